@@ -1,0 +1,59 @@
+// One rule per law of ARCHITECTURE.md "Who may import whom". Each was seen to fail on a deliberate offence.
+const contexts = 'conversations|inbox|notifications|limits|jobs|sagas|history|tenants|auth|projection'
+const heart = `^src/(?:${contexts})/`
+const rim = 'adapters|edge|handlers|cron|env|config|index'
+const rule = (name, from, to) => ({ name, severity: 'error', from, to })
+
+export default {
+  forbidden: [
+    rule('no-cycles', {}, { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } }),
+    rule('kernel-knows-nobody', { path: '^src/kernel/' }, { path: '^(?:src/(?!kernel/)|durable-objects/)' }),
+    rule(
+      'protocol-and-events-know-only-the-kernel',
+      { path: '^src/(?:protocol|events)/' },
+      { path: '^(?:src/(?!kernel/|protocol/|events/)|durable-objects/)' },
+    ),
+    rule('contexts-meet-only-in-events', { path: `^src/(${contexts})/` }, { path: heart, pathNot: '^src/$1/' }),
+    rule('the-heart-never-touches-the-rim', { path: heart }, { path: `^(?:durable-objects/|src/(?:${rim}))` }),
+    rule(
+      'the-heart-is-free-of-the-platform',
+      { path: heart },
+      {
+        path: '^(?:cloudflare:|node:|hono|@hono|@neondatabase|@upstash)|node_modules/(?:hono|@hono|@neondatabase|@upstash)',
+      },
+    ),
+    rule('worker-code-uses-no-node-modules', { path: '^(?:src|durable-objects)/' }, { dependencyTypes: ['core'] }),
+    rule(
+      'actors-do-not-know-http-or-jobs',
+      { path: '^durable-objects/' },
+      { path: '^src/(?:edge|handlers|cron|index)' },
+    ),
+    rule(
+      'adapters-serve-ports-only',
+      { path: '^src/adapters/' },
+      { path: '^(?:durable-objects/|src/(?:edge|handlers|cron|index))' },
+    ),
+    rule(
+      'edge-reaches-actors-by-address',
+      { path: '^src/(?:edge|handlers|cron)/' },
+      { path: '^durable-objects/', pathNot: '^durable-objects/address\\.ts$', dependencyTypesNot: ['type-only'] },
+    ),
+    rule(
+      'faces-see-only-the-protocol',
+      { path: '^(?:sdk|web|cli)/' },
+      { path: '^(?:src/(?!protocol/|kernel/)|durable-objects/)' },
+    ),
+    rule(
+      'stand-ins-know-nothing-of-ours',
+      { path: '^local/' },
+      { path: '^(?:src/(?!protocol/)|durable-objects/|sdk/|web/|bench/)' },
+    ),
+    rule('nothing-imports-tests', { pathNot: '^(?:test/|[^/]+\\.config\\.ts$)' }, { path: '^test/' }),
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(?:web/dist|dist|bench/results)/' },
+  },
+}
