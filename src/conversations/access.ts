@@ -1,0 +1,32 @@
+import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { Members } from './ports.ts'
+import type { Actor, Conversation, Role } from './types.ts'
+
+/** Whether `actor` may read here. Strangers are told the same as for a conversation that does not exist. */
+export function mayRead(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
+  if (conversation.deletedAt !== undefined) return refuse('notFound')
+  if (actor.server || conversation.type === 'channel') return undefined
+  return members.get(actor.user) === undefined ? refuse('notFound') : undefined
+}
+
+/** Whether `actor` may write here: members and the tenant's server. */
+export function mayWrite(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
+  const denied = mayRead(conversation, members, actor)
+  if (denied !== undefined || actor.server) return denied
+  return members.get(actor.user) === undefined ? refuse('notAllowed', 'only members may write in a channel') : undefined
+}
+
+/** Whether `actor` holds one of the `roles`, or is the tenant's server. */
+export function mayManage(
+  conversation: Conversation,
+  members: Members,
+  actor: Actor,
+  roles: readonly Role[],
+): Refusal | undefined {
+  const denied = mayRead(conversation, members, actor)
+  if (denied !== undefined || actor.server) return denied
+  const role = members.get(actor.user)?.role
+  return role !== undefined && roles.includes(role)
+    ? undefined
+    : refuse('notAllowed', `needs role ${roles.join(' or ')}`)
+}

@@ -1,0 +1,50 @@
+import type { Conversation, ConversationType, Member } from './types.ts'
+
+/** What a new conversation is asked to be; `members` are distinct. */
+export interface NewConversation {
+  readonly tenant: string
+  readonly id: string
+  readonly type: ConversationType
+  readonly name: string
+  readonly members: readonly string[]
+  /** "" when the tenant's own server made it. */
+  readonly createdBy: string
+}
+
+/** What creating means: everything written at once, or the conversation that already is (a direct one is made once). */
+export type CreateDecision =
+  | { readonly kind: 'created'; readonly conversation: Conversation; readonly members: readonly Member[] }
+  | { readonly kind: 'exists'; readonly conversation: Conversation }
+
+/** Decides a creation; a repeat finds the same conversation. The creator owns a group, nobody owns a direct one. */
+export function decideCreate(
+  existing: Conversation | undefined,
+  wanted: NewConversation,
+  epoch: string,
+  now: number,
+): CreateDecision {
+  if (existing !== undefined && existing.deletedAt === undefined) return { kind: 'exists', conversation: existing }
+
+  const { tenant, id, type, name, createdBy } = wanted
+  const conversation: Conversation = {
+    tenant,
+    id,
+    type,
+    name,
+    epoch,
+    createdBy,
+    createdAt: now,
+    version: (existing?.version ?? 0) + 1,
+  }
+  const members = wanted.members.map((user): Member => ({
+    user,
+    role: type !== 'direct' && user === createdBy ? 'owner' : 'member',
+    joinedAt: now,
+    read: 0,
+  }))
+  return { kind: 'created', conversation, members }
+}
+
+/** The name of the one direct conversation of two users, to be digested into its id. */
+export const directKey = (tenant: string, users: readonly string[]): string =>
+  `direct:${tenant}:${JSON.stringify([...users].sort())}`

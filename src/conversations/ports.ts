@@ -1,0 +1,32 @@
+import type { LogRow, Member, Target } from './types.ts'
+
+/** The ordered, durable record of one conversation. Synchronous: whatever one call appends becomes durable as one. */
+export interface Log {
+  /** The highest seq, 0 when empty. */
+  top(): number
+  /** Where the author's message with this clientId stands, however old it is. */
+  find(author: string, clientId: string): { readonly seq: number; readonly at: number } | undefined
+  /** Adds the entry at `top() + 1`; the caller has made sure that is its seq. */
+  append(row: LogRow): void
+  /** Entries with `after` < seq ≤ `upTo` that are still held here, ascending, at most `limit`. */
+  range(after: number, upTo: number, limit: number): LogRow[]
+  /** Entries with seq < `before` that are still held here, descending, at most `limit`. */
+  before(before: number, limit: number): LogRow[]
+  /** The lowest seq still held here with its words; everything below is in Postgres. `top() + 1` when none is. */
+  floor(): number
+  /** Who wrote entry `seq`, whether it is a message, and whether it is gone; undefined when there is no such entry. */
+  target(seq: number): Target | undefined
+  /** Remembers that message `ref` now reads `text`, or with null that it is gone; its own words leave the log then. */
+  amend(ref: number, text: string | null, at: number): void
+}
+
+/** Who belongs to one conversation. */
+export interface Members {
+  get(user: string): Member | undefined
+  count(): number
+  put(member: Member): void
+  remove(user: string): void
+  moveRead(user: string, seq: number): void
+  /** The first `limit` members, by user id. */
+  some(limit: number): Member[]
+}

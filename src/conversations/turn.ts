@@ -1,0 +1,181 @@
+import type { Refusal } from '../protocol/errors.ts'
+import { refuse } from '../protocol/errors.ts'
+import { sizes } from '../protocol/limits.ts'
+import type { Publication } from '../protocol/replies.ts'
+import type { Signal, StreamCommand, StreamResult } from '../protocol/stream.ts'
+import { mayRead, mayWrite } from './access.ts'
+import { decideDelete, decideEdit, type AmendDecision } from './amend.ts'
+import type { Log, Members } from './ports.ts'
+import { decideRead } from './read.ts'
+import { decideRecovery } from './recover.ts'
+import { decideSend, messageId } from './send.ts'
+import type { Actor, Conversation, LogRow } from './types.ts'
+
+/** Everything a turn may look at and write to: one conversation and its durable parts. */
+export interface Room {
+  readonly conversation: Conversation
+  readonly members: Members
+  readonly log: Log
+  readonly now: number
+}
+
+/** What a turn did: an answer to each command, and the news for everyone who listens. */
+export interface Turn {
+  readonly results: StreamResult[]
+  readonly publications: Publication[]
+  readonly signals: Signal[]
+}
+
+/** Above this many members nobody is told of comings, goings and read cursors: the traffic would grow with the square. */
+export const largeRoom = 200
+
+/** Runs the commands of one call in order against the log; all that it appends becomes durable together. */
+export function takeTurn(room: Room, commands: readonly StreamCommand[]): Turn {
+  const turn: Turn = { results: [], publications: [], signals: [] }
+  for (const command of commands) turn.results.push(obey(room, command, turn))
+  return turn
+}
+
+function obey(room: Room, command: StreamCommand, turn: Turn): StreamResult {
+  const actor: Actor = { user: command.user, client: command.client, server: command.server === true }
+  switch (command.kind) {
+    case 'send':
+      return send(room, actor, command, turn)
+    case 'subscribe':
+      return subscribe(room, actor, command, turn)
+    case 'leave':
+      return leave(room, actor, turn)
+    case 'typing':
+      return typing(room, actor, turn)
+    case 'read':
+      return read(room, actor, command.seq, turn)
+    case 'edit':
+      return amend(
+        room,
+        decideEdit(room.conversation, room.members, place(room), actor, room.log.target(command.seq), command),
+        turn,
+      )
+    case 'delete':
+      return amend(
+        room,
+        decideDelete(room.conversation, room.members, place(room), actor, room.log.target(command.seq), command.seq),
+        turn,
+      )
+  }
+}
+
+const place = ({ log, now }: Room) => ({ top: log.top(), now })
+
+function send(
+  room: Room,
+  actor: Actor,
+  { content }: Extract<StreamCommand, { kind: 'send' }>,
+  turn: Turn,
+): StreamResult {
+  const decision = decideSend(room.conversation, room.members, room.log, actor, content, room.now)
+  if (decision.kind === 'refused') return decision
+  if (decision.kind === 'repeated') return sent(room, decision.seq, decision.at, true)
+
+  record(room, decision.row, turn)
+  return sent(room, decision.row.seq, decision.row.at, false)
+}
+
+function sent({ conversation }: Room, seq: number, at: number, duplicate: boolean): StreamResult {
+  const id = messageId(conversation.id, seq)
+  return {
+    kind: 'done',
+    data: `{"id":"${id}","seq":${seq},"epoch":"${conversation.epoch}","at":${at},"duplicate":${duplicate}}`,
+  }
+}
+
+function amend(room: Room, decision: AmendDecision, turn: Turn): StreamResult {
+  if (decision.kind === 'refused') return decision
+  const { row, entry } = decision
+  record(room, row, turn)
+  room.log.amend(entry.ref, entry.type === 'message.edited' ? entry.text : null, entry.at)
+  return { kind: 'done', data: JSON.stringify({ seq: row.seq, at: row.at }) }
+}
+
+/** Stored before it is announced: a reader who hears of seq 7 can always fetch it. */
+export function record(room: Room, row: LogRow, turn: Turn): void {
+  room.log.append(row)
+  turn.publications.push(toPublication(row))
+}
+
+/** How a stored entry sounds on the wire. */
+export const toPublication = ({ seq, data, user, client }: LogRow): Publication => ({
+  offset: seq,
+  data,
+  info: { user, client },
+})
+
+function subscribe(
+  room: Room,
+  actor: Actor,
+  command: Extract<StreamCommand, { kind: 'subscribe' }>,
+  turn: Turn,
+): StreamResult {
+  const denied = mayRead(room.conversation, room.members, actor)
+  if (denied !== undefined) return asChannelRefusal(denied)
+
+  const { epoch } = room.conversation
+  const top = room.log.top()
+  const recovery = decideRecovery(command.since, { epoch, top, floor: room.log.floor() }, sizes.recovered)
+  const publications =
+    recovery.kind === 'recovered' ? room.log.range(recovery.after, top, sizes.recovered).map(toPublication) : []
+  if (isSmall(room)) turn.signals.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
+  return {
+    kind: 'subscribed',
+    epoch,
+    offset: recovery.kind === 'recovered' ? recovery.after : top,
+    top,
+    wasRecovering: command.since !== undefined,
+    recovered: recovery.kind === 'recovered',
+    publications,
+    data: state(room, actor, top),
+  }
+}
+
+/** On a subscribe a conversation that is not yours, was deleted or never was is "permission denied" alike. */
+const asChannelRefusal = (denied: Refusal): Refusal =>
+  denied.error === 'notFound' ? refuse('permissionDenied') : denied
+
+function state({ conversation, members }: Room, actor: Actor, last: number): string {
+  const me = members.get(actor.user)
+  return JSON.stringify({
+    type: conversation.type,
+    name: conversation.name,
+    last,
+    read: me?.read ?? 0,
+    role: me?.role ?? null,
+    memberCount: members.count(),
+    members: members.some(100).map(({ user, role, read }) => ({ user, role, read })),
+  })
+}
+
+function leave(room: Room, actor: Actor, turn: Turn): StreamResult {
+  if (isSmall(room)) turn.signals.push({ kind: 'leave', info: { user: actor.user, client: actor.client } })
+  return { kind: 'done', data: '{}' }
+}
+
+function typing(room: Room, actor: Actor, turn: Turn): StreamResult {
+  const denied = mayWrite(room.conversation, room.members, actor)
+  if (denied !== undefined) return denied
+  const data = JSON.stringify({ type: 'typing', user: actor.user })
+  turn.signals.push({ kind: 'pub', data, except: actor.client })
+  return { kind: 'done', data: '{}' }
+}
+
+function read(room: Room, actor: Actor, seq: number, turn: Turn): StreamResult {
+  const decision = decideRead(room.conversation, room.members, room.log.top(), actor, seq)
+  if (decision.kind === 'refused') return decision
+  const { read, unread, moved } = decision
+  if (moved) {
+    room.members.moveRead(actor.user, read)
+    const data = JSON.stringify({ type: 'read', user: actor.user, seq: read })
+    if (isSmall(room)) turn.signals.push({ kind: 'pub', data })
+  }
+  return { kind: 'done', data: JSON.stringify({ read, unread }) }
+}
+
+const isSmall = ({ members }: Room): boolean => members.count() <= largeRoom

@@ -1,0 +1,54 @@
+/** direct: two fixed people; group: members only; channel: every user of the tenant may read, members write. */
+export type ConversationType = 'direct' | 'group' | 'channel'
+
+/** What a member may do beyond reading and writing: owners and admins rename, add and remove; owners delete. */
+export type Role = 'owner' | 'admin' | 'member'
+
+/** What is fixed or changes rarely about one conversation. */
+export interface Conversation {
+  readonly tenant: string
+  readonly id: string
+  readonly type: ConversationType
+  readonly name: string
+  /** Incarnation of its log, 8 random characters; offsets of another epoch mean nothing. */
+  readonly epoch: string
+  readonly createdBy: string
+  readonly createdAt: number
+  /** Set when it was deleted: nobody can reach it any more. */
+  readonly deletedAt?: number
+  /** Raised with every change of these facts or of the members; tells Postgres which is newer. */
+  readonly version: number
+}
+
+/** One member. `read` is the highest seq the member has seen. */
+export interface Member {
+  readonly user: string
+  readonly role: Role
+  readonly joinedAt: number
+  readonly read: number
+}
+
+/** A stored log entry: its place, its author, and its JSON as everyone hears it. `data` is null once only Postgres has it. */
+export interface LogRow {
+  readonly seq: number
+  readonly at: number
+  readonly user: string
+  /** The connection it came over, "" when it came over HTTP. */
+  readonly client: string
+  readonly clientId: string | null
+  readonly data: string
+}
+
+/** Who asks: a user on one connection, or the tenant's own server (`user` ""), which may do everything. */
+export interface Actor {
+  readonly user: string
+  readonly client: string
+  readonly server: boolean
+}
+
+/** The message an amendment points at: who wrote it, and whether it is already gone. */
+export interface Target {
+  readonly kind: 'message' | 'other'
+  readonly user: string
+  readonly deleted: boolean
+}

@@ -1,0 +1,15 @@
+/** What may be said in a log line: names and figures, never message bodies, tokens or keys. */
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
+
+const line = (level: string, event: string, fields: Fields) => JSON.stringify({ level, event, ...fields })
+
+/** Structured logging; the only place that talks to the console. `event` is a fixed dotted name, see docs/metrics.md. */
+export const log = {
+  // oxlint-disable-next-line no-console -- the one door to the console
+  warn: (event: string, fields: Fields = {}) => console.warn(line('warn', event, fields)),
+  // oxlint-disable-next-line no-console -- the one door to the console
+  error: (event: string, fields: Fields = {}) => console.error(line('error', event, fields)),
+}
+
+/** The sentence of whatever was thrown. */
+export const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

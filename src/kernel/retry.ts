@@ -1,0 +1,16 @@
+/** How long to wait before attempt `n` (from 1): exponential from `base`, capped, with full jitter from `random` in [0,1). */
+export function backoffMs(n: number, base: number, cap: number, random: number): number {
+  const ceiling = Math.min(cap, base * 2 ** Math.min(n - 1, 30))
+  return Math.ceil(ceiling / 2 + (ceiling / 2) * random)
+}
+
+/** Fails with `what timed out` if `work` takes longer than `ms`; the work itself goes on, so it must be idempotent. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`${what} timed out after ${ms} ms`)), ms)
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod'
+import { sizes } from './limits.ts'
+
+const offset = z.int().nonnegative().default(0)
+const position = z.object({ offset, epoch: z.string().max(64).default('') })
+
+/** A client's connect: who it is (token) and which server-side streams it wants recovered. */
+export const connectRequest = z.object({
+  token: z.string().max(8192).default(''),
+  data: z.unknown().optional(),
+  subs: z.record(z.string().max(255), z.object({ recover: z.boolean().default(false), ...position.shape })).default({}),
+  name: z.string().max(64).default(''),
+  version: z.string().max(64).default(''),
+})
+
+/** A client's subscribe. `type` other than 0 (map, shared poll) and `tf` (tag filters) are not available. */
+export const subscribeRequest = z.object({
+  channel: z.string(),
+  recover: z.boolean().default(false),
+  ...position.shape,
+  join_leave: z.boolean().default(false),
+  flag: z.int().nonnegative().default(0),
+  type: z.int().default(0),
+  tf: z.unknown().optional(),
+})
+
+const onChannel = z.object({ channel: z.string() })
+
+/** A page of history: forward after `since`, or with `reverse` backward before it. */
+export const historyRequest = z.object({
+  channel: z.string(),
+  limit: z.int().default(0),
+  since: position.optional(),
+  reverse: z.boolean().default(false),
+})
+
+const publishRequest = z.object({ channel: z.string(), data: z.unknown(), type: z.int().default(0) })
+const rpcRequest = z.object({ method: z.string().max(255), data: z.unknown().optional() })
+const sendRequest = z.object({ data: z.unknown() })
+const refreshRequest = z.object({ token: z.string().max(8192).default('') })
+const nothing = z.object({})
+
+const requests = {
+  connect: connectRequest,
+  subscribe: subscribeRequest,
+  unsubscribe: onChannel,
+  publish: publishRequest,
+  presence: onChannel,
+  presence_stats: onChannel,
+  history: historyRequest,
+  ping: nothing,
+  send: sendRequest,
+  rpc: rpcRequest,
+  refresh: refreshRequest,
+  sub_refresh: onChannel,
+} as const
+
+type Requests = typeof requests
+
+/** The name of a command a client may send. */
+export type CommandKind = keyof Requests
+
+/** One parsed command; `id` is 0 only for `send` and for a pong. */
+export type Command =
+  | {
+      [K in CommandKind]: { readonly kind: K; readonly id: number; readonly request: z.output<Requests[K]> }
+    }[CommandKind]
+  | { readonly kind: 'pong'; readonly id: 0 }
+
+/** A frame's commands, or why the whole frame must be answered by closing the connection (3501). */
+export type ParsedFrame =
+  | { readonly kind: 'commands'; readonly commands: readonly Command[] }
+  | { readonly kind: 'malformed'; readonly why: string }
+
+const kinds: readonly CommandKind[] = [
+  'rpc',
+  'publish',
+  'send',
+  'subscribe',
+  'unsubscribe',
+  'history',
+  'presence',
+  'presence_stats',
+  'connect',
+  'refresh',
+  'sub_refresh',
+  'ping',
+]
+const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
+
+/**
+ * Reads a JSON text frame: one or more commands, each on its own line.
+ * Envelope fields nobody knows are ignored, as SDKs of later versions send them.
+ */
+export function parseFrame(frame: string): ParsedFrame {
+  if (frame.length > sizes.frameBytes) return malformed('frame too large')
+  if (frame.length === 0) return malformed('empty frame')
+  const lines = frame.split('\n')
+  if (lines.length > sizes.commandsPerFrame) return malformed('too many commands in one frame')
+
+  const commands: Command[] = []
+  for (const line of lines) {
+    if (line === '') continue
+    const command = parseCommand(line)
+    if (typeof command === 'string') return malformed(command)
+    commands.push(command)
+  }
+  return { kind: 'commands', commands }
+}
+
+function parseCommand(line: string): Command | string {
+  const envelope = parseJson(line)
+  if (!isRecord(envelope)) return 'not a JSON object'
+
+  const kind = kinds.find((name) => envelope[name] !== undefined && envelope[name] !== null)
+  const id = envelope['id'] ?? 0
+  if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > 0xffffffff)
+    return 'id is not an unsigned integer'
+  if (kind === undefined) return id === 0 ? { kind: 'pong', id: 0 } : 'unknown command'
+  if (id === 0 && kind !== 'send') return `${kind} without an id`
+  return readRequest(kind, id, envelope[kind])
+}
+
+function readRequest(kind: CommandKind, id: number, value: unknown): Command | string {
+  const parsed = requests[kind].safeParse(value)
+  if (!parsed.success) return `${kind}: ${explain(parsed.error)}`
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema was chosen by this very kind
+  return { kind, id, request: parsed.data } as Command
+}
+
+/** The first broken rule as "field: sentence". */
+export function explain(error: z.ZodError): string {
+  const issue = error.issues[0]
+  if (issue === undefined) return 'invalid'
+  const where = issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
+  return `${where}${issue.message}`
+}
+
+/** Parses JSON, undefined when it is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,56 @@
+/**
+ * Every refusal a client can receive on the wire. Codes are public: add, never renumber.
+ * 100–399 are the Centrifuge protocol's own, 400–1999 Parley's. `temporary` tells the SDK to try again by itself.
+ */
+export const errors = {
+  internal: { code: 100, message: 'internal server error', temporary: true },
+  unauthorized: { code: 101, message: 'unauthorized', temporary: false },
+  /** The channel's namespace is not one of ours. */
+  unknownChannel: { code: 102, message: 'unknown channel', temporary: false },
+  permissionDenied: { code: 103, message: 'permission denied', temporary: false },
+  /** An rpc method that does not exist. */
+  methodNotFound: { code: 104, message: 'method not found', temporary: false },
+  alreadySubscribed: { code: 105, message: 'already subscribed', temporary: false },
+  /** More channels on one connection than allowed. */
+  limitExceeded: { code: 106, message: 'limit exceeded', temporary: false },
+  badRequest: { code: 107, message: 'bad request', temporary: false },
+  notAvailable: { code: 108, message: 'not available', temporary: false },
+  /** The connection token has expired: fetch a new one. */
+  tokenExpired: { code: 109, message: 'token expired', temporary: false },
+  expired: { code: 110, message: 'expired', temporary: false },
+  /** The sender's bucket is empty; `retryAfterMs` says when the next token drips. */
+  tooManyRequests: { code: 111, message: 'too many requests', temporary: true },
+  /** The stream no longer holds what lies after the given position, or is another incarnation. */
+  unrecoverablePosition: { code: 112, message: 'unrecoverable position', temporary: false },
+
+  /** The payload of an rpc or publish breaks a rule; the message names field and rule. */
+  invalidPayload: { code: 400, message: 'invalid payload', temporary: false },
+  /** Member, but not allowed to do this. */
+  notAllowed: { code: 403, message: 'not allowed', temporary: false },
+  /** No such conversation or message, or one of another tenant or of others: the answer is the same. */
+  notFound: { code: 404, message: 'no such conversation', temporary: false },
+  /** The same clientId was used before with other words, or the thing changed meanwhile. */
+  conflict: { code: 409, message: 'conflict', temporary: false },
+  tooLarge: { code: 413, message: 'too large', temporary: false },
+} as const
+
+/** The name of a catalogued refusal. */
+export type ErrorName = keyof typeof errors
+
+/** A refusal on its way to a client: which one, what exactly is wrong, and when to come back. */
+export interface Refusal {
+  readonly kind: 'refused'
+  readonly error: ErrorName
+  readonly detail?: string
+  readonly retryAfterMs?: number
+}
+
+/** Builds a refusal; `detail` names the thing, the rule and the fix. */
+export function refuse(error: ErrorName, detail?: string, retryAfterMs?: number): Refusal {
+  return {
+    kind: 'refused',
+    error,
+    ...(detail === undefined ? {} : { detail }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  }
+}

@@ -1,0 +1,27 @@
+/** The sizes every face agrees on; also given to clients in the connect result. Bytes are UTF-8. */
+export const sizes = {
+  /** One WebSocket frame from a client. */
+  frameBytes: 65_536,
+  /** One HTTP request body. */
+  bodyBytes: 262_144,
+  /** Commands in one frame. */
+  commandsPerFrame: 256,
+  /** A message's text. */
+  textBytes: 16_384,
+  /** A message's free `data`, as JSON. */
+  dataBytes: 16_384,
+  /** A clientId, chosen by the sender. */
+  clientIdLength: 64,
+  /** A user id, chosen by the tenant. */
+  userLength: 128,
+  /** A conversation's name. */
+  nameLength: 200,
+  /** Members given in one request, and in one conversation. */
+  members: 10_000,
+  /** Subscriptions on one connection. */
+  channels: 128,
+  /** Publications returned when a subscription recovers; beyond it the client pages through history. */
+  recovered: 500,
+  /** Publications in one page of history. */
+  historyPage: 300,
+} as const

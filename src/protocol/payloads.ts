@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import { byteLength, isPlainText } from '../kernel/text.ts'
+import { sizes } from './limits.ts'
+
+/** A user id as the tenant chose it: printable ASCII without spaces, ≤ 128 characters. */
+export const userId = z
+  .string()
+  .min(1)
+  .max(sizes.userLength)
+  .regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces only')
+
+/** A conversation id: ours are UUIDs. */
+export const conversationId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a conversation id')
+
+const text = z
+  .string()
+  .refine((value) => value.trim().length > 0, 'must not be empty')
+  .refine((value) => byteLength(value) <= sizes.textBytes, `at most ${sizes.textBytes} bytes of UTF-8`)
+  .refine(isPlainText, 'must be well-formed Unicode without control characters')
+
+const freeData = z
+  .json()
+  .refine((value) => byteLength(JSON.stringify(value)) <= sizes.dataBytes, `at most ${sizes.dataBytes} bytes of JSON`)
+
+const attachment = z.strictObject({
+  type: z.string().max(64),
+  url: z.httpUrl().max(2048),
+  name: z.string().max(255).optional(),
+  size: z.int().nonnegative().optional(),
+})
+
+/** What a sender says in one message. `clientId` makes the send repeatable: same sender and id, same message. */
+export const messageContent = z.strictObject({
+  clientId: z.string().min(1).max(sizes.clientIdLength).refine(isPlainText, 'must be well-formed Unicode'),
+  text,
+  replyTo: z.int().positive().optional(),
+  thread: z.int().positive().optional(),
+  mentions: z.array(userId).max(50).optional(),
+  attachments: z.array(attachment).max(10).optional(),
+  data: freeData.optional(),
+})
+export type MessageContent = z.output<typeof messageContent>
+
+/** When a message should be sent instead of now: milliseconds since the epoch, at most 90 days ahead. */
+export const deliverAt = z.int().positive()
+
+/** `rpc message.send`. */
+export const sendPayload = messageContent.extend({ conversation: conversationId, deliverAt: deliverAt.optional() })
+/** `publish` to a conversation's channel: the same without naming the conversation again. */
+export const publishPayload = messageContent.extend({ type: z.literal('message').optional() })
+/** `rpc message.edit`. */
+export const editPayload = z.strictObject({ conversation: conversationId, seq: z.int().positive(), text })
+/** `rpc message.delete`. */
+export const deletePayload = z.strictObject({ conversation: conversationId, seq: z.int().positive() })
+/** `rpc conversation.read`. */
+export const readPayload = z.strictObject({ conversation: conversationId, seq: z.int().nonnegative() })
+/** `rpc conversation.typing`. */
+export const typingPayload = z.strictObject({ conversation: conversationId })
+/** `send {type: "typing"}`. */
+export const signalPayload = z.strictObject({ type: z.literal('typing'), conversation: conversationId })
+/** `rpc inbox.list`. */
+export const inboxListPayload = z.strictObject({
+  cursor: z.string().max(200).optional(),
+  limit: z.int().min(1).max(100).default(50),
+})
+
+/** The new text of an edited message. */
+export const editContent = z.strictObject({ text })
+/** A conversation's display name. */
+export const conversationName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(sizes.nameLength)
+  .refine((value) => isPlainText(value) && !/[\n\t]/.test(value), 'must be one line of well-formed Unicode')

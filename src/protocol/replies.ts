@@ -1,0 +1,57 @@
+import { errors, type Refusal } from './errors.ts'
+import { unsubscribes, type UnsubscribeName } from './close-codes.ts'
+
+/** Who published, joined or left: `client` is one connection of `user`. */
+export interface ClientInfo {
+  readonly user: string
+  readonly client: string
+}
+
+/**
+ * One thing a stream says. `offset` 0 marks an ephemeral one (typing, read): it is pushed but never recovered.
+ * `data` is JSON text already, so that it is encoded once for everyone who hears it.
+ */
+export interface Publication {
+  readonly offset: number
+  readonly data: string
+  readonly info?: ClientInfo
+}
+
+/** The server's ping, and the only legal empty object from it. */
+export const pingFrame = '{}'
+/** What the runtime answers to a client's pong without waking us: a push that every SDK ignores. */
+export const pongAnswer = '{"push":{"channel":"_"}}'
+
+/** A success reply; `result` is JSON text of the result object. */
+export const encodeReply = (id: number, kind: string, result: string): string => `{"id":${id},"${kind}":${result}}`
+
+/** A refusal as reply. Its message carries the detail, since SDKs show only code and message. */
+export function encodeRefusal(id: number, refusal: Refusal): string {
+  const { code, message, temporary } = errors[refusal.error]
+  const sentence = refusal.detail === undefined ? message : `${message}: ${refusal.detail}`
+  const hint = refusal.retryAfterMs === undefined ? {} : { data: { retryAfterMs: refusal.retryAfterMs } }
+  return JSON.stringify({ id, error: { code, message: sentence, ...(temporary ? { temporary } : {}), ...hint } })
+}
+
+/** A publication as JSON text of the protocol's Publication. Zero fields are left out, as the protocol wants. */
+export function encodePublication({ offset, data, info }: Publication): string {
+  const infoPart = info === undefined ? '' : `,"info":${encodeInfo(info)}`
+  const offsetPart = offset === 0 ? '' : `,"offset":${offset}`
+  return `{"data":${data}${infoPart}${offsetPart}}`
+}
+
+/** `user` and `client` are always present, also when empty. */
+export const encodeInfo = ({ user, client }: ClientInfo): string =>
+  `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}}`
+
+/** A push of one publication. */
+export const encodePub = (channel: string, publication: Publication): string =>
+  `{"push":{"channel":${JSON.stringify(channel)},"pub":${encodePublication(publication)}}}`
+
+/** A push that somebody came or went. */
+export const encodePresence = (channel: string, kind: 'join' | 'leave', info: ClientInfo): string =>
+  `{"push":{"channel":${JSON.stringify(channel)},"${kind}":{"info":${encodeInfo(info)}}}}`
+
+/** A push that the server ended a subscription. */
+export const encodeUnsubscribe = (channel: string, name: UnsubscribeName): string =>
+  `{"push":{"channel":${JSON.stringify(channel)},"unsubscribe":${JSON.stringify(unsubscribes[name])}}}`

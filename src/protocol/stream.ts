@@ -1,0 +1,94 @@
+import type { Refusal } from './errors.ts'
+import type { MessageContent } from './payloads.ts'
+import type { ClientInfo, Publication } from './replies.ts'
+
+/**
+ * What a gateway and the actor behind a channel say to one another: plain data, many commands in one call.
+ * An answer brings the gateway up to date with everything after the offset it said it has (`have`),
+ * so a call that was lost, answered late or overtaken repairs itself with the next one.
+ */
+export interface StreamCall {
+  /** The calling gateway's name; null when nobody there listens (HTTP). */
+  readonly gateway: string | null
+  /** Highest offset the gateway has delivered on this channel; null before its first subscriber. */
+  readonly have: number | null
+  readonly commands: readonly StreamCommand[]
+}
+
+/** One thing a user on one connection wants of a stream. `user` "" with `server` is the tenant's own server. */
+export type StreamCommand = {
+  readonly user: string
+  readonly client: string
+  readonly server?: boolean
+} & StreamVerb
+
+export type StreamVerb =
+  | { readonly kind: 'subscribe'; readonly since?: StreamPosition; readonly joinLeave: boolean }
+  /** The connection stopped listening; `last` when no other of that gateway listens. */
+  | { readonly kind: 'leave'; readonly last: boolean }
+  | { readonly kind: 'send'; readonly content: MessageContent }
+  | { readonly kind: 'edit'; readonly seq: number; readonly text: string }
+  | { readonly kind: 'delete'; readonly seq: number }
+  | { readonly kind: 'read'; readonly seq: number }
+  | { readonly kind: 'typing' }
+
+/** A place in one incarnation of a stream. */
+export interface StreamPosition {
+  readonly offset: number
+  readonly epoch: string
+}
+
+/** News of one stream: publications follow `after` without a gap; signals have no place and are not repeated. */
+export interface StreamUpdate {
+  readonly epoch: string
+  readonly after: number
+  readonly publications: readonly Publication[]
+  readonly signals: readonly Signal[]
+}
+
+/** Something that happens now and is not kept: somebody types, came or went, read, or was removed. */
+export type Signal =
+  | { readonly kind: 'pub'; readonly data: string; readonly except?: string }
+  | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
+  /** `user` may no longer listen here: end all its subscriptions. */
+  | { readonly kind: 'removed'; readonly user: string }
+
+export interface StreamAnswer {
+  readonly update: StreamUpdate
+  /** True when `have` lies further back than an answer can carry: subscribers must resubscribe (2500). */
+  readonly behind: boolean
+  /** One per command, in order. */
+  readonly results: readonly StreamResult[]
+}
+
+export type StreamResult =
+  | Refusal
+  | {
+      readonly kind: 'subscribed'
+      readonly epoch: string
+      /** The offset to reply with: the request's own when recovered, else the top of the stream. */
+      readonly offset: number
+      /** The top of the stream when the command ran; later publications come as pushes. */
+      readonly top: number
+      readonly wasRecovering: boolean
+      readonly recovered: boolean
+      readonly publications: readonly Publication[]
+      /** JSON text of the state that is not in the stream. */
+      readonly data: string
+    }
+  /** Done; `data` is JSON text of the rpc's result. */
+  | { readonly kind: 'done'; readonly data: string }
+
+/** An update addressed to one channel of one tenant, as actors push it to gateways. */
+export interface ChannelUpdate extends StreamUpdate {
+  readonly tenant: string
+  readonly channel: string
+}
+
+/** A page of a stream, as history asks for it. */
+export interface HistoryQuery {
+  /** 0: position only. Otherwise 1 … the page cap. */
+  readonly limit: number
+  readonly since?: StreamPosition
+  readonly reverse: boolean
+}
