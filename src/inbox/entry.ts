@@ -1,0 +1,78 @@
+/** What a conversation tells each member's inbox: always its whole state, so that a repeat or a late one does no harm. */
+export interface InboxNews {
+  readonly conversation: string
+  readonly type: 'direct' | 'group' | 'channel'
+  readonly name: string
+  readonly last: number
+  readonly read: number
+  /** When the last entry happened, or the conversation began; milliseconds since the epoch. */
+  readonly at: number
+  readonly preview: Preview | null
+  /** Up to ten members, so that a list can name a conversation that has no name. */
+  readonly members: readonly string[]
+  readonly memberCount: number
+  /** The version of the conversation's facts; the higher one wins for name and members. */
+  readonly version: number
+}
+
+/** The newest message in short: at most 140 characters. */
+export interface Preview {
+  readonly user: string
+  readonly text: string
+}
+
+/** One conversation in a user's inbox. `offset` is the place of its newest event in the inbox' stream. */
+export interface InboxEntry extends InboxNews {
+  readonly offset: number
+  readonly archived: boolean
+  readonly removed: boolean
+}
+
+/** Decides what news means: the entry to write, or undefined when it tells nothing new. */
+export function decideAdvance(known: InboxEntry | undefined, news: InboxNews, offset: number): InboxEntry | undefined {
+  if (known === undefined || known.removed) {
+    if (known !== undefined && news.version <= known.version) return undefined
+    return { ...news, offset, archived: false, removed: false }
+  }
+  const newer = news.version >= known.version ? news : known
+  const merged = {
+    ...known,
+    name: newer.name,
+    members: newer.members,
+    memberCount: newer.memberCount,
+    version: newer.version,
+    last: Math.max(known.last, news.last),
+    read: Math.max(known.read, news.read),
+    at: Math.max(known.at, news.at),
+    preview: news.last >= known.last ? news.preview : known.preview,
+  }
+  const fresh = merged.last > known.last || merged.read > known.read || merged.version > known.version
+  return fresh ? { ...merged, offset, archived: known.archived && merged.last === known.last } : undefined
+}
+
+/** Decides a removal at `version` of the conversation: what remains is a tombstone, so that a device that comes back hears of it. */
+export function decideRemoval(known: InboxEntry | undefined, version: number, offset: number): InboxEntry | undefined {
+  if (known === undefined || known.removed || known.version > version) return undefined
+  return { ...known, version, offset, removed: true, preview: null }
+}
+
+/** How an entry sounds in the `user:#<uid>` stream. Unread is last − read, computed here and never by clients. */
+export function toEvent(entry: InboxEntry): string {
+  if (entry.removed) return JSON.stringify({ type: 'removed', conversation: entry.conversation })
+  const { conversation, last, read, at, preview, name, members, memberCount } = entry
+  const unread = last - read
+  return JSON.stringify({
+    type: 'unread',
+    conversation,
+    last,
+    read,
+    unread,
+    mentions: 0,
+    at,
+    preview,
+    name,
+    conversationType: entry.type,
+    members,
+    memberCount,
+  })
+}

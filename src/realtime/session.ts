@@ -1,0 +1,66 @@
+/** What a session must remember through hibernation, in a socket's attachment (16 KB at most). */
+export interface Keepsake {
+  readonly client: string
+  readonly tenant: string
+  readonly user: string
+  /** Token expiry in milliseconds since the epoch, 0 for never. */
+  readonly expiresAt: number
+  readonly openedAt: number
+  readonly subscriptions: readonly Subscription[]
+}
+
+/** One subscription of one connection. */
+export interface Subscription {
+  readonly channel: string
+  readonly epoch: string
+  /** Publications up to here reached this connection with its subscribe reply, and must not be pushed again. */
+  readonly skip: number
+  /** The offset up to which the gateway has delivered on this channel, when this connection keeps it for all; else -1. */
+  readonly kept: number
+  readonly joinLeave: boolean
+}
+
+/** One connection: where frames go, who is behind it and what it listens to. */
+export interface Session {
+  readonly client: string
+  tenant: string
+  user: string
+  expiresAt: number
+  readonly openedAt: number
+  /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
+  phase: 'new' | 'connecting' | 'open' | 'closed'
+  readonly subscriptions: Map<string, Subscription>
+  /** Replies and pushes of this turn, to leave as one frame. */
+  readonly outgoing: string[]
+}
+
+/** A fresh connection that has not said who it is. */
+export function newSession(client: string, now: number): Session {
+  return {
+    client,
+    tenant: '',
+    user: '',
+    expiresAt: 0,
+    openedAt: now,
+    phase: 'new',
+    subscriptions: new Map(),
+    outgoing: [],
+  }
+}
+
+/** What of a session goes into the socket's attachment. */
+export function toKeepsake({ client, tenant, user, expiresAt, openedAt, subscriptions }: Session): Keepsake {
+  return { client, tenant, user, expiresAt, openedAt, subscriptions: [...subscriptions.values()] }
+}
+
+/** A session as it was before the gateway slept; one without a tenant had not connected yet. */
+export function fromKeepsake(kept: Keepsake): Session {
+  return {
+    ...newSession(kept.client, kept.openedAt),
+    tenant: kept.tenant,
+    user: kept.user,
+    expiresAt: kept.expiresAt,
+    phase: kept.tenant === '' ? 'new' : 'open',
+    subscriptions: new Map(kept.subscriptions.map((subscription) => [subscription.channel, subscription])),
+  }
+}
