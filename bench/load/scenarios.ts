@@ -1,0 +1,59 @@
+/** The shapes of load that the design sets budgets for. */
+export interface Scenario {
+  readonly name: ScenarioName
+  /** What it says in the report. */
+  readonly what: string
+  readonly rooms: number
+  readonly members: number
+  /** How many of a room's members write. */
+  readonly writers: number
+  /** How many unacknowledged messages a writer has under way. */
+  readonly inFlight: number
+  /** Which figures the report shows. */
+  readonly shows: readonly Figure[]
+}
+
+export const scenarioNames = ['one', 'pairs', 'room100', 'room1000'] as const
+export type ScenarioName = (typeof scenarioNames)[number]
+
+/** What can be shown of a measurement. */
+export type Figure = 'ackMedianMs' | 'ackP99Ms' | 'ackedPerSecond' | 'deliveriesPerSecond'
+
+export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
+  one: {
+    name: 'one',
+    what: '2 people, one message at a time',
+    rooms: 1,
+    members: 2,
+    writers: 1,
+    inFlight: 1,
+    shows: ['ackMedianMs', 'ackP99Ms'],
+  },
+  pairs: {
+    name: 'pairs',
+    what: '100 conversations of 2, one of each pair writing, 4 in flight',
+    rooms: 100,
+    members: 2,
+    writers: 1,
+    inFlight: 4,
+    shows: ['ackedPerSecond'],
+  },
+  room100: {
+    name: 'room100',
+    what: 'a room of 100, 16 writing, 4 in flight each',
+    rooms: 1,
+    members: 100,
+    writers: 16,
+    inFlight: 4,
+    shows: ['deliveriesPerSecond', 'ackedPerSecond'],
+  },
+  room1000: {
+    name: 'room1000',
+    what: 'a room of 1,000, 64 writing, 4 in flight each',
+    rooms: 1,
+    members: 1_000,
+    writers: 64,
+    inFlight: 4,
+    shows: ['deliveriesPerSecond', 'ackedPerSecond'],
+  },
+}
