@@ -92,3 +92,25 @@ export interface HistoryQuery {
   readonly since?: StreamPosition
   readonly reverse: boolean
 }
+
+/**
+ * A page of history as the actor knows it: what it holds itself, in the asked order, and which seqs
+ * (`missing`, inclusive) have to be read behind it because only Postgres or the archive still has their words.
+ */
+export type HistoryAnswer =
+  | Refusal
+  | {
+      readonly kind: 'page'
+      readonly epoch: string
+      readonly top: number
+      readonly publications: readonly Publication[]
+      readonly missing?: { readonly first: number; readonly last: number }
+      readonly amendments: readonly Amendment[]
+    }
+
+/** What became of message `ref` after it was sent: its newest text, or null when it is gone. */
+export interface Amendment {
+  readonly ref: number
+  readonly at: number
+  readonly text: string | null
+}

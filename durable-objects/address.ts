@@ -1,0 +1,47 @@
+import type { Env } from '../src/env.ts'
+import { hash32 } from '../src/kernel/id.ts'
+import { parseChannel } from '../src/protocol/channels.ts'
+
+/**
+ * The only place that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous,
+ * and an actor can tell from its own name whose it is.
+ */
+const named = (tenant: string, name: string) => `${tenant}/${name}`
+
+/** The tenant and name in an actor's own name. */
+export function ownName(name: string | undefined): { readonly tenant: string; readonly name: string } {
+  const slash = name?.indexOf('/') ?? -1
+  if (name === undefined || slash < 0) throw new Error('this actor was reached without a name: go through address.ts')
+  return { tenant: name.slice(0, slash), name: name.slice(slash + 1) }
+}
+
+export const conversationOf = (env: Env, tenant: string, id: string) => env.CONVERSATION.getByName(named(tenant, id))
+
+export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.getByName(named(tenant, user))
+
+export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
+
+export const limiterOf = (env: Env, tenant: string, policy: string, key: string) =>
+  env.RATE_LIMITER.getByName(named(tenant, `${policy}:${key}`))
+
+export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
+
+/** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
+const writerLanes = 2
+
+/** A conversation always writes through the same lane, so that its rows arrive in order. */
+export const shardWriterOf = (env: Env, shard: string, conversation: string) =>
+  env.SHARD_WRITER.getByName(named(shard, String(hash32(conversation) % writerLanes)))
+
+export const gatewayNamed = (env: Env, name: string) => env.GATEWAY.getByName(name)
+
+/** The gateway for a caller: one of `perRegion` in its region, always the same one for the same caller. */
+export const gatewayName = (region: string, caller: string, perRegion: number): string =>
+  `${region}/${hash32(caller) % perRegion}`
+
+/** The actor behind a channel, or undefined when its name is none of ours. */
+export function streamOf(env: Env, tenant: string, channel: string) {
+  const parsed = parseChannel(channel)
+  if (parsed === undefined) return undefined
+  return parsed.kind === 'conversation' ? conversationOf(env, tenant, parsed.id) : inboxOf(env, tenant, parsed.user)
+}

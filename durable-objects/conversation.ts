@@ -1,0 +1,288 @@
+import { DurableObject } from 'cloudflare:workers'
+import { mayManage, mayRead } from '../src/conversations/access.ts'
+import { decideCreate, type NewConversation } from '../src/conversations/create.ts'
+import { decideAdd, decideRemove, decideRename, type ChangeDecision } from '../src/conversations/membership.ts'
+import { historyWindow, pageBounds } from '../src/conversations/page.ts'
+import { record, takeTurn, toPublication, type Room, type Turn } from '../src/conversations/turn.ts'
+import type { Actor, Conversation as ConversationFacts, Member } from '../src/conversations/types.ts'
+import { loadConfig } from '../src/config.ts'
+import type { Env } from '../src/env.ts'
+import { systemClock } from '../src/kernel/clock.ts'
+import { randomToken } from '../src/kernel/id.ts'
+import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import { sizes } from '../src/protocol/limits.ts'
+import type { ClientInfo } from '../src/protocol/replies.ts'
+import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../src/protocol/stream.ts'
+import { Aftermath } from './parts/aftermath.ts'
+import { ConversationBooks } from './parts/conversation-books.ts'
+
+/** A conversation as its readers may see it. */
+export interface ConversationView {
+  readonly kind: 'conversation'
+  readonly conversation: ConversationFacts
+  readonly last: number
+  readonly members: readonly Member[]
+  readonly memberCount: number
+  readonly read: number
+}
+
+/** A change of name or members. */
+export type Change =
+  | { readonly kind: 'add'; readonly users: readonly string[] }
+  | { readonly kind: 'remove'; readonly user: string }
+  | { readonly kind: 'rename'; readonly name: string }
+
+/** One conversation: gives each message its place, remembers who listens, and owes Postgres and the inboxes the rest. */
+export class Conversation extends DurableObject<Env> {
+  readonly #clock = systemClock
+  readonly #tailEntries = loadConfig(this.env).tailEntries
+  #books = ConversationBooks.open(this.ctx, this.env)
+  readonly #aftermath = new Aftermath(this.ctx.storage, [
+    {
+      name: 'projection',
+      owed: () => this.#owes((books, facts) => books.projection.owes(facts)),
+      pay: () => this.#project(),
+    },
+    {
+      name: 'inboxes',
+      owed: () => this.#owes((books, facts) => books.newsletter.owes(facts)),
+      pay: () => this.#tellInboxes(),
+    },
+  ])
+
+  /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
+  execute(call: StreamCall): StreamAnswer {
+    const room = this.#room()
+    if (room === undefined) return nothingHere(call)
+
+    const have = this.#books.log.top()
+    const turn = takeTurn(room, call.commands)
+    this.#noteListeners(call, turn)
+    return this.#answer(call, room, turn, have)
+  }
+
+  /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
+  async create(wanted: NewConversation): Promise<ConversationView> {
+    const decision = decideCreate(this.#books.conversation, wanted, randomToken(8), this.#clock.now())
+    if (decision.kind === 'created') {
+      this.#books = ConversationBooks.found(this.ctx, this.env)
+      this.#books.begin(decision.conversation, decision.members)
+      this.#owe(decision.conversation)
+      if (decision.members.length <= 50) await this.#tellInboxes().catch(() => undefined)
+    }
+    return this.#view(decision.conversation, wanted.createdBy)
+  }
+
+  describe(actor: Actor): ConversationView | Refusal {
+    const room = this.#room()
+    if (room === undefined) return refuse('notFound')
+    return mayRead(room.conversation, room.members, actor) ?? this.#view(room.conversation, actor.user)
+  }
+
+  /** Up to `limit` members after `cursor`, by user id. */
+  listMembers(
+    actor: Actor,
+    cursor: string,
+    limit: number,
+  ): { readonly kind: 'members'; readonly members: readonly Member[] } | Refusal {
+    const room = this.#room()
+    const denied = room === undefined ? refuse('notFound') : mayRead(room.conversation, room.members, actor)
+    if (denied !== undefined) return denied
+    const members = [...this.#books.members.all()]
+      .filter(({ user }) => user > cursor)
+      .sort((a, b) => (a.user < b.user ? -1 : 1))
+    return { kind: 'members', members: members.slice(0, limit) }
+  }
+
+  /** Adds, removes or renames, tells everyone, and takes those who left off the air. */
+  change(actor: Actor, change: Change): ConversationView | Refusal {
+    const room = this.#room()
+    if (room === undefined) return refuse('notFound')
+    const decision = decideChange(room, actor, change)
+    if (decision.kind === 'refused') return decision
+    if (decision.rows.length > 0) this.#commitChange(room, decision, change)
+    return this.#view(this.#books.conversation ?? room.conversation, actor.user)
+  }
+
+  /** Deletes the conversation for everyone: its owner's or the tenant's right. Postgres and inboxes follow. */
+  remove(actor: Actor): Refusal | { readonly kind: 'deleted' } {
+    const room = this.#room()
+    const denied =
+      room === undefined ? refuse('notFound') : mayManage(room.conversation, room.members, actor, ['owner'])
+    if (room === undefined || denied !== undefined) return denied ?? refuse('notFound')
+
+    const deleted = { ...room.conversation, deletedAt: room.now, version: room.conversation.version + 1 }
+    this.#books.write(deleted)
+    const users = [...this.#books.members.all()].map(({ user }) => user)
+    for (const user of users) this.#books.newsletter.noteRemoval(user, deleted.version)
+    this.#owe(deleted)
+    this.#announce(
+      { results: [], publications: [], signals: users.map((user) => ({ kind: 'removed', user })) },
+      room.log.top(),
+      null,
+    )
+    return { kind: 'deleted' }
+  }
+
+  /** A page of the log: what is held here, and which seqs must be read from Postgres. */
+  history(actor: Actor, query: HistoryQuery): HistoryAnswer {
+    const room = this.#room()
+    const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
+    if (room === undefined || denied !== undefined) return refuse('permissionDenied')
+    const { epoch } = room.conversation
+    const top = room.log.top()
+    const read = historyWindow(query, { epoch, top })
+    if (read.kind === 'refused') return read
+
+    const { first, last } = pageBounds(read.window)
+    const floor = this.#books.log.floor()
+    const held = this.#books.log.range(Math.max(first, floor) - 1, last, sizes.historyPage).map(toPublication)
+    return {
+      kind: 'page',
+      epoch,
+      top,
+      publications: query.reverse ? held.reverse() : held,
+      ...(first < floor && first <= last ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
+      amendments: this.#books.log.amendments(first, last),
+    }
+  }
+
+  /** Everyone who is here now. */
+  async presence(
+    actor: Actor,
+  ): Promise<{ readonly kind: 'presence'; readonly clients: readonly ClientInfo[] } | Refusal> {
+    const room = this.#room()
+    const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
+    if (denied !== undefined) return refuse('permissionDenied')
+    return { kind: 'presence', clients: await this.#books.audience.roster() }
+  }
+
+  override async alarm(): Promise<void> {
+    const conversation = this.#books.conversation
+    if (conversation !== undefined) await this.#aftermath.run(this.#clock.now(), this.#quietMs())
+  }
+
+  #room(): Room | undefined {
+    const { conversation, members, log } = this.#books
+    if (conversation === undefined || conversation.deletedAt !== undefined) return undefined
+    return { conversation, members, log, now: this.#clock.now() }
+  }
+
+  /** A gateway is an audience from its first successful subscribe until its last listener left. */
+  #noteListeners({ gateway, commands }: StreamCall, turn: Turn): void {
+    if (gateway === null) return
+    commands.forEach((command, index) => {
+      if (turn.results[index]?.kind === 'subscribed') this.#books.audience.add(gateway)
+      if (command.kind === 'leave' && command.last) this.#books.audience.drop(gateway)
+    })
+  }
+
+  /** What the caller lacks travels with its answer; other gateways are called. */
+  #answer(call: StreamCall, room: Room, turn: Turn, before: number): StreamAnswer {
+    if (turn.publications.length > 0) {
+      this.#noteReaders(turn)
+      this.#owe(room.conversation)
+    } else if (turn.signals.length > 0 && call.commands.some(({ kind }) => kind === 'read'))
+      this.#owe(room.conversation)
+    this.#announce(turn, before, call.gateway)
+
+    const after = call.have ?? before
+    const behind = before - after > sizes.recovered
+    const missed = behind || after >= before ? [] : room.log.range(after, before, sizes.recovered).map(toPublication)
+    const update = this.#update(turn, behind ? before : after)
+    return { update: { ...update, publications: [...missed, ...update.publications] }, behind, results: turn.results }
+  }
+
+  #announce(turn: Turn, before: number, except: string | null): void {
+    this.#books.audience.tell(this.#update(turn, before), except)
+  }
+
+  #update({ publications, signals }: Turn, after: number): StreamUpdate {
+    return { epoch: this.#books.conversation?.epoch ?? '', after, publications, signals }
+  }
+
+  #noteReaders({ publications }: Turn): void {
+    for (const { offset, info } of publications) if (info !== undefined) this.#books.members.wrote(info.user, offset)
+  }
+
+  #commitChange(room: Room, decision: Extract<ChangeDecision, { kind: 'accepted' }>, change: Change): void {
+    const before = room.log.top()
+    const turn: Turn = { results: [], publications: [], signals: [] }
+    const name = change.kind === 'rename' ? change.name : room.conversation.name
+    const conversation = { ...room.conversation, name, version: room.conversation.version + 1 }
+    this.#books.write(conversation)
+    for (const row of decision.rows) record(room, row, turn)
+    for (const member of decision.joins) this.#books.members.put(member)
+    for (const user of decision.leaves) this.#dismiss(user, conversation.version, turn)
+    this.#owe(conversation)
+    this.#announce(turn, before, null)
+  }
+
+  /** Whoever left hears nothing more, also on sockets opened before. */
+  #dismiss(user: string, version: number, turn: Turn): void {
+    this.#books.members.remove(user)
+    this.#books.newsletter.noteRemoval(user, version)
+    turn.signals.push({ kind: 'removed', user })
+  }
+
+  #view(conversation: ConversationFacts, user: string): ConversationView {
+    const { log, members } = this.#books
+    const read = members.get(user)?.read ?? 0
+    return {
+      kind: 'conversation',
+      conversation,
+      last: log.top(),
+      members: members.some(100),
+      memberCount: members.count(),
+      read,
+    }
+  }
+
+  #owe(conversation: ConversationFacts): void {
+    const first = conversation.version > this.#books.facts.number('toldVersion')
+    this.#aftermath.owe(this.#clock.now(), first ? 0 : this.#quietMs())
+  }
+
+  /** How long a burst gathers before Postgres and the inboxes hear of it: longer the more members have to be told. */
+  #quietMs(): number {
+    return Math.min(10_000, Math.max(500, this.#books.members.count() * 10))
+  }
+
+  #owes(asks: (books: ConversationBooks, conversation: ConversationFacts) => boolean): boolean {
+    const { conversation } = this.#books
+    return conversation !== undefined && asks(this.#books, conversation)
+  }
+
+  async #project(): Promise<void> {
+    const { projection, log, conversation } = this.#books
+    if (conversation === undefined) return
+    await projection.run(() => this.#books.conversation ?? conversation)
+    if (log.top() - log.floor() >= 2 * this.#tailEntries)
+      log.prune(Math.min(projection.watermark, log.top() - this.#tailEntries))
+  }
+
+  async #tellInboxes(): Promise<void> {
+    const { newsletter, conversation } = this.#books
+    if (conversation !== undefined) await newsletter.run(conversation)
+  }
+}
+
+/** A conversation that is not: every command is refused as for one that is somebody else's. */
+function nothingHere({ commands }: StreamCall): StreamAnswer {
+  const results = commands.map(({ kind }) => {
+    if (kind === 'leave') return { kind: 'done' as const, data: '{}' }
+    return refuse(kind === 'subscribe' ? 'permissionDenied' : 'notFound')
+  })
+  return { update: { epoch: '', after: 0, publications: [], signals: [] }, behind: false, results }
+}
+
+function decideChange(room: Room, actor: Actor, change: Change): ChangeDecision {
+  switch (change.kind) {
+    case 'add':
+      return decideAdd(room, actor, change.users)
+    case 'remove':
+      return decideRemove(room, actor, change.user)
+    case 'rename':
+      return decideRename(room, actor, change.name)
+  }
+}

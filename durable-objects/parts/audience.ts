@@ -1,0 +1,113 @@
+import type { Env } from '../../src/env.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { backoffMs } from '../../src/kernel/retry.ts'
+import type { ClientInfo } from '../../src/protocol/replies.ts'
+import type { ChannelUpdate, StreamUpdate } from '../../src/protocol/stream.ts'
+import { gatewayNamed } from '../address.ts'
+
+interface GatewayLane {
+  waiting: StreamUpdate[]
+  busy: boolean
+}
+
+const attempts = 4
+
+/**
+ * The gateways that listen to one stream. They are durable, since after a loss of memory somebody must still be told;
+ * who sits behind them is theirs to know. Updates to one gateway gather while a call to it is under way.
+ */
+export class Audience {
+  readonly #env: Env
+  readonly #sql: SqlStorage
+  readonly #tenant: string
+  readonly #channel: string
+  readonly #lanes = new Map<string, GatewayLane>()
+
+  constructor(env: Env, sql: SqlStorage, exists: boolean, at: { readonly tenant: string; readonly channel: string }) {
+    this.#env = env
+    this.#sql = sql
+    this.#tenant = at.tenant
+    this.#channel = at.channel
+    if (!exists) return
+    for (const row of sql.exec('SELECT gateway FROM listeners')) this.#open(String(row['gateway']))
+  }
+
+  add(gateway: string): void {
+    if (this.#lanes.has(gateway)) return
+    this.#sql.exec('INSERT OR IGNORE INTO listeners (gateway) VALUES (?)', gateway)
+    this.#open(gateway)
+  }
+
+  drop(gateway: string): void {
+    if (!this.#lanes.delete(gateway)) return
+    this.#sql.exec('DELETE FROM listeners WHERE gateway = ?', gateway)
+  }
+
+  get size(): number {
+    return this.#lanes.size
+  }
+
+  /** Tells every gateway but `except`, which hears it in the answer to its own call. */
+  tell(update: StreamUpdate, except: string | null): void {
+    if (update.publications.length === 0 && update.signals.length === 0) return
+    for (const [gateway, lane] of this.#lanes) {
+      if (gateway === except) continue
+      lane.waiting.push(update)
+      if (!lane.busy) void this.#run(gateway, lane)
+    }
+  }
+
+  /** Everyone who listens right now, by asking each gateway. One that does not answer counts as empty. */
+  async roster(): Promise<ClientInfo[]> {
+    const rosters = await Promise.all([...this.#lanes.keys()].map((gateway) => this.#rosterOf(gateway)))
+    return rosters.flat()
+  }
+
+  async #rosterOf(gateway: string): Promise<ClientInfo[]> {
+    try {
+      return await gatewayNamed(this.#env, gateway).roster(this.#tenant, this.#channel)
+    } catch (thrown) {
+      log.warn('audience.roster-failed', { gateway, why: reasonOf(thrown) })
+      return []
+    }
+  }
+
+  async #run(gateway: string, lane: GatewayLane): Promise<void> {
+    lane.busy = true
+    while (lane.waiting.length > 0) {
+      const update = this.#merge(lane.waiting.splice(0))
+      const listening = await this.#deliver(gateway, update)
+      if (!listening) this.drop(gateway)
+    }
+    lane.busy = false
+  }
+
+  #merge(updates: readonly StreamUpdate[]): ChannelUpdate {
+    const first = updates[0]
+    return {
+      tenant: this.#tenant,
+      channel: this.#channel,
+      epoch: first?.epoch ?? '',
+      after: first?.after ?? 0,
+      publications: updates.flatMap(({ publications }) => publications),
+      signals: updates.flatMap(({ signals }) => signals),
+    }
+  }
+
+  /** Whether anybody still listens there. A gateway that cannot be reached finds the gap by itself when it can be. */
+  async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean> {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      try {
+        return await gatewayNamed(this.#env, gateway).publish(update)
+      } catch (thrown) {
+        log.warn('audience.publish-failed', { gateway, attempt, why: reasonOf(thrown) })
+        await scheduler.wait(backoffMs(attempt, 50, 2000, Math.random()))
+      }
+    }
+    return true
+  }
+
+  #open(gateway: string): void {
+    this.#lanes.set(gateway, { waiting: [], busy: false })
+  }
+}

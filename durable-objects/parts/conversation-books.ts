@@ -1,0 +1,76 @@
+import type { Conversation, Member } from '../../src/conversations/types.ts'
+import type { Env } from '../../src/env.ts'
+import { conversationChannel } from '../../src/protocol/channels.ts'
+import { conversationSchema } from '../schema/conversation.ts'
+import { isUsed, migrate } from '../schema/migrate.ts'
+import { ownName } from '../address.ts'
+import { Audience } from './audience.ts'
+import { Facts } from './facts.ts'
+import { InboxNewsletter } from './inbox-news.ts'
+import { MemberTable } from './member-table.ts'
+import { MessageLog } from './message-log.ts'
+import { Projection } from './projection.ts'
+
+/** Everything one conversation keeps: its facts, members, log, listeners and the watermarks of what it still owes. */
+export class ConversationBooks {
+  readonly facts: Facts
+  readonly members: MemberTable
+  readonly log: MessageLog
+  readonly audience: Audience
+  readonly projection: Projection
+  readonly newsletter: InboxNewsletter
+  #conversation: Conversation | undefined
+
+  private constructor(ctx: DurableObjectState, env: Env, exists: boolean) {
+    const { sql } = ctx.storage
+    const { tenant, name } = ownName(ctx.id.name)
+    this.facts = new Facts(sql, exists)
+    this.members = new MemberTable(sql, exists)
+    this.log = new MessageLog(sql, this.facts, exists)
+    this.audience = new Audience(env, sql, exists, { tenant, channel: conversationChannel(name) })
+    this.projection = new Projection(env, this.facts, this.log, this.members)
+    this.newsletter = new InboxNewsletter(env, sql, this.facts, this.log, this.members)
+    this.#conversation = parseConversation(this.facts.get('conversation'))
+    this.#recallReaders()
+  }
+
+  /** The books of an actor as it wakes; one that was never written to has empty books and no tables. */
+  static open(ctx: DurableObjectState, env: Env): ConversationBooks {
+    const exists = isUsed(ctx.storage.sql)
+    if (exists) migrate(ctx.storage.sql, conversationSchema)
+    return new ConversationBooks(ctx, env, exists)
+  }
+
+  /** Makes the tables, on the first write. */
+  static found(ctx: DurableObjectState, env: Env): ConversationBooks {
+    migrate(ctx.storage.sql, conversationSchema)
+    return new ConversationBooks(ctx, env, true)
+  }
+
+  get conversation(): Conversation | undefined {
+    return this.#conversation
+  }
+
+  write(conversation: Conversation): void {
+    this.facts.set('conversation', JSON.stringify(conversation))
+    this.#conversation = conversation
+  }
+
+  begin(conversation: Conversation, members: readonly Member[]): void {
+    this.write(conversation)
+    for (const member of members) this.members.put(member)
+  }
+
+  /** Cursors that moved because somebody wrote are not stored at once: read them again off what was written since. */
+  #recallReaders(): void {
+    const told = this.newsletter.watermark
+    for (const { seq, user } of this.log.range(told, this.log.top(), this.log.top() - told))
+      this.members.wrote(user, seq)
+  }
+}
+
+function parseConversation(text: string | undefined): Conversation | undefined {
+  if (text === undefined) return undefined
+  const conversation: Conversation = JSON.parse(text)
+  return conversation
+}

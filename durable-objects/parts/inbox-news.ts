@@ -1,0 +1,103 @@
+import type { Conversation, LogRow } from '../../src/conversations/types.ts'
+import type { Env } from '../../src/env.ts'
+import type { InboxNews, Preview } from '../../src/inbox/entry.ts'
+import { inboxOf } from '../address.ts'
+import type { Facts } from './facts.ts'
+import type { MemberTable } from './member-table.ts'
+import type { MessageLog } from './message-log.ts'
+
+/** Inboxes told at the same time. */
+const parallel = 32
+
+/**
+ * Tells each member's inbox where the conversation stands: always the whole state, so that repeats do no harm.
+ * A watermark says how far all inboxes know the log; a burst of messages is one call per member.
+ */
+export class InboxNewsletter {
+  readonly #env: Env
+  readonly #sql: SqlStorage
+  readonly #facts: Facts
+  readonly #log: MessageLog
+  readonly #members: MemberTable
+
+  constructor(env: Env, sql: SqlStorage, facts: Facts, messages: MessageLog, members: MemberTable) {
+    this.#env = env
+    this.#sql = sql
+    this.#facts = facts
+    this.#log = messages
+    this.#members = members
+  }
+
+  /** The seq up to which every inbox knows the log. */
+  get watermark(): number {
+    return this.#facts.number('told')
+  }
+
+  owes(conversation: Conversation): boolean {
+    if (this.watermark < this.#log.top() || this.#facts.number('toldVersion') < conversation.version) return true
+    return this.#members.untold().length > 0
+  }
+
+  /** Somebody left: her inbox must forget the conversation, also if that takes several tries. */
+  noteRemoval(user: string, version: number): void {
+    this.#sql.exec(
+      'INSERT INTO removals (user, version) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET version = excluded.version',
+      user,
+      version,
+    )
+  }
+
+  /** Tells everyone who is owed news. Throws when an inbox could not be told; the next run tells all of them again. */
+  async run(conversation: Conversation): Promise<void> {
+    const top = this.#log.top()
+    const everyone = this.watermark < top || this.#facts.number('toldVersion') < conversation.version
+    const users = everyone ? [...this.#members.all()].map(({ user }) => user) : this.#members.untold()
+    await this.#tellRemoved(conversation)
+    if (conversation.deletedAt === undefined) await this.#tellAll(conversation, users, top)
+
+    this.#members.flush(users)
+    this.#facts.set('told', Math.max(top, this.watermark))
+    this.#facts.set('toldVersion', conversation.version)
+  }
+
+  async #tellAll(conversation: Conversation, users: readonly string[], top: number): Promise<void> {
+    const news = this.#news(conversation, top)
+    for (let start = 0; start < users.length; start += parallel) {
+      await Promise.all(users.slice(start, start + parallel).map((user) => this.#tell(conversation, user, news)))
+    }
+  }
+
+  async #tell({ tenant }: Conversation, user: string, news: Omit<InboxNews, 'read'>): Promise<void> {
+    await inboxOf(this.#env, tenant, user).advance({ ...news, read: this.#members.get(user)?.read ?? 0 })
+  }
+
+  async #tellRemoved({ tenant, id }: Conversation): Promise<void> {
+    const removals = this.#sql.exec<{ user: string; version: number }>('SELECT user, version FROM removals').toArray()
+    for (const { user, version } of removals) {
+      await inboxOf(this.#env, tenant, user).remove(id, version)
+      this.#sql.exec('DELETE FROM removals WHERE user = ? AND version = ?', user, version)
+    }
+  }
+
+  #news(conversation: Conversation, top: number): Omit<InboxNews, 'read'> {
+    const newest = this.#log.range(top - 1, top, 1)[0]
+    return {
+      conversation: conversation.id,
+      type: conversation.type,
+      name: conversation.name,
+      last: top,
+      at: newest?.at ?? conversation.createdAt,
+      preview: newest === undefined ? null : toPreview(newest),
+      members: this.#members.some(10).map(({ user }) => user),
+      memberCount: this.#members.count(),
+      version: conversation.version,
+    }
+  }
+}
+
+const previewLength = 140
+
+function toPreview({ user, data }: LogRow): Preview | null {
+  const { type, text }: { type?: string; text?: string } = JSON.parse(data)
+  return type === 'message' && text !== undefined ? { user, text: text.slice(0, previewLength).toWellFormed() } : null
+}

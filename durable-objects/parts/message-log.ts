@@ -1,0 +1,123 @@
+import type { Log } from '../../src/conversations/ports.ts'
+import type { LogRow, Target } from '../../src/conversations/types.ts'
+import type { Facts } from './facts.ts'
+
+type Row = { seq: number; at: number; user: string; client: string; client_id: string | null; data: string }
+
+const columns = 'seq, at, user, client, client_id, data'
+
+/** The newest entries, kept in memory for gateways that are a little behind and for joins in a burst. */
+const recentEntries = 256
+
+/** A conversation's log in its own SQLite, the only writer of it. One append is one row and one index entry. */
+export class MessageLog implements Log {
+  readonly #sql: SqlStorage
+  readonly #facts: Facts
+  readonly #recent: LogRow[] = []
+  #top: number
+
+  constructor(sql: SqlStorage, facts: Facts, exists: boolean) {
+    this.#sql = sql
+    this.#facts = facts
+    this.#top = exists ? Number(sql.exec('SELECT coalesce(max(seq), 0) AS top FROM messages').one()['top']) : 0
+  }
+
+  top(): number {
+    return this.#top
+  }
+
+  find(author: string, clientId: string): { seq: number; at: number } | undefined {
+    return this.#sql
+      .exec<{ seq: number; at: number }>(
+        'SELECT seq, at FROM messages WHERE user = ? AND client_id = ?',
+        author,
+        clientId,
+      )
+      .toArray()[0]
+  }
+
+  append(row: LogRow): void {
+    const { seq, at, user, client, clientId, data } = row
+    this.#sql.exec(`INSERT INTO messages (${columns}) VALUES (?, ?, ?, ?, ?, ?)`, seq, at, user, client, clientId, data)
+    this.#top = seq
+    this.#recent.push(row)
+    if (this.#recent.length > 2 * recentEntries) this.#recent.splice(0, recentEntries)
+  }
+
+  range(after: number, upTo: number, limit: number): LogRow[] {
+    const first = this.#recent[0]
+    if (after >= upTo) return []
+    if (first !== undefined && first.seq <= after + 1) {
+      const start = after + 1 - first.seq
+      return this.#recent.slice(start, Math.min(start + limit, upTo - first.seq + 1))
+    }
+    return this.#rows('seq > ? AND seq <= ? AND data IS NOT NULL ORDER BY seq LIMIT ?', after, upTo, limit)
+  }
+
+  before(before: number, limit: number): LogRow[] {
+    return this.#rows('seq < ? AND data IS NOT NULL ORDER BY seq DESC LIMIT ?', before, limit)
+  }
+
+  floor(): number {
+    return this.#facts.number('floor') + 1
+  }
+
+  target(seq: number): Target | undefined {
+    const row = this.#sql.exec('SELECT user, client_id FROM messages WHERE seq = ?', seq).toArray()[0]
+    if (row === undefined) return undefined
+    const amended = this.#sql.exec('SELECT text FROM amendments WHERE ref = ?', seq).toArray()[0]
+    return {
+      kind: row['client_id'] === null ? 'other' : 'message',
+      user: String(row['user']),
+      deleted: amended !== undefined && amended['text'] === null,
+    }
+  }
+
+  amend(ref: number, text: string | null, at: number): void {
+    this.#sql.exec(
+      'INSERT INTO amendments (ref, at, text) VALUES (?, ?, ?) ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = excluded.text',
+      ref,
+      at,
+      text,
+    )
+    if (text === null) this.#scrub(ref, at)
+  }
+
+  /** What became of messages in `first`…`last` after they were sent: a new text, or null for gone. */
+  amendments(first: number, last: number): { ref: number; at: number; text: string | null }[] {
+    return this.#sql
+      .exec<{ ref: number; at: number; text: string | null }>(
+        'SELECT ref, at, text FROM amendments WHERE ref BETWEEN ? AND ?',
+        first,
+        last,
+      )
+      .toArray()
+  }
+
+  /** Forgets the words of entries up to `upTo`, which Postgres has; their clientIds stay known for ever. */
+  prune(upTo: number): void {
+    const done = this.#facts.number('floor')
+    if (upTo <= done) return
+    this.#sql.exec('UPDATE messages SET data = NULL WHERE seq > ? AND seq <= ?', done, upTo)
+    this.#facts.set('floor', upTo)
+    this.#recent.length = 0
+  }
+
+  /** A deleted message keeps its place and loses its words, here and in memory. */
+  #scrub(ref: number, at: number): void {
+    const data = JSON.stringify({ type: 'message', deleted: true, at })
+    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ? AND data IS NOT NULL', data, ref)
+    const index = this.#recent.findIndex(({ seq }) => seq === ref)
+    const row = this.#recent[index]
+    if (row !== undefined) this.#recent[index] = { ...row, data }
+  }
+
+  #rows(where: string, ...bindings: number[]): LogRow[] {
+    return this.#sql
+      .exec<Row>(`SELECT ${columns} FROM messages WHERE ${where}`, ...bindings)
+      .toArray()
+      .map(toRow)
+  }
+}
+
+const toRow = ({ client_id, ...row }: Row): LogRow => ({ ...row, clientId: client_id })

@@ -1,0 +1,89 @@
+import type { Conversation, LogRow } from '../../src/conversations/types.ts'
+import type { Env } from '../../src/env.ts'
+import type { ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
+import type { Placement } from '../../src/tenants/record.ts'
+import { shardWriterOf, tenantOf } from '../address.ts'
+import type { Facts } from './facts.ts'
+import type { MemberTable } from './member-table.ts'
+import type { MessageLog } from './message-log.ts'
+
+/** Entries handed to Postgres in one call. */
+const batchEntries = 500
+
+/**
+ * The log is its own outbox: a watermark says how far Postgres has it, so a message costs no second row for that.
+ * Writing is idempotent on (tenant, conversation, seq); a batch whose answer was lost is simply sent again.
+ */
+export class Projection {
+  readonly #env: Env
+  readonly #facts: Facts
+  readonly #log: MessageLog
+  readonly #members: MemberTable
+  #placement: Placement | undefined
+
+  constructor(env: Env, facts: Facts, messages: MessageLog, members: MemberTable) {
+    this.#env = env
+    this.#facts = facts
+    this.#log = messages
+    this.#members = members
+  }
+
+  /** The seq up to which Postgres has the log. */
+  get watermark(): number {
+    return this.#facts.number('projected')
+  }
+
+  owes(conversation: Conversation): boolean {
+    return this.watermark < this.#log.top() || this.#facts.number('projectedVersion') < conversation.version
+  }
+
+  /** Hands over everything owed. Throws when the shard cannot take it now; what was confirmed before stays confirmed. */
+  async run(conversation: () => Conversation): Promise<void> {
+    while (this.owes(conversation())) await this.#step(conversation())
+  }
+
+  async #step(conversation: Conversation): Promise<void> {
+    const after = this.watermark
+    const rows = this.#log.range(after, this.#log.top(), batchEntries)
+    const answer = await this.#write(conversation, rows)
+    if (answer === 'misplaced') {
+      this.#placement = undefined
+      throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
+    }
+    this.#facts.set('projected', rows.at(-1)?.seq ?? after)
+    this.#facts.set('projectedVersion', conversation.version)
+  }
+
+  async #write(conversation: Conversation, rows: readonly LogRow[]): Promise<'written' | 'misplaced'> {
+    this.#placement ??= await tenantOf(this.#env, conversation.tenant).placement()
+    if (this.#placement === undefined) return 'misplaced'
+    const { shard, epoch } = this.#placement
+    const writer = shardWriterOf(this.#env, shard, conversation.id)
+    return (await writer.write(this.#batch(conversation, rows, epoch))).kind
+  }
+
+  #batch(conversation: Conversation, rows: readonly LogRow[], placementEpoch: number): ProjectionBatch {
+    const changed = this.#facts.number('projectedVersion') < conversation.version
+    return {
+      tenant: conversation.tenant,
+      placementEpoch,
+      conversation: conversation.id,
+      epoch: conversation.epoch,
+      rows,
+      scrubbed: rows.flatMap(toScrubbed),
+      ...(changed ? { facts: this.#projectedFacts(conversation) } : {}),
+    }
+  }
+
+  #projectedFacts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation): ProjectedFacts {
+    const members = [...this.#members.all()].map(({ user, role, joinedAt }) => ({ user, role, joinedAt }))
+    return { type, name, createdBy, createdAt, deletedAt: deletedAt ?? null, version, members }
+  }
+}
+
+/** A deletion among the entries names the message whose words must leave Postgres too. */
+function toScrubbed({ data }: LogRow): { seq: number; data: string }[] {
+  if (!data.startsWith('{"type":"message.deleted"')) return []
+  const { ref, at }: { ref: number; at: number } = JSON.parse(data)
+  return [{ seq: ref, data: JSON.stringify({ type: 'message', deleted: true, at }) }]
+}

@@ -1,0 +1,13 @@
+/** A conversation's tables. A message costs its row here and its entry in `by_client_id`, nothing more. */
+export const conversationSchema: readonly string[] = [
+  `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE members (
+     user TEXT PRIMARY KEY, role TEXT NOT NULL, joined_at INTEGER NOT NULL, read INTEGER NOT NULL,
+     read_untold INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+   CREATE TABLE messages (
+     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, user TEXT NOT NULL, client TEXT NOT NULL, client_id TEXT, data TEXT);
+   CREATE UNIQUE INDEX by_client_id ON messages (user, client_id) WHERE client_id IS NOT NULL;
+   CREATE TABLE amendments (ref INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT);
+   CREATE TABLE removals (user TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE listeners (gateway TEXT PRIMARY KEY) WITHOUT ROWID;`,
+]

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import type { Vars } from './env.ts'
+import type { Shard } from './tenants/placement.ts'
+
+/** Everything that can be set, read once from the environment's variables. docs/config.md lists them for people. */
+export interface Config {
+  /** `local` allows the demo tenant, its key and `/demo`; anything else is a deployment. */
+  readonly environment: 'local' | 'production'
+  /** Postgres shards for tenants; `SHARDS=shard0:1,shard1:2` gives names and weights. */
+  readonly shards: readonly Shard[]
+  /** Connection string of the tenant directory. */
+  readonly directoryUrl: string
+  /** Connection string of a shard; throws when it is not configured. */
+  readonly shardUrl: (shard: string) => string
+  /** `host:port` of a Neon proxy to use instead of Neon's own endpoints. */
+  readonly neonProxy: string | undefined
+  readonly redis: { readonly url: string; readonly token: string } | undefined
+  readonly qstash:
+    | { readonly url: string; readonly token: string; readonly currentKey: string; readonly nextKey: string }
+    | undefined
+  /** Where QStash reaches this Worker; signatures are checked against it. */
+  readonly publicUrl: string
+  /** Opens `/admin`; undefined closes it. */
+  readonly adminKey: string | undefined
+  /** The tenant that a local key without a tenant in its name belongs to. */
+  readonly localTenant: string | undefined
+  readonly localApiKey: string | undefined
+  /** Continent code to region name, `REGIONS=EU:weur,NA:enam,*:enam`. */
+  readonly regions: ReadonlyMap<string, string>
+  readonly gatewaysPerRegion: number
+  /** Log entries a conversation keeps with their words once Postgres has them. */
+  readonly tailEntries: number
+}
+
+const variables = z.object({
+  ENVIRONMENT: z.enum(['local', 'production']).default('production'),
+  SHARDS: z.string().default('shard0,shard1'),
+  REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
+  GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
+  PUBLIC_URL: z.string().default('http://localhost:8787'),
+  ADMIN_KEY: z.string().min(16).optional(),
+  LOCAL_TENANT: z.string().optional(),
+  LOCAL_API_KEY: z.string().optional(),
+  NEON_PROXY: z.string().optional(),
+  UPSTASH_REDIS_REST_URL: z.string().optional(),
+  UPSTASH_REDIS_REST_TOKEN: z.string().optional(),
+  QSTASH_URL: z.string().default('https://qstash.upstash.io'),
+  QSTASH_TOKEN: z.string().optional(),
+  QSTASH_CURRENT_SIGNING_KEY: z.string().optional(),
+  QSTASH_NEXT_SIGNING_KEY: z.string().optional(),
+  TAIL_ENTRIES: z.coerce.number().int().min(0).default(10_000),
+})
+
+const loaded = new WeakMap<object, Config>()
+
+/** Reads and checks the variables; the only reader of them. A wrong or missing one is an error that names it. */
+export function loadConfig(vars: Vars): Config {
+  const known = loaded.get(vars)
+  if (known !== undefined) return known
+  const config = readConfig(vars)
+  loaded.set(vars, config)
+  return config
+}
+
+function readConfig(vars: Vars): Config {
+  const v = variables.parse(vars)
+  const local = v.ENVIRONMENT === 'local'
+  return {
+    environment: v.ENVIRONMENT,
+    shards: readShards(v.SHARDS),
+    directoryUrl: vars['DATABASE_URL_DIRECTORY'] ?? '',
+    shardUrl: (shard) => needed(vars, `DATABASE_URL_${shard.toUpperCase()}`),
+    neonProxy: v.NEON_PROXY,
+    redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
+    qstash: readQstash(v),
+    publicUrl: v.PUBLIC_URL.replace(/\/$/, ''),
+    adminKey: v.ADMIN_KEY,
+    localTenant: local ? v.LOCAL_TENANT : undefined,
+    localApiKey: local ? v.LOCAL_API_KEY : undefined,
+    regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
+    gatewaysPerRegion: v.GATEWAYS_PER_REGION,
+    tailEntries: v.TAIL_ENTRIES,
+  }
+}
+
+function needed(vars: Vars, name: `DATABASE_URL_${string}`): string {
+  const value = vars[name]
+  if (value === undefined) throw new Error(`${name} is not set: give the connection string of that Postgres shard`)
+  return value
+}
+
+const readShards = (text: string): Shard[] =>
+  text.split(',').map((part) => {
+    const [name, weight] = splitPair(part, '1')
+    return { name, weight: Number(weight) }
+  })
+
+const splitPair = (text: string, fallback: string): [string, string] => {
+  const [left = '', right = fallback] = text.trim().split(':')
+  return [left, right]
+}
+
+const readRedis = (url: string | undefined, token: string | undefined) =>
+  url === undefined || token === undefined ? undefined : { url, token }
+
+function readQstash(v: z.output<typeof variables>): Config['qstash'] {
+  const { QSTASH_TOKEN: token, QSTASH_CURRENT_SIGNING_KEY: currentKey, QSTASH_NEXT_SIGNING_KEY: nextKey } = v
+  if (token === undefined || currentKey === undefined || nextKey === undefined) return undefined
+  return { url: v.QSTASH_URL, token, currentKey, nextKey }
+}

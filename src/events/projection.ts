@@ -1,0 +1,35 @@
+/** What a conversation hands to Postgres: everything after its watermark, in order, with the placement it believes in. */
+export interface ProjectionBatch {
+  readonly tenant: string
+  readonly placementEpoch: number
+  readonly conversation: string
+  readonly epoch: string
+  readonly rows: readonly ProjectedRow[]
+  /** Messages whose words must go: their seqs and what stands there instead. */
+  readonly scrubbed: readonly { readonly seq: number; readonly data: string }[]
+  /** The conversation's facts and members, when they changed since the last batch. */
+  readonly facts?: ProjectedFacts
+}
+
+/** One log entry; `at` in milliseconds since the epoch. */
+export interface ProjectedRow {
+  readonly seq: number
+  readonly at: number
+  readonly user: string
+  readonly client: string
+  readonly clientId: string | null
+  readonly data: string
+}
+
+export interface ProjectedFacts {
+  readonly type: string
+  readonly name: string
+  readonly createdBy: string
+  readonly createdAt: number
+  readonly deletedAt: number | null
+  readonly version: number
+  readonly members: readonly { readonly user: string; readonly role: string; readonly joinedAt: number }[]
+}
+
+/** What became of a batch. `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again. */
+export type Projected = { readonly kind: 'written' } | { readonly kind: 'misplaced' }
