@@ -74,7 +74,9 @@ async function* measurements(
       signal.throwIfAborted()
       const reach = { url, apiKey: options.key, offerDeflate: options.deflate }
       const timing = { warmUpSeconds: options.warmup, seconds: options.seconds }
-      yield [scenario, await runLoad({ target: target.name, scenario, reach, timing }, signal)]
+      const outcome = await runLoad({ target: target.name, scenario, reach, timing }, signal)
+      signal.throwIfAborted() // a load cut short is no failure of the target
+      yield [scenario, outcome]
     }
   } finally {
     await running.stop()
