@@ -1,0 +1,259 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client, Receiver } from '@upstash/qstash'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Qstash, type QstashOptions, startQstash } from '../../local/qstash/server.ts'
+import { Hooks } from '../contracts/qstash-hooks.ts'
+
+/** What only the stand-in has: a file to survive in, a scale of time, destinations it may refuse. */
+
+const keys = { currentSigningKey: 'sig_current', nextSigningKey: 'sig_next' }
+
+let folder = ''
+let hooks = new Hooks()
+let running: Qstash | undefined
+
+async function start(options: Partial<QstashOptions> = {}): Promise<Client> {
+  running = await startQstash({ dataFile: join(folder, 'qstash.sqlite'), token: 'token', ...keys, ...options })
+  return new Client({ baseUrl: running.url, token: 'token', retry: false })
+}
+
+async function restart(options: Partial<QstashOptions> = {}): Promise<Client> {
+  await running?.stop()
+  return start(options)
+}
+
+/** Starts it in a process of its own, which can be killed. */
+async function startInChild(dataFile: string): Promise<{ url: string; kill: () => Promise<void> }> {
+  const module = new URL('../../local/qstash/server.ts', import.meta.url).href
+  const options = JSON.stringify({ dataFile, token: 'token', ...keys })
+  const script = `const { startQstash } = await import('${module}'); console.log((await startQstash(${options})).url)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [url] = await once(child.stdout, 'data')
+  return {
+    url: String(url).trim(),
+    async kill() {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+const eventually = <T>(holds: () => T | Promise<T>) => vi.waitFor(holds, { timeout: 8000, interval: 5 })
+
+beforeEach(async () => {
+  vi.spyOn(console, 'error').mockReturnValue()
+  folder = await mkdtemp(join(tmpdir(), 'qstash-'))
+  hooks = new Hooks()
+  await hooks.listen()
+})
+
+afterEach(async () => {
+  await running?.stop()
+  running = undefined
+  await hooks.close()
+  await rm(folder, { recursive: true })
+})
+
+test('a delivery under way when the process ends is made again, under the same id', async () => {
+  const client = await start()
+  const hook = hooks.open((_, nth) => (nth === 0 ? new Promise(() => {}) : {}))
+  const { messageId } = await client.publish({ url: hook.url, body: 'precious' })
+  await eventually(() => expect(hook.deliveries).toHaveLength(1))
+
+  const after = await restart()
+  await eventually(() => expect(hook.deliveries).toHaveLength(2))
+  expect(hook.deliveries.map(({ header }) => header['upstash-message-id'])).toEqual([messageId, messageId])
+  expect(hook.deliveries.map(({ header }) => header['upstash-retried'])).toEqual(['0', '0'])
+  await eventually(() => expect(after.messages.get(messageId)).rejects.toMatchObject({ status: 404 }))
+})
+
+test('what a publisher was told is accepted survives even the killing of the process', async () => {
+  const child = await startInChild(join(folder, 'qstash.sqlite'))
+  const client = new Client({ baseUrl: child.url, token: 'token', retry: false })
+  const hook = hooks.open((_, nth) => (nth === 0 ? new Promise(() => {}) : {}))
+  const { messageId } = await client.publish({ url: hook.url, body: 'precious' })
+  const { messageId: later } = await client.publish({ url: hook.url, body: 'later', delay: 3600 })
+  await eventually(() => expect(hook.deliveries).toHaveLength(1))
+  await child.kill()
+
+  const after = await start()
+  await eventually(() => expect(hook.deliveries).toHaveLength(2))
+  expect(hook.deliveries[1]?.header['upstash-message-id']).toBe(messageId)
+  expect(await after.messages.get(later)).toMatchObject({ body: 'later' })
+})
+
+test('delays, schedules, queues, groups, dead letters and the log outlive a restart', async () => {
+  const client = await start()
+  const [hook, dead] = [hooks.open(), hooks.open(() => ({ status: 500 }))]
+  const { messageId } = await client.publish({ url: hook.url, body: 'later', delay: 3600 })
+  await client.publish({ url: dead.url, retries: 0 })
+  await client.schedules.create({ destination: hook.url, cron: '0 0 1 1 *', scheduleId: 'yearly' })
+  await client.queue({ queueName: 'line' }).upsert({ parallelism: 3 })
+  await client.urlGroups.addEndpoints({ name: 'all', endpoints: [{ url: hook.url }] })
+  const letters = await eventually(async () => {
+    const { messages } = await client.dlq.listMessages()
+    expect(messages).toHaveLength(1)
+    return messages
+  })
+  const { logs } = await client.logs()
+
+  const after = await restart()
+  expect(await after.messages.get(messageId)).toMatchObject({ body: 'later' })
+  expect((await after.dlq.listMessages()).messages).toEqual(letters)
+  expect(await after.schedules.list()).toMatchObject([{ scheduleId: 'yearly' }])
+  expect(await after.queue({ queueName: 'line' }).get()).toMatchObject({ parallelism: 3 })
+  expect(await after.urlGroups.get('all')).toMatchObject({ endpoints: [{ url: hook.url }] })
+  expect((await after.logs()).logs).toEqual(logs)
+})
+
+test('a message that came due while the process was down goes out at the next start', async () => {
+  const client = await start({ timeScale: 100 })
+  const hook = hooks.open()
+  await client.publish({ url: hook.url, delay: 10 })
+  const dueAt = Date.now() + 100
+  await running?.stop()
+  await eventually(() => expect(Date.now()).toBeGreaterThan(dueAt))
+  expect(hook.deliveries).toEqual([])
+
+  await start({ timeScale: 100 })
+  await eventually(() => expect(hook.deliveries).toHaveLength(1))
+})
+
+test('a receiver that has rotated its keys accepts what was signed with its next one', async () => {
+  const client = await start({ currentSigningKey: 'sig_next' })
+  const hook = hooks.open()
+  await client.publish({ url: hook.url, body: 'x' })
+  await eventually(() => expect(hook.deliveries).toHaveLength(1))
+
+  const signature = hook.deliveries[0]?.header['upstash-signature'] ?? ''
+  await expect(new Receiver(keys).verify({ signature, body: 'x', url: hook.url })).resolves.toBe(true)
+})
+
+test('after the deduplication window the same id sends again', async () => {
+  const client = await start({ timeScale: 6000 })
+  const hook = hooks.open()
+  const publish = () => client.publish({ url: hook.url, deduplicationId: 'once' })
+  const first = await publish()
+
+  const later = await eventually(async () => {
+    const { messageId } = await publish()
+    expect(messageId).not.toBe(first.messageId)
+    return messageId
+  })
+  await eventually(() => expect(hook.deliveries).toHaveLength(2))
+  expect(hook.deliveries[1]?.header['upstash-message-id']).toBe(later)
+  expect((hook.deliveries[1]?.at ?? 0) - (hook.deliveries[0]?.at ?? 0)).toBeGreaterThan(80)
+})
+
+test('a destination that is not allowed is refused wherever it may be named', async () => {
+  const url = 'https://example.com/'
+  const client = await start({ allowDestination: (asked) => new URL(asked).hostname === '127.0.0.1' })
+  const hook = hooks.open()
+
+  const refused = { status: 400 }
+  await expect(client.publish({ url })).rejects.toMatchObject(refused)
+  await expect(client.publish({ url: hook.url, callback: url })).rejects.toMatchObject(refused)
+  await expect(client.schedules.create({ destination: url, cron: '* * * * *' })).rejects.toMatchObject(refused)
+  await expect(client.urlGroups.addEndpoints({ name: 'all', endpoints: [{ url }] })).rejects.toMatchObject(refused)
+  await client.publish({ url: hook.url })
+  await eventually(() => expect(hook.deliveries).toHaveLength(1))
+})
+
+test('a batch with one bad message sends none of them', async () => {
+  const client = await start()
+  const hook = hooks.open()
+  await expect(client.batch([{ url: hook.url }, { url: 'ftp://nowhere' }])).rejects.toMatchObject({ status: 400 })
+
+  await client.publish({ url: hook.url, body: 'alone' })
+  await eventually(() => expect(hook.deliveries.map(({ body }) => body.toString())).toEqual(['alone']))
+})
+
+test('malformed options are refused, each by name', async () => {
+  await start()
+  const publish = async (header: Record<string, string>) => {
+    const response = await fetch(`${running?.url}/v2/publish/http://127.0.0.1:1/`, {
+      method: 'POST',
+      headers: { Authorization: 'Bearer token', ...header },
+    })
+    return { status: response.status, text: await response.text() }
+  }
+
+  for (const [name, value] of [
+    ['Upstash-Delay', 'soon'],
+    ['Upstash-Retries', '-1'],
+    ['Upstash-Method', 'BREW'],
+    ['Upstash-Retry-Delay', 'retried +'],
+    ['Upstash-Timeout', '1'],
+    ['Upstash-Not-Before', 'tomorrow'],
+  ] as const) {
+    expect(await publish({ [name]: value })).toEqual({ status: 400, text: expect.stringContaining(name) })
+  }
+  const flow = { 'Upstash-Flow-Control-Key': 'k', 'Upstash-Flow-Control-Value': 'parallelism=0' }
+  expect(await publish(flow)).toMatchObject({ status: 400 })
+})
+
+test('a queue waits for the callback of its last message before it moves on', async () => {
+  const client = await start()
+  const order: string[] = []
+  const callback = hooks.open(() => {
+    order.push('callback')
+    return {}
+  })
+  const hook = hooks.open(({ body }) => {
+    order.push(body.toString())
+    return {}
+  })
+  const queue = client.queue({ queueName: 'line' })
+  await queue.pause()
+  for (const body of ['1', '2']) await queue.enqueue({ url: hook.url, body, callback: callback.url })
+  await queue.resume()
+
+  await eventually(() => expect(order).toEqual(['1', 'callback', '2', 'callback']))
+})
+
+test('a pinned flow control wins over what messages ask for, until it is unpinned', async () => {
+  const client = await start()
+  const hook = hooks.open()
+  const publish = () => client.publish({ url: hook.url, flowControl: { key: 'k', parallelism: 9 } })
+  await client.flowControl.pin('k', { parallelism: 2, rate: 50, period: 60 })
+  await publish()
+  expect(await client.flowControl.get('k')).toMatchObject({
+    parallelismMax: 2,
+    rateMax: 50,
+    ratePeriod: 60,
+    isPinnedParallelism: true,
+    isPinnedRate: true,
+  })
+
+  await client.flowControl.unpin('k', { parallelism: true, rate: true })
+  await publish()
+  expect(await client.flowControl.get('k')).toMatchObject({ parallelismMax: 9, rateMax: 0, isPinnedRate: false })
+})
+
+test('an endpoint that cannot be reached leads to a dead letter without a status', async () => {
+  const client = await start()
+  await client.publish({ url: 'http://127.0.0.1:1/', retries: 0 })
+
+  const letter = await eventually(async () => {
+    const { messages } = await client.dlq.listMessages()
+    const [first] = messages
+    if (first === undefined) throw new Error('no dead letter yet')
+    return first
+  })
+  expect(letter.responseStatus).toBeUndefined()
+  expect(letter.responseBody).toContain('ECONNREFUSED')
+})
+
+test('a batch of 500 messages is delivered within seconds, each once', async () => {
+  const client = await start()
+  const hook = hooks.open()
+  await client.batch(Array.from({ length: 500 }, (_, n) => ({ url: hook.url, body: String(n) })))
+
+  await eventually(() => expect(hook.deliveries).toHaveLength(500))
+  expect(new Set(hook.deliveries.map(({ body }) => body.toString())).size).toBe(500)
+})
