@@ -4,6 +4,7 @@ import type { ScenarioName } from './load/scenarios.ts'
 import { withFolder, type MediumName } from './media.ts'
 import type { Options } from './options.ts'
 import type { Processes } from './processes.ts'
+import { busyCores } from './report/machine.ts'
 import type { BenchRecord } from './report/record.ts'
 import type { Target } from './targets/target.ts'
 
@@ -27,7 +28,8 @@ export async function runRounds(bench: Bench): Promise<void> {
     for (let round = 1; round <= bench.options.rounds; round++) {
       for (const target of rotated(bench.targets, round - 1)) {
         bench.signal.throwIfAborted()
-        await withFolder(medium, (folder) => measureTarget(bench, target, { medium, round, folder }))
+        const othersCores = await busyCores()
+        await withFolder(medium, (folder) => measureTarget(bench, target, { medium, round, folder, othersCores }))
       }
     }
   }
@@ -42,6 +44,7 @@ interface Turn {
   medium: MediumName
   round: number
   folder: string
+  othersCores: number
 }
 
 async function measureTarget(bench: Bench, target: Target, turn: Turn): Promise<void> {
@@ -83,8 +86,14 @@ async function* measurements(
   }
 }
 
-function note(bench: Bench, target: Target, { medium, round }: Turn, scenario: ScenarioName, outcome: Outcome): void {
-  bench.record.runs.push({ medium, round, target: target.name, scenario, outcome })
+function note(
+  bench: Bench,
+  target: Target,
+  { medium, round, othersCores }: Turn,
+  scenario: ScenarioName,
+  outcome: Outcome,
+): void {
+  bench.record.runs.push({ medium, round, target: target.name, scenario, othersCores, outcome })
   console.error(`${medium}, round ${round}, ${target.name}, ${scenario}: ${brief(outcome)}`)
 }
 

@@ -11,6 +11,8 @@ export interface Run {
   round: number
   target: TargetName
   scenario: ScenarioName
+  /** How many cores others kept busy just before the target was started. */
+  othersCores: number
   outcome: Outcome
 }
 
@@ -28,7 +30,11 @@ export interface BenchRecord {
 }
 
 /** A figure over all rounds; undefined where no round gave one. */
-export function figure(record: BenchRecord, of: Omit<Run, 'round' | 'outcome'>, name: Figure): Spread | undefined {
+export function figure(
+  record: BenchRecord,
+  of: Pick<Run, 'medium' | 'target' | 'scenario'>,
+  name: Figure,
+): Spread | undefined {
   const values = record.runs
     .filter((run) => run.medium === of.medium && run.target === of.target && run.scenario === of.scenario)
     .flatMap(({ outcome }) => (outcome.kind === 'measured' ? [outcome.measurement[name]] : []))

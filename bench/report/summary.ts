@@ -12,6 +12,7 @@ export function summary(record: BenchRecord, targets: readonly TargetName[]): st
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, Node ${machine.node}`,
     `medians of ${settings.rounds} rounds of ${settings.seconds} s (lowest–highest); ×n: how much better than glued`,
     `the load runs on the same machine in a process of its own, which took ${loadShare(record)} of a core`,
+    ...disturbance(record),
     ...media.map((medium) => `\n${table(record, medium, targets)}`),
     '',
     ...targets.flatMap((target) => describe(record, target)),
@@ -23,6 +24,15 @@ export function summary(record: BenchRecord, targets: readonly TargetName[]): st
 function loadShare({ runs }: BenchRecord): string {
   const cores = runs.flatMap(({ outcome }) => (outcome.kind === 'measured' ? [outcome.measurement.loadCores] : []))
   return cores.length === 0 ? '?' : `${median(cores).toFixed(2)} (at most ${Math.max(...cores).toFixed(2)})`
+}
+
+/** More than this of a core, and others had a say in the figures. */
+const quiet = 0.25
+
+function disturbance({ runs }: BenchRecord): string[] {
+  const most = Math.max(0, ...runs.map(({ othersCores }) => othersCores))
+  if (most < quiet) return []
+  return [`NOT QUIET: others kept up to ${most.toFixed(2)} cores busy between the measurements; trust ratios at best`]
 }
 
 function describe(record: BenchRecord, target: TargetName): string[] {
