@@ -117,6 +117,10 @@ function passing(words: string, portIsFixed: boolean): boolean {
 
 function refused(spec: ServerSpec, words: string): PostgresError {
   const lines = words.split('\n').filter((line) => line !== '')
-  const reason = lines.find((line) => line.includes('Address already in use')) ?? lines.at(-1) ?? 'it said nothing'
+  // Why a port could not be bound is told before the fatal line, which then says only that none could.
+  const telling = [/Address already in use/, /^(?:FATAL|PANIC):/, /./].map((it) =>
+    lines.findLast((line) => it.test(line)),
+  )
+  const reason = telling.find((line) => line !== undefined) ?? 'it said nothing'
   return new PostgresError(`The Postgres ${spec.name} on ${spec.folder} did not start: ${reason}`)
 }

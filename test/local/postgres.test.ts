@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import { PostgresError } from '../../local/postgres/errors.ts'
 import type { Postgres, PostgresOptions } from '../../local/postgres/start.ts'
@@ -122,7 +122,9 @@ describe('starting over what was left behind', () => {
 
   test('a lock naming some other program is no obstacle', async () => {
     const dataDir = await stoppedCluster()
-    await writeFile(join(dataDir, 'primary', 'postmaster.pid'), `${process.pid}\n`)
+    const other = spawn('sleep', ['60'])
+    onTestFinished(() => void other.kill())
+    await writeFile(join(dataDir, 'primary', 'postmaster.pid'), `${other.pid}\n`)
     const postgres = await startPostgres({ dataDir, databases })
     await postgres.stop()
   })
@@ -177,14 +179,10 @@ describe('what cannot be is one sentence', () => {
   })
 })
 
-const folders: string[] = []
-afterEach(async () => {
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
-})
-
+/** A folder for this test. Removed last: what a test registers to stop later than this is stopped before. */
 async function folder(): Promise<string> {
   const made = await mkdtemp(join(tmpdir(), 'parley-pg-'))
-  folders.push(made)
+  onTestFinished(() => rm(made, { recursive: true, force: true }))
   return made
 }
 
