@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { mayManage, mayRead } from '../src/conversations/access.ts'
+import { mayManage, mayRead, mayWrite } from '../src/conversations/access.ts'
 import { decideCreate, type NewConversation } from '../src/conversations/create.ts'
 import { decideAdd, decideRemove, decideRename, type ChangeDecision } from '../src/conversations/membership.ts'
 import { historyWindow, pageBounds } from '../src/conversations/page.ts'
@@ -79,6 +79,16 @@ export class Conversation extends DurableObject<Env> {
     return mayRead(room.conversation, room.members, actor) ?? this.#view(room.conversation, actor.user)
   }
 
+  /** Whether `actor` may write here, without writing. */
+  admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal {
+    const room = this.#room()
+    return (
+      (room === undefined ? refuse('notFound') : mayWrite(room.conversation, room.members, actor)) ?? {
+        kind: 'admitted',
+      }
+    )
+  }
+
   /** Up to `limit` members after `cursor`, by user id. */
   listMembers(
     actor: Actor,
@@ -141,7 +151,7 @@ export class Conversation extends DurableObject<Env> {
       kind: 'page',
       epoch,
       top,
-      publications: query.reverse ? held.reverse() : held,
+      publications: query.reverse ? held.toReversed() : held,
       ...(first < floor && first <= last ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
       amendments: this.#books.log.amendments(first, last),
     }

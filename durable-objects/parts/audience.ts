@@ -8,6 +8,8 @@ import { gatewayNamed } from '../address.ts'
 interface GatewayLane {
   waiting: StreamUpdate[]
   busy: boolean
+  /** Raised with every new subscription there, so that an older "nobody listens" cannot undo it. */
+  subscriptions: number
 }
 
 const attempts = 4
@@ -33,7 +35,11 @@ export class Audience {
   }
 
   add(gateway: string): void {
-    if (this.#lanes.has(gateway)) return
+    const known = this.#lanes.get(gateway)
+    if (known !== undefined) {
+      known.subscriptions++
+      return
+    }
     this.#sql.exec('INSERT OR IGNORE INTO listeners (gateway) VALUES (?)', gateway)
     this.#open(gateway)
   }
@@ -76,8 +82,9 @@ export class Audience {
     lane.busy = true
     while (lane.waiting.length > 0) {
       const update = this.#merge(lane.waiting.splice(0))
+      const { subscriptions } = lane
       const listening = await this.#deliver(gateway, update)
-      if (!listening) this.drop(gateway)
+      if (!listening && lane.subscriptions === subscriptions) this.drop(gateway)
     }
     lane.busy = false
   }
@@ -108,6 +115,6 @@ export class Audience {
   }
 
   #open(gateway: string): void {
-    this.#lanes.set(gateway, { waiting: [], busy: false })
+    this.#lanes.set(gateway, { waiting: [], busy: false, subscriptions: 0 })
   }
 }

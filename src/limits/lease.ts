@@ -30,13 +30,11 @@ interface Held {
  * Callers of the same key share one question to the limiter.
  */
 export class LeaseHolder {
-  readonly #ask: AskForLease
   readonly #held = new Map<string, Held>()
   readonly #keys: number
 
   /** `keys` bounds the memory: the longest unused keys are forgotten (their tokens return with the refill). */
-  constructor(ask: AskForLease, keys = 10_000) {
-    this.#ask = ask
+  constructor(keys = 10_000) {
     this.#keys = keys
   }
 
@@ -51,32 +49,36 @@ export class LeaseHolder {
     return held.emptyUntil > now ? { kind: 'limited', retryAfterMs: held.emptyUntil - now } : undefined
   }
 
-  /** Takes one token of `key`, asking the limiter when the lease has run out. Throws when it cannot be reached. */
-  async take(key: string, clock: () => number): Promise<Taken> {
+  /**
+   * Takes one token of `key`, asking the limiter when the lease has run out. Throws when it cannot be reached.
+   * Callers within one actor share a question; in an edge isolate each request asks for itself (`alone`),
+   * since a Worker's request must not wait for the I/O of another.
+   */
+  async take(key: string, ask: AskForLease, clock: () => number, alone = false): Promise<Taken> {
     for (;;) {
       const taken = this.takeNow(key, clock())
       if (taken !== undefined) return taken
-      await this.#refill(key, clock)
+      const held = this.#hold(key)
+      await (alone ? this.#renew(key, held, ask, clock) : this.#renewOnce(key, held, ask, clock))
     }
   }
 
-  async #refill(key: string, clock: () => number): Promise<void> {
-    const held = this.#hold(key)
-    held.asking ??= this.#renew(key, held, clock).finally(() => {
+  async #renewOnce(key: string, held: Held, ask: AskForLease, clock: () => number): Promise<void> {
+    held.asking ??= this.#renew(key, held, ask, clock).finally(() => {
       held.asking = undefined
     })
     await held.asking
   }
 
-  async #renew(key: string, held: Held, clock: () => number): Promise<void> {
-    const answer = await this.#ask(key, held.want)
+  async #renew(key: string, held: Held, ask: AskForLease, clock: () => number): Promise<void> {
+    const answer = await ask(key, held.want)
     if (answer.kind === 'empty') {
       held.tokens = 0
       held.emptyUntil = clock() + answer.retryAfterMs
       held.want = 1
       return
     }
-    held.tokens = answer.tokens
+    held.tokens = (held.expiresAt > clock() ? held.tokens : 0) + answer.tokens
     held.expiresAt = answer.expiresAt
     held.want = answer.tokens < held.want ? answer.tokens : Math.min(held.want * 2, 4096)
   }

@@ -74,22 +74,18 @@ export class Hub {
     return { last: state.sessions.size === 0 }
   }
 
-  /** Tells everyone who listens. On a gap nothing is told: the caller asks the stream for what lies between. */
+  /**
+   * Tells everyone who listens. An update holds everything after `after`; when that lies beyond what was told here,
+   * something is missing in between: nothing is told, and the caller asks the stream for it.
+   */
   apply(state: HubChannel, update: StreamUpdate): Applied {
     if (update.epoch !== state.epoch) return 'otherEpoch'
+    if (update.after > state.last) return 'gap'
+
     const fresh = update.publications.filter(({ offset }) => offset > state.last)
-    const first = fresh[0]
-    if (first !== undefined && (first.offset !== state.last + 1 || update.after > state.last)) return 'gap'
-
-    if (first !== undefined) this.#tell(state, fresh)
+    if (fresh.length > 0) this.#tell(state, fresh)
     for (const signal of update.signals) this.#signal(state, signal)
-    return update.after > state.last ? 'gap' : 'applied'
-  }
-
-  /** Everyone behind `offset` has been sent to resubscribe: go on from there. */
-  restart(state: HubChannel, epoch: string, offset: number): void {
-    state.epoch = epoch
-    state.last = offset
+    return 'applied'
   }
 
   roster(tenant: string, channel: string): ClientInfo[] {

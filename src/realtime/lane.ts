@@ -1,7 +1,9 @@
 import type { StreamCommand, StreamResult } from '../protocol/stream.ts'
+import type { Session } from './session.ts'
 
-/** A command on its way to a stream, and what to do with its result. */
+/** A command of a session on its way to a stream, and what to do with its result; `settle` must not wait. */
 export interface Errand {
+  readonly session: Session
   readonly command: StreamCommand
   readonly settle: (result: StreamResult) => void
 }
@@ -15,6 +17,7 @@ export class Lane {
   readonly #cap: number
   #waiting: Errand[] = []
   #busy = false
+  #poked = false
 
   /** `send` makes one call and settles its errands; it must not throw. `cap` bounds the errands in one call. */
   constructor(send: (errands: readonly Errand[]) => Promise<void>, cap = 256) {
@@ -22,8 +25,8 @@ export class Lane {
     this.#cap = cap
   }
 
-  get idle(): boolean {
-    return !this.#busy && this.#waiting.length === 0
+  get busy(): boolean {
+    return this.#busy
   }
 
   get waiting(): number {
@@ -35,22 +38,21 @@ export class Lane {
     if (!this.#busy) void this.#run()
   }
 
-  /** Makes a call even without commands, to be brought up to date. */
+  /** Makes one more call, even without commands, to be brought up to date. */
   poke(): void {
-    if (!this.#busy) void this.#run(true)
+    this.#poked = true
+    if (!this.#busy) void this.#run()
   }
 
-  async #run(poked = false): Promise<void> {
+  async #run(): Promise<void> {
     this.#busy = true
     try {
-      if (poked) await this.#send(this.#take())
-      while (this.#waiting.length > 0) await this.#send(this.#take())
+      while (this.#poked || this.#waiting.length > 0) {
+        this.#poked = false
+        await this.#send(this.#waiting.splice(0, this.#cap))
+      }
     } finally {
       this.#busy = false
     }
-  }
-
-  #take(): Errand[] {
-    return this.#waiting.splice(0, this.#cap)
   }
 }

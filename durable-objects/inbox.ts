@@ -1,0 +1,138 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../src/env.ts'
+import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxNews } from '../src/inbox/entry.ts'
+import { decodeCursor, encodeCursor, toListItem, type ListItem } from '../src/inbox/list.ts'
+import { randomToken } from '../src/kernel/id.ts'
+import { inboxChannel } from '../src/protocol/channels.ts'
+import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import type { Publication } from '../src/protocol/replies.ts'
+import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamUpdate } from '../src/protocol/stream.ts'
+import { ownName } from './address.ts'
+import { Audience } from './parts/audience.ts'
+import { EntryTable } from './parts/entry-table.ts'
+import { Facts } from './parts/facts.ts'
+import { inboxSchema } from './schema/inbox.ts'
+import { isUsed, migrate } from './schema/migrate.ts'
+
+/** Changed conversations told to somebody who comes back; beyond it the client asks for the list. */
+const recoveredEntries = 500
+
+/** A page of the conversation list. */
+export interface InboxPage {
+  readonly kind: 'page'
+  readonly conversations: readonly ListItem[]
+  readonly next: string | null
+}
+
+/**
+ * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation,
+ * so that whoever comes back after any time hears what is, and not everything that was.
+ */
+export class Inbox extends DurableObject<Env> {
+  #books = this.#open(isUsed(this.ctx.storage.sql))
+
+  /** Runs the commands of a gateway: subscriptions, and leaving. */
+  execute(call: StreamCall): StreamAnswer {
+    this.#found()
+    const results = call.commands.map((command) => this.#obey(call.gateway, command))
+    const top = this.#books.entries.top()
+    const after = call.have ?? top
+    const publications = this.#books.entries.after(after, recoveredEntries).map(toPublication)
+    return {
+      update: { epoch: this.#epoch(), after: top, publications: [], signals: [] },
+      behind: publications.length > 0,
+      results,
+    }
+  }
+
+  /** A conversation tells where it stands. A repeat changes nothing. */
+  advance(news: InboxNews): void {
+    const known = this.#books.entries.get(news.conversation)
+    this.#write(decideAdvance(known, news, this.#books.entries.top() + 1))
+  }
+
+  /** The user is no longer in a conversation. */
+  remove(conversation: string, version: number): void {
+    const known = this.#books.entries.get(conversation)
+    this.#write(decideRemoval(known, version, this.#books.entries.top() + 1))
+  }
+
+  /** The conversation list, newest activity first. */
+  list(cursor: string | undefined, limit: number): InboxPage | Refusal {
+    const from = cursor === undefined ? undefined : decodeCursor(cursor)
+    if (cursor !== undefined && from === undefined)
+      return refuse('invalidPayload', 'cursor: not one of ours; leave it out to start over')
+    const entries = this.#books.entries.list(from, limit + 1)
+    const last = entries.length > limit ? entries[limit - 1] : undefined
+    return {
+      kind: 'page',
+      conversations: entries.slice(0, limit).map(toListItem),
+      next: last === undefined ? null : encodeCursor({ at: last.at, conversation: last.conversation }),
+    }
+  }
+
+  #obey(gateway: string | null, command: StreamCommand): StreamResult {
+    if (command.kind === 'leave') {
+      if (command.last && gateway !== null) this.#books.audience.drop(gateway)
+      return { kind: 'done', data: '{}' }
+    }
+    if (command.kind !== 'subscribe') return refuse('permissionDenied')
+    if (gateway !== null) this.#books.audience.add(gateway)
+    return this.#subscribed(command)
+  }
+
+  #subscribed({ since }: Extract<StreamCommand, { kind: 'subscribe' }>): StreamResult {
+    const epoch = this.#epoch()
+    const top = this.#books.entries.top()
+    const known = since !== undefined && (since.epoch === '' || since.epoch === epoch) && since.offset <= top
+    const missed = known ? this.#books.entries.after(since.offset, recoveredEntries + 1) : []
+    const recovered = known && missed.length <= recoveredEntries
+    return {
+      kind: 'subscribed',
+      epoch,
+      offset: recovered ? since.offset : top,
+      top,
+      wasRecovering: since !== undefined,
+      recovered,
+      publications: recovered ? missed.map(toPublication) : [],
+      data: '{}',
+    }
+  }
+
+  #write(entry: InboxEntry | undefined): void {
+    if (entry === undefined) return
+    this.#found()
+    this.#books.entries.put(entry)
+    const update: StreamUpdate = {
+      epoch: this.#epoch(),
+      after: entry.offset - 1,
+      publications: [toPublication(entry)],
+      signals: [],
+    }
+    this.#books.audience.tell(update, null)
+  }
+
+  /** Makes the tables and the stream's epoch, on the first write. */
+  #found(): void {
+    if (this.#books.facts.get('epoch') !== undefined) return
+    migrate(this.ctx.storage.sql, inboxSchema)
+    this.#books = this.#open(true)
+    this.#books.facts.set('epoch', randomToken(8))
+  }
+
+  #epoch(): string {
+    return this.#books.facts.get('epoch') ?? ''
+  }
+
+  #open(exists: boolean) {
+    const { sql } = this.ctx.storage
+    const { tenant, name } = ownName(this.ctx.id.name)
+    return {
+      facts: new Facts(sql, exists),
+      entries: new EntryTable(sql, exists),
+      audience: new Audience(this.env, sql, exists, { tenant, channel: inboxChannel(name) }),
+    }
+  }
+}
+
+const toPublication = (entry: InboxEntry): Publication => ({ offset: entry.offset, data: toEvent(entry) })

@@ -1,0 +1,218 @@
+import type { z } from 'zod'
+import type { Env } from '../../src/env.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { conversationChannel, inboxChannel, parseChannel } from '../../src/protocol/channels.ts'
+import { explain, type Command } from '../../src/protocol/commands.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { sizes } from '../../src/protocol/limits.ts'
+import { publishPayload, signalPayload, type MessageContent } from '../../src/protocol/payloads.ts'
+import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
+import type { StreamResult, StreamVerb } from '../../src/protocol/stream.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import { encodeSubscribed } from './connected.ts'
+import { History } from './history.ts'
+import type { MessageLimits } from './message-limits.ts'
+import { callMethod } from './methods.ts'
+import { presence, presenceStats } from './presence.ts'
+import type { Sockets } from './sockets.ts'
+import type { Streams } from './streams.ts'
+
+/** What a desk works with. */
+export interface DeskParts {
+  readonly env: Env
+  readonly sockets: Sockets
+  readonly streams: Streams
+  readonly limits: MessageLimits
+  readonly clock: Clock
+}
+
+type Handled = Exclude<Command['kind'], 'connect' | 'refresh' | 'pong'>
+type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
+type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) => void }
+
+const typingEveryMs = 3000
+/** Refusals in a row, without one message let through, after which somebody does not want to stop. */
+const patience = 100
+
+/** Where the commands of connected sessions are dealt with, one line each. */
+export class Desk {
+  readonly #parts: DeskParts
+  readonly #history: History
+  readonly #typedAt = new WeakMap<Session, Map<string, number>>()
+  readonly #refused = new WeakMap<Session, number>()
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts
+    this.#history = new History(parts.env)
+  }
+
+  readonly #handlers: Handlers = {
+    subscribe: (session, command) => this.#subscribe(session, command),
+    unsubscribe: (session, { id, request }) => this.#unsubscribe(session, id, request.channel),
+    publish: (session, command) => this.#publish(session, command),
+    rpc: (session, { id, request }) => callMethod(this, session, id, request),
+    send: (session, { request }) => this.#signal(session, request.data),
+    history: (session, { id, request }) => this.#later(session, id, 'history', this.#history.page(session, request)),
+    presence: (session, { id, request }) =>
+      this.#later(session, id, 'presence', presence(this.#parts.env, session, request.channel)),
+    presence_stats: (session, { id, request }) =>
+      this.#later(session, id, 'presence_stats', presenceStats(this.#parts.env, session, request.channel)),
+    ping: (session, { id }) => this.refuse(session, id, refuse('notAvailable')),
+    sub_refresh: (session, { id }) =>
+      this.refuse(session, id, refuse('notAvailable', 'subscriptions here do not expire')),
+  }
+
+  handle(session: Session, command: Extract<Command, { kind: Handled }>): void {
+    const { kind } = command
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table has a handler of this very kind
+    const handler = this.#handlers[kind] as (session: Session, command: Command) => void
+    handler(session, command)
+  }
+
+  get parts(): DeskParts {
+    return this.#parts
+  }
+
+  refuse(session: Session, id: number, refusal: Refusal): void {
+    this.#parts.sockets.write(session, encodeRefusal(id, refusal))
+  }
+
+  reply(session: Session, id: number, kind: string, result: string): void {
+    this.#parts.sockets.write(session, encodeReply(id, kind, result))
+  }
+
+  /** Parses a payload or refuses it by field and rule. */
+  parse<S extends z.ZodType>(session: Session, id: number, schema: S, data: unknown): z.output<S> | undefined {
+    const parsed = schema.safeParse(data)
+    if (parsed.success) return parsed.data
+    this.refuse(session, id, refuse('invalidPayload', explain(parsed.error)))
+    return undefined
+  }
+
+  /** Asks a conversation; the result is the rpc's. */
+  ask(session: Session, id: number, conversation: string, verb: StreamVerb): void {
+    this.#parts.streams.ask(session, conversationChannel(conversation), verb, (result) =>
+      this.#answerRpc(session, id, result),
+    )
+  }
+
+  /** A message, once the sender's bucket lets it through. */
+  send(session: Session, channel: string, content: MessageContent, answer: (result: StreamResult) => void): void {
+    this.limited(session, answer, () => this.#parts.streams.ask(session, channel, { kind: 'send', content }, answer))
+  }
+
+  /** Does `work` if the sender's bucket has a token. Messages of one session keep their order while a lease is fetched. */
+  limited(session: Session, answer: (result: StreamResult) => void, work: () => void): void {
+    const { limits, clock } = this.#parts
+    const decide = (taken: Awaited<ReturnType<MessageLimits['take']>>) => {
+      if (taken.kind === 'taken') {
+        this.#refused.delete(session)
+        return work()
+      }
+      answer(refuse('tooManyRequests', `wait ${taken.retryAfterMs} ms`, taken.retryAfterMs))
+      this.#losePatience(session)
+    }
+    const taken = limits.take(session.tenant, session.user, () => clock.now())
+    if (!(taken instanceof Promise)) return decide(taken)
+    taken.then(decide, (thrown: unknown) => {
+      log.error('gateway.limit-failed', { why: reasonOf(thrown) })
+      answer(refuse('internal', 'the rate limiter could not be reached'))
+    })
+  }
+
+  /** Tells a conversation that somebody types, at most once in three seconds. */
+  typing(session: Session, conversation: string, settle: (result: StreamResult) => void): void {
+    const now = this.#parts.clock.now()
+    const typed = this.#typedAt.get(session) ?? new Map<string, number>()
+    this.#typedAt.set(session, typed)
+    if (now - (typed.get(conversation) ?? 0) < typingEveryMs) return settle({ kind: 'done', data: '{}' })
+    typed.set(conversation, now)
+    this.#parts.streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, settle)
+  }
+
+  #subscribe(session: Session, { id, request }: Of<'subscribe'>): void {
+    const { channel } = request
+    const problem = this.#whyNotSubscribe(session, request)
+    if (problem !== undefined) return this.refuse(session, id, problem)
+
+    const since = request.recover ? { since: { offset: request.offset, epoch: request.epoch } } : {}
+    this.#parts.streams.ask(
+      session,
+      channel,
+      { kind: 'subscribe', joinLeave: request.join_leave, ...since },
+      (result) => {
+        if (result.kind === 'refused') return this.refuse(session, id, result)
+        if (result.kind !== 'subscribed') return this.refuse(session, id, refuse('internal'))
+        const lost = result.wasRecovering && !result.recovered && (request.flag & 2) !== 0
+        if (!lost) return this.reply(session, id, 'subscribe', encodeSubscribed(result))
+        this.#parts.streams.leave(session, channel)
+        this.refuse(session, id, refuse('unrecoverablePosition'))
+      },
+    )
+  }
+
+  #whyNotSubscribe(session: Session, { channel, type, tf }: Of<'subscribe'>['request']): Refusal | undefined {
+    if (type !== 0) return refuse('notAvailable', 'map and shared poll subscriptions')
+    if (tf !== undefined && tf !== null) return refuse('badRequest', 'tag filters are not supported')
+    if (channel.length > 255) return refuse('badRequest', 'channel: at most 255 characters')
+    const parsed = parseChannel(channel)
+    if (parsed === undefined) return refuse('unknownChannel', 'channels are conversation:<id> and user:#<you>')
+    if (parsed.kind === 'inbox' && parsed.user !== session.user) return refuse('permissionDenied')
+    if (session.subscriptions.has(channel)) return refuse('alreadySubscribed')
+    const full =
+      session.subscriptions.size >= sizes.channels || !this.#parts.sockets.hasRoom(session, channel.length + 80)
+    return full ? refuse('limitExceeded', `at most ${sizes.channels} channels on one connection`) : undefined
+  }
+
+  #unsubscribe(session: Session, id: number, channel: string): void {
+    if (channel !== inboxChannel(session.user)) this.#parts.streams.leave(session, channel)
+    this.reply(session, id, 'unsubscribe', '{}')
+  }
+
+  #publish(session: Session, { id, request }: Of<'publish'>): void {
+    const channel = parseChannel(request.channel)
+    if (request.type !== 0) return this.refuse(session, id, refuse('notAvailable', 'map publications'))
+    if (channel === undefined) return this.refuse(session, id, refuse('unknownChannel'))
+    if (channel.kind === 'inbox') return this.refuse(session, id, refuse('permissionDenied'))
+    const payload = this.parse(session, id, publishPayload, request.data)
+    if (payload === undefined) return
+    const { type: _, ...content } = payload
+    this.send(session, request.channel, content, (result) => {
+      if (result.kind === 'refused') this.refuse(session, id, result)
+      else this.reply(session, id, 'publish', '{}')
+    })
+  }
+
+  /** A message without an id: there is nobody to tell what is wrong with it. */
+  #signal(session: Session, data: unknown): void {
+    const signal = signalPayload.safeParse(data)
+    if (signal.success) this.typing(session, signal.data.conversation, () => undefined)
+  }
+
+  #answerRpc(session: Session, id: number, result: StreamResult): void {
+    if (result.kind === 'refused') this.refuse(session, id, result)
+    else if (result.kind === 'done') this.reply(session, id, 'rpc', `{"data":${result.data}}`)
+    else this.refuse(session, id, refuse('internal'))
+  }
+
+  #later(session: Session, id: number, kind: string, work: Promise<string | Refusal>): void {
+    work.then(
+      (result) =>
+        typeof result === 'string' ? this.reply(session, id, kind, result) : this.refuse(session, id, result),
+      (thrown: unknown) => {
+        log.warn(`gateway.${kind}-failed`, { why: reasonOf(thrown) })
+        this.refuse(session, id, refuse('internal', 'try again'))
+      },
+    )
+  }
+
+  #losePatience(session: Session): void {
+    const refusals = (this.#refused.get(session) ?? 0) + 1
+    this.#refused.set(session, refusals)
+    if (refusals < patience) return
+    const channels = [...session.subscriptions.keys()]
+    this.#parts.sockets.close(session, 'tooManyRequests')
+    for (const channel of channels) this.#parts.streams.leave(session, channel)
+  }
+}

@@ -1,0 +1,147 @@
+import { uuidFrom } from '../../src/kernel/id.ts'
+
+import { refuse } from '../../src/protocol/errors.ts'
+import {
+  deletePayload,
+  editPayload,
+  inboxListPayload,
+  readPayload,
+  sendPayload,
+  typingPayload,
+} from '../../src/protocol/payloads.ts'
+import { conversationChannel } from '../../src/protocol/channels.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import { conversationOf, inboxOf, jobQueueOf } from '../address.ts'
+import type { Desk } from './desk.ts'
+import type { StreamResult } from '../../src/protocol/stream.ts'
+
+type Method = (desk: Desk, session: Session, id: number, data: unknown) => void
+
+/** Every rpc a client may call. */
+const methods: Readonly<Record<string, Method>> = {
+  'message.send': send,
+  'message.edit': (desk, session, id, data) => {
+    const edit = desk.parse(session, id, editPayload, data)
+    if (edit !== undefined) desk.ask(session, id, edit.conversation, { kind: 'edit', seq: edit.seq, text: edit.text })
+  },
+  'message.delete': (desk, session, id, data) => {
+    const target = desk.parse(session, id, deletePayload, data)
+    if (target !== undefined) desk.ask(session, id, target.conversation, { kind: 'delete', seq: target.seq })
+  },
+  'conversation.read': (desk, session, id, data) => {
+    const read = desk.parse(session, id, readPayload, data)
+    if (read !== undefined) desk.ask(session, id, read.conversation, { kind: 'read', seq: read.seq })
+  },
+  'conversation.typing': (desk, session, id, data) => {
+    const typing = desk.parse(session, id, typingPayload, data)
+    if (typing !== undefined) desk.typing(session, typing.conversation, answer(desk, session, id))
+  },
+  'conversation.join': (desk, session, id, data) => {
+    const room = desk.parse(session, id, typingPayload, data)
+    if (room !== undefined) void changeMembers(desk, session, id, room.conversation, 'add')
+  },
+  'conversation.leave': (desk, session, id, data) => {
+    const room = desk.parse(session, id, typingPayload, data)
+    if (room !== undefined) void changeMembers(desk, session, id, room.conversation, 'remove')
+  },
+  'inbox.list': (desk, session, id, data) => {
+    const query = desk.parse(session, id, inboxListPayload, data ?? {})
+    if (query !== undefined) void listInbox(desk, session, id, query)
+  },
+}
+
+/** Calls an rpc method by its name. */
+export function callMethod(
+  desk: Desk,
+  session: Session,
+  id: number,
+  request: { method: string; data?: unknown },
+): void {
+  const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined
+  if (method === undefined) return desk.refuse(session, id, refuse('methodNotFound', request.method.slice(0, 100)))
+  method(desk, session, id, request.data)
+}
+
+function send(desk: Desk, session: Session, id: number, data: unknown): void {
+  const payload = desk.parse(session, id, sendPayload, data)
+  if (payload === undefined) return
+  const { conversation, deliverAt, ...content } = payload
+  if (deliverAt !== undefined) {
+    desk.limited(session, answer(desk, session, id), () => void schedule(desk, session, id, payload, deliverAt))
+    return
+  }
+  desk.send(session, conversationChannel(conversation), content, answer(desk, session, id))
+}
+
+const answer = (desk: Desk, session: Session, id: number) => (result: StreamResult) => {
+  if (result.kind === 'refused') return desk.refuse(session, id, result)
+  desk.reply(session, id, 'rpc', `{"data":${result.kind === 'done' ? result.data : '{}'}}`)
+}
+
+/** A message for later is a job: it is safe in the queue's ledger when the sender is told so. */
+async function schedule(
+  desk: Desk,
+  session: Session,
+  id: number,
+  payload: { conversation: string; clientId: string },
+  runAt: number,
+): Promise<void> {
+  const { env } = desk.parts
+  const { tenant, user } = session
+  const { deliverAt: _, conversation, ...content } = { deliverAt: runAt, ...payload }
+  const jobId = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
+  await guarded(desk, session, id, async () => {
+    const admitted = await conversationOf(env, tenant, conversation).admitsWriter({ user, client: '', server: false })
+    if (admitted.kind === 'refused') return desk.refuse(session, id, admitted)
+    const job = { id: jobId, type: 'deliver-message', payload: JSON.stringify({ conversation, user, content }), runAt }
+    const queued = await jobQueueOf(env, tenant, 'default').enqueue(job)
+    if (queued.kind === 'refused') return desk.refuse(session, id, queued)
+    desk.reply(
+      session,
+      id,
+      'rpc',
+      JSON.stringify({ data: { job: queued.id, deliverAt: runAt, duplicate: queued.duplicate } }),
+    )
+  })
+}
+
+async function changeMembers(
+  desk: Desk,
+  session: Session,
+  id: number,
+  conversation: string,
+  kind: 'add' | 'remove',
+): Promise<void> {
+  const { tenant, user, client } = session
+  const change = kind === 'add' ? { kind, users: [user] } : { kind, user }
+  await guarded(desk, session, id, async () => {
+    const changed = await conversationOf(desk.parts.env, tenant, conversation).change(
+      { user, client, server: false },
+      change,
+    )
+    if (changed.kind === 'refused') return desk.refuse(session, id, changed)
+    desk.reply(session, id, 'rpc', '{"data":{}}')
+  })
+}
+
+async function listInbox(
+  desk: Desk,
+  session: Session,
+  id: number,
+  query: { cursor?: string | undefined; limit: number },
+): Promise<void> {
+  await guarded(desk, session, id, async () => {
+    const list = await inboxOf(desk.parts.env, session.tenant, session.user).list(query.cursor, query.limit)
+    if (list.kind === 'refused') return desk.refuse(session, id, list)
+    desk.reply(session, id, 'rpc', JSON.stringify({ data: { conversations: list.conversations, next: list.next } }))
+  })
+}
+
+/** An actor that cannot be reached is a refusal, not a silence. */
+async function guarded(desk: Desk, session: Session, id: number, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch {
+    desk.refuse(session, id, refuse('internal', 'try again'))
+  }
+}

@@ -1,0 +1,170 @@
+import type { Env } from '../../src/env.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { backoffMs } from '../../src/kernel/retry.ts'
+import { inboxChannel } from '../../src/protocol/channels.ts'
+import type { UnsubscribeName } from '../../src/protocol/close-codes.ts'
+import { refuse } from '../../src/protocol/errors.ts'
+import { encodeUnsubscribe } from '../../src/protocol/replies.ts'
+import type {
+  ChannelUpdate,
+  StreamAnswer,
+  StreamCall,
+  StreamResult,
+  StreamUpdate,
+  StreamVerb,
+} from '../../src/protocol/stream.ts'
+import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
+import { Lane, type Errand } from '../../src/realtime/lane.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import { streamOf } from '../address.ts'
+import type { Sockets } from './sockets.ts'
+
+const attempts = 3
+
+/** One gateway's dealings with the actors behind its channels: merged commands out, ordered news in. */
+export class Streams {
+  readonly #env: Env
+  readonly #gateway: string
+  readonly #sockets: Sockets
+  readonly #lanes = new Map<string, Lane>()
+  readonly hub: Hub
+  calls = 0
+  errands = 0
+
+  constructor(env: Env, gateway: string, sockets: Sockets) {
+    this.#env = env
+    this.#gateway = gateway
+    this.#sockets = sockets
+    this.hub = new Hub({
+      changed: (session) => sockets.changed(session),
+      written: (session) => sockets.written(session),
+    })
+  }
+
+  /** Rebuilds who listens to what after sleep. A channel nobody kept the place of is started over by its listeners. */
+  restore(sessions: readonly Session[]): void {
+    for (const session of sessions) for (const kept of session.subscriptions.values()) this.hub.restore(session, kept)
+    for (const channel of this.hub.channels()) if (channel.last < 0) this.#startOver(channel)
+  }
+
+  /** Sends a command to a channel's stream; `settle` hears its result in the same turn as everyone else the news. */
+  ask(session: Session, channel: string, verb: StreamVerb, settle: Errand['settle']): void {
+    const command = { user: session.user, client: session.client, ...verb }
+    this.errands++
+    this.#lane(session.tenant, channel).add({ session, command, settle })
+  }
+
+  /** The session stops listening. */
+  leave(session: Session, channel: string): void {
+    const parted = this.hub.part(session, channel)
+    if (parted !== undefined) this.ask(session, channel, { kind: 'leave', last: parted.last }, () => undefined)
+  }
+
+  /** News pushed by a stream. False when nobody listens here, so that it need not be told again. */
+  publish(update: ChannelUpdate): boolean {
+    const state = this.hub.find(update.tenant, update.channel)
+    const lane = this.#lanes.get(laneKey(update.tenant, update.channel))
+    if (state !== undefined) this.#apply(state, update)
+    else lane?.poke()
+    return state !== undefined || lane !== undefined
+  }
+
+  #lane(tenant: string, channel: string): Lane {
+    const key = laneKey(tenant, channel)
+    const known = this.#lanes.get(key)
+    if (known !== undefined) return known
+    const lane = new Lane(async (errands) => {
+      await this.#call(tenant, channel, errands)
+      if (lane.waiting === 0) this.#lanes.delete(key)
+    })
+    this.#lanes.set(key, lane)
+    return lane
+  }
+
+  async #call(tenant: string, channel: string, errands: readonly Errand[]): Promise<void> {
+    const have = this.hub.find(tenant, channel)?.last ?? null
+    const call = { gateway: this.#gateway, have, commands: errands.map(({ command }) => command) }
+    const answer = await this.#execute(tenant, channel, call)
+    if (answer === undefined)
+      errands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
+    else this.#settle(tenant, channel, errands, answer)
+  }
+
+  /** Every command may be repeated: a send by its clientId, the others by nature. */
+  async #execute(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer | undefined> {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      try {
+        this.calls++
+        return await streamOf(this.#env, tenant, channel)?.execute(call)
+      } catch (thrown) {
+        log.warn('gateway.call-failed', { channel, attempt, why: reasonOf(thrown) })
+        await scheduler.wait(backoffMs(attempt, 50, 1000, Math.random()))
+      }
+    }
+    return undefined
+  }
+
+  /** Replies first, then news: a subscriber hears its reply before the first publication. */
+  #settle(
+    tenant: string,
+    channel: string,
+    errands: readonly Errand[],
+    { results, update, behind }: StreamAnswer,
+  ): void {
+    errands.forEach((errand, index) => {
+      const result = results[index] ?? refuse('internal')
+      if (result.kind === 'subscribed') this.#subscribed(errand, channel, result, update.after)
+      errand.settle(result)
+    })
+    const state = this.hub.find(tenant, channel)
+    if (state === undefined) return
+    if (behind) this.#startOver(state)
+    else this.#apply(state, update)
+  }
+
+  #subscribed(
+    { session, command }: Errand,
+    channel: string,
+    result: Extract<StreamResult, { kind: 'subscribed' }>,
+    last: number,
+  ): void {
+    if (session.phase === 'closed') {
+      const alone = this.hub.find(session.tenant, channel) === undefined
+      this.ask(session, channel, { kind: 'leave', last: alone }, () => undefined)
+      return
+    }
+    const joinLeave = command.kind === 'subscribe' && command.joinLeave
+    this.hub.join(session, channel, { epoch: result.epoch, last, skip: result.top, joinLeave })
+  }
+
+  #apply(state: HubChannel, update: StreamUpdate): void {
+    const applied = this.hub.apply(state, update)
+    if (applied === 'gap') this.#lane(state.tenant, state.channel).poke()
+    if (applied === 'otherEpoch') this.#startOver(state)
+    for (const signal of update.signals) if (signal.kind === 'removed') this.#removeUser(state, signal.user)
+  }
+
+  /** The place is lost: everyone subscribes again with the position its SDK kept. */
+  #startOver(state: HubChannel): void {
+    for (const session of state.sessions) this.#unsubscribe(session, state.channel, 'insufficientState')
+  }
+
+  #removeUser(state: HubChannel, user: string): void {
+    for (const session of state.sessions)
+      if (session.user === user) this.#unsubscribe(session, state.channel, 'removed')
+  }
+
+  /** SDKs do not renew a server-side subscription by themselves: its connection is opened anew instead. */
+  #unsubscribe(session: Session, channel: string, name: UnsubscribeName): void {
+    if (channel === inboxChannel(session.user)) return this.#reopen(session)
+    this.leave(session, channel)
+    this.#sockets.write(session, encodeUnsubscribe(channel, name))
+  }
+
+  #reopen(session: Session): void {
+    this.#sockets.close(session, 'insufficientState')
+    for (const channel of session.subscriptions.keys()) this.leave(session, channel)
+  }
+}
+
+const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`

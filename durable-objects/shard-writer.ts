@@ -1,0 +1,104 @@
+import { DurableObject } from 'cloudflare:workers'
+import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
+import { coldPageSize } from '../src/history/page.ts'
+import { pageKey } from '../src/adapters/cold-history.ts'
+import { connect, type Database } from '../src/adapters/neon/connect.ts'
+import { writeBatches } from '../src/adapters/neon/write-batches.ts'
+import { openCache } from '../src/adapters/upstash/cache.ts'
+import { loadConfig } from '../src/config.ts'
+import type { Env } from '../src/env.ts'
+import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
+import { within } from '../src/kernel/retry.ts'
+import { ownName } from './address.ts'
+
+interface Waiting {
+  readonly batch: ProjectionBatch
+  readonly resolve: (projected: Projected) => void
+  readonly reject: (why: unknown) => void
+}
+
+/** Rows in one statement: beyond it another round trip costs less than a longer one. */
+const rowsPerWrite = 2000
+const writeMs = 15_000
+
+/**
+ * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way and leave as one.
+ * It holds nothing durable: a conversation keeps what was not confirmed and comes again.
+ */
+export class ShardWriter extends DurableObject<Env> {
+  readonly #waiting: Waiting[] = []
+  /** A shard that fails five times in a row is left alone for five seconds, and everybody told at once. */
+  readonly #breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(5) })
+  #busy = false
+  #rows = 0
+  #writes = 0
+
+  /** Writes a batch, together with whatever else waits. Throws when the shard did not confirm; writing again is harmless. */
+  write(batch: ProjectionBatch): Promise<Projected> {
+    const { promise, resolve, reject } = Promise.withResolvers<Projected>()
+    this.#waiting.push({ batch, resolve, reject })
+    if (!this.#busy) void this.#run()
+    return promise
+  }
+
+  /** Figures for /metrics. */
+  stats(): { readonly rows: number; readonly writes: number; readonly waiting: number } {
+    return { rows: this.#rows, writes: this.#writes, waiting: this.#waiting.length }
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true
+    while (this.#waiting.length > 0) await this.#writeSome(this.#take())
+    this.#busy = false
+  }
+
+  #take(): Waiting[] {
+    let rows = 0
+    const upTo = this.#waiting.findIndex(({ batch }) => (rows += batch.rows.length) > rowsPerWrite)
+    return this.#waiting.splice(0, upTo <= 0 ? (upTo === 0 ? 1 : this.#waiting.length) : upTo)
+  }
+
+  async #writeSome(some: readonly Waiting[]): Promise<void> {
+    try {
+      const batches = some.map(({ batch }) => batch)
+      const answers = await this.#breaker.execute(() =>
+        within(writeMs, 'the write', writeBatches(this.#database(), batches)),
+      )
+      some.forEach(({ resolve }, index) => resolve(answers[index] ?? { kind: 'misplaced' }))
+      this.#count(batches)
+      await this.#forgetScrubbed(batches)
+    } catch (thrown) {
+      if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
+      else some.forEach(({ reject }) => reject(thrown))
+    }
+  }
+
+  /** One batch that Postgres cannot take must not keep the others: each is tried alone. */
+  async #writeApart(some: readonly Waiting[]): Promise<void> {
+    for (const one of some) await this.#writeSome([one])
+  }
+
+  #count(batches: readonly ProjectionBatch[]): void {
+    this.#writes++
+    for (const { rows } of batches) this.#rows += rows.length
+  }
+
+  /** Cached pages with words that were deleted are dropped. */
+  async #forgetScrubbed(batches: readonly ProjectionBatch[]): Promise<void> {
+    const keys = batches.flatMap(({ tenant, conversation, epoch, scrubbed }) =>
+      scrubbed.map(({ seq }) => pageKey(tenant, conversation, epoch, Math.floor((seq - 1) / coldPageSize))),
+    )
+    if (keys.length > 0) await openCache(loadConfig(this.env)).delete(...new Set(keys))
+  }
+
+  #database(): Database {
+    const config = loadConfig(this.env)
+    return connect(config, config.shardUrl(ownName(this.ctx.id.name).tenant))
+  }
+}
+
+/** A Postgres error about the data itself (SQLSTATE classes 22 and 23), not about the connection. */
+function isDataError(thrown: unknown): boolean {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  return code.startsWith('22') || code.startsWith('23')
+}

@@ -1,0 +1,118 @@
+import { DurableObject } from 'cloudflare:workers'
+import { connect } from '../src/adapters/neon/connect.ts'
+import { placeOnShard, writeDirectory } from '../src/adapters/neon/placements.ts'
+import { loadConfig } from '../src/config.ts'
+import type { Env } from '../src/env.ts'
+import { systemClock } from '../src/kernel/clock.ts'
+import { randomToken } from '../src/kernel/id.ts'
+import { within } from '../src/kernel/retry.ts'
+import { placeTenant } from '../src/tenants/placement.ts'
+import {
+  tenantRecord,
+  tokenKey,
+  type Placement,
+  type TenantLimits,
+  type TenantRecord,
+  type TenantSecrets,
+} from '../src/tenants/record.ts'
+import { Aftermath } from './parts/aftermath.ts'
+
+/** What a new or known tenant is to be. A key that is already there stays as it is. */
+export interface Provision {
+  readonly id: string
+  readonly name: string
+  readonly limits: TenantLimits
+  readonly key: { readonly id: string; readonly hash: string }
+}
+
+/** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
+export class Tenant extends DurableObject<Env> {
+  readonly #clock = systemClock
+  readonly #kv = this.ctx.storage.kv
+  readonly #aftermath = new Aftermath(this.ctx.storage, [
+    { name: 'placement', owed: () => this.#owed(), pay: () => this.#tellPostgres() },
+  ])
+
+  /** Makes the tenant, or changes its name, limits and keys; its placement and token keys stay. */
+  provision({ id, name, limits, key }: Provision): TenantRecord {
+    const known = this.record()
+    const keys = known?.keys.filter((other) => other.id !== key.id) ?? []
+    const record: TenantRecord = {
+      id,
+      name,
+      state: known?.state ?? 'active',
+      placement: known?.placement ?? { shard: placeTenant(id, loadConfig(this.env).shards), epoch: 1 },
+      keys: [...keys, key],
+      limits,
+      version: (known?.version ?? 0) + 1,
+    }
+    this.#write(record)
+    if (this.#secrets() === undefined)
+      this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
+    return record
+  }
+
+  /** What everybody may know; undefined when there is no such tenant. */
+  record(): TenantRecord | undefined {
+    const stored = this.#kv.get('record')
+    return stored === undefined ? undefined : tenantRecord.parse(stored)
+  }
+
+  /** Record and secrets together, for those who let users in. */
+  admission(): { readonly record: TenantRecord; readonly secrets: TenantSecrets } | undefined {
+    const record = this.record()
+    const secrets = this.#secrets()
+    return record === undefined || secrets === undefined ? undefined : { record, secrets }
+  }
+
+  placement(): Placement | undefined {
+    return this.record()?.placement
+  }
+
+  /** Takes a key out of use. False when there is none of that id. */
+  revokeKey(keyId: string): boolean {
+    const record = this.record()
+    if (record === undefined || !record.keys.some(({ id }) => id === keyId)) return false
+    this.#write({ ...record, keys: record.keys.filter(({ id }) => id !== keyId), version: record.version + 1 })
+    return true
+  }
+
+  /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */
+  retell(): void {
+    if (this.record() === undefined) return
+    this.#kv.put('told', 0)
+    this.#aftermath.owe(this.#clock.now(), 0)
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#aftermath.run(this.#clock.now(), 0)
+  }
+
+  #secrets(): TenantSecrets | undefined {
+    const stored = this.#kv.get('tokenKeys')
+    return stored === undefined ? undefined : { tokenKeys: tokenKey.array().parse(stored) }
+  }
+
+  #write(record: TenantRecord): void {
+    this.#kv.put('record', record)
+    this.#aftermath.owe(this.#clock.now(), 0)
+  }
+
+  #owed(): boolean {
+    return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
+  }
+
+  async #tellPostgres(): Promise<void> {
+    const record = this.record()
+    if (record === undefined) return
+    const config = loadConfig(this.env)
+    const shard = connect(config, config.shardUrl(record.placement.shard))
+    await within(10_000, 'the shard', placeOnShard(shard, record.id, record.placement))
+    await within(
+      10_000,
+      'the directory',
+      writeDirectory(connect(config, config.directoryUrl), record, record.placement),
+    )
+    this.#kv.put('told', record.version)
+  }
+}

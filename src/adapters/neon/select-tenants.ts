@@ -1,0 +1,10 @@
+import { z } from 'zod'
+import type { Database } from './connect.ts'
+
+const statement = 'SELECT tenant_id FROM tenants WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2'
+
+/** Tenant ids of the directory after `cursor`, in order. */
+export async function selectTenants(db: Database, cursor: string, limit: number): Promise<string[]> {
+  const rows = z.array(z.object({ tenant_id: z.string() })).parse(await db.query(statement, [cursor, limit]))
+  return rows.map(({ tenant_id }) => tenant_id)
+}

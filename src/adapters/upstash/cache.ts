@@ -1,0 +1,52 @@
+import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'cockatiel'
+import { Redis } from '@upstash/redis/cloudflare'
+import type { Config } from '../../config.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
+
+/** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is forgotten. */
+export interface Cache {
+  /** The JSON value under `key`, undefined when there is none or the cache does not answer in time. */
+  get(key: string): Promise<unknown>
+  /** Keeps a JSON value for `seconds`. */
+  set(key: string, value: unknown, seconds: number): Promise<void>
+  delete(...keys: string[]): Promise<void>
+}
+
+/** A cache that never holds anything, for deployments without Redis. */
+export const noCache: Cache = {
+  get: async () => undefined,
+  set: async () => undefined,
+  delete: async () => undefined,
+}
+
+const answerWithinMs = 250
+
+/** After three failures in a row nobody asks for five seconds: absence costs once and not every time. Shared by an isolate. */
+const breaker = circuitBreaker(handleAll, { halfOpenAfter: 5_000, breaker: new ConsecutiveBreaker(3) })
+breaker.onBreak(() => log.warn('cache.unavailable'))
+
+/** The Redis cache of a configuration. Keys carry their tenant; whoever caches decides for how long. */
+export function openCache({ redis: settings }: Config): Cache {
+  if (settings === undefined) return noCache
+  // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
+  const redis = new Redis({
+    ...settings,
+    retry: false,
+    enableTelemetry: false,
+    signal: () => AbortSignal.timeout(answerWithinMs),
+  })
+  return {
+    get: async (key) => (await forgiving('get', () => redis.get<unknown>(key))) ?? undefined,
+    set: async (key, value, seconds) => void (await forgiving('set', () => redis.set(key, value, { ex: seconds }))),
+    delete: async (...keys) => void (await forgiving('delete', () => redis.del(...keys))),
+  }
+}
+
+async function forgiving<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await breaker.execute(work)
+  } catch (thrown) {
+    if (breaker.state === CircuitState.Closed) log.warn('cache.failed', { what, why: reasonOf(thrown) })
+    return undefined
+  }
+}

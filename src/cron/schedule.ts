@@ -1,0 +1,16 @@
+import type { Env } from '../env.ts'
+import { partitions } from './partitions.ts'
+import { sweep } from './sweep.ts'
+
+/** What the house does by the clock: a name to run it by hand, when (UTC, as in wrangler.toml), and what. */
+export interface CronEntry {
+  readonly name: string
+  readonly cron: string
+  readonly run: (env: Env, now: number) => Promise<void>
+}
+
+/** The whole table. A test holds it against the triggers in wrangler.toml. */
+export const schedule: readonly CronEntry[] = [
+  { name: 'sweep', cron: '*/5 * * * *', run: sweep },
+  { name: 'partitions', cron: '17 3 * * *', run: partitions },
+]

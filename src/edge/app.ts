@@ -1,0 +1,36 @@
+import { Hono } from 'hono'
+import { requestId } from 'hono/request-id'
+import { secureHeaders } from 'hono/secure-headers'
+import type { App } from './context.ts'
+import { authenticate } from './middleware/authenticate.ts'
+import { limitRequests } from './middleware/limit-requests.ts'
+import { onError, problemResponse } from './problem.ts'
+import { admin } from './routes/admin.ts'
+import { conversations } from './routes/conversations.ts'
+import { demo } from './routes/demo.ts'
+import { docs } from './routes/docs.ts'
+import { health } from './routes/health.ts'
+import { jobs } from './routes/jobs.ts'
+import { messages } from './routes/messages.ts'
+import { chatPage } from './routes/page.ts'
+import { tokens } from './routes/tokens.ts'
+
+/** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
+export const app = new Hono<App>()
+  .use(requestId({ headerName: 'x-request-id' }))
+  .use(secureHeaders())
+  .route('/', health)
+  .route('/', chatPage)
+  .route('/', docs)
+  .route('/jobs', jobs)
+  .route('/admin/v1', admin)
+  .use('/demo/*', authenticate(), limitRequests())
+  .use('/v1/*', authenticate(), limitRequests())
+  .route('/demo', demo)
+  .route('/v1/tokens', tokens)
+  .route('/v1/conversations', conversations)
+  .route('/v1/conversations/:id/messages', messages)
+  .notFound((c) =>
+    problemResponse(c, { name: 'not-found', detail: `${c.req.method} ${c.req.path} does not exist; see /docs` }),
+  )
+  .onError(onError)

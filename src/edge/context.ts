@@ -1,0 +1,12 @@
+import type { Context, Hono } from 'hono'
+import type { Principal } from '../auth/principal.ts'
+import type { Env } from '../env.ts'
+
+/** What every route of ours can count on. */
+export interface App {
+  Bindings: Env
+  Variables: { principal: Principal }
+}
+
+export type AppContext = Context<App>
+export type AppRouter = Hono<App>

@@ -1,0 +1,63 @@
+import { createMiddleware } from 'hono/factory'
+import { findKey, hashApiKey, tenantOfKey } from '../../auth/api-key.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { tenantOfToken, verifyToken } from '../../auth/token.ts'
+import { loadConfig } from '../../config.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import type { App, AppContext } from '../context.ts'
+import { fail } from '../problem.ts'
+import { admissionOf, tenantRecordOf } from '../tenants.ts'
+
+/** Finds out who asks: an API key, a user token, or neither. Something that is neither is refused, not ignored. */
+export const authenticate = () =>
+  createMiddleware<App>(async function authenticate(c, next) {
+    c.set('principal', await principalOf(c))
+    return await next()
+  })
+
+async function principalOf(c: AppContext): Promise<Principal> {
+  const header = c.req.header('authorization')
+  if (header === undefined) return { kind: 'anonymous' }
+  const credential = /^Bearer +(\S{1,8192})$/i.exec(header)?.[1]
+  if (credential === undefined) return fail('unauthorized', 'Authorization: must be "Bearer <API key or user token>"')
+  return credential.split('.').length === 3 ? byToken(c, credential) : byKey(c, credential)
+}
+
+async function byKey(c: AppContext, key: string): Promise<Principal> {
+  const { localTenant, localApiKey } = loadConfig(c.env)
+  const tenant = tenantOfKey(key) ?? (key === localApiKey ? localTenant : undefined)
+  const record = tenant === undefined ? undefined : await tenantRecordOf(c.env, tenant, systemClock.now())
+  const known = record === undefined ? undefined : findKey(record.keys, await hashApiKey(key))
+  if (record === undefined || known === undefined)
+    return fail('unauthorized', 'Authorization: this API key is not known')
+  if (record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  return { kind: 'server', tenant: record.id, keyId: known.id }
+}
+
+async function byToken(c: AppContext, token: string): Promise<Principal> {
+  const now = systemClock.now()
+  const tenant = tenantOfToken(token)
+  const admission = tenant === undefined ? undefined : await admissionOf(c.env, tenant, now)
+  if (admission === undefined) return fail('unauthorized', 'Authorization: this token is not valid')
+
+  const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
+  if (verified.kind === 'expired')
+    return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
+  if (verified.kind === 'invalid') return fail('unauthorized', 'Authorization: this token is not valid')
+  if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  return { kind: 'user', tenant: admission.record.id, user: verified.claims.user }
+}
+
+/** The principal, when it is the tenant's server or one of its users. */
+export function known(c: AppContext): Exclude<Principal, { kind: 'anonymous' }> {
+  const { principal } = c.var
+  if (principal.kind === 'anonymous')
+    return fail('unauthorized', 'Authorization: give "Bearer <API key or user token>"')
+  return principal
+}
+
+/** The principal, when it is the tenant's server. */
+export function server(c: AppContext): Extract<Principal, { kind: 'server' }> {
+  const principal = known(c)
+  return principal.kind === 'server' ? principal : fail('not-allowed', 'this needs an API key, not a user token')
+}

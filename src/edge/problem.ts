@@ -1,0 +1,56 @@
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { log, reasonOf } from '../kernel/log.ts'
+import type { Refusal } from '../protocol/errors.ts'
+import { problems, toProblem, type Problem, type ProblemName } from '../protocol/problems.ts'
+import type { App } from './context.ts'
+
+/** Thrown anywhere behind a route to answer with a problem. */
+export class ProblemError extends Error {
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+/** Ends the request with a problem. */
+export function fail(name: ProblemName, detail: string): never {
+  throw new ProblemError({ name, detail })
+}
+
+/** Ends the request when an actor refused; otherwise hands its answer on. */
+export function accepted<T extends { readonly kind: string }>(answer: T): Exclude<T, Refusal> {
+  if (isRefusal(answer)) throw new ProblemError(toProblem(answer))
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no refusal is what remains of T
+  return answer as Exclude<T, Refusal>
+}
+
+const isRefusal = (answer: { readonly kind: string }): answer is Refusal => answer.kind === 'refused'
+
+/** A problem as RFC 9457 says it, with `Retry-After` where waiting helps. */
+export function problemResponse(c: Context<App>, { name, detail, retryAfterMs }: Problem): Response {
+  const { status, title } = problems[name]
+  if (retryAfterMs !== undefined) c.header('Retry-After', String(Math.ceil(retryAfterMs / 1000)))
+  const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
+  return c.json({ type: `/docs/errors#${name}`, title, status, detail, ...retry }, statusOf(status), {
+    'Content-Type': 'application/problem+json',
+  })
+}
+
+const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulStatusCode => status
+
+/** The one place where whatever was thrown becomes an answer. What it says never tells of our insides. */
+export function onError(thrown: Error, c: Context<App>): Response {
+  if (thrown instanceof ProblemError) return problemResponse(c, thrown.problem)
+  if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
+  log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
+  return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
+}
+
+function fromHttpException({ status, message }: HTTPException): Problem {
+  if (status === 413) return { name: 'too-large', detail: message }
+  return status === 400 ? { name: 'not-json', detail: message } : { name: 'invalid-request', detail: message }
+}

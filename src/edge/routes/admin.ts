@@ -1,0 +1,60 @@
+import { Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
+import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
+import { loadConfig } from '../../config.ts'
+import { schedule } from '../../cron/schedule.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { randomToken } from '../../kernel/id.ts'
+import { newTenant } from '../../protocol/api.ts'
+import { tenantId, tenantLimits } from '../../tenants/record.ts'
+import type { App } from '../context.ts'
+import { body, param } from '../input.ts'
+import { fail } from '../problem.ts'
+import { forgetTenant } from '../tenants.ts'
+
+/** Whoever operates the deployment; closed unless ADMIN_KEY is set. Compared by digests, so that time tells nothing. */
+const operator = () =>
+  createMiddleware<App>(async function operator(c, next) {
+    const { adminKey } = loadConfig(c.env)
+    const given = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    const allowed =
+      adminKey !== undefined && given !== undefined && (await hashApiKey(given)) === (await hashApiKey(adminKey))
+    if (!allowed) fail('unauthorized', 'Authorization: give "Bearer <ADMIN_KEY>"')
+    return await next()
+  })
+
+/** The operator's side: tenants, their keys, and the house's clockwork by hand. */
+export const admin = new Hono<App>()
+  .use(operator())
+  .put('/tenants/:id', async (c) => {
+    const id = param(c, 'id', tenantId)
+    const { name, limits } = await body(c, newTenant)
+    const { localTenant, localApiKey } = loadConfig(c.env)
+    const local = id === localTenant && localApiKey !== undefined
+    const key = local ? localApiKey : newApiKey(id)
+    const record = await tenantOf(c.env, id).provision({
+      id,
+      name,
+      limits: tenantLimits.parse(limits ?? {}),
+      key: { id: local ? 'local' : randomToken(8), hash: await hashApiKey(key) },
+    })
+    await forgetTenant(c.env, id)
+    return c.json({ id, name, placement: record.placement, limits: record.limits, apiKey: key })
+  })
+  .delete('/tenants/:id/keys/:key', async (c) => {
+    const id = param(c, 'id', tenantId)
+    const revoked = await tenantOf(c.env, id).revokeKey(c.req.param('key'))
+    await forgetTenant(c.env, id)
+    return revoked ? c.body(null, 204) : fail('not-found', 'key: no such key')
+  })
+  .get('/tenants/:id/jobs/:job', async (c) => {
+    const job = await jobQueueOf(c.env, param(c, 'id', tenantId), 'default').find(c.req.param('job'))
+    return job === undefined ? fail('not-found', 'job: no such job') : c.json(job)
+  })
+  .post('/cron/:name', async (c) => {
+    const entry = schedule.find(({ name }) => name === c.req.param('name'))
+    if (entry === undefined) return fail('not-found', `cron: one of ${schedule.map(({ name }) => name).join(', ')}`)
+    await entry.run(c.env, systemClock.now())
+    return c.json({ ran: entry.name })
+  })

@@ -1,0 +1,95 @@
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { conversationOf, inboxOf } from '../../../durable-objects/address.ts'
+import type { ConversationView } from '../../../durable-objects/conversation.ts'
+import type { Principal } from '../../auth/principal.ts'
+import { directKey } from '../../conversations/create.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { uuidFrom, uuidv7 } from '../../kernel/id.ts'
+import { conversationChange, listQuery, membersQuery, newConversation, newMembers } from '../../protocol/api.ts'
+import { conversationId, userId } from '../../protocol/payloads.ts'
+import type { App, AppContext } from '../context.ts'
+import { body, param, query } from '../input.ts'
+import { known } from '../middleware/authenticate.ts'
+import { accepted, fail } from '../problem.ts'
+
+type Known = Exclude<Principal, { kind: 'anonymous' }>
+
+/** Conversations and their members. */
+export const conversations = new Hono<App>()
+  .post('/', async (c) => {
+    const principal = known(c)
+    const wanted = await body(c, newConversation)
+    const members = membersOf(principal, wanted)
+    const id =
+      wanted.type === 'direct' ? await uuidFrom(directKey(principal.tenant, members)) : uuidv7(systemClock.now())
+    const createdBy = principal.kind === 'user' ? principal.user : ''
+    const created = await conversationOf(c.env, principal.tenant, id).create({
+      tenant: principal.tenant,
+      id,
+      type: wanted.type,
+      name: wanted.name ?? '',
+      members,
+      createdBy,
+    })
+    return c.json(toView(created), 201)
+  })
+  .get('/', async (c) => {
+    const principal = known(c)
+    const { cursor, limit, user } = query(c, listQuery)
+    const whose =
+      principal.kind === 'user'
+        ? principal.user
+        : (user ?? fail('invalid-request', 'user: whose conversations? An API key must say'))
+    if (principal.kind === 'user' && user !== undefined && user !== principal.user)
+      fail('not-allowed', 'user: only your own list')
+    const page = accepted(await inboxOf(c.env, principal.tenant, whose).list(cursor, limit))
+    return c.json({ conversations: page.conversations, next: page.next })
+  })
+  .get('/:id', async (c) => c.json(toView(accepted(await stub(c).describe(actorOf(known(c)))))))
+  .patch('/:id', async (c) => {
+    const { name } = await body(c, conversationChange)
+    return c.json(toView(accepted(await stub(c).change(actorOf(known(c)), { kind: 'rename', name }))))
+  })
+  .delete('/:id', async (c) => {
+    accepted(await stub(c).remove(actorOf(known(c))))
+    return c.body(null, 204)
+  })
+  .get('/:id/members', async (c) => {
+    const { cursor, limit } = query(c, membersQuery)
+    const { members } = accepted(await stub(c).listMembers(actorOf(known(c)), cursor, limit + 1))
+    const page = members.slice(0, limit)
+    return c.json({ members: page, next: members.length > limit ? (page.at(-1)?.user ?? null) : null })
+  })
+  .post('/:id/members', async (c) => {
+    const { members } = await body(c, newMembers)
+    return c.json(
+      toView(accepted(await stub(c).change(actorOf(known(c)), { kind: 'add', users: [...new Set(members)] }))),
+    )
+  })
+  .delete('/:id/members/:user', async (c) => {
+    const user = param(c, 'user', userId)
+    accepted(await stub(c).change(actorOf(known(c)), { kind: 'remove', user }))
+    return c.body(null, 204)
+  })
+
+/** The conversation a path names, in the caller's own tenant and no other. */
+export const stub = (c: AppContext) => conversationOf(c.env, known(c).tenant, param(c, 'id', conversationId))
+
+/** How an actor knows the caller; `user` is given when an API key speaks for one. */
+export const actorOf = (principal: Known, user = '') =>
+  principal.kind === 'user' ? { user: principal.user, client: '', server: false } : { user, client: '', server: true }
+
+/** Distinct members, the creator among them; a direct conversation has exactly two. */
+function membersOf(principal: Known, { type, members }: z.output<typeof newConversation>): string[] {
+  const distinct = [...new Set(principal.kind === 'user' ? [principal.user, ...members] : members)]
+  if (type === 'direct' && distinct.length !== 2)
+    fail('invalid-request', 'members: a direct conversation has exactly two people')
+  if (distinct.length === 0 && type !== 'channel') fail('invalid-request', 'members: at least one')
+  return distinct
+}
+
+function toView({ conversation, last, members, memberCount, read }: ConversationView) {
+  const { id, type, name, epoch, createdBy, createdAt } = conversation
+  return { id, type, name, epoch, createdBy, createdAt, last, read, members, memberCount }
+}

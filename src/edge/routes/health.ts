@@ -1,0 +1,109 @@
+import { Hono } from 'hono'
+import { gatewayName, gatewayNamed, shardWriterOf } from '../../../durable-objects/address.ts'
+import { connect } from '../../adapters/neon/connect.ts'
+import { selectMigration } from '../../adapters/neon/select-migration.ts'
+import { newestMigration } from '../../adapters/neon/newest-migration.ts'
+import { openCache } from '../../adapters/upstash/cache.ts'
+import { loadConfig, type Config } from '../../config.ts'
+import type { Env } from '../../env.ts'
+import { reasonOf } from '../../kernel/log.ts'
+import { within } from '../../kernel/retry.ts'
+import type { App } from '../context.ts'
+
+/** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
+interface Dependency {
+  readonly state: 'ok' | 'behind' | 'down' | 'off'
+  readonly detail?: string
+}
+
+const checkMs = 2000
+
+/** Whether we live, what of our dependencies does, and our figures. */
+export const health = new Hono<App>()
+  .get('/healthz', (c) => c.json({ status: 'ok' }))
+  .get('/readyz', async (c) => {
+    const dependencies = await checkAll(c.env)
+    const states = Object.values(dependencies).map(({ state }) => state)
+    const actors = dependencies['actors']?.state === 'ok'
+    const status = !actors ? 'down' : states.every((state) => state === 'ok' || state === 'off') ? 'ok' : 'degraded'
+    return c.json({ status, dependencies }, actors ? 200 : 503)
+  })
+  .get('/metrics', async (c) => c.text(await metrics(c.env), 200, { 'Content-Type': 'text/plain; version=0.0.4' }))
+
+async function checkAll(env: Env): Promise<Record<string, Dependency>> {
+  const config = loadConfig(env)
+  const checks: Record<string, Promise<Dependency>> = {
+    actors: check(async () => void (await gatewayNamed(env, gatewayName('probe', '', 1)).stats())),
+    directory: check(() => checkMigration(config, config.directoryUrl, newestMigration.directory)),
+    ...Object.fromEntries(
+      config.shards.map(({ name }) => [
+        name,
+        check(() => checkMigration(config, config.shardUrl(name), newestMigration.shard)),
+      ]),
+    ),
+    redis: config.redis === undefined ? off : check(() => checkRedis(config)),
+    qstash: config.qstash === undefined ? off : check(() => checkQstash(config)),
+  }
+  const entries = await Promise.all(
+    Object.entries(checks).map(async ([name, checked]) => [name, await checked] as const),
+  )
+  return Object.fromEntries(entries)
+}
+
+const off = Promise.resolve<Dependency>({ state: 'off' })
+
+async function check(probe: () => Promise<string | void>): Promise<Dependency> {
+  try {
+    const behind = await within(checkMs, 'the check', probe())
+    return typeof behind === 'string' ? { state: 'behind', detail: behind } : { state: 'ok' }
+  } catch (thrown) {
+    return { state: 'down', detail: reasonOf(thrown).slice(0, 200) }
+  }
+}
+
+async function checkMigration(config: Config, url: string, expected: number): Promise<string | void> {
+  const number = await selectMigration(connect(config, url))
+  return number < expected ? `has migration ${number} of ${expected}: run the migrations` : undefined
+}
+
+async function checkRedis(config: Config): Promise<void> {
+  const cache = openCache(config)
+  await cache.set('readyz', 'ok', 10)
+  if ((await cache.get('readyz')) !== 'ok') throw new Error('Redis does not give back what was set')
+}
+
+async function checkQstash({ qstash }: Config): Promise<void> {
+  if (qstash === undefined) return
+  const response = await fetch(`${qstash.url}/v2/keys`, { headers: { Authorization: `Bearer ${qstash.token}` } })
+  await response.body?.cancel()
+  if (!response.ok) throw new Error(`QStash answers ${response.status}`)
+}
+
+async function metrics(env: Env): Promise<string> {
+  const config = loadConfig(env)
+  const regions = [...new Set(config.regions.values())]
+  const gateways = regions.flatMap((region) =>
+    Array.from({ length: config.gatewaysPerRegion }, (_, n) => `${region}/${n}`),
+  )
+  const lines: string[] = []
+  for (const gateway of gateways) {
+    const { sockets, channels, calls, errands } = await gatewayNamed(env, gateway).stats()
+    lines.push(
+      `parley_gateway_sockets{gateway="${gateway}"} ${sockets}`,
+      `parley_gateway_channels{gateway="${gateway}"} ${channels}`,
+    )
+    lines.push(
+      `parley_gateway_calls_total{gateway="${gateway}"} ${calls}`,
+      `parley_gateway_commands_total{gateway="${gateway}"} ${errands}`,
+    )
+  }
+  for (const { name } of config.shards) {
+    const { rows, writes, waiting } = await shardWriterOf(env, name, '').stats()
+    lines.push(
+      `parley_shard_writer_rows_total{shard="${name}"} ${rows}`,
+      `parley_shard_writer_writes_total{shard="${name}"} ${writes}`,
+    )
+    lines.push(`parley_shard_writer_waiting{shard="${name}"} ${waiting}`)
+  }
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,114 @@
+import { Hono } from 'hono'
+import type { z } from 'zod'
+import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
+import { coldHistory } from '../../adapters/cold-history.ts'
+import { toViews } from '../../history/amend.ts'
+import { completePage } from '../../history/page.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { uuidFrom } from '../../kernel/id.ts'
+import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
+import { conversationId } from '../../protocol/payloads.ts'
+import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
+import type { App, AppContext } from '../context.ts'
+import { body, param, query } from '../input.ts'
+import { known } from '../middleware/authenticate.ts'
+import { takeToken } from '../middleware/limit-requests.ts'
+import { accepted, fail } from '../problem.ts'
+import { tenantRecordOf } from '../tenants.ts'
+import { actorOf, stub } from './conversations.ts'
+
+type NewMessage = z.output<typeof newMessage>
+
+/** The messages of one conversation. */
+export const messages = new Hono<App>()
+  .post('/', async (c) => {
+    const { user: speaker, deliverAt, ...content } = await body(c, newMessage)
+    const user = speakerOf(c, speaker)
+    await takeMessageToken(c, user)
+    if (deliverAt !== undefined) return c.json(await schedule(c, user, content, deliverAt), 202)
+    return c.json(await execute(c, { kind: 'send', content }, user), 201)
+  })
+  .get('/', async (c) => {
+    const { before, after, limit } = query(c, messagesQuery)
+    const page = await readPage(c, before, after, limit)
+    const newestFirst = after === undefined ? page.publications : page.publications.toReversed()
+    const views = toViews(newestFirst, page.amendments)
+    return c.json({ messages: views, epoch: page.epoch, last: page.top, ...cursors(views, page.top) })
+  })
+  .patch('/:seq', async (c) => {
+    const { text } = await body(c, messageChange)
+    return c.json(await execute(c, { kind: 'edit', seq: param(c, 'seq', seqParam), text }))
+  })
+  .delete('/:seq', async (c) => {
+    await execute(c, { kind: 'delete', seq: param(c, 'seq', seqParam) })
+    return c.body(null, 204)
+  })
+
+/** Runs one command as the caller and returns its result's data. */
+async function execute(c: AppContext, verb: StreamVerb, user = ''): Promise<unknown> {
+  const actor = actorOf(known(c), user)
+  const { results } = await stub(c).execute({ gateway: null, have: null, commands: [{ ...actor, ...verb }] })
+  const result = results[0]
+  if (result === undefined) return fail('internal-error', 'no answer')
+  const done = accepted(result)
+  return done.kind === 'done' ? JSON.parse(done.data) : fail('internal-error', 'unexpected answer')
+}
+
+/** A user speaks for herself; an API key for whom it says, or for the tenant itself. */
+function speakerOf(c: AppContext, speaker: string | undefined): string {
+  const principal = known(c)
+  if (principal.kind === 'server') return speaker ?? ''
+  if (speaker !== undefined && speaker !== principal.user)
+    fail('not-allowed', 'user: only an API key may speak for others')
+  return principal.user
+}
+
+/** The same bucket as over the socket. The tenant's own server is limited by its requests alone. */
+async function takeMessageToken(c: AppContext, user: string): Promise<void> {
+  const principal = known(c)
+  if (principal.kind === 'server') return
+  const { tenant } = principal
+  const rate = async () => {
+    const limits = (await tenantRecordOf(c.env, tenant, systemClock.now()))?.limits
+    return { perSecond: limits?.messagesPerSecond ?? 1, burst: limits?.messagesBurst ?? 1 }
+  }
+  await takeToken(c.env, { tenant, policy: 'messages', key: user, rate })
+}
+
+/** A message for later is a job; it is safe once the queue's ledger has it. */
+async function schedule(c: AppContext, user: string, content: Omit<NewMessage, 'user' | 'deliverAt'>, runAt: number) {
+  const { tenant } = known(c)
+  const conversation = param(c, 'id', conversationId)
+  accepted(await stub(c).admitsWriter(actorOf(known(c), user)))
+  const id = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
+  const job = { id, type: 'deliver-message', payload: JSON.stringify({ conversation, user, content }), runAt }
+  const queued = accepted(await jobQueueOf(c.env, tenant, 'default').enqueue(job))
+  return { job: queued.id, deliverAt: runAt, duplicate: queued.duplicate }
+}
+
+type Page = Extract<HistoryAnswer, { kind: 'page' }>
+
+async function readPage(
+  c: AppContext,
+  before: number | undefined,
+  after: number | undefined,
+  limit: number,
+): Promise<Page> {
+  const { tenant } = known(c)
+  const reverse = after === undefined
+  const offset = reverse ? before : after
+  const since = offset === undefined ? {} : { since: { offset, epoch: '' } }
+  const page = accepted(await stub(c).history(actorOf(known(c)), { limit, reverse, ...since }))
+
+  const cold = coldHistory(c.env, { tenant, placement: () => tenantOf(c.env, tenant).placement() })
+  const conversation = param(c, 'id', conversationId)
+  const publications = await completePage(page, reverse, (range) => cold.read(conversation, page.epoch, range))
+  return { ...page, publications }
+}
+
+/** `before` leads to older, `after` to newer messages; null when there are none. */
+function cursors(views: readonly { readonly seq: number }[], top: number) {
+  const newest = views[0]?.seq ?? 0
+  const oldest = views.at(-1)?.seq ?? 0
+  return { before: oldest > 1 ? oldest : null, after: newest > 0 && newest < top ? newest : null }
+}

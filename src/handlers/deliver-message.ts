@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { conversationOf } from '../../durable-objects/address.ts'
+import type { Env } from '../env.ts'
+import type { Outcome } from '../jobs/job.ts'
+import { conversationId, messageContent } from '../protocol/payloads.ts'
+
+const payloadShape = z.strictObject({ conversation: conversationId, user: z.string(), content: messageContent })
+
+/** Sends a message whose time has come, as its author. Its clientId makes a second delivery the same message. */
+export async function deliverMessage(env: Env, tenant: string, payload: unknown): Promise<Outcome> {
+  const { conversation, user, content } = payloadShape.parse(payload)
+  const command = { user, client: '', server: user === '', kind: 'send' as const, content }
+  const { results } = await conversationOf(env, tenant, conversation).execute({
+    gateway: null,
+    have: null,
+    commands: [command],
+  })
+  const result = results[0]
+  if (result?.kind === 'refused') return { kind: 'discard', why: `${result.error}: ${result.detail ?? ''}` }
+  return { kind: 'done' }
+}

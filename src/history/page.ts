@@ -1,0 +1,34 @@
+import type { Publication } from '../protocol/replies.ts'
+
+/** Seqs to read, both inclusive. */
+export interface SeqRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** What an actor answered of a page: its own part in the asked order, and what it no longer holds. */
+export interface PartialPage {
+  readonly publications: readonly Publication[]
+  readonly missing?: SeqRange
+}
+
+/** Puts what lies behind the actor (ascending, from `readCold`) where it belongs: first when forward, last when reversed. */
+export async function completePage(
+  page: PartialPage,
+  reverse: boolean,
+  readCold: (range: SeqRange) => Promise<Publication[]>,
+): Promise<Publication[]> {
+  if (page.missing === undefined) return [...page.publications]
+  const cold = await readCold(page.missing)
+  return reverse ? [...page.publications, ...cold.toReversed()] : [...cold, ...page.publications]
+}
+
+/** Seqs in one cached page. */
+export const coldPageSize = 100
+
+/** The numbers of the cached pages a range touches; page n holds seqs n·100+1 … (n+1)·100. */
+export function pagesOf({ first, last }: SeqRange): number[] {
+  const from = Math.floor((first - 1) / coldPageSize)
+  const to = Math.floor((last - 1) / coldPageSize)
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
+}

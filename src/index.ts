@@ -1,0 +1,22 @@
+import { runCron } from './cron/run.ts'
+import { app } from './edge/app.ts'
+import { connect, connectionPath } from './edge/connection.ts'
+import type { Env } from './env.ts'
+
+export { Conversation } from '../durable-objects/conversation.ts'
+export { Gateway } from '../durable-objects/gateway.ts'
+export { Inbox } from '../durable-objects/inbox.ts'
+export { JobQueue } from '../durable-objects/job-queue.ts'
+export { RateLimiter } from '../durable-objects/rate-limiter.ts'
+export { ShardWriter } from '../durable-objects/shard-writer.ts'
+export { Tenant } from '../durable-objects/tenant.ts'
+
+export default {
+  fetch(request, env, ctx) {
+    const { pathname } = new URL(request.url)
+    return pathname === connectionPath ? connect(request, env) : app.fetch(request, env, ctx)
+  },
+  async scheduled({ cron, scheduledTime }, env) {
+    await runCron(env, cron, scheduledTime)
+  },
+} satisfies ExportedHandler<Env>

@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import { conversationName, deliverAt, editContent, messageContent, userId } from './payloads.ts'
+import { sizes } from './limits.ts'
+
+/** `POST /v1/tokens`. */
+export const newToken = z.strictObject({
+  user: userId,
+  ttlSeconds: z
+    .int()
+    .min(1)
+    .max(30 * 86_400)
+    .default(3600),
+})
+
+/** `POST /v1/conversations`. A direct conversation of the same two users is the same one. */
+export const newConversation = z
+  .strictObject({
+    type: z.enum(['direct', 'group', 'channel']),
+    members: z.array(userId).max(sizes.members).default([]),
+    name: conversationName.optional(),
+  })
+  .refine(({ type, name }) => type !== 'direct' || name === undefined, 'name: a direct conversation has none')
+
+/** `PATCH /v1/conversations/:id`. */
+export const conversationChange = z.strictObject({ name: conversationName })
+
+/** `POST /v1/conversations/:id/members`. */
+export const newMembers = z.strictObject({ members: z.array(userId).min(1).max(1000) })
+
+/** `POST /v1/conversations/:id/messages`. `user` speaks for a member and is for API keys only. */
+export const newMessage = messageContent.extend({ user: userId.optional(), deliverAt: deliverAt.optional() })
+
+/** `PATCH /v1/conversations/:id/messages/:seq`. */
+export const messageChange = editContent
+
+const limit = z.coerce.number().int().min(1).max(100).default(50)
+
+/** Query of the conversation list. `user` is for API keys only. */
+export const listQuery = z.strictObject({ cursor: z.string().max(200).optional(), limit, user: userId.optional() })
+
+/** Query of the members list. */
+export const membersQuery = z.strictObject({ cursor: z.string().max(200).default(''), limit })
+
+/** Query of a page of messages: before or after a seq, newest first. */
+export const messagesQuery = z
+  .strictObject({
+    before: z.coerce.number().int().min(1).optional(),
+    after: z.coerce.number().int().min(0).optional(),
+    limit,
+  })
+  .refine(({ before, after }) => before === undefined || after === undefined, 'before, after: give one of them')
+
+/** A message's place in a path. */
+export const seqParam = z.coerce.number().int().min(1)
+
+/** `PUT /admin/v1/tenants/:id`. */
+export const newTenant = z.strictObject({
+  name: z.string().min(1).max(200),
+  limits: z
+    .strictObject({
+      messagesPerSecond: z.number().positive().optional(),
+      messagesBurst: z.number().min(1).optional(),
+      requestsPerSecondUser: z.number().positive().optional(),
+      requestsPerSecondKey: z.number().positive().optional(),
+    })
+    .optional(),
+})

@@ -1,0 +1,46 @@
+import { errors, type ErrorName, type Refusal } from './errors.ts'
+
+/** Every refusal over HTTP, as RFC 9457 problem types. The names are public and listed at /docs/errors. */
+export const problems = {
+  'invalid-request': { status: 400, title: 'The request breaks a rule' },
+  'not-json': { status: 400, title: 'The body is not JSON' },
+  unauthorized: { status: 401, title: 'No, a wrong or an expired key or token' },
+  'not-allowed': { status: 403, title: 'Known, but not allowed to do this' },
+  'not-found': { status: 404, title: 'There is no such thing here' },
+  'method-not-allowed': { status: 405, title: 'This path knows other methods' },
+  conflict: { status: 409, title: 'It exists already with other content' },
+  'too-large': { status: 413, title: 'The body is too large' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
+  'internal-error': { status: 500, title: 'Something went wrong on our side' },
+  unavailable: { status: 503, title: 'A dependency does not answer' },
+} as const
+
+/** The name of a catalogued problem. */
+export type ProblemName = keyof typeof problems
+
+/** A refusal over HTTP. */
+export interface Problem {
+  readonly name: ProblemName
+  readonly detail: string
+  readonly retryAfterMs?: number
+}
+
+const byError: Partial<Record<ErrorName, ProblemName>> = {
+  unauthorized: 'unauthorized',
+  tokenExpired: 'unauthorized',
+  permissionDenied: 'not-found',
+  notFound: 'not-found',
+  notAllowed: 'not-allowed',
+  conflict: 'conflict',
+  tooLarge: 'too-large',
+  tooManyRequests: 'too-many-requests',
+  limitExceeded: 'conflict',
+  internal: 'unavailable',
+}
+
+/** The same refusal as HTTP says it; what is not yours and what does not exist are one answer. */
+export function toProblem(refusal: Refusal): Problem {
+  const name = byError[refusal.error] ?? 'invalid-request'
+  const detail = refusal.detail ?? errors[refusal.error].message
+  return { name, detail, ...(refusal.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }) }
+}
