@@ -118,9 +118,7 @@ function passing(words: string, portIsFixed: boolean): boolean {
 function refused(spec: ServerSpec, words: string): PostgresError {
   const lines = words.split('\n').filter((line) => line !== '')
   // Why a port could not be bound is told before the fatal line, which then says only that none could.
-  const telling = [/Address already in use/, /^(?:FATAL|PANIC):/, /./].map((it) =>
-    lines.findLast((line) => it.test(line)),
-  )
+  const telling = [/could not bind/, /^(?:FATAL|PANIC):/, /./].map((it) => lines.findLast((line) => it.test(line)))
   const reason = telling.find((line) => line !== undefined) ?? 'it said nothing'
   return new PostgresError(`The Postgres ${spec.name} on ${spec.folder} did not start: ${reason}`)
 }
