@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { z } from 'zod'
 
 const schema = `
@@ -31,7 +31,6 @@ const schema = `
   CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, state TEXT NOT NULL, message_id TEXT NOT NULL,
     url TEXT NOT NULL, facts TEXT NOT NULL);
-  CREATE INDEX IF NOT EXISTS events_of_message ON events (message_id);
   CREATE TABLE IF NOT EXISTS schedules (
     id TEXT PRIMARY KEY, cron TEXT NOT NULL, destination TEXT NOT NULL, queue TEXT, options TEXT NOT NULL,
     body BLOB NOT NULL, caller_ip TEXT NOT NULL, paused INTEGER NOT NULL, created_at INTEGER NOT NULL,
@@ -39,28 +38,47 @@ const schema = `
 `
 
 /**
- * Opens the file that holds all state, creating its tables.
+ * The file that holds all state, its tables created when missing.
  * What was acknowledged survives the end of this process; `synchronous = NORMAL` gives up only the power failure.
  */
-export function openDatabase(file: string): DatabaseSync {
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -2000')
-  db.exec(schema)
-  return db
-}
+export class Database {
+  readonly #db: DatabaseSync
+  readonly #prepared = new Map<string, StatementSync>()
 
-/** Runs `work` so that all of its writes happen or none; an inner call joins the outer one. */
-export function atomically<T>(db: DatabaseSync, work: () => T): T {
-  if (db.isTransaction) return work()
+  constructor(file: string) {
+    this.#db = new DatabaseSync(file)
+    this.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -2000')
+    this.exec(schema)
+  }
 
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const result = work()
-    db.exec('COMMIT')
-    return result
-  } catch (error) {
-    db.exec('ROLLBACK')
-    throw error
+  exec(sql: string): void {
+    this.#db.exec(sql)
+  }
+
+  /** Each statement is prepared once: thousands of deliveries would leave thousands of them to the collector. */
+  prepare(sql: string): StatementSync {
+    const known = this.#prepared.get(sql) ?? this.#db.prepare(sql)
+    this.#prepared.set(sql, known)
+    return known
+  }
+
+  /** Runs `work` so that all of its writes happen or none; an inner call joins the outer one. */
+  atomically<T>(work: () => T): T {
+    if (this.#db.isTransaction) return work()
+
+    this.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#db.close()
   }
 }
 

@@ -1,8 +1,7 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { HeaderLists } from '../header.ts'
 import { type Message, messageDetails } from '../model.ts'
-import { bytesColumn, jsonColumn } from './database.ts'
+import { bytesColumn, jsonColumn, type Database } from './database.ts'
 
 const columns = 'seq, id, message_id, url, queue, details, body, status, response_header, response_body'
 
@@ -38,9 +37,9 @@ export interface LastAnswer {
 
 /** The dead letter queue. */
 export class DeadLetters {
-  readonly #db: DatabaseSync
+  readonly #db: Database
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 

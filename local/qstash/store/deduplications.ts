@@ -1,13 +1,13 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
+import type { Database } from './database.ts'
 
 const keptRow = z.object({ message_id: z.string() })
 
 /** What was published lately, by deduplication key. */
 export class Deduplications {
-  readonly #db: DatabaseSync
+  readonly #db: Database
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 

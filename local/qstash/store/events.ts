@@ -1,7 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { Message } from '../model.ts'
-import { jsonColumn } from './database.ts'
+import { jsonColumn, type Database } from './database.ts'
 
 /** The log is a window on the recent past; older entries make room. */
 const KEPT = 10_000
@@ -44,10 +43,10 @@ export type Entry = z.infer<typeof eventRow>
 
 /** The log of what happened to messages. */
 export class Events {
-  readonly #db: DatabaseSync
+  readonly #db: Database
   #written = 0
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 

@@ -1,6 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { flagColumn } from './database.ts'
+import { flagColumn, type Database } from './database.ts'
 
 const columns = 'key, parallelism, rate, period_ms, paused, pinned_parallelism, pinned_rate, period_start, rate_count'
 
@@ -37,9 +36,9 @@ export type FlowControl = z.infer<typeof flowRow>
 
 /** Flow-control keys. Each is read, changed as a value, and stored whole. */
 export class FlowControls {
-  readonly #db: DatabaseSync
+  readonly #db: Database
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 

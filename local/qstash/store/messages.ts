@@ -1,7 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { type Message, messageDetails } from '../model.ts'
-import { bytesColumn, flagColumn, jsonColumn } from './database.ts'
+import { bytesColumn, flagColumn, jsonColumn, type Database } from './database.ts'
 
 const columns = 'id, url, queue, position, retried, due_at, details, body'
 
@@ -30,11 +29,11 @@ const numberRow = z.object({ value: z.number().nullable() })
 
 /** Messages not yet delivered, failed or cancelled; `active` while an attempt is under way. */
 export class Messages {
-  readonly #db: DatabaseSync
+  readonly #db: Database
   #lastPosition: number
 
   /** Attempts under way when the last process ended are forgotten, so that they are made again. */
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
     db.exec('UPDATE messages SET active = 0 WHERE active = 1')
     this.#lastPosition = this.#number('SELECT MAX(position) AS value FROM messages') ?? 0

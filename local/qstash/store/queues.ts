@@ -1,6 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { flagColumn } from './database.ts'
+import { flagColumn, type Database } from './database.ts'
 
 const columns = 'name, parallelism, paused, created_at, updated_at'
 
@@ -19,9 +18,9 @@ export type Queue = z.infer<typeof queueRow>
 
 /** Queues: how many of a line's messages may be under way at once, and whether it stands still. */
 export class Queues {
-  readonly #db: DatabaseSync
+  readonly #db: Database
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 

@@ -1,7 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { publishOptions } from '../model.ts'
-import { bytesColumn, flagColumn, jsonColumn } from './database.ts'
+import { bytesColumn, flagColumn, jsonColumn, type Database } from './database.ts'
 
 const columns =
   'id, cron, destination, queue, options, body, caller_ip, paused, created_at, last_at, last_states, next_at, due_at'
@@ -43,9 +42,9 @@ export type Schedule = z.infer<typeof scheduleRow>
 
 /** Schedules. Each is read, changed as a value, and stored whole. */
 export class Schedules {
-  readonly #db: DatabaseSync
+  readonly #db: Database
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 

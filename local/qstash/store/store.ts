@@ -1,4 +1,4 @@
-import { atomically, openDatabase } from './database.ts'
+import { Database } from './database.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Deduplications } from './deduplications.ts'
 import { Events } from './events.ts'
@@ -25,7 +25,7 @@ export interface Store {
 
 /** Opens the state in `file`, creating it if need be. */
 export function openStore(file: string): Store {
-  const db = openDatabase(file)
+  const db = new Database(file)
   return {
     messages: new Messages(db),
     queues: new Queues(db),
@@ -35,7 +35,7 @@ export function openStore(file: string): Store {
     deadLetters: new DeadLetters(db),
     events: new Events(db),
     schedules: new Schedules(db),
-    atomically: (work) => atomically(db, work),
+    atomically: (work) => db.atomically(work),
     close: () => db.close(),
   }
 }

@@ -1,7 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { endpoint, type Endpoint } from '../model.ts'
-import { jsonColumn } from './database.ts'
+import { jsonColumn, type Database } from './database.ts'
 
 const columns = 'name, endpoints, created_at, updated_at'
 
@@ -19,9 +18,9 @@ export type UrlGroup = z.infer<typeof groupRow>
 
 /** URL groups, which the wire calls topics: one publish, one message to each endpoint. */
 export class UrlGroups {
-  readonly #db: DatabaseSync
+  readonly #db: Database
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#db = db
   }
 
