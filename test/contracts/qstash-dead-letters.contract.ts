@@ -78,7 +78,7 @@ export function deadLetterContract(given: () => Bench): void {
     const first = await bench.client.dlq.listMessages({ count: 2, filter: { label } })
     const second = await bench.client.dlq.listMessages({ count: 2, filter: { label }, cursor: first.cursor ?? '' })
     const paged = [...first.messages, ...second.messages].map(({ dlqId }) => dlqId)
-    expect(new Set(paged)).toEqual(new Set(letters.map(({ dlqId }) => dlqId)))
+    expect(paged.toSorted()).toEqual(letters.map(({ dlqId }) => dlqId).toSorted())
 
     await bench.client.dlq.delete(paged[0] ?? '')
     expect(await bench.client.dlq.delete(paged.slice(1))).toMatchObject({ deleted: 2 })

@@ -20,6 +20,11 @@ export function scheduleContract(given: () => Bench): void {
     expect(delivery.body.toString()).toBe('{"tick":true}')
     expect(delivery.header).toMatchObject({ 'upstash-schedule-id': scheduleId, 'x-tenant': 't1' })
     await bench.verify(delivery, hook.url)
+    await bench.eventually(async () => {
+      const { lastScheduleTime, lastScheduleStates } = await bench.client.schedules.get(scheduleId)
+      expect((lastScheduleTime ?? 1) % 60_000).toBe(0)
+      expect(Object.values(lastScheduleStates ?? {})).toContain('SUCCESS')
+    })
     await bench.client.schedules.delete(scheduleId)
     await expect(bench.client.schedules.get(scheduleId)).rejects.toMatchObject({ status: 404 })
   })

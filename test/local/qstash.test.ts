@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Client, Receiver } from '@upstash/qstash'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Qstash, type QstashOptions, startQstash } from '../../local/qstash/server.ts'
-import { Hooks } from '../contracts/qstash-hooks.ts'
+import { Gate, Hooks } from '../contracts/qstash-hooks.ts'
 
 /** What only the stand-in has: a file to survive in, a scale of time, destinations it may refuse. */
 
@@ -195,6 +195,24 @@ test('malformed options are refused, each by name', async () => {
   }
   const flow = { 'Upstash-Flow-Control-Key': 'k', 'Upstash-Flow-Control-Value': 'parallelism=0' }
   expect(await publish(flow)).toMatchObject({ status: 400 })
+})
+
+test('a message cancelled during an attempt has no sequel, however the attempt ends', async () => {
+  const client = await start()
+  const gate = new Gate()
+  const told = hooks.open()
+  const hook = hooks.open(() => gate.passed().then(() => ({ status: 500 })))
+  const { messageId } = await client.publish({ url: hook.url, retries: 0, failureCallback: told.url })
+  await eventually(() => expect(hook.open).toBe(1))
+  await client.messages.cancel(messageId)
+  gate.open()
+
+  await eventually(() => expect(hook.open).toBe(0))
+  const marker = hooks.open()
+  await client.publish({ url: marker.url })
+  await eventually(() => expect(marker.deliveries).toHaveLength(1))
+  expect((await client.dlq.listMessages()).messages).toEqual([])
+  expect(told.deliveries).toEqual([])
 })
 
 test('a queue waits for the callback of its last message before it moves on', async () => {
