@@ -32,11 +32,12 @@ export interface Upstash {
 /**
  * Starts a Redis that speaks Upstash's REST protocol on 127.0.0.1.
  *
- * Rejects if the port is taken or `dataFile` is not a snapshot. With `redisUrl` it starts even if no server is there;
+ * Rejects if the token is empty, the port is taken or `dataFile` is not a snapshot. With `redisUrl` it starts even if no server is there;
  * requests are then answered with status 500 until one is.
  */
 export async function startUpstash(options: UpstashOptions): Promise<Upstash> {
   const { token, port = 0, dataFile, redisUrl, clock = { now: () => Date.now() } } = options
+  if (token === '') throw new Error('startUpstash needs a token: an empty one would let everybody in')
   const backend = redisUrl === undefined ? await embeddedBackend(clock, dataFile) : redisServerBackend(redisUrl)
   const server = restServer(backend, token)
   try {

@@ -16,7 +16,7 @@ export const counterCommands: CommandTable = {
     return increment(context, key, -amount)
   }),
   incrbyfloat: writes(3, ({ db }, [key = '', by = '']) => {
-    const current = db.peek(key, 'string').bytes || '0'
+    const current = db.find(key, 'string')?.bytes ?? '0'
     const sum = addFloats(current, by, refusals.notAFloat)
     db.edit(key, 'string', (value) => (value.bytes = sum))
     return sum
@@ -32,7 +32,7 @@ export const counterCommands: CommandTable = {
     return sum
   }),
   hincrbyfloat: writes(4, ({ db }, [key = '', field = '', by = '']) => {
-    parseFloat64(by)
+    if (!Number.isFinite(parseFloat64(by))) throw new RedisError('ERR value is NaN or Infinity')
     const current = db.peek(key, 'hash').fields.get(field) ?? '0'
     const sum = addFloats(current, by, () => new RedisError('ERR hash value is not a float'))
     db.edit(key, 'hash', ({ fields }) => fields.set(field, sum))
@@ -54,6 +54,6 @@ function add(current: bigint, amount: bigint): bigint {
 
 function addFloats(current: Bytes, by: Bytes, refusal: () => Error): Bytes {
   const sum = parseFloat64(current, refusal) + parseFloat64(by)
-  if (!Number.isFinite(sum)) throw refusals.notFinite()
+  if (!Number.isFinite(sum)) throw new RedisError('ERR increment would produce NaN or Infinity')
   return addDecimals(current, by)
 }

@@ -1,7 +1,7 @@
 import type { Bytes } from '../bytes.ts'
 import { type Reply, failure } from '../reply.ts'
 import { type Command, type Context, arityFits } from './command.ts'
-import { commands } from './commands.ts'
+import { findCommand } from './commands.ts'
 import { RedisError, refusals, unknownCommand } from './errors.ts'
 import { Keyspace } from './keyspace.ts'
 import { LuaMachine } from './lua/machine.ts'
@@ -73,7 +73,7 @@ export class Engine {
 
   #answer([name = '', ...args]: Bytes[]): Reply {
     return refusing(() => {
-      const command = commands[name.toLowerCase()]
+      const command = findCommand(name)
       if (command === undefined) throw unknownCommand(name, args)
       if (!arityFits(command.arity, args.length + 1)) throw refusals.arity(name)
       return this.#execute(command, args)
@@ -82,7 +82,7 @@ export class Engine {
 
   #callFromScript([name = '', ...args]: Bytes[]): Reply {
     return refusing(() => {
-      const command = commands[name.toLowerCase()]
+      const command = findCommand(name)
       if (forbiddenInScripts.test(name) || command?.notInScripts === true)
         throw new RedisError('ERR This Redis command is not allowed from script')
       if (command === undefined) throw new RedisError('ERR Unknown Redis command called from script')
@@ -103,7 +103,7 @@ export class Engine {
 const forbiddenInScripts = /^(?:p?subscribe|p?unsubscribe|multi|exec|discard|watch|unwatch|auth|hello|quit|reset)$/i
 
 function isQueueable(name: Bytes, args: Bytes[]): boolean {
-  const command = commands[name.toLowerCase()]
+  const command = findCommand(name)
   return command !== undefined && arityFits(command.arity, args.length + 1)
 }
 

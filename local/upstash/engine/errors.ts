@@ -10,7 +10,6 @@ export const refusals = {
   notAnInteger: () => new RedisError('ERR value is not an integer or out of range'),
   notAFloat: () => new RedisError('ERR value is not a valid float'),
   overflow: () => new RedisError('ERR increment or decrement would overflow'),
-  notFinite: () => new RedisError('ERR increment would produce NaN or Infinity'),
   noSuchKey: () => new RedisError('ERR no such key'),
   indexOutOfRange: () => new RedisError('ERR index out of range'),
   mustBePositive: () => new RedisError('ERR value is out of range, must be positive'),

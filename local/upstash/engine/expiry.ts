@@ -1,7 +1,7 @@
 import type { Bytes } from '../bytes.ts'
 import { type CommandTable, type Context, reads, writes } from './command.ts'
 import { RedisError, refusals } from './errors.ts'
-import { parseInteger, parseInt64 } from './numbers.ts'
+import { parseInt64 } from './numbers.ts'
 import { Options } from './options.ts'
 
 /** How a time argument counts: its unit in milliseconds, and whether it starts at now or at the epoch. */
@@ -54,7 +54,6 @@ export const expiryCommands: CommandTable = {
 function expire(name: Bytes, form: TimeForm) {
   return writes(-3, ({ db, now }: Context, [key = '', time = '', ...words]: Bytes[]) => {
     const allows = readCondition(words)
-    parseInteger(time)
     const end = endOf(time, form, now, name)
     const entry = db.entry(key)
     if (entry === undefined || !allows(entry.expiresAt, end)) return 0

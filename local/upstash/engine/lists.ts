@@ -24,8 +24,8 @@ export const listCommands: CommandTable = {
     return items.slice(range.start, Math.max(range.start, range.end))
   }),
   lindex: reads(3, ({ db }, [key = '', index = '']) => {
-    const { items } = db.peek(key, 'list')
-    return items.at(parseInteger(index)) ?? null
+    const list = db.find(key, 'list')
+    return list?.items.at(parseInteger(index)) ?? null
   }),
   lset: writes(4, setItem),
   lrem: writes(4, removeItems),

@@ -38,5 +38,5 @@ export function parseFloat64(bytes: Bytes, refusal: () => Error = refusals.notAF
 export function formatFloat(value: number): Bytes {
   if (value === Infinity) return 'inf'
   if (value === -Infinity) return '-inf'
-  return Object.is(value, -0) ? '-0' : String(value)
+  return String(value)
 }

@@ -5,6 +5,9 @@ import { RedisError } from './errors.ts'
 import type { LuaMachine } from './lua/machine.ts'
 import { parseInteger } from './numbers.ts'
 
+const SHA1_LENGTH = 40
+const noScript = () => new RedisError('NOSCRIPT No matching script. Please use EVAL.')
+
 /** The name Redis gives a script: the SHA-1 of its bytes, in lower-case hex. */
 export const sha1 = (source: Bytes): Bytes => createHash('sha1').update(source, 'latin1').digest('hex')
 
@@ -27,8 +30,9 @@ export class Scripts {
 
   /** EVALSHA. */
   evaluateSha(sha: Bytes, rest: Bytes[]): Reply {
+    if (sha.length !== SHA1_LENGTH) throw noScript()
     const call = readCall(rest)
-    if (!this.has(sha)) throw new RedisError('NOSCRIPT No matching script. Please use EVAL.')
+    if (!this.has(sha)) throw noScript()
     return this.#run(sha.toLowerCase(), call)
   }
 

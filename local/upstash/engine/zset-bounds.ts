@@ -17,7 +17,8 @@ export function scoreRange(min: Bytes, max: Bytes): InRange {
 
 function scoreBound(bytes: Bytes): { open: boolean; value: number } {
   const open = bytes.startsWith('(')
-  return { open, value: parseFloat64(open ? bytes.slice(1) : bytes, notAScore) }
+  // Redis lets strtod read the number, and strtod reads nothing as 0: a lone `(` is "more than 0".
+  return { open, value: parseFloat64((open ? bytes.slice(1) : bytes) || '0', notAScore) }
 }
 
 /** A range of bytes among members of one score: `[a`, `(a`, `-`, `+`. */

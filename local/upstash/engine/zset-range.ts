@@ -22,9 +22,9 @@ export const listScored = (entries: readonly Scored[], withScores: boolean): Byt
   entries.flatMap(({ member, score }) => (withScores ? [member, formatFloat(score)] : [member]))
 
 /** One of the range commands; `fixed` is what its name already says and its options may not. */
-export function ranging(fixed: Partial<Query> = {}, name = 'zrange'): Command {
+export function ranging(fixed: Partial<Query> = {}): Command {
   return reads(-4, ({ db }, [key = '', first = '', last = '', ...words]) => {
-    const query = readQuery(fixed, name, words)
+    const query = readQuery(fixed, words)
     const select = selection(query, first, last)
     return listScored(select(db.peek(key, 'zset').members), query.withScores)
   })
@@ -32,7 +32,7 @@ export function ranging(fixed: Partial<Query> = {}, name = 'zrange'): Command {
 
 /** ZRANGESTORE. */
 export const storingRange: Command = writes(-5, ({ db }, [target = '', key = '', first = '', last = '', ...words]) => {
-  const query = readQuery({ withScores: false }, 'zrangestore', words)
+  const query = readQuery({ withScores: false }, words)
   const select = selection(query, first, last)
   const members = SortedSet.from(select(db.peek(key, 'zset').members))
   db.put(target, { type: 'zset', members })
@@ -75,26 +75,29 @@ function page(entries: Scored[], limit: Query['limit']): Scored[] {
   return entries.slice(limit.offset, limit.count < 0 ? undefined : limit.offset + limit.count)
 }
 
-function readQuery(fixed: Partial<Query>, name: string, words: Bytes[]): Query {
-  const query: Query = { by: 'RANK', reversed: false, withScores: false, ...fixed }
+/** Each thing can be said once, by the command's name or by an option; twice is a syntax error, as in Redis. */
+function readQuery(fixed: Partial<Query>, words: Bytes[]): Query {
+  const query = { ...fixed }
   const options = new Options(words)
   while (options.more()) {
     const word = options.word()
     if (word === 'WITHSCORES' && fixed.withScores === undefined) query.withScores = true
-    else if (word === 'REV' && fixed.reversed === undefined) query.reversed = true
-    else if (word === 'BYSCORE' && fixed.by === undefined) query.by = 'SCORE'
-    else if (word === 'BYLEX' && fixed.by === undefined) query.by = 'LEX'
-    else if (word === 'LIMIT')
-      query.limit = { offset: parseInteger(options.value()), count: parseInteger(options.value()) }
+    else if (word === 'REV' && query.reversed === undefined) query.reversed = true
+    else if (word === 'BYSCORE' && query.by === undefined) query.by = 'SCORE'
+    else if (word === 'BYLEX' && query.by === undefined) query.by = 'LEX'
+    else if (word === 'LIMIT') query.limit = readLimit(options.value(), options.value())
     else throw refusals.syntax()
   }
-  checkQuery(query, name)
-  return query
+  return checked({ by: 'RANK', reversed: false, withScores: false, ...query })
 }
 
-function checkQuery({ by, withScores, limit }: Query, name: string): void {
+const readLimit = (offset: Bytes, count: Bytes) => ({ offset: parseInteger(offset), count: parseInteger(count) })
+
+function checked(query: Query): Query {
+  const { by, withScores, limit } = query
   if (limit !== undefined && by === 'RANK')
     throw new RedisError('ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX')
-  if (withScores && by === 'LEX' && name === 'zrange')
+  if (withScores && by === 'LEX')
     throw new RedisError('ERR syntax error, WITHSCORES not supported in combination with BYLEX')
+  return query
 }

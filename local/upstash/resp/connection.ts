@@ -72,9 +72,19 @@ export class RespConnection {
   }
 
   #receive(chunk: Buffer): void {
-    for (const reply of this.#parser.push(chunk)) {
+    for (const reply of this.#parse(chunk)) {
       if (this.#onPush !== undefined) this.#onPush(reply)
       else this.#waiting.shift()?.resolve(reply)
+    }
+  }
+
+  /** After bytes that are not RESP2 nothing can be told apart any more, so the connection is given up. */
+  #parse(chunk: Buffer): Reply[] {
+    try {
+      return this.#parser.push(chunk)
+    } catch {
+      this.#socket.destroy()
+      return []
     }
   }
 

@@ -41,12 +41,16 @@ function readTail(url: URL, method: string, body: Bytes): Bytes[] {
 }
 
 function readCommand(body: Bytes): Call {
-  const parsed = command.safeParse(readJson(body))
+  const json = readJson(body)
+  if (holdsNull(json)) return nullArgument
+  const parsed = command.safeParse(json)
   return parsed.success ? { kind: 'command', command: parsed.data } : malformed('expected a JSON array of words')
 }
 
 function readCommands(kind: 'pipeline' | 'transaction', body: Bytes): Call {
-  const parsed = commands.safeParse(readJson(body))
+  const json = readJson(body)
+  if (holdsNull(json)) return nullArgument
+  const parsed = commands.safeParse(json)
   return parsed.success ? { kind, commands: parsed.data } : malformed('expected a JSON array of arrays of words')
 }
 
@@ -57,6 +61,13 @@ function readJson(body: Bytes): unknown {
     return undefined
   }
 }
+
+/** The SDK sends null where JSON has no word for a number: an infinite score, for one. */
+function holdsNull(json: unknown): boolean {
+  return Array.isArray(json) && json.some((item) => item === null || holdsNull(item))
+}
+
+const nullArgument: Call = { kind: 'malformed', why: 'ERR null args are not supported' }
 
 function readPath(pathname: string): Bytes[] | undefined {
   try {

@@ -94,10 +94,10 @@ async function readBody(request: IncomingMessage): Promise<Bytes | undefined> {
   for await (const chunk of request) {
     const text = String(chunk)
     size += text.length
-    if (size > MAX_REQUEST_BYTES) return undefined
-    chunks.push(text)
+    // The rest is still read: leaving the loop would cut the connection before the client has its answer.
+    if (size <= MAX_REQUEST_BYTES) chunks.push(text)
   }
-  return chunks.join('')
+  return size > MAX_REQUEST_BYTES ? undefined : chunks.join('')
 }
 
 function encodingOf(request: IncomingMessage): Encoding {

@@ -69,8 +69,9 @@ local function token_name(text, at)
   local c = text:sub(at, at)
   if c == '' then return 'T_END' end
   local names = { ['}'] = 'T_OBJ_END', [']'] = 'T_ARR_END', [','] = 'T_COMMA', [':'] = 'T_COLON', ['{'] = 'T_OBJ_BEGIN',
-    ['['] = 'T_ARR_BEGIN', ['"'] = 'T_STRING', t = 'T_BOOLEAN', f = 'T_BOOLEAN', n = 'T_NULL' }
-  return names[c] or (c:find('[%d-]') and 'T_NUMBER') or 'invalid token'
+    ['['] = 'T_ARR_BEGIN', ['"'] = 'T_STRING' }
+  local words = { ['true'] = 'T_BOOLEAN', ['false'] = 'T_BOOLEAN', null = 'T_NULL' }
+  return names[c] or words[text:match('^%a+', at)] or (c:find('[%d-]') and 'T_NUMBER') or 'invalid token'
 end
 
 local function expected(what, text, at)

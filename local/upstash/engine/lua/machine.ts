@@ -59,11 +59,15 @@ export class LuaMachine {
   }
 
   #do(expression: string): Reply {
+    const top = this.#lua.global.getTop()
     try {
       const answer: unknown = this.#lua.doStringSync(`return ${expression}`)
       return decodeReply(String(answer))
     } catch (error) {
       return failure(`ERR the Lua machine failed: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      // wasmoon leaves each result on Lua's stack; kept there, they would slow every later collection of garbage.
+      this.#lua.global.setTop(top)
     }
   }
 

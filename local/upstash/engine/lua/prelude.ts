@@ -225,6 +225,8 @@ function __run(sha, keys, args)
   sethook()
   local out = {}
   if not ok then
+    -- Lua does not ask the handler when memory runs out.
+    if type(result) ~= 'table' then result = { err = 'ERR ' .. tostring(result) } end
     local where = result.line and ', on @user_script:' .. result.line .. '.' or ''
     result = { err = result.err .. ' script: ' .. sha .. where }
   end
