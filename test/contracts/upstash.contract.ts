@@ -1,0 +1,51 @@
+import { Redis } from '@upstash/redis'
+import { afterAll, beforeAll, beforeEach, describe } from 'vitest'
+import { commandsContract } from './upstash.commands.ts'
+import { protocolContract } from './upstash.protocol.ts'
+import { scriptsContract } from './upstash.scripts.ts'
+import type { UpstashWorld } from './upstash.world.ts'
+
+/** What each test of the contract has at hand. */
+export interface Here {
+  readonly world: UpstashWorld
+  readonly redis: Redis
+  /** A raw request with the right token; the body is sent as JSON unless it is text. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
+}
+
+/**
+ * What Parley relies on when it speaks Upstash's protocol, told by Upstash's own SDKs. Run against whatever `open`
+ * answers; its database is flushed before each test.
+ */
+export function upstashContract(name: string, open: () => Promise<UpstashWorld>): void {
+  describe(`Upstash Redis, ${name}`, () => {
+    let world: UpstashWorld
+    let redis: Redis
+
+    beforeAll(async () => {
+      world = await open()
+      redis = new Redis({ url: world.url, token: world.token, retry: false })
+    }, 20_000)
+    afterAll(async () => await world?.close())
+    beforeEach(async () => void (await redis.flushdb()))
+
+    const here: Here = {
+      get world() {
+        return world
+      },
+      get redis() {
+        return redis
+      },
+      post: (path, body, headers = {}) =>
+        fetch(`${world.url}${path}`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${world.token}`, ...headers },
+          body: typeof body === 'string' ? body : JSON.stringify(body),
+        }),
+    }
+
+    commandsContract(here)
+    scriptsContract(here)
+    protocolContract(here)
+  })
+}

@@ -1,0 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** Tries something until it succeeds; after `patience` milliseconds its own failure is thrown. */
+export async function eventually<T>(attempt: () => Promise<T>, patience = 5000): Promise<T> {
+  const deadline = Date.now() + patience
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+    await pause(20)
+  }
+}
