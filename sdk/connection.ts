@@ -1,0 +1,128 @@
+import { Centrifuge } from 'centrifuge'
+import { sizes } from '../src/protocol/limits.ts'
+import { ParleyError, wireFailure } from './failure.ts'
+import { Listeners } from './listeners.ts'
+import { count, fields, text } from './parse.ts'
+import type { Tokens } from './tokens.ts'
+
+/** Who this connection is, as the server said on connecting. */
+export interface Session {
+  readonly user: string
+  readonly tenant: string
+  /** Longest message text in bytes of UTF-8. */
+  readonly textBytes: number
+}
+
+/** Where the connection stands. All but `stopped` mend themselves. */
+export type ConnectionState =
+  | { readonly kind: 'idle' }
+  /** For the first time. */
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'online'; readonly session: Session }
+  /** It was lost, and is being made again. */
+  | { readonly kind: 'offline' }
+  /** The server will not have us: `reason` says why. */
+  | { readonly kind: 'stopped'; readonly code: number; readonly reason: string }
+
+/** How to reach the server. `websocket` is for runtimes that have none of their own. */
+export interface ConnectionOptions {
+  readonly url: string
+  readonly tokens: Tokens
+  readonly websocket?: unknown
+}
+
+/** The one socket, with its state in words. */
+export class Connection {
+  readonly changes = new Listeners<ConnectionState>()
+  readonly client: Centrifuge
+  #state: ConnectionState = { kind: 'idle' }
+
+  constructor({ url, tokens, websocket }: ConnectionOptions) {
+    this.client = new Centrifuge(endpoint(url), {
+      name: 'parley-js',
+      getToken: () => tokens.forSocket(),
+      minReconnectDelay: 300,
+      maxReconnectDelay: 8000,
+      ...(websocket === undefined ? {} : { websocket }),
+    })
+    this.#follow()
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  /** Connects, and stays connected until `close`. */
+  open(): void {
+    this.client.connect()
+  }
+
+  /** Ends the connection for good. */
+  close(): void {
+    this.client.disconnect()
+  }
+
+  /** Does not wait for the next attempt. */
+  hurry(): void {
+    if (this.#state.kind === 'online') return
+    this.client.disconnect()
+    this.client.connect()
+  }
+
+  /** Resolves when there is a connection, at once when there is one. */
+  online(): Promise<void> {
+    if (this.#state.kind === 'online') return Promise.resolve()
+    return new Promise((resolve) => {
+      const stop = this.changes.listen(({ kind }) => {
+        if (kind !== 'online') return
+        stop()
+        resolve()
+      })
+    })
+  }
+
+  /** Asks the server to do something. Throws ParleyError, at once when there is no connection. */
+  async rpc(method: string, payload: Readonly<Record<string, unknown>>): Promise<unknown> {
+    if (this.#state.kind !== 'online') throw new ParleyError('unreachable', 'not connected')
+    try {
+      const result = await this.client.rpc(method, payload)
+      return result.data
+    } catch (thrown) {
+      throw wireFailure(thrown)
+    }
+  }
+
+  /** Says something that needs no answer; lost when there is no connection. */
+  signal(payload: Readonly<Record<string, unknown>>): void {
+    if (this.#state.kind === 'online') this.client.send(payload).catch(() => {})
+  }
+
+  #follow(): void {
+    this.client.on('connecting', () => this.#move({ kind: this.#wasOnline() ? 'offline' : 'connecting' }))
+    this.client.on('connected', ({ data }) => this.#move({ kind: 'online', session: readSession(data) }))
+    this.client.on('disconnected', ({ code, reason }) =>
+      this.#move(code === 0 ? { kind: 'idle' } : { kind: 'stopped', code, reason }),
+    )
+  }
+
+  #wasOnline(): boolean {
+    return this.#state.kind === 'online' || this.#state.kind === 'offline'
+  }
+
+  #move(state: ConnectionState): void {
+    this.#state = state
+    this.changes.tell(state)
+  }
+}
+
+const endpoint = (url: string): string => `${url.replace(/^http/, 'ws')}/connection/websocket`
+
+function readSession(data: unknown): Session {
+  const session = fields(data)
+  const limits = fields(session['limits'])
+  return {
+    user: text(session['user']),
+    tenant: text(session['tenant']),
+    textBytes: count(limits['textBytes'], sizes.textBytes),
+  }
+}

@@ -1,0 +1,135 @@
+import { conversationChannel } from '../src/protocol/channels.ts'
+import type { Connection } from './connection.ts'
+import { Feed } from './feed.ts'
+import { fields, count } from './parse.ts'
+import { Listeners } from './listeners.ts'
+import { Outbox } from './outbox.ts'
+import { pause } from './pause.ts'
+import { ReadCursor } from './read-cursor.ts'
+import * as log from './timeline.ts'
+import { unknown, viewOf, type Known, type View } from './view.ts'
+
+/** "Is typing" is said this often at most; the server takes no more. */
+const typingEveryMs = 3000
+
+/** One conversation, followed live, and a voice in it. */
+export class Conversation {
+  readonly id: string
+  /** Told after every change; `view` says what is true now. */
+  readonly changes = new Listeners<undefined>()
+  readonly #connection: Connection
+  readonly #feed: Feed
+  readonly #outbox: Outbox
+  readonly #cursor: ReadCursor
+  #known: Known
+  #typedAt = 0
+
+  constructor(id: string, me: string, connection: Connection) {
+    this.id = id
+    this.#connection = connection
+    this.#known = unknown(me)
+    this.#feed = new Feed(connection, conversationChannel(id), {
+      change: (how) => this.#change(how),
+      known: () => this.#known,
+    })
+    this.#outbox = this.#newOutbox()
+    this.#cursor = new ReadCursor(async (seq) => {
+      await connection.rpc('conversation.read', { conversation: id, seq })
+    })
+  }
+
+  /** What is true now. */
+  get view(): View {
+    return viewOf(this.#known, this.#feed.hasOlder())
+  }
+
+  /** Listens, from where it left off. */
+  open(): void {
+    this.#feed.open()
+  }
+
+  /** Stops listening; what is on its way still leaves. */
+  close(): void {
+    this.#feed.close()
+  }
+
+  /** Fetches the page before the first line. Throws ParleyError. */
+  loadOlder(): Promise<void> {
+    return this.#feed.loadOlder()
+  }
+
+  /** Says something: it shows at once, and is repeated until the server has it. */
+  send(text: string): void {
+    const clientId = randomId()
+    this.#changeLog((timeline) => log.say(timeline, clientId, text, Date.now()))
+    this.#outbox.post({ clientId, text })
+    this.#typedAt = 0
+  }
+
+  /** Tries a message again that was refused. */
+  retry(clientId: string): void {
+    const failed = this.#known.timeline.outgoing.find((one) => one.clientId === clientId)
+    if (failed?.delivery !== 'failed') return
+    this.#changeLog((timeline) => log.resend(timeline, clientId))
+    this.#outbox.post({ clientId, text: failed.text })
+  }
+
+  /** Takes back a message that the server does not have. */
+  discard(clientId: string): void {
+    this.#outbox.cancel(clientId)
+    this.#changeLog((timeline) => log.drop(timeline, clientId))
+  }
+
+  /** Gives one's own message other words. Throws ParleyError. */
+  async edit(seq: number, text: string): Promise<void> {
+    await this.#connection.rpc('message.edit', { conversation: this.id, seq, text })
+  }
+
+  /** Takes a message away for everyone. Throws ParleyError. */
+  async delete(seq: number): Promise<void> {
+    await this.#connection.rpc('message.delete', { conversation: this.id, seq })
+  }
+
+  /** Says "I have read up to here". Repeats and steps back cost nothing. */
+  markRead(seq: number): void {
+    const { standing, facts, people, timeline } = this.#known
+    if (standing !== 'live' || facts.role === null) return
+    this.#cursor.moveTo(seq, people.members.get(timeline.me)?.read ?? 0)
+  }
+
+  /** Tells the others that something is being typed; call it on every key. */
+  typing(): void {
+    if (Date.now() - this.#typedAt < typingEveryMs) return
+    this.#typedAt = Date.now()
+    this.#connection.signal({ type: 'typing', conversation: this.id })
+  }
+
+  #newOutbox(): Outbox {
+    return new Outbox({
+      deliver: async (clientId, text) => {
+        const ack = await this.#connection.rpc('message.send', { conversation: this.id, clientId, text })
+        return { seq: count(fields(ack)['seq']) }
+      },
+      online: () => this.#connection.online(),
+      delivered: (clientId, seq) => this.#changeLog((timeline) => log.acknowledge(timeline, clientId, seq)),
+      stalled: (clientId, problem) => this.#changeLog((timeline) => log.stall(timeline, clientId, problem)),
+      resent: (clientId) => this.#changeLog((timeline) => log.resend(timeline, clientId)),
+      pause,
+    })
+  }
+
+  #changeLog(how: (timeline: log.Timeline) => log.Timeline): void {
+    this.#change((known) => ({ ...known, timeline: how(known.timeline) }))
+  }
+
+  #change(how: (known: Known) => Known): void {
+    const next = how(this.#known)
+    if (next === this.#known) return
+    this.#known = next
+    this.changes.tell(undefined)
+  }
+}
+
+/** A clientId: unique among its sender's for ever, also where the page is not a secure context. */
+const randomId = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')

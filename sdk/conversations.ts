@@ -1,0 +1,89 @@
+import type { Http } from './http.ts'
+import { readListItem, type ListItem } from './inbox.ts'
+import { count, fields, items, text, texts } from './parse.ts'
+import { readMembers, type Member } from './people.ts'
+
+/** direct: two people; group: its members; channel: everyone of the tenant reads, members write. */
+export type ConversationType = 'direct' | 'group' | 'channel'
+
+/** What a new conversation is to be; whoever asks is a member by itself. */
+export interface NewConversation {
+  readonly type: ConversationType
+  readonly members: readonly string[]
+  readonly name?: string
+}
+
+/** A conversation as it was just made or found. */
+export interface Created {
+  readonly id: string
+  readonly type: string
+  readonly name: string
+  readonly members: readonly string[]
+}
+
+/** Everything about one conversation but what is said in it. */
+export interface Details {
+  readonly id: string
+  readonly type: string
+  readonly name: string
+  readonly members: readonly Member[]
+  readonly memberCount: number
+}
+
+/** One page of the list, newest activity first; `next` asks for the following one. */
+export interface Page {
+  readonly conversations: readonly ListItem[]
+  readonly next: string | null
+}
+
+/** Conversations over HTTP: listing, creating, and who belongs to them. Every method throws ParleyError. */
+export class Conversations {
+  readonly #http: Http
+
+  constructor(http: Http) {
+    this.#http = http
+  }
+
+  /** One page of the user's conversations. */
+  async list({ cursor, limit = 50 }: { cursor?: string | undefined; limit?: number } = {}): Promise<Page> {
+    const query = new URLSearchParams({ limit: String(limit), ...(cursor === undefined ? {} : { cursor }) })
+    const page = fields(await this.#http.request('GET', `/v1/conversations?${query.toString()}`))
+    return { conversations: items(page['conversations']).map(readListItem), next: text(page['next']) || null }
+  }
+
+  /** Makes a conversation; the direct one of two people is always the same. */
+  async create(wanted: NewConversation): Promise<Created> {
+    const made = fields(await this.#http.request('POST', '/v1/conversations', wanted))
+    return { ...facts(made), members: texts(made['members']) }
+  }
+
+  /** Looks one up. */
+  async get(id: string): Promise<Details> {
+    const found = fields(await this.#http.request('GET', path(id)))
+    const members = readMembers(found['members'])
+    return { ...facts(found), members, memberCount: count(found['memberCount'], members.length) }
+  }
+
+  /** Gives it another name. */
+  async rename(id: string, name: string): Promise<void> {
+    await this.#http.request('PATCH', path(id), { name })
+  }
+
+  /** Adds members. */
+  async add(id: string, members: readonly string[]): Promise<void> {
+    await this.#http.request('POST', `${path(id)}/members`, { members })
+  }
+
+  /** Removes a member, or lets oneself out. */
+  async remove(id: string, user: string): Promise<void> {
+    await this.#http.request('DELETE', `${path(id)}/members/${encodeURIComponent(user)}`)
+  }
+}
+
+const path = (id: string): string => `/v1/conversations/${encodeURIComponent(id)}`
+
+const facts = (given: ReturnType<typeof fields>) => ({
+  id: text(given['id']),
+  type: text(given['type']),
+  name: text(given['name']),
+})

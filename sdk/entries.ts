@@ -1,0 +1,80 @@
+import { count, fields, text } from './parse.ts'
+
+/** One entry of a conversation's log, as the client understands it. */
+export type Entry = Message | Edit | Deletion | MemberChange | Rename | Unknown
+
+interface Common {
+  readonly user: string
+  readonly at: number
+}
+
+/** Somebody said something. Read back later it already carries its edits. */
+export interface Message extends Common {
+  readonly type: 'message'
+  readonly clientId: string
+  readonly text: string
+  readonly edited: boolean
+  readonly deleted: boolean
+}
+
+/** The message at `ref` reads `text` from now on. */
+export interface Edit extends Common {
+  readonly type: 'message.edited'
+  readonly ref: number
+  readonly text: string
+}
+
+/** The message at `ref` is gone. */
+export interface Deletion extends Common {
+  readonly type: 'message.deleted'
+  readonly ref: number
+}
+
+/** Somebody became a member or is none any more. */
+export interface MemberChange extends Common {
+  readonly type: 'member.joined' | 'member.left'
+  readonly member: string
+}
+
+/** The conversation has another name. */
+export interface Rename extends Common {
+  readonly type: 'conversation.renamed'
+  readonly name: string
+}
+
+/** An entry of a later version of the server: it keeps its place and shows nothing. */
+export interface Unknown extends Common {
+  readonly type: 'unknown'
+}
+
+/** Reads one entry of the stream. */
+export function readEntry(data: unknown): Entry {
+  const given = fields(data)
+  const common = { user: text(given['user']), at: count(given['at']) }
+  const type = text(given['type'])
+  switch (type) {
+    case 'message':
+      return { type, ...common, ...readWords(given) }
+    case 'message.edited':
+      return { type, ...common, ref: count(given['ref']), text: text(given['text']) }
+    case 'message.deleted':
+      return { type, ...common, ref: count(given['ref']) }
+    case 'member.joined':
+    case 'member.left':
+      return { type, ...common, member: text(given['member']) }
+    case 'conversation.renamed':
+      return { type, ...common, name: text(given['name']) }
+    default:
+      return { type: 'unknown', ...common }
+  }
+}
+
+function readWords(given: ReturnType<typeof fields>) {
+  const words = given['text']
+  return {
+    clientId: text(given['clientId']),
+    text: text(words),
+    edited: given['editedAt'] !== undefined || given['edited'] === true,
+    deleted: typeof words !== 'string' || given['deletedAt'] !== undefined || given['deleted'] === true,
+  }
+}

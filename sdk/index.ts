@@ -1,0 +1,11 @@
+/** The client of Parley: conversations, live, over one connection. */
+export { createParley, Parley, type ParleyOptions } from './parley.ts'
+export { type ConnectionState, type Session } from './connection.ts'
+export { type Conversation } from './conversation.ts'
+export { type ConversationType, type Created, type Details, type NewConversation, type Page } from './conversations.ts'
+export { type FailureKind, httpFailure, ParleyError } from './failure.ts'
+export { byActivity, type Inbox, type InboxNews, type ListItem, withItem, withoutItem } from './inbox.ts'
+export { Listeners } from './listeners.ts'
+export { type Line, type MessageLine, type NoticeLine } from './lines.ts'
+export { type Member } from './people.ts'
+export { type Facts, type Standing, type View } from './view.ts'

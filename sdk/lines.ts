@@ -1,0 +1,93 @@
+import type { Message } from './entries.ts'
+import type { ParleyError } from './failure.ts'
+import { asAmended, type Outgoing, type Placed, type Timeline } from './timeline.ts'
+
+/** One thing to show of a conversation. `key` stays the same from sending to sent to edited. */
+export type Line = MessageLine | NoticeLine
+
+/** Something said. `seq` is 0 until the server has given it a place. */
+export interface MessageLine {
+  readonly kind: 'message'
+  readonly key: string
+  readonly seq: number
+  readonly clientId: string
+  readonly user: string
+  readonly at: number
+  readonly text: string
+  readonly mine: boolean
+  readonly edited: boolean
+  readonly deleted: boolean
+  readonly delivery: Outgoing['delivery']
+  readonly problem?: ParleyError
+}
+
+/** Something that happened: who came, who went, what the conversation is called now. */
+export interface NoticeLine {
+  readonly kind: 'notice'
+  readonly key: string
+  readonly seq: number
+  readonly user: string
+  readonly at: number
+  readonly what: 'joined' | 'left' | 'renamed'
+  /** The member, or the new name. */
+  readonly subject: string
+}
+
+/** What there is to show: the log in order, then what is still on its way. Edits and deletions show at their message. */
+export const linesOf = (timeline: Timeline): readonly Line[] => [
+  ...timeline.placed.flatMap((placed) => lineOf(timeline, placed) ?? []),
+  ...timeline.outgoing.map((one) => outgoingLine(timeline.me, one)),
+]
+
+function lineOf(timeline: Timeline, { seq, entry }: Placed): Line | undefined {
+  switch (entry.type) {
+    case 'message':
+      return messageLine(timeline.me, seq, asAmended(timeline, seq, entry))
+    case 'member.joined':
+      return { ...notice(seq, entry), what: 'joined', subject: entry.member }
+    case 'member.left':
+      return { ...notice(seq, entry), what: 'left', subject: entry.member }
+    case 'conversation.renamed':
+      return { ...notice(seq, entry), what: 'renamed', subject: entry.name }
+    case 'message.edited':
+    case 'message.deleted':
+    case 'unknown':
+      return undefined
+  }
+}
+
+const notice = (seq: number, { user, at }: { readonly user: string; readonly at: number }) =>
+  ({ kind: 'notice', key: `notice ${seq}`, seq, user, at }) as const
+
+const messageLine = (me: string, seq: number, { user, at, text, clientId, edited, deleted }: Message): Line => ({
+  kind: 'message',
+  key: messageKey(user, clientId, seq),
+  seq,
+  clientId,
+  user,
+  at,
+  text,
+  mine: user === me,
+  edited,
+  deleted,
+  delivery: 'sent',
+})
+
+const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq = 0 }: Outgoing): Line => ({
+  kind: 'message',
+  key: messageKey(user, clientId, seq),
+  seq: 0,
+  clientId,
+  user,
+  at,
+  text,
+  mine: true,
+  edited: false,
+  deleted: false,
+  delivery,
+  ...(problem === undefined ? {} : { problem }),
+})
+
+/** A clientId is its sender's own, so both together name a message before it has a place. */
+const messageKey = (user: string, clientId: string, seq: number): string =>
+  clientId === '' ? `message ${seq}` : `message ${user} ${clientId}`

@@ -1,0 +1,69 @@
+import { inboxChannel } from '../src/protocol/channels.ts'
+import { Connection } from './connection.ts'
+import { Conversation } from './conversation.ts'
+import { Conversations } from './conversations.ts'
+import { Http } from './http.ts'
+import { readInboxNews, type InboxNews } from './inbox.ts'
+import { Listeners } from './listeners.ts'
+import { Tokens, type TokenOptions } from './tokens.ts'
+
+/** Where Parley is and who asks: `{url: 'https://chat.example', getToken}`. */
+export type ParleyOptions = TokenOptions & {
+  readonly url: string
+  readonly user: string
+  /** For runtimes without their own. */
+  readonly websocket?: unknown
+  readonly fetch?: typeof fetch
+}
+
+/** Everything a client does with Parley: one connection, the list of conversations, and each one opened. */
+export class Parley {
+  readonly user: string
+  readonly connection: Connection
+  readonly conversations: Conversations
+  /** News of the list: conversations that moved, appeared or went. */
+  readonly inbox = new Listeners<InboxNews>()
+  readonly #opened = new Map<string, Conversation>()
+
+  constructor(options: ParleyOptions) {
+    const { url, user, websocket, fetch: ownFetch } = options
+    const tokens = new Tokens(options)
+    this.user = user
+    this.connection = new Connection({ url, tokens, websocket })
+    this.conversations = new Conversations(new Http({ url, tokens, fetch: ownFetch ?? ((...call) => fetch(...call)) }))
+    this.#followInbox()
+    this.connection.open()
+  }
+
+  /**
+   * One conversation, listening. Opening it again gives the same one with all it holds;
+   * after `close` it comes back where it was and hears what it missed.
+   */
+  open(id: string): Conversation {
+    const known = this.#opened.get(id)
+    const conversation = known ?? new Conversation(id, this.user, this.connection)
+    this.#opened.set(id, conversation)
+    conversation.open()
+    return conversation
+  }
+
+  /** Ends everything. */
+  close(): void {
+    this.connection.close()
+  }
+
+  #followInbox(): void {
+    const { client } = this.connection
+    const own = inboxChannel(this.user)
+    client.on('publication', ({ channel, data }) => {
+      const news = channel === own ? readInboxNews(data) : undefined
+      if (news !== undefined) this.inbox.tell(news)
+    })
+    client.on('subscribed', ({ channel, wasRecovering, recovered }) => {
+      if (channel === own && !(wasRecovering && recovered)) this.inbox.tell({ kind: 'lost' })
+    })
+  }
+}
+
+/** Connects to Parley. */
+export const createParley = (options: ParleyOptions): Parley => new Parley(options)

@@ -1,0 +1,91 @@
+import { count, fields, items, text } from './parse.ts'
+
+/** One member of a conversation; `read` is the highest seq they have seen. */
+export interface Member {
+  readonly user: string
+  readonly role: string
+  readonly read: number
+}
+
+/** Who belongs to a conversation, who is looking at it now, and who is typing. Plain data, changed by copy. */
+export interface People {
+  readonly members: ReadonlyMap<string, Member>
+  /** Connections that listen now, and whose they are. */
+  readonly here: ReadonlyMap<string, string>
+  /** Who types, and until when that is believed. */
+  readonly typing: ReadonlyMap<string, number>
+}
+
+/** How long "is typing" is believed without being repeated: it is repeated every 3 seconds. */
+export const typingLastsMs = 5000
+
+/** Nobody known yet. */
+export const nobody: People = { members: new Map(), here: new Map(), typing: new Map() }
+
+/** Reads members as the server lists them. */
+export const readMembers = (given: unknown): readonly Member[] =>
+  items(given).map((one) => {
+    const member = fields(one)
+    return { user: text(member['user']), role: text(member['role'], 'member'), read: count(member['read']) }
+  })
+
+/** The members are these. */
+export const withMembers = (people: People, members: readonly Member[]): People => ({
+  ...people,
+  members: new Map(members.map((member) => [member.user, member])),
+})
+
+/** Somebody became a member; who is one already stays as they are. */
+export const joined = (people: People, user: string, read: number): People =>
+  people.members.has(user)
+    ? people
+    : { ...people, members: new Map(people.members).set(user, { user, role: 'member', read }) }
+
+/** Somebody is no member any more. */
+export const left = (people: People, user: string): People => ({ ...people, members: without(people.members, user) })
+
+/** Somebody has read up to `seq`; a cursor never moves back. */
+export function readUpTo(people: People, user: string, seq: number): People {
+  const member = people.members.get(user)
+  if (member === undefined || member.read >= seq) return people
+  return { ...people, members: new Map(people.members).set(user, { ...member, read: seq }) }
+}
+
+/** Exactly these connections are here. */
+export const withHere = (people: People, here: ReadonlyMap<string, string>): People => ({ ...people, here })
+
+/** A connection came. */
+export const came = (people: People, client: string, user: string): People => ({
+  ...people,
+  here: new Map(people.here).set(client, user),
+})
+
+/** A connection went; a user without any left is not typing either. */
+export function went(people: People, client: string): People {
+  const user = people.here.get(client)
+  const here = without(people.here, client)
+  const stillHere = user !== undefined && [...here.values()].includes(user)
+  return stillHere || user === undefined ? { ...people, here } : hushed({ ...people, here }, user)
+}
+
+/** Somebody types at `now`. */
+export const typed = (people: People, user: string, now: number): People => ({
+  ...people,
+  typing: new Map(people.typing).set(user, now + typingLastsMs),
+})
+
+/** Somebody has said what they were typing. */
+export const hushed = (people: People, user: string): People =>
+  people.typing.has(user) ? { ...people, typing: without(people.typing, user) } : people
+
+/** Forgets typing that has not been repeated; the same object when there is none. */
+export function settled(people: People, now: number): People {
+  const typing = new Map([...people.typing].filter(([, until]) => until > now))
+  return typing.size === people.typing.size ? people : { ...people, typing }
+}
+
+function without<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): ReadonlyMap<Key, Value> {
+  const rest = new Map(map)
+  rest.delete(key)
+  return rest
+}

@@ -1,0 +1,44 @@
+import { UnauthorizedError } from 'centrifuge'
+import { ParleyError } from './failure.ts'
+
+/** Where tokens come from: one that is given, or a function that fetches one whenever the last has expired. */
+export type TokenOptions = { readonly token: string } | { readonly getToken: () => Promise<string> }
+
+/** Keeps the newest token for both the socket and HTTP; whoever asks during a fetch gets the same one. */
+export class Tokens {
+  readonly #fetch: () => Promise<string>
+  #newest: Promise<string> | undefined
+
+  constructor(options: TokenOptions) {
+    const given = 'token' in options ? options : undefined
+    this.#fetch = 'getToken' in options ? options.getToken : () => Promise.reject(expired())
+    if (given !== undefined) this.#newest = Promise.resolve(given.token)
+  }
+
+  /** The newest token, fetched when there is none yet. */
+  current(): Promise<string> {
+    return this.#newest ?? this.renew()
+  }
+
+  /** Fetches a new one. A failure is not kept: the next who asks tries again. */
+  renew(): Promise<string> {
+    const fetched = this.#fetch()
+    this.#newest = fetched
+    fetched.catch(() => {
+      if (this.#newest === fetched) this.#newest = undefined
+    })
+    return fetched
+  }
+
+  /** As the realtime client wants it: a refusal is final, anything else is tried again. */
+  async forSocket(): Promise<string> {
+    try {
+      return await this.renew()
+    } catch (thrown) {
+      if (thrown instanceof ParleyError && !thrown.temporary) throw new UnauthorizedError(thrown.message)
+      throw thrown
+    }
+  }
+}
+
+const expired = () => new ParleyError('unauthorized', 'the token has expired: give getToken to renew it by itself')

@@ -1,0 +1,125 @@
+import type { Entry } from './entries.ts'
+import type { ParleyError } from './failure.ts'
+import { linesOf, type Line } from './lines.ts'
+import { count, fields, text } from './parse.ts'
+import * as people from './people.ts'
+import * as log from './timeline.ts'
+
+/** What a conversation is, beside what is said in it. */
+export interface Facts {
+  readonly type: string
+  readonly name: string
+  /** Null for someone who reads a channel without being a member. */
+  readonly role: string | null
+  readonly memberCount: number
+}
+
+/** How far a conversation is with its server. `ended`: we may not, or no longer, read it. */
+export type Standing = 'opening' | 'live' | 'catchingUp' | 'closed' | 'ended'
+
+/** All a client knows of one conversation. Plain data; every function here answers a new one. */
+export interface Known {
+  readonly standing: Standing
+  readonly problem: ParleyError | undefined
+  readonly facts: Facts
+  readonly people: people.People
+  readonly timeline: log.Timeline
+  /** The top of the log when facts and members were told: only later entries change them. */
+  readonly toldAt: number
+}
+
+/** Everything there is to show, as it is now. */
+export interface View {
+  readonly standing: Standing
+  /** Why it ended. */
+  readonly problem: ParleyError | undefined
+  readonly facts: Facts
+  readonly lines: readonly Line[]
+  /** The highest seq held, and the highest the user has read by the server's account. */
+  readonly newest: number
+  readonly read: number
+  /** True when there is more before the first line. */
+  readonly more: boolean
+  readonly members: readonly people.Member[]
+  /** Who is looking at it now, and who types (others only). */
+  readonly here: readonly string[]
+  readonly typing: readonly string[]
+}
+
+/** A conversation nothing is known of yet. */
+export const unknown = (me: string): Known => ({
+  standing: 'closed',
+  problem: undefined,
+  facts: { type: '', name: '', role: 'member', memberCount: 0 },
+  people: people.nobody,
+  timeline: log.emptyTimeline(me),
+  toldAt: 0,
+})
+
+/** The server told what it is and who belongs to it, as of the top of its log. */
+export function withState(known: Known, given: unknown): Known {
+  const state = fields(given)
+  const role = state['role']
+  return {
+    ...known,
+    facts: {
+      type: text(state['type']),
+      name: text(state['name']),
+      role: typeof role === 'string' ? role : null,
+      memberCount: count(state['memberCount']),
+    },
+    people: people.withMembers(known.people, people.readMembers(state['members'])),
+    toldAt: count(state['last']),
+  }
+}
+
+/** Entries arrived: from the stream, or from history. */
+export function withEntries(known: Known, arrivals: readonly log.Placed[]): Known {
+  const timeline = log.place(known.timeline, arrivals)
+  const news = arrivals.filter(({ seq }) => seq > known.toldAt)
+  return news.reduce(follow, { ...known, timeline })
+}
+
+function follow(known: Known, { seq, entry }: log.Placed): Known {
+  const next = { ...known, toldAt: Math.max(known.toldAt, seq), people: people.hushed(known.people, entry.user) }
+  return changeFacts(next, seq, entry)
+}
+
+function changeFacts(known: Known, seq: number, entry: Entry): Known {
+  const { facts } = known
+  if (entry.type === 'conversation.renamed') return { ...known, facts: { ...facts, name: entry.name } }
+  if (entry.type === 'member.joined') {
+    const role = entry.member === known.timeline.me ? (facts.role ?? 'member') : facts.role
+    const next = { ...facts, role, memberCount: facts.memberCount + 1 }
+    return { ...known, facts: next, people: people.joined(known.people, entry.member, seq - 1) }
+  }
+  if (entry.type === 'member.left') {
+    const role = entry.member === known.timeline.me ? null : facts.role
+    const next = { ...facts, role, memberCount: Math.max(0, facts.memberCount - 1) }
+    return { ...known, facts: next, people: people.left(known.people, entry.member) }
+  }
+  return known
+}
+
+/** Something that happens now and has no place in the log: typing, or a read cursor that moved. */
+export function withSignal(known: Known, given: unknown, now: number): Known {
+  const signal = fields(given)
+  const user = text(signal['user'])
+  if (signal['type'] === 'typing') return { ...known, people: people.typed(known.people, user, now) }
+  if (signal['type'] === 'read') return { ...known, people: people.readUpTo(known.people, user, count(signal['seq'])) }
+  return known
+}
+
+/** What there is to show of it. `more` is what the pages of history know. */
+export const viewOf = ({ standing, problem, facts, people, timeline }: Known, more: boolean): View => ({
+  standing,
+  problem,
+  facts,
+  lines: linesOf(timeline),
+  newest: log.newest(timeline),
+  read: people.members.get(timeline.me)?.read ?? 0,
+  more,
+  members: [...people.members.values()],
+  here: [...new Set(people.here.values())],
+  typing: [...people.typing.keys()].filter((user) => user !== timeline.me),
+})
