@@ -1,0 +1,116 @@
+import { createParley, type Parley } from '../sdk/index.ts'
+import { ChatList } from './chat-list.ts'
+import { demoToken, forgetName } from './session.ts'
+import { h } from './ui/dom.ts'
+import { hoist } from './ui/flags.ts'
+import { oncePerFrame } from './ui/frame.ts'
+import { Banner } from './views/banner.ts'
+import { askForConversation } from './views/new-conversation.ts'
+import { Room } from './views/room.ts'
+import { Sidebar } from './views/sidebar.ts'
+
+const defaultTextBytes = 16_384
+const aMinute = 60_000
+
+/** The chat page of one person: the list, the open conversation, and word of the connection. */
+export class App {
+  readonly element: HTMLElement
+  readonly #parley: Parley
+  readonly #list: ChatList
+  readonly #banner: Banner
+  readonly #sidebar: Sidebar
+  readonly #nothing = nothingOpen()
+  readonly #stage = h('div', { class: 'stage' })
+  readonly #drafts = new Map<string, string>()
+  readonly #draw = oncePerFrame(() => this.#drawNow())
+  #room: Room | undefined
+  /** True when the list was seen before the conversation, so that "back" goes back. */
+  #cameFromList = false
+
+  constructor(name: string) {
+    this.#parley = createParley({ url: location.origin, user: name, getToken: () => demoToken(name) })
+    this.#list = new ChatList(this.#parley)
+    this.#banner = new Banner(() => this.#parley.connection.hurry())
+    this.#sidebar = new Sidebar(name, this.#list, {
+      newConversation: () => askForConversation(this.#parley, this.#list.people, (id) => go(id)),
+      signOut: forgetName,
+    })
+    this.element = h('div', { class: 'app' }, this.#banner.element, this.#sidebar.element, this.#stage)
+    this.#follow()
+    this.#route()
+  }
+
+  #follow(): void {
+    this.#parley.connection.changes.listen(this.#draw)
+    this.#list.changes.listen(this.#draw)
+    addEventListener('hashchange', () => this.#route())
+    addEventListener('online', this.#draw)
+    addEventListener('offline', this.#draw)
+    setInterval(this.#draw, aMinute)
+  }
+
+  /** Shows what the address names: a conversation, or none. */
+  #route(): void {
+    const id = /^#\/c\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash)?.[1]
+    if (id !== this.#room?.conversation.id || id === undefined) this.#show(id)
+    this.#draw()
+  }
+
+  #show(id: string | undefined): void {
+    if (this.#room !== undefined) {
+      this.#drafts.set(this.#room.conversation.id, this.#room.draft)
+      this.#room.end()
+    } else if (id !== undefined) {
+      this.#cameFromList = this.element.isConnected
+    }
+    this.#room = id === undefined ? undefined : this.#newRoom(id)
+    this.element.dataset['screen'] = id === undefined ? 'list' : 'room'
+    this.#stage.replaceChildren(this.#room?.element ?? this.#nothing)
+    this.#room?.focus()
+  }
+
+  #newRoom(id: string): Room {
+    const { state } = this.#parley.connection
+    return new Room(id, {
+      parley: this.#parley,
+      list: this.#list,
+      textBytes: state.kind === 'online' ? state.session.textBytes : defaultTextBytes,
+      draft: this.#drafts.get(id) ?? '',
+      redraw: this.#draw,
+      back: () => this.#back(),
+    })
+  }
+
+  #back(): void {
+    if (this.#cameFromList) history.back()
+    else location.hash = '#/'
+  }
+
+  #drawNow(): void {
+    const now = Date.now()
+    this.#room?.draw(now)
+    const open = this.#room?.conversation
+    this.#sidebar.draw(open?.id, this.#room?.seen ?? false, now)
+    this.#banner.show(this.#parley.connection.state, open?.view.standing)
+    this.#drawTitle()
+  }
+
+  #drawTitle(): void {
+    const seen = this.#room?.seen === true ? this.#room.conversation.id : undefined
+    const unread = this.#list.items.reduce((sum, { id, unread }) => (id === seen ? sum : sum + unread), 0)
+    const title = unread > 0 ? `(${unread}) Parley` : 'Parley'
+    if (document.title !== title) document.title = title
+  }
+}
+
+const go = (id: string): void => {
+  location.hash = `#/c/${id}`
+}
+
+const nothingOpen = (): HTMLElement =>
+  h(
+    'main',
+    { class: 'nothing' },
+    h('div', { class: 'hoist' }, ...hoist()),
+    h('p', {}, 'Choose a conversation, or start a new one.'),
+  )

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+/**
+ * Builds the chat page as one file, `dist/page.html`, which asks the network for nothing but the API;
+ * and `dist/page.json`, the hashes by which a content security policy may allow its one script and one style.
+ */
+export async function buildPage(): Promise<void> {
+  const [template, script, style] = await Promise.all([
+    readFile(at('page.html'), 'utf8'),
+    bundle('main.ts'),
+    bundle('styles/page.css'),
+  ])
+  const inlineScript = safeInside('script', script)
+  const inlineStyle = safeInside('style', style)
+  const page = template
+    .replace('<!--style-->', () => `<style>${inlineStyle}</style>`)
+    .replace('<!--script-->', () => `<script type="module">${inlineScript}</script>`)
+  const hashes = { script: cspHash(inlineScript), style: cspHash(inlineStyle) }
+
+  await mkdir(at('dist'), { recursive: true })
+  await writeFile(at('dist/page.html'), page)
+  await writeFile(at('dist/page.json'), `${JSON.stringify(hashes, null, 2)}\n`)
+}
+
+async function bundle(entry: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [at(entry)],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: ['es2022', 'chrome114', 'safari17', 'firefox125'],
+    legalComments: 'none',
+    charset: 'utf8',
+  })
+  return (outputFiles[0]?.text ?? '').trim()
+}
+
+/** Inside an element its own end tag would end it early; escaped it means the same to script and style. */
+const safeInside = (element: 'script' | 'style', code: string): string =>
+  code.replaceAll(new RegExp(`</(?=${element})`, 'gi'), String.raw`<\/`).replaceAll('<!--', String.raw`<\!--`)
+
+const cspHash = (inline: string): string => `sha256-${createHash('sha256').update(inline).digest('base64')}`
+
+if (import.meta.main) await buildPage()

@@ -1,0 +1,103 @@
+import {
+  byActivity,
+  Listeners,
+  withItem,
+  withoutItem,
+  type Inbox,
+  type InboxNews,
+  type ListItem,
+  type Parley,
+} from '../sdk/index.ts'
+
+const retryAfterMs = 2000
+
+/** The user's conversations as the list shows them: pages over HTTP, kept true by the user's own stream. */
+export class ChatList {
+  readonly changes = new Listeners<undefined>()
+  readonly #parley: Parley
+  #inbox: Inbox = new Map()
+  #next: string | null = null
+  #state: 'loading' | 'ready' = 'loading'
+  #loads = 0
+  /** News that came while a page was on its way: it may be newer than the page. */
+  #meanwhile: InboxNews[] = []
+
+  constructor(parley: Parley) {
+    this.#parley = parley
+    parley.inbox.listen((news) => this.#hear(news))
+  }
+
+  /** True until the first page is there. */
+  get loading(): boolean {
+    return this.#state === 'loading'
+  }
+
+  /** Newest activity first. */
+  get items(): readonly ListItem[] {
+    return byActivity(this.#inbox)
+  }
+
+  /** True when there are older conversations to load. */
+  get more(): boolean {
+    return this.#next !== null
+  }
+
+  /** One conversation of the list. */
+  find(id: string): ListItem | undefined {
+    return this.#inbox.get(id)
+  }
+
+  /** Everybody there is a conversation with, to suggest them. */
+  get people(): readonly string[] {
+    const all = new Set(this.items.flatMap(({ members }) => members))
+    all.delete(this.#parley.user)
+    return [...all].sort()
+  }
+
+  /** Loads the next page; what fails can simply be asked for again. */
+  async loadMore(): Promise<void> {
+    const cursor = this.#next
+    if (cursor === null) return
+    this.#next = null
+    try {
+      this.#take(await this.#parley.conversations.list({ cursor }))
+    } catch {
+      this.#next = cursor
+    }
+    this.changes.tell(undefined)
+  }
+
+  #hear(news: InboxNews): void {
+    if (news.kind === 'lost') return void this.#reload()
+    this.#meanwhile.push(news)
+    this.#apply(news)
+    this.changes.tell(undefined)
+  }
+
+  #apply(news: InboxNews): void {
+    if (news.kind === 'changed') this.#inbox = withItem(this.#inbox, news.item)
+    if (news.kind === 'removed') this.#inbox = withoutItem(this.#inbox, news.id)
+  }
+
+  /** Asks for the list anew and again until it comes; a reload that a later one overtakes is dropped. */
+  async #reload(): Promise<void> {
+    const load = ++this.#loads
+    this.#meanwhile = []
+    try {
+      const page = await this.#parley.conversations.list()
+      if (load !== this.#loads) return
+      this.#inbox = new Map()
+      this.#take(page)
+      this.#meanwhile.forEach((news) => this.#apply(news))
+      this.#state = 'ready'
+      this.changes.tell(undefined)
+    } catch {
+      setTimeout(() => load === this.#loads && void this.#reload(), retryAfterMs)
+    }
+  }
+
+  #take(page: { readonly conversations: readonly ListItem[]; readonly next: string | null }): void {
+    this.#inbox = page.conversations.reduce(withItem, this.#inbox)
+    this.#next = page.next
+  }
+}

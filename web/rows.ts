@@ -1,0 +1,49 @@
+import type { Line, MessageLine, NoticeLine } from '../sdk/index.ts'
+import { dayOf } from './ui/times.ts'
+
+/** One row on the page: a line, or what separates lines. */
+export type Row =
+  | { readonly kind: 'day'; readonly key: string; readonly at: number }
+  | { readonly kind: 'unread'; readonly key: 'unread' }
+  | { readonly kind: 'notice'; readonly key: string; readonly line: NoticeLine }
+  /** `first` and `last` of what one person says in one go. */
+  | {
+      readonly kind: 'message'
+      readonly key: string
+      readonly line: MessageLine
+      readonly first: boolean
+      readonly last: boolean
+    }
+
+const inOneGoMs = 5 * 60_000
+
+/** The rows of a conversation: days and the unread mark set between the lines, and messages grouped by author. */
+export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined): readonly Row[] {
+  const rows: Row[] = []
+  let marked = unreadAfter === undefined
+  lines.forEach((line, index) => {
+    const before = lines[index - 1]
+    if (before === undefined || dayOf(before.at) !== dayOf(line.at))
+      rows.push({ kind: 'day', key: `day ${dayOf(line.at)}`, at: line.at })
+    const mark = !marked && isNews(line) && line.seq > (unreadAfter ?? 0)
+    if (mark) rows.push({ kind: 'unread', key: 'unread' })
+    marked ||= mark
+    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1]))
+  })
+  return rows
+}
+
+/** Something others have said. */
+export const isNews = (line: Line): boolean => line.kind === 'message' && !line.mine && line.seq > 0
+
+function rowOf(line: Line, before: Line | undefined, after: Line | undefined): Row {
+  if (line.kind === 'notice') return { kind: 'notice', key: line.key, line }
+  return { kind: 'message', key: line.key, line, first: !together(before, line), last: !together(line, after) }
+}
+
+const together = (above: Line | undefined, below: Line | undefined): boolean =>
+  above?.kind === 'message' &&
+  below?.kind === 'message' &&
+  above.user === below.user &&
+  below.at - above.at < inOneGoMs &&
+  dayOf(above.at) === dayOf(below.at)

@@ -1,0 +1,48 @@
+import { httpFailure, ParleyError } from '../sdk/index.ts'
+
+const key = 'parley.name'
+
+/**
+ * Who this tab is: `?as=alice`, or what was chosen before in this tab. It is kept per tab,
+ * so that several tabs can be several people.
+ */
+export function rememberedName(): string | undefined {
+  const given = new URLSearchParams(location.search).get('as')
+  return given ?? sessionStorage.getItem(key) ?? undefined
+}
+
+/** Keeps the name for this tab. */
+export const rememberName = (name: string): void => sessionStorage.setItem(key, name)
+
+/** Forgets who this tab is, and starts anew. */
+export function forgetName(): void {
+  sessionStorage.removeItem(key)
+  location.assign(location.pathname)
+}
+
+/** Fetches a token for `user` from the local demonstration. Throws ParleyError. */
+export async function demoToken(user: string): Promise<string> {
+  const response = await askForToken(user)
+  const answer: unknown = await response.json().catch(() => undefined)
+  if (!response.ok) throw refusal(response.status, answer)
+  if (typeof answer === 'object' && answer !== null && 'token' in answer && typeof answer.token === 'string')
+    return answer.token
+  throw new ParleyError('server', 'the answer holds no token')
+}
+
+async function askForToken(user: string): Promise<Response> {
+  try {
+    return await fetch('/demo/token', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ user }),
+    })
+  } catch {
+    throw new ParleyError('unreachable', 'the server cannot be reached')
+  }
+}
+
+const refusal = (status: number, answer: unknown): ParleyError =>
+  status === 404
+    ? new ParleyError('notAvailable', 'this server gives no demonstration tokens', { code: status })
+    : httpFailure(status, answer, null)

@@ -1,0 +1,27 @@
+import { s } from './dom.ts'
+
+const paths = {
+  back: 'M15 5l-7 7 7 7',
+  plus: 'M12 5v14M5 12h14',
+  send: 'M4.500 12 19.500 5l-4 14.500-4.300-6zM11.200 13.500 19.500 5',
+  people:
+    'M9 11a3.200 3.200 0 1 0 0-6.400A3.200 3.200 0 0 0 9 11Zm-6 8c.4-3.300 2.800-5.200 6-5.200s5.600 1.900 6 5.200M15.500 5a3 3 0 0 1 0 5.700M18 13.900c1.800.7 2.900 2.400 3.200 4.800',
+  more: 'M6 12h.01M12 12h.01M18 12h.01',
+  down: 'M12 5v13M6 12.500l6 6 6-6',
+  close: 'M6 6l12 12M18 6 6 18',
+  check: 'M5 12.500l4.500 4.500L19 7.500',
+  clock: 'M12 7.500V12l3 2M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16Z',
+  alert: 'M12 8v5M12 16.200h.01M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16Z',
+  leave: 'M14 5h4v14h-4M4 12h10M10.500 8 14 12l-3.500 4',
+} as const
+
+/** The name of an icon. */
+export type IconName = keyof typeof paths
+
+/** A line icon in the colour of the text. Whoever uses it gives the words. */
+export const icon = (name: IconName): SVGSVGElement =>
+  s(
+    'svg',
+    { class: `icon icon-${name}`, viewBox: '0 0 24 24', 'aria-hidden': 'true', focusable: 'false' },
+    s('path', { d: paths[name] }),
+  )

@@ -1,0 +1,242 @@
+import type { Conversation, MessageLine, Parley, View } from '../../sdk/index.ts'
+import type { ChatList } from '../chat-list.ts'
+import { confirm, iconButton } from '../ui/dialog.ts'
+import { h, setText } from '../ui/dom.ts'
+import { openMenu } from '../ui/menu.ts'
+import { counted, explain, listed, nameOf } from '../words.ts'
+import { Composer } from './composer.ts'
+import { showDetails } from './details.ts'
+import { portrait } from './sidebar.ts'
+import { TimelineView } from './timeline.ts'
+import { Toast } from './toast.ts'
+
+/** What a room needs from the page. */
+export interface RoomPort {
+  readonly parley: Parley
+  readonly list: ChatList
+  readonly textBytes: number
+  readonly draft: string
+  readonly redraw: () => void
+  readonly back: () => void
+}
+
+/** One open conversation: who, what was said, and where one writes. */
+export class Room {
+  readonly element: HTMLElement
+  readonly conversation: Conversation
+  readonly #port: RoomPort
+  readonly #timeline: TimelineView
+  readonly #composer: Composer
+  readonly #toast = new Toast()
+  readonly #title = h('h2')
+  readonly #state = h('p', { class: 'state' })
+  readonly #portrait = h('span')
+  readonly #typing = h('div', { class: 'typing', 'aria-live': 'polite' })
+  readonly #foot: HTMLElement
+  readonly #stop: () => void
+  /** Until the first view that is live: then it is known what was unread. */
+  #fresh = true
+  #portraitShows = ''
+
+  constructor(id: string, port: RoomPort) {
+    this.#port = port
+    this.conversation = port.parley.open(id)
+    this.#timeline = new TimelineView({
+      loadOlder: () => this.conversation.loadOlder(),
+      moved: () => port.redraw(),
+      retry: ({ clientId }) => this.conversation.retry(clientId),
+      discard: ({ clientId }) => this.conversation.discard(clientId),
+      more: (line, anchor) => this.#offer(line, anchor),
+    })
+    this.#composer = this.#newComposer()
+    this.#foot = h('div', { class: 'foot' })
+    this.element = h(
+      'main',
+      { class: 'room', 'aria-label': 'Conversation' },
+      this.#head(),
+      this.#timeline.element,
+      this.#typing,
+      this.#toast.element,
+      this.#foot,
+    )
+    this.#stop = this.conversation.changes.listen(() => port.redraw())
+    document.addEventListener('visibilitychange', this.#looked)
+  }
+
+  /** What is written and not sent. */
+  get draft(): string {
+    return this.#composer.draft
+  }
+
+  /** True while somebody looks at the newest message. */
+  get seen(): boolean {
+    return this.#timeline.atEnd && !document.hidden && this.conversation.view.standing === 'live'
+  }
+
+  /** Puts the cursor where one writes, but not where that would raise a keyboard over the messages. */
+  focus(): void {
+    if (matchMedia('(hover: hover)').matches) this.#composer.focus()
+  }
+
+  /** Ends it; what is on its way still leaves. */
+  end(): void {
+    this.#stop()
+    document.removeEventListener('visibilitychange', this.#looked)
+    this.conversation.close()
+  }
+
+  /** Draws what is true now. */
+  draw(now: number): void {
+    const { view } = this.conversation
+    this.#drawHead(view)
+    if (this.#fresh && view.standing === 'live') {
+      this.#fresh = false
+      if (view.read < view.newest) this.#timeline.markUnread(view.read)
+    }
+    if (!this.#fresh || view.lines.length > 0)
+      this.#timeline.draw(
+        view,
+        { direct: view.facts.type === 'direct', manages: this.#manages(), now },
+        this.#seenBy(view),
+      )
+    this.#drawTyping(view)
+    this.#drawFoot(view)
+    if (this.seen) this.conversation.markRead(view.newest)
+  }
+
+  readonly #looked = () => {
+    if (document.hidden) this.#timeline.markUnread(this.conversation.view.newest)
+    this.#port.redraw()
+  }
+
+  #head(): HTMLElement {
+    const { parley, list, back } = this.#port
+    const about = () => showDetails(parley, this.conversation, list.people)
+    const words = h('div', { class: 'words' }, this.#title, this.#state)
+    return h(
+      'header',
+      {},
+      iconButton('back', 'Back to the list', back),
+      this.#portrait,
+      words,
+      iconButton('people', 'About this conversation', about),
+    )
+  }
+
+  #drawHead(view: View): void {
+    const { user } = this.#port.parley
+    const item = this.#port.list.find(this.conversation.id)
+    const type = view.facts.type || (item?.type ?? '')
+    const known = view.members.length > 0 ? view.members.map((member) => member.user) : (item?.members ?? [])
+    const name = nameOf({ type, name: view.facts.name || (item?.name ?? ''), members: known }, user)
+    setText(this.#title, known.length === 0 && name === 'Unnamed conversation' ? '…' : name)
+    setText(this.#state, stateWords(view, user))
+    this.#state.classList.toggle(
+      'here',
+      view.here.some((one) => one !== user),
+    )
+    const shows = JSON.stringify([type, known.slice(0, 3), name])
+    if (shows !== this.#portraitShows && type !== '') this.#portrait.replaceChildren(portrait(type, known, name, user))
+    this.#portraitShows = shows
+  }
+
+  #drawTyping({ typing }: View): void {
+    const words = typing.length === 0 ? '' : `${listed(typing)} ${typing.length === 1 ? 'is' : 'are'} typing`
+    setText(this.#typing, words)
+  }
+
+  #drawFoot({ standing, problem, facts }: View): void {
+    if (standing === 'ended') return this.#setFoot('ended', () => h('p', { class: 'closed' }, endWords(problem?.code)))
+    if (facts.role === null) return this.#setFoot('join', () => this.#joinBar())
+    this.#setFoot('write', () => this.#composer.element)
+  }
+
+  #setFoot(shows: string, make: () => Element): void {
+    if (this.#foot.dataset['shows'] === shows) return
+    this.#foot.dataset['shows'] = shows
+    this.#foot.replaceChildren(make())
+    this.#composer.fit()
+  }
+
+  #joinBar(): Element {
+    const { parley } = this.#port
+    const join = () => void this.#attempt(() => parley.conversations.add(this.conversation.id, [parley.user]))
+    const button = h('button', { type: 'button', class: 'primary', onclick: join }, 'Join to write')
+    return h('div', { class: 'join' }, h('p', {}, 'You are reading along.'), button)
+  }
+
+  /** Who has read my last message, where there is one at the end. */
+  #seenBy({ lines, members, facts }: View): string {
+    const last = lines.findLast((line) => line.kind === 'message')
+    if (last?.kind !== 'message' || !last.mine || last.seq === 0 || last.deleted) return ''
+    const readers = members.filter(({ user, read }) => user !== this.#port.parley.user && read >= last.seq)
+    if (readers.length === 0) return ''
+    return facts.type === 'direct' ? 'Seen' : `Seen by ${listed(readers.map(({ user }) => user))}`
+  }
+
+  #newComposer(): Composer {
+    const { textBytes, draft } = this.#port
+    return new Composer(textBytes, draft, {
+      send: (text) => {
+        this.#timeline.markUnread(undefined)
+        this.conversation.send(text)
+        this.#port.redraw()
+        this.#timeline.toEnd()
+      },
+      edit: (seq, text) => void this.#attempt(() => this.conversation.edit(seq, text)),
+      typing: () => this.conversation.typing(),
+      editLast: () => this.#editLast(),
+    })
+  }
+
+  #editLast(): void {
+    const last = this.conversation.view.lines.findLast(
+      (line) => line.kind === 'message' && line.mine && line.seq > 0 && !line.deleted,
+    )
+    if (last?.kind === 'message') this.#composer.edit(last.seq, last.text)
+  }
+
+  #offer(line: MessageLine, anchor: HTMLElement): void {
+    const copy = { label: 'Copy text', act: () => void this.#attempt(() => navigator.clipboard.writeText(line.text)) }
+    const edit = { label: 'Edit', act: () => this.#composer.edit(line.seq, line.text) }
+    const remove = { label: 'Delete', danger: true, act: () => this.#askDelete(line) }
+    openMenu(anchor, line.mine ? [copy, edit, remove] : [copy, remove])
+  }
+
+  #manages(): boolean {
+    const { facts } = this.conversation.view
+    return facts.type !== 'direct' && (facts.role === 'owner' || facts.role === 'admin')
+  }
+
+  #askDelete({ seq }: MessageLine): void {
+    confirm(
+      'Delete message',
+      'It disappears for everyone, and cannot be brought back.',
+      'Delete',
+      () => void this.#attempt(() => this.conversation.delete(seq)),
+    )
+  }
+
+  async #attempt(act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (thrown) {
+      this.#toast.say(explain(thrown))
+    }
+  }
+}
+
+/** Who is here, in a few words. */
+function stateWords({ facts, here, members, standing }: View, me: string): string {
+  if (standing === 'opening') return 'Opening…'
+  const others = here.filter((user) => user !== me)
+  if (facts.type === 'direct') return others.length > 0 ? 'here now' : 'away'
+  const count = counted(Math.max(facts.memberCount, members.length), 'member')
+  if (others.length === 0) return count
+  return `${count}, ${others.length > 3 ? `${others.length} others` : listed(others)} here`
+}
+
+const endWords = (code: number | undefined): string =>
+  code === 2100
+    ? 'You are not in this conversation any more.'
+    : 'This conversation does not exist, or you are not in it.'

@@ -1,0 +1,74 @@
+import { ParleyError, type ListItem } from '../sdk/index.ts'
+
+/** What went wrong, in words for people, with what they can do about it. */
+export function explain(thrown: unknown): string {
+  if (!(thrown instanceof ParleyError)) return 'Something went wrong. Please try again.'
+  switch (thrown.kind) {
+    case 'unreachable':
+      return 'No connection to the server.'
+    case 'tooFast':
+      return `Too fast. Wait ${seconds(thrown.retryAfterMs)} and try again.`
+    case 'tooLarge':
+      return 'This is too long.'
+    case 'invalid':
+      return `The server does not accept this: ${detail(thrown.message)}.`
+    case 'notAllowed':
+      return `You are not allowed to do this: ${detail(thrown.message)}.`
+    case 'notFound':
+      return 'This does not exist any more, or it is not yours to see.'
+    case 'conflict':
+      return 'Somebody changed this at the same time. Please try again.'
+    case 'unauthorized':
+      return 'The server does not accept this name here.'
+    case 'notAvailable':
+      return 'This server does not offer that.'
+    case 'server':
+      return 'The server had a problem. Please try again in a moment.'
+  }
+}
+
+/** A wait in whole seconds, at least one. */
+export const seconds = (ms: number | undefined): string => `${Math.max(1, Math.ceil((ms ?? 1000) / 1000))} s`
+
+/** "not allowed: only its author may edit" says the same twice: what follows the colon is enough. */
+const detail = (message: string): string => message.replace(/^(?:not allowed|invalid payload|bad request): /, '')
+
+/** What a conversation is called for `me`: its name, or whoever else is in it. */
+export function nameOf({ name, members, type }: Pick<ListItem, 'name' | 'members' | 'type'>, me: string): string {
+  if (name !== '') return name
+  const others = members.filter((member) => member !== me)
+  if (others.length > 0) return others.join(', ')
+  return type === 'direct' ? 'Just you' : 'Unnamed conversation'
+}
+
+/** "bob", "bob and carol", "bob, carol and 3 others". */
+export function listed(names: readonly string[]): string {
+  const [first = '', second = '', ...rest] = names
+  if (names.length <= 1) return first
+  if (names.length === 2) return `${first} and ${second}`
+  return `${first}, ${second} and ${rest.length === 1 ? rest[0] : `${rest.length} others`}`
+}
+
+/** "1 member", "3 members". */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+/** A user id as typed: spaces become dashes, since an id has none. */
+export const asUserId = (typed: string): string => typed.trim().replaceAll(/\s+/g, '-')
+
+/** Why this cannot be a user id, or undefined when it can. */
+export function idProblem(id: string): string | undefined {
+  if (id === '') return 'Please enter a name.'
+  if (!/^[\x21-\x7e]+$/.test(id)) return 'Use plain letters, digits and signs (a–z, 0–9, - . _).'
+  return id.length > 128 ? 'At most 128 characters, please.' : undefined
+}
+
+// oxlint-disable-next-line no-control-regex -- finding control characters is the point
+const unprintable = /[\u0000-\u0008\u000B-\u001F\u007F\u202A-\u202E\u2066-\u2069]/g
+
+/** What was typed or pasted, without what the server would refuse: control characters and broken Unicode. */
+export const cleaned = (typed: string): string =>
+  typed.replaceAll('\r\n', '\n').replaceAll(unprintable, '').toWellFormed().trim()
+
+const encoder = new TextEncoder()
+/** Length in bytes of UTF-8, what the limit counts. */
+export const bytesOf = (text: string): number => encoder.encode(text).byteLength
