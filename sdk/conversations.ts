@@ -1,6 +1,6 @@
 import type { Http } from './http.ts'
 import { readListItem, type ListItem } from './inbox.ts'
-import { count, fields, items, text, texts } from './parse.ts'
+import { count, fields, items, text } from './parse.ts'
 import { readMembers, type Member } from './people.ts'
 
 /** direct: two people; group: its members; channel: everyone of the tenant reads, members write. */
@@ -18,7 +18,7 @@ export interface Created {
   readonly id: string
   readonly type: string
   readonly name: string
-  readonly members: readonly string[]
+  readonly members: readonly Member[]
 }
 
 /** Everything about one conversation but what is said in it. */
@@ -54,7 +54,7 @@ export class Conversations {
   /** Makes a conversation; the direct one of two people is always the same. */
   async create(wanted: NewConversation): Promise<Created> {
     const made = fields(await this.#http.request('POST', '/v1/conversations', wanted))
-    return { ...facts(made), members: texts(made['members']) }
+    return { ...facts(made), members: readMembers(made['members']) }
   }
 
   /** Looks one up. */

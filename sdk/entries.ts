@@ -47,10 +47,10 @@ export interface Unknown extends Common {
   readonly type: 'unknown'
 }
 
-/** Reads one entry of the stream. */
-export function readEntry(data: unknown): Entry {
+/** Reads one entry of the stream. `publisher` is who it came from: a deleted message itself no longer says. */
+export function readEntry(data: unknown, publisher = ''): Entry {
   const given = fields(data)
-  const common = { user: text(given['user']), at: count(given['at']) }
+  const common = { user: text(given['user'], publisher), at: count(given['at']) }
   const type = text(given['type'])
   switch (type) {
     case 'message':

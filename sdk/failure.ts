@@ -90,6 +90,8 @@ export function httpFailure(status: number, body: unknown, retryAfter: string | 
   const problem = fields(body)
   const message = text(problem['detail'], text(problem['title'], `the server answered ${status}`))
   const seconds = retryAfter === null || retryAfter === '' ? Number.NaN : Number(retryAfter)
-  const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : undefined
+  const header = Number.isFinite(seconds) ? seconds * 1000 : -1
+  const wait = count(problem['retryAfterMs'], header)
+  const retryAfterMs = wait < 0 ? undefined : wait
   return new ParleyError(kinds.get(status) ?? 'server', message, { code: status, retryAfterMs })
 }

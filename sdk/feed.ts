@@ -116,9 +116,9 @@ export class Feed {
     }
   }
 
-  #hear({ offset, data }: PublicationContext): void {
+  #hear({ offset, data, info }: PublicationContext): void {
     const said: unknown = data
-    if (offset !== undefined && offset > 0) return this.#add([{ seq: offset, entry: readEntry(said) }])
+    if (offset !== undefined && offset > 0) return this.#add([{ seq: offset, entry: readEntry(said, info?.user) }])
     this.#port.change((known) => withSignal(known, said, Date.now()))
     this.#settleLater()
   }

@@ -47,7 +47,7 @@ export class History {
   async #page(options: HistoryOptions): Promise<readonly Placed[]> {
     try {
       const { publications } = await this.#connection.client.history(this.#channel, options)
-      return publications.map(({ offset = 0, data }) => ({ seq: offset, entry: readEntry(data) }))
+      return publications.map(({ offset = 0, data, info }) => ({ seq: offset, entry: readEntry(data, info?.user) }))
     } catch (thrown) {
       const failure = wireFailure(thrown)
       if (failure.kind !== 'tooFast') throw failure

@@ -22,10 +22,10 @@ export const typingLastsMs = 5000
 /** Nobody known yet. */
 export const nobody: People = { members: new Map(), here: new Map(), typing: new Map() }
 
-/** Reads members as the server lists them. */
+/** Reads members as the server lists them: with role and cursor, or by name alone. */
 export const readMembers = (given: unknown): readonly Member[] =>
   items(given).map((one) => {
-    const member = fields(one)
+    const member = typeof one === 'string' ? { user: one } : fields(one)
     return { user: text(member['user']), role: text(member['role'], 'member'), read: count(member['read']) }
   })
 

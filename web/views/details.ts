@@ -80,7 +80,7 @@ class Details {
   }
 
   #addForm(): HTMLElement {
-    const field = new PeopleField(this.#known, this.#problem)
+    const field = new PeopleField(this.#known, this.#problem, 'Add people')
     const form = h('form', { class: 'inline' }, field.element, h('button', { type: 'submit' }, 'Add'))
     form.addEventListener('submit', (event) => {
       event.preventDefault()

@@ -10,12 +10,14 @@ export class PeopleField {
   readonly #input: HTMLInputElement
   readonly #label: HTMLLabelElement
   readonly #problem: HTMLElement
+  readonly #words: string
   #names: readonly string[] = []
   #most = Number.POSITIVE_INFINITY
 
-  constructor(suggestions: readonly string[], problem: HTMLElement) {
+  constructor(suggestions: readonly string[], problem: HTMLElement, words = 'People') {
+    this.#words = words
     this.#problem = problem
-    this.#label = h('label', { for: 'people' }, 'People')
+    this.#label = h('label', { for: 'people' }, words)
     this.#input = h('input', {
       id: 'people',
       autocomplete: 'off',
@@ -37,7 +39,7 @@ export class PeopleField {
   allow(most: number): void {
     this.#most = most
     this.#names = this.#names.slice(0, most)
-    setText(this.#label, most === 1 ? 'Person' : 'People')
+    setText(this.#label, most === 1 ? 'Person' : this.#words)
     this.#draw()
   }
 

@@ -43,7 +43,10 @@ export class Room {
     this.conversation = port.parley.open(id)
     this.#timeline = new TimelineView({
       loadOlder: () => this.conversation.loadOlder(),
-      moved: () => port.redraw(),
+      moved: (atEnd) => {
+        if (!atEnd) this.#timeline.markLeft()
+        port.redraw()
+      },
       retry: ({ clientId }) => this.conversation.retry(clientId),
       discard: ({ clientId }) => this.conversation.discard(clientId),
       more: (line, anchor) => this.#offer(line, anchor),
@@ -91,7 +94,7 @@ export class Room {
     this.#drawHead(view)
     if (this.#fresh && view.standing === 'live') {
       this.#fresh = false
-      if (view.read < view.newest) this.#timeline.markUnread(view.read)
+      if (view.facts.role !== null && view.read < view.newest) this.#timeline.markUnread(view.read)
     }
     if (!this.#fresh || view.lines.length > 0)
       this.#timeline.draw(

@@ -12,7 +12,7 @@ const nearStart = 400
 export interface TimelinePort extends MessageActions {
   loadOlder(): Promise<void>
   /** The reader came to the end, or left it. */
-  moved(): void
+  moved(atEnd: boolean): void
 }
 
 /** The messages, scrolled: stays at the end while the reader is there, and stands still while not. */
@@ -58,6 +58,11 @@ export class TimelineView {
   /** From the next message on, everything is new to the reader. */
   markUnread(after: number | undefined): void {
     this.#unreadAfter = after
+  }
+
+  /** The reader leaves the end: what comes now is new, unless something was already. */
+  markLeft(): void {
+    this.#unreadAfter ??= this.#view?.newest
   }
 
   /** Goes to the newest message. */
@@ -141,7 +146,7 @@ export class TimelineView {
     const changed = atEnd !== this.#atEnd
     this.#atEnd = atEnd
     this.#afterScroll()
-    if (changed) this.#port.moved()
+    if (changed) this.#port.moved(atEnd)
   }
 
   #afterScroll(): void {
