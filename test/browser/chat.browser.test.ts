@@ -1,0 +1,288 @@
+import { existsSync } from 'node:fs'
+import { chromium, type Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Person } from './person.ts'
+import { startServer, type Server } from './server.ts'
+
+const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
+const absent = !existsSync(executablePath)
+if (absent) process.stdout.write(`chat page: skipped, no browser at ${executablePath} (CHROMIUM names another)\n`)
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+describe.skipIf(absent)('the chat page', { timeout: 60_000 }, () => {
+  let server: Server
+  let browser: Browser
+  let people: Person[] = []
+  let cast = 0
+
+  beforeAll(async () => {
+    server = await startServer()
+    browser = await chromium.launch({ executablePath, args: flags })
+  }, 180_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+  }, 60_000)
+
+  afterEach(async () => {
+    const faults = people.flatMap((person) => person.faults)
+    await Promise.all(people.map(({ page }) => page.context().close()))
+    people = []
+    expect(faults).toEqual([])
+  })
+
+  /** People nobody has met before, so that each story begins with empty lists. */
+  const names = (...wanted: readonly string[]): string[] => {
+    cast += 1
+    return wanted.map((name) => `${name}-${process.pid}-${cast}`)
+  }
+  const arrive = async (name = '', on: 'desktop' | 'phone' = 'desktop'): Promise<Person> => {
+    const person = await Person.arrive(browser, server.url, name, on)
+    people.push(person)
+    return person
+  }
+  const both = async (): Promise<[Person, Person]> => {
+    const [alice = '', bob = ''] = names('alice', 'bob')
+    return Promise.all([arrive(alice), arrive(bob)])
+  }
+  /** Two people with an open direct conversation. */
+  const talking = async (): Promise<[Person, Person]> => {
+    const [alice, bob] = await both()
+    await alice.start('Direct', [bob.name])
+    await bob.open(alice.name)
+    return [alice, bob]
+  }
+
+  test('asks for a name, and remembers it for this tab only', async () => {
+    const [name = ''] = names('mary')
+    const context = await browser.newContext()
+    const page = await context.newPage()
+    await page.goto(server.url)
+    await page.getByLabel('Your name').fill('Zoë')
+    await page.keyboard.press('Enter')
+    await page.getByText('Use plain letters').waitFor()
+    await page.getByLabel('Your name').fill(name)
+    await page.getByRole('button', { name: 'Start talking' }).click()
+    await page.getByRole('button', { name: `You are ${name}` }).waitFor()
+    await page.reload()
+    await page.getByRole('button', { name: `You are ${name}` }).waitFor()
+    const other = await context.newPage()
+    await other.goto(server.url)
+    await other.getByLabel('Your name').waitFor()
+    await context.close()
+  })
+
+  test('two people talk', async () => {
+    const [alice, bob] = await both()
+    await alice.start('Direct', [bob.name])
+    await alice.say('Ahoy!')
+    await bob.entry(alice.name).getByText('Ahoy!').waitFor()
+    await bob.entry(alice.name).getByLabel('1 unread').waitFor()
+    await bob.open(alice.name)
+    await bob.sees('Ahoy!')
+    await bob.say('Ahoy yourself.')
+    await bob.say('Two lines\nare one message')
+    await alice.sees('Ahoy!', 'Ahoy yourself.', 'Two lines\nare one message')
+    await alice.allSent()
+    await bob.entry(alice.name).getByLabel('1 unread').waitFor({ state: 'detached' })
+    await alice.say('Seen?')
+    await alice.page.getByText('Seen', { exact: true }).waitFor()
+  })
+
+  test('the direct conversation of two people is the same one from both sides', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('first')
+    await bob.sees('first')
+    await bob.page.goto(`${server.url}/?as=${bob.name}#/`)
+    await bob.start('Direct', [alice.name])
+    await bob.sees('first')
+    expect(await bob.list.getByRole('link').count()).toBe(1)
+  })
+
+  test('a group of three hears everything, in one order', async () => {
+    const [a = '', b = '', c = ''] = names('alice', 'bob', 'carol')
+    const [alice, bob, carol] = await Promise.all([arrive(a), arrive(b), arrive(c)])
+    await alice.start('Group', [b, c], 'Crew')
+    await Promise.all([bob.open('Crew'), carol.open('Crew')])
+    await Promise.all([alice, bob, carol].map((person) => person.say(`I am ${person.name}`)))
+    await expect.poll(async () => (await alice.words()).length).toBe(3)
+    const order = await alice.words()
+    await Promise.all([bob.sees(...order), carol.sees(...order)])
+    expect(new Set(order).size).toBe(3)
+  })
+
+  test('shows who is here and who types', async () => {
+    const [alice, bob] = await talking()
+    await alice.header.getByText('here now').waitFor()
+    await bob.field.pressSequentially('hmm')
+    await alice.page.getByText(`${bob.name} is typing`).waitFor()
+    await bob.field.press('Enter')
+    await alice.sees('hmm')
+    await alice.page.getByText(`${bob.name} is typing`).waitFor({ state: 'detached' })
+    await bob.page.goto('about:blank')
+    await alice.header.getByText('away').waitFor({ timeout: 40_000 })
+  })
+
+  test('edits and deletes show for everyone, also after a reload', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('teh tide')
+    await alice.say('a secret')
+    await bob.sees('teh tide', 'a secret')
+    await alice.message('a secret').hover()
+    await alice.message('a secret').getByRole('button', { name: 'Message options' }).click()
+    await alice.page.getByRole('menuitem', { name: 'Delete' }).click()
+    await alice.page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+    await bob.sees('teh tide', 'Message deleted')
+    await alice.field.press('ArrowUp')
+    await alice.field.fill('the tide')
+    await alice.field.press('Enter')
+    await bob.sees('the tide', 'Message deleted')
+    await bob.page.reload()
+    await bob.sees('the tide', 'Message deleted')
+    await bob.message('the tide').getByText('edited').waitFor()
+  })
+
+  test('a reload keeps the conversation open and its history', async () => {
+    const [alice, bob] = await talking()
+    for (const words of ['one', 'two', 'three']) await alice.say(words)
+    await bob.sees('one', 'two', 'three')
+    await Promise.all([alice.page.reload(), bob.page.reload()])
+    await Promise.all([alice.sees('one', 'two', 'three'), bob.sees('one', 'two', 'three')])
+  })
+
+  test('who was offline misses nothing, doubles nothing, and what they wrote meanwhile arrives', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('before')
+    await bob.sees('before')
+    await bob.page.context().setOffline(true)
+    await bob.page.getByText('You are offline').waitFor()
+    await bob.say('from afar 1')
+    await bob.say('from afar 2')
+    await bob.page.getByText('Goes out when you are connected.').first().waitFor()
+    for (const words of ['a', 'b', 'c']) await alice.say(words)
+    await alice.allSent()
+    await bob.page.context().setOffline(false)
+    const all = ['before', 'a', 'b', 'c', 'from afar 1', 'from afar 2']
+    await Promise.all([bob.sees(...all), alice.sees(...all)])
+    await bob.allSent()
+    await bob.page.getByText('You are offline').waitFor({ state: 'hidden' })
+  })
+
+  test('what came while one was away is counted and marked, and several tabs agree', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('read this')
+    await bob.sees('read this')
+    await bob.page.goto(`${server.url}/?as=${bob.name}#/`)
+    const second = await bob.secondTab()
+    await alice.say('new 1')
+    await alice.say('new 2')
+    const badge = (person: Person) => person.entry(alice.name).getByLabel('2 unread')
+    await Promise.all([badge(bob).waitFor(), badge(second).waitFor()])
+    await expect.poll(() => bob.page.title()).toBe('(2) Parley')
+    await second.open(alice.name)
+    await second.page.locator('.unread-mark').waitFor()
+    await second.sees('read this', 'new 1', 'new 2')
+    await badge(bob).waitFor({ state: 'detached' })
+    await second.say('from the second tab')
+    await bob.entry(alice.name).getByText('You: from the second tab').waitFor()
+    expect(second.faults).toEqual([])
+  })
+
+  test('scrolling back loads older pages and the page stands still', async () => {
+    const [alice, bob] = await talking()
+    const lines = Array.from({ length: 140 }, (_, index) => `line ${index + 1}`)
+    for (const line of lines) await alice.say(line)
+    await expect.poll(async () => (await bob.words()).at(-1), { timeout: 50_000 }).toBe('line 140')
+    await bob.page.reload()
+    await bob.message('line 140').waitFor()
+    expect((await bob.words()).length).toBeLessThan(140)
+    const scroller = bob.page.locator('.scroller')
+    await expect
+      .poll(
+        async () => {
+          await scroller.hover()
+          await bob.page.mouse.wheel(0, -600)
+          return (await bob.words()).length
+        },
+        { timeout: 20_000, interval: 50 },
+      )
+      .toBe(140)
+    expect(await bob.words()).toEqual(lines)
+    await alice.say('news')
+    await bob.page.getByRole('button', { name: '1 new message' }).click()
+    await expect.poll(() => bob.message('news').isVisible()).toBe(true)
+  })
+
+  test('on a phone the list and the conversation are two screens', async () => {
+    const [a = '', b = ''] = names('alice', 'bob')
+    const [alice, bob] = await Promise.all([arrive(a), arrive(b, 'phone')])
+    await alice.start('Direct', [b])
+    await alice.say('hello phone')
+    await bob.open(a)
+    await bob.list.waitFor({ state: 'hidden' })
+    await bob.sees('hello phone')
+    await bob.page.getByRole('button', { name: 'Send' }).waitFor()
+    await bob.field.fill('hello desktop')
+    await bob.page.getByRole('button', { name: 'Send' }).tap()
+    await alice.sees('hello phone', 'hello desktop')
+    await bob.page.getByRole('button', { name: 'Back to the list' }).tap()
+    await bob.list.waitFor()
+    await bob.entry(a).tap()
+    await bob.field.waitFor()
+    await bob.page.goBack()
+    await bob.list.waitFor()
+    const overflow = await bob.page.evaluate('document.documentElement.scrollWidth > innerWidth')
+    expect(overflow).toBe(false)
+  })
+
+  test('says in plain words what it cannot do', async () => {
+    const [alice, bob] = await talking()
+    await alice.field.fill('x'.repeat(16_400))
+    await alice.page.getByText('Too long by 16 bytes').waitFor()
+    await alice.field.press('Enter')
+    expect(await alice.page.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
+    await alice.say('short')
+    await bob.sees('short')
+    await alice.page.goto(`${server.url}/?as=${alice.name}#/c/no-such-conversation`)
+    await alice.page.getByText('This conversation does not exist').waitFor()
+    await alice.page.getByRole('button', { name: 'New conversation' }).click()
+    await alice.page.getByRole('button', { name: 'Start', exact: true }).click()
+    await alice.page.getByText('With whom?').waitFor()
+  })
+
+  test('what people write is text and never markup', async () => {
+    const [alice, bob] = await talking()
+    const words = '<img src=x onerror="document.title=1"><b>bold</b> https://example.com/a?b=1&c=2.'
+    await alice.say(words)
+    await bob.sees(words)
+    expect(await bob.message(words).locator('img, b').count()).toBe(0)
+    expect(await bob.message(words).getByRole('link').getAttribute('href')).toBe('https://example.com/a?b=1&c=2')
+  })
+
+  test('whoever is removed from a group is told, and whoever comes to a channel reads before joining', async () => {
+    const [alice, bob] = await both()
+    await alice.start('Channel', [], 'News')
+    await alice.say('All hands')
+    await bob.page.goto(`${server.url}/?as=${bob.name}${new URL(alice.page.url()).hash}`)
+    await bob.sees('All hands')
+    await bob.page.getByRole('button', { name: 'Join to write' }).click()
+    await bob.say('Aye')
+    await alice.page.getByText(`${bob.name} joined`).waitFor()
+    await alice.sees('All hands', 'Aye')
+    await bob.page.getByRole('button', { name: 'About this conversation' }).click()
+    await bob.page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click()
+    await bob.page.getByRole('dialog', { name: 'Leave' }).getByRole('button', { name: 'Leave' }).click()
+    await alice.page.getByText(`${bob.name} left`).waitFor()
+    await expect.poll(() => bob.entry('News').count()).toBe(0)
+  })
+})

@@ -1,0 +1,69 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A running Parley, and how to end it. */
+export interface Server {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+const readyWithinMs = 120_000
+
+/** Starts the whole system in an empty folder on a free port; `PARLEY_URL` names one that runs already. */
+export async function startServer(): Promise<Server> {
+  const given = process.env['PARLEY_URL']
+  if (given !== undefined) return { url: given, stop: async () => {} }
+
+  const data = await mkdtemp(join(tmpdir(), 'parley-browser-'))
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const child = spawn(process.execPath, ['local/start.ts'], {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { ...process.env, PORT: String(port), PARLEY_DATA: data },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said: string[] = []
+  child.stdout.on('data', (chunk) => said.push(String(chunk)))
+  child.stderr.on('data', (chunk) => said.push(String(chunk)))
+  const stop = async () => {
+    await end(child)
+    await rm(data, { recursive: true, force: true })
+  }
+  try {
+    await ready(`${url}/readyz`, child)
+  } catch (thrown) {
+    await stop()
+    throw new Error(`local/start.ts did not become ready. It said:\n${said.join('')}`, { cause: thrown })
+  }
+  return { url, stop }
+}
+
+async function ready(url: string, child: ChildProcess): Promise<void> {
+  const until = Date.now() + readyWithinMs
+  while (Date.now() < until && child.exitCode === null) {
+    const answer = await fetch(url).catch(() => undefined)
+    if (answer?.ok === true) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(child.exitCode === null ? 'not ready in time' : `ended with code ${child.exitCode}`)
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGTERM')
+  await gone
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
