@@ -46,7 +46,7 @@ export default {
     rule(
       'stand-ins-know-nothing-of-ours',
       { path: '^local/' },
-      { path: '^(?:src/(?!protocol/)|durable-objects/|sdk/|web/|bench/)' },
+      { path: '^(?:src/(?!protocol/)|durable-objects/|sdk/|web/(?!build\\.ts$)|bench/)' },
     ),
     rule('nothing-imports-tests', { pathNot: '^(?:test/|[^/]+\\.config\\.ts$)' }, { path: '^test/' }),
   ],

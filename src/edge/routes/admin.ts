@@ -52,6 +52,7 @@ export const admin = new Hono<App>()
     const job = await jobQueueOf(c.env, param(c, 'id', tenantId), 'default').find(c.req.param('job'))
     return job === undefined ? fail('not-found', 'job: no such job') : c.json(job)
   })
+  .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))
   .post('/cron/:name', async (c) => {
     const entry = schedule.find(({ name }) => name === c.req.param('name'))
     if (entry === undefined) return fail('not-found', `cron: one of ${schedule.map(({ name }) => name).join(', ')}`)

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { access, constants, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { LocalError } from './local-error.ts'
+import type { Settings } from './settings.ts'
+
+/** Secrets of this machine's own system, made once and kept beside its data. */
+export interface Secrets {
+  readonly adminKey: string
+  readonly postgresPassword: string
+  readonly redisToken: string
+  readonly qstashToken: string
+  readonly qstashCurrentKey: string
+  readonly qstashNextKey: string
+}
+
+/** Makes the data folder ready, emptied when asked to; says so in one sentence when it cannot be written. */
+export async function openData({ dataDir, fresh }: Settings): Promise<Secrets> {
+  try {
+    if (fresh) await rm(dataDir, { recursive: true, force: true })
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await access(dataDir, constants.W_OK)
+    return await readSecrets(join(dataDir, 'secrets.json'))
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown)
+    throw new LocalError(`the data folder ${dataDir} cannot be written (${why}); choose another with PARLEY_DATA.`)
+  }
+}
+
+/** Makes sure nobody else listens on our port, before anything is started. */
+export async function claimPort({ host, port }: Settings): Promise<void> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(new LocalError(`port ${port} is taken (${error.message}); choose another with PORT.`)),
+    )
+    server.listen(port, host, resolve)
+  })
+  await new Promise((closed) => server.close(closed))
+}
+
+async function readSecrets(file: string): Promise<Secrets> {
+  const made: Secrets = {
+    adminKey: secret(),
+    postgresPassword: secret(),
+    redisToken: secret(),
+    qstashToken: secret(),
+    qstashCurrentKey: `sig_${secret()}`,
+    qstashNextKey: `sig_${secret()}`,
+  }
+  try {
+    await writeFile(file, JSON.stringify(made, null, 2), { flag: 'wx', mode: 0o600 })
+    return made
+  } catch {
+    const kept: Secrets = JSON.parse(await readFile(file, 'utf8'))
+    return kept
+  }
+}
+
+const secret = () => randomBytes(24).toString('base64url')

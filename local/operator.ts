@@ -1,0 +1,57 @@
+import { LocalError } from './local-error.ts'
+
+/** Talks to the Worker as its operator. */
+export class Operator {
+  readonly #origin: string
+  readonly #adminKey: string
+
+  constructor(origin: string, adminKey: string) {
+    this.#origin = origin
+    this.#adminKey = adminKey
+  }
+
+  /** Waits until the Worker answers, at most `ms`. */
+  async ready(ms: number): Promise<void> {
+    const deadline = Date.now() + ms
+    for (;;) {
+      try {
+        const response = await fetch(`${this.#origin}/healthz`)
+        if (response.ok) return
+      } catch {
+        // Not listening yet.
+      }
+      if (Date.now() > deadline)
+        throw new LocalError(`the Worker did not answer at ${this.#origin} within ${ms / 1000} s.`)
+      await new Promise((again) => setTimeout(again, 50))
+    }
+  }
+
+  /** Makes the local tenant, or changes its limits. */
+  async provision(id: string, limits: Record<string, number>): Promise<void> {
+    await this.#call('PUT', `/admin/v1/tenants/${id}`, { name: id, limits })
+  }
+
+  /** Runs one entry of the schedule. */
+  async runCron(name: string): Promise<void> {
+    await this.#call('POST', `/admin/v1/cron/${name}`)
+  }
+
+  /** The schedule: what runs when. */
+  async schedule(): Promise<{ name: string; cron: string }[]> {
+    const { entries }: { entries: { name: string; cron: string }[] } = JSON.parse(
+      await this.#call('GET', '/admin/v1/cron'),
+    )
+    return entries
+  }
+
+  async #call(method: string, path: string, body?: unknown): Promise<string> {
+    const response = await fetch(this.#origin + path, {
+      method,
+      headers: { Authorization: `Bearer ${this.#adminKey}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new LocalError(`${method} ${path} failed with ${response.status}: ${text}`)
+    return text
+  }
+}

@@ -1,0 +1,5 @@
+import { runSystem } from './system.ts'
+import { startWorkerd } from './workerd.ts'
+
+// `npm run serve`: the same Worker on plain workerd, as one would host it oneself, and what benchmarks run against.
+await runSystem(startWorkerd, ({ port }) => `parley ready at http://localhost:${port} on workerd`)

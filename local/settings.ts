@@ -1,0 +1,50 @@
+import { isAbsolute, join } from 'node:path'
+import { LocalError } from './local-error.ts'
+
+/** What `npm start` and `npm run serve` can be told, by variables and flags; docs/config.md lists them. */
+export interface Settings {
+  readonly port: number
+  readonly host: string
+  /** Absolute folder of everything that lasts. */
+  readonly dataDir: string
+  /** Begin with nothing. */
+  readonly fresh: boolean
+  readonly messagesPerSecond: number | undefined
+  readonly requestsPerSecond: number | undefined
+  readonly tailEntries: string | undefined
+  readonly redisUrl: string | undefined
+  /** Variables of real services that are set; for those no stand-in is started. */
+  readonly real: Readonly<Record<string, string>>
+}
+
+const root = join(import.meta.dirname, '..')
+const realNames =
+  /^(?:DATABASE_URL_[A-Z0-9_]+|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
+
+/** Reads the settings; a wrong one ends the start with a sentence that names it. */
+export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): Settings {
+  const unknown = args.find((arg) => arg !== '--fresh')
+  if (unknown !== undefined) throw new LocalError(`${unknown} is not an option here; there is only --fresh.`)
+  const data = env['PARLEY_DATA'] ?? '.parley'
+  return {
+    port: wholeNumber(env, 'PORT', 1, 65_535) ?? 8787,
+    host: env['HOST'] ?? '127.0.0.1',
+    dataDir: isAbsolute(data) ? data : join(root, data),
+    fresh: args.includes('--fresh'),
+    messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
+    requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
+    tailEntries: env['TAIL_ENTRIES'],
+    redisUrl: env['REDIS_URL'],
+    real: Object.fromEntries(
+      Object.entries(env).flatMap(([name, value]) => (realNames.test(name) && value ? [[name, value]] : [])),
+    ),
+  }
+}
+
+function wholeNumber(env: NodeJS.ProcessEnv, name: string, least: number, most: number): number | undefined {
+  const text = env[name]
+  if (text === undefined || text === '') return undefined
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new LocalError(`${name} is "${text}"; it must be a whole number from ${least} to ${most}.`)
+}

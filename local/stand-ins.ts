@@ -1,0 +1,122 @@
+import { join } from 'node:path'
+import type { Secrets } from './data-folder.ts'
+import { ensureAppRole, migrate } from './migrate.ts'
+import { startNeonProxy } from './neon/start.ts'
+import type { Resolve } from './neon/routes.ts'
+import { startPostgres, type Postgres } from './postgres/start.ts'
+import { startQstash } from './qstash/server.ts'
+import type { Settings } from './settings.ts'
+import { startUpstash } from './upstash/start.ts'
+
+/** Services running beside the Worker: the variables it finds them by, what to say of them, and how to end them. */
+export interface StandIns {
+  readonly vars: Readonly<Record<string, string>>
+  readonly notes: readonly string[]
+  stop(): Promise<void>
+}
+
+const shards = ['shard0', 'shard1']
+const databases = ['directory', ...shards]
+
+/** Starts a stand-in for every service that no real one is configured for. */
+export async function startStandIns(settings: Settings, secrets: Secrets): Promise<StandIns> {
+  const { real } = settings
+  const parts = await Promise.all([
+    real['DATABASE_URL_DIRECTORY'] === undefined
+      ? embeddedNeon(settings, secrets)
+      : realOne('Postgres', pick(real, /^DATABASE_URL_/)),
+    real['UPSTASH_REDIS_REST_URL'] === undefined
+      ? embeddedUpstash(settings, secrets)
+      : realOne('Upstash Redis', pick(real, /^UPSTASH_/)),
+    real['QSTASH_TOKEN'] === undefined ? embeddedQstash(settings, secrets) : realOne('QStash', pick(real, /^QSTASH_/)),
+  ])
+  return {
+    vars: Object.assign({}, ...parts.map(({ vars }) => vars)),
+    notes: parts.flatMap(({ notes }) => notes),
+    stop: async () => void (await Promise.allSettled(parts.map((part) => part.stop()))),
+  }
+}
+
+/** Postgres from npm, its databases migrated, behind a proxy that speaks Neon's protocol. */
+async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets): Promise<StandIns> {
+  const postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), databases, replica: true })
+  try {
+    await prepare(postgres, postgresPassword)
+    const proxy = await startNeonProxy({ resolve: routes(postgres, postgresPassword) })
+    const url = (database: string) => `postgresql://parley_app:${postgresPassword}@${database}.local/${database}`
+    return {
+      vars: {
+        NEON_PROXY: `127.0.0.1:${proxy.port}`,
+        SHARDS: shards.join(','),
+        ...Object.fromEntries(databases.map((database) => [`DATABASE_URL_${database.toUpperCase()}`, url(database)])),
+      },
+      notes: [`Postgres    ${databases.map((database) => postgres.url(database)).join('  ')}`],
+      stop: async () => {
+        await proxy.stop()
+        await postgres.stop()
+      },
+    }
+  } catch (error) {
+    await postgres.stop()
+    throw error
+  }
+}
+
+async function prepare(postgres: Postgres, password: string): Promise<void> {
+  await ensureAppRole(postgres.url('directory'), password)
+  await migrate(postgres.url('directory'), 'directory')
+  for (const shard of shards) await migrate(postgres.url(shard), 'shard')
+}
+
+/** The Worker reaches each database as parley_app, on the primary; `<database>.replica.local` is the standby. */
+function routes(postgres: Postgres, password: string): Resolve {
+  const asApp = (url: string) => Object.assign(new URL(url), { username: 'parley_app', password }).href
+  return ({ host, database, user }) => {
+    if (user !== 'parley_app' || !databases.includes(database)) return undefined
+    if (host === `${database}.local`) return { password, upstream: asApp(postgres.url(database)) }
+    if (host === `${database}.replica.local`) return { password, upstream: asApp(postgres.replicaUrl(database)) }
+    return undefined
+  }
+}
+
+async function embeddedUpstash({ dataDir, redisUrl }: Settings, { redisToken }: Secrets): Promise<StandIns> {
+  const storage = redisUrl === undefined ? { dataFile: join(dataDir, 'redis.json') } : { redisUrl }
+  const upstash = await startUpstash({ token: redisToken, ...storage })
+  return {
+    vars: { UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: upstash.token },
+    notes: [`Redis       ${upstash.url} (Upstash REST${redisUrl === undefined ? '' : `, before ${redisUrl}`})`],
+    stop: () => upstash.stop(),
+  }
+}
+
+async function embeddedQstash({ dataDir }: Settings, secrets: Secrets): Promise<StandIns> {
+  const { qstashToken, qstashCurrentKey, qstashNextKey } = secrets
+  const qstash = await startQstash({
+    dataFile: join(dataDir, 'qstash.sqlite'),
+    token: qstashToken,
+    currentSigningKey: qstashCurrentKey,
+    nextSigningKey: qstashNextKey,
+    allowDestination: isLoopback,
+  })
+  return {
+    vars: {
+      QSTASH_URL: qstash.url,
+      QSTASH_TOKEN: qstashToken,
+      QSTASH_CURRENT_SIGNING_KEY: qstashCurrentKey,
+      QSTASH_NEXT_SIGNING_KEY: qstashNextKey,
+    },
+    notes: [`QStash      ${qstash.url}`],
+    stop: () => qstash.stop(),
+  }
+}
+
+const isLoopback = (url: string) => ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)
+
+const realOne = async (name: string, vars: Record<string, string>): Promise<StandIns> => ({
+  vars,
+  notes: [`${name}: the real one, by configuration`],
+  stop: async () => {},
+})
+
+const pick = (vars: Readonly<Record<string, string>>, name: RegExp) =>
+  Object.fromEntries(Object.entries(vars).filter(([key]) => name.test(key)))

@@ -1,0 +1,79 @@
+import { buildAll } from './build.ts'
+import { startClock } from './clock.ts'
+import { claimPort, openData } from './data-folder.ts'
+import { endWith } from './local-error.ts'
+import { Operator } from './operator.ts'
+import { readSettings, type Settings } from './settings.ts'
+import { startStandIns } from './stand-ins.ts'
+import { readWorkerConfig } from './worker-config.ts'
+import type { Running, WorkerRun } from './workerd.ts'
+
+/** The tenant and key every local system has. */
+export const localTenant = 'demo'
+export const localApiKey = 'demo-key'
+
+/** Starts everything around the Worker and the Worker itself, says where it is, and ends all of it on a signal. */
+export async function runSystem(
+  startWorker: (run: WorkerRun) => Promise<Running>,
+  banner: (settings: Settings, notes: readonly string[]) => string,
+): Promise<void> {
+  const cleanups: (() => Promise<void> | void)[] = []
+  const stopAll = async () => {
+    for (const cleanup of cleanups.toReversed()) await Promise.resolve(cleanup()).catch(console.error)
+  }
+  try {
+    const settings = readSettings(process.env, process.argv.slice(2))
+    const stopped = new Promise<void>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+    })
+    const running = await start(settings, startWorker, cleanups, banner)
+    await Promise.race([stopped, running.ended])
+    await stopAll()
+    process.exit(0)
+  } catch (thrown) {
+    await stopAll()
+    endWith(thrown)
+  }
+}
+
+async function start(
+  settings: Settings,
+  startWorker: (run: WorkerRun) => Promise<Running>,
+  cleanups: (() => Promise<void> | void)[],
+  banner: (settings: Settings, notes: readonly string[]) => string,
+): Promise<Running> {
+  await claimPort(settings)
+  const secrets = await openData(settings)
+  const [worker, standIns] = await Promise.all([buildAll(), startStandIns(settings, secrets)])
+  cleanups.push(() => standIns.stop())
+
+  const origin = `http://${settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host}:${settings.port}`
+  const vars = { ...localVars(settings, secrets.adminKey, origin), ...standIns.vars }
+  const running = await startWorker({ worker, config: readWorkerConfig(), vars, ...settings })
+  cleanups.push(() => running.stop())
+
+  const operator = new Operator(origin, secrets.adminKey)
+  await Promise.race([operator.ready(30_000), running.ended])
+  await operator.provision(localTenant, limitsOf(settings))
+  await operator.runCron('partitions')
+  cleanups.push(await startClock(operator))
+  console.log(banner(settings, standIns.notes))
+  return running
+}
+
+const localVars = ({ tailEntries, real }: Settings, adminKey: string, origin: string): Record<string, string> => ({
+  ENVIRONMENT: 'local',
+  LOCAL_TENANT: localTenant,
+  LOCAL_API_KEY: localApiKey,
+  ADMIN_KEY: adminKey,
+  PUBLIC_URL: real['PUBLIC_URL'] ?? origin,
+  ...(tailEntries === undefined ? {} : { TAIL_ENTRIES: tailEntries }),
+})
+
+/** A limit that was set holds for the local tenant, with a burst of twice as many, as the default has. */
+const limitsOf = ({ messagesPerSecond, requestsPerSecond }: Settings): Record<string, number> => ({
+  ...(messagesPerSecond === undefined ? {} : { messagesPerSecond, messagesBurst: 2 * messagesPerSecond }),
+  ...(requestsPerSecond === undefined
+    ? {}
+    : { requestsPerSecondUser: requestsPerSecond, requestsPerSecondKey: requestsPerSecond }),
+})

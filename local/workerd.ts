@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { z } from 'zod'
+import type { WorkerConfig } from './worker-config.ts'
+
+/** A running Worker. */
+export interface Running {
+  /** Rejects when the Worker ends by itself. */
+  readonly ended: Promise<never>
+  stop(): Promise<void>
+}
+
+/** How a Worker is to run. */
+export interface WorkerRun {
+  readonly worker: string
+  readonly config: WorkerConfig
+  readonly vars: Readonly<Record<string, string>>
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+}
+
+/** Runs the Worker on plain workerd with its actors on disk, as for production on one's own machine. */
+export async function startWorkerd(run: WorkerRun): Promise<Running> {
+  const actors = join(run.dataDir, 'actors')
+  await mkdir(actors, { recursive: true })
+  const file = join(run.dataDir, 'workerd.capnp')
+  await writeFile(file, toCapnp(run, actors, dirname(file)), { mode: 0o600 })
+
+  const child = spawn(workerdBinary(), ['serve', file], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const ended = exited.then((code): never => {
+    throw new Error(`workerd ended by itself with code ${code}`)
+  })
+  ended.catch(() => {})
+  process.once('exit', () => child.kill('SIGKILL'))
+  return {
+    ended,
+    stop: async () => {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+/** The package exports the path of its binary for this platform. */
+function workerdBinary(): string {
+  const exported: unknown = createRequire(import.meta.url)('workerd')
+  return z.object({ default: z.string() }).parse(exported).default
+}
+
+function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string, from: string): string {
+  const text = (value: string) => JSON.stringify(value)
+  const bindings = [
+    ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
+    ...config.actors.map(
+      ({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)})`,
+    ),
+  ]
+  const namespaces = config.actors.map(
+    ({ className }) => `(className = ${text(className)}, uniqueKey = ${text(`parley-${className}`)}, enableSql = true)`,
+  )
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    # The stand-ins listen on loopback, which the default network does not reach.
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    (name = "actors", disk = (path = ${text(actors)}, writable = true)),
+  ],
+  sockets = [(name = "http", address = ${text(`${host}:${port}`)}, http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed ${text(relative(from, worker))})],
+  compatibilityDate = ${text(config.compatibilityDate)},
+  compatibilityFlags = [${config.compatibilityFlags.map(text).join(', ')}],
+  bindings = [${bindings.join(',\n    ')}],
+  durableObjectNamespaces = [${namespaces.join(',\n    ')}],
+  durableObjectStorage = (localDisk = "actors"),
+  globalOutbound = "internet",
+);
+`
+}

@@ -1,0 +1,41 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+
+// Two environments, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node.
+// x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
+const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
+
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      {
+        test: {
+          name: 'node',
+          environment: 'node',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/*.worker.test.ts', ...needsMore],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              bindings: {
+                ENVIRONMENT: 'local',
+                LOCAL_TENANT: 'demo',
+                LOCAL_API_KEY: 'demo-key',
+                ADMIN_KEY: 'operator-of-the-tests',
+              },
+            },
+          }),
+        ],
+        test: { name: 'workerd', include: ['test/**/*.worker.test.ts'], testTimeout: 20_000, hookTimeout: 30_000 },
+      },
+    ],
+  },
+})
