@@ -1,4 +1,5 @@
 import { Centrifuge } from 'centrifuge'
+import { closes } from '../src/protocol/close-codes.ts'
 import { sizes } from '../src/protocol/limits.ts'
 import { ParleyError, wireFailure } from './failure.ts'
 import { Listeners } from './listeners.ts'
@@ -36,6 +37,8 @@ export class Connection {
   readonly changes = new Listeners<ConnectionState>()
   readonly client: Centrifuge
   #state: ConnectionState = { kind: 'idle' }
+  /** A refused token may be renewed once for every time a connection stood: a refused new one is final. */
+  #mayRenew = false
 
   constructor({ url, tokens, websocket }: ConnectionOptions) {
     this.client = new Centrifuge(endpoint(url), {
@@ -65,6 +68,7 @@ export class Connection {
   /** Does not wait for the next attempt. */
   hurry(): void {
     if (this.#state.kind === 'online') return
+    if (this.#state.kind === 'stopped') this.client.setToken('')
     this.client.disconnect()
     this.client.connect()
   }
@@ -99,10 +103,21 @@ export class Connection {
 
   #follow(): void {
     this.client.on('connecting', () => this.#move({ kind: this.#wasOnline() ? 'offline' : 'connecting' }))
-    this.client.on('connected', ({ data }) => this.#move({ kind: 'online', session: readSession(data) }))
-    this.client.on('disconnected', ({ code, reason }) =>
-      this.#move(code === 0 ? { kind: 'idle' } : { kind: 'stopped', code, reason }),
-    )
+    this.client.on('connected', ({ data }) => {
+      this.#mayRenew = true
+      this.#move({ kind: 'online', session: readSession(data) })
+    })
+    this.client.on('disconnected', ({ code, reason }) => this.#lost(code, reason))
+  }
+
+  #lost(code: number, reason: string): void {
+    if (code === closes.invalidToken.code && this.#mayRenew) {
+      this.#mayRenew = false
+      this.client.setToken('')
+      this.client.connect()
+    } else {
+      this.#move(code === 0 ? { kind: 'idle' } : { kind: 'stopped', code, reason })
+    }
   }
 
   #wasOnline(): boolean {

@@ -178,6 +178,21 @@ describe.skipIf(absent)('the chat page', { timeout: 60_000 }, () => {
     await bob.page.getByText('You are offline').waitFor({ state: 'hidden' })
   })
 
+  test('the server goes away and comes back: nothing is lost, and nobody has to reload', async ({ skip }) => {
+    const { restart } = server
+    if (restart === undefined) return skip('the server under PARLEY_URL is not ours to restart')
+    const [alice, bob] = await talking()
+    await alice.say('before')
+    await bob.sees('before')
+    const back = restart()
+    await alice.page.getByText('Connection lost').waitFor({ timeout: 20_000 })
+    await alice.say('meanwhile')
+    await back
+    await alice.allSent()
+    await Promise.all([alice.sees('before', 'meanwhile'), bob.sees('before', 'meanwhile')])
+    await alice.page.getByText('Connection lost').waitFor({ state: 'hidden' })
+  })
+
   test('what came while one was away is counted and marked, and several tabs agree', async () => {
     const [alice, bob] = await talking()
     await alice.say('read this')

@@ -100,7 +100,7 @@ export class Person {
   /** Waits until nothing of what was written is still on its way. */
   async allSent(): Promise<void> {
     await expect
-      .poll(() => this.page.locator('.message.sending, .message.waiting').count(), { timeout: 10_000 })
+      .poll(() => this.page.locator('.message.sending, .message.waiting').count(), { timeout: 20_000 })
       .toBe(0)
   }
 }

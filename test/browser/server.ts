@@ -8,6 +8,8 @@ import { join } from 'node:path'
 /** A running Parley, and how to end it. */
 export interface Server {
   readonly url: string
+  /** Ends it and starts it again on what it has stored; undefined for one that was running already. */
+  readonly restart?: () => Promise<void>
   stop(): Promise<void>
 }
 
@@ -20,7 +22,19 @@ export async function startServer(): Promise<Server> {
 
   const data = await mkdtemp(join(tmpdir(), 'parley-browser-'))
   const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
+  let child = await launch(port, data)
+  const restart = async () => {
+    await end(child)
+    child = await launch(port, data)
+  }
+  const stop = async () => {
+    await end(child)
+    await rm(data, { recursive: true, force: true })
+  }
+  return { url: `http://127.0.0.1:${port}`, restart, stop }
+}
+
+async function launch(port: number, data: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['local/start.ts'], {
     cwd: join(import.meta.dirname, '../..'),
     env: { ...process.env, PORT: String(port), PARLEY_DATA: data },
@@ -29,17 +43,13 @@ export async function startServer(): Promise<Server> {
   const said: string[] = []
   child.stdout.on('data', (chunk) => said.push(String(chunk)))
   child.stderr.on('data', (chunk) => said.push(String(chunk)))
-  const stop = async () => {
-    await end(child)
-    await rm(data, { recursive: true, force: true })
-  }
   try {
-    await ready(`${url}/readyz`, child)
+    await ready(`http://127.0.0.1:${port}/readyz`, child)
+    return child
   } catch (thrown) {
-    await stop()
+    await end(child)
     throw new Error(`local/start.ts did not become ready. It said:\n${said.join('')}`, { cause: thrown })
   }
-  return { url, stop }
 }
 
 async function ready(url: string, child: ChildProcess): Promise<void> {

@@ -1,11 +1,14 @@
 import { h } from './dom.ts'
 import { icon } from './icons.ts'
 
+let made = 0
+
 /** Shows `content` in a modal dialog, a sheet on phones. It is gone for good when it closes. */
 export function openDialog(title: string, content: (close: () => void) => Node): HTMLDialogElement {
-  const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' })
+  const id = `dialog-${++made}`
+  const dialog = h('dialog', { 'aria-labelledby': id })
   const close = () => dialog.close()
-  const heading = h('h2', { id: 'dialog-title' }, title)
+  const heading = h('h2', { id }, title)
   const head = h('header', {}, heading, iconButton('close', 'Close', close))
   dialog.append(h('div', { class: 'sheet' }, head, content(close)))
   dialog.addEventListener('close', () => dialog.remove())
