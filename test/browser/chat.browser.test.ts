@@ -1,22 +1,10 @@
-import { existsSync } from 'node:fs'
-import { chromium, type Browser } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { absent, executablePath, launchBrowser } from './browser.ts'
 import { Person } from './person.ts'
 import { startServer, type Server } from './server.ts'
 
-const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
-const absent = !existsSync(executablePath)
 if (absent) process.stdout.write(`chat page: skipped, no browser at ${executablePath} (CHROMIUM names another)\n`)
-
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 describe.skipIf(absent)('the chat page', { timeout: 60_000 }, () => {
   let server: Server
@@ -26,7 +14,7 @@ describe.skipIf(absent)('the chat page', { timeout: 60_000 }, () => {
 
   beforeAll(async () => {
     server = await startServer()
-    browser = await chromium.launch({ executablePath, args: flags })
+    browser = await launchBrowser()
   }, 180_000)
 
   afterAll(async () => {
@@ -213,10 +201,12 @@ describe.skipIf(absent)('the chat page', { timeout: 60_000 }, () => {
     expect(second.faults).toEqual([])
   })
 
-  test('scrolling back loads older pages and the page stands still', async () => {
+  test('who is too fast is told, all arrives in order, and scrolling back loads older pages', async () => {
     const [alice, bob] = await talking()
     const lines = Array.from({ length: 140 }, (_, index) => `line ${index + 1}`)
+    const tooFast = alice.page.getByText('Too fast: goes out in').first().waitFor()
     for (const line of lines) await alice.say(line)
+    await tooFast
     await expect.poll(async () => (await bob.words()).at(-1), { timeout: 50_000 }).toBe('line 140')
     await bob.page.reload()
     await bob.message('line 140').waitFor()
