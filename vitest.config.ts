@@ -8,6 +8,8 @@ const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.t
 export default defineConfig({
   test: {
     reporters: ['default'],
+    // What a passing test logged on purpose is nobody's news.
+    silent: 'passed-only',
     projects: [
       {
         test: {
@@ -30,11 +32,23 @@ export default defineConfig({
                 LOCAL_TENANT: 'demo',
                 LOCAL_API_KEY: 'demo-key',
                 ADMIN_KEY: 'operator-of-the-tests',
+                DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
+                DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
+                DATABASE_URL_SHARD1: 'postgresql://app:secret@shards.test/shard1',
+                NEON_PROXY: 'shards.test',
               },
+              // Nothing leaves the machine: to a test that brings no stand-in, Postgres is down.
+              outboundService: () => new Response('nobody is there', { status: 503 }),
             },
           }),
         ],
-        test: { name: 'workerd', include: ['test/**/*.worker.test.ts'], testTimeout: 20_000, hookTimeout: 30_000 },
+        test: {
+          name: 'workerd',
+          include: ['test/**/*.worker.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+          unstubGlobals: true,
+        },
       },
     ],
   },

@@ -1,0 +1,41 @@
+import { vi } from 'vitest'
+
+/** One statement as it reached Postgres. */
+export interface Statement {
+  readonly query: string
+  readonly params: readonly string[]
+}
+
+/** Rows to answer a statement with; nothing for those that only write. */
+type Rows = (statement: Statement) => readonly Readonly<Record<string, string | number>>[]
+
+const ok = (rows: ReturnType<Rows>) => ({
+  command: 'SELECT',
+  rowCount: rows.length,
+  rowAsArray: true,
+  fields: Object.keys(rows[0] ?? {}).map((name) => ({ name, dataTypeID: 25 })),
+  rows: rows.map((row) => Object.values(row).map(String)),
+})
+
+/**
+ * From here to the end of the test Postgres is there, speaking just enough of Neon's HTTP; without this it is away,
+ * since nothing leaves the tests' machine. Returns the statements that come.
+ */
+export function postgresIsThere(answer: Rows = () => []): Statement[] {
+  const came: Statement[] = []
+  const one = (statement: Statement) => {
+    came.push(statement)
+    return ok(answer(statement))
+  }
+  vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
+    const request = new Request(input, init)
+    if (!request.url.endsWith('/sql')) return new Response('nobody is there', { status: 503 })
+    const asked: Statement & { readonly queries?: readonly Statement[] } = await request.json()
+    return Response.json(asked.queries === undefined ? one(asked) : { results: asked.queries.map(one) })
+  })
+  return came
+}
+
+/** What a statement did, by the table it names first. */
+export const tableOf = ({ query }: Statement): string =>
+  /(?:INSERT INTO|UPDATE|FROM) (messages|conversations|members|placements|tenants)/.exec(query)?.[1] ?? 'none'

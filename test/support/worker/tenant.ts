@@ -1,0 +1,74 @@
+import { env } from 'cloudflare:workers'
+import { uuidv7 } from '../../../src/kernel/id.ts'
+import { call, type Answer } from './http.ts'
+
+export const operatorKey = 'operator-of-the-tests'
+
+/** A tenant of one's own, so that no test sees another's people: what its server and its users can do. */
+export class TestTenant {
+  readonly id: string
+  readonly key: string
+
+  constructor(id: string, key: string) {
+    this.id = id
+    this.key = key
+  }
+
+  async token(user: string, ttlSeconds = 3600): Promise<string> {
+    const { body } = await call('POST /v1/tokens', { as: this.key, body: { user, ttlSeconds } })
+    return body.token
+  }
+
+  /** Starts a group as the first of `members`, its owner; the id. */
+  async group(...members: string[]): Promise<string> {
+    return await this.conversation({ type: 'group', name: 'Lunch', members })
+  }
+
+  async channel(...members: string[]): Promise<string> {
+    return await this.conversation({ type: 'channel', name: 'News', members })
+  }
+
+  async conversation(wanted: { type: string; name: string; members: readonly string[] }): Promise<string> {
+    const [owner = ''] = wanted.members
+    const as = owner === '' ? this.key : await this.token(owner)
+    const { body } = await call('POST /v1/conversations', { as, body: wanted })
+    return body.id
+  }
+
+  /** A message over HTTP, in the name of `user`. */
+  async post(conversation: string, user: string, text: string, clientId = crypto.randomUUID()): Promise<Answer> {
+    const body = { clientId, text, user }
+    return await call(`POST /v1/conversations/${conversation}/messages`, { as: this.key, body })
+  }
+
+  async postMany(conversation: string, user: string, count: number): Promise<void> {
+    for (let n = 1; n <= count; n++) await this.post(conversation, user, `message ${n}`)
+  }
+
+  async remove(conversation: string, user: string): Promise<Answer> {
+    return await call(`DELETE /v1/conversations/${conversation}/members/${user}`, { as: this.key })
+  }
+
+  actorOf(conversation: string) {
+    return env.CONVERSATION.getByName(`${this.id}/${conversation}`)
+  }
+
+  inboxOf(user: string) {
+    return env.INBOX.getByName(`${this.id}/${user}`)
+  }
+}
+
+const generous = {
+  messagesPerSecond: 10_000,
+  messagesBurst: 10_000,
+  requestsPerSecondUser: 10_000,
+  requestsPerSecondKey: 10_000,
+}
+
+/** Opens a tenant that no other test knows. */
+export async function newTenant(limits: Partial<typeof generous> = {}): Promise<TestTenant> {
+  const id = `t${uuidv7(Date.now()).replaceAll('-', '')}`
+  const wanted = { name: 'Test', limits: { ...generous, ...limits } }
+  const { body } = await call(`PUT /admin/v1/tenants/${id}`, { as: operatorKey, body: wanted })
+  return new TestTenant(id, body.apiKey)
+}
