@@ -86,7 +86,7 @@ export class ShardWriter extends DurableObject<Env> {
   /** Cached pages with words that were deleted are dropped. */
   async #forgetScrubbed(batches: readonly ProjectionBatch[]): Promise<void> {
     const keys = batches.flatMap(({ tenant, conversation, epoch, scrubbed }) =>
-      scrubbed.map(({ seq }) => pageKey(tenant, conversation, epoch, Math.floor((seq - 1) / coldPageSize))),
+      scrubbed.map((seq) => pageKey(tenant, conversation, epoch, Math.floor((seq - 1) / coldPageSize))),
     )
     if (keys.length > 0) await openCache(loadConfig(this.env)).delete(...new Set(keys))
   }

@@ -15,12 +15,12 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
     durableObjects: Object.fromEntries(
       config.actors.map(({ binding, className }) => [binding, { className, useSQLite: true }]),
     ),
-    durableObjectsPersist: join(dataDir, 'miniflare'),
     host,
     port,
     cf: false,
   })
-  const miniflare = new Miniflare(options)
+  // The option of older versions, durableObjectsPersist, is ignored here: actors would live in a temporary folder.
+  const miniflare = new Miniflare({ ...options, resourcePersistencePath: join(dataDir, 'miniflare') })
   await miniflare.ready
   return { ended: new Promise<never>(() => {}), stop: () => miniflare.dispose() }
 }

@@ -10,6 +10,8 @@ export interface Debt {
 }
 
 const retryCapMs = 60_000
+/** While debts keep coming they are paid this many times less often than the first one of a burst. */
+const steadily = 4
 
 /**
  * Pays an actor's debts by its alarm: a little later, so that a burst is one payment, and again with growing pauses
@@ -19,6 +21,7 @@ export class Aftermath {
   readonly #storage: DurableObjectStorage
   readonly #debts: readonly Debt[]
   #armed = false
+  #paidAt = 0
   #failures = 0
 
   constructor(storage: DurableObjectStorage, debts: readonly Debt[]) {
@@ -26,16 +29,17 @@ export class Aftermath {
     this.#debts = debts
   }
 
-  /** Something is owed now: pay it `delayMs` from now. Call it where the debt is written. */
+  /** Something is owed now: pay it `delayMs` from now, later if debts keep coming. Call it where the debt is written. */
   owe(now: number, delayMs: number): void {
     if (this.#armed) return
     this.#armed = true
-    void this.#storage.setAlarm(now + delayMs)
+    void this.#storage.setAlarm(Math.max(now + delayMs, this.#paidAt + steadily * delayMs))
   }
 
   /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
   async run(now: number, delayMs: number): Promise<void> {
     this.#armed = false
+    this.#paidAt = now
     const paid = await Promise.all(this.#debts.map((debt) => this.#pay(debt)))
     this.#failures = paid.includes(false) ? this.#failures + 1 : 0
     if (!this.#debts.some((debt) => debt.owed())) return

@@ -1,4 +1,5 @@
 import type { Env } from '../../src/env.ts'
+import { withoutDeleted } from '../../src/history/amend.ts'
 import { completePage } from '../../src/history/page.ts'
 import { coldHistory } from '../../src/adapters/cold-history.ts'
 import { parseChannel } from '../../src/protocol/channels.ts'
@@ -33,7 +34,8 @@ export class History {
     if (answer.kind === 'refused') return answer
 
     const cold = coldHistory(this.#env, { tenant, placement: () => tenantOf(this.#env, tenant).placement() })
-    const publications = await completePage(answer, reverse, (range) => cold.read(channel.id, answer.epoch, range))
+    const page = await completePage(answer, reverse, (range) => cold.read(channel.id, answer.epoch, range))
+    const publications = withoutDeleted(page, answer.amendments)
     return `{"publications":[${publications.map(encodePublication).join(',')}],"epoch":${JSON.stringify(answer.epoch)},"offset":${answer.top}}`
   }
 }

@@ -1,5 +1,6 @@
 import type { Log } from '../../src/conversations/ports.ts'
 import type { LogRow, Target } from '../../src/conversations/types.ts'
+import { tombstone } from '../../src/events/tombstone.ts'
 import type { Facts } from './facts.ts'
 
 type Row = { seq: number; at: number; user: string; client: string; client_id: string | null; data: string }
@@ -80,7 +81,7 @@ export class MessageLog implements Log {
       at,
       text,
     )
-    if (text === null) this.#scrub(ref, at)
+    if (text === null) this.#scrub(ref)
   }
 
   /** What became of messages in `first`…`last` after they were sent: a new text, or null for gone. */
@@ -104,12 +105,13 @@ export class MessageLog implements Log {
   }
 
   /** A deleted message keeps its place and loses its words, here and in memory. */
-  #scrub(ref: number, at: number): void {
-    const data = JSON.stringify({ type: 'message', deleted: true, at })
-    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ? AND data IS NOT NULL', data, ref)
+  #scrub(ref: number): void {
+    const row = this.range(ref - 1, ref, 1)[0]
+    if (row === undefined) return
+    const data = tombstone(row.data)
+    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ?', data, ref)
     const index = this.#recent.findIndex(({ seq }) => seq === ref)
-    const row = this.#recent[index]
-    if (row !== undefined) this.#recent[index] = { ...row, data }
+    if (index >= 0) this.#recent[index] = { ...row, data }
   }
 
   #rows(where: string, ...bindings: number[]): LogRow[] {

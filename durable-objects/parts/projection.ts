@@ -82,8 +82,8 @@ export class Projection {
 }
 
 /** A deletion among the entries names the message whose words must leave Postgres too. */
-function toScrubbed({ data }: LogRow): { seq: number; data: string }[] {
+function toScrubbed({ data }: LogRow): number[] {
   if (!data.startsWith('{"type":"message.deleted"')) return []
-  const { ref, at }: { ref: number; at: number } = JSON.parse(data)
-  return [{ seq: ref, data: JSON.stringify({ type: 'message', deleted: true, at }) }]
+  const { ref }: { ref: number } = JSON.parse(data)
+  return [ref]
 }

@@ -13,6 +13,7 @@ import type {
   StreamUpdate,
   StreamVerb,
 } from '../../src/protocol/stream.ts'
+import { Crowd } from '../../src/realtime/crowd.ts'
 import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
 import type { Session } from '../../src/realtime/session.ts'
@@ -27,6 +28,7 @@ export class Streams {
   readonly #gateway: string
   readonly #sockets: Sockets
   readonly #lanes = new Map<string, Lane>()
+  readonly #crowd = new Crowd(() => scheduler.wait(0))
   readonly hub: Hub
   calls = 0
   errands = 0
@@ -76,7 +78,7 @@ export class Streams {
     const lane = new Lane(async (errands) => {
       await this.#call(tenant, channel, errands)
       if (lane.waiting === 0) this.#lanes.delete(key)
-    })
+    }, this.#crowd)
     this.#lanes.set(key, lane)
     return lane
   }

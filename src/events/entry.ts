@@ -19,6 +19,8 @@ export interface MessageSent extends Common {
   readonly mentions?: readonly string[] | undefined
   readonly attachments?: readonly unknown[] | undefined
   readonly data?: unknown
+  /** Set where a deleted message was: its words are gone. */
+  readonly deleted?: true
 }
 
 /** The text of message `ref` (its seq) is now another one. */

@@ -5,8 +5,8 @@ export interface ProjectionBatch {
   readonly conversation: string
   readonly epoch: string
   readonly rows: readonly ProjectedRow[]
-  /** Messages whose words must go: their seqs and what stands there instead. */
-  readonly scrubbed: readonly { readonly seq: number; readonly data: string }[]
+  /** Seqs of messages whose words must go. */
+  readonly scrubbed: readonly number[]
   /** The conversation's facts and members, when they changed since the last batch. */
   readonly facts?: ProjectedFacts
 }

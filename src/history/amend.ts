@@ -1,3 +1,4 @@
+import { tombstone } from '../events/tombstone.ts'
 import type { Amendment } from '../protocol/stream.ts'
 import type { Publication } from '../protocol/replies.ts'
 
@@ -12,15 +13,12 @@ export interface MessageView {
   readonly deleted?: true
 }
 
-const tombstone = (at: number) => JSON.stringify({ type: 'message', deleted: true, at })
-
 /** Takes out the words of deleted messages, wherever the page came from: a cache may still have them. */
 export function withoutDeleted(page: readonly Publication[], amendments: readonly Amendment[]): Publication[] {
-  const gone = new Map(amendments.filter(({ text }) => text === null).map(({ ref, at }) => [ref, at]))
-  return page.map((publication) => {
-    const at = gone.get(publication.offset)
-    return at === undefined ? publication : { ...publication, data: tombstone(at) }
-  })
+  const gone = new Set(amendments.filter(({ text }) => text === null).map(({ ref }) => ref))
+  return page.map((publication) =>
+    gone.has(publication.offset) ? { ...publication, data: tombstone(publication.data) } : publication,
+  )
 }
 
 /** Entries as they read now: edits applied, deleted ones without words. */

@@ -1,4 +1,5 @@
 import type { StreamCommand, StreamResult } from '../protocol/stream.ts'
+import type { Crowd } from './crowd.ts'
 import type { Session } from './session.ts'
 
 /** A command of a session on its way to a stream, and what to do with its result; `settle` must not wait. */
@@ -11,17 +12,20 @@ export interface Errand {
 /**
  * Commands of one gateway to one stream. Idle: the first leaves at once. While a call is under way the others gather
  * and leave together as the next call: under load they merge, and order is kept because only one call is under way.
+ * In a crowd even the first waits for the others that are already here.
  */
 export class Lane {
   readonly #send: (errands: readonly Errand[]) => Promise<void>
+  readonly #crowd: Crowd
   readonly #cap: number
   #waiting: Errand[] = []
   #busy = false
   #poked = false
 
   /** `send` makes one call and settles its errands; it must not throw. `cap` bounds the errands in one call. */
-  constructor(send: (errands: readonly Errand[]) => Promise<void>, cap = 256) {
+  constructor(send: (errands: readonly Errand[]) => Promise<void>, crowd: Crowd, cap = 256) {
     this.#send = send
+    this.#crowd = crowd
     this.#cap = cap
   }
 
@@ -48,8 +52,10 @@ export class Lane {
     this.#busy = true
     try {
       while (this.#poked || this.#waiting.length > 0) {
+        const gathering = this.#crowd.gather()
+        if (gathering !== undefined) await gathering
         this.#poked = false
-        await this.#send(this.#waiting.splice(0, this.#cap))
+        await this.#crowd.during(this.#send(this.#waiting.splice(0, this.#cap)))
       }
     } finally {
       this.#busy = false
