@@ -10,6 +10,8 @@ export const sizes = {
   textBytes: 16_384,
   /** A message's free `data`, as JSON. */
   dataBytes: 16_384,
+  /** Levels of arrays and objects within each other in `data`. */
+  dataDepth: 32,
   /** A clientId, chosen by the sender. */
   clientIdLength: 64,
   /** A user id, chosen by the tenant. */

@@ -18,9 +18,19 @@ const text = z
   .refine((value) => byteLength(value) <= sizes.textBytes, `at most ${sizes.textBytes} bytes of UTF-8`)
   .refine(isPlainText, 'must be well-formed Unicode without control characters')
 
+/** Depth comes first, and ends the check: whatever walks a value by recursion falls over one nested thousands deep. */
 const freeData = z
-  .json()
+  .unknown()
+  .refine((value) => !isDeeper(value, sizes.dataDepth), {
+    error: `nested at most ${sizes.dataDepth} levels deep`,
+    abort: true,
+  })
   .refine((value) => byteLength(JSON.stringify(value)) <= sizes.dataBytes, `at most ${sizes.dataBytes} bytes of JSON`)
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1))
+}
 
 const attachment = z.strictObject({
   type: z.string().max(64),
