@@ -1,5 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { noddingPostgres } from './test/support/nodding-postgres.ts'
 
 // Two environments, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node.
 // x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
@@ -37,8 +38,7 @@ export default defineConfig({
                 DATABASE_URL_SHARD1: 'postgresql://app:secret@shards.test/shard1',
                 NEON_PROXY: 'shards.test',
               },
-              // Nothing leaves the machine: to a test that brings no stand-in, Postgres is down.
-              outboundService: () => new Response('nobody is there', { status: 503 }),
+              outboundService: noddingPostgres,
             },
           }),
         ],
@@ -47,7 +47,6 @@ export default defineConfig({
           include: ['test/**/*.worker.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
-          unstubGlobals: true,
         },
       },
     ],

@@ -2,11 +2,12 @@ import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { connectAs } from '../support/worker/person.ts'
-import { postgresIsThere, tableOf } from '../support/worker/shards.ts'
+import { postgresIsAway, postgresIsThere, tableOf } from '../support/worker/shards.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 // The story of docs/flows/sending-a-message.md, in its order and words.
 describe('sending a message', async () => {
+  postgresIsAway()
   const tenant = await newTenant()
   const lunch = await tenant.group('alice', 'bob', 'carol')
   const alice = await connectAs(tenant, 'alice', { gateway: 'flow-here/0' })

@@ -17,10 +17,12 @@ const ok = (rows: ReturnType<Rows>) => ({
   rows: rows.map((row) => Object.values(row).map(String)),
 })
 
-/**
- * From here to the end of the test Postgres is there, speaking just enough of Neon's HTTP; without this it is away,
- * since nothing leaves the tests' machine. Returns the statements that come.
- */
+/** From here on nothing reaches Postgres. */
+export function postgresIsAway(): void {
+  vi.stubGlobal('fetch', async () => new Response('nobody is there', { status: 503 }))
+}
+
+/** From here on Postgres answers by `answer`, speaking just enough of Neon's HTTP. Returns the statements that come. */
 export function postgresIsThere(answer: Rows = () => []): Statement[] {
   const came: Statement[] = []
   const one = (statement: Statement) => {

@@ -1,0 +1,205 @@
+import { SignJWT } from 'jose'
+import { env } from 'cloudflare:workers'
+import { runDurableObjectAlarm } from 'cloudflare:test'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { signToken } from '../../src/auth/token.ts'
+import { call } from '../support/worker/http.ts'
+import { Line } from '../support/worker/line.ts'
+import { connectAs } from '../support/worker/person.ts'
+import { newTenant, operatorKey, type TestTenant } from '../support/worker/tenant.ts'
+
+afterEach(() => void vi.useRealTimers())
+
+/** Moves the clock that the actors read; their alarms are rung by hand. */
+const later = (ms: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
+
+const tokenKeyOf = async (tenant: TestTenant) =>
+  (await env.TENANT.getByName(tenant.id).admission())!.secrets.tokenKeys[0]!
+
+describe('connecting', () => {
+  test('a user is told who she is, the limits, and how her personal stream stands', async () => {
+    const tenant = await newTenant()
+    const { welcome } = await connectAs(tenant, 'alice')
+    expect(welcome).toMatchObject({
+      client: expect.stringMatching(/^[\w-]{12}$/),
+      expires: true,
+      ping: 25,
+      pong: true,
+      data: { user: 'alice', tenant: tenant.id, time: expect.any(Number), limits: { textBytes: 16_384 } },
+      subs: { 'user:#alice': { recoverable: true, positioned: true, offset: 0, epoch: expect.any(String) } },
+    })
+    expect(welcome.ttl).toBeGreaterThan(3500)
+  })
+
+  test('subscribes pipelined behind the connect, in the same frame, are answered after it', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice')
+    const line = await Line.open()
+    const channel = `conversation:${lunch}`
+    const [connect, subscribe] = line.say(
+      { connect: { token: await tenant.token('alice') } },
+      { subscribe: { channel } },
+    )
+    await line.replyTo(subscribe!)
+    const replies = line.frames.flatMap((frame) => frame.split('\n')).map((text) => Number(JSON.parse(text).id))
+    expect(replies).toEqual([connect, subscribe])
+  })
+
+  test('a second connect ends the connection', async () => {
+    const { line } = await connectAs(await newTenant(), 'alice')
+    line.say({ connect: { token: 'again' } })
+    expect(await line.closed()).toEqual({ code: 3501, reason: 'bad request' })
+  })
+
+  test('anything before the connect ends the connection', async () => {
+    const line = await Line.open()
+    line.say({ subscribe: { channel: 'conversation:x' } })
+    expect(await line.closed()).toMatchObject({ code: 3501 })
+  })
+
+  test('who does not connect within ten seconds is sent away', async () => {
+    const gateway = 'stale/0'
+    const line = await Line.open(gateway)
+    later(10_001)
+    await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
+    expect(await line.closed()).toEqual({ code: 3502, reason: 'stale' })
+  })
+
+  test('who answers no ping is sent away, who is there hears the ping', async () => {
+    const tenant = await newTenant()
+    const gateway = 'pings/0'
+    const { line } = await connectAs(tenant, 'alice', { gateway })
+    await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
+    await line.next('a ping', (heard) => Object.keys(heard).length === 0)
+    later(63_000)
+    await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
+    expect(await line.closed()).toEqual({ code: 3012, reason: 'no pong' })
+  })
+
+  test('a pong is answered by the runtime with a push that every SDK ignores', async () => {
+    const { line } = await connectAs(await newTenant(), 'alice')
+    line.sayRaw('{}')
+    await line.next('the answer to a pong', ({ push }) => push?.channel === '_')
+  })
+
+  test('an offered subprotocol is echoed', async () => {
+    const headers = { upgrade: 'websocket', 'sec-websocket-protocol': 'centrifuge-json' }
+    const answer = await env.GATEWAY.getByName('echo/0').fetch('http://parley/connection/websocket', { headers })
+    expect(answer.headers.get('sec-websocket-protocol')).toBe('centrifuge-json')
+    answer.webSocket!.accept()
+    answer.webSocket!.close(1000)
+  })
+
+  test('a plain request to the endpoint is told what it is', async () => {
+    const { status, headers } = await call('GET /connection/websocket')
+    expect([status, headers.get('upgrade')]).toEqual([426, 'websocket'])
+  })
+})
+
+describe('tokens', () => {
+  const closesWith = async (token: string) => {
+    const line = await Line.open()
+    line.say({ connect: { token } })
+    return (await line.closed()).code
+  }
+
+  test('none at all is a bad request', async () => {
+    expect(await closesWith('')).toBe(3501)
+  })
+
+  test('what is no token, or of no tenant, ends the connection for good', async () => {
+    expect(await closesWith('nonsense')).toBe(3500)
+    expect(await closesWith('a.b.c')).toBe(3500)
+    const key = { id: 'k', secret: 'x'.repeat(43), algorithm: 'HS256' as const }
+    const claims = { tenant: 'nobody-here', user: 'alice', expiresAt: Date.now() + 60_000 }
+    expect(await closesWith(await signToken(key, claims, Date.now()))).toBe(3500)
+  })
+
+  test('one signed by somebody else ends the connection for good', async () => {
+    const tenant = await newTenant()
+    const { id } = await tokenKeyOf(tenant)
+    const claims = { tenant: tenant.id, user: 'alice', expiresAt: Date.now() + 60_000 }
+    const forged = await signToken({ id, secret: 'y'.repeat(43), algorithm: 'HS256' }, claims, Date.now())
+    expect(await closesWith(forged)).toBe(3500)
+  })
+
+  test('one without a user is not valid', async () => {
+    const tenant = await newTenant()
+    const { id, secret } = await tokenKeyOf(tenant)
+    const token = await new SignJWT({ tid: tenant.id })
+      .setProtectedHeader({ alg: 'HS256', kid: id })
+      .setExpirationTime('1h')
+      .sign(new TextEncoder().encode(secret))
+    expect(await closesWith(token)).toBe(3500)
+  })
+
+  test('an expired one is told so, so that the SDK fetches another, and nothing behind it is obeyed', async () => {
+    const tenant = await newTenant()
+    const token = await tenant.token('alice', 1)
+    later(2000)
+    const line = await Line.open()
+    const [connect] = line.say({ connect: { token } }, { subscribe: { channel: 'user:#alice' } })
+    expect(await line.replyTo(connect!)).toMatchObject({ error: { code: 109 } })
+    expect(line.frames.join('\n').split('\n')).toHaveLength(1)
+  })
+
+  test('a suspended tenant lets nobody in', async () => {
+    const tenant = await newTenant()
+    const token = await tenant.token('alice')
+    await env.TENANT.getByName(tenant.id).record()
+    await import('cloudflare:test').then(({ runInDurableObject }) =>
+      runInDurableObject(env.TENANT.getByName(tenant.id), (_, { storage }) => {
+        storage.kv.put('record', { ...storage.kv.get<object>('record'), state: 'suspended' })
+      }),
+    )
+    expect(await closesWith(token)).toBe(3500)
+  })
+})
+
+describe('refreshing', () => {
+  test('a new token of the same user prolongs the connection', async () => {
+    const tenant = await newTenant()
+    const alice = await connectAs(tenant, 'alice', { token: await tenant.token('alice', 60) })
+    const { refresh } = await alice.line.ask({ refresh: { token: await tenant.token('alice', 600) } })
+    expect(refresh).toMatchObject({ client: alice.client, expires: true })
+    expect(refresh!.ttl).toBeGreaterThan(500)
+  })
+
+  test('a token of somebody else ends the connection for good', async () => {
+    const tenant = await newTenant()
+    const { line } = await connectAs(tenant, 'alice')
+    line.say({ refresh: { token: await tenant.token('mallory') } })
+    expect(await line.closed()).toMatchObject({ code: 3500 })
+  })
+
+  test('a token of another tenant’s user of the same name ends it too', async () => {
+    const { line } = await connectAs(await newTenant(), 'alice')
+    line.say({ refresh: { token: await (await newTenant()).token('alice') } })
+    expect(await line.closed()).toMatchObject({ code: 3500 })
+  })
+
+  test('no token is a bad request, an expired one ends the connection so that it is opened anew', async () => {
+    const tenant = await newTenant()
+    const [one, two] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'alice')]
+    one.line.say({ refresh: {} })
+    expect(await one.line.closed()).toMatchObject({ code: 3501 })
+    const token = await tenant.token('alice', 1)
+    later(5000)
+    two.line.say({ refresh: { token } })
+    expect(await two.line.closed()).toMatchObject({ code: 3005 })
+  })
+
+  test('who never refreshes is ended after the grace', async () => {
+    const tenant = await newTenant()
+    const gateway = 'expiry/0'
+    const { line } = await connectAs(tenant, 'alice', { gateway, token: await tenant.token('alice', 1) })
+    later(30_000)
+    await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
+    expect(await line.closed()).toEqual({ code: 3005, reason: 'connection expired' })
+  })
+})
+
+test('the operator’s door stays shut to everybody else', async () => {
+  expect((await call('GET /admin/v1/cron', { as: 'not-the-operator' })).status).toBe(401)
+  expect((await call('GET /admin/v1/cron', { as: operatorKey })).status).toBe(200)
+})
