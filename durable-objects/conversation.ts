@@ -61,6 +61,19 @@ export class Conversation extends DurableObject<Env> {
     return this.#answer(call, room, turn, have)
   }
 
+  /** A gateway with much to say asks for a link: a socket that carries the same calls for less. */
+  override fetch(): Response {
+    const { 0: theirs, 1: ours } = new WebSocketPair()
+    this.ctx.acceptWebSocket(ours)
+    return new Response(null, { status: 101, webSocket: theirs })
+  }
+
+  /** A call over a link; its answer waits for the commit like any other. */
+  override webSocketMessage(link: WebSocket, message: string | ArrayBuffer): void {
+    const call: StreamCall = JSON.parse(String(message))
+    link.send(JSON.stringify(this.execute(call)))
+  }
+
   /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
   async create(wanted: NewConversation): Promise<ConversationView> {
     const decision = decideCreate(this.#books.conversation, wanted, randomToken(8), this.#clock.now())

@@ -30,6 +30,8 @@ export interface Config {
   readonly gatewaysPerRegion: number
   /** Log entries a conversation keeps with their words once Postgres has them. */
   readonly tailEntries: number
+  /** Whether gateways keep sockets to busy conversations; see docs/decisions/0004-links.md. */
+  readonly links: boolean
 }
 
 const variables = z.object({
@@ -48,6 +50,7 @@ const variables = z.object({
   QSTASH_TOKEN: z.string().optional(),
   QSTASH_CURRENT_SIGNING_KEY: z.string().optional(),
   QSTASH_NEXT_SIGNING_KEY: z.string().optional(),
+  LINKS: z.enum(['on', 'off']).optional(),
   TAIL_ENTRIES: z.coerce.number().int().min(0).default(10_000),
 })
 
@@ -80,6 +83,7 @@ function readConfig(vars: Vars): Config {
     regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
     tailEntries: v.TAIL_ENTRIES,
+    links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',
   }
 }
 

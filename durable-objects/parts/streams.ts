@@ -1,4 +1,6 @@
+import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
 import { inboxChannel } from '../../src/protocol/channels.ts'
@@ -18,6 +20,7 @@ import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { streamOf } from '../address.ts'
+import { Links } from './links.ts'
 import type { Sockets } from './sockets.ts'
 
 const attempts = 3
@@ -28,6 +31,7 @@ export class Streams {
   readonly #gateway: string
   readonly #sockets: Sockets
   readonly #lanes = new Map<string, Lane>()
+  readonly #links: Links | undefined
   readonly #crowd = new Crowd(() => scheduler.wait(0))
   readonly hub: Hub
   calls = 0
@@ -37,6 +41,7 @@ export class Streams {
     this.#env = env
     this.#gateway = gateway
     this.#sockets = sockets
+    this.#links = loadConfig(env).links ? new Links(() => systemClock.now()) : undefined
     this.hub = new Hub({
       changed: (session) => sockets.changed(session),
       written: (session) => sockets.written(session),
@@ -97,13 +102,19 @@ export class Streams {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       try {
         this.calls++
-        return await streamOf(this.#env, tenant, channel)?.execute(call)
+        return await this.#reach(tenant, channel, call)
       } catch (thrown) {
         log.warn('gateway.call-failed', { channel, attempt, why: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 1000, Math.random()))
       }
     }
     return undefined
+  }
+
+  #reach(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
+    const stream = streamOf(this.#env, tenant, channel)
+    if (stream === undefined) return undefined
+    return this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream.execute(call)
   }
 
   /** Replies first, then news: a subscriber hears its reply before the first publication. */
