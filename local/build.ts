@@ -1,18 +1,17 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { build, stop } from 'esbuild'
 import { buildPage } from '../web/build.ts'
 
 const root = join(import.meta.dirname, '..')
-const workerFile = join(root, 'dist/worker.js')
 
-/** Builds the page and the Worker, as one module for plain workerd and Miniflare; returns the module's path. */
-export async function buildAll(): Promise<string> {
+/** Builds the page and the Worker, as one module for plain workerd and Miniflare. Leaves nothing running. */
+export async function buildAll(outfile = join(root, 'dist/worker.js')): Promise<void> {
   await buildPageModule()
   await build({
     entryPoints: [join(root, 'src/index.ts')],
-    outfile: workerFile,
+    outfile,
     bundle: true,
     format: 'esm',
     platform: 'browser',
@@ -24,18 +23,19 @@ export async function buildAll(): Promise<string> {
     sourcesContent: false,
     logLevel: 'warning',
   })
-  return workerFile
+  await stop()
 }
 
 /** Writes the page as a module that the Worker imports, with the hashes of its one script and one style. */
 export async function buildPageModule(): Promise<void> {
-  await buildPage()
-  const html = await readFile(join(root, 'web/dist/page.html'), 'utf8')
-  const hashes: { script: string; style: string } = JSON.parse(await readFile(join(root, 'web/dist/page.json'), 'utf8'))
+  const { html, hashes } = await buildPage()
   const etag = `"${createHash('sha256').update(html).digest('base64url').slice(0, 22)}"`
   const page = { html, etag, scriptHash: hashes.script, styleHash: hashes.style }
   await mkdir(join(root, 'web/dist'), { recursive: true })
-  await writeFile(join(root, 'web/dist/page.js'), `export default ${JSON.stringify(page)}\n`)
+  // It appears whole: another start may be reading it just now.
+  const draft = join(root, `web/dist/page.${process.pid}.js`)
+  await writeFile(draft, `export default ${JSON.stringify(page)}\n`)
+  await rename(draft, join(root, 'web/dist/page.js'))
 }
 
 if (import.meta.main) await (process.argv.includes('--web') ? buildPageModule() : buildAll())

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { gone, leashWorkerd } from './leash.ts'
+import { LocalError } from './local-error.ts'
 import type { Running, WorkerRun } from './workerd.ts'
 
 /** Runs the Worker on Miniflare with its actors on disk. */
@@ -20,7 +22,29 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
     cf: false,
   })
   // The option of older versions, durableObjectsPersist, is ignored here: actors would live in a temporary folder.
-  const miniflare = new Miniflare({ ...options, resourcePersistencePath: join(dataDir, 'miniflare') })
+  const persistent = { ...options, resourcePersistencePath: join(dataDir, 'miniflare') }
+  const workerd = await leashWorkerd(dataDir)
+  Object.assign(process.env, workerd.env, { MINIFLARE_WORKERD_PATH: workerd.program })
+  const miniflare = keepingSignals(() => new Miniflare(persistent))
   await miniflare.ready
-  return { ended: new Promise<never>(() => {}), stop: () => miniflare.dispose() }
+  const ended = endOf(await workerd.pid())
+  ended.catch(() => {})
+  return { ended, stop: () => miniflare.dispose() }
+}
+
+/** Miniflare would end the whole process on a signal, and Postgres in mid-sentence: we stop everything in order ourselves. */
+function keepingSignals<T>(make: () => T): T {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  const ours = new Map(signals.map((signal) => [signal, process.listeners(signal)]))
+  const made = make()
+  for (const signal of signals)
+    for (const listener of process.listeners(signal))
+      if (ours.get(signal)?.includes(listener) !== true) process.removeListener(signal, listener)
+  return made
+}
+
+/** Miniflare does not say when its workerd is gone. */
+async function endOf(pid: number | undefined): Promise<never> {
+  await (pid === undefined ? new Promise(() => {}) : gone(pid))
+  throw new LocalError('workerd ended by itself; start again: nothing acknowledged is lost.')
 }

@@ -21,7 +21,7 @@ const databases = ['directory', ...shards]
 /** Starts a stand-in for every service that no real one is configured for. */
 export async function startStandIns(settings: Settings, secrets: Secrets): Promise<StandIns> {
   const { real } = settings
-  const parts = await Promise.all([
+  const parts = await allOrNone([
     real['DATABASE_URL_DIRECTORY'] === undefined
       ? embeddedNeon(settings, secrets)
       : realOne('Postgres', pick(real, /^DATABASE_URL_/)),
@@ -35,6 +35,16 @@ export async function startStandIns(settings: Settings, secrets: Secrets): Promi
     notes: parts.flatMap(({ notes }) => notes),
     stop: async () => void (await Promise.allSettled(parts.map((part) => part.stop()))),
   }
+}
+
+/** All of them started, or none: when one fails the others are stopped again. */
+async function allOrNone(starting: readonly Promise<StandIns>[]): Promise<StandIns[]> {
+  const settled = await Promise.allSettled(starting)
+  const started = settled.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []))
+  const failed = settled.find((part) => part.status === 'rejected')
+  if (failed === undefined) return started
+  await Promise.allSettled(started.map((part) => part.stop()))
+  throw failed.reason
 }
 
 /** Postgres from npm, its databases migrated, behind a proxy that speaks Neon's protocol. */

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { buildAll } from './build.ts'
 import { startClock } from './clock.ts'
 import { claimPort, openData } from './data-folder.ts'
+import { endLeftover } from './leash.ts'
 import { endWith } from './local-error.ts'
 import { Operator } from './operator.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -26,8 +28,8 @@ export async function runSystem(
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
     })
-    const running = await start(settings, startWorker, cleanups, banner)
-    await Promise.race([stopped, running.ended])
+    const running = start(settings, startWorker, cleanups, banner)
+    await Promise.race([stopped, running.then(({ ended }) => ended)])
     await stopAll()
     process.exit(0)
   } catch (thrown) {
@@ -42,14 +44,18 @@ async function start(
   cleanups: (() => Promise<void> | void)[],
   banner: (settings: Settings, notes: readonly string[]) => string,
 ): Promise<Running> {
+  await endLeftover(settings.dataDir)
   await claimPort(settings)
   const secrets = await openData(settings)
-  const [worker, standIns] = await Promise.all([buildAll(), startStandIns(settings, secrets)])
-  cleanups.push(() => standIns.stop())
+  const worker = join(settings.dataDir, 'worker.js')
+  const starting = startStandIns(settings, secrets)
+  // Also when something else fails meanwhile; a start that fails has stopped its own.
+  cleanups.push(() => starting.then((standIns) => standIns.stop()).catch(() => {}))
+  const [standIns, config] = await Promise.all([starting, readWorkerConfig(), buildAll(worker)])
 
   const origin = `http://${settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host}:${settings.port}`
   const vars = { ...localVars(settings, secrets.adminKey, origin), ...standIns.vars }
-  const running = await startWorker({ worker, config: readWorkerConfig(), vars, ...settings })
+  const running = await startWorker({ worker, config, vars, ...settings })
   cleanups.push(() => running.stop())
 
   const operator = new Operator(origin, secrets.adminKey)

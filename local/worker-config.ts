@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { unstable_readConfig } from 'wrangler'
+import { promisify } from 'node:util'
 import { z } from 'zod'
+
+const run = promisify(execFile)
 
 /** What wrangler.toml says of the Worker, as the local runtimes need it. */
 export interface WorkerConfig {
@@ -18,13 +21,13 @@ const wranglerConfig = z.object({
   triggers: z.object({ crons: z.array(z.string()) }),
 })
 
-/** Reads wrangler.toml, so that what runs here is what is deployed. */
-export function readWorkerConfig(): WorkerConfig {
-  const read: unknown = unstable_readConfig(
-    { config: join(import.meta.dirname, '../wrangler.toml') },
-    { hideWarnings: true },
-  )
-  const config = wranglerConfig.parse(read)
+/**
+ * Reads wrangler.toml as wrangler does, so that what runs here is what is deployed; in a process of its own, since
+ * wrangler in memory weighs more than everything else of the launcher together.
+ */
+export async function readWorkerConfig(): Promise<WorkerConfig> {
+  const { stdout } = await run(process.execPath, [import.meta.filename])
+  const config = wranglerConfig.parse(JSON.parse(stdout))
   return {
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
@@ -32,3 +35,11 @@ export function readWorkerConfig(): WorkerConfig {
     crons: config.triggers.crons,
   }
 }
+
+async function printConfig(): Promise<void> {
+  const { unstable_readConfig } = await import('wrangler')
+  const config = join(import.meta.dirname, '../wrangler.toml')
+  process.stdout.write(JSON.stringify(unstable_readConfig({ config }, { hideWarnings: true })))
+}
+
+if (import.meta.main) await printConfig()

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { z } from 'zod'
+import { leashWorkerd } from './leash.ts'
+import { LocalError } from './local-error.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 /** A running Worker. */
@@ -22,6 +22,9 @@ export interface WorkerRun {
   readonly port: number
 }
 
+/** workerd waits for its open sockets to close; clients that stay are cut off after this long and come back later. */
+const drainMs = 2000
+
 /** Runs the Worker on plain workerd with its actors on disk, as for production on one's own machine. */
 export async function startWorkerd(run: WorkerRun): Promise<Running> {
   const actors = join(run.dataDir, 'actors')
@@ -29,10 +32,14 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
   const file = join(run.dataDir, 'workerd.capnp')
   await writeFile(file, toCapnp(run, actors, dirname(file)), { mode: 0o600 })
 
-  const child = spawn(workerdBinary(), ['serve', file], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const { program, env } = await leashWorkerd(run.dataDir)
+  const child = spawn(program, ['serve', file], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   const ended = exited.then((code): never => {
-    throw new Error(`workerd ended by itself with code ${code}`)
+    throw new LocalError(`workerd ended by itself (${code ?? 'killed'}); start again: nothing acknowledged is lost.`)
   })
   ended.catch(() => {})
   process.once('exit', () => child.kill('SIGKILL'))
@@ -40,15 +47,11 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
     ended,
     stop: async () => {
       child.kill('SIGTERM')
+      const impatient = setTimeout(() => child.kill('SIGKILL'), drainMs)
       await exited
+      clearTimeout(impatient)
     },
   }
-}
-
-/** The package exports the path of its binary for this platform. */
-function workerdBinary(): string {
-  const exported: unknown = createRequire(import.meta.url)('workerd')
-  return z.object({ default: z.string() }).parse(exported).default
 }
 
 function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string, from: string): string {

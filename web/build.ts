@@ -5,11 +5,17 @@ import { build } from 'esbuild'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
+/** The built page and the hashes of its one script and one style. */
+interface Page {
+  readonly html: string
+  readonly hashes: { readonly script: string; readonly style: string }
+}
+
 /**
  * Builds the chat page as one file, `dist/page.html`, which asks the network for nothing but the API;
  * and `dist/page.json`, the hashes by which a content security policy may allow its one script and one style.
  */
-export async function buildPage(): Promise<void> {
+export async function buildPage(): Promise<Page> {
   const [template, script, style] = await Promise.all([
     readFile(at('page.html'), 'utf8'),
     bundle('main.ts'),
@@ -25,6 +31,7 @@ export async function buildPage(): Promise<void> {
   await mkdir(at('dist'), { recursive: true })
   await writeFile(at('dist/page.html'), page)
   await writeFile(at('dist/page.json'), `${JSON.stringify(hashes, null, 2)}\n`)
+  return { html: page, hashes }
 }
 
 async function bundle(entry: string): Promise<string> {
