@@ -15,6 +15,7 @@ import { History } from './history.ts'
 import type { MessageLimits } from './message-limits.ts'
 import { callMethod } from './methods.ts'
 import { presence, presenceStats } from './presence.ts'
+import { Subscribing } from './subscribing.ts'
 import type { Sockets } from './sockets.ts'
 import type { Streams } from './streams.ts'
 
@@ -34,6 +35,8 @@ type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) =>
 const typingEveryMs = 3000
 /** Refusals in a row, without one message let through, after which somebody does not want to stop. */
 const patience = 100
+/** What a connection remembers of a subscription beside its channel's name. */
+const bytesBeside = 72
 
 /** Where the commands of connected sessions are dealt with, one line each. */
 export class Desk {
@@ -41,6 +44,7 @@ export class Desk {
   readonly #history: History
   readonly #typedAt = new WeakMap<Session, Map<string, number>>()
   readonly #refused = new WeakMap<Session, number>()
+  readonly #subscribing = new Subscribing()
 
   constructor(parts: DeskParts) {
     this.#parts = parts
@@ -131,25 +135,29 @@ export class Desk {
     this.#parts.streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, settle)
   }
 
-  #subscribe(session: Session, { id, request }: Of<'subscribe'>): void {
+  #subscribe(session: Session, command: Of<'subscribe'>): void {
+    const { id, request } = command
     const { channel } = request
+    if (this.#subscribing.holds(session, channel, () => this.#subscribe(session, command))) return
     const problem = this.#whyNotSubscribe(session, request)
     if (problem !== undefined) return this.refuse(session, id, problem)
 
+    this.#subscribing.begin(session, channel)
     const since = request.recover ? { since: { offset: request.offset, epoch: request.epoch } } : {}
-    this.#parts.streams.ask(
-      session,
-      channel,
-      { kind: 'subscribe', joinLeave: request.join_leave, ...since },
-      (result) => {
-        if (result.kind === 'refused') return this.refuse(session, id, result)
-        if (result.kind !== 'subscribed') return this.refuse(session, id, refuse('internal'))
-        const lost = result.wasRecovering && !result.recovered && (request.flag & 2) !== 0
-        if (!lost) return this.reply(session, id, 'subscribe', encodeSubscribed(result))
-        this.#parts.streams.leave(session, channel)
-        this.refuse(session, id, refuse('unrecoverablePosition'))
-      },
-    )
+    const verb = { kind: 'subscribe' as const, joinLeave: request.join_leave, ...since }
+    this.#parts.streams.ask(session, channel, verb, (result) => {
+      this.#answerSubscribe(session, command, result)
+      this.#subscribing.end(session, channel)
+    })
+  }
+
+  #answerSubscribe(session: Session, { id, request }: Of<'subscribe'>, result: StreamResult): void {
+    if (result.kind === 'refused') return this.refuse(session, id, result)
+    if (result.kind !== 'subscribed') return this.refuse(session, id, refuse('internal'))
+    const lost = result.wasRecovering && !result.recovered && (request.flag & 2) !== 0
+    if (!lost) return this.reply(session, id, 'subscribe', encodeSubscribed(result))
+    this.#parts.streams.leave(session, request.channel)
+    this.refuse(session, id, refuse('unrecoverablePosition'))
   }
 
   #whyNotSubscribe(session: Session, { channel, type, tf }: Of<'subscribe'>['request']): Refusal | undefined {
@@ -160,12 +168,15 @@ export class Desk {
     if (parsed === undefined) return refuse('unknownChannel', 'channels are conversation:<id> and user:#<you>')
     if (parsed.kind === 'inbox' && parsed.user !== session.user) return refuse('permissionDenied')
     if (session.subscriptions.has(channel)) return refuse('alreadySubscribed')
+    const asked = [channel, ...this.#subscribing.channels(session)]
     const full =
-      session.subscriptions.size >= sizes.channels || !this.#parts.sockets.hasRoom(session, channel.length + 80)
+      session.subscriptions.size + asked.length > sizes.channels ||
+      !this.#parts.sockets.hasRoom(session, asked.join('').length + asked.length * bytesBeside)
     return full ? refuse('limitExceeded', `at most ${sizes.channels} channels on one connection`) : undefined
   }
 
   #unsubscribe(session: Session, id: number, channel: string): void {
+    if (this.#subscribing.holds(session, channel, () => this.#unsubscribe(session, id, channel))) return
     if (channel !== inboxChannel(session.user)) this.#parts.streams.leave(session, channel)
     this.reply(session, id, 'unsubscribe', '{}')
   }
