@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Vars } from './env.ts'
 import type { Shard } from './tenants/placement.ts'
+import type { Vars } from './vars.ts'
 
 /** Everything that can be set, read once from the environment's variables. docs/config.md lists them for people. */
 export interface Config {
@@ -8,7 +8,7 @@ export interface Config {
   readonly environment: 'local' | 'production'
   /** Postgres shards for tenants; `SHARDS=shard0:1,shard1:2` gives names and weights. */
   readonly shards: readonly Shard[]
-  /** Connection string of the tenant directory. */
+  /** Connection string of the tenant directory; throws when it is not configured. */
   readonly directoryUrl: string
   /** Connection string of a shard; throws when it is not configured. */
   readonly shardUrl: (shard: string) => string
@@ -71,8 +71,10 @@ function readConfig(vars: Vars): Config {
   return {
     environment: v.ENVIRONMENT,
     shards: readShards(v.SHARDS),
-    directoryUrl: vars['DATABASE_URL_DIRECTORY'] ?? '',
-    shardUrl: (shard) => needed(vars, `DATABASE_URL_${shard.toUpperCase()}`),
+    get directoryUrl() {
+      return databaseUrl(vars, 'DATABASE_URL_DIRECTORY')
+    },
+    shardUrl: (shard) => databaseUrl(vars, `DATABASE_URL_${shard.toUpperCase()}`),
     neonProxy: v.NEON_PROXY,
     redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
     qstash: readQstash(v),
@@ -87,15 +89,17 @@ function readConfig(vars: Vars): Config {
   }
 }
 
-function needed(vars: Vars, name: `DATABASE_URL_${string}`): string {
+function databaseUrl(vars: Vars, name: `DATABASE_URL_${string}`): string {
   const value = vars[name]
-  if (value === undefined) throw new Error(`${name} is not set: give the connection string of that Postgres shard`)
+  if (value === undefined) throw new Error(`${name} is not set: give the connection string of that Postgres database`)
   return value
 }
 
 const readShards = (text: string): Shard[] =>
   text.split(',').map((part) => {
     const [name, weight] = splitPair(part, '1')
+    if (!/^\w+$/.test(name) || !(Number(weight) > 0))
+      throw new Error(`SHARDS: "${part}" is no shard; write name or name:weight with a weight above 0`)
     return { name, weight: Number(weight) }
   })
 

@@ -1,0 +1,20 @@
+/** Plain text variables and secrets, as given by wrangler.toml, `wrangler secret` or the local start script. */
+export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>> & {
+  readonly ENVIRONMENT?: string
+  readonly SHARDS?: string
+  readonly REGIONS?: string
+  readonly GATEWAYS_PER_REGION?: string
+  readonly PUBLIC_URL?: string
+  readonly ADMIN_KEY?: string
+  readonly LOCAL_TENANT?: string
+  readonly LOCAL_API_KEY?: string
+  readonly NEON_PROXY?: string
+  readonly UPSTASH_REDIS_REST_URL?: string
+  readonly UPSTASH_REDIS_REST_TOKEN?: string
+  readonly QSTASH_URL?: string
+  readonly QSTASH_TOKEN?: string
+  readonly QSTASH_CURRENT_SIGNING_KEY?: string
+  readonly QSTASH_NEXT_SIGNING_KEY?: string
+  readonly TAIL_ENTRIES?: string
+  readonly LINKS?: string
+}

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { loadConfig } from '../src/config.ts'
+
+describe('config', () => {
+  test('without any variable is a deployment with two shards, and nobody local', () => {
+    const config = loadConfig({})
+    expect(config).toMatchObject({ environment: 'production', localTenant: undefined, adminKey: undefined })
+    expect(config.shards).toEqual([
+      { name: 'shard0', weight: 1 },
+      { name: 'shard1', weight: 1 },
+    ])
+  })
+
+  test('the local tenant and its key exist in the local environment only', () => {
+    const vars = { LOCAL_TENANT: 'demo', LOCAL_API_KEY: 'demo-key' }
+    expect(loadConfig({ ...vars, ENVIRONMENT: 'local' })).toMatchObject({
+      localTenant: 'demo',
+      localApiKey: 'demo-key',
+    })
+    expect(loadConfig({ ...vars })).toMatchObject({ localTenant: undefined, localApiKey: undefined })
+  })
+
+  test('half of a Redis or a QStash is none', () => {
+    expect(loadConfig({ UPSTASH_REDIS_REST_URL: 'http://redis' }).redis).toBeUndefined()
+    expect(loadConfig({ QSTASH_TOKEN: 'token' }).qstash).toBeUndefined()
+  })
+
+  test('shards have weights, regions have gateways', () => {
+    const config = loadConfig({ SHARDS: 'a:2, b', REGIONS: 'EU:weur,*:enam' })
+    expect(config.shards).toEqual([
+      { name: 'a', weight: 2 },
+      { name: 'b', weight: 1 },
+    ])
+    expect(config.regions.get('EU')).toBe('weur')
+  })
+
+  test.each([
+    ['ENVIRONMENT', { ENVIRONMENT: 'staging' }],
+    ['GATEWAYS_PER_REGION', { GATEWAYS_PER_REGION: 'many' }],
+    ['ADMIN_KEY', { ADMIN_KEY: 'short' }],
+    ['TAIL_ENTRIES', { TAIL_ENTRIES: '-1' }],
+    ['SHARDS', { SHARDS: 'a:heavy' }],
+    ['SHARDS', { SHARDS: 'a:0' }],
+    ['SHARDS', { SHARDS: '' }],
+  ])('a wrong %s is an error that names it', (name, vars) => {
+    expect(() => loadConfig(vars)).toThrow(name)
+  })
+
+  test('a database that is needed and not set is an error that names its variable, and only then', () => {
+    const config = loadConfig({ SHARDS: 'shard7' })
+    expect(() => config.shardUrl('shard7')).toThrow('DATABASE_URL_SHARD7')
+    expect(() => config.directoryUrl).toThrow('DATABASE_URL_DIRECTORY')
+  })
+})
