@@ -3,13 +3,15 @@ import page from '../../../web/dist/page.js'
 import type { App } from '../context.ts'
 
 /** The chat page: one file, allowed to run its own script and style and to talk to this server, nothing else. */
-export const chatPage = new Hono<App>().get('/', (c) => {
-  c.header('Content-Security-Policy', contentPolicy)
-  c.header('Cache-Control', 'no-cache')
-  c.header('ETag', page.etag)
-  if (c.req.header('if-none-match') === page.etag) return c.body(null, 304)
-  return c.html(page.html)
-})
+export const chatPage = new Hono<App>()
+  .get('/', (c) => {
+    c.header('Content-Security-Policy', contentPolicy)
+    c.header('Cache-Control', 'no-cache')
+    c.header('ETag', page.etag)
+    if (c.req.header('if-none-match') === page.etag) return c.body(null, 304)
+    return c.html(page.html)
+  })
+  .get('/favicon.ico', (c) => c.body(null, 204))
 
 const contentPolicy = [
   "default-src 'none'",
