@@ -60,7 +60,7 @@ async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets
         SHARDS: shards.join(','),
         ...Object.fromEntries(databases.map((database) => [`DATABASE_URL_${database.toUpperCase()}`, url(database)])),
       },
-      notes: [`Postgres    ${databases.map((database) => postgres.url(database)).join('  ')}`],
+      notes: [`Postgres    ${postgres.url('directory')}   and ${shards.join(', ')}`],
       stop: async () => {
         await proxy.stop()
         await postgres.stop()

@@ -48,7 +48,7 @@ export class Sender {
         clearTimeout(timer)
         this.#underWay.delete(request)
       })
-      request.once('response', (response) => readAnswer(response).then(resolve, reject))
+      request.once('response', (response) => void readAnswer(response).then(resolve, reject))
       request.once('error', (error) => {
         // A kept-alive connection that the endpoint closed just now says nothing about the endpoint.
         if (request.reusedSocket && isReset(error)) this.#attempt(message).then(resolve, reject)

@@ -9,7 +9,7 @@ import { openApi, operations } from '../openapi.ts'
 /** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
 export const docs = new Hono<App>()
   .get('/openapi.json', (c) => c.json(openApi(new URL(c.req.url).origin)))
-  .get('/docs', (c) => c.html(shell('Parley API', apiPage())))
+  .get('/docs', (c) => c.html(shell('Parley API', apiPage(new URL(c.req.url).host))))
   .get('/docs/errors', (c) => c.html(shell('Parley: errors and close codes', errorsPage())))
 
 const style = `
@@ -41,38 +41,38 @@ const shell = (title: string, body: ReturnType<typeof html>) =>
       </body>
     </html>`
 
-const example = `# a token for Alice, with your API key
-curl -s localhost:8787/v1/tokens -H 'Authorization: Bearer demo-key' -d '{"user":"alice"}'
+const example = (host: string) => `# a token for Alice, with your API key
+curl -s ${host}/v1/tokens -H 'Authorization: Bearer demo-key' -d '{"user":"alice"}'
 
 # a conversation, and a message in it
-curl -s localhost:8787/v1/conversations -H 'Authorization: Bearer demo-key' \\
+curl -s ${host}/v1/conversations -H 'Authorization: Bearer demo-key' \\
   -d '{"type":"group","name":"Lunch","members":["alice","bob"]}'
-curl -s localhost:8787/v1/conversations/<id>/messages -H 'Authorization: Bearer demo-key' \\
+curl -s ${host}/v1/conversations/<id>/messages -H 'Authorization: Bearer demo-key' \\
   -d '{"clientId":"1","text":"Hungry?","user":"alice"}'`
 
-const realtime = `import { Centrifuge } from 'centrifuge'
+const realtime = (host: string) => `import { Centrifuge } from 'centrifuge'
 
-const client = new Centrifuge('ws://localhost:8787/connection/websocket', { token })
+const client = new Centrifuge('ws://${host}/connection/websocket', { token })
 const room = client.newSubscription('conversation:<id>', { recoverable: true, joinLeave: true })
 room.on('publication', ({ data, offset }) => console.log(offset, data))
 room.subscribe()
 client.connect()
 await client.rpc('message.send', { conversation: '<id>', clientId: crypto.randomUUID(), text: 'Hello' })`
 
-const apiPage = () =>
+const apiPage = (host: string) =>
   html` <p>
       Every request carries <code>Authorization: Bearer &lt;API key or user token&gt;</code>. Bodies are JSON; a field
       nobody knows is refused. Errors are <a href="/docs/errors">problems</a> (RFC 9457) that name the thing, the rule
       and the fix.
     </p>
-    <pre>${example}</pre>
+    <pre>${example(host)}</pre>
     <h2>Realtime</h2>
     <p>
       One WebSocket at <code>/connection/websocket</code> speaks the Centrifuge protocol: any of its SDKs works
       unmodified. A conversation is the channel <code>conversation:&lt;id&gt;</code>; a message's seq is its offset.
       Your own stream is <code>user:#&lt;you&gt;</code>.
     </p>
-    <pre>${realtime}</pre>
+    <pre>${realtime(host)}</pre>
     <h2>HTTP</h2>
     <div class="scroll">
       <table>
