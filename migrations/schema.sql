@@ -1,0 +1,137 @@
+-- The directory
+
+TABLE schema_migrations
+TABLE tenants
+
+COLUMN schema_migrations.number integer NOT NULL
+COLUMN schema_migrations.ran_at timestamp with time zone NOT NULL DEFAULT now()
+COLUMN tenants.tenant_id text NOT NULL
+COLUMN tenants.name text NOT NULL
+COLUMN tenants.shard text NOT NULL
+COLUMN tenants.epoch bigint NOT NULL
+COLUMN tenants.state text NOT NULL
+COLUMN tenants.created_at timestamp with time zone NOT NULL DEFAULT now()
+
+CONSTRAINT schema_migrations.schema_migrations_pkey PRIMARY KEY (number)
+CONSTRAINT tenants.tenants_pkey PRIMARY KEY (tenant_id)
+CONSTRAINT tenants.tenants_state_check CHECK ((state = ANY (ARRAY['active'::text, 'suspended'::text])))
+
+CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (number)
+CREATE UNIQUE INDEX tenants_pkey ON public.tenants USING btree (tenant_id)
+
+GRANT SELECT ON schema_migrations TO parley_app
+GRANT INSERT, SELECT, UPDATE ON tenants TO parley_app
+
+-- A shard
+
+TABLE conversations
+TABLE members
+TABLE messages PARTITION BY RANGE (sent_at)
+TABLE messages_default PARTITION DEFAULT
+TABLE placements
+TABLE schema_migrations
+
+COLUMN conversations.tenant_id text NOT NULL
+COLUMN conversations.conversation_id text NOT NULL
+COLUMN conversations.type text NOT NULL
+COLUMN conversations.name text NOT NULL
+COLUMN conversations.epoch text NOT NULL
+COLUMN conversations.created_by text NOT NULL
+COLUMN conversations.created_at timestamp with time zone NOT NULL
+COLUMN conversations.deleted_at timestamp with time zone
+COLUMN conversations.version bigint NOT NULL
+COLUMN members.tenant_id text NOT NULL
+COLUMN members.conversation_id text NOT NULL
+COLUMN members.user_id text NOT NULL
+COLUMN members.role text NOT NULL
+COLUMN members.joined_at timestamp with time zone NOT NULL
+COLUMN members.version bigint NOT NULL
+COLUMN messages.tenant_id text NOT NULL
+COLUMN messages.conversation_id text NOT NULL
+COLUMN messages.seq bigint NOT NULL
+COLUMN messages.sent_at timestamp with time zone NOT NULL
+COLUMN messages.epoch text NOT NULL
+COLUMN messages.user_id text NOT NULL
+COLUMN messages.client text NOT NULL
+COLUMN messages.client_id text
+COLUMN messages.body text NOT NULL
+COLUMN messages_default.tenant_id text NOT NULL
+COLUMN messages_default.conversation_id text NOT NULL
+COLUMN messages_default.seq bigint NOT NULL
+COLUMN messages_default.sent_at timestamp with time zone NOT NULL
+COLUMN messages_default.epoch text NOT NULL
+COLUMN messages_default.user_id text NOT NULL
+COLUMN messages_default.client text NOT NULL
+COLUMN messages_default.client_id text
+COLUMN messages_default.body text NOT NULL
+COLUMN placements.tenant_id text NOT NULL
+COLUMN placements.epoch bigint NOT NULL
+COLUMN placements.state text NOT NULL
+COLUMN schema_migrations.number integer NOT NULL
+COLUMN schema_migrations.ran_at timestamp with time zone NOT NULL DEFAULT now()
+
+CONSTRAINT conversations.conversations_pkey PRIMARY KEY (tenant_id, conversation_id)
+CONSTRAINT conversations.conversations_type_check CHECK ((type = ANY (ARRAY['direct'::text, 'group'::text, 'channel'::text])))
+CONSTRAINT members.members_pkey PRIMARY KEY (tenant_id, conversation_id, user_id)
+CONSTRAINT members.members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text])))
+CONSTRAINT messages.messages_pkey PRIMARY KEY (tenant_id, conversation_id, seq, sent_at)
+CONSTRAINT messages_default.messages_default_pkey PRIMARY KEY (tenant_id, conversation_id, seq, sent_at)
+CONSTRAINT placements.placements_pkey PRIMARY KEY (tenant_id)
+CONSTRAINT placements.placements_state_check CHECK ((state = ANY (ARRAY['active'::text, 'moving'::text, 'gone'::text])))
+CONSTRAINT schema_migrations.schema_migrations_pkey PRIMARY KEY (number)
+
+CREATE UNIQUE INDEX conversations_pkey ON public.conversations USING btree (tenant_id, conversation_id)
+CREATE INDEX members_by_user ON public.members USING btree (tenant_id, user_id)
+CREATE UNIQUE INDEX members_pkey ON public.members USING btree (tenant_id, conversation_id, user_id)
+CREATE UNIQUE INDEX messages_default_pkey ON public.messages_default USING btree (tenant_id, conversation_id, seq, sent_at)
+CREATE UNIQUE INDEX messages_pkey ON ONLY public.messages USING btree (tenant_id, conversation_id, seq, sent_at)
+CREATE UNIQUE INDEX placements_pkey ON public.placements USING btree (tenant_id)
+CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (number)
+
+ROW LEVEL SECURITY conversations FORCED
+ROW LEVEL SECURITY members FORCED
+ROW LEVEL SECURITY messages FORCED
+
+POLICY own_tenant ON conversations FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
+POLICY own_tenant ON members FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
+POLICY own_tenant ON messages FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
+
+CREATE OR REPLACE FUNCTION public.create_message_partition(month date)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+  first timestamptz := date_trunc('month', month)::timestamp AT TIME ZONE 'UTC';
+  next timestamptz := (date_trunc('month', month) + interval '1 month')::timestamp AT TIME ZONE 'UTC';
+  partition text := 'messages_' || to_char(month, 'YYYY_MM');
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext(partition));
+  IF to_regclass(partition) IS NOT NULL THEN
+    RETURN partition;
+  END IF;
+  EXECUTE format('CREATE TABLE %I (LIKE messages INCLUDING DEFAULTS)', partition);
+  EXECUTE format('WITH early AS (DELETE FROM messages_default WHERE sent_at >= %L AND sent_at < %L RETURNING *)
+    INSERT INTO %I SELECT * FROM early', first, next, partition);
+  EXECUTE format('ALTER TABLE messages ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, first, next);
+  RETURN partition;
+END $function$
+
+CREATE OR REPLACE FUNCTION public.may_see(tenant text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT tenant = ANY (string_to_array(current_setting('app.tenants', true), ','))
+$function$
+
+
+GRANT DELETE, INSERT, SELECT, UPDATE ON conversations TO parley_app
+GRANT DELETE, INSERT, SELECT, UPDATE ON members TO parley_app
+GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO parley_app
+GRANT INSERT, SELECT, UPDATE ON placements TO parley_app
+GRANT SELECT ON schema_migrations TO parley_app
+
+GRANT EXECUTE ON create_message_partition TO parley_app
+GRANT EXECUTE ON may_see TO PUBLIC

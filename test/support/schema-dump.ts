@@ -1,0 +1,38 @@
+import type { Client } from 'pg'
+
+/** What the catalog knows of a database, part by part; each query gives lines in an order that never changes. */
+const parts: readonly string[] = [
+  `SELECT format('TABLE %s%s%s', c.relname,
+      CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END,
+      CASE WHEN c.relispartition THEN ' PARTITION ' || pg_get_expr(c.relpartbound, c.oid) ELSE '' END) AS line
+   FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname`,
+  `SELECT format('COLUMN %s.%s %s%s%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+      CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END,
+      coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')) AS line
+   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname, a.attnum`,
+  `SELECT format('CONSTRAINT %s.%s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS line
+   FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY conrelid::regclass::text, conname`,
+  `SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname`,
+  `SELECT format('ROW LEVEL SECURITY %s%s', relname, CASE WHEN relforcerowsecurity THEN ' FORCED' ELSE '' END) AS line
+   FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity ORDER BY relname`,
+  `SELECT format('POLICY %s ON %s FOR %s USING %s CHECK %s', policyname, tablename, cmd, qual, with_check) AS line
+   FROM pg_policies WHERE schemaname = 'public' ORDER BY tablename, policyname`,
+  `SELECT pg_get_functiondef(oid) AS line FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname`,
+  `SELECT format('GRANT %s ON %s TO %s', string_agg(privilege_type, ', ' ORDER BY privilege_type), table_name, grantee) AS line
+   FROM information_schema.role_table_grants WHERE table_schema = 'public' AND grantee <> current_user
+   GROUP BY table_name, grantee ORDER BY table_name, grantee`,
+  `SELECT format('GRANT EXECUTE ON %s TO %s', routine_name, grantee) AS line FROM information_schema.role_routine_grants
+   WHERE specific_schema = 'public' AND grantee <> current_user ORDER BY routine_name, grantee`,
+]
+
+/** A database's schema as text: equal texts, equal schemas. */
+export async function dumpSchema(session: Client): Promise<string> {
+  const sections: string[] = []
+  for (const part of parts) {
+    const { rows } = await session.query<{ line: string }>(part)
+    if (rows.length > 0) sections.push(rows.map(({ line }) => line).join('\n'))
+  }
+  return `${sections.join('\n\n')}\n`
+}

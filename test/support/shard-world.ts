@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { ensureAppRole, migrate, type Lineage } from '../../local/migrate.ts'
+import { startNeonProxy } from '../../local/neon/start.ts'
+import { startPostgres } from '../../local/postgres/start.ts'
+
+const password = 'secret'
+const lineages: Readonly<Record<string, Lineage>> = { directory: 'directory', shard0: 'shard' }
+
+/** A Postgres with a directory and one shard, both migrated, and the way the Worker takes to them. */
+export interface ShardWorld {
+  /** What each migration of the start has run, by database. */
+  readonly ran: Readonly<Record<string, readonly number[]>>
+  /** Runs them once more. */
+  migrateAgain(): Promise<Record<string, number[]>>
+  /** A session of the owner, or of the role the Worker connects as; ends with the world. */
+  session(database: string, role: 'owner' | 'app'): Promise<Client>
+  /** The variables the Worker finds its databases by. */
+  readonly vars: Readonly<Record<'NEON_PROXY' | `DATABASE_URL_${string}`, string>>
+  close(): Promise<void>
+}
+
+export async function startShardWorld(): Promise<ShardWorld> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'parley-shard-'))
+  const postgres = await startPostgres({ dataDir, databases: Object.keys(lineages), replica: false })
+  const asApp = (database: string) =>
+    Object.assign(new URL(postgres.url(database)), { username: 'parley_app', password }).href
+  const proxy = await startNeonProxy({ resolve: ({ database }) => ({ password, upstream: asApp(database) }) })
+  const sessions: Client[] = []
+
+  await ensureAppRole(postgres.url('directory'), password)
+  const migrateAll = async () => {
+    const ran: Record<string, number[]> = {}
+    for (const [database, lineage] of Object.entries(lineages))
+      ran[database] = await migrate(postgres.url(database), lineage)
+    return ran
+  }
+
+  return {
+    ran: await migrateAll(),
+    migrateAgain: migrateAll,
+    async session(database, role) {
+      const session = new Client(role === 'app' ? asApp(database) : postgres.url(database))
+      await session.connect()
+      sessions.push(session)
+      return session
+    },
+    vars: {
+      NEON_PROXY: `127.0.0.1:${proxy.port}`,
+      DATABASE_URL_DIRECTORY: `postgresql://parley_app:${password}@directory.local/directory`,
+      DATABASE_URL_SHARD0: `postgresql://parley_app:${password}@shard0.local/shard0`,
+    },
+    async close() {
+      for (const session of sessions) await session.end()
+      await proxy.stop()
+      await postgres.stop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
