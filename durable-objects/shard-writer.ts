@@ -3,7 +3,7 @@ import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
 import { coldPageSize } from '../src/history/page.ts'
 import { pageKey } from '../src/adapters/cold-history.ts'
 import { connect, type Database } from '../src/adapters/neon/connect.ts'
-import { writeBatches } from '../src/adapters/neon/write-batches.ts'
+import { writeBatches, type Written } from '../src/adapters/neon/write-batches.ts'
 import { openCache } from '../src/adapters/upstash/cache.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
@@ -61,12 +61,12 @@ export class ShardWriter extends DurableObject<Env> {
   async #writeSome(some: readonly Waiting[]): Promise<void> {
     try {
       const batches = some.map(({ batch }) => batch)
-      const answers = await this.#breaker.execute(() =>
+      const { projected, scrubbed } = await this.#breaker.execute(() =>
         within(writeMs, 'the write', writeBatches(this.#database(), batches)),
       )
-      some.forEach(({ resolve }, index) => resolve(answers[index] ?? { kind: 'misplaced' }))
+      some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
       this.#count(batches)
-      await this.#forgetScrubbed(batches)
+      await this.#forget(scrubbed)
     } catch (thrown) {
       if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
       else some.forEach(({ reject }) => reject(thrown))
@@ -84,9 +84,9 @@ export class ShardWriter extends DurableObject<Env> {
   }
 
   /** Cached pages with words that were deleted are dropped. */
-  async #forgetScrubbed(batches: readonly ProjectionBatch[]): Promise<void> {
-    const keys = batches.flatMap(({ tenant, conversation, epoch, scrubbed }) =>
-      scrubbed.map((seq) => pageKey(tenant, conversation, epoch, Math.floor((seq - 1) / coldPageSize))),
+  async #forget(scrubbed: Written['scrubbed']): Promise<void> {
+    const keys = scrubbed.map(({ tenant, conversation, epoch, seq }) =>
+      pageKey(tenant, conversation, epoch, Math.floor((seq - 1) / coldPageSize)),
     )
     if (keys.length > 0) await openCache(loadConfig(this.env)).delete(...new Set(keys))
   }

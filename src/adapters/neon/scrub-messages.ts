@@ -1,20 +1,36 @@
+import { z } from 'zod'
 import type { ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 
-/** Takes the words out of deleted messages; place, author and time stay (see events/tombstone.ts). */
+/**
+ * Takes the words out of deleted messages and of their edits; place, author and time stay (see events/tombstone.ts).
+ * A message's body is not read: free data may hold characters that Postgres' JSON functions refuse.
+ * Returns the places it touched, since somebody may hold copies.
+ */
 const statement = `
-UPDATE messages m SET body = json_build_object(
-  'type', 'message', 'id', m.body::json->>'id', 'user', m.user_id, 'at', (m.body::json->>'at')::bigint,
-  'clientId', m.client_id, 'deleted', true)::text
-FROM unnest($1::text[], $2::text[], $3::bigint[]) AS s(tenant_id, conversation_id, seq)
-WHERE m.tenant_id = s.tenant_id AND m.conversation_id = s.conversation_id AND m.seq = s.seq`
+UPDATE messages m SET body = CASE WHEN m.seq = s.seq
+  THEN json_build_object('type', 'message', 'id', m.conversation_id || '.' || m.seq, 'user', m.user_id,
+    'at', round(extract(epoch FROM m.sent_at) * 1000)::bigint, 'clientId', m.client_id, 'deleted', true)::text
+  ELSE json_build_object('type', 'message.edited', 'user', m.user_id,
+    'at', round(extract(epoch FROM m.sent_at) * 1000)::bigint, 'ref', s.seq, 'text', '', 'deleted', true)::text END
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS s(tenant_id, placement_epoch, conversation_id, seq)
+JOIN placements p ON p.tenant_id = s.tenant_id AND p.epoch = s.placement_epoch AND p.state = 'active'
+WHERE m.tenant_id = s.tenant_id AND m.conversation_id = s.conversation_id AND m.seq >= s.seq
+  AND (m.seq = s.seq OR CASE WHEN m.body LIKE '{"type":"message.edited"%' THEN (m.body::json->>'ref')::bigint = s.seq END)
+RETURNING m.tenant_id, m.conversation_id, m.epoch, m.seq`
+
+/** Places whose words are gone. */
+export const scrubbedPlaces = z.array(
+  z.object({ tenant_id: z.string(), conversation_id: z.string(), epoch: z.string(), seq: z.coerce.number() }),
+)
 
 export function scrubMessages(db: Database, batches: readonly ProjectionBatch[]) {
-  const rows = batches.flatMap(({ tenant, conversation, scrubbed }) =>
-    scrubbed.map((seq) => ({ tenant, conversation, seq })),
+  const rows = batches.flatMap(({ tenant, placementEpoch, conversation, scrubbed }) =>
+    scrubbed.map((seq) => ({ tenant, placementEpoch, conversation, seq })),
   )
   return db.query(statement, [
     rows.map(({ tenant }) => tenant),
+    rows.map(({ placementEpoch }) => placementEpoch),
     rows.map(({ conversation }) => conversation),
     rows.map(({ seq }) => seq),
   ])

@@ -1,4 +1,5 @@
 import type { ProjectionBatch } from '../../events/projection.ts'
+import { changedFacts } from './changed-facts.ts'
 import type { Database } from './connect.ts'
 
 /** Facts of conversations; the higher version wins, whatever the order of arrival. */
@@ -13,7 +14,7 @@ ON CONFLICT (tenant_id, conversation_id) DO UPDATE SET
 WHERE conversations.version < excluded.version`
 
 export function upsertConversations(db: Database, batches: readonly ProjectionBatch[]) {
-  const changed = batches.flatMap(({ facts, ...batch }) => (facts === undefined ? [] : [{ ...batch, ...facts }]))
+  const changed = changedFacts(batches)
   return db.query(statement, [
     changed.map(({ tenant }) => tenant),
     changed.map(({ placementEpoch }) => placementEpoch),

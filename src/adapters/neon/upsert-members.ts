@@ -1,15 +1,21 @@
 import type { ProjectionBatch } from '../../events/projection.ts'
+import { changedFacts } from './changed-facts.ts'
 import type { Database } from './connect.ts'
 
-/** The members of changed conversations: those given are in, all others of that conversation with an older version are out. */
+/**
+ * The members of changed conversations: those given are in, all others of that conversation are out. Only of the version
+ * that stands by now (conversations are written before): a write that comes late must not bring anybody back.
+ */
 const statement = `
 WITH given AS (
   SELECT b.* FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
     AS b(tenant_id, placement_epoch, conversation_id, version, user_id, role, joined_ms)
   JOIN placements p ON p.tenant_id = b.tenant_id AND p.epoch = b.placement_epoch AND p.state = 'active'
+  JOIN conversations v ON v.tenant_id = b.tenant_id AND v.conversation_id = b.conversation_id AND v.version = b.version
 ), changed AS (
   SELECT c.* FROM unnest($8::text[], $9::bigint[], $10::text[], $11::bigint[]) AS c(tenant_id, placement_epoch, conversation_id, version)
   JOIN placements p ON p.tenant_id = c.tenant_id AND p.epoch = c.placement_epoch AND p.state = 'active'
+  JOIN conversations v ON v.tenant_id = c.tenant_id AND v.conversation_id = c.conversation_id AND v.version = c.version
 ), gone AS (
   DELETE FROM members m USING changed c
   WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.conversation_id AND m.version < c.version
@@ -21,7 +27,7 @@ ON CONFLICT (tenant_id, conversation_id, user_id) DO UPDATE SET role = excluded.
 WHERE members.version < excluded.version`
 
 export function upsertMembers(db: Database, batches: readonly ProjectionBatch[]) {
-  const changed = batches.flatMap(({ facts, ...batch }) => (facts === undefined ? [] : [{ ...batch, ...facts }]))
+  const changed = changedFacts(batches)
   const rows = changed.flatMap(({ members, ...conversation }) =>
     members.map((member) => ({ ...conversation, ...member })),
   )

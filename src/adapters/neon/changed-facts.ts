@@ -1,0 +1,12 @@
+import type { ProjectedFacts, ProjectionBatch } from '../../events/projection.ts'
+
+/** Facts of conversations in a write, the newest of each: one statement must not touch a row twice. */
+export function changedFacts(batches: readonly ProjectionBatch[]): (ProjectionBatch & ProjectedFacts)[] {
+  const newest = new Map<string, ProjectionBatch & ProjectedFacts>()
+  for (const batch of batches) {
+    const key = `${batch.tenant}/${batch.conversation}`
+    const { facts } = batch
+    if (facts !== undefined && facts.version >= (newest.get(key)?.version ?? 0)) newest.set(key, { ...batch, ...facts })
+  }
+  return [...newest.values()]
+}
