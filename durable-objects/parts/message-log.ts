@@ -1,6 +1,6 @@
 import type { Log } from '../../src/conversations/ports.ts'
 import type { LogRow, Target } from '../../src/conversations/types.ts'
-import { tombstone } from '../../src/events/tombstone.ts'
+import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
 import type { Facts } from './facts.ts'
 
 type Row = { seq: number; at: number; user: string; client: string; client_id: string | null; data: string }
@@ -104,14 +104,22 @@ export class MessageLog implements Log {
     this.#recent.length = 0
   }
 
-  /** A deleted message keeps its place and loses its words, here and in memory. */
+  /** A deleted message keeps its place and loses its words, here and in memory; so do its edits, which have them too. */
   #scrub(ref: number): void {
     const row = this.range(ref - 1, ref, 1)[0]
-    if (row === undefined) return
-    const data = tombstone(row.data)
-    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ?', data, ref)
-    const index = this.#recent.findIndex(({ seq }) => seq === ref)
-    if (index >= 0) this.#recent[index] = { ...row, data }
+    if (row !== undefined) this.#rewrite({ ...row, data: tombstone(row.data) })
+    for (const edit of this.#editsOf(ref)) this.#rewrite({ ...edit, data: tombstoneOfEdit(edit.data) })
+  }
+
+  #editsOf(ref: number): LogRow[] {
+    const edit = `data LIKE '{"type":"message.edited"%' AND json_extract(data, '$.ref') = ?`
+    return this.#rows(`seq > ? AND client_id IS NULL AND ${edit} ORDER BY seq`, ref, ref)
+  }
+
+  #rewrite(row: LogRow): void {
+    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ?', row.data, row.seq)
+    const index = this.#recent.findIndex(({ seq }) => seq === row.seq)
+    if (index >= 0) this.#recent[index] = row
   }
 
   #rows(where: string, ...bindings: number[]): LogRow[] {

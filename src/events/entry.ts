@@ -27,7 +27,9 @@ export interface MessageSent extends Common {
 export interface MessageEdited extends Common {
   readonly type: 'message.edited'
   readonly ref: number
+  /** Empty once the message was deleted. */
   readonly text: string
+  readonly deleted?: true
 }
 
 /** Message `ref` is gone; its words have been removed from the log. */
