@@ -1,6 +1,7 @@
 import type { Env } from '../src/env.ts'
 import { hash32 } from '../src/kernel/id.ts'
 import { parseChannel } from '../src/protocol/channels.ts'
+import type { StreamCall } from '../src/protocol/stream.ts'
 
 /**
  * The only place that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous,
@@ -42,6 +43,14 @@ export const gatewayName = (region: string, caller: string, perRegion: number): 
 /** The actor behind a channel, or undefined when its name is none of ours. */
 export function streamOf(env: Env, tenant: string, channel: string) {
   const parsed = parseChannel(channel)
-  if (parsed === undefined) return undefined
+  if (parsed === undefined || parsed.kind === 'job') return undefined
   return parsed.kind === 'conversation' ? conversationOf(env, tenant, parsed.id) : inboxOf(env, tenant, parsed.user)
+}
+
+/** A job's live progress: one actor speaks for all jobs of its queue, so the job is named in each call. */
+export function jobStreamOf(env: Env, tenant: string, channel: string) {
+  const parsed = parseChannel(channel)
+  if (parsed?.kind !== 'job') return undefined
+  const { queue, job } = parsed
+  return { execute: (call: StreamCall) => jobQueueOf(env, tenant, queue).follow(job, call) }
 }

@@ -1,136 +1,248 @@
 import { DurableObject } from 'cloudflare:workers'
-import { carriedAheadMs, carry } from '../src/adapters/qstash/carrier.ts'
-import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
-import {
-  afterAttempt,
-  decideEnqueue,
-  isToCarry,
-  overdueMs,
-  type Job,
-  type NewJob,
-  type Outcome,
-} from '../src/jobs/job.ts'
+import type { Job, NewJob } from '../src/jobs/job.ts'
+import { cancel, redrive, type Enqueued } from '../src/jobs/ledger.ts'
+import { Meter } from '../src/jobs/meter.ts'
+import type { JobState } from '../src/jobs/phase.ts'
+import type { Policy } from '../src/jobs/policy.ts'
+import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
+import { nextRun, type Schedule } from '../src/jobs/schedule.ts'
+import { toView, type JobView } from '../src/jobs/view.ts'
 import { systemClock } from '../src/kernel/clock.ts'
+import { randomToken } from '../src/kernel/id.ts'
 import { log, reasonOf } from '../src/kernel/log.ts'
-import { backoffMs } from '../src/kernel/retry.ts'
-import type { Refusal } from '../src/protocol/errors.ts'
-import { ownName } from './address.ts'
-import { JobTable } from './parts/job-table.ts'
+import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import type { StreamAnswer, StreamCall } from '../src/protocol/stream.ts'
+import { jobQueueOf, ownName } from './address.ts'
+import { Doors } from './parts/doors.ts'
+import { JobBooks } from './parts/job-books.ts'
+import { JobStream } from './parts/job-stream.ts'
+import { listJobs, queueStats, type JobPage, type QueueStats } from './parts/job-reports.ts'
+import { QueueNames } from './parts/queue-names.ts'
+import { SigningSecrets } from './parts/signing-secrets.ts'
+import { Summons } from './parts/summons.ts'
 import { jobQueueSchema } from './schema/job-queue.ts'
 import { migrate } from './schema/migrate.ts'
 
-const retentionMs = 7 * 86_400_000
-const batchJobs = 100
+/** What an enqueue of one job is answered with. */
+export type Queued =
+  | { readonly kind: 'queued'; readonly id: string; readonly state: JobState; readonly duplicate: boolean }
+  | Refusal
 
-/** The ledger of one queue: it decides, QStash carries. A job is accepted when it is written here, wherever QStash is. */
+/** Jobs forgotten in one go; the next sweep goes on. */
+const forgottenTogether = 5000
+
+/**
+ * The ledger of one queue: it decides, QStash carries. A job is accepted when it is written here, wherever QStash is;
+ * who works it off comes on a visit that QStash brings, and is told here what to do.
+ */
 export class JobQueue extends DurableObject<Env> {
   readonly #clock = systemClock
-  readonly #jobs: JobTable
-  #failures = 0
+  readonly #meter = new Meter()
+  readonly #doors = new Doors()
+  readonly #own = ownName(this.ctx.id.name)
+  readonly #books: JobBooks
+  readonly #queue: Queue
+  readonly #summons: Summons
+  readonly #stream: JobStream
+  readonly #names: QueueNames
+  readonly #secrets: SigningSecrets
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    migrate(ctx.storage.sql, jobQueueSchema)
-    this.#jobs = new JobTable(ctx.storage.sql)
+    const { sql, kv } = ctx.storage
+    migrate(sql, jobQueueSchema)
+    this.#books = new JobBooks(sql)
+    const given = { name: () => randomToken(16), chance: Math.random, meter: this.#meter }
+    this.#queue = new Queue(this.#books, given, this.#clock.now())
+    this.#summons = new Summons(ctx, env, this.#books)
+    this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
+    this.#names = new QueueNames(sql)
+    this.#secrets = new SigningSecrets(kv)
   }
 
   /** Accepts a job; the same id again is the same job. */
-  async enqueue(
-    wanted: NewJob,
-  ): Promise<Refusal | { readonly kind: 'queued'; readonly id: string; readonly duplicate: boolean }> {
-    const now = this.#clock.now()
-    const decision = decideEnqueue(this.#jobs.get(wanted.id), wanted, now)
-    if (decision.kind === 'refused') return decision
-    if (decision.kind === 'known') return { kind: 'queued', id: wanted.id, duplicate: true }
-
-    this.#jobs.put(decision.job)
-    await this.#wakeAt(Math.max(now, decision.job.runAt - carriedAheadMs))
-    return { kind: 'queued', id: wanted.id, duplicate: false }
+  enqueue(wanted: NewJob): Queued {
+    const enqueued = this.enqueueAll([wanted])
+    if (enqueued.kind === 'refused') return enqueued
+    const receipt = enqueued.receipts[0]
+    return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
   }
 
-  /** The job a delivery is about, if it still has to be done. */
-  begin(id: string): Job | undefined {
-    const job = this.#jobs.get(id)
-    return job === undefined || job.state === 'done' || job.state === 'dead' ? undefined : job
+  /** Accepts jobs that belong together: all of them, or none. */
+  enqueueAll(wanted: readonly NewJob[]): Enqueued {
+    return this.#changing((now) => this.#queue.enqueue(wanted, now))
   }
 
-  /** Notes how an attempt ended; returns the job as it stands now. */
-  async settle(id: string, outcome: Outcome): Promise<Job | undefined> {
-    const job = this.begin(id)
-    if (job === undefined) return undefined
-    const settled = afterAttempt(job, outcome, this.#clock.now())
-    this.#jobs.put(settled)
-    if (settled.state === 'waiting') await this.#wakeAt(settled.runAt)
-    return settled
+  /** A visit that QStash brought: whether it is expected. */
+  arrive(visit: string): boolean {
+    return this.#changing((now) => this.#queue.arrive(visit, now))
   }
 
-  find(id: string): Job | undefined {
-    return this.#jobs.get(id)
+  /**
+   * A visitor tells what ended and takes what there is. With nothing to take it waits at the door, at most `waitMs`:
+   * a job that comes meanwhile starts at once.
+   */
+  async turn(turn: Turn, waitMs: number): Promise<TurnAnswer> {
+    const first = this.#changing((now) => this.#queue.turn(turn, now))
+    if (waitMs <= 0 || !first.stay || first.jobs.length > 0 || first.stop.length > 0) return first
+    await this.#doors.wait(turn.visit, turn.want, this.#untilDue(waitMs))
+    return this.#changing((now) => this.#queue.turn({ ...turn, settled: [], reports: [] }, now))
   }
 
-  counts(): Record<string, number> {
-    return this.#jobs.counts()
+  /** A visitor at the door has something to say. */
+  call(visit: string): void {
+    this.#doors.call(visit)
   }
 
-  /** What cron does for a queue: forgets what ended long ago, hands over again what got lost. */
-  async sweep(): Promise<void> {
-    const now = this.#clock.now()
-    this.#jobs.forget(now - retentionMs)
-    if (this.#due(now).length > 0) await this.#wakeAt(now)
+  /** A visitor goes. */
+  leave(visit: string): void {
+    this.#changing((now) => this.#queue.leave(visit, now))
   }
 
+  /** QStash gave a visit up. */
+  lost(visit: string): void {
+    this.#changing(() => this.#queue.lost(visit))
+  }
+
+  /** A running job tells how far it is, from outside: what an endpoint says of itself over HTTP. */
+  report(report: Omit<Report, 'run'>): boolean {
+    const job = this.#books.get(report.id)
+    if (job === undefined) return false
+    this.#changing((now) => this.#queue.note({ ...report, run: job.run }, now))
+    return true
+  }
+
+  find(id: string): (JobView & { readonly lines: readonly { at: number; line: string }[] }) | undefined {
+    const job = this.#books.get(id)
+    return job === undefined ? undefined : { ...toView(job), lines: this.#books.lines(id) }
+  }
+
+  list(state: JobState, cursor: string | undefined, limit: number): JobPage {
+    return listJobs(this.#books, state, cursor, limit)
+  }
+
+  cancel(id: string): JobView | undefined {
+    const job = this.#changing((now) => cancel(this.#books, id, now))
+    return job === undefined ? undefined : toView(job)
+  }
+
+  /** Sends a dead or failed job again. */
+  redrive(id: string): JobView | Refusal {
+    const job = this.#changing((now) => redrive(this.#books, id, now))
+    if (job !== undefined) return toView(job)
+    const known = this.#books.get(id)
+    return known === undefined
+      ? refuse('notFound', 'id: no such job')
+      : refuse('conflict', `job ${id} is ${toView(known).state}: only dead and failed jobs can be sent again`)
+  }
+
+  stats(): QueueStats {
+    return queueStats(this.#books, this.#meter, this.#clock.now())
+  }
+
+  setPolicy(change: Partial<Policy>): Policy {
+    return this.#changing(() => {
+      this.#books.setPolicy({ ...this.#books.policy(), ...change })
+      return this.#books.policy()
+    })
+  }
+
+  schedules(): Schedule[] {
+    return this.#books.schedules()
+  }
+
+  schedule(name: string): Schedule | undefined {
+    return this.#books.schedule(name)
+  }
+
+  /** Makes a schedule or changes it; its next run is counted from now. */
+  putSchedule(wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>): Schedule {
+    return this.#changing((now) => {
+      const known = this.#books.schedule(wanted.name)
+      const nextAt = wanted.paused ? null : (nextRun(wanted.when, now) ?? null)
+      const schedule = { ...wanted, madeAt: known?.madeAt ?? now, lastAt: known?.lastAt ?? null, note: '', nextAt }
+      this.#books.putSchedule(schedule)
+      return schedule
+    })
+  }
+
+  removeSchedule(name: string): boolean {
+    return this.#changing(() => this.#books.removeSchedule(name))
+  }
+
+  /** Secrets that sign what this queue's `http` jobs post; the first is the newest. */
+  secrets(): string[] {
+    return this.#secrets.current(this.#clock.now())
+  }
+
+  rotateSecret(): string[] {
+    return this.#secrets.rotate(this.#clock.now())
+  }
+
+  /** The gateway's side of a job's live progress. */
+  follow(id: string, call: StreamCall): StreamAnswer {
+    return this.#stream.execute(call, (job) => this.#books.get(job), id)
+  }
+
+  /** Every queue of the tenant makes itself known to the one called default. */
+  register(name: string): void {
+    this.#names.add(name)
+  }
+
+  queueNames(): string[] {
+    return this.#names.all()
+  }
+
+  /** What cron does for a queue: forgets what ended long ago, and looks whether anything is stuck. */
+  sweep(): QueueStats {
+    this.#changing((now) => {
+      this.#books.forget(now, forgottenTogether)
+      this.#queue.tick(now)
+    })
+    return this.stats()
+  }
+
+  /** Never throws: the platform gives up on an alarm that does, after six tries. */
   override async alarm(): Promise<void> {
-    const now = this.#clock.now()
+    this.#summons.rang()
     try {
-      await this.#carryDue(now)
-      this.#failures = 0
+      this.#changing((now) => this.#queue.tick(now))
     } catch (thrown) {
-      this.#failures++
-      log.warn('jobs.carry-failed', { failures: this.#failures, why: reasonOf(thrown) })
-    }
-    const next = this.#nextWake(now)
-    if (next !== undefined) await this.ctx.storage.setAlarm(next)
-  }
-
-  async #carryDue(now: number): Promise<void> {
-    const { tenant, name: queue } = ownName(this.ctx.id.name)
-    const due = this.#due(now)
-    if (due.length === 0) return
-    const parcels = due.map(({ id, runAt, since }) => ({
-      tenant,
-      queue,
-      id,
-      runAt: Math.max(runAt, now),
-      attempt: since,
-    }))
-    await carry(loadConfig(this.env), parcels)
-    // Another turn may have settled some meanwhile: only those that still wait become carried.
-    for (const { id } of due) {
-      const job = this.begin(id)
-      if (job !== undefined) this.#jobs.put({ ...job, state: 'carried', since: now })
+      log.error('jobs.alarm-failed', { why: reasonOf(thrown) })
+      const now = this.#clock.now()
+      this.#summons.lookAt(now + 10_000, now)
     }
   }
 
-  #due(now: number): Job[] {
-    const waiting = this.#jobs.inState('waiting', batchJobs).filter(({ runAt }) => runAt - carriedAheadMs <= now)
-    const lost = this.#jobs.inState('carried', batchJobs).filter((job) => isToCarry(job, now))
-    return [...waiting, ...lost]
+  /** Changes the books in one commit, and sees to what follows: doors, visits, the next look, and who watches. */
+  #changing<T>(change: (now: number) => T): T {
+    const now = this.#clock.now()
+    const changed = this.ctx.storage.transactionSync(() => change(now))
+    this.#doors.open(this.#queue.claimable(now))
+    const plan = this.#queue.plan(now, this.#summons.isOpen(now))
+    this.#summons.send(plan.ask, now)
+    this.#summons.lookAt(plan.lookAt, now)
+    this.#tell(this.#books.takeTouched())
+    this.#introduce()
+    return changed
   }
 
-  #nextWake(now: number): number | undefined {
-    if (this.#failures > 0) return now + backoffMs(this.#failures, 1000, 60_000, Math.random())
-    const waiting = this.#jobs.inState('waiting', 1)[0]
-    const carried = this.#jobs.inState('carried', 1)[0]
-    const wakes = [
-      ...(waiting === undefined ? [] : [Math.max(now, waiting.runAt - carriedAheadMs)]),
-      ...(carried === undefined ? [] : [Math.max(carried.runAt, carried.since) + overdueMs + 1000]),
-    ]
-    return wakes.length === 0 ? undefined : Math.min(...wakes)
+  /** How long a visitor waits at the door: no longer than until the next job is due. */
+  #untilDue(waitMs: number): number {
+    const now = this.#clock.now()
+    const due = this.#queue.nextDue(now)
+    return due === undefined ? waitMs : Math.max(0, Math.min(waitMs, due - now))
   }
 
-  async #wakeAt(at: number): Promise<void> {
-    const set = await this.ctx.storage.getAlarm()
-    if (set === null || set > at) await this.ctx.storage.setAlarm(at)
+  #tell(jobs: readonly Job[]): void {
+    if (jobs.length > 0) this.ctx.waitUntil(this.#stream.tell(jobs))
+  }
+
+  #introduce(): void {
+    const { tenant, name } = this.#own
+    if (name === 'default' || !this.#names.isNew()) return
+    const introduction = jobQueueOf(this.env, tenant, 'default').register(name)
+    this.ctx.waitUntil(this.#names.introduced(Promise.resolve(introduction)))
   }
 }

@@ -20,6 +20,8 @@ export interface Config {
     | undefined
   /** Where QStash reaches this Worker; signatures are checked against it. */
   readonly publicUrl: string
+  /** Whether jobs may post to loopback: only in the local environment, and only if it was asked for. */
+  readonly allowPrivateEndpoints: boolean
   /** Opens `/admin`; undefined closes it. */
   readonly adminKey: string | undefined
   /** The tenant that a local key without a tenant in its name belongs to. */
@@ -39,6 +41,7 @@ const variables = z.object({
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
+  ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
   PUBLIC_URL: z.string().default('http://localhost:8787'),
   ADMIN_KEY: z.string().min(16).optional(),
   LOCAL_TENANT: z.string().optional(),
@@ -79,6 +82,7 @@ function readConfig(vars: Vars): Config {
     redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
     qstash: readQstash(v),
     publicUrl: v.PUBLIC_URL.replace(/\/$/, ''),
+    allowPrivateEndpoints: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
     adminKey: v.ADMIN_KEY,
     localTenant: local ? v.LOCAL_TENANT : undefined,
     localApiKey: local ? v.LOCAL_API_KEY : undefined,
@@ -116,3 +120,9 @@ function readQstash(v: z.output<typeof variables>): Config['qstash'] {
   if (token === undefined || currentKey === undefined || nextKey === undefined) return undefined
   return { url: v.QSTASH_URL, token, currentKey, nextKey }
 }
+
+/** Where jobs may post to. */
+export const endpointRules = ({ allowPrivateEndpoints, publicUrl }: Config) => ({
+  allowPrivate: allowPrivateEndpoints,
+  ownHosts: [new URL(publicUrl).hostname],
+})

@@ -165,7 +165,8 @@ export class Desk {
     if (tf !== undefined && tf !== null) return refuse('badRequest', 'tag filters are not supported')
     if (channel.length > 255) return refuse('badRequest', 'channel: at most 255 characters')
     const parsed = parseChannel(channel)
-    if (parsed === undefined) return refuse('unknownChannel', 'channels are conversation:<id> and user:#<you>')
+    if (parsed === undefined)
+      return refuse('unknownChannel', 'channels are conversation:<id>, user:#<you> and jobs:<id>')
     if (parsed.kind === 'inbox' && parsed.user !== session.user) return refuse('permissionDenied')
     if (session.subscriptions.has(channel)) return refuse('alreadySubscribed')
     const asked = [channel, ...this.#subscribing.channels(session)]
@@ -185,7 +186,7 @@ export class Desk {
     const channel = parseChannel(request.channel)
     if (request.type !== 0) return this.refuse(session, id, refuse('notAvailable', 'map publications'))
     if (channel === undefined) return this.refuse(session, id, refuse('unknownChannel'))
-    if (channel.kind === 'inbox') return this.refuse(session, id, refuse('permissionDenied'))
+    if (channel.kind !== 'conversation') return this.refuse(session, id, refuse('permissionDenied'))
     const payload = this.parse(session, id, publishPayload, request.data)
     if (payload === undefined) return
     const { type: _, ...content } = payload

@@ -26,7 +26,7 @@ export class History {
   async page({ tenant, user, client }: Session, request: HistoryRequest): Promise<string | Refusal> {
     const channel = parseChannel(request.channel)
     if (channel === undefined) return refuse('unknownChannel')
-    if (channel.kind === 'inbox') return refuse('notAvailable', 'history of a personal inbox: use inbox.list')
+    if (channel.kind !== 'conversation') return refuse('notAvailable', 'history of anything but a conversation')
 
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }

@@ -1,69 +1,206 @@
-import type { Job, JobState } from '../../src/jobs/job.ts'
+import { defaults, type Job } from '../../src/jobs/job.ts'
+import { turnOf } from '../../src/jobs/line.ts'
+import { hasEnded, phases, type Counts, type Phase } from '../../src/jobs/phase.ts'
+import { readOptions, toPhase } from '../../src/jobs/stored.ts'
+import type { Change } from '../../src/jobs/books.ts'
 
 type Row = {
+  seq: number
   id: string
   type: string
   payload: string
-  run_at: number
-  state: string
+  phase: number
+  rank: number
+  key: string | null
   attempts: number
+  run: number
+  visit: string | null
+  permitted: number
+  made_at: number
   since: number
+  progress: number
   note: string
+  result: string | null
+  options: string
 }
 
-const columns = 'id, type, payload, run_at, state, attempts, since, note'
+const columns =
+  'seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, options'
 
-/** The ledger of one queue in its own SQLite. */
+/** The jobs of one queue in its own SQLite. Counts per phase are kept in mind, since every decision asks for them. */
 export class JobTable {
   readonly #sql: SqlStorage
+  readonly #counts: number[] = Array.from({ length: 10 }, () => 0)
+  #turn = 0
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
+    for (const row of sql.exec<{ phase: number; jobs: number }>(
+      'SELECT phase, count(*) AS jobs FROM jobs GROUP BY phase',
+    ))
+      this.#counts[row.phase] = row.jobs
+    for (const row of sql.exec<{ rank: number }>('SELECT rank FROM jobs WHERE phase = 0'))
+      this.#turn = Math.max(this.#turn, turnOf(row.rank) + 1)
   }
 
   get(id: string): Job | undefined {
-    return this.#rows('id = ?', id)[0]
+    return this.#rows('WHERE id = ?', id)[0]
   }
 
-  put({ id, type, payload, runAt, state, attempts, since, note }: Job): void {
+  add(job: Omit<Job, 'seq'>): Job {
+    const { id, type, payload, phase, rank, key, attempts, run, visit, permitted, madeAt, since } = job
+    const inserted = this.#sql
+      .exec<{ seq: number }>(
+        `INSERT INTO jobs (id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, timeout_ms, options)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
+        id,
+        type,
+        payload,
+        phase,
+        rank,
+        key,
+        attempts,
+        run,
+        visit,
+        permitted ? 1 : 0,
+        madeAt,
+        since,
+        job.progress,
+        job.note,
+        job.result,
+        job.options.timeoutMs,
+        job.options === defaults ? '' : JSON.stringify(job.options),
+      )
+      .one()
+    this.#count(phase, 1)
+    return { ...job, seq: inserted.seq }
+  }
+
+  change(job: Job, change: Change): Job {
+    const changed = { ...job, ...change }
+    const { phase, rank, attempts, run, visit, permitted, since, progress, note, result, payload } = changed
     this.#sql.exec(
-      `INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-         run_at = excluded.run_at, state = excluded.state, attempts = excluded.attempts, since = excluded.since, note = excluded.note`,
-      id,
-      type,
-      payload,
-      runAt,
-      state,
+      'UPDATE jobs SET phase = ?, rank = ?, attempts = ?, run = ?, visit = ?, permitted = ?, since = ?, progress = ?, note = ?, result = ?, payload = ? WHERE seq = ?',
+      phase,
+      rank,
       attempts,
+      run,
+      visit,
+      permitted ? 1 : 0,
       since,
+      progress,
       note,
+      result,
+      payload,
+      job.seq,
     )
+    this.#count(job.phase, -1)
+    this.#count(phase, 1)
+    return changed
   }
 
-  /** Jobs of a state, the earliest due first. */
-  inState(state: JobState, limit: number): Job[] {
-    return this.#rows('state = ? ORDER BY run_at LIMIT ?', state, limit)
+  claim(limit: number, visit: string, now: number): Job[] {
+    if (limit <= 0) return []
+    const rows = this.#sql
+      .exec<Row>(
+        `UPDATE jobs SET phase = 1, rank = ? + timeout_ms, run = run + 1, attempts = attempts + 1, visit = ?, since = ?
+           WHERE seq IN (SELECT seq FROM jobs WHERE phase = 0 ORDER BY rank LIMIT ?) RETURNING ${columns}`,
+        now + claimGraceMs,
+        visit,
+        now,
+        limit,
+      )
+      .toArray()
+    this.#count(phases.ready, -rows.length)
+    this.#count(phases.active, rows.length)
+    return rows.map(toJob).sort((a, b) => b.options.priority - a.options.priority || a.seq - b.seq)
   }
 
-  counts(): Record<string, number> {
-    const rows = this.#sql.exec('SELECT state, count(*) AS jobs FROM jobs GROUP BY state').toArray()
-    return Object.fromEntries(rows.map((row) => [String(row['state']), Number(row['jobs'])]))
+  upTo(phase: Phase, rank: number, limit: number): Job[] {
+    if (this.#counts[phase] === 0) return []
+    return this.#rows('WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?', phase, rank, limit)
   }
 
-  /** Forgets finished jobs that ended before `before`. Dead ones stay until somebody deals with them. */
-  forget(before: number): void {
-    this.#sql.exec("DELETE FROM jobs WHERE state = 'done' AND since < ?", before)
+  inPhase(phase: Phase, limit: number, descending = false): Job[] {
+    return this.#rows(`WHERE phase = ? ORDER BY rank ${descending ? 'DESC' : 'ASC'} LIMIT ?`, phase, limit)
+  }
+
+  /** Jobs of a phase that came before a place, the newest first. */
+  before(phase: Phase, seq: number, limit: number): Job[] {
+    return this.#rows('WHERE phase = ? AND seq < ? ORDER BY seq DESC LIMIT ?', phase, seq, limit)
+  }
+
+  lowestRank(phase: Phase): number | undefined {
+    if (this.#counts[phase] === 0) return undefined
+    return this.#sql
+      .exec<{ rank: number }>('SELECT rank FROM jobs WHERE phase = ? ORDER BY rank LIMIT 1', phase)
+      .toArray()[0]?.rank
+  }
+
+  counts(): Counts {
+    return this.#counts
+  }
+
+  nextTurn(): number {
+    return this.#turn++
+  }
+
+  activeOf(visit: string): Job[] {
+    return this.#rows('WHERE phase = 1 AND visit = ?', visit)
+  }
+
+  placesTaken(key: string, most: number): number {
+    const sql = 'SELECT count(*) AS taken FROM (SELECT 1 FROM jobs WHERE key = ? AND phase <= 3 AND phase <= 2 LIMIT ?)'
+    return this.#sql.exec<{ taken: number }>(sql, key, most).one().taken
+  }
+
+  nextInLine(key: string, most: number): Job[] {
+    if (this.#counts[phases.held] === 0) return []
+    return this.#rows('WHERE key = ? AND phase = 3 AND phase <= 3 ORDER BY seq LIMIT ?', key, most)
+  }
+
+  /** Ended jobs whose time of keeping is over. */
+  forget(now: number, limit: number): string[] {
+    const forgotten: string[] = []
+    for (const phase of Object.values(phases).filter(hasEnded)) {
+      const jobs = this.upTo(phase, now, limit - forgotten.length)
+      for (const { seq, id } of jobs) {
+        this.#sql.exec('DELETE FROM jobs WHERE seq = ?', seq)
+        this.#count(phase, -1)
+        forgotten.push(id)
+      }
+    }
+    return forgotten
+  }
+
+  /** The oldest job that is ready or held, by when it came. */
+  oldestWaiting(): number | undefined {
+    const sql = 'SELECT made_at FROM jobs WHERE phase = ? ORDER BY seq LIMIT 1'
+    const found = [phases.ready, phases.held].flatMap((phase) =>
+      this.#counts[phase] === 0 ? [] : this.#sql.exec<{ made_at: number }>(sql, phase).toArray(),
+    )
+    return found.length === 0 ? undefined : Math.min(...found.map(({ made_at }) => made_at))
   }
 
   #rows(where: string, ...bindings: (string | number)[]): Job[] {
     return this.#sql
-      .exec<Row>(`SELECT ${columns} FROM jobs WHERE ${where}`, ...bindings)
+      .exec<Row>(`SELECT ${columns} FROM jobs ${where}`, ...bindings)
       .toArray()
       .map(toJob)
   }
+
+  #count(phase: Phase, by: number): void {
+    this.#counts[phase] = (this.#counts[phase] ?? 0) + by
+  }
 }
 
-const toJob = ({ run_at, state, ...row }: Row): Job => ({ ...row, runAt: run_at, state: asState(state) })
+/** What an attempt gets beyond its timeout before the ledger takes it as failed: the runner ends it first, as a rule. */
+const claimGraceMs = 30_000
 
-const asState = (text: string): JobState =>
-  text === 'carried' || text === 'done' || text === 'dead' ? text : 'waiting'
+const toJob = ({ made_at, phase, permitted, options, ...row }: Row): Job => ({
+  ...row,
+  phase: toPhase(phase),
+  permitted: permitted === 1,
+  madeAt: made_at,
+  options: readOptions(options),
+})

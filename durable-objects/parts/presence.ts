@@ -31,7 +31,7 @@ async function whoIsHere(
 ): Promise<ClientInfo[] | Refusal> {
   const parsed = parseChannel(channel)
   if (parsed === undefined) return refuse('unknownChannel')
-  if (parsed.kind === 'inbox') return refuse('notAvailable', 'presence of a personal inbox')
+  if (parsed.kind !== 'conversation') return refuse('notAvailable', 'presence anywhere but in a conversation')
   const answer = await conversationOf(env, tenant, parsed.id).presence({ user, client, server: false })
   return answer.kind === 'refused' ? answer : [...answer.clients]
 }

@@ -19,7 +19,7 @@ import { Crowd } from '../../src/realtime/crowd.ts'
 import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import { streamOf } from '../address.ts'
+import { jobStreamOf, streamOf } from '../address.ts'
 import { Links } from './links.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -113,7 +113,7 @@ export class Streams {
 
   #reach(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
     const stream = streamOf(this.#env, tenant, channel)
-    if (stream === undefined) return undefined
+    if (stream === undefined) return jobStreamOf(this.#env, tenant, channel)?.execute(call)
     return this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream.execute(call)
   }
 

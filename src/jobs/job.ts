@@ -1,73 +1,114 @@
-import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { Backoff } from './backoff.ts'
+import type { Phase } from './phase.ts'
+import type { Rate } from './rate.ts'
+
+/** How a name is kept unique: refuse the newcomer, take the waiting one's place, wait for quiet, or one per window. */
+export interface Unique {
+  readonly name: string
+  readonly mode: 'reject' | 'replace' | 'debounce' | 'throttle'
+  /** The quiet time of `debounce`, the window of `throttle`; of no meaning to the others. */
+  readonly seconds?: number
+}
+
+/** What may be said of a job beside its work; what is left out is `defaults`. */
+export interface JobOptions {
+  /** -100 … 100; a higher one starts sooner. */
+  readonly priority: number
+  /** Jobs of one key run in the order they came, `concurrency` at a time and at most at `rate`. */
+  readonly key: string | null
+  readonly concurrency: number | null
+  readonly rate: Rate | null
+  /** Attempts before it is parked as dead. */
+  readonly attempts: number
+  readonly backoff: Backoff
+  /** How long one attempt may take, in milliseconds. */
+  readonly timeoutMs: number
+  /** How long it stays readable after it ended, in milliseconds. Dead ones stay `deadKeptMs`. */
+  readonly keepMs: number
+  /** Jobs of the same queue it waits for; it is given their results. */
+  readonly after: readonly string[]
+  /** Whether it also runs when one of those failed. */
+  readonly evenIfFailed: boolean
+  readonly unique: Unique | null
+  /** Users who may follow it live. */
+  readonly watchers: readonly string[]
+}
 
 /** Work for later: what kind, with what (JSON text), not before `runAt` (milliseconds since the epoch). */
-export interface NewJob {
+export interface NewJob extends Partial<JobOptions> {
   readonly id: string
   readonly type: string
   readonly payload: string
   readonly runAt: number
 }
 
-/** waiting: not handed over yet; carried: QStash has it; done and dead are final and visible until retention ends. */
-export type JobState = 'waiting' | 'carried' | 'done' | 'dead'
-
 /** A job in the ledger. */
-export interface Job extends NewJob {
-  readonly state: JobState
+export interface Job {
+  /** Its place among all jobs of the queue. */
+  readonly seq: number
+  readonly id: string
+  readonly type: string
+  readonly payload: string
+  readonly phase: Phase
+  /** By phase: ready, its turn; active, when its time is up; pausing and delayed, when it is due; ended, when it is forgotten. */
+  readonly rank: number
+  readonly key: string | null
+  /** Attempts that count, and all that ever began: the number that tells an old attempt's word from the newest's. */
   readonly attempts: number
-  /** When it entered its state. */
+  readonly run: number
+  /** The visit that has it, while it is active. */
+  readonly visit: string | null
+  /** Whether its pause was for the key's rate, so that it need not ask again. */
+  readonly permitted: boolean
+  readonly madeAt: number
+  /** When it entered its phase. */
   readonly since: number
+  /** 0 … 100. */
+  readonly progress: number
   /** What its last attempt said. */
   readonly note: string
+  /** JSON text of what it brought, once done. */
+  readonly result: string | null
+  readonly options: JobOptions
 }
 
-/** What a handler says of one attempt. */
+/** What a handler says of one attempt. `error` names the kind of failure, which backoff may tell apart. */
 export type Outcome =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'snooze'; readonly seconds: number }
-  | { readonly kind: 'retry'; readonly why: string }
+  | { readonly kind: 'done'; readonly result?: string }
+  | { readonly kind: 'snooze'; readonly seconds: number; readonly why?: string }
+  | { readonly kind: 'retry'; readonly why: string; readonly error?: string; readonly afterSeconds?: number }
   | { readonly kind: 'discard'; readonly why: string }
 
 /** Furthest a job may lie ahead. */
 export const furthestMs = 90 * 86_400_000
-/** Attempts before a job is parked as dead. */
-export const maxAttempts = 5
-/** How long a carried job may be overdue before it is handed over again: QStash forgot it, or never had it. */
-export const overdueMs = 600_000
+/** Most bytes of a job's payload, and of its result, as UTF-8. A row of an actor's SQLite may have 2 MB. */
+export const payloadBytes = 131_072
+/** Longest one attempt may take: what QStash waits for an answer on its smallest plan. */
+export const longestAttemptMs = 15 * 60_000
+/** Snoozes before a job counts as dead: a handler that always says "later" must end up where somebody sees it. */
+export const mostSnoozes = 1000
+/** How long dead jobs stay to be looked at and sent again. */
+export const deadKeptMs = 90 * 86_400_000
+/** Characters of a note that are kept. */
+export const noteLength = 500
 
-/** What an enqueue means: a new job, the one that is already there, or a refusal. Ids make it repeatable. */
-export type EnqueueDecision =
-  | { readonly kind: 'enqueued'; readonly job: Job }
-  | { readonly kind: 'known'; readonly job: Job }
-  | Refusal
-
-/** Decides an enqueue; the same id with another payload is a conflict. */
-export function decideEnqueue(known: Job | undefined, wanted: NewJob, now: number): EnqueueDecision {
-  if (known !== undefined) {
-    const same = known.type === wanted.type && known.payload === wanted.payload
-    return same ? { kind: 'known', job: known } : refuse('conflict', `job ${wanted.id} exists with another payload`)
-  }
-  if (wanted.runAt > now + furthestMs) return refuse('invalidPayload', 'deliverAt: at most 90 days ahead')
-  return { kind: 'enqueued', job: { ...wanted, state: 'waiting', attempts: 0, since: now, note: '' } }
+export const defaults: JobOptions = {
+  priority: 0,
+  key: null,
+  concurrency: null,
+  rate: null,
+  attempts: 5,
+  backoff: { kind: 'exponential', seconds: 5, maxSeconds: 3600, jitter: 0.5 },
+  timeoutMs: 60_000,
+  keepMs: 7 * 86_400_000,
+  after: [],
+  evenIfFailed: false,
+  unique: null,
+  watchers: [],
 }
 
-/** The job after an attempt ended so. */
-export function afterAttempt(job: Job, outcome: Outcome, now: number): Job {
-  const attempts = job.attempts + 1
-  switch (outcome.kind) {
-    case 'done':
-      return { ...job, attempts, state: 'done', since: now, note: '' }
-    case 'discard':
-      return { ...job, attempts, state: 'done', since: now, note: outcome.why }
-    case 'snooze':
-      return { ...job, state: 'waiting', since: now, runAt: now + outcome.seconds * 1000, note: 'snoozed' }
-    case 'retry':
-      return attempts >= maxAttempts
-        ? { ...job, attempts, state: 'dead', since: now, note: outcome.why }
-        : { ...job, attempts, note: outcome.why }
-  }
+/** The options of a new job, complete. */
+export function optionsOf(wanted: NewJob): JobOptions {
+  const { id: _i, type: _t, payload: _p, runAt: _r, ...given } = wanted
+  return { ...defaults, ...given }
 }
-
-/** Whether the job has to be handed to the carrier (again) now. */
-export const isToCarry = ({ state, runAt, since }: Job, now: number): boolean =>
-  state === 'waiting' || (state === 'carried' && Math.max(runAt, since) + overdueMs < now)

@@ -3,45 +3,81 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { within } from '../../kernel/retry.ts'
 
-/** Which job a delivery is about; the ledger knows the rest. */
-export const jobReference = z.strictObject({ tenant: z.string(), queue: z.string(), id: z.string() })
-export type JobReference = z.output<typeof jobReference>
+/** Which visit to which queue a delivery is; the ledger knows the rest, and whether it is expected. */
+export const visitReference = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
+export type VisitReference = z.output<typeof visitReference>
 
-/** A job on its way out; `attempt` makes handing it over again a new message for QStash. */
-export interface Parcel extends JobReference {
-  readonly runAt: number
-  readonly attempt: number
+/** A visit to be made at `at`, milliseconds since the epoch. */
+export interface Parcel extends VisitReference {
+  readonly at: number
 }
 
 const publishMs = 10_000
-/** QStash keeps a message for later at most this long on every plan; what lies further ahead waits in the ledger. */
-export const carriedAheadMs = 6 * 86_400_000
 
-/** Where QStash brings jobs. */
+/** Where QStash brings visits, and where it says that it gave one up. */
 export const jobsUrl = ({ publicUrl }: Config): string => `${publicUrl}/jobs`
+export const failedUrl = ({ publicUrl }: Config): string => `${publicUrl}/jobs/failed`
 
-/** Hands jobs to QStash in one call. Throws when it did not take them; handing over again is harmless. */
+/** QStash tries a visit this often beyond the first time: the ledger sends again by itself, so it need not insist. */
+const retries = 2
+
+/**
+ * Hands visits to QStash in one call. Throws when it did not take them; handing over again is harmless.
+ * Its clock has whole seconds: a visit comes up to one early, and waits at the door.
+ */
 export async function carry(config: Config, parcels: readonly Parcel[]): Promise<void> {
-  const { qstash } = config
-  if (qstash === undefined) throw new Error('QStash is not configured: set QSTASH_TOKEN and its signing keys')
-  const client = new Client({ baseUrl: qstash.url, token: qstash.token, retry: { retries: 1 }, enableTelemetry: false })
-  const messages = parcels.map(({ tenant, queue, id, runAt, attempt }) => ({
+  const messages = parcels.map(({ tenant, queue, visit, at }) => ({
     url: jobsUrl(config),
-    body: { tenant, queue, id },
-    notBefore: Math.ceil(runAt / 1000),
-    deduplicationId: `${id}-${attempt}`,
+    body: { tenant, queue, visit },
+    notBefore: Math.floor(at / 1000),
+    deduplicationId: visit,
+    failureCallback: failedUrl(config),
+    retries,
+    label: 'parley-visit',
   }))
-  await within(publishMs, 'handing jobs to QStash', client.batchJSON(messages))
+  await within(publishMs, 'handing visits to QStash', open(config).batchJSON(messages))
+}
+
+/** Visits that ended in QStash's dead letter queue, by the id they have there. */
+export async function readDeadVisits(config: Config, cursor?: string) {
+  const page = await within(
+    publishMs,
+    'reading the dead letters of QStash',
+    open(config).dlq.listMessages({ count: 100, ...(cursor === undefined ? {} : { cursor }) }),
+  )
+  const visits = page.messages
+    .filter(({ url }) => url === jobsUrl(config))
+    .map(({ dlqId, body }) => ({ dlqId, visit: readVisit(body ?? '') }))
+  return { visits, cursor: page.cursor }
+}
+
+export async function deleteDeadVisits(config: Config, dlqIds: readonly string[]): Promise<void> {
+  if (dlqIds.length === 0) return
+  await within(publishMs, 'deleting dead letters at QStash', open(config).dlq.delete([...dlqIds]))
 }
 
 /** Whether a delivery really comes from QStash: its signature covers the raw body and our own address. */
-export async function isFromQstash(config: Config, signature: string, body: string): Promise<boolean> {
+export async function isFromQstash(config: Config, url: string, signature: string, body: string): Promise<boolean> {
   const { qstash } = config
   if (qstash === undefined) return false
   const receiver = new Receiver({ currentSigningKey: qstash.currentKey, nextSigningKey: qstash.nextKey })
   try {
-    return await receiver.verify({ signature, body, url: jobsUrl(config), clockTolerance: 30 })
+    return await receiver.verify({ signature, body, url, clockTolerance: 30 })
   } catch {
     return false
   }
+}
+
+/** The visit in a message's body; undefined when it is none of ours. */
+export function readVisit(body: string): VisitReference | undefined {
+  try {
+    return visitReference.parse(JSON.parse(body))
+  } catch {
+    return undefined
+  }
+}
+
+function open({ qstash }: Config): Client {
+  if (qstash === undefined) throw new Error('QStash is not configured: set QSTASH_TOKEN and its signing keys')
+  return new Client({ baseUrl: qstash.url, token: qstash.token, retry: { retries: 1 }, enableTelemetry: false })
 }

@@ -1,42 +1,62 @@
 import { Hono } from 'hono'
+import { z } from 'zod'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
-import { isFromQstash, jobReference } from '../../adapters/qstash/carrier.ts'
+import { failedUrl, isFromQstash, jobsUrl, readVisit, type VisitReference } from '../../adapters/qstash/carrier.ts'
 import { loadConfig } from '../../config.ts'
+import type { Env } from '../../env.ts'
 import { runHandler } from '../../handlers/run.ts'
-import type { Outcome } from '../../jobs/job.ts'
-import type { App } from '../context.ts'
+import { Visit } from '../../handlers/visit.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import type { App, AppContext } from '../context.ts'
 import { fail } from '../problem.ts'
 
-/** Where QStash brings jobs. What it brings is only a reference; the ledger says what is to be done, and whether still. */
-export const jobs = new Hono<App>().post('/', async (c) => {
+/** What QStash says of a delivery it gave up; `sourceBody` is our own message in base64. */
+const failure = z.object({ sourceBody: z.string() })
+
+/**
+ * Where QStash brings visits. What it brings is only a name: the ledger says whether this visit is expected, so that
+ * a copy of it, sent by whomever, finds the door closed, and what is to be done.
+ */
+export const jobs = new Hono<App>()
+  .post('/', async (c) => {
+    const reference = readVisit(await signedBody(c, jobsUrl(loadConfig(c.env))))
+    if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
+    if (!(await jobQueueOf(c.env, reference.tenant, reference.queue).arrive(reference.visit)))
+      return c.json({ visit: 'not expected' })
+    return c.json({ jobs: await makeVisit(c.env, reference) })
+  })
+  .post('/failed', async (c) => {
+    const told = failure.safeParse(JSON.parse(await signedBody(c, failedUrl(loadConfig(c.env)))))
+    const reference = told.success ? readVisit(fromBase64(told.data.sourceBody)) : undefined
+    if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
+    await jobQueueOf(c.env, reference.tenant, reference.queue).lost(reference.visit)
+    return c.json({ visit: 'lost' })
+  })
+
+async function signedBody(c: AppContext, url: string): Promise<string> {
   const raw = await c.req.text()
   const signature = c.req.header('upstash-signature') ?? ''
-  if (!(await isFromQstash(loadConfig(c.env), signature, raw)))
-    return fail('unauthorized', 'Upstash-Signature: not QStash')
-
-  const reference = jobReference.safeParse(parse(raw))
-  if (!reference.success) return fail('invalid-request', 'not a job of ours')
-  const { tenant, queue, id } = reference.data
-  const ledger = jobQueueOf(c.env, tenant, queue)
-  const job = await ledger.begin(id)
-  if (job === undefined) return c.json({ state: 'settled' })
-
-  const outcome = await runHandler(c.env, tenant, job)
-  const settled = await ledger.settle(id, outcome)
-  return answer(outcome, settled?.state === 'dead')
-})
-
-/** QStash repeats on anything but 2xx; 489 tells it that repeating is of no use. */
-function answer(outcome: Outcome, dead: boolean): Response {
-  if (outcome.kind !== 'retry') return Response.json({ outcome: outcome.kind })
-  if (!dead) return Response.json({ outcome: 'retry' }, { status: 500 })
-  return Response.json({ outcome: 'dead' }, { status: 489, headers: { 'Upstash-NonRetryable-Error': 'true' } })
+  if (await isFromQstash(loadConfig(c.env), url, signature, raw)) return raw
+  return fail('unauthorized', 'Upstash-Signature: not QStash')
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+function makeVisit(env: Env, { tenant, queue, visit }: VisitReference): Promise<number> {
+  const ledger = () => jobQueueOf(env, tenant, queue)
+  return new Visit({
+    // A stub that failed once is broken for good: each call takes a new one.
+    ledger: {
+      turn: (turn, waitMs) => ledger().turn(turn, waitMs),
+      call: (name) => ledger().call(name),
+      leave: (name) => ledger().leave(name),
+      secrets: () => ledger().secrets(),
+    },
+    visit,
+    run: (job, attempt) => runHandler(env, tenant, job, attempt),
+    clock: systemClock,
+    pause: (ms) => scheduler.wait(ms),
+    random: Math.random,
+  }).make()
 }
+
+const fromBase64 = (text: string): string =>
+  new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)))

@@ -1,0 +1,207 @@
+import type { Asked, Books, Change, Held } from '../../src/jobs/books.ts'
+import type { Job } from '../../src/jobs/job.ts'
+import type { Phase, Counts } from '../../src/jobs/phase.ts'
+import { defaultPolicy, type Policy } from '../../src/jobs/policy.ts'
+import type { Schedule } from '../../src/jobs/schedule.ts'
+import { readPolicy, readSchedule } from '../../src/jobs/stored.ts'
+import { Facts } from './facts.ts'
+import { JobTable } from './job-table.ts'
+
+const mostLines = 100
+
+/** Everything one queue has written down. */
+export class JobBooks implements Books {
+  readonly #sql: SqlStorage
+  readonly #facts: Facts
+  readonly jobs: JobTable
+  #policy: Policy
+  /** Asked for at every turn, so kept in mind; there are few. */
+  readonly #asked: Map<string, Asked>
+  #nextSchedule: number | undefined
+  /** Jobs somebody may be watching that changed since `takeTouched`. */
+  readonly #touched = new Map<string, Job>()
+  /** Whether any job waits for another; most queues never see one. */
+  #waits: number
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+    this.#facts = new Facts(sql, true)
+    this.jobs = new JobTable(sql)
+    const policy = this.#facts.get('policy')
+    this.#policy = policy === undefined ? defaultPolicy : readPolicy(policy)
+    const asked = sql.exec<{ id: string; at: number }>('SELECT id, at FROM asked').toArray()
+    this.#asked = new Map(asked.map((each) => [each.id, each]))
+    this.#waits = sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
+    this.#nextSchedule = this.#findNextSchedule()
+  }
+
+  get = (id: string): Job | undefined => this.jobs.get(id)
+  add = (job: Omit<Job, 'seq'>): Job => this.jobs.add(job)
+  claim = (limit: number, visit: string, now: number): Job[] => this.jobs.claim(limit, visit, now)
+  upTo = (phase: Phase, rank: number, limit: number): Job[] => this.jobs.upTo(phase, rank, limit)
+  inPhase = (phase: Phase, limit: number, descending = false): Job[] => this.jobs.inPhase(phase, limit, descending)
+  lowestRank = (phase: Phase): number | undefined => this.jobs.lowestRank(phase)
+  counts = (): Counts => this.jobs.counts()
+  nextTurn = (): number => this.jobs.nextTurn()
+  activeOf = (visit: string): Job[] => this.jobs.activeOf(visit)
+  placesTaken = (key: string, most: number): number => this.jobs.placesTaken(key, most)
+  nextInLine = (key: string, most: number): Job[] => this.jobs.nextInLine(key, most)
+
+  change(job: Job, change: Change): Job {
+    const changed = this.jobs.change(job, change)
+    if (job.options.watchers.length > 0) this.#touched.set(job.id, changed)
+    return changed
+  }
+
+  /** Watched jobs that changed, each as it is now; taken once. */
+  takeTouched(): Job[] {
+    const touched = [...this.#touched.values()]
+    this.#touched.clear()
+    return touched
+  }
+
+  keyRate(key: string): number {
+    const row = this.#sql.exec<{ full_at: number }>('SELECT full_at FROM key_rates WHERE key = ?', key).toArray()[0]
+    return row?.full_at ?? 0
+  }
+
+  setKeyRate(key: string, fullAt: number): void {
+    this.#sql.exec('INSERT OR REPLACE INTO key_rates (key, full_at) VALUES (?, ?)', key, fullAt)
+  }
+
+  queueRate = (): number => this.#facts.number('rate')
+  setQueueRate = (fullAt: number): void => this.#facts.set('rate', fullAt)
+
+  await(job: string, others: readonly string[]): void {
+    for (const other of others) {
+      this.#sql.exec('INSERT OR IGNORE INTO waits (awaited, job) VALUES (?, ?)', other, job)
+      this.#waits++
+    }
+  }
+
+  waitingFor(other: string): string[] {
+    if (this.#waits === 0) return []
+    return this.#sql
+      .exec<{ job: string }>('SELECT job FROM waits WHERE awaited = ?', other)
+      .toArray()
+      .map(({ job }) => job)
+  }
+
+  release(job: string, other: string): number {
+    this.#sql.exec('DELETE FROM waits WHERE awaited = ? AND job = ?', other, job)
+    this.#countWaits()
+    return this.#sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits WHERE job = ?', job).one().waits
+  }
+
+  forgetWaits(job: string): void {
+    this.#sql.exec('DELETE FROM waits WHERE job = ?', job)
+    this.#countWaits()
+  }
+
+  unique(name: string): Held | undefined {
+    return this.#sql
+      .exec<{ job: string; until: number }>('SELECT job, until FROM uniques WHERE name = ?', name)
+      .toArray()[0]
+  }
+
+  setUnique(name: string, { job, until }: Held): void {
+    this.#sql.exec('INSERT OR REPLACE INTO uniques (name, job, until) VALUES (?, ?, ?)', name, job, until)
+  }
+
+  addLine(job: string, at: number, line: string): void {
+    this.#sql.exec(
+      'INSERT INTO lines (job, n, at, line) SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3 FROM lines WHERE job = ?1',
+      job,
+      at,
+      line,
+    )
+    this.#sql.exec(
+      `DELETE FROM lines WHERE job = ?1 AND n <= (SELECT max(n) FROM lines WHERE job = ?1) - ${mostLines}`,
+      job,
+    )
+  }
+
+  lines(job: string): { readonly at: number; readonly line: string }[] {
+    return this.#sql
+      .exec<{ at: number; line: string }>('SELECT at, line FROM lines WHERE job = ? ORDER BY n', job)
+      .toArray()
+  }
+
+  asked(): Asked[] {
+    return [...this.#asked.values()]
+  }
+
+  addAsked(asked: Asked): void {
+    this.#sql.exec('INSERT OR REPLACE INTO asked (id, at) VALUES (?, ?)', asked.id, asked.at)
+    this.#asked.set(asked.id, asked)
+  }
+
+  removeAsked(id: string): boolean {
+    if (!this.#asked.delete(id)) return false
+    this.#sql.exec('DELETE FROM asked WHERE id = ?', id)
+    return true
+  }
+
+  policy = (): Policy => this.#policy
+
+  setPolicy(policy: Policy): void {
+    this.#facts.set('policy', JSON.stringify(policy))
+    this.#policy = policy
+  }
+
+  schedule(name: string): Schedule | undefined {
+    return this.#schedules('WHERE name = ?', name)[0]
+  }
+
+  schedules(): Schedule[] {
+    return this.#schedules('ORDER BY name')
+  }
+
+  dueSchedules(now: number): Schedule[] {
+    const next = this.nextSchedule()
+    return next === undefined || next > now ? [] : this.#schedules('WHERE next_at <= ? ORDER BY next_at', now)
+  }
+
+  nextSchedule(): number | undefined {
+    return this.#nextSchedule
+  }
+
+  #findNextSchedule(): number | undefined {
+    const sql = 'SELECT next_at FROM schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1'
+    return this.#sql.exec<{ next_at: number }>(sql).toArray()[0]?.next_at
+  }
+
+  putSchedule(schedule: Schedule): void {
+    const sql = 'INSERT OR REPLACE INTO schedules (name, next_at, spec) VALUES (?, ?, ?)'
+    this.#sql.exec(sql, schedule.name, schedule.paused ? null : schedule.nextAt, JSON.stringify(schedule))
+    this.#nextSchedule = this.#findNextSchedule()
+  }
+
+  removeSchedule(name: string): boolean {
+    const removed = this.#sql.exec('DELETE FROM schedules WHERE name = ? RETURNING name', name).toArray()
+    this.#nextSchedule = this.#findNextSchedule()
+    return removed.length > 0
+  }
+
+  forget(now: number, limit: number): number {
+    const forgotten = this.jobs.forget(now, limit)
+    for (const id of forgotten) this.#sql.exec('DELETE FROM lines WHERE job = ?', id)
+    this.#sql.exec(
+      `DELETE FROM uniques WHERE until <= ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = uniques.job AND jobs.phase <= 5)`,
+      now,
+    )
+    this.#sql.exec('DELETE FROM key_rates WHERE full_at <= ?', now)
+    return forgotten.length
+  }
+
+  #schedules(where: string, ...bindings: (string | number)[]): Schedule[] {
+    return this.#sql
+      .exec<{ spec: string }>(`SELECT spec FROM schedules ${where}`, ...bindings)
+      .toArray()
+      .map(({ spec }) => readSchedule(spec))
+  }
+
+  #countWaits(): void {
+    this.#waits = this.#sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
+  }
+}

@@ -1,0 +1,73 @@
+import { carry } from '../../src/adapters/qstash/carrier.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import type { Asked } from '../../src/jobs/books.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { backoffMs } from '../../src/kernel/retry.ts'
+import { ownName } from '../address.ts'
+import type { JobBooks } from './job-books.ts'
+
+/** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
+const missedMs = 10_000
+
+/**
+ * Sends for visitors through QStash, and keeps the alarm that looks again when nobody comes. While QStash does not
+ * take messages nothing is asked of it until a growing pause is over; jobs wait meanwhile.
+ */
+export class Summons {
+  readonly #ctx: DurableObjectState
+  readonly #env: Env
+  readonly #books: JobBooks
+  #failures = 0
+  #closedUntil = 0
+  #alarmAt: number | undefined
+
+  constructor(ctx: DurableObjectState, env: Env, books: JobBooks) {
+    this.#ctx = ctx
+    this.#env = env
+    this.#books = books
+  }
+
+  /** Whether QStash may be asked now. */
+  isOpen(now: number): boolean {
+    return now >= this.#closedUntil
+  }
+
+  /** Hands visits to QStash, once what was decided is durable: the platform holds the call back until then. */
+  send(asked: readonly Asked[], now: number): void {
+    if (asked.length > 0) this.#ctx.waitUntil(this.#carry(asked, now))
+  }
+
+  /** Looks again at `at` at the latest. An earlier alarm stays: it will find out what comes next. */
+  lookAt(at: number | undefined, now: number): void {
+    const wanted = this.isOpen(now) ? at : Math.min(at ?? Infinity, this.#closedUntil)
+    if (wanted === undefined) return
+    const set = this.#alarmAt !== undefined && this.#alarmAt <= wanted && this.#alarmAt > now - missedMs
+    if (set) return
+    this.#alarmAt = wanted
+    void this.#ctx.storage.setAlarm(wanted)
+  }
+
+  /** The alarm rang: there is none until the next. */
+  rang(): void {
+    this.#alarmAt = undefined
+  }
+
+  async #carry(asked: readonly Asked[], now: number): Promise<void> {
+    const { tenant, name: queue } = ownName(this.#ctx.id.name)
+    try {
+      await carry(
+        loadConfig(this.#env),
+        asked.map(({ id, at }) => ({ tenant, queue, visit: id, at })),
+      )
+      this.#failures = 0
+      this.#closedUntil = 0
+    } catch (thrown) {
+      this.#failures++
+      this.#closedUntil = now + backoffMs(this.#failures, 1000, 60_000, Math.random())
+      log.warn('jobs.carry-failed', { failures: this.#failures, why: reasonOf(thrown) })
+      for (const { id } of asked) this.#books.removeAsked(id)
+      this.lookAt(this.#closedUntil, now)
+    }
+  }
+}

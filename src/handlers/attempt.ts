@@ -1,0 +1,17 @@
+import type { Collected } from '../jobs/queue.ts'
+
+/** One attempt at a job, as its handler sees it. */
+export interface Attempt {
+  /** The job's id: the same for every attempt, so that an effect can be made once. */
+  readonly id: string
+  /** From 1; snoozed ones do not count. */
+  readonly number: number
+  /** How the jobs it waited for ended. */
+  readonly collected: readonly Collected[]
+  /** Aborted when time is up or the job was cancelled. */
+  readonly signal: AbortSignal
+  /** Secrets of the queue that sign posts to endpoints, the newest first. */
+  secrets(): Promise<readonly string[]>
+  /** Tells how far it is (0 … 100), and a line for the job's log. */
+  report(progress?: number, line?: string): void
+}

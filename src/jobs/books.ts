@@ -1,0 +1,85 @@
+import type { Job } from './job.ts'
+import type { Counts, Phase } from './phase.ts'
+import type { FullAt } from './rate.ts'
+import type { Policy } from './policy.ts'
+import type { Schedule } from './schedule.ts'
+
+/** A job's columns that change while it lives. */
+export type Change = Partial<
+  Pick<
+    Job,
+    'phase' | 'rank' | 'attempts' | 'run' | 'visit' | 'permitted' | 'since' | 'progress' | 'note' | 'result' | 'payload'
+  >
+>
+
+/** A visit that was asked of the carrier: due there at `at`, and not here yet. */
+export interface Asked {
+  readonly id: string
+  readonly at: number
+}
+
+/** Who holds a unique name, and until when at least. */
+export interface Held {
+  readonly job: string
+  readonly until: number
+}
+
+/** What the ledger is written in. Two answers: an actor's SQLite, and the same SQL in Node for the simulation. */
+export interface Books {
+  get(id: string): Job | undefined
+  /** Adds a job; the place in `seq` is given by the books. */
+  add(job: Omit<Job, 'seq'>): Job
+  change(job: Job, change: Change): Job
+
+  /** Makes the `limit` ready jobs whose turn it is active, `run` and `attempts` raised, in turn. */
+  claim(limit: number, visit: string, now: number): Job[]
+  /** Jobs of a phase whose rank is at most `rank`, lowest first. */
+  upTo(phase: Phase, rank: number, limit: number): Job[]
+  /** Jobs of a phase in order of rank, `descending` from the end. */
+  inPhase(phase: Phase, limit: number, descending?: boolean): Job[]
+  lowestRank(phase: Phase): number | undefined
+  counts(): Counts
+  nextTurn(): number
+  activeOf(visit: string): Job[]
+
+  /** Jobs that hold a place of the key, counted up to `most`. */
+  placesTaken(key: string, most: number): number
+  /** The next jobs in the key's line that hold no place. */
+  nextInLine(key: string, most: number): Job[]
+  keyRate(key: string): FullAt
+  setKeyRate(key: string, fullAt: FullAt): void
+  queueRate(): FullAt
+  setQueueRate(fullAt: FullAt): void
+
+  /** Notes that `job` must wait for `others`; tells who waits for one, and lets go. */
+  await(job: string, others: readonly string[]): void
+  waitingFor(other: string): string[]
+  /** Lets `job` no longer wait for `other`; returns how many it still waits for. */
+  release(job: string, other: string): number
+  forgetWaits(job: string): void
+
+  unique(name: string): Held | undefined
+  setUnique(name: string, held: Held): void
+
+  /** Keeps a log line of a job, the last hundred of them. */
+  addLine(job: string, at: number, line: string): void
+  lines(job: string): { readonly at: number; readonly line: string }[]
+
+  asked(): Asked[]
+  addAsked(asked: Asked): void
+  /** Takes a visit off the list of those asked for; false when it was not on it. */
+  removeAsked(id: string): boolean
+
+  policy(): Policy
+  setPolicy(policy: Policy): void
+
+  schedule(name: string): Schedule | undefined
+  schedules(): Schedule[]
+  dueSchedules(now: number): Schedule[]
+  nextSchedule(): number | undefined
+  putSchedule(schedule: Schedule): void
+  removeSchedule(name: string): boolean
+
+  /** Forgets ended jobs whose time of keeping is over, at most `limit`; returns how many. */
+  forget(now: number, limit: number): number
+}

@@ -1,0 +1,152 @@
+import { byteLength } from '../kernel/text.ts'
+import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { Books } from './books.ts'
+import { findCycle } from './cycle.ts'
+import { furthestMs, optionsOf, payloadBytes, type Job, type NewJob, type Unique } from './job.ts'
+import { hasEnded, phases } from './phase.ts'
+
+/** What one of the wanted jobs comes to. */
+export type Entry =
+  | {
+      readonly kind: 'new'
+      readonly job: NewJob
+      readonly waitsFor: readonly string[]
+      readonly replaces: Job | undefined
+    }
+  | { readonly kind: 'known'; readonly id: string; readonly job: Job | undefined }
+
+/** All of them, or none. */
+export type Intake = { readonly kind: 'accepted'; readonly entries: readonly Entry[] } | Refusal
+
+/** Most jobs in one enqueue, and that one job may wait for. */
+export const mostTogether = 1000
+export const mostAwaited = 100
+
+/** Decides what an enqueue means; writes nothing, so that a refusal leaves nothing half-accepted. */
+export function decideIntake(books: Books, wanted: readonly NewJob[], now: number): Intake {
+  if (wanted.length > mostTogether) return refuse('invalidPayload', `jobs: at most ${mostTogether} together`)
+  const cycle = findCycle(wanted.map(({ id, after = [] }) => ({ id, after })))
+  if (cycle !== undefined) return refuse('invalidPayload', `after: ${cycle.join(' waits for ')}`)
+
+  const together = new Map<string, NewJob>()
+  const names = new Map<string, string>()
+  const entries: Entry[] = []
+  for (const job of wanted) {
+    const entry = decideOne(books, job, { together, names, all: wanted, now })
+    if (entry.kind === 'refused') return entry
+    entries.push(entry)
+  }
+  return { kind: 'accepted', entries }
+}
+
+/** The jobs before this one in the same enqueue, the unique names they took, and all that come. */
+interface Company {
+  readonly together: Map<string, NewJob>
+  readonly names: Map<string, string>
+  readonly all: readonly NewJob[]
+  readonly now: number
+}
+
+function decideOne(books: Books, job: NewJob, company: Company): Entry | Refusal {
+  const twin = company.together.get(job.id)
+  const known = books.get(job.id)
+  const original = known ?? twin
+  if (original !== undefined) return isSame(original, job) ? { kind: 'known', id: job.id, job: known } : isAnother(job)
+  company.together.set(job.id, job)
+
+  const bad = badShape(job, company.now)
+  if (bad !== undefined) return bad
+  const waitsFor = awaited(books, job, company)
+  if ('kind' in waitsFor) return waitsFor
+  return job.unique ? decideUnique(books, job, job.unique, waitsFor, company) : asNew(job, waitsFor)
+}
+
+const asNew = (job: NewJob, waitsFor: readonly string[], replaces?: Job): Entry => ({
+  kind: 'new',
+  job,
+  waitsFor,
+  replaces,
+})
+
+/** The same id is the same job if it means the same work. */
+const isSame = (known: Pick<NewJob, 'type' | 'payload'>, { type, payload }: NewJob): boolean =>
+  known.type === type && known.payload === payload
+
+const isAnother = ({ id }: NewJob): Refusal => refuse('conflict', `job ${id} exists with another payload`)
+
+function badShape({ id, payload, runAt }: NewJob, now: number): Refusal | undefined {
+  const bytes = byteLength(payload)
+  if (bytes > payloadBytes) return refuse('tooLarge', `payload of ${id}: ${bytes} bytes, at most ${payloadBytes}`)
+  if (runAt > now + furthestMs) return refuse('invalidPayload', 'deliverAt, runAt: at most 90 days ahead')
+  return undefined
+}
+
+/** The jobs it still has to wait for. One that nobody knows, or that failed already, is refused now and not found out later. */
+function awaited(books: Books, job: NewJob, { all }: Company): readonly string[] | Refusal {
+  const ids = [...new Set(job.after)]
+  if (ids.length > mostAwaited) return refuse('invalidPayload', `after: at most ${mostAwaited} jobs`)
+  const open: string[] = []
+  for (const id of ids) {
+    const other = books.get(id)
+    if (other === undefined && !all.some((comes) => comes.id === id))
+      return refuse('invalidPayload', `after: there is no job ${id} in this queue`)
+    if (other !== undefined && hasEnded(other.phase)) {
+      if (other.phase !== phases.done && job.evenIfFailed !== true)
+        return refuse('invalidPayload', `after: job ${id} did not succeed`)
+    } else open.push(id)
+  }
+  return open
+}
+
+function decideUnique(
+  books: Books,
+  job: NewJob,
+  unique: Unique,
+  waitsFor: readonly string[],
+  { names, now }: Company,
+): Entry | Refusal {
+  const held = books.unique(unique.name)
+  const holder = held === undefined ? undefined : books.get(held.job)
+  const rival = names.get(unique.name)
+  if (rival !== undefined) return refuse('conflict', `unique: jobs ${rival} and ${job.id} both want ${unique.name}`)
+  names.set(unique.name, job.id)
+
+  const lives = holder !== undefined && !hasEnded(holder.phase)
+  switch (unique.mode) {
+    case 'reject':
+      return lives ? refuse('conflict', `unique: ${unique.name} is held by job ${holder.id}`) : asNew(job, waitsFor)
+    case 'throttle':
+      return held !== undefined && held.until > now
+        ? { kind: 'known', id: held.job, job: holder }
+        : asNew(job, waitsFor)
+    case 'replace':
+      return asNew(job, waitsFor, lives && holder.phase !== phases.active ? holder : undefined)
+    case 'debounce': {
+      const later = { ...job, runAt: Math.max(job.runAt, now + (unique.seconds ?? 0) * 1000) }
+      return asNew(later, waitsFor, lives && holder.phase !== phases.active ? holder : undefined)
+    }
+  }
+}
+
+/** A job as it enters the books. */
+export function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
+  const options = optionsOf(wanted)
+  return {
+    id: wanted.id,
+    type: wanted.type,
+    payload: wanted.payload,
+    phase: phases.delayed,
+    rank: wanted.runAt,
+    key: options.key,
+    attempts: 0,
+    run: 0,
+    visit: null,
+    permitted: false,
+    madeAt: now,
+    since: now,
+    progress: 0,
+    note: '',
+    result: null,
+    options,
+  }
+}

@@ -1,0 +1,167 @@
+import type { Refusal } from '../protocol/errors.ts'
+import type { Books } from './books.ts'
+import { decideIntake, toJob, type Entry } from './intake.ts'
+import { deadKeptMs, noteLength, type Job, type NewJob } from './job.ts'
+import { advanceLine, enterLine, readyRank, takePlace } from './line.ts'
+import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
+import { spend, allowance } from './rate.ts'
+
+/** What became of one enqueued job. */
+export interface Receipt {
+  readonly id: string
+  readonly state: JobState
+  readonly duplicate: boolean
+}
+
+export type Enqueued = { readonly kind: 'enqueued'; readonly receipts: readonly Receipt[] } | Refusal
+
+/** The steps of a job's life, one per function; each takes the books and the time, and leaves both consistent. */
+
+/** Accepts jobs, all or none; the same id again is the same job. */
+export function enqueue(books: Books, wanted: readonly NewJob[], now: number): Enqueued {
+  const intake = decideIntake(books, wanted, now)
+  if (intake.kind === 'refused') return intake
+  return { kind: 'enqueued', receipts: intake.entries.map((entry) => accept(books, entry, now)) }
+}
+
+function accept(books: Books, entry: Entry, now: number): Receipt {
+  if (entry.kind === 'known') {
+    const job = entry.job ?? books.get(entry.id)
+    return { id: entry.id, state: job === undefined ? 'done' : stateOf(job.phase), duplicate: true }
+  }
+  const { job: wanted, waitsFor, replaces } = entry
+  if (replaces !== undefined) end(books, replaces, phases.cancelled, `replaced by ${wanted.id}`, now)
+  const job = place(books, wanted, waitsFor, now)
+  if (wanted.unique) noteUnique(books, wanted.unique, job.id, now)
+  return { id: job.id, state: stateOf(job.phase), duplicate: false }
+}
+
+/** A new job goes straight to where it belongs: one row written, not two. */
+function place(books: Books, wanted: NewJob, waitsFor: readonly string[], now: number): Job {
+  const job = toJob(wanted, now)
+  if (waitsFor.length > 0) {
+    books.await(job.id, waitsFor)
+    return books.add({ ...job, phase: phases.blocked })
+  }
+  if (wanted.runAt > now) return books.add(job)
+  if (job.key === null)
+    return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
+  return placeKeyed(books, job, job.key, now)
+}
+
+function placeKeyed(books: Books, job: Omit<Job, 'seq'>, key: string, now: number): Job {
+  const policy = books.policy()
+  const width = job.options.concurrency ?? policy.keyConcurrency
+  if (books.placesTaken(key, width) >= width) return books.add({ ...job, phase: phases.held, rank: 0 })
+  if (job.options.rate === null && policy.keyRate === null)
+    return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
+  return takePlace(books, policy, books.add(job), now)
+}
+
+function noteUnique(
+  books: Books,
+  { name, mode, seconds = 0 }: NonNullable<NewJob['unique']>,
+  job: string,
+  now: number,
+) {
+  books.setUnique(name, { job, until: mode === 'throttle' ? now + seconds * 1000 : 0 })
+}
+
+/** How many jobs may start now, whatever keys say: they are ready only when theirs allows. */
+export function claimable(books: Books, now: number): number {
+  const policy = books.policy()
+  if (policy.paused) return 0
+  const counts = books.counts()
+  const room = policy.concurrency === null ? Infinity : policy.concurrency - (counts[phases.active] ?? 0)
+  const pace = policy.rate === null ? Infinity : allowance(policy.rate, books.queueRate(), now)
+  return Math.max(0, Math.min(counts[phases.ready] ?? 0, room, pace))
+}
+
+/** Hands at most `want` jobs to a visit. */
+export function claim(books: Books, visit: string, want: number, now: number): Job[] {
+  const jobs = books.claim(Math.min(want, claimable(books, now)), visit, now)
+  const { rate } = books.policy()
+  if (rate !== null && jobs.length > 0) books.setQueueRate(spend(rate, books.queueRate(), jobs.length, now))
+  return jobs
+}
+
+/** Brings to their places all whose time has come. Returns whether there may be more. */
+export function promote(books: Books, now: number, limit = 1000): boolean {
+  const policy = books.policy()
+  const paused = books.upTo(phases.pausing, now, limit)
+  for (const job of paused) takePlace(books, policy, job, now)
+  const delayed = books.upTo(phases.delayed, now, limit)
+  for (const job of delayed) enterLine(books, policy, job, now)
+  return paused.length === limit || delayed.length === limit
+}
+
+type Ended = typeof phases.done | typeof phases.failed | typeof phases.dead | typeof phases.cancelled
+
+/** A job ends: its place in line goes to the next, and those who wait for it hear of it, however long that chain is. */
+export function end(
+  books: Books,
+  job: Job,
+  phase: Ended,
+  note: string,
+  now: number,
+  result: string | null = null,
+): Job {
+  const ended = endOne(books, job, phase, note, now, result)
+  const told = [ended]
+  for (let next = told.pop(); next !== undefined; next = told.pop())
+    for (const id of books.waitingFor(next.id)) told.push(...tellWaiting(books, id, next, now))
+  return ended
+}
+
+function endOne(books: Books, job: Job, phase: Ended, note: string, now: number, result: string | null): Job {
+  const ended = books.change(job, {
+    phase,
+    rank: now + (phase === phases.dead ? deadKeptMs : job.options.keepMs),
+    visit: null,
+    since: now,
+    note: note.slice(0, noteLength),
+    result,
+    progress: phase === phases.done ? 100 : job.progress,
+  })
+  if (job.key !== null && job.phase <= phases.held) advanceLine(books, books.policy(), job.key, now)
+  if (job.phase === phases.blocked) books.forgetWaits(job.id)
+  return ended
+}
+
+/** A job waits for one fewer, or for nothing any more; one that insists on success fails with what it waited for. */
+function tellWaiting(books: Books, id: string, ended: Job, now: number): Job[] {
+  const waiting = books.get(id)
+  if (waiting === undefined || waiting.phase !== phases.blocked) {
+    books.forgetWaits(id)
+    return []
+  }
+  if (ended.phase !== phases.done && !waiting.options.evenIfFailed)
+    return [endOne(books, waiting, phases.failed, `it waited for ${ended.id}: ${stateOf(ended.phase)}`, now, null)]
+  if (books.release(id, ended.id) > 0) return []
+  if (waiting.rank > now) books.change(waiting, { phase: phases.delayed, since: now })
+  else enterLine(books, books.policy(), waiting, now)
+  return []
+}
+
+/** Takes a job out of the queue. One that runs is told to stop, and what it still says no longer counts. */
+export function cancel(books: Books, id: string, now: number): Job | undefined {
+  const job = books.get(id)
+  if (job === undefined || hasEnded(job.phase)) return job
+  return end(books, job, phases.cancelled, 'cancelled', now)
+}
+
+/** Sends a dead or failed job again, with all its attempts. Undefined when it is neither. */
+export function redrive(books: Books, id: string, now: number): Job | undefined {
+  const job = books.get(id)
+  if (job === undefined || (job.phase !== phases.dead && job.phase !== phases.failed)) return undefined
+  const open = job.options.after.filter((other) => isOpen(books, other))
+  const fresh = books.change(job, { attempts: 0, progress: 0, note: '', permitted: false, since: now })
+  if (open.length === 0) return enterLine(books, books.policy(), fresh, now)
+  books.await(job.id, open)
+  return books.change(fresh, { phase: phases.blocked, rank: now })
+}
+
+function isOpen(books: Books, id: string): boolean {
+  const job = books.get(id)
+  return job !== undefined && !hasEnded(job.phase)
+}

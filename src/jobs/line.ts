@@ -1,0 +1,55 @@
+import type { Books, Change } from './books.ts'
+import type { Job } from './job.ts'
+import { phases } from './phase.ts'
+import type { Policy } from './policy.ts'
+import { reserve } from './rate.ts'
+
+/** Turns within one priority; 2^44 of them and 201 priorities stay below 2^53, what a number holds exactly. */
+const turns = 2 ** 44
+
+/** The rank of a ready job: by priority, then by when it became ready, so that keys take turns and none starves. */
+export const readyRank = (priority: number, turn: number): number => (100 - priority) * turns + turn
+
+/** The turn in a ready job's rank. */
+export const turnOf = (rank: number): number => rank % turns
+
+const widthOf = (job: Job, policy: Policy): number => job.options.concurrency ?? policy.keyConcurrency
+
+/** A job whose time has come stands in its key's line, at a place if one is free, else behind the others. */
+export function enterLine(books: Books, policy: Policy, job: Job, now: number): Job {
+  if (job.key === null) return books.change(job, ready(books, job, now))
+  const width = widthOf(job, policy)
+  if (books.placesTaken(job.key, width) >= width)
+    return books.change(job, { phase: phases.held, rank: 0, visit: null, since: now })
+  return takePlace(books, policy, job, now)
+}
+
+/** A job takes a place of its key: it is ready, or will be when the key's rate allows. */
+export function takePlace(books: Books, policy: Policy, job: Job, now: number): Job {
+  const rate = job.options.rate ?? policy.keyRate
+  if (rate === null || job.key === null || job.permitted) return books.change(job, ready(books, job, now))
+
+  const { at, fullAt } = reserve(rate, books.keyRate(job.key), now)
+  books.setKeyRate(job.key, fullAt)
+  if (at <= now) return books.change(job, ready(books, job, now))
+  return books.change(job, { phase: phases.pausing, rank: at, permitted: true, visit: null, since: now })
+}
+
+/** A place of the key became free: the next in line take what there is. */
+export function advanceLine(books: Books, policy: Policy, key: string, now: number): void {
+  for (;;) {
+    const next = books.nextInLine(key, 1)[0]
+    if (next === undefined) return
+    const width = widthOf(next, policy)
+    if (books.placesTaken(key, width) >= width) return
+    takePlace(books, policy, next, now)
+  }
+}
+
+const ready = (books: Books, job: Job, now: number): Change => ({
+  phase: phases.ready,
+  rank: readyRank(job.options.priority, books.nextTurn()),
+  permitted: false,
+  visit: null,
+  since: now,
+})

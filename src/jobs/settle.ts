@@ -1,0 +1,73 @@
+import { backoffMs } from './backoff.ts'
+import type { Books } from './books.ts'
+import { mostSnoozes, noteLength, type Job, type Outcome } from './job.ts'
+import { end } from './ledger.ts'
+import { hasEnded, phases } from './phase.ts'
+
+/** How attempt `run` of a job ended. */
+export interface Settled {
+  readonly id: string
+  readonly run: number
+  readonly outcome: Outcome
+}
+
+/**
+ * Takes an attempt's word. Only the newest attempt of a job that has not ended is believed, so that an outcome told
+ * twice, or by a worker that was given up, changes nothing; undefined then.
+ */
+export function settle(books: Books, { id, run, outcome }: Settled, now: number, random: number): Job | undefined {
+  const job = books.get(id)
+  if (job === undefined || hasEnded(job.phase) || job.run !== run) return undefined
+  switch (outcome.kind) {
+    case 'done':
+      return end(books, job, phases.done, '', now, outcome.result ?? null)
+    case 'discard':
+      return end(books, job, phases.failed, outcome.why, now)
+    case 'snooze':
+      return snooze(books, job, outcome, now)
+    case 'retry':
+      return retry(books, job, outcome, now, random)
+  }
+}
+
+/** Later, and it does not count as an attempt. */
+function snooze(books: Books, job: Job, { seconds, why = '' }: Extract<Outcome, { kind: 'snooze' }>, now: number): Job {
+  if (job.phase !== phases.active) return job
+  if (job.run - job.attempts >= mostSnoozes) return end(books, job, phases.dead, `snoozed ${mostSnoozes} times`, now)
+  return pause(books, { ...job, attempts: job.attempts - 1 }, now + seconds * 1000, why, now)
+}
+
+function retry(books: Books, job: Job, outcome: Extract<Outcome, { kind: 'retry' }>, now: number, random: number): Job {
+  if (job.phase !== phases.active) return job
+  const { attempts, backoff } = job.options
+  if (job.attempts >= attempts) return end(books, job, phases.dead, outcome.why, now)
+  const waitMs =
+    outcome.afterSeconds === undefined
+      ? backoffMs(backoff, job.attempts, outcome.error, random)
+      : outcome.afterSeconds * 1000
+  return pause(books, job, now + waitMs, outcome.why, now)
+}
+
+/** Between attempts a job keeps its place, so that nothing of its key overtakes it. */
+const pause = (books: Books, job: Job, until: number, note: string, now: number): Job =>
+  books.change(job, {
+    phase: phases.pausing,
+    rank: until,
+    attempts: job.attempts,
+    visit: null,
+    permitted: false,
+    since: now,
+    note: note.slice(0, noteLength),
+  })
+
+/** What a job whose worker was lost, or took too long, is said to have answered. */
+export const lostOutcome = (job: Job, error: 'lost' | 'timeout'): Settled => ({
+  id: job.id,
+  run: job.run,
+  outcome: {
+    kind: 'retry',
+    error,
+    why: error === 'lost' ? 'its worker was not heard of any more' : `took longer than ${job.options.timeoutMs} ms`,
+    ...(error === 'lost' ? { afterSeconds: 0 } : {}),
+  },
+})

@@ -1,0 +1,47 @@
+import type { Job } from './job.ts'
+import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
+
+/** A job as it is shown: over HTTP, to those who follow it live, and to operators. Times in milliseconds since the epoch. */
+export interface JobView {
+  readonly id: string
+  readonly type: string
+  readonly state: JobState
+  /** Attempts so far that counted, and how many there may be. */
+  readonly attempts: number
+  readonly maxAttempts: number
+  /** 0 … 100. */
+  readonly progress: number
+  readonly key: string | null
+  readonly priority: number
+  readonly createdAt: number
+  readonly changedAt: number
+  /** When it is due, if it is waiting for its time. */
+  readonly runAt: number | null
+  /** What its last attempt said; empty when there is nothing to say. */
+  readonly note: string
+  /** JSON of what it brought, once done. */
+  readonly result: unknown
+  /** Jobs it waits or waited for. */
+  readonly after: readonly string[]
+}
+
+export function toView(job: Job): JobView {
+  const { id, type, phase, rank, attempts, progress, key, madeAt, since, note, result, options } = job
+  const timed = phase === phases.pausing || phase === phases.delayed
+  return {
+    id,
+    type,
+    state: stateOf(phase),
+    attempts,
+    maxAttempts: options.attempts,
+    progress,
+    key,
+    priority: options.priority,
+    createdAt: madeAt,
+    changedAt: since,
+    runAt: timed ? rank : null,
+    note,
+    result: result === null || !hasEnded(phase) ? null : JSON.parse(result),
+    after: options.after,
+  }
+}

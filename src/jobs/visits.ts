@@ -1,0 +1,57 @@
+/** How long a visitor may be silent before its jobs are given to others; visitors speak up every `heartbeatMs`. */
+export const silenceMs = 15_000
+export const heartbeatMs = 5_000
+/** How long after its time a visit that was asked for is believed lost by the carrier. */
+export const overdueMs = 30_000
+/** Visitors at a time; each brings its own hands. */
+export const mostVisitors = 16
+/** Ready jobs for which one visitor is thought enough. */
+const jobsPerVisitor = 200
+/** QStash keeps a message for later at most this long on every plan; what lies further ahead waits in the ledger. */
+export const carriedAheadMs = 6 * 86_400_000
+
+/** What decides whether somebody has to be sent for. Times in milliseconds since the epoch. */
+export interface Situation {
+  readonly now: number
+  /** Jobs that may start now. */
+  readonly claimable: number
+  /** Visitors here: with hands free and told to stay (idle), with all hands full, or about to come back. */
+  readonly idle: number
+  readonly full: number
+  readonly present: number
+  /** When those asked for are to come. */
+  readonly asked: readonly number[]
+  /** When the next job or schedule is due, if any. */
+  readonly nextDue: number | undefined
+}
+
+/** Moments for which visits are to be asked of the carrier, now. */
+export function visitsToAsk(situation: Situation): number[] {
+  const { now, nextDue, asked } = situation
+  const times = Array.from({ length: missingNow(situation) }, () => now)
+  const soon = nextDue !== undefined && nextDue <= now + carriedAheadMs
+  if (soon && nextDue > now && !asked.some((at) => at <= nextDue)) times.push(nextDue)
+  return times
+}
+
+/**
+ * One at a time while visitors are here, and only when none of them has a hand free: those who come back in a moment
+ * need no help. With nobody here, as many as the work is worth.
+ */
+function missingNow({ now, claimable, idle, full, present, asked }: Situation): number {
+  if (claimable === 0 || idle > 0 || present >= mostVisitors) return 0
+  const onTheirWay = asked.filter((at) => at <= now).length
+  if (present > 0) return full === present && onTheirWay === 0 ? 1 : 0
+  return Math.max(0, Math.min(4, Math.ceil(claimable / jobsPerVisitor)) - onTheirWay)
+}
+
+/** When to look again though nobody calls: something is due, overdue or has gone silent. */
+export function nextLook(
+  { now, nextDue, asked }: Situation,
+  deadlines: { readonly hardEnd: number | undefined; readonly silent: number | undefined },
+): number | undefined {
+  const due = nextDue === undefined ? undefined : nextDue - now > carriedAheadMs ? nextDue - carriedAheadMs : nextDue
+  const overdue = asked.map((at) => at + overdueMs)
+  const looks = [due, deadlines.hardEnd, deadlines.silent, ...overdue].filter((at) => at !== undefined)
+  return looks.length === 0 ? undefined : Math.max(now, Math.min(...looks))
+}
