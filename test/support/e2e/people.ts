@@ -147,7 +147,8 @@ export class Listener {
   }
 }
 
-function toHeard({ offset, data, info }: Pick<PublicationContext, 'offset' | 'data' | 'info'>): Heard {
+/** A publication as our tests speak of it. */
+export function toHeard({ offset, data, info }: Pick<PublicationContext, 'offset' | 'data' | 'info'>): Heard {
   const { clientId = null, text = '' } = message.parse(data)
   return { seq: offset ?? 0, user: info?.user ?? '', clientId, text, data }
 }

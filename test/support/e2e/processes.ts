@@ -24,9 +24,12 @@ export function familyOf(pid: number): Process[] {
   return family
 }
 
-/** Processes whose command line names `word`, such as a data folder. */
+/** Processes whose command line or environment names `word`, such as a data folder. */
 export const naming = (word: string): Process[] =>
-  processes().filter(({ pid, command }) => pid !== process.pid && command.includes(word))
+  processes().filter(({ pid, command }) => {
+    if (pid === process.pid) return false
+    return command.includes(word) || read(`/proc/${pid}/environ`).includes(word)
+  })
 
 export const lives = (pid: number): boolean => processOf(pid) !== undefined
 

@@ -1,0 +1,174 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { PublicationContext } from 'centrifuge'
+import { z } from 'zod'
+import { checkHistory, History, type Entry } from '../history.ts'
+import type { Violation } from '../history-checks.ts'
+import { apiKey, call, makeGroup, Person, toHeard } from './people.ts'
+import { Shards } from './shards.ts'
+import type { System } from './system.ts'
+import { until } from './until.ts'
+
+const tenant = 'demo'
+
+const listed = z.object({
+  conversations: z.array(z.object({ id: z.string(), last: z.number(), read: z.number(), unread: z.number() })),
+})
+
+/**
+ * People who talk in several conversations at once and do not give up: each sends its next message when the last one
+ * was acknowledged, and the same again when no answer came. All they do and see is recorded.
+ */
+export class Crowd {
+  readonly history = new History()
+  readonly conversations: string[] = []
+  readonly #system: System
+  readonly #people: Person[] = []
+  readonly #work: Promise<void>[] = []
+  #talking = true
+  acknowledged = 0
+
+  constructor(system: System) {
+    this.#system = system
+  }
+
+  /** Everybody is in every conversation, and listens to all of them. */
+  async gather(names: readonly string[], conversations: number): Promise<void> {
+    for (let n = 0; n < conversations; n++) this.conversations.push(await makeGroup(this.#system, names))
+    for (const name of names) {
+      const person = new Person(this.#system, name)
+      this.#people.push(person)
+      for (const conversation of this.conversations) this.#listen(person, conversation)
+      await person.connect()
+    }
+  }
+
+  /** Everybody writes in every conversation from now on. */
+  talk(): void {
+    for (const person of this.#people)
+      for (const conversation of this.conversations) this.#work.push(this.#write(person, conversation))
+  }
+
+  /** Lets everybody finish the sentence. */
+  async hush(): Promise<void> {
+    this.#talking = false
+    await Promise.all(this.#work)
+  }
+
+  /** Waits until another `count` messages were acknowledged. */
+  async hasSaid(count: number): Promise<void> {
+    const goal = this.acknowledged + count
+    await until(`${count} more messages are acknowledged`, () => this.acknowledged >= goal, 30_000)
+  }
+
+  /** Holds all that was seen against what Postgres ends up with, and history against the same. */
+  async verdict(): Promise<Violation[]> {
+    const tops = new Map<string, number>()
+    for (const conversation of this.conversations) tops.set(conversation, await this.#readAll(conversation))
+    await this.#heardAll(tops)
+    await this.#countAll(tops)
+    const log = await new Shards(this.#system).caughtUp(tops)
+    return checkHistory(this.history, log)
+  }
+
+  disperse(): void {
+    this.#talking = false
+    for (const person of this.#people) person.leave()
+  }
+
+  #listen(person: Person, conversation: string): void {
+    const subscription = person.client.newSubscription(`conversation:${conversation}`, {
+      minResubscribeDelay: 20,
+      maxResubscribeDelay: 200,
+    })
+    subscription.on('subscribed', ({ streamPosition, recovered }) => {
+      // A recovered subscription stands where it was; what it missed follows as publications.
+      if (!recovered) this.history.joined(person.name, tenant, conversation, streamPosition?.offset ?? 0)
+    })
+    subscription.on('publication', (context) => {
+      if (context.offset !== undefined && context.offset > 0)
+        this.history.hear(person.name, toEntry(conversation, context))
+    })
+    subscription.subscribe()
+  }
+
+  async #write(person: Person, conversation: string): Promise<void> {
+    let said = 0
+    while (this.#talking) await this.#insist(person, conversation, `${person.name}-${++said}`)
+  }
+
+  /** Says one thing until it is acknowledged. */
+  async #insist(person: Person, conversation: string, clientId: string): Promise<void> {
+    const body = `${person.name} says ${clientId} in ${conversation}`
+    for (;;) {
+      const pending = this.history.invoke(person.name, { tenant, conversation, user: person.name, clientId }, body)
+      try {
+        const { seq } = await person.send(conversation, clientId, body)
+        pending.ok(seq)
+        this.acknowledged++
+        return
+      } catch {
+        pending.unknown()
+        await pause(20 + Math.random() * 50)
+      }
+    }
+  }
+
+  /** Pages through all of a conversation's history; returns its top. */
+  async #readAll(conversation: string): Promise<number> {
+    const [reader] = this.#people
+    if (reader === undefined) throw new Error('nobody is here')
+    const channel = `conversation:${conversation}`
+    let since = { offset: 0, epoch: '' }
+    for (;;) {
+      const invokedAt = this.history.now()
+      const { publications, offset, epoch } = await reader.client.history(channel, { limit: 300, since })
+      this.history.read({
+        session: reader.name,
+        tenant,
+        conversation,
+        invokedAt,
+        endedAt: this.history.now(),
+        top: offset,
+        entries: publications.map((publication) => toEntry(conversation, publication)),
+      })
+      since = { offset: publications.at(-1)?.offset ?? offset, epoch }
+      if (since.offset >= offset) return offset
+    }
+  }
+
+  async #heardAll(tops: ReadonlyMap<string, number>): Promise<void> {
+    const heard = () => {
+      const places = new Map<string, number>()
+      for (const event of this.history.heard) {
+        const place = event.kind === 'joined' ? { ...event, seq: event.after } : event.entry
+        places.set(`${event.listener} ${place.conversation}`, place.seq)
+      }
+      return places
+    }
+    await until('everybody has heard everything', () => {
+      const places = heard()
+      return this.#people.every(({ name }) =>
+        [...tops].every(([conversation, top]) => (places.get(`${name} ${conversation}`) ?? 0) >= top),
+      )
+    })
+  }
+
+  /** What every inbox says in the end, once it knows of the last message. */
+  async #countAll(tops: ReadonlyMap<string, number>): Promise<void> {
+    for (const { name } of this.#people) {
+      const counts = await until(`${name}'s inbox has caught up`, async () => {
+        const { body } = await call(this.#system, apiKey, 'GET', `/v1/conversations?user=${name}&limit=100`)
+        const { conversations } = listed.parse(body)
+        const known = conversations.filter(({ id, last }) => tops.get(id) === last)
+        return known.length === tops.size ? known : undefined
+      })
+      for (const { id, last, read, unread } of counts)
+        this.history.count({ tenant, user: name, conversation: id, last, read, unread })
+    }
+  }
+}
+
+function toEntry(conversation: string, publication: PublicationContext | Omit<PublicationContext, 'channel'>): Entry {
+  const { seq, user, clientId, text, data } = toHeard(publication)
+  return { tenant, conversation, seq, user, clientId, body: text === '' ? JSON.stringify(data) : text }
+}
