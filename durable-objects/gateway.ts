@@ -5,6 +5,7 @@ import { log, reasonOf } from '../src/kernel/log.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import { parseFrame, type Command } from '../src/protocol/commands.ts'
 import { inboxChannel } from '../src/protocol/channels.ts'
+import { sizes } from '../src/protocol/limits.ts'
 import { encodeRefusal, encodeReply, type ClientInfo } from '../src/protocol/replies.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
@@ -24,7 +25,7 @@ type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 /** Holds the sockets of one region's users: lets them in, merges what they say, and tells each what it listens to, in order. */
 export class Gateway extends DurableObject<Env> {
   readonly #clock = systemClock
-  readonly #sockets = new Sockets(this.ctx)
+  readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
   readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets)
   readonly #tenants = new TenantCache((tenant) => tenantOf(this.env, tenant).admission())
   readonly #doorman = new Doorman(this.#tenants)
@@ -67,11 +68,11 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket): void {
-    this.#gone(socket)
+    this.#sockets.forget(socket)
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#gone(socket)
+    this.#sockets.forget(socket)
   }
 
   override async alarm(): Promise<void> {
@@ -96,14 +97,17 @@ export class Gateway extends DurableObject<Env> {
 
   #obey(session: Session, command: Command): void {
     if (session.phase === 'closed' || command.kind === 'pong') return
-    if (session.phase === 'connecting') {
-      this.#early.get(session)?.push(command)
-      return
-    }
+    if (session.phase === 'connecting') return this.#wait(session, command)
     if (command.kind === 'connect') return this.#connect(session, command)
     if (session.phase === 'new') return this.#end(session, 'badRequest', 'the first command must be connect')
     if (command.kind === 'refresh') return this.#refresh(session, command)
     this.#desk.handle(session, command)
+  }
+
+  #wait(session: Session, command: Command): void {
+    const early = this.#early.get(session)
+    if (early === undefined || early.length < sizes.commandsPerFrame) early?.push(command)
+    else this.#end(session, 'badRequest', 'too many commands before the connect was answered')
   }
 
   #connect(session: Session, command: Of<'connect'>): void {
@@ -185,19 +189,11 @@ export class Gateway extends DurableObject<Env> {
   #end(session: Session, name: CloseName, why: string): void {
     if (name === 'internal' || name === 'badRequest')
       log.warn('gateway.closed', { code: closes[name].code, why: why.slice(0, 200) })
-    this.#early.delete(session)
     this.#sockets.close(session, name)
-    this.#leaveAll(session)
   }
 
-  #gone(socket: WebSocket): void {
-    const session = this.#sockets.forget(socket)
-    if (session === undefined) return
+  #gone(session: Session): void {
     this.#early.delete(session)
-    this.#leaveAll(session)
-  }
-
-  #leaveAll(session: Session): void {
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }

@@ -8,13 +8,13 @@ import { openCache } from '../src/adapters/upstash/cache.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
+import { reasonOf } from '../src/kernel/log.ts'
 import { within } from '../src/kernel/retry.ts'
 import { ownName } from './address.ts'
 
 interface Waiting {
   readonly batch: ProjectionBatch
   readonly resolve: (projected: Projected) => void
-  readonly reject: (why: unknown) => void
 }
 
 /** Rows in one statement: beyond it another round trip costs less than a longer one. */
@@ -33,10 +33,10 @@ export class ShardWriter extends DurableObject<Env> {
   #rows = 0
   #writes = 0
 
-  /** Writes a batch, together with whatever else waits. Throws when the shard did not confirm; writing again is harmless. */
+  /** Writes a batch, together with whatever else waits. */
   write(batch: ProjectionBatch): Promise<Projected> {
-    const { promise, resolve, reject } = Promise.withResolvers<Projected>()
-    this.#waiting.push({ batch, resolve, reject })
+    const { promise, resolve } = Promise.withResolvers<Projected>()
+    this.#waiting.push({ batch, resolve })
     if (!this.#busy) void this.#run()
     return promise
   }
@@ -69,7 +69,7 @@ export class ShardWriter extends DurableObject<Env> {
       await this.#forget(scrubbed)
     } catch (thrown) {
       if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
-      else some.forEach(({ reject }) => reject(thrown))
+      else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: reasonOf(thrown) }))
     }
   }
 

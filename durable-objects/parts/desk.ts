@@ -223,8 +223,6 @@ export class Desk {
     const refusals = (this.#refused.get(session) ?? 0) + 1
     this.#refused.set(session, refusals)
     if (refusals < patience) return
-    const channels = [...session.subscriptions.keys()]
     this.#parts.sockets.close(session, 'tooManyRequests')
-    for (const channel of channels) this.#parts.streams.leave(session, channel)
   }
 }

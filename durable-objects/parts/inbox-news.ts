@@ -52,23 +52,24 @@ export class InboxNewsletter {
     const top = this.#log.top()
     const everyone = this.watermark < top || this.#facts.number('toldVersion') < conversation.version
     const users = everyone ? [...this.#members.all()].map(({ user }) => user) : this.#members.untold()
+    const reads = new Map(users.map((user) => [user, this.#members.get(user)?.read ?? 0]))
     await this.#tellRemoved(conversation)
-    if (conversation.deletedAt === undefined) await this.#tellAll(conversation, users, top)
+    if (conversation.deletedAt === undefined) await this.#tellAll(conversation, reads, top)
 
-    this.#members.flush(users)
+    this.#members.flush(reads)
     this.#facts.set('told', Math.max(top, this.watermark))
     this.#facts.set('toldVersion', conversation.version)
   }
 
-  async #tellAll(conversation: Conversation, users: readonly string[], top: number): Promise<void> {
+  async #tellAll(conversation: Conversation, reads: ReadonlyMap<string, number>, top: number): Promise<void> {
     const news = this.#news(conversation, top)
-    for (let start = 0; start < users.length; start += parallel) {
-      await Promise.all(users.slice(start, start + parallel).map((user) => this.#tell(conversation, user, news)))
+    const all = [...reads]
+    for (let start = 0; start < all.length; start += parallel) {
+      const some = all.slice(start, start + parallel)
+      await Promise.all(
+        some.map(([user, read]) => inboxOf(this.#env, conversation.tenant, user).advance({ ...news, read })),
+      )
     }
-  }
-
-  async #tell({ tenant }: Conversation, user: string, news: Omit<InboxNews, 'read'>): Promise<void> {
-    await inboxOf(this.#env, tenant, user).advance({ ...news, read: this.#members.get(user)?.read ?? 0 })
   }
 
   async #tellRemoved({ tenant, id }: Conversation): Promise<void> {

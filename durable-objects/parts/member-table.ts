@@ -76,13 +76,14 @@ export class MemberTable implements Members {
       .map((row) => String(row['user']))
   }
 
-  /** Makes remembered cursors durable and notes that every inbox in `told` knows its own. */
-  flush(told: readonly string[]): void {
+  /** Makes remembered cursors durable and notes whose inbox knows the cursor it was told; one that moved since is owed again. */
+  flush(told: ReadonlyMap<string, number>): void {
     for (const user of this.#moved)
       this.#sql.exec('UPDATE members SET read = ? WHERE user = ?', this.#members.get(user)?.read ?? 0, user)
     this.#moved.clear()
-    for (const user of told)
-      this.#sql.exec('UPDATE members SET read_untold = 0 WHERE user = ? AND read_untold = 1', user)
+    for (const [user, read] of told) {
+      this.#sql.exec('UPDATE members SET read_untold = 0 WHERE user = ? AND read_untold = 1 AND read <= ?', user, read)
+    }
   }
 
   #remember(user: string, seq: number): boolean {

@@ -1,6 +1,6 @@
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
-import type { ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
+import type { Projected, ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
 import type { Facts } from './facts.ts'
@@ -46,7 +46,8 @@ export class Projection {
     const after = this.watermark
     const rows = this.#log.range(after, this.#log.top(), batchEntries)
     const answer = await this.#write(conversation, rows)
-    if (answer === 'misplaced') {
+    if (answer.kind === 'failed') throw new Error(answer.why)
+    if (answer.kind === 'misplaced') {
       this.#placement = undefined
       throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
     }
@@ -54,12 +55,12 @@ export class Projection {
     this.#facts.set('projectedVersion', conversation.version)
   }
 
-  async #write(conversation: Conversation, rows: readonly LogRow[]): Promise<'written' | 'misplaced'> {
+  async #write(conversation: Conversation, rows: readonly LogRow[]): Promise<Projected> {
     this.#placement ??= await tenantOf(this.#env, conversation.tenant).placement()
-    if (this.#placement === undefined) return 'misplaced'
+    if (this.#placement === undefined) return { kind: 'misplaced' }
     const { shard, epoch } = this.#placement
     const writer = shardWriterOf(this.#env, shard, conversation.id)
-    return (await writer.write(this.#batch(conversation, rows, epoch))).kind
+    return await writer.write(this.#batch(conversation, rows, epoch))
   }
 
   #batch(conversation: Conversation, rows: readonly LogRow[], placementEpoch: number): ProjectionBatch {

@@ -18,18 +18,24 @@ export class Sockets {
   readonly #sockets = new Map<Session, WebSocket>()
   readonly #changed = new Set<Session>()
   readonly #dirty = new Set<Session>()
+  readonly #gone: (session: Session) => void
   #flushing = false
 
-  constructor(ctx: DurableObjectState) {
+  /** `gone` hears of every session that ends, whoever ended it, once. */
+  constructor(ctx: DurableObjectState, gone: (session: Session) => void) {
     this.#ctx = ctx
+    this.#gone = gone
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, pongAnswer))
   }
 
-  /** The sessions as they were before the gateway slept. */
+  /**
+   * The sessions as they were before the gateway slept, one that is just closing among them: its end still has to be
+   * told, and it may be the one that remembers how far a channel was delivered.
+   */
   restore(): Session[] {
     for (const socket of this.#ctx.getWebSockets()) {
       const kept: Keepsake | null = socket.deserializeAttachment()
-      if (kept !== null && socket.readyState === WebSocket.OPEN) this.#know(socket, fromKeepsake(kept))
+      if (kept !== null) this.#know(socket, fromKeepsake(kept))
     }
     return [...this.#sessions.values()]
   }
@@ -96,15 +102,16 @@ export class Sockets {
     }
   }
 
-  forget(socket: WebSocket): Session | undefined {
+  /** The socket has ended. */
+  forget(socket: WebSocket): void {
     const session = this.#sessions.get(socket)
-    if (session === undefined) return undefined
+    if (session === undefined) return
     session.phase = 'closed'
     this.#sessions.delete(socket)
     this.#sockets.delete(session)
     this.#changed.delete(session)
     this.#dirty.delete(session)
-    return session
+    this.#gone(session)
   }
 
   #know(socket: WebSocket, session: Session): void {

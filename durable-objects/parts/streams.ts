@@ -3,7 +3,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
-import { inboxChannel } from '../../src/protocol/channels.ts'
+import { inboxChannel, parseChannel } from '../../src/protocol/channels.ts'
 import type { UnsubscribeName } from '../../src/protocol/close-codes.ts'
 import { refuse } from '../../src/protocol/errors.ts'
 import { encodeUnsubscribe } from '../../src/protocol/replies.ts'
@@ -114,7 +114,8 @@ export class Streams {
   #reach(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
     const stream = streamOf(this.#env, tenant, channel)
     if (stream === undefined) return jobStreamOf(this.#env, tenant, channel)?.execute(call)
-    return this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream.execute(call)
+    const linked = isConversation(channel) ? this.#links?.call(laneKey(tenant, channel), stream, call) : undefined
+    return linked ?? stream.execute(call)
   }
 
   /** Replies first, then news: a subscriber hears its reply before the first publication. */
@@ -176,8 +177,10 @@ export class Streams {
 
   #reopen(session: Session): void {
     this.#sockets.close(session, 'insufficientState')
-    for (const channel of session.subscriptions.keys()) this.leave(session, channel)
   }
 }
+
+/** Only conversations are ever busy enough for a link. */
+const isConversation = (channel: string) => parseChannel(channel)?.kind === 'conversation'
 
 const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`

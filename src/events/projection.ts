@@ -31,5 +31,11 @@ export interface ProjectedFacts {
   readonly members: readonly { readonly user: string; readonly role: string; readonly joinedAt: number }[]
 }
 
-/** What became of a batch. `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again. */
-export type Projected = { readonly kind: 'written' } | { readonly kind: 'misplaced' }
+/**
+ * What became of a batch. `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again.
+ * `failed`: the shard did not confirm it, whether or not it has it; writing it again is harmless.
+ */
+export type Projected =
+  | { readonly kind: 'written' }
+  | { readonly kind: 'misplaced' }
+  | { readonly kind: 'failed'; readonly why: string }
