@@ -36,13 +36,11 @@ export class Inbox extends DurableObject<Env> {
     this.#found()
     const results = call.commands.map((command) => this.#obey(call.gateway, command))
     const top = this.#books.entries.top()
-    const after = call.have ?? top
-    const publications = this.#books.entries.after(after, recoveredEntries).map(toPublication)
-    return {
-      update: { epoch: this.#epoch(), after: top, publications: [], signals: [] },
-      behind: publications.length > 0,
-      results,
-    }
+    const missed = call.have === null ? [] : this.#books.entries.after(call.have, recoveredEntries + 1)
+    const behind = missed.length > recoveredEntries
+    const after = behind ? top : (call.have ?? top)
+    const publications = behind ? [] : missed.map(toPublication)
+    return { update: { epoch: this.#epoch(), after, publications, signals: [] }, behind, results }
   }
 
   /** A conversation tells where it stands. A repeat changes nothing. */

@@ -1,0 +1,214 @@
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
+import { describe, expect, test } from 'vitest'
+import { eventually } from '../support/worker/bounded.ts'
+import { call } from '../support/worker/http.ts'
+import { connectAs, type Person } from '../support/worker/person.ts'
+import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
+
+/** Pays what a conversation owes its inboxes, now. */
+async function tellInboxes(tenant: TestTenant, conversation: string): Promise<void> {
+  await runDurableObjectAlarm(tenant.actorOf(conversation))
+}
+
+const listOf = async (tenant: TestTenant, user: string) => {
+  const { body } = await call(`GET /v1/conversations?user=${user}`, { as: tenant.key })
+  return body.conversations
+}
+
+/** Everything said after the user's read cursor, counted anew from the log itself. */
+async function recount(tenant: TestTenant, conversation: string, user: string): Promise<number> {
+  const { body } = await call(`GET /v1/conversations/${conversation}`, { as: await tenant.token(user) })
+  const page = await call(`GET /v1/conversations/${conversation}/messages?limit=100`, { as: tenant.key })
+  return page.body.messages.filter(({ seq }) => seq > Number(body['read'])).length
+}
+
+const since = (person: Person) => {
+  const { offset, epoch } = person.welcome.subs[`user:#${person.user}`]!
+  return { [`user:#${person.user}`]: { recover: true, offset, epoch } }
+}
+
+describe('the list', () => {
+  test('shows a new conversation to its members at once, with nothing unread', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    for (const user of ['alice', 'bob'])
+      expect(await listOf(tenant, user)).toEqual([
+        expect.objectContaining({ id: lunch, name: 'Lunch', last: 0, unread: 0, preview: null, memberCount: 2 }),
+      ])
+    expect(await listOf(tenant, 'carol')).toEqual([])
+  })
+
+  test('counts what is unread as a full recount does, and who writes has read', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob', 'carol')
+    await tenant.postMany(lunch, 'alice', 3)
+    await tenant.post(lunch, 'bob', 'me too')
+    await tenant.postMany(lunch, 'alice', 2)
+    const carol = await connectAs(tenant, 'carol')
+    await carol.rpc('conversation.read', { conversation: lunch, seq: 5 })
+    await tellInboxes(tenant, lunch)
+    for (const [user, unread] of Object.entries({ alice: 0, bob: 2, carol: 1 })) {
+      expect((await listOf(tenant, user))[0]).toMatchObject({ last: 6, unread, preview: { text: 'message 2' } })
+      expect(await recount(tenant, lunch, user)).toBe(unread)
+    }
+  })
+
+  test('still counts right after the conversation has slept with cursors it had not written down', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    await tenant.postMany(lunch, 'alice', 3)
+    await evictDurableObject(tenant.actorOf(lunch))
+    await tenant.post(lunch, 'bob', 'awake?')
+    await tellInboxes(tenant, lunch)
+    expect((await listOf(tenant, 'alice'))[0]).toMatchObject({ last: 4, unread: 1 })
+    expect((await listOf(tenant, 'bob'))[0]).toMatchObject({ last: 4, unread: 0 })
+  })
+
+  test('shows newest activity first, in pages that neither repeat nor skip', async () => {
+    const tenant = await newTenant()
+    const ids: string[] = []
+    for (let n = 0; n < 5; n++) ids.push(await tenant.group('alice'))
+    const seen: string[] = []
+    let next: string | null = ''
+    while (next !== null) {
+      const cursor: string = next === '' ? '' : `&cursor=${next}`
+      const { body } = await call(`GET /v1/conversations?user=alice&limit=2${cursor}`, { as: tenant.key })
+      seen.push(...body.conversations.map(({ id }) => id))
+      next = body.next
+    }
+    expect(new Set(seen)).toEqual(new Set(ids))
+    expect(seen).toHaveLength(5)
+    const first = seen.at(-1)!
+    await tenant.post(first, 'alice', 'up again')
+    await tellInboxes(tenant, first)
+    expect((await listOf(tenant, 'alice'))[0]!.id).toBe(first)
+  })
+
+  test('over the socket is the same list, and a nonsense cursor is named', async () => {
+    const tenant = await newTenant()
+    await tenant.group('alice')
+    const alice = await connectAs(tenant, 'alice')
+    const { rpc } = await alice.rpc('inbox.list', {})
+    expect(rpc!.data).toEqual({ conversations: await listOf(tenant, 'alice'), next: null })
+    const { error } = await alice.rpc('inbox.list', { cursor: 'nonsense' })
+    expect(error).toMatchObject({ code: 400, message: expect.stringContaining('cursor') })
+  })
+
+  test('forgets a conversation its user left, and remembers it when she comes back', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const bob = await connectAs(tenant, 'bob')
+    await tenant.remove(lunch, 'bob')
+    await tellInboxes(tenant, lunch)
+    await bob.inboxSays('removed', ({ data }) => data['conversation'] === lunch)
+    expect(await listOf(tenant, 'bob')).toEqual([])
+    await call(`POST /v1/conversations/${lunch}/members`, { as: tenant.key, body: { members: ['bob'] } })
+    await tellInboxes(tenant, lunch)
+    // What is unread is that she was brought back.
+    expect(await listOf(tenant, 'bob')).toEqual([expect.objectContaining({ id: lunch, last: 2, unread: 1 })])
+  })
+
+  test('forgets a deleted conversation', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    await call(`DELETE /v1/conversations/${lunch}`, { as: await tenant.token('alice') })
+    await tellInboxes(tenant, lunch)
+    for (const user of ['alice', 'bob']) expect(await listOf(tenant, user)).toEqual([])
+  })
+})
+
+describe('reading', () => {
+  test('while the inboxes are being told reaches the list all the same', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const bob = await connectAs(tenant, 'bob')
+    await tenant.postMany(lunch, 'alice', 3)
+    await Promise.all([tellInboxes(tenant, lunch), bob.rpc('conversation.read', { conversation: lunch, seq: 3 })])
+    await tellInboxes(tenant, lunch)
+    await eventually('the cursor in the list', async () => {
+      const [entry] = await listOf(tenant, 'bob')
+      return entry!.unread === 0 ? true : undefined
+    })
+  })
+
+  test('in a room too large for read signals reaches the list too', async () => {
+    const tenant = await newTenant()
+    const others = Array.from({ length: 210 }, (_, n) => `user${n}`)
+    const hall = await tenant.group('alice', ...others)
+    await tenant.post(hall, 'alice', 'Welcome')
+    await tellInboxes(tenant, hall)
+    const reader = await connectAs(tenant, 'user7')
+    await reader.rpc('conversation.read', { conversation: hall, seq: 1 })
+    expect(await runDurableObjectAlarm(tenant.actorOf(hall))).toBe(true)
+    expect((await listOf(tenant, 'user7'))[0]).toMatchObject({ last: 1, unread: 0 })
+  })
+})
+
+describe('the personal stream', () => {
+  test('brings a device that comes back the newest state of each conversation, and then only news', async () => {
+    const tenant = await newTenant()
+    const [lunch, tea] = [await tenant.group('alice', 'bob'), await tenant.group('alice', 'bob')]
+    const before = await connectAs(tenant, 'bob')
+    before.line.close()
+    await tenant.postMany(lunch, 'alice', 3)
+    await tellInboxes(tenant, lunch)
+    await tenant.post(lunch, 'alice', 'last')
+    await tellInboxes(tenant, lunch)
+    await evictDurableObject(tenant.inboxOf('bob'))
+    const after = await connectAs(tenant, 'bob', { subs: since(before) })
+    const stream = after.welcome.subs['user:#bob']!
+    expect(stream).toMatchObject({ was_recovering: true, recovered: true })
+    expect(stream.publications!.map(({ data }) => [data['conversation'], data['unread']])).toEqual([[lunch, 4]])
+    await tenant.post(tea, 'alice', 'hello')
+    await tellInboxes(tenant, tea)
+    expect((await after.inboxSays('unread')).data).toMatchObject({ conversation: tea, unread: 1 })
+  })
+
+  test('of another epoch is told as not recovered', async () => {
+    const tenant = await newTenant()
+    await tenant.group('bob')
+    const subs = { 'user:#bob': { recover: true, offset: 1, epoch: 'other' } }
+    const { welcome } = await connectAs(tenant, 'bob', { subs })
+    expect(welcome.subs['user:#bob']).toMatchObject({ was_recovering: true, offset: 1 })
+    expect(welcome.subs['user:#bob']).not.toHaveProperty('recovered')
+  })
+
+  test('of somebody else is never brought, whatever a client says it had', async () => {
+    const tenant = await newTenant()
+    const { welcome } = await connectAs(tenant, 'bob', { subs: { 'user:#alice': { recover: true } } })
+    expect(Object.keys(welcome.subs)).toEqual(['user:#bob'])
+  })
+
+  test('a gateway that is behind is brought up to date with the answer to any of its calls', async () => {
+    const tenant = await newTenant()
+    const [lunch, tea] = [await tenant.group('alice', 'bob'), await tenant.group('alice', 'bob')]
+    const answer = await tenant.inboxOf('bob').execute({
+      gateway: 'somewhere/0',
+      have: 0,
+      commands: [{ kind: 'leave', user: 'bob', client: 'phone', last: false }],
+    })
+    expect(answer.behind).toBe(false)
+    expect(answer.update.after).toBe(0)
+    expect(answer.update.publications.map(({ data }) => JSON.parse(data).conversation)).toEqual([lunch, tea])
+  })
+
+  test('hears each conversation in order on all devices while they come and go', async () => {
+    const tenant = await newTenant()
+    const rooms = await Promise.all(Array.from({ length: 4 }, () => tenant.group('alice', 'bob')))
+    const gateway = 'inbox-devices/0'
+    const desk = await connectAs(tenant, 'bob', { gateway })
+    const comingAndGoing = async () => {
+      for (let n = 0; n < 6; n++) (await connectAs(tenant, 'bob', { gateway })).line.close()
+    }
+    const talking = async (room: string) => {
+      for (let n = 0; n < 4; n++) {
+        await tenant.post(room, 'alice', `${n}`)
+        await tellInboxes(tenant, room)
+      }
+    }
+    await Promise.all([comingAndGoing(), ...rooms.map(talking)])
+    for (const room of rooms)
+      await desk.inboxSays('unread', ({ data }) => data['conversation'] === room && data['last'] === 4)
+    expect(await desk.line.ask({ ping: {} })).toMatchObject({ error: { code: 108 } })
+  })
+})
