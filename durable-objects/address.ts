@@ -22,8 +22,10 @@ export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.get
 
 export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
 
-export const limiterOf = (env: Env, tenant: string, policy: string, key: string) =>
-  env.RATE_LIMITER.getByName(named(tenant, `${policy}:${key}`))
+/** The name of a limiter, which holders also know its leases by. A policy's name holds no colon. */
+export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)
+
+export const limiterNamed = (env: Env, name: string) => env.RATE_LIMITER.getByName(name)
 
 export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
 

@@ -1,35 +1,88 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
-import { grant, type Bucket, type Rate } from '../src/limits/bucket.ts'
-import { horizonToWrite } from '../src/limits/horizon.ts'
-import type { LeaseAnswer } from '../src/limits/lease.ts'
 import { systemClock } from '../src/kernel/clock.ts'
+import { log } from '../src/kernel/log.ts'
+import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../src/limits/lease.ts'
+import type { Ledger, Reserved } from '../src/limits/ledger.ts'
+import type { Rules } from '../src/limits/rules.ts'
+import { SteadyClock } from '../src/limits/steady-clock.ts'
+import { LimitMemory } from './parts/limit-memory.ts'
 
-/** How long a holder may spend what it was granted. */
-const leaseMs = 10_000
-
-/** One bucket: grants tokens that are already deducted, so that no number of holders can exceed the limit. */
+/** One key of one policy: decides, and lends units to holders that decide on their own. Never are more out than the limit allows. */
 export class RateLimiter extends DurableObject<Env> {
-  readonly #clock = systemClock
-  #noted = this.ctx.storage.kv.get<number>('fullAt') ?? 0
-  #bucket: Bucket = { fullAt: this.#noted }
+  readonly #memory = new LimitMemory(this.ctx.storage)
+  readonly #clock = new SteadyClock(() => systemClock.now(), this.#memory.latest)
+  #known: Ledger | undefined
 
-  /** Up to `want` tokens at `rate`; fewer near the limit, or none and when to come back. */
-  lease({ rate, want }: { readonly rate: Rate; readonly want: number }): LeaseAnswer {
-    const now = this.#clock.now()
-    const granted = grant(this.#bucket, rate, want, now)
-    if (granted.kind === 'empty') return granted
-
-    this.#note(granted.bucket, now)
-    this.#bucket = granted.bucket
-    return { kind: 'granted', tokens: granted.tokens, expiresAt: now + leaseMs }
+  /** Settles what a holder is done with, decides what waits, lends what can be lent. */
+  lease(ask: LeaseAsk): LeaseAnswer {
+    const now = this.#now()
+    const ledger = this.#ledger(ask.rules, now)
+    const answer = ledger.ask(ask, now)
+    const decided = ask.costs.slice(0, answer.allowed).reduce((sum, cost) => sum + cost, 0)
+    this.#memory.granting(ledger, decided + (answer.lease?.units ?? 0), now)
+    return answer
   }
 
-  /** Written before the grant leaves: after a loss of memory the bucket is at least as empty as it was. */
-  #note(bucket: Bucket, now: number): void {
-    const horizon = horizonToWrite(this.#noted, bucket, now)
-    if (horizon === undefined) return
-    this.ctx.storage.kv.put('fullAt', horizon)
-    this.#noted = horizon
+  /** Leases a holder is done with, without another question. */
+  settle(closing: readonly Closing[]): void {
+    const now = this.#now()
+    this.#ledgerIfAny(now)?.settle(closing, now)
+  }
+
+  /** Units that were decided at `at` by this limiter's clock and not used, because a later level refused. */
+  refund(units: number, at: number): void {
+    const now = this.#now()
+    this.#ledgerIfAny(now)?.refund(units, at, now)
+  }
+
+  /** Keeps `units` for at most `ttlMs`, for somebody who says later what became of them. */
+  reserve(rules: Rules, units: number, ttlMs: number): Reserved {
+    const now = this.#now()
+    const ledger = this.#ledger(rules, now)
+    const reserved = ledger.reserve(units, ttlMs, now)
+    if (reserved.kind === 'reserved') this.#memory.write(ledger, now)
+    return reserved
+  }
+
+  /** Ends a reservation of which `spent` units were used. False when it is over or never was. */
+  release(rules: Rules, lease: number, spent: number): boolean {
+    const now = this.#now()
+    const ledger = this.#ledger(rules, now)
+    const released = ledger.settle([{ lease, spent, idleMs: 0 }], now) > 0
+    if (released) this.#memory.returned(ledger)
+    return released
+  }
+
+  /** How the key stands, without deciding anything. */
+  peek(rules: Rules): Standing {
+    const now = this.#now()
+    return this.#ledger(rules, now).peek(now)
+  }
+
+  /** Forgets what was spent. */
+  reset(rules: Rules): void {
+    const now = this.#now()
+    const ledger = this.#ledger(rules, now)
+    ledger.reset()
+    this.#memory.write(ledger, now)
+  }
+
+  #ledgerIfAny(now: number): Ledger | undefined {
+    const rules = this.#known?.rules ?? this.#memory.rules
+    return rules === undefined ? undefined : this.#ledger(rules, now)
+  }
+
+  #ledger(rules: Rules, now: number): Ledger {
+    this.#known ??= this.#memory.wake(rules, now)
+    this.#known.adopt(rules, now)
+    return this.#known
+  }
+
+  #now(): number {
+    const before = this.#clock.jumps
+    const now = this.#clock.now()
+    if (this.#clock.jumps > before) log.warn('limits.clock-jumped-back', { key: this.ctx.id.name })
+    return now
   }
 }

@@ -7,6 +7,8 @@ import { systemClock } from '../src/kernel/clock.ts'
 import { randomToken } from '../src/kernel/id.ts'
 import { within } from '../src/kernel/retry.ts'
 import { placeTenant } from '../src/tenants/placement.ts'
+import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import { mostPolicies, type StoredPolicy } from '../src/protocol/limits-api.ts'
 import {
   tenantRecord,
   tokenKey,
@@ -44,6 +46,7 @@ export class Tenant extends DurableObject<Env> {
       placement: known?.placement ?? { shard: placeTenant(id, loadConfig(this.env).shards), epoch: 1 },
       keys: [...keys, key],
       limits,
+      policies: known?.policies ?? {},
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
@@ -74,6 +77,30 @@ export class Tenant extends DurableObject<Env> {
     const record = this.record()
     if (record === undefined || !record.keys.some(({ id }) => id === keyId)) return false
     this.#write({ ...record, keys: record.keys.filter(({ id }) => id !== keyId), version: record.version + 1 })
+    return true
+  }
+
+  /** Makes or changes a rate limit policy. */
+  setPolicy(
+    name: string,
+    policy: Omit<StoredPolicy, 'version'>,
+  ): { readonly kind: 'set'; readonly policy: StoredPolicy } | Refusal {
+    const record = this.record()
+    if (record === undefined) return refuse('notFound', 'there is no such tenant')
+    const { policies, version } = record
+    if (!Object.hasOwn(policies, name) && Object.keys(policies).length >= mostPolicies)
+      return refuse('limitExceeded', `at most ${mostPolicies} policies; delete one first`)
+    const stored = { ...policy, version: version + 1 }
+    this.#write({ ...record, policies: { ...policies, [name]: stored }, version: version + 1 })
+    return { kind: 'set', policy: stored }
+  }
+
+  /** Ends a rate limit policy. False when there is none of that name. */
+  dropPolicy(name: string): boolean {
+    const record = this.record()
+    if (record === undefined || !Object.hasOwn(record.policies, name)) return false
+    const { [name]: _, ...policies } = record.policies
+    this.#write({ ...record, policies, version: record.version + 1 })
     return true
   }
 

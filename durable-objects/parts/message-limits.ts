@@ -1,13 +1,30 @@
 import type { Env } from '../../src/env.ts'
-import { LeaseHolder, type Taken } from '../../src/limits/lease.ts'
-import { limiterOf } from '../address.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { within } from '../../src/kernel/retry.ts'
+import { decideAll, decideNow, type Decider, type Level } from '../../src/limits/decide.ts'
+import { LeaseHolder, type Source, type Taken } from '../../src/limits/holder.ts'
+import { houseRules, policyOf } from '../../src/limits/house-rules.ts'
+import { LocalLimits } from '../../src/limits/local.ts'
+import { limiterName, limiterNamed } from '../address.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
+import type { TenantRecord } from '../../src/tenants/record.ts'
 
-/** How fast a user may send: leases from her limiter, spent here without asking. */
+/** A limiter that takes longer is one that cannot be reached. */
+const patienceMs = 2000
+
+/** How fast a user may send, and a tenant's users together: leases from their limiters, spent here without asking. */
 export class MessageLimits {
-  readonly #holder = new LeaseHolder()
-  readonly #tenants: TenantCache
   readonly #env: Env
+  readonly #tenants: TenantCache
+  readonly #holder = new LeaseHolder(policyOf)
+  readonly #decider: Decider = {
+    holder: this.#holder,
+    fallback: new LocalLimits(),
+    alone: false,
+    onUnreachable: (_, thrown) => log.warn('gateway.limiter-unreachable', { why: reasonOf(thrown) }),
+  }
+  /** Tenants that limit their users together, too: a second level. */
+  readonly #shared = new Set<string>()
 
   constructor(env: Env, tenants: TenantCache) {
     this.#env = env
@@ -16,17 +33,57 @@ export class MessageLimits {
 
   /** One message of `user`: an answer at once while the lease lasts, else a promise of one. */
   take(tenant: string, user: string, clock: () => number): Taken | Promise<Taken> {
-    const key = `${tenant}/${user}`
-    return (
-      this.#holder.takeNow(key, clock()) ?? this.#holder.take(key, (_, want) => this.#ask(key, want, clock()), clock)
-    )
+    const key = limiterName(tenant, 'messages', user)
+    const known = this.#shared.has(tenant)
+      ? decideNow(this.#holder, [key, sharedKey(tenant)], clock())
+      : this.#holder.takeNow(key, clock())
+    return known ?? this.#ask(tenant, key, clock)
   }
 
-  async #ask(key: string, want: number, now: number) {
-    const slash = key.indexOf('/')
-    const tenant = key.slice(0, slash)
-    const limits = (await this.#tenants.get(tenant, now))?.record.limits
-    const rate = { perSecond: limits?.messagesPerSecond ?? 1, burst: limits?.messagesBurst ?? 1 }
-    return limiterOf(this.#env, tenant, 'messages', key.slice(slash + 1)).lease({ rate, want })
+  /** Figures for /metrics, by policy, and the keys refused most. */
+  stats() {
+    const { tallies } = this.#holder
+    return { policies: tallies.all(), refused: tallies.top.list() }
+  }
+
+  async #ask(tenant: string, key: string, clock: () => number): Promise<Taken> {
+    const limits = (await this.#record(tenant, clock))?.limits
+    const shared = limits?.messagesPerSecondTenant !== undefined
+    if (shared) this.#shared.add(tenant)
+    else this.#shared.delete(tenant)
+    const keys = shared ? [key, sharedKey(tenant)] : [key]
+    const decision = await decideAll(
+      this.#decider,
+      keys.map((each) => this.#level(tenant, each, clock)),
+    )
+    // Chat goes on without limiters, at this gateway's own count: both levels fail open, so none is ever unreachable.
+    return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: patienceMs } : decision
+  }
+
+  #level(tenant: string, key: string, clock: () => number): Level {
+    return { key, cost: 1, source: this.#source(tenant, key, clock), whenUnreachable: 'open' }
+  }
+
+  #source(tenant: string, key: string, clock: () => number): Source {
+    const stub = limiterNamed(this.#env, key)
+    return {
+      clock,
+      rules: async () => {
+        const record = await this.#record(tenant, clock)
+        const policy = policyOf(key) === 'messages' ? 'messages' : 'messages-tenant'
+        return houseRules(policy, record?.limits, record?.version)
+      },
+      limiter: {
+        lease: (ask) => within(patienceMs, 'the limiter', stub.lease(ask)),
+        settle: (closing) => stub.settle(closing),
+        refund: (units, at) => stub.refund(units, at),
+      },
+    }
+  }
+
+  async #record(tenant: string, clock: () => number): Promise<TenantRecord | undefined> {
+    return (await this.#tenants.get(tenant, clock()))?.record
   }
 }
+
+const sharedKey = (tenant: string) => limiterName(tenant, 'messages-tenant', '')

@@ -11,6 +11,7 @@ import { demo } from './routes/demo.ts'
 import { docs } from './routes/docs.ts'
 import { health } from './routes/health.ts'
 import { jobs } from './routes/jobs.ts'
+import { limits } from './routes/limits.ts'
 import { messages } from './routes/messages.ts'
 import { chatPage } from './routes/page.ts'
 import { tokens } from './routes/tokens.ts'
@@ -28,6 +29,7 @@ export const app = new Hono<App>()
   .use('/v1/*', authenticate(), limitRequests())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
+  .route('/v1/limits', limits)
   .route('/v1/conversations', conversations)
   .route('/v1/conversations/:id/messages', messages)
   .notFound((c) =>

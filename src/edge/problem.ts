@@ -31,11 +31,12 @@ export function accepted<T extends { readonly kind: string }>(answer: T): Exclud
 const isRefusal = (answer: { readonly kind: string }): answer is Refusal => answer.kind === 'refused'
 
 /** A problem as RFC 9457 says it, with `Retry-After` where waiting helps. */
-export function problemResponse(c: Context<App>, { name, detail, retryAfterMs }: Problem): Response {
+export function problemResponse(c: Context<App>, { name, detail, retryAfterMs, violatedPolicies }: Problem): Response {
   const { status, title } = problems[name]
   if (retryAfterMs !== undefined) c.header('Retry-After', String(Math.ceil(retryAfterMs / 1000)))
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return c.json({ type: `/docs/errors#${name}`, title, status, detail, ...retry }, statusOf(status), {
+  const violated = violatedPolicies === undefined ? {} : { 'violated-policies': violatedPolicies }
+  return c.json({ type: `/docs/errors#${name}`, title, status, detail, ...retry, ...violated }, statusOf(status), {
     'Content-Type': 'application/problem+json',
   })
 }

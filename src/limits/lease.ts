@@ -1,100 +1,49 @@
-/** Tokens a holder may spend on its own until `expiresAt` (milliseconds since the epoch). */
-export interface Lease {
-  readonly tokens: number
-  readonly expiresAt: number
+import type { Rules } from './rules.ts'
+
+/** What a holder did with a lease that it closes: `spent` units, the last of them `idleMs` before this was sent. */
+export interface Closing {
+  readonly lease: number
+  readonly spent: number
+  readonly idleMs: number
 }
 
-/** What a limiter answers to somebody who asks for tokens. */
-export type LeaseAnswer =
-  | { readonly kind: 'granted'; readonly tokens: number; readonly expiresAt: number }
-  | { readonly kind: 'empty'; readonly retryAfterMs: number }
-
-/** One decision of a holder. */
-export type Taken = { readonly kind: 'taken' } | { readonly kind: 'limited'; readonly retryAfterMs: number }
-
-/** Asks the limiter of `key` for `want` tokens. */
-export type AskForLease = (key: string, want: number) => Promise<LeaseAnswer>
-
-interface Held {
-  tokens: number
-  expiresAt: number
-  /** Nobody needs to ask before this moment: the limiter said so. */
-  emptyUntil: number
-  /** Tokens asked for next time: doubles while they are used up, starts at one. */
-  want: number
-  asking: Promise<void> | undefined
+/** A holder's question: decide these now, and lend me some to decide on my own. */
+export interface LeaseAsk {
+  readonly rules: Rules
+  /** Costs of the decisions that wait for the answer, in their order. */
+  readonly costs: readonly number[]
+  /** Units to lend beyond them. */
+  readonly want: number
+  /** Leases the holder is done with; what it did not spend of them returns. */
+  readonly closing: readonly Closing[]
 }
 
-/**
- * Holds leases for many keys and decides from them: a decision costs arithmetic, and a call only when a lease ran out.
- * Callers of the same key share one question to the limiter.
- */
-export class LeaseHolder {
-  readonly #held = new Map<string, Held>()
-  readonly #keys: number
-
-  /** `keys` bounds the memory: the longest unused keys are forgotten (their tokens return with the refill). */
-  constructor(keys = 10_000) {
-    this.#keys = keys
-  }
-
-  /** Takes one token of `key` without waiting; undefined when the limiter has to be asked first. */
-  takeNow(key: string, now: number): Taken | undefined {
-    const held = this.#held.get(key)
-    if (held === undefined) return undefined
-    if (held.tokens >= 1 && held.expiresAt > now) {
-      held.tokens -= 1
-      return { kind: 'taken' }
-    }
-    return held.emptyUntil > now ? { kind: 'limited', retryAfterMs: held.emptyUntil - now } : undefined
-  }
-
-  /**
-   * Takes one token of `key`, asking the limiter when the lease has run out. Throws when it cannot be reached.
-   * Callers within one actor share a question; in an edge isolate each request asks for itself (`alone`),
-   * since a Worker's request must not wait for the I/O of another.
-   */
-  async take(key: string, ask: AskForLease, clock: () => number, alone = false): Promise<Taken> {
-    for (;;) {
-      const taken = this.takeNow(key, clock())
-      if (taken !== undefined) return taken
-      const held = this.#hold(key)
-      await (alone ? this.#renew(key, held, ask, clock) : this.#renewOnce(key, held, ask, clock))
-    }
-  }
-
-  async #renewOnce(key: string, held: Held, ask: AskForLease, clock: () => number): Promise<void> {
-    held.asking ??= this.#renew(key, held, ask, clock).finally(() => {
-      held.asking = undefined
-    })
-    await held.asking
-  }
-
-  async #renew(key: string, held: Held, ask: AskForLease, clock: () => number): Promise<void> {
-    const answer = await ask(key, held.want)
-    if (answer.kind === 'empty') {
-      held.tokens = 0
-      held.emptyUntil = clock() + answer.retryAfterMs
-      held.want = 1
-      return
-    }
-    held.tokens = (held.expiresAt > clock() ? held.tokens : 0) + answer.tokens
-    held.expiresAt = answer.expiresAt
-    held.want = answer.tokens < held.want ? answer.tokens : Math.min(held.want * 2, 4096)
-  }
-
-  #hold(key: string): Held {
-    const known = this.#held.get(key)
-    if (known !== undefined) return known
-    this.#forgetOldest()
-    const held: Held = { tokens: 0, expiresAt: 0, emptyUntil: 0, want: 1, asking: undefined }
-    this.#held.set(key, held)
-    return held
-  }
-
-  #forgetOldest(): void {
-    if (this.#held.size < this.#keys) return
-    const oldest = this.#held.keys().next().value
-    if (oldest !== undefined) this.#held.delete(oldest)
-  }
+/** What a limiter answers. Times are durations, since two machines' clocks need not agree. */
+export interface LeaseAnswer {
+  /** How many of the costs were allowed, from the first; they were spent at `at` by the limiter's clock. */
+  readonly allowed: number
+  readonly at: number
+  /** Milliseconds until the first refused cost could be allowed; 0 when none was refused. */
+  readonly retryAfterMs: number
+  /** Units that may be spent without asking until `forMs` after the question was sent. */
+  readonly lease?: { readonly id: number; readonly units: number; readonly forMs: number }
+  /** Units anybody could still get, the most there can be, and milliseconds until all of them are there. */
+  readonly remaining: number
+  readonly limit: number
+  readonly resetMs: number
 }
+
+/** The state of a key, without deciding anything. `leased` units are with holders: not spent yet, not to be had. */
+export type Standing = Pick<LeaseAnswer, 'remaining' | 'limit' | 'resetMs'> & { readonly leased: number }
+
+/** A limiter's side of an open lease. */
+export interface OpenLease {
+  readonly units: number
+  /** From here on its holder certainly spends nothing of it: what was not reported counts as spent just before. */
+  readonly until: number
+}
+
+/** How long a holder may spend what it was lent, in milliseconds. */
+export const leaseMs = 5000
+/** What the limiter waits beyond it: a Worker's clock stands still within one event, and clocks run unevenly. */
+export const guardMs = 500

@@ -60,8 +60,11 @@ export const newTenant = z.strictObject({
     .strictObject({
       messagesPerSecond: z.number().positive().optional(),
       messagesBurst: z.number().min(1).optional(),
+      messagesPerSecondTenant: z.number().positive().optional(),
       requestsPerSecondUser: z.number().positive().optional(),
       requestsPerSecondKey: z.number().positive().optional(),
+      requestsPerSecondTenant: z.number().positive().optional(),
+      checksPerSecond: z.number().positive().optional(),
     })
     .optional(),
 })

@@ -23,6 +23,8 @@ export interface Problem {
   readonly name: ProblemName
   readonly detail: string
   readonly retryAfterMs?: number
+  /** The rate limit policies that refused (draft-ietf-httpapi-ratelimit-headers, `violated-policies`). */
+  readonly violatedPolicies?: readonly string[]
 }
 
 const byError: Partial<Record<ErrorName, ProblemName>> = {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { storedPolicy } from '../protocol/limits-api.ts'
 
 /** A tenant id: a DNS label, so that it can stand in names and keys without escaping. */
 export const tenantId = z
@@ -9,8 +10,14 @@ export const tenantId = z
 export const tenantLimits = z.strictObject({
   messagesPerSecond: z.number().positive().default(10),
   messagesBurst: z.number().min(1).default(20),
+  /** All users together; without it each user's own limit is enough. */
+  messagesPerSecondTenant: z.number().positive().optional(),
   requestsPerSecondUser: z.number().positive().default(20),
   requestsPerSecondKey: z.number().positive().default(500),
+  /** All callers together; four times a key's when it is not given. */
+  requestsPerSecondTenant: z.number().positive().optional(),
+  /** Calls to /v1/limits, which do not count as other requests do. */
+  checksPerSecond: z.number().positive().default(5000),
 })
 export type TenantLimits = z.output<typeof tenantLimits>
 
@@ -26,6 +33,8 @@ export const tenantRecord = z.object({
   placement,
   keys: z.array(z.object({ id: z.string(), hash: z.string() })),
   limits: tenantLimits,
+  /** The tenant's own rate limit policies, by name. */
+  policies: z.record(z.string(), storedPolicy).default({}),
   version: z.int().positive(),
 })
 export type TenantRecord = z.output<typeof tenantRecord>

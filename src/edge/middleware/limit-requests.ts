@@ -1,71 +1,97 @@
 import { createMiddleware } from 'hono/factory'
-import { limiterOf } from '../../../durable-objects/address.ts'
+import { limiterName } from '../../../durable-objects/address.ts'
 import type { Principal } from '../../auth/principal.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { log, reasonOf } from '../../kernel/log.ts'
-import { LeaseHolder } from '../../limits/lease.ts'
-import type { Rate } from '../../limits/bucket.ts'
+import { decideAll, type Level } from '../../limits/decide.ts'
+import { houseRules, type HousePolicy } from '../../limits/house-rules.ts'
 import type { App, AppContext } from '../context.ts'
+import { decider, levelOf, returnIdleLeases, showStanding, tooMany } from '../limits.ts'
 import { ProblemError } from '../problem.ts'
 import { tenantRecordOf } from '../tenants.ts'
 
-/** Leases of this isolate; plain numbers, so that requests may share them. */
-const leases = new LeaseHolder()
+/** What one call of a class counts for, by the start of its path; any other counts for one. */
+const costs: readonly (readonly [path: string, cost: number])[] = [
+  ['/v1/search', 5],
+  ['/v1/uploads', 5],
+  ['/v1/notifications', 2],
+]
 
-const anonymousRate: Rate = { perSecond: 20, burst: 60 }
-
-interface Bucket {
-  readonly tenant: string
-  readonly policy: string
-  readonly key: string
-  readonly rate: () => Promise<Rate>
-}
-
-/** Limits requests by who asks: an API key, a user, or an address (IPv6 by its /64). */
+/** Limits requests by who asks (an API key, a user, or an address) and by tenant, in one decision. */
 export const limitRequests = () =>
   createMiddleware<App>(async function limitRequests(c, next) {
-    await takeToken(c.env, bucketOf(c))
+    await take(c, levelsOf(c))
     return await next()
   })
 
-/** One token of a bucket or a 429. A limiter that cannot be reached lets requests pass: refusing everybody would be worse. */
-export async function takeToken(env: Env, { tenant, policy, key, rate }: Bucket): Promise<void> {
-  const now = () => systemClock.now()
-  const ask = async (_: string, want: number) => limiterOf(env, tenant, policy, key).lease({ rate: await rate(), want })
+/** One message of a user over HTTP: the same buckets as over the socket. */
+export async function takeMessageToken(env: Env, tenant: string, user: string): Promise<void> {
+  const limits = (await tenantRecordOf(env, tenant, systemClock.now()))?.limits
+  const shared = limits?.messagesPerSecondTenant !== undefined
+  await decideOrThrow([
+    houseLevel(env, tenant, 'messages', user),
+    ...(shared ? [houseLevel(env, tenant, 'messages-tenant', '')] : []),
+  ])
+}
+
+async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
   try {
-    const taken = await leases.take(`${tenant}/${policy}/${key}`, ask, now, true)
-    if (taken.kind === 'limited') throw tooMany(policy, taken.retryAfterMs)
-  } catch (thrown) {
-    if (thrown instanceof ProblemError) throw thrown
-    log.warn('edge.limiter-unreachable', { policy, why: reasonOf(thrown) })
+    await decideOrThrow(levels)
+  } finally {
+    await showStanding(c, levels)
+    returnIdleLeases(c)
   }
 }
 
-function tooMany(policy: string, retryAfterMs: number): ProblemError {
-  return new ProblemError({ name: 'too-many-requests', detail: `${policy}: wait ${retryAfterMs} ms`, retryAfterMs })
+async function decideOrThrow(levels: readonly Level[]): Promise<void> {
+  const decision = await decideAll(decider, levels)
+  if (decision.kind === 'limited') throw tooMany(decision.key, decision.retryAfterMs)
+  if (decision.kind === 'unreachable')
+    throw new ProblemError({ name: 'unavailable', detail: 'the rate limiter could not be reached; try again' })
 }
 
-function bucketOf(c: AppContext): Bucket {
+function levelsOf(c: AppContext): Level[] {
   const { principal } = c.var
   if (principal.kind === 'anonymous') {
-    return { tenant: 'parley', policy: 'requests-anonymous', key: addressOf(c), rate: async () => anonymousRate }
+    return [houseLevel(c.env, 'parley', 'requests-anonymous', addressOf(c.req.header('cf-connecting-ip')))]
   }
   const { tenant } = principal
-  const rate = () => tenantRate(c.env, principal)
-  return principal.kind === 'server'
-    ? { tenant, policy: 'requests-key', key: principal.keyId, rate }
-    : { tenant, policy: 'requests-user', key: principal.user, rate }
+  // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.
+  if (c.req.path.startsWith('/v1/limits/')) return [houseLevel(c.env, tenant, 'checks', callerOf(principal))]
+  const cost = costs.find(([path]) => c.req.path.startsWith(path))?.[1] ?? 1
+  const policy = principal.kind === 'server' ? 'requests-key' : 'requests-user'
+  return [
+    houseLevel(c.env, tenant, policy, callerOf(principal), cost),
+    houseLevel(c.env, tenant, 'requests-tenant', '', cost),
+  ]
 }
 
-async function tenantRate(env: Env, principal: Exclude<Principal, { kind: 'anonymous' }>): Promise<Rate> {
-  const limits = (await tenantRecordOf(env, principal.tenant, systemClock.now()))?.limits
-  const perSecond = (principal.kind === 'server' ? limits?.requestsPerSecondKey : limits?.requestsPerSecondUser) ?? 20
-  return { perSecond, burst: 2 * perSecond }
+function houseLevel(env: Env, tenant: string, policy: HousePolicy, key: string, cost = 1): Level {
+  const rules = async () => {
+    if (policy === 'requests-anonymous') return houseRules(policy)
+    const record = await tenantRecordOf(env, tenant, systemClock.now())
+    return houseRules(policy, record?.limits, record?.version)
+  }
+  return levelOf(env, limiterName(tenant, policy, key), rules, { cost })
 }
+
+const callerOf = (principal: Exclude<Principal, { kind: 'anonymous' }>) =>
+  principal.kind === 'server' ? principal.keyId : principal.user
 
 /** The caller's address as the platform saw it; an IPv6 customer owns a whole /64. */
-function addressOf(c: AppContext): string {
-  const address = c.req.header('cf-connecting-ip') ?? 'local'
-  return address.includes(':') ? address.split(':').slice(0, 4).join(':') : address
+export function addressOf(address = 'local'): string {
+  return address.includes(':') ? networkOf(address) : address
+}
+
+/** The first four groups of an IPv6 address, however it was shortened. */
+function networkOf(address: string): string {
+  const [head = '', tail] = address.toLowerCase().split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const missing =
+    tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
+  return [...left, ...missing, ...right]
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')
 }

@@ -4,7 +4,6 @@ import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import { toViews } from '../../history/amend.ts'
 import { completePage } from '../../history/page.ts'
-import { systemClock } from '../../kernel/clock.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
 import { conversationId } from '../../protocol/payloads.ts'
@@ -12,9 +11,8 @@ import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param, query } from '../input.ts'
 import { known } from '../middleware/authenticate.ts'
-import { takeToken } from '../middleware/limit-requests.ts'
+import { takeMessageToken } from '../middleware/limit-requests.ts'
 import { accepted, fail } from '../problem.ts'
-import { tenantRecordOf } from '../tenants.ts'
 import { actorOf, stub } from './conversations.ts'
 
 type NewMessage = z.output<typeof newMessage>
@@ -24,7 +22,7 @@ export const messages = new Hono<App>()
   .post('/', async (c) => {
     const { user: speaker, deliverAt, ...content } = await body(c, newMessage)
     const user = speakerOf(c, speaker)
-    await takeMessageToken(c, user)
+    await limitMessages(c, user)
     if (deliverAt !== undefined) return c.json(await schedule(c, user, content, deliverAt), 202)
     return c.json(await execute(c, { kind: 'send', content }, user), 201)
   })
@@ -63,16 +61,10 @@ function speakerOf(c: AppContext, speaker: string | undefined): string {
   return principal.user
 }
 
-/** The same bucket as over the socket. The tenant's own server is limited by its requests alone. */
-async function takeMessageToken(c: AppContext, user: string): Promise<void> {
+/** The same buckets as over the socket. The tenant's own server is limited by its requests alone. */
+async function limitMessages(c: AppContext, user: string): Promise<void> {
   const principal = known(c)
-  if (principal.kind === 'server') return
-  const { tenant } = principal
-  const rate = async () => {
-    const limits = (await tenantRecordOf(c.env, tenant, systemClock.now()))?.limits
-    return { perSecond: limits?.messagesPerSecond ?? 1, burst: limits?.messagesBurst ?? 1 }
-  }
-  await takeToken(c.env, { tenant, policy: 'messages', key: user, rate })
+  if (principal.kind === 'user') await takeMessageToken(c.env, principal.tenant, user)
 }
 
 /** A message for later is a job; it is safe once the queue's ledger has it. */

@@ -1,0 +1,85 @@
+import { limiterNamed } from '../../durable-objects/address.ts'
+import type { Env } from '../env.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { log, reasonOf } from '../kernel/log.ts'
+import { within } from '../kernel/retry.ts'
+import type { Decider, Level } from '../limits/decide.ts'
+import { LeaseHolder } from '../limits/holder.ts'
+import { policyOf } from '../limits/house-rules.ts'
+import { LocalLimits } from '../limits/local.ts'
+import { capacityOf, type Rules } from '../limits/rules.ts'
+import { rateLimitFields } from '../protocol/rate-limit-fields.ts'
+import type { AppContext } from './context.ts'
+import { ProblemError } from './problem.ts'
+
+/** A limiter that takes longer is one that cannot be reached. */
+const patienceMs = 2000
+
+/** Tenants' own policies begin with this in a limiter's name, so that none is mistaken for the house's. */
+export const ownPolicy = (name: string) => `~${name}`
+
+/** Leases of this isolate; plain numbers, so that requests may share them. Tenants' policies are counted as one. */
+export const decider: Decider = {
+  holder: new LeaseHolder((name) => (policyOf(name).startsWith('~') ? 'service' : policyOf(name))),
+  fallback: new LocalLimits(),
+  alone: true,
+  onUnreachable: (name, thrown) =>
+    log.warn('edge.limiter-unreachable', { policy: policyOf(name), why: reasonOf(thrown) }),
+}
+
+/** One level of a decision here: which limiter, by which rules. */
+export function levelOf(
+  env: Env,
+  name: string,
+  rules: () => Rules | Promise<Rules>,
+  { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
+): Level {
+  const stub = limiterNamed(env, name)
+  const limiter = {
+    lease: (ask: Parameters<typeof stub.lease>[0]) => within(patienceMs, 'the limiter', stub.lease(ask)),
+    settle: (closing: Parameters<typeof stub.settle>[0]) => stub.settle(closing),
+    refund: (units: number, at: number) => stub.refund(units, at),
+  }
+  return { key: name, cost, whenUnreachable, source: { limiter, rules, clock: () => systemClock.now() } }
+}
+
+/** Gives back, after the answer, what this isolate was lent and does not need. What fails to return is lost until it refills. */
+export function returnIdleLeases(c: AppContext): void {
+  for (const { key, closing } of decider.holder.idle(systemClock.now())) {
+    c.executionCtx.waitUntil(
+      limiterNamed(c.env, key)
+        .settle(closing)
+        .catch(() => undefined),
+    )
+  }
+}
+
+/** Tells the caller where she stands at the first of these levels, as far as this isolate knows. */
+export async function showStanding(c: AppContext, [level]: readonly Level[]): Promise<void> {
+  if (level === undefined) return
+  const standing = decider.holder.standing(level.key, systemClock.now())
+  const [window] = (await level.source.rules()).windows
+  if (standing === undefined || window === undefined) return
+  const capacity = capacityOf(window)
+  const fields = rateLimitFields([
+    {
+      name: policyOf(level.key),
+      quota: capacity,
+      windowSeconds: (window.windowMs * capacity) / window.limit / 1000,
+      remaining: standing.remaining,
+      resetSeconds: standing.resetMs / 1000,
+    },
+  ])
+  for (const [name, value] of Object.entries(fields)) c.header(name, value)
+}
+
+/** The refusal of a level, as HTTP tells it. */
+export function tooMany(name: string, retryAfterMs: number): ProblemError {
+  const policy = policyOf(name)
+  return new ProblemError({
+    name: 'too-many-requests',
+    detail: `${policy}: wait ${retryAfterMs} ms`,
+    retryAfterMs,
+    violatedPolicies: [policy],
+  })
+}

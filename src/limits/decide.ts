@@ -1,0 +1,86 @@
+import type { LeaseHolder, Source, Taken } from './holder.ts'
+import type { LocalLimits } from './local.ts'
+import type { Rules } from './rules.ts'
+
+/** One level of a decision: a user, her tenant, the whole system. */
+export interface Level {
+  readonly key: string
+  readonly cost: number
+  readonly source: Source
+  /** What holds when the limiter cannot be reached. `open`: this process alone keeps the limit. `closed`: nobody passes. */
+  readonly whenUnreachable: 'open' | 'closed'
+}
+
+/** A decision through all levels, or the level that refused. */
+export type Decision =
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'limited'; readonly key: string; readonly retryAfterMs: number }
+  | { readonly kind: 'unreachable'; readonly key: string }
+
+/** Who decides: leases first, and own buckets when there is no limiter. `alone`: requests do not share questions. */
+export interface Decider {
+  readonly holder: LeaseHolder
+  readonly fallback: LocalLimits
+  readonly alone: boolean
+  /** Told when a limiter could not be reached. */
+  readonly onUnreachable: (key: string, thrown: unknown) => void
+}
+
+/** Takes from every level or from none: what earlier levels gave returns when a later one refuses. */
+export async function decideAll(decider: Decider, levels: readonly Level[]): Promise<Decision> {
+  const { holder } = decider
+  const undo: (() => Promise<void> | void)[] = []
+  for (const level of levels) {
+    const { key, cost, source } = level
+    const known = holder.takeNow(key, source.clock(), cost)
+    const lease = holder.leaseOf(key)
+    const taken = known ?? (await askLevel(decider, level))
+    if (taken.kind !== 'taken') {
+      await Promise.all(undo.map((giveBack) => giveBack()))
+      return { ...taken, key }
+    }
+    const { at } = taken
+    if (known !== undefined) undo.push(() => holder.putBack(key, cost, lease))
+    else if (at !== undefined) undo.push(() => refund(decider, level, at))
+  }
+  return { kind: 'taken' }
+}
+
+/** The same without waiting, one unit each; undefined when a limiter has to be asked first, and then nothing was taken. */
+export function decideNow(holder: LeaseHolder, keys: readonly string[], now: number): Taken | undefined {
+  for (const [place, key] of keys.entries()) {
+    const taken = holder.takeNow(key, now)
+    if (taken?.kind === 'taken') continue
+    for (const earlier of keys.slice(0, place)) holder.putBack(earlier, 1, holder.leaseOf(earlier))
+    return taken
+  }
+  return { kind: 'taken' }
+}
+
+type LevelTaken = Taken | { readonly kind: 'unreachable' }
+
+async function askLevel({ holder, fallback, alone, onUnreachable }: Decider, level: Level): Promise<LevelTaken> {
+  const { key, cost, source, whenUnreachable } = level
+  try {
+    return await (alone ? holder.takeAlone(key, source, cost) : holder.take(key, source, cost))
+  } catch (thrown) {
+    onUnreachable(key, thrown)
+    const tally = holder.tallyOf(key)
+    if (whenUnreachable === 'open') {
+      tally.failedOpen++
+      return takeFrom(fallback, key, await source.rules(), cost, source.clock())
+    }
+    tally.failedClosed++
+    return { kind: 'unreachable' }
+  }
+}
+
+function takeFrom(fallback: LocalLimits, key: string, rules: Rules, cost: number, now: number): Taken {
+  const retryAfterMs = fallback.takeAll(key, rules.windows, now, cost)
+  return retryAfterMs === 0 ? { kind: 'taken' } : { kind: 'limited', retryAfterMs }
+}
+
+/** Units the limiter decided are refunded there. A refund that gets lost makes it only stricter. */
+async function refund({ onUnreachable }: Decider, { key, cost, source }: Level, at: number): Promise<void> {
+  await source.limiter.refund(cost, at).catch((thrown: unknown) => onUnreachable(key, thrown))
+}

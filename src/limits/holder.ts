@@ -1,0 +1,293 @@
+import type { Closing, LeaseAnswer, LeaseAsk } from './lease.ts'
+import type { Rules } from './rules.ts'
+import { Tallies, type Tally } from './tally.ts'
+
+/** One decision. `at` is there when the limiter took it, by its clock; without it a lease was enough. */
+export type Taken =
+  | { readonly kind: 'taken'; readonly at?: number }
+  | { readonly kind: 'limited'; readonly retryAfterMs: number }
+
+/** The limiter of one key, as a holder calls it. */
+export interface Limiter {
+  lease(ask: LeaseAsk): Promise<LeaseAnswer>
+  settle(closing: readonly Closing[]): Promise<unknown>
+  refund(units: number, at: number): Promise<unknown>
+}
+
+/** Who decides a key, and by which rules. */
+export interface Source {
+  readonly limiter: Limiter
+  readonly rules: () => Rules | Promise<Rules>
+  readonly clock: () => number
+}
+
+interface Lent {
+  readonly id: number
+  units: number
+  spent: number
+  spentAt: number
+  readonly expiresAt: number
+}
+
+interface Waiting {
+  readonly cost: number
+  readonly settle: (taken: Taken) => void
+  readonly fail: (thrown: unknown) => void
+}
+
+interface Held {
+  readonly tally: Tally
+  lease: Lent
+  /** Costs not below `emptyCost` are refused until then without asking: the limiter said so. */
+  emptyUntil: number
+  emptyCost: number
+  want: number
+  askedAt: number
+  /** Leases that came while there was one: they go back with the next question. */
+  readonly surplus: number[]
+  readonly waiting: Waiting[]
+  busy: boolean
+  seen: Pick<LeaseAnswer, 'remaining' | 'limit'> & { readonly resetAt: number }
+}
+
+const nothing: Lent = { id: 0, units: 0, spent: 0, spentAt: 0, expiresAt: 0 }
+const taken: Taken = { kind: 'taken' }
+
+/** A lease that lasted less than this was too small, one that outlived `calmMs` was not needed. */
+const hurriedMs = 1000
+const calmMs = 5000
+const mostWanted = 65_536
+const mostTogether = 256
+/** A clock that jumps back further than this tells nothing of how long leases have lasted; less lies within the limiter's guard. */
+const jitterMs = 250
+
+/**
+ * Decides for many keys from what their limiters lent: arithmetic as long as a lease lasts, else one call. A holder may
+ * die at any moment; what it was lent is then lost until it would have been spent, and never doubled.
+ */
+export class LeaseHolder {
+  readonly #held = new Map<string, Held>()
+  /** Keys that may have something to return. */
+  readonly #lent = new Set<string>()
+  readonly #keys: number
+  #latest = 0
+  #sweptAt = 0
+  readonly tallies = new Tallies()
+  readonly #labelOf: (key: string) => string
+
+  /**
+   * `labelOf` says under which label a key's figures are counted. `keys` bounds the memory: the longest known are
+   * forgotten first, and what they were lent is lost.
+   */
+  constructor(labelOf: (key: string) => string, keys = 10_000) {
+    this.#labelOf = labelOf
+    this.#keys = keys
+  }
+
+  /** Takes `cost` units of `key` without waiting; undefined when the limiter has to be asked first. */
+  takeNow(key: string, now: number, cost = 1): Taken | undefined {
+    const held = this.#held.get(key)
+    if (held === undefined || held.busy) return undefined
+    return this.#decide(key, held, cost, now)
+  }
+
+  /** Undoes a decision that lease `id` allowed, if that lease is still in hand; else it stays spent. */
+  putBack(key: string, cost: number, id: number): void {
+    const held = this.#held.get(key)
+    if (held === undefined || held.lease.id !== id || held.lease.spent < cost) return
+    held.lease.units += cost
+    held.lease.spent -= cost
+    held.tally.decisions--
+  }
+
+  /**
+   * Takes `cost` units of `key`, asking when the lease does not suffice. Callers of a key share a question and are
+   * answered in their order. Throws when the limiter cannot be reached.
+   */
+  take(key: string, source: Source, cost = 1): Promise<Taken> {
+    const held = this.#hold(key)
+    return new Promise((settle, fail) => {
+      held.waiting.push({ cost, settle, fail })
+      if (!held.busy) void this.#serve(key, held, source)
+    })
+  }
+
+  /** The same for one who must not wait for what others asked: in a Worker no request may wait for another's I/O. */
+  async takeAlone(key: string, source: Source, cost = 1): Promise<Taken> {
+    const held = this.#hold(key)
+    const now = source.clock()
+    const known = this.takeNow(key, now, cost)
+    if (known !== undefined) return known
+    const answer = await this.#ask(key, held, [cost], source)
+    return this.#verdict(key, held, answer, 0)
+  }
+
+  /** Leases nobody spent from for `idleMs`, closed: their units should go back to their limiters. */
+  idle(now: number, idleMs = 1000): { readonly key: string; readonly closing: Closing[] }[] {
+    if (now - this.#sweptAt < idleMs) return []
+    this.#sweptAt = now
+    const found: { readonly key: string; readonly closing: Closing[] }[] = []
+    for (const key of this.#lent) {
+      const held = this.#held.get(key)
+      if (held !== undefined && held.lease.spentAt + idleMs > now) continue
+      this.#lent.delete(key)
+      if (held === undefined || held.lease.expiresAt <= now) continue
+      held.tally.returned += held.lease.units
+      found.push({ key, closing: close(held, now) })
+    }
+    return found
+  }
+
+  /** What is known of a key here: units in hand and, as last heard, to be had; undefined when nothing is. */
+  standing(
+    key: string,
+    now: number,
+  ): { readonly remaining: number; readonly limit: number; readonly resetMs: number } | undefined {
+    const held = this.#held.get(key)
+    if (held === undefined || held.seen.limit === 0) return undefined
+    const { remaining, limit, resetAt } = held.seen
+    const units = held.lease.expiresAt > now ? held.lease.units : 0
+    return { remaining: units + remaining, limit, resetMs: Math.max(0, resetAt - now) }
+  }
+
+  #decide(key: string, held: Held, cost: number, now: number): Taken | undefined {
+    const at = now >= this.#latest ? (this.#latest = now) : this.#afterJump(now)
+    const { lease } = held
+    if (lease.units >= cost && lease.expiresAt > at) {
+      lease.units -= cost
+      lease.spent += cost
+      lease.spentAt = at
+      held.tally.decisions++
+      return taken
+    }
+    if (held.emptyUntil <= at || cost < held.emptyCost) return undefined
+    return this.#refuse(key, held, held.emptyUntil - at)
+  }
+
+  #refuse(key: string, { tally }: Held, retryAfterMs: number): Taken {
+    tally.decisions++
+    tally.refusals++
+    this.tallies.top.add(key)
+    return { kind: 'limited', retryAfterMs }
+  }
+
+  /** Forgets a key; a lease in hand is lost. */
+  forget(key: string): void {
+    this.#held.delete(key)
+  }
+
+  /** The lease in hand for `key`, 0 for none. */
+  leaseOf(key: string): number {
+    return this.#held.get(key)?.lease.id ?? 0
+  }
+
+  /** The figures `key` is counted in. */
+  tallyOf(key: string): Tally {
+    return this.tallies.of(this.#labelOf(key))
+  }
+
+  /** Answers who waits, in order: from what the last answer brought as far as it goes, then with another question. */
+  async #serve(key: string, held: Held, source: Source): Promise<void> {
+    held.busy = true
+    for (let first = held.waiting[0]; first !== undefined; first = held.waiting[0]) {
+      const known = this.#decide(key, held, first.cost, source.clock())
+      if (known !== undefined) {
+        held.waiting.shift()
+        first.settle(known)
+        continue
+      }
+      const batch = held.waiting.splice(0, mostTogether)
+      try {
+        const answer = await this.#ask(
+          key,
+          held,
+          batch.map(({ cost }) => cost),
+          source,
+        )
+        batch.forEach(({ settle }, place) => settle(this.#verdict(key, held, answer, place)))
+      } catch (thrown) {
+        for (const { fail } of batch) fail(thrown)
+      }
+    }
+    held.busy = false
+  }
+
+  async #ask(
+    key: string,
+    held: Held,
+    costs: readonly number[],
+    { limiter, rules, clock }: Source,
+  ): Promise<LeaseAnswer> {
+    const known = await rules()
+    const sentAt = clock()
+    held.want = wanted(held, costs.length, sentAt)
+    held.askedAt = sentAt
+    held.tally.asks++
+    const closing = close(held, sentAt)
+    const answer = await limiter.lease({ rules: known, costs, want: held.want, closing })
+    this.#learn(key, held, answer, costs, sentAt, clock())
+    return answer
+  }
+
+  #learn(key: string, held: Held, answer: LeaseAnswer, costs: readonly number[], sentAt: number, now: number): void {
+    const { allowed, lease, retryAfterMs, remaining, limit, resetMs } = answer
+    held.seen = { remaining, limit, resetAt: now + resetMs }
+    held.emptyUntil = allowed < costs.length ? now + retryAfterMs : 0
+    held.emptyCost = costs[allowed] ?? 0
+    if (lease === undefined || lease.units < held.want) held.want = lease?.units ?? 0
+    if (lease === undefined) return
+    if (held.lease.id !== 0) return void held.surplus.push(lease.id)
+    held.lease = { id: lease.id, units: lease.units, spent: 0, spentAt: now, expiresAt: sentAt + lease.forMs }
+    this.#lent.add(key)
+    held.tally.lent += lease.units
+  }
+
+  #verdict(key: string, held: Held, { allowed, at, retryAfterMs }: LeaseAnswer, place: number): Taken {
+    if (place >= allowed) return this.#refuse(key, held, retryAfterMs)
+    held.tally.decisions++
+    return { kind: 'taken', at }
+  }
+
+  #afterJump(now: number): number {
+    if (this.#latest - now <= jitterMs) return this.#latest
+    for (const held of this.#held.values()) Object.assign(held, { lease: { ...nothing }, emptyUntil: 0 })
+    this.#lent.clear()
+    return (this.#latest = now)
+  }
+
+  #hold(key: string): Held {
+    const known = this.#held.get(key)
+    if (known !== undefined) return known
+    const oldest = this.#held.size < this.#keys ? undefined : this.#held.keys().next().value
+    if (oldest !== undefined) this.#held.delete(oldest)
+    const held: Held = {
+      tally: this.tallyOf(key),
+      lease: { ...nothing },
+      emptyUntil: 0,
+      emptyCost: 0,
+      want: 0,
+      askedAt: 0,
+      surplus: [],
+      waiting: [],
+      busy: false,
+      seen: { remaining: 0, limit: 0, resetAt: 0 },
+    }
+    this.#held.set(key, held)
+    return held
+  }
+}
+
+/** Ends the lease in hand and tells what became of it. */
+function close(held: Held, now: number): Closing[] {
+  const { id, spent, spentAt, expiresAt } = held.lease
+  held.lease = { ...nothing }
+  const unused = held.surplus.splice(0).map((lease) => ({ lease, spent: 0, idleMs: 0 }))
+  if (id === 0 || expiresAt <= now) return unused
+  return [...unused, { lease: id, spent, idleMs: spent === 0 ? 0 : now - spentAt }]
+}
+
+/** Twice as many as before while leases are used up fast, nothing for a key that is quiet. */
+function wanted({ want, askedAt }: Held, together: number, now: number): number {
+  if (now - askedAt >= calmMs) return 0
+  return now - askedAt < hurriedMs ? Math.min(mostWanted, Math.max(together, 2 * want, 1)) : want
+}

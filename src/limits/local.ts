@@ -1,0 +1,36 @@
+import { createMeter } from './meters/create.ts'
+import type { Meter } from './meters/meter.ts'
+import type { Window } from './rules.ts'
+
+/**
+ * Limits of one process, for what only it can see (a user's connects at her gateway, the typing of one connection) and
+ * for when no limiter answers. Nothing is asked and nothing survives, so across n processes the bound is n times the limit.
+ */
+export class LocalLimits {
+  readonly #meters = new Map<string, readonly Meter[]>()
+  readonly #keys: number
+
+  /** `keys` bounds the memory; beyond it the longest known are forgotten. */
+  constructor(keys = 10_000) {
+    this.#keys = keys
+  }
+
+  /** Takes `cost` units of `key` from all windows: 0 when they were there, else milliseconds until they are. */
+  takeAll(key: string, windows: readonly Window[], now: number, cost = 1): number {
+    const meters = this.#metersOf(key, windows)
+    const waitMs = Math.max(0, ...meters.map((meter) => meter.waitMs(meter.capacity - cost, now)))
+    if (waitMs > 0) return Number.isFinite(waitMs) ? Math.max(1, waitMs) : 1000
+    for (const meter of meters) meter.spend(cost, now)
+    return 0
+  }
+
+  #metersOf(key: string, windows: readonly Window[]): readonly Meter[] {
+    const known = this.#meters.get(key)
+    if (known !== undefined) return known
+    const oldest = this.#meters.size < this.#keys ? undefined : this.#meters.keys().next().value
+    if (oldest !== undefined) this.#meters.delete(oldest)
+    const meters = windows.map((window) => createMeter(window))
+    this.#meters.set(key, meters)
+    return meters
+  }
+}

@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import { isPlainText } from '../kernel/text.ts'
+
+/** Policies one tenant may have, checks in one request. */
+export const mostPolicies = 100
+export const mostChecks = 100
+
+/** A policy's name, also what stands in RateLimit fields: so nothing that needs escaping. */
+export const policyName = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner dashes, at most 63')
+
+/** What is limited: a user id, an address, a path of your own. */
+export const limitKey = z.string().min(1).max(256).refine(isPlainText, 'no control characters')
+
+const aDayTimes = (days: number) => days * 86_400
+
+const limitOf = z.int('a whole number').min(1).max(1e9)
+const windowSeconds = z.int('a whole number').min(1).max(aDayTimes(31))
+
+/** One window: so many units in so many seconds. Concurrency has no window, only buckets have a burst. */
+export const policyWindow = z
+  .discriminatedUnion(
+    'algorithm',
+    [
+      z.strictObject({
+        algorithm: z.enum(['token-bucket', 'gcra']),
+        limit: limitOf,
+        windowSeconds,
+        burst: limitOf.optional(),
+      }),
+      z.strictObject({ algorithm: z.enum(['sliding-window', 'fixed-window']), limit: limitOf, windowSeconds }),
+      z.strictObject({ algorithm: z.literal('concurrency'), limit: limitOf }),
+    ],
+    'one of token-bucket, gcra, sliding-window, fixed-window, concurrency',
+  )
+  .refine(
+    // A bucket counts in units × milliseconds, which must stay whole numbers.
+    (window) =>
+      !('windowSeconds' in window) ||
+      Math.max(window.limit, 'burst' in window ? (window.burst ?? 0) : 0) * window.windowSeconds * 1000 <= 2 ** 52,
+    'limit, windowSeconds: together beyond what can be counted exactly; take a shorter window',
+  )
+
+const shared = {
+  /** `hard`: never exceeded. `soft`: by a tenth at most, for fewer calls when the limit is near. */
+  mode: z.enum(['hard', 'soft']).default('hard'),
+  /** What holds while the limiter cannot be reached: each of our machines keeps the limit alone, or nobody passes. */
+  whenUnreachable: z.enum(['open', 'closed']).default('open'),
+}
+
+const severalWindows = z.strictObject({ windows: z.array(policyWindow).min(1).max(5), ...shared })
+
+/** `PUT /v1/limits/policies/:name`. One window may be written flat, as most policies have only that. */
+export const newPolicy = z.preprocess(asWindows, severalWindows)
+
+function asWindows(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || 'windows' in body) return body
+  const { mode, whenUnreachable, ...window } = { mode: undefined, whenUnreachable: undefined, ...body }
+  return { windows: [window], mode, whenUnreachable }
+}
+
+/** A policy as its tenant's record keeps it; `version` grows with each change. */
+export const storedPolicy = z.strictObject({
+  windows: z.array(policyWindow),
+  mode: z.enum(['hard', 'soft']),
+  whenUnreachable: z.enum(['open', 'closed']),
+  version: z.int().positive(),
+})
+export type StoredPolicy = z.output<typeof storedPolicy>
+
+const cost = z.int('a whole number of units').min(1, 'at least 1').max(1e9).default(1)
+
+/** `POST /v1/limits/check`. */
+export const check = z.strictObject({ policy: policyName, key: limitKey, cost })
+
+/** `POST /v1/limits/check-batch`. With `allOrNone` one refusal refuses all, and what the others took returns. */
+export const checkBatch = z.strictObject({
+  checks: z.array(check).min(1).max(mostChecks),
+  allOrNone: z.boolean().default(false),
+})
+
+/** `POST /v1/limits/peek` and `POST /v1/limits/reset`. */
+export const keyOfPolicy = z.strictObject({ policy: policyName, key: limitKey })
+
+/** `POST /v1/limits/reserve`: units kept until they are released, at most `ttlSeconds`. */
+export const reserve = z.strictObject({
+  policy: policyName,
+  key: limitKey,
+  cost,
+  ttlSeconds: z.int().min(1).max(3600).default(60),
+})
+
+/** `POST /v1/limits/release`: `used` of the reserved units were really used; by default all, and none of a concurrency. */
+export const release = z.strictObject({
+  policy: policyName,
+  key: limitKey,
+  reservation: z.int().positive(),
+  used: z.int().min(0).optional(),
+})
+
+/** The answer to a check: refused is an answer, not an error. */
+export interface CheckAnswer {
+  readonly allowed: boolean
+  readonly remaining: number
+  readonly limit: number
+  readonly retryAfterMs: number
+  readonly resetMs: number
+}

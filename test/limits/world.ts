@@ -1,0 +1,108 @@
+import { LeaseHolder, type Limiter, type Source, type Taken } from '../../src/limits/holder.ts'
+import { Ledger } from '../../src/limits/ledger.ts'
+import type { Rules } from '../../src/limits/rules.ts'
+
+/** One that asks: its holder is another after each death, its clock shows another time than anybody's. */
+interface Asker {
+  holder: LeaseHolder
+  readonly clock: () => number
+}
+
+/** A limiter and many holders on a virtual clock, with a network between them that takes its time. */
+export class World {
+  /** True time in milliseconds; nothing here reads another. */
+  now: number
+  readonly ledger: Ledger
+  /** The true moments at which somebody decided yes. */
+  readonly spent: number[] = []
+  calls = 0
+  refused = 0
+  readonly #rules: Rules
+  readonly #askers: readonly Asker[]
+  readonly #delayMs: () => number
+  #due: { readonly at: number; readonly run: () => void }[] = []
+
+  constructor(rules: Rules, holders: number, delayMs: () => number = () => 0, start = 1_000_000_000) {
+    this.now = start
+    this.#rules = rules
+    this.#delayMs = delayMs
+    this.ledger = new Ledger(rules)
+    this.#askers = Array.from({ length: holders }, (_, index) => {
+      const skew = (index % 2 === 0 ? 1 : -1) * index * 100_003
+      return { holder: newHolder(), clock: () => this.now + skew }
+    })
+  }
+
+  /** One demand at a holder, decided as a gateway does it. */
+  demand(index: number): void {
+    const asker = this.#asker(index)
+    const { holder, clock } = asker
+    const known = holder.takeNow('key', clock())
+    if (known !== undefined) return this.#record(known)
+    void holder.take('key', this.#source(clock)).then((taken) => {
+      // What a holder that died meanwhile was told, nobody hears.
+      if (asker.holder === holder) this.#record(taken)
+    })
+  }
+
+  /** The holder is gone with all it had, and another takes its place. */
+  die(index: number): void {
+    this.#asker(index).holder = newHolder()
+  }
+
+  /** Holders give back what they do not use, as gateways and edges do now and then. */
+  returnIdle(): void {
+    for (const { holder, clock } of this.#askers)
+      for (const { closing } of holder.idle(clock())) this.ledger.settle(closing, this.now)
+  }
+
+  /** Lets time pass up to `at`, delivering what is on its way. */
+  async advance(at: number): Promise<void> {
+    await settled()
+    for (;;) {
+      const [next] = this.#due.filter((each) => each.at <= at).toSorted((a, b) => a.at - b.at)
+      if (next === undefined) break
+      this.#due = this.#due.filter((each) => each !== next)
+      this.now = Math.max(this.now, next.at)
+      next.run()
+      await settled()
+    }
+    this.now = at
+  }
+
+  #asker(index: number): Asker {
+    const asker = this.#askers[index]
+    if (asker === undefined) throw new Error(`there is no holder ${index}`)
+    return asker
+  }
+
+  #record(taken: Taken): void {
+    if (taken.kind === 'taken') this.spent.push(taken.at ?? this.now)
+    else this.refused++
+  }
+
+  #source(clock: () => number): Source {
+    const limiter: Limiter = {
+      lease: async (ask) => {
+        this.calls++
+        await this.#pass()
+        const answer = this.ledger.ask(ask, this.now)
+        await this.#pass()
+        return answer
+      },
+      settle: async (closing) => this.ledger.settle(closing, this.now),
+      refund: async (units, at) => this.ledger.refund(units, at, this.now),
+    }
+    return { clock, limiter, rules: () => this.#rules }
+  }
+
+  async #pass(): Promise<void> {
+    const delay = this.#delayMs()
+    if (delay > 0) await new Promise<void>((run) => this.#due.push({ at: this.now + delay, run }))
+  }
+}
+
+const newHolder = () => new LeaseHolder(() => 'test')
+
+/** Every promise that can go on has. */
+const settled = () => new Promise<void>((done) => setImmediate(done))
