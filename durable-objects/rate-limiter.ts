@@ -10,7 +10,7 @@ import { LimitMemory } from './parts/limit-memory.ts'
 
 /** One key of one policy: decides, and lends units to holders that decide on their own. Never are more out than the limit allows. */
 export class RateLimiter extends DurableObject<Env> {
-  readonly #memory = new LimitMemory(this.ctx.storage)
+  readonly #memory = new LimitMemory(this.ctx.storage.kv)
   readonly #clock = new SteadyClock(() => systemClock.now(), this.#memory.latest)
   #known: Ledger | undefined
 

@@ -3,6 +3,12 @@ import { guardMs, leaseMs } from '../../src/limits/lease.ts'
 import { Ledger, type SavedLedger } from '../../src/limits/ledger.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
+/** What this needs of an actor's storage: `ctx.storage.kv`. */
+export interface KeyValue {
+  get(key: string): unknown
+  put(key: string, value: unknown): void
+}
+
 interface Stored {
   readonly ledger: SavedLedger
   /** Units that may have been granted since. */
@@ -16,14 +22,15 @@ const quietMs = 1000
 
 /** A limiter's account in storage: one row, written before what it does not cover leaves, not once a decision. */
 export class LimitMemory {
-  readonly #kv: SyncKvStorage
+  readonly #kv: KeyValue
   readonly #stored: Stored | undefined
   #allowance: Allowance = noAllowance
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(storage: DurableObjectStorage) {
-    this.#kv = storage.kv
-    this.#stored = storage.kv.get<Stored>(key)
+  constructor(kv: KeyValue) {
+    this.#kv = kv
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody but #put writes this key of this actor
+    this.#stored = kv.get(key) as Stored | undefined
   }
 
   /** Time was at least this late when the account was last written. */

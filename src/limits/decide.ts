@@ -36,7 +36,7 @@ export async function decideAll(decider: Decider, levels: readonly Level[]): Pro
     const lease = holder.leaseOf(key)
     const taken = known ?? (await askLevel(decider, level))
     if (taken.kind !== 'taken') {
-      await Promise.all(undo.map((giveBack) => giveBack()))
+      for (const giveBack of undo) await giveBack()
       return { ...taken, key }
     }
     const { at } = taken

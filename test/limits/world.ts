@@ -1,5 +1,7 @@
 import { LeaseHolder, type Limiter, type Source, type Taken } from '../../src/limits/holder.ts'
-import { Ledger } from '../../src/limits/ledger.ts'
+import { LimitMemory } from '../../durable-objects/parts/limit-memory.ts'
+import type { LeaseAnswer, LeaseAsk } from '../../src/limits/lease.ts'
+import type { Ledger } from '../../src/limits/ledger.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
 /** One that asks: its holder is another after each death, its clock shows another time than anybody's. */
@@ -12,7 +14,8 @@ interface Asker {
 export class World {
   /** True time in milliseconds; nothing here reads another. */
   now: number
-  readonly ledger: Ledger
+  ledger: Ledger
+  writes = 0
   /** The true moments at which somebody decided yes. */
   readonly spent: number[] = []
   calls = 0
@@ -20,13 +23,15 @@ export class World {
   readonly #rules: Rules
   readonly #askers: readonly Asker[]
   readonly #delayMs: () => number
+  readonly #stored = new Map<string, unknown>()
+  #memory = this.#openMemory()
   #due: { readonly at: number; readonly run: () => void }[] = []
 
   constructor(rules: Rules, holders: number, delayMs: () => number = () => 0, start = 1_000_000_000) {
     this.now = start
     this.#rules = rules
     this.#delayMs = delayMs
-    this.ledger = new Ledger(rules)
+    this.ledger = this.#memory.wake(rules, start)
     this.#askers = Array.from({ length: holders }, (_, index) => {
       const skew = (index % 2 === 0 ? 1 : -1) * index * 100_003
       return { holder: newHolder(), clock: () => this.now + skew }
@@ -50,6 +55,12 @@ export class World {
     this.#asker(index).holder = newHolder()
   }
 
+  /** The limiter loses its memory, at any moment after an answer left, and wakes with what it wrote. */
+  crash(): void {
+    this.#memory = this.#openMemory()
+    this.ledger = this.#memory.wake(this.#rules, this.now)
+  }
+
   /** Holders give back what they do not use, as gateways and edges do now and then. */
   returnIdle(): void {
     for (const { holder, clock } of this.#askers)
@@ -70,6 +81,23 @@ export class World {
     this.now = at
   }
 
+  /** As the RateLimiter does it. */
+  #decide(ask: LeaseAsk): LeaseAnswer {
+    const answer = this.ledger.ask(ask, this.now)
+    this.#memory.granting(this.ledger, answer.allowed + (answer.lease?.units ?? 0), this.now)
+    return answer
+  }
+
+  #openMemory(): LimitMemory {
+    return new LimitMemory({
+      get: (key) => structuredClone(this.#stored.get(key)),
+      put: (key, value) => {
+        this.writes++
+        this.#stored.set(key, structuredClone(value))
+      },
+    })
+  }
+
   #asker(index: number): Asker {
     const asker = this.#askers[index]
     if (asker === undefined) throw new Error(`there is no holder ${index}`)
@@ -86,7 +114,7 @@ export class World {
       lease: async (ask) => {
         this.calls++
         await this.#pass()
-        const answer = this.ledger.ask(ask, this.now)
+        const answer = this.#decide(ask)
         await this.#pass()
         return answer
       },
