@@ -22,9 +22,19 @@ import { tenantOf } from './address.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
+/** Figures of one gateway instance; they begin anew when it wakes. */
+export interface GatewayStats {
+  readonly sockets: number
+  readonly channels: number
+  readonly calls: number
+  readonly errands: number
+  readonly since: number
+}
+
 /** Holds the sockets of one region's users: lets them in, merges what they say, and tells each what it listens to, in order. */
 export class Gateway extends DurableObject<Env> {
   readonly #clock = systemClock
+  readonly #since = this.#clock.now()
   readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
   readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets)
   readonly #tenants = new TenantCache((tenant) => tenantOf(this.env, tenant).admission())
@@ -89,10 +99,10 @@ export class Gateway extends DurableObject<Env> {
     return this.#streams.hub.roster(tenant, channel)
   }
 
-  /** Figures for /metrics. */
-  stats(): { readonly sockets: number; readonly channels: number; readonly calls: number; readonly errands: number } {
+  /** Figures for /metrics; `since` is when this instance woke, in milliseconds since the epoch. */
+  stats(): GatewayStats {
     const { hub, calls, errands } = this.#streams
-    return { sockets: this.#sockets.count, channels: [...hub.channels()].length, calls, errands }
+    return { sockets: this.#sockets.count, channels: [...hub.channels()].length, calls, errands, since: this.#since }
   }
 
   #obey(session: Session, command: Command): void {

@@ -87,10 +87,11 @@ async function metrics(env: Env): Promise<string> {
   )
   const lines: string[] = []
   for (const gateway of gateways) {
-    const { sockets, channels, calls, errands } = await gatewayNamed(env, gateway).stats()
+    const { sockets, channels, calls, errands, since } = await gatewayNamed(env, gateway).stats()
     lines.push(
       `parley_gateway_sockets{gateway="${gateway}"} ${sockets}`,
       `parley_gateway_channels{gateway="${gateway}"} ${channels}`,
+      `parley_gateway_awake_since_seconds{gateway="${gateway}"} ${since / 1000}`,
     )
     lines.push(
       `parley_gateway_calls_total{gateway="${gateway}"} ${calls}`,
