@@ -47,6 +47,8 @@ interface Held {
   readonly surplus: number[]
   readonly waiting: Waiting[]
   busy: boolean
+  /** Questions under way. Only the first wants a lease: if each did, a few at once would be lent all there is. */
+  asking: number
   seen: Pick<LeaseAnswer, 'remaining' | 'limit'> & { readonly resetAt: number }
 }
 
@@ -220,13 +222,19 @@ export class LeaseHolder {
   ): Promise<LeaseAnswer> {
     const known = await rules()
     const sentAt = clock()
-    held.want = wanted(held, costs.length, sentAt)
+    const want = held.asking > 0 ? 0 : (held.want = wanted(held, costs.length, sentAt))
     held.askedAt = sentAt
     held.tally.asks++
-    const closing = close(held, sentAt)
-    const answer = await limiter.lease({ rules: known, costs, want: held.want, closing })
-    this.#learn(key, held, answer, costs, sentAt, clock())
-    return answer
+    held.asking++
+    try {
+      const closing = close(held, sentAt)
+      const answer = await limiter.lease({ rules: known, costs, want, closing })
+      if (want > 0) held.want = Math.min(want, answer.lease?.units ?? 0)
+      this.#learn(key, held, answer, costs, sentAt, clock())
+      return answer
+    } finally {
+      held.asking--
+    }
   }
 
   #learn(key: string, held: Held, answer: LeaseAnswer, costs: readonly number[], sentAt: number, now: number): void {
@@ -234,7 +242,6 @@ export class LeaseHolder {
     held.seen = { remaining, limit, resetAt: now + resetMs }
     held.emptyUntil = allowed < costs.length ? now + retryAfterMs : 0
     held.emptyCost = costs[allowed] ?? 0
-    if (lease === undefined || lease.units < held.want) held.want = lease?.units ?? 0
     if (lease === undefined) return
     if (held.lease.id !== 0) return void held.surplus.push(lease.id)
     held.lease = { id: lease.id, units: lease.units, spent: 0, spentAt: now, expiresAt: sentAt + lease.forMs }
@@ -270,6 +277,7 @@ export class LeaseHolder {
       surplus: [],
       waiting: [],
       busy: false,
+      asking: 0,
       seen: { remaining: 0, limit: 0, resetAt: 0 },
     }
     this.#held.set(key, held)
