@@ -205,7 +205,7 @@ export class Conversation extends DurableObject<Env> {
     if (turn.publications.length > 0) {
       this.#noteReaders(turn)
       this.#owe(room.conversation)
-    } else if (turn.signals.length > 0 && call.commands.some(({ kind }) => kind === 'read'))
+    } else if (call.commands.some(({ kind }) => kind === 'read') && this.#books.newsletter.owes(room.conversation))
       this.#owe(room.conversation)
     this.#announce(turn, before, call.gateway)
 
