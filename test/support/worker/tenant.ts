@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { uuidv7 } from '../../../src/kernel/id.ts'
-import { call, type Answer } from './http.ts'
+import { call, type Answer, type Body } from './http.ts'
 
 export const operatorKey = 'operator-of-the-tests'
 
@@ -15,8 +15,7 @@ export class TestTenant {
   }
 
   async token(user: string, ttlSeconds = 3600): Promise<string> {
-    const { body } = await call('POST /v1/tokens', { as: this.key, body: { user, ttlSeconds } })
-    return body.token
+    return succeeded(await call('POST /v1/tokens', { as: this.key, body: { user, ttlSeconds } })).token
   }
 
   /** Starts a group as the first of `members`, its owner; the id. */
@@ -31,8 +30,7 @@ export class TestTenant {
   async conversation(wanted: { type: string; name: string; members: readonly string[] }): Promise<string> {
     const [owner = ''] = wanted.members
     const as = owner === '' ? this.key : await this.token(owner)
-    const { body } = await call('POST /v1/conversations', { as, body: wanted })
-    return body.id
+    return succeeded(await call('POST /v1/conversations', { as, body: wanted })).id
   }
 
   /** A message over HTTP, in the name of `user`. */
@@ -42,7 +40,7 @@ export class TestTenant {
   }
 
   async postMany(conversation: string, user: string, count: number): Promise<void> {
-    for (let n = 1; n <= count; n++) await this.post(conversation, user, `message ${n}`)
+    for (let n = 1; n <= count; n++) succeeded(await this.post(conversation, user, `message ${n}`))
   }
 
   async remove(conversation: string, user: string): Promise<Answer> {
@@ -69,6 +67,12 @@ const generous = {
 export async function newTenant(limits: Partial<typeof generous> = {}): Promise<TestTenant> {
   const id = `t${uuidv7(Date.now()).replaceAll('-', '')}`
   const wanted = { name: 'Test', limits: { ...generous, ...limits } }
-  const { body } = await call(`PUT /admin/v1/tenants/${id}`, { as: operatorKey, body: wanted })
-  return new TestTenant(id, body.apiKey)
+  const { apiKey } = succeeded(await call(`PUT /admin/v1/tenants/${id}`, { as: operatorKey, body: wanted }))
+  return new TestTenant(id, apiKey)
+}
+
+/** The body of an answer that a story builds on; anything but a success ends the story here. */
+export function succeeded({ status, text, body }: Answer): Body {
+  if (status >= 300) throw new Error(`answered ${status}: ${text}`)
+  return body
 }
