@@ -3,7 +3,7 @@ import type { Env } from '../src/env.ts'
 import type { Job, NewJob } from '../src/jobs/job.ts'
 import { cancel, redrive, type Enqueued } from '../src/jobs/ledger.ts'
 import { Meter } from '../src/jobs/meter.ts'
-import type { JobState } from '../src/jobs/phase.ts'
+import { phases, type JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
 import { nextRun, type Schedule } from '../src/jobs/schedule.ts'
@@ -135,6 +135,15 @@ export class JobQueue extends DurableObject<Env> {
     return known === undefined
       ? refuse('notFound', 'id: no such job')
       : refuse('conflict', `job ${id} is ${toView(known).state}: only dead and failed jobs can be sent again`)
+  }
+
+  /** Sends at most `limit` dead jobs again, the oldest first; returns how many. */
+  redriveAll(limit: number): number {
+    return this.#changing((now) => {
+      const dead = this.#books.inPhase(phases.dead, limit)
+      for (const { id } of dead) redrive(this.#books, id, now)
+      return dead.length
+    })
   }
 
   stats(): QueueStats {

@@ -12,6 +12,8 @@ export interface Settings {
   readonly messagesPerSecond: number | undefined
   readonly requestsPerSecond: number | undefined
   readonly tailEntries: string | undefined
+  /** Lets jobs post to loopback, for trying them out. */
+  readonly allowPrivateEndpoints: boolean
   readonly redisUrl: string | undefined
   /** Variables of real services that are set; for those no stand-in is started. */
   readonly real: Readonly<Record<string, string>>
@@ -34,6 +36,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
     tailEntries: env['TAIL_ENTRIES'],
+    allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
     redisUrl: env['REDIS_URL'],
     real: Object.fromEntries(
       Object.entries(env).flatMap(([name, value]) => (realNames.test(name) && value ? [[name, value]] : [])),

@@ -67,13 +67,18 @@ async function start(
   return running
 }
 
-const localVars = ({ tailEntries, real }: Settings, adminKey: string, origin: string): Record<string, string> => ({
+const localVars = (
+  { tailEntries, allowPrivateEndpoints, real }: Settings,
+  adminKey: string,
+  origin: string,
+): Record<string, string> => ({
   ENVIRONMENT: 'local',
   LOCAL_TENANT: localTenant,
   LOCAL_API_KEY: localApiKey,
   ADMIN_KEY: adminKey,
   PUBLIC_URL: real['PUBLIC_URL'] ?? origin,
   ...(tailEntries === undefined ? {} : { TAIL_ENTRIES: tailEntries }),
+  ...(allowPrivateEndpoints ? { ALLOW_PRIVATE_ENDPOINTS: '1' } : {}),
 })
 
 /** A limit that was set holds for the local tenant, with a burst of twice as many, as the default has. */

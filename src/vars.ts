@@ -5,6 +5,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly REGIONS?: string
   readonly GATEWAYS_PER_REGION?: string
   readonly PUBLIC_URL?: string
+  readonly ALLOW_PRIVATE_ENDPOINTS?: string
   readonly ADMIN_KEY?: string
   readonly LOCAL_TENANT?: string
   readonly LOCAL_API_KEY?: string

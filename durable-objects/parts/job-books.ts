@@ -4,17 +4,17 @@ import type { Phase, Counts } from '../../src/jobs/phase.ts'
 import { defaultPolicy, type Policy } from '../../src/jobs/policy.ts'
 import type { Schedule } from '../../src/jobs/schedule.ts'
 import { readPolicy, readSchedule } from '../../src/jobs/stored.ts'
-import { Facts } from './facts.ts'
 import { JobTable } from './job-table.ts'
+import type { Sql } from './sql.ts'
 
 const mostLines = 100
 
 /** Everything one queue has written down. */
 export class JobBooks implements Books {
-  readonly #sql: SqlStorage
-  readonly #facts: Facts
+  readonly #sql: Sql
   readonly jobs: JobTable
   #policy: Policy
+  #queueRate: number
   /** Asked for at every turn, so kept in mind; there are few. */
   readonly #asked: Map<string, Asked>
   #nextSchedule: number | undefined
@@ -23,12 +23,12 @@ export class JobBooks implements Books {
   /** Whether any job waits for another; most queues never see one. */
   #waits: number
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql
-    this.#facts = new Facts(sql, true)
     this.jobs = new JobTable(sql)
-    const policy = this.#facts.get('policy')
+    const policy = this.#fact('policy')
     this.#policy = policy === undefined ? defaultPolicy : readPolicy(policy)
+    this.#queueRate = Number(this.#fact('rate') ?? 0)
     const asked = sql.exec<{ id: string; at: number }>('SELECT id, at FROM asked').toArray()
     this.#asked = new Map(asked.map((each) => [each.id, each]))
     this.#waits = sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
@@ -69,8 +69,12 @@ export class JobBooks implements Books {
     this.#sql.exec('INSERT OR REPLACE INTO key_rates (key, full_at) VALUES (?, ?)', key, fullAt)
   }
 
-  queueRate = (): number => this.#facts.number('rate')
-  setQueueRate = (fullAt: number): void => this.#facts.set('rate', fullAt)
+  queueRate = (): number => this.#queueRate
+
+  setQueueRate(fullAt: number): void {
+    this.#setFact('rate', String(fullAt))
+    this.#queueRate = fullAt
+  }
 
   await(job: string, others: readonly string[]): void {
     for (const other of others) {
@@ -145,7 +149,7 @@ export class JobBooks implements Books {
   policy = (): Policy => this.#policy
 
   setPolicy(policy: Policy): void {
-    this.#facts.set('policy', JSON.stringify(policy))
+    this.#setFact('policy', JSON.stringify(policy))
     this.#policy = policy
   }
 
@@ -192,6 +196,14 @@ export class JobBooks implements Books {
     )
     this.#sql.exec('DELETE FROM key_rates WHERE full_at <= ?', now)
     return forgotten.length
+  }
+
+  #fact(name: string): string | undefined {
+    return this.#sql.exec<{ value: string }>('SELECT value FROM facts WHERE name = ?', name).toArray()[0]?.value
+  }
+
+  #setFact(name: string, value: string): void {
+    this.#sql.exec('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)', name, value)
   }
 
   #schedules(where: string, ...bindings: (string | number)[]): Schedule[] {

@@ -3,6 +3,7 @@ import { turnOf } from '../../src/jobs/line.ts'
 import { hasEnded, phases, type Counts, type Phase } from '../../src/jobs/phase.ts'
 import { readOptions, toPhase } from '../../src/jobs/stored.ts'
 import type { Change } from '../../src/jobs/books.ts'
+import type { Sql } from './sql.ts'
 
 type Row = {
   seq: number
@@ -29,11 +30,11 @@ const columns =
 
 /** The jobs of one queue in its own SQLite. Counts per phase are kept in mind, since every decision asks for them. */
 export class JobTable {
-  readonly #sql: SqlStorage
+  readonly #sql: Sql
   readonly #counts: number[] = Array.from({ length: 10 }, () => 0)
   #turn = 0
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql
     for (const row of sql.exec<{ phase: number; jobs: number }>(
       'SELECT phase, count(*) AS jobs FROM jobs GROUP BY phase',

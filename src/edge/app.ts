@@ -14,7 +14,10 @@ import { jobs } from './routes/jobs.ts'
 import { limits } from './routes/limits.ts'
 import { messages } from './routes/messages.ts'
 import { chatPage } from './routes/page.ts'
+import { queues } from './routes/queues.ts'
+import { schedules } from './routes/schedules.ts'
 import { tokens } from './routes/tokens.ts'
+import { visits } from './routes/visits.ts'
 
 /** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
 export const app = new Hono<App>()
@@ -23,13 +26,16 @@ export const app = new Hono<App>()
   .route('/', health)
   .route('/', chatPage)
   .route('/', docs)
-  .route('/jobs', jobs)
+  .route('/jobs', visits)
   .route('/admin/v1', admin)
   .use('/demo/*', authenticate(), limitRequests())
   .use('/v1/*', authenticate(), limitRequests())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
   .route('/v1/limits', limits)
+  .route('/v1/jobs', jobs)
+  .route('/v1/queues', queues)
+  .route('/v1/schedules', schedules)
   .route('/v1/conversations', conversations)
   .route('/v1/conversations/:id/messages', messages)
   .notFound((c) =>

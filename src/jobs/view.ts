@@ -19,8 +19,8 @@ export interface JobView {
   readonly runAt: number | null
   /** What its last attempt said; empty when there is nothing to say. */
   readonly note: string
-  /** JSON of what it brought, once done. */
-  readonly result: unknown
+  /** JSON text of what it brought, once done. */
+  readonly result: string | null
   /** Jobs it waits or waited for. */
   readonly after: readonly string[]
 }
@@ -41,7 +41,13 @@ export function toView(job: Job): JobView {
     changedAt: since,
     runAt: timed ? rank : null,
     note,
-    result: result === null || !hasEnded(phase) ? null : JSON.parse(result),
+    result: hasEnded(phase) ? result : null,
     after: options.after,
   }
 }
+
+/** The same for the outside, where a result is JSON within JSON. */
+export const shown = <V extends JobView>(view: V) => ({
+  ...view,
+  result: view.result === null ? null : (JSON.parse(view.result) as unknown),
+})

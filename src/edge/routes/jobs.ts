@@ -1,62 +1,68 @@
 import { Hono } from 'hono'
-import { z } from 'zod'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
-import { failedUrl, isFromQstash, jobsUrl, readVisit, type VisitReference } from '../../adapters/qstash/carrier.ts'
-import { loadConfig } from '../../config.ts'
-import type { Env } from '../../env.ts'
-import { runHandler } from '../../handlers/run.ts'
-import { Visit } from '../../handlers/visit.ts'
+import { shown } from '../../jobs/view.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { jobId, jobQuery, jobReport, newJob, newJobs } from '../../protocol/jobs-api.ts'
 import type { App, AppContext } from '../context.ts'
-import { fail } from '../problem.ts'
+import { body, param, query } from '../input.ts'
+import { toNewJob } from '../job-input.ts'
+import { server } from '../middleware/authenticate.ts'
+import { accepted, fail } from '../problem.ts'
 
-/** What QStash says of a delivery it gave up; `sourceBody` is our own message in base64. */
-const failure = z.object({ sourceBody: z.string() })
-
-/**
- * Where QStash brings visits. What it brings is only a name: the ledger says whether this visit is expected, so that
- * a copy of it, sent by whomever, finds the door closed, and what is to be done.
- */
+/** Jobs of the tenant: background work that is kept, ordered, limited, tried again and never silently lost. */
 export const jobs = new Hono<App>()
   .post('/', async (c) => {
-    const reference = readVisit(await signedBody(c, jobsUrl(loadConfig(c.env))))
-    if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
-    if (!(await jobQueueOf(c.env, reference.tenant, reference.queue).arrive(reference.visit)))
-      return c.json({ visit: 'not expected' })
-    return c.json({ jobs: await makeVisit(c.env, reference) })
+    const { tenant } = server(c)
+    const { queue, ...input } = await body(c, newJob)
+    const job = toNewJob(c.env, input, systemClock.now())
+    const { id, state, duplicate } = accepted(await jobQueueOf(c.env, tenant, queue).enqueue(job))
+    return c.json({ id, state, duplicate }, duplicate ? 200 : 201)
   })
-  .post('/failed', async (c) => {
-    const told = failure.safeParse(JSON.parse(await signedBody(c, failedUrl(loadConfig(c.env)))))
-    const reference = told.success ? readVisit(fromBase64(told.data.sourceBody)) : undefined
-    if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
-    await jobQueueOf(c.env, reference.tenant, reference.queue).lost(reference.visit)
-    return c.json({ visit: 'lost' })
+  .post('/batch', async (c) => {
+    const { tenant } = server(c)
+    const { queue, jobs: inputs } = await body(c, newJobs)
+    const now = systemClock.now()
+    const wanted = inputs.map((input) => toNewJob(c.env, input, now))
+    const { receipts } = accepted(await jobQueueOf(c.env, tenant, queue).enqueueAll(wanted))
+    return c.json({ jobs: receipts }, 201)
+  })
+  .get('/:id', async (c) => c.json((await find(c)).job))
+  .delete('/:id', async (c) => {
+    const { queue, id } = await find(c)
+    const job = await jobQueueOf(c.env, server(c).tenant, queue).cancel(id)
+    return c.json(job === undefined ? null : { ...shown(job), queue })
+  })
+  .post('/:id/redrive', async (c) => {
+    const { queue, id } = await find(c)
+    const job = await jobQueueOf(c.env, server(c).tenant, queue).redrive(id)
+    return c.json('kind' in job ? accepted(job) : { ...shown(job), queue })
+  })
+  .post('/:id/progress', async (c) => {
+    const { progress, line } = await body(c, jobReport)
+    const { queue, id } = await find(c)
+    await jobQueueOf(c.env, server(c).tenant, queue).report({
+      id,
+      ...(progress === undefined ? {} : { progress }),
+      ...(line === undefined ? {} : { line }),
+    })
+    return c.body(null, 204)
   })
 
-async function signedBody(c: AppContext, url: string): Promise<string> {
-  const raw = await c.req.text()
-  const signature = c.req.header('upstash-signature') ?? ''
-  if (await isFromQstash(loadConfig(c.env), url, signature, raw)) return raw
-  return fail('unauthorized', 'Upstash-Signature: not QStash')
+/** A job by its id: in the queue that is named, else in `default`, else in whichever of the tenant's has it. */
+async function find(c: AppContext) {
+  const { tenant } = server(c)
+  const id = param(c, 'id', jobId)
+  const { queue } = query(c, jobQuery)
+  const first = await findIn(c, tenant, queue ?? 'default', id)
+  if (first !== undefined) return first
+  if (queue !== undefined) return fail('not-found', `id: queue ${queue} has no job ${id}`)
+
+  const [, ...others] = await jobQueueOf(c.env, tenant, 'default').queueNames()
+  const found = await Promise.all(others.map((name) => findIn(c, tenant, name, id)))
+  return found.find((each) => each !== undefined) ?? fail('not-found', `id: there is no job ${id}`)
 }
 
-function makeVisit(env: Env, { tenant, queue, visit }: VisitReference): Promise<number> {
-  const ledger = () => jobQueueOf(env, tenant, queue)
-  return new Visit({
-    // A stub that failed once is broken for good: each call takes a new one.
-    ledger: {
-      turn: (turn, waitMs) => ledger().turn(turn, waitMs),
-      call: (name) => ledger().call(name),
-      leave: (name) => ledger().leave(name),
-      secrets: () => ledger().secrets(),
-    },
-    visit,
-    run: (job, attempt) => runHandler(env, tenant, job, attempt),
-    clock: systemClock,
-    pause: (ms) => scheduler.wait(ms),
-    random: Math.random,
-  }).make()
+async function findIn(c: AppContext, tenant: string, queue: string, id: string) {
+  const job = await jobQueueOf(c.env, tenant, queue).find(id)
+  return job === undefined ? undefined : { queue, id, job: { ...shown(job), queue } }
 }
-
-const fromBase64 = (text: string): string =>
-  new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)))

@@ -1,0 +1,62 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { jobQueueOf } from '../../../durable-objects/address.ts'
+import { failedUrl, isFromQstash, jobsUrl, readVisit, type VisitReference } from '../../adapters/qstash/carrier.ts'
+import { loadConfig } from '../../config.ts'
+import type { Env } from '../../env.ts'
+import { runHandler } from '../../handlers/run.ts'
+import { Visit } from '../../handlers/visit.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import type { App, AppContext } from '../context.ts'
+import { fail } from '../problem.ts'
+
+/** What QStash says of a delivery it gave up; `sourceBody` is our own message in base64. */
+const failure = z.object({ sourceBody: z.string() })
+
+/**
+ * Where QStash brings visits. What it brings is only a name: the ledger says whether this visit is expected, so that
+ * a copy of it, sent by whomever, finds the door closed, and what is to be done.
+ */
+export const visits = new Hono<App>()
+  .post('/', async (c) => {
+    const reference = readVisit(await signedBody(c, jobsUrl(loadConfig(c.env))))
+    if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
+    if (!(await jobQueueOf(c.env, reference.tenant, reference.queue).arrive(reference.visit)))
+      return c.json({ visit: 'not expected' })
+    return c.json({ jobs: await makeVisit(c.env, reference) })
+  })
+  .post('/failed', async (c) => {
+    const told = failure.safeParse(JSON.parse(await signedBody(c, failedUrl(loadConfig(c.env)))))
+    const reference = told.success ? readVisit(fromBase64(told.data.sourceBody)) : undefined
+    if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
+    await jobQueueOf(c.env, reference.tenant, reference.queue).lost(reference.visit)
+    return c.json({ visit: 'lost' })
+  })
+
+async function signedBody(c: AppContext, url: string): Promise<string> {
+  const raw = await c.req.text()
+  const signature = c.req.header('upstash-signature') ?? ''
+  if (await isFromQstash(loadConfig(c.env), url, signature, raw)) return raw
+  return fail('unauthorized', 'Upstash-Signature: not QStash')
+}
+
+function makeVisit(env: Env, { tenant, queue, visit }: VisitReference): Promise<number> {
+  const ledger = () => jobQueueOf(env, tenant, queue)
+  return new Visit({
+    // A stub that failed once is broken for good: each call takes a new one.
+    ledger: {
+      turn: (turn, waitMs) => ledger().turn(turn, waitMs),
+      call: (name) => ledger().call(name),
+      leave: (name) => ledger().leave(name),
+      secrets: () => ledger().secrets(),
+    },
+    visit,
+    run: (job, attempt) => runHandler(env, tenant, job, attempt),
+    clock: systemClock,
+    pause: (ms) => scheduler.wait(ms),
+    random: Math.random,
+  }).make()
+}
+
+const fromBase64 = (text: string): string =>
+  new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)))

@@ -1,0 +1,183 @@
+import { z } from 'zod'
+import { byteLength, isPlainText } from '../kernel/text.ts'
+import { userId } from './payloads.ts'
+
+/** A job's id: the tenant's own or a UUID. It also stands in channel names and as `webhook-id`. */
+export const jobId = z.string().regex(/^[A-Za-z0-9_.@-]{1,128}$/, 'letters, digits and _ . @ - only, at most 128')
+
+export const queueName = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'letters, digits and _ . - only, at most 64')
+
+export const scheduleName = z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/, 'letters, digits and _ . - only, at most 100')
+
+const daySeconds = 86_400
+const label = z.string().min(1).max(200).refine(isPlainText, 'must be well-formed Unicode')
+
+/** At most `count` starts in `seconds`. */
+const rate = z.strictObject({ count: z.int().min(1).max(1_000_000), seconds: z.number().min(0.001).max(daySeconds) })
+
+const wait = z.number().min(0).max(daySeconds)
+
+const backoff = z
+  .strictObject({
+    kind: z.enum(['fixed', 'exponential']).default('exponential'),
+    seconds: wait.default(5),
+    maxSeconds: wait.default(3600),
+    jitter: z.number().min(0).max(1).default(0.5),
+    perError: z.record(z.string().max(100), z.strictObject({ seconds: wait })).optional(),
+  })
+  .refine(({ perError = {} }) => Object.keys(perError).length <= 50, 'perError: at most 50 kinds')
+
+const unique = z
+  .strictObject({
+    name: label,
+    mode: z.enum(['reject', 'replace', 'debounce', 'throttle']),
+    seconds: z.number().positive().max(daySeconds).optional(),
+  })
+  .refine(
+    ({ mode, seconds }) => (mode === 'debounce' || mode === 'throttle') === (seconds !== undefined),
+    'seconds: for debounce and throttle, and only for them',
+  )
+
+const payloadOfEndpoint = z
+  .json()
+  .refine((value) => byteLength(JSON.stringify(value)) <= 120_000, 'at most 120000 bytes of JSON')
+
+/** What is to be done: `http` posts `payload` to `url`; `join` only waits for the jobs it comes `after`. */
+const work = {
+  type: z.enum(['http', 'join']).default('http'),
+  url: z.string().max(2048).optional(),
+  payload: payloadOfEndpoint.optional(),
+}
+
+const options = {
+  priority: z.int().min(-100).max(100).optional(),
+  key: label.optional(),
+  concurrency: z.int().min(1).max(10_000).optional(),
+  rate: rate.optional(),
+  attempts: z.int().min(1).max(100).optional(),
+  backoff: backoff.optional(),
+  timeoutSeconds: z.number().min(1).max(900).optional(),
+  keepSeconds: z
+    .int()
+    .min(0)
+    .max(90 * daySeconds)
+    .optional(),
+  unique: unique.optional(),
+  watchers: z.array(userId).max(50).optional(),
+}
+
+const timing = {
+  id: jobId.optional(),
+  delaySeconds: z
+    .number()
+    .min(0)
+    .max(90 * daySeconds, 'at most 90 days')
+    .optional(),
+  /** Milliseconds since the epoch. */
+  runAt: z.int().positive().optional(),
+  after: z.array(jobId).max(100).optional(),
+  evenIfFailed: z.boolean().optional(),
+}
+
+interface Wanted {
+  readonly type: 'http' | 'join'
+  readonly url?: string | undefined
+  readonly key?: string | undefined
+  readonly concurrency?: number | undefined
+  readonly rate?: unknown
+}
+
+const rules = [
+  [({ type, url }: Wanted) => (type === 'http') === (url !== undefined), 'url: an http job has one, a join has none'],
+  [
+    ({ key, concurrency, rate }: Wanted) => key !== undefined || (concurrency === undefined && rate === undefined),
+    'key: concurrency and rate are per key; give a key, or set them for the whole queue',
+  ],
+] as const
+
+const oneTime = ({ delaySeconds, runAt }: { delaySeconds?: number | undefined; runAt?: number | undefined }) =>
+  delaySeconds === undefined || runAt === undefined
+
+const job = z
+  .strictObject({ ...timing, ...work, ...options })
+  .refine(...rules[0])
+  .refine(...rules[1])
+  .refine(oneTime, 'delaySeconds, runAt: give one of them')
+
+/** One of the jobs of a batch. */
+export type JobInput = z.output<typeof job>
+
+/** `POST /v1/jobs`. */
+export const newJob = z
+  .strictObject({ queue: queueName.default('default'), ...timing, ...work, ...options })
+  .refine(...rules[0])
+  .refine(...rules[1])
+  .refine(oneTime, 'delaySeconds, runAt: give one of them')
+
+/** `POST /v1/jobs/batch`: all of them, or none. */
+export const newJobs = z.strictObject({ queue: queueName.default('default'), jobs: z.array(job).min(1).max(1000) })
+
+/** Which queue a job is in; without it, it is looked for in all of the tenant's. */
+export const jobQuery = z.strictObject({ queue: queueName.optional() })
+
+/** `POST /v1/jobs/:id/progress`, by the endpoint that does the work. */
+export const jobReport = z
+  .strictObject({ progress: z.number().min(0).max(100).optional(), line: z.string().min(1).max(1000).optional() })
+  .refine(({ progress, line }) => progress !== undefined || line !== undefined, 'progress, line: give at least one')
+
+/** `GET /v1/queues/:name/jobs`. */
+export const jobsQuery = z.strictObject({
+  state: z.enum(['waiting', 'delayed', 'active', 'done', 'failed', 'dead', 'cancelled']).default('dead'),
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}$/, 'not one of ours')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+})
+
+/** `PATCH /v1/queues/:name`; null takes a bound away. */
+export const queueChange = z.strictObject({
+  concurrency: z.int().min(1).max(100_000).nullable().optional(),
+  rate: rate.nullable().optional(),
+  keyConcurrency: z.int().min(1).max(10_000).optional(),
+  keyRate: rate.nullable().optional(),
+})
+
+/** `POST /v1/queues/:name/redrive`. */
+export const redriveRequest = z.strictObject({ limit: z.int().min(1).max(1000).default(100) })
+
+const scheduledJob = z
+  .strictObject({ ...work, ...options })
+  .refine(...rules[0])
+  .refine(...rules[1])
+
+/** `PUT /v1/schedules/:name`: by `cron` in a `timeZone`, or every so many seconds. */
+export const newSchedule = z
+  .strictObject({
+    queue: queueName.default('default'),
+    cron: z.string().min(9).max(200).optional(),
+    timeZone: z.string().min(1).max(64).optional(),
+    /** What to do where clocks are set forward over the time, and where they show it twice. */
+    gap: z.enum(['skip', 'shift']).optional(),
+    overlap: z.enum(['first', 'both']).optional(),
+    everySeconds: z
+      .int()
+      .min(10)
+      .max(366 * daySeconds)
+      .optional(),
+    /** Runs missed while nothing could start: none of them, the last, or all. */
+    catchUp: z.enum(['none', 'last', 'all']).default('last'),
+    paused: z.boolean().default(false),
+    job: scheduledJob,
+  })
+  .refine(
+    ({ cron, everySeconds }) => (cron === undefined) !== (everySeconds === undefined),
+    'cron, everySeconds: give one of them',
+  )
+  .refine(
+    ({ cron, timeZone, gap, overlap }) => cron !== undefined || (timeZone ?? gap ?? overlap) === undefined,
+    'timeZone, gap, overlap: for cron only',
+  )
+export type ScheduleInput = z.output<typeof newSchedule>
+
+export type ScheduledJobInput = ScheduleInput['job']

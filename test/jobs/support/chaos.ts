@@ -1,0 +1,272 @@
+import { JobBooks } from '../../../durable-objects/parts/job-books.ts'
+import type { NewJob, Outcome } from '../../../src/jobs/job.ts'
+import { stateOf, type JobState } from '../../../src/jobs/phase.ts'
+import { Queue, type Assignment, type Turn, type TurnAnswer } from '../../../src/jobs/queue.ts'
+import { seeded, type Chance } from './chance.ts'
+import { NodeSql } from './node-sql.ts'
+import { Timeline } from './timeline.ts'
+
+/** How bad the day is. Probabilities per event. */
+export interface Weather {
+  readonly seed: number
+  readonly jobs: number
+  readonly keys: number
+  /** The queue's process dies: what it had in mind is gone, and the turn it was in with it. */
+  readonly queueDies: number
+  /** A worker dies in the middle of its jobs, before or after their effects. */
+  readonly workerDies: number
+  /** A worker stops talking for a minute, and comes back believing nothing happened. */
+  readonly workerSleeps: number
+  /** An answer of the queue is lost on its way. */
+  readonly answerLost: number
+  readonly carrier: {
+    readonly duplicates: number
+    readonly loses: number
+    readonly refuses: number
+    readonly lies: number
+  }
+  /** A handler throws, or says later. */
+  readonly fails: number
+  readonly snoozes: number
+}
+
+/** What came of it. */
+export interface Aftermath {
+  readonly states: Readonly<Partial<Record<JobState, number>>>
+  /** Effects made per job: each handler makes its effect once per id, as `webhook-id` lets an endpoint do. */
+  readonly effects: ReadonlyMap<string, number>
+  /** Ids in the order their effects were made, per key. */
+  readonly order: ReadonlyMap<string, readonly string[]>
+  /** Jobs that ended more than once in the ledger, as its own database saw it. */
+  readonly endedTwice: number
+  /** Each job's place in the ledger. */
+  readonly places: ReadonlyMap<string, number>
+  readonly runs: number
+  readonly deaths: number
+  readonly deliveries: number
+  readonly refusedVisits: number
+  readonly tookMs: number
+}
+
+const start = Date.UTC(2026, 0, 1)
+
+/** One queue, its carrier and its workers on a simulated clock, all of them failing as the weather says. */
+export class Chaos {
+  readonly #weather: Weather
+  readonly #chance: Chance
+  readonly #time = new Timeline(start)
+  readonly #sql = new NodeSql()
+  readonly #effects = new Map<string, number>()
+  readonly #order = new Map<string, string[]>()
+  readonly #keyOf = new Map<string, string>()
+  readonly #wakes = new Set<number>()
+  #books: JobBooks
+  #queue: Queue
+  #names = 0
+  #closedUntil = 0
+  #deaths = 0
+  #runs = 0
+  #deliveries = 0
+  #refusedVisits = 0
+
+  constructor(weather: Weather) {
+    this.#weather = weather
+    this.#sql.run(`CREATE TABLE endings (id TEXT PRIMARY KEY, n INTEGER);
+      CREATE TRIGGER ending AFTER UPDATE OF phase ON jobs WHEN new.phase >= 6 BEGIN
+        INSERT INTO endings VALUES (new.id, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1; END`)
+    this.#chance = seeded(weather.seed)
+    this.#books = new JobBooks(this.#sql)
+    this.#queue = this.#wake()
+  }
+
+  run(): Aftermath {
+    const began = performance.now()
+    this.#enqueueAll()
+    let steps = 0
+    while (!this.#isOver()) {
+      if (++steps > 200 * this.#weather.jobs) throw new Error(`seed ${this.#weather.seed}: it does not end`)
+      if (!this.#time.step()) throw new Error(`seed ${this.#weather.seed}: nothing will happen any more`)
+    }
+    return this.#aftermath(performance.now() - began)
+  }
+
+  /** Producers enqueue in small batches over a minute; one that hears no answer says it again. */
+  #enqueueAll(): void {
+    const { jobs, keys } = this.#weather
+    const together = 20
+    for (let first = 0; first < jobs; first += together) {
+      const batch = Array.from({ length: Math.min(together, jobs - first) }, (_, n) => this.#newJob(first + n, keys))
+      this.#time.plan(start + (first / jobs) * 60_000, () => this.#enqueue(batch))
+    }
+  }
+
+  #newJob(n: number, keys: number): NewJob {
+    const id = `job-${n}`
+    const key = `key-${this.#chance.below(keys)}`
+    this.#keyOf.set(id, key)
+    const delayed = keys > 1 && this.#chance.happens(0.02)
+    if (delayed) this.#keyOf.delete(id)
+    const backoff = { kind: 'exponential', seconds: 1, maxSeconds: 20, jitter: 0.5 } as const
+    return {
+      id,
+      type: 'effect',
+      payload: '{}',
+      attempts: 1000,
+      timeoutMs: 30_000,
+      backoff,
+      ...(delayed ? { runAt: start + this.#chance.below(120_000) } : { key, runAt: 0 }),
+    }
+  }
+
+  #enqueue(batch: readonly NewJob[]): void {
+    const answer = this.#ask((queue) => queue.enqueue(batch, this.#time.now))
+    if (answer === undefined || this.#chance.happens(this.#weather.answerLost))
+      this.#time.plan(this.#time.now + 500, () => this.#enqueue(batch))
+  }
+
+  /** One turn of the queue. Undefined when it died in it: what it wrote is undone, what it had in mind is gone. */
+  #ask<T>(say: (queue: Queue) => T): T | undefined {
+    const dies = this.#chance.happens(this.#weather.queueDies)
+    try {
+      const answer = this.#sql.transaction(() => {
+        const said = say(this.#queue)
+        const plan = this.#queue.plan(this.#time.now, this.#time.now >= this.#closedUntil)
+        if (dies && this.#chance.happens(0.5)) throw new Error('dies before its commit')
+        return { said, plan }
+      })
+      this.#lookAt(answer.plan.lookAt)
+      if (dies) {
+        this.#die()
+        return undefined
+      }
+      this.#carry(answer.plan.ask)
+      return answer.said
+    } catch {
+      this.#die()
+      return undefined
+    }
+  }
+
+  #die(): void {
+    this.#deaths++
+    this.#queue = this.#wake()
+    // Whatever wakes it next: an alarm that was set is kept by the platform.
+    this.#lookAt(this.#time.now + 1000)
+  }
+
+  #wake(): Queue {
+    this.#books = new JobBooks(this.#sql)
+    const given = { name: () => `visit-${this.#names++}`, chance: this.#chance.next }
+    return new Queue(this.#books, given, this.#time.now)
+  }
+
+  #lookAt(at: number | undefined): void {
+    if (at === undefined) return
+    const moment = Math.ceil(Math.max(at, this.#time.now + 1) / 100) * 100
+    if (this.#wakes.has(moment)) return
+    this.#wakes.add(moment)
+    this.#time.plan(moment, () => {
+      this.#wakes.delete(moment)
+      this.#ask((queue) => queue.tick(this.#time.now))
+    })
+  }
+
+  /** The carrier refuses, lies (takes it and says it did not), loses, delays, reorders and duplicates. */
+  #carry(asked: readonly { id: string; at: number }[]): void {
+    if (asked.length === 0) return
+    const { refuses, lies, loses, duplicates } = this.#weather.carrier
+    const refused = this.#chance.happens(refuses)
+    const lied = !refused && this.#chance.happens(lies)
+    for (const { id, at } of refused ? [] : asked) {
+      if (this.#chance.happens(loses)) continue
+      for (let copies = 1 + (this.#chance.happens(duplicates) ? this.#chance.below(3) : 0); copies > 0; copies--)
+        this.#time.plan(Math.max(at, this.#time.now) + this.#chance.between(5, 3000), () => this.#deliver(id))
+    }
+    if (!refused && !lied) return
+    this.#closedUntil = this.#time.now + 1000
+    for (const { id } of asked) this.#books.removeAsked(id)
+    this.#lookAt(this.#closedUntil)
+  }
+
+  #deliver(visit: string): void {
+    this.#deliveries++
+    const welcome = this.#ask((queue) => queue.arrive(visit, this.#time.now))
+    if (welcome === true) this.#work(visit, [], [], 0)
+    else this.#refusedVisits++
+  }
+
+  /** A worker: takes jobs, makes their effects, tells, until it is no longer needed, dies, or falls asleep. */
+  #work(visit: string, settled: Turn['settled'], holding: Turn['holding'], idle: number): void {
+    const turn = { visit, settled, reports: [], holding, want: 1 + this.#chance.below(50) }
+    const answer = this.#ask((queue) => queue.turn(turn, this.#time.now))
+    if (answer === undefined || this.#chance.happens(this.#weather.answerLost)) {
+      this.#time.plan(this.#time.now + 200, () => this.#work(visit, settled, holding, idle))
+      return
+    }
+    if (answer.jobs.length === 0 && (!answer.stay || idle >= 3)) {
+      this.#ask((queue) => queue.leave(visit, this.#time.now))
+      return
+    }
+    this.#time.plan(this.#time.now + this.#chance.between(1, 400), () => this.#runAll(visit, answer, idle))
+  }
+
+  #runAll(visit: string, answer: TurnAnswer, idle: number): void {
+    const { workerDies, workerSleeps } = this.#weather
+    const diesAt = this.#chance.happens(workerDies) ? this.#chance.below(answer.jobs.length + 1) : Infinity
+    const settled = answer.jobs.slice(0, diesAt).map((job) => this.#run(job))
+    if (diesAt !== Infinity) return
+    const sleeps = this.#chance.happens(workerSleeps) ? 60_000 : 0
+    const nextIdle = answer.jobs.length === 0 ? idle + 1 : 0
+    this.#time.plan(this.#time.now + sleeps + 1, () => this.#work(visit, settled, [], nextIdle))
+  }
+
+  #run({ id, run }: Assignment): { id: string; run: number; outcome: Outcome } {
+    this.#runs++
+    if (this.#chance.happens(this.#weather.fails / 2)) return { id, run, outcome: { kind: 'retry', why: 'thrown' } }
+    if (this.#chance.happens(this.#weather.snoozes)) return { id, run, outcome: { kind: 'snooze', seconds: 2 } }
+    this.#effect(id)
+    if (this.#chance.happens(this.#weather.fails / 2))
+      return { id, run, outcome: { kind: 'retry', why: 'thrown after its effect' } }
+    return { id, run, outcome: { kind: 'done' } }
+  }
+
+  /** An effect is made once per id, as an endpoint does that knows its ids. */
+  #effect(id: string): void {
+    if (this.#effects.has(id)) return
+    this.#effects.set(id, 1)
+    const key = this.#keyOf.get(id)
+    if (key === undefined) return
+    const order = this.#order.get(key) ?? []
+    order.push(id)
+    this.#order.set(key, order)
+  }
+
+  #isOver(): boolean {
+    const counts = this.#books.counts()
+    const ended = counts.slice(6).reduce((sum, count) => sum + count, 0)
+    return ended >= this.#weather.jobs
+  }
+
+  #aftermath(tookMs: number): Aftermath {
+    const states: Partial<Record<JobState, number>> = {}
+    const places = new Map<string, number>()
+    for (const id of Array.from({ length: this.#weather.jobs }, (_, n) => `job-${n}`)) {
+      const job = this.#books.get(id)
+      if (job !== undefined) places.set(id, job.seq)
+      const state = job === undefined ? undefined : stateOf(job.phase)
+      if (state !== undefined) states[state] = (states[state] ?? 0) + 1
+    }
+    return {
+      states,
+      effects: this.#effects,
+      order: this.#order,
+      places,
+      endedTwice: this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM endings WHERE n > 1').one().n,
+      runs: this.#runs,
+      deaths: this.#deaths,
+      deliveries: this.#deliveries,
+      refusedVisits: this.#refusedVisits,
+      tookMs,
+    }
+  }
+}
