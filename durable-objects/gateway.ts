@@ -105,6 +105,11 @@ export class Gateway extends DurableObject<Env> {
     return { sockets: this.#sockets.count, channels: [...hub.channels()].length, calls, errands, since: this.#since }
   }
 
+  /** What this gateway decided about messages, and whom it refused most. */
+  limitFigures(): ReturnType<MessageLimits['stats']> {
+    return this.#limits.stats()
+  }
+
   #obey(session: Session, command: Command): void {
     if (session.phase === 'closed' || command.kind === 'pong') return
     if (session.phase === 'connecting') return this.#wait(session, command)

@@ -103,11 +103,13 @@ export class Desk {
 
   /** A message, once the sender's bucket lets it through. */
   send(session: Session, channel: string, content: MessageContent, answer: (result: StreamResult) => void): void {
-    this.limited(session, answer, () => this.#parts.streams.ask(session, channel, { kind: 'send', content }, answer))
+    this.limited(session, channel, answer, () =>
+      this.#parts.streams.ask(session, channel, { kind: 'send', content }, answer),
+    )
   }
 
   /** Does `work` if the sender's bucket has a token. Messages of one session keep their order while a lease is fetched. */
-  limited(session: Session, answer: (result: StreamResult) => void, work: () => void): void {
+  limited(session: Session, channel: string, answer: (result: StreamResult) => void, work: () => void): void {
     const { limits, clock } = this.#parts
     const decide = (taken: Awaited<ReturnType<MessageLimits['take']>>) => {
       if (taken.kind === 'taken') {
@@ -117,7 +119,7 @@ export class Desk {
       answer(refuse('tooManyRequests', `wait ${taken.retryAfterMs} ms`, taken.retryAfterMs))
       this.#losePatience(session)
     }
-    const taken = limits.take(session.tenant, session.user, () => clock.now())
+    const taken = limits.take(session.tenant, session.user, channel, () => clock.now())
     if (!(taken instanceof Promise)) return decide(taken)
     taken.then(decide, (thrown: unknown) => {
       log.error('gateway.limit-failed', { why: reasonOf(thrown) })
@@ -131,6 +133,8 @@ export class Desk {
     const typed = this.#typedAt.get(session) ?? new Map<string, number>()
     this.#typedAt.set(session, typed)
     if (now - (typed.get(conversation) ?? 0) < typingEveryMs) return settle({ kind: 'done', data: '{}' })
+    const waitMs = this.#parts.limits.typing(session.client, now)
+    if (waitMs > 0) return settle(refuse('tooManyRequests', `typing: wait ${waitMs} ms`, waitMs))
     typed.set(conversation, now)
     this.#parts.streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, settle)
   }

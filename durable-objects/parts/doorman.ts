@@ -1,6 +1,8 @@
 import { tenantOfToken, verifyToken, type Claims } from '../../src/auth/token.ts'
 import type { CloseName } from '../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { connectWindow } from '../../src/limits/house-rules.ts'
+import { LocalLimits } from '../../src/limits/local.ts'
 import type { TenantLimits } from '../../src/tenants/record.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
 
@@ -13,6 +15,8 @@ export type Admitted =
 /** Checks connection tokens against the keys of the tenant they name. Throws when the tenant's actor cannot be reached. */
 export class Doorman {
   readonly #tenants: TenantCache
+  /** A user comes to the same gateway again, so counting here is counting all her connects in this region. */
+  readonly #connects = new LocalLimits()
 
   constructor(tenants: TenantCache) {
     this.#tenants = tenants
@@ -28,6 +32,11 @@ export class Doorman {
     const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
-    return { kind: 'admitted', claims: verified.claims, limits: admission.record.limits }
+    const { claims } = verified
+    const { limits } = admission.record
+    const window = connectWindow(limits.connectsPerSecondUser)
+    const waitMs = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
+    if (waitMs > 0) return refuse('tooManyRequests', `connects: wait ${waitMs} ms`, waitMs)
+    return { kind: 'admitted', claims, limits }
   }
 }

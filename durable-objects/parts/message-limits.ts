@@ -3,7 +3,7 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { decideAll, decideNow, type Decider, type Level } from '../../src/limits/decide.ts'
 import { LeaseHolder, type Source, type Taken } from '../../src/limits/holder.ts'
-import { houseRules, policyOf } from '../../src/limits/house-rules.ts'
+import { houseRules, messageLevels, policyOf, typingWindow, type HousePolicy } from '../../src/limits/house-rules.ts'
 import { LocalLimits } from '../../src/limits/local.ts'
 import { limiterName, limiterNamed } from '../address.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
@@ -23,21 +23,28 @@ export class MessageLimits {
     alone: false,
     onUnreachable: (_, thrown) => log.warn('gateway.limiter-unreachable', { why: reasonOf(thrown) }),
   }
-  /** Tenants that limit their users together, too: a second level. */
-  readonly #shared = new Set<string>()
+  /** Tenants that limit their conversations or all their users together, too: further levels of the same decision. */
+  readonly #shared = new Map<string, ReturnType<typeof messageLevels>>()
+  readonly #typing = new LocalLimits()
 
   constructor(env: Env, tenants: TenantCache) {
     this.#env = env
     this.#tenants = tenants
   }
 
-  /** One message of `user`: an answer at once while the lease lasts, else a promise of one. */
-  take(tenant: string, user: string, clock: () => number): Taken | Promise<Taken> {
+  /** One message of `user` to `channel`: an answer at once while the leases last, else a promise of one. */
+  take(tenant: string, user: string, channel: string, clock: () => number): Taken | Promise<Taken> {
     const key = limiterName(tenant, 'messages', user)
-    const known = this.#shared.has(tenant)
-      ? decideNow(this.#holder, [key, sharedKey(tenant)], clock())
-      : this.#holder.takeNow(key, clock())
-    return known ?? this.#ask(tenant, key, clock)
+    const known =
+      this.#shared.size > 0 && this.#shared.has(tenant)
+        ? decideNow(this.#holder, this.#keys(tenant, key, channel), clock())
+        : this.#holder.takeNow(key, clock())
+    return known ?? this.#ask(tenant, key, channel, clock)
+  }
+
+  /** Milliseconds until a connection may say again that somebody types; 0 for now. */
+  typing(client: string, now: number): number {
+    return this.#typing.takeAll(client, [typingWindow], now)
   }
 
   /** Figures for /metrics, by policy, and the keys refused most. */
@@ -46,18 +53,26 @@ export class MessageLimits {
     return { policies: tallies.all(), refused: tallies.top.list() }
   }
 
-  async #ask(tenant: string, key: string, clock: () => number): Promise<Taken> {
-    const limits = (await this.#record(tenant, clock))?.limits
-    const shared = limits?.messagesPerSecondTenant !== undefined
-    if (shared) this.#shared.add(tenant)
+  async #ask(tenant: string, key: string, channel: string, clock: () => number): Promise<Taken> {
+    const levels = messageLevels((await this.#record(tenant, clock))?.limits)
+    if (levels.conversation || levels.tenant) this.#shared.set(tenant, levels)
     else this.#shared.delete(tenant)
-    const keys = shared ? [key, sharedKey(tenant)] : [key]
+    const keys = this.#keys(tenant, key, channel)
     const decision = await decideAll(
       this.#decider,
       keys.map((each) => this.#level(tenant, each, clock)),
     )
     // Chat goes on without limiters, at this gateway's own count: both levels fail open, so none is ever unreachable.
     return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: patienceMs } : decision
+  }
+
+  #keys(tenant: string, key: string, channel: string): string[] {
+    const shared = this.#shared.get(tenant)
+    return [
+      key,
+      ...(shared?.conversation === true ? [limiterName(tenant, 'messages-conversation', channel)] : []),
+      ...(shared?.tenant === true ? [limiterName(tenant, 'messages-tenant', '')] : []),
+    ]
   }
 
   #level(tenant: string, key: string, clock: () => number): Level {
@@ -70,8 +85,7 @@ export class MessageLimits {
       clock,
       rules: async () => {
         const record = await this.#record(tenant, clock)
-        const policy = policyOf(key) === 'messages' ? 'messages' : 'messages-tenant'
-        return houseRules(policy, record?.limits, record?.version)
+        return houseRules(messagePolicy(key), record?.limits, record?.version)
       },
       limiter: {
         lease: (ask) => within(patienceMs, 'the limiter', stub.lease(ask)),
@@ -86,4 +100,5 @@ export class MessageLimits {
   }
 }
 
-const sharedKey = (tenant: string) => limiterName(tenant, 'messages-tenant', '')
+const policies: readonly HousePolicy[] = ['messages', 'messages-conversation', 'messages-tenant']
+const messagePolicy = (key: string) => policies.find((policy) => policy === policyOf(key)) ?? 'messages'

@@ -67,7 +67,8 @@ function send(desk: Desk, session: Session, id: number, data: unknown): void {
   if (payload === undefined) return
   const { conversation, deliverAt, ...content } = payload
   if (deliverAt !== undefined) {
-    desk.limited(session, answer(desk, session, id), () => void schedule(desk, session, id, payload, deliverAt))
+    const channel = conversationChannel(conversation)
+    desk.limited(session, channel, answer(desk, session, id), () => void schedule(desk, session, id, payload, deliverAt))
     return
   }
   desk.send(session, conversationChannel(conversation), content, answer(desk, session, id))

@@ -2,6 +2,8 @@ import { gatewayName, gatewayNamed } from '../../durable-objects/address.ts'
 import { tenantOfToken } from '../auth/token.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
+import { problems } from '../protocol/problems.ts'
+import { takeConnect } from './middleware/limit-requests.ts'
 
 export const connectionPath = '/connection/websocket'
 
@@ -16,10 +18,23 @@ export async function connect(request: Request, env: Env): Promise<Response> {
       headers: { Upgrade: 'websocket' },
     })
   }
+  // Without an address, as on one's own machine, there is nobody to tell apart.
+  const address = request.headers.get('cf-connecting-ip')
+  const waitMs = address === null ? 0 : await takeConnect(env, address)
+  if (waitMs > 0) return tooManyConnects(waitMs)
+
   const config = loadConfig(env)
   const continent = request.cf?.continent
   const region = config.regions.get(String(continent)) ?? config.regions.get('*') ?? 'enam'
   return gatewayNamed(env, gatewayName(region, callerOf(request), config.gatewaysPerRegion)).fetch(request)
+}
+
+function tooManyConnects(waitMs: number): Response {
+  const { status, title } = problems['too-many-requests']
+  const detail = `connects-address: wait ${waitMs} ms`
+  const problem = { type: '/docs/errors#too-many-requests', title, status, detail, retryAfterMs: waitMs }
+  const headers = { 'Content-Type': 'application/problem+json', 'Retry-After': String(Math.ceil(waitMs / 1000)) }
+  return new Response(JSON.stringify(problem), { status, headers })
 }
 
 function callerOf(request: Request): string {

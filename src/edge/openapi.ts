@@ -11,10 +11,11 @@ import {
   newToken,
 } from '../protocol/api.ts'
 import { problems } from '../protocol/problems.ts'
+import { limitOperations } from './limit-operations.ts'
 
 /** One operation of the public API. The routes' own schemas are shown, so that what is written is what is checked. */
 export interface Operation {
-  readonly method: 'get' | 'post' | 'patch' | 'delete'
+  readonly method: 'get' | 'put' | 'post' | 'patch' | 'delete'
   readonly path: string
   readonly summary: string
   readonly tag: string
@@ -128,6 +129,7 @@ export const operations: readonly Operation[] = [
     summary: 'Delete your message (owners and admins: any)',
     success: { status: 204, says: 'deleted' },
   },
+  ...limitOperations,
 ]
 
 /** The OpenAPI 3.1 document of the public API. */

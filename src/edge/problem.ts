@@ -47,9 +47,14 @@ const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulS
 export function onError(thrown: Error, c: Context<App>): Response {
   if (thrown instanceof ProblemError) return problemResponse(c, thrown.problem)
   if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
+  if (isOverloaded(thrown))
+    return problemResponse(c, { name: 'unavailable', detail: 'Too much at once here; try again.', retryAfterMs: 1000 })
   log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
   return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
 }
+
+/** The platform's word for an actor that cannot keep up; trying again at once would only make it worse. */
+const isOverloaded = (thrown: Error): boolean => 'overloaded' in thrown && thrown.overloaded === true
 
 function fromHttpException({ status, message }: HTTPException): Problem {
   if (status === 413) return { name: 'too-large', detail: message }

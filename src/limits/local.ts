@@ -7,7 +7,7 @@ import type { Window } from './rules.ts'
  * for when no limiter answers. Nothing is asked and nothing survives, so across n processes the bound is n times the limit.
  */
 export class LocalLimits {
-  readonly #meters = new Map<string, readonly Meter[]>()
+  readonly #meters = new Map<string, { readonly windows: readonly Window[]; readonly meters: readonly Meter[] }>()
   readonly #keys: number
 
   /** `keys` bounds the memory; beyond it the longest known are forgotten. */
@@ -26,11 +26,16 @@ export class LocalLimits {
 
   #metersOf(key: string, windows: readonly Window[]): readonly Meter[] {
     const known = this.#meters.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined && sameWindows(known.windows, windows)) return known.meters
     const oldest = this.#meters.size < this.#keys ? undefined : this.#meters.keys().next().value
     if (oldest !== undefined) this.#meters.delete(oldest)
     const meters = windows.map((window) => createMeter(window))
-    this.#meters.set(key, meters)
+    this.#meters.set(key, { windows, meters })
     return meters
   }
 }
+
+/** Limits that were changed begin anew. */
+const sameWindows = (one: readonly Window[], other: readonly Window[]): boolean =>
+  one.length === other.length &&
+  one.every((window, place) => window.limit === other[place]?.limit && window.burst === other[place].burst)

@@ -60,7 +60,9 @@ export const newTenant = z.strictObject({
     .strictObject({
       messagesPerSecond: z.number().positive().optional(),
       messagesBurst: z.number().min(1).optional(),
+      messagesPerSecondConversation: z.number().positive().optional(),
       messagesPerSecondTenant: z.number().positive().optional(),
+      connectsPerSecondUser: z.number().positive().optional(),
       requestsPerSecondUser: z.number().positive().optional(),
       requestsPerSecondKey: z.number().positive().optional(),
       requestsPerSecondTenant: z.number().positive().optional(),

@@ -10,8 +10,12 @@ export const tenantId = z
 export const tenantLimits = z.strictObject({
   messagesPerSecond: z.number().positive().default(10),
   messagesBurst: z.number().min(1).default(20),
+  /** All senders of one conversation together. */
+  messagesPerSecondConversation: z.number().positive().optional(),
   /** All users together; without it each user's own limit is enough. */
   messagesPerSecondTenant: z.number().positive().optional(),
+  /** Connects and token renewals of one user at one gateway. */
+  connectsPerSecondUser: z.number().positive().default(2),
   requestsPerSecondUser: z.number().positive().default(20),
   requestsPerSecondKey: z.number().positive().default(500),
   /** All callers together; four times a key's when it is not given. */

@@ -4,7 +4,7 @@ import type { Principal } from '../../auth/principal.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
-import { houseRules, type HousePolicy } from '../../limits/house-rules.ts'
+import { houseRules, messageLevels, type HousePolicy } from '../../limits/house-rules.ts'
 import type { App, AppContext } from '../context.ts'
 import { decider, levelOf, returnIdleLeases, showStanding, tooMany } from '../limits.ts'
 import { ProblemError } from '../problem.ts'
@@ -25,13 +25,19 @@ export const limitRequests = () =>
   })
 
 /** One message of a user over HTTP: the same buckets as over the socket. */
-export async function takeMessageToken(env: Env, tenant: string, user: string): Promise<void> {
-  const limits = (await tenantRecordOf(env, tenant, systemClock.now()))?.limits
-  const shared = limits?.messagesPerSecondTenant !== undefined
+export async function takeMessageToken(env: Env, tenant: string, user: string, channel: string): Promise<void> {
+  const shared = messageLevels((await tenantRecordOf(env, tenant, systemClock.now()))?.limits)
   await decideOrThrow([
     houseLevel(env, tenant, 'messages', user),
-    ...(shared ? [houseLevel(env, tenant, 'messages-tenant', '')] : []),
+    ...(shared.conversation ? [houseLevel(env, tenant, 'messages-conversation', channel)] : []),
+    ...(shared.tenant ? [houseLevel(env, tenant, 'messages-tenant', '')] : []),
   ])
+}
+
+/** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */
+export async function takeConnect(env: Env, address: string): Promise<number> {
+  const decision = await decideAll(decider, [houseLevel(env, 'parley', 'connects-address', addressOf(address))])
+  return decision.kind === 'limited' ? decision.retryAfterMs : 0
 }
 
 async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
@@ -68,7 +74,7 @@ function levelsOf(c: AppContext): Level[] {
 
 function houseLevel(env: Env, tenant: string, policy: HousePolicy, key: string, cost = 1): Level {
   const rules = async () => {
-    if (policy === 'requests-anonymous') return houseRules(policy)
+    if (policy === 'requests-anonymous' || policy === 'connects-address') return houseRules(policy)
     const record = await tenantRecordOf(env, tenant, systemClock.now())
     return houseRules(policy, record?.limits, record?.version)
   }

@@ -9,6 +9,7 @@ import { randomToken } from '../../kernel/id.ts'
 import { newTenant } from '../../protocol/api.ts'
 import { tenantId, tenantLimits } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
+import { refusedMost } from '../limit-metrics.ts'
 import { body, param } from '../input.ts'
 import { fail } from '../problem.ts'
 import { forgetTenant } from '../tenants.ts'
@@ -51,6 +52,13 @@ export const admin = new Hono<App>()
   .get('/tenants/:id/jobs/:job', async (c) => {
     const job = await jobQueueOf(c.env, param(c, 'id', tenantId), 'default').find(c.req.param('job'))
     return job === undefined ? fail('not-found', 'job: no such job') : c.json(job)
+  })
+  .get('/limits/refused', async (c) => {
+    const { regions, gatewaysPerRegion } = loadConfig(c.env)
+    const gateways = [...new Set(regions.values())].flatMap((region) =>
+      Array.from({ length: gatewaysPerRegion }, (_, n) => `${region}/${n}`),
+    )
+    return c.json({ refused: await refusedMost(c.env, gateways) })
   })
   .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))
   .post('/cron/:name', async (c) => {

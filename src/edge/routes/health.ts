@@ -9,6 +9,7 @@ import type { Env } from '../../env.ts'
 import { reasonOf } from '../../kernel/log.ts'
 import { within } from '../../kernel/retry.ts'
 import type { App } from '../context.ts'
+import { limitMetrics } from '../limit-metrics.ts'
 
 /** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
 interface Dependency {
@@ -85,7 +86,7 @@ async function metrics(env: Env): Promise<string> {
   const gateways = regions.flatMap((region) =>
     Array.from({ length: config.gatewaysPerRegion }, (_, n) => `${region}/${n}`),
   )
-  const lines: string[] = []
+  const lines = await limitMetrics(env, gateways)
   for (const gateway of gateways) {
     const { sockets, channels, calls, errands, since } = await gatewayNamed(env, gateway).stats()
     lines.push(

@@ -6,6 +6,7 @@ import { toViews } from '../../history/amend.ts'
 import { completePage } from '../../history/page.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
+import { conversationChannel } from '../../protocol/channels.ts'
 import { conversationId } from '../../protocol/payloads.ts'
 import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
@@ -64,7 +65,9 @@ function speakerOf(c: AppContext, speaker: string | undefined): string {
 /** The same buckets as over the socket. The tenant's own server is limited by its requests alone. */
 async function limitMessages(c: AppContext, user: string): Promise<void> {
   const principal = known(c)
-  if (principal.kind === 'user') await takeMessageToken(c.env, principal.tenant, user)
+  if (principal.kind !== 'user') return
+  const channel = conversationChannel(param(c, 'id', conversationId))
+  await takeMessageToken(c.env, principal.tenant, user, channel)
 }
 
 /** A message for later is a job; it is safe once the queue's ledger has it. */
