@@ -56,9 +56,13 @@ export class ConversationBooks {
     this.#conversation = conversation
   }
 
+  /** A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. */
   begin(conversation: Conversation, members: readonly Member[]): void {
     this.write(conversation)
-    for (const member of members) this.members.put(member)
+    const top = this.log.restart()
+    for (const member of members) this.members.put({ ...member, read: top })
+    this.projection.skip(top)
+    this.newsletter.skip(top)
   }
 
   /** Cursors that moved because somebody wrote are not stored at once: read them again off what was written since. */

@@ -33,6 +33,11 @@ export class InboxNewsletter {
     return this.#facts.number('told')
   }
 
+  /** Nobody needs to hear of anything up to `seq` any more. */
+  skip(seq: number): void {
+    if (seq > this.watermark) this.#facts.set('told', seq)
+  }
+
   owes(conversation: Conversation): boolean {
     if (this.watermark < this.#log.top() || this.#facts.number('toldVersion') < conversation.version) return true
     return this.#members.untold().length > 0

@@ -104,6 +104,18 @@ export class MessageLog implements Log {
     this.#recent.length = 0
   }
 
+  /** Forgets everything but how far it counted, so that no seq ever means two things. Returns how far that is. */
+  restart(): number {
+    const top = this.#top
+    if (top === 0) return 0
+    this.#sql.exec('DELETE FROM messages WHERE seq < ?', top)
+    this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL')
+    this.#sql.exec('DELETE FROM amendments')
+    this.#facts.set('floor', top)
+    this.#recent.length = 0
+    return top
+  }
+
   /** A deleted message keeps its place and loses its words, here and in memory; so do its edits, which have them too. */
   #scrub(ref: number): void {
     const row = this.range(ref - 1, ref, 1)[0]

@@ -37,6 +37,11 @@ export class Projection {
     return this.watermark < this.#log.top() || this.#facts.number('projectedVersion') < conversation.version
   }
 
+  /** Nothing up to `seq` is owed any more. */
+  skip(seq: number): void {
+    if (seq > this.watermark) this.#facts.set('projected', seq)
+  }
+
   /** Hands over everything owed. Throws when the shard cannot take it now; what was confirmed before stays confirmed. */
   async run(conversation: () => Conversation): Promise<void> {
     while (this.owes(conversation())) await this.#step(conversation())
@@ -44,14 +49,16 @@ export class Projection {
 
   async #step(conversation: Conversation): Promise<void> {
     const after = this.watermark
-    const rows = this.#log.range(after, this.#log.top(), batchEntries)
+    const top = this.#log.top()
+    const rows = this.#log.range(after, top, batchEntries)
     const answer = await this.#write(conversation, rows)
     if (answer.kind === 'failed') throw new Error(answer.why)
     if (answer.kind === 'misplaced') {
       this.#placement = undefined
       throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
     }
-    this.#facts.set('projected', rows.at(-1)?.seq ?? after)
+    // No rows: there is nothing left to hand over, up to the top.
+    this.#facts.set('projected', rows.at(-1)?.seq ?? top)
     this.#facts.set('projectedVersion', conversation.version)
   }
 

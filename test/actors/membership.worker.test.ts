@@ -1,0 +1,103 @@
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { describe, expect, test } from 'vitest'
+import { call } from '../support/worker/http.ts'
+import { connectAs } from '../support/worker/person.ts'
+import { postgresIsThere } from '../support/worker/shards.ts'
+import { newTenant } from '../support/worker/tenant.ts'
+
+describe('a removed member', () => {
+  test('hears nothing more, even on a socket opened before, on any gateway', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const [desk, phone] = [
+      await connectAs(tenant, 'bob', { gateway: 'removed-1/0' }),
+      await connectAs(tenant, 'bob', { gateway: 'removed-1/1' }),
+    ]
+    for (const device of [desk, phone]) await device.subscribe(lunch)
+    expect((await tenant.remove(lunch, 'bob')).status).toBe(204)
+    for (const device of [desk, phone]) {
+      expect(await device.isUnsubscribed(lunch)).toEqual({ code: 2100, reason: 'removed from conversation' })
+      await device.alsoHeard(lunch)
+    }
+    await tenant.post(lunch, 'alice', 'among us')
+    for (const device of [desk, phone]) {
+      expect(await device.alsoHeard(lunch)).toEqual([])
+      expect((await device.recover(lunch, { offset: 0 })).error).toMatchObject({ code: 103 })
+      const say = { conversation: lunch, clientId: 'a', text: 'still here?' }
+      expect((await device.rpc('message.send', say)).error).toMatchObject({ code: 404 })
+      expect((await device.rpc('conversation.read', { conversation: lunch, seq: 1 })).error).toMatchObject({
+        code: 404,
+      })
+      const channel = `conversation:${lunch}`
+      expect((await device.line.ask({ history: { channel, limit: 10 } })).error).toMatchObject({ code: 103 })
+      expect((await device.line.ask({ presence: { channel } })).error).toMatchObject({ code: 103 })
+    }
+  })
+
+  test('hears nothing more although her gateway slept meanwhile', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const bob = await connectAs(tenant, 'bob', { gateway: 'removed-2/0' })
+    await bob.subscribe(lunch)
+    await evictDurableObject(env.GATEWAY.getByName('removed-2/0'), { webSockets: 'hibernate' })
+    await evictDurableObject(tenant.actorOf(lunch))
+    await tenant.remove(lunch, 'bob')
+    await tenant.post(lunch, 'alice', 'among us')
+    expect(await bob.isUnsubscribed(lunch)).toMatchObject({ code: 2100 })
+    const later = await bob.alsoHeard(lunch)
+    expect(JSON.stringify(later)).not.toContain('among us')
+  })
+
+  test('is told of by an entry that all who stay hear', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const alice = await connectAs(tenant, 'alice')
+    await alice.subscribe(lunch)
+    await tenant.remove(lunch, 'bob')
+    expect(await alice.hears(lunch)).toMatchObject({ offset: 1, data: { type: 'member.left', member: 'bob' } })
+    await call(`POST /v1/conversations/${lunch}/members`, { as: tenant.key, body: { members: ['bob', 'carol'] } })
+    expect(await alice.hears(lunch)).toMatchObject({ offset: 2, data: { type: 'member.joined', member: 'bob' } })
+    expect(await alice.hears(lunch)).toMatchObject({ offset: 3, data: { type: 'member.joined', member: 'carol' } })
+    const bob = await connectAs(tenant, 'bob')
+    expect(await bob.subscribe(lunch)).toMatchObject({ offset: 3 })
+  })
+})
+
+describe('a deleted conversation', () => {
+  test('takes its members off the air and is there for nobody', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]
+    await bob.subscribe(lunch)
+    expect((await call(`DELETE /v1/conversations/${lunch}`, { as: await tenant.token('bob') })).status).toBe(403)
+    expect((await call(`DELETE /v1/conversations/${lunch}`, { as: await tenant.token('alice') })).status).toBe(204)
+    expect(await bob.isUnsubscribed(lunch)).toMatchObject({ code: 2100 })
+    expect((await alice.recover(lunch, { offset: 0 })).error).toMatchObject({ code: 103 })
+    expect((await call(`GET /v1/conversations/${lunch}`, { as: tenant.key })).status).toBe(404)
+    expect((await call(`DELETE /v1/conversations/${lunch}`, { as: tenant.key })).status).toBe(404)
+  })
+
+  test('of two people begins anew without the words of the old one', async () => {
+    const tenant = await newTenant()
+    const wanted = { type: 'direct', members: ['alice', 'bob'] }
+    const { body: old } = await call('POST /v1/conversations', { as: tenant.key, body: wanted })
+    await tenant.post(old.id, 'alice', 'old words', 'welcome')
+    await call(`DELETE /v1/conversations/${old.id}`, { as: tenant.key })
+    const { body } = await call('POST /v1/conversations', { as: tenant.key, body: wanted })
+    expect(body.epoch).not.toBe(old.epoch)
+    const bob = await connectAs(tenant, 'bob')
+    const page = await call(`GET /v1/conversations/${body.id}/messages`, { as: tenant.key })
+    expect(page.text).not.toContain('old words')
+    const { subscribe } = await bob.recover(body.id, { offset: 0, epoch: old.epoch })
+    expect(subscribe).not.toHaveProperty('publications')
+    expect(subscribe!.data['last']).toBe(subscribe!.data['read'])
+    await tenant.post(body.id, 'alice', 'new words', 'welcome')
+    expect((await bob.hears(body.id)).data['text']).toBe('new words')
+    const statements = postgresIsThere()
+    await evictDurableObject(tenant.actorOf(body.id))
+    await runDurableObjectAlarm(tenant.actorOf(body.id))
+    expect(JSON.stringify(statements)).toContain('new words')
+    expect(await tenant.inboxOf('bob').list(undefined, 10)).toMatchObject({ conversations: [{ unread: 1 }] })
+  })
+})
