@@ -37,6 +37,8 @@ export default defineConfig({
                 DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
                 DATABASE_URL_SHARD1: 'postgresql://app:secret@shards.test/shard1',
                 NEON_PROXY: 'shards.test',
+                // As in production; links.worker.test.ts switches them on for itself.
+                LINKS: 'off',
               },
               outboundService: noddingPostgres,
             },
