@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { mayManage, mayRead, mayWrite } from '../src/conversations/access.ts'
 import { decideCreate, type NewConversation } from '../src/conversations/create.ts'
-import { decideAdd, decideRemove, decideRename, type ChangeDecision } from '../src/conversations/membership.ts'
+import { decideChange, type Change, type ChangeDecision } from '../src/conversations/membership.ts'
 import { historyWindow, pageBounds } from '../src/conversations/page.ts'
 import { record, takeTurn, toPublication, type Room, type Turn } from '../src/conversations/turn.ts'
 import type { Actor, Conversation as ConversationFacts, Member } from '../src/conversations/types.ts'
@@ -15,6 +15,7 @@ import type { ClientInfo } from '../src/protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../src/protocol/stream.ts'
 import { Aftermath } from './parts/aftermath.ts'
 import { ConversationBooks } from './parts/conversation-books.ts'
+import { acceptLink } from './parts/link-end.ts'
 
 /** A conversation as its readers may see it. */
 export interface ConversationView {
@@ -25,12 +26,6 @@ export interface ConversationView {
   readonly memberCount: number
   readonly read: number
 }
-
-/** A change of name or members. */
-export type Change =
-  | { readonly kind: 'add'; readonly users: readonly string[] }
-  | { readonly kind: 'remove'; readonly user: string }
-  | { readonly kind: 'rename'; readonly name: string }
 
 /** One conversation: gives each message its place, remembers who listens, and owes Postgres and the inboxes the rest. */
 export class Conversation extends DurableObject<Env> {
@@ -63,15 +58,7 @@ export class Conversation extends DurableObject<Env> {
 
   /** A gateway with much to say asks for a link: a socket that carries the same calls for less. */
   override fetch(): Response {
-    const { 0: theirs, 1: ours } = new WebSocketPair()
-    this.ctx.acceptWebSocket(ours)
-    return new Response(null, { status: 101, webSocket: theirs })
-  }
-
-  /** A call over a link; its answer waits for the commit like any other. */
-  override webSocketMessage(link: WebSocket, message: string | ArrayBuffer): void {
-    const call: StreamCall = JSON.parse(String(message))
-    link.send(JSON.stringify(this.execute(call)))
+    return acceptLink((call) => this.execute(call))
   }
 
   /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
@@ -297,15 +284,4 @@ function nothingHere({ commands }: StreamCall): StreamAnswer {
     return refuse(kind === 'subscribe' ? 'permissionDenied' : 'notFound')
   })
   return { update: { epoch: '', after: 0, publications: [], signals: [] }, behind: false, results }
-}
-
-function decideChange(room: Room, actor: Actor, change: Change): ChangeDecision {
-  switch (change.kind) {
-    case 'add':
-      return decideAdd(room, actor, change.users)
-    case 'remove':
-      return decideRemove(room, actor, change.user)
-    case 'rename':
-      return decideRename(room, actor, change.name)
-  }
 }

@@ -6,6 +6,12 @@ import { toRow } from './send.ts'
 import type { Room } from './turn.ts'
 import type { Actor, LogRow, Member } from './types.ts'
 
+/** A change of name or members. */
+export type Change =
+  | { readonly kind: 'add'; readonly users: readonly string[] }
+  | { readonly kind: 'remove'; readonly user: string }
+  | { readonly kind: 'rename'; readonly name: string }
+
 /** What a change of members or name means: the entries that tell of it, and who comes or goes. */
 export type ChangeDecision =
   | {
@@ -15,6 +21,18 @@ export type ChangeDecision =
       readonly leaves: readonly string[]
     }
   | Refusal
+
+/** Decides a change of any kind. */
+export function decideChange(room: Room, actor: Actor, change: Change): ChangeDecision {
+  switch (change.kind) {
+    case 'add':
+      return decideAdd(room, actor, change.users)
+    case 'remove':
+      return decideRemove(room, actor, change.user)
+    case 'rename':
+      return decideRename(room, actor, change.name)
+  }
+}
 
 /** Owners and admins add members; in a channel every user may add herself. Those who are in already stay as they are. */
 export function decideAdd(room: Room, actor: Actor, users: readonly string[]): ChangeDecision {
