@@ -21,7 +21,7 @@ export interface Settings {
 
 const root = join(import.meta.dirname, '..')
 const realNames =
-  /^(?:DATABASE_URL_[A-Z0-9_]+|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
+  /^(?:DATABASE_URL_[A-Z0-9_]+|NEON_PROXY|SHARDS|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): Settings {

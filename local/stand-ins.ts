@@ -24,7 +24,7 @@ export async function startStandIns(settings: Settings, secrets: Secrets): Promi
   const parts = await allOrNone([
     real['DATABASE_URL_DIRECTORY'] === undefined
       ? embeddedNeon(settings, secrets)
-      : realOne('Postgres', pick(real, /^DATABASE_URL_/)),
+      : realOne('Postgres', pick(real, /^(?:DATABASE_URL_|NEON_PROXY$|SHARDS$)/)),
     real['UPSTASH_REDIS_REST_URL'] === undefined
       ? embeddedUpstash(settings, secrets)
       : realOne('Upstash Redis', pick(real, /^UPSTASH_/)),

@@ -1,5 +1,6 @@
+import { systemClock, type Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { backoffMs } from '../../src/kernel/retry.ts'
+import { backoffMs, within } from '../../src/kernel/retry.ts'
 
 /** Work an actor owes after it has answered: whether there is some, and doing it. */
 export interface Debt {
@@ -9,51 +10,83 @@ export interface Debt {
   pay(): Promise<void>
 }
 
+/** What rings an actor awake. */
+interface Alarm {
+  setAlarm(at: number): Promise<void>
+}
+
+interface Account {
+  readonly debt: Debt
+  failures: number
+  notBefore: number
+  paying: boolean
+}
+
 const retryCapMs = 60_000
 /** While debts keep coming they are paid this many times less often than the first one of a burst. */
 const steadily = 4
+/** An alarm waits this long for its payments; one that takes longer goes on alone. */
+const patienceMs = 1000
+/** A payment under way is looked after at the latest then, should the actor lose its memory meanwhile. */
+const lookAfterMs = 20_000
 
 /**
  * Pays an actor's debts by its alarm: a little later, so that a burst is one payment, and again with growing pauses
  * until all are paid. The alarm is armed in the same commit as whatever made the debt, so a crash forgets neither.
+ * Debts do not wait for one another: with Postgres down or hanging, inboxes are told as ever.
  */
 export class Aftermath {
-  readonly #storage: DurableObjectStorage
-  readonly #debts: readonly Debt[]
-  #armed = false
+  readonly #alarm: Alarm
+  readonly #accounts: readonly Account[]
+  readonly #clock: Clock
+  #armedFor = Infinity
   #paidAt = 0
-  #failures = 0
 
-  constructor(storage: DurableObjectStorage, debts: readonly Debt[]) {
-    this.#storage = storage
-    this.#debts = debts
+  constructor(alarm: Alarm, debts: readonly Debt[], clock = systemClock) {
+    this.#alarm = alarm
+    this.#accounts = debts.map((debt) => ({ debt, failures: 0, notBefore: 0, paying: false }))
+    this.#clock = clock
   }
 
   /** Something is owed now: pay it `delayMs` from now, later if debts keep coming. Call it where the debt is written. */
   owe(now: number, delayMs: number): void {
-    if (this.#armed) return
-    this.#armed = true
-    void this.#storage.setAlarm(Math.max(now + delayMs, this.#paidAt + steadily * delayMs))
+    this.#arm(Math.max(now + delayMs, this.#paidAt + steadily * delayMs))
   }
 
   /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
   async run(now: number, delayMs: number): Promise<void> {
-    this.#armed = false
+    this.#armedFor = Infinity
     this.#paidAt = now
-    const paid = await Promise.all(this.#debts.map((debt) => this.#pay(debt)))
-    this.#failures = paid.includes(false) ? this.#failures + 1 : 0
-    if (!this.#debts.some((debt) => debt.owed())) return
-    this.owe(now, this.#failures === 0 ? delayMs : backoffMs(this.#failures, 1000, retryCapMs, Math.random()))
+    const owed = this.#accounts.filter(({ debt, paying }) => !paying && debt.owed())
+    const due = owed.filter(({ notBefore }) => notBefore <= now)
+    // With nobody due, somebody rang by hand or the clock was set back: pay what there is.
+    const paid = Promise.all((due.length === 0 ? owed : due).map((account) => this.#pay(account)))
+    await within(patienceMs, 'paying', paid).catch(() => undefined)
+    for (const { debt, paying, notBefore } of this.#accounts) {
+      if (paying) this.#arm(now + lookAfterMs)
+      else if (debt.owed()) this.#arm(Math.max(notBefore, now + steadily * delayMs))
+    }
   }
 
-  async #pay(debt: Debt): Promise<boolean> {
-    if (!debt.owed()) return true
+  async #pay(account: Account): Promise<void> {
+    account.paying = true
     try {
-      await debt.pay()
-      return true
+      await account.debt.pay()
+      Object.assign(account, { failures: 0, notBefore: 0 })
     } catch (thrown) {
-      log.warn('aftermath.later', { debt: debt.name, failures: this.#failures + 1, why: reasonOf(thrown) })
-      return false
+      account.failures++
+      account.notBefore = this.#clock.now() + backoffMs(account.failures, 1000, retryCapMs, Math.random())
+      this.#arm(account.notBefore)
+      log.warn('aftermath.later', { debt: account.debt.name, failures: account.failures, why: reasonOf(thrown) })
+    } finally {
+      account.paying = false
     }
+  }
+
+  /** The earliest wish counts. */
+  #arm(at: number): void {
+    if (this.#armedFor <= at) return
+    this.#armedFor = at
+    void this.#alarm.setAlarm(at)
   }
 }

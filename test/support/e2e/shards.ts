@@ -58,7 +58,7 @@ export class Shards {
       async () => {
         const log = await this.logOf([...tops.keys()])
         const there = Map.groupBy(log, ({ conversation }) => conversation)
-        const all = [...tops].every(([conversation, top]) => there.get(conversation)?.at(-1)?.seq === top || top === 0)
+        const all = [...tops].every(([conversation, top]) => (there.get(conversation)?.at(-1)?.seq ?? 0) >= top)
         return all ? log : undefined
       },
       ms,

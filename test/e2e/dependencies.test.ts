@@ -1,0 +1,162 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { apiKey, call, makeGroup, Person, type Listener } from '../support/e2e/people.ts'
+import { ShakyWorld } from '../support/e2e/shaky-world.ts'
+import { Shards } from '../support/e2e/shards.ts'
+import { until } from '../support/e2e/until.ts'
+
+let world: ShakyWorld
+let alice: Person
+let bob: Person
+
+beforeAll(async () => {
+  world = await ShakyWorld.start({ TAIL_ENTRIES: '20' })
+  alice = await new Person(world.system, 'alice').connect()
+  bob = await new Person(world.system, 'bob').connect()
+})
+
+afterEach(() => {
+  world.calm()
+})
+
+afterAll(async () => {
+  for (const person of [alice, bob]) person.leave()
+  await world.stop()
+})
+
+const readiness = z.object({
+  status: z.string(),
+  dependencies: z.record(z.string(), z.object({ state: z.string() })),
+})
+
+/** What /readyz says is down, once it says so. */
+async function down(): Promise<string[]> {
+  const { status, body } = await call(world.system, apiKey, 'GET', '/readyz')
+  expect(status).toBe(200)
+  const { dependencies } = readiness.parse(body)
+  return Object.entries(dependencies).flatMap(([name, { state }]) => (state === 'ok' ? [] : [name]))
+}
+
+const tellsDown = (...names: string[]) =>
+  until(`/readyz tells ${names.join(', ') || 'that all is well'}`, async () => {
+    expect((await down()).sort()).toEqual(names.sort())
+    return true
+  })
+
+/** Everything people do all day: make a conversation, write, hear, come back, look at the list and at what was said. */
+async function chatGoesOn(what: string): Promise<{ group: string; listener: Listener }> {
+  const group = await makeGroup(world.system, ['alice', 'bob'])
+  const listener = await bob.listen(group).ready()
+  for (let n = 1; n <= 5; n++) expect(await alice.send(group, `${what}-${n}`, `${what} ${n}`)).toMatchObject({ seq: n })
+  await listener.reach(5)
+
+  bob.client.disconnect()
+  await alice.send(group, `${what}-6`, `${what} 6`)
+  await bob.connect()
+  await listener.reach(6)
+  expect(listener.seqs).toEqual([1, 2, 3, 4, 5, 6])
+
+  await until('the list shows it', async () => {
+    const { conversations } = z
+      .object({ conversations: z.array(z.object({ id: z.string(), unread: z.number() })) })
+      .parse(await bob.rpc('inbox.list', {}))
+    return conversations.some(({ id, unread }) => id === group && unread === 6)
+  })
+  const page = await alice.client.history(`conversation:${group}`, { limit: 10 })
+  expect(page.publications.map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5, 6])
+  return { group, listener }
+}
+
+/** The shards have exactly what people heard. */
+async function caughtUp(group: string, { heard }: Listener): Promise<void> {
+  const log = await new Shards(world.system).caughtUp(new Map([[group, heard.length]]))
+  expect(log.map(({ seq, clientId, body }) => ({ seq, clientId, body }))).toEqual(
+    heard.map(({ seq, clientId, text }) => ({ seq, clientId, body: text })),
+  )
+}
+
+/** A message for later, a moment ahead; gives when it arrives. */
+async function schedule(group: string, clientId: string): Promise<void> {
+  const later = { clientId, text: 'later', deliverAt: Date.now() + 500 }
+  const path = `/v1/conversations/${group}/messages`
+  expect((await call(world.system, await alice.token(), 'POST', path, later)).status).toBe(202)
+}
+
+describe('Postgres', () => {
+  test('down: chat goes on, and it has everything once it is back', async () => {
+    world.postgres.set('refuse')
+    await tellsDown('directory', 'shard0', 'shard1')
+    const { group, listener } = await chatGoesOn('without postgres')
+    world.postgres.set('pass')
+    await caughtUp(group, listener)
+    await tellsDown()
+  })
+
+  test('silent after it has written: nobody waits, and the same rows are not written twice', async () => {
+    const { group, listener } = await chatGoesOn('before the silence')
+    await caughtUp(group, listener)
+    world.postgres.set('mute')
+    await alice.send(group, 'unconfirmed', 'unconfirmed')
+    await listener.reach(7)
+    const shards = new Shards(world.system)
+    await until('the row arrived', async () => (await shards.logOf([group])).length === 7)
+    await chatGoesOn('in the silence')
+    world.postgres.cut()
+    world.postgres.set('pass')
+    await alice.send(group, 'after', 'after')
+    await listener.reach(8)
+    await caughtUp(group, listener)
+  })
+})
+
+describe('Redis', () => {
+  test.each(['refuse', 'blackhole'] as const)('%s: chat and old history go on', async (weather) => {
+    const { group, listener } = await chatGoesOn(`before redis ${weather}`)
+    for (let n = 7; n <= 120; n++) await alice.send(group, `filler-${n}`, `filler ${n}`)
+    await listener.reach(120)
+    await caughtUp(group, listener)
+    world.redis.set(weather)
+    await tellsDown('redis')
+    await chatGoesOn(`redis ${weather}`)
+    const page = await bob.client.history(`conversation:${group}`, { limit: 300 })
+    expect(page.publications.map(({ offset }) => offset)).toEqual(Array.from({ length: 120 }, (_, n) => n + 1))
+    world.redis.set('pass')
+    await tellsDown()
+  })
+})
+
+describe('QStash', () => {
+  test('down: chat goes on, and a message for later comes once it is back, once', async () => {
+    world.qstash.set('refuse')
+    await tellsDown('qstash')
+    const { group, listener } = await chatGoesOn('without qstash')
+    await schedule(group, 'for later')
+    await schedule(group, 'for later')
+    world.qstash.set('pass')
+    await listener.reach(7)
+    await caughtUp(group, listener)
+    expect(listener.heard.filter(({ text }) => text === 'later')).toHaveLength(1)
+    await tellsDown()
+  })
+
+  test('slow: nobody waits for it', async () => {
+    world.qstash.set('pass', { delayMs: 1500 })
+    const { group, listener } = await chatGoesOn('with slow qstash')
+    const began = performance.now()
+    await schedule(group, 'slowly')
+    expect(performance.now() - began).toBeLessThan(1000)
+    await listener.reach(7)
+  })
+
+  test('silent after it took the job: the message still comes once', async () => {
+    const { group, listener } = await chatGoesOn('with a lying qstash')
+    world.qstash.set('mute')
+    await schedule(group, 'told twice')
+    await listener.reach(7)
+    world.qstash.cut()
+    world.qstash.set('pass')
+    await alice.send(group, 'after', 'after')
+    await listener.reach(8)
+    expect(listener.heard.slice(6).map(({ text }) => text)).toEqual(['later', 'after'])
+  })
+})
