@@ -48,12 +48,21 @@ export class Lane {
     if (!this.#busy) void this.#run()
   }
 
+  /** In a crowd: waits as long as company keeps coming, a few rounds at most. */
+  async #gather(): Promise<void> {
+    for (let rounds = 0, company = -1; rounds < 4 && this.#waiting.length > company; rounds++) {
+      company = this.#waiting.length
+      const gathering = this.#crowd.gather()
+      if (gathering === undefined) return
+      await gathering
+    }
+  }
+
   async #run(): Promise<void> {
     this.#busy = true
     try {
       while (this.#poked || this.#waiting.length > 0) {
-        const gathering = this.#crowd.gather()
-        if (gathering !== undefined) await gathering
+        await this.#gather()
         this.#poked = false
         await this.#crowd.during(this.#send(this.#waiting.splice(0, this.#cap)))
       }
