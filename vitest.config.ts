@@ -47,8 +47,8 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/**/*.worker.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
     ],
