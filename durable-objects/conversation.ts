@@ -197,7 +197,7 @@ export class Conversation extends DurableObject<Env> {
     this.#announce(turn, before, call.gateway)
 
     const after = call.have ?? before
-    const behind = before - after > sizes.recovered
+    const behind = before - after > sizes.recovered || after + 1 < room.log.floor()
     const missed = behind || after >= before ? [] : room.log.range(after, before, sizes.recovered).map(toPublication)
     const update = this.#update(turn, behind ? before : after)
     return { update: { ...update, publications: [...missed, ...update.publications] }, behind, results: turn.results }
