@@ -136,7 +136,10 @@ export class Desk {
     const waitMs = this.#parts.limits.typing(session.client, now)
     if (waitMs > 0) return settle(refuse('tooManyRequests', `typing: wait ${waitMs} ms`, waitMs))
     typed.set(conversation, now)
-    this.#parts.streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, settle)
+    this.#parts.streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, (result) => {
+      if (result.kind === 'refused') typed.delete(conversation)
+      settle(result)
+    })
   }
 
   #subscribe(session: Session, command: Of<'subscribe'>): void {

@@ -22,11 +22,15 @@ const methods: Readonly<Record<string, Method>> = {
   'message.send': send,
   'message.edit': (desk, session, id, data) => {
     const edit = desk.parse(session, id, editPayload, data)
-    if (edit !== undefined) desk.ask(session, id, edit.conversation, { kind: 'edit', seq: edit.seq, text: edit.text })
+    if (edit === undefined) return
+    const { conversation, seq, text } = edit
+    counted(desk, session, id, conversation, () => desk.ask(session, id, conversation, { kind: 'edit', seq, text }))
   },
   'message.delete': (desk, session, id, data) => {
     const target = desk.parse(session, id, deletePayload, data)
-    if (target !== undefined) desk.ask(session, id, target.conversation, { kind: 'delete', seq: target.seq })
+    if (target === undefined) return
+    const { conversation, seq } = target
+    counted(desk, session, id, conversation, () => desk.ask(session, id, conversation, { kind: 'delete', seq }))
   },
   'conversation.read': (desk, session, id, data) => {
     const read = desk.parse(session, id, readPayload, data)
@@ -38,11 +42,15 @@ const methods: Readonly<Record<string, Method>> = {
   },
   'conversation.join': (desk, session, id, data) => {
     const room = desk.parse(session, id, typingPayload, data)
-    if (room !== undefined) void changeMembers(desk, session, id, room.conversation, 'add')
+    if (room === undefined) return
+    const { conversation } = room
+    counted(desk, session, id, conversation, () => void changeMembers(desk, session, id, conversation, 'add'))
   },
   'conversation.leave': (desk, session, id, data) => {
     const room = desk.parse(session, id, typingPayload, data)
-    if (room !== undefined) void changeMembers(desk, session, id, room.conversation, 'remove')
+    if (room === undefined) return
+    const { conversation } = room
+    counted(desk, session, id, conversation, () => void changeMembers(desk, session, id, conversation, 'remove'))
   },
   'inbox.list': (desk, session, id, data) => {
     const query = desk.parse(session, id, inboxListPayload, data ?? {})
@@ -66,13 +74,14 @@ function send(desk: Desk, session: Session, id: number, data: unknown): void {
   const payload = desk.parse(session, id, sendPayload, data)
   if (payload === undefined) return
   const { conversation, deliverAt, ...content } = payload
-  if (deliverAt !== undefined) {
-    const channel = conversationChannel(conversation)
-    desk.limited(session, channel, answer(desk, session, id), () => void schedule(desk, session, id, payload, deliverAt))
-    return
-  }
+  if (deliverAt !== undefined)
+    return counted(desk, session, id, conversation, () => void schedule(desk, session, id, payload, deliverAt))
   desk.send(session, conversationChannel(conversation), content, answer(desk, session, id))
 }
+
+/** Whatever adds to a log counts as a message, so that nobody gets around the limit by editing, or by coming and going. */
+const counted = (desk: Desk, session: Session, id: number, conversation: string, work: () => void) =>
+  desk.limited(session, conversationChannel(conversation), answer(desk, session, id), work)
 
 const answer = (desk: Desk, session: Session, id: number) => (result: StreamResult) => {
   if (result.kind === 'refused') return desk.refuse(session, id, result)

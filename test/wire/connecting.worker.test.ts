@@ -192,8 +192,8 @@ describe('refreshing', () => {
   test('who never refreshes is ended after the grace', async () => {
     const tenant = await newTenant()
     const gateway = 'expiry/0'
-    const { line } = await connectAs(tenant, 'alice', { gateway, token: await tenant.token('alice', 1) })
-    later(30_000)
+    const { line } = await connectAs(tenant, 'alice', { gateway, token: await tenant.token('alice', 20) })
+    later(50_000)
     await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
     expect(await line.closed()).toEqual({ code: 3005, reason: 'connection expired' })
   })

@@ -1,0 +1,181 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { call } from '../support/worker/http.ts'
+import { connectAs } from '../support/worker/person.ts'
+import { newTenant } from '../support/worker/tenant.ts'
+
+// What happens now and is not kept: who is here, who types, who has read.
+
+afterEach(() => void vi.useRealTimers())
+
+async function lunchOf(...users: string[]) {
+  const tenant = await newTenant()
+  return { tenant, lunch: await tenant.group(...users) }
+}
+
+describe('presence', () => {
+  test('lists every connection that listens, on every gateway, and counts users once', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const desk = await connectAs(tenant, 'alice', { gateway: 'presence/0' })
+    const phone = await connectAs(tenant, 'alice', { gateway: 'presence/1' })
+    const bob = await connectAs(tenant, 'bob', { gateway: 'presence/1' })
+    for (const person of [desk, phone, bob]) await person.subscribe(lunch)
+    const channel = `conversation:${lunch}`
+    const { presence } = await bob.line.ask({ presence: { channel } })
+    expect(presence!.presence).toEqual({
+      [desk.client]: { user: 'alice', client: desk.client },
+      [phone.client]: { user: 'alice', client: phone.client },
+      [bob.client]: { user: 'bob', client: bob.client },
+    })
+    expect((await bob.line.ask({ presence_stats: { channel } })).presence_stats).toEqual({
+      num_clients: 3,
+      num_users: 2,
+    })
+    phone.line.close()
+    await bob.line.ask({ unsubscribe: { channel } })
+    await expect
+      .poll(async () => (await desk.line.ask({ presence_stats: { channel } })).presence_stats)
+      .toEqual({ num_clients: 1, num_users: 1 })
+  })
+
+  test('of nobody is an object all the same; of a personal stream there is none', async () => {
+    const { tenant, lunch } = await lunchOf('alice')
+    const alice = await connectAs(tenant, 'alice')
+    expect((await alice.line.ask({ presence: { channel: `conversation:${lunch}` } })).presence).toEqual({
+      presence: {},
+    })
+    expect(await alice.line.ask({ presence: { channel: 'user:#alice' } })).toMatchObject({ error: { code: 108 } })
+    expect(await alice.line.ask({ presence_stats: { channel: 'x' } })).toMatchObject({ error: { code: 102 } })
+  })
+
+  test('comings and goings are told to those who asked, and to nobody else', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob', 'carol')
+    const curious = await connectAs(tenant, 'alice')
+    const other = await connectAs(tenant, 'carol')
+    await curious.subscribe(lunch, { join_leave: true })
+    await other.subscribe(lunch)
+    const bob = await connectAs(tenant, 'bob', { gateway: 'coming/0' })
+    await bob.subscribe(lunch)
+    const info = { user: 'bob', client: bob.client }
+    const joined = await curious.line.next('the join', ({ push }) => push?.join?.info.user === 'bob')
+    expect(joined.push!.join).toEqual({ info })
+    await bob.line.ask({ unsubscribe: { channel: `conversation:${lunch}` } })
+    const left = await curious.line.next('the leave', ({ push }) => push?.leave !== undefined)
+    expect(left.push!.leave).toEqual({ info })
+    await tenant.post(lunch, 'alice', 'marker')
+    await other.hears(lunch)
+    expect(await other.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('a socket that closes has left', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const curious = await connectAs(tenant, 'alice')
+    await curious.subscribe(lunch, { join_leave: true })
+    const bob = await connectAs(tenant, 'bob')
+    await bob.subscribe(lunch)
+    bob.line.close()
+    const left = await curious.line.next('the leave', ({ push }) => push?.leave !== undefined)
+    expect(left.push!.leave!.info).toEqual({ user: 'bob', client: bob.client })
+  })
+})
+
+describe('typing', () => {
+  test('is told to the others at once, has no place, and is told again after three seconds at the earliest', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const alice = await connectAs(tenant, 'alice')
+    const bob = await connectAs(tenant, 'bob', { gateway: 'typing/0' })
+    for (const person of [alice, bob]) await person.subscribe(lunch)
+    alice.line.sayRaw(JSON.stringify({ send: { data: { type: 'typing', conversation: lunch } } }))
+    expect(await bob.notices(lunch, 'typing')).toEqual({ data: { type: 'typing', user: 'alice' } })
+    expect((await alice.rpc('conversation.typing', { conversation: lunch })).rpc).toEqual({ data: {} })
+    await alice.send(lunch, 'marker')
+    expect((await bob.hears(lunch)).offset).toBe(1)
+    expect(await bob.alsoHeard(lunch)).toEqual([])
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3001 })
+    await alice.rpc('conversation.typing', { conversation: lunch })
+    await bob.notices(lunch, 'typing')
+    await alice.hears(lunch)
+    expect(await alice.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('is not kept: who comes back hears nothing of it', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const alice = await connectAs(tenant, 'alice')
+    await alice.rpc('conversation.typing', { conversation: lunch })
+    const bob = await connectAs(tenant, 'bob')
+    const { subscribe } = await bob.recover(lunch, { offset: 0 })
+    expect(subscribe).toMatchObject({ recovered: true, offset: 0 })
+    expect(subscribe).not.toHaveProperty('publications')
+  })
+
+  test('in a conversation of others is refused, every time', async () => {
+    const { tenant, lunch } = await lunchOf('alice')
+    const mallory = await connectAs(tenant, 'mallory')
+    for (let time = 0; time < 2; time++)
+      expect((await mallory.rpc('conversation.typing', { conversation: lunch })).error?.code).toBe(404)
+  })
+})
+
+describe('reading', () => {
+  test('moves the cursor forward only, never past the end, and tells the others', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    await tenant.postMany(lunch, 'alice', 5)
+    const alice = await connectAs(tenant, 'alice')
+    const bob = await connectAs(tenant, 'bob', { gateway: 'reading/0' })
+    await alice.subscribe(lunch)
+    const read = async (seq: number) => (await bob.rpc('conversation.read', { conversation: lunch, seq })).rpc!.data
+    expect(await read(3)).toEqual({ read: 3, unread: 2 })
+    expect(await alice.notices(lunch, 'read')).toEqual({ data: { type: 'read', user: 'bob', seq: 3 } })
+    expect(await read(1)).toEqual({ read: 3, unread: 2 })
+    expect(await read(99)).toEqual({ read: 5, unread: 0 })
+    expect((await alice.notices(lunch, 'read')).data).toMatchObject({ seq: 5 })
+    expect(await alice.alsoHeard(lunch)).toEqual([])
+    expect(await bob.subscribe(lunch)).toMatchObject({ offset: 5, data: { read: 5 } })
+    const { body } = await call(`GET /v1/conversations/${lunch}`, { as: await tenant.token('bob') })
+    expect(body['read']).toBe(5)
+  })
+})
+
+describe('a sender who is too fast', () => {
+  test('is told to wait and how long, others are not, and may send again after that', async () => {
+    const tenant = await newTenant({ messagesPerSecond: 1, messagesBurst: 3 })
+    const lunch = await tenant.group('alice', 'bob')
+    const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]
+    const refusals = []
+    for (let n = 0; n < 8; n++) {
+      const { error } = await alice.rpc('message.send', { conversation: lunch, clientId: `c${n}`, text: 'x' })
+      if (error !== undefined) refusals.push(error)
+    }
+    expect(refusals.length).toBeGreaterThanOrEqual(4)
+    expect(refusals[0]).toMatchObject({ code: 111, temporary: true, data: { retryAfterMs: expect.any(Number) } })
+    expect(await bob.send(lunch, 'me')).toMatchObject({ duplicate: false })
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + refusals.at(-1)!.data!.retryAfterMs + 1 })
+    expect(await alice.send(lunch, 'patience')).toMatchObject({ duplicate: false })
+  })
+
+  test('and does not stop is sent away to come back later', async () => {
+    const tenant = await newTenant({ messagesPerSecond: 0.01, messagesBurst: 1 })
+    const lunch = await tenant.group('alice')
+    const { line } = await connectAs(tenant, 'alice')
+    const send = { rpc: { method: 'message.send', data: { conversation: lunch, clientId: 'a', text: 'x' } } }
+    line.say(...Array.from({ length: 110 }, () => send))
+    expect(await line.closed()).toEqual({ code: 3013, reason: 'too many requests' })
+  })
+
+  test('does not get around it by editing or by coming and going', async () => {
+    const tenant = await newTenant({ messagesPerSecond: 0.01, messagesBurst: 2 })
+    const news = await tenant.channel('alice')
+    const alice = await connectAs(tenant, 'alice')
+    await alice.send(news, 'one')
+    const codes = []
+    for (let n = 0; n < 5; n++)
+      codes.push((await alice.rpc('message.edit', { conversation: news, seq: 1, text: `${n}` })).error?.code)
+    expect(codes).toContain(111)
+    const bob = await connectAs(tenant, 'bob')
+    const moves = []
+    for (let n = 0; n < 5; n++) {
+      moves.push((await bob.rpc('conversation.join', { conversation: news })).error?.code)
+      moves.push((await bob.rpc('conversation.leave', { conversation: news })).error?.code)
+    }
+    expect(moves).toContain(111)
+  })
+})
