@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { actorTablesHolding } from '../support/e2e/actor-files.ts'
+import { call, makeGroup, Person } from '../support/e2e/people.ts'
+import { RedisOf } from '../support/e2e/redis.ts'
+import { Shards } from '../support/e2e/shards.ts'
+import { System } from '../support/e2e/system.ts'
+import { until } from '../support/e2e/until.ts'
+
+const messages = 430
+const tail = 50
+
+let system: System
+let alice: Person
+let token: string
+let group: string
+
+beforeAll(async () => {
+  system = await System.start({ env: { TAIL_ENTRIES: String(tail), ...unlimited } })
+  alice = await new Person(system, 'alice').connect()
+  token = await alice.token()
+  group = await filledGroup()
+})
+
+afterAll(async () => {
+  alice.leave()
+  await system.stop()
+})
+
+const unlimited = { LIMIT_MESSAGES_PER_SECOND: '10000', LIMIT_REQUESTS_PER_SECOND: '10000' }
+
+/** A conversation whose words but for the newest are in Postgres only. */
+async function filledGroup(): Promise<string> {
+  const made = await makeGroup(system, ['alice', 'bob'])
+  for (let start = 1; start <= messages; start += 43) {
+    const batch = Array.from({ length: Math.min(43, messages - start + 1) }, (_, n) => start + n)
+    await Promise.all(batch.map((n) => alice.send(made, `c${n}`, `words ${n}`)))
+  }
+  await new Shards(system).caughtUp(new Map([[made, messages]]))
+  await until(
+    'the tail is pruned',
+    () => actorTablesHolding(system, `{"type":"message","id":"${made}.1",`).length === 0,
+  )
+  return made
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, n) => from + n)
+
+const channel = () => `conversation:${group}`
+
+describe('history over the socket', () => {
+  test.each([1, 7, 49, 50, 51, 99, 100, 101, 250, 299, 300])(
+    'goes forward %i at a time, without a seam',
+    async (limit) => {
+      const seen: number[] = []
+      let since = { offset: 0, epoch: '' }
+      for (;;) {
+        const { publications, epoch, offset } = await alice.client.history(channel(), { limit, since })
+        expect(offset).toBe(messages)
+        seen.push(...publications.map((publication) => publication.offset ?? 0))
+        if (publications.length < limit) break
+        since = { offset: seen.at(-1) ?? 0, epoch }
+      }
+      expect(seen).toEqual(numbers(1, messages))
+    },
+  )
+
+  test.each([1, 7, 49, 50, 51, 99, 100, 101, 250, 299, 300])(
+    'goes backward %i at a time, without a seam',
+    async (limit) => {
+      const seen: number[] = []
+      let since: { offset: number; epoch: string } | undefined
+      do {
+        const { publications, epoch } = await alice.client.history(channel(), {
+          limit,
+          reverse: true,
+          ...(since === undefined ? {} : { since }),
+        })
+        expect(publications.length).toBe(Math.min(limit, messages - seen.length))
+        seen.push(...publications.map((publication) => publication.offset ?? 0))
+        since = { offset: seen.at(-1) ?? 0, epoch }
+      } while (since.offset > 1)
+      expect(seen).toEqual(numbers(1, messages).toReversed())
+    },
+  )
+
+  test('says the same words as when they were sent, wherever they come from', async () => {
+    const { publications } = await alice.client.history(channel(), { limit: 300, since: { offset: 150, epoch: '' } })
+    const said = publications.map(({ offset, data, info }) => ({ offset, user: info?.user, text: textOf(data) }))
+    expect(said).toEqual(numbers(151, messages).map((n) => ({ offset: n, user: 'alice', text: `words ${n}` })))
+  })
+})
+
+const textOf = (data: unknown) => z.object({ text: z.string() }).parse(data).text
+
+const httpPage = z.object({
+  messages: z.array(z.object({ seq: z.number(), text: z.string().optional() })),
+  before: z.number().nullable(),
+  after: z.number().nullable(),
+})
+
+async function page(query: string) {
+  const { body } = await call(system, token, 'GET', `/v1/conversations/${group}/messages?${query}`)
+  return httpPage.parse(body)
+}
+
+describe('history over HTTP', () => {
+  test.each([7, 50, 99, 100])('follows the cursors back %i at a time, and forward again', async (limit) => {
+    const back: number[] = []
+    for (let before: number | null = messages + 1; before !== null;) {
+      const found = await page(`before=${before}&limit=${limit}`)
+      back.push(...found.messages.map(({ seq }) => seq))
+      before = found.before
+    }
+    expect(back).toEqual(numbers(1, messages).toReversed())
+
+    const forth: number[] = []
+    for (let after: number | null = 0; after !== null;) {
+      const found = await page(`after=${after}&limit=${limit}`)
+      forth.push(...found.messages.map(({ seq }) => seq).toReversed())
+      after = found.after
+    }
+    expect(forth).toEqual(numbers(1, messages))
+  })
+})
+
+test('an old page comes from Postgres once, and then from Redis', async () => {
+  const redis = new RedisOf(system)
+  const other = await filledGroup()
+  const history = async () =>
+    (await alice.client.history(`conversation:${other}`, { limit: 100, since: { offset: 0, epoch: '' } })).publications
+  const shards = new Shards(system)
+  const rewrite = async (from: string, to: string) => {
+    for (const shard of ['shard0', 'shard1'] as const)
+      await shards.query(
+        shard,
+        'UPDATE messages SET body = replace(body, $1, $2) WHERE conversation_id = $3 AND seq = 5',
+        [from, to, other],
+      )
+  }
+  await rewrite('words 5', 'from Postgres')
+  expect(textOf((await history())[4]?.data)).toBe('from Postgres')
+  await rewrite('from Postgres', 'nobody reads this')
+  expect(textOf((await history())[4]?.data)).toBe('from Postgres')
+  const cached = await redis.valuesUnder(`history:demo:${other}`)
+  expect([...cached.values()].some((text) => text.includes('from Postgres'))).toBe(true)
+  await redis.command('FLUSHALL')
+  expect(textOf((await history())[4]?.data)).toBe('nobody reads this')
+})
+
+test('the clientId of a message that is long out of the tail is still known', async () => {
+  for (const seq of [1, 99, 300])
+    expect(await alice.send(group, `c${seq}`, 'something else')).toMatchObject({ seq, duplicate: true })
+  expect((await page('limit=1')).messages[0]?.seq).toBe(messages)
+})
+
+describe('a deleted old message', () => {
+  const secret = 'the combination is 1-2-3-4-5'
+
+  test('has no words anywhere: not in the log, Postgres, Redis, the inbox or any page', async () => {
+    const redis = new RedisOf(system)
+    const seqs = await saySecrets()
+    await alice.client.history(channel(), { limit: 300, since: { offset: 0, epoch: '' } })
+    for (const seq of seqs) await alice.rpc('message.delete', { conversation: group, seq })
+
+    const top = (await page('limit=1')).messages[0]?.seq ?? 0
+    const log = await new Shards(system).caughtUp(new Map([[group, top]]))
+    expect(log.filter(({ body }) => body.includes(secret))).toEqual([])
+    await until('no actor holds the words', () => {
+      expect(actorTablesHolding(system, secret)).toEqual([])
+      return true
+    })
+    await until('no cached page holds the words', async () => {
+      const cached = await redis.valuesUnder('history:')
+      return ![...cached.values()].some((text) => text.includes(secret))
+    })
+    expect(JSON.stringify(await everyPage())).not.toContain(secret)
+    const shown = await page(`after=${(seqs[0] ?? 0) - 1}&limit=1`)
+    expect(shown.messages).toEqual([{ seq: seqs[0] }])
+    expect(await alice.send(group, 'secret-1', secret)).toMatchObject({ seq: seqs[0], duplicate: true })
+    expect(actorTablesHolding(system, secret)).toEqual([])
+  })
+
+  /** Three secrets, one of them edited, all of them pushed out of the tail (an edit's newest text stays at hand). */
+  async function saySecrets(): Promise<number[]> {
+    const seqs: number[] = []
+    for (let n = 1; n <= 3; n++) seqs.push((await alice.send(group, `secret-${n}`, `${secret} ${n}`)).seq)
+    await alice.rpc('message.edit', { conversation: group, seq: seqs[2], text: `no, ${secret} 6` })
+    await Promise.all(numbers(1, 120).map((n) => alice.send(group, `cover-${n}`, `cover ${n}`)))
+    await until(
+      'the secrets left the tail',
+      () => !actorTablesHolding(system, secret).includes('Conversation/messages'),
+    )
+    return seqs
+  }
+
+  async function everyPage(): Promise<unknown[]> {
+    const pages: unknown[] = []
+    for (let offset = 0; ;) {
+      const { publications } = await alice.client.history(channel(), { limit: 300, since: { offset, epoch: '' } })
+      pages.push(publications, (await page(`after=${offset}&limit=100`)).messages)
+      if (publications.length === 0) return pages
+      offset = publications.at(-1)?.offset ?? offset
+    }
+  }
+})
