@@ -1,7 +1,8 @@
 import { Hono } from 'hono'
+import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
-import type { App } from './context.ts'
+import type { App, AppContext } from './context.ts'
 import { authenticate } from './middleware/authenticate.ts'
 import { limitRequests } from './middleware/limit-requests.ts'
 import { onError, problemResponse } from './problem.ts'
@@ -20,7 +21,15 @@ import { tokens } from './routes/tokens.ts'
 import { visits } from './routes/visits.ts'
 
 /** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
-export const app = new Hono<App>()
+export const app: Hono<App> = new Hono<App>()
+  .use(
+    methodNotAllowed({
+      get app() {
+        return app
+      },
+      onMethodNotAllowed: otherMethods,
+    }),
+  )
   .use(requestId({ headerName: 'x-request-id' }))
   .use(secureHeaders())
   .route('/', health)
@@ -42,3 +51,9 @@ export const app = new Hono<App>()
     problemResponse(c, { name: 'not-found', detail: `${c.req.method} ${c.req.path} does not exist; see /docs` }),
   )
   .onError(onError)
+
+function otherMethods(c: AppContext, methods: readonly string[]): Response {
+  const allowed = methods.toSorted().join(', ')
+  c.header('Allow', allowed)
+  return problemResponse(c, { name: 'method-not-allowed', detail: `${c.req.path} knows ${allowed}` })
+}
