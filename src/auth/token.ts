@@ -32,15 +32,18 @@ export function signToken(key: SigningKey, claims: Claims, now: number): Promise
     .sign(bytes(key.secret))
 }
 
-/** The tenant a token claims to be of; proves nothing, only tells whose keys to verify it with. */
-export function tenantOfToken(token: string): string | undefined {
+/** The tenant and user a token claims to be of; proves nothing. */
+export function claimedBy(token: string): { readonly tenant: string; readonly user: string } | undefined {
   try {
-    const { tid } = decodeJwt(token)
-    return typeof tid === 'string' ? tid : undefined
+    const { tid, sub } = decodeJwt(token)
+    return typeof tid === 'string' ? { tenant: tid, user: sub ?? '' } : undefined
   } catch {
     return undefined
   }
 }
+
+/** The tenant a token claims to be of; only tells whose keys to verify it with. */
+export const tenantOfToken = (token: string): string | undefined => claimedBy(token)?.tenant
 
 /** Verifies signature, algorithm, tenant and times against the tenant's keys. `sub` and `exp` must be there. */
 export async function verifyToken(

@@ -1,5 +1,5 @@
 import { gatewayName, gatewayNamed } from '../../durable-objects/address.ts'
-import { tenantOfToken } from '../auth/token.ts'
+import { claimedBy } from '../auth/token.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { problems } from '../protocol/problems.ts'
@@ -39,8 +39,7 @@ function tooManyConnects(waitMs: number): Response {
 
 function callerOf(request: Request): string {
   const token = new URL(request.url).searchParams.get('token')
-  const tenant = token === null ? undefined : tenantOfToken(token)
-  return tenant === undefined
-    ? (request.headers.get('cf-connecting-ip') ?? '')
-    : `${tenant}/${token?.split('.')[1] ?? ''}`
+  const claimed = token === null ? undefined : claimedBy(token)
+  if (claimed !== undefined) return `${claimed.tenant}/${claimed.user}`
+  return request.headers.get('cf-connecting-ip') ?? ''
 }
