@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { byteLength, isPlainText } from '../kernel/text.ts'
-import { userId } from './payloads.ts'
+import { isPlainText } from '../kernel/text.ts'
+import { jsonUpTo, userId } from './payloads.ts'
 
 /** A job's id: the tenant's own or a UUID. It also stands in channel names and as `webhook-id`. */
 export const jobId = z.string().regex(/^[A-Za-z0-9_.@-]{1,128}$/, 'letters, digits and _ . @ - only, at most 128')
@@ -38,15 +38,11 @@ const unique = z
     'seconds: for debounce and throttle, and only for them',
   )
 
-const payloadOfEndpoint = z
-  .json()
-  .refine((value) => byteLength(JSON.stringify(value)) <= 120_000, 'at most 120000 bytes of JSON')
-
 /** What is to be done: `http` posts `payload` to `url`; `join` only waits for the jobs it comes `after`. */
 const work = {
   type: z.enum(['http', 'join']).default('http'),
   url: z.string().max(2048).optional(),
-  payload: payloadOfEndpoint.optional(),
+  payload: jsonUpTo(120_000).optional(),
 }
 
 const options = {

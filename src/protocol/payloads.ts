@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isDeeper } from '../kernel/json.ts'
 import { byteLength, isPlainText } from '../kernel/text.ts'
 import { sizes } from './limits.ts'
 
@@ -18,19 +19,18 @@ const text = z
   .refine((value) => byteLength(value) <= sizes.textBytes, `at most ${sizes.textBytes} bytes of UTF-8`)
   .refine(isPlainText, 'must be well-formed Unicode without control characters')
 
-/** Depth comes first, and ends the check: whatever walks a value by recursion falls over one nested thousands deep. */
-const freeData = z
-  .unknown()
-  .refine((value) => !isDeeper(value, sizes.dataDepth), {
-    error: `nested at most ${sizes.dataDepth} levels deep`,
-    abort: true,
-  })
-  .refine((value) => byteLength(JSON.stringify(value)) <= sizes.dataBytes, `at most ${sizes.dataBytes} bytes of JSON`)
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1))
-}
+/**
+ * JSON of whatever form, at most `bytes` long. Depth is looked at first and ends the check: whatever walks a value by
+ * recursion falls over one nested thousands deep.
+ */
+export const jsonUpTo = (bytes: number) =>
+  z
+    .unknown()
+    .refine((value) => !isDeeper(value, sizes.dataDepth), {
+      error: `nested at most ${sizes.dataDepth} levels deep`,
+      abort: true,
+    })
+    .refine((value) => byteLength(JSON.stringify(value)) <= bytes, `at most ${bytes} bytes of JSON`)
 
 const attachment = z.strictObject({
   type: z.string().max(64),
@@ -47,7 +47,7 @@ export const messageContent = z.strictObject({
   thread: z.int().positive().optional(),
   mentions: z.array(userId).max(50).optional(),
   attachments: z.array(attachment).max(10).optional(),
-  data: freeData.optional(),
+  data: jsonUpTo(sizes.dataBytes).optional(),
 })
 export type MessageContent = z.output<typeof messageContent>
 
