@@ -11,6 +11,7 @@ import {
   newToken,
 } from '../protocol/api.ts'
 import { problems } from '../protocol/problems.ts'
+import { jobOperations } from './job-operations.ts'
 import { limitOperations } from './limit-operations.ts'
 
 /** One operation of the public API. The routes' own schemas are shown, so that what is written is what is checked. */
@@ -130,6 +131,7 @@ export const operations: readonly Operation[] = [
     success: { status: 204, says: 'deleted' },
   },
   ...limitOperations,
+  ...jobOperations,
 ]
 
 /** The OpenAPI 3.1 document of the public API. */
