@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest'
+import { call } from '../support/worker/http.ts'
+import { newTenant } from '../support/worker/tenant.ts'
+
+describe('starting a conversation', () => {
+  test('answers with it; who starts a group owns it', async () => {
+    const tenant = await newTenant()
+    const body = { type: 'group', members: ['bob', 'carol', 'bob'], name: ' Lunch ' }
+    const answer = await call('POST /v1/conversations', { as: await tenant.token('alice'), body })
+    expect(answer.status).toBe(201)
+    expect(answer.body).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      type: 'group',
+      name: 'Lunch',
+      epoch: expect.stringMatching(/^[\w-]{8}$/),
+      createdBy: 'alice',
+      createdAt: expect.any(Number),
+      last: 0,
+      read: 0,
+      memberCount: 3,
+      members: [
+        { user: 'alice', role: 'owner', joinedAt: expect.any(Number), read: 0 },
+        { user: 'bob', role: 'member', joinedAt: expect.any(Number), read: 0 },
+        { user: 'carol', role: 'member', joinedAt: expect.any(Number), read: 0 },
+      ],
+    })
+  })
+
+  test('of the same two people finds the same one, whoever asks, in whatever order', async () => {
+    const tenant = await newTenant()
+    const between = async (as: string, members: readonly string[]) =>
+      (await call('POST /v1/conversations', { as, body: { type: 'direct', members } })).body
+    const first = await between(tenant.key, ['alice', 'bob'])
+    await tenant.post(first.id, 'alice', 'Hello')
+    const again = [
+      await between(tenant.key, ['bob', 'alice']),
+      await between(await tenant.token('bob'), ['alice']),
+      await between(await tenant.token('alice'), ['alice', 'bob']),
+    ]
+    for (const one of again) expect(one).toMatchObject({ id: first.id, epoch: first.epoch, last: 1, name: '' })
+    expect((await between(tenant.key, ['alice', 'carol'])).id).not.toBe(first.id)
+  })
+
+  test('of the same two people at the same moment makes one', async () => {
+    const tenant = await newTenant()
+    const body = { type: 'direct', members: ['alice', 'bob'] }
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => call('POST /v1/conversations', { as: tenant.key, body })),
+    )
+    expect(new Set(answers.map(({ body: { id, epoch } }) => `${id} ${epoch}`)).size).toBe(1)
+  })
+
+  test('with a channel needs no members', async () => {
+    const { key: as } = await newTenant()
+    const answer = await call('POST /v1/conversations', { as, body: { type: 'channel', members: [], name: 'News' } })
+    expect(answer).toMatchObject({ status: 201, body: { memberCount: 0, createdBy: '' } })
+  })
+})
+
+describe('a conversation', () => {
+  test('is read by members and by the server', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    for (const as of [tenant.key, await tenant.token('bob')])
+      expect((await call(`GET /v1/conversations/${lunch}`, { as })).body).toMatchObject({ id: lunch, name: 'Lunch' })
+  })
+
+  test('is renamed by owners, admins and the server', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const rename = (as: string, name: string) => call(`PATCH /v1/conversations/${lunch}`, { as, body: { name } })
+    expect((await rename(await tenant.token('bob'), 'Bob’s')).status).toBe(403)
+    expect((await rename(await tenant.token('alice'), 'Dinner')).body).toMatchObject({ name: 'Dinner', last: 1 })
+    expect((await rename(tenant.key, 'Brunch')).body).toMatchObject({ name: 'Brunch', last: 2 })
+    const { body } = await call(`GET /v1/conversations/${lunch}/messages`, { as: tenant.key })
+    expect(body.messages[0]).toMatchObject({ type: 'conversation.renamed', name: 'Brunch' })
+  })
+
+  test('of two keeps its two members and has no name', async () => {
+    const tenant = await newTenant()
+    const wanted = { type: 'direct', members: ['alice', 'bob'] }
+    const { id } = (await call('POST /v1/conversations', { as: tenant.key, body: wanted })).body
+    const as = tenant.key
+    expect((await call(`PATCH /v1/conversations/${id}`, { as, body: { name: 'Us' } })).status).toBe(403)
+    const add = { as, body: { members: ['carol'] } }
+    expect((await call(`POST /v1/conversations/${id}/members`, add)).status).toBe(403)
+    expect((await call(`DELETE /v1/conversations/${id}/members/bob`, { as })).status).toBe(403)
+  })
+})
+
+describe('members', () => {
+  test('come and go by owners and the server, and leave by themselves', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const [alice, bob] = [await tenant.token('alice'), await tenant.token('bob')]
+    const members = `/v1/conversations/${lunch}/members`
+    expect((await call(`POST ${members}`, { as: bob, body: { members: ['carol'] } })).status).toBe(403)
+    const added = await call(`POST ${members}`, { as: alice, body: { members: ['carol', 'carol', 'bob'] } })
+    expect(added).toMatchObject({ status: 200, body: { memberCount: 3, last: 1 } })
+    expect((await call(`DELETE ${members}/alice`, { as: bob })).status).toBe(403)
+    expect((await call(`DELETE ${members}/carol`, { as: alice })).status).toBe(204)
+    expect((await call(`DELETE ${members}/carol`, { as: alice })).status).toBe(404)
+    expect((await call(`DELETE ${members}/bob`, { as: bob })).status).toBe(204)
+    expect((await call(`GET ${members}`, { as: bob })).status).toBe(404)
+  })
+
+  test('are listed by user id in pages that neither repeat nor skip', async () => {
+    const tenant = await newTenant()
+    const users = Array.from({ length: 7 }, (_, n) => `user${n}`)
+    const lunch = await tenant.group(...users)
+    const seen: string[] = []
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const { body } = await call(`GET /v1/conversations/${lunch}/members?limit=3&cursor=${cursor}`, { as: tenant.key })
+      seen.push(...body.members.map(({ user }) => user))
+      cursor = body.next
+    }
+    expect(seen).toEqual(users)
+  })
+})

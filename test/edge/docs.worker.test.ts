@@ -1,0 +1,132 @@
+import { env } from 'cloudflare:workers'
+import { describe, expect, test } from 'vitest'
+import { signToken } from '../../src/auth/token.ts'
+import { schedule } from '../../src/cron/schedule.ts'
+import { app } from '../../src/edge/app.ts'
+import { connect } from '../../src/edge/connection.ts'
+import { operations } from '../../src/edge/openapi.ts'
+import { closes } from '../../src/protocol/close-codes.ts'
+import { errors } from '../../src/protocol/errors.ts'
+import { problems } from '../../src/protocol/problems.ts'
+import { call } from '../support/worker/http.ts'
+import { postgresIsAway } from '../support/worker/shards.ts'
+import { operatorKey } from '../support/worker/tenant.ts'
+
+describe('what is documented', () => {
+  test('are exactly the routes that exist', () => {
+    const routes = app.routes
+      .filter(({ path, method }) => path.startsWith('/v1/') && method !== 'ALL')
+      .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)(?:\{[^}]*\})?/g, '{$1}')}`)
+    const documented = operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`)
+    expect(documented.toSorted()).toEqual([...new Set(routes)].toSorted())
+  })
+
+  test('is a valid OpenAPI document with every operation, its body and its query', async () => {
+    const { body } = await call('GET /openapi.json')
+    expect(body).toMatchObject({ openapi: '3.1.0', servers: [{ url: 'http://parley' }] })
+    const paths: Record<
+      string,
+      Record<string, { parameters: unknown[]; requestBody?: unknown; responses: object }>
+    > = Object(body['paths'])
+    for (const { method, path, body: schema, success } of operations) {
+      const operation = paths[path]![method]!
+      expect(Object.keys(operation.responses)).toEqual([String(success.status), 'default'])
+      expect(operation.requestBody !== undefined).toBe(schema !== undefined)
+    }
+  })
+
+  test('are pages for people: the API, errors, and why connections end', async () => {
+    const api = await call('GET /docs')
+    expect(api.headers.get('content-type')).toContain('text/html')
+    for (const { summary } of operations) expect(api.text).toContain(summary.replaceAll('&', '&amp;'))
+    const page = await call('GET /docs/errors')
+    for (const name of Object.keys(problems)) expect(page.text).toContain(`id="${name}"`)
+    for (const { code } of [...Object.values(errors), ...Object.values(closes)]) expect(page.text).toContain(`${code}`)
+  })
+
+  test('the chat page is one file that may run its own script only', async () => {
+    const { headers, text } = await call('GET /')
+    expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*script-src 'sha256-/)
+    expect(text).toContain('<!doctype html>')
+    const again = await call('GET /', { headers: { 'if-none-match': headers.get('etag')! } })
+    expect(again.status).toBe(304)
+  })
+})
+
+describe('health', () => {
+  test('alive says so, ready names each dependency, and a database that is away is no reason to fall', async () => {
+    expect(await call('GET /healthz')).toMatchObject({ status: 200, body: { status: 'ok' } })
+    postgresIsAway()
+    const { status, body } = await call('GET /readyz')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      status: 'degraded',
+      dependencies: {
+        actors: { state: 'ok' },
+        shard0: { state: 'down' },
+        redis: { state: 'off' },
+        qstash: { state: 'off' },
+      },
+    })
+  })
+
+  test('metrics are text that Prometheus reads', async () => {
+    const { headers, text } = await call('GET /metrics')
+    expect(headers.get('content-type')).toContain('text/plain')
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    expect(samples.length).toBeGreaterThan(5)
+    for (const line of samples) expect(line).toMatch(/^[a-z_]+(?:\{[^}]*\})? [-+\d.eE]+$/)
+  })
+})
+
+describe('the operator', () => {
+  test('sees the clockwork and turns it by hand', async () => {
+    const { body } = await call('GET /admin/v1/cron', { as: operatorKey })
+    expect(body['entries']).toEqual(schedule.map(({ name, cron }) => ({ name, cron })))
+    const ran = await call('POST /admin/v1/cron/never', { as: operatorKey })
+    expect(ran.status).toBe(404)
+  })
+
+  test('names tenants like DNS labels', async () => {
+    for (const id of ['Upper', 'a_b', '-a', 'x'.repeat(64)])
+      expect((await call(`PUT /admin/v1/tenants/${id}`, { as: operatorKey, body: { name: 'x' } })).status).toBe(404)
+  })
+})
+
+describe('the gateway of a connection', () => {
+  /** Where the edge sends somebody, when there are sixteen gateways per region. */
+  const gatewayOf = async (query: string, headers: Record<string, string> = {}, cf = {}) => {
+    const asked: string[] = []
+    const gateways = { getByName: (name: string) => ({ fetch: () => (asked.push(name), new Response('here')) }) }
+    const request = new Request(`http://parley/connection/websocket${query}`, {
+      headers: { upgrade: 'websocket', ...headers },
+      cf,
+    })
+    await connect(request, Object.assign({ ...env }, { GATEWAY: gateways, GATEWAYS_PER_REGION: '16' }))
+    return asked[0]
+  }
+
+  const tokenOf = (user: string, now: number) =>
+    signToken(
+      { id: 'k', secret: 'x'.repeat(43), algorithm: 'HS256' },
+      { tenant: 'acme', user, expiresAt: now + 1000 },
+      now,
+    )
+
+  test('is the same for a user whatever token she holds, and spread over users', async () => {
+    const [old, fresh] = [await tokenOf('alice', 1e12), await tokenOf('alice', 2e12)]
+    expect(await gatewayOf(`?token=${old}`)).toBe(await gatewayOf(`?token=${fresh}`))
+    const users = await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => gatewayOf(`?token=${await tokenOf(`user${n}`, 1e12)}`)),
+    )
+    expect(new Set(users).size).toBeGreaterThan(8)
+  })
+
+  test('is in the region of the caller, and the same for an address', async () => {
+    const address = { 'cf-connecting-ip': '203.0.113.7' }
+    expect(await gatewayOf('', address, { continent: 'EU' })).toMatch(/^weur\/\d+$/)
+    expect(await gatewayOf('', address, { continent: 'OC' })).toMatch(/^apac\/\d+$/)
+    expect(await gatewayOf('', address)).toMatch(/^enam\/\d+$/)
+    expect(await gatewayOf('', address)).toBe(await gatewayOf('', address))
+  })
+})
