@@ -29,7 +29,7 @@ export function cover(
   if (fresh && used + units <= allowed)
     return { write: false, allowance: { units: allowed, used: used + units, writtenAt } }
 
-  const next = fresh ? Math.min(2 * (used + units), mostAllowance(rules)) : 0
+  const next = fresh ? Math.min(8 * (used + units), mostAllowance(rules)) : 0
   return { write: true, allowance: { units: next, used: 0, writtenAt: now } }
 }
 

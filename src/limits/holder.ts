@@ -42,7 +42,8 @@ interface Held {
   emptyUntil: number
   emptyCost: number
   want: number
-  askedAt: number
+  /** When the last answer came. */
+  heardAt: number
   /** Leases that came while there was one: they go back with the next question. */
   readonly surplus: number[]
   readonly waiting: Waiting[]
@@ -223,7 +224,6 @@ export class LeaseHolder {
     const known = await rules()
     const sentAt = clock()
     const want = held.asking > 0 ? 0 : (held.want = wanted(held, costs.length, sentAt))
-    held.askedAt = sentAt
     held.tally.asks++
     held.asking++
     try {
@@ -242,6 +242,7 @@ export class LeaseHolder {
     held.seen = { remaining, limit, resetAt: now + resetMs }
     held.emptyUntil = allowed < costs.length ? now + retryAfterMs : 0
     held.emptyCost = costs[allowed] ?? 0
+    held.heardAt = now
     if (lease === undefined) return
     if (held.lease.id !== 0) return void held.surplus.push(lease.id)
     held.lease = { id: lease.id, units: lease.units, spent: 0, spentAt: now, expiresAt: sentAt + lease.forMs }
@@ -273,7 +274,7 @@ export class LeaseHolder {
       emptyUntil: 0,
       emptyCost: 0,
       want: 0,
-      askedAt: 0,
+      heardAt: 0,
       surplus: [],
       waiting: [],
       busy: false,
@@ -294,8 +295,8 @@ function close(held: Held, now: number): Closing[] {
   return [...unused, { lease: id, spent, idleMs: spent === 0 ? 0 : now - spentAt }]
 }
 
-/** Twice as many as before while leases are used up fast, nothing for a key that is quiet. */
-function wanted({ want, askedAt }: Held, together: number, now: number): number {
-  if (now - askedAt >= calmMs) return 0
-  return now - askedAt < hurriedMs ? Math.min(mostWanted, Math.max(together, 2 * want, 1)) : want
+/** Four times as many as before while leases are used up fast, nothing for a key that is quiet. */
+function wanted({ want, heardAt }: Held, together: number, now: number): number {
+  if (now - heardAt >= calmMs) return 0
+  return now - heardAt < hurriedMs ? Math.min(mostWanted, Math.max(together, 4 * want, 1)) : want
 }

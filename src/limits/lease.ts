@@ -43,6 +43,8 @@ export interface OpenLease {
   readonly until: number
 }
 
+/** A Worker's clock stands still within an event, so two clocks may show moments this far apart, in milliseconds. */
+export const stillMs = 20
 /** How long a holder may spend what it was lent, in milliseconds. */
 export const leaseMs = 5000
 /** What the limiter waits beyond it: a Worker's clock stands still within one event, and clocks run unevenly. */

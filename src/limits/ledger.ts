@@ -1,6 +1,7 @@
 import {
   guardMs,
   leaseMs,
+  stillMs,
   type Closing,
   type LeaseAnswer,
   type LeaseAsk,
@@ -99,7 +100,12 @@ export class Ledger {
     for (const { lease, spent, idleMs } of closings) {
       const open = this.#leases.get(lease)
       if (open === undefined) continue
-      this.#close(lease, open, Math.min(spent, open.units), Math.min(now - Math.max(0, idleMs), open.until - 1))
+      this.#close(
+        lease,
+        open,
+        Math.min(spent, open.units),
+        Math.min(now - Math.max(0, idleMs - stillMs), open.until - 1),
+      )
       settled++
     }
     return settled
