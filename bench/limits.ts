@@ -43,7 +43,7 @@ async function main(): Promise<void> {
 }
 
 /** 800 keys far from their limit: what a decision costs. */
-async function underPlenty(ours: Ours, { peers, commands }: Peers): Promise<void> {
+async function underPlenty(ours: Ours, redis: Peers): Promise<void> {
   const keys = 800
   const order = { holders, ms, perTurn: 2000, keys: keys / holders, shared: false, perSecond: plenty, burst: plenty }
   const rows: Row[] = [row('ours, in the gateway: first seconds', await ours.hold({ ...order, ms: warmUpMs }))]
@@ -52,10 +52,13 @@ async function underPlenty(ours: Ours, { peers, commands }: Peers): Promise<void
     row('ours, over HTTP: first seconds', await ours.serve({ lanes: 32, ms: warmUpMs, keys, perSecond: plenty })),
   )
   rows.push(row('ours, over HTTP', await ours.serve({ lanes: 32, ms, keys, perSecond: plenty })))
-  for (const { name, create } of peers) {
-    const before = await commands()
+  for (const { name, create } of redis.peers) {
+    const before = await redis.commands()
     const result = await loadPeer(create(plenty), { lanes: 64, ms, keys })
-    rows.push({ ...row(name, result), 'Redis commands per decision': ((await commands()) - before) / result.decisions })
+    rows.push({
+      ...row(name, result),
+      'Redis commands per decision': ((await redis.commands()) - before) / result.decisions,
+    })
   }
   print('800 keys far from their limit', rows)
 }
@@ -98,7 +101,7 @@ function limited(name: string, result: Result, promises: 'bucket' | 'any second'
 
 function print(title: string, rows: readonly Row[]): void {
   console.log(`\n${title}`)
-  console.table(Object.fromEntries(rows.map(({ limiter, ...figures }) => [String(limiter), figures])))
+  console.table(Object.fromEntries(rows.map(({ limiter, ...figures }) => [limiter, figures])))
 }
 
 await main()

@@ -62,8 +62,17 @@ export class MessageLimits {
       this.#decider,
       keys.map((each) => this.#level(tenant, each, clock)),
     )
+    this.#returnIdle(clock())
     // Chat goes on without limiters, at this gateway's own count: both levels fail open, so none is ever unreachable.
     return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: patienceMs } : decision
+  }
+
+  /** What nobody here spends goes back to its limiters; what fails to return is lost until it refills. */
+  #returnIdle(now: number): void {
+    for (const { key, closing } of this.#holder.idle(now))
+      limiterNamed(this.#env, key)
+        .settle(closing)
+        .catch(() => undefined)
   }
 
   #keys(tenant: string, key: string, channel: string): string[] {
