@@ -1,5 +1,6 @@
-import type { LeaseHolder, Source, Taken } from './holder.ts'
+import type { LeaseHolder } from './holder.ts'
 import type { LocalLimits } from './local.ts'
+import type { Source, Taken } from './ports.ts'
 import type { Rules } from './rules.ts'
 
 /** One level of a decision: a user, her tenant, the whole system. */

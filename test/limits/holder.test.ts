@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { decideAll, type Decider, type Level } from '../../src/limits/decide.ts'
-import { LeaseHolder, type Limiter, type Source } from '../../src/limits/holder.ts'
+import { LeaseHolder } from '../../src/limits/holder.ts'
 import { Ledger } from '../../src/limits/ledger.ts'
 import { LocalLimits } from '../../src/limits/local.ts'
+import type { Limiter, Source } from '../../src/limits/ports.ts'
 import { bucketRules, type Rules } from '../../src/limits/rules.ts'
 
 /** A limiter near by, and the clock all read. */

@@ -1,4 +1,5 @@
-import { LeaseHolder, type Limiter, type Source, type Taken } from '../../src/limits/holder.ts'
+import { LeaseHolder } from '../../src/limits/holder.ts'
+import type { Limiter, Source, Taken } from '../../src/limits/ports.ts'
 import { LimitMemory } from '../../durable-objects/parts/limit-memory.ts'
 import type { LeaseAnswer, LeaseAsk } from '../../src/limits/lease.ts'
 import type { Ledger } from '../../src/limits/ledger.ts'

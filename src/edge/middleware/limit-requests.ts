@@ -86,7 +86,9 @@ const callerOf = (principal: Exclude<Principal, { kind: 'anonymous' }>) =>
 
 /** The caller's address as the platform saw it; an IPv6 customer owns a whole /64. */
 export function addressOf(address = 'local'): string {
-  return address.includes(':') ? networkOf(address) : address
+  if (!address.includes(':')) return address
+  // An IPv4 caller seen by an IPv6 socket, ::ffff:203.0.113.7.
+  return address.includes('.') ? address.slice(address.lastIndexOf(':') + 1) : networkOf(address)
 }
 
 /** The first four groups of an IPv6 address, however it was shortened. */

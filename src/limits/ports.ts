@@ -1,0 +1,21 @@
+import type { Closing, LeaseAnswer, LeaseAsk } from './lease.ts'
+import type { Rules } from './rules.ts'
+
+/** One decision. `at` is there when the limiter took it, by its clock; without it a lease was enough. */
+export type Taken =
+  | { readonly kind: 'taken'; readonly at?: number }
+  | { readonly kind: 'limited'; readonly retryAfterMs: number }
+
+/** The limiter of one key, as a holder calls it. */
+export interface Limiter {
+  lease(ask: LeaseAsk): Promise<LeaseAnswer>
+  settle(closing: readonly Closing[]): Promise<unknown>
+  refund(units: number, at: number): Promise<unknown>
+}
+
+/** Who decides a key, and by which rules. */
+export interface Source {
+  readonly limiter: Limiter
+  readonly rules: () => Rules | Promise<Rules>
+  readonly clock: () => number
+}
