@@ -27,14 +27,20 @@ export class MessageLog implements Log {
     return this.#top
   }
 
+  /**
+   * A repeat is acknowledged as durably as a message: what a life before ours wrote may not be on the disk, if the disk
+   * failed it, and only a write that changes something makes the answer wait for the disk. So repeats are counted.
+   */
   find(author: string, clientId: string): { seq: number; at: number } | undefined {
-    return this.#sql
+    const known = this.#sql
       .exec<{ seq: number; at: number }>(
         'SELECT seq, at FROM messages WHERE user = ? AND client_id = ?',
         author,
         clientId,
       )
       .toArray()[0]
+    if (known !== undefined) this.#facts.set('repeats', this.#facts.number('repeats') + 1)
+    return known
   }
 
   append(row: LogRow): void {
