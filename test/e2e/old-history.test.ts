@@ -160,7 +160,9 @@ describe('a deleted old message', () => {
   test('has no words anywhere: not in the log, Postgres, Redis, the inbox or any page', async () => {
     const redis = new RedisOf(system)
     const seqs = await saySecrets()
-    await alice.client.history(channel(), { limit: 300, since: { offset: 0, epoch: '' } })
+    const cached = async () => [...(await redis.valuesUnder(`history:demo:${group}`)).values()].join()
+    await everyPage()
+    expect(await cached()).toContain(secret)
     for (const seq of seqs) await alice.rpc('message.delete', { conversation: group, seq })
 
     const top = (await page('limit=1')).messages[0]?.seq ?? 0
@@ -170,10 +172,7 @@ describe('a deleted old message', () => {
       expect(actorTablesHolding(system, secret)).toEqual([])
       return true
     })
-    await until('no cached page holds the words', async () => {
-      const cached = await redis.valuesUnder('history:')
-      return ![...cached.values()].some((text) => text.includes(secret))
-    })
+    await until('no cached page holds the words', async () => !(await cached()).includes(secret))
     expect(JSON.stringify(await everyPage())).not.toContain(secret)
     const shown = await page(`after=${(seqs[0] ?? 0) - 1}&limit=1`)
     expect(shown.messages).toEqual([{ seq: seqs[0] }])
