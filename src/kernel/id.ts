@@ -38,6 +38,13 @@ export function hash32(text: string): number {
   return hash >>> 0
 }
 
+/** Spreads a hash over all its bits (the finalizer of MurmurHash3): texts that differ in their end then differ everywhere. */
+export function mixed32(hash: number): number {
+  const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35)
+  return (twice ^ (twice >>> 16)) >>> 0
+}
+
 /** SHA-256 of UTF-8 text as lower-case hex. */
 export async function sha256(text: string): Promise<string> {
   return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))))

@@ -1,4 +1,4 @@
-import { hash32 } from '../kernel/id.ts'
+import { hash32, mixed32 } from '../kernel/id.ts'
 
 /** A Postgres shard and its share of new tenants. */
 export interface Shard {
@@ -13,7 +13,7 @@ export interface Shard {
 export function placeTenant(tenant: string, shards: readonly Shard[]): string {
   let best: { readonly name: string; readonly score: number } | undefined
   for (const { name, weight } of shards) {
-    const score = weight / -Math.log((hash32(`${tenant}@${name}`) + 0.5) / 2 ** 32)
+    const score = weight / -Math.log((mixed32(hash32(`${tenant}@${name}`)) + 0.5) / 2 ** 32)
     if (best === undefined || score > best.score) best = { name, score }
   }
   if (best === undefined) throw new Error('no Postgres shard is configured: set SHARDS and DATABASE_URL_<SHARD>')

@@ -1,0 +1,99 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
+import { placeTenant } from '../../src/tenants/placement.ts'
+import { tenantId, tenantLimits, tenantRecord } from '../../src/tenants/record.ts'
+
+const tenants = Array.from({ length: 4000 }, (_, n) => `tenant-${n}`)
+const shard = (name: string, weight = 1) => ({ name, weight })
+
+const shares = (shards: readonly { name: string; weight: number }[]) => {
+  const counts = new Map<string, number>()
+  for (const tenant of tenants) {
+    const name = placeTenant(tenant, shards)
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  return (name: string) => (counts.get(name) ?? 0) / tenants.length
+}
+
+describe('placement', () => {
+  test('is the same whenever and in whatever order it is asked', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.shuffledSubarray(['a', 'b', 'c', 'd'], { minLength: 4 }), (tenant, names) => {
+        expect(
+          placeTenant(
+            tenant,
+            names.map((name) => shard(name)),
+          ),
+        ).toBe(
+          placeTenant(
+            tenant,
+            ['a', 'b', 'c', 'd'].map((name) => shard(name)),
+          ),
+        )
+      }),
+    )
+  })
+
+  test('spreads tenants by weight', () => {
+    const share = shares([shard('a'), shard('b', 2), shard('c')])
+    expect(share('a')).toBeGreaterThan(0.21)
+    expect(share('a')).toBeLessThan(0.29)
+    expect(share('b')).toBeGreaterThan(0.46)
+    expect(share('b')).toBeLessThan(0.54)
+  })
+
+  test('with another shard changes only for those who go there', () => {
+    const before = [shard('a'), shard('b')]
+    const after = [...before, shard('c')]
+    const moved = tenants.filter((tenant) => placeTenant(tenant, before) !== placeTenant(tenant, after))
+    expect(moved.every((tenant) => placeTenant(tenant, after) === 'c')).toBe(true)
+    expect(moved.length / tenants.length).toBeGreaterThan(0.25)
+    expect(moved.length / tenants.length).toBeLessThan(0.42)
+  })
+
+  test('without any shard says which variables to set', () => {
+    expect(() => placeTenant('acme', [])).toThrow(/SHARDS.*DATABASE_URL/)
+  })
+})
+
+test('a tenant’s id is a DNS label, so that it needs no escaping anywhere', () => {
+  for (const good of ['a', 'acme', 'acme-2', 'x'.repeat(63)]) expect(tenantId.safeParse(good).success).toBe(true)
+  for (const bad of ['', '-a', 'a-', 'A', 'a/b', 'a,b', 'a_b', 'ä', 'x'.repeat(64)])
+    expect(tenantId.safeParse(bad).success).toBe(false)
+})
+
+describe('the cache', () => {
+  const someone: Admission = {
+    record: tenantRecord.parse({
+      id: 'acme',
+      name: 'Acme',
+      state: 'active',
+      placement: { shard: 'a', epoch: 1 },
+      keys: [],
+      limits: tenantLimits.parse({}),
+      version: 1,
+    }),
+    secrets: { tokenKeys: [] },
+  }
+
+  test('asks once for as long as it believes, and again after that', async () => {
+    let asked = 0
+    const cache = new TenantCache(async () => (asked++, someone))
+    await Promise.all([cache.get('acme', 0), cache.get('acme', 0), cache.get('acme', tenantFreshMs - 1)])
+    expect(asked).toBe(1)
+    await cache.get('acme', tenantFreshMs)
+    expect(asked).toBe(2)
+  })
+
+  test('does not remember that it could not ask', async () => {
+    let up = false
+    const cache = new TenantCache(async () => {
+      if (!up) throw new Error('away')
+      return someone
+    })
+    await expect(cache.get('acme', 0)).rejects.toThrow('away')
+    up = true
+    expect(await cache.get('acme', 1)).toBe(someone)
+  })
+})
