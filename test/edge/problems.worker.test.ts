@@ -1,3 +1,4 @@
+import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { problems } from '../../src/protocol/problems.ts'
 import { call, type Answer } from '../support/worker/http.ts'
@@ -34,7 +35,7 @@ describe('who asks', () => {
   test('with a key that was revoked is not known any more', async () => {
     const tenant = await newTenant()
     const { body } = await call(`PUT /admin/v1/tenants/${tenant.id}`, { as: operatorKey, body: { name: 'Again' } })
-    const keys = await import('cloudflare:workers').then(({ env }) => env.TENANT.getByName(tenant.id).record())
+    const keys = await env.TENANT.getByName(tenant.id).record()
     const revoke = (id: string) => call(`DELETE /admin/v1/tenants/${tenant.id}/keys/${id}`, { as: operatorKey })
     expect((await revoke(keys!.keys[0]!.id)).status).toBe(204)
     expect((await revoke('never')).status).toBe(404)

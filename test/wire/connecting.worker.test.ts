@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose'
 import { env } from 'cloudflare:workers'
-import { runDurableObjectAlarm } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { signToken } from '../../src/auth/token.ts'
 import { call } from '../support/worker/http.ts'
@@ -146,12 +146,9 @@ describe('tokens', () => {
   test('a suspended tenant lets nobody in', async () => {
     const tenant = await newTenant()
     const token = await tenant.token('alice')
-    await env.TENANT.getByName(tenant.id).record()
-    await import('cloudflare:test').then(({ runInDurableObject }) =>
-      runInDurableObject(env.TENANT.getByName(tenant.id), (_, { storage }) => {
-        storage.kv.put('record', { ...storage.kv.get<object>('record'), state: 'suspended' })
-      }),
-    )
+    await runInDurableObject(env.TENANT.getByName(tenant.id), (_, { storage }) => {
+      storage.kv.put('record', { ...storage.kv.get<object>('record'), state: 'suspended' })
+    })
     expect(await closesWith(token)).toBe(3500)
   })
 })

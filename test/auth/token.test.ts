@@ -1,0 +1,80 @@
+import { SignJWT, UnsecuredJWT } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { claimedBy, signToken, tenantOfToken, verifyToken, type SigningKey } from '../../src/auth/token.ts'
+
+const now = Date.UTC(2026, 10, 22)
+const key: SigningKey = { id: 'new', secret: 'n'.repeat(43), algorithm: 'HS256' }
+const older: SigningKey = { id: 'old', secret: 'o'.repeat(43), algorithm: 'HS256' }
+const claims = { tenant: 'acme', user: 'alice', expiresAt: now + 60_000 }
+const bytes = (secret: string) => new TextEncoder().encode(secret)
+
+const verify = (token: string, keys = [key, older], at = now) => verifyToken(token, 'acme', keys, at)
+
+/** A token of any make: what a forger may come up with. */
+const forged = (header: { alg: string; kid?: string }, payload: object, secret = key.secret) =>
+  new SignJWT({ tid: 'acme', sub: 'alice', exp: now / 1000 + 60, ...payload })
+    .setProtectedHeader(header)
+    .sign(bytes(secret))
+
+describe('a token', () => {
+  test('speaks for the user it was signed for, until it expires', async () => {
+    const token = await signToken(key, claims, now)
+    expect(await verify(token)).toEqual({ kind: 'verified', claims })
+    expect(await verify(token, [key], now + 59_999)).toMatchObject({ kind: 'verified' })
+    expect(await verify(token, [key], now + 60_000)).toEqual({ kind: 'expired' })
+  })
+
+  test('of an older key is good as long as that key is kept', async () => {
+    const token = await signToken(older, claims, now)
+    expect(await verify(token)).toMatchObject({ kind: 'verified' })
+    expect(await verify(token, [key])).toEqual({ kind: 'invalid' })
+  })
+
+  test('without a key id is checked with the newest key', async () => {
+    expect(await verify(await forged({ alg: 'HS256' }, {}))).toMatchObject({ kind: 'verified' })
+    expect(await verify(await forged({ alg: 'HS256' }, {}, older.secret))).toEqual({ kind: 'invalid' })
+  })
+
+  test.each([
+    ['another tenant', { tid: 'globex' }],
+    ['no tenant', { tid: undefined }],
+    ['no user', { sub: undefined }],
+    ['no end', { exp: undefined }],
+    ['a single channel', { channel: 'conversation:x' }],
+    ['a time to come', { nbf: now / 1000 + 60 }],
+  ])('for %s is not valid', async (_, payload) => {
+    expect(await verify(await forged({ alg: 'HS256', kid: 'new' }, payload))).toEqual({ kind: 'invalid' })
+  })
+
+  test('of another algorithm than its key’s, or of none, is not valid', async () => {
+    expect(await verify(await forged({ alg: 'HS512', kid: 'new' }, {}))).toEqual({ kind: 'invalid' })
+    const unsigned = new UnsecuredJWT({ tid: 'acme' }).setSubject('alice').setExpirationTime('1h').encode()
+    expect(await verify(unsigned)).toEqual({ kind: 'invalid' })
+  })
+
+  test('with a key id nobody knows, or another’s signature under a known one, is not valid', async () => {
+    expect(await verify(await forged({ alg: 'HS256', kid: 'never' }, {}))).toEqual({ kind: 'invalid' })
+    expect(await verify(await forged({ alg: 'HS256', kid: 'new' }, {}, older.secret))).toEqual({ kind: 'invalid' })
+  })
+
+  test('changed by a single character is not valid', async () => {
+    const token = await signToken(key, claims, now)
+    for (const at of [5, token.indexOf('.') + 5, token.lastIndexOf('.') + 5]) {
+      const other = token.charAt(at) === 'A' ? 'B' : 'A'
+      expect(await verify(token.slice(0, at) + other + token.slice(at + 1))).toEqual({ kind: 'invalid' })
+    }
+  })
+
+  test.each(['', 'x', '..', 'a.b.c', 'é.é.é', `${btoa('{}')}.${btoa('[]')}.x`, 'a'.repeat(10_000)])(
+    'that is none at all (%#) claims nothing and is not valid',
+    async (text) => {
+      expect(tenantOfToken(text)).toBeUndefined()
+      expect(await verify(text)).toEqual({ kind: 'invalid' })
+    },
+  )
+
+  test('claims a tenant and a user, which proves nothing', async () => {
+    expect(claimedBy(await forged({ alg: 'HS256' }, {}, 'anything at all'))).toEqual({ tenant: 'acme', user: 'alice' })
+    expect(claimedBy(await forged({ alg: 'HS256' }, { tid: 7 }))).toBeUndefined()
+  })
+})

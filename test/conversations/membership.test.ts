@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import { decideCreate, directKey } from '../../src/conversations/create.ts'
+import { decideAdd, decideRemove, decideRename } from '../../src/conversations/membership.ts'
+import { sizes } from '../../src/protocol/limits.ts'
+import { refused, TestRoom } from '../support/room.ts'
+
+const people = { owner: 'owner', admin: 'admin', alice: 'member' } as const
+const as = (user: string) => ({ user, client: '', server: false })
+const server = { user: '', client: '', server: true }
+
+describe('creating', () => {
+  const wanted = {
+    tenant: 'acme',
+    id: 'x',
+    type: 'group' as const,
+    name: 'Lunch',
+    members: ['alice', 'bob'],
+    createdBy: 'alice',
+  }
+
+  test('whoever makes a group owns it; in a direct conversation nobody does', () => {
+    const rolesOf = (type: 'group' | 'direct') => {
+      const made = decideCreate(undefined, { ...wanted, type }, 'e', 1)
+      return made.kind === 'created' ? made.members.map(({ role }) => role) : made.kind
+    }
+    expect(rolesOf('group')).toEqual(['owner', 'member'])
+    expect(rolesOf('direct')).toEqual(['member', 'member'])
+  })
+
+  test('a repeat finds what is, with its own epoch', () => {
+    const first = decideCreate(undefined, wanted, 'e', 1)
+    expect(decideCreate(first.conversation, wanted, 'f', 2)).toEqual({
+      kind: 'exists',
+      conversation: first.conversation,
+    })
+  })
+
+  test('what was deleted begins anew, newer than before and in another epoch', () => {
+    const { conversation } = decideCreate(undefined, wanted, 'e', 1)
+    const again = decideCreate({ ...conversation, deletedAt: 2, version: 5 }, wanted, 'f', 3)
+    expect(again).toMatchObject({ kind: 'created', conversation: { epoch: 'f', version: 6, createdAt: 3 } })
+    expect(again.conversation.deletedAt).toBeUndefined()
+  })
+
+  test('two people name one conversation, in whatever order and whatever their names hold', () => {
+    expect(directKey('acme', ['bob', 'alice'])).toBe(directKey('acme', ['alice', 'bob']))
+    expect(directKey('acme', ['a', 'b,c'])).not.toBe(directKey('acme', ['a,b', 'c']))
+    expect(directKey('acme', ['alice', 'bob'])).not.toBe(directKey('globex', ['alice', 'bob']))
+  })
+})
+
+describe('adding', () => {
+  test('is for owners, admins and the server', () => {
+    for (const actor of [as('owner'), as('admin'), server])
+      expect(decideAdd(new TestRoom(people), actor, ['bob'])).toMatchObject({ kind: 'accepted' })
+    expect(decideAdd(new TestRoom(people), as('alice'), ['bob'])).toMatchObject(refused('notAllowed'))
+    expect(decideAdd(new TestRoom(people), as('stranger'), ['stranger'])).toMatchObject(refused('notFound'))
+  })
+
+  test('in a channel everybody may add herself, and only herself', () => {
+    const room = new TestRoom(people, 'channel')
+    expect(decideAdd(room, as('stranger'), ['stranger'])).toMatchObject({ kind: 'accepted' })
+    expect(decideAdd(room, as('stranger'), ['stranger', 'friend'])).toMatchObject(refused('notAllowed'))
+  })
+
+  test('leaves those who are in as they are, and newcomers have read what was said before', () => {
+    const room = new TestRoom(people)
+    room.say('alice', 'one')
+    const decision = decideAdd(room, as('owner'), ['admin', 'bob', 'carol'])
+    expect(decision).toMatchObject({
+      joins: [
+        { user: 'bob', role: 'member', read: 1 },
+        { user: 'carol', role: 'member', read: 1 },
+      ],
+      rows: [{ seq: 2 }, { seq: 3 }],
+    })
+    expect(decideAdd(room, as('owner'), ['admin'])).toMatchObject({ rows: [], joins: [] })
+  })
+
+  test('ends where a conversation is full', () => {
+    const room = new TestRoom(people)
+    const crowd = (count: number) => Array.from({ length: count }, (_, n) => `user${n}`)
+    expect(decideAdd(room, server, crowd(sizes.members - 3))).toMatchObject({ kind: 'accepted' })
+    expect(decideAdd(room, server, crowd(sizes.members - 2))).toMatchObject(refused('limitExceeded'))
+  })
+})
+
+describe('removing and renaming', () => {
+  test('everybody may leave; owners, admins and the server remove others', () => {
+    const room = new TestRoom(people)
+    expect(decideRemove(room, as('alice'), 'alice')).toMatchObject({ leaves: ['alice'] })
+    for (const actor of [as('owner'), as('admin'), server])
+      expect(decideRemove(room, actor, 'alice')).toMatchObject({ leaves: ['alice'] })
+    expect(decideRemove(room, as('alice'), 'owner')).toMatchObject(refused('notAllowed'))
+    expect(decideRemove(room, as('owner'), 'nobody')).toMatchObject(refused('notFound'))
+    expect(decideRemove(room, as('stranger'), 'stranger')).toMatchObject(refused('notFound'))
+  })
+
+  test('a direct conversation keeps its members and has no name', () => {
+    const room = new TestRoom({ alice: 'member', bob: 'member' }, 'direct')
+    expect(decideAdd(room, server, ['carol'])).toMatchObject(refused('notAllowed'))
+    expect(decideRemove(room, as('alice'), 'alice')).toMatchObject(refused('notAllowed'))
+    expect(decideRename(room, server, 'Us')).toMatchObject(refused('notAllowed'))
+  })
+
+  test('a new name is an entry that all hear', () => {
+    const decision = decideRename(new TestRoom(people), as('admin'), 'Dinner')
+    expect(decision).toMatchObject({ rows: [{ seq: 1, data: expect.stringContaining('"conversation.renamed"') }] })
+    expect(decideRename(new TestRoom(people), as('alice'), 'Mine')).toMatchObject(refused('notAllowed'))
+  })
+})

@@ -1,0 +1,116 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxNews } from '../../src/inbox/entry.ts'
+import { decodeCursor, encodeCursor, toListItem } from '../../src/inbox/list.ts'
+
+const news = (more: Partial<InboxNews> = {}): InboxNews => ({
+  conversation: 'lunch',
+  type: 'group',
+  name: 'Lunch',
+  last: 1,
+  read: 0,
+  at: 100,
+  preview: { user: 'alice', text: 'Hungry?' },
+  members: ['alice', 'bob'],
+  memberCount: 2,
+  version: 1,
+  ...more,
+})
+
+const first = (more: Partial<InboxNews> = {}): InboxEntry => decideAdvance(undefined, news(more), 1)!
+
+describe('news of a conversation', () => {
+  test('make an entry, and the same again says nothing', () => {
+    expect(first()).toMatchObject({ conversation: 'lunch', offset: 1, removed: false })
+    expect(decideAdvance(first(), news(), 2)).toBeUndefined()
+  })
+
+  test('move the end and the cursor forward only', () => {
+    const entry = first({ last: 5, read: 3 })
+    expect(decideAdvance(entry, news({ last: 6, read: 1 }), 2)).toMatchObject({ last: 6, read: 3, offset: 2 })
+    expect(decideAdvance(entry, news({ last: 2, read: 4 }), 2)).toMatchObject({ last: 5, read: 4 })
+    expect(decideAdvance(entry, news({ last: 2, read: 1 }), 2)).toBeUndefined()
+  })
+
+  test('that are older keep the name, the members and the newest words', () => {
+    const entry = first({ last: 5, version: 3, name: 'Dinner' })
+    const late = news({ last: 4, read: 2, version: 2, name: 'Lunch', preview: { user: 'bob', text: 'old' } })
+    expect(decideAdvance(entry, late, 2)).toMatchObject({ name: 'Dinner', preview: { text: 'Hungry?' }, read: 2 })
+  })
+
+  test('come back to an entry that was removed only if they are newer than the removal', () => {
+    const removed = decideRemoval(first({ version: 2 }), 3, 2)!
+    expect(removed).toMatchObject({ removed: true, preview: null, offset: 2 })
+    expect(decideAdvance(removed, news({ last: 9, version: 2 }), 3)).toBeUndefined()
+    expect(decideAdvance(removed, news({ last: 9, version: 4 }), 3)).toMatchObject({ removed: false, last: 9 })
+  })
+
+  test('of a removal are late when the conversation is newer, and said once', () => {
+    expect(decideRemoval(first({ version: 4 }), 3, 2)).toBeUndefined()
+    const removed = decideRemoval(first({ version: 2 }), 3, 2)
+    expect(decideRemoval(removed, 3, 3)).toBeUndefined()
+    expect(decideRemoval(undefined, 3, 1)).toBeUndefined()
+  })
+
+  test('lead to the same entry in whatever order and however often they come', () => {
+    const step = fc
+      .record({ last: fc.nat(20), read: fc.nat(20) })
+      .map(({ last, read }) => news({ last, read: Math.min(last, read) }))
+    const fold = (all: readonly InboxNews[]) =>
+      all.reduce<InboxEntry | undefined>(
+        (known, one, index) => decideAdvance(known, one, index + 1) ?? known,
+        undefined,
+      )
+    fc.assert(
+      fc.property(
+        fc
+          .array(step, { minLength: 1, maxLength: 10 })
+          .chain((all) =>
+            fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: 2 * all.length })),
+          ),
+        ([all, mixed]) => {
+          const [one, other] = [fold(all), fold(mixed)]
+          expect([other?.last, other?.read]).toEqual([one?.last, one?.read])
+          expect(one?.last).toBe(Math.max(...all.map(({ last }) => last)))
+        },
+      ),
+    )
+  })
+})
+
+describe('what a user hears and sees', () => {
+  test('counts unread as what lies between cursor and end', () => {
+    const entry = first({ last: 7, read: 5 })
+    expect(JSON.parse(toEvent(entry))).toMatchObject({
+      type: 'unread',
+      conversation: 'lunch',
+      last: 7,
+      read: 5,
+      unread: 2,
+    })
+    expect(toListItem(entry)).toMatchObject({ id: 'lunch', unread: 2 })
+  })
+
+  test('of a removed conversation is its name alone', () => {
+    const removed = decideRemoval(first(), 2, 2)!
+    expect(JSON.parse(toEvent(removed))).toEqual({ type: 'removed', conversation: 'lunch' })
+  })
+})
+
+describe('a cursor', () => {
+  test('leads back to its place and stands in a URL as it is', () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.stringMatching(/^[\w-]{1,64}$/), (at, conversation) => {
+        const word = encodeCursor({ at, conversation })
+        expect(encodeURIComponent(word)).toBe(word)
+        expect(decodeCursor(word)).toEqual({ at, conversation })
+      }),
+    )
+  })
+
+  test('that is none of ours is nothing', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void decodeCursor(text)))
+    for (const text of ['', 'x', btoa('[]'), btoa('[1]'), btoa('[-1,"a"]'), btoa('["1","a"]'), btoa('{}')])
+      expect(decodeCursor(text)).toBeUndefined()
+  })
+})

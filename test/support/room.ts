@@ -1,0 +1,97 @@
+import type { Log, Members } from '../../src/conversations/ports.ts'
+import { takeTurn, type Room } from '../../src/conversations/turn.ts'
+import type { ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
+import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
+
+/** A log as the port promises it, in memory. */
+export class MemoryLog implements Log {
+  readonly rows: LogRow[] = []
+  readonly amended = new Map<number, string | null>()
+  held = 1
+
+  top = () => this.rows.length
+  floor = () => this.held
+  append = (row: LogRow) => void this.rows.push(row)
+
+  find(author: string, clientId: string) {
+    const row = this.rows.find(({ user, clientId: id }) => user === author && id === clientId)
+    return row === undefined ? undefined : { seq: row.seq, at: row.at }
+  }
+
+  range = (after: number, upTo: number, limit: number) =>
+    this.rows.filter(({ seq }) => seq > after && seq <= upTo && seq >= this.held).slice(0, limit)
+
+  before = (before: number, limit: number) =>
+    this.rows
+      .filter(({ seq }) => seq < before && seq >= this.held)
+      .toReversed()
+      .slice(0, limit)
+
+  target(seq: number): Target | undefined {
+    const row = this.rows.find((known) => known.seq === seq)
+    if (row === undefined) return undefined
+    const kind = row.clientId === null ? 'other' : 'message'
+    return { kind, user: row.user, deleted: this.amended.get(seq) === null }
+  }
+
+  amend = (ref: number, text: string | null) => void this.amended.set(ref, text)
+}
+
+/** Members as the port promises them, in memory. */
+export class MemoryMembers implements Members {
+  readonly #members = new Map<string, Member>()
+
+  get = (user: string) => this.#members.get(user)
+  count = () => this.#members.size
+  put = (member: Member) => void this.#members.set(member.user, member)
+  remove = (user: string) => void this.#members.delete(user)
+  some = (limit: number) => [...this.#members.values()].slice(0, limit)
+
+  moveRead(user: string, seq: number): void {
+    const member = this.#members.get(user)
+    if (member !== undefined) this.#members.set(user, { ...member, read: seq })
+  }
+}
+
+/** A room for decisions: who is in it, what was said, and a clock that stands still. */
+export class TestRoom implements Room {
+  readonly log = new MemoryLog()
+  readonly members = new MemoryMembers()
+  readonly conversation: Room['conversation']
+  now = 1000
+
+  constructor(roles: Readonly<Record<string, Role>>, type: ConversationType = 'group') {
+    this.conversation = {
+      tenant: 'acme',
+      id: 'lunch',
+      type,
+      name: 'Lunch',
+      epoch: 'epoch',
+      createdBy: 'owner',
+      createdAt: 1,
+      version: 1,
+    }
+    for (const [user, role] of Object.entries(roles)) this.members.put({ user, role, joinedAt: 1, read: 0 })
+  }
+
+  /** Runs commands in one turn. */
+  turn(...commands: readonly StreamCommand[]) {
+    return takeTurn(this, commands)
+  }
+
+  /** Runs one command; what it answered, its data read. */
+  result(command: StreamCommand): unknown {
+    return readResult(this.turn(command).results[0])
+  }
+
+  say(user: string, text: string, clientId = `${user}-${this.log.top() + 1}`): unknown {
+    return this.result({ kind: 'send', user, client: 'phone', content: { clientId, text } })
+  }
+}
+
+function readResult(result: StreamResult | undefined): unknown {
+  return result?.kind === 'done' ? JSON.parse(result.data) : result
+}
+
+/** A refusal of this kind, whatever its words. */
+export const refused = (error: string) => ({ kind: 'refused', error })
