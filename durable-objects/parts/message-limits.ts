@@ -10,6 +10,7 @@ import { limiterName, limiterNamed } from '../address.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
 import type { TenantRecord } from '../../src/tenants/record.ts'
 
+const mostNames = 20_000
 /** A limiter that takes longer is one that cannot be reached. */
 const patienceMs = 2000
 
@@ -27,6 +28,9 @@ export class MessageLimits {
   /** Tenants that limit their conversations or all their users together, too: further levels of the same decision. */
   readonly #shared = new Map<string, ReturnType<typeof messageLevels>>()
   readonly #typing = new LocalLimits()
+  /** The limiter's name of each tenant's users: to put it together for every message would cost more than to decide. */
+  readonly #names = new Map<string, Map<string, string>>()
+  #named = 0
 
   constructor(env: Env, tenants: TenantCache) {
     this.#env = env
@@ -35,7 +39,7 @@ export class MessageLimits {
 
   /** One message of `user` to `channel`: an answer at once while the leases last, else a promise of one. */
   take(tenant: string, user: string, channel: string, clock: () => number): Taken | Promise<Taken> {
-    const key = limiterName(tenant, 'messages', user)
+    const key = this.#names.get(tenant)?.get(user) ?? this.#name(tenant, user)
     const known =
       this.#shared.size > 0 && this.#shared.has(tenant)
         ? decideNow(this.#holder, this.#keys(tenant, key, channel), clock())
@@ -52,6 +56,17 @@ export class MessageLimits {
   stats() {
     const { tallies } = this.#holder
     return { policies: tallies.all(), refused: tallies.top.list() }
+  }
+
+  #name(tenant: string, user: string): string {
+    if (++this.#named > mostNames) {
+      this.#names.clear()
+      this.#named = 1
+    }
+    const name = limiterName(tenant, 'messages', user)
+    const names = this.#names.get(tenant) ?? new Map<string, string>()
+    this.#names.set(tenant, names.set(user, name))
+    return name
   }
 
   async #ask(tenant: string, key: string, channel: string, clock: () => number): Promise<Taken> {
