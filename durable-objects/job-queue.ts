@@ -21,6 +21,7 @@ import { listJobs, queueStats, type JobPage, type QueueStats } from './parts/job
 import { QueueNames } from './parts/queue-names.ts'
 import { SigningSecrets } from './parts/signing-secrets.ts'
 import { Summons } from './parts/summons.ts'
+import { Together } from './parts/together.ts'
 import { jobQueueSchema } from './schema/job-queue.ts'
 import { migrate } from './schema/migrate.ts'
 
@@ -40,6 +41,9 @@ export class JobQueue extends DurableObject<Env> {
   readonly #clock = systemClock
   readonly #meter = new Meter()
   readonly #doors = new Doors()
+  readonly #intake = new Together<NewJob, Queued>((all) =>
+    this.#changing((now) => all.map((job) => this.#accept(job, now))),
+  )
   readonly #own = ownName(this.ctx.id.name)
   readonly #books: JobBooks
   readonly #queue: Queue
@@ -61,12 +65,9 @@ export class JobQueue extends DurableObject<Env> {
     this.#secrets = new SigningSecrets(kv)
   }
 
-  /** Accepts a job; the same id again is the same job. */
-  enqueue(wanted: NewJob): Queued {
-    const enqueued = this.enqueueAll([wanted])
-    if (enqueued.kind === 'refused') return enqueued
-    const receipt = enqueued.receipts[0]
-    return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
+  /** Accepts a job; the same id again is the same job. Those that come at the same moment share a commit. */
+  enqueue(wanted: NewJob): Promise<Queued> {
+    return this.#intake.add(wanted)
   }
 
   /** Accepts jobs that belong together: all of them, or none. */
@@ -224,10 +225,17 @@ export class JobQueue extends DurableObject<Env> {
     }
   }
 
+  #accept(wanted: NewJob, now: number): Queued {
+    const enqueued = this.#queue.enqueue([wanted], now)
+    if (enqueued.kind === 'refused') return enqueued
+    const receipt = enqueued.receipts[0]
+    return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
+  }
+
   /** Changes the books in one commit, and sees to what follows: doors, visits, the next look, and who watches. */
   #changing<T>(change: (now: number) => T): T {
     const now = this.#clock.now()
-    const changed = this.ctx.storage.transactionSync(() => change(now))
+    const changed = this.#commit(() => change(now))
     this.#doors.open(this.#queue.claimable(now))
     const plan = this.#queue.plan(now, this.#summons.isOpen(now))
     this.#summons.send(plan.ask, now)
@@ -235,6 +243,17 @@ export class JobQueue extends DurableObject<Env> {
     this.#tell(this.#books.takeTouched())
     this.#introduce()
     return changed
+  }
+
+  /** All of it or nothing. What is kept in mind cannot be undone like what is written, so after a failure it is read anew. */
+  #commit<T>(change: () => T): T {
+    try {
+      return this.ctx.storage.transactionSync(change)
+    } catch (thrown) {
+      log.error('jobs.turn-failed', { queue: this.#own.name, why: reasonOf(thrown) })
+      this.ctx.abort(`the ledger could not be changed: ${reasonOf(thrown)}`)
+      throw thrown
+    }
   }
 
   /** How long a visitor waits at the door: no longer than until the next job is due. */

@@ -5,6 +5,7 @@ import { defaultPolicy, type Policy } from '../../src/jobs/policy.ts'
 import type { Schedule } from '../../src/jobs/schedule.ts'
 import { readPolicy, readSchedule } from '../../src/jobs/stored.ts'
 import { JobTable } from './job-table.ts'
+import { KeyRates } from './key-rates.ts'
 import type { Sql } from './sql.ts'
 
 const mostLines = 100
@@ -13,6 +14,7 @@ const mostLines = 100
 export class JobBooks implements Books {
   readonly #sql: Sql
   readonly jobs: JobTable
+  readonly #rates: KeyRates
   #policy: Policy
   #queueRate: number
   /** Asked for at every turn, so kept in mind; there are few. */
@@ -26,6 +28,7 @@ export class JobBooks implements Books {
   constructor(sql: Sql) {
     this.#sql = sql
     this.jobs = new JobTable(sql)
+    this.#rates = new KeyRates(sql)
     const policy = this.#fact('policy')
     this.#policy = policy === undefined ? defaultPolicy : readPolicy(policy)
     this.#queueRate = Number(this.#fact('rate') ?? 0)
@@ -44,8 +47,8 @@ export class JobBooks implements Books {
   counts = (): Counts => this.jobs.counts()
   nextTurn = (): number => this.jobs.nextTurn()
   activeOf = (visit: string): Job[] => this.jobs.activeOf(visit)
-  placesTaken = (key: string, most: number): number => this.jobs.placesTaken(key, most)
-  nextInLine = (key: string, most: number): Job[] => this.jobs.nextInLine(key, most)
+  placesTaken = (key: string): number => this.jobs.placesTaken(key)
+  nextInLine = (key: string, width: number): Job | undefined => this.jobs.nextInLine(key, width)
 
   change(job: Job, change: Change): Job {
     const changed = this.jobs.change(job, change)
@@ -60,14 +63,8 @@ export class JobBooks implements Books {
     return touched
   }
 
-  keyRate(key: string): number {
-    const row = this.#sql.exec<{ full_at: number }>('SELECT full_at FROM key_rates WHERE key = ?', key).toArray()[0]
-    return row?.full_at ?? 0
-  }
-
-  setKeyRate(key: string, fullAt: number): void {
-    this.#sql.exec('INSERT OR REPLACE INTO key_rates (key, full_at) VALUES (?, ?)', key, fullAt)
-  }
+  keyRate = (key: string): number => this.#rates.get(key)
+  setKeyRate = (key: string, fullAt: number): void => this.#rates.set(key, fullAt)
 
   queueRate = (): number => this.#queueRate
 
@@ -194,7 +191,7 @@ export class JobBooks implements Books {
       `DELETE FROM uniques WHERE until <= ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = uniques.job AND jobs.phase <= 5)`,
       now,
     )
-    this.#sql.exec('DELETE FROM key_rates WHERE full_at <= ?', now)
+    this.#rates.forget(now)
     return forgotten.length
   }
 

@@ -25,6 +25,9 @@ type Row = {
   options: string
 }
 
+/** Keys whose places are kept in mind; beyond it they are counted anew. */
+const mostKnownKeys = 20_000
+
 const columns =
   'seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, options'
 
@@ -32,6 +35,10 @@ const columns =
 export class JobTable {
   readonly #sql: Sql
   readonly #counts: number[] = Array.from({ length: 10 }, () => 0)
+  /** Active jobs, which are asked for most: what was claimed is soon settled. Filled by claims, lost with the mind. */
+  readonly #active = new Map<string, Job>()
+  /** Places taken of the keys in use, since counting them costs more than all the rest of a step. */
+  readonly #places = new Map<string, number>()
   #turn = 0
 
   constructor(sql: Sql) {
@@ -45,7 +52,7 @@ export class JobTable {
   }
 
   get(id: string): Job | undefined {
-    return this.#rows('WHERE id = ?', id)[0]
+    return this.#active.get(id) ?? this.#rows('WHERE id = ?', id)[0]
   }
 
   add(job: Omit<Job, 'seq'>): Job {
@@ -74,14 +81,15 @@ export class JobTable {
       )
       .one()
     this.#count(phase, 1)
+    this.#take(key, phase <= phases.pausing ? 1 : 0)
     return { ...job, seq: inserted.seq }
   }
 
   change(job: Job, change: Change): Job {
     const changed = { ...job, ...change }
-    const { phase, rank, attempts, run, visit, permitted, since, progress, note, result, payload } = changed
+    const { phase, rank, attempts, run, visit, permitted, since, progress, note, result } = changed
     this.#sql.exec(
-      'UPDATE jobs SET phase = ?, rank = ?, attempts = ?, run = ?, visit = ?, permitted = ?, since = ?, progress = ?, note = ?, result = ?, payload = ? WHERE seq = ?',
+      'UPDATE jobs SET phase = ?, rank = ?, attempts = ?, run = ?, visit = ?, permitted = ?, since = ?, progress = ?, note = ?, result = ? WHERE seq = ?',
       phase,
       rank,
       attempts,
@@ -92,11 +100,13 @@ export class JobTable {
       progress,
       note,
       result,
-      payload,
       job.seq,
     )
     this.#count(job.phase, -1)
     this.#count(phase, 1)
+    this.#take(job.key, (phase <= phases.pausing ? 1 : 0) - (job.phase <= phases.pausing ? 1 : 0))
+    if (phase === phases.active) this.#active.set(job.id, changed)
+    else this.#active.delete(job.id)
     return changed
   }
 
@@ -114,7 +124,9 @@ export class JobTable {
       .toArray()
     this.#count(phases.ready, -rows.length)
     this.#count(phases.active, rows.length)
-    return rows.map(toJob).sort((a, b) => b.options.priority - a.options.priority || a.seq - b.seq)
+    const jobs = rows.map(toJob)
+    for (const job of jobs) this.#active.set(job.id, job)
+    return jobs.sort((a, b) => b.options.priority - a.options.priority || a.seq - b.seq)
   }
 
   upTo(phase: Phase, rank: number, limit: number): Job[] {
@@ -150,14 +162,19 @@ export class JobTable {
     return this.#rows('WHERE phase = 1 AND visit = ?', visit)
   }
 
-  placesTaken(key: string, most: number): number {
-    const sql = 'SELECT count(*) AS taken FROM (SELECT 1 FROM jobs WHERE key = ? AND phase <= 3 AND phase <= 2 LIMIT ?)'
-    return this.#sql.exec<{ taken: number }>(sql, key, most).one().taken
+  placesTaken(key: string): number {
+    const known = this.#places.get(key)
+    if (known !== undefined) return known
+    const sql = 'SELECT count(*) AS taken FROM jobs WHERE key = ? AND phase IN (0, 1, 2) AND phase <= 3'
+    const { taken } = this.#sql.exec<{ taken: number }>(sql, key).one()
+    if (this.#places.size >= mostKnownKeys) this.#places.clear()
+    this.#places.set(key, taken)
+    return taken
   }
 
-  nextInLine(key: string, most: number): Job[] {
-    if (this.#counts[phases.held] === 0) return []
-    return this.#rows('WHERE key = ? AND phase = 3 AND phase <= 3 ORDER BY seq LIMIT ?', key, most)
+  nextInLine(key: string, width: number): Job | undefined {
+    if (this.#counts[phases.held] === 0 || this.placesTaken(key) >= width) return undefined
+    return this.#rows('WHERE key = ? AND phase = 3 AND phase <= 3 ORDER BY seq LIMIT 1', key)[0]
   }
 
   /** Ended jobs whose time of keeping is over. */
@@ -188,6 +205,12 @@ export class JobTable {
       .exec<Row>(`SELECT ${columns} FROM jobs ${where}`, ...bindings)
       .toArray()
       .map(toJob)
+  }
+
+  #take(key: string | null, places: number): void {
+    if (key === null || places === 0) return
+    const known = this.#places.get(key)
+    if (known !== undefined) this.#places.set(key, known + places)
   }
 
   #count(phase: Phase, by: number): void {

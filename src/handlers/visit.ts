@@ -6,6 +6,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { backoffMs } from '../kernel/retry.ts'
 import type { Attempt } from './attempt.ts'
+import { Running } from './running.ts'
 
 /** The ledger as its visitor sees it. */
 export interface Ledger {
@@ -32,15 +33,10 @@ const lingerMs = 2_000
 const quickMs = 20
 /** Jobs at once: as many as a Worker has outgoing connections (6), and far more of those that are quick. */
 const fewestHands = 6
-const mostHands = 256
+const mostHands = 128
 /** Turns of one visit: each is a call, and a Worker's calls are counted. */
 const mostTurns = 500
 const turnAttempts = 4
-
-interface Running {
-  readonly job: Assignment
-  readonly controller: AbortController
-}
 
 /** One visit: takes jobs from the ledger, runs them side by side, tells how they ended, until there are no more. */
 export class Visit {
@@ -120,16 +116,14 @@ export class Visit {
   }
 
   #begin(job: Assignment): void {
-    const running = { job, controller: new AbortController() }
+    const running = new Running(job, this.#given.clock.now())
     this.#running.set(job.id, running)
     void this.#run(running)
   }
 
   async #run(running: Running): Promise<void> {
-    const { job, controller } = running
-    const late = setTimeout(() => controller.abort(new Error(`took longer than ${job.timeoutMs} ms`)), job.timeoutMs)
-    const outcome = await Promise.race([this.#outcomeOf(running), timeoutOf(controller.signal)])
-    clearTimeout(late)
+    const { job } = running
+    const outcome = await running.end(this.#given.run(job, this.#attempt(running)))
     // A job that was stopped is no longer ours, and may be back here as another attempt already.
     if (this.#running.get(job.id) !== running) return
     this.#running.delete(job.id)
@@ -138,24 +132,22 @@ export class Visit {
     this.#speakUp()
   }
 
-  async #outcomeOf({ job, controller }: Running): Promise<Outcome> {
-    const { id, run, attempt: number, collected } = job
-    return await this.#given.run(job, {
+  #attempt(running: Running): Attempt {
+    const { id, run, attempt: number, collected } = running.job
+    return {
       id,
       number,
       collected,
-      signal: controller.signal,
+      get signal() {
+        return running.signal
+      },
       secrets: () => (this.#secrets ??= this.#given.ledger.secrets()),
       report: (progress, line) => {
-        this.#reports.push({
-          id,
-          run,
-          ...(progress === undefined ? {} : { progress }),
-          ...(line === undefined ? {} : { line }),
-        })
+        const told = { ...(progress === undefined ? {} : { progress }), ...(line === undefined ? {} : { line }) }
+        this.#reports.push({ id, run, ...told })
         this.#speakUp()
       },
-    })
+    }
   }
 
   /** Quick jobs are over in a moment: one turn then tells of all of them. */
@@ -163,6 +155,9 @@ export class Visit {
     this.#drained = Promise.withResolvers<void>()
     const waited = this.#given.pause(quickMs)
     await Promise.race([this.#drained.promise, waited])
+    // A breath: where ledger and visitor share a thread, a loop of calls between them would keep sockets waiting.
+    await this.#given.pause(0)
+    for (const running of this.#running.values()) running.watch(this.#given.clock.now())
     this.#hands = this.#running.size === 0 ? Math.min(mostHands, this.#hands * 2) : fewestHands
   }
 
@@ -176,14 +171,7 @@ export class Visit {
   #stop(id: string): void {
     const running = this.#running.get(id)
     this.#running.delete(id)
-    running?.controller.abort(new Error('cancelled'))
+    running?.stop('cancelled', 'cancelled')
     if (this.#running.size === 0) this.#drained.resolve()
   }
-}
-
-/** An attempt that is aborted is over, whether its handler listens or not. */
-function timeoutOf(signal: AbortSignal): Promise<Outcome> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve({ kind: 'retry', error: 'timeout', why: reasonOf(signal.reason) }))
-  })
 }

@@ -6,10 +6,7 @@ import type { Schedule } from './schedule.ts'
 
 /** A job's columns that change while it lives. */
 export type Change = Partial<
-  Pick<
-    Job,
-    'phase' | 'rank' | 'attempts' | 'run' | 'visit' | 'permitted' | 'since' | 'progress' | 'note' | 'result' | 'payload'
-  >
+  Pick<Job, 'phase' | 'rank' | 'attempts' | 'run' | 'visit' | 'permitted' | 'since' | 'progress' | 'note' | 'result'>
 >
 
 /** A visit that was asked of the carrier: due there at `at`, and not here yet. */
@@ -42,10 +39,10 @@ export interface Books {
   nextTurn(): number
   activeOf(visit: string): Job[]
 
-  /** Jobs that hold a place of the key, counted up to `most`. */
-  placesTaken(key: string, most: number): number
-  /** The next jobs in the key's line that hold no place. */
-  nextInLine(key: string, most: number): Job[]
+  /** Jobs that hold a place of the key. */
+  placesTaken(key: string): number
+  /** The next job in the key's line that holds no place, if fewer than `width` places are taken. */
+  nextInLine(key: string, width: number): Job | undefined
   keyRate(key: string): FullAt
   setKeyRate(key: string, fullAt: FullAt): void
   queueRate(): FullAt

@@ -57,4 +57,15 @@ function instantsFor({ timeZone, gap, overlap }: CronRule, wall: number, often: 
 
 const isEverSoOften = (cron: string): boolean => (cron.trim().split(/\s+/)[1] ?? '').startsWith('*')
 
-const pattern = (cron: string): Cron => new Cron(cron.trim(), { timezone: 'UTC', mode: '5-part', paused: true })
+const patterns = new Map<string, Cron>()
+const mostPatterns = 1000
+
+function pattern(cron: string): Cron {
+  const known = patterns.get(cron)
+  if (known !== undefined) return known
+  // By offset and not by zone: croner would ask Intl about UTC at every step.
+  const read = new Cron(cron.trim(), { utcOffset: 0, mode: '5-part', paused: true })
+  if (patterns.size >= mostPatterns) patterns.clear()
+  patterns.set(cron, read)
+  return read
+}

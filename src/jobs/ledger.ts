@@ -52,7 +52,7 @@ function place(books: Books, wanted: NewJob, waitsFor: readonly string[], now: n
 function placeKeyed(books: Books, job: Omit<Job, 'seq'>, key: string, now: number): Job {
   const policy = books.policy()
   const width = job.options.concurrency ?? policy.keyConcurrency
-  if (books.placesTaken(key, width) >= width) return books.add({ ...job, phase: phases.held, rank: 0 })
+  if (books.placesTaken(key) >= width) return books.add({ ...job, phase: phases.held, rank: 0 })
   if (job.options.rate === null && policy.keyRate === null)
     return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
   return takePlace(books, policy, books.add(job), now)
@@ -123,7 +123,7 @@ function endOne(books: Books, job: Job, phase: Ended, note: string, now: number,
     result,
     progress: phase === phases.done ? 100 : job.progress,
   })
-  if (job.key !== null && job.phase <= phases.held) advanceLine(books, books.policy(), job.key, now)
+  if (job.phase <= phases.held) advanceLine(books, books.policy(), job, now)
   if (job.phase === phases.blocked) books.forgetWaits(job.id)
   return ended
 }

@@ -19,7 +19,7 @@ const widthOf = (job: Job, policy: Policy): number => job.options.concurrency ??
 export function enterLine(books: Books, policy: Policy, job: Job, now: number): Job {
   if (job.key === null) return books.change(job, ready(books, job, now))
   const width = widthOf(job, policy)
-  if (books.placesTaken(job.key, width) >= width)
+  if (books.placesTaken(job.key) >= width)
     return books.change(job, { phase: phases.held, rank: 0, visit: null, since: now })
   return takePlace(books, policy, job, now)
 }
@@ -35,14 +35,14 @@ export function takePlace(books: Books, policy: Policy, job: Job, now: number): 
   return books.change(job, { phase: phases.pausing, rank: at, permitted: true, visit: null, since: now })
 }
 
-/** A place of the key became free: the next in line take what there is. */
-export function advanceLine(books: Books, policy: Policy, key: string, now: number): void {
-  for (;;) {
-    const next = books.nextInLine(key, 1)[0]
+/** A place of the job's key became free: the next in line takes it; more than one where the line was widened. */
+export function advanceLine(books: Books, policy: Policy, ended: Job, now: number): void {
+  if (ended.key === null) return
+  for (let most = widthOf(ended, policy); most > 0; most--) {
+    const next = books.nextInLine(ended.key, widthOf(ended, policy))
     if (next === undefined) return
-    const width = widthOf(next, policy)
-    if (books.placesTaken(key, width) >= width) return
     takePlace(books, policy, next, now)
+    if (most === 1 || widthOf(ended, policy) === 1) return
   }
 }
 

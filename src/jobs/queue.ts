@@ -195,9 +195,8 @@ export class Queue {
   }
 
   #settle(settled: Settled, now: number): void {
-    const before = this.#given.meter === undefined ? undefined : this.#books.get(settled.id)
-    const job = settle(this.#books, settled, now, this.#given.chance())
-    if (job !== undefined && before?.phase === phases.active) this.#given.meter?.attempt(job, now - before.since)
+    const told = settle(this.#books, settled, now, this.#given.chance())
+    if (told?.before.phase === phases.active) this.#given.meter?.attempt(told.after, now - told.before.since)
   }
 
   #assign({ id, type, payload, run, attempts, options }: Job): Assignment {

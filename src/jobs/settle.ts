@@ -15,9 +15,18 @@ export interface Settled {
  * Takes an attempt's word. Only the newest attempt of a job that has not ended is believed, so that an outcome told
  * twice, or by a worker that was given up, changes nothing; undefined then.
  */
-export function settle(books: Books, { id, run, outcome }: Settled, now: number, random: number): Job | undefined {
-  const job = books.get(id)
-  if (job === undefined || hasEnded(job.phase) || job.run !== run) return undefined
+export function settle(
+  books: Books,
+  { id, run, outcome }: Settled,
+  now: number,
+  random: number,
+): { readonly before: Job; readonly after: Job } | undefined {
+  const before = books.get(id)
+  if (before === undefined || hasEnded(before.phase) || before.run !== run) return undefined
+  return { before, after: afterAttempt(books, before, outcome, now, random) }
+}
+
+function afterAttempt(books: Books, job: Job, outcome: Outcome, now: number, random: number): Job {
   switch (outcome.kind) {
     case 'done':
       return end(books, job, phases.done, '', now, outcome.result ?? null)

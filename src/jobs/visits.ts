@@ -5,8 +5,6 @@ export const heartbeatMs = 5_000
 export const overdueMs = 30_000
 /** Visitors at a time; each brings its own hands. */
 export const mostVisitors = 16
-/** Ready jobs for which one visitor is thought enough. */
-const jobsPerVisitor = 200
 /** QStash keeps a message for later at most this long on every plan; what lies further ahead waits in the ledger. */
 export const carriedAheadMs = 6 * 86_400_000
 
@@ -35,14 +33,12 @@ export function visitsToAsk(situation: Situation): number[] {
 }
 
 /**
- * One at a time while visitors are here, and only when none of them has a hand free: those who come back in a moment
- * need no help. With nobody here, as many as the work is worth.
+ * One at a time, and only when none of those here has a hand free: those who come back in a moment need no help.
+ * Where jobs are quick one visitor is as fast as the ledger itself; where they are slow each newcomer calls the next.
  */
 function missingNow({ now, claimable, idle, full, present, asked }: Situation): number {
-  if (claimable === 0 || idle > 0 || present >= mostVisitors) return 0
-  const onTheirWay = asked.filter((at) => at <= now).length
-  if (present > 0) return full === present && onTheirWay === 0 ? 1 : 0
-  return Math.max(0, Math.min(4, Math.ceil(claimable / jobsPerVisitor)) - onTheirWay)
+  const onTheirWay = asked.some((at) => at <= now)
+  return claimable > 0 && idle === 0 && full === present && present < mostVisitors && !onTheirWay ? 1 : 0
 }
 
 /** When to look again though nobody calls: something is due, overdue or has gone silent. */
