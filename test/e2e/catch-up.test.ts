@@ -25,7 +25,7 @@ afterEach(() => {
 afterAll(async () => {
   alice.leave()
   await network.stop()
-  await system.stop()
+  system.abandon()
 })
 
 const shakySocket = () => `ws://127.0.0.1:${network.port}/connection/websocket`

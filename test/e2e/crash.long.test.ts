@@ -11,7 +11,7 @@ let system: System | undefined
 const folders: string[] = []
 
 afterEach(async () => {
-  await system?.stop()
+  system?.abandon()
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
 })
 

@@ -4,7 +4,7 @@ import { System } from '../support/e2e/system.ts'
 
 let system: System | undefined
 
-afterEach(() => system?.stop())
+afterEach(() => system?.abandon())
 
 test('kill -9 in mid-conversation, of workerd and of its launcher, loses nothing acknowledged and repeats nothing', async () => {
   system = await System.start()

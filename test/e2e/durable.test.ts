@@ -27,7 +27,7 @@ describe.skipIf(reason !== undefined)('on a disk that takes its time', () => {
 
   afterAll(async () => {
     for (const person of [alice, bob]) person.leave()
-    await system.stop()
+    system.abandon()
   })
 
   const breakDisk = async (disk: Disk) => {

@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   alice.leave()
-  await system.stop()
+  system.abandon()
 })
 
 const unlimited = { LIMIT_MESSAGES_PER_SECOND: '10000', LIMIT_REQUESTS_PER_SECOND: '10000' }

@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   alice.leave()
-  await system.stop()
+  system.abandon()
 })
 
 /** Asks for a message in `ms`; gives when it is due. */
@@ -56,12 +56,12 @@ describe('a message for later', () => {
     expect(await alice.send(group, 'two', 'two text')).toMatchObject({ seq: 1, duplicate: true })
   })
 
-  test('comes also over a restart in between, and when it fell due while nothing ran, each once', async () => {
+  test('comes also over a kill and a restart in between, and when it fell due while nothing ran, each once', async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const listener = await alice.listen(group).ready()
     await later(group, 'while down', 100)
-    await later(group, 'after start', 8000)
-    await system.terminate()
+    await later(group, 'after start', 5000)
+    await system.killLauncher()
     await system.startAgain()
     await listener.reach(2, 20_000)
     await alice.client.ready(10_000)

@@ -9,8 +9,8 @@ import { until } from '../support/e2e/until.ts'
 
 const systems: System[] = []
 
-afterEach(async () => {
-  await Promise.all(systems.splice(0).map((system) => system.stop()))
+afterEach(() => {
+  for (const system of systems.splice(0)) system.abandon()
 })
 
 async function prepare(options: SystemOptions = {}): Promise<System> {

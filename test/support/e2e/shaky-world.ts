@@ -49,8 +49,6 @@ export class ShakyWorld {
   }
 
   async stop(): Promise<void> {
-    this.calm()
-    if (this.system.output !== '') await this.system.terminate()
     await Promise.all([this.postgres.stop(), this.redis.stop(), this.qstash.stop()])
     await this.#standIns.stop()
     this.system.abandon()

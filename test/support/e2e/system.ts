@@ -125,13 +125,7 @@ export class System {
     await this.#ended()
   }
 
-  /** Ends it for good and removes its data. */
-  async stop(): Promise<void> {
-    if (this.#launcher !== undefined && lives(this.launcherPid)) await this.terminate()
-    this.abandon()
-  }
-
-  /** Without waiting: for when the tests themselves end. */
+  /** Ends it for good, by the shortest way, and removes its data. */
   abandon(): void {
     const family = this.#launcher?.pid === undefined ? [] : familyOf(this.#launcher.pid)
     for (const { pid } of [...family, ...naming(this.dataDir)]) kill(pid, 'SIGKILL')
