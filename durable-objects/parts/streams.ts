@@ -18,6 +18,7 @@ import type {
 import { Crowd } from '../../src/realtime/crowd.ts'
 import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
+import { cutAtLeavings } from '../../src/realtime/leaving.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { jobStreamOf, streamOf } from '../address.ts'
 import { Links } from './links.ts'
@@ -152,9 +153,14 @@ export class Streams {
   }
 
   #apply(state: HubChannel, update: StreamUpdate): void {
-    const applied = this.hub.apply(state, update)
-    if (applied === 'gap') this.#lane(state.tenant, state.channel).poke()
-    if (applied === 'otherEpoch') this.#startOver(state)
+    for (const { news, left } of cutAtLeavings(update)) {
+      const { last } = state
+      const applied = this.hub.apply(state, news)
+      if (applied === 'gap') this.#lane(state.tenant, state.channel).poke()
+      if (applied === 'otherEpoch') this.#startOver(state)
+      if (applied !== 'applied') break
+      if (left !== undefined && left.offset > last) this.#removeUser(state, left.user, left.offset)
+    }
     for (const signal of update.signals) if (signal.kind === 'removed') this.#removeUser(state, signal.user)
   }
 
@@ -163,9 +169,12 @@ export class Streams {
     for (const session of state.sessions) this.#unsubscribe(session, state.channel, 'insufficientState')
   }
 
-  #removeUser(state: HubChannel, user: string): void {
-    for (const session of state.sessions)
-      if (session.user === user) this.#unsubscribe(session, state.channel, 'removed')
+  /** Ends a user's subscriptions, but for one that began after she had left and come back (`leftAt`). */
+  #removeUser(state: HubChannel, user: string, leftAt = Infinity): void {
+    for (const session of state.sessions) {
+      const cameAfter = (session.subscriptions.get(state.channel)?.skip ?? 0) >= leftAt
+      if (session.user === user && !cameAfter) this.#unsubscribe(session, state.channel, 'removed')
+    }
   }
 
   /** SDKs do not renew a server-side subscription by themselves: its connection is opened anew instead. */

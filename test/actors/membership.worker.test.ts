@@ -1,4 +1,4 @@
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { call } from '../support/worker/http.ts'
@@ -47,6 +47,40 @@ describe('a removed member', () => {
     expect(await bob.isUnsubscribed(lunch)).toMatchObject({ code: 2100 })
     const later = await bob.alsoHeard(lunch)
     expect(JSON.stringify(later)).not.toContain('among us')
+  })
+
+  test('hears nothing more although the word of it was lost on the way to her gateway', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob', 'carol')
+    const gateway = 'removed-3/0'
+    const [bob, carol] = [await connectAs(tenant, 'bob', { gateway }), await connectAs(tenant, 'carol', { gateway })]
+    for (const person of [bob, carol]) await person.subscribe(lunch)
+    await runInDurableObject(tenant.actorOf(lunch), (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
+    await evictDurableObject(tenant.actorOf(lunch))
+    await tenant.post(lunch, 'alice', 'with you')
+    await tenant.remove(lunch, 'bob')
+    await tenant.post(lunch, 'alice', 'among us')
+    await carol.send(lunch, 'at last')
+    for (let seq = 1; seq <= 4; seq++) expect((await carol.hears(lunch)).offset).toBe(seq)
+    for (let seq = 1; seq <= 2; seq++) expect((await bob.hears(lunch)).offset).toBe(seq)
+    expect(await bob.isUnsubscribed(lunch)).toMatchObject({ code: 2100 })
+    expect(await bob.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('who came back before her gateway heard of it goes on hearing', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob', 'carol')
+    const gateway = 'removed-4/0'
+    const [bob, carol] = [await connectAs(tenant, 'bob', { gateway }), await connectAs(tenant, 'carol', { gateway })]
+    await carol.subscribe(lunch)
+    await runInDurableObject(tenant.actorOf(lunch), (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
+    await evictDurableObject(tenant.actorOf(lunch))
+    await tenant.remove(lunch, 'bob')
+    await call(`POST /v1/conversations/${lunch}/members`, { as: tenant.key, body: { members: ['bob'] } })
+    await bob.subscribe(lunch)
+    await carol.send(lunch, 'welcome back')
+    expect((await bob.hears(lunch)).offset).toBe(3)
+    expect(await bob.alsoHeard(lunch)).toEqual([])
   })
 
   test('is told of by an entry that all who stay hear', async () => {
