@@ -48,6 +48,17 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     for (const person of [alice, bob]) expect(await offsets(person, lunch, 4)).toEqual([1, 2, 3, 4])
   })
 
+  test('news that begins beyond a gap waits until what is missing was fetched', async () => {
+    const { tenant, lunch, bob, conversation, gateway } = await together('sleep-7/0')
+    await runInDurableObject(conversation, (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
+    await evictDurableObject(conversation)
+    await tenant.postMany(lunch, 'alice', 3)
+    const { update } = await conversation.execute({ gateway: null, have: 2, commands: [] })
+    await gateway.publish({ tenant: tenant.id, channel: `conversation:${lunch}`, ...update })
+    expect(await offsets(bob, lunch, 3)).toEqual([1, 2, 3])
+    expect(await bob.alsoHeard(lunch)).toEqual([])
+  })
+
   test('the one who remembered how far it was may leave: another remembers', async () => {
     const { tenant, lunch, alice, bob, gateway } = await together('sleep-3/0')
     await alice.send(lunch, 'one')
