@@ -11,7 +11,7 @@ export interface Attempt {
   /** Aborted when time is up or the job was cancelled. */
   readonly signal: AbortSignal
   /** Secrets of the queue that sign posts to endpoints, the newest first. */
-  secrets(): Promise<readonly string[]>
+  readonly secrets: () => Promise<readonly string[]>
   /** Tells how far it is (0 … 100), and a line for the job's log. */
-  report(progress?: number, line?: string): void
+  readonly report: (progress?: number, line?: string) => void
 }

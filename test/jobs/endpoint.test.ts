@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest'
+import { badEndpoint } from '../../src/jobs/endpoint.ts'
+import { outcomeOf } from '../../src/jobs/endpoint-answer.ts'
+import { newSigningSecret, signedHeaders } from '../../src/jobs/signature.ts'
+
+const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
+const local = { allowPrivate: true, ownHosts: ['localhost'] }
+
+describe('an endpoint', () => {
+  test.each(['https://hooks.example.com/a?b=c', 'https://example.co.uk', 'https://hooks.example.com:443/'])(
+    'may be %s',
+    (url) => expect(badEndpoint(url, deployed)).toBeUndefined(),
+  )
+
+  test.each([
+    'http://hooks.example.com',
+    'ftp://hooks.example.com',
+    'https://hooks.example.com:8443/',
+    'https://user:secret@hooks.example.com',
+    'https://127.0.0.1/',
+    'https://127.1/',
+    'https://2130706433/',
+    'https://0x7f.0.0.1/',
+    'https://0177.0.0.1/',
+    'https://10.0.0.1/',
+    'https://169.254.169.254/latest/meta-data',
+    'https://[::1]/',
+    'https://[::ffff:10.0.0.1]/',
+    'https://[::ffff:7f00:1]/',
+    'https://localhost/',
+    'https://LOCALHOST./',
+    'https://api.localhost/',
+    'https://metadata.google.internal/',
+    'https://printer.local/',
+    'https://intranet/',
+    'https://router.home.arpa/',
+    'https://other.workers.dev/',
+    'https://chat.example/v1/jobs',
+    'https://api.chat.example/',
+    'https://①②⑦.0.0.1/',
+    'javascript:alert(1)',
+    'not a url',
+    `https://hooks.example.com/${'x'.repeat(2048)}`,
+  ])('may not be %s', (url) => {
+    expect(badEndpoint(url, deployed)).toMatch(/^url: /)
+  })
+
+  test('may be loopback, and nothing else private, where that was allowed', () => {
+    for (const url of ['http://127.0.0.1:9999/', 'http://localhost:80', 'http://[::1]:1/'])
+      expect(badEndpoint(url, local)).toBeUndefined()
+    for (const url of ['http://10.0.0.1', 'https://192.168.1.1', 'http://example.com', 'http://localhost.evil.com'])
+      expect(badEndpoint(url, local)).toMatch(/^url: /)
+  })
+})
+
+describe("an endpoint's answer", () => {
+  const now = Date.UTC(2026, 0, 1)
+  const answer = (status: number, retryAfter: string | null = null, result: string | null = null) =>
+    outcomeOf({ status, retryAfter, result }, now)
+
+  test.each([200, 201, 202, 204, 299])('%i is done', (status) => expect(answer(status)).toEqual({ kind: 'done' }))
+
+  test.each([409, 410])('%i is given up', (status) => expect(answer(status)).toMatchObject({ kind: 'discard' }))
+
+  test.each([301, 302, 307, 400, 401, 403, 404, 422, 429, 500, 502, 503, 504])('%i is tried again', (status) =>
+    expect(answer(status)).toMatchObject({ kind: 'retry', error: `http-${status}` }),
+  )
+
+  test('429 and 503 may say when; others may not', () => {
+    expect(answer(429, '30')).toMatchObject({ kind: 'snooze', seconds: 30 })
+    expect(answer(503, 'Thu, 01 Jan 2026 00:01:00 GMT')).toMatchObject({ kind: 'snooze', seconds: 60 })
+    expect(answer(503, 'Thu, 01 Jan 1970 00:00:00 GMT')).toMatchObject({ kind: 'snooze', seconds: 1 })
+    expect(answer(429, '99999999')).toMatchObject({ kind: 'snooze', seconds: 86_400 })
+    expect(answer(429, 'soon')).toMatchObject({ kind: 'retry' })
+    expect(answer(500, '30')).toMatchObject({ kind: 'retry' })
+  })
+
+  test('a result is kept when it is small JSON', () => {
+    expect(answer(200, null, '{"sent":3}')).toEqual({ kind: 'done', result: '{"sent":3}' })
+    expect(answer(200, null, 'not json')).toEqual({ kind: 'done' })
+    expect(answer(200, null, JSON.stringify('x'.repeat(5000)))).toEqual({ kind: 'done' })
+  })
+})
+
+describe('signatures', () => {
+  test('are those of the example in the Standard Webhooks libraries', async () => {
+    const headers = await signedHeaders(
+      ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
+      'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      '{"test": 2432232314}',
+      1_614_265_330_000,
+    )
+    expect(headers).toEqual({
+      'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      'webhook-timestamp': '1614265330',
+      'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+    })
+  })
+
+  test('come one per secret, so that both are known during a change', async () => {
+    const headers = await signedHeaders([newSigningSecret(), newSigningSecret()], 'id', '{}', 0)
+    expect(headers['webhook-signature']).toMatch(/^v1,\S{44} v1,\S{44}$/)
+  })
+})

@@ -1,0 +1,369 @@
+import { describe, expect, test } from 'vitest'
+import { furthestMs, payloadBytes } from '../../src/jobs/job.ts'
+import { OneQueue } from './support/one-queue.ts'
+
+const refused = (detail: RegExp) => expect.objectContaining({ kind: 'refused', detail: expect.stringMatching(detail) })
+
+describe('enqueueing', () => {
+  test('the same id is the same job; with another payload it is refused', () => {
+    const world = new OneQueue()
+    expect(world.add('a')).toMatchObject({ receipts: [{ id: 'a', state: 'waiting', duplicate: false }] })
+    expect(world.add('a')).toMatchObject({ receipts: [{ id: 'a', duplicate: true }] })
+    expect(world.add('a', { payload: '{"other":1}' })).toEqual(refused(/job a exists with another payload/))
+    expect(world.take()).toEqual(['a'])
+  })
+
+  test('a batch is accepted whole or not at all', () => {
+    const world = new OneQueue()
+    expect(world.addAll([{ id: 'a' }, { id: 'b', runAt: world.now + furthestMs + 1 }])).toEqual(refused(/90 days/))
+    expect(world.addAll([{ id: 'a' }, { id: 'b', payload: 'x'.repeat(payloadBytes + 1) }])).toEqual(
+      refused(/payload of b/),
+    )
+    expect(world.addAll([{ id: 'a' }, { id: 'a', payload: '1' }])).toEqual(refused(/another payload/))
+    expect(world.addAll([{ id: 'a' }, { id: 'b', after: ['nobody'] }])).toEqual(refused(/no job nobody/))
+    expect(world.state('a')).toBeUndefined()
+  })
+
+  test('a circle of dependencies is refused, and named', () => {
+    const world = new OneQueue()
+    const circle = [
+      { id: 'a', after: ['c'] },
+      { id: 'b', after: ['a'] },
+      { id: 'c', after: ['b'] },
+    ]
+    expect(world.addAll(circle)).toEqual(refused(/a waits for c waits for b waits for a/))
+    expect(world.add('self', { after: ['self'] })).toEqual(refused(/self waits for self/))
+  })
+
+  test('a job for later starts when its time has come', () => {
+    const world = new OneQueue()
+    world.add('later', { runAt: world.now + 5000 })
+    expect(world.take()).toEqual([])
+    world.pass(4999)
+    expect(world.take()).toEqual([])
+    world.pass(1)
+    expect(world.take()).toEqual(['later'])
+  })
+
+  test('higher priority starts first; equals in the order they came', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.add('b', { priority: 10 })
+    world.add('c', { priority: -10 })
+    world.add('d', { priority: 10 })
+    expect([world.take(1), world.take(1), world.take(1), world.take(1)].flat()).toEqual(['b', 'd', 'a', 'c'])
+  })
+})
+
+describe('keys', () => {
+  test('jobs of one key run one at a time in the order they came, beside those of others', () => {
+    const world = new OneQueue()
+    for (const id of ['a1', 'b1', 'a2', 'b2']) world.add(id, { key: id.charAt(0) })
+    expect(world.take()).toEqual(['a1', 'b1'])
+    world.done('a1')
+    expect(world.take()).toEqual(['a2'])
+  })
+
+  test('a job between two attempts keeps its place: nothing of its key overtakes it, others do', () => {
+    const world = new OneQueue()
+    world.add('a1', { key: 'a', backoff: { kind: 'fixed', seconds: 10, maxSeconds: 10, jitter: 0 } })
+    world.add('a2', { key: 'a' })
+    world.add('b1', { key: 'b' })
+    world.take(1)
+    world.fail('a1')
+    expect(world.take()).toEqual(['b1'])
+    world.pass(10_000)
+    expect(world.take()).toEqual(['a1'])
+  })
+
+  test('a poison job is parked after its attempts, and its key goes on', () => {
+    const world = new OneQueue()
+    world.add('poison', { key: 'a', attempts: 2, backoff: { kind: 'fixed', seconds: 0, maxSeconds: 0, jitter: 0 } })
+    world.add('next', { key: 'a' })
+    for (let attempt = 0; attempt < 2; attempt++) {
+      expect(world.take()).toEqual(['poison'])
+      world.fail('poison', 'boom')
+      world.pass(1)
+    }
+    expect(world.state('poison')).toBe('dead')
+    expect(world.note('poison')).toBe('boom')
+    expect(world.take()).toEqual(['next'])
+  })
+
+  test('concurrency lets so many of a key run at a time', () => {
+    const world = new OneQueue()
+    for (const id of ['a', 'b', 'c', 'd']) world.add(id, { key: 'k', concurrency: 2 })
+    expect(world.take()).toEqual(['a', 'b'])
+    world.done('b')
+    expect(world.take()).toEqual(['c'])
+  })
+
+  test('a wider line is filled, a narrower one drains first', () => {
+    const world = new OneQueue()
+    for (const id of ['a', 'b', 'c', 'd', 'e']) world.add(id, { key: 'k' })
+    expect(world.take()).toEqual(['a'])
+    world.policy({ keyConcurrency: 3 })
+    world.done('a')
+    expect(world.take()).toEqual(['b', 'c', 'd'])
+    world.policy({ keyConcurrency: 1 })
+    world.done('b')
+    world.done('c')
+    expect(world.take()).toEqual([])
+    world.done('d')
+    expect(world.take()).toEqual(['e'])
+  })
+
+  test('a rate per key paces its starts and no others', () => {
+    const world = new OneQueue()
+    for (let n = 0; n < 5; n++) world.add(`a${n}`, { key: 'a', concurrency: 10, rate: { count: 2, seconds: 1 } })
+    world.add('b', { key: 'b' })
+    expect(world.take()).toEqual(['a0', 'a1', 'b'])
+    world.pass(499)
+    expect(world.take()).toEqual([])
+    world.pass(1)
+    expect(world.take()).toEqual(['a2'])
+    world.pass(1000)
+    expect(world.take()).toEqual(['a3', 'a4'])
+  })
+
+  test('a key with a great backlog takes turns with one that has little', () => {
+    const world = new OneQueue()
+    world.policy({ concurrency: 1 })
+    for (let n = 0; n < 50; n++) world.add(`noisy${n}`, { key: 'noisy' })
+    world.add('quiet', { key: 'quiet' })
+    const started: string[] = []
+    for (let n = 0; n < 3; n++) {
+      const [id = ''] = world.take()
+      started.push(id)
+      world.done(id)
+    }
+    expect(started).toContain('quiet')
+  })
+})
+
+describe('the queue as a whole', () => {
+  test('concurrency and rate hold over all keys', () => {
+    const world = new OneQueue()
+    for (let n = 0; n < 10; n++) world.add(`j${n}`)
+    world.policy({ concurrency: 3 })
+    expect(world.take()).toHaveLength(3)
+    world.policy({ concurrency: null, rate: { count: 2, seconds: 10 } })
+    expect(world.take()).toHaveLength(2)
+    expect(world.take()).toHaveLength(0)
+    expect(world.queue.nextDue(world.now)).toBe(world.now + 5000)
+    world.pass(5000)
+    expect(world.take()).toHaveLength(1)
+  })
+
+  test('paused, it hands out nothing; resumed, it goes on', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.policy({ paused: true })
+    expect(world.take()).toEqual([])
+    world.policy({ paused: false })
+    expect(world.take()).toEqual(['a'])
+  })
+})
+
+describe('unique names', () => {
+  const unique = (mode: 'reject' | 'replace' | 'debounce' | 'throttle', seconds?: number) => ({
+    unique: { name: 'n', mode, ...(seconds === undefined ? {} : { seconds }) },
+  })
+
+  test('reject: a second one is refused until the first has ended', () => {
+    const world = new OneQueue()
+    world.add('a', unique('reject'))
+    expect(world.add('b', unique('reject'))).toEqual(refused(/n is held by job a/))
+    world.take()
+    world.done('a')
+    expect(world.add('b', unique('reject'))).toMatchObject({ kind: 'enqueued' })
+  })
+
+  test('replace: the newest takes the place of one that waits, not of one that runs', () => {
+    const world = new OneQueue()
+    world.add('a', unique('replace'))
+    world.add('b', unique('replace'))
+    expect(world.states('a', 'b')).toEqual(['cancelled', 'waiting'])
+    world.take()
+    world.add('c', unique('replace'))
+    expect(world.states('b', 'c')).toEqual(['active', 'waiting'])
+  })
+
+  test('debounce: only the last one runs, once it has been quiet', () => {
+    const world = new OneQueue()
+    world.add('a', unique('debounce', 10))
+    world.pass(9000)
+    world.add('b', unique('debounce', 10))
+    world.pass(9000)
+    expect(world.take()).toEqual([])
+    world.pass(1000)
+    expect(world.take()).toEqual(['b'])
+    expect(world.state('a')).toBe('cancelled')
+  })
+
+  test('throttle: one per window, the others are that one', () => {
+    const world = new OneQueue()
+    world.add('a', unique('throttle', 60))
+    expect(world.add('b', unique('throttle', 60))).toMatchObject({ receipts: [{ id: 'a', duplicate: true }] })
+    world.pass(60_000)
+    expect(world.add('c', unique('throttle', 60))).toMatchObject({ receipts: [{ id: 'c', duplicate: false }] })
+  })
+})
+
+describe('dependencies', () => {
+  test('a job waits for others and is given what they brought', () => {
+    const world = new OneQueue()
+    world.addAll([{ id: 'parent', after: ['x', 'y'] }, { id: 'x' }, { id: 'y' }])
+    expect(world.take()).toEqual(['x', 'y'])
+    world.turn([['x', { kind: 'done', result: '{"n":1}' }]])
+    expect(world.state('parent')).toBe('waiting')
+    world.turn([['y', { kind: 'done' }]])
+    const { jobs } = world.turn([], 1)
+    expect(jobs[0]).toMatchObject({
+      id: 'parent',
+      collected: [
+        { id: 'x', state: 'done', result: '{"n":1}' },
+        { id: 'y', state: 'done', result: null },
+      ],
+    })
+  })
+
+  test('one that failed takes along all who insisted on it, however long the chain', () => {
+    const world = new OneQueue()
+    world.addAll([{ id: 'j0' }, ...Array.from({ length: 900 }, (_, n) => ({ id: `j${n + 1}`, after: [`j${n}`] }))])
+    world.add('careless', { after: ['j0'], evenIfFailed: true })
+    world.take()
+    world.turn([['j0', { kind: 'discard', why: 'gone' }]])
+    expect(world.states('j0', 'j1', 'j900')).toEqual(['failed', 'failed', 'failed'])
+    expect(world.note('j1')).toBe('it waited for j0: failed')
+    expect(world.take()).toEqual(['careless'])
+  })
+})
+
+describe('attempts', () => {
+  test('wait longer each time, as the failure or the handler says', () => {
+    const world = new OneQueue()
+    const perError = { busy: { seconds: 60 } }
+    world.add('a', { backoff: { kind: 'exponential', seconds: 10, maxSeconds: 30, jitter: 0.5, perError } })
+    const waits: number[] = []
+    for (const error of [undefined, undefined, undefined, 'busy']) {
+      world.take()
+      world.fail('a', 'x', error)
+      waits.push((world.queue.nextDue(world.now) ?? 0) - world.now)
+      world.vanish()
+      world.pass(60_000)
+    }
+    expect(waits).toEqual([7500, 15_000, 22_500, 22_500])
+  })
+
+  test('a snooze does not count, unless it never ends', () => {
+    const world = new OneQueue()
+    world.add('a', { attempts: 1 })
+    for (let n = 0; n <= 1000; n++) {
+      world.take()
+      world.turn([['a', { kind: 'snooze', seconds: 1 }]])
+      world.pass(1000)
+    }
+    expect(world.state('a')).toBe('dead')
+  })
+
+  test('a silent visitor loses its jobs, and what it says later about an older attempt no longer counts', () => {
+    const world = new OneQueue()
+    world.add('a')
+    const [first] = world.turn([], 1).jobs
+    world.vanish()
+    world.pass(15_000)
+    const [second] = world.turn([], 1).jobs
+    expect([first?.run, second?.run]).toEqual([1, 2])
+    world.queue.turn(
+      {
+        visit: 'old',
+        settled: [{ id: 'a', run: 1, outcome: { kind: 'discard', why: 'late' } }],
+        reports: [],
+        holding: [],
+        want: 0,
+      },
+      world.now,
+    )
+    expect(world.state('a')).toBe('active')
+    world.done('a')
+    expect(world.state('a')).toBe('done')
+  })
+
+  test('what a lost visitor did is believed as long as nobody else began', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.take()
+    world.vanish()
+    world.pass(15_000)
+    world.queue.turn(
+      { visit: 'old', settled: [{ id: 'a', run: 1, outcome: { kind: 'done' } }], reports: [], holding: [], want: 0 },
+      world.now,
+    )
+    expect(world.state('a')).toBe('done')
+  })
+
+  test('a job whose answer got lost on its way is given out again', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.books.addAsked({ id: 'v', at: world.now })
+    world.queue.arrive('v', world.now)
+    const turn = { visit: 'v', settled: [], reports: [], holding: [], want: 1 }
+    expect(world.queue.turn(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
+    expect(world.queue.turn(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
+  })
+
+  test('an attempt that takes too long is taken back though its visitor lives', () => {
+    const world = new OneQueue()
+    world.add('a', { timeoutMs: 1000, attempts: 1 })
+    world.take()
+    for (let n = 0; n < 4; n++) {
+      world.now += 8000
+      world.turn([])
+    }
+    expect(world.state('a')).toBe('dead')
+    expect(world.note('a')).toBe('took longer than 1000 ms')
+  })
+})
+
+describe('what somebody does by hand', () => {
+  test('a cancelled job does not start; one that runs is told to stop, and its word no longer counts', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.add('b', { key: 'k' })
+    world.add('c', { key: 'k' })
+    world.cancel('a')
+    expect(world.take()).toEqual(['b'])
+    world.cancel('b')
+    expect(world.turn([]).stop).toEqual(['b'])
+    world.done('b')
+    expect(world.states('a', 'b', 'c')).toEqual(['cancelled', 'cancelled', 'waiting'])
+    expect(world.take()).toEqual(['c'])
+  })
+
+  test('a dead job is sent again with all its attempts; others are left alone', () => {
+    const world = new OneQueue()
+    world.add('a', { attempts: 1 })
+    world.take()
+    world.fail('a')
+    expect(world.state('a')).toBe('dead')
+    world.redrive('a')
+    expect(world.take()).toEqual(['a'])
+    world.done('a')
+    expect(world.redrive('a')).toBeUndefined()
+  })
+
+  test('ended jobs are kept as long as they say, dead ones for 90 days', () => {
+    const world = new OneQueue()
+    world.addAll([{ id: 'short', keepMs: 1000 }, { id: 'long' }, { id: 'dead', attempts: 1, keepMs: 0 }])
+    world.take()
+    world.done('short', 'long')
+    world.fail('dead')
+    world.now += 1001
+    world.books.forget(world.now, 100)
+    expect(world.states('short', 'long', 'dead')).toEqual([undefined, 'done', 'dead'])
+    world.now += 90 * 86_400_000
+    world.books.forget(world.now, 100)
+    expect(world.states('long', 'dead')).toEqual([undefined, undefined])
+  })
+})

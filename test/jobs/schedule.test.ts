@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest'
+import { nextRun, type Schedule, type When } from '../../src/jobs/schedule.ts'
+import { OneQueue } from './support/one-queue.ts'
+
+const hourMs = 3_600_000
+const daily: When = { kind: 'cron', cron: '0 3 * * *', timeZone: 'UTC', gap: 'shift', overlap: 'first' }
+
+function scheduled(when: When, more: Partial<Schedule> = {}) {
+  const world = new OneQueue()
+  world.now = Date.UTC(2026, 0, 1)
+  const nextAt = nextRun(when, world.now) ?? null
+  world.books.putSchedule({
+    name: 'nightly',
+    when,
+    catchUp: 'last',
+    job: { type: 'test', payload: '{}' },
+    paused: false,
+    madeAt: world.now,
+    nextAt,
+    lastAt: null,
+    note: '',
+    ...more,
+  })
+  return world
+}
+
+describe('a schedule', () => {
+  test('enqueues its job at each of its times, under the name of that time', () => {
+    const world = scheduled(daily)
+    world.pass(3 * hourMs)
+    expect(world.take()).toEqual(['nightly@20260101T030000Z'])
+    world.pass(24 * hourMs)
+    expect(world.books.get('nightly@20260102T030000Z')).toBeDefined()
+    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 3, 3))
+  })
+
+  test('every so many seconds counts from its beginning, however late one run is', () => {
+    const world = scheduled({ kind: 'every', seconds: 600, from: Date.UTC(2026, 0, 1) })
+    world.pass(630_000)
+    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 1, 0, 20))
+  })
+
+  test.each([
+    ['none', []],
+    ['last', ['nightly@20260110T030000Z']],
+    ['all', ['01', '02', '03', '04', '05', '06', '07', '08', '09', '10'].map((day) => `nightly@202601${day}T030000Z`)],
+  ] as const)('after ten days in which nothing could start, catch-up "%s" starts %j', (catchUp, expected) => {
+    const world = scheduled(daily, { catchUp })
+    world.pass(9 * 24 * hourMs + 4 * hourMs)
+    expect(world.take()).toEqual(expected)
+    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 11, 3))
+  })
+
+  test('a year of missed minutes is caught up in little time', () => {
+    const world = scheduled({ ...daily, cron: '* * * * *' })
+    const began = performance.now()
+    world.pass(365 * 24 * hourMs)
+    expect(world.take()).toHaveLength(1)
+    expect(performance.now() - began).toBeLessThan(1000)
+  })
+
+  test('a run that is refused says why, and the schedule goes on', () => {
+    const world = scheduled(daily, { job: { type: 'test', payload: '{}', unique: { name: 'n', mode: 'reject' } } })
+    world.pass(3 * hourMs)
+    world.pass(24 * hourMs)
+    expect(world.books.schedule('nightly')?.note).toBe('unique: n is held by job nightly@20260101T030000Z')
+    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 3, 3))
+  })
+
+  test('paused, it waits; what it would have run meanwhile is not made up', () => {
+    const world = scheduled(daily, { paused: true, nextAt: null })
+    world.pass(10 * 24 * hourMs)
+    expect(world.take()).toEqual([])
+  })
+})

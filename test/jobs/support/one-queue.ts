@@ -1,0 +1,93 @@
+import { JobBooks } from '../../../durable-objects/parts/job-books.ts'
+import type { NewJob, Outcome } from '../../../src/jobs/job.ts'
+import { cancel, redrive } from '../../../src/jobs/ledger.ts'
+import { stateOf, type JobState } from '../../../src/jobs/phase.ts'
+import type { Policy } from '../../../src/jobs/policy.ts'
+import { Queue, type Assignment, type TurnAnswer } from '../../../src/jobs/queue.ts'
+import { NodeSql } from './node-sql.ts'
+
+/** One queue and one visitor, with the time in the test's hands. */
+export class OneQueue {
+  readonly books = new JobBooks(new NodeSql())
+  now = 1_000_000
+  chance = 0.5
+  #visits = 0
+  #visit = ''
+  #holding: { id: string; run: number }[] = []
+  readonly queue = new Queue(this.books, { name: () => `visit-${this.#visits++}`, chance: () => this.chance }, this.now)
+
+  add(id: string, more: Partial<NewJob> = {}) {
+    return this.addAll([{ id, ...more }])
+  }
+
+  addAll(jobs: readonly (Partial<NewJob> & { id: string })[]) {
+    return this.queue.enqueue(
+      jobs.map((job) => ({ type: 'test', payload: '{}', runAt: 0, ...job })),
+      this.now,
+    )
+  }
+
+  /** Lets time pass, and the queue do what time brings. */
+  pass(ms: number): void {
+    this.now += ms
+    this.queue.tick(this.now)
+  }
+
+  /** The visitor takes at most `want` jobs; it is sent for first if it is not there. Returns their ids. */
+  take(want = 100): string[] {
+    return this.turn([], want).jobs.map(({ id }) => id)
+  }
+
+  /** The visitor tells how jobs ended, and takes more. */
+  turn(outcomes: readonly (readonly [string, Outcome])[], want = 0): TurnAnswer {
+    if (this.#visit === '') this.#arrive()
+    const settled = outcomes.map(([id, outcome]) => ({
+      id,
+      run: this.#holding.find((held) => held.id === id)?.run ?? 0,
+      outcome,
+    }))
+    this.#holding = this.#holding.filter(({ id }) => !outcomes.some(([told]) => told === id))
+    const turn = { visit: this.#visit, settled, reports: [], holding: this.#holding, want }
+    const answer = this.queue.turn(turn, this.now)
+    this.#holding.push(...answer.jobs.map(({ id, run }: Assignment) => ({ id, run })))
+    return answer
+  }
+
+  done(...ids: string[]): void {
+    this.turn(ids.map((id) => [id, { kind: 'done' }]))
+  }
+
+  fail(id: string, why = 'broken', error?: string): void {
+    this.turn([[id, { kind: 'retry', why, ...(error === undefined ? {} : { error }) }]])
+  }
+
+  cancel = (id: string) => cancel(this.books, id, this.now)
+  redrive = (id: string) => redrive(this.books, id, this.now)
+
+  policy(change: Partial<Policy>): void {
+    this.books.setPolicy({ ...this.books.policy(), ...change })
+  }
+
+  state(id: string): JobState | undefined {
+    const job = this.books.get(id)
+    return job === undefined ? undefined : stateOf(job.phase)
+  }
+
+  states(...ids: string[]) {
+    return ids.map((id) => this.state(id))
+  }
+
+  note = (id: string) => this.books.get(id)?.note
+
+  /** The visitor is gone, and nobody is told. */
+  vanish(): void {
+    this.#visit = ''
+    this.#holding = []
+  }
+
+  #arrive(): void {
+    this.#visit = `own-${this.#visits++}`
+    this.books.addAsked({ id: this.#visit, at: this.now })
+    this.queue.arrive(this.#visit, this.now)
+  }
+}
