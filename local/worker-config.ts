@@ -42,4 +42,4 @@ async function printConfig(): Promise<void> {
   process.stdout.write(JSON.stringify(unstable_readConfig({ config }, { hideWarnings: true })))
 }
 
-if (import.meta.main) await printConfig()
+if (process.argv[1] === import.meta.filename) await printConfig()
