@@ -1,5 +1,7 @@
 import type { Env } from '../env.ts'
+import { failures } from './failures.ts'
 import { partitions } from './partitions.ts'
+import { reconcile } from './reconcile.ts'
 import { sweep } from './sweep.ts'
 
 /** What the house does by the clock: a name to run it by hand, when (UTC, as in wrangler.toml), and what. */
@@ -12,5 +14,7 @@ export interface CronEntry {
 /** The whole table. A test holds it against the triggers in wrangler.toml. */
 export const schedule: readonly CronEntry[] = [
   { name: 'sweep', cron: '*/5 * * * *', run: sweep },
+  { name: 'reconcile', cron: '*/5 * * * *', run: reconcile },
   { name: 'partitions', cron: '17 3 * * *', run: partitions },
+  { name: 'failures', cron: '17 3 * * *', run: failures },
 ]

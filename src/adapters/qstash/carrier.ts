@@ -13,6 +13,8 @@ export interface Parcel extends VisitReference {
 }
 
 const publishMs = 10_000
+/** What tells visits from whatever else the account may carry. */
+const visitLabel = 'parley-visit'
 
 /** Where QStash brings visits, and where it says that it gave one up. */
 export const jobsUrl = ({ publicUrl }: Config): string => `${publicUrl}/jobs`
@@ -33,22 +35,17 @@ export async function carry(config: Config, parcels: readonly Parcel[]): Promise
     deduplicationId: visit,
     failureCallback: failedUrl(config),
     retries,
-    label: 'parley-visit',
+    label: visitLabel,
   }))
   await within(publishMs, 'handing visits to QStash', open(config).batchJSON(messages))
 }
 
-/** Visits that ended in QStash's dead letter queue, by the id they have there. */
-export async function readDeadVisits(config: Config, cursor?: string) {
-  const page = await within(
-    publishMs,
-    'reading the dead letters of QStash',
-    open(config).dlq.listMessages({ count: 100, ...(cursor === undefined ? {} : { cursor }) }),
-  )
-  const visits = page.messages
-    .filter(({ url }) => url === jobsUrl(config))
-    .map(({ dlqId, body }) => ({ dlqId, visit: readVisit(body ?? '') }))
-  return { visits, cursor: page.cursor }
+/** Up to a hundred visits that ended in QStash's dead letter queue, by the id they have there. */
+export async function readDeadVisits(config: Config) {
+  const wanted = { count: 100, filter: { label: visitLabel } }
+  const read = open(config).dlq.listMessages(wanted)
+  const { messages } = await within(publishMs, 'reading the dead letters of QStash', read)
+  return messages.map(({ dlqId, body }) => ({ dlqId, visit: readVisit(body ?? '') }))
 }
 
 export async function deleteDeadVisits(config: Config, dlqIds: readonly string[]): Promise<void> {

@@ -11,6 +11,7 @@ import { tenantId, tenantLimits } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
 import { refusedMost } from '../limit-metrics.ts'
 import { body, param } from '../input.ts'
+import { jobFigures } from '../job-figures.ts'
 import { fail } from '../problem.ts'
 import { forgetTenant } from '../tenants.ts'
 
@@ -60,6 +61,7 @@ export const admin = new Hono<App>()
     )
     return c.json({ refused: await refusedMost(c.env, gateways) })
   })
+  .get('/queues', async (c) => c.json({ queues: await jobFigures(c.env) }))
   .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))
   .post('/cron/:name', async (c) => {
     const entry = schedule.find(({ name }) => name === c.req.param('name'))

@@ -6,9 +6,12 @@ import { newestMigration } from '../../adapters/neon/newest-migration.ts'
 import { openCache } from '../../adapters/upstash/cache.ts'
 import { loadConfig, type Config } from '../../config.ts'
 import type { Env } from '../../env.ts'
+import { alertRules } from '../../jobs/alerts.ts'
+import { metricLines } from '../../jobs/figures.ts'
 import { reasonOf } from '../../kernel/log.ts'
 import { within } from '../../kernel/retry.ts'
 import type { App } from '../context.ts'
+import { jobFigures } from '../job-figures.ts'
 import { limitMetrics } from '../limit-metrics.ts'
 
 /** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
@@ -29,6 +32,7 @@ export const health = new Hono<App>()
     const status = !actors ? 'down' : states.every((state) => state === 'ok' || state === 'off') ? 'ok' : 'degraded'
     return c.json({ status, dependencies }, actors ? 200 : 503)
   })
+  .get('/metrics/alerts', (c) => c.json({ groups: [{ name: 'parley-jobs', rules: alertRules }] }))
   .get('/metrics', async (c) => c.text(await metrics(c.env), 200, { 'Content-Type': 'text/plain; version=0.0.4' }))
 
 async function checkAll(env: Env): Promise<Record<string, Dependency>> {
@@ -107,5 +111,6 @@ async function metrics(env: Env): Promise<string> {
     )
     lines.push(`parley_shard_writer_waiting{shard="${name}"} ${waiting}`)
   }
+  lines.push(...metricLines(await jobFigures(env)))
   return `${lines.join('\n')}\n`
 }

@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { openCache } from '../adapters/upstash/cache.ts'
+import { loadConfig } from '../config.ts'
+import { figuresKey } from '../cron/sweep.ts'
+import type { Env } from '../env.ts'
+import type { QueueFigures } from '../jobs/figures.ts'
+
+const count = z.number().default(0)
+
+const figures = z.array(
+  z.object({
+    tenant: z.string(),
+    queue: z.string(),
+    counts: z.object({
+      waiting: count,
+      delayed: count,
+      active: count,
+      done: count,
+      failed: count,
+      dead: count,
+      cancelled: count,
+    }),
+    oldestMs: count,
+    tallies: z.array(
+      z.object({
+        type: z.string(),
+        attempts: count,
+        totalMs: count,
+        buckets: z.array(z.number()),
+        ended: z.object({
+          waiting: count,
+          delayed: count,
+          active: count,
+          done: count,
+          failed: count,
+          dead: count,
+          cancelled: count,
+        }),
+      }),
+    ),
+  }),
+)
+
+/** How all queues stood at the last sweep; nothing while Redis is away or nobody has swept. */
+export async function jobFigures(env: Env): Promise<readonly QueueFigures[]> {
+  const read = figures.safeParse(await openCache(loadConfig(env)).get(figuresKey))
+  return read.success ? read.data : []
+}
