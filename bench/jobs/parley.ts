@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { Agent, createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { answers, freePort } from '../ports.ts'
@@ -184,7 +183,9 @@ class Endpoint {
   static async open(): Promise<Endpoint> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port')
+    const { port } = address
     const endpoint = new Endpoint(`http://127.0.0.1:${port}`, async () => void server.close())
     server.on('request', (incoming, response) => {
       endpoint.#waiting.get(incoming.url ?? '')?.(performance.now())
