@@ -76,12 +76,16 @@ export class Visit {
   #isWorthIt(answer: TurnAnswer): boolean {
     const now = this.#given.clock.now()
     if (now - this.#startedAt >= stayMs || this.#turns >= mostTurns) return false
-    if (answer.jobs.length > 0 || this.#running.size > 0) {
-      this.#idleSince = undefined
-      return true
-    }
+    if (answer.jobs.length === 0 && this.#running.size === 0) return this.#patience() > 0
+    this.#idleSince = undefined
+    return true
+  }
+
+  /** How much longer it would wait at the door with nothing to do, in milliseconds. */
+  #patience(): number {
+    const now = this.#given.clock.now()
     this.#idleSince ??= now
-    return now - this.#idleSince < lingerMs
+    return Math.max(0, lingerMs - (now - this.#idleSince))
   }
 
   /** One word with the ledger. What it tells is kept until the ledger has heard it; hearing it twice does no harm. */
@@ -106,7 +110,7 @@ export class Visit {
   }
 
   async #wait(turn: Turn): Promise<TurnAnswer> {
-    const waitMs = this.#running.size > 0 ? heartbeatMs : turn.want > 0 ? lingerMs : 0
+    const waitMs = this.#running.size > 0 ? heartbeatMs : turn.want > 0 ? this.#patience() : 0
     this.#atDoor = true
     try {
       return await this.#given.ledger.turn(turn, waitMs)

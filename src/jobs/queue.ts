@@ -6,7 +6,7 @@ import { nextAllowed } from './rate.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
 import { fireDue } from './schedule.ts'
 import { lostOutcome, settle, type Settled } from './settle.ts'
-import { nextLook, overdueMs, silenceMs, visitsToAsk, type Situation } from './visits.ts'
+import { nextLook, overdueMs, returnMs, silenceMs, visitsToAsk, type Situation } from './visits.ts'
 
 /** What a running job tells of itself. */
 export interface Report {
@@ -74,7 +74,7 @@ interface Presence {
 
 /**
  * One queue: its books, and what it only has in mind: who is here. Minds are lost and books are not, so after a loss
- * every active job's visitor is taken for present and has `silenceMs` to say so.
+ * every active job's visitor is taken for present and has `returnMs` to say so.
  */
 export class Queue {
   readonly #books: Books
@@ -84,7 +84,8 @@ export class Queue {
   constructor(books: Books, given: Given, now: number) {
     this.#books = books
     this.#given = given
-    for (const job of books.inPhase(phases.active, 100_000)) if (job.visit !== null) this.#see(job.visit, 'away', now)
+    for (const job of books.inPhase(phases.active, 100_000))
+      if (job.visit !== null) this.#see(job.visit, 'away', now + returnMs - silenceMs)
   }
 
   enqueue(wanted: readonly NewJob[], now: number): Enqueued {

@@ -1,6 +1,11 @@
 /** How long a visitor may be silent before its jobs are given to others; visitors speak up every `heartbeatMs`. */
 export const silenceMs = 15_000
 export const heartbeatMs = 5_000
+/**
+ * How long a visitor has to come back to a queue that lost its memory; its call failed, so it tries again at once.
+ * Shorter than the ten seconds after which an idle actor is put to sleep: else each waking would begin the wait anew.
+ */
+export const returnMs = 6_000
 /** How long after its time a visit that was asked for is believed lost by the carrier. */
 export const overdueMs = 30_000
 /** Visitors at a time; each brings its own hands. */

@@ -367,3 +367,16 @@ describe('what somebody does by hand', () => {
     expect(world.states('long', 'dead')).toEqual([undefined, undefined])
   })
 })
+
+test('a queue that is put to sleep again and again still finds out that its visitor is gone', () => {
+  const world = new OneQueue()
+  world.add('a')
+  world.take()
+  // An idle actor is put to sleep after ten seconds; its alarm wakes it with nothing in mind.
+  world.sleep()
+  const { lookAt = 0 } = world.queue.plan(world.now)
+  expect(lookAt - world.now).toBeLessThan(10_000)
+  world.pass(lookAt - world.now)
+  world.pass(1)
+  expect(world.take()).toEqual(['a'])
+})

@@ -22,6 +22,8 @@ export const failedUrl = ({ publicUrl }: Config): string => `${publicUrl}/jobs/f
 
 /** QStash tries a visit this often beyond the first time: the ledger sends again by itself, so it need not insist. */
 const retries = 2
+/** Soon, and in milliseconds: a visit that broke off is not let in again, but it wakes the ledger to see who is left. */
+const retryDelay = '3000 * (1 + retried)'
 
 /**
  * Hands visits to QStash in one call. Throws when it did not take them; handing over again is harmless.
@@ -35,6 +37,7 @@ export async function carry(config: Config, parcels: readonly Parcel[]): Promise
     deduplicationId: visit,
     failureCallback: failedUrl(config),
     retries,
+    retryDelay,
     label: visitLabel,
   }))
   await within(publishMs, 'handing visits to QStash', open(config).batchJSON(messages))

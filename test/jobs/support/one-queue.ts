@@ -8,13 +8,14 @@ import { NodeSql } from './node-sql.ts'
 
 /** One queue and one visitor, with the time in the test's hands. */
 export class OneQueue {
-  readonly books = new JobBooks(new NodeSql())
+  readonly #sql = new NodeSql()
+  books = new JobBooks(this.#sql)
   now = 1_000_000
   chance = 0.5
   #visits = 0
   #visit = ''
   #holding: { id: string; run: number }[] = []
-  readonly queue = new Queue(this.books, { name: () => `visit-${this.#visits++}`, chance: () => this.chance }, this.now)
+  queue = this.#wake()
 
   add(id: string, more: Partial<NewJob> = {}) {
     return this.addAll([{ id, ...more }])
@@ -83,6 +84,17 @@ export class OneQueue {
   vanish(): void {
     this.#visit = ''
     this.#holding = []
+  }
+
+  /** What it has in mind is gone; it wakes with what is written, and nobody comes back. */
+  sleep(): void {
+    this.vanish()
+    this.books = new JobBooks(this.#sql)
+    this.queue = this.#wake()
+  }
+
+  #wake(): Queue {
+    return new Queue(this.books, { name: () => `visit-${this.#visits++}`, chance: () => this.chance }, this.now)
   }
 
   #arrive(): void {
