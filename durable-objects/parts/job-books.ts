@@ -32,6 +32,8 @@ export class JobBooks implements Books {
     const policy = this.#fact('policy')
     this.#policy = policy === undefined ? defaultPolicy : readPolicy(policy)
     this.#queueRate = Number(this.#fact('rate') ?? 0)
+    // A visit that was decided and perhaps never handed over: should it come after all, it finds the door closed.
+    sql.exec('DELETE FROM asked WHERE sent = 0')
     const asked = sql.exec<{ id: string; at: number }>('SELECT id, at FROM asked').toArray()
     this.#asked = new Map(asked.map((each) => [each.id, each]))
     this.#waits = sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
@@ -135,6 +137,11 @@ export class JobBooks implements Books {
   addAsked(asked: Asked): void {
     this.#sql.exec('INSERT OR REPLACE INTO asked (id, at) VALUES (?, ?)', asked.id, asked.at)
     this.#asked.set(asked.id, asked)
+  }
+
+  /** The carrier took a visit. */
+  noteSent(id: string): void {
+    this.#sql.exec('UPDATE asked SET sent = 1 WHERE id = ?', id)
   }
 
   removeAsked(id: string): boolean {

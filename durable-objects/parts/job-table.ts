@@ -165,7 +165,7 @@ export class JobTable {
   placesTaken(key: string): number {
     const known = this.#places.get(key)
     if (known !== undefined) return known
-    const sql = 'SELECT count(*) AS taken FROM jobs WHERE key = ? AND phase IN (0, 1, 2) AND phase <= 3'
+    const sql = 'SELECT count(*) AS taken FROM jobs WHERE key = ? AND phase <= 2'
     const { taken } = this.#sql.exec<{ taken: number }>(sql, key).one()
     if (this.#places.size >= mostKnownKeys) this.#places.clear()
     this.#places.set(key, taken)
@@ -174,7 +174,7 @@ export class JobTable {
 
   nextInLine(key: string, width: number): Job | undefined {
     if (this.#counts[phases.held] === 0 || this.placesTaken(key) >= width) return undefined
-    return this.#rows('WHERE key = ? AND phase = 3 AND phase <= 3 ORDER BY seq LIMIT 1', key)[0]
+    return this.#rows('WHERE key = ? AND phase = 3 ORDER BY seq LIMIT 1', key)[0]
   }
 
   /** Ended jobs whose time of keeping is over. */

@@ -60,6 +60,7 @@ export class Summons {
         loadConfig(this.#env),
         asked.map(({ id, at }) => ({ tenant, queue, visit: id, at })),
       )
+      for (const { id } of asked) this.#books.noteSent(id)
       this.#failures = 0
       this.#closedUntil = 0
     } catch (thrown) {

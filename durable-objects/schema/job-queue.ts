@@ -1,7 +1,7 @@
 /**
  * A job queue's ledger. Step 1 is the first, thin one. In step 2 `rank` means what the phase makes of it (see
  * src/jobs/phase.ts), so that one index answers what is next, what is due, whose time is up and what can be forgotten;
- * `by_key` holds the lines of keys and nothing that has ended.
+ * Step 3 keeps those who stand in a key's line apart from those who have a place, so that starting a job touches neither.
  */
 export const jobQueueSchema: readonly string[] = [
   `CREATE TABLE jobs (
@@ -34,4 +34,8 @@ export const jobQueueSchema: readonly string[] = [
        attempts, attempts, 0, since, since, 0, note, 60000, ''
      FROM jobs_before ORDER BY run_at;
    DROP TABLE jobs_before;`,
+  `ALTER TABLE asked ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+   DROP INDEX by_key;
+   CREATE INDEX in_line ON jobs (key, seq) WHERE key IS NOT NULL AND phase = 3;
+   CREATE INDEX in_place ON jobs (key) WHERE key IS NOT NULL AND phase <= 2;`,
 ]

@@ -23,7 +23,7 @@ const job = (id: string, more: Partial<NewJob> = {}): NewJob => ({ id, type: 'jo
 async function expectVisits(stub: Stub, ...visits: string[]): Promise<void> {
   await runInDurableObject(stub, (_, { storage }) => {
     for (const visit of visits)
-      storage.sql.exec('INSERT INTO asked (id, at) VALUES (?, ?)', visit, Date.now() + 3_600_000)
+      storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', visit, Date.now() + 3_600_000)
   })
   await evictDurableObject(stub)
 }

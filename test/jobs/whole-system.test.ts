@@ -1,3 +1,4 @@
+import { Client } from '@upstash/qstash'
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -128,6 +129,22 @@ describe('with QStash', () => {
       headers: { 'Upstash-Signature': signature },
     })
     expect([told.status, await told.json()]).toEqual([200, { visit: 'lost' }])
+  })
+})
+
+describe('the dead letter queue of QStash', () => {
+  test('is taken over by the ledger and emptied, and what is not ours is left in it', async () => {
+    const secrets: unknown = JSON.parse(readFileSync(join(world.system.dataDir, 'secrets.json'), 'utf8'))
+    const { qstashToken, adminKey } = z.object({ qstashToken: z.string(), adminKey: z.string() }).parse(secrets)
+    const qstash = new Client({ baseUrl: `http://127.0.0.1:${world.qstash.port}`, token: qstashToken })
+    const nowhere = { url: `${world.system.url}/jobs/nowhere`, retries: 0 }
+    const visit = { tenant: 'demo', queue: 'default', visit: 'given-up' }
+    await qstash.publishJSON({ ...nowhere, body: visit, label: 'parley-visit' })
+    await qstash.publishJSON({ ...nowhere, body: {}, label: 'somebody-else' })
+    const letters = async () => (await qstash.dlq.listMessages()).messages.map(({ label }) => label)
+    await until('both were given up', async () => (await letters()).length === 2)
+    expect((await call(world.system, adminKey, 'POST', '/admin/v1/cron/reconcile')).status).toBe(200)
+    expect(await letters()).toEqual(['somebody-else'])
   })
 })
 

@@ -182,7 +182,10 @@ export class Chaos {
       for (let copies = 1 + (this.#chance.happens(duplicates) ? this.#chance.below(3) : 0); copies > 0; copies--)
         this.#time.plan(Math.max(at, this.#time.now) + this.#chance.between(5, 3000), () => this.#deliver(id))
     }
-    if (!refused && !lied) return
+    if (!refused && !lied) {
+      for (const { id } of asked) this.#books.noteSent(id)
+      return
+    }
     this.#closedUntil = this.#time.now + 1000
     for (const { id } of asked) this.#books.removeAsked(id)
     this.#lookAt(this.#closedUntil)
