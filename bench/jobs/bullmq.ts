@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { Queue, Worker } from 'bullmq'
 import { freePort } from '../ports.ts'
 import { pause, type Processes } from '../processes.ts'
@@ -22,10 +23,17 @@ export async function startBullmq(
     logs: directory,
   })
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null }
-  const probe = new Queue('probe', { connection })
-  await probe.waitUntilReady()
-  await probe.close()
+  await redis.ready(() => accepts(port), 10_000)
   return new Bullmq(connection, appendfsync, () => redis.stop())
+}
+
+/** Whether somebody listens there. */
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }
 
 type Connection = { host: string; port: number; maxRetriesPerRequest: null }
