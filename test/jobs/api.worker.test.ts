@@ -1,0 +1,145 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { call } from '../support/worker/http.ts'
+import { connectAs } from '../support/worker/person.ts'
+import { newTenant, succeeded } from '../support/worker/tenant.ts'
+
+afterEach(() => void vi.useRealTimers())
+
+/** Moves the clock that the actors read. */
+const later = (ms: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
+
+describe('over HTTP', () => {
+  const endpoint = 'https://hooks.example.com/parley'
+
+  test('a job is accepted, seen, cancelled', async () => {
+    const { key: as } = await newTenant()
+    const created = await call('POST /v1/jobs', {
+      as,
+      body: { id: 'mine', url: endpoint, payload: { a: 1 }, key: 'k' },
+    })
+    expect([created.status, created.body]).toMatchObject([201, { id: 'mine', state: 'waiting', duplicate: false }])
+    expect((await call('POST /v1/jobs', { as, body: { id: 'mine', url: endpoint, payload: { a: 1 } } })).status).toBe(
+      200,
+    )
+    expect((await call('POST /v1/jobs', { as, body: { id: 'mine', url: endpoint, payload: { a: 2 } } })).status).toBe(
+      409,
+    )
+    expect((await call('GET /v1/jobs/mine', { as })).body).toMatchObject({ state: 'waiting', attempts: 0, progress: 0 })
+    expect((await call('DELETE /v1/jobs/mine', { as })).body).toMatchObject({ state: 'cancelled' })
+    expect((await call('POST /v1/jobs/mine/redrive', { as })).status).toBe(409)
+    expect((await call('GET /v1/jobs/other', { as })).status).toBe(404)
+  })
+
+  test('a job in another queue is found by its id, and the queue is listed', async () => {
+    const { key: as } = await newTenant()
+    succeeded(await call('POST /v1/jobs', { as, body: { id: 'x', queue: 'mail', url: endpoint } }))
+    await vi.waitFor(async () => {
+      expect((await call('GET /v1/queues', { as })).body).toEqual({ queues: ['default', 'mail'] })
+    })
+    expect((await call('GET /v1/jobs/x', { as })).body).toMatchObject({ id: 'x', queue: 'mail' })
+    expect((await call('GET /v1/jobs/x?queue=default', { as })).status).toBe(404)
+  })
+
+  test('a queue is paused, limited, looked into', async () => {
+    const { key: as } = await newTenant()
+    await call('POST /v1/queues/q/pause', { as })
+    const changed = await call('PATCH /v1/queues/q', {
+      as,
+      body: { concurrency: 5, keyRate: { count: 2, seconds: 1 } },
+    })
+    expect(changed.body).toMatchObject({ name: 'q', paused: true, concurrency: 5, keyConcurrency: 1 })
+    succeeded(
+      await call('POST /v1/jobs/batch', { as, body: { queue: 'q', jobs: [{ url: endpoint }, { type: 'join' }] } }),
+    )
+    expect((await call('GET /v1/queues/q', { as })).body).toMatchObject({ counts: { waiting: 2 } })
+    expect((await call('GET /v1/queues/q/jobs?state=waiting&limit=1', { as })).body).toMatchObject({
+      jobs: [{ type: 'join', state: 'waiting' }],
+      next: expect.any(String),
+    })
+  })
+
+  test('a secret signs, and two do for a day after it was changed', async () => {
+    const { key: as } = await newTenant()
+    const { secrets: before } = (await call('GET /v1/queues/q/secret', { as })).body
+    expect(before).toEqual([expect.stringMatching(/^whsec_/)])
+    const { secrets: both } = (await call('POST /v1/queues/q/secret', { as })).body
+    expect(both).toHaveLength(2)
+    later(86_400_001)
+    expect((await call('GET /v1/queues/q/secret', { as })).body['secrets']).toHaveLength(1)
+  })
+
+  test('a schedule is made, seen, taken away', async () => {
+    const { key: as } = await newTenant()
+    const body = { cron: '30 2 * * *', timeZone: 'Europe/Berlin', job: { url: endpoint } }
+    const made = await call('PUT /v1/schedules/nightly', { as, body })
+    expect(made.body).toMatchObject({ name: 'nightly', timeZone: 'Europe/Berlin', gap: 'shift', overlap: 'first' })
+    expect(Number(made.body['nextAt'])).toBeGreaterThan(Date.now())
+    expect((await call('GET /v1/schedules', { as })).body).toMatchObject({ schedules: [{ name: 'nightly' }] })
+    expect((await call('DELETE /v1/schedules/nightly', { as })).status).toBe(204)
+    expect((await call('GET /v1/schedules/nightly', { as })).status).toBe(404)
+  })
+
+  test.each([
+    [{ url: 'http://hooks.example.com/' }, /url: must begin with https/],
+    [{ url: 'https://10.0.0.1/' }, /url: must have a name/],
+    [{ url: 'https://127.0.0.1/' }, /url: must have a name/],
+    [{}, /url: an http job has one/],
+    [{ type: 'deliver-message', url: endpoint }, /type/],
+    [{ url: endpoint, delaySeconds: 91 * 86_400 }, /delaySeconds: at most 90 days/],
+    [{ url: endpoint, delaySeconds: 5, runAt: 5 }, /delaySeconds, runAt: give one/],
+    [{ url: endpoint, concurrency: 2 }, /key: concurrency and rate are per key/],
+    [{ url: endpoint, payload: 'x'.repeat(130_000) }, /payload: at most 120000 bytes/],
+    [{ url: endpoint, id: 'has space' }, /id: letters/],
+    [{ url: endpoint, after: ['nobody'] }, /after: there is no job nobody/],
+    [{ url: endpoint, attempts: 0 }, /attempts/],
+    [{ url: endpoint, unknown: 1 }, /unknown/i],
+  ])('%j is refused with a sentence', async (body, detail) => {
+    const { key: as } = await newTenant()
+    const answer = await call('POST /v1/jobs', { as, body })
+    expect([answer.status, answer.body.detail]).toEqual([400, expect.stringMatching(detail)])
+  })
+
+  test.each([
+    [{ cron: '61 * * * *' }, /^cron: /],
+    [{ cron: '0 0 31 2 *' }, /cron: it never comes/],
+    [{ cron: '0 0 * * *', timeZone: 'Mars/Olympus' }, /timeZone: Mars/],
+    [{ cron: '0 0 * * *', everySeconds: 60 }, /cron, everySeconds: give one/],
+    [{ everySeconds: 1 }, /everySeconds/],
+  ])('a schedule %j is refused with a sentence', async (when, detail) => {
+    const { key: as } = await newTenant()
+    const answer = await call('PUT /v1/schedules/s', { as, body: { ...when, job: { type: 'join' } } })
+    expect([answer.status, answer.body.detail]).toEqual([400, expect.stringMatching(detail)])
+  })
+
+  test('users have no jobs, and no tenant sees another one’s', async () => {
+    const tenant = await newTenant()
+    succeeded(await call('POST /v1/jobs', { as: tenant.key, body: { id: 'secret', url: endpoint } }))
+    expect((await call('POST /v1/jobs', { as: await tenant.token('alice'), body: { url: endpoint } })).status).toBe(403)
+    expect((await call('GET /v1/jobs/secret', { as: (await newTenant()).key })).status).toBe(404)
+  })
+
+  test('what does not come from QStash is turned away at its door', async () => {
+    const body = { tenant: 'demo', queue: 'default', visit: 'v' }
+    expect((await call('POST /jobs', { body })).status).toBe(401)
+    expect((await call('POST /jobs/failed', { body, headers: { 'upstash-signature': 'a.b.c' } })).status).toBe(401)
+  })
+})
+
+describe('live', () => {
+  test('those a job names follow it, nobody else', async () => {
+    const tenant = await newTenant()
+    const body = { id: 'report', type: 'join', watchers: ['alice'] }
+    succeeded(await call('POST /v1/jobs', { as: tenant.key, body }))
+    const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]
+    const { subscribe } = await alice.line.ask({ subscribe: { channel: 'jobs:report' } })
+    expect(subscribe).toMatchObject({ data: { id: 'report', state: 'waiting', progress: 0 } })
+    expect((await bob.line.ask({ subscribe: { channel: 'jobs:report' } })).error).toMatchObject({ code: 103 })
+    expect((await bob.line.ask({ subscribe: { channel: 'jobs:other' } })).error).toMatchObject({ code: 103 })
+
+    succeeded(
+      await call('POST /v1/jobs/report/progress', { as: tenant.key, body: { progress: 40, line: 'nearly half' } }),
+    )
+    const told = await alice.line.next('progress', ({ push }) => push?.channel === 'jobs:report')
+    expect(told.push?.pub?.data).toMatchObject({ id: 'report', progress: 40 })
+  })
+})

@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest'
+import { OneQueue } from './support/one-queue.ts'
+
+describe('attempts', () => {
+  test('wait longer each time, as the failure or the handler says', () => {
+    const world = new OneQueue()
+    const perError = { busy: { seconds: 60 } }
+    world.add('a', { backoff: { kind: 'exponential', seconds: 10, maxSeconds: 30, jitter: 0.5, perError } })
+    const waits: number[] = []
+    for (const error of [undefined, undefined, undefined, 'busy']) {
+      world.take()
+      world.fail('a', 'x', error)
+      waits.push((world.queue.nextDue(world.now) ?? 0) - world.now)
+      world.vanish()
+      world.pass(60_000)
+    }
+    expect(waits).toEqual([7500, 15_000, 22_500, 22_500])
+  })
+
+  test('a snooze does not count, unless it never ends', () => {
+    const world = new OneQueue()
+    world.add('a', { attempts: 1 })
+    for (let n = 0; n <= 1000; n++) {
+      world.take()
+      world.turn([['a', { kind: 'snooze', seconds: 1 }]])
+      world.pass(1000)
+    }
+    expect(world.state('a')).toBe('dead')
+  })
+
+  test('a silent visitor loses its jobs, and what it says later about an older attempt no longer counts', () => {
+    const world = new OneQueue()
+    world.add('a')
+    const [first] = world.turn([], 1).jobs
+    world.vanish()
+    world.pass(15_000)
+    const [second] = world.turn([], 1).jobs
+    expect([first?.run, second?.run]).toEqual([1, 2])
+    world.queue.turn(
+      {
+        visit: 'old',
+        settled: [{ id: 'a', run: 1, outcome: { kind: 'discard', why: 'late' } }],
+        reports: [],
+        holding: [],
+        want: 0,
+      },
+      world.now,
+    )
+    expect(world.state('a')).toBe('active')
+    world.done('a')
+    expect(world.state('a')).toBe('done')
+  })
+
+  test('what a lost visitor did is believed as long as nobody else began', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.take()
+    world.vanish()
+    world.pass(15_000)
+    world.queue.turn(
+      { visit: 'old', settled: [{ id: 'a', run: 1, outcome: { kind: 'done' } }], reports: [], holding: [], want: 0 },
+      world.now,
+    )
+    expect(world.state('a')).toBe('done')
+  })
+
+  test('a job whose answer got lost on its way is given out again', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.books.addAsked({ id: 'v', at: world.now })
+    world.queue.arrive('v', world.now)
+    const turn = { visit: 'v', settled: [], reports: [], holding: [], want: 1 }
+    expect(world.queue.turn(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
+    expect(world.queue.turn(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
+  })
+
+  test('an attempt that takes too long is taken back though its visitor lives', () => {
+    const world = new OneQueue()
+    world.add('a', { timeoutMs: 1000, attempts: 1 })
+    world.take()
+    for (let n = 0; n < 4; n++) {
+      world.now += 8000
+      world.turn([])
+    }
+    expect(world.state('a')).toBe('dead')
+    expect(world.note('a')).toBe('took longer than 1000 ms')
+  })
+})
+
+describe('what somebody does by hand', () => {
+  test('a cancelled job does not start; one that runs is told to stop, and its word no longer counts', () => {
+    const world = new OneQueue()
+    world.add('a')
+    world.add('b', { key: 'k' })
+    world.add('c', { key: 'k' })
+    world.cancel('a')
+    expect(world.take()).toEqual(['b'])
+    world.cancel('b')
+    expect(world.turn([]).stop).toEqual(['b'])
+    world.done('b')
+    expect(world.states('a', 'b', 'c')).toEqual(['cancelled', 'cancelled', 'waiting'])
+    expect(world.take()).toEqual(['c'])
+  })
+
+  test('a dead job is sent again with all its attempts; others are left alone', () => {
+    const world = new OneQueue()
+    world.add('a', { attempts: 1 })
+    world.take()
+    world.fail('a')
+    expect(world.state('a')).toBe('dead')
+    world.redrive('a')
+    expect(world.take()).toEqual(['a'])
+    world.done('a')
+    expect(world.redrive('a')).toBeUndefined()
+  })
+
+  test('ended jobs are kept as long as they say, dead ones for 90 days', () => {
+    const world = new OneQueue()
+    world.addAll([{ id: 'short', keepMs: 1000 }, { id: 'long' }, { id: 'dead', attempts: 1, keepMs: 0 }])
+    world.take()
+    world.done('short', 'long')
+    world.fail('dead')
+    world.now += 1001
+    world.books.forget(world.now, 100)
+    expect(world.states('short', 'long', 'dead')).toEqual([undefined, 'done', 'dead'])
+    world.now += 90 * 86_400_000
+    world.books.forget(world.now, 100)
+    expect(world.states('long', 'dead')).toEqual([undefined, undefined])
+  })
+})
+
+test('a queue that is put to sleep again and again still finds out that its visitor is gone', () => {
+  const world = new OneQueue()
+  world.add('a')
+  world.take()
+  // An idle actor is put to sleep after ten seconds; its alarm wakes it with nothing in mind.
+  world.sleep()
+  const { lookAt = 0 } = world.queue.plan(world.now)
+  expect(lookAt - world.now).toBeLessThan(10_000)
+  world.pass(lookAt - world.now)
+  world.pass(1)
+  expect(world.take()).toEqual(['a'])
+})
