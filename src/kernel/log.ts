@@ -3,7 +3,7 @@ export type Fields = Readonly<Record<string, string | number | boolean | undefin
 
 const line = (level: string, event: string, fields: Fields) => JSON.stringify({ level, event, ...fields })
 
-/** Structured logging; the only place that talks to the console. `event` is a fixed dotted name, see docs/metrics.md. */
+/** Structured logging; the only place that talks to the console. `event` is a fixed dotted name, context first. */
 export const log = {
   // oxlint-disable-next-line no-console -- the one door to the console
   warn: (event: string, fields: Fields = {}) => console.warn(line('warn', event, fields)),
