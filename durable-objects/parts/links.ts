@@ -36,6 +36,11 @@ class Link {
     socket.addEventListener('error', () => this.#fail(gone, 'the link broke'))
   }
 
+  /** Whether no call is on its way: answers carry no number, so there may be only one. */
+  get isFree(): boolean {
+    return this.#pending === undefined
+  }
+
   call(call: StreamCall, now: number): Promise<StreamAnswer> {
     this.usedAt = now
     const { promise, resolve, reject } = Promise.withResolvers<StreamAnswer>()
@@ -84,7 +89,7 @@ export class Links {
   /** The answer over a link, or undefined when there is none (yet) and the call has to be made by itself. */
   call(name: string, stream: Reachable, call: StreamCall): Promise<StreamAnswer> | undefined {
     const link = this.#links.get(name)
-    if (link instanceof Link) return link.call(call, this.#clock())
+    if (link instanceof Link) return link.isFree ? link.call(call, this.#clock()) : undefined
     if (link === undefined && this.#isBusy(name)) void this.#open(name, stream)
     return undefined
   }

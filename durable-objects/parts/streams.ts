@@ -83,7 +83,7 @@ export class Streams {
     if (known !== undefined) return known
     const lane = new Lane(async (errands) => {
       await this.#call(tenant, channel, errands)
-      if (lane.waiting === 0) this.#lanes.delete(key)
+      if (!lane.owesCall) this.#lanes.delete(key)
     }, this.#crowd)
     this.#lanes.set(key, lane)
     return lane

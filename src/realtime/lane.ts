@@ -33,6 +33,11 @@ export class Lane {
     return this.#busy
   }
 
+  /** Whether it has another call to make once the one under way is answered. */
+  get owesCall(): boolean {
+    return this.#poked || this.#waiting.length > 0
+  }
+
   get waiting(): number {
     return this.#waiting.length
   }
