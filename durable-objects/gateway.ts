@@ -1,26 +1,21 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
-import { log, reasonOf } from '../src/kernel/log.ts'
+import { log } from '../src/kernel/log.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import { parseFrame, type Command } from '../src/protocol/commands.ts'
-import { inboxChannel } from '../src/protocol/channels.ts'
-import { sizes } from '../src/protocol/limits.ts'
-import { encodeRefusal, encodeReply, type ClientInfo } from '../src/protocol/replies.ts'
-import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import type { ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
 import type { Session } from '../src/realtime/session.ts'
-import { Doorman, type Admitted } from './parts/doorman.ts'
+import { Doorman } from './parts/doorman.ts'
+import { Entrance } from './parts/entrance.ts'
 import { Heartbeat } from './parts/heartbeat.ts'
-import { encodeConnected } from './parts/connected.ts'
 import { Desk } from './parts/desk.ts'
 import { MessageLimits } from './parts/message-limits.ts'
 import { Sockets } from './parts/sockets.ts'
 import { Streams } from './parts/streams.ts'
 import { TenantCache } from '../src/tenants/cache.ts'
 import { tenantOf } from './address.ts'
-
-type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
 /** Figures of one gateway instance; they begin anew when it wakes. */
 export interface GatewayStats {
@@ -38,7 +33,6 @@ export class Gateway extends DurableObject<Env> {
   readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
   readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets)
   readonly #tenants = new TenantCache((tenant) => tenantOf(this.env, tenant).admission())
-  readonly #doorman = new Doorman(this.#tenants)
   readonly #limits = new MessageLimits(this.env, this.#tenants)
   readonly #heartbeat = new Heartbeat(this.ctx.storage, this.#sockets)
   readonly #desk = new Desk({
@@ -48,8 +42,14 @@ export class Gateway extends DurableObject<Env> {
     limits: this.#limits,
     clock: this.#clock,
   })
-  /** Commands that came before the connect was answered, by session. */
-  readonly #early = new Map<Session, Command[]>()
+  readonly #entrance = new Entrance({
+    sockets: this.#sockets,
+    streams: this.#streams,
+    doorman: new Doorman(this.#tenants),
+    clock: this.#clock,
+    end: (session, name, why) => this.#end(session, name, why),
+    obey: (session, command) => this.#obey(session, command),
+  })
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -112,93 +112,11 @@ export class Gateway extends DurableObject<Env> {
 
   #obey(session: Session, command: Command): void {
     if (session.phase === 'closed' || command.kind === 'pong') return
-    if (session.phase === 'connecting') return this.#wait(session, command)
-    if (command.kind === 'connect') return this.#connect(session, command)
+    if (session.phase === 'connecting') return this.#entrance.wait(session, command)
+    if (command.kind === 'connect') return this.#entrance.connect(session, command)
     if (session.phase === 'new') return this.#end(session, 'badRequest', 'the first command must be connect')
-    if (command.kind === 'refresh') return this.#refresh(session, command)
+    if (command.kind === 'refresh') return void this.#entrance.refresh(session, command)
     this.#desk.handle(session, command)
-  }
-
-  #wait(session: Session, command: Command): void {
-    const early = this.#early.get(session)
-    if (early === undefined || early.length < sizes.commandsPerFrame) early?.push(command)
-    else this.#end(session, 'badRequest', 'too many commands before the connect was answered')
-  }
-
-  #connect(session: Session, command: Of<'connect'>): void {
-    if (session.phase !== 'new') return this.#end(session, 'badRequest', 'already connected')
-    session.phase = 'connecting'
-    this.#early.set(session, [])
-    void this.#welcome(session, command)
-  }
-
-  async #welcome(session: Session, command: Of<'connect'>): Promise<void> {
-    const admitted = await this.#admit(command.request.token)
-    if (session.phase === 'closed') return
-    if (admitted.kind === 'turnedAway') return this.#end(session, admitted.close, 'token')
-    if (admitted.kind === 'refused') return this.#refuseConnect(session, command.id, admitted)
-    session.tenant = admitted.claims.tenant
-    session.user = admitted.claims.user
-    session.expiresAt = admitted.claims.expiresAt
-
-    const channel = inboxChannel(session.user)
-    const known = command.request.subs[channel]
-    const since = known?.recover === true ? { since: { offset: known.offset, epoch: known.epoch } } : {}
-    this.#streams.ask(session, channel, { kind: 'subscribe', joinLeave: false, ...since }, (result) => {
-      if (result.kind !== 'subscribed')
-        return this.#refuseConnect(session, command.id, result.kind === 'refused' ? result : refuse('internal'))
-      session.phase = session.phase === 'closed' ? 'closed' : 'open'
-      this.#sockets.changed(session)
-      this.#sockets.write(
-        session,
-        encodeReply(command.id, 'connect', encodeConnected(session, result, admitted.limits, this.#clock.now())),
-      )
-      this.#catchUp(session)
-    })
-  }
-
-  async #admit(token: string): Promise<Admitted> {
-    try {
-      return await this.#doorman.admit(token, this.#clock.now())
-    } catch (thrown) {
-      log.error('gateway.admit-failed', { why: reasonOf(thrown) })
-      return refuse('internal', 'the tenant could not be reached')
-    }
-  }
-
-  /** After an error to connect the connection is of no more use; the SDK opens another. */
-  #refuseConnect(session: Session, id: number, refusal: Refusal): void {
-    this.#early.delete(session)
-    session.phase = 'new'
-    session.tenant = ''
-    this.#sockets.write(session, encodeRefusal(id, refusal))
-  }
-
-  #catchUp(session: Session): void {
-    const early = this.#early.get(session) ?? []
-    this.#early.delete(session)
-    for (const command of early) this.#obey(session, command)
-  }
-
-  #refresh(session: Session, { id, request }: Of<'refresh'>): void {
-    if (request.token === '') return this.#end(session, 'badRequest', 'refresh without a token')
-    void this.#admit(request.token).then((admitted) => {
-      if (session.phase === 'closed') return
-      if (admitted.kind === 'turnedAway') return this.#end(session, admitted.close, 'token')
-      if (admitted.kind === 'refused') {
-        if (admitted.error === 'tokenExpired') return this.#end(session, 'expired', 'token')
-        return this.#sockets.write(session, encodeRefusal(id, admitted))
-      }
-      const { tenant, user, expiresAt } = admitted.claims
-      if (tenant !== session.tenant || user !== session.user) return this.#end(session, 'invalidToken', 'another user')
-      session.expiresAt = expiresAt
-      this.#sockets.changed(session)
-      const ttl = Math.max(1, Math.floor((expiresAt - this.#clock.now()) / 1000))
-      this.#sockets.write(
-        session,
-        encodeReply(id, 'refresh', JSON.stringify({ client: session.client, expires: true, ttl })),
-      )
-    })
   }
 
   #end(session: Session, name: CloseName, why: string): void {
@@ -208,7 +126,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   #gone(session: Session): void {
-    this.#early.delete(session)
+    this.#entrance.gone(session)
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }
