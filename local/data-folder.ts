@@ -40,6 +40,16 @@ export async function claimPort({ host, port }: Settings): Promise<void> {
   await new Promise((closed) => server.close(closed))
 }
 
+/** The secrets of a data folder that is there already. */
+export async function knownSecrets(dataDir: string): Promise<Secrets | undefined> {
+  try {
+    const kept: Secrets = JSON.parse(await readFile(join(dataDir, 'secrets.json'), 'utf8'))
+    return kept
+  } catch {
+    return undefined
+  }
+}
+
 async function readSecrets(file: string): Promise<Secrets> {
   const made: Secrets = {
     adminKey: secret(),

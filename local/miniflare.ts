@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { gone, leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
-import type { Running, WorkerRun } from './workerd.ts'
+import { endpointNetworks, type Running, type WorkerRun } from './workerd.ts'
 
 /** Runs the Worker on Miniflare with its actors on disk. */
 export async function startMiniflare({ worker, config, vars, dataDir, host, port }: WorkerRun): Promise<Running> {
@@ -17,6 +17,9 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
     durableObjects: Object.fromEntries(
       config.actors.map(({ binding, className }) => [binding, { className, useSQLite: true }]),
     ),
+    serviceBindings: {
+      ENDPOINTS: { network: { allow: endpointNetworks(vars), tlsOptions: { trustBrowserCas: true } } },
+    },
     host,
     port,
     cf: false,

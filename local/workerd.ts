@@ -61,6 +61,7 @@ function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string
     ...config.actors.map(
       ({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)})`,
     ),
+    '(name = "ENDPOINTS", service = "endpoints")',
   ]
   const namespaces = config.actors.map(
     ({ className }) => `(className = ${text(className)}, uniqueKey = ${text(`parley-${className}`)}, enableSql = true)`,
@@ -71,6 +72,8 @@ const config :Workerd.Config = (
     (name = "main", worker = .main),
     # The stand-ins listen on loopback, which the default network does not reach.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    # Tenants' endpoints: what a name resolves to is checked by the network itself, whatever the name looked like.
+    (name = "endpoints", network = (allow = [${endpointNetworks(vars).map(text).join(', ')}], tlsOptions = (trustBrowserCas = true))),
     (name = "actors", disk = (path = ${text(actors)}, writable = true)),
   ],
   sockets = [(name = "http", address = ${text(`${host}:${port}`)}, http = (), service = "main")],
@@ -86,3 +89,7 @@ const main :Workerd.Worker = (
 );
 `
 }
+
+/** Networks that tenants' endpoints may be in, by their resolved addresses. */
+export const endpointNetworks = (vars: WorkerRun['vars']): ('public' | 'local')[] =>
+  vars['ALLOW_PRIVATE_ENDPOINTS'] === '1' ? ['public', 'local'] : ['public']

@@ -9,4 +9,9 @@ export interface Env extends Vars {
   readonly TENANT: DurableObjectNamespace<import('../durable-objects/tenant.ts').Tenant>
   readonly RATE_LIMITER: DurableObjectNamespace<import('../durable-objects/rate-limiter.ts').RateLimiter>
   readonly JOB_QUEUE: DurableObjectNamespace<import('../durable-objects/job-queue.ts').JobQueue>
+  /**
+   * The way to tenants' endpoints, which leads to public addresses only, whatever a name resolves to. Bound where one
+   * hosts the Worker oneself; Cloudflare's own way out is like that already.
+   */
+  readonly ENDPOINTS?: Fetcher
 }

@@ -87,9 +87,10 @@ export class JobTable {
 
   change(job: Job, change: Change): Job {
     const changed = { ...job, ...change }
-    const { phase, rank, attempts, run, visit, permitted, since, progress, note, result } = changed
+    const { payload, phase, rank, attempts, run, visit, permitted, since, progress, note, result } = changed
     this.#sql.exec(
-      'UPDATE jobs SET phase = ?, rank = ?, attempts = ?, run = ?, visit = ?, permitted = ?, since = ?, progress = ?, note = ?, result = ? WHERE seq = ?',
+      'UPDATE jobs SET payload = ?, phase = ?, rank = ?, attempts = ?, run = ?, visit = ?, permitted = ?, since = ?, progress = ?, note = ?, result = ? WHERE seq = ?',
+      payload,
       phase,
       rank,
       attempts,

@@ -24,7 +24,7 @@ export async function http(env: Env, _tenant: string, given: unknown, attempt: A
   const body =
     JSON.stringify(attempt.collected.length === 0 ? payload : { payload, after: collected(attempt) }) ?? 'null'
   try {
-    const { status, headers } = await post(url, body, attempt)
+    const { status, headers } = await post(env, url, body, attempt)
     const answer = { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
     return outcomeOf(answer, systemClock.now())
   } catch (thrown) {
@@ -33,14 +33,15 @@ export async function http(env: Env, _tenant: string, given: unknown, attempt: A
   }
 }
 
-async function post(url: string, body: string, attempt: Attempt): Promise<Response> {
+async function post(env: Env, url: string, body: string, attempt: Attempt): Promise<Response> {
   const headers = {
     'content-type': 'application/json',
     'user-agent': 'Parley-Jobs/1',
     'parley-attempt': String(attempt.number),
     ...(await signedHeaders(await attempt.secrets(), attempt.id, body, systemClock.now())),
   }
-  const response = await fetch(url, { method: 'POST', body, headers, redirect: 'manual', signal: attempt.signal })
+  const request = { method: 'POST', body, headers, redirect: 'manual', signal: attempt.signal } as const
+  const response = await (env.ENDPOINTS ?? globalThis).fetch(url, request)
   await response.body?.cancel()
   return response
 }

@@ -6,7 +6,10 @@ import type { Schedule } from './schedule.ts'
 
 /** A job's columns that change while it lives. */
 export type Change = Partial<
-  Pick<Job, 'phase' | 'rank' | 'attempts' | 'run' | 'visit' | 'permitted' | 'since' | 'progress' | 'note' | 'result'>
+  Pick<
+    Job,
+    'payload' | 'phase' | 'rank' | 'attempts' | 'run' | 'visit' | 'permitted' | 'since' | 'progress' | 'note' | 'result'
+  >
 >
 
 /** A visit that was asked of the carrier: due there at `at`, and not here yet. */

@@ -3,6 +3,7 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Books } from './books.ts'
 import { findCycle } from './cycle.ts'
 import { furthestMs, optionsOf, payloadBytes, type Job, type NewJob, type Unique } from './job.ts'
+import { isSamePayload } from './payload.ts'
 import { hasEnded, phases } from './phase.ts'
 
 /** What one of the wanted jobs comes to. */
@@ -70,7 +71,7 @@ const asNew = (job: NewJob, waitsFor: readonly string[], replaces?: Job): Entry 
 
 /** The same id is the same job if it means the same work. */
 const isSame = (known: Pick<NewJob, 'type' | 'payload'>, { type, payload }: NewJob): boolean =>
-  known.type === type && known.payload === payload
+  known.type === type && isSamePayload(known.payload, payload)
 
 const isAnother = ({ id }: NewJob): Refusal => refuse('conflict', `job ${id} exists with another payload`)
 

@@ -48,6 +48,7 @@ export interface Job {
   readonly seq: number
   readonly id: string
   readonly type: string
+  /** JSON text; of a job that is done or cancelled only what payload.ts leaves of it. */
   readonly payload: string
   readonly phase: Phase
   /** By phase: ready, its turn; active, when its time is up; pausing and delayed, when it is due; ended, when it is forgotten. */

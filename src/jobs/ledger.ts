@@ -3,6 +3,7 @@ import type { Books } from './books.ts'
 import { decideIntake, toJob, type Entry } from './intake.ts'
 import { deadKeptMs, noteLength, type Job, type NewJob } from './job.ts'
 import { advanceLine, enterLine, readyRank, takePlace } from './line.ts'
+import { spent } from './payload.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
 import { spend, allowance } from './rate.ts'
 
@@ -122,6 +123,8 @@ function endOne(books: Books, job: Job, phase: Ended, note: string, now: number,
     note: note.slice(0, noteLength),
     result,
     progress: phase === phases.done ? 100 : job.progress,
+    // What can be sent again keeps its words, all else lets go of them.
+    ...(phase === phases.done || phase === phases.cancelled ? { payload: spent(job.payload) } : {}),
   })
   if (job.phase <= phases.held) advanceLine(books, books.policy(), job, now)
   if (job.phase === phases.blocked) books.forgetWaits(job.id)

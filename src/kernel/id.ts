@@ -32,8 +32,8 @@ export function randomToken(length: number): string {
 }
 
 /** FNV-1a, 32 bits, over UTF-16 units: spreads names over shards, lanes and gateways. Not for secrets. */
-export function hash32(text: string): number {
-  let hash = 0x811c9dc5
+export function hash32(text: string, basis = 0x811c9dc5): number {
+  let hash = basis
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash >>> 0
 }

@@ -114,6 +114,31 @@ describe('what somebody does by hand', () => {
     expect(world.redrive('a')).toBeUndefined()
   })
 
+  test('a job that is done or cancelled keeps nothing of what it said, and its id still means that and nothing else', () => {
+    const world = new OneQueue()
+    const payload = '{"text":"see you at noon"}'
+    world.addAll([
+      { id: 'done', payload },
+      { id: 'off', payload },
+      { id: 'dead', payload, attempts: 1 },
+    ])
+    world.take()
+    world.done('done')
+    world.cancel('off')
+    world.fail('dead')
+    expect(['done', 'off', 'dead'].map((id) => world.books.get(id)?.payload.includes('noon'))).toEqual([
+      false,
+      false,
+      true,
+    ])
+    for (const id of ['done', 'off', 'dead']) {
+      expect(world.add(id, { payload })).toMatchObject({ receipts: [{ id, duplicate: true }] })
+      expect(world.add(id, { payload: '{"text":"see you at nine"}' })).toMatchObject({ error: 'conflict' })
+    }
+    world.redrive('dead')
+    expect(world.turn([], 1).jobs).toMatchObject([{ id: 'dead', payload }])
+  })
+
   test('ended jobs are kept as long as they say, dead ones for 90 days', () => {
     const world = new OneQueue()
     world.addAll([{ id: 'short', keepMs: 1000 }, { id: 'long' }, { id: 'dead', attempts: 1, keepMs: 0 }])
