@@ -1,3 +1,4 @@
+import type { Config } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { hash32 } from '../src/kernel/id.ts'
 import { parseChannel } from '../src/protocol/channels.ts'
@@ -37,6 +38,12 @@ export const shardWriterOf = (env: Env, shard: string, conversation: string) =>
   env.SHARD_WRITER.getByName(named(shard, String(hash32(conversation) % writerLanes)))
 
 export const gatewayNamed = (env: Env, name: string) => env.GATEWAY.getByName(name)
+
+/** Every gateway there may be. */
+export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regions' | 'gatewaysPerRegion'>): string[] =>
+  [...new Set(regions.values())].flatMap((region) =>
+    Array.from({ length: gatewaysPerRegion }, (_, number) => `${region}/${number}`),
+  )
 
 /** The gateway for a caller: one of `perRegion` in its region, always the same one for the same caller. */
 export const gatewayName = (region: string, caller: string, perRegion: number): string =>

@@ -1,11 +1,14 @@
 import { DurableObject } from 'cloudflare:workers'
+import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
+import { networkOf } from '../src/kernel/address.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { log } from '../src/kernel/log.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import { parseFrame, type Command } from '../src/protocol/commands.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
+import { Census } from '../src/realtime/census.ts'
 import type { Session } from '../src/realtime/session.ts'
 import { Doorman } from './parts/doorman.ts'
 import { Entrance } from './parts/entrance.ts'
@@ -15,7 +18,8 @@ import { MessageLimits } from './parts/message-limits.ts'
 import { Sockets } from './parts/sockets.ts'
 import { Streams } from './parts/streams.ts'
 import { TenantCache } from '../src/tenants/cache.ts'
-import { tenantOf } from './address.ts'
+import type { TenantRecord } from '../src/tenants/record.ts'
+import { inboxOf, tenantOf } from './address.ts'
 
 /** Figures of one gateway instance; they begin anew when it wakes. */
 export interface GatewayStats {
@@ -30,6 +34,7 @@ export interface GatewayStats {
 export class Gateway extends DurableObject<Env> {
   readonly #clock = systemClock
   readonly #since = this.#clock.now()
+  readonly #census = new Census()
   readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
   readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets)
   readonly #tenants = new TenantCache((tenant) => tenantOf(this.env, tenant).admission())
@@ -46,6 +51,8 @@ export class Gateway extends DurableObject<Env> {
     sockets: this.#sockets,
     streams: this.#streams,
     doorman: new Doorman(this.#tenants),
+    census: this.#census,
+    revokedAt: ({ tenant, user }) => inboxOf(this.env, tenant, user).revokedAt(),
     clock: this.#clock,
     end: (session, name, why) => this.#end(session, name, why),
     obey: (session, command) => this.#obey(session, command),
@@ -53,14 +60,19 @@ export class Gateway extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    this.#streams.restore(this.#sockets.restore())
+    const sessions = this.#sockets.restore()
+    for (const session of sessions) this.#census.restore(session)
+    this.#streams.restore(sessions)
   }
 
   /** Takes over the WebSocket that the edge has already found to be one. */
   override async fetch(request: Request): Promise<Response> {
     const { 0: theirs, 1: ours } = new WebSocketPair()
     const now = this.#clock.now()
-    this.#sockets.accept(ours, now)
+    const session = this.#sockets.accept(ours, now)
+    const address = request.headers.get('cf-connecting-ip')
+    session.address = address === null ? '' : networkOf(address)
+    this.#admitAddress(session)
     await this.#heartbeat.keep(now)
     const offered = request.headers.get('sec-websocket-protocol')?.split(',')[0]?.trim()
     const headers = offered === undefined ? {} : { 'sec-websocket-protocol': offered }
@@ -99,6 +111,18 @@ export class Gateway extends DurableObject<Env> {
     return this.#streams.hub.roster(tenant, channel)
   }
 
+  /** How many connections a user has here, also those being let in. */
+  connectionsOf(tenant: string, user: string): number {
+    return this.#census.of(tenant, user).length
+  }
+
+  /** A tenant was suspended, or is active again: what is believed of it goes, and with a suspension its sessions end. */
+  tenantIs(tenant: string, state: TenantRecord['state']): void {
+    this.#tenants.forget(tenant)
+    if (state === 'active') return
+    for (const session of this.#sockets.all()) if (session.tenant === tenant) this.#end(session, 'suspended', 'tenant')
+  }
+
   /** Figures for /metrics; `since` is when this instance woke, in milliseconds since the epoch. */
   stats(): GatewayStats {
     const { hub, calls, errands } = this.#streams
@@ -108,6 +132,11 @@ export class Gateway extends DurableObject<Env> {
   /** What this gateway decided about messages, and whom it refused most. */
   limitFigures(): ReturnType<MessageLimits['stats']> {
     return this.#limits.stats()
+  }
+
+  #admitAddress(session: Session): void {
+    const connections = this.#census.arrive(session)
+    if (connections > loadConfig(this.env).connectionsPerAddress) this.#end(session, 'connectionLimit', 'address')
   }
 
   #obey(session: Session, command: Command): void {
@@ -127,6 +156,7 @@ export class Gateway extends DurableObject<Env> {
 
   #gone(session: Session): void {
     this.#entrance.gone(session)
+    this.#census.depart(session)
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }

@@ -2,11 +2,20 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxNews } from '../src/inbox/entry.ts'
 import { decodeCursor, encodeCursor, toListItem, type ListItem } from '../src/inbox/list.ts'
+import { decidePass } from '../src/inbox/pass.ts'
+import { systemClock } from '../src/kernel/clock.ts'
 import { randomToken } from '../src/kernel/id.ts'
 import { inboxChannel } from '../src/protocol/channels.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import type { Publication } from '../src/protocol/replies.ts'
-import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamUpdate } from '../src/protocol/stream.ts'
+import type {
+  Signal,
+  StreamAnswer,
+  StreamCall,
+  StreamCommand,
+  StreamResult,
+  StreamUpdate,
+} from '../src/protocol/stream.ts'
 import { ownName } from './address.ts'
 import { Audience } from './parts/audience.ts'
 import { EntryTable } from './parts/entry-table.ts'
@@ -29,18 +38,42 @@ export interface InboxPage {
  * so that whoever comes back after any time hears what is, and not everything that was.
  */
 export class Inbox extends DurableObject<Env> {
+  readonly #clock = systemClock
   #books = this.#open(isUsed(this.ctx.storage.sql))
 
-  /** Runs the commands of a gateway: subscriptions, and leaving. */
-  execute(call: StreamCall): StreamAnswer {
+  /** Runs the commands of a gateway: subscriptions, and leaving. Only a user at several gateways has to be counted. */
+  execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
     this.#found()
-    const results = call.commands.map((command) => this.#obey(call.gateway, command))
+    const { audience } = this.#books
+    const somebodyComes = call.commands.some((command) => command.kind === 'subscribe' && command.pass !== undefined)
+    if (!somebodyComes || !audience.reachesBeyond(call.gateway)) return this.#answer(call, 0)
+    const { name: user } = ownName(this.ctx.id.name)
+    return audience.connectionsElsewhere(user, call.gateway).then((elsewhere) => this.#answer(call, elsewhere))
+  }
+
+  /** Ends every session let in by a token issued until now, and keeps such tokens out. Returns that moment. */
+  revoke(): number {
+    this.#found()
+    const now = this.#clock.now()
+    this.#books.facts.set('revokedAt', now)
+    const top = this.#books.entries.top()
+    this.#books.audience.tell({ epoch: this.#epoch(), after: top, publications: [], signals: this.#signals() }, null)
+    return now
+  }
+
+  /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none ever were revoked. */
+  revokedAt(): number {
+    return Number(this.#books.facts.get('revokedAt') ?? -1)
+  }
+
+  #answer(call: StreamCall, elsewhere: number): StreamAnswer {
+    const results = call.commands.map((command) => this.#obey(call.gateway, command, elsewhere))
     const top = this.#books.entries.top()
     const missed = call.have === null ? [] : this.#books.entries.after(call.have, recoveredEntries + 1)
     const behind = missed.length > recoveredEntries
     const after = behind ? top : (call.have ?? top)
     const publications = behind ? [] : missed.map(toPublication)
-    return { update: { epoch: this.#epoch(), after, publications, signals: [] }, behind, results }
+    return { update: { epoch: this.#epoch(), after, publications, signals: this.#signals() }, behind, results }
   }
 
   /** A conversation tells where it stands. A repeat changes nothing. */
@@ -69,12 +102,20 @@ export class Inbox extends DurableObject<Env> {
     }
   }
 
-  #obey(gateway: string | null, command: StreamCommand): StreamResult {
+  /** Said with every answer, so that a gateway that was not reached hears of it with its next call. */
+  #signals(): readonly Signal[] {
+    const until = this.revokedAt()
+    return until < 0 ? [] : [{ kind: 'revoked', until }]
+  }
+
+  #obey(gateway: string | null, command: StreamCommand, elsewhere: number): StreamResult {
     if (command.kind === 'leave') {
       if (command.last && gateway !== null) this.#books.audience.drop(gateway)
       return { kind: 'done', data: '{}' }
     }
     if (command.kind !== 'subscribe') return refuse('permissionDenied')
+    const denied = decidePass(command.pass, { revokedAt: this.revokedAt(), elsewhere })
+    if (denied !== undefined) return denied
     if (gateway !== null) this.#books.audience.add(gateway)
     return this.#subscribed(command)
   }

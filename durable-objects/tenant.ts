@@ -17,6 +17,7 @@ import {
   type TenantRecord,
   type TenantSecrets,
 } from '../src/tenants/record.ts'
+import { gatewayNamed, gatewayNames } from './address.ts'
 import { Aftermath } from './parts/aftermath.ts'
 
 /** What a new or known tenant is to be. A key that is already there stays as it is. */
@@ -33,6 +34,7 @@ export class Tenant extends DurableObject<Env> {
   readonly #kv = this.ctx.storage.kv
   readonly #aftermath = new Aftermath(this.ctx.storage, [
     { name: 'placement', owed: () => this.#owed(), pay: () => this.#tellPostgres() },
+    { name: 'gateways', owed: () => this.#kv.get('stateOwed') !== undefined, pay: () => this.#tellGateways() },
   ])
 
   /** Makes the tenant, or changes its name, limits and keys; its placement and token keys stay. */
@@ -78,6 +80,16 @@ export class Tenant extends DurableObject<Env> {
     if (record === undefined || !record.keys.some(({ id }) => id === keyId)) return false
     this.#write({ ...record, keys: record.keys.filter(({ id }) => id !== keyId), version: record.version + 1 })
     return true
+  }
+
+  /** Suspends the tenant or lets it go on; every gateway hears of it. Undefined when there is no such tenant. */
+  setState(state: TenantRecord['state']): TenantRecord | undefined {
+    const known = this.record()
+    if (known === undefined) return undefined
+    const record = { ...known, state, version: known.version + 1 }
+    this.#kv.put('stateOwed', record.version)
+    this.#write(record)
+    return record
   }
 
   /** Makes or changes a rate limit policy. */
@@ -127,6 +139,17 @@ export class Tenant extends DurableObject<Env> {
 
   #owed(): boolean {
     return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
+  }
+
+  /** Told again until all have heard: each believes what it knows for seconds only, but its open sockets would stay. */
+  async #tellGateways(): Promise<void> {
+    const record = this.record()
+    if (record === undefined) return
+    const told = gatewayNames(loadConfig(this.env)).map((name) =>
+      gatewayNamed(this.env, name).tenantIs(record.id, record.state),
+    )
+    await within(10_000, 'the gateways', Promise.all(told))
+    if (this.#kv.get('stateOwed') === record.version) this.#kv.delete('stateOwed')
   }
 
   async #tellPostgres(): Promise<void> {

@@ -30,6 +30,8 @@ export interface Config {
   /** Continent code to region name, `REGIONS=EU:weur,NA:enam,*:enam`. */
   readonly regions: ReadonlyMap<string, string>
   readonly gatewaysPerRegion: number
+  /** Open connections from one address at one gateway. */
+  readonly connectionsPerAddress: number
   /** Log entries a conversation keeps with their words once Postgres has them. */
   readonly tailEntries: number
   /** Whether gateways keep sockets to busy conversations; see docs/decisions/0004-links.md. */
@@ -41,6 +43,7 @@ const variables = z.object({
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
+  CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
   PUBLIC_URL: z.string().default('http://localhost:8787'),
   ADMIN_KEY: z.string().min(16).optional(),
@@ -88,6 +91,7 @@ function readConfig(vars: Vars): Config {
     localApiKey: local ? v.LOCAL_API_KEY : undefined,
     regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
+    connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
     tailEntries: v.TAIL_ENTRIES,
     links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',
   }

@@ -63,6 +63,27 @@ export class Audience {
     }
   }
 
+  /** Whether somebody listens at another gateway than this one. */
+  reachesBeyond(gateway: string | null): boolean {
+    return this.#lanes.size > (gateway !== null && this.#lanes.has(gateway) ? 1 : 0)
+  }
+
+  /** How many connections the user has at every gateway but `except`. One that does not answer has lost them. */
+  async connectionsElsewhere(user: string, except: string | null): Promise<number> {
+    const others = [...this.#lanes.keys()].filter((gateway) => gateway !== except)
+    const counts = await Promise.all(others.map((gateway) => this.#connectionsAt(gateway, user)))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  async #connectionsAt(gateway: string, user: string): Promise<number> {
+    try {
+      return await gatewayNamed(this.#env, gateway).connectionsOf(this.#tenant, user)
+    } catch (thrown) {
+      log.warn('audience.count-failed', { gateway, why: reasonOf(thrown) })
+      return 0
+    }
+  }
+
   /** Everyone who listens right now, by asking each gateway. One that does not answer counts as empty. */
   async roster(): Promise<ClientInfo[]> {
     const rosters = await Promise.all([...this.#lanes.keys()].map((gateway) => this.#rosterOf(gateway)))

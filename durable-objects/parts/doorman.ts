@@ -26,11 +26,13 @@ export class Doorman {
     if (token === '') return { kind: 'turnedAway', close: 'badRequest' }
     const tenant = tenantOfToken(token)
     const admission = tenant === undefined ? undefined : await this.#tenants.get(tenant, now)
-    if (admission === undefined || admission.record.state !== 'active')
-      return { kind: 'turnedAway', close: 'invalidToken' }
+    if (admission === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
 
     const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
+    // Asked again, since it may have been told of meanwhile. Only those who belong to a tenant hear how it stands.
+    if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')
+      return { kind: 'turnedAway', close: 'suspended' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
     const { claims } = verified
     const { limits } = admission.record

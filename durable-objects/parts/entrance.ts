@@ -7,6 +7,7 @@ import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
 import type { StreamResult } from '../../src/protocol/stream.ts'
+import type { Census } from '../../src/realtime/census.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { Turnstile } from '../../src/realtime/turnstile.ts'
 import { encodeConnected } from './connected.ts'
@@ -21,6 +22,9 @@ export interface EntranceParts {
   readonly sockets: Sockets
   readonly streams: Streams
   readonly doorman: Doorman
+  readonly census: Census
+  /** Since when a user's tokens count, in milliseconds: those issued until then were revoked. */
+  readonly revokedAt: (session: Session) => Promise<number>
   readonly clock: Clock
   readonly end: (session: Session, name: CloseName, why: string) => void
   readonly obey: (session: Session, command: Command) => void
@@ -68,12 +72,23 @@ export class Entrance {
       if (admitted.error === 'tokenExpired') return end(session, 'expired', 'token')
       return sockets.write(session, encodeRefusal(id, admitted))
     }
-    const { tenant, user, expiresAt } = admitted.claims
+    const { tenant, user, expiresAt, issuedAt } = admitted.claims
     if (tenant !== session.tenant || user !== session.user) return end(session, 'invalidToken', 'another user')
-    session.expiresAt = expiresAt
+    if (await this.#isRevoked(session, issuedAt)) return end(session, 'invalidToken', 'revoked')
+    Object.assign(session, { expiresAt, issuedAt })
     sockets.changed(session)
     const ttl = Math.max(1, Math.floor((expiresAt - clock.now()) / 1000))
     sockets.write(session, encodeReply(id, 'refresh', JSON.stringify({ client: session.client, expires: true, ttl })))
+  }
+
+  /** When nobody can say, the session keeps what it has: its user's stream tells of a revocation by itself. */
+  async #isRevoked(session: Session, issuedAt: number): Promise<boolean> {
+    try {
+      return issuedAt <= (await this.#parts.revokedAt(session))
+    } catch (thrown) {
+      log.warn('gateway.revoked-unknown', { why: reasonOf(thrown) })
+      return false
+    }
   }
 
   /** The session has ended, wherever it stood. */
@@ -86,9 +101,8 @@ export class Entrance {
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return this.#parts.end(session, admitted.close, 'token')
     if (admitted.kind === 'refused') return this.#refuse(session, command.id, admitted)
-    session.tenant = admitted.claims.tenant
-    session.user = admitted.claims.user
-    session.expiresAt = admitted.claims.expiresAt
+    const { tenant, user, expiresAt, issuedAt } = admitted.claims
+    Object.assign(session, { tenant, user, expiresAt, issuedAt })
     await this.#greet(session, command, admitted)
   }
 
@@ -101,8 +115,13 @@ export class Entrance {
     const channel = inboxChannel(session.user)
     const known = request.subs[channel]
     const since = known?.recover === true ? { since: { offset: known.offset, epoch: known.epoch } } : {}
+    const pass = {
+      issuedAt: session.issuedAt,
+      connections: this.#parts.census.enter(session),
+      atMost: admitted.limits.connectionsPerUser,
+    }
     return new Promise((greeted) => {
-      this.#parts.streams.ask(session, channel, { kind: 'subscribe', joinLeave: false, ...since }, (result) => {
+      this.#parts.streams.ask(session, channel, { kind: 'subscribe', joinLeave: false, pass, ...since }, (result) => {
         this.#answer(session, id, admitted, result)
         greeted()
       })
@@ -116,7 +135,7 @@ export class Entrance {
     result: StreamResult,
   ): void {
     if (result.kind !== 'subscribed')
-      return this.#refuse(session, id, result.kind === 'refused' ? result : refuse('internal'))
+      return this.#turnAway(session, id, result.kind === 'refused' ? result : refuse('internal'))
     const { sockets, clock } = this.#parts
     session.phase = session.phase === 'closed' ? 'closed' : 'open'
     sockets.changed(session)
@@ -133,9 +152,18 @@ export class Entrance {
     }
   }
 
+  /** Her own stream would not have the connection: by its code the SDK knows whether to try again. */
+  #turnAway(session: Session, id: number, refusal: Refusal): void {
+    const { end } = this.#parts
+    if (refusal.error === 'unauthorized') end(session, 'invalidToken', 'revoked')
+    else if (refusal.error === 'limitExceeded') end(session, 'connectionLimit', 'user')
+    else this.#refuse(session, id, refusal)
+  }
+
   /** After an error to connect the connection is of no more use; the SDK opens another. */
   #refuse(session: Session, id: number, refusal: Refusal): void {
     this.#early.delete(session)
+    this.#parts.census.leave(session)
     session.phase = 'new'
     session.tenant = ''
     this.#parts.sockets.write(session, encodeRefusal(id, refusal))

@@ -161,7 +161,10 @@ export class Streams {
       if (applied !== 'applied') break
       if (left !== undefined && left.offset > last) this.#removeUser(state, left.user, left.offset)
     }
-    for (const signal of update.signals) if (signal.kind === 'removed') this.#removeUser(state, signal.user)
+    for (const signal of update.signals) {
+      if (signal.kind === 'removed') this.#removeUser(state, signal.user)
+      if (signal.kind === 'revoked') this.#revoke(state, signal.until)
+    }
   }
 
   /** The place is lost: everyone subscribes again with the position its SDK kept. */
@@ -175,6 +178,10 @@ export class Streams {
       const cameAfter = (session.subscriptions.get(state.channel)?.skip ?? 0) >= leftAt
       if (session.user === user && !cameAfter) this.#unsubscribe(session, state.channel, 'removed')
     }
+  }
+
+  #revoke(state: HubChannel, until: number): void {
+    for (const session of state.sessions) if (session.issuedAt <= until) this.#sockets.close(session, 'revoked')
   }
 
   /** SDKs do not renew a server-side subscription by themselves: its connection is opened anew instead. */

@@ -7,11 +7,12 @@ export interface SigningKey {
   readonly algorithm: 'HS256'
 }
 
-/** Who a verified token speaks for. `expiresAt` is in milliseconds since the epoch. */
+/** Who a verified token speaks for. Times are in milliseconds since the epoch; `issuedAt` is 0 when it says none. */
 export interface Claims {
   readonly tenant: string
   readonly user: string
   readonly expiresAt: number
+  readonly issuedAt: number
 }
 
 /** What a token turned out to be. */
@@ -22,12 +23,15 @@ export type Verified =
 
 const bytes = (secret: string) => new TextEncoder().encode(secret)
 
-/** Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds. */
-export function signToken(key: SigningKey, claims: Claims, now: number): Promise<string> {
+/**
+ * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds. `iat` keeps its milliseconds, as
+ * RFC 7519 §2 allows: a token issued right after her others were revoked must not look older than that.
+ */
+export function signToken(key: SigningKey, claims: Omit<Claims, 'issuedAt'>, now: number): Promise<string> {
   return new SignJWT({ tid: claims.tenant })
     .setProtectedHeader({ alg: key.algorithm, typ: 'JWT', kid: key.id })
     .setSubject(claims.user)
-    .setIssuedAt(Math.floor(now / 1000))
+    .setIssuedAt(now / 1000)
     .setExpirationTime(Math.floor(claims.expiresAt / 1000))
     .sign(bytes(key.secret))
 }
@@ -60,9 +64,9 @@ export async function verifyToken(
       currentDate: new Date(now),
       requiredClaims: ['sub', 'exp'],
     })
-    const { sub, exp, tid, channel } = payload
+    const { sub, exp, iat = 0, tid, channel } = payload
     if (sub === undefined || exp === undefined || tid !== tenant || channel !== undefined) return { kind: 'invalid' }
-    return { kind: 'verified', claims: { tenant, user: sub, expiresAt: exp * 1000 } }
+    return { kind: 'verified', claims: { tenant, user: sub, expiresAt: exp * 1000, issuedAt: iat * 1000 } }
   } catch (thrown) {
     return { kind: thrown instanceof errors.JWTExpired ? 'expired' : 'invalid' }
   }

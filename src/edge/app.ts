@@ -18,6 +18,7 @@ import { chatPage } from './routes/page.ts'
 import { queues } from './routes/queues.ts'
 import { schedules } from './routes/schedules.ts'
 import { tokens } from './routes/tokens.ts'
+import { users } from './routes/users.ts'
 import { visits } from './routes/visits.ts'
 
 /** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
@@ -41,6 +42,7 @@ export const app: Hono<App> = new Hono<App>()
   .use('/v1/*', authenticate(), limitRequests())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
+  .route('/v1/users', users)
   .route('/v1/limits', limits)
   .route('/v1/jobs', jobs)
   .route('/v1/queues', queues)

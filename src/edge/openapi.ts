@@ -37,6 +37,13 @@ export const operations: readonly Operation[] = [
   },
   {
     method: 'post',
+    path: '/v1/users/{user}/revoke',
+    tag: 'Tokens',
+    summary: 'End all sessions of a user, whose tokens issued until now open nothing more (API key only)',
+    success: { status: 200, says: '{user, revokedAt}; revokedAt in milliseconds since the epoch' },
+  },
+  {
+    method: 'post',
     path: '/v1/conversations',
     tag: 'Conversations',
     summary: 'Start a conversation; the same two people share one direct conversation',

@@ -63,6 +63,7 @@ export const newTenant = z.strictObject({
       messagesPerSecondConversation: z.number().positive().optional(),
       messagesPerSecondTenant: z.number().positive().optional(),
       connectsPerSecondUser: z.number().positive().optional(),
+      connectionsPerUser: z.int().positive().optional(),
       requestsPerSecondUser: z.number().positive().optional(),
       requestsPerSecondKey: z.number().positive().optional(),
       requestsPerSecondTenant: z.number().positive().optional(),
@@ -70,3 +71,6 @@ export const newTenant = z.strictObject({
     })
     .optional(),
 })
+
+/** `PATCH /admin/v1/tenants/:id`. */
+export const tenantChange = z.strictObject({ state: z.enum(['active', 'suspended']) })

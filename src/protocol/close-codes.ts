@@ -16,6 +16,10 @@ export const closes = {
   stale: { code: 3502, reason: 'stale' },
   forced: { code: 3503, reason: 'force disconnect' },
   connectionLimit: { code: 3504, reason: 'connection limit' },
+  /** The user's sessions were ended by her tenant; only a token issued afterwards opens the door again. */
+  revoked: { code: 4501, reason: 'sessions revoked' },
+  /** The tenant is suspended: nobody of it is let in until it is active again. */
+  suspended: { code: 4503, reason: 'tenant suspended' },
   tooManyErrors: { code: 3509, reason: 'too many errors' },
 } as const
 

@@ -23,7 +23,7 @@ export type StreamCommand = {
 } & StreamVerb
 
 export type StreamVerb =
-  | { readonly kind: 'subscribe'; readonly since?: StreamPosition; readonly joinLeave: boolean }
+  | { readonly kind: 'subscribe'; readonly since?: StreamPosition; readonly joinLeave: boolean; readonly pass?: Pass }
   /** The connection stopped listening; `last` when no other of that gateway listens. */
   | { readonly kind: 'leave'; readonly last: boolean }
   | { readonly kind: 'send'; readonly content: MessageContent }
@@ -31,6 +31,16 @@ export type StreamVerb =
   | { readonly kind: 'delete'; readonly seq: number }
   | { readonly kind: 'read'; readonly seq: number }
   | { readonly kind: 'typing' }
+
+/** What a new connection shows at its user's own stream, which decides whether there may be one more. */
+export interface Pass {
+  /** When its token was issued, in milliseconds since the epoch. */
+  readonly issuedAt: number
+  /** The user's connections at the calling gateway, this one among them. */
+  readonly connections: number
+  /** How many she may have at all gateways together. */
+  readonly atMost: number
+}
 
 /** A place in one incarnation of a stream. */
 export interface StreamPosition {
@@ -52,6 +62,8 @@ export type Signal =
   | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
   /** `user` may no longer listen here: end all its subscriptions. */
   | { readonly kind: 'removed'; readonly user: string }
+  /** Sessions that were let in by a token issued at or before `until` (milliseconds) end. Repeated with every answer. */
+  | { readonly kind: 'revoked'; readonly until: number }
 
 export interface StreamAnswer {
   readonly update: StreamUpdate

@@ -130,7 +130,7 @@ export class Hub {
   }
 
   #signal(state: HubChannel, signal: Signal): void {
-    if (signal.kind === 'removed') return
+    if (signal.kind === 'removed' || signal.kind === 'revoked') return
     const line =
       signal.kind === 'pub'
         ? encodePub(state.channel, { offset: 0, data: signal.data })
@@ -160,7 +160,7 @@ export class Hub {
 const key = (tenant: string, channel: string) => `${tenant}/${channel}`
 
 /** Joins and leaves go to those who asked; a typing signal to all but the one who types; a leaver hears nothing of it. */
-function hears(session: Session, channel: string, signal: Exclude<Signal, { kind: 'removed' }>): boolean {
+function hears(session: Session, channel: string, signal: Exclude<Signal, { kind: 'removed' | 'revoked' }>): boolean {
   if (signal.kind === 'pub') return signal.except !== session.client
   if (signal.kind === 'leave' && signal.info.client === session.client) return false
   return session.subscriptions.get(channel)?.joinLeave === true

@@ -5,6 +5,10 @@ export interface Keepsake {
   readonly user: string
   /** Token expiry in milliseconds since the epoch, 0 for never. */
   readonly expiresAt: number
+  /** When the token was issued, in milliseconds since the epoch. */
+  readonly issuedAt: number
+  /** Where it comes from, as limits tell callers apart; "" when nobody said. */
+  readonly address: string
   readonly openedAt: number
   readonly subscriptions: readonly Subscription[]
 }
@@ -26,6 +30,8 @@ export interface Session {
   tenant: string
   user: string
   expiresAt: number
+  issuedAt: number
+  address: string
   readonly openedAt: number
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
@@ -41,6 +47,8 @@ export function newSession(client: string, now: number): Session {
     tenant: '',
     user: '',
     expiresAt: 0,
+    issuedAt: 0,
+    address: '',
     openedAt: now,
     phase: 'new',
     subscriptions: new Map(),
@@ -49,8 +57,9 @@ export function newSession(client: string, now: number): Session {
 }
 
 /** What of a session goes into the socket's attachment. */
-export function toKeepsake({ client, tenant, user, expiresAt, openedAt, subscriptions }: Session): Keepsake {
-  return { client, tenant, user, expiresAt, openedAt, subscriptions: [...subscriptions.values()] }
+export function toKeepsake(session: Session): Keepsake {
+  const { client, tenant, user, expiresAt, issuedAt, address, openedAt, subscriptions } = session
+  return { client, tenant, user, expiresAt, issuedAt, address, openedAt, subscriptions: [...subscriptions.values()] }
 }
 
 /** A session as it was before the gateway slept; one without a tenant had not connected yet. */
@@ -60,6 +69,8 @@ export function fromKeepsake(kept: Keepsake): Session {
     tenant: kept.tenant,
     user: kept.user,
     expiresAt: kept.expiresAt,
+    issuedAt: kept.issuedAt,
+    address: kept.address,
     phase: kept.tenant === '' ? 'new' : 'open',
     subscriptions: new Map(kept.subscriptions.map((subscription) => [subscription.channel, subscription])),
   }

@@ -18,6 +18,11 @@ export class TenantCache {
     this.#ask = ask
   }
 
+  /** The tenant changed: the next question goes to its actor. */
+  forget(tenant: string): void {
+    this.#known.delete(tenant)
+  }
+
   /** The tenant, or undefined when there is none of that name. */
   get(tenant: string, now: number): Promise<Admission | undefined> {
     const known = this.#known.get(tenant)

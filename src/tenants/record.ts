@@ -16,6 +16,8 @@ export const tenantLimits = z.strictObject({
   messagesPerSecondTenant: z.number().positive().optional(),
   /** Connects and token renewals of one user at one gateway. */
   connectsPerSecondUser: z.number().positive().default(2),
+  /** Open connections of one user, at all gateways together. */
+  connectionsPerUser: z.int().positive().default(100),
   requestsPerSecondUser: z.number().positive().default(20),
   requestsPerSecondKey: z.number().positive().default(500),
   /** All callers together; four times a key's when it is not given. */

@@ -19,7 +19,7 @@ const forged = (header: { alg: string; kid?: string }, payload: object, secret =
 describe('a token', () => {
   test('speaks for the user it was signed for, until it expires', async () => {
     const token = await signToken(key, claims, now)
-    expect(await verify(token)).toEqual({ kind: 'verified', claims })
+    expect(await verify(token)).toEqual({ kind: 'verified', claims: { ...claims, issuedAt: now } })
     expect(await verify(token, [key], now + 59_999)).toMatchObject({ kind: 'verified' })
     expect(await verify(token, [key], now + 60_000)).toEqual({ kind: 'expired' })
   })

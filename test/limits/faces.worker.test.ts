@@ -1,6 +1,6 @@
 import { exports } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
-import { addressOf } from '../../src/edge/middleware/limit-requests.ts'
+import { networkOf } from '../../src/kernel/address.ts'
 import { rateLimitFields } from '../../src/protocol/rate-limit-fields.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
@@ -161,12 +161,12 @@ describe('over a socket', () => {
 
 describe('names and fields', () => {
   test('an IPv6 caller is its /64, however it is written', () => {
-    expect(addressOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2')
-    expect(addressOf('2001:DB8:0001:2::9')).toBe('2001:db8:1:2')
-    expect(addressOf('2001:db8::1')).toBe('2001:db8:0:0')
-    expect(addressOf('::1')).toBe('0:0:0:0')
-    expect(addressOf('::ffff:203.0.113.7')).toBe('203.0.113.7')
-    expect(addressOf('203.0.113.7')).toBe('203.0.113.7')
+    expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2')
+    expect(networkOf('2001:DB8:0001:2::9')).toBe('2001:db8:1:2')
+    expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0')
+    expect(networkOf('::1')).toBe('0:0:0:0')
+    expect(networkOf('::ffff:203.0.113.7')).toBe('203.0.113.7')
+    expect(networkOf('203.0.113.7')).toBe('203.0.113.7')
   })
 
   test('fields hold whole numbers, windows of a second at least, and names no String could break', () => {

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose'
 import { env } from 'cloudflare:workers'
-import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { runDurableObjectAlarm } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { signToken } from '../../src/auth/token.ts'
 import { call } from '../support/worker/http.ts'
@@ -141,15 +141,6 @@ describe('tokens', () => {
     const [connect] = line.say({ connect: { token } }, { subscribe: { channel: 'user:#alice' } })
     expect(await line.replyTo(connect!)).toMatchObject({ error: { code: 109 } })
     expect(line.frames.join('\n').split('\n')).toHaveLength(1)
-  })
-
-  test('a suspended tenant lets nobody in', async () => {
-    const tenant = await newTenant()
-    const token = await tenant.token('alice')
-    await runInDurableObject(env.TENANT.getByName(tenant.id), (_, { storage }) => {
-      storage.kv.put('record', { ...storage.kv.get<object>('record'), state: 'suspended' })
-    })
-    expect(await closesWith(token)).toBe(3500)
   })
 })
 

@@ -6,6 +6,7 @@ import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import type { App, AppContext } from '../context.ts'
 import { fail } from '../problem.ts'
+import { isRevoked } from '../revocations.ts'
 import { admissionOf, tenantRecordOf } from '../tenants.ts'
 
 /** Finds out who asks: an API key, a user token, or neither. Something that is neither is refused, not ignored. */
@@ -45,6 +46,8 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
     return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
   if (verified.kind === 'invalid') return fail('unauthorized', 'Authorization: this token is not valid')
   if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  if (await isRevoked(c.env, verified.claims, now))
+    return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')
   return { kind: 'user', tenant: admission.record.id, user: verified.claims.user }
 }
 

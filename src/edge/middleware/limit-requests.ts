@@ -2,6 +2,7 @@ import { createMiddleware } from 'hono/factory'
 import { limiterName } from '../../../durable-objects/address.ts'
 import type { Principal } from '../../auth/principal.ts'
 import type { Env } from '../../env.ts'
+import { networkOf } from '../../kernel/address.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
 import { houseRules, messageLevels, type HousePolicy } from '../../limits/house-rules.ts'
@@ -36,7 +37,7 @@ export async function takeMessageToken(env: Env, tenant: string, user: string, c
 
 /** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */
 export async function takeConnect(env: Env, address: string): Promise<number> {
-  const decision = await decideAll(decider, [houseLevel(env, 'parley', 'connects-address', addressOf(address))])
+  const decision = await decideAll(decider, [houseLevel(env, 'parley', 'connects-address', networkOf(address))])
   return decision.kind === 'limited' ? decision.retryAfterMs : 0
 }
 
@@ -59,7 +60,7 @@ async function decideOrThrow(levels: readonly Level[]): Promise<void> {
 function levelsOf(c: AppContext): Level[] {
   const { principal } = c.var
   if (principal.kind === 'anonymous') {
-    return [houseLevel(c.env, 'parley', 'requests-anonymous', addressOf(c.req.header('cf-connecting-ip')))]
+    return [houseLevel(c.env, 'parley', 'requests-anonymous', networkOf(c.req.header('cf-connecting-ip')))]
   }
   const { tenant } = principal
   // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.
@@ -83,23 +84,3 @@ function houseLevel(env: Env, tenant: string, policy: HousePolicy, key: string, 
 
 const callerOf = (principal: Exclude<Principal, { kind: 'anonymous' }>) =>
   principal.kind === 'server' ? principal.keyId : principal.user
-
-/** The caller's address as the platform saw it; an IPv6 customer owns a whole /64. */
-export function addressOf(address = 'local'): string {
-  if (!address.includes(':')) return address
-  // An IPv4 caller seen by an IPv6 socket, ::ffff:203.0.113.7.
-  return address.includes('.') ? address.slice(address.lastIndexOf(':') + 1) : networkOf(address)
-}
-
-/** The first four groups of an IPv6 address, however it was shortened. */
-function networkOf(address: string): string {
-  const [head = '', tail] = address.toLowerCase().split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const missing =
-    tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
-  return [...left, ...missing, ...right]
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')
-}

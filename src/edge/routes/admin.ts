@@ -1,12 +1,12 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
+import { gatewayNames, jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
 import { loadConfig } from '../../config.ts'
 import { schedule } from '../../cron/schedule.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { randomToken } from '../../kernel/id.ts'
-import { newTenant } from '../../protocol/api.ts'
+import { newTenant, tenantChange } from '../../protocol/api.ts'
 import { tenantId, tenantLimits } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
 import { refusedMost } from '../limit-metrics.ts'
@@ -44,6 +44,13 @@ export const admin = new Hono<App>()
     await forgetTenant(c.env, id)
     return c.json({ id, name, placement: record.placement, limits: record.limits, apiKey: key })
   })
+  .patch('/tenants/:id', async (c) => {
+    const id = param(c, 'id', tenantId)
+    const { state } = await body(c, tenantChange)
+    const record = await tenantOf(c.env, id).setState(state)
+    await forgetTenant(c.env, id)
+    return record === undefined ? fail('not-found', 'id: no such tenant') : c.json({ id, state: record.state })
+  })
   .delete('/tenants/:id/keys/:key', async (c) => {
     const id = param(c, 'id', tenantId)
     const revoked = await tenantOf(c.env, id).revokeKey(c.req.param('key'))
@@ -55,11 +62,7 @@ export const admin = new Hono<App>()
     return job === undefined ? fail('not-found', 'job: no such job') : c.json(job)
   })
   .get('/limits/refused', async (c) => {
-    const { regions, gatewaysPerRegion } = loadConfig(c.env)
-    const gateways = [...new Set(regions.values())].flatMap((region) =>
-      Array.from({ length: gatewaysPerRegion }, (_, n) => `${region}/${n}`),
-    )
-    return c.json({ refused: await refusedMost(c.env, gateways) })
+    return c.json({ refused: await refusedMost(c.env, gatewayNames(loadConfig(c.env))) })
   })
   .get('/queues', async (c) => c.json({ queues: await jobFigures(c.env) }))
   .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))

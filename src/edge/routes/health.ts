@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { gatewayName, gatewayNamed, shardWriterOf } from '../../../durable-objects/address.ts'
+import { gatewayName, gatewayNamed, gatewayNames, shardWriterOf } from '../../../durable-objects/address.ts'
 import { connect } from '../../adapters/neon/connect.ts'
 import { selectMigration } from '../../adapters/neon/select-migration.ts'
 import { newestMigration } from '../../adapters/neon/newest-migration.ts'
@@ -86,10 +86,7 @@ async function checkQstash({ qstash }: Config): Promise<void> {
 
 async function metrics(env: Env): Promise<string> {
   const config = loadConfig(env)
-  const regions = [...new Set(config.regions.values())]
-  const gateways = regions.flatMap((region) =>
-    Array.from({ length: config.gatewaysPerRegion }, (_, n) => `${region}/${n}`),
-  )
+  const gateways = gatewayNames(config)
   const lines = await limitMetrics(env, gateways)
   for (const gateway of gateways) {
     const { sockets, channels, calls, errands, since } = await gatewayNamed(env, gateway).stats()

@@ -30,7 +30,11 @@ export class Line {
     const url = `http://parley/connection/websocket${query}`
     const headers = { upgrade: 'websocket' }
     const door = gateway === undefined ? exports.default : env.GATEWAY.getByName(gateway)
-    const { webSocket } = await door.fetch(url, { headers })
+    return Line.of(await door.fetch(url, { headers }))
+  }
+
+  /** The line in a door's answer. */
+  static of({ webSocket }: Response): Line {
     if (webSocket === null) throw new Error('the door answered without a socket')
     return new Line(webSocket)
   }

@@ -61,6 +61,7 @@ const generous = {
   messagesBurst: 10_000,
   requestsPerSecondUser: 10_000,
   requestsPerSecondKey: 10_000,
+  connectionsPerUser: 100,
 }
 
 /** Opens a tenant that no other test knows. */
