@@ -55,7 +55,9 @@ export class Lane {
 
   /** In a crowd: waits as long as company keeps coming, a few rounds at most. */
   async #gather(): Promise<void> {
-    for (let rounds = 0, company = -1; rounds < 4 && this.#waiting.length > company; rounds++) {
+    let alone = 0
+    for (let rounds = 0, company = -1; rounds < 16 && alone < 2; rounds++) {
+      alone = this.#waiting.length > company ? 0 : alone + 1
       company = this.#waiting.length
       const gathering = this.#crowd.gather()
       if (gathering === undefined) return
