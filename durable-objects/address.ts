@@ -49,13 +49,6 @@ export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regio
 export const gatewayName = (region: string, caller: string, perRegion: number): string =>
   `${region}/${hash32(caller) % perRegion}`
 
-/** The actor behind a channel, or undefined when its name is none of ours. */
-export function streamOf(env: Env, tenant: string, channel: string) {
-  const parsed = parseChannel(channel)
-  if (parsed === undefined || parsed.kind === 'job') return undefined
-  return parsed.kind === 'conversation' ? conversationOf(env, tenant, parsed.id) : inboxOf(env, tenant, parsed.user)
-}
-
 /** A job's live progress: one actor speaks for all jobs of its queue, so the job is named in each call. */
 export function jobStreamOf(env: Env, tenant: string, channel: string) {
   const parsed = parseChannel(channel)

@@ -1,4 +1,5 @@
 import { reasonOf } from '../../src/kernel/log.ts'
+import { encodeAnswer, encodeFailure } from '../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 
 /**
@@ -16,8 +17,8 @@ export function acceptLink(execute: (call: StreamCall) => StreamAnswer): Respons
 function answer(execute: (call: StreamCall) => StreamAnswer, text: string): string {
   try {
     const call: StreamCall = JSON.parse(text)
-    return JSON.stringify(execute(call))
+    return encodeAnswer(execute(call))
   } catch (thrown) {
-    return JSON.stringify({ failed: reasonOf(thrown) })
+    return encodeFailure(reasonOf(thrown))
   }
 }

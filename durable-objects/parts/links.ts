@@ -1,3 +1,4 @@
+import { decodeAnswer } from '../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 
 /** Anything a WebSocket can be asked of: an actor's stub. */
@@ -61,11 +62,13 @@ class Link {
   }
 
   #answered(text: string): void {
-    const answer: StreamAnswer | { readonly failed: string } = JSON.parse(text)
     const pending = this.#pending
     this.#pending = undefined
-    if ('failed' in answer) pending?.reject(new Error(answer.failed))
-    else pending?.resolve(answer)
+    try {
+      pending?.resolve(decodeAnswer(text))
+    } catch (thrown) {
+      pending?.reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+    }
   }
 
   #fail(gone: () => void, why: string): void {
@@ -87,10 +90,10 @@ export class Links {
   }
 
   /** The answer over a link, or undefined when there is none (yet) and the call has to be made by itself. */
-  call(name: string, stream: Reachable, call: StreamCall): Promise<StreamAnswer> | undefined {
+  call(name: string, stream: () => Reachable, call: StreamCall): Promise<StreamAnswer> | undefined {
     const link = this.#links.get(name)
     if (link instanceof Link) return link.isFree ? link.call(call, this.#clock()) : undefined
-    if (link === undefined && this.#isBusy(name)) void this.#open(name, stream)
+    if (link === undefined && this.#isBusy(name)) void this.#open(name, stream())
     return undefined
   }
 

@@ -1,4 +1,4 @@
-import type { Log } from '../../src/conversations/ports.ts'
+import type { Log, Place } from '../../src/conversations/ports.ts'
 import type { LogRow, Target } from '../../src/conversations/types.ts'
 import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
 import type { Facts } from './facts.ts'
@@ -27,28 +27,28 @@ export class MessageLog implements Log {
     return this.#top
   }
 
-  /**
-   * A repeat is acknowledged as durably as a message: what a life before ours wrote may not be on the disk, if the disk
-   * failed it, and only a write that changes something makes the answer wait for the disk. So repeats are counted.
-   */
-  find(author: string, clientId: string): { seq: number; at: number } | undefined {
-    const known = this.#sql
-      .exec<{ seq: number; at: number }>(
-        'SELECT seq, at FROM messages WHERE user = ? AND client_id = ?',
-        author,
-        clientId,
-      )
-      .toArray()[0]
-    if (known !== undefined) this.#facts.set('repeats', this.#facts.number('repeats') + 1)
-    return known
-  }
-
-  append(row: LogRow): void {
+  /** The index over clientIds judges repeats: asking first would cost every message a second statement. */
+  append(row: LogRow): Place | undefined {
     const { seq, at, user, client, clientId, data } = row
-    this.#sql.exec(`INSERT INTO messages (${columns}) VALUES (?, ?, ?, ?, ?, ?)`, seq, at, user, client, clientId, data)
+    try {
+      this.#sql.exec(
+        `INSERT INTO messages (${columns}) VALUES (?, ?, ?, ?, ?, ?)`,
+        seq,
+        at,
+        user,
+        client,
+        clientId,
+        data,
+      )
+    } catch (thrown) {
+      const known = clientId === null ? undefined : this.#repeated(user, clientId)
+      if (known === undefined) throw thrown
+      return known
+    }
     this.#top = seq
     this.#recent.push(row)
     if (this.#recent.length > 2 * recentEntries) this.#recent.splice(0, recentEntries)
+    return undefined
   }
 
   range(after: number, upTo: number, limit: number): LogRow[] {
@@ -120,6 +120,22 @@ export class MessageLog implements Log {
     this.#facts.set('floor', top)
     this.#recent.length = 0
     return top
+  }
+
+  /**
+   * A repeat is acknowledged as durably as a message: what a life before ours wrote may not be on the disk, if the disk
+   * failed it, and only a write that changes something makes the answer wait for the disk. So repeats are counted.
+   */
+  #repeated(author: string, clientId: string): Place | undefined {
+    const known = this.#sql
+      .exec<{ seq: number; at: number }>(
+        'SELECT seq, at FROM messages WHERE user = ? AND client_id = ?',
+        author,
+        clientId,
+      )
+      .toArray()[0]
+    if (known !== undefined) this.#facts.set('repeats', this.#facts.number('repeats') + 1)
+    return known
   }
 
   /** A deleted message keeps its place and loses its words, here and in memory; so do its edits, which have them too. */

@@ -9,6 +9,7 @@ import {
   sendPayload,
   typingPayload,
 } from '../../src/protocol/payloads.ts'
+import { plainSend } from '../../src/protocol/plain-send.ts'
 import { conversationChannel } from '../../src/protocol/channels.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobQueueOf } from '../address.ts'
@@ -71,6 +72,11 @@ export function callMethod(
 }
 
 function send(desk: Desk, session: Session, id: number, data: unknown): void {
+  const plain = plainSend(data)
+  if (plain !== undefined) {
+    const { conversation, clientId, text } = plain
+    return desk.send(session, conversationChannel(conversation), { clientId, text }, answer(desk, session, id))
+  }
   const payload = desk.parse(session, id, sendPayload, data)
   if (payload === undefined) return
   const { conversation, deliverAt, ...content } = payload

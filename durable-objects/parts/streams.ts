@@ -20,7 +20,7 @@ import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
 import { cutAtLeavings } from '../../src/realtime/leaving.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import { jobStreamOf, streamOf } from '../address.ts'
+import { conversationOf, inboxOf, jobStreamOf } from '../address.ts'
 import { Links } from './links.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -113,10 +113,13 @@ export class Streams {
   }
 
   #reach(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
-    const stream = streamOf(this.#env, tenant, channel)
-    if (stream === undefined) return jobStreamOf(this.#env, tenant, channel)?.execute(call)
-    const linked = isConversation(channel) ? this.#links?.call(laneKey(tenant, channel), stream, call) : undefined
-    return linked ?? stream.execute(call)
+    const parsed = parseChannel(channel)
+    if (parsed === undefined) return undefined
+    if (parsed.kind === 'job') return jobStreamOf(this.#env, tenant, channel)?.execute(call)
+    // Only conversations are ever busy enough for a link.
+    if (parsed.kind !== 'conversation') return inboxOf(this.#env, tenant, parsed.user).execute(call)
+    const stream = () => conversationOf(this.#env, tenant, parsed.id)
+    return this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream().execute(call)
   }
 
   /** Replies first, then news: a subscriber hears its reply before the first publication. */
@@ -195,8 +198,5 @@ export class Streams {
     this.#sockets.close(session, 'insufficientState')
   }
 }
-
-/** Only conversations are ever busy enough for a link. */
-const isConversation = (channel: string) => parseChannel(channel)?.kind === 'conversation'
 
 const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`

@@ -1,13 +1,20 @@
 import type { LogRow, Member, Target } from './types.ts'
 
+/** Where a message stands and when it got there, in milliseconds since the epoch. */
+export interface Place {
+  readonly seq: number
+  readonly at: number
+}
+
 /** The ordered, durable record of one conversation. Synchronous: whatever one call appends becomes durable as one. */
 export interface Log {
   /** The highest seq, 0 when empty. */
   top(): number
-  /** Where the author's message with this clientId stands, however old it is. */
-  find(author: string, clientId: string): { readonly seq: number; readonly at: number } | undefined
-  /** Adds the entry at `top() + 1`; the caller has made sure that is its seq. */
-  append(row: LogRow): void
+  /**
+   * Adds the entry at `top() + 1`; the caller has made sure that is its seq. When the author's message with this clientId
+   * stands in the log already, however old it is, nothing is added and its place is returned.
+   */
+  append(row: LogRow): Place | undefined
   /** Entries with `after` < seq ≤ `upTo` that are still held here, ascending, at most `limit`. */
   range(after: number, upTo: number, limit: number): LogRow[]
   /** Entries with seq < `before` that are still held here, descending, at most `limit`. */

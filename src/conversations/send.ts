@@ -5,13 +5,10 @@ import { mayWrite } from './access.ts'
 import type { Log, Members } from './ports.ts'
 import type { Actor, Conversation, LogRow } from './types.ts'
 
-/** What a send means. `accepted` must be appended before anyone is told; `repeated` writes nothing. */
-export type SendDecision =
-  | { readonly kind: 'accepted'; readonly row: LogRow }
-  | { readonly kind: 'repeated'; readonly seq: number; readonly at: number }
-  | Refusal
+/** What a send means. `accepted` must be appended before anyone is told; the log knows whether it is a repeat. */
+export type SendDecision = { readonly kind: 'accepted'; readonly row: LogRow } | Refusal
 
-/** Decides what a send means; writes nothing. The same clientId of the same author is the same message for ever. */
+/** Decides what a send means; writes nothing. */
 export function decideSend(
   conversation: Conversation,
   members: Members,
@@ -22,9 +19,6 @@ export function decideSend(
 ): SendDecision {
   const denied = mayWrite(conversation, members, actor)
   if (denied !== undefined) return denied
-
-  const known = log.find(actor.user, content.clientId)
-  if (known !== undefined) return { kind: 'repeated', ...known }
 
   const seq = log.top() + 1
   const missing = unknownReference(content, seq)

@@ -5,7 +5,7 @@ import type { Publication } from '../protocol/replies.ts'
 import type { Signal, StreamCommand, StreamResult } from '../protocol/stream.ts'
 import { mayRead, mayWrite } from './access.ts'
 import { decideDelete, decideEdit, type AmendDecision } from './amend.ts'
-import type { Log, Members } from './ports.ts'
+import type { Log, Members, Place } from './ports.ts'
 import { decideRead } from './read.ts'
 import { decideRecovery } from './recover.ts'
 import { decideSend, messageId } from './send.ts'
@@ -52,19 +52,19 @@ function obey(room: Room, command: StreamCommand, turn: Turn): StreamResult {
     case 'edit':
       return amend(
         room,
-        decideEdit(room.conversation, room.members, place(room), actor, room.log.target(command.seq), command),
+        decideEdit(room.conversation, room.members, position(room), actor, room.log.target(command.seq), command),
         turn,
       )
     case 'delete':
       return amend(
         room,
-        decideDelete(room.conversation, room.members, place(room), actor, room.log.target(command.seq), command.seq),
+        decideDelete(room.conversation, room.members, position(room), actor, room.log.target(command.seq), command.seq),
         turn,
       )
   }
 }
 
-const place = ({ log, now }: Room) => ({ top: log.top(), now })
+const position = ({ log, now }: Room) => ({ top: log.top(), now })
 
 function send(
   room: Room,
@@ -74,13 +74,14 @@ function send(
 ): StreamResult {
   const decision = decideSend(room.conversation, room.members, room.log, actor, content, room.now)
   if (decision.kind === 'refused') return decision
-  if (decision.kind === 'repeated') return sent(room, decision.seq, decision.at, true)
-
-  record(room, decision.row, turn)
-  return sent(room, decision.row.seq, decision.row.at, false)
+  const { row } = decision
+  const known = room.log.append(row)
+  if (known !== undefined) return sent(room, known, true)
+  turn.publications.push(toPublication(row))
+  return sent(room, row, false)
 }
 
-function sent({ conversation }: Room, seq: number, at: number, duplicate: boolean): StreamResult {
+function sent({ conversation }: Room, { seq, at }: Place, duplicate: boolean): StreamResult {
   const id = messageId(conversation.id, seq)
   return {
     kind: 'done',
@@ -96,7 +97,7 @@ function amend(room: Room, decision: AmendDecision, turn: Turn): StreamResult {
   return { kind: 'done', data: JSON.stringify({ seq: row.seq, at: row.at }) }
 }
 
-/** Stored before it is announced: a reader who hears of seq 7 can always fetch it. */
+/** Stored before it is announced: a reader who hears of seq 7 can always fetch it. For entries nobody can repeat. */
 export function record(room: Room, row: LogRow, turn: Turn): void {
   room.log.append(row)
   turn.publications.push(toPublication(row))

@@ -10,8 +10,9 @@ export const userId = z
   .max(sizes.userLength)
   .regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces only')
 
-/** A conversation id: ours are UUIDs. */
-export const conversationId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a conversation id')
+/** What a conversation id looks like: ours are UUIDs. */
+export const conversationPattern = /^[A-Za-z0-9_-]{1,64}$/
+export const conversationId = z.string().regex(conversationPattern, 'not a conversation id')
 
 const text = z
   .string()

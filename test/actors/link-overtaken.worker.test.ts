@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { Links } from '../../durable-objects/parts/links.ts'
+import { encodeAnswer } from '../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 
 const call = (have: number): StreamCall => ({ gateway: 'here/0', have, commands: [] })
@@ -16,7 +17,7 @@ function slowStream() {
   let theirs: WebSocket | undefined
   return {
     asked,
-    answer: (have: number) => theirs?.send(JSON.stringify(answerTo(have))),
+    answer: (have: number) => theirs?.send(encodeAnswer(answerTo(have))),
     fetch: async () => {
       const { 0: ours, 1: end } = new WebSocketPair()
       end.accept()
@@ -30,12 +31,12 @@ function slowStream() {
 test('a call made while another is on its way over the link is made by itself, and the first keeps its answer', async () => {
   const links = new Links(() => 0)
   const stream = slowStream()
-  for (let n = 0; n < 4; n++) expect(links.call('room', stream, call(n))).toBeUndefined()
+  for (let n = 0; n < 4; n++) expect(links.call('room', () => stream, call(n))).toBeUndefined()
   let first: Promise<StreamAnswer> | undefined
-  await expect.poll(() => (first ??= links.call('room', stream, call(7))) !== undefined).toBe(true)
+  await expect.poll(() => (first ??= links.call('room', () => stream, call(7))) !== undefined).toBe(true)
   await expect.poll(() => stream.asked.length).toBe(1)
 
-  expect(links.call('room', stream, call(8))).toBeUndefined()
+  expect(links.call('room', () => stream, call(8))).toBeUndefined()
   stream.answer(7)
   expect((await first)?.update.after).toBe(7)
   expect(stream.asked.map(({ have }) => have)).toEqual([7])

@@ -23,7 +23,7 @@ test('a busy conversation is talked to over a link; what breaks with it is sent 
     // As if the machine had gone: the link with it, and all that was only in memory.
     if (n === 15) await abortAllDurableObjects()
     const conversation = tenant.actorOf(lunch)
-    const linked = links.call(lunch, conversation, sending(n))
+    const linked = links.call(lunch, () => conversation, sending(n))
     if (linked !== undefined) overLink++
     seqs.push(seqIn(await (linked ?? conversation.execute(sending(n))).catch(() => conversation.execute(sending(n)))))
   }
@@ -38,7 +38,9 @@ test('a refusal comes back over a link as over a call', async () => {
   const answers = []
   for (let n = 1; n <= 8; n++) {
     const call = sending(n)
-    answers.push(seqIn(await (links.call(lunch, tenant.actorOf(lunch), call) ?? tenant.actorOf(lunch).execute(call))))
+    answers.push(
+      seqIn(await (links.call(lunch, () => tenant.actorOf(lunch), call) ?? tenant.actorOf(lunch).execute(call))),
+    )
   }
   expect(answers).toEqual(Array.from({ length: 8 }, () => ({ kind: 'refused', error: 'notFound' })))
 })

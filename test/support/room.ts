@@ -11,11 +11,14 @@ export class MemoryLog implements Log {
 
   top = () => this.rows.length
   floor = () => this.held
-  append = (row: LogRow) => void this.rows.push(row)
 
-  find(author: string, clientId: string) {
-    const row = this.rows.find(({ user, clientId: id }) => user === author && id === clientId)
-    return row === undefined ? undefined : { seq: row.seq, at: row.at }
+  append(row: LogRow) {
+    const known =
+      row.clientId === null
+        ? undefined
+        : this.rows.find(({ user, clientId }) => user === row.user && clientId === row.clientId)
+    if (known === undefined) this.rows.push(row)
+    return known
   }
 
   range = (after: number, upTo: number, limit: number) =>
