@@ -54,6 +54,7 @@ export class Gateway extends DurableObject<Env> {
     census: this.#census,
     revokedAt: ({ tenant, user }) => inboxOf(this.env, tenant, user).revokedAt(),
     clock: this.#clock,
+    watch: (session) => void this.#heartbeat.watch(session, this.#clock.now()),
     end: (session, name, why) => this.#end(session, name, why),
     obey: (session, command) => this.#obey(session, command),
   })
@@ -73,7 +74,7 @@ export class Gateway extends DurableObject<Env> {
     const address = request.headers.get('cf-connecting-ip')
     session.address = address === null ? '' : networkOf(address)
     this.#admitAddress(session)
-    await this.#heartbeat.keep(now)
+    await this.#heartbeat.watch(session, now)
     const offered = request.headers.get('sec-websocket-protocol')?.split(',')[0]?.trim()
     const headers = offered === undefined ? {} : { 'sec-websocket-protocol': offered }
     return new Response(null, { status: 101, webSocket: theirs, headers })

@@ -2,9 +2,9 @@ import { inboxChannel } from '../../src/protocol/channels.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { encodePublication } from '../../src/protocol/replies.ts'
 import type { StreamResult } from '../../src/protocol/stream.ts'
+import { pingSeconds } from '../../src/realtime/liveness.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { TenantLimits } from '../../src/tenants/record.ts'
-import { pingSeconds } from './heartbeat.ts'
 
 type Subscribed = Extract<StreamResult, { kind: 'subscribed' }>
 

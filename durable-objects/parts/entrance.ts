@@ -26,6 +26,8 @@ export interface EntranceParts {
   /** Since when a user's tokens count, in milliseconds: those issued until then were revoked. */
   readonly revokedAt: (session: Session) => Promise<number>
   readonly clock: Clock
+  /** The session's token is another one. */
+  readonly watch: (session: Session) => void
   readonly end: (session: Session, name: CloseName, why: string) => void
   readonly obey: (session: Session, command: Command) => void
 }
@@ -76,6 +78,7 @@ export class Entrance {
     if (tenant !== session.tenant || user !== session.user) return end(session, 'invalidToken', 'another user')
     if (await this.#isRevoked(session, issuedAt)) return end(session, 'invalidToken', 'revoked')
     Object.assign(session, { expiresAt, issuedAt })
+    this.#parts.watch(session)
     sockets.changed(session)
     const ttl = Math.max(1, Math.floor((expiresAt - clock.now()) / 1000))
     sockets.write(session, encodeReply(id, 'refresh', JSON.stringify({ client: session.client, expires: true, ttl })))
@@ -136,8 +139,9 @@ export class Entrance {
   ): void {
     if (result.kind !== 'subscribed')
       return this.#turnAway(session, id, result.kind === 'refused' ? result : refuse('internal'))
-    const { sockets, clock } = this.#parts
+    const { sockets, clock, watch } = this.#parts
     session.phase = session.phase === 'closed' ? 'closed' : 'open'
+    watch(session)
     sockets.changed(session)
     sockets.write(session, encodeReply(id, 'connect', encodeConnected(session, result, limits, clock.now())))
     this.#catchUp(session)

@@ -1,10 +1,9 @@
 import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { pongAnswer, pingFrame } from '../../src/protocol/replies.ts'
 import { fromKeepsake, newSession, toKeepsake, type Keepsake, type Session } from '../../src/realtime/session.ts'
+import { isTooSlow } from '../../src/realtime/slow-reader.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 
-/** Bytes that may wait for one reader before it is sent away to come back and recover. */
-const slowReaderBytes = 1_048_576
 /** The platform's own bound on what a hibernating socket can remember. */
 const attachmentBytes = 16_384
 
@@ -140,8 +139,8 @@ export class Sockets {
     const frame = outgoing.length === 1 ? (outgoing[0] ?? '') : outgoing.join('\n')
     outgoing.length = 0
     try {
-      socket.send(frame)
-      if (socket.bufferedAmount > slowReaderBytes) this.close(session, 'slow')
+      if (isTooSlow(session, socket.bufferedAmount, frame.length)) this.close(session, 'slow')
+      else socket.send(frame)
     } catch {
       this.forget(socket)
     }

@@ -36,6 +36,8 @@ export interface Session {
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
+  /** Characters of the last frame it was given while it kept up. */
+  burst: number
   /** Replies and pushes of this turn, to leave as one frame. */
   readonly outgoing: string[]
 }
@@ -52,6 +54,7 @@ export function newSession(client: string, now: number): Session {
     openedAt: now,
     phase: 'new',
     subscriptions: new Map(),
+    burst: 0,
     outgoing: [],
   }
 }

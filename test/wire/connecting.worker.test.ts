@@ -69,9 +69,10 @@ describe('connecting', () => {
     const tenant = await newTenant()
     const gateway = 'pings/0'
     const { line } = await connectAs(tenant, 'alice', { gateway })
+    later(25_000)
     await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
     await line.next('a ping', (heard) => Object.keys(heard).length === 0)
-    later(63_000)
+    later(50_000)
     await runDurableObjectAlarm(env.GATEWAY.getByName(gateway))
     expect(await line.closed()).toEqual({ code: 3012, reason: 'no pong' })
   })
