@@ -21,7 +21,17 @@ export const conversationOf = (env: Env, tenant: string, id: string) => env.CONV
 
 export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.getByName(named(tenant, user))
 
+/** There is one. */
+export const houseOf = (env: Env) => env.HOUSE.getByName('house')
+
 export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
+
+/** Whose limiters belong to nobody in particular; no tenant may have this name. */
+export const houseTenant = 'parley'
+
+/** The limiter that all tenants of a plan share, or all there are. */
+export const sharedLimiter = (policy: string, plan: string) =>
+  limiterName(houseTenant, policy, policy.endsWith('-plan') ? plan : '')
 
 /** The name of a limiter, which holders also know its leases by. A policy's name holds no colon. */
 export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)

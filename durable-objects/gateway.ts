@@ -4,6 +4,7 @@ import type { Env } from '../src/env.ts'
 import { networkOf } from '../src/kernel/address.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { log } from '../src/kernel/log.ts'
+import { ConnectionLimits } from '../src/limits/connection-limits.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import { parseFrame, type Command } from '../src/protocol/commands.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
@@ -17,9 +18,9 @@ import { Desk } from './parts/desk.ts'
 import { MessageLimits } from './parts/message-limits.ts'
 import { Sockets } from './parts/sockets.ts'
 import { Streams } from './parts/streams.ts'
-import { TenantCache } from '../src/tenants/cache.ts'
 import type { TenantRecord } from '../src/tenants/record.ts'
-import { inboxOf, tenantOf } from './address.ts'
+import { openTenants } from './parts/tenants.ts'
+import { inboxOf } from './address.ts'
 
 /** Figures of one gateway instance; they begin anew when it wakes. */
 export interface GatewayStats {
@@ -37,14 +38,17 @@ export class Gateway extends DurableObject<Env> {
   readonly #census = new Census()
   readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
   readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets)
-  readonly #tenants = new TenantCache((tenant) => tenantOf(this.env, tenant).admission())
+  readonly #tenants = openTenants(this.env)
   readonly #limits = new MessageLimits(this.env, this.#tenants)
+  readonly #connections = new ConnectionLimits()
   readonly #heartbeat = new Heartbeat(this.ctx.storage, this.#sockets)
   readonly #desk = new Desk({
     env: this.env,
     sockets: this.#sockets,
     streams: this.#streams,
     limits: this.#limits,
+    connections: this.#connections,
+    tenants: this.#tenants,
     clock: this.#clock,
   })
   readonly #entrance = new Entrance({
@@ -158,6 +162,7 @@ export class Gateway extends DurableObject<Env> {
   #gone(session: Session): void {
     this.#entrance.gone(session)
     this.#census.depart(session)
+    this.#connections.gone(session)
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }

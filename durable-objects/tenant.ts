@@ -9,12 +9,13 @@ import { within } from '../src/kernel/retry.ts'
 import { placeTenant } from '../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { mostPolicies, type StoredPolicy } from '../src/protocol/limits-api.ts'
+import type { OwnLimits } from '../src/protocol/tenant-limits.ts'
 import {
+  defaultPlan,
   tenantRecord,
   tokenKey,
   type Placement,
-  type TenantLimits,
-  type TenantRecord,
+  type StoredTenant,
   type TenantSecrets,
 } from '../src/tenants/record.ts'
 import { gatewayNamed, gatewayNames } from './address.ts'
@@ -24,7 +25,9 @@ import { Aftermath } from './parts/aftermath.ts'
 export interface Provision {
   readonly id: string
   readonly name: string
-  readonly limits: TenantLimits
+  /** Undefined leaves it on the plan it has. */
+  readonly plan?: string | undefined
+  readonly limits: OwnLimits
   readonly key: { readonly id: string; readonly hash: string }
 }
 
@@ -38,15 +41,16 @@ export class Tenant extends DurableObject<Env> {
   ])
 
   /** Makes the tenant, or changes its name, limits and keys; its placement and token keys stay. */
-  provision({ id, name, limits, key }: Provision): TenantRecord {
+  provision({ id, name, plan, limits, key }: Provision): StoredTenant {
     const known = this.record()
     const keys = known?.keys.filter((other) => other.id !== key.id) ?? []
-    const record: TenantRecord = {
+    const record: StoredTenant = {
       id,
       name,
       state: known?.state ?? 'active',
       placement: known?.placement ?? { shard: placeTenant(id, loadConfig(this.env).shards), epoch: 1 },
       keys: [...keys, key],
+      plan: plan ?? known?.plan ?? defaultPlan,
       limits,
       policies: known?.policies ?? {},
       version: (known?.version ?? 0) + 1,
@@ -57,14 +61,14 @@ export class Tenant extends DurableObject<Env> {
     return record
   }
 
-  /** What everybody may know; undefined when there is no such tenant. */
-  record(): TenantRecord | undefined {
+  /** What everybody may know of it alone; undefined when there is no such tenant. */
+  record(): StoredTenant | undefined {
     const stored = this.#kv.get('record')
     return stored === undefined ? undefined : tenantRecord.parse(stored)
   }
 
   /** Record and secrets together, for those who let users in. */
-  admission(): { readonly record: TenantRecord; readonly secrets: TenantSecrets } | undefined {
+  admission(): { readonly record: StoredTenant; readonly secrets: TenantSecrets } | undefined {
     const record = this.record()
     const secrets = this.#secrets()
     return record === undefined || secrets === undefined ? undefined : { record, secrets }
@@ -83,13 +87,22 @@ export class Tenant extends DurableObject<Env> {
   }
 
   /** Suspends the tenant or lets it go on; every gateway hears of it. Undefined when there is no such tenant. */
-  setState(state: TenantRecord['state']): TenantRecord | undefined {
+  setState(state: StoredTenant['state']): StoredTenant | undefined {
     const known = this.record()
     if (known === undefined) return undefined
     const record = { ...known, state, version: known.version + 1 }
     this.#kv.put('stateOwed', record.version)
     this.#write(record)
     return record
+  }
+
+  /** Changes its plan and its own limits, and nothing else; undefined when there is no such tenant. */
+  setLimits(plan: string | undefined, limits: OwnLimits): StoredTenant | undefined {
+    const record = this.record()
+    if (record === undefined) return undefined
+    const changed = { ...record, plan: plan ?? record.plan, limits, version: record.version + 1 }
+    this.#write(changed)
+    return changed
   }
 
   /** Makes or changes a rate limit policy. */
@@ -132,7 +145,7 @@ export class Tenant extends DurableObject<Env> {
     return stored === undefined ? undefined : { tokenKeys: tokenKey.array().parse(stored) }
   }
 
-  #write(record: TenantRecord): void {
+  #write(record: StoredTenant): void {
     this.#kv.put('record', record)
     this.#aftermath.owe(this.#clock.now(), 0)
   }

@@ -7,6 +7,7 @@ export interface Env extends Vars {
   readonly INBOX: DurableObjectNamespace<import('../durable-objects/inbox.ts').Inbox>
   readonly SHARD_WRITER: DurableObjectNamespace<import('../durable-objects/shard-writer.ts').ShardWriter>
   readonly TENANT: DurableObjectNamespace<import('../durable-objects/tenant.ts').Tenant>
+  readonly HOUSE: DurableObjectNamespace<import('../durable-objects/house.ts').House>
   readonly RATE_LIMITER: DurableObjectNamespace<import('../durable-objects/rate-limiter.ts').RateLimiter>
   readonly JOB_QUEUE: DurableObjectNamespace<import('../durable-objects/job-queue.ts').JobQueue>
   /**

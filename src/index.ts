@@ -5,6 +5,7 @@ import type { Env } from './env.ts'
 
 export { Conversation } from '../durable-objects/conversation.ts'
 export { Gateway } from '../durable-objects/gateway.ts'
+export { House } from '../durable-objects/house.ts'
 export { Inbox } from '../durable-objects/inbox.ts'
 export { JobQueue } from '../durable-objects/job-queue.ts'
 export { RateLimiter } from '../durable-objects/rate-limiter.ts'

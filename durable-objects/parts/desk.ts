@@ -10,8 +10,10 @@ import { publishPayload, signalPayload, type MessageContent } from '../../src/pr
 import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
 import type { StreamResult, StreamVerb } from '../../src/protocol/stream.ts'
 import type { Session } from '../../src/realtime/session.ts'
+import type { TenantCache } from '../../src/tenants/cache.ts'
 import { encodeSubscribed } from './connected.ts'
 import { History } from './history.ts'
+import type { ConnectionLimits } from '../../src/limits/connection-limits.ts'
 import type { MessageLimits } from './message-limits.ts'
 import { callMethod } from './methods.ts'
 import { presence, presenceStats } from './presence.ts'
@@ -25,6 +27,8 @@ export interface DeskParts {
   readonly sockets: Sockets
   readonly streams: Streams
   readonly limits: MessageLimits
+  readonly connections: ConnectionLimits
+  readonly tenants: TenantCache
   readonly clock: Clock
 }
 
@@ -32,9 +36,10 @@ type Handled = Exclude<Command['kind'], 'connect' | 'refresh' | 'pong'>
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) => void }
 
-const typingEveryMs = 3000
-/** Refusals in a row, without one message let through, after which somebody does not want to stop. */
-const patience = 100
+/** What anybody may ask for until her tenant's record is heard of, per second. */
+const commandsAtFirst = 50
+/** Commands that count as such. Leaving is never refused, and messages and rpc methods are counted by what they do. */
+const countedHere: ReadonlySet<Handled> = new Set(['subscribe', 'history', 'presence', 'presence_stats', 'sub_refresh'])
 /** What a connection remembers of a subscription beside its channel's name. */
 const bytesBeside = 72
 
@@ -42,8 +47,6 @@ const bytesBeside = 72
 export class Desk {
   readonly #parts: DeskParts
   readonly #history: History
-  readonly #typedAt = new WeakMap<Session, Map<string, number>>()
-  readonly #refused = new WeakMap<Session, number>()
   readonly #subscribing = new Subscribing()
 
   constructor(parts: DeskParts) {
@@ -69,6 +72,7 @@ export class Desk {
 
   handle(session: Session, command: Extract<Command, { kind: Handled }>): void {
     const { kind } = command
+    if (countedHere.has(kind) && !this.admits(session, command.id)) return
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table has a handler of this very kind
     const handler = this.#handlers[kind] as (session: Session, command: Command) => void
     handler(session, command)
@@ -90,7 +94,7 @@ export class Desk {
   parse<S extends z.ZodType>(session: Session, id: number, schema: S, data: unknown): z.output<S> | undefined {
     const parsed = schema.safeParse(data)
     if (parsed.success) return parsed.data
-    this.refuse(session, id, refuse('invalidPayload', explain(parsed.error)))
+    if (this.admits(session, id)) this.refuse(session, id, refuse('invalidPayload', explain(parsed.error)))
     return undefined
   }
 
@@ -112,14 +116,11 @@ export class Desk {
   limited(session: Session, channel: string, answer: (result: StreamResult) => void, work: () => void): void {
     const { limits, clock } = this.#parts
     const decide = (taken: Awaited<ReturnType<MessageLimits['take']>>) => {
-      if (taken.kind === 'taken') {
-        this.#refused.delete(session)
-        return work()
-      }
+      if (taken.kind === 'taken') return work()
       answer(refuse('tooManyRequests', `wait ${taken.retryAfterMs} ms`, taken.retryAfterMs))
-      this.#losePatience(session)
+      this.#refused(session)
     }
-    const taken = limits.take(session.tenant, session.user, channel, () => clock.now())
+    const taken = limits.take(session.tenant, session.user, channel, () => clock.now(), session.client)
     if (!(taken instanceof Promise)) return decide(taken)
     taken.then(decide, (thrown: unknown) => {
       log.error('gateway.limit-failed', { why: reasonOf(thrown) })
@@ -127,17 +128,29 @@ export class Desk {
     })
   }
 
+  /** Whether the connection may ask for something that is no message; if not, it is told so. */
+  admits(session: Session, id: number): boolean {
+    const { connections, tenants, clock } = this.#parts
+    const now = clock.now()
+    const perSecond = tenants.lately(session.tenant, now)?.limits.commandsPerSecondConnection ?? commandsAtFirst
+    const waitMs = connections.command(session, perSecond, now)
+    if (waitMs === 0) return true
+    this.refuse(session, id, refuse('tooManyRequests', `commands: wait ${waitMs} ms`, waitMs))
+    this.#refused(session)
+    return false
+  }
+
   /** Tells a conversation that somebody types, at most once in three seconds. */
   typing(session: Session, conversation: string, settle: (result: StreamResult) => void): void {
-    const now = this.#parts.clock.now()
-    const typed = this.#typedAt.get(session) ?? new Map<string, number>()
-    this.#typedAt.set(session, typed)
-    if (now - (typed.get(conversation) ?? 0) < typingEveryMs) return settle({ kind: 'done', data: '{}' })
-    const waitMs = this.#parts.limits.typing(session.client, now)
-    if (waitMs > 0) return settle(refuse('tooManyRequests', `typing: wait ${waitMs} ms`, waitMs))
-    typed.set(conversation, now)
-    this.#parts.streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, (result) => {
-      if (result.kind === 'refused') typed.delete(conversation)
+    const { connections, clock, streams } = this.#parts
+    const typing = connections.typing(session, conversation, clock.now())
+    if (typing.kind === 'told') return settle({ kind: 'done', data: '{}' })
+    if (typing.kind === 'limited') {
+      settle(refuse('tooManyRequests', `typing: wait ${typing.retryAfterMs} ms`, typing.retryAfterMs))
+      return this.#refused(session)
+    }
+    streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, (result) => {
+      if (result.kind === 'refused') connections.notTyped(session, conversation)
       settle(result)
     })
   }
@@ -226,10 +239,9 @@ export class Desk {
     )
   }
 
-  #losePatience(session: Session): void {
-    const refusals = (this.#refused.get(session) ?? 0) + 1
-    this.#refused.set(session, refusals)
-    if (refusals < patience) return
-    this.#parts.sockets.close(session, 'tooManyRequests')
+  /** Who is refused again and again does not want to stop. */
+  #refused(session: Session): void {
+    const { connections, clock, sockets } = this.#parts
+    if (connections.refused(session, clock.now())) sockets.close(session, 'tooManyRequests')
   }
 }

@@ -3,18 +3,19 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { decideAll, decideNow, type Decider, type Level } from '../../src/limits/decide.ts'
 import { LeaseHolder } from '../../src/limits/holder.ts'
-import { houseRules, messageLevels, policyOf, typingWindow, type HousePolicy } from '../../src/limits/house-rules.ts'
+import { houseRules, isShared, messageLevels, policyOf, type HousePolicy } from '../../src/limits/house-rules.ts'
 import { LocalLimits } from '../../src/limits/local.ts'
 import type { Source, Taken } from '../../src/limits/ports.ts'
-import { limiterName, limiterNamed } from '../address.ts'
+import type { Window } from '../../src/limits/rules.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
 import type { TenantRecord } from '../../src/tenants/record.ts'
+import { limiterName, limiterNamed, sharedLimiter } from '../address.ts'
 
 const mostNames = 20_000
 /** A limiter that takes longer is one that cannot be reached. */
 const patienceMs = 2000
 
-/** How fast a user may send, and a tenant's users together: leases from their limiters, spent here without asking. */
+/** How fast a user may send, and all she shares a limit with: leases from their limiters, spent here without asking. */
 export class MessageLimits {
   readonly #env: Env
   readonly #tenants: TenantCache
@@ -25,9 +26,10 @@ export class MessageLimits {
     alone: false,
     onUnreachable: (_, thrown) => log.warn('gateway.limiter-unreachable', { why: reasonOf(thrown) }),
   }
-  /** Tenants that limit their conversations or all their users together, too: further levels of the same decision. */
-  readonly #shared = new Map<string, ReturnType<typeof messageLevels>>()
-  readonly #typing = new LocalLimits()
+  /** Tenants whose messages pass further levels of the same decision: a conversation's, a plan's, and so on. */
+  readonly #further = new Map<string, Further>()
+  /** A connection is known to its own gateway only. */
+  readonly #connections = new LocalLimits()
   /** The limiter's name of each tenant's users: to put it together for every message would cost more than to decide. */
   readonly #names = new Map<string, Map<string, string>>()
   #named = 0
@@ -38,18 +40,14 @@ export class MessageLimits {
   }
 
   /** One message of `user` to `channel`: an answer at once while the leases last, else a promise of one. */
-  take(tenant: string, user: string, channel: string, clock: () => number): Taken | Promise<Taken> {
+  take(tenant: string, user: string, channel: string, clock: () => number, client = ''): Taken | Promise<Taken> {
     const key = this.#names.get(tenant)?.get(user) ?? this.#name(tenant, user)
+    const further = this.#further.size === 0 ? undefined : this.#further.get(tenant)
     const known =
-      this.#shared.size > 0 && this.#shared.has(tenant)
-        ? decideNow(this.#holder, this.#keys(tenant, key, channel), clock())
-        : this.#holder.takeNow(key, clock())
-    return known ?? this.#ask(tenant, key, channel, clock)
-  }
-
-  /** Milliseconds until a connection may say again that somebody types; 0 for now. */
-  typing(client: string, now: number): number {
-    return this.#typing.takeAll(client, [typingWindow], now)
+      further === undefined
+        ? this.#holder.takeNow(key, clock())
+        : this.#takeHere(further, [key, ...keysOf(further, channel)], client, clock())
+    return known ?? this.#ask({ tenant, key, channel, client, clock })
   }
 
   /** Figures for /metrics, by policy, and the keys refused most. */
@@ -69,17 +67,34 @@ export class MessageLimits {
     return name
   }
 
-  async #ask(tenant: string, key: string, channel: string, clock: () => number): Promise<Taken> {
-    const levels = messageLevels((await this.#record(tenant, clock))?.limits)
-    if (levels.conversation || levels.tenant) this.#shared.set(tenant, levels)
-    else this.#shared.delete(tenant)
-    const keys = this.#keys(tenant, key, channel)
+  /** All levels from what is in hand; undefined when somebody has to be asked first, and then nothing was taken. */
+  #takeHere(further: Further, keys: readonly string[], client: string, now: number): Taken | undefined {
+    const waitMs = this.#takeConnection(further, client, now)
+    if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
+    const taken = decideNow(this.#holder, keys, now)
+    if (taken?.kind !== 'taken') this.#connections.giveBack(client, now)
+    return taken
+  }
+
+  #takeConnection(further: Further | undefined, client: string, now: number): number {
+    return further?.ofConnection === undefined ? 0 : this.#connections.takeAll(client, further.ofConnection, now)
+  }
+
+  async #ask({ tenant, key, channel, client, clock }: Message): Promise<Taken> {
+    const record = await this.#record(tenant, clock)
+    const further = furtherOf(tenant, record)
+    if (further === undefined) this.#further.delete(tenant)
+    else this.#further.set(tenant, further)
+    const waitMs = this.#takeConnection(further, client, clock())
+    if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
+    const keys = [key, ...(further === undefined ? [] : keysOf(further, channel))]
     const decision = await decideAll(
       this.#decider,
       keys.map((each) => this.#level(tenant, each, clock)),
     )
     this.#returnIdle(clock())
-    // Chat goes on without limiters, at this gateway's own count: both levels fail open, so none is ever unreachable.
+    if (decision.kind === 'limited') this.#connections.giveBack(client, clock())
+    // Chat goes on without limiters, at this gateway's own count: all levels fail open, so none is ever unreachable.
     return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: patienceMs } : decision
   }
 
@@ -91,15 +106,6 @@ export class MessageLimits {
         .catch(() => undefined)
   }
 
-  #keys(tenant: string, key: string, channel: string): string[] {
-    const shared = this.#shared.get(tenant)
-    return [
-      key,
-      ...(shared?.conversation === true ? [limiterName(tenant, 'messages-conversation', channel)] : []),
-      ...(shared?.tenant === true ? [limiterName(tenant, 'messages-tenant', '')] : []),
-    ]
-  }
-
   #level(tenant: string, key: string, clock: () => number): Level {
     return { key, cost: 1, source: this.#source(tenant, key, clock), whenUnreachable: 'open' }
   }
@@ -108,10 +114,7 @@ export class MessageLimits {
     const stub = limiterNamed(this.#env, key)
     return {
       clock,
-      rules: async () => {
-        const record = await this.#record(tenant, clock)
-        return houseRules(messagePolicy(key), record?.limits, record?.version)
-      },
+      rules: async () => houseRules(policyIn(key), await this.#record(tenant, clock)),
       limiter: {
         lease: (ask) => within(patienceMs, 'the limiter', stub.lease(ask)),
         settle: (closing) => stub.settle(closing),
@@ -125,5 +128,44 @@ export class MessageLimits {
   }
 }
 
-const policies: readonly HousePolicy[] = ['messages', 'messages-conversation', 'messages-tenant']
-const messagePolicy = (key: string) => policies.find((policy) => policy === policyOf(key)) ?? 'messages'
+interface Message {
+  readonly tenant: string
+  readonly key: string
+  readonly channel: string
+  readonly client: string
+  readonly clock: () => number
+}
+
+/** What counts beyond a sender's own limiter: her connection, the conversation's by channel, the others the same for all messages of a tenant. */
+interface Further {
+  readonly ofConnection: readonly Window[] | undefined
+  readonly ofConversation: ((channel: string) => string) | undefined
+  readonly ofAll: readonly string[]
+}
+
+function furtherOf(tenant: string, record: TenantRecord | undefined): Further | undefined {
+  const policies = messageLevels(record)
+  const connection = record?.limits.messagesPerSecondConnection
+  if (policies.length === 0 && connection === undefined) return undefined
+  const all = policies.filter((policy) => policy !== 'messages-conversation')
+  return {
+    ofConnection: connection === undefined ? undefined : houseRules('messages-connection', record).windows,
+    ofConversation:
+      all.length === policies.length ? undefined : (channel) => limiterName(tenant, 'messages-conversation', channel),
+    ofAll: all.map((policy) =>
+      isShared(policy) ? sharedLimiter(policy, record?.plan ?? '') : limiterName(tenant, policy, ''),
+    ),
+  }
+}
+
+const keysOf = ({ ofConversation, ofAll }: Further, channel: string): readonly string[] =>
+  ofConversation === undefined ? ofAll : [ofConversation(channel), ...ofAll]
+
+const policies: readonly HousePolicy[] = [
+  'messages',
+  'messages-conversation',
+  'messages-tenant',
+  'messages-plan',
+  'messages-system',
+]
+const policyIn = (key: string) => policies.find((policy) => policy === policyOf(key)) ?? 'messages'

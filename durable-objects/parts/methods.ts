@@ -35,7 +35,8 @@ const methods: Readonly<Record<string, Method>> = {
   },
   'conversation.read': (desk, session, id, data) => {
     const read = desk.parse(session, id, readPayload, data)
-    if (read !== undefined) desk.ask(session, id, read.conversation, { kind: 'read', seq: read.seq })
+    if (read !== undefined && desk.admits(session, id))
+      desk.ask(session, id, read.conversation, { kind: 'read', seq: read.seq })
   },
   'conversation.typing': (desk, session, id, data) => {
     const typing = desk.parse(session, id, typingPayload, data)
@@ -55,7 +56,7 @@ const methods: Readonly<Record<string, Method>> = {
   },
   'inbox.list': (desk, session, id, data) => {
     const query = desk.parse(session, id, inboxListPayload, data ?? {})
-    if (query !== undefined) void listInbox(desk, session, id, query)
+    if (query !== undefined && desk.admits(session, id)) void listInbox(desk, session, id, query)
   },
 }
 
@@ -67,6 +68,7 @@ export function callMethod(
   request: { method: string; data?: unknown },
 ): void {
   const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined
+  if (method === undefined && !desk.admits(session, id)) return
   if (method === undefined) return desk.refuse(session, id, refuse('methodNotFound', request.method.slice(0, 100)))
   method(desk, session, id, request.data)
 }

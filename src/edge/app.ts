@@ -4,7 +4,7 @@ import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
 import { authenticate } from './middleware/authenticate.ts'
-import { limitRequests } from './middleware/limit-requests.ts'
+import { limitRequests, limitVisitors } from './middleware/limit-requests.ts'
 import { onError, problemResponse } from './problem.ts'
 import { admin } from './routes/admin.ts'
 import { conversations } from './routes/conversations.ts'
@@ -33,6 +33,10 @@ export const app: Hono<App> = new Hono<App>()
   )
   .use(requestId({ headerName: 'x-request-id' }))
   .use(secureHeaders())
+  .use('/readyz', limitVisitors())
+  .use('/metrics/*', limitVisitors())
+  .use('/docs/*', limitVisitors())
+  .use('/openapi.json', limitVisitors())
   .route('/', health)
   .route('/', chatPage)
   .route('/', docs)

@@ -3,7 +3,7 @@ import { claimedBy } from '../auth/token.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { problems } from '../protocol/problems.ts'
-import { takeConnect } from './middleware/limit-requests.ts'
+import { takeConnect } from './house-levels.ts'
 
 export const connectionPath = '/connection/websocket'
 
@@ -18,9 +18,7 @@ export async function connect(request: Request, env: Env): Promise<Response> {
       headers: { Upgrade: 'websocket' },
     })
   }
-  // Without an address, as on one's own machine, there is nobody to tell apart.
-  const address = request.headers.get('cf-connecting-ip')
-  const waitMs = address === null ? 0 : await takeConnect(env, address)
+  const waitMs = await takeConnect(env, request.headers.get('cf-connecting-ip'))
   if (waitMs > 0) return tooManyConnects(waitMs)
 
   const config = loadConfig(env)
@@ -31,7 +29,7 @@ export async function connect(request: Request, env: Env): Promise<Response> {
 
 function tooManyConnects(waitMs: number): Response {
   const { status, title } = problems['too-many-requests']
-  const detail = `connects-address: wait ${waitMs} ms`
+  const detail = `connects: wait ${waitMs} ms`
   const problem = { type: '/docs/errors#too-many-requests', title, status, detail, retryAfterMs: waitMs }
   const headers = { 'Content-Type': 'application/problem+json', 'Retry-After': String(Math.ceil(waitMs / 1000)) }
   return new Response(JSON.stringify(problem), { status, headers })

@@ -6,6 +6,13 @@ const tag = 'Limits'
 /** The operations of /v1/limits, for the OpenAPI document. All need an API key. */
 export const limitOperations: readonly Operation[] = [
   {
+    method: 'get',
+    path: '/v1/limits',
+    tag,
+    summary: 'See your plan, and the limits that hold for you',
+    success: { status: 200, says: '{plan, limits}; rates are per second' },
+  },
+  {
     method: 'put',
     path: '/v1/limits/policies/{name}',
     tag,

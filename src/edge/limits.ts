@@ -2,13 +2,13 @@ import { limiterNamed } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'
-import { within } from '../kernel/retry.ts'
-import type { Decider, Level } from '../limits/decide.ts'
+import { spreadMs, within } from '../kernel/retry.ts'
+import type { Decider, Decision, Level } from '../limits/decide.ts'
 import { LeaseHolder } from '../limits/holder.ts'
-import { policyOf } from '../limits/house-rules.ts'
+import { isShared, policyOf } from '../limits/house-rules.ts'
 import { LocalLimits } from '../limits/local.ts'
 import { capacityOf, type Rules } from '../limits/rules.ts'
-import { rateLimitFields } from '../protocol/rate-limit-fields.ts'
+import { rateLimitFields, type QuotaState } from '../protocol/rate-limit-fields.ts'
 import type { AppContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 
@@ -54,24 +54,43 @@ export function returnIdleLeases(c: AppContext): void {
   }
 }
 
-/** Tells the caller where she stands at the first of these levels, as far as this isolate knows. */
-export async function showStanding(c: AppContext, [level]: readonly Level[]): Promise<void> {
-  if (level === undefined) return
-  const standing = decider.holder.standing(level.key, systemClock.now())
-  const [window] = (await level.source.rules()).windows
-  if (standing === undefined || window === undefined) return
-  const capacity = capacityOf(window)
-  const fields = rateLimitFields([
-    {
-      name: policyOf(level.key),
-      quota: capacity,
-      windowSeconds: (window.windowMs * capacity) / window.limit / 1000,
-      remaining: standing.remaining,
-      resetSeconds: standing.resetMs / 1000,
-    },
-  ])
+/** Tells the caller where she stands at her own level and at the one that refused, as far as this isolate knows. */
+export async function showStanding(c: AppContext, levels: readonly Level[], decision: Decision): Promise<void> {
+  const refused = decision.kind === 'limited' ? decision : undefined
+  // How much everybody together may do is nobody's business.
+  const shown = levels.filter(({ key }, place) => (place === 0 || key === refused?.key) && !isShared(policyOf(key)))
+  const states = await Promise.all(
+    shown.map((level) => stateOf(level, level.key === refused?.key ? refused.retryAfterMs : undefined)),
+  )
+  const fields = rateLimitFields(states.filter((state) => state !== undefined))
   for (const [name, value] of Object.entries(fields)) c.header(name, value)
 }
+
+/** After a refusal nothing is to be had until `retryAfterMs`, and `Retry-After` must not be before that. */
+async function stateOf({ key, source }: Level, retryAfterMs: number | undefined): Promise<QuotaState | undefined> {
+  const standing = decider.holder.standing(key, systemClock.now())
+  const [window] = (await source.rules()).windows
+  if (standing === undefined || window === undefined) return undefined
+  const quota = capacityOf(window)
+  return {
+    name: policyOf(key),
+    quota,
+    windowSeconds: (window.windowMs * quota) / window.limit / 1000,
+    remaining: retryAfterMs === undefined ? standing.remaining : 0,
+    resetSeconds: (retryAfterMs ?? standing.resetMs) / 1000,
+  }
+}
+
+/**
+ * Those whom a limit refused that they share would all come back at the same moment: their waits are spread
+ * (draft-ietf-httpapi-ratelimit-headers-11 §8.5). Who has a bucket alone is told the exact time.
+ */
+export const spreadOut = (decision: Decision): Decision =>
+  decision.kind === 'limited' && isManyPeoples(policyOf(decision.key))
+    ? { ...decision, retryAfterMs: spreadMs(decision.retryAfterMs, Math.random()) }
+    : decision
+
+const isManyPeoples = (policy: string) => isShared(policy) || policy.endsWith('-tenant')
 
 /** The refusal of a level, as HTTP tells it. */
 export function tooMany(name: string, retryAfterMs: number): ProblemError {

@@ -1,17 +1,26 @@
-import { tenantOf } from '../../durable-objects/address.ts'
+import { houseOf, tenantOf } from '../../durable-objects/address.ts'
 import { openCache } from '../adapters/upstash/cache.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
+import { log, reasonOf } from '../kernel/log.ts'
 import { tenantFreshMs, type Admission } from '../tenants/cache.ts'
+import { houseRecord, newHouse, underHouse, type HouseRecord } from '../tenants/house.ts'
 import { tenantId, tenantRecord, type TenantRecord } from '../tenants/record.ts'
 
+interface Believed<V> {
+  readonly until: number
+  readonly value: V
+}
+
 /** What this isolate believes for ten seconds; values only, never promises, since a request must not wait for another's I/O. */
-const records = new Map<string, { readonly until: number; readonly value: TenantRecord | undefined }>()
-const admissions = new Map<string, { readonly until: number; readonly value: Admission | undefined }>()
+const records = new Map<string, Believed<TenantRecord | undefined>>()
+const admissions = new Map<string, Believed<Admission | undefined>>()
+let house: Believed<HouseRecord> = { until: 0, value: newHouse }
 const mostTenants = 10_000
 const cachedSeconds = 60
 
 const cacheKey = (tenant: string) => `tenant:${tenant}`
+const houseKey = 'house'
 
 /** A tenant's public record: from this isolate, else from Redis, else from its actor, the only authority. */
 export async function tenantRecordOf(env: Env, tenant: string, now: number): Promise<TenantRecord | undefined> {
@@ -21,8 +30,9 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
 
   const cache = openCache(loadConfig(env))
   const cached = tenantRecord.safeParse(await cache.get(cacheKey(tenant)))
-  const value = cached.success ? cached.data : await tenantOf(env, tenant).record()
-  if (!cached.success && value !== undefined) await cache.set(cacheKey(tenant), value, cachedSeconds)
+  const stored = cached.success ? cached.data : await tenantOf(env, tenant).record()
+  if (!cached.success && stored !== undefined) await cache.set(cacheKey(tenant), stored, cachedSeconds)
+  const value = stored === undefined ? undefined : underHouse(stored, await houseAt(env, now))
   keep(records, tenant, { until: now + tenantFreshMs, value })
   return value
 }
@@ -32,9 +42,29 @@ export async function admissionOf(env: Env, tenant: string, now: number): Promis
   if (!tenantId.safeParse(tenant).success) return undefined
   const known = admissions.get(tenant)
   if (known !== undefined && known.until > now) return known.value
-  const value = await tenantOf(env, tenant).admission()
+  const admission = await tenantOf(env, tenant).admission()
+  const value =
+    admission === undefined
+      ? undefined
+      : { ...admission, record: underHouse(admission.record, await houseAt(env, now)) }
   keep(admissions, tenant, { until: now + tenantFreshMs, value })
   return value
+}
+
+/** What holds for everybody. While neither Redis nor its actor answers, what was last heard. */
+export async function houseAt(env: Env, now: number): Promise<HouseRecord> {
+  if (house.until > now) return house.value
+  const cache = openCache(loadConfig(env))
+  const cached = houseRecord.safeParse(await cache.get(houseKey))
+  try {
+    const value = cached.success ? cached.data : await houseOf(env).record()
+    if (!cached.success) await cache.set(houseKey, value, cachedSeconds)
+    house = { until: now + tenantFreshMs, value }
+  } catch (thrown) {
+    log.warn('edge.house-unreachable', { why: reasonOf(thrown) })
+    house = { ...house, until: now + 1000 }
+  }
+  return house.value
 }
 
 /** A tenant changed: what is cached of it goes, here at once and elsewhere within ten seconds. */
@@ -42,6 +72,14 @@ export async function forgetTenant(env: Env, tenant: string): Promise<void> {
   records.delete(tenant)
   admissions.delete(tenant)
   await openCache(loadConfig(env)).delete(cacheKey(tenant))
+}
+
+/** The house changed, and with it all tenants: here at once, elsewhere within twenty seconds. */
+export async function forgetHouse(env: Env): Promise<void> {
+  records.clear()
+  admissions.clear()
+  house = { ...house, until: 0 }
+  await openCache(loadConfig(env)).delete(houseKey)
 }
 
 function keep<V>(map: Map<string, V>, key: string, value: V): void {

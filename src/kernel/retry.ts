@@ -4,6 +4,9 @@ export function backoffMs(n: number, base: number, cap: number, random: number):
   return Math.ceil(ceiling / 2 + (ceiling / 2) * random)
 }
 
+/** A wait that many are told at once, made longer by up to half and a second more, so that they do not return together. */
+export const spreadMs = (waitMs: number, random: number): number => waitMs + Math.floor((waitMs / 2 + 1000) * random)
+
 /** Fails with `what timed out` if `work` takes longer than `ms`; the work itself goes on, so it must be idempotent. */
 export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()

@@ -122,6 +122,12 @@ export class LeaseHolder {
     return found
   }
 
+  /** Milliseconds for which this key is refused here without asking, 0 when it is not. Nothing is decided or counted. */
+  refusedFor(key: string, now: number): number {
+    const held = this.#held.get(key)
+    return held === undefined ? 0 : Math.max(0, held.emptyUntil - now)
+  }
+
   /** What is known of a key here: units in hand and, as last heard, to be had; undefined when nothing is. */
   standing(
     key: string,

@@ -1,66 +1,158 @@
 import { bucketRules, type Rules, type Window } from './rules.ts'
 
 /** What the house itself limits. Tenants' own policies live beside these under names of their choosing. */
-export type HousePolicy =
+export type HousePolicy = OwnPolicy | SharedPolicy | OpenPolicy
+
+/** A tenant's own, by its record. */
+type OwnPolicy =
   | 'messages'
+  | 'messages-connection'
   | 'messages-conversation'
   | 'messages-tenant'
-  | 'requests-anonymous'
   | 'requests-user'
   | 'requests-key'
   | 'requests-tenant'
+  | 'searches-user'
+  | 'searches-key'
+  | 'uploads-user'
+  | 'uploads-key'
+  | 'notifications-user'
+  | 'notifications-key'
   | 'checks'
-  | 'connects-address'
+
+/** What tenants share: those of a plan, or all. Their limiters are the house's, each in its version's order. */
+type SharedPolicy = 'messages-plan' | 'messages-system' | 'requests-plan' | 'requests-system' | 'connects-system'
+
+/** For callers of whom only the address is known. */
+type OpenPolicy = 'requests-anonymous' | 'connects-address' | 'credentials-address'
 
 /** What a tenant may set, per second; a burst stands above it. */
 export interface HouseLimits {
   readonly messagesPerSecond: number
   readonly messagesBurst: number
+  readonly messagesPerSecondConnection?: number | undefined
   readonly messagesPerSecondConversation?: number | undefined
   readonly messagesPerSecondTenant?: number | undefined
   readonly requestsPerSecondUser: number
   readonly requestsPerSecondKey: number
   readonly requestsPerSecondTenant?: number | undefined
+  readonly searchesPerSecondUser: number
+  readonly searchesPerSecondKey: number
+  readonly uploadsPerSecondUser: number
+  readonly uploadsPerSecondKey: number
+  readonly notificationsPerSecondUser: number
+  readonly notificationsPerSecondKey: number
   readonly checksPerSecond: number
 }
 
+/** What many share, per second. */
+interface SharedRates {
+  readonly messagesPerSecond?: number | undefined
+  readonly requestsPerSecond?: number | undefined
+  readonly connectsPerSecond?: number | undefined
+}
+
+/** All limits a tenant is under. The versions grow with every change of the tenant's or the house's. */
+export interface Terms {
+  readonly limits: HouseLimits
+  readonly version: number
+  readonly plan: string
+  readonly shared: { readonly plan: SharedRates; readonly system: SharedRates; readonly version: number }
+}
+
 /** What holds for a tenant nobody knows, and for callers who are no tenant's. */
-const strangers: HouseLimits = {
-  messagesPerSecond: 1,
-  messagesBurst: 1,
-  requestsPerSecondUser: 20,
-  requestsPerSecondKey: 20,
-  checksPerSecond: 20,
+export const strangers: Terms = {
+  limits: {
+    messagesPerSecond: 1,
+    messagesBurst: 1,
+    requestsPerSecondUser: 20,
+    requestsPerSecondKey: 20,
+    searchesPerSecondUser: 1,
+    searchesPerSecondKey: 1,
+    uploadsPerSecondUser: 1,
+    uploadsPerSecondKey: 1,
+    notificationsPerSecondUser: 1,
+    notificationsPerSecondKey: 1,
+    checksPerSecond: 20,
+  },
+  version: 0,
+  plan: '',
+  shared: { plan: {}, system: {}, version: 0 },
 }
 
-/** The rules of a house policy under a tenant's limits; `version` is the record's. */
-export function houseRules(policy: HousePolicy, limits: HouseLimits = strangers, version = 0): Rules {
-  const { perSecond, burst } = ratesOf(limits)[policy]
-  return bucketRules(perSecond, burst, version)
+/** The rules of a house policy under a tenant's terms. */
+export function houseRules(policy: HousePolicy, terms: Terms = strangers): Rules {
+  const { perSecond, burst } = rates[policy](terms)
+  return bucketRules(perSecond, burst, isShared(policy) ? terms.shared.version : terms.version)
 }
 
-const twice = (perSecond: number) => ({ perSecond, burst: 2 * perSecond })
+interface Rate {
+  readonly perSecond: number
+  readonly burst: number
+}
 
-const ratesOf = (
-  limits: HouseLimits,
-): Readonly<Record<HousePolicy, { readonly perSecond: number; readonly burst: number }>> => ({
-  messages: { perSecond: limits.messagesPerSecond, burst: limits.messagesBurst },
-  'messages-conversation': twice(limits.messagesPerSecondConversation ?? 1),
-  'messages-tenant': twice(limits.messagesPerSecondTenant ?? 1),
-  'requests-anonymous': { perSecond: 20, burst: 60 },
-  'requests-user': twice(limits.requestsPerSecondUser),
-  'requests-key': twice(limits.requestsPerSecondKey),
-  'requests-tenant': twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
-  checks: twice(limits.checksPerSecond),
+const twice = (perSecond = 1): Rate => ({ perSecond, burst: 2 * perSecond })
+/** People do such things a few at a time, and then not for a while. */
+const tenfold = (perSecond: number): Rate => ({ perSecond, burst: 10 * perSecond })
+
+const rates: Readonly<Record<HousePolicy, (terms: Terms) => Rate>> = {
+  messages: ({ limits }) => ({ perSecond: limits.messagesPerSecond, burst: limits.messagesBurst }),
+  'messages-connection': ({ limits }) => twice(limits.messagesPerSecondConnection),
+  'messages-conversation': ({ limits }) => twice(limits.messagesPerSecondConversation),
+  'messages-tenant': ({ limits }) => twice(limits.messagesPerSecondTenant),
+  'messages-plan': ({ shared }) => twice(shared.plan.messagesPerSecond),
+  'messages-system': ({ shared }) => twice(shared.system.messagesPerSecond),
+  'requests-anonymous': () => ({ perSecond: 20, burst: 60 }),
+  'requests-user': ({ limits }) => twice(limits.requestsPerSecondUser),
+  'requests-key': ({ limits }) => twice(limits.requestsPerSecondKey),
+  'requests-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
+  'requests-plan': ({ shared }) => twice(shared.plan.requestsPerSecond),
+  'requests-system': ({ shared }) => twice(shared.system.requestsPerSecond),
+  'searches-user': ({ limits }) => tenfold(limits.searchesPerSecondUser),
+  'searches-key': ({ limits }) => twice(limits.searchesPerSecondKey),
+  'uploads-user': ({ limits }) => tenfold(limits.uploadsPerSecondUser),
+  'uploads-key': ({ limits }) => twice(limits.uploadsPerSecondKey),
+  'notifications-user': ({ limits }) => tenfold(limits.notificationsPerSecondUser),
+  'notifications-key': ({ limits }) => twice(limits.notificationsPerSecondKey),
+  checks: ({ limits }) => twice(limits.checksPerSecond),
   // A whole office may share one address, and comes back all at once.
-  'connects-address': { perSecond: 20, burst: 500 },
-})
+  'connects-address': () => ({ perSecond: 20, burst: 500 }),
+  'connects-system': ({ shared }) => twice(shared.system.connectsPerSecond),
+  // Somebody whose token ran out asks a few times with the old one; who guesses, thousands of times.
+  'credentials-address': () => ({ perSecond: 1, burst: 30 }),
+}
 
-/** The levels a message passes: its sender, and its conversation and tenant where the tenant limits those. */
-export const messageLevels = (limits: Partial<HouseLimits> | undefined) => ({
-  conversation: limits?.messagesPerSecondConversation !== undefined,
-  tenant: limits?.messagesPerSecondTenant !== undefined,
-})
+/** Whether many tenants share a policy's limiter. */
+export const isShared = (policy: string): boolean => policy.endsWith('-plan') || policy.endsWith('-system')
+
+/** The further levels of a message, after its sender's: each only where somebody set it. */
+export function messageLevels({ limits, shared }: Terms = strangers): HousePolicy[] {
+  return levels({
+    'messages-conversation': limits.messagesPerSecondConversation,
+    'messages-tenant': limits.messagesPerSecondTenant,
+    'messages-plan': shared.plan.messagesPerSecond,
+    'messages-system': shared.system.messagesPerSecond,
+  })
+}
+
+/** The further levels of a request, after its caller's. */
+export function requestLevels({ shared }: Terms = strangers): HousePolicy[] {
+  return levels({
+    'requests-tenant': 1,
+    'requests-plan': shared.plan.requestsPerSecond,
+    'requests-system': shared.system.requestsPerSecond,
+  })
+}
+
+/** The named policies that have a figure, in their order. */
+function levels(figures: Partial<Record<HousePolicy, number | undefined>>): HousePolicy[] {
+  const policies: HousePolicy[] = []
+  for (const policy of allPolicies) if (figures[policy] !== undefined) policies.push(policy)
+  return policies
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table has every policy and nothing else
+const allPolicies = Object.keys(rates) as HousePolicy[]
 
 /** How often one user may connect or renew her token at one gateway: at first half a minute's worth at once. */
 export const connectWindow = (perSecond: number): Window => ({
@@ -69,9 +161,6 @@ export const connectWindow = (perSecond: number): Window => ({
   windowMs: 1000,
   burst: Math.max(1, 30 * perSecond),
 })
-
-/** How often one connection may say that somebody types, in all its conversations together. */
-export const typingWindow: Window = { algorithm: 'token-bucket', limit: 2, windowMs: 1000, burst: 10 }
 
 /** The policy in a limiter's name, `tenant/policy:key`. */
 export const policyOf = (name: string): string => name.slice(name.indexOf('/') + 1, name.indexOf(':'))

@@ -24,6 +24,15 @@ export class LocalLimits {
     return 0
   }
 
+  /** Undoes a decision of this very moment: somebody else refused it. */
+  giveBack(key: string, now: number, cost = 1): void {
+    for (const meter of this.#meters.get(key)?.meters ?? []) meter.unspend(cost, now, now)
+  }
+
+  forget(key: string): void {
+    this.#meters.delete(key)
+  }
+
   #metersOf(key: string, windows: readonly Window[]): readonly Meter[] {
     const known = this.#meters.get(key)
     if (known !== undefined && sameWindows(known.windows, windows)) return known.meters

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { conversationName, deliverAt, editContent, messageContent, userId } from './payloads.ts'
 import { sizes } from './limits.ts'
+import { ownLimits, planName } from './tenant-limits.ts'
 
 /** `POST /v1/tokens`. */
 export const newToken = z.strictObject({
@@ -56,20 +57,8 @@ export const seqParam = z.coerce.number().int().min(1)
 /** `PUT /admin/v1/tenants/:id`. */
 export const newTenant = z.strictObject({
   name: z.string().min(1).max(200),
-  limits: z
-    .strictObject({
-      messagesPerSecond: z.number().positive().optional(),
-      messagesBurst: z.number().min(1).optional(),
-      messagesPerSecondConversation: z.number().positive().optional(),
-      messagesPerSecondTenant: z.number().positive().optional(),
-      connectsPerSecondUser: z.number().positive().optional(),
-      connectionsPerUser: z.int().positive().optional(),
-      requestsPerSecondUser: z.number().positive().optional(),
-      requestsPerSecondKey: z.number().positive().optional(),
-      requestsPerSecondTenant: z.number().positive().optional(),
-      checksPerSecond: z.number().positive().optional(),
-    })
-    .optional(),
+  plan: planName.optional(),
+  limits: ownLimits.optional(),
 })
 
 /** `PATCH /admin/v1/tenants/:id`. */

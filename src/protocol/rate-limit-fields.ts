@@ -9,7 +9,7 @@ export interface QuotaState {
 }
 
 /**
- * `RateLimit-Policy`, `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10: Lists of Strings with parameters) and the
+ * `RateLimit-Policy`, `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11: Lists of Strings with parameters) and the
  * older `X-RateLimit-*` for the first policy, which clients know from elsewhere.
  */
 export function rateLimitFields(states: readonly QuotaState[]): Record<string, string> {

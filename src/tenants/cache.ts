@@ -13,6 +13,8 @@ export const tenantFreshMs = 10_000
 export class TenantCache {
   readonly #ask: (tenant: string) => Promise<Admission | undefined>
   readonly #known = new Map<string, { readonly until: number; readonly admission: Promise<Admission | undefined> }>()
+  /** What came of the questions, for those who cannot wait. */
+  readonly #heard = new Map<string, TenantRecord>()
 
   constructor(ask: (tenant: string) => Promise<Admission | undefined>) {
     this.#ask = ask
@@ -30,7 +32,21 @@ export class TenantCache {
 
     const admission = this.#ask(tenant)
     this.#known.set(tenant, { until: now + tenantFreshMs, admission })
-    admission.catch(() => this.#known.delete(tenant))
+    admission.then(
+      (heard) => this.#hear(tenant, heard?.record),
+      () => this.#known.delete(tenant),
+    )
     return admission
+  }
+
+  /** The record as last heard of, perhaps a moment ago; undefined before the first answer. */
+  lately(tenant: string, now: number): TenantRecord | undefined {
+    void this.get(tenant, now).catch(() => undefined)
+    return this.#heard.get(tenant)
+  }
+
+  #hear(tenant: string, record: TenantRecord | undefined): void {
+    if (record === undefined) this.#heard.delete(tenant)
+    else this.#heard.set(tenant, record)
   }
 }

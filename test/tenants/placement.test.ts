@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
-import { tenantId, tenantLimits, tenantRecord } from '../../src/tenants/record.ts'
+import { newHouse, underHouse } from '../../src/tenants/house.ts'
+import { tenantId, tenantRecord } from '../../src/tenants/record.ts'
 
 const tenants = Array.from({ length: 4000 }, (_, n) => `tenant-${n}`)
 const shard = (name: string, weight = 1) => ({ name, weight })
@@ -65,15 +66,18 @@ test('a tenant’s id is a DNS label, so that it needs no escaping anywhere', ()
 
 describe('the cache', () => {
   const someone: Admission = {
-    record: tenantRecord.parse({
-      id: 'acme',
-      name: 'Acme',
-      state: 'active',
-      placement: { shard: 'a', epoch: 1 },
-      keys: [],
-      limits: tenantLimits.parse({}),
-      version: 1,
-    }),
+    record: underHouse(
+      tenantRecord.parse({
+        id: 'acme',
+        name: 'Acme',
+        state: 'active',
+        placement: { shard: 'a', epoch: 1 },
+        keys: [],
+        limits: {},
+        version: 1,
+      }),
+      newHouse,
+    ),
     secrets: { tokenKeys: [] },
   }
 

@@ -5,6 +5,7 @@ import { tenantOfToken, verifyToken } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import type { App, AppContext } from '../context.ts'
+import { admitGuess, noteGood, refuseGuess } from '../failed-credentials.ts'
 import { fail } from '../problem.ts'
 import { isRevoked } from '../revocations.ts'
 import { admissionOf, tenantRecordOf } from '../tenants.ts'
@@ -21,7 +22,10 @@ async function principalOf(c: AppContext): Promise<Principal> {
   if (header === undefined) return { kind: 'anonymous' }
   const credential = /^Bearer +(\S{1,8192})$/i.exec(header)?.[1]
   if (credential === undefined) return fail('unauthorized', 'Authorization: must be "Bearer <API key or user token>"')
-  return credential.split('.').length === 3 ? byToken(c, credential) : byKey(c, credential)
+  admitGuess(c, credential)
+  const principal = await (credential.split('.').length === 3 ? byToken(c, credential) : byKey(c, credential))
+  noteGood(credential)
+  return principal
 }
 
 async function byKey(c: AppContext, key: string): Promise<Principal> {
@@ -30,7 +34,7 @@ async function byKey(c: AppContext, key: string): Promise<Principal> {
   const record = tenant === undefined ? undefined : await tenantRecordOf(c.env, tenant, systemClock.now())
   const known = record === undefined ? undefined : findKey(record.keys, await hashApiKey(key))
   if (record === undefined || known === undefined)
-    return fail('unauthorized', 'Authorization: this API key is not known')
+    return refuseGuess(c, key, 'Authorization: this API key is not known')
   if (record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
   return { kind: 'server', tenant: record.id, keyId: known.id }
 }
@@ -39,12 +43,12 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   const now = systemClock.now()
   const tenant = tenantOfToken(token)
   const admission = tenant === undefined ? undefined : await admissionOf(c.env, tenant, now)
-  if (admission === undefined) return fail('unauthorized', 'Authorization: this token is not valid')
+  if (admission === undefined) return refuseGuess(c, token, 'Authorization: this token is not valid')
 
   const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
   if (verified.kind === 'expired')
     return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
-  if (verified.kind === 'invalid') return fail('unauthorized', 'Authorization: this token is not valid')
+  if (verified.kind === 'invalid') return refuseGuess(c, token, 'Authorization: this token is not valid')
   if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
   if (await isRevoked(c.env, verified.claims, now))
     return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')

@@ -1,86 +1,60 @@
 import { createMiddleware } from 'hono/factory'
-import { limiterName } from '../../../durable-objects/address.ts'
-import type { Principal } from '../../auth/principal.ts'
-import type { Env } from '../../env.ts'
 import { networkOf } from '../../kernel/address.ts'
-import { systemClock } from '../../kernel/clock.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
-import { houseRules, messageLevels, type HousePolicy } from '../../limits/house-rules.ts'
+import { requestLevels } from '../../limits/house-rules.ts'
+import { callerPolicies } from '../../limits/request-classes.ts'
 import type { App, AppContext } from '../context.ts'
-import { decider, levelOf, returnIdleLeases, showStanding, tooMany } from '../limits.ts'
+import { houseLevel, termsOf } from '../house-levels.ts'
+import { decider, returnIdleLeases, showStanding, spreadOut, tooMany } from '../limits.ts'
 import { ProblemError } from '../problem.ts'
-import { tenantRecordOf } from '../tenants.ts'
 
-/** What one call of a class counts for, by the start of its path; any other counts for one. */
-const costs: readonly (readonly [path: string, cost: number])[] = [
-  ['/v1/search', 5],
-  ['/v1/uploads', 5],
-  ['/v1/notifications', 2],
-]
-
-/** Limits requests by who asks (an API key, a user, or an address) and by tenant, in one decision. */
+/** Limits requests by who asks (an API key, a user, or an address), by what is asked, by tenant, plan and system, in one decision. */
 export const limitRequests = () =>
   createMiddleware<App>(async function limitRequests(c, next) {
-    await take(c, levelsOf(c))
+    await take(c, await levelsOf(c))
     return await next()
   })
 
-/** One message of a user over HTTP: the same buckets as over the socket. */
-export async function takeMessageToken(env: Env, tenant: string, user: string, channel: string): Promise<void> {
-  const shared = messageLevels((await tenantRecordOf(env, tenant, systemClock.now()))?.limits)
-  await decideOrThrow([
-    houseLevel(env, tenant, 'messages', user),
-    ...(shared.conversation ? [houseLevel(env, tenant, 'messages-conversation', channel)] : []),
-    ...(shared.tenant ? [houseLevel(env, tenant, 'messages-tenant', '')] : []),
-  ])
-}
-
-/** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */
-export async function takeConnect(env: Env, address: string): Promise<number> {
-  const decision = await decideAll(decider, [houseLevel(env, 'parley', 'connects-address', networkOf(address))])
-  return decision.kind === 'limited' ? decision.retryAfterMs : 0
-}
+/** The same for what anybody may see: by address, where one is known; on one's own machine there is nobody to tell apart. */
+export const limitVisitors = () =>
+  createMiddleware<App>(async function limitVisitors(c, next) {
+    const address = c.req.header('cf-connecting-ip')
+    if (address !== undefined) await take(c, await visitorLevels(c, address))
+    return await next()
+  })
 
 async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
-  try {
-    await decideOrThrow(levels)
-  } finally {
-    await showStanding(c, levels)
-    returnIdleLeases(c)
-  }
-}
-
-async function decideOrThrow(levels: readonly Level[]): Promise<void> {
-  const decision = await decideAll(decider, levels)
+  const decision = spreadOut(await decideAll(decider, levels))
+  await showStanding(c, levels, decision)
+  returnIdleLeases(c)
   if (decision.kind === 'limited') throw tooMany(decision.key, decision.retryAfterMs)
   if (decision.kind === 'unreachable')
     throw new ProblemError({ name: 'unavailable', detail: 'the rate limiter could not be reached; try again' })
 }
 
-function levelsOf(c: AppContext): Level[] {
+async function levelsOf(c: AppContext): Promise<Level[]> {
   const { principal } = c.var
-  if (principal.kind === 'anonymous') {
-    return [houseLevel(c.env, 'parley', 'requests-anonymous', networkOf(c.req.header('cf-connecting-ip')))]
-  }
+  if (principal.kind === 'anonymous') return await visitorLevels(c, c.req.header('cf-connecting-ip'))
   const { tenant } = principal
+  const terms = await termsOf(c.env, tenant)
+  const [tier, caller] =
+    principal.kind === 'server' ? (['key', principal.keyId] as const) : (['user', principal.user] as const)
+  const own = callerPolicies(c.req.path, tier)
   // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.
-  if (c.req.path.startsWith('/v1/limits/')) return [houseLevel(c.env, tenant, 'checks', callerOf(principal))]
-  const cost = costs.find(([path]) => c.req.path.startsWith(path))?.[1] ?? 1
-  const policy = principal.kind === 'server' ? 'requests-key' : 'requests-user'
+  const further = own.includes('checks') ? [] : requestLevels(terms)
   return [
-    houseLevel(c.env, tenant, policy, callerOf(principal), cost),
-    houseLevel(c.env, tenant, 'requests-tenant', '', cost),
+    ...own.map((policy) => houseLevel(c.env, terms, { tenant, policy, key: caller })),
+    ...further.map((policy) => houseLevel(c.env, terms, { tenant, policy, key: '' })),
   ]
 }
 
-function houseLevel(env: Env, tenant: string, policy: HousePolicy, key: string, cost = 1): Level {
-  const rules = async () => {
-    if (policy === 'requests-anonymous' || policy === 'connects-address') return houseRules(policy)
-    const record = await tenantRecordOf(env, tenant, systemClock.now())
-    return houseRules(policy, record?.limits, record?.version)
-  }
-  return levelOf(env, limiterName(tenant, policy, key), rules, { cost })
+async function visitorLevels(c: AppContext, address: string | undefined): Promise<Level[]> {
+  const terms = await termsOf(c.env)
+  const key = networkOf(address)
+  return [
+    houseLevel(c.env, terms, { policy: 'requests-anonymous', key }),
+    ...(terms.shared.system.requestsPerSecond === undefined
+      ? []
+      : [houseLevel(c.env, terms, { policy: 'requests-system', key: '' })]),
+  ]
 }
-
-const callerOf = (principal: Exclude<Principal, { kind: 'anonymous' }>) =>
-  principal.kind === 'server' ? principal.keyId : principal.user

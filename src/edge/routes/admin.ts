@@ -1,48 +1,56 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { gatewayNames, jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
+import { gatewayNames, houseTenant, jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
 import { loadConfig } from '../../config.ts'
 import { schedule } from '../../cron/schedule.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { randomToken } from '../../kernel/id.ts'
 import { newTenant, tenantChange } from '../../protocol/api.ts'
-import { tenantId, tenantLimits } from '../../tenants/record.ts'
+import { tenantId } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
 import { refusedMost } from '../limit-metrics.ts'
+import { admitGuess, noteGood, refuseGuess } from '../failed-credentials.ts'
 import { body, param } from '../input.ts'
 import { jobFigures } from '../job-figures.ts'
 import { fail } from '../problem.ts'
 import { forgetTenant } from '../tenants.ts'
+import { house, requirePlan } from './house.ts'
 
 /** Whoever operates the deployment; closed unless ADMIN_KEY is set. Compared by digests, so that time tells nothing. */
 const operator = () =>
   createMiddleware<App>(async function operator(c, next) {
     const { adminKey } = loadConfig(c.env)
     const given = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    if (given !== undefined) admitGuess(c, given)
     const allowed =
       adminKey !== undefined && given !== undefined && (await hashApiKey(given)) === (await hashApiKey(adminKey))
-    if (!allowed) fail('unauthorized', 'Authorization: give "Bearer <ADMIN_KEY>"')
+    if (!allowed) return await refuseGuess(c, given ?? '', 'Authorization: give "Bearer <ADMIN_KEY>"')
+    noteGood(given)
     return await next()
   })
 
 /** The operator's side: tenants, their keys, and the house's clockwork by hand. */
 export const admin = new Hono<App>()
   .use(operator())
+  .route('/', house)
   .put('/tenants/:id', async (c) => {
     const id = param(c, 'id', tenantId)
-    const { name, limits } = await body(c, newTenant)
+    if (id === houseTenant) fail('invalid-request', `id: "${id}" is the house's own name`)
+    const { name, plan, limits } = await body(c, newTenant)
+    await requirePlan(c.env, plan)
     const { localTenant, localApiKey } = loadConfig(c.env)
     const local = id === localTenant && localApiKey !== undefined
     const key = local ? localApiKey : newApiKey(id)
     const record = await tenantOf(c.env, id).provision({
       id,
       name,
-      limits: tenantLimits.parse(limits ?? {}),
+      plan,
+      limits: limits ?? {},
       key: { id: local ? 'local' : randomToken(8), hash: await hashApiKey(key) },
     })
     await forgetTenant(c.env, id)
-    return c.json({ id, name, placement: record.placement, limits: record.limits, apiKey: key })
+    return c.json({ id, name, placement: record.placement, plan: record.plan, limits: record.limits, apiKey: key })
   })
   .patch('/tenants/:id', async (c) => {
     const id = param(c, 'id', tenantId)

@@ -26,6 +26,10 @@ type Check = z.output<typeof check>
 
 /** Rate limits as a service: a tenant's policies, and decisions by them for the tenant's own servers. */
 export const limits = new Hono<App>()
+  .get('/', async (c) => {
+    const record = await tenantRecordOf(c.env, server(c).tenant, systemClock.now())
+    return c.json({ plan: record?.plan, limits: record?.limits })
+  })
   .put('/policies/:name', async (c) => {
     const { tenant } = server(c)
     const name = param(c, 'name', policyName)

@@ -12,7 +12,7 @@ import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param, query } from '../input.ts'
 import { known } from '../middleware/authenticate.ts'
-import { takeMessageToken } from '../middleware/limit-requests.ts'
+import { takeMessageToken } from '../house-levels.ts'
 import { accepted, fail } from '../problem.ts'
 import { actorOf, stub } from './conversations.ts'
 

@@ -1,0 +1,43 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../src/env.ts'
+import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import type { Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
+import { houseRecord, mostPlans, newHouse, type HouseRecord } from '../src/tenants/house.ts'
+
+/** What holds beyond any one tenant: there is one, and everybody believes it for ten seconds. */
+export class House extends DurableObject<Env> {
+  readonly #kv = this.ctx.storage.kv
+
+  record(): HouseRecord {
+    const stored = this.#kv.get('record')
+    return stored === undefined ? newHouse : houseRecord.parse(stored)
+  }
+
+  /** Sets the limits of everybody together. */
+  setSystem(system: SystemLimits): HouseRecord {
+    return this.#write({ ...this.record(), system })
+  }
+
+  /** Makes or changes a plan; its tenants follow. */
+  setPlan(name: string, plan: Plan): { readonly kind: 'set'; readonly house: HouseRecord } | Refusal {
+    const house = this.record()
+    if (!Object.hasOwn(house.plans, name) && Object.keys(house.plans).length >= mostPlans)
+      return refuse('limitExceeded', `at most ${mostPlans} plans; delete one first`)
+    return { kind: 'set', house: this.#write({ ...house, plans: { ...house.plans, [name]: plan } }) }
+  }
+
+  /** Ends a plan; its tenants have everybody's limits then. False when there is none of that name. */
+  dropPlan(name: string): boolean {
+    const house = this.record()
+    if (!Object.hasOwn(house.plans, name)) return false
+    const { [name]: _, ...plans } = house.plans
+    this.#write({ ...house, plans })
+    return true
+  }
+
+  #write(changed: HouseRecord): HouseRecord {
+    const record = { ...changed, version: changed.version + 1 }
+    this.#kv.put('record', record)
+    return record
+  }
+}

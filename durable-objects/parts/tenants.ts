@@ -1,0 +1,27 @@
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { TenantCache, tenantFreshMs } from '../../src/tenants/cache.ts'
+import { newHouse, underHouse, type HouseRecord } from '../../src/tenants/house.ts'
+import { houseOf, tenantOf } from '../address.ts'
+
+/** Tenants as one gateway knows them, under the house's plans. Without the house its last word holds. */
+export function openTenants(env: Env): TenantCache {
+  let house = newHouse
+  let freshUntil = 0
+  const askHouse = async (): Promise<HouseRecord> => {
+    const now = systemClock.now()
+    if (now < freshUntil) return house
+    try {
+      house = await houseOf(env).record()
+      freshUntil = now + tenantFreshMs
+    } catch (thrown) {
+      log.warn('tenants.house-unreachable', { why: reasonOf(thrown) })
+    }
+    return house
+  }
+  return new TenantCache(async (tenant) => {
+    const [admission, around] = await Promise.all([tenantOf(env, tenant).admission(), askHouse()])
+    return admission === undefined ? undefined : { ...admission, record: underHouse(admission.record, around) }
+  })
+}

@@ -1,0 +1,69 @@
+import { LocalLimits } from './local.ts'
+import type { Window } from './rules.ts'
+
+const bucket = (limit: number, windowMs: number, burst: number): readonly Window[] => [
+  { algorithm: 'token-bucket', limit, windowMs, burst },
+]
+
+/** A notice that somebody types is good for this long: another one within it tells nobody anything. */
+const typingEvery = bucket(1, 3000, 1)
+/** How often one user may begin to type, in all her conversations and on all her connections together. */
+const typing = bucket(2, 1000, 10)
+/** A client that waits when it is told to is refused a burst at most; one that goes on has used this up in a minute. */
+const patience = bucket(2, 1000, 100)
+/** A returning client asks for all its channels at once, some hundred at most. */
+const burstOfCommands = 10
+
+/** Whether somebody's typing is news, or how long she has to wait. */
+export type Typing =
+  | { readonly kind: 'news' }
+  | { readonly kind: 'told' }
+  | { readonly kind: 'limited'; readonly retryAfterMs: number }
+
+/** One connection, and who is behind it. */
+interface Caller {
+  readonly client: string
+  readonly tenant: string
+  readonly user: string
+}
+
+/** What one gateway alone counts: what a connection asks for, how a user types, and who does not stop. Bounded in memory. */
+export class ConnectionLimits {
+  readonly #commands = new LocalLimits()
+  readonly #typing = new LocalLimits()
+  readonly #typed = new LocalLimits()
+  readonly #refused = new LocalLimits()
+
+  /** One command that is no message: milliseconds until the connection may ask again, 0 for now. */
+  command({ client }: Caller, perSecond: number, now: number): number {
+    return this.#commands.takeAll(client, bucket(perSecond, 1000, Math.max(1, burstOfCommands * perSecond)), now)
+  }
+
+  /** Somebody types in a conversation, on whichever of her connections. */
+  typing({ tenant, user }: Caller, conversation: string, now: number): Typing {
+    const waitMs = this.#typed.takeAll(placeOf(tenant, user, conversation), typingEvery, now)
+    if (waitMs > 0) return { kind: 'told' }
+    const retryAfterMs = this.#typing.takeAll(`${tenant}/${user}`, typing, now)
+    if (retryAfterMs === 0) return { kind: 'news' }
+    this.#typed.forget(placeOf(tenant, user, conversation))
+    return { kind: 'limited', retryAfterMs }
+  }
+
+  /** The conversation did not take it: the next notice is news again. */
+  notTyped({ tenant, user }: Caller, conversation: string): void {
+    this.#typed.forget(placeOf(tenant, user, conversation))
+  }
+
+  /** The connection was refused; true when it has been told so often that it will not stop by itself. */
+  refused({ client }: Caller, now: number): boolean {
+    return this.#refused.takeAll(client, patience, now) > 0
+  }
+
+  /** The connection has ended. */
+  gone({ client }: Caller): void {
+    this.#commands.forget(client)
+    this.#refused.forget(client)
+  }
+}
+
+const placeOf = (tenant: string, user: string, conversation: string) => JSON.stringify([tenant, user, conversation])
