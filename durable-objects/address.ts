@@ -40,6 +40,9 @@ export const limiterNamed = (env: Env, name: string) => env.RATE_LIMITER.getByNa
 
 export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
 
+/** Who makes visits to a queue: not an actor but this Worker itself, each visit an invocation of its own. */
+export const visitorOf = ({ exports }: DurableObjectState) => exports.Visitor
+
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
 const writerLanes = 2
 

@@ -237,7 +237,7 @@ export class JobQueue extends DurableObject<Env> {
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now))
     this.#doors.open(this.#queue.claimable(now))
-    const plan = this.#queue.plan(now, this.#summons.isOpen(now))
+    const plan = this.#queue.plan(now, this.#summons.reach(now))
     this.#summons.send(plan.ask, now)
     this.#summons.lookAt(plan.lookAt, now)
     this.#tell(this.#books.takeTouched())

@@ -3,6 +3,7 @@ import { app } from './edge/app.ts'
 import { connect, connectionPath } from './edge/connection.ts'
 import type { Env } from './env.ts'
 
+export { Visitor } from './handlers/visitor.ts'
 export { Conversation } from '../durable-objects/conversation.ts'
 export { Gateway } from '../durable-objects/gateway.ts'
 export { House } from '../durable-objects/house.ts'

@@ -4,15 +4,16 @@ import type { Env } from '../../src/env.ts'
 import type { Asked } from '../../src/jobs/books.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
-import { ownName } from '../address.ts'
+import { ownName, visitorOf } from '../address.ts'
 import type { JobBooks } from './job-books.ts'
 
 /** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
 const missedMs = 10_000
 
 /**
- * Sends for visitors through QStash, and keeps the alarm that looks again when nobody comes. While QStash does not
- * take messages nothing is asked of it until a growing pause is over; jobs wait meanwhile.
+ * Sends for visitors through QStash, and keeps the alarm that looks again when nobody comes. Whoever is wanted now is
+ * called on the short way as well: the door lets in who comes first. While QStash does not take messages nothing is
+ * asked of it until a growing pause is over; the short way and the alarm do meanwhile.
  */
 export class Summons {
   readonly #ctx: DurableObjectState
@@ -28,19 +29,23 @@ export class Summons {
     this.#books = books
   }
 
-  /** Whether QStash may be asked now. */
-  isOpen(now: number): boolean {
-    return now >= this.#closedUntil
+  /** Up to which moment visits can be asked for now; without a QStash nobody would come. */
+  reach(now: number): number {
+    if (this.#isOpen(now)) return Infinity
+    return loadConfig(this.#env).qstash === undefined ? -Infinity : now
   }
 
-  /** Hands visits to QStash, once what was decided is durable: the platform holds the call back until then. */
+  /** Sends for visits, once what was decided is durable: the platform holds the calls back until then. */
   send(asked: readonly Asked[], now: number): void {
-    if (asked.length > 0) this.#ctx.waitUntil(this.#carry(asked, now))
+    if (asked.length === 0) return
+    if (loadConfig(this.#env).qstash !== undefined)
+      for (const { id, at } of asked) if (at <= now) this.#ctx.waitUntil(this.#call(id))
+    if (this.#isOpen(now)) this.#ctx.waitUntil(this.#carry(asked, now))
   }
 
   /** Looks again at `at` at the latest. An earlier alarm stays: it will find out what comes next. */
   lookAt(at: number | undefined, now: number): void {
-    const wanted = this.isOpen(now) ? at : Math.min(at ?? Infinity, this.#closedUntil)
+    const wanted = this.#isOpen(now) ? at : Math.min(at ?? Infinity, this.#closedUntil)
     if (wanted === undefined) return
     const set = this.#alarmAt !== undefined && this.#alarmAt <= wanted && this.#alarmAt > now - missedMs
     if (set) return
@@ -51,6 +56,20 @@ export class Summons {
   /** The alarm rang: there is none until the next. */
   rang(): void {
     this.#alarmAt = undefined
+  }
+
+  #isOpen(now: number): boolean {
+    return now >= this.#closedUntil
+  }
+
+  /** A visit that breaks off is noticed by its silence, and one that never came is brought by QStash. */
+  async #call(visit: string): Promise<void> {
+    const { tenant, name: queue } = ownName(this.#ctx.id.name)
+    try {
+      await visitorOf(this.#ctx).visit({ tenant, queue, visit })
+    } catch (thrown) {
+      log.warn('jobs.call-failed', { why: reasonOf(thrown) })
+    }
   }
 
   async #carry(asked: readonly Asked[], now: number): Promise<void> {
@@ -67,7 +86,7 @@ export class Summons {
       this.#failures++
       this.#closedUntil = now + backoffMs(this.#failures, 1000, 60_000, Math.random())
       log.warn('jobs.carry-failed', { failures: this.#failures, why: reasonOf(thrown) })
-      for (const { id } of asked) this.#books.removeAsked(id)
+      for (const { id, at } of asked) if (at > now) this.#books.removeAsked(id)
       this.lookAt(this.#closedUntil, now)
     }
   }

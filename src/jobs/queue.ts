@@ -143,10 +143,14 @@ export class Queue {
     for (const { id, at } of this.#books.asked()) if (at + overdueMs <= now) this.#books.removeAsked(id)
   }
 
-  /** What is to be done about the work at hand. Visits it asks for are noted in the books before they are asked for. */
-  plan(now: number, mayAsk = true): Plan {
+  /**
+   * What is to be done about the work at hand. Visits it asks for, none of them later than `reach`, are noted in the books
+   * before they are asked for.
+   */
+  plan(now: number, reach = Infinity): Plan {
     const situation = this.#situation(now)
-    const ask = (mayAsk ? visitsToAsk(situation) : []).map((at) => ({ id: this.#given.name(), at }))
+    const times = visitsToAsk(situation).filter((at) => at <= reach)
+    const ask = times.map((at) => ({ id: this.#given.name(), at }))
     for (const asked of ask) this.#books.addAsked(asked)
     const all = { ...situation, asked: [...situation.asked, ...ask.map(({ at }) => at)] }
     return {

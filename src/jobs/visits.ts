@@ -1,3 +1,10 @@
+/** Which visit to which queue. The ledger knows the rest, and whether it is expected. */
+export interface VisitReference {
+  readonly tenant: string
+  readonly queue: string
+  readonly visit: string
+}
+
 /** How long a visitor may be silent before its jobs are given to others; visitors speak up every `heartbeatMs`. */
 export const silenceMs = 15_000
 export const heartbeatMs = 5_000

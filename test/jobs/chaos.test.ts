@@ -9,6 +9,7 @@ const storm = {
   workerSleeps: 0.01,
   answerLost: 0.02,
   carrier: { duplicates: 0.3, loses: 0.05, refuses: 0.05, lies: 0.03 },
+  callsInVain: 0.5,
   fails: 0.05,
   snoozes: 0.02,
 } as const

@@ -86,14 +86,16 @@ describe('an http job', () => {
 })
 
 describe('with QStash', () => {
-  test('down, jobs are accepted and wait; they run by themselves when it is back', async () => {
+  test('down, jobs are accepted and run all the same, those for later too, and when it is back as well', async () => {
     world.qstash.set('refuse')
-    expect((await add({ id: 'waits', queue: 'down', url: `${endpoint.url}/waits` })).status).toBe(201)
-    await new Promise((resolve) => setTimeout(resolve, 500))
-    expect(await stateOf(world.system, 'waits')).toMatchObject({ state: 'waiting' })
+    expect((await add({ id: 'now', queue: 'down', url: `${endpoint.url}/down` })).status).toBe(201)
+    expect((await add({ id: 'later', queue: 'down', url: `${endpoint.url}/down`, delaySeconds: 3 })).status).toBe(201)
+    await becomes('now', 'done')
+    await becomes('later', 'done')
     world.calm()
-    await becomes('waits', 'done', 30_000)
-    expect(endpoint.idsOf('/waits')).toEqual(['waits'])
+    expect((await add({ id: 'after', queue: 'down', url: `${endpoint.url}/down` })).status).toBe(201)
+    await becomes('after', 'done', 30_000)
+    expect(endpoint.idsOf('/down')).toEqual(['now', 'later', 'after'])
   }, 60_000)
 
   test('lying (it takes a visit and says it did not), each job still takes effect once', async () => {

@@ -1,11 +1,10 @@
 import { Client, Receiver } from '@upstash/qstash'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
+import type { VisitReference } from '../../jobs/visits.ts'
 import { within } from '../../kernel/retry.ts'
 
-/** Which visit to which queue a delivery is; the ledger knows the rest, and whether it is expected. */
-export const visitReference = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
-export type VisitReference = z.output<typeof visitReference>
+const visitReference = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
 
 /** A visit to be made at `at`, milliseconds since the epoch. */
 export interface Parcel extends VisitReference {

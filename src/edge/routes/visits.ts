@@ -1,12 +1,9 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
-import { failedUrl, isFromQstash, jobsUrl, readVisit, type VisitReference } from '../../adapters/qstash/carrier.ts'
+import { failedUrl, isFromQstash, jobsUrl, readVisit } from '../../adapters/qstash/carrier.ts'
 import { loadConfig } from '../../config.ts'
-import type { Env } from '../../env.ts'
-import { runHandler } from '../../handlers/run.ts'
-import { Visit } from '../../handlers/visit.ts'
-import { systemClock } from '../../kernel/clock.ts'
+import { makeVisit } from '../../handlers/visitor.ts'
 import type { App, AppContext } from '../context.ts'
 import { fail } from '../problem.ts'
 
@@ -21,9 +18,8 @@ export const visits = new Hono<App>()
   .post('/', async (c) => {
     const reference = readVisit(await signedBody(c, jobsUrl(loadConfig(c.env))))
     if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
-    if (!(await jobQueueOf(c.env, reference.tenant, reference.queue).arrive(reference.visit)))
-      return c.json({ visit: 'not expected' })
-    return c.json({ jobs: await makeVisit(c.env, reference) })
+    const given = await makeVisit(c.env, reference)
+    return c.json(given === undefined ? { visit: 'not expected' } : { jobs: given })
   })
   .post('/failed', async (c) => {
     const told = failure.safeParse(JSON.parse(await signedBody(c, failedUrl(loadConfig(c.env)))))
@@ -38,24 +34,6 @@ async function signedBody(c: AppContext, url: string): Promise<string> {
   const signature = c.req.header('upstash-signature') ?? ''
   if (await isFromQstash(loadConfig(c.env), url, signature, raw)) return raw
   return fail('unauthorized', 'Upstash-Signature: not QStash')
-}
-
-function makeVisit(env: Env, { tenant, queue, visit }: VisitReference): Promise<number> {
-  const ledger = () => jobQueueOf(env, tenant, queue)
-  return new Visit({
-    // A stub that failed once is broken for good: each call takes a new one.
-    ledger: {
-      turn: (turn, waitMs) => ledger().turn(turn, waitMs),
-      call: (name) => ledger().call(name),
-      leave: (name) => ledger().leave(name),
-      secrets: () => ledger().secrets(),
-    },
-    visit,
-    run: (job, attempt) => runHandler(env, tenant, job, attempt),
-    clock: systemClock,
-    pause: (ms) => scheduler.wait(ms),
-    random: Math.random,
-  }).make()
 }
 
 const fromBase64 = (text: string): string =>

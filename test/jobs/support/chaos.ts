@@ -25,6 +25,8 @@ export interface Weather {
     readonly refuses: number
     readonly lies: number
   }
+  /** A visitor that was called the short way does not come; QStash is on its way with the same visit. */
+  readonly callsInVain: number
   /** A handler throws, or says later. */
   readonly fails: number
   readonly snoozes: number
@@ -130,7 +132,7 @@ export class Chaos {
     try {
       const answer = this.#sql.transaction(() => {
         const said = say(this.#queue)
-        const plan = this.#queue.plan(this.#time.now, this.#time.now >= this.#closedUntil)
+        const plan = this.#queue.plan(this.#time.now, this.#isOpen() ? Infinity : this.#time.now)
         if (dies && this.#chance.happens(0.5)) throw new Error('dies before its commit')
         return { said, plan }
       })
@@ -139,7 +141,8 @@ export class Chaos {
         this.#die()
         return undefined
       }
-      this.#carry(answer.plan.ask)
+      this.#call(answer.plan.ask)
+      if (this.#isOpen()) this.#carry(answer.plan.ask)
       return answer.said
     } catch {
       this.#die()
@@ -171,6 +174,16 @@ export class Chaos {
     })
   }
 
+  #isOpen(): boolean {
+    return this.#time.now >= this.#closedUntil
+  }
+
+  #call(asked: readonly { id: string; at: number }[]): void {
+    for (const { id, at } of asked)
+      if (at <= this.#time.now && !this.#chance.happens(this.#weather.callsInVain))
+        this.#time.plan(this.#time.now + this.#chance.between(1, 10), () => this.#deliver(id))
+  }
+
   /** The carrier refuses, lies (takes it and says it did not), loses, delays, reorders and duplicates. */
   #carry(asked: readonly { id: string; at: number }[]): void {
     if (asked.length === 0) return
@@ -187,7 +200,7 @@ export class Chaos {
       return
     }
     this.#closedUntil = this.#time.now + 1000
-    for (const { id } of asked) this.#books.removeAsked(id)
+    for (const { id, at } of asked) if (at > this.#time.now) this.#books.removeAsked(id)
     this.#lookAt(this.#closedUntil)
   }
 
