@@ -13,7 +13,7 @@ export interface Scenario {
   readonly shows: readonly Figure[]
 }
 
-export const scenarioNames = ['one', 'pairs', 'room100', 'room1000'] as const
+export const scenarioNames = ['one', 'pairs', 'room100', 'room1000', 'room5000'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
 /** What can be shown of a measurement. */
@@ -55,5 +55,14 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
     writers: 64,
     inFlight: 4,
     shows: ['deliveriesPerSecond', 'ackedPerSecond'],
+  },
+  room5000: {
+    name: 'room5000',
+    what: 'a room of 5,000, 64 writing, 4 in flight each',
+    rooms: 1,
+    members: 5_000,
+    writers: 64,
+    inFlight: 4,
+    shows: ['deliveriesPerSecond'],
   },
 }

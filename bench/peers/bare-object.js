@@ -19,9 +19,20 @@ export class Room extends DurableObject {
 
   fetch(request) {
     const { 0: client, 1: server } = new WebSocketPair()
+    const { searchParams } = new URL(request.url)
     this.ctx.acceptWebSocket(server)
-    server.serializeAttachment({ user: new URL(request.url).searchParams.get('user') })
+    server.serializeAttachment({ user: searchParams.get('user') })
+    if (searchParams.has('since')) this.catchUp(server, Number(searchParams.get('since')))
     return new Response(null, { status: 101, webSocket: client })
+  }
+
+  /** What somebody missed who comes back, in one frame. */
+  catchUp(socket, since) {
+    const missed = this.sql.exec(
+      'select seq, client_id, author, text, at from messages where seq > ? order by seq',
+      since,
+    )
+    socket.send(JSON.stringify({ missed: missed.toArray() }))
   }
 
   webSocketMessage(socket, frame) {

@@ -8,11 +8,11 @@ import type { Member, Reach, Wire } from './target.ts'
 export const parleyWire: Wire = {
   async createRoom(reach, users) {
     const body = { type: 'group', name: 'bench', members: users }
-    return (await post(reach, '/v1/conversations', body, z.object({ id: z.string() }))).id
+    return (await postTo(reach, '/v1/conversations', body, z.object({ id: z.string() }))).id
   },
 
   async join(reach, room, user, onLost) {
-    const { token } = await post(reach, '/v1/tokens', { user }, z.object({ token: z.string() }))
+    const { token } = await postTo(reach, '/v1/tokens', { user }, z.object({ token: z.string() }))
     const member = new ParleyMember(room)
     await member.open(reach, onLost)
     await member.ask({ connect: { token, name: 'bench' } })
@@ -21,7 +21,8 @@ export const parleyWire: Wire = {
   },
 }
 
-async function post<T>(reach: Reach, path: string, body: unknown, shape: z.ZodType<T>): Promise<T> {
+/** Posts to Parley's HTTP API and reads the answer; throws with what it said when it refused. */
+export async function postTo<T>(reach: Reach, path: string, body: unknown, shape: z.ZodType<T>): Promise<T> {
   const base = new URL(reach.url.replace(/^ws/, 'http'))
   const response = await fetch(new URL(path, base), {
     method: 'POST',

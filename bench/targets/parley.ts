@@ -25,6 +25,8 @@ export const parley: Target = {
       PORT: String(port),
       PARLEY_DATA: join(directory, 'parley'),
       LIMIT_MESSAGES_PER_SECOND: unlimited,
+      LIMIT_REQUESTS_PER_SECOND: unlimited,
+      CONNECTIONS_PER_ADDRESS: unlimited,
     }
     const server = processes.start({
       name: 'parley',

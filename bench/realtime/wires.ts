@@ -1,0 +1,160 @@
+import { z } from 'zod'
+import { Acks, answered } from '../load/acks.ts'
+import { RawSocket } from '../load/raw-socket.ts'
+import { marker } from '../load/tally.ts'
+import { postTo } from '../targets/parley-wire.ts'
+import type { Reach, TargetName } from '../targets/target.ts'
+
+/** Where a guest stood when it left: what it needs to come back for the rest. */
+export interface Place {
+  readonly offset: number
+  readonly epoch: string
+}
+
+/** Somebody who listens to one room, and may write there. */
+export interface Guest {
+  /** Messages heard since it came in, those it had missed among them. */
+  readonly heard: number
+  /** Ends the connection without a word to say goodbye to others. */
+  leave(): void
+  /** Resolves when the server has stored the message; refused with what the server said. */
+  say(text: string): Promise<void>
+}
+
+/** The client half of a target for these scenarios. */
+export interface RoomWire {
+  /** Makes a room in which `writers` may write and anybody may listen. */
+  createRoom(reach: Reach, writers: readonly string[]): Promise<string>
+  /** What a user shows at the door, good for coming back. */
+  ticket(reach: Reach, user: string): Promise<string>
+  /** Connects and listens; with `since`, hears first what was said after it. */
+  enter(reach: Reach, room: string, user: string, ticket: string, since?: Place): Promise<Guest>
+  /** Where somebody stands who has heard `said` messages of the room. */
+  place(guest: Guest, said: number): Place
+}
+
+const subscribed = z.object({
+  id: z.number(),
+  subscribe: z.object({ epoch: z.string(), offset: z.number().default(0) }),
+})
+
+/** Counts what is said after the marker of `tally.ts`, twice for each message: before and after its number. */
+function markersIn(bytes: Buffer, start: number, end: number): number {
+  let count = 0
+  for (let at = bytes.indexOf(marker, start); at !== -1 && at < end; at = bytes.indexOf(marker, at + 1)) count++
+  return count / 2
+}
+
+abstract class CountingGuest implements Guest {
+  readonly acks = new Acks()
+  heard = 0
+  #socket: RawSocket | undefined
+
+  async open(url: URL): Promise<void> {
+    const onText = (bytes: Buffer, start: number, end: number) => this.read(bytes, start, end)
+    this.#socket = await RawSocket.open({ url, offerDeflate: false }, { onText, onLost: () => undefined })
+  }
+
+  protected abstract read(bytes: Buffer, start: number, end: number): void
+  abstract say(text: string): Promise<void>
+
+  leave(): void {
+    this.#socket?.close()
+  }
+
+  protected send(text: string): void {
+    this.#socket?.send(text)
+  }
+}
+
+class ParleyGuest extends CountingGuest {
+  readonly #room: string
+  epoch = ''
+  offset = 0
+
+  constructor(room: string) {
+    super()
+    this.#room = room
+  }
+
+  async enter(ticket: string, since: Place | undefined): Promise<void> {
+    await this.#ask({ connect: { token: ticket, name: 'bench' } })
+    const recover = since === undefined ? {} : { recover: true, ...since }
+    await this.#ask({ subscribe: { channel: `conversation:${this.#room}`, ...recover } })
+  }
+
+  say(text: string): Promise<void> {
+    const data = { conversation: this.#room, clientId: crypto.randomUUID(), text }
+    return this.#ask({ rpc: { method: 'message.send', data } })
+  }
+
+  protected read(bytes: Buffer, start: number, end: number): void {
+    // An answer to a send holds no marker, so whatever does is a message, pushed or recovered.
+    this.heard += markersIn(bytes, start, end)
+    for (const line of bytes.toString('utf8', start, end).split('\n')) this.#readLine(line)
+  }
+
+  #readLine(line: string): void {
+    if (line === '{}') this.send('{}')
+    if (!line.startsWith('{"id":')) return
+    if (line.includes('"subscribe":')) {
+      const { subscribe } = subscribed.parse(JSON.parse(line))
+      this.epoch = subscribe.epoch
+      this.offset = subscribe.offset
+    }
+    const error = /"error":\{"code":(\d+),"message":"([^"]*)"/.exec(line)
+    this.acks.settle(Number.parseInt(line.slice(6), 10), error === null ? undefined : `${error[1]} ${error[2]}`)
+  }
+
+  #ask(command: object): Promise<void> {
+    return answered((done) => this.send(JSON.stringify({ id: this.acks.expect(done), ...command })))
+  }
+}
+
+const parley: RoomWire = {
+  async createRoom(reach, writers) {
+    const body = { type: 'channel', name: 'bench', members: writers }
+    return (await postTo(reach, '/v1/conversations', body, z.object({ id: z.string() }))).id
+  },
+  async ticket(reach, user) {
+    return (await postTo(reach, '/v1/tokens', { user }, z.object({ token: z.string() }))).token
+  },
+  async enter(reach, room, _user, ticket, since) {
+    const guest = new ParleyGuest(room)
+    await guest.open(new URL(reach.url))
+    await guest.enter(ticket, since)
+    return guest
+  },
+  place(guest, said) {
+    if (!(guest instanceof ParleyGuest)) throw new Error('a guest of another target')
+    return { offset: guest.offset + said, epoch: guest.epoch }
+  },
+}
+
+class BareGuest extends CountingGuest {
+  say(text: string): Promise<void> {
+    return answered((done) =>
+      this.send(JSON.stringify({ id: this.acks.expect(done), clientId: crypto.randomUUID(), text })),
+    )
+  }
+
+  protected read(bytes: Buffer, start: number, end: number): void {
+    this.heard += markersIn(bytes, start, end)
+    if (bytes[start + 2] === 0x69) this.acks.settle(Number.parseInt(bytes.toString('utf8', start + 6, end), 10))
+  }
+}
+
+const bare: RoomWire = {
+  createRoom: async () => crypto.randomUUID(),
+  ticket: async () => '',
+  async enter(reach, room, user, _ticket, since) {
+    const guest = new BareGuest()
+    const from = since === undefined ? '' : `&since=${since.offset}`
+    await guest.open(new URL(`/rooms/${room}?user=${user}${from}`, reach.url))
+    return guest
+  },
+  place: (_guest, said) => ({ offset: said, epoch: '' }),
+}
+
+/** The wires of what is measured here. */
+export const roomWires: Readonly<Partial<Record<TargetName, RoomWire>>> = { parley, bare }
