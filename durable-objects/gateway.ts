@@ -6,18 +6,23 @@ import { systemClock } from '../src/kernel/clock.ts'
 import { log } from '../src/kernel/log.ts'
 import { ConnectionLimits } from '../src/limits/connection-limits.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
-import { parseFrame, type Command } from '../src/protocol/commands.ts'
-import type { ClientInfo } from '../src/protocol/replies.ts'
+import type { Command } from '../src/protocol/commands.ts'
+import { refuse } from '../src/protocol/errors.ts'
+import { readFrame } from '../src/protocol/frames.ts'
+import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
 import { Census } from '../src/realtime/census.ts'
-import type { Session } from '../src/realtime/session.ts'
+import { plainWire, type Session } from '../src/realtime/session.ts'
 import { Doorman } from './parts/doorman.ts'
 import { Entrance } from './parts/entrance.ts'
 import { Heartbeat } from './parts/heartbeat.ts'
 import { Desk } from './parts/desk.ts'
+import { Emulation, type Heard } from './parts/emulation.ts'
 import { MessageLimits } from './parts/message-limits.ts'
 import { Sockets } from './parts/sockets.ts'
+import { streamKindOf } from './parts/stream-sink.ts'
 import { Streams } from './parts/streams.ts'
+import { askedOf } from './parts/wires.ts'
 import type { TenantRecord } from '../src/tenants/record.ts'
 import { openTenants } from './parts/tenants.ts'
 import { inboxOf } from './address.ts'
@@ -62,6 +67,7 @@ export class Gateway extends DurableObject<Env> {
     end: (session, name, why) => this.#end(session, name, why),
     obey: (session, command) => this.#obey(session, command),
   })
+  readonly #emulation = new Emulation(this.ctx.id.name ?? '', this.#sockets)
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -70,28 +76,15 @@ export class Gateway extends DurableObject<Env> {
     this.#streams.restore(sessions)
   }
 
-  /** Takes over the WebSocket that the edge has already found to be one. */
+  /** Takes over a WebSocket, or opens a stream for what a client posted first; the edge has found out which it is. */
   override async fetch(request: Request): Promise<Response> {
-    const { 0: theirs, 1: ours } = new WebSocketPair()
     const now = this.#clock.now()
-    const session = this.#sockets.accept(ours, now)
-    const address = request.headers.get('cf-connecting-ip')
-    session.address = address === null ? '' : networkOf(address)
-    this.#admitAddress(session)
-    await this.#heartbeat.watch(session, now)
-    const offered = request.headers.get('sec-websocket-protocol')?.split(',')[0]?.trim()
-    const headers = offered === undefined ? {} : { 'sec-websocket-protocol': offered }
-    return new Response(null, { status: 101, webSocket: theirs, headers })
+    return request.headers.has('upgrade') ? await this.#openSocket(request, now) : await this.#openStream(request, now)
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     const session = this.#sockets.sessionOf(socket)
-    if (session === undefined) return
-    if (typeof message !== 'string') return this.#end(session, 'badRequest', 'binary frame on a JSON connection')
-
-    const frame = parseFrame(message)
-    if (frame.kind === 'malformed') return this.#end(session, 'badRequest', frame.why)
-    for (const command of frame.commands) this.#obey(session, command)
+    if (session !== undefined) this.#hear(session, typeof message === 'string' ? message : new Uint8Array(message))
   }
 
   override webSocketClose(socket: WebSocket): void {
@@ -104,6 +97,14 @@ export class Gateway extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     await this.#heartbeat.beat(this.#clock.now(), (session, name) => this.#end(session, name, 'heartbeat'))
+  }
+
+  /** A frame that was posted for a session without a socket, by the `session` and `node` its connect result gave. */
+  hear(node: string, session: string, frame: string | Uint8Array): Heard {
+    const found = this.#emulation.find(node, session)
+    if (typeof found === 'string') return found
+    this.#hear(found, frame)
+    return 'heard'
   }
 
   /** News of a stream for whoever listens here; false when nobody does. */
@@ -139,18 +140,51 @@ export class Gateway extends DurableObject<Env> {
     return this.#limits.stats()
   }
 
-  #admitAddress(session: Session): void {
+  async #openSocket(request: Request, now: number): Promise<Response> {
+    const { 0: theirs, 1: ours } = new WebSocketPair()
+    const { wire, subprotocol } = askedOf(request)
+    await this.#arrived(this.#sockets.accept(ours, now, wire), request, now)
+    const headers = subprotocol === undefined ? {} : { 'sec-websocket-protocol': subprotocol }
+    return new Response(null, { status: 101, webSocket: theirs, headers })
+  }
+
+  async #openStream(request: Request, now: number): Promise<Response> {
+    const kind = streamKindOf(request)
+    const first = kind === 'messages' ? new Uint8Array(await request.arrayBuffer()) : await request.text()
+    const { session, body } = this.#emulation.open(kind, now)
+    await this.#arrived(session, request, now)
+    this.#hear(session, first)
+    return new Response(body)
+  }
+
+  async #arrived(session: Session, { headers }: Request, now: number): Promise<void> {
+    const address = headers.get('cf-connecting-ip')
+    session.address = address === null ? '' : networkOf(address)
     const connections = this.#census.arrive(session)
     if (connections > loadConfig(this.env).connectionsPerAddress) this.#end(session, 'connectionLimit', 'address')
+    await this.#heartbeat.watch(session, now)
+  }
+
+  #hear(session: Session, message: string | Uint8Array): void {
+    if (session.wire !== plainWire) this.#sockets.heard(session, this.#clock.now())
+    const frame = readFrame(session.wire.format, message)
+    if (frame.kind === 'malformed') return this.#end(session, 'badRequest', frame.why)
+    for (const command of frame.commands) this.#obey(session, command)
   }
 
   #obey(session: Session, command: Command): void {
     if (session.phase === 'closed' || command.kind === 'pong') return
     if (session.phase === 'connecting') return this.#entrance.wait(session, command)
+    if (command.kind === 'unreadable') return this.#refuse(session, command.id, command.why)
     if (command.kind === 'connect') return this.#entrance.connect(session, command)
     if (session.phase === 'new') return this.#end(session, 'badRequest', 'the first command must be connect')
     if (command.kind === 'refresh') return void this.#entrance.refresh(session, command)
     this.#desk.handle(session, command)
+  }
+
+  /** Nobody can be told about a command without an id. */
+  #refuse(session: Session, id: number, why: string): void {
+    if (id > 0) this.#sockets.write(session, encodeRefusal(id, refuse('badRequest', why)))
   }
 
   #end(session: Session, name: CloseName, why: string): void {
@@ -163,6 +197,7 @@ export class Gateway extends DurableObject<Env> {
     this.#entrance.gone(session)
     this.#census.depart(session)
     this.#connections.gone(session)
+    this.#emulation.forget(session)
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }

@@ -20,9 +20,11 @@ export function encodeSubscribed({ epoch, offset, wasRecovering, recovered, publ
 
 /** JSON text of a ConnectResult, with the personal inbox as server-side subscription. */
 export function encodeConnected(session: Session, inbox: Subscribed, limits: TenantLimits, now: number): string {
-  const { client, user, tenant, expiresAt } = session
+  const { client, user, tenant, expiresAt, emulation } = session
   const data = { user, tenant, time: now, limits: { ...sizes, ...limits } }
   const expiry = expiresAt > 0 ? `,"expires":true,"ttl":${Math.max(1, Math.floor((expiresAt - now) / 1000))}` : ''
   const subs = `{${JSON.stringify(inboxChannel(user))}:${encodeSubscribed(inbox)}}`
-  return `{"client":"${client}","version":"parley 0.1"${expiry},"data":${JSON.stringify(data)},"subs":${subs},"ping":${pingSeconds},"pong":true,"time":${now}}`
+  const pings = session.wire.pings ? `,"ping":${pingSeconds},"pong":true` : ''
+  const posts = emulation === undefined ? '' : `,"session":"${emulation.session}","node":"${emulation.node}"`
+  return `{"client":"${client}","version":"parley 0.1"${expiry},"data":${JSON.stringify(data)},"subs":${subs}${pings}${posts},"time":${now}}`
 }

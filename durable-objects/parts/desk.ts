@@ -32,7 +32,7 @@ export interface DeskParts {
   readonly clock: Clock
 }
 
-type Handled = Exclude<Command['kind'], 'connect' | 'refresh' | 'pong'>
+type Handled = Exclude<Command['kind'], 'connect' | 'refresh' | 'pong' | 'unreadable'>
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) => void }
 

@@ -41,7 +41,7 @@ export class Heartbeat {
       const aliveAt = now - this.#sockets.silentFor(session, now)
       const why = decideEnd(session, { aliveAt, pingedAt, now })
       if (why !== undefined) end(session, why)
-      else if (pings) this.#sockets.write(session, pingFrame)
+      else if (pings && session.wire.pings) this.#sockets.write(session, pingFrame)
       due = Math.min(due, why === undefined ? lookAgainAt(session) : Infinity)
     }
     if (pings) this.#storage.kv.put('pingedAt', now)

@@ -1,23 +1,37 @@
 import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { pongAnswer, pingFrame } from '../../src/protocol/replies.ts'
-import { fromKeepsake, newSession, toKeepsake, type Keepsake, type Session } from '../../src/realtime/session.ts'
-import { isTooSlow } from '../../src/realtime/slow-reader.ts'
+import {
+  fromKeepsake,
+  newSession,
+  plainWire,
+  toKeepsake,
+  type Keepsake,
+  type Session,
+  type Wire,
+} from '../../src/realtime/session.ts'
 import { randomToken } from '../../src/kernel/id.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { BinaryFrames } from './binary-frames.ts'
+import { SocketSink, type Sink } from './sink.ts'
 
 /** The platform's own bound on what a hibernating socket can remember. */
 const attachmentBytes = 16_384
+/** How much older than the truth a kept time may be: so that not every frame from a client costs an attachment. */
+const heardWithinMs = 5_000
 
 /**
- * The sockets of one gateway: which session each one is, what it has to remember while the gateway sleeps,
- * and one frame per socket and turn for whatever was said to it.
+ * The connections of one gateway: which session each one is, what it has to remember while the gateway sleeps,
+ * and one frame per connection and turn for whatever was said to it.
  */
 export class Sockets {
   readonly #ctx: DurableObjectState
   readonly #sessions = new Map<WebSocket, Session>()
-  readonly #sockets = new Map<Session, WebSocket>()
+  readonly #sinks = new Map<Session, Sink>()
   readonly #changed = new Set<Session>()
   readonly #dirty = new Set<Session>()
   readonly #gone: (session: Session) => void
+  /** For the sinks of Protobuf connections, which share what a turn's words are encoded to. */
+  readonly binary = new BinaryFrames()
   #flushing = false
 
   /** `gone` hears of every session that ends, whoever ended it, once. */
@@ -39,12 +53,18 @@ export class Sockets {
     return [...this.#sessions.values()]
   }
 
-  accept(socket: WebSocket, now: number): Session {
-    const session = newSession(randomToken(12), now)
+  /** A WebSocket has come. */
+  accept(socket: WebSocket, now: number, wire: Wire = plainWire): Session {
+    const session = newSession(randomToken(12), now, wire)
     this.#ctx.acceptWebSocket(socket)
     this.#know(socket, session)
     this.changed(session)
     return session
+  }
+
+  /** A connection that is no WebSocket has come. It ends by `close` or `end`. */
+  admit(session: Session, sink: Sink): void {
+    this.#sinks.set(session, sink)
   }
 
   sessionOf(socket: WebSocket): Session | undefined {
@@ -52,11 +72,11 @@ export class Sockets {
   }
 
   all(): IterableIterator<Session> {
-    return this.#sockets.keys()
+    return this.#sinks.keys()
   }
 
   get count(): number {
-    return this.#sockets.size
+    return this.#sinks.size
   }
 
   /** The session has something new to remember; written once per turn. */
@@ -81,33 +101,42 @@ export class Sockets {
     return JSON.stringify(toKeepsake(session)).length + bytes < attachmentBytes
   }
 
-  /** Milliseconds since the client last answered a ping, by the runtime's own record. */
+  /** Something came from the client, on a connection whose pongs the runtime does not answer. */
+  heard(session: Session, now: number): void {
+    if (!session.wire.pings || now - session.heardAt < heardWithinMs) return
+    session.heardAt = now
+    this.changed(session)
+  }
+
+  /** Milliseconds since the client last answered a ping; 0 for one that is not pinged. */
   silentFor(session: Session, now: number): number {
-    const socket = this.#sockets.get(session)
+    if (!session.wire.pings) return 0
+    const socket = this.#sinks.get(session)?.socket
     const answered = socket === undefined ? null : this.#ctx.getWebSocketAutoResponseTimestamp(socket)
-    return now - Math.max(session.openedAt, answered?.getTime() ?? 0)
+    return now - Math.max(session.heardAt, answered?.getTime() ?? 0)
   }
 
   /** Says what was still to be said, then closes. */
   close(session: Session, name: CloseName): void {
-    const socket = this.#sockets.get(session)
-    if (socket === undefined) return
     this.#sendTo(session)
-    this.forget(socket)
-    try {
-      socket.close(closes[name].code, closes[name].reason)
-    } catch {
-      // Already gone: that is what was wanted.
-    }
+    const sink = this.#sinks.get(session)
+    this.end(session)
+    sink?.close(closes[name].code, closes[name].reason)
   }
 
   /** The socket has ended. */
   forget(socket: WebSocket): void {
     const session = this.#sessions.get(socket)
-    if (session === undefined) return
+    if (session !== undefined) this.end(session)
+  }
+
+  /** The connection has ended. */
+  end(session: Session): void {
+    const sink = this.#sinks.get(session)
+    if (sink === undefined) return
     session.phase = 'closed'
-    this.#sessions.delete(socket)
-    this.#sockets.delete(session)
+    this.#sinks.delete(session)
+    if (sink.socket !== undefined) this.#sessions.delete(sink.socket)
     this.#changed.delete(session)
     this.#dirty.delete(session)
     this.#gone(session)
@@ -115,7 +144,7 @@ export class Sockets {
 
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
-    this.#sockets.set(session, socket)
+    this.#sinks.set(session, new SocketSink(socket, session.wire, this.binary))
   }
 
   #flushLater(): void {
@@ -126,23 +155,25 @@ export class Sockets {
 
   #flush(): void {
     this.#flushing = false
-    for (const session of this.#changed) this.#sockets.get(session)?.serializeAttachment(toKeepsake(session))
+    for (const session of this.#changed) this.#sinks.get(session)?.remember(toKeepsake(session))
     this.#changed.clear()
     for (const session of this.#dirty) this.#sendTo(session)
     this.#dirty.clear()
+    this.binary.forget()
   }
 
   #sendTo(session: Session): void {
-    const socket = this.#sockets.get(session)
+    const sink = this.#sinks.get(session)
     const { outgoing } = session
-    if (socket === undefined || outgoing.length === 0) return
-    const frame = outgoing.length === 1 ? (outgoing[0] ?? '') : outgoing.join('\n')
-    outgoing.length = 0
+    if (sink === undefined || outgoing.length === 0) return
     try {
-      if (isTooSlow(session, socket.bufferedAmount, frame.length)) this.close(session, 'slow')
-      else socket.send(frame)
-    } catch {
-      this.forget(socket)
+      const given = sink.send(outgoing, session)
+      outgoing.length = 0
+      if (!given) this.close(session, 'slow')
+    } catch (thrown) {
+      outgoing.length = 0
+      log.warn('gateway.send-failed', { why: reasonOf(thrown) })
+      this.close(session, 'internal')
     }
   }
 }

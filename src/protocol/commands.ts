@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isLonger } from '../kernel/text.ts'
 import { sizes } from './limits.ts'
 
 const offset = z.int().nonnegative().default(0)
@@ -69,6 +70,8 @@ export type Command =
       [K in CommandKind]: { readonly kind: K; readonly id: number; readonly request: z.output<Requests[K]> }
     }[CommandKind]
   | { readonly kind: 'pong'; readonly id: 0 }
+  /** A command whose data is no JSON, which only Protobuf lets happen; `id` is 0 when it was a `send`. */
+  | { readonly kind: 'unreadable'; readonly id: number; readonly why: string }
 
 /** A frame's commands, or why the whole frame must be answered by closing the connection (3501). */
 export type ParsedFrame =
@@ -89,14 +92,16 @@ const kinds: readonly CommandKind[] = [
   'sub_refresh',
   'ping',
 ]
-const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
+
+/** A frame that ends its connection; `why` is for the log. */
+export const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
 
 /**
  * Reads a JSON text frame: one or more commands, each on its own line.
  * Envelope fields nobody knows are ignored, as SDKs of later versions send them.
  */
 export function parseFrame(frame: string): ParsedFrame {
-  if (frame.length > sizes.frameBytes) return malformed('frame too large')
+  if (isLonger(frame, sizes.frameBytes)) return malformed('frame too large')
   if (frame.length === 0) return malformed('empty frame')
   const lines = frame.split('\n')
   if (lines.length > sizes.commandsPerFrame) return malformed('too many commands in one frame')
@@ -113,8 +118,11 @@ export function parseFrame(frame: string): ParsedFrame {
 
 function parseCommand(line: string): Command | string {
   const envelope = parseJson(line)
-  if (!isRecord(envelope)) return 'not a JSON object'
+  return isRecord(envelope) ? parseEnvelope(envelope) : 'not a JSON object'
+}
 
+/** Reads one command's envelope, from whichever format; a sentence when it is malformed. */
+export function parseEnvelope(envelope: Readonly<Record<string, unknown>>): Command | string {
   const kind = kinds.find((name) => envelope[name] !== undefined && envelope[name] !== null)
   const id = envelope['id'] ?? 0
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > 0xffffffff)

@@ -55,3 +55,7 @@ export const encodePresence = (channel: string, kind: 'join' | 'leave', info: Cl
 /** A push that the server ended a subscription. */
 export const encodeUnsubscribe = (channel: string, name: UnsubscribeName): string =>
   `{"push":{"channel":${JSON.stringify(channel)},"unsubscribe":${JSON.stringify(unsubscribes[name])}}}`
+
+/** A push that the server ends the connection, for transports that have no close frame. */
+export const encodeDisconnect = (code: number, reason: string): string =>
+  `{"push":{"disconnect":${JSON.stringify({ code, reason })}}}`

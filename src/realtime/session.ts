@@ -1,3 +1,15 @@
+import type { FrameFormat } from '../protocol/frames.ts'
+
+/** How a connection is spoken to. */
+export interface Wire {
+  readonly format: FrameFormat
+  /** Whether the server pings and expects an answer; not when the client said that it pings by itself. */
+  readonly pings: boolean
+}
+
+/** What nearly every connection speaks. */
+export const plainWire: Wire = { format: 'json', pings: true }
+
 /** What a session must remember through hibernation, in a socket's attachment (16 KB at most). */
 export interface Keepsake {
   readonly client: string
@@ -11,6 +23,10 @@ export interface Keepsake {
   readonly address: string
   readonly openedAt: number
   readonly subscriptions: readonly Subscription[]
+  /** Left out when it is the plain one. */
+  readonly wire?: Wire
+  /** When the client was last heard; left out where the runtime itself keeps that time. */
+  readonly heardAt?: number
 }
 
 /** One subscription of one connection. */
@@ -24,15 +40,26 @@ export interface Subscription {
   readonly joinLeave: boolean
 }
 
+/** What a client that hears by an HTTP stream names when it posts commands. */
+export interface Emulation {
+  readonly session: string
+  readonly node: string
+}
+
 /** One connection: where frames go, who is behind it and what it listens to. */
 export interface Session {
   readonly client: string
+  readonly wire: Wire
+  /** Where commands reach a connection that is an HTTP stream: its own secret name, and who holds it. */
+  readonly emulation: Emulation | undefined
   tenant: string
   user: string
   expiresAt: number
   issuedAt: number
   address: string
   readonly openedAt: number
+  /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
+  heardAt: number
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
@@ -43,15 +70,18 @@ export interface Session {
 }
 
 /** A fresh connection that has not said who it is. */
-export function newSession(client: string, now: number): Session {
+export function newSession(client: string, now: number, wire = plainWire, emulation?: Emulation): Session {
   return {
     client,
+    wire,
+    emulation,
     tenant: '',
     user: '',
     expiresAt: 0,
     issuedAt: 0,
     address: '',
     openedAt: now,
+    heardAt: now,
     phase: 'new',
     subscriptions: new Map(),
     burst: 0,
@@ -61,19 +91,22 @@ export function newSession(client: string, now: number): Session {
 
 /** What of a session goes into the socket's attachment. */
 export function toKeepsake(session: Session): Keepsake {
-  const { client, tenant, user, expiresAt, issuedAt, address, openedAt, subscriptions } = session
-  return { client, tenant, user, expiresAt, issuedAt, address, openedAt, subscriptions: [...subscriptions.values()] }
+  const { client, tenant, user, expiresAt, issuedAt, address, openedAt, wire, heardAt } = session
+  const subscriptions = [...session.subscriptions.values()]
+  const special = wire === plainWire ? {} : { wire, heardAt }
+  return { client, tenant, user, expiresAt, issuedAt, address, openedAt, subscriptions, ...special }
 }
 
 /** A session as it was before the gateway slept; one without a tenant had not connected yet. */
 export function fromKeepsake(kept: Keepsake): Session {
   return {
-    ...newSession(kept.client, kept.openedAt),
+    ...newSession(kept.client, kept.openedAt, kept.wire),
     tenant: kept.tenant,
     user: kept.user,
     expiresAt: kept.expiresAt,
     issuedAt: kept.issuedAt,
     address: kept.address,
+    heardAt: kept.heardAt ?? kept.openedAt,
     phase: kept.tenant === '' ? 'new' : 'open',
     subscriptions: new Map(kept.subscriptions.map((subscription) => [subscription.channel, subscription])),
   }

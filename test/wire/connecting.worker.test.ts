@@ -4,7 +4,7 @@ import { runDurableObjectAlarm } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { signToken } from '../../src/auth/token.ts'
 import { call } from '../support/worker/http.ts'
-import { Line } from '../support/worker/line.ts'
+import { Line, spoken } from '../support/worker/line.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { newTenant, operatorKey, type TestTenant } from '../support/worker/tenant.ts'
 
@@ -41,8 +41,7 @@ describe('connecting', () => {
       { subscribe: { channel } },
     )
     await line.replyTo(subscribe!)
-    const replies = line.frames.flatMap((frame) => frame.split('\n')).map((text) => Number(JSON.parse(text).id))
-    expect(replies).toEqual([connect, subscribe])
+    expect(line.frames.flat().map(({ id }) => id)).toEqual([connect, subscribe])
   })
 
   test('a second connect ends the connection', async () => {
@@ -77,11 +76,14 @@ describe('connecting', () => {
     expect(await line.closed()).toEqual({ code: 3012, reason: 'no pong' })
   })
 
-  test('a pong is answered by the runtime with a push that every SDK ignores', async () => {
-    const { line } = await connectAs(await newTenant(), 'alice')
-    line.sayRaw('{}')
-    await line.next('the answer to a pong', ({ push }) => push?.channel === '_')
-  })
+  test.runIf(spoken.format === 'json')(
+    'a pong is answered by the runtime with a push that every SDK ignores',
+    async () => {
+      const { line } = await connectAs(await newTenant(), 'alice')
+      line.sayRaw('{}')
+      await line.next('the answer to a pong', ({ push }) => push?.channel === '_')
+    },
+  )
 
   test('an offered subprotocol is echoed', async () => {
     const headers = { upgrade: 'websocket', 'sec-websocket-protocol': 'centrifuge-json' }
@@ -141,7 +143,7 @@ describe('tokens', () => {
     const line = await Line.open()
     const [connect] = line.say({ connect: { token } }, { subscribe: { channel: 'user:#alice' } })
     expect(await line.replyTo(connect!)).toMatchObject({ error: { code: 109 } })
-    expect(line.frames.join('\n').split('\n')).toHaveLength(1)
+    expect(line.frames.flat()).toHaveLength(1)
   })
 })
 

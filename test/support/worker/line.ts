@@ -1,5 +1,7 @@
 import { env, exports } from 'cloudflare:workers'
+import type { FrameFormat } from '../../../src/protocol/frames.ts'
 import { soon } from './bounded.ts'
+import { decodeReplies, encodeCommands } from './sdk-codec.ts'
 import type { Ask, Heard } from './wire.ts'
 
 interface Waiting {
@@ -7,46 +9,59 @@ interface Waiting {
   readonly resolve: (heard: Heard) => void
 }
 
-/** A socket to a gateway, speaking the Centrifuge protocol in JSON by hand. */
+/** What lines speak that were not told. A test file sets it to hear the same stories in another format. */
+export const spoken: { format: FrameFormat } = { format: 'json' }
+
+/** A socket to a gateway, speaking the Centrifuge protocol by hand. */
 export class Line {
   readonly #socket: WebSocket
-  /** Every frame as it came, to see what was put together. */
-  readonly frames: string[] = []
+  readonly #format: FrameFormat
+  /** What every frame held, to see what was put together. */
+  readonly frames: (readonly Heard[])[] = []
   /** What came and nobody has asked for yet, in order. */
   readonly #unheard: Heard[] = []
   readonly #waiting: Waiting[] = []
   readonly #closed = Promise.withResolvers<{ readonly code: number; readonly reason: string }>()
   #lastId = 0
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, format: FrameFormat) {
     this.#socket = socket
-    socket.addEventListener('message', ({ data }) => this.#take(String(data)))
+    this.#format = format
+    socket.binaryType = 'arraybuffer'
+    socket.addEventListener('message', ({ data }) => this.#take(data))
     socket.addEventListener('close', ({ code, reason }) => this.#closed.resolve({ code, reason }))
     socket.accept()
   }
 
   /** Through the front door, or straight to a gateway of the test's own. */
-  static async open(gateway?: string, query = ''): Promise<Line> {
+  static async open(gateway?: string, query = '', format = spoken.format): Promise<Line> {
     const url = `http://parley/connection/websocket${query}`
-    const headers = { upgrade: 'websocket' }
+    const subprotocol = format === 'protobuf' ? { 'sec-websocket-protocol': 'centrifuge-protobuf' } : {}
+    const headers = { upgrade: 'websocket', ...subprotocol }
     const door = gateway === undefined ? exports.default : env.GATEWAY.getByName(gateway)
-    return Line.of(await door.fetch(url, { headers }))
+    return Line.of(await door.fetch(url, { headers }), format)
   }
 
   /** The line in a door's answer. */
-  static of({ webSocket }: Response): Line {
+  static of({ webSocket }: Response, format = spoken.format): Line {
     if (webSocket === null) throw new Error('the door answered without a socket')
-    return new Line(webSocket)
+    return new Line(webSocket, format)
   }
 
   /** Sends one frame of as many commands, each with the next id. Returns their ids. */
   say(...asks: readonly Ask[]): number[] {
     const commands = asks.map((ask) => ({ id: ++this.#lastId, ...ask }))
-    this.sayRaw(commands.map((command) => JSON.stringify(command)).join('\n'))
+    this.tell(...commands)
     return commands.map(({ id }) => id)
   }
 
-  sayRaw(frame: string | ArrayBuffer): void {
+  /** Sends one frame of commands as they are, those among them that have no id. */
+  tell(...commands: readonly Ask[]): void {
+    const lines = () => commands.map((command) => JSON.stringify(command)).join('\n')
+    this.sayRaw(this.#format === 'json' ? lines() : encodeCommands(commands))
+  }
+
+  sayRaw(frame: string | ArrayBuffer | Uint8Array<ArrayBuffer>): void {
     this.#socket.send(frame)
   }
 
@@ -83,9 +98,10 @@ export class Line {
     this.#socket.close(1000, 'bye')
   }
 
-  #take(frame: string): void {
-    this.frames.push(frame)
-    for (const text of frame.split('\n')) this.#hear(JSON.parse(text))
+  #take(frame: string | ArrayBuffer): void {
+    const replies = typeof frame === 'string' ? frame.split('\n').map(asHeard) : decodeReplies(frame)
+    this.frames.push(replies)
+    for (const reply of replies) this.#hear(reply)
   }
 
   #hear(heard: Heard): void {
@@ -94,3 +110,5 @@ export class Line {
     else this.#waiting.splice(index, 1)[0]!.resolve(heard)
   }
 }
+
+const asHeard = (line: string): Heard => JSON.parse(line)

@@ -1,0 +1,46 @@
+import { randomToken } from '../../src/kernel/id.ts'
+import type { FrameFormat } from '../../src/protocol/frames.ts'
+import { newSession, type Session } from '../../src/realtime/session.ts'
+import type { Sockets } from './sockets.ts'
+import { StreamSink, type StreamKind } from './stream-sink.ts'
+
+/** What became of a frame that was posted: it reached its session, that has ended, or it is of another gateway's. */
+export type Heard = 'heard' | 'ended' | 'elsewhere'
+
+/**
+ * Connections for networks that let no WebSocket through: the client hears by an HTTP answer that does not end, and
+ * says what it has to say by posts, which name the session and the node that holds it. A node is one waking of a
+ * gateway: its streams end with it, so whoever names an earlier one has to come again.
+ */
+export class Emulation {
+  readonly #sockets: Sockets
+  readonly #node: string
+  readonly #sessions = new Map<string, Session>()
+
+  constructor(gateway: string, sockets: Sockets) {
+    this.#node = `${gateway}/${randomToken(8)}`
+    this.#sockets = sockets
+  }
+
+  /** A connection whose words go into the body of an answer. */
+  open(kind: StreamKind, now: number): { readonly session: Session; readonly body: ReadableStream<Uint8Array> } {
+    const emulation = { session: randomToken(43), node: this.#node }
+    const session = newSession(randomToken(12), now, { format: formatOf(kind), pings: true }, emulation)
+    const sink = new StreamSink(kind, this.#sockets.binary, () => this.#sockets.end(session))
+    this.#sessions.set(emulation.session, session)
+    this.#sockets.admit(session, sink)
+    return { session, body: sink.body }
+  }
+
+  /** Whose a post is, or why it is nobody's. */
+  find(node: string, session: string): Session | Exclude<Heard, 'heard'> {
+    return node === this.#node ? (this.#sessions.get(session) ?? 'ended') : 'elsewhere'
+  }
+
+  /** The session has ended. */
+  forget({ emulation }: Session): void {
+    if (emulation !== undefined) this.#sessions.delete(emulation.session)
+  }
+}
+
+const formatOf = (kind: StreamKind): FrameFormat => (kind === 'messages' ? 'protobuf' : 'json')

@@ -1,0 +1,82 @@
+import { encodeDisconnect } from '../../src/protocol/replies.ts'
+import { isTooSlow, type Reader } from '../../src/realtime/slow-reader.ts'
+import type { BinaryFrames } from './binary-frames.ts'
+import type { Sink } from './sink.ts'
+
+/** How the words lie in an HTTP answer: events of an EventSource, lines of JSON, or messages behind their lengths. */
+export type StreamKind = 'sse' | 'lines' | 'messages'
+
+/** What the stream itself measures from; how much may wait is decided for all connections alike. */
+const highWaterMark = 1_048_576
+/** How long what was said last may still be read once the connection has ended. */
+const lingerMs = 10_000
+
+/** The body of an HTTP answer that goes on as long as the connection does. */
+export class StreamSink implements Sink {
+  readonly body: ReadableStream<Uint8Array>
+  readonly #encode: (lines: readonly string[]) => Uint8Array
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+
+  /** `gone` hears that the reader went away. */
+  constructor(kind: StreamKind, binary: BinaryFrames, gone: () => void) {
+    this.#encode = kind === 'messages' ? (lines) => binary.of(lines) : textEncoders[kind]
+    const source = {
+      start: (controller: ReadableStreamDefaultController<Uint8Array>) => void (this.#controller = controller),
+      cancel: () => {
+        this.#controller = undefined
+        gone()
+      },
+    }
+    this.body = new ReadableStream(source, { highWaterMark, size: ({ byteLength }) => byteLength })
+  }
+
+  send(lines: readonly string[], reader: Reader): boolean {
+    if (this.#controller === undefined) throw new Error('the stream has ended')
+    const bytes = this.#encode(lines)
+    if (isTooSlow(reader, highWaterMark - (this.#controller.desiredSize ?? 0), bytes.byteLength)) return false
+    this.#controller.enqueue(bytes)
+    return true
+  }
+
+  /** There is no close frame here: a push says the same. Whoever does not read it in time loses the rest. */
+  close(code: number, reason: string): void {
+    const controller = this.#controller
+    if (controller === undefined) return
+    try {
+      controller.enqueue(this.#encode([encodeDisconnect(code, reason)]))
+      controller.close()
+      setTimeout(() => this.#abandon(controller), lingerMs)
+    } catch {
+      // Already gone: that is what was wanted.
+    }
+    this.#controller = undefined
+  }
+
+  /** An open answer keeps its gateway awake, so nothing has to be kept. */
+  remember(): void {}
+
+  #abandon(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    try {
+      controller.error(new Error('nobody read the end of the stream'))
+    } catch {
+      // It was read, and is over.
+    }
+  }
+}
+
+const encoder = new TextEncoder()
+
+const textEncoders: Readonly<Record<Exclude<StreamKind, 'messages'>, (lines: readonly string[]) => Uint8Array>> = {
+  sse: (lines) => encoder.encode(`data: ${lines.join('\n').replaceAll('\n', '\ndata: ')}\n\n`),
+  lines: (lines) => encoder.encode(`${lines.join('\n')}\n`),
+}
+
+const kinds: readonly StreamKind[] = ['sse', 'lines', 'messages']
+
+/** Which kind the edge asks for, by the last part of the path. Throws when it is none. */
+export function streamKindOf({ url }: Request): StreamKind {
+  const asked = new URL(url).pathname.split('/').at(-1)
+  const kind = kinds.find((known) => known === asked)
+  if (kind === undefined) throw new Error(`no stream is of kind ${asked}`)
+  return kind
+}

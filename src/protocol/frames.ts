@@ -1,0 +1,12 @@
+import { malformed, parseFrame, type ParsedFrame } from './commands.ts'
+import { parseBinaryFrame } from './protobuf/frame.ts'
+
+/** What a frame holds: lines of JSON, or Protobuf messages behind their lengths. */
+export type FrameFormat = 'json' | 'protobuf'
+
+/** Reads a frame of a connection that speaks `format`. Text is JSON and bytes are Protobuf, never the other way round. */
+export function readFrame(format: FrameFormat, frame: string | Uint8Array): ParsedFrame {
+  if (typeof frame === 'string')
+    return format === 'json' ? parseFrame(frame) : malformed('text frame on a Protobuf connection')
+  return format === 'protobuf' ? parseBinaryFrame(frame) : malformed('binary frame on a JSON connection')
+}
