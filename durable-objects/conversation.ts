@@ -168,8 +168,8 @@ export class Conversation extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    const conversation = this.#books.conversation
-    if (conversation !== undefined) await this.#aftermath.run(this.#clock.now(), this.#quietMs())
+    this.#books.remindListeners()
+    if (this.#books.conversation !== undefined) await this.#aftermath.run(this.#clock.now(), this.#quietMs())
   }
 
   #room(): Room | undefined {

@@ -40,6 +40,8 @@ export interface InboxPage {
 export class Inbox extends DurableObject<Env> {
   readonly #clock = systemClock
   #books = this.#open(isUsed(this.ctx.storage.sql))
+  /** Whether this life has said anything to its listeners. */
+  #hasTold = false
 
   /** Runs the commands of a gateway: subscriptions, and leaving. Only a user at several gateways has to be counted. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
@@ -79,13 +81,17 @@ export class Inbox extends DurableObject<Env> {
   /** A conversation tells where it stands. A repeat changes nothing. */
   advance(news: InboxNews): void {
     const known = this.#books.entries.get(news.conversation)
-    this.#write(decideAdvance(known, news, this.#books.entries.top() + 1))
+    const entry = decideAdvance(known, news, this.#books.entries.top() + 1)
+    if (entry === undefined) this.#remind()
+    else this.#write(entry)
   }
 
   /** The user is no longer in a conversation. */
   remove(conversation: string, version: number): void {
     const known = this.#books.entries.get(conversation)
-    this.#write(decideRemoval(known, version, this.#books.entries.top() + 1))
+    const entry = decideRemoval(known, version, this.#books.entries.top() + 1)
+    if (entry === undefined) this.#remind()
+    else this.#write(entry)
   }
 
   /** The conversation list, newest activity first. */
@@ -138,8 +144,14 @@ export class Inbox extends DurableObject<Env> {
     }
   }
 
-  #write(entry: InboxEntry | undefined): void {
-    if (entry === undefined) return
+  /** News that tells nothing new: whoever wrote it may have died before its listeners heard of it. */
+  #remind(): void {
+    if (!this.#hasTold) this.#books.audience.remind(this.#epoch(), this.#books.entries.top())
+    this.#hasTold = true
+  }
+
+  #write(entry: InboxEntry): void {
+    this.#hasTold = true
     this.#found()
     this.#books.entries.put(entry)
     const update: StreamUpdate = {

@@ -57,9 +57,7 @@ export class Audience {
   tell(update: StreamUpdate, except: string | null): void {
     if (update.publications.length === 0 && update.signals.length === 0) return
     for (const [gateway, lane] of this.#lanes) {
-      if (gateway === except) continue
-      lane.waiting.push(update)
-      if (!lane.busy) void this.#run(gateway, lane)
+      if (gateway !== except) this.#deliverSoon(gateway, lane, update)
     }
   }
 
@@ -84,6 +82,12 @@ export class Audience {
     }
   }
 
+  /** Says only where the stream stands: a gateway that was not told everything before asks for the rest. */
+  remind(epoch: string, top: number): void {
+    for (const [gateway, lane] of this.#lanes)
+      this.#deliverSoon(gateway, lane, { epoch, after: top, publications: [], signals: [] })
+  }
+
   /** Everyone who listens right now, by asking each gateway. One that does not answer counts as empty. */
   async roster(): Promise<ClientInfo[]> {
     const rosters = await Promise.all([...this.#lanes.keys()].map((gateway) => this.#rosterOf(gateway)))
@@ -97,6 +101,11 @@ export class Audience {
       log.warn('audience.roster-failed', { gateway, why: reasonOf(thrown) })
       return []
     }
+  }
+
+  #deliverSoon(gateway: string, lane: GatewayLane, update: StreamUpdate): void {
+    lane.waiting.push(update)
+    if (!lane.busy) void this.#run(gateway, lane)
   }
 
   async #run(gateway: string, lane: GatewayLane): Promise<void> {

@@ -20,6 +20,7 @@ export class ConversationBooks {
   readonly projection: Projection
   readonly newsletter: InboxNewsletter
   #conversation: Conversation | undefined
+  #diedInDebt: boolean
 
   private constructor(ctx: DurableObjectState, env: Env, exists: boolean) {
     const { sql } = ctx.storage
@@ -31,6 +32,7 @@ export class ConversationBooks {
     this.projection = new Projection(env, this.facts, this.log, this.members)
     this.newsletter = new InboxNewsletter(env, sql, this.facts, this.log, this.members)
     this.#conversation = parseConversation(this.facts.get('conversation'))
+    this.#diedInDebt = this.#conversation !== undefined && this.projection.owes(this.#conversation)
     this.#recallReaders()
   }
 
@@ -54,6 +56,13 @@ export class ConversationBooks {
   write(conversation: Conversation): void {
     this.facts.set('conversation', JSON.stringify(conversation))
     this.#conversation = conversation
+  }
+
+  /** A life that ended with debts may have ended before its listeners heard of what it had written: they are asked, once. */
+  remindListeners(): void {
+    if (this.#diedInDebt && this.#conversation !== undefined)
+      this.audience.remind(this.#conversation.epoch, this.log.top())
+    this.#diedInDebt = false
   }
 
   /** A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. */

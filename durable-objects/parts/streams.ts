@@ -11,6 +11,7 @@ import type {
   ChannelUpdate,
   StreamAnswer,
   StreamCall,
+  StreamCommand,
   StreamResult,
   StreamUpdate,
   StreamVerb,
@@ -90,8 +91,8 @@ export class Streams {
   }
 
   async #call(tenant: string, channel: string, errands: readonly Errand[]): Promise<void> {
-    const have = this.hub.find(tenant, channel)?.last ?? null
-    const call = { gateway: this.#gateway, have, commands: errands.map(({ command }) => command) }
+    const state = this.hub.find(tenant, channel)
+    const call = { gateway: this.#gateway, have: state?.last ?? null, commands: commandsOf(errands, state) }
     const answer = await this.#execute(tenant, channel, call)
     if (answer === undefined)
       errands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
@@ -131,6 +132,7 @@ export class Streams {
   ): void {
     errands.forEach((errand, index) => {
       const result = results[index] ?? refuse('internal')
+      if (this.#isOvertaken(errand, channel, result)) return this.#lane(tenant, channel).add(errand)
       if (result.kind === 'subscribed') this.#subscribed(errand, channel, result, update.after)
       errand.settle(result)
     })
@@ -138,6 +140,16 @@ export class Streams {
     if (state === undefined) return
     if (behind) this.#startOver(state)
     else this.#apply(state, update)
+  }
+
+  /**
+   * News pushed by the stream can be here before an answer that left it earlier. Who would join now would never hear
+   * what the others here have just been told, so she asks again.
+   */
+  #isOvertaken({ session }: Errand, channel: string, result: StreamResult): boolean {
+    if (result.kind !== 'subscribed' || session.phase === 'closed') return false
+    const state = this.hub.find(session.tenant, channel)
+    return state !== undefined && state.epoch === result.epoch && state.last > result.top
   }
 
   #subscribed(
@@ -197,6 +209,15 @@ export class Streams {
   #reopen(session: Session): void {
     this.#sockets.close(session, 'insufficientState')
   }
+}
+
+/**
+ * Whether somebody who leaves is the last is only known now: since she left, another may have been let in, or be in
+ * this very call, and a stream that believed her gone would tell this gateway nothing more.
+ */
+function commandsOf(errands: readonly Errand[], state: HubChannel | undefined): StreamCommand[] {
+  const last = () => state === undefined && !errands.some(({ command }) => command.kind === 'subscribe')
+  return errands.map(({ command }) => (command.kind === 'leave' ? { ...command, last: last() } : command))
 }
 
 const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`
