@@ -1,0 +1,94 @@
+import { createHmac } from 'node:crypto'
+import { lives, platform, type Life } from './lives.ts'
+import { SocketPair, UpgradeResponse } from './sockets.ts'
+import { loadActors, type ActorClass, type Globals } from './worker-code.ts'
+
+/** Everything that can go on has: ticks come after all promises, and before anything from outside. */
+export const drained = (): Promise<void> => new Promise((done) => process.nextTick(done))
+
+interface Timer {
+  cleared: boolean
+  life: Life | undefined
+}
+
+function setTimer(happen: () => void, ms = 0): Timer {
+  const life = lives.getStore()
+  const timer: Timer = { cleared: false, life }
+  if (life !== undefined) life.busy++
+  platform().after(Math.max(0, ms), () => {
+    if (timer.cleared) return
+    clearTimer(timer)
+    if (life === undefined) happen()
+    else if (!life.dead) lives.run(life, happen)
+  })
+  return timer
+}
+
+function clearTimer(timer: Timer | undefined): void {
+  if (timer === undefined || timer.cleared) return
+  timer.cleared = true
+  if (timer.life !== undefined) timer.life.busy--
+}
+
+class VirtualDate extends Date {
+  constructor(...given: [] | [number | string | Date]) {
+    super(given[0] ?? platform().now)
+  }
+
+  static override now(): number {
+    return Math.floor(platform().now)
+  }
+}
+
+/** HMAC-SHA-256, the one signature an actor checks, and in the same turn: elsewhere it would end when it likes. */
+const subtle = {
+  importKey: async (
+    _: string,
+    bytes: Uint8Array,
+    { name, hash }: { name: string; hash: string },
+    __: boolean,
+    usages: string[],
+  ) => ({
+    bytes,
+    algorithm: { name, hash: { name: hash } },
+    usages,
+  }),
+  verify: async (_: unknown, key: { bytes: Uint8Array }, signature: Uint8Array, data: Uint8Array) =>
+    createHmac('sha256', key.bytes).update(data).digest().equals(signature),
+}
+
+const say = (line: string) => platform().note(() => line)
+
+const globals: Globals = {
+  Date: VirtualDate,
+  Math: Object.defineProperties(
+    {},
+    {
+      ...Object.getOwnPropertyDescriptors(Math),
+      random: { value: () => platform().chance.next() },
+    },
+  ),
+  setTimeout: setTimer,
+  clearTimeout: clearTimer,
+  scheduler: { wait: (ms: number) => new Promise<void>((done) => setTimer(done, ms)) },
+  crypto: {
+    subtle,
+    getRandomValues: (bytes: Uint8Array) => bytes.map((_, n) => (bytes[n] = platform().chance.below(256))) && bytes,
+  },
+  WebSocketPair: SocketPair,
+  WebSocketRequestResponsePair: class {
+    readonly request: string
+    readonly response: string
+    constructor(request: string, response: string) {
+      this.request = request
+      this.response = response
+    }
+  },
+  Response: UpgradeResponse,
+  console: { warn: say, error: say },
+}
+
+let loading: Promise<Readonly<Record<string, ActorClass>>> | undefined
+
+/** The actors, bundled once. */
+export const actors = (): Promise<Readonly<Record<string, ActorClass>>> => (loading ??= loadActors(globals))

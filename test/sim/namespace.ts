@@ -1,0 +1,86 @@
+import type { Outcome } from './host.ts'
+import { lives, type Life } from './lives.ts'
+import type { Platform } from './platform.ts'
+
+type Call = (...given: unknown[]) => Promise<unknown>
+
+/** What `env.CONVERSATION` is to an actor: names to stubs, each a line of its own on which calls keep their order. */
+export function namespace(platform: Platform, kind: string): { getByName(name: string): unknown } {
+  return { getByName: (name) => stub(platform, kind, name) }
+}
+
+/** A way to one actor. Calls of one stub arrive in their order; of two stubs, as it comes. */
+export function stub(platform: Platform, kind: string, name: string): Readonly<Record<string, Call>> {
+  const line = { free: 0 }
+  return new Proxy<Record<string, Call>>(
+    {},
+    {
+      get: (_, method) => {
+        if (typeof method !== 'string' || method === 'then') return undefined
+        return (...given: unknown[]) => call(platform, line, { kind, name, method, given })
+      },
+    },
+  )
+}
+
+interface Message {
+  readonly kind: string
+  readonly name: string
+  readonly method: string
+  readonly given: readonly unknown[]
+}
+
+/** These change nothing when they come twice: the platform itself repeats only what it knows not to have arrived. */
+const repeatable = new Set(['advance', 'publish', 'write', 'settle'])
+
+function call(platform: Platform, line: { free: number }, { kind, name, method, given }: Message): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+  const caller = lives.getStore()
+  const arguments_ = method === 'fetch' ? given : structuredClone(given)
+  const answered = once((outcome: Outcome) => hear(platform, caller, outcome, resolve, reject))
+  const arrive = (settle: (outcome: Outcome) => void) => platform.host(kind, name).receive(method, arguments_, settle)
+  const leave = () => {
+    const { weather, chance } = platform
+    const lost = chance.happens(weather.requestLost)
+    const deaf = chance.happens(weather.answerLost)
+    const failed = () => answered({ kind: 'failed', why: 'the network failed' })
+    line.free = Math.max(line.free, platform.now + platform.latency())
+    platform.timeline.plan(line.free, () => {
+      if (lost) return failed()
+      arrive((outcome) => (deaf ? failed() : answered(outcome)))
+      if (repeatable.has(method) && chance.happens(weather.repeated))
+        platform.after(10 * platform.latency(), () => arrive(() => undefined))
+    })
+  }
+  if (caller === undefined) leave()
+  else {
+    caller.busy++
+    caller.host.output(leave)
+  }
+  return promise
+}
+
+/** The answer reaches the caller, if it still lives. */
+function hear(
+  platform: Platform,
+  caller: Life | undefined,
+  outcome: Outcome,
+  resolve: (value: unknown) => void,
+  reject: (why: Error) => void,
+): void {
+  platform.after(platform.latency(), () => {
+    if (caller !== undefined) caller.busy--
+    if (caller?.dead === true) return
+    if (outcome.kind === 'answered') resolve(outcome.value)
+    else reject(new Error(outcome.why))
+  })
+}
+
+function once<T>(act: (given: T) => void): (given: T) => void {
+  let done = false
+  return (given) => {
+    if (done) return
+    done = true
+    act(given)
+  }
+}

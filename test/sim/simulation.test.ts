@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { tell, type Ending, type Plot } from './story.ts'
+import { bigStorm, goodDay, linked, storm } from './weathers.ts'
+
+/** Tells the stories of many seeds; a broken promise names its seed and can be told again. */
+async function tellAll(plot: Plot, seeds: number): Promise<Ending[]> {
+  const endings: Ending[] = []
+  for (let seed = 1; seed <= seeds; seed++) {
+    const ending = await tell(seed, linked(plot, seed))
+    expect({ seed, broken: ending.broken }).toEqual({ seed, broken: [] })
+    endings.push(ending)
+  }
+  return endings
+}
+
+const sum = (endings: readonly Ending[], of: (ending: Ending) => number) =>
+  endings.reduce((total, ending) => total + of(ending), 0)
+
+describe('the real actors on simulated time, disks and network', () => {
+  test('keep every promise on 250 days on which everything fails', async () => {
+    const endings = await tellAll(storm, 250)
+    expect(sum(endings, ({ deaths }) => deaths)).toBeGreaterThan(300)
+    expect(sum(endings, ({ sleeps }) => sleeps)).toBeGreaterThan(300)
+    expect(sum(endings, ({ rejoins }) => rejoins)).toBeGreaterThan(300)
+    expect(sum(endings, ({ entries }) => entries)).toBeGreaterThan(2000)
+  }, 120_000)
+
+  test('keep them with more people who say more', async () => {
+    await tellAll(bigStorm, 40)
+  }, 120_000)
+
+  test.each([1, 2])(
+    'keep them wherever one dies: before each write reached the disk, and after (seed %i)',
+    async (seed) => {
+      const plot = linked(goodDay, seed)
+      const { boundaries } = await tell(seed, plot)
+      expect(boundaries).toBeGreaterThan(30)
+      for (let crashAt = 0; crashAt < 2 * boundaries; crashAt++) {
+        const { broken, deaths } = await tell(seed, { ...plot, crashAt })
+        expect({ seed, crashAt, broken, deaths }).toEqual({ seed, crashAt, broken: [], deaths: 1 })
+      }
+    },
+    120_000,
+  )
+})
+
+test('a seed tells the same story each time, event by event', async () => {
+  const [once, again, other] = [await tell(7, traced), await tell(7, traced), await tell(8, traced)]
+  expect(once.trace.length).toBeGreaterThan(100)
+  expect(again.trace).toEqual(once.trace)
+  expect(other.trace).not.toEqual(once.trace)
+})
+
+const traced: Plot = { ...storm, traced: true }

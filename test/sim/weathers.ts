@@ -1,0 +1,33 @@
+import type { Plot } from './story.ts'
+
+/** A day on which everything fails now and then: the network, the disks, the processes, the lines to people. */
+export const storm: Plot = {
+  people: 3,
+  conversations: 1,
+  gateways: 2,
+  messages: 12,
+  faults: 6,
+  links: false,
+  weather: {
+    requestLost: 0.02,
+    answerLost: 0.02,
+    repeated: 0.05,
+    crashAtWrite: 0.01,
+    latencyMs: [1, 80],
+    diskMs: [1, 40],
+  },
+}
+
+/** The same with more people, more to say and more that goes wrong. */
+export const bigStorm: Plot = { ...storm, people: 4, conversations: 2, messages: 30, faults: 12 }
+
+/** A good day with a slow network, on which actors fall asleep but nothing dies by chance. */
+export const goodDay: Plot = {
+  ...storm,
+  messages: 20,
+  faults: 0,
+  weather: { latencyMs: [1, 80], diskMs: [1, 40] },
+}
+
+/** Seeds take turns with and without links, sockets between actors. */
+export const linked = (plot: Plot, seed: number): Plot => ({ ...plot, links: seed % 2 === 0 })

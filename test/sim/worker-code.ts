@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { compileFunction } from 'node:vm'
+import { build } from 'esbuild'
+
+const root = join(import.meta.dirname, '../..')
+
+/** An actor's class: made of a state and an environment. */
+export type ActorClass = new (ctx: unknown, env: unknown) => object
+
+/** What the platform puts into the global scope, in place of Node's own. */
+export type Globals = Readonly<Record<string, unknown>>
+
+const entry = `
+  export { Conversation } from './durable-objects/conversation.ts'
+  export { Gateway } from './durable-objects/gateway.ts'
+  export { House } from './durable-objects/house.ts'
+  export { Inbox } from './durable-objects/inbox.ts'
+  export { RateLimiter } from './durable-objects/rate-limiter.ts'
+  export { Tenant } from './durable-objects/tenant.ts'
+`
+const platform = 'export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }'
+
+/**
+ * The actors as they are deployed, bundled once and loaded with time, chance, timers and sockets of the simulation's
+ * own: what they find under these names is given to them, so nothing of Node is bent for anybody else.
+ */
+export async function loadActors(globals: Globals): Promise<Readonly<Record<string, ActorClass>>> {
+  const { outputFiles } = await build({
+    stdin: { contents: entry, resolveDir: root, loader: 'ts' },
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['workerd', 'worker', 'browser'],
+    target: 'es2024',
+    plugins: [
+      {
+        name: 'platform',
+        setup(bundling) {
+          bundling.onResolve({ filter: /^cloudflare:workers$/ }, ({ path }) => ({ path, namespace: 'platform' }))
+          bundling.onLoad({ filter: /.*/, namespace: 'platform' }, () => ({ contents: platform }))
+        },
+      },
+    ],
+  })
+  const names = Object.keys(globals)
+  const source = outputFiles[0]?.text ?? ''
+  const load = compileFunction(source, ['module', 'exports', ...names], { filename: 'actors.js' })
+  const module: { exports: Record<string, ActorClass> } = { exports: {} }
+  load(module, module.exports, ...names.map((name) => globals[name]))
+  return module.exports
+}
