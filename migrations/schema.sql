@@ -24,13 +24,25 @@ GRANT INSERT, SELECT, UPDATE ON tenants TO parley_app
 
 -- A shard
 
+TABLE archive
 TABLE conversations
 TABLE members
 TABLE messages PARTITION BY RANGE (sent_at)
 TABLE messages_default PARTITION DEFAULT
 TABLE placements
 TABLE schema_migrations
+TABLE usage
 
+COLUMN archive.tenant_id text NOT NULL
+COLUMN archive.conversation_id text NOT NULL
+COLUMN archive.epoch text NOT NULL
+COLUMN archive.page bigint NOT NULL
+COLUMN archive.seqs bigint[] NOT NULL
+COLUMN archive.sent_ats timestamp with time zone[] NOT NULL
+COLUMN archive.user_ids text[] NOT NULL
+COLUMN archive.clients text[] NOT NULL
+COLUMN archive.client_ids text[] NOT NULL
+COLUMN archive.bodies text[] NOT NULL
 COLUMN conversations.tenant_id text NOT NULL
 COLUMN conversations.conversation_id text NOT NULL
 COLUMN conversations.type text NOT NULL
@@ -69,7 +81,13 @@ COLUMN placements.epoch bigint NOT NULL
 COLUMN placements.state text NOT NULL
 COLUMN schema_migrations.number integer NOT NULL
 COLUMN schema_migrations.ran_at timestamp with time zone NOT NULL DEFAULT now()
+COLUMN usage.tenant_id text NOT NULL
+COLUMN usage.day date NOT NULL
+COLUMN usage.messages bigint NOT NULL DEFAULT 0
+COLUMN usage.jobs bigint NOT NULL DEFAULT 0
+COLUMN usage.connections_peak bigint NOT NULL DEFAULT 0
 
+CONSTRAINT archive.archive_pkey PRIMARY KEY (tenant_id, conversation_id, epoch, page)
 CONSTRAINT conversations.conversations_pkey PRIMARY KEY (tenant_id, conversation_id)
 CONSTRAINT conversations.conversations_type_check CHECK ((type = ANY (ARRAY['direct'::text, 'group'::text, 'channel'::text])))
 CONSTRAINT members.members_pkey PRIMARY KEY (tenant_id, conversation_id, user_id)
@@ -79,22 +97,31 @@ CONSTRAINT messages_default.messages_default_pkey PRIMARY KEY (tenant_id, conver
 CONSTRAINT placements.placements_pkey PRIMARY KEY (tenant_id)
 CONSTRAINT placements.placements_state_check CHECK ((state = ANY (ARRAY['active'::text, 'moving'::text, 'gone'::text])))
 CONSTRAINT schema_migrations.schema_migrations_pkey PRIMARY KEY (number)
+CONSTRAINT usage.usage_pkey PRIMARY KEY (tenant_id, day)
 
+CREATE UNIQUE INDEX archive_pkey ON public.archive USING btree (tenant_id, conversation_id, epoch, page)
 CREATE UNIQUE INDEX conversations_pkey ON public.conversations USING btree (tenant_id, conversation_id)
 CREATE INDEX members_by_user ON public.members USING btree (tenant_id, user_id)
 CREATE UNIQUE INDEX members_pkey ON public.members USING btree (tenant_id, conversation_id, user_id)
+CREATE INDEX messages_by_time ON ONLY public.messages USING brin (sent_at)
 CREATE UNIQUE INDEX messages_default_pkey ON public.messages_default USING btree (tenant_id, conversation_id, seq, sent_at)
+CREATE INDEX messages_default_sent_at_idx ON public.messages_default USING brin (sent_at)
 CREATE UNIQUE INDEX messages_pkey ON ONLY public.messages USING btree (tenant_id, conversation_id, seq, sent_at)
 CREATE UNIQUE INDEX placements_pkey ON public.placements USING btree (tenant_id)
 CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (number)
+CREATE UNIQUE INDEX usage_pkey ON public.usage USING btree (tenant_id, day)
 
+ROW LEVEL SECURITY archive FORCED
 ROW LEVEL SECURITY conversations FORCED
 ROW LEVEL SECURITY members FORCED
 ROW LEVEL SECURITY messages FORCED
+ROW LEVEL SECURITY usage FORCED
 
+POLICY own_tenant ON archive FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON conversations FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON members FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON messages FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
+POLICY own_tenant ON usage FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 
 CREATE OR REPLACE FUNCTION public.create_message_partition(month date)
  RETURNS text
@@ -118,6 +145,35 @@ BEGIN
   RETURN partition;
 END $function$
 
+CREATE OR REPLACE FUNCTION public.drop_empty_partitions(month date)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+DECLARE
+  partition text;
+  full_one boolean;
+  dropped int := 0;
+BEGIN
+  FOR partition IN
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'messages'::regclass AND c.relname ~ '^messages_\d{4}_\d{2}$'
+      AND c.relname < 'messages_' || to_char(month, 'YYYY_MM')
+    ORDER BY c.relname
+  LOOP
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', partition) INTO full_one;
+    CONTINUE WHEN full_one;
+    EXECUTE format('LOCK TABLE ONLY messages IN ACCESS EXCLUSIVE MODE');
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', partition) INTO full_one;
+    CONTINUE WHEN full_one;
+    EXECUTE format('DROP TABLE %I', partition);
+    dropped := dropped + 1;
+  END LOOP;
+  RETURN dropped;
+END $function$
+
 CREATE OR REPLACE FUNCTION public.may_see(tenant text)
  RETURNS boolean
  LANGUAGE sql
@@ -127,11 +183,14 @@ AS $function$
 $function$
 
 
+GRANT DELETE, INSERT, SELECT, UPDATE ON archive TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON conversations TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON members TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO parley_app
 GRANT INSERT, SELECT, UPDATE ON placements TO parley_app
 GRANT SELECT ON schema_migrations TO parley_app
+GRANT INSERT, SELECT, UPDATE ON usage TO parley_app
 
 GRANT EXECUTE ON create_message_partition TO parley_app
+GRANT EXECUTE ON drop_empty_partitions TO parley_app
 GRANT EXECUTE ON may_see TO PUBLIC

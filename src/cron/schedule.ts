@@ -1,4 +1,5 @@
 import type { Env } from '../env.ts'
+import { archive } from './archive.ts'
 import { failures } from './failures.ts'
 import { partitions } from './partitions.ts'
 import { reconcile } from './reconcile.ts'
@@ -16,5 +17,6 @@ export const schedule: readonly CronEntry[] = [
   { name: 'sweep', cron: '*/5 * * * *', run: sweep },
   { name: 'reconcile', cron: '*/5 * * * *', run: reconcile },
   { name: 'partitions', cron: '17 3 * * *', run: partitions },
+  { name: 'archive', cron: '17 3 * * *', run: archive },
   { name: 'failures', cron: '17 3 * * *', run: failures },
 ]

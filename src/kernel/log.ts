@@ -6,6 +6,8 @@ const line = (level: string, event: string, fields: Fields) => JSON.stringify({ 
 /** Structured logging; the only place that talks to the console. `event` is a fixed dotted name, context first. */
 export const log = {
   // oxlint-disable-next-line no-console -- the one door to the console
+  info: (event: string, fields: Fields = {}) => console.info(line('info', event, fields)),
+  // oxlint-disable-next-line no-console -- the one door to the console
   warn: (event: string, fields: Fields = {}) => console.warn(line('warn', event, fields)),
   // oxlint-disable-next-line no-console -- the one door to the console
   error: (event: string, fields: Fields = {}) => console.error(line('error', event, fields)),

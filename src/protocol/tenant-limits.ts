@@ -34,6 +34,8 @@ export const ownLimits = z
     notificationsPerSecondKey: rate,
     /** Calls to /v1/limits, which do not count as other requests do. */
     checksPerSecond: rate,
+    /** Days after which messages move to the archive, which history reads as well. */
+    archiveAfterDays: z.int('a whole number').min(1).max(36_500),
   })
   .partial()
 export type OwnLimits = z.output<typeof ownLimits>

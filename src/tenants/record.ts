@@ -24,6 +24,7 @@ export const tenantLimits = ownLimits.extend({
   notificationsPerSecondUser: z.number().positive().default(1),
   notificationsPerSecondKey: z.number().positive().default(250),
   checksPerSecond: z.number().positive().default(5000),
+  archiveAfterDays: z.int().positive().default(90),
 })
 export type TenantLimits = z.output<typeof tenantLimits>
 

@@ -148,6 +148,45 @@ test('an old page comes from Postgres once, and then from Redis', async () => {
   expect(textOf((await history())[4]?.data)).toBe('nobody reads this')
 })
 
+test('history reads on through the archive, and a deletion reaches into it', async () => {
+  const archived = await filledGroup()
+  const shards = new Shards(system)
+  const everywhere = async (text: string) =>
+    (await Promise.all((['shard0', 'shard1'] as const).map((shard) => shards.query(shard, text, [archived])))).flat()
+  const runArchive = async () =>
+    expect((await call(system, system.adminKey, 'POST', '/admin/v1/cron/archive')).status).toBe(200)
+  const words = async () => {
+    await new RedisOf(system).command('FLUSHALL')
+    const path = (before: number) => `/v1/conversations/${archived}/messages?before=${before}&limit=100`
+    const pages = await Promise.all([101, 201, 301, 401].map((before) => call(system, token, 'GET', path(before))))
+    return pages.flatMap(({ body }) =>
+      httpPage
+        .parse(body)
+        .messages.toReversed()
+        .map(({ text }) => text),
+    )
+  }
+
+  await everywhere(
+    `UPDATE messages SET sent_at = sent_at - interval '91 days' WHERE conversation_id = $1 AND seq <= 320`,
+  )
+  await runArchive()
+  const places = `SELECT page::int, cardinality(seqs) AS entries FROM archive WHERE conversation_id = $1 ORDER BY page`
+  expect(await everywhere(places)).toEqual([0, 1, 2].map((number) => ({ page: number, entries: 100 })))
+  expect(
+    await everywhere('SELECT count(*)::int AS n FROM messages WHERE conversation_id = $1 HAVING count(*) > 0'),
+  ).toEqual([{ n: messages - 300 }])
+  expect(await words()).toEqual(numbers(1, 400).map((n) => `words ${n}`))
+
+  await alice.rpc('message.delete', { conversation: archived, seq: 150 })
+  await until('its page was brought back', async () => (await everywhere(places)).length === 2)
+  await runArchive()
+  expect(await everywhere(places)).toHaveLength(3)
+  const holding = `SELECT 1 FROM archive WHERE conversation_id = $1 AND 'words 150' = ANY (bodies) OR array_to_string(bodies, '') LIKE '%"words 150"%'`
+  expect(await everywhere(holding)).toEqual([])
+  expect((await words())[149]).toBeUndefined()
+})
+
 test('the clientId of a message that is long out of the tail is still known', async () => {
   for (const seq of [1, 99, 300])
     expect(await alice.send(group, `c${seq}`, 'something else')).toMatchObject({ seq, duplicate: true })

@@ -3,10 +3,20 @@ import type { Publication } from '../../protocol/replies.ts'
 import type { Database } from './connect.ts'
 import { setTenants } from './set-tenants.ts'
 
+/**
+ * The archive is read with it: nobody who reads history knows where which part of it lies. An entry is in both when it was
+ * written once more after it had been archived, which changes nothing.
+ */
 const statement = `
-SELECT seq::int8 AS seq, user_id, client, body FROM messages
-WHERE tenant_id = $1 AND conversation_id = $2 AND epoch = $3 AND seq BETWEEN $4 AND $5
-ORDER BY seq`
+SELECT DISTINCT ON (seq) seq, user_id, client, body FROM (
+SELECT seq, user_id, client, body FROM messages
+WHERE tenant_id = $1 AND conversation_id = $2 AND epoch = $3 AND seq BETWEEN $4::bigint AND $5::bigint
+UNION ALL
+SELECT e.seq, e.user_id, e.client, e.body
+FROM archive a, unnest(a.seqs, a.user_ids, a.clients, a.bodies) AS e(seq, user_id, client, body)
+WHERE a.tenant_id = $1 AND a.conversation_id = $2 AND a.epoch = $3
+  AND a.page BETWEEN ($4::bigint - 1) / 100 AND ($5::bigint - 1) / 100 AND e.seq BETWEEN $4::bigint AND $5::bigint
+) AS log ORDER BY seq`
 
 const rows = z.array(z.object({ seq: z.coerce.number(), user_id: z.string(), client: z.string(), body: z.string() }))
 

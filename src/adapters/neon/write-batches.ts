@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { Projected, ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 import { insertMessages } from './insert-messages.ts'
+import { lockArchive } from './lock-archive.ts'
+import { restoreArchived } from './restore-archived.ts'
 import { scrubbedPlaces, scrubMessages } from './scrub-messages.ts'
 import { setTenants } from './set-tenants.ts'
 import { upsertConversations } from './upsert-conversations.ts'
@@ -30,7 +32,7 @@ export async function writeBatches(db: Database, batches: readonly ProjectionBat
   if (batches.some(({ facts }) => facts !== undefined))
     statements.push(upsertConversations(db, batches), upsertMembers(db, batches))
   const scrubs = batches.some(({ scrubbed }) => scrubbed.length > 0)
-  if (scrubs) statements.push(scrubMessages(db, batches))
+  if (scrubs) statements.push(lockArchive(db, tenants), restoreArchived(db, batches), scrubMessages(db, batches))
 
   const answers = await db.transaction(statements)
   const stale = new Set(misplaced.parse(answers[1]).map(({ tenant_id }) => tenant_id))

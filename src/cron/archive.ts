@@ -1,0 +1,59 @@
+import { houseOf, tenantOf } from '../../durable-objects/address.ts'
+import { archiveMessages } from '../adapters/neon/archive-messages.ts'
+import { connect, type Database } from '../adapters/neon/connect.ts'
+import { dropEmptyPartitions } from '../adapters/neon/drop-partitions.ts'
+import { selectPlaced } from '../adapters/neon/select-placed.ts'
+import { loadConfig } from '../config.ts'
+import type { Env } from '../env.ts'
+import { log, reasonOf } from '../kernel/log.ts'
+import { underHouse, type HouseRecord } from '../tenants/house.ts'
+import { monthsFrom } from './months.ts'
+
+/** Pages in one transaction, and at most in a night for one tenant; what is left waits for the next. */
+const pagesTogether = 100
+const mostPages = 10_000
+const tenantsTogether = 100
+const dayMs = 86_400_000
+
+/**
+ * Moves messages that are older than their tenant keeps at hand into the archive of its shard, and gives back the space
+ * of months that are empty then. Each step is a transaction, so it may be cut off anywhere and goes on the next time.
+ */
+export async function archive(env: Env, now: number): Promise<void> {
+  const config = loadConfig(env)
+  const house = await houseOf(env).record()
+  for (const { name } of config.shards) {
+    const shard = connect(config, config.shardUrl(name))
+    let moved = 0
+    for await (const tenant of placedOn(shard)) moved += await archiveTenant(env, shard, { tenant, house, now })
+    const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')
+    if (moved + dropped > 0) log.info('cron.archived', { shard: name, pages: moved, partitions: dropped })
+  }
+}
+
+async function* placedOn(shard: Database): AsyncGenerator<string> {
+  let tenants = await selectPlaced(shard, '', tenantsTogether)
+  while (tenants.length > 0) {
+    yield* tenants
+    tenants = await selectPlaced(shard, tenants.at(-1) ?? '', tenantsTogether)
+  }
+}
+
+/** One tenant's trouble is not another's: what fails is said and left for the next night. Returns the pages moved. */
+async function archiveTenant(
+  env: Env,
+  shard: Database,
+  { tenant, house, now }: { readonly tenant: string; readonly house: HouseRecord; readonly now: number },
+): Promise<number> {
+  let pages = 0
+  try {
+    const record = await tenantOf(env, tenant).record()
+    if (record === undefined) return 0
+    const before = now - underHouse(record, house).limits.archiveAfterDays * dayMs
+    for (let moved = pagesTogether; moved === pagesTogether && pages < mostPages; pages += moved)
+      moved = await archiveMessages(shard, tenant, before, pagesTogether)
+  } catch (thrown) {
+    log.error('cron.archive-failed', { tenant, why: reasonOf(thrown) })
+  }
+  return pages
+}
