@@ -1,8 +1,8 @@
 import { randomToken } from '../../src/kernel/id.ts'
-import type { FrameFormat } from '../../src/protocol/frames.ts'
+import type { FrameFormat, StreamKind } from '../../src/protocol/frames.ts'
 import { newSession, type Session } from '../../src/realtime/session.ts'
 import type { Sockets } from './sockets.ts'
-import { StreamSink, type StreamKind } from './stream-sink.ts'
+import { StreamSink } from './stream-sink.ts'
 
 /** What became of a frame that was posted: it reached its session, that has ended, or it is of another gateway's. */
 export type Heard = 'heard' | 'ended' | 'elsewhere'

@@ -1,10 +1,8 @@
+import { streamKinds, type StreamKind } from '../../src/protocol/frames.ts'
 import { encodeDisconnect } from '../../src/protocol/replies.ts'
 import { isTooSlow, type Reader } from '../../src/realtime/slow-reader.ts'
 import type { BinaryFrames } from './binary-frames.ts'
 import type { Sink } from './sink.ts'
-
-/** How the words lie in an HTTP answer: events of an EventSource, lines of JSON, or messages behind their lengths. */
-export type StreamKind = 'sse' | 'lines' | 'messages'
 
 /** What the stream itself measures from; how much may wait is decided for all connections alike. */
 const highWaterMark = 1_048_576
@@ -71,12 +69,10 @@ const textEncoders: Readonly<Record<Exclude<StreamKind, 'messages'>, (lines: rea
   lines: (lines) => encoder.encode(`${lines.join('\n')}\n`),
 }
 
-const kinds: readonly StreamKind[] = ['sse', 'lines', 'messages']
-
 /** Which kind the edge asks for, by the last part of the path. Throws when it is none. */
 export function streamKindOf({ url }: Request): StreamKind {
   const asked = new URL(url).pathname.split('/').at(-1)
-  const kind = kinds.find((known) => known === asked)
+  const kind = streamKinds.find((known) => known === asked)
   if (kind === undefined) throw new Error(`no stream is of kind ${asked}`)
   return kind
 }

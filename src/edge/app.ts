@@ -17,6 +17,7 @@ import { messages } from './routes/messages.ts'
 import { chatPage } from './routes/page.ts'
 import { queues } from './routes/queues.ts'
 import { schedules } from './routes/schedules.ts'
+import { streams } from './routes/streams.ts'
 import { tokens } from './routes/tokens.ts'
 import { users } from './routes/users.ts'
 import { visits } from './routes/visits.ts'
@@ -40,6 +41,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/', health)
   .route('/', chatPage)
   .route('/', docs)
+  .route('/', streams)
   .route('/jobs', visits)
   .route('/admin/v1', admin)
   .use('/demo/*', authenticate(), limitRequests())

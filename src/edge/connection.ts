@@ -20,11 +20,15 @@ export async function connect(request: Request, env: Env): Promise<Response> {
   }
   const waitMs = await takeConnect(env, request.headers.get('cf-connecting-ip'))
   if (waitMs > 0) return tooManyConnects(waitMs)
+  return gatewayFor(request, env).fetch(request)
+}
 
+/** The gateway of the region a request comes from; the same one for the same caller. */
+export function gatewayFor(request: Request, env: Env) {
   const config = loadConfig(env)
   const continent = request.cf?.continent
   const region = config.regions.get(String(continent)) ?? config.regions.get('*') ?? 'enam'
-  return gatewayNamed(env, gatewayName(region, callerOf(request), config.gatewaysPerRegion)).fetch(request)
+  return gatewayNamed(env, gatewayName(region, callerOf(request), config.gatewaysPerRegion))
 }
 
 function tooManyConnects(waitMs: number): Response {

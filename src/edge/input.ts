@@ -1,12 +1,13 @@
 import type { z } from 'zod'
 import { explain } from '../protocol/commands.ts'
 import { sizes } from '../protocol/limits.ts'
+import { cappedBody, textOf } from './capped.ts'
 import type { AppContext } from './context.ts'
 import { fail } from './problem.ts'
 
 /** The JSON body, read with a cap and checked against its schema. */
 export async function body<S extends z.ZodType>(c: AppContext, schema: S): Promise<z.output<S>> {
-  const text = await cappedText(c.req.raw)
+  const text = textOf(await cappedBody(c.req.raw, sizes.bodyBytes))
   return check(schema, parse(text))
 }
 
@@ -29,27 +30,5 @@ function parse(text: string): unknown {
     return JSON.parse(text)
   } catch {
     return fail('not-json', 'the body must be one JSON object')
-  }
-}
-
-/** Reads at most the allowed size, whatever the header says. */
-async function cappedText(request: Request): Promise<string> {
-  if (request.body === null) return ''
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of request.body) {
-    size += chunk.byteLength
-    if (size > sizes.bodyBytes) return fail('too-large', `the body may have at most ${sizes.bodyBytes} bytes`)
-    chunks.push(chunk)
-  }
-  return decode(chunks)
-}
-
-function decode(chunks: readonly Uint8Array[]): string {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
-  try {
-    return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join('') + decoder.decode()
-  } catch {
-    return fail('not-json', 'the body must be UTF-8')
   }
 }

@@ -10,3 +10,7 @@ export function readFrame(format: FrameFormat, frame: string | Uint8Array): Pars
     return format === 'json' ? parseFrame(frame) : malformed('text frame on a Protobuf connection')
   return format === 'protobuf' ? parseBinaryFrame(frame) : malformed('binary frame on a JSON connection')
 }
+
+/** How what is said lies in an HTTP answer: events of an EventSource, lines of JSON, or messages behind their lengths. */
+export const streamKinds = ['sse', 'lines', 'messages'] as const
+export type StreamKind = (typeof streamKinds)[number]

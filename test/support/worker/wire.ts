@@ -34,6 +34,8 @@ export interface Heard {
     readonly subs: Readonly<Record<string, Subscribed>>
     readonly ping: number
     readonly pong: boolean
+    readonly session?: string
+    readonly node?: string
   }
   readonly subscribe?: Subscribed
   readonly unsubscribe?: object
@@ -49,6 +51,7 @@ export interface Heard {
     readonly join?: { readonly info: { readonly user: string; readonly client: string } }
     readonly leave?: { readonly info: { readonly user: string; readonly client: string } }
     readonly unsubscribe?: { readonly code: number; readonly reason: string }
+    readonly disconnect?: { readonly code: number; readonly reason: string }
   }
 }
 

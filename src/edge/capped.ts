@@ -1,0 +1,32 @@
+import { fail } from './problem.ts'
+
+/** A request's body, at most `bytes` of it, whatever the header says. */
+export async function cappedBody(request: Request, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength
+    if (size > bytes) return fail('too-large', `the body may have at most ${bytes} bytes`)
+    chunks.push(chunk)
+  }
+  return joined(chunks, size)
+}
+
+/** Bytes as UTF-8 text. */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch {
+    return fail('not-json', 'the body must be UTF-8')
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.byteLength
+  }
+  return all
+}
