@@ -173,7 +173,8 @@ export class Gateway extends DurableObject<Env> {
   }
 
   #obey(session: Session, command: Command): void {
-    if (session.phase === 'closed' || command.kind === 'pong') return
+    if (session.phase === 'closed') return
+    if (command.kind === 'pong') return void (session.reader.answeredAt = this.#clock.now())
     if (session.phase === 'connecting') return this.#entrance.wait(session, command)
     if (command.kind === 'unreadable') return this.#refuse(session, command.id, command.why)
     if (command.kind === 'connect') return this.#entrance.connect(session, command)

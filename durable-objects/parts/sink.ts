@@ -1,5 +1,7 @@
-import { plainWire, type Keepsake, type Wire } from '../../src/realtime/session.ts'
-import { isTooSlow, type Reader } from '../../src/realtime/slow-reader.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { pingFrame } from '../../src/protocol/replies.ts'
+import { plainWire, type Keepsake, type Session } from '../../src/realtime/session.ts'
+import { isTooSlow, pace, type Line, type Reader } from '../../src/realtime/slow-reader.ts'
 import type { BinaryFrames } from './binary-frames.ts'
 
 /** Where what is said to a connection goes: a WebSocket or the body of an HTTP answer. */
@@ -15,20 +17,39 @@ export interface Sink {
 }
 
 /** A hibernating WebSocket. */
-export class SocketSink implements Sink {
+export class SocketSink implements Sink, Line {
   readonly socket: WebSocket
   readonly #binary: BinaryFrames | undefined
+  readonly #session: Session
+  readonly #pongAt: (socket: WebSocket) => number
 
-  constructor(socket: WebSocket, wire: Wire, binary: BinaryFrames) {
+  /** `pongAt` is when the runtime itself last took a pong from the socket. */
+  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, pongAt: (socket: WebSocket) => number) {
     this.socket = socket
-    this.#binary = wire.format === plainWire.format ? undefined : binary
+    this.#binary = session.wire.format === plainWire.format ? undefined : binary
+    this.#session = session
+    this.#pongAt = pongAt
   }
 
   send(lines: readonly string[], reader: Reader): boolean {
-    const frame = this.#binary?.of(lines) ?? (lines.length === 1 ? (lines[0] ?? '') : lines.join('\n'))
-    if (isTooSlow(reader, this.socket.bufferedAmount, frame.length)) return false
-    this.socket.send(frame)
+    const frame = this.#encode(lines)
+    if (isTooSlow(reader, waitingIn(this.socket), frame.length)) return false
+    const what = this.#session.wire.pings ? pace(reader, frame.length, this) : 'send'
+    if (what === 'slow') return false
+    this.socket.send(what === 'probe' ? this.#encode([...lines, pingFrame]) : frame)
     return true
+  }
+
+  now(): number {
+    return systemClock.now()
+  }
+
+  answeredAt(): number {
+    return Math.max(this.#session.reader.answeredAt, this.#pongAt(this.socket))
+  }
+
+  #encode(lines: readonly string[]): string | Uint8Array<ArrayBuffer> {
+    return this.#binary?.of(lines) ?? (lines.length === 1 ? (lines[0] ?? '') : lines.join('\n'))
   }
 
   close(code: number, reason: string): void {
@@ -42,4 +63,9 @@ export class SocketSink implements Sink {
   remember(keepsake: Keepsake): void {
     this.socket.serializeAttachment(keepsake)
   }
+}
+
+/** Bytes that have not left the runtime; 0 where it does not tell, as the one we are built with. */
+function waitingIn(socket: { readonly bufferedAmount?: number }): number {
+  return socket.bufferedAmount ?? 0
 }

@@ -112,8 +112,9 @@ export class Sockets {
   silentFor(session: Session, now: number): number {
     if (!session.wire.pings) return 0
     const socket = this.#sinks.get(session)?.socket
-    const answered = socket === undefined ? null : this.#ctx.getWebSocketAutoResponseTimestamp(socket)
-    return now - Math.max(session.heardAt, answered?.getTime() ?? 0)
+    return (
+      now - Math.max(session.heardAt, session.reader.answeredAt, socket === undefined ? 0 : this.#answeredAt(socket))
+    )
   }
 
   /** Says what was still to be said, then closes. */
@@ -142,9 +143,13 @@ export class Sockets {
     this.#gone(session)
   }
 
+  /** When the runtime last answered the client's pong, 0 for never. */
+  readonly #answeredAt = (socket: WebSocket): number =>
+    this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0
+
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
-    this.#sinks.set(session, new SocketSink(socket, session.wire, this.binary))
+    this.#sinks.set(session, new SocketSink(socket, session, this.binary, this.#answeredAt))
   }
 
   #flushLater(): void {
@@ -167,7 +172,7 @@ export class Sockets {
     const { outgoing } = session
     if (sink === undefined || outgoing.length === 0) return
     try {
-      const given = sink.send(outgoing, session)
+      const given = sink.send(outgoing, session.reader)
       outgoing.length = 0
       if (!given) this.close(session, 'slow')
     } catch (thrown) {

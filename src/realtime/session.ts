@@ -1,4 +1,5 @@
 import type { FrameFormat } from '../protocol/frames.ts'
+import { newReader, type Reader } from './slow-reader.ts'
 
 /** How a connection is spoken to. */
 export interface Wire {
@@ -63,8 +64,8 @@ export interface Session {
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
-  /** Characters of the last frame it was given while it kept up. */
-  burst: number
+  /** Whether it takes what it is given. */
+  readonly reader: Reader
   /** Replies and pushes of this turn, to leave as one frame. */
   readonly outgoing: string[]
 }
@@ -84,7 +85,7 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
     heardAt: now,
     phase: 'new',
     subscriptions: new Map(),
-    burst: 0,
+    reader: newReader(),
     outgoing: [],
   }
 }

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { makeGroup, Person } from '../support/e2e/people.ts'
+import { memoryOf } from '../support/e2e/processes.ts'
+import { RawReader } from '../support/e2e/raw-reader.ts'
+import { System } from '../support/e2e/system.ts'
+import { until } from '../support/e2e/until.ts'
+
+// On plain workerd, whose sockets are real: what a reader does not take waits in the server's memory.
+
+const stuck = 16
+const messages = 1600
+const text = 'x'.repeat(16_000)
+
+let system: System
+let people: Person[] = []
+let readers: RawReader[] = []
+
+beforeAll(async () => {
+  system = await System.start()
+})
+
+afterAll(() => {
+  for (const person of people) person.leave()
+  for (const reader of readers) reader.leave()
+  system.abandon()
+})
+
+const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+
+/** Says so much, four in flight; how long each took to be acknowledged. */
+async function say(person: Person, group: string, count: number): Promise<number[]> {
+  const took: number[] = []
+  let next = 0
+  const writer = async () => {
+    while (next < count) {
+      const clientId = `${person.name}-${took.length}-${next++}`
+      const began = performance.now()
+      await person.send(group, clientId, text)
+      took.push(performance.now() - began)
+    }
+  }
+  await Promise.all([writer(), writer(), writer(), writer()])
+  return took
+}
+
+test('who stops reading is closed 3008 with bounded memory, delays nobody, and catches up on coming back', async () => {
+  const names = Array.from({ length: stuck }, (_, n) => `stuck-${n}`)
+  const group = await makeGroup(system, ['alice', 'carol', ...names])
+  const elsewhere = await makeGroup(system, ['alice', 'carol'])
+  const [alice, carol] = [await new Person(system, 'alice').connect(), await new Person(system, 'carol').connect()]
+  people = [alice, carol]
+  const tokens = await Promise.all(names.map((name) => new Person(system, name).token()))
+  readers = await Promise.all(tokens.map((token) => RawReader.connect(system, token)))
+  const places = await Promise.all(readers.map((reader) => reader.subscribe(group)))
+  const listener = await carol.listen(group).ready()
+
+  const before = median(await say(alice, elsewhere, 200))
+  const memory = memoryOf(system.workerPid)
+  for (const reader of readers) reader.stopReading()
+  const during = await say(alice, group, messages)
+  await listener.reach(messages, 30_000)
+
+  expect(listener.seqs).toEqual(Array.from({ length: messages }, (_, n) => n + 1))
+  // The messages themselves leave some 160 MB behind. Unbounded, each reader would hold another 25.
+  expect(memoryOf(system.workerPid) - memory).toBeLessThan(320)
+  expect(median(during)).toBeLessThan(Math.max(50, 5 * before))
+  expect(Math.max(...during)).toBeLessThan(2000)
+
+  for (const reader of readers) reader.readOn()
+  await until('the slow ones were sent away', () => readers.every(({ closed }) => closed !== undefined))
+  for (const { closed } of readers) expect(closed).toEqual({ code: 3008, reason: 'slow' })
+
+  const back = await RawReader.connect(system, tokens[0] ?? '')
+  const [first] = readers
+  readers.push(back)
+  const heard = [...(first?.offsets ?? [])]
+  const epoch = places[0]?.epoch ?? ''
+  while (heard.length < messages) {
+    const { publications } = await back.pageAfter(group, { offset: heard.at(-1) ?? 0, epoch })
+    heard.push(...publications.map(({ offset }) => offset))
+  }
+  expect(heard).toEqual(Array.from({ length: messages }, (_, n) => n + 1))
+}, 120_000)
