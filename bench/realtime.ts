@@ -90,10 +90,12 @@ async function main(): Promise<void> {
 function measure(processes: Processes, target: Target, run: Scenario): Promise<Row> {
   return withFolder(medium, async (folder) => {
     const running = await target.start(folder, processes)
-    const wire = roomWires[target.name]
-    if (wire === undefined) throw new Error(`${target.name} has no wire for this`)
     try {
-      return await run(wire, { url: running.url, apiKey: 'demo-key', offerDeflate: false })
+      return await run(roomWires[target.name === 'parley' ? 'parley' : 'bare'], {
+        url: running.url,
+        apiKey: 'demo-key',
+        offerDeflate: false,
+      })
     } finally {
       await running.stop()
       await processes.stopAll()

@@ -157,4 +157,4 @@ const bare: RoomWire = {
 }
 
 /** The wires of what is measured here. */
-export const roomWires: Readonly<Partial<Record<TargetName, RoomWire>>> = { parley, bare }
+export const roomWires = { parley, bare } satisfies Partial<Record<TargetName, RoomWire>>
