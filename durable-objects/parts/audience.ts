@@ -114,7 +114,9 @@ export class Audience {
       const update = this.#merge(lane.waiting.splice(0))
       const { subscriptions } = lane
       const listening = await this.#deliver(gateway, update)
-      if (!listening && lane.subscriptions === subscriptions) this.drop(gateway)
+      // A gateway that was dropped and came back has another lane: what this one hears is of before.
+      const current = this.#lanes.get(gateway) === lane && lane.subscriptions === subscriptions
+      if (!listening && current) this.drop(gateway)
     }
     lane.busy = false
   }

@@ -236,7 +236,7 @@ export class Person {
   }
 }
 
-const upgrade = { headers: { get: () => null } }
+const upgrade = new Request('http://gateway/connection/websocket', { headers: { upgrade: 'websocket' } })
 
 /** The gateway made a pair of its own: its far end stands for the whole way between. */
 function joinLines(ours: Socket, spare: Socket, far: Socket): void {
