@@ -5,6 +5,7 @@ import { networkOf } from '../src/kernel/address.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { log } from '../src/kernel/log.ts'
 import { ConnectionLimits } from '../src/limits/connection-limits.ts'
+import type { Priority } from '../src/limits/shedding.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import type { Command } from '../src/protocol/commands.ts'
 import { refuse } from '../src/protocol/errors.ts'
@@ -33,6 +34,8 @@ export interface GatewayStats {
   readonly channels: number
   readonly calls: number
   readonly errands: number
+  /** What was dropped because there was too much to do. */
+  readonly shed: Readonly<Record<Priority, number>>
   readonly since: number
 }
 
@@ -131,8 +134,9 @@ export class Gateway extends DurableObject<Env> {
 
   /** Figures for /metrics; `since` is when this instance woke, in milliseconds since the epoch. */
   stats(): GatewayStats {
-    const { hub, calls, errands } = this.#streams
-    return { sockets: this.#sockets.count, channels: [...hub.channels()].length, calls, errands, since: this.#since }
+    const { hub, calls, errands, overload } = this.#streams
+    const [sockets, channels] = [this.#sockets.count, [...hub.channels()].length]
+    return { sockets, channels, calls, errands, shed: overload.figures, since: this.#since }
   }
 
   /** What this gateway decided about messages, and whom it refused most. */

@@ -8,11 +8,14 @@ import { openCache } from '../src/adapters/upstash/cache.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
+import { systemClock } from '../src/kernel/clock.ts'
 import { reasonOf } from '../src/kernel/log.ts'
 import { within } from '../src/kernel/retry.ts'
+import { admit } from '../src/limits/shedding.ts'
 import { ownName } from './address.ts'
 
 interface Waiting {
+  readonly since: number
   readonly batch: ProjectionBatch
   readonly resolve: (projected: Projected) => void
 }
@@ -20,6 +23,8 @@ interface Waiting {
 /** Rows in one statement: beyond it another round trip costs less than a longer one. */
 const rowsPerWrite = 2000
 const writeMs = 15_000
+/** Rows that may wait here, and for how long the first of them; beyond it conversations keep theirs and come again. */
+const most = { waiting: 40_000, ageMs: 30_000 }
 
 /**
  * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way and leave as one.
@@ -29,21 +34,41 @@ export class ShardWriter extends DurableObject<Env> {
   readonly #waiting: Waiting[] = []
   /** A shard that fails five times in a row is left alone for five seconds, and everybody told at once. */
   readonly #breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(5) })
+  readonly #clock = systemClock
+  readonly #shed = { read: 0, message: 0 }
+  #waitingRows = 0
   #busy = false
   #rows = 0
   #writes = 0
 
-  /** Writes a batch, together with whatever else waits. */
+  /** Writes a batch, together with whatever else waits; too much waiting, and it is told so at once. */
   write(batch: ProjectionBatch): Promise<Projected> {
     const { promise, resolve } = Promise.withResolvers<Projected>()
-    this.#waiting.push({ batch, resolve })
+    const now = this.#clock.now()
+    // Words that must go from Postgres come before those that only have to get there.
+    const priority = batch.scrubbed.length > 0 ? 'message' : 'read'
+    const verdict = admit(priority, { waiting: this.#waitingRows, ageMs: now - (this.#waiting[0]?.since ?? now) }, most)
+    if (verdict.kind === 'shed') {
+      this.#shed[priority]++
+      return Promise.resolve({
+        kind: 'failed',
+        why: `overloaded: the shard writer has ${this.#waitingRows} rows waiting`,
+      })
+    }
+    this.#waitingRows += batch.rows.length
+    this.#waiting.push({ batch, resolve, since: now })
     if (!this.#busy) void this.#run()
     return promise
   }
 
   /** Figures for /metrics. */
-  stats(): { readonly rows: number; readonly writes: number; readonly waiting: number } {
-    return { rows: this.#rows, writes: this.#writes, waiting: this.#waiting.length }
+  stats(): {
+    readonly rows: number
+    readonly writes: number
+    readonly waiting: number
+    readonly shed: Readonly<Record<string, number>>
+  } {
+    return { rows: this.#rows, writes: this.#writes, waiting: this.#waiting.length, shed: { ...this.#shed } }
   }
 
   async #run(): Promise<void> {
@@ -55,7 +80,9 @@ export class ShardWriter extends DurableObject<Env> {
   #take(): Waiting[] {
     let rows = 0
     const upTo = this.#waiting.findIndex(({ batch }) => (rows += batch.rows.length) > rowsPerWrite)
-    return this.#waiting.splice(0, upTo <= 0 ? (upTo === 0 ? 1 : this.#waiting.length) : upTo)
+    const taken = this.#waiting.splice(0, upTo <= 0 ? (upTo === 0 ? 1 : this.#waiting.length) : upTo)
+    for (const { batch } of taken) this.#waitingRows -= batch.rows.length
+    return taken
   }
 
   async #writeSome(some: readonly Waiting[]): Promise<void> {

@@ -3,10 +3,14 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
 import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { ChannelUpdate, StreamUpdate } from '../../src/protocol/stream.ts'
+import { sizes } from '../../src/protocol/limits.ts'
 import { gatewayNamed } from '../address.ts'
+import { priorityOfSignal } from './overload.ts'
 
 interface GatewayLane {
   waiting: StreamUpdate[]
+  /** Publications in `waiting`. */
+  held: number
   busy: boolean
   /** Raised with every new subscription there, so that an older "nobody listens" cannot undo it. */
   subscriptions: number
@@ -105,6 +109,8 @@ export class Audience {
 
   #deliverSoon(gateway: string, lane: GatewayLane, update: StreamUpdate): void {
     lane.waiting.push(update)
+    lane.held += update.publications.length
+    if (lane.held > sizes.recovered) forgetOldest(lane)
     if (!lane.busy) void this.#run(gateway, lane)
   }
 
@@ -112,6 +118,7 @@ export class Audience {
     lane.busy = true
     while (lane.waiting.length > 0) {
       const update = this.#merge(lane.waiting.splice(0))
+      lane.held = 0
       const { subscriptions } = lane
       const listening = await this.#deliver(gateway, update)
       // A gateway that was dropped and came back has another lane: what this one hears is of before.
@@ -147,6 +154,20 @@ export class Audience {
   }
 
   #open(gateway: string): void {
-    this.#lanes.set(gateway, { waiting: [], busy: false, subscriptions: 0 })
+    this.#lanes.set(gateway, { waiting: [], held: 0, busy: false, subscriptions: 0 })
   }
+}
+
+/**
+ * A gateway that does not keep up is owed the newest publications only: it sees the gap before them and asks for what it
+ * lacks, or has its listeners start over. What passes is dropped, what ends somebody's listening is not.
+ */
+function forgetOldest(lane: GatewayLane): void {
+  const newest = lane.waiting.at(-1)
+  if (newest === undefined) return
+  const signals = lane.waiting.flatMap((update) =>
+    update.signals.filter((each) => priorityOfSignal(each) === undefined),
+  )
+  lane.waiting = [{ ...newest, signals }]
+  lane.held = newest.publications.length
 }

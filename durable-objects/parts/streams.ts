@@ -23,6 +23,7 @@ import { cutAtLeavings } from '../../src/realtime/leaving.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobStreamOf } from '../address.ts'
 import { Links } from './links.ts'
+import { Overload } from './overload.ts'
 import type { Sockets } from './sockets.ts'
 
 const attempts = 3
@@ -36,6 +37,7 @@ export class Streams {
   readonly #links: Links | undefined
   readonly #crowd = new Crowd(() => scheduler.wait(0))
   readonly hub: Hub
+  readonly overload = new Overload(() => systemClock.now())
   calls = 0
   errands = 0
 
@@ -56,11 +58,17 @@ export class Streams {
     for (const channel of this.hub.channels()) if (channel.last < 0) this.#startOver(channel)
   }
 
-  /** Sends a command to a channel's stream; `settle` hears its result in the same turn as everyone else the news. */
+  /**
+   * Sends a command to a channel's stream; `settle` hears its result in the same turn as everyone else the news. With
+   * too much waiting already it is refused at once.
+   */
   ask(session: Session, channel: string, verb: StreamVerb, settle: Errand['settle']): void {
+    const lane = this.#lane(session.tenant, channel)
+    const refusal = this.overload.refusal(verb, lane)
+    if (refusal !== undefined) return settle(refusal)
     const command = { user: session.user, client: session.client, ...verb }
     this.errands++
-    this.#lane(session.tenant, channel).add({ session, command, settle })
+    lane.add({ session, command, settle })
   }
 
   /** The session stops listening. */
@@ -83,7 +91,9 @@ export class Streams {
     const known = this.#lanes.get(key)
     if (known !== undefined) return known
     const lane = new Lane(async (errands) => {
-      await this.#call(tenant, channel, errands)
+      lane.calledAt = systemClock.now()
+      await this.overload.during(errands.length, this.#call(tenant, channel, errands))
+      lane.calledAt = 0
       if (!lane.owesCall) this.#lanes.delete(key)
     }, this.#crowd)
     this.#lanes.set(key, lane)
@@ -167,7 +177,9 @@ export class Streams {
     this.hub.join(session, channel, { epoch: result.epoch, last, skip: result.top, joinLeave })
   }
 
-  #apply(state: HubChannel, update: StreamUpdate): void {
+  #apply(state: HubChannel, told: StreamUpdate): void {
+    const signals = this.overload.thin(told.signals)
+    const update = signals === told.signals ? told : { ...told, signals }
     for (const { news, left } of cutAtLeavings(update)) {
       const { last } = state
       const applied = this.hub.apply(state, news)

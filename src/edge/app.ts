@@ -5,6 +5,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
 import { authenticate } from './middleware/authenticate.ts'
 import { limitRequests, limitVisitors } from './middleware/limit-requests.ts'
+import { shedRequests } from './middleware/shed-requests.ts'
 import { onError, problemResponse } from './problem.ts'
 import { admin } from './routes/admin.ts'
 import { conversations } from './routes/conversations.ts'
@@ -34,6 +35,7 @@ export const app: Hono<App> = new Hono<App>()
   )
   .use(requestId({ headerName: 'x-request-id' }))
   .use(secureHeaders())
+  .use(shedRequests())
   .use('/readyz', limitVisitors())
   .use('/metrics/*', limitVisitors())
   .use('/docs/*', limitVisitors())

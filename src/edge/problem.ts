@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { log, reasonOf } from '../kernel/log.ts'
+import { spreadMs } from '../kernel/retry.ts'
 import type { Refusal } from '../protocol/errors.ts'
 import { problems, toProblem, type Problem, type ProblemName } from '../protocol/problems.ts'
 import type { App } from './context.ts'
@@ -20,6 +21,14 @@ export class ProblemError extends Error {
 export function fail(name: ProblemName, detail: string): never {
   throw new ProblemError({ name, detail })
 }
+
+/** Too much to do: everybody who is told so comes back at another moment. */
+export const overloaded = (waitMs: number): ProblemError =>
+  new ProblemError({
+    name: 'unavailable',
+    detail: 'Too much at once here; try again.',
+    retryAfterMs: spreadMs(waitMs, Math.random()),
+  })
 
 /** Ends the request when an actor refused; otherwise hands its answer on. */
 export function accepted<T extends { readonly kind: string }>(answer: T): Exclude<T, Refusal> {
@@ -47,8 +56,7 @@ const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulS
 export function onError(thrown: Error, c: Context<App>): Response {
   if (thrown instanceof ProblemError) return problemResponse(c, thrown.problem)
   if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
-  if (isOverloaded(thrown))
-    return problemResponse(c, { name: 'unavailable', detail: 'Too much at once here; try again.', retryAfterMs: 1000 })
+  if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
   log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
   return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
 }

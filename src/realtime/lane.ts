@@ -21,6 +21,8 @@ export class Lane {
   #waiting: Errand[] = []
   #busy = false
   #poked = false
+  /** When the call under way began, in milliseconds; 0 when there is none. Whoever makes the calls keeps it. */
+  calledAt = 0
 
   /** `send` makes one call and settles its errands; it must not throw. `cap` bounds the errands in one call. */
   constructor(send: (errands: readonly Errand[]) => Promise<void>, crowd: Crowd, cap = 256) {

@@ -12,6 +12,7 @@ import { reasonOf } from '../../kernel/log.ts'
 import { within } from '../../kernel/retry.ts'
 import type { App } from '../context.ts'
 import { jobFigures } from '../job-figures.ts'
+import { requestLoad } from '../middleware/shed-requests.ts'
 import { limitMetrics } from '../limit-metrics.ts'
 
 /** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
@@ -89,7 +90,7 @@ async function metrics(env: Env): Promise<string> {
   const gateways = gatewayNames(config)
   const lines = await limitMetrics(env, gateways)
   for (const gateway of gateways) {
-    const { sockets, channels, calls, errands, since } = await gatewayNamed(env, gateway).stats()
+    const { sockets, channels, calls, errands, shed, since } = await gatewayNamed(env, gateway).stats()
     lines.push(
       `parley_gateway_sockets{gateway="${gateway}"} ${sockets}`,
       `parley_gateway_channels{gateway="${gateway}"} ${channels}`,
@@ -98,16 +99,23 @@ async function metrics(env: Env): Promise<string> {
     lines.push(
       `parley_gateway_calls_total{gateway="${gateway}"} ${calls}`,
       `parley_gateway_commands_total{gateway="${gateway}"} ${errands}`,
+      ...shedLines(gateway, shed),
     )
   }
   for (const { name } of config.shards) {
-    const { rows, writes, waiting } = await shardWriterOf(env, name, '').stats()
+    const { rows, writes, waiting, shed } = await shardWriterOf(env, name, '').stats()
     lines.push(
       `parley_shard_writer_rows_total{shard="${name}"} ${rows}`,
       `parley_shard_writer_writes_total{shard="${name}"} ${writes}`,
     )
-    lines.push(`parley_shard_writer_waiting{shard="${name}"} ${waiting}`)
+    lines.push(`parley_shard_writer_waiting{shard="${name}"} ${waiting}`, ...shedLines(`writer/${name}`, shed))
   }
-  lines.push(...metricLines(await jobFigures(env)))
+  lines.push(...shedLines('edge', requestLoad.figures), ...metricLines(await jobFigures(env)))
   return `${lines.join('\n')}\n`
 }
+
+/** What a holder dropped because it had too much to do. */
+const shedLines = (holder: string, shed: Readonly<Record<string, number>>): string[] =>
+  Object.entries(shed).map(
+    ([priority, count]) => `parley_shed_total{holder="${holder}",priority="${priority}"} ${count}`,
+  )

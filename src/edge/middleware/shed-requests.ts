@@ -1,0 +1,42 @@
+import { createMiddleware } from 'hono/factory'
+import { systemClock } from '../../kernel/clock.ts'
+import { classOf } from '../../limits/request-classes.ts'
+import { admit, LoadGauge, type Load, type Priority } from '../../limits/shedding.ts'
+import type { App } from '../context.ts'
+import { overloaded } from '../problem.ts'
+
+/** The requests of this isolate. */
+export const requestLoad = new LoadGauge()
+/** Requests under way at once, and how long they may take on the average, before the last of them is turned away. */
+const mostRequests: Load = { waiting: 2048, ageMs: 8000 }
+
+/** Turns requests away while there are too many: documents first, then searches and figures, then reading, writing last. */
+export const shedRequests = (most: Load = mostRequests) =>
+  createMiddleware<App>(async function shedRequests(c, next) {
+    const begun = systemClock.now()
+    const priority = priorityOf(c.req.method, c.req.path)
+    if (priority === undefined) return await next()
+    const verdict = admit(priority, requestLoad.load(begun), most)
+    if (verdict.kind === 'shed') {
+      requestLoad.dropped(priority)
+      throw overloaded(verdict.retryAfterMs)
+    }
+    requestLoad.begin()
+    try {
+      return await next()
+    } finally {
+      const now = systemClock.now()
+      requestLoad.end(1, now - begun, now)
+    }
+  })
+
+/** When a request may go; undefined for what must always be answered: whether we live, and what work QStash brings. */
+export function priorityOf(method: string, path: string): Priority | undefined {
+  if (path === '/healthz' || path === '/readyz' || path === '/metrics' || path.startsWith('/jobs')) return undefined
+  if (path.startsWith('/admin/')) return undefined
+  if (!path.startsWith('/v1/')) return 'typing'
+  const is = classOf(path)
+  if (is === 'searches') return 'presence'
+  if (is === 'notifications' || is === 'uploads') return 'signal'
+  return method === 'GET' && is === 'requests' ? 'read' : 'message'
+}

@@ -1,0 +1,91 @@
+/**
+ * What an overloaded actor drops, and in which order: first that somebody types, then who came and went, then what
+ * passes and is not kept, then reading, messages last. Ends and leavings are no choice: they free what is held.
+ */
+export const priorities = ['typing', 'presence', 'signal', 'read', 'message'] as const
+export type Priority = (typeof priorities)[number]
+
+/** How much waits, and for how long it does, in milliseconds. */
+export interface Load {
+  readonly waiting: number
+  readonly ageMs: number
+}
+
+/** Whether there is room for something of this priority. */
+export type Verdict = { readonly kind: 'admitted' } | { readonly kind: 'shed'; readonly retryAfterMs: number }
+
+/** The share of what can be borne above which each goes; each has twice the room of the one before. */
+const shares: Readonly<Record<Priority, number>> = {
+  typing: 1 / 16,
+  presence: 1 / 8,
+  signal: 1 / 4,
+  read: 1 / 2,
+  message: 1,
+}
+
+const admitted: Verdict = { kind: 'admitted' }
+const soonestMs = 500
+const latestMs = 10_000
+
+/** Decides by how full it is, of which `most` is what can be borne: whichever of the two figures is worse counts. */
+export function admit(priority: Priority, load: Load, most: Load): Verdict {
+  const fullness = fullnessOf(load, most)
+  if (fullness < shares[priority]) return admitted
+  // About as long as what waits now will take, and the longer the less it matters.
+  const waitMs = (load.ageMs * fullness) / shares[priority]
+  return { kind: 'shed', retryAfterMs: Math.round(Math.min(latestMs, Math.max(soonestMs, waitMs))) }
+}
+
+/** How much of what can be borne is taken: 1 is all of it. */
+export const fullnessOf = (load: Load, most: Load): number =>
+  Math.max(load.waiting / most.waiting, load.ageMs / most.ageMs)
+
+/** One sixteenth of each new duration, so that one slow call among many is not taken for a slow system. */
+const weight = 1 / 16
+/** What took longer counts as this: one call that hung for minutes, or a clock put forward, is no slow system. */
+const longestMs = 10_000
+/** What was measured so long ago says nothing about now. */
+const staleMs = 2000
+
+/** Measures work that begins and ends: how much is under way, and how long it has taken lately. */
+export class LoadGauge {
+  #underWay = 0
+  #averageMs = 0
+  #measuredAt = Number.NEGATIVE_INFINITY
+  readonly #shed: Record<Priority, number> = { typing: 0, presence: 0, signal: 0, read: 0, message: 0 }
+
+  get waiting(): number {
+    return this.#underWay
+  }
+
+  begin(units = 1): void {
+    this.#underWay += units
+  }
+
+  /** `units` that began together are done, `tookMs` after that. */
+  end(units: number, tookMs: number, now: number): void {
+    this.#underWay -= units
+    const took = Math.min(longestMs, Math.max(0, tookMs))
+    this.#averageMs = this.#isFresh(now) ? this.#averageMs + (took - this.#averageMs) * weight : took * weight
+    this.#measuredAt = now
+  }
+
+  load(now: number): Load {
+    return { waiting: this.#underWay, ageMs: this.#isFresh(now) ? this.#averageMs : 0 }
+  }
+
+  /** Never in the time before the clock was set back. */
+  #isFresh(now: number): boolean {
+    return now >= this.#measuredAt && now - this.#measuredAt <= staleMs
+  }
+
+  /** Counts what was dropped. */
+  dropped(priority: Priority, units = 1): void {
+    this.#shed[priority] += units
+  }
+
+  /** What was dropped since this began, by priority. */
+  get figures(): Readonly<Record<Priority, number>> {
+    return { ...this.#shed }
+  }
+}

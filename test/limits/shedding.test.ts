@@ -1,0 +1,199 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Overload, priorityOfSignal } from '../../durable-objects/parts/overload.ts'
+import { Crowd } from '../../src/realtime/crowd.ts'
+import { Lane } from '../../src/realtime/lane.ts'
+import { admit, LoadGauge, priorities, type Load } from '../../src/limits/shedding.ts'
+import type { Refusal } from '../../src/protocol/errors.ts'
+import type { Signal, StreamVerb } from '../../src/protocol/stream.ts'
+import { listener } from '../support/listener.ts'
+
+const most: Load = { waiting: 1000, ageMs: 1000 }
+const load = fc.record({ waiting: fc.nat({ max: 5000 }), ageMs: fc.nat({ max: 5000 }) })
+
+describe('what is dropped, and in which order', () => {
+  test('whenever something may stay, so may everything that matters more', () => {
+    fc.assert(
+      fc.property(load, (now) => {
+        const stays = priorities.map((priority) => admit(priority, now, most).kind === 'admitted')
+        expect(stays).toEqual(stays.toSorted((a, b) => Number(a) - Number(b)))
+      }),
+    )
+  })
+
+  test('what was dropped once stays dropped when it gets worse, and everybody is told a wait that is neither nothing nor for ever', () => {
+    fc.assert(
+      fc.property(load, load, fc.constantFrom(...priorities), (now, more, priority) => {
+        const verdict = admit(priority, now, most)
+        if (verdict.kind === 'admitted') return
+        expect(verdict.retryAfterMs).toBeGreaterThanOrEqual(500)
+        expect(verdict.retryAfterMs).toBeLessThanOrEqual(10_000)
+        const worse = { waiting: now.waiting + more.waiting, ageMs: now.ageMs + more.ageMs }
+        expect(admit(priority, worse, most).kind).toBe('shed')
+      }),
+    )
+  })
+
+  test('typing goes first, messages last, by how many wait or for how long', () => {
+    const droppedAt = (waiting: number, ageMs: number) =>
+      priorities.filter((priority) => admit(priority, { waiting, ageMs }, most).kind === 'shed')
+    expect(droppedAt(0, 0)).toEqual([])
+    expect(droppedAt(70, 0)).toEqual(['typing'])
+    expect(droppedAt(0, 130)).toEqual(['typing', 'presence'])
+    expect(droppedAt(260, 0)).toEqual(['typing', 'presence', 'signal'])
+    expect(droppedAt(0, 600)).toEqual(['typing', 'presence', 'signal', 'read'])
+    expect(droppedAt(1000, 0)).toEqual([...priorities])
+  })
+})
+
+describe('a gauge', () => {
+  test('one slow call among many quick ones is no slow system, many slow ones are', () => {
+    const gauge = new LoadGauge()
+    for (let i = 0; i < 50; i++) gauge.end(0, 5, i)
+    gauge.end(0, 1000, 50)
+    expect(gauge.load(50).ageMs).toBeLessThan(80)
+    for (let i = 0; i < 50; i++) gauge.end(0, 1000, 51 + i)
+    expect(gauge.load(101).ageMs).toBeGreaterThan(900)
+  })
+
+  test('what was slow a while ago says nothing about now', () => {
+    const gauge = new LoadGauge()
+    for (let i = 0; i < 100; i++) gauge.end(0, 4000, i)
+    expect(gauge.load(100).ageMs).toBeGreaterThan(3000)
+    expect(gauge.load(5000).ageMs).toBe(0)
+    gauge.end(0, 4000, 5000)
+    expect(gauge.load(5000).ageMs).toBeLessThan(300)
+  })
+})
+
+test('a gauge whose clock jumps, either way, measures anew', () => {
+  const gauge = new LoadGauge()
+  const year = 31_536_000_000
+  gauge.end(0, year, year)
+  expect(gauge.load(year).ageMs).toBeLessThan(1000)
+  for (let i = 0; i < 100; i++) gauge.end(0, 5000, year)
+  expect(gauge.load(year).ageMs).toBeGreaterThan(4000)
+  expect(gauge.load(1000).ageMs).toBe(0)
+  gauge.end(0, -year, 1000)
+  expect(gauge.load(1000).ageMs).toBe(0)
+})
+
+/** A gateway's lane to a conversation that does not answer until it is told to. */
+function stuck() {
+  let now = 1_000_000
+  const overload = new Overload(() => now)
+  const answers: (() => void)[] = []
+  const lane = new Lane(
+    async (errands) => {
+      lane.calledAt = now
+      const { promise, resolve } = Promise.withResolvers<void>()
+      answers.push(resolve)
+      await overload.during(errands.length, promise)
+      lane.calledAt = 0
+    },
+    new Crowd(() => Promise.resolve()),
+  )
+  const session = listener('alice')
+  const ask = (verb: StreamVerb): Refusal | undefined => {
+    const refusal = overload.refusal(verb, lane)
+    if (refusal === undefined)
+      lane.add({ session, command: { user: 'alice', client: '', ...verb }, settle: () => undefined })
+    return refusal
+  }
+  return {
+    ask,
+    lane,
+    overload,
+    /** The first call is under way. */
+    begin: async () => {
+      ask(send)
+      await new Promise((done) => setImmediate(done))
+    },
+    wait: (ms: number) => void (now += ms),
+    answer: async () => {
+      while (lane.busy) {
+        answers.splice(0).forEach((done) => done())
+        await new Promise((done) => setImmediate(done))
+      }
+    },
+  }
+}
+
+const send: StreamVerb = { kind: 'send', content: { clientId: 'a', text: 'hi' } }
+const typing: StreamVerb = { kind: 'typing' }
+
+describe('a gateway before a conversation that does not answer', () => {
+  test('refuses typing within the second, then what passes, and takes messages until its bound, which holds', async () => {
+    const { ask, begin, lane, wait } = stuck()
+    await begin()
+    expect(ask(typing)).toBeUndefined()
+    wait(300)
+    expect(ask(typing)).toMatchObject({ error: 'tooManyRequests' })
+    expect(ask({ kind: 'read', seq: 1 })).toBeUndefined()
+    wait(1000)
+    expect(ask({ kind: 'read', seq: 1 })).toMatchObject({ error: 'tooManyRequests' })
+
+    const refusals = Array.from({ length: 10_000 }, () => ask(send)).filter((refusal) => refusal !== undefined)
+    expect(lane.waiting).toBeLessThanOrEqual(4096)
+    expect(refusals.length).toBeGreaterThan(5000)
+    expect(refusals[0]).toMatchObject({ error: 'tooManyRequests' })
+    expect(refusals[0]?.retryAfterMs).toBeGreaterThanOrEqual(500)
+    expect(new Set(refusals.map(({ retryAfterMs }) => retryAfterMs)).size).toBeGreaterThan(100)
+  })
+
+  test('refuses messages, too, once nobody would wait for their answer any more', async () => {
+    const { ask, begin, wait } = stuck()
+    await begin()
+    for (let i = 0; i < 40; i++) ask(send)
+    wait(4100)
+    expect(ask(send)).toMatchObject({ error: 'tooManyRequests' })
+  })
+
+  test('never refuses a leaving, and everything again once it answers', async () => {
+    const { ask, wait, answer, overload } = stuck()
+    for (let i = 0; i < 5000; i++) ask(send)
+    wait(5000)
+    expect(ask({ kind: 'leave', last: true })).toBeUndefined()
+    expect(ask(send)).toBeDefined()
+    await answer()
+    wait(2500)
+    for (const verb of [send, typing, { kind: 'read', seq: 1 } as const]) expect(ask(verb)).toBeUndefined()
+    expect(overload.figures.message).toBeGreaterThan(0)
+  })
+
+  test('a message that meets no queue is not even timed', () => {
+    const overload = new Overload(() => {
+      throw new Error('nobody should ask for the time')
+    })
+    expect(overload.refusal(send, { waiting: 0, calledAt: 1 })).toBeUndefined()
+  })
+})
+
+describe('news for a gateway that has too much to do', () => {
+  const signals: Signal[] = [
+    { kind: 'pub', data: '{"type":"typing","user":"bob"}', except: 'c' },
+    { kind: 'join', info: { user: 'bob', client: 'c' } },
+    { kind: 'pub', data: '{"type":"read","user":"bob","seq":3}' },
+    { kind: 'pub', data: '{"job":"done"}' },
+    { kind: 'removed', user: 'bob' },
+  ]
+  const heardWithCallsOf = async (ms: number) => {
+    let now = 0
+    const overload = new Overload(() => now)
+    for (let i = 0; i < 100; i++) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const measured = overload.during(1, promise)
+      now += ms
+      resolve()
+      await measured
+    }
+    return overload.thin(signals).map((signal) => priorityOfSignal(signal) ?? 'kept')
+  }
+
+  test('loses typing, then comings and goings, then read cursors; what ends something is always heard', async () => {
+    expect(await heardWithCallsOf(5)).toEqual(['typing', 'presence', 'signal', 'kept', 'kept'])
+    expect(await heardWithCallsOf(150)).toEqual(['presence', 'signal', 'kept', 'kept'])
+    expect(await heardWithCallsOf(300)).toEqual(['signal', 'kept', 'kept'])
+    expect(await heardWithCallsOf(900)).toEqual(['kept', 'kept'])
+  })
+})
