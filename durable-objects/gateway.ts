@@ -139,6 +139,13 @@ export class Gateway extends DurableObject<Env> {
     return { sockets, channels, calls, errands, shed: overload.figures, since: this.#since }
   }
 
+  /** Connections by tenant. */
+  connections(): Record<string, number> {
+    const counts: Record<string, number> = {}
+    for (const { tenant } of this.#sockets.all()) if (tenant !== '') counts[tenant] = (counts[tenant] ?? 0) + 1
+    return counts
+  }
+
   /** What this gateway decided about messages, and whom it refused most. */
   limitFigures(): ReturnType<MessageLimits['stats']> {
     return this.#limits.stats()

@@ -2,7 +2,6 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import type { Job, NewJob } from '../src/jobs/job.ts'
 import { cancel, redrive, type Enqueued } from '../src/jobs/ledger.ts'
-import { Meter } from '../src/jobs/meter.ts'
 import { phases, type JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
@@ -16,8 +15,10 @@ import type { StreamAnswer, StreamCall } from '../src/protocol/stream.ts'
 import { jobQueueOf, ownName } from './address.ts'
 import { Doors } from './parts/doors.ts'
 import { JobBooks } from './parts/job-books.ts'
+import { JobDays } from './parts/job-days.ts'
 import { JobStream } from './parts/job-stream.ts'
 import { listJobs, queueStats, type JobPage, type QueueStats } from './parts/job-reports.ts'
+import { KeptMeter } from './parts/kept-meter.ts'
 import { QueueNames } from './parts/queue-names.ts'
 import { SigningSecrets } from './parts/signing-secrets.ts'
 import { Summons } from './parts/summons.ts'
@@ -39,13 +40,14 @@ const forgottenTogether = 5000
  */
 export class JobQueue extends DurableObject<Env> {
   readonly #clock = systemClock
-  readonly #meter = new Meter()
+  readonly #kept = new KeptMeter(this.ctx.storage.kv)
   readonly #doors = new Doors()
   readonly #intake = new Together<NewJob, Queued>((all) =>
     this.#changing((now) => all.map((job) => this.#accept(job, now))),
   )
   readonly #own = ownName(this.ctx.id.name)
   readonly #books: JobBooks
+  readonly #days: JobDays
   readonly #queue: Queue
   readonly #summons: Summons
   readonly #stream: JobStream
@@ -57,7 +59,8 @@ export class JobQueue extends DurableObject<Env> {
     const { sql, kv } = ctx.storage
     migrate(sql, jobQueueSchema)
     this.#books = new JobBooks(sql)
-    const given = { name: () => randomToken(16), chance: Math.random, meter: this.#meter }
+    this.#days = new JobDays(sql, this.#books.jobs)
+    const given = { name: () => randomToken(16), chance: Math.random, meter: this.#kept.meter }
     this.#queue = new Queue(this.#books, given, this.#clock.now())
     this.#summons = new Summons(ctx, env, this.#books)
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
@@ -98,7 +101,10 @@ export class JobQueue extends DurableObject<Env> {
 
   /** A visitor goes. */
   leave(visit: string): void {
-    this.#changing((now) => this.#queue.leave(visit, now))
+    this.#changing((now) => {
+      this.#queue.leave(visit, now)
+      this.#kept.keep()
+    })
   }
 
   /** QStash gave a visit up. */
@@ -148,7 +154,7 @@ export class JobQueue extends DurableObject<Env> {
   }
 
   stats(): QueueStats {
-    return queueStats(this.#books, this.#meter, this.#clock.now())
+    return queueStats(this.#books, this.#kept.meter, this.#clock.now())
   }
 
   setPolicy(change: Partial<Policy>): Policy {
@@ -207,10 +213,18 @@ export class JobQueue extends DurableObject<Env> {
   /** What cron does for a queue: forgets what ended long ago, and looks whether anything is stuck. */
   sweep(): QueueStats {
     this.#changing((now) => {
+      this.#days.note(now)
       this.#books.forget(now, forgottenTogether)
       this.#queue.tick(now)
+      this.#kept.keep()
     })
     return this.stats()
+  }
+
+  /** Jobs it accepted, by day (UTC), from a day on. */
+  acceptedSince(day: string): Record<string, number> {
+    this.#changing((now) => this.#days.note(now))
+    return this.#days.since(day)
   }
 
   /** Never throws: the platform gives up on an alarm that does, after six tries. */

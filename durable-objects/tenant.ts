@@ -1,9 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
+import { z } from 'zod'
 import { connect } from '../src/adapters/neon/connect.ts'
 import { placeOnShard, writeDirectory } from '../src/adapters/neon/placements.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
+import { dayOf } from '../src/kernel/day.ts'
 import { randomToken } from '../src/kernel/id.ts'
 import { within } from '../src/kernel/retry.ts'
 import { placeTenant } from '../src/tenants/placement.ts'
@@ -30,6 +32,9 @@ export interface Provision {
   readonly limits: OwnLimits
   readonly key: { readonly id: string; readonly hash: string }
 }
+
+const storedPeaks = z.record(z.string(), z.number())
+const daysOfPeaks = 8
 
 /** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
 export class Tenant extends DurableObject<Env> {
@@ -127,6 +132,25 @@ export class Tenant extends DurableObject<Env> {
     const { [name]: _, ...policies } = record.policies
     this.#write({ ...record, policies, version: record.version + 1 })
     return true
+  }
+
+  /** So many connections are open now. Of each day only the most is kept, and days only until they are written down. */
+  noteConnections(connections: number): void {
+    const today = dayOf(this.#clock.now())
+    const peaks = this.connectionPeaks()
+    if (connections <= (peaks[today] ?? 0)) return
+    const newest = Object.keys({ ...peaks, [today]: 0 })
+      .toSorted()
+      .slice(-daysOfPeaks)
+    this.#kv.put(
+      'connectionPeaks',
+      Object.fromEntries(newest.map((day) => [day, day === today ? connections : peaks[day]])),
+    )
+  }
+
+  /** The most connections that were seen open on each of the last days (UTC). */
+  connectionPeaks(): Record<string, number> {
+    return storedPeaks.parse(this.#kv.get('connectionPeaks') ?? {})
   }
 
   /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */

@@ -40,9 +40,13 @@ export class JobTable {
   /** Places taken of the keys in use, since counting them costs more than all the rest of a step. */
   readonly #places = new Map<string, number>()
   #turn = 0
+  #top: number
 
   constructor(sql: Sql) {
     this.#sql = sql
+    const known = `SELECT max(coalesce((SELECT max(seq) FROM jobs), 0),
+      coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'top'), 0)) AS top`
+    this.#top = sql.exec<{ top: number }>(known).one().top
     for (const row of sql.exec<{ phase: number; jobs: number }>(
       'SELECT phase, count(*) AS jobs FROM jobs GROUP BY phase',
     ))
@@ -51,38 +55,49 @@ export class JobTable {
       this.#turn = Math.max(this.#turn, turnOf(row.rank) + 1)
   }
 
+  /** The place of the newest job there ever was: a place is never given twice, though jobs are forgotten. */
+  get top(): number {
+    return this.#top
+  }
+
+  /** The last place among those kept that was given before a moment. */
+  placeAt(moment: number): number {
+    const sql = 'SELECT seq FROM jobs WHERE made_at < ? ORDER BY seq DESC LIMIT 1'
+    return this.#sql.exec<{ seq: number }>(sql, moment).toArray()[0]?.seq ?? 0
+  }
+
   get(id: string): Job | undefined {
     return this.#active.get(id) ?? this.#rows('WHERE id = ?', id)[0]
   }
 
   add(job: Omit<Job, 'seq'>): Job {
     const { id, type, payload, phase, rank, key, attempts, run, visit, permitted, madeAt, since } = job
-    const inserted = this.#sql
-      .exec<{ seq: number }>(
-        `INSERT INTO jobs (id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, timeout_ms, options)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
-        id,
-        type,
-        payload,
-        phase,
-        rank,
-        key,
-        attempts,
-        run,
-        visit,
-        permitted ? 1 : 0,
-        madeAt,
-        since,
-        job.progress,
-        job.note,
-        job.result,
-        job.options.timeoutMs,
-        job.options === defaults ? '' : JSON.stringify(job.options),
-      )
-      .one()
+    const seq = ++this.#top
+    this.#sql.exec(
+      `INSERT INTO jobs (seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, timeout_ms, options)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      seq,
+      id,
+      type,
+      payload,
+      phase,
+      rank,
+      key,
+      attempts,
+      run,
+      visit,
+      permitted ? 1 : 0,
+      madeAt,
+      since,
+      job.progress,
+      job.note,
+      job.result,
+      job.options.timeoutMs,
+      job.options === defaults ? '' : JSON.stringify(job.options),
+    )
     this.#count(phase, 1)
     this.#take(key, phase <= phases.pausing ? 1 : 0)
-    return { ...job, seq: inserted.seq }
+    return { ...job, seq }
   }
 
   change(job: Job, change: Change): Job {
@@ -187,6 +202,8 @@ export class JobTable {
         this.#sql.exec('DELETE FROM jobs WHERE seq = ?', seq)
         this.#count(phase, -1)
         forgotten.push(id)
+        if (seq === this.#top)
+          this.#sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('top', ?)`, String(seq))
       }
     }
     return forgotten

@@ -38,4 +38,5 @@ export const jobQueueSchema: readonly string[] = [
    DROP INDEX by_key;
    CREATE INDEX in_line ON jobs (key, seq) WHERE key IS NOT NULL AND phase = 3;
    CREATE INDEX in_place ON jobs (key) WHERE key IS NOT NULL AND phase <= 2;`,
+  `CREATE TABLE days (day TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;`,
 ]

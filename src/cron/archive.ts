@@ -2,17 +2,16 @@ import { houseOf, tenantOf } from '../../durable-objects/address.ts'
 import { archiveMessages } from '../adapters/neon/archive-messages.ts'
 import { connect, type Database } from '../adapters/neon/connect.ts'
 import { dropEmptyPartitions } from '../adapters/neon/drop-partitions.ts'
-import { selectPlaced } from '../adapters/neon/select-placed.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { underHouse, type HouseRecord } from '../tenants/house.ts'
 import { monthsFrom } from './months.ts'
+import { placedOn } from './placed.ts'
 
 /** Pages in one transaction, and at most in a night for one tenant; what is left waits for the next. */
 const pagesTogether = 100
 const mostPages = 10_000
-const tenantsTogether = 100
 const dayMs = 86_400_000
 
 /**
@@ -25,17 +24,10 @@ export async function archive(env: Env, now: number): Promise<void> {
   for (const { name } of config.shards) {
     const shard = connect(config, config.shardUrl(name))
     let moved = 0
-    for await (const tenant of placedOn(shard)) moved += await archiveTenant(env, shard, { tenant, house, now })
+    for await (const tenants of placedOn(shard))
+      for (const tenant of tenants) moved += await archiveTenant(env, shard, { tenant, house, now })
     const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')
     if (moved + dropped > 0) log.info('cron.archived', { shard: name, pages: moved, partitions: dropped })
-  }
-}
-
-async function* placedOn(shard: Database): AsyncGenerator<string> {
-  let tenants = await selectPlaced(shard, '', tenantsTogether)
-  while (tenants.length > 0) {
-    yield* tenants
-    tenants = await selectPlaced(shard, tenants.at(-1) ?? '', tenantsTogether)
   }
 }
 

@@ -2,8 +2,10 @@ import type { Env } from '../env.ts'
 import { archive } from './archive.ts'
 import { failures } from './failures.ts'
 import { partitions } from './partitions.ts'
+import { placements } from './placements.ts'
 import { reconcile } from './reconcile.ts'
 import { sweep } from './sweep.ts'
+import { usage } from './usage.ts'
 
 /** What the house does by the clock: a name to run it by hand, when (UTC, as in wrangler.toml), and what. */
 export interface CronEntry {
@@ -16,6 +18,8 @@ export interface CronEntry {
 export const schedule: readonly CronEntry[] = [
   { name: 'sweep', cron: '*/5 * * * *', run: sweep },
   { name: 'reconcile', cron: '*/5 * * * *', run: reconcile },
+  { name: 'usage', cron: '7 * * * *', run: usage },
+  { name: 'placements', cron: '17 3 * * *', run: placements },
   { name: 'partitions', cron: '17 3 * * *', run: partitions },
   { name: 'archive', cron: '17 3 * * *', run: archive },
   { name: 'failures', cron: '17 3 * * *', run: failures },

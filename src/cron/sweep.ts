@@ -1,4 +1,4 @@
-import { jobQueueOf, tenantOf } from '../../durable-objects/address.ts'
+import { gatewayNamed, gatewayNames, jobQueueOf, tenantOf } from '../../durable-objects/address.ts'
 import { connect } from '../adapters/neon/connect.ts'
 import { selectTenants } from '../adapters/neon/select-tenants.ts'
 import { openCache } from '../adapters/upstash/cache.ts'
@@ -12,12 +12,15 @@ const page = 100
 export const figuresKey = 'jobs:figures'
 const figuresSeconds = 900
 const mostFigures = 1000
+/** A job that could have started and waits for longer is said to be stuck. */
+const stuckMs = 15 * 60_000
 
-/** Sweeps what is left over, tenant by tenant: old finished jobs, work that got stuck, placements Postgres lost. */
+/** Sweeps what is left over, tenant by tenant: old finished jobs, work that got stuck. Notes how all of it stands. */
 export async function sweep(env: Env): Promise<void> {
   const figures: QueueFigures[] = []
+  const connections = await connectionsNow(env)
   for await (const tenants of tenantPages(env)) {
-    const swept = await Promise.all(tenants.map((tenant) => sweepTenant(env, tenant)))
+    const swept = await Promise.all(tenants.map((tenant) => sweepTenant(env, tenant, connections.get(tenant) ?? 0)))
     figures.push(...swept.flat())
   }
   const busiest = figures.sort((a, b) => weight(b) - weight(a)).slice(0, mostFigures)
@@ -35,10 +38,19 @@ export async function* tenantPages(env: Env): AsyncGenerator<readonly string[]> 
   }
 }
 
+/** Open connections of every tenant, at all gateways together. */
+async function connectionsNow(env: Env): Promise<Map<string, number>> {
+  const totals = new Map<string, number>()
+  for (const name of gatewayNames(loadConfig(env)))
+    for (const [tenant, connections] of Object.entries(await gatewayNamed(env, name).connections()))
+      totals.set(tenant, (totals.get(tenant) ?? 0) + connections)
+  return totals
+}
+
 /** One tenant's trouble is not another's: what fails is said and left for the next sweep. */
-async function sweepTenant(env: Env, tenant: string): Promise<QueueFigures[]> {
+async function sweepTenant(env: Env, tenant: string, connections: number): Promise<QueueFigures[]> {
   try {
-    await tenantOf(env, tenant).retell()
+    if (connections > 0) await tenantOf(env, tenant).noteConnections(connections)
     return await sweepQueues(env, tenant)
   } catch (thrown) {
     log.error('cron.sweep-failed', { tenant, why: reasonOf(thrown) })
@@ -50,7 +62,8 @@ async function sweepQueues(env: Env, tenant: string): Promise<QueueFigures[]> {
   const names = await jobQueueOf(env, tenant, 'default').queueNames()
   return Promise.all(
     names.map(async (queue) => {
-      const { counts, oldestMs, tallies } = await jobQueueOf(env, tenant, queue).sweep()
+      const { counts, oldestMs, policy, tallies } = await jobQueueOf(env, tenant, queue).sweep()
+      if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
       return { tenant, queue, counts, oldestMs, tallies }
     }),
   )

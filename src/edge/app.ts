@@ -21,6 +21,7 @@ import { schedules } from './routes/schedules.ts'
 import { streams } from './routes/streams.ts'
 import { tokens } from './routes/tokens.ts'
 import { users } from './routes/users.ts'
+import { usage } from './routes/usage.ts'
 import { visits } from './routes/visits.ts'
 
 /** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
@@ -52,6 +53,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/v1/tokens', tokens)
   .route('/v1/users', users)
   .route('/v1/limits', limits)
+  .route('/v1/usage', usage)
   .route('/v1/jobs', jobs)
   .route('/v1/queues', queues)
   .route('/v1/schedules', schedules)

@@ -4,6 +4,8 @@ import { loadConfig } from '../config.ts'
 import { figuresKey } from '../cron/sweep.ts'
 import type { Env } from '../env.ts'
 import type { QueueFigures } from '../jobs/figures.ts'
+import { jobStates } from '../jobs/phase.ts'
+import { storedTallies } from '../jobs/stored.ts'
 
 const count = z.number().default(0)
 
@@ -11,33 +13,9 @@ const figures = z.array(
   z.object({
     tenant: z.string(),
     queue: z.string(),
-    counts: z.object({
-      waiting: count,
-      delayed: count,
-      active: count,
-      done: count,
-      failed: count,
-      dead: count,
-      cancelled: count,
-    }),
+    counts: z.record(z.enum(jobStates), count),
     oldestMs: count,
-    tallies: z.array(
-      z.object({
-        type: z.string(),
-        attempts: count,
-        totalMs: count,
-        buckets: z.array(z.number()),
-        ended: z.object({
-          waiting: count,
-          delayed: count,
-          active: count,
-          done: count,
-          failed: count,
-          dead: count,
-          cancelled: count,
-        }),
-      }),
-    ),
+    tallies: storedTallies,
   }),
 )
 

@@ -8,6 +8,7 @@ import {
   queueChange,
   redriveRequest,
 } from '../protocol/jobs-api.ts'
+import { usageQuery } from '../protocol/usage-api.ts'
 import type { Operation } from './openapi.ts'
 
 const job = '/v1/jobs/{id}'
@@ -30,8 +31,9 @@ const operation =
 const jobs = operation('Jobs')
 const queues = operation('Queues')
 const schedules = operation('Schedules')
+const usage = operation('Usage')
 
-/** The operations of /v1/jobs, /v1/queues and /v1/schedules, for the OpenAPI document. All need an API key. */
+/** The operations of /v1/jobs, /v1/queues, /v1/schedules and /v1/usage, for the OpenAPI document. All need an API key. */
 export const jobOperations: readonly Operation[] = [
   jobs('post', '/v1/jobs', 'Enqueue a job; the same id again is the same job (200)', [201, '{id, state, duplicate}'], {
     body: newJob,
@@ -65,4 +67,11 @@ export const jobOperations: readonly Operation[] = [
   }),
   schedules('get', schedule, 'Read a schedule', [200, 'the schedule'], { query: jobQuery }),
   schedules('delete', schedule, 'End a schedule', [204, 'ended'], { query: jobQuery }),
+  usage(
+    'get',
+    '/v1/usage',
+    'Read what you used by day (UTC), up to an hour ago',
+    [200, '{from, to, days: [{day, messages, jobs, connectionsPeak}]}; days without any use are left out'],
+    { query: usageQuery },
+  ),
 ]

@@ -1,5 +1,5 @@
 import { bucketsMs, percentileMs, type Tally } from './meter.ts'
-import type { JobState } from './phase.ts'
+import { jobStates as states, type JobState } from './phase.ts'
 
 /** How one queue stood when the sweep last came by. */
 export interface QueueFigures {
@@ -10,28 +10,60 @@ export interface QueueFigures {
   readonly tallies: readonly Tally[]
 }
 
-const states: readonly JobState[] = ['waiting', 'delayed', 'active', 'done', 'failed', 'dead', 'cancelled']
 const quantiles = [0.5, 0.9, 0.99]
 
-/** All queues together as Prometheus text lines. No tenant is named: whoever scrapes is not whoever owns the jobs. */
-export function metricLines(figures: readonly QueueFigures[]): string[] {
-  const counted = states.map(
-    (state) => `parley_jobs{state="${state}"} ${sum(figures.map(({ counts }) => counts[state]))}`,
-  )
-  const oldest = Math.max(0, ...figures.map(({ oldestMs }) => oldestMs))
-  return [...counted, `parley_jobs_oldest_waiting_seconds ${oldest / 1000}`, ...merge(figures).flatMap(typeLines)]
+/** Queues that are told apart in metrics, the ones with most to tell; all of them are in the sums. */
+const mostQueues = 200
+
+/** How fast the jobs of one type went: attempts, how those that ended did, and percentiles of an attempt's milliseconds. */
+export interface Pace {
+  readonly type: string
+  readonly attempts: number
+  readonly ended: Tally['ended']
+  /** Upper bounds, as fine as they are counted; null above the last one. */
+  readonly durationsMs: { readonly p50: number | null; readonly p90: number | null; readonly p99: number | null }
 }
 
-function typeLines(tally: Tally): string[] {
+export function pace(tally: Tally): Pace {
+  const { type, attempts, ended } = tally
+  const at = (p: number) => {
+    const ms = percentileMs(tally, p) ?? 0
+    return Number.isFinite(ms) ? ms : null
+  }
+  return { type, attempts, ended, durationsMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99) } }
+}
+
+/** All queues together as Prometheus text lines. No tenant is named: whoever scrapes is not whoever owns the jobs. */
+export const metricLines = (figures: readonly QueueFigures[]): string[] => [
+  ...stateLines('parley_jobs', '', (state) => sum(figures.map(({ counts }) => counts[state]))),
+  `parley_jobs_oldest_waiting_seconds ${Math.max(0, ...figures.map(({ oldestMs }) => oldestMs)) / 1000}`,
+  ...merge(figures).flatMap((tally) => typeLines('parley_job', '', tally)),
+]
+
+/** The same queue by queue, for the operator. */
+export const queueLines = (figures: readonly QueueFigures[]): string[] =>
+  figures.slice(0, mostQueues).flatMap(({ tenant, queue, counts, oldestMs, tallies }) => {
+    const labels = `tenant="${tenant}",queue="${queue}"`
+    return [
+      ...stateLines('parley_queue_jobs', `${labels},`, (state) => counts[state]),
+      `parley_queue_oldest_waiting_seconds{${labels}} ${oldestMs / 1000}`,
+      ...tallies.flatMap((tally) => typeLines('parley_queue_job', `${labels},`, tally)),
+    ]
+  })
+
+const stateLines = (name: string, labels: string, count: (state: JobState) => number): string[] =>
+  states.map((state) => `${name}{${labels}state="${state}"} ${count(state)}`)
+
+function typeLines(name: string, labels: string, tally: Tally): string[] {
   const { type, attempts, ended } = tally
   const durations = quantiles.map((quantile) => {
     const ms = percentileMs(tally, quantile) ?? 0
-    return `parley_job_seconds{type="${type}",quantile="${quantile}"} ${Number.isFinite(ms) ? ms / 1000 : '+Inf'}`
+    return `${name}_seconds{${labels}type="${type}",quantile="${quantile}"} ${Number.isFinite(ms) ? ms / 1000 : '+Inf'}`
   })
   const outcomes = Object.entries(ended).map(
-    ([state, jobs]) => `parley_jobs_ended_total{type="${type}",state="${state}"} ${jobs}`,
+    ([state, jobs]) => `${name}s_ended_total{${labels}type="${type}",state="${state}"} ${jobs}`,
   )
-  return [`parley_job_attempts_total{type="${type}"} ${attempts}`, ...outcomes, ...durations]
+  return [`${name}_attempts_total{${labels}type="${type}"} ${attempts}`, ...outcomes, ...durations]
 }
 
 /** The tallies of all queues, one per type. */

@@ -1,5 +1,5 @@
 import type { Job } from './job.ts'
-import { hasEnded, stateOf, type JobState } from './phase.ts'
+import { hasEnded, jobStates, stateOf, type JobState } from './phase.ts'
 
 /** Upper bounds of the buckets durations are counted in, milliseconds; the last bucket has none. */
 export const bucketsMs = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000] as const
@@ -23,13 +23,28 @@ interface Counting {
 
 const mostTypes = 100
 
-/** Counts attempts of a queue by type of job, in memory: a counter that starts again is what Prometheus expects. */
+/** Counts attempts of a queue by type of job, in memory. */
 export class Meter {
   readonly #types = new Map<string, Counting>()
+  #changed = false
+
+  /** Goes on from what was counted before. */
+  constructor(before: readonly Tally[] = []) {
+    for (const { type, ended, attempts, totalMs, buckets } of before)
+      this.#types.set(type, { ended: toMap(ended), attempts, totalMs, buckets: [...buckets] })
+  }
+
+  /** All that was counted, if anything was since this was asked last. */
+  takeChanged(): Tally[] | undefined {
+    if (!this.#changed) return undefined
+    this.#changed = false
+    return this.tallies()
+  }
 
   /** An attempt ended and took so long, as far as the ledger saw; `job` is what it became. */
   attempt(job: Job, tookMs: number): void {
     const counting = this.#of(job.type)
+    this.#changed = true
     counting.attempts++
     counting.totalMs += tookMs
     const bucket = bucketsMs.findIndex((bound) => tookMs <= bound)
@@ -54,6 +69,11 @@ export class Meter {
     return counting
   }
 }
+
+const toMap = (ended: Tally['ended']) =>
+  new Map<JobState, number>(
+    jobStates.map((state) => [state, ended[state] ?? 0] as const).filter(([, jobs]) => jobs > 0),
+  )
 
 /** The bound below which the share `p` of the attempts stayed, in milliseconds; undefined when there were none. */
 export function percentileMs({ buckets, attempts }: Tally, p: number): number | undefined {

@@ -27,6 +27,17 @@ export type Phase = (typeof phases)[keyof typeof phases]
 /** The same in the words of the API. */
 export type JobState = 'waiting' | 'delayed' | 'active' | 'done' | 'failed' | 'dead' | 'cancelled'
 
+/** Every word of the API. */
+export const jobStates = [
+  'waiting',
+  'delayed',
+  'active',
+  'done',
+  'failed',
+  'dead',
+  'cancelled',
+] as const satisfies JobState[]
+
 const states: Readonly<Record<Phase, JobState>> = {
   0: 'waiting',
   1: 'active',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defaults, type JobOptions } from './job.ts'
-import { phases, type Phase } from './phase.ts'
+import { jobStates, phases, type Phase } from './phase.ts'
 import { defaultPolicy, type Policy } from './policy.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -52,6 +52,17 @@ export function readSchedule(text: string): Schedule {
   const { type, payload, ...options } = job
   return { ...rest, job: { ...options, type, payload } }
 }
+
+/** What a meter counted. */
+export const storedTallies = z.array(
+  z.object({
+    type: z.string(),
+    attempts: z.number(),
+    totalMs: z.number(),
+    buckets: z.array(z.number()),
+    ended: z.partialRecord(z.enum(jobStates), z.number()),
+  }),
+)
 
 const byNumber = new Map<number, Phase>(Object.values(phases).map((phase) => [phase, phase]))
 

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import { apiKey, call, makeGroup, Person } from '../support/e2e/people.ts'
+import { Shards } from '../support/e2e/shards.ts'
 import { System } from '../support/e2e/system.ts'
 
 let system: System
@@ -30,6 +32,19 @@ test('every entry of the schedule is listed, and runs by hand on the whole syste
   expect(names).toEqual(expect.arrayContaining(['sweep', 'reconcile', 'partitions', 'failures']))
   for (const name of names)
     expect(await cron([name])).toEqual({ code: 0, said: expect.stringMatching(new RegExp(`^${name} ran in \\d+ ms$`)) })
+})
+
+test('what a tenant did is on its bill within the hour', async () => {
+  const group = await makeGroup(system, ['alice', 'bob'])
+  const alice = await new Person(system, 'alice').connect()
+  for (const n of [1, 2, 3]) await alice.send(group, `c${n}`, 'hello')
+  for (const queue of ['default', 'mail'])
+    expect((await call(system, apiKey, 'POST', '/v1/jobs', { queue, type: 'join' })).status).toBe(201)
+  await new Shards(system).caughtUp(new Map([[group, 3]]))
+  for (const name of ['sweep', 'usage']) expect(await cron([name])).toMatchObject({ code: 0 })
+  const { body } = await call(system, apiKey, 'GET', '/v1/usage')
+  expect(body).toMatchObject({ days: [{ messages: 3, jobs: 2, connectionsPeak: 1 }] })
+  alice.leave()
 })
 
 test('another deployment is reached by its address and admin key', async () => {

@@ -25,12 +25,12 @@ test('at night every shard gets the partitions of this and the next months', asy
   vi.unstubAllGlobals()
 })
 
-test('the sweep goes through all tenants of the directory, page by page, and tells placements again', async () => {
+test('at night placements are told again, of all tenants of the directory, page by page', async () => {
   const tenants = [await newTenant(), await newTenant()]
   const statements = postgresIsThere(({ query, params }) =>
     query.includes('FROM tenants') && params[0] === '' ? tenants.map(({ id }) => ({ tenant_id: id })) : [],
   )
-  await ring('*/5 * * * *')
+  await ring('17 3 * * *')
   for (const { id } of tenants) {
     await runDurableObjectAlarm(env.TENANT.getByName(id))
     expect(statements.some(({ query, params }) => query.includes('INTO placements') && params[0] === id)).toBe(true)

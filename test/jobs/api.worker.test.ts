@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
+import { postgresIsAway } from '../support/worker/shards.ts'
 import { newTenant, succeeded } from '../support/worker/tenant.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -109,6 +110,24 @@ describe('over HTTP', () => {
     const { key: as } = await newTenant()
     const answer = await call('PUT /v1/schedules/s', { as, body: { ...when, job: { type: 'join' } } })
     expect([answer.status, answer.body.detail]).toEqual([400, expect.stringMatching(detail)])
+  })
+
+  test.each([
+    ['from=yesterday', /from: a day as/],
+    ['from=2026-11-22&to=2026-11-21', /from must not be after to/],
+    ['from=2020-01-01&to=2026-01-01', /at most 366 days/],
+    ['day=2026-11-22', /day/],
+  ])('usage of %s is refused with a sentence', async (wanted, detail) => {
+    const { status, body } = await call(`GET /v1/usage?${wanted}`, { as: (await newTenant()).key })
+    expect([status, body.detail]).toEqual([400, expect.stringMatching(detail)])
+  })
+
+  test('usage is for the tenant’s server, and a database that is away is no error of ours', async () => {
+    const tenant = await newTenant()
+    expect((await call('GET /v1/usage', { as: await tenant.token('alice') })).status).toBe(403)
+    postgresIsAway()
+    expect((await call('GET /v1/usage', { as: tenant.key })).status).toBe(503)
+    vi.unstubAllGlobals()
   })
 
   test('users have no jobs, and no tenant sees another one’s', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { alertRules } from '../../src/jobs/alerts.ts'
-import { metricLines, type QueueFigures } from '../../src/jobs/figures.ts'
+import { metricLines, pace, queueLines, type QueueFigures } from '../../src/jobs/figures.ts'
 import { Meter } from '../../src/jobs/meter.ts'
 import { OneQueue } from './support/one-queue.ts'
 
@@ -26,6 +26,31 @@ test('figures of all queues are added up, and name no tenant', () => {
   expect(lines).toContain('parley_job_seconds{type="test",quantile="0.5"} 0.003')
   expect(lines).toContain('parley_job_seconds{type="test",quantile="0.99"} 10')
   expect(lines.join()).not.toMatch(/acme|globex/)
+})
+
+test('queue by queue they are for the operator, and so many and no more', () => {
+  const lines = queueLines([figuresOf('acme', [2, 2, 9000]), figuresOf('globex', [])])
+  expect(lines).toContain('parley_queue_jobs{tenant="acme",queue="q",state="dead"} 1')
+  expect(lines).toContain('parley_queue_oldest_waiting_seconds{tenant="globex",queue="q"} 5')
+  expect(lines).toContain('parley_queue_job_attempts_total{tenant="acme",queue="q",type="test"} 3')
+  expect(lines).toContain('parley_queue_jobs_ended_total{tenant="acme",queue="q",type="test",state="done"} 3')
+  expect(lines).toContain('parley_queue_job_seconds{tenant="acme",queue="q",type="test",quantile="0.5"} 0.003')
+  const one = figuresOf('acme', [])
+  const many = queueLines(Array.from({ length: 1000 }, (_, n) => ({ ...one, tenant: `t${n}` })))
+  expect(new Set(many.map((line) => /tenant="(\w+)"/.exec(line)?.[1])).size).toBe(200)
+})
+
+test('a tenant sees how fast its jobs went', () => {
+  expect(figuresOf('acme', [2, 2, 9000, 5_000_000]).tallies.map(pace)).toEqual([
+    { type: 'test', attempts: 4, ended: { done: 4 }, durationsMs: { p50: 3, p90: null, p99: null } },
+  ])
+})
+
+test('a meter goes on from what it had counted', () => {
+  const before = figuresOf('acme', [2, 2]).tallies
+  const meter = new Meter(before)
+  expect(meter.tallies()).toEqual(before)
+  expect(meter.takeChanged()).toBeUndefined()
 })
 
 test('every alert is about a metric that we give', () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Visit, type Ledger } from '../../src/handlers/visit.ts'
 import type { NewJob, Outcome } from '../../src/jobs/job.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { dayOf } from '../../src/kernel/day.ts'
 
 // QStash is not configured here: what it would bring is brought by hand.
 afterEach(() => void vi.useRealTimers())
@@ -74,6 +75,21 @@ describe('a queue', () => {
     expect(answers.at(-1)).toMatchObject({ kind: 'refused', error: 'conflict' })
   })
 
+  test('what was counted of a visit is still known after the queue slept, and by day for the bill', async () => {
+    const queue = newQueue()
+    await expectVisits(queue, 'v')
+    await queue.enqueueAll([job('a'), job('b')])
+    await queue.arrive('v')
+    const { jobs } = await queue.turn(taking('v'), 0)
+    const settled = jobs.map(({ id, run }) => ({ id, run, outcome: { kind: 'done' } as const }))
+    await queue.turn({ visit: 'v', settled, reports: [], holding: [], want: 0 }, 0)
+    await queue.leave('v')
+    await evictDurableObject(queue)
+    expect((await queue.stats()).tallies).toMatchObject([{ type: 'join', attempts: 2, ended: { done: 2 } }])
+    const today = dayOf(Date.now())
+    expect(await queue.acceptedSince(today)).toEqual({ [today]: 2 })
+  })
+
   test('the ledger of the first version is carried over', async () => {
     const queue = newQueue()
     await runInDurableObject(queue, (_, { storage }) => {
@@ -88,6 +104,7 @@ describe('a queue', () => {
         'schedules',
         'listeners',
         'queues',
+        'days',
       ]
       for (const table of tables) storage.sql.exec(`DROP TABLE ${table}`)
       storage.sql.exec('DELETE FROM schema_steps WHERE step > 1')

@@ -4,6 +4,7 @@ import { gatewayNames, houseTenant, jobQueueOf, tenantOf } from '../../../durabl
 import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
 import { loadConfig } from '../../config.ts'
 import { schedule } from '../../cron/schedule.ts'
+import { queueLines } from '../../jobs/figures.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { randomToken } from '../../kernel/id.ts'
 import { newTenant, tenantChange } from '../../protocol/api.ts'
@@ -72,6 +73,9 @@ export const admin = new Hono<App>()
   .get('/limits/refused', async (c) => {
     return c.json({ refused: await refusedMost(c.env, gatewayNames(loadConfig(c.env))) })
   })
+  .get('/metrics', async (c) =>
+    c.text(`${queueLines(await jobFigures(c.env)).join('\n')}\n`, 200, { 'Content-Type': 'text/plain; version=0.0.4' }),
+  )
   .get('/queues', async (c) => c.json({ queues: await jobFigures(c.env) }))
   .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))
   .post('/cron/:name', async (c) => {

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
+import { pace } from '../../jobs/figures.ts'
 import { shown } from '../../jobs/view.ts'
 import { jobsQuery, queueChange, queueName, redriveRequest } from '../../protocol/jobs-api.ts'
 import type { App, AppContext } from '../context.ts'
@@ -13,8 +14,8 @@ export const queues = new Hono<App>()
     return c.json({ queues: names })
   })
   .get('/:name', async (c) => {
-    const { tallies: _, policy, ...stats } = await queue(c).stats()
-    return c.json({ name: c.req.param('name'), ...policy, ...stats })
+    const { tallies, policy, ...stats } = await queue(c).stats()
+    return c.json({ name: c.req.param('name'), ...policy, ...stats, types: tallies.map(pace) })
   })
   .patch('/:name', async (c) => {
     const { concurrency, rate, keyConcurrency, keyRate } = await body(c, queueChange)

@@ -1,0 +1,40 @@
+import { Hono } from 'hono'
+import { tenantOf } from '../../../durable-objects/address.ts'
+import { connect } from '../../adapters/neon/connect.ts'
+import { selectUsage, type DayOfUse } from '../../adapters/neon/usage.ts'
+import { loadConfig } from '../../config.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { dayOf, midnightBefore, startOfDay } from '../../kernel/day.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
+import { within } from '../../kernel/retry.ts'
+import { usageQuery } from '../../protocol/usage-api.ts'
+import type { App, AppContext } from '../context.ts'
+import { query } from '../input.ts'
+import { server } from '../middleware/authenticate.ts'
+import { fail } from '../problem.ts'
+
+const mostDays = 366
+const answerWithinMs = 5000
+
+/** What the tenant used, day by day: counted every hour, so that the newest hour may be missing. */
+export const usage = new Hono<App>().get('/', async (c) => {
+  const { tenant } = server(c)
+  const { to = dayOf(systemClock.now()), from = dayOf(midnightBefore(startOfDay(to), 30)) } = query(c, usageQuery)
+  const days = (startOfDay(to) - startOfDay(from)) / 86_400_000 + 1
+  if (days < 1) fail('invalid-request', 'from, to: from must not be after to')
+  if (days > mostDays) fail('invalid-request', `from, to: at most ${mostDays} days`)
+  return c.json({ from, to, days: await read(c, tenant, from, to) })
+})
+
+async function read(c: AppContext, tenant: string, from: string, to: string): Promise<DayOfUse[]> {
+  const config = loadConfig(c.env)
+  const placement = await tenantOf(c.env, tenant).placement()
+  if (placement === undefined) return []
+  try {
+    const db = connect(config, config.shardUrl(placement.shard))
+    return await within(answerWithinMs, 'reading usage', selectUsage(db, tenant, from, to))
+  } catch (thrown) {
+    log.warn('usage.unreadable', { tenant, why: reasonOf(thrown) })
+    return fail('unavailable', 'usage: its database does not answer just now')
+  }
+}

@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import { JobBooks } from '../../durable-objects/parts/job-books.ts'
+import { JobDays } from '../../durable-objects/parts/job-days.ts'
+import { enqueue } from '../../src/jobs/ledger.ts'
+import { dayOf } from '../../src/kernel/day.ts'
+import { NodeSql } from './support/node-sql.ts'
+
+const hourMs = 3_600_000
+const start = Date.UTC(2026, 10, 22)
+
+/** A queue whose jobs are cancelled at once and forgotten by the next sweep, if they are kept no longer. */
+class Counted {
+  readonly #sql = new NodeSql()
+  books = new JobBooks(this.#sql)
+  #made = 0
+  now = start
+
+  make(jobs: number, keepMs: number): void {
+    const wanted = Array.from({ length: jobs }, () => ({
+      id: `job-${this.#made++}`,
+      type: 'join',
+      payload: '{}',
+      runAt: 0,
+      keepMs,
+    }))
+    enqueue(this.books, wanted, this.now)
+    for (const { id } of wanted) this.#end(id)
+  }
+
+  sweep(): void {
+    this.#days().note(this.now)
+    this.books.forget(this.now, 10_000)
+  }
+
+  sleep(): void {
+    this.books = new JobBooks(this.#sql)
+  }
+
+  since = (day: string) => this.#days().since(day)
+
+  #end(id: string): void {
+    const job = this.books.get(id)
+    if (job !== undefined) this.books.change(job, { phase: 9, rank: this.now + job.options.keepMs })
+  }
+
+  #days = () => new JobDays(this.#sql, this.books.jobs)
+}
+
+test('a day has as many jobs as came between its midnights, however soon they are forgotten', () => {
+  const queue = new Counted()
+  const expected: Record<string, number> = {}
+  queue.sweep()
+  for (let hour = 0; hour < 100; hour++) {
+    queue.now = start + hour * hourMs + 1
+    const jobs = (hour * 7) % 11
+    queue.make(jobs, hour % 3 === 0 ? 0 : hour % 3 === 1 ? 90 * 60_000 : 40 * hourMs)
+    const day = dayOf(queue.now)
+    expected[day] = (expected[day] ?? 0) + jobs
+    if (hour % 5 === 4) queue.sleep()
+    // Sweeps come seldom here, and none for a day and a half in between.
+    if (hour % 2 === 0 && (hour < 30 || hour > 66)) queue.sweep()
+  }
+  queue.sweep()
+  expect(queue.since('2026-11-22')).toEqual(expected)
+  expect(Object.keys(queue.since('2026-11-25'))).toEqual(['2026-11-25', '2026-11-26'])
+})
+
+test('a place is never given twice, also when the last job was forgotten and the queue slept', () => {
+  const queue = new Counted()
+  queue.make(3, 0)
+  queue.sweep()
+  queue.sleep()
+  queue.make(1, hourMs)
+  expect(queue.books.get('job-3')?.seq).toBe(4)
+})
