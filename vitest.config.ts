@@ -40,6 +40,7 @@ export default defineConfig({
                 // As in production; links.worker.test.ts switches them on for itself.
                 LINKS: 'off',
                 CONNECTIONS_PER_ADDRESS: '20',
+                PRESENCE_GRACE_MS: '400',
               },
               outboundService: noddingPostgres,
             },

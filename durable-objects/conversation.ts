@@ -16,6 +16,7 @@ import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdat
 import { Aftermath } from './parts/aftermath.ts'
 import { ConversationBooks } from './parts/conversation-books.ts'
 import { acceptLink } from './parts/link-end.ts'
+import { Usher } from './parts/usher.ts'
 
 /** A conversation as its readers may see it. */
 export interface ConversationView {
@@ -32,6 +33,13 @@ export class Conversation extends DurableObject<Env> {
   readonly #clock = systemClock
   readonly #tailEntries = loadConfig(this.env).tailEntries
   #books = ConversationBooks.open(this.ctx, this.env)
+  readonly #usher = new Usher({
+    audience: () => this.#books.audience,
+    tell: (signals) =>
+      this.#announce({ results: [], publications: [], signals: [...signals] }, this.#books.log.top(), null),
+    clock: this.#clock,
+    graceMs: loadConfig(this.env).presenceGraceMs,
+  })
   readonly #aftermath = new Aftermath(this.ctx.storage, [
     {
       name: 'projection',
@@ -51,8 +59,10 @@ export class Conversation extends DurableObject<Env> {
     if (room === undefined) return nothingHere(call)
 
     const have = this.#books.log.top()
-    const turn = takeTurn(room, call.commands)
-    this.#noteListeners(call, turn)
+    const taken = takeTurn(room, call.commands)
+    this.#noteListeners(call, taken)
+    const turn =
+      taken.signals.length === 0 ? taken : { ...taken, signals: this.#usher.sort(taken.signals, call.gateway) }
     return this.#answer(call, room, turn, have)
   }
 

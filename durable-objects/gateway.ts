@@ -45,7 +45,7 @@ export class Gateway extends DurableObject<Env> {
   readonly #since = this.#clock.now()
   readonly #census = new Census()
   readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
-  readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets)
+  readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets, this.#census)
   readonly #tenants = openTenants(this.env)
   readonly #limits = new MessageLimits(this.env, this.#tenants)
   readonly #connections = new ConnectionLimits()

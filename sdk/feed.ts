@@ -74,7 +74,7 @@ export class Feed {
     subscription.on('unsubscribed', ({ code, reason }) => this.#end(code, reason))
     subscription.on('publication', (publication) => this.#hear(publication))
     subscription.on('join', ({ info }) => this.#people((now) => people.came(now, info.client, info.user)))
-    subscription.on('leave', ({ info }) => this.#people((now) => people.went(now, info.client)))
+    subscription.on('leave', ({ info }) => this.#people((now) => people.went(now, info.user)))
   }
 
   /** The server took us in: what was missed follows by itself when it could be recovered, else we start over. */

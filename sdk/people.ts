@@ -54,19 +54,15 @@ export function readUpTo(people: People, user: string, seq: number): People {
 /** Exactly these connections are here. */
 export const withHere = (people: People, here: ReadonlyMap<string, string>): People => ({ ...people, here })
 
-/** A connection came. */
+/** A user came, with her first connection. */
 export const came = (people: People, client: string, user: string): People => ({
   ...people,
   here: new Map(people.here).set(client, user),
 })
 
-/** A connection went; a user without any left is not typing either. */
-export function went(people: People, client: string): People {
-  const user = people.here.get(client)
-  const here = without(people.here, client)
-  const stillHere = user !== undefined && [...here.values()].includes(user)
-  return stillHere || user === undefined ? { ...people, here } : hushed({ ...people, here }, user)
-}
+/** A user went, with her last connection; she is not typing either. */
+export const went = (people: People, user: string): People =>
+  hushed({ ...people, here: new Map([...people.here].filter(([, other]) => other !== user)) }, user)
 
 /** Somebody types at `now`. */
 export const typed = (people: People, user: string, now: number): People => ({

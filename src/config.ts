@@ -30,6 +30,8 @@ export interface Config {
   /** Continent code to region name, `REGIONS=EU:weur,NA:enam,*:enam`. */
   readonly regions: ReadonlyMap<string, string>
   readonly gatewaysPerRegion: number
+  /** How long a user's last connection must be gone before a conversation is told that she left. */
+  readonly presenceGraceMs: number
   /** Open connections from one address at one gateway. */
   readonly connectionsPerAddress: number
   /** Log entries a conversation keeps with their words once Postgres has them. */
@@ -43,6 +45,7 @@ const variables = z.object({
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
+  PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
   PUBLIC_URL: z.string().default('http://localhost:8787'),
@@ -91,6 +94,7 @@ function readConfig(vars: Vars): Config {
     localApiKey: local ? v.LOCAL_API_KEY : undefined,
     regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
+    presenceGraceMs: v.PRESENCE_GRACE_MS,
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
     tailEntries: v.TAIL_ENTRIES,
     links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',

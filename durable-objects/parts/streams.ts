@@ -11,11 +11,12 @@ import type {
   ChannelUpdate,
   StreamAnswer,
   StreamCall,
-  StreamCommand,
   StreamResult,
   StreamUpdate,
   StreamVerb,
 } from '../../src/protocol/stream.ts'
+import type { Census } from '../../src/realtime/census.ts'
+import { commandsOf } from '../../src/realtime/calls.ts'
 import { Crowd } from '../../src/realtime/crowd.ts'
 import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
@@ -33,6 +34,7 @@ export class Streams {
   readonly #env: Env
   readonly #gateway: string
   readonly #sockets: Sockets
+  readonly #connectionsOf: (session: Session) => readonly Session[]
   readonly #lanes = new Map<string, Lane>()
   readonly #links: Links | undefined
   readonly #crowd = new Crowd(() => scheduler.wait(0))
@@ -41,10 +43,11 @@ export class Streams {
   calls = 0
   errands = 0
 
-  constructor(env: Env, gateway: string, sockets: Sockets) {
+  constructor(env: Env, gateway: string, sockets: Sockets, census: Census) {
     this.#env = env
     this.#gateway = gateway
     this.#sockets = sockets
+    this.#connectionsOf = ({ tenant, user }) => census.of(tenant, user)
     this.#links = loadConfig(env).links ? new Links(() => systemClock.now()) : undefined
     this.hub = new Hub({
       changed: (session) => sockets.changed(session),
@@ -102,7 +105,11 @@ export class Streams {
 
   async #call(tenant: string, channel: string, errands: readonly Errand[]): Promise<void> {
     const state = this.hub.find(tenant, channel)
-    const call = { gateway: this.#gateway, have: state?.last ?? null, commands: commandsOf(errands, state) }
+    const call = {
+      gateway: this.#gateway,
+      have: state?.last ?? null,
+      commands: commandsOf(errands, state, this.#connectionsOf),
+    }
     const answer = await this.#execute(tenant, channel, call)
     if (answer === undefined)
       errands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
@@ -221,15 +228,6 @@ export class Streams {
   #reopen(session: Session): void {
     this.#sockets.close(session, 'insufficientState')
   }
-}
-
-/**
- * Whether somebody who leaves is the last is only known now: since she left, another may have been let in, or be in
- * this very call, and a stream that believed her gone would tell this gateway nothing more.
- */
-function commandsOf(errands: readonly Errand[], state: HubChannel | undefined): StreamCommand[] {
-  const last = () => state === undefined && !errands.some(({ command }) => command.kind === 'subscribe')
-  return errands.map(({ command }) => (command.kind === 'leave' ? { ...command, last: last() } : command))
 }
 
 const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`

@@ -44,7 +44,7 @@ function obey(room: Room, command: StreamCommand, turn: Turn): StreamResult {
     case 'subscribe':
       return subscribe(room, actor, command, turn)
     case 'leave':
-      return leave(room, actor, turn)
+      return leave(room, actor, command, turn)
     case 'typing':
       return typing(room, actor, turn)
     case 'read':
@@ -124,7 +124,8 @@ function subscribe(
   const recovery = decideRecovery(command.since, { epoch, top, floor: room.log.floor() }, sizes.recovered)
   const publications =
     recovery.kind === 'recovered' ? room.log.range(recovery.after, top, sizes.recovered).map(toPublication) : []
-  if (isSmall(room)) turn.signals.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
+  if (command.alone !== false && isSmall(room))
+    turn.signals.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
   return {
     kind: 'subscribed',
     epoch,
@@ -154,8 +155,14 @@ function state({ conversation, members }: Room, actor: Actor, last: number): str
   })
 }
 
-function leave(room: Room, actor: Actor, turn: Turn): StreamResult {
-  if (isSmall(room)) turn.signals.push({ kind: 'leave', info: { user: actor.user, client: actor.client } })
+function leave(
+  room: Room,
+  actor: Actor,
+  { alone }: Extract<StreamCommand, { kind: 'leave' }>,
+  turn: Turn,
+): StreamResult {
+  if (alone !== false && isSmall(room))
+    turn.signals.push({ kind: 'leave', info: { user: actor.user, client: actor.client } })
   return { kind: 'done', data: '{}' }
 }
 

@@ -23,9 +23,16 @@ export type StreamCommand = {
 } & StreamVerb
 
 export type StreamVerb =
-  | { readonly kind: 'subscribe'; readonly since?: StreamPosition; readonly joinLeave: boolean; readonly pass?: Pass }
-  /** The connection stopped listening; `last` when no other of that gateway listens. */
-  | { readonly kind: 'leave'; readonly last: boolean }
+  | {
+      readonly kind: 'subscribe'
+      readonly since?: StreamPosition
+      readonly joinLeave: boolean
+      readonly pass?: Pass
+      /** False when another connection of the user listens at that gateway already. */
+      readonly alone?: boolean
+    }
+  /** The connection stopped listening; `last` when no other of that gateway listens, `alone` false when one of the user does. */
+  | { readonly kind: 'leave'; readonly last: boolean; readonly alone?: boolean }
   | { readonly kind: 'send'; readonly content: MessageContent }
   | { readonly kind: 'edit'; readonly seq: number; readonly text: string }
   | { readonly kind: 'delete'; readonly seq: number }

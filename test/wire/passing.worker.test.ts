@@ -6,6 +6,10 @@ import { newTenant } from '../support/worker/tenant.ts'
 
 // What happens now and is not kept: who is here, who types, who has read.
 
+/** As vitest.config.ts gives it to the Worker. */
+const graceMs = 400
+const pause = (ms: number) => scheduler.wait(ms)
+
 afterEach(() => void vi.useRealTimers())
 
 async function lunchOf(...users: string[]) {
@@ -65,6 +69,52 @@ describe('presence', () => {
     await tenant.post(lunch, 'alice', 'marker')
     await other.hears(lunch)
     expect(await other.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('one user with several devices comes once, and goes when the last has been gone for a while', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const curious = await connectAs(tenant, 'alice', { gateway: 'curious/0' })
+    await curious.subscribe(lunch, { join_leave: true })
+    await curious.line.next('her own coming', ({ push }) => push?.join?.info.user === 'alice')
+    const devices = [
+      await connectAs(tenant, 'bob', { gateway: 'devices/0' }),
+      await connectAs(tenant, 'bob', { gateway: 'devices/0' }),
+      await connectAs(tenant, 'bob', { gateway: 'devices/1' }),
+    ]
+    for (const device of devices) await device.subscribe(lunch)
+    const [desk, tablet, phone] = devices
+    const channel = `conversation:${lunch}`
+    expect((await curious.line.next('the join', ({ push }) => push?.join !== undefined)).push).toEqual({
+      channel,
+      join: { info: { user: 'bob', client: desk!.client } },
+    })
+    for (const device of [desk!, phone!]) device.line.close()
+    const stats = async () => (await curious.line.ask({ presence_stats: { channel } })).presence_stats?.num_clients
+    await expect.poll(stats).toBe(2)
+    await pause(2 * graceMs)
+    expect(await curious.alsoHeard(lunch)).toEqual([])
+
+    tablet!.line.close()
+    await expect.poll(stats).toBe(1)
+    const gone = await curious.line.next('the leave', ({ push }) => push?.leave !== undefined)
+    expect(gone.push!.leave!.info).toEqual({ user: 'bob', client: tablet!.client })
+    expect(await curious.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('who flaps has neither gone nor come', async () => {
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const curious = await connectAs(tenant, 'alice')
+    await curious.subscribe(lunch, { join_leave: true })
+    for (let time = 0; time < 3; time++) {
+      const bob = await connectAs(tenant, 'bob')
+      await bob.subscribe(lunch)
+      bob.line.close()
+    }
+    const stays = await connectAs(tenant, 'bob')
+    await stays.subscribe(lunch)
+    await pause(2 * graceMs)
+    const moves = (await curious.alsoHeard(lunch)).filter(({ push }) => push?.join?.info.user !== 'alice')
+    expect(moves.map(({ push }) => Object.keys(push!)[1])).toEqual(['join'])
   })
 
   test('a socket that closes has left', async () => {
