@@ -39,6 +39,7 @@ export default defineConfig({
                 NEON_PROXY: 'shards.test',
                 // As in production; links.worker.test.ts switches them on for itself.
                 LINKS: 'off',
+                HIBERNATION: 'on',
                 CONNECTIONS_PER_ADDRESS: '20',
                 PRESENCE_GRACE_MS: '400',
               },

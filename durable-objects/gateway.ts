@@ -13,7 +13,7 @@ import { readFrame } from '../src/protocol/frames.ts'
 import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
 import { Census } from '../src/realtime/census.ts'
-import { plainWire, type Session } from '../src/realtime/session.ts'
+import type { Session } from '../src/realtime/session.ts'
 import { Doorman } from './parts/doorman.ts'
 import { Entrance } from './parts/entrance.ts'
 import { Heartbeat } from './parts/heartbeat.ts'
@@ -44,7 +44,11 @@ export class Gateway extends DurableObject<Env> {
   readonly #clock = systemClock
   readonly #since = this.#clock.now()
   readonly #census = new Census()
-  readonly #sockets = new Sockets(this.ctx, (session) => this.#gone(session))
+  readonly #sockets = new Sockets(
+    this.ctx,
+    { heard: (session, message) => this.#hear(session, textOrBytes(message)), gone: (session) => this.#gone(session) },
+    loadConfig(this.env).hibernation,
+  )
   readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets, this.#census)
   readonly #tenants = openTenants(this.env)
   readonly #limits = new MessageLimits(this.env, this.#tenants)
@@ -87,7 +91,7 @@ export class Gateway extends DurableObject<Env> {
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
     const session = this.#sockets.sessionOf(socket)
-    if (session !== undefined) this.#hear(session, typeof message === 'string' ? message : new Uint8Array(message))
+    if (session !== undefined) this.#hear(session, textOrBytes(message))
   }
 
   override webSocketClose(socket: WebSocket): void {
@@ -177,7 +181,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   #hear(session: Session, message: string | Uint8Array): void {
-    if (session.wire !== plainWire) this.#sockets.heard(session, this.#clock.now())
+    this.#sockets.heard(session, this.#clock.now())
     const frame = readFrame(session.wire.format, message)
     if (frame.kind === 'malformed') return this.#end(session, 'badRequest', frame.why)
     for (const command of frame.commands) this.#obey(session, command)
@@ -213,3 +217,5 @@ export class Gateway extends DurableObject<Env> {
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }
+
+const textOrBytes = (message: string | ArrayBuffer) => (typeof message === 'string' ? message : new Uint8Array(message))

@@ -38,6 +38,8 @@ export interface Config {
   readonly tailEntries: number
   /** Whether gateways keep sockets to busy conversations; see docs/decisions/0004-links.md. */
   readonly links: boolean
+  /** Whether gateways sleep between messages while their sockets stay; see docs/decisions/0008-hibernation.md. */
+  readonly hibernation: boolean
 }
 
 const variables = z.object({
@@ -60,6 +62,7 @@ const variables = z.object({
   QSTASH_CURRENT_SIGNING_KEY: z.string().optional(),
   QSTASH_NEXT_SIGNING_KEY: z.string().optional(),
   LINKS: z.enum(['on', 'off']).optional(),
+  HIBERNATION: z.enum(['on', 'off']).optional(),
   TAIL_ENTRIES: z.coerce.number().int().min(0).default(10_000),
 })
 
@@ -98,6 +101,7 @@ function readConfig(vars: Vars): Config {
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
     tailEntries: v.TAIL_ENTRIES,
     links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',
+    hibernation: (v.HIBERNATION ?? (local ? 'off' : 'on')) === 'on',
   }
 }
 

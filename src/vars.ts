@@ -18,4 +18,5 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly QSTASH_NEXT_SIGNING_KEY?: string
   readonly TAIL_ENTRIES?: string
   readonly LINKS?: string
+  readonly HIBERNATION?: string
 }

@@ -16,16 +16,24 @@ export interface Sink {
   remember(keepsake: Keepsake): void
 }
 
-/** A hibernating WebSocket. */
+/** A WebSocket. `remembers` when it outlasts its gateway's sleep. */
 export class SocketSink implements Sink, Line {
   readonly socket: WebSocket
   readonly #binary: BinaryFrames | undefined
   readonly #session: Session
   readonly #pongAt: (socket: WebSocket) => number
+  readonly #remembers: boolean
 
   /** `pongAt` is when the runtime itself last took a pong from the socket. */
-  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, pongAt: (socket: WebSocket) => number) {
+  constructor(
+    socket: WebSocket,
+    session: Session,
+    binary: BinaryFrames,
+    pongAt: (socket: WebSocket) => number,
+    remembers: boolean,
+  ) {
     this.socket = socket
+    this.#remembers = remembers
     this.#binary = session.wire.format === plainWire.format ? undefined : binary
     this.#session = session
     this.#pongAt = pongAt
@@ -61,7 +69,7 @@ export class SocketSink implements Sink, Line {
   }
 
   remember(keepsake: Keepsake): void {
-    this.socket.serializeAttachment(keepsake)
+    if (this.#remembers) this.socket.serializeAttachment(keepsake)
   }
 }
 

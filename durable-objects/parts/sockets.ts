@@ -19,6 +19,14 @@ const attachmentBytes = 16_384
 /** How much older than the truth a kept time may be: so that not every frame from a client costs an attachment. */
 const heardWithinMs = 5_000
 
+/** What a gateway hears of its sockets. */
+export interface SocketEvents {
+  /** A message of a socket that does not hibernate; the runtime hands over those of the others. */
+  heard(session: Session, message: string | ArrayBuffer): void
+  /** A session has ended, whoever ended it; told once. */
+  gone(session: Session): void
+}
+
 /**
  * The connections of one gateway: which session each one is, what it has to remember while the gateway sleeps,
  * and one frame per connection and turn for whatever was said to it.
@@ -29,15 +37,17 @@ export class Sockets {
   readonly #sinks = new Map<Session, Sink>()
   readonly #changed = new Set<Session>()
   readonly #dirty = new Set<Session>()
-  readonly #gone: (session: Session) => void
+  readonly #events: SocketEvents
+  readonly #hibernates: boolean
   /** For the sinks of Protobuf connections, which share what a turn's words are encoded to. */
   readonly binary = new BinaryFrames()
   #flushing = false
 
-  /** `gone` hears of every session that ends, whoever ended it, once. */
-  constructor(ctx: DurableObjectState, gone: (session: Session) => void) {
+  /** With `hibernates` sockets stay while the gateway sleeps; without, it stays awake for them, and each message costs less. */
+  constructor(ctx: DurableObjectState, events: SocketEvents, hibernates: boolean) {
     this.#ctx = ctx
-    this.#gone = gone
+    this.#events = events
+    this.#hibernates = hibernates
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, pongAnswer))
   }
 
@@ -56,7 +66,8 @@ export class Sockets {
   /** A WebSocket has come. */
   accept(socket: WebSocket, now: number, wire: Wire = plainWire): Session {
     const session = newSession(randomToken(12), now, wire)
-    this.#ctx.acceptWebSocket(socket)
+    if (this.#hibernates) this.#ctx.acceptWebSocket(socket)
+    else this.#listen(socket, session)
     this.#know(socket, session)
     this.changed(session)
     return session
@@ -101,8 +112,9 @@ export class Sockets {
     return JSON.stringify(toKeepsake(session)).length + bytes < attachmentBytes
   }
 
-  /** Something came from the client, on a connection whose pongs the runtime does not answer. */
+  /** Something came from the client: noted where the runtime does not answer its pongs, and so knows nothing of it. */
   heard(session: Session, now: number): void {
+    if (this.#hibernates && session.wire === plainWire) return
     if (!session.wire.pings || now - session.heardAt < heardWithinMs) return
     session.heardAt = now
     this.changed(session)
@@ -140,16 +152,24 @@ export class Sockets {
     if (sink.socket !== undefined) this.#sessions.delete(sink.socket)
     this.#changed.delete(session)
     this.#dirty.delete(session)
-    this.#gone(session)
+    this.#events.gone(session)
   }
 
   /** When the runtime last answered the client's pong, 0 for never. */
   readonly #answeredAt = (socket: WebSocket): number =>
-    this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0
+    this.#hibernates ? (this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0) : 0
+
+  #listen(socket: WebSocket, session: Session): void {
+    socket.binaryType = 'arraybuffer'
+    socket.accept()
+    socket.addEventListener('message', ({ data }) => this.#events.heard(session, data))
+    socket.addEventListener('close', () => this.forget(socket))
+    socket.addEventListener('error', () => this.forget(socket))
+  }
 
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
-    this.#sinks.set(session, new SocketSink(socket, session, this.binary, this.#answeredAt))
+    this.#sinks.set(session, new SocketSink(socket, session, this.binary, this.#answeredAt, this.#hibernates))
   }
 
   #flushLater(): void {
