@@ -188,9 +188,10 @@ export class Conversation extends DurableObject<Env> {
     return { conversation, members, log, now: this.#clock.now() }
   }
 
-  /** A gateway is an audience from its first successful subscribe until its last listener left. */
-  #noteListeners({ gateway, commands }: StreamCall, turn: Turn): void {
+  /** A gateway is an audience from its first successful subscribe until its last listener left, or when it says so. */
+  #noteListeners({ gateway, have, commands }: StreamCall, turn: Turn): void {
     if (gateway === null) return
+    if (have !== null) this.#books.audience.add(gateway)
     commands.forEach((command, index) => {
       if (turn.results[index]?.kind === 'subscribed') this.#books.audience.add(gateway)
       if (command.kind === 'leave' && command.last) this.#books.audience.drop(gateway)

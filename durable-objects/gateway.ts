@@ -103,7 +103,9 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    await this.#heartbeat.beat(this.#clock.now(), (session, name) => this.#end(session, name, 'heartbeat'))
+    const now = this.#clock.now()
+    const pinged = await this.#heartbeat.beat(now, (session, name) => this.#end(session, name, 'heartbeat'))
+    if (pinged) this.#streams.patrol(now)
   }
 
   /** A frame that was posted for a session without a socket, by the `session` and `node` its connect result gave. */

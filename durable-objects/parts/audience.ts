@@ -17,6 +17,8 @@ interface GatewayLane {
 }
 
 const attempts = 4
+/** After those only where the stream stands is said, with growing pauses, for some minutes. */
+const reminders = 14
 
 /**
  * The gateways that listen to one stream. They are durable, since after a loss of memory somebody must still be told;
@@ -140,14 +142,14 @@ export class Audience {
     }
   }
 
-  /** Whether anybody still listens there. A gateway that cannot be reached finds the gap by itself when it can be. */
+  /** Whether anybody still listens there. One that cannot be reached for minutes finds the gap by its own check. */
   async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean> {
-    for (let attempt = 1; attempt <= attempts; attempt++) {
+    for (let attempt = 1; attempt <= reminders; attempt++) {
       try {
-        return await gatewayNamed(this.#env, gateway).publish(update)
+        return await gatewayNamed(this.#env, gateway).publish(attempt <= attempts ? update : reminderOf(update))
       } catch (thrown) {
         log.warn('audience.publish-failed', { gateway, attempt, why: reasonOf(thrown) })
-        await scheduler.wait(backoffMs(attempt, 50, 2000, Math.random()))
+        await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
       }
     }
     return true
@@ -170,4 +172,10 @@ function forgetOldest(lane: GatewayLane): void {
   )
   lane.waiting = [{ ...newest, signals }]
   lane.held = newest.publications.length
+}
+
+/** Where the news ends, for a gateway to see that it lacks them, and who may listen no longer. What passes has passed. */
+function reminderOf({ publications, signals, ...rest }: ChannelUpdate): ChannelUpdate {
+  const lasting = signals.filter(({ kind }) => kind === 'removed' || kind === 'revoked')
+  return { ...rest, after: publications.at(-1)?.offset ?? rest.after, publications: [], signals: lasting }
 }

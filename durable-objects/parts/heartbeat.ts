@@ -32,8 +32,8 @@ export class Heartbeat {
     await this.#storage.setAlarm(due)
   }
 
-  /** The alarm rang: says who must go, pings the rest when it is time, and rings again while anybody is here. */
-  async beat(now: number, end: (session: Session, name: CloseName) => void): Promise<void> {
+  /** The alarm rang: says who must go, pings the rest when it is time, and rings again while anybody is here. True when it pinged. */
+  async beat(now: number, end: (session: Session, name: CloseName) => void): Promise<boolean> {
     const pingedAt = this.#storage.kv.get<number>('pingedAt') ?? 0
     const pings = isPingDue(pingedAt, now)
     let due = nextPingAt(pings ? now : pingedAt)
@@ -46,8 +46,9 @@ export class Heartbeat {
     }
     if (pings) this.#storage.kv.put('pingedAt', now)
     this.#next = Infinity
-    if (this.#sockets.count === 0) return
+    if (this.#sockets.count === 0) return pings
     this.#next = Math.max(due, now + togetherMs)
     await this.#storage.setAlarm(this.#next)
+    return pings
   }
 }

@@ -21,6 +21,7 @@ import { Crowd } from '../../src/realtime/crowd.ts'
 import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
 import { cutAtLeavings } from '../../src/realtime/leaving.ts'
+import { isCheckedAt } from '../../src/realtime/patrol.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobStreamOf } from '../address.ts'
 import { Links } from './links.ts'
@@ -78,6 +79,12 @@ export class Streams {
   leave(session: Session, channel: string): void {
     const parted = this.hub.part(session, channel)
     if (parted !== undefined) this.ask(session, channel, { kind: 'leave', last: parted.last }, () => undefined)
+  }
+
+  /** Asks some of the channels where they stand, in turn; their answers bring whatever is missing. */
+  patrol(now: number): void {
+    for (const { tenant, channel } of this.hub.channels())
+      if (isCheckedAt(channel, now)) this.#lane(tenant, channel).poke()
   }
 
   /** News pushed by a stream. False when nobody listens here, so that it need not be told again. */

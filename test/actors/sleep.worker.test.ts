@@ -1,6 +1,7 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { isCheckedAt } from '../../src/realtime/patrol.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
@@ -57,6 +58,22 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     await gateway.publish({ tenant: tenant.id, channel: `conversation:${lunch}`, ...update })
     expect(await offsets(bob, lunch, 3)).toEqual([1, 2, 3])
     expect(await bob.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('a gap that nothing newer shows is found by asking, and listening is known again', async () => {
+    const { tenant, lunch, alice, conversation, gateway } = await together('sleep-patrol/0')
+    await alice.send(lunch, 'one')
+    await runInDurableObject(conversation, (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
+    await evictDurableObject(conversation)
+    await tenant.post(lunch, 'alice', 'two')
+    let due = Date.now()
+    while (!isCheckedAt(`conversation:${lunch}`, due)) due += 25_000
+    vi.useFakeTimers({ toFake: ['Date'], now: due })
+    await runDurableObjectAlarm(gateway)
+    vi.useRealTimers()
+    expect(await offsets(alice, lunch, 2)).toEqual([1, 2])
+    await tenant.post(lunch, 'alice', 'three')
+    expect(await offsets(alice, lunch, 1)).toEqual([3])
   })
 
   test('the one who remembered how far it was may leave: another remembers', async () => {

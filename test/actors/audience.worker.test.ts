@@ -1,0 +1,70 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Audience } from '../../durable-objects/parts/audience.ts'
+import type { Env } from '../../src/env.ts'
+import type { ChannelUpdate } from '../../src/protocol/stream.ts'
+
+// What a stream does about a gateway that cannot be reached for a while.
+
+let waited: number[] = []
+let told: ChannelUpdate[] = []
+let failures = 0
+
+beforeEach(() => {
+  waited = []
+  told = []
+  vi.stubGlobal('scheduler', {
+    wait: (ms: number) => {
+      waited.push(ms)
+      return Promise.resolve()
+    },
+  })
+})
+afterEach(() => vi.unstubAllGlobals())
+
+/** One stream with one listening gateway, which fails as often as `failures` says. */
+function audience(): Audience {
+  const publish = (update: ChannelUpdate) => {
+    if (failures-- > 0) return Promise.reject(new Error('no way there'))
+    told.push(update)
+    return Promise.resolve(true)
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of it is touched
+  const env = { GATEWAY: { getByName: () => ({ publish }) } } as unknown as Env
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing is read from it
+  const sql = { exec: () => [] } as unknown as SqlStorage
+  const listeners = new Audience(env, sql, false, { tenant: 'acme', channel: 'conversation:1' })
+  listeners.add('enam/0')
+  return listeners
+}
+
+const news = (offset: number) => ({
+  epoch: 'e',
+  after: offset - 1,
+  publications: [{ offset, data: '{}' }],
+  signals: [{ kind: 'removed' as const, user: 'bob' }],
+})
+
+test('a gateway that is back at once hears the news itself', async () => {
+  failures = 3
+  audience().tell(news(1), null)
+  await vi.waitFor(() => expect(told).toHaveLength(1))
+  expect(told[0]).toMatchObject(news(1))
+})
+
+test('one that is back later hears where the stream stands, so that it asks, and who has to go', async () => {
+  failures = 9
+  audience().tell(news(7), null)
+  await vi.waitFor(() => expect(told).toHaveLength(1))
+  expect(told[0]).toMatchObject({ epoch: 'e', after: 7, publications: [], signals: [{ kind: 'removed', user: 'bob' }] })
+})
+
+test('one that never comes back is given up after some minutes', async () => {
+  failures = 1000
+  audience().tell(news(1), null)
+  await vi.waitFor(() => expect(waited.length).toBeGreaterThan(10))
+  const tries = waited.length
+  await new Promise((later) => setTimeout(later, 20))
+  expect(waited).toHaveLength(tries)
+  expect(Math.max(...waited)).toBeLessThanOrEqual(30_000)
+  expect(told).toEqual([])
+})
