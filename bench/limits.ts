@@ -52,6 +52,8 @@ async function underPlenty(ours: Ours, redis: Peers): Promise<void> {
     row('ours, over HTTP: first seconds', await ours.serve({ lanes: 32, ms: warmUpMs, keys, perSecond: plenty })),
   )
   rows.push(row('ours, over HTTP', await ours.serve({ lanes: 32, ms, keys, perSecond: plenty })))
+  const batches = await ours.serve({ lanes: 32, ms, keys, perSecond: plenty, batch: 100 })
+  rows.push(row('ours, over HTTP, by 100', batches))
   for (const { name, create } of redis.peers) {
     const before = await redis.commands()
     const result = await loadPeer(create(plenty), { lanes: 64, ms, keys })
@@ -88,10 +90,10 @@ const row = (name: string, result: Result): Row => ({
 
 /** A bucket may allow its burst and then its rate; a window its limit in each second that began. */
 function limited(name: string, result: Result, promises: 'bucket' | 'any second'): Row {
-  const allowed = [...result.moments.values()].reduce((sum, units) => sum + units, 0)
+  const allowed = result.allowed.reduce((sum, { units }) => sum + units, 0)
   const seconds = result.elapsedMs / 1000
   const quota = promises === 'bucket' ? limit * (1 + seconds) : limit * seconds
-  const over = promises === 'bucket' ? overBucket(result.moments, limit, limit) : overAnySecond(result.moments, limit)
+  const over = promises === 'bucket' ? overBucket(result.allowed, limit, limit) : overAnySecond(result.allowed, limit)
   return {
     ...row(name, result),
     'of the quota used': `${((100 * allowed) / quota).toFixed(1)} %`,

@@ -9,32 +9,39 @@ export class Holder extends DurableObject {
   #limits
   #rate
 
-  /** Decides for `ms` milliseconds in turns of `perTurn`, over `keys` users; tells what was allowed in which millisecond. */
+  /** Decides for `ms` milliseconds in turns of `perTurn`, over `keys` users; tells what was allowed, and between which readings of the clock. */
   async run({ ms, perTurn, keys, prefix, perSecond, burst }) {
     this.#rate = { messagesPerSecond: perSecond, messagesBurst: burst }
-    this.#limits ??= new MessageLimits(this.env, { get: async () => ({ record: { limits: this.#rate, version: 1 } }) })
+    this.#limits ??= new MessageLimits(this.env, {
+      get: async () => ({
+        record: { limits: this.#rate, version: 1, plan: '', shared: { plan: {}, system: {}, version: 0 } },
+      }),
+    })
     const users = Array.from({ length: keys }, (_, index) => `${prefix}${index}`)
     const clock = () => Date.now()
-    const allowed = new Allowed()
+    const allowed = []
     const waits = []
     const before = this.#asks()
     const begun = Date.now()
     let decisions = 0
     while (Date.now() - begun < ms) {
       const pending = []
+      const turned = Date.now()
+      let units = 0
       for (let i = 0; i < perTurn; i++) {
         const taken = this.#limits.take('bench', users[decisions++ % keys], 'none', clock)
-        if (taken instanceof Promise) pending.push(taken.then((late) => allowed.note(late)))
-        else allowed.note(taken)
+        if (taken instanceof Promise) pending.push(taken.then((late) => noteLate(allowed, late, turned)))
+        else if (taken.kind === 'taken') units++
       }
       const asked = Date.now()
       await Promise.all(pending)
       for (const _ of pending) waits.push(Date.now() - asked)
       // A Worker's clock stands still until it waits for something.
       await scheduler.wait(0)
+      if (units > 0) allowed.push({ from: turned, until: Date.now() + 1, units })
     }
     const elapsedMs = Date.now() - begun
-    return { decisions, moments: allowed.moments(), waits, elapsedMs, asks: this.#asks() - before }
+    return { decisions, allowed, waits, elapsedMs, asks: this.#asks() - before }
   }
 
   #asks() {
@@ -42,30 +49,9 @@ export class Holder extends DurableObject {
   }
 }
 
-/** How much was allowed in each millisecond, at little cost for many in the same one. */
-class Allowed {
-  #moments = new Map()
-  #at = 0
-  #count = 0
-
-  note(taken) {
-    if (taken.kind !== 'taken') return
-    const at = taken.at ?? Date.now()
-    if (at !== this.#at) this.#turn(at)
-    this.#count++
-  }
-
-  moments() {
-    this.#turn(0)
-    this.#moments.delete(0)
-    return Object.fromEntries(this.#moments)
-  }
-
-  #turn(at) {
-    this.#moments.set(this.#at, (this.#moments.get(this.#at) ?? 0) + this.#count)
-    this.#at = at
-    this.#count = 0
-  }
+/** What a limiter decided happened between its own reading of the clock and ours, of which each is up to a millisecond old. */
+function noteLate(allowed, taken, turned) {
+  if (taken.kind === 'taken') allowed.push({ from: taken.at ?? turned, until: Date.now() + 1, units: 1 })
 }
 
 export default {

@@ -20,6 +20,8 @@ export interface Ours {
     readonly ms: number
     readonly keys: number
     readonly perSecond: number
+    /** Checks in one request. */
+    readonly batch?: number
   }): Promise<Result>
   stop(): Promise<void>
 }
@@ -37,7 +39,7 @@ export interface Order {
 const runs = z.array(
   z.object({
     decisions: z.number(),
-    moments: z.record(z.string(), z.number()),
+    allowed: z.array(z.object({ from: z.number(), until: z.number(), units: z.number() })),
     waits: z.array(z.number()),
     elapsedMs: z.number(),
     asks: z.number(),
@@ -83,17 +85,13 @@ async function buildHolder(outfile: string): Promise<void> {
 }
 
 function merge(all: z.output<typeof runs>): Result {
-  const moments = new Map<number, number>()
-  for (const run of all)
-    for (const [at, units] of Object.entries(run.moments))
-      moments.set(Number(at), (moments.get(Number(at)) ?? 0) + units)
   const sum = (of: (run: (typeof all)[number]) => number) => all.reduce((total, run) => total + of(run), 0)
   const latencies = all.flatMap(({ waits }) => waits)
   const decisions = sum((run) => run.decisions)
   return {
     decisions,
     elapsedMs: Math.max(...all.map(({ elapsedMs }) => elapsedMs)),
-    moments,
+    allowed: all.flatMap((run) => run.allowed),
     calls: sum(({ asks }) => asks),
     latencies,
     local: decisions - latencies.length,
@@ -103,7 +101,12 @@ function merge(all: z.output<typeof runs>): Result {
 async function serveChecks(
   origin: string,
   perSecond: number,
-  { lanes, ms, keys }: { readonly lanes: number; readonly ms: number; readonly keys: number },
+  {
+    lanes,
+    ms,
+    keys,
+    batch = 1,
+  }: { readonly lanes: number; readonly ms: number; readonly keys: number; readonly batch?: number },
 ): Promise<Result> {
   const limits = { checksPerSecond: 1_000_000 }
   await send(origin, 'PUT', '/admin/v1/tenants/demo', { name: 'Bench', limits }, adminKey)
@@ -111,11 +114,17 @@ async function serveChecks(
   await send(origin, 'PUT', `/v1/limits/policies/bench${perSecond}`, policy, 'demo-key')
   const before = await leaseCalls(origin)
   const answered = z.object({ allowed: z.boolean() })
+  const answeredAll = z.object({ results: z.array(answered) })
+  const checkOf = (place: number) => ({ policy: `bench${perSecond}`, key: `user${place % keys}` })
   const result = await loadLanes(lanes, ms, async (lane, round) => {
-    const check = { policy: `bench${perSecond}`, key: `user${(lane + round * lanes) % keys}` }
-    return answered.parse(await send(origin, 'POST', '/v1/limits/check', check, 'demo-key')).allowed
+    const place = lane + round * lanes
+    if (batch === 1)
+      return answered.parse(await send(origin, 'POST', '/v1/limits/check', checkOf(place), 'demo-key')).allowed
+    const checks = Array.from({ length: batch }, (_, each) => checkOf(place * batch + each))
+    const answer = await send(origin, 'POST', '/v1/limits/check-batch', { checks }, 'demo-key')
+    return answeredAll.parse(answer).results.every(({ allowed }) => allowed)
   })
-  return { ...result, calls: (await leaseCalls(origin)) - before }
+  return { ...result, decisions: result.decisions * batch, calls: (await leaseCalls(origin)) - before }
 }
 
 /** Calls to limiters that the edge made, as /metrics tells. */

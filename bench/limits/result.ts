@@ -1,11 +1,11 @@
 import { percentile } from '../statistics.ts'
-import type { Moments } from './overshoot.ts'
+import type { Allowed } from './overshoot.ts'
 
 /** What a load found out about a limiter. */
 export interface Result {
   readonly decisions: number
   readonly elapsedMs: number
-  readonly moments: Moments
+  readonly allowed: readonly Allowed[]
   /** Round trips to whatever keeps the count. */
   readonly calls: number
   /** Milliseconds a decision took, for those that were timed one by one. */
@@ -26,19 +26,18 @@ export async function loadLanes(
   ms: number,
   decide: (lane: number, round: number) => Promise<boolean>,
 ): Promise<Omit<Result, 'calls'>> {
-  const moments = new Map<number, number>()
+  const allowed: Allowed[] = []
   const latencies: number[] = []
   const begun = performance.now()
   await Promise.all(
     Array.from({ length: lanes }, async (_, lane) => {
       for (let round = 0; performance.now() - begun < ms; round++) {
-        const asked = performance.now()
-        const allowed = await decide(lane, round)
+        const [from, asked] = [Date.now(), performance.now()]
+        const passed = await decide(lane, round)
         latencies.push(performance.now() - asked)
-        const now = Date.now()
-        if (allowed) moments.set(now, (moments.get(now) ?? 0) + 1)
+        if (passed) allowed.push({ from, until: Date.now() + 1, units: 1 })
       }
     }),
   )
-  return { decisions: latencies.length, elapsedMs: performance.now() - begun, moments, latencies, local: 0 }
+  return { decisions: latencies.length, elapsedMs: performance.now() - begun, allowed, latencies, local: 0 }
 }

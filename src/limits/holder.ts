@@ -1,5 +1,6 @@
 import type { Closing, LeaseAnswer } from './lease.ts'
 import type { Source, Taken } from './ports.ts'
+import { Readings } from './readings.ts'
 import { Tallies, type Tally } from './tally.ts'
 
 interface Lent {
@@ -54,7 +55,7 @@ export class LeaseHolder {
   /** Keys that may have something to return. */
   readonly #lent = new Set<string>()
   readonly #keys: number
-  #latest = 0
+  readonly #readings = new Readings()
   #sweptAt = 0
   readonly tallies = new Tallies()
   readonly #labelOf: (key: string) => string
@@ -110,6 +111,7 @@ export class LeaseHolder {
   idle(now: number, idleMs = 1000): { readonly key: string; readonly closing: Closing[] }[] {
     if (now - this.#sweptAt < idleMs) return []
     this.#sweptAt = now
+    this.#read(now)
     const found: { readonly key: string; readonly closing: Closing[] }[] = []
     for (const key of this.#lent) {
       const held = this.#held.get(key)
@@ -117,7 +119,7 @@ export class LeaseHolder {
       this.#lent.delete(key)
       if (held === undefined || held.lease.expiresAt <= now) continue
       held.tally.returned += held.lease.units
-      found.push({ key, closing: close(held, now) })
+      found.push({ key, closing: close(held, this.#readings, now) })
     }
     return found
   }
@@ -141,7 +143,7 @@ export class LeaseHolder {
   }
 
   #decide(key: string, held: Held, cost: number, now: number): Taken | undefined {
-    const at = now >= this.#latest ? (this.#latest = now) : this.#afterJump(now)
+    const at = this.#read(now)
     const { lease } = held
     if (lease.units >= cost && lease.expiresAt > at) {
       lease.units -= cost
@@ -214,7 +216,8 @@ export class LeaseHolder {
     held.tally.asks++
     held.asking++
     try {
-      const closing = close(held, sentAt)
+      this.#read(sentAt)
+      const closing = close(held, this.#readings, sentAt)
       const answer = await limiter.lease({ rules: known, costs, want, closing })
       if (want > 0) held.want = Math.min(want, answer.lease?.units ?? 0)
       this.#learn(key, held, answer, costs, sentAt, clock())
@@ -243,11 +246,19 @@ export class LeaseHolder {
     return { kind: 'taken', at }
   }
 
+  #read(now: number): number {
+    const { latest } = this.#readings
+    if (now > latest) this.#readings.note(now)
+    return now >= latest ? now : this.#afterJump(now)
+  }
+
   #afterJump(now: number): number {
-    if (this.#latest - now <= jitterMs) return this.#latest
+    const { latest } = this.#readings
+    if (latest - now <= jitterMs) return latest
     for (const held of this.#held.values()) Object.assign(held, { lease: { ...nothing }, emptyUntil: 0 })
     this.#lent.clear()
-    return (this.#latest = now)
+    this.#readings.restart(now)
+    return now
   }
 
   #hold(key: string): Held {
@@ -274,12 +285,12 @@ export class LeaseHolder {
 }
 
 /** Ends the lease in hand and tells what became of it. */
-function close(held: Held, now: number): Closing[] {
+function close(held: Held, readings: Readings, now: number): Closing[] {
   const { id, spent, spentAt, expiresAt } = held.lease
   held.lease = { ...nothing }
   const unused = held.surplus.splice(0).map((lease) => ({ lease, spent: 0, idleMs: 0 }))
   if (id === 0 || expiresAt <= now) return unused
-  return [...unused, { lease: id, spent, idleMs: spent === 0 ? 0 : now - spentAt }]
+  return [...unused, { lease: id, spent, idleMs: spent === 0 ? 0 : now - readings.endOf(spentAt) }]
 }
 
 /** Four times as many as before while leases are used up fast, nothing for a key that is quiet. */

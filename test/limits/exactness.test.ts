@@ -28,7 +28,7 @@ const anyHolder = fc.nat({ max: holders - 1 })
 
 /**
  * What an adversary does. `run`: one holder spends in rounds until its leases are large, then keeps what it has or dies
- * with it. `wait`: often just as long as a lease lives, give or take. `all`: everybody spends what it can at once.
+ * with it. `longEvent`: it decides while its clock stands still. `wait`: often just as long as a lease lives, give or take. `all`: everybody spends what it can at once.
  */
 const act = fc.oneof(
   {
@@ -51,6 +51,14 @@ const act = fc.oneof(
       ),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      longEvent: anyHolder,
+      decisions: fc.integer({ min: 1, max: 60 }),
+      lateMs: fc.integer({ min: 0, max: 400 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ all: fc.integer({ min: 1, max: 40 }) }) },
   { weight: 1, arbitrary: fc.constant({ returnIdle: true }) },
   { weight: 1, arbitrary: fc.constant({ crash: true }) },
@@ -60,6 +68,7 @@ type Act = typeof act extends fc.Arbitrary<infer A> ? A : never
 async function play(world: World, acts: readonly Act[]): Promise<void> {
   for (const step of acts) {
     if ('run' in step) await run(world, step)
+    else if ('longEvent' in step) world.longEvent(step.longEvent, step.decisions, step.lateMs)
     else if ('all' in step) for (let i = 0; i < step.all * holders; i++) world.demand(i % holders)
     else if ('returnIdle' in step) world.returnIdle()
     else if ('crash' in step) world.crash()
@@ -101,6 +110,23 @@ describe('32 holders against an exact log, however late answers are, whoever die
       { numRuns: 400 },
     )
   }, 120_000)
+
+  test.each([0, 15, 100, 400])('nor when a holder spends %i ms after its clock stood still', async (lateMs) => {
+    const bucket: Window = { algorithm: 'token-bucket', limit: 100, windowMs: 1000, burst: 200 }
+    const world = new World({ windows: [bucket], mode: 'hard', version: 1 }, holders)
+    for (let round = 0; round < 8; round++) {
+      for (let i = 0; i < 8; i++) world.demand(0)
+      await world.advance(world.now + 40)
+    }
+    await world.advance(world.now + 600)
+    world.longEvent(0, 40, lateMs)
+    await world.advance(world.now + 1)
+    for (let i = 0; i < 300; i++) world.demand(0)
+    await world.advance(world.now + 1)
+    for (let i = 0; i < 300; i++) world.demand(i % holders)
+    await world.advance(world.now + 60_000)
+    expect(overshoot(bucket, world.spent)).toBe(0)
+  })
 
   test('a soft policy is exceeded by no more than it says', async () => {
     await fc.assert(

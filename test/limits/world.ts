@@ -8,6 +8,8 @@ import type { Rules } from '../../src/limits/rules.ts'
 /** One that asks: its holder is another after each death, its clock shows another time than anybody's. */
 interface Asker {
   holder: LeaseHolder
+  /** What its clock shows while it stands still, within one long event. */
+  stillAt: number | undefined
   readonly clock: () => number
 }
 
@@ -35,7 +37,12 @@ export class World {
     this.ledger = this.#memory.wake(rules, start)
     this.#askers = Array.from({ length: holders }, (_, index) => {
       const skew = (index % 2 === 0 ? 1 : -1) * index * 100_003
-      return { holder: newHolder(), clock: () => this.now + skew }
+      const asker: Asker = {
+        holder: newHolder(),
+        stillAt: undefined,
+        clock: () => asker.stillAt ?? this.now + skew,
+      }
+      return asker
     })
   }
 
@@ -49,6 +56,15 @@ export class World {
       // What a holder that died meanwhile was told, nobody hears.
       if (asker.holder === holder) this.#record(taken)
     })
+  }
+
+  /** One long event at a holder: time passes, then it decides, and its clock still shows when the event began. */
+  longEvent(index: number, decisions: number, lateMs: number): void {
+    const asker = this.#asker(index)
+    asker.stillAt = asker.clock()
+    this.now += lateMs
+    for (let i = 0; i < decisions; i++) this.demand(index)
+    asker.stillAt = undefined
   }
 
   /** The holder is gone with all it had, and another takes its place. */
