@@ -23,6 +23,8 @@ export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.get
 
 /** There is one. */
 export const houseOf = (env: Env) => env.HOUSE.getByName('house')
+/** A plain topic, by the whole name of its channel. */
+export const topicOf = (env: Env, tenant: string, channel: string) => env.TOPIC.getByName(named(tenant, channel))
 
 export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
 

@@ -19,10 +19,14 @@ import { Entrance } from './parts/entrance.ts'
 import { Heartbeat } from './parts/heartbeat.ts'
 import { Desk } from './parts/desk.ts'
 import { Emulation, type Heard } from './parts/emulation.ts'
+import { Grants } from './parts/grants.ts'
+import { KnownNamespaces } from './parts/known-namespaces.ts'
 import { MessageLimits } from './parts/message-limits.ts'
+import { ServerSubscriptions } from './parts/server-subscriptions.ts'
 import { Sockets } from './parts/sockets.ts'
 import { streamKindOf } from './parts/stream-sink.ts'
 import { Streams } from './parts/streams.ts'
+import { Subscriptions } from './parts/subscriptions.ts'
 import { askedOf } from './parts/wires.ts'
 import type { TenantRecord } from '../src/tenants/record.ts'
 import { openTenants } from './parts/tenants.ts'
@@ -42,22 +46,47 @@ export interface GatewayStats {
 /** Holds the sockets of one region's users: lets them in, merges what they say, and tells each what it listens to, in order. */
 export class Gateway extends DurableObject<Env> {
   readonly #clock = systemClock
+  readonly #config = loadConfig(this.env)
   readonly #since = this.#clock.now()
   readonly #census = new Census()
   readonly #sockets = new Sockets(
     this.ctx,
     { heard: (session, message) => this.#hear(session, textOrBytes(message)), gone: (session) => this.#gone(session) },
-    loadConfig(this.env).hibernation,
+    this.#config.hibernation,
   )
-  readonly #streams = new Streams(this.env, this.ctx.id.name ?? '', this.#sockets, this.#census)
   readonly #tenants = openTenants(this.env)
+  readonly #namespaces = new KnownNamespaces(this.#tenants, this.#config)
+  readonly #streams = new Streams({
+    env: this.env,
+    gateway: this.ctx.id.name ?? '',
+    sockets: this.#sockets,
+    census: this.#census,
+    rules: (tenant, channel) => this.#namespaces.rules(tenant, channel),
+  })
   readonly #limits = new MessageLimits(this.env, this.#tenants)
   readonly #connections = new ConnectionLimits()
   readonly #heartbeat = new Heartbeat(this.ctx.storage, this.#sockets)
+  readonly #grants = new Grants(this.#namespaces, this.#clock, this.#config)
+  readonly #subscriptions = new Subscriptions({
+    sockets: this.#sockets,
+    streams: this.#streams,
+    grants: this.#grants,
+    namespaces: this.#namespaces,
+    clock: this.#clock,
+    end: (session, name, why) => this.#end(session, name, why),
+  })
+  readonly #orders = new ServerSubscriptions({
+    sockets: this.#sockets,
+    streams: this.#streams,
+    grants: this.#grants,
+    clock: this.#clock,
+  })
   readonly #desk = new Desk({
     env: this.env,
     sockets: this.#sockets,
     streams: this.#streams,
+    namespaces: this.#namespaces,
+    subscriptions: this.#subscriptions,
     limits: this.#limits,
     connections: this.#connections,
     tenants: this.#tenants,
@@ -66,7 +95,8 @@ export class Gateway extends DurableObject<Env> {
   readonly #entrance = new Entrance({
     sockets: this.#sockets,
     streams: this.#streams,
-    doorman: new Doorman(this.#tenants),
+    doorman: new Doorman(this.#tenants, this.#config),
+    orders: this.#orders,
     census: this.#census,
     revokedAt: ({ tenant, user }) => inboxOf(this.env, tenant, user).revokedAt(),
     clock: this.#clock,
@@ -104,6 +134,7 @@ export class Gateway extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const now = this.#clock.now()
+    for (const session of this.#sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await this.#heartbeat.beat(now, (session, name) => this.#end(session, name, 'heartbeat'))
     if (pinged) this.#streams.patrol(now)
   }

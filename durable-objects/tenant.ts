@@ -11,6 +11,7 @@ import { within } from '../src/kernel/retry.ts'
 import { placeTenant } from '../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { mostPolicies, type StoredPolicy } from '../src/protocol/limits-api.ts'
+import { mostNamespaces, type Namespace } from '../src/protocol/namespaces-api.ts'
 import type { OwnLimits } from '../src/protocol/tenant-limits.ts'
 import {
   defaultPlan,
@@ -58,6 +59,8 @@ export class Tenant extends DurableObject<Env> {
       plan: plan ?? known?.plan ?? defaultPlan,
       limits,
       policies: known?.policies ?? {},
+      namespaces: known?.namespaces ?? {},
+      anonymous: known?.anonymous ?? false,
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
@@ -151,6 +154,33 @@ export class Tenant extends DurableObject<Env> {
   /** The most connections that were seen open on each of the last days (UTC). */
   connectionPeaks(): Record<string, number> {
     return storedPeaks.parse(this.#kv.get('connectionPeaks') ?? {})
+  }
+
+  /** Makes or changes a namespace of plain topics. */
+  setNamespace(name: string, namespace: Namespace): { readonly kind: 'set' } | Refusal {
+    const record = this.record()
+    if (record === undefined) return refuse('notFound', 'there is no such tenant')
+    const { namespaces, version } = record
+    if (!Object.hasOwn(namespaces, name) && Object.keys(namespaces).length >= mostNamespaces)
+      return refuse('limitExceeded', `at most ${mostNamespaces} namespaces; delete one first`)
+    this.#write({ ...record, namespaces: { ...namespaces, [name]: namespace }, version: version + 1 })
+    return { kind: 'set' }
+  }
+
+  /** Ends a namespace: its channels are unknown from then on. False when there is none of that name. */
+  dropNamespace(name: string): boolean {
+    const record = this.record()
+    if (record === undefined || !Object.hasOwn(record.namespaces, name)) return false
+    const { [name]: _, ...namespaces } = record.namespaces
+    this.#write({ ...record, namespaces, version: record.version + 1 })
+    return true
+  }
+
+  /** Whether tokens without a user may connect. */
+  setAnonymous(anonymous: boolean): void {
+    const record = this.record()
+    if (record !== undefined && record.anonymous !== anonymous)
+      this.#write({ ...record, anonymous, version: record.version + 1 })
   }
 
   /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */

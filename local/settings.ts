@@ -14,6 +14,8 @@ export interface Settings {
   readonly tailEntries: string | undefined
   /** Lets jobs post to loopback, for trying them out. */
   readonly allowPrivateEndpoints: boolean
+  /** Everybody may do everything: for development only. */
+  readonly isOpen: boolean
   readonly redisUrl: string | undefined
   /** Variables of real services that are set; for those no stand-in is started. */
   readonly real: Readonly<Record<string, string>>
@@ -37,11 +39,18 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
     tailEntries: env['TAIL_ENTRIES'],
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
+    isOpen: readProfile(env),
     redisUrl: env['REDIS_URL'],
     real: Object.fromEntries(
       Object.entries(env).flatMap(([name, value]) => (realNames.test(name) && value ? [[name, value]] : [])),
     ),
   }
+}
+
+function readProfile(env: NodeJS.ProcessEnv): boolean {
+  const profile = env['PARLEY_PROFILE'] ?? ''
+  if (profile === '' || profile === 'open') return profile === 'open'
+  throw new LocalError(`PARLEY_PROFILE is "${profile}"; there is only "open".`)
 }
 
 function wholeNumber(env: NodeJS.ProcessEnv, name: string, least: number, most: number): number | undefined {

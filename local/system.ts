@@ -68,7 +68,7 @@ async function start(
 }
 
 const localVars = (
-  { tailEntries, allowPrivateEndpoints, real }: Settings,
+  { tailEntries, allowPrivateEndpoints, isOpen, real }: Settings,
   adminKey: string,
   origin: string,
 ): Record<string, string> => ({
@@ -78,6 +78,7 @@ const localVars = (
   ADMIN_KEY: adminKey,
   PUBLIC_URL: real['PUBLIC_URL'] ?? origin,
   ...(tailEntries === undefined ? {} : { TAIL_ENTRIES: tailEntries }),
+  ...(isOpen ? { PARLEY_PROFILE: 'open' } : {}),
   ...(allowPrivateEndpoints ? { ALLOW_PRIVATE_ENDPOINTS: '1' } : {}),
 })
 

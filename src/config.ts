@@ -27,6 +27,8 @@ export interface Config {
   /** The tenant that a local key without a tenant in its name belongs to. */
   readonly localTenant: string | undefined
   readonly localApiKey: string | undefined
+  /** The open development server, where anybody may do anything in the local tenant; undefined everywhere else. */
+  readonly open: OpenProfile | undefined
   /** Continent code to region name, `REGIONS=EU:weur,NA:enam,*:enam`. */
   readonly regions: ReadonlyMap<string, string>
   readonly gatewaysPerRegion: number
@@ -42,6 +44,13 @@ export interface Config {
   readonly hibernation: boolean
 }
 
+/** What lets people into the open profile: the key of servers, the secret of tokens. Both are known to everybody. */
+export interface OpenProfile {
+  readonly tenant: string
+  readonly apiKey: string
+  readonly tokenKey: { readonly id: string; readonly secret: string; readonly algorithm: 'HS256' }
+}
+
 const variables = z.object({
   ENVIRONMENT: z.enum(['local', 'production']).default('production'),
   SHARDS: z.string().default('shard0,shard1'),
@@ -54,6 +63,7 @@ const variables = z.object({
   ADMIN_KEY: z.string().min(16).optional(),
   LOCAL_TENANT: z.string().optional(),
   LOCAL_API_KEY: z.string().optional(),
+  PARLEY_PROFILE: z.enum(['open']).optional(),
   NEON_PROXY: z.string().optional(),
   UPSTASH_REDIS_REST_URL: z.string().optional(),
   UPSTASH_REDIS_REST_TOKEN: z.string().optional(),
@@ -95,6 +105,7 @@ function readConfig(vars: Vars): Config {
     adminKey: v.ADMIN_KEY,
     localTenant: local ? v.LOCAL_TENANT : undefined,
     localApiKey: local ? v.LOCAL_API_KEY : undefined,
+    open: readOpenProfile(v),
     regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
     presenceGraceMs: v.PRESENCE_GRACE_MS,
@@ -109,6 +120,15 @@ function databaseUrl(vars: Vars, name: `DATABASE_URL_${string}`): string {
   const value = vars[name]
   if (value === undefined) throw new Error(`${name} is not set: give the connection string of that Postgres database`)
   return value
+}
+
+/** Refused rather than ignored where it is not local: whoever set it believes that everybody may come in. */
+function readOpenProfile(v: z.output<typeof variables>): OpenProfile | undefined {
+  if (v.PARLEY_PROFILE === undefined) return undefined
+  if (v.ENVIRONMENT !== 'local' || v.LOCAL_TENANT === undefined)
+    throw new Error('PARLEY_PROFILE: open is for the local environment only; unset it')
+  const tokenKey = { id: 'open', secret: 'secret', algorithm: 'HS256' as const }
+  return { tenant: v.LOCAL_TENANT, apiKey: 'test-api-key', tokenKey }
 }
 
 const readShards = (text: string): Shard[] =>

@@ -4,6 +4,7 @@ import type { Vars } from './vars.ts'
 export interface Env extends Vars {
   readonly GATEWAY: DurableObjectNamespace<import('../durable-objects/gateway.ts').Gateway>
   readonly CONVERSATION: DurableObjectNamespace<import('../durable-objects/conversation.ts').Conversation>
+  readonly TOPIC: DurableObjectNamespace<import('../durable-objects/topic.ts').Topic>
   readonly INBOX: DurableObjectNamespace<import('../durable-objects/inbox.ts').Inbox>
   readonly SHARD_WRITER: DurableObjectNamespace<import('../durable-objects/shard-writer.ts').ShardWriter>
   readonly TENANT: DurableObjectNamespace<import('../durable-objects/tenant.ts').Tenant>

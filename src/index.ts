@@ -12,6 +12,7 @@ export { JobQueue } from '../durable-objects/job-queue.ts'
 export { RateLimiter } from '../durable-objects/rate-limiter.ts'
 export { ShardWriter } from '../durable-objects/shard-writer.ts'
 export { Tenant } from '../durable-objects/tenant.ts'
+export { Topic } from '../durable-objects/topic.ts'
 
 export default {
   fetch(request, env, ctx) {

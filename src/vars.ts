@@ -9,6 +9,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly ADMIN_KEY?: string
   readonly LOCAL_TENANT?: string
   readonly LOCAL_API_KEY?: string
+  readonly PARLEY_PROFILE?: string
   readonly NEON_PROXY?: string
   readonly UPSTASH_REDIS_REST_URL?: string
   readonly UPSTASH_REDIS_REST_TOKEN?: string

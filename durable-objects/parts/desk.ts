@@ -2,30 +2,32 @@ import type { z } from 'zod'
 import type { Env } from '../../src/env.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { conversationChannel, inboxChannel, parseChannel } from '../../src/protocol/channels.ts'
+import { conversationChannel, parseChannel, whyNoChannel, type TopicName } from '../../src/protocol/channels.ts'
 import { explain, type Command } from '../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import { sizes } from '../../src/protocol/limits.ts'
 import { publishPayload, signalPayload, type MessageContent } from '../../src/protocol/payloads.ts'
 import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
 import type { StreamResult, StreamVerb } from '../../src/protocol/stream.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
-import { encodeSubscribed } from './connected.ts'
 import { History } from './history.ts'
 import type { ConnectionLimits } from '../../src/limits/connection-limits.ts'
+import type { KnownNamespaces } from './known-namespaces.ts'
 import type { MessageLimits } from './message-limits.ts'
 import { callMethod } from './methods.ts'
 import { presence, presenceStats } from './presence.ts'
-import { Subscribing } from './subscribing.ts'
 import type { Sockets } from './sockets.ts'
 import type { Streams } from './streams.ts'
+import type { Subscriptions } from './subscriptions.ts'
+import { TopicDesk } from './topic-desk.ts'
 
 /** What a desk works with. */
 export interface DeskParts {
   readonly env: Env
   readonly sockets: Sockets
   readonly streams: Streams
+  readonly namespaces: KnownNamespaces
+  readonly subscriptions: Subscriptions
   readonly limits: MessageLimits
   readonly connections: ConnectionLimits
   readonly tenants: TenantCache
@@ -40,34 +42,37 @@ type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) =>
 const commandsAtFirst = 50
 /** Commands that count as such. Leaving is never refused, and messages and rpc methods are counted by what they do. */
 const countedHere: ReadonlySet<Handled> = new Set(['subscribe', 'history', 'presence', 'presence_stats', 'sub_refresh'])
-/** What a connection remembers of a subscription beside its channel's name. */
-const bytesBeside = 72
 
 /** Where the commands of connected sessions are dealt with, one line each. */
 export class Desk {
   readonly #parts: DeskParts
+  readonly #topics: TopicDesk
   readonly #history: History
-  readonly #subscribing = new Subscribing()
 
   constructor(parts: DeskParts) {
     this.#parts = parts
-    this.#history = new History(parts.env)
+    this.#topics = new TopicDesk(parts)
+    this.#history = new History(parts.env, this.#topics)
   }
 
   readonly #handlers: Handlers = {
-    subscribe: (session, command) => this.#subscribe(session, command),
-    unsubscribe: (session, { id, request }) => this.#unsubscribe(session, id, request.channel),
+    subscribe: (session, command) => this.#parts.subscriptions.subscribe(session, command),
+    unsubscribe: (session, { id, request }) => this.#parts.subscriptions.unsubscribe(session, id, request.channel),
+    sub_refresh: (session, command) => void this.#parts.subscriptions.refresh(session, command),
     publish: (session, command) => this.#publish(session, command),
     rpc: (session, { id, request }) => callMethod(this, session, id, request),
     send: (session, { request }) => this.#signal(session, request.data),
     history: (session, { id, request }) => this.#later(session, id, 'history', this.#history.page(session, request)),
     presence: (session, { id, request }) =>
-      this.#later(session, id, 'presence', presence(this.#parts.env, session, request.channel)),
+      this.#later(session, id, 'presence', presence(this.#parts.env, this.#topics, session, request.channel)),
     presence_stats: (session, { id, request }) =>
-      this.#later(session, id, 'presence_stats', presenceStats(this.#parts.env, session, request.channel)),
+      this.#later(
+        session,
+        id,
+        'presence_stats',
+        presenceStats(this.#parts.env, this.#topics, session, request.channel),
+      ),
     ping: (session, { id }) => this.refuse(session, id, refuse('notAvailable')),
-    sub_refresh: (session, { id }) =>
-      this.refuse(session, id, refuse('notAvailable', 'subscriptions here do not expire')),
   }
 
   handle(session: Session, command: Extract<Command, { kind: Handled }>): void {
@@ -120,7 +125,7 @@ export class Desk {
       answer(refuse('tooManyRequests', `wait ${taken.retryAfterMs} ms`, taken.retryAfterMs))
       this.#refused(session)
     }
-    const taken = limits.take(session.tenant, session.user, channel, () => clock.now(), session.client)
+    const taken = limits.take(session.tenant, senderOf(session), channel, () => clock.now(), session.client)
     if (!(taken instanceof Promise)) return decide(taken)
     taken.then(decide, (thrown: unknown) => {
       log.error('gateway.limit-failed', { why: reasonOf(thrown) })
@@ -155,65 +160,28 @@ export class Desk {
     })
   }
 
-  #subscribe(session: Session, command: Of<'subscribe'>): void {
-    const { id, request } = command
-    const { channel } = request
-    if (this.#subscribing.holds(session, channel, () => this.#subscribe(session, command))) return
-    const problem = this.#whyNotSubscribe(session, request)
-    if (problem !== undefined) return this.refuse(session, id, problem)
-
-    this.#subscribing.begin(session, channel)
-    const since = request.recover ? { since: { offset: request.offset, epoch: request.epoch } } : {}
-    const verb = { kind: 'subscribe' as const, joinLeave: request.join_leave, ...since }
-    this.#parts.streams.ask(session, channel, verb, (result) => {
-      this.#answerSubscribe(session, command, result)
-      this.#subscribing.end(session, channel)
-    })
-  }
-
-  #answerSubscribe(session: Session, { id, request }: Of<'subscribe'>, result: StreamResult): void {
-    if (result.kind === 'refused') return this.refuse(session, id, result)
-    if (result.kind !== 'subscribed') return this.refuse(session, id, refuse('internal'))
-    const lost = result.wasRecovering && !result.recovered && (request.flag & 2) !== 0
-    if (!lost) return this.reply(session, id, 'subscribe', encodeSubscribed(result))
-    this.#parts.streams.leave(session, request.channel)
-    this.refuse(session, id, refuse('unrecoverablePosition'))
-  }
-
-  #whyNotSubscribe(session: Session, { channel, type, tf }: Of<'subscribe'>['request']): Refusal | undefined {
-    if (type !== 0) return refuse('notAvailable', 'map and shared poll subscriptions')
-    if (tf !== undefined && tf !== null) return refuse('badRequest', 'tag filters are not supported')
-    if (channel.length > 255) return refuse('badRequest', 'channel: at most 255 characters')
-    const parsed = parseChannel(channel)
-    if (parsed === undefined)
-      return refuse('unknownChannel', 'channels are conversation:<id>, user:#<you> and jobs:<id>')
-    if (parsed.kind === 'inbox' && parsed.user !== session.user) return refuse('permissionDenied')
-    if (session.subscriptions.has(channel)) return refuse('alreadySubscribed')
-    const asked = [channel, ...this.#subscribing.channels(session)]
-    const full =
-      session.subscriptions.size + asked.length > sizes.channels ||
-      !this.#parts.sockets.hasRoom(session, asked.join('').length + asked.length * bytesBeside)
-    return full ? refuse('limitExceeded', `at most ${sizes.channels} channels on one connection`) : undefined
-  }
-
-  #unsubscribe(session: Session, id: number, channel: string): void {
-    if (this.#subscribing.holds(session, channel, () => this.#unsubscribe(session, id, channel))) return
-    if (channel !== inboxChannel(session.user)) this.#parts.streams.leave(session, channel)
-    this.reply(session, id, 'unsubscribe', '{}')
-  }
-
   #publish(session: Session, { id, request }: Of<'publish'>): void {
     const channel = parseChannel(request.channel)
     if (request.type !== 0) return this.refuse(session, id, refuse('notAvailable', 'map publications'))
-    if (channel === undefined) return this.refuse(session, id, refuse('unknownChannel'))
+    if (channel === undefined) return this.refuse(session, id, whyNoChannel(request.channel))
+    if (channel.kind === 'topic') return this.#publishTopic(session, id, channel, request)
     if (channel.kind !== 'conversation') return this.refuse(session, id, refuse('permissionDenied'))
     const payload = this.parse(session, id, publishPayload, request.data)
     if (payload === undefined) return
     const { type: _, ...content } = payload
-    this.send(session, request.channel, content, (result) => {
+    this.send(session, request.channel, content, this.#published(session, id))
+  }
+
+  #publishTopic(session: Session, id: number, name: TopicName, request: Of<'publish'>['request']): void {
+    const answer = this.#published(session, id)
+    this.#topics.publish(session, name, request, answer, (work) => this.limited(session, request.channel, answer, work))
+  }
+
+  #published(session: Session, id: number): (result: StreamResult) => void {
+    return (result) => {
       if (result.kind === 'refused') this.refuse(session, id, result)
       else this.reply(session, id, 'publish', '{}')
-    })
+    }
   }
 
   /** A message without an id: there is nobody to tell what is wrong with it. */
@@ -245,3 +213,6 @@ export class Desk {
     if (connections.refused(session, clock.now())) sockets.close(session, 'tooManyRequests')
   }
 }
+
+/** Whose bucket pays. Those without a name have one for each connection. */
+const senderOf = ({ user, client }: Session) => (user === '' ? `~${client}` : user)

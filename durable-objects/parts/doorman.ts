@@ -1,4 +1,5 @@
 import { tenantOfToken, verifyToken, type Claims } from '../../src/auth/token.ts'
+import type { Config, OpenProfile } from '../../src/config.ts'
 import type { CloseName } from '../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { connectWindow } from '../../src/limits/house-rules.ts'
@@ -18,27 +19,43 @@ export class Doorman {
   /** A user comes to the same gateway again, so counting here is counting all her connects in this region. */
   readonly #connects = new LocalLimits()
 
-  constructor(tenants: TenantCache) {
+  readonly #open: OpenProfile | undefined
+
+  constructor(tenants: TenantCache, { open }: Config) {
     this.#tenants = tenants
+    this.#open = open
   }
 
   async admit(token: string, now: number): Promise<Admitted> {
-    if (token === '') return { kind: 'turnedAway', close: 'badRequest' }
-    const tenant = tenantOfToken(token)
+    if (token === '') return await this.#admitNobody(now)
+    const tenant = tenantOfToken(token) ?? this.#open?.tenant
     const admission = tenant === undefined ? undefined : await this.#tenants.get(tenant, now)
     if (admission === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
 
-    const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
+    const isOpen = this.#open?.tenant === admission.record.id
+    const keys = [...(this.#open !== undefined && isOpen ? [this.#open.tokenKey] : []), ...admission.secrets.tokenKeys]
+    const verified = await verifyToken(token, admission.record.id, keys, now, isOpen)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
     // Asked again, since it may have been told of meanwhile. Only those who belong to a tenant hear how it stands.
     if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')
       return { kind: 'turnedAway', close: 'suspended' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
     const { claims } = verified
-    const { limits } = admission.record
+    const { limits, anonymous } = admission.record
+    // Nobody's connects are counted together: one of them could shut out all others.
+    if (claims.user === '')
+      return anonymous || isOpen ? { kind: 'admitted', claims, limits } : { kind: 'turnedAway', close: 'invalidToken' }
     const window = connectWindow(limits.connectsPerSecondUser)
     const waitMs = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
     if (waitMs > 0) return refuse('tooManyRequests', `connects: wait ${waitMs} ms`, waitMs)
     return { kind: 'admitted', claims, limits }
+  }
+
+  /** Without a token nobody knows of which tenant; only the open profile has an answer to that. */
+  async #admitNobody(now: number): Promise<Admitted> {
+    const admission = this.#open === undefined ? undefined : await this.#tenants.get(this.#open.tenant, now)
+    if (admission === undefined) return { kind: 'turnedAway', close: 'badRequest' }
+    const { id, limits } = admission.record
+    return { kind: 'admitted', claims: { tenant: id, user: '', expiresAt: 0, issuedAt: now }, limits }
   }
 }

@@ -1,3 +1,4 @@
+import type { Claims } from '../../src/auth/token.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { inboxChannel } from '../../src/protocol/channels.ts'
@@ -6,12 +7,15 @@ import type { Command } from '../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
-import type { StreamResult } from '../../src/protocol/stream.ts'
+import type { Pass, StreamPosition } from '../../src/protocol/stream.ts'
 import type { Census } from '../../src/realtime/census.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { Turnstile } from '../../src/realtime/turnstile.ts'
-import { encodeConnected } from './connected.ts'
+import type { TenantLimits } from '../../src/tenants/record.ts'
+import { encodeConnected, encodeExpiry, encodeSubscribed } from './connected.ts'
 import type { Admitted, Doorman } from './doorman.ts'
+import type { Grant } from './grants.ts'
+import type { ServerSubscriptions } from './server-subscriptions.ts'
 import type { Sockets } from './sockets.ts'
 import type { Streams } from './streams.ts'
 
@@ -25,6 +29,8 @@ export interface EntranceParts {
   readonly census: Census
   /** Since when a user's tokens count, in milliseconds: those issued until then were revoked. */
   readonly revokedAt: (session: Session) => Promise<number>
+  /** What tokens subscribe their connections to. */
+  readonly orders: ServerSubscriptions
   readonly clock: Clock
   /** The session's token is another one. */
   readonly watch: (session: Session) => void
@@ -34,6 +40,11 @@ export interface EntranceParts {
 
 /** Connects under way at once: enough to keep every inbox busy, few enough that the first are in soon. */
 const atOnce = 64
+
+/** How everybody listens to her own stream. */
+const ownStream: Grant = { kind: 'granted', joinLeave: false, isRecoverable: true, terms: { server: true } }
+
+const tooMuch = refuse('limitExceeded', "the token's info and capabilities are more than a connection can remember")
 
 /** Where sessions say who they are: lets them in with their personal stream, in the order they came, and renews their tokens. */
 export class Entrance {
@@ -77,11 +88,10 @@ export class Entrance {
     const { tenant, user, expiresAt, issuedAt } = admitted.claims
     if (tenant !== session.tenant || user !== session.user) return end(session, 'invalidToken', 'another user')
     if (await this.#isRevoked(session, issuedAt)) return end(session, 'invalidToken', 'revoked')
-    Object.assign(session, { expiresAt, issuedAt })
+    if (!this.#remember(session, admitted.claims)) return sockets.write(session, encodeRefusal(id, tooMuch))
     this.#parts.watch(session)
-    sockets.changed(session)
-    const ttl = Math.max(1, Math.floor((expiresAt - clock.now()) / 1000))
-    sockets.write(session, encodeReply(id, 'refresh', JSON.stringify({ client: session.client, expires: true, ttl })))
+    const result = [`"client":"${session.client}"`, ...encodeExpiry(expiresAt, clock.now())]
+    sockets.write(session, encodeReply(id, 'refresh', `{${result.join(',')}}`))
   }
 
   /** When nobody can say, the session keeps what it has: its user's stream tells of a revocation by itself. */
@@ -104,46 +114,65 @@ export class Entrance {
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return this.#parts.end(session, admitted.close, 'token')
     if (admitted.kind === 'refused') return this.#refuse(session, command.id, admitted)
-    const { tenant, user, expiresAt, issuedAt } = admitted.claims
-    Object.assign(session, { tenant, user, expiresAt, issuedAt })
+    if (!this.#remember(session, admitted.claims)) return this.#refuse(session, command.id, tooMuch)
     await this.#greet(session, command, admitted)
   }
 
-  /** Subscribes the session to its own stream; that answer is what the connect's reply is made of. */
-  #greet(
+  /** What the token said of the connection; false when that is more than a socket keeps through sleep. */
+  #remember(session: Session, claims: Claims): boolean {
+    const { tenant, user, expiresAt, issuedAt, info, capabilities = [] } = claims
+    const before = { info: session.info, capabilities: session.capabilities }
+    Object.assign(session, { tenant, user, info, capabilities })
+    if (!this.#parts.sockets.hasRoom(session, 0)) {
+      Object.assign(session, before)
+      return false
+    }
+    Object.assign(session, { expiresAt, issuedAt })
+    this.#parts.sockets.changed(session)
+    return true
+  }
+
+  /** Subscribes the session to its own stream and to what its token orders; the connect's reply is made of the answers. */
+  async #greet(
     session: Session,
     { id, request }: Of<'connect'>,
-    admitted: Extract<Admitted, { kind: 'admitted' }>,
+    { claims, limits }: Extract<Admitted, { kind: 'admitted' }>,
   ): Promise<void> {
+    const { orders, streams } = this.#parts
+    const stood = (channel: string) => positionOf(request.subs[channel])
+    const begun = await orders.beginAll(session, claims.subscriptions ?? [], stood)
+    if (session.phase === 'closed') return
+    if (begun.kind === 'refused') return this.#refuse(session, id, begun)
+    if (session.user === '') return this.#open(session, id, limits, begun.results)
+
     const channel = inboxChannel(session.user)
-    const known = request.subs[channel]
-    const since = known?.recover === true ? { since: { offset: known.offset, epoch: known.epoch } } : {}
-    const pass = {
+    const pass: Pass = {
       issuedAt: session.issuedAt,
       connections: this.#parts.census.enter(session),
-      atMost: admitted.limits.connectionsPerUser,
+      atMost: limits.connectionsPerUser,
     }
-    return new Promise((greeted) => {
-      this.#parts.streams.ask(session, channel, { kind: 'subscribe', joinLeave: false, pass, ...since }, (result) => {
-        this.#answer(session, id, admitted, result)
+    await new Promise<void>((greeted) => {
+      streams.subscribe(session, channel, { ...ownStream, pass }, stood(channel), (result) => {
+        if (result.kind !== 'subscribed')
+          this.#turnAway(session, id, result.kind === 'refused' ? result : refuse('internal'))
+        else {
+          const own = encodeSubscribed(result, ownStream, this.#parts.clock.now())
+          this.#open(session, id, limits, new Map([[channel, own], ...begun.results]))
+        }
         greeted()
       })
     })
   }
 
-  #answer(
-    session: Session,
-    id: number,
-    { limits }: Extract<Admitted, { kind: 'admitted' }>,
-    result: StreamResult,
-  ): void {
-    if (result.kind !== 'subscribed')
-      return this.#turnAway(session, id, result.kind === 'refused' ? result : refuse('internal'))
+  /** What was said on its streams meanwhile was held back: the connect's reply comes first. */
+  #open(session: Session, id: number, limits: TenantLimits, subs: ReadonlyMap<string, string>): void {
+    if (session.phase === 'closed') return
     const { sockets, clock, watch } = this.#parts
-    session.phase = session.phase === 'closed' ? 'closed' : 'open'
+    session.phase = 'open'
     watch(session)
     sockets.changed(session)
-    sockets.write(session, encodeReply(id, 'connect', encodeConnected(session, result, limits, clock.now())))
+    session.outgoing.unshift(encodeReply(id, 'connect', encodeConnected(session, subs, limits, clock.now())))
+    sockets.written(session)
     this.#catchUp(session)
   }
 
@@ -168,6 +197,8 @@ export class Entrance {
   #refuse(session: Session, id: number, refusal: Refusal): void {
     this.#early.delete(session)
     this.#parts.census.leave(session)
+    for (const channel of session.subscriptions.keys()) this.#parts.streams.leave(session, channel)
+    session.outgoing.length = 0
     session.phase = 'new'
     session.tenant = ''
     this.#parts.sockets.write(session, encodeRefusal(id, refusal))
@@ -179,3 +210,7 @@ export class Entrance {
     for (const command of early) this.#parts.obey(session, command)
   }
 }
+
+/** Where a client says that it stood on a server-side subscription. */
+const positionOf = (known: Of<'connect'>['request']['subs'][string] | undefined): StreamPosition | undefined =>
+  known?.recover === true ? { offset: known.offset, epoch: known.epoch } : undefined

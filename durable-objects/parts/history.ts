@@ -2,12 +2,13 @@ import type { Env } from '../../src/env.ts'
 import { withoutDeleted } from '../../src/history/amend.ts'
 import { completePage } from '../../src/history/page.ts'
 import { coldHistory } from '../../src/adapters/cold-history.ts'
-import { parseChannel } from '../../src/protocol/channels.ts'
+import { parseChannel, whyNoChannel } from '../../src/protocol/channels.ts'
 import type { Command } from '../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import { encodePublication } from '../../src/protocol/replies.ts'
+import { encodeHistory } from '../../src/protocol/replies.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { conversationOf, tenantOf } from '../address.ts'
+import type { TopicDesk } from './topic-desk.ts'
 
 type HistoryRequest = Extract<Command, { kind: 'history' }>['request']
 
@@ -17,17 +18,22 @@ type HistoryRequest = Extract<Command, { kind: 'history' }>['request']
  */
 export class History {
   readonly #env: Env
+  readonly #topics: TopicDesk
 
-  constructor(env: Env) {
+  constructor(env: Env, topics: TopicDesk) {
     this.#env = env
+    this.#topics = topics
   }
 
   /** JSON text of a HistoryResult. */
-  async page({ tenant, user, client }: Session, request: HistoryRequest): Promise<string | Refusal> {
+  async page(session: Session, request: HistoryRequest): Promise<string | Refusal> {
     const channel = parseChannel(request.channel)
-    if (channel === undefined) return refuse('unknownChannel')
-    if (channel.kind !== 'conversation') return refuse('notAvailable', 'history of anything but a conversation')
+    if (channel === undefined) return whyNoChannel(request.channel)
+    if (channel.kind === 'topic') return await this.#topics.history(session, channel, request)
+    if (channel.kind !== 'conversation')
+      return refuse('notAvailable', 'history of anything but conversations and topics')
 
+    const { tenant, user, client } = session
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
     const answer = await conversationOf(this.#env, tenant, channel.id).history({ user, client, server: false }, query)
@@ -36,6 +42,6 @@ export class History {
     const cold = coldHistory(this.#env, { tenant, placement: () => tenantOf(this.#env, tenant).placement() })
     const page = await completePage(answer, reverse, (range) => cold.read(channel.id, answer.epoch, range))
     const publications = withoutDeleted(page, answer.amendments)
-    return `{"publications":[${publications.map(encodePublication).join(',')}],"epoch":${JSON.stringify(answer.epoch)},"offset":${answer.top}}`
+    return encodeHistory({ ...answer, publications })
   }
 }

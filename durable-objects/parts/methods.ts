@@ -1,3 +1,4 @@
+import { loadConfig } from '../../src/config.ts'
 import { uuidFrom } from '../../src/kernel/id.ts'
 
 import { refuse } from '../../src/protocol/errors.ts'
@@ -69,9 +70,13 @@ export function callMethod(
 ): void {
   const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined
   if (method === undefined && !desk.admits(session, id)) return
-  if (method === undefined) return desk.refuse(session, id, refuse('methodNotFound', request.method.slice(0, 100)))
+  if (method === undefined) return desk.refuse(session, id, noMethod(desk, request.method))
   method(desk, session, id, request.data)
 }
+
+/** The open profile stands for a server without methods of its own, of which SDKs expect another code. */
+const noMethod = (desk: Desk, method: string) =>
+  refuse(loadConfig(desk.parts.env).open === undefined ? 'methodNotFound' : 'notAvailable', method.slice(0, 100))
 
 function send(desk: Desk, session: Session, id: number, data: unknown): void {
   const plain = plainSend(data)

@@ -15,6 +15,7 @@ const priorityOfVerb: Readonly<Record<StreamVerb['kind'], Priority | undefined>>
   read: 'signal',
   subscribe: 'read',
   send: 'message',
+  publish: 'message',
   edit: 'message',
   delete: 'message',
   // Whoever leaves frees something.

@@ -9,6 +9,7 @@ import {
   type Session,
   type Wire,
 } from '../../src/realtime/session.ts'
+import { byteLength } from '../../src/kernel/text.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { BinaryFrames } from './binary-frames.ts'
@@ -109,7 +110,7 @@ export class Sockets {
 
   /** Whether the session could still remember another `bytes`. */
   hasRoom(session: Session, bytes: number): boolean {
-    return JSON.stringify(toKeepsake(session)).length + bytes < attachmentBytes
+    return byteLength(JSON.stringify(toKeepsake(session))) + bytes < attachmentBytes
   }
 
   /** Something came from the client: noted where the runtime does not answer its pongs, and so knows nothing of it. */
@@ -180,17 +181,23 @@ export class Sockets {
 
   #flush(): void {
     this.#flushing = false
-    for (const session of this.#changed) this.#sinks.get(session)?.remember(toKeepsake(session))
+    for (const session of this.#changed) this.#keep(session)
     this.#changed.clear()
     for (const session of this.#dirty) this.#sendTo(session)
     this.#dirty.clear()
     this.binary.forget()
   }
 
+  /** Who is not in yet is not remembered as if she were. */
+  #keep(session: Session): void {
+    if (session.phase !== 'connecting') this.#sinks.get(session)?.remember(toKeepsake(session))
+  }
+
   #sendTo(session: Session): void {
     const sink = this.#sinks.get(session)
-    const { outgoing } = session
-    if (sink === undefined || outgoing.length === 0) return
+    const { outgoing, phase } = session
+    // Before the connect's reply nothing is heard; it goes to the front of what waits.
+    if (sink === undefined || outgoing.length === 0 || phase === 'connecting') return
     try {
       const given = sink.send(outgoing, session.reader)
       outgoing.length = 0

@@ -11,24 +11,36 @@ import type {
   ChannelUpdate,
   StreamAnswer,
   StreamCall,
+  StreamPosition,
   StreamResult,
   StreamUpdate,
   StreamVerb,
+  TopicRules,
 } from '../../src/protocol/stream.ts'
 import type { Census } from '../../src/realtime/census.ts'
 import { commandsOf } from '../../src/realtime/calls.ts'
 import { Crowd } from '../../src/realtime/crowd.ts'
-import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
+import { Hub, infosOf, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
-import { cutAtLeavings } from '../../src/realtime/leaving.ts'
+import { cutAtLeavings, type Piece } from '../../src/realtime/leaving.ts'
 import { isCheckedAt } from '../../src/realtime/patrol.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import { conversationOf, inboxOf, jobStreamOf } from '../address.ts'
+import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../address.ts'
+import type { Grant } from './grants.ts'
 import { Links } from './links.ts'
 import { Overload } from './overload.ts'
 import type { Sockets } from './sockets.ts'
 
 const attempts = 3
+
+/** What streams work with. `rules` are those of a plain topic, as far as they are known. */
+export interface StreamParts {
+  readonly env: Env
+  readonly gateway: string
+  readonly sockets: Sockets
+  readonly census: Census
+  readonly rules: (tenant: string, channel: string) => TopicRules | undefined
+}
 
 /** One gateway's dealings with the actors behind its channels: merged commands out, ordered news in. */
 export class Streams {
@@ -36,6 +48,7 @@ export class Streams {
   readonly #gateway: string
   readonly #sockets: Sockets
   readonly #connectionsOf: (session: Session) => readonly Session[]
+  readonly #rules: (tenant: string, channel: string) => TopicRules | undefined
   readonly #lanes = new Map<string, Lane>()
   readonly #links: Links | undefined
   readonly #crowd = new Crowd(() => scheduler.wait(0))
@@ -44,7 +57,8 @@ export class Streams {
   calls = 0
   errands = 0
 
-  constructor(env: Env, gateway: string, sockets: Sockets, census: Census) {
+  constructor({ env, gateway, sockets, census, rules }: StreamParts) {
+    this.#rules = rules
     this.#env = env
     this.#gateway = gateway
     this.#sockets = sockets
@@ -75,10 +89,30 @@ export class Streams {
     lane.add({ session, command, settle })
   }
 
+  /** The session begins to listen, as it was granted. A position is looked at only where one can recover. */
+  subscribe(
+    session: Session,
+    channel: string,
+    { joinLeave, isRecoverable, terms, pass }: Grant,
+    since: StreamPosition | undefined,
+    settle: Errand['settle'],
+  ): void {
+    const infos = infosOf(session, terms)
+    const shown = {
+      ...(since !== undefined && isRecoverable ? { since } : {}),
+      ...(pass === undefined ? {} : { pass }),
+    }
+    this.ask(session, channel, { kind: 'subscribe', joinLeave, infos, ...shown }, (result) => {
+      if (result.kind === 'subscribed' && Object.keys(terms).length > 0) this.hub.agree(session, channel, terms)
+      settle(result)
+    })
+  }
+
   /** The session stops listening. */
   leave(session: Session, channel: string): void {
+    const infos = infosOf(session, session.subscriptions.get(channel)?.terms)
     const parted = this.hub.part(session, channel)
-    if (parted !== undefined) this.ask(session, channel, { kind: 'leave', last: parted.last }, () => undefined)
+    if (parted !== undefined) this.ask(session, channel, { kind: 'leave', last: parted.last, infos }, () => undefined)
   }
 
   /** Asks some of the channels where they stand, in turn; their answers bring whatever is missing. */
@@ -112,9 +146,11 @@ export class Streams {
 
   async #call(tenant: string, channel: string, errands: readonly Errand[]): Promise<void> {
     const state = this.hub.find(tenant, channel)
+    const rules = isConversation(channel) ? undefined : this.#rules(tenant, channel)
     const call = {
       gateway: this.#gateway,
       have: state?.last ?? null,
+      ...(rules === undefined ? {} : { rules }),
       commands: commandsOf(errands, state, this.#connectionsOf),
     }
     const answer = await this.#execute(tenant, channel, call)
@@ -141,6 +177,7 @@ export class Streams {
     const parsed = parseChannel(channel)
     if (parsed === undefined) return undefined
     if (parsed.kind === 'job') return jobStreamOf(this.#env, tenant, channel)?.execute(call)
+    if (parsed.kind === 'topic') return topicOf(this.#env, tenant, channel).execute(call)
     // Only conversations are ever busy enough for a link.
     if (parsed.kind !== 'conversation') return inboxOf(this.#env, tenant, parsed.user).execute(call)
     const stream = () => conversationOf(this.#env, tenant, parsed.id)
@@ -194,7 +231,8 @@ export class Streams {
   #apply(state: HubChannel, told: StreamUpdate): void {
     const signals = this.overload.thin(told.signals)
     const update = signals === told.signals ? told : { ...told, signals }
-    for (const { news, left } of cutAtLeavings(update)) {
+    const pieces: readonly Piece[] = isConversation(state.channel) ? cutAtLeavings(update) : [{ news: update }]
+    for (const { news, left } of pieces) {
       const { last } = state
       const applied = this.hub.apply(state, news)
       if (applied === 'gap') this.#lane(state.tenant, state.channel).poke()
@@ -227,7 +265,8 @@ export class Streams {
 
   /** SDKs do not renew a server-side subscription by themselves: its connection is opened anew instead. */
   #unsubscribe(session: Session, channel: string, name: UnsubscribeName): void {
-    if (channel === inboxChannel(session.user)) return this.#reopen(session)
+    const isServers = session.subscriptions.get(channel)?.terms?.server === true
+    if (isServers || channel === inboxChannel(session.user)) return this.#reopen(session)
     this.leave(session, channel)
     this.#sockets.write(session, encodeUnsubscribe(channel, name))
   }
@@ -236,5 +275,8 @@ export class Streams {
     this.#sockets.close(session, 'insufficientState')
   }
 }
+
+/** Only their entries say who left, and no topic's rules are theirs. */
+const isConversation = (channel: string) => channel.startsWith('conversation:')
 
 const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`

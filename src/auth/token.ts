@@ -1,4 +1,7 @@
-import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose'
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
+import type { z } from 'zod'
+import type { Capability } from '../protocol/capabilities.ts'
+import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
 
 /** A key that signs or verifies; the algorithm belongs to the key (RFC 8725 §3.1). */
 export interface SigningKey {
@@ -7,12 +10,29 @@ export interface SigningKey {
   readonly algorithm: 'HS256'
 }
 
-/** Who a verified token speaks for. Times are in milliseconds since the epoch; `issuedAt` is 0 when it says none. */
+/**
+ * Who a verified token speaks for. Times are in milliseconds since the epoch: `expiresAt` is when the connection ends,
+ * 0 for never, and `issuedAt` is 0 when it says none.
+ */
 export interface Claims {
   readonly tenant: string
+  /** "" for somebody anonymous. */
   readonly user: string
   readonly expiresAt: number
   readonly issuedAt: number
+  /** What others may see of the connection, as JSON text. */
+  readonly info?: string
+  readonly capabilities?: readonly Capability[]
+  /** Channels the server subscribes the connection to. */
+  readonly subscriptions?: readonly ServerSubscription[]
+}
+
+/** One server-side subscription, as a token orders it. `info` and `data` are JSON text. */
+export interface ServerSubscription {
+  readonly channel: string
+  readonly info?: string
+  readonly data?: string
+  readonly overrides: Overrides
 }
 
 /** What a token turned out to be. */
@@ -21,14 +41,26 @@ export type Verified =
   | { readonly kind: 'expired' }
   | { readonly kind: 'invalid' }
 
+/** What a token must say: its tenant, unless it `mayOmitTenant`, and when it ends, unless it `mayLast` for ever. */
+export interface TokenRules {
+  readonly tenant: string
+  readonly mayOmitTenant: boolean
+  readonly mayLast: boolean
+}
+
 const bytes = (secret: string) => new TextEncoder().encode(secret)
 
 /**
- * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds. `iat` keeps its milliseconds, as
- * RFC 7519 §2 allows: a token issued right after her others were revoked must not look older than that.
+ * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds, and whatever else it is to say. `iat`
+ * keeps its milliseconds, as RFC 7519 §2 allows: a token issued right after her others were revoked must not look older.
  */
-export function signToken(key: SigningKey, claims: Omit<Claims, 'issuedAt'>, now: number): Promise<string> {
-  return new SignJWT({ tid: claims.tenant })
+export function signToken(
+  key: SigningKey,
+  claims: Pick<Claims, 'tenant' | 'user' | 'expiresAt'>,
+  now: number,
+  more: JWTPayload = {},
+): Promise<string> {
+  return new SignJWT({ ...more, tid: claims.tenant })
     .setProtectedHeader({ alg: key.algorithm, typ: 'JWT', kid: key.id })
     .setSubject(claims.user)
     .setIssuedAt(now / 1000)
@@ -49,27 +81,81 @@ export function claimedBy(token: string): { readonly tenant: string; readonly us
 /** The tenant a token claims to be of; only tells whose keys to verify it with. */
 export const tenantOfToken = (token: string): string | undefined => claimedBy(token)?.tenant
 
-/** Verifies signature, algorithm, tenant and times against the tenant's keys. `sub` and `exp` must be there. */
+/** Verifies a connection token against the tenant's keys. In the open profile it need name no tenant and no end. */
 export async function verifyToken(
   token: string,
   tenant: string,
   keys: readonly SigningKey[],
   now: number,
+  isOpen = false,
 ): Promise<Verified> {
+  const rules = { tenant, mayOmitTenant: isOpen, mayLast: isOpen }
+  const read = await readToken(token, connectionClaims, keys, rules, now)
+  return read.kind === 'read' ? { kind: 'verified', claims: toClaims(tenant, read.claims) } : read
+}
+
+/** Verifies signature, algorithm, tenant and times, and reads the claims. */
+export async function readToken<S extends z.ZodType>(
+  token: string,
+  schema: S,
+  keys: readonly SigningKey[],
+  { tenant, mayOmitTenant, mayLast }: TokenRules,
+  now: number,
+): Promise<{ readonly kind: 'read'; readonly claims: z.output<S> } | Exclude<Verified, { kind: 'verified' }>> {
   const key = keyFor(token, keys)
   if (key === undefined) return { kind: 'invalid' }
   try {
     const { payload } = await jwtVerify(token, bytes(key.secret), {
       algorithms: [key.algorithm],
       currentDate: new Date(now),
-      requiredClaims: ['sub', 'exp'],
+      requiredClaims: mayLast ? [] : ['exp'],
     })
-    const { sub, exp, iat = 0, tid, channel } = payload
-    if (sub === undefined || exp === undefined || tid !== tenant || channel !== undefined) return { kind: 'invalid' }
-    return { kind: 'verified', claims: { tenant, user: sub, expiresAt: exp * 1000, issuedAt: iat * 1000 } }
+    const claims = schema.safeParse(payload)
+    const isOurs = payload['tid'] === tenant || (mayOmitTenant && payload['tid'] === undefined)
+    return claims.success && isOurs ? { kind: 'read', claims: claims.data } : { kind: 'invalid' }
   } catch (thrown) {
     return { kind: thrown instanceof errors.JWTExpired ? 'expired' : 'invalid' }
   }
+}
+
+/** When what a token opened ends: by `expire_at` if it says so (0: never), else with the token. */
+export const endOf = ({
+  exp = 0,
+  expire_at,
+}: {
+  readonly exp?: number | undefined
+  readonly expire_at?: number | undefined
+}) => expire_at ?? exp
+
+function toClaims(tenant: string, claims: z.output<typeof connectionClaims>): Claims {
+  const info = claims.info ?? claims.b64info
+  const subscriptions = serverSubscriptions(claims)
+  return {
+    tenant,
+    user: claims.sub,
+    expiresAt: endOf(claims),
+    issuedAt: claims.iat,
+    ...(info === undefined ? {} : { info }),
+    ...(claims.caps === undefined ? {} : { capabilities: claims.caps }),
+    ...(subscriptions.length === 0 ? {} : { subscriptions }),
+  }
+}
+
+function serverSubscriptions({ channels, subs }: z.output<typeof connectionClaims>): ServerSubscription[] {
+  const plain = channels.filter((channel) => !Object.hasOwn(subs, channel))
+  return [
+    ...plain.map((channel) => ({ channel, overrides: {} })),
+    ...Object.entries(subs).map(([channel, sub]) => {
+      const info = sub.info ?? sub.b64info
+      const data = sub.data ?? sub.b64data
+      return {
+        channel,
+        ...(info === undefined ? {} : { info }),
+        ...(data === undefined ? {} : { data }),
+        overrides: readOverrides(sub.override),
+      }
+    }),
+  ]
 }
 
 /** The key a token names by `kid`, or the newest one when it names none (tokens made by the tenant's own server). */

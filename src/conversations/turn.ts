@@ -7,7 +7,7 @@ import { mayRead, mayWrite } from './access.ts'
 import { decideDelete, decideEdit, type AmendDecision } from './amend.ts'
 import type { Log, Members, Place } from './ports.ts'
 import { decideRead } from './read.ts'
-import { decideRecovery } from './recover.ts'
+import { decideRecovery } from '../protocol/recover.ts'
 import { decideSend, messageId } from './send.ts'
 import type { Actor, Conversation, LogRow } from './types.ts'
 
@@ -45,6 +45,8 @@ function obey(room: Room, command: StreamCommand, turn: Turn): StreamResult {
       return subscribe(room, actor, command, turn)
     case 'leave':
       return leave(room, actor, command, turn)
+    case 'publish':
+      return refuse('badRequest', 'a conversation takes messages')
     case 'typing':
       return typing(room, actor, turn)
     case 'read':

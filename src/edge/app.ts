@@ -15,9 +15,11 @@ import { health } from './routes/health.ts'
 import { jobs } from './routes/jobs.ts'
 import { limits } from './routes/limits.ts'
 import { messages } from './routes/messages.ts'
+import { namespaces } from './routes/namespaces.ts'
 import { chatPage } from './routes/page.ts'
 import { queues } from './routes/queues.ts'
 import { schedules } from './routes/schedules.ts'
+import { settings } from './routes/settings.ts'
 import { streams } from './routes/streams.ts'
 import { tokens } from './routes/tokens.ts'
 import { users } from './routes/users.ts'
@@ -52,6 +54,8 @@ export const app: Hono<App> = new Hono<App>()
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
   .route('/v1/users', users)
+  .route('/v1/namespaces', namespaces)
+  .route('/v1/settings', settings)
   .route('/v1/limits', limits)
   .route('/v1/usage', usage)
   .route('/v1/jobs', jobs)

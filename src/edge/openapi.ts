@@ -13,6 +13,7 @@ import {
 import { problems } from '../protocol/problems.ts'
 import { jobOperations } from './job-operations.ts'
 import { limitOperations } from './limit-operations.ts'
+import { topicOperations } from './topic-operations.ts'
 
 /** One operation of the public API. The routes' own schemas are shown, so that what is written is what is checked. */
 export interface Operation {
@@ -137,6 +138,7 @@ export const operations: readonly Operation[] = [
     summary: 'Delete your message (owners and admins: any)',
     success: { status: 204, says: 'deleted' },
   },
+  ...topicOperations,
   ...limitOperations,
   ...jobOperations,
 ]

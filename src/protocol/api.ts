@@ -1,16 +1,47 @@
 import { z } from 'zod'
-import { conversationName, deliverAt, editContent, messageContent, userId } from './payloads.ts'
-import { sizes } from './limits.ts'
+import { capabilities } from './capabilities.ts'
+import { parseChannel } from './channels.ts'
+import { conversationName, deliverAt, editContent, jsonUpTo, messageContent, userId } from './payloads.ts'
+import { infoBytes, sizes } from './limits.ts'
 import { ownLimits, planName } from './tenant-limits.ts'
+
+const ttlSeconds = z
+  .int()
+  .min(1)
+  .max(30 * 86_400)
+  .default(3600)
+
+/** "" stands for somebody anonymous, where the tenant lets them in. */
+const userOrNobody = z.union([z.literal(''), userId])
+const info = jsonUpTo(infoBytes)
+const topicChannel = z.string().refine((name) => parseChannel(name)?.kind === 'topic', 'not the name of a topic')
 
 /** `POST /v1/tokens`. */
 export const newToken = z.strictObject({
-  user: userId,
-  ttlSeconds: z
-    .int()
-    .min(1)
-    .max(30 * 86_400)
-    .default(3600),
+  user: userOrNobody,
+  ttlSeconds,
+  /** What she may do in plain topics. */
+  capabilities: capabilities.optional(),
+  /** What others see of her connection. */
+  info: info.optional(),
+  /** Topics her connections are subscribed to by themselves. */
+  channels: z.array(topicChannel).max(64).optional(),
+})
+
+/** `POST /v1/tokens/subscription`. */
+export const newSubscriptionToken = z.strictObject({
+  user: userOrNobody,
+  channel: topicChannel,
+  ttlSeconds,
+  info: info.optional(),
+  /** Whether the subscription outlives the token. */
+  lasting: z.boolean().default(false),
+})
+
+/** `PATCH /v1/settings`. */
+export const newSettings = z.strictObject({
+  /** Whether tokens without a user may connect. */
+  anonymous: z.boolean(),
 })
 
 /** `POST /v1/conversations`. A direct conversation of the same two users is the same one. */

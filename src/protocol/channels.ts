@@ -1,8 +1,27 @@
-/** What a channel name means: a conversation's stream, one user's inbox, or how one job of a queue goes. */
+import { refuse, type Refusal } from './errors.ts'
+
+/** What a channel name means: a conversation's stream, one user's inbox, how one job of a queue goes, or a plain topic. */
 export type Channel =
   | { readonly kind: 'conversation'; readonly id: string }
   | { readonly kind: 'inbox'; readonly user: string }
   | { readonly kind: 'job'; readonly queue: string; readonly job: string }
+  | TopicName
+
+/** A plain topic of a tenant: `orders:42` in the namespace `orders`, `cursors` in `default`. */
+export interface TopicName {
+  readonly kind: 'topic'
+  readonly namespace: string
+  /** Begins with `$`: only a subscription token opens it. */
+  readonly isPrivate: boolean
+  /** The users named behind `#`, the only ones who may listen; undefined when none are named. */
+  readonly users: readonly string[] | undefined
+}
+
+/** Where names without a colon belong. */
+export const defaultNamespace = 'default'
+
+/** Namespaces that no tenant can configure: ours, and the one that has no name on the wire. */
+export const reservedNamespaces: ReadonlySet<string> = new Set(['conversation', 'user', 'jobs', defaultNamespace])
 
 /** Longest channel name in bytes of ASCII (Centrifuge's own bound). */
 export const maxChannelLength = 255
@@ -17,7 +36,38 @@ export function parseChannel(channel: string): Channel | undefined {
   if (channel.startsWith('conversation:')) return conversation(channel.slice('conversation:'.length))
   if (channel.startsWith('user:#')) return { kind: 'inbox', user: channel.slice('user:#'.length) }
   if (channel.startsWith('jobs:')) return job(channel.slice('jobs:'.length))
-  return undefined
+  return topic(channel)
+}
+
+/** Why a name means nothing: it cannot be one, or its namespace has no such channels. */
+export function whyNoChannel(channel: string): Refusal {
+  if (channel.length > maxChannelLength) return refuse('badRequest', `channel: at most ${maxChannelLength} characters`)
+  if (!hasReservedNamespace(channel) && !isTopicName(channel))
+    return refuse('badRequest', 'channel: printable ASCII without spaces, "/", "*" and "&"')
+  return refuse('unknownChannel', 'channels are conversation:<id>, user:#<you>, jobs:<id> and those of your namespaces')
+}
+
+function topic(channel: string): TopicName | undefined {
+  if (!isTopicName(channel) || hasReservedNamespace(channel)) return undefined
+  const hash = channel.indexOf('#')
+  return {
+    kind: 'topic',
+    namespace: namespaceOf(channel) ?? defaultNamespace,
+    isPrivate: channel.startsWith('$'),
+    users: hash < 0 ? undefined : channel.slice(hash + 1).split(','),
+  }
+}
+
+/** `/`, `*` and `&` are kept for patterns (Centrifuge protocol, "Channel names"). */
+const isTopicName = (channel: string) => name.test(channel) && !/[/*&]/.test(channel)
+
+const hasReservedNamespace = (channel: string) => reservedNamespaces.has(namespaceOf(channel) ?? '')
+
+/** What stands before the first colon, without the mark of private channels. */
+function namespaceOf(channel: string): string | undefined {
+  const bare = channel.startsWith('$') ? channel.slice(1) : channel
+  const colon = bare.indexOf(':')
+  return colon < 0 ? undefined : bare.slice(0, colon)
 }
 
 /** `jobs:<id>` in the queue `default`, `jobs:<queue>:<id>` in another. Neither name holds a colon. */

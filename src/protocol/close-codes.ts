@@ -30,7 +30,11 @@ export type CloseName = keyof typeof closes
 export const unsubscribes = {
   /** The subscriber is no longer a member. */
   removed: { code: 2100, reason: 'removed from conversation' },
+  /** The tenant's own server ended it. */
+  server: { code: 2000, reason: 'server unsubscribe' },
   insufficientState: { code: 2500, reason: 'insufficient state' },
+  /** Its token's time was over and nobody renewed it: the SDK subscribes again with a new one. */
+  expired: { code: 2501, reason: 'subscription expired' },
 } as const
 
 /** The name of an unsubscribe push. */

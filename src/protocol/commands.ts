@@ -17,6 +17,7 @@ export const connectRequest = z.object({
 /** A client's subscribe. `type` other than 0 (map, shared poll) and `tf` (tag filters) are not available. */
 export const subscribeRequest = z.object({
   channel: z.string(),
+  token: z.string().max(8192).default(''),
   recover: z.boolean().default(false),
   ...position.shape,
   join_leave: z.boolean().default(false),
@@ -41,6 +42,7 @@ export const historyRequest = z.object({
 const publishRequest = z.object({ channel: z.string(), data: z.unknown(), type: z.int().default(0) })
 const rpcRequest = z.object({ method: z.string().max(methodLength), data: z.unknown().optional() })
 const sendRequest = z.object({ data: z.unknown() })
+const subRefreshRequest = z.object({ channel: z.string(), token: z.string().max(8192).default('') })
 const refreshRequest = z.object({ token: z.string().max(8192).default('') })
 const nothing = z.object({})
 
@@ -56,7 +58,7 @@ const requests = {
   send: sendRequest,
   rpc: rpcRequest,
   refresh: refreshRequest,
-  sub_refresh: onChannel,
+  sub_refresh: subRefreshRequest,
 } as const
 
 type Requests = typeof requests

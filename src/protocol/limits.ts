@@ -27,3 +27,6 @@ export const sizes = {
   /** Publications in one page of history. */
   historyPage: 300,
 } as const
+
+/** Bytes of JSON that a token may tell others of a connection, or of a subscription: sockets remember them through sleep. */
+export const infoBytes = 1024

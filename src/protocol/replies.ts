@@ -2,9 +2,15 @@ import { errors, type Refusal } from './errors.ts'
 import { unsubscribes, type UnsubscribeName } from './close-codes.ts'
 
 /** Who published, joined or left: `client` is one connection of `user`. */
-export interface ClientInfo {
+export interface ClientInfo extends Infos {
   readonly user: string
   readonly client: string
+}
+
+/** What tokens say of a connection and of its subscription for others to see, as JSON text. */
+export interface Infos {
+  readonly connInfo?: string
+  readonly chanInfo?: string
 }
 
 /**
@@ -15,6 +21,7 @@ export interface Publication {
   readonly offset: number
   readonly data: string
   readonly info?: ClientInfo
+  readonly tags?: Readonly<Record<string, string>>
 }
 
 /** The server's ping, and the only legal empty object from it. */
@@ -34,15 +41,27 @@ export function encodeRefusal(id: number, refusal: Refusal): string {
 }
 
 /** A publication as JSON text of the protocol's Publication. Zero fields are left out, as the protocol wants. */
-export function encodePublication({ offset, data, info }: Publication): string {
+export function encodePublication({ offset, data, info, tags }: Publication): string {
   const infoPart = info === undefined ? '' : `,"info":${encodeInfo(info)}`
   const offsetPart = offset === 0 ? '' : `,"offset":${offset}`
-  return `{"data":${data}${infoPart}${offsetPart}}`
+  const tagsPart = tags === undefined ? '' : `,"tags":${JSON.stringify(tags)}`
+  return `{"data":${data}${infoPart}${offsetPart}${tagsPart}}`
 }
 
 /** `user` and `client` are always present, also when empty. */
-export const encodeInfo = ({ user, client }: ClientInfo): string =>
-  `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}}`
+export function encodeInfo({ user, client, connInfo, chanInfo }: ClientInfo): string {
+  const connPart = connInfo === undefined ? '' : `,"conn_info":${connInfo}`
+  const chanPart = chanInfo === undefined ? '' : `,"chan_info":${chanInfo}`
+  return `{"user":${JSON.stringify(user)},"client":${JSON.stringify(client)}${connPart}${chanPart}}`
+}
+
+/** JSON text of a HistoryResult. Unlike elsewhere its fields are there also when they are zero. */
+export const encodeHistory = (page: {
+  readonly publications: readonly Publication[]
+  readonly epoch: string
+  readonly top: number
+}): string =>
+  `{"publications":[${page.publications.map(encodePublication).join(',')}],"epoch":${JSON.stringify(page.epoch)},"offset":${page.top}}`
 
 /** A push of one publication. */
 export const encodePub = (channel: string, publication: Publication): string =>
@@ -59,3 +78,7 @@ export const encodeUnsubscribe = (channel: string, name: UnsubscribeName): strin
 /** A push that the server ends the connection, for transports that have no close frame. */
 export const encodeDisconnect = (code: number, reason: string): string =>
   `{"push":{"disconnect":${JSON.stringify({ code, reason })}}}`
+
+/** A push that the server subscribed a connection; `result` is JSON text of a SubscribeResult. */
+export const encodeSubscribe = (channel: string, result: string): string =>
+  `{"push":{"channel":${JSON.stringify(channel)},"subscribe":${result}}}`

@@ -1,6 +1,6 @@
 import type { Refusal } from './errors.ts'
 import type { MessageContent } from './payloads.ts'
-import type { ClientInfo, Publication } from './replies.ts'
+import type { ClientInfo, Infos, Publication } from './replies.ts'
 
 /**
  * What a gateway and the actor behind a channel say to one another: plain data, many commands in one call.
@@ -12,7 +12,19 @@ export interface StreamCall {
   readonly gateway: string | null
   /** Highest offset the gateway has delivered on this channel; null before its first subscriber. */
   readonly have: number | null
+  /** How the topic is to be kept, as far as the caller knows; absent for every other stream. */
+  readonly rules?: TopicRules
   readonly commands: readonly StreamCommand[]
+}
+
+/** How a plain topic is kept, by its namespace. `version` is the tenant record's: the newest one known holds. */
+export interface TopicRules {
+  readonly version: number
+  /** Publications kept; with 0 none is, and they have no offset. */
+  readonly historySize: number
+  readonly historyTtlSeconds: number
+  /** Whether it is told who comes and goes. */
+  readonly joinLeave: boolean
 }
 
 /** One thing a user on one connection wants of a stream. `user` "" with `server` is the tenant's own server. */
@@ -30,9 +42,21 @@ export type StreamVerb =
       readonly pass?: Pass
       /** False when another connection of the user listens at that gateway already. */
       readonly alone?: boolean
+      readonly infos?: Infos
     }
   /** The connection stopped listening; `last` when no other of that gateway listens, `alone` false when one of the user does. */
-  | { readonly kind: 'leave'; readonly last: boolean; readonly alone?: boolean }
+  | { readonly kind: 'leave'; readonly last: boolean; readonly alone?: boolean; readonly infos?: Infos }
+  /** Something said in a plain topic; `data` is JSON text. */
+  | {
+      readonly kind: 'publish'
+      readonly data: string
+      readonly tags?: Readonly<Record<string, string>>
+      readonly infos?: Infos
+      /** The same key again within five minutes is the same publication. */
+      readonly idempotencyKey?: string
+      /** Names this command, so that a call made again after a lost answer does not say it twice. */
+      readonly once?: string
+    }
   | { readonly kind: 'send'; readonly content: MessageContent }
   | { readonly kind: 'edit'; readonly seq: number; readonly text: string }
   | { readonly kind: 'delete'; readonly seq: number }
@@ -65,7 +89,7 @@ export interface StreamUpdate {
 
 /** Something that happens now and is not kept: somebody types, came or went, read, or was removed. */
 export type Signal =
-  | { readonly kind: 'pub'; readonly data: string; readonly except?: string }
+  | ({ readonly kind: 'pub'; readonly except?: string } & Omit<Publication, 'offset'>)
   | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
   /** `user` may no longer listen here: end all its subscriptions. */
   | { readonly kind: 'removed'; readonly user: string }
@@ -92,7 +116,7 @@ export type StreamResult =
       readonly wasRecovering: boolean
       readonly recovered: boolean
       readonly publications: readonly Publication[]
-      /** JSON text of the state that is not in the stream. */
+      /** JSON text of the state that is not in the stream; empty when there is none. */
       readonly data: string
     }
   /** Done; `data` is JSON text of the rpc's result. */

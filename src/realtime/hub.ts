@@ -1,7 +1,7 @@
-import type { ClientInfo, Publication } from '../protocol/replies.ts'
+import type { ClientInfo, Infos, Publication } from '../protocol/replies.ts'
 import { encodePresence, encodePub } from '../protocol/replies.ts'
 import type { Signal, StreamUpdate } from '../protocol/stream.ts'
-import type { Session, Subscription } from './session.ts'
+import type { Session, Subscription, Terms } from './session.ts'
 
 /** A channel as one gateway knows it: who listens here, and how far everybody has been told. */
 export interface HubChannel {
@@ -61,6 +61,14 @@ export class Hub {
     this.#events.changed(session)
   }
 
+  /** Notes on what terms a session listens. */
+  agree(session: Session, channel: string, terms: Terms): void {
+    const subscription = session.subscriptions.get(channel)
+    if (subscription === undefined) return
+    session.subscriptions.set(channel, { ...subscription, terms })
+    this.#events.changed(session)
+  }
+
   /** Stops listening. Returns whether the session was the last one here, or undefined when it did not listen. */
   part(session: Session, channel: string): { readonly last: boolean } | undefined {
     const state = this.find(session.tenant, channel)
@@ -90,7 +98,11 @@ export class Hub {
 
   roster(tenant: string, channel: string): ClientInfo[] {
     const sessions = this.find(tenant, channel)?.sessions ?? []
-    return [...sessions].map(({ user, client }) => ({ user, client }))
+    return [...sessions].map((session) => ({
+      user: session.user,
+      client: session.client,
+      ...infosOf(session, session.subscriptions.get(channel)?.terms),
+    }))
   }
 
   /** Rebuilds one channel membership from an attachment after sleep. */
@@ -133,7 +145,7 @@ export class Hub {
     if (signal.kind === 'removed' || signal.kind === 'revoked') return
     const line =
       signal.kind === 'pub'
-        ? encodePub(state.channel, { offset: 0, data: signal.data })
+        ? encodePub(state.channel, { ...signal, offset: 0 })
         : encodePresence(state.channel, signal.kind, signal.info)
     for (const session of state.sessions) if (hears(session, state.channel, signal)) this.#write(session, line)
   }
@@ -156,6 +168,12 @@ export class Hub {
     this.#remember(state)
   }
 }
+
+/** What others may see of a connection and of its subscription. */
+export const infosOf = ({ info }: Session, terms: Terms | undefined): Infos => ({
+  ...(info === undefined ? {} : { connInfo: info }),
+  ...(terms?.chanInfo === undefined ? {} : { chanInfo: terms.chanInfo }),
+})
 
 const key = (tenant: string, channel: string) => `${tenant}/${channel}`
 

@@ -1,3 +1,4 @@
+import type { Capability } from '../protocol/capabilities.ts'
 import type { FrameFormat } from '../protocol/frames.ts'
 import { newReader, type Reader } from './slow-reader.ts'
 
@@ -23,6 +24,9 @@ export interface Keepsake {
   /** Where it comes from, as limits tell callers apart; "" when nobody said. */
   readonly address: string
   readonly openedAt: number
+  /** What others may see of the connection, as JSON text. */
+  readonly info?: string
+  readonly capabilities?: readonly Capability[]
   readonly subscriptions: readonly Subscription[]
   /** Left out when it is the plain one. */
   readonly wire?: Wire
@@ -39,6 +43,17 @@ export interface Subscription {
   /** The offset up to which the gateway has delivered on this channel, when this connection keeps it for all; else -1. */
   readonly kept: number
   readonly joinLeave: boolean
+  readonly terms?: Terms
+}
+
+/** What was agreed when a subscription began, where it was anything special. */
+export interface Terms {
+  /** The server began it; the SDK does not renew it by itself. */
+  readonly server?: true
+  /** When it ends unless it is renewed, in milliseconds since the epoch. */
+  readonly expiresAt?: number
+  /** What others may see of it, as JSON text. */
+  readonly chanInfo?: string
 }
 
 /** What a client that hears by an HTTP stream names when it posts commands. */
@@ -61,6 +76,8 @@ export interface Session {
   readonly openedAt: number
   /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
   heardAt: number
+  info: string | undefined
+  capabilities: readonly Capability[]
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
@@ -83,6 +100,8 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
     address: '',
     openedAt: now,
     heardAt: now,
+    info: undefined,
+    capabilities: [],
     phase: 'new',
     subscriptions: new Map(),
     reader: newReader(),
@@ -92,10 +111,20 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
 
 /** What of a session goes into the socket's attachment. */
 export function toKeepsake(session: Session): Keepsake {
-  const { client, tenant, user, expiresAt, issuedAt, address, openedAt, wire, heardAt } = session
-  const subscriptions = [...session.subscriptions.values()]
-  const special = wire === plainWire ? {} : { wire, heardAt }
-  return { client, tenant, user, expiresAt, issuedAt, address, openedAt, subscriptions, ...special }
+  const { client, tenant, user, expiresAt, issuedAt, address, openedAt, wire, heardAt, info, capabilities } = session
+  return {
+    client,
+    tenant,
+    user,
+    expiresAt,
+    issuedAt,
+    address,
+    openedAt,
+    subscriptions: [...session.subscriptions.values()],
+    ...(wire === plainWire ? {} : { wire, heardAt }),
+    ...(info === undefined ? {} : { info }),
+    ...(capabilities.length === 0 ? {} : { capabilities }),
+  }
 }
 
 /** A session as it was before the gateway slept; one without a tenant had not connected yet. */
@@ -108,6 +137,8 @@ export function fromKeepsake(kept: Keepsake): Session {
     issuedAt: kept.issuedAt,
     address: kept.address,
     heardAt: kept.heardAt ?? kept.openedAt,
+    info: kept.info,
+    capabilities: kept.capabilities ?? [],
     phase: kept.tenant === '' ? 'new' : 'open',
     subscriptions: new Map(kept.subscriptions.map((subscription) => [subscription.channel, subscription])),
   }

@@ -9,12 +9,19 @@ export interface Admission {
 /** How long a tenant is believed without asking: a revoked key or token key dies within this time. */
 export const tenantFreshMs = 10_000
 
+/** A question about a tenant: how long its answer is believed, and whether it is here yet. */
+interface Asked {
+  readonly until: number
+  readonly admission: Promise<Admission | undefined>
+  isHere: boolean
+}
+
 /** Tenants as one actor knows them: asked for once, believed for ten seconds, one question at a time. */
 export class TenantCache {
   readonly #ask: (tenant: string) => Promise<Admission | undefined>
-  readonly #known = new Map<string, { readonly until: number; readonly admission: Promise<Admission | undefined> }>()
-  /** What came of the questions, for those who cannot wait. */
-  readonly #heard = new Map<string, TenantRecord>()
+  readonly #known = new Map<string, Asked>()
+  /** The last answers, for those who cannot wait for a newer one. */
+  readonly #last = new Map<string, Admission>()
 
   constructor(ask: (tenant: string) => Promise<Admission | undefined>) {
     this.#ask = ask
@@ -31,9 +38,10 @@ export class TenantCache {
     if (known !== undefined && known.until > now) return known.admission
 
     const admission = this.#ask(tenant)
-    this.#known.set(tenant, { until: now + tenantFreshMs, admission })
+    const asked = { until: now + tenantFreshMs, admission, isHere: false }
+    this.#known.set(tenant, asked)
     admission.then(
-      (heard) => this.#hear(tenant, heard?.record),
+      (heard) => this.#remember(tenant, asked, heard),
       () => this.#known.delete(tenant),
     )
     return admission
@@ -42,11 +50,23 @@ export class TenantCache {
   /** The record as last heard of, perhaps a moment ago; undefined before the first answer. */
   lately(tenant: string, now: number): TenantRecord | undefined {
     void this.get(tenant, now).catch(() => undefined)
-    return this.#heard.get(tenant)
+    return this.last(tenant)?.record
   }
 
-  #hear(tenant: string, record: TenantRecord | undefined): void {
-    if (record === undefined) this.#heard.delete(tenant)
-    else this.#heard.set(tenant, record)
+  /** The tenant as it was known last, however long ago. */
+  last(tenant: string): Admission | undefined {
+    return this.#last.get(tenant)
+  }
+
+  /** What is known now, without asking; undefined also when what is known is too old. */
+  fresh(tenant: string, now: number): Admission | undefined {
+    const known = this.#known.get(tenant)
+    return known !== undefined && known.isHere && known.until > now ? this.#last.get(tenant) : undefined
+  }
+
+  #remember(tenant: string, asked: Asked, admission: Admission | undefined): void {
+    asked.isHere = true
+    if (admission === undefined) this.#last.delete(tenant)
+    else this.#last.set(tenant, admission)
   }
 }

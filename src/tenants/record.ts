@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { storedPolicy } from '../protocol/limits-api.ts'
+import { newNamespace } from '../protocol/namespaces-api.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
 
 /** A tenant id: a DNS label, so that it can stand in names and keys without escaping. */
@@ -47,6 +48,10 @@ export const tenantRecord = z.object({
   limits: ownLimits,
   /** The tenant's own rate limit policies, by name. */
   policies: z.record(z.string(), storedPolicy).default({}),
+  /** How plain topics are kept and who may use them, by what stands before the colon of their names. */
+  namespaces: z.record(z.string(), newNamespace).default({}),
+  /** Whether tokens without a user may connect. */
+  anonymous: z.boolean().default(false),
   version: z.int().positive(),
 })
 export type StoredTenant = z.output<typeof tenantRecord>

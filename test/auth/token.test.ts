@@ -38,12 +38,59 @@ describe('a token', () => {
   test.each([
     ['another tenant', { tid: 'globex' }],
     ['no tenant', { tid: undefined }],
-    ['no user', { sub: undefined }],
+    ['a user id that cannot be one', { sub: 'a b' }],
+    ['capabilities that are none', { caps: [{ channels: ['a'], allow: ['everything'] }] }],
+    ['an info that is more than a socket remembers', { info: 'x'.repeat(1100) }],
     ['no end', { exp: undefined }],
     ['a single channel', { channel: 'conversation:x' }],
     ['a time to come', { nbf: now / 1000 + 60 }],
   ])('for %s is not valid', async (_, payload) => {
     expect(await verify(await forged({ alg: 'HS256', kid: 'new' }, payload))).toEqual({ kind: 'invalid' })
+  })
+
+  test('without a user is of somebody anonymous; whether they are let in is not the token’s to say', async () => {
+    for (const sub of [undefined, ''])
+      expect(await verify(await forged({ alg: 'HS256' }, { sub }))).toMatchObject({
+        kind: 'verified',
+        claims: { user: '' },
+      })
+  })
+
+  test('says what may be done in topics, what others see, and what the server subscribes to', async () => {
+    const said = {
+      caps: [{ channels: ['orders:*'], allow: ['sub'] }],
+      b64info: btoa('{"name":"Alice"}'),
+      channels: ['news', 'orders:1'],
+      subs: { 'orders:1': { info: { seat: 4 }, data: [1], override: { force_push_join_leave: { value: true } } } },
+    }
+    expect(await verify(await forged({ alg: 'HS256' }, said))).toMatchObject({
+      claims: {
+        capabilities: said.caps,
+        info: '{"name":"Alice"}',
+        subscriptions: [
+          { channel: 'news', overrides: {} },
+          { channel: 'orders:1', info: '{"seat":4}', data: '[1]', overrides: { joinLeave: true } },
+        ],
+      },
+    })
+  })
+
+  test('may end before or after the connection it opens', async () => {
+    expect(await verify(await forged({ alg: 'HS256' }, { expire_at: 0 }))).toMatchObject({ claims: { expiresAt: 0 } })
+    const soon = now / 1000 + 5
+    expect(await verify(await forged({ alg: 'HS256' }, { expire_at: soon }))).toMatchObject({
+      claims: { expiresAt: now + 5000 },
+    })
+  })
+
+  test('in the open profile need name no tenant and no end', async () => {
+    const token = await forged({ alg: 'HS256' }, { tid: undefined, exp: undefined })
+    expect(await verifyToken(token, 'acme', [key], now, true)).toMatchObject({
+      kind: 'verified',
+      claims: { tenant: 'acme', user: 'alice', expiresAt: 0 },
+    })
+    const foreign = await forged({ alg: 'HS256' }, { tid: 'globex' })
+    expect(await verifyToken(foreign, 'acme', [key], now, true)).toEqual({ kind: 'invalid' })
   })
 
   test('of another algorithm than its key’s, or of none, is not valid', async () => {

@@ -144,8 +144,18 @@ describe('tokens', () => {
     expect(status).toBe(200)
     expect(Number(body['expiresAt']) - Date.now()).toBeGreaterThan(58_000)
     expect((await call('GET /v1/conversations', { as: body.token })).status).toBe(200)
-    for (const wrong of [{ user: '' }, { user: 'a b' }, { user: 'a', ttlSeconds: 0 }, { user: 'a', admin: true }])
+    for (const wrong of [{}, { user: 'a b' }, { user: 'a', ttlSeconds: 0 }, { user: 'a', admin: true }])
       expect((await call('POST /v1/tokens', { as: tenant.key, body: wrong })).status).toBe(400)
+  })
+
+  test('of nobody are issued where the tenant lets the anonymous in, and open nothing over HTTP', async () => {
+    const tenant = await newTenant()
+    const ask = () => call('POST /v1/tokens', { as: tenant.key, body: { user: '' } })
+    expect((await ask()).status).toBe(403)
+    await call('PATCH /v1/settings', { as: tenant.key, body: { anonymous: true } })
+    expect((await call('GET /v1/settings', { as: tenant.key })).body).toEqual({ anonymous: true })
+    const { body } = await ask()
+    expect((await call('GET /v1/conversations', { as: body.token })).status).toBe(401)
   })
 
   test('in the local environment the chat page gets one for any name', async () => {

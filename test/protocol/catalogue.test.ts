@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { conversationChannel, inboxChannel, parseChannel } from '../../src/protocol/channels.ts'
+import { conversationChannel, inboxChannel, parseChannel, whyNoChannel } from '../../src/protocol/channels.ts'
 import { closes, unsubscribes } from '../../src/protocol/close-codes.ts'
 import { errors, refuse, type ErrorName } from '../../src/protocol/errors.ts'
 import { problems, toProblem } from '../../src/protocol/problems.ts'
@@ -49,6 +49,31 @@ describe('channels', () => {
   test('lead to what they were made of', () => {
     expect(parseChannel(conversationChannel('a-b_C9'))).toEqual({ kind: 'conversation', id: 'a-b_C9' })
     expect(parseChannel(inboxChannel('alice@example.com'))).toEqual({ kind: 'inbox', user: 'alice@example.com' })
+  })
+
+  test('of a tenant’s namespaces are plain topics', () => {
+    const topic = { kind: 'topic', isPrivate: false, users: undefined }
+    expect(parseChannel('cursors')).toEqual({ ...topic, namespace: 'default' })
+    expect(parseChannel('conversation')).toEqual({ ...topic, namespace: 'default' })
+    expect(parseChannel('orders:42:paid')).toEqual({ ...topic, namespace: 'orders' })
+    expect(parseChannel('$orders:42')).toEqual({ ...topic, namespace: 'orders', isPrivate: true })
+    expect(parseChannel('dialog:#42,43')).toEqual({ ...topic, namespace: 'dialog', users: ['42', '43'] })
+  })
+
+  test.each([
+    ['badRequest', 'x'.repeat(256)],
+    ['badRequest', 'orders:a b'],
+    ['badRequest', 'orders:ä'],
+    ['badRequest', 'orders:*'],
+    ['badRequest', 'a/b'],
+    ['badRequest', 'a&b'],
+    ['badRequest', ''],
+    ['unknownChannel', 'conversation:a/b'],
+    ['unknownChannel', 'default:x'],
+    ['unknownChannel', '$jobs:x'],
+  ])('are refused as %s where the name is %s', (error, channel) => {
+    expect(parseChannel(channel)).toBeUndefined()
+    expect(whyNoChannel(channel).error).toBe(error)
   })
 
   test('of any other form mean nothing, and no text makes the reader fall', () => {

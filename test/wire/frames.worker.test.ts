@@ -63,7 +63,8 @@ describe('commands', () => {
     const channel = `conversation:${await tenant.group('alice')}`
     const { line } = await connectAs(tenant, 'alice')
     expect(await line.ask({ ping: {} })).toMatchObject({ error: { code: 108 } })
-    expect(await line.ask({ sub_refresh: { channel } })).toMatchObject({ error: { code: 108 } })
+    expect(await line.ask({ sub_refresh: { channel } })).toMatchObject({ error: { code: 103 } })
+    expect(await line.ask({ sub_refresh: { channel: 'user:#alice' } })).toMatchObject({ error: { code: 108 } })
     expect(await line.ask({ subscribe: { channel, type: 1 } })).toMatchObject({ error: { code: 108 } })
     expect(await line.ask({ publish: { channel, type: 1, data: {} } })).toMatchObject({ error: { code: 108 } })
     expect(await line.ask({ subscribe: { channel, tf: { key: 'a' } } })).toMatchObject({ error: { code: 107 } })

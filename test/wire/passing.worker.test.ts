@@ -49,7 +49,7 @@ describe('presence', () => {
       presence: {},
     })
     expect(await alice.line.ask({ presence: { channel: 'user:#alice' } })).toMatchObject({ error: { code: 108 } })
-    expect(await alice.line.ask({ presence_stats: { channel: 'x' } })).toMatchObject({ error: { code: 102 } })
+    expect(await alice.line.ask({ presence_stats: { channel: 'x:y' } })).toMatchObject({ error: { code: 102 } })
   })
 
   test('comings and goings are told to those who asked, and to nobody else', async () => {

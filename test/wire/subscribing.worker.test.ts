@@ -86,7 +86,7 @@ describe('subscribing', () => {
     expect(await alice.alsoHeard(lunch)).toEqual([])
   })
 
-  test.each(['news:1', 'conversation', 'conversation:', 'conversation:a/b', 'conversation:ä', '$x', 'user:alice'])(
+  test.each(['news:1', 'conversation:', 'conversation:a/b', 'conversation:ä', '$user:x', 'user:alice', 'default:x'])(
     'channel %s is unknown',
     async (channel) => {
       const { alice } = await story(0)

@@ -49,6 +49,8 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   if (verified.kind === 'expired')
     return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
   if (verified.kind === 'invalid') return refuseGuess(c, token, 'Authorization: this token is not valid')
+  if (verified.claims.user === '')
+    return fail('unauthorized', 'Authorization: this token is of nobody; over HTTP users have a name')
   if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
   if (await isRevoked(c.env, verified.claims, now))
     return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')

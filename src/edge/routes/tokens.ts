@@ -1,25 +1,45 @@
 import { Hono } from 'hono'
+import type { JWTPayload } from 'jose'
 import { signToken } from '../../auth/token.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { newToken } from '../../protocol/api.ts'
+import { newSubscriptionToken, newToken } from '../../protocol/api.ts'
 import type { App, AppContext } from '../context.ts'
 import { body } from '../input.ts'
 import { server } from '../middleware/authenticate.ts'
 import { fail } from '../problem.ts'
 import { admissionOf } from '../tenants.ts'
 
-/** User tokens for a tenant's server to hand to its users. */
-export const tokens = new Hono<App>().post('/', async (c) => {
-  const { tenant } = server(c)
-  const { user, ttlSeconds } = await body(c, newToken)
-  return c.json(await issueToken(c, tenant, user, ttlSeconds))
-})
+/** Tokens for a tenant's server to hand to its users. */
+export const tokens = new Hono<App>()
+  .post('/', async (c) => {
+    const { tenant } = server(c)
+    const { user, ttlSeconds, capabilities: caps, info, channels } = await body(c, newToken)
+    return c.json(await issueToken(c, tenant, user, ttlSeconds, given({ caps, info, channels })))
+  })
+  .post('/subscription', async (c) => {
+    const { tenant } = server(c)
+    const { user, ttlSeconds, channel, info, lasting } = await body(c, newSubscriptionToken)
+    const claims = given({ channel, info, expire_at: lasting ? 0 : undefined })
+    return c.json(await issueToken(c, tenant, user, ttlSeconds, claims))
+  })
 
 /** Signs a token with the tenant's newest key; `expiresAt` in milliseconds since the epoch. */
-export async function issueToken(c: AppContext, tenant: string, user: string, ttlSeconds: number) {
+export async function issueToken(
+  c: AppContext,
+  tenant: string,
+  user: string,
+  ttlSeconds: number,
+  claims: JWTPayload = {},
+) {
   const now = systemClock.now()
-  const key = (await admissionOf(c.env, tenant, now))?.secrets.tokenKeys[0]
-  if (key === undefined) return fail('unavailable', 'this tenant has no token key')
+  const admission = await admissionOf(c.env, tenant, now)
+  const key = admission?.secrets.tokenKeys[0]
+  if (admission === undefined || key === undefined) return fail('unavailable', 'this tenant has no token key')
+  if (user === '' && !admission.record.anonymous)
+    return fail('not-allowed', 'user: nobody anonymous is let in; PATCH /v1/settings {"anonymous": true} changes that')
   const expiresAt = (Math.floor(now / 1000) + ttlSeconds) * 1000
-  return { token: await signToken(key, { tenant, user, expiresAt }, now), expiresAt }
+  return { token: await signToken(key, { tenant, user, expiresAt }, now, claims), expiresAt }
 }
+
+const given = (claims: JWTPayload): JWTPayload =>
+  Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined))

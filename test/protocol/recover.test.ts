@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { historyWindow, pageBounds } from '../../src/conversations/page.ts'
-import { decideRecovery } from '../../src/conversations/recover.ts'
+import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
+import { decideRecovery } from '../../src/protocol/recover.ts'
 
 const stream = { epoch: 'e', top: 10, floor: 4 }
 

@@ -1,8 +1,4 @@
-/** Where a returning subscriber stands: the position its SDK kept. */
-export interface Position {
-  readonly offset: number
-  readonly epoch: string
-}
+import type { StreamPosition } from './stream.ts'
 
 /** What a subscriber with a position gets: everything after it, or word that this is not possible. */
 export type Recovery =
@@ -15,7 +11,7 @@ export type Recovery =
  * the position is not ahead of the stream, everything after it is still held (`floor`) and is at most `cap` entries.
  */
 export function decideRecovery(
-  since: Position | undefined,
+  since: StreamPosition | undefined,
   stream: { readonly epoch: string; readonly top: number; readonly floor: number },
   cap: number,
 ): Recovery {

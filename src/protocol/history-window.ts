@@ -1,6 +1,6 @@
-import { refuse, type Refusal } from '../protocol/errors.ts'
-import { sizes } from '../protocol/limits.ts'
-import type { HistoryQuery } from '../protocol/stream.ts'
+import { refuse, type Refusal } from './errors.ts'
+import { sizes } from './limits.ts'
+import type { HistoryQuery } from './stream.ts'
 
 /** The seqs a page of history covers: `after` < seq < `before`, taken from the low end or, reversed, from the high end. */
 export interface Window {

@@ -1,0 +1,119 @@
+import type { ServerSubscription } from '../../src/auth/token.ts'
+import type { Overrides } from '../../src/auth/claims.ts'
+import { verifySubscription, type Ticket } from '../../src/auth/subscription-token.ts'
+import type { Config } from '../../src/config.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import { whenReady, type Ready } from '../../src/kernel/ready.ts'
+import { parseChannel, whyNoChannel, type TopicName } from '../../src/protocol/channels.ts'
+import type { CloseName } from '../../src/protocol/close-codes.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { Namespace } from '../../src/protocol/namespaces-api.ts'
+import type { Pass } from '../../src/protocol/stream.ts'
+import type { Session, Terms } from '../../src/realtime/session.ts'
+import { maySubscribe, type Visitor } from '../../src/topics/access.ts'
+import type { Known, KnownNamespaces } from './known-namespaces.ts'
+
+/** How somebody may listen to a channel. `data` is JSON text for the reply. */
+export interface Grant {
+  readonly kind: 'granted'
+  readonly joinLeave: boolean
+  readonly isRecoverable: boolean
+  readonly terms: Terms
+  readonly data?: string
+  /** What the stream wants to see of a new connection. */
+  readonly pass?: Pass
+}
+
+/** Leave to listen, a refusal, or a token so wrong that the connection ends. */
+export type Granted = Grant | Refusal | { readonly kind: 'turnedAway'; readonly close: CloseName }
+
+/** What a client's subscribe says of itself. */
+export interface Wish {
+  readonly channel: string
+  readonly token: string
+  readonly join_leave: boolean
+}
+
+/** Decides who may listen to a plain topic and on what terms. Other streams decide for themselves. */
+export class Grants {
+  readonly #namespaces: KnownNamespaces
+  readonly #clock: Clock
+  readonly #open: Config['open']
+
+  constructor(namespaces: KnownNamespaces, clock: Clock, { open }: Config) {
+    this.#namespaces = namespaces
+    this.#clock = clock
+    this.#open = open
+  }
+
+  /** For a client that asks. */
+  forClient(session: Session, wish: Wish): Ready<Granted> {
+    const name = parseChannel(wish.channel)
+    if (name === undefined) return whyNoChannel(wish.channel)
+    if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied')
+    if (name.kind !== 'topic') return { kind: 'granted', joinLeave: wish.join_leave, isRecoverable: true, terms: {} }
+    return whenReady(this.#namespaces.find(session.tenant, name, this.#clock.now()), (known) => {
+      if (known.kind === 'refused') return known
+      return wish.token === '' ? visit(session, wish, name, known) : this.#byToken(session, wish, known)
+    })
+  }
+
+  /** For the tenant's own server, which may subscribe its users to anything that is. */
+  forServer(session: Session, { channel, overrides, info, data }: ServerSubscription): Ready<Grant | Refusal> {
+    const name = parseChannel(channel)
+    if (name === undefined) return whyNoChannel(channel)
+    const terms = { server: true as const, ...(info === undefined ? {} : { chanInfo: info }) }
+    const answer = data === undefined ? {} : { data }
+    if (name.kind !== 'topic')
+      return { kind: 'granted', joinLeave: overrides.joinLeave ?? false, isRecoverable: true, terms, ...answer }
+    return whenReady(this.#namespaces.find(session.tenant, name, this.#clock.now()), (known) =>
+      known.kind === 'refused' ? known : { ...grant(known.namespace, overrides, false, terms), ...answer },
+    )
+  }
+
+  /** A subscription token of this connection for this channel. Also for one that is renewed. */
+  async ticket(
+    session: Session,
+    { channel, token }: Omit<Wish, 'join_leave'>,
+    { admission }: Known,
+  ): Promise<Ticket | Exclude<Granted, Grant>> {
+    const { tenant, user, client } = session
+    const isOpen = this.#open?.tenant === tenant
+    const keys = [...(this.#open !== undefined && isOpen ? [this.#open.tokenKey] : []), ...admission.secrets.tokenKeys]
+    const rules = { tenant, mayOmitTenant: true, mayLast: isOpen }
+    const read = await verifySubscription(token, { user, client, channel }, keys, rules, this.#clock.now())
+    if (read.kind === 'ticket') return read
+    if (read.kind === 'mismatch') return { kind: 'turnedAway', close: 'invalidToken' }
+    return read.kind === 'expired' ? refuse('tokenExpired') : refuse('permissionDenied', 'the token is not valid')
+  }
+
+  async #byToken(session: Session, wish: Wish, known: Known): Promise<Granted> {
+    const ticket = await this.ticket(session, wish, known)
+    if (ticket.kind !== 'ticket') return ticket
+    return grant(known.namespace, ticket.overrides, wish.join_leave, {
+      ...(ticket.expiresAt === 0 ? {} : { expiresAt: ticket.expiresAt }),
+      ...(ticket.info === undefined ? {} : { chanInfo: ticket.info }),
+    })
+  }
+}
+
+/** Who this connection is to a topic. */
+export const visitorOf = ({ user, capabilities, subscriptions }: Session, channel: string): Visitor => ({
+  user,
+  capabilities,
+  isSubscribed: subscriptions.has(channel),
+})
+
+function visit(session: Session, wish: Wish, name: TopicName, { namespace }: Known): Granted {
+  const denied = maySubscribe(namespace, wish.channel, name, visitorOf(session, wish.channel))
+  return denied ?? grant(namespace, {}, wish.join_leave, {})
+}
+
+function grant(namespace: Namespace, overrides: Overrides, asksJoinLeave: boolean, terms: Terms): Grant {
+  return {
+    kind: 'granted',
+    joinLeave: overrides.joinLeave ?? (asksJoinLeave && namespace.joinLeave),
+    isRecoverable: namespace.historySize > 0 && (overrides.recovery ?? namespace.recovery),
+    terms,
+  }
+}

@@ -1,0 +1,96 @@
+import type { ServerSubscription } from '../../src/auth/token.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { sizes } from '../../src/protocol/limits.ts'
+import type { UnsubscribeName } from '../../src/protocol/close-codes.ts'
+import { encodeSubscribe, encodeUnsubscribe } from '../../src/protocol/replies.ts'
+import type { StreamPosition, StreamResult } from '../../src/protocol/stream.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import { encodeSubscribed } from './connected.ts'
+import type { Grant, Grants } from './grants.ts'
+import type { Sockets } from './sockets.ts'
+import type { Streams } from './streams.ts'
+import { sizeOf } from './subscriptions.ts'
+
+/** What server-side subscriptions work with. */
+export interface ServerSubscriptionParts {
+  readonly sockets: Sockets
+  readonly streams: Streams
+  readonly grants: Grants
+  readonly clock: Clock
+}
+
+/** A subscription that the server ordered and how it was answered, as JSON text of its SubscribeResult. */
+type Begun = { readonly kind: 'begun'; readonly channel: string; readonly result: string }
+
+/** What the tenant's own server subscribes its users to: by their connection tokens, or later on. */
+export class ServerSubscriptions {
+  readonly #parts: ServerSubscriptionParts
+
+  constructor(parts: ServerSubscriptionParts) {
+    this.#parts = parts
+  }
+
+  /** All that a connection token orders, by channel; the first refusal is one of them all. `since` is where the client stood. */
+  async beginAll(
+    session: Session,
+    orders: readonly ServerSubscription[],
+    since: (channel: string) => StreamPosition | undefined,
+  ): Promise<{ readonly kind: 'begun'; readonly results: ReadonlyMap<string, string> } | Refusal> {
+    // One more is the personal stream.
+    if (orders.length >= sizes.channels) return refuse('limitExceeded', `at most ${sizes.channels} channels`)
+    const all = await Promise.all(orders.map((order) => this.#begin(session, order, since(order.channel))))
+    const refusal = all.find((one) => one.kind === 'refused')
+    if (refusal !== undefined) return refusal
+    return {
+      kind: 'begun',
+      results: new Map(all.flatMap((one) => (one.kind === 'begun' ? [[one.channel, one.result]] : []))),
+    }
+  }
+
+  /** Subscribes a session that is connected, and tells it. Nothing happens when it listens already. */
+  async begin(session: Session, order: ServerSubscription, since?: StreamPosition): Promise<Refusal | undefined> {
+    if (session.subscriptions.has(order.channel)) return undefined
+    const begun = await this.#begin(session, order, since, ({ channel, result }) =>
+      this.#parts.sockets.write(session, encodeSubscribe(channel, result)),
+    )
+    return begun.kind === 'refused' ? begun : undefined
+  }
+
+  /** Ends a subscription of a session, whoever began it, and tells it. */
+  end(session: Session, channel: string, name: UnsubscribeName): void {
+    if (!session.subscriptions.has(channel)) return
+    this.#parts.streams.leave(session, channel)
+    this.#parts.sockets.write(session, encodeUnsubscribe(channel, name))
+  }
+
+  async #begin(
+    session: Session,
+    order: ServerSubscription,
+    since: StreamPosition | undefined,
+    told: (begun: Begun) => void = () => undefined,
+  ): Promise<Begun | Refusal> {
+    const { channel } = order
+    const grant = await this.#parts.grants.forServer(session, order)
+    if (grant.kind === 'refused') return named(channel, grant)
+    if (!this.#parts.sockets.hasRoom(session, channel.length + sizeOf(grant)))
+      return refuse('limitExceeded', `${channel}: more than a connection can remember`)
+    return await new Promise((resolve) => {
+      this.#parts.streams.subscribe(session, channel, grant, since, (result) => {
+        const begun = this.#answer(channel, grant, result)
+        if (begun.kind === 'begun') told(begun)
+        resolve(begun)
+      })
+    })
+  }
+
+  #answer(channel: string, grant: Grant, result: StreamResult): Begun | Refusal {
+    if (result.kind === 'refused') return named(channel, result)
+    if (result.kind !== 'subscribed') return refuse('internal')
+    return { kind: 'begun', channel, result: encodeSubscribed(result, grant, this.#parts.clock.now()) }
+  }
+}
+
+/** A refusal that says which of many subscriptions it is about. */
+const named = (channel: string, { error, detail }: Refusal): Refusal =>
+  refuse(error, detail === undefined ? channel : `${channel}: ${detail}`)

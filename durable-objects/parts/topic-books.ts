@@ -1,0 +1,74 @@
+import { z } from 'zod'
+import type { Env } from '../../src/env.ts'
+import { randomToken } from '../../src/kernel/id.ts'
+import type { TopicRules } from '../../src/protocol/stream.ts'
+import { isUsed, migrate } from '../schema/migrate.ts'
+import { topicSchema } from '../schema/topic.ts'
+import { ownName } from '../address.ts'
+import { Audience } from './audience.ts'
+import { Facts } from './facts.ts'
+import { StoredPublishKeys } from './publish-keys.ts'
+import { StoredTopicLog } from './topic-log.ts'
+
+const storedRules: z.ZodType<TopicRules> = z.object({
+  version: z.number(),
+  historySize: z.number(),
+  historyTtlSeconds: z.number(),
+  joinLeave: z.boolean(),
+})
+
+/** Before anybody told the rules: nothing is kept. */
+const noRules: TopicRules = { version: 0, historySize: 0, historyTtlSeconds: 1, joinLeave: false }
+
+/** Everything a topic has on its disk. Nothing at all until somebody listens, or something is to be kept. */
+export class TopicBooks {
+  readonly facts: Facts
+  readonly log: StoredTopicLog
+  readonly keys: StoredPublishKeys
+  readonly audience: Audience
+  readonly exist: boolean
+  #rules: TopicRules
+
+  private constructor(ctx: DurableObjectState, env: Env, exist: boolean, rules: TopicRules | undefined) {
+    const { sql } = ctx.storage
+    const { tenant, name } = ownName(ctx.id.name)
+    this.exist = exist
+    this.facts = new Facts(sql, exist)
+    this.#rules = rules ?? readRules(this.facts.get('rules'))
+    this.log = new StoredTopicLog(sql, this.facts, exist, () => this.#rules)
+    this.keys = new StoredPublishKeys(sql, exist)
+    this.audience = new Audience(env, sql, exist, { tenant, channel: name })
+  }
+
+  static open(ctx: DurableObjectState, env: Env): TopicBooks {
+    return new TopicBooks(ctx, env, isUsed(ctx.storage.sql), undefined)
+  }
+
+  /** Makes the tables, with an epoch of their own. */
+  static found(ctx: DurableObjectState, env: Env, rules: TopicRules): TopicBooks {
+    migrate(ctx.storage.sql, topicSchema)
+    const books = new TopicBooks(ctx, env, true, rules)
+    books.facts.set('epoch', randomToken(8))
+    books.facts.set('rules', JSON.stringify(rules))
+    return books
+  }
+
+  get rules(): TopicRules {
+    return this.#rules
+  }
+
+  /** Rules as somebody knows them; older ones than ours change nothing. */
+  learn(rules: TopicRules | undefined): void {
+    if (rules === undefined || rules.version < this.#rules.version) return
+    this.#rules = rules
+    if (this.exist) this.facts.set('rules', JSON.stringify(rules))
+  }
+
+  /** The incarnation of the stream; "" where nothing is kept, since there is nothing to come back to. */
+  get epoch(): string {
+    return this.#rules.historySize === 0 ? '' : (this.facts.get('epoch') ?? '')
+  }
+}
+
+const readRules = (text: string | undefined): TopicRules =>
+  text === undefined ? noRules : storedRules.parse(JSON.parse(text))

@@ -1,0 +1,98 @@
+import type { Env } from '../../src/env.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import { randomToken } from '../../src/kernel/id.ts'
+import { whenReady, type Ready } from '../../src/kernel/ready.ts'
+import type { TopicName } from '../../src/protocol/channels.ts'
+import { explain, type Command } from '../../src/protocol/commands.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { sizes } from '../../src/protocol/limits.ts'
+import { jsonUpTo } from '../../src/protocol/payloads.ts'
+import { encodeHistory, type ClientInfo } from '../../src/protocol/replies.ts'
+import type { StreamResult } from '../../src/protocol/stream.ts'
+import { infosOf } from '../../src/realtime/hub.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import { mayPublish, mayReadHistory, maySeePresence } from '../../src/topics/access.ts'
+import type { Namespace } from '../../src/protocol/namespaces-api.ts'
+import { topicOf } from '../address.ts'
+import { visitorOf } from './grants.ts'
+import type { KnownNamespaces } from './known-namespaces.ts'
+import type { Streams } from './streams.ts'
+
+type Request<K extends Command['kind']> = Extract<Command, { kind: K }> extends { request: infer R } ? R : never
+
+/** What a topic desk works with. */
+export interface TopicDeskParts {
+  readonly env: Env
+  readonly streams: Streams
+  readonly namespaces: KnownNamespaces
+  readonly clock: Clock
+}
+
+const publishData = jsonUpTo(sizes.frameBytes)
+
+/** What sessions do with plain topics beside listening. Each thing is checked against the namespace first. */
+export class TopicDesk {
+  readonly #parts: TopicDeskParts
+  readonly #name = randomToken(8)
+  #said = 0
+
+  constructor(parts: TopicDeskParts) {
+    this.#parts = parts
+  }
+
+  /** Whether the session may publish what it wants to; then `go` does it. */
+  publish(
+    session: Session,
+    name: TopicName,
+    { channel, data }: Request<'publish'>,
+    answer: (result: StreamResult) => void,
+    counted: (work: () => void) => void,
+  ): void {
+    if (data === undefined) return answer(refuse('badRequest', 'data: must be there'))
+    const parsed = publishData.safeParse(data)
+    if (!parsed.success) return answer(refuse('badRequest', `data: ${explain(parsed.error)}`))
+    const allowed = this.#allowed(session, name, (namespace) =>
+      mayPublish(namespace, channel, visitorOf(session, channel)),
+    )
+    void whenReady(allowed, (denied) => {
+      if (denied !== undefined) return answer(denied)
+      const infos = infosOf(session, session.subscriptions.get(channel)?.terms)
+      const once = `${this.#name}${this.#said++}`
+      const verb = { kind: 'publish' as const, data: JSON.stringify(data), infos, once }
+      counted(() => this.#parts.streams.ask(session, channel, verb, answer))
+    })
+  }
+
+  /** JSON text of a HistoryResult. */
+  async history(session: Session, name: TopicName, request: Request<'history'>): Promise<string | Refusal> {
+    const { channel, limit, reverse, since } = request
+    const denied = await this.#allowed(session, name, (namespace) =>
+      mayReadHistory(namespace, channel, visitorOf(session, channel)),
+    )
+    if (denied !== undefined) return denied
+    const rules = this.#parts.namespaces.rules(session.tenant, channel)
+    if (rules === undefined) return refuse('unknownChannel')
+    const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
+    const page = await topicOf(this.#parts.env, session.tenant, channel).history(rules, query)
+    return page.kind === 'refused' ? page : encodeHistory(page)
+  }
+
+  /** Every connection that listens now. */
+  async presence(session: Session, name: TopicName, channel: string): Promise<readonly ClientInfo[] | Refusal> {
+    const denied = await this.#allowed(session, name, (namespace) =>
+      maySeePresence(namespace, channel, visitorOf(session, channel)),
+    )
+    return denied ?? (await topicOf(this.#parts.env, session.tenant, channel).presence())
+  }
+
+  #allowed(
+    session: Session,
+    name: TopicName,
+    decide: (namespace: Namespace) => Refusal | undefined,
+  ): Ready<Refusal | undefined> {
+    const { namespaces, clock } = this.#parts
+    return whenReady(namespaces.find(session.tenant, name, clock.now()), (known) =>
+      known.kind === 'refused' ? known : decide(known.namespace),
+    )
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import { capabilities } from '../protocol/capabilities.ts'
+import { byteLength } from '../kernel/text.ts'
+import { infoBytes } from '../protocol/limits.ts'
+import { userId } from '../protocol/payloads.ts'
+
+/** A time as JWTs have it, seconds since the epoch, in milliseconds. */
+const seconds = z
+  .number()
+  .nonnegative()
+  .transform((value) => Math.floor(value * 1000))
+
+const jsonText = z
+  .unknown()
+  .transform((value) => JSON.stringify(value))
+  .refine((text) => byteLength(text) <= infoBytes, `at most ${infoBytes} bytes of JSON`)
+
+const base64Json = z
+  .string()
+  .max(2 * infoBytes)
+  .transform((text, context) => {
+    try {
+      return JSON.stringify(JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)))))
+    } catch {
+      context.addIssue('not base64 of JSON')
+      return z.NEVER
+    }
+  })
+  .refine((text) => byteLength(text) <= infoBytes, `at most ${infoBytes} bytes of JSON`)
+
+const infos = { info: jsonText.optional(), b64info: base64Json.optional() }
+const flag = z.object({ value: z.boolean() }).optional()
+
+/** What a token may say against its channel's namespace (Centrifugo's `override`). Others of its fields have no meaning here. */
+const override = z.object({ join_leave: flag, force_push_join_leave: flag, force_recovery: flag }).default({})
+
+const serverSubscription = z.object({ ...infos, data: jsonText.optional(), b64data: base64Json.optional(), override })
+
+const shared = {
+  sub: z.union([z.literal(''), userId]).default(''),
+  exp: seconds.optional(),
+  iat: z
+    .number()
+    .transform((value) => value * 1000)
+    .default(0),
+  expire_at: seconds.optional(),
+  ...infos,
+}
+
+/** The claims of a connection token. A `channel` makes it one of another kind. */
+export const connectionClaims = z.object({
+  ...shared,
+  caps: capabilities.optional(),
+  channels: z.array(z.string().min(1).max(255)).max(64).default([]),
+  subs: z.record(z.string().min(1).max(255), serverSubscription).default({}),
+  channel: z.never().optional(),
+})
+
+/** The claims of a subscription token. */
+export const subscriptionClaims = z.object({
+  ...shared,
+  channel: z.string().min(1).max(255),
+  client: z.string().optional(),
+  override,
+})
+
+/** What an override says, in one word each; undefined leaves it to the namespace. */
+export interface Overrides {
+  readonly joinLeave?: boolean
+  readonly recovery?: boolean
+}
+
+/** Reads an override. Forced join and leave come also to who did not ask for them. */
+export function readOverrides({
+  join_leave,
+  force_push_join_leave,
+  force_recovery,
+}: z.output<typeof override>): Overrides {
+  const joinLeave = force_push_join_leave?.value === true ? true : join_leave?.value
+  return {
+    ...(joinLeave === undefined ? {} : { joinLeave }),
+    ...(force_recovery === undefined ? {} : { recovery: force_recovery.value }),
+  }
+}

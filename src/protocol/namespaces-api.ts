@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { reservedNamespaces, defaultNamespace } from './channels.ts'
+
+/** Namespaces one tenant may have. */
+export const mostNamespaces = 100
+
+/** A namespace's name, the part of a channel before its colon; `default` is for channels without one. */
+export const namespaceName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'letters, digits, "_", "." and "-", at most 64')
+  .refine(
+    (name) => name === defaultNamespace || !reservedNamespaces.has(name),
+    'conversation, user and jobs have rules of their own',
+  )
+
+/** Whom something is allowed beside those whose token has a capability for it; `nobody` shuts these out too. */
+const who = ['nobody', 'capability', 'users', 'anyone'] as const
+const whoOrSubscribers = z.enum(['nobody', 'capability', 'subscribers', 'users', 'anyone'])
+
+/**
+ * `PUT /v1/namespaces/:name`. Without history a publication reaches whoever listens and is never stored. `users` are
+ * those with a user id in their token, `anyone` the anonymous too.
+ */
+export const newNamespace = z.strictObject({
+  /** Publications kept for each channel. */
+  historySize: z.int().min(0).max(10_000).default(0),
+  historyTtlSeconds: z
+    .int()
+    .min(1)
+    .max(30 * 86_400)
+    .default(300),
+  /** Whether subscribers who come back are given what they missed, as far as history goes. */
+  recovery: z.boolean().default(true),
+  presence: z.boolean().default(false),
+  joinLeave: z.boolean().default(false),
+  allow: z
+    .strictObject({
+      subscribe: z.enum(who).default('capability'),
+      publish: whoOrSubscribers.default('capability'),
+      history: whoOrSubscribers.default('subscribers'),
+      presence: whoOrSubscribers.default('subscribers'),
+    })
+    .default({ subscribe: 'capability', publish: 'capability', history: 'subscribers', presence: 'subscribers' }),
+})
+
+/** A namespace as a tenant has it. */
+export type Namespace = z.output<typeof newNamespace>
+
+/** Whom a namespace lets do something. */
+export type Allowed = z.output<typeof whoOrSubscribers>

@@ -1,0 +1,66 @@
+import type { Capability, CapabilityAction } from '../protocol/capabilities.ts'
+import type { TopicName } from '../protocol/channels.ts'
+import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { Allowed, Namespace } from '../protocol/namespaces-api.ts'
+
+/** Who wants something of a topic. `user` is "" for the anonymous. */
+export interface Visitor {
+  readonly user: string
+  readonly capabilities: readonly Capability[]
+  /** Whether this connection listens to the topic now. */
+  readonly isSubscribed: boolean
+}
+
+/** Whether somebody without a subscription token may listen. */
+export function maySubscribe(
+  namespace: Namespace,
+  channel: string,
+  name: TopicName,
+  visitor: Visitor,
+): Refusal | undefined {
+  if (name.isPrivate) return refuse('permissionDenied', 'a channel that begins with $ needs a subscription token')
+  if (name.users !== undefined) return isNamed(name.users, visitor.user) ? undefined : refuse('permissionDenied')
+  return isAllowed(namespace.allow.subscribe, 'sub', channel, visitor) ? undefined : refuse('permissionDenied')
+}
+
+/** Whether somebody may publish. */
+export const mayPublish = (namespace: Namespace, channel: string, visitor: Visitor): Refusal | undefined =>
+  isAllowed(namespace.allow.publish, 'pub', channel, visitor) ? undefined : refuse('permissionDenied')
+
+/** Whether somebody may read what was said; not available where nothing is kept. */
+export function mayReadHistory(namespace: Namespace, channel: string, visitor: Visitor): Refusal | undefined {
+  if (namespace.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
+  return isAllowed(namespace.allow.history, 'hst', channel, visitor) ? undefined : refuse('permissionDenied')
+}
+
+/** Whether somebody may see who is here; not available where it is switched off. */
+export function maySeePresence(namespace: Namespace, channel: string, visitor: Visitor): Refusal | undefined {
+  if (!namespace.presence) return refuse('notAvailable', 'this namespace has no presence')
+  return isAllowed(namespace.allow.presence, 'prs', channel, visitor) ? undefined : refuse('permissionDenied')
+}
+
+function isAllowed(allowed: Allowed, action: CapabilityAction, channel: string, visitor: Visitor): boolean {
+  if (allowed === 'nobody') return false
+  if (allowed === 'anyone' || (allowed === 'users' && visitor.user !== '')) return true
+  if (allowed === 'subscribers' && visitor.isSubscribed) return true
+  return visitor.capabilities.some(
+    ({ allow, channels }) => allow.includes(action) && channels.some((pattern) => matches(pattern, channel)),
+  )
+}
+
+const isNamed = (users: readonly string[], user: string) => user !== '' && users.includes(user)
+
+/** Whether `*` in the pattern, any run of characters, makes it the name. Linear: pieces are found one after another. */
+export function matches(pattern: string, channel: string): boolean {
+  const [head = '', ...pieces] = pattern.split('*')
+  const tail = pieces.pop()
+  if (tail === undefined) return pattern === channel
+  if (!channel.startsWith(head)) return false
+  let at = head.length
+  for (const piece of pieces) {
+    const found = channel.indexOf(piece, at)
+    if (found < 0) return false
+    at = found + piece.length
+  }
+  return channel.length - tail.length >= at && channel.endsWith(tail)
+}

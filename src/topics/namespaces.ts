@@ -1,0 +1,47 @@
+import { defaultNamespace, parseChannel } from '../protocol/channels.ts'
+import { newNamespace, type Namespace } from '../protocol/namespaces-api.ts'
+import type { TopicRules } from '../protocol/stream.ts'
+
+/** A tenant's namespaces, of the record with this version. */
+export interface Namespaces {
+  readonly version: number
+  readonly namespaces: Readonly<Record<string, Namespace>>
+}
+
+/** What holds in `default` until the tenant says otherwise: nothing is kept, and a capability opens it. */
+const unconfigured = newNamespace.parse({})
+
+const anyone = { subscribe: 'anyone', publish: 'anyone', history: 'anyone', presence: 'anyone' } as const
+
+/** Everything for everybody, as one wants it on a laptop: the open profile's `default` and `recovery`. */
+const open: Namespace = {
+  historySize: 100,
+  historyTtlSeconds: 300,
+  recovery: true,
+  presence: true,
+  joinLeave: true,
+  allow: anyone,
+}
+
+/** What the open profile has before the tenant configures anything. */
+const openNamespaces: Namespaces['namespaces'] = {
+  [defaultNamespace]: open,
+  recovery: open,
+  smallhistory: { ...open, historySize: 2 },
+}
+
+/** A tenant's namespace by its name; undefined when it has none of that name. */
+export function findNamespace({ namespaces }: Namespaces, name: string, isOpen: boolean): Namespace | undefined {
+  if (Object.hasOwn(namespaces, name)) return namespaces[name]
+  if (isOpen && Object.hasOwn(openNamespaces, name)) return openNamespaces[name]
+  return name === defaultNamespace ? unconfigured : undefined
+}
+
+/** How the topic behind a channel is to be kept; undefined when the channel is no topic. */
+export function topicRules(tenant: Namespaces, channel: string, isOpen: boolean): TopicRules | undefined {
+  const name = parseChannel(channel)
+  const namespace = name?.kind === 'topic' ? findNamespace(tenant, name.namespace, isOpen) : undefined
+  if (namespace === undefined) return undefined
+  const { historySize, historyTtlSeconds, joinLeave } = namespace
+  return { version: tenant.version, historySize, historyTtlSeconds, joinLeave }
+}

@@ -1,0 +1,29 @@
+import type { Publication } from '../protocol/replies.ts'
+
+/** A place a publication was given under an idempotency key. */
+export interface KnownPlace {
+  readonly offset: number
+  readonly epoch: string
+}
+
+/** What a topic keeps of what was said. Offsets are dense from 1 and never used twice in one epoch. */
+export interface TopicLog {
+  top(): number
+  /** The lowest offset still kept by size and age; above the top when nothing is. */
+  floor(now: number): number
+  append(publication: Omit<Publication, 'offset'>, now: number): Publication
+  /** At most `limit` kept ones with `after` < offset ≤ `upTo`, ascending. */
+  range(after: number, upTo: number, limit: number): Publication[]
+}
+
+/** Publications made under an idempotency key in the last five minutes. */
+export interface PublishKeys {
+  find(key: string, now: number): KnownPlace | undefined
+  note(key: string, place: KnownPlace, now: number): void
+}
+
+/** Publications whose answer may not have arrived, so that a call made again says nothing twice. */
+export interface RecentPlaces {
+  find(once: string): KnownPlace | undefined
+  note(once: string, place: KnownPlace): void
+}

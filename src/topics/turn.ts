@@ -1,0 +1,115 @@
+import { refuse } from '../protocol/errors.ts'
+import { sizes } from '../protocol/limits.ts'
+import { decideRecovery } from '../protocol/recover.ts'
+import type { ClientInfo, Publication } from '../protocol/replies.ts'
+import type { Signal, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
+import type { KnownPlace, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
+
+/** Everything a turn may look at and write to. Without history the epoch is "" and nothing is ever appended. */
+export interface Topic {
+  readonly epoch: string
+  readonly rules: TopicRules
+  readonly log: TopicLog
+  readonly keys: PublishKeys
+  readonly recent: RecentPlaces
+  readonly now: number
+}
+
+/** What a turn did: an answer to each command, and the news for everyone who listens. */
+export interface Turn {
+  readonly results: StreamResult[]
+  readonly publications: Publication[]
+  readonly signals: Signal[]
+}
+
+type Of<K extends StreamCommand['kind']> = Extract<StreamCommand, { kind: K }>
+
+/** Runs the commands of one call in order. Who may do what was decided where the caller's token is known. */
+export function takeTurn(topic: Topic, commands: readonly StreamCommand[]): Turn {
+  const turn: Turn = { results: [], publications: [], signals: [] }
+  for (const command of commands) turn.results.push(obey(topic, command, turn))
+  return turn
+}
+
+function obey(topic: Topic, command: StreamCommand, turn: Turn): StreamResult {
+  switch (command.kind) {
+    case 'subscribe':
+      return subscribe(topic, command, turn)
+    case 'leave':
+      return leave(topic, command, turn)
+    case 'publish':
+      return publish(topic, command, turn)
+    case 'send':
+    case 'edit':
+    case 'delete':
+    case 'read':
+    case 'typing':
+      return refuse('badRequest', 'a plain topic has no messages')
+  }
+}
+
+function subscribe({ epoch, rules, log, now }: Topic, command: Of<'subscribe'>, turn: Turn): StreamResult {
+  const top = log.top()
+  const recovery = decideRecovery(command.since, { epoch, top, floor: log.floor(now) }, sizes.recovered)
+  const recovered = recovery.kind === 'recovered'
+  if (rules.joinLeave) turn.signals.push({ kind: 'join', info: infoOf(command, command.infos) })
+  return {
+    kind: 'subscribed',
+    epoch,
+    offset: recovered ? recovery.after : top,
+    top,
+    wasRecovering: command.since !== undefined,
+    recovered,
+    publications: recovered ? log.range(recovery.after, top, sizes.recovered) : [],
+    data: '',
+  }
+}
+
+function leave({ rules }: Topic, command: Of<'leave'>, turn: Turn): StreamResult {
+  if (rules.joinLeave) turn.signals.push({ kind: 'leave', info: infoOf(command, command.infos) })
+  return { kind: 'done', data: '{}' }
+}
+
+function publish(topic: Topic, command: Of<'publish'>, turn: Turn): StreamResult {
+  const { idempotencyKey: key, once } = command
+  const known =
+    (once === undefined ? undefined : topic.recent.find(once)) ??
+    (key === undefined ? undefined : topic.keys.find(key, topic.now))
+  if (known !== undefined) return done(known)
+
+  const place = say(topic, toSay(command), turn)
+  if (once !== undefined) topic.recent.note(once, place)
+  if (key !== undefined) topic.keys.note(key, place, topic.now)
+  return done(place)
+}
+
+/** Stored before it is told, where history is kept; else only told. */
+function say({ epoch, rules, log, now }: Topic, said: Omit<Publication, 'offset'>, turn: Turn): KnownPlace {
+  if (rules.historySize === 0) {
+    turn.signals.push({ kind: 'pub', ...said })
+    return { offset: 0, epoch: '' }
+  }
+  const publication = log.append(said, now)
+  turn.publications.push(publication)
+  return { offset: publication.offset, epoch }
+}
+
+function toSay(command: Of<'publish'>): Omit<Publication, 'offset'> {
+  const { data, tags, infos, server } = command
+  return {
+    data,
+    ...(server === true && command.user === '' ? {} : { info: infoOf(command, infos) }),
+    ...(tags === undefined ? {} : { tags }),
+  }
+}
+
+const infoOf = ({ user, client }: StreamCommand, infos: Of<'publish'>['infos']): ClientInfo => ({
+  user,
+  client,
+  ...infos,
+})
+
+const done = ({ offset, epoch }: KnownPlace): StreamResult => ({
+  kind: 'done',
+  data: JSON.stringify({ offset, epoch }),
+})
