@@ -1,8 +1,12 @@
 import { randomToken } from '../../src/kernel/id.ts'
 import type { FrameFormat, StreamKind } from '../../src/protocol/frames.ts'
+import { ignoredPush } from '../../src/protocol/replies.ts'
 import { newSession, type Session } from '../../src/realtime/session.ts'
 import type { Sockets } from './sockets.ts'
 import { StreamSink } from './stream-sink.ts'
+
+/** How long a reader that went away may go unnoticed where no network in between says so. */
+const probeMs = 5_000
 
 /** What became of a frame that was posted: it reached its session, that has ended, or it is of another gateway's. */
 export type Heard = 'heard' | 'ended' | 'elsewhere'
@@ -14,6 +18,7 @@ export type Heard = 'heard' | 'ended' | 'elsewhere'
  */
 export class Emulation {
   readonly #sockets: Sockets
+  #probing: number | null = null
   readonly #node: string
   readonly #sessions = new Map<string, Session>()
 
@@ -28,6 +33,7 @@ export class Emulation {
     const session = newSession(randomToken(12), now, { format: formatOf(kind), pings: true }, emulation)
     const sink = new StreamSink(kind, this.#sockets.binary, () => this.#sockets.end(session))
     this.#sessions.set(emulation.session, session)
+    this.#probing ??= setInterval(() => this.#probe(), probeMs)
     this.#sockets.admit(session, sink)
     return { session, body: sink.body }
   }
@@ -40,6 +46,14 @@ export class Emulation {
   /** The session has ended. */
   forget({ emulation }: Session): void {
     if (emulation !== undefined) this.#sessions.delete(emulation.session)
+    if (this.#sessions.size > 0) return
+    clearInterval(this.#probing)
+    this.#probing = null
+  }
+
+  /** A server that only waits is not told that its reader closed the connection; one that writes is. */
+  #probe(): void {
+    for (const session of this.#sessions.values()) this.#sockets.write(session, ignoredPush)
   }
 }
 

@@ -1,5 +1,5 @@
 import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
-import { pongAnswer, pingFrame } from '../../src/protocol/replies.ts'
+import { ignoredPush, pingFrame } from '../../src/protocol/replies.ts'
 import {
   fromKeepsake,
   newSession,
@@ -49,7 +49,7 @@ export class Sockets {
     this.#ctx = ctx
     this.#events = events
     this.#hibernates = hibernates
-    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, pongAnswer))
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, ignoredPush))
   }
 
   /**

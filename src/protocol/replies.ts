@@ -26,8 +26,8 @@ export interface Publication {
 
 /** The server's ping, and the only legal empty object from it. */
 export const pingFrame = '{}'
-/** What the runtime answers to a client's pong without waking us: a push that every SDK ignores. */
-export const pongAnswer = '{"push":{"channel":"_"}}'
+/** A push that every SDK ignores: what the runtime answers to a client's pong without waking us, and a sign of life. */
+export const ignoredPush = '{"push":{"channel":"_"}}'
 
 /** A success reply; `result` is JSON text of the result object. */
 export const encodeReply = (id: number, kind: string, result: string): string => `{"id":${id},"${kind}":${result}}`
