@@ -25,7 +25,7 @@ export function clientBy(
   options: Partial<Options> = {},
   before: readonly TransportEndpoint[] = [],
 ): InJson {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the two builds differ in what they hide
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion, typescript/no-unsafe-enum-assignment -- the two builds differ in what they hide
   const Client = (format === 'json' ? InJson : InProtobuf) as typeof InJson
   return new Client([...before, { transport, endpoint: endpointOf(transport, url) }], {
     emulationEndpoint: `${url}/emulation`,

@@ -65,17 +65,21 @@ export class Streamed {
   }
 }
 
-/** Posts commands for a session. */
-export async function say(
-  to: { session: string; node: string; way: Way },
-  ...commands: readonly Ask[]
-): Promise<number> {
-  const { session, node, way } = to
-  const body =
-    way === 'messages'
-      ? codec.encodeEmulationRequest({ session, node, data: encodeCommands(commands) }).slice()
-      : JSON.stringify({ session, node, data: linesOf(commands) })
-  return (await post(way, body)).status
+/** Where a session can be posted to, and how it hears. */
+export interface Address {
+  readonly session: string
+  readonly node: string
+  readonly way: Way
+}
+
+/** Posts commands for a session; the status of the answer. */
+export const say = (to: Address, ...commands: readonly Ask[]): Promise<number> =>
+  sayRaw(to, to.way === 'messages' ? encodeCommands(commands) : linesOf(commands))
+
+/** Posts a frame for a session as it is. */
+export async function sayRaw({ way, ...to }: Address, data: string | Uint8Array): Promise<number> {
+  const binary = () => new Uint8Array(codec.encodeEmulationRequest({ ...to, data }))
+  return (await post(way, typeof data === 'string' ? JSON.stringify({ ...to, data }) : binary())).status
 }
 
 export async function post(way: Way, body: string | Uint8Array<ArrayBuffer>): Promise<Response> {

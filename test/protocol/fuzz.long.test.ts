@@ -1,0 +1,19 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { readFrame } from '../../src/protocol/frames.ts'
+import { binaryFrame, textFrame } from '../support/frames.ts'
+
+test.each([
+  ['Protobuf', fc.tuple(fc.constant('protobuf' as const), binaryFrame)],
+  ['JSON', fc.tuple(fc.constant('json' as const), textFrame)],
+])('a hundred thousand frames of %s are read without falling over, each in no time', (_, frames) => {
+  const frame: fc.Arbitrary<readonly ['protobuf' | 'json', string | Uint8Array]> = frames
+  fc.assert(
+    fc.property(frame, ([format, bytes]) => {
+      const began = performance.now()
+      expect(['commands', 'malformed']).toContain(readFrame(format, bytes).kind)
+      expect(performance.now() - began).toBeLessThan(1000)
+    }),
+    { numRuns: 100_000 },
+  )
+})

@@ -1,0 +1,105 @@
+import * as fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { closes } from '../../src/protocol/close-codes.ts'
+import { errors } from '../../src/protocol/errors.ts'
+import { binaryFrame, command, textFrame } from '../support/frames.ts'
+import { Line } from '../support/worker/line.ts'
+import { connectAs, type Person } from '../support/worker/person.ts'
+import { post, say, sayRaw, Streamed, ways } from '../support/worker/streamed.ts'
+import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
+
+let tenant: TestTenant
+/** Somebody on the same gateway who has nothing to do with it. */
+let witness: Person
+
+beforeEach(async () => {
+  tenant = await newTenant()
+  witness = await connectAs(tenant, 'witness')
+})
+afterEach(() => witness.line.close())
+
+let people = 0
+/** A token of somebody who was not here before, so that nobody is told to come more slowly. */
+const somebody = () => tenant.token(`person-${++people}`)
+
+/** What a client brought on itself; anything else would be our own failure. */
+const deserved: readonly number[] = [closes.badRequest, closes.invalidToken, closes.tooManyRequests].map(
+  ({ code }) => code,
+)
+const codes: readonly number[] = Object.values(errors).map(({ code }) => code)
+
+/** How it ends, when a last ping is asked: answered, or closed by a code that says whose fault it was. */
+async function ends(line: Line): Promise<void> {
+  const ping = line.next('the answer to the last ping', ({ id }) => id === 0xffff_fffe)
+  const how = await Promise.race([ping, line.closed()])
+  // The one that did not come is not waited for.
+  ping.catch(() => undefined)
+  if ('code' in how) {
+    expect(deserved).toContain(how.code)
+    expect(how.reason).not.toBe('')
+  } else expect(how.error?.code).toBe(108)
+  for (const { error } of line.frames.flat()) if (error !== undefined) expect(codes).toContain(error.code)
+  line.close()
+}
+
+const lastPing = { id: 0xffff_fffe, ping: {} }
+const bounded = { numRuns: 60, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: true }
+
+describe.each(['json', 'protobuf'] as const)('whatever a %s socket is told', (format) => {
+  const frames = fc.array<string | Uint8Array<ArrayBuffer>>(format === 'json' ? textFrame : binaryFrame, {
+    minLength: 1,
+    maxLength: 6,
+  })
+
+  test.each(['before it has connected', 'once it has'])(
+    '%s, it answers or closes with a reason, and nobody else notices',
+    async (when) => {
+      await fc.assert(
+        fc.asyncProperty(frames, async (told) => {
+          const line = await Line.open(undefined, '', format)
+          if (when === 'once it has') await line.ask({ connect: { token: await somebody() } })
+          for (const frame of told) line.sayRaw(frame)
+          line.tell(lastPing)
+          await ends(line)
+          expect(await witness.line.ask({ ping: {} })).toMatchObject({ error: { code: 108 } })
+        }),
+        bounded,
+      )
+    },
+  )
+
+  test('commands in any order are each answered, or end it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 12 }), async (commands) => {
+        const line = await Line.open(undefined, '', format)
+        line.tell({ id: 0xffff_ffff, connect: { token: await somebody() } }, ...commands, lastPing)
+        await ends(line)
+      }),
+      bounded,
+    )
+  })
+})
+
+describe.each(ways)('whatever is posted for a session that hears by %s', (way) => {
+  test('is taken or refused, and the session answers or ends with a reason', async () => {
+    const frame = way === 'messages' ? binaryFrame : textFrame
+    await fc.assert(
+      fc.asyncProperty(frame, fc.uint8Array({ maxLength: 60 }), async (posted, anything) => {
+        const stream = await Streamed.open(way, { id: 1, connect: { token: await somebody() } })
+        const { connect } = await stream.replyTo(1)
+        const to = { session: connect!.session!, node: connect!.node!, way }
+        expect([204, 400]).toContain((await post(way, new Uint8Array(anything))).status)
+        expect(await sayRaw(to, posted)).toBe(204)
+        expect(await say(to, lastPing)).toBe(204)
+        const last = await stream.next(
+          'an answer or the end',
+          ({ id, push }) => id === lastPing.id || push?.disconnect !== undefined,
+        )
+        if (last.push === undefined) expect(last.error?.code).toBe(108)
+        else expect(deserved).toContain(last.push.disconnect?.code)
+        if (!stream.over) await stream.leave()
+      }),
+      { ...bounded, numRuns: 15 },
+    )
+  })
+})
