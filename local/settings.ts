@@ -16,6 +16,8 @@ export interface Settings {
   readonly allowPrivateEndpoints: boolean
   /** Everybody may do everything: for development only. */
   readonly isOpen: boolean
+  /** How long jobs under way may take to end when it is told to end. */
+  readonly drainSeconds: number
   readonly redisUrl: string | undefined
   /** Variables of real services that are set; for those no stand-in is started. */
   readonly real: Readonly<Record<string, string>>
@@ -40,6 +42,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     tailEntries: env['TAIL_ENTRIES'],
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
     isOpen: readProfile(env),
+    drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
     redisUrl: env['REDIS_URL'],
     real: Object.fromEntries(
       Object.entries(env).flatMap(([name, value]) => (realNames.test(name) && value ? [[name, value]] : [])),

@@ -62,9 +62,16 @@ async function start(
   await Promise.race([operator.ready(30_000), running.ended])
   await operator.provision(localTenant, limitsOf(settings))
   await operator.runCron('partitions')
+  cleanups.push(() => drain(operator, settings, running))
   cleanups.push(await startClock(operator))
   console.log(banner(settings, standIns.notes))
   return running
+}
+
+/** Jobs under way end first; one that takes longer is begun anew after the next start. */
+async function drain(operator: Operator, { drainSeconds }: Settings, { ended }: Running): Promise<void> {
+  const drained = operator.drain(drainSeconds)
+  await Promise.race([drained, ended]).catch(() => undefined)
 }
 
 const localVars = (

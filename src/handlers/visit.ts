@@ -48,6 +48,7 @@ export class Visit {
   #hands = fewestHands
   #turns = 0
   #atDoor = false
+  #hurries = false
   #idleSince: number | undefined
   #drained = Promise.withResolvers<void>()
   #secrets: Promise<readonly string[]> | undefined
@@ -65,12 +66,18 @@ export class Visit {
       given += answer.jobs.length
       for (const id of answer.stop) this.#stop(id)
       for (const job of answer.jobs) this.#begin(job)
-      stays = stays && answer.stay && this.#isWorthIt(answer)
+      stays = stays && !this.#hurries && answer.stay && this.#isWorthIt(answer)
       if (this.#running.size > 0) await this.#waitBriefly()
     }
     if (this.#settled.length > 0) await this.#turn(false)
     await this.#given.ledger.leave(this.#given.visit)
     return given
+  }
+
+  /** Takes no more jobs, and leaves when those it has are done. */
+  hurry(): void {
+    this.#hurries = true
+    this.#speakUp()
   }
 
   #isWorthIt(answer: TurnAnswer): boolean {

@@ -4,6 +4,7 @@ import type { Env } from '../env.ts'
 import type { VisitReference } from '../jobs/visits.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { runHandler } from './run.ts'
+import { shift } from './shift.ts'
 import { Visit } from './visit.ts'
 
 /** The way a queue sends for a visitor itself, while QStash is on its way with the same visit. */
@@ -19,8 +20,8 @@ export class Visitor extends WorkerEntrypoint<Env> {
 /** Makes a visit; returns how many jobs it was given, undefined when the ledger did not expect it. */
 export async function makeVisit(env: Env, { tenant, queue, visit }: VisitReference): Promise<number | undefined> {
   const ledger = () => jobQueueOf(env, tenant, queue)
-  if (!(await ledger().arrive(visit))) return undefined
-  return await new Visit({
+  if (shift.isOver || !(await ledger().arrive(visit))) return undefined
+  const made = new Visit({
     // A stub that failed once is broken for good: each call takes a new one.
     ledger: {
       turn: (turn, waitMs) => ledger().turn(turn, waitMs),
@@ -33,5 +34,6 @@ export async function makeVisit(env: Env, { tenant, queue, visit }: VisitReferen
     clock: systemClock,
     pause: (ms) => scheduler.wait(ms),
     random: Math.random,
-  }).make()
+  })
+  return await shift.during(made, () => made.make())
 }

@@ -142,6 +142,9 @@ export const queueChange = z.strictObject({
 /** `POST /v1/queues/:name/redrive`. */
 export const redriveRequest = z.strictObject({ limit: z.int().min(1).max(1000).default(100) })
 
+/** `POST /admin/v1/drain`: how long jobs under way may take to end. */
+export const drainRequest = z.strictObject({ seconds: z.number().min(0).max(600).default(5) })
+
 const scheduledJob = z
   .strictObject({ ...work, ...options })
   .refine(...rules[0])

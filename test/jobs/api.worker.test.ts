@@ -101,6 +101,48 @@ describe('over HTTP', () => {
   })
 
   test.each([
+    ['a private endpoint', [{ url: 'https://192.168.0.1/' }], 400],
+    ['one that is not https', [{ url: 'http://hooks.example.com/' }], 400],
+    ['a payload that is too large', [{ url: endpoint, payload: 'x'.repeat(120_001) }], 400],
+    ['a delay beyond the maximum', [{ url: endpoint, delaySeconds: 90 * 86_400 + 1 }], 400],
+    ['a time beyond the maximum', [{ url: endpoint, runAt: Date.now() + 91 * 86_400_000 }], 400],
+    ['a known id with another payload', [{ id: 'known', url: endpoint, payload: 2 }], 409],
+    ['a job that waits for nobody', [{ url: endpoint, after: ['nobody'] }], 400],
+    [
+      'a circle',
+      [
+        { id: 'a', type: 'join', after: ['b'] },
+        { id: 'b', type: 'join', after: ['a'] },
+      ],
+      400,
+    ],
+  ])('of a batch with %s nothing is accepted', async (_, bad, status) => {
+    const { key: as } = await newTenant()
+    succeeded(await call('POST /v1/jobs', { as, body: { id: 'known', url: endpoint, payload: 1 } }))
+    const jobs = [{ id: 'good', type: 'join' }, ...bad, { id: 'also', type: 'join' }]
+    const answer = await call('POST /v1/jobs/batch', { as, body: { jobs } })
+    expect([answer.status, answer.body.detail.length > 10]).toEqual([status, true])
+    const { counts } = (await call('GET /v1/queues/default', { as })).body
+    expect(counts).toMatchObject({ waiting: 1, delayed: 0 })
+    for (const id of ['good', 'also', 'a', 'b']) expect((await call(`GET /v1/jobs/${id}`, { as })).status).toBe(404)
+  })
+
+  test('of a schedule that is refused nothing stays, and one that was there goes on as it was', async () => {
+    const { key: as } = await newTenant()
+    const put = (body: object) => call('PUT /v1/schedules/s', { as, body: { job: { url: endpoint }, ...body } })
+    expect((await put({ cron: 'not a cron' })).status).toBe(400)
+    expect((await call('GET /v1/schedules/s', { as })).status).toBe(404)
+    succeeded(await put({ cron: '0 5 * * *' }))
+    for (const bad of [
+      { cron: '0 5 * * 8' },
+      { cron: '0 5 * * *', timeZone: 'Nowhere' },
+      { job: { url: 'https://[::1]/' } },
+    ])
+      expect((await put({ cron: '0 6 * * *', ...bad })).status).toBe(400)
+    expect((await call('GET /v1/schedules/s', { as })).body).toMatchObject({ cron: '0 5 * * *', timeZone: 'UTC' })
+  })
+
+  test.each([
     [{ cron: '61 * * * *' }, /^cron: /],
     [{ cron: '0 0 31 2 *' }, /cron: it never comes/],
     [{ cron: '0 0 * * *', timeZone: 'Mars/Olympus' }, /timeZone: Mars/],

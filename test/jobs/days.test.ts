@@ -65,6 +65,20 @@ test('a day has as many jobs as came between its midnights, however soon they ar
   expect(Object.keys(queue.since('2026-11-25'))).toEqual(['2026-11-25', '2026-11-26'])
 })
 
+test('jobs that were forgotten before midnight stay on their day, though nothing is left that tells of it', () => {
+  const queue = new Counted()
+  queue.sweep()
+  for (const [hour, jobs] of [
+    [23, 5],
+    [25, 2],
+  ] as const) {
+    queue.now = start + hour * hourMs
+    queue.make(jobs, 0)
+    queue.sweep()
+  }
+  expect(queue.since('2026-11-22')).toEqual({ '2026-11-22': 5, '2026-11-23': 2 })
+})
+
 test('a place is never given twice, also when the last job was forgotten and the queue slept', () => {
   const queue = new Counted()
   queue.make(3, 0)

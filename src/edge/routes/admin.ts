@@ -4,10 +4,12 @@ import { gatewayNames, houseTenant, jobQueueOf, tenantOf } from '../../../durabl
 import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
 import { loadConfig } from '../../config.ts'
 import { schedule } from '../../cron/schedule.ts'
+import { shift } from '../../handlers/shift.ts'
 import { queueLines } from '../../jobs/figures.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { randomToken } from '../../kernel/id.ts'
 import { newTenant, tenantChange } from '../../protocol/api.ts'
+import { drainRequest } from '../../protocol/jobs-api.ts'
 import { tenantId } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
 import { refusedMost } from '../limit-metrics.ts'
@@ -77,6 +79,10 @@ export const admin = new Hono<App>()
     c.text(`${queueLines(await jobFigures(c.env)).join('\n')}\n`, 200, { 'Content-Type': 'text/plain; version=0.0.4' }),
   )
   .get('/queues', async (c) => c.json({ queues: await jobFigures(c.env) }))
+  .post('/drain', async (c) => {
+    const { seconds } = await body(c, drainRequest)
+    return c.json({ left: await shift.end(seconds * 1000, (ms) => scheduler.wait(ms)) })
+  })
   .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))
   .post('/cron/:name', async (c) => {
     const entry = schedule.find(({ name }) => name === c.req.param('name'))

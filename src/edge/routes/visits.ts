@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
 import { failedUrl, isFromQstash, jobsUrl, readVisit } from '../../adapters/qstash/carrier.ts'
 import { loadConfig } from '../../config.ts'
+import { shift } from '../../handlers/shift.ts'
 import { makeVisit } from '../../handlers/visitor.ts'
 import type { App, AppContext } from '../context.ts'
 import { fail } from '../problem.ts'
@@ -18,6 +19,7 @@ export const visits = new Hono<App>()
   .post('/', async (c) => {
     const reference = readVisit(await signedBody(c, jobsUrl(loadConfig(c.env))))
     if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
+    if (shift.isOver) return fail('unavailable', 'ending: bring it to whoever comes next')
     const given = await makeVisit(c.env, reference)
     return c.json(given === undefined ? { visit: 'not expected' } : { jobs: given })
   })
