@@ -134,6 +134,37 @@ describe('with QStash', () => {
   })
 })
 
+describe('QStash as the clock', () => {
+  const openQstash = () => {
+    const secrets: unknown = JSON.parse(readFileSync(join(world.system.dataDir, 'secrets.json'), 'utf8'))
+    const { qstashToken } = z.object({ qstashToken: z.string() }).parse(secrets)
+    return new Client({ baseUrl: `http://127.0.0.1:${world.qstash.port}`, token: qstashToken })
+  }
+
+  /** Moments for which visits lie at QStash, in seconds. */
+  async function armed(): Promise<number[]> {
+    const qstash = openQstash()
+    const { logs } = await qstash.logs({ filter: { label: 'parley-visit' } })
+    const ids = [...new Set(logs.map(({ messageId }) => messageId))]
+    const messages = await Promise.all(ids.map((id) => qstash.messages.get(id).catch(() => undefined)))
+    return messages.flatMap((message) =>
+      message?.notBefore === undefined ? [] : [Math.floor(message.notBefore / 1000)],
+    )
+  }
+
+  test('is given a visit for the moment a job, or the next run of a schedule, is due', async () => {
+    const runAt = Date.now() + 3_600_000
+    await add({ id: 'armed', queue: 'armed-job', type: 'join', runAt })
+    const schedule = { queue: 'armed-schedule', everySeconds: 7200, job: { type: 'join' } }
+    const { body } = await call(world.system, apiKey, 'PUT', '/v1/schedules/often', schedule)
+    const { nextAt } = z.object({ nextAt: z.number() }).parse(body)
+    await until('both are armed', async () => {
+      const moments = await armed()
+      return [runAt, nextAt].every((at) => moments.includes(Math.floor(at / 1000)))
+    })
+  })
+})
+
 describe('the dead letter queue of QStash', () => {
   test('is taken over by the ledger and emptied, and what is not ours is left in it', async () => {
     const secrets: unknown = JSON.parse(readFileSync(join(world.system.dataDir, 'secrets.json'), 'utf8'))
