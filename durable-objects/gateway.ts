@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { ServerSubscription } from '../src/auth/token.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { networkOf } from '../src/kernel/address.ts'
@@ -8,7 +9,7 @@ import { ConnectionLimits } from '../src/limits/connection-limits.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import type { Command } from '../src/protocol/commands.ts'
-import { refuse } from '../src/protocol/errors.ts'
+import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { readFrame } from '../src/protocol/frames.ts'
 import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
@@ -23,6 +24,7 @@ import { Grants } from './parts/grants.ts'
 import { KnownNamespaces } from './parts/known-namespaces.ts'
 import { MessageLimits } from './parts/message-limits.ts'
 import { ServerSubscriptions } from './parts/server-subscriptions.ts'
+import { Remote, type Ending, type Standing, type Whom } from './parts/remote.ts'
 import { Sockets } from './parts/sockets.ts'
 import { streamKindOf } from './parts/stream-sink.ts'
 import { Streams } from './parts/streams.ts'
@@ -104,6 +106,13 @@ export class Gateway extends DurableObject<Env> {
     end: (session, name, why) => this.#end(session, name, why),
     obey: (session, command) => this.#obey(session, command),
   })
+  readonly #remote = new Remote({
+    sockets: this.#sockets,
+    census: this.#census,
+    orders: this.#orders,
+    channels: () => this.#streams.hub.channels(),
+    watch: (session) => void this.#heartbeat.watch(session, this.#clock.now()),
+  })
   readonly #emulation = new Emulation(this.ctx.id.name ?? '', this.#sockets)
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -167,6 +176,28 @@ export class Gateway extends DurableObject<Env> {
     this.#tenants.forget(tenant)
     if (state === 'active') return
     for (const session of this.#sockets.all()) if (session.tenant === tenant) this.#end(session, 'suspended', 'tenant')
+  }
+
+  /** What the tenant's server orders for its users' connections; see parts/remote.ts. */
+  disconnectUser(whom: Whom, ending: Ending | undefined, whitelist: readonly string[]): void {
+    this.#remote.disconnect(whom, ending, whitelist)
+  }
+
+  async subscribeUser(whom: Whom, order: ServerSubscription): Promise<Refusal | undefined> {
+    return await this.#remote.subscribe(whom, order)
+  }
+
+  unsubscribeUser(whom: Whom, channel: string): void {
+    this.#remote.unsubscribe(whom, channel)
+  }
+
+  refreshUser(whom: Whom, until: { readonly expired: boolean; readonly expiresAt: number }): void {
+    this.#remote.refresh(whom, until)
+  }
+
+  /** One tenant's share of this gateway; `since` is when this instance woke, in milliseconds since the epoch. */
+  standingOf(tenant: string): Standing & { readonly since: number } {
+    return { ...this.#remote.standingOf(tenant), since: this.#since }
   }
 
   /** Figures for /metrics; `since` is when this instance woke, in milliseconds since the epoch. */

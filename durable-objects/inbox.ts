@@ -63,6 +63,11 @@ export class Inbox extends DurableObject<Env> {
     return now
   }
 
+  /** The gateways that hold the user's connections. */
+  gateways(): string[] {
+    return this.#books.audience.gateways()
+  }
+
   /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none ever were revoked. */
   revokedAt(): number {
     return Number(this.#books.facts.get('revokedAt') ?? -1)

@@ -55,6 +55,10 @@ export class Audience {
     this.#sql.exec('DELETE FROM listeners WHERE gateway = ?', gateway)
   }
 
+  gateways(): string[] {
+    return [...this.#lanes.keys()]
+  }
+
   get size(): number {
     return this.#lanes.size
   }

@@ -62,6 +62,7 @@ export class Grants {
   forServer(session: Session, { channel, overrides, info, data }: ServerSubscription): Ready<Grant | Refusal> {
     const name = parseChannel(channel)
     if (name === undefined) return whyNoChannel(channel)
+    if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied', 'a stream of her own')
     const terms = { server: true as const, ...(info === undefined ? {} : { chanInfo: info }) }
     const answer = data === undefined ? {} : { data }
     if (name.kind !== 'topic')

@@ -132,10 +132,15 @@ export class Sockets {
 
   /** Says what was still to be said, then closes. */
   close(session: Session, name: CloseName): void {
+    this.closeWith(session, closes[name])
+  }
+
+  /** The same with a code and words of a tenant's own. */
+  closeWith(session: Session, { code, reason }: { readonly code: number; readonly reason: string }): void {
     this.#sendTo(session)
     const sink = this.#sinks.get(session)
     this.end(session)
-    sink?.close(closes[name].code, closes[name].reason)
+    sink?.close(code, reason)
   }
 
   /** The socket has ended. */

@@ -19,6 +19,7 @@ import { namespaces } from './routes/namespaces.ts'
 import { chatPage } from './routes/page.ts'
 import { queues } from './routes/queues.ts'
 import { schedules } from './routes/schedules.ts'
+import { serverApi } from './routes/server-api.ts'
 import { settings } from './routes/settings.ts'
 import { streams } from './routes/streams.ts'
 import { tokens } from './routes/tokens.ts'
@@ -49,6 +50,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/', streams)
   .route('/jobs', visits)
   .route('/admin/v1', admin)
+  .route('/api', serverApi)
   .use('/demo/*', authenticate(), limitRequests())
   .use('/v1/*', authenticate(), limitRequests())
   .route('/demo', demo)

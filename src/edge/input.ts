@@ -11,6 +11,12 @@ export async function body<S extends z.ZodType>(c: AppContext, schema: S): Promi
   return check(schema, parse(text))
 }
 
+/** The JSON body as it is; `none` when there is none. */
+export async function bodyOr(c: AppContext, none: unknown): Promise<unknown> {
+  const text = textOf(await cappedBody(c.req.raw, sizes.bodyBytes))
+  return text === '' ? none : parse(text)
+}
+
 /** The query, checked against its schema. */
 export const query = <S extends z.ZodType>(c: AppContext, schema: S): z.output<S> => check(schema, c.req.query())
 

@@ -11,6 +11,7 @@ import {
   newToken,
 } from '../protocol/api.ts'
 import { problems } from '../protocol/problems.ts'
+import { serverApiOperations } from './server-api-operations.ts'
 import { jobOperations } from './job-operations.ts'
 import { limitOperations } from './limit-operations.ts'
 import { topicOperations } from './topic-operations.ts'
@@ -146,7 +147,8 @@ export const operations: readonly Operation[] = [
 /** The OpenAPI 3.1 document of the public API. */
 export function openApi(serverUrl: string) {
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const operation of operations) (paths[operation.path] ??= {})[operation.method] = describe(operation)
+  for (const operation of [...operations, ...serverApiOperations])
+    (paths[operation.path] ??= {})[operation.method] = describe(operation)
   return {
     openapi: '3.1.0',
     info: {
@@ -155,10 +157,11 @@ export function openApi(serverUrl: string) {
       description: 'Chat and notifications at the edge. Realtime: /connection/websocket, the Centrifuge protocol.',
     },
     servers: [{ url: serverUrl }],
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { apiKey: [] }],
     paths,
     components: {
       securitySchemes: {
+        apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'The same API key, for /api' },
         bearer: { type: 'http', scheme: 'bearer', description: 'An API key, or a user token from POST /v1/tokens' },
       },
       schemas: { Problem: problemSchema },

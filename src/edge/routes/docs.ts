@@ -5,6 +5,7 @@ import { errors } from '../../protocol/errors.ts'
 import { problems } from '../../protocol/problems.ts'
 import type { App } from '../context.ts'
 import { openApi, operations } from '../openapi.ts'
+import { serverApiOperations } from '../server-api-operations.ts'
 
 /** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
 export const docs = new Hono<App>()
@@ -81,7 +82,7 @@ const apiPage = (host: string) =>
           <th>What it does</th>
           <th>Answer</th>
         </tr>
-        ${operations.map(
+        ${[...operations, ...serverApiOperations].map(
           ({ method, path, summary, success }) =>
             html`<tr>
               <td><code>${method.toUpperCase()} ${path}</code></td>

@@ -1,0 +1,95 @@
+import type { ServerSubscription } from '../../src/auth/token.ts'
+import { closes } from '../../src/protocol/close-codes.ts'
+import type { Refusal } from '../../src/protocol/errors.ts'
+import type { Census } from '../../src/realtime/census.ts'
+import type { HubChannel } from '../../src/realtime/hub.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import type { ServerSubscriptions } from './server-subscriptions.ts'
+import type { Sockets } from './sockets.ts'
+
+/** Whose connections are meant: all of a user's, or the one with this client id. */
+export interface Whom {
+  readonly tenant: string
+  readonly user: string
+  readonly client?: string
+}
+
+/** Why connections end, as the tenant's server says it: a close code from 3000 to 4999 and plain words. */
+export interface Ending {
+  readonly code: number
+  readonly reason: string
+}
+
+/** One tenant's share of a gateway; `listeners` are channels and how many connections listen to each. */
+export interface Standing {
+  readonly clients: number
+  readonly users: number
+  readonly listeners: readonly { readonly channel: string; readonly clients: number }[]
+}
+
+/** What a remote hand works with. `watch` looks at a session's expiry anew. */
+export interface RemoteParts {
+  readonly sockets: Sockets
+  readonly census: Census
+  readonly orders: ServerSubscriptions
+  readonly channels: () => Iterable<HubChannel>
+  readonly watch: (session: Session) => void
+}
+
+/** What a tenant's server does to its users' connections at one gateway, and sees of them. */
+export class Remote {
+  readonly #parts: RemoteParts
+
+  constructor(parts: RemoteParts) {
+    this.#parts = parts
+  }
+
+  /** Ends connections, but for the clients in `whitelist`; by its code the SDK knows whether to come back. */
+  disconnect(whom: Whom, ending: Ending | undefined, whitelist: readonly string[]): void {
+    for (const session of this.#sessions(whom))
+      if (!whitelist.includes(session.client)) this.#parts.sockets.closeWith(session, ending ?? closes.forced)
+  }
+
+  /** Makes connections listen to a channel. A refusal when it will not have them. */
+  async subscribe(whom: Whom, order: ServerSubscription): Promise<Refusal | undefined> {
+    const answers = await Promise.all(this.#sessions(whom).map((session) => this.#parts.orders.begin(session, order)))
+    return answers.find((answer) => answer !== undefined)
+  }
+
+  /** Ends subscriptions to a channel; with "" all of them. The personal stream goes with its connection only. */
+  unsubscribe(whom: Whom, channel: string): void {
+    for (const session of this.#sessions(whom)) {
+      const names = channel === '' ? [...session.subscriptions.keys()] : [channel]
+      for (const name of names) if (name !== `user:#${session.user}`) this.#parts.orders.end(session, name, 'server')
+    }
+  }
+
+  /** Moves the end of connections to `expiresAt` (milliseconds, 0 for never), or ends them now. */
+  refresh(whom: Whom, { expired, expiresAt }: { readonly expired: boolean; readonly expiresAt: number }): void {
+    const { sockets, watch } = this.#parts
+    for (const session of this.#sessions(whom)) {
+      if (expired) {
+        sockets.close(session, 'expired')
+        continue
+      }
+      session.expiresAt = expiresAt
+      sockets.changed(session)
+      watch(session)
+    }
+  }
+
+  standingOf(tenant: string): Standing {
+    const sessions = [...this.#parts.sockets.all()].filter((session) => session.tenant === tenant)
+    const channels = [...this.#parts.channels()].filter((state) => state.tenant === tenant)
+    return {
+      clients: sessions.length,
+      users: new Set(sessions.map(({ user }) => user)).size,
+      listeners: channels.map(({ channel, sessions: { size } }) => ({ channel, clients: size })),
+    }
+  }
+
+  #sessions({ tenant, user, client }: Whom): readonly Session[] {
+    const open = this.#parts.census.of(tenant, user).filter(({ phase }) => phase === 'open')
+    return client === undefined ? open : open.filter((session) => session.client === client)
+  }
+}

@@ -1,0 +1,33 @@
+import { Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import { serverApiEnvelope } from '../../protocol/server-api.ts'
+import type { App } from '../context.ts'
+import { body, bodyOr } from '../input.ts'
+import { byApiKey, server } from '../middleware/authenticate.ts'
+import { limitRequests } from '../middleware/limit-requests.ts'
+import { fail } from '../problem.ts'
+import { answer } from '../server-api/commands.ts'
+
+/** A key as Centrifugo's libraries show it: `X-API-Key`, or `Authorization: apikey …`; ours, `Bearer`, as well. */
+const authenticateServer = () =>
+  createMiddleware<App>(async function authenticateServer(c, next) {
+    const shown = /^(?:apikey|bearer) +(\S{1,512})$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    const key = c.req.header('x-api-key') ?? shown
+    if (key === undefined) return fail('unauthorized', 'X-API-Key: give the API key')
+    c.set('principal', await byApiKey(c, key))
+    return await next()
+  })
+
+const json = { 'Content-Type': 'application/json' }
+
+/** The server API in Centrifugo's shape, so that its server libraries work. Errors are answers with status 200. */
+export const serverApi = new Hono<App>()
+  .use(authenticateServer(), limitRequests())
+  .post('/', async (c) => {
+    const { method, params } = await body(c, serverApiEnvelope)
+    return c.body(await answer(c.env, server(c).tenant, method, params), 200, json)
+  })
+  .post('/:method', async (c) => {
+    const params = await bodyOr(c, {})
+    return c.body(await answer(c.env, server(c).tenant, c.req.param('method'), params), 200, json)
+  })

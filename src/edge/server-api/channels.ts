@@ -1,0 +1,142 @@
+import { conversationOf, topicOf } from '../../../durable-objects/address.ts'
+import { loadConfig } from '../../config.ts'
+import type { Env } from '../../env.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
+import { parseJson } from '../../protocol/commands.ts'
+import { refuse, type Refusal } from '../../protocol/errors.ts'
+import { sizes } from '../../protocol/limits.ts'
+import { encodeHistory, encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
+import type { ServerApiRequest } from '../../protocol/server-api.ts'
+import type { TopicRules } from '../../protocol/stream.ts'
+import { topicRules } from '../../topics/namespaces.ts'
+import { tenantRecordOf } from '../tenants.ts'
+
+/** JSON text of a result, or why there is none. */
+export type Result = string | Refusal
+
+/** The tenant's server, as a conversation knows it. */
+const server = { user: '', client: '', server: true }
+
+/** Says something in a topic: `{offset, epoch}`. */
+export async function publish(env: Env, tenant: string, request: ServerApiRequest<'publish'>): Promise<Result> {
+  const data = dataOf(request)
+  if (typeof data !== 'string') return data
+  return await publishText(env, tenant, request.channel, data, request)
+}
+
+/** The same in many topics: a response each, in order. */
+export async function broadcast(
+  env: Env,
+  tenant: string,
+  { channels, ...request }: ServerApiRequest<'broadcast'>,
+  encode: (result: Result) => string,
+): Promise<Result> {
+  const data = dataOf(request)
+  if (typeof data !== 'string') return data
+  const responses = await Promise.all(channels.map((channel) => publishText(env, tenant, channel, data, request)))
+  return `{"responses":[${responses.map(encode).join(',')}]}`
+}
+
+/** Everyone who listens, by connection. */
+export async function presence(env: Env, tenant: string, channel: string): Promise<Result> {
+  const clients = await clientsOf(env, tenant, channel)
+  if ('kind' in clients) return clients
+  const entries = clients.map((info) => `${JSON.stringify(info.client)}:${encodeInfo(info)}`)
+  return `{"presence":{${entries.join(',')}}}`
+}
+
+export async function presenceStats(env: Env, tenant: string, channel: string): Promise<Result> {
+  const clients = await clientsOf(env, tenant, channel)
+  if ('kind' in clients) return clients
+  return JSON.stringify({ num_clients: clients.length, num_users: new Set(clients.map(({ user }) => user)).size })
+}
+
+/** A page of what a topic or conversation holds itself; older words of a conversation are at /v1. */
+export async function history(
+  env: Env,
+  tenant: string,
+  { channel, limit, since, reverse }: ServerApiRequest<'history'>,
+): Promise<Result> {
+  const query = { limit, reverse, ...(since === undefined || since === null ? {} : { since }) }
+  const parsed = parseChannel(channel)
+  if (parsed?.kind === 'conversation') {
+    const page = await conversationOf(env, tenant, parsed.id).history(server, query)
+    return page.kind === 'refused' ? page : encodeHistory(page)
+  }
+  const rules = await rulesOf(env, tenant, channel)
+  if ('kind' in rules) return rules
+  const page = await topicOf(env, tenant, channel).history(rules, query)
+  return page.kind === 'refused' ? page : encodeHistory(page)
+}
+
+/** A topic forgets what was said; a conversation never does at once. */
+export async function removeHistory(env: Env, tenant: string, channel: string): Promise<Result> {
+  const rules = await rulesOf(env, tenant, channel)
+  if ('kind' in rules) return rules
+  await topicOf(env, tenant, channel).removeHistory()
+  return '{}'
+}
+
+type Said = Pick<ServerApiRequest<'publish'>, 'tags' | 'idempotency_key'>
+
+async function publishText(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
+  const rules = await rulesOf(env, tenant, channel)
+  if ('kind' in rules) return rules
+  const { tags, idempotency_key: idempotencyKey } = said
+  const command = {
+    ...server,
+    kind: 'publish' as const,
+    data,
+    ...(tags === undefined ? {} : { tags }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  }
+  const call = { gateway: null, have: null, rules, commands: [command] }
+  const { results } = await topicOf(env, tenant, channel).execute(call)
+  const [result = refuse('internal')] = results
+  if (result.kind === 'refused') return result
+  return result.kind === 'done' ? result.data : refuse('internal')
+}
+
+async function clientsOf(env: Env, tenant: string, channel: string): Promise<readonly ClientInfo[] | Refusal> {
+  const parsed = parseChannel(channel)
+  if (parsed?.kind === 'conversation') {
+    const answer = await conversationOf(env, tenant, parsed.id).presence(server)
+    return answer.kind === 'refused' ? answer : answer.clients
+  }
+  const rules = await rulesOf(env, tenant, channel)
+  return 'kind' in rules ? rules : await topicOf(env, tenant, channel).presence()
+}
+
+/** How a topic is kept; a refusal for channels that are none, which says where their way is. */
+async function rulesOf(env: Env, tenant: string, channel: string): Promise<TopicRules | Refusal> {
+  const parsed = parseChannel(channel)
+  if (parsed === undefined) return whyNoChannel(channel)
+  if (parsed.kind === 'conversation')
+    return refuse('notAvailable', 'a conversation has messages: POST /v1/conversations/:id/messages')
+  if (parsed.kind !== 'topic') return refuse('notAvailable', `${channel}: this stream is written by the system itself`)
+  const record = await tenantRecordOf(env, tenant, systemClock.now())
+  const isOpen = loadConfig(env).open?.tenant === tenant
+  const rules = record === undefined ? undefined : topicRules(record, channel, isOpen)
+  return (
+    rules ?? refuse('unknownChannel', `${parsed.namespace}: no such namespace; make it with PUT /v1/namespaces/:name`)
+  )
+}
+
+/** JSON text of what is to be said. */
+function dataOf({ data, b64data }: { readonly data?: unknown; readonly b64data?: string | undefined }): Result {
+  const value = data ?? (b64data === undefined ? undefined : parseJson(decode(b64data) ?? ''))
+  if (value === undefined)
+    return refuse('badRequest', b64data === undefined ? 'data: must be there' : 'b64data: must be JSON in base64')
+  const text = JSON.stringify(value)
+  return text.length > sizes.bodyBytes ? refuse('badRequest', `data: at most ${sizes.bodyBytes} bytes`) : text
+}
+
+function decode(base64: string): string | undefined {
+  try {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}

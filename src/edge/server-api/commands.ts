@@ -1,0 +1,89 @@
+import type { z } from 'zod'
+import type { Env } from '../../env.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
+import { explain } from '../../protocol/commands.ts'
+import { errors, refuse } from '../../protocol/errors.ts'
+import {
+  serverApiBatch,
+  serverApiRequests,
+  type ServerApiMethod,
+  type ServerApiRequest,
+} from '../../protocol/server-api.ts'
+import { broadcast, history, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
+import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'
+
+type Handlers = {
+  readonly [M in ServerApiMethod]: (env: Env, tenant: string, request: ServerApiRequest<M>) => Promise<Result>
+}
+
+const handlers: Handlers = {
+  publish,
+  broadcast: (env, tenant, request) => broadcast(env, tenant, request, encodeAnswer),
+  subscribe,
+  unsubscribe,
+  disconnect,
+  refresh,
+  presence: (env, tenant, { channel }) => presence(env, tenant, channel),
+  presence_stats: (env, tenant, { channel }) => presenceStats(env, tenant, channel),
+  history,
+  history_remove: (env, tenant, { channel }) => removeHistory(env, tenant, channel),
+  channels,
+  info,
+}
+
+/** Runs one method; JSON text of its answer, `{"result":…}` or `{"error":…}`. */
+export async function answer(env: Env, tenant: string, method: string, params: unknown): Promise<string> {
+  return encodeAnswer(await run(env, tenant, method, params))
+}
+
+/** Runs one method. Never throws. */
+async function run(env: Env, tenant: string, method: string, params: unknown): Promise<Result> {
+  try {
+    if (method === 'batch') return await runBatch(env, tenant, params)
+    return isMethod(method)
+      ? await runOne(env, tenant, method, params)
+      : refuse('methodNotFound', `${method}: one of ${Object.keys(serverApiRequests).join(', ')}, batch`)
+  } catch (thrown) {
+    log.error('server-api.failed', { method, why: reasonOf(thrown) })
+    return refuse('internal', 'try again')
+  }
+}
+
+async function runOne(env: Env, tenant: string, method: ServerApiMethod, params: unknown): Promise<Result> {
+  const schema: z.ZodType = serverApiRequests[method]
+  const parsed = schema.safeParse(params ?? {})
+  if (!parsed.success) return refuse('badRequest', explain(parsed.error))
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
+  const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
+  return await handler(env, tenant, parsed.data)
+}
+
+/** Commands one after the other, or all at once where their order is of no matter; a reply each, in order. */
+async function runBatch(env: Env, tenant: string, params: unknown): Promise<Result> {
+  const parsed = serverApiBatch.safeParse(params ?? {})
+  if (!parsed.success) return refuse('badRequest', explain(parsed.error))
+  const { commands, parallel } = parsed.data
+  if (parallel) return replies(await Promise.all(commands.map((command) => reply(env, tenant, command))))
+  const done: string[] = []
+  for (const command of commands) done.push(await reply(env, tenant, command))
+  return replies(done)
+}
+
+async function reply(env: Env, tenant: string, command: Readonly<Record<string, unknown>>): Promise<string> {
+  const method = Object.keys(command).find((name) => isMethod(name))
+  if (method === undefined) return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
+  const result = await run(env, tenant, method, command[method])
+  return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
+}
+
+const replies = (all: readonly string[]) => `{"replies":[${all.join(',')}]}`
+
+const isMethod = (name: string): name is ServerApiMethod => Object.hasOwn(serverApiRequests, name)
+
+/** An answer in the API's own form. Its message carries the detail, since libraries show nothing else. */
+function encodeAnswer(result: Result): string {
+  if (typeof result === 'string') return `{"result":${result}}`
+  const { code, message } = errors[result.error]
+  const sentence = result.detail === undefined ? message : `${message}: ${result.detail}`
+  return JSON.stringify({ error: { code, message: sentence } })
+}

@@ -1,0 +1,92 @@
+import { z } from 'zod'
+import { sizes } from './limits.ts'
+
+// The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. Fields nobody here knows are ignored, as
+// server libraries send them for features of other versions.
+
+/** Every code and its words in an error of this API; 100 to 112 mean what they mean on the wire. */
+export interface ServerApiError {
+  readonly code: number
+  readonly message: string
+}
+
+const channel = z.string().min(1).max(255)
+const tags = z.record(z.string().max(128), z.string().max(1024)).optional()
+/** `b64data` is for data that is no JSON; here all of it is, so that it has to be JSON in base64. */
+const payload = {
+  data: z.unknown().optional(),
+  b64data: z
+    .string()
+    .max(2 * sizes.bodyBytes)
+    .optional(),
+}
+const idempotency = { idempotency_key: z.string().min(1).max(128).optional() }
+const position = z.object({ offset: z.int().nonnegative().default(0), epoch: z.string().max(64).default('') })
+const whom = { user: z.string().max(sizes.userLength), client: z.string().max(64).optional() }
+const flag = z.object({ value: z.boolean() }).optional()
+const seconds = z.int().nonnegative()
+const ended = { code: z.int().min(3000).max(4999), reason: z.string().regex(/^[A-Za-z][\x20-\x7e]{0,122}$/) }
+
+const onChannel = z.object({ channel })
+
+/** What each method takes. */
+export const serverApiRequests = {
+  publish: z.object({ channel, ...payload, tags, ...idempotency, skip_history: z.literal(false).optional() }),
+  broadcast: z.object({ channels: z.array(channel).min(1).max(1000), ...payload, tags, ...idempotency }),
+  subscribe: z.object({
+    channel,
+    ...whom,
+    info: z.unknown().optional(),
+    data: z.unknown().optional(),
+    override: z.object({ join_leave: flag, force_recovery: flag }).optional(),
+  }),
+  unsubscribe: z.object({ channel: z.string().max(255), ...whom }),
+  disconnect: z.object({
+    ...whom,
+    whitelist: z.array(z.string().max(64)).max(1000).default([]),
+    disconnect: z.object(ended).optional(),
+  }),
+  refresh: z.object({ ...whom, expired: z.boolean().default(false), expire_at: seconds.default(0) }),
+  presence: onChannel,
+  presence_stats: onChannel,
+  history: z.object({
+    channel,
+    limit: z.int().default(0),
+    since: position.nullish(),
+    reverse: z.boolean().default(false),
+  }),
+  history_remove: onChannel,
+  channels: z.object({ pattern: z.string().max(255).default('') }),
+  info: z.object({}),
+} as const
+
+/** A method of the API, but for `batch`, which is made of the others. */
+export type ServerApiMethod = keyof typeof serverApiRequests
+
+/** `POST /api/batch`: commands as `{"publish": {…}}`, one method each. */
+export const serverApiBatch = z.object({
+  commands: z.array(z.record(z.string(), z.unknown())).max(1000),
+  parallel: z.boolean().default(false),
+})
+
+/** `POST /api`, as older libraries call it. */
+export const serverApiEnvelope = z.object({ method: z.string(), params: z.unknown().optional() })
+
+/** What was asked of one method. */
+export type ServerApiRequest<M extends ServerApiMethod> = z.output<(typeof serverApiRequests)[M]>
+
+/** Whether a channel's name matches a pattern in which `*` stands for any characters; "" matches all. */
+export function matchesPattern(name: string, pattern: string): boolean {
+  if (pattern === '') return true
+  const [head = '', ...pieces] = pattern.split('*')
+  if (!name.startsWith(head)) return false
+  if (pieces.length === 0) return name === head
+  const tail = pieces.pop() ?? ''
+  let at = head.length
+  for (const piece of pieces) {
+    const found = name.indexOf(piece, at)
+    if (found < 0) return false
+    at = found + piece.length
+  }
+  return name.length - tail.length >= at && name.endsWith(tail)
+}
