@@ -1,7 +1,7 @@
 import type { Env } from '../../src/env.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
-import type { ClientInfo } from '../../src/protocol/replies.ts'
+import type { ClientInfo, Publication } from '../../src/protocol/replies.ts'
 import type { ChannelUpdate, StreamUpdate } from '../../src/protocol/stream.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { gatewayNamed } from '../address.ts'
@@ -134,14 +134,25 @@ export class Audience {
     lane.busy = false
   }
 
+  /**
+   * What the gateway said itself is not among these: it is in the answer to its call, with everything before it. So only
+   * what follows the last such hole is told, and a gateway that has not had that answer yet sees that something is missing.
+   */
   #merge(updates: readonly StreamUpdate[]): ChannelUpdate {
     const first = updates[0]
+    let after = first?.after ?? 0
+    let publications: Publication[] = []
+    for (const update of updates) {
+      if (update.after !== (publications.at(-1)?.offset ?? after)) publications = []
+      if (publications.length === 0) after = update.after
+      publications.push(...update.publications)
+    }
     return {
       tenant: this.#tenant,
       channel: this.#channel,
       epoch: first?.epoch ?? '',
-      after: first?.after ?? 0,
-      publications: updates.flatMap(({ publications }) => publications),
+      after,
+      publications,
       signals: updates.flatMap(({ signals }) => signals),
     }
   }
