@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { tell, type Ending, type Plot } from './story.ts'
-import { bigStorm, goodDay, linked, storm } from './weathers.ts'
+import { badLines, bigStorm, goodDay, linked, storm } from './weathers.ts'
 
 /** Tells the stories of many seeds; a broken promise names its seed and can be told again. */
 async function tellAll(plot: Plot, seeds: number): Promise<Ending[]> {
@@ -23,6 +23,10 @@ describe('the real actors on simulated time, disks and network', () => {
     expect(sum(endings, ({ sleeps }) => sleeps)).toBeGreaterThan(300)
     expect(sum(endings, ({ rejoins }) => rejoins)).toBeGreaterThan(300)
     expect(sum(endings, ({ entries }) => entries)).toBeGreaterThan(2000)
+  }, 120_000)
+
+  test('keep them while everybody is cut off and comes back all the time', async () => {
+    await tellAll(badLines, 60)
   }, 120_000)
 
   test('keep them with more people who say more', async () => {

@@ -71,7 +71,9 @@ export class Socket {
     for (const end of [this, this.peer]) {
       if (end === undefined) continue
       end.#arrives = Infinity
-      platform().after(platform().latency(), () => end.end(1006, 'cut'))
+      // An actor often hears of it only after its client has come back.
+      const ms = end.hibernates ? platform().chance.below(1500) : platform().latency()
+      platform().after(ms, () => end.end(1006, 'cut'))
     }
   }
 

@@ -16,6 +16,8 @@ export interface Plot {
   /** Faults besides those of single events: an actor dies or sleeps, a line is cut. */
   readonly faults: number
   readonly links: boolean
+  /** Nothing dies or sleeps: the only faults are lines that are cut. */
+  readonly cutsOnly?: boolean
   readonly weather: Partial<Weather>
   /** Keeps a line of everything that happens. */
   readonly traced?: boolean
@@ -159,7 +161,7 @@ class Story {
     const { chance } = this.#world
     const hosts = [...this.#world.hosts.values()]
     const host = hosts[chance.below(hosts.length)]
-    switch (chance.below(4)) {
+    switch (this.#plot.cutsOnly === true ? 3 : chance.below(4)) {
       case 0:
         host?.crash(chance.below(host.disk.unconfirmedTurns + 1))
         break

@@ -29,5 +29,14 @@ export const goodDay: Plot = {
   weather: { latencyMs: [1, 80], diskMs: [1, 40] },
 }
 
+/** A bad line: people are cut off again and again, and come back before anybody has noticed. */
+export const badLines: Plot = {
+  ...storm,
+  messages: 40,
+  faults: 40,
+  cutsOnly: true,
+  weather: { latencyMs: [1, 80], diskMs: [1, 40] },
+}
+
 /** Seeds take turns with and without links, sockets between actors. */
 export const linked = (plot: Plot, seed: number): Plot => ({ ...plot, links: seed % 2 === 0 })

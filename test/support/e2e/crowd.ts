@@ -14,6 +14,16 @@ const listed = z.object({
   conversations: z.array(z.object({ id: z.string(), last: z.number(), read: z.number(), unread: z.number() })),
 })
 
+/** How a crowd is to behave. */
+export interface CrowdOptions {
+  /** Where its sockets go; straight to the system when it is not given. */
+  readonly socketUrl?: string
+  /** How long somebody thinks between two messages, on average. */
+  readonly pauseMs?: number
+  /** How long everything may take in the end to have come right. */
+  readonly patienceMs?: number
+}
+
 /**
  * People who talk in several conversations at once and do not give up: each sends its next message when the last one
  * was acknowledged, and the same again when no answer came. All they do and see is recorded.
@@ -22,20 +32,27 @@ export class Crowd {
   readonly history = new History()
   readonly conversations: string[] = []
   readonly #system: System
+  readonly #options: CrowdOptions
   readonly #people: Person[] = []
   readonly #work: Promise<void>[] = []
   #talking = true
   acknowledged = 0
 
-  constructor(system: System) {
+  constructor(system: System, options: CrowdOptions = {}) {
     this.#system = system
+    this.#options = options
+  }
+
+  get #patienceMs(): number {
+    return this.#options.patienceMs ?? 30_000
   }
 
   /** Everybody is in every conversation, and listens to all of them. */
   async gather(names: readonly string[], conversations: number): Promise<void> {
     for (let n = 0; n < conversations; n++) this.conversations.push(await makeGroup(this.#system, names))
     for (const name of names) {
-      const person = new Person(this.#system, name)
+      const { socketUrl } = this.#options
+      const person = new Person(this.#system, name, socketUrl === undefined ? {} : { socketUrl })
       this.#people.push(person)
       for (const conversation of this.conversations) this.#listen(person, conversation)
       await person.connect()
@@ -62,12 +79,24 @@ export class Crowd {
 
   /** Holds all that was seen against what Postgres ends up with, and history against the same. */
   async verdict(): Promise<Violation[]> {
+    return (await this.verdictAndLog()).violations
+  }
+
+  /** The same with the log; what others have put there under clientIds of their own (`foreign`) counts as maybe sent. */
+  async verdictAndLog(
+    foreign: (clientId: string) => boolean = () => false,
+  ): Promise<{ readonly violations: Violation[]; readonly log: readonly Entry[] }> {
     const tops = new Map<string, number>()
     for (const conversation of this.conversations) tops.set(conversation, await this.#readAll(conversation))
     await this.#heardAll(tops)
     await this.#countAll(tops)
-    const log = await new Shards(this.#system).caughtUp(tops)
-    return checkHistory(this.history, log)
+    const log = await new Shards(this.#system).caughtUp(tops, this.#patienceMs)
+    const others = log.filter(({ clientId }) => clientId !== null && foreign(clientId))
+    const history = new History()
+    for (const entry of others) history.invoke('others', { ...entry, clientId: entry.clientId ?? '' }, entry.body)
+    const attempts = [...this.history.attempts, ...history.attempts]
+    const { heard, reads, counts, left } = this.history
+    return { violations: checkHistory({ attempts, heard, reads, counts, left }, log), log }
   }
 
   disperse(): void {
@@ -93,7 +122,11 @@ export class Crowd {
 
   async #write(person: Person, conversation: string): Promise<void> {
     let said = 0
-    while (this.#talking) await this.#insist(person, conversation, `${person.name}-${++said}`)
+    const { pauseMs = 0 } = this.#options
+    while (this.#talking) {
+      await this.#insist(person, conversation, `${person.name}-${++said}`)
+      if (pauseMs > 0) await pause(Math.random() * 2 * pauseMs)
+    }
   }
 
   /** Says one thing until it is acknowledged. */
@@ -145,23 +178,25 @@ export class Crowd {
       }
       return places
     }
-    await until('everybody has heard everything', () => {
+    const isSo = () => {
       const places = heard()
       return this.#people.every(({ name }) =>
         [...tops].every(([conversation, top]) => (places.get(`${name} ${conversation}`) ?? 0) >= top),
       )
-    })
+    }
+    await until('everybody has heard everything', isSo, this.#patienceMs)
   }
 
   /** What every inbox says in the end, once it knows of the last message. */
   async #countAll(tops: ReadonlyMap<string, number>): Promise<void> {
     for (const { name } of this.#people) {
-      const counts = await until(`${name}'s inbox has caught up`, async () => {
+      const caughtUp = async () => {
         const { body } = await call(this.#system, apiKey, 'GET', `/v1/conversations?user=${name}&limit=100`)
         const { conversations } = listed.parse(body)
         const known = conversations.filter(({ id, last }) => tops.get(id) === last)
         return known.length === tops.size ? known : undefined
-      })
+      }
+      const counts = await until(`${name}'s inbox has caught up`, caughtUp, this.#patienceMs)
       for (const { id, last, read, unread } of counts)
         this.history.count({ tenant, user: name, conversation: id, last, read, unread })
     }

@@ -6,9 +6,21 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
  */
 export type Weather = 'pass' | 'refuse' | 'blackhole' | 'mute'
 
+/** What is on its way to one end, in order. */
+interface Line {
+  readonly chunks: { readonly chunk: Buffer; readonly at: number }[]
+  freeAt: number
+}
+
 interface Pair {
   readonly near: Socket
   readonly far: Socket
+}
+
+/** How slowly bytes travel. */
+export interface Pace {
+  readonly delayMs?: number
+  readonly bytesPerSecond?: number
 }
 
 /** Stands between somebody and a port on this machine, and fails as networks do. */
@@ -17,6 +29,8 @@ export class TcpProxy {
   readonly #pairs = new Set<Pair>()
   #weather: Weather = 'pass'
   #delayMs = 0
+  #bytesPerSecond = Infinity
+  readonly #lines = new WeakMap<Socket, Line>()
   #cutAfter = Infinity
 
   private constructor(server: Server) {
@@ -36,10 +50,15 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Sets the weather for new and open connections; bad weather that refuses also resets what is open. */
-  set(weather: Weather, { delayMs = 0 } = {}): void {
+  /**
+   * Sets the weather for new and open connections. Bad weather that refuses resets what is open, and so does the end of
+   * weather in which bytes are lost: a connection never goes on as if nothing had been missing.
+   */
+  set(weather: Weather, { delayMs = 0, bytesPerSecond = Infinity }: Pace = {}): void {
+    if (this.#weather !== weather && (this.#weather === 'blackhole' || this.#weather === 'mute')) this.cut()
     this.#weather = weather
     this.#delayMs = delayMs
+    this.#bytesPerSecond = bytesPerSecond
     if (weather === 'refuse') this.cut()
   }
 
@@ -83,8 +102,13 @@ export class TcpProxy {
 
   #carry(to: Socket, chunk: Buffer, lost: boolean): void {
     if (lost || to.destroyed) return
-    if (this.#delayMs === 0) return void to.write(chunk)
-    setTimeout(() => to.destroyed || to.write(chunk), this.#delayMs)
+    const line = this.#lines.get(to) ?? { chunks: [], freeAt: 0 }
+    this.#lines.set(to, line)
+    const now = performance.now()
+    // Nothing overtakes what is on its way already.
+    line.freeAt = Math.max(now + this.#delayMs, line.freeAt) + (1000 * chunk.length) / this.#bytesPerSecond
+    line.chunks.push({ chunk, at: line.freeAt })
+    if (line.chunks.length === 1) pump(to, line)
   }
 
   #trim(chunk: Buffer): Buffer {
@@ -95,4 +119,14 @@ export class TcpProxy {
     setImmediate(() => this.cut())
     return kept
   }
+}
+
+function pump(to: Socket, line: Line): void {
+  const [next] = line.chunks
+  if (next === undefined) return
+  const wait = next.at - performance.now()
+  if (wait > 0) return void setTimeout(() => pump(to, line), Math.ceil(wait))
+  if (!to.destroyed) to.write(next.chunk)
+  line.chunks.shift()
+  pump(to, line)
 }

@@ -1,0 +1,112 @@
+/** A bug made on purpose: which words of which file become which, and the tests that have to see it. */
+export interface Bug {
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  readonly tests: readonly string[]
+}
+
+const simulation = ['test/sim/simulation.test.ts']
+
+/** One per promise of the heart; each of them is a mistake somebody could make. */
+export const bugs: readonly Bug[] = [
+  {
+    name: 'the dedupe is dropped',
+    file: 'durable-objects/schema/conversation.ts',
+    from: 'CREATE UNIQUE INDEX by_client_id',
+    to: 'CREATE INDEX by_client_id',
+    tests: simulation,
+  },
+  {
+    name: 'a send is acknowledged before it is written',
+    file: 'src/conversations/turn.ts',
+    from: 'const known = room.log.append(row)',
+    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => room.log.append(row))',
+    tests: simulation,
+  },
+  {
+    name: 'a gap is not noticed',
+    file: 'src/realtime/hub.ts',
+    from: "if (update.after > state.last) return 'gap'",
+    to: "if (update.after > state.last + 1e9) return 'gap'",
+    tests: simulation,
+  },
+  {
+    name: 'the epoch is forgotten',
+    file: 'src/conversations/recover.ts',
+    from: "const sameEpoch = since.epoch === '' || since.epoch === stream.epoch",
+    to: 'const sameEpoch = true',
+    tests: ['test/conversations'],
+  },
+  {
+    name: 'what a lease spent is lost',
+    file: 'src/limits/ledger.ts',
+    from: 'if (spent > 0) for (const meter of this.#meters) meter.spend(spent, at)',
+    to: 'if (spent > 1e9) for (const meter of this.#meters) meter.spend(spent, at)',
+    tests: ['test/limits/exactness.test.ts', 'test/limits/ledger.test.ts'],
+  },
+  {
+    name: 'a limiter that dies forgets what it lent',
+    file: 'durable-objects/parts/limit-memory.ts',
+    from: 'ledger.presumeLent(allowance,',
+    to: 'ledger.presumeLent(0 * allowance,',
+    tests: ['test/limits/exactness.test.ts'],
+  },
+  {
+    name: 'who comes back while she leaves is the last all the same',
+    file: 'durable-objects/parts/streams.ts',
+    from: "const last = () => state === undefined && !errands.some(({ command }) => command.kind === 'subscribe')",
+    to: 'const last = () => true',
+    tests: simulation,
+  },
+  {
+    name: 'an overtaken subscriber joins as if nothing had been',
+    file: 'durable-objects/parts/streams.ts',
+    from: 'if (this.#isOvertaken(errand, channel, result)) return',
+    to: "if (result.kind === 'done' && this.#isOvertaken(errand, channel, result)) return",
+    tests: simulation,
+  },
+  {
+    name: 'a dropped lane drops its successor',
+    file: 'durable-objects/parts/audience.ts',
+    from: 'this.#lanes.get(gateway) === lane && ',
+    to: '',
+    tests: simulation,
+  },
+  {
+    name: 'a hole between updates is passed over',
+    file: 'durable-objects/parts/audience.ts',
+    from: 'if (update.after !== (publications.at(-1)?.offset ?? after)) publications = []',
+    to: '',
+    tests: simulation,
+  },
+  {
+    name: 'who died in debt reminds nobody',
+    file: 'durable-objects/parts/conversation-books.ts',
+    from: 'this.#diedInDebt = this.#conversation !== undefined',
+    to: 'this.#diedInDebt = false && this.#conversation !== undefined',
+    tests: simulation,
+  },
+  {
+    name: 'the watermark runs ahead of Postgres',
+    file: 'durable-objects/parts/projection.ts',
+    from: "if (answer.kind === 'failed') throw new Error(answer.why)",
+    to: "if (answer.kind === 'failed' && answer.why === '') throw new Error(answer.why)",
+    tests: simulation,
+  },
+  {
+    name: 'an inbox believes the older news',
+    file: 'src/inbox/entry.ts',
+    from: 'last: Math.max(known.last, news.last)',
+    to: 'last: news.last',
+    tests: ['test/inbox', ...simulation],
+  },
+  {
+    name: 'a lost worker keeps its lease on a job',
+    file: 'src/jobs/queue.ts',
+    from: "this.#settle(lostOutcome(job, 'lost'), now)",
+    to: 'void job',
+    tests: ['test/jobs/chaos.test.ts'],
+  },
+]

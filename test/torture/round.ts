@@ -1,0 +1,76 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { seeded } from '../jobs/support/chance.ts'
+import { Crowd } from '../support/e2e/crowd.ts'
+import { Shards } from '../support/e2e/shards.ts'
+import { Extras } from './extras.ts'
+import type { Fault } from './faults.ts'
+import type { TortureWorld } from './world.ts'
+
+/** How a round ended. */
+export interface RoundEnd {
+  /** Every promise that was broken; none when all is well. */
+  readonly broken: readonly string[]
+  readonly acknowledged: number
+  readonly promised: number
+  readonly allowed: number
+}
+
+const people = ['alice', 'bob', 'carol', 'dave', 'erin']
+/** What may take a while after hard times: backoffs of a minute, circuits that are open. */
+const patienceMs = 150_000
+
+/** People talk in new conversations through all of these faults; then it is quiet, and everything is looked at. */
+export async function playRound(world: TortureWorld, seed: number, faults: readonly Fault[]): Promise<RoundEnd> {
+  const names = people.map((name) => `${name}-${seed}`)
+  const crowd = new Crowd(world.system, { socketUrl: world.socketUrl, pauseMs: 120, patienceMs })
+  const extras = new Extras(world.system, seeded(seed), `round-${seed}`)
+  try {
+    await crowd.gather(names, 3)
+    await extras.begin(crowd.conversations, names[0] ?? '')
+    crowd.talk()
+    await letHappen(world, faults)
+    await world.calm()
+    await pause(1000)
+    await Promise.all([crowd.hush(), extras.end()])
+    return await judge(world, crowd, extras)
+  } catch (thrown) {
+    return { ...figures(crowd, extras), broken: [`the round did not end: ${describe(thrown)}`] }
+  } finally {
+    crowd.disperse()
+  }
+}
+
+/** Messages for later may still be on their way: what is looked at is what there is once it is still. */
+async function judge(world: TortureWorld, crowd: Crowd, extras: Extras): Promise<RoundEnd> {
+  const deadline = performance.now() + patienceMs
+  const shards = new Shards(world.system)
+  for (let before = -1, missing = true; missing && performance.now() < deadline; await pause(3000)) {
+    const log = await shards.logOf(crowd.conversations)
+    missing = extras.broken(log).length > 0 || log.length !== before
+    before = log.length
+  }
+  const { violations, log } = await crowd.verdictAndLog((clientId) => extras.isLater(clientId))
+  const told = violations.map(({ check, what }) => `${check}: ${what}`)
+  return { ...figures(crowd, extras), broken: [...told, ...extras.broken(log)] }
+}
+
+async function letHappen(world: TortureWorld, faults: readonly Fault[]): Promise<void> {
+  const began = performance.now()
+  const ends: Promise<void>[] = []
+  for (const fault of faults) {
+    await pause(Math.max(0, fault.at - (performance.now() - began)))
+    ends.push(happen(world, fault))
+  }
+  await Promise.all(ends)
+}
+
+async function happen(world: TortureWorld, fault: Fault): Promise<void> {
+  const end = await world.begin(fault)
+  await pause(fault.ms)
+  await end()
+}
+
+const figures = ({ acknowledged }: Crowd, { promised, allowed }: Extras) => ({ acknowledged, promised, allowed })
+
+const describe = (thrown: unknown) =>
+  thrown instanceof Error ? `${thrown.message} ${String(thrown.cause ?? '')}` : String(thrown)
