@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { historyWindow, pageBounds } from '../src/protocol/history-window.ts'
+import { refuse } from '../src/protocol/errors.ts'
 import { sizes } from '../src/protocol/limits.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
 import type {
@@ -42,7 +43,8 @@ export class Topic extends DurableObject<Env> {
   /** A page of what is kept, and where the stream stands. */
   history(rules: TopicRules, query: HistoryQuery): HistoryAnswer {
     this.#books.learn(rules)
-    if (rules.historySize > 0) this.#found()
+    if (this.#books.rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
+    this.#found()
     const { epoch, log } = this.#books
     const top = log.top()
     const read = historyWindow(query, { epoch, top })

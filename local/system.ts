@@ -89,10 +89,24 @@ const localVars = (
   ...(allowPrivateEndpoints ? { ALLOW_PRIVATE_ENDPOINTS: '1' } : {}),
 })
 
-/** A limit that was set holds for the local tenant, with a burst of twice as many, as the default has. */
-const limitsOf = ({ messagesPerSecond, requestsPerSecond }: Settings): Record<string, number> => ({
+/**
+ * A limit that was set holds for the local tenant, with a burst of twice as many, as the default has. The open profile
+ * has none that anybody would meet: it stands for servers that have none.
+ */
+const limitsOf = ({ messagesPerSecond, requestsPerSecond, isOpen }: Settings): Record<string, number> => ({
+  ...(isOpen ? noLimits : {}),
   ...(messagesPerSecond === undefined ? {} : { messagesPerSecond, messagesBurst: 2 * messagesPerSecond }),
   ...(requestsPerSecond === undefined
     ? {}
     : { requestsPerSecondUser: requestsPerSecond, requestsPerSecondKey: requestsPerSecond }),
 })
+
+const noLimits = {
+  messagesPerSecond: 100_000,
+  messagesBurst: 200_000,
+  commandsPerSecondConnection: 100_000,
+  connectsPerSecondUser: 100_000,
+  connectionsPerUser: 10_000,
+  requestsPerSecondUser: 100_000,
+  requestsPerSecondKey: 100_000,
+}

@@ -20,6 +20,15 @@ describe('config', () => {
     expect(loadConfig({ ...vars })).toMatchObject({ localTenant: undefined, localApiKey: undefined })
   })
 
+  test('the open profile is for the local environment, and a deployment that asks for it does not run', () => {
+    const open = { PARLEY_PROFILE: 'open', LOCAL_TENANT: 'demo', LOCAL_API_KEY: 'demo-key' }
+    expect(loadConfig({ ...open, ENVIRONMENT: 'local' }).open).toMatchObject({ tenant: 'demo', apiKey: 'test-api-key' })
+    for (const ENVIRONMENT of ['production', undefined])
+      expect(() => loadConfig({ ...open, ...(ENVIRONMENT && { ENVIRONMENT }) })).toThrow(/PARLEY_PROFILE/)
+    expect(loadConfig({ LOCAL_TENANT: 'demo', ENVIRONMENT: 'local' }).open).toBeUndefined()
+    expect(loadConfig({}).open).toBeUndefined()
+  })
+
   test('half of a Redis or a QStash is none', () => {
     expect(loadConfig({ UPSTASH_REDIS_REST_URL: 'http://redis' }).redis).toBeUndefined()
     expect(loadConfig({ QSTASH_TOKEN: 'token' }).qstash).toBeUndefined()
