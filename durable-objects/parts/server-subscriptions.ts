@@ -2,6 +2,8 @@ import type { ServerSubscription } from '../../src/auth/token.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
+import type { UnsubscribeName } from '../../src/protocol/close-codes.ts'
+import { encodeSubscribe, encodeUnsubscribe } from '../../src/protocol/replies.ts'
 import type { StreamPosition, StreamResult } from '../../src/protocol/stream.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { encodeSubscribed } from './connected.ts'
@@ -21,7 +23,7 @@ export interface ServerSubscriptionParts {
 /** A subscription that the server ordered and how it was answered, as JSON text of its SubscribeResult. */
 type Begun = { readonly kind: 'begun'; readonly channel: string; readonly result: string }
 
-/** What the tenant's own server subscribes its users to by their connection tokens. */
+/** What the tenant's own server subscribes its users to: by their connection tokens, or later on. */
 export class ServerSubscriptions {
   readonly #parts: ServerSubscriptionParts
 
@@ -46,10 +48,27 @@ export class ServerSubscriptions {
     }
   }
 
+  /** Subscribes a session that is connected, and tells it. Nothing happens when it listens already. */
+  async begin(session: Session, order: ServerSubscription, since?: StreamPosition): Promise<Refusal | undefined> {
+    if (session.subscriptions.has(order.channel)) return undefined
+    const begun = await this.#begin(session, order, since, ({ channel, result }) =>
+      this.#parts.sockets.write(session, encodeSubscribe(channel, result)),
+    )
+    return begun.kind === 'refused' ? begun : undefined
+  }
+
+  /** Ends a subscription of a session, whoever began it, and tells it. */
+  end(session: Session, channel: string, name: UnsubscribeName): void {
+    if (!session.subscriptions.has(channel)) return
+    this.#parts.streams.leave(session, channel)
+    this.#parts.sockets.write(session, encodeUnsubscribe(channel, name))
+  }
+
   async #begin(
     session: Session,
     order: ServerSubscription,
     since: StreamPosition | undefined,
+    told: (begun: Begun) => void = () => undefined,
   ): Promise<Begun | Refusal> {
     const { channel } = order
     const grant = await this.#parts.grants.forServer(session, order)
@@ -57,9 +76,11 @@ export class ServerSubscriptions {
     if (!this.#parts.sockets.hasRoom(session, channel.length + sizeOf(grant)))
       return refuse('limitExceeded', `${channel}: more than a connection can remember`)
     return await new Promise((resolve) => {
-      this.#parts.streams.subscribe(session, channel, grant, since, (result) =>
-        resolve(this.#answer(channel, grant, result)),
-      )
+      this.#parts.streams.subscribe(session, channel, grant, since, (result) => {
+        const begun = this.#answer(channel, grant, result)
+        if (begun.kind === 'begun') told(begun)
+        resolve(begun)
+      })
     })
   }
 
