@@ -44,6 +44,20 @@ test('a burst of debts is one payment, and nothing rings once all is paid', asyn
   expect(time.rings).toBe(Infinity)
 })
 
+test('an alarm that the platform lost is set again with the next debt', async () => {
+  const { time, owe, ring, paid } = house()
+  owe()
+  time.rings = Infinity
+  time.now += 5000
+  owe()
+  expect(time.rings).toBe(Infinity)
+  time.now += 10_000
+  owe()
+  expect(time.rings).toBeLessThanOrEqual(time.now + 2000)
+  await ring()
+  expect(paid()).toEqual([1, 1])
+})
+
 test('a debt that fails again and again makes no other wait', async () => {
   const { debts, time, owe, ring, paid } = house()
   const [postgres] = debts

@@ -29,6 +29,8 @@ const steadily = 4
 const patienceMs = 1000
 /** A payment under way is looked after at the latest then, should the actor lose its memory meanwhile. */
 const lookAfterMs = 20_000
+/** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
+const missedMs = 10_000
 
 /**
  * Pays an actor's debts by its alarm: a little later, so that a burst is one payment, and again with growing pauses
@@ -50,6 +52,7 @@ export class Aftermath {
 
   /** Something is owed now: pay it `delayMs` from now, later if debts keep coming. Call it where the debt is written. */
   owe(now: number, delayMs: number): void {
+    if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
     this.#arm(Math.max(now + delayMs, this.#paidAt + steadily * delayMs))
   }
 
