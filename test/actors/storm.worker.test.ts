@@ -1,0 +1,31 @@
+import { abortAllDurableObjects } from 'cloudflare:test'
+import { expect, test } from 'vitest'
+import { Line } from '../support/worker/line.ts'
+import { newTenant } from '../support/worker/tenant.ts'
+import { postgresIsAway } from '../support/worker/shards.ts'
+
+// Everybody comes back at once, with no Postgres to ask.
+
+const users = Array.from({ length: 150 }, (_, n) => `user-${n}`)
+
+test('a storm of all clients is let in, each with exactly what was missed, without Postgres', async () => {
+  const tenant = await newTenant()
+  const room = await tenant.group('alice', ...users)
+  await tenant.postMany(room, 'alice', 20)
+  const tokens = await Promise.all(users.map((user) => tenant.token(user)))
+  postgresIsAway()
+  await abortAllDurableObjects()
+
+  const channel = `conversation:${room}`
+  const subscribe = { channel, recover: true, offset: 0, epoch: '' }
+  const comeBack = async (token: string) => {
+    const line = await Line.open('storm/0')
+    const [, id = 0] = line.say({ connect: { token } }, { subscribe })
+    return (await line.replyTo(id)).subscribe
+  }
+  const welcomes = await Promise.all(tokens.map((token) => comeBack(token)))
+  for (const welcome of welcomes) {
+    expect(welcome).toMatchObject({ recovered: true, offset: 0 })
+    expect(welcome!.publications!.map(({ offset }) => offset)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1))
+  }
+})
