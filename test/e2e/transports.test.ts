@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { UnauthorizedError, type Centrifuge, type Options, type Subscription } from 'centrifuge'
 import { UnauthorizedError as UnauthorizedInProtobuf } from 'centrifuge/build/protobuf'
@@ -226,6 +227,28 @@ describe('where no WebSocket gets through', () => {
     client.connect()
     expect(await transport).toBe(way.transport)
   })
+})
+
+test('who opens a stream and does not read it is sent away, and nothing gathers for her in the gateway', async () => {
+  const group = await makeGroup(system, ['alice', 'bob'])
+  const socket = connect(system.port, '127.0.0.1').pause()
+  const commands = [
+    { id: 1, connect: { token: await tokenOf('alice') } },
+    { id: 2, subscribe: { channel: channelOf(group) } },
+  ]
+  const body = commands.map((command) => JSON.stringify(command)).join('\n')
+  socket.write(`POST /connection/http_stream HTTP/1.1\r\nHost: parley\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  await until('she listens', async () => (await crowd(group)) === 1)
+  const text = 'x'.repeat(16_000)
+  let sent = 0
+  const flood = async () => {
+    await Promise.all(Array.from({ length: 50 }, () => bob.send(group, `${++sent}`, text)))
+    return (await crowd(group)) === 0
+  }
+  // What the machine's own buffers take in between is not the gateway's.
+  await until('she is sent away', flood, 25_000)
+  expect(sent * text.length).toBeLessThan(32 * 1_048_576)
+  socket.destroy()
 })
 
 test('when the server is killed and comes back, everyone hears exactly what was missed, whichever way', async () => {

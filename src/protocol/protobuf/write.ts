@@ -6,10 +6,17 @@ import { messageType, type Field, type MessageName, type MessageType, type Scala
 export function writeMessages(name: MessageName, lines: string): Uint8Array<ArrayBuffer> {
   const type = messageType(name)
   const text = new JsonText(lines)
-  const writer = new BinaryWriter()
-  while (text.more) writeDelimited(type, text, writer)
-  return writer.finish()
+  try {
+    while (text.more) writeDelimited(type, text, shared)
+  } catch (thrown) {
+    shared.finish()
+    throw thrown
+  }
+  return shared.finish()
 }
+
+/** One for all, since it keeps the memory it has grown to; nothing here waits. */
+const shared = new BinaryWriter()
 
 function writeDelimited(type: MessageType, text: JsonText, writer: BinaryWriter): void {
   writer.fork()
