@@ -60,8 +60,21 @@ describe('an isolate with too many requests under way', () => {
       'GET /v1/conversations',
       'POST /v1/conversations/x/messages',
       'POST /v1/limits/check',
+      'POST /api/publish',
+      'POST /emulation',
+      'GET /connection/sse',
     ].map((line) => priorityOf(line.split(' ')[0] ?? '', line.split(' ')[1] ?? ''))
-    expect(order).toEqual(['typing', 'presence', 'signal', 'read', 'message', 'message'])
+    expect(order).toEqual([
+      'typing',
+      'presence',
+      'signal',
+      'read',
+      'message',
+      'message',
+      'message',
+      undefined,
+      undefined,
+    ])
   })
 
   test('what was dropped is in /metrics, by holder and priority', async () => {

@@ -34,6 +34,9 @@ export const shedRequests = (most: Load = mostRequests) =>
 export function priorityOf(method: string, path: string): Priority | undefined {
   if (path === '/healthz' || path === '/readyz' || path === '/metrics' || path.startsWith('/jobs')) return undefined
   if (path.startsWith('/admin/')) return undefined
+  // What a socket carries is weighed by the gateway, which knows what it is; so is what is posted in place of one.
+  if (path.startsWith('/connection/') || path === '/emulation') return undefined
+  if (path.startsWith('/api/')) return 'message'
   if (!path.startsWith('/v1/')) return 'typing'
   const is = classOf(path)
   if (is === 'searches') return 'presence'
