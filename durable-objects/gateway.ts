@@ -31,6 +31,7 @@ import { Streams } from './parts/streams.ts'
 import { Subscriptions } from './parts/subscriptions.ts'
 import { askedOf } from './parts/wires.ts'
 import type { TenantRecord } from '../src/tenants/record.ts'
+import { TenantSlots } from './parts/tenant-slots.ts'
 import { openTenants } from './parts/tenants.ts'
 import { inboxOf } from './address.ts'
 
@@ -67,6 +68,13 @@ export class Gateway extends DurableObject<Env> {
   })
   readonly #limits = new MessageLimits(this.env, this.#tenants)
   readonly #connections = new ConnectionLimits()
+  readonly #slots = new TenantSlots({
+    env: this.env,
+    gateway: this.ctx.id.name ?? '',
+    tenants: this.#tenants,
+    kv: this.ctx.storage.kv,
+    clock: this.#clock,
+  })
   readonly #heartbeat = new Heartbeat(this.ctx.storage, this.#sockets)
   readonly #grants = new Grants(this.#namespaces, this.#clock, this.#config)
   readonly #subscriptions = new Subscriptions({
@@ -100,6 +108,7 @@ export class Gateway extends DurableObject<Env> {
     doorman: new Doorman(this.#tenants, this.#config),
     orders: this.#orders,
     census: this.#census,
+    slots: this.#slots,
     revokedAt: ({ tenant, user }) => inboxOf(this.env, tenant, user).revokedAt(),
     clock: this.#clock,
     watch: (session) => void this.#heartbeat.watch(session, this.#clock.now()),
@@ -119,6 +128,7 @@ export class Gateway extends DurableObject<Env> {
     super(ctx, env)
     const sessions = this.#sockets.restore()
     for (const session of sessions) this.#census.restore(session)
+    this.#slots.restore(sessions)
     this.#streams.restore(sessions)
   }
 
@@ -145,7 +155,9 @@ export class Gateway extends DurableObject<Env> {
     const now = this.#clock.now()
     for (const session of this.#sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await this.#heartbeat.beat(now, (session, name) => this.#end(session, name, 'heartbeat'))
-    if (pinged) this.#streams.patrol(now)
+    if (!pinged) return
+    this.#streams.patrol(now)
+    this.#slots.renew()
   }
 
   /** A frame that was posted for a session without a socket, by the `session` and `node` its connect result gave. */
@@ -276,6 +288,7 @@ export class Gateway extends DurableObject<Env> {
   #gone(session: Session): void {
     this.#entrance.gone(session)
     this.#census.depart(session)
+    this.#slots.release(session)
     this.#connections.gone(session)
     this.#emulation.forget(session)
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)

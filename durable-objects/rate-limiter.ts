@@ -45,6 +45,15 @@ export class RateLimiter extends DurableObject<Env> {
     return reserved
   }
 
+  /** `holder` holds `units` for `ttlMs`, instead of what it held; how many there was room for. */
+  hold(rules: Rules, holder: string, units: number, ttlMs: number): number {
+    const now = this.#now()
+    const ledger = this.#ledger(rules, now)
+    const granted = ledger.hold(holder, units, ttlMs, now)
+    this.#memory.write(ledger, now)
+    return granted
+  }
+
   /** Ends a reservation of which `spent` units were used. False when it is over or never was. */
   release(rules: Rules, lease: number, spent: number): boolean {
     const now = this.#now()

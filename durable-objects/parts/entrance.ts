@@ -1,6 +1,7 @@
 import type { Claims } from '../../src/auth/token.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { spreadMs } from '../../src/kernel/retry.ts'
 import { inboxChannel } from '../../src/protocol/channels.ts'
 import type { CloseName } from '../../src/protocol/close-codes.ts'
 import type { Command } from '../../src/protocol/commands.ts'
@@ -18,6 +19,7 @@ import type { Grant } from './grants.ts'
 import type { ServerSubscriptions } from './server-subscriptions.ts'
 import type { Sockets } from './sockets.ts'
 import type { Streams } from './streams.ts'
+import type { TenantSlots } from './tenant-slots.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
@@ -27,6 +29,7 @@ export interface EntranceParts {
   readonly streams: Streams
   readonly doorman: Doorman
   readonly census: Census
+  readonly slots: TenantSlots
   /** Since when a user's tokens count, in milliseconds: those issued until then were revoked. */
   readonly revokedAt: (session: Session) => Promise<number>
   /** What tokens subscribe their connections to. */
@@ -115,6 +118,9 @@ export class Entrance {
     if (admitted.kind === 'turnedAway') return this.#parts.end(session, admitted.close, 'token')
     if (admitted.kind === 'refused') return this.#refuse(session, command.id, admitted)
     if (!this.#remember(session, admitted.claims)) return this.#refuse(session, command.id, tooMuch)
+    const hasSlot = await this.#parts.slots.take(session)
+    if (hasEnded(session)) return this.#parts.slots.release(session)
+    if (!hasSlot) return this.#refuse(session, command.id, noSlot())
     await this.#greet(session, command, admitted)
   }
 
@@ -197,6 +203,7 @@ export class Entrance {
   #refuse(session: Session, id: number, refusal: Refusal): void {
     this.#early.delete(session)
     this.#parts.census.leave(session)
+    this.#parts.slots.release(session)
     for (const channel of session.subscriptions.keys()) this.#parts.streams.leave(session, channel)
     session.outgoing.length = 0
     session.phase = 'new'
@@ -214,3 +221,12 @@ export class Entrance {
 /** Where a client says that it stood on a server-side subscription. */
 const positionOf = (known: Of<'connect'>['request']['subs'][string] | undefined): StreamPosition | undefined =>
   known?.recover === true ? { offset: known.offset, epoch: known.epoch } : undefined
+
+/** Asked after a wait, in which it may have. */
+const hasEnded = (session: Session): boolean => session.phase === 'closed'
+
+/** A slot is free when somebody leaves, which nobody can foretell. */
+function noSlot(): Refusal {
+  const waitMs = spreadMs(5000, Math.random())
+  return refuse('tooManyRequests', `connections: your tenant has as many as it may; wait ${waitMs} ms`, waitMs)
+}

@@ -33,6 +33,7 @@ export interface HouseLimits {
   readonly messagesPerSecondConnection?: number | undefined
   readonly messagesPerSecondConversation?: number | undefined
   readonly messagesPerSecondTenant?: number | undefined
+  readonly connectionsTenant?: number | undefined
   readonly requestsPerSecondUser: number
   readonly requestsPerSecondKey: number
   readonly requestsPerSecondTenant?: number | undefined
@@ -153,6 +154,16 @@ function levels(figures: Partial<Record<HousePolicy, number | undefined>>): Hous
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table has every policy and nothing else
 const allPolicies = Object.keys(rates) as HousePolicy[]
+
+/** How many connections all users of a tenant may have at one time; undefined when there is no such limit. */
+export const connectionRules = ({ limits, version }: Pick<Terms, 'limits' | 'version'>): Rules | undefined =>
+  limits.connectionsTenant === undefined
+    ? undefined
+    : {
+        windows: [{ algorithm: 'concurrency', limit: limits.connectionsTenant, windowMs: 0, burst: 0 }],
+        mode: 'hard',
+        version,
+      }
 
 /** How often one user may connect or renew her token at one gateway: at first half a minute's worth at once. */
 export const connectWindow = (perSecond: number): Window => ({

@@ -18,6 +18,8 @@ export interface SavedLedger {
   readonly meters: readonly (readonly number[])[]
   readonly leases: readonly (readonly [id: number, units: number, until: number])[]
   readonly nextLease: number
+  /** Which lease is whose, for those who hold under their own name. */
+  readonly holders?: readonly (readonly [holder: string, lease: number])[]
 }
 
 /** Units kept for somebody until they are settled, or why not. */
@@ -34,6 +36,7 @@ export class Ledger {
   #rules: Rules
   #meters: Meter[]
   readonly #leases = new Map<number, OpenLease>()
+  readonly #holders = new Map<string, number>()
   #leased = 0
   #nextLease: number
   /** No lease ends before this, so that most calls need not look through them. */
@@ -44,6 +47,7 @@ export class Ledger {
     this.#meters = this.#rules.windows.map((window, index) => createMeter(window, saved?.meters[index]))
     this.#nextLease = Math.max(firstLease, saved?.nextLease ?? 0)
     for (const [id, units, until] of saved?.leases ?? []) this.#open(id, { units, until })
+    for (const [holder, lease] of saved?.holders ?? []) this.#holders.set(holder, lease)
   }
 
   get rules(): Rules {
@@ -93,6 +97,24 @@ export class Ledger {
     return { kind: 'reserved', lease, forMs: until - now, remaining: this.peek(now).remaining }
   }
 
+  /**
+   * `holder` holds `units` from now on, for `ttlMs`, instead of what it held: as many as there is room for, and never
+   * fewer than it has and still wants. Returns how many. To say so again keeps them; a repeat changes nothing.
+   */
+  hold(holder: string, units: number, ttlMs: number, now: number): number {
+    this.#expire(now)
+    const known = this.#holders.get(holder)
+    const before = known === undefined ? undefined : this.#leases.get(known)
+    if (known !== undefined && before !== undefined) this.#close(known, before, 0, now)
+    const granted = Math.max(Math.min(units, before?.units ?? 0), Math.min(units, Math.max(0, this.#room(now))))
+    this.#holders.delete(holder)
+    if (granted === 0) return 0
+    const lease = this.#nextLease++
+    this.#open(lease, { units: granted, until: now + ttlMs })
+    this.#holders.set(holder, lease)
+    return granted
+  }
+
   /** Closes leases: what was spent counts from when it was, the rest returns. Ones that are closed already are passed over. */
   settle(closings: readonly Closing[], now: number): number {
     this.#expire(now)
@@ -134,6 +156,7 @@ export class Ledger {
       meters: this.#meters.map((meter) => meter.save()),
       leases: [...this.#leases].map(([id, { units, until }]) => [id, units, until] as const),
       nextLease: this.#nextLease,
+      holders: [...this.#holders].filter(([, lease]) => this.#leases.has(lease)),
     }
   }
 
