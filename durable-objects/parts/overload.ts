@@ -3,10 +3,10 @@ import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { Signal, StreamVerb } from '../../src/protocol/stream.ts'
 import { admit, LoadGauge, type Load, type Priority } from '../../src/limits/shedding.ts'
 
-/** What one lane may hold: who waits longer than the SDKs' own patience for an answer waits in vain. */
-const mostInLane: Load = { waiting: 4096, ageMs: 4000 }
+/** What one lane may hold. SDKs wait five seconds for a subscription, so from four on it would be answered in vain. */
+const mostInLane: Load = { waiting: 4096, ageMs: 8000 }
 /** What all lanes of a gateway may hold, and how slow their calls may be on the average. */
-const mostInAll: Load = { waiting: 32_768, ageMs: 2000 }
+const mostInAll: Load = { waiting: 32_768, ageMs: 8000 }
 /** With less than this in a lane nobody looks at the clock for a message. */
 const fewInLane = 16
 

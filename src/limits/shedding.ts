@@ -45,7 +45,7 @@ const weight = 1 / 16
 /** What took longer counts as this: one call that hung for minutes, or a clock put forward, is no slow system. */
 const longestMs = 10_000
 /** What was measured so long ago says nothing about now. */
-const staleMs = 2000
+const staleMs = 5000
 
 /** Measures work that begins and ends: how much is under way, and how long it has taken lately. */
 export class LoadGauge {

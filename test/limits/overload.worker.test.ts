@@ -158,7 +158,7 @@ test('before a conversation that does not answer, typing is refused with 111 and
     rpc: { method: 'message.send', data: { conversation: lunch, clientId, text: 'hi' } },
   })
   const [first] = ana.say(send('a'))
-  await scheduler.wait(350)
+  await scheduler.wait(600)
   const typed = await ana.ask({ rpc: { method: 'conversation.typing', data: { conversation: lunch } } })
   expect(typed.error).toMatchObject({ code: 111, temporary: true })
   expect(typed.error?.message).toContain('overloaded')
