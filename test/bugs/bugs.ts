@@ -34,10 +34,10 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'the epoch is forgotten',
-    file: 'src/conversations/recover.ts',
+    file: 'src/protocol/recover.ts',
     from: "const sameEpoch = since.epoch === '' || since.epoch === stream.epoch",
     to: 'const sameEpoch = true',
-    tests: ['test/conversations'],
+    tests: ['test/protocol/recover.test.ts'],
   },
   {
     name: 'what a lease spent is lost',
@@ -55,7 +55,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'who comes back while she leaves is the last all the same',
-    file: 'durable-objects/parts/streams.ts',
+    file: 'src/realtime/calls.ts',
     from: "const last = () => state === undefined && !errands.some(({ command }) => command.kind === 'subscribe')",
     to: 'const last = () => true',
     tests: simulation,
@@ -72,14 +72,14 @@ export const bugs: readonly Bug[] = [
     file: 'durable-objects/parts/audience.ts',
     from: 'this.#lanes.get(gateway) === lane && ',
     to: '',
-    tests: simulation,
+    tests: ['test/sim/audience.test.ts'],
   },
   {
     name: 'a hole between updates is passed over',
     file: 'durable-objects/parts/audience.ts',
     from: 'if (update.after !== (publications.at(-1)?.offset ?? after)) publications = []',
     to: '',
-    tests: simulation,
+    tests: ['test/sim/audience.test.ts'],
   },
   {
     name: 'who died in debt reminds nobody',
@@ -105,8 +105,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a lost worker keeps its lease on a job',
     file: 'src/jobs/queue.ts',
-    from: "this.#settle(lostOutcome(job, 'lost'), now)",
-    to: 'void job',
+    from: "if (!held.has(`${job.run}/${job.id}`)) this.#settle(lostOutcome(job, 'lost'), now)",
+    to: 'void held',
     tests: ['test/jobs/chaos.test.ts'],
   },
 ]

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { tell, type Ending, type Plot } from './story.ts'
-import { badLines, bigStorm, goodDay, linked, storm } from './weathers.ts'
+import { badGateways, badLines, bigStorm, crowdedDay, goodDay, linked, storm } from './weathers.ts'
 
 /** Tells the stories of many seeds; a broken promise names its seed and can be told again. */
 async function tellAll(plot: Plot, seeds: number): Promise<Ending[]> {
@@ -26,7 +26,15 @@ describe('the real actors on simulated time, disks and network', () => {
   }, 120_000)
 
   test('keep them while everybody is cut off and comes back all the time', async () => {
-    await tellAll(badLines, 60)
+    await tellAll(badLines, 40)
+  }, 120_000)
+
+  test('keep them while gateways die under everybody', async () => {
+    await tellAll(badGateways, 40)
+  }, 120_000)
+
+  test('keep them on days when nothing fails and everything overtakes everything', async () => {
+    await tellAll(crowdedDay, 20)
   }, 120_000)
 
   test('keep them with more people who say more', async () => {

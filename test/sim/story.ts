@@ -16,8 +16,8 @@ export interface Plot {
   /** Faults besides those of single events: an actor dies or sleeps, a line is cut. */
   readonly faults: number
   readonly links: boolean
-  /** Nothing dies or sleeps: the only faults are lines that are cut. */
-  readonly cutsOnly?: boolean
+  /** The only faults there are: lines that are cut, or gateways that die. */
+  readonly only?: 'cuts' | 'gateways'
   readonly weather: Partial<Weather>
   /** Keeps a line of everything that happens. */
   readonly traced?: boolean
@@ -161,7 +161,9 @@ class Story {
     const { chance } = this.#world
     const hosts = [...this.#world.hosts.values()]
     const host = hosts[chance.below(hosts.length)]
-    switch (this.#plot.cutsOnly === true ? 3 : chance.below(4)) {
+    const { only } = this.#plot
+    if (only === 'gateways') return this.#loseGateway()
+    switch (only === 'cuts' ? 3 : chance.below(4)) {
       case 0:
         host?.crash(chance.below(host.disk.unconfirmedTurns + 1))
         break
@@ -183,6 +185,11 @@ class Story {
     void actor[method]?.(...given).then((value) => Object.assign(answer, { value, came: true }))
     await this.#until(`${kind} answers ${method}`, () => answer.came)
     return answer.value
+  }
+
+  #loseGateway(): void {
+    const gateways = [...this.#world.hosts.values()].filter(({ kind }) => kind === 'Gateway')
+    gateways[this.#world.chance.below(gateways.length)]?.crash(0)
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {

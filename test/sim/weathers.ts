@@ -34,8 +34,20 @@ export const badLines: Plot = {
   ...storm,
   messages: 40,
   faults: 40,
-  cutsOnly: true,
+  only: 'cuts',
   weather: { latencyMs: [1, 80], diskMs: [1, 40] },
+}
+
+/** Gateways die again and again while much is said. */
+export const badGateways: Plot = { ...badLines, only: 'gateways' }
+
+/** Nothing goes wrong, but much is said at once over a slow network: calls, answers and news overtake one another. */
+export const crowdedDay: Plot = {
+  ...storm,
+  people: 4,
+  messages: 150,
+  faults: 0,
+  weather: { latencyMs: [1, 150], diskMs: [1, 40] },
 }
 
 /** Seeds take turns with and without links, sockets between actors. */
