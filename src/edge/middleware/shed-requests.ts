@@ -30,16 +30,17 @@ export const shedRequests = (most: Load = mostRequests) =>
     }
   })
 
-/** When a request may go; undefined for what must always be answered: whether we live, and what work QStash brings. */
+/** What is for reading at leisure. */
+const documents = /^\/(?:docs(?:\/.*)?|openapi\.json|metrics\/alerts|favicon\.ico)?$/
+
+/** When a request may go; undefined for what must always be answered: whether we live, the operator, and what QStash brings. */
 export function priorityOf(method: string, path: string): Priority | undefined {
-  if (path === '/healthz' || path === '/readyz' || path === '/metrics' || path.startsWith('/jobs')) return undefined
-  if (path.startsWith('/admin/')) return undefined
-  // What a socket carries is weighed by the gateway, which knows what it is; so is what is posted in place of one.
-  if (path.startsWith('/connection/') || path === '/emulation') return undefined
-  if (path.startsWith('/api/')) return 'message'
-  if (!path.startsWith('/v1/')) return 'typing'
+  if (path === '/healthz' || path === '/readyz' || path === '/metrics' || /^\/(?:jobs|admin)(?:\/|$)/.test(path))
+    return undefined
+  if (documents.test(path)) return 'typing'
   const is = classOf(path)
   if (is === 'searches') return 'presence'
   if (is === 'notifications' || is === 'uploads') return 'signal'
+  if (path.startsWith('/connection/')) return 'read'
   return method === 'GET' && is === 'requests' ? 'read' : 'message'
 }
