@@ -230,10 +230,11 @@ describe('where no WebSocket gets through', () => {
 })
 
 test('who opens a stream and does not read it is sent away, and nothing gathers for her in the gateway', async () => {
-  const group = await makeGroup(system, ['alice', 'bob'])
+  const group = await makeGroup(system, ['carol', 'bob'])
+  // Somebody who was not here before: she would not try again if she were told to come more slowly.
   const socket = connect(system.port, '127.0.0.1').pause()
   const commands = [
-    { id: 1, connect: { token: await tokenOf('alice') } },
+    { id: 1, connect: { token: await tokenOf('carol') } },
     { id: 2, subscribe: { channel: channelOf(group) } },
   ]
   const body = commands.map((command) => JSON.stringify(command)).join('\n')
