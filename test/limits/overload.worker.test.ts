@@ -63,8 +63,24 @@ describe('an isolate with too many requests under way', () => {
       'POST /api/publish',
       'POST /emulation',
       'GET /connection/sse',
+      'GET /',
+      'POST /api',
+      'GET /admin/v1/cron',
     ].map((line) => priorityOf(line.split(' ')[0] ?? '', line.split(' ')[1] ?? ''))
-    expect(order).toEqual(['typing', 'presence', 'signal', 'read', 'message', 'message', 'message', 'message', 'read'])
+    expect(order).toEqual([
+      'typing',
+      'presence',
+      'signal',
+      'read',
+      'message',
+      'message',
+      'message',
+      undefined,
+      undefined,
+      'typing',
+      'message',
+      undefined,
+    ])
   })
 
   test('what was dropped is in /metrics, by holder and priority', async () => {

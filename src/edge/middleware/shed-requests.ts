@@ -37,10 +37,11 @@ const documents = /^\/(?:docs(?:\/.*)?|openapi\.json|metrics\/alerts|favicon\.ic
 export function priorityOf(method: string, path: string): Priority | undefined {
   if (path === '/healthz' || path === '/readyz' || path === '/metrics' || /^\/(?:jobs|admin)(?:\/|$)/.test(path))
     return undefined
+  // What a socket carries is weighed by the gateway, which knows what it is; so is what is posted in place of one.
+  if (path.startsWith('/connection/') || path === '/emulation') return undefined
   if (documents.test(path)) return 'typing'
   const is = classOf(path)
   if (is === 'searches') return 'presence'
   if (is === 'notifications' || is === 'uploads') return 'signal'
-  if (path.startsWith('/connection/')) return 'read'
   return method === 'GET' && is === 'requests' ? 'read' : 'message'
 }
