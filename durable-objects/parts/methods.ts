@@ -61,6 +61,9 @@ const methods: Readonly<Record<string, Method>> = {
   },
 }
 
+/** The names of all of them. */
+export const methodNames: readonly string[] = Object.keys(methods)
+
 /** Calls an rpc method by its name. */
 export function callMethod(
   desk: Desk,

@@ -3,7 +3,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
-import { authenticate } from './middleware/authenticate.ts'
+import { authenticate, onlyKnown } from './middleware/authenticate.ts'
 import { limitRequests, limitVisitors } from './middleware/limit-requests.ts'
 import { shedRequests } from './middleware/shed-requests.ts'
 import { onError, problemResponse } from './problem.ts'
@@ -52,7 +52,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/admin/v1', admin)
   .route('/api', serverApi)
   .use('/demo/*', authenticate(), limitRequests())
-  .use('/v1/*', authenticate(), limitRequests())
+  .use('/v1/*', authenticate(), limitRequests(), onlyKnown())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
   .route('/v1/users', users)

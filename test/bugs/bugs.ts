@@ -103,10 +103,10 @@ export const bugs: readonly Bug[] = [
     tests: ['test/inbox', ...simulation],
   },
   {
-    name: 'a lost worker keeps its lease on a job',
-    file: 'src/jobs/queue.ts',
-    from: "if (!held.has(`${job.run}/${job.id}`)) this.#settle(lostOutcome(job, 'lost'), now)",
-    to: 'void held',
-    tests: ['test/jobs/chaos.test.ts'],
+    name: 'an outcome told by a worker that was given up counts',
+    file: 'src/jobs/settle.ts',
+    from: ' || hasEnded(before.phase) || before.run !== run',
+    to: '',
+    tests: ['test/jobs/chaos.test.ts', 'test/jobs/ledger.test.ts'],
   },
 ]

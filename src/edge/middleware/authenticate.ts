@@ -17,6 +17,13 @@ export const authenticate = () =>
     return await next()
   })
 
+/** Lets nobody by who has not said who she is: before anything of the request is read, let alone judged. */
+export const onlyKnown = () =>
+  createMiddleware<App>(async function onlyKnown(c, next) {
+    known(c)
+    return await next()
+  })
+
 async function principalOf(c: AppContext): Promise<Principal> {
   const header = c.req.header('authorization')
   if (header === undefined) return { kind: 'anonymous' }
