@@ -98,7 +98,11 @@ const limitsOf = ({ messagesPerSecond, requestsPerSecond, isOpen }: Settings): R
   ...(messagesPerSecond === undefined ? {} : { messagesPerSecond, messagesBurst: 2 * messagesPerSecond }),
   ...(requestsPerSecond === undefined
     ? {}
-    : { requestsPerSecondUser: requestsPerSecond, requestsPerSecondKey: requestsPerSecond }),
+    : {
+        requestsPerSecondUser: requestsPerSecond,
+        requestsPerSecondKey: requestsPerSecond,
+        commandsPerSecondConnection: requestsPerSecond,
+      }),
 })
 
 const noLimits = {
