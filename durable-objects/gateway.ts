@@ -83,6 +83,7 @@ export class Gateway extends DurableObject<Env> {
     grants: this.#grants,
     namespaces: this.#namespaces,
     clock: this.#clock,
+    watch: (session) => void this.#heartbeat.watch(session, this.#clock.now()),
     end: (session, name, why) => this.#end(session, name, why),
   })
   readonly #orders = new ServerSubscriptions({

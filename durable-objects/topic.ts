@@ -18,6 +18,9 @@ import { Recent } from '../src/topics/recent.ts'
 import { takeTurn, type Turn } from '../src/topics/turn.ts'
 import { TopicBooks } from './parts/topic-books.ts'
 
+/** How soon after a publication somebody looks whether it was told. */
+const remindMs = 5000
+
 /**
  * One plain topic of a tenant: passes on what is published to whoever listens, and keeps as much of it as its
  * namespace says. Who may do what was decided where the caller's token is known; a topic knows no users.
@@ -27,6 +30,8 @@ export class Topic extends DurableObject<Env> {
   #books = TopicBooks.open(this.ctx, this.env)
   readonly #recent = new Recent()
   #armedFor = Infinity
+  /** Whether this life told its listeners where the stream stands. */
+  #hasTold = false
 
   /** Runs the commands of one gateway, or of the tenant's server, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
@@ -36,7 +41,7 @@ export class Topic extends DurableObject<Env> {
     const turn = this.#take(call)
     this.#noteListeners(call, turn)
     this.#books.audience.tell(this.#update(turn, before), call.gateway)
-    if (turn.publications.length > 0) this.#tidyBy(this.#clock.now() + this.#books.rules.historyTtlSeconds * 1000)
+    if (turn.publications.length > 0) this.#noteNews(call.gateway)
     return this.#answer(call, turn, before)
   }
 
@@ -69,6 +74,7 @@ export class Topic extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#armedFor = Infinity
     if (!this.#books.exist) return
+    this.#remind()
     const now = this.#clock.now()
     const held = [this.#books.log.expire(now), this.#books.keys.expire(now)].filter((at) => at !== undefined)
     if (held.length === 0) this.#noteSilence(now)
@@ -89,8 +95,9 @@ export class Topic extends DurableObject<Env> {
   }
 
   /** What passes by without history needs no disk; a listener does, who must still be told after a loss of memory. */
-  #mustKeep({ gateway, commands }: StreamCall): boolean {
+  #mustKeep({ gateway, have, commands }: StreamCall): boolean {
     const keeps = this.#books.rules.historySize > 0
+    if (gateway !== null && have !== null) return true
     return commands.some(
       (command) =>
         (command.kind === 'subscribe' && (keeps || gateway !== null)) ||
@@ -98,10 +105,27 @@ export class Topic extends DurableObject<Env> {
     )
   }
 
-  /** A gateway is an audience from its first subscriber until its last one left. */
-  #noteListeners({ gateway, commands }: StreamCall, turn: Turn): void {
+  /** Old entries have to go in time, and listeners to hear of new ones, also if this life ends before they were told. */
+  #noteNews(except: string | null): void {
+    const { audience, rules } = this.#books
+    const now = this.#clock.now()
+    this.#hasTold = true
+    this.#tidyBy(now + rules.historyTtlSeconds * 1000)
+    if (audience.reachesBeyond(except)) this.#tidyBy(now + remindMs)
+  }
+
+  /** A life before this one may have died between writing and telling: whoever misses something then asks for it. */
+  #remind(): void {
+    const { audience, log, epoch } = this.#books
+    if (!this.#hasTold && epoch !== '' && log.top() > 0) audience.remind(epoch, log.top())
+    this.#hasTold = true
+  }
+
+  /** A gateway is an audience from its first subscriber until its last one left, or when it says so. */
+  #noteListeners({ gateway, have, commands }: StreamCall, turn: Turn): void {
     if (gateway === null) return
     const { audience } = this.#books
+    if (have !== null) audience.add(gateway)
     commands.forEach((command, index) => {
       if (turn.results[index]?.kind === 'subscribed') audience.add(gateway)
       if (command.kind === 'leave' && command.last) audience.drop(gateway)

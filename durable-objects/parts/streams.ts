@@ -117,8 +117,8 @@ export class Streams {
 
   /** Asks some of the channels where they stand, in turn; their answers bring whatever is missing. */
   patrol(now: number): void {
-    for (const { tenant, channel } of this.hub.channels())
-      if (isCheckedAt(channel, now)) this.#lane(tenant, channel).poke()
+    for (const { tenant, channel, epoch } of this.hub.channels())
+      if (epoch !== '' && isCheckedAt(channel, now)) this.#lane(tenant, channel).poke()
   }
 
   /** News pushed by a stream. False when nobody listens here, so that it need not be told again. */

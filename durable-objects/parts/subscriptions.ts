@@ -7,6 +7,7 @@ import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { encodeRefusal, encodeReply, encodeUnsubscribe } from '../../src/protocol/replies.ts'
 import type { StreamResult } from '../../src/protocol/stream.ts'
+import { endOf } from '../../src/realtime/liveness.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { encodeExpiry, encodeSubscribed } from './connected.ts'
 import type { Grant, Granted, Grants } from './grants.ts'
@@ -15,13 +16,14 @@ import type { Sockets } from './sockets.ts'
 import type { Streams } from './streams.ts'
 import { Subscribing } from './subscribing.ts'
 
-/** What subscriptions work with. `end` closes a session. */
+/** What subscriptions work with. `end` closes a session, `watch` looks after one whose subscriptions may end. */
 export interface SubscriptionParts {
   readonly sockets: Sockets
   readonly streams: Streams
   readonly grants: Grants
   readonly namespaces: KnownNamespaces
   readonly clock: Clock
+  readonly watch: (session: Session) => void
   readonly end: (session: Session, name: CloseName, why: string) => void
 }
 
@@ -29,8 +31,6 @@ type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
 /** What a connection remembers of a subscription beside its channel's name and what its token says. */
 const bytesBeside = 72
-/** How long a subscription outlives its token, so that the renewal may be on the way. */
-const graceMs = 25_000
 
 /** What sessions listen to: begun and ended by clients, renewed by their tokens, ended when nobody renews them. */
 export class Subscriptions {
@@ -77,14 +77,16 @@ export class Subscriptions {
     const { expiresAt: _, ...terms } = session.subscriptions.get(channel)?.terms ?? {}
     const { expiresAt } = ticket
     streams.hub.agree(session, channel, { ...terms, ...(expiresAt === 0 ? {} : { expiresAt }) })
+    this.#parts.watch(session)
     this.#reply(session, id, 'sub_refresh', `{${encodeExpiry(expiresAt, clock.now()).join(',')}}`)
   }
 
   /** Ends what was not renewed in time. The SDK subscribes again, with a new token. */
   expire(session: Session, now: number): void {
     const { streams, sockets } = this.#parts
-    for (const { channel, terms } of session.subscriptions.values()) {
-      if (terms?.expiresAt === undefined || terms.expiresAt + graceMs >= now) continue
+    for (const subscription of session.subscriptions.values()) {
+      if (endOf(subscription) > now) continue
+      const { channel } = subscription
       streams.leave(session, channel)
       sockets.write(session, encodeUnsubscribe(channel, 'expired'))
     }

@@ -34,7 +34,7 @@ const jobName = /^[A-Za-z0-9_.@-]{1,128}$/
 export function parseChannel(channel: string): Channel | undefined {
   if (channel.length > maxChannelLength || !name.test(channel)) return undefined
   if (channel.startsWith('conversation:')) return conversation(channel.slice('conversation:'.length))
-  if (channel.startsWith('user:#')) return { kind: 'inbox', user: channel.slice('user:#'.length) }
+  if (channel.startsWith('user:#')) return inbox(channel.slice('user:#'.length))
   if (channel.startsWith('jobs:')) return job(channel.slice('jobs:'.length))
   return topic(channel)
 }
@@ -77,6 +77,9 @@ function job(text: string): Channel | undefined {
   const valid = more.length === 0 && jobName.test(queue) && jobName.test(id)
   return valid ? { kind: 'job', queue, job: id } : undefined
 }
+
+/** The anonymous share a user id, "", and therefore have no stream of their own. */
+const inbox = (user: string): Channel | undefined => (user === '' ? undefined : { kind: 'inbox', user })
 
 const conversation = (text: string): Channel | undefined =>
   id.test(text) ? { kind: 'conversation', id: text } : undefined

@@ -39,9 +39,9 @@ export const historyRequest = z.object({
   reverse: z.boolean().default(false),
 })
 
-const publishRequest = z.object({ channel: z.string(), data: z.unknown(), type: z.int().default(0) })
+const publishRequest = z.object({ channel: z.string(), data: z.unknown().optional(), type: z.int().default(0) })
 const rpcRequest = z.object({ method: z.string().max(methodLength), data: z.unknown().optional() })
-const sendRequest = z.object({ data: z.unknown() })
+const sendRequest = z.object({ data: z.unknown().optional() })
 const subRefreshRequest = z.object({ channel: z.string(), token: z.string().max(8192).default('') })
 const refreshRequest = z.object({ token: z.string().max(8192).default('') })
 const nothing = z.object({})

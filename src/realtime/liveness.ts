@@ -1,5 +1,5 @@
 import type { CloseName } from '../protocol/close-codes.ts'
-import type { Session } from './session.ts'
+import type { Session, Subscription } from './session.ts'
 
 /** Seconds between pings, as told to clients. */
 export const pingSeconds = 25
@@ -8,7 +8,7 @@ const pingMs = pingSeconds * 1000
 export const connectMs = 10_000
 /** How long one may be on its way in, which is not its own doing. */
 const admissionMs = 60_000
-/** How long an expired token is still good, so that its renewal may be on the way. */
+/** How long an expired token is still good, of a connection or of a subscription, so that its renewal may be on the way. */
 const graceMs = 25_000
 /** How long a pong may take: SDKs answer at once. */
 const pongMs = 8_000
@@ -34,11 +34,17 @@ export function decideEnd(
   return unanswered ? 'noPong' : undefined
 }
 
+/** When a subscription ends unless it is renewed; Infinity for never. */
+export const endOf = ({ terms }: Subscription): number =>
+  terms?.expiresAt === undefined ? Infinity : terms.expiresAt + graceMs
+
 /** When a connection has to be looked at again, beside the pings. */
-export function lookAgainAt({ phase, openedAt, expiresAt }: Session): number {
+export function lookAgainAt({ phase, openedAt, expiresAt, subscriptions }: Session): number {
   if (phase === 'new') return openedAt + connectMs
   if (phase !== 'open') return openedAt + admissionMs
-  return expiresAt > 0 ? expiresAt + graceMs : Infinity
+  let due = expiresAt > 0 ? expiresAt + graceMs : Infinity
+  for (const subscription of subscriptions.values()) due = Math.min(due, endOf(subscription))
+  return due
 }
 
 /** When the next ping is due, after one at `pingedAt`. */

@@ -44,6 +44,7 @@ export interface Heard {
   readonly history?: { readonly publications: readonly Pub[]; readonly epoch: string; readonly offset: number }
   readonly presence?: { readonly presence: Readonly<Record<string, { user: string; client: string }>> }
   readonly presence_stats?: { readonly num_clients: number; readonly num_users: number }
+  readonly sub_refresh?: { readonly expires: boolean; readonly ttl: number }
   readonly refresh?: { readonly client: string; readonly expires: boolean; readonly ttl: number }
   readonly push?: {
     readonly channel: string

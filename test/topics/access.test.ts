@@ -1,0 +1,99 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseChannel, type TopicName } from '../../src/protocol/channels.ts'
+import { newNamespace, type Allowed } from '../../src/protocol/namespaces-api.ts'
+import {
+  matches,
+  mayPublish,
+  mayReadHistory,
+  maySeePresence,
+  maySubscribe,
+  type Visitor,
+} from '../../src/topics/access.ts'
+
+const channel = 'orders:42'
+const nobody: Visitor = { user: '', capabilities: [], isSubscribed: false }
+const alice: Visitor = { ...nobody, user: 'alice' }
+const subscribed: Visitor = { ...nobody, isSubscribed: true }
+const able: Visitor = { ...nobody, capabilities: [{ channels: ['orders:*'], allow: ['sub', 'pub', 'hst', 'prs'] }] }
+
+const namespaceThat = (allowed: Allowed) =>
+  newNamespace.parse({
+    historySize: 1,
+    presence: true,
+    allow: {
+      subscribe: allowed === 'subscribers' ? 'capability' : allowed,
+      publish: allowed,
+      history: allowed,
+      presence: allowed,
+    },
+  })
+
+const topicNamed = (text: string): TopicName => {
+  const name = parseChannel(text)
+  if (name?.kind !== 'topic') throw new Error(`${text} is no topic`)
+  return name
+}
+
+/** Who of these four may publish, read history and see presence. */
+const admitted = (allowed: Allowed) =>
+  Object.entries({ nobody, alice, subscribed, able }).flatMap(([name, visitor]) => {
+    const namespace = namespaceThat(allowed)
+    const answers = [mayPublish, mayReadHistory, maySeePresence].map((may) => may(namespace, channel, visitor))
+    expect(new Set(answers.map((answer) => answer?.error)).size).toBe(1)
+    return answers[0] === undefined ? [name] : []
+  })
+
+describe('who may do what in a namespace', () => {
+  test.each<[Allowed, string[]]>([
+    ['nobody', []],
+    ['capability', ['able']],
+    ['subscribers', ['subscribed', 'able']],
+    ['users', ['alice', 'able']],
+    ['anyone', ['nobody', 'alice', 'subscribed', 'able']],
+  ])('that allows %s', (allowed, who) => {
+    expect(admitted(allowed)).toEqual(who)
+  })
+
+  test('without history or presence nobody is refused for want of leave: there is none', () => {
+    const bare = newNamespace.parse({ allow: { history: 'anyone', presence: 'anyone' } })
+    expect(mayReadHistory(bare, channel, able)).toMatchObject({ error: 'notAvailable' })
+    expect(maySeePresence(bare, channel, able)).toMatchObject({ error: 'notAvailable' })
+  })
+
+  test('a capability is for its channels and its actions only', () => {
+    const reader: Visitor = { ...alice, capabilities: [{ channels: ['orders:42', 'news'], allow: ['sub', 'hst'] }] }
+    const namespace = namespaceThat('capability')
+    expect(maySubscribe(namespace, channel, topicNamed(channel), reader)).toBeUndefined()
+    expect(mayReadHistory(namespace, channel, reader)).toBeUndefined()
+    expect(mayPublish(namespace, channel, reader)).toMatchObject({ error: 'permissionDenied' })
+    expect(mayReadHistory(namespace, 'orders:4', reader)).toMatchObject({ error: 'permissionDenied' })
+    expect(mayReadHistory(namespace, 'orders:420', reader)).toMatchObject({ error: 'permissionDenied' })
+  })
+
+  test('a private channel opens by no capability, and a channel of named users for those only', () => {
+    const open = namespaceThat('anyone')
+    const may = (name: string, visitor: Visitor) =>
+      maySubscribe(open, name, topicNamed(name), { ...visitor, capabilities: [{ channels: ['*'], allow: ['sub'] }] })
+    expect(may('$orders:42', alice)).toMatchObject({ error: 'permissionDenied' })
+    expect(may('dialog:#alice,bob', alice)).toBeUndefined()
+    expect(may('dialog:#bob', alice)).toMatchObject({ error: 'permissionDenied' })
+    expect(may('dialog:#', nobody)).toMatchObject({ error: 'permissionDenied' })
+    expect(may('dialog:#alice', nobody)).toMatchObject({ error: 'permissionDenied' })
+  })
+})
+
+test('a pattern means what it looks like, however many stars it has, and takes no time over it', () => {
+  const piece = fc.string({ unit: fc.constantFrom('a', 'b', ':', '.', '*'), maxLength: 8 })
+  const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  fc.assert(
+    fc.property(piece, fc.string({ unit: fc.constantFrom('a', 'b', ':', '.'), maxLength: 12 }), (pattern, name) => {
+      const oracle = new RegExp(`^${pattern.split('*').map(escape).join('.*')}$`, 's')
+      expect(matches(pattern, name)).toBe(oracle.test(name))
+    }),
+    { numRuns: 2000 },
+  )
+  const began = performance.now()
+  expect(matches(`${'a*'.repeat(120)}b`, 'a'.repeat(255))).toBe(false)
+  expect(performance.now() - began).toBeLessThan(50)
+})
