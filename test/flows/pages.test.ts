@@ -13,6 +13,15 @@ async function sourceOf(folder: string): Promise<string> {
 
 const pages = (await readdir(join(root, 'docs/flows'))).filter((name) => name.endsWith('.md'))
 
+const lists = ['docs/security-checklist.md', 'docs/design/proof.md']
+
+test.each(lists)('every test that %s names exists', async (page) => {
+  const text = await readFile(join(root, page), 'utf8')
+  const named = [...text.matchAll(/`(test\/[\w./-]+)`/g)].flatMap(([, file]) => file ?? [])
+  expect(named.length).toBeGreaterThan(3)
+  expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([])
+})
+
 test.each(pages)('every file and function that docs/flows/%s names exists', async (page) => {
   const source = `${await sourceOf('src')}\n${await sourceOf('durable-objects')}`
   const text = await readFile(join(root, 'docs/flows', page), 'utf8')

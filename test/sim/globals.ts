@@ -32,11 +32,11 @@ function clearTimer(timer: Timer | undefined): void {
 
 class VirtualDate extends Date {
   constructor(...given: [] | [number | string | Date]) {
-    super(given[0] ?? platform().now)
+    super(given[0] ?? VirtualDate.now())
   }
 
   static override now(): number {
-    return Math.floor(platform().now)
+    return Math.floor(platform().now + (lives.getStore()?.host.skewMs ?? 0))
   }
 }
 

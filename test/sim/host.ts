@@ -20,6 +20,8 @@ export class Host {
   readonly disk = new Disk()
   readonly sockets = new Set<Socket>()
   autoResponse: { readonly request: string; readonly response: string } | undefined
+  /** By how much its clock is wrong, in milliseconds. */
+  readonly skewMs: number
   deaths = 0
   sleeps = 0
   readonly #class: ActorClass
@@ -36,6 +38,7 @@ export class Host {
     this.kind = kind
     this.name = name
     this.#class = type
+    this.skewMs = platform.chance.between(-platform.skewMs, platform.skewMs)
   }
 
   /** The life that is, or a new one. */
@@ -150,7 +153,7 @@ export class Host {
   #arm(): void {
     const { alarm } = this.disk
     if (alarm === null) return
-    this.platform.after(Math.max(0, alarm - this.platform.now), () => {
+    this.platform.after(Math.max(0, alarm - this.skewMs - this.platform.now), () => {
       if (this.disk.alarm === alarm && this.#ringing === null) this.#ring(alarm, 0)
     })
   }

@@ -39,6 +39,8 @@ export class Platform {
   readonly hosts = new Map<string, Host>()
   readonly classes: Record<string, ActorClass> = {}
   weather = calm
+  /** Clocks are wrong by this much at most. */
+  skewMs = 0
   env: Readonly<Record<string, unknown>> = {}
   /** Ends of turns that wrote, counted; `crashAt` names two moments of one of them, for going through all. */
   boundaries = 0

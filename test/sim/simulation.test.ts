@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { tell, type Ending, type Plot } from './story.ts'
-import { badGateways, badLines, bigStorm, crowdedDay, goodDay, linked, storm } from './weathers.ts'
+import { badGateways, badLines, bigStorm, crowdedDay, goodDay, linked, storm, wrongClocks } from './weathers.ts'
 
 /** Tells the stories of many seeds; a broken promise names its seed and can be told again. */
 async function tellAll(plot: Plot, seeds: number): Promise<Ending[]> {
@@ -31,6 +31,10 @@ describe('the real actors on simulated time, disks and network', () => {
 
   test('keep them while gateways die under everybody', async () => {
     await tellAll(badGateways, 40)
+  }, 120_000)
+
+  test('keep them while every clock is wrong by minutes', async () => {
+    await tellAll(wrongClocks, 40)
   }, 120_000)
 
   test('keep them on days when nothing fails and everything overtakes everything', async () => {

@@ -19,6 +19,8 @@ export interface Plot {
   /** The only faults there are: lines that are cut, or gateways that die. */
   readonly only?: 'cuts' | 'gateways'
   readonly weather: Partial<Weather>
+  /** Every actor's clock is wrong by up to this much. */
+  readonly skewMs?: number
   /** Keeps a line of everything that happens. */
   readonly traced?: boolean
   /** Kills one actor at one moment of one write; see Platform. */
@@ -65,6 +67,7 @@ class Story {
     this.#world = world
     this.#plot = plot
     if (plot.traced === true) world.trace = []
+    world.skewMs = plot.skewMs ?? 0
     this.#history = new History(() => world.now)
     this.#conversations = Array.from({ length: plot.conversations }, (_, n) => `room-${n}`)
     Object.assign(world.classes, classes, { ShardWriter: shardWriter(world, this.#rows) })

@@ -50,5 +50,8 @@ export const crowdedDay: Plot = {
   weather: { latencyMs: [1, 150], diskMs: [1, 40] },
 }
 
+/** Every machine believes in another time: minutes lie between them. */
+export const wrongClocks: Plot = { ...storm, skewMs: 300_000 }
+
 /** Seeds take turns with and without links, sockets between actors. */
 export const linked = (plot: Plot, seed: number): Plot => ({ ...plot, links: seed % 2 === 0 })

@@ -28,19 +28,10 @@ function fitting(described: unknown, named: Named): unknown {
   if (schema.enum !== undefined) return schema.enum[0]
   const [choice] = schema.anyOf ?? schema.oneOf ?? schema.allOf ?? []
   if (choice !== undefined) return fitting(choice, named)
-  switch (schema.type) {
-    case 'object':
-      return objectOf(schema, named)
-    case 'array':
-      return schema.minItems === undefined ? [] : [fitting(schema.items, named)]
-    case 'integer':
-    case 'number':
-      return Math.max(1, schema.minimum ?? 1)
-    case 'boolean':
-      return true
-    default:
-      return 'sample'
-  }
+  if (schema.type === 'object') return objectOf(schema, named)
+  if (schema.type === 'array') return schema.minItems === undefined ? [] : [fitting(schema.items, named)]
+  if (schema.type === 'integer' || schema.type === 'number') return Math.max(1, schema.minimum ?? 1)
+  return schema.type === 'boolean' ? true : 'sample'
 }
 
 function objectOf({ properties = {}, required = [] }: z.output<typeof shape>, named: Named): object {

@@ -1,0 +1,45 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { conversationChannel, inboxChannel, jobChannel, parseChannel } from '../../src/protocol/channels.ts'
+
+const jobName = fc.stringMatching(/^[A-Za-z0-9_.@-]{1,60}$/)
+
+test('a name that was made of its parts is read as them', () => {
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+      fc.stringMatching(/^[\x21-\x7e]{1,128}$/),
+      jobName,
+      jobName,
+      (id, user, queue, job) => {
+        expect(parseChannel(conversationChannel(id))).toEqual({ kind: 'conversation', id })
+        expect(parseChannel(inboxChannel(user))).toEqual({ kind: 'inbox', user })
+        expect(parseChannel(jobChannel(queue, job))).toEqual({ kind: 'job', queue, job })
+      },
+    ),
+  )
+})
+
+const anyName = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 300 }),
+  fc
+    .tuple(
+      fc.constantFrom('conversation:', 'user:#', 'user:', 'jobs:', '$', 'orders:', '$user:#', ' conversation:'),
+      fc.string(),
+    )
+    .map(([begin, rest]) => begin + rest),
+)
+
+test('any other name is one of ours or none, and never two things', () => {
+  fc.assert(
+    fc.property(anyName, (name) => {
+      const channel = parseChannel(name)
+      // What an actor is named after holds no slash where the tenant ends, and nothing that cannot be printed.
+      if (channel !== undefined) expect(name).toMatch(/^[\x21-\x7e]{1,255}$/)
+      if (channel?.kind === 'conversation') expect(conversationChannel(channel.id)).toBe(name)
+      if (channel?.kind === 'inbox') expect(inboxChannel(channel.user)).toBe(name)
+      if (channel?.kind === 'topic') expect(name).not.toMatch(/^\$?(?:conversation|user|jobs|default):|[/*&]/)
+    }),
+    { numRuns: 2000 },
+  )
+})
