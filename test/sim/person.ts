@@ -1,32 +1,9 @@
-import { z } from 'zod'
-import type { Entry, History } from '../support/history.ts'
+import type { History } from '../support/history.ts'
 import { tenant } from './neighbours.ts'
 import type { Platform } from './platform.ts'
 import { SocketPair, UpgradeResponse, type Socket } from './sockets.ts'
+import { heardLine, toEntry, type Line, type Pub, type Subscribed } from './wire.ts'
 
-const pub = z.object({
-  offset: z.number().default(0),
-  data: z.looseObject({ type: z.string(), clientId: z.string().optional(), text: z.string().optional() }),
-  info: z.object({ user: z.string() }).optional(),
-})
-type Pub = z.output<typeof pub>
-const subscribed = z.object({
-  epoch: z.string(),
-  offset: z.number(),
-  recovered: z.boolean().default(false),
-  publications: z.array(pub).default([]),
-})
-const heardLine = z.object({
-  id: z.number().default(0),
-  error: z.object({ code: z.number(), message: z.string() }).optional(),
-  connect: z.object({ subs: z.record(z.string(), subscribed) }).optional(),
-  subscribe: subscribed.optional(),
-  rpc: z.object({ data: z.looseObject({ seq: z.number().optional() }) }).optional(),
-  push: z
-    .object({ channel: z.string(), pub: pub.optional(), unsubscribe: z.object({ code: z.number() }).optional() })
-    .optional(),
-})
-type Line = z.output<typeof heardLine>
 type Settle = (reply: Line | undefined) => void
 
 const refusedFor = new Set([111])
@@ -167,7 +144,7 @@ export class Person {
     })
   }
 
-  #joined(channel: string, { epoch, offset, recovered, publications }: z.output<typeof subscribed>): void {
+  #joined(channel: string, { epoch, offset, recovered, publications }: Subscribed): void {
     if (!recovered && channel.startsWith('conversation:'))
       this.#history.joined(this.user, tenant, channel.slice('conversation:'.length), offset)
     this.places.set(channel, { epoch, offset })
@@ -244,15 +221,4 @@ function joinLines(ours: Socket, spare: Socket, far: Socket): void {
   spare.peer = undefined
   ours.peer = server
   if (server !== undefined) server.peer = ours
-}
-
-function toEntry(channel: string, { offset, data, info }: Pub): Entry {
-  return {
-    tenant,
-    conversation: channel.slice('conversation:'.length),
-    seq: offset,
-    user: info?.user ?? '',
-    clientId: data.clientId ?? null,
-    body: data.text ?? JSON.stringify(data),
-  }
 }

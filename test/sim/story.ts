@@ -1,11 +1,11 @@
-import { checkHistory, History, type Entry } from '../support/history.ts'
-import type { Host } from './host.ts'
+import { checkHistory, History } from '../support/history.ts'
 import { actors } from './globals.ts'
 import { nowRuns } from './lives.ts'
 import { namespace, stub } from './namespace.ts'
 import { provision, Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Person } from './person.ts'
 import { calm, Platform, type Weather } from './platform.ts'
+import { Truth } from './truth.ts'
 
 /** What a story is about, beside its seed. */
 export interface Plot {
@@ -60,6 +60,7 @@ class Story {
   readonly #history: History
   readonly #people: Person[] = []
   readonly #conversations: string[]
+  readonly #truth: Truth
 
   constructor(seed: number, plot: Plot, classes: Awaited<ReturnType<typeof actors>>) {
     const world = new Platform(seed)
@@ -70,6 +71,7 @@ class Story {
     world.skewMs = plot.skewMs ?? 0
     this.#history = new History(() => world.now)
     this.#conversations = Array.from({ length: plot.conversations }, (_, n) => `room-${n}`)
+    this.#truth = new Truth(world, this.#rows, this.#people, this.#conversations)
     Object.assign(world.classes, classes, { ShardWriter: shardWriter(world, this.#rows) })
     const at = (kind: string) => namespace(world, kind)
     world.env = {
@@ -121,19 +123,22 @@ class Story {
     this.#world.weather = calm
     this.#world.crashAt = undefined
     let looks = 0
-    const settled = await this.#world.run(() => ++looks % 32 === 0 && this.#unsettled().length === 0, calmsWithinMs)
-    const log = this.#conversations.flatMap((id) => this.#logOf(id))
-    for (const { user } of this.#people) this.#countAll(user)
+    const settled = await this.#world.run(
+      () => ++looks % 32 === 0 && this.#truth.unsettled().length === 0,
+      calmsWithinMs,
+    )
+    const log = this.#truth.log
+    for (const { user } of this.#people) this.#truth.countAll(this.#history, user)
     const hosts = [...this.#world.hosts.values()]
     const deaths = hosts.reduce((sum, host) => sum + host.deaths, 0)
     const sleeps = hosts.reduce((sum, host) => sum + host.sleeps, 0)
     return {
       broken: [
-        ...(settled ? [] : [`not settled: ${this.#unsettled().join('; ')}`]),
+        ...(settled ? [] : [`not settled: ${this.#truth.unsettled().join('; ')}`]),
         ...checkHistory(this.#history, log).map(({ check, what }) => `${check}: ${what}`),
         ...this.#people.flatMap(({ trouble }) => trouble),
         ...this.#rows.contradictions,
-        ...this.#differentRows(),
+        ...this.#truth.differentRows(),
       ],
       boundaries,
       deaths,
@@ -199,82 +204,4 @@ class Story {
     if (!(await this.#world.run(isSo, 60_000)))
       throw new Error(`${what}: that did not happen\n${this.#world.trace?.join('\n') ?? ''}`)
   }
-
-  /** What is still owed to anybody. */
-  #unsettled(): string[] {
-    const waiting = this.#people.filter(({ unsettled, isListening }) => unsettled > 0 || !isListening)
-    if (waiting.length > 0) return waiting.map(({ user }) => `${user} waits`)
-    const owed = this.#conversations.flatMap((id) => {
-      const top = this.#topOf(id)
-      const deaf = this.#people.filter((person) => person.heardUpTo(id) < top)
-      const stale = this.#people.filter(({ user }) => this.#entryOf(user, id)?.last !== top)
-      return [
-        ...deaf.map(({ user }) => `${user} has not heard ${top} of ${id}`),
-        ...stale.map(({ user }) => `the inbox of ${user} does not know ${top} of ${id}`),
-        ...(this.#rows.of(id).length < top ? [`postgres lacks some of ${id}`] : []),
-      ]
-    })
-    return owed.length > 0 ? owed : this.#differentInboxes()
-  }
-
-  #hostOf(conversation: string): Host {
-    return this.#world.host('Conversation', `${tenant}/${conversation}`)
-  }
-
-  #topOf(conversation: string): number {
-    const { disk } = this.#hostOf(conversation)
-    return disk.exec<{ top: number }>('SELECT coalesce(max(seq), 0) AS top FROM messages').one().top
-  }
-
-  #logOf(conversation: string): Entry[] {
-    const { disk } = this.#hostOf(conversation)
-    const rows = disk.exec<{ seq: number; user: string; client_id: string | null; data: string }>(
-      'SELECT seq, user, client_id, data FROM messages ORDER BY seq',
-    )
-    return rows.map(({ seq, user, client_id, data }) => {
-      return { tenant, conversation, seq, user, clientId: client_id, body: textOf(data) }
-    })
-  }
-
-  #entryOf(user: string, conversation: string): { last: number; read: number } | undefined {
-    const inbox = this.#world.hosts.get(`Inbox ${tenant}/${user}`)
-    const found = inbox?.disk.exec<{ entry: string }>('SELECT entry FROM entries WHERE conversation = ?', conversation)
-    const text = found?.[0]?.entry
-    if (text === undefined) return undefined
-    const entry: { last: number; read: number } = JSON.parse(text)
-    return entry
-  }
-
-  #countAll(user: string): void {
-    for (const conversation of this.#conversations) {
-      const { last, read } = this.#entryOf(user, conversation) ?? { last: 0, read: 0 }
-      this.#history.count({ tenant, user, conversation, last, read, unread: last - read })
-    }
-  }
-
-  #differentRows(): string[] {
-    return this.#conversations.flatMap((id) => {
-      const log = this.#logOf(id).map(({ seq, user, clientId }) => `${seq} ${user} ${clientId}`)
-      const rows = this.#rows.of(id).map(({ seq, user, clientId }) => `${seq} ${user} ${clientId}`)
-      return log.join() === rows.join() ? [] : [`postgres has other rows of ${id} than its log`]
-    })
-  }
-
-  /** What a device was last told of its inbox is what stands in it. */
-  #differentInboxes(): string[] {
-    return this.#people.flatMap((person) =>
-      this.#conversations.flatMap((id) => {
-        const { last = 0, read = 0 } = this.#entryOf(person.user, id) ?? {}
-        const told = person.inbox.get(id)
-        const is = JSON.stringify([last, read, last - read])
-        return told === is ? [] : [`${person.user} was told ${told} of ${id} and it is ${is}`]
-      }),
-    )
-  }
-}
-
-/** What a history compares of an entry: its words, or all of what has none. */
-function textOf(data: string): string {
-  const { text }: { text?: string } = JSON.parse(data)
-  return text ?? data
 }
