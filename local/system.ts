@@ -64,9 +64,11 @@ async function start(
   await operator.runCron('partitions')
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(await startClock(operator))
-  console.log(banner(settings, standIns.notes))
+  console.log(banner(settings, [...(settings.isOpen ? [openNote] : []), ...standIns.notes]))
   return running
 }
+
+const openNote = 'Open        anybody may do anything here without a token; for development only'
 
 /** Jobs under way end first; one that takes longer is begun anew after the next start. */
 async function drain(operator: Operator, { drainSeconds }: Settings, { ended }: Running): Promise<void> {

@@ -58,11 +58,12 @@ export class Grants {
     })
   }
 
-  /** For the tenant's own server, which may subscribe its users to anything that is. */
+  /** For the tenant's own server, which may subscribe its users to anything that is, but a personal stream is one person's. */
   forServer(session: Session, { channel, overrides, info, data }: ServerSubscription): Ready<Grant | Refusal> {
     const name = parseChannel(channel)
     if (name === undefined) return whyNoChannel(channel)
     if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied', 'a stream of her own')
+    if (name.kind === 'inbox') return refuse('permissionDenied', 'a personal stream comes with its user')
     const terms = { server: true as const, ...(info === undefined ? {} : { chanInfo: info }) }
     const answer = data === undefined ? {} : { data }
     if (name.kind !== 'topic')

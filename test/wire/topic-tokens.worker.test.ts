@@ -205,6 +205,12 @@ describe('what a connection token orders', () => {
     )
   })
 
+  test('is nobody’s personal stream', async () => {
+    const tenant = await newTenant()
+    for (const name of ['user:#alice', 'user:#bob'])
+      expect((await arrive(tenant, { channels: [name] })).answer).toMatchObject({ error: { code: 103 } })
+  })
+
   test('begins anew with the connection when its place is lost, since SDKs do not renew it', async () => {
     const { tenant, alice } = await story()
     const { line } = await arrive(tenant, { channels: ['orders:1'] })

@@ -100,6 +100,62 @@ export function openScenarios(ways: readonly Way[]): void {
       await subscription.ready(10_000)
     })
 
+    // Only a WebSocket's connect is a frame one can get behind.
+    test.runIf(way.transport === 'websocket')(
+      'bears who unsubscribes between the connect and its reply, and subscribes again',
+      async () => {
+        const client = server.client(way)
+        const subscription = client.newSubscription(newChannel())
+        const sent = next<void>(client, '__centrifuge_debug:connect_frame_sent')
+        subscription.subscribe()
+        client.connect()
+        await sent
+        subscription.unsubscribe()
+        await client.ready(10_000)
+        subscription.subscribe()
+        await subscription.ready(10_000)
+        await say(client, way, subscription.channel, 'hello')
+        expect((await subscription.history({ limit: 1 })).publications).toHaveLength(1)
+      },
+    )
+
+    test('is there again when the network is', async () => {
+      const networkEventTarget = new EventTarget()
+      const client = server.client(way, { networkEventTarget })
+      client.connect()
+      await client.ready(10_000)
+      const lost = next<{ code: number }>(client, 'connecting')
+      networkEventTarget.dispatchEvent(new Event('offline'))
+      expect((await lost).code).toBe(1)
+      networkEventTarget.dispatchEvent(new Event('online'))
+      await client.ready(10_000)
+      client.disconnect()
+      networkEventTarget.dispatchEvent(new Event('online'))
+      expect(client.state).toBe('disconnected')
+    })
+
+    test.runIf(way.transport === 'websocket')(
+      'comes also when the network went before the socket was open',
+      async () => {
+        const networkEventTarget = new EventTarget()
+        const client = server.client(way, { networkEventTarget })
+        const initialized = next<void>(client, '__centrifuge_debug:transport_initialized')
+        client.connect()
+        await initialized
+        networkEventTarget.dispatchEvent(new Event('offline'))
+        await client.ready(10_000)
+      },
+    )
+
+    test('takes what a server publishes with the key everybody knows', async () => {
+      const client = await server.guest(way)
+      const subscription = await listening(client, newChannel())
+      const heard = next<{ tags: object; info?: object }>(subscription, 'publication')
+      const answer = await server.api('publish', { channel: subscription.channel, data: 1, tags: { k: 'v' } })
+      expect(answer).toMatchObject({ result: { offset: 1, epoch: expect.any(String) } })
+      expect(await heard).toMatchObject({ tags: { k: 'v' } })
+    })
+
     test('lets somebody anonymous listen by tokens of hers for five channels at once', async () => {
       const client = await server.guest(way)
       const all = Array.from({ length: 5 }, () => {

@@ -31,6 +31,16 @@ export class OpenServer {
     return client
   }
 
+  /** Calls the server API as an app's own server does. */
+  async api(method: string, params: object): Promise<unknown> {
+    const response = await fetch(`${this.system.url}/api/${method}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-API-Key': 'test-api-key' },
+      body: JSON.stringify(params),
+    })
+    return await response.json()
+  }
+
   /** Ends everybody's connection. */
   sendHome(): void {
     for (const client of this.#clients.splice(0)) client.disconnect()
