@@ -45,8 +45,9 @@ class Link {
   call(call: StreamCall, now: number): Promise<StreamAnswer> {
     this.usedAt = now
     const { promise, resolve, reject } = Promise.withResolvers<StreamAnswer>()
-    this.#pending = { resolve, reject, since: now }
+    // Sent first: a socket that throws leaves nothing behind that would keep the link from its next call.
     this.#socket.send(JSON.stringify(call))
+    this.#pending = { resolve, reject, since: now }
     return promise
   }
 
