@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { scenarioNames } from './load/scenarios.ts'
+import { scenarioNames, usualScenarios } from './load/scenarios.ts'
 import { mediumNames } from './media.ts'
 import { targetNames } from './targets/target.ts'
 
@@ -8,7 +8,7 @@ import { targetNames } from './targets/target.ts'
 export const help = `npm run bench -- [options]
 
   --target    ${targetNames.join(',')}   which to measure; several separated by commas
-  --scenario  ${scenarioNames.join(',')}   which load to put on them
+  --scenario  ${scenarioNames.join(',')}   which load to put on them (${usualScenarios.join(',')})
   --medium    disk | tmpfs | both   where all sides keep their data (both)
   --rounds    how often everything is repeated (3)
   --seconds   how long each measurement lasts (5)
@@ -19,16 +19,16 @@ export const help = `npm run bench -- [options]
   --out       where the JSON goes (bench/results/<date>.json)
 `
 
-const list = <const T extends readonly [string, ...string[]]>(names: T) =>
+const list = <const T extends readonly [string, ...string[]]>(names: T, usual: readonly string[] = names) =>
   z
     .string()
-    .default(names.join(','))
+    .default(usual.join(','))
     .transform((value) => value.split(','))
     .pipe(z.array(z.enum(names)))
 
 const schema = z.object({
   target: list(targetNames),
-  scenario: list(scenarioNames),
+  scenario: list(scenarioNames, usualScenarios),
   medium: z
     .enum([...mediumNames, 'both'])
     .default('both')
