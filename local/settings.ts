@@ -11,7 +11,8 @@ export interface Settings {
   readonly fresh: boolean
   readonly messagesPerSecond: number | undefined
   readonly requestsPerSecond: number | undefined
-  readonly tailEntries: string | undefined
+  /** Variables of the Worker that are set and have a sense on one machine; it checks them itself. */
+  readonly tuned: Readonly<Record<string, string>>
   /** Lets jobs post to loopback, for trying them out. */
   readonly allowPrivateEndpoints: boolean
   /** Everybody may do everything: for development only. */
@@ -26,6 +27,8 @@ export interface Settings {
 const root = join(import.meta.dirname, '..')
 const realNames =
   /^(?:DATABASE_URL_[A-Z0-9_]+|NEON_PROXY|SHARDS|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
+const tunedNames =
+  /^(?:TAIL_ENTRIES|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|REGIONS)$/
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): Settings {
@@ -39,16 +42,26 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     fresh: args.includes('--fresh'),
     messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
-    tailEntries: env['TAIL_ENTRIES'],
+    tuned: readTuned(env),
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
     isOpen: readProfile(env),
     drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
     redisUrl: env['REDIS_URL'],
-    real: Object.fromEntries(
-      Object.entries(env).flatMap(([name, value]) => (realNames.test(name) && value ? [[name, value]] : [])),
-    ),
+    real: setIn(env, realNames),
   }
 }
+
+function readTuned(env: NodeJS.ProcessEnv): Record<string, string> {
+  const tuned = setIn(env, tunedNames)
+  for (const name of ['LINKS', 'HIBERNATION']) {
+    const value = tuned[name] ?? 'on'
+    if (value !== 'on' && value !== 'off') throw new LocalError(`${name} is "${value}"; it is on or off.`)
+  }
+  return tuned
+}
+
+const setIn = (env: NodeJS.ProcessEnv, names: RegExp): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (names.test(name) && value ? [[name, value]] : [])))
 
 function readProfile(env: NodeJS.ProcessEnv): boolean {
   const profile = env['PARLEY_PROFILE'] ?? ''

@@ -77,16 +77,16 @@ async function drain(operator: Operator, { drainSeconds }: Settings, { ended }: 
 }
 
 const localVars = (
-  { tailEntries, allowPrivateEndpoints, isOpen, real }: Settings,
+  { tuned, allowPrivateEndpoints, isOpen, real }: Settings,
   adminKey: string,
   origin: string,
 ): Record<string, string> => ({
+  ...tuned,
   ENVIRONMENT: 'local',
   LOCAL_TENANT: localTenant,
   LOCAL_API_KEY: localApiKey,
   ADMIN_KEY: adminKey,
   PUBLIC_URL: real['PUBLIC_URL'] ?? origin,
-  ...(tailEntries === undefined ? {} : { TAIL_ENTRIES: tailEntries }),
   ...(isOpen ? { PARLEY_PROFILE: 'open' } : {}),
   ...(allowPrivateEndpoints ? { ALLOW_PRIVATE_ENDPOINTS: '1' } : {}),
 })

@@ -58,6 +58,13 @@ describe('a start that cannot be says why in one sentence', () => {
     })
   })
 
+  test.each(['LINKS', 'HIBERNATION'])('when %s is neither on nor off', async (name) => {
+    expect(await refusalOf({ [name]: 'maybe' })).toEqual({
+      code: 1,
+      said: `parley: ${name} is "maybe"; it is on or off.`,
+    })
+  })
+
   test('when an option is unknown', async () => {
     const { code, said } = await refusalOf({}, ['--frehs'])
     expect({ code, said }).toEqual({ code: 1, said: expect.stringMatching(/^parley: --frehs .*--fresh\.$/) })
