@@ -93,7 +93,7 @@ const digits = (value: number) => Number(value.toPrecision(3))
 
 await withFolder('tmpfs', async (folder) => {
   const processes = new Processes()
-  process.on('exit', () => processes.killAll())
+  processes.endWithUs()
   const port = await freePort()
   const server = processes.start({
     name: 'cost',

@@ -37,7 +37,7 @@ const sides: Readonly<Record<string, (folder: string, processes: Processes) => P
 
 async function main(): Promise<void> {
   const processes = new Processes()
-  process.on('exit', () => processes.killAll())
+  processes.endWithUs()
   const results: Record<string, Figures> = {}
   for (const name of values.side.split(',')) {
     const start = sides[name]

@@ -23,7 +23,7 @@ const ms = Number(values.seconds) * 1000
 async function main(): Promise<void> {
   const directory = await mkdtemp(join(values.folder, 'parley-limits-'))
   const processes = new Processes()
-  process.on('exit', () => processes.killAll())
+  processes.endWithUs()
   const others = await busyCores()
   const ours = await startOurs(directory)
   const peers = await startPeers(processes, directory)

@@ -28,6 +28,13 @@ export class Processes {
     await Promise.all([...this.#running].map((each) => each.stop()))
   }
 
+  /** Ends them with this process, also when a signal ends it. */
+  endWithUs(): void {
+    process.on('exit', () => this.killAll())
+    process.on('SIGINT', () => process.exit(130))
+    process.on('SIGTERM', () => process.exit(143))
+  }
+
   /** For the last moment, when there is no time left to ask nicely. */
   killAll(): void {
     for (const each of this.#running) each.signal('SIGKILL')

@@ -72,7 +72,7 @@ async function main(): Promise<void> {
     `${cpu}, ${cores} cores, Node ${node}, on ${medium}; others kept ${others} cores busy; medians of ${rounds}`,
   )
   const processes = new Processes()
-  process.on('exit', () => processes.killAll())
+  processes.endWithUs()
   for (const name of values.scenario.split(',')) {
     const scenario = scenarios[name]
     if (scenario === undefined) throw new Error(`no scenario ${name}: ${Object.keys(scenarios).join(', ')}`)
