@@ -11,7 +11,8 @@ export interface Timing {
   seconds: number
 }
 
-const settleMs = 10_000
+/** A slow server has some hundred thousand deliveries before it when a large room stops writing. */
+const settleMs = 60_000
 
 /** Puts one shape of load on a server and measures what it does, then checks that every listener heard everything. */
 export async function measure(wire: Wire, reach: Reach, scenario: Scenario, timing: Timing): Promise<Measurement> {

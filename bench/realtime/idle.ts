@@ -9,8 +9,8 @@ export interface IdleResult {
   readonly bytesPerConnection: number
 }
 
-/** The runtime lets go of what it only needed to open them, and actors fall asleep. */
-const settleMs = 15_000
+/** The runtime puts actors away that nobody called for a minute or so, such as the inboxes of who just came. */
+const settleMs = 100_000
 
 /** Opens `connections`, each listening to one of 50 rooms, and lets them rest. */
 export async function idle(wire: RoomWire, reach: Reach, connections: number): Promise<IdleResult> {

@@ -17,7 +17,7 @@ interface Group {
 
 const lowerIsBetter: readonly Figure[] = ['ackMedianMs', 'ackP99Ms']
 const colours: Readonly<Record<TargetName, string>> = { parley: '#2563eb', bare: '#94a3b8', glued: '#d97706' }
-const size = { width: 760, bar: 16, gap: 6, group: 30, left: 330, right: 110, top: 64 } as const
+const size = { width: 760, bar: 16, gap: 6, group: 30, left: 300, right: 170, top: 64 } as const
 
 /** The first figure of each scenario as bars, on a logarithmic scale of how many times better than the glued stack. */
 export function chart(record: BenchRecord, media: readonly MediumName[], targets: readonly TargetName[]): string {
@@ -64,13 +64,13 @@ function group(
     if (value === undefined) return []
     return [{ target, value, ratio: lowerIsBetter.includes(name) ? yardstick / value : value / yardstick }]
   })
-  return { title: `${medium}: ${scenario.what}`, bars }
+  return { title: `${medium}: ${scenario.what.split(', ')[0] ?? ''}`, bars }
 }
 
 function drawGroup({ title, bars }: Group, top: number, x: (ratio: number) => number): string[] {
   const zero = x(1)
   return [
-    text(16, top + size.bar, title.slice(0, 48), 'font-weight="600"'),
+    text(16, top + size.bar, title, 'font-weight="600"'),
     ...bars.flatMap(({ target, ratio, value }, n) => {
       const y = top + n * (size.bar + 2)
       const [from, to] = [Math.min(zero, x(ratio)), Math.max(zero, x(ratio))]
