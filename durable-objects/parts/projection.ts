@@ -42,14 +42,19 @@ export class Projection {
     if (seq > this.watermark) this.#facts.set('projected', seq)
   }
 
-  /** Hands over everything owed. Throws when the shard cannot take it now; what was confirmed before stays confirmed. */
+  /**
+   * Hands over everything owed when it begins. Throws when the shard cannot take it now; what was confirmed before stays
+   * confirmed. What is written meanwhile waits for the next run: handed over at once it would be a transaction for every
+   * few messages, without end while people talk, and its commits would compete with theirs for the disk.
+   */
   async run(conversation: () => Conversation): Promise<void> {
-    while (this.owes(conversation())) await this.#step(conversation())
+    const top = this.#log.top()
+    do await this.#step(conversation(), top)
+    while (this.watermark < top)
   }
 
-  async #step(conversation: Conversation): Promise<void> {
+  async #step(conversation: Conversation, top: number): Promise<void> {
     const after = this.watermark
-    const top = this.#log.top()
     const rows = this.#log.range(after, top, batchEntries)
     const answer = await this.#write(conversation, rows)
     if (answer.kind === 'failed') throw new Error(answer.why)

@@ -1,0 +1,35 @@
+import { runDurableObjectAlarm } from 'cloudflare:test'
+import { expect, test } from 'vitest'
+import { postgresIsThere, tableOf } from '../support/worker/shards.ts'
+import { newTenant } from '../support/worker/tenant.ts'
+
+test('Postgres hears of a busy conversation in batches: what is written during one waits for the next', async () => {
+  const statements = postgresIsThere()
+  const tenant = await newTenant()
+  const lunch = await tenant.group('alice', 'bob')
+  const conversation = tenant.actorOf(lunch)
+  await tenant.postMany(lunch, 'alice', 3)
+
+  const paying = { done: false }
+  const paid = runDurableObjectAlarm(conversation).finally(() => (paying.done = true))
+  let written = 0
+  const write = async () => {
+    while (!paying.done && written < 400) {
+      written++
+      await tenant.post(lunch, 'alice', 'and another')
+    }
+  }
+  // Several at once, so that there is always something new when a batch is done.
+  await Promise.all([paid, ...Array.from({ length: 8 }, write)])
+
+  const batches = statements.filter((statement) => tableOf(statement) === 'messages')
+  expect(written).toBeGreaterThan(0)
+  expect(batches.length).toBeLessThanOrEqual(2)
+
+  // Nothing was forgotten: the next alarm hands over the rest.
+  await runDurableObjectAlarm(conversation)
+  const seqs = statements
+    .filter((statement) => tableOf(statement) === 'messages')
+    .flatMap(({ params }) => params[4] ?? [])
+  expect(seqs.join(',')).toContain(String(3 + written))
+})
