@@ -23,11 +23,14 @@ interface Waiting {
 /** Rows in one statement: beyond it another round trip costs less than a longer one. */
 const rowsPerWrite = 2000
 const writeMs = 15_000
+/** Writes begin at least this far apart: nobody waits for one, and each costs a commit, here and on every replica. */
+const apartMs = 100
 /** Rows that may wait here, and for how long the first of them; beyond it conversations keep theirs and come again. */
 const most = { waiting: 40_000, ageMs: 30_000 }
 
 /**
- * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way and leave as one.
+ * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way, or was a moment
+ * ago, and leave as one.
  * It holds nothing durable: a conversation keeps what was not confirmed and comes again.
  */
 export class ShardWriter extends DurableObject<Env> {
@@ -38,6 +41,7 @@ export class ShardWriter extends DurableObject<Env> {
   readonly #shed = { read: 0, message: 0 }
   #waitingRows = 0
   #busy = false
+  #wroteAt = 0
   #rows = 0
   #writes = 0
 
@@ -73,8 +77,18 @@ export class ShardWriter extends DurableObject<Env> {
 
   async #run(): Promise<void> {
     this.#busy = true
-    while (this.#waiting.length > 0) await this.#writeSome(this.#take())
+    while (this.#waiting.length > 0) {
+      await this.#gather()
+      this.#wroteAt = this.#clock.now()
+      await this.#writeSome(this.#take())
+    }
     this.#busy = false
+  }
+
+  /** The first batch after a pause leaves at once; those that follow it closely wait for company, unless there is plenty. */
+  async #gather(): Promise<void> {
+    const waitMs = Math.min(apartMs, this.#wroteAt + apartMs - this.#clock.now())
+    if (waitMs > 0 && this.#waitingRows < rowsPerWrite) await scheduler.wait(waitMs)
   }
 
   #take(): Waiting[] {

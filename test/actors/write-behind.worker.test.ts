@@ -1,5 +1,7 @@
 import { runDurableObjectAlarm } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
+import type { Projected, ProjectionBatch } from '../../src/events/projection.ts'
 import { postgresIsThere, tableOf } from '../support/worker/shards.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
@@ -32,4 +34,25 @@ test('Postgres hears of a busy conversation in batches: what is written during o
     .filter((statement) => tableOf(statement) === 'messages')
     .flatMap(({ params }) => params[4] ?? [])
   expect(seqs.join(',')).toContain(String(3 + written))
+})
+
+test('batches that follow one another closely are one write', async () => {
+  const statements = postgresIsThere()
+  const writer = env.SHARD_WRITER.getByName(`shard0/${crypto.randomUUID()}`)
+  const written: Promise<Projected>[] = []
+  for (let n = 1; n <= 8; n++) {
+    written.push(writer.write(batchOf(`room-${n}`)))
+    await scheduler.wait(5)
+  }
+  expect(await Promise.all(written)).toEqual(written.map(() => ({ kind: 'written' })))
+  expect(statements.filter((statement) => tableOf(statement) === 'messages').length).toBeLessThanOrEqual(3)
+})
+
+const batchOf = (conversation: string): ProjectionBatch => ({
+  tenant: 'acme',
+  placementEpoch: 1,
+  conversation,
+  epoch: 'e',
+  rows: [{ seq: 1, at: 1, user: 'alice', client: 'c', clientId: '1', data: '{}' }],
+  scrubbed: [],
 })
