@@ -1,11 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { z } from 'zod'
 import { seeded } from '../jobs/support/chance.ts'
 import { whyNoStrace } from '../support/e2e/strace.ts'
-import { fault, planFaults, tellFault, type Fault } from './faults.ts'
+import { planFaults, tellFault, type Fault } from './faults.ts'
+import { readReplay, writeReplay, type Replay } from './replay.ts'
 import { playRound, type RoundEnd } from './round.ts'
 import { shrink } from './shrink.ts'
 import { TortureWorld } from './world.ts'
@@ -13,8 +10,6 @@ import { TortureWorld } from './world.ts'
 // `npm run torture -- --minutes 30 --seed 7`, or `--replay file` for what an earlier run has written down.
 
 const roundMs = 45_000
-const replay = z.object({ seed: z.number(), faults: z.array(fault) })
-type Replay = z.output<typeof replay>
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string' }, replay: { type: 'string' } },
@@ -67,18 +62,16 @@ async function reduce(broken: Replay, endsAt: number): Promise<void> {
   const fails = async (faults: readonly Fault[]) =>
     (await playAlone({ seed: broken.seed, faults: [...faults] })).broken.length > 0
   const shortest = await shrink(broken.faults, fails, () => performance.now() < endsAt)
-  const file = join(tmpdir(), `parley-torture-${broken.seed}.json`)
-  writeFileSync(file, JSON.stringify({ seed: broken.seed, faults: shortest }, null, 2))
   say(`${shortest.length} of ${broken.faults.length} faults are left:`)
   for (const one of shortest) say(`  ${tellFault(one)}`)
-  say(`again with: npm run torture -- --replay ${file}`)
+  say(`again with: ${writeReplay({ seed: broken.seed, faults: [...shortest] })}`)
 }
 
 async function main(): Promise<boolean> {
   const why = whyNoStrace()
   if (why !== undefined) say(`disks stay well: ${why}`)
   if (values.replay !== undefined) {
-    const known = replay.parse(JSON.parse(readFileSync(values.replay, 'utf8')))
+    const known = readReplay(values.replay)
     const end = await playAlone(known)
     tell('replay', end, known.faults, 0, 0)
     return end.broken.length === 0

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { seeded } from '../jobs/support/chance.ts'
+import { whyNoStrace } from '../support/e2e/strace.ts'
+import { planFaults } from './faults.ts'
+import { writeReplay } from './replay.ts'
+import { playRound } from './round.ts'
+import { TortureWorld } from './world.ts'
+
+// The short one of `npm run torture`: the same faults from one seed, for a quarter of a minute.
+
+const seed = 10
+const lastsMs = 15_000
+
+test('with everything failing for a while, what was acknowledged is there, once, in one order, for everybody', async () => {
+  const faults = planFaults(seeded(seed), lastsMs, whyNoStrace() === undefined)
+  expect(new Set(faults.map(({ kind }) => kind)).size, 'kinds of faults this seed plans').toBeGreaterThan(4)
+  const world = await TortureWorld.start()
+  try {
+    const { broken, acknowledged } = await playRound(world, seed, faults)
+    const again = broken.length === 0 ? '' : `again with: ${writeReplay({ seed, faults })}`
+    expect(broken, again).toEqual([])
+    expect(acknowledged).toBeGreaterThan(20)
+  } finally {
+    await world.stop()
+  }
+}, 300_000)
