@@ -67,6 +67,12 @@ export class RawSocket {
     this.#tcp.unref()
   }
 
+  /** Goes away without a word, as a phone that loses its network and comes up with another address does. */
+  reset(): void {
+    this.#closing = true
+    this.#tcp.resetAndDestroy()
+  }
+
   #read(chunk: Buffer, key: string, opened: () => void): boolean {
     this.#tcp.cork() // what the messages of this chunk make us send leaves in one write
     try {

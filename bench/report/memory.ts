@@ -7,13 +7,15 @@ export async function memoryOf(name: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-interface Process {
+/** One process of ours, as the kernel names it. */
+export interface Process {
   readonly pid: number
   readonly parent: number
   readonly name: string
 }
 
-async function descendants(): Promise<Process[]> {
+/** This process, and all that it started or that those started. */
+export async function descendants(): Promise<Process[]> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number)
   const all = (await Promise.all(pids.map(describe))).filter((each) => each !== undefined)
   const found = new Set([process.pid])

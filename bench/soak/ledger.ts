@@ -1,0 +1,70 @@
+import { Tally } from '../load/tally.ts'
+
+/** How many of the newest entries are held against each other, message by message. */
+const remembered = 64
+
+/**
+ * What was promised and what was heard in one conversation, by all together: a handful of numbers, however long it
+ * goes. Numbers of messages are unique in the conversation. Methods return what is wrong, or undefined.
+ */
+export class Ledger {
+  readonly #promised = new Tally()
+  readonly #heard = new Tally()
+  /** The newest entries anybody heard, by offset; 0 for what is no message. */
+  readonly #newest = new Map<number, number>()
+  #top = 0
+  #acknowledged = 0
+  #due = 0
+
+  /** The last entry that somebody heard. */
+  get top(): number {
+    return this.#top
+  }
+
+  /** The offset that everyone must have heard who listens all the time. */
+  get due(): number {
+    return this.#due
+  }
+
+  /** True when exactly the promised messages were heard, each once. */
+  get isSettled(): boolean {
+    return this.#promised.agreesWith(this.#heard)
+  }
+
+  /** Message `n` was acknowledged, at its place. */
+  acknowledge(n: number, seq: number): string | undefined {
+    this.promise(n)
+    this.#acknowledged = Math.max(this.#acknowledged, seq)
+    return this.#agree(n, seq)
+  }
+
+  /** Message `n` was promised for later. */
+  promise(n: number): void {
+    this.#promised.add(n)
+  }
+
+  /** Somebody heard an entry: message `n`, or 0 for another kind. Only the first to hear it counts it. */
+  hear(offset: number, n: number): string | undefined {
+    if (offset <= this.#top) return this.#agree(n, offset)
+    const expected = this.#top + 1
+    this.#top = offset
+    this.#newest.set(offset, n)
+    this.#newest.delete(offset - remembered)
+    if (n !== 0) this.#heard.add(n)
+    return offset === expected ? undefined : `nobody heard ${expected}, and somebody ${offset}`
+  }
+
+  /** What is acknowledged by now is due the next time: so nobody is asked for what is still on its way. */
+  advance(): void {
+    this.#due = this.#acknowledged
+  }
+
+  describe(): string {
+    return `${this.#promised.count} messages were promised and ${this.#heard.count} heard, or not the same ones`
+  }
+
+  #agree(n: number, offset: number): string | undefined {
+    const known = this.#newest.get(offset)
+    return known === undefined || known === n ? undefined : `at ${offset} somebody has message ${n}, others ${known}`
+  }
+}

@@ -1,0 +1,73 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Api } from './api.ts'
+import type { Crowd } from './crowd.ts'
+import type { Figures } from './figures.ts'
+import { vitals, type PartName, type Vitals } from './vitals.ts'
+
+/** Everything seen at one moment of the soak. */
+export interface Sample {
+  readonly minute: number
+  readonly parts: Readonly<Record<PartName, Vitals>>
+  /** Connections that people have open, and sockets that gateways say they hold: close to each other, and equal at rest. */
+  readonly open: number
+  readonly held: number
+  /** Streams that gateways know. */
+  readonly channels: number
+  /** Rows that Postgres is still owed. */
+  readonly rowsWaiting: number
+  readonly messages: number
+  readonly actorFiles: number
+  readonly actorKiB: number
+  readonly postgresKiB: number
+}
+
+/** What is looked at. */
+export interface Scenery {
+  readonly api: Api
+  readonly crowd: Crowd
+  readonly figures: Figures
+  /** Where the system keeps everything. */
+  readonly dataDir: string
+  readonly begun: number
+}
+
+/** Takes a sample. */
+export async function takeSample({ api, crowd, figures, dataDir, begun }: Scenery): Promise<Sample> {
+  const minute = (performance.now() - begun) / 60_000
+  const [parts, metric, actors, postgres] = await Promise.all([
+    vitals(),
+    api.metrics(),
+    filesIn(join(dataDir, 'actors')),
+    filesIn(join(dataDir, 'postgres')),
+  ])
+  return {
+    minute,
+    parts,
+    open: crowd.open,
+    held: metric?.('parley_gateway_sockets') ?? Number.NaN,
+    channels: metric?.('parley_gateway_channels') ?? Number.NaN,
+    rowsWaiting: metric?.('parley_shard_writer_waiting') ?? Number.NaN,
+    messages: figures.of('messages') + figures.of('messages for later'),
+    actorFiles: actors.count,
+    actorKiB: actors.kib,
+    postgresKiB: postgres.kib,
+  }
+}
+
+/** A file that goes while we look is not counted. */
+async function filesIn(folder: string): Promise<{ readonly count: number; readonly kib: number }> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
+  let [count, bytes] = [0, 0]
+  for (const entry of entries) {
+    if (!entry.isFile()) continue
+    const size = await stat(join(entry.parentPath, entry.name)).then(
+      ({ size }) => size,
+      () => undefined,
+    )
+    if (size === undefined) continue
+    count += 1
+    bytes += size
+  }
+  return { count, kib: bytes / 1024 }
+}
