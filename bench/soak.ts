@@ -45,6 +45,12 @@ function report({ samples, findings, figures, errors }: Soaked, file: string, in
   console.table(figures)
   console.log(Object.keys(errors).length === 0 ? 'no errors' : `errors by code: ${JSON.stringify(errors)}`)
   for (const sentence of findings.sentences) console.log(`wrong: ${sentence}`)
+  for (const { figure, floorPerHour, allowedPerHour } of judged.filter(
+    ({ verdict, isOurs }) => verdict === 'leak' && !isOurs,
+  ))
+    console.log(
+      `leak: ${figure}: the floor rises by ${Math.round(floorPerHour)} an hour, ${Math.round(allowedPerHour)} are allowed`,
+    )
   const wrong = findings.count === 0 ? 'every promise was kept' : `broken: ${JSON.stringify(findings.byKind)}`
   console.log(`${interrupted ? 'interrupted; ' : ''}${sentences[verdict]}; ${wrong}\nwritten to ${file}`)
   if (findings.count > 0 || verdict === 'leak') return 1

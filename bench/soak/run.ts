@@ -67,6 +67,8 @@ export async function soak({ options, reach, dataDir, signal, onMinute }: SoakPl
   await crowd.live(scenery.begun + options.minutes * 60_000, end)
   over.abort()
   await watching
+  tell(samples, figures, findings)
+  console.log('everybody comes home')
   await rest(scenery, world, signal.aborted ? haste : patienceMs)
   return soFar()
 }
