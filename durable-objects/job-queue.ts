@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import type { Job, NewJob } from '../src/jobs/job.ts'
-import { cancel, redrive, type Enqueued } from '../src/jobs/ledger.ts'
+import { cancel, redrive, rivalOf, type Enqueued } from '../src/jobs/ledger.ts'
 import { phases, type JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
@@ -139,17 +139,18 @@ export class JobQueue extends DurableObject<Env> {
     const job = this.#changing((now) => redrive(this.#books, id, now))
     if (job !== undefined) return toView(job)
     const known = this.#books.get(id)
-    return known === undefined
-      ? refuse('notFound', 'id: no such job')
+    if (known === undefined) return refuse('notFound', 'id: no such job')
+    const rival = rivalOf(this.#books, known)
+    return rival !== undefined
+      ? refuse('conflict', `unique: ${known.options.unique?.name} is held by job ${rival.id}`)
       : refuse('conflict', `job ${id} is ${toView(known).state}: only dead and failed jobs can be sent again`)
   }
 
-  /** Sends at most `limit` dead jobs again, the oldest first; returns how many. */
+  /** Sends again who can be of the oldest `limit` dead jobs; returns how many. */
   redriveAll(limit: number): number {
     return this.#changing((now) => {
       const dead = this.#books.inPhase(phases.dead, limit)
-      for (const { id } of dead) redrive(this.#books, id, now)
-      return dead.length
+      return dead.filter(({ id }) => redrive(this.#books, id, now) !== undefined).length
     })
   }
 

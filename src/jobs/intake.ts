@@ -31,13 +31,30 @@ export function decideIntake(books: Books, wanted: readonly NewJob[], now: numbe
 
   const together = new Map<string, NewJob>()
   const names = new Map<string, string>()
+  const standIns = findStandIns(books, wanted, now)
   const entries: Entry[] = []
   for (const job of wanted) {
-    const entry = decideOne(books, job, { together, names, all: wanted, now })
+    const entry = decideOne(books, awaitStandIns(job, standIns), { together, names, all: wanted, now })
     if (entry.kind === 'refused') return entry
     entries.push(entry)
   }
   return { kind: 'accepted', entries }
+}
+
+/** Jobs that need not come since another of their name came a moment ago, and which that is. */
+function findStandIns(books: Books, wanted: readonly NewJob[], now: number): ReadonlyMap<string, string> {
+  const throttled = wanted.flatMap(({ id, unique }) => {
+    if (unique?.mode !== 'throttle' || books.get(id) !== undefined) return []
+    const held = books.unique(unique.name)
+    return held !== undefined && held.until > now ? [[id, held.job] as const] : []
+  })
+  return new Map(throttled)
+}
+
+/** Whoever waits for a job that does not come would wait for ever: it waits for the one that stands in for it. */
+function awaitStandIns(job: NewJob, standIns: ReadonlyMap<string, string>): NewJob {
+  if (job.after?.some((id) => standIns.has(id)) !== true) return job
+  return { ...job, after: job.after.map((id) => standIns.get(id) ?? id) }
 }
 
 /** The jobs before this one in the same enqueue, the unique names they took, and all that come. */

@@ -42,12 +42,21 @@ function place(books: Books, wanted: NewJob, waitsFor: readonly string[], now: n
   const job = toJob(wanted, now)
   if (waitsFor.length > 0) {
     books.await(job.id, waitsFor)
-    return books.add({ ...job, phase: phases.blocked })
+    return hearOfEnded(books, books.add({ ...job, phase: phases.blocked }), waitsFor, now)
   }
   if (wanted.runAt > now) return books.add(job)
   if (job.key === null)
     return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
   return placeKeyed(books, job, job.key, now)
+}
+
+/** What it waits for may have been replaced by a job that came together with it. */
+function hearOfEnded(books: Books, job: Job, waitsFor: readonly string[], now: number): Job {
+  for (const id of waitsFor) {
+    const other = books.get(id)
+    if (other !== undefined && hasEnded(other.phase)) tellAll(books, other, now)
+  }
+  return books.get(job.id) ?? job
 }
 
 function placeKeyed(books: Books, job: Omit<Job, 'seq'>, key: string, now: number): Job {
@@ -108,10 +117,15 @@ export function end(
   result: string | null = null,
 ): Job {
   const ended = endOne(books, job, phase, note, now, result)
+  tellAll(books, ended, now)
+  return ended
+}
+
+/** Whoever waits for a job that ended hears of it, and those who wait for who gave up with it. */
+function tellAll(books: Books, ended: Job, now: number): void {
   const told = [ended]
   for (let next = told.pop(); next !== undefined; next = told.pop())
     for (const id of books.waitingFor(next.id)) told.push(...tellWaiting(books, id, next, now))
-  return ended
 }
 
 function endOne(books: Books, job: Job, phase: Ended, note: string, now: number, result: string | null): Job {
@@ -153,10 +167,21 @@ export function cancel(books: Books, id: string, now: number): Job | undefined {
   return end(books, job, phases.cancelled, 'cancelled', now)
 }
 
-/** Sends a dead or failed job again, with all its attempts. Undefined when it is neither. */
+/** Another job that lives under the unique name of this one. */
+export function rivalOf(books: Books, { id, options: { unique } }: Job): Job | undefined {
+  if (unique === null || unique.mode === 'throttle') return undefined
+  const holder = books.unique(unique.name)?.job
+  const rival = holder === undefined || holder === id ? undefined : books.get(holder)
+  return rival === undefined || hasEnded(rival.phase) ? undefined : rival
+}
+
+/** Sends a dead or failed job again, with all its attempts. Undefined when it is neither, or another has its name by now. */
 export function redrive(books: Books, id: string, now: number): Job | undefined {
   const job = books.get(id)
   if (job === undefined || (job.phase !== phases.dead && job.phase !== phases.failed)) return undefined
+  if (rivalOf(books, job) !== undefined) return undefined
+  const { unique } = job.options
+  if (unique !== null && unique.mode !== 'throttle') noteUnique(books, unique, id, now)
   const open = job.options.after.filter((other) => isOpen(books, other))
   const fresh = books.change(job, { attempts: 0, progress: 0, note: '', permitted: false, since: now })
   if (open.length === 0) return enterLine(books, books.policy(), fresh, now)

@@ -208,6 +208,41 @@ describe('unique names', () => {
     world.pass(60_000)
     expect(world.add('c', unique('throttle', 60))).toMatchObject({ receipts: [{ id: 'c', duplicate: false }] })
   })
+
+  test('a dead job is not sent again while another lives under its name, and takes the name when it is', () => {
+    const world = new OneQueue()
+    world.add('a', { ...unique('reject'), attempts: 1 })
+    world.take()
+    world.fail('a')
+    world.add('b', unique('reject'))
+    expect(world.redrive('a')).toBeUndefined()
+    world.take()
+    world.done('b')
+    expect(world.redrive('a')).toMatchObject({ id: 'a' })
+    expect(world.add('c', unique('reject'))).toEqual(refused(/n is held by job a/))
+  })
+
+  test('who waits for a throttled job waits for the one that it is', () => {
+    const world = new OneQueue()
+    world.add('a', unique('throttle', 60))
+    world.addAll([
+      { id: 'parent', after: ['b'] },
+      { id: 'b', ...unique('throttle', 60) },
+    ])
+    expect(world.take()).toEqual(['a'])
+    world.done('a')
+    expect(world.take()).toEqual(['parent'])
+  })
+
+  test('who waits for a job that is replaced in the same moment hears of it', () => {
+    const world = new OneQueue()
+    world.add('a', unique('replace'))
+    world.addAll([
+      { id: 'b', ...unique('replace') },
+      { id: 'parent', after: ['a'] },
+    ])
+    expect(world.states('a', 'b', 'parent')).toEqual(['cancelled', 'waiting', 'failed'])
+  })
 })
 
 describe('dependencies', () => {
