@@ -161,7 +161,7 @@ export class Audience {
   async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean> {
     for (let attempt = 1; attempt <= reminders; attempt++) {
       try {
-        return await gatewayNamed(this.#env, gateway).publish(attempt <= attempts ? update : reminderOf(update))
+        return await gatewayNamed(this.#env, gateway).publish(toTell(update, attempt))
       } catch (thrown) {
         log.warn('audience.publish-failed', { gateway, attempt, why: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
@@ -187,6 +187,13 @@ function forgetOldest(lane: GatewayLane): void {
   )
   lane.waiting = [{ ...newest, signals }]
   lane.held = newest.publications.length
+}
+
+/** What is said the first time, and when nobody answered. What a stream keeps no place of cannot be told from itself, so it is said once. */
+function toTell(update: ChannelUpdate, attempt: number): ChannelUpdate {
+  if (attempt > attempts) return reminderOf(update)
+  if (attempt === 1 || update.epoch !== '') return update
+  return { ...update, signals: update.signals.filter(({ kind }) => kind !== 'pub') }
 }
 
 /** Where the news ends, for a gateway to see that it lacks them, and who may listen no longer. What passes has passed. */
