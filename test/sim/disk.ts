@@ -4,10 +4,11 @@ import type { Sql } from '../../durable-objects/parts/sql.ts'
 type Value = string | number | null
 
 /** One thing written, so that a life can be told again up to any moment. */
-type Written =
+export type Written =
   | { readonly kind: 'sql'; readonly query: string; readonly bindings: readonly Value[] }
   | { readonly kind: 'value'; readonly key: string; readonly value: unknown }
   | { readonly kind: 'alarm'; readonly at: number | null }
+  | { readonly kind: 'nothing' }
 
 /**
  * What one actor has written: at once readable for itself, safe only once `confirm` said so. A turn is written whole
@@ -61,6 +62,16 @@ export class Disk implements Sql {
     this.#write({ kind: 'alarm', at })
   }
 
+  /** Nothing is left, no alarm either. */
+  deleteAll(): void {
+    this.#write({ kind: 'nothing' })
+  }
+
+  /** Everything that was written in its order, but for what crashes took. */
+  get written(): readonly Written[] {
+    return this.#written
+  }
+
   /** All of it or nothing; what was written before stays. */
   transaction<T>(work: () => T): T {
     const before = this.#written.length
@@ -71,7 +82,8 @@ export class Disk implements Sql {
       return result
     } catch (thrown) {
       this.#open().exec('ROLLBACK TO work; RELEASE work')
-      this.#written.length = before
+      const undone = this.#written.splice(before)
+      if (undone.some(({ kind }) => kind !== 'sql')) this.#rewrite(this.#written)
       throw thrown
     }
   }
@@ -108,31 +120,47 @@ export class Disk implements Sql {
   }
 
   #rewrite(written: readonly Written[]): void {
-    this.close()
-    this.#values.clear()
-    this.#alarm = null
+    this.#empty()
     this.#written = []
     for (const one of written) this.#redo(one)
   }
 
   #run(query: string, bindings: readonly Value[]): unknown[] {
     if (/^\s*SELECT/i.test(query)) return this.#statement(query).all(...bindings)
+    if (/\bRETURNING\b/.test(query)) return this.#change(query, bindings)
     this.#write({ kind: 'sql', query, bindings })
     return []
   }
 
+  /** A change that tells what it changed. */
+  #change(query: string, bindings: readonly Value[]): unknown[] {
+    const rows = this.#statement(query).all(...bindings)
+    if (rows.length > 0) this.#written.push({ kind: 'sql', query, bindings })
+    return rows
+  }
+
   #redo(one: Written): void {
     if (one.kind === 'sql') this.#apply(one.query, one.bindings)
-    else if (one.kind === 'value') this.#values.set(one.key, one.value)
-    else this.#alarm = one.at
+    else this.#note(one)
     this.#written.push(one)
   }
 
   #write(one: Written): void {
     if (one.kind === 'sql' && !this.#apply(one.query, one.bindings)) return
-    if (one.kind === 'value') this.#values.set(one.key, one.value)
-    if (one.kind === 'alarm') this.#alarm = one.at
+    if (one.kind !== 'sql') this.#note(one)
     this.#written.push(one)
+  }
+
+  #note(one: Exclude<Written, { kind: 'sql' }>): void {
+    if (one.kind === 'value') this.#values.set(one.key, one.value)
+    else if (one.kind === 'alarm') this.#alarm = one.at
+    else this.#empty()
+  }
+
+  #empty(): void {
+    this.close()
+    this.#values.clear()
+    this.#alarm = null
   }
 
   /** Whether anything changed: what changes nothing keeps no answer waiting. */

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { z } from 'zod'
 import { lives, platform, type Life } from './lives.ts'
+import { stub } from './namespace.ts'
 import { SocketPair, UpgradeResponse } from './sockets.ts'
 import { loadActors, type ActorClass, type Globals } from './worker-code.ts'
 
@@ -57,6 +59,22 @@ const subtle = {
     createHmac('sha256', key.bytes).update(data).digest().equals(signature),
 }
 
+const fetched = z.object({ status: z.number(), body: z.string() })
+
+/** Whoever is out there is an actor of the story's own by the name of its host: calls to it are lost like all others. */
+async function fetchOutside(url: string, { body = '' }: { readonly body?: string } = {}) {
+  const { host, pathname } = new URL(url)
+  const answer = fetched.parse(await stub(platform(), 'Outside', host)['answer']?.(pathname, body))
+  const { status, body: text } = answer
+  return {
+    ok: status < 400,
+    status,
+    headers: new Headers(),
+    text: async () => text,
+    json: async () => JSON.parse(text),
+  }
+}
+
 const say = (line: string) => platform().note(() => line)
 
 const globals: Globals = {
@@ -75,6 +93,7 @@ const globals: Globals = {
     subtle,
     getRandomValues: (bytes: Uint8Array) => bytes.map((_, n) => (bytes[n] = platform().chance.below(256))) && bytes,
   },
+  fetch: fetchOutside,
   WebSocketPair: SocketPair,
   WebSocketRequestResponsePair: class {
     readonly request: string

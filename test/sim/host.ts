@@ -1,5 +1,6 @@
 import { Disk } from './disk.ts'
 import { lives, type Life } from './lives.ts'
+import { entrypoint } from './namespace.ts'
 import type { Platform } from './platform.ts'
 import { UpgradeResponse, type Socket } from './sockets.ts'
 import type { ActorClass } from './worker-code.ts'
@@ -24,12 +25,16 @@ export class Host {
   readonly skewMs: number
   deaths = 0
   sleeps = 0
+  /** When it lost its memory, dying or falling asleep. */
+  readonly losses: number[] = []
   readonly #class: ActorClass
   #life: Life | undefined
   #instance: object = {}
   #outputs: Output[] = []
   #flushing = false
   #ringing: number | null = null
+  /** While one rings another may be set, for the very same moment too. */
+  #setAnew = false
   /** Calls that wait for this actor: they fail when it dies. */
   readonly #open = new Set<() => void>()
 
@@ -121,7 +126,14 @@ export class Host {
     this.#die()
   }
 
+  /** It gives itself up: what it did not finish is undone. */
+  #abort(why: string): void {
+    this.platform.note(() => `${this.kind} ${this.name} gives up: ${why}`)
+    this.crash(0)
+  }
+
   #die(): void {
+    this.losses.push(this.platform.now)
     if (this.#life !== undefined) this.#life.dead = true
     this.#life = undefined
     this.#instance = {}
@@ -160,11 +172,12 @@ export class Host {
 
   #ring(at: number, tries: number): void {
     this.#ringing = at
+    this.#setAnew = false
     let life: Life | undefined
     const over = (failed: boolean) => {
       if (life !== this.#life) return
       this.#ringing = null
-      if (this.disk.alarm !== at) return this.#arm()
+      if (this.#setAnew) return this.#arm()
       if (failed && tries < alarmTries) return this.platform.after(2000 * 2 ** tries, () => this.#ring(at, tries + 1))
       this.disk.setAlarm(null)
     }
@@ -180,10 +193,11 @@ export class Host {
   #state(): unknown {
     const { disk } = this
     const setAlarm = async (at: number) => {
+      this.#setAnew = true
       disk.setAlarm(at)
     }
     // While an alarm rings there is none, unless it was set anew.
-    const getAlarm = async () => (disk.alarm === this.#ringing ? null : disk.alarm)
+    const getAlarm = async () => (this.#ringing !== null && !this.#setAnew ? null : disk.alarm)
     return {
       id: { name: this.name },
       storage: {
@@ -192,13 +206,17 @@ export class Host {
         setAlarm,
         getAlarm,
         transactionSync: <T>(work: () => T) => disk.transaction(work),
+        deleteAll: async () => disk.deleteAll(),
       },
+      exports: { Visitor: entrypoint(this.platform, 'Visitor') },
+      abort: (why: string) => this.#abort(why),
       acceptWebSocket: (socket: Socket) => socket.hibernateAt(this),
       getWebSockets: () => [...this.sockets].filter(({ hibernates }) => hibernates),
       setWebSocketAutoResponse: (pair: { request: string; response: string }) => (this.autoResponse = pair),
       getWebSocketAutoResponseTimestamp: (socket: Socket) =>
         socket.answeredAt === undefined ? null : new Date(socket.answeredAt),
-      waitUntil: () => undefined,
+      // Nobody hears how it ends.
+      waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined),
     }
   }
 }

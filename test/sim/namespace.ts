@@ -23,17 +23,41 @@ export function stub(platform: Platform, kind: string, name: string): Readonly<R
   )
 }
 
+/** What `ctx.exports.Visitor` is to an actor: each call an invocation of its own, that nobody else can reach. */
+export function entrypoint(platform: Platform, kind: string): Readonly<Record<string, Call>> {
+  return new Proxy<Record<string, Call>>(
+    {},
+    {
+      get: (_, method) => {
+        if (typeof method !== 'string' || method === 'then') return undefined
+        return (...given: unknown[]) => invoke(platform, kind, method, given)
+      },
+    },
+  )
+}
+
+async function invoke(platform: Platform, kind: string, method: string, given: readonly unknown[]): Promise<unknown> {
+  const name = String(platform.invocations++)
+  return await call(platform, { free: 0 }, { kind, name, method, given, over: () => platform.retire(kind, name) })
+}
+
 interface Message {
   readonly kind: string
   readonly name: string
   readonly method: string
   readonly given: readonly unknown[]
+  /** The one who was called has done with it. */
+  readonly over?: () => void
 }
 
 /** These change nothing when they come twice: the platform itself repeats only what it knows not to have arrived. */
 const repeatable = new Set(['advance', 'publish', 'write', 'settle'])
 
-function call(platform: Platform, line: { free: number }, { kind, name, method, given }: Message): Promise<unknown> {
+function call(
+  platform: Platform,
+  line: { free: number },
+  { kind, name, method, given, over }: Message,
+): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
   const caller = lives.getStore()
   const arguments_ = method === 'fetch' ? given : structuredClone(given)
@@ -47,7 +71,11 @@ function call(platform: Platform, line: { free: number }, { kind, name, method, 
     line.free = Math.max(line.free, platform.now + platform.latency())
     platform.timeline.plan(line.free, () => {
       if (lost) return failed()
-      arrive((outcome) => (deaf ? failed() : answered(outcome)))
+      arrive((outcome) => {
+        over?.()
+        if (deaf) failed()
+        else answered(outcome)
+      })
       if (repeatable.has(method) && chance.happens(weather.repeated))
         platform.after(10 * platform.latency(), () => arrive(() => undefined))
     })

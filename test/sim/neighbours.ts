@@ -7,10 +7,10 @@ import type { ActorClass } from './worker-code.ts'
 
 export const tenant = 'acme'
 
-/** The tenant as its operator makes it; nobody is slowed down here. */
-export const provision = {
-  id: tenant,
-  name: 'Acme',
+/** A tenant as its operator makes it; nobody is slowed down here. */
+export const provision = (id: string) => ({
+  id,
+  name: id,
   limits: {
     messagesPerSecond: 1e6,
     messagesBurst: 1e6,
@@ -18,18 +18,18 @@ export const provision = {
     connectsPerSecondUser: 1e6,
   },
   key: { id: 'k', hash: 'nobody calls over HTTP here' },
-}
+})
 
 const admission = z.object({
   secrets: z.object({ tokenKeys: z.array(z.object({ id: z.string(), secret: z.string() })) }),
 })
 
-/** Makes users' tokens as the tenant's own server would, with the key that `admitted`, the tenant's answer, tells. */
-export function tokenMaker(admitted: unknown): (user: string, expiresAt: number) => string {
+/** Makes users' tokens as a tenant's own server would, with the key that `admitted`, the tenant's answer, tells. */
+export function tokenMaker(tid: string, admitted: unknown): (user: string, expiresAt: number) => string {
   const [key] = admission.parse(admitted).secrets.tokenKeys
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   return (user, expiresAt) => {
-    const claims = { tid: tenant, sub: user, iat: 0, exp: Math.floor(expiresAt / 1000) }
+    const claims = { tid, sub: user, iat: 0, exp: Math.floor(expiresAt / 1000) }
     const signed = `${part({ alg: 'HS256', typ: 'JWT', kid: key?.id })}.${part(claims)}`
     return `${signed}.${createHmac('sha256', key?.secret ?? '')
       .update(signed)

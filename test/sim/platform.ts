@@ -45,6 +45,10 @@ export class Platform {
   /** Ends of turns that wrote, counted; `crashAt` names two moments of one of them, for going through all. */
   boundaries = 0
   crashAt: number | undefined
+  /** Invocations of what is no actor, counted: each is a place of its own while it lasts. */
+  invocations = 0
+  /** How many of them died. */
+  retiredDeaths = 0
   /** What happened, line by line, for whoever has to find out why; kept only when asked for. */
   trace: string[] | undefined
 
@@ -65,6 +69,15 @@ export class Platform {
     const host = new Host(this, kind, name, type)
     this.hosts.set(key, host)
     return host
+  }
+
+  /** An invocation is over: its place is gone with it. */
+  retire(kind: string, name: string): void {
+    const key = `${kind} ${name}`
+    const host = this.hosts.get(key)
+    this.retiredDeaths += host?.deaths ?? 0
+    host?.disk.close()
+    this.hosts.delete(key)
   }
 
   note(tell: () => string): void {

@@ -5,6 +5,7 @@ export interface State {
     readonly kv: { get(key: string): unknown; put(key: string, value: unknown): void }
     setAlarm(at: number): Promise<void>
     getAlarm(): Promise<number | null>
+    deleteAll(): Promise<void>
     transactionSync<T>(work: () => T): T
   }
 }
@@ -127,6 +128,35 @@ export const rules: readonly Rule[] = [
       return [none, await alarmOf(stage)]
     },
     gives: [null, 4_100_000_000_000],
+  },
+  {
+    name: 'what a change returns is what it changed, and it outlives a crash',
+    try: async (stage) => {
+      const changed = await stage.within((state) => {
+        write(state, 1)
+        return JSON.stringify(state.storage.sql.exec('UPDATE probes SET n = n + ? RETURNING n', 1).toArray())
+      })
+      await stage.crash()
+      return [changed, await found(stage)]
+    },
+    gives: ['[{"n":2}]', '[{"n":2}]'],
+  },
+  {
+    name: 'deleting everything leaves nothing, no alarm either',
+    try: async (stage) => {
+      await stage.within((state) => {
+        write(state, 1)
+        state.storage.kv.put('key', 1)
+        void state.storage.setAlarm(4_000_000_000_000)
+      })
+      const left = await stage.within(async (state) => {
+        await state.storage.deleteAll()
+        state.storage.sql.exec('CREATE TABLE IF NOT EXISTS probes (n INTEGER)')
+        return JSON.stringify([rows(state), state.storage.kv.get('key') ?? null])
+      })
+      return [left, await alarmOf(stage)]
+    },
+    gives: ['[[],null]', null],
   },
   {
     name: 'what is taken from storage is a copy',

@@ -1,13 +1,33 @@
-import { expect, test } from 'vitest'
+import { test } from 'vitest'
+import { tellOfJobs } from './job-story.ts'
+import { badLedgers, badVisitors, jobStorm, jobWrongClocks } from './job-weathers.ts'
 import { tell } from './story.ts'
+import { tellAll } from './tell-all.ts'
+import { tellOfTopics } from './topic-story.ts'
+import { topicFlood, topicGale, topicStorm, topicWrongClocks } from './topic-weathers.ts'
 import { bigStorm, linked, storm } from './weathers.ts'
 
 test.each([
   ['a storm', storm, 20_000],
   ['a big storm', bigStorm, 5000],
 ])('%s, over many thousands of seeds', async (_, plot, seeds) => {
-  for (let seed = 1; seed <= seeds; seed++) {
-    const { broken } = await tell(seed, linked(plot, seed))
-    expect({ seed, broken }).toEqual({ seed, broken: [] })
-  }
+  await tellAll(seeds, (seed) => tell(seed, linked(plot, seed)))
+})
+
+test.each([
+  ['a storm', topicStorm, 5000],
+  ['a storm without repeated calls', topicGale, 3000],
+  ['a flood', topicFlood, 2000],
+  ['wrong clocks', topicWrongClocks, 2000],
+])('topics in %s, over thousands of seeds', async (_, plot, seeds) => {
+  await tellAll(seeds, (seed) => tellOfTopics(seed, plot))
+})
+
+test.each([
+  ['in a storm', jobStorm, 5000],
+  ['with ledgers that die', badLedgers, 2000],
+  ['with visitors that die', badVisitors, 2000],
+  ['with wrong clocks', jobWrongClocks, 2000],
+])('jobs, %s, over thousands of seeds', async (_, plot, seeds) => {
+  await tellAll(seeds, (seed) => tellOfJobs(seed, plot))
 })

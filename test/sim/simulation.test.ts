@@ -1,24 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { tell, type Ending, type Plot } from './story.ts'
+import { tell, type Plot } from './story.ts'
+import { sum, tellAll } from './tell-all.ts'
 import { badGateways, badLines, bigStorm, crowdedDay, goodDay, linked, storm, wrongClocks } from './weathers.ts'
 
-/** Tells the stories of many seeds; a broken promise names its seed and can be told again. */
-async function tellAll(plot: Plot, seeds: number): Promise<Ending[]> {
-  const endings: Ending[] = []
-  for (let seed = 1; seed <= seeds; seed++) {
-    const ending = await tell(seed, linked(plot, seed))
-    expect({ seed, broken: ending.broken }).toEqual({ seed, broken: [] })
-    endings.push(ending)
-  }
-  return endings
-}
-
-const sum = (endings: readonly Ending[], of: (ending: Ending) => number) =>
-  endings.reduce((total, ending) => total + of(ending), 0)
+const of = (plot: Plot) => (seed: number) => tell(seed, linked(plot, seed))
 
 describe('the real actors on simulated time, disks and network', () => {
   test('keep every promise on 250 days on which everything fails', async () => {
-    const endings = await tellAll(storm, 250)
+    const endings = await tellAll(250, of(storm))
     expect(sum(endings, ({ deaths }) => deaths)).toBeGreaterThan(300)
     expect(sum(endings, ({ sleeps }) => sleeps)).toBeGreaterThan(300)
     expect(sum(endings, ({ rejoins }) => rejoins)).toBeGreaterThan(300)
@@ -26,23 +15,23 @@ describe('the real actors on simulated time, disks and network', () => {
   }, 120_000)
 
   test('keep them while everybody is cut off and comes back all the time', async () => {
-    await tellAll(badLines, 40)
+    await tellAll(40, of(badLines))
   }, 120_000)
 
   test('keep them while gateways die under everybody', async () => {
-    await tellAll(badGateways, 40)
+    await tellAll(40, of(badGateways))
   }, 120_000)
 
   test('keep them while every clock is wrong by minutes', async () => {
-    await tellAll(wrongClocks, 40)
+    await tellAll(40, of(wrongClocks))
   }, 120_000)
 
   test('keep them on days when nothing fails and everything overtakes everything', async () => {
-    await tellAll(crowdedDay, 20)
+    await tellAll(20, of(crowdedDay))
   }, 120_000)
 
   test('keep them with more people who say more', async () => {
-    await tellAll(bigStorm, 40)
+    await tellAll(40, of(bigStorm))
   }, 120_000)
 
   test.each([1, 2])(

@@ -9,10 +9,10 @@ export const pub = z.object({
   info: z.object({ user: z.string() }).optional(),
 })
 export type Pub = z.output<typeof pub>
-/** The result of a subscribe, alone or inside a connect's. */
+/** The result of a subscribe, alone or inside a connect's; a stream that keeps nothing has no places. */
 export const subscribed = z.object({
-  epoch: z.string(),
-  offset: z.number(),
+  epoch: z.string().default(''),
+  offset: z.number().default(0),
   recovered: z.boolean().default(false),
   publications: z.array(pub).default([]),
 })
@@ -24,6 +24,9 @@ export const heardLine = z.object({
   error: z.object({ code: z.number(), message: z.string() }).optional(),
   connect: z.object({ subs: z.record(z.string(), subscribed) }).optional(),
   subscribe: subscribed.optional(),
+  unsubscribe: z.object({}).optional(),
+  publish: z.object({}).optional(),
+  history: z.object({ epoch: z.string(), offset: z.number(), publications: z.array(pub).default([]) }).optional(),
   rpc: z.object({ data: z.looseObject({ seq: z.number().optional() }) }).optional(),
   push: z
     .object({ channel: z.string(), pub: pub.optional(), unsubscribe: z.object({ code: z.number() }).optional() })

@@ -16,9 +16,17 @@ const entry = `
   export { House } from './durable-objects/house.ts'
   export { Inbox } from './durable-objects/inbox.ts'
   export { RateLimiter } from './durable-objects/rate-limiter.ts'
+  export { JobQueue } from './durable-objects/job-queue.ts'
   export { Tenant } from './durable-objects/tenant.ts'
+  export { Topic } from './durable-objects/topic.ts'
+  export { Visitor } from './src/handlers/visitor.ts'
 `
-const platform = 'export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }'
+const platform = `
+  export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }
+  export class WorkerEntrypoint extends DurableObject {}
+`
+/** What jobs do is each story's own; who visits queues and tells them how it went is the deployed code. */
+const handlers = 'export const runHandler = (env, tenant, job, attempt) => env.HANDLE(tenant, job, attempt)'
 
 /**
  * The actors as they are deployed, bundled once and loaded with time, chance, timers and sockets of the simulation's
@@ -40,6 +48,7 @@ export async function loadActors(globals: Globals): Promise<Readonly<Record<stri
         setup(bundling) {
           bundling.onResolve({ filter: /^cloudflare:workers$/ }, ({ path }) => ({ path, namespace: 'platform' }))
           bundling.onLoad({ filter: /.*/, namespace: 'platform' }, () => ({ contents: platform }))
+          bundling.onLoad({ filter: /src.handlers.run\.ts$/ }, () => ({ contents: handlers }))
         },
       },
     ],

@@ -1,0 +1,125 @@
+import { z } from 'zod'
+import type { Listener, Published, ToldLost } from './listener.ts'
+import type { Platform } from './platform.ts'
+import { isKept, namespaceOf } from './topic-namespaces.ts'
+import type { TopicServer } from './topic-server.ts'
+import type { TopicPlot } from './topic-story.ts'
+import { nameOf, type TopicAddress, type TopicTruth } from './topic-truth.ts'
+
+interface Given {
+  readonly world: Platform
+  readonly plot: TopicPlot
+  readonly truth: TopicTruth
+  readonly topics: readonly TopicAddress[]
+  readonly listeners: readonly Listener[]
+  readonly servers: ReadonlyMap<string, TopicServer>
+}
+
+const page = z.object({ top: z.number(), publications: z.array(z.object({ offset: z.number() })) })
+
+/** What topics promise beside what every history is held to (docs/design/topics.md), and no more than that. */
+export class TopicChecks {
+  readonly #given: Given
+
+  constructor(given: Given) {
+    this.#given = given
+  }
+
+  /** Topics that keep anything, and to which anything was said. */
+  get keeping(): TopicAddress[] {
+    const { topics, truth } = this.#given
+    return topics.filter((topic) => isKept(topic.channel) && truth.top(topic) > 0)
+  }
+
+  /** What is still owed to anybody. */
+  unsettled(): string[] {
+    const { listeners, servers } = this.#given
+    const busy = [...servers.values()].filter(({ unsettled }) => unsettled > 0)
+    if (busy.length > 0) return ['a server waits']
+    const away = listeners.filter(({ device }) => !device.isListening)
+    if (away.length > 0) return away.map(({ name }) => `${name} does not listen`)
+    return this.keeping.flatMap((topic) => this.#deaf(topic))
+  }
+
+  #deaf(topic: TopicAddress): string[] {
+    const { listeners, truth } = this.#given
+    const top = truth.top(topic)
+    return listeners
+      .filter(({ tenant, device }) => tenant === topic.tenant && device.places.get(topic.channel)?.offset !== top)
+      .map(({ name }) => `${name} has not heard ${top} of ${topic.channel}`)
+  }
+
+  /** Every promise that was broken. */
+  broken(): string[] {
+    const { listeners } = this.#given
+    return [
+      ...listeners.flatMap(({ trouble }) => trouble),
+      ...this.keeping.flatMap((topic) => this.#severalEpochs(topic)),
+      ...listeners.flatMap(({ published }) => published).flatMap((one) => this.#miscounted(one)),
+      ...listeners.flatMap(({ lost }) => lost).flatMap((one) => this.#notLost(one)),
+      ...listeners.flatMap((listener) => [...listener.passed].flatMap(([, ids]) => this.#twice(listener, ids))),
+      ...listeners.flatMap((listener) => this.#missed(listener)),
+    ]
+  }
+
+  /** A page of the newest is a run that ends at the top, and as much as the namespace keeps. */
+  wrongPage(topic: TopicAddress, answer: unknown): string[] {
+    const { truth, servers } = this.#given
+    const { top, publications } = page.parse(answer)
+    const told = publications.map(({ offset }) => offset)
+    const { historySize, historyTtlSeconds } = namespaceOf(topic.channel)
+    const all = Math.min(historySize, 300, servers.get(topic.tenant)?.removed.has(nameOf(topic)) === true ? 0 : top)
+    const isRun = told.every((offset, n) => offset === top - n) && told.length <= historySize
+    const isWhole = historyTtlSeconds < 60 || told.length >= all
+    return isRun && isWhole && top === truth.top(topic) ? [] : [`${nameOf(topic)} of ${top} tells ${told.join()}`]
+  }
+
+  /** Nothing here lasts long enough for a topic to be forgotten. */
+  #severalEpochs(topic: TopicAddress): string[] {
+    const epochs = new Set(this.#given.truth.stored(topic).map(({ epoch }) => epoch))
+    return epochs.size === 1 ? [] : [`${nameOf(topic)} has had the epochs ${[...epochs].join()}`]
+  }
+
+  /** Acknowledged is stored once; a second time only by a topic that lost its memory before the gateway heard of the first. */
+  #miscounted({ topic, id, invokedAt, outcome }: Published): string[] {
+    const { truth } = this.#given
+    if (!isKept(topic.channel)) return []
+    const times = truth.stored(topic).filter(({ data }) => data.id === id).length
+    const hasForgotten = truth.host(topic).losses.some((at) => at >= invokedAt && at < invokedAt + 10_000)
+    const isRight =
+      outcome === 'refused' ? times === 0 : times <= (hasForgotten ? 3 : 1) && (outcome !== 'ok' || times >= 1)
+    return isRight ? [] : [`${nameOf(topic)} has ${id}, which was ${outcome}, ${times} times`]
+  }
+
+  /** Whoever is told that her place is lost missed something that was not kept any more. */
+  #notLost({ topic, listener, since, epoch, at }: ToldLost): string[] {
+    const { truth, servers } = this.#given
+    if (servers.get(topic.tenant)?.removed.has(nameOf(topic)) === true) return []
+    const { historySize, historyTtlSeconds } = namespaceOf(topic.channel)
+    const now = at + truth.host(topic).skewMs
+    const missed = truth.stored(topic).filter(({ offset, at: saidAt }) => offset > since.offset && saidAt <= now)
+    const gone =
+      missed.length > historySize || missed.some(({ at: saidAt }) => saidAt <= now - historyTtlSeconds * 1000)
+    if (since.epoch === epoch && gone) return []
+    return [`${listener} came back to ${since.offset} of ${topic.channel} and was told in vain that it is lost`]
+  }
+
+  /** At most once, unless the weather itself repeats calls. */
+  #twice({ name }: Listener, ids: readonly string[]): string[] {
+    if ((this.#given.plot.weather.repeated ?? 0) > 0) return []
+    const twice = ids.filter((id, n) => ids.indexOf(id) < n)
+    return twice.map((id) => `${name} heard ${id} twice`)
+  }
+
+  /** While nothing fails nothing is missed, of what passes by either. */
+  #missed({ name, tenant, passed }: Listener): string[] {
+    const { plot, listeners } = this.#given
+    const { requestLost = 0, answerLost = 0, crashAtWrite = 0 } = plot.weather
+    if (plot.faults > 0 || plot.crashAt !== undefined || requestLost + answerLost + crashAtWrite > 0) return []
+    return listeners
+      .flatMap(({ published }) => published)
+      .filter(({ topic, outcome }) => topic.tenant === tenant && !isKept(topic.channel) && outcome === 'ok')
+      .filter(({ topic, id }) => passed.get(topic.channel)?.includes(id) !== true)
+      .map(({ topic, id }) => `${name} missed ${id} in ${topic.channel}`)
+  }
+}
