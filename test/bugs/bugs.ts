@@ -8,6 +8,8 @@ export interface Bug {
 }
 
 const simulation = ['test/sim/simulation.test.ts']
+const topics = ['test/sim/topics.test.ts']
+const jobs = ['test/sim/jobs.test.ts']
 
 /** One per promise of the heart; each of them is a mistake somebody could make. */
 export const bugs: readonly Bug[] = [
@@ -108,5 +110,68 @@ export const bugs: readonly Bug[] = [
     from: ' || hasEnded(before.phase) || before.run !== run',
     to: '',
     tests: ['test/jobs/chaos.test.ts', 'test/jobs/ledger.test.ts'],
+  },
+  {
+    name: 'a topic publishes again under a known key',
+    file: 'src/topics/turn.ts',
+    from: 'if (known !== undefined) return done(known)',
+    to: 'if (known !== undefined && key === undefined) return done(known)',
+    tests: topics,
+  },
+  {
+    name: 'a topic forgets how far it counted with what it drops',
+    file: 'durable-objects/parts/topic-log.ts',
+    from: "this.#facts.set('top', this.#top)",
+    to: '',
+    tests: topics,
+  },
+  {
+    name: 'what passes by is said again when nobody answered',
+    file: 'durable-objects/parts/audience.ts',
+    from: "if (attempt === 1 || update.epoch !== '') return update",
+    to: 'if (attempt <= attempts) return update',
+    tests: topics,
+  },
+  {
+    name: 'who died between writing and telling reminds nobody',
+    file: 'durable-objects/topic.ts',
+    from: 'if (!this.#hasTold && epoch',
+    to: 'if (this.#hasTold && epoch',
+    tests: topics,
+  },
+  {
+    name: 'a job that waits for its next attempt gives up its place',
+    file: 'src/jobs/settle.ts',
+    from: 'phase: phases.pausing,',
+    to: 'phase: phases.delayed,',
+    tests: jobs,
+  },
+  {
+    name: 'places of a key are not given back',
+    file: 'durable-objects/parts/job-table.ts',
+    from: '- (job.phase <= phases.pausing ? 1 : 0))',
+    to: '- (job.phase < phases.pausing ? 1 : 0))',
+    tests: jobs,
+  },
+  {
+    name: 'a job waits for one that was throttled away',
+    file: 'src/jobs/intake.ts',
+    from: 'awaitStandIns(job, standIns)',
+    to: 'job',
+    tests: jobs,
+  },
+  {
+    name: 'a dead job is sent again though another has its name',
+    file: 'src/jobs/ledger.ts',
+    from: 'if (rivalOf(books, job) !== undefined) return undefined',
+    to: '',
+    tests: jobs,
+  },
+  {
+    name: 'an alarm that rang is taken for set',
+    file: 'durable-objects/parts/summons.ts',
+    from: 'this.#alarmAt = undefined',
+    to: '',
+    tests: jobs,
   },
 ]
