@@ -57,7 +57,10 @@ const methods: Readonly<Record<string, Method>> = {
   },
   'inbox.list': (desk, session, id, data) => {
     const query = desk.parse(session, id, inboxListPayload, data ?? {})
-    if (query !== undefined && desk.admits(session, id)) void listInbox(desk, session, id, query)
+    if (query === undefined || !desk.admits(session, id)) return
+    // All who are nobody share that name: none of them has a list.
+    if (session.user === '') desk.refuse(session, id, refuse('notAllowed', 'nobody anonymous has conversations'))
+    else void listInbox(desk, session, id, query)
   },
 }
 

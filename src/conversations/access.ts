@@ -2,11 +2,14 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Members } from './ports.ts'
 import type { Actor, Conversation, Role } from './types.ts'
 
-/** Whether `actor` may read here. Strangers are told the same as for a conversation that does not exist. */
+/**
+ * Whether `actor` may read here. Strangers are told the same as for a conversation that does not exist, and so are the
+ * anonymous: a channel is for the tenant's users, whom its server knows by name.
+ */
 export function mayRead(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
   if (conversation.deletedAt !== undefined) return refuse('notFound')
-  if (actor.server || conversation.type === 'channel') return undefined
-  return members.get(actor.user) === undefined ? refuse('notFound') : undefined
+  const isGuest = conversation.type === 'channel' && actor.user !== ''
+  return actor.server || isGuest || members.get(actor.user) !== undefined ? undefined : refuse('notFound')
 }
 
 /** Whether `actor` may write here: members and the tenant's server. */

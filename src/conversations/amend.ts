@@ -1,6 +1,6 @@
 import type { MessageDeleted, MessageEdited } from '../events/entry.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
-import { mayManage, mayRead } from './access.ts'
+import { mayManage, mayWrite } from './access.ts'
 import type { Members } from './ports.ts'
 import { toRow } from './send.ts'
 import type { Actor, Conversation, LogRow, Target } from './types.ts'
@@ -10,7 +10,7 @@ export type AmendDecision =
   | { readonly kind: 'accepted'; readonly row: LogRow; readonly entry: MessageEdited | MessageDeleted }
   | Refusal
 
-/** Only the author edits. */
+/** Only the author edits, as long as she may write: who was removed from a channel has only her eyes left. */
 export function decideEdit(
   conversation: Conversation,
   members: Members,
@@ -19,7 +19,7 @@ export function decideEdit(
   target: Target | undefined,
   edit: { readonly seq: number; readonly text: string },
 ): AmendDecision {
-  const denied = mayRead(conversation, members, actor) ?? unamendable(target)
+  const denied = mayWrite(conversation, members, actor) ?? unamendable(target)
   if (denied !== undefined) return denied
   if (!actor.server && target?.user !== actor.user) return refuse('notAllowed', 'only its author may edit a message')
 
@@ -36,7 +36,7 @@ export function decideDelete(
   target: Target | undefined,
   seq: number,
 ): AmendDecision {
-  const denied = mayRead(conversation, members, actor) ?? unamendable(target)
+  const denied = mayWrite(conversation, members, actor) ?? unamendable(target)
   if (denied !== undefined) return denied
   const foreign = target?.user === actor.user ? undefined : mayManage(conversation, members, actor, ['owner', 'admin'])
   if (foreign !== undefined) return foreign

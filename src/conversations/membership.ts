@@ -4,7 +4,7 @@ import { sizes } from '../protocol/limits.ts'
 import { mayManage, mayRead } from './access.ts'
 import { toRow } from './send.ts'
 import type { Room } from './turn.ts'
-import type { Actor, LogRow, Member } from './types.ts'
+import type { Actor, Conversation, LogRow, Member, Role } from './types.ts'
 
 /** A change of name or members. */
 export type Change =
@@ -37,11 +37,11 @@ export function decideChange(room: Room, actor: Actor, change: Change): ChangeDe
 /** Owners and admins add members; in a channel every user may add herself. Those who are in already stay as they are. */
 export function decideAdd(room: Room, actor: Actor, users: readonly string[]): ChangeDecision {
   const { conversation, members } = room
-  if (conversation.type === 'direct') return refuse('notAllowed', 'a direct conversation keeps its two members')
   const self = conversation.type === 'channel' && users.length === 1 && users[0] === actor.user
-  const denied = self
-    ? mayRead(conversation, members, actor)
-    : mayManage(conversation, members, actor, ['owner', 'admin'])
+  const denied =
+    mayRead(conversation, members, actor) ??
+    keepsItsTwo(conversation) ??
+    (self ? undefined : mayManage(conversation, members, actor, ['owner', 'admin']))
   if (denied !== undefined) return denied
 
   const newcomers = users.filter((user) => members.get(user) === undefined)
@@ -51,18 +51,22 @@ export function decideAdd(room: Room, actor: Actor, users: readonly string[]): C
   return { kind: 'accepted', rows: tell(room, actor, 'member.joined', newcomers), joins, leaves: [] }
 }
 
-/** Everyone may leave; owners and admins remove others. */
+/** Everyone may leave; owners and admins remove others, but no admin an owner. */
 export function decideRemove(room: Room, actor: Actor, user: string): ChangeDecision {
   const { conversation, members } = room
-  if (conversation.type === 'direct') return refuse('notAllowed', 'a direct conversation keeps its two members')
+  const who: readonly Role[] = members.get(user)?.role === 'owner' ? ['owner'] : ['owner', 'admin']
   const denied =
-    user === actor.user
-      ? mayRead(conversation, members, actor)
-      : mayManage(conversation, members, actor, ['owner', 'admin'])
+    mayRead(conversation, members, actor) ??
+    keepsItsTwo(conversation) ??
+    (user === actor.user ? undefined : mayManage(conversation, members, actor, who))
   if (denied !== undefined) return denied
   if (members.get(user) === undefined) return refuse('notFound', `${user} is not a member`)
   return { kind: 'accepted', rows: tell(room, actor, 'member.left', [user]), joins: [], leaves: [user] }
 }
+
+/** Said to its two members only: others are not to learn that it is there, and its id can be worked out from their names. */
+const keepsItsTwo = ({ type }: Conversation): Refusal | undefined =>
+  type === 'direct' ? refuse('notAllowed', 'a direct conversation keeps its two members') : undefined
 
 function tell({ log, now }: Room, actor: Actor, type: MemberChanged['type'], users: readonly string[]): LogRow[] {
   return users.map((member, index) => {
@@ -73,8 +77,11 @@ function tell({ log, now }: Room, actor: Actor, type: MemberChanged['type'], use
 
 /** Owners and admins rename. */
 export function decideRename(room: Room, actor: Actor, name: string): ChangeDecision {
-  if (room.conversation.type === 'direct') return refuse('notAllowed', 'a direct conversation has no name')
-  const denied = mayManage(room.conversation, room.members, actor, ['owner', 'admin'])
+  const { conversation, members } = room
+  const denied =
+    mayRead(conversation, members, actor) ??
+    (conversation.type === 'direct' ? refuse('notAllowed', 'a direct conversation has no name') : undefined) ??
+    mayManage(conversation, members, actor, ['owner', 'admin'])
   if (denied !== undefined) return denied
   const entry: ConversationRenamed = { type: 'conversation.renamed', user: actor.user, at: room.now, name }
   return { kind: 'accepted', rows: [toRow(room.log.top() + 1, actor, entry)], joins: [], leaves: [] }

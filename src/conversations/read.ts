@@ -1,4 +1,5 @@
 import { refuse, type Refusal } from '../protocol/errors.ts'
+import { mayRead } from './access.ts'
 import type { Members } from './ports.ts'
 import type { Actor, Conversation } from './types.ts'
 
@@ -15,8 +16,10 @@ export function decideRead(
   actor: Actor,
   seq: number,
 ): ReadDecision {
+  const denied = mayRead(conversation, members, actor)
+  if (denied !== undefined) return denied
   const member = members.get(actor.user)
-  if (conversation.deletedAt !== undefined || member === undefined) return refuse('notFound')
+  if (member === undefined) return refuse('notAllowed', 'only members of a channel keep a place in it')
   const read = Math.max(member.read, Math.min(seq, top))
   return { kind: 'read', read, unread: top - read, moved: read > member.read }
 }

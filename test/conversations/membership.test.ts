@@ -92,6 +92,8 @@ describe('removing and renaming', () => {
     for (const actor of [as('owner'), as('admin'), server])
       expect(decideRemove(room, actor, 'alice')).toMatchObject({ leaves: ['alice'] })
     expect(decideRemove(room, as('alice'), 'owner')).toMatchObject(refused('notAllowed'))
+    expect(decideRemove(room, as('admin'), 'owner')).toMatchObject(refused('notAllowed'))
+    expect(decideRemove(room, as('owner'), 'owner')).toMatchObject({ leaves: ['owner'] })
     expect(decideRemove(room, as('owner'), 'nobody')).toMatchObject(refused('notFound'))
     expect(decideRemove(room, as('stranger'), 'stranger')).toMatchObject(refused('notFound'))
   })
@@ -101,6 +103,21 @@ describe('removing and renaming', () => {
     expect(decideAdd(room, server, ['carol'])).toMatchObject(refused('notAllowed'))
     expect(decideRemove(room, as('alice'), 'alice')).toMatchObject(refused('notAllowed'))
     expect(decideRename(room, server, 'Us')).toMatchObject(refused('notAllowed'))
+  })
+
+  test('strangers do not hear from any refusal that a direct conversation is there', () => {
+    const room = new TestRoom({ alice: 'member', bob: 'member' }, 'direct')
+    const mallory = as('mallory')
+    for (const decision of [
+      decideAdd(room, mallory, ['mallory']),
+      decideRemove(room, mallory, 'mallory'),
+      decideRename(room, mallory, 'Us'),
+    ])
+      expect(decision).toEqual({ kind: 'refused', error: 'notFound' })
+  })
+
+  test('nobody anonymous comes into a channel', () => {
+    expect(decideAdd(new TestRoom(people, 'channel'), as(''), [''])).toMatchObject(refused('notFound'))
   })
 
   test('a new name is an entry that all hear', () => {

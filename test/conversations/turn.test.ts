@@ -132,7 +132,7 @@ describe('reading', () => {
   })
 
   test('of readers of a channel who are no members is not kept', () => {
-    expect(read(new TestRoom(people, 'channel'), 'stranger', 0).results).toMatchObject([refused('notFound')])
+    expect(read(new TestRoom(people, 'channel'), 'stranger', 0).results).toMatchObject([refused('notAllowed')])
   })
 
   test('is max(), in whatever order cursors arrive', () => {
