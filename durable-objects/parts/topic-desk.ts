@@ -67,7 +67,7 @@ export class TopicDesk {
   async history(session: Session, name: TopicName, request: Request<'history'>): Promise<string | Refusal> {
     const { channel, limit, reverse, since } = request
     const denied = await this.#allowed(session, name, (namespace) =>
-      mayReadHistory(namespace, channel, visitorOf(session, channel)),
+      mayReadHistory(namespace, channel, name, visitorOf(session, channel)),
     )
     if (denied !== undefined) return denied
     const rules = this.#parts.namespaces.rules(session.tenant, channel)
@@ -80,7 +80,7 @@ export class TopicDesk {
   /** Every connection that listens now. */
   async presence(session: Session, name: TopicName, channel: string): Promise<readonly ClientInfo[] | Refusal> {
     const denied = await this.#allowed(session, name, (namespace) =>
-      maySeePresence(namespace, channel, visitorOf(session, channel)),
+      maySeePresence(namespace, channel, name, visitorOf(session, channel)),
     )
     return denied ?? (await topicOf(this.#parts.env, session.tenant, channel).presence())
   }

@@ -28,15 +28,42 @@ export const mayPublish = (namespace: Namespace, channel: string, visitor: Visit
   isAllowed(namespace.allow.publish, 'pub', channel, visitor) ? undefined : refuse('permissionDenied')
 
 /** Whether somebody may read what was said; not available where nothing is kept. */
-export function mayReadHistory(namespace: Namespace, channel: string, visitor: Visitor): Refusal | undefined {
+export function mayReadHistory(
+  namespace: Namespace,
+  channel: string,
+  name: TopicName,
+  visitor: Visitor,
+): Refusal | undefined {
   if (namespace.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
-  return isAllowed(namespace.allow.history, 'hst', channel, visitor) ? undefined : refuse('permissionDenied')
+  return mayLook(namespace.allow.history, 'hst', channel, name, visitor) ? undefined : refuse('permissionDenied')
 }
 
 /** Whether somebody may see who is here; not available where it is switched off. */
-export function maySeePresence(namespace: Namespace, channel: string, visitor: Visitor): Refusal | undefined {
+export function maySeePresence(
+  namespace: Namespace,
+  channel: string,
+  name: TopicName,
+  visitor: Visitor,
+): Refusal | undefined {
   if (!namespace.presence) return refuse('notAvailable', 'this namespace has no presence')
-  return isAllowed(namespace.allow.presence, 'prs', channel, visitor) ? undefined : refuse('permissionDenied')
+  return mayLook(namespace.allow.presence, 'prs', channel, name, visitor) ? undefined : refuse('permissionDenied')
+}
+
+/**
+ * Where a name lets only some listen, `users` and `anyone` mean those alone: nobody else reads along, or sees who they
+ * are. A capability is the tenant's own word for somebody, and enough.
+ */
+function mayLook(
+  allowed: Allowed,
+  action: CapabilityAction,
+  channel: string,
+  name: TopicName,
+  visitor: Visitor,
+): boolean {
+  const isMeant = name.users === undefined || isNamed(name.users, visitor.user)
+  const isListener = visitor.isSubscribed || (isMeant && !name.isPrivate)
+  const may = isAllowed(allowed, action, channel, visitor)
+  return may && (isListener || isAllowed('capability', action, channel, visitor))
 }
 
 function isAllowed(allowed: Allowed, action: CapabilityAction, channel: string, visitor: Visitor): boolean {

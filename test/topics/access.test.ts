@@ -39,7 +39,11 @@ const topicNamed = (text: string): TopicName => {
 const admitted = (allowed: Allowed) =>
   Object.entries({ nobody, alice, subscribed, able }).flatMap(([name, visitor]) => {
     const namespace = namespaceThat(allowed)
-    const answers = [mayPublish, mayReadHistory, maySeePresence].map((may) => may(namespace, channel, visitor))
+    const answers = [
+      mayPublish(namespace, channel, visitor),
+      mayReadHistory(namespace, channel, topicNamed(channel), visitor),
+      maySeePresence(namespace, channel, topicNamed(channel), visitor),
+    ]
     expect(new Set(answers.map((answer) => answer?.error)).size).toBe(1)
     return answers[0] === undefined ? [name] : []
   })
@@ -57,18 +61,22 @@ describe('who may do what in a namespace', () => {
 
   test('without history or presence nobody is refused for want of leave: there is none', () => {
     const bare = newNamespace.parse({ allow: { history: 'anyone', presence: 'anyone' } })
-    expect(mayReadHistory(bare, channel, able)).toMatchObject({ error: 'notAvailable' })
-    expect(maySeePresence(bare, channel, able)).toMatchObject({ error: 'notAvailable' })
+    expect(mayReadHistory(bare, channel, topicNamed(channel), able)).toMatchObject({ error: 'notAvailable' })
+    expect(maySeePresence(bare, channel, topicNamed(channel), able)).toMatchObject({ error: 'notAvailable' })
   })
 
   test('a capability is for its channels and its actions only', () => {
     const reader: Visitor = { ...alice, capabilities: [{ channels: ['orders:42', 'news'], allow: ['sub', 'hst'] }] }
     const namespace = namespaceThat('capability')
     expect(maySubscribe(namespace, channel, topicNamed(channel), reader)).toBeUndefined()
-    expect(mayReadHistory(namespace, channel, reader)).toBeUndefined()
+    expect(mayReadHistory(namespace, channel, topicNamed(channel), reader)).toBeUndefined()
     expect(mayPublish(namespace, channel, reader)).toMatchObject({ error: 'permissionDenied' })
-    expect(mayReadHistory(namespace, 'orders:4', reader)).toMatchObject({ error: 'permissionDenied' })
-    expect(mayReadHistory(namespace, 'orders:420', reader)).toMatchObject({ error: 'permissionDenied' })
+    expect(mayReadHistory(namespace, 'orders:4', topicNamed('orders:4'), reader)).toMatchObject({
+      error: 'permissionDenied',
+    })
+    expect(mayReadHistory(namespace, 'orders:420', topicNamed('orders:420'), reader)).toMatchObject({
+      error: 'permissionDenied',
+    })
   })
 
   test('a private channel opens by no capability, and a channel of named users for those only', () => {
@@ -81,6 +89,18 @@ describe('who may do what in a namespace', () => {
     expect(may('dialog:#', nobody)).toMatchObject({ error: 'permissionDenied' })
     expect(may('dialog:#alice', nobody)).toMatchObject({ error: 'permissionDenied' })
   })
+})
+
+test('where only some may listen, nobody else reads along because a namespace is for all', () => {
+  const open = namespaceThat('anyone')
+  const may = (name: string, visitor: Visitor) =>
+    [mayReadHistory, maySeePresence].map((look) => look(open, name, topicNamed(name), visitor) === undefined)
+  for (const name of ['$orders:42', 'orders:#bob']) {
+    expect(may(name, alice)).toEqual([false, false])
+    expect(may(name, { ...alice, isSubscribed: true })).toEqual([true, true])
+  }
+  expect(may('orders:#alice,bob', alice)).toEqual([true, true])
+  expect(may('orders:#bob', able)).toEqual([true, true])
 })
 
 test('a pattern means what it looks like, however many stars it has, and takes no time over it', () => {

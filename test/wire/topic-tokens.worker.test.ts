@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
 import { SignJWT } from 'jose'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { call } from '../support/worker/http.ts'
 import type { Line } from '../support/worker/line.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import {
@@ -106,7 +107,8 @@ describe('a subscription token', () => {
     later(2000)
     await ring(gateway)
     expect(ends(await alsoOf(alice, channel))).toEqual([{ code: 2501, reason: 'subscription expired' }])
-    expect(await alice.ask({ presence: { channel } })).toMatchObject({ presence: { presence: {} } })
+    const here = await call('POST /api/presence', { as: tenant.key, body: { channel } })
+    expect(here.body['result']).toEqual({ presence: {} })
   })
 
   test('is renewed by another, also while the gateway slept in between', async () => {
