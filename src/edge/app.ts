@@ -3,7 +3,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
-import { authenticate, onlyKnown } from './middleware/authenticate.ts'
+import { authenticate, onlyKnown, onlyServer } from './middleware/authenticate.ts'
 import { limitRequests, limitVisitors } from './middleware/limit-requests.ts'
 import { shedRequests } from './middleware/shed-requests.ts'
 import { onError, problemResponse } from './problem.ts'
@@ -26,6 +26,11 @@ import { tokens } from './routes/tokens.ts'
 import { users } from './routes/users.ts'
 import { usage } from './routes/usage.ts'
 import { visits } from './routes/visits.ts'
+
+/** What belongs to a tenant as a whole. Only conversations are for users, too. */
+const ofServers = ['tokens', 'users', 'namespaces', 'settings', 'limits', 'usage', 'jobs', 'queues', 'schedules'].map(
+  (resource) => `/v1/${resource}/*`,
+)
 
 /** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
 export const app: Hono<App> = new Hono<App>()
@@ -53,6 +58,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/api', serverApi)
   .use('/demo/*', authenticate(), limitRequests())
   .use('/v1/*', authenticate(), limitRequests(), onlyKnown())
+  .on('ALL', ofServers, onlyServer())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
   .route('/v1/users', users)

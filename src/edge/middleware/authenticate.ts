@@ -24,6 +24,13 @@ export const onlyKnown = () =>
     return await next()
   })
 
+/** Lets nobody by but a tenant's server: what is asked, and whether it is asked well, is not for its users. */
+export const onlyServer = () =>
+  createMiddleware<App>(async function onlyServer(c, next) {
+    server(c)
+    return await next()
+  })
+
 async function principalOf(c: AppContext): Promise<Principal> {
   const header = c.req.header('authorization')
   if (header === undefined) return { kind: 'anonymous' }
