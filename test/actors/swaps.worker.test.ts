@@ -1,105 +1,31 @@
 import { describe, expect, test } from 'vitest'
 import { methodNames } from '../../durable-objects/parts/methods.ts'
-import { operations, type Operation } from '../../src/edge/openapi.ts'
+import { operations } from '../../src/edge/openapi.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
-import { sampleOf, type Named } from '../support/worker/sample.ts'
-import { newTenant, succeeded, type TestTenant } from '../support/worker/tenant.ts'
+import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
+import { answerOf, furnished, nothing, pathOf, readingOf, tellOf, type Things } from '../support/worker/things.ts'
 
 // Made from the tables the code runs on: a new route, rpc or kind of channel is swapped here without being told.
-
-/** What a tenant has of each kind that can be named in a path or body. */
-interface Things {
-  readonly conversation: string
-  readonly job: string
-  readonly name: string
-}
-
-/** A tenant with one of everything. */
-async function furnished(): Promise<{ readonly tenant: TestTenant; readonly things: Things }> {
-  const tenant = await newTenant()
-  const conversation = await tenant.group('alice', 'bob')
-  await tenant.post(conversation, 'alice', 'between us')
-  const name = `n${crypto.randomUUID().slice(0, 8)}`
-  const put = async (path: string, body: object) => succeeded(await call(`PUT ${path}`, { as: tenant.key, body }))
-  await put(`/v1/limits/policies/${name}`, { algorithm: 'fixed-window', limit: 5, windowSeconds: 60 })
-  await put(`/v1/namespaces/${name}`, {})
-  const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
-  const { status } = await call('POST /v1/jobs', { as: tenant.key, body: later })
-  return { tenant, things: { conversation, job: status < 300 ? later.id : '', name } }
-}
-
-const nothing = (): Things => ({
-  conversation: crypto.randomUUID(),
-  job: `job-${crypto.randomUUID().slice(0, 8)}`,
-  name: `n${crypto.randomUUID().slice(0, 8)}`,
-})
-
-/** A path's parameter names a thing of the kind that stands before it. */
-function pathOf({ path }: Operation, { conversation, job, name }: Things): string {
-  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job }
-  return path
-    .replace(/\/(\w+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
-    .replace('{name}', name)
-    .replace('{seq}', '1')
-    .replace('{user}', 'bob')
-    .replaceAll(/\{\w+\}/g, name)
-}
-
-const named = ({ conversation, job, name }: Things): Named => ({
-  members: ['bob'],
-  user: 'bob',
-  clientId: 'swapped',
-  text: 'swapped',
-  policy: name,
-  queue: name,
-  channel: `conversation:${conversation}`,
-  channels: [`conversation:${conversation}`],
-  conversation,
-  after: [job],
-  url: 'https://example.com/hook',
-})
-
-async function answer(operation: Operation, as: string | undefined, things: Things): Promise<[number, string]> {
-  const { method, body } = operation
-  const sample = body === undefined ? undefined : sampleOf(body, named(things))
-  const line = `${method.toUpperCase()} ${pathOf(operation, things)}`
-  const { status, text } = await call(line, { ...(as === undefined ? {} : { as }), body: sample })
-  return [status, blank(text, things)]
-}
-
-/** What differs by chance, and the names that were asked for, made alike. */
-function blank(text: string, { conversation, job, name }: Things): string {
-  let alike = text
-  for (const one of [conversation, job, name]) alike = alike.replaceAll(one, '…')
-  return alike
-    .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…')
-    .replaceAll(/\bt[0-9a-f]{32}\b/g, '…')
-    .replaceAll(/eyJ[\w.-]+|whsec_[\w+/=]+/g, '…')
-    .replaceAll(/"epoch":"[^"]*"/g, '…')
-    .replaceAll(/\d{9,}|"(?:remaining|used|resetMs|retryAfterMs)":\d+/g, '…')
-}
-
-const tellOf = (operation: Operation) => `${operation.method.toUpperCase()} ${operation.path}`
 
 /** All answers of one caller, by operation. */
 async function answers(as: string | undefined, things: Things): Promise<Record<string, [number, string]>> {
   const all: Record<string, [number, string]> = {}
-  for (const operation of operations) all[tellOf(operation)] = await answer(operation, as, things)
+  for (const operation of operations) all[tellOf(operation)] = await answerOf(operation, as, things)
   return all
 }
 
 describe('every documented operation', () => {
   test('answers alike for what another tenant has and for what nobody has, with key and token', async () => {
     const theirs = await furnished()
-    const before = await reading(theirs)
+    const before = await readingOf(theirs)
     for (const credential of [(tenant: TestTenant) => tenant.key, (tenant: TestTenant) => tenant.token('alice')]) {
       const [here, elsewhere] = [await newTenant(), await newTenant()]
       const there = await answers(await credential(here), theirs.things)
       expect(there).toEqual(await answers(await credential(elsewhere), nothing()))
       expect(served(there)).toEqual([])
     }
-    expect(await reading(theirs)).toEqual(before)
+    expect(await readingOf(theirs)).toEqual(before)
   })
 
   test('answers a stranger of the same tenant alike for a conversation of others and for none', async () => {
@@ -133,14 +59,6 @@ const served = (all: Readonly<Record<string, [number, string]>>) =>
   Object.entries(all).flatMap(([line, [status]]) =>
     line.includes('/conversations/{id}') && status !== 404 ? [`${line}: ${status}`] : [],
   )
-
-/** All that a tenant's server can read of its own things. */
-async function reading({ tenant, things }: Awaited<ReturnType<typeof furnished>>): Promise<unknown> {
-  const all: Record<string, unknown> = {}
-  for (const operation of operations.filter(({ method, path }) => method === 'get' && path.includes('{')))
-    all[tellOf(operation)] = await answer(operation, tenant.key, things)
-  return all
-}
 
 /** What an rpc is asked with beside its conversation; one that is not named here takes nothing else. */
 const payloads: Readonly<Record<string, object>> = {

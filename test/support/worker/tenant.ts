@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { uuidv7 } from '../../../src/kernel/id.ts'
+import type { OwnLimits } from '../../../src/protocol/tenant-limits.ts'
 import { call, type Answer, type Body } from './http.ts'
 
 export const operatorKey = 'operator-of-the-tests'
@@ -65,7 +66,7 @@ const generous = {
 }
 
 /** Opens a tenant that no other test knows. */
-export async function newTenant(limits: Partial<typeof generous> = {}): Promise<TestTenant> {
+export async function newTenant(limits: OwnLimits = {}): Promise<TestTenant> {
   const id = `t${uuidv7(Date.now()).replaceAll('-', '')}`
   const wanted = { name: 'Test', limits: { ...generous, ...limits } }
   const { apiKey } = succeeded(await call(`PUT /admin/v1/tenants/${id}`, { as: operatorKey, body: wanted }))

@@ -1,0 +1,106 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Operation } from '../../src/edge/openapi.ts'
+import { everyOperation } from '../support/worker/roles/asking.ts'
+import { call, type Answer } from '../support/worker/http.ts'
+import { newCast, openTenant, roles, type Cast, type Role } from '../support/worker/roles/cast.ts'
+import { serverOperations, unknownOverHttp } from '../support/worker/roles/operations.ts'
+import { openDoors, operatorLine, operatorOperations, routes } from '../support/worker/roles/operator.ts'
+import { operatorKey } from '../support/worker/tenant.ts'
+import {
+  answerOf,
+  expectLines,
+  furnished,
+  nothing,
+  readingOf,
+  tellOf,
+  type Furnished,
+} from '../support/worker/things.ts'
+import { serverSetting } from '../support/worker/roles/server.ts'
+
+// What belongs to a tenant as a whole is its server's, what belongs to everybody is the operator's.
+
+const served = everyOperation
+  .filter((operation) => serverOperations.includes(tellOf(operation)))
+  .map((operation) => ({ line: tellOf(operation), operation }))
+
+let cast: Cast
+let theirs: Furnished
+/** What nobody is refused. */
+let ours: Furnished
+let before: unknown
+beforeAll(async () => {
+  theirs = await furnished()
+  ours = await furnished()
+  cast = await newCast(theirs.tenant)
+  before = await readingOf(theirs)
+})
+
+/** Whether success takes something away that others need. */
+const spends = (line: string) => line.startsWith('DELETE') || line.endsWith('/redrive')
+
+/** Under /api a token is no credential at all. */
+const due = (role: Role, { path }: Operation) => (unknownOverHttp.includes(role) || path.startsWith('/api') ? 401 : 403)
+
+describe('what is for a tenant’s server', () => {
+  const others = roles.filter((role) => role !== 'server' && role !== 'foreign server')
+
+  test.each(others)('is refused to the role %s: always in the same words, and nothing changes', async (role) => {
+    const words = new Set<string>()
+    for (const { line, operation } of served) {
+      const [status, text] = await answerOf(operation, cast.shows[role], theirs.things)
+      expect({ line, status }).toEqual({ line, status: due(role, operation) })
+      if (!operation.path.startsWith('/api')) words.add(text)
+    }
+    expect([...words]).toHaveLength(1)
+    expect(await readingOf(theirs)).toEqual(before)
+  })
+
+  test('is answered to another tenant’s as if there were no such thing, and nothing changes', async () => {
+    const none = nothing()
+    const elsewhere = await openTenant()
+    for (const { line, operation } of served) {
+      const told = await answerOf(operation, cast.shows['foreign server'], theirs.things)
+      expect([line, told]).toEqual([line, await answerOf(operation, elsewhere.key, none)])
+    }
+    expect(await readingOf(theirs)).toEqual(before)
+  })
+
+  test.each(served)('$line serves it', async ({ line, operation }) => {
+    const own = spends(line) ? await furnished() : ours
+    const { things, body } = await serverSetting(line, own)
+    const [status, text] = await answerOf(operation, own.tenant.key, things, body)
+    expect({ status, text }).toMatchObject({ status: operation.success.status })
+    expect(text).not.toMatch(/^{"error"/)
+  })
+})
+
+describe('what is for the operator', () => {
+  const others = roles.filter((role) => role !== 'operator')
+
+  test('is said of every route that is not documented, or else what opens it', () => {
+    const documented = everyOperation.map(tellOf)
+    const rest = routes().filter((route) => !documented.includes(route.replaceAll(/:(\w+)/g, '{$1}')))
+    expectLines({ ...operatorOperations, ...openDoors }, rest)
+  })
+
+  test.each(others)('is refused to the role %s, always in the same words', async (role) => {
+    const words = new Set<string>()
+    for (const line of Object.keys(operatorOperations)) {
+      const { status, text } = await asked(line, cast.shows[role], theirs)
+      expect({ line, status }).toEqual({ line, status: 401 })
+      words.add(text)
+    }
+    expect([...words]).toHaveLength(1)
+  })
+
+  test.each(Object.keys(operatorOperations))('%s serves her', async (line) => {
+    const { status, text } = await asked(line, operatorKey, spends(line) ? await furnished() : ours)
+    expect({ line, served: status < 300, text }).toMatchObject({ served: true })
+  })
+})
+
+async function asked(line: string, as: string | undefined, about: Furnished): Promise<Answer> {
+  const body = operatorOperations[line]
+  const credential = as === undefined ? {} : { as }
+  return await call(await operatorLine(line, about), { ...credential, ...(body === undefined ? {} : { body }) })
+}

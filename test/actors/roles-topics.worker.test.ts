@@ -1,0 +1,51 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  actions,
+  mayAsk,
+  names,
+  topicCast,
+  topicNamed,
+  visitors,
+  words,
+  type Action,
+  type Visitor,
+} from '../support/worker/roles/topics.ts'
+
+// Everything a topic can be asked for, in a namespace of each word, by everybody who may come to it.
+
+let cast: Awaited<ReturnType<typeof topicCast>>
+beforeAll(async () => void (cast = await topicCast()))
+
+const isAction = (name: string): name is Action => Object.hasOwn(actions, name)
+
+describe.each(Object.keys(actions).filter(isAction))('%s', (action) => {
+  const cases = words[action].flatMap((allowed) => names.map((name) => ({ allowed, name })))
+
+  test.each(cases)('where the namespace says $allowed and the name is $name, is for whom they say', async (one) => {
+    const { allowed, name } = one
+    const channel = topicNamed(allowed, name, crypto.randomUUID().slice(0, 8))
+    // Nobody who listens asks to begin, and who has begun would be counted as somebody who listens.
+    const coming = visitors.filter((visitor) => action !== 'subscribe' || visitor !== 'listening')
+    if (action !== 'subscribe') await cast.listen(channel)
+    const before = await cast.stateOf(channel)
+    const may = (visitor: Visitor) => mayAsk(allowed, name, action, visitor)
+    for (const visitor of coming.filter((each) => !may(each))) {
+      const code = await ask(visitor, action, channel)
+      expect({ visitor, code }).toEqual({ visitor, code: visitor === 'foreign' ? 102 : 103 })
+    }
+    expect(await cast.stateOf(channel)).toEqual(before)
+    for (const visitor of coming.filter(may)) {
+      const code = await ask(visitor, action, channel)
+      expect({ visitor, code }).toEqual({ visitor, code: 0 })
+    }
+    if (coming.some(may) && (action === 'publish' || action === 'subscribe'))
+      expect(await cast.stateOf(channel)).not.toEqual(before)
+  })
+})
+
+async function ask(visitor: Visitor, action: Action, channel: string): Promise<number> {
+  const data = action === 'publish' ? { data: 1 } : {}
+  const limit = action === 'history' ? { limit: -1 } : {}
+  const { error } = await cast.lineOf(visitor, action).ask({ [action]: { channel, ...data, ...limit } })
+  return error?.code ?? 0
+}

@@ -1,0 +1,58 @@
+import { operations, type Operation } from '../../../../src/edge/openapi.ts'
+import { serverApiOperations } from '../../../../src/edge/server-api-operations.ts'
+import { call, type Answer } from '../http.ts'
+import { blank, tellOf } from '../things.ts'
+import { roles, userOf, type Cast, type Role } from './cast.ts'
+import { expected, type Asking } from './may.ts'
+import { unknownOverHttp, type Use } from './operations.ts'
+import type { Scene } from './scene.ts'
+
+/** Every operation that is documented. */
+export const everyOperation: readonly Operation[] = [...operations, ...serverApiOperations]
+
+/** One use of one operation. */
+export interface Case {
+  readonly operation: Operation
+  readonly use: Use
+  readonly line: string
+}
+
+/** All uses in a table, in the order of the operations. */
+export const casesOf = (table: Readonly<Record<string, readonly Use[]>>): Case[] =>
+  everyOperation.flatMap((operation) => {
+    const line = tellOf(operation)
+    return (table[line] ?? []).map((use) => ({ operation, use, line }))
+  })
+
+/** Uses an operation as a role would; what it answers, without what differs by chance. */
+export async function ask(cast: Cast, { operation, use }: Case, role: Role, scene: Scene): Promise<Answer> {
+  const asking = askingOf(role, scene)
+  const { body, user = '', seq = 1, query = '' } = use.ask?.(asking) ?? {}
+  const path = operation.path.replace('{id}', scene.id).replace('{user}', user).replace('{seq}', String(seq))
+  const as = cast.shows[role]
+  const answer = await call(`${operation.method.toUpperCase()} ${path}${query}`, {
+    ...(as === undefined ? {} : { as }),
+    ...(body === undefined ? {} : { body }),
+  })
+  return { ...answer, text: blank(answer.text, [scene.id, scene.friend, asking.fresh, asking.user]) }
+}
+
+/** Who asks, and about what, in a scene. */
+export function askingOf(role: Role, { said, friend }: Scene): Asking {
+  const others = said.get(friend) ?? 1
+  const fresh = `w${crypto.randomUUID().slice(0, 8)}`
+  return { user: userOf[role], own: said.get(userOf[role]) ?? others, others, friend, fresh }
+}
+
+/** A conversation that is not there, where everything else is the same. */
+export const nowhere = (scene: Scene): Scene => ({ ...scene, id: crypto.randomUUID() })
+
+export const toldBy = ({ status }: Answer): number => (status < 300 ? 0 : status)
+
+/** What a role has to be told over HTTP; 0 when it may. */
+export const dueOverHttp = (use: Use, role: Role, { type }: Scene): number =>
+  unknownOverHttp.includes(role) ? 401 : expected(use, role, type)
+
+/** Roles for whom a use makes sense and who may, or who may not. */
+export const those = (use: Use, scene: Scene, may: boolean): readonly Role[] =>
+  roles.filter((role) => use.unfit?.includes(role) !== true && (dueOverHttp(use, role, scene) === 0) === may)

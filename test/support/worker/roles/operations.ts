@@ -1,0 +1,197 @@
+import { unknown, userOf, type Role } from './cast.ts'
+import {
+  inside,
+  joiners,
+  leavers,
+  managers,
+  moderators,
+  owners,
+  sendersAway,
+  speakers,
+  users,
+  type Asking,
+  type Line,
+} from './may.ts'
+
+/** What one asks of an operation: the body, and what stands in its path. */
+export interface Asked {
+  readonly body?: object
+  readonly user?: string
+  readonly seq?: number
+  readonly query?: string
+}
+
+/** One thing an operation is used for, and who may. */
+export interface Use extends Line {
+  readonly ask?: (asking: Asking) => Asked
+}
+
+/** Over HTTP nobody is anonymous. */
+export const unknownOverHttp: readonly Role[] = [...unknown, 'anonymous']
+
+const notHers: readonly Role[] = ['server', 'foreign server']
+const text = (fresh: string) => ({ clientId: fresh, text: fresh })
+
+/** Every operation about conversations: what it is used for, and who may. */
+export const conversationOperations: Readonly<Record<string, readonly Use[]>> = {
+  'GET /v1/conversations/{id}': [{ says: 'reads it', may: inside, idle: true }],
+  'PATCH /v1/conversations/{id}': [
+    { says: 'renames it', may: managers, ask: ({ fresh }) => ({ body: { name: fresh } }) },
+  ],
+  'DELETE /v1/conversations/{id}': [{ says: 'deletes it', may: owners, spends: true }],
+  'GET /v1/conversations/{id}/members': [{ says: 'reads who is in', may: inside, idle: true }],
+  'POST /v1/conversations/{id}/members': [
+    { says: 'adds somebody', may: managers, ask: ({ fresh }) => ({ body: { members: [fresh] } }) },
+    {
+      says: 'adds herself',
+      may: joiners,
+      ask: ({ user }) => ({ body: { members: [user] } }),
+      unfit: notHers,
+      idle: true,
+    },
+    {
+      says: 'adds herself and somebody else',
+      may: managers,
+      ask: ({ user, fresh }) => ({ body: { members: [user, fresh] } }),
+      unfit: notHers,
+    },
+  ],
+  'DELETE /v1/conversations/{id}/members/{user}': [
+    { says: 'removes somebody', may: managers, ask: ({ friend }) => ({ user: friend }), spends: true },
+    { says: 'removes the owner', may: sendersAway, ask: () => ({ user: userOf.owner }), spends: true },
+    {
+      says: 'leaves',
+      may: leavers,
+      ask: ({ user }) => ({ user }),
+      unfit: notHers,
+      spends: true,
+      // A guest of a channel sees that she is not in it.
+      insideTold: { removed: 404, stranger: 404 },
+    },
+  ],
+  'POST /v1/conversations/{id}/messages': [
+    { says: 'speaks', may: speakers, ask: ({ fresh }) => ({ body: text(fresh) }) },
+    {
+      says: 'speaks later',
+      may: speakers,
+      ask: ({ fresh }) => ({ body: { ...text(fresh), deliverAt: Date.now() + 3_600_000 } }),
+    },
+    {
+      says: 'speaks for somebody else',
+      may: ['server'],
+      ask: ({ fresh, friend }) => ({ body: { ...text(fresh), user: friend } }),
+      told: 403,
+      unfit: ['foreign server'],
+    },
+  ],
+  'GET /v1/conversations/{id}/messages': [{ says: 'reads what was said', may: inside, idle: true }],
+  'PATCH /v1/conversations/{id}/messages/{seq}': [
+    { says: 'edits her words', may: speakers, ask: ({ own, fresh }) => ({ seq: own, body: { text: fresh } }) },
+    { says: 'edits another’s', may: ['server'], ask: ({ others, fresh }) => ({ seq: others, body: { text: fresh } }) },
+  ],
+  'DELETE /v1/conversations/{id}/messages/{seq}': [
+    { says: 'deletes her words', may: speakers, ask: ({ own }) => ({ seq: own }), spends: true },
+    { says: 'deletes another’s', may: moderators, ask: ({ others }) => ({ seq: others }), spends: true },
+  ],
+}
+
+/** What is of another tenant asks here for its own things, which the swaps of tenants look at. */
+const elsewhere: readonly Role[] = ['foreign server', 'foreign user']
+
+/** Every operation by which users come to conversations of their own. */
+export const userOperations: Readonly<Record<string, readonly Use[]>> = {
+  'POST /v1/conversations': [
+    {
+      says: 'starts a group',
+      may: ['server', ...users],
+      ask: ({ fresh, friend }) => ({ body: { type: 'group', name: fresh, members: [friend] } }),
+      unfit: elsewhere,
+    },
+    {
+      says: 'starts a channel',
+      may: ['server', ...users],
+      ask: ({ fresh, friend }) => ({ body: { type: 'channel', name: fresh, members: [friend] } }),
+      unfit: elsewhere,
+    },
+    {
+      says: 'starts a direct conversation',
+      may: users,
+      ask: ({ friend }) => ({ body: { type: 'direct', members: [friend] } }),
+      told: 400,
+      unfit: elsewhere,
+    },
+    {
+      says: 'starts a direct conversation of two others',
+      may: ['server'],
+      ask: ({ fresh, friend }) => ({ body: { type: 'direct', members: [friend, fresh] } }),
+      told: 400,
+      unfit: elsewhere,
+    },
+  ],
+  'GET /v1/conversations': [
+    { says: 'reads her list', may: users, told: 400, unfit: elsewhere },
+    {
+      says: 'reads another’s list',
+      may: ['server'],
+      ask: ({ friend }) => ({ query: `?user=${friend}` }),
+      told: 403,
+      unfit: elsewhere,
+    },
+  ],
+}
+
+/** Every operation that only the tenant's own server may use, by its key, on its own tenant. */
+export const serverOperations: readonly string[] = [
+  'POST /v1/tokens',
+  'POST /v1/tokens/subscription',
+  'POST /v1/users/{user}/revoke',
+  'GET /v1/namespaces',
+  'GET /v1/namespaces/{name}',
+  'PUT /v1/namespaces/{name}',
+  'DELETE /v1/namespaces/{name}',
+  'GET /v1/settings',
+  'PATCH /v1/settings',
+  'GET /v1/limits',
+  'PUT /v1/limits/policies/{name}',
+  'GET /v1/limits/policies',
+  'DELETE /v1/limits/policies/{name}',
+  'POST /v1/limits/check',
+  'POST /v1/limits/check-batch',
+  'POST /v1/limits/peek',
+  'POST /v1/limits/reset',
+  'POST /v1/limits/reserve',
+  'POST /v1/limits/release',
+  'POST /v1/jobs',
+  'POST /v1/jobs/batch',
+  'GET /v1/jobs/{id}',
+  'DELETE /v1/jobs/{id}',
+  'POST /v1/jobs/{id}/redrive',
+  'POST /v1/jobs/{id}/progress',
+  'GET /v1/queues',
+  'GET /v1/queues/{name}',
+  'PATCH /v1/queues/{name}',
+  'POST /v1/queues/{name}/pause',
+  'POST /v1/queues/{name}/resume',
+  'GET /v1/queues/{name}/jobs',
+  'POST /v1/queues/{name}/redrive',
+  'GET /v1/queues/{name}/secret',
+  'POST /v1/queues/{name}/secret',
+  'GET /v1/schedules',
+  'PUT /v1/schedules/{name}',
+  'GET /v1/schedules/{name}',
+  'DELETE /v1/schedules/{name}',
+  'GET /v1/usage',
+  'POST /api/publish',
+  'POST /api/broadcast',
+  'POST /api/subscribe',
+  'POST /api/unsubscribe',
+  'POST /api/disconnect',
+  'POST /api/refresh',
+  'POST /api/presence',
+  'POST /api/presence_stats',
+  'POST /api/history',
+  'POST /api/history_remove',
+  'POST /api/channels',
+  'POST /api/info',
+  'POST /api/batch',
+]

@@ -1,0 +1,66 @@
+import { env } from 'cloudflare:workers'
+import { schedule } from '../../../../src/cron/schedule.ts'
+import { app } from '../../../../src/edge/app.ts'
+import { call } from '../http.ts'
+import { operatorKey, succeeded } from '../tenant.ts'
+import type { Furnished } from '../things.ts'
+
+/** Every operation that only the operator may use, and the body it takes; a tenant's own key opens none. */
+export const operatorOperations: Readonly<Record<string, object | undefined>> = {
+  'GET /admin/v1/house': undefined,
+  'PUT /admin/v1/house/limits': {},
+  'PUT /admin/v1/plans/:name': {},
+  'DELETE /admin/v1/plans/:name': undefined,
+  'GET /admin/v1/tenants/:id/limits': undefined,
+  'PUT /admin/v1/tenants/:id/limits': { limits: {} },
+  'PUT /admin/v1/tenants/:id': { name: 'Test' },
+  'PATCH /admin/v1/tenants/:id': { state: 'active' },
+  'DELETE /admin/v1/tenants/:id/keys/:key': undefined,
+  'GET /admin/v1/tenants/:id/jobs/:job': undefined,
+  'GET /admin/v1/limits/refused': undefined,
+  'GET /admin/v1/metrics': undefined,
+  'GET /admin/v1/queues': undefined,
+  'POST /admin/v1/drain': { seconds: 0 },
+  'GET /admin/v1/cron': undefined,
+  'POST /admin/v1/cron/:name': undefined,
+}
+
+/** Doors that anybody finds open, and what is asked for behind them instead of a key or a user's token. */
+export const openDoors: Readonly<Record<string, string>> = {
+  'GET /healthz': 'nothing: that it is alive',
+  'GET /readyz': 'nothing: how dependencies stand',
+  'GET /metrics': 'nothing: figures without names',
+  'GET /metrics/alerts': 'nothing: rules for whoever watches the figures',
+  'GET /openapi.json': 'nothing: documentation',
+  'GET /docs': 'nothing: documentation',
+  'GET /docs/errors': 'nothing: documentation',
+  'GET /': 'nothing: the page',
+  'GET /favicon.ico': 'nothing',
+  'GET /connection/sse': 'a token, in the connect command',
+  'POST /connection/http_stream': 'a token, in the connect command',
+  'POST /emulation': 'the secret that only the session’s own stream has heard',
+  'POST /jobs': 'the signature of QStash',
+  'POST /jobs/failed': 'the signature of QStash',
+  'POST /demo/token': 'one’s own machine',
+  'POST /api': 'an API key, for the methods that are operations',
+  'POST /api/:method': 'an API key, for the methods that are operations',
+}
+
+/** The routes that are there, without what all requests pass. */
+export const routes = (): readonly string[] => [
+  ...new Set(app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`)),
+]
+
+/** An operation's line with the names of things that are there. */
+export async function operatorLine(line: string, { tenant, things }: Furnished): Promise<string> {
+  if (line.includes('/plans/'))
+    succeeded(await call(`PUT /admin/v1/plans/${things.name}`, { as: operatorKey, body: {} }))
+  const [key] = (await env.TENANT.getByName(tenant.id).record())?.keys ?? []
+  const [entry] = schedule
+  return line
+    .replace(':id', tenant.id)
+    .replace(':key', key?.id ?? '')
+    .replace(':job', things.job)
+    .replace('/cron/:name', `/cron/${entry?.name ?? ''}`)
+    .replace(':name', things.name)
+}

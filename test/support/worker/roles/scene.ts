@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import type { ConversationType } from '../../../../src/conversations/types.ts'
+import { call } from '../http.ts'
+import { succeeded, type TestTenant } from '../tenant.ts'
+import { userOf, type Cast } from './cast.ts'
+
+const seq = z.object({ seq: z.int() })
+
+/** A conversation in which everybody stands as her role says, and each of them has said something. */
+export interface Scene {
+  readonly id: string
+  readonly type: ConversationType
+  /** Somebody in it to whom things are done, a member of no other. */
+  readonly friend: string
+  /** Where the message of each user stands. */
+  readonly said: ReadonlyMap<string, number>
+}
+
+const crowd = [userOf.owner, userOf.admin, userOf.member, userOf.removed, userOf.revoked]
+const cast: Readonly<Record<ConversationType, readonly string[]>> = {
+  group: crowd,
+  channel: crowd,
+  direct: [userOf.member],
+}
+
+export async function newScene({ tenant, shows }: Cast, type: ConversationType): Promise<Scene> {
+  const friend = `friend-${crypto.randomUUID().slice(0, 8)}`
+  const members = [...cast[type], friend]
+  const name = type === 'direct' ? {} : { name: 'Lunch' }
+  const as = type === 'direct' ? tenant.key : (shows.owner ?? '')
+  const { id } = succeeded(await call('POST /v1/conversations', { as, body: { type, members, ...name } }))
+  const said = await speak(tenant, id, ['', ...members])
+  if (type !== 'direct') {
+    await appoint(tenant, id, userOf.admin)
+    succeeded(await tenant.remove(id, userOf.removed))
+  }
+  return { id, type, friend, said }
+}
+
+/** Where the words of each came to stand. */
+async function speak(tenant: TestTenant, conversation: string, who: readonly string[]): Promise<Map<string, number>> {
+  const content = () => ({ clientId: crypto.randomUUID(), text: 'between us' })
+  const commands = who.map((user) => ({ kind: 'send' as const, user, client: '', server: true, content: content() }))
+  const { results } = await tenant.actorOf(conversation).execute({ gateway: null, have: null, commands })
+  const places = results.map((result) => seq.parse(JSON.parse(result.kind === 'done' ? result.data : '{}')).seq)
+  return new Map(who.map((user, index) => [user, places[index] ?? 0]))
+}
+
+/** No operation makes admins yet, so that one is written where the actor will read her. */
+async function appoint(tenant: TestTenant, conversation: string, user: string): Promise<void> {
+  const actor = tenant.actorOf(conversation)
+  await runInDurableObject(actor, (_, { storage }) => {
+    storage.sql.exec(`UPDATE members SET role = 'admin' WHERE user = ?`, user)
+  })
+  await evictDurableObject(actor)
+}
+
+/** What the tenant's server sees of a conversation, and of what is to happen in it later. */
+export async function stateOf({ tenant }: Cast, { id }: Scene): Promise<unknown> {
+  const path = `/v1/conversations/${id}`
+  const asked = [path, `${path}/messages?limit=100`, '/v1/queues/default/jobs?state=delayed']
+  return await Promise.all(asked.map(async (one) => (await call(`GET ${one}`, { as: tenant.key })).body))
+}

@@ -1,0 +1,36 @@
+import { call } from '../http.ts'
+import { succeeded } from '../tenant.ts'
+import type { Furnished, Things } from '../things.ts'
+
+/** What a server says, and of what, for an operation to succeed. */
+export interface Setting {
+  readonly things: Things
+  readonly body?: object
+}
+
+/** The setting of an operation, where the least that fits its schema and the things there are do not do. */
+export async function serverSetting(line: string, own: Furnished): Promise<Setting> {
+  const { things } = own
+  if (line === 'POST /v1/jobs/{id}/redrive') return { things: { ...things, job: await deadJob(own) } }
+  const body = bodies(`${things.name}:x`)[line]
+  return { things, ...(body === undefined ? {} : { body }) }
+}
+
+const bodies = (channel: string): Readonly<Record<string, object>> => ({
+  'POST /v1/tokens/subscription': { user: 'bob', channel },
+  'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
+  'POST /v1/jobs': { type: 'join' },
+  'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
+  'POST /v1/jobs/{id}/progress': { progress: 50 },
+  'POST /api/publish': { channel, data: 1 },
+  'POST /api/broadcast': { channels: [channel], data: 1 },
+  'POST /api/history_remove': { channel },
+})
+
+/** A job that died because the one it waited for was cancelled. */
+async function deadJob({ tenant, things: { job } }: Furnished): Promise<string> {
+  const body = { id: `after-${job}`, type: 'join', after: [job] }
+  const { id } = succeeded(await call('POST /v1/jobs', { as: tenant.key, body }))
+  succeeded(await call(`DELETE /v1/jobs/${job}`, { as: tenant.key }))
+  return id
+}

@@ -1,0 +1,165 @@
+import type { Channel } from '../../../../src/protocol/channels.ts'
+import type { Command } from '../../../../src/protocol/commands.ts'
+import type { ConversationType } from '../../../../src/conversations/types.ts'
+import type { Role } from './cast.ts'
+import { inside, joiners, leavers, moderators, speakers, users, type Asking, type Line, type May } from './may.ts'
+
+/** What becomes of a connect: in, an error that may be mended, or the end. */
+export type Entry = 'in' | { readonly error: number } | { readonly close: number }
+
+/** Who gets in. What is no token of a tenant's opens nothing, whatever it opens elsewhere. */
+export const entries: Readonly<Record<Role, Entry>> = {
+  owner: 'in',
+  admin: 'in',
+  member: 'in',
+  narrowed: 'in',
+  removed: 'in',
+  stranger: 'in',
+  anonymous: 'in',
+  'foreign user': 'in',
+  server: { close: 3500 },
+  'foreign server': { close: 3500 },
+  operator: { close: 3500 },
+  forged: { close: 3500 },
+  revoked: { close: 3500 },
+  expired: { error: 109 },
+  nobody: { close: 3501 },
+}
+
+/** One thing an rpc is used for, and who may. */
+export interface Call extends Line {
+  readonly data: (conversation: string, asking: Asking) => object
+}
+
+const about = (conversation: string) => ({ conversation })
+const everywhere: readonly Role[] = ['foreign user']
+
+/** Every rpc: what it is used for, and who may. */
+export const calls: Readonly<Record<string, readonly Call[]>> = {
+  'message.send': [
+    {
+      says: 'speaks',
+      may: speakers,
+      data: (conversation, { fresh }) => ({ conversation, clientId: fresh, text: fresh }),
+    },
+    {
+      says: 'speaks later',
+      may: speakers,
+      data: (conversation, { fresh }) => ({
+        conversation,
+        clientId: fresh,
+        text: fresh,
+        deliverAt: Date.now() + 3_600_000,
+      }),
+    },
+  ],
+  'message.edit': [
+    {
+      says: 'edits her words',
+      may: speakers,
+      data: (conversation, { own, fresh }) => ({ conversation, seq: own, text: fresh }),
+    },
+    {
+      says: 'edits another’s',
+      may: [],
+      data: (conversation, { others, fresh }) => ({ conversation, seq: others, text: fresh }),
+    },
+  ],
+  'message.delete': [
+    {
+      says: 'deletes her words',
+      may: speakers,
+      data: (conversation, { own }) => ({ conversation, seq: own }),
+      spends: true,
+    },
+    {
+      says: 'deletes another’s',
+      may: moderators,
+      data: (conversation, { others }) => ({ conversation, seq: others }),
+      spends: true,
+    },
+  ],
+  'conversation.read': [
+    {
+      says: 'has read',
+      may: speakers,
+      data: (conversation) => ({ conversation, seq: 1_000_000 }),
+      spends: true,
+      idle: true,
+    },
+  ],
+  'conversation.typing': [{ says: 'types', may: speakers, data: about, idle: true }],
+  'conversation.join': [{ says: 'joins', may: joiners, data: about, idle: true }],
+  'conversation.leave': [
+    // A guest of a channel sees that she is not in it.
+    { says: 'leaves', may: leavers, data: about, spends: true, insideTold: { removed: 404, stranger: 404 } },
+  ],
+  'inbox.list': [{ says: 'reads her list', may: [...users, ...everywhere], data: () => ({}), told: 403, idle: true }],
+}
+
+/** What can be asked of a channel by its name. */
+export type Ask = {
+  [K in Command['kind']]: Extract<Command, { kind: K }> extends { readonly request: { channel: string } } ? K : never
+}[Command['kind']]
+
+/** Who may ask something of a channel, and what code the others get: the same for all that is not theirs. */
+export interface Asks {
+  readonly may: May
+  readonly refused: number
+  /** Where those who see a conversation are told something else. */
+  readonly inside?: number
+  /** Whose own it is, which is told them instead. */
+  readonly owners?: Partial<Readonly<Record<Role, number>>>
+}
+
+const nobody = (refused: number): Asks => ({ may: [], refused })
+/** Nobody is refused leave to go, also where she never was, so that an SDK can always clean up. */
+const everybody: Asks = { may: [...users, 'anonymous', 'foreign user'], refused: 0 }
+const readers: Asks = { may: inside, refused: 103 }
+const watchers: readonly Role[] = ['member', 'narrowed']
+
+/** What each kind of channel is asked for; plain topics have a table of their own. */
+export const asks: Readonly<Record<Exclude<Channel['kind'], 'topic'>, Readonly<Record<Ask, Asks>>>> = {
+  conversation: {
+    subscribe: readers,
+    publish: { may: speakers, refused: 404, inside: 403 },
+    history: readers,
+    presence: readers,
+    presence_stats: readers,
+    unsubscribe: everybody,
+    sub_refresh: nobody(103),
+  },
+  // Her own stream comes with the connection and is written by the system alone.
+  inbox: {
+    subscribe: { may: [], refused: 103, owners: { member: 105, narrowed: 105 } },
+    publish: nobody(103),
+    history: nobody(108),
+    presence: nobody(108),
+    presence_stats: nobody(108),
+    unsubscribe: everybody,
+    sub_refresh: { ...nobody(103), owners: { member: 108, narrowed: 108 } },
+  },
+  // For the users the job names.
+  job: {
+    subscribe: { may: watchers, refused: 103 },
+    publish: nobody(103),
+    history: nobody(108),
+    presence: nobody(108),
+    presence_stats: nobody(108),
+    unsubscribe: everybody,
+    sub_refresh: nobody(103),
+  },
+}
+
+/** What a role is told when it asks; 0 when it may. */
+export function dueOnWire(
+  { may, refused, inside: seen, owners = {} }: Asks,
+  role: Role,
+  type: ConversationType,
+): number {
+  const own = owners[role]
+  if (own !== undefined) return own
+  const named: readonly Role[] = 'direct' in may ? may[type] : may
+  if (named.includes(role)) return 0
+  return seen !== undefined && inside[type].includes(role) ? seen : refused
+}

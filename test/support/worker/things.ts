@@ -1,0 +1,111 @@
+import { expect } from 'vitest'
+import { operations, type Operation } from '../../../src/edge/openapi.ts'
+import { call } from './http.ts'
+import { sampleOf, type Named } from './sample.ts'
+import { newTenant, succeeded, type TestTenant } from './tenant.ts'
+
+/** What a tenant has of each kind that can be named in a path or body. */
+export interface Things {
+  readonly conversation: string
+  readonly job: string
+  readonly name: string
+}
+
+export interface Furnished {
+  readonly tenant: TestTenant
+  readonly things: Things
+}
+
+/** A tenant with one of everything. */
+export async function furnished(): Promise<Furnished> {
+  const tenant = await newTenant()
+  const conversation = await tenant.group('alice', 'bob')
+  await tenant.post(conversation, 'alice', 'between us')
+  const name = `n${crypto.randomUUID().slice(0, 8)}`
+  const put = async (path: string, body: object) => succeeded(await call(`PUT ${path}`, { as: tenant.key, body }))
+  await put(`/v1/limits/policies/${name}`, { algorithm: 'fixed-window', limit: 5, windowSeconds: 60 })
+  await put(`/v1/namespaces/${name}`, {})
+  await put(`/v1/schedules/${name}`, { everySeconds: 86_400, job: { type: 'join' } })
+  const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
+  succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
+  return { tenant, things: { conversation, job: later.id, name } }
+}
+
+/** Names of things that nobody has. */
+export const nothing = (): Things => ({
+  conversation: crypto.randomUUID(),
+  job: `job-${crypto.randomUUID().slice(0, 8)}`,
+  name: `n${crypto.randomUUID().slice(0, 8)}`,
+})
+
+/** An operation as people write it: `PATCH /v1/settings`. */
+export const tellOf = ({ method, path }: Operation): string => `${method.toUpperCase()} ${path}`
+
+/** A path's parameter names a thing of the kind that stands before it. */
+export function pathOf({ path }: Operation, { conversation, job, name }: Things): string {
+  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job }
+  return path
+    .replace(/\/(\w+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
+    .replace('{name}', name)
+    .replace('{seq}', '1')
+    .replace('{user}', 'bob')
+    .replaceAll(/\{\w+\}/g, name)
+}
+
+export const namedBy = ({ conversation, job, name }: Things): Named => ({
+  members: ['bob'],
+  user: 'bob',
+  clientId: 'swapped',
+  text: 'swapped',
+  policy: name,
+  queue: name,
+  channel: `conversation:${conversation}`,
+  channels: [`conversation:${conversation}`],
+  conversation,
+  after: [job],
+  url: 'https://example.com/hook',
+})
+
+/** What an operation answers about these things: its status, and its words without what differs by chance. */
+export async function answerOf(
+  operation: Operation,
+  as: string | undefined,
+  things: Things,
+  given?: object,
+): Promise<[number, string]> {
+  const { body } = operation
+  const sample = body === undefined ? undefined : (given ?? sampleOf(body, namedBy(things)))
+  const line = `${operation.method.toUpperCase()} ${pathOf(operation, things)}`
+  const { status, text } = await call(line, { ...(as === undefined ? {} : { as }), body: sample })
+  return [status, blank(text, Object.values(things))]
+}
+
+/** What differs by chance, and the names that were asked for, made alike. */
+export function blank(text: string, names: readonly string[]): string {
+  let alike = text
+  for (const one of names.filter((name) => name !== '')) alike = alike.replaceAll(one, '…')
+  return alike
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…')
+    .replaceAll(/\bt[0-9a-f]{32}\b/g, '…')
+    .replaceAll(/eyJ[\w.-]+|whsec_[\w+/=]+/g, '…')
+    .replaceAll(/"epoch":"[^"]*"/g, '…')
+    .replaceAll(/\d{9,}|"(?:remaining|used|resetMs|retryAfterMs|uptime)":\d+/g, '…')
+}
+
+/** All that a tenant's server can read of its own things. */
+export async function readingOf({ tenant, things }: Furnished): Promise<unknown> {
+  const all: Record<string, unknown> = {}
+  for (const operation of operations.filter(({ method }) => method === 'get'))
+    all[tellOf(operation)] = await answerOf(operation, tenant.key, things)
+  return all
+}
+
+/** Fails unless a table has exactly these lines. */
+export function expectLines(table: object, lines: readonly string[]): void {
+  const missing = lines.filter((line) => !Object.hasOwn(table, line))
+  const left = Object.keys(table).filter((line) => !lines.includes(line))
+  expect({ 'without a line that says who may': missing, 'of which there is no such thing': left }).toEqual({
+    'without a line that says who may': [],
+    'of which there is no such thing': [],
+  })
+}
