@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildPageModule } from '../../local/build.ts'
 import { bugs, type Bug } from './bugs.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -10,7 +11,9 @@ const copied = ['src', 'durable-objects', 'local', 'migrations', 'sdk', 'test', 
 const copy = mkdtempSync(join(tmpdir(), 'parley-bugs-'))
 
 // Bugs are made in a copy of the sources, one at a time.
-beforeAll(() => {
+beforeAll(async () => {
+  // What runs inside workerd imports the page.
+  await buildPageModule()
   for (const name of [...copied, 'tsconfig.json', 'tsconfig.base.json', 'tsconfig.node.json', 'vitest.config.ts'])
     cpSync(join(root, name), join(copy, name), { recursive: true })
   mkdirSync(join(copy, '.vite'), { recursive: true })
@@ -22,7 +25,7 @@ afterAll(() => rmSync(copy, { recursive: true, force: true }))
 /** Runs these of the short tests in the copy; what they said when they failed, undefined when they passed. */
 function failure(tests: readonly string[]): string | undefined {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', '--project', 'node', '--bail', '1', '--root', copy, ...tests]
+  const args = [vitest, 'run', '--project', 'node', '--project', 'workerd', '--bail', '1', '--root', copy, ...tests]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' })
   return status === 0 ? undefined : stdout + stderr
 }
