@@ -19,12 +19,21 @@ const insiders = roles.filter((role) => entries[role] === 'in')
 const types: readonly ConversationType[] = ['direct', 'group', 'channel']
 
 let cast: Cast
+/** A conversation of each type, for whatever leaves everybody where she is. */
+const scenes = new Map<ConversationType, Scene>()
 const lines = new Map<Role, Line>()
 
 beforeAll(async () => {
   cast = await newCast()
   for (const role of insiders) lines.set(role, await enter(role))
+  for (const type of types) scenes.set(type, await newScene(cast, type))
 })
+
+function sceneOf(type: ConversationType): Scene {
+  const scene = scenes.get(type)
+  if (scene === undefined) throw new Error(`there is no conversation of type ${type}`)
+  return scene
+}
 
 async function enter(role: Role): Promise<Line> {
   const line = await Line.open(ownGateway())
@@ -65,7 +74,7 @@ describe('rpc', () => {
 
   test.each(cases)('$method in a conversation of type $type: who $use.says is who may', async (one) => {
     const { type, use } = one
-    const scene = await newScene(cast, type)
+    const scene = sceneOf(type)
     const before = await stateOf(cast, scene)
     for (const role of insiders.filter((each) => expected(use, each, type) !== 0)) {
       const heard = await ring(one, role, scene)
@@ -101,7 +110,7 @@ describe.each(types)('the channel of a conversation of type %s', (type) => {
   test.each(Object.entries(asks.conversation))(
     '%s is answered to who may, and to the others alike',
     async (ask, line) => {
-      const scene = await newScene(cast, type)
+      const scene = sceneOf(type)
       await expectAnswers(ask, line, scene, `conversation:${scene.id}`, `conversation:${nowhere(scene).id}`)
     },
   )
@@ -109,7 +118,7 @@ describe.each(types)('the channel of a conversation of type %s', (type) => {
 
 describe('the channel of a person', () => {
   test.each(Object.entries(asks.inbox))('%s is answered to who may, and to the others alike', async (ask, line) => {
-    await expectAnswers(ask, line, await newScene(cast, 'group'), `user:#${userOf.member}`, 'user:#nobody-ever')
+    await expectAnswers(ask, line, sceneOf('group'), `user:#${userOf.member}`, 'user:#nobody-ever')
   })
 })
 
@@ -118,7 +127,7 @@ describe('the channel of a job', () => {
     const id = `job-${crypto.randomUUID()}`
     const job = { id, type: 'join', runAt: Date.now() + 3_600_000, watchers: [userOf.member] }
     succeeded(await call('POST /v1/jobs', { as: cast.tenant.key, body: job }))
-    await expectAnswers(ask, line, await newScene(cast, 'group'), `jobs:${id}`, 'jobs:never')
+    await expectAnswers(ask, line, sceneOf('group'), `jobs:${id}`, 'jobs:never')
   })
 })
 

@@ -27,7 +27,7 @@ export interface Line {
   readonly insideTold?: Partial<Readonly<Record<Role, number>>>
   /** Success need change nothing, as for somebody who joins where she is. */
   readonly idle?: true
-  /** Success takes away what it was done with, so that nobody can do it again there. */
+  /** Success takes away what it was done with, or changes who is who: nobody tries anything there afterwards. */
   readonly spends?: true
 }
 

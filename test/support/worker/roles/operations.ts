@@ -47,6 +47,7 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
       may: joiners,
       ask: ({ user }) => ({ body: { members: [user] } }),
       unfit: notHers,
+      spends: true,
       idle: true,
     },
     {

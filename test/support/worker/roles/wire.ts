@@ -89,7 +89,7 @@ export const calls: Readonly<Record<string, readonly Call[]>> = {
     },
   ],
   'conversation.typing': [{ says: 'types', may: speakers, data: about, idle: true }],
-  'conversation.join': [{ says: 'joins', may: joiners, data: about, idle: true }],
+  'conversation.join': [{ says: 'joins', may: joiners, data: about, spends: true, idle: true }],
   'conversation.leave': [
     // A guest of a channel sees that she is not in it.
     { says: 'leaves', may: leavers, data: about, spends: true, insideTold: { removed: 404, stranger: 404 } },
