@@ -40,13 +40,13 @@ function ratio(ours: Spread, theirs: Spread, name: Figure): number {
   return figures[name].better === 'higher' ? ours.median / theirs.median : theirs.median / ours.median
 }
 
-function show({ median, min, max }: Spread, digits: number): string {
+export function show({ median, min, max }: Spread, digits: number): string {
   const number = (value: number) =>
     value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
   return `${number(median)} (${number(min)}–${number(max)})`
 }
 
-function align(rows: readonly string[][]): string {
+export function align(rows: readonly string[][]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const pad = (text: string, column: number) =>
     column === 0 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)

@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import type { WrittenRoom } from './rooms.ts'
+
+/** What can be asked, in the order of the table. */
+export const readingNames = ['newest', 'old', 'cold', 'list', 'unread'] as const
+export type ReadingName = (typeof readingNames)[number]
+
+/** Who is asked, and how: Postgres behind a server of one's own, Parley over HTTP, Parley over sockets. */
+export const wayNames = ['postgres', 'parley', 'socket'] as const
+export type WayName = (typeof wayNames)[number]
+
+/** A kind of reading: what it says in the report, and which ways there are to it. */
+export interface Reading {
+  readonly what: string
+  readonly ways: readonly WayName[]
+  /** Each page is read once and then never again before all caches are emptied. */
+  readonly eachOnce?: true
+}
+
+export const readings: Readonly<Record<ReadingName, Reading>> = {
+  newest: { what: 'newest 50 messages', ways: wayNames },
+  old: { what: '50 old messages, read before', ways: wayNames },
+  cold: { what: '50 old messages, the first time', ways: ['postgres', 'parley'], eachOnce: true },
+  list: { what: "a person's conversations with unread counts", ways: wayNames },
+  unread: { what: 'how much a person has not read, in all', ways: ['postgres', 'parley'] },
+}
+
+/** Messages in a page. */
+export const pageSize = 50
+/** Seqs that Parley caches together: an old page lies within one of these, or it would be two readings. */
+const cachedTogether = 100
+
+/** One thing somebody wants to know: a page of a room, or something of their own. */
+export interface Wish {
+  readonly user: string
+  readonly room?: WrittenRoom
+  /** Messages before this seq; the newest ones when it is absent. */
+  readonly before?: number
+}
+
+/** All the different wishes of a reading. Old pages end before `oldUpTo`, where no actor holds them any more. */
+export function wishesOf(reading: ReadingName, rooms: readonly WrittenRoom[], oldUpTo: number): Wish[] {
+  if (reading === 'newest') return rooms.flatMap((room) => twoOf(room).map((user) => ({ user, room })))
+  if (reading === 'old' || reading === 'cold')
+    return rooms.filter(({ isLong }) => isLong).flatMap((room) => oldPages(room, oldUpTo))
+  return [...new Set(rooms.flatMap(({ members }) => members))].map((user) => ({ user }))
+}
+
+const twoOf = ({ members }: WrittenRoom): string[] => members.filter((_, place) => place % (members.length / 2) === 0)
+
+function oldPages(room: WrittenRoom, upTo: number): Wish[] {
+  const ends = Array.from({ length: Math.floor(upTo / cachedTogether) }, (_, n) => (n + 1) * cachedTogether)
+  return ends.map((end, n) => ({ user: room.members[n % room.members.length] ?? '', room, before: end + 1 }))
+}
+
+/** One request as the load sends it: a path over HTTP, a command without its id over a socket. */
+export const question = z.object({
+  user: z.string(),
+  ask: z.string(),
+  /** The very text that must come back, which was read and found right before. */
+  answer: z.string(),
+})
+export type Question = z.infer<typeof question>
+
+/** What the process of the load is told. */
+export const order = z.object({
+  url: z.string(),
+  over: z.enum(['http', 'socket']),
+  tokens: z.record(z.string(), z.string()),
+  questions: z.array(question),
+  inFlight: z.number(),
+  warmUpSeconds: z.number(),
+  seconds: z.number(),
+  /** Each question once, then this Redis is emptied before the next time. */
+  emptying: z.string().optional(),
+})
+export type Order = z.infer<typeof order>
+
+/** What one measurement gave. */
+export const measurement = z.object({
+  perSecond: z.number(),
+  medianMs: z.number(),
+  p99Ms: z.number(),
+  /** Cores the load itself used: what it takes, no server on the same machine can have. */
+  loadCores: z.number(),
+  /** Bytes of an answer, on the average. */
+  answerBytes: z.number(),
+})
+export type Measurement = z.infer<typeof measurement>
+export type Figure = keyof Measurement
+
+export const outcome = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('measured'), measurement }),
+  z.object({ kind: z.literal('failed'), why: z.string() }),
+])
+export type Outcome = z.infer<typeof outcome>

@@ -1,0 +1,67 @@
+/** How much there is to read. */
+export interface Shape {
+  readonly people: number
+  /** Of each room; at most `people`, and a divisor of it. */
+  readonly members: number
+  readonly rooms: number
+  readonly messages: number
+  readonly longRooms: number
+  readonly longMessages: number
+}
+
+/** A room as it is to be written: one member says everything, the others have read up to somewhere. */
+export interface Room {
+  readonly name: string
+  readonly members: readonly string[]
+  readonly author: string
+  readonly messages: number
+  readonly isLong: boolean
+}
+
+/** All rooms of a shape: the same ones each time, so that whoever reads can tell what must be there. */
+export function roomsOf({ rooms, messages, longRooms, longMessages, ...crowd }: Shape): Room[] {
+  return Array.from({ length: rooms + longRooms }, (_, n) => {
+    const isLong = n < longRooms
+    const members = membersOf(n, crowd)
+    const author = members[n % members.length] ?? ''
+    return { name: `room ${n}`, members, author, isLong, messages: isLong ? longMessages : messages }
+  })
+}
+
+/** Spread evenly, so that nobody's list is longer than another's by more than one. */
+function membersOf(room: number, { people, members }: Pick<Shape, 'people' | 'members'>): string[] {
+  const step = people / members
+  return Array.from({ length: members }, (_, place) => personNamed((room + place * step) % people)).toSorted()
+}
+
+const personNamed = (n: number) => `person-${String(n).padStart(3, '0')}`
+
+/** What is said at a place: about as long as what people say. */
+export const textAt = (room: Pick<Room, 'name'>, seq: number): string => `${room.name}, ${seq}: ${filler}`
+const filler = 'shall we meet at the usual place around eight, or is nine better for you?'
+
+/** How far somebody has read: the author to the end, each other member three messages less far than the one before. */
+export function readBy({ members, author, messages }: Room, user: string): number {
+  const behind = (members.indexOf(user) - members.indexOf(author) + members.length) % members.length
+  return Math.max(0, messages - 3 * behind)
+}
+
+/** A room that was written: what only the writing could tell is its id, and each message's time and clientId. */
+export interface WrittenRoom extends Room {
+  readonly id: string
+  /** By seq, from 1 on, without a gap. */
+  readonly log: readonly WrittenMessage[]
+}
+
+/** `at` in milliseconds since the epoch. */
+export interface WrittenMessage {
+  readonly seq: number
+  readonly at: number
+  readonly clientId: string
+}
+
+/** A person's rooms, the one with the newest message first. */
+export const listOf = (rooms: readonly WrittenRoom[], user: string): WrittenRoom[] =>
+  rooms.filter(({ members }) => members.includes(user)).toSorted((a, b) => newest(b) - newest(a) || (a.id < b.id ? 1 : -1))
+
+export const newest = ({ log }: WrittenRoom): number => log.at(-1)?.at ?? 0
