@@ -58,7 +58,16 @@ export class MessageLog implements Log {
       const start = after + 1 - first.seq
       return this.#recent.slice(start, Math.min(start + limit, upTo - first.seq + 1))
     }
-    return this.#rows('seq > ? AND seq <= ? AND data IS NOT NULL ORDER BY seq LIMIT ?', after, upTo, limit)
+    const rows = this.#rows('seq > ? AND seq <= ? AND data IS NOT NULL ORDER BY seq LIMIT ?', after, upTo, limit)
+    this.#remember(rows)
+    return rows
+  }
+
+  /** What was read up to the top without a gap is asked for again: by each who opens the conversation after we woke. */
+  #remember(rows: readonly LogRow[]): void {
+    const isNewest = rows.at(-1)?.seq === this.#top && rows[0]?.seq === this.#top - rows.length + 1
+    if (isNewest && rows.length > this.#recent.length)
+      this.#recent.splice(0, this.#recent.length, ...rows.slice(-recentEntries))
   }
 
   before(before: number, limit: number): LogRow[] {

@@ -1,0 +1,43 @@
+import { evictDurableObject } from 'cloudflare:test'
+import { describe, expect, test } from 'vitest'
+import { newTenant } from '../support/worker/tenant.ts'
+
+const reader = { user: 'bob', client: '', server: false }
+
+/** A conversation that has just woken, with `count` messages. */
+async function woken(count: number) {
+  const tenant = await newTenant()
+  const lunch = await tenant.group('alice', 'bob')
+  await tenant.postMany(lunch, 'alice', count)
+  const conversation = tenant.actorOf(lunch)
+  await evictDurableObject(conversation)
+  const seqs = async (limit: number) => {
+    const page = await conversation.history(reader, { limit, reverse: true })
+    if (page.kind !== 'page') throw new Error(page.error)
+    return page.publications.map(({ offset, data }) => [offset, JSON.parse(data).text])
+  }
+  return { tenant, lunch, conversation, seqs }
+}
+
+describe('what a conversation that woke has read once, it reads the same again', () => {
+  test('a shorter page, the same, and a longer one', async () => {
+    const { seqs } = await woken(9)
+    for (const limit of [3, 2, 3, 5, 4, 9, 300]) expect(await seqs(limit)).toHaveLength(Math.min(limit, 9))
+    const whole = await seqs(9)
+    expect(whole.map(([seq]) => seq)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1])
+    expect(await seqs(4)).toEqual(whole.slice(0, 4))
+  })
+
+  test('with what was said since, and without the words of what was deleted', async () => {
+    const { tenant, lunch, conversation, seqs } = await woken(4)
+    await seqs(3)
+    await tenant.post(lunch, 'alice', 'five')
+    const remove = { user: 'alice', client: '', server: false, kind: 'delete' as const, seq: 3 }
+    await conversation.execute({ gateway: null, have: null, commands: [remove] })
+    const page = await seqs(4)
+    expect(page.map(([seq]) => seq)).toEqual([6, 5, 4, 3])
+    expect(page[1]).toEqual([5, 'five'])
+    expect(page[3]).toEqual([3, undefined])
+    expect(await seqs(6)).toHaveLength(6)
+  })
+})
