@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
-import { toViews, withoutDeleted } from '../../src/history/amend.ts'
+import { encodeViews, withoutDeleted } from '../../src/history/amend.ts'
 import { coldPageSize, completePage, pagesOf } from '../../src/history/page.ts'
 import type { Publication } from '../../src/protocol/replies.ts'
 
@@ -49,16 +49,30 @@ describe('a page', () => {
 
 describe('what became of messages', () => {
   test('shows: edits are applied, deleted ones have no words', () => {
-    const views = toViews(messages(1, 3), [
+    const views = encodeViews(messages(1, 3), [
       { ref: 1, at: 10, text: 'better' },
       { ref: 3, at: 11, text: null },
     ])
-    expect(views).toMatchObject([
+    expect(JSON.parse(views)).toMatchObject([
       { seq: 1, text: 'better', editedAt: 10 },
       { seq: 2, text: 'message 2' },
       { seq: 3, deleted: true },
     ])
-    expect(JSON.stringify(views)).not.toContain('message 3')
+    expect(views).not.toContain('message 3')
+  })
+
+  test('names who did it, also where only the envelope says so', () => {
+    const joined = {
+      offset: 2,
+      data: '{"type":"member.joined","member":"bob","at":2}',
+      info: { user: 'alice', client: '' },
+    }
+    expect(JSON.parse(encodeViews([message(1), joined, message(3)], []))).toEqual([
+      { seq: 1, ...JSON.parse(message(1).data) },
+      { seq: 2, type: 'member.joined', member: 'bob', at: 2, user: 'alice' },
+      { seq: 3, ...JSON.parse(message(3).data) },
+    ])
+    expect(encodeViews([], [])).toBe('[]')
   })
 
   test('holds for copies too: the words go wherever the page came from', () => {

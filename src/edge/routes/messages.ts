@@ -2,12 +2,13 @@ import { Hono } from 'hono'
 import type { z } from 'zod'
 import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
-import { toViews } from '../../history/amend.ts'
+import { encodeViews } from '../../history/amend.ts'
 import { completePage } from '../../history/page.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
 import { conversationChannel } from '../../protocol/channels.ts'
 import { conversationId } from '../../protocol/payloads.ts'
+import type { Publication } from '../../protocol/replies.ts'
 import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param, query } from '../input.ts'
@@ -31,8 +32,8 @@ export const messages = new Hono<App>()
     const { before, after, limit } = query(c, messagesQuery)
     const page = await readPage(c, before, after, limit)
     const newestFirst = after === undefined ? page.publications : page.publications.toReversed()
-    const views = toViews(newestFirst, page.amendments)
-    return c.json({ messages: views, epoch: page.epoch, last: page.top, ...cursors(views, page.top) })
+    const rest = JSON.stringify({ epoch: page.epoch, last: page.top, ...cursors(newestFirst, page.top) })
+    return json(c, `{"messages":${encodeViews(newestFirst, page.amendments)},${rest.slice(1)}`)
   })
   .patch('/:seq', async (c) => {
     const { text } = await body(c, messageChange)
@@ -102,8 +103,11 @@ async function readPage(
 }
 
 /** `before` leads to older, `after` to newer messages; null when there are none. */
-function cursors(views: readonly { readonly seq: number }[], top: number) {
-  const newest = views[0]?.seq ?? 0
-  const oldest = views.at(-1)?.seq ?? 0
+function cursors(newestFirst: readonly Publication[], top: number) {
+  const newest = newestFirst[0]?.offset ?? 0
+  const oldest = newestFirst.at(-1)?.offset ?? 0
   return { before: oldest > 1 ? oldest : null, after: newest > 0 && newest < top ? newest : null }
 }
+
+/** An answer that is JSON text already. */
+const json = (c: AppContext, text: string) => c.body(text, 200, { 'content-type': 'application/json' })
