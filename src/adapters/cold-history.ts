@@ -28,10 +28,11 @@ export function coldHistory(
   env: Env,
   tenant: { readonly tenant: string; readonly placement: () => Promise<Placement | undefined> },
 ): ColdHistory {
-  const config = loadConfig(env)
-  const cache = openCache(config)
   return {
+    // Opened by who needs it: most pages are the newest, which the conversation has itself.
     async read(conversation, epoch, range) {
+      const config = loadConfig(env)
+      const cache = openCache(config)
       const at = { tenant: tenant.tenant, conversation, epoch }
       const pages = await Promise.all(pagesOf(range).map((page) => readPage(config, cache, at, page, tenant.placement)))
       return pages.flat().filter(({ offset }) => offset >= range.first && offset <= range.last)

@@ -33,6 +33,8 @@ export function openCache({ redis: settings }: Config): Cache {
     ...settings,
     retry: false,
     enableTelemetry: false,
+    // Base64, the SDK's default, is for values that are no text; ours are JSON, and a page of history is long.
+    responseEncoding: false,
     signal: () => AbortSignal.timeout(answerWithinMs),
   })
   return {
