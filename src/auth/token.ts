@@ -1,4 +1,4 @@
-import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT, type CryptoKey, type JWTPayload } from 'jose'
 import type { z } from 'zod'
 import type { Capability } from '../protocol/capabilities.ts'
 import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
@@ -105,7 +105,7 @@ export async function readToken<S extends z.ZodType>(
   const key = keyFor(token, keys)
   if (key === undefined) return { kind: 'invalid' }
   try {
-    const { payload } = await jwtVerify(token, bytes(key.secret), {
+    const { payload } = await jwtVerify(token, await verifying(key), {
       algorithms: [key.algorithm],
       currentDate: new Date(now),
       requiredClaims: mayLast ? [] : ['exp'],
@@ -116,6 +116,18 @@ export async function readToken<S extends z.ZodType>(
   } catch (thrown) {
     return { kind: thrown instanceof errors.JWTExpired ? 'expired' : 'invalid' }
   }
+}
+
+/** Keys as the engine wants them, for as long as their tenant's record is believed: every request verifies a token. */
+const imported = new WeakMap<SigningKey, CryptoKey>()
+
+async function verifying(key: SigningKey): Promise<CryptoKey> {
+  const known = imported.get(key)
+  if (known !== undefined) return known
+  const hmac = { name: 'HMAC', hash: 'SHA-256' }
+  const made = await crypto.subtle.importKey('raw', bytes(key.secret), hmac, false, ['verify'])
+  imported.set(key, made)
+  return made
 }
 
 /** When what a token opened ends: by `expire_at` if it says so (0: never), else with the token. */
