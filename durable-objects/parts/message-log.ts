@@ -16,6 +16,8 @@ export class MessageLog implements Log {
   readonly #facts: Facts
   readonly #recent: LogRow[] = []
   #top: number
+  /** Whether anything was ever edited or deleted here; unknown until somebody asks. */
+  #isAmended: boolean | undefined
 
   constructor(sql: SqlStorage, facts: Facts, exists: boolean) {
     this.#sql = sql
@@ -90,6 +92,7 @@ export class MessageLog implements Log {
   }
 
   amend(ref: number, text: string | null, at: number): void {
+    this.#isAmended = true
     this.#sql.exec(
       'INSERT INTO amendments (ref, at, text) VALUES (?, ?, ?) ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = excluded.text',
       ref,
@@ -101,6 +104,8 @@ export class MessageLog implements Log {
 
   /** What became of messages in `first`…`last` after they were sent: a new text, or null for gone. */
   amendments(first: number, last: number): { ref: number; at: number; text: string | null }[] {
+    this.#isAmended ??= this.#sql.exec('SELECT 1 FROM amendments LIMIT 1').toArray().length > 0
+    if (!this.#isAmended) return []
     return this.#sql
       .exec<{ ref: number; at: number; text: string | null }>(
         'SELECT ref, at, text FROM amendments WHERE ref BETWEEN ? AND ?',

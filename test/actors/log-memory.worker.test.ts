@@ -1,6 +1,6 @@
 import { evictDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
-import { newTenant } from '../support/worker/tenant.ts'
+import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
 const reader = { user: 'bob', client: '', server: false }
 
@@ -19,6 +19,11 @@ async function woken(count: number) {
   return { tenant, lunch, conversation, seqs }
 }
 
+async function amended(conversation: ReturnType<TestTenant['actorOf']>) {
+  const page = await conversation.history(reader, { limit: 10, reverse: true })
+  return page.kind === 'page' ? page.amendments.map(({ ref }) => ref) : page.error
+}
+
 describe('what a conversation that woke has read once, it reads the same again', () => {
   test('a shorter page, the same, and a longer one', async () => {
     const { seqs } = await woken(9)
@@ -31,10 +36,14 @@ describe('what a conversation that woke has read once, it reads the same again',
   test('with what was said since, and without the words of what was deleted', async () => {
     const { tenant, lunch, conversation, seqs } = await woken(4)
     await seqs(3)
+    expect(await amended(conversation)).toEqual([])
     await tenant.post(lunch, 'alice', 'five')
     const remove = { user: 'alice', client: '', server: false, kind: 'delete' as const, seq: 3 }
     await conversation.execute({ gateway: null, have: null, commands: [remove] })
     const page = await seqs(4)
+    expect(await amended(conversation)).toEqual([3])
+    await evictDurableObject(conversation)
+    expect(await amended(conversation)).toEqual([3])
     expect(page.map(([seq]) => seq)).toEqual([6, 5, 4, 3])
     expect(page[1]).toEqual([5, 'five'])
     expect(page[3]).toEqual([3, undefined])
