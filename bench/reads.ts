@@ -8,7 +8,15 @@ import { HttpLane, type Lane } from './reads/http-lane.ts'
 import { help, readOptions, type Options } from './reads/options.ts'
 import { startParleySide, type ParleySide } from './reads/parley.ts'
 import { startPostgresSide, type PostgresSide } from './reads/postgres.ts'
-import { readings, wayNames, wishesOf, type Outcome, type Question, type ReadingName, type WayName } from './reads/reading.ts'
+import {
+  readings,
+  wayNames,
+  wishesOf,
+  type Outcome,
+  type Question,
+  type ReadingName,
+  type WayName,
+} from './reads/reading.ts'
 import { failures, type ReadsRecord } from './reads/record.ts'
 import { roomsOf, type Room, type WrittenRoom } from './reads/rooms.ts'
 import { runLoad } from './reads/run-load.ts'
@@ -36,11 +44,11 @@ async function main(options: Options): Promise<number> {
   processes.endWithUs()
   return withFolder(options.medium, async (folder) => {
     const parley = await startParleySide(folder, processes, tailEntries)
-    const stops: Side['stop'][] = [parley.stop]
+    const stops: Side['stop'][] = [() => parley.stop()]
     try {
       const rooms = await parley.write(roomsIn(options))
       const postgres = await startPostgresSide(folder, processes, rooms, options.pool)
-      stops.push(postgres.stop)
+      stops.push(() => postgres.stop())
       const record = await measureAll(options, { rooms, parley, postgres })
       console.log(`\n${summary(record)}\n\nwritten to ${await save(record, options.out)}`)
       return failures(record).length === 0 ? 0 : 1
@@ -82,14 +90,17 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
   const asked = new Map<string, Question[]>()
   for (const reading of options.reading)
     for (const way of readings[reading].ways)
-      asked.set(`${reading} ${way}`, await questionsOf(sides, reading, way, way === 'postgres' ? tokens.postgres : tokens.parley))
+      asked.set(
+        `${reading} ${way}`,
+        await questionsOf(sides, reading, way, way === 'postgres' ? tokens.postgres : tokens.parley),
+      )
 
   for (let round = 1; round <= options.rounds; round++) {
     record.othersCores.push(await busyCores())
     for (const reading of options.reading)
       for (const inFlight of options['in-flight'])
         for (const way of rotated(wayNames, round - 1).filter((each) => readings[reading].ways.includes(each))) {
-          const outcome = await runLoad({
+          const order = {
             url: wayOf(sides, way).url,
             over: wayOf(sides, way).over,
             tokens: way === 'postgres' ? tokens.postgres : tokens.parley,
@@ -98,7 +109,8 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
             warmUpSeconds: options.warmup,
             seconds: options.seconds,
             ...(readings[reading].eachOnce && { emptying: parley.redisUrl }),
-          })
+          }
+          const outcome = await runLoad(order, () => parley.cacheHits())
           record.runs.push({ round, reading, way, inFlight, outcome })
           console.error(`round ${round}, ${reading}, ${way}, ${inFlight} in flight: ${brief(outcome)}`)
         }
@@ -174,10 +186,10 @@ function rotated<T>(items: readonly T[], by: number): T[] {
 
 function brief(outcome: Outcome): string {
   if (outcome.kind === 'failed') return `failed: ${outcome.why}`
-  const { perSecond, medianMs, p99Ms, loadCores } = outcome.measurement
+  const { perSecond, medianMs, p99Ms, loadCores, serverUs, cacheHits } = outcome.measurement
   return (
     `${Math.round(perSecond)}/s, median ${medianMs.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, ` +
-    `load ${loadCores.toFixed(2)} cores`
+    `server ${Math.round(serverUs)} µs an answer, ${cacheHits.toFixed(2)} cache hits, load ${loadCores.toFixed(2)} cores`
   )
 }
 

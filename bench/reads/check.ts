@@ -33,11 +33,7 @@ const overSocket = z.union([
   })),
   z.object({ rpc: z.object({ data: conversations }) }).transform(({ rpc }) => rpc.data),
 ])
-const overHttp = z.union([
-  z.object({ messages: z.array(message) }),
-  conversations,
-  z.object({ unread: z.number() }),
-])
+const overHttp = z.union([z.object({ messages: z.array(message) }), conversations, z.object({ unread: z.number() })])
 
 /** What is wrong with an answer, compared with what was written; undefined when nothing is. */
 export function fault(

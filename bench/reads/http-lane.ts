@@ -9,6 +9,12 @@ export interface Lane {
   close(): void
 }
 
+/** What becomes of a request under way. */
+export interface Waiting {
+  resolve(answer: string): void
+  reject(why: Error): void
+}
+
 /**
  * One kept-alive HTTP connection with one request under way, on a bare TCP socket: what a client library costs per
  * request would be taken from the servers, which share the machine.
@@ -17,7 +23,7 @@ export class HttpLane implements Lane {
   readonly #tcp: Socket
   readonly #host: string
   #read: Buffer = Buffer.alloc(0)
-  #waiting: PromiseWithResolvers<string> | undefined
+  #waiting: Waiting | undefined
 
   static open(url: string): Promise<HttpLane> {
     const { hostname, port, host } = new URL(url)
@@ -36,9 +42,10 @@ export class HttpLane implements Lane {
   }
 
   ask(path: string, token: string): Promise<string> {
-    this.#waiting = Promise.withResolvers<string>()
+    const waiting = Promise.withResolvers<string>()
+    this.#waiting = waiting
     this.#tcp.write(`GET ${path} HTTP/1.1\r\nHost: ${this.#host}\r\nAuthorization: Bearer ${token}\r\n\r\n`)
-    return this.#waiting.promise
+    return waiting.promise
   }
 
   close(): void {

@@ -2,11 +2,11 @@ import { createClient } from 'redis'
 import { pause } from '../processes.ts'
 import { percentile } from '../statistics.ts'
 import { HttpLane, type Lane } from './http-lane.ts'
-import type { Measurement, Order, Question } from './reading.ts'
+import type { Measured, Order, Question } from './reading.ts'
 import { SocketLane } from './socket-lane.ts'
 
 /** Asks for some seconds, `inFlight` lanes one thing after the other each; an answer that is not the known one ends it. */
-export async function measure(order: Order): Promise<Measurement> {
+export async function measure(order: Order): Promise<Measured> {
   const lanes = await Promise.all(
     Array.from({ length: order.inFlight }, (_, n) => (order.over === 'http' ? overHttp(order) : overSocket(order, n))),
   )
@@ -35,21 +35,21 @@ async function overSocket({ url, questions, tokens }: Order, n: number): Promise
   return { lane, questions: questions.filter((each) => each.user === user) }
 }
 
-async function steadily({ tokens, warmUpSeconds, seconds }: Order, askers: readonly Asker[]): Promise<Measurement> {
+async function steadily({ tokens, warmUpSeconds, seconds }: Order, askers: readonly Asker[]): Promise<Measured> {
   const gauge = new Gauge()
-  let ended = false
+  const ended = new AbortController()
   const working = askers.map(async ({ lane, questions }, n) => {
     let next = Math.floor((n * questions.length) / askers.length)
-    while (!ended) await gauge.time(lane, questionAt(questions, next++), tokens)
+    while (!ended.signal.aborted) await gauge.time(lane, questionAt(questions, next++), tokens)
   })
   const all = Promise.all(working)
   await Promise.race([all, pause(warmUpSeconds * 1000)])
   gauge.begin()
   await Promise.race([all, pause(seconds * 1000)])
   const figures = gauge.end()
-  ended = true
+  ended.abort()
   await all
-  return figures
+  return { ...figures, answers: gauge.answers }
 }
 
 /** Passes over all questions until the time is over; only the passes are timed, not the emptying between them. */
@@ -85,6 +85,7 @@ const questionAt = (questions: readonly Question[], n: number): Question => {
 class Gauge {
   #times: number[] = []
   #bytes = 0
+  #answers = 0
   #begun = 0
   #cpu = process.cpuUsage()
   #cpuUs = 0
@@ -97,7 +98,7 @@ class Gauge {
   }
 
   /** All figures so far. */
-  end(): Measurement {
+  end(): Measured {
     const { user, system } = process.cpuUsage(this.#cpu)
     this.#cpuUs += user + system
     this.elapsedMs += performance.now() - this.#begun
@@ -109,7 +110,13 @@ class Gauge {
       p99Ms: percentile(this.#times, 0.99),
       loadCores: this.#cpuUs / 1000 / this.elapsedMs,
       answerBytes: this.#bytes / count,
+      answers: this.#answers,
     }
+  }
+
+  /** Of all time. */
+  get answers(): number {
+    return this.#answers
   }
 
   forget(): void {
@@ -122,6 +129,7 @@ class Gauge {
   async time(lane: Lane, { user, ask, answer }: Question, tokens: Order['tokens']): Promise<void> {
     const since = performance.now()
     const heard = await lane.ask(ask, tokens[user] ?? '')
+    this.#answers += 1
     this.#times.push(performance.now() - since)
     this.#bytes += heard.length
     if (heard !== answer) throw new Error(`a wrong answer to ${ask}: ${heard.slice(0, 300)}`)

@@ -10,7 +10,7 @@ export const help = `npm run bench:reads -- [options]
   --medium    disk | tmpfs   where both sides keep their data (tmpfs)
   --rounds    how often everything is repeated (3)
   --seconds   how long each measurement lasts (2)
-  --warmup    seconds of load before it counts (1)
+  --warmup    seconds of load before it counts (2)
   --in-flight requests under way at once; several separated by commas (1,32)
   --rooms     conversations of 50 messages (200)
   --long      conversations of 5,000 messages (6)
@@ -29,7 +29,7 @@ const schema = z.object({
   medium: z.enum(mediumNames).default('tmpfs'),
   rounds: count(3, 50),
   seconds: z.coerce.number().min(0.5).max(600).default(2),
-  warmup: z.coerce.number().min(0).max(60).default(1),
+  warmup: z.coerce.number().min(0).max(60).default(2),
   'in-flight': z
     .string()
     .default('1,32')

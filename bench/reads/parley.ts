@@ -23,6 +23,8 @@ export interface ParleySide extends Side {
   emptyCache(): Promise<void>
   /** Pages of history in the cache. */
   cachedPages(): Promise<number>
+  /** How often something was found there, so far. */
+  cacheHits(): Promise<number>
 }
 
 /** Messages under way in one room while writing. */
@@ -69,6 +71,7 @@ export async function startParleySide(
     },
     emptyCache: async () => void (await redis.flushAll()),
     cachedPages: async () => (await redis.keys('history:*')).length,
+    cacheHits: async () => Number(/keyspace_hits:(\d+)/.exec(await redis.info('stats'))?.[1] ?? 0),
     async stop() {
       await running.stop()
       await redis.close()

@@ -60,7 +60,11 @@ const pathOf: Way['ask'] = (reading, { room, before }) => {
 }
 
 const tokenOf = (user: string) =>
-  new SignJWT().setProtectedHeader({ alg: 'HS256' }).setSubject(user).setExpirationTime('1h').sign(new TextEncoder().encode(secret))
+  new SignJWT()
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(user)
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret))
 
 /** Everything in one transaction, then as tidy as autovacuum would leave it in time. Returns the server's version. */
 async function fill(url: string, rooms: readonly WrittenRoom[]): Promise<string> {

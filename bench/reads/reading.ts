@@ -85,12 +85,25 @@ export const measurement = z.object({
   loadCores: z.number(),
   /** Bytes of an answer, on the average. */
   answerBytes: z.number(),
+  /** All answers, those before the measuring began among them. */
+  answers: z.number(),
 })
-export type Measurement = z.infer<typeof measurement>
-export type Figure = keyof Measurement
+export type Measured = z.infer<typeof measurement>
 
 export const outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('measured'), measurement }),
   z.object({ kind: z.literal('failed'), why: z.string() }),
 ])
-export type Outcome = z.infer<typeof outcome>
+export type LoadOutcome = z.infer<typeof outcome>
+
+/** With what only the process that started the servers can tell. */
+export interface Measurement extends Measured {
+  /** Microseconds of processor time an answer took on the server's side, its databases included. */
+  readonly serverUs: number
+  /** Pages found in the cache, per answer. */
+  readonly cacheHits: number
+}
+export type Figure = keyof Measurement
+export type Outcome =
+  | { readonly kind: 'measured'; readonly measurement: Measurement }
+  | Extract<LoadOutcome, { kind: 'failed' }>

@@ -19,7 +19,9 @@ export interface ReadsRecord {
   readonly fileSystem: string
   /** Cores others kept busy before each round. */
   readonly othersCores: number[]
-  readonly sides: Readonly<Record<string, { readonly what: string; readonly versions: Readonly<Record<string, string>> }>>
+  readonly sides: Readonly<
+    Record<string, { readonly what: string; readonly versions: Readonly<Record<string, string>> }>
+  >
   readonly runs: Run[]
 }
 

@@ -62,6 +62,8 @@ export interface WrittenMessage {
 
 /** A person's rooms, the one with the newest message first. */
 export const listOf = (rooms: readonly WrittenRoom[], user: string): WrittenRoom[] =>
-  rooms.filter(({ members }) => members.includes(user)).toSorted((a, b) => newest(b) - newest(a) || (a.id < b.id ? 1 : -1))
+  rooms
+    .filter(({ members }) => members.includes(user))
+    .toSorted((a, b) => newest(b) - newest(a) || (a.id < b.id ? 1 : -1))
 
 export const newest = ({ log }: WrittenRoom): number => log.at(-1)?.at ?? 0

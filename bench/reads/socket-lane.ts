@@ -1,9 +1,9 @@
 import { RawSocket } from '../load/raw-socket.ts'
-import type { Lane } from './http-lane.ts'
+import type { Lane, Waiting } from './http-lane.ts'
 
 /** A user's connection to Parley. Commands are JSON objects without an id; any number may be under way. */
 export class SocketLane implements Lane {
-  readonly #waiting = new Map<number, PromiseWithResolvers<string>>()
+  readonly #waiting = new Map<number, Waiting>()
   #socket: RawSocket | undefined
   #last = 0
 
@@ -50,7 +50,7 @@ export class SocketLane implements Lane {
   }
 
   #lose(why: string): void {
-    for (const { reject } of this.#waiting.values()) reject(new Error(`the connection was lost: ${why}`))
+    for (const waiting of this.#waiting.values()) waiting.reject(new Error(`the connection was lost: ${why}`))
     this.#waiting.clear()
   }
 }

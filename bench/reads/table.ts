@@ -7,13 +7,14 @@ const figures = {
   perSecond: { label: 'per second', better: 'higher', digits: 0 },
   medianMs: { label: 'p50 ms', better: 'lower', digits: 2 },
   p99Ms: { label: 'p99 ms', better: 'lower', digits: 2 },
+  serverUs: { label: 'µs of processor each', better: 'lower', digits: 0 },
 } as const satisfies Partial<Record<Figure, { label: string; better: 'higher' | 'lower'; digits: number }>>
 
 type Shown = keyof typeof figures
 
 /** What one request at a time, and what many show: of these the other is no news. */
 const shownOf = (inFlight: number): readonly Shown[] =>
-  inFlight === 1 ? ['medianMs', 'p99Ms'] : ['perSecond', 'medianMs', 'p99Ms']
+  inFlight === 1 ? ['medianMs', 'p99Ms'] : ['perSecond', 'medianMs', 'p99Ms', 'serverUs']
 
 const columns: Readonly<Record<WayName, string>> = {
   postgres: 'Postgres directly',
@@ -36,7 +37,11 @@ export function table(record: Pick<ReadsRecord, 'runs'>): string {
   return align([['', ...wayNames.map((way) => columns[way])], ...rows])
 }
 
-function cell(record: Pick<ReadsRecord, 'runs'>, of: { reading: ReadingName; way: WayName; inFlight: number }, name: Shown) {
+function cell(
+  record: Pick<ReadsRecord, 'runs'>,
+  of: { reading: ReadingName; way: WayName; inFlight: number },
+  name: Shown,
+) {
   const ours = figure(record, of, name)
   const theirs = figure(record, { ...of, way: 'postgres' }, name)
   if (ours === undefined) return '-'

@@ -1,0 +1,128 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { afterEach, expect, test } from 'vitest'
+import { expected, fault } from '../bench/reads/check.ts'
+import { measure } from '../bench/reads/measure.ts'
+import { readOptions } from '../bench/reads/options.ts'
+import { wishesOf, type Measurement, type Order } from '../bench/reads/reading.ts'
+import { readBy, roomsOf, type WrittenRoom } from '../bench/reads/rooms.ts'
+import { table } from '../bench/reads/table.ts'
+
+const closers: (() => void)[] = []
+afterEach(() => closers.splice(0).forEach((close) => close()))
+
+const shape = { people: 20, members: 10, rooms: 38, messages: 30, longRooms: 2, longMessages: 500 }
+
+const written = (): WrittenRoom[] =>
+  roomsOf(shape).map((room, n) => ({
+    ...room,
+    id: `id-${n}`,
+    log: Array.from({ length: room.messages }, (_, place) => ({ seq: place + 1, at: n * 1000 + place, clientId: 'c' })),
+  }))
+
+test('everybody is in as many rooms, and nobody twice in one', () => {
+  const rooms = roomsOf(shape)
+  const counts = new Map<string, number>()
+  for (const { members } of rooms) {
+    expect(new Set(members).size).toBe(10)
+    for (const user of members) counts.set(user, (counts.get(user) ?? 0) + 1)
+  }
+  expect(new Set(counts.values())).toEqual(new Set([20]))
+})
+
+test('an author has read everything, every other member less, and none the same', () => {
+  const [room] = roomsOf(shape)
+  const read = room?.members.map((user) => readBy(room, user)) ?? []
+  expect(Math.max(...read)).toBe(room?.messages)
+  expect(new Set(read).size).toBe(10)
+})
+
+test('old pages lie within what is cached together, and before what an actor holds', () => {
+  const pages = wishesOf('old', written(), 300)
+  expect(pages.map(({ before }) => before)).toEqual([101, 201, 301, 101, 201, 301])
+})
+
+test('an answer that was written is found right, and any other one is told', () => {
+  const rooms = written()
+  const [wish] = wishesOf('newest', rooms, 0)
+  if (wish === undefined) throw new Error('there is a room')
+  const asked = { reading: 'newest' as const, wish, rooms }
+  const right = JSON.stringify(expected('newest', wish, rooms))
+  expect(fault(asked, 'http', right)).toBeUndefined()
+  expect(fault(asked, 'http', right.replace('room 0, 500', 'room 0, 501'))).toContain('instead of')
+  expect(fault(asked, 'http', '{"messages":[]}')).toContain('instead of')
+  expect(fault(asked, 'http', '{"sorry":1}')).toBeDefined()
+})
+
+test('a sum of unread is the same, told or added up', () => {
+  const rooms = written()
+  const wish = { user: rooms[0]?.members[0] ?? '' }
+  const asked = { reading: 'unread' as const, wish, rooms }
+  const sum = expected('unread', wish, rooms)
+  const parts = expected('list', wish, rooms)
+  expect(fault(asked, 'http', JSON.stringify(sum))).toBeUndefined()
+  expect(fault(asked, 'http', JSON.stringify(parts))).toBeUndefined()
+  expect(fault(asked, 'http', '{"unread":0}')).toContain('instead of')
+})
+
+/** A server that says `answers` in turn, each in two pieces. */
+async function serverSaying(...answers: string[]): Promise<Order> {
+  let asked = 0
+  const http = createServer((_, response) => {
+    const body = answers[asked++ % answers.length] ?? ''
+    response.writeHead(200, { 'content-length': Buffer.byteLength(body) })
+    response.write(body.slice(0, 3))
+    setImmediate(() => response.end(body.slice(3)))
+  }).listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  closers.push(
+    () => http.closeAllConnections(),
+    () => void http.close(),
+  )
+  const address = http.address()
+  const url = `http://127.0.0.1:${address !== null && typeof address === 'object' ? address.port : 0}`
+  const questions = [{ user: 'ada', ask: '/', answer: 'grüezi' }]
+  return { url, over: 'http', tokens: { ada: 't' }, questions, inFlight: 2, warmUpSeconds: 0, seconds: 0.1 }
+}
+
+test('the load measures what is answered right, and ends at the first wrong answer', async () => {
+  const { perSecond, medianMs, answers } = await measure(await serverSaying('grüezi'))
+  expect(perSecond).toBeGreaterThan(10)
+  expect(medianMs).toBeGreaterThan(0)
+  expect(answers).toBeGreaterThan(1)
+  await expect(measure(await serverSaying('grüezi', 'grüezi', 'salut'))).rejects.toThrow('a wrong answer')
+})
+
+test('the table says how much better each way is, whichever way a figure points', () => {
+  const of = (perSecond: number, medianMs: number): Measurement => ({
+    perSecond,
+    medianMs,
+    p99Ms: medianMs,
+    loadCores: 0,
+    answerBytes: 1,
+    answers: 1,
+    serverUs: 1,
+    cacheHits: 0,
+  })
+  const run = (way: 'postgres' | 'parley', measurement: Measurement) => ({
+    round: 1,
+    reading: 'newest' as const,
+    way,
+    inFlight: 32,
+    outcome: { kind: 'measured' as const, measurement },
+  })
+  const lines = table({ runs: [run('postgres', of(1000, 4)), run('parley', of(3000, 2))] }).split('\n')
+  expect(lines.find((line) => line.includes('per second'))).toContain('×3.00')
+  expect(lines.find((line) => line.includes('p50'))).toContain('×2.00')
+})
+
+test('the command line is read, and a mistake in it is named', () => {
+  expect(readOptions(['--reading', 'old,list', '--in-flight', '1,8'])).toMatchObject({
+    reading: ['old', 'list'],
+    'in-flight': [1, 8],
+    medium: 'tmpfs',
+    rounds: 3,
+  })
+  expect(readOptions(['--help'])).toBeUndefined()
+  expect(() => readOptions(['--reading', 'other'])).toThrow(/reading/)
+})
