@@ -71,9 +71,22 @@ export function summary(record: ReadsRecord): string {
           .map(([of, version]) => `${of} ${version}`)
           .join(', ')}`,
     ),
+    ...uncached(record),
     'equal: rooms, messages, cursors, answers and their fields; a signed token verified and membership looked up each time',
     "not equal: Parley's requests pass rate limits, revocation and an actor; its socket was authenticated once; its sum",
     'of unread is the list added up; old pages come from its cache or Postgres, while the peer has no cache but Postgres',
     ...failures(record).map((line) => `FAILED: ${line}`),
   ].join('\n')
+}
+
+/** A page that its cache did not give in time was read from Postgres: what the row then measured is something else. */
+function uncached({ runs }: Pick<ReadsRecord, 'runs'>): string[] {
+  return runs.flatMap(({ reading, way, inFlight, round, outcome }) => {
+    if (reading !== 'old' || way === 'postgres' || outcome.kind === 'failed') return []
+    const { cacheHits } = outcome.measurement
+    if (cacheHits > 0.95) return []
+    return [
+      `NOT ALL CACHED: ${way}, ${inFlight} at once, round ${round}: ${cacheHits.toFixed(2)} pages found per answer`,
+    ]
+  })
 }
