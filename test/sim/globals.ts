@@ -47,12 +47,15 @@ const subtle = {
   importKey: async (
     _: string,
     bytes: Uint8Array,
-    { name, hash }: { name: string; hash: string },
+    { name, hash }: { name: string; hash: string | { name: string } },
     __: boolean,
     usages: string[],
   ) => ({
+    [Symbol.toStringTag]: 'CryptoKey',
+    type: 'secret',
     bytes,
-    algorithm: { name, hash: { name: hash } },
+    // By name where the engine's callers say it shortly.
+    algorithm: { name, hash: typeof hash === 'string' ? { name: hash } : hash },
     usages,
   }),
   verify: async (_: unknown, key: { bytes: Uint8Array }, signature: Uint8Array, data: Uint8Array) =>
