@@ -171,7 +171,6 @@ export class Inbox extends DurableObject<Env> {
   /** Makes the tables and the stream's epoch, on the first write. */
   #found(): void {
     if (this.#books.facts.get('epoch') !== undefined) return
-    migrate(this.ctx.storage.sql, inboxSchema)
     this.#books = this.#open(true)
     this.#books.facts.set('epoch', randomToken(8))
   }
@@ -182,6 +181,7 @@ export class Inbox extends DurableObject<Env> {
 
   #open(exists: boolean) {
     const { sql } = this.ctx.storage
+    if (exists) migrate(sql, inboxSchema)
     const { tenant, name } = ownName(this.ctx.id.name)
     return {
       facts: new Facts(sql, exists),

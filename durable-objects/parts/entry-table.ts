@@ -5,10 +5,12 @@ import type { ListCursor } from '../../src/inbox/list.ts'
 export class EntryTable {
   readonly #sql: SqlStorage
   readonly #exists: boolean
+  #top: number
 
   constructor(sql: SqlStorage, exists: boolean) {
     this.#sql = sql
     this.#exists = exists
+    this.#top = exists ? Number(sql.exec('SELECT coalesce(max(offset), 0) AS top FROM entries').one()['top']) : 0
   }
 
   get(conversation: string): InboxEntry | undefined {
@@ -25,11 +27,12 @@ export class EntryTable {
       entry.removed ? 1 : 0,
       JSON.stringify(entry),
     )
+    this.#top = Math.max(this.#top, entry.offset)
   }
 
   /** Entries that changed after `offset`, in the order of their newest events. */
   after(offset: number, limit: number): InboxEntry[] {
-    return this.#rows('WHERE offset > ? ORDER BY offset LIMIT ?', offset, limit)
+    return offset >= this.#top ? [] : this.#rows('WHERE offset > ? ORDER BY offset LIMIT ?', offset, limit)
   }
 
   /** The list, newest activity first. */
@@ -45,8 +48,7 @@ export class EntryTable {
 
   /** Place of the newest event. */
   top(): number {
-    if (!this.#exists) return 0
-    return Number(this.#sql.exec('SELECT coalesce(max(offset), 0) AS top FROM entries').one()['top'])
+    return this.#top
   }
 
   #rows(where: string, ...bindings: (string | number)[]): InboxEntry[] {

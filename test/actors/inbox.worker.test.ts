@@ -1,5 +1,7 @@
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
+import { inboxSchema } from '../../durable-objects/schema/inbox.ts'
+import { migrate } from '../../durable-objects/schema/migrate.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
@@ -212,3 +214,51 @@ describe('the personal stream', () => {
     expect(await desk.line.ask({ ping: {} })).toMatchObject({ error: { code: 108 } })
   })
 })
+
+describe('its rows', () => {
+  test('are one for each news of a conversation, since every member has an inbox', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const inbox = tenant.inboxOf('bob')
+    const written = await runInDurableObject(inbox, async (instance, { storage }) => {
+      const exec = storage.sql.exec.bind(storage.sql)
+      let rows = 0
+      storage.sql.exec = (query: string, ...bindings: SqlStorageValue[]) => {
+        const cursor = exec<Record<string, SqlStorageValue>>(query, ...bindings)
+        rows += cursor.rowsWritten
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as in the platform's own types, the caller says what rows are
+        return cursor as never
+      }
+      instance.advance({ ...news, conversation: lunch, last: 7 })
+      return rows
+    })
+    expect(written).toBe(1)
+  })
+
+  test('of an earlier version go on: tables are brought up to date when it wakes', async () => {
+    const tenant = await newTenant()
+    const inbox = tenant.inboxOf('alice')
+    await runInDurableObject(inbox, (_, { storage }) => {
+      migrate(storage.sql, inboxSchema.slice(0, 1))
+      const entry = { ...news, conversation: 'old', offset: 3, archived: false, removed: false }
+      storage.sql.exec('INSERT INTO facts (name, value) VALUES (?, ?)', 'epoch', 'e')
+      storage.sql.exec('INSERT INTO entries VALUES (?, ?, ?, ?, ?)', 'old', 3, 1, 0, JSON.stringify(entry))
+    })
+    await evictDurableObject(inbox)
+    expect(await listOf(tenant, 'alice')).toEqual([expect.objectContaining({ id: 'old', last: 5, unread: 4 })])
+    const lunch = await tenant.group('alice', 'bob')
+    expect((await listOf(tenant, 'alice')).map(({ id }) => id)).toEqual([lunch, 'old'])
+  })
+})
+
+const news = {
+  type: 'group',
+  name: 'Lunch',
+  last: 5,
+  read: 1,
+  at: 1,
+  preview: null,
+  members: ['alice'],
+  memberCount: 1,
+  version: 1,
+} as const
