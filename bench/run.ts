@@ -22,7 +22,7 @@ async function main(options: Options): Promise<number> {
   const media = await usableMedia(options, record)
   const targets = await usableTargets(options, record)
   const processes = new Processes()
-  const interrupted = endOnSignal(processes)
+  const interrupted = processes.abortOnSignal()
   try {
     await runRounds({ options, targets, media, processes, signal: interrupted, record })
   } catch (error) {
@@ -74,19 +74,6 @@ async function usableTargets({ target, url }: Options, record: BenchRecord): Pro
     else record.skipped.push(`${each.name}: ${missing}`)
   }
   return usable
-}
-
-/** The first signal ends the bench in order, the second at once; either way nothing it started is left behind. */
-function endOnSignal(processes: Processes): AbortSignal {
-  const controller = new AbortController()
-  const end = () => {
-    if (controller.signal.aborted) process.exit(130)
-    controller.abort(new Error('interrupted'))
-  }
-  process.on('SIGINT', end)
-  process.on('SIGTERM', end)
-  process.on('exit', () => processes.killAll())
-  return controller.signal
 }
 
 async function save(record: BenchRecord, out: string | undefined): Promise<string> {

@@ -18,7 +18,7 @@ const sentences: Readonly<Record<Verdict, string>> = {
 
 async function main(options: SoakOptions): Promise<number> {
   const processes = new Processes()
-  const signal = endOnSignal(processes)
+  const signal = processes.abortOnSignal()
   const othersCores = await busyCores()
   const { cpu, cores, node } = thisMachine()
   console.log(
@@ -78,19 +78,6 @@ async function write(options: SoakOptions, othersCores: number, soaked: Soaked):
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, `${JSON.stringify(record, null, 1)}\n`)
   return file
-}
-
-/** The first signal ends the soak in order, with the summary so far, the second at once; nothing is left behind. */
-function endOnSignal(processes: Processes): AbortSignal {
-  const controller = new AbortController()
-  const end = () => {
-    if (controller.signal.aborted) process.exit(130)
-    controller.abort(new Error('interrupted'))
-  }
-  process.on('SIGINT', end)
-  process.on('SIGTERM', end)
-  process.on('exit', () => processes.killAll())
-  return controller.signal
 }
 
 const options = readSoakOptions(process.argv.slice(2))

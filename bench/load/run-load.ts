@@ -1,5 +1,5 @@
-import { fork } from 'node:child_process'
 import { join } from 'node:path'
+import { forkLoad } from './fork.ts'
 import { outcome, type Order, type Outcome } from './measurement.ts'
 
 /** Setting up a room of a thousand and waiting for the last delivery, beyond the time of the measurement itself. */
@@ -7,17 +7,7 @@ const marginMs = 90_000
 
 /** Runs one measurement in a process of its own, bounded in time. */
 export function runLoad(order: Order, signal: AbortSignal): Promise<Outcome> {
-  const child = fork(join(import.meta.dirname, 'child.ts'), { signal, killSignal: 'SIGKILL', stdio: 'inherit' })
-  const { promise, resolve } = Promise.withResolvers<Outcome>()
-  const limit = (order.timing.warmUpSeconds + order.timing.seconds) * 1000 + marginMs
-  const timer = setTimeout(() => child.kill('SIGKILL'), limit)
-
-  child.once('message', (message) => resolve(outcome.parse(message)))
-  child.once('error', (error) => resolve({ kind: 'failed', why: error.message }))
-  child.once('exit', () => {
-    clearTimeout(timer)
-    resolve({ kind: 'failed', why: 'the load ended without a result, or took too long' })
-  })
-  child.send(order)
-  return promise
+  const limitMs = (order.timing.warmUpSeconds + order.timing.seconds) * 1000 + marginMs
+  const read = (told: unknown) => outcome.parse(told)
+  return forkLoad(join(import.meta.dirname, 'child.ts'), order, { limitMs, read, signal }).ended
 }
