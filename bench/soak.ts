@@ -2,8 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileSystem, withFolder } from './media.ts'
+import { freePort } from './ports.ts'
 import { Processes } from './processes.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
+import { Collector } from './soak/collector.ts'
 import { help, readSoakOptions, type SoakOptions } from './soak/options.ts'
 import { judgeAll, messagesPerMinute, table, verdictOf } from './soak/report.ts'
 import { soak, type Soaked } from './soak/run.ts'
@@ -27,15 +29,24 @@ async function main(options: SoakOptions): Promise<number> {
   )
   const save = (soaked: Soaked) => write(options, othersCores, soaked)
   const soaked = await withFolder(options.medium, async (folder) => {
+    const collectors = await openInspectors()
     const running = await parley.start(folder, processes)
     try {
       const reach = { url: running.url, apiKey: 'demo-key', offerDeflate: false }
-      return await soak({ options, reach, dataDir: join(folder, 'parley'), signal, onMinute: save })
+      return await soak({ options, reach, dataDir: join(folder, 'parley'), collectors, signal, onMinute: save })
     } finally {
       await processes.stopAll()
     }
   })
   return report(soaked, await save(soaked), signal.aborted)
+}
+
+/** Has workerd and the launcher, which are started next, listen for a debugger. */
+async function openInspectors(): Promise<Collector[]> {
+  const [workerd, launcher] = [await freePort(), await freePort()]
+  process.env['INSPECTOR_PORT'] = String(workerd)
+  process.env['NODE_OPTIONS'] = `--inspect=127.0.0.1:${launcher}`
+  return [new Collector(workerd), new Collector(launcher)]
 }
 
 function report({ samples, findings, figures, errors }: Soaked, file: string, interrupted: boolean): number {
@@ -46,7 +57,7 @@ function report({ samples, findings, figures, errors }: Soaked, file: string, in
   console.log(Object.keys(errors).length === 0 ? 'no errors' : `errors by code: ${JSON.stringify(errors)}`)
   for (const sentence of findings.sentences) console.log(`wrong: ${sentence}`)
   for (const { figure, floorPerHour, allowedPerHour } of judged.filter(
-    ({ verdict, isOurs }) => verdict === 'leak' && !isOurs,
+    ({ verdict, isOnlyShown }) => verdict === 'leak' && !isOnlyShown,
   ))
     console.log(
       `leak: ${figure}: the floor rises by ${Math.round(floorPerHour)} an hour, ${Math.round(allowedPerHour)} are allowed`,

@@ -19,6 +19,8 @@ export interface Settings {
   readonly isOpen: boolean
   /** How long jobs under way may take to end when it is told to end. */
   readonly drainSeconds: number
+  /** Where workerd listens for a debugger, on loopback only; `npm run serve` alone. */
+  readonly inspectorPort: number | undefined
   readonly redisUrl: string | undefined
   /** Variables of real services that are set; for those no stand-in is started. */
   readonly real: Readonly<Record<string, string>>
@@ -46,6 +48,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
     isOpen: readProfile(env),
     drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
+    inspectorPort: wholeNumber(env, 'INSPECTOR_PORT', 1, 65_535),
     redisUrl: env['REDIS_URL'],
     real: setIn(env, realNames),
   }

@@ -20,6 +20,7 @@ export interface WorkerRun {
   readonly dataDir: string
   readonly host: string
   readonly port: number
+  readonly inspectorPort?: number | undefined
 }
 
 /** workerd waits for its open sockets to close; clients that stay are cut off after this long and come back later. */
@@ -33,7 +34,9 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
   await writeFile(file, toCapnp(run, actors, dirname(file)), { mode: 0o600 })
 
   const { program, env } = await leashWorkerd(run.dataDir)
-  const child = spawn(program, ['serve', file], {
+  const { inspectorPort } = run
+  const inspector = inspectorPort === undefined ? [] : ['--inspector-addr', `127.0.0.1:${inspectorPort}`]
+  const child = spawn(program, ['serve', ...inspector, file], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },
   })

@@ -1,7 +1,7 @@
 import { afterWarmUp, type Point } from './trend.ts'
 import { judge, type Tolerance, type Trend, type Verdict } from './verdict.ts'
 import type { Sample } from './sample.ts'
-import { partNames } from './vitals.ts'
+import { partNames, type PartName } from './vitals.ts'
 
 /** The share of the time that is left out: everybody arrives, caches fill, code is compiled. */
 export const warmUp = 0.2
@@ -13,22 +13,43 @@ const sockets: Tolerance = { share: 0, least: 10 }
 /** One figure of the system over time. */
 export interface Judged extends Trend {
   readonly figure: string
-  /** The load is shown, but is not what is judged. */
-  readonly isOurs: boolean
+  /** What is only shown: the load, and what a runtime has not yet got round to collecting. */
+  readonly isOnlyShown: boolean
 }
 
 interface Watched {
   readonly figure: string
   readonly tolerance: Tolerance
   readonly of: (sample: Sample) => number
+  readonly isOnlyShown?: boolean
 }
+
+/** Those whose memory is judged after they collected their garbage. */
+const collecting: readonly PartName[] = ['workerd', 'launcher', 'load']
 
 const watched: readonly Watched[] = [
   ...partNames.flatMap((part): Watched[] => [
-    { figure: `${part} memory, KiB`, tolerance: memory, of: ({ parts }) => parts[part].memoryKiB },
-    { figure: `${part} descriptors`, tolerance: descriptors, of: ({ parts }) => parts[part].descriptors },
-    { figure: `${part} threads`, tolerance: sockets, of: ({ parts }) => parts[part].threads },
+    {
+      figure: `${part} memory, KiB`,
+      tolerance: memory,
+      of: ({ parts }) => parts[part].memoryKiB,
+      isOnlyShown: collecting.includes(part),
+    },
+    {
+      figure: `${part} descriptors`,
+      tolerance: descriptors,
+      of: ({ parts }) => parts[part].descriptors,
+      isOnlyShown: part === 'load',
+    },
+    {
+      figure: `${part} threads`,
+      tolerance: sockets,
+      of: ({ parts }) => parts[part].threads,
+      isOnlyShown: part === 'load',
+    },
   ]),
+  { figure: 'workerd memory, collected, KiB', tolerance: memory, of: ({ collected }) => collected.workerdKiB },
+  { figure: 'launcher memory, collected, KiB', tolerance: memory, of: ({ collected }) => collected.launcherKiB },
   { figure: 'sockets held beyond those open', tolerance: sockets, of: ({ held, open }) => held - open },
   { figure: 'rows Postgres is owed', tolerance: { share: 0, least: 200 }, of: ({ rowsWaiting }) => rowsWaiting },
   { figure: 'streams that gateways know', tolerance: descriptors, of: ({ channels }) => channels },
@@ -36,16 +57,16 @@ const watched: readonly Watched[] = [
 
 /** Judges every figure over the time that counts. */
 export function judgeAll(samples: readonly Sample[]): Judged[] {
-  return watched.map(({ figure, tolerance, of }) => ({
+  return watched.map(({ figure, tolerance, of, isOnlyShown = false }) => ({
     figure,
-    isOurs: figure.startsWith('load '),
+    isOnlyShown,
     ...judge(afterWarmUp(points(samples, of), warmUp), tolerance),
   }))
 }
 
 /** The word for all: one leak is a leak. */
 export function verdictOf(judged: readonly Judged[]): Verdict {
-  const verdicts = judged.filter(({ isOurs }) => !isOurs).map(({ verdict }) => verdict)
+  const verdicts = judged.filter(({ isOnlyShown }) => !isOnlyShown).map(({ verdict }) => verdict)
   return (['leak', 'tooShort'] as const).find((verdict) => verdicts.includes(verdict)) ?? 'steady'
 }
 
@@ -63,7 +84,7 @@ export function messagesPerMinute(samples: readonly Sample[]): number {
 /** The figures as rows of a table. */
 export function table(judged: readonly Judged[], perMinute: number): Record<string, Record<string, number | string>> {
   return Object.fromEntries(
-    judged.map(({ figure, level, line, floorPerHour, allowedPerHour, verdict, isOurs }) => [
+    judged.map(({ figure, level, line, floorPerHour, allowedPerHour, verdict, isOnlyShown }) => [
       figure,
       {
         floor: digits(level),
@@ -72,7 +93,7 @@ export function table(judged: readonly Judged[], perMinute: number): Record<stri
         'per 1,000 messages': digits((line.perMinute / perMinute) * 1000),
         'floor, an hour': digits(floorPerHour),
         'allowed, an hour': digits(allowedPerHour),
-        verdict: isOurs ? `(${verdict})` : verdict,
+        verdict: isOnlyShown ? `(${verdict})` : verdict,
       },
     ]),
   )

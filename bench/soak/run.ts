@@ -2,6 +2,7 @@ import { pause } from '../processes.ts'
 import type { Reach } from '../targets/target.ts'
 import { Api } from './api.ts'
 import { Chance } from './chance.ts'
+import type { Collector } from './collector.ts'
 import { Crowd, peopleFor } from './crowd.ts'
 import { Figures } from './figures.ts'
 import { Findings } from './findings.ts'
@@ -24,6 +25,8 @@ export interface SoakPlan {
   readonly options: SoakOptions
   readonly reach: Reach
   readonly dataDir: string
+  /** For those of our processes that collect garbage. */
+  readonly collectors: readonly Collector[]
   readonly signal: AbortSignal
   /** Told once a minute, so that an hour is not lost to what ends it early. */
   readonly onMinute: (soFar: Soaked) => Promise<unknown>
@@ -36,7 +39,7 @@ const haste = 15_000
 const enough = 1000
 
 /** Lets a town live for as long as the options say, looks at it all the while, and in the end at rest. */
-export async function soak({ options, reach, dataDir, signal, onMinute }: SoakPlan): Promise<Soaked> {
+export async function soak({ options, reach, dataDir, collectors, signal, onMinute }: SoakPlan): Promise<Soaked> {
   const findings = new Findings()
   const figures = new Figures()
   const world: World = { url: new URL(reach.url), api: new Api(reach, figures, findings), figures, findings }
@@ -48,7 +51,7 @@ export async function soak({ options, reach, dataDir, signal, onMinute }: SoakPl
   )
 
   const crowd = new Crowd(town, world, chance, options.rate)
-  const scenery = { api: world.api, crowd, figures, dataDir, begun: performance.now() }
+  const scenery = { api: world.api, crowd, figures, dataDir, collectors, begun: performance.now() }
   const samples: Sample[] = []
   const soFar = (): Soaked => ({
     samples,
@@ -102,8 +105,8 @@ function tell(samples: readonly Sample[], figures: Figures, findings: Findings):
   const cores = (part: 'workerd' | 'load') => (now.parts[part].cpuSeconds - before.parts[part].cpuSeconds) / seconds
   const { medianMs, p99Ms } = figures.takeLatencies()
   console.log(
-    `${now.minute.toFixed(0)} min: workerd ${mib(workerd.memoryKiB)} MiB, ${workerd.descriptors} fds, ` +
-      `${cores('workerd').toFixed(2)} cores; launcher ${mib(launcher.memoryKiB)} MiB, ${launcher.descriptors} fds; ` +
+    `${now.minute.toFixed(0)} min: workerd ${mib(workerd.memoryKiB)} MiB (${mib(now.collected.workerdKiB)} collected), ${workerd.descriptors} fds, ` +
+      `${cores('workerd').toFixed(2)} cores; launcher ${mib(launcher.memoryKiB)} MiB (${mib(now.collected.launcherKiB)}), ${launcher.descriptors} fds; ` +
       `postgres ${mib(postgres.memoryKiB)} MiB, ${postgres.descriptors} fds; load ${mib(load.memoryKiB)} MiB, ` +
       `${cores('load').toFixed(2)} cores; ${now.held}/${now.open} sockets; ` +
       `${Math.round((now.messages - before.messages) / seconds)} messages/s (${medianMs.toFixed(1)} ms, ` +

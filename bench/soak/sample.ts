@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Api } from './api.ts'
+import type { Collector } from './collector.ts'
 import type { Crowd } from './crowd.ts'
 import type { Figures } from './figures.ts'
 import { vitals, type PartName, type Vitals } from './vitals.ts'
@@ -9,6 +10,8 @@ import { vitals, type PartName, type Vitals } from './vitals.ts'
 export interface Sample {
   readonly minute: number
   readonly parts: Readonly<Record<PartName, Vitals>>
+  /** KiB that workerd and the launcher still hold when they have just collected their garbage; NaN when they were not asked. */
+  readonly collected: { readonly workerdKiB: number; readonly launcherKiB: number }
   /** Connections that people have open, and sockets that gateways say they hold: close to each other, and equal at rest. */
   readonly open: number
   readonly held: number
@@ -30,10 +33,11 @@ export interface Scenery {
   /** Where the system keeps everything. */
   readonly dataDir: string
   readonly begun: number
+  readonly collectors: readonly Collector[]
 }
 
 /** Takes a sample. */
-export async function takeSample({ api, crowd, figures, dataDir, begun }: Scenery): Promise<Sample> {
+export async function takeSample({ api, crowd, figures, dataDir, begun, collectors }: Scenery): Promise<Sample> {
   const minute = (performance.now() - begun) / 60_000
   const [parts, metric, actors, postgres] = await Promise.all([
     vitals(),
@@ -44,6 +48,7 @@ export async function takeSample({ api, crowd, figures, dataDir, begun }: Scener
   return {
     minute,
     parts,
+    collected: await collected(collectors),
     open: crowd.open,
     held: metric?.('parley_gateway_sockets') ?? Number.NaN,
     channels: metric?.('parley_gateway_channels') ?? Number.NaN,
@@ -53,6 +58,14 @@ export async function takeSample({ api, crowd, figures, dataDir, begun }: Scener
     actorKiB: actors.kib,
     postgresKiB: postgres.kib,
   }
+}
+
+/** After everything else was looked at, so that what is shown there is how the system is when nobody meddles. */
+async function collected(collectors: readonly Collector[]): Promise<Sample['collected']> {
+  const asked = await Promise.all(collectors.map((each) => each.collect()))
+  if (asked.length === 0 || !asked.every(Boolean)) return { workerdKiB: Number.NaN, launcherKiB: Number.NaN }
+  const { workerd, launcher } = await vitals()
+  return { workerdKiB: workerd.memoryKiB, launcherKiB: launcher.memoryKiB }
 }
 
 /** A file that goes while we look is not counted. */
