@@ -29,6 +29,13 @@ export interface Ending {
   readonly trace: readonly string[]
 }
 
+/** A story that can be told: its people arrive, its day passes, and everything is looked at. */
+export interface Story<E> {
+  begin(): Promise<void>
+  happen(): Promise<void>
+  end(): Promise<E>
+}
+
 const lastsMs = 20_000
 
 /** What every story is set in: the deployed actors on a platform of their own, and a day of weather. */
@@ -72,6 +79,17 @@ export class Setting {
     this.world = world
     this.#day = day
     this.#began = world.now
+  }
+
+  /** Tells a story to its end, and clears the stage whatever happens. */
+  async play<E>(story: Story<E>): Promise<E> {
+    try {
+      await story.begin()
+      await story.happen()
+      return await story.end()
+    } finally {
+      this.close()
+    }
   }
 
   /** A tenant as its operator makes it; returns what lets users in. */

@@ -27,14 +27,7 @@ export async function tell(seed: number, plot: Plot): Promise<Ending> {
   const rows = new Rows()
   const neighbours = (world: Setting['world']) => ({ ShardWriter: shardWriter(world, rows) })
   const setting = await Setting.of(seed, plot, neighbours, { LINKS: plot.links ? 'on' : 'off' })
-  const story = new Story(setting, plot, rows)
-  try {
-    await story.begin()
-    await story.happen()
-    return await story.end()
-  } finally {
-    setting.close()
-  }
+  return await setting.play(new Story(setting, plot, rows))
 }
 
 class Story {

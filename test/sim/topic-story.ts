@@ -37,14 +37,7 @@ const withVersion = z.object({ version: z.number() })
 /** People publish and listen while everything fails; then it stops failing, and all promises are looked at. */
 export async function tellOfTopics(seed: number, plot: TopicPlot): Promise<TopicEnding> {
   const setting = await Setting.of(seed, plot, () => ({}), { LINKS: 'off' })
-  const story = new TopicStory(setting, plot)
-  try {
-    await story.begin()
-    await story.happen()
-    return await story.end()
-  } finally {
-    setting.close()
-  }
+  return await setting.play(new TopicStory(setting, plot))
 }
 
 class TopicStory {
