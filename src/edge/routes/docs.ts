@@ -54,11 +54,12 @@ curl -s ${host}/v1/conversations/<id>/messages -H 'Authorization: Bearer demo-ke
 const realtime = (host: string) => `import { Centrifuge } from 'centrifuge'
 
 const client = new Centrifuge('ws://${host}/connection/websocket', { token })
-const room = client.newSubscription('conversation:<id>', { recoverable: true, joinLeave: true })
+const room = client.newSubscription('conversation:<id>', { recoverable: true })
 room.on('publication', ({ data, offset }) => console.log(offset, data))
 room.subscribe()
 client.connect()
-await client.rpc('message.send', { conversation: '<id>', clientId: crypto.randomUUID(), text: 'Hello' })`
+const message = { conversation: '<id>', clientId: crypto.randomUUID(), text: 'Hello' }
+await client.rpc('message.send', message)`
 
 const apiPage = (host: string) =>
   html` <p>
