@@ -31,7 +31,7 @@ function accept(books: Books, entry: Entry, now: number): Receipt {
     return { id: entry.id, state: job === undefined ? 'done' : stateOf(job.phase), duplicate: true }
   }
   const { job: wanted, waitsFor, replaces } = entry
-  if (replaces !== undefined) end(books, replaces, phases.cancelled, `replaced by ${wanted.id}`, now)
+  if (replaces !== undefined) replace(books, replaces, wanted.id, now)
   const job = place(books, wanted, waitsFor, now)
   if (wanted.unique) noteUnique(books, wanted.unique, job.id, now)
   return { id: job.id, state: stateOf(job.phase), duplicate: false }
@@ -48,6 +48,12 @@ function place(books: Books, wanted: NewJob, waitsFor: readonly string[], now: n
   if (job.key === null)
     return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
   return placeKeyed(books, job, job.key, now)
+}
+
+/** It may have changed, or ended with what it waited for, by what came before in the same batch. */
+function replace(books: Books, { id }: Job, by: string, now: number): void {
+  const current = books.get(id)
+  if (current !== undefined && !hasEnded(current.phase)) end(books, current, phases.cancelled, `replaced by ${by}`, now)
 }
 
 /** What it waits for may have been replaced by a job that came together with it. */

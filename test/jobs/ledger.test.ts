@@ -243,6 +243,18 @@ describe('unique names', () => {
     ])
     expect(world.states('a', 'b', 'parent')).toEqual(['cancelled', 'waiting', 'failed'])
   })
+
+  test('who ended with what it waited for is not replaced in the same moment: it has ended', () => {
+    const world = new OneQueue()
+    const named = (name: string) => ({ unique: { name, mode: 'replace' as const } })
+    world.add('a', named('x'))
+    world.addAll([{ id: 'b', after: ['a'], ...named('y') }])
+    world.addAll([
+      { id: 'c', ...named('x') },
+      { id: 'd', ...named('y') },
+    ])
+    expect(world.states('a', 'b', 'c', 'd')).toEqual(['cancelled', 'failed', 'waiting', 'waiting'])
+  })
 })
 
 describe('dependencies', () => {

@@ -30,6 +30,7 @@ describe('a real queue, its visitors and its carrier on simulated time, disks an
   test.each([
     ['waits for a job that was throttled away', quietDay, 107],
     ['has died under a name that another has by now, and is sent again', jobStorm, 5040],
+    ['would replace one that has just ended', jobStorm, 4096],
   ] as const)('keeps them when one %s', async (_, plot, seed) => {
     expect((await tellOfJobs(seed, plot)).broken).toEqual([])
   })

@@ -57,7 +57,9 @@ export class TopicChecks {
       ...this.keeping.flatMap((topic) => this.#severalEpochs(topic)),
       ...listeners.flatMap(({ published }) => published).flatMap((one) => this.#miscounted(one)),
       ...listeners.flatMap(({ lost }) => lost).flatMap((one) => this.#notLost(one)),
-      ...listeners.flatMap((listener) => [...listener.passed].flatMap(([, ids]) => this.#twice(listener, ids))),
+      ...listeners.flatMap((listener) =>
+        [...listener.passed].flatMap(([channel, ids]) => this.#twice(listener, channel, ids)),
+      ),
       ...listeners.flatMap((listener) => this.#missed(listener)),
     ]
   }
@@ -81,14 +83,18 @@ export class TopicChecks {
   }
 
   /** Acknowledged is stored once; a second time only by a topic that lost its memory before the gateway heard of the first. */
-  #miscounted({ topic, id, invokedAt, outcome }: Published): string[] {
-    const { truth } = this.#given
+  #miscounted(published: Published): string[] {
+    const { topic, id, outcome } = published
     if (!isKept(topic.channel)) return []
-    const times = truth.stored(topic).filter(({ data }) => data.id === id).length
-    const hasForgotten = truth.host(topic).losses.some((at) => at >= invokedAt && at < invokedAt + 10_000)
-    const isRight =
-      outcome === 'refused' ? times === 0 : times <= (hasForgotten ? 3 : 1) && (outcome !== 'ok' || times >= 1)
+    const times = this.#given.truth.stored(topic).filter(({ data }) => data.id === id).length
+    const most = this.#isForgotten(published) ? 3 : 1
+    const isRight = outcome === 'refused' ? times === 0 : times <= most && (outcome !== 'ok' || times >= 1)
     return isRight ? [] : [`${nameOf(topic)} has ${id}, which was ${outcome}, ${times} times`]
+  }
+
+  /** Whether its topic lost its memory, and with it what a gateway had asked before, while somebody waited for the answer. */
+  #isForgotten({ topic, invokedAt }: Published): boolean {
+    return this.#given.truth.host(topic).losses.some((at) => at >= invokedAt && at < invokedAt + 10_000)
   }
 
   /** Whoever is told that her place is lost missed something that was not kept any more. */
@@ -104,10 +110,16 @@ export class TopicChecks {
     return [`${listener} came back to ${since.offset} of ${topic.channel} and was told in vain that it is lost`]
   }
 
-  /** At most once, unless the weather itself repeats calls. */
-  #twice({ name }: Listener, ids: readonly string[]): string[] {
-    if ((this.#given.plot.weather.repeated ?? 0) > 0) return []
-    const twice = ids.filter((id, n) => ids.indexOf(id) < n)
+  /** At most once, unless the weather itself repeats calls, or a topic forgot that it had been asked before. */
+  #twice({ name, tenant }: Listener, channel: string, ids: readonly string[]): string[] {
+    const { plot, listeners } = this.#given
+    if ((plot.weather.repeated ?? 0) > 0) return []
+    const forgotten = listeners
+      .flatMap(({ published }) => published)
+      .filter(({ topic }) => topic.tenant === tenant && topic.channel === channel)
+      .filter((published) => this.#isForgotten(published))
+      .map(({ id }) => id)
+    const twice = ids.filter((id, n) => ids.indexOf(id) < n && !forgotten.includes(id))
     return twice.map((id) => `${name} heard ${id} twice`)
   }
 
