@@ -32,6 +32,8 @@ import { Overload } from './overload.ts'
 import type { Sockets } from './sockets.ts'
 
 const attempts = 3
+/** After those a stream with listeners here is asked where it stands. */
+const askLaterMs = 5000
 
 /** What streams work with. `rules` are those of a plain topic, as far as they are known. */
 export interface StreamParts {
@@ -154,9 +156,15 @@ export class Streams {
       commands: commandsOf(errands, state, this.#connectionsOf),
     }
     const answer = await this.#execute(tenant, channel, call)
-    if (answer === undefined)
-      errands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
-    else this.#settle(tenant, channel, errands, answer)
+    if (answer !== undefined) return this.#settle(tenant, channel, errands, answer)
+    errands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
+    if (state !== undefined) void this.#askLater(state)
+  }
+
+  /** What the stream did, if it did something, is told to everyone but us: we would have heard it in the answer. */
+  async #askLater({ tenant, channel }: HubChannel): Promise<void> {
+    await scheduler.wait(askLaterMs)
+    if (this.hub.find(tenant, channel) !== undefined) this.#lane(tenant, channel).poke()
   }
 
   /** Every command may be repeated: a send by its clientId, the others by nature. */

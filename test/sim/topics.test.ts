@@ -46,4 +46,8 @@ describe('real topics on simulated time, disks and network', () => {
       expect({ crashAt, broken, deaths }).toEqual({ crashAt, broken: [], deaths: 1 })
     }
   }, 120_000)
+
+  test('keep them when a gateway never hears what became of its own call', async () => {
+    expect((await tellOfTopics(1426, topicGale)).broken).toEqual([])
+  })
 })
