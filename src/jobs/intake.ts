@@ -34,7 +34,7 @@ export function decideIntake(books: Books, wanted: readonly NewJob[], now: numbe
   const standIns = findStandIns(books, wanted, now)
   const entries: Entry[] = []
   for (const job of wanted) {
-    const entry = decideOne(books, awaitStandIns(job, standIns), { together, names, all: wanted, now })
+    const entry = decideOne(books, awaitStandIns(job, standIns), { together, names, all: wanted, standIns, now })
     if (entry.kind === 'refused') return entry
     entries.push(entry)
   }
@@ -62,6 +62,8 @@ interface Company {
   readonly together: Map<string, NewJob>
   readonly names: Map<string, string>
   readonly all: readonly NewJob[]
+  /** Who stands in for those that need not come. */
+  readonly standIns: ReadonlyMap<string, string>
   readonly now: number
 }
 
@@ -74,6 +76,9 @@ function decideOne(books: Books, job: NewJob, company: Company): Entry | Refusal
 
   const bad = badShape(job, company.now)
   if (bad !== undefined) return bad
+  // What it would wait for is nobody's business: said again, it would else be refused for what has become of that since.
+  const standIn = company.standIns.get(job.id)
+  if (standIn !== undefined) return { kind: 'known', id: standIn, job: books.get(standIn) }
   const waitsFor = awaited(books, job, company)
   if ('kind' in waitsFor) return waitsFor
   return job.unique ? decideUnique(books, job, job.unique, waitsFor, company) : asNew(job, waitsFor)
@@ -134,9 +139,7 @@ function decideUnique(
     case 'reject':
       return lives ? refuse('conflict', `unique: ${unique.name} is held by job ${holder.id}`) : asNew(job, waitsFor)
     case 'throttle':
-      return held !== undefined && held.until > now
-        ? { kind: 'known', id: held.job, job: holder }
-        : asNew(job, waitsFor)
+      return asNew(job, waitsFor)
     case 'replace':
       return asNew(job, waitsFor, lives && holder.phase !== phases.active ? holder : undefined)
     case 'debounce': {

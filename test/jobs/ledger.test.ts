@@ -244,6 +244,19 @@ describe('unique names', () => {
     expect(world.states('a', 'b', 'parent')).toEqual(['cancelled', 'waiting', 'failed'])
   })
 
+  test('a batch said again is the same, whatever became of what its throttled job was to wait for', () => {
+    const world = new OneQueue()
+    world.add('a', unique('throttle', 60))
+    const batch = [
+      { id: 'b', attempts: 1 },
+      { id: 'c', after: ['b'], ...unique('throttle', 60) },
+    ]
+    expect(world.addAll(batch)).toMatchObject({ receipts: [{ id: 'b' }, { id: 'a' }] })
+    world.take()
+    world.fail('b')
+    expect(world.addAll(batch)).toMatchObject({ receipts: [{ id: 'b', duplicate: true }, { id: 'a' }] })
+  })
+
   test('who ended with what it waited for is not replaced in the same moment: it has ended', () => {
     const world = new OneQueue()
     const named = (name: string) => ({ unique: { name, mode: 'replace' as const } })

@@ -31,6 +31,7 @@ describe('a real queue, its visitors and its carrier on simulated time, disks an
     ['waits for a job that was throttled away', quietDay, 107],
     ['has died under a name that another has by now, and is sent again', jobStorm, 5040],
     ['would replace one that has just ended', jobStorm, 4096],
+    ['is throttled away, in a batch that is said again', jobWrongClocks, 1958],
   ] as const)('keeps them when one %s', async (_, plot, seed) => {
     expect((await tellOfJobs(seed, plot)).broken).toEqual([])
   })
