@@ -1,6 +1,7 @@
 /** `npm run bench:cost`: what messages cost at Cloudflare's list prices, counted on the real Worker. */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { commandLine, flagsOf } from './command-line.ts'
 import { billSchema, costOf, prices, shares, type Bill, type Cost } from './cost/price.ts'
 import { inGroups } from './load/room.ts'
 import { messageText } from './load/tally.ts'
@@ -8,16 +9,27 @@ import { withFolder } from './media.ts'
 import { answers, freePort } from './ports.ts'
 import { pause, Processes } from './processes.ts'
 import { roomWires, type Guest } from './realtime/wires.ts'
+import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
+import { busyCores, thisMachine } from './report/machine.ts'
+import { save } from './report/save.ts'
+import { summary } from './report/summary.ts'
 import type { Reach } from './targets/target.ts'
 
-const { values } = parseArgs({
-  options: {
-    rooms: { type: 'string', default: '2,10,100,1000' },
-    seconds: { type: 'string', default: '30' },
-    details: { type: 'boolean', default: false },
-  },
-})
-const seconds = Number(values.seconds)
+const options = commandLine(
+  flagsOf(
+    z.object({
+      rooms: z
+        .string()
+        .default('2,10,100,1000')
+        .transform((sizes) => sizes.split(',').map(Number))
+        .pipe(z.array(z.int().min(2).max(10_000))),
+      seconds: z.coerce.number().min(1).max(600).default(30),
+      details: z.boolean().default(false),
+      out: z.string().optional(),
+    }),
+  ),
+)
+const { seconds } = options
 /** Until whatever a message owes has been paid: a room of a thousand gathers for ten seconds. */
 const settleMs = 25_000
 
@@ -32,21 +44,57 @@ const paces = [
 
 const wire = roomWires.parley
 
-async function measureRoom(reach: Reach, size: number): Promise<void> {
+const figures: Readonly<Record<string, Shown>> = Object.fromEntries(
+  options.rooms.flatMap((size) =>
+    paces.flatMap(({ name }): [string, Shown][] => [
+      [`a room of ${size}, ${name}: $ per million`, { better: 'lower', digits: 2 }],
+      [`a room of ${size}, ${name}: calls each`, { better: 'lower', digits: 1 }],
+      [`a room of ${size}, ${name}: rows written each`, { better: 'lower', digits: 1 }],
+      [`a room of ${size}, ${name}: $ a month to keep a million`, { better: 'lower', digits: 2 }],
+    ]),
+  ),
+)
+
+async function measureRoom(reach: Reach, size: number): Promise<Found> {
   const guests = await fill(reach, size)
   await pause(settleMs)
-  const rows: Record<string, Record<string, number>> = {}
+  const found: Record<string, number> = {}
   for (const pace of paces) {
     const before = await bill(reach)
     const messages = await talk(guests, pace.perSecond, pace.seconds)
     await pause(settleMs)
     const after = await bill(reach)
-    rows[pace.name] = round(costOf(before, after, messages))
-    if (values.details) console.table(shares(before, after, messages))
+    Object.assign(found, figuresOf(`a room of ${size}, ${pace.name}`, costOf(before, after, messages)))
+    if (options.details) console.table(shares(before, after, messages))
+    console.error(`a room of ${size}, ${pace.name}: done`)
   }
-  console.log(`\na room of ${size}, by how often somebody writes; each message`)
-  console.table(rows)
   for (const guest of guests) guest.leave()
+  return found
+}
+
+const figuresOf = (name: string, { dollarsPerMillion, calls, rowsWritten, dollarsKept }: Cost): Found => ({
+  [`${name}: $ per million`]: dollarsPerMillion,
+  [`${name}: calls each`]: calls,
+  [`${name}: rows written each`]: rowsWritten,
+  [`${name}: $ a month to keep a million`]: dollarsKept,
+})
+
+function told(found: readonly Found[], othersCores: number): Comparison {
+  return {
+    suite: 'cost',
+    date: new Date().toISOString(),
+    machine: thisMachine(),
+    conditions: `counted while people write for ${seconds} s, four times as long at the slowest pace`,
+    othersCores,
+    sides: { Parley: 'hibernating and without links between actors, as on Cloudflare' },
+    lines: linesOf(figures, new Map([['Parley', found]])),
+    notes: [
+      `priced at Cloudflare's list: $${prices.perMillionRequests} a million requests (${prices.messagesPerRequest} incoming socket messages are one), ` +
+        `$${prices.perMillionRowsWritten} a million rows written, $${prices.perGigabyteMonth} a GB and month`,
+      'not in it: duration, requests to the Worker, Postgres, Redis, QStash',
+    ],
+    failures: [],
+  }
 }
 
 async function fill(reach: Reach, size: number): Promise<Guest[]> {
@@ -78,20 +126,8 @@ async function bill({ url }: Reach): Promise<Bill> {
   return billSchema.parse(await (await fetch(`http://${host}/bill`)).json())
 }
 
-const round = (cost: Cost): Record<string, number> => ({
-  calls: digits(cost.calls),
-  'socket messages': digits(cost.socketMessages),
-  'rows written': digits(cost.rowsWritten),
-  'bytes stored': digits(cost.bytesStored),
-  [`$ per million ($${prices.perMillionRequests} calls, $${prices.perMillionRowsWritten} rows)`]: digits(
-    cost.dollarsPerMillion,
-  ),
-  '$ a month to keep them': digits(cost.dollarsKept),
-})
-
-const digits = (value: number) => Number(value.toPrecision(3))
-
 await withFolder('tmpfs', async (folder) => {
+  const others = await busyCores()
   const processes = new Processes()
   processes.endWithUs()
   const port = await freePort()
@@ -106,7 +142,10 @@ await withFolder('tmpfs', async (folder) => {
   try {
     await server.ready(() => answers(`http://127.0.0.1:${port}/readyz`), 60_000)
     const reach = { url: `ws://127.0.0.1:${port}/connection/websocket`, apiKey: 'demo-key', offerDeflate: false }
-    for (const size of values.rooms.split(',').map(Number)) await measureRoom(reach, size)
+    const found: Found[] = []
+    for (const size of options.rooms) found.push(await measureRoom(reach, size))
+    const comparison = told(found, others)
+    console.log(`\n${summary(comparison)}\n\nwritten to ${await save('cost', options.out, { comparison, options })}`)
   } finally {
     await server.stop()
   }

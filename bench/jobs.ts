@@ -1,64 +1,106 @@
 /** `npm run bench:jobs`: our job queue beside BullMQ on a local Redis, on the same machine in one run. */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { commandLine, count, flagsOf, rounds, someOf } from './command-line.ts'
 import { startBullmq } from './jobs/bullmq.ts'
 import { startParley } from './jobs/parley.ts'
 import type { Side } from './jobs/side.ts'
-import { withFolder } from './media.ts'
+import { mediumNames, withFolder } from './media.ts'
 import { Processes } from './processes.ts'
+import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
+import { save } from './report/save.ts'
+import { summary } from './report/summary.ts'
 import { onPath } from './report/versions.ts'
 import { percentile } from './statistics.ts'
 
-const { values } = parseArgs({
-  options: {
-    jobs: { type: 'string', default: '20000' },
-    backlog: { type: 'string', default: '100000' },
-    samples: { type: 'string', default: '15' },
-    medium: { type: 'string', default: 'disk' },
-    side: { type: 'string', default: 'parley,bullmq everysec,bullmq always' },
-    out: { type: 'string' },
-  },
-})
-
-const jobs = Number(values.jobs)
-const backlog = Number(values.backlog)
-const samples = Number(values.samples)
-
-/** One side's figures: jobs per second, and milliseconds. */
-type Figures = Record<string, number>
-
-const sides: Readonly<Record<string, (folder: string, processes: Processes) => Promise<Side>>> = {
+const sideNames = ['parley', 'bullmq everysec', 'bullmq always'] as const
+const sides: Readonly<Record<(typeof sideNames)[number], (folder: string, processes: Processes) => Promise<Side>>> = {
   parley: startParley,
   'bullmq everysec': (folder, processes) => startBullmq(folder, processes, 'everysec'),
   'bullmq always': (folder, processes) => startBullmq(folder, processes, 'always'),
+}
+/** As durable as we are. */
+const yardstick = 'bullmq always'
+
+const options = commandLine(
+  flagsOf(
+    z.object({
+      jobs: count(20_000),
+      backlog: count(100_000),
+      samples: count(15),
+      rounds,
+      medium: z.enum(mediumNames).default('disk'),
+      side: someOf(sideNames),
+      out: z.string().optional(),
+    }),
+  ),
+)
+
+const figures: Readonly<Record<string, Shown>> = {
+  'enqueue one by one, 32 at once: jobs/s': { better: 'higher', digits: 0, drawn: true },
+  'enqueue 500 at a time: jobs/s': { better: 'higher', digits: 0, drawn: true },
+  'drain no-op jobs: jobs/s': { better: 'higher', digits: 0, drawn: true },
+  'enqueue to start, busy queue: p50 ms': { better: 'lower', digits: 2 },
+  'enqueue to start, busy queue: p99 ms': { better: 'lower', digits: 2 },
+  'enqueue to start, idle queue: p50 ms': { better: 'lower', digits: 2 },
+  'one a second, alone: p50 ms': { better: 'lower', digits: 2 },
+  'one a second, alone: longest ms': { better: 'lower', digits: 2 },
+  'one a second beside a backlog: p50 ms': { better: 'lower', digits: 2, drawn: true },
+  'one a second beside a backlog: longest ms': { better: 'lower', digits: 2 },
+  'backlog left at the end, jobs': { better: 'neither', digits: 0 },
 }
 
 async function main(): Promise<void> {
   const processes = new Processes()
   processes.endWithUs()
-  const results: Record<string, Figures> = {}
-  for (const name of values.side.split(',')) {
-    const start = sides[name]
-    if (start === undefined) throw new Error(`--side: one of ${Object.keys(sides).join(', ')}`)
-    if (name !== 'parley' && !onPath('redis-server')) {
-      console.log(`${name}: not measured, redis-server is not on the PATH (apt-get install redis-server)`)
-      continue
+  const found = new Map<string, Found[]>()
+  const about: Record<string, string> = {}
+  const notes: string[] = []
+  const others: number[] = []
+  for (let round = 1; round <= options.rounds; round++)
+    for (const name of options.side) {
+      if (name !== 'parley' && !onPath('redis-server')) {
+        if (round === 1)
+          notes.push(`${name}: not measured, redis-server is not on the PATH (apt-get install redis-server)`)
+        continue
+      }
+      others.push(await busyCores())
+      const [what, result] = await measured(sides[name], processes)
+      about[name] = what
+      found.set(name, [...(found.get(name) ?? []), result])
+      console.error(`round ${round} of ${options.rounds}, ${name}: done`)
     }
-    const others = await busyCores()
-    results[name] = { 'cores others kept busy': others, ...(await measured(start, processes)) }
-  }
-  print(results)
-  await save(results)
+  const comparison = told(found, { about, notes, othersCores: Math.max(0, ...others) })
+  console.log(`\n${summary(comparison)}\n\nwritten to ${await save('jobs', options.out, { comparison, options })}`)
 }
 
-async function measured(start: (folder: string, processes: Processes) => Promise<Side>, processes: Processes) {
-  return withFolder(values.medium === 'tmpfs' ? 'tmpfs' : 'disk', async (folder) => {
+function told(
+  found: ReadonlyMap<string, Found[]>,
+  { about, notes, othersCores }: { about: Record<string, string>; notes: string[]; othersCores: number },
+): Comparison {
+  const { jobs, backlog, medium, rounds } = options
+  return {
+    suite: 'jobs',
+    date: new Date().toISOString(),
+    machine: thisMachine(),
+    conditions: `on ${medium}; ${jobs} jobs (a quarter of them one by one), a backlog of ${backlog}; medians of ${rounds} rounds (lowest–highest)`,
+    othersCores,
+    sides: about,
+    yardstick,
+    lines: linesOf(figures, found),
+    notes,
+    failures: [],
+  }
+}
+
+function measured(
+  start: (folder: string, processes: Processes) => Promise<Side>,
+  processes: Processes,
+): Promise<[string, Found]> {
+  return withFolder(options.medium, async (folder) => {
     const side = await start(folder, processes)
-    console.log(`${side.name}: ${side.what}; ${side.durability}`)
     try {
-      return await figures(side)
+      return [`${side.what}; ${side.durability}`, await figuresOf(side)]
     } finally {
       await side.stop()
       await processes.stopAll()
@@ -66,7 +108,8 @@ async function measured(start: (folder: string, processes: Processes) => Promise
   })
 }
 
-async function figures(side: Side): Promise<Figures> {
+async function figuresOf(side: Side): Promise<Found> {
+  const { jobs, backlog, samples } = options
   await side.single(500, 32)
   await side.drain(2000)
   const single = await side.single(jobs / 4, 32)
@@ -76,42 +119,18 @@ async function figures(side: Side): Promise<Figures> {
   const cold = await side.starts(5, 4000)
   const { alone, crowded, left } = await side.neighbours(backlog, samples, 1000)
   return {
-    'enqueue one by one, jobs/s': single,
-    'enqueue 500 at a time, jobs/s': batch,
-    'drain no-op jobs, jobs/s': drain,
-    'enqueue to start, busy queue, p50 ms': percentile(warm, 0.5),
-    'enqueue to start, busy queue, p99 ms': percentile(warm, 0.99),
-    'enqueue to start, idle queue, p50 ms': percentile(cold, 0.5),
-    'one per second alone, p50 ms': percentile(alone, 0.5),
-    'one per second alone, max ms': Math.max(...alone),
-    'one per second beside a backlog, p50 ms': percentile(crowded, 0.5),
-    'one per second beside a backlog, max ms': Math.max(...crowded),
+    'enqueue one by one, 32 at once: jobs/s': single,
+    'enqueue 500 at a time: jobs/s': batch,
+    'drain no-op jobs: jobs/s': drain,
+    'enqueue to start, busy queue: p50 ms': percentile(warm, 0.5),
+    'enqueue to start, busy queue: p99 ms': percentile(warm, 0.99),
+    'enqueue to start, idle queue: p50 ms': percentile(cold, 0.5),
+    'one a second, alone: p50 ms': percentile(alone, 0.5),
+    'one a second, alone: longest ms': Math.max(...alone),
+    'one a second beside a backlog: p50 ms': percentile(crowded, 0.5),
+    'one a second beside a backlog: longest ms': Math.max(...crowded),
     'backlog left at the end, jobs': left,
   }
-}
-
-function print(results: Record<string, Figures>): void {
-  const names = Object.keys(results)
-  const rows = Object.keys(Object.values(results)[0] ?? {})
-  const table = rows.map((row) => [row, ...names.map((name) => show(results[name]?.[row] ?? Number.NaN))])
-  const all = [['', ...names], ...table]
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? []
-  const { cpu, cores, node } = thisMachine()
-  console.log(`\n${cpu}, ${cores} cores, Node ${node}; ${jobs} jobs, backlog ${backlog}, on ${values.medium}`)
-  for (const row of all)
-    console.log(
-      row.map((text, n) => (n === 0 ? text.padEnd(widths[n] ?? 0) : text.padStart(widths[n] ?? 0))).join('  '),
-    )
-}
-
-const show = (value: number) =>
-  value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 2 : 0, minimumFractionDigits: value < 100 ? 2 : 0 })
-
-async function save(results: Record<string, Figures>): Promise<void> {
-  const file = values.out ?? join('bench', 'results', `jobs-${new Date().toISOString().replaceAll(':', '-')}.json`)
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, `${JSON.stringify({ machine: thisMachine(), settings: values, results }, null, 2)}\n`)
-  console.log(`\nwritten to ${file}`)
 }
 
 await main()

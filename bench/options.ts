@@ -4,8 +4,8 @@ import { scenarioNames, usualScenarios } from './load/scenarios.ts'
 import { mediumNames } from './media.ts'
 import { targetNames } from './targets/target.ts'
 
-/** What `npm run bench -- --help` prints. */
-export const help = `npm run bench -- [options]
+/** What `npm run bench:chat -- --help` prints. */
+export const help = `npm run bench:chat -- [options]
 
   --target    ${targetNames.join(',')}   which to measure; several separated by commas
   --scenario  ${scenarioNames.join(',')}   which load to put on them (${usualScenarios.join(',')})
@@ -16,7 +16,7 @@ export const help = `npm run bench -- [options]
   --deflate   offer permessage-deflate, as browsers do
   --url       ws://…/connection/websocket of a running Parley, instead of starting one
   --key       its API key (demo-key)
-  --out       where the JSON goes (bench/results/<date>.json)
+  --out       where the JSON goes (bench/results/chat-<date>.json)
 `
 
 const list = <const T extends readonly [string, ...string[]]>(names: T, usual: readonly string[] = names) =>

@@ -1,9 +1,9 @@
 /** `npm run bench:reads`: reading through Parley beside reading Postgres directly for each request, in one run. */
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { commandLine } from './command-line.ts'
 import { fileSystem, missingMedium, withFolder } from './media.ts'
 import { pause, Processes } from './processes.ts'
 import { fault } from './reads/check.ts'
+import { readsComparison } from './reads/comparison.ts'
 import { HttpLane, type Lane } from './reads/http-lane.ts'
 import { help, readOptions, type Options } from './reads/options.ts'
 import { startParleySide, type ParleySide } from './reads/parley.ts'
@@ -22,8 +22,9 @@ import { roomsOf, type Room, type WrittenRoom } from './reads/rooms.ts'
 import { runLoad } from './reads/run-load.ts'
 import type { Side, Way } from './reads/side.ts'
 import { SocketLane } from './reads/socket-lane.ts'
-import { summary } from './reads/table.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
+import { save } from './report/save.ts'
+import { summary } from './report/summary.ts'
 import { onPath } from './report/versions.ts'
 
 const longMessages = 5000
@@ -32,7 +33,7 @@ const tailEntries = 500
 const oldUpTo = longMessages - 2 * tailEntries
 const settleMs = 60_000
 
-const options = readOptions(process.argv.slice(2))
+const options = commandLine(readOptions)
 if (options === undefined) console.log(help)
 else process.exitCode = await main(options)
 
@@ -50,7 +51,10 @@ async function main(options: Options): Promise<number> {
       const postgres = await startPostgresSide(folder, processes, rooms, options.pool)
       stops.push(() => postgres.stop())
       const record = await measureAll(options, { rooms, parley, postgres })
-      console.log(`\n${summary(record)}\n\nwritten to ${await save(record, options.out)}`)
+      const comparison = readsComparison(record)
+      console.log(
+        `\n${summary(comparison)}\n\nwritten to ${await save('reads', options.out, { comparison, ...record })}`,
+      )
       return failures(record).length === 0 ? 0 : 1
     } finally {
       for (const stop of stops) await stop()
@@ -191,11 +195,4 @@ function brief(outcome: Outcome): string {
     `${Math.round(perSecond)}/s, median ${medianMs.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, ` +
     `server ${Math.round(serverUs)} µs an answer, ${cacheHits.toFixed(2)} cache hits, load ${loadCores.toFixed(2)} cores`
   )
-}
-
-async function save(record: ReadsRecord, out: string | undefined): Promise<string> {
-  const file = out ?? join('bench', 'results', `reads-${record.date.replaceAll(':', '-')}.json`)
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, `${JSON.stringify(record, null, 2)}\n`)
-  return file
 }

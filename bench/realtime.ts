@@ -1,94 +1,129 @@
 /** `npm run bench:realtime`: what happens when everyone comes back at once, when nobody says anything, and when all say too much. */
-import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { commandLine, count, flagsOf, rounds, seconds, someOf } from './command-line.ts'
+import { mediumNames, withFolder } from './media.ts'
 import { Processes } from './processes.ts'
 import { idle } from './realtime/idle.ts'
 import { overload, type Step } from './realtime/overload.ts'
 import { storm } from './realtime/storm.ts'
 import { roomWires, type RoomWire } from './realtime/wires.ts'
-import { withFolder } from './media.ts'
+import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
-import { median } from './statistics.ts'
+import { save } from './report/save.ts'
+import { summary } from './report/summary.ts'
 import { bare } from './targets/bare.ts'
 import { parley } from './targets/parley.ts'
-import type { Reach, Target, TargetName } from './targets/target.ts'
+import type { Reach, Target } from './targets/target.ts'
 
-const { values } = parseArgs({
-  options: {
-    clients: { type: 'string', default: '2000' },
-    missed: { type: 'string', default: '20' },
-    connections: { type: 'string', default: '5000' },
-    seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '3' },
-    medium: { type: 'string', default: 'tmpfs' },
-    scenario: { type: 'string', default: 'storm,idle,overload' },
+const scenarioNames = ['storm', 'idle', 'overload'] as const
+
+const options = commandLine(
+  flagsOf(
+    z.object({
+      clients: count(2000),
+      missed: count(20),
+      connections: count(5000),
+      seconds,
+      rounds,
+      medium: z.enum(mediumNames).default('tmpfs'),
+      scenario: someOf(scenarioNames),
+      out: z.string().optional(),
+    }),
+  ),
+)
+
+const storming = `${options.clients} clients come back at once, each missed ${options.missed}`
+const idling = 'memory of an idle connection, KiB'
+const steps = [
+  'offered half of capacity',
+  'offered all of it',
+  'offered twice of it',
+  'half again right after',
+] as const
+
+const figures: Readonly<Record<string, Shown>> = {
+  [`${storming}: half have caught up after, ms`]: { better: 'lower', digits: 0 },
+  [`${storming}: 99 % have, ms`]: { better: 'lower', digits: 0 },
+  [`${storming}: all have, ms`]: { better: 'lower', digits: 0, drawn: true },
+  [idling]: { better: 'lower', digits: 0, drawn: true },
+  ...Object.fromEntries(
+    steps.flatMap((step): [string, Shown][] => [
+      [`${step}: offered/s`, { better: 'neither', digits: 0 }],
+      [`${step}: acked/s`, { better: 'higher', digits: 0 }],
+      [`${step}: median ms`, { better: 'lower', digits: 1 }],
+      [`${step}: p99 ms`, { better: 'lower', digits: 0 }],
+      [`${step}: refused`, { better: 'neither', digits: 0 }],
+      [`${step}: unanswered at its end`, { better: 'neither', digits: 0 }],
+    ]),
+  ),
+}
+
+type Scenario = (wire: RoomWire, reach: Reach) => Promise<Found>
+
+const scenarios: Readonly<Record<(typeof scenarioNames)[number], Scenario>> = {
+  async storm(wire, reach) {
+    const { clients, missed } = options
+    const { medianMs, p99Ms, allMs } = await storm(wire, reach, { clients, rooms: 20, missed })
+    return {
+      [`${storming}: half have caught up after, ms`]: medianMs,
+      [`${storming}: 99 % have, ms`]: p99Ms,
+      [`${storming}: all have, ms`]: allMs,
+    }
   },
-})
-const medium = values.medium === 'disk' ? 'disk' : 'tmpfs'
-const rounds = Number(values.rounds)
-
-type Row = Readonly<Record<string, string | number>>
-type Scenario = (wire: RoomWire, reach: Reach) => Promise<Row>
-
-const storms: Scenario = async (wire, reach) => {
-  const shape = { clients: Number(values.clients), rooms: 20, missed: Number(values.missed) }
-  const { medianMs, p99Ms, allMs } = await storm(wire, reach, shape)
-  return { 'half after, ms': medianMs, '99 % after, ms': p99Ms, 'all after, ms': allMs }
+  async idle(wire, reach) {
+    return { [idling]: (await idle(wire, reach, options.connections)).bytesPerConnection / 1024 }
+  },
+  async overload(wire, reach) {
+    const all = await overload(wire, reach, options.seconds)
+    return Object.fromEntries(all.flatMap((step, n) => describe(step, steps[n] ?? '')))
+  },
 }
 
-const idleness: Scenario = async (wire, reach) => {
-  const { bytesPerConnection } = await idle(wire, reach, Number(values.connections))
-  return { 'memory per connection, KiB': bytesPerConnection / 1024 }
-}
-
-const steps: Scenario = async (wire, reach) => {
-  const all = await overload(wire, reach, Number(values.seconds))
-  return Object.fromEntries(all.flatMap((step, n) => describe(step, n)))
-}
-
-/** A step of the staircase as columns; the last is half of capacity again, after the flood. */
-function describe(step: Step, n: number): [string, number][] {
-  const name = n === 3 ? `×${step.load} after` : `×${step.load}`
-  return [
-    [`${name} offered/s`, step.offeredPerSecond],
-    [`${name} acked/s`, step.goodputPerSecond],
-    [`${name} median, ms`, step.medianMs],
-    [`${name} p99, ms`, step.p99Ms],
-    [`${name} refused`, step.refused],
-    [`${name} waiting at its end`, step.waiting],
-  ]
-}
-
-const scenarios: Readonly<Record<string, { readonly what: string; readonly run: Scenario; readonly rounds: number }>> =
-  {
-    storm: { what: `${values.clients} clients come back at once, each missed ${values.missed}`, run: storms, rounds },
-    idle: { what: `${values.connections} idle connections`, run: idleness, rounds: 1 },
-    overload: { what: 'messages by the clock: half, all, twice of capacity, half again', run: steps, rounds: 1 },
-  }
+const describe = (step: Step, name: string): [string, number][] => [
+  [`${name}: offered/s`, step.offeredPerSecond],
+  [`${name}: acked/s`, step.goodputPerSecond],
+  [`${name}: median ms`, step.medianMs],
+  [`${name}: p99 ms`, step.p99Ms],
+  [`${name}: refused`, step.refused],
+  [`${name}: unanswered at its end`, step.waiting],
+]
 
 async function main(): Promise<void> {
-  const { cpu, cores, node } = thisMachine()
-  const others = (await busyCores()).toFixed(2)
-  console.log(
-    `${cpu}, ${cores} cores, Node ${node}, on ${medium}; others kept ${others} cores busy; medians of ${rounds}`,
-  )
   const processes = new Processes()
   processes.endWithUs()
-  for (const name of values.scenario.split(',')) {
-    const scenario = scenarios[name]
-    if (scenario === undefined) throw new Error(`no scenario ${name}: ${Object.keys(scenarios).join(', ')}`)
-    const table = new Map<TargetName, Row[]>()
-    for (let round = 0; round < scenario.rounds; round++)
-      for (const target of [parley, bare]) {
-        const row = await measure(processes, target, scenario.run)
-        table.set(target.name, [...(table.get(target.name) ?? []), row])
+  const found = new Map<string, Found[]>()
+  const others: number[] = []
+  for (let round = 1; round <= options.rounds; round++) {
+    others.push(await busyCores())
+    for (const target of round % 2 === 1 ? [parley, bare] : [bare, parley])
+      for (const name of options.scenario) {
+        const one = await measure(processes, target, scenarios[name])
+        found.set(target.name, [...(found.get(target.name) ?? []), one])
+        console.error(`round ${round} of ${options.rounds}, ${target.name}, ${name}: done`)
       }
-    print(scenario.what, table)
+  }
+  const comparison = told(found, Math.max(...others))
+  console.log(`\n${summary(comparison)}\n\nwritten to ${await save('realtime', options.out, { comparison, options })}`)
+}
+
+function told(found: ReadonlyMap<string, Found[]>, othersCores: number): Comparison {
+  return {
+    suite: 'realtime',
+    date: new Date().toISOString(),
+    machine: thisMachine(),
+    conditions: `on ${options.medium}; ${options.connections} idle connections, ${options.seconds} s for each offer; medians of ${options.rounds} rounds (lowest–highest)`,
+    othersCores,
+    sides: { parley: parley.what, bare: bare.what },
+    yardstick: 'bare',
+    lines: linesOf(figures, new Map(['parley', 'bare'].map((name) => [name, found.get(name) ?? []]))),
+    notes: ['not equal: the bare object knows no tokens, no users and no streams of their own'],
+    failures: [],
   }
 }
 
 /** Each target on empty data, and alone. */
-function measure(processes: Processes, target: Target, run: Scenario): Promise<Row> {
-  return withFolder(medium, async (folder) => {
+function measure(processes: Processes, target: Target, run: Scenario): Promise<Found> {
+  return withFolder(options.medium, async (folder) => {
     const running = await target.start(folder, processes)
     try {
       return await run(roomWires[target.name === 'parley' ? 'parley' : 'bare'], {
@@ -102,16 +137,5 @@ function measure(processes: Processes, target: Target, run: Scenario): Promise<R
     }
   })
 }
-
-function print(title: string, table: ReadonlyMap<TargetName, readonly Row[]>): void {
-  console.log(`\n${title}`)
-  const figures = Object.keys([...table.values()][0]?.[0] ?? {})
-  const line = (figure: string) =>
-    Object.fromEntries([...table].map(([name, rows]) => [name, middle(rows.map((row) => row[figure]))]))
-  console.table(Object.fromEntries(figures.map((figure) => [figure, line(figure)])))
-}
-
-const middle = (numbers: readonly (string | number | undefined)[]): number =>
-  Number(median(numbers.map(Number)).toPrecision(4))
 
 await main()

@@ -1,84 +1,54 @@
-/** `npm run bench`: Parley beside a bare Durable Object and beside the stack a team would glue together. */
+/** `npm run bench`: everything Parley is measured by, suite after suite, and one page and one chart of it all. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { runRounds } from './bench.ts'
-import { fileSystem, missingMedium, type MediumName } from './media.ts'
-import { help, readOptions, type Options } from './options.ts'
-import { Processes } from './processes.ts'
-import { thisMachine } from './report/machine.ts'
-import { failures, type BenchRecord } from './report/record.ts'
-import { summary } from './report/summary.ts'
-import { bare } from './targets/bare.ts'
-import { glued } from './targets/glued.ts'
-import { parley, runningParley } from './targets/parley.ts'
-import type { Target } from './targets/target.ts'
+import { join } from 'node:path'
+import { commandLine } from './command-line.ts'
+import { chart } from './report/chart.ts'
+import { readComparisons } from './report/results.ts'
+import { section } from './report/summary.ts'
+import { argumentsOf, help, readPlan, type Plan, type SuiteName } from './suites.ts'
 
-const options = readOptions(process.argv.slice(2))
-if (options === undefined) console.log(help)
-else process.exitCode = await main(options)
+/** What a program ends with that a signal ended. */
+const interrupted = 130
 
-async function main(options: Options): Promise<number> {
-  const record = emptyRecord(options)
-  const media = await usableMedia(options, record)
-  const targets = await usableTargets(options, record)
-  const processes = new Processes()
-  const interrupted = processes.abortOnSignal()
-  try {
-    await runRounds({ options, targets, media, processes, signal: interrupted, record })
-  } catch (error) {
-    if (!interrupted.aborted) throw error
-    record.skipped.push('the rest: interrupted')
-  } finally {
-    await processes.stopAll()
+const plan = commandLine(readPlan)
+if (plan === 'help') console.log(help)
+else process.exitCode = plan === undefined ? await run('chat', process.argv.slice(2)) : await main(plan)
+
+async function main(plan: Plan): Promise<number> {
+  const folder = plan.out ?? join('bench', 'results', new Date().toISOString().replaceAll(':', '-'))
+  await mkdir(folder, { recursive: true })
+  const failed: SuiteName[] = []
+  const files: string[] = []
+  for (const name of plan.suite) {
+    console.error(`\n${name} (${files.length + failed.length + 1} of ${plan.suite.length})`)
+    const file = join(folder, `${name}.json`)
+    const code = await run(name, argumentsOf(name, plan, file))
+    if (code !== 0) failed.push(name)
+    if (code === interrupted) break
+    if (existsSync(file)) files.push(file)
   }
-  console.log(
-    summary(
-      record,
-      targets.map(({ name }) => name),
-    ),
-  )
-  console.log(`\nwritten to ${await save(record, options.out)}`)
-  if (interrupted.aborted) return 130
-  return failures(record).length === 0 && record.runs.length > 0 ? 0 : 1
+  const comparisons = await readComparisons(files)
+  await writeFile(join(folder, 'bench.md'), `${comparisons.map(section).join('\n\n')}\n`)
+  await writeFile(join(folder, 'bench.svg'), chart(comparisons))
+  console.log(`\nwritten to ${folder}: bench.md, bench.svg and the JSON of each suite`)
+  if (failed.length > 0) console.error(`FAILED: ${failed.join(', ')}`)
+  return failed.length === 0 ? 0 : 1
 }
 
-function emptyRecord({ rounds, seconds, warmup, deflate }: Options): BenchRecord {
-  return {
-    date: new Date().toISOString(),
-    machine: thisMachine(),
-    settings: { rounds, seconds, warmUpSeconds: warmup, deflateOffered: deflate },
-    fileSystems: {},
-    targets: {},
-    skipped: [],
-    runs: [],
-  }
-}
-
-async function usableMedia({ medium, url }: Options, record: BenchRecord): Promise<MediumName[]> {
-  const usable: MediumName[] = []
-  for (const each of url === undefined ? medium : medium.slice(0, 1)) {
-    const missing = await missingMedium(each)
-    if (missing === undefined) usable.push(each)
-    else record.skipped.push(`${each}: ${missing}`)
-  }
-  for (const each of usable) record.fileSystems[each] = await fileSystem(each)
-  return usable
-}
-
-async function usableTargets({ target, url }: Options, record: BenchRecord): Promise<Target[]> {
-  const all = [url === undefined ? parley : runningParley(url), bare, glued]
-  const usable: Target[] = []
-  for (const each of all.filter(({ name }) => target.includes(name))) {
-    const missing = await each.missing()
-    if (missing === undefined) usable.push(each)
-    else record.skipped.push(`${each.name}: ${missing}`)
-  }
-  return usable
-}
-
-async function save(record: BenchRecord, out: string | undefined): Promise<string> {
-  const file = out ?? join('bench', 'results', `${record.date.replaceAll(':', '-')}.json`)
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, `${JSON.stringify(record, null, 2)}\n`)
-  return file
+/** Runs a suite as a program of its own, so that none finds what another left; its exit code. */
+function run(name: SuiteName, more: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...more], { stdio: 'inherit' })
+  // The terminal interrupts both; whoever ends only us means both.
+  const pass = () => child.kill('SIGTERM')
+  process.on('SIGTERM', pass)
+  process.on('SIGINT', () => {})
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      process.off('SIGTERM', pass)
+      resolve(signal === null ? (code ?? 1) : interrupted)
+    })
+  })
 }

@@ -1,6 +1,7 @@
 /** `npm run soak`: a steady load of everything a running system sees, for an hour, and whether anything grows under it. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { commandLine } from './command-line.ts'
 import { fileSystem, withFolder } from './media.ts'
 import { freePort } from './ports.ts'
 import { Processes } from './processes.ts'
@@ -91,6 +92,6 @@ async function write(options: SoakOptions, othersCores: number, soaked: Soaked):
   return file
 }
 
-const options = readSoakOptions(process.argv.slice(2))
+const options = commandLine(readSoakOptions)
 if (options === undefined) console.log(help)
 else process.exit(await main(options))

@@ -6,7 +6,8 @@ import { measure } from '../bench/reads/measure.ts'
 import { readOptions } from '../bench/reads/options.ts'
 import { wishesOf, type Measurement, type Order } from '../bench/reads/reading.ts'
 import { readBy, roomsOf, type WrittenRoom } from '../bench/reads/rooms.ts'
-import { table } from '../bench/reads/table.ts'
+import { timesBetter } from '../bench/report/comparison.ts'
+import { linesOf } from '../bench/reads/comparison.ts'
 
 const closers: (() => void)[] = []
 afterEach(() => closers.splice(0).forEach((close) => close()))
@@ -111,9 +112,12 @@ test('the table says how much better each way is, whichever way a figure points'
     inFlight: 32,
     outcome: { kind: 'measured' as const, measurement },
   })
-  const lines = table({ runs: [run('postgres', of(1000, 4)), run('parley', of(3000, 2))] }).split('\n')
-  expect(lines.find((line) => line.includes('per second'))).toContain('×3.00')
-  expect(lines.find((line) => line.includes('p50'))).toContain('×2.00')
+  const lines = linesOf({ runs: [run('postgres', of(1000, 4)), run('parley', of(3000, 2))] })
+  const better = (label: string) => {
+    const line = lines.find(({ what }) => what.includes(label))
+    return line && timesBetter(line, 'Parley, HTTP', 'Postgres directly')
+  }
+  expect([better('per second'), better('p50')]).toEqual([3, 2])
 })
 
 test('the command line is read, and a mistake in it is named', () => {

@@ -13,6 +13,8 @@ export type Decide = (key: string) => Promise<boolean>
 /** A limiter that keeps its count in Redis. `perSecond` and `burst` where it knows the two apart. */
 export interface Peer {
   readonly name: string
+  /** One line for the report. */
+  readonly what: string
   readonly create: (perSecond: number) => Decide
   /** What it promises: a bucket, or at most so many in any second. */
   readonly promises: 'bucket' | 'any second'
@@ -63,7 +65,8 @@ function peersOn(client: unknown, redis: Redis): Peer[] {
   }
   return [
     {
-      name: 'rate-limiter-flexible (Redis)',
+      name: 'rate-limiter-flexible',
+      what: 'one Lua script per decision on a Redis beside it, 64 at once; a window that the first decision opens',
       promises: 'any second',
       create: (points) => {
         const limiter = new RateLimiterRedis({
@@ -78,11 +81,13 @@ function peersOn(client: unknown, redis: Redis): Peer[] {
     },
     {
       name: '@upstash/ratelimit, sliding window',
+      what: 'over REST, on the same Redis behind the stand-in for Upstash, 64 at once',
       promises: 'any second',
       create: (limit) => upstash(Ratelimit.slidingWindow(limit, '1 s'), `slide${limit}`),
     },
     {
       name: '@upstash/ratelimit, token bucket',
+      what: 'the same way',
       promises: 'bucket',
       create: (limit) => upstash(Ratelimit.tokenBucket(limit, '1 s', limit), `bucket${limit}`),
     },
