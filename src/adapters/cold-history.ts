@@ -1,11 +1,11 @@
-import { z } from 'zod'
 import { loadConfig, type Config } from '../config.ts'
 import type { Env } from '../env.ts'
 import { coldPageSize, pagesOf, type SeqRange } from '../history/page.ts'
+import { countEntries, decodePage } from '../history/page-text.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { Placement } from '../tenants/record.ts'
 import { connect } from './neon/connect.ts'
-import { selectMessages } from './neon/select-messages.ts'
+import { selectPage } from './neon/select-page.ts'
 import { openCache, type Cache } from './upstash/cache.ts'
 
 /** Entries that only Postgres still holds. */
@@ -15,9 +15,6 @@ export interface ColdHistory {
 }
 
 const cachedSeconds = 3600
-const cached = z.array(
-  z.object({ offset: z.number(), data: z.string(), info: z.object({ user: z.string(), client: z.string() }) }),
-)
 
 /** Key of a full page: such a page never changes, but for deletions, which remove it from the cache. */
 export const pageKey = (tenant: string, conversation: string, epoch: string, page: number): string =>
@@ -34,8 +31,8 @@ export function coldHistory(
       const config = loadConfig(env)
       const cache = openCache(config)
       const at = { tenant: tenant.tenant, conversation, epoch }
-      const pages = await Promise.all(pagesOf(range).map((page) => readPage(config, cache, at, page, tenant.placement)))
-      return pages.flat().filter(({ offset }) => offset >= range.first && offset <= range.last)
+      const reading = pagesOf(range).map((page) => readPage({ config, cache, at, range }, page, tenant.placement))
+      return (await Promise.all(reading)).flat()
     },
   }
 }
@@ -46,21 +43,29 @@ interface Place {
   readonly epoch: string
 }
 
+interface Reading {
+  readonly config: Config
+  readonly cache: Cache
+  readonly at: Place
+  readonly range: SeqRange
+}
+
 async function readPage(
-  config: Config,
-  cache: Cache,
-  at: Place,
+  { config, cache, at, range }: Reading,
   page: number,
   placement: () => Promise<Placement | undefined>,
 ): Promise<Publication[]> {
   const key = pageKey(at.tenant, at.conversation, at.epoch, page)
-  const known = cached.safeParse(await cache.get(key))
-  if (known.success) return known.data
+  const cached = await cache.get(key)
+  const known = typeof cached === 'string' ? decodePage(cached, range) : undefined
+  if (known !== undefined) return known
 
   const placed = await placement()
   if (placed === undefined) return []
-  const range = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
-  const rows = await selectMessages(connect(config, config.shardUrl(placed.shard)), at, range)
-  if (rows.length === coldPageSize) await cache.set(key, rows, cachedSeconds)
-  return rows
+  const whole = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
+  const read = await selectPage(connect(config, config.shardUrl(placed.shard)), at, whole)
+  if (countEntries(read) === coldPageSize) await cache.set(key, read, cachedSeconds)
+  const entries = decodePage(read, range)
+  if (entries === undefined) throw new Error(`page ${page} of ${at.conversation} is no page of history`)
+  return entries
 }

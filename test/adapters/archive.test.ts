@@ -5,11 +5,11 @@ import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { createPartitions } from '../../src/adapters/neon/create-partitions.ts'
 import { dropEmptyPartitions } from '../../src/adapters/neon/drop-partitions.ts'
 import { placeOnShard } from '../../src/adapters/neon/placements.ts'
-import { selectMessages } from '../../src/adapters/neon/select-messages.ts'
 import { selectPlaced } from '../../src/adapters/neon/select-placed.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { ProjectedRow, ProjectionBatch } from '../../src/events/projection.ts'
+import { readRange } from '../support/read-range.ts'
 import { startShardWorld, type ShardWorld } from '../support/shard-world.ts'
 
 let world: ShardWorld
@@ -60,7 +60,7 @@ async function tenantWith(tenant: string, rows: readonly ProjectedRow[]): Promis
 }
 
 const read = async (tenant: string, range = everything) =>
-  await selectMessages(shard, { tenant, conversation: 'lunch', epoch: 'e' }, range)
+  await readRange(shard, { tenant, conversation: 'lunch', epoch: 'e' }, range)
 
 const countIn = async (table: 'messages' | 'archive', tenant: string) =>
   (await owner.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table} WHERE tenant_id = $1`, [tenant])).rows[0]
@@ -164,7 +164,7 @@ test('another tenant’s messages, another incarnation’s and younger ones stay
   await tenantWith('theirs', run(1, 20))
   await archiveMessages(shard, 'mine', soon, 100)
   expect([await countIn('messages', 'theirs'), await countIn('archive', 'theirs')]).toEqual([20, 0])
-  expect(await selectMessages(shard, { tenant: 'mine', conversation: 'lunch', epoch: 'other' }, everything)).toEqual([])
+  expect(await readRange(shard, { tenant: 'mine', conversation: 'lunch', epoch: 'other' }, everything)).toEqual([])
   await archiveMessages(shard, 'theirs', dayOf(10), 100)
   expect(await countIn('messages', 'theirs')).toBe(20)
 })

@@ -2,11 +2,11 @@ import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
-import { selectMessages } from '../../src/adapters/neon/select-messages.ts'
 import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { ProjectedFacts, ProjectedRow, ProjectionBatch } from '../../src/events/projection.ts'
+import { readRange } from '../support/read-range.ts'
 import { startShardWorld, type ShardWorld } from '../support/shard-world.ts'
 
 let world: ShardWorld
@@ -74,7 +74,7 @@ const batchOf = (
 })
 
 const read = async (tenant: string) =>
-  await selectMessages(shard, { tenant, conversation: 'lunch', epoch: 'e' }, { first: 1, last: 1000 })
+  await readRange(shard, { tenant, conversation: 'lunch', epoch: 'e' }, { first: 1, last: 1000 })
 
 const membersOf = async (tenant: string) =>
   (await owner.query<{ user_id: string }>('SELECT user_id FROM members WHERE tenant_id = $1 ORDER BY 1', [tenant])).rows
@@ -185,7 +185,7 @@ describe('reading', () => {
     await placeOnShard(shard, 'again', { shard: 'shard0', epoch: 1 })
     await writeBatches(shard, [batchOf('again', [message(1)])])
     const other = { tenant: 'again', conversation: 'lunch', epoch: 'other' }
-    expect(await selectMessages(shard, other, { first: 1, last: 9 })).toEqual([])
+    expect(await readRange(shard, other, { first: 1, last: 9 })).toEqual([])
   })
 
   test('the directory lists tenants in pages and takes no older placement', async () => {

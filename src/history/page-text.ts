@@ -1,0 +1,48 @@
+import type { Publication } from '../protocol/replies.ts'
+import type { SeqRange } from './page.ts'
+
+/** How many entries a page has. */
+export function countEntries(page: string): number {
+  let count = page === '' ? 0 : 1
+  for (let at = page.indexOf('\n'); at >= 0; at = page.indexOf('\n', at + 1)) count++
+  return count
+}
+
+/**
+ * The entries of a page within a range; undefined when it is no page.
+ *
+ * A page of old history is one text, the way Postgres writes and Redis keeps it: an entry a line, in the order of seqs, and in
+ * it between tabs the seq, who wrote it and her client as JSON, and the entry word for word. JSON text has neither tabs nor
+ * newlines of its own, so such a page is only cut up, and no more of it read than was asked for.
+ */
+export function decodePage(page: string, { first, last }: SeqRange): Publication[] | undefined {
+  if (page === '') return []
+  const entries: Publication[] = []
+  for (const line of page.split('\n')) {
+    const offset = Number.parseInt(line, 10)
+    if (Number.isNaN(offset)) return undefined
+    if (offset < first || offset > last) continue
+    const entry = decodeEntry(offset, line)
+    if (entry === undefined) return undefined
+    entries.push(entry)
+  }
+  return entries
+}
+
+function decodeEntry(offset: number, line: string): Publication | undefined {
+  const [, user, client, data] = line.split('\t')
+  if (user === undefined || client === undefined || data === undefined) return undefined
+  const [readUser, readClient] = [textIn(user), textIn(client)]
+  if (readUser === undefined || readClient === undefined) return undefined
+  return { offset, data, info: { user: readUser, client: readClient } }
+}
+
+/** The text that a piece of JSON holds; undefined when it holds none. */
+function textIn(json: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'string' ? value : undefined
+  } catch {
+    return undefined
+  }
+}
