@@ -50,11 +50,16 @@ async function openInspectors(): Promise<Collector[]> {
   return [new Collector(workerd), new Collector(launcher)]
 }
 
-function report({ samples, findings, figures, errors }: Soaked, file: string, interrupted: boolean): number {
+function report({ samples, findings, figures, errors, asleep }: Soaked, file: string, interrupted: boolean): number {
   const judged = judgeAll(samples)
   const verdict = verdictOf(judged)
   console.table(table(judged, messagesPerMinute(samples)))
   console.table(figures)
+  for (const [n, { descriptors, memoryKiB }] of asleep.entries())
+    console.log(
+      `${n === 0 ? 'before anybody came' : 'when all had gone and slept'}: workerd ${descriptors} descriptors, ` +
+        `${Math.round(memoryKiB / 1024)} MiB collected`,
+    )
   console.log(Object.keys(errors).length === 0 ? 'no errors' : `errors by code: ${JSON.stringify(errors)}`)
   for (const sentence of findings.sentences) console.log(`wrong: ${sentence}`)
   for (const { figure, floorPerHour, allowedPerHour } of judged.filter(

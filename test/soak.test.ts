@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { Chance } from '../bench/soak/chance.ts'
 import { Ledger } from '../bench/soak/ledger.ts'
 import { readSoakOptions } from '../bench/soak/options.ts'
+import { awake } from '../bench/soak/sleepers.ts'
 import { Stream } from '../bench/soak/stream.ts'
 import { Timetable } from '../bench/soak/timetable.ts'
 import { afterWarmUp, floor, rises, slope, steadySlope, type Point } from '../bench/soak/trend.ts'
@@ -203,4 +204,10 @@ test('the command line is read, and a mistake in it is named', () => {
   expect(readSoakOptions(['--minutes', '60', '--seed', '7'])).toMatchObject({ minutes: 60, seed: 7, every: 10 })
   expect(readSoakOptions(['--help'])).toBeUndefined()
   expect(() => readSoakOptions(['--minutes', 'long'])).toThrow(/minutes/)
+})
+
+test('an actor that stays awake when all have gone is told, one that works by the clock is not', () => {
+  const asleep = (descriptors: number) => ({ descriptors, memoryKiB: 1 })
+  expect(awake(asleep(70), asleep(85))).toBeUndefined()
+  expect(awake(asleep(70), asleep(130))).toContain('had 70 descriptors open before anybody came and has 130')
 })

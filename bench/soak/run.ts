@@ -9,6 +9,7 @@ import { Findings } from './findings.ts'
 import type { SoakOptions } from './options.ts'
 import type { World } from './person.ts'
 import { takeSample, type Sample, type Scenery } from './sample.ts'
+import { awake, sleep, type Sleep } from './sleepers.ts'
 import { Town } from './town.ts'
 
 /** What a soak gave. */
@@ -18,6 +19,8 @@ export interface Soaked {
   readonly figures: Readonly<Record<string, number>>
   readonly errors: Readonly<Record<string, number>>
   readonly findings: Findings
+  /** When nobody was there: before all came, and when all had gone. */
+  readonly asleep: readonly Sleep[]
 }
 
 /** What a soak needs. */
@@ -50,6 +53,7 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
     `${town.people.length} people, ${town.conversations.length} conversations, for ${options.minutes} minutes`,
   )
 
+  const asleep = [await sleep(collectors)]
   const crowd = new Crowd(town, world, chance, options.rate)
   const scenery = { api: world.api, crowd, figures, dataDir, collectors, begun: performance.now() }
   const samples: Sample[] = []
@@ -58,6 +62,7 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
     figures: Object.fromEntries(figures.counts),
     errors: Object.fromEntries(figures.errors),
     findings,
+    asleep,
   })
 
   const over = new AbortController()
@@ -73,6 +78,11 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
   tell(samples, figures, findings)
   console.log('everybody comes home')
   await rest(scenery, world, signal.aborted ? haste : patienceMs)
+  if (!signal.aborted) {
+    const last = await sleep(collectors)
+    for (const first of asleep) findings.note('awake', awake(first, last))
+    asleep.push(last)
+  }
   return soFar()
 }
 

@@ -60,8 +60,8 @@ export async function takeSample({ api, crowd, figures, dataDir, begun, collecto
   }
 }
 
-/** After everything else was looked at, so that what is shown there is how the system is when nobody meddles. */
-async function collected(collectors: readonly Collector[]): Promise<Sample['collected']> {
+/** After everything else was looked at, so that what is shown there is how the system is when nobody meddles: KiB left. */
+export async function collected(collectors: readonly Collector[]): Promise<Sample['collected']> {
   const asked = await Promise.all(collectors.map((each) => each.collect()))
   if (asked.length === 0 || !asked.every(Boolean)) return { workerdKiB: Number.NaN, launcherKiB: Number.NaN }
   const { workerd, launcher } = await vitals()
