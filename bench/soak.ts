@@ -51,14 +51,14 @@ async function openInspectors(): Promise<Collector[]> {
 }
 
 function report({ samples, findings, figures, errors, asleep }: Soaked, file: string, interrupted: boolean): number {
-  const judged = judgeAll(samples)
+  const judged = judgeAll(samples, asleep)
   const verdict = verdictOf(judged)
   console.table(table(judged, messagesPerMinute(samples)))
   console.table(figures)
-  for (const [n, { descriptors, memoryKiB }] of asleep.entries())
+  for (const [n, { descriptors, memoryKiB, liveKiB }] of asleep.entries())
     console.log(
       `${n === 0 ? 'before anybody came' : 'when all had gone and slept'}: workerd ${descriptors} descriptors, ` +
-        `${Math.round(memoryKiB / 1024)} MiB collected`,
+        `${Math.round(memoryKiB / 1024)} MiB collected, ${Number.isNaN(liveKiB) ? 'no gdb to say how much of it is live' : `${Math.round(liveKiB / 1024)} MiB live`}`,
     )
   console.log(Object.keys(errors).length === 0 ? 'no errors' : `errors by code: ${JSON.stringify(errors)}`)
   for (const sentence of findings.sentences) console.log(`wrong: ${sentence}`)
@@ -79,7 +79,7 @@ const date = new Date().toISOString().replaceAll(':', '-')
 async function write(options: SoakOptions, othersCores: number, soaked: Soaked): Promise<string> {
   const file = options.out ?? join('bench', 'results', `soak-${date}.json`)
   const { findings, ...rest } = soaked
-  const judged = judgeAll(soaked.samples)
+  const judged = judgeAll(soaked.samples, soaked.asleep)
   const record = {
     date,
     machine: thisMachine(),

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { Chance } from '../bench/soak/chance.ts'
 import { Ledger } from '../bench/soak/ledger.ts'
 import { readSoakOptions } from '../bench/soak/options.ts'
-import { awake } from '../bench/soak/sleepers.ts'
+import { judgeAll } from '../bench/soak/report.ts'
+import { awake, kept } from '../bench/soak/sleepers.ts'
 import { Stream } from '../bench/soak/stream.ts'
 import { Timetable } from '../bench/soak/timetable.ts'
 import { afterWarmUp, floor, rises, slope, steadySlope, type Point } from '../bench/soak/trend.ts'
@@ -207,7 +208,22 @@ test('the command line is read, and a mistake in it is named', () => {
 })
 
 test('an actor that stays awake when all have gone is told, one that works by the clock is not', () => {
-  const asleep = (descriptors: number) => ({ descriptors, memoryKiB: 1 })
+  const asleep = (descriptors: number) => ({ descriptors, memoryKiB: 1, liveKiB: Number.NaN })
   expect(awake(asleep(70), asleep(85))).toBeUndefined()
   expect(awake(asleep(70), asleep(130))).toContain('had 70 descriptors open before anybody came and has 130')
+})
+
+test('memory that is still in use when all have gone is told, where somebody can say', () => {
+  const asleep = (liveKiB: number) => ({ descriptors: 70, memoryKiB: 1, liveKiB })
+  expect(kept(asleep(16_000), asleep(28_000))).toBeUndefined()
+  expect(kept(asleep(16_000), asleep(60_000))).toContain('held 16000 KiB before anybody came and holds 60000')
+  expect(kept(asleep(Number.NaN), asleep(60_000))).toBeUndefined()
+  expect(kept(asleep(16_000), asleep(Number.NaN))).toBeUndefined()
+})
+
+test('what workerd took from the system is judged only where nobody can say how much of it is in use', () => {
+  const nights = (liveKiB: number) => [1, 2].map(() => ({ descriptors: 70, memoryKiB: 1, liveKiB }))
+  const shown = (asleep: ReturnType<typeof nights>) =>
+    judgeAll([], asleep).find(({ figure }) => figure === 'workerd memory, collected, KiB')?.isOnlyShown
+  expect([shown(nights(16_000)), shown(nights(Number.NaN)), shown([])]).toEqual([true, false, false])
 })

@@ -1,6 +1,7 @@
 import { afterWarmUp, type Point } from './trend.ts'
 import { judge, type Tolerance, type Trend, type Verdict } from './verdict.ts'
 import type { Sample } from './sample.ts'
+import type { Sleep } from './sleepers.ts'
 import { partNames, type PartName } from './vitals.ts'
 
 /** The share of the time that is left out: everybody arrives, caches fill, code is compiled. */
@@ -24,6 +25,7 @@ interface Watched {
   readonly isOnlyShown?: boolean
 }
 
+const workerdCollected = 'workerd memory, collected, KiB'
 /** Those whose memory is judged after they collected their garbage. */
 const collecting: readonly PartName[] = ['workerd', 'launcher', 'load']
 
@@ -48,18 +50,22 @@ const watched: readonly Watched[] = [
       isOnlyShown: part === 'load',
     },
   ]),
-  { figure: 'workerd memory, collected, KiB', tolerance: memory, of: ({ collected }) => collected.workerdKiB },
+  { figure: workerdCollected, tolerance: memory, of: ({ collected }) => collected.workerdKiB },
   { figure: 'launcher memory, collected, KiB', tolerance: memory, of: ({ collected }) => collected.launcherKiB },
   { figure: 'sockets held beyond those open', tolerance: sockets, of: ({ held, open }) => held - open },
   { figure: 'rows Postgres is owed', tolerance: { share: 0, least: 200 }, of: ({ rowsWaiting }) => rowsWaiting },
   { figure: 'streams that gateways know', tolerance: descriptors, of: ({ channels }) => channels },
 ]
 
-/** Judges every figure over the time that counts. */
-export function judgeAll(samples: readonly Sample[]): Judged[] {
+/**
+ * Judges every figure over the time that counts. What workerd has taken from the system grows with each crowd larger than any
+ * before, since its allocator keeps it: where it is known how much of it is in use, that is judged instead, at night.
+ */
+export function judgeAll(samples: readonly Sample[], asleep: readonly Sleep[]): Judged[] {
+  const isLiveKnown = asleep.length > 1 && asleep.every(({ liveKiB }) => !Number.isNaN(liveKiB))
   return watched.map(({ figure, tolerance, of, isOnlyShown = false }) => ({
     figure,
-    isOnlyShown,
+    isOnlyShown: isOnlyShown || (figure === workerdCollected && isLiveKnown),
     ...judge(afterWarmUp(points(samples, of), warmUp), tolerance),
   }))
 }

@@ -9,7 +9,7 @@ import { Findings } from './findings.ts'
 import type { SoakOptions } from './options.ts'
 import type { World } from './person.ts'
 import { takeSample, type Sample, type Scenery } from './sample.ts'
-import { awake, sleep, type Sleep } from './sleepers.ts'
+import { awake, kept, sleep, type Sleep } from './sleepers.ts'
 import { Town } from './town.ts'
 
 /** What a soak gave. */
@@ -53,7 +53,7 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
     `${town.people.length} people, ${town.conversations.length} conversations, for ${options.minutes} minutes`,
   )
 
-  const asleep = [await sleep(collectors)]
+  const asleep = [await sleep(world.url, collectors)]
   const crowd = new Crowd(town, world, chance, options.rate)
   const scenery = { api: world.api, crowd, figures, dataDir, collectors, begun: performance.now() }
   const samples: Sample[] = []
@@ -79,8 +79,11 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
   console.log('everybody comes home')
   await rest(scenery, world, signal.aborted ? haste : patienceMs)
   if (!signal.aborted) {
-    const last = await sleep(collectors)
-    for (const first of asleep) findings.note('awake', awake(first, last))
+    const last = await sleep(world.url, collectors)
+    for (const first of asleep) {
+      findings.note('awake', awake(first, last))
+      findings.note('kept', kept(first, last))
+    }
     asleep.push(last)
   }
   return soFar()

@@ -1,5 +1,6 @@
 import { pause } from '../processes.ts'
 import type { Collector } from './collector.ts'
+import { liveMemory } from './live-memory.ts'
 import { collected } from './sample.ts'
 import { vitals } from './vitals.ts'
 
@@ -15,17 +16,42 @@ export interface Sleep {
   readonly descriptors: number
   /** After it collected its garbage; what the allocator keeps for the next crowd is in it. */
   readonly memoryKiB: number
+  /** What is in use of it, the heap of scripts apart: NaN where nobody can say. */
+  readonly liveKiB: number
 }
 
 /** Waits until workerd puts no more actors away, and says how things are then. */
-export async function sleep(collectors: readonly Collector[]): Promise<Sleep> {
+export async function sleep(url: URL, collectors: readonly Collector[]): Promise<Sleep> {
   const deadline = performance.now() + patienceMs
-  let least = Infinity
+  let fewest = Infinity
   for (let since = performance.now(); performance.now() < Math.min(since + steadyMs, deadline); await pause(lookMs)) {
     const { descriptors } = (await vitals()).workerd
-    if (descriptors < least) [least, since] = [descriptors, performance.now()]
+    if (descriptors < fewest) [fewest, since] = [descriptors, performance.now()]
   }
-  return { memoryKiB: (await collected(collectors)).workerdKiB, descriptors: (await vitals()).workerd.descriptors }
+  const looks: { readonly memoryKiB: number; readonly liveKiB: number }[] = []
+  for (let look = 0; look < 5; look++) {
+    const [{ workerdKiB }] = await Promise.all([collected(collectors), nudge(url)])
+    looks.push({ memoryKiB: workerdKiB, liveKiB: await liveMemory() })
+    await pause(lookMs)
+  }
+  const least = (of: 'memoryKiB' | 'liveKiB') => Math.min(...looks.map((each) => each[of]))
+  return { memoryKiB: least('memoryKiB'), liveKiB: least('liveKiB'), descriptors: (await vitals()).workerd.descriptors }
+}
+
+/** A runtime that has nothing to do does not listen to its inspector either. No actor is needed for this answer. */
+async function nudge(url: URL): Promise<void> {
+  await pause(300)
+  const { host } = url
+  await fetch(`http://${host}/healthz`).then((response) => response.text())
+}
+
+/** KiB by which live memory may differ between two nights: what nobody has collected yet, and code that was compiled. */
+const nights = 12 * 1024
+
+/** What is wrong when more memory is in use than before anybody came, though all have gone. */
+export function kept(before: Sleep, after: Sleep): string | undefined {
+  if (!(after.liveKiB > before.liveKiB + nights)) return undefined
+  return `workerd's code held ${Math.round(before.liveKiB)} KiB before anybody came and holds ${Math.round(after.liveKiB)} now that all have gone`
 }
 
 /** What is wrong when somebody stays awake though all have gone. */
