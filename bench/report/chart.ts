@@ -14,10 +14,8 @@ interface Group {
   readonly bars: readonly Bar[]
 }
 
-/** By the place of a side in its suite; the yardstick's is the line they all start from. */
-const colours = ['#2563eb', '#60a5fa', '#93c5fd', '#94a3b8', '#cbd5e1'] as const
-const yardstickColour = '#d97706'
-const size = { width: 900, bar: 15, group: 34, left: 330, right: 210, top: 70 } as const
+const colours = { ours: '#2563eb', theirs: '#94a3b8', yardstick: '#d97706' } as const
+const size = { width: 900, bar: 15, group: 34, left: 250, right: 170, top: 84 } as const
 
 /** What every suite draws, as bars on a logarithmic scale of how many times better than what others would use. */
 export function chart(comparisons: readonly Comparison[]): string {
@@ -37,7 +35,6 @@ export function chart(comparisons: readonly Comparison[]): string {
     `<rect width="${size.width}" height="${height}" fill="#ffffff"/>`,
     text(16, 26, 'How many times better than what one would use instead', 'font-size="16" font-weight="600"'),
     text(16, 46, `${place}${dates.join(', ')}; logarithmic; the dashed line is the yardstick`, 'fill="#64748b"'),
-    `<line x1="${x(1)}" x2="${x(1)}" y1="${size.top - 10}" y2="${height - 14}" stroke="${yardstickColour}" stroke-dasharray="4 3"/>`,
     ...groups.flatMap((group, n) => drawGroup(group, tops[n] ?? 0, x)),
     '</svg>\n',
   ].join('\n')
@@ -60,12 +57,13 @@ function drawGroup({ title, bars }: Group, top: number, x: (ratio: number) => nu
   const one = x(1)
   return [
     text(16, top - 4, title, 'font-weight="600"'),
+    `<line x1="${one}" x2="${one}" y1="${top}" y2="${top + 3 + bars.length * (size.bar + 2)}" stroke="${colours.yardstick}" stroke-dasharray="4 3"/>`,
     ...bars.flatMap(({ side, ratio, value }, n) => {
       const y = top + 2 + n * (size.bar + 2)
       const [from, to] = [Math.min(one, x(ratio)), Math.max(one, x(ratio))]
-      const colour = ratio === 1 ? yardstickColour : (colours[n % colours.length] ?? colours[0])
+      const colour = /^parley/i.test(side) ? colours.ours : ratio === 1 ? colours.yardstick : colours.theirs
       return [
-        text(size.left - 130, y + 12, side, 'font-size="12" fill="#334155" text-anchor="end"'),
+        text(size.left - 10, y + 12, side, 'font-size="12" fill="#334155" text-anchor="end"'),
         `<rect x="${from.toFixed(1)}" y="${y}" width="${Math.max(2, to - from).toFixed(1)}" height="${size.bar}" rx="2" fill="${colour}"/>`,
         text(to + 6, y + 12, `×${brief(ratio)} (${value})`, 'font-size="12" fill="#334155"'),
       ]
