@@ -1,16 +1,28 @@
 import { fail } from './problem.ts'
 
-/** A request's body, at most `bytes` of it, whatever the header says. */
+/**
+ * A request's body, at most `bytes` of it. One that says how long it is cannot be longer (RFC 9112 §6.3), so it is read at once
+ * or not at all; any other is read piece by piece, so that nobody fills the memory.
+ */
 export async function cappedBody(request: Request, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = Number(request.headers.get('content-length') ?? Number.NaN)
+  if (declared > bytes) return tooLarge(bytes)
+  const body = declared <= bytes ? new Uint8Array(await request.arrayBuffer()) : await readPieces(request, bytes)
+  return body.byteLength > bytes ? tooLarge(bytes) : body
+}
+
+async function readPieces(request: Request, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength
-    if (size > bytes) return fail('too-large', `the body may have at most ${bytes} bytes`)
+    if (size > bytes) return tooLarge(bytes)
     chunks.push(chunk)
   }
   return joined(chunks, size)
 }
+
+const tooLarge = (bytes: number): never => fail('too-large', `the body may have at most ${bytes} bytes`)
 
 /** Bytes as UTF-8 text. */
 export function textOf(bytes: Uint8Array): string {
