@@ -2,6 +2,7 @@ import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT, type Cryp
 import type { z } from 'zod'
 import type { Capability } from '../protocol/capabilities.ts'
 import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
+import { RememberedTokens } from './remembered.ts'
 
 /** A key that signs or verifies; the algorithm belongs to the key (RFC 8725 §3.1). */
 export interface SigningKey {
@@ -89,9 +90,26 @@ export async function verifyToken(
   now: number,
   isOpen = false,
 ): Promise<Verified> {
+  const known = isOpen ? undefined : remembered.find(token, keys, now)
+  if (known?.tenant === tenant) return { kind: 'verified', claims: known }
   const rules = { tenant, mayOmitTenant: isOpen, mayLast: isOpen }
   const read = await readToken(token, connectionClaims, keys, rules, now)
-  return read.kind === 'read' ? { kind: 'verified', claims: toClaims(tenant, read.claims) } : read
+  if (read.kind !== 'read') return read
+  const claims = toClaims(tenant, read.claims)
+  const key = keyFor(token, keys)
+  if (key !== undefined && read.endsAt !== undefined && !isOpen)
+    remembered.add(token, key, { claims, from: now, until: read.endsAt })
+  return { kind: 'verified', claims }
+}
+
+/** Shared by an isolate. The open profile verifies by other rules, and is in no hurry. */
+const remembered = new RememberedTokens()
+
+/** A token's claims, and when it ends, in milliseconds since the epoch, if ever. */
+export interface ReadToken<C> {
+  readonly kind: 'read'
+  readonly claims: C
+  readonly endsAt: number | undefined
 }
 
 /** Verifies signature, algorithm, tenant and times, and reads the claims. */
@@ -101,7 +119,7 @@ export async function readToken<S extends z.ZodType>(
   keys: readonly SigningKey[],
   { tenant, mayOmitTenant, mayLast }: TokenRules,
   now: number,
-): Promise<{ readonly kind: 'read'; readonly claims: z.output<S> } | Exclude<Verified, { kind: 'verified' }>> {
+): Promise<ReadToken<z.output<S>> | Exclude<Verified, { kind: 'verified' }>> {
   const key = keyFor(token, keys)
   if (key === undefined) return { kind: 'invalid' }
   try {
@@ -112,7 +130,8 @@ export async function readToken<S extends z.ZodType>(
     })
     const claims = schema.safeParse(payload)
     const isOurs = payload['tid'] === tenant || (mayOmitTenant && payload['tid'] === undefined)
-    return claims.success && isOurs ? { kind: 'read', claims: claims.data } : { kind: 'invalid' }
+    const endsAt = payload.exp === undefined ? undefined : payload.exp * 1000
+    return claims.success && isOurs ? { kind: 'read', claims: claims.data, endsAt } : { kind: 'invalid' }
   } catch (thrown) {
     return { kind: thrown instanceof errors.JWTExpired ? 'expired' : 'invalid' }
   }

@@ -1,5 +1,6 @@
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
+import { RememberedTokens } from '../../src/auth/remembered.ts'
 import { claimedBy, signToken, tenantOfToken, verifyToken, type SigningKey } from '../../src/auth/token.ts'
 
 const now = Date.UTC(2026, 10, 22)
@@ -91,6 +92,33 @@ describe('a token', () => {
     })
     const foreign = await forged({ alg: 'HS256' }, { tid: 'globex' })
     expect(await verifyToken(foreign, 'acme', [key], now, true)).toEqual({ kind: 'invalid' })
+  })
+
+  test('that was good before is judged anew by its time, its key and its tenant', async () => {
+    const token = await forged({ alg: 'HS256', kid: 'new' }, { nbf: now / 1000 - 5 })
+    expect(await verify(token)).toMatchObject({ kind: 'verified' })
+    expect(await verify(token)).toEqual(await verify(token, [{ ...key }]))
+    expect(await verify(token, [key], now + 60_000)).toEqual({ kind: 'expired' })
+    expect(await verify(token, [key], now - 10_000)).toEqual({ kind: 'invalid' })
+    expect(await verify(token, [older])).toEqual({ kind: 'invalid' })
+    expect(await verify(token, [{ ...key, secret: older.secret }])).toEqual({ kind: 'invalid' })
+    expect(await verifyToken(token, 'globex', [key], now)).toEqual({ kind: 'invalid' })
+  })
+
+  test('that was good in the open profile is not therefore good elsewhere', async () => {
+    const token = await forged({ alg: 'HS256', kid: 'new' }, { exp: undefined })
+    expect(await verifyToken(token, 'acme', [key], now, true)).toMatchObject({ kind: 'verified' })
+    expect(await verify(token, [key])).toEqual({ kind: 'invalid' })
+  })
+
+  test('is forgotten when a thousand others came after it, and is as good as before', async () => {
+    const tokens = new RememberedTokens()
+    const known = { claims: { ...claims, issuedAt: now }, from: now, until: now + 1 }
+    for (let n = 0; n <= 1000; n++) tokens.add(`token-${n}`, key, known)
+    expect(tokens.find('token-0', [key], now)).toBeUndefined()
+    expect(tokens.find('token-1', [older, key], now)).toBe(known.claims)
+    expect(tokens.find('token-1', [key], now + 1)).toBeUndefined()
+    expect(tokens.find('token-1', [{ ...key }], now)).toBeUndefined()
   })
 
   test('of another algorithm than its key’s, or of none, is not valid', async () => {
