@@ -84,12 +84,12 @@ export class Truth {
     })
   }
 
-  /** What a device was last told of its inbox is what stands in it. */
+  /** What a device was last told of its inbox is what stands in it; nothing, where nothing was said since she came. */
   #differentInboxes(): string[] {
     return this.#people.flatMap((person) =>
       this.#conversations.flatMap((id) => {
         const { last = 0, read = 0 } = this.#entryOf(person.user, id) ?? {}
-        const told = person.inbox.get(id)
+        const told = person.inbox.get(id) ?? JSON.stringify([0, 0, 0])
         const is = JSON.stringify([last, read, last - read])
         return told === is ? [] : [`${person.user} was told ${told} of ${id} and it is ${is}`]
       }),
