@@ -6,7 +6,7 @@ import { startParley } from './jobs/parley.ts'
 import type { Side } from './jobs/side.ts'
 import { mediumNames, withFolder } from './media.ts'
 import { Processes } from './processes.ts'
-import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
+import { inRounds, linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
 import { save } from './report/save.ts'
 import { summary } from './report/summary.ts'
@@ -83,7 +83,7 @@ function told(
     suite: 'jobs',
     date: new Date().toISOString(),
     machine: thisMachine(),
-    conditions: `on ${medium}; ${jobs} jobs (a quarter of them one by one), a backlog of ${backlog}; medians of ${rounds} rounds (lowest–highest)`,
+    conditions: `on ${medium}; ${jobs} jobs (a quarter of them one by one), a backlog of ${backlog}; ${inRounds(rounds)}`,
     othersCores,
     sides: about,
     yardstick,

@@ -7,7 +7,7 @@ import { loadPeer, startPeers, type Peer, type Peers } from './limits/peers.ts'
 import { p99, type Result } from './limits/result.ts'
 import { withFolder } from './media.ts'
 import { Processes } from './processes.ts'
-import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
+import { inRounds, linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
 import { save } from './report/save.ts'
 import { summary } from './report/summary.ts'
@@ -72,7 +72,7 @@ function told({ peers }: Peers, found: ReadonlyMap<string, Found[]>, othersCores
     suite: 'limits',
     date: new Date().toISOString(),
     machine: thisMachine(),
-    conditions: `on tmpfs; medians of ${options.rounds} rounds of ${options.seconds} s each (lowest–highest)`,
+    conditions: `on tmpfs; ${options.seconds} s each, ${inRounds(options.rounds)}`,
     othersCores,
     sides: { ...sides, ...Object.fromEntries(peers.map(({ name, what }) => [name, what])) },
     yardstick: peers[0]?.name,

@@ -7,7 +7,7 @@ import { idle } from './realtime/idle.ts'
 import { overload, type Step } from './realtime/overload.ts'
 import { storm } from './realtime/storm.ts'
 import { roomWires, type RoomWire } from './realtime/wires.ts'
-import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
+import { inRounds, linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
 import { save } from './report/save.ts'
 import { summary } from './report/summary.ts'
@@ -111,7 +111,7 @@ function told(found: ReadonlyMap<string, Found[]>, othersCores: number): Compari
     suite: 'realtime',
     date: new Date().toISOString(),
     machine: thisMachine(),
-    conditions: `on ${options.medium}; ${options.connections} idle connections, ${options.seconds} s for each offer; medians of ${options.rounds} rounds (lowest–highest)`,
+    conditions: `on ${options.medium}; ${options.connections} idle connections, ${options.seconds} s for each offer; ${inRounds(options.rounds)}`,
     othersCores,
     sides: { parley: parley.what, bare: bare.what },
     yardstick: 'bare',

@@ -1,4 +1,4 @@
-import type { Comparison, Line, Shown as Format } from '../report/comparison.ts'
+import { inRounds, type Comparison, type Line, type Shown as Format } from '../report/comparison.ts'
 import { median } from '../statistics.ts'
 import { readingNames, readings, wayNames, type Figure, type WayName } from './reading.ts'
 import { failures, figure, type ReadsRecord } from './record.ts'
@@ -51,7 +51,7 @@ export function readsComparison(record: ReadsRecord): Comparison {
     suite: 'reads',
     date,
     machine,
-    conditions: `on ${fileSystem}; medians of ${String(settings['rounds'])} rounds of ${String(settings['seconds'])} s (lowest–highest)`,
+    conditions: `on ${fileSystem}; ${String(settings['seconds'])} s each, ${inRounds(Number(settings['rounds']))}`,
     othersCores: Math.max(0, ...record.othersCores),
     sides: {
       [columns.postgres]: sides['postgres'] === undefined ? '' : about(sides['postgres']),

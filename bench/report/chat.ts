@@ -2,7 +2,7 @@ import { scenarios, type Figure, type Scenario } from '../load/scenarios.ts'
 import { mediumNames, type MediumName } from '../media.ts'
 import { median } from '../statistics.ts'
 import { targetNames } from '../targets/target.ts'
-import type { Comparison, Line, Shown } from './comparison.ts'
+import { inRounds, type Comparison, type Line, type Shown } from './comparison.ts'
 import { failures, figure, type BenchRecord } from './record.ts'
 
 const figures: Readonly<Record<Figure, Shown & { readonly label: string }>> = {
@@ -23,7 +23,7 @@ export function chatComparison(record: BenchRecord): Comparison {
     suite: 'chat',
     date,
     machine,
-    conditions: `medians of ${settings.rounds} rounds of ${settings.seconds} s (lowest–highest)`,
+    conditions: `${settings.seconds} s each, ${inRounds(settings.rounds)}`,
     othersCores: Math.max(0, ...runs.map(({ othersCores }) => othersCores)),
     sides: Object.fromEntries(
       targets.map(([name, { what, durability, versions }]) => [

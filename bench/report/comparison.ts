@@ -43,6 +43,10 @@ export const comparison = z.object({
 /** What one suite of the bench found: every suite ends as one of these, so that one table and one chart show them all. */
 export type Comparison = z.infer<typeof comparison>
 
+/** How often something was measured, as the conditions tell it. */
+export const inRounds = (rounds: number): string =>
+  rounds === 1 ? 'one round' : `medians of ${rounds} rounds (lowest–highest)`
+
 /** What a figure of a suite is called, and how it is shown. */
 export interface Shown {
   readonly better: Line['better']
