@@ -22,7 +22,7 @@ const options = commandLine(
     z.object({
       clients: count(2000),
       missed: count(20),
-      connections: count(5000),
+      connections: count(3000),
       seconds,
       rounds,
       medium: z.enum(mediumNames).default('tmpfs'),
@@ -88,25 +88,32 @@ const describe = (step: Step, name: string): [string, number][] => [
   [`${name}: unanswered at its end`, step.waiting],
 ]
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const processes = new Processes()
   processes.endWithUs()
   const found = new Map<string, Found[]>()
   const others: number[] = []
+  const failures: string[] = []
   for (let round = 1; round <= options.rounds; round++) {
     others.push(await busyCores())
     for (const target of round % 2 === 1 ? [parley, bare] : [bare, parley])
       for (const name of options.scenario) {
-        const one = await measure(processes, target, scenarios[name])
-        found.set(target.name, [...(found.get(target.name) ?? []), one])
-        console.error(`round ${round} of ${options.rounds}, ${target.name}, ${name}: done`)
+        try {
+          const one = await measure(processes, target, scenarios[name])
+          found.set(target.name, [...(found.get(target.name) ?? []), one])
+          console.error(`round ${round} of ${options.rounds}, ${target.name}, ${name}: done`)
+        } catch (thrown) {
+          const why = thrown instanceof Error ? thrown.message : String(thrown)
+          failures.push(`${target.name}, ${name}, round ${round}: ${why}`)
+        }
       }
   }
-  const comparison = told(found, Math.max(...others))
+  const comparison = told(found, Math.max(...others), failures)
   console.log(`\n${summary(comparison)}\n\nwritten to ${await save('realtime', options.out, { comparison, options })}`)
+  return failures.length === 0 ? 0 : 1
 }
 
-function told(found: ReadonlyMap<string, Found[]>, othersCores: number): Comparison {
+function told(found: ReadonlyMap<string, Found[]>, othersCores: number, failures: string[]): Comparison {
   return {
     suite: 'realtime',
     date: new Date().toISOString(),
@@ -117,7 +124,7 @@ function told(found: ReadonlyMap<string, Found[]>, othersCores: number): Compari
     yardstick: 'bare',
     lines: linesOf(figures, new Map(['parley', 'bare'].map((name) => [name, found.get(name) ?? []]))),
     notes: ['not equal: the bare object knows no tokens, no users and no streams of their own'],
-    failures: [],
+    failures,
   }
 }
 
@@ -138,4 +145,4 @@ function measure(processes: Processes, target: Target, run: Scenario): Promise<F
   })
 }
 
-await main()
+process.exitCode = await main()
