@@ -19,6 +19,8 @@ export function settings({ port, major }: Place): string[] {
     max_connections: 100,
     shared_buffers: '32MB',
     huge_pages: 'off',
+    // In the data folder, which goes with what is in it; segments in /dev/shm outlive a killed server, a megabyte each.
+    dynamic_shared_memory_type: 'mmap',
     wal_level: 'logical',
     max_wal_size: '256MB',
     // A standby that was down for a while still finds what it missed.

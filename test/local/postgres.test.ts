@@ -101,6 +101,12 @@ describe('a primary and its replica', () => {
     await expect(query(wrong, 'select 1')).rejects.toMatchObject({ code: '28P01' })
   })
 
+  test.runIf(existsSync('/proc/self/maps'))('a killed server leaves no memory outside of its folder', async () => {
+    const mapped = await readFile(`/proc/${await pidOf(join(dataDir, 'primary'))}/maps`, 'utf8')
+    expect(mapped).toContain(join(dataDir, 'primary', 'pg_dynshmem'))
+    expect(mapped).not.toContain('/dev/shm/')
+  })
+
   test('a second launcher on the same folder is told so', async () => {
     await expect(startPostgres({ dataDir, databases })).rejects.toThrow(/is in use by another Postgres \(process \d+\)/)
     expect(await query(postgres.url('shard0'), 'select 1 as n')).toEqual([{ n: 1 }])
