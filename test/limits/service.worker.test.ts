@@ -24,7 +24,7 @@ const check = (policy: string, key: string, cost = 1) => call('POST', '/v1/limit
 
 beforeAll(async () => {
   const made = await call('PUT', '/admin/v1/tenants/demo', { name: 'Demo' }, operator)
-  expect(made.status).toBe(200)
+  expect(made.status).toBe(201)
   await setPolicy('five', { algorithm: 'sliding-window', limit: 5, windowSeconds: 3600 })
   await setPolicy('one', { algorithm: 'gcra', limit: 1, windowSeconds: 60 })
   await setPolicy('slots', { algorithm: 'concurrency', limit: 2 })

@@ -1,14 +1,12 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { gatewayNames, houseTenant, jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
-import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
+import { gatewayNames, jobQueueOf } from '../../../durable-objects/address.ts'
+import { hashApiKey } from '../../auth/api-key.ts'
 import { loadConfig } from '../../config.ts'
 import { schedule } from '../../cron/schedule.ts'
 import { shift } from '../../handlers/shift.ts'
 import { queueLines } from '../../jobs/figures.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { randomToken } from '../../kernel/id.ts'
-import { newTenant, tenantChange } from '../../protocol/api.ts'
 import { drainRequest } from '../../protocol/jobs-api.ts'
 import { tenantId } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
@@ -17,8 +15,8 @@ import { admitGuess, noteGood, refuseGuess } from '../failed-credentials.ts'
 import { body, param } from '../input.ts'
 import { jobFigures } from '../job-figures.ts'
 import { fail } from '../problem.ts'
-import { forgetTenant } from '../tenants.ts'
-import { house, requirePlan } from './house.ts'
+import { house } from './house.ts'
+import { tenants } from './tenants.ts'
 
 /** Whoever operates the deployment; closed unless ADMIN_KEY is set. Compared by digests, so that time tells nothing. */
 const operator = () =>
@@ -37,37 +35,7 @@ const operator = () =>
 export const admin = new Hono<App>()
   .use(operator())
   .route('/', house)
-  .put('/tenants/:id', async (c) => {
-    const id = param(c, 'id', tenantId)
-    if (id === houseTenant) fail('invalid-request', `id: "${id}" is the house's own name`)
-    const { name, plan, limits } = await body(c, newTenant)
-    await requirePlan(c.env, plan)
-    const { localTenant, localApiKey } = loadConfig(c.env)
-    const local = id === localTenant && localApiKey !== undefined
-    const key = local ? localApiKey : newApiKey(id)
-    const record = await tenantOf(c.env, id).provision({
-      id,
-      name,
-      plan,
-      limits: limits ?? {},
-      key: { id: local ? 'local' : randomToken(8), hash: await hashApiKey(key) },
-    })
-    await forgetTenant(c.env, id)
-    return c.json({ id, name, placement: record.placement, plan: record.plan, limits: record.limits, apiKey: key })
-  })
-  .patch('/tenants/:id', async (c) => {
-    const id = param(c, 'id', tenantId)
-    const { state } = await body(c, tenantChange)
-    const record = await tenantOf(c.env, id).setState(state)
-    await forgetTenant(c.env, id)
-    return record === undefined ? fail('not-found', 'id: no such tenant') : c.json({ id, state: record.state })
-  })
-  .delete('/tenants/:id/keys/:key', async (c) => {
-    const id = param(c, 'id', tenantId)
-    const revoked = await tenantOf(c.env, id).revokeKey(c.req.param('key'))
-    await forgetTenant(c.env, id)
-    return revoked ? c.body(null, 204) : fail('not-found', 'key: no such key')
-  })
+  .route('/tenants', tenants)
   .get('/tenants/:id/jobs/:job', async (c) => {
     const job = await jobQueueOf(c.env, param(c, 'id', tenantId), 'default').find(c.req.param('job'))
     return job === undefined ? fail('not-found', 'job: no such job') : c.json(job)

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { mostKeys } from '../../src/tenants/record.ts'
+import { call } from '../support/worker/http.ts'
+import { newTenant, operatorKey, succeeded, type TestTenant } from '../support/worker/tenant.ts'
+
+const asOperator = (line: string, body?: object) =>
+  call(line, { as: operatorKey, ...(body === undefined ? {} : { body }) })
+
+const withKeys = z.object({ keys: z.array(z.strictObject({ id: z.string(), at: z.number() })) })
+
+async function keysOf({ id }: TestTenant): Promise<string[]> {
+  const { body } = await asOperator(`GET /admin/v1/tenants/${id}`)
+  return withKeys.parse(body).keys.map((key) => key.id)
+}
+
+const opens = async (key: string) => (await call('GET /v1/conversations?user=ana', { as: key })).status === 200
+
+describe('a tenant', () => {
+  test('is made once, with a key that is shown once; putting it again changes it and makes no further key', async () => {
+    const id = `t${crypto.randomUUID()}`
+    const made = await asOperator(`PUT /admin/v1/tenants/${id}`, { name: 'First', limits: { messagesBurst: 7 } })
+    expect(made.status).toBe(201)
+    expect(made.body).toMatchObject({
+      id,
+      name: 'First',
+      state: 'active',
+      plan: 'default',
+      limits: { messagesBurst: 7 },
+    })
+    expect(await opens(made.body.apiKey)).toBe(true)
+
+    const again = await asOperator(`PUT /admin/v1/tenants/${id}`, { name: 'Second' })
+    expect(again.status).toBe(200)
+    expect(again.body).toMatchObject({ id, name: 'Second', keys: withKeys.parse(made.body).keys })
+    expect(again.body).not.toHaveProperty('apiKey')
+    expect((await asOperator(`GET /admin/v1/tenants/${id}`)).body).toEqual(again.body)
+    expect(await opens(made.body.apiKey)).toBe(true)
+  })
+
+  test('shows neither keys nor what they are kept as', async () => {
+    const tenant = await newTenant()
+    const { text } = await asOperator(`GET /admin/v1/tenants/${tenant.id}`)
+    expect(text).not.toContain(tenant.key)
+    expect(text).not.toContain('hash')
+  })
+
+  test('that was never made is not found, and cannot be given a key', async () => {
+    expect((await asOperator('GET /admin/v1/tenants/nobody')).status).toBe(404)
+    expect((await asOperator('POST /admin/v1/tenants/nobody/keys')).status).toBe(404)
+    expect((await asOperator('PATCH /admin/v1/tenants/nobody', { state: 'suspended' })).status).toBe(404)
+  })
+})
+
+describe('its keys', () => {
+  test('are changed without a gap: a second is made, and the first taken out of use', async () => {
+    const tenant = await newTenant()
+    const [first = ''] = await keysOf(tenant)
+    const second = succeeded(await asOperator(`POST /admin/v1/tenants/${tenant.id}/keys`))
+    expect(await keysOf(tenant)).toEqual([first, second.id])
+    expect(await opens(tenant.key)).toBe(true)
+    expect(await opens(second.apiKey)).toBe(true)
+
+    const revoke = (id: string) => asOperator(`DELETE /admin/v1/tenants/${tenant.id}/keys/${id}`)
+    expect((await revoke(first)).status).toBe(204)
+    expect((await revoke(first)).status).toBe(404)
+    expect(await opens(tenant.key)).toBe(false)
+    expect(await opens(second.apiKey)).toBe(true)
+    expect(await keysOf(tenant)).toEqual([second.id])
+  })
+
+  test(`are ${mostKeys} at most`, async () => {
+    const tenant = await newTenant()
+    const more = () => asOperator(`POST /admin/v1/tenants/${tenant.id}/keys`)
+    for (let n = 2; n <= mostKeys; n++) succeeded(await more())
+    const { status, body } = await more()
+    expect(status).toBe(409)
+    expect(body.detail).toContain(`at most ${mostKeys} keys; delete one first`)
+    expect(await keysOf(tenant)).toHaveLength(mostKeys)
+  })
+})
