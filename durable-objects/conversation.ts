@@ -114,7 +114,7 @@ export class Conversation extends DurableObject<Env> {
     return { kind: 'members', members: members.slice(0, limit) }
   }
 
-  /** Adds, removes or renames, tells everyone, and takes those who left off the air. */
+  /** Adds, removes, promotes or renames, tells everyone, and takes those who left off the air. */
   change(actor: Actor, change: Change): ConversationView | Refusal {
     const room = this.#room()
     if (room === undefined) return refuse('notFound')
@@ -233,7 +233,7 @@ export class Conversation extends DurableObject<Env> {
     const conversation = { ...room.conversation, name, version: room.conversation.version + 1 }
     this.#books.write(conversation)
     for (const row of decision.rows) record(room, row, turn)
-    for (const member of decision.joins) this.#books.members.put(member)
+    for (const member of decision.members) this.#books.members.put(member)
     for (const user of decision.leaves) this.#dismiss(user, conversation.version, turn)
     this.#owe(conversation)
     this.#announce(turn, before, null)

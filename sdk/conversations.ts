@@ -74,6 +74,11 @@ export class Conversations {
     await this.#http.request('POST', `${path(id)}/members`, { members })
   }
 
+  /** Makes a member an owner, an admin or a plain member. */
+  async setRole(id: string, user: string, role: 'owner' | 'admin' | 'member'): Promise<void> {
+    await this.#http.request('PATCH', `${path(id)}/members/${encodeURIComponent(user)}`, { role })
+  }
+
   /** Removes a member, or lets oneself out. */
   async remove(id: string, user: string): Promise<void> {
     await this.#http.request('DELETE', `${path(id)}/members/${encodeURIComponent(user)}`)

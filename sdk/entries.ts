@@ -1,7 +1,7 @@
 import { count, fields, text } from './parse.ts'
 
 /** One entry of a conversation's log, as the client understands it. */
-export type Entry = Message | Edit | Deletion | MemberChange | Rename | Unknown
+export type Entry = Message | Edit | Deletion | MemberChange | RoleChange | Rename | Unknown
 
 interface Common {
   readonly user: string
@@ -36,6 +36,13 @@ export interface MemberChange extends Common {
   readonly member: string
 }
 
+/** A member is an owner, an admin or a plain member from now on. */
+export interface RoleChange extends Common {
+  readonly type: 'member.role'
+  readonly member: string
+  readonly role: string
+}
+
 /** The conversation has another name. */
 export interface Rename extends Common {
   readonly type: 'conversation.renamed'
@@ -62,6 +69,8 @@ export function readEntry(data: unknown, publisher = ''): Entry {
     case 'member.joined':
     case 'member.left':
       return { type, ...common, member: text(given['member']) }
+    case 'member.role':
+      return { type, ...common, member: text(given['member']), role: text(given['role'], 'member') }
     case 'conversation.renamed':
       return { type, ...common, name: text(given['name']) }
     default:

@@ -21,16 +21,18 @@ export interface MessageLine {
   readonly problem?: ParleyError
 }
 
-/** Something that happened: who came, who went, what the conversation is called now. */
+/** Something that happened: who came, who went, who is what, what the conversation is called now. */
 export interface NoticeLine {
   readonly kind: 'notice'
   readonly key: string
   readonly seq: number
   readonly user: string
   readonly at: number
-  readonly what: 'joined' | 'left' | 'renamed'
+  readonly what: 'joined' | 'left' | 'role' | 'renamed'
   /** The member, or the new name. */
   readonly subject: string
+  /** What the member is from now on, where that changed. */
+  readonly role?: string
 }
 
 /** What there is to show: the log in order, then what is still on its way. Edits and deletions show at their message. */
@@ -47,6 +49,8 @@ function lineOf(timeline: Timeline, { seq, entry }: Placed): Line | undefined {
       return { ...notice(seq, entry), what: 'joined', subject: entry.member }
     case 'member.left':
       return { ...notice(seq, entry), what: 'left', subject: entry.member }
+    case 'member.role':
+      return { ...notice(seq, entry), what: 'role', subject: entry.member, role: entry.role }
     case 'conversation.renamed':
       return { ...notice(seq, entry), what: 'renamed', subject: entry.name }
     case 'message.edited':

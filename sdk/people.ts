@@ -41,6 +41,12 @@ export const joined = (people: People, user: string, read: number): People =>
     ? people
     : { ...people, members: new Map(people.members).set(user, { user, role: 'member', read }) }
 
+/** A member holds another role. */
+export function promoted(people: People, user: string, role: string): People {
+  const member = people.members.get(user)
+  return member === undefined ? people : { ...people, members: new Map(people.members).set(user, { ...member, role }) }
+}
+
 /** Somebody is no member any more. */
 export const left = (people: People, user: string): People => ({ ...people, members: without(people.members, user) })
 

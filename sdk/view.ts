@@ -98,6 +98,10 @@ function changeFacts(known: Known, seq: number, entry: Entry): Known {
     const next = { ...facts, role, memberCount: Math.max(0, facts.memberCount - 1) }
     return { ...known, facts: next, people: people.left(known.people, entry.member) }
   }
+  if (entry.type === 'member.role') {
+    const role = entry.member === known.timeline.me ? entry.role : facts.role
+    return { ...known, facts: { ...facts, role }, people: people.promoted(known.people, entry.member, entry.role) }
+  }
   return known
 }
 

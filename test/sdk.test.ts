@@ -140,6 +140,17 @@ describe('what is known of a conversation', () => {
     expect(viewOf(twice, false).facts.memberCount).toBe(3)
   })
 
+  test('a role is known of members and of oneself, and shown', () => {
+    const role = (member: string) => readEntry({ type: 'member.role', user: 'ann', at: 3, member, role: 'admin' })
+    const view = viewOf(withEntries(known, [at(5, role('bob')), at(6, role('ann'))]), false)
+    expect(view.members.map((member) => member.role)).toEqual(['admin', 'admin'])
+    expect(view.facts.role).toBe('admin')
+    expect(view.lines).toMatchObject([
+      { what: 'role', subject: 'bob', role: 'admin' },
+      { what: 'role', subject: 'ann', role: 'admin' },
+    ])
+  })
+
   test('a read cursor never moves back', () => {
     const read = withSignal(
       withSignal(known, { type: 'read', user: 'ann', seq: 4 }, 0),

@@ -1,4 +1,4 @@
-import type { ConversationRenamed, MemberChanged } from '../events/entry.ts'
+import type { ConversationRenamed, MemberChanged, RoleChanged } from '../events/entry.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
 import { mayManage, mayRead } from './access.ts'
@@ -6,18 +6,19 @@ import { toRow } from './send.ts'
 import type { Room } from './turn.ts'
 import type { Actor, Conversation, LogRow, Member, Role } from './types.ts'
 
-/** A change of name or members. */
+/** A change of name, of members, or of what one of them may. */
 export type Change =
   | { readonly kind: 'add'; readonly users: readonly string[] }
   | { readonly kind: 'remove'; readonly user: string }
+  | { readonly kind: 'role'; readonly user: string; readonly role: Role }
   | { readonly kind: 'rename'; readonly name: string }
 
-/** What a change of members or name means: the entries that tell of it, and who comes or goes. */
+/** What a change means: the entries that tell of it, who is a member as given from now on, and who goes. */
 export type ChangeDecision =
   | {
       readonly kind: 'accepted'
       readonly rows: readonly LogRow[]
-      readonly joins: readonly Member[]
+      readonly members: readonly Member[]
       readonly leaves: readonly string[]
     }
   | Refusal
@@ -29,6 +30,8 @@ export function decideChange(room: Room, actor: Actor, change: Change): ChangeDe
       return decideAdd(room, actor, change.users)
     case 'remove':
       return decideRemove(room, actor, change.user)
+    case 'role':
+      return decideRole(room, actor, change.user, change.role)
     case 'rename':
       return decideRename(room, actor, change.name)
   }
@@ -48,7 +51,7 @@ export function decideAdd(room: Room, actor: Actor, users: readonly string[]): C
   if (members.count() + newcomers.length > sizes.members)
     return refuse('limitExceeded', `a conversation has at most ${sizes.members} members`)
   const joins = newcomers.map((user): Member => ({ user, role: 'member', joinedAt: room.now, read: room.log.top() }))
-  return { kind: 'accepted', rows: tell(room, actor, 'member.joined', newcomers), joins, leaves: [] }
+  return { kind: 'accepted', rows: tell(room, actor, 'member.joined', newcomers), members: joins, leaves: [] }
 }
 
 /** Everyone may leave; owners and admins remove others, but no admin an owner. */
@@ -61,7 +64,24 @@ export function decideRemove(room: Room, actor: Actor, user: string): ChangeDeci
     (user === actor.user ? undefined : mayManage(conversation, members, actor, who))
   if (denied !== undefined) return denied
   if (members.get(user) === undefined) return refuse('notFound', `${user} is not a member`)
-  return { kind: 'accepted', rows: tell(room, actor, 'member.left', [user]), joins: [], leaves: [user] }
+  return { kind: 'accepted', rows: tell(room, actor, 'member.left', [user]), members: [], leaves: [user] }
+}
+
+/** Owners say who is owner, admin or member, also of themselves. A role that is held already is no news. */
+export function decideRole(room: Room, actor: Actor, user: string, role: Role): ChangeDecision {
+  const { conversation, members, log, now } = room
+  const denied =
+    mayRead(conversation, members, actor) ??
+    (conversation.type === 'direct'
+      ? refuse('notAllowed', 'in a direct conversation nobody is more than the other')
+      : undefined) ??
+    mayManage(conversation, members, actor, ['owner'])
+  if (denied !== undefined) return denied
+  const member = members.get(user)
+  if (member === undefined) return refuse('notFound', `${user} is not a member`)
+  if (member.role === role) return { kind: 'accepted', rows: [], members: [], leaves: [] }
+  const entry: RoleChanged = { type: 'member.role', user: actor.user, at: now, member: user, role }
+  return { kind: 'accepted', rows: [toRow(log.top() + 1, actor, entry)], members: [{ ...member, role }], leaves: [] }
 }
 
 /** Said to its two members only: others are not to learn that it is there, and its id can be worked out from their names. */
@@ -84,5 +104,5 @@ export function decideRename(room: Room, actor: Actor, name: string): ChangeDeci
     mayManage(conversation, members, actor, ['owner', 'admin'])
   if (denied !== undefined) return denied
   const entry: ConversationRenamed = { type: 'conversation.renamed', user: actor.user, at: room.now, name }
-  return { kind: 'accepted', rows: [toRow(room.log.top() + 1, actor, entry)], joins: [], leaves: [] }
+  return { kind: 'accepted', rows: [toRow(room.log.top() + 1, actor, entry)], members: [], leaves: [] }
 }

@@ -1,7 +1,7 @@
 /** direct: two fixed people; group: members only; channel: every user of the tenant may read, members write. */
 export type ConversationType = 'direct' | 'group' | 'channel'
 
-/** What a member may do beyond reading and writing: owners and admins rename, add and remove; owners delete. */
+/** What a member may do beyond reading and writing: owners and admins rename, add and remove; owners give roles and delete. */
 export type Role = 'owner' | 'admin' | 'member'
 
 /** What is fixed or changes rarely about one conversation. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import {
   conversationChange,
   listQuery,
+  memberChange,
   membersQuery,
   messageChange,
   messagesQuery,
@@ -97,6 +98,14 @@ export const operations: readonly Operation[] = [
     summary: 'Add members (owner or admin; in a channel everyone may add herself)',
     body: newMembers,
     success: { status: 200, says: 'the conversation' },
+  },
+  {
+    method: 'patch',
+    path: '/v1/conversations/{id}/members/{user}',
+    tag: 'Members',
+    summary: 'Make a member an owner, an admin or a plain member (owner)',
+    body: memberChange,
+    success: { status: 200, says: '{user, role}' },
   },
   {
     method: 'delete',

@@ -1,5 +1,5 @@
 /** One entry of a conversation's log, and with it one publication of its stream: version 1 of the events contexts meet in. */
-export type Entry = MessageSent | MessageEdited | MessageDeleted | MemberChanged | ConversationRenamed
+export type Entry = MessageSent | MessageEdited | MessageDeleted | MemberChanged | RoleChanged | ConversationRenamed
 
 interface Common {
   /** Who did it: a user id, or "" for the tenant's own server. */
@@ -42,6 +42,13 @@ export interface MessageDeleted extends Common {
 export interface MemberChanged extends Common {
   readonly type: 'member.joined' | 'member.left'
   readonly member: string
+}
+
+/** A member holds another role from now on. */
+export interface RoleChanged extends Common {
+  readonly type: 'member.role'
+  readonly member: string
+  readonly role: string
 }
 
 /** The conversation has another name. */

@@ -59,6 +59,9 @@ export const conversationChange = z.strictObject({ name: conversationName })
 /** `POST /v1/conversations/:id/members`. */
 export const newMembers = z.strictObject({ members: z.array(userId).min(1).max(1000) })
 
+/** `PATCH /v1/conversations/:id/members/:user`. */
+export const memberChange = z.strictObject({ role: z.enum(['owner', 'admin', 'member']) })
+
 /** `POST /v1/conversations/:id/messages`. `user` speaks for a member and is for API keys only. */
 export const newMessage = messageContent.extend({ user: userId.optional(), deliverAt: deliverAt.optional() })
 

@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
@@ -95,6 +95,44 @@ describe('a removed member', () => {
     expect(await alice.hears(lunch)).toMatchObject({ offset: 3, data: { type: 'member.joined', member: 'carol' } })
     const bob = await connectAs(tenant, 'bob')
     expect(await bob.subscribe(lunch)).toMatchObject({ offset: 3 })
+  })
+})
+
+describe('a role', () => {
+  test('is told to all, opens what it opens at once, outlives the actor, and can be taken back', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob', 'carol')
+    const statements = postgresIsThere()
+    const [alice, bob] = [await tenant.token('alice'), await tenant.token('bob')]
+    const carol = await connectAs(tenant, 'carol')
+    await carol.subscribe(lunch)
+    const give = (as: string, role: string) =>
+      call(`PATCH /v1/conversations/${lunch}/members/bob`, { as, body: { role } })
+    const rename = async (name: string) =>
+      (await call(`PATCH /v1/conversations/${lunch}`, { as: bob, body: { name } })).status
+
+    expect(await rename('Bob’s')).toBe(403)
+    expect((await give(bob, 'admin')).status).toBe(403)
+    expect(await give(alice, 'admin')).toMatchObject({ status: 200, body: { user: 'bob', role: 'admin' } })
+    const news = { type: 'member.role', user: 'alice', member: 'bob', role: 'admin' }
+    expect(await carol.hears(lunch)).toMatchObject({ offset: 1, data: news })
+    expect((await give(alice, 'admin')).status).toBe(200)
+
+    await evictDurableObject(tenant.actorOf(lunch))
+    expect(await rename('Bob’s')).toBe(200)
+    expect(await carol.hears(lunch)).toMatchObject({ offset: 2, data: { type: 'conversation.renamed' } })
+    await vi.waitFor(
+      async () => {
+        await runDurableObjectAlarm(tenant.actorOf(lunch))
+        expect(JSON.stringify(statements)).toContain('admin')
+      },
+      { timeout: 30_000 },
+    )
+    expect((await give(tenant.key, 'member')).status).toBe(200)
+    expect(await rename('Mine')).toBe(403)
+    expect((await give(alice, 'king')).status).toBe(400)
+    const nobody = `PATCH /v1/conversations/${lunch}/members/nobody`
+    expect((await call(nobody, { as: alice, body: { role: 'admin' } })).status).toBe(404)
   })
 })
 

@@ -181,6 +181,31 @@ describe.skipIf(absent)('the chat page', { timeout: 60_000 }, () => {
     await alice.page.getByText('Connection lost').waitFor({ state: 'hidden' })
   })
 
+  test('an owner makes somebody an admin, whom all see as one and who may then name the group', async () => {
+    const [a = '', b = ''] = names('alice', 'bob')
+    const [alice, bob] = await Promise.all([arrive(a), arrive(b)])
+    await alice.start('Group', [b], 'Deck')
+    await bob.open('Deck')
+    const about = async ({ page }: Person) => {
+      await page.getByRole('button', { name: 'About this conversation' }).click()
+      return page.getByRole('dialog', { name: 'About this conversation' })
+    }
+    const plain = await about(bob)
+    await plain.getByText(`${b} (you)`).waitFor()
+    expect(await plain.getByRole('button', { name: /Make admin|Rename/ }).count()).toBe(0)
+    await plain.getByRole('button', { name: 'Close' }).click()
+
+    const dialog = await about(alice)
+    await dialog.getByRole('button', { name: `Make admin: ${b}` }).click()
+    await dialog.getByRole('button', { name: `Not admin: ${b}` }).waitFor()
+    await bob.page.getByText(`${a} made ${b} an admin`).waitFor()
+
+    const managing = await about(bob)
+    await managing.getByLabel('Name', { exact: true }).fill('Bridge')
+    await managing.getByRole('button', { name: 'Rename' }).click()
+    await alice.page.getByText(`${b} named this “Bridge”`).waitFor()
+  })
+
   test('what came while one was away is counted and marked, and several tabs agree', async () => {
     const [alice, bob] = await talking()
     await alice.say('read this')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { decideCreate, directKey } from '../../src/conversations/create.ts'
-import { decideAdd, decideRemove, decideRename } from '../../src/conversations/membership.ts'
+import { decideAdd, decideRemove, decideRename, decideRole } from '../../src/conversations/membership.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { refused, TestRoom } from '../support/room.ts'
 
@@ -68,13 +68,13 @@ describe('adding', () => {
     room.say('alice', 'one')
     const decision = decideAdd(room, as('owner'), ['admin', 'bob', 'carol'])
     expect(decision).toMatchObject({
-      joins: [
+      members: [
         { user: 'bob', role: 'member', read: 1 },
         { user: 'carol', role: 'member', read: 1 },
       ],
       rows: [{ seq: 2 }, { seq: 3 }],
     })
-    expect(decideAdd(room, as('owner'), ['admin'])).toMatchObject({ rows: [], joins: [] })
+    expect(decideAdd(room, as('owner'), ['admin'])).toMatchObject({ rows: [], members: [] })
   })
 
   test('ends where a conversation is full', () => {
@@ -105,6 +105,22 @@ describe('removing and renaming', () => {
     expect(decideRename(room, server, 'Us')).toMatchObject(refused('notAllowed'))
   })
 
+  test('owners and the server give roles, and what one is already is no news', () => {
+    const room = new TestRoom(people)
+    for (const actor of [as('owner'), server])
+      expect(decideRole(room, actor, 'alice', 'admin')).toMatchObject({
+        rows: [{ seq: 1, data: expect.stringContaining('"type":"member.role"') }],
+        members: [{ user: 'alice', role: 'admin' }],
+      })
+    for (const actor of [as('admin'), as('alice')])
+      expect(decideRole(room, actor, 'alice', 'admin')).toMatchObject(refused('notAllowed'))
+    expect(decideRole(room, as('stranger'), 'alice', 'admin')).toMatchObject(refused('notFound'))
+    expect(decideRole(room, as('owner'), 'nobody', 'admin')).toMatchObject(refused('notFound'))
+    expect(decideRole(room, as('owner'), 'admin', 'admin')).toMatchObject({ rows: [], members: [] })
+    const pair = new TestRoom({ alice: 'member', bob: 'member' }, 'direct')
+    expect(decideRole(pair, server, 'alice', 'owner')).toMatchObject(refused('notAllowed'))
+  })
+
   test('strangers do not hear from any refusal that a direct conversation is there', () => {
     const room = new TestRoom({ alice: 'member', bob: 'member' }, 'direct')
     const mallory = as('mallory')
@@ -112,6 +128,7 @@ describe('removing and renaming', () => {
       decideAdd(room, mallory, ['mallory']),
       decideRemove(room, mallory, 'mallory'),
       decideRename(room, mallory, 'Us'),
+      decideRole(room, mallory, 'alice', 'owner'),
     ])
       expect(decision).toEqual({ kind: 'refused', error: 'notFound' })
   })

@@ -76,7 +76,18 @@ class Details {
       h('span', { class: 'name' }, user === this.#parley.user ? `${user} (you)` : user),
       role === 'member' ? undefined : h('span', { class: 'role' }, role),
       h('span', { class: here ? 'presence here' : 'presence' }, here ? 'here now' : 'away'),
+      this.#roleButton(user, role),
     )
+  }
+
+  /** An owner makes others admins, and takes that back. */
+  #roleButton(user: string, role: string): HTMLElement | undefined {
+    const { type, role: mine } = this.#conversation.view.facts
+    if (type === 'direct' || mine !== 'owner' || user === this.#parley.user || role === 'owner') return undefined
+    const [wanted, words] = role === 'admin' ? (['member', 'Not admin'] as const) : (['admin', 'Make admin'] as const)
+    const give = () =>
+      void this.#attempt('', () => this.#parley.conversations.setRole(this.#conversation.id, user, wanted))
+    return h('button', { type: 'button', 'aria-label': `${words}: ${user}`, onclick: give }, words)
   }
 
   #addForm(): HTMLElement {

@@ -47,8 +47,12 @@ export function rowShows(row: Row, { direct, manages, now }: Setting): string {
   return JSON.stringify([text, edited, deleted, delivery, seq, problem?.message, first, last, direct, manages])
 }
 
-function noticeWords({ what, user, subject }: Extract<Row, { kind: 'notice' }>['line']): string {
+function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice' }>['line']): string {
   if (what === 'renamed') return `${user || 'Somebody'} named this “${subject}”`
+  if (what === 'role') {
+    const part = role === 'member' ? 'a member like others' : `an ${role}`
+    return user === '' ? `${subject} is ${part} now` : `${user} made ${subject} ${part}`
+  }
   const byOneself = user === subject
   if (what === 'joined') return byOneself || user === '' ? `${subject} joined` : `${user} added ${subject}`
   return byOneself || user === '' ? `${subject} left` : `${user} removed ${subject}`

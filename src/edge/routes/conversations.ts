@@ -6,7 +6,14 @@ import type { Principal } from '../../auth/principal.ts'
 import { directKey } from '../../conversations/create.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { uuidFrom, uuidv7 } from '../../kernel/id.ts'
-import { conversationChange, listQuery, membersQuery, newConversation, newMembers } from '../../protocol/api.ts'
+import {
+  conversationChange,
+  listQuery,
+  memberChange,
+  membersQuery,
+  newConversation,
+  newMembers,
+} from '../../protocol/api.ts'
 import { conversationId, userId } from '../../protocol/payloads.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param, query } from '../input.ts'
@@ -66,6 +73,12 @@ export const conversations = new Hono<App>()
     return c.json(
       toView(accepted(await stub(c).change(actorOf(known(c)), { kind: 'add', users: [...new Set(members)] }))),
     )
+  })
+  .patch('/:id/members/:user', async (c) => {
+    const user = param(c, 'user', userId)
+    const { role } = await body(c, memberChange)
+    accepted(await stub(c).change(actorOf(known(c)), { kind: 'role', user, role }))
+    return c.json({ user, role })
   })
   .delete('/:id/members/:user', async (c) => {
     const user = param(c, 'user', userId)

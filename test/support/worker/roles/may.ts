@@ -58,6 +58,9 @@ export const managers = {
 /** In a direct conversation nobody is more than the other. */
 export const moderators = { ...managers, direct: ['server'] } as const
 export const owners = { group: ['server', 'owner'], channel: ['server', 'owner'], direct: ['server'] } as const
+export const rulers = { ...owners, direct: [] } as const
+/** Whoever may say of herself what she is. */
+export const risers = { group: ['owner'], channel: ['owner'], direct: [] } as const
 /** Whoever may come of her own: in a group only those who could add anybody. */
 export const joiners = { ...inside, group: managers.group, direct: [] } as const
 export const leavers = { group: members, channel: members, direct: [] } as const

@@ -6,6 +6,8 @@ import {
   managers,
   moderators,
   owners,
+  risers,
+  rulers,
   sendersAway,
   speakers,
   users,
@@ -55,6 +57,21 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
       may: managers,
       ask: ({ user, fresh }) => ({ body: { members: [user, fresh] } }),
       unfit: notHers,
+    },
+  ],
+  'PATCH /v1/conversations/{id}/members/{user}': [
+    {
+      says: 'makes somebody an admin',
+      may: rulers,
+      ask: ({ friend }) => ({ user: friend, body: { role: 'admin' } }),
+      spends: true,
+    },
+    {
+      says: 'makes herself an owner',
+      may: risers,
+      ask: ({ user }) => ({ user, body: { role: 'owner' } }),
+      unfit: notHers,
+      idle: true,
     },
   ],
   'DELETE /v1/conversations/{id}/members/{user}': [
