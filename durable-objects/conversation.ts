@@ -3,7 +3,7 @@ import { mayManage, mayRead, mayWrite } from '../src/conversations/access.ts'
 import { decideCreate, type NewConversation } from '../src/conversations/create.ts'
 import { decideChange, type Change, type ChangeDecision } from '../src/conversations/membership.ts'
 import { historyWindow, pageBounds } from '../src/protocol/history-window.ts'
-import { record, takeTurn, toPublication, type Room, type Turn } from '../src/conversations/turn.ts'
+import { nothingHere, record, takeTurn, toPublication, type Room, type Turn } from '../src/conversations/turn.ts'
 import type { Actor, Conversation as ConversationFacts, Member } from '../src/conversations/types.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
@@ -51,6 +51,7 @@ export class Conversation extends DurableObject<Env> {
       owed: () => this.#owes((books, facts) => books.newsletter.owes(facts)),
       pay: () => this.#tellInboxes(),
     },
+    { name: 'cached pages', owed: () => this.#books.cachedPages.owes(), pay: () => this.#books.cachedPages.run() },
   ])
 
   /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
@@ -278,6 +279,8 @@ export class Conversation extends DurableObject<Env> {
     const { projection, log, conversation } = this.#books
     if (conversation === undefined) return
     await projection.run(() => this.#books.conversation ?? conversation)
+    // A moment later, so that whoever read a page just before it was changed has put it into the cache by then.
+    if (this.#books.cachedPages.owes()) this.#aftermath.owe(this.#clock.now(), this.#quietMs())
     if (log.top() - log.floor() >= 2 * this.#tailEntries)
       log.prune(Math.min(projection.watermark, log.top() - this.#tailEntries))
   }
@@ -286,13 +289,4 @@ export class Conversation extends DurableObject<Env> {
     const { newsletter, conversation } = this.#books
     if (conversation !== undefined) await newsletter.run(conversation)
   }
-}
-
-/** A conversation that is not: every command is refused as for one that is somebody else's. */
-function nothingHere({ commands }: StreamCall): StreamAnswer {
-  const results = commands.map(({ kind }) => {
-    if (kind === 'leave') return { kind: 'done' as const, data: '{}' }
-    return refuse(kind === 'subscribe' ? 'permissionDenied' : 'notFound')
-  })
-  return { update: { epoch: '', after: 0, publications: [], signals: [] }, behind: false, results }
 }

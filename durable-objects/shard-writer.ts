@@ -1,10 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
-import { coldPageSize } from '../src/history/page.ts'
-import { pageKey } from '../src/adapters/cold-history.ts'
 import { connect, type Database } from '../src/adapters/neon/connect.ts'
-import { writeBatches, type Written } from '../src/adapters/neon/write-batches.ts'
-import { openCache } from '../src/adapters/upstash/cache.ts'
+import { writeBatches } from '../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
@@ -102,12 +99,11 @@ export class ShardWriter extends DurableObject<Env> {
   async #writeSome(some: readonly Waiting[]): Promise<void> {
     try {
       const batches = some.map(({ batch }) => batch)
-      const { projected, scrubbed } = await this.#breaker.execute(() =>
+      const projected = await this.#breaker.execute(() =>
         within(writeMs, 'the write', writeBatches(this.#database(), batches)),
       )
       some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
       this.#count(batches)
-      await this.#forget(scrubbed)
     } catch (thrown) {
       if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
       else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: reasonOf(thrown) }))
@@ -122,14 +118,6 @@ export class ShardWriter extends DurableObject<Env> {
   #count(batches: readonly ProjectionBatch[]): void {
     this.#writes++
     for (const { rows } of batches) this.#rows += rows.length
-  }
-
-  /** Cached pages with words that were deleted are dropped. */
-  async #forget(scrubbed: Written['scrubbed']): Promise<void> {
-    const keys = scrubbed.map(({ tenant, conversation, epoch, seq }) =>
-      pageKey(tenant, conversation, epoch, Math.floor((seq - 1) / coldPageSize)),
-    )
-    if (keys.length > 0) await openCache(loadConfig(this.env)).delete(...new Set(keys))
   }
 
   #database(): Database {

@@ -1,10 +1,12 @@
 import type { Conversation, Member } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
 import { conversationChannel } from '../../src/protocol/channels.ts'
 import { conversationSchema } from '../schema/conversation.ts'
 import { isUsed, migrate } from '../schema/migrate.ts'
 import { ownName } from '../address.ts'
 import { Audience } from './audience.ts'
+import { CachedPages } from './cached-pages.ts'
 import { Facts } from './facts.ts'
 import { InboxNewsletter } from './inbox-news.ts'
 import { MemberTable } from './member-table.ts'
@@ -18,6 +20,7 @@ export class ConversationBooks {
   readonly log: MessageLog
   readonly audience: Audience
   readonly projection: Projection
+  readonly cachedPages: CachedPages
   readonly newsletter: InboxNewsletter
   #conversation: Conversation | undefined
   #diedInDebt: boolean
@@ -29,7 +32,8 @@ export class ConversationBooks {
     this.members = new MemberTable(sql, exists)
     this.log = new MessageLog(sql, this.facts, exists)
     this.audience = new Audience(env, sql, exists, { tenant, channel: conversationChannel(name) })
-    this.projection = new Projection(env, this.facts, this.log, this.members)
+    this.cachedPages = new CachedPages(env, this.facts, systemClock)
+    this.projection = new Projection(env, this.facts, this.log, this.members, this.cachedPages)
     this.newsletter = new InboxNewsletter(env, sql, this.facts, this.log, this.members)
     this.#conversation = parseConversation(this.facts.get('conversation'))
     this.#diedInDebt = this.#conversation !== undefined && this.projection.owes(this.#conversation)

@@ -3,6 +3,7 @@ import type { Env } from '../../src/env.ts'
 import type { Projected, ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
+import type { CachedPages } from './cached-pages.ts'
 import type { Facts } from './facts.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
@@ -19,13 +20,15 @@ export class Projection {
   readonly #facts: Facts
   readonly #log: MessageLog
   readonly #members: MemberTable
+  readonly #cachedPages: CachedPages
   #placement: Placement | undefined
 
-  constructor(env: Env, facts: Facts, messages: MessageLog, members: MemberTable) {
+  constructor(env: Env, facts: Facts, messages: MessageLog, members: MemberTable, cachedPages: CachedPages) {
     this.#env = env
     this.#facts = facts
     this.#log = messages
     this.#members = members
+    this.#cachedPages = cachedPages
   }
 
   /** The seq up to which Postgres has the log. */
@@ -62,6 +65,7 @@ export class Projection {
       this.#placement = undefined
       throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
     }
+    this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
     // No rows: there is nothing left to hand over, up to the top.
     this.#facts.set('projected', rows.at(-1)?.seq ?? top)
     this.#facts.set('projectedVersion', conversation.version)

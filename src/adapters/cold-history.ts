@@ -14,7 +14,8 @@ export interface ColdHistory {
   read(conversation: string, epoch: string, range: SeqRange): Promise<Publication[]>
 }
 
-const cachedSeconds = 3600
+/** How long a cache holds a page of history at most. */
+export const cachedMs = 3_600_000
 
 /** Key of a full page: such a page never changes, but for deletions, which remove it from the cache. */
 export const pageKey = (tenant: string, conversation: string, epoch: string, page: number): string =>
@@ -64,7 +65,7 @@ async function readPage(
   if (placed === undefined) return []
   const whole = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
   const read = await selectPage(connect(config, config.shardUrl(placed.shard)), at, whole)
-  if (countEntries(read) === coldPageSize) await cache.set(key, read, cachedSeconds)
+  if (countEntries(read) === coldPageSize) await cache.set(key, read, cachedMs / 1000)
   const entries = decodePage(read, range)
   if (entries === undefined) throw new Error(`page ${page} of ${at.conversation} is no page of history`)
   return entries

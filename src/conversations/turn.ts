@@ -2,7 +2,7 @@ import type { Refusal } from '../protocol/errors.ts'
 import { refuse } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
 import type { Publication } from '../protocol/replies.ts'
-import type { Signal, StreamCommand, StreamResult } from '../protocol/stream.ts'
+import type { Signal, StreamAnswer, StreamCall, StreamCommand, StreamResult } from '../protocol/stream.ts'
 import { mayRead, mayWrite } from './access.ts'
 import { decideDelete, decideEdit, type AmendDecision } from './amend.ts'
 import type { Log, Members, Place } from './ports.ts'
@@ -189,3 +189,12 @@ function read(room: Room, actor: Actor, seq: number, turn: Turn): StreamResult {
 }
 
 const isSmall = ({ members }: Room): boolean => members.count() <= largeRoom
+
+/** A conversation that is not: every command is refused as for one that is somebody else's. */
+export function nothingHere({ commands }: StreamCall): StreamAnswer {
+  const results = commands.map(({ kind }) => {
+    if (kind === 'leave') return { kind: 'done' as const, data: '{}' }
+    return refuse(kind === 'subscribe' ? 'permissionDenied' : 'notFound')
+  })
+  return { update: { epoch: '', after: 0, publications: [], signals: [] }, behind: false, results }
+}

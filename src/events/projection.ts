@@ -32,10 +32,10 @@ export interface ProjectedFacts {
 }
 
 /**
- * What became of a batch. `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again.
+ * What became of a batch. `written`: with the seqs of entries whose words are gone from Postgres now, if any. `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again.
  * `failed`: the shard did not confirm it, whether or not it has it; writing it again is harmless.
  */
 export type Projected =
-  | { readonly kind: 'written' }
+  | { readonly kind: 'written'; readonly scrubbed: readonly number[] }
   | { readonly kind: 'misplaced' }
   | { readonly kind: 'failed'; readonly why: string }

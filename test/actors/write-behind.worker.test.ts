@@ -44,7 +44,7 @@ test('batches that follow one another closely are one write', async () => {
     written.push(writer.write(batchOf(`room-${n}`)))
     await scheduler.wait(5)
   }
-  expect(await Promise.all(written)).toEqual(written.map(() => ({ kind: 'written' })))
+  expect(await Promise.all(written)).toEqual(written.map(() => ({ kind: 'written', scrubbed: [] })))
   expect(statements.filter((statement) => tableOf(statement) === 'messages').length).toBeLessThanOrEqual(3)
 })
 

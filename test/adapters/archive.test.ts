@@ -123,8 +123,8 @@ test('a quiet conversation that goes on after it was archived is archived behind
 test('a message that is deleted after it was archived loses its words there too, and so do its edits', async () => {
   await tenantWith('scrubbed', [...run(1, 100), said(101, 'secret'), ...run(102, 299), edited(300, 101, 'secret too')])
   await archiveMessages(shard, 'scrubbed', soon, 100)
-  const { scrubbed } = await writeBatches(shard, [batchOf('scrubbed', [], [101])])
-  expect(new Set(scrubbed.map(({ seq }) => seq))).toEqual(new Set([101, 300]))
+  const [written] = await writeBatches(shard, [batchOf('scrubbed', [], [101])])
+  expect(written).toEqual({ kind: 'written', scrubbed: expect.arrayContaining([101, 300]) })
   for (let night = 0; night < 2; night++) {
     const found = await read('scrubbed')
     expect(found.map(({ offset }) => offset)).toEqual(Array.from({ length: 300 }, (_, n) => n + 1))

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { apiKey, call, makeGroup, Person, type Listener } from '../support/e2e/people.ts'
+import { RedisOf } from '../support/e2e/redis.ts'
 import { ShakyWorld } from '../support/e2e/shaky-world.ts'
 import { Shards } from '../support/e2e/shards.ts'
 import { until } from '../support/e2e/until.ts'
@@ -148,6 +149,26 @@ describe('Redis', () => {
     await chatGoesOn(`redis ${weather}`)
     const page = await bob.client.history(`conversation:${group}`, { limit: 300 })
     expect(page.publications.map(({ offset }) => offset)).toEqual(Array.from({ length: 120 }, (_, n) => n + 1))
+  })
+
+  test('down while words are deleted: pages that hold them are dropped once it is back', async () => {
+    const secret = 'the combination is 6-7-8'
+    const group = await makeGroup(world.system, ['alice', 'bob'])
+    await alice.send(group, 'secret', secret)
+    for (let n = 2; n <= 150; n++) await alice.send(group, `c${n}`, `message ${n}`)
+    const redis = new RedisOf(world.system)
+    const cached = async () => [...(await redis.valuesUnder(`history:demo:${group}`)).values()].join()
+    await until('the page is cached', async () => {
+      await call(world.system, await alice.token(), 'GET', `/v1/conversations/${group}/messages?after=0&limit=10`)
+      return (await cached()).includes(secret)
+    })
+    world.redis.set('refuse')
+    await alice.rpc('message.delete', { conversation: group, seq: 1 })
+    const log = await new Shards(world.system).caughtUp(new Map([[group, 151]]))
+    expect(log.filter(({ body }) => body.includes(secret))).toEqual([])
+    await until('it was tried in vain', () => /aftermath\.later.*cached pages/.test(world.system.output))
+    world.redis.set('pass')
+    await until('no cached page holds the words', async () => !(await cached()).includes(secret))
   })
 })
 

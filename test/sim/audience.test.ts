@@ -33,7 +33,7 @@ class Scene {
     class Neighbour {
       advance = () => undefined
       placement = () => ({ shard: 'shard0', epoch: 1 })
-      write = () => ({ kind: 'written' })
+      write = () => ({ kind: 'written', scrubbed: [] })
     }
     if (Conversation !== undefined) Object.assign(world.classes, { Conversation, Gateway, Neighbour })
     const neighbour = namespace(world, 'Neighbour')

@@ -65,7 +65,8 @@ export function shardWriter(platform: Platform, rows: Rows): ActorClass {
       const { chance, weather } = platform
       if (chance.happens(weather.requestLost)) return { kind: 'failed', why: 'postgres is down' }
       rows.write(batch)
-      return chance.happens(weather.answerLost) ? { kind: 'failed', why: 'postgres went silent' } : { kind: 'written' }
+      if (chance.happens(weather.answerLost)) return { kind: 'failed', why: 'postgres went silent' }
+      return { kind: 'written', scrubbed: [] }
     }
   }
 }

@@ -23,7 +23,7 @@ class Probe {
 class Neighbour {
   advance = () => undefined
   placement = () => ({ shard: 'shard0', epoch: 1 })
-  write = () => ({ kind: 'written' })
+  write = () => ({ kind: 'written', scrubbed: [] })
 }
 
 /** The simulation's actor, on a slow disk. */

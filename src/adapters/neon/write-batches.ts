@@ -11,22 +11,12 @@ import { upsertMembers } from './upsert-members.ts'
 
 const misplaced = z.array(z.object({ tenant_id: z.string() }))
 
-/** An answer per batch, and where words were taken out: whoever caches those places must forget them. */
-export interface Written {
-  readonly projected: readonly Projected[]
-  readonly scrubbed: readonly {
-    readonly tenant: string
-    readonly conversation: string
-    readonly epoch: string
-    readonly seq: number
-  }[]
-}
-
 /**
- * Writes many conversations' batches in one transaction and one round trip, each row once however often it comes.
+ * Writes many conversations' batches in one transaction and one round trip, each row once however often it comes. Gives
+ * an answer for each.
  * A batch whose placement epoch is not the shard's newest has written nothing.
  */
-export async function writeBatches(db: Database, batches: readonly ProjectionBatch[]): Promise<Written> {
+export async function writeBatches(db: Database, batches: readonly ProjectionBatch[]): Promise<Projected[]> {
   const tenants = [...new Set(batches.map(({ tenant }) => tenant))]
   const statements = [setTenants(db, tenants), insertMessages(db, batches)]
   if (batches.some(({ facts }) => facts !== undefined))
@@ -37,12 +27,14 @@ export async function writeBatches(db: Database, batches: readonly ProjectionBat
   const answers = await db.transaction(statements)
   const stale = new Set(misplaced.parse(answers[1]).map(({ tenant_id }) => tenant_id))
   const places = scrubs ? scrubbedPlaces.parse(answers.at(-1)) : []
-  return {
-    projected: batches.map(({ tenant }) => ({ kind: stale.has(tenant) ? 'misplaced' : 'written' })),
-    scrubbed: places.map(({ tenant_id, conversation_id, ...place }) => ({
-      tenant: tenant_id,
-      conversation: conversation_id,
-      ...place,
-    })),
-  }
+  return batches.map(({ tenant, conversation, epoch }) =>
+    stale.has(tenant)
+      ? { kind: 'misplaced' }
+      : {
+          kind: 'written',
+          scrubbed: places
+            .filter((at) => at.tenant_id === tenant && at.conversation_id === conversation && at.epoch === epoch)
+            .map(({ seq }) => seq),
+        },
+  )
 }

@@ -9,14 +9,15 @@ export interface Cache {
   get(key: string): Promise<unknown>
   /** Keeps a JSON value for `seconds`. */
   set(key: string, value: unknown, seconds: number): Promise<void>
-  delete(...keys: string[]): Promise<void>
+  /** False when it could not be told. */
+  delete(...keys: string[]): Promise<boolean>
 }
 
 /** A cache that never holds anything, for deployments without Redis. */
 export const noCache: Cache = {
   get: async () => undefined,
   set: async () => undefined,
-  delete: async () => undefined,
+  delete: async () => true,
 }
 
 const answerWithinMs = 250
@@ -40,7 +41,7 @@ export function openCache({ redis: settings }: Config): Cache {
   return {
     get: async (key) => (await forgiving('get', () => redis.get<unknown>(key))) ?? undefined,
     set: async (key, value, seconds) => void (await forgiving('set', () => redis.set(key, value, { ex: seconds }))),
-    delete: async (...keys) => void (await forgiving('delete', () => redis.del(...keys))),
+    delete: async (...keys) => (await forgiving('delete', () => redis.del(...keys))) !== undefined,
   }
 }
 
