@@ -15,6 +15,7 @@ import {
   type CheckAnswer,
   type StoredPolicy,
 } from '../../protocol/limits-api.ts'
+import type { StoredTenant } from '../../tenants/record.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param } from '../input.ts'
 import { decider, levelOf, ownPolicy } from '../limits.ts'
@@ -127,10 +128,13 @@ async function keyFor(c: AppContext, { policy, key }: Omit<Check, 'cost'>, cost 
 
 /** From this isolate's record of the tenant; a name it does not know may be new, so its actor is asked. */
 async function findPolicy(c: AppContext, tenant: string, name: string): Promise<StoredPolicy> {
-  const known = (await tenantRecordOf(c.env, tenant, systemClock.now()))?.policies[name]
-  const found = known ?? (await tenantOf(c.env, tenant).record())?.policies[name]
+  const known = policyIn(await tenantRecordOf(c.env, tenant, systemClock.now()), name)
+  const found = known ?? policyIn(await tenantOf(c.env, tenant).record(), name)
   return found ?? fail('not-found', `policy: there is no policy "${name}"; PUT /v1/limits/policies/${name} makes it`)
 }
+
+const policyIn = (record: Pick<StoredTenant, 'policies'> | undefined, name: string): StoredPolicy | undefined =>
+  record !== undefined && Object.hasOwn(record.policies, name) ? record.policies[name] : undefined
 
 const view = (name: string, { windows, mode, whenUnreachable, version }: StoredPolicy) => ({
   name,
