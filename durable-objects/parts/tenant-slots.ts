@@ -55,7 +55,8 @@ export class TenantSlots {
     const rules = await this.#rulesOf(session.tenant).catch(() => undefined)
     if (rules === undefined) return true
     const held = this.#hold(session.tenant)
-    if (held.waiting.length === 0 && held.inside.size < held.granted) {
+    // While the limiter is being told how many are here, a slot above that is somebody else's already.
+    if (!held.busy && held.inside.size < held.granted) {
       held.inside.add(session)
       return true
     }
