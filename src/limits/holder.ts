@@ -20,7 +20,7 @@ interface Waiting {
 interface Held {
   readonly tally: Tally
   lease: Lent
-  /** Costs not below `emptyCost` are refused until then without asking: the limiter said so. */
+  /** Costs not below `emptyCost` are refused until then: the limiter said so. For a moment nobody asks whether it still does. */
   emptyUntil: number
   emptyCost: number
   want: number
@@ -42,6 +42,8 @@ const taken: Taken = { kind: 'taken' }
 const hurriedMs = 1000
 const calmMs = 5000
 const mostWanted = 65_536
+/** A refusal is believed this long without asking again: what was spent may be forgotten, given back or allowed meanwhile. */
+const believedMs = 1000
 const mostTogether = 256
 /** A clock that jumps back further than this tells nothing of how long leases have lasted; less lies within the limiter's guard. */
 const jitterMs = 250
@@ -152,7 +154,7 @@ export class LeaseHolder {
       held.tally.decisions++
       return taken
     }
-    if (held.emptyUntil <= at || cost < held.emptyCost) return undefined
+    if (held.emptyUntil <= at || cost < held.emptyCost || at - held.heardAt >= believedMs) return undefined
     return this.#refuse(key, held, held.emptyUntil - at)
   }
 

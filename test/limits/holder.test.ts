@@ -80,6 +80,27 @@ describe('a holder', () => {
     expect(near.calls).toBe(2)
   })
 
+  test('does not refuse for a day because of what has changed since: the key was reset, or its limit raised', async () => {
+    const near = new Near()
+    const daily = (limit: number, version: number): Rules => ({
+      windows: [{ algorithm: 'sliding-window', limit, windowMs: 86_400_000, burst: 0 }],
+      mode: 'hard',
+      version,
+    })
+    const source = near.source('k', daily(2, 1))
+    const [holder, other] = [newHolder(), newHolder()]
+    for (let i = 0; i < 2; i++) await holder.takeAlone('k', source)
+    const full = { kind: 'limited', retryAfterMs: 86_400_000 }
+    expect([await holder.takeAlone('k', source), await other.takeAlone('k', source)]).toEqual([full, full])
+
+    near.ledgers.get('k')?.reset()
+    near.now += 1000
+    expect(await holder.takeAlone('k', source, 2)).toMatchObject({ kind: 'taken' })
+    const wider = near.source('k', daily(3, 2))
+    near.ledgers.get('k')?.adopt(await wider.rules(), near.now)
+    expect(await other.takeAlone('k', wider)).toMatchObject({ kind: 'taken' })
+  })
+
   test('answers those who wait in their order, with one question', async () => {
     const near = new Near()
     const source = near.source('k', bucketRules(1, 5, 1))
