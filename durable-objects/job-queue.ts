@@ -5,7 +5,7 @@ import { cancel, redrive, rivalOf, type Enqueued } from '../src/jobs/ledger.ts'
 import { phases, type JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
-import { nextRun, type Schedule } from '../src/jobs/schedule.ts'
+import { putSchedule, type Schedule } from '../src/jobs/schedule.ts'
 import { toView, type JobView } from '../src/jobs/view.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { randomToken } from '../src/kernel/id.ts'
@@ -173,15 +173,9 @@ export class JobQueue extends DurableObject<Env> {
     return this.#books.schedule(name)
   }
 
-  /** Makes a schedule or changes it; its next run is counted from now. */
+  /** Makes a schedule or changes it. */
   putSchedule(wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>): Schedule {
-    return this.#changing((now) => {
-      const known = this.#books.schedule(wanted.name)
-      const nextAt = wanted.paused ? null : (nextRun(wanted.when, now) ?? null)
-      const schedule = { ...wanted, madeAt: known?.madeAt ?? now, lastAt: known?.lastAt ?? null, note: '', nextAt }
-      this.#books.putSchedule(schedule)
-      return schedule
-    })
+    return this.#changing((now) => putSchedule(this.#books, wanted, now))
   }
 
   removeSchedule(name: string): boolean {

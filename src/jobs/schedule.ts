@@ -38,6 +38,27 @@ export function nextRun(when: When, after: number): number | undefined {
   return after < when.from ? when.from : when.from + (Math.floor((after - when.from) / everyMs) + 1) * everyMs
 }
 
+/**
+ * Makes a schedule or changes it; its next run is counted from now. Who puts the same again misses nothing by it: runs that
+ * are due come first, and an interval goes on from where it began.
+ */
+export function putSchedule(
+  books: Books,
+  wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>,
+  now: number,
+): Schedule {
+  fireDue(books, now)
+  const known = books.schedule(wanted.name)
+  const when = goingOn(wanted.when, known?.when)
+  const nextAt = wanted.paused ? null : (nextRun(when, now) ?? null)
+  const schedule = { ...wanted, when, madeAt: known?.madeAt ?? now, lastAt: known?.lastAt ?? null, note: '', nextAt }
+  books.putSchedule(schedule)
+  return schedule
+}
+
+const goingOn = (when: When, before: When | undefined): When =>
+  when.kind === 'every' && before?.kind === 'every' && when.seconds === before.seconds ? before : when
+
 /** Enqueues the runs that are due. A run's job is named after schedule and time, so that it can only be enqueued once. */
 export function fireDue(books: Books, now: number): void {
   for (const schedule of books.dueSchedules(now)) {

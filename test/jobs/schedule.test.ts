@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { nextRun, type Schedule, type When } from '../../src/jobs/schedule.ts'
+import { nextRun, putSchedule, type Schedule, type When } from '../../src/jobs/schedule.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 const hourMs = 3_600_000
@@ -65,6 +65,27 @@ describe('a schedule', () => {
     world.pass(24 * hourMs)
     expect(world.books.schedule('nightly')?.note).toBe('unique: n is held by job nightly@20260101T030000Z')
     expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 3, 3))
+  })
+
+  const wanted = { name: 'nightly', catchUp: 'all', job: { type: 'test', payload: '{}' }, paused: false } as const
+
+  test('put again, as every deploy does, it still makes the runs that were due', () => {
+    const world = scheduled(daily, { catchUp: 'all' })
+    world.now += 27 * hourMs
+    putSchedule(world.books, { ...wanted, when: daily }, world.now)
+    expect(world.take()).toEqual(['nightly@20260101T030000Z', 'nightly@20260102T030000Z'])
+  })
+
+  test('put again more often than it runs, it runs all the same', () => {
+    const when = { kind: 'every', seconds: 3600, from: Date.UTC(2026, 0, 1) } as const
+    const world = scheduled(when)
+    for (let deploys = 0; deploys < 4; deploys++) {
+      world.pass(hourMs / 2)
+      putSchedule(world.books, { ...wanted, when: { ...when, from: world.now } }, world.now)
+    }
+    expect(world.take()).toEqual(['nightly@20260101T010000Z', 'nightly@20260101T020000Z'])
+    putSchedule(world.books, { ...wanted, when: { ...when, seconds: 600, from: world.now + 1 } }, world.now + 1)
+    expect(world.books.nextSchedule()).toBe(world.now + 1 + 600_000)
   })
 
   test('paused, it waits; what it would have run meanwhile is not made up', () => {
