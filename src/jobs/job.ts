@@ -86,6 +86,8 @@ export const furthestMs = 90 * 86_400_000
 export const payloadBytes = 131_072
 /** Longest one attempt may take: what QStash waits for an answer on its smallest plan. */
 export const longestAttemptMs = 15 * 60_000
+/** A job that is sent again counts its attempts from the next multiple of this, more than there can be before: see `run`. */
+export const runsOfALife = 1_000_000
 /** Snoozes before a job counts as dead: a handler that always says "later" must end up where somebody sees it. */
 export const mostSnoozes = 1000
 /** How long dead jobs stay to be looked at and sent again. */

@@ -1,7 +1,7 @@
 import type { Refusal } from '../protocol/errors.ts'
 import type { Books } from './books.ts'
 import { decideIntake, toJob, type Entry } from './intake.ts'
-import { deadKeptMs, noteLength, type Job, type NewJob } from './job.ts'
+import { deadKeptMs, noteLength, runsOfALife, type Job, type NewJob } from './job.ts'
 import { advanceLine, enterLine, readyRank, takePlace } from './line.ts'
 import { spent } from './payload.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
@@ -189,7 +189,8 @@ export function redrive(books: Books, id: string, now: number): Job | undefined 
   const { unique } = job.options
   if (unique !== null && unique.mode !== 'throttle') noteUnique(books, unique, id, now)
   const open = job.options.after.filter((other) => isOpen(books, other))
-  const fresh = books.change(job, { attempts: 0, progress: 0, note: '', permitted: false, since: now })
+  const run = (Math.floor(job.run / runsOfALife) + 1) * runsOfALife
+  const fresh = books.change(job, { attempts: 0, run, progress: 0, note: '', permitted: false, since: now })
   if (open.length === 0) return enterLine(books, books.policy(), fresh, now)
   books.await(job.id, open)
   return books.change(fresh, { phase: phases.blocked, rank: now })

@@ -1,6 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import type { Books } from './books.ts'
-import { mostSnoozes, noteLength, type Job, type Outcome } from './job.ts'
+import { mostSnoozes, noteLength, runsOfALife, type Job, type Outcome } from './job.ts'
 import { end } from './ledger.ts'
 import { hasEnded, phases } from './phase.ts'
 
@@ -42,7 +42,8 @@ function afterAttempt(books: Books, job: Job, outcome: Outcome, now: number, ran
 /** Later, and it does not count as an attempt. */
 function snooze(books: Books, job: Job, { seconds, why = '' }: Extract<Outcome, { kind: 'snooze' }>, now: number): Job {
   if (job.phase !== phases.active) return job
-  if (job.run - job.attempts >= mostSnoozes) return end(books, job, phases.dead, `snoozed ${mostSnoozes} times`, now)
+  if ((job.run % runsOfALife) - job.attempts >= mostSnoozes)
+    return end(books, job, phases.dead, `snoozed ${mostSnoozes} times`, now)
   return pause(books, { ...job, attempts: job.attempts - 1 }, now + seconds * 1000, why, now)
 }
 

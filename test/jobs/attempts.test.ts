@@ -114,6 +114,32 @@ describe('what somebody does by hand', () => {
     expect(world.redrive('a')).toBeUndefined()
   })
 
+  test('sent again it may be snoozed anew, and what was said of it before no longer counts', () => {
+    const world = new OneQueue()
+    world.add('patient')
+    for (let n = 0; n <= 1000; n++) {
+      world.take()
+      world.turn([['patient', { kind: 'snooze', seconds: 1 }]])
+      world.pass(1000)
+    }
+    expect(world.state('patient')).toBe('dead')
+    world.redrive('patient')
+    expect(world.take()).toEqual(['patient'])
+    world.turn([['patient', { kind: 'snooze', seconds: 1 }]])
+    expect(world.state('patient')).toBe('delayed')
+
+    world.add('off')
+    world.take()
+    const run = world.books.get('off')?.run ?? 0
+    const told = [{ id: 'off', run, outcome: { kind: 'discard', why: 'never' } }] as const
+    const turn = { visit: 'gone', settled: told, reports: [], holding: [], want: 0 }
+    world.queue.turn(turn, world.now)
+    expect(world.state('off')).toBe('failed')
+    world.redrive('off')
+    world.queue.turn(turn, world.now)
+    expect(world.state('off')).toBe('waiting')
+  })
+
   test('a job that is done or cancelled keeps nothing of what it said, and its id still means that and nothing else', () => {
     const world = new OneQueue()
     const payload = '{"text":"see you at noon"}'
