@@ -31,8 +31,9 @@ export type Queued =
   | { readonly kind: 'queued'; readonly id: string; readonly state: JobState; readonly duplicate: boolean }
   | Refusal
 
-/** Jobs forgotten in one go; the next sweep goes on. */
+/** Jobs forgotten in one go; the rest follow after a breath, in which others are heard. */
 const forgottenTogether = 5000
+const breathMs = 50
 
 /**
  * The ledger of one queue: it decides, QStash carries. A job is accepted when it is written here, wherever QStash is;
@@ -53,6 +54,7 @@ export class JobQueue extends DurableObject<Env> {
   readonly #stream: JobStream
   readonly #names: QueueNames
   readonly #secrets: SigningSecrets
+  #isForgetting = false
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -207,12 +209,13 @@ export class JobQueue extends DurableObject<Env> {
 
   /** What cron does for a queue: forgets what ended long ago, and looks whether anything is stuck. */
   sweep(): QueueStats {
-    this.#changing((now) => {
-      this.#days.note(now)
-      this.#books.forget(now, forgottenTogether)
+    const forgotten = this.#changing((now) => {
+      const ended = this.#forget(now)
       this.#queue.tick(now)
       this.#kept.keep()
+      return ended
     })
+    if (forgotten === forgottenTogether && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
     return this.stats()
   }
 
@@ -232,6 +235,22 @@ export class JobQueue extends DurableObject<Env> {
       const now = this.#clock.now()
       this.#summons.lookAt(now + 10_000, now)
     }
+  }
+
+  /** A busy queue ends more between two sweeps than are forgotten in one go. What an eviction leaves is the next sweep's. */
+  async #forgetTheRest(): Promise<void> {
+    this.#isForgetting = true
+    try {
+      do await scheduler.wait(breathMs)
+      while (this.#changing((now) => this.#forget(now)) === forgottenTogether)
+    } finally {
+      this.#isForgetting = false
+    }
+  }
+
+  #forget(now: number): number {
+    this.#days.note(now)
+    return this.#books.forget(now, forgottenTogether)
   }
 
   #accept(wanted: NewJob, now: number): Queued {

@@ -197,8 +197,10 @@ export class JobTable {
   forget(now: number, limit: number): string[] {
     const forgotten: string[] = []
     for (const phase of Object.values(phases).filter(hasEnded)) {
-      const jobs = this.upTo(phase, now, limit - forgotten.length)
-      for (const { seq, id } of jobs) {
+      // Only by name: with their payloads five thousand may be more than an actor's memory holds.
+      const sql = 'SELECT seq, id FROM jobs WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?'
+      const jobs = this.#sql.exec<{ seq: number; id: string }>(sql, phase, now, limit - forgotten.length)
+      for (const { seq, id } of jobs.toArray()) {
         this.#sql.exec('DELETE FROM jobs WHERE seq = ?', seq)
         this.#count(phase, -1)
         forgotten.push(id)

@@ -101,8 +101,8 @@ export function claim(books: Books, visit: string, want: number, now: number): J
   return jobs
 }
 
-/** Brings to their places all whose time has come. Returns whether there may be more. */
-export function promote(books: Books, now: number, limit = 1000): boolean {
+/** Brings to their places all whose time has come, few at a time since each may be large. Returns whether there may be more. */
+export function promote(books: Books, now: number, limit = 100): boolean {
   const policy = books.policy()
   const paused = books.upTo(phases.pausing, now, limit)
   for (const job of paused) takePlace(books, policy, job, now)

@@ -121,6 +121,20 @@ describe('a queue', () => {
   })
 })
 
+test('a sweep forgets all whose time of keeping is over, however many ended since the last', async () => {
+  const queue = newQueue()
+  await queue.enqueue(job('alive'))
+  await runInDurableObject(queue, (_, { storage }) => {
+    const sql = `WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n LIMIT 12000)
+      INSERT INTO jobs (seq, id, type, payload, phase, rank, attempts, run, permitted, made_at, since, progress, note, timeout_ms, options)
+      SELECT n, 'over' || n, 'join', '{}', 6, 0, 1, 1, 0, 1, 1, 100, '', 1000, '' FROM n`
+    storage.sql.exec(sql)
+  })
+  await evictDurableObject(queue)
+  await queue.sweep()
+  await vi.waitFor(async () => expect((await queue.stats()).counts).toMatchObject({ done: 0, waiting: 1 }), 5000)
+})
+
 describe('on the real actor, killed again and again', () => {
   test('1,000 jobs each take effect once, none is lost, and every key keeps its order', async () => {
     const name = `somebody/storm-${queues++}`
