@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import type { Job, NewJob } from '../src/jobs/job.ts'
-import { cancel, redrive, rivalOf, type Enqueued } from '../src/jobs/ledger.ts'
+import { cancel, changePolicy, redrive, rivalOf, type Enqueued } from '../src/jobs/ledger.ts'
 import { phases, type JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
@@ -161,10 +161,7 @@ export class JobQueue extends DurableObject<Env> {
   }
 
   setPolicy(change: Partial<Policy>): Policy {
-    return this.#changing(() => {
-      this.#books.setPolicy({ ...this.#books.policy(), ...change })
-      return this.#books.policy()
-    })
+    return this.#changing((now) => changePolicy(this.#books, change, now))
   }
 
   schedules(): Schedule[] {

@@ -5,6 +5,7 @@ import { deadKeptMs, noteLength, runsOfALife, type Job, type NewJob } from './jo
 import { advanceLine, enterLine, readyRank, takePlace } from './line.ts'
 import { spent } from './payload.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
+import type { Policy } from './policy.ts'
 import { spend, allowance } from './rate.ts'
 
 /** What became of one enqueued job. */
@@ -81,6 +82,15 @@ function noteUnique(
   now: number,
 ) {
   books.setUnique(name, { job, until: mode === 'throttle' ? now + seconds * 1000 : 0 })
+}
+
+/** Changes how the queue runs. Under another rate it owes no more than that one's bucket holds: what lies further ahead was the old one's. */
+export function changePolicy(books: Books, change: Partial<Policy>, now: number): Policy {
+  const policy = { ...books.policy(), ...change }
+  books.setPolicy(policy)
+  const emptied = policy.rate === null ? Infinity : now + policy.rate.seconds * 1000
+  if (books.queueRate() > emptied) books.setQueueRate(emptied)
+  return policy
 }
 
 /** How many jobs may start now, whatever keys say: they are ready only when theirs allows. */

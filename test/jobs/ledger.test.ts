@@ -155,6 +155,16 @@ describe('the queue as a whole', () => {
     expect(world.take()).toHaveLength(1)
   })
 
+  test('a rate that was far too slow holds nothing back once it is another', () => {
+    const world = new OneQueue()
+    for (let n = 0; n < 10; n++) world.add(`j${n}`)
+    world.policy({ rate: { count: 1, seconds: 86_400 } })
+    expect(world.take()).toHaveLength(1)
+    world.policy({ rate: { count: 10, seconds: 1 } })
+    world.pass(1000)
+    expect(world.take()).toHaveLength(9)
+  })
+
   test('paused, it hands out nothing; resumed, it goes on', () => {
     const world = new OneQueue()
     world.add('a')

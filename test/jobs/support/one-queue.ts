@@ -1,6 +1,6 @@
 import { JobBooks } from '../../../durable-objects/parts/job-books.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/job.ts'
-import { cancel, redrive } from '../../../src/jobs/ledger.ts'
+import { cancel, changePolicy, redrive } from '../../../src/jobs/ledger.ts'
 import { stateOf, type JobState } from '../../../src/jobs/phase.ts'
 import type { Policy } from '../../../src/jobs/policy.ts'
 import { Queue, type Assignment, type TurnAnswer } from '../../../src/jobs/queue.ts'
@@ -66,7 +66,7 @@ export class OneQueue {
   redrive = (id: string) => redrive(this.books, id, this.now)
 
   policy(change: Partial<Policy>): void {
-    this.books.setPolicy({ ...this.books.policy(), ...change })
+    changePolicy(this.books, change, this.now)
   }
 
   state(id: string): JobState | undefined {
