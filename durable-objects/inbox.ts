@@ -49,6 +49,8 @@ export class Inbox extends DurableObject<Env> {
     const { audience } = this.#books
     const somebodyComes = call.commands.some((command) => command.kind === 'subscribe' && command.pass !== undefined)
     if (!somebodyComes || !audience.reachesBeyond(call.gateway)) return this.#answer(call, 0)
+    // Noted before anybody is asked, so that who comes elsewhere meanwhile is counted with those who come here.
+    if (call.gateway !== null) audience.add(call.gateway)
     const { name: user } = ownName(this.ctx.id.name)
     return audience.connectionsElsewhere(user, call.gateway).then((elsewhere) => this.#answer(call, elsewhere))
   }

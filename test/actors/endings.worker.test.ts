@@ -158,6 +158,15 @@ describe('too many connections', () => {
     expect(endings.toSorted((a, b) => a - b)).toEqual([0, 0, 0, 3504, 3504, 3504, 3504, 3504])
   })
 
+  test('of one user at once at gateways where she was not before are never more than she may have', async () => {
+    const tenant = await newTenant({ connectionsPerUser: 2 })
+    const token = await tenant.token('alice')
+    await connectAs(tenant, 'alice', { token, gateway: 'scattered/0' })
+    const endings = await Promise.all(Array.from({ length: 6 }, (_, n) => entersWith(token, `scattered/${n + 1}`)))
+    expect(endings.filter((code) => code === 0).length).toBeLessThanOrEqual(1)
+    expect(new Set(endings.filter((code) => code !== 0))).toEqual(new Set([3504]))
+  })
+
   test('are counted anew when a gateway has slept', async () => {
     const tenant = await newTenant({ connectionsPerUser: 1 })
     const token = await tenant.token('alice')
