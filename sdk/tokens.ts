@@ -8,6 +8,7 @@ export type TokenOptions = { readonly token: string } | { readonly getToken: () 
 export class Tokens {
   readonly #fetch: () => Promise<string>
   #newest: Promise<string> | undefined
+  #socketHasOne = false
 
   constructor(options: TokenOptions) {
     const given = 'token' in options ? options : undefined
@@ -30,10 +31,15 @@ export class Tokens {
     return fetched
   }
 
-  /** As the realtime client wants it: a refusal is final, anything else is tried again. */
+  /**
+   * As the realtime client wants it, which asks when it has none and whenever the one it has is no longer good: a refusal is
+   * final, anything else is tried again.
+   */
   async forSocket(): Promise<string> {
     try {
-      return await this.renew()
+      const token = await (this.#socketHasOne ? this.renew() : this.current())
+      this.#socketHasOne = true
+      return token
     } catch (thrown) {
       if (thrown instanceof ParleyError && !thrown.temporary) throw new UnauthorizedError(thrown.message)
       throw thrown

@@ -122,4 +122,16 @@ describe('tokens', () => {
     await expect(tokens.renew()).rejects.toThrow('down')
     expect(await tokens.current()).toBe('t3')
   })
+
+  test('one that is given opens the socket, and when it is refused there is no other', async () => {
+    const tokens = new Tokens({ token: 'mine' })
+    expect(await tokens.forSocket()).toBe('mine')
+    await expect(tokens.forSocket()).rejects.toThrow('the token has expired')
+  })
+
+  test('one that was fetched for a request opens the socket as well, and is renewed when the socket asks again', async () => {
+    let fetched = 0
+    const tokens = new Tokens({ getToken: async () => `t${++fetched}` })
+    expect([await tokens.current(), await tokens.forSocket(), await tokens.forSocket()]).toEqual(['t1', 't1', 't2'])
+  })
 })
