@@ -82,8 +82,10 @@ export type Outcome =
 
 /** Furthest a job may lie ahead. */
 export const furthestMs = 90 * 86_400_000
-/** Most bytes of a job's payload, and of its result, as UTF-8. A row of an actor's SQLite may have 2 MB. */
+/** Most bytes of a job's payload as UTF-8. */
 export const payloadBytes = 131_072
+/** Most bytes of its result, which a join of joins makes ever longer. A row of an actor's SQLite may have 2 MB in all. */
+export const resultBytes = 1_048_576
 /** Longest one attempt may take: what QStash waits for an answer on its smallest plan. */
 export const longestAttemptMs = 15 * 60_000
 /** A job that is sent again counts its attempts from the next multiple of this, more than there can be before: see `run`. */

@@ -1,6 +1,7 @@
+import { byteLength, isLonger } from '../kernel/text.ts'
 import { backoffMs } from './backoff.ts'
 import type { Books } from './books.ts'
-import { mostSnoozes, noteLength, runsOfALife, type Job, type Outcome } from './job.ts'
+import { mostSnoozes, noteLength, resultBytes, runsOfALife, type Job, type Outcome } from './job.ts'
 import { end } from './ledger.ts'
 import { hasEnded, phases } from './phase.ts'
 
@@ -29,7 +30,7 @@ export function settle(
 function afterAttempt(books: Books, job: Job, outcome: Outcome, now: number, random: number): Job {
   switch (outcome.kind) {
     case 'done':
-      return end(books, job, phases.done, '', now, outcome.result ?? null)
+      return done(books, job, outcome.result ?? null, now)
     case 'discard':
       return end(books, job, phases.failed, outcome.why, now)
     case 'snooze':
@@ -37,6 +38,13 @@ function afterAttempt(books: Books, job: Job, outcome: Outcome, now: number, ran
     case 'retry':
       return retry(books, job, outcome, now, random)
   }
+}
+
+/** What cannot be kept must not be tried: it would undo all else that ended in the same turn, again and again. */
+function done(books: Books, job: Job, result: string | null, now: number): Job {
+  if (result === null || !isLonger(result, resultBytes)) return end(books, job, phases.done, '', now, result)
+  const bytes = byteLength(result)
+  return end(books, job, phases.failed, `its result has ${bytes} bytes, at most ${resultBytes} can be kept`, now)
 }
 
 /** Later, and it does not count as an attempt. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { resultBytes } from '../../src/jobs/job.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 describe('attempts', () => {
@@ -15,6 +16,22 @@ describe('attempts', () => {
       world.pass(60_000)
     }
     expect(waits).toEqual([7500, 15_000, 22_500, 22_500])
+  })
+
+  test('a result that is too long to keep ends its job and no other, and says so', () => {
+    const world = new OneQueue()
+    world.addAll([{ id: 'a' }, { id: 'b' }])
+    world.take()
+    const result = JSON.stringify('ä'.repeat(resultBytes / 2))
+    world.turn([
+      ['a', { kind: 'done', result }],
+      ['b', { kind: 'done', result: '1' }],
+    ])
+    expect(world.states('a', 'b')).toEqual(['failed', 'done'])
+    expect([world.note('a'), world.books.get('a')?.result]).toEqual([
+      'its result has 1048578 bytes, at most 1048576 can be kept',
+      null,
+    ])
   })
 
   test('a snooze does not count, unless it never ends', () => {
