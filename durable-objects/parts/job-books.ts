@@ -50,7 +50,7 @@ export class JobBooks implements Books {
   nextTurn = (): number => this.jobs.nextTurn()
   activeOf = (visit: string): Job[] => this.jobs.activeOf(visit)
   placesTaken = (key: string): number => this.jobs.placesTaken(key)
-  nextInLine = (key: string, width: number): Job | undefined => this.jobs.nextInLine(key, width)
+  nextInLine = (key: string): Job | undefined => this.jobs.nextInLine(key)
 
   change(job: Job, change: Change): Job {
     const changed = this.jobs.change(job, change)

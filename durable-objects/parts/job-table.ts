@@ -188,8 +188,8 @@ export class JobTable {
     return taken
   }
 
-  nextInLine(key: string, width: number): Job | undefined {
-    if (this.#counts[phases.held] === 0 || this.placesTaken(key) >= width) return undefined
+  nextInLine(key: string): Job | undefined {
+    if (this.#counts[phases.held] === 0) return undefined
     return this.#rows('WHERE key = ? AND phase = 3 ORDER BY seq LIMIT 1', key)[0]
   }
 

@@ -44,8 +44,8 @@ export interface Books {
 
   /** Jobs that hold a place of the key. */
   placesTaken(key: string): number
-  /** The next job in the key's line that holds no place, if fewer than `width` places are taken. */
-  nextInLine(key: string, width: number): Job | undefined
+  /** The next job in the key's line that holds no place. */
+  nextInLine(key: string): Job | undefined
   keyRate(key: string): FullAt
   setKeyRate(key: string, fullAt: FullAt): void
   queueRate(): FullAt

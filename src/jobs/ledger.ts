@@ -2,7 +2,7 @@ import type { Refusal } from '../protocol/errors.ts'
 import type { Books } from './books.ts'
 import { decideIntake, toJob, type Entry } from './intake.ts'
 import { deadKeptMs, noteLength, runsOfALife, type Job, type NewJob } from './job.ts'
-import { advanceLine, enterLine, readyRank, takePlace } from './line.ts'
+import { advanceLine, enterLine, lineUp, readyRank, takePlace, widthOf } from './line.ts'
 import { spent } from './payload.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
 import type { Policy } from './policy.ts'
@@ -68,8 +68,9 @@ function hearOfEnded(books: Books, job: Job, waitsFor: readonly string[], now: n
 
 function placeKeyed(books: Books, job: Omit<Job, 'seq'>, key: string, now: number): Job {
   const policy = books.policy()
-  const width = job.options.concurrency ?? policy.keyConcurrency
-  if (books.placesTaken(key) >= width) return books.add({ ...job, phase: phases.held, rank: 0 })
+  const held = { ...job, phase: phases.held, rank: 0 }
+  if (books.placesTaken(key) >= widthOf(job, policy)) return books.add(held)
+  if (books.nextInLine(key) !== undefined) return lineUp(books, policy, books.add(held), now)
   if (job.options.rate === null && policy.keyRate === null)
     return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
   return takePlace(books, policy, books.add(job), now)
@@ -156,7 +157,7 @@ function endOne(books: Books, job: Job, phase: Ended, note: string, now: number,
     // What can be sent again keeps its words, all else lets go of them.
     ...(phase === phases.done || phase === phases.cancelled ? { payload: spent(job.payload) } : {}),
   })
-  if (job.phase <= phases.held) advanceLine(books, books.policy(), job, now)
+  if (job.phase <= phases.held && job.key !== null) advanceLine(books, books.policy(), job.key, now)
   if (job.phase === phases.blocked) books.forgetWaits(job.id)
   return ended
 }

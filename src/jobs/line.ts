@@ -13,15 +13,22 @@ export const readyRank = (priority: number, turn: number): number => (100 - prio
 /** The turn in a ready job's rank. */
 export const turnOf = (rank: number): number => rank % turns
 
-const widthOf = (job: Job, policy: Policy): number => job.options.concurrency ?? policy.keyConcurrency
+export const widthOf = (job: Pick<Job, 'options'>, policy: Policy): number =>
+  job.options.concurrency ?? policy.keyConcurrency
 
 /** A job whose time has come stands in its key's line, at a place if one is free, else behind the others. */
 export function enterLine(books: Books, policy: Policy, job: Job, now: number): Job {
   if (job.key === null) return books.change(job, ready(books, job, now))
-  const width = widthOf(job, policy)
-  if (books.placesTaken(job.key) >= width)
-    return books.change(job, { phase: phases.held, rank: 0, visit: null, since: now })
-  return takePlace(books, policy, job, now)
+  const isFull = books.placesTaken(job.key) >= widthOf(job, policy)
+  if (!isFull && books.nextInLine(job.key) === undefined) return takePlace(books, policy, job, now)
+  const held = books.change(job, { phase: phases.held, rank: 0, visit: null, since: now })
+  return isFull ? held : lineUp(books, policy, held, now)
+}
+
+/** A place is free, and others in line had it first. */
+export function lineUp(books: Books, policy: Policy, held: Job, now: number): Job {
+  if (held.key !== null) advanceLine(books, policy, held.key, now)
+  return books.get(held.id) ?? held
 }
 
 /** A job takes a place of its key: it is ready, or will be when the key's rate allows. */
@@ -35,14 +42,13 @@ export function takePlace(books: Books, policy: Policy, job: Job, now: number): 
   return books.change(job, { phase: phases.pausing, rank: at, permitted: true, visit: null, since: now })
 }
 
-/** A place of the job's key became free: the next in line takes it; more than one where the line was widened. */
-export function advanceLine(books: Books, policy: Policy, ended: Job, now: number): void {
-  if (ended.key === null) return
-  for (let most = widthOf(ended, policy); most > 0; most--) {
-    const next = books.nextInLine(ended.key, widthOf(ended, policy))
-    if (next === undefined) return
+/** Places of a key may be free: those in line take them in their order, each when no more are taken than it bears beside itself. */
+export function advanceLine(books: Books, policy: Policy, key: string, now: number): void {
+  for (let next = books.nextInLine(key); next !== undefined; next = books.nextInLine(key)) {
+    const width = widthOf(next, policy)
+    if (books.placesTaken(key) >= width) return
     takePlace(books, policy, next, now)
-    if (most === 1 || widthOf(ended, policy) === 1) return
+    if (books.placesTaken(key) >= width) return
   }
 }
 

@@ -113,6 +113,31 @@ describe('keys', () => {
     expect(world.take()).toEqual(['e'])
   })
 
+  test('where a line was widened, who comes now stands behind those who wait', () => {
+    const world = new OneQueue()
+    for (const id of ['a', 'b', 'c', 'd']) world.add(id, { key: 'k' })
+    expect(world.take()).toEqual(['a'])
+    world.policy({ keyConcurrency: 3 })
+    world.add('late', { key: 'k' })
+    expect(world.take()).toEqual(['b', 'c'])
+    world.done('a')
+    expect(world.take()).toEqual(['d'])
+  })
+
+  test('a job that wants its key for itself waits until it has it, and nobody passes it', () => {
+    const world = new OneQueue()
+    for (const id of ['a', 'b']) world.add(id, { key: 'k', concurrency: 2 })
+    expect(world.take()).toEqual(['a', 'b'])
+    world.add('alone', { key: 'k', concurrency: 1 })
+    for (const id of ['c', 'd']) world.add(id, { key: 'k', concurrency: 2 })
+    world.done('a')
+    expect(world.take()).toEqual([])
+    world.done('b')
+    expect(world.take()).toEqual(['alone'])
+    world.done('alone')
+    expect(world.take()).toEqual(['c', 'd'])
+  })
+
   test('a rate per key paces its starts and no others', () => {
     const world = new OneQueue()
     for (let n = 0; n < 5; n++) world.add(`a${n}`, { key: 'a', concurrency: 10, rate: { count: 2, seconds: 1 } })
