@@ -4,7 +4,7 @@ import type { CloseName } from '../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { connectWindow } from '../../src/limits/house-rules.ts'
 import { LocalLimits } from '../../src/limits/local.ts'
-import type { TenantLimits } from '../../src/tenants/record.ts'
+import { tenantId, type TenantLimits } from '../../src/tenants/record.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
 
 /** Whether a token opens the door. A wrong one ends the connection, an expired one may be renewed. */
@@ -28,8 +28,8 @@ export class Doorman {
 
   async admit(token: string, now: number): Promise<Admitted> {
     if (token === '') return await this.#admitNobody(now)
-    const tenant = tenantOfToken(token) ?? this.#open?.tenant
-    const admission = tenant === undefined ? undefined : await this.#tenants.get(tenant, now)
+    const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
+    const admission = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
     if (admission === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
 
     const isOpen = this.#open?.tenant === admission.record.id
