@@ -10,7 +10,7 @@ import { encodeSubscribed } from './connected.ts'
 import type { Grant, Grants } from './grants.ts'
 import type { Sockets } from './sockets.ts'
 import type { Streams } from './streams.ts'
-import { sizeOf } from './subscriptions.ts'
+import { bytesBeside, sizeOf } from './subscriptions.ts'
 
 /** What server-side subscriptions work with. */
 export interface ServerSubscriptionParts {
@@ -26,6 +26,8 @@ type Begun = { readonly kind: 'begun'; readonly channel: string; readonly result
 /** What the tenant's own server subscribes its users to: by their connection tokens, or later on. */
 export class ServerSubscriptions {
   readonly #parts: ServerSubscriptionParts
+  /** What connections will have to remember of orders that are not answered yet. */
+  readonly #asked = new WeakMap<Session, number>()
 
   constructor(parts: ServerSubscriptionParts) {
     this.#parts = parts
@@ -73,10 +75,14 @@ export class ServerSubscriptions {
     const { channel } = order
     const grant = await this.#parts.grants.forServer(session, order)
     if (grant.kind === 'refused') return named(channel, grant)
-    if (!this.#parts.sockets.hasRoom(session, channel.length + sizeOf(grant)))
+    const bytes = channel.length + bytesBeside + sizeOf(grant)
+    const asked = this.#asked.get(session) ?? 0
+    if (!this.#parts.sockets.hasRoom(session, asked + bytes))
       return refuse('limitExceeded', `${channel}: more than a connection can remember`)
+    this.#asked.set(session, asked + bytes)
     return await new Promise((resolve) => {
       this.#parts.streams.subscribe(session, channel, grant, since, (result) => {
+        this.#asked.set(session, (this.#asked.get(session) ?? 0) - bytes)
         const begun = this.#answer(channel, grant, result)
         if (begun.kind === 'begun') told(begun)
         resolve(begun)

@@ -2,6 +2,7 @@ import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { ignoredPush, pingFrame } from '../../src/protocol/replies.ts'
 import {
   fromKeepsake,
+  keptBytes,
   newSession,
   plainWire,
   toKeepsake,
@@ -9,7 +10,6 @@ import {
   type Session,
   type Wire,
 } from '../../src/realtime/session.ts'
-import { byteLength } from '../../src/kernel/text.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { BinaryFrames } from './binary-frames.ts'
@@ -110,7 +110,7 @@ export class Sockets {
 
   /** Whether the session could still remember another `bytes`. */
   hasRoom(session: Session, bytes: number): boolean {
-    return byteLength(JSON.stringify(toKeepsake(session))) + bytes < attachmentBytes
+    return keptBytes(toKeepsake(session)) + bytes < attachmentBytes
   }
 
   /** Something came from the client: noted where the runtime does not answer its pongs, and so knows nothing of it. */
@@ -193,9 +193,15 @@ export class Sockets {
     this.binary.forget()
   }
 
-  /** Who is not in yet is not remembered as if she were. */
+  /** Who is not in yet is not remembered as if she were. One whose socket cannot remember her ends, and nobody else does. */
   #keep(session: Session): void {
-    if (session.phase !== 'connecting') this.#sinks.get(session)?.remember(toKeepsake(session))
+    if (session.phase === 'connecting') return
+    try {
+      this.#sinks.get(session)?.remember(toKeepsake(session))
+    } catch (thrown) {
+      log.warn('gateway.keep-failed', { why: reasonOf(thrown) })
+      this.close(session, 'internal')
+    }
   }
 
   #sendTo(session: Session): void {

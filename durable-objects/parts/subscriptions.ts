@@ -8,7 +8,7 @@ import { sizes } from '../../src/protocol/limits.ts'
 import { encodeRefusal, encodeReply, encodeUnsubscribe } from '../../src/protocol/replies.ts'
 import type { StreamResult } from '../../src/protocol/stream.ts'
 import { endOf } from '../../src/realtime/liveness.ts'
-import type { Session } from '../../src/realtime/session.ts'
+import { keptBytes, type Session } from '../../src/realtime/session.ts'
 import { encodeExpiry, encodeSubscribed } from './connected.ts'
 import type { Grant, Granted, Grants } from './grants.ts'
 import type { KnownNamespaces } from './known-namespaces.ts'
@@ -30,7 +30,7 @@ export interface SubscriptionParts {
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
 /** What a connection remembers of a subscription beside its channel's name and what its token says. */
-const bytesBeside = 72
+export const bytesBeside = 72
 
 /** What sessions listen to: begun and ended by clients, renewed by their tokens, ended when nobody renews them. */
 export class Subscriptions {
@@ -147,4 +147,4 @@ export const since = ({ recover, offset, epoch }: { recover: boolean; offset: nu
   recover ? { offset, epoch } : undefined
 
 /** What a connection has to remember of a grant. */
-export const sizeOf = ({ terms }: Grant): number => JSON.stringify(terms).length
+export const sizeOf = ({ terms }: Grant): number => keptBytes(terms)

@@ -127,6 +127,23 @@ export function toKeepsake(session: Session): Keepsake {
   }
 }
 
+/**
+ * Bytes that something takes at most where a socket keeps it: a text takes one for each character while all of them are
+ * Latin-1, and two for each as soon as one is not.
+ */
+export function keptBytes(value: unknown): number {
+  let wide = 0
+  const text = JSON.stringify(value)
+  if (isWide(text))
+    JSON.stringify(value, (_, inner: unknown) => {
+      if (typeof inner === 'string' && isWide(inner)) wide += inner.length
+      return inner
+    })
+  return text.length + wide
+}
+
+const isWide = (text: string): boolean => /[\u0100-\uffff]/.test(text)
+
 /** A session as it was before the gateway slept; one without a tenant had not connected yet. */
 export function fromKeepsake(kept: Keepsake): Session {
   return {
