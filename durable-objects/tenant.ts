@@ -222,12 +222,13 @@ export class Tenant extends DurableObject<Env> {
   /** Told again until all have heard: each believes what it knows for seconds only, but its open sockets would stay. */
   async #tellGateways(): Promise<void> {
     const record = this.record()
+    const owed = this.#kv.get('stateOwed')
     if (record === undefined) return
     const told = gatewayNames(loadConfig(this.env)).map((name) =>
       gatewayNamed(this.env, name).tenantIs(record.id, record.state),
     )
     await within(10_000, 'the gateways', Promise.all(told))
-    if (this.#kv.get('stateOwed') === record.version) this.#kv.delete('stateOwed')
+    if (this.#kv.get('stateOwed') === owed) this.#kv.delete('stateOwed')
   }
 
   async #tellPostgres(): Promise<void> {
