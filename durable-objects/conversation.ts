@@ -9,6 +9,7 @@ import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { randomToken } from '../src/kernel/id.ts'
+import { answerChars, charsOf, fitting } from '../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { sizes } from '../src/protocol/limits.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
@@ -158,12 +159,16 @@ export class Conversation extends DurableObject<Env> {
     const { first, last } = pageBounds(read.window)
     const floor = this.#books.log.floor()
     const held = this.#books.log.range(Math.max(first, floor) - 1, last, sizes.historyPage).map(toPublication)
+    const asked = query.reverse ? held.toReversed() : held
+    const publications = fitting(asked)
+    // Before a page that was cut at its old end nothing may follow.
+    const endsHere = query.reverse && publications.length < asked.length
     return {
       kind: 'page',
       epoch,
       top,
-      publications: query.reverse ? held.toReversed() : held,
-      ...(first < floor && first <= last ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
+      publications,
+      ...(first < floor && first <= last && !endsHere ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
       amendments: this.#books.log.amendments(first, last),
     }
   }
@@ -209,10 +214,15 @@ export class Conversation extends DurableObject<Env> {
     this.#announce(turn, before, call.gateway)
 
     const after = call.have ?? before
-    const behind = before - after > sizes.recovered || after + 1 < room.log.floor()
-    const missed = behind || after >= before ? [] : room.log.range(after, before, sizes.recovered).map(toPublication)
+    const isFar = before - after > sizes.recovered || after + 1 < room.log.floor()
+    const missed = isFar || after >= before ? [] : room.log.range(after, before, sizes.recovered).map(toPublication)
+    const behind = isFar || charsOf(missed) > answerChars
     const update = this.#update(turn, behind ? before : after)
-    return { update: { ...update, publications: [...missed, ...update.publications] }, behind, results: turn.results }
+    return {
+      update: { ...update, publications: [...(behind ? [] : missed), ...update.publications] },
+      behind,
+      results: turn.results,
+    }
   }
 
   #announce(turn: Turn, before: number, except: string | null): void {

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { historyWindow, pageBounds } from '../src/protocol/history-window.ts'
+import { answerChars, charsOf, fitting } from '../src/protocol/answer-size.ts'
 import { refuse } from '../src/protocol/errors.ts'
 import { sizes } from '../src/protocol/limits.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
@@ -58,7 +59,8 @@ export class Topic extends DurableObject<Env> {
     const floor = log.floor(this.#clock.now())
     const { first, last } = pageBounds({ ...read.window, after: Math.max(read.window.after, floor - 1) })
     const held = log.range(Math.max(first, floor) - 1, last, sizes.historyPage)
-    return { kind: 'page', epoch, top, publications: query.reverse ? held.toReversed() : held, amendments: [] }
+    const publications = fitting(query.reverse ? held.toReversed() : held)
+    return { kind: 'page', epoch, top, publications, amendments: [] }
   }
 
   /** Forgets what was said; its numbers are not used again. */
@@ -137,10 +139,15 @@ export class Topic extends DurableObject<Env> {
   #answer({ have }: StreamCall, turn: Turn, before: number): StreamAnswer {
     const { log, epoch } = this.#books
     const after = epoch === '' ? before : (have ?? before)
-    const behind = after < before && (before - after > sizes.recovered || after + 1 < log.floor(this.#clock.now()))
-    const missed = behind ? [] : log.range(after, before, sizes.recovered)
+    const isFar = after < before && (before - after > sizes.recovered || after + 1 < log.floor(this.#clock.now()))
+    const missed = isFar ? [] : log.range(after, before, sizes.recovered)
+    const behind = isFar || charsOf(missed) > answerChars
     const update = this.#update(turn, behind ? before : after)
-    return { update: { ...update, publications: [...missed, ...update.publications] }, behind, results: turn.results }
+    return {
+      update: { ...update, publications: [...(behind ? [] : missed), ...update.publications] },
+      behind,
+      results: turn.results,
+    }
   }
 
   /** Where nothing is kept everything passes by at place 0, whatever the log once counted. */

@@ -1,6 +1,7 @@
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
 import type { Projected, ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
+import { fitting } from '../../src/protocol/answer-size.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
 import type { CachedPages } from './cached-pages.ts'
@@ -58,7 +59,7 @@ export class Projection {
 
   async #step(conversation: Conversation, top: number): Promise<void> {
     const after = this.watermark
-    const rows = this.#log.range(after, top, batchEntries)
+    const rows = fitting(this.#log.range(after, top, batchEntries))
     const answer = await this.#write(conversation, rows)
     if (answer.kind === 'failed') throw new Error(answer.why)
     if (answer.kind === 'misplaced') {

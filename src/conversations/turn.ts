@@ -7,7 +7,7 @@ import { mayRead, mayWrite } from './access.ts'
 import { decideDelete, decideEdit, type AmendDecision } from './amend.ts'
 import type { Log, Members, Place } from './ports.ts'
 import { decideRead } from './read.ts'
-import { decideRecovery } from '../protocol/recover.ts'
+import { decideRecovery, recover, type Recovering } from '../protocol/recover.ts'
 import { decideSend, messageId } from './send.ts'
 import type { Actor, Conversation, LogRow } from './types.ts'
 
@@ -20,7 +20,7 @@ export interface Room {
 }
 
 /** What a turn did: an answer to each command, and the news for everyone who listens. */
-export interface Turn {
+export interface Turn extends Recovering {
   readonly results: StreamResult[]
   readonly publications: Publication[]
   readonly signals: Signal[]
@@ -124,18 +124,18 @@ function subscribe(
   const { epoch } = room.conversation
   const top = room.log.top()
   const recovery = decideRecovery(command.since, { epoch, top, floor: room.log.floor() }, sizes.recovered)
-  const publications =
-    recovery.kind === 'recovered' ? room.log.range(recovery.after, top, sizes.recovered).map(toPublication) : []
+  const missed = recover(recovery, top, (after) => room.log.range(after, top, sizes.recovered).map(toPublication), turn)
+  if (missed.kind === 'refused') return missed
   if (command.alone !== false && isSmall(room))
     turn.signals.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
   return {
     kind: 'subscribed',
     epoch,
-    offset: recovery.kind === 'recovered' ? recovery.after : top,
+    offset: missed.offset,
     top,
     wasRecovering: command.since !== undefined,
-    recovered: recovery.kind === 'recovered',
-    publications,
+    recovered: missed.recovered,
+    publications: missed.publications,
     data: state(room, actor, top),
   }
 }

@@ -1,3 +1,6 @@
+import { answerChars, charsOf } from './answer-size.ts'
+import { refuse, type Refusal } from './errors.ts'
+import type { Publication } from './replies.ts'
 import type { StreamPosition } from './stream.ts'
 
 /** What a subscriber with a position gets: everything after it, or word that this is not possible. */
@@ -21,4 +24,40 @@ export function decideRecovery(
   const held = since.offset + 1 >= stream.floor
   const fits = stream.top - since.offset <= cap
   return sameEpoch && known && held && fits ? { kind: 'recovered', after: since.offset } : { kind: 'lost' }
+}
+
+/** An answer in the making: how many characters were recovered in it by now. */
+export interface Recovering {
+  recoveredChars?: number
+}
+
+/** What a subscriber is answered: whether she recovered, the offset to reply with, and what she missed. */
+export type Recovered =
+  | Refusal
+  | {
+      readonly kind: 'answered'
+      readonly recovered: boolean
+      readonly offset: number
+      readonly publications: readonly Publication[]
+    }
+
+/**
+ * Recovers a subscriber with what `read` has after her place. What no answer has room for cannot be recovered; what this
+ * one has no room for any more, since many came back at once, can be in the next.
+ */
+export function recover(
+  recovery: Recovery,
+  top: number,
+  read: (after: number) => readonly Publication[],
+  answer: Recovering,
+): Recovered {
+  const lost: Recovered = { kind: 'answered', recovered: false, offset: top, publications: [] }
+  if (recovery.kind !== 'recovered') return lost
+  const publications = read(recovery.after)
+  const chars = charsOf(publications)
+  if (chars > answerChars) return lost
+  const all = (answer.recoveredChars ?? 0) + chars
+  if (all > answerChars) return refuse('tooManyRequests', 'many come back at once: try again', 1000)
+  answer.recoveredChars = all
+  return { kind: 'answered', recovered: true, offset: recovery.after, publications }
 }

@@ -1,6 +1,6 @@
 import { refuse } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
-import { decideRecovery } from '../protocol/recover.ts'
+import { decideRecovery, recover, type Recovering } from '../protocol/recover.ts'
 import type { ClientInfo, Publication } from '../protocol/replies.ts'
 import type { Signal, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
 import type { KnownPlace, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
@@ -16,7 +16,7 @@ export interface Topic {
 }
 
 /** What a turn did: an answer to each command, and the news for everyone who listens. */
-export interface Turn {
+export interface Turn extends Recovering {
   readonly results: StreamResult[]
   readonly publications: Publication[]
   readonly signals: Signal[]
@@ -51,16 +51,17 @@ function obey(topic: Topic, command: StreamCommand, turn: Turn): StreamResult {
 function subscribe({ epoch, rules, log, now }: Topic, command: Of<'subscribe'>, turn: Turn): StreamResult {
   const top = log.top()
   const recovery = decideRecovery(command.since, { epoch, top, floor: log.floor(now) }, sizes.recovered)
-  const recovered = recovery.kind === 'recovered'
+  const missed = recover(recovery, top, (after) => log.range(after, top, sizes.recovered), turn)
+  if (missed.kind === 'refused') return missed
   if (rules.joinLeave) turn.signals.push({ kind: 'join', info: infoOf(command, command.infos) })
   return {
     kind: 'subscribed',
     epoch,
-    offset: recovered ? recovery.after : top,
+    offset: missed.offset,
     top,
     wasRecovering: command.since !== undefined,
-    recovered,
-    publications: recovered ? log.range(recovery.after, top, sizes.recovered) : [],
+    recovered: missed.recovered,
+    publications: missed.publications,
     data: '',
   }
 }
