@@ -31,6 +31,8 @@ export class Topic extends DurableObject<Env> {
   #books = TopicBooks.open(this.ctx, this.env)
   readonly #recent = new Recent()
   #armedFor = Infinity
+  /** Whether this life knows that no alarm of an earlier one is due before its own. */
+  #knowsAlarm = false
   /** Whether this life told its listeners where the stream stands. */
   #hasTold = false
 
@@ -75,6 +77,7 @@ export class Topic extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     this.#armedFor = Infinity
+    this.#knowsAlarm = true
     if (!this.#books.exist) return
     this.#remind()
     const now = this.#clock.now()
@@ -179,11 +182,15 @@ export class Topic extends DurableObject<Env> {
     facts.set('idleSince', now)
   }
 
-  /** The earliest wish counts; what has expired is not shown, however late the alarm is. */
+  /**
+   * The earliest wish counts; what has expired is not shown, however late the alarm is. A life before ours may have set
+   * one that must not be put off: the first of ours comes soon enough for whatever that was for.
+   */
   #tidyBy(at: number): void {
-    if (this.#armedFor <= at) return
-    this.#armedFor = at
-    void this.ctx.storage.setAlarm(at)
+    const soon = this.#knowsAlarm ? at : Math.min(at, this.#clock.now() + remindMs)
+    if (this.#armedFor <= soon) return
+    this.#armedFor = soon
+    void this.ctx.storage.setAlarm(soon)
   }
 
   async #forget(): Promise<void> {

@@ -124,6 +124,17 @@ describe('what is kept', () => {
     expect(await say(tenant, 3)).toEqual({ offset: 3, epoch })
   })
 
+  test('is dropped in time also when the topic forgot that it had to, before its last listener left', async () => {
+    const { tenant, alice } = await story()
+    await say(tenant, 1)
+    await evictDurableObject(topicOf(tenant, channel))
+    await alice.ask({ unsubscribe: { channel } })
+    await isAlone(tenant)
+    await ringTopic(tenant, channel)
+    const at = await runInDurableObject(topicOf(tenant, channel), (_, { storage }) => storage.getAlarm())
+    expect(at).toBeLessThanOrEqual(Date.now() + 300_000)
+  })
+
   test('never takes more rows than its size and a bunch to be dropped', async () => {
     const { tenant } = await story()
     for (let n = 1; n <= 200; n++) await say(tenant, n, {}, { historySize: 5 })
