@@ -11,12 +11,14 @@ import type {
   HistoryQuery,
   StreamAnswer,
   StreamCall,
+  StreamCommand,
   StreamUpdate,
   TopicRules,
 } from '../src/protocol/stream.ts'
 import { decideChore } from '../src/topics/housekeeping.ts'
 import { Recent } from '../src/topics/recent.ts'
 import { takeTurn, type Turn } from '../src/topics/turn.ts'
+import { keptMs } from './parts/publish-keys.ts'
 import { TopicBooks } from './parts/topic-books.ts'
 
 /** How soon after a publication somebody looks whether it was told. */
@@ -45,6 +47,8 @@ export class Topic extends DurableObject<Env> {
     this.#noteListeners(call, turn)
     this.#books.audience.tell(this.#update(turn, before), call.gateway)
     if (turn.publications.length > 0) this.#noteNews(call.gateway)
+    // Where nothing else is kept nobody else would come to drop them.
+    if (call.commands.some(hasKey)) this.#tidyBy(this.#clock.now() + keptMs)
     return this.#answer(call, turn, before)
   }
 
@@ -106,7 +110,8 @@ export class Topic extends DurableObject<Env> {
     return commands.some(
       (command) =>
         (command.kind === 'subscribe' && (keeps || gateway !== null)) ||
-        (command.kind === 'publish' && (keeps || command.idempotencyKey !== undefined)),
+        (command.kind === 'publish' && keeps) ||
+        hasKey(command),
     )
   }
 
@@ -198,3 +203,5 @@ export class Topic extends DurableObject<Env> {
     this.#books = TopicBooks.open(this.ctx, this.env)
   }
 }
+
+const hasKey = (command: StreamCommand): boolean => command.kind === 'publish' && command.idempotencyKey !== undefined

@@ -1,7 +1,7 @@
 import type { KnownPlace, PublishKeys } from '../../src/topics/ports.ts'
 
 /** How long a repeat is recognised, as Centrifugo does. */
-const keptMs = 300_000
+export const keptMs = 300_000
 
 /** The idempotency keys of one topic's last five minutes. */
 export class StoredPublishKeys implements PublishKeys {

@@ -145,6 +145,23 @@ describe('what is kept', () => {
     expect(Number(row!['rows'])).toBeLessThan(5 + 70)
   })
 
+  test.each([
+    ['with history', {}],
+    ['without', { historySize: 0 }],
+  ])('of idempotency keys is dropped after their time, also while somebody listens, %s', async (_, more) => {
+    const { tenant } = await story(more)
+    later(61_000)
+    await ringTopic(tenant, channel)
+    await say(tenant, 1, { idempotencyKey: 'k' }, more)
+    later(400_000)
+    await ringTopic(tenant, channel)
+    await ringTopic(tenant, channel)
+    const rows = await runInDurableObject(topicOf(tenant, channel), (_, { storage }) =>
+      storage.sql.exec('SELECT key FROM publish_keys').toArray(),
+    )
+    expect(rows).toEqual([])
+  })
+
   test('can be removed at once, and counting goes on', async () => {
     const { tenant, epoch } = await story()
     for (const n of [1, 2]) await say(tenant, n)
