@@ -69,9 +69,11 @@ export class TenantCache {
     return known !== undefined && known.isHere && known.until > now ? this.#last.get(tenant) : undefined
   }
 
+  /** That there is no such tenant is not remembered: anybody can name as many as she likes. */
   #remember(tenant: string, asked: Asked, admission: Admission | undefined): void {
     asked.isHere = true
-    if (admission === undefined) this.#last.delete(tenant)
-    else this.#last.set(tenant, admission)
+    if (admission !== undefined) return void this.#last.set(tenant, admission)
+    this.#last.delete(tenant)
+    if (this.#known.get(tenant) === asked) this.#known.delete(tenant)
   }
 }

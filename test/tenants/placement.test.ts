@@ -90,6 +90,13 @@ describe('the cache', () => {
     expect(asked).toBe(2)
   })
 
+  test('does not remember what is no tenant, of which there is no end', async () => {
+    let asked = 0
+    const cache = new TenantCache(async () => void asked++)
+    for (let n = 0; n < 2; n++) expect(await cache.get('nobody', n)).toBeUndefined()
+    expect(asked).toBe(2)
+  })
+
   test('does not remember that it could not ask', async () => {
     let up = false
     const cache = new TenantCache(async () => {
