@@ -143,6 +143,7 @@ export class Conversation extends DurableObject<Env> {
       room.log.top(),
       null,
     )
+    this.#books.tellWhereItStands()
     return { kind: 'deleted' }
   }
 

@@ -150,7 +150,7 @@ export class Audience {
     return {
       tenant: this.#tenant,
       channel: this.#channel,
-      epoch: first?.epoch ?? '',
+      epoch: updates.at(-1)?.epoch ?? '',
       after,
       publications,
       signals: updates.flatMap(({ signals }) => signals),

@@ -64,9 +64,16 @@ export class ConversationBooks {
 
   /** A life that ended with debts may have ended before its listeners heard of what it had written: they are asked, once. */
   remindListeners(): void {
-    if (this.#diedInDebt && this.#conversation !== undefined)
-      this.audience.remind(this.#conversation.epoch, this.log.top())
+    if (this.#diedInDebt) this.tellWhereItStands()
     this.#diedInDebt = false
+  }
+
+  /** A deleted conversation stands nowhere: whoever listens, guests too, asks for it again and hears that it is no more. */
+  tellWhereItStands(): void {
+    if (this.#conversation === undefined) return
+    const { epoch, deletedAt } = this.#conversation
+    if (deletedAt === undefined) this.audience.remind(epoch, this.log.top())
+    else this.audience.remind('', 0)
   }
 
   /** A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. */

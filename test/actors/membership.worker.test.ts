@@ -150,6 +150,32 @@ describe('a deleted conversation', () => {
     expect((await call(`DELETE /v1/conversations/${lunch}`, { as: tenant.key })).status).toBe(404)
   })
 
+  test('sends away also the guests of a channel', async () => {
+    const tenant = await newTenant()
+    const news = await tenant.channel('alice')
+    const guest = await connectAs(tenant, 'bob', { gateway: 'guests-1/0' })
+    await guest.subscribe(news)
+    expect((await call(`DELETE /v1/conversations/${news}`, { as: tenant.key })).status).toBe(204)
+    expect(await guest.isUnsubscribed(news)).toMatchObject({ code: 2500 })
+    expect(await guest.recover(news, { offset: 0 })).toMatchObject({ error: { code: 103 } })
+  })
+
+  test('that died before anybody heard of its end says so when it wakes', async () => {
+    const tenant = await newTenant()
+    const news = await tenant.channel('alice')
+    const guest = await connectAs(tenant, 'bob', { gateway: 'guests-2/0' })
+    await guest.subscribe(news)
+    const actor = tenant.actorOf(news)
+    await runInDurableObject(actor, (_, { storage }) =>
+      storage.sql.exec(
+        "UPDATE facts SET value = json_set(value, '$.deletedAt', 1, '$.version', 2) WHERE name = 'conversation'",
+      ),
+    )
+    await evictDurableObject(actor)
+    await runInDurableObject(actor, (conversation) => conversation.alarm())
+    expect(await guest.isUnsubscribed(news)).toMatchObject({ code: 2500 })
+  })
+
   test('of two people begins anew without the words of the old one', async () => {
     const tenant = await newTenant()
     const wanted = { type: 'direct', members: ['alice', 'bob'] }
