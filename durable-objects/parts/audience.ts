@@ -1,8 +1,9 @@
 import type { Env } from '../../src/env.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { backoffMs } from '../../src/kernel/retry.ts'
+import { backoffMs, within } from '../../src/kernel/retry.ts'
+import { answerChars } from '../../src/protocol/answer-size.ts'
 import type { ClientInfo, Publication } from '../../src/protocol/replies.ts'
-import type { ChannelUpdate, StreamUpdate } from '../../src/protocol/stream.ts'
+import type { ChannelUpdate, Signal, StreamUpdate } from '../../src/protocol/stream.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { gatewayNamed } from '../address.ts'
 import { priorityOfSignal } from './overload.ts'
@@ -11,6 +12,8 @@ interface GatewayLane {
   waiting: StreamUpdate[]
   /** Publications in `waiting`. */
   held: number
+  /** About as many characters are in its signals. */
+  passing: number
   busy: boolean
   /** Raised with every new subscription there, so that an older "nobody listens" cannot undo it. */
   subscriptions: number
@@ -19,6 +22,8 @@ interface GatewayLane {
 const attempts = 4
 /** After those only where the stream stands is said, with growing pauses, for some minutes. */
 const reminders = 14
+/** A gateway that takes longer to say who is there does not answer. */
+const patienceMs = 2000
 
 /**
  * The gateways that listen to one stream. They are durable, since after a loss of memory somebody must still be told;
@@ -85,7 +90,8 @@ export class Audience {
 
   async #connectionsAt(gateway: string, user: string): Promise<number> {
     try {
-      return await gatewayNamed(this.#env, gateway).connectionsOf(this.#tenant, user)
+      const asked = gatewayNamed(this.#env, gateway).connectionsOf(this.#tenant, user)
+      return await within(patienceMs, 'the gateway', asked)
     } catch (thrown) {
       log.warn('audience.count-failed', { gateway, why: reasonOf(thrown) })
       return 0
@@ -106,7 +112,8 @@ export class Audience {
 
   async #rosterOf(gateway: string): Promise<ClientInfo[]> {
     try {
-      return await gatewayNamed(this.#env, gateway).roster(this.#tenant, this.#channel)
+      const asked = gatewayNamed(this.#env, gateway).roster(this.#tenant, this.#channel)
+      return await within(patienceMs, 'the gateway', asked)
     } catch (thrown) {
       log.warn('audience.roster-failed', { gateway, why: reasonOf(thrown) })
       return []
@@ -116,7 +123,9 @@ export class Audience {
   #deliverSoon(gateway: string, lane: GatewayLane, update: StreamUpdate): void {
     lane.waiting.push(update)
     lane.held += update.publications.length
+    lane.passing += charsOfSignals(update)
     if (lane.held > sizes.recovered) forgetOldest(lane)
+    if (lane.passing > answerChars) forgetPassing(lane)
     if (!lane.busy) void this.#run(gateway, lane)
   }
 
@@ -125,6 +134,7 @@ export class Audience {
     while (lane.waiting.length > 0) {
       const update = this.#merge(lane.waiting.splice(0))
       lane.held = 0
+      lane.passing = 0
       const { subscriptions } = lane
       const listening = await this.#deliver(gateway, update)
       // A gateway that was dropped and came back has another lane: what this one hears is of before.
@@ -171,7 +181,7 @@ export class Audience {
   }
 
   #open(gateway: string): void {
-    this.#lanes.set(gateway, { waiting: [], held: 0, busy: false, subscriptions: 0 })
+    this.#lanes.set(gateway, { waiting: [], held: 0, passing: 0, busy: false, subscriptions: 0 })
   }
 }
 
@@ -187,7 +197,24 @@ function forgetOldest(lane: GatewayLane): void {
   )
   lane.waiting = [{ ...newest, signals }]
   lane.held = newest.publications.length
+  lane.passing = charsOfSignals({ ...newest, signals })
 }
+
+/** What passes is kept nowhere else: a gateway that is so far behind hears the newest of it, and who may listen no longer. */
+function forgetPassing(lane: GatewayLane): void {
+  const last = lane.waiting.length - 1
+  lane.waiting = lane.waiting.map((update, place) =>
+    place === last ? update : { ...update, signals: update.signals.filter(isLasting) },
+  )
+  lane.waiting = lane.waiting.filter(({ publications, signals }) => publications.length + signals.length > 0)
+  lane.passing = lane.waiting.reduce((sum, update) => sum + charsOfSignals(update), 0)
+}
+
+const isLasting = ({ kind }: Signal): boolean => kind === 'removed' || kind === 'revoked'
+
+/** What is said of a signal beside its data is not much, and about the same for all. */
+const charsOfSignals = ({ signals }: StreamUpdate): number =>
+  signals.reduce((sum, signal) => sum + 100 + (signal.kind === 'pub' ? signal.data.length : 0), 0)
 
 /** What is said the first time, and when nobody answered. What a stream keeps no place of cannot be told from itself, so it is said once. */
 function toTell(update: ChannelUpdate, attempt: number): ChannelUpdate {
@@ -198,6 +225,6 @@ function toTell(update: ChannelUpdate, attempt: number): ChannelUpdate {
 
 /** Where the news ends, for a gateway to see that it lacks them, and who may listen no longer. What passes has passed. */
 function reminderOf({ publications, signals, ...rest }: ChannelUpdate): ChannelUpdate {
-  const lasting = signals.filter(({ kind }) => kind === 'removed' || kind === 'revoked')
-  return { ...rest, after: publications.at(-1)?.offset ?? rest.after, publications: [], signals: lasting }
+  const after = publications.at(-1)?.offset ?? rest.after
+  return { ...rest, after, publications: [], signals: signals.filter(isLasting) }
 }

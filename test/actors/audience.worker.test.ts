@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Audience } from '../../durable-objects/parts/audience.ts'
 import type { Env } from '../../src/env.ts'
-import type { ChannelUpdate } from '../../src/protocol/stream.ts'
+import type { ChannelUpdate, Signal } from '../../src/protocol/stream.ts'
 
 // What a stream does about a gateway that cannot be reached for a while.
 
@@ -12,6 +12,7 @@ let failures = 0
 beforeEach(() => {
   waited = []
   told = []
+  failures = 0
   vi.stubGlobal('scheduler', {
     wait: (ms: number) => {
       waited.push(ms)
@@ -21,6 +22,9 @@ beforeEach(() => {
 })
 afterEach(() => vi.unstubAllGlobals())
 
+/** A gateway that never answers. */
+const silent = { connectionsOf: () => new Promise(() => undefined), roster: () => new Promise(() => undefined) }
+
 /** One stream with one listening gateway, which fails as often as `failures` says. */
 function audience(): Audience {
   const publish = (update: ChannelUpdate) => {
@@ -29,7 +33,7 @@ function audience(): Audience {
     return Promise.resolve(true)
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of it is touched
-  const env = { GATEWAY: { getByName: () => ({ publish }) } } as unknown as Env
+  const env = { GATEWAY: { getByName: () => ({ ...silent, publish }) } } as unknown as Env
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing is read from it
   const sql = { exec: () => [] } as unknown as SqlStorage
   const listeners = new Audience(env, sql, false, { tenant: 'acme', channel: 'conversation:1' })
@@ -67,4 +71,26 @@ test('one that never comes back is given up after some minutes', async () => {
   expect(waited).toHaveLength(tries)
   expect(Math.max(...waited)).toBeLessThanOrEqual(30_000)
   expect(told).toEqual([])
+})
+
+test('what passes does not gather without end for one that is slow: it hears the newest, and who has to go', async () => {
+  const listeners = audience()
+  const passing = (n: number) => ({ kind: 'pub' as const, data: JSON.stringify(`${n} ${'x'.repeat(10_000)}`) })
+  const say = (...signals: Signal[]) => listeners.tell({ epoch: '', after: 0, publications: [], signals }, null)
+  // The first is on its way already.
+  for (let n = 0; n < 2000; n++) say(...(n === 1 ? [{ kind: 'removed' as const, user: 'bob' }] : []), passing(n))
+  await vi.waitFor(() => expect(told).toHaveLength(2))
+  const signals = told[1]?.signals ?? []
+  expect(signals[0]).toEqual({ kind: 'removed', user: 'bob' })
+  expect(signals.at(-1)).toEqual(passing(1999))
+  expect(JSON.stringify(signals).length).toBeLessThan(5_000_000)
+})
+
+test('one that does not answer has nobody, and is not waited for', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] })
+  const [elsewhere, roster] = [audience().connectionsElsewhere('alice', null), audience().roster()]
+  await vi.advanceTimersByTimeAsync(2000)
+  vi.useRealTimers()
+  expect(await elsewhere).toBe(0)
+  expect(await roster).toEqual([])
 })
