@@ -55,6 +55,28 @@ describe('over HTTP', () => {
     expect(Number((await list()).headers.get('x-ratelimit-remaining'))).toBeGreaterThanOrEqual(remaining)
   })
 
+  test('edits, deletions and whatever else adds to a log count as messages, as they do over a socket', async () => {
+    const tenant = await tenantWith({ messagesPerSecond: 0.01, messagesBurst: 6 })
+    const lunch = await tenant.group('ana')
+    const as = await tenant.token('ana')
+    const at = `/v1/conversations/${lunch}`
+    const messages = (n: number) => call(`POST ${at}/messages`, { as, body: { clientId: `c${n}`, text: 'hi' } })
+    const edit = () => call(`PATCH ${at}/messages/1`, { as, body: { text: 'ho' } })
+    const all = [
+      await messages(1),
+      await edit(),
+      await call(`DELETE ${at}/messages/1`, { as }),
+      await call(`POST ${at}/members`, { as, body: { members: ['bob'] } }),
+      await call(`DELETE ${at}/members/bob`, { as }),
+      await call(`PATCH ${at}`, { as, body: { name: 'Dinner' } }),
+    ]
+    expect(all.map(({ status }) => status)).toEqual([201, 200, 204, 200, 204, 200])
+    for (const refused of [await messages(2), await edit()]) {
+      expect(refused.status).toBe(429)
+      expect(refused.body['violated-policies']).toEqual(['messages'])
+    }
+  })
+
   test('messages over HTTP and over a socket come from one bucket', async () => {
     const tenant = await tenantWith({ messagesPerSecond: 0.01, messagesBurst: 3 })
     const lunch = await tenant.group('ana')

@@ -14,8 +14,10 @@ import {
   newConversation,
   newMembers,
 } from '../../protocol/api.ts'
+import { conversationChannel } from '../../protocol/channels.ts'
 import { conversationId, userId } from '../../protocol/payloads.ts'
 import type { App, AppContext } from '../context.ts'
+import { takeMessageToken } from '../house-levels.ts'
 import { body, param, query } from '../input.ts'
 import { known } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
@@ -56,6 +58,7 @@ export const conversations = new Hono<App>()
   .get('/:id', async (c) => c.json(toView(accepted(await stub(c).describe(actorOf(known(c)))))))
   .patch('/:id', async (c) => {
     const { name } = await body(c, conversationChange)
+    await limitMessages(c)
     return c.json(toView(accepted(await stub(c).change(actorOf(known(c)), { kind: 'rename', name }))))
   })
   .delete('/:id', async (c) => {
@@ -70,6 +73,7 @@ export const conversations = new Hono<App>()
   })
   .post('/:id/members', async (c) => {
     const { members } = await body(c, newMembers)
+    await limitMessages(c)
     return c.json(
       toView(accepted(await stub(c).change(actorOf(known(c)), { kind: 'add', users: [...new Set(members)] }))),
     )
@@ -77,17 +81,27 @@ export const conversations = new Hono<App>()
   .patch('/:id/members/:user', async (c) => {
     const user = param(c, 'user', userId)
     const { role } = await body(c, memberChange)
+    await limitMessages(c)
     accepted(await stub(c).change(actorOf(known(c)), { kind: 'role', user, role }))
     return c.json({ user, role })
   })
   .delete('/:id/members/:user', async (c) => {
     const user = param(c, 'user', userId)
+    await limitMessages(c)
     accepted(await stub(c).change(actorOf(known(c)), { kind: 'remove', user }))
     return c.body(null, 204)
   })
 
 /** The conversation a path names, in the caller's own tenant and no other. */
 export const stub = (c: AppContext) => conversationOf(c.env, known(c).tenant, param(c, 'id', conversationId))
+
+/** Whatever adds to a log counts as a message, by the same buckets as over the socket. The tenant's own server is limited by its requests alone. */
+export async function limitMessages(c: AppContext): Promise<void> {
+  const principal = known(c)
+  if (principal.kind !== 'user') return
+  const channel = conversationChannel(param(c, 'id', conversationId))
+  await takeMessageToken(c.env, principal.tenant, principal.user, channel)
+}
 
 /** How an actor knows the caller; `user` is given when an API key speaks for one. */
 export const actorOf = (principal: Known, user = '') =>

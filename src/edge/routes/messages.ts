@@ -6,16 +6,14 @@ import { encodeViews } from '../../history/amend.ts'
 import { completePage } from '../../history/page.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
-import { conversationChannel } from '../../protocol/channels.ts'
 import { conversationId } from '../../protocol/payloads.ts'
 import type { Publication } from '../../protocol/replies.ts'
 import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param, query } from '../input.ts'
 import { known } from '../middleware/authenticate.ts'
-import { takeMessageToken } from '../house-levels.ts'
 import { accepted, fail } from '../problem.ts'
-import { actorOf, stub } from './conversations.ts'
+import { actorOf, limitMessages, stub } from './conversations.ts'
 
 type NewMessage = z.output<typeof newMessage>
 
@@ -24,7 +22,7 @@ export const messages = new Hono<App>()
   .post('/', async (c) => {
     const { user: speaker, deliverAt, ...content } = await body(c, newMessage)
     const user = speakerOf(c, speaker)
-    await limitMessages(c, user)
+    await limitMessages(c)
     if (deliverAt !== undefined) return c.json(await schedule(c, user, content, deliverAt), 202)
     return c.json(await execute(c, { kind: 'send', content }, user), 201)
   })
@@ -37,9 +35,11 @@ export const messages = new Hono<App>()
   })
   .patch('/:seq', async (c) => {
     const { text } = await body(c, messageChange)
+    await limitMessages(c)
     return c.json(await execute(c, { kind: 'edit', seq: param(c, 'seq', seqParam), text }))
   })
   .delete('/:seq', async (c) => {
+    await limitMessages(c)
     await execute(c, { kind: 'delete', seq: param(c, 'seq', seqParam) })
     return c.body(null, 204)
   })
@@ -61,14 +61,6 @@ function speakerOf(c: AppContext, speaker: string | undefined): string {
   if (speaker !== undefined && speaker !== principal.user)
     fail('not-allowed', 'user: only an API key may speak for others')
   return principal.user
-}
-
-/** The same buckets as over the socket. The tenant's own server is limited by its requests alone. */
-async function limitMessages(c: AppContext, user: string): Promise<void> {
-  const principal = known(c)
-  if (principal.kind !== 'user') return
-  const channel = conversationChannel(param(c, 'id', conversationId))
-  await takeMessageToken(c.env, principal.tenant, user, channel)
 }
 
 /** A message for later is a job; it is safe once the queue's ledger has it. */
