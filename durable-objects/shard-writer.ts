@@ -9,10 +9,12 @@ import { systemClock } from '../src/kernel/clock.ts'
 import { reasonOf } from '../src/kernel/log.ts'
 import { within } from '../src/kernel/retry.ts'
 import { admit } from '../src/limits/shedding.ts'
+import { charsOf } from '../src/protocol/answer-size.ts'
 import { ownName } from './address.ts'
 
 interface Waiting {
   readonly since: number
+  readonly weight: number
   readonly batch: ProjectionBatch
   readonly resolve: (projected: Projected) => void
 }
@@ -56,8 +58,9 @@ export class ShardWriter extends DurableObject<Env> {
         why: `overloaded: the shard writer has ${this.#waitingRows} rows waiting`,
       })
     }
-    this.#waitingRows += batch.rows.length
-    this.#waiting.push({ batch, resolve, since: now })
+    const weight = weightOf(batch)
+    this.#waitingRows += weight
+    this.#waiting.push({ batch, resolve, since: now, weight })
     if (!this.#busy) void this.#run()
     return promise
   }
@@ -90,9 +93,9 @@ export class ShardWriter extends DurableObject<Env> {
 
   #take(): Waiting[] {
     let rows = 0
-    const upTo = this.#waiting.findIndex(({ batch }) => (rows += batch.rows.length) > rowsPerWrite)
+    const upTo = this.#waiting.findIndex(({ weight }) => (rows += weight) > rowsPerWrite)
     const taken = this.#waiting.splice(0, upTo <= 0 ? (upTo === 0 ? 1 : this.#waiting.length) : upTo)
-    for (const { batch } of taken) this.#waitingRows -= batch.rows.length
+    for (const { weight } of taken) this.#waitingRows -= weight
     return taken
   }
 
@@ -125,6 +128,9 @@ export class ShardWriter extends DurableObject<Env> {
     return connect(config, config.shardUrl(ownName(this.ctx.id.name).tenant))
   }
 }
+
+/** In rows: long ones count as more, since it is memory that they take, here and on the way. */
+const weightOf = ({ rows }: ProjectionBatch): number => rows.length + Math.floor(charsOf(rows) / 1024)
 
 /** A Postgres error about the data itself (SQLSTATE classes 22 and 23), not about the connection. */
 function isDataError(thrown: unknown): boolean {

@@ -48,6 +48,21 @@ test('batches that follow one another closely are one write', async () => {
   expect(statements.filter((statement) => tableOf(statement) === 'messages').length).toBeLessThanOrEqual(3)
 })
 
+test('long rows count as more than one, so that neither a write nor what waits for it outgrows the memory', async () => {
+  const statements = postgresIsThere()
+  const writer = env.SHARD_WRITER.getByName(`shard0/${crypto.randomUUID()}`)
+  const long = (n: number): ProjectionBatch => {
+    const [row] = batchOf('').rows
+    return { ...batchOf(`room-${n}`), rows: [{ ...row!, data: JSON.stringify('x'.repeat(1_500_000)) }] }
+  }
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => writer.write(long(n))))
+  const written = answers.filter(({ kind }) => kind === 'written').length
+  expect(written).toBeGreaterThan(5)
+  expect(written).toBeLessThan(40)
+  expect(answers.filter(({ kind }) => kind === 'failed')).toHaveLength(40 - written)
+  expect(statements.filter((statement) => tableOf(statement) === 'messages')).toHaveLength(written)
+})
+
 const batchOf = (conversation: string): ProjectionBatch => ({
   tenant: 'acme',
   placementEpoch: 1,
