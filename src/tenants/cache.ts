@@ -9,9 +9,6 @@ export interface Admission {
 /** How long a tenant is believed without asking: a revoked key or token key dies within this time. */
 export const tenantFreshMs = 10_000
 
-/** Tenants whose answers are kept: anybody may ask for one by a token of her own making. */
-const mostAsked = 10_000
-
 /** A question about a tenant: how long its answer is believed, and whether it is here yet. */
 interface Asked {
   readonly until: number
@@ -40,8 +37,6 @@ export class TenantCache {
     const known = this.#known.get(tenant)
     if (known !== undefined && known.until > now) return known.admission
 
-    const oldest = this.#known.size < mostAsked ? undefined : this.#known.keys().next().value
-    if (oldest !== undefined) this.#known.delete(oldest)
     const admission = this.#ask(tenant)
     const asked = { until: now + tenantFreshMs, admission, isHere: false }
     this.#known.set(tenant, asked)
