@@ -52,7 +52,8 @@ export class Crowd {
     for (let n = 0; n < conversations; n++) this.conversations.push(await makeGroup(this.#system, names))
     for (const name of names) {
       const { socketUrl } = this.#options
-      const person = new Person(this.#system, name, socketUrl === undefined ? {} : { socketUrl })
+      // Soon impatient, so that what got no answer is repeated often.
+      const person = new Person(this.#system, name, { timeout: 5000, ...(socketUrl !== undefined && { socketUrl }) })
       this.#people.push(person)
       for (const conversation of this.conversations) this.#listen(person, conversation)
       await person.connect()
@@ -153,8 +154,14 @@ export class Crowd {
     const channel = `conversation:${conversation}`
     let since = { offset: 0, epoch: '' }
     for (;;) {
-      const invokedAt = this.history.now()
-      const { publications, offset, epoch } = await reader.client.history(channel, { limit: 300, since })
+      const { invokedAt, publications, offset, epoch } = await until(
+        'a page of history is answered',
+        async () => ({
+          invokedAt: this.history.now(),
+          ...(await reader.client.history(channel, { limit: 300, since })),
+        }),
+        this.#patienceMs,
+      )
       this.history.read({
         session: reader.name,
         tenant,

@@ -72,7 +72,8 @@ export class Person {
       getToken: () => this.token(ttlSeconds),
       minReconnectDelay: 50,
       maxReconnectDelay: 500,
-      timeout: 5000,
+      // As patient as a loaded machine asks for: what must fail soon says so itself.
+      timeout: 20_000,
       ...sdk,
     })
   }
@@ -86,7 +87,7 @@ export class Person {
 
   async connect(): Promise<this> {
     this.client.connect()
-    await this.client.ready(15_000)
+    await this.client.ready(60_000)
     return this
   }
 
@@ -133,7 +134,7 @@ export class Listener {
   }
 
   async ready(): Promise<this> {
-    await this.subscription.ready(15_000)
+    await this.subscription.ready(60_000)
     return this
   }
 

@@ -32,7 +32,7 @@ export function clientBy(
     eventsource: TinyEventSource,
     minReconnectDelay: 50,
     maxReconnectDelay: 300,
-    timeout: 5000,
+    timeout: 20_000,
     ...options,
   })
 }
