@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** Tries an expectation until it holds; after `patience` milliseconds its own failure is thrown. */
-export async function eventually(holds: () => Promise<void>, patience = 5000): Promise<void> {
+export async function eventually(holds: () => Promise<void>, patience = 30_000): Promise<void> {
   const deadline = Date.now() + patience
   for (;;) {
     try {

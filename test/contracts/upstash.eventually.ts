@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** Tries something until it succeeds; after `patience` milliseconds its own failure is thrown. */
-export async function eventually<T>(attempt: () => Promise<T>, patience = 5000): Promise<T> {
+export async function eventually<T>(attempt: () => Promise<T>, patience = 30_000): Promise<T> {
   const deadline = Date.now() + patience
   for (;;) {
     try {

@@ -54,7 +54,7 @@ async function say(group: string, count: number, from = 1): Promise<void> {
 const numbers = (to: number, from = 1) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
 
 const rejoined = (listener: Listener, times = 2) =>
-  until('it is subscribed again', () => listener.joins.length >= times, 15_000)
+  until('it is subscribed again', () => listener.joins.length >= times)
 
 describe('after the network was cut', () => {
   test.each([1, 40, 499])('%i missed messages come along with the new subscription, in order', async (missed) => {

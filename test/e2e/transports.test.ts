@@ -269,6 +269,6 @@ test('when the server is killed and comes back, everyone hears exactly what was 
   await system.startAgain()
   await bob.client.ready(10_000)
   await bob.send(group, 'after', 'after')
-  await until('all hear what follows', () => listeners.every((heard) => heard.length === 2), 15_000)
+  await until('all hear what follows', () => listeners.every((heard) => heard.length === 2))
   for (const heard of listeners) expect(heard).toEqual(['1 before', '2 after'])
 })

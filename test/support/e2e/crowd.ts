@@ -44,7 +44,7 @@ export class Crowd {
   }
 
   get #patienceMs(): number {
-    return this.#options.patienceMs ?? 30_000
+    return this.#options.patienceMs ?? 90_000
   }
 
   /** Everybody is in every conversation, and listens to all of them. */
@@ -75,7 +75,7 @@ export class Crowd {
   /** Waits until another `count` messages were acknowledged. */
   async hasSaid(count: number): Promise<void> {
     const goal = this.acknowledged + count
-    await until(`${count} more messages are acknowledged`, () => this.acknowledged >= goal, 30_000)
+    await until(`${count} more messages are acknowledged`, () => this.acknowledged >= goal, 90_000)
   }
 
   /** Holds all that was seen against what Postgres ends up with, and history against the same. */

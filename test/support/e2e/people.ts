@@ -139,7 +139,7 @@ export class Listener {
   }
 
   /** Waits until seq `seq` was heard. */
-  async reach(seq: number, ms = 15_000): Promise<void> {
+  async reach(seq: number, ms = 60_000): Promise<void> {
     await until(`${this.name} hears ${seq}`, () => (this.heard.at(-1)?.seq ?? 0) >= seq, ms)
   }
 

@@ -77,11 +77,7 @@ export class RawReader {
   async ask(command: object): Promise<Line> {
     const id = ++this.#lastId
     this.#socket.send(JSON.stringify({ id, ...command }))
-    return await until(
-      `the answer to ${Object.keys(command).join()}`,
-      () => this.#lines.find((one) => one.id === id),
-      15_000,
-    )
+    return await until(`the answer to ${Object.keys(command).join()}`, () => this.#lines.find((one) => one.id === id))
   }
 
   stopReading(): void {

@@ -52,7 +52,7 @@ export class Shards {
   }
 
   /** The same, once everything up to `top` of each conversation is there. */
-  async caughtUp(tops: ReadonlyMap<string, number>, ms = 30_000): Promise<Entry[]> {
+  async caughtUp(tops: ReadonlyMap<string, number>, ms = 90_000): Promise<Entry[]> {
     return await until(
       'Postgres has caught up',
       async () => {

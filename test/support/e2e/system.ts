@@ -129,13 +129,13 @@ export class System {
   abandon(): void {
     const family = this.#launcher?.pid === undefined ? [] : familyOf(this.#launcher.pid)
     for (const { pid } of [...family, ...naming(this.dataDir)]) kill(pid, 'SIGKILL')
-    rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 })
+    rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 20 })
     running.delete(this)
   }
 
   async #ended(): Promise<void> {
     const launcher = this.launcherPid
-    await until('the launcher ended', () => !lives(launcher), 30_000)
+    await until('the launcher ended', () => !lives(launcher), 90_000)
   }
 }
 
