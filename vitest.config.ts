@@ -18,9 +18,9 @@ export default defineConfig({
           environment: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['**/*.worker.test.ts', ...needsMore],
-          // A test that starts the whole system three times takes this long where others want the cores, too.
-          testTimeout: 90_000,
-          hookTimeout: 60_000,
+          // A start of the whole system may take a minute where others want the cores, too, and a test starts it three times.
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           maxWorkers: 2,
         },
       },

@@ -6,7 +6,9 @@ export default defineConfig({
     name: 'services',
     include: ['test/**/*.services.test.ts', 'test/**/*.browser.test.ts'],
     fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 180_000,
+    // A page needs longer than vitest's second to show something on a loaded machine.
+    expect: { poll: { timeout: 30_000 } },
   },
 })

@@ -94,14 +94,12 @@ export class Person {
 
   /** Waits until exactly these words are shown, in this order. */
   async sees(...words: readonly string[]): Promise<void> {
-    await expect.poll(() => this.words(), { timeout: 10_000 }).toEqual(words)
+    await expect.poll(() => this.words()).toEqual(words)
   }
 
   /** Waits until nothing of what was written is still on its way. */
   async allSent(): Promise<void> {
-    await expect
-      .poll(() => this.page.locator('.message.sending, .message.waiting').count(), { timeout: 20_000 })
-      .toBe(0)
+    await expect.poll(() => this.page.locator('.message.sending, .message.waiting').count()).toBe(0)
   }
 }
 

@@ -11,7 +11,7 @@ type Sql = NeonQueryFunction<false, false>
  * it; the world must hold two empty databases.
  */
 export function neonContract(name: string, open: () => Promise<NeonWorld>): void {
-  describe(`Neon's protocol, ${name}`, { timeout: 15_000 }, () => {
+  describe(`Neon's protocol, ${name}`, () => {
     let world: NeonWorld
     let sql: Sql
 
@@ -23,8 +23,8 @@ export function neonContract(name: string, open: () => Promise<NeonWorld>): void
       sql = neon(world.url('first'))
       await sql`create table note (id bigint generated always as identity primary key, body text not null unique)`
       await neon(world.url('second'))`create table elsewhere (id int)`
-    }, 30_000)
-    afterAll(async () => await world?.close(), 30_000)
+    })
+    afterAll(async () => await world?.close())
     beforeEach(async () => void (await sql`truncate note`))
 
     describe('over HTTP', () => {

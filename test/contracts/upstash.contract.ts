@@ -25,7 +25,7 @@ export function upstashContract(name: string, open: () => Promise<UpstashWorld>)
     beforeAll(async () => {
       world = await open()
       redis = new Redis({ url: world.url, token: world.token, retry: false })
-    }, 20_000)
+    })
     afterAll(async () => await world?.close())
     beforeEach(async () => void (await redis.flushdb()))
 

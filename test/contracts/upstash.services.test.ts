@@ -34,7 +34,7 @@ else {
       engine = await Engine.create({ now: () => Date.now() })
       const [info = null] = await redis.send([['INFO', 'server']])
       version = /redis_version:(\S+)/.exec(typeof info === 'string' ? info : '')?.[1]
-    }, 20_000)
+    })
     afterAll(async () => {
       redis?.close()
       await real?.stop()

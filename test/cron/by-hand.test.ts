@@ -11,7 +11,7 @@ let system: System
 
 beforeAll(async () => {
   system = await System.start()
-}, 120_000)
+})
 afterAll(() => system.abandon())
 
 /** `npm run cron -- …`, as npm would run it. */

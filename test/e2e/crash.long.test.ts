@@ -24,7 +24,6 @@ test.each(['serve', 'start'] as const)(
       Array.from({ length: 6 }).flatMap(() => [killWorker, killLauncher]),
     )
   },
-  300_000,
 )
 
 test.each(['serve', 'start'] as const)(
@@ -43,7 +42,6 @@ test.each(['serve', 'start'] as const)(
     expect(await alice.send(group, 'c1', 'hello')).toMatchObject({ seq: 1, duplicate: true })
     alice.leave()
   },
-  60_000,
 )
 
 /** As on a machine without setpriv: the first one found there fails. */

@@ -9,4 +9,4 @@ afterEach(() => system?.abandon())
 test('kill -9 in mid-conversation, of workerd and of its launcher, loses nothing acknowledged and repeats nothing', async () => {
   system = await System.start()
   await talkThrough(system, [killWorker, killLauncher, killWorker])
-}, 90_000)
+})

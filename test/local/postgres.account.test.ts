@@ -22,7 +22,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root', () => {
     expect(await runAs('nobody')).toBe(65_534)
     expect(await runAs('namespace')).toBe(0)
     expect(await runAs('nobody')).toBe(65_534)
-  }, 40_000)
+  })
 
   test('a folder closed to others is no obstacle to a user namespace', async () => {
     const inner = join(dataDir, 'closed', 'data')
@@ -32,5 +32,5 @@ describe.skipIf(process.getuid?.() !== 0)('as root', () => {
     await expect(runAs('nobody', inner)).rejects.toThrow(
       /^Postgres cannot run as root, and the user nobody cannot enter/,
     )
-  }, 40_000)
+  })
 })
