@@ -5,7 +5,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import type { System } from './system.ts'
 
-/** Tables of all actors on disk that hold these words anywhere, as `class/table`. Reads copies: the actors go on. */
+/**
+ * Tables of all actors on disk that hold these words anywhere, as `class/table`. Reads copies: the actors go on, and it throws
+ * where a file went or changed while it was copied.
+ */
 export function actorTablesHolding(system: System, words: string): string[] {
   const copy = mkdtempSync(join(tmpdir(), 'parley-e2e-actors-'))
   try {
