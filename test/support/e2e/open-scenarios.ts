@@ -14,7 +14,7 @@ const next = <T>(of: Centrifuge | Subscription, event: string): Promise<T> =>
 async function listening(client: Centrifuge, channel: string, options = {}): Promise<Subscription> {
   const subscription = client.newSubscription(channel, options)
   subscription.subscribe()
-  await subscription.ready(10_000)
+  await subscription.ready(60_000)
   return subscription
 }
 
@@ -52,7 +52,7 @@ export function openScenarios(ways: readonly Way[]): void {
       }
       expect(client.state).toBe('disconnected')
       client.connect()
-      await client.ready(10_000)
+      await client.ready(60_000)
     })
 
     test('brings what is published to who publishes it, with who said it', async () => {
@@ -84,7 +84,7 @@ export function openScenarios(ways: readonly Way[]): void {
       await until(
         'nobody is there',
         async () => (await client.presenceStats(subscription.channel)).numClients === 0,
-        2000,
+        10_000,
       )
       expect(Object.keys((await client.presence(subscription.channel)).clients)).toEqual([])
     })
@@ -97,7 +97,7 @@ export function openScenarios(ways: readonly Way[]): void {
       client.connect()
       subscription.unsubscribe()
       subscription.subscribe()
-      await subscription.ready(10_000)
+      await subscription.ready(60_000)
     })
 
     // Only a WebSocket's connect is a frame one can get behind.
@@ -111,9 +111,9 @@ export function openScenarios(ways: readonly Way[]): void {
         client.connect()
         await sent
         subscription.unsubscribe()
-        await client.ready(10_000)
+        await client.ready(60_000)
         subscription.subscribe()
-        await subscription.ready(10_000)
+        await subscription.ready(60_000)
         await say(client, way, subscription.channel, 'hello')
         expect((await subscription.history({ limit: 1 })).publications).toHaveLength(1)
       },
@@ -123,12 +123,12 @@ export function openScenarios(ways: readonly Way[]): void {
       const networkEventTarget = new EventTarget()
       const client = server.client(way, { networkEventTarget })
       client.connect()
-      await client.ready(10_000)
+      await client.ready(60_000)
       const lost = next<{ code: number }>(client, 'connecting')
       networkEventTarget.dispatchEvent(new Event('offline'))
       expect((await lost).code).toBe(1)
       networkEventTarget.dispatchEvent(new Event('online'))
-      await client.ready(10_000)
+      await client.ready(60_000)
       client.disconnect()
       networkEventTarget.dispatchEvent(new Event('online'))
       expect(client.state).toBe('disconnected')
@@ -143,7 +143,7 @@ export function openScenarios(ways: readonly Way[]): void {
         client.connect()
         await initialized
         networkEventTarget.dispatchEvent(new Event('offline'))
-        await client.ready(10_000)
+        await client.ready(60_000)
       },
     )
 
@@ -168,7 +168,7 @@ export function openScenarios(ways: readonly Way[]): void {
         subscription.subscribe()
         return subscription
       })
-      await Promise.all(all.map((subscription) => subscription.ready(10_000)))
+      await Promise.all(all.map((subscription) => subscription.ready(60_000)))
       for (const subscription of all) subscription.unsubscribe()
       expect(all.map(({ state }) => state)).toEqual(Array.from({ length: 5 }, () => 'unsubscribed'))
     })
@@ -237,7 +237,7 @@ export function openScenarios(ways: readonly Way[]): void {
       })
       const heard = record(subscription)
       subscription.subscribe()
-      await subscription.ready(10_000)
+      await subscription.ready(60_000)
       await until('what came after the state is heard', () => heard.length === 1)
       expect([reads, heard]).toEqual([2, [2]])
 
@@ -294,7 +294,7 @@ export function openScenarios(ways: readonly Way[]): void {
       let asked = 0
       const getToken = async () => {
         asked++
-        return await openToken({ channel, exp: Math.floor(Date.now() / 1000) + 2 })
+        return await openToken({ channel, exp: Math.floor(Date.now() / 1000) + 6 })
       }
       const subscription = await listening(client, channel, { getToken })
       await until('the token was renewed', () => asked >= 2)
@@ -313,7 +313,7 @@ export function openScenarios(ways: readonly Way[]): void {
       client.on('subscribed', (context) => subscribed.push(context))
       client.on('publication', (context) => context.channel === channel && heard.push(context.offset))
       client.connect()
-      await client.ready(10_000)
+      await client.ready(60_000)
       expect(subscribed).toContainEqual(expect.objectContaining({ channel, recoverable: true }))
       const other = await server.guest(way)
       await say(other, way, channel, 'one')
@@ -332,7 +332,7 @@ export function openScenarios(ways: readonly Way[]): void {
       subscription.on('join', ({ info }) => told.push(`join ${info.client}`))
       subscription.on('leave', ({ info }) => told.push(`leave ${info.client}`))
       subscription.subscribe()
-      await subscription.ready(10_000)
+      await subscription.ready(60_000)
       await until('the own join is told', () => told.length === 1)
       const theirs = await listening(second, subscription.channel)
       await until('the other’s join is told', () => told.length === 2)

@@ -27,7 +27,7 @@ export class OpenServer {
   async guest(way: Way, options: Partial<Options> = {}): Promise<Centrifuge> {
     const client = this.client(way, options)
     client.connect()
-    await client.ready(10_000)
+    await client.ready(60_000)
     return client
   }
 
