@@ -18,7 +18,7 @@ async function openEmulator(): Promise<Target> {
     url: qstash.url,
     token: 'token',
     timeScale,
-    patienceMs: 8000,
+    patienceMs: 30_000,
     hooks,
     async close() {
       await qstash.stop()
@@ -28,4 +28,4 @@ async function openEmulator(): Promise<Target> {
   }
 }
 
-qstashContract('the local stand-in', 10_000, openEmulator)
+qstashContract('the local stand-in', 60_000, openEmulator)

@@ -12,3 +12,7 @@ export async function eventually<T>(attempt: () => Promise<T>, patience = 30_000
     await pause(20)
   }
 }
+
+/** Whether of so many seconds of a key's life hardly any are gone, however slowly we asked. */
+export const isAlmost = (seconds: number) => (left: unknown) =>
+  typeof left === 'number' && left <= seconds && left > seconds - 10

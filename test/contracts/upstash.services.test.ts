@@ -26,12 +26,14 @@ else {
     let real: RealRedis
     let redis: RespConnection
     let engine: Engine
+    /** Stands still while commands are compared: a slow machine would take some of a key's seconds. */
+    let now = Date.now()
     let version: string | undefined
 
     beforeAll(async () => {
       real = await found.start()
       redis = await RespConnection.open(real.url)
-      engine = await Engine.create({ now: () => Date.now() })
+      engine = await Engine.create({ now: () => now })
       const [info = null] = await redis.send([['INFO', 'server']])
       version = /redis_version:(\S+)/.exec(typeof info === 'string' ? info : '')?.[1]
     })
@@ -61,6 +63,7 @@ else {
     })
 
     async function compare(sequence: string[][]): Promise<void> {
+      now = Date.now()
       const commands = [['FLUSHALL'], ['SCRIPT', 'FLUSH'], ...sequence]
       const [expected, answered] = [await redis.send(commands), commands.map((command) => engine.run(command))]
       const tell = (replies: Reply[]) =>

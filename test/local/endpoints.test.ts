@@ -1,11 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import { createServer as createTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startMiniflare } from '../../local/miniflare.ts'
 import { startWorkerd, type Running } from '../../local/workerd.ts'
+import { freePort } from '../support/e2e/system.ts'
 
 /** Asks for `to` by the way to tenants' endpoints, or by the way to our own services. */
 const worker = `export default {
@@ -34,14 +34,6 @@ afterAll(() => void inside.close())
 const portOf = (address: ReturnType<Server['address']>): number =>
   typeof address === 'object' && address !== null ? address.port : 0
 
-async function freePort(): Promise<number> {
-  const server = createTcp()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const port = portOf(server.address())
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 const runtimes = { workerd: startWorkerd, Miniflare: startMiniflare }
 
 describe.each(Object.entries(runtimes))('on %s', (_, start) => {
@@ -59,9 +51,11 @@ describe.each(Object.entries(runtimes))('on %s', (_, start) => {
   }
   const ask = async (by: string, host: string): Promise<string> => {
     const to = encodeURIComponent(`http://${host}:${insidePort}/`)
-    for (let attempt = 0; ; attempt++) {
+    const deadline = performance.now() + 60_000
+    for (;;) {
       const answer = await fetch(`http://127.0.0.1:${port}/?by=${by}&to=${to}`).catch(() => undefined)
-      if (answer !== undefined || attempt > 100) return (await answer?.text()) ?? 'the worker is not there'
+      if (answer !== undefined || performance.now() > deadline)
+        return (await answer?.text()) ?? 'the worker is not there'
       await new Promise((again) => setTimeout(again, 50))
     }
   }
