@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { sign } from '../../local/qstash/signature.ts'
 import { monthsFrom } from '../../src/cron/months.ts'
+import { killLauncher } from '../support/e2e/crashes.ts'
 import { apiKey, call, makeGroup, Person } from '../support/e2e/people.ts'
 import { Shards } from '../support/e2e/shards.ts'
 import { System } from '../support/e2e/system.ts'
@@ -11,9 +12,12 @@ import { until } from '../support/e2e/until.ts'
 
 let system: System
 let alice: Person
+/** This month and the next two, as they were when the system started. */
+let months: string[]
 
 beforeAll(async () => {
   system = await System.start()
+  months = monthsFrom(Date.now(), 3).map((day) => `messages_${day.slice(0, 7).replace('-', '_')}`)
   alice = await new Person(system, 'alice').connect()
 })
 
@@ -59,10 +63,10 @@ describe('a message for later', () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const listener = await alice.listen(group).ready()
     const due = [await later(group, 'while down', 100), await later(group, 'after start', 5000)]
-    await system.killLauncher()
+    await killLauncher(system)
     await system.startAgain()
     await listener.reach(2)
-    await alice.client.ready(10_000)
+    await alice.client.ready(60_000)
     await alice.send(group, 'last', 'last')
     await listener.reach(3)
     // Where starting took until both were due, or the kill met the first on its way, either may come first.
@@ -130,7 +134,6 @@ describe('the schedule', () => {
     await alice.send(group, 'c1', 'hello')
     const shards = new Shards(system)
     await shards.caughtUp(new Map([[group, 1]]))
-    const months = monthsFrom(Date.now(), 3).map((day) => `messages_${day.slice(0, 7).replace('-', '_')}`)
     for (const shard of ['shard0', 'shard1'] as const) {
       const found = await shards.query<{ name: string }>(
         shard,
@@ -142,7 +145,7 @@ describe('the schedule', () => {
   })
 
   test('partitions that are missing are made', async () => {
-    const [, , last = ''] = monthsFrom(Date.now(), 3).map((day) => `messages_${day.slice(0, 7).replace('-', '_')}`)
+    const [, , last = ''] = months
     const shards = new Shards(system)
     await shards.query('shard0', `DROP TABLE ${last}`)
     await call(system, system.adminKey, 'POST', '/admin/v1/cron/partitions')

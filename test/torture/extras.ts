@@ -7,6 +7,8 @@ import type { Entry } from '../support/history.ts'
 
 const checked = z.object({ allowed: z.boolean() })
 const limit = 300
+/** The longest there is: at its end, which the clock says, as many more may come. */
+const windowSeconds = 31 * 86_400
 
 /** What goes on beside the talking: messages for later, and a limit that many ask at once. */
 export class Extras {
@@ -30,7 +32,7 @@ export class Extras {
   }
 
   async begin(conversations: readonly string[], user: string): Promise<void> {
-    const policy = { algorithm: 'fixed-window', limit, windowSeconds: 86_400, whenUnreachable: 'closed' }
+    const policy = { algorithm: 'fixed-window', limit, windowSeconds, whenUnreachable: 'closed' }
     await call(this.#system, apiKey, 'PUT', `/v1/limits/policies/${this.#round}`, policy)
     this.#work.push(this.#schedule(conversations, user), this.#ask(), this.#ask())
   }
