@@ -10,7 +10,7 @@ import { LocalError } from './local-error.ts'
 const run = promisify(execFile)
 
 /** How long a killed process may take to be gone, in milliseconds. */
-const patience = 10_000
+const patience = 30_000
 
 /** How to run workerd so that it does not outlive us: a program that becomes it, and what that has to know. */
 export interface LeashedWorkerd {

@@ -7,7 +7,7 @@ import { PostgresError } from './errors.ts'
 
 const run = promisify(execFile)
 /** How long an old server may take to finish before we call the folder taken, in milliseconds. */
-const patience = 10_000
+const patience = 30_000
 
 interface Holder {
   readonly parent: number
