@@ -18,7 +18,7 @@ export default defineConfig({
           environment: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['**/*.worker.test.ts', ...needsMore],
-          // A start of the whole system may take a minute where others want the cores, too, and a test starts it three times.
+          // A start of the whole system may take half a minute where others want the cores, too, and a test starts it thrice.
           testTimeout: 300_000,
           hookTimeout: 180_000,
           maxWorkers: 2,

@@ -8,7 +8,7 @@ import { familyOf, kill, lives, naming } from './processes.ts'
 import { until } from './until.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const startsWithinMs = 60_000
+const startsWithinMs = 120_000
 
 /** How a system is to be started. */
 export interface SystemOptions {
