@@ -14,6 +14,8 @@ export interface Server {
 }
 
 const readyWithinMs = 120_000
+/** So few that whoever types is too fast for it on a slow machine, too. */
+const limits = { LIMIT_MESSAGES_PER_SECOND: '2' }
 
 /** Starts the whole system in an empty folder on a free port; `PARLEY_URL` names one that runs already. */
 export async function startServer(): Promise<Server> {
@@ -37,7 +39,7 @@ export async function startServer(): Promise<Server> {
 async function launch(port: number, data: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['local/start.ts'], {
     cwd: join(import.meta.dirname, '../..'),
-    env: { ...process.env, PORT: String(port), PARLEY_DATA: data },
+    env: { ...process.env, ...limits, PORT: String(port), PARLEY_DATA: data },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said: string[] = []
