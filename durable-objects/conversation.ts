@@ -9,9 +9,10 @@ import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { randomToken } from '../src/kernel/id.ts'
-import { answerChars, charsOf, fitting } from '../src/protocol/answer-size.ts'
+import { fitting } from '../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { sizes } from '../src/protocol/limits.ts'
+import { missedBetween } from '../src/protocol/recover.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../src/protocol/stream.ts'
 import { Aftermath } from './parts/aftermath.ts'
@@ -215,15 +216,11 @@ export class Conversation extends DurableObject<Env> {
     this.#announce(turn, before, call.gateway)
 
     const after = call.have ?? before
-    const isFar = before - after > sizes.recovered || after + 1 < room.log.floor()
-    const missed = isFar || after >= before ? [] : room.log.range(after, before, sizes.recovered).map(toPublication)
-    const behind = isFar || charsOf(missed) > answerChars
+    const { behind, entries } = missedBetween({ after, before, floor: room.log.floor() }, () =>
+      room.log.range(after, before, sizes.recovered).map(toPublication),
+    )
     const update = this.#update(turn, behind ? before : after)
-    return {
-      update: { ...update, publications: [...(behind ? [] : missed), ...update.publications] },
-      behind,
-      results: turn.results,
-    }
+    return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
   }
 
   #announce(turn: Turn, before: number, except: string | null): void {

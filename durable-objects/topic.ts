@@ -2,9 +2,10 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { historyWindow, pageBounds } from '../src/protocol/history-window.ts'
-import { answerChars, charsOf, fitting } from '../src/protocol/answer-size.ts'
+import { fitting } from '../src/protocol/answer-size.ts'
 import { refuse } from '../src/protocol/errors.ts'
 import { sizes } from '../src/protocol/limits.ts'
+import { missedBetween } from '../src/protocol/recover.ts'
 import type { ClientInfo } from '../src/protocol/replies.ts'
 import type {
   HistoryAnswer,
@@ -147,15 +148,11 @@ export class Topic extends DurableObject<Env> {
   #answer({ have }: StreamCall, turn: Turn, before: number): StreamAnswer {
     const { log, epoch } = this.#books
     const after = epoch === '' ? before : (have ?? before)
-    const isFar = after < before && (before - after > sizes.recovered || after + 1 < log.floor(this.#clock.now()))
-    const missed = isFar ? [] : log.range(after, before, sizes.recovered)
-    const behind = isFar || charsOf(missed) > answerChars
+    const { behind, entries } = missedBetween({ after, before, floor: log.floor(this.#clock.now()) }, () =>
+      log.range(after, before, sizes.recovered),
+    )
     const update = this.#update(turn, behind ? before : after)
-    return {
-      update: { ...update, publications: [...(behind ? [] : missed), ...update.publications] },
-      behind,
-      results: turn.results,
-    }
+    return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
   }
 
   /** Where nothing is kept everything passes by at place 0, whatever the log once counted. */

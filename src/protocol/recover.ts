@@ -1,5 +1,6 @@
 import { answerChars, charsOf } from './answer-size.ts'
 import { refuse, type Refusal } from './errors.ts'
+import { sizes } from './limits.ts'
 import type { Publication } from './replies.ts'
 import type { StreamPosition } from './stream.ts'
 
@@ -60,4 +61,21 @@ export function recover(
   if (all > answerChars) return refuse('tooManyRequests', 'many come back at once: try again', 1000)
   answer.recoveredChars = all
   return { kind: 'answered', recovered: true, offset: recovery.after, publications }
+}
+
+/** What a gateway has missed: the entries, or that there are more than an answer brings, so that it has to ask again. */
+export interface Missed {
+  readonly behind: boolean
+  readonly entries: readonly Publication[]
+}
+
+/** What was said after `after` and up to `before`, of a log that begins at `floor`. */
+export function missedBetween(
+  { after, before, floor }: { readonly after: number; readonly before: number; readonly floor: number },
+  read: () => readonly Publication[],
+): Missed {
+  if (after >= before) return { behind: false, entries: [] }
+  if (before - after > sizes.recovered || after + 1 < floor) return { behind: true, entries: [] }
+  const entries = read()
+  return charsOf(entries) > answerChars ? { behind: true, entries: [] } : { behind: false, entries }
 }
