@@ -6,6 +6,9 @@ import { noddingPostgres } from './test/support/nodding-postgres.ts'
 // x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
 const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
 
+// What is asked for again and again comes at once, or seconds later where others want the cores, too.
+const expect = { poll: { timeout: 30_000 } }
+
 export default defineConfig({
   test: {
     reporters: ['default'],
@@ -22,6 +25,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
+          expect,
         },
       },
       {
@@ -53,6 +57,7 @@ export default defineConfig({
           include: ['test/**/*.worker.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect,
         },
       },
     ],

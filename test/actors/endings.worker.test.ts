@@ -108,7 +108,7 @@ describe('a suspended tenant', () => {
     expect(await bob.line.rest()).toEqual([])
 
     await suspended(tenant, 'active')
-    await expect.poll(() => entersWith(token), { timeout: 5000 }).toBe(0)
+    await expect.poll(() => entersWith(token)).toBe(0)
   })
 
   test('ends also what a sleeping gateway holds', async () => {
@@ -124,7 +124,7 @@ describe('a suspended tenant', () => {
     const token = await tenant.token('alice')
     await suspended(tenant, 'suspended')
     const [header, claims] = token.split('.')
-    await expect.poll(() => entersWith(token), { timeout: 5000 }).toBe(4503)
+    await expect.poll(() => entersWith(token)).toBe(4503)
     expect(await closesOn(`${header}.${claims}.${'A'.repeat(43)}`)).toBe(3500)
   })
 
@@ -148,7 +148,7 @@ describe('too many connections', () => {
     expect(await closesOn(token, 'many/2')).toBe(3504)
     await connectAs(tenant, 'bob', { gateway: 'many/0' })
     first.line.close()
-    await expect.poll(() => entersWith(token, 'many/2'), { timeout: 5000 }).toBe(0)
+    await expect.poll(() => entersWith(token, 'many/2')).toBe(0)
   })
 
   test('of one user at once are counted before any of them is in', async () => {

@@ -34,9 +34,7 @@ describe('over HTTP', () => {
   test('a job in another queue is found by its id, and the queue is listed', async () => {
     const { key: as } = await newTenant()
     succeeded(await call('POST /v1/jobs', { as, body: { id: 'x', queue: 'mail', url: endpoint } }))
-    await vi.waitFor(async () => {
-      expect((await call('GET /v1/queues', { as })).body).toEqual({ queues: ['default', 'mail'] })
-    })
+    await expect.poll(async () => (await call('GET /v1/queues', { as })).body).toEqual({ queues: ['default', 'mail'] })
     expect((await call('GET /v1/jobs/x', { as })).body).toMatchObject({ id: 'x', queue: 'mail' })
     expect((await call('GET /v1/jobs/x?queue=default', { as })).status).toBe(404)
   })
