@@ -152,7 +152,7 @@ describe('where', () => {
 
 describe('how often', () => {
   test('is limited for each user by herself, with word of when to come back', async () => {
-    const tenant = await newTenant({ requestsPerSecondUser: 1 })
+    const tenant = await newTenant({ requestsPerSecondUser: 0.01 })
     const [alice, bob] = [await tenant.token('alice'), await tenant.token('bob')]
     const answers = []
     for (let n = 0; n < 6; n++) answers.push(await call('GET /v1/conversations', { as: alice }))

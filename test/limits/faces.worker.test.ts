@@ -1,7 +1,8 @@
 import { exports } from 'cloudflare:workers'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { networkOf } from '../../src/kernel/address.ts'
 import { rateLimitFields } from '../../src/protocol/rate-limit-fields.ts'
+import { stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { newTenant, operatorKey, succeeded, TestTenant } from '../support/worker/tenant.ts'
@@ -15,6 +16,10 @@ async function tenantWith(limits: Record<string, number>): Promise<TestTenant> {
 const sendOver = (conversation: string, index: number) => ({
   rpc: { method: 'message.send', data: { conversation, clientId: `c${index}`, text: 'hi' } },
 })
+
+// No unit drips.
+beforeEach(stopClock)
+afterEach(() => void vi.useRealTimers())
 
 describe('over HTTP', () => {
   test('every answer tells the quota in the fields of the draft and in those everybody knows', async () => {
