@@ -14,11 +14,15 @@ import {
 // Everything a topic can be asked for, in a namespace of each word, by everybody who may come to it.
 
 let cast: Awaited<ReturnType<typeof topicCast>>
-beforeAll(async () => void (cast = await topicCast()))
+beforeAll(async () => {
+  cast = await topicCast()
+  for (const visitor of visitors) for (const action of asked) cast.lineOf(visitor, action).answersPings = true
+})
 
 const isAction = (name: string): name is Action => Object.hasOwn(actions, name)
+const asked = Object.keys(actions).filter(isAction)
 
-describe.each(Object.keys(actions).filter(isAction))('%s', (action) => {
+describe.each(asked)('%s', (action) => {
   const cases = words[action].flatMap((allowed) => names.map((name) => ({ allowed, name })))
 
   test.each(cases)('where the namespace says $allowed and the name is $name, is for whom they say', async (one) => {

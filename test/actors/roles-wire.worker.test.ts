@@ -37,6 +37,7 @@ function sceneOf(type: ConversationType): Scene {
 
 async function enter(role: Role): Promise<Line> {
   const line = await Line.open(ownGateway())
+  line.answersPings = true
   const { connect, error } = await line.ask({ connect: { token: cast.shows[role] ?? '' } })
   if (connect === undefined) throw new Error(`${role} was not let in: ${JSON.stringify(error)}`)
   return line

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { Line } from '../support/worker/line.ts'
+import { isPing, Line } from '../support/worker/line.ts'
 import { Person } from '../support/worker/person.ts'
 import { codec, encodeCommands } from '../support/worker/sdk-codec.ts'
 import { newTenant } from '../support/worker/tenant.ts'
@@ -92,7 +92,7 @@ describe('a Protobuf connection', () => {
     for (let beat = 1; beat <= 4; beat++) {
       later(25_000)
       await runDurableObjectAlarm(actor)
-      await line.next('a ping', (heard) => Object.keys(heard).length === 0)
+      await line.next('a ping', isPing)
       line.sayRaw(new Uint8Array([0]))
       await line.ask({ ping: {} })
       await evictDurableObject(actor, { webSockets: 'hibernate' })
@@ -115,6 +115,7 @@ describe('who pings with WebSocket frames', () => {
     later(600_000)
     await runDurableObjectAlarm(actor)
     expect(await line.rest()).toEqual([])
+    expect(line.frames.flat().filter(isPing)).toEqual([])
   })
 })
 

@@ -31,6 +31,7 @@ describe('sending', () => {
   test('the same clientId again is the same message, also after sleep and much later', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const alice = await connectAs(tenant, 'alice')
+    alice.line.answersPings = true
     await alice.subscribe(lunch)
     const first = await alice.send(lunch, 'Hungry?', 'a')
     expect(await alice.send(lunch, 'Hungry?', 'a')).toEqual({ ...first, duplicate: true })

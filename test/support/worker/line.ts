@@ -12,6 +12,9 @@ interface Waiting {
 /** What lines speak that were not told. A test file sets it to hear the same stories in another format. */
 export const spoken: { format: FrameFormat } = { format: 'json' }
 
+/** Every gateway pings all its sockets now and then, the first time ten seconds after it has got one. */
+export const isPing = (heard: Heard): boolean => Object.keys(heard).length === 0
+
 /** A socket to a gateway, speaking the Centrifuge protocol by hand. */
 export class Line {
   readonly #socket: WebSocket
@@ -23,6 +26,8 @@ export class Line {
   readonly #waiting: Waiting[] = []
   readonly #closed = Promise.withResolvers<{ readonly code: number; readonly reason: string }>()
   #lastId = 0
+  /** Set in stories longer than a gateway lets one be silent: pings are answered, as every SDK does. */
+  answersPings = false
 
   private constructor(socket: WebSocket, format: FrameFormat) {
     this.#socket = socket
@@ -84,10 +89,10 @@ export class Line {
     return await soon(`${what}; instead came ${JSON.stringify(this.#unheard)}`, promise)
   }
 
-  /** What has come and nobody asked for. Everything the gateway said before answering this ping is in it. */
+  /** What has come and nobody asked for, without pings. Everything the gateway said before answering this one is in it. */
   async rest(): Promise<readonly Heard[]> {
     await this.ask({ ping: {} })
-    return this.#unheard.splice(0)
+    return this.#unheard.splice(0).filter((heard) => !isPing(heard))
   }
 
   async closed(): Promise<{ readonly code: number; readonly reason: string }> {
@@ -102,6 +107,7 @@ export class Line {
     const replies = typeof frame === 'string' ? frame.split('\n').map(asHeard) : decodeReplies(frame)
     this.frames.push(replies)
     for (const reply of replies) this.#hear(reply)
+    if (this.answersPings && replies.some(isPing)) this.sayRaw(this.#format === 'json' ? '{}' : new Uint8Array([0]))
   }
 
   #hear(heard: Heard): void {
