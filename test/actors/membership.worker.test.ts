@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test, vi } from 'vitest'
+import { patienceMs } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
@@ -190,12 +191,14 @@ describe('a deleted conversation', () => {
     const { subscribe } = await bob.recover(body.id, { offset: 0, epoch: old.epoch })
     expect(subscribe).not.toHaveProperty('publications')
     expect(subscribe!.data['last']).toBe(subscribe!.data['read'])
+    const statements = postgresIsThere()
     await tenant.post(body.id, 'alice', 'new words', 'welcome')
     expect((await bob.hears(body.id)).data['text']).toBe('new words')
-    const statements = postgresIsThere()
     await evictDurableObject(tenant.actorOf(body.id))
-    await runDurableObjectAlarm(tenant.actorOf(body.id))
-    expect(JSON.stringify(statements)).toContain('new words')
-    expect(await tenant.inboxOf('bob').list(undefined, 10)).toMatchObject({ conversations: [{ unread: 1 }] })
+    await vi.waitFor(async () => {
+      await runDurableObjectAlarm(tenant.actorOf(body.id))
+      expect(JSON.stringify(statements)).toContain('new words')
+      expect(await tenant.inboxOf('bob').list(undefined, 10)).toMatchObject({ conversations: [{ unread: 1 }] })
+    }, patienceMs)
   })
 })

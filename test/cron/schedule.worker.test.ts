@@ -31,10 +31,15 @@ test('at night placements are told again, of all tenants of the directory, page 
     query.includes('FROM tenants') && params[0] === '' ? tenants.map(({ id }) => ({ tenant_id: id })) : [],
   )
   await ring('17 3 * * *')
-  for (const { id } of tenants) {
-    await runDurableObjectAlarm(env.TENANT.getByName(id))
-    expect(statements.some(({ query, params }) => query.includes('INTO placements') && params[0] === id)).toBe(true)
-  }
+  const isTold = (id: string) =>
+    statements.some(({ query, params }) => query.includes('INTO placements') && params[0] === id)
+  for (const { id } of tenants)
+    await expect
+      .poll(async () => {
+        await runDurableObjectAlarm(env.TENANT.getByName(id))
+        return isTold(id)
+      })
+      .toBe(true)
   vi.unstubAllGlobals()
 })
 
