@@ -1,15 +1,19 @@
 import { env } from 'cloudflare:workers'
 import { runInDurableObject } from 'cloudflare:test'
 import { Hono } from 'hono'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { gatewayNamed, shardWriterOf } from '../../durable-objects/address.ts'
 import type { App } from '../../src/edge/context.ts'
 import { priorityOf, requestLoad, shedRequests } from '../../src/edge/middleware/shed-requests.ts'
 import { onError } from '../../src/edge/problem.ts'
 import type { ProjectionBatch } from '../../src/events/projection.ts'
+import { eventually } from '../support/worker/bounded.ts'
+import { pass, stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
+
+afterEach(() => void vi.useRealTimers())
 
 describe('an isolate with too many requests under way', () => {
   /** The same routes with room for two. */
@@ -154,7 +158,9 @@ test('a shard writer with too much waiting says so at once, and takes words that
 test('before a conversation that does not answer, typing is refused with 111 and a time to wait, and the message is not', async () => {
   const tenant = await newTenant()
   const lunch = await tenant.group('ana')
-  const ana = await comeTo(`alone-${crypto.randomUUID()}`, tenant, 'ana')
+  const alone = `alone-${crypto.randomUUID()}`
+  const ana = await comeTo(alone, tenant, 'ana')
+  const calls = async () => (await gatewayNamed(env, alone).stats()).calls
   const free = Promise.withResolvers<void>()
   const held = runInDurableObject(
     tenant.actorOf(lunch),
@@ -163,8 +169,11 @@ test('before a conversation that does not answer, typing is refused with 111 and
   const send = (clientId: string) => ({
     rpc: { method: 'message.send', data: { conversation: lunch, clientId, text: 'hi' } },
   })
+  const before = await calls()
   const [first] = ana.say(send('a'))
-  await scheduler.wait(600)
+  await eventually('the call that waits', async () => ((await calls()) > before ? true : undefined))
+  stopClock()
+  pass(600)
   const typed = await ana.ask({ rpc: { method: 'conversation.typing', data: { conversation: lunch } } })
   expect(typed.error).toMatchObject({ code: 111, temporary: true })
   expect(typed.error?.message).toContain('overloaded')

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { sizes } from '../../src/protocol/limits.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
-import { connectAs } from '../support/worker/person.ts'
+import { connectAs, type Person } from '../support/worker/person.ts'
 import { post, request, say, Streamed, ways, type Way } from '../support/worker/streamed.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
@@ -19,12 +19,13 @@ async function enter(way: Way, tenant: TestTenant, user: string) {
 }
 
 /** Connections in a conversation, as somebody in it sees them. */
-async function countIn(tenant: TestTenant, conversation: string): Promise<number> {
-  const bob = await connectAs(tenant, 'bob')
-  const { presence_stats: stats } = await bob.line.ask({ presence_stats: { channel: `conversation:${conversation}` } })
-  bob.line.close()
+async function countIn(conversation: string, { line }: Person): Promise<number> {
+  const { presence_stats: stats } = await line.ask({ presence_stats: { channel: `conversation:${conversation}` } })
   return stats!.num_clients ?? 0
 }
+
+const isLeft = async (conversation: string, bob: Person) =>
+  await eventually('nobody is there', async () => ((await countIn(conversation, bob)) === 0 ? true : undefined))
 
 describe.each(ways)('without a WebSocket, by %s', (way) => {
   test('one connects, listens, speaks and hears, as with one', async () => {
@@ -71,9 +72,10 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     const { stream, to } = await enter(way, tenant, 'alice')
     await say(to, { id: 2, subscribe: { channel: `conversation:${lunch}` } })
     await stream.replyTo(2)
-    expect(await countIn(tenant, lunch)).toBe(1)
+    const bob = await connectAs(tenant, 'bob')
+    expect(await countIn(lunch, bob)).toBe(1)
     await stream.leave()
-    await eventually('nobody is there', async () => ((await countIn(tenant, lunch)) === 0 ? true : undefined))
+    await isLeft(lunch, bob)
     expect(await say(to, { id: 3, ping: {} })).toBe(204)
   })
 
@@ -119,7 +121,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     await say(to, { id: 2, subscribe: { channel: `conversation:${lunch}` } })
     await stream.replyTo(2)
     for (let n = 1; n <= 90; n++) await tenant.post(lunch, 'bob', 'x'.repeat(16_000))
-    expect(await countIn(tenant, lunch)).toBe(0)
+    await isLeft(lunch, await connectAs(tenant, 'bob'))
     expect(await stream.ended()).toMatchObject({ disconnect: { code: 3008, reason: 'slow' } })
   })
 
