@@ -5,6 +5,7 @@ import { Visit, type Ledger } from '../../src/handlers/visit.ts'
 import type { NewJob, Outcome } from '../../src/jobs/job.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
+import { stopClock } from '../support/worker/clock.ts'
 
 // QStash is not configured here: what it would bring is brought by hand.
 afterEach(() => void vi.useRealTimers())
@@ -51,7 +52,7 @@ describe('a queue', () => {
     const queue = newQueue()
     await expectVisits(queue, 'v')
     await queue.arrive('v')
-    const waiting = queue.turn(taking('v'), 10_000)
+    const waiting = queue.turn(taking('v'), 60_000)
     await queue.enqueue(job('a'))
     expect((await waiting).jobs).toMatchObject([{ id: 'a' }])
   })
@@ -60,7 +61,7 @@ describe('a queue', () => {
     const queue = newQueue()
     await expectVisits(queue, 'v')
     await queue.arrive('v')
-    const waiting = queue.turn(taking('v'), 10_000)
+    const waiting = queue.turn(taking('v'), 60_000)
     await queue.call('v')
     expect((await waiting).jobs).toEqual([])
   })
@@ -76,6 +77,7 @@ describe('a queue', () => {
   })
 
   test('what was counted of a visit is still known after the queue slept, and by day for the bill', async () => {
+    stopClock()
     const queue = newQueue()
     await expectVisits(queue, 'v')
     await queue.enqueueAll([job('a'), job('b')])

@@ -10,7 +10,7 @@ let system: System
 
 beforeAll(async () => {
   endpoint = await Endpoint.open()
-  system = await System.start({ env: { ALLOW_PRIVATE_ENDPOINTS: '1' } })
+  system = await System.start({ env: { ALLOW_PRIVATE_ENDPOINTS: '1', DRAIN_SECONDS: '60' } })
 })
 afterAll(async () => {
   await endpoint.close()
@@ -26,7 +26,8 @@ test('told to end, it lets a job under way end first, begins no other, and loses
   await until('the work began', () => endpoint.idsOf('/slow').length === 1)
 
   const ending = system.terminate()
-  await new Promise((resolve) => setTimeout(resolve, 3000))
+  // Long enough to have heard it on a loaded machine, too, and short of how long it may wait.
+  await new Promise((resolve) => setTimeout(resolve, 8000))
   working.resolve({ status: 200 })
   await ending
   expect(endpoint.idsOf('/next')).toEqual([])

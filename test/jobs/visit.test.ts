@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { Visit, type Ledger } from '../../src/handlers/visit.ts'
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/job.ts'
@@ -80,10 +80,10 @@ describe('a visit', () => {
     world.add('a')
     await visiting(world, async (_, { report }) => {
       report(40, 'nearly half')
-      await new Promise((resolve) => setTimeout(resolve, 30))
-      expect(world.books.get('a')?.progress).toBe(40)
+      await vi.waitFor(() => expect(world.books.get('a')?.progress).toBe(40), 10_000)
       return done
     })
+    expect(world.state('a')).toBe('done')
     expect(world.books.lines('a').map(({ line }) => line)).toEqual(['nearly half'])
   })
 
