@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { encodeText, FrameReader } from '../bench/load/frames.ts'
 import { RawSocket } from '../bench/load/raw-socket.ts'
@@ -163,7 +163,7 @@ async function roomAfterWriting(wire: Wire): Promise<Room> {
   )
   await room.fill(wire, { url: '', apiKey: '', offerDeflate: false }, ['ada', 'grace', 'joan'])
   room.write(2, 4)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await vi.waitFor(() => expect(room.deliveries).toBeGreaterThan(8 * 3), 10_000)
   room.stopWriting()
   await new Promise((resolve) => setTimeout(resolve, 20))
   return room

@@ -10,6 +10,7 @@ import {
   maySubscribe,
   type Visitor,
 } from '../../src/topics/access.ts'
+import { isDoneWithin } from '../support/speed.ts'
 
 const channel = 'orders:42'
 const nobody: Visitor = { user: '', capabilities: [], isSubscribed: false }
@@ -113,7 +114,6 @@ test('a pattern means what it looks like, however many stars it has, and takes n
     }),
     { numRuns: 2000 },
   )
-  const began = performance.now()
-  expect(matches(`${'a*'.repeat(120)}b`, 'a'.repeat(255))).toBe(false)
-  expect(performance.now() - began).toBeLessThan(50)
+  const worst = () => expect(matches(`${'a*'.repeat(120)}b`, 'a'.repeat(255))).toBe(false)
+  expect(isDoneWithin(50, worst)).toBe(true)
 })
