@@ -1,10 +1,10 @@
-import { evictDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
 import { connectAs } from '../support/worker/person.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, operatorKey, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
 // Sessions end when they should: each with its code, also on sockets opened before, and nobody else's do.
@@ -53,7 +53,7 @@ describe('a revoked user', () => {
     const tenant = await newTenant()
     const token = await tenant.token('alice')
     await revoke(tenant, 'alice')
-    await evictDurableObject(tenant.inboxOf('alice'))
+    await putToSleep(tenant.inboxOf('alice'))
     expect(await closesOn(token, 'forgetful/0')).toBe(3500)
   })
 
@@ -61,7 +61,7 @@ describe('a revoked user', () => {
     const tenant = await newTenant()
     const alice = await connectAs(tenant, 'alice', { gateway: 'deaf/0' })
     const gateway = env.GATEWAY.getByName('deaf/0')
-    await evictDurableObject(gateway, { webSockets: 'hibernate' })
+    await putToSleep(gateway)
     const inbox = tenant.inboxOf('alice')
     await inbox.execute({
       gateway: 'deaf/0',
@@ -115,7 +115,7 @@ describe('a suspended tenant', () => {
   test('ends also what a sleeping gateway holds', async () => {
     const tenant = await newTenant()
     const alice = await connectAs(tenant, 'alice', { gateway: 'enam/0' })
-    await evictDurableObject(env.GATEWAY.getByName('enam/0'), { webSockets: 'hibernate' })
+    await putToSleep(env.GATEWAY.getByName('enam/0'))
     await suspended(tenant, 'suspended')
     expect((await alice.line.closed()).code).toBe(4503)
   })
@@ -172,7 +172,7 @@ describe('too many connections', () => {
     const tenant = await newTenant({ connectionsPerUser: 1 })
     const token = await tenant.token('alice')
     await connectAs(tenant, 'alice', { token, gateway: 'slept/0' })
-    await evictDurableObject(env.GATEWAY.getByName('slept/0'), { webSockets: 'hibernate' })
+    await putToSleep(env.GATEWAY.getByName('slept/0'))
     expect(await closesOn(token, 'slept/0')).toBe(3504)
   })
 

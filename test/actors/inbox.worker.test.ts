@@ -1,10 +1,11 @@
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import { inboxSchema } from '../../durable-objects/schema/inbox.ts'
 import { migrate } from '../../durable-objects/schema/migrate.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
 /**
@@ -73,7 +74,7 @@ describe('the list', () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     await tenant.postMany(lunch, 'alice', 3)
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(tenant.actorOf(lunch))
     await tenant.post(lunch, 'bob', 'awake?')
     await tellInboxes(tenant, lunch)
     expect((await listOf(tenant, 'alice'))[0]).toMatchObject({ last: 4, unread: 1 })
@@ -170,7 +171,7 @@ describe('the personal stream', () => {
     await tellInboxes(tenant, lunch)
     await tenant.post(lunch, 'alice', 'last')
     await tellInboxes(tenant, lunch)
-    await evictDurableObject(tenant.inboxOf('bob'))
+    await putToSleep(tenant.inboxOf('bob'))
     const after = await connectAs(tenant, 'bob', { subs: since(before) })
     const stream = after.welcome.subs['user:#bob']!
     expect(stream).toMatchObject({ was_recovering: true, recovered: true })
@@ -258,7 +259,7 @@ describe('its rows', () => {
       storage.sql.exec('INSERT INTO facts (name, value) VALUES (?, ?)', 'epoch', 'e')
       storage.sql.exec('INSERT INTO entries VALUES (?, ?, ?, ?, ?)', 'old', 3, 1, 0, JSON.stringify(entry))
     })
-    await evictDurableObject(inbox)
+    await putToSleep(inbox)
     expect(await listOf(tenant, 'alice')).toEqual([expect.objectContaining({ id: 'old', last: 5, unread: 4 })])
     const lunch = await tenant.group('alice', 'bob')
     expect((await listOf(tenant, 'alice')).map(({ id }) => id)).toEqual([lunch, 'old'])

@@ -1,5 +1,5 @@
-import { evictDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
 const reader = { user: 'bob', client: '', server: false }
@@ -10,7 +10,7 @@ async function woken(count: number) {
   const lunch = await tenant.group('alice', 'bob')
   await tenant.postMany(lunch, 'alice', count)
   const conversation = tenant.actorOf(lunch)
-  await evictDurableObject(conversation)
+  await putToSleep(conversation)
   const seqs = async (limit: number) => {
     const page = await conversation.history(reader, { limit, reverse: true })
     if (page.kind !== 'page') throw new Error(page.error)
@@ -42,7 +42,7 @@ describe('what a conversation that woke has read once, it reads the same again',
     await conversation.execute({ gateway: null, have: null, commands: [remove] })
     const page = await seqs(4)
     expect(await amended(conversation)).toEqual([3])
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     expect(await amended(conversation)).toEqual([3])
     expect(page.map(([seq]) => seq)).toEqual([6, 5, 4, 3])
     expect(page[1]).toEqual([5, 'five'])

@@ -1,10 +1,11 @@
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test, vi } from 'vitest'
 import { patienceMs } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 describe('a removed member', () => {
@@ -41,8 +42,8 @@ describe('a removed member', () => {
     const lunch = await tenant.group('alice', 'bob')
     const bob = await connectAs(tenant, 'bob', { gateway: 'removed-2/0' })
     await bob.subscribe(lunch)
-    await evictDurableObject(env.GATEWAY.getByName('removed-2/0'), { webSockets: 'hibernate' })
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(env.GATEWAY.getByName('removed-2/0'))
+    await putToSleep(tenant.actorOf(lunch))
     await tenant.remove(lunch, 'bob')
     await tenant.post(lunch, 'alice', 'among us')
     expect(await bob.isUnsubscribed(lunch)).toMatchObject({ code: 2100 })
@@ -57,7 +58,7 @@ describe('a removed member', () => {
     const [bob, carol] = [await connectAs(tenant, 'bob', { gateway }), await connectAs(tenant, 'carol', { gateway })]
     for (const person of [bob, carol]) await person.subscribe(lunch)
     await runInDurableObject(tenant.actorOf(lunch), (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(tenant.actorOf(lunch))
     await tenant.post(lunch, 'alice', 'with you')
     await tenant.remove(lunch, 'bob')
     await tenant.post(lunch, 'alice', 'among us')
@@ -75,7 +76,7 @@ describe('a removed member', () => {
     const [bob, carol] = [await connectAs(tenant, 'bob', { gateway }), await connectAs(tenant, 'carol', { gateway })]
     await carol.subscribe(lunch)
     await runInDurableObject(tenant.actorOf(lunch), (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(tenant.actorOf(lunch))
     await tenant.remove(lunch, 'bob')
     await call(`POST /v1/conversations/${lunch}/members`, { as: tenant.key, body: { members: ['bob'] } })
     await bob.subscribe(lunch)
@@ -119,7 +120,7 @@ describe('a role', () => {
     expect(await carol.hears(lunch)).toMatchObject({ offset: 1, data: news })
     expect((await give(alice, 'admin')).status).toBe(200)
 
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(tenant.actorOf(lunch))
     expect(await rename('Bob’s')).toBe(200)
     expect(await carol.hears(lunch)).toMatchObject({ offset: 2, data: { type: 'conversation.renamed' } })
     await vi.waitFor(
@@ -172,7 +173,7 @@ describe('a deleted conversation', () => {
         "UPDATE facts SET value = json_set(value, '$.deletedAt', 1, '$.version', 2) WHERE name = 'conversation'",
       ),
     )
-    await evictDurableObject(actor)
+    await putToSleep(actor)
     await runInDurableObject(actor, (conversation) => conversation.alarm())
     expect(await guest.isUnsubscribed(news)).toMatchObject({ code: 2500 })
   })
@@ -194,7 +195,7 @@ describe('a deleted conversation', () => {
     const statements = postgresIsThere()
     await tenant.post(body.id, 'alice', 'new words', 'welcome')
     expect((await bob.hears(body.id)).data['text']).toBe('new words')
-    await evictDurableObject(tenant.actorOf(body.id))
+    await putToSleep(tenant.actorOf(body.id))
     await vi.waitFor(async () => {
       await runDurableObjectAlarm(tenant.actorOf(body.id))
       expect(JSON.stringify(statements)).toContain('new words')

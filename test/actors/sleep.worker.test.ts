@@ -1,9 +1,10 @@
-import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test, vi } from 'vitest'
 import { isCheckedAt } from '../../src/realtime/patrol.ts'
 import { isPing } from '../support/worker/line.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 const gatewayAt = (name: string) => env.GATEWAY.getByName(name)
@@ -27,9 +28,9 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
   test('nothing is missing and nothing doubled', async () => {
     const { tenant, lunch, alice, bob, gateway } = await together('sleep-1/0')
     await alice.send(lunch, 'one')
-    await evictDurableObject(gateway, { webSockets: 'hibernate' })
+    await putToSleep(gateway)
     await tenant.post(lunch, 'alice', 'two')
-    await evictDurableObject(gateway, { webSockets: 'hibernate' })
+    await putToSleep(gateway)
     await bob.send(lunch, 'three')
     for (const person of [alice, bob]) {
       expect(await offsets(person, lunch, 3)).toEqual([1, 2, 3])
@@ -42,10 +43,10 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     await alice.send(lunch, 'one')
     // As if the calls about two and three had been lost on the way.
     await runInDurableObject(conversation, (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     await tenant.post(lunch, 'alice', 'two')
     await tenant.post(lunch, 'alice', 'three')
-    await evictDurableObject(gateway, { webSockets: 'hibernate' })
+    await putToSleep(gateway)
     await bob.send(lunch, 'four')
     for (const person of [alice, bob]) expect(await offsets(person, lunch, 4)).toEqual([1, 2, 3, 4])
   })
@@ -53,7 +54,7 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
   test('news that begins beyond a gap waits until what is missing was fetched', async () => {
     const { tenant, lunch, bob, conversation, gateway } = await together('sleep-7/0')
     await runInDurableObject(conversation, (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     await tenant.postMany(lunch, 'alice', 3)
     const { update } = await conversation.execute({ gateway: null, have: 2, commands: [] })
     await gateway.publish({ tenant: tenant.id, channel: `conversation:${lunch}`, ...update })
@@ -65,7 +66,7 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     const { tenant, lunch, alice, conversation, gateway } = await together('sleep-patrol/0')
     await alice.send(lunch, 'one')
     await runInDurableObject(conversation, (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     await tenant.post(lunch, 'alice', 'two')
     let due = Date.now()
     while (!isCheckedAt(`conversation:${lunch}`, due)) due += 25_000
@@ -84,7 +85,7 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     alice.line.close()
     await tenant.post(lunch, 'alice', 'two')
     expect(await offsets(bob, lunch, 1)).toEqual([2])
-    await evictDurableObject(gateway, { webSockets: 'hibernate' })
+    await putToSleep(gateway)
     await tenant.post(lunch, 'alice', 'three')
     expect(await offsets(bob, lunch, 1)).toEqual([3])
     expect(await bob.alsoHeard(lunch)).toEqual([])
@@ -92,7 +93,7 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
 
   test('users, subscriptions and expiry are known as before', async () => {
     const { lunch, alice, bob, gateway } = await together('sleep-4/0')
-    await evictDurableObject(gateway, { webSockets: 'hibernate' })
+    await putToSleep(gateway)
     const { presence_stats } = await alice.line.ask({ presence_stats: { channel: `conversation:${lunch}` } })
     expect(presence_stats).toEqual({ num_clients: 2, num_users: 2 })
     expect(await bob.line.ask({ subscribe: { channel: `conversation:${lunch}` } })).toMatchObject({
@@ -108,9 +109,9 @@ describe('a conversation that slept', () => {
   test('goes on where it was: order, members, listeners, clientIds', async () => {
     const { lunch, alice, bob, conversation } = await together('sleep-5/0')
     await alice.send(lunch, 'one', 'a')
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     expect(await alice.send(lunch, 'one', 'a')).toMatchObject({ seq: 1, duplicate: true })
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     expect(await bob.send(lunch, 'two')).toMatchObject({ seq: 2, duplicate: false })
     for (const person of [alice, bob]) expect(await offsets(person, lunch, 2)).toEqual([1, 2])
   })
@@ -119,7 +120,7 @@ describe('a conversation that slept', () => {
     const { tenant, lunch, alice, bob, conversation } = await together('sleep-6/0')
     for (const text of ['one', 'two', 'three']) await alice.send(lunch, text)
     await bob.rpc('conversation.read', { conversation: lunch, seq: 2 })
-    await evictDurableObject(conversation)
+    await putToSleep(conversation)
     const another = await connectAs(tenant, 'bob')
     expect(await another.subscribe(lunch)).toMatchObject({
       data: { read: 2, members: [expect.objectContaining({ user: 'alice', read: 3 }), { user: 'bob', read: 2 }] },

@@ -1,7 +1,8 @@
-import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { StreamCall, TopicRules } from '../../src/protocol/stream.ts'
 import { eventually } from '../support/worker/bounded.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import { connect, lively, namespace, ownGateway, published, ringTopic, topicOf } from '../support/worker/topics.ts'
 
@@ -58,7 +59,7 @@ describe('a topic that loses its memory', () => {
     ['without', { historySize: 0 }],
   ])('still tells who listens, %s', async (_, more) => {
     const { tenant, alice } = await story(more)
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     await say(tenant, 'news', {}, more)
     expect(await published(alice, channel)).toMatchObject({ data: 'news' })
   })
@@ -66,7 +67,7 @@ describe('a topic that loses its memory', () => {
   test('counts on from where it was, in the same epoch', async () => {
     const { tenant, epoch } = await story()
     await say(tenant, 1)
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     expect(await say(tenant, 2)).toEqual({ offset: 2, epoch })
   })
 
@@ -77,7 +78,7 @@ describe('a topic that loses its memory', () => {
     await runInDurableObject(topicOf(tenant, channel), (_, { storage }) => {
       storage.sql.exec(`INSERT INTO entries (offset, at, data) VALUES (2, ${Date.now()}, '"untold"')`)
     })
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     await ringTopic(tenant, channel)
     expect(await published(alice, channel)).toMatchObject({ offset: 2, data: 'untold' })
   })
@@ -85,7 +86,7 @@ describe('a topic that loses its memory', () => {
   test('knows its idempotency keys for five minutes', async () => {
     const { tenant } = await story()
     const first = await say(tenant, 1, { idempotencyKey: 'k' })
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     expect(await say(tenant, 1, { idempotencyKey: 'k' })).toEqual(first)
     expect(await say(tenant, 2, { idempotencyKey: 'l' })).toMatchObject({ offset: 2 })
     later(301_000)
@@ -95,7 +96,7 @@ describe('a topic that loses its memory', () => {
   test('keeps its rules, and older ones that somebody brings change nothing', async () => {
     const { tenant } = await story()
     for (const n of [1, 2, 3]) await say(tenant, n, {}, { historySize: 2 })
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     await say(tenant, 4, {}, { version: 1, historySize: 100 })
     const answer = await topicOf(tenant, channel).history({ ...rules, version: 1 }, { limit: -1, reverse: false })
     expect(answer).toMatchObject({ top: 4, publications: [{ offset: 3 }, { offset: 4 }] })
@@ -120,14 +121,14 @@ describe('what is kept', () => {
       storage.sql.exec('SELECT offset FROM entries').toArray(),
     )
     expect(rows).toEqual([])
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     expect(await say(tenant, 3)).toEqual({ offset: 3, epoch })
   })
 
   test('is dropped in time also when the topic forgot that it had to, before its last listener left', async () => {
     const { tenant, alice } = await story()
     await say(tenant, 1)
-    await evictDurableObject(topicOf(tenant, channel))
+    await putToSleep(topicOf(tenant, channel))
     await alice.ask({ unsubscribe: { channel } })
     await isAlone(tenant)
     await ringTopic(tenant, channel)

@@ -1,8 +1,9 @@
 import { env } from 'cloudflare:workers'
-import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { makeVisit } from '../../src/handlers/visitor.ts'
 import type { NewJob } from '../../src/jobs/job.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 
 const tenant = 'handlers'
 const backoff = { kind: 'fixed', seconds: 0, maxSeconds: 0, jitter: 0 } as const
@@ -22,7 +23,7 @@ async function visit(): Promise<void> {
   await runInDurableObject(ledger(), (_, { storage }) => {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
-  await evictDurableObject(ledger())
+  await putToSleep(ledger())
   await makeVisit(env, { tenant, queue, visit: 'v' })
 }
 

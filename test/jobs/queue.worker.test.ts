@@ -1,11 +1,12 @@
 import { env } from 'cloudflare:workers'
-import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Visit, type Ledger } from '../../src/handlers/visit.ts'
 import type { NewJob, Outcome } from '../../src/jobs/job.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
 import { stopClock } from '../support/worker/clock.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 
 // QStash is not configured here: what it would bring is brought by hand.
 afterEach(() => void vi.useRealTimers())
@@ -24,7 +25,7 @@ async function expectVisits(stub: Stub, ...visits: string[]): Promise<void> {
     for (const visit of visits)
       storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', visit, Date.now() + 3_600_000)
   })
-  await evictDurableObject(stub)
+  await putToSleep(stub)
 }
 
 /** A turn in which a visitor only takes. */
@@ -35,7 +36,7 @@ describe('a queue', () => {
     const queue = newQueue()
     expect(await queue.enqueue(job('a'))).toEqual({ kind: 'queued', id: 'a', state: 'waiting', duplicate: false })
     await runDurableObjectAlarm(queue)
-    await evictDurableObject(queue)
+    await putToSleep(queue)
     expect(await queue.find('a')).toMatchObject({ state: 'waiting' })
     expect(await queue.stats()).toMatchObject({ counts: { waiting: 1 } })
   })
@@ -86,7 +87,7 @@ describe('a queue', () => {
     const settled = jobs.map(({ id, run }) => ({ id, run, outcome: { kind: 'done' } as const }))
     await queue.turn({ visit: 'v', settled, reports: [], holding: [], want: 0 }, 0)
     await queue.leave('v')
-    await evictDurableObject(queue)
+    await putToSleep(queue)
     expect((await queue.stats()).tallies).toMatchObject([{ type: 'join', attempts: 2, ended: { done: 2 } }])
     const today = dayOf(Date.now())
     expect(await queue.acceptedSince(today)).toEqual({ [today]: 2 })
@@ -117,7 +118,7 @@ describe('a queue', () => {
         INSERT INTO jobs VALUES ('later', 'deliver-message', '{}', 99999999999999, 'carried', 0, 1, ''),
           ('over', 'deliver-message', '{}', 1, 'dead', 5, 1, 'gone wrong')`)
     })
-    await evictDurableObject(queue)
+    await putToSleep(queue)
     expect(await queue.find('later')).toMatchObject({ state: 'delayed', runAt: 99_999_999_999_999 })
     expect(await queue.find('over')).toMatchObject({ state: 'dead', note: 'gone wrong', attempts: 5 })
   })
@@ -132,7 +133,7 @@ test('a sweep forgets all whose time of keeping is over, however many ended sinc
       SELECT n, 'over' || n, 'join', '{}', 6, 0, 1, 1, 0, 1, 1, 100, '', 1000, '' FROM n`
     storage.sql.exec(sql)
   })
-  await evictDurableObject(queue)
+  await putToSleep(queue)
   await queue.sweep()
   await vi.waitFor(async () => expect((await queue.stats()).counts).toMatchObject({ done: 0, waiting: 1 }), 5000)
 })

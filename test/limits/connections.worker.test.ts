@@ -1,10 +1,11 @@
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
+import { runDurableObjectAlarm } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { gatewayNamed, limiterName, limiterNamed } from '../../durable-objects/address.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, operatorKey, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
 async function tenantWith(connectionsTenant: number): Promise<TestTenant> {
@@ -57,8 +58,8 @@ describe('a tenant with room for three connections', () => {
     const gateway = newGateway('sleepy')
     await come(gateway, tenant, 'ana')
     const bob = await come(gateway, tenant, 'bob')
-    await evictDurableObject(limiterOf(tenant))
-    await evictDurableObject(gatewayNamed(env, gateway), { webSockets: 'hibernate' })
+    await putToSleep(limiterOf(tenant))
+    await putToSleep(gatewayNamed(env, gateway))
     expect((await come(gateway, tenant, 'cleo')).in).toBe(false)
 
     bob.line.close()

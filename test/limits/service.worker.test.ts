@@ -1,8 +1,8 @@
-import { evictDurableObject } from 'cloudflare:test'
 import { env, exports } from 'cloudflare:workers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { limiterName, limiterNamed } from '../../durable-objects/address.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 
 const operator = { authorization: 'Bearer operator-of-the-tests' }
 const server = { authorization: 'Bearer demo-key' }
@@ -110,7 +110,7 @@ describe('a tenant limits its own things', () => {
 describe('a limiter that loses its memory', () => {
   test('has not forgotten what was spent', async () => {
     for (let i = 0; i < 5; i++) await check('five', 'evicted')
-    await evictDurableObject(limiterNamed(env, limiterName('demo', '~five', 'evicted')))
+    await putToSleep(limiterNamed(env, limiterName('demo', '~five', 'evicted')))
     const standing = await call('POST', '/v1/limits/peek', { policy: 'five', key: 'evicted' })
     expect(standing.body).toMatchObject({ remaining: 0 })
   })
@@ -118,7 +118,7 @@ describe('a limiter that loses its memory', () => {
   test('keeps slots that are held', async () => {
     const held = { policy: 'slots', key: 'kept' }
     const { body } = await call('POST', '/v1/limits/reserve', held)
-    await evictDurableObject(limiterNamed(env, limiterName('demo', '~slots', 'kept')))
+    await putToSleep(limiterNamed(env, limiterName('demo', '~slots', 'kept')))
     expect((await call('POST', '/v1/limits/peek', held)).body).toMatchObject({ remaining: 1 })
     const { reservation } = z.object({ reservation: z.number() }).parse(body)
     expect((await call('POST', '/v1/limits/release', { ...held, reservation })).body).toEqual({ released: true })

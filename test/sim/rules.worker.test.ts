@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers'
-import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 import { alike, rules, type Stage, type State } from './rules.ts'
 
@@ -28,7 +29,7 @@ class RealStage implements Stage {
   }
 
   async sleep(): Promise<void> {
-    await evictDurableObject(this.#stub)
+    await putToSleep(this.#stub)
   }
 
   life(): Promise<number> {

@@ -1,9 +1,10 @@
 import { env } from 'cloudflare:workers'
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
+import { runDurableObjectAlarm } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { isPing, Line } from '../support/worker/line.ts'
 import { Person } from '../support/worker/person.ts'
 import { codec, encodeCommands } from '../support/worker/sdk-codec.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -95,7 +96,7 @@ describe('a Protobuf connection', () => {
       await line.next('a ping', isPing)
       line.sayRaw(new Uint8Array([0]))
       await line.ask({ ping: {} })
-      await evictDurableObject(actor, { webSockets: 'hibernate' })
+      await putToSleep(actor)
     }
     for (let unanswered = 1; unanswered <= 2; unanswered++) {
       later(25_000)
@@ -111,7 +112,7 @@ describe('who pings with WebSocket frames', () => {
     const actor = env.GATEWAY.getByName(gateway)
     const { line, welcome } = await enter(await Line.open(gateway, '?cf_ws_frame_ping_pong=true', format))
     expect([welcome.ping, welcome.pong]).toEqual([undefined, undefined])
-    await evictDurableObject(actor, { webSockets: 'hibernate' })
+    await putToSleep(actor)
     later(600_000)
     await runDurableObjectAlarm(actor)
     expect(await line.rest()).toEqual([])

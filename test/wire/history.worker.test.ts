@@ -1,7 +1,8 @@
-import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
 afterEach(() => void vi.unstubAllGlobals())
@@ -69,7 +70,7 @@ async function forgetUpTo(tenant: TestTenant, conversation: string, floor: numbe
     storage.sql.exec("INSERT INTO facts VALUES ('floor', ?), ('projected', ?)", floor, floor)
     return held
   })
-  await evictDurableObject(tenant.actorOf(conversation))
+  await putToSleep(tenant.actorOf(conversation))
   return rows.map((row) => ({
     seq: Number(row['seq']),
     user_id: String(row['user']),

@@ -1,6 +1,6 @@
-import { evictDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import { connectAs } from '../support/worker/person.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 async function lunchOf(...users: string[]) {
@@ -36,7 +36,7 @@ describe('sending', () => {
     const first = await alice.send(lunch, 'Hungry?', 'a')
     expect(await alice.send(lunch, 'Hungry?', 'a')).toEqual({ ...first, duplicate: true })
     await tenant.postMany(lunch, 'bob', 600)
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(tenant.actorOf(lunch))
     expect(await alice.send(lunch, 'Hungry?', 'a')).toEqual({ ...first, duplicate: true })
     expect(await alice.send(lunch, 'Next', 'b')).toMatchObject({ seq: 602, duplicate: false })
   })
@@ -193,7 +193,7 @@ describe('editing and deleting', () => {
     expect(warm).toContain('"deleted":true')
     expect(warm).not.toContain('secret')
     await bob.line.ask({ unsubscribe: { channel: `conversation:${lunch}` } })
-    await evictDurableObject(tenant.actorOf(lunch))
+    await putToSleep(tenant.actorOf(lunch))
     expect(await told()).not.toContain('secret')
   })
 })

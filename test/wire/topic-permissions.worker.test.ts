@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
+import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 import { alsoOf, connect, lively, namespace, ownGateway, published, tokenFor } from '../support/worker/topics.ts'
 
@@ -66,7 +67,6 @@ describe('capabilities', () => {
   })
 
   test('are remembered while the gateway sleeps', async () => {
-    const { evictDurableObject } = await import('cloudflare:test')
     const { env } = await import('cloudflare:workers')
     const tenant = await newTenant()
     const gateway = ownGateway()
@@ -74,7 +74,7 @@ describe('capabilities', () => {
     const info = { name: 'Alice' }
     const alice = await connect(await tokenFor(tenant, 'alice', { capabilities, info }), gateway)
     await alice.ask({ subscribe: { channel: 'cursors' } })
-    await evictDurableObject(env.GATEWAY.getByName(gateway), { webSockets: 'hibernate' })
+    await putToSleep(env.GATEWAY.getByName(gateway))
     expect(await alice.ask({ publish: { channel: 'cursors', data: { x: 1 } } })).toMatchObject({ publish: {} })
     expect(await published(alice, 'cursors')).toMatchObject({ data: { x: 1 }, info: { conn_info: info } })
   })
