@@ -55,8 +55,8 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/**/*.worker.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           expect,
         },
       },

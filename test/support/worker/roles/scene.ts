@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import type { ConversationType } from '../../../../src/conversations/types.ts'
 import { call } from '../http.ts'
 import { succeeded, type TestTenant } from '../tenant.ts'
@@ -32,7 +31,8 @@ export async function newScene({ tenant, shows }: Cast, type: ConversationType):
   const { id } = succeeded(await call('POST /v1/conversations', { as, body: { type, members, ...name } }))
   const said = await speak(tenant, id, ['', ...members])
   if (type !== 'direct') {
-    await appoint(tenant, id, userOf.admin)
+    const appoint = `PATCH /v1/conversations/${id}/members/${userOf.admin}`
+    succeeded(await call(appoint, { as, body: { role: 'admin' } }))
     succeeded(await tenant.remove(id, userOf.removed))
   }
   return { id, type, friend, said }
@@ -45,15 +45,6 @@ async function speak(tenant: TestTenant, conversation: string, who: readonly str
   const { results } = await tenant.actorOf(conversation).execute({ gateway: null, have: null, commands })
   const places = results.map((result) => seq.parse(JSON.parse(result.kind === 'done' ? result.data : '{}')).seq)
   return new Map(who.map((user, index) => [user, places[index] ?? 0]))
-}
-
-/** No operation makes admins yet, so that one is written where the actor will read her. */
-async function appoint(tenant: TestTenant, conversation: string, user: string): Promise<void> {
-  const actor = tenant.actorOf(conversation)
-  await runInDurableObject(actor, (_, { storage }) => {
-    storage.sql.exec(`UPDATE members SET role = 'admin' WHERE user = ?`, user)
-  })
-  await evictDurableObject(actor)
 }
 
 /** What the tenant's server sees of a conversation, and of what is to happen in it later. */
