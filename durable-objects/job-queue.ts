@@ -1,10 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import type { Job, NewJob } from '../src/jobs/job.ts'
-import { cancel, changePolicy, redrive, rivalOf, type Enqueued } from '../src/jobs/ledger.ts'
-import { phases, type JobState } from '../src/jobs/phase.ts'
+import { cancel, changePolicy, type Enqueued } from '../src/jobs/ledger.ts'
+import type { JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
+import { redrive, redriveAll } from '../src/jobs/redrive.ts'
 import { putSchedule, type Schedule } from '../src/jobs/schedule.ts'
 import { toView, type JobView } from '../src/jobs/view.ts'
 import { systemClock } from '../src/kernel/clock.ts'
@@ -139,21 +140,12 @@ export class JobQueue extends DurableObject<Env> {
   /** Sends a dead or failed job again. */
   redrive(id: string): JobView | Refusal {
     const job = this.#changing((now) => redrive(this.#books, id, now))
-    if (job !== undefined) return toView(job)
-    const known = this.#books.get(id)
-    if (known === undefined) return refuse('notFound', 'id: no such job')
-    const rival = rivalOf(this.#books, known)
-    return rival !== undefined
-      ? refuse('conflict', `unique: ${known.options.unique?.name} is held by job ${rival.id}`)
-      : refuse('conflict', `job ${id} is ${toView(known).state}: only dead and failed jobs can be sent again`)
+    return 'kind' in job ? job : toView(job)
   }
 
-  /** Sends again who can be of the oldest `limit` dead jobs; returns how many. */
-  redriveAll(limit: number): number {
-    return this.#changing((now) => {
-      const dead = this.#books.inPhase(phases.dead, limit)
-      return dead.filter(({ id }) => redrive(this.#books, id, now) !== undefined).length
-    })
+  /** Sends again who can be of the oldest `limit` dead jobs. */
+  redriveAll(limit: number): { redriven: number; skipped: number } {
+    return this.#changing((now) => redriveAll(this.#books, limit, now))
   }
 
   stats(): QueueStats {

@@ -41,7 +41,9 @@ export const jobOperations: readonly Operation[] = [
   jobs('post', '/v1/jobs/batch', 'Enqueue many jobs: all of them, or none', [201, '{jobs}'], { body: newJobs }),
   jobs('get', job, 'Read a job, in whichever queue it is', [200, 'the job'], { query: jobQuery }),
   jobs('delete', job, 'Cancel a job that has not ended', [200, 'the job'], { query: jobQuery }),
-  jobs('post', `${job}/redrive`, 'Let a dead job try again', [200, 'the job'], { query: jobQuery }),
+  jobs('post', `${job}/redrive`, 'Let a dead or failed job try again, after those it waits for', [200, 'the job'], {
+    query: jobQuery,
+  }),
   jobs('post', `${job}/progress`, 'Tell how far the work is, from where it is done', [204, 'noted'], {
     body: jobReport,
     query: jobQuery,
@@ -56,7 +58,7 @@ export const jobOperations: readonly Operation[] = [
   queues('get', `${queue}/jobs`, 'List jobs of a queue by state, the dead ones unless said', [200, '{jobs, next}'], {
     query: jobsQuery,
   }),
-  queues('post', `${queue}/redrive`, 'Let dead jobs of a queue try again', [200, '{redriven}'], {
+  queues('post', `${queue}/redrive`, 'Let dead jobs of a queue try again', [200, '{redriven, skipped}'], {
     body: redriveRequest,
   }),
   queues('get', `${queue}/secret`, 'Read what a queue signs its calls with', [200, '{secrets}']),

@@ -1,7 +1,7 @@
 import type { Refusal } from '../protocol/errors.ts'
 import type { Books } from './books.ts'
 import { decideIntake, toJob, type Entry } from './intake.ts'
-import { deadKeptMs, noteLength, runsOfALife, type Job, type NewJob } from './job.ts'
+import { deadKeptMs, noteLength, type Job, type NewJob } from './job.ts'
 import { advanceLine, enterLine, lineUp, readyRank, takePlace, widthOf } from './line.ts'
 import { spent } from './payload.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
@@ -76,7 +76,8 @@ function placeKeyed(books: Books, job: Omit<Job, 'seq'>, key: string, now: numbe
   return takePlace(books, policy, books.add(job), now)
 }
 
-function noteUnique(
+/** A unique name is this job's from now on. */
+export function noteUnique(
   books: Books,
   { name, mode, seconds = 0 }: NonNullable<NewJob['unique']>,
   job: string,
@@ -170,44 +171,19 @@ function tellWaiting(books: Books, id: string, ended: Job, now: number): Job[] {
     return []
   }
   if (ended.phase !== phases.done && !waiting.options.evenIfFailed)
-    return [endOne(books, waiting, phases.failed, `it waited for ${ended.id}: ${stateOf(ended.phase)}`, now, null)]
+    return [endOne(books, waiting, phases.failed, waitedFor(ended.id) + stateOf(ended.phase), now, null)]
   if (books.release(id, ended.id) > 0) return []
   if (waiting.rank > now) books.change(waiting, { phase: phases.delayed, since: now })
   else enterLine(books, books.policy(), waiting, now)
   return []
 }
 
+/** How the note of a job begins that failed for one it waited for. */
+export const waitedFor = (id: string): string => `it waited for ${id}: `
+
 /** Takes a job out of the queue. One that runs is told to stop, and what it still says no longer counts. */
 export function cancel(books: Books, id: string, now: number): Job | undefined {
   const job = books.get(id)
   if (job === undefined || hasEnded(job.phase)) return job
   return end(books, job, phases.cancelled, 'cancelled', now)
-}
-
-/** Another job that lives under the unique name of this one. */
-export function rivalOf(books: Books, { id, options: { unique } }: Job): Job | undefined {
-  if (unique === null || unique.mode === 'throttle') return undefined
-  const holder = books.unique(unique.name)?.job
-  const rival = holder === undefined || holder === id ? undefined : books.get(holder)
-  return rival === undefined || hasEnded(rival.phase) ? undefined : rival
-}
-
-/** Sends a dead or failed job again, with all its attempts. Undefined when it is neither, or another has its name by now. */
-export function redrive(books: Books, id: string, now: number): Job | undefined {
-  const job = books.get(id)
-  if (job === undefined || (job.phase !== phases.dead && job.phase !== phases.failed)) return undefined
-  if (rivalOf(books, job) !== undefined) return undefined
-  const { unique } = job.options
-  if (unique !== null && unique.mode !== 'throttle') noteUnique(books, unique, id, now)
-  const open = job.options.after.filter((other) => isOpen(books, other))
-  const run = (Math.floor(job.run / runsOfALife) + 1) * runsOfALife
-  const fresh = books.change(job, { attempts: 0, run, progress: 0, note: '', permitted: false, since: now })
-  if (open.length === 0) return enterLine(books, books.policy(), fresh, now)
-  books.await(job.id, open)
-  return books.change(fresh, { phase: phases.blocked, rank: now })
-}
-
-function isOpen(books: Books, id: string): boolean {
-  const job = books.get(id)
-  return job !== undefined && !hasEnded(job.phase)
 }

@@ -128,7 +128,7 @@ describe('what somebody does by hand', () => {
     world.redrive('a')
     expect(world.take()).toEqual(['a'])
     world.done('a')
-    expect(world.redrive('a')).toBeUndefined()
+    expect(world.redrive('a')).toMatchObject({ error: 'conflict' })
   })
 
   test('sent again it may be snoozed anew, and what was said of it before no longer counts', () => {

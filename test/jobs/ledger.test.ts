@@ -250,7 +250,7 @@ describe('unique names', () => {
     world.take()
     world.fail('a')
     world.add('b', unique('reject'))
-    expect(world.redrive('a')).toBeUndefined()
+    expect(world.redrive('a')).toEqual(refused(/n is held by job b/))
     world.take()
     world.done('b')
     expect(world.redrive('a')).toMatchObject({ id: 'a' })

@@ -36,7 +36,7 @@ export const queues = new Hono<App>()
   })
   .post('/:name/redrive', async (c) => {
     const { limit } = await body(c, redriveRequest)
-    return c.json({ redriven: await queue(c).redriveAll(limit) })
+    return c.json(await queue(c).redriveAll(limit))
   })
   .get('/:name/secret', async (c) => c.json({ secrets: await queue(c).secrets() }))
   .post('/:name/secret', async (c) => c.json({ secrets: await queue(c).rotateSecret() }))

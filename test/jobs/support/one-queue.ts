@@ -1,9 +1,10 @@
 import { JobBooks } from '../../../durable-objects/parts/job-books.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/job.ts'
-import { cancel, changePolicy, redrive } from '../../../src/jobs/ledger.ts'
+import { cancel, changePolicy } from '../../../src/jobs/ledger.ts'
 import { stateOf, type JobState } from '../../../src/jobs/phase.ts'
 import type { Policy } from '../../../src/jobs/policy.ts'
 import { Queue, type Assignment, type TurnAnswer } from '../../../src/jobs/queue.ts'
+import { redrive, redriveAll } from '../../../src/jobs/redrive.ts'
 import { NodeSql } from './node-sql.ts'
 
 /** One queue and one visitor, with the time in the test's hands. */
@@ -64,6 +65,7 @@ export class OneQueue {
 
   cancel = (id: string) => cancel(this.books, id, this.now)
   redrive = (id: string) => redrive(this.books, id, this.now)
+  redriveAll = (limit = 100) => redriveAll(this.books, limit, this.now)
 
   policy(change: Partial<Policy>): void {
     changePolicy(this.books, change, this.now)
