@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../src/env.ts'
 import type { Job, NewJob } from '../src/jobs/job.ts'
-import { cancel, changePolicy, type Enqueued } from '../src/jobs/ledger.ts'
+import { cancel, changePolicy, type Enqueued, type Receipt } from '../src/jobs/ledger.ts'
 import type { JobState } from '../src/jobs/phase.ts'
 import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
@@ -28,9 +28,7 @@ import { jobQueueSchema } from './schema/job-queue.ts'
 import { migrate } from './schema/migrate.ts'
 
 /** What an enqueue of one job is answered with. */
-export type Queued =
-  | { readonly kind: 'queued'; readonly id: string; readonly state: JobState; readonly duplicate: boolean }
-  | Refusal
+export type Queued = ({ readonly kind: 'queued' } & Receipt) | Refusal
 
 /** Jobs forgotten in one go; the rest follow after a breath, in which others are heard. */
 const forgottenTogether = 5000

@@ -1,4 +1,5 @@
 import { loadConfig } from '../../src/config.ts'
+import { scheduled } from '../../src/jobs/scheduled.ts'
 import { uuidFrom } from '../../src/kernel/id.ts'
 
 import { refuse } from '../../src/protocol/errors.ts'
@@ -124,13 +125,9 @@ async function schedule(
     if (admitted.kind === 'refused') return desk.refuse(session, id, admitted)
     const job = { id: jobId, type: 'deliver-message', payload: JSON.stringify({ conversation, user, content }), runAt }
     const queued = await jobQueueOf(env, tenant, 'default').enqueue(job)
-    if (queued.kind === 'refused') return desk.refuse(session, id, queued)
-    desk.reply(
-      session,
-      id,
-      'rpc',
-      JSON.stringify({ data: { job: queued.id, deliverAt: runAt, duplicate: queued.duplicate } }),
-    )
+    const answer = queued.kind === 'refused' ? queued : scheduled(queued, runAt)
+    if (answer.kind === 'refused') return desk.refuse(session, id, answer)
+    desk.reply(session, id, 'rpc', JSON.stringify({ data: answer.says }))
   })
 }
 

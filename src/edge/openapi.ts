@@ -120,7 +120,10 @@ export const operations: readonly Operation[] = [
     tag: 'Messages',
     summary: 'Send a message; the same clientId again is the same message. With deliverAt it is sent then (202)',
     body: newMessage,
-    success: { status: 201, says: '{id, seq, epoch, at, duplicate}' },
+    success: {
+      status: 201,
+      says: '{id, seq, epoch, at, duplicate}; for later (202) {job, state, deliverAt, duplicate}',
+    },
   },
   {
     method: 'get',

@@ -4,7 +4,7 @@ import { decideIntake, toJob, type Entry } from './intake.ts'
 import { deadKeptMs, noteLength, type Job, type NewJob } from './job.ts'
 import { advanceLine, enterLine, lineUp, readyRank, takePlace, widthOf } from './line.ts'
 import { spent } from './payload.ts'
-import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
+import { hasEnded, isTimed, phases, stateOf, type JobState } from './phase.ts'
 import type { Policy } from './policy.ts'
 import { spend, allowance } from './rate.ts'
 
@@ -12,6 +12,8 @@ import { spend, allowance } from './rate.ts'
 export interface Receipt {
   readonly id: string
   readonly state: JobState
+  /** When it is due; once that is over, when it became what it is. */
+  readonly dueAt: number
   readonly duplicate: boolean
 }
 
@@ -29,14 +31,18 @@ export function enqueue(books: Books, wanted: readonly NewJob[], now: number): E
 function accept(books: Books, entry: Entry, now: number): Receipt {
   if (entry.kind === 'known') {
     const job = entry.job ?? books.get(entry.id)
-    return { id: entry.id, state: job === undefined ? 'done' : stateOf(job.phase), duplicate: true }
+    return job === undefined
+      ? { id: entry.id, state: 'done', dueAt: now, duplicate: true }
+      : { id: entry.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: true }
   }
   const { job: wanted, waitsFor, replaces } = entry
   if (replaces !== undefined) replace(books, replaces, wanted.id, now)
   const job = place(books, wanted, waitsFor, now)
   if (wanted.unique) noteUnique(books, wanted.unique, job.id, now)
-  return { id: job.id, state: stateOf(job.phase), duplicate: false }
+  return { id: job.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: false }
 }
+
+const dueAt = ({ phase, rank, since }: Job): number => (isTimed(phase) ? rank : since)
 
 /** A new job goes straight to where it belongs: one row written, not two. */
 function place(books: Books, wanted: NewJob, waitsFor: readonly string[], now: number): Job {

@@ -53,6 +53,9 @@ const states: Readonly<Record<Phase, JobState>> = {
 
 export const stateOf = (phase: Phase): JobState => states[phase]
 
+/** Whether it waits for a moment, which its rank says. */
+export const isTimed = (phase: Phase): boolean => phase === phases.pausing || phase === phases.delayed
+
 export const hasEnded = (phase: Phase): boolean => phase >= phases.done
 
 /** The phases behind one word of the API. */

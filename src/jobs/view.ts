@@ -1,5 +1,5 @@
 import type { Job } from './job.ts'
-import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
+import { hasEnded, isTimed, stateOf, type JobState } from './phase.ts'
 
 /** A job as it is shown: over HTTP, to those who follow it live, and to operators. Times in milliseconds since the epoch. */
 export interface JobView {
@@ -27,7 +27,6 @@ export interface JobView {
 
 export function toView(job: Job): JobView {
   const { id, type, phase, rank, attempts, progress, key, madeAt, since, note, result, options } = job
-  const timed = phase === phases.pausing || phase === phases.delayed
   return {
     id,
     type,
@@ -39,7 +38,7 @@ export function toView(job: Job): JobView {
     priority: options.priority,
     createdAt: madeAt,
     changedAt: since,
-    runAt: timed ? rank : null,
+    runAt: isTimed(phase) ? rank : null,
     note,
     result: hasEnded(phase) ? result : null,
     after: options.after,

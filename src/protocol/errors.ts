@@ -29,7 +29,7 @@ export const errors = {
   notAllowed: { code: 403, message: 'not allowed', temporary: false },
   /** No such conversation or message, or one of another tenant or of others: the answer is the same. */
   notFound: { code: 404, message: 'no such conversation', temporary: false },
-  /** The same clientId was used before with other words, or the thing changed meanwhile. */
+  /** The same clientId was used before with other words, or for a message that ended undelivered, or the thing changed meanwhile. */
   conflict: { code: 409, message: 'conflict', temporary: false },
   tooLarge: { code: 413, message: 'too large', temporary: false },
 } as const

@@ -63,6 +63,28 @@ describe('sending', () => {
     )
     expect(known).toEqual({ jobs: 1 })
   })
+
+  test('later, said again with another time, is answered with the time that holds', async () => {
+    const { tenant, path } = await story()
+    const body = { clientId: 'a', text: 'Later', deliverAt: Date.now() + 3_600_000 }
+    const as = await tenant.token('alice')
+    await call(`POST ${path}`, { as, body })
+    const again = await call(`POST ${path}`, { as, body: { ...body, deliverAt: body.deliverAt + 60_000 } })
+    expect(again).toMatchObject({ status: 202, body: { state: 'delayed', deliverAt: body.deliverAt, duplicate: true } })
+  })
+
+  test('later, said again after it was cancelled, is refused: it would never be delivered', async () => {
+    const { tenant, path } = await story()
+    const body = { clientId: 'a', text: 'Later', deliverAt: Date.now() + 3_600_000 }
+    const as = await tenant.token('alice')
+    const { job } = (await call(`POST ${path}`, { as, body })).body
+    await call(`DELETE /v1/jobs/${String(job)}`, { as: tenant.key })
+    expect(await call(`POST ${path}`, { as, body })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/ended cancelled, undelivered: send it with another clientId/) },
+    })
+    expect((await call(`POST ${path}`, { as, body: { ...body, clientId: 'b' } })).status).toBe(202)
+  })
 })
 
 describe('reading', () => {

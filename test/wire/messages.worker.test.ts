@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
@@ -54,6 +55,19 @@ describe('sending', () => {
     expect((await tenant.post(lunch, 'alice', 'Hungry?', 'a')).body).toMatchObject({ seq: 1, duplicate: true })
     expect((await alice.hears(lunch)).offset).toBe(1)
     expect(await alice.alsoHeard(lunch)).toEqual([])
+  })
+
+  test('for later is answered with what holds when it is said again, and refused once it was cancelled', async () => {
+    const { tenant, lunch } = await lunchOf('alice')
+    const alice = await connectAs(tenant, 'alice')
+    const message = { conversation: lunch, clientId: 'a', text: 'Later', deliverAt: Date.now() + 3_600_000 }
+    const send = async (data: object) => await alice.rpc('message.send', data)
+    const first = (await send(message)).rpc!.data
+    expect(first).toMatchObject({ state: 'delayed', deliverAt: message.deliverAt, duplicate: false })
+    const again = await send({ ...message, deliverAt: message.deliverAt + 60_000 })
+    expect(again.rpc!.data).toEqual({ ...first, duplicate: true })
+    await call(`DELETE /v1/jobs/${String(first['job'])}`, { as: tenant.key })
+    expect((await send(message)).error).toMatchObject({ code: 409 })
   })
 
   test('a clientId is its sender’s own: two people may use the same', async () => {

@@ -24,7 +24,7 @@ export const jobs = new Hono<App>()
     const now = systemClock.now()
     const wanted = inputs.map((input) => toNewJob(c.env, input, now))
     const { receipts } = accepted(await jobQueueOf(c.env, tenant, queue).enqueueAll(wanted))
-    return c.json({ jobs: receipts }, 201)
+    return c.json({ jobs: receipts.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }, 201)
   })
   .get('/:id', async (c) => c.json((await find(c)).job))
   .delete('/:id', async (c) => {

@@ -4,6 +4,7 @@ import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import { encodeViews } from '../../history/amend.ts'
 import { completePage } from '../../history/page.ts'
+import { scheduled } from '../../jobs/scheduled.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
 import { conversationId } from '../../protocol/payloads.ts'
@@ -71,7 +72,7 @@ async function schedule(c: AppContext, user: string, content: Omit<NewMessage, '
   const id = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
   const job = { id, type: 'deliver-message', payload: JSON.stringify({ conversation, user, content }), runAt }
   const queued = accepted(await jobQueueOf(c.env, tenant, 'default').enqueue(job))
-  return { job: queued.id, deliverAt: runAt, duplicate: queued.duplicate }
+  return accepted(scheduled(queued, runAt)).says
 }
 
 type Page = Extract<HistoryAnswer, { kind: 'page' }>
