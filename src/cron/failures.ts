@@ -1,6 +1,6 @@
 import { jobQueueOf } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
-import { log } from '../kernel/log.ts'
+import { log, reasonOf } from '../kernel/log.ts'
 import { tenantPages } from './sweep.ts'
 
 /** Says once a day, queue by queue, what lies dead and what the newest of them died of. */
@@ -8,20 +8,24 @@ export async function failures(env: Env): Promise<void> {
   for await (const tenants of tenantPages(env)) await Promise.all(tenants.map((tenant) => report(env, tenant)))
 }
 
+/** One's trouble is not another's: what cannot be asked is said, and asked again tomorrow. */
 async function report(env: Env, tenant: string): Promise<void> {
-  const names = await jobQueueOf(env, tenant, 'default').queueNames()
-  for (const queue of names) {
+  try {
+    for (const queue of await jobQueueOf(env, tenant, 'default').queueNames()) await reportQueue(env, tenant, queue)
+  } catch (thrown) {
+    log.error('cron.failures-failed', { tenant, why: reasonOf(thrown) })
+  }
+}
+
+async function reportQueue(env: Env, tenant: string, queue: string): Promise<void> {
+  try {
     const ledger = jobQueueOf(env, tenant, queue)
     const { counts } = await ledger.stats()
-    if (counts.dead === 0) continue
+    if (counts.dead === 0) return
     const newest = (await ledger.list('dead', undefined, 1)).jobs[0]
-    log.warn('jobs.failures', {
-      tenant,
-      queue,
-      dead: counts.dead,
-      failed: counts.failed,
-      type: newest?.type,
-      why: newest?.note,
-    })
+    const { dead, failed } = counts
+    log.warn('jobs.failures', { tenant, queue, dead, failed, type: newest?.type, why: newest?.note })
+  } catch (thrown) {
+    log.error('cron.failures-failed', { tenant, queue, why: reasonOf(thrown) })
   }
 }

@@ -2,7 +2,8 @@ import { jobQueueOf } from '../../durable-objects/address.ts'
 import { deleteDeadVisits, readDeadVisits } from '../adapters/qstash/carrier.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import { log } from '../kernel/log.ts'
+import type { VisitReference } from '../jobs/visits.ts'
+import { log, reasonOf } from '../kernel/log.ts'
 
 const mostPages = 20
 
@@ -17,8 +18,7 @@ export async function reconcile(env: Env): Promise<void> {
   for (let page = 0; page < mostPages; page++) {
     const visits = await readDeadVisits(config)
     if (visits.length === 0) break
-    for (const { visit } of visits)
-      if (visit !== undefined) await jobQueueOf(env, visit.tenant, visit.queue).lost(visit.visit)
+    for (const { visit } of visits) if (visit !== undefined) await tell(env, visit)
     await deleteDeadVisits(
       config,
       visits.map(({ dlqId }) => dlqId),
@@ -26,4 +26,13 @@ export async function reconcile(env: Env): Promise<void> {
     lost += visits.length
   }
   if (lost > 0) log.warn('jobs.visits-reconciled', { lost })
+}
+
+/** A ledger that cannot be told finds out by itself, half a minute after the visit's time; it must not hold up the others. */
+async function tell(env: Env, { tenant, queue, visit }: VisitReference): Promise<void> {
+  try {
+    await jobQueueOf(env, tenant, queue).lost(visit)
+  } catch (thrown) {
+    log.error('cron.reconcile-failed', { tenant, queue, why: reasonOf(thrown) })
+  }
 }

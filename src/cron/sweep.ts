@@ -38,16 +38,25 @@ export async function* tenantPages(env: Env): AsyncGenerator<readonly string[]> 
   }
 }
 
-/** Open connections of every tenant, at all gateways together. */
+/** Open connections of every tenant, at all gateways together that answer. */
 async function connectionsNow(env: Env): Promise<Map<string, number>> {
   const totals = new Map<string, number>()
   for (const name of gatewayNames(loadConfig(env)))
-    for (const [tenant, connections] of Object.entries(await gatewayNamed(env, name).connections()))
+    for (const [tenant, connections] of Object.entries(await connectionsAt(env, name)))
       totals.set(tenant, (totals.get(tenant) ?? 0) + connections)
   return totals
 }
 
-/** One tenant's trouble is not another's: what fails is said and left for the next sweep. */
+async function connectionsAt(env: Env, gateway: string): Promise<Readonly<Record<string, number>>> {
+  try {
+    return await gatewayNamed(env, gateway).connections()
+  } catch (thrown) {
+    log.error('cron.sweep-failed', { gateway, why: reasonOf(thrown) })
+    return {}
+  }
+}
+
+/** One's trouble is not another's, be it a tenant, a queue or a gateway: what fails is said and left for the next sweep. */
 async function sweepTenant(env: Env, tenant: string, connections: number): Promise<QueueFigures[]> {
   try {
     if (connections > 0) await tenantOf(env, tenant).noteConnections(connections)
@@ -60,13 +69,19 @@ async function sweepTenant(env: Env, tenant: string, connections: number): Promi
 
 async function sweepQueues(env: Env, tenant: string): Promise<QueueFigures[]> {
   const names = await jobQueueOf(env, tenant, 'default').queueNames()
-  return Promise.all(
-    names.map(async (queue) => {
-      const { counts, oldestMs, policy, tallies } = await jobQueueOf(env, tenant, queue).sweep()
-      if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
-      return { tenant, queue, counts, oldestMs, tallies }
-    }),
-  )
+  const swept = await Promise.all(names.map((queue) => sweepQueue(env, tenant, queue)))
+  return swept.flat()
+}
+
+async function sweepQueue(env: Env, tenant: string, queue: string): Promise<QueueFigures[]> {
+  try {
+    const { counts, oldestMs, policy, tallies } = await jobQueueOf(env, tenant, queue).sweep()
+    if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
+    return [{ tenant, queue, counts, oldestMs, tallies }]
+  } catch (thrown) {
+    log.error('cron.sweep-failed', { tenant, queue, why: reasonOf(thrown) })
+    return []
+  }
 }
 
 const weight = ({ counts, oldestMs }: QueueFigures): number =>
