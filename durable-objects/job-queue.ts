@@ -237,7 +237,9 @@ export class JobQueue extends DurableObject<Env> {
 
   #forget(now: number): number {
     this.#days.note(now)
-    return this.#books.forget(now, forgottenTogether)
+    const forgotten = this.#books.forget(now, forgottenTogether)
+    this.#stream.forget()
+    return forgotten
   }
 
   #accept(wanted: NewJob, now: number): Queued {

@@ -32,6 +32,12 @@ export class JobStream {
     await Promise.all(jobs.map((job) => this.#tellOne(job)))
   }
 
+  /** A gateway that died took no leave: whoever is still noted for a job that is forgotten listens no more. */
+  forget(): void {
+    const sql = 'DELETE FROM listeners WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = substr(channel, ?))'
+    this.#sql.exec(sql, jobChannel(this.#at.queue, '').length + 1)
+  }
+
   async #tellOne(job: Job): Promise<void> {
     const channel = jobChannel(this.#at.queue, job.id)
     const update: StreamUpdate = {

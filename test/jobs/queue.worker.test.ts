@@ -138,6 +138,23 @@ test('a sweep forgets all whose time of keeping is over, however many ended sinc
   await vi.waitFor(async () => expect((await queue.stats()).counts).toMatchObject({ done: 0, waiting: 1 }), 5000)
 })
 
+test('who listened to a job is forgotten with it, since a gateway that died takes no leave', async () => {
+  const queue = newQueue()
+  const queueName = `queue-${queues - 1}`
+  await queue.enqueueAll([job('gone', { watchers: ['alice'], keepMs: 1000 }), job('stays', { watchers: ['alice'] })])
+  for (const id of ['gone', 'stays']) {
+    await queue.cancel(id)
+    const subscribe = { kind: 'subscribe', user: 'alice', client: 'c', server: false, joinLeave: false } as const
+    await queue.follow(id, { gateway: 'weur/0', have: null, commands: [subscribe] })
+  }
+  later(2000)
+  await queue.sweep()
+  const listened = await runInDurableObject(queue, (_, { storage }) =>
+    storage.sql.exec('SELECT channel FROM listeners').toArray(),
+  )
+  expect(listened).toEqual([{ channel: `jobs:${queueName}:stays` }])
+})
+
 describe('on the real actor, killed again and again', () => {
   test('1,000 jobs each take effect once, none is lost, and every key keeps its order', async () => {
     const name = `somebody/storm-${queues++}`
