@@ -141,7 +141,7 @@ export class JobQueue extends DurableObject<Env> {
     return 'kind' in job ? job : toView(job)
   }
 
-  /** Sends again who can be of the oldest `limit` dead jobs. */
+  /** Sends again the oldest `limit` dead jobs that can be. */
   redriveAll(limit: number): { redriven: number; skipped: number } {
     return this.#changing((now) => redriveAll(this.#books, limit, now))
   }

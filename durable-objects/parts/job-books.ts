@@ -1,4 +1,4 @@
-import type { Asked, Books, Change, Held } from '../../src/jobs/books.ts'
+import type { Asked, Books, Change, Held, Named, Place } from '../../src/jobs/books.ts'
 import type { Job } from '../../src/jobs/job.ts'
 import type { Phase, Counts } from '../../src/jobs/phase.ts'
 import { defaultPolicy, type Policy } from '../../src/jobs/policy.ts'
@@ -45,6 +45,7 @@ export class JobBooks implements Books {
   claim = (limit: number, visit: string, now: number): Job[] => this.jobs.claim(limit, visit, now)
   upTo = (phase: Phase, rank: number, limit: number): Job[] => this.jobs.upTo(phase, rank, limit)
   inPhase = (phase: Phase, limit: number, descending = false): Job[] => this.jobs.inPhase(phase, limit, descending)
+  namesBehind = (phase: Phase, place: Place, limit: number): Named[] => this.jobs.namesBehind(phase, place, limit)
   lowestRank = (phase: Phase): number | undefined => this.jobs.lowestRank(phase)
   counts = (): Counts => this.jobs.counts()
   nextTurn = (): number => this.jobs.nextTurn()

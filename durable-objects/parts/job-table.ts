@@ -2,7 +2,7 @@ import { defaults, type Job } from '../../src/jobs/job.ts'
 import { turnOf } from '../../src/jobs/line.ts'
 import { hasEnded, phases, type Counts, type Phase } from '../../src/jobs/phase.ts'
 import { readOptions, toPhase } from '../../src/jobs/stored.ts'
-import type { Change } from '../../src/jobs/books.ts'
+import type { Change, Named, Place } from '../../src/jobs/books.ts'
 import type { Sql } from './sql.ts'
 
 type Row = {
@@ -152,6 +152,11 @@ export class JobTable {
 
   inPhase(phase: Phase, limit: number, descending = false): Job[] {
     return this.#rows(`WHERE phase = ? ORDER BY rank ${descending ? 'DESC' : 'ASC'} LIMIT ?`, phase, limit)
+  }
+
+  namesBehind(phase: Phase, { rank, seq }: Place, limit: number): Named[] {
+    const sql = 'SELECT id, rank, seq FROM jobs WHERE phase = ? AND (rank, seq) > (?, ?) ORDER BY rank, seq LIMIT ?'
+    return this.#sql.exec<Named>(sql, phase, rank, seq, limit).toArray()
   }
 
   /** Jobs of a phase that came before a place, the newest first. */

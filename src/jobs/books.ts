@@ -24,6 +24,10 @@ export interface Held {
   readonly until: number
 }
 
+/** Where a job stands among those of its phase. */
+export type Place = Pick<Job, 'rank' | 'seq'>
+export type Named = Place & Pick<Job, 'id'>
+
 /** What the ledger is written in. Two answers: an actor's SQLite, and the same SQL in Node for the simulation. */
 export interface Books {
   get(id: string): Job | undefined
@@ -37,6 +41,8 @@ export interface Books {
   upTo(phase: Phase, rank: number, limit: number): Job[]
   /** Jobs of a phase in order of rank, `descending` from the end. */
   inPhase(phase: Phase, limit: number, descending?: boolean): Job[]
+  /** Jobs of a phase in order of rank, those behind `place`: by name only, since each may be large. */
+  namesBehind(phase: Phase, place: Place, limit: number): Named[]
   lowestRank(phase: Phase): number | undefined
   counts(): Counts
   nextTurn(): number

@@ -1,9 +1,12 @@
 import { refuse, type Refusal } from '../protocol/errors.ts'
-import type { Books } from './books.ts'
+import type { Books, Place } from './books.ts'
 import { runsOfALife, type Job } from './job.ts'
 import { noteUnique, waitedFor } from './ledger.ts'
 import { enterLine } from './line.ts'
 import { hasEnded, phases, stateOf } from './phase.ts'
+
+/** Dead jobs whose names are read at a time. */
+const pageOfNames = 1000
 
 /** Sends a dead or failed job again, with all its attempts. */
 export function redrive(books: Books, id: string, now: number): Job | Refusal {
@@ -12,11 +15,25 @@ export function redrive(books: Books, id: string, now: number): Job | Refusal {
   return obstacle(books, job) ?? sendAgain(books, job, now)
 }
 
-/** Sends again who can be of the oldest `limit` dead jobs, and says how many could not. */
+/** Sends again the oldest `limit` dead jobs that can be, and says how many it passed over. */
 export function redriveAll(books: Books, limit: number, now: number): { redriven: number; skipped: number } {
-  const dead = books.inPhase(phases.dead, limit)
-  const redriven = dead.filter(({ id }) => !('kind' in redrive(books, id, now))).length
-  return { redriven, skipped: dead.length - redriven }
+  let redriven = 0
+  let skipped = 0
+  for (const id of namesOfDead(books)) {
+    if (redriven === limit) break
+    if ('kind' in redrive(books, id, now)) skipped++
+    else redriven++
+  }
+  return { redriven, skipped }
+}
+
+function* namesOfDead(books: Books): Generator<string> {
+  let place: Place | undefined = { rank: 0, seq: 0 }
+  while (place !== undefined) {
+    const page = books.namesBehind(phases.dead, place, pageOfNames)
+    for (const { id } of page) yield id
+    place = page.at(-1)
+  }
 }
 
 function obstacle(books: Books, job: Job): Refusal | undefined {

@@ -94,3 +94,20 @@ test('sending all again says how many it could not', () => {
   expect(world.redriveAll()).toEqual({ redriven: 1, skipped: 1 })
   expect(world.states('a', 'b')).toEqual(['dead', 'waiting'])
 })
+
+test('those that cannot be sent again keep nobody behind them from it, and so many are sent as was said', () => {
+  const world = new OneQueue()
+  const unique = { name: 'n', mode: 'reject' as const }
+  for (let n = 0; n < 5; n++) {
+    world.add(`rivalled${n}`, { attempts: 1, unique })
+    world.take()
+    world.fail(`rivalled${n}`)
+  }
+  world.add('rival', { unique })
+  const free = Array.from({ length: 3 }, (_, n) => `free${n}`)
+  world.addAll(free.map((id) => ({ id, attempts: 1 })))
+  world.take()
+  for (const id of free) world.fail(id)
+  expect(world.redriveAll(2)).toEqual({ redriven: 2, skipped: 5 })
+  expect(world.states(...free)).toEqual(['waiting', 'waiting', 'dead'])
+})
