@@ -69,6 +69,9 @@ export class JobBooks implements Books {
   keyRate = (key: string): number => this.#rates.get(key)
   setKeyRate = (key: string, fullAt: number): void => this.#rates.set(key, fullAt)
 
+  lastReserved = (key: string): number => this.jobs.lastReserved(key)
+  giveUpReserved = (now: number): void => this.jobs.giveUpReserved(now)
+
   queueRate = (): number => this.#queueRate
 
   setQueueRate(fullAt: number): void {

@@ -198,6 +198,17 @@ export class JobTable {
     return this.#rows('WHERE key = ? AND phase = 3 ORDER BY seq LIMIT 1', key)[0]
   }
 
+  lastReserved(key: string): number {
+    const sql = 'SELECT coalesce(max(rank), 0) AS at FROM jobs WHERE key = ? AND phase <= 2 AND permitted = 1'
+    return this.#sql.exec<{ at: number }>(sql, key).one().at
+  }
+
+  giveUpReserved(now: number): void {
+    const sql = `UPDATE jobs SET permitted = 0, rank = ?1
+      WHERE phase = 2 AND rank > ?1 AND permitted = 1 AND json_extract(options, '$.rate') IS NULL`
+    if (this.#counts[phases.pausing] !== 0) this.#sql.exec(sql, now)
+  }
+
   /** Ended jobs whose time of keeping is over. */
   forget(now: number, limit: number): string[] {
     const forgotten: string[] = []

@@ -54,6 +54,10 @@ export interface Books {
   nextInLine(key: string): Job | undefined
   keyRate(key: string): FullAt
   setKeyRate(key: string, fullAt: FullAt): void
+  /** The last start of the key that is reserved and has not come; 0 when there is none. */
+  lastReserved(key: string): number
+  /** Jobs that wait for a start they reserved by the queue's rate of keys, and not by one of their own, are due to ask again. */
+  giveUpReserved(now: number): void
   queueRate(): FullAt
   setQueueRate(fullAt: FullAt): void
 

@@ -6,7 +6,7 @@ import { advanceLine, enterLine, lineUp, readyRank, takePlace, widthOf } from '.
 import { spent } from './payload.ts'
 import { hasEnded, isTimed, phases, stateOf, type JobState } from './phase.ts'
 import type { Policy } from './policy.ts'
-import { spend, allowance } from './rate.ts'
+import { spend, allowance, type Rate } from './rate.ts'
 
 /** What became of one enqueued job. */
 export interface Receipt {
@@ -92,14 +92,24 @@ export function noteUnique(
   books.setUnique(name, { job, until: mode === 'throttle' ? now + seconds * 1000 : 0 })
 }
 
-/** Changes how the queue runs. Under another rate it owes no more than that one's bucket holds: what lies further ahead was the old one's. */
+/**
+ * Changes how the queue runs. Under another rate it owes no more than that one's bucket holds: what lies further ahead was
+ * the old one's. Starts that keys reserved by their old rate are reserved anew.
+ */
 export function changePolicy(books: Books, change: Partial<Policy>, now: number): Policy {
-  const policy = { ...books.policy(), ...change }
+  const before = books.policy()
+  const policy = { ...before, ...change }
   books.setPolicy(policy)
   const emptied = policy.rate === null ? Infinity : now + policy.rate.seconds * 1000
   if (books.queueRate() > emptied) books.setQueueRate(emptied)
+  if (isSameRate(before.keyRate, policy.keyRate)) return policy
+  books.giveUpReserved(now)
+  while (promote(books, now));
   return policy
 }
+
+const isSameRate = (one: Rate | null, other: Rate | null): boolean =>
+  one?.count === other?.count && one?.seconds === other?.seconds
 
 /** How many jobs may start now, whatever keys say: they are ready only when theirs allows. */
 export function claimable(books: Books, now: number): number {

@@ -2,7 +2,7 @@ import type { Books, Change } from './books.ts'
 import type { Job } from './job.ts'
 import { phases } from './phase.ts'
 import type { Policy } from './policy.ts'
-import { reserve } from './rate.ts'
+import { reserve, type FullAt, type Rate } from './rate.ts'
 
 /** Turns within one priority; 2^44 of them and 201 priorities stay below 2^53, what a number holds exactly. */
 const turns = 2 ** 44
@@ -36,10 +36,18 @@ export function takePlace(books: Books, policy: Policy, job: Job, now: number): 
   const rate = job.options.rate ?? policy.keyRate
   if (rate === null || job.key === null || job.permitted) return books.change(job, ready(books, job, now))
 
-  const { at, fullAt } = reserve(rate, books.keyRate(job.key), now)
+  const owed = job.options.rate === null ? owedAtMost(books, job.key, rate, now) : books.keyRate(job.key)
+  const { at, fullAt } = reserve(rate, owed, now)
   books.setKeyRate(job.key, fullAt)
   if (at <= now) return books.change(job, ready(books, job, now))
   return books.change(job, { phase: phases.pausing, rank: at, permitted: true, visit: null, since: now })
+}
+
+/** A key owes no more than a bucket emptied with the last start that is still reserved: what lies further ahead was another rate's. */
+function owedAtMost(books: Books, key: string, rate: Rate, now: number): FullAt {
+  const fullAt = books.keyRate(key)
+  const bucketMs = rate.seconds * 1000
+  return fullAt <= now + bucketMs ? fullAt : Math.min(fullAt, Math.max(now, books.lastReserved(key)) + bucketMs)
 }
 
 /** Places of a key may be free: those in line take them in their order, each when no more are taken than it bears beside itself. */

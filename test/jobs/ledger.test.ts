@@ -151,6 +151,46 @@ describe('keys', () => {
     expect(world.take()).toEqual(['a3', 'a4'])
   })
 
+  test('a rate per key that was far too slow holds nothing back once it is another', () => {
+    const world = new OneQueue()
+    world.policy({ keyRate: { count: 1, seconds: 86_400 }, keyConcurrency: 2 })
+    for (let n = 0; n < 4; n++) world.add(`a${n}`, { key: 'a' })
+    world.add('b0', { key: 'b' })
+    expect(world.take()).toEqual(['a0', 'b0'])
+    world.done('a0', 'b0')
+    world.policy({ keyRate: { count: 1, seconds: 1 } })
+    world.add('b1', { key: 'b' })
+    for (const id of ['a1', 'a2', 'a3']) {
+      world.pass(1000)
+      expect(world.take()).toContain(id)
+      world.done(id)
+    }
+    expect(world.state('b1')).toBe('active')
+  })
+
+  test('under another rate per key, starts that were reserved keep their order and the new pace, own rates theirs', () => {
+    const world = new OneQueue()
+    world.policy({ keyRate: { count: 1, seconds: 100 }, keyConcurrency: 10 })
+    for (let n = 0; n < 4; n++) world.add(`a${n}`, { key: 'a' })
+    for (let n = 0; n < 2; n++) world.add(`own${n}`, { key: 'own', rate: { count: 1, seconds: 500 } })
+    expect(world.take()).toEqual(['a0', 'own0'])
+    world.done('a0', 'own0')
+    world.policy({ keyRate: { count: 1, seconds: 10 } })
+    const started: [string, number][] = []
+    for (let seconds = 0; seconds <= 500; seconds += 10) {
+      const ids = world.take()
+      started.push(...ids.map((id): [string, number] => [id, seconds]))
+      world.done(...ids)
+      world.pass(10_000)
+    }
+    expect(started).toEqual([
+      ['a1', 10],
+      ['a2', 20],
+      ['a3', 30],
+      ['own1', 500],
+    ])
+  })
+
   test('a key with a great backlog takes turns with one that has little', () => {
     const world = new OneQueue()
     world.policy({ concurrency: 1 })
