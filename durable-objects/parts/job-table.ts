@@ -1,4 +1,4 @@
-import { defaults, type Job } from '../../src/jobs/job.ts'
+import { collectedBytes, defaults, handedOutLength, type Job } from '../../src/jobs/job.ts'
 import { turnOf } from '../../src/jobs/line.ts'
 import { hasEnded, phases, type Counts, type Phase } from '../../src/jobs/phase.ts'
 import { readOptions, toPhase } from '../../src/jobs/stored.ts'
@@ -131,11 +131,12 @@ export class JobTable {
     const rows = this.#sql
       .exec<Row>(
         `UPDATE jobs SET phase = 1, rank = ? + timeout_ms, run = run + 1, attempts = attempts + 1, visit = ?, since = ?
-           WHERE seq IN (SELECT seq FROM jobs WHERE phase = 0 ORDER BY rank LIMIT ?) RETURNING ${columns}`,
+           WHERE seq IN (${limit <= fewJobs ? nextReady : nextLight}) RETURNING ${columns}`,
         now + claimGraceMs,
         visit,
         now,
         limit,
+        ...(limit <= fewJobs ? [] : [handedOutLength]),
       )
       .toArray()
     this.#count(phases.ready, -rows.length)
@@ -253,6 +254,16 @@ export class JobTable {
     this.#counts[phase] = (this.#counts[phase] ?? 0) + by
   }
 }
+
+/** So many jobs a call can carry, however large they are. */
+const fewJobs = 6
+const nextReady = 'SELECT seq FROM jobs WHERE phase = 0 ORDER BY rank LIMIT ?'
+/** Those before whom there was room in the call; what is collected for a job counts as the most it may be. */
+const nextLight = `SELECT seq FROM (
+  SELECT seq, weight, sum(weight) OVER (ORDER BY rank, seq) AS total FROM (
+    SELECT seq, rank, length(payload) + iif(instr(options, '"after":["') > 0, ${collectedBytes}, 0) AS weight
+    FROM jobs WHERE phase = 0 ORDER BY rank LIMIT ?))
+  WHERE total - weight < ?`
 
 /** What an attempt gets beyond its timeout before the ledger takes it as failed: the runner ends it first, as a rule. */
 const claimGraceMs = 30_000

@@ -35,7 +35,7 @@ export interface Books {
   add(job: Omit<Job, 'seq'>): Job
   change(job: Job, change: Change): Job
 
-  /** Makes the `limit` ready jobs whose turn it is active, `run` and `attempts` raised, in turn. */
+  /** Makes the `limit` ready jobs whose turn it is active, `run` and `attempts` raised, in turn; fewer when they are large. */
   claim(limit: number, visit: string, now: number): Job[]
   /** Jobs of a phase whose rank is at most `rank`, lowest first. */
   upTo(phase: Phase, rank: number, limit: number): Job[]

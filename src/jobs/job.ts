@@ -86,6 +86,13 @@ export const furthestMs = 90 * 86_400_000
 export const payloadBytes = 131_072
 /** Most bytes of its result, which a join of joins makes ever longer. A row of an actor's SQLite may have 2 MB in all. */
 export const resultBytes = 1_048_576
+/** Most bytes of the results a job is given of those it waited for. */
+export const collectedBytes = 2_097_152
+/**
+ * UTF-16 units of payloads and results that a turn hands out before it stops; the last job may go beyond. A call between
+ * actors carries 32 MiB, and a unit is up to two bytes of it.
+ */
+export const handedOutLength = 12 * 1_048_576
 /** Longest one attempt may take: what QStash waits for an answer on its smallest plan. */
 export const longestAttemptMs = 15 * 60_000
 /** A job that is sent again counts its attempts from the next multiple of this, more than there can be before: see `run`. */

@@ -1,5 +1,6 @@
+import { byteLength } from '../kernel/text.ts'
 import type { Asked, Books } from './books.ts'
-import type { Job, NewJob } from './job.ts'
+import { collectedBytes, type Job, type NewJob } from './job.ts'
 import type { Meter } from './meter.ts'
 import { claim, claimable, enqueue, promote, type Enqueued } from './ledger.ts'
 import { nextAllowed } from './rate.ts'
@@ -106,10 +107,10 @@ export class Queue {
     this.#missed(visit, holding, now)
     this.tick(now)
     const known = this.#visitors.has(visit)
-    const jobs = known ? claim(this.#books, visit, want, now) : []
+    const jobs = known ? this.#handOut(visit, want, now) : []
     if (known) this.#see(visit, jobs.length > 0 ? 'away' : want > 0 ? 'idle' : 'full', now)
     return {
-      jobs: jobs.map((job) => this.#assign(job)),
+      jobs,
       stop: holding.filter((held) => !this.#isHeld(held)).map(({ id }) => id),
       stay: known,
     }
@@ -204,17 +205,38 @@ export class Queue {
     if (told?.before.phase === phases.active) this.#given.meter?.attempt(told.after, now - told.before.since)
   }
 
-  #assign({ id, type, payload, run, attempts, options }: Job): Assignment {
-    const collected = options.after.map((other) => {
-      const job = this.#books.get(other)
-      return {
-        id: other,
-        state: job === undefined ? 'forgotten' : stateOf(job.phase),
-        result: job?.result ?? null,
-      } as const
-    })
+  /** Jobs for a visitor with their results. Those that cannot be handed out end, and do not leave it idle while there are others. */
+  #handOut(visit: string, want: number, now: number): Assignment[] {
+    for (;;) {
+      const claimed = claim(this.#books, visit, want, now)
+      const jobs = claimed.map((job) => this.#assign(job, now)).filter((job) => job !== undefined)
+      if (jobs.length > 0 || claimed.length === 0) return jobs
+    }
+  }
+
+  #assign({ id, type, payload, run, attempts, options }: Job, now: number): Assignment | undefined {
+    const collected = this.#collect(options.after)
+    if (collected === undefined) {
+      const why = `what it waited for brought more than ${collectedBytes} bytes: let those jobs bring less, or fewer of them`
+      this.#settle({ id, run, outcome: { kind: 'discard', why } }, now)
+      return undefined
+    }
     const { timeoutMs } = options
     return { id, type, payload, run, attempt: attempts, attempts: options.attempts, timeoutMs, collected }
+  }
+
+  /** Undefined when it is too much for a call, which is found out before all of it is in memory. */
+  #collect(after: readonly string[]): Collected[] | undefined {
+    const collected: Collected[] = []
+    let bytes = 0
+    for (const id of after) {
+      const job = this.#books.get(id)
+      const result = job?.result ?? null
+      bytes += byteLength(result ?? '')
+      if (bytes > collectedBytes) return undefined
+      collected.push({ id, state: job === undefined ? 'forgotten' : stateOf(job.phase), result })
+    }
+    return collected
   }
 
   #see(visit: string, stance: Presence['stance'], now: number): void {

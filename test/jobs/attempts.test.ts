@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { resultBytes } from '../../src/jobs/job.ts'
+import { collectedBytes, payloadBytes, resultBytes } from '../../src/jobs/job.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 describe('attempts', () => {
@@ -32,6 +32,34 @@ describe('attempts', () => {
       'its result has 1048578 bytes, at most 1048576 can be kept',
       null,
     ])
+  })
+
+  test('a job that would be given more than a call can carry fails, and the others of its turn are handed out', () => {
+    const world = new OneQueue()
+    const parts = Array.from({ length: 3 }, (_, n) => `part${n}`)
+    world.addAll([
+      ...parts.map((id) => ({ id })),
+      { id: 'whole', after: parts, priority: 1 },
+      { id: 'two', after: parts.slice(1) },
+    ])
+    world.take()
+    const result = JSON.stringify('x'.repeat(resultBytes - 2))
+    world.turn(parts.map((id) => [id, { kind: 'done', result }]))
+    world.add('last')
+    expect(world.take(1)).toEqual(['two'])
+    expect(world.state('whole')).toBe('failed')
+    expect(world.note('whole')).toMatch(new RegExp(`brought more than ${collectedBytes} bytes`))
+    expect(world.take()).toEqual(['last'])
+  })
+
+  test('a turn hands out no more than a call can carry, and the next one goes on', () => {
+    const world = new OneQueue()
+    const payload = JSON.stringify('x'.repeat(payloadBytes - 2))
+    const ids = Array.from({ length: 128 }, (_, n) => `j${n}`)
+    world.addAll(ids.map((id) => ({ id, payload })))
+    const first = world.take(128)
+    expect(first).toEqual(ids.slice(0, 96))
+    expect(world.take(128)).toEqual(ids.slice(96))
   })
 
   test('a snooze does not count, unless it never ends', () => {
