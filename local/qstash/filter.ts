@@ -48,7 +48,7 @@ function testOf(name: string, query: URLSearchParams): Test | undefined {
   if (name === 'toDate') return (item) => item.at <= Number(query.get(name))
   if (name === 'url') return (item) => query.getAll(name).includes(item.url)
 
-  const side = sides[name]
+  const side = Object.hasOwn(sides, name) ? sides[name] : undefined
   if (side === undefined) return undefined
   const wanted = new Set(listOf(query, name))
   return (item) => side(item).some((value) => wanted.has(String(value)))

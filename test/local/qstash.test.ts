@@ -277,3 +277,16 @@ test('a batch of 500 messages is delivered within seconds, each once', async () 
   await eventually(() => expect(hook.deliveries).toHaveLength(500))
   expect(new Set(hook.deliveries.map(({ body }) => body.toString())).size).toBe(500)
 })
+
+test('a filter that nobody knows is passed over, whatever its name', async () => {
+  const client = await start()
+  await client.publish({ url: hooks.open().url, body: 'later', delay: 3600 })
+  const headers = { authorization: 'Bearer token' }
+  for (const name of ['whatever', 'constructor', 'toString']) {
+    const answer = await fetch(`${running?.url}/v2/events?${name}=1`, { headers })
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      { events: [expect.anything()], logs: expect.anything() },
+    ])
+  }
+})
