@@ -17,6 +17,8 @@ export const returnMs = 6_000
 export const overdueMs = 30_000
 /** Visitors at a time; each brings its own hands. */
 export const mostVisitors = 16
+/** Visits asked for at a time. Beyond it the queue's own alarm sends for somebody when a job is due. */
+export const mostAsked = 100
 /** QStash keeps a message for later at most this long on every plan; what lies further ahead waits in the ledger. */
 export const carriedAheadMs = 6 * 86_400_000
 
@@ -40,7 +42,7 @@ export function visitsToAsk(situation: Situation): number[] {
   const { now, nextDue, asked } = situation
   const times = Array.from({ length: missingNow(situation) }, () => now)
   const soon = nextDue !== undefined && nextDue <= now + carriedAheadMs
-  if (soon && nextDue > now && !asked.some((at) => at <= nextDue)) times.push(nextDue)
+  if (soon && nextDue > now && asked.length < mostAsked && !asked.some((at) => at <= nextDue)) times.push(nextDue)
   return times
 }
 

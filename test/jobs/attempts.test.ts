@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { collectedBytes, payloadBytes, resultBytes } from '../../src/jobs/job.ts'
+import { mostAsked } from '../../src/jobs/visits.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 describe('attempts', () => {
@@ -236,4 +237,17 @@ test('a queue that is put to sleep again and again still finds out that its visi
   world.pass(lookAt - world.now)
   world.pass(1)
   expect(world.take()).toEqual(['a'])
+})
+
+test('of many jobs each due before the last, few visits are asked for, and none is late', () => {
+  const world = new OneQueue()
+  const plans = Array.from({ length: 300 }, (_, n) => {
+    world.add(`j${n}`, { runAt: world.now + 1_000_000 - n * 1000 })
+    return world.queue.plan(world.now)
+  })
+  expect(world.books.asked()).toHaveLength(mostAsked)
+  const due = world.now + 701_000
+  expect(plans.at(-1)).toEqual({ ask: [], lookAt: due })
+  world.pass(701_000)
+  expect(world.queue.plan(due).ask).toMatchObject([{ at: due }])
 })
