@@ -93,8 +93,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'the watermark runs ahead of Postgres',
     file: 'durable-objects/parts/projection.ts',
-    from: "if (answer.kind === 'failed') throw new Error(answer.why)",
-    to: "if (answer.kind === 'failed' && answer.why === '') throw new Error(answer.why)",
+    from: 'const answer = await this.#write(conversation, rows)',
+    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows)',
     tests: simulation,
   },
   {
@@ -162,9 +162,9 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'a dead job is sent again though another has its name',
-    file: 'src/jobs/ledger.ts',
-    from: 'if (rivalOf(books, job) !== undefined) return undefined',
-    to: '',
+    file: 'src/jobs/redrive.ts',
+    from: "if (rival !== undefined) return refuse('conflict'",
+    to: "if (rival === job) return refuse('conflict'",
     tests: jobs,
   },
   {
@@ -198,8 +198,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'strangers hear whether two people talk',
     file: 'src/conversations/membership.ts',
-    from: "    mayRead(conversation, members, actor) ??\n    (conversation.type === 'direct'",
-    to: "    (conversation.type === 'direct'",
+    from: '    mayRead(conversation, members, actor) ??\n    keepsItsTwo(conversation) ??\n    (self',
+    to: '    keepsItsTwo(conversation) ??\n    (self',
     tests: ['test/actors/roles.worker.test.ts'],
   },
   {
