@@ -83,12 +83,29 @@ export class MessageLog implements Log {
   target(seq: number): Target | undefined {
     const row = this.#sql.exec('SELECT user, client_id FROM messages WHERE seq = ?', seq).toArray()[0]
     if (row === undefined) return undefined
-    const amended = this.#sql.exec('SELECT text FROM amendments WHERE ref = ?', seq).toArray()[0]
+    const amended = this.#sql
+      .exec<{ text: string | null }>('SELECT text FROM amendments WHERE ref = ?', seq)
+      .toArray()[0]
     return {
       kind: row['client_id'] === null ? 'other' : 'message',
       user: String(row['user']),
-      deleted: amended !== undefined && amended['text'] === null,
+      deleted: amended?.text === null,
+      text: amended?.text ?? undefined,
     }
+  }
+
+  amendment(ref: number): LogRow | undefined {
+    const amends = `data LIKE '{"type":"message.%' AND json_extract(data, '$.ref') = ?`
+    const after = Math.max(ref, this.floor() - 1)
+    return this.#rows(`seq > ? AND client_id IS NULL AND ${amends} ORDER BY seq DESC LIMIT 1`, after, ref)[0]
+  }
+
+  /**
+   * A repeat is acknowledged as durably as a message: what a life before ours wrote may not be on the disk, if the disk
+   * failed it, and only a write that changes something makes the answer wait for the disk. So repeats are counted.
+   */
+  confirm(): void {
+    this.#facts.set('repeats', this.#facts.number('repeats') + 1)
   }
 
   amend(ref: number, text: string | null, at: number): void {
@@ -136,10 +153,6 @@ export class MessageLog implements Log {
     return top
   }
 
-  /**
-   * A repeat is acknowledged as durably as a message: what a life before ours wrote may not be on the disk, if the disk
-   * failed it, and only a write that changes something makes the answer wait for the disk. So repeats are counted.
-   */
   #repeated(author: string, clientId: string): Place | undefined {
     const known = this.#sql
       .exec<{ seq: number; at: number }>(
@@ -148,7 +161,7 @@ export class MessageLog implements Log {
         clientId,
       )
       .toArray()[0]
-    if (known !== undefined) this.#facts.set('repeats', this.#facts.number('repeats') + 1)
+    if (known !== undefined) this.confirm()
     return known
   }
 

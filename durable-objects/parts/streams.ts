@@ -167,7 +167,7 @@ export class Streams {
     if (this.hub.find(tenant, channel) !== undefined) this.#lane(tenant, channel).poke()
   }
 
-  /** Every command may be repeated: a send by its clientId, the others by nature. */
+  /** Every command may be repeated: a send by its clientId, an amendment by what it says, the others by nature. */
   async #execute(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer | undefined> {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       try {

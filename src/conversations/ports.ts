@@ -21,8 +21,12 @@ export interface Log {
   before(before: number, limit: number): LogRow[]
   /** The lowest seq still held here with its words; everything below is in Postgres. `top() + 1` when none is. */
   floor(): number
-  /** Who wrote entry `seq`, whether it is a message, and whether it is gone; undefined when there is no such entry. */
+  /** Who wrote entry `seq`, whether it is a message, and what became of it; undefined when there is no such entry. */
   target(seq: number): Target | undefined
+  /** The entry that last edited or deleted message `ref`; undefined when none did, or only Postgres has it. */
+  amendment(ref: number): LogRow | undefined
+  /** Something that stands here already is about to be acknowledged once more, as durably as the first time. */
+  confirm(): void
   /** Remembers that message `ref` now reads `text`, or with null that it is gone; its own words leave the log then. */
   amend(ref: number, text: string | null, at: number): void
 }

@@ -52,21 +52,11 @@ function obey(room: Room, command: StreamCommand, turn: Turn): StreamResult {
     case 'read':
       return read(room, actor, command.seq, turn)
     case 'edit':
-      return amend(
-        room,
-        decideEdit(room.conversation, room.members, position(room), actor, room.log.target(command.seq), command),
-        turn,
-      )
+      return amend(room, decideEdit(room.conversation, room.members, room.log, actor, command, room.now), turn)
     case 'delete':
-      return amend(
-        room,
-        decideDelete(room.conversation, room.members, position(room), actor, room.log.target(command.seq), command.seq),
-        turn,
-      )
+      return amend(room, decideDelete(room.conversation, room.members, room.log, actor, command.seq, room.now), turn)
   }
 }
-
-const position = ({ log, now }: Room) => ({ top: log.top(), now })
 
 function send(
   room: Room,
@@ -93,11 +83,17 @@ function sent({ conversation }: Room, { seq, at }: Place, duplicate: boolean): S
 
 function amend(room: Room, decision: AmendDecision, turn: Turn): StreamResult {
   if (decision.kind === 'refused') return decision
+  if (decision.kind === 'repeated') {
+    room.log.confirm()
+    return placed(decision.row)
+  }
   const { row, entry } = decision
   record(room, row, turn)
   room.log.amend(entry.ref, entry.type === 'message.edited' ? entry.text : null, entry.at)
-  return { kind: 'done', data: JSON.stringify({ seq: row.seq, at: row.at }) }
+  return placed(row)
 }
+
+const placed = ({ seq, at }: Place): StreamResult => ({ kind: 'done', data: JSON.stringify({ seq, at }) })
 
 /** Stored before it is announced: a reader who hears of seq 7 can always fetch it. For entries nobody can repeat. */
 export function record(room: Room, row: LogRow, turn: Turn): void {

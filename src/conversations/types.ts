@@ -46,9 +46,10 @@ export interface Actor {
   readonly server: boolean
 }
 
-/** The message an amendment points at: who wrote it, and whether it is already gone. */
+/** The message an amendment points at: who wrote it, whether it is already gone, and its newest text if it was edited. */
 export interface Target {
   readonly kind: 'message' | 'other'
   readonly user: string
   readonly deleted: boolean
+  readonly text: string | undefined
 }

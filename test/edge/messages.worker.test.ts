@@ -155,7 +155,9 @@ describe('editing and deleting', () => {
     expect((await call(`PATCH ${path}/1`, { as, body: { text: '' } })).status).toBe(400)
     // Alice owns the group.
     expect((await call(`DELETE ${path}/1`, { as })).status).toBe(204)
-    expect((await call(`DELETE ${path}/1`, { as })).status).toBe(404)
+    const author = await tenant.token('bob')
+    expect((await call(`DELETE ${path}/1`, { as: author })).status).toBe(404)
+    expect((await call(`DELETE ${path}/9`, { as })).status).toBe(404)
   })
 })
 

@@ -8,6 +8,7 @@ export class MemoryLog implements Log {
   readonly rows: LogRow[] = []
   readonly amended = new Map<number, string | null>()
   held = 1
+  confirmed = 0
 
   top = () => this.rows.length
   floor = () => this.held
@@ -34,8 +35,16 @@ export class MemoryLog implements Log {
     const row = this.rows.find((known) => known.seq === seq)
     if (row === undefined) return undefined
     const kind = row.clientId === null ? 'other' : 'message'
-    return { kind, user: row.user, deleted: this.amended.get(seq) === null }
+    const text = this.amended.get(seq)
+    return { kind, user: row.user, deleted: text === null, text: text ?? undefined }
   }
+
+  amendment = (ref: number) =>
+    this.rows.findLast(
+      ({ seq, data }) => seq >= this.held && data.includes('"type":"message.') && JSON.parse(data).ref === ref,
+    )
+
+  confirm = () => void this.confirmed++
 
   amend = (ref: number, text: string | null) => void this.amended.set(ref, text)
 }

@@ -188,11 +188,13 @@ describe('editing and deleting', () => {
     const { tenant, lunch } = await lunchOf('alice')
     const alice = await connectAs(tenant, 'alice')
     await alice.send(lunch, 'Hungry?')
-    await alice.rpc('message.delete', { conversation: lunch, seq: 1 })
-    for (const seq of [1, 2, 99]) {
+    const { rpc } = await alice.rpc('message.delete', { conversation: lunch, seq: 1 })
+    for (const seq of [1, 2, 99])
       expect((await alice.rpc('message.edit', { conversation: lunch, seq, text: 'x' })).error?.code).toBe(404)
+    for (const seq of [2, 99])
       expect((await alice.rpc('message.delete', { conversation: lunch, seq })).error?.code).toBe(404)
-    }
+    // Who deleted it hears once more that it is gone, and when.
+    expect((await alice.rpc('message.delete', { conversation: lunch, seq: 1 })).rpc).toEqual(rpc)
   })
 
   test('the words of a deleted message are gone: from memory, from disk and for those who come back', async () => {
