@@ -78,7 +78,7 @@ export class Conversation extends DurableObject<Env> {
   async create(wanted: NewConversation): Promise<ConversationView> {
     const decision = decideCreate(this.#books.conversation, wanted, randomToken(8), this.#clock.now())
     if (decision.kind === 'created') {
-      this.#books = ConversationBooks.found(this.ctx, this.env)
+      if (this.#books.conversation === undefined) this.#books = ConversationBooks.found(this.ctx, this.env)
       this.#books.begin(decision.conversation, decision.members)
       this.#owe(decision.conversation)
       if (decision.members.length <= 50) await this.#tellInboxes().catch(() => undefined)

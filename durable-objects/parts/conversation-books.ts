@@ -76,7 +76,10 @@ export class ConversationBooks {
     else this.audience.remind('', 0)
   }
 
-  /** A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. */
+  /**
+   * A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. In the
+   * same books, so that what is still being paid of the old one's debts sees that they are void.
+   */
   begin(conversation: Conversation, members: readonly Member[]): void {
     this.write(conversation)
     const top = this.log.restart()

@@ -68,7 +68,7 @@ export class Projection {
     }
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
     // No rows: there is nothing left to hand over, up to the top.
-    this.#facts.set('projected', rows.at(-1)?.seq ?? top)
+    this.skip(rows.at(-1)?.seq ?? top)
     this.#facts.set('projectedVersion', conversation.version)
   }
 
