@@ -284,13 +284,12 @@ export class Conversation extends DurableObject<Env> {
   }
 
   async #project(): Promise<void> {
-    const { projection, log, conversation } = this.#books
+    const { projection, conversation } = this.#books
     if (conversation === undefined) return
     await projection.run(() => this.#books.conversation ?? conversation)
     // A moment later, so that whoever read a page just before it was changed has put it into the cache by then.
     if (this.#books.cachedPages.owes()) this.#aftermath.owe(this.#clock.now(), this.#quietMs())
-    if (log.top() - log.floor() >= 2 * this.#tailEntries)
-      log.prune(Math.min(projection.watermark, log.top() - this.#tailEntries))
+    this.#books.prune(this.#tailEntries)
   }
 
   async #tellInboxes(): Promise<void> {

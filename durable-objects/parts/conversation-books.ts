@@ -88,6 +88,14 @@ export class ConversationBooks {
     this.newsletter.skip(top)
   }
 
+  /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them can then not be read off the log. */
+  prune(tail: number): void {
+    const top = this.log.top()
+    if (top - this.log.floor() < 2 * tail) return
+    this.members.keep()
+    this.log.prune(Math.min(this.projection.watermark, top - tail))
+  }
+
   /** Cursors that moved because somebody wrote are not stored at once: read them again off what was written since. */
   #recallReaders(): void {
     const told = this.newsletter.watermark

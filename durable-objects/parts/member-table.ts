@@ -3,7 +3,7 @@ import type { Member, Role } from '../../src/conversations/types.ts'
 
 /**
  * Who belongs to one conversation, held in memory and written through. Read cursors that move because somebody wrote
- * are only remembered and reach the table with the next `flush`: after a loss they follow from the log again.
+ * are only remembered and reach the table with the next `flush` or `keep`: after a loss they follow from the log again.
  */
 export class MemberTable implements Members {
   readonly #sql: SqlStorage
@@ -76,11 +76,16 @@ export class MemberTable implements Members {
       .map((row) => String(row['user']))
   }
 
-  /** Makes remembered cursors durable and notes whose inbox knows the cursor it was told; one that moved since is owed again. */
-  flush(told: ReadonlyMap<string, number>): void {
+  /** Makes remembered cursors durable. */
+  keep(): void {
     for (const user of this.#moved)
       this.#sql.exec('UPDATE members SET read = ? WHERE user = ?', this.#members.get(user)?.read ?? 0, user)
     this.#moved.clear()
+  }
+
+  /** Makes remembered cursors durable and notes whose inbox knows the cursor it was told; one that moved since is owed again. */
+  flush(told: ReadonlyMap<string, number>): void {
+    this.keep()
     for (const [user, read] of told) {
       this.#sql.exec('UPDATE members SET read_untold = 0 WHERE user = ? AND read_untold = 1 AND read <= ?', user, read)
     }
