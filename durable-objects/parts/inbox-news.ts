@@ -52,37 +52,35 @@ export class InboxNewsletter {
     )
   }
 
-  /** Tells everyone who is owed news. Throws when an inbox could not be told; the next run tells all of them again. */
+  /** Tells everyone who is owed news, and throws when an inbox could not be told; the next run tells all of them again. */
   async run(conversation: Conversation): Promise<void> {
     const top = this.#log.top()
     const everyone = this.watermark < top || this.#facts.number('toldVersion') < conversation.version
     const users = everyone ? [...this.#members.all()].map(({ user }) => user) : this.#members.untold()
     const reads = new Map(users.map((user) => [user, this.#members.get(user)?.read ?? 0]))
-    await this.#tellRemoved(conversation)
-    if (conversation.deletedAt === undefined) await this.#tellAll(conversation, reads, top)
+    const isDeleted = conversation.deletedAt !== undefined
+    await tryAll([...this.#removals(conversation), ...(isDeleted ? [] : this.#advances(conversation, reads, top))])
 
     this.#members.flush(reads)
     this.#facts.set('told', Math.max(top, this.watermark))
     this.#facts.set('toldVersion', conversation.version)
   }
 
-  async #tellAll(conversation: Conversation, reads: ReadonlyMap<string, number>, top: number): Promise<void> {
+  #advances(conversation: Conversation, reads: ReadonlyMap<string, number>, top: number): Telling[] {
     const news = this.#news(conversation, top)
-    const all = [...reads]
-    for (let start = 0; start < all.length; start += parallel) {
-      const some = all.slice(start, start + parallel)
-      await Promise.all(
-        some.map(([user, read]) => inboxOf(this.#env, conversation.tenant, user).advance({ ...news, read })),
-      )
-    }
+    return [...reads].map(
+      ([user, read]) =>
+        async () =>
+          await inboxOf(this.#env, conversation.tenant, user).advance({ ...news, read }),
+    )
   }
 
-  async #tellRemoved({ tenant, id }: Conversation): Promise<void> {
+  #removals({ tenant, id }: Conversation): Telling[] {
     const removals = this.#sql.exec<{ user: string; version: number }>('SELECT user, version FROM removals').toArray()
-    for (const { user, version } of removals) {
+    return removals.map(({ user, version }) => async () => {
       await inboxOf(this.#env, tenant, user).remove(id, version)
       this.#sql.exec('DELETE FROM removals WHERE user = ? AND version = ?', user, version)
-    }
+    })
   }
 
   #news(conversation: Conversation, top: number): Omit<InboxNews, 'read'> {
@@ -99,6 +97,19 @@ export class InboxNewsletter {
       version: conversation.version,
     }
   }
+}
+
+/** Tells one inbox. */
+type Telling = () => Promise<void>
+
+/** Tries each, so many at the same time: one that fails keeps no other from hearing. Throws then, as the first that did. */
+async function tryAll(tellings: readonly Telling[]): Promise<void> {
+  const tried: Promise<void>[] = []
+  while (tried.length < tellings.length) {
+    tried.push(...tellings.slice(tried.length, tried.length + parallel).map((tell) => tell()))
+    await Promise.allSettled(tried.slice(-parallel))
+  }
+  await Promise.all(tried)
 }
 
 const previewLength = 140

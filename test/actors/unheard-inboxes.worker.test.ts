@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import { ConversationBooks } from '../../durable-objects/parts/conversation-books.ts'
+import type { Env } from '../../src/env.ts'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
@@ -25,4 +26,36 @@ test('who wrote has read, also when her words left before her inbox heard of the
   await evictDurableObject(conversation)
   expect(await conversation.describe({ user: 'alice', client: '', server: false })).toMatchObject({ read: 10 })
   expect(await conversation.describe({ user: 'bob', client: '', server: false })).toMatchObject({ read: 30 })
+})
+
+test('an inbox that cannot be told keeps no other from hearing, and is told again', async () => {
+  const tenant = await newTenant()
+  const users = Array.from({ length: 70 }, (_, n) => `user${String(n).padStart(2, '0')}`)
+  const lunch = await tenant.group(...users)
+  const heard = new Set<string>()
+  let broken = true
+  const inboxOf = (user: string) => {
+    const hear = async () => {
+      if (broken && user.endsWith('0')) throw new Error('broken')
+      heard.add(user)
+    }
+    return { advance: hear, remove: hear }
+  }
+  const INBOX = { getByName: (name: string) => inboxOf(name.slice(name.indexOf('/') + 1)) }
+
+  await runInDurableObject(tenant.actorOf(lunch), async (_, state) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of an inbox is asked here
+    const { newsletter, log, conversation } = ConversationBooks.open(state, { ...env, INBOX } as unknown as Env)
+    log.append({ seq: 1, at: 1, user: 'user01', client: '', clientId: 'a', data: '{"type":"message","text":"x"}' })
+    for (const user of ['gone0', 'gone1']) newsletter.noteRemoval(user, 1)
+
+    await expect(newsletter.run(conversation!)).rejects.toThrow('broken')
+    expect([...heard].toSorted()).toEqual(['gone1', ...users.filter((user) => !user.endsWith('0'))])
+    expect(newsletter.owes(conversation!)).toBe(true)
+
+    broken = false
+    await newsletter.run(conversation!)
+    expect(heard.size).toBe(72)
+    expect(newsletter.owes(conversation!)).toBe(false)
+  })
 })
