@@ -139,8 +139,9 @@ export class Conversation extends DurableObject<Env> {
     const users = [...this.#books.members.all()].map(({ user }) => user)
     for (const user of users) this.#books.newsletter.noteRemoval(user, deleted.version)
     this.#owe(deleted)
+    const before = { epoch: deleted.epoch, offset: room.log.top() + 1 }
     this.#announce(
-      { results: [], publications: [], signals: users.map((user) => ({ kind: 'removed', user })) },
+      { results: [], publications: [], signals: users.map((user) => ({ kind: 'removed', user, before })) },
       room.log.top(),
       null,
     )
@@ -243,16 +244,16 @@ export class Conversation extends DurableObject<Env> {
     this.#books.write(conversation)
     for (const row of decision.rows) record(room, row, turn)
     for (const member of decision.members) this.#books.members.put(member)
-    for (const user of decision.leaves) this.#dismiss(user, conversation.version, turn)
+    for (const user of decision.leaves) this.#dismiss(user, conversation, turn)
     this.#owe(conversation)
     this.#announce(turn, before, null)
   }
 
   /** Whoever left hears nothing more, also on sockets opened before. */
-  #dismiss(user: string, version: number, turn: Turn): void {
+  #dismiss(user: string, { epoch, version }: ConversationFacts, turn: Turn): void {
     this.#books.members.remove(user)
     this.#books.newsletter.noteRemoval(user, version)
-    turn.signals.push({ kind: 'removed', user })
+    turn.signals.push({ kind: 'removed', user, before: { epoch, offset: this.#books.log.top() } })
   }
 
   #view(conversation: ConversationFacts, user: string): ConversationView {

@@ -246,10 +246,11 @@ export class Streams {
       if (applied === 'gap') this.#lane(state.tenant, state.channel).poke()
       if (applied === 'otherEpoch') this.#startOver(state)
       if (applied !== 'applied') break
-      if (left !== undefined && left.offset > last) this.#removeUser(state, left.user, left.offset)
+      if (left !== undefined && left.offset > last)
+        this.#removeUser(state, left.user, { epoch: state.epoch, offset: left.offset })
     }
     for (const signal of update.signals) {
-      if (signal.kind === 'removed') this.#removeUser(state, signal.user)
+      if (signal.kind === 'removed') this.#removeUser(state, signal.user, signal.before)
       if (signal.kind === 'revoked') this.#revoke(state, signal.until)
     }
   }
@@ -259,11 +260,12 @@ export class Streams {
     for (const session of state.sessions) this.#unsubscribe(session, state.channel, 'insufficientState')
   }
 
-  /** Ends a user's subscriptions, but for one that began after she had left and come back (`leftAt`). */
-  #removeUser(state: HubChannel, user: string, leftAt = Infinity): void {
-    for (const session of state.sessions) {
-      const cameAfter = (session.subscriptions.get(state.channel)?.skip ?? 0) >= leftAt
-      if (session.user === user && !cameAfter) this.#unsubscribe(session, state.channel, 'removed')
+  /** Ends a user's subscriptions, but for one that began after she had left and come back: word of it may be late. */
+  #removeUser({ sessions, channel }: HubChannel, user: string, before: StreamPosition): void {
+    for (const session of sessions) {
+      const { epoch, skip = 0 } = session.subscriptions.get(channel) ?? {}
+      const isMeant = session.user === user && epoch === before.epoch && skip < before.offset
+      if (isMeant) this.#unsubscribe(session, channel, 'removed')
     }
   }
 

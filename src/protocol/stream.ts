@@ -91,8 +91,8 @@ export interface StreamUpdate {
 export type Signal =
   | ({ readonly kind: 'pub'; readonly except?: string } & Omit<Publication, 'offset'>)
   | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
-  /** `user` may no longer listen here: end all its subscriptions. */
-  | { readonly kind: 'removed'; readonly user: string }
+  /** `user` may no longer listen here: end all its subscriptions that began before that place. Those after it were allowed. */
+  | { readonly kind: 'removed'; readonly user: string; readonly before: StreamPosition }
   /** Sessions that were let in by a token issued at or before `until` (milliseconds) end. Repeated with every answer. */
   | { readonly kind: 'revoked'; readonly until: number }
 

@@ -41,11 +41,13 @@ function audience(): Audience {
   return listeners
 }
 
+const removal = { kind: 'removed' as const, user: 'bob', before: { epoch: 'e', offset: 1 } }
+
 const news = (offset: number) => ({
   epoch: 'e',
   after: offset - 1,
   publications: [{ offset, data: '{}' }],
-  signals: [{ kind: 'removed' as const, user: 'bob' }],
+  signals: [removal],
 })
 
 test('a gateway that is back at once hears the news itself', async () => {
@@ -59,7 +61,7 @@ test('one that is back later hears where the stream stands, so that it asks, and
   failures = 9
   audience().tell(news(7), null)
   await vi.waitFor(() => expect(told).toHaveLength(1))
-  expect(told[0]).toMatchObject({ epoch: 'e', after: 7, publications: [], signals: [{ kind: 'removed', user: 'bob' }] })
+  expect(told[0]).toMatchObject({ epoch: 'e', after: 7, publications: [], signals: [removal] })
 })
 
 test('one that never comes back is given up after some minutes', async () => {
@@ -78,10 +80,10 @@ test('what passes does not gather without end for one that is slow: it hears the
   const passing = (n: number) => ({ kind: 'pub' as const, data: JSON.stringify(`${n} ${'x'.repeat(10_000)}`) })
   const say = (...signals: Signal[]) => listeners.tell({ epoch: '', after: 0, publications: [], signals }, null)
   // The first is on its way already.
-  for (let n = 0; n < 2000; n++) say(...(n === 1 ? [{ kind: 'removed' as const, user: 'bob' }] : []), passing(n))
+  for (let n = 0; n < 2000; n++) say(...(n === 1 ? [removal] : []), passing(n))
   await vi.waitFor(() => expect(told).toHaveLength(2))
   const signals = told[1]?.signals ?? []
-  expect(signals[0]).toEqual({ kind: 'removed', user: 'bob' })
+  expect(signals[0]).toEqual(removal)
   expect(signals.at(-1)).toEqual(passing(1999))
   expect(JSON.stringify(signals).length).toBeLessThan(5_000_000)
 })

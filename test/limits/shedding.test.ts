@@ -175,7 +175,7 @@ describe('news for a gateway that has too much to do', () => {
     { kind: 'join', info: { user: 'bob', client: 'c' } },
     { kind: 'pub', data: '{"type":"read","user":"bob","seq":3}' },
     { kind: 'pub', data: '{"job":"done"}' },
-    { kind: 'removed', user: 'bob' },
+    { kind: 'removed', user: 'bob', before: { epoch: 'e', offset: 3 } },
   ]
   const heardWithCallsOf = async (ms: number) => {
     let now = 0

@@ -7,7 +7,7 @@ const left = (offset: number, member: string) => ({
   offset,
   data: JSON.stringify({ type: 'member.left', user: '', at: 1, member }),
 })
-const signals: StreamUpdate['signals'] = [{ kind: 'removed', user: 'bob' }]
+const signals: StreamUpdate['signals'] = [{ kind: 'removed', user: 'bob', before: { epoch: 'e', offset: 3 } }]
 
 test('news in which nobody leaves stays in one piece', () => {
   const update = { epoch: 'e', after: 3, publications: [said(4), said(5)], signals }
