@@ -20,7 +20,7 @@ import { decideChore } from '../src/topics/housekeeping.ts'
 import { Recent } from '../src/topics/recent.ts'
 import { takeTurn, type Turn } from '../src/topics/turn.ts'
 import { keptMs } from './parts/publish-keys.ts'
-import { TopicBooks } from './parts/topic-books.ts'
+import { TopicBooks, type TopicHome } from './parts/topic-books.ts'
 
 /** How soon after a publication somebody looks whether it was told. */
 const remindMs = 5000
@@ -31,7 +31,8 @@ const remindMs = 5000
  */
 export class Topic extends DurableObject<Env> {
   readonly #clock = systemClock
-  #books = TopicBooks.open(this.ctx, this.env)
+  readonly #home: TopicHome = { ctx: this.ctx, env: this.env, emptied: () => this.#noteIdle() }
+  #books = TopicBooks.open(this.#home)
   readonly #recent = new Recent()
   #armedFor = Infinity
   /** Whether this life knows that no alarm of an earlier one is due before its own. */
@@ -132,7 +133,7 @@ export class Topic extends DurableObject<Env> {
     this.#hasTold = true
   }
 
-  /** A gateway is an audience from its first subscriber until its last one left, or when it says so. */
+  /** A gateway is an audience from its first subscriber until its last one left, or when it says so; the last one to go is noted. */
   #noteListeners({ gateway, have, commands }: StreamCall, turn: Turn): void {
     if (gateway === null) return
     const { audience } = this.#books
@@ -141,7 +142,6 @@ export class Topic extends DurableObject<Env> {
       if (turn.results[index]?.kind === 'subscribed') audience.add(gateway)
       if (command.kind === 'leave' && command.last) audience.drop(gateway)
     })
-    if (commands.some(({ kind }) => kind === 'leave') && audience.size === 0) this.#noteIdle()
   }
 
   /** What the caller lacks travels with its answer; other gateways are called. */
@@ -163,7 +163,7 @@ export class Topic extends DurableObject<Env> {
 
   #found(): void {
     if (this.#books.exist) return
-    this.#books = TopicBooks.found(this.ctx, this.env, this.#books.rules)
+    this.#books = TopicBooks.found(this.#home, this.#books.rules)
     this.#noteIdle()
   }
 
@@ -197,7 +197,7 @@ export class Topic extends DurableObject<Env> {
 
   async #forget(): Promise<void> {
     await this.ctx.storage.deleteAll()
-    this.#books = TopicBooks.open(this.ctx, this.env)
+    this.#books = TopicBooks.open(this.#home)
   }
 }
 

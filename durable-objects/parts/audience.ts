@@ -34,13 +34,22 @@ export class Audience {
   readonly #sql: SqlStorage
   readonly #tenant: string
   readonly #channel: string
+  readonly #emptied: () => void
   readonly #lanes = new Map<string, GatewayLane>()
 
-  constructor(env: Env, sql: SqlStorage, exists: boolean, at: { readonly tenant: string; readonly channel: string }) {
+  /** `emptied` is called when the last gateway went, or was found to have nobody. */
+  constructor(
+    env: Env,
+    sql: SqlStorage,
+    exists: boolean,
+    at: { readonly tenant: string; readonly channel: string },
+    emptied: () => void = () => undefined,
+  ) {
     this.#env = env
     this.#sql = sql
     this.#tenant = at.tenant
     this.#channel = at.channel
+    this.#emptied = emptied
     if (!exists) return
     for (const row of sql.exec('SELECT gateway FROM listeners')) this.#open(String(row['gateway']))
   }
@@ -58,6 +67,7 @@ export class Audience {
   drop(gateway: string): void {
     if (!this.#lanes.delete(gateway)) return
     this.#sql.exec('DELETE FROM listeners WHERE gateway = ?', gateway)
+    if (this.#lanes.size === 0) this.#emptied()
   }
 
   gateways(): string[] {

@@ -20,6 +20,13 @@ const storedRules: z.ZodType<TopicRules> = z.object({
 /** Before anybody told the rules: nothing is kept. */
 const noRules: TopicRules = { version: 0, historySize: 0, historyTtlSeconds: 1, joinLeave: false }
 
+/** Where a topic's books are. `emptied` is called when nobody listens to it any more. */
+export interface TopicHome {
+  readonly ctx: DurableObjectState
+  readonly env: Env
+  readonly emptied: () => void
+}
+
 /** Everything a topic has on its disk. Nothing at all until somebody listens, or something is to be kept. */
 export class TopicBooks {
   readonly facts: Facts
@@ -29,7 +36,7 @@ export class TopicBooks {
   readonly exist: boolean
   #rules: TopicRules
 
-  private constructor(ctx: DurableObjectState, env: Env, exist: boolean, rules: TopicRules | undefined) {
+  private constructor({ ctx, env, emptied }: TopicHome, exist: boolean, rules: TopicRules | undefined) {
     const { sql } = ctx.storage
     const { tenant, name } = ownName(ctx.id.name)
     this.exist = exist
@@ -37,17 +44,17 @@ export class TopicBooks {
     this.#rules = rules ?? readRules(this.facts.get('rules'))
     this.log = new StoredTopicLog(sql, this.facts, exist, () => this.#rules)
     this.keys = new StoredPublishKeys(sql, exist)
-    this.audience = new Audience(env, sql, exist, { tenant, channel: name })
+    this.audience = new Audience(env, sql, exist, { tenant, channel: name }, emptied)
   }
 
-  static open(ctx: DurableObjectState, env: Env): TopicBooks {
-    return new TopicBooks(ctx, env, isUsed(ctx.storage.sql), undefined)
+  static open(home: TopicHome): TopicBooks {
+    return new TopicBooks(home, isUsed(home.ctx.storage.sql), undefined)
   }
 
   /** Makes the tables, with an epoch of their own. */
-  static found(ctx: DurableObjectState, env: Env, rules: TopicRules): TopicBooks {
-    migrate(ctx.storage.sql, topicSchema)
-    const books = new TopicBooks(ctx, env, true, rules)
+  static found(home: TopicHome, rules: TopicRules): TopicBooks {
+    migrate(home.ctx.storage.sql, topicSchema)
+    const books = new TopicBooks(home, true, rules)
     books.facts.set('epoch', randomToken(8))
     books.facts.set('rules', JSON.stringify(rules))
     return books
