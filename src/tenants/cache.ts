@@ -11,6 +11,8 @@ export const tenantFreshMs = 10_000
 
 /** A question about a tenant: how long its answer is believed, and whether it is here yet. */
 interface Asked {
+  /** Later questions have higher numbers. */
+  readonly nth: number
   readonly until: number
   readonly admission: Promise<Admission | undefined>
   isHere: boolean
@@ -21,7 +23,8 @@ export class TenantCache {
   readonly #ask: (tenant: string) => Promise<Admission | undefined>
   readonly #known = new Map<string, Asked>()
   /** The last answers, for those who cannot wait for a newer one. */
-  readonly #last = new Map<string, Admission>()
+  readonly #last = new Map<string, { readonly nth: number; readonly admission: Admission }>()
+  #questions = 0
 
   constructor(ask: (tenant: string) => Promise<Admission | undefined>) {
     this.#ask = ask
@@ -38,11 +41,11 @@ export class TenantCache {
     if (known !== undefined && known.until > now) return known.admission
 
     const admission = this.#ask(tenant)
-    const asked = { until: now + tenantFreshMs, admission, isHere: false }
+    const asked = { nth: ++this.#questions, until: now + tenantFreshMs, admission, isHere: false }
     this.#known.set(tenant, asked)
     admission.then(
       (heard) => this.#remember(tenant, asked, heard),
-      () => this.#known.delete(tenant),
+      () => this.#drop(tenant, asked),
     )
     return admission
   }
@@ -55,20 +58,29 @@ export class TenantCache {
 
   /** The tenant as it was known last, however long ago. */
   last(tenant: string): Admission | undefined {
-    return this.#last.get(tenant)
+    return this.#last.get(tenant)?.admission
   }
 
   /** What is known now, without asking; undefined also when what is known is too old. */
   fresh(tenant: string, now: number): Admission | undefined {
     const known = this.#known.get(tenant)
-    return known !== undefined && known.isHere && known.until > now ? this.#last.get(tenant) : undefined
+    return known !== undefined && known.isHere && known.until > now ? this.last(tenant) : undefined
   }
 
-  /** That there is no such tenant is not remembered: anybody can name as many as she likes. */
+  /**
+   * An answer that a newer one has overtaken says nothing any more. That there is no such tenant is not remembered:
+   * anybody can name as many as she likes.
+   */
   #remember(tenant: string, asked: Asked, admission: Admission | undefined): void {
     asked.isHere = true
-    if (admission !== undefined) return void this.#last.set(tenant, admission)
+    const { nth } = asked
+    if ((this.#last.get(tenant)?.nth ?? 0) > nth) return
+    if (admission !== undefined) return void this.#last.set(tenant, { nth, admission })
     this.#last.delete(tenant)
+    this.#drop(tenant, asked)
+  }
+
+  #drop(tenant: string, asked: Asked): void {
     if (this.#known.get(tenant) === asked) this.#known.delete(tenant)
   }
 }

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest'
+import { TenantCache, type Admission } from '../../src/tenants/cache.ts'
+
+// Answers about a tenant that overtake one another.
+
+/** A cache whose questions are answered by hand, in any order. */
+function story() {
+  const asked: ReturnType<typeof Promise.withResolvers<Admission | undefined>>[] = []
+  const cache = new TenantCache(() => {
+    const question = Promise.withResolvers<Admission | undefined>()
+    asked.push(question)
+    return question.promise
+  })
+  /** Asks, as after a change. */
+  const ask = () => {
+    cache.forget('acme')
+    void cache.get('acme', 0).catch(() => undefined)
+  }
+  const answer = async (nth: number, admission: Admission | undefined) => {
+    asked[nth]?.resolve(admission)
+    await asked[nth]?.promise
+  }
+  const fail = async (nth: number) => {
+    asked[nth]?.reject(new Error('away'))
+    await asked[nth]?.promise.catch(() => undefined)
+  }
+  return { cache, asked, ask, answer, fail }
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it says does not matter here
+const saying = (name: string) => ({ record: { name } }) as Admission
+const [before, after] = [saying('before'), saying('after')]
+
+describe('an answer that is overtaken by a newer one', () => {
+  test.each([
+    ['a tenant', before],
+    ['none', undefined],
+  ])('changes nothing: %s', async (_, late) => {
+    const { cache, ask, answer } = story()
+    for (let n = 0; n < 2; n++) ask()
+    await answer(1, after)
+    await answer(0, late)
+    expect(cache.last('acme')).toBe(after)
+    expect(cache.fresh('acme', 1)).toBe(after)
+  })
+
+  test('by failing changes nothing either, and nobody asks again', async () => {
+    const { cache, asked, ask, answer, fail } = story()
+    for (let n = 0; n < 2; n++) ask()
+    await answer(1, after)
+    await fail(0)
+    expect(cache.fresh('acme', 1)).toBe(after)
+    expect(await cache.get('acme', 1)).toBe(after)
+    expect(asked).toHaveLength(2)
+  })
+
+  test('is all there is while the newer one is on its way, and not believed longer than that', async () => {
+    const { cache, ask, answer } = story()
+    for (let n = 0; n < 2; n++) ask()
+    await answer(0, before)
+    expect(cache.last('acme')).toBe(before)
+    expect(cache.fresh('acme', 1)).toBeUndefined()
+    await answer(1, after)
+    expect(cache.last('acme')).toBe(after)
+  })
+})
