@@ -59,7 +59,7 @@ async function start(
   cleanups.push(() => running.stop())
 
   const operator = new Operator(origin, secrets.adminKey)
-  await Promise.race([operator.ready(30_000), running.ended])
+  await Promise.race([operator.ready(60_000), running.ended])
   await operator.provision(localTenant, limitsOf(settings))
   await operator.runCron('partitions')
   cleanups.push(() => drain(operator, settings, running))
