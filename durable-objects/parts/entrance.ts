@@ -149,14 +149,11 @@ export class Entrance {
     const begun = await orders.beginAll(session, claims.subscriptions ?? [], stood)
     if (session.phase === 'closed') return
     if (begun.kind === 'refused') return this.#refuse(session, id, begun)
+    const connections = this.#parts.census.enter(session)
     if (session.user === '') return this.#open(session, id, limits, begun.results)
 
     const channel = inboxChannel(session.user)
-    const pass: Pass = {
-      issuedAt: session.issuedAt,
-      connections: this.#parts.census.enter(session),
-      atMost: limits.connectionsPerUser,
-    }
+    const pass: Pass = { issuedAt: session.issuedAt, connections, atMost: limits.connectionsPerUser }
     await new Promise<void>((greeted) => {
       streams.subscribe(session, channel, { ...ownStream, pass }, stood(channel), (result) => {
         if (result.kind !== 'subscribed')

@@ -64,7 +64,8 @@ export class Streams {
     this.#env = env
     this.#gateway = gateway
     this.#sockets = sockets
-    this.#connectionsOf = ({ tenant, user }) => census.of(tenant, user)
+    // Of the anonymous each is somebody else.
+    this.#connectionsOf = ({ tenant, user }) => (user === '' ? [] : census.of(tenant, user))
     this.#links = loadConfig(env).links ? new Links(() => systemClock.now()) : undefined
     this.hub = new Hub({
       changed: (session) => sockets.changed(session),

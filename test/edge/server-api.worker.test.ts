@@ -4,7 +4,7 @@ import { matchesPattern, serverApiRequests } from '../../src/protocol/server-api
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
-import { lively, namespace, published } from '../support/worker/topics.ts'
+import { lively, namespace, published, tokenFor } from '../support/worker/topics.ts'
 
 // Centrifugo's server API: what its server libraries send and expect.
 
@@ -184,6 +184,23 @@ describe('a user’s connections', () => {
     expect(await ann.line.rest()).toEqual([])
     await api('refresh', { user: 'ann', expired: true })
     expect((await ann.line.closed()).code).toBe(3005)
+  })
+
+  test('are nobody’s, too: the anonymous are subscribed, prolonged and ended', async () => {
+    const open = await newTenant()
+    await namespace(open, 'news', { historySize: 1 })
+    await call('PATCH /v1/settings', { as: open.key, body: { anonymous: true } })
+    const arrival = { gateway: 'weur/0', token: await tokenFor(open, '', {}) }
+    const [one, other] = [await connectAs(open, '', arrival), await connectAs(open, '', arrival)]
+    const ask = (method: string, params: object) => api(method, { user: '', ...params }, open.key)
+    expect((await ask('subscribe', { channel: 'news:today' })).result).toEqual({})
+    for (const { line } of [one, other])
+      await line.next('the subscription', ({ push }) => push?.channel === 'news:today')
+    expect((await ask('disconnect', { client: one.client })).result).toEqual({})
+    expect((await one.line.closed()).code).toBe(3503)
+    expect(await other.line.rest()).toEqual([])
+    expect((await ask('refresh', { expired: true })).result).toEqual({})
+    expect((await other.line.closed()).code).toBe(3005)
   })
 
   test('of another tenant’s user of the same name are not touched', async () => {
