@@ -21,13 +21,20 @@ const dayMs = 86_400_000
 export async function archive(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
   const house = await houseOf(env).record()
-  for (const { name } of config.shards) {
-    const shard = connect(config, config.shardUrl(name))
-    let moved = 0
+  for (const { name } of config.shards)
+    await archiveShard(env, name, connect(config, config.shardUrl(name)), house, now)
+}
+
+/** One shard's trouble is not another's either: it may be away, or not give up its lock in time. */
+async function archiveShard(env: Env, name: string, shard: Database, house: HouseRecord, now: number): Promise<void> {
+  let moved = 0
+  try {
     for await (const tenants of placedOn(shard))
       for (const tenant of tenants) moved += await archiveTenant(env, shard, { tenant, house, now })
     const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')
     if (moved + dropped > 0) log.info('cron.archived', { shard: name, pages: moved, partitions: dropped })
+  } catch (thrown) {
+    log.error('cron.archive-failed', { shard: name, pages: moved, why: reasonOf(thrown) })
   }
 }
 

@@ -14,9 +14,15 @@ const daysBack = (now: number): number => (new Date(now).getUTCHours() === 3 ? 7
 export async function usage(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
   const since = midnightBefore(now, daysBack(now))
-  for (const { name } of config.shards) {
-    const shard = connect(config, config.shardUrl(name))
+  for (const { name } of config.shards) await rollUpShard(env, name, connect(config, config.shardUrl(name)), since)
+}
+
+/** One shard's trouble is not another's: what cannot be written down now is in an hour. */
+async function rollUpShard(env: Env, name: string, shard: Database, since: number): Promise<void> {
+  try {
     for await (const tenants of placedOn(shard)) await rollUp(env, shard, tenants, since)
+  } catch (thrown) {
+    log.error('cron.usage-failed', { shard: name, why: reasonOf(thrown) })
   }
 }
 

@@ -1,8 +1,10 @@
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, test, vi } from 'vitest'
+import { archive } from '../../src/cron/archive.ts'
 import { failures } from '../../src/cron/failures.ts'
 import { reconcile } from '../../src/cron/reconcile.ts'
 import { sweep } from '../../src/cron/sweep.ts'
+import { usage } from '../../src/cron/usage.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
 
 afterEach(() => {
@@ -84,4 +86,20 @@ test('a ledger that cannot be told of its lost visit keeps no other from hearing
   expect(left.size).toBe(0)
   expect(errors()).toEqual([expect.objectContaining({ event: 'cron.reconcile-failed', queue: 'bad' })])
   expect(warnings()).toEqual([expect.objectContaining({ event: 'jobs.visits-reconciled', lost: 2 })])
+})
+
+test.each([
+  { name: 'archive', run: archive },
+  { name: 'usage', run: usage },
+])('$name goes on with the other shards when one is away', async ({ name, run }) => {
+  const errors = said('error')
+  const statements = postgresIsThere()
+  const there = fetch
+  vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
+    const isAway = new Request(input, init).headers.get('neon-connection-string')?.includes('/shard0')
+    return isAway === true ? new Response('nobody is there', { status: 503 }) : await there(input, init)
+  })
+  await run(env, Date.now())
+  expect(statements).toContainEqual(expect.objectContaining({ query: expect.stringContaining('FROM placements') }))
+  expect(errors()).toEqual([expect.objectContaining({ event: `cron.${name}-failed`, shard: 'shard0' })])
 })
