@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isDeeper } from '../kernel/json.ts'
 import { sizes } from './limits.ts'
 
 // The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. Fields nobody here knows are ignored, as
@@ -12,9 +13,14 @@ export interface ServerApiError {
 
 const channel = z.string().min(1).max(255)
 const tags = z.record(z.string().max(128), z.string().max(1024)).optional()
+/** JSON as the wire takes it: whatever walks a value by recursion falls over one nested thousands deep. */
+const json = z
+  .unknown()
+  .refine((value) => !isDeeper(value, sizes.dataDepth), `nested at most ${sizes.dataDepth} levels deep`)
+  .optional()
 /** `b64data` is for data that is no JSON; here all of it is, so that it has to be JSON in base64. */
 const payload = {
-  data: z.unknown().optional(),
+  data: json,
   b64data: z
     .string()
     .max(2 * sizes.bodyBytes)
@@ -36,8 +42,8 @@ export const serverApiRequests = {
   subscribe: z.object({
     channel,
     ...whom,
-    info: z.unknown().optional(),
-    data: z.unknown().optional(),
+    info: json,
+    data: json,
     override: z.object({ join_leave: flag, force_recovery: flag }).optional(),
   }),
   unsubscribe: z.object({ channel: z.string().max(255), ...whom }),

@@ -64,6 +64,20 @@ describe('publishing', () => {
     expect((await api('publish', { channel })).error).toMatchObject({ code: 107, message: /data/ })
   })
 
+  test('takes null, as on the wire, and nothing nested without end', async () => {
+    const channel = fresh()
+    expect((await api('publish', { channel, data: null })).result).toMatchObject({ offset: 1 })
+    const deep = '['.repeat(20_000) + ']'.repeat(20_000)
+    const said = { error: { code: 107, message: expect.stringMatching(/data: nested at most 32 levels/) } }
+    for (const [method, raw] of [
+      ['publish', `{"channel":"${channel}","data":${deep}}`],
+      ['publish', `{"channel":"${channel}","b64data":"${btoa(deep)}"}`],
+      ['broadcast', `{"channels":["${channel}"],"data":${deep}}`],
+      ['subscribe', `{"channel":"${channel}","user":"alice","data":${deep}}`],
+    ] as const)
+      expect((await call(`POST /api/${method}`, { headers: { 'x-api-key': tenant.key }, raw })).body).toEqual(said)
+  })
+
   test('to many channels answers for each', async () => {
     const [one, two] = [fresh(), fresh()]
     const { result } = await api('broadcast', { channels: [one, 'nowhere:1', two], data: 'x' })

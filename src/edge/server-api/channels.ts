@@ -2,6 +2,7 @@ import { conversationOf, topicOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { isDeeper } from '../../kernel/json.ts'
 import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { parseJson } from '../../protocol/commands.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
@@ -125,9 +126,11 @@ async function rulesOf(env: Env, tenant: string, channel: string): Promise<Topic
 
 /** JSON text of what is to be said. */
 function dataOf({ data, b64data }: { readonly data?: unknown; readonly b64data?: string | undefined }): Result {
-  const value = data ?? (b64data === undefined ? undefined : parseJson(decode(b64data) ?? ''))
+  const value = b64data === undefined ? data : (data ?? parseJson(decode(b64data) ?? ''))
   if (value === undefined)
     return refuse('badRequest', b64data === undefined ? 'data: must be there' : 'b64data: must be JSON in base64')
+  if (isDeeper(value, sizes.dataDepth))
+    return refuse('badRequest', `b64data: nested at most ${sizes.dataDepth} levels deep`)
   const text = JSON.stringify(value)
   return text.length > sizes.bodyBytes ? refuse('badRequest', `data: at most ${sizes.bodyBytes} bytes`) : text
 }
