@@ -6,7 +6,7 @@ import type { Audience } from './audience.ts'
 
 /** What an usher works with: who listens, and a way to say something to all of them. */
 export interface UsherParts {
-  readonly audience: () => Audience
+  readonly audience: () => Pick<Audience, 'roster' | 'reachesBeyond'>
   readonly tell: (signals: readonly Signal[]) => void
   readonly clock: Clock
   readonly graceMs: number
@@ -20,6 +20,8 @@ export interface UsherParts {
 export class Usher {
   readonly #parts: UsherParts
   readonly #attendance: Attendance
+  /** Whose going is about to be told, while gateways are asked: who comes back meanwhile has neither gone nor come. */
+  readonly #leaving = new Map<string, ClientInfo>()
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(parts: UsherParts) {
@@ -37,9 +39,10 @@ export class Usher {
 
   /** Whether it can be told at once. */
   #came(info: ClientInfo, gateway: string | null): boolean {
-    if (!this.#attendance.came(info)) return false
+    const wasLeaving = this.#leaving.delete(info.user)
+    if (!this.#attendance.came(info) || wasLeaving) return false
     if (!this.#parts.audience().reachesBeyond(gateway)) return true
-    void this.#tellUnlessElsewhere('join', [info])
+    void this.#tellJoin(info)
     return false
   }
 
@@ -53,17 +56,30 @@ export class Usher {
     if (waitMs === undefined || this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      void this.#tellUnlessElsewhere('leave', this.#attendance.due(this.#parts.clock.now()))
+      void this.#tellLeaves(this.#attendance.due(this.#parts.clock.now()))
       this.#look()
     }, waitMs)
   }
 
-  /** A connection that came or went is not counted itself: only whether the user has another. */
-  async #tellUnlessElsewhere(kind: 'join' | 'leave', infos: readonly ClientInfo[]): Promise<void> {
+  async #tellJoin(info: ClientInfo): Promise<void> {
+    const news = await this.#nowhereElse([info])
+    if (news.length > 0) this.#parts.tell([{ kind: 'join', info }])
+  }
+
+  async #tellLeaves(infos: readonly ClientInfo[]): Promise<void> {
     if (infos.length === 0) return
-    const here = await this.#parts.audience().roster()
-    const elsewhere = ({ user, client }: ClientInfo) => here.some((one) => one.user === user && one.client !== client)
-    const signals = infos.filter((info) => !elsewhere(info)).map((info) => ({ kind, info }))
+    for (const info of infos) this.#leaving.set(info.user, info)
+    const gone = await this.#nowhereElse(infos)
+    const signals = gone
+      .filter((info) => this.#leaving.get(info.user) === info)
+      .map((info) => ({ kind: 'leave' as const, info }))
+    for (const info of infos) if (this.#leaving.get(info.user) === info) this.#leaving.delete(info.user)
     if (signals.length > 0) this.#parts.tell(signals)
+  }
+
+  /** A connection that came or went is not counted itself: only whether the user has another. */
+  async #nowhereElse(infos: readonly ClientInfo[]): Promise<readonly ClientInfo[]> {
+    const here = await this.#parts.audience().roster()
+    return infos.filter(({ user, client }) => !here.some((one) => one.user === user && one.client !== client))
   }
 }
