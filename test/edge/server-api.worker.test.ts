@@ -1,5 +1,7 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { env } from 'cloudflare:workers'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
+import { answer as runMethod } from '../../src/edge/server-api/commands.ts'
 import { matchesPattern, serverApiRequests } from '../../src/protocol/server-api.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
@@ -84,6 +86,23 @@ describe('publishing', () => {
     expect(result!['responses']).toEqual([
       { result: { offset: 1, epoch: expect.any(String) } },
       { error: { code: 102, message: expect.stringContaining('nowhere') } },
+      { result: { offset: 1, epoch: expect.any(String) } },
+    ])
+  })
+
+  test('to many channels of which one cannot be reached answers for each as well', async () => {
+    const [lost, reached] = [fresh(), fresh()]
+    const away = { execute: () => Promise.reject(new Error('away')) }
+    const find = (name: string) => (name.endsWith(lost) ? away : env.TOPIC.getByName(name))
+    const TOPIC = new Proxy(env.TOPIC, {
+      get: (_, property: string) => (property === 'getByName' ? find : undefined),
+    })
+    const complaints = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    const said = await runMethod({ ...env, TOPIC }, tenant.id, 'broadcast', { channels: [lost, reached], data: 1 })
+    expect(complaints).toHaveBeenCalledOnce()
+    complaints.mockRestore()
+    expect(answer.parse(JSON.parse(said)).result?.['responses']).toEqual([
+      { error: { code: 100, message: expect.stringContaining('try again') } },
       { result: { offset: 1, epoch: expect.any(String) } },
     ])
   })

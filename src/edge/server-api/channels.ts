@@ -3,6 +3,7 @@ import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { isDeeper } from '../../kernel/json.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
 import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { parseJson } from '../../protocol/commands.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
@@ -35,7 +36,7 @@ export async function broadcast(
 ): Promise<Result> {
   const data = dataOf(request)
   if (typeof data !== 'string') return data
-  const responses = await Promise.all(channels.map((channel) => publishText(env, tenant, channel, data, request)))
+  const responses = await Promise.all(channels.map((channel) => publishOne(env, tenant, channel, data, request)))
   return `{"responses":[${responses.map(encode).join(',')}]}`
 }
 
@@ -80,6 +81,16 @@ export async function removeHistory(env: Env, tenant: string, channel: string): 
 }
 
 type Said = Pick<ServerApiRequest<'publish'>, 'tags' | 'idempotency_key'>
+
+/** One channel's trouble is not another's: whoever tries again must know which to leave out. */
+async function publishOne(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
+  try {
+    return await publishText(env, tenant, channel, data, said)
+  } catch (thrown) {
+    log.error('server-api.failed', { method: 'broadcast', channel, why: reasonOf(thrown) })
+    return refuse('internal', 'try again')
+  }
+}
 
 async function publishText(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
   const rules = await rulesOf(env, tenant, channel)
