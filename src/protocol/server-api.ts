@@ -26,7 +26,8 @@ const payload = {
     .max(2 * sizes.bodyBytes)
     .optional(),
 }
-const idempotency = { idempotency_key: z.string().min(1).max(128).optional() }
+/** "" is none, as it is in Centrifugo's own language; so is a client's. */
+const idempotency = { idempotency_key: z.string().max(128).optional() }
 const position = z.object({ offset: z.int().nonnegative().default(0), epoch: z.string().max(64).default('') })
 const whom = { user: z.string().max(sizes.userLength), client: z.string().max(64).optional() }
 const flag = z.object({ value: z.boolean() }).optional()

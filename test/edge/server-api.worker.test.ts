@@ -210,6 +210,20 @@ describe('a user’s connections', () => {
     expect((await api('disconnect', { user: 'tom', disconnect: { code: 1000, reason: 'x' } })).error!.code).toBe(107)
   })
 
+  test('are all meant where a library names the client "" or null, as it does unless one is given', async () => {
+    const channel = fresh()
+    const { line } = await connectAs(tenant, 'una', { gateway: 'server-api/0' })
+    await api('subscribe', { user: 'una', channel, client: '' })
+    await line.next('the subscription', ({ push }) => push?.channel === channel)
+    await api('publish', { channel, data: 1, tags: null, idempotency_key: '' })
+    await api('publish', { channel, data: 2, b64data: null, idempotency_key: '' })
+    for (const data of [1, 2]) expect((await published(line, channel)).data).toBe(data)
+    await api('unsubscribe', { user: 'una', channel, client: null })
+    await line.next('the end', ({ push }) => push?.unsubscribe !== undefined)
+    await api('disconnect', { user: 'una', client: '', whitelist: null, disconnect: null })
+    expect((await line.closed()).code).toBe(3503)
+  })
+
   test('are prolonged or ended by refresh', async () => {
     const short = await tenant.token('ann', 30)
     const ann = await connectAs(tenant, 'ann', { token: short })

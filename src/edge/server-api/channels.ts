@@ -95,13 +95,13 @@ async function publishOne(env: Env, tenant: string, channel: string, data: strin
 async function publishText(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
   const rules = await rulesOf(env, tenant, channel)
   if ('kind' in rules) return rules
-  const { tags, idempotency_key: idempotencyKey } = said
+  const { tags, idempotency_key: idempotencyKey = '' } = said
   const command = {
     ...server,
     kind: 'publish' as const,
     data,
     ...(tags === undefined ? {} : { tags }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(idempotencyKey === '' ? {} : { idempotencyKey }),
   }
   const call = { gateway: null, have: null, rules, commands: [command] }
   const { results } = await topicOf(env, tenant, channel).execute(call)

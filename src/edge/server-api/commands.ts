@@ -51,7 +51,7 @@ async function run(env: Env, tenant: string, method: string, params: unknown): P
 
 async function runOne(env: Env, tenant: string, method: ServerApiMethod, params: unknown): Promise<Result> {
   const schema: z.ZodType = serverApiRequests[method]
-  const parsed = schema.safeParse(params ?? {})
+  const parsed = schema.safeParse(given(params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
   const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
@@ -60,7 +60,7 @@ async function runOne(env: Env, tenant: string, method: ServerApiMethod, params:
 
 /** Commands one after the other, or all at once where their order is of no matter; a reply each, in order. */
 async function runBatch(env: Env, tenant: string, params: unknown): Promise<Result> {
-  const parsed = serverApiBatch.safeParse(params ?? {})
+  const parsed = serverApiBatch.safeParse(given(params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   const { commands, parallel } = parsed.data
   if (parallel) return replies(await Promise.all(commands.map((command) => reply(env, tenant, command))))
@@ -74,6 +74,12 @@ async function reply(env: Env, tenant: string, command: Readonly<Record<string, 
   if (method === undefined) return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
   const result = await run(env, tenant, method, command[method])
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
+}
+
+/** What somebody set: libraries send the rest as null, which means something only as what is said. */
+function given(params: unknown): unknown {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) return params ?? {}
+  return Object.fromEntries(Object.entries(params).filter(([name, value]) => value !== null || name === 'data'))
 }
 
 const replies = (all: readonly string[]) => `{"replies":[${all.join(',')}]}`

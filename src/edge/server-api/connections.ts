@@ -80,7 +80,7 @@ async function standings(env: Env, tenant: string) {
 const whom = (tenant: string, { user, client }: WithUser) => ({
   tenant,
   user,
-  ...(client === undefined ? {} : { client }),
+  ...(client === undefined || client === '' ? {} : { client }),
 })
 
 /** The gateways that hold the user: her own stream knows them. Nobody has a stream, so for nobody it is all of them. */
