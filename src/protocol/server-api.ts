@@ -26,10 +26,20 @@ const payload = {
     .max(2 * sizes.bodyBytes)
     .optional(),
 }
-/** "" is none, as it is in Centrifugo's own language; so is a client's. */
-const idempotency = { idempotency_key: z.string().max(128).optional() }
+const said = {
+  ...payload,
+  tags,
+  /** "" is none, as it is in Centrifugo's own language; so is a client's. */
+  idempotency_key: z.string().max(128).optional(),
+  skip_history: z.literal(false).optional(),
+}
 const position = z.object({ offset: z.int().nonnegative().default(0), epoch: z.string().max(64).default('') })
-const whom = { user: z.string().max(sizes.userLength), client: z.string().max(64).optional() }
+/** A `session` would mean fewer connections than the user has: not to know it must not end the others. */
+const whom = {
+  user: z.string().max(sizes.userLength),
+  client: z.string().max(64).optional(),
+  session: z.literal('', 'sessions have no names here: give the client').optional(),
+}
 const flag = z.object({ value: z.boolean() }).optional()
 const seconds = z.int().nonnegative()
 const ended = { code: z.int().min(3000).max(4999), reason: z.string().regex(/^[A-Za-z][\x20-\x7e]{0,122}$/) }
@@ -38,8 +48,8 @@ const onChannel = z.object({ channel })
 
 /** What each method takes. */
 export const serverApiRequests = {
-  publish: z.object({ channel, ...payload, tags, ...idempotency, skip_history: z.literal(false).optional() }),
-  broadcast: z.object({ channels: z.array(channel).min(1).max(1000), ...payload, tags, ...idempotency }),
+  publish: z.object({ channel, ...said }),
+  broadcast: z.object({ channels: z.array(channel).min(1).max(1000), ...said }),
   subscribe: z.object({
     channel,
     ...whom,
