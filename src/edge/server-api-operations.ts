@@ -22,13 +22,16 @@ const operation = (method: string, summary: string, result: string, body: Operat
   tag: 'Server API',
   summary,
   ...(body === undefined ? {} : { body }),
-  success: { status: 200, says: `{"result": ${result}} or {"error": {code, message}}` },
+  success: { status: 200, says: `${result} or {"error": {code, message}}` },
 })
 
 const methods = Object.keys(serverApiRequests).filter((name): name is ServerApiMethod => name in serverApiRequests)
 
 /** The operations of /api, in Centrifugo's shape, for the OpenAPI document. All need an API key. */
 export const serverApiOperations: readonly Operation[] = [
-  ...methods.map((method) => operation(method, ...says[method], serverApiRequests[method])),
+  ...methods.map((method) => {
+    const [summary, result] = says[method]
+    return operation(method, summary, `{"result": ${result}}`, serverApiRequests[method])
+  }),
   operation('batch', 'Many of these in one call, in order', '{replies}', serverApiBatch),
 ]

@@ -313,16 +313,19 @@ test('a batch runs its commands in order and answers each', async () => {
     { dance: {} },
     { publish: { channel: '' } },
   ]
-  const { result } = await api('batch', { commands })
-  expect(result!['replies']).toEqual([
-    { publish: { offset: 1, epoch: expect.any(String) } },
-    { publish: { offset: 2, epoch: expect.any(String) } },
-    { history: expect.objectContaining({ offset: 2 }) },
-    { error: expect.objectContaining({ code: 104 }) },
-    { error: expect.objectContaining({ code: 107 }) },
-  ])
-  const parallel = await api('batch', { parallel: true, commands: commands.slice(2, 3) })
-  expect(parallel.result!['replies']).toEqual([{ history: expect.objectContaining({ offset: 2 }) }])
+  const batch = async (params: object) => (await call('POST /api/batch', { as: tenant.key, body: params })).body
+  // cent, Centrifugo's library for Python, reads the replies of a batch there, and has no use for a result.
+  expect(await batch({ commands })).toEqual({
+    replies: [
+      { publish: { offset: 1, epoch: expect.any(String) } },
+      { publish: { offset: 2, epoch: expect.any(String) } },
+      { history: expect.objectContaining({ offset: 2 }) },
+      { error: expect.objectContaining({ code: 104 }) },
+      { error: expect.objectContaining({ code: 107 }) },
+    ],
+  })
+  const one = { parallel: true, commands: commands.slice(2, 3) }
+  expect(await batch(one)).toEqual({ replies: [{ history: expect.objectContaining({ offset: 2 }) }] })
 })
 
 test('patterns match with stars', () => {

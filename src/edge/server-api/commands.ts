@@ -31,9 +31,10 @@ const handlers: Handlers = {
   info,
 }
 
-/** Runs one method; JSON text of its answer, `{"result":…}` or `{"error":…}`. */
+/** Runs one method; JSON text of its answer, `{"result":…}` or `{"error":…}`. A batch's is what it gives, as Centrifugo has it. */
 export async function answer(env: Env, tenant: string, method: string, params: unknown): Promise<string> {
-  return encodeAnswer(await run(env, tenant, method, params))
+  const result = await run(env, tenant, method, params)
+  return method === 'batch' && typeof result === 'string' ? result : encodeAnswer(result)
 }
 
 /** Runs one method. Never throws. */
