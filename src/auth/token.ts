@@ -173,7 +173,7 @@ function toClaims(tenant: string, claims: z.output<typeof connectionClaims>): Cl
 }
 
 function serverSubscriptions({ channels, subs }: z.output<typeof connectionClaims>): ServerSubscription[] {
-  const plain = channels.filter((channel) => !Object.hasOwn(subs, channel))
+  const plain = [...new Set(channels)].filter((channel) => !Object.hasOwn(subs, channel))
   return [
     ...plain.map((channel) => ({ channel, overrides: {} })),
     ...Object.entries(subs).map(([channel, sub]) => {

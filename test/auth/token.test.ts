@@ -61,7 +61,7 @@ describe('a token', () => {
     const said = {
       caps: [{ channels: ['orders:*'], allow: ['sub'] }],
       b64info: btoa('{"name":"Alice"}'),
-      channels: ['news', 'orders:1'],
+      channels: ['news', 'orders:1', 'news'],
       subs: { 'orders:1': { info: { seat: 4 }, data: [1], override: { force_push_join_leave: { value: true } } } },
     }
     expect(await verify(await forged({ alg: 'HS256' }, said))).toMatchObject({
