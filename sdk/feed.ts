@@ -88,14 +88,14 @@ export class Feed {
     this.#begun &&= continues
     void this.#lookAround()
     if (!this.#begun) await this.#begin()
-    // Recovered publications come right after this event; only then is it live.
+    // Recovered publications come right after this event; only then is it live, if it has not been left meanwhile.
     await Promise.resolve()
-    if (this.#begun) this.#stand('live')
+    if (this.#begun && this.#subscribed()) this.#stand('live')
   }
 
   /** Fetches the newest page; tried again as long as we are subscribed, since without it there is nothing to show. */
   async #begin(): Promise<void> {
-    while (!this.#begun && this.#subscription.state === SubscriptionState.Subscribed) {
+    while (!this.#begun && this.#subscribed()) {
       try {
         if (this.#port.known().toldAt > 0) this.#add(await this.#history.newest())
         this.#begun = true
@@ -103,6 +103,10 @@ export class Feed {
         await pause(1000)
       }
     }
+  }
+
+  #subscribed(): boolean {
+    return this.#subscription.state === SubscriptionState.Subscribed
   }
 
   async #lookAround(): Promise<void> {

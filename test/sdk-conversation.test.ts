@@ -1,0 +1,111 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createParley, type Parley } from '../sdk/index.ts'
+import { fields, text, type Fields } from '../sdk/parse.ts'
+
+const epoch = 'e1'
+const message = (seq: number) => ({
+  offset: seq,
+  data: { type: 'message', id: `m${seq}`, clientId: `c${seq}`, user: 'bob', at: seq, text: `words ${seq}` },
+})
+const page = { history: { epoch, offset: 1, publications: [message(1)] } }
+
+type Answer = (socket: Socket, command: Fields) => void
+
+/** A server with one conversation that answers what it is asked, but pages of history only when told to. */
+class World {
+  readonly parley: Parley
+  readonly heard: string[] = []
+  readonly #pages: (() => void)[] = []
+  #socket: Socket | undefined
+
+  constructor() {
+    const answer: Answer = (socket, command) => this.#answer(socket, command)
+    const websocket = class extends Socket {
+      constructor() {
+        super(answer)
+      }
+    }
+    this.parley = createParley({ url: 'http://parley.test', user: 'ann', token: 'any', websocket })
+    onTestFinished(() => this.parley.close())
+  }
+
+  /** How many pages of history are asked for and not answered. */
+  get asked(): number {
+    return this.#pages.length
+  }
+
+  answerPages(): void {
+    for (const answer of this.#pages.splice(0)) answer()
+  }
+
+  says(seq: number): void {
+    this.#socket?.hears({ push: { channel: 'conversation:x', pub: message(seq) } })
+  }
+
+  #answer(socket: Socket, command: Fields): void {
+    this.#socket = socket
+    const { id } = command
+    const kind = Object.keys(command).find((name) => name !== 'id') ?? ''
+    this.heard.push(kind)
+    if (kind === 'connect') socket.hears({ id, connect: { client: 'c', version: '1', data: { user: 'ann' } } })
+    if (kind === 'subscribe') socket.hears({ id, subscribe: this.#subscribed(fields(command['subscribe'])) })
+    if (kind === 'unsubscribe') socket.hears({ id, unsubscribe: {} })
+    if (kind === 'presence') socket.hears({ id, presence: { presence: {} } })
+    if (kind === 'history') this.#pages.push(() => socket.hears({ id, ...page }))
+  }
+
+  #subscribed({ recover }: Fields) {
+    const data = { type: 'direct', name: '', last: 1, role: 'member', memberCount: 2, members: ['ann', 'bob'] }
+    const recovery = recover === true ? { was_recovering: true, recovered: true } : {}
+    return { recoverable: true, positioned: true, epoch, offset: 1, data, ...recovery }
+  }
+}
+
+/** A WebSocket as a browser's, to a server in the same process. */
+class Socket {
+  readyState = 0
+  onopen: (() => void) | undefined
+  onmessage: ((event: { readonly data: string }) => void) | undefined
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | undefined
+  readonly #answer: Answer
+
+  constructor(answer: Answer) {
+    this.#answer = answer
+    queueMicrotask(() => {
+      this.readyState = 1
+      this.onopen?.()
+    })
+  }
+
+  send(frame: string): void {
+    for (const line of frame.split('\n')) this.#answer(this, fields(JSON.parse(line)))
+  }
+
+  hears(reply: unknown): void {
+    queueMicrotask(() => this.readyState === 1 && this.onmessage?.({ data: JSON.stringify(reply) }))
+  }
+
+  close(code = 1000, reason = ''): void {
+    this.readyState = 3
+    queueMicrotask(() => this.onclose?.({ code, reason: text(reason) }))
+  }
+}
+
+describe('a conversation', () => {
+  test('that was left before its first page came is listened to again when it is opened', async () => {
+    const world = new World()
+    const { parley } = world
+    const conversation = parley.open('x')
+    await expect.poll(() => world.asked).toBe(1)
+    conversation.close()
+    world.answerPages()
+    await expect.poll(() => conversation.view.lines).toHaveLength(1)
+    expect(conversation.view.standing).toBe('closed')
+
+    parley.open('x')
+    await expect.poll(() => conversation.view.standing).toBe('live')
+    world.says(2)
+    await expect.poll(() => conversation.view.lines).toHaveLength(2)
+    expect(world.heard.filter((kind) => kind === 'subscribe')).toHaveLength(2)
+  })
+})
