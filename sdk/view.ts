@@ -59,19 +59,23 @@ export const unknown = (me: string): Known => ({
 /** The server told what it is and who belongs to it, as of the top of its log. */
 export function withState(known: Known, given: unknown): Known {
   const state = fields(given)
-  const role = state['role']
+  const role = typeof state['role'] === 'string' ? state['role'] : null
+  const named = people.readMembers(state['members'])
+  const me = { user: known.timeline.me, role, read: count(state['read']) }
   return {
     ...known,
-    facts: {
-      type: text(state['type']),
-      name: text(state['name']),
-      role: typeof role === 'string' ? role : null,
-      memberCount: count(state['memberCount']),
-    },
-    people: people.withMembers(known.people, people.readMembers(state['members'])),
+    facts: { type: text(state['type']), name: text(state['name']), role, memberCount: count(state['memberCount']) },
+    people: people.withMembers(known.people, withMe(named, me)),
     toldAt: count(state['last']),
   }
 }
+
+/** Where many belong to it the server names only some of them, and not always oneself. */
+function withMe(named: readonly people.Member[], { user, role, read }: Me): readonly people.Member[] {
+  return role === null || named.some((member) => member.user === user) ? named : [...named, { user, role, read }]
+}
+
+type Me = Omit<people.Member, 'role'> & Pick<Facts, 'role'>
 
 /** Entries arrived: from the stream, or from history. */
 export function withEntries(known: Known, arrivals: readonly log.Placed[]): Known {

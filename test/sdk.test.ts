@@ -160,6 +160,13 @@ describe('what is known of a conversation', () => {
     expect(viewOf(read, false).read).toBe(4)
   })
 
+  test('one has read as far as the server says, also where too many belong to it to name all', () => {
+    const large = { ...state, memberCount: 500, role: 'member', read: 3, members: [{ user: 'aaron', role: 'owner' }] }
+    expect(viewOf(withState(unknown('ann'), large), false).read).toBe(3)
+    const guest = viewOf(withState(unknown('ann'), { ...large, role: null, read: 0 }), false)
+    expect(guest.members.map(({ user }) => user)).toEqual(['aaron'])
+  })
+
   test('who types is believed for a while, until they have said it', () => {
     const typing = withSignal(known, { type: 'typing', user: 'bob' }, 1000)
     expect(viewOf(typing, false).typing).toEqual(['bob'])
