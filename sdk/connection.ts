@@ -85,8 +85,9 @@ export class Connection {
     })
   }
 
-  /** Asks the server to do something. Throws ParleyError, at once when there is no connection. */
+  /** Asks the server to do something. Throws ParleyError, at once when there is no connection or the payload fits no frame. */
   async rpc(method: string, payload: Readonly<Record<string, unknown>>): Promise<unknown> {
+    if (!fitsFrame(payload)) throw new ParleyError('tooLarge', 'more than one frame carries', { code: 413 })
     if (this.#state.kind !== 'online') throw new ParleyError('unreachable', 'not connected')
     try {
       const result = await this.client.rpc(method, payload)
@@ -129,6 +130,14 @@ export class Connection {
     this.changes.tell(state)
   }
 }
+
+/** Bytes of a frame that are kept for what stands around the payload. */
+const aroundPayload = 1024
+const encoder = new TextEncoder()
+
+/** A frame that is larger than the server takes would cost the connection, again with every repeat. */
+const fitsFrame = (payload: unknown): boolean =>
+  encoder.encode(JSON.stringify(payload)).byteLength <= sizes.frameBytes - aroundPayload
 
 const endpoint = (url: string): string => `${url.replace(/^http/, 'ws')}/connection/websocket`
 

@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createParley, type Parley } from '../sdk/index.ts'
 import { fields, text, type Fields } from '../sdk/parse.ts'
+import { closes } from '../src/protocol/close-codes.ts'
+import { sizes } from '../src/protocol/limits.ts'
 
 const epoch = 'e1'
 const message = (seq: number) => ({
@@ -78,6 +80,7 @@ class Socket {
   }
 
   send(frame: string): void {
+    if (frame.length > sizes.frameBytes) return this.close(closes.badRequest.code, closes.badRequest.reason)
     for (const line of frame.split('\n')) this.#answer(this, fields(JSON.parse(line)))
   }
 
@@ -107,5 +110,15 @@ describe('a conversation', () => {
     world.says(2)
     await expect.poll(() => conversation.view.lines).toHaveLength(2)
     expect(world.heard.filter((kind) => kind === 'subscribe')).toHaveLength(2)
+  })
+  test('does not lose its connection to a message that is too large for a frame', async () => {
+    const { parley } = new World()
+    await expect.poll(() => parley.connection.state.kind).toBe('online')
+    const conversation = parley.open('x')
+    conversation.send('x'.repeat(sizes.frameBytes))
+    await expect.poll(() => conversation.view.lines.at(-1)).toMatchObject({ delivery: 'failed' })
+    expect(conversation.view.lines.at(-1)).toMatchObject({ problem: { kind: 'tooLarge' } })
+    await expect(conversation.edit(1, 'x'.repeat(sizes.frameBytes))).rejects.toMatchObject({ kind: 'tooLarge' })
+    expect(parley.connection.state.kind).toBe('online')
   })
 })
