@@ -267,6 +267,22 @@ describe.skipIf(absent)('the chat page', () => {
     await expect.poll(() => bob.message('news').isVisible()).toBe(true)
   })
 
+  test('who scrolls up to the first line keeps their place when older ones come before it', async () => {
+    const [alice, bob] = await talking()
+    const path = `/v1/conversations/${new URL(alice.page.url()).hash.replace('#/c/', '')}/messages`
+    for (let line = 1; line <= 200; line++) {
+      const message = { user: alice.name, clientId: `${line}`, text: `line ${line}` }
+      await until(`${line} is said`, async () => (await call(server, apiKey, 'POST', path, message)).status === 201)
+    }
+    await bob.page.reload()
+    await bob.message('line 200').waitFor()
+    const [first = ''] = await bob.words()
+    await bob.page.locator('.scroller').evaluate((scroller) => (scroller.scrollTop = 0))
+    await expect.poll(async () => (await bob.words()).indexOf(first)).toBeGreaterThan(0)
+    await bob.page.locator('.start', { hasText: 'Loading' }).waitFor({ state: 'hidden' })
+    expect(await bob.isInSight(first)).toBe(true)
+  })
+
   test('on a phone the list and the conversation are two screens', async () => {
     const [a = '', b = ''] = names('alice', 'bob')
     const [alice, bob] = await Promise.all([arrive(a), arrive(b, 'phone')])

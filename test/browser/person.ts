@@ -68,6 +68,14 @@ export class Person {
     return this.page.locator('.message').filter({ has: this.page.locator('p').getByText(text, { exact: true }) })
   }
 
+  /** Whether the message that says `text` stands within what is scrolled to. */
+  isInSight(text: string): Promise<boolean> {
+    return this.message(text).evaluate((message) => {
+      const [own, all] = [message.getBoundingClientRect(), message.closest('.scroller')?.getBoundingClientRect()]
+      return all !== undefined && own.bottom > all.top && own.top < all.bottom
+    })
+  }
+
   /** Starts a conversation from the list. */
   async start(kind: 'Direct' | 'Group' | 'Channel', people: readonly string[], name = ''): Promise<void> {
     await this.page.getByRole('button', { name: 'New conversation' }).click()

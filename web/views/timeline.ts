@@ -103,11 +103,12 @@ export class TimelineView {
     this.#rows.parentElement?.setAttribute('aria-busy', String(this.#loading === 'yes'))
   }
 
-  /** The first row in sight and where it stands, to put it back there. */
+  /** The first line in sight and where it stands, to put it back there; what separates lines may go elsewhere. */
   #anchor(): { readonly key: string; readonly top: number } | undefined {
     const { scrollTop } = this.#scroller
     for (const row of this.#rows.children) {
-      if (!(row instanceof HTMLElement) || row.offsetTop + row.offsetHeight <= scrollTop) continue
+      if (!(row instanceof HTMLElement) || row.matches('.day, .unread-mark')) continue
+      if (row.offsetTop + row.offsetHeight <= scrollTop) continue
       return { key: row.dataset['key'] ?? '', top: row.offsetTop - scrollTop }
     }
     return undefined
