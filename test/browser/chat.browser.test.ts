@@ -283,6 +283,24 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await bob.isInSight(first)).toBe(true)
   })
 
+  test('an edit that does not reach the server is not lost', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('first words')
+    await bob.sees('first words')
+    await alice.field.fill('')
+    await alice.field.press('ArrowUp')
+    await alice.page.getByText('Editing your message').waitFor()
+    await alice.page.context().setOffline(true)
+    await alice.page.getByText('You are offline').waitFor()
+    await alice.say('better words')
+    await alice.page.getByText('No connection to the server.').waitFor()
+    expect(await alice.field.inputValue()).toBe('better words')
+    await alice.page.context().setOffline(false)
+    await alice.page.getByText('You are offline').waitFor({ state: 'hidden' })
+    await alice.field.press('Enter')
+    await bob.sees('better words')
+  })
+
   test('on a phone the list and the conversation are two screens', async () => {
     const [a = '', b = ''] = names('alice', 'bob')
     const [alice, bob] = await Promise.all([arrive(a), arrive(b, 'phone')])

@@ -62,6 +62,11 @@ export class Composer {
     return this.#edited === undefined ? this.#field.value : this.#draft
   }
 
+  /** True while a message that was said is being changed. */
+  get editing(): boolean {
+    return this.#edited !== undefined
+  }
+
   /** Puts the cursor there. */
   focus(): void {
     this.#field.focus()

@@ -186,10 +186,16 @@ export class Room {
         this.#port.redraw()
         this.#timeline.toEnd()
       },
-      edit: (seq, text) => void this.#attempt(() => this.conversation.edit(seq, text)),
+      edit: (seq, text) => void this.#edit(seq, text),
       typing: () => this.conversation.typing(),
       editLast: () => this.#editLast(),
     })
+  }
+
+  /** What could not be changed is there to be tried again, or to be copied: nothing that was written is lost. */
+  async #edit(seq: number, text: string): Promise<void> {
+    const done = await this.#attempt(() => this.conversation.edit(seq, text))
+    if (!done && !this.#composer.editing) this.#composer.edit(seq, text)
   }
 
   #editLast(): void {
@@ -220,11 +226,14 @@ export class Room {
     )
   }
 
-  async #attempt(act: () => Promise<void>): Promise<void> {
+  /** Says what went wrong; false when something did. */
+  async #attempt(act: () => Promise<void>): Promise<boolean> {
     try {
       await act()
+      return true
     } catch (thrown) {
       this.#toast.say(explain(thrown))
+      return false
     }
   }
 }
