@@ -43,6 +43,7 @@ export class App {
   #follow(): void {
     this.#parley.connection.changes.listen(this.#draw)
     this.#list.changes.listen(this.#draw)
+    this.#parley.inbox.listen((news) => this.#room?.hear(news))
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)
     addEventListener('offline', this.#draw)

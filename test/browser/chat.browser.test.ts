@@ -283,6 +283,20 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await bob.isInSight(first)).toBe(true)
   })
 
+  test('whoever is taken in again goes on where they were turned out', async () => {
+    const [alice, bob] = await both()
+    await alice.start('Group', [bob.name], 'Crew')
+    await bob.open('Crew')
+    const members = `/v1/conversations/${new URL(alice.page.url()).hash.replace('#/c/', '')}/members`
+    await call(server, apiKey, 'DELETE', `${members}/${bob.name}`)
+    await bob.page.getByText('You are not in this conversation any more.').waitFor()
+    await bob.entry('Crew').waitFor({ state: 'detached' })
+    await call(server, apiKey, 'POST', members, { members: [bob.name] })
+    await bob.entry('Crew').click()
+    await bob.say('back again')
+    await alice.sees('back again')
+  })
+
   test('an edit that does not reach the server is not lost', async () => {
     const [alice, bob] = await talking()
     await alice.say('first words')

@@ -1,4 +1,4 @@
-import type { Conversation, MessageLine, Parley, View } from '../../sdk/index.ts'
+import type { Conversation, InboxNews, MessageLine, Parley, View } from '../../sdk/index.ts'
 import type { ChatList } from '../chat-list.ts'
 import { confirm, iconButton } from '../ui/dialog.ts'
 import { h, setText } from '../ui/dom.ts'
@@ -79,6 +79,12 @@ export class Room {
   /** Puts the cursor where one writes, but not where that would raise a keyboard over the messages. */
   focus(): void {
     if (matchMedia('(hover: hover)').matches) this.#composer.focus()
+  }
+
+  /** Whoever was removed and is taken in again need not go away and come back. */
+  hear(news: InboxNews): void {
+    const { id, view } = this.conversation
+    if (news.kind === 'changed' && news.item.id === id && view.standing === 'ended') this.conversation.open()
   }
 
   /** Ends it; what is on its way still leaves. */
