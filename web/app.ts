@@ -1,6 +1,7 @@
 import { createParley, type Parley } from '../sdk/index.ts'
 import { ChatList } from './chat-list.ts'
 import { demoToken, forgetName } from './session.ts'
+import { closeDialogs } from './ui/dialog.ts'
 import { h } from './ui/dom.ts'
 import { hoist } from './ui/flags.ts'
 import { oncePerFrame } from './ui/frame.ts'
@@ -64,6 +65,7 @@ export class App {
     } else if (id !== undefined) {
       this.#cameFromList = this.element.isConnected
     }
+    closeDialogs()
     this.#room = id === undefined ? undefined : this.#newRoom(id)
     this.element.dataset['screen'] = id === undefined ? 'list' : 'room'
     this.#stage.replaceChildren(this.#room?.element ?? this.#nothing)

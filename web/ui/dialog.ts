@@ -18,6 +18,11 @@ export function openDialog(title: string, content: (close: () => void) => Node):
   return dialog
 }
 
+/** Closes what was asked on a screen that is left. */
+export function closeDialogs(): void {
+  document.querySelectorAll('dialog').forEach((dialog) => dialog.close())
+}
+
 /** Asks before doing what cannot be undone. */
 export function confirm(title: string, question: string, yes: string, act: () => void): void {
   openDialog(title, (close) => {
