@@ -26,7 +26,8 @@ export class Parley {
   readonly #opened = new Map<string, Conversation>()
 
   constructor(options: ParleyOptions) {
-    const { url, user, websocket, fetch: ownFetch } = options
+    const { user, websocket, fetch: ownFetch } = options
+    const url = options.url.replace(/\/+$/, '')
     const tokens = new Tokens(options)
     this.user = user
     this.connection = new Connection({ url, tokens, websocket })

@@ -17,17 +17,25 @@ type Answer = (socket: Socket, command: Fields) => void
 class World {
   readonly parley: Parley
   readonly heard: string[] = []
+  /** Where the client turned to. */
+  readonly addresses: string[] = []
   readonly #pages: (() => void)[] = []
   #socket: Socket | undefined
 
-  constructor() {
+  constructor(url = 'http://parley.test') {
     const answer: Answer = (socket, command) => this.#answer(socket, command)
+    const asked = (address: string) => void this.addresses.push(address)
     const websocket = class extends Socket {
-      constructor() {
+      constructor(address: string) {
         super(answer)
+        asked(address)
       }
     }
-    this.parley = createParley({ url: 'http://parley.test', user: 'ann', token: 'any', websocket })
+    const fetch: typeof globalThis.fetch = async (address) => {
+      asked(address instanceof Request ? address.url : String(address))
+      return Response.json({ conversations: [], next: null })
+    }
+    this.parley = createParley({ url, user: 'ann', token: 'any', websocket, fetch })
     onTestFinished(() => this.parley.close())
   }
 
@@ -120,5 +128,16 @@ describe('a conversation', () => {
     expect(conversation.view.lines.at(-1)).toMatchObject({ problem: { kind: 'tooLarge' } })
     await expect(conversation.edit(1, 'x'.repeat(sizes.frameBytes))).rejects.toMatchObject({ kind: 'tooLarge' })
     expect(parley.connection.state.kind).toBe('online')
+  })
+})
+
+describe('a client', () => {
+  test('finds its server whether the address ends with a slash or not', async () => {
+    for (const url of ['http://parley.test', 'http://parley.test/']) {
+      const { parley, addresses } = new World(url)
+      await parley.conversations.list({ limit: 1 })
+      expect(addresses).toContain('http://parley.test/v1/conversations?limit=1')
+      await expect.poll(() => addresses).toContain('ws://parley.test/connection/websocket')
+    }
   })
 })
