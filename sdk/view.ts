@@ -80,7 +80,7 @@ type Me = Omit<people.Member, 'role'> & Pick<Facts, 'role'>
 /** Entries arrived: from the stream, or from history. */
 export function withEntries(known: Known, arrivals: readonly log.Placed[]): Known {
   const timeline = log.place(known.timeline, arrivals)
-  const news = arrivals.filter(({ seq }) => seq > known.toldAt)
+  const news = arrivals.filter(({ seq }) => seq > known.toldAt).toSorted((a, b) => a.seq - b.seq)
   return news.reduce(follow, { ...known, timeline })
 }
 

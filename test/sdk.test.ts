@@ -135,6 +135,12 @@ describe('what is known of a conversation', () => {
     expect(history.lines).toHaveLength(1)
   })
 
+  test('changes in the order of the log, however entries come', () => {
+    const name = (to: string) => readEntry({ type: 'conversation.renamed', user: 'ann', at: 3, name: to })
+    const page = [at(6, name('Second')), at(5, name('First'))]
+    expect(viewOf(withEntries(known, page), false).facts.name).toBe('Second')
+  })
+
   test('an entry that comes twice changes it once', () => {
     const twice = withEntries(withEntries(known, [at(5, joined)]), [at(5, joined)])
     expect(viewOf(twice, false).facts.memberCount).toBe(3)
