@@ -24,7 +24,7 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
   lines.forEach((line, index) => {
     const before = lines[index - 1]
     if (before === undefined || dayOf(before.at) !== dayOf(line.at))
-      rows.push({ kind: 'day', key: `day ${dayOf(line.at)}`, at: line.at })
+      rows.push({ kind: 'day', key: `day ${line.key}`, at: line.at })
     const mark = !marked && isNews(line) && line.seq > (unreadAfter ?? 0)
     if (mark) rows.push({ kind: 'unread', key: 'unread' })
     marked ||= mark

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { buildPage } from '../../web/build.ts'
 import { linesOf } from '../../sdk/lines.ts'
 import { readEntry } from '../../sdk/entries.ts'
-import { emptyTimeline, place } from '../../sdk/timeline.ts'
+import { emptyTimeline, place, say } from '../../sdk/timeline.ts'
 import { rowsOf } from '../../web/rows.ts'
 
 const built = (name: string) => readFile(new URL(`../../web/dist/${name}`, import.meta.url), 'utf8')
@@ -56,6 +56,16 @@ describe('rows', () => {
   test('set days apart and hold together what one person says in one go', () => {
     const given = lines(['bob', noon], ['bob', noon + 1000], ['ann', noon + 2000], ['ann', noon + day])
     expect(shape(rowsOf(given, undefined))).toEqual(['day', '[bob', ' bob]', '[ann]', 'day', '[ann]'])
+  })
+
+  test('are each another one, also when what was not sent yesterday stands below what was said today', () => {
+    const said = place(emptyTimeline('ann'), [
+      { seq: 1, entry: readEntry({ type: 'message', clientId: '1', user: 'bob', at: noon, text: 'x' }) },
+      { seq: 2, entry: readEntry({ type: 'message', clientId: '2', user: 'bob', at: noon + day, text: 'x' }) },
+    ])
+    const rows = rowsOf(linesOf(say(said, '3', 'x', noon)), undefined)
+    expect(shape(rows)).toEqual(['day', '[bob]', 'day', '[bob]', 'day', '[ann]'])
+    expect(new Set(rows.map(({ key }) => key)).size).toBe(rows.length)
   })
 
   test('mark the first message of others after what was read, once', () => {
