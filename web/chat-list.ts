@@ -19,7 +19,8 @@ export class ChatList {
   #next: string | null = null
   #state: 'loading' | 'ready' = 'loading'
   #loads = 0
-  /** News that came while a page was on its way: it may be newer than the page. */
+  /** Pages on their way, and the news that came meanwhile: it may be newer than they are. */
+  #asked = 0
   #meanwhile: InboxNews[] = []
 
   constructor(parley: Parley) {
@@ -59,17 +60,20 @@ export class ChatList {
     const cursor = this.#next
     if (cursor === null) return
     this.#next = null
+    this.#asked += 1
     try {
       this.#take(await this.#parley.conversations.list({ cursor }))
     } catch {
       this.#next = cursor
+    } finally {
+      this.#answered()
     }
     this.changes.tell(undefined)
   }
 
   #hear(news: InboxNews): void {
     if (news.kind === 'lost') return void this.#reload()
-    this.#meanwhile.push(news)
+    if (this.#asked > 0) this.#meanwhile.push(news)
     this.#apply(news)
     this.changes.tell(undefined)
   }
@@ -82,22 +86,29 @@ export class ChatList {
   /** Asks for the list anew and again until it comes; a reload that a later one overtakes is dropped. */
   async #reload(): Promise<void> {
     const load = ++this.#loads
-    this.#meanwhile = []
+    this.#asked += 1
     try {
       const page = await this.#parley.conversations.list()
       if (load !== this.#loads) return
       this.#inbox = new Map()
       this.#take(page)
-      this.#meanwhile.forEach((news) => this.#apply(news))
       this.#state = 'ready'
       this.changes.tell(undefined)
     } catch {
       setTimeout(() => load === this.#loads && void this.#reload(), retryAfterMs)
+    } finally {
+      this.#answered()
     }
   }
 
   #take(page: { readonly conversations: readonly ListItem[]; readonly next: string | null }): void {
     this.#inbox = page.conversations.reduce(withItem, this.#inbox)
     this.#next = page.next
+    this.#meanwhile.forEach((news) => this.#apply(news))
+  }
+
+  #answered(): void {
+    this.#asked -= 1
+    if (this.#asked === 0) this.#meanwhile = []
   }
 }
