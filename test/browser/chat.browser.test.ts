@@ -340,6 +340,20 @@ describe.skipIf(absent)('the chat page', () => {
     expect(overflow).toBe(false)
   })
 
+  test('names without a gap fit a phone', async () => {
+    const [a = '', b = ''] = names(`alice${'a'.repeat(80)}`, `bob${'b'.repeat(80)}`)
+    const [alice, bob] = await Promise.all([arrive(a), arrive(b, 'phone')])
+    await alice.start('Group', [b], 'Crew')
+    await bob.open('Crew')
+    const path = `/v1/conversations/${new URL(alice.page.url()).hash.replace('#/c/', '')}`
+    await call(server, apiKey, 'PATCH', path, { name: 'n'.repeat(200) })
+    await bob.page.getByText('named this').waitFor()
+    expect(await bob.cutOff()).toEqual([])
+    await bob.page.getByRole('button', { name: 'About this conversation' }).tap()
+    await bob.page.getByRole('dialog').getByText(`${b} (you)`).waitFor()
+    expect(await bob.cutOff()).toEqual([])
+  })
+
   test('says in plain words what it cannot do', async () => {
     const [alice, bob] = await talking()
     await alice.field.fill('x'.repeat(16_400))

@@ -76,6 +76,17 @@ export class Person {
     })
   }
 
+  /** What of the conversation and its dialogs reaches beyond the window. */
+  cutOff(): Promise<string[]> {
+    return this.page
+      .locator('.room, .room *, dialog *')
+      .evaluateAll((all) =>
+        all
+          .filter((one) => one.getBoundingClientRect().right > one.ownerDocument.documentElement.clientWidth + 1)
+          .map((one) => one.outerHTML.slice(0, 100)),
+      )
+  }
+
   /** Starts a conversation from the list. */
   async start(kind: 'Direct' | 'Group' | 'Channel', people: readonly string[], name = ''): Promise<void> {
     await this.page.getByRole('button', { name: 'New conversation' }).click()
