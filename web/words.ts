@@ -58,6 +58,7 @@ export const asUserId = (typed: string): string => typed.trim().replaceAll(/\s+/
 /** Why this cannot be a user id, or undefined when it can. */
 export function idProblem(id: string): string | undefined {
   if (id === '') return 'Please enter a name.'
+  if (id === '.' || id === '..') return 'A name is more than dots.'
   if (!/^[\x21-\x7e]+$/.test(id)) return 'Use plain letters, digits and signs (a–z, 0–9, - . _).'
   return id.length > 128 ? 'At most 128 characters, please.' : undefined
 }

@@ -3,11 +3,17 @@ import { isPlainText } from '../kernel/text.ts'
 import { jsonUpTo, userId } from './payloads.ts'
 
 /** A job's id: the tenant's own or a UUID. It also stands in channel names and as `webhook-id`. */
-export const jobId = z.string().regex(/^[A-Za-z0-9_.@-]{1,128}$/, 'letters, digits and _ . @ - only, at most 128')
+export const jobId = z
+  .string()
+  .regex(/^(?!\.\.?$)[A-Za-z0-9_.@-]{1,128}$/, 'letters, digits and _ . @ - only, at most 128, not only dots')
 
-export const queueName = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'letters, digits and _ . - only, at most 64')
+export const queueName = z
+  .string()
+  .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,64}$/, 'letters, digits and _ . - only, at most 64, not only dots')
 
-export const scheduleName = z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/, 'letters, digits and _ . - only, at most 100')
+export const scheduleName = z
+  .string()
+  .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,100}$/, 'letters, digits and _ . - only, at most 100, not only dots')
 
 const daySeconds = 86_400
 const label = z.string().min(1).max(200).refine(isPlainText, 'must be well-formed Unicode')

@@ -7,7 +7,8 @@ export const mostNamespaces = 100
 /** A namespace's name, the part of a channel before its colon; `default` is for channels without one. */
 export const namespaceName = z
   .string()
-  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'letters, digits, "_", "." and "-", at most 64')
+  .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,64}$/, 'letters, digits, "_", "." and "-", at most 64, not only dots')
+  .refine((name) => name !== '__proto__', 'a name of the language’s own')
   .refine(
     (name) => name === defaultNamespace || !reservedNamespaces.has(name),
     'conversation, user and jobs have rules of their own',

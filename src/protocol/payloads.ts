@@ -3,12 +3,12 @@ import { isDeeper } from '../kernel/json.ts'
 import { byteLength, isPlainText } from '../kernel/text.ts'
 import { sizes } from './limits.ts'
 
-/** A user id as the tenant chose it: printable ASCII without spaces, ≤ 128 characters. */
+/** A user id as the tenant chose it: printable ASCII without spaces, ≤ 128 characters. No path leads to one that is only dots (RFC 3986, 5.2.4). */
 export const userId = z
   .string()
   .min(1)
   .max(sizes.userLength)
-  .regex(/^[\x21-\x7e]+$/, 'printable ASCII without spaces only')
+  .regex(/^(?!\.\.?$)[\x21-\x7e]+$/, 'printable ASCII without spaces only, and neither "." nor ".."')
 
 /** What a conversation id looks like: ours are UUIDs. */
 export const conversationPattern = /^[A-Za-z0-9_-]{1,64}$/

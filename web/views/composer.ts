@@ -100,7 +100,8 @@ export class Composer {
   }
 
   #key(event: KeyboardEvent): void {
-    if (event.isComposing) return
+    // Safari ends a composition with an Enter that is none of its own, and gives it this code.
+    if (event.isComposing || event.keyCode === 229) return
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
       this.#submit()
