@@ -189,6 +189,16 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.page.getByText('Connection lost').waitFor({ state: 'hidden' })
   })
 
+  test('an Enter that ends a composition sends nothing', async () => {
+    const [alice, bob] = await talking()
+    await alice.field.fill('あ')
+    // As Safari gives it: the composition is over already, and the code says whose key it was.
+    await alice.field.dispatchEvent('keydown', { key: 'Enter', keyCode: 229 })
+    await alice.field.fill('あさ')
+    await alice.field.press('Enter')
+    await bob.sees('あさ')
+  })
+
   test('an owner makes somebody an admin, whom all see as one and who may then name the group', async () => {
     const [a = '', b = ''] = names('alice', 'bob')
     const [alice, bob] = await Promise.all([arrive(a), arrive(b)])
