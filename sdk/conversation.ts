@@ -66,6 +66,11 @@ export class Conversation {
     this.#typedAt = 0
   }
 
+  /** Whether something that was said is still on its way to the server. It lives here and nowhere else. */
+  get hasUnsent(): boolean {
+    return this.#known.timeline.outgoing.some(({ delivery }) => delivery === 'sending' || delivery === 'waiting')
+  }
+
   /** Tries a message again that was refused. */
   retry(clientId: string): void {
     const failed = this.#known.timeline.outgoing.find((one) => one.clientId === clientId)

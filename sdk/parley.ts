@@ -48,6 +48,11 @@ export class Parley {
     return conversation
   }
 
+  /** Whether something that was said would be lost now, were everything ended. */
+  get hasUnsent(): boolean {
+    return [...this.#opened.values()].some((conversation) => conversation.hasUnsent)
+  }
+
   /** Ends everything. */
   close(): void {
     this.connection.close()

@@ -48,6 +48,8 @@ export class App {
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)
     addEventListener('offline', this.#draw)
+    // Asked by the browser, in its own words: what waits for a connection lives in this page alone.
+    addEventListener('beforeunload', (event) => this.#parley.hasUnsent && event.preventDefault())
     setInterval(this.#draw, aMinute)
   }
 

@@ -174,6 +174,27 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.page.getByText('You are offline').waitFor({ state: 'hidden' })
   })
 
+  test('who closes the page on words that have not left is asked first, and only then', async () => {
+    const [alice, bob] = await talking()
+    const asked: string[] = []
+    alice.page.on('dialog', (dialog) => {
+      asked.push(dialog.type())
+      void dialog.dismiss()
+    })
+    await alice.page.context().setOffline(true)
+    await alice.page.getByText('You are offline').waitFor()
+    await alice.say('not gone yet')
+    await alice.page.getByText('Goes out when you are connected.').waitFor()
+    await alice.page.close({ runBeforeUnload: true })
+    await expect.poll(() => asked).toEqual(['beforeunload'])
+    await alice.page.context().setOffline(false)
+    await bob.sees('not gone yet')
+    await alice.allSent()
+    await alice.page.close({ runBeforeUnload: true })
+    await expect.poll(() => alice.page.isClosed()).toBe(true)
+    expect(asked).toHaveLength(1)
+  })
+
   test('the server goes away and comes back: nothing is lost, and nobody has to reload', async ({ skip }) => {
     const { restart } = server
     if (restart === undefined) return skip('the server under PARLEY_URL is not ours to restart')
