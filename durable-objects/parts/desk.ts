@@ -1,3 +1,4 @@
+import { DependencyError } from '../../src/adapters/dependency.ts'
 import type { z } from 'zod'
 import type { Env } from '../../src/env.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
@@ -202,7 +203,8 @@ export class Desk {
         typeof result === 'string' ? this.reply(session, id, kind, result) : this.refuse(session, id, result),
       (thrown: unknown) => {
         log.warn(`gateway.${kind}-failed`, { why: reasonOf(thrown) })
-        this.refuse(session, id, refuse('internal', 'try again'))
+        const detail = thrown instanceof DependencyError ? `${thrown.message}; try again` : 'try again'
+        this.refuse(session, id, refuse('internal', detail))
       },
     )
   }

@@ -4,13 +4,14 @@ import { coldPageSize, pagesOf, type SeqRange } from '../history/page.ts'
 import { countEntries, decodePage } from '../history/page-text.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { Placement } from '../tenants/record.ts'
+import { fromDependency, requestDeadlineMs } from './dependency.ts'
 import { connect } from './neon/connect.ts'
 import { selectPage } from './neon/select-page.ts'
 import { openCache, type Cache } from './upstash/cache.ts'
 
 /** Entries that only Postgres still holds. */
 export interface ColdHistory {
-  /** Entries `first`…`last`, ascending. Throws when Postgres cannot be reached and the cache does not have them. */
+  /** Entries `first`…`last`, ascending. Throws a DependencyError when Postgres does not answer in time and the cache does not have them. */
   read(conversation: string, epoch: string, range: SeqRange): Promise<Publication[]>
 }
 
@@ -64,7 +65,9 @@ async function readPage(
   const placed = await placement()
   if (placed === undefined) return []
   const whole = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
-  const read = await selectPage(connect(config, config.shardUrl(placed.shard)), at, whole)
+  const read = await fromDependency(placed.shard, () =>
+    selectPage(connect(config, config.shardUrl(placed.shard), requestDeadlineMs), at, whole),
+  )
   if (countEntries(read) === coldPageSize) await cache.set(key, read, cachedMs / 1000)
   const entries = decodePage(read, range)
   if (entries === undefined) throw new Error(`page ${page} of ${at.conversation} is no page of history`)

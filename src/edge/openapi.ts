@@ -224,5 +224,6 @@ const problemSchema = {
     status: { type: 'integer' },
     detail: { type: 'string', description: 'Names the thing, the rule and the fix' },
     retryAfterMs: { type: 'integer' },
+    dependency: { type: 'string', description: 'The outside service that does not answer, by its name in /readyz' },
   },
 }

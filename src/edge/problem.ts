@@ -1,6 +1,8 @@
+import { NeonDbError } from '@neondatabase/serverless'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { DependencyError } from '../adapters/dependency.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { spreadMs } from '../kernel/retry.ts'
 import type { Refusal } from '../protocol/errors.ts'
@@ -40,14 +42,17 @@ export function accepted<T extends { readonly kind: string }>(answer: T): Exclud
 const isRefusal = (answer: { readonly kind: string }): answer is Refusal => answer.kind === 'refused'
 
 /** A problem as RFC 9457 says it, with `Retry-After` where waiting helps. */
-export function problemResponse(c: Context<App>, { name, detail, retryAfterMs, violatedPolicies }: Problem): Response {
+export function problemResponse(
+  c: Context<App>,
+  { name, detail, retryAfterMs, violatedPolicies, dependency }: Problem,
+): Response {
   const { status, title } = problems[name]
   if (retryAfterMs !== undefined) c.header('Retry-After', String(Math.ceil(retryAfterMs / 1000)))
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
   const violated = violatedPolicies === undefined ? {} : { 'violated-policies': violatedPolicies }
-  return c.json({ type: `/docs/errors#${name}`, title, status, detail, ...retry, ...violated }, statusOf(status), {
-    'Content-Type': 'application/problem+json',
-  })
+  const failed = dependency === undefined ? {} : { dependency }
+  const problem = { type: `/docs/errors#${name}`, title, status, detail, ...retry, ...violated, ...failed }
+  return c.json(problem, statusOf(status), { 'Content-Type': 'application/problem+json' })
 }
 
 const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulStatusCode => status
@@ -56,10 +61,22 @@ const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulS
 export function onError(thrown: Error, c: Context<App>): Response {
   if (thrown instanceof ProblemError) return problemResponse(c, thrown.problem)
   if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
+  if (thrown instanceof DependencyError) return problemResponse(c, dependencyProblem(thrown))
+  if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
   if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
   log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
   return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
 }
+
+const dependencyProblem = ({ dependency }: Pick<DependencyError, 'dependency'>): Problem => ({
+  name: 'unavailable',
+  detail: `${dependency}: does not answer; try again`,
+  retryAfterMs: spreadMs(1000, Math.random()),
+  dependency,
+})
+
+/** A database that did not take the statement; one that refused it says so by a code. */
+const isUnreachable = (thrown: Error): boolean => thrown instanceof NeonDbError && thrown.code === undefined
 
 /** The platform's word for an actor that cannot keep up; trying again at once would only make it worse. */
 const isOverloaded = (thrown: Error): boolean => 'overloaded' in thrown && thrown.overloaded === true

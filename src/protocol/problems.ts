@@ -25,6 +25,8 @@ export interface Problem {
   readonly retryAfterMs?: number
   /** The rate limit policies that refused (draft-ietf-httpapi-ratelimit-headers, `violated-policies`). */
   readonly violatedPolicies?: readonly string[]
+  /** The outside service that does not answer, by its name in `/readyz`. */
+  readonly dependency?: string
 }
 
 const byError: Partial<Record<ErrorName, ProblemName>> = {

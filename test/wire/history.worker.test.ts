@@ -1,11 +1,17 @@
 import { runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { tenantOf } from '../../durable-objects/address.ts'
+import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
-import { postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
+import { postgresHangs, postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
-import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
+import { newTenant, operatorKey, type TestTenant } from '../support/worker/tenant.ts'
 
-afterEach(() => void vi.unstubAllGlobals())
+afterEach(() => {
+  vi.unstubAllGlobals()
+  vi.restoreAllMocks()
+})
 
 /** Bob has said `count` things to Alice, who is connected and asks for what was. */
 async function story(count: number) {
@@ -107,6 +113,31 @@ describe('what only Postgres still has', () => {
     postgresIsAway()
     expect(await ask({ limit: 12 })).toMatchObject({ error: { code: 100, temporary: true } })
     expect(await seqs({ limit: 4, reverse: true })).toEqual([12, 11, 10, 9])
+  })
+
+  test('that Postgres does not answer in time ends the request with the name of the shard', async () => {
+    const { tenant, lunch, ask } = await story(12)
+    await forgetUpTo(tenant, lunch, 8)
+    const shard = (await tenantOf(env, tenant.id).placement())!.shard
+    postgresHangs()
+    const path = `/v1/conversations/${lunch}/messages?limit=12`
+    expect(await call(`GET ${path}`, { as: tenant.key })).toMatchObject({
+      status: 503,
+      body: { type: '/docs/errors#unavailable', dependency: shard, retryAfterMs: expect.any(Number) },
+    })
+    expect((await ask({ limit: 12 })).error).toMatchObject({
+      code: 100,
+      message: `internal server error: ${shard} does not answer; try again`,
+    })
+    expect(await call('GET /v1/usage', { as: tenant.key })).toMatchObject({ status: 503, body: { dependency: shard } })
+    expect(await call('GET /admin/v1/tenants', { as: operatorKey })).toMatchObject({
+      status: 503,
+      body: { dependency: 'directory' },
+    })
+    expect(await call('POST /admin/v1/cron/partitions', { as: operatorKey })).toMatchObject({
+      status: 503,
+      body: { dependency: 'postgres' },
+    })
   })
 
   test('shows no words of a message deleted since, although Postgres does not know yet', async () => {

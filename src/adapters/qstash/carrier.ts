@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import type { VisitReference } from '../../jobs/visits.ts'
 import { within } from '../../kernel/retry.ts'
+import { fromDependency } from '../dependency.ts'
 
 const visitReference = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
 
@@ -45,14 +46,17 @@ export async function carry(config: Config, parcels: readonly Parcel[]): Promise
 /** Up to a hundred visits that ended in QStash's dead letter queue, by the id they have there. */
 export async function readDeadVisits(config: Config) {
   const wanted = { count: 100, filter: { label: visitLabel } }
-  const read = open(config).dlq.listMessages(wanted)
-  const { messages } = await within(publishMs, 'reading the dead letters of QStash', read)
+  const { messages } = await fromDependency('qstash', () =>
+    within(publishMs, 'reading the dead letters of QStash', open(config).dlq.listMessages(wanted)),
+  )
   return messages.map(({ dlqId, body }) => ({ dlqId, visit: readVisit(body ?? '') }))
 }
 
 export async function deleteDeadVisits(config: Config, dlqIds: readonly string[]): Promise<void> {
   if (dlqIds.length === 0) return
-  await within(publishMs, 'deleting dead letters at QStash', open(config).dlq.delete([...dlqIds]))
+  await fromDependency('qstash', () =>
+    within(publishMs, 'deleting dead letters at QStash', open(config).dlq.delete([...dlqIds])),
+  )
 }
 
 /** Whether a delivery really comes from QStash: its signature covers the raw body and our own address. */

@@ -68,7 +68,7 @@ async function check(probe: () => Promise<string | void>): Promise<Dependency> {
 }
 
 async function checkMigration(config: Config, url: string, expected: number): Promise<string | void> {
-  const number = await selectMigration(connect(config, url))
+  const number = await selectMigration(connect(config, url, checkMs))
   return number < expected ? `has migration ${number} of ${expected}: run the migrations` : undefined
 }
 
@@ -80,7 +80,10 @@ async function checkRedis(config: Config): Promise<void> {
 
 async function checkQstash({ qstash }: Config): Promise<void> {
   if (qstash === undefined) return
-  const response = await fetch(`${qstash.url}/v2/keys`, { headers: { Authorization: `Bearer ${qstash.token}` } })
+  const response = await fetch(`${qstash.url}/v2/keys`, {
+    headers: { Authorization: `Bearer ${qstash.token}` },
+    signal: AbortSignal.timeout(checkMs),
+  })
   await response.body?.cancel()
   if (!response.ok) throw new Error(`QStash answers ${response.status}`)
 }

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { houseTenant, tenantOf } from '../../../durable-objects/address.ts'
+import { fromDependency, requestDeadlineMs } from '../../adapters/dependency.ts'
 import { connect } from '../../adapters/neon/connect.ts'
 import { pageOfTenants, type ListedTenant } from '../../adapters/neon/select-tenants.ts'
 import { hashApiKey, newApiKey } from '../../auth/api-key.ts'
@@ -7,8 +8,6 @@ import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { randomToken } from '../../kernel/id.ts'
-import { log, reasonOf } from '../../kernel/log.ts'
-import { within } from '../../kernel/retry.ts'
 import { newTenant, tenantChange, tenantsQuery } from '../../protocol/api.ts'
 import { tenantId, type StoredKey, type StoredTenant } from '../../tenants/record.ts'
 import type { App, AppContext } from '../context.ts'
@@ -16,8 +15,6 @@ import { body, param, query } from '../input.ts'
 import { accepted, fail } from '../problem.ts'
 import { forgetTenant } from '../tenants.ts'
 import { requirePlan } from './house.ts'
-
-const answerWithinMs = 5000
 
 /** The operator's tenants and their keys. A key is shown once, by whoever made it; later only its id and its time. */
 export const tenants = new Hono<App>()
@@ -94,11 +91,7 @@ async function keyFor(env: Env, tenant: string): Promise<NewKey> {
 
 async function directory(c: AppContext, cursor: string, limit: number): Promise<ListedTenant[]> {
   const config = loadConfig(c.env)
-  try {
-    const db = connect(config, config.directoryUrl)
-    return await within(answerWithinMs, 'reading the directory', pageOfTenants(db, cursor, limit))
-  } catch (thrown) {
-    log.warn('tenants.unreadable', { why: reasonOf(thrown) })
-    return fail('unavailable', 'tenants: the directory does not answer just now')
-  }
+  return await fromDependency('directory', () =>
+    pageOfTenants(connect(config, config.directoryUrl, requestDeadlineMs), cursor, limit),
+  )
 }

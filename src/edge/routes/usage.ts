@@ -1,12 +1,11 @@
 import { Hono } from 'hono'
 import { tenantOf } from '../../../durable-objects/address.ts'
+import { fromDependency, requestDeadlineMs } from '../../adapters/dependency.ts'
 import { connect } from '../../adapters/neon/connect.ts'
 import { selectUsage, type DayOfUse } from '../../adapters/neon/usage.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { dayOf, midnightBefore, startOfDay } from '../../kernel/day.ts'
-import { log, reasonOf } from '../../kernel/log.ts'
-import { within } from '../../kernel/retry.ts'
 import { usageQuery } from '../../protocol/usage-api.ts'
 import type { App, AppContext } from '../context.ts'
 import { query } from '../input.ts'
@@ -14,7 +13,6 @@ import { server } from '../middleware/authenticate.ts'
 import { fail } from '../problem.ts'
 
 const mostDays = 366
-const answerWithinMs = 5000
 
 /** What the tenant used, day by day: counted every hour, so that the newest hour may be missing. */
 export const usage = new Hono<App>().get('/', async (c) => {
@@ -30,11 +28,7 @@ async function read(c: AppContext, tenant: string, from: string, to: string): Pr
   const config = loadConfig(c.env)
   const placement = await tenantOf(c.env, tenant).placement()
   if (placement === undefined) return []
-  try {
-    const db = connect(config, config.shardUrl(placement.shard))
-    return await within(answerWithinMs, 'reading usage', selectUsage(db, tenant, from, to))
-  } catch (thrown) {
-    log.warn('usage.unreadable', { tenant, why: reasonOf(thrown) })
-    return fail('unavailable', 'usage: its database does not answer just now')
-  }
+  return await fromDependency(placement.shard, () =>
+    selectUsage(connect(config, config.shardUrl(placement.shard), requestDeadlineMs), tenant, from, to),
+  )
 }

@@ -22,6 +22,16 @@ export function postgresIsAway(): void {
   vi.stubGlobal('fetch', async () => new Response('nobody is there', { status: 503 }))
 }
 
+/** From here on Postgres takes statements and never answers; every deadline is over as soon as it begins. */
+export function postgresHangs(): void {
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => AbortSignal.abort(new Error('time is up')))
+  vi.stubGlobal('fetch', (_: RequestInfo, init?: RequestInit) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    if (init?.signal?.aborted === true) reject(init.signal.reason)
+    return promise
+  })
+}
+
 /** From here on Postgres answers by `answer`, speaking just enough of Neon's HTTP. Returns the statements that come. */
 export function postgresIsThere(answer: Rows = () => []): Statement[] {
   const came: Statement[] = []

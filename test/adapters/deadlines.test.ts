@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { connect } from '../../src/adapters/neon/connect.ts'
+import { carry, deleteDeadVisits, readDeadVisits } from '../../src/adapters/qstash/carrier.ts'
+import { openCache } from '../../src/adapters/upstash/cache.ts'
+import { loadConfig } from '../../src/config.ts'
+
+const vars = {
+  DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
+  UPSTASH_REDIS_REST_URL: 'http://redis.test',
+  UPSTASH_REDIS_REST_TOKEN: 'token',
+  QSTASH_TOKEN: 'token',
+  QSTASH_CURRENT_SIGNING_KEY: 'current',
+  QSTASH_NEXT_SIGNING_KEY: 'next',
+}
+const config = loadConfig(vars)
+
+/** The longest that any outside call may take. */
+const longestMs = 30_000
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(new Error('time is up')), ms)
+    return controller.signal
+  })
+  vi.stubGlobal('fetch', (_: string, init?: RequestInit) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
+    return promise
+  })
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+  vi.restoreAllMocks()
+})
+
+const visit = { tenant: 't', queue: 'q', visit: 'v', at: 0 }
+
+const calls: readonly (readonly [service: string, call: () => Promise<unknown>])[] = [
+  ['a query to Postgres', () => connect(config, config.directoryUrl).query('SELECT 1')],
+  ['a transaction at Postgres', () => connect(config, config.directoryUrl).transaction((sql) => [sql`SELECT 1`])],
+  ['reading from Redis', () => openCache(config).get('key')],
+  ['writing to Redis', () => openCache(config).set('key', 1, 10)],
+  ['deleting at Redis', () => openCache(config).delete('key')],
+  ['publishing at QStash', () => carry(config, [visit])],
+  ['reading the dead letters of QStash', () => readDeadVisits(config)],
+  ['deleting dead letters at QStash', () => deleteDeadVisits(config, ['1'])],
+]
+
+test.each(calls)('%s ends by its deadline when no answer comes', async (_, call) => {
+  let ended = false
+  void call().then(
+    () => (ended = true),
+    () => (ended = true),
+  )
+  await vi.advanceTimersByTimeAsync(longestMs)
+  expect(ended).toBe(true)
+})
