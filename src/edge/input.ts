@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { splitJson } from '../kernel/json.ts'
 import { explain } from '../protocol/commands.ts'
 import { sizes } from '../protocol/limits.ts'
 import { cappedBody, textOf } from './capped.ts'
@@ -15,6 +16,14 @@ export async function body<S extends z.ZodType>(c: AppContext, schema: S): Promi
 export async function bodyOr(c: AppContext, none: unknown): Promise<unknown> {
   const text = textOf(await cappedBody(c.req.raw, sizes.bodyBytes))
   return text === '' ? none : parse(text)
+}
+
+/** The JSON values that follow each other in the body, at least one and `atMost`, each checked against its schema. */
+export async function bodies<S extends z.ZodType>(c: AppContext, schema: S, atMost: number): Promise<z.output<S>[]> {
+  const pieces = splitJson(textOf(await cappedBody(c.req.raw, sizes.bodyBytes)))
+  if (pieces.length === 0) return fail('not-json', 'the body must be a JSON object, or several')
+  if (pieces.length > atMost) return fail('invalid-request', `at most ${atMost} commands, got ${pieces.length}`)
+  return pieces.map((piece) => check(schema, parse(piece)))
 }
 
 /** The query, checked against its schema. */

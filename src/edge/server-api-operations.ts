@@ -22,7 +22,7 @@ const operation = (method: string, summary: string, result: string, body: Operat
   tag: 'Server API',
   summary,
   ...(body === undefined ? {} : { body }),
-  success: { status: 200, says: `${result} or {"error": {code, message}}` },
+  success: { status: 200, says: `${result} or {"error": {code, message, detail}}` },
 })
 
 const methods = Object.keys(serverApiRequests).filter((name): name is ServerApiMethod => name in serverApiRequests)

@@ -3,3 +3,28 @@ export function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1))
 }
+
+/**
+ * The JSON texts that follow each other in `text`, with white space or nothing between them. Only arrays and objects are
+ * looked for: what is outside of them, or not closed, becomes a piece that is not JSON.
+ */
+export function splitJson(text: string): string[] {
+  const pieces: string[] = []
+  let start = 0
+  let depth = 0
+  let isString = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (isString) {
+      if (character === '\\') at++
+      else if (character === '"') isString = false
+    } else if (character === '"') isString = true
+    else if (character === '{' || character === '[') depth++
+    else if ((character === '}' || character === ']') && --depth === 0) {
+      pieces.push(text.slice(start, at + 1))
+      start = at + 1
+    }
+  }
+  const rest = text.slice(start)
+  return rest.trim() === '' ? pieces : [...pieces, rest]
+}

@@ -10,6 +10,7 @@ export const problems = {
   'method-not-allowed': { status: 405, title: 'This path knows other methods' },
   conflict: { status: 409, title: 'It exists already with other content' },
   'too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-encoding': { status: 415, title: 'The body is compressed in a way that is not supported' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'internal-error': { status: 500, title: 'Something went wrong on our side' },
   unavailable: { status: 503, title: 'A dependency does not answer' },

@@ -1,18 +1,34 @@
 import { z } from 'zod'
 import { isDeeper } from '../kernel/json.ts'
+import { errors, type Refusal } from './errors.ts'
 import { sizes } from './limits.ts'
 
 // The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. Fields nobody here knows are ignored, as
 // server libraries send them for features of other versions.
 
-/** Every code and its words in an error of this API; 100 to 112 mean what they mean on the wire. */
+/** An error of this API: code and message are Centrifugo's, `detail` names the field, the rule and the fix. */
 export interface ServerApiError {
   readonly code: number
   readonly message: string
+  readonly detail?: string
+}
+
+/** A refusal as this API says it. Codes from 100 to 112 mean what they mean on the wire, where one has another message. */
+export function toServerApiError({ error, detail }: Refusal): ServerApiError {
+  const { code, message } = errors[error]
+  return {
+    code,
+    message: error === 'methodNotFound' ? 'not found' : message,
+    ...(detail === undefined ? {} : { detail }),
+  }
 }
 
 const channel = z.string().min(1).max(255)
-const tags = z.record(z.string().max(128), z.string().max(1024)).optional()
+/** A record has no room for a field named `__proto__`, which would be left out without a word. */
+const tags = z
+  .custom<unknown>((value) => !isObject(value) || !Object.hasOwn(value, '__proto__'), '__proto__: cannot be a name')
+  .pipe(z.record(z.string().max(128), z.string().max(1024)))
+  .optional()
 /** JSON as the wire takes it: whatever walks a value by recursion falls over one nested thousands deep. */
 const json = z
   .unknown()
@@ -80,17 +96,26 @@ export const serverApiRequests = {
 /** A method of the API, but for `batch`, which is made of the others. */
 export type ServerApiMethod = keyof typeof serverApiRequests
 
+/** Commands in one request, of a batch or of a pipe. */
+export const serverApiCommands = 1000
+
 /** `POST /api/batch`: commands as `{"publish": {…}}`, one method each. */
 export const serverApiBatch = z.object({
-  commands: z.array(z.record(z.string(), z.unknown())).max(1000),
+  commands: z.array(z.record(z.string(), z.unknown())).max(serverApiCommands),
   parallel: z.boolean().default(false),
 })
 
-/** `POST /api`, as older libraries call it. */
-export const serverApiEnvelope = z.object({ method: z.string(), params: z.unknown().optional() })
+/** One command of `POST /api`, as older libraries and pipes have it. Method names are taken in any case. */
+export const serverApiEnvelope = z.object({
+  id: z.int().nonnegative().default(0),
+  method: z.string().max(64).toLowerCase(),
+  params: z.unknown().optional(),
+})
 
 /** What was asked of one method. */
 export type ServerApiRequest<M extends ServerApiMethod> = z.output<(typeof serverApiRequests)[M]>
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 /** Whether a channel's name matches a pattern in which `*` stands for any characters; "" matches all. */
 export function matchesPattern(name: string, pattern: string): boolean {

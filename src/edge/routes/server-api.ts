@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { serverApiEnvelope } from '../../protocol/server-api.ts'
+import { serverApiCommands, serverApiEnvelope } from '../../protocol/server-api.ts'
 import type { App } from '../context.ts'
-import { body, bodyOr } from '../input.ts'
+import { bodies, bodyOr } from '../input.ts'
 import { byApiKey, server } from '../middleware/authenticate.ts'
 import { limitRequests } from '../middleware/limit-requests.ts'
 import { fail } from '../problem.ts'
@@ -18,14 +18,19 @@ const authenticateServer = () =>
     return await next()
   })
 
+/** The answer to a command that had an id repeats it. */
+const withId = (id: number, reply: string): string => (id === 0 ? reply : `{"id":${id},${reply.slice(1)}`)
+
 const json = { 'Content-Type': 'application/json' }
 
 /** The server API in Centrifugo's shape, so that its server libraries work. Errors are answers with status 200. */
 export const serverApi = new Hono<App>()
   .use(authenticateServer(), limitRequests())
   .post('/', async (c) => {
-    const { method, params } = await body(c, serverApiEnvelope)
-    return c.body(await answer(c.env, server(c).tenant, method, params), 200, json)
+    const replies: string[] = []
+    for (const { id, method, params } of await bodies(c, serverApiEnvelope, serverApiCommands))
+      replies.push(withId(id, await answer(c.env, server(c).tenant, method, params)))
+    return c.body(replies.join('\n'), 200, json)
   })
   .post('/:method', async (c) => {
     const params = await bodyOr(c, {})

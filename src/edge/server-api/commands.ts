@@ -2,10 +2,11 @@ import type { z } from 'zod'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { explain } from '../../protocol/commands.ts'
-import { errors, refuse } from '../../protocol/errors.ts'
+import { refuse } from '../../protocol/errors.ts'
 import {
   serverApiBatch,
   serverApiRequests,
+  toServerApiError,
   type ServerApiMethod,
   type ServerApiRequest,
 } from '../../protocol/server-api.ts'
@@ -77,9 +78,10 @@ async function reply(env: Env, tenant: string, command: Readonly<Record<string, 
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
 }
 
-/** What somebody set: libraries send the rest as null, which means something only as what is said. */
+/** The fields that were set: libraries send the rest as null, which has a meaning only as `data`, and PHP sends [] for {}. */
 function given(params: unknown): unknown {
-  if (typeof params !== 'object' || params === null || Array.isArray(params)) return params ?? {}
+  if (Array.isArray(params)) return params.length === 0 ? {} : params
+  if (typeof params !== 'object' || params === null) return params ?? {}
   return Object.fromEntries(Object.entries(params).filter(([name, value]) => value !== null || name === 'data'))
 }
 
@@ -87,10 +89,6 @@ const replies = (all: readonly string[]) => `{"replies":[${all.join(',')}]}`
 
 const isMethod = (name: string): name is ServerApiMethod => Object.hasOwn(serverApiRequests, name)
 
-/** An answer in the API's own form. Its message carries the detail, since libraries show nothing else. */
-function encodeAnswer(result: Result): string {
-  if (typeof result === 'string') return `{"result":${result}}`
-  const { code, message } = errors[result.error]
-  const sentence = result.detail === undefined ? message : `${message}: ${result.detail}`
-  return JSON.stringify({ error: { code, message: sentence } })
-}
+/** An answer in the API's own form. */
+const encodeAnswer = (result: Result): string =>
+  typeof result === 'string' ? `{"result":${result}}` : JSON.stringify({ error: toServerApiError(result) })
