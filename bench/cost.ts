@@ -136,7 +136,14 @@ await withFolder('tmpfs', async (folder) => {
     command: process.execPath,
     args: [join(import.meta.dirname, 'cost/serve.ts')],
     // As on Cloudflare: no links between actors, and sockets that sleep.
-    env: { PORT: String(port), PARLEY_DATA: join(folder, 'parley'), LINKS: 'off', HIBERNATION: 'on', ...limits },
+    env: {
+      PORT: String(port),
+      PARLEY_PROFILE: 'dev',
+      PARLEY_DATA: join(folder, 'parley'),
+      LINKS: 'off',
+      HIBERNATION: 'on',
+      ...limits,
+    },
     logs: folder,
   })
   try {

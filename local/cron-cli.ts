@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { knownSecrets } from './data-folder.ts'
 import { endWith, LocalError } from './local-error.ts'
 import { Operator } from './operator.ts'
-import { readSettings } from './settings.ts'
+import { originOf, readSettings } from './settings.ts'
 
 // `npm run cron -- <name>`: runs one entry of the house's schedule now, here or at `--url` with ADMIN_KEY.
 try {
@@ -34,11 +34,13 @@ function readWish(): { readonly name: string | undefined; readonly url: string |
 
 /** The operator of the system that runs on this machine's data folder. */
 async function localOperator(): Promise<Operator> {
-  const { host, port, dataDir } = readSettings(process.env, [])
+  const { PORT, HOST, PARLEY_DATA, ADMIN_KEY } = process.env
+  const settings = readSettings({ PORT, HOST, PARLEY_DATA, ADMIN_KEY }, [])
+  const { dataDir } = settings
   const secrets = await knownSecrets(dataDir)
   if (secrets === undefined)
     throw new LocalError(`${dataDir} holds no system: start one with npm start, or give --url.`)
-  return new Operator(`http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`, secrets.adminKey)
+  return new Operator(originOf(settings), settings.adminKey ?? secrets.adminKey)
 }
 
 function adminKey(url: string): string {

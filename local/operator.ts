@@ -31,6 +31,14 @@ export class Operator {
     await this.#call('PUT', `/admin/v1/tenants/${id}`, { name: id, limits })
   }
 
+  /** Suspends a tenant; false when there is none of that id. */
+  async suspend(id: string): Promise<boolean> {
+    const answer = await this.#fetch('PATCH', `/admin/v1/tenants/${id}`, { state: 'suspended' })
+    if (answer.status === 404) return false
+    await textOf(answer, `suspending the tenant ${id}`)
+    return true
+  }
+
   /** Runs one entry of the schedule. */
   async runCron(name: string): Promise<void> {
     await this.#call('POST', `/admin/v1/cron/${name}`)
@@ -51,15 +59,22 @@ export class Operator {
     return entries
   }
 
-  async #call(method: string, path: string, body?: unknown, withinMs = 600_000): Promise<string> {
-    const response = await fetch(this.#origin + path, {
+  async #call(method: string, path: string, body?: unknown, withinMs?: number): Promise<string> {
+    return await textOf(await this.#fetch(method, path, body, withinMs), `${method} ${path}`)
+  }
+
+  #fetch(method: string, path: string, body?: unknown, withinMs = 600_000): Promise<Response> {
+    return fetch(this.#origin + path, {
       method,
       signal: AbortSignal.timeout(withinMs),
       headers: { Authorization: `Bearer ${this.#adminKey}` },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
-    const text = await response.text()
-    if (!response.ok) throw new LocalError(`${method} ${path} failed with ${response.status}: ${text}`)
-    return text
   }
+}
+
+async function textOf(response: Response, what: string): Promise<string> {
+  const text = await response.text()
+  if (!response.ok) throw new LocalError(`${what} failed with ${response.status}: ${text}`)
+  return text
 }

@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path'
 import { LocalError } from './local-error.ts'
+import { isDevelopment, isLoopback, readProfile, type Launcher, type Profile } from './profile.ts'
 
 /** What `npm start` and `npm run serve` can be told, by variables and flags; docs/config.md lists them. */
 export interface Settings {
@@ -15,8 +16,9 @@ export interface Settings {
   readonly tuned: Readonly<Record<string, string>>
   /** Lets jobs post to loopback, for trying them out. */
   readonly allowPrivateEndpoints: boolean
-  /** Everybody may do everything: for development only. */
-  readonly isOpen: boolean
+  readonly profile: Profile
+  /** The operator's key, when one was given; otherwise the data folder's own. */
+  readonly adminKey: string | undefined
   /** How long jobs under way may take to end when it is told to end. */
   readonly drainSeconds: number
   /** Where workerd listens for a debugger, on loopback only; `npm run serve` alone. */
@@ -33,11 +35,11 @@ const tunedNames =
   /^(?:TAIL_ENTRIES|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|REGIONS)$/
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
-export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): Settings {
+export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {
   const unknown = args.find((arg) => arg !== '--fresh')
   if (unknown !== undefined) throw new LocalError(`${unknown} is not an option here; there is only --fresh.`)
   const data = env['PARLEY_DATA'] ?? '.parley'
-  return {
+  const settings: Settings = {
     port: wholeNumber(env, 'PORT', 1, 65_535) ?? 8787,
     host: env['HOST'] ?? '127.0.0.1',
     dataDir: isAbsolute(data) ? data : join(root, data),
@@ -46,13 +48,46 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[]): S
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
     tuned: readTuned(env),
     allowPrivateEndpoints: env['ALLOW_PRIVATE_ENDPOINTS'] === '1',
-    isOpen: readProfile(env),
+    profile: readProfile(env, launcher),
+    adminKey: env['ADMIN_KEY'] || undefined,
     drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
     inspectorPort: wholeNumber(env, 'INSPECTOR_PORT', 1, 65_535),
     redisUrl: env['REDIS_URL'],
     real: setIn(env, realNames),
   }
+  if (isDevelopment(settings.profile)) requireLoopback(settings)
+  else requireProduction(settings)
+  return settings
 }
+
+/** The development profiles let every caller in, so only this machine may reach them. */
+function requireLoopback({ host, profile }: Settings): void {
+  if (!isLoopback(host))
+    throw new LocalError(
+      `HOST is "${host}", but the profile "${profile}" listens on loopback only, since every caller may enter; ` +
+        'unset HOST, or run npm run serve without PARLEY_PROFILE.',
+    )
+}
+
+const minKeyLength = 32
+
+function requireProduction({ adminKey, allowPrivateEndpoints }: Settings): void {
+  if (allowPrivateEndpoints)
+    throw new LocalError('ALLOW_PRIVATE_ENDPOINTS is for PARLEY_PROFILE=dev only: jobs could post to this network.')
+  if (adminKey !== undefined && adminKey.length < minKeyLength)
+    throw new LocalError(
+      `ADMIN_KEY has ${adminKey.length} characters; give at least ${minKeyLength}, or unset it and one is made.`,
+    )
+}
+
+/** Where this machine itself reaches the server. */
+export function originOf({ host, port }: Pick<Settings, 'host' | 'port'>): string {
+  const reached = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host
+  return `http://${bracketed(reached)}:${port}`
+}
+
+/** A host as it stands before a port. */
+export const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host)
 
 function readTuned(env: NodeJS.ProcessEnv): Record<string, string> {
   const tuned = setIn(env, tunedNames)
@@ -65,12 +100,6 @@ function readTuned(env: NodeJS.ProcessEnv): Record<string, string> {
 
 const setIn = (env: NodeJS.ProcessEnv, names: RegExp): Record<string, string> =>
   Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (names.test(name) && value ? [[name, value]] : [])))
-
-function readProfile(env: NodeJS.ProcessEnv): boolean {
-  const profile = env['PARLEY_PROFILE'] ?? ''
-  if (profile === '' || profile === 'open') return profile === 'open'
-  throw new LocalError(`PARLEY_PROFILE is "${profile}"; there is only "open".`)
-}
 
 function wholeNumber(env: NodeJS.ProcessEnv, name: string, least: number, most: number): number | undefined {
   const text = env[name]

@@ -2,7 +2,7 @@ import { startMiniflare } from './miniflare.ts'
 import { localApiKey, localTenant, runSystem } from './system.ts'
 
 // `npm start`: the whole system on one machine, the Worker on Miniflare.
-await runSystem(startMiniflare, ({ port, dataDir }, notes) =>
+await runSystem('start', startMiniflare, ({ port, dataDir }, notes) =>
   [
     '',
     `  Parley is ready at http://localhost:${port}`,

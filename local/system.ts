@@ -1,21 +1,23 @@
 import { join } from 'node:path'
 import { buildAll } from './build.ts'
 import { startClock } from './clock.ts'
-import { claimPort, openData } from './data-folder.ts'
+import { claimPort, knownSecrets, openData } from './data-folder.ts'
 import { endLeftover } from './leash.ts'
-import { endWith } from './local-error.ts'
+import { endWith, LocalError } from './local-error.ts'
 import { Operator } from './operator.ts'
-import { readSettings, type Settings } from './settings.ts'
+import { environmentOf, isDevelopment, notedProfile, noteProfile, type Launcher } from './profile.ts'
+import { originOf, readSettings, type Settings } from './settings.ts'
 import { startStandIns } from './stand-ins.ts'
 import { readWorkerConfig } from './worker-config.ts'
 import type { Running, WorkerRun } from './workerd.ts'
 
-/** The tenant and key every local system has. */
+/** The tenant and key of every development system. */
 export const localTenant = 'demo'
 export const localApiKey = 'demo-key'
 
 /** Starts everything around the Worker and the Worker itself, says where it is, and ends all of it on a signal. */
 export async function runSystem(
+  launcher: Launcher,
   startWorker: (run: WorkerRun) => Promise<Running>,
   banner: (settings: Settings, notes: readonly string[]) => string,
 ): Promise<void> {
@@ -24,7 +26,7 @@ export async function runSystem(
     for (const cleanup of cleanups.toReversed()) await Promise.resolve(cleanup()).catch(console.error)
   }
   try {
-    const settings = readSettings(process.env, process.argv.slice(2))
+    const settings = readSettings(process.env, process.argv.slice(2), launcher)
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
     })
@@ -46,29 +48,76 @@ async function start(
 ): Promise<Running> {
   await endLeftover(settings.dataDir)
   await claimPort(settings)
+  const before = settings.fresh ? undefined : await usedFor(settings.dataDir)
+  if (before === 'production' && isDevelopment(settings.profile))
+    throw new LocalError(
+      `${settings.dataDir} holds a production system, which gets no demo tenant; choose another folder with PARLEY_DATA.`,
+    )
   const secrets = await openData(settings)
+  const adminKey = settings.adminKey ?? secrets.adminKey
   const worker = join(settings.dataDir, 'worker.js')
   const starting = startStandIns(settings, secrets)
   // Also when something else fails meanwhile; a start that fails has stopped its own.
   cleanups.push(() => starting.then((standIns) => standIns.stop()).catch(() => {}))
   const [standIns, config] = await Promise.all([starting, readWorkerConfig(), buildAll(worker)])
 
-  const origin = `http://${settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host}:${settings.port}`
-  const vars = { ...localVars(settings, secrets.adminKey, origin), ...standIns.vars }
+  const origin = originOf(settings)
+  const vars = { ...workerVars(settings, adminKey, origin), ...standIns.vars }
   const running = await startWorker({ worker, config, vars, ...settings })
   cleanups.push(() => running.stop())
 
-  const operator = new Operator(origin, secrets.adminKey)
+  const operator = new Operator(origin, adminKey)
   await Promise.race([operator.ready(60_000), running.ended])
-  await operator.provision(localTenant, limitsOf(settings))
+  const notes = isDevelopment(settings.profile)
+    ? await openDemo(operator, settings)
+    : await closeDemo(operator, settings, before)
   await operator.runCron('partitions')
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(await startClock(operator))
-  console.log(banner(settings, [...(settings.isOpen ? [openNote] : []), ...standIns.notes]))
+  console.log(banner(settings, [...notes, ...standIns.notes]))
+  await noteProfile(settings.dataDir, settings.profile)
   return running
 }
 
-const openNote = 'Open        anybody may do anything here without a token; for development only'
+/** What a data folder was used for; one from before that was noted is a development system, as all were. */
+async function usedFor(dataDir: string): Promise<'development' | 'production' | undefined> {
+  const noted = await notedProfile(dataDir)
+  if (noted !== undefined) return noted
+  return (await knownSecrets(dataDir)) === undefined ? undefined : 'development'
+}
+
+/** Makes the demo tenant; returns what the banner says of it. */
+async function openDemo(operator: Operator, settings: Settings): Promise<string[]> {
+  await operator.provision(localTenant, limitsOf(settings))
+  return settings.profile === 'open'
+    ? ['Open        every caller may do everything without a token; development only']
+    : []
+}
+
+/**
+ * A production system has no demo tenant: the one of a folder that was used for development is suspended, which ends the
+ * tokens that /demo/token gave out. Returns what the banner says.
+ */
+async function closeDemo(
+  operator: Operator,
+  { dataDir, adminKey }: Settings,
+  before: 'development' | 'production' | undefined,
+): Promise<string[]> {
+  if (before === 'production') return []
+  const notes =
+    adminKey === undefined
+      ? [
+          `Operator    ADMIN_KEY ${(await knownSecrets(dataDir))?.adminKey}`,
+          `            shown this once; kept in ${dataDir}/secrets.json`,
+        ]
+      : []
+  if (before === undefined || !(await operator.suspend(localTenant))) return notes
+  return [
+    ...notes,
+    `Tenant      ${localTenant} of the development profile is suspended; ` +
+      `PATCH /admin/v1/tenants/${localTenant} {"state":"active"} if it is yours`,
+  ]
+}
 
 /** Jobs under way end first; one that takes longer is begun anew after the next start. */
 async function drain(operator: Operator, { drainSeconds }: Settings, { ended }: Running): Promise<void> {
@@ -76,18 +125,21 @@ async function drain(operator: Operator, { drainSeconds }: Settings, { ended }: 
   await Promise.race([drained, ended]).catch(() => undefined)
 }
 
-const localVars = (
-  { tuned, allowPrivateEndpoints, isOpen, real }: Settings,
+/** Variables of the Worker under a profile; the stand-ins add their own. Exported for its test. */
+export const workerVars = (
+  { tuned, allowPrivateEndpoints, profile, real }: Settings,
   adminKey: string,
   origin: string,
 ): Record<string, string> => ({
+  // On one machine links save calls, and gateways need not sleep.
+  LINKS: 'on',
+  HIBERNATION: 'off',
   ...tuned,
-  ENVIRONMENT: 'local',
-  LOCAL_TENANT: localTenant,
-  LOCAL_API_KEY: localApiKey,
+  ENVIRONMENT: environmentOf(profile),
+  ...(isDevelopment(profile) ? { LOCAL_TENANT: localTenant, LOCAL_API_KEY: localApiKey } : {}),
   ADMIN_KEY: adminKey,
   PUBLIC_URL: real['PUBLIC_URL'] ?? origin,
-  ...(isOpen ? { PARLEY_PROFILE: 'open' } : {}),
+  ...(profile === 'open' ? { PARLEY_PROFILE: 'open' } : {}),
   ...(allowPrivateEndpoints ? { ALLOW_PRIVATE_ENDPOINTS: '1' } : {}),
 })
 
@@ -95,8 +147,8 @@ const localVars = (
  * A limit that was set holds for the local tenant, with a burst of twice as many, as the default has. The open profile
  * has none that anybody would meet: it stands for servers that have none.
  */
-const limitsOf = ({ messagesPerSecond, requestsPerSecond, isOpen }: Settings): Record<string, number> => ({
-  ...(isOpen ? noLimits : {}),
+const limitsOf = ({ messagesPerSecond, requestsPerSecond, profile }: Settings): Record<string, number> => ({
+  ...(profile === 'open' ? noLimits : {}),
   ...(messagesPerSecond === undefined ? {} : { messagesPerSecond, messagesBurst: 2 * messagesPerSecond }),
   ...(requestsPerSecond === undefined
     ? {}

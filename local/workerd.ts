@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
+import { bracketed } from './settings.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 /** A running Worker. */
@@ -79,7 +80,7 @@ const config :Workerd.Config = (
     (name = "endpoints", network = (allow = [${endpointNetworks(vars).map(text).join(', ')}], tlsOptions = (trustBrowserCas = true))),
     (name = "actors", disk = (path = ${text(actors)}, writable = true)),
   ],
-  sockets = [(name = "http", address = ${text(`${host}:${port}`)}, http = (), service = "main")],
+  sockets = [(name = "http", address = ${text(`${bracketed(host)}:${port}`)}, http = (), service = "main")],
 );
 const main :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed ${text(relative(from, worker))})],

@@ -90,6 +90,8 @@ export function loadConfig(vars: Vars): Config {
 function readConfig(vars: Vars): Config {
   const v = variables.parse(vars)
   const local = v.ENVIRONMENT === 'local'
+  if (!local && v.ADMIN_KEY !== undefined && v.ADMIN_KEY.length < 32)
+    throw new Error(`ADMIN_KEY: at least 32 characters in production, got ${v.ADMIN_KEY.length}; make one at random`)
   return {
     environment: v.ENVIRONMENT,
     shards: readShards(v.SHARDS),

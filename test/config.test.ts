@@ -29,6 +29,13 @@ describe('config', () => {
     expect(loadConfig({}).open).toBeUndefined()
   })
 
+  test('the key of the operator of a deployment is long, that of a development system may be short', () => {
+    const ADMIN_KEY = 'operator-of-the-tests'
+    expect(loadConfig({ ENVIRONMENT: 'local', ADMIN_KEY }).adminKey).toBe(ADMIN_KEY)
+    expect(() => loadConfig({ ADMIN_KEY })).toThrow('ADMIN_KEY: at least 32 characters')
+    expect(loadConfig({ ADMIN_KEY: ADMIN_KEY.repeat(2) }).adminKey).toBe(ADMIN_KEY.repeat(2))
+  })
+
   test('half of a Redis or a QStash is none', () => {
     expect(loadConfig({ UPSTASH_REDIS_REST_URL: 'http://redis' }).redis).toBeUndefined()
     expect(loadConfig({ QSTASH_TOKEN: 'token' }).qstash).toBeUndefined()

@@ -27,6 +27,7 @@ const wrapper = (inner: string, actors: readonly string[]): string => `
 `
 
 await runSystem(
+  'serve',
   async (run) => {
     await meter(run)
     return startWorkerd(run)

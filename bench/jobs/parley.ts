@@ -17,6 +17,7 @@ export async function startParley(directory: string, processes: Processes): Prom
   const data = join(directory, 'parley')
   const env = {
     PORT: String(port),
+    PARLEY_PROFILE: 'dev',
     PARLEY_DATA: data,
     LIMIT_REQUESTS_PER_SECOND: '1000000',
     ALLOW_PRIVATE_ENDPOINTS: '1',

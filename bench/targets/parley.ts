@@ -32,6 +32,7 @@ export async function serveParley(
   const port = await freePort()
   const env = {
     PORT: String(port),
+    PARLEY_PROFILE: 'dev',
     PARLEY_DATA: join(directory, 'parley'),
     LIMIT_MESSAGES_PER_SECOND: unlimited,
     LIMIT_REQUESTS_PER_SECOND: unlimited,

@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { signToken } from '../../src/auth/token.ts'
 import { schedule } from '../../src/cron/schedule.ts'
 import { app } from '../../src/edge/app.ts'
@@ -33,6 +33,17 @@ describe('what is documented', () => {
       expect(Object.keys(operation.responses)).toEqual([String(success.status), 'default'])
       expect(operation.requestBody !== undefined).toBe(schema !== undefined)
     }
+  })
+
+  test('are made once: a second request only puts its own address in', async () => {
+    const stringify = vi.spyOn(JSON, 'stringify')
+    const first = await call('GET /openapi.json')
+    const large = () => stringify.mock.calls.filter(([value]) => Object.hasOwn(Object(value), 'openapi')).length
+    const before = large()
+    const second = await call('GET /openapi.json')
+    expect(second.text).toBe(first.text)
+    expect(large()).toBe(before)
+    stringify.mockRestore()
   })
 
   test('are pages for people: the API, errors, and why connections end', async () => {

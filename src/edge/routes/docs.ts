@@ -1,17 +1,49 @@
 import { Hono } from 'hono'
 import { html, raw } from 'hono/html'
+import { loadConfig } from '../../config.ts'
 import { closes, unsubscribes } from '../../protocol/close-codes.ts'
 import { errors } from '../../protocol/errors.ts'
 import { problems } from '../../protocol/problems.ts'
-import type { App } from '../context.ts'
+import type { App, AppContext } from '../context.ts'
 import { openApi, operations } from '../openapi.ts'
 import { serverApiOperations } from '../server-api-operations.ts'
 
 /** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
 export const docs = new Hono<App>()
-  .get('/openapi.json', (c) => c.json(openApi(new URL(c.req.url).origin)))
-  .get('/docs', (c) => c.html(shell('Parley API', apiPage(new URL(c.req.url).host))))
-  .get('/docs/errors', (c) => c.html(shell('Parley: errors and close codes', errorsPage())))
+  .get('/openapi.json', async (c) => {
+    c.header('Content-Type', 'application/json')
+    return c.body(await withOrigin(openApiText, c, (text) => JSON.stringify(text).slice(1, -1)))
+  })
+  .get('/docs', async (c) => {
+    const { localApiKey } = loadConfig(c.env)
+    return c.html(await withOrigin(apiPages[localApiKey === undefined ? 'deployed' : 'local'], c, inHtml))
+  })
+  .get('/docs/errors', async (c) => c.html(await errorsPageText()))
+
+/** Stands in the texts for where they are asked at; no address looks like it. */
+const originMark = '\u0000origin\u0000'
+const hostMark = '\u0000host\u0000'
+
+/** Makes a text at its first use and keeps it: the tables it is made of do not change while the Worker runs. */
+function once(make: () => string | Promise<string>): () => Promise<string> {
+  let made: string | undefined
+  return async () => (made ??= await make())
+}
+
+/** The text with the address of this request, which is the only thing that differs between two requests. */
+async function withOrigin(text: () => Promise<string>, c: AppContext, escape: (text: string) => string) {
+  const { origin, host } = new URL(c.req.url)
+  return (await text()).replaceAll(escape(originMark), () => escape(origin)).replaceAll(hostMark, () => escape(host))
+}
+
+const inHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`)
+
+const openApiText = once(() => JSON.stringify(openApi(originMark)))
+const apiPages = {
+  local: once(async () => String(await shell('Parley API', apiPage(hostMark, 'demo-key')))),
+  deployed: once(async () => String(await shell('Parley API', apiPage(hostMark, '<API key>')))),
+}
+const errorsPageText = once(async () => String(await shell('Parley: errors and close codes', errorsPage())))
 
 const style = `
 :root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 18%,transparent)}
@@ -42,13 +74,13 @@ const shell = (title: string, body: ReturnType<typeof html>) =>
       </body>
     </html>`
 
-const example = (host: string) => `# a token for Alice, with your API key
-curl -s ${host}/v1/tokens -H 'Authorization: Bearer demo-key' -d '{"user":"alice"}'
+const example = (host: string, key: string) => `# a token for Alice, with your API key
+curl -s ${host}/v1/tokens -H 'Authorization: Bearer ${key}' -d '{"user":"alice"}'
 
 # a conversation, and a message in it
-curl -s ${host}/v1/conversations -H 'Authorization: Bearer demo-key' \\
+curl -s ${host}/v1/conversations -H 'Authorization: Bearer ${key}' \\
   -d '{"type":"group","name":"Lunch","members":["alice","bob"]}'
-curl -s ${host}/v1/conversations/<id>/messages -H 'Authorization: Bearer demo-key' \\
+curl -s ${host}/v1/conversations/<id>/messages -H 'Authorization: Bearer ${key}' \\
   -d '{"clientId":"1","text":"Hungry?","user":"alice"}'`
 
 const realtime = (host: string) => `import { Centrifuge } from 'centrifuge'
@@ -61,13 +93,13 @@ client.connect()
 const message = { conversation: '<id>', clientId: crypto.randomUUID(), text: 'Hello' }
 await client.rpc('message.send', message)`
 
-const apiPage = (host: string) =>
+const apiPage = (host: string, key: string) =>
   html` <p>
       Every request carries <code>Authorization: Bearer &lt;API key or user token&gt;</code>. Bodies are JSON; a field
       nobody knows is refused. Errors are <a href="/docs/errors">problems</a> (RFC 9457) that name the thing, the rule
       and the fix.
     </p>
-    <pre>${example(host)}</pre>
+    <pre>${example(host, key)}</pre>
     <h2>Realtime</h2>
     <p>
       One WebSocket at <code>/connection/websocket</code> speaks the Centrifuge protocol: any of its SDKs works

@@ -95,7 +95,7 @@ export class System {
   spawn(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<number | null> {
     const { launcher = 'serve', args: always = [], env: settings } = this.#options
     this.#said = []
-    const own = { PORT: String(this.port), PARLEY_DATA: this.dataDir }
+    const own = { PORT: String(this.port), PARLEY_DATA: this.dataDir, PARLEY_PROFILE: 'dev' }
     const child = spawn(process.execPath, [join(root, `local/${launcher}.ts`), ...always, ...args], {
       cwd: root,
       env: { ...process.env, ...own, ...settings, ...env },
