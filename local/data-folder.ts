@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { access, constants, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { LocalError } from './local-error.ts'
+import { takeFolder } from './owned-folder.ts'
 import type { Settings } from './settings.ts'
 
 /** Secrets of this machine's own system, made once and kept beside its data. */
@@ -15,14 +16,14 @@ export interface Secrets {
   readonly qstashNextKey: string
 }
 
-/** Makes the data folder ready, emptied when asked to; says so in one sentence when it cannot be written. */
+/** Takes the data folder for this process and reads its secrets. Throws {@link LocalError} if it is not Parley's or cannot be written. */
 export async function openData({ dataDir, fresh }: Settings): Promise<Secrets> {
   try {
-    if (fresh) await rm(dataDir, { recursive: true, force: true })
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await takeFolder(dataDir, fresh)
     await access(dataDir, constants.W_OK)
     return await readSecrets(join(dataDir, 'secrets.json'))
   } catch (thrown) {
+    if (thrown instanceof LocalError) throw thrown
     const why = thrown instanceof Error ? thrown.message : String(thrown)
     throw new LocalError(`the data folder ${dataDir} cannot be written (${why}); choose another with PARLEY_DATA.`)
   }

@@ -1,4 +1,5 @@
-import { isAbsolute, join } from 'node:path'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { LocalError } from './local-error.ts'
 import { isDevelopment, isLoopback, readProfile, type Launcher, type Profile } from './profile.ts'
 
@@ -38,11 +39,10 @@ const tunedNames =
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {
   const unknown = args.find((arg) => arg !== '--fresh')
   if (unknown !== undefined) throw new LocalError(`${unknown} is not an option here; there is only --fresh.`)
-  const data = env['PARLEY_DATA'] ?? '.parley'
   const settings: Settings = {
     port: wholeNumber(env, 'PORT', 1, 65_535) ?? 8787,
-    host: env['HOST'] ?? '127.0.0.1',
-    dataDir: isAbsolute(data) ? data : join(root, data),
+    host: env['HOST'] || '127.0.0.1',
+    dataDir: readFolder(env['PARLEY_DATA'] || '.parley'),
     fresh: args.includes('--fresh'),
     messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
@@ -88,6 +88,9 @@ export function originOf({ host, port }: Pick<Settings, 'host' | 'port'>): strin
 
 /** A host as it stands before a port. */
 export const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host)
+
+/** A relative folder is below the sources. A shell leaves `~` as it is within quotes, and an env file always does. */
+const readFolder = (data: string): string => resolve(root, data.replace(/^~(?=\/|$)/, homedir()))
 
 function readTuned(env: NodeJS.ProcessEnv): Record<string, string> {
   const tuned = setIn(env, tunedNames)
