@@ -1,4 +1,4 @@
-import { tenantOfToken, verifyToken, type Claims } from '../../src/auth/token.ts'
+import { notYetValid, tenantOfToken, verifyToken, type Claims } from '../../src/auth/token.ts'
 import type { Config, OpenProfile } from '../../src/config.ts'
 import type { CloseName } from '../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -40,6 +40,7 @@ export class Doorman {
     if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')
       return { kind: 'turnedAway', close: 'suspended' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
+    if (verified.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
     const { claims } = verified
     const { limits, anonymous } = admission.record
     // Nobody's connects are counted together: one of them could shut out all others.

@@ -1,6 +1,6 @@
-import type { ServerSubscription } from '../../src/auth/token.ts'
 import type { Overrides } from '../../src/auth/claims.ts'
 import { verifySubscription, type Ticket } from '../../src/auth/subscription-token.ts'
+import { notYetValid, type ServerSubscription } from '../../src/auth/token.ts'
 import type { Config } from '../../src/config.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { whenReady, type Ready } from '../../src/kernel/ready.ts'
@@ -86,7 +86,9 @@ export class Grants {
     const read = await verifySubscription(token, { user, client, channel }, keys, rules, this.#clock.now())
     if (read.kind === 'ticket') return read
     if (read.kind === 'mismatch') return { kind: 'turnedAway', close: 'invalidToken' }
-    return read.kind === 'expired' ? refuse('tokenExpired') : refuse('permissionDenied', 'the token is not valid')
+    if (read.kind === 'expired') return refuse('tokenExpired')
+    if (read.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
+    return refuse('permissionDenied', 'the token is not valid')
   }
 
   async #byToken(session: Session, wish: Wish, known: Known): Promise<Granted> {

@@ -73,7 +73,7 @@ export class Subscriptions {
     if (known.kind === 'refused') return this.#refuse(session, id, known)
     const ticket = await grants.ticket(session, { channel, token }, known)
     if (ticket.kind === 'turnedAway') return this.#parts.end(session, ticket.close, 'subscription token')
-    if (ticket.kind === 'refused') return this.#refuse(session, id, ticket)
+    if (ticket.kind === 'refused') return this.#refuseRenewal(session, id, ticket)
     const { expiresAt: _, ...terms } = session.subscriptions.get(channel)?.terms ?? {}
     const { expiresAt } = ticket
     streams.hub.agree(session, channel, { ...terms, ...(expiresAt === 0 ? {} : { expiresAt }) })
@@ -135,6 +135,12 @@ export class Subscriptions {
 
   #refuse(session: Session, id: number, refusal: Refusal): void {
     this.#parts.sockets.write(session, encodeRefusal(id, refusal))
+  }
+
+  /** SDKs take an expired token for final here, unless the error is temporary: then they fetch another within the grace. */
+  #refuseRenewal(session: Session, id: number, refusal: Refusal): void {
+    if (refusal.error !== 'tokenExpired') return this.#refuse(session, id, refusal)
+    this.#parts.sockets.write(session, encodeRefusal(id, refusal, true))
   }
 
   #reply(session: Session, id: number, kind: string, result: string): void {

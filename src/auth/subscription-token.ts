@@ -19,7 +19,7 @@ export async function verifySubscription(
   keys: readonly SigningKey[],
   rules: TokenRules,
   now: number,
-): Promise<Ticket | { readonly kind: 'expired' | 'invalid' | 'mismatch' }> {
+): Promise<Ticket | { readonly kind: 'expired' | 'notYetValid' | 'invalid' | 'mismatch' }> {
   const read = await readToken(token, subscriptionClaims, keys, rules, now)
   if (read.kind !== 'read') return read
   const { claims } = read

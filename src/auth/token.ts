@@ -40,7 +40,12 @@ export interface ServerSubscription {
 export type Verified =
   | { readonly kind: 'verified'; readonly claims: Claims }
   | { readonly kind: 'expired' }
+  /** Its `nbf` is more than the leeway ahead; the same token may be good later. */
+  | { readonly kind: 'notYetValid' }
   | { readonly kind: 'invalid' }
+
+/** Why such a token is refused. Over sockets it is answered like an expired one: SDKs then come back with another. */
+export const notYetValid = 'nbf: the token is not valid yet'
 
 /** What a token must say: its tenant, unless it `mayOmitTenant`, and when it ends, unless it `mayLast` for ever. */
 export interface TokenRules {
@@ -48,6 +53,9 @@ export interface TokenRules {
   readonly mayOmitTenant: boolean
   readonly mayLast: boolean
 }
+
+/** How far ahead `nbf` may be, in seconds: the clocks of the tenant's server and of ours differ. `exp` has no leeway. */
+const notBeforeLeewaySeconds = 30
 
 const bytes = (secret: string) => new TextEncoder().encode(secret)
 
@@ -127,14 +135,25 @@ export async function readToken<S extends z.ZodType>(
       algorithms: [key.algorithm],
       currentDate: new Date(now),
       requiredClaims: mayLast ? [] : ['exp'],
+      clockTolerance: notBeforeLeewaySeconds,
     })
+    // The tolerance is meant for `nbf` alone: a token ends when it says so.
+    if (payload.exp !== undefined && payload.exp <= Math.floor(now / 1000)) return { kind: 'expired' }
     const claims = schema.safeParse(payload)
     const isOurs = payload['tid'] === tenant || (mayOmitTenant && payload['tid'] === undefined)
     const endsAt = payload.exp === undefined ? undefined : payload.exp * 1000
     return claims.success && isOurs ? { kind: 'read', claims: claims.data, endsAt } : { kind: 'invalid' }
   } catch (thrown) {
-    return { kind: thrown instanceof errors.JWTExpired ? 'expired' : 'invalid' }
+    return { kind: whyRefused(thrown) }
   }
+}
+
+/** The signature is verified before the times are, so only a genuine token is called expired or not valid yet. */
+function whyRefused(thrown: unknown): 'expired' | 'notYetValid' | 'invalid' {
+  if (thrown instanceof errors.JWTExpired) return 'expired'
+  const isEarly =
+    thrown instanceof errors.JWTClaimValidationFailed && thrown.claim === 'nbf' && thrown.reason === 'check_failed'
+  return isEarly ? 'notYetValid' : 'invalid'
 }
 
 /** Keys as the engine wants them, for as long as their tenant's record is believed: every request verifies a token. */

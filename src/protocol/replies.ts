@@ -32,9 +32,16 @@ export const ignoredPush = '{"push":{"channel":"_"}}'
 /** A success reply; `result` is JSON text of the result object. */
 export const encodeReply = (id: number, kind: string, result: string): string => `{"id":${id},"${kind}":${result}}`
 
-/** A refusal as reply. Its message carries the detail, since SDKs show only code and message. */
-export function encodeRefusal(id: number, refusal: Refusal): string {
-  const { code, message, temporary } = errors[refusal.error]
+/**
+ * A refusal as reply. Its message carries the detail, since SDKs show only code and message. `temporary` makes SDKs
+ * repeat the command also where the catalogue calls the refusal final.
+ */
+export function encodeRefusal(
+  id: number,
+  refusal: Refusal,
+  temporary: boolean = errors[refusal.error].temporary,
+): string {
+  const { code, message } = errors[refusal.error]
   const sentence = refusal.detail === undefined ? message : `${message}: ${refusal.detail}`
   const hint = refusal.retryAfterMs === undefined ? {} : { data: { retryAfterMs: refusal.retryAfterMs } }
   return JSON.stringify({ id, error: { code, message: sentence, ...(temporary ? { temporary } : {}), ...hint } })

@@ -150,6 +150,37 @@ describe('tokens', () => {
   })
 })
 
+describe('a token that begins in the future', () => {
+  const beginningIn = async (tenant: TestTenant, seconds: number) => {
+    const { id, secret } = await tokenKeyOf(tenant)
+    const now = Math.floor(Date.now() / 1000)
+    return await new SignJWT({ tid: tenant.id, nbf: now + seconds })
+      .setProtectedHeader({ alg: 'HS256', kid: id })
+      .setSubject('alice')
+      .setExpirationTime(now + 3600)
+      .sign(new TextEncoder().encode(secret))
+  }
+
+  test('opens a connection when it begins two seconds from now', async () => {
+    const tenant = await newTenant()
+    await connectAs(tenant, 'alice', { token: await beginningIn(tenant, 2) })
+  })
+
+  test('is answered 109 when it begins later, so that the SDK comes back with another', async () => {
+    const tenant = await newTenant()
+    const line = await Line.open()
+    const { error } = await line.ask({ connect: { token: await beginningIn(tenant, 600) } })
+    expect(error).toMatchObject({ code: 109 })
+  })
+
+  test('ends a connection that shows it at a refresh so that it is opened anew', async () => {
+    const tenant = await newTenant()
+    const { line } = await connectAs(tenant, 'alice')
+    line.say({ refresh: { token: await beginningIn(tenant, 600) } })
+    expect(await line.closed()).toMatchObject({ code: 3005 })
+  })
+})
+
 describe('refreshing', () => {
   test('a new token of the same user prolongs the connection', async () => {
     const tenant = await newTenant()

@@ -1,7 +1,7 @@
 import { createMiddleware } from 'hono/factory'
 import { findKey, hashApiKey, tenantOfKey } from '../../auth/api-key.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { tenantOfToken, verifyToken } from '../../auth/token.ts'
+import { notYetValid, tenantOfToken, verifyToken } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import type { App, AppContext } from '../context.ts'
@@ -71,6 +71,7 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
   if (verified.kind === 'expired')
     return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
+  if (verified.kind === 'notYetValid') return fail('unauthorized', `Authorization: ${notYetValid}`)
   if (verified.kind === 'invalid') return refuseGuess(c, token, 'Authorization: this token is not valid')
   if (verified.claims.user === '')
     return fail('unauthorized', 'Authorization: this token is of nobody; over HTTP users have a name')
