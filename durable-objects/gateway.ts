@@ -65,6 +65,7 @@ export class Gateway extends DurableObject<Env> {
     sockets: this.#sockets,
     census: this.#census,
     rules: (tenant, channel) => this.#namespaces.rules(tenant, channel),
+    wrote: (tenant, channel, user) => this.#connections.notTyped({ tenant, user }, channel),
   })
   readonly #limits = new MessageLimits(this.env, this.#tenants)
   readonly #connections = new ConnectionLimits()

@@ -113,9 +113,10 @@ export class Desk {
 
   /** A message, once the sender's bucket lets it through. */
   send(session: Session, channel: string, content: MessageContent, answer: (result: StreamResult) => void): void {
-    this.limited(session, channel, answer, () =>
-      this.#parts.streams.ask(session, channel, { kind: 'send', content }, answer),
-    )
+    this.limited(session, channel, answer, () => {
+      this.#parts.connections.notTyped(session, channel)
+      this.#parts.streams.ask(session, channel, { kind: 'send', content }, answer)
+    })
   }
 
   /** Does `work` if the sender's bucket has a token. Messages of one session keep their order while a lease is fetched. */
@@ -146,17 +147,18 @@ export class Desk {
     return false
   }
 
-  /** Tells a conversation that somebody types, at most once in three seconds. */
+  /** Tells a conversation that its user types, at most once in three seconds and once after each message. */
   typing(session: Session, conversation: string, settle: (result: StreamResult) => void): void {
     const { connections, clock, streams } = this.#parts
-    const typing = connections.typing(session, conversation, clock.now())
+    const channel = conversationChannel(conversation)
+    const typing = connections.typing(session, channel, clock.now())
     if (typing.kind === 'told') return settle({ kind: 'done', data: '{}' })
     if (typing.kind === 'limited') {
       settle(refuse('tooManyRequests', `typing: wait ${typing.retryAfterMs} ms`, typing.retryAfterMs))
       return this.#refused(session)
     }
-    streams.ask(session, conversationChannel(conversation), { kind: 'typing' }, (result) => {
-      if (result.kind === 'refused') connections.notTyped(session, conversation)
+    streams.ask(session, channel, { kind: 'typing' }, (result) => {
+      if (result.kind === 'refused') connections.notTyped(session, channel)
       settle(result)
     })
   }

@@ -42,6 +42,8 @@ export interface StreamParts {
   readonly sockets: Sockets
   readonly census: Census
   readonly rules: (tenant: string, channel: string) => TopicRules | undefined
+  /** An entry of the user's came in a conversation. */
+  readonly wrote: (tenant: string, channel: string, user: string) => void
 }
 
 /** One gateway's dealings with the actors behind its channels: merged commands out, ordered news in. */
@@ -51,6 +53,7 @@ export class Streams {
   readonly #sockets: Sockets
   readonly #connectionsOf: (session: Session) => readonly Session[]
   readonly #rules: (tenant: string, channel: string) => TopicRules | undefined
+  readonly #wrote: StreamParts['wrote']
   readonly #lanes = new Map<string, Lane>()
   readonly #links: Links | undefined
   readonly #crowd = new Crowd(() => scheduler.wait(0))
@@ -59,8 +62,9 @@ export class Streams {
   calls = 0
   errands = 0
 
-  constructor({ env, gateway, sockets, census, rules }: StreamParts) {
+  constructor({ env, gateway, sockets, census, rules, wrote }: StreamParts) {
     this.#rules = rules
+    this.#wrote = wrote
     this.#env = env
     this.#gateway = gateway
     this.#sockets = sockets
@@ -241,6 +245,9 @@ export class Streams {
     const signals = this.overload.thin(told.signals)
     const update = signals === told.signals ? told : { ...told, signals }
     const pieces: readonly Piece[] = isConversation(state.channel) ? cutAtLeavings(update) : [{ news: update }]
+    if (isConversation(state.channel))
+      for (const { info } of update.publications)
+        if (info !== undefined) this.#wrote(state.tenant, state.channel, info.user)
     for (const { news, left } of pieces) {
       const { last } = state
       const applied = this.hub.apply(state, news)

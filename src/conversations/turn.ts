@@ -70,8 +70,18 @@ function send(
   const known = room.log.append(row)
   if (known !== undefined) return sent(room, known, true)
   turn.publications.push(toPublication(row))
+  if (turn.signals.length > 0) dropTyping(turn, actor.user)
   return sent(room, row, false)
 }
+
+/** Publications reach subscribers before signals: typing told in the turn of its message would seem to follow it. */
+function dropTyping({ signals }: Turn, user: string): void {
+  const data = typingData(user)
+  const others = signals.filter((signal) => signal.kind !== 'pub' || signal.data !== data)
+  signals.splice(0, signals.length, ...others)
+}
+
+const typingData = (user: string) => JSON.stringify({ type: 'typing', user })
 
 function sent({ conversation }: Room, { seq, at }: Place, duplicate: boolean): StreamResult {
   const id = messageId(conversation.id, seq)
@@ -167,8 +177,7 @@ function leave(
 function typing(room: Room, actor: Actor, turn: Turn): StreamResult {
   const denied = mayWrite(room.conversation, room.members, actor)
   if (denied !== undefined) return denied
-  const data = JSON.stringify({ type: 'typing', user: actor.user })
-  turn.signals.push({ kind: 'pub', data, except: actor.client })
+  turn.signals.push({ kind: 'pub', data: typingData(actor.user), except: actor.client })
   return { kind: 'done', data: '{}' }
 }
 

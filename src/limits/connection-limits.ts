@@ -5,7 +5,7 @@ const bucket = (limit: number, windowMs: number, burst: number): readonly Window
   { algorithm: 'token-bucket', limit, windowMs, burst },
 ]
 
-/** A notice that somebody types is good for this long: another one within it tells nobody anything. */
+/** A notice that a user types holds for this long, or until the user's next message: another one before is not passed on. */
 const typingEvery = bucket(1, 3000, 1)
 /** How often one user may begin to type, in all her conversations and on all her connections together. */
 const typing = bucket(2, 1000, 10)
@@ -39,19 +39,19 @@ export class ConnectionLimits {
     return this.#commands.takeAll(client, bucket(perSecond, 1000, Math.max(1, burstOfCommands * perSecond)), now)
   }
 
-  /** Somebody types in a conversation, on whichever of her connections. */
-  typing({ tenant, user }: Caller, conversation: string, now: number): Typing {
-    const waitMs = this.#typed.takeAll(placeOf(tenant, user, conversation), typingEvery, now)
+  /** A user types in a conversation, named by its channel, on any connection. */
+  typing({ tenant, user }: Caller, channel: string, now: number): Typing {
+    const waitMs = this.#typed.takeAll(placeOf(tenant, user, channel), typingEvery, now)
     if (waitMs > 0) return { kind: 'told' }
     const retryAfterMs = this.#typing.takeAll(`${tenant}/${user}`, typing, now)
     if (retryAfterMs === 0) return { kind: 'news' }
-    this.#typed.forget(placeOf(tenant, user, conversation))
+    this.#typed.forget(placeOf(tenant, user, channel))
     return { kind: 'limited', retryAfterMs }
   }
 
-  /** The conversation did not take it: the next notice is news again. */
-  notTyped({ tenant, user }: Caller, conversation: string): void {
-    this.#typed.forget(placeOf(tenant, user, conversation))
+  /** The conversation refused the notice, or the user's message followed it: the next notice is news again. */
+  notTyped({ tenant, user }: Pick<Caller, 'tenant' | 'user'>, channel: string): void {
+    this.#typed.forget(placeOf(tenant, user, channel))
   }
 
   /** The connection was refused; true when it has been told so often that it will not stop by itself. */
@@ -66,4 +66,5 @@ export class ConnectionLimits {
   }
 }
 
-const placeOf = (tenant: string, user: string, conversation: string) => JSON.stringify([tenant, user, conversation])
+/** Neither tenants nor channels of conversations have a `/` in their names. */
+const placeOf = (tenant: string, user: string, channel: string) => `${tenant}/${channel}/${user}`

@@ -168,6 +168,15 @@ describe('what passes', () => {
     expect(signalsIn(largeRoom + 1)).toEqual(['typing'])
   })
 
+  test('typing is dropped when the message it announced is sent in the same turn, typing of others is not', () => {
+    const { signals } = new TestRoom(people).turn(
+      { kind: 'typing', user: 'alice', client: 'phone' },
+      { kind: 'typing', user: 'bob', client: 'laptop' },
+      { kind: 'send', user: 'alice', client: 'phone', content: { clientId: 'a', text: 'x' } },
+    )
+    expect(signals).toEqual([{ kind: 'pub', data: '{"type":"typing","user":"bob"}', except: 'laptop' }])
+  })
+
   test('typing is not told to the one who types', () => {
     const { signals } = new TestRoom(people).turn({ kind: 'typing', user: 'alice', client: 'phone' })
     expect(signals).toEqual([{ kind: 'pub', data: '{"type":"typing","user":"alice"}', except: 'phone' }])

@@ -1,8 +1,12 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
+import type { Heard } from '../support/worker/wire.ts'
+
+afterEach(() => void vi.useRealTimers())
 
 async function lunchOf(...users: string[]) {
   const tenant = await newTenant()
@@ -149,6 +153,34 @@ describe('sending', () => {
     const alice = await connectAs(tenant, 'alice')
     const reply = { conversation: lunch, clientId: 'a', text: 'x', replyTo: 1 }
     expect((await alice.rpc('message.send', reply)).error).toMatchObject({ code: 404 })
+  })
+})
+
+describe('typing', () => {
+  const typingIn =
+    (conversation: string) =>
+    ({ push }: Heard) =>
+      push?.channel === `conversation:${conversation}` && push.pub?.data['type'] === 'typing'
+
+  test('is told again at once after the user’s message, over the socket or over HTTP, and at most every 3 s before', async () => {
+    stopClock()
+    const { tenant, lunch } = await lunchOf('alice', 'bob')
+    const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]
+    await bob.subscribe(lunch)
+    const type = async () => expect((await alice.rpc('conversation.typing', { conversation: lunch })).rpc).toBeDefined()
+    const isTold = async () => await bob.line.next('typing', typingIn(lunch))
+    await type()
+    await isTold()
+    await type()
+    await alice.send(lunch, 'one')
+    await bob.hears(lunch)
+    await type()
+    await isTold()
+    await tenant.post(lunch, 'alice', 'two', 'a')
+    await bob.hears(lunch)
+    await type()
+    await isTold()
+    expect((await bob.line.rest()).filter(typingIn(lunch))).toEqual([])
   })
 })
 
