@@ -1,4 +1,6 @@
+import { env } from 'cloudflare:workers'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { call } from '../support/worker/http.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import { lively, namespace } from '../support/worker/topics.ts'
@@ -112,6 +114,68 @@ describe('a body', () => {
     for (const encoding of ['br', 'zstd', 'gzip, gzip'])
       expect((await post('/api/info', '{}', { 'content-encoding': encoding })).status).toBe(415)
     expect((await post('/api/info', '{}', { 'content-encoding': 'identity' })).status).toBe(200)
+  })
+})
+
+describe('history', () => {
+  const offsets = async (params: object) => {
+    const { text } = await post('/api/history', JSON.stringify(params))
+    const { result } = z.object({ result: pageOf }).parse(JSON.parse(text))
+    return result.publications.map(({ offset }) => offset)
+  }
+  const pageOf = z.object({ offset: z.number(), publications: z.array(z.object({ offset: z.number() })) })
+  /** As many publications in one call of the topic, which knows its rules by now. */
+  const publishMany = async (channel: string, count: number, data = '1') => {
+    expect(await offsets({ channel, limit: 0 })).toEqual([])
+    const command = { user: '', client: '', server: true, kind: 'publish' as const, data }
+    await env.TOPIC.getByName(`${tenant.id}/${channel}`).execute({
+      gateway: null,
+      have: null,
+      commands: Array.from({ length: count }, () => command),
+    })
+  }
+  const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, index) => first + index)
+
+  test('without a limit, or with one above a page, is everything that the namespace keeps', async () => {
+    await namespace(tenant, 'long', { historySize: 1000 })
+    const channel = `long:${crypto.randomUUID()}`
+    await publishMany(channel, 700)
+    expect(await offsets({ channel, limit: -1 })).toEqual(upTo(700))
+    expect(await offsets({ channel, limit: 1000 })).toEqual(upTo(700))
+    expect(await offsets({ channel, limit: 650, since: { offset: 10 } })).toEqual(upTo(660, 11))
+    expect(await offsets({ channel, limit: -1, reverse: true })).toEqual(upTo(700).toReversed())
+    expect(await offsets({ channel, limit: 301, reverse: true })).toEqual(upTo(700, 400).toReversed())
+    expect(await offsets({ channel, limit: -1, reverse: true, since: { offset: 2 } })).toEqual([1])
+    expect(await offsets({ channel, limit: -1, since: { offset: 700 } })).toEqual([])
+    await publishMany(channel, 500)
+    expect(await offsets({ channel, limit: -1 })).toEqual(upTo(1200, 201))
+    expect(await offsets({ channel, limit: -1, reverse: true })).toEqual(upTo(1200, 201).toReversed())
+  })
+
+  test('whose publications are together longer than one answer of an actor is given whole', async () => {
+    const channel = `long:${crypto.randomUUID()}`
+    await publishMany(channel, 18, JSON.stringify('x'.repeat(250_000)))
+    expect(await offsets({ channel, limit: -1 })).toEqual(upTo(18))
+    expect(await offsets({ channel, limit: -1, reverse: true })).toEqual(upTo(18).toReversed())
+  })
+
+  test('of a conversation goes beyond one page too, and shows no words of deleted messages', async () => {
+    const lunch = await tenant.group('alice')
+    const sends = Array.from({ length: 320 }, (_, index) => ({
+      user: 'alice',
+      client: '',
+      server: true,
+      kind: 'send' as const,
+      content: { clientId: `c${index}`, text: 'hello' },
+    }))
+    await tenant.actorOf(lunch).execute({ gateway: null, have: null, commands: sends })
+    const channel = `conversation:${lunch}`
+    expect(await offsets({ channel, limit: -1 })).toEqual(upTo(320))
+    expect(await offsets({ channel, limit: -1, reverse: true })).toEqual(upTo(320).toReversed())
+    await call(`DELETE /v1/conversations/${lunch}/messages/2`, { as: tenant.key })
+    const { text } = await post('/api/history', JSON.stringify({ channel, limit: 3 }))
+    expect(JSON.parse(text)).toMatchObject({ result: { offset: 321, publications: [{}, { offset: 2 }, {}] } })
+    expect(text).not.toMatch(/"offset":2,[^}]*"text":"[^"]/)
   })
 })
 

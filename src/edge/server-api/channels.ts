@@ -8,7 +8,7 @@ import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { parseJson } from '../../protocol/commands.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
-import { encodeHistory, encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
+import { encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { TopicRules } from '../../protocol/stream.ts'
 import { topicRules } from '../../topics/namespaces.ts'
@@ -18,7 +18,7 @@ import { tenantRecordOf } from '../tenants.ts'
 export type Result = string | Refusal
 
 /** The tenant's server, as a conversation knows it. */
-const server = { user: '', client: '', server: true }
+export const server = { user: '', client: '', server: true }
 
 /** Says something in a topic: `{offset, epoch}`. */
 export async function publish(env: Env, tenant: string, request: ServerApiRequest<'publish'>): Promise<Result> {
@@ -52,24 +52,6 @@ export async function presenceStats(env: Env, tenant: string, channel: string): 
   const clients = await clientsOf(env, tenant, channel)
   if ('kind' in clients) return clients
   return JSON.stringify({ num_clients: clients.length, num_users: new Set(clients.map(({ user }) => user)).size })
-}
-
-/** A page of what a topic or conversation holds itself; older words of a conversation are at /v1. */
-export async function history(
-  env: Env,
-  tenant: string,
-  { channel, limit, since, reverse }: ServerApiRequest<'history'>,
-): Promise<Result> {
-  const query = { limit, reverse, ...(since === undefined || since === null ? {} : { since }) }
-  const parsed = parseChannel(channel)
-  if (parsed?.kind === 'conversation') {
-    const page = await conversationOf(env, tenant, parsed.id).history(server, query)
-    return page.kind === 'refused' ? page : encodeHistory(page)
-  }
-  const rules = await rulesOf(env, tenant, channel)
-  if ('kind' in rules) return rules
-  const page = await topicOf(env, tenant, channel).history(rules, query)
-  return page.kind === 'refused' ? page : encodeHistory(page)
 }
 
 /** A topic forgets what was said; a conversation never does at once. */
@@ -121,7 +103,7 @@ async function clientsOf(env: Env, tenant: string, channel: string): Promise<rea
 }
 
 /** How a topic is kept; a refusal for channels that are none, which says where their way is. */
-async function rulesOf(env: Env, tenant: string, channel: string): Promise<TopicRules | Refusal> {
+export async function rulesOf(env: Env, tenant: string, channel: string): Promise<TopicRules | Refusal> {
   const parsed = parseChannel(channel)
   if (parsed === undefined) return whyNoChannel(channel)
   if (parsed.kind === 'conversation')

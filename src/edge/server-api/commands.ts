@@ -10,7 +10,8 @@ import {
   type ServerApiMethod,
   type ServerApiRequest,
 } from '../../protocol/server-api.ts'
-import { broadcast, history, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
+import { broadcast, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
+import { history } from './history.ts'
 import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'
 
 type Handlers = {
