@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { linkMiniflare } from './actor-store.ts'
 import { gone, leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
 import { endpointNetworks, type Running, type WorkerRun } from './workerd.ts'
@@ -25,7 +25,7 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
     cf: false,
   })
   // The option of older versions, durableObjectsPersist, is ignored here: actors would live in a temporary folder.
-  const persistent = { ...options, resourcePersistencePath: join(dataDir, 'miniflare') }
+  const persistent = { ...options, resourcePersistencePath: await linkMiniflare(dataDir) }
   const workerd = await leashWorkerd(dataDir)
   Object.assign(process.env, workerd.env, { MINIFLARE_WORKERD_PATH: workerd.program })
   const miniflare = keepingSignals(() => new Miniflare(persistent))

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { actorsFolder } from './actor-store.ts'
 import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
 import { bracketed } from './settings.ts'
@@ -29,8 +30,7 @@ const drainMs = 2000
 
 /** Runs the Worker on plain workerd with its actors on disk, as for production on one's own machine. */
 export async function startWorkerd(run: WorkerRun): Promise<Running> {
-  const actors = join(run.dataDir, 'actors')
-  await mkdir(actors, { recursive: true })
+  const actors = await actorsFolder(run.dataDir)
   const file = join(run.dataDir, 'workerd.capnp')
   await writeFile(file, toCapnp(run, actors, dirname(file)), { mode: 0o600 })
 

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { apiKey, call, makeGroup, Person } from '../support/e2e/people.ts'
 import { familyOf, lives, memoryOf, naming } from '../support/e2e/processes.ts'
 import { freePort, System, type SystemOptions } from '../support/e2e/system.ts'
@@ -86,20 +87,34 @@ test('a second start on the folder of a running system is refused, and the first
   alice.leave()
 })
 
-test('npm start keeps its state over a restart and empties it with --fresh', async () => {
+test('npm start and npm run serve keep one state in a folder, over restarts, until --fresh empties it', async () => {
   const system = await prepare({ launcher: 'start' })
   print(`npm start: first start ${Math.round(await system.startAgain())} ms, ${memoryUsed(system)}`)
   const alice = await new Person(system, 'alice').connect()
   const group = await makeGroup(system, ['alice'])
   await alice.send(group, 'c1', 'hello')
   const token = await alice.token()
+  const texts = async () => {
+    const page = await call(system, token, 'GET', `/v1/conversations/${group}/messages`)
+    return z
+      .object({ messages: z.array(z.object({ text: z.string() })) })
+      .parse(page.body)
+      .messages.map(({ text }) => text)
+  }
   await endsCompletely(system)
 
-  print(`npm start: second start ${Math.round(await system.startAgain())} ms`)
-  const page = await call(system, token, 'GET', `/v1/conversations/${group}/messages`)
-  expect(page).toMatchObject({ status: 200, body: { messages: [{ seq: 1, text: 'hello' }] } })
+  system.launcher = 'serve'
+  await system.startAgain()
+  expect(await texts()).toEqual(['hello'])
+  await alice.client.ready(60_000)
   expect(await alice.send(group, 'c1', 'hello')).toMatchObject({ seq: 1, duplicate: true })
+  await alice.send(group, 'c2', 'again')
   alice.leave()
+  await system.terminate()
+
+  system.launcher = 'start'
+  print(`npm start: second start ${Math.round(await system.startAgain())} ms`)
+  expect((await texts()).toSorted()).toEqual(['again', 'hello'])
   await system.terminate()
 
   await system.startAgain({}, ['--fresh'])

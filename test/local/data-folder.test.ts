@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { actorsFolder, linkMiniflare } from '../../local/actor-store.ts'
 import { openData } from '../../local/data-folder.ts'
 import { readSettings } from '../../local/settings.ts'
 
@@ -108,6 +109,36 @@ test('two processes do not open one folder at a time', async () => {
   first.kill('SIGKILL')
   await once(first, 'exit')
   await openAlone(folder)
+})
+
+describe('actors of a folder from before both runtimes shared one', () => {
+  const file = (...path: string[]) => {
+    mkdirSync(join(folder, ...path), { recursive: true })
+    writeFileSync(join(folder, ...path, 'x.sqlite'), '')
+  }
+
+  test('are kept when they were those of npm start', async () => {
+    file('miniflare', 'do', 'parley-Inbox')
+    mkdirSync(join(folder, 'actors'))
+    expect(readdirSync(await actorsFolder(folder))).toEqual(['parley-Inbox'])
+    expect(readdirSync(join(await linkMiniflare(folder), 'do', 'parley-Inbox'))).toEqual(['x.sqlite'])
+    expect(await actorsFolder(folder)).toBe(join(folder, 'actors'))
+  })
+
+  test('are kept when they were those of npm run serve, after which Miniflare finds them', async () => {
+    file('actors', 'parley-Inbox')
+    mkdirSync(join(folder, 'miniflare', 'do'), { recursive: true })
+    for (let start = 0; start < 2; start++)
+      expect(readdirSync(join(await linkMiniflare(folder), 'do'))).toEqual(['parley-Inbox'])
+  })
+
+  test('are refused when each runtime had its own, and stay as they are', async () => {
+    file('miniflare', 'do', 'parley-Inbox')
+    file('actors', 'parley-Inbox')
+    const before = readdirSync(folder, { recursive: true })
+    await expect(actorsFolder(folder)).rejects.toThrow(`${folder} holds the actors of two systems`)
+    expect(readdirSync(folder, { recursive: true })).toEqual(before)
+  })
 })
 
 describe('PARLEY_DATA', () => {

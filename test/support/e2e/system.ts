@@ -26,6 +26,8 @@ process.once('exit', () => running.forEach((system) => system.abandon()))
 export class System {
   readonly port: number
   readonly dataDir = mkdtempSync(join(tmpdir(), 'parley-e2e-'))
+  /** The command of the next start. */
+  launcher: 'serve' | 'start'
   readonly #options: SystemOptions
   #launcher: ChildProcess | undefined
   #said: string[] = []
@@ -33,6 +35,7 @@ export class System {
   private constructor(port: number, options: SystemOptions) {
     this.port = port
     this.#options = options
+    this.launcher = options.launcher ?? 'serve'
   }
 
   /** A system that answers. */
@@ -93,10 +96,10 @@ export class System {
 
   /** Starts the launcher and does not wait for anything; gives its exit code in the end. */
   spawn(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<number | null> {
-    const { launcher = 'serve', args: always = [], env: settings } = this.#options
+    const { args: always = [], env: settings } = this.#options
     this.#said = []
     const own = { PORT: String(this.port), PARLEY_DATA: this.dataDir, PARLEY_PROFILE: 'dev' }
-    const child = spawn(process.execPath, [join(root, `local/${launcher}.ts`), ...always, ...args], {
+    const child = spawn(process.execPath, [join(root, `local/${this.launcher}.ts`), ...always, ...args], {
       cwd: root,
       env: { ...process.env, ...own, ...settings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
