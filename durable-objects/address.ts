@@ -52,6 +52,14 @@ const writerLanes = 2
 export const shardWriterOf = (env: Env, shard: string, conversation: string) =>
   env.SHARD_WRITER.getByName(named(shard, String(hash32(conversation) % writerLanes)))
 
+/** Every lane of a shard's writer. */
+export const shardWriters = (env: Env, shard: string) =>
+  Array.from({ length: writerLanes }, (_, lane) => ({
+    shard,
+    lane,
+    writer: env.SHARD_WRITER.getByName(named(shard, String(lane))),
+  }))
+
 export const gatewayNamed = (env: Env, name: string) => env.GATEWAY.getByName(name)
 
 /** Every gateway there may be. */

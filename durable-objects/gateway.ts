@@ -221,6 +221,11 @@ export class Gateway extends DurableObject<Env> {
     return { sockets, channels, calls, errands, shed: overload.figures, since: this.#since }
   }
 
+  /** Everything that /metrics tells of this gateway, in one call. */
+  figures(): { readonly stats: GatewayStats; readonly policies: ReturnType<MessageLimits['stats']>['policies'] } {
+    return { stats: this.stats(), policies: this.#limits.stats().policies }
+  }
+
   /** Connections by tenant. */
   connections(): Record<string, number> {
     const counts: Record<string, number> = {}

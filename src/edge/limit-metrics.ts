@@ -1,25 +1,35 @@
 import { gatewayNamed } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
+import type { MetricFamily } from '../kernel/exposition.ts'
 import type { Tally } from '../limits/tally.ts'
 import { decider } from './limits.ts'
 
-const figures: readonly (readonly [field: keyof Tally, name: string])[] = [
-  ['decisions', 'decisions_total'],
-  ['refusals', 'refusals_total'],
-  ['asks', 'lease_calls_total'],
-  ['lent', 'leased_units_total'],
-  ['returned', 'returned_units_total'],
-  ['failedOpen', 'unreachable_open_total'],
-  ['failedClosed', 'unreachable_closed_total'],
+const figures: readonly (readonly [field: keyof Tally, name: string, help: string])[] = [
+  ['decisions', 'decisions_total', 'Decisions by a rate limit policy.'],
+  ['refusals', 'refusals_total', 'Decisions that refused.'],
+  ['asks', 'lease_calls_total', 'Calls to limiters.'],
+  ['lent', 'leased_units_total', 'Units lent by limiters.'],
+  ['returned', 'returned_units_total', 'Units given back to limiters unspent.'],
+  ['failedOpen', 'unreachable_open_total', 'Decisions made without a limiter that could not be reached: allowed.'],
+  ['failedClosed', 'unreachable_closed_total', 'Decisions made without a limiter that could not be reached: refused.'],
 ]
 
-/** What holders decided, for /metrics: this isolate's and the given gateways', by policy and never by key. */
-export async function limitMetrics(env: Env, gateways: readonly string[]): Promise<string[]> {
-  const lines = linesOf('edge', decider.holder.tallies.all())
-  for (const gateway of gateways)
-    lines.push(...linesOf(gateway, (await gatewayNamed(env, gateway).limitFigures()).policies))
-  return lines
+/** What one holder of leases decided, by policy. */
+interface HolderTallies {
+  readonly holder: string
+  readonly tallies: Readonly<Record<string, Tally>>
 }
+
+/** What holders decided, for /metrics: by policy and never by key. */
+export const limitFamilies = (holders: readonly HolderTallies[]): MetricFamily[] =>
+  figures.map(([field, name, help]) => ({
+    name: `parley_limit_${name}`,
+    type: 'counter',
+    help,
+    samples: holders.flatMap(({ holder, tallies }) =>
+      Object.entries(tallies).map(([policy, tally]) => ({ labels: { holder, policy }, value: tally[field] })),
+    ),
+  }))
 
 /** The keys refused most, here and at the given gateways; for operators only, since keys name tenants and users. */
 export async function refusedMost(env: Env, gateways: readonly string[]) {
@@ -32,8 +42,3 @@ export async function refusedMost(env: Env, gateways: readonly string[]) {
   const here = decider.holder.tallies.top.list().map((each) => ({ holder: 'edge', ...each }))
   return [...here, ...there.flat()].toSorted((a, b) => b.refusals - a.refusals).slice(0, 100)
 }
-
-const linesOf = (holder: string, tallies: Readonly<Record<string, Tally>>): string[] =>
-  Object.entries(tallies).flatMap(([policy, tally]) =>
-    figures.map(([field, name]) => `parley_limit_${name}{holder="${holder}",policy="${policy}"} ${tally[field]}`),
-  )

@@ -1,3 +1,4 @@
+import type { MetricFamily, Sample } from '../kernel/exposition.ts'
 import { bucketsMs, percentileMs, type Tally } from './meter.ts'
 import { jobStates as states, type JobState } from './phase.ts'
 
@@ -33,37 +34,90 @@ export function pace(tally: Tally): Pace {
   return { type, attempts, ended, durationsMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99) } }
 }
 
-/** All queues together as Prometheus text lines. No tenant is named: whoever scrapes is not whoever owns the jobs. */
-export const metricLines = (figures: readonly QueueFigures[]): string[] => [
-  ...stateLines('parley_jobs', '', (state) => sum(figures.map(({ counts }) => counts[state]))),
-  `parley_jobs_oldest_waiting_seconds ${Math.max(0, ...figures.map(({ oldestMs }) => oldestMs)) / 1000}`,
-  ...merge(figures).flatMap((tally) => typeLines('parley_job', '', tally)),
+/** All queues together, for /metrics. No tenant is named there: its reader is the operator's monitoring. */
+export const jobFamilies = (figures: readonly QueueFigures[]): MetricFamily[] => [
+  {
+    name: 'parley_jobs',
+    type: 'gauge',
+    help: 'Jobs in all queues at the last sweep, by state.',
+    samples: states.map((state) => ({ labels: { state }, value: sum(figures.map(({ counts }) => counts[state])) })),
+  },
+  {
+    name: 'parley_jobs_oldest_waiting_seconds',
+    type: 'gauge',
+    help: 'For how long the oldest job that could start has been waiting.',
+    samples: [{ labels: {}, value: Math.max(0, ...figures.map(({ oldestMs }) => oldestMs)) / 1000 }],
+  },
+  ...typeFamilies(
+    'parley_job',
+    merge(figures).map((tally) => ({ labels: {}, tally })),
+  ),
 ]
 
 /** The same queue by queue, for the operator. */
-export const queueLines = (figures: readonly QueueFigures[]): string[] =>
-  figures.slice(0, mostQueues).flatMap(({ tenant, queue, counts, oldestMs, tallies }) => {
-    const labels = `tenant="${tenant}",queue="${queue}"`
-    return [
-      ...stateLines('parley_queue_jobs', `${labels},`, (state) => counts[state]),
-      `parley_queue_oldest_waiting_seconds{${labels}} ${oldestMs / 1000}`,
-      ...tallies.flatMap((tally) => typeLines('parley_queue_job', `${labels},`, tally)),
-    ]
-  })
+export function queueFamilies(all: readonly QueueFigures[]): MetricFamily[] {
+  const figures = all.slice(0, mostQueues).map((one) => ({ ...one, labels: { tenant: one.tenant, queue: one.queue } }))
+  return [
+    {
+      name: 'parley_queue_jobs',
+      type: 'gauge',
+      help: 'Jobs of a queue at the last sweep, by state.',
+      samples: figures.flatMap(({ labels, counts }) =>
+        states.map((state) => ({ labels: { ...labels, state }, value: counts[state] })),
+      ),
+    },
+    {
+      name: 'parley_queue_oldest_waiting_seconds',
+      type: 'gauge',
+      help: 'For how long the oldest job of a queue that could start has been waiting.',
+      samples: figures.map(({ labels, oldestMs }) => ({ labels, value: oldestMs / 1000 })),
+    },
+    ...typeFamilies(
+      'parley_queue_job',
+      figures.flatMap(({ labels, tallies }) => tallies.map((tally) => ({ labels, tally }))),
+    ),
+  ]
+}
 
-const stateLines = (name: string, labels: string, count: (state: JobState) => number): string[] =>
-  states.map((state) => `${name}{${labels}state="${state}"} ${count(state)}`)
+interface LabelledTally {
+  readonly labels: Sample['labels']
+  readonly tally: Tally
+}
 
-function typeLines(name: string, labels: string, tally: Tally): string[] {
-  const { type, attempts, ended } = tally
-  const durations = quantiles.map((quantile) => {
-    const ms = percentileMs(tally, quantile) ?? 0
-    return `${name}_seconds{${labels}type="${type}",quantile="${quantile}"} ${Number.isFinite(ms) ? ms / 1000 : '+Inf'}`
-  })
-  const outcomes = Object.entries(ended).map(
-    ([state, jobs]) => `${name}s_ended_total{${labels}type="${type}",state="${state}"} ${jobs}`,
-  )
-  return [`${name}_attempts_total{${labels}type="${type}"} ${attempts}`, ...outcomes, ...durations]
+/** Attempts, outcomes and durations by type of job. */
+const typeFamilies = (name: string, tallies: readonly LabelledTally[]): MetricFamily[] => [
+  {
+    name: `${name}_attempts_total`,
+    type: 'counter',
+    help: 'Attempts at jobs, by type of job.',
+    samples: tallies.map(({ labels, tally }) => ({ labels: { ...labels, type: tally.type }, value: tally.attempts })),
+  },
+  {
+    name: `${name}s_ended_total`,
+    type: 'counter',
+    help: 'Jobs that ended, by type and state.',
+    samples: tallies.flatMap(({ labels, tally: { type, ended } }) =>
+      Object.entries(ended).map(([state, value]) => ({ labels: { ...labels, type, state }, value })),
+    ),
+  },
+  {
+    name: `${name}_seconds`,
+    type: 'summary',
+    help: 'How long attempts took, by type of job.',
+    samples: tallies.flatMap(durationSamples),
+  },
+]
+
+function durationSamples({ labels, tally }: LabelledTally): Sample[] {
+  const own = { ...labels, type: tally.type }
+  return [
+    ...quantiles.map((quantile) => ({
+      labels: { ...own, quantile: String(quantile) },
+      value: (percentileMs(tally, quantile) ?? 0) / 1000,
+    })),
+    { suffix: '_sum', labels: own, value: tally.totalMs / 1000 },
+    { suffix: '_count', labels: own, value: tally.attempts },
+  ]
 }
 
 /** The tallies of all queues, one per type. */

@@ -1,5 +1,7 @@
+import { createExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { shardWriters } from '../../durable-objects/address.ts'
 import { signToken } from '../../src/auth/token.ts'
 import { schedule } from '../../src/cron/schedule.ts'
 import { app } from '../../src/edge/app.ts'
@@ -8,8 +10,9 @@ import { operations } from '../../src/edge/openapi.ts'
 import { closes } from '../../src/protocol/close-codes.ts'
 import { errors } from '../../src/protocol/errors.ts'
 import { problems } from '../../src/protocol/problems.ts'
+import { expositionFaults } from '../support/exposition.ts'
 import { call } from '../support/worker/http.ts'
-import { postgresIsAway } from '../support/worker/shards.ts'
+import { postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
 import { operatorKey } from '../support/worker/tenant.ts'
 
 describe('what is documented', () => {
@@ -64,6 +67,18 @@ describe('what is documented', () => {
   })
 })
 
+/** One row of a conversation, for a shard writer. */
+const batch = {
+  tenant: 'acme',
+  placementEpoch: 1,
+  conversation: 'c',
+  epoch: 'e',
+  rows: [{ seq: 1, at: 0, user: 'u', client: 'c', clientId: null, data: '{}' }],
+  scrubbed: [],
+}
+
+afterEach(() => void vi.unstubAllGlobals())
+
 describe('health', () => {
   test('alive says so, ready names each dependency, and a database that is away is no reason to fall', async () => {
     expect(await call('GET /healthz')).toMatchObject({ status: 200, body: { status: 'ok' } })
@@ -84,9 +99,45 @@ describe('health', () => {
   test('metrics are text that Prometheus reads', async () => {
     const { headers, text } = await call('GET /metrics')
     expect(headers.get('content-type')).toContain('text/plain')
-    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-    expect(samples.length).toBeGreaterThan(5)
-    for (const line of samples) expect(line).toMatch(/^[a-z_]+(?:\{[^}]*\})? [-+\d.eE]+$/)
+    expect(expositionFaults(text)).toEqual([])
+    expect(text.match(/^parley_up\{holder="\w+\/\d+"\} 1$/gm)).toHaveLength(3)
+  })
+
+  test('metrics are a valid exposition with several gateways in a region, every lane of every shard counted', async () => {
+    postgresIsThere()
+    const several = Object.assign({ ...env }, { GATEWAYS_PER_REGION: '4', SHARDS: 'shard0,shard1' })
+    const scrape = async () => {
+      const response = await app.fetch(new Request('http://parley/metrics'), several, createExecutionContext())
+      return await response.text()
+    }
+    const writesOf = (text: string) =>
+      [...text.matchAll(/^parley_shard_writer_writes_total\{shard="(\w+)",lane="(\d+)"\} (\d+)$/gm)].map(
+        ([, shard, lane, writes]) => [`${shard}/${lane}`, Number(writes)] as const,
+      )
+    const before = new Map(writesOf(await scrape()))
+    for (const shard of ['shard0', 'shard1'])
+      for (const { writer } of shardWriters(env, shard)) await writer.write(batch)
+    const text = await scrape()
+    expect(expositionFaults(text)).toEqual([])
+    expect(text.match(/^parley_gateway_sockets\{/gm)).toHaveLength(12)
+    expect(writesOf(text).map(([lane, writes]) => [lane, writes - (before.get(lane) ?? 0)])).toEqual([
+      ['shard0/0', 1],
+      ['shard0/1', 1],
+      ['shard1/0', 1],
+      ['shard1/1', 1],
+    ])
+  })
+
+  test('a gateway that does not answer is told as down, and the others are counted all the same', async () => {
+    const gone = 'apac/0'
+    const away = { figures: () => Promise.reject(new Error('gone')) }
+    const gateways = { getByName: (name: string) => (name === gone ? away : env.GATEWAY.getByName(name)) }
+    const some = Object.assign({ ...env }, { GATEWAY: gateways })
+    const text = await (await app.fetch(new Request('http://parley/metrics'), some, createExecutionContext())).text()
+    expect(expositionFaults(text)).toEqual([])
+    expect(text).toContain('parley_up{holder="apac/0"} 0\n')
+    expect(text).toContain('parley_up{holder="weur/0"} 1\n')
+    expect(text).not.toContain('parley_gateway_sockets{gateway="apac/0"}')
   })
 })
 

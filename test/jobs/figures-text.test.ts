@@ -1,14 +1,10 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { metricLines, queueLines, type QueueFigures } from '../../src/jobs/figures.ts'
+import { jobFamilies, queueFamilies, type QueueFigures } from '../../src/jobs/figures.ts'
+import { expositionText } from '../../src/kernel/exposition.ts'
 import { bucketsMs } from '../../src/jobs/meter.ts'
 import { jobStates } from '../../src/jobs/phase.ts'
-
-// Prometheus text exposition format 0.0.4: name, labels in quotes, a Go float.
-const label = String.raw`[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*"`
-const line = new RegExp(
-  String.raw`^[a-zA-Z_:][\w:]*(?:\{${label}(?:,${label})*\})? (?:[+-]?Inf|NaN|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$`,
-)
+import { expositionFaults } from '../support/exposition.ts'
 
 const counts = fc.record(Object.fromEntries(jobStates.map((state) => [state, fc.nat()])))
 const figures: fc.Arbitrary<QueueFigures> = fc.record({
@@ -28,10 +24,15 @@ const figures: fc.Arbitrary<QueueFigures> = fc.record({
   ),
 })
 
-test('whatever queues are called and however jobs went, every line is one that Prometheus reads', () => {
+/** A queue has one tally for each type of job. */
+const distinct = ({ tallies }: QueueFigures) => [...new Map(tallies.map((tally) => [tally.type, tally])).values()]
+
+test('whatever queues are called and however jobs went, the figures are a text that Prometheus reads', () => {
   fc.assert(
-    fc.property(fc.array(figures, { maxLength: 5 }), (all) => {
-      for (const one of [...metricLines(all), ...queueLines(all)]) expect(one).toMatch(line)
+    fc.property(fc.array(figures, { maxLength: 5 }), (some) => {
+      const all = some.map((one, place) => ({ ...one, tenant: `${one.tenant}${place}`, tallies: distinct(one) }))
+      expect(expositionFaults(expositionText(jobFamilies(all)))).toEqual([])
+      expect(expositionFaults(expositionText(queueFamilies(all)))).toEqual([])
     }),
   )
 })

@@ -90,7 +90,7 @@ describe('an isolate with too many requests under way', () => {
   test('what was dropped is in /metrics, by holder and priority', async () => {
     const { text } = await call('GET /metrics')
     expect(text).toMatch(/parley_shed_total\{holder="edge",priority="typing"\} [1-9]/)
-    expect(text).toMatch(/parley_shed_total\{holder="writer\/shard0",priority="read"\} \d/)
+    expect(text).toMatch(/parley_shed_total\{holder="writer\/shard0\/0",priority="read"\} \d/)
     expect(text).toMatch(/parley_shed_total\{holder="\w+\/0",priority="message"\} 0/)
   })
 })

@@ -5,7 +5,8 @@ import { hashApiKey } from '../../auth/api-key.ts'
 import { loadConfig } from '../../config.ts'
 import { schedule } from '../../cron/schedule.ts'
 import { shift } from '../../handlers/shift.ts'
-import { queueLines } from '../../jobs/figures.ts'
+import { queueFamilies } from '../../jobs/figures.ts'
+import { expositionText, expositionType } from '../../kernel/exposition.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { drainRequest } from '../../protocol/jobs-api.ts'
 import { tenantId } from '../../tenants/record.ts'
@@ -44,7 +45,7 @@ export const admin = new Hono<App>()
     return c.json({ refused: await refusedMost(c.env, gatewayNames(loadConfig(c.env))) })
   })
   .get('/metrics', async (c) =>
-    c.text(`${queueLines(await jobFigures(c.env)).join('\n')}\n`, 200, { 'Content-Type': 'text/plain; version=0.0.4' }),
+    c.text(expositionText(queueFamilies(await jobFigures(c.env))), 200, { 'Content-Type': expositionType }),
   )
   .get('/queues', async (c) => c.json({ queues: await jobFigures(c.env) }))
   .post('/drain', async (c) => {

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { gatewayName, gatewayNamed, gatewayNames, shardWriterOf } from '../../../durable-objects/address.ts'
+import { gatewayName, gatewayNamed } from '../../../durable-objects/address.ts'
 import { connect } from '../../adapters/neon/connect.ts'
 import { selectMigration } from '../../adapters/neon/select-migration.ts'
 import { newestMigration } from '../../adapters/neon/newest-migration.ts'
@@ -7,13 +7,11 @@ import { openCache } from '../../adapters/upstash/cache.ts'
 import { loadConfig, type Config } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { alertRules } from '../../jobs/alerts.ts'
-import { metricLines } from '../../jobs/figures.ts'
+import { expositionType } from '../../kernel/exposition.ts'
 import { reasonOf } from '../../kernel/log.ts'
 import { within } from '../../kernel/retry.ts'
 import type { App } from '../context.ts'
-import { jobFigures } from '../job-figures.ts'
-import { requestLoad } from '../middleware/shed-requests.ts'
-import { limitMetrics } from '../limit-metrics.ts'
+import { metricsText } from '../metrics.ts'
 
 /** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
 interface Dependency {
@@ -34,7 +32,7 @@ export const health = new Hono<App>()
     return c.json({ status, dependencies }, actors ? 200 : 503)
   })
   .get('/metrics/alerts', (c) => c.json({ groups: [{ name: 'parley-jobs', rules: alertRules }] }))
-  .get('/metrics', async (c) => c.text(await metrics(c.env), 200, { 'Content-Type': 'text/plain; version=0.0.4' }))
+  .get('/metrics', async (c) => c.text(await metricsText(c.env), 200, { 'Content-Type': expositionType }))
 
 async function checkAll(env: Env): Promise<Record<string, Dependency>> {
   const config = loadConfig(env)
@@ -87,38 +85,3 @@ async function checkQstash({ qstash }: Config): Promise<void> {
   await response.body?.cancel()
   if (!response.ok) throw new Error(`QStash answers ${response.status}`)
 }
-
-async function metrics(env: Env): Promise<string> {
-  const config = loadConfig(env)
-  const gateways = gatewayNames(config)
-  const lines = await limitMetrics(env, gateways)
-  for (const gateway of gateways) {
-    const { sockets, channels, calls, errands, shed, since } = await gatewayNamed(env, gateway).stats()
-    lines.push(
-      `parley_gateway_sockets{gateway="${gateway}"} ${sockets}`,
-      `parley_gateway_channels{gateway="${gateway}"} ${channels}`,
-      `parley_gateway_awake_since_seconds{gateway="${gateway}"} ${since / 1000}`,
-    )
-    lines.push(
-      `parley_gateway_calls_total{gateway="${gateway}"} ${calls}`,
-      `parley_gateway_commands_total{gateway="${gateway}"} ${errands}`,
-      ...shedLines(gateway, shed),
-    )
-  }
-  for (const { name } of config.shards) {
-    const { rows, writes, waiting, shed } = await shardWriterOf(env, name, '').stats()
-    lines.push(
-      `parley_shard_writer_rows_total{shard="${name}"} ${rows}`,
-      `parley_shard_writer_writes_total{shard="${name}"} ${writes}`,
-    )
-    lines.push(`parley_shard_writer_waiting{shard="${name}"} ${waiting}`, ...shedLines(`writer/${name}`, shed))
-  }
-  lines.push(...shedLines('edge', requestLoad.figures), ...metricLines(await jobFigures(env)))
-  return `${lines.join('\n')}\n`
-}
-
-/** What a holder dropped because it had too much to do. */
-const shedLines = (holder: string, shed: Readonly<Record<string, number>>): string[] =>
-  Object.entries(shed).map(
-    ([priority, count]) => `parley_shed_total{holder="${holder}",priority="${priority}"} ${count}`,
-  )
