@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { Secrets } from './data-folder.ts'
+import { keepTrying } from './keep-trying.ts'
+import { oneLine } from './local-error.ts'
 import { ensureAppRole, migrate } from './migrate.ts'
 import { startNeonProxy } from './neon/start.ts'
 import type { Resolve } from './neon/routes.ts'
@@ -47,12 +49,37 @@ async function allOrNone(starting: readonly Promise<StandIns>[]): Promise<StandI
   throw failed.reason
 }
 
-/** Postgres from npm, its databases migrated, behind a proxy that speaks Neon's protocol. */
+/**
+ * Postgres from npm, its databases migrated, behind a proxy that speaks Neon's protocol. Without Postgres the Worker
+ * still chats, so one that does not start is tried again in the background; until then the proxy knows no database.
+ */
 async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets): Promise<StandIns> {
-  const postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), databases, replica: true })
+  let postgres: Postgres | undefined
+  const trying = keepTrying(
+    async () => {
+      const started = await startPostgres({ dataDir: join(dataDir, 'postgres'), databases, replica: true })
+      try {
+        await prepare(started, postgresPassword)
+        postgres = started
+      } catch (error) {
+        await started.stop()
+        throw error
+      }
+    },
+    {
+      failed: (reason) => console.error(`Postgres does not start, trying again: ${oneLine(reason)}`),
+      done: () => console.log('Postgres has started'),
+    },
+  )
+  const stop = async () => {
+    await trying.stop()
+    await postgres?.stop()
+  }
   try {
-    await prepare(postgres, postgresPassword)
-    const proxy = await startNeonProxy({ resolve: routes(postgres, postgresPassword) })
+    const failed = await trying.first
+    const proxy = await startNeonProxy({
+      resolve: (asked) => (postgres === undefined ? undefined : routes(postgres, postgresPassword)(asked)),
+    })
     const url = (database: string) => `postgresql://parley_app:${postgresPassword}@${database}.local/${database}`
     return {
       vars: {
@@ -60,14 +87,18 @@ async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets
         SHARDS: shards.join(','),
         ...Object.fromEntries(databases.map((database) => [`DATABASE_URL_${database.toUpperCase()}`, url(database)])),
       },
-      notes: [`Postgres    ${postgres.url('directory')}   and ${shards.join(', ')}`],
+      notes: [
+        postgres === undefined
+          ? `Postgres    DOWN: ${oneLine(failed)}`
+          : `Postgres    ${postgres.url('directory')}   and ${shards.join(', ')}`,
+      ],
       stop: async () => {
         await proxy.stop()
-        await postgres.stop()
+        await stop()
       },
     }
   } catch (error) {
-    await postgres.stop()
+    await stop()
     throw error
   }
 }

@@ -1,10 +1,13 @@
 import { join } from 'node:path'
 import { buildAll } from './build.ts'
 import { startClock } from './clock.ts'
+import { recreateGateways } from './gateways.ts'
 import { claimPort, knownSecrets, openData } from './data-folder.ts'
 import { endLeftover } from './leash.ts'
-import { endWith, LocalError } from './local-error.ts'
+import { keepTrying } from './keep-trying.ts'
+import { endWith, LocalError, oneLine } from './local-error.ts'
 import { Operator } from './operator.ts'
+import { surviveLostOutput } from './output.ts'
 import { environmentOf, isDevelopment, notedProfile, noteProfile, type Launcher } from './profile.ts'
 import { originOf, readSettings, type Settings } from './settings.ts'
 import { startStandIns } from './stand-ins.ts'
@@ -21,6 +24,7 @@ export async function runSystem(
   startWorker: (run: WorkerRun) => Promise<Running>,
   banner: (settings: Settings, notes: readonly string[]) => string,
 ): Promise<void> {
+  surviveLostOutput()
   const cleanups: (() => Promise<void> | void)[] = []
   const stopAll = async () => {
     for (const cleanup of cleanups.toReversed()) await Promise.resolve(cleanup()).catch(console.error)
@@ -63,6 +67,8 @@ async function start(
 
   const origin = originOf(settings)
   const vars = { ...workerVars(settings, adminKey, origin), ...standIns.vars }
+  for (const file of await recreateGateways(settings.dataDir))
+    console.error(`the file of a gateway was damaged; the gateway is made anew, the file is kept as ${file}`)
   const running = await startWorker({ worker, config, vars, ...settings })
   cleanups.push(() => running.stop())
 
@@ -71,12 +77,28 @@ async function start(
   const notes = isDevelopment(settings.profile)
     ? await openDemo(operator, settings)
     : await closeDemo(operator, settings, before)
-  await operator.runCron('partitions')
+  cleanups.push(await makePartitions(operator))
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(await startClock(operator))
   console.log(banner(settings, [...notes, ...standIns.notes]))
   await noteProfile(settings.dataDir, settings.profile)
   return running
+}
+
+/** How long a start waits for the partitions of Postgres, in milliseconds. */
+const partitionsWithinMs = 10_000
+
+/** Makes the partitions now, or in the background while Postgres is down. Returns how to stop. */
+async function makePartitions(operator: Operator): Promise<() => Promise<void>> {
+  const making = keepTrying(() => operator.runCron('partitions'), {
+    failed: (reason) => console.error(`partitions are not made, trying again: ${oneLine(reason)}`),
+    done: () => console.log('partitions are made'),
+  })
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => resolve(), partitionsWithinMs)
+  await Promise.race([making.first, late])
+  clearTimeout(timer)
+  return () => making.stop()
 }
 
 /** What a data folder was used for; one from before that was noted is a development system, as all were. */
@@ -88,7 +110,10 @@ async function usedFor(dataDir: string): Promise<'development' | 'production' | 
 
 /** Makes the demo tenant; returns what the banner says of it. */
 async function openDemo(operator: Operator, settings: Settings): Promise<string[]> {
-  await operator.provision(localTenant, limitsOf(settings))
+  // A damaged tenant must not keep the others from starting.
+  await operator.provision(localTenant, limitsOf(settings)).catch((thrown: unknown) => {
+    console.error(`the tenant ${localTenant} cannot be made: ${oneLine(thrown)}`)
+  })
   return settings.profile === 'open'
     ? ['Open        every caller may do everything without a token; development only']
     : []

@@ -18,6 +18,8 @@ export interface Config {
   readonly qstash:
     | { readonly url: string; readonly token: string; readonly currentKey: string; readonly nextKey: string }
     | undefined
+  /** Variables that jobs lack: some of those of QStash are set, and these are not. */
+  readonly missingForJobs: readonly string[]
   /** Where QStash reaches this Worker; signatures are checked against it. */
   readonly publicUrl: string
   /** Whether jobs may post to loopback: only in the local environment, and only if it was asked for. */
@@ -59,7 +61,7 @@ const variables = z.object({
   PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
-  PUBLIC_URL: z.string().default('http://localhost:8787'),
+  PUBLIC_URL: z.string().optional(),
   ADMIN_KEY: z.string().min(16).optional(),
   LOCAL_TENANT: z.string().optional(),
   LOCAL_API_KEY: z.string().optional(),
@@ -102,7 +104,8 @@ function readConfig(vars: Vars): Config {
     neonProxy: v.NEON_PROXY,
     redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
     qstash: readQstash(v),
-    publicUrl: v.PUBLIC_URL.replace(/\/$/, ''),
+    missingForJobs: missingForJobs(v),
+    publicUrl: (v.PUBLIC_URL ?? 'http://localhost:8787').replace(/\/$/, ''),
     allowPrivateEndpoints: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
     adminKey: v.ADMIN_KEY,
     localTenant: local ? v.LOCAL_TENANT : undefined,
@@ -153,6 +156,14 @@ function readQstash(v: z.output<typeof variables>): Config['qstash'] {
   const { QSTASH_TOKEN: token, QSTASH_CURRENT_SIGNING_KEY: currentKey, QSTASH_NEXT_SIGNING_KEY: nextKey } = v
   if (token === undefined || currentKey === undefined || nextKey === undefined) return undefined
   return { url: v.QSTASH_URL, token, currentKey, nextKey }
+}
+
+function missingForJobs(v: z.output<typeof variables>): string[] {
+  const names = ['QSTASH_TOKEN', 'QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY'] as const
+  if (names.every((name) => v[name] === undefined)) return []
+  // QStash calls a deployment by its public address; only a development system has one by default.
+  const needed = v.ENVIRONMENT === 'production' ? ([...names, 'PUBLIC_URL'] as const) : names
+  return needed.filter((name) => v[name] === undefined)
 }
 
 /** Where jobs may post to. */

@@ -41,6 +41,14 @@ describe('config', () => {
     expect(loadConfig({ QSTASH_TOKEN: 'token' }).qstash).toBeUndefined()
   })
 
+  test('what jobs lack is named, PUBLIC_URL included where it has no default', () => {
+    const keys = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'a', QSTASH_NEXT_SIGNING_KEY: 'b' }
+    expect(loadConfig({}).missingForJobs).toEqual([])
+    expect(loadConfig({ ...keys }).missingForJobs).toEqual(['PUBLIC_URL'])
+    expect(loadConfig({ ...keys, ENVIRONMENT: 'local' }).missingForJobs).toEqual([])
+    expect(loadConfig({ ...keys, PUBLIC_URL: 'https://parley.example' }).missingForJobs).toEqual([])
+  })
+
   test('shards have weights, regions have gateways', () => {
     const config = loadConfig({ SHARDS: 'a:2, b', REGIONS: 'EU:weur,*:enam' })
     expect(config.shards).toEqual([

@@ -1,7 +1,8 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Engine } from './engine/engine.ts'
-import { restoreSnapshot, writeSnapshot } from './snapshot.ts'
+import { setAside } from '../set-aside.ts'
+import { DamagedSnapshot, restoreSnapshot, writeSnapshot } from './snapshot.ts'
 
 const SAVE_EVERY_MS = 1000
 
@@ -21,10 +22,15 @@ export class SnapshotFile {
     this.#timer.unref()
   }
 
-  /** Restores the file if there is one, then keeps it up to date. Throws if the file is not a snapshot. */
+  /** Restores the file if there is one, then keeps it up to date. A cache may be lost: a damaged file is set aside. */
   static async open(engine: Engine, path: string): Promise<SnapshotFile> {
     await mkdir(dirname(path), { recursive: true })
-    await restoreSnapshot(engine.db, path)
+    try {
+      await restoreSnapshot(engine.db, path)
+    } catch (error) {
+      if (!(error instanceof DamagedSnapshot)) throw error
+      console.error(`upstash: ${error.message}; starting empty, the file is kept as ${setAside(path)}`)
+    }
     return new SnapshotFile(engine, path)
   }
 

@@ -32,7 +32,10 @@ export function writeSnapshot(db: Keyspace): string {
   return JSON.stringify({ format: 'upstash-stand-in', version: 1, keys })
 }
 
-/** Puts the keys of a snapshot file back; a missing file is an empty database. Throws if the file is not a snapshot. */
+/** The file holds something else than a snapshot of this version, or half of one. */
+export class DamagedSnapshot extends Error {}
+
+/** Puts the keys of a snapshot file back; a missing file is an empty database. Throws {@link DamagedSnapshot}. */
 export async function restoreSnapshot(db: Keyspace, file: string): Promise<void> {
   const text = await readIfThere(file)
   if (text === undefined) return
@@ -43,7 +46,7 @@ function parse(text: string, file: string) {
   try {
     return storedFile.parse(JSON.parse(text)).keys
   } catch (cause) {
-    throw new Error(`${file} is not a Redis snapshot of this version; move it away to start empty`, { cause })
+    throw new DamagedSnapshot(`${file} is not a Redis snapshot of this version`, { cause })
   }
 }
 

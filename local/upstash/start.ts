@@ -32,7 +32,7 @@ export interface Upstash {
 /**
  * Starts a Redis that speaks Upstash's REST protocol on 127.0.0.1.
  *
- * Rejects if the token is empty, the port is taken or `dataFile` is not a snapshot. With `redisUrl` it starts even if no server is there;
+ * Rejects if the token is empty or the port is taken; a `dataFile` that is not a snapshot is set aside. With `redisUrl` it starts even if no server is there;
  * requests are then answered with status 500 until one is.
  */
 export async function startUpstash(options: UpstashOptions): Promise<Upstash> {

@@ -1,6 +1,6 @@
 import { gatewayName, gatewayNamed } from '../../durable-objects/address.ts'
 import { claimedBy } from '../auth/token.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig, type Config } from '../config.ts'
 import type { Env } from '../env.ts'
 import { problems } from '../protocol/problems.ts'
 import { takeConnect } from './house-levels.ts'
@@ -26,10 +26,12 @@ export async function connect(request: Request, env: Env): Promise<Response> {
 /** The gateway of the region a request comes from; the same one for the same caller. */
 export function gatewayFor(request: Request, env: Env) {
   const config = loadConfig(env)
-  const continent = request.cf?.continent
-  const region = config.regions.get(String(continent)) ?? config.regions.get('*') ?? 'enam'
-  return gatewayNamed(env, gatewayName(region, callerOf(request), config.gatewaysPerRegion))
+  return gatewayNamed(env, gatewayName(regionOf(request, config), callerOf(request), config.gatewaysPerRegion))
 }
+
+/** The region whose gateways serve a request. */
+export const regionOf = (request: Request, { regions }: Pick<Config, 'regions'>): string =>
+  regions.get(String(request.cf?.continent)) ?? regions.get('*') ?? 'enam'
 
 function tooManyConnects(waitMs: number): Response {
   const { status, title } = problems['too-many-requests']

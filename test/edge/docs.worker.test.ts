@@ -96,6 +96,53 @@ describe('health', () => {
     })
   })
 
+  test('ready looks at the gateways that clients connect to, and says 503 when the one of the caller is broken', async () => {
+    const asked: string[] = []
+    const readiness = async (broken: string, perRegion = 1) => {
+      const stats = (name: string) => async () => {
+        asked.push(name)
+        if (name === broken) throw new Error('database disk image is malformed')
+      }
+      const gateways = { getByName: (name: string) => ({ stats: stats(name) }) }
+      const request = new Request('http://parley/readyz', { cf: { continent: 'EU' } })
+      const own = { ...env, GATEWAY: gateways, GATEWAYS_PER_REGION: String(perRegion) }
+      const response = await app.fetch(request, own, createExecutionContext())
+      const body: { status: string; dependencies: { actors: unknown } } = await response.json()
+      return { code: response.status, status: body.status, actors: body.dependencies.actors }
+    }
+    expect(await readiness('weur/0')).toEqual({
+      code: 503,
+      status: 'down',
+      actors: { state: 'down', detail: 'gateway weur/0: database disk image is malformed' },
+    })
+    expect(asked.toSorted()).toEqual(['apac/0', 'enam/0', 'weur/0'])
+    expect(await readiness('apac/0')).toMatchObject({ code: 200, status: 'degraded', actors: { state: 'down' } })
+    asked.length = 0
+    await readiness('', 1000)
+    expect(asked.length).toBeLessThanOrEqual(32)
+    expect(new Set(asked.map((name) => name.split('/')[0])).size).toBe(3)
+  })
+
+  test('ready is not ok while jobs cannot run, and says which variables they lack', async () => {
+    const readiness = async (vars: Record<string, string>) => {
+      const response = await app.fetch(
+        new Request('http://parley/readyz'),
+        { ...env, ...vars },
+        createExecutionContext(),
+      )
+      const body: { status: string; dependencies: { qstash: unknown } } = await response.json()
+      return { status: body.status, qstash: body.dependencies.qstash }
+    }
+    expect(await readiness({})).toMatchObject({ status: 'degraded', qstash: { state: 'off' } })
+    expect(await readiness({ QSTASH_TOKEN: 'token' })).toEqual({
+      status: 'degraded',
+      qstash: {
+        state: 'down',
+        detail: 'jobs cannot run: QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY not set',
+      },
+    })
+  })
+
   test('metrics are text that Prometheus reads', async () => {
     const { headers, text } = await call('GET /metrics')
     expect(headers.get('content-type')).toContain('text/plain')

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, Receiver } from '@upstash/qstash'
@@ -57,6 +57,15 @@ afterEach(async () => {
   running = undefined
   await hooks.close()
   await rm(folder, { recursive: true })
+})
+
+test('a file that is no database is set aside, and QStash starts without its messages', async () => {
+  const file = join(folder, 'qstash.sqlite')
+  await writeFile(file, 'not a database')
+  await start()
+  await restart()
+  const aside = (await readdir(folder)).filter((name) => name.includes('.damaged-'))
+  expect(await Promise.all(aside.map((name) => readFile(join(folder, name), 'utf8')))).toEqual(['not a database'])
 })
 
 test('a delivery under way when the process ends is made again, under the same id', async () => {

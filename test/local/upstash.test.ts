@@ -118,16 +118,23 @@ describe('persistence', () => {
     await expect(readFile(dataFile)).rejects.toThrow('ENOENT')
   })
 
-  test('a file that is not a snapshot is refused by name and left as it was', async () => {
-    const file = join(folder, 'other.json')
+  test('a file that is not a snapshot is set aside, and the cache starts empty', async () => {
     for (const text of [
       '{"format":"something else"}',
       '{"format":"upstash-stand-in","version":1,"keys":[{"key":1}]}',
       'not JSON',
     ]) {
+      const own = await mkdtemp(join(folder, 'damaged-'))
+      const file = join(own, 'redis.json')
       await writeFile(file, text)
-      await expect(startUpstash({ token: 'token', dataFile: file })).rejects.toThrow(`${file} is not a Redis snapshot`)
-      expect(await readFile(file, 'utf8')).toBe(text)
+      const { redis, upstash } = await start({ dataFile: file })
+      expect(await redis.keys('*')).toEqual([])
+      await redis.set('k', 1)
+      await upstash.stop()
+      const { redis: again } = await start({ dataFile: file })
+      expect(await again.get('k')).toBe(1)
+      const aside = (await readdir(own)).filter((name) => name.startsWith('redis.json.damaged-'))
+      expect(await Promise.all(aside.map((name) => readFile(join(own, name), 'utf8')))).toEqual([text])
     }
   })
 })

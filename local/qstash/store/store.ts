@@ -1,3 +1,4 @@
+import { isDamage, setAside, sqliteCompanions } from '../../set-aside.ts'
 import { Database } from './database.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Deduplications } from './deduplications.ts'
@@ -25,7 +26,7 @@ export interface Store {
 
 /** Opens the state in `file`, creating it if need be. */
 export function openStore(file: string): Store {
-  const db = new Database(file)
+  const db = openDatabase(file)
   return {
     messages: new Messages(db),
     queues: new Queues(db),
@@ -37,5 +38,16 @@ export function openStore(file: string): Store {
     schedules: new Schedules(db),
     atomically: (work) => db.atomically(work),
     close: () => db.close(),
+  }
+}
+
+/** A damaged file is set aside: the job queues keep every job themselves, and their alarms find what is due. */
+function openDatabase(file: string): Database {
+  try {
+    return new Database(file)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    console.error(`qstash: ${file} is damaged; starting empty, it is kept as ${setAside(file, sqliteCompanions)}`)
+    return new Database(file)
   }
 }
