@@ -160,7 +160,8 @@ const scheduledJob = z
 export const newSchedule = z
   .strictObject({
     queue: queueName.default('default'),
-    cron: z.string().min(9).max(200).optional(),
+    /** Five fields as in crontab(5), or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. */
+    cron: z.string().min(1).max(200).optional(),
     timeZone: z.string().min(1).max(64).optional(),
     /** What to do where clocks are set forward over the time, and where they show it twice. */
     gap: z.enum(['skip', 'shift']).optional(),

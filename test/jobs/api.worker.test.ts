@@ -57,6 +57,15 @@ describe('over HTTP', () => {
     })
   })
 
+  test.each(['@hourly', '@daily', '@weekly', '@monthly', '@yearly', '@annually'])(
+    'a schedule by the name %s is accepted and shown as it was written',
+    async (cron) => {
+      const { key: as } = await newTenant()
+      const made = await call('PUT /v1/schedules/s', { as, body: { cron, job: { url: endpoint } } })
+      expect(made).toMatchObject({ status: 200, body: { cron, nextAt: expect.any(Number) } })
+    },
+  )
+
   test('a secret signs, and two do for a day after it was changed', async () => {
     const { key: as } = await newTenant()
     const { secrets: before } = (await call('GET /v1/queues/q/secret', { as })).body
@@ -143,6 +152,8 @@ describe('over HTTP', () => {
 
   test.each([
     [{ cron: '61 * * * *' }, /^cron: /],
+    [{ cron: '0 9 32 * *' }, /^cron: day of month "32"/],
+    [{ cron: '@reboot' }, /^cron: "@reboot" is not known/],
     [{ cron: '0 0 31 2 *' }, /cron: it never comes/],
     [{ cron: '0 0 * * *', timeZone: 'Mars/Olympus' }, /timeZone: Mars/],
     [{ cron: '0 0 * * *', everySeconds: 60 }, /cron, everySeconds: give one/],

@@ -70,7 +70,7 @@ function minutes(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, Math.ceil((to - first) / minuteMs)) }, (_, n) => first + n * minuteMs)
 }
 
-/** crontab(5): numbers, lists, ranges, steps; with both days given, either of them is enough. */
+/** crontab(5): numbers, lists, ranges, steps; either day is enough where neither field begins with `*`. */
 function matcher(cron: string): (wall: number) => boolean {
   const [minute = '', hour = '', day = '', month = '', weekday = ''] = cron.split(' ')
   const [atMinute, atHour, onDay, inMonth, onWeekday] = [
@@ -85,7 +85,7 @@ function matcher(cron: string): (wall: number) => boolean {
     const date = new Date(wall)
     const days = onDay.has(date.getUTCDate())
     const weekdays = onWeekday.has(date.getUTCDay())
-    const either = day !== '*' && weekday !== '*' ? days || weekdays : days && weekdays
+    const either = !day.startsWith('*') && !weekday.startsWith('*') ? days || weekdays : days && weekdays
     return (
       either &&
       atMinute.has(date.getUTCMinutes()) &&
