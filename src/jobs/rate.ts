@@ -1,4 +1,7 @@
-/** At most `count` starts in any stretch of `seconds`, apart from a burst of the same size at the beginning. */
+/**
+ * A token bucket: it holds `count` starts and is refilled evenly by `count` every `seconds`. Any stretch of t seconds sees at
+ * most `count` × (1 + t / `seconds`) starts, so one of `seconds` up to 2 × `count`.
+ */
 export interface Rate {
   readonly count: number
   readonly seconds: number

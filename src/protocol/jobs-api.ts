@@ -18,8 +18,13 @@ export const scheduleName = z
 const daySeconds = 86_400
 const label = z.string().min(1).max(200).refine(isPlainText, 'must be well-formed Unicode')
 
-/** At most `count` starts in `seconds`. */
-const rate = z.strictObject({ count: z.int().min(1).max(1_000_000), seconds: z.number().min(0.001).max(daySeconds) })
+/** A token bucket; see src/jobs/rate.ts. */
+const rate = z
+  .strictObject({ count: z.int().min(1).max(1_000_000), seconds: z.number().min(0.001).max(daySeconds) })
+  .describe(
+    'A token bucket of `count` starts, refilled evenly by `count` every `seconds`. A full bucket lets `count` jobs start at ' +
+      'once, so that the first `seconds` may see up to 2 × `count` starts; the average is `count` every `seconds`.',
+  )
 
 const wait = z.number().min(0).max(daySeconds)
 

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { furthestMs, payloadBytes } from '../../src/jobs/job.ts'
+import { queueChange } from '../../src/protocol/jobs-api.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 const refused = (detail: RegExp) => expect.objectContaining({ kind: 'refused', detail: expect.stringMatching(detail) })
@@ -149,6 +151,21 @@ describe('keys', () => {
     expect(world.take()).toEqual(['a2'])
     world.pass(1000)
     expect(world.take()).toEqual(['a3', 'a4'])
+  })
+
+  test('a rate is the token bucket that the API says it is: a burst of count, and count more in every stretch of seconds', () => {
+    expect(z.toJSONSchema(queueChange, { io: 'input' })).toMatchObject({
+      properties: {
+        keyRate: { anyOf: [{ description: expect.stringMatching(/token bucket.*up to 2 × `count` starts/) }, {}] },
+      },
+    })
+    const world = new OneQueue()
+    for (let n = 0; n < 20; n++) world.add(`a${n}`, { key: 'a', concurrency: 20, rate: { count: 2, seconds: 1 } })
+    const starts: number[] = []
+    for (; starts.length < 12; world.pass(10)) starts.push(...world.take().map(() => world.now))
+    const within = (ms: number) =>
+      Math.max(...starts.map((from) => starts.filter((at) => at >= from && at <= from + ms).length))
+    expect([within(0), within(1000), within(2000)]).toEqual([2, 4, 6])
   })
 
   test('a rate per key that was far too slow holds nothing back once it is another', () => {
