@@ -259,7 +259,8 @@ export class Gateway extends DurableObject<Env> {
     const address = headers.get('cf-connecting-ip')
     session.address = address === null ? '' : networkOf(address)
     const connections = this.#census.arrive(session)
-    if (connections > loadConfig(this.env).connectionsPerAddress) this.#end(session, 'connectionLimit', 'address')
+    if (connections > this.#config.connectionsPerAddress)
+      this.#end(this.#census.surplus(session), 'connectionLimit', 'address')
     await this.#heartbeat.watch(session, now)
   }
 

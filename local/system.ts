@@ -161,6 +161,7 @@ export const workerVars = (
   HIBERNATION: 'off',
   ...tuned,
   ENVIRONMENT: environmentOf(profile),
+  CLIENTS: 'direct',
   ...(isDevelopment(profile) ? { LOCAL_TENANT: localTenant, LOCAL_API_KEY: localApiKey } : {}),
   ADMIN_KEY: adminKey,
   PUBLIC_URL: real['PUBLIC_URL'] ?? origin,

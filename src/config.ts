@@ -38,6 +38,10 @@ export interface Config {
   readonly presenceGraceMs: number
   /** Open connections from one address at one gateway. */
   readonly connectionsPerAddress: number
+  /** Whether clients connect to this process itself, so that the peer's address counts and `CF-Connecting-IP` is anybody's word. */
+  readonly directClients: boolean
+  /** The header in which a trusted proxy in front says who the client is, in lower case. */
+  readonly trustedProxyHeader: string | undefined
   /** Log entries a conversation keeps with their words once Postgres has them. */
   readonly tailEntries: number
   /** Whether gateways keep sockets to busy conversations; see docs/decisions/0004-links.md. */
@@ -60,6 +64,11 @@ const variables = z.object({
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
   PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
+  CLIENTS: z.enum(['cloudflare', 'direct']).default('cloudflare'),
+  TRUSTED_PROXY_HEADER: z
+    .string()
+    .regex(/^[\w-]{1,64}$/, 'the name of one header')
+    .optional(),
   ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
   PUBLIC_URL: z.string().optional(),
   ADMIN_KEY: z.string().min(16).optional(),
@@ -115,6 +124,8 @@ function readConfig(vars: Vars): Config {
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
     presenceGraceMs: v.PRESENCE_GRACE_MS,
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
+    directClients: v.CLIENTS === 'direct',
+    trustedProxyHeader: v.TRUSTED_PROXY_HEADER?.toLowerCase(),
     tailEntries: v.TAIL_ENTRIES,
     links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',
     hibernation: (v.HIBERNATION ?? (local ? 'off' : 'on')) === 'on',

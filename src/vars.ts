@@ -5,6 +5,8 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly REGIONS?: string
   readonly GATEWAYS_PER_REGION?: string
   readonly PUBLIC_URL?: string
+  readonly CLIENTS?: string
+  readonly TRUSTED_PROXY_HEADER?: string
   readonly ALLOW_PRIVATE_ENDPOINTS?: string
   readonly ADMIN_KEY?: string
   readonly LOCAL_TENANT?: string

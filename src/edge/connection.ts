@@ -3,6 +3,7 @@ import { claimedBy } from '../auth/token.ts'
 import { loadConfig, type Config } from '../config.ts'
 import type { Env } from '../env.ts'
 import { problems } from '../protocol/problems.ts'
+import { addressedHeaders, clientAddress, countedAddress } from './client-address.ts'
 import { takeConnect } from './house-levels.ts'
 
 export const connectionPath = '/connection/websocket'
@@ -18,15 +19,15 @@ export async function connect(request: Request, env: Env): Promise<Response> {
       headers: { Upgrade: 'websocket' },
     })
   }
-  const waitMs = await takeConnect(env, request.headers.get('cf-connecting-ip'))
+  const waitMs = await takeConnect(env, countedAddress(request, env))
   if (waitMs > 0) return tooManyConnects(waitMs)
-  return gatewayFor(request, env).fetch(request)
+  return gatewayFor(request, env).fetch(request.url, { headers: addressedHeaders(request, env) })
 }
 
 /** The gateway of the region a request comes from; the same one for the same caller. */
 export function gatewayFor(request: Request, env: Env) {
   const config = loadConfig(env)
-  return gatewayNamed(env, gatewayName(regionOf(request, config), callerOf(request), config.gatewaysPerRegion))
+  return gatewayNamed(env, gatewayName(regionOf(request, config), callerOf(request, env), config.gatewaysPerRegion))
 }
 
 /** The region whose gateways serve a request. */
@@ -41,9 +42,9 @@ function tooManyConnects(waitMs: number): Response {
   return new Response(JSON.stringify(problem), { status, headers })
 }
 
-function callerOf(request: Request): string {
+function callerOf(request: Request, env: Env): string {
   const token = new URL(request.url).searchParams.get('token')
   const claimed = token === null ? undefined : claimedBy(token)
   if (claimed !== undefined) return `${claimed.tenant}/${claimed.user}`
-  return request.headers.get('cf-connecting-ip') ?? ''
+  return clientAddress(request, loadConfig(env)) ?? ''
 }

@@ -3,6 +3,8 @@ import { networkOf } from '../kernel/address.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { decideAll } from '../limits/decide.ts'
 import { strangers } from '../limits/house-rules.ts'
+import { loadConfig } from '../config.ts'
+import { clientAddress } from './client-address.ts'
 import type { AppContext } from './context.ts'
 import { houseLevel } from './house-levels.ts'
 import { decider, tooMany } from './limits.ts'
@@ -19,7 +21,7 @@ const knownGood = new Set<string>()
  * One wait is over as soon as a unit has dripped, so that nobody is locked out for longer than the guessing goes on.
  */
 export function admitGuess(c: AppContext, credential: string): void {
-  const address = c.req.header('cf-connecting-ip')
+  const address = clientAddress(c.req.raw, loadConfig(c.env))
   if (address === undefined || knownGood.has(credential)) return
   const name = limiterName(houseTenant, policy, networkOf(address))
   const waitMs = decider.holder.refusedFor(name, systemClock.now())
@@ -35,7 +37,7 @@ export function noteGood(credential: string): void {
 /** The credential was wrong: counted by address, and refused with `detail` or, when it is one too many, told to wait. */
 export async function refuseGuess(c: AppContext, credential: string, detail: string): Promise<never> {
   knownGood.delete(credential)
-  const address = c.req.header('cf-connecting-ip')
+  const address = clientAddress(c.req.raw, loadConfig(c.env))
   if (address !== undefined) {
     const level = houseLevel(c.env, strangers, { policy, key: networkOf(address) })
     const decision = await decideAll(decider, [level])

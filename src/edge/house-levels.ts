@@ -44,11 +44,11 @@ export async function takeMessageToken(env: Env, tenant: string, user: string, c
 }
 
 /** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */
-export async function takeConnect(env: Env, address: string | null): Promise<number> {
+export async function takeConnect(env: Env, address: string | undefined): Promise<number> {
   const terms = await termsOf(env)
   const levels = [
-    // Without an address, as on one's own machine, there is nobody to tell apart.
-    ...(address === null ? [] : [houseLevel(env, terms, { policy: 'connects-address', key: networkOf(address) })]),
+    // Without an address callers cannot be told apart.
+    ...(address === undefined ? [] : [houseLevel(env, terms, { policy: 'connects-address', key: networkOf(address) })]),
     ...(terms.shared.system.connectsPerSecond === undefined
       ? []
       : [houseLevel(env, terms, { policy: 'connects-system', key: '' })]),

@@ -3,14 +3,23 @@ import type { Session } from './session.ts'
 /** Whose connections one gateway holds: how many come from one address, and which are one user's. */
 export class Census {
   readonly #users = new Map<string, Set<Session>>()
-  readonly #addresses = new Map<string, number>()
+  readonly #addresses = new Map<string, Set<Session>>()
 
   /** A socket was opened from `session.address`. Returns how many there are now; those who do not say are not counted. */
-  arrive({ address }: Session): number {
-    if (address === '') return 0
-    const count = (this.#addresses.get(address) ?? 0) + 1
-    this.#addresses.set(address, count)
-    return count
+  arrive(session: Session): number {
+    if (session.address === '') return 0
+    const sessions = this.#addresses.get(session.address) ?? new Set()
+    this.#addresses.set(session.address, sessions.add(session))
+    return sessions.size
+  }
+
+  /**
+   * The session that goes when `session` is one too many of its address: the oldest that has not said who it is, so that
+   * silent sockets lock out no client with a valid token. It is `session` itself when all others have.
+   */
+  surplus(session: Session): Session {
+    for (const other of this.#addresses.get(session.address) ?? []) if (other.phase === 'new') return other
+    return session
   }
 
   /** Counts a session as it was before the gateway slept. */
@@ -37,9 +46,8 @@ export class Census {
   /** The socket has gone. */
   depart(session: Session): void {
     this.leave(session)
-    const left = (this.#addresses.get(session.address) ?? 0) - 1
-    if (left > 0) this.#addresses.set(session.address, left)
-    else this.#addresses.delete(session.address)
+    const sessions = this.#addresses.get(session.address)
+    if (sessions?.delete(session) === true && sessions.size === 0) this.#addresses.delete(session.address)
   }
 
   /** The user's connections here, also those that are still being let in. */

@@ -176,7 +176,7 @@ describe('too many connections', () => {
     expect(await closesOn(token, 'slept/0')).toBe(3504)
   })
 
-  test('from one address are refused; an IPv6 customer’s many addresses are one', async () => {
+  test('of one address are bounded: the oldest that has not said who it is makes room; an IPv6 customer’s many addresses are one', async () => {
     const openFrom = async (address: string) => {
       const headers = { upgrade: 'websocket', 'cf-connecting-ip': address }
       const answer = await env.GATEWAY.getByName('address/0').fetch('http://parley/connection/websocket', { headers })
@@ -184,8 +184,12 @@ describe('too many connections', () => {
     }
     // Who does not say who she is has ten seconds, and gives up her place after that.
     stopClock()
-    for (let n = 1; n <= 20; n++) await openFrom(`2001:db8:1:2::${n}`)
-    expect(await (await openFrom('2001:db8:1:2:ffff::1')).closed()).toEqual({ code: 3504, reason: 'connection limit' })
+    const silent = []
+    for (let n = 1; n <= 20; n++) silent.push(await openFrom(`2001:db8:1:2::${n}`))
+    const latest = await openFrom('2001:db8:1:2:ffff::1')
+    expect(await silent[0]?.closed()).toEqual({ code: 3504, reason: 'connection limit' })
+    latest.say({ connect: { token: 'x' } })
+    expect((await latest.closed()).code).toBe(3500)
     const neighbour = await openFrom('2001:db8:1:3::1')
     neighbour.say({ connect: { token: 'x' } })
     expect((await neighbour.closed()).code).toBe(3500)

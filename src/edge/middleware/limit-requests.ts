@@ -3,6 +3,7 @@ import { networkOf } from '../../kernel/address.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
 import { requestLevels } from '../../limits/house-rules.ts'
 import { callerPolicies } from '../../limits/request-classes.ts'
+import { countedAddress } from '../client-address.ts'
 import type { App, AppContext } from '../context.ts'
 import { houseLevel, termsOf } from '../house-levels.ts'
 import { decider, returnIdleLeases, showStanding, spreadOut, tooMany } from '../limits.ts'
@@ -18,7 +19,7 @@ export const limitRequests = () =>
 /** The same for what anybody may see: by address, where one is known; on one's own machine there is nobody to tell apart. */
 export const limitVisitors = () =>
   createMiddleware<App>(async function limitVisitors(c, next) {
-    const address = c.req.header('cf-connecting-ip')
+    const address = countedAddress(c.req.raw, c.env)
     if (address !== undefined) await take(c, await visitorLevels(c, address))
     return await next()
   })
@@ -34,7 +35,7 @@ async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
 
 async function levelsOf(c: AppContext): Promise<Level[]> {
   const { principal } = c.var
-  if (principal.kind === 'anonymous') return await visitorLevels(c, c.req.header('cf-connecting-ip'))
+  if (principal.kind === 'anonymous') return await visitorLevels(c, countedAddress(c.req.raw, c.env))
   const { tenant } = principal
   const terms = await termsOf(c.env, tenant)
   const [tier, caller] =

@@ -8,6 +8,7 @@ import type { StreamKind } from '../../protocol/frames.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { readMessage } from '../../protocol/protobuf/read.ts'
 import { cappedBody, textOf } from '../capped.ts'
+import { countedAddress } from '../client-address.ts'
 import { gatewayFor } from '../connection.ts'
 import type { App, AppContext } from '../context.ts'
 import { takeConnect } from '../house-levels.ts'
@@ -52,8 +53,8 @@ interface Opening {
 }
 
 async function open(c: AppContext, { kind, first, type }: Opening): Promise<Response> {
-  const address = c.req.header('cf-connecting-ip')
-  const waitMs = await takeConnect(c.env, address ?? null)
+  const address = countedAddress(c.req.raw, c.env)
+  const waitMs = await takeConnect(c.env, address)
   if (waitMs > 0)
     throw new ProblemError({ name: 'too-many-requests', detail: `connects: wait ${waitMs} ms`, retryAfterMs: waitMs })
   const opened = await gatewayFor(c.req.raw, c.env).fetch(`http://gateway/${kind}`, {
