@@ -268,6 +268,8 @@ export class Gateway extends DurableObject<Env> {
     this.#sockets.heard(session, this.#clock.now())
     const frame = readFrame(session.wire.format, message)
     if (frame.kind === 'malformed') return this.#end(session, 'badRequest', frame.why)
+    session.frames++
+    if (session.phase === 'connecting') this.#entrance.waits(session, message.length)
     for (const command of frame.commands) this.#obey(session, command)
   }
 

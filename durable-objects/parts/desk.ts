@@ -42,7 +42,14 @@ type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) =>
 /** What anybody may ask for until her tenant's record is heard of, per second. */
 const commandsAtFirst = 50
 /** Commands that count as such. Leaving is never refused, and messages and rpc methods are counted by what they do. */
-const countedHere: ReadonlySet<Handled> = new Set(['subscribe', 'history', 'presence', 'presence_stats', 'sub_refresh'])
+const countedHere: ReadonlySet<Handled> = new Set([
+  'subscribe',
+  'history',
+  'presence',
+  'presence_stats',
+  'sub_refresh',
+  'ping',
+])
 
 /** Where the commands of connected sessions are dealt with, one line each. */
 export class Desk {
@@ -122,10 +129,11 @@ export class Desk {
   /** Does `work` if the sender's bucket has a token. Messages of one session keep their order while a lease is fetched. */
   limited(session: Session, channel: string, answer: (result: StreamResult) => void, work: () => void): void {
     const { limits, clock } = this.#parts
+    const { frames } = session
     const decide = (taken: Awaited<ReturnType<MessageLimits['take']>>) => {
       if (taken.kind === 'taken') return work()
       answer(refuse('tooManyRequests', `wait ${taken.retryAfterMs} ms`, taken.retryAfterMs))
-      this.#refused(session)
+      this.#refused(session, frames)
     }
     const taken = limits.take(session.tenant, senderOf(session), channel, () => clock.now(), session.client)
     if (!(taken instanceof Promise)) return decide(taken)
@@ -143,7 +151,7 @@ export class Desk {
     const waitMs = connections.command(session, perSecond, now)
     if (waitMs === 0) return true
     this.refuse(session, id, refuse('tooManyRequests', `commands: wait ${waitMs} ms`, waitMs))
-    this.#refused(session)
+    this.#refused(session, session.frames)
     return false
   }
 
@@ -155,7 +163,7 @@ export class Desk {
     if (typing.kind === 'told') return settle({ kind: 'done', data: '{}' })
     if (typing.kind === 'limited') {
       settle(refuse('tooManyRequests', `typing: wait ${typing.retryAfterMs} ms`, typing.retryAfterMs))
-      return this.#refused(session)
+      return this.#refused(session, session.frames)
     }
     streams.ask(session, channel, { kind: 'typing' }, (result) => {
       if (result.kind === 'refused') connections.notTyped(session, channel)
@@ -211,10 +219,10 @@ export class Desk {
     )
   }
 
-  /** Who is refused again and again does not want to stop. */
-  #refused(session: Session): void {
+  /** Closes a connection that is refused again and again; `frame` is the number of the frame the command came in. */
+  #refused(session: Session, frame: number): void {
     const { connections, clock, sockets } = this.#parts
-    if (connections.refused(session, clock.now())) sockets.close(session, 'tooManyRequests')
+    if (connections.refused(session, frame, clock.now())) sockets.close(session, 'tooManyRequests')
   }
 }
 

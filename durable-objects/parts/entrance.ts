@@ -6,9 +6,9 @@ import { inboxChannel } from '../../src/protocol/channels.ts'
 import type { CloseName } from '../../src/protocol/close-codes.ts'
 import type { Command } from '../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import { sizes } from '../../src/protocol/limits.ts'
 import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
 import type { Pass, StreamPosition } from '../../src/protocol/stream.ts'
+import { EarlyCommands } from '../../src/realtime/early-commands.ts'
 import type { Census } from '../../src/realtime/census.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { Turnstile } from '../../src/realtime/turnstile.ts'
@@ -54,7 +54,7 @@ export class Entrance {
   readonly #parts: EntranceParts
   readonly #turnstile = new Turnstile(atOnce)
   /** Commands that came before the connect was answered, by session. */
-  readonly #early = new Map<Session, Command[]>()
+  readonly #early = new Map<Session, EarlyCommands>()
 
   constructor(parts: EntranceParts) {
     this.#parts = parts
@@ -63,18 +63,22 @@ export class Entrance {
   connect(session: Session, command: Of<'connect'>): void {
     if (session.phase !== 'new') return this.#parts.end(session, 'badRequest', 'already connected')
     session.phase = 'connecting'
-    this.#early.set(session, [])
+    this.#early.set(session, new EarlyCommands())
     this.#turnstile.come({
       enter: () => this.#welcome(session, command),
       isGone: () => session.phase === 'closed',
     })
   }
 
+  /** A further frame of `bytes` has to wait until the connect is answered. What is too much to keep closes the connection. */
+  waits(session: Session, bytes: number): void {
+    if (this.#early.get(session)?.admits(bytes) === false)
+      this.#parts.end(session, 'tooManyRequests', 'too many commands before the connect was answered')
+  }
+
   /** Keeps a command until the connect is answered. */
   wait(session: Session, command: Command): void {
-    const early = this.#early.get(session)
-    if (early === undefined || early.length < sizes.commandsPerFrame) early?.push(command)
-    else this.#parts.end(session, 'badRequest', 'too many commands before the connect was answered')
+    this.#early.get(session)?.commands.push(command)
   }
 
   /** A new token for a session that is in: of the same user, or it ends. */
@@ -209,9 +213,9 @@ export class Entrance {
   }
 
   #catchUp(session: Session): void {
-    const early = this.#early.get(session) ?? []
+    const commands = this.#early.get(session)?.commands ?? []
     this.#early.delete(session)
-    for (const command of early) this.#parts.obey(session, command)
+    for (const command of commands) this.#parts.obey(session, command)
   }
 }
 

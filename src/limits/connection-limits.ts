@@ -11,6 +11,8 @@ const typingEvery = bucket(1, 3000, 1)
 const typing = bucket(2, 1000, 10)
 /** A client that waits when it is told to is refused a burst at most; one that goes on has used this up in a minute. */
 const patience = bucket(2, 1000, 100)
+/** What refusing another command of the same frame counts. */
+const furtherRefusal = 1 / 16
 /** A returning client asks for all its channels at once, some hundred at most. */
 const burstOfCommands = 10
 
@@ -33,6 +35,8 @@ export class ConnectionLimits {
   readonly #typing = new LocalLimits()
   readonly #typed = new LocalLimits()
   readonly #refused = new LocalLimits()
+  /** The last frame of each connection of which something was refused. */
+  readonly #refusedFrame = new Map<string, number>()
 
   /** One command that is no message: milliseconds until the connection may ask again, 0 for now. */
   command({ client }: Caller, perSecond: number, now: number): number {
@@ -54,15 +58,21 @@ export class ConnectionLimits {
     this.#typed.forget(placeOf(tenant, user, channel))
   }
 
-  /** The connection was refused; true when it has been told so often that it will not stop by itself. */
-  refused({ client }: Caller, now: number): boolean {
-    return this.#refused.takeAll(client, patience, now) > 0
+  /**
+   * A command of the connection's frame number `frame` was refused; true when it was told so often that it will not stop
+   * by itself. Further refusals of the same frame count little: when they were sent there was nothing to be told.
+   */
+  refused({ client }: Caller, frame: number, now: number): boolean {
+    const cost = this.#refusedFrame.get(client) === frame ? furtherRefusal : 1
+    this.#refusedFrame.set(client, frame)
+    return this.#refused.takeAll(client, patience, now, cost) > 0
   }
 
   /** The connection has ended. */
   gone({ client }: Caller): void {
     this.#commands.forget(client)
     this.#refused.forget(client)
+    this.#refusedFrame.delete(client)
   }
 }
 

@@ -95,6 +95,9 @@ const kinds: readonly CommandKind[] = [
   'ping',
 ]
 
+/** The answer to a ping. A frame may hold thousands, which say no more than one. */
+export const pong: Command = { kind: 'pong', id: 0 }
+
 /** A frame that ends its connection; `why` is for the log. */
 export const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
 
@@ -106,15 +109,19 @@ export function parseFrame(frame: string): ParsedFrame {
   if (isLonger(frame, sizes.frameBytes)) return malformed('frame too large')
   if (frame.length === 0) return malformed('empty frame')
   const lines = frame.split('\n')
-  if (lines.length > sizes.commandsPerFrame) return malformed('too many commands in one frame')
-
   const commands: Command[] = []
+  let isAlive = false
   for (const line of lines) {
     if (line === '') continue
+    if (line === '{}') {
+      isAlive = true
+      continue
+    }
     const command = parseCommand(line)
     if (typeof command === 'string') return malformed(command)
     commands.push(command)
   }
+  if (isAlive) commands.push(pong)
   return { kind: 'commands', commands }
 }
 
@@ -129,7 +136,7 @@ export function parseEnvelope(envelope: Readonly<Record<string, unknown>>): Comm
   const id = envelope['id'] ?? 0
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > 0xffffffff)
     return 'id is not an unsigned integer'
-  if (kind === undefined) return id === 0 ? { kind: 'pong', id: 0 } : 'unknown command'
+  if (kind === undefined) return id === 0 ? pong : 'unknown command'
   if (id === 0 && kind !== 'send') return `${kind} without an id`
   return readRequest(kind, id, envelope[kind])
 }

@@ -4,8 +4,6 @@ export const sizes = {
   frameBytes: 65_536,
   /** One HTTP request body. */
   bodyBytes: 262_144,
-  /** Commands in one frame. */
-  commandsPerFrame: 256,
   /** A message's text. */
   textBytes: 16_384,
   /** A message's free `data`, as JSON. */

@@ -76,6 +76,8 @@ export interface Session {
   readonly openedAt: number
   /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
   heardAt: number
+  /** How many frames came from the client since the gateway woke. */
+  frames: number
   info: string | undefined
   capabilities: readonly Capability[]
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
@@ -100,6 +102,7 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
     address: '',
     openedAt: now,
     heardAt: now,
+    frames: 0,
     info: undefined,
     capabilities: [],
     phase: 'new',

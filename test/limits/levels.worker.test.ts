@@ -122,9 +122,19 @@ describe('a connection', () => {
     const ids = ana.line.say(...Array.from({ length: 7 }, () => ({ rpc: { method: 'inbox.list', data: {} } })))
     const replies = await Promise.all(ids.map((id) => ana.line.replyTo(id)))
     expect(replies.map(({ error }) => error?.code ?? 0)).toEqual([0, 0, 0, 0, 0, 111, 111])
-    for (let round = 0; round < 2; round++)
-      ana.line.say(...Array.from({ length: 60 }, () => ({ history: { channel: 'conversation:x', limit: 1 } })))
+    for (let n = 0; n < 120; n++) ana.line.say({ history: { channel: 'conversation:x', limit: 1 } })
     expect(await ana.line.closed()).toMatchObject({ code: 3013 })
+  })
+
+  test('that asks for too much in one frame is told of the surplus to come later, and stays open', async () => {
+    const tenant = await onPlan('default', { commandsPerSecondConnection: 0.5 })
+    const ana = await connectAs(tenant, 'ana')
+    const ids = ana.line.say(
+      ...Array.from({ length: 400 }, () => ({ history: { channel: 'conversation:x', limit: 1 } })),
+    )
+    const replies = await Promise.all(ids.map((id) => ana.line.replyTo(id)))
+    expect(replies.filter(({ error }) => error?.code === 111 && error.temporary === true).length).toBe(395)
+    expect((await ana.line.ask({ unsubscribe: { channel: 'conversation:x' } })).unsubscribe).toEqual({})
   })
 
   test('types in the name of its user: two of hers have one measure', async () => {

@@ -191,14 +191,8 @@ describe('what a client says', () => {
     )
   })
 
-  test('an empty command is a pong', () => {
-    expect(parseBinaryFrame(new Uint8Array([0, 0]))).toEqual({
-      kind: 'commands',
-      commands: [
-        { kind: 'pong', id: 0 },
-        { kind: 'pong', id: 0 },
-      ],
-    })
+  test('an empty command is a pong, and several of them are one', () => {
+    expect(parseBinaryFrame(new Uint8Array([0, 0]))).toEqual({ kind: 'commands', commands: [{ kind: 'pong', id: 0 }] })
   })
 
   test('data that is no JSON makes its command unreadable, and no other', () => {
@@ -232,7 +226,6 @@ describe('what a client says', () => {
   test.each<readonly [string, Uint8Array, RegExp]>([
     ['an empty frame', new Uint8Array(0), /empty/],
     ['more than 64 KiB', new Uint8Array(sizes.frameBytes + 1), /too large/],
-    ['more commands than one frame may have', new Uint8Array(sizes.commandsPerFrame + 1), /too many/],
     ['a length without end', new Uint8Array(12).fill(0x80), /invalid varint/],
     ['a field of another wire type', frameOf(0x0a, 0x01, 0x31), /id is of another type/],
     ['a field number that is none', frameOf(0x00, 0x00), /illegal tag/],

@@ -47,6 +47,14 @@ describe('connecting', () => {
     expect(saidOn(line).map(({ id }) => id)).toEqual([connect, subscribe])
   })
 
+  test('hundreds of commands in one frame behind the connect are all answered', async () => {
+    const tenant = await newTenant()
+    const line = await Line.open()
+    const leave = Array.from({ length: 400 }, (_, n) => ({ unsubscribe: { channel: `conversation:${n}` } }))
+    const ids = line.say({ connect: { token: await tenant.token('alice') } }, ...leave)
+    for (const id of ids) expect((await line.replyTo(id)).error).toBeUndefined()
+  })
+
   test('a second connect ends the connection', async () => {
     const { line } = await connectAs(await newTenant(), 'alice')
     line.say({ connect: { token: 'again' } })

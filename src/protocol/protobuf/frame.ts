@@ -1,11 +1,11 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire'
-import { malformed, parseEnvelope, type Command, type ParsedFrame } from '../commands.ts'
+import { malformed, parseEnvelope, pong, type Command, type ParsedFrame } from '../commands.ts'
 import { sizes } from '../limits.ts'
 import { notJson, readMessage, type ReadMessage } from './read.ts'
 
 /**
  * Reads a Protobuf frame: one or more commands, each behind its length. They come out as the JSON format's do.
- * An empty command is a pong, as an empty object is there.
+ * An empty command is a pong, as an empty object is there; several of them are one.
  */
 export function parseBinaryFrame(frame: Uint8Array): ParsedFrame {
   if (frame.byteLength > sizes.frameBytes) return malformed('frame too large')
@@ -19,12 +19,17 @@ export function parseBinaryFrame(frame: Uint8Array): ParsedFrame {
 
 function readCommands(reader: BinaryReader): ParsedFrame {
   const commands: Command[] = []
+  let isAlive = false
   while (reader.pos < reader.len) {
-    if (commands.length === sizes.commandsPerFrame) return malformed('too many commands in one frame')
-    const command = readCommand(readMessage('Command', reader.bytes()))
-    if (typeof command === 'string') return malformed(command)
-    commands.push(command)
+    const bytes = reader.bytes()
+    if (bytes.byteLength === 0) isAlive = true
+    else {
+      const command = readCommand(readMessage('Command', bytes))
+      if (typeof command === 'string') return malformed(command)
+      commands.push(command)
+    }
   }
+  if (isAlive) commands.push(pong)
   return { kind: 'commands', commands }
 }
 
