@@ -11,6 +11,7 @@ import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import type { Command } from '../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { readFrame } from '../src/protocol/frames.ts'
+import { foreignOrigin } from '../src/protocol/origins.ts'
 import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate } from '../src/protocol/stream.ts'
 import { Census } from '../src/realtime/census.ts'
@@ -255,9 +256,10 @@ export class Gateway extends DurableObject<Env> {
     return new Response(body)
   }
 
-  async #arrived(session: Session, { headers }: Request, now: number): Promise<void> {
+  async #arrived(session: Session, { headers, url }: Request, now: number): Promise<void> {
     const address = headers.get('cf-connecting-ip')
     session.address = address === null ? '' : networkOf(address)
+    session.origin = foreignOrigin(headers.get('origin'), [url, this.#config.publicUrl])
     const connections = this.#census.arrive(session)
     if (connections > this.#config.connectionsPerAddress)
       this.#end(this.#census.surplus(session), 'connectionLimit', 'address')

@@ -10,6 +10,7 @@ import { randomToken } from '../src/kernel/id.ts'
 import { within } from '../src/kernel/retry.ts'
 import { placeTenant } from '../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import type { SettingsChange } from '../src/protocol/api.ts'
 import { mostPolicies, type StoredPolicy } from '../src/protocol/limits-api.ts'
 import { mostNamespaces, type Namespace } from '../src/protocol/namespaces-api.ts'
 import type { OwnLimits } from '../src/protocol/tenant-limits.ts'
@@ -63,6 +64,7 @@ export class Tenant extends DurableObject<Env> {
       policies: known?.policies ?? {},
       namespaces: known?.namespaces ?? {},
       anonymous: known?.anonymous ?? false,
+      ...(known?.origins === undefined ? {} : { origins: known.origins }),
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
@@ -187,11 +189,21 @@ export class Tenant extends DurableObject<Env> {
     return true
   }
 
-  /** Whether tokens without a user may connect. */
-  setAnonymous(anonymous: boolean): void {
+  /** Changes what is given of the settings; undefined when there is no such tenant. */
+  setSettings({ anonymous, origins }: SettingsChange): StoredTenant | undefined {
     const record = this.record()
-    if (record !== undefined && record.anonymous !== anonymous)
-      this.#write({ ...record, anonymous, version: record.version + 1 })
+    if (record === undefined) return undefined
+    const { origins: before, ...rest } = record
+    const listed = origins === undefined ? before : (origins ?? undefined)
+    const changed = {
+      ...rest,
+      anonymous: anonymous ?? record.anonymous,
+      ...(listed === undefined ? {} : { origins: [...new Set(listed)] }),
+    }
+    if (JSON.stringify(changed) === JSON.stringify(record)) return record
+    const written = { ...changed, version: record.version + 1 }
+    this.#write(written)
+    return written
   }
 
   /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */

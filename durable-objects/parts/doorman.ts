@@ -4,6 +4,7 @@ import type { CloseName } from '../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { connectWindow } from '../../src/limits/house-rules.ts'
 import { LocalLimits } from '../../src/limits/local.ts'
+import { allowsOrigin } from '../../src/protocol/origins.ts'
 import { tenantId, type TenantLimits } from '../../src/tenants/record.ts'
 import type { TenantCache } from '../../src/tenants/cache.ts'
 
@@ -26,8 +27,9 @@ export class Doorman {
     this.#open = open
   }
 
-  async admit(token: string, now: number): Promise<Admitted> {
-    if (token === '') return await this.#admitNobody(now)
+  /** `origin` is that of the page that connects; "" passes any list. */
+  async admit(token: string, now: number, origin = ''): Promise<Admitted> {
+    if (token === '') return await this.#admitNobody(now, origin)
     const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
     const admission = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
     if (admission === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
@@ -42,7 +44,8 @@ export class Doorman {
     if (verified.kind === 'expired') return refuse('tokenExpired')
     if (verified.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
     const { claims } = verified
-    const { limits, anonymous } = admission.record
+    const { limits, anonymous, origins } = admission.record
+    if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
     // Nobody's connects are counted together: one of them could shut out all others.
     if (claims.user === '')
       return anonymous || isOpen ? { kind: 'admitted', claims, limits } : { kind: 'turnedAway', close: 'invalidToken' }
@@ -53,10 +56,14 @@ export class Doorman {
   }
 
   /** Without a token nobody knows of which tenant; only the open profile has an answer to that. */
-  async #admitNobody(now: number): Promise<Admitted> {
+  async #admitNobody(now: number, origin: string): Promise<Admitted> {
     const admission = this.#open === undefined ? undefined : await this.#tenants.get(this.#open.tenant, now)
     if (admission === undefined) return { kind: 'turnedAway', close: 'badRequest' }
-    const { id, limits } = admission.record
+    const { id, limits, origins } = admission.record
+    if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
     return { kind: 'admitted', claims: { tenant: id, user: '', expiresAt: 0, issuedAt: now }, limits }
   }
 }
+
+const isAllowed = (origins: readonly string[] | undefined, origin: string): boolean =>
+  origin === '' || allowsOrigin(origins, origin)

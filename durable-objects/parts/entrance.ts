@@ -85,7 +85,7 @@ export class Entrance {
   async refresh(session: Session, { id, request }: Of<'refresh'>): Promise<void> {
     const { sockets, end, clock } = this.#parts
     if (request.token === '') return end(session, 'badRequest', 'refresh without a token')
-    const admitted = await this.#admit(request.token)
+    const admitted = await this.#admit(request.token, '')
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return end(session, admitted.close, 'token')
     if (admitted.kind === 'refused') {
@@ -117,7 +117,7 @@ export class Entrance {
   }
 
   async #welcome(session: Session, command: Of<'connect'>): Promise<void> {
-    const admitted = await this.#admit(command.request.token)
+    const admitted = await this.#admit(command.request.token, session.origin)
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return this.#parts.end(session, admitted.close, 'token')
     if (admitted.kind === 'refused') return this.#refuse(session, command.id, admitted)
@@ -183,9 +183,9 @@ export class Entrance {
     this.#catchUp(session)
   }
 
-  async #admit(token: string): Promise<Admitted> {
+  async #admit(token: string, origin: string): Promise<Admitted> {
     try {
-      return await this.#parts.doorman.admit(token, this.#parts.clock.now())
+      return await this.#parts.doorman.admit(token, this.#parts.clock.now(), origin)
     } catch (thrown) {
       log.error('gateway.admit-failed', { why: reasonOf(thrown) })
       return refuse('internal', 'the tenant could not be reached')

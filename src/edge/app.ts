@@ -4,6 +4,7 @@ import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
 import { authenticate, onlyKnown, onlyServer } from './middleware/authenticate.ts'
+import { crossOrigin, onlyAllowedOrigins } from './middleware/cross-origin.ts'
 import { limitRequests, limitVisitors } from './middleware/limit-requests.ts'
 import { shedRequests } from './middleware/shed-requests.ts'
 import { onError, problemResponse } from './problem.ts'
@@ -44,6 +45,8 @@ export const app: Hono<App> = new Hono<App>()
   )
   .use(requestId({ headerName: 'x-request-id' }))
   .use(secureHeaders())
+  .use('/v1/*', crossOrigin())
+  .use('/demo/*', crossOrigin())
   .use(shedRequests())
   .use('/readyz', limitVisitors())
   .use('/metrics/*', limitVisitors())
@@ -57,7 +60,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/admin/v1', admin)
   .route('/api', serverApi)
   .use('/demo/*', authenticate(), limitRequests())
-  .use('/v1/*', authenticate(), limitRequests(), onlyKnown())
+  .use('/v1/*', authenticate(), limitRequests(), onlyAllowedOrigins(), onlyKnown())
   .on('ALL', ofServers, onlyServer())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)

@@ -5,7 +5,11 @@ import type { Env } from '../env.ts'
 /** What every route of ours can count on. */
 export interface App {
   Bindings: Env
-  Variables: { principal: Principal }
+  Variables: {
+    principal: Principal
+    /** The origin whose pages may read the answer: `*` for any, "" for none. */
+    allowOrigin: string
+  }
 }
 
 export type AppContext = Context<App>

@@ -48,14 +48,15 @@ export const topicOperations: readonly Operation[] = [
     path: '/v1/settings',
     tag: 'Settings',
     summary: 'Read what holds for all your users',
-    success: { status: 200, says: '{anonymous}' },
+    success: { status: 200, says: '{anonymous, origins}; origins is ["*"] until it is set' },
   },
   {
     method: 'patch',
     path: '/v1/settings',
     tag: 'Settings',
-    summary: 'Change it: whether tokens without a user may connect',
+    summary:
+      'Change what is given: whether tokens without a user may connect; which origins’ pages may call /v1 and connect (null: any)',
     body: newSettings,
-    success: { status: 200, says: '{anonymous}' },
+    success: { status: 200, says: '{anonymous, origins}' },
   },
 ]

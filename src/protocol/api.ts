@@ -3,6 +3,7 @@ import { capabilities } from './capabilities.ts'
 import { parseChannel } from './channels.ts'
 import { conversationName, deliverAt, editContent, jsonUpTo, messageContent, userId } from './payloads.ts'
 import { infoBytes, sizes } from './limits.ts'
+import { maxOrigins, originPattern } from './origins.ts'
 import { ownLimits, planName } from './tenant-limits.ts'
 
 const ttlSeconds = z
@@ -41,8 +42,11 @@ export const newSubscriptionToken = z.strictObject({
 /** `PATCH /v1/settings`. */
 export const newSettings = z.strictObject({
   /** Whether tokens without a user may connect. */
-  anonymous: z.boolean(),
+  anonymous: z.boolean().optional(),
+  /** Origins whose pages may use the tenant, over HTTP and for connections; null for any. */
+  origins: z.array(originPattern).max(maxOrigins).nullable().optional(),
 })
+export type SettingsChange = z.output<typeof newSettings>
 
 /** `POST /v1/conversations`. A direct conversation of the same two users is the same one. */
 export const newConversation = z

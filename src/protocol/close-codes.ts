@@ -20,6 +20,8 @@ export const closes = {
   revoked: { code: 4501, reason: 'sessions revoked' },
   /** The tenant is suspended: nobody of it is let in until it is active again. */
   suspended: { code: 4503, reason: 'tenant suspended' },
+  /** The page's origin is not in the tenant's list. */
+  originNotAllowed: { code: 4504, reason: 'origin not allowed' },
   tooManyErrors: { code: 3509, reason: 'too many errors' },
 } as const
 

@@ -23,6 +23,8 @@ export interface Keepsake {
   readonly issuedAt: number
   /** Where it comes from, as limits tell callers apart; "" when nobody said. */
   readonly address: string
+  /** Where its page is from, while it has not connected yet; left out when nothing says so. */
+  readonly origin?: string
   readonly openedAt: number
   /** What others may see of the connection, as JSON text. */
   readonly info?: string
@@ -73,6 +75,8 @@ export interface Session {
   expiresAt: number
   issuedAt: number
   address: string
+  /** Origin of the page that opened it; "" for this server's own pages and for clients that are no browser. */
+  origin: string
   readonly openedAt: number
   /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
   heardAt: number
@@ -100,6 +104,7 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
     expiresAt: 0,
     issuedAt: 0,
     address: '',
+    origin: '',
     openedAt: now,
     heardAt: now,
     frames: 0,
@@ -114,7 +119,8 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
 
 /** What of a session goes into the socket's attachment. */
 export function toKeepsake(session: Session): Keepsake {
-  const { client, tenant, user, expiresAt, issuedAt, address, openedAt, wire, heardAt, info, capabilities } = session
+  const { client, tenant, user, expiresAt, issuedAt, address, origin, openedAt, wire, heardAt, info, capabilities } =
+    session
   return {
     client,
     tenant,
@@ -124,6 +130,7 @@ export function toKeepsake(session: Session): Keepsake {
     address,
     openedAt,
     subscriptions: [...session.subscriptions.values()],
+    ...(tenant !== '' || origin === '' ? {} : { origin }),
     ...(wire === plainWire ? {} : { wire, heardAt }),
     ...(info === undefined ? {} : { info }),
     ...(capabilities.length === 0 ? {} : { capabilities }),
@@ -156,6 +163,7 @@ export function fromKeepsake(kept: Keepsake): Session {
     expiresAt: kept.expiresAt,
     issuedAt: kept.issuedAt,
     address: kept.address,
+    origin: kept.origin ?? '',
     heardAt: kept.heardAt ?? kept.openedAt,
     info: kept.info,
     capabilities: kept.capabilities ?? [],

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { storedPolicy } from '../protocol/limits-api.ts'
 import { newNamespace } from '../protocol/namespaces-api.ts'
+import { originPattern } from '../protocol/origins.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
 
 /** A tenant id: a DNS label, so that it can stand in names and keys without escaping. */
@@ -60,6 +61,8 @@ export const tenantRecord = z.object({
   namespaces: z.record(z.string(), newNamespace).default({}),
   /** Whether tokens without a user may connect. */
   anonymous: z.boolean().default(false),
+  /** Origins whose pages may use the tenant; absent: any. */
+  origins: z.array(originPattern).optional(),
   version: z.int().positive(),
 })
 export type StoredTenant = z.output<typeof tenantRecord>

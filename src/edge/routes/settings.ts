@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { tenantOf } from '../../../durable-objects/address.ts'
 import { newSettings } from '../../protocol/api.ts'
+import type { StoredTenant } from '../../tenants/record.ts'
 import type { App } from '../context.ts'
 import { body } from '../input.ts'
 import { server } from '../middleware/authenticate.ts'
@@ -8,14 +9,16 @@ import { forgetTenant } from '../tenants.ts'
 
 /** What a tenant decides about itself as a whole. */
 export const settings = new Hono<App>()
-  .get('/', async (c) => {
-    const record = await tenantOf(c.env, server(c).tenant).record()
-    return c.json({ anonymous: record?.anonymous ?? false })
-  })
+  .get('/', async (c) => c.json(view(await tenantOf(c.env, server(c).tenant).record())))
   .patch('/', async (c) => {
     const { tenant } = server(c)
-    const { anonymous } = await body(c, newSettings)
-    await tenantOf(c.env, tenant).setAnonymous(anonymous)
+    const record = await tenantOf(c.env, tenant).setSettings(await body(c, newSettings))
     await forgetTenant(c.env, tenant)
-    return c.json({ anonymous })
+    return c.json(view(record))
   })
+
+/** `origins` is `["*"]` where the tenant has set none. */
+const view = (record: StoredTenant | undefined) => ({
+  anonymous: record?.anonymous ?? false,
+  origins: record?.origins ?? ['*'],
+})

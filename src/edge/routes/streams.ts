@@ -6,6 +6,7 @@ import { loadConfig } from '../../config.ts'
 import { parseJson } from '../../protocol/commands.ts'
 import type { StreamKind } from '../../protocol/frames.ts'
 import { sizes } from '../../protocol/limits.ts'
+import { foreignOrigin } from '../../protocol/origins.ts'
 import { readMessage } from '../../protocol/protobuf/read.ts'
 import { cappedBody, textOf } from '../capped.ts'
 import { countedAddress } from '../client-address.ts'
@@ -57,10 +58,14 @@ async function open(c: AppContext, { kind, first, type }: Opening): Promise<Resp
   const waitMs = await takeConnect(c.env, address)
   if (waitMs > 0)
     throw new ProblemError({ name: 'too-many-requests', detail: `connects: wait ${waitMs} ms`, retryAfterMs: waitMs })
+  const origin = foreignOrigin(c.req.header('origin'), [c.req.url])
   const opened = await gatewayFor(c.req.raw, c.env).fetch(`http://gateway/${kind}`, {
     method: 'POST',
     body: first,
-    headers: address === undefined ? {} : { 'cf-connecting-ip': address },
+    headers: {
+      ...(address === undefined ? {} : { 'cf-connecting-ip': address }),
+      ...(origin === '' ? {} : { origin }),
+    },
   })
   // A proxy that gathered the answer before passing it on would hold back everything there is to hear.
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store, no-transform', 'X-Accel-Buffering': 'no' }

@@ -39,10 +39,15 @@ export class Line {
   }
 
   /** Through the front door, or straight to a gateway of the test's own. */
-  static async open(gateway?: string, query = '', format = spoken.format): Promise<Line> {
+  static async open(
+    gateway?: string,
+    query = '',
+    format = spoken.format,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Line> {
     const url = `http://parley/connection/websocket${query}`
     const subprotocol = format === 'protobuf' ? { 'sec-websocket-protocol': 'centrifuge-protobuf' } : {}
-    const headers = { upgrade: 'websocket', ...subprotocol }
+    const headers = { upgrade: 'websocket', ...subprotocol, ...more }
     const door = gateway === undefined ? exports.default : env.GATEWAY.getByName(gateway)
     return Line.of(await door.fetch(url, { headers }), format)
   }

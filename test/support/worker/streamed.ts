@@ -25,7 +25,16 @@ export class Streamed {
   }
 
   static async open(way: Way, ...first: readonly Ask[]): Promise<Streamed> {
-    return new Streamed(way, await request(way, way === 'messages' ? encodeCommands(first) : linesOf(first)))
+    return await Streamed.openFrom({}, way, ...first)
+  }
+
+  /** Opens with further request headers, as a browser sends them. */
+  static async openFrom(
+    headers: Readonly<Record<string, string>>,
+    way: Way,
+    ...first: readonly Ask[]
+  ): Promise<Streamed> {
+    return new Streamed(way, await request(way, way === 'messages' ? encodeCommands(first) : linesOf(first), headers))
   }
 
   /** The next thing that came, or comes, and matches; what came before it is let go. */
@@ -86,11 +95,17 @@ export async function post(way: Way, body: string | Uint8Array<ArrayBuffer>): Pr
   return await exports.default.fetch('http://parley/emulation', { method: 'POST', body, headers: typeOf(way) })
 }
 
-export async function request(way: Way, first: string | Uint8Array<ArrayBuffer>): Promise<Response> {
-  if (way === 'sse')
-    return await exports.default.fetch(`http://parley/connection/sse?cf_connect=${encodeURIComponent(String(first))}`)
+export async function request(
+  way: Way,
+  first: string | Uint8Array<ArrayBuffer>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  if (way === 'sse') {
+    const query = encodeURIComponent(String(first))
+    return await exports.default.fetch(`http://parley/connection/sse?cf_connect=${query}`, { headers })
+  }
   const url = 'http://parley/connection/http_stream'
-  return await exports.default.fetch(url, { method: 'POST', body: first, headers: typeOf(way) })
+  return await exports.default.fetch(url, { method: 'POST', body: first, headers: { ...typeOf(way), ...headers } })
 }
 
 const typeOf = (way: Way) => ({ 'content-type': way === 'messages' ? 'application/octet-stream' : 'application/json' })

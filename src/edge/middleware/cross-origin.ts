@@ -1,0 +1,63 @@
+import { createMiddleware } from 'hono/factory'
+import { loadConfig } from '../../config.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { allowsOrigin, foreignOrigin } from '../../protocol/origins.ts'
+import type { App } from '../context.ts'
+import { fail } from '../problem.ts'
+import { tenantRecordOf } from '../tenants.ts'
+
+const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE'
+const allowedHeaders = 'Authorization, Content-Type, Idempotency-Key'
+const exposedHeaders = [
+  'ETag',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+  'X-Request-Id',
+].join(', ')
+/** Browsers keep a preflight's answer for two hours at most (Chromium). */
+const preflightSeconds = 7200
+
+/**
+ * CORS for pages of other origins. A preflight carries no credentials, so it is answered before authentication and for
+ * any origin; what the tenant allows is decided on the request itself. Its answer, also an error, may be read by the
+ * page unless its origin was refused.
+ */
+export const crossOrigin = () =>
+  createMiddleware<App>(async function crossOrigin(c, next) {
+    const isPreflight = c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined
+    if (isPreflight) {
+      c.header('Access-Control-Allow-Origin', '*')
+      c.header('Access-Control-Allow-Methods', allowedMethods)
+      c.header('Access-Control-Allow-Headers', allowedHeaders)
+      c.header('Access-Control-Max-Age', String(preflightSeconds))
+      return c.body(null, 204)
+    }
+    c.set('allowOrigin', '*')
+    await next()
+    c.header('Vary', 'Origin', { append: true })
+    const { allowOrigin } = c.var
+    if (c.req.header('origin') !== undefined && allowOrigin !== '') {
+      c.header('Access-Control-Allow-Origin', allowOrigin)
+      c.header('Access-Control-Expose-Headers', exposedHeaders)
+    }
+    return undefined
+  })
+
+/** Refuses requests of pages whose origin the tenant does not list; behind authentication, which says which tenant. */
+export const onlyAllowedOrigins = () =>
+  createMiddleware<App>(async function onlyAllowedOrigins(c, next) {
+    const { principal } = c.var
+    const origin = foreignOrigin(c.req.header('origin'), [c.req.url, loadConfig(c.env).publicUrl])
+    if (origin === '' || principal.kind === 'anonymous') return await next()
+    const { origins } = (await tenantRecordOf(c.env, principal.tenant, systemClock.now())) ?? {}
+    if (!allowsOrigin(origins, origin)) {
+      c.set('allowOrigin', '')
+      return fail('not-allowed', 'Origin: not in your list of origins; PATCH /v1/settings changes it')
+    }
+    if (origins !== undefined && !origins.includes('*')) c.set('allowOrigin', origin)
+    return await next()
+  })
