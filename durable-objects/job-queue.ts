@@ -7,6 +7,7 @@ import type { Policy } from '../src/jobs/policy.ts'
 import { Queue, type Report, type Turn, type TurnAnswer } from '../src/jobs/queue.ts'
 import { redrive, redriveAll } from '../src/jobs/redrive.ts'
 import { putSchedule, type Schedule } from '../src/jobs/schedule.ts'
+import { shareWith, type ScheduleShare } from '../src/jobs/schedule-share.ts'
 import { toView, type JobView } from '../src/jobs/view.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import { randomToken } from '../src/kernel/id.ts'
@@ -21,6 +22,7 @@ import { JobStream } from './parts/job-stream.ts'
 import { listJobs, queueStats, type JobPage, type QueueStats } from './parts/job-reports.ts'
 import { KeptMeter } from './parts/kept-meter.ts'
 import { QueueNames } from './parts/queue-names.ts'
+import { ScheduleShares } from './parts/schedule-shares.ts'
 import { SigningSecrets } from './parts/signing-secrets.ts'
 import { Summons } from './parts/summons.ts'
 import { Together } from './parts/together.ts'
@@ -53,6 +55,9 @@ export class JobQueue extends DurableObject<Env> {
   readonly #stream: JobStream
   readonly #names: QueueNames
   readonly #secrets: SigningSecrets
+  readonly #shares: ScheduleShares
+  #scheduling = Promise.resolve()
+  #hasReported = false
   #isForgetting = false
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -66,6 +71,7 @@ export class JobQueue extends DurableObject<Env> {
     this.#summons = new Summons(ctx, env, this.#books)
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
     this.#names = new QueueNames(sql)
+    this.#shares = new ScheduleShares(sql)
     this.#secrets = new SigningSecrets(kv)
   }
 
@@ -154,21 +160,37 @@ export class JobQueue extends DurableObject<Env> {
     return this.#changing((now) => changePolicy(this.#books, change, now))
   }
 
-  schedules(): Schedule[] {
-    return this.#books.schedules()
+  /** At most `limit` schedules behind the name `after`, without the payloads of their jobs. */
+  schedules(after: string, limit: number): Schedule[] {
+    return this.#books.schedulesAfter(after, limit)
   }
 
   schedule(name: string): Schedule | undefined {
     return this.#books.schedule(name)
   }
 
-  /** Makes a schedule or changes it. */
-  putSchedule(wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>): Schedule {
-    return this.#changing((now) => putSchedule(this.#books, wanted, now))
+  /** Makes a schedule or changes it, within what the tenant may have in all its queues together. */
+  putSchedule(
+    wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>,
+  ): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
+    return this.#inTurn(async () => {
+      const refused = await this.#claimSchedules(shareWith(this.#books, wanted))
+      if (refused !== undefined) return refused
+      return { kind: 'put' as const, schedule: this.#changing((now) => putSchedule(this.#books, wanted, now)) }
+    })
   }
 
-  removeSchedule(name: string): boolean {
-    return this.#changing(() => this.#books.removeSchedule(name))
+  removeSchedule(name: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const removed = this.#changing(() => this.#books.removeSchedule(name))
+      if (removed) await this.#reportSchedules()
+      return removed
+    })
+  }
+
+  /** The queue called default hears what another queue's schedules come to, and refuses what is too much together. */
+  claimSchedules(queue: string, before: ScheduleShare, after: ScheduleShare): Refusal | undefined {
+    return this.#shares.claim(queue, before, after)
   }
 
   /** Secrets that sign what this queue's `http` jobs post; the first is the newest. */
@@ -202,6 +224,7 @@ export class JobQueue extends DurableObject<Env> {
       this.#kept.keep()
       return ended
     })
+    if (!this.#hasReported && this.#books.scheduleShare().schedules > 0) this.ctx.waitUntil(this.#reportSchedules())
     if (forgotten === forgottenTogether && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
     return this.stats()
   }
@@ -232,6 +255,34 @@ export class JobQueue extends DurableObject<Env> {
       while (this.#changing((now) => this.#forget(now)) === forgottenTogether)
     } finally {
       this.#isForgetting = false
+    }
+  }
+
+  /** One change of schedules after the other, so that each is counted with those before it. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#scheduling.then(change)
+    this.#scheduling = changed.then(
+      () => {},
+      () => {},
+    )
+    return changed
+  }
+
+  async #claimSchedules(after: ScheduleShare): Promise<Refusal | undefined> {
+    const { tenant, name } = this.#own
+    const before = this.#books.scheduleShare()
+    if (name === 'default') return this.#shares.claim(name, before, after)
+    return await jobQueueOf(this.env, tenant, 'default').claimSchedules(name, before, after)
+  }
+
+  /** A report that is lost leaves too large a share, until the next change or sweep. */
+  async #reportSchedules(): Promise<void> {
+    try {
+      await this.#claimSchedules(this.#books.scheduleShare())
+      this.#hasReported = true
+    } catch (thrown) {
+      this.#hasReported = false
+      log.warn('jobs.schedule-report-failed', { queue: this.#own.name, why: reasonOf(thrown) })
     }
   }
 

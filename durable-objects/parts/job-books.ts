@@ -3,7 +3,9 @@ import type { Job } from '../../src/jobs/job.ts'
 import type { Phase, Counts } from '../../src/jobs/phase.ts'
 import { defaultPolicy, type Policy } from '../../src/jobs/policy.ts'
 import type { Schedule } from '../../src/jobs/schedule.ts'
+import type { ScheduleShare } from '../../src/jobs/schedule-share.ts'
 import { readPolicy, readSchedule } from '../../src/jobs/stored.ts'
+import { byteLength } from '../../src/kernel/text.ts'
 import { JobTable } from './job-table.ts'
 import { KeyRates } from './key-rates.ts'
 import type { Sql } from './sql.ts'
@@ -20,6 +22,8 @@ export class JobBooks implements Books {
   /** Asked for at every turn, so kept in mind; there are few. */
   readonly #asked: Map<string, Asked>
   #nextSchedule: number | undefined
+  /** What the schedules come to, once it was asked for. */
+  #share: ScheduleShare | undefined
   /** Jobs somebody may be watching that changed since `takeTouched`. */
   readonly #touched = new Map<string, Job>()
   /** Whether any job waits for another; most queues never see one. */
@@ -165,13 +169,18 @@ export class JobBooks implements Books {
     return this.#schedules('WHERE name = ?', name)[0]
   }
 
-  schedules(): Schedule[] {
-    return this.#schedules('ORDER BY name')
+  schedulesAfter(after: string, limit: number): Schedule[] {
+    const sql = `SELECT json_set(spec, '$.job.payload', '') AS spec FROM schedules WHERE name > ? ORDER BY name LIMIT ?`
+    return this.#sql
+      .exec<{ spec: string }>(sql, after, limit)
+      .toArray()
+      .map(({ spec }) => readSchedule(spec))
   }
 
-  dueSchedules(now: number): Schedule[] {
+  dueSchedules(now: number, limit: number): Schedule[] {
     const next = this.nextSchedule()
-    return next === undefined || next > now ? [] : this.#schedules('WHERE next_at <= ? ORDER BY next_at', now)
+    if (next === undefined || next > now) return []
+    return this.#schedules('WHERE next_at <= ? ORDER BY next_at, name LIMIT ?', now, limit)
   }
 
   nextSchedule(): number | undefined {
@@ -184,12 +193,39 @@ export class JobBooks implements Books {
   }
 
   putSchedule(schedule: Schedule): void {
+    const spec = JSON.stringify(schedule)
+    this.#weigh(schedule.name, byteLength(spec))
     const sql = 'INSERT OR REPLACE INTO schedules (name, next_at, spec) VALUES (?, ?, ?)'
-    this.#sql.exec(sql, schedule.name, schedule.paused ? null : schedule.nextAt, JSON.stringify(schedule))
+    this.#sql.exec(sql, schedule.name, schedule.paused ? null : schedule.nextAt, spec)
     this.#nextSchedule = this.#findNextSchedule()
   }
 
+  scheduleShare(): ScheduleShare {
+    this.#share ??= this.#sql
+      .exec<{ schedules: number; bytes: number }>(
+        'SELECT count(*) AS schedules, coalesce(sum(length(CAST(spec AS BLOB))), 0) AS bytes FROM schedules',
+      )
+      .one()
+    return this.#share
+  }
+
+  scheduleBytes(name: string): number | undefined {
+    const sql = 'SELECT length(CAST(spec AS BLOB)) AS bytes FROM schedules WHERE name = ?'
+    return this.#sql.exec<{ bytes: number }>(sql, name).toArray()[0]?.bytes
+  }
+
+  /** Keeps the share up to date over a schedule that is stored anew, or goes when `bytes` is undefined. */
+  #weigh(name: string, bytes: number | undefined): void {
+    if (this.#share === undefined) return
+    const known = this.scheduleBytes(name)
+    this.#share = {
+      schedules: this.#share.schedules + (bytes === undefined ? 0 : 1) - (known === undefined ? 0 : 1),
+      bytes: this.#share.bytes + (bytes ?? 0) - (known ?? 0),
+    }
+  }
+
   removeSchedule(name: string): boolean {
+    this.#weigh(name, undefined)
     const removed = this.#sql.exec('DELETE FROM schedules WHERE name = ? RETURNING name', name).toArray()
     this.#nextSchedule = this.#findNextSchedule()
     return removed.length > 0

@@ -39,4 +39,6 @@ export const jobQueueSchema: readonly string[] = [
    CREATE INDEX in_line ON jobs (key, seq) WHERE key IS NOT NULL AND phase = 3;
    CREATE INDEX in_place ON jobs (key) WHERE key IS NOT NULL AND phase <= 2;`,
   `CREATE TABLE days (day TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE schedule_shares (
+     queue TEXT PRIMARY KEY, schedules INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
 ]

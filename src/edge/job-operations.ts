@@ -7,6 +7,7 @@ import {
   newSchedule,
   queueChange,
   redriveRequest,
+  schedulesQuery,
 } from '../protocol/jobs-api.ts'
 import { usageQuery } from '../protocol/usage-api.ts'
 import type { Operation } from './openapi.ts'
@@ -63,7 +64,13 @@ export const jobOperations: readonly Operation[] = [
   }),
   queues('get', `${queue}/secret`, 'Read what a queue signs its calls with', [200, '{secrets}']),
   queues('post', `${queue}/secret`, 'Change that; the old secret signs along for a while', [200, '{secrets}']),
-  schedules('get', '/v1/schedules', 'List the schedules of a queue', [200, '{schedules}'], { query: jobQuery }),
+  schedules(
+    'get',
+    '/v1/schedules',
+    'List the schedules of a queue by name, a page at a time',
+    [200, '{schedules, next}'],
+    { query: schedulesQuery },
+  ),
   schedules('put', schedule, 'Make or change a job that comes again and again', [200, 'the schedule'], {
     body: newSchedule,
   }),

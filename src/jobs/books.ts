@@ -3,6 +3,7 @@ import type { Counts, Phase } from './phase.ts'
 import type { FullAt } from './rate.ts'
 import type { Policy } from './policy.ts'
 import type { Schedule } from './schedule.ts'
+import type { ScheduleShare } from './schedule-share.ts'
 
 /** A job's columns that change while it lives. */
 export type Change = Partial<
@@ -84,11 +85,17 @@ export interface Books {
   setPolicy(policy: Policy): void
 
   schedule(name: string): Schedule | undefined
-  schedules(): Schedule[]
-  dueSchedules(now: number): Schedule[]
+  /** At most `limit` schedules behind the name `after`, by name, without the payloads of their jobs. */
+  schedulesAfter(after: string, limit: number): Schedule[]
+  /** At most `limit` schedules that are due, the oldest first. */
+  dueSchedules(now: number, limit: number): Schedule[]
   nextSchedule(): number | undefined
   putSchedule(schedule: Schedule): void
   removeSchedule(name: string): boolean
+  /** What all schedules of the queue come to. */
+  scheduleShare(): ScheduleShare
+  /** What one schedule takes as it is stored; undefined when there is none of that name. */
+  scheduleBytes(name: string): number | undefined
 
   /** Forgets ended jobs whose time of keeping is over, at most `limit`; returns how many. */
   forget(now: number, limit: number): number

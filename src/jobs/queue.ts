@@ -5,7 +5,7 @@ import type { Meter } from './meter.ts'
 import { claim, claimable, enqueue, promote, type Enqueued } from './ledger.ts'
 import { nextAllowed } from './rate.ts'
 import { hasEnded, phases, stateOf, type JobState } from './phase.ts'
-import { fireDue } from './schedule.ts'
+import { fireDue, paceMs } from './schedule.ts'
 import { lostOutcome, settle, type Settled } from './settle.ts'
 import { nextLook, overdueMs, returnMs, silenceMs, visitsToAsk, type Situation } from './visits.ts'
 
@@ -81,6 +81,8 @@ export class Queue {
   readonly #books: Books
   readonly #given: Given
   readonly #visitors = new Map<string, Presence>()
+  /** Since when more runs of schedules are due than were made, and when the next are made. */
+  #behind: { readonly since: number; readonly nextAt: number } | undefined
 
   constructor(books: Books, given: Given, now: number) {
     this.#books = books
@@ -137,11 +139,19 @@ export class Queue {
 
   /** What time alone brings: jobs and schedules that are due, attempts that took too long, visitors gone silent. */
   tick(now: number): void {
-    fireDue(this.#books, now)
+    this.#fireSchedules(now)
     while (promote(this.#books, now));
     for (const job of this.#books.upTo(phases.active, now, 1000)) this.#settle(lostOutcome(job, 'timeout'), now)
     for (const [visit, { seenAt }] of this.#visitors) if (seenAt + silenceMs <= now) this.leave(visit, now)
     for (const { id, at } of this.#books.asked()) if (at + overdueMs <= now) this.#books.removeAsked(id)
+  }
+
+  /** Runs that fall due together are enqueued `runsAtOnce` every `paceMs`, and commands are heard in between. */
+  #fireSchedules(now: number): void {
+    const pause = this.#behind === undefined ? 0 : this.#behind.nextAt - now
+    if (pause > 0 && pause <= paceMs) return
+    const since = this.#behind?.since ?? now
+    this.#behind = fireDue(this.#books, now, since) ? { since, nextAt: now + paceMs } : undefined
   }
 
   /**
@@ -156,7 +166,11 @@ export class Queue {
     const all = { ...situation, asked: [...situation.asked, ...ask.map(({ at }) => at)] }
     return {
       ask,
-      lookAt: nextLook(all, { hardEnd: this.#books.lowestRank(phases.active), silent: this.#nextSilence() }),
+      lookAt: nextLook(all, {
+        hardEnd: this.#books.lowestRank(phases.active),
+        silent: this.#nextSilence(),
+        paced: this.#behind?.nextAt,
+      }),
     }
   }
 
@@ -174,7 +188,7 @@ export class Queue {
     const dues = [
       books.lowestRank(phases.pausing),
       books.lowestRank(phases.delayed),
-      books.nextSchedule(),
+      this.#behind === undefined ? books.nextSchedule() : undefined,
       paced > now ? paced : undefined,
     ].filter((at) => at !== undefined)
     return dues.length === 0 ? undefined : Math.min(...dues)

@@ -28,8 +28,11 @@ export interface Schedule {
 
 /** A run that is later than this was missed, and `catchUp` decides. */
 const promptMs = 60_000
-/** Runs caught up in one go; the rest follow at once. */
-const runsTogether = 100
+/** Runs that all schedules of a queue make in one go; the rest follow after `paceMs`. So 10,000 start within a minute. */
+export const runsAtOnce = 200
+export const paceMs = 1000
+/** Runs that one schedule catches up in one go, so that no schedule keeps the others waiting. */
+const runsTogether = 20
 
 /** The first run after `after`. */
 export function nextRun(when: When, after: number): number | undefined {
@@ -47,10 +50,11 @@ export function putSchedule(
   wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>,
   now: number,
 ): Schedule {
-  fireDue(books, now)
-  const known = books.schedule(wanted.name)
+  const before = books.schedule(wanted.name)
+  const known = before !== undefined && isDue(before, now) ? fire(books, before, now, now).schedule : before
   const when = goingOn(wanted.when, known?.when)
-  const nextAt = wanted.paused ? null : (nextRun(when, now) ?? null)
+  const owed = known !== undefined && isDue(known, now) ? known.nextAt : undefined
+  const nextAt = wanted.paused ? null : (owed ?? nextRun(when, now) ?? null)
   const schedule = { ...wanted, when, madeAt: known?.madeAt ?? now, lastAt: known?.lastAt ?? null, note: '', nextAt }
   books.putSchedule(schedule)
   return schedule
@@ -59,34 +63,51 @@ export function putSchedule(
 const goingOn = (when: When, before: When | undefined): When =>
   when.kind === 'every' && before?.kind === 'every' && when.seconds === before.seconds ? before : when
 
-/** Enqueues the runs that are due. A run's job is named after schedule and time, so that it can only be enqueued once. */
-export function fireDue(books: Books, now: number): void {
-  for (const schedule of books.dueSchedules(now)) {
-    const { runs, through } = runsDue(schedule, now)
-    let { note } = schedule
-    for (const runAt of runs) {
-      const enqueued = enqueue(books, [{ ...schedule.job, id: runId(schedule.name, runAt), runAt }], now)
-      note = enqueued.kind === 'refused' ? (enqueued.detail ?? enqueued.error) : ''
-    }
-    const lastAt = runs.at(-1) ?? schedule.lastAt
-    books.putSchedule({ ...schedule, note, lastAt, nextAt: nextRun(schedule.when, through) ?? null })
+/**
+ * Enqueues runs that are due, at most about `runsAtOnce` of them, the oldest first; returns whether some are left. A run's
+ * job is named after schedule and time, so that it can only be enqueued once. `since` is when the queue began to be
+ * behind by its own pace, which makes no run a missed one.
+ */
+export function fireDue(books: Books, now: number, since = now): boolean {
+  let left = runsAtOnce
+  for (const schedule of books.dueSchedules(now, runsAtOnce)) {
+    if (left <= 0) break
+    left -= Math.max(1, fire(books, schedule, now, since).runs)
   }
+  return (books.nextSchedule() ?? Infinity) <= now
+}
+
+const isDue = ({ nextAt }: Schedule, now: number): boolean => nextAt !== null && nextAt <= now
+
+/** Enqueues runs of one schedule that is due, and moves it on. */
+function fire(books: Books, due: Schedule, now: number, since: number): { schedule: Schedule; runs: number } {
+  const { runs, through } = runsDue(due, now, since)
+  let { note } = due
+  for (const runAt of runs) {
+    const enqueued = enqueue(books, [{ ...due.job, id: runId(due.name, runAt), runAt }], now)
+    note = enqueued.kind === 'refused' ? (enqueued.detail ?? enqueued.error) : ''
+  }
+  const lastAt = runs.at(-1) ?? due.lastAt
+  const schedule = { ...due, note, lastAt, nextAt: nextRun(due.when, through) ?? null }
+  books.putSchedule(schedule)
+  return { schedule, runs: runs.length }
 }
 
 /** `nightly@20260329T013000Z`: the same run is always the same job. */
 export const runId = (name: string, at: number): string =>
   `${name}@${new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`
 
-/** Which runs to make up to now, and through which moment the schedule is then dealt with. */
+/** Which runs to make up to now, those missed that were late already at `since`, and through which moment the schedule is then dealt with. */
 export function runsDue(
   { when, catchUp, nextAt }: Schedule,
   now: number,
+  since = now,
 ): { readonly runs: readonly number[]; readonly through: number } {
   if (nextAt === null || nextAt > now) return { runs: [], through: now }
   if (catchUp === 'all') return allRuns(when, nextAt, now)
 
   const last = lastRun(when, nextAt, now)
-  const missed = now - last > promptMs
+  const missed = since - last > promptMs
   return { runs: missed && catchUp === 'none' ? [] : [last], through: now }
 }
 

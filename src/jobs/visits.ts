@@ -58,10 +58,10 @@ function missingNow({ now, claimable, idle, full, present, asked }: Situation): 
 /** When to look again though nobody calls: something is due, overdue or has gone silent. */
 export function nextLook(
   { now, nextDue, asked }: Situation,
-  deadlines: { readonly hardEnd: number | undefined; readonly silent: number | undefined },
+  deadlines: Readonly<Record<'hardEnd' | 'silent' | 'paced', number | undefined>>,
 ): number | undefined {
   const due = nextDue === undefined ? undefined : nextDue - now > carriedAheadMs ? nextDue - carriedAheadMs : nextDue
   const overdue = asked.map((at) => at + overdueMs)
-  const looks = [due, deadlines.hardEnd, deadlines.silent, ...overdue].filter((at) => at !== undefined)
+  const looks = [due, deadlines.hardEnd, deadlines.silent, deadlines.paced, ...overdue].filter((at) => at !== undefined)
   return looks.length === 0 ? undefined : Math.max(now, Math.min(...looks))
 }

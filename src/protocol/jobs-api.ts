@@ -127,6 +127,13 @@ export const newJobs = z.strictObject({ queue: queueName.default('default'), job
 /** Which queue a job is in; without it, it is looked for in all of the tenant's. */
 export const jobQuery = z.strictObject({ queue: queueName.optional() })
 
+/** `GET /v1/schedules`: the schedules of a queue behind the name `cursor`. */
+export const schedulesQuery = z.strictObject({
+  queue: queueName.default('default'),
+  cursor: scheduleName.optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+})
+
 /** `POST /v1/jobs/:id/progress`, by the endpoint that does the work. */
 export const jobReport = z
   .strictObject({ progress: z.number().min(0).max(100).optional(), line: z.string().min(1).max(1000).optional() })

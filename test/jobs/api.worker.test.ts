@@ -1,4 +1,7 @@
+import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { jobQueueOf } from '../../durable-objects/address.ts'
+import { maxSchedules } from '../../src/jobs/schedule-share.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsAway } from '../support/worker/shards.ts'
@@ -65,6 +68,36 @@ describe('over HTTP', () => {
       expect(made).toMatchObject({ status: 200, body: { cron, nextAt: expect.any(Number) } })
     },
   )
+
+  test('schedules are listed by page, without a look at what their jobs carry', async () => {
+    const { key: as } = await newTenant()
+    for (const name of ['a', 'b', 'c'])
+      succeeded(
+        await call(`PUT /v1/schedules/${name}`, { as, body: { cron: '@daily', job: { url: endpoint, payload: 1 } } }),
+      )
+    const first = (await call('GET /v1/schedules?limit=2', { as })).body
+    expect(first).toMatchObject({ schedules: [{ name: 'a', type: 'http' }, { name: 'b' }], next: 'b' })
+    expect((await call('GET /v1/schedules?limit=2&cursor=b', { as })).body).toMatchObject({
+      schedules: [{ name: 'c' }],
+      next: null,
+    })
+  })
+
+  test('a tenant whose schedules fill its bound in one queue gets none in another until one is deleted', async () => {
+    const { id, key: as } = await newTenant()
+    const put = (name: string) =>
+      call(`PUT /v1/schedules/${name}`, { as, body: { queue: 'mail', cron: '@daily', job: { url: endpoint } } })
+    const first = jobQueueOf(env, id, 'default')
+    await first.claimSchedules('other', { schedules: 0, bytes: 0 }, { schedules: maxSchedules - 1, bytes: 0 })
+    expect((await put('one')).status).toBe(200)
+    expect(await put('two')).toMatchObject({
+      status: 409,
+      body: { detail: `schedules: at most ${maxSchedules} of a tenant; delete one first` },
+    })
+    expect((await put('one')).status).toBe(200)
+    expect((await call('DELETE /v1/schedules/one?queue=mail', { as })).status).toBe(204)
+    expect((await put('two')).status).toBe(200)
+  })
 
   test('a secret signs, and two do for a day after it was changed', async () => {
     const { key: as } = await newTenant()

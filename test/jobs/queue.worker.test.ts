@@ -108,6 +108,7 @@ describe('a queue', () => {
         'listeners',
         'queues',
         'days',
+        'schedule_shares',
       ]
       for (const table of tables) storage.sql.exec(`DROP TABLE ${table}`)
       storage.sql.exec('DELETE FROM schema_steps WHERE step > 1')

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { nextRun, putSchedule, type Schedule, type When } from '../../src/jobs/schedule.ts'
+import { maxScheduleBytes, maxSchedules, refuseShare, shareWith } from '../../src/jobs/schedule-share.ts'
 import { isDoneWithin } from '../support/speed.ts'
 import { OneQueue } from './support/one-queue.ts'
 
@@ -23,6 +24,88 @@ function scheduled(when: When, more: Partial<Schedule> = {}) {
     ...more,
   })
   return world
+}
+
+describe('thousands of schedules due in one minute', () => {
+  const due = Date.UTC(2026, 0, 1, 3)
+  const many = (count: number, more: Partial<Schedule> = {}) => {
+    const world = scheduled(daily, more)
+    for (let n = 1; n < count; n++)
+      world.books.putSchedule({ ...required(world.books.schedule('nightly')), name: `s${String(n).padStart(5, '0')}` })
+    world.now = due
+    return world
+  }
+  const enqueued = (world: OneQueue) => world.books.counts().reduce((all, count) => all + count, 0)
+
+  test('are enqueued at most 200 in one go and once a second, and the queue asks to be woken for the rest', () => {
+    const world = many(1000)
+    const after = (ms: number) => {
+      world.pass(ms)
+      return enqueued(world)
+    }
+    expect([after(0), after(0), after(500), after(499), after(1)]).toEqual([200, 200, 200, 200, 400])
+    expect(world.queue.plan(world.now).lookAt).toBe(world.now + 1000)
+    expect([after(1000), after(1000), after(1000), after(1000)]).toEqual([600, 800, 1000, 1000])
+    expect(world.books.nextSchedule()).toBe(due + 24 * hourMs)
+  })
+
+  test('that catch nothing up are none of them missed by that pace', () => {
+    const world = many(maxSchedules, { catchUp: 'none' })
+    for (let second = 0; second < 60; second++) world.pass(1000)
+    expect(enqueued(world)).toBe(maxSchedules)
+    for (let n = 0; n < 120; n++) world.pass(1000)
+    expect(enqueued(world)).toBe(maxSchedules)
+  })
+
+  test('let one that catches up a year of minutes keep none of the others waiting', () => {
+    const world = many(10)
+    const minutely: When = { ...daily, cron: '* * * * *' }
+    const nextAt = due - 365 * 24 * hourMs
+    world.books.putSchedule({ ...required(world.books.schedule('nightly')), when: minutely, catchUp: 'all', nextAt })
+    world.pass(0)
+    expect(enqueued(world)).toBe(29)
+    expect(world.books.get('s00009@20260101T030000Z')).toBeDefined()
+  })
+})
+
+describe('what a tenant may have in schedules', () => {
+  const none = { schedules: 0, bytes: 0 }
+
+  test('is bounded in number and in bytes over all its queues, and what makes nothing larger is allowed', () => {
+    const full = { schedules: maxSchedules, bytes: maxScheduleBytes }
+    const one = { schedules: 1, bytes: 1000 }
+    expect(refuseShare(none, full, none)).toBeUndefined()
+    expect(refuseShare(none, one, { ...none, schedules: maxSchedules })?.detail).toMatch(/^schedules: at most 10000 of/)
+    expect(refuseShare(none, one, { ...none, bytes: maxScheduleBytes })?.detail).toMatch(
+      /^schedules: at most 16777216 bytes/,
+    )
+    expect(refuseShare(one, { schedules: 1, bytes: 900 }, full)).toBeUndefined()
+  })
+
+  test('is counted by what is stored, over making, changing and removing', () => {
+    const { books, now } = scheduled(daily)
+    const wanted = {
+      ...required(books.schedule('nightly')),
+      name: 'other',
+      job: { type: 'test', payload: '"é"'.repeat(100) },
+    }
+    const { schedules, bytes } = books.scheduleShare()
+    expect([schedules, bytes]).toEqual([1, books.scheduleBytes('nightly')])
+    const expected = shareWith(books, wanted)
+    putSchedule(books, wanted, now)
+    const stored = books.scheduleShare()
+    expect(stored).toEqual({ schedules: 2, bytes: bytes + (books.scheduleBytes('other') ?? 0) })
+    expect(expected.schedules).toBe(2)
+    expect(expected.bytes).toBeGreaterThanOrEqual(stored.bytes)
+    expect(shareWith(books, wanted).schedules).toBe(2)
+    books.removeSchedule('other')
+    expect(books.scheduleShare()).toEqual({ schedules: 1, bytes })
+  })
+})
+
+const required = <T>(value: T | undefined): T => {
+  if (value === undefined) throw new Error('there is none')
+  return value
 }
 
 describe('a schedule', () => {

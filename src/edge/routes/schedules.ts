@@ -2,21 +2,27 @@ import { Hono } from 'hono'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
 import type { Schedule } from '../../jobs/schedule.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { jobQuery, newSchedule, scheduleName } from '../../protocol/jobs-api.ts'
+import { jobQuery, newSchedule, scheduleName, schedulesQuery } from '../../protocol/jobs-api.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param, query } from '../input.ts'
 import { toSchedule } from '../job-input.ts'
 import { server } from '../middleware/authenticate.ts'
-import { fail } from '../problem.ts'
+import { accepted, fail } from '../problem.ts'
 
 /** Jobs that come again and again, of the tenant. A schedule lives in the queue its jobs go to. */
 export const schedules = new Hono<App>()
-  .get('/', async (c) => c.json({ schedules: (await queueOf(c).schedules()).map(view) }))
+  .get('/', async (c) => {
+    const { queue, cursor = '', limit } = query(c, schedulesQuery)
+    const found = await jobQueueOf(c.env, server(c).tenant, queue).schedules(cursor, limit + 1)
+    const page = found.slice(0, limit)
+    return c.json({ schedules: page.map(view), next: found.length > limit ? (page.at(-1)?.name ?? null) : null })
+  })
   .put('/:name', async (c) => {
     const { tenant } = server(c)
     const input = await body(c, newSchedule)
     const wanted = toSchedule(c.env, param(c, 'name', scheduleName), input, systemClock.now())
-    return c.json(view(await jobQueueOf(c.env, tenant, input.queue).putSchedule(wanted)))
+    const { schedule } = accepted(await jobQueueOf(c.env, tenant, input.queue).putSchedule(wanted))
+    return c.json(view(schedule))
   })
   .get('/:name', async (c) => {
     const name = param(c, 'name', scheduleName)
