@@ -1,0 +1,67 @@
+import type { z } from 'zod'
+import type { ProblemName } from './problems.ts'
+
+/**
+ * Which credentials an operation accepts: none, an API key or a user token, an API key only, or the operator's key.
+ * Whether a user may do it to this very object is the operation's own decision.
+ */
+export type Access = 'public' | 'user-or-server' | 'server' | 'operator'
+
+/** The bodies an operation answers with, by status; null where the answer has no body. */
+export type Responses = Readonly<Record<number, z.ZodType | null>>
+
+/**
+ * One operation of the HTTP API, said once: the route, the checks of its input, the OpenAPI document, the role and
+ * isolation tests and the SDK's types are derived from it.
+ */
+export interface OperationDefinition {
+  /** The OpenAPI operationId: a verb and a noun in camelCase, unique. */
+  readonly id: string
+  readonly method: 'get' | 'put' | 'post' | 'patch' | 'delete'
+  /** OpenAPI's notation: `/v1/conversations/{id}`. */
+  readonly path: string
+  readonly tag: string
+  readonly summary: string
+  readonly description?: string
+  readonly access: Access
+  /** Path parameters; a value that breaks its schema names nothing and is answered with 404. */
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodType<object>
+  readonly body?: z.ZodType
+  readonly responses: Responses
+  /** Problems beside those that every operation of its kind can answer with; see `errorsOf`. */
+  readonly errors?: readonly ProblemName[]
+  /** A request body and the answer to it, for the documentation; both are held against the schemas by a test. */
+  readonly example?: { readonly body?: unknown; readonly response?: unknown }
+}
+
+/** Keeps the literal types of a definition. */
+export const defineOperation = <const D extends OperationDefinition>(definition: D): D => definition
+
+type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
+
+/** What a definition's schemas make of a request. */
+export interface OperationInput<D extends OperationDefinition> {
+  readonly params: Parsed<D['params']>
+  readonly query: Parsed<D['query']>
+  readonly body: Parsed<D['body']>
+}
+
+/** An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already. */
+export type OperationAnswer<D extends OperationDefinition> = {
+  readonly [S in keyof D['responses']]: D['responses'][S] extends z.ZodType
+    ? { readonly status: S; readonly body: z.input<D['responses'][S]> } | { readonly status: S; readonly json: string }
+    : { readonly status: S }
+}[keyof D['responses']]
+
+/** Every problem an operation can answer with: those of its kind, then its own. */
+export function errorsOf({ access, params, query, body, errors = [] }: OperationDefinition): readonly ProblemName[] {
+  const always: ProblemName[] = ['too-many-requests', 'internal-error', 'unavailable']
+  const credentials: ProblemName[] = access === 'public' ? [] : ['unauthorized', 'not-allowed']
+  const input: ProblemName[] = [
+    ...(query === undefined && body === undefined ? [] : (['invalid-request'] as const)),
+    ...(body === undefined ? [] : (['not-json', 'too-large'] as const)),
+    ...(params === undefined ? [] : (['not-found'] as const)),
+  ]
+  return [...new Set([...input, ...credentials, ...errors, ...always])]
+}
