@@ -27,9 +27,9 @@ export interface Operation {
 }
 
 /** Binds a definition to its implementation, whose answer has to be one that the definition names. */
-export function operation<const D extends OperationDefinition>(
+export function operation<const D extends OperationDefinition, const A extends OperationAnswer<D>>(
   definition: D,
-  run: (call: OperationCall<D>) => Promise<OperationAnswer<D>>,
+  run: (call: OperationCall<D>) => Promise<A>,
 ): Operation {
   return {
     definition,
