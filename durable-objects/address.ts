@@ -1,6 +1,7 @@
 import type { Config } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { hash32 } from '../src/kernel/id.ts'
+import { notesNumberOf } from '../src/inbox/notes.ts'
 import { parseChannel } from '../src/protocol/channels.ts'
 import type { StreamCall } from '../src/protocol/stream.ts'
 
@@ -20,6 +21,13 @@ export function ownName(name: string | undefined): { readonly tenant: string; re
 export const conversationOf = (env: Env, tenant: string, id: string) => env.CONVERSATION.getByName(named(tenant, id))
 
 export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.getByName(named(tenant, user))
+
+/** One of the few actors of a tenant that hold notes for users without a connection: always the same for a user. */
+export const inboxNotesOf = (env: Env, tenant: string, user: string) =>
+  inboxNotesNumbered(env, tenant, notesNumberOf(user))
+
+export const inboxNotesNumbered = (env: Env, tenant: string, number: number) =>
+  env.INBOX_NOTES.getByName(named(tenant, String(number)))
 
 /** There is one. */
 export const houseOf = (env: Env) => env.HOUSE.getByName('house')

@@ -295,6 +295,6 @@ export class Conversation extends DurableObject<Env> {
 
   async #tellInboxes(): Promise<void> {
     const { newsletter, conversation } = this.#books
-    if (conversation !== undefined) await newsletter.run(conversation)
+    if (conversation !== undefined) await newsletter.run(() => this.#books.conversation ?? conversation)
   }
 }

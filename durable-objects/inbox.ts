@@ -1,5 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
+import { z } from 'zod'
 import type { Env } from '../src/env.ts'
+import type { MissedPage } from '../src/inbox/notes.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxNews } from '../src/inbox/entry.ts'
 import { decodeCursor, encodeCursor, toListItem, type ListItem } from '../src/inbox/list.ts'
 import { decidePass } from '../src/inbox/pass.ts'
@@ -16,7 +18,7 @@ import type {
   StreamResult,
   StreamUpdate,
 } from '../src/protocol/stream.ts'
-import { ownName } from './address.ts'
+import { inboxNotesOf, ownName } from './address.ts'
 import { Audience } from './parts/audience.ts'
 import { EntryTable } from './parts/entry-table.ts'
 import { Facts } from './parts/facts.ts'
@@ -25,6 +27,11 @@ import { isUsed, migrate } from './schema/migrate.ts'
 
 /** Changed conversations told to somebody who comes back; beyond it the client asks for the list. */
 const recoveredEntries = 500
+
+/** Whether conversations tell this inbox directly, its last turn at the notes actor, and the place it has heard up to. */
+const standingShape = z.object({ isOpen: z.boolean(), turn: z.number(), place: z.number() })
+type Standing = z.output<typeof standingShape>
+const closedAtFirst: Standing = { isOpen: false, turn: 0, place: 0 }
 
 /** A page of the conversation list. */
 export interface InboxPage {
@@ -42,9 +49,20 @@ export class Inbox extends DurableObject<Env> {
   #books = this.#open(isUsed(this.ctx.storage.sql))
   /** Whether this life has said anything to its listeners. */
   #hasTold = false
+  /** The opening under way, which everything else waits for. */
+  #opening: Promise<void> | undefined
+  #known: Standing | undefined
 
-  /** Runs the commands of a gateway: subscriptions, and leaving. Only a user at several gateways has to be counted. */
+  /** Runs the commands of a gateway: subscriptions, and leaving. The inbox of a user that was away opens first. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
+    const isListening = call.gateway !== null && call.have !== null
+    const isComing = isListening || call.commands.some(({ kind }) => kind === 'subscribe')
+    if (this.#opening === undefined && (!isComing || this.#standing().isOpen)) return this.#execute(call)
+    return (isComing ? this.#openToNews() : this.#whenOpened()).then(() => this.#execute(call))
+  }
+
+  /** Only a user at several gateways has to be counted. */
+  #execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
     this.#found()
     const { audience } = this.#books
     const somebodyComes = call.commands.some((command) => command.kind === 'subscribe' && command.pass !== undefined)
@@ -85,8 +103,16 @@ export class Inbox extends DurableObject<Env> {
     return { update: { epoch: this.#epoch(), after, publications, signals: this.#signals() }, behind, results }
   }
 
-  /** A conversation tells where it stands. A repeat changes nothing. */
-  advance(news: InboxNews): void {
+  /** A conversation tells where it stands. A repeat changes nothing. False when no connection of the user is left. */
+  async advance(news: InboxNews): Promise<boolean> {
+    await this.#opening
+    this.#apply(news)
+    if (this.#books.audience.size > 0) return true
+    await this.#close()
+    return false
+  }
+
+  #apply(news: InboxNews): void {
     const known = this.#books.entries.get(news.conversation)
     const entry = decideAdvance(known, news, this.#books.entries.top() + 1)
     if (entry === undefined) this.#remind()
@@ -94,7 +120,12 @@ export class Inbox extends DurableObject<Env> {
   }
 
   /** The user is no longer in a conversation. */
-  remove(conversation: string, version: number): void {
+  async remove(conversation: string, version: number): Promise<void> {
+    await this.#opening
+    this.#forget(conversation, version)
+  }
+
+  #forget(conversation: string, version: number): void {
     const known = this.#books.entries.get(conversation)
     const entry = decideRemoval(known, version, this.#books.entries.top() + 1)
     if (entry === undefined) this.#remind()
@@ -102,7 +133,9 @@ export class Inbox extends DurableObject<Env> {
   }
 
   /** The conversation list, newest activity first. */
-  list(cursor: string | undefined, limit: number): InboxPage | Refusal {
+  async list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal> {
+    await this.#opening
+    if (!this.#standing().isOpen) await this.#catchUp(this.#standing())
     const from = cursor === undefined ? undefined : decodeCursor(cursor)
     if (cursor !== undefined && from === undefined)
       return refuse('invalidPayload', 'cursor: not one of ours; leave it out to start over')
@@ -168,6 +201,74 @@ export class Inbox extends DurableObject<Env> {
       signals: [],
     }
     this.#books.audience.tell(update, null)
+  }
+
+  /** From now on conversations tell this inbox directly; what they told the notes actor while it was closed comes first. */
+  #openToNews(): Promise<void> {
+    this.#opening ??= this.#openNow().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  async #whenOpened(): Promise<void> {
+    await this.#opening?.catch(() => undefined)
+  }
+
+  async #openNow(): Promise<void> {
+    const before = this.#standing()
+    if (before.isOpen) return
+    this.#found()
+    const { turn, place } = await this.#notes().open(this.#user)
+    await this.#readMissed(before.place)
+    this.#setStanding({ isOpen: true, turn, place })
+  }
+
+  /** Reads what conversations told the notes actor, without being told directly from now on. */
+  async #catchUp(standing: Standing): Promise<void> {
+    const place = await this.#readMissed(standing.place)
+    if (place > standing.place && !this.#standing().isOpen) this.#setStanding({ ...standing, place })
+  }
+
+  /** Applies all that changed after place `since`; the place up to which nothing is missed then. */
+  async #readMissed(since: number): Promise<number> {
+    let reached = since
+    let after: string | null = ''
+    while (after !== null) {
+      const page: MissedPage = await this.#notes().missed(this.#user, since, after)
+      if (after === '' && page.missed.length > 0) reached = page.place
+      for (const each of page.missed)
+        if (each.kind === 'news') this.#apply(each.news)
+        else this.#forget(each.conversation, each.version)
+      after = page.next
+    }
+    return reached
+  }
+
+  /** With no connection left, conversations tell the notes actor again. It hears that last: a repeat of it does no harm. */
+  async #close(): Promise<void> {
+    const standing = this.#standing()
+    if (standing.isOpen) this.#setStanding({ ...standing, isOpen: false })
+    await this.#notes().close(this.#user, standing.turn)
+  }
+
+  #standing(): Standing {
+    const stored = this.#books.facts.get('standing')
+    this.#known ??= stored === undefined ? closedAtFirst : standingShape.parse(JSON.parse(stored))
+    return this.#known
+  }
+
+  #setStanding(standing: Standing): void {
+    this.#found()
+    this.#known = standing
+    this.#books.facts.set('standing', JSON.stringify(standing))
+  }
+
+  get #user(): string {
+    return ownName(this.ctx.id.name).name
+  }
+
+  #notes() {
+    const { tenant, name } = ownName(this.ctx.id.name)
+    return inboxNotesOf(this.env, tenant, name)
   }
 
   /** Makes the tables and the stream's epoch, on the first write. */

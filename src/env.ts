@@ -6,6 +6,7 @@ export interface Env extends Vars {
   readonly CONVERSATION: DurableObjectNamespace<import('../durable-objects/conversation.ts').Conversation>
   readonly TOPIC: DurableObjectNamespace<import('../durable-objects/topic.ts').Topic>
   readonly INBOX: DurableObjectNamespace<import('../durable-objects/inbox.ts').Inbox>
+  readonly INBOX_NOTES: DurableObjectNamespace<import('../durable-objects/inbox-notes.ts').InboxNotes>
   readonly SHARD_WRITER: DurableObjectNamespace<import('../durable-objects/shard-writer.ts').ShardWriter>
   readonly TENANT: DurableObjectNamespace<import('../durable-objects/tenant.ts').Tenant>
   readonly HOUSE: DurableObjectNamespace<import('../durable-objects/house.ts').House>

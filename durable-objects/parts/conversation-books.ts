@@ -34,7 +34,7 @@ export class ConversationBooks {
     this.audience = new Audience(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.facts, systemClock)
     this.projection = new Projection(env, this.facts, this.log, this.members, this.cachedPages)
-    this.newsletter = new InboxNewsletter(env, sql, this.facts, this.log, this.members)
+    this.newsletter = new InboxNewsletter(env, sql, this.facts, this.log, this.members, systemClock)
     this.#conversation = parseConversation(this.facts.get('conversation'))
     this.#diedInDebt = this.#conversation !== undefined && this.projection.owes(this.#conversation)
     this.#recallReaders()
@@ -83,9 +83,10 @@ export class ConversationBooks {
   begin(conversation: Conversation, members: readonly Member[]): void {
     this.write(conversation)
     const top = this.log.restart()
-    for (const member of members) this.members.put({ ...member, read: top })
+    for (const member of members) this.members.put({ ...member, read: top }, false)
     this.projection.skip(top)
     this.newsletter.skip(top)
+    this.newsletter.beginAnew()
   }
 
   /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them can then not be read off the log. */

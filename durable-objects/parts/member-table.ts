@@ -40,14 +40,17 @@ export class MemberTable implements Members {
     return [...this.#members.values()].slice(0, limit)
   }
 
-  put(member: Member): void {
+  /** Adds or changes a member. A new one is among the `untold`, unless all members are about to be told anyway. */
+  put(member: Member, isUntold = true): void {
     const { user, role, joinedAt, read } = member
     this.#sql.exec(
-      'INSERT INTO members (user, role, joined_at, read) VALUES (?, ?, ?, ?) ON CONFLICT (user) DO UPDATE SET role = excluded.role, read = excluded.read',
+      `INSERT INTO members (user, role, joined_at, read, read_untold) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (user) DO UPDATE SET role = excluded.role, read = excluded.read`,
       user,
       role,
       joinedAt,
       read,
+      isUntold ? 1 : 0,
     )
     this.#members.set(user, member)
   }
@@ -68,7 +71,12 @@ export class MemberTable implements Members {
     if (this.#remember(user, seq)) this.#moved.add(user)
   }
 
-  /** Members whose inbox does not know their cursor yet. */
+  /** Members that are new or whose cursor moved, also those whose cursor is only remembered. */
+  changed(): string[] {
+    return [...new Set([...this.untold(), ...this.#moved])]
+  }
+
+  /** New members, and those whose inbox does not know their cursor yet. */
   untold(): string[] {
     return this.#sql
       .exec('SELECT user FROM members WHERE read_untold = 1')
@@ -79,15 +87,26 @@ export class MemberTable implements Members {
   /** Makes remembered cursors durable. */
   keep(): void {
     for (const user of this.#moved)
-      this.#sql.exec('UPDATE members SET read = ? WHERE user = ?', this.#members.get(user)?.read ?? 0, user)
+      this.#sql.exec(
+        'UPDATE members SET read = ?, read_untold = 1 WHERE user = ?',
+        this.#members.get(user)?.read ?? 0,
+        user,
+      )
     this.#moved.clear()
   }
 
-  /** Makes remembered cursors durable and notes whose inbox knows the cursor it was told; one that moved since is owed again. */
+  /** Makes the cursors that were told durable and notes that they were; one that moved since is owed again. */
   flush(told: ReadonlyMap<string, number>): void {
-    this.keep()
     for (const [user, read] of told) {
-      this.#sql.exec('UPDATE members SET read_untold = 0 WHERE user = ? AND read_untold = 1 AND read <= ?', user, read)
+      const isMoved = this.#moved.has(user) && this.#members.get(user)?.read === read
+      if (isMoved) this.#sql.exec('UPDATE members SET read = ?, read_untold = 0 WHERE user = ?', read, user)
+      else
+        this.#sql.exec(
+          'UPDATE members SET read_untold = 0 WHERE user = ? AND read_untold = 1 AND read <= ?',
+          user,
+          read,
+        )
+      if (isMoved) this.#moved.delete(user)
     }
   }
 

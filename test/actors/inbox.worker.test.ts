@@ -235,6 +235,7 @@ describe('its rows', () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const inbox = tenant.inboxOf('bob')
+    await connectAs(tenant, 'bob')
     const written = await runInDurableObject(inbox, async (instance, { storage }) => {
       const exec = storage.sql.exec.bind(storage.sql)
       let rows = 0
@@ -244,7 +245,7 @@ describe('its rows', () => {
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as in the platform's own types, the caller says what rows are
         return cursor as never
       }
-      instance.advance({ ...news, conversation: lunch, last: 7 })
+      await instance.advance({ ...news, conversation: lunch, last: 7 })
       return rows
     })
     expect(written).toBe(1)

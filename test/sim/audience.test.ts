@@ -31,7 +31,8 @@ class Scene {
       publish = tell
     }
     class Neighbour {
-      advance = () => undefined
+      advance = () => true
+      update = () => ({ open: [], allOpen: false })
       placement = () => ({ shard: 'shard0', epoch: 1 })
       write = () => ({ kind: 'written', scrubbed: [] })
     }
@@ -41,6 +42,7 @@ class Scene {
       CONVERSATION: namespace(world, 'Conversation'),
       GATEWAY: namespace(world, 'Gateway'),
       INBOX: neighbour,
+      INBOX_NOTES: neighbour,
       TENANT: neighbour,
       SHARD_WRITER: neighbour,
     }

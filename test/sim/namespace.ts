@@ -51,7 +51,7 @@ interface Message {
 }
 
 /** These change nothing when they come twice: the platform itself repeats only what it knows not to have arrived. */
-const repeatable = new Set(['advance', 'publish', 'write', 'settle'])
+const repeatable = new Set(['advance', 'update', 'publish', 'write', 'settle'])
 
 function call(
   platform: Platform,

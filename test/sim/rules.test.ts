@@ -58,7 +58,14 @@ class SimulatedStage implements Stage {
     Object.assign(world.classes, await actors())
     const neighbour = namespace(world, 'Neighbour')
     const [CONVERSATION, GATEWAY] = [namespace(world, 'Conversation'), namespace(world, 'Gateway')]
-    world.env = { CONVERSATION, GATEWAY, INBOX: neighbour, TENANT: neighbour, SHARD_WRITER: neighbour }
+    world.env = {
+      CONVERSATION,
+      GATEWAY,
+      INBOX: neighbour,
+      INBOX_NOTES: neighbour,
+      TENANT: neighbour,
+      SHARD_WRITER: neighbour,
+    }
     const room = stub(world, 'Conversation', `${tenant}/room`)
     const wanted = { tenant, id: 'room', type: 'group', name: 'Room', members: ['alice'], createdBy: 'alice' }
     await this.#come(Promise.resolve(room['create']?.(wanted)))

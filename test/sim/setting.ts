@@ -64,6 +64,7 @@ export class Setting {
       GATEWAY: at('Gateway'),
       HOUSE: at('House'),
       INBOX: at('Inbox'),
+      INBOX_NOTES: at('InboxNotes'),
       JOB_QUEUE: at('JobQueue'),
       RATE_LIMITER: at('RateLimiter'),
       SHARD_WRITER: at('ShardWriter'),

@@ -15,6 +15,7 @@ const entry = `
   export { Gateway } from './durable-objects/gateway.ts'
   export { House } from './durable-objects/house.ts'
   export { Inbox } from './durable-objects/inbox.ts'
+  export { InboxNotes } from './durable-objects/inbox-notes.ts'
   export { RateLimiter } from './durable-objects/rate-limiter.ts'
   export { JobQueue } from './durable-objects/job-queue.ts'
   export { Tenant } from './durable-objects/tenant.ts'

@@ -1,0 +1,76 @@
+import type { Clock } from '../../src/kernel/clock.ts'
+
+/** Calls of one step of owed work. */
+export const callsPerStep = 8
+/** Steps of large owed work under way at once, in all actors of this process; one while the process is young. */
+const steps = 2
+/** After a start owed work of many actors resumes at once: for so long it goes slowly, and the oldest goes first. */
+const youngMs = 30_000
+const longestRestMs = 250
+/** A step that never ended belongs to an actor that lost its memory. */
+const lostMs = 15_000
+/** A waiting actor that has not asked for so long waits no longer. */
+const silentMs = 1000
+
+/** Owed work as the process sees it: its age decides its turn. */
+interface Waiting {
+  readonly since: number
+  askedAt: number
+}
+
+// Plain numbers of the whole process: actors may read what others wrote, and must not wait for others' promises.
+const underWay = new Map<symbol, number>()
+const waiting = new Map<symbol, Waiting>()
+let startedAt: number | undefined
+
+/**
+ * Does owed work in steps of a few calls, and rests after each for at least as long as it took: while commands wait the
+ * steps take longer, and so do the rests. Every item is tried; then throws as the first that failed. `since` is when the
+ * work came to be owed, in milliseconds since the epoch.
+ */
+export async function inSteps<T>(
+  items: readonly T[],
+  { clock, since }: { readonly clock: Clock; readonly since: number },
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const tried: PromiseSettledResult<void>[] = []
+  for (let first = 0; first < items.length; first += callsPerStep) {
+    const leave = await turnOf(items.length, clock, since)
+    const begun = clock.now()
+    tried.push(...(await Promise.allSettled(items.slice(first, first + callsPerStep).map(work))))
+    leave()
+    const isLast = first + callsPerStep >= items.length
+    if (!isLast) await scheduler.wait(restMs(clock.now() - begun, isYoung(clock.now())))
+  }
+  const failed = tried.find((each) => each.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+/** Pause after a step that took `tookMs`: owed work gets a third of the time, and a fifth after a start. */
+export const restMs = (tookMs: number, young: boolean): number =>
+  Math.min(longestRestMs, Math.max(1, (young ? 4 : 2) * tookMs))
+
+/** Waits until the process has room for a step. Work of one step has it at once, but right after a start. */
+async function turnOf(items: number, clock: Clock, since: number): Promise<() => void> {
+  const me = Symbol('owed work')
+  while (!mayStep(me, items, clock.now(), since)) await scheduler.wait(5 + Math.floor(Math.random() * 10))
+  waiting.delete(me)
+  underWay.set(me, clock.now() + lostMs)
+  return () => void underWay.delete(me)
+}
+
+function mayStep(me: symbol, items: number, now: number, since: number): boolean {
+  const young = isYoung(now)
+  if (!young && items <= callsPerStep) return true
+  // Also what a clock that was set back since left in the future.
+  for (const [other, until] of underWay) if (until <= now || until > now + lostMs) underWay.delete(other)
+  for (const [other, { askedAt }] of waiting) if (Math.abs(now - askedAt) > silentMs) waiting.delete(other)
+  waiting.set(me, { since, askedAt: now })
+  if (underWay.size >= (young ? 1 : steps)) return false
+  return [...waiting].every(([other, { since: theirs }]) => other === me || since <= theirs)
+}
+
+function isYoung(now: number): boolean {
+  startedAt ??= now
+  return now - startedAt < youngMs && now >= startedAt
+}

@@ -1,0 +1,14 @@
+/**
+ * A notes actor's tables. `conversations` holds what members hear alike, once per conversation; `notes` one row for each
+ * (user, conversation), whose `place` is the place of its last change in this actor's count of changes. `inboxes` says
+ * which users' inboxes are told directly.
+ */
+export const inboxNotesSchema: readonly string[] = [
+  `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE conversations (id TEXT PRIMARY KEY, place INTEGER NOT NULL, version INTEGER NOT NULL, last INTEGER NOT NULL, news TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE notes (
+     user TEXT NOT NULL, conversation TEXT NOT NULL, place INTEGER NOT NULL, version INTEGER NOT NULL, read INTEGER NOT NULL,
+     removed INTEGER NOT NULL, PRIMARY KEY (user, conversation)) WITHOUT ROWID;
+   CREATE INDEX members ON notes (conversation, user) WHERE removed = 0;
+   CREATE TABLE inboxes (user TEXT PRIMARY KEY, turn INTEGER NOT NULL, open INTEGER NOT NULL) WITHOUT ROWID;`,
+]
