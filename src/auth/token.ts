@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT, type CryptoKey, type JWTPayload } from 'jose'
 import type { z } from 'zod'
 import type { Capability } from '../protocol/capabilities.ts'
+import { canonicalChannel } from '../protocol/channels.ts'
 import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
 import { RememberedTokens } from './remembered.ts'
 
@@ -129,7 +130,7 @@ export async function readToken<S extends z.ZodType>(
   now: number,
 ): Promise<ReadToken<z.output<S>> | Exclude<Verified, { kind: 'verified' }>> {
   const key = keyFor(token, keys)
-  if (key === undefined) return { kind: 'invalid' }
+  if (key === undefined || !isCompact(token)) return { kind: 'invalid' }
   try {
     const { payload } = await jwtVerify(token, await verifying(key), {
       algorithms: [key.algorithm],
@@ -146,6 +147,25 @@ export async function readToken<S extends z.ZodType>(
   } catch (thrown) {
     return { kind: whyRefused(thrown) }
   }
+}
+
+/**
+ * Whether a token is written in the one way that RFC 7515 knows: three parts in base64url, without padding and without bits
+ * that say nothing. A decoder that forgives more would take the same token in many spellings.
+ */
+function isCompact(token: string): boolean {
+  const parts = token.split('.')
+  return parts.length === 3 && parts.every(isBase64Url)
+}
+
+const base64Url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+/** Bits of the last character that belong to no byte, by the length of a text modulo four; one alone holds no byte. */
+const spareBits = [0, undefined, 4, 2]
+
+function isBase64Url(text: string): boolean {
+  const spare = spareBits[text.length % 4]
+  if (spare === undefined || !/^[A-Za-z0-9_-]+$/.test(text)) return false
+  return base64Url.indexOf(text.slice(-1)) % 2 ** spare === 0
 }
 
 /** The signature is verified before the times are, so only a genuine token is called expired or not valid yet. */
@@ -192,10 +212,11 @@ function toClaims(tenant: string, claims: z.output<typeof connectionClaims>): Cl
 }
 
 function serverSubscriptions({ channels, subs }: z.output<typeof connectionClaims>): ServerSubscription[] {
-  const plain = [...new Set(channels)].filter((channel) => !Object.hasOwn(subs, channel))
+  const detailed = new Map(Object.entries(subs).map(([channel, sub]) => [canonicalChannel(channel), sub]))
+  const plain = [...new Set(channels.map(canonicalChannel))].filter((channel) => !detailed.has(channel))
   return [
     ...plain.map((channel) => ({ channel, overrides: {} })),
-    ...Object.entries(subs).map(([channel, sub]) => {
+    ...[...detailed].map(([channel, sub]) => {
       const info = sub.info ?? sub.b64info
       const data = sub.data ?? sub.b64data
       return {

@@ -65,6 +65,7 @@ export function onError(thrown: Error, c: Context<App>): Response {
   if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
   if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
   log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
+  if (isStorageFailure(thrown)) return problemResponse(c, storageProblem())
   return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
 }
 
@@ -74,6 +75,15 @@ const dependencyProblem = ({ dependency }: Pick<DependencyError, 'dependency'>):
   retryAfterMs: spreadMs(1000, Math.random()),
   dependency,
 })
+
+const storageProblem = (): Problem => ({
+  name: 'unavailable',
+  detail: 'storage: could not be read or written; nothing was acknowledged, try again',
+  retryAfterMs: spreadMs(5000, Math.random()),
+})
+
+/** What the platform makes of an actor whose file it cannot read or write: a full disk, a damaged file. */
+const isStorageFailure = (thrown: Error): boolean => /^internal error; reference = \w+$/.test(thrown.message)
 
 /** A database that did not take the statement; one that refused it says so by a code. */
 const isUnreachable = (thrown: Error): boolean => thrown instanceof NeonDbError && thrown.code === undefined

@@ -42,6 +42,8 @@ export function parseChannel(channel: string): Channel | undefined {
 /** Why a name means nothing: it cannot be one, or its namespace has no such channels. */
 export function whyNoChannel(channel: string): Refusal {
   if (channel.length > maxChannelLength) return refuse('badRequest', `channel: at most ${maxChannelLength} characters`)
+  if (canonicalChannel(channel) !== channel)
+    return refuse('unknownChannel', `channel: "${channel}" is named ${canonicalChannel(channel)}`)
   if (!hasReservedNamespace(channel) && !isTopicName(channel))
     return refuse('badRequest', 'channel: printable ASCII without spaces, "/", "*" and "&"')
   return refuse('unknownChannel', 'channels are conversation:<id>, user:#<you>, jobs:<id> and those of your namespaces')
@@ -70,13 +72,26 @@ function namespaceOf(channel: string): string | undefined {
   return colon < 0 ? undefined : bare.slice(0, colon)
 }
 
-/** `jobs:<id>` in the queue `default`, `jobs:<queue>:<id>` in another. Neither name holds a colon. */
+/**
+ * `jobs:<id>` in the queue `default`, `jobs:<queue>:<id>` in another. Neither name holds a colon. A channel has one name: what
+ * is published to `jobs:<id>` would not reach a subscriber of `jobs:default:<id>`.
+ */
 function job(text: string): Channel | undefined {
   const [first = '', second, ...more] = text.split(':')
   const [queue, id] = second === undefined ? ['default', first] : [first, second]
-  const valid = more.length === 0 && jobName.test(queue) && jobName.test(id)
+  const isAlias = second !== undefined && queue === 'default'
+  const valid = more.length === 0 && !isAlias && jobName.test(queue) && jobName.test(id)
   return valid ? { kind: 'job', queue, job: id } : undefined
 }
+
+/**
+ * The one name of a channel that can be written in two ways. Servers may use either; a client's own subscription must use this
+ * one, since its SDK sorts publications by the name it subscribed with.
+ */
+export const canonicalChannel = (channel: string): string =>
+  channel.startsWith(jobsOfDefault) ? `jobs:${channel.slice(jobsOfDefault.length)}` : channel
+
+const jobsOfDefault = `jobs:${defaultNamespace}:`
 
 /** The anonymous share a user id, "", and therefore have no stream of their own. */
 const inbox = (user: string): Channel | undefined => (user === '' ? undefined : { kind: 'inbox', user })

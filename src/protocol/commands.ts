@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { isLonger } from '../kernel/text.ts'
-import { sizes } from './limits.ts'
+import { sizes, tokenLength } from './limits.ts'
 
 const offset = z.int().nonnegative().default(0)
 const position = z.object({ offset, epoch: z.string().max(64).default('') })
 
 /** A client's connect: who it is (token) and which server-side streams it wants recovered. */
 export const connectRequest = z.object({
-  token: z.string().max(8192).default(''),
+  token: z.string().max(tokenLength).default(''),
   data: z.unknown().optional(),
   subs: z.record(z.string().max(255), z.object({ recover: z.boolean().default(false), ...position.shape })).default({}),
   name: z.string().max(64).default(''),
@@ -17,7 +17,7 @@ export const connectRequest = z.object({
 /** A client's subscribe. `type` other than 0 (map, shared poll) and `tf` (tag filters) are not available. */
 export const subscribeRequest = z.object({
   channel: z.string(),
-  token: z.string().max(8192).default(''),
+  token: z.string().max(tokenLength).default(''),
   recover: z.boolean().default(false),
   ...position.shape,
   join_leave: z.boolean().default(false),
@@ -42,8 +42,8 @@ export const historyRequest = z.object({
 const publishRequest = z.object({ channel: z.string(), data: z.unknown().optional(), type: z.int().default(0) })
 const rpcRequest = z.object({ method: z.string().max(methodLength), data: z.unknown().optional() })
 const sendRequest = z.object({ data: z.unknown().optional() })
-const subRefreshRequest = z.object({ channel: z.string(), token: z.string().max(8192).default('') })
-const refreshRequest = z.object({ token: z.string().max(8192).default('') })
+const subRefreshRequest = z.object({ channel: z.string(), token: z.string().max(tokenLength).default('') })
+const refreshRequest = z.object({ token: z.string().max(tokenLength).default('') })
 const nothing = z.object({})
 
 const requests = {

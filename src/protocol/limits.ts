@@ -26,5 +26,8 @@ export const sizes = {
   historyPage: 300,
 } as const
 
+/** Characters of a token, wherever it is shown: on connect, on subscribe and over HTTP. */
+export const tokenLength = 8192
+
 /** Bytes of JSON that a token may tell others of a connection, or of a subscription: sockets remember them through sleep. */
 export const infoBytes = 1024

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isDeeper } from '../kernel/json.ts'
+import { canonicalChannel } from './channels.ts'
 import { errors, type Refusal } from './errors.ts'
 import { sizes } from './limits.ts'
 
@@ -23,7 +24,7 @@ export function toServerApiError({ error, detail }: Refusal): ServerApiError {
   }
 }
 
-const channel = z.string().min(1).max(255)
+const channel = z.string().min(1).max(255).transform(canonicalChannel)
 /** A record has no room for a field named `__proto__`, which would be left out without a word. */
 const tags = z
   .custom<unknown>((value) => !isObject(value) || !Object.hasOwn(value, '__proto__'), '__proto__: cannot be a name')
@@ -73,7 +74,7 @@ export const serverApiRequests = {
     data: json,
     override: z.object({ join_leave: flag, force_recovery: flag }).optional(),
   }),
-  unsubscribe: z.object({ channel: z.string().max(255), ...whom }),
+  unsubscribe: z.object({ channel: z.string().max(255).transform(canonicalChannel), ...whom }),
   disconnect: z.object({
     ...whom,
     whitelist: z.array(z.string().max(64)).max(1000).default([]),

@@ -146,6 +146,40 @@ describe('a token', () => {
     expect(await verify(await forged({ alg: 'HS256', kid: 'new' }, {}, older.secret))).toEqual({ kind: 'invalid' })
   })
 
+  test.each(['=', '==', '\n', ' ', 'A', '.', '.A', '%', '\u200b', '\0'])(
+    'with %j appended is not valid',
+    async (more) => {
+      const token = await signToken(key, claims, now)
+      expect(await verify(token + more)).toEqual({ kind: 'invalid' })
+      for (const part of [0, 1]) {
+        const parts = token.split('.')
+        parts[part] += more
+        expect(await verify(parts.join('.'))).toEqual({ kind: 'invalid' })
+      }
+    },
+  )
+
+  test('whose last character says more than it means is not valid', async () => {
+    const token = await signToken(key, claims, now)
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const last = alphabet.indexOf(token.slice(-1))
+    for (const spare of [1, 2, 3])
+      expect(await verify(token.slice(0, -1) + alphabet.charAt(last + spare))).toEqual({ kind: 'invalid' })
+  })
+
+  test('names the channels of jobs by their one name', async () => {
+    const said = { channels: ['jobs:default:1', 'jobs:1', 'jobs:mail:2'], subs: { 'jobs:default:3': { data: 1 } } }
+    expect(await verify(await forged({ alg: 'HS256' }, said))).toMatchObject({
+      claims: {
+        subscriptions: [
+          { channel: 'jobs:1', overrides: {} },
+          { channel: 'jobs:mail:2', overrides: {} },
+          { channel: 'jobs:3', data: '1', overrides: {} },
+        ],
+      },
+    })
+  })
+
   test('changed by a single character is not valid', async () => {
     const token = await signToken(key, claims, now)
     for (const at of [5, token.indexOf('.') + 5, token.lastIndexOf('.') + 5]) {

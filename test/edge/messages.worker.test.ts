@@ -173,6 +173,19 @@ describe('tokens', () => {
       expect((await call('POST /v1/tokens', { as: tenant.key, body: wrong })).status).toBe(400)
   })
 
+  test('are refused where connect would refuse them: longer than 8,192 characters', async () => {
+    const tenant = await newTenant()
+    const ask = (channels: string[]) => call('POST /v1/tokens', { as: tenant.key, body: { user: 'alice', channels } })
+    const channels = (count: number) => Array.from({ length: count }, (_, n) => `news:${n}${'x'.repeat(200)}`)
+    const { status, body } = await ask(channels(20))
+    expect(status).toBe(200)
+    expect((await call('GET /v1/conversations', { as: body.token })).status).toBe(200)
+    expect(await ask(channels(40))).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringMatching(/^token: at most 8192 characters, got \d+/) },
+    })
+  })
+
   test('of nobody are issued where the tenant lets the anonymous in, and open nothing over HTTP', async () => {
     const tenant = await newTenant()
     const ask = () => call('POST /v1/tokens', { as: tenant.key, body: { user: '' } })

@@ -1,6 +1,9 @@
+import { createExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
+import { base64url, SignJWT } from 'jose'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { jobQueueOf } from '../../durable-objects/address.ts'
+import { app } from '../../src/edge/app.ts'
 import { maxSchedules } from '../../src/jobs/schedule-share.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
@@ -229,7 +232,45 @@ describe('over HTTP', () => {
   })
 })
 
+describe('what QStash signed', () => {
+  const keys = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'sig_current', QSTASH_NEXT_SIGNING_KEY: 'sig_next' }
+
+  /** Posts a body as QStash would, with a signature over it. */
+  async function post(path: '/jobs' | '/jobs/failed', body: string): Promise<Response> {
+    const url = `http://localhost:8787${path}`
+    const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(body))
+    const signature = await new SignJWT({ body: base64url.encode(new Uint8Array(hash)) })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer('Upstash')
+      .setSubject(url)
+      .setIssuedAt()
+      .setExpirationTime('1m')
+      .sign(new TextEncoder().encode('sig_current'))
+    const request = new Request(url, { method: 'POST', body, headers: { 'Upstash-Signature': signature } })
+    return await app.fetch(request, { ...env, ...keys }, createExecutionContext())
+  }
+
+  test.each(['', '{', 'null', '[]', '{"sourceBody":1}', '{"sourceBody":"no base64!"}', '{"sourceBody":"e30="}'])(
+    'and is malformed is answered 400: %s',
+    async (body) => {
+      for (const path of ['/jobs', '/jobs/failed'] as const) expect((await post(path, body)).status).toBe(400)
+    },
+  )
+})
+
 describe('live', () => {
+  test('a job has one channel: its other name is refused, and the answer says which it is', async () => {
+    const tenant = await newTenant()
+    succeeded(await call('POST /v1/jobs', { as: tenant.key, body: { id: 'one', type: 'join', watchers: ['alice'] } }))
+    const alice = await connectAs(tenant, 'alice')
+    const { error } = await alice.line.ask({ subscribe: { channel: 'jobs:default:one' } })
+    expect(error).toMatchObject({ code: 102 })
+    const order = { user: 'alice', channel: 'jobs:default:one' }
+    succeeded(await call('POST /api/subscribe', { as: tenant.key, body: order }))
+    const told = await alice.line.next('the order', ({ push }) => push !== undefined && 'subscribe' in push)
+    expect(told.push).toMatchObject({ channel: 'jobs:one' })
+  })
+
   test('those a job names follow it, nobody else', async () => {
     const tenant = await newTenant()
     const body = { id: 'report', type: 'join', watchers: ['alice'] }

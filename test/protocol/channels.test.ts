@@ -1,6 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { conversationChannel, inboxChannel, jobChannel, parseChannel } from '../../src/protocol/channels.ts'
+import {
+  canonicalChannel,
+  conversationChannel,
+  inboxChannel,
+  jobChannel,
+  parseChannel,
+  whyNoChannel,
+} from '../../src/protocol/channels.ts'
 
 const jobName = fc.stringMatching(/^[A-Za-z0-9_.@-]{1,60}$/)
 
@@ -24,11 +31,38 @@ const anyName = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 300 }),
   fc
     .tuple(
-      fc.constantFrom('conversation:', 'user:#', 'user:', 'jobs:', '$', 'orders:', '$user:#', ' conversation:'),
+      fc.constantFrom(
+        'conversation:',
+        'user:#',
+        'user:',
+        'jobs:',
+        'jobs:default:',
+        'jobs:mail:',
+        '$',
+        'orders:',
+        '$user:#',
+        ' conversation:',
+      ),
       fc.string(),
     )
     .map(([begin, rest]) => begin + rest),
 )
+
+test('a channel has one name: the other spelling of a job is none, and its canonical name is told', () => {
+  expect(parseChannel('jobs:default:1')).toBeUndefined()
+  expect(canonicalChannel('jobs:default:1')).toBe('jobs:1')
+  expect(whyNoChannel('jobs:default:1')).toMatchObject({
+    error: 'unknownChannel',
+    detail: expect.stringMatching(/ jobs:1$/),
+  })
+  fc.assert(
+    fc.property(anyName, (name) => {
+      const channel = parseChannel(canonicalChannel(name))
+      if (channel?.kind === 'job') expect(jobChannel(channel.queue, channel.job)).toBe(canonicalChannel(name))
+      if (parseChannel(name) !== undefined) expect(canonicalChannel(name)).toBe(name)
+    }),
+  )
+})
 
 test('any other name is one of ours or none, and never two things', () => {
   fc.assert(

@@ -4,6 +4,7 @@ import type { Principal } from '../../auth/principal.ts'
 import { notYetValid, tenantOfToken, verifyToken } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { tokenLength } from '../../protocol/limits.ts'
 import type { App, AppContext } from '../context.ts'
 import { admitGuess, noteGood, refuseGuess } from '../failed-credentials.ts'
 import { fail } from '../problem.ts'
@@ -34,8 +35,9 @@ export const onlyServer = () =>
 async function principalOf(c: AppContext): Promise<Principal> {
   const header = c.req.header('authorization')
   if (header === undefined) return { kind: 'anonymous' }
-  const credential = /^Bearer +(\S{1,8192})$/i.exec(header)?.[1]
-  if (credential === undefined) return fail('unauthorized', 'Authorization: must be "Bearer <API key or user token>"')
+  const credential = /^Bearer +(\S+)$/i.exec(header)?.[1]
+  if (credential === undefined || credential.length > tokenLength)
+    return fail('unauthorized', 'Authorization: must be "Bearer <API key or user token>"')
   // A signature cannot be guessed: a valid token enters also from an address that another caller spent.
   return credential.split('.').length === 3 ? await byToken(c, credential) : await byApiKey(c, credential)
 }

@@ -1,8 +1,12 @@
 import { Hono } from 'hono'
 import type { JWTPayload } from 'jose'
+import type { z } from 'zod'
+import { connectionClaims, subscriptionClaims } from '../../auth/claims.ts'
 import { signToken } from '../../auth/token.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { newSubscriptionToken, newToken } from '../../protocol/api.ts'
+import { explain } from '../../protocol/commands.ts'
+import { tokenLength } from '../../protocol/limits.ts'
 import type { App, AppContext } from '../context.ts'
 import { body } from '../input.ts'
 import { server } from '../middleware/authenticate.ts'
@@ -20,16 +24,20 @@ export const tokens = new Hono<App>()
     const { tenant } = server(c)
     const { user, ttlSeconds, channel, info, lasting } = await body(c, newSubscriptionToken)
     const claims = given({ channel, info, expire_at: lasting ? 0 : undefined })
-    return c.json(await issueToken(c, tenant, user, ttlSeconds, claims))
+    return c.json(await issueToken(c, tenant, user, ttlSeconds, claims, subscriptionClaims))
   })
 
-/** Signs a token with the tenant's newest key; `expiresAt` in milliseconds since the epoch. */
+/**
+ * Signs a token with the tenant's newest key; `expiresAt` in milliseconds since the epoch. Refuses one that connect or
+ * subscribe would refuse, by the same `schema` and the same length.
+ */
 export async function issueToken(
   c: AppContext,
   tenant: string,
   user: string,
   ttlSeconds: number,
   claims: JWTPayload = {},
+  schema: z.ZodType = connectionClaims,
 ) {
   const now = systemClock.now()
   const admission = await admissionOf(c.env, tenant, now)
@@ -38,7 +46,15 @@ export async function issueToken(
   if (user === '' && !admission.record.anonymous)
     return fail('not-allowed', 'user: nobody anonymous is let in; PATCH /v1/settings {"anonymous": true} changes that')
   const expiresAt = (Math.floor(now / 1000) + ttlSeconds) * 1000
-  return { token: await signToken(key, { tenant, user, expiresAt }, now, claims), expiresAt }
+  const read = schema.safeParse({ ...claims, sub: user, exp: expiresAt / 1000 })
+  if (!read.success) return fail('invalid-request', explain(read.error))
+  const token = await signToken(key, { tenant, user, expiresAt }, now, claims)
+  if (token.length > tokenLength)
+    return fail(
+      'invalid-request',
+      `token: at most ${tokenLength} characters, got ${token.length}; give fewer or shorter channels and capabilities`,
+    )
+  return { token, expiresAt }
 }
 
 const given = (claims: JWTPayload): JWTPayload =>

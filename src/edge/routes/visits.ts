@@ -5,11 +5,12 @@ import { failedUrl, isFromQstash, jobsUrl, readVisit } from '../../adapters/qsta
 import { loadConfig } from '../../config.ts'
 import { shift } from '../../handlers/shift.ts'
 import { makeVisit } from '../../handlers/visitor.ts'
+import { parseJson } from '../../protocol/commands.ts'
 import type { App, AppContext } from '../context.ts'
 import { fail } from '../problem.ts'
 
 /** What QStash says of a delivery it gave up; `sourceBody` is our own message in base64. */
-const failure = z.object({ sourceBody: z.string() })
+const failure = z.object({ sourceBody: z.base64() })
 
 /**
  * Where QStash brings visits. What it brings is only a name: the ledger says whether this visit is expected, so that
@@ -24,7 +25,7 @@ export const visits = new Hono<App>()
     return c.json(given === undefined ? { visit: 'not expected' } : { jobs: given })
   })
   .post('/failed', async (c) => {
-    const told = failure.safeParse(JSON.parse(await signedBody(c, failedUrl(loadConfig(c.env)))))
+    const told = failure.safeParse(parseJson(await signedBody(c, failedUrl(loadConfig(c.env)))))
     const reference = told.success ? readVisit(fromBase64(told.data.sourceBody)) : undefined
     if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
     await jobQueueOf(c.env, reference.tenant, reference.queue).lost(reference.visit)
