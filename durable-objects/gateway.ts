@@ -13,7 +13,7 @@ import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import { readFrame } from '../src/protocol/frames.ts'
 import { foreignOrigin } from '../src/protocol/origins.ts'
 import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
-import type { ChannelUpdate } from '../src/protocol/stream.ts'
+import type { ChannelUpdate, StreamPosition } from '../src/protocol/stream.ts'
 import { Census } from '../src/realtime/census.ts'
 import type { Session } from '../src/realtime/session.ts'
 import { Doorman } from './parts/doorman.ts'
@@ -25,7 +25,7 @@ import { Grants } from './parts/grants.ts'
 import { KnownNamespaces } from './parts/known-namespaces.ts'
 import { MessageLimits } from './parts/message-limits.ts'
 import { ServerSubscriptions } from './parts/server-subscriptions.ts'
-import { Remote, type Ending, type Standing, type Whom } from './parts/remote.ts'
+import { Remote, type Ending, type Refreshment, type Standing, type Whom } from './parts/remote.ts'
 import { Sockets } from './parts/sockets.ts'
 import { streamKindOf } from './parts/stream-sink.ts'
 import { Streams } from './parts/streams.ts'
@@ -93,6 +93,7 @@ export class Gateway extends DurableObject<Env> {
     streams: this.#streams,
     grants: this.#grants,
     clock: this.#clock,
+    watch: (session) => void this.#heartbeat.watch(session, this.#clock.now()),
   })
   readonly #desk = new Desk({
     env: this.env,
@@ -198,16 +199,16 @@ export class Gateway extends DurableObject<Env> {
     this.#remote.disconnect(whom, ending, whitelist)
   }
 
-  async subscribeUser(whom: Whom, order: ServerSubscription): Promise<Refusal | undefined> {
-    return await this.#remote.subscribe(whom, order)
+  async subscribeUser(whom: Whom, order: ServerSubscription, since?: StreamPosition): Promise<Refusal | undefined> {
+    return await this.#remote.subscribe(whom, order, since)
   }
 
   unsubscribeUser(whom: Whom, channel: string): void {
     this.#remote.unsubscribe(whom, channel)
   }
 
-  refreshUser(whom: Whom, until: { readonly expired: boolean; readonly expiresAt: number }): void {
-    this.#remote.refresh(whom, until)
+  refreshUser(whom: Whom, refreshment: Refreshment): void {
+    this.#remote.refresh(whom, refreshment)
   }
 
   /** One tenant's share of this gateway; `since` is when this instance woke, in milliseconds since the epoch. */

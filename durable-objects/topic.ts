@@ -101,8 +101,8 @@ export class Topic extends DurableObject<Env> {
   }
 
   #take({ commands }: StreamCall): Turn {
-    const { epoch, rules, log, keys } = this.#books
-    return takeTurn({ epoch, rules, log, keys, recent: this.#recent, now: this.#clock.now() }, commands)
+    const { epoch, rules, log, keys, version } = this.#books
+    return takeTurn({ epoch, rules, log, keys, version, recent: this.#recent, now: this.#clock.now() }, commands)
   }
 
   /** What passes by without history needs no disk; a listener does, who must still be told after a loss of memory. */

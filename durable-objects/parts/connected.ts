@@ -12,11 +12,16 @@ type Subscribed = Extract<StreamResult, { kind: 'subscribed' }>
  * JSON text of a SubscribeResult. Fields that are zero are left out; the offset is the request's own when recovered.
  * Who cannot recover is told no position.
  */
-export function encodeSubscribed(result: Subscribed, { isRecoverable, terms, data = result.data }: Grant, now: number) {
+export function encodeSubscribed(
+  result: Subscribed,
+  { isRecoverable, isPositioned = false, terms, data = result.data }: Grant,
+  now: number,
+) {
   const { epoch, offset, wasRecovering, recovered, publications } = result
   const parts = encodeExpiry(terms.expiresAt ?? 0, now)
-  if (isRecoverable && epoch !== '')
-    parts.push(`"recoverable":true,"positioned":true,"epoch":${JSON.stringify(epoch)},"offset":${offset}`)
+  if (isRecoverable && epoch !== '') parts.push('"recoverable":true')
+  if ((isRecoverable || isPositioned) && epoch !== '')
+    parts.push(`"positioned":true,"epoch":${JSON.stringify(epoch)},"offset":${offset}`)
   if (wasRecovering) parts.push('"was_recovering":true')
   if (recovered) parts.push('"recovered":true')
   if (publications.length > 0) parts.push(`"publications":[${publications.map(encodePublication).join(',')}]`)

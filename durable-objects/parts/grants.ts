@@ -18,6 +18,8 @@ export interface Grant {
   readonly kind: 'granted'
   readonly joinLeave: boolean
   readonly isRecoverable: boolean
+  /** Its position is told also where it cannot recover. */
+  readonly isPositioned?: boolean
   readonly terms: Terms
   readonly data?: string
   /** What the stream wants to see of a new connection. */
@@ -59,15 +61,29 @@ export class Grants {
   }
 
   /** For the tenant's own server, which may subscribe its users to anything that is, but a personal stream is one person's. */
-  forServer(session: Session, { channel, overrides, info, data }: ServerSubscription): Ready<Grant | Refusal> {
+  forServer(
+    session: Session,
+    { channel, overrides, info, data, expiresAt }: ServerSubscription,
+  ): Ready<Grant | Refusal> {
     const name = parseChannel(channel)
     if (name === undefined) return whyNoChannel(channel)
     if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied', 'a stream of her own')
     if (name.kind === 'inbox') return refuse('permissionDenied', 'a personal stream comes with its user')
-    const terms = { server: true as const, ...(info === undefined ? {} : { chanInfo: info }) }
+    const terms = {
+      server: true as const,
+      ...(info === undefined ? {} : { chanInfo: info }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    }
     const answer = data === undefined ? {} : { data }
     if (name.kind !== 'topic')
-      return { kind: 'granted', joinLeave: overrides.joinLeave ?? false, isRecoverable: true, terms, ...answer }
+      return {
+        kind: 'granted',
+        joinLeave: overrides.pushJoinLeave ?? false,
+        isRecoverable: overrides.recovery ?? true,
+        isPositioned: overrides.positioning ?? false,
+        terms,
+        ...answer,
+      }
     return whenReady(this.#namespaces.find(session.tenant, name, this.#clock.now()), (known) =>
       known.kind === 'refused' ? known : { ...grant(known.namespace, overrides, false, terms), ...answer },
     )
@@ -114,10 +130,16 @@ function visit(session: Session, wish: Wish, name: TopicName, { namespace }: Kno
 }
 
 function grant(namespace: Namespace, overrides: Overrides, asksJoinLeave: boolean, terms: Terms): Grant {
+  const { presence, joinLeave, pushJoinLeave, recovery, positioning } = overrides
   return {
     kind: 'granted',
-    joinLeave: overrides.joinLeave ?? (asksJoinLeave && namespace.joinLeave),
-    isRecoverable: namespace.historySize > 0 && (overrides.recovery ?? namespace.recovery),
-    terms,
+    joinLeave: (pushJoinLeave ?? namespace.forcePushJoinLeave) || (asksJoinLeave && (joinLeave ?? namespace.joinLeave)),
+    isRecoverable: namespace.historySize > 0 && (recovery ?? namespace.recovery),
+    isPositioned: positioning ?? false,
+    terms: {
+      ...terms,
+      ...(presence === false ? { hidden: true } : {}),
+      ...(joinLeave === undefined || joinLeave === namespace.joinLeave ? {} : { joinLeave }),
+    },
   }
 }

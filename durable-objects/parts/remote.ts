@@ -1,23 +1,32 @@
 import type { ServerSubscription } from '../../src/auth/token.ts'
 import { closes } from '../../src/protocol/close-codes.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
+import type { StreamPosition } from '../../src/protocol/stream.ts'
 import type { Census } from '../../src/realtime/census.ts'
 import type { HubChannel } from '../../src/realtime/hub.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { ServerSubscriptions } from './server-subscriptions.ts'
 import type { Sockets } from './sockets.ts'
 
-/** Whose connections are meant: all of a user's, or the one with this client id. */
+/** Whose connections are meant: all of a user's, or the one with this client id, or with this session of a connect result. */
 export interface Whom {
   readonly tenant: string
   readonly user: string
   readonly client?: string
+  readonly session?: string
 }
 
 /** Why connections end, as the tenant's server says it: a close code from 3000 to 4999 and plain words. */
 export interface Ending {
   readonly code: number
   readonly reason: string
+}
+
+/** What a refresh changes: when connections end, in milliseconds since the epoch, and what others see of them. */
+export interface Refreshment {
+  readonly expired: boolean
+  readonly expiresAt: number
+  readonly info?: string
 }
 
 /** One tenant's share of a gateway; `listeners` are channels and how many connections listen to each. */
@@ -51,8 +60,9 @@ export class Remote {
   }
 
   /** Makes connections listen to a channel. A refusal when it will not have them. */
-  async subscribe(whom: Whom, order: ServerSubscription): Promise<Refusal | undefined> {
-    const answers = await Promise.all(this.#sessions(whom).map((session) => this.#parts.orders.begin(session, order)))
+  async subscribe(whom: Whom, order: ServerSubscription, since?: StreamPosition): Promise<Refusal | undefined> {
+    const begun = this.#sessions(whom).map((session) => this.#parts.orders.begin(session, order, since))
+    const answers = await Promise.all(begun)
     return answers.find((answer) => answer !== undefined)
   }
 
@@ -64,8 +74,8 @@ export class Remote {
     }
   }
 
-  /** Moves the end of connections to `expiresAt` (milliseconds, 0 for never), or ends them now. */
-  refresh(whom: Whom, { expired, expiresAt }: { readonly expired: boolean; readonly expiresAt: number }): void {
+  /** Moves the end of connections to `expiresAt` (milliseconds, 0 for never), or ends them now. `info` is JSON text. */
+  refresh(whom: Whom, { expired, expiresAt, info }: Refreshment): void {
     const { sockets, watch } = this.#parts
     for (const session of this.#sessions(whom)) {
       if (expired) {
@@ -73,6 +83,7 @@ export class Remote {
         continue
       }
       session.expiresAt = expiresAt
+      if (info !== undefined) session.info = info
       sockets.changed(session)
       watch(session)
     }
@@ -88,8 +99,11 @@ export class Remote {
     }
   }
 
-  #sessions({ tenant, user, client }: Whom): readonly Session[] {
-    const open = this.#parts.census.of(tenant, user).filter(({ phase }) => phase === 'open')
-    return client === undefined ? open : open.filter((session) => session.client === client)
+  #sessions({ tenant, user, client, session: name }: Whom): readonly Session[] {
+    return this.#parts.census
+      .of(tenant, user)
+      .filter(({ phase }) => phase === 'open')
+      .filter((session) => client === undefined || session.client === client)
+      .filter(({ emulation }) => name === undefined || emulation?.session === name)
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../src/kernel/clock.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import type { UnsubscribeName } from '../../src/protocol/close-codes.ts'
-import { encodeSubscribe, encodeUnsubscribe } from '../../src/protocol/replies.ts'
+import { encodePub, encodeSubscribe, encodeUnsubscribe } from '../../src/protocol/replies.ts'
 import type { StreamPosition, StreamResult } from '../../src/protocol/stream.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { encodeSubscribed } from './connected.ts'
@@ -18,10 +18,17 @@ export interface ServerSubscriptionParts {
   readonly streams: Streams
   readonly grants: Grants
   readonly clock: Clock
+  /** Looks after a session whose subscriptions may end. */
+  readonly watch: (session: Session) => void
 }
 
-/** A subscription that the server ordered and how it was answered, as JSON text of its SubscribeResult. */
-type Begun = { readonly kind: 'begun'; readonly channel: string; readonly result: string }
+/** A subscription that the server ordered: on what terms, and what the stream answered. */
+interface Begun {
+  readonly kind: 'begun'
+  readonly channel: string
+  readonly grant: Grant
+  readonly result: Extract<StreamResult, { kind: 'subscribed' }>
+}
 
 /** What the tenant's own server subscribes its users to: by their connection tokens, or later on. */
 export class ServerSubscriptions {
@@ -46,16 +53,18 @@ export class ServerSubscriptions {
     if (refusal !== undefined) return refusal
     return {
       kind: 'begun',
-      results: new Map(all.flatMap((one) => (one.kind === 'begun' ? [[one.channel, one.result]] : []))),
+      results: new Map(all.flatMap((one) => (one.kind === 'begun' ? [[one.channel, this.#encode(one)]] : []))),
     }
   }
 
-  /** Subscribes a session that is connected, and tells it. Nothing happens when it listens already. */
+  /**
+   * Subscribes a session that is connected, and tells it, with what was published after `since`. A subscription that the
+   * server ordered before goes on with the new terms; one that the client began is left as it is.
+   */
   async begin(session: Session, order: ServerSubscription, since?: StreamPosition): Promise<Refusal | undefined> {
-    if (session.subscriptions.has(order.channel)) return undefined
-    const begun = await this.#begin(session, order, since, ({ channel, result }) =>
-      this.#parts.sockets.write(session, encodeSubscribe(channel, result)),
-    )
+    const known = session.subscriptions.get(order.channel)
+    if (known !== undefined) return known.terms?.server === true ? await this.#renew(session, order) : undefined
+    const begun = await this.#begin(session, order, since, (subscribed) => this.#push(session, subscribed))
     return begun.kind === 'refused' ? begun : undefined
   }
 
@@ -64,6 +73,24 @@ export class ServerSubscriptions {
     if (!session.subscriptions.has(channel)) return
     this.#parts.streams.leave(session, channel)
     this.#parts.sockets.write(session, encodeUnsubscribe(channel, name))
+  }
+
+  async #renew(session: Session, order: ServerSubscription): Promise<Refusal | undefined> {
+    const grant = await this.#parts.grants.forServer(session, order)
+    if (grant.kind === 'refused') return named(order.channel, grant)
+    if (!this.#parts.sockets.hasRoom(session, sizeOf(grant)))
+      return refuse('limitExceeded', `${order.channel}: more than a connection can remember`)
+    this.#parts.streams.hub.agree(session, order.channel, grant.terms)
+    this.#parts.watch(session)
+    return undefined
+  }
+
+  /** A push has no room for publications, so that those that were missed follow it. */
+  #push(session: Session, { channel, grant, result }: Begun): void {
+    const { sockets, clock } = this.#parts
+    const subscribed = encodeSubscribed({ ...result, publications: [] }, grant, clock.now())
+    sockets.write(session, encodeSubscribe(channel, subscribed))
+    for (const publication of result.publications) sockets.write(session, encodePub(channel, publication))
   }
 
   async #begin(
@@ -75,6 +102,8 @@ export class ServerSubscriptions {
     const { channel } = order
     const grant = await this.#parts.grants.forServer(session, order)
     if (grant.kind === 'refused') return named(channel, grant)
+    if (since !== undefined && order.mustRecover === true && !grant.isRecoverable)
+      return refuse('badRequest', `recover_since: ${channel} has no recovery`)
     const bytes = channel.length + bytesBeside + sizeOf(grant)
     const asked = this.#asked.get(session) ?? 0
     if (!this.#parts.sockets.hasRoom(session, asked + bytes))
@@ -84,7 +113,10 @@ export class ServerSubscriptions {
       this.#parts.streams.subscribe(session, channel, grant, since, (result) => {
         this.#asked.set(session, (this.#asked.get(session) ?? 0) - bytes)
         const begun = this.#answer(channel, grant, result)
-        if (begun.kind === 'begun') told(begun)
+        if (begun.kind === 'begun') {
+          told(begun)
+          if (grant.terms.expiresAt !== undefined) this.#parts.watch(session)
+        }
         resolve(begun)
       })
     })
@@ -93,7 +125,11 @@ export class ServerSubscriptions {
   #answer(channel: string, grant: Grant, result: StreamResult): Begun | Refusal {
     if (result.kind === 'refused') return named(channel, result)
     if (result.kind !== 'subscribed') return refuse('internal')
-    return { kind: 'begun', channel, result: encodeSubscribed(result, grant, this.#parts.clock.now()) }
+    return { kind: 'begun', channel, grant, result }
+  }
+
+  #encode({ grant, result }: Begun): string {
+    return encodeSubscribed(result, grant, this.#parts.clock.now())
   }
 }
 

@@ -24,7 +24,7 @@ import { Hub, infosOf, type HubChannel } from '../../src/realtime/hub.ts'
 import { Lane, type Errand } from '../../src/realtime/lane.ts'
 import { cutAtLeavings, type Piece } from '../../src/realtime/leaving.ts'
 import { isCheckedAt } from '../../src/realtime/patrol.ts'
-import type { Session } from '../../src/realtime/session.ts'
+import type { Session, Terms } from '../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../address.ts'
 import type { Grant } from './grants.ts'
 import { Links } from './links.ts'
@@ -108,6 +108,7 @@ export class Streams {
     const shown = {
       ...(since !== undefined && isRecoverable ? { since } : {}),
       ...(pass === undefined ? {} : { pass }),
+      ...announcedBy(terms),
     }
     this.ask(session, channel, { kind: 'subscribe', joinLeave, infos, ...shown }, (result) => {
       if (result.kind === 'subscribed' && Object.keys(terms).length > 0) this.hub.agree(session, channel, terms)
@@ -117,9 +118,12 @@ export class Streams {
 
   /** The session stops listening. */
   leave(session: Session, channel: string): void {
-    const infos = infosOf(session, session.subscriptions.get(channel)?.terms)
+    const terms = session.subscriptions.get(channel)?.terms
+    const infos = infosOf(session, terms)
     const parted = this.hub.part(session, channel)
-    if (parted !== undefined) this.ask(session, channel, { kind: 'leave', last: parted.last, infos }, () => undefined)
+    if (parted === undefined) return
+    const verb = { kind: 'leave' as const, last: parted.last, infos, ...announcedBy(terms) }
+    this.ask(session, channel, verb, () => undefined)
   }
 
   /** Asks some of the channels where they stand, in turn; their answers bring whatever is missing. */
@@ -293,6 +297,9 @@ export class Streams {
     this.#sockets.close(session, 'insufficientState')
   }
 }
+
+/** What a subscription's terms say of its join and leave. */
+const announcedBy = (terms: Terms | undefined) => (terms?.joinLeave === undefined ? {} : { announced: terms.joinLeave })
 
 /** Only their entries say who left, and no topic's rules are theirs. */
 const isConversation = (channel: string) => channel.startsWith('conversation:')

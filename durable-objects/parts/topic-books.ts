@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Env } from '../../src/env.ts'
 import { randomToken } from '../../src/kernel/id.ts'
-import type { TopicRules } from '../../src/protocol/stream.ts'
+import type { PublicationVersion, TopicRules } from '../../src/protocol/stream.ts'
+import type { LastVersion } from '../../src/topics/ports.ts'
 import { isUsed, migrate } from '../schema/migrate.ts'
 import { topicSchema } from '../schema/topic.ts'
 import { ownName } from '../address.ts'
@@ -16,6 +17,8 @@ const storedRules: z.ZodType<TopicRules> = z.object({
   historyTtlSeconds: z.number(),
   joinLeave: z.boolean(),
 })
+
+const storedVersion: z.ZodType<PublicationVersion> = z.object({ version: z.number(), epoch: z.string() })
 
 /** Before anybody told the rules: nothing is kept. */
 const noRules: TopicRules = { version: 0, historySize: 0, historyTtlSeconds: 1, joinLeave: false }
@@ -58,6 +61,15 @@ export class TopicBooks {
     books.facts.set('epoch', randomToken(8))
     books.facts.set('rules', JSON.stringify(rules))
     return books
+  }
+
+  /** One fact, written with each publication that has a version. */
+  readonly version: LastVersion = {
+    get: () => {
+      const text = this.facts.get('version')
+      return text === undefined ? undefined : storedVersion.parse(JSON.parse(text))
+    },
+    set: ({ version, epoch }) => this.facts.set('version', JSON.stringify({ version, epoch })),
   }
 
   get rules(): TopicRules {

@@ -31,8 +31,16 @@ const base64Json = z
 const infos = { info: jsonText.optional(), b64info: base64Json.optional() }
 const flag = z.object({ value: z.boolean() }).optional()
 
-/** What a token may say against its channel's namespace (Centrifugo's `override`). Others of its fields have no meaning here. */
-const override = z.object({ join_leave: flag, force_push_join_leave: flag, force_recovery: flag }).default({})
+/** What a token may say against its channel's namespace (Centrifugo's `override`). */
+const override = z
+  .object({
+    presence: flag,
+    join_leave: flag,
+    force_push_join_leave: flag,
+    force_recovery: flag,
+    force_positioning: flag,
+  })
+  .default({})
 
 const serverSubscription = z.object({ ...infos, data: jsonText.optional(), b64data: base64Json.optional(), override })
 
@@ -64,21 +72,38 @@ export const subscriptionClaims = z.object({
   override,
 })
 
-/** What an override says, in one word each; undefined leaves it to the namespace. */
+/** What one subscription has other than its namespace says; undefined leaves it to the namespace. */
 export interface Overrides {
+  /** Whether it is shown in presence. */
+  readonly presence?: boolean
+  /** Whether its join and leave are published. */
   readonly joinLeave?: boolean
+  /** Whether it receives joins and leaves without asking for them. */
+  readonly pushJoinLeave?: boolean
   readonly recovery?: boolean
+  /** Whether it is told its position, also where it cannot recover. */
+  readonly positioning?: boolean
 }
 
-/** Reads an override. Forced join and leave come also to who did not ask for them. */
+type Flag = { readonly value: boolean } | null | undefined
+
+/** An override as Centrifugo has it. */
+export interface OverrideFlags {
+  readonly presence?: Flag
+  readonly join_leave?: Flag
+  readonly force_push_join_leave?: Flag
+  readonly force_recovery?: Flag
+  readonly force_positioning?: Flag
+}
+
+/** Reads an override. */
 export function readOverrides({
-  join_leave,
-  force_push_join_leave,
-  force_recovery,
-}: z.output<typeof override>): Overrides {
-  const joinLeave = force_push_join_leave?.value === true ? true : join_leave?.value
-  return {
-    ...(joinLeave === undefined ? {} : { joinLeave }),
-    ...(force_recovery === undefined ? {} : { recovery: force_recovery.value }),
-  }
+  presence,
+  join_leave: joinLeave,
+  force_push_join_leave: pushJoinLeave,
+  force_recovery: recovery,
+  force_positioning: positioning,
+}: OverrideFlags): Overrides {
+  const flags = Object.entries({ presence, joinLeave, pushJoinLeave, recovery, positioning })
+  return Object.fromEntries(flags.flatMap(([name, flag]) => (flag ? [[name, flag.value]] : [])))
 }

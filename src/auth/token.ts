@@ -35,6 +35,10 @@ export interface ServerSubscription {
   readonly info?: string
   readonly data?: string
   readonly overrides: Overrides
+  /** When it ends, in milliseconds since the epoch. */
+  readonly expiresAt?: number
+  /** Refused where a position is given and the channel has no recovery. */
+  readonly mustRecover?: true
 }
 
 /** What a token turned out to be. */

@@ -34,6 +34,8 @@ export const newNamespace = z.strictObject({
   recovery: z.boolean().default(true),
   presence: z.boolean().default(false),
   joinLeave: z.boolean().default(false),
+  /** Whether joins and leaves are pushed to subscribers that do not ask for them. */
+  forcePushJoinLeave: z.boolean().default(false),
   allow: z
     .strictObject({
       subscribe: z.enum(who).default('capability'),

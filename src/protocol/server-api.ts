@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { isDeeper } from '../kernel/json.ts'
 import { canonicalChannel } from './channels.ts'
 import { errors, type Refusal } from './errors.ts'
-import { sizes } from './limits.ts'
+import { infoBytes, sizes } from './limits.ts'
 
-// The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. Fields nobody here knows are ignored, as
-// server libraries send them for features of other versions.
+// The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. docs/server-api.md lists every field of
+// Centrifugo's api.proto and what becomes of it, which a test compares with the schemas here.
 
 /** An error of this API: code and message are Centrifugo's, `detail` names the field, the rule and the fix. */
 export interface ServerApiError {
@@ -25,6 +25,7 @@ export function toServerApiError({ error, detail }: Refusal): ServerApiError {
 }
 
 const channel = z.string().min(1).max(255).transform(canonicalChannel)
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 /** A record has no room for a field named `__proto__`, which would be left out without a word. */
 const tags = z
   .custom<unknown>((value) => !isObject(value) || !Object.hasOwn(value, '__proto__'), '__proto__: cannot be a name')
@@ -35,63 +36,114 @@ const json = z
   .unknown()
   .refine((value) => !isDeeper(value, sizes.dataDepth), `nested at most ${sizes.dataDepth} levels deep`)
   .optional()
-/** `b64data` is for data that is no JSON; here all of it is, so that it has to be JSON in base64. */
-const payload = {
-  data: json,
-  b64data: z
+const base64 = (bytes: number) =>
+  z
     .string()
-    .max(2 * sizes.bodyBytes)
-    .optional(),
-}
-const said = {
-  ...payload,
+    .max(2 * bytes)
+    .optional()
+const position = z.strictObject({ offset: z.int().nonnegative().default(0), epoch: z.string().max(64).default('') })
+const epochSeconds = z.int().nonnegative().max(99_999_999_999)
+
+/** What is published. "" and 0 are none, as they are in Centrifugo's own language. */
+const publication = {
+  data: json,
+  /** For data that is not JSON; here all data is, so that it has to be JSON in base64. Taken before `data`. */
+  b64data: base64(sizes.bodyBytes),
   tags,
-  /** "" is none, as it is in Centrifugo's own language; so is a client's. */
   idempotency_key: z.string().max(128).optional(),
-  skip_history: z.literal(false).optional(),
+  skip_history: z.boolean().optional(),
+  /** Subscribers are never sent deltas, so that all data is sent whole. */
+  delta: z.boolean().optional(),
+  version: z.int('an integer up to 2^53 - 1').nonnegative().optional(),
+  version_epoch: z.string().max(64).optional(),
 }
-const position = z.object({ offset: z.int().nonnegative().default(0), epoch: z.string().max(64).default('') })
-/** A `session` would mean fewer connections than the user has: not to know it must not end the others. */
+
+/** Whose connections are meant. `session` is the one in a connect result; only connections without a WebSocket have one. */
 const whom = {
   user: z.string().max(sizes.userLength),
   client: z.string().max(64).optional(),
-  session: z.literal('', 'sessions have no names here: give the client').optional(),
+  session: z.string().max(64).optional(),
 }
-const flag = z.object({ value: z.boolean() }).optional()
-const seconds = z.int().nonnegative()
-const ended = { code: z.int().min(3000).max(4999), reason: z.string().regex(/^[A-Za-z][\x20-\x7e]{0,122}$/) }
+const flag = z.strictObject({ value: z.boolean().default(false) }).nullish()
+const flags = {
+  presence: flag,
+  join_leave: flag,
+  force_recovery: flag,
+  force_positioning: flag,
+  force_push_join_leave: flag,
+}
+const words = z.string().regex(/^[A-Za-z][\x20-\x7e]{0,122}$/, 'a letter, then at most 122 characters of ASCII')
 
-const onChannel = z.object({ channel })
+/** How connections end. `reconnect` is of older libraries; the code says it. */
+const disconnectRequest = z
+  .strictObject({ code: z.int().default(0), reason: z.string().default(''), reconnect: z.boolean().default(false) })
+  .transform(({ code, reason, reconnect }, context) => {
+    if (code === 0 && reason === '') return undefined
+    if (code < 3000 || code > 4999) context.addIssue({ code: 'custom', path: ['code'], message: 'from 3000 to 4999' })
+    if (reconnect && isTerminal(code))
+      context.addIssue({ code: 'custom', path: ['reconnect'], message: `clients do not come back after ${code}` })
+    const said = words.safeParse(reason === '' ? 'disconnected' : reason)
+    if (!said.success)
+      context.addIssue({ code: 'custom', path: ['reason'], message: 'ASCII, a letter first, at most 123' })
+    return { code, reason: said.data ?? '' }
+  })
+const isTerminal = (code: number): boolean => (code >= 3500 && code < 4000) || code >= 4500
+const whitelist = z.array(z.string().max(64)).max(1000)
 
-/** What each method takes. */
+const onChannel = z.strictObject({ channel })
+
+/** What each method takes. A field that is not here is refused, unless it is empty. */
 export const serverApiRequests = {
-  publish: z.object({ channel, ...said }),
-  broadcast: z.object({ channels: z.array(channel).min(1).max(1000), ...said }),
-  subscribe: z.object({
+  publish: z.strictObject({ channel, ...publication }),
+  broadcast: z.strictObject({ channels: z.array(channel).min(1).max(1000), ...publication }),
+  subscribe: z.strictObject({
     channel,
     ...whom,
+    expire_at: epochSeconds.optional(),
     info: json,
+    b64info: base64(infoBytes),
     data: json,
-    override: z.object({ join_leave: flag, force_recovery: flag }).optional(),
+    b64data: base64(sizes.bodyBytes),
+    recover_since: position.optional(),
+    override: z.strictObject(flags).optional(),
+    /** As gocent has what is in `override` today. */
+    presence: z.boolean().optional(),
+    join_leave: z.boolean().optional(),
+    recover: z.boolean().optional(),
+    position: z.boolean().optional(),
   }),
-  unsubscribe: z.object({ channel: z.string().max(255).transform(canonicalChannel), ...whom }),
-  disconnect: z.object({
+  unsubscribe: z.strictObject({ channel: z.string().max(255).transform(canonicalChannel), ...whom }),
+  disconnect: z.strictObject({
     ...whom,
-    whitelist: z.array(z.string().max(64)).max(1000).default([]),
-    disconnect: z.object(ended).optional(),
+    whitelist: whitelist.optional(),
+    disconnect: disconnectRequest.optional(),
+    /** As gocent names them. */
+    ClientWhitelist: whitelist.optional(),
+    Disconnect: disconnectRequest.optional(),
   }),
-  refresh: z.object({ ...whom, expired: z.boolean().default(false), expire_at: seconds.default(0) }),
+  refresh: z.strictObject({
+    ...whom,
+    expired: z.boolean().default(false),
+    expire_at: epochSeconds.default(0),
+    info: json,
+  }),
   presence: onChannel,
   presence_stats: onChannel,
-  history: z.object({
+  history: z.strictObject({
     channel,
     limit: z.int().default(0),
-    since: position.nullish(),
+    since: position.optional(),
     reverse: z.boolean().default(false),
   }),
   history_remove: onChannel,
-  channels: z.object({ pattern: z.string().max(255).default('') }),
-  info: z.object({}),
+  channels: z.strictObject({
+    pattern: z
+      .string()
+      .max(255)
+      .regex(/^[^?[\]{}\\]*$/, 'only * stands for other characters; ?, [], {} and \\ are not supported')
+      .default(''),
+  }),
+  info: z.strictObject({}),
 } as const
 
 /** A method of the API, but for `batch`, which is made of the others. */
@@ -101,8 +153,8 @@ export type ServerApiMethod = keyof typeof serverApiRequests
 export const serverApiCommands = 1000
 
 /** `POST /api/batch`: commands as `{"publish": {…}}`, one method each. */
-export const serverApiBatch = z.object({
-  commands: z.array(z.record(z.string(), z.unknown())).max(serverApiCommands),
+export const serverApiBatch = z.strictObject({
+  commands: z.array(z.unknown()).max(serverApiCommands),
   parallel: z.boolean().default(false),
 })
 
@@ -113,10 +165,23 @@ export const serverApiEnvelope = z.object({
   params: z.unknown().optional(),
 })
 
+/**
+ * The fields of a request that were set. Libraries send the rest as null, and fields of other versions as what their
+ * language begins with; PHP sends [] for {}. Only `data` may be null and mean it.
+ */
+export function givenFields(schema: z.ZodObject, params: unknown): unknown {
+  if (params === null || params === undefined || (Array.isArray(params) && params.length === 0)) return {}
+  if (!isObject(params) || Array.isArray(params)) return params
+  const isSet = ([name, value]: [string, unknown]) =>
+    value === null ? name === 'data' : Object.hasOwn(schema.shape, name) || !isZero(value)
+  return Object.fromEntries(Object.entries(params).filter(isSet))
+}
+
+const isZero = (value: unknown): boolean =>
+  value === false || value === 0 || value === '' || (isObject(value) && Object.keys(value).length === 0)
+
 /** What was asked of one method. */
 export type ServerApiRequest<M extends ServerApiMethod> = z.output<(typeof serverApiRequests)[M]>
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 /** Whether a channel's name matches a pattern in which `*` stands for any characters; "" matches all. */
 export function matchesPattern(name: string, pattern: string): boolean {

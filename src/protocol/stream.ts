@@ -43,9 +43,17 @@ export type StreamVerb =
       /** False when another connection of the user listens at that gateway already. */
       readonly alone?: boolean
       readonly infos?: Infos
+      /** Whether a topic publishes the join, where that differs from its rules. */
+      readonly announced?: boolean
     }
   /** The connection stopped listening; `last` when no other of that gateway listens, `alone` false when one of the user does. */
-  | { readonly kind: 'leave'; readonly last: boolean; readonly alone?: boolean; readonly infos?: Infos }
+  | {
+      readonly kind: 'leave'
+      readonly last: boolean
+      readonly alone?: boolean
+      readonly infos?: Infos
+      readonly announced?: boolean
+    }
   /** Something said in a plain topic; `data` is JSON text. */
   | {
       readonly kind: 'publish'
@@ -54,6 +62,10 @@ export type StreamVerb =
       readonly infos?: Infos
       /** The same key again within five minutes is the same publication. */
       readonly idempotencyKey?: string
+      /** Passed on to the subscribers and not kept. */
+      readonly skipHistory?: true
+      /** Dropped unless it is newer than the version that was published last. */
+      readonly version?: PublicationVersion
       /** Names this command, so that a call made again after a lost answer does not say it twice. */
       readonly once?: string
     }
@@ -62,6 +74,12 @@ export type StreamVerb =
   | { readonly kind: 'delete'; readonly seq: number }
   | { readonly kind: 'read'; readonly seq: number }
   | { readonly kind: 'typing' }
+
+/** The tenant's own count of what it publishes in a topic. Versions of different epochs are not compared; "" is any epoch. */
+export interface PublicationVersion {
+  readonly version: number
+  readonly epoch: string
+}
 
 /** What a new connection shows at its user's own stream, which decides whether there may be one more. */
 export interface Pass {

@@ -98,11 +98,10 @@ export class Hub {
 
   roster(tenant: string, channel: string): ClientInfo[] {
     const sessions = this.find(tenant, channel)?.sessions ?? []
-    return [...sessions].map((session) => ({
-      user: session.user,
-      client: session.client,
-      ...infosOf(session, session.subscriptions.get(channel)?.terms),
-    }))
+    return [...sessions]
+      .map((session) => ({ session, terms: session.subscriptions.get(channel)?.terms }))
+      .filter(({ terms }) => terms?.hidden !== true)
+      .map(({ session, terms }) => ({ user: session.user, client: session.client, ...infosOf(session, terms) }))
   }
 
   /** Rebuilds one channel membership from an attachment after sleep. */

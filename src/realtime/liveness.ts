@@ -34,9 +34,9 @@ export function decideEnd(
   return unanswered ? 'noPong' : undefined
 }
 
-/** When a subscription ends unless it is renewed; Infinity for never. */
+/** When a subscription ends unless it is renewed; Infinity for never. Only one that its client renews has time for that. */
 export const endOf = ({ terms }: Subscription): number =>
-  terms?.expiresAt === undefined ? Infinity : terms.expiresAt + graceMs
+  terms?.expiresAt === undefined ? Infinity : terms.expiresAt + (terms.server === true ? 0 : graceMs)
 
 /** When a connection has to be looked at again, beside the pings. */
 export function lookAgainAt({ phase, openedAt, expiresAt, subscriptions }: Session): number {

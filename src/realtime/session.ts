@@ -56,6 +56,10 @@ export interface Terms {
   readonly expiresAt?: number
   /** What others may see of it, as JSON text. */
   readonly chanInfo?: string
+  /** It is left out of presence. */
+  readonly hidden?: true
+  /** Whether its join and leave are published, where that differs from the namespace. */
+  readonly joinLeave?: boolean
 }
 
 /** What a client that hears by an HTTP stream names when it posts commands. */

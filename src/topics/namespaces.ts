@@ -20,6 +20,7 @@ const open: Namespace = {
   recovery: true,
   presence: true,
   joinLeave: true,
+  forcePushJoinLeave: false,
   allow: anyone,
 }
 

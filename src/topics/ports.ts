@@ -1,4 +1,5 @@
 import type { Publication } from '../protocol/replies.ts'
+import type { PublicationVersion } from '../protocol/stream.ts'
 
 /** A place a publication was given under an idempotency key. */
 export interface KnownPlace {
@@ -20,6 +21,12 @@ export interface TopicLog {
 export interface PublishKeys {
   find(key: string, now: number): KnownPlace | undefined
   note(key: string, place: KnownPlace, now: number): void
+}
+
+/** The version of the newest publication that had one. */
+export interface LastVersion {
+  get(): PublicationVersion | undefined
+  set(version: PublicationVersion): void
 }
 
 /** Publications whose answer may not have arrived, so that a call made again says nothing twice. */

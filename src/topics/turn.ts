@@ -2,8 +2,8 @@ import { refuse } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
 import { decideRecovery, recover, type Recovering } from '../protocol/recover.ts'
 import type { ClientInfo, Publication } from '../protocol/replies.ts'
-import type { Signal, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
-import type { KnownPlace, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
+import type { PublicationVersion, Signal, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
+import type { KnownPlace, LastVersion, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
 
 /** Everything a turn may look at and write to. Without history the epoch is "" and nothing is ever appended. */
 export interface Topic {
@@ -12,6 +12,7 @@ export interface Topic {
   readonly log: TopicLog
   readonly keys: PublishKeys
   readonly recent: RecentPlaces
+  readonly version: LastVersion
   readonly now: number
 }
 
@@ -53,7 +54,7 @@ function subscribe({ epoch, rules, log, now }: Topic, command: Of<'subscribe'>, 
   const recovery = decideRecovery(command.since, { epoch, top, floor: log.floor(now) }, sizes.recovered)
   const missed = recover(recovery, top, (after) => log.range(after, top, sizes.recovered), turn)
   if (missed.kind === 'refused') return missed
-  if (rules.joinLeave) turn.signals.push({ kind: 'join', info: infoOf(command, command.infos) })
+  if (command.announced ?? rules.joinLeave) turn.signals.push({ kind: 'join', info: infoOf(command, command.infos) })
   return {
     kind: 'subscribed',
     epoch,
@@ -67,7 +68,7 @@ function subscribe({ epoch, rules, log, now }: Topic, command: Of<'subscribe'>, 
 }
 
 function leave({ rules }: Topic, command: Of<'leave'>, turn: Turn): StreamResult {
-  if (rules.joinLeave) turn.signals.push({ kind: 'leave', info: infoOf(command, command.infos) })
+  if (command.announced ?? rules.joinLeave) turn.signals.push({ kind: 'leave', info: infoOf(command, command.infos) })
   return { kind: 'done', data: '{}' }
 }
 
@@ -77,16 +78,28 @@ function publish(topic: Topic, command: Of<'publish'>, turn: Turn): StreamResult
     (once === undefined ? undefined : topic.recent.find(once)) ??
     (key === undefined ? undefined : topic.keys.find(key, topic.now))
   if (known !== undefined) return done(known)
+  const { version } = command
+  if (version !== undefined && topic.rules.historySize === 0)
+    return refuse('badRequest', 'version: this namespace keeps no history, and so no version')
+  if (version !== undefined && isStale(version, topic.version.get())) return done(topOf(topic))
 
-  const place = say(topic, toSay(command), turn)
+  const place = say(topic, command, turn)
+  if (version !== undefined) topic.version.set(version)
   if (once !== undefined) topic.recent.note(once, place)
   if (key !== undefined) topic.keys.note(key, place, topic.now)
   return done(place)
 }
 
+/** Whether a publication is no newer than the last one, where their versions can be compared. */
+const isStale = ({ version, epoch }: PublicationVersion, last: PublicationVersion | undefined): boolean =>
+  last !== undefined && (epoch === '' || epoch === last.epoch) && version <= last.version
+
+const topOf = ({ epoch, log }: Topic): KnownPlace => ({ offset: log.top(), epoch })
+
 /** Stored before it is told, where history is kept; else only told. */
-function say({ epoch, rules, log, now }: Topic, said: Omit<Publication, 'offset'>, turn: Turn): KnownPlace {
-  if (rules.historySize === 0) {
+function say({ epoch, rules, log, now }: Topic, command: Of<'publish'>, turn: Turn): KnownPlace {
+  const said = toSay(command)
+  if (rules.historySize === 0 || command.skipHistory === true) {
     turn.signals.push({ kind: 'pub', ...said })
     return { offset: 0, epoch: '' }
   }

@@ -84,7 +84,7 @@ describe('a token', () => {
         info: '{"name":"Alice"}',
         subscriptions: [
           { channel: 'news', overrides: {} },
-          { channel: 'orders:1', info: '{"seat":4}', data: '[1]', overrides: { joinLeave: true } },
+          { channel: 'orders:1', info: '{"seat":4}', data: '[1]', overrides: { pushJoinLeave: true } },
         ],
       },
     })

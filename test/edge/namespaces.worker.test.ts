@@ -8,6 +8,7 @@ const defaults = {
   recovery: true,
   presence: false,
   joinLeave: false,
+  forcePushJoinLeave: false,
   allow: { subscribe: 'capability', publish: 'capability', history: 'subscribers', presence: 'subscribers' },
 }
 

@@ -226,24 +226,6 @@ describe('a user’s connections', () => {
     expect((await line.closed()).code).toBe(3503)
   })
 
-  test('are left alone where less is meant than can be done', async () => {
-    const channel = fresh()
-    const { line } = await connectAs(tenant, 'uli')
-    for (const method of ['disconnect', 'unsubscribe', 'subscribe', 'refresh'])
-      expect((await api(method, { user: 'uli', channel, session: 'one-of-two', expired: true })).error).toEqual({
-        code: 107,
-        message: 'bad request',
-        detail: expect.stringContaining('session: '),
-      })
-    for (const [method, to] of [
-      ['publish', { channel }],
-      ['broadcast', { channels: [channel] }],
-    ] as const)
-      expect((await api(method, { ...to, data: 1, skip_history: true })).error?.code).toBe(107)
-    expect((await api('unsubscribe', { user: 'uli', channel, session: '' })).result).toEqual({})
-    expect(await line.rest()).toEqual([])
-  })
-
   test('are prolonged or ended by refresh', async () => {
     const short = await tenant.token('ann', 30)
     const ann = await connectAs(tenant, 'ann', { token: short })

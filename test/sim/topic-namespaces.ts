@@ -2,7 +2,15 @@ import type { Namespace } from '../../src/protocol/namespaces-api.ts'
 
 const allow = { subscribe: 'users', publish: 'users', history: 'users', presence: 'users' } as const
 const namespace = (historySize: number, historyTtlSeconds: number): Namespace => {
-  return { historySize, historyTtlSeconds, recovery: true, presence: false, joinLeave: false, allow }
+  return {
+    historySize,
+    historyTtlSeconds,
+    recovery: true,
+    presence: false,
+    joinLeave: false,
+    forcePushJoinLeave: false,
+    allow,
+  }
 }
 
 /** Namespaces that differ in what they keep: all of it, the newest, what is seconds old, and nothing. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Publication } from '../../src/protocol/replies.ts'
-import type { StreamVerb, TopicRules } from '../../src/protocol/stream.ts'
+import type { PublicationVersion, StreamVerb, TopicRules } from '../../src/protocol/stream.ts'
 import { decideChore, epochKeptMs } from '../../src/topics/housekeeping.ts'
 import type { KnownPlace, TopicLog } from '../../src/topics/ports.ts'
 import { Recent } from '../../src/topics/recent.ts'
@@ -23,12 +23,14 @@ class Memory implements TopicLog {
 
 function topicWith(more: Partial<TopicRules> = {}): Topic {
   const keys = new Map<string, KnownPlace>()
+  let version: PublicationVersion | undefined
   return {
     epoch: more.historySize === 0 ? '' : 'e',
     rules: { ...rules, ...more },
     log: new Memory(),
     keys: { find: (key) => keys.get(key), note: (key, place) => void keys.set(key, place) },
     recent: new Recent(),
+    version: { get: () => version, set: (next) => (version = next) },
     now: 0,
   }
 }

@@ -62,7 +62,7 @@ export async function removeHistory(env: Env, tenant: string, channel: string): 
   return '{}'
 }
 
-type Said = Pick<ServerApiRequest<'publish'>, 'tags' | 'idempotency_key'>
+type Said = Omit<ServerApiRequest<'publish'>, 'channel' | 'data' | 'b64data'>
 
 /** One channel's trouble is not another's: whoever tries again must know which to leave out. */
 async function publishOne(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
@@ -77,13 +77,16 @@ async function publishOne(env: Env, tenant: string, channel: string, data: strin
 async function publishText(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
   const rules = await rulesOf(env, tenant, channel)
   if ('kind' in rules) return rules
-  const { tags, idempotency_key: idempotencyKey = '' } = said
+  const { tags, idempotency_key: idempotencyKey = '', version = 0, version_epoch: epoch = '' } = said
+  if (version === 0 && epoch !== '') return refuse('badRequest', 'version_epoch: only with a version above 0')
   const command = {
     ...server,
     kind: 'publish' as const,
     data,
     ...(tags === undefined ? {} : { tags }),
     ...(idempotencyKey === '' ? {} : { idempotencyKey }),
+    ...(said.skip_history === true ? { skipHistory: true as const } : {}),
+    ...(version === 0 ? {} : { version: { version, epoch } }),
   }
   const call = { gateway: null, have: null, rules, commands: [command] }
   const { results } = await topicOf(env, tenant, channel).execute(call)
@@ -117,11 +120,16 @@ export async function rulesOf(env: Env, tenant: string, channel: string): Promis
   )
 }
 
+type Data = { readonly data?: unknown; readonly b64data?: string | undefined }
+
 /** JSON text of what is to be said. */
-function dataOf({ data, b64data }: { readonly data?: unknown; readonly b64data?: string | undefined }): Result {
-  const value = b64data === undefined ? data : (data ?? parseJson(decode(b64data) ?? ''))
-  if (value === undefined)
-    return refuse('badRequest', b64data === undefined ? 'data: must be there' : 'b64data: must be JSON in base64')
+const dataOf = (given: Data): Result => optionalData(given) ?? refuse('badRequest', 'data: must be there')
+
+/** JSON text of what was given as JSON or, which is preferred, as JSON in base64; undefined where nothing was. */
+export function optionalData({ data, b64data = '' }: Data): Result | undefined {
+  if (b64data === '' && data === undefined) return undefined
+  const value = b64data === '' ? data : parseJson(decode(b64data) ?? '')
+  if (value === undefined) return refuse('badRequest', 'b64data, b64info: must be JSON in base64')
   if (isDeeper(value, sizes.dataDepth))
     return refuse('badRequest', `b64data: nested at most ${sizes.dataDepth} levels deep`)
   const text = JSON.stringify(value)

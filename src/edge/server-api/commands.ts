@@ -1,9 +1,10 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { explain } from '../../protocol/commands.ts'
 import { refuse } from '../../protocol/errors.ts'
 import {
+  givenFields,
   serverApiBatch,
   serverApiRequests,
   toServerApiError,
@@ -53,8 +54,8 @@ async function run(env: Env, tenant: string, method: string, params: unknown): P
 }
 
 async function runOne(env: Env, tenant: string, method: ServerApiMethod, params: unknown): Promise<Result> {
-  const schema: z.ZodType = serverApiRequests[method]
-  const parsed = schema.safeParse(given(params))
+  const schema: z.ZodObject = serverApiRequests[method]
+  const parsed = schema.safeParse(givenFields(schema, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
   const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
@@ -63,7 +64,7 @@ async function runOne(env: Env, tenant: string, method: ServerApiMethod, params:
 
 /** Commands one after the other, or all at once where their order is of no matter; a reply each, in order. */
 async function runBatch(env: Env, tenant: string, params: unknown): Promise<Result> {
-  const parsed = serverApiBatch.safeParse(given(params))
+  const parsed = serverApiBatch.safeParse(givenFields(serverApiBatch, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   const { commands, parallel } = parsed.data
   if (parallel) return replies(await Promise.all(commands.map((command) => reply(env, tenant, command))))
@@ -72,18 +73,16 @@ async function runBatch(env: Env, tenant: string, params: unknown): Promise<Resu
   return replies(done)
 }
 
-async function reply(env: Env, tenant: string, command: Readonly<Record<string, unknown>>): Promise<string> {
-  const method = Object.keys(command).find((name) => isMethod(name))
-  if (method === undefined) return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
-  const result = await run(env, tenant, method, command[method])
+async function reply(env: Env, tenant: string, command: unknown): Promise<string> {
+  const object = z.record(z.string(), z.unknown()).safeParse(command)
+  if (!object.success) return encodeAnswer(refuse('badRequest', 'a command is {"<method>": {…}}'))
+  const named = Object.entries(object.data).filter(([, params]) => params !== null)
+  if (named.length > 1) return encodeAnswer(refuse('badRequest', 'a command has one method, these are several'))
+  const [method, params] = named[0] ?? []
+  if (method === undefined || !isMethod(method))
+    return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
+  const result = await run(env, tenant, method, params)
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
-}
-
-/** The fields that were set: libraries send the rest as null, which has a meaning only as `data`, and PHP sends [] for {}. */
-function given(params: unknown): unknown {
-  if (Array.isArray(params)) return params.length === 0 ? {} : params
-  if (typeof params !== 'object' || params === null) return params ?? {}
-  return Object.fromEntries(Object.entries(params).filter(([name, value]) => value !== null || name === 'data'))
 }
 
 const replies = (all: readonly string[]) => `{"replies":[${all.join(',')}]}`

@@ -1,28 +1,49 @@
 import { gatewayNamed, gatewayNames, inboxOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
+import { readOverrides, type Overrides } from '../../auth/claims.ts'
 import type { Env } from '../../env.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { byteLength } from '../../kernel/text.ts'
+import { parseChannel } from '../../protocol/channels.ts'
+import { refuse } from '../../protocol/errors.ts'
+import { infoBytes } from '../../protocol/limits.ts'
 import { matchesPattern, type ServerApiRequest } from '../../protocol/server-api.ts'
-import type { Result } from './channels.ts'
+import { optionalData, type Result } from './channels.ts'
 
 type WithUser = ServerApiRequest<'subscribe' | 'unsubscribe' | 'disconnect' | 'refresh'>
 
 /** Makes a user's connections listen to a channel. */
 export async function subscribe(env: Env, tenant: string, request: ServerApiRequest<'subscribe'>): Promise<Result> {
-  const { channel, info, data, override } = request
-  const { join_leave: joinLeave, force_recovery: recovery } = override ?? {}
-  const wanted = {
+  const { channel, recover_since: since, expire_at: expireAt = 0 } = request
+  const [info, data] = [infoOf(request), optionalData(request)]
+  if (typeof info === 'object') return info
+  if (typeof data === 'object') return data
+  if (expireAt > 0 && expireAt * 1000 <= systemClock.now())
+    return refuse('badRequest', 'expire_at: a time in the future, in seconds since the epoch')
+  const overrides = { ...readGocentFlags(request), ...readOverrides(request.override ?? {}) }
+  if (parseChannel(channel)?.kind === 'conversation' && (overrides.presence === false || overrides.joinLeave === false))
+    return refuse('badRequest', 'override.presence, override.join_leave: members of a conversation are always shown')
+  const order = {
     channel,
-    ...(info === undefined ? {} : { info: JSON.stringify(info) }),
-    ...(data === undefined ? {} : { data: JSON.stringify(data) }),
-    overrides: {
-      ...(joinLeave === undefined ? {} : { joinLeave: joinLeave.value }),
-      ...(recovery === undefined ? {} : { recovery: recovery.value }),
-    },
+    overrides,
+    ...(info === undefined ? {} : { info }),
+    ...(data === undefined ? {} : { data }),
+    ...(expireAt === 0 ? {} : { expiresAt: expireAt * 1000 }),
+    ...(since === undefined ? {} : { mustRecover: true as const }),
   }
   const gateways = await gatewaysOf(env, tenant, request)
-  const answers = await Promise.all(gateways.map((gateway) => gateway.subscribeUser(whom(tenant, request), wanted)))
+  const ask = whom(tenant, request)
+  const answers = await Promise.all(gateways.map((gateway) => gateway.subscribeUser(ask, order, since)))
   return answers.find((answer) => answer !== undefined) ?? '{}'
 }
+
+/** gocent has flags of their own for what is in `override` today; it sends only those that are true. */
+const readGocentFlags = ({ presence, join_leave, recover, position }: ServerApiRequest<'subscribe'>): Overrides => ({
+  ...(presence === true ? { presence } : {}),
+  ...(join_leave === true ? { joinLeave: join_leave } : {}),
+  ...(recover === true ? { recovery: recover } : {}),
+  ...(position === true ? { positioning: position } : {}),
+})
 
 /** Ends a user's subscriptions to a channel. */
 export async function unsubscribe(env: Env, tenant: string, request: ServerApiRequest<'unsubscribe'>): Promise<Result> {
@@ -33,17 +54,22 @@ export async function unsubscribe(env: Env, tenant: string, request: ServerApiRe
 
 /** Ends a user's connections. */
 export async function disconnect(env: Env, tenant: string, request: ServerApiRequest<'disconnect'>): Promise<Result> {
-  const { disconnect: end, whitelist } = request
+  const end = request.disconnect ?? request.Disconnect
+  const whitelist = [...(request.whitelist ?? []), ...(request.ClientWhitelist ?? [])]
   const gateways = await gatewaysOf(env, tenant, request)
   await Promise.all(gateways.map((gateway) => gateway.disconnectUser(whom(tenant, request), end, whitelist)))
   return '{}'
 }
 
-/** Moves the end of a user's connections; without a time they do not expire. */
+/** Moves the end of a user's connections, or ends them where it has passed; without a time they do not expire. */
 export async function refresh(env: Env, tenant: string, request: ServerApiRequest<'refresh'>): Promise<Result> {
-  const until = { expired: request.expired, expiresAt: request.expire_at * 1000 }
+  const info = infoOf(request)
+  if (typeof info === 'object') return info
+  const expiresAt = request.expire_at * 1000
+  const expired = request.expired || (expiresAt > 0 && expiresAt <= systemClock.now())
+  const refreshment = { expired, expiresAt, ...(info === undefined ? {} : { info }) }
   const gateways = await gatewaysOf(env, tenant, request)
-  await Promise.all(gateways.map((gateway) => gateway.refreshUser(whom(tenant, request), until)))
+  await Promise.all(gateways.map((gateway) => gateway.refreshUser(whom(tenant, request), refreshment)))
   return '{}'
 }
 
@@ -67,6 +93,7 @@ export async function info(env: Env, tenant: string): Promise<Result> {
     num_clients: clients,
     num_users: users,
     num_channels: listeners.length,
+    num_subs: listeners.reduce((sum, listener) => sum + listener.clients, 0),
     uptime: Math.max(0, Math.floor((now - since) / 1000)),
   }))
   return JSON.stringify({ nodes })
@@ -77,11 +104,19 @@ async function standings(env: Env, tenant: string) {
   return await Promise.all(names.map(async (name) => ({ name, ...(await gatewayNamed(env, name).standingOf(tenant)) })))
 }
 
-const whom = (tenant: string, { user, client }: WithUser) => ({
+const whom = (tenant: string, { user, client = '', session = '' }: WithUser) => ({
   tenant,
   user,
-  ...(client === undefined || client === '' ? {} : { client }),
+  ...(client === '' ? {} : { client }),
+  ...(session === '' ? {} : { session }),
 })
+
+/** JSON text of what others may see of a connection or a subscription; sockets remember it, so that it is short. */
+function infoOf({ info, b64info }: { readonly info?: unknown; readonly b64info?: string | undefined }) {
+  const text = optionalData({ data: info, b64data: b64info })
+  if (typeof text !== 'string' || byteLength(text) <= infoBytes) return text
+  return refuse('badRequest', `info: at most ${infoBytes} bytes of JSON`)
+}
 
 /** The gateways that hold the user: her own stream knows them. Nobody has a stream, so for nobody it is all of them. */
 async function gatewaysOf(env: Env, tenant: string, { user }: WithUser) {

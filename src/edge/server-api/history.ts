@@ -32,7 +32,7 @@ export async function history(
   const read = await readerOf(env, tenant, channel)
   if (typeof read !== 'function') return read
   const wanted = limit < 0 ? Infinity : limit
-  const first = await read({ limit, reverse, ...(since === undefined || since === null ? {} : { since }) })
+  const first = await read({ limit, reverse, ...(since === undefined ? {} : { since }) })
   if (first.kind === 'refused') return first
 
   let all = [...first.publications]

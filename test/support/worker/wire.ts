@@ -51,6 +51,7 @@ export interface Heard {
     readonly pub?: Pub
     readonly join?: { readonly info: { readonly user: string; readonly client: string } }
     readonly leave?: { readonly info: { readonly user: string; readonly client: string } }
+    readonly subscribe?: Subscribed
     readonly unsubscribe?: { readonly code: number; readonly reason: string }
     readonly disconnect?: { readonly code: number; readonly reason: string }
   }
