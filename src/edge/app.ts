@@ -5,7 +5,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
 import { authenticate, onlyKnown, onlyServer } from './middleware/authenticate.ts'
 import { crossOrigin, onlyAllowedOrigins } from './middleware/cross-origin.ts'
-import { limitRequests, limitVisitors } from './middleware/limit-requests.ts'
+import { countVisitors, limitRequests, limitVisitors } from './middleware/limit-requests.ts'
 import { shedRequests } from './middleware/shed-requests.ts'
 import { onError, problemResponse } from './problem.ts'
 import { admin } from './routes/admin.ts'
@@ -48,6 +48,7 @@ export const app: Hono<App> = new Hono<App>()
   .use('/v1/*', crossOrigin())
   .use('/demo/*', crossOrigin())
   .use(shedRequests())
+  .on('ALL', ['/connection/*', '/emulation', '/jobs/*', '/admin/*'], countVisitors())
   .use('/readyz', limitVisitors())
   .use('/metrics/*', limitVisitors())
   .use('/docs/*', limitVisitors())

@@ -1,10 +1,23 @@
+import { systemClock } from '../kernel/clock.ts'
+import { bodyBytesPerSecond, bodyDueMs, bodyGraceMs } from '../limits/body-pace.ts'
+import type { AppContext } from './context.ts'
 import { fail, ProblemError } from './problem.ts'
 
+/** A body that says it is this short is read at once: its deadline is hardly later than the grace of any body. */
+const atOnceBytes = 16_384
+
 /**
- * A request's body, at most `bytes` of it. One that says how long it is cannot be longer (RFC 9112 §6.3), so it is read at once
- * or not at all; any other is read piece by piece, so that nobody fills the memory. A body compressed with gzip is
- * decompressed, and `bytes` bound its length before and after.
+ * A request's body, at most `bytes` of it, and only as long as it comes fast enough (limits/body-pace.ts); otherwise the
+ * request fails with 413 or 408. A body that says how long it is cannot be longer (RFC 9112 §6.3); a longer one is read piece
+ * by piece. A body compressed with gzip is decompressed, and `bytes` bound its length before and after. Every body of a
+ * client is read here.
  */
+export async function requestBody(c: AppContext, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const reading = cappedBody(c.req.raw, bytes)
+  return await (c.get('work')?.whileWaiting(reading) ?? reading)
+}
+
+/** The same of a request that is not counted as load. */
 export async function cappedBody(request: Request, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers.get('content-length') ?? Number.NaN)
   if (declared > bytes) return tooLarge(bytes)
@@ -12,7 +25,8 @@ export async function cappedBody(request: Request, bytes: number): Promise<Uint8
   if (encoding === 'gzip' || encoding === 'x-gzip') return await readCompressed(request, bytes)
   if (encoding !== '' && encoding !== 'identity')
     return fail('unsupported-encoding', `Content-Encoding: gzip or none, got ${encoding.slice(0, 64)}`)
-  const body = declared <= bytes ? new Uint8Array(await request.arrayBuffer()) : await readPieces(request.body, bytes)
+  if (!(declared <= atOnceBytes)) return await readPieces(request.body, bytes)
+  const body = new Uint8Array(await inTime(0, bodyDueMs(declared), request.arrayBuffer()))
   return body.byteLength > bytes ? tooLarge(bytes) : body
 }
 
@@ -30,14 +44,39 @@ async function readPieces(
   bytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body ?? []) {
-    size += chunk.byteLength
-    if (size > bytes) return tooLarge(bytes)
-    chunks.push(chunk)
+  const reader = body?.getReader()
+  const begun = systemClock.now()
+  for (let size = 0; ;) {
+    const leftMs = bodyDueMs(size) - (systemClock.now() - begun)
+    const piece = reader === undefined ? undefined : await inTime(size, leftMs, reader.read())
+    if (piece?.value === undefined) return joined(chunks, size)
+    size += piece.value.byteLength
+    if (size > bytes) {
+      reader?.cancel().catch(() => {})
+      return tooLarge(bytes)
+    }
+    chunks.push(piece.value)
   }
-  return joined(chunks, size)
 }
+
+/** What comes within `ms`; a client that takes longer, after `bytes`, is no longer waited for. */
+async function inTime<T>(bytes: number, ms: number, coming: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(tooSlow(bytes)), Math.max(0, ms))
+  // What comes after its time is of no use, nor is how it fails.
+  coming.catch(() => {})
+  try {
+    return await Promise.race([coming, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const tooSlow = (bytes: number) =>
+  new ProblemError({
+    name: 'request-timeout',
+    detail: `the body must come with at least ${bodyBytesPerSecond} bytes a second after ${bodyGraceMs / 1000} s; got ${bytes}`,
+  })
 
 const tooLarge = (bytes: number): never => fail('too-large', `the body may have at most ${bytes} bytes`)
 

@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import type { Principal } from '../auth/principal.ts'
 import type { Env } from '../env.ts'
+import type { RequestWork } from './request-work.ts'
 
 /** What every route of ours can count on. */
 export interface App {
@@ -9,6 +10,8 @@ export interface App {
     principal: Principal
     /** The origin whose pages may read the answer: `*` for any, "" for none. */
     allowOrigin: string
+    /** The request as load; not set for what is always answered. */
+    work: RequestWork | undefined
   }
 }
 

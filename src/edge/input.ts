@@ -2,25 +2,25 @@ import type { z } from 'zod'
 import { splitJson } from '../kernel/json.ts'
 import { explain } from '../protocol/commands.ts'
 import { sizes } from '../protocol/limits.ts'
-import { cappedBody, textOf } from './capped.ts'
+import { requestBody, textOf } from './capped.ts'
 import type { AppContext } from './context.ts'
 import { fail } from './problem.ts'
 
 /** The JSON body, read with a cap and checked against its schema. */
 export async function body<S extends z.ZodType>(c: AppContext, schema: S): Promise<z.output<S>> {
-  const text = textOf(await cappedBody(c.req.raw, sizes.bodyBytes))
+  const text = textOf(await requestBody(c, sizes.bodyBytes))
   return check(schema, parse(text))
 }
 
 /** The JSON body as it is; `none` when there is none. */
 export async function bodyOr(c: AppContext, none: unknown): Promise<unknown> {
-  const text = textOf(await cappedBody(c.req.raw, sizes.bodyBytes))
+  const text = textOf(await requestBody(c, sizes.bodyBytes))
   return text === '' ? none : parse(text)
 }
 
 /** The JSON values that follow each other in the body, at least one and `atMost`, each checked against its schema. */
 export async function bodies<S extends z.ZodType>(c: AppContext, schema: S, atMost: number): Promise<z.output<S>[]> {
-  const pieces = splitJson(textOf(await cappedBody(c.req.raw, sizes.bodyBytes)))
+  const pieces = splitJson(textOf(await requestBody(c, sizes.bodyBytes)))
   if (pieces.length === 0) return fail('not-json', 'the body must be a JSON object, or several')
   if (pieces.length > atMost) return fail('invalid-request', `at most ${atMost} commands, got ${pieces.length}`)
   return pieces.map((piece) => check(schema, parse(piece)))

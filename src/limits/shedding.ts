@@ -62,6 +62,11 @@ export class LoadGauge {
     this.#underWay += units
   }
 
+  /** One that began waits for something else, and is no load until it begins again. */
+  pause(): void {
+    this.#underWay--
+  }
+
   /** `units` that began together are done, `tookMs` after that. */
   end(units: number, tookMs: number, now: number): void {
     this.#underWay -= units

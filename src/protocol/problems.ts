@@ -8,6 +8,7 @@ export const problems = {
   'not-allowed': { status: 403, title: 'Known, but not allowed to do this' },
   'not-found': { status: 404, title: 'There is no such thing here' },
   'method-not-allowed': { status: 405, title: 'This path knows other methods' },
+  'request-timeout': { status: 408, title: 'The body came too slowly' },
   conflict: { status: 409, title: 'It exists already with other content' },
   'too-large': { status: 413, title: 'The body is too large' },
   'unsupported-encoding': { status: 415, title: 'The body is compressed in a way that is not supported' },

@@ -3,17 +3,24 @@ import { networkOf } from '../../kernel/address.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
 import { requestLevels } from '../../limits/house-rules.ts'
 import { callerPolicies } from '../../limits/request-classes.ts'
+import { maxUnderWay, UnderWay, type Group } from '../../limits/under-way.ts'
+import { spreadMs } from '../../kernel/retry.ts'
 import { countedAddress } from '../client-address.ts'
 import type { App, AppContext } from '../context.ts'
 import { houseLevel, termsOf } from '../house-levels.ts'
 import { decider, returnIdleLeases, showStanding, spreadOut, tooMany } from '../limits.ts'
 import { ProblemError } from '../problem.ts'
 
+/** Requests of this isolate that are not answered yet. */
+export const requestsUnderWay = new UnderWay()
+
 /** Limits requests by who asks (an API key, a user, or an address), by what is asked, by tenant, plan and system, in one decision. */
 export const limitRequests = () =>
   createMiddleware<App>(async function limitRequests(c, next) {
-    await take(c, await levelsOf(c))
-    return await next()
+    return await whileCounted(callersOf(c), async () => {
+      await take(c, await levelsOf(c))
+      return await next()
+    })
   })
 
 /** The same for what anybody may see: by address, where one is known; on one's own machine there is nobody to tell apart. */
@@ -23,6 +30,47 @@ export const limitVisitors = () =>
     if (address !== undefined) await take(c, await visitorLevels(c, address))
     return await next()
   })
+
+/** Counts the requests under way of an address, for callers that name themselves in the body, or not at all. */
+export const countVisitors = () =>
+  createMiddleware<App>(async function countVisitors(c, next) {
+    return await whileCounted(addressGroup(c), next)
+  })
+
+async function whileCounted<T>(groups: readonly Group[], work: () => Promise<T>): Promise<T> {
+  const full = requestsUnderWay.enter(groups)
+  if (full !== undefined) throw tooManyAtOnce(full)
+  try {
+    return await work()
+  } finally {
+    requestsUnderWay.leave(groups)
+  }
+}
+
+const tooManyAtOnce = ({ name, max }: Group): ProblemError =>
+  new ProblemError({
+    name: 'too-many-requests',
+    detail: `requests under way: at most ${max} of one ${name.slice(0, name.indexOf(' '))}`,
+    retryAfterMs: spreadMs(1000, Math.random()),
+    violatedPolicies: ['requests-under-way'],
+  })
+
+function callersOf(c: AppContext): Group[] {
+  const { principal } = c.var
+  if (principal.kind === 'anonymous') return addressGroup(c)
+  const { tenant } = principal
+  return [
+    principal.kind === 'server'
+      ? { name: `key ${tenant} ${principal.keyId}`, max: maxUnderWay.key }
+      : { name: `user ${tenant} ${principal.user}`, max: maxUnderWay.user },
+    { name: `tenant ${tenant}`, max: maxUnderWay.tenant },
+  ]
+}
+
+function addressGroup(c: AppContext): Group[] {
+  const address = countedAddress(c.req.raw, c.env)
+  return address === undefined ? [] : [{ name: `address ${networkOf(address)}`, max: maxUnderWay.address }]
+}
 
 async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
   const decision = spreadOut(await decideAll(decider, levels))

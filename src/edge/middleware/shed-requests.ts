@@ -4,6 +4,7 @@ import { classOf } from '../../limits/request-classes.ts'
 import { admit, LoadGauge, type Load, type Priority } from '../../limits/shedding.ts'
 import type { App } from '../context.ts'
 import { overloaded } from '../problem.ts'
+import { RequestWork } from '../request-work.ts'
 
 /** The requests of this isolate. */
 export const requestLoad = new LoadGauge()
@@ -13,20 +14,19 @@ const mostRequests: Load = { waiting: 2048, ageMs: 16_000 }
 /** Turns requests away while there are too many: documents first, then searches and figures, then reading, writing last. */
 export const shedRequests = (most: Load = mostRequests) =>
   createMiddleware<App>(async function shedRequests(c, next) {
-    const begun = systemClock.now()
     const priority = priorityOf(c.req.method, c.req.path)
     if (priority === undefined) return await next()
-    const verdict = admit(priority, requestLoad.load(begun), most)
+    const verdict = admit(priority, requestLoad.load(systemClock.now()), most)
     if (verdict.kind === 'shed') {
       requestLoad.dropped(priority)
       throw overloaded(verdict.retryAfterMs)
     }
-    requestLoad.begin()
+    const work = new RequestWork(requestLoad, systemClock)
+    c.set('work', work)
     try {
       return await next()
     } finally {
-      const now = systemClock.now()
-      requestLoad.end(1, now - begun, now)
+      work.end()
     }
   })
 

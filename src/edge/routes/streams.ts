@@ -8,7 +8,7 @@ import type { StreamKind } from '../../protocol/frames.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { foreignOrigin } from '../../protocol/origins.ts'
 import { readMessage } from '../../protocol/protobuf/read.ts'
-import { cappedBody, textOf } from '../capped.ts'
+import { requestBody, textOf } from '../capped.ts'
 import { countedAddress } from '../client-address.ts'
 import { gatewayFor } from '../connection.ts'
 import type { App, AppContext } from '../context.ts'
@@ -35,7 +35,7 @@ export const streams = new Hono<App>()
     return await open(c, { kind: 'sse', first, type: 'text/event-stream' })
   })
   .post('/connection/http_stream', async (c) => {
-    const first = await cappedBody(c.req.raw, sizes.frameBytes)
+    const first = await requestBody(c, sizes.frameBytes)
     if (isBinary(c)) return await open(c, { kind: 'messages', first, type: binary })
     return await open(c, { kind: 'lines', first: textOf(first), type: 'application/json' })
   })
@@ -77,7 +77,7 @@ const binaryPost = post.extend({ data: z.instanceof(Uint8Array) })
 
 /** What was posted: commands in JSON are a text within JSON, which may take twice their size. */
 async function posted(c: AppContext): Promise<z.output<typeof post> | z.output<typeof binaryPost>> {
-  const body = await cappedBody(c.req.raw, 2 * sizes.frameBytes + 1024)
+  const body = await requestBody(c, 2 * sizes.frameBytes + 1024)
   const parsed = isBinary(c) ? binaryPost.safeParse(messageIn(body)) : post.safeParse(parseJson(textOf(body)))
   return parsed.success ? parsed.data : fail('invalid-request', 'node, session and data are missing or no text')
 }

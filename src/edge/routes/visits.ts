@@ -6,6 +6,8 @@ import { loadConfig } from '../../config.ts'
 import { shift } from '../../handlers/shift.ts'
 import { makeVisit } from '../../handlers/visitor.ts'
 import { parseJson } from '../../protocol/commands.ts'
+import { sizes } from '../../protocol/limits.ts'
+import { requestBody, textOf } from '../capped.ts'
 import type { App, AppContext } from '../context.ts'
 import { fail } from '../problem.ts'
 
@@ -33,8 +35,9 @@ export const visits = new Hono<App>()
   })
 
 async function signedBody(c: AppContext, url: string): Promise<string> {
-  const raw = await c.req.text()
-  const signature = c.req.header('upstash-signature') ?? ''
+  const signature = c.req.header('upstash-signature')
+  if (signature === undefined) return fail('unauthorized', 'Upstash-Signature: missing')
+  const raw = textOf(await requestBody(c, sizes.bodyBytes))
   if (await isFromQstash(loadConfig(c.env), url, signature, raw)) return raw
   return fail('unauthorized', 'Upstash-Signature: not QStash')
 }
