@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { libraryRequests, type LibraryRequest } from './library-requests.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import { lively, namespace } from '../support/worker/topics.ts'
@@ -21,6 +22,30 @@ const post = async (path: string, raw: string | Uint8Array<ArrayBuffer>, headers
   await call(`POST ${path}`, { headers: { authorization: `apikey ${tenant.key}`, ...headers }, raw })
 
 const lines = (text: string): unknown[] => text.split('\n').map((line): unknown => JSON.parse(line))
+
+describe('what a library sends', () => {
+  const isNamed = ({ library, path, body }: LibraryRequest) => ({
+    name: `${library} ${path} ${body.trim().slice(0, 60)}`,
+  })
+
+  test.each(libraryRequests.map((request) => ({ ...request, ...isNamed(request) })))(
+    'is answered as it expects: $name',
+    async ({ library, path, body, answers }) => {
+      const authorization = `apikey ${tenant.key}`
+      const headers = library === 'gocent' ? { authorization } : { 'x-api-key': tenant.key }
+      const raw = body
+        .replaceAll('CHANNEL', fresh())
+        .replaceAll('USER', crypto.randomUUID())
+        .replaceAll('LATER', String(Math.floor(Date.now() / 1000) + 600))
+      const { status, text } = await call(`POST ${path}`, {
+        headers: { 'content-type': 'application/json', ...headers },
+        raw,
+      })
+      expect(status).toBe(200)
+      expect(lines(text)).toEqual(answers)
+    },
+  )
+})
 
 describe('a pipe', () => {
   test('of commands on a line each is answered with a line for each, in order', async () => {
