@@ -18,7 +18,7 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
       config.actors.map(({ binding, className }) => [binding, { className, useSQLite: true }]),
     ),
     serviceBindings: {
-      ENDPOINTS: { network: { allow: endpointNetworks(vars), tlsOptions: { trustBrowserCas: true } } },
+      ENDPOINTS: { network: { ...endpointNetworks(vars), tlsOptions: { trustBrowserCas: true } } },
     },
     host,
     port,

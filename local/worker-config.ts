@@ -12,6 +12,8 @@ export interface WorkerConfig {
   /** Binding name and class of every actor. */
   readonly actors: readonly { readonly binding: string; readonly className: string }[]
   readonly crons: readonly string[]
+  /** Plain variables. */
+  readonly vars: Readonly<Record<string, string>>
 }
 
 const wranglerConfig = z.object({
@@ -19,6 +21,7 @@ const wranglerConfig = z.object({
   compatibility_flags: z.array(z.string()),
   durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
   triggers: z.object({ crons: z.array(z.string()) }),
+  vars: z.record(z.string(), z.coerce.string()).default({}),
 })
 
 /**
@@ -33,6 +36,7 @@ export async function readWorkerConfig(): Promise<WorkerConfig> {
     compatibilityFlags: config.compatibility_flags,
     actors: config.durable_objects.bindings.map(({ name, class_name }) => ({ binding: name, className: class_name })),
     crons: config.triggers.crons,
+    vars: config.vars,
   }
 }
 

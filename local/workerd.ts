@@ -5,6 +5,7 @@ import { actorsFolder } from './actor-store.ts'
 import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
 import { bracketed } from './settings.ts'
+import { specialPurposeNetworks } from './special-purpose.ts'
 import type { WorkerConfig } from './worker-config.ts'
 
 /** A running Worker. */
@@ -60,6 +61,7 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
 
 function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string, from: string): string {
   const text = (value: string) => JSON.stringify(value)
+  const endpoints = endpointNetworks(vars)
   const bindings = [
     ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
     ...config.actors.map(
@@ -77,7 +79,7 @@ const config :Workerd.Config = (
     # The stand-ins listen on loopback, which the default network does not reach.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
     # Tenants' endpoints: what a name resolves to is checked by the network itself, whatever the name looked like.
-    (name = "endpoints", network = (allow = [${endpointNetworks(vars).map(text).join(', ')}], tlsOptions = (trustBrowserCas = true))),
+    (name = "endpoints", network = (allow = [${endpoints.allow.map(text).join(', ')}], deny = [${endpoints.deny.map(text).join(', ')}], tlsOptions = (trustBrowserCas = true))),
     (name = "actors", disk = (path = ${text(actors)}, writable = true)),
   ],
   sockets = [(name = "http", address = ${text(`${bracketed(host)}:${port}`)}, http = (), service = "main")],
@@ -94,6 +96,11 @@ const main :Workerd.Worker = (
 `
 }
 
-/** Networks that tenants' endpoints may be in, by their resolved addresses. */
-export const endpointNetworks = (vars: WorkerRun['vars']): ('public' | 'local')[] =>
-  vars['ALLOW_PRIVATE_ENDPOINTS'] === '1' ? ['public', 'local'] : ['public']
+/** Networks that tenants' endpoints may and may not be in, by their resolved addresses; the narrower rule holds. */
+export function endpointNetworks(vars: WorkerRun['vars']): { readonly allow: string[]; readonly deny: string[] } {
+  const isLocalAllowed = vars['ALLOW_PRIVATE_ENDPOINTS'] === '1'
+  return {
+    allow: isLocalAllowed ? ['public', 'local'] : ['public'],
+    deny: specialPurposeNetworks.filter((network) => !(isLocalAllowed && network === '127.0.0.0/8')),
+  }
+}

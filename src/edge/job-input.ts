@@ -8,11 +8,14 @@ import { uuidv7 } from '../kernel/id.ts'
 import type { JobInput, ScheduledJobInput, ScheduleInput } from '../protocol/jobs-api.ts'
 import { fail } from './problem.ts'
 
-/** A job as the API is given it, in the ledger's terms. An endpoint that may not be called is refused here. */
-export function toNewJob(env: Env, input: JobInput, now: number): NewJob {
+/**
+ * A job as the API is given it, in the ledger's terms. An endpoint that may not be called is refused here; `where` says which
+ * of many jobs it belongs to, `jobs.3.`.
+ */
+export function toNewJob(env: Env, input: JobInput, now: number, where = ''): NewJob {
   const { id, delaySeconds = 0, runAt, after, evenIfFailed } = input
   return {
-    ...toWork(env, input),
+    ...toWork(env, input, where),
     id: id ?? uuidv7(now),
     runAt: runAt ?? (delaySeconds > 0 ? now + delaySeconds * 1000 : 0),
     ...(after === undefined ? {} : { after }),
@@ -21,11 +24,11 @@ export function toNewJob(env: Env, input: JobInput, now: number): NewJob {
 }
 
 /** What a job does and how, without when. */
-export function toWork(env: Env, input: ScheduledJobInput): Omit<NewJob, 'id' | 'runAt'> {
+export function toWork(env: Env, input: ScheduledJobInput, where = ''): Omit<NewJob, 'id' | 'runAt'> {
   const { type, url, payload = null } = input
   if (url !== undefined) {
     const bad = badEndpoint(url, endpointRules(loadConfig(env)))
-    if (bad !== undefined) fail('invalid-request', bad)
+    if (bad !== undefined) fail('invalid-request', where + bad)
   }
   return { type, payload: JSON.stringify(type === 'http' ? { url, payload } : {}), ...toOptions(input) }
 }
@@ -57,7 +60,7 @@ type ScheduleSpec = Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>
 /** A schedule as the API is given it, in the ledger's terms; one whose time never comes is refused. */
 export function toSchedule(env: Env, name: string, input: ScheduleInput, now: number): ScheduleSpec {
   const { catchUp, paused, job } = input
-  return { name, when: toWhen(input, now), catchUp, paused, job: toWork(env, job) }
+  return { name, when: toWhen(input, now), catchUp, paused, job: toWork(env, job, 'job.') }
 }
 
 function toWhen(

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { endpointRules, loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { badEndpoint } from '../jobs/endpoint.ts'
-import { outcomeOf } from '../jobs/endpoint-answer.ts'
+import { outcomeOf, whyUnreachable } from '../jobs/endpoint-answer.ts'
 import type { Outcome } from '../jobs/job.ts'
 import { signedHeaders } from '../jobs/signature.ts'
 import { systemClock } from '../kernel/clock.ts'
@@ -29,7 +29,8 @@ export async function http(env: Env, _tenant: string, given: unknown, attempt: A
     return outcomeOf(answer, systemClock.now())
   } catch (thrown) {
     const error = attempt.signal.aborted ? 'timeout' : 'unreachable'
-    return { kind: 'retry', error, why: `${error}: ${reasonOf(thrown)}` }
+    const why = attempt.signal.aborted ? 'the endpoint did not answer in time' : whyUnreachable(reasonOf(thrown))
+    return { kind: 'retry', error, why: `${error}: ${why}` }
   }
 }
 

@@ -23,6 +23,16 @@ export function outcomeOf({ status, retryAfter, result }: EndpointAnswer, now: n
   return { kind: 'retry', error: `http-${status}`, why: `the endpoint answered ${status}` }
 }
 
+/**
+ * Why an endpoint gave no answer, from the runtime's words. It has one opaque sentence for every address it will not connect
+ * to, which would tell the owner of the job nothing.
+ */
+export function whyUnreachable(reason: string): string {
+  if (/^internal error\b/.test(reason)) return 'its name has no address, or none that is public'
+  if (/^Network connection lost\b/.test(reason)) return 'the connection was refused or lost, or TLS failed'
+  return reason
+}
+
 const done = (result: string | null): Outcome =>
   result === null || byteLength(result) > resultBytes || !isJson(result) ? { kind: 'done' } : { kind: 'done', result }
 

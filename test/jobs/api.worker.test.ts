@@ -232,6 +232,14 @@ describe('over HTTP', () => {
   })
 })
 
+test('a batch with a wrong endpoint is refused whole, and the answer says which job it is', async () => {
+  const jobs = ['https://hooks.example.com', 'https://127.0.0.1', 'https://hooks.example.com'].map((url) => ({ url }))
+  expect(await call('POST /v1/jobs/batch', { as: (await newTenant()).key, body: { jobs } })).toMatchObject({
+    status: 400,
+    body: { detail: 'jobs.1.url: must have a name, not an address' },
+  })
+})
+
 describe('what QStash signed', () => {
   const keys = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'sig_current', QSTASH_NEXT_SIGNING_KEY: 'sig_next' }
 

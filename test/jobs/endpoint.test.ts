@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { badEndpoint } from '../../src/jobs/endpoint.ts'
-import { outcomeOf } from '../../src/jobs/endpoint-answer.ts'
+import { outcomeOf, whyUnreachable } from '../../src/jobs/endpoint-answer.ts'
 import { newSigningSecret, signedHeaders } from '../../src/jobs/signature.ts'
 
 const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
@@ -80,6 +80,14 @@ describe("an endpoint's answer", () => {
     expect(answer(200, null, 'not json')).toEqual({ kind: 'done' })
     expect(answer(200, null, JSON.stringify('x'.repeat(5000)))).toEqual({ kind: 'done' })
   })
+})
+
+test.each([
+  ['internal error; reference = d5q86ikal0mcfmce8p74m1ru', 'its name has no address, or none that is public'],
+  ['Network connection lost.', 'the connection was refused or lost, or TLS failed'],
+  ['Too many redirects', 'Too many redirects'],
+])('an endpoint that is not reached says why: %s', (reason, why) => {
+  expect(whyUnreachable(reason)).toBe(why)
 })
 
 describe('signatures', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startMiniflare } from '../../local/miniflare.ts'
+import { specialPurposeNetworks } from '../../local/special-purpose.ts'
 import { startWorkerd, type Running } from '../../local/workerd.ts'
 import { freePort } from '../support/e2e/system.ts'
 
@@ -34,6 +35,14 @@ afterAll(() => void inside.close())
 const portOf = (address: ReturnType<Server['address']>): number =>
   typeof address === 'object' && address !== null ? address.port : 0
 
+/** An address in a network, as a URL has it. */
+function hostIn(network: string): string {
+  const [first = ''] = network.split('/')
+  return first.includes(':')
+    ? `[${first.replace(/::$/, '::9')}]`.replace('[::ffff:0:0]', '[::ffff:8.8.8.8]')
+    : first.replace(/0$/, '9')
+}
+
 const runtimes = { workerd: startWorkerd, Miniflare: startMiniflare }
 
 describe.each(Object.entries(runtimes))('on %s', (_, start) => {
@@ -46,7 +55,7 @@ describe.each(Object.entries(runtimes))('on %s', (_, start) => {
     port = await freePort()
     const file = join(dataDir, 'worker.js')
     await writeFile(file, worker)
-    const config = { compatibilityDate: '2026-10-01', compatibilityFlags: [], actors: [], crons: [] }
+    const config = { compatibilityDate: '2026-10-01', compatibilityFlags: [], actors: [], crons: [], vars: {} }
     running = await start({ worker: file, config, vars, dataDir, host: '127.0.0.1', port })
   }
   const ask = async (by: string, host: string): Promise<string> => {
@@ -70,6 +79,22 @@ describe.each(Object.entries(runtimes))('on %s', (_, start) => {
       expect(await ask('services', 'localhost')).toBe('reached: what only we can reach')
       for (const host of ['localhost', '127.0.0.1', '2130706433', '0x7f.1', '0.0.0.0', '[::1]'])
         expect([host, await ask('endpoints', host)]).toEqual([host, expect.stringMatching(/^not reached/)])
+    } finally {
+      await stop()
+    }
+  })
+
+  test('an address of a special-purpose network is not reached, whatever network it is', async () => {
+    await serve({})
+    try {
+      for (const network of specialPurposeNetworks) {
+        const host = hostIn(network)
+        // The runtime's words for an address that its rules forbid; one that only does not answer is "lost".
+        expect([host, await ask('endpoints', host)]).toEqual([
+          host,
+          expect.stringMatching(/^not reached: internal error/),
+        ])
+      }
     } finally {
       await stop()
     }

@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { z } from 'zod'
+import { checkDeployment, type Finding } from './deploy-requirements.ts'
+import { endWith, LocalError, oneLine } from './local-error.ts'
+import { readWorkerConfig } from './worker-config.ts'
+
+// `npm run check:deploy`: says which secrets, bindings and addresses a deployment lacks, and whether it is ready.
+
+const root = join(import.meta.dirname, '..')
+const usage = 'npm run check:deploy [-- --secrets <file>] [--url https://…]'
+const listed = z.array(z.object({ name: z.string() }))
+const readiness = z.object({
+  status: z.string(),
+  dependencies: z.record(z.string(), z.object({ state: z.string(), detail: z.string().optional() })),
+})
+
+try {
+  const { secrets: file, url } = readOptions()
+  const { vars, actors, crons } = await readWorkerConfig()
+  const secrets = file === undefined ? await secretsOfWrangler() : secretsIn(await readFile(file, 'utf8'))
+  const findings = checkDeployment({ vars, secrets, actors, crons }, await neededByCode())
+  const ready = url === undefined ? [] : await findingsOf(url)
+  const all = [...findings, ...ready]
+  for (const { kind, text } of all) console.log(`${kind.padEnd(8)} ${text}`)
+  const missing = all.filter(({ kind }) => kind === 'missing').length
+  console.log(missing === 0 ? 'nothing is missing' : `${missing} missing`)
+  process.exitCode = missing === 0 ? 0 : 1
+} catch (thrown) {
+  endWith(thrown)
+}
+
+function readOptions(): { readonly secrets?: string | undefined; readonly url?: string | undefined } {
+  try {
+    return parseArgs({ options: { secrets: { type: 'string' }, url: { type: 'string' } } }).values
+  } catch (thrown) {
+    throw new LocalError(`${oneLine(thrown)}; usage: ${usage}`)
+  }
+}
+
+/** Names of the secrets of the deployed Worker; wrangler must be logged in. */
+async function secretsOfWrangler(): Promise<string[]> {
+  const wrangler = join(root, 'node_modules/.bin/wrangler')
+  try {
+    const { stdout } = await promisify(execFile)(wrangler, ['secret', 'list', '--format', 'json'], { cwd: root })
+    return secretsIn(stdout)
+  } catch (thrown) {
+    throw new LocalError(
+      `wrangler secret list failed (${oneLine(thrown)}); log in with npx wrangler login, or give --secrets <file>.`,
+    )
+  }
+}
+
+/** Names in the JSON of `wrangler secret list`, or in lines of `NAME` or `NAME=value`. */
+function secretsIn(text: string): string[] {
+  const json = text.trim().startsWith('[') ? listed.safeParse(JSON.parse(text)) : undefined
+  if (json?.success === true) return json.data.map(({ name }) => name)
+  return text.split('\n').flatMap((line) => /^\s*([A-Z][A-Z0-9_]*)\s*(?:=|$)/.exec(line)?.[1] ?? [])
+}
+
+/** Bindings and crons as the code names them. */
+async function neededByCode() {
+  const [env, schedule] = await Promise.all(
+    ['src/env.ts', 'src/cron/schedule.ts'].map((file) => readFile(join(root, file), 'utf8')),
+  )
+  const actors = [...(env ?? '').matchAll(/readonly (\w+): DurableObjectNamespace<import\('[^']+'\)\.(\w+)>/g)]
+  const crons = [...(schedule ?? '').matchAll(/cron: '([^']+)'/g)].map(([, cron = '']) => cron)
+  return {
+    actors: actors.map(([, binding = '', className = '']) => ({ binding, className })),
+    crons: [...new Set(crons)],
+  }
+}
+
+/** What `/readyz` of a running deployment says is not as it should be. */
+async function findingsOf(url: string): Promise<Finding[]> {
+  try {
+    const response = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(20_000) })
+    const { status, dependencies } = readiness.parse(await response.json())
+    if (status === 'ok') return []
+    const broken = Object.entries(dependencies).filter(([, { state }]) => state !== 'ok')
+    return broken.map(([name, { state, detail }]) => ({
+      kind: state === 'off' ? ('advice' as const) : ('missing' as const),
+      text: `${name} is ${state}${detail === undefined ? '' : `: ${detail}`}`,
+    }))
+  } catch (thrown) {
+    return [{ kind: 'missing', text: `${url}/readyz does not answer: ${oneLine(thrown)}` }]
+  }
+}

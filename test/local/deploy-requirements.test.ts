@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest'
+import { checkDeployment, type Deployment } from '../../local/deploy-requirements.ts'
+
+const actors = [{ binding: 'GATEWAY', className: 'Gateway' }]
+const crons = ['*/5 * * * *']
+const whole: Deployment = {
+  vars: { ENVIRONMENT: 'production', SHARDS: 'eu:2, us', PUBLIC_URL: 'https://chat.example.com' },
+  secrets: [
+    'DATABASE_URL_DIRECTORY',
+    'DATABASE_URL_EU',
+    'DATABASE_URL_US',
+    'QSTASH_TOKEN',
+    'QSTASH_CURRENT_SIGNING_KEY',
+    'QSTASH_NEXT_SIGNING_KEY',
+    'UPSTASH_REDIS_REST_URL',
+    'UPSTASH_REDIS_REST_TOKEN',
+    'ADMIN_KEY',
+  ],
+  actors,
+  crons,
+}
+
+/** What is found when these variables and secrets are changed. */
+const found = (
+  vars: Record<string, string | undefined>,
+  without: readonly string[] = [],
+  more: Partial<Deployment> = {},
+) => {
+  const kept = Object.entries({ ...whole.vars, ...vars }).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  )
+  const secrets = whole.secrets.filter((name) => !without.includes(name))
+  return checkDeployment({ ...whole, vars: Object.fromEntries(kept), secrets, ...more }, { actors, crons })
+}
+
+describe('a check of a deployment', () => {
+  test('finds nothing where nothing is missing', () => {
+    expect(found({})).toEqual([])
+  })
+
+  test.each(whole.secrets)('names the secret %s where it is missing', (name) => {
+    expect(found({}, [name])).toEqual([{ kind: 'missing', text: expect.stringContaining(name) }])
+  })
+
+  test.each([
+    ['PUBLIC_URL', { PUBLIC_URL: undefined }],
+    ['PUBLIC_URL', { PUBLIC_URL: 'http://chat.example.com' }],
+    ['PUBLIC_URL', { PUBLIC_URL: 'https://localhost' }],
+    ['PUBLIC_URL', { PUBLIC_URL: 'https://chat.example.com/parley' }],
+    ['ENVIRONMENT', { ENVIRONMENT: 'local' }],
+    ['LOCAL_API_KEY', { LOCAL_API_KEY: 'demo-key' }],
+    ['ADMIN_KEY', { ADMIN_KEY: 'in plain text, among the variables' }],
+    ['DATABASE_URL_ASIA', { SHARDS: 'eu,us,asia' }],
+  ])('names a wrong %s: %j', (name, vars) => {
+    expect(found(vars)).toEqual([{ kind: 'missing', text: expect.stringContaining(name) }])
+  })
+
+  test('advises a cache and jobs where neither was begun', () => {
+    const none = whole.secrets.filter((name) => /QSTASH|UPSTASH/.test(name))
+    expect(found({ PUBLIC_URL: undefined }, none).map(({ kind }) => kind)).toEqual(['advice', 'advice'])
+  })
+
+  test('names bindings and cron triggers that the code needs and wrangler.toml lacks', () => {
+    const texts = found({}, [], { actors: [], crons: [] }).map(({ text }) => text)
+    expect(texts).toEqual([expect.stringContaining('GATEWAY'), expect.stringContaining('*/5 * * * *')])
+  })
+})
