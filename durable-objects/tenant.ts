@@ -23,7 +23,15 @@ import {
   type StoredKey,
   type StoredTenant,
   type TenantSecrets,
+  type TokenKey,
 } from '../src/tenants/record.ts'
+import {
+  addSigningKey,
+  keysInForce,
+  revokeSigningKey,
+  rotateSigningKey,
+  type KeyChange,
+} from '../src/tenants/signing-keys.ts'
 import { gatewayNamed, gatewayNames } from './address.ts'
 import { Aftermath } from './parts/aftermath.ts'
 
@@ -204,6 +212,35 @@ export class Tenant extends DurableObject<Env> {
     const written = { ...changed, version: record.version + 1 }
     this.#write(written)
     return written
+  }
+
+  /** The keys that sign or verify tokens now. */
+  signingKeys(): TokenKey[] {
+    return keysInForce(this.#secrets()?.tokenKeys ?? [], this.#clock.now())
+  }
+
+  /** Puts a further signing key into use. */
+  addSigningKey(key: TokenKey): { readonly kind: 'changed' } | Refusal {
+    return this.#changeKeys((keys, now) => addSigningKey(keys, key, now))
+  }
+
+  /** Replaces a signing key, which still verifies for `overlapMs`. */
+  rotateSigningKey(id: string, successor: TokenKey, overlapMs: number): { readonly kind: 'changed' } | Refusal {
+    return this.#changeKeys((keys, now) => rotateSigningKey(keys, id, successor, overlapMs, now))
+  }
+
+  /** Takes a signing key out of use. */
+  revokeSigningKey(id: string): { readonly kind: 'changed' } | Refusal {
+    return this.#changeKeys((keys, now) => revokeSigningKey(keys, id, now))
+  }
+
+  #changeKeys(decide: (keys: readonly TokenKey[], now: number) => KeyChange): { readonly kind: 'changed' } | Refusal {
+    const secrets = this.#secrets()
+    if (secrets === undefined) return refuse('notFound', 'there is no such tenant')
+    const change = decide(secrets.tokenKeys, this.#clock.now())
+    if (change.kind === 'refused') return change
+    this.#kv.put('tokenKeys', change.keys)
+    return { kind: 'changed' }
   }
 
   /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */

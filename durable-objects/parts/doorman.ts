@@ -1,4 +1,11 @@
-import { notYetValid, tenantOfToken, verifyToken, type Claims } from '../../src/auth/token.ts'
+import {
+  namesUnknownKey,
+  notYetValid,
+  tenantOfToken,
+  verifyToken,
+  type Claims,
+  type SigningKey,
+} from '../../src/auth/token.ts'
 import type { Config, OpenProfile } from '../../src/config.ts'
 import type { CloseName } from '../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -6,7 +13,7 @@ import { connectWindow } from '../../src/limits/house-rules.ts'
 import { LocalLimits } from '../../src/limits/local.ts'
 import { allowsOrigin } from '../../src/protocol/origins.ts'
 import { tenantId, type TenantLimits } from '../../src/tenants/record.ts'
-import type { TenantCache } from '../../src/tenants/cache.ts'
+import type { Admission, TenantCache } from '../../src/tenants/cache.ts'
 
 /** Whether a token opens the door. A wrong one ends the connection, an expired one may be renewed. */
 export type Admitted =
@@ -31,11 +38,11 @@ export class Doorman {
   async admit(token: string, now: number, origin = ''): Promise<Admitted> {
     if (token === '') return await this.#admitNobody(now, origin)
     const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
-    const admission = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
-    if (admission === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
-
+    const believed = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
+    if (believed === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
+    const admission = namesUnknownKey(token, this.#keysOf(believed)) ? await this.#askAgain(believed, now) : believed
     const isOpen = this.#open?.tenant === admission.record.id
-    const keys = [...(this.#open !== undefined && isOpen ? [this.#open.tokenKey] : []), ...admission.secrets.tokenKeys]
+    const keys = this.#keysOf(admission)
     const verified = await verifyToken(token, admission.record.id, keys, now, isOpen)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
     // Asked again, since it may have been told of meanwhile. Only those who belong to a tenant hear how it stands.
@@ -53,6 +60,15 @@ export class Doorman {
     const waitMs = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
     if (waitMs > 0) return refuse('tooManyRequests', `connects: wait ${waitMs} ms`, waitMs)
     return { kind: 'admitted', claims, limits }
+  }
+
+  #keysOf({ record, secrets }: Admission): SigningKey[] {
+    return [...(this.#open?.tenant === record.id ? [this.#open.tokenKey] : []), ...secrets.tokenKeys]
+  }
+
+  async #askAgain(believed: Admission, now: number): Promise<Admission> {
+    this.#tenants.forget(believed.record.id)
+    return (await this.#tenants.get(believed.record.id, now)) ?? believed
   }
 
   /** Without a token nobody knows of which tenant; only the open profile has an answer to that. */

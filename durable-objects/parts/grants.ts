@@ -1,6 +1,6 @@
 import type { Overrides } from '../../src/auth/claims.ts'
 import { verifySubscription, type Ticket } from '../../src/auth/subscription-token.ts'
-import { notYetValid, type ServerSubscription } from '../../src/auth/token.ts'
+import { namesUnknownKey, notYetValid, type ServerSubscription, type SigningKey } from '../../src/auth/token.ts'
 import type { Config } from '../../src/config.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { whenReady, type Ready } from '../../src/kernel/ready.ts'
@@ -97,7 +97,10 @@ export class Grants {
   ): Promise<Ticket | Exclude<Granted, Grant>> {
     const { tenant, user, client } = session
     const isOpen = this.#open?.tenant === tenant
-    const keys = [...(this.#open !== undefined && isOpen ? [this.#open.tokenKey] : []), ...admission.secrets.tokenKeys]
+    const believed = this.#keysOf(tenant, admission)
+    const keys = namesUnknownKey(token, believed)
+      ? this.#keysOf(tenant, (await this.#namespaces.askAgain(tenant, this.#clock.now())) ?? admission)
+      : believed
     const rules = { tenant, mayOmitTenant: true, mayLast: isOpen }
     const read = await verifySubscription(token, { user, client, channel }, keys, rules, this.#clock.now())
     if (read.kind === 'ticket') return read
@@ -105,6 +108,10 @@ export class Grants {
     if (read.kind === 'expired') return refuse('tokenExpired')
     if (read.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
     return refuse('permissionDenied', 'the token is not valid')
+  }
+
+  #keysOf(tenant: string, { secrets }: Known['admission']): SigningKey[] {
+    return [...(this.#open?.tenant === tenant ? [this.#open.tokenKey] : []), ...secrets.tokenKeys]
   }
 
   async #byToken(session: Session, wish: Wish, known: Known): Promise<Granted> {

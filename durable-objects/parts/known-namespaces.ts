@@ -38,6 +38,12 @@ export class KnownNamespaces {
     )
   }
 
+  /** The tenant as its actor knows it now; undefined when there is none or it cannot be reached. */
+  async askAgain(tenant: string, now: number): Promise<Admission | undefined> {
+    this.#tenants.forget(tenant)
+    return await this.#tenants.get(tenant, now).catch(() => undefined)
+  }
+
   /** How the topic behind a channel is to be kept, as far as that is known; undefined for other streams. */
   rules(tenant: string, channel: string): TopicRules | undefined {
     const record = this.#tenants.last(tenant)?.record

@@ -10,6 +10,8 @@ export interface SigningKey {
   readonly id: string
   readonly secret: string
   readonly algorithm: 'HS256'
+  /** When it stops to verify, in milliseconds since the epoch. */
+  readonly until?: number | undefined
 }
 
 /**
@@ -103,15 +105,13 @@ export async function verifyToken(
   now: number,
   isOpen = false,
 ): Promise<Verified> {
-  const known = isOpen ? undefined : remembered.find(token, keys, now)
+  const known = isOpen ? undefined : remembered.find(token, keys.filter(inForceAt(now)), now)
   if (known?.tenant === tenant) return { kind: 'verified', claims: known }
   const rules = { tenant, mayOmitTenant: isOpen, mayLast: isOpen }
   const read = await readToken(token, connectionClaims, keys, rules, now)
   if (read.kind !== 'read') return read
   const claims = toClaims(tenant, read.claims)
-  const key = keyFor(token, keys)
-  if (key !== undefined && read.endsAt !== undefined && !isOpen)
-    remembered.add(token, key, { claims, from: now, until: read.endsAt })
+  if (read.endsAt !== undefined && !isOpen) remembered.add(token, read.key, { claims, from: now, until: read.endsAt })
   return { kind: 'verified', claims }
 }
 
@@ -123,18 +123,36 @@ export interface ReadToken<C> {
   readonly kind: 'read'
   readonly claims: C
   readonly endsAt: number | undefined
+  /** The key that signed it. */
+  readonly key: SigningKey
 }
 
-/** Verifies signature, algorithm, tenant and times, and reads the claims. */
+/**
+ * Verifies signature, algorithm, tenant and times, and reads the claims. A token is held against the key that its `kid`
+ * names; one without `kid` against each key in turn.
+ */
 export async function readToken<S extends z.ZodType>(
   token: string,
   schema: S,
   keys: readonly SigningKey[],
+  rules: TokenRules,
+  now: number,
+): Promise<ReadToken<z.output<S>> | Exclude<Verified, { kind: 'verified' }>> {
+  if (!isCompact(token)) return { kind: 'invalid' }
+  for (const key of keysFor(token, keys).filter(inForceAt(now))) {
+    const read = await readWith(key, token, schema, rules, now)
+    if (read.kind !== 'invalid') return read
+  }
+  return { kind: 'invalid' }
+}
+
+async function readWith<S extends z.ZodType>(
+  key: SigningKey,
+  token: string,
+  schema: S,
   { tenant, mayOmitTenant, mayLast }: TokenRules,
   now: number,
 ): Promise<ReadToken<z.output<S>> | Exclude<Verified, { kind: 'verified' }>> {
-  const key = keyFor(token, keys)
-  if (key === undefined || !isCompact(token)) return { kind: 'invalid' }
   try {
     const { payload } = await jwtVerify(token, await verifying(key), {
       algorithms: [key.algorithm],
@@ -147,7 +165,7 @@ export async function readToken<S extends z.ZodType>(
     const claims = schema.safeParse(payload)
     const isOurs = payload['tid'] === tenant || (mayOmitTenant && payload['tid'] === undefined)
     const endsAt = payload.exp === undefined ? undefined : payload.exp * 1000
-    return claims.success && isOurs ? { kind: 'read', claims: claims.data, endsAt } : { kind: 'invalid' }
+    return claims.success && isOurs ? { kind: 'read', claims: claims.data, endsAt, key } : { kind: 'invalid' }
   } catch (thrown) {
     return { kind: whyRefused(thrown) }
   }
@@ -233,12 +251,30 @@ function serverSubscriptions({ channels, subs }: z.output<typeof connectionClaim
   ]
 }
 
-/** The key a token names by `kid`, or the newest one when it names none (tokens made by the tenant's own server). */
-function keyFor(token: string, keys: readonly SigningKey[]): SigningKey | undefined {
+/** The key a token names by `kid`; all of them when it names none, as tokens of a tenant's own server may. */
+function keysFor(token: string, keys: readonly SigningKey[]): readonly SigningKey[] {
+  const kid = keyIdOf(token)
+  return kid === undefined ? keys : keys.filter(({ id }) => id === kid)
+}
+
+/**
+ * Whether a token names a key that is not among these. The key may be a moment older than what is believed of the
+ * tenant, so its actor is asked again before the token is called invalid.
+ */
+export function namesUnknownKey(token: string, keys: readonly SigningKey[]): boolean {
+  const kid = keyIdOf(token)
+  return kid !== undefined && !keys.some(({ id }) => id === kid)
+}
+
+function keyIdOf(token: string): string | undefined {
   try {
-    const { kid } = decodeProtectedHeader(token)
-    return kid === undefined ? keys[0] : keys.find(({ id }) => id === kid)
+    return decodeProtectedHeader(token).kid
   } catch {
     return undefined
   }
 }
+
+const inForceAt =
+  (now: number) =>
+  ({ until }: SigningKey): boolean =>
+    until === undefined || until > now

@@ -22,6 +22,7 @@ import { queues } from './routes/queues.ts'
 import { schedules } from './routes/schedules.ts'
 import { serverApi } from './routes/server-api.ts'
 import { settings } from './routes/settings.ts'
+import { signingKeys } from './routes/signing-keys.ts'
 import { streams } from './routes/streams.ts'
 import { tokens } from './routes/tokens.ts'
 import { users } from './routes/users.ts'
@@ -29,9 +30,18 @@ import { usage } from './routes/usage.ts'
 import { visits } from './routes/visits.ts'
 
 /** What belongs to a tenant as a whole. Only conversations are for users, too. */
-const ofServers = ['tokens', 'users', 'namespaces', 'settings', 'limits', 'usage', 'jobs', 'queues', 'schedules'].map(
-  (resource) => `/v1/${resource}/*`,
-)
+const ofServers = [
+  'tokens',
+  'signing-keys',
+  'users',
+  'namespaces',
+  'settings',
+  'limits',
+  'usage',
+  'jobs',
+  'queues',
+  'schedules',
+].map((resource) => `/v1/${resource}/*`)
 
 /** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
 export const app: Hono<App> = new Hono<App>()
@@ -65,6 +75,7 @@ export const app: Hono<App> = new Hono<App>()
   .on('ALL', ofServers, onlyServer())
   .route('/demo', demo)
   .route('/v1/tokens', tokens)
+  .route('/v1/signing-keys', signingKeys)
   .route('/v1/users', users)
   .route('/v1/namespaces', namespaces)
   .route('/v1/settings', settings)

@@ -35,7 +35,8 @@ export function param<S extends z.ZodType>(c: AppContext, name: string, schema: 
   return parsed.success ? parsed.data : fail('not-found', `${name}: ${explain(parsed.error)}`)
 }
 
-function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+/** A value, checked against its schema. */
+export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value)
   return parsed.success ? parsed.data : fail('invalid-request', explain(parsed.error))
 }

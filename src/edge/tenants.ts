@@ -1,5 +1,6 @@
 import { houseOf, tenantOf } from '../../durable-objects/address.ts'
 import { openCache } from '../adapters/upstash/cache.ts'
+import { namesUnknownKey } from '../auth/token.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
@@ -49,6 +50,22 @@ export async function admissionOf(env: Env, tenant: string, now: number): Promis
       : { ...admission, record: underHouse(admission.record, await houseAt(env, now)) }
   keep(admissions, tenant, { until: now + tenantFreshMs, value })
   return value
+}
+
+/**
+ * The tenant of a token with its secrets. A token that names a key not known here is held against what the tenant's actor
+ * says now: the key may have been made a moment ago.
+ */
+export async function admissionFor(
+  env: Env,
+  tenant: string,
+  token: string,
+  now: number,
+): Promise<Admission | undefined> {
+  const believed = await admissionOf(env, tenant, now)
+  if (believed === undefined || !namesUnknownKey(token, believed.secrets.tokenKeys)) return believed
+  admissions.delete(tenant)
+  return await admissionOf(env, tenant, now)
 }
 
 /** What holds for everybody. While neither Redis nor its actor answers, what was last heard. */

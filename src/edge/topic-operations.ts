@@ -1,4 +1,5 @@
 import { newSettings, newSubscriptionToken } from '../protocol/api.ts'
+import { rotation } from '../protocol/signing-keys-api.ts'
 import { newNamespace } from '../protocol/namespaces-api.ts'
 import type { Operation } from './openapi.ts'
 
@@ -13,6 +14,38 @@ export const topicOperations: readonly Operation[] = [
     summary: 'Issue a token that lets one of your users listen to one topic',
     body: newSubscriptionToken,
     success: { status: 200, says: '{token, expiresAt}; expiresAt in milliseconds since the epoch' },
+  },
+  {
+    method: 'get',
+    path: '/v1/signing-keys',
+    tag: 'Tokens',
+    summary: 'List the keys that sign or verify tokens; no secret is shown',
+    success: {
+      status: 200,
+      says: '{keys: [{id, algorithm, at, until, issues}]}; issues: POST /v1/tokens signs with it',
+    },
+  },
+  {
+    method: 'post',
+    path: '/v1/signing-keys',
+    tag: 'Tokens',
+    summary: 'Make a key with which your server signs tokens itself (HS256, kid = its id); ten at most',
+    success: { status: 201, says: '{id, algorithm, secret, at}; the secret is shown this once' },
+  },
+  {
+    method: 'post',
+    path: '/v1/signing-keys/{key}/rotate',
+    tag: 'Tokens',
+    summary: 'Replace a key; the old one still verifies for overlapSeconds (a day unless given)',
+    body: rotation,
+    success: { status: 201, says: '{id, algorithm, secret, at} of the new key; the secret is shown this once' },
+  },
+  {
+    method: 'delete',
+    path: '/v1/signing-keys/{key}',
+    tag: 'Tokens',
+    summary: 'Revoke a key: what it signed opens nothing more, within ten seconds',
+    success: { status: 204, says: 'revoked' },
   },
   {
     method: 'get',

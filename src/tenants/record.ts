@@ -75,10 +75,18 @@ export interface TenantRecord extends Omit<StoredTenant, 'limits'> {
 }
 
 /** A key that signs user tokens; the algorithm belongs to the key, never to a token's header (RFC 8725 §3.1). */
-export const tokenKey = z.object({ id: z.string(), secret: z.string(), algorithm: z.literal('HS256') })
+export const tokenKey = z.object({
+  id: z.string(),
+  secret: z.string(),
+  algorithm: z.literal('HS256'),
+  /** When it was made, in milliseconds since the epoch; a tenant's first key has none. */
+  at: z.number().optional(),
+  /** When it stops to verify, since it was rotated. */
+  until: z.number().optional(),
+})
 export type TokenKey = z.output<typeof tokenKey>
 
-/** What only the tenant's actor and those who verify tokens may know. The first key signs, all of them verify. */
+/** What only the tenant's actor and those who verify tokens may know. The first key without an end signs, all of them verify. */
 export interface TenantSecrets {
   readonly tokenKeys: readonly TokenKey[]
 }

@@ -36,7 +36,7 @@ beforeAll(async () => {
 })
 
 /** Whether success takes something away that others need. */
-const spends = (line: string) => line.startsWith('DELETE') || line.endsWith('/redrive')
+const spends = (line: string) => line.startsWith('DELETE') || line.endsWith('/redrive') || line.endsWith('/rotate')
 
 /** Under /api a token is no credential at all. */
 const due = (role: Role, { path }: Operation) => (unknownOverHttp.includes(role) || path.startsWith('/api') ? 401 : 403)

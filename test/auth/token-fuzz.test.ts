@@ -29,7 +29,7 @@ test('whatever is shown as a token is refused without a fuss', async () => {
 })
 
 test('a token that was changed anywhere proves nothing, unless it still says the same', async () => {
-  const users = fc.stringMatching(/^[\x21-\x7e]{1,40}$/)
+  const users = fc.stringMatching(/^[\x21-\x7e]{1,40}$/).filter((user) => user !== '.' && user !== '..')
   await fc.assert(
     fc.asyncProperty(users, fc.nat(), fc.stringMatching(/^[\w.-]$/), async (user, at, other) => {
       const token = await signToken(key, { tenant: 'acme', user, expiresAt: now + 60_000 }, now)

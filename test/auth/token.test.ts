@@ -31,9 +31,17 @@ describe('a token', () => {
     expect(await verify(token, [key])).toEqual({ kind: 'invalid' })
   })
 
-  test('without a key id is checked with the newest key', async () => {
+  test('without a key id is checked with each key', async () => {
     expect(await verify(await forged({ alg: 'HS256' }, {}))).toMatchObject({ kind: 'verified' })
-    expect(await verify(await forged({ alg: 'HS256' }, {}, older.secret))).toEqual({ kind: 'invalid' })
+    expect(await verify(await forged({ alg: 'HS256' }, {}, older.secret))).toMatchObject({ kind: 'verified' })
+    expect(await verify(await forged({ alg: 'HS256' }, {}, 'x'.repeat(43)))).toEqual({ kind: 'invalid' })
+  })
+
+  test('of a key that was rotated is good until that key ends, also when it was found good before', async () => {
+    const token = await signToken(older, claims, now)
+    const ending = { ...older, until: now + 1000 }
+    expect(await verifyToken(token, 'acme', [key, ending], now)).toMatchObject({ kind: 'verified' })
+    expect(await verifyToken(token, 'acme', [key, ending], now + 1000)).toEqual({ kind: 'invalid' })
   })
 
   test.each([

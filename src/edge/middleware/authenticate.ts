@@ -9,7 +9,7 @@ import type { App, AppContext } from '../context.ts'
 import { admitGuess, noteGood, refuseGuess } from '../failed-credentials.ts'
 import { fail } from '../problem.ts'
 import { isRevoked } from '../revocations.ts'
-import { admissionOf, tenantRecordOf } from '../tenants.ts'
+import { admissionFor, tenantRecordOf } from '../tenants.ts'
 
 /** Finds out who asks: an API key, a user token, or neither. Something that is neither is refused, not ignored. */
 export const authenticate = () =>
@@ -65,7 +65,7 @@ async function byKey(c: AppContext, key: string): Promise<Principal> {
 async function byToken(c: AppContext, token: string): Promise<Principal> {
   const now = systemClock.now()
   const tenant = tenantOfToken(token)
-  const admission = tenant === undefined ? undefined : await admissionOf(c.env, tenant, now)
+  const admission = tenant === undefined ? undefined : await admissionFor(c.env, tenant, token, now)
   if (admission === undefined) return refuseGuess(c, token, 'Authorization: this token is not valid')
 
   const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)

@@ -7,6 +7,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { newSubscriptionToken, newToken } from '../../protocol/api.ts'
 import { explain } from '../../protocol/commands.ts'
 import { tokenLength } from '../../protocol/limits.ts'
+import { issuingKey } from '../../tenants/signing-keys.ts'
 import type { App, AppContext } from '../context.ts'
 import { body } from '../input.ts'
 import { server } from '../middleware/authenticate.ts'
@@ -41,7 +42,7 @@ export async function issueToken(
 ) {
   const now = systemClock.now()
   const admission = await admissionOf(c.env, tenant, now)
-  const key = admission?.secrets.tokenKeys[0]
+  const key = admission === undefined ? undefined : issuingKey(admission.secrets.tokenKeys)
   if (admission === undefined || key === undefined) return fail('unavailable', 'this tenant has no token key')
   if (user === '' && !admission.record.anonymous)
     return fail('not-allowed', 'user: nobody anonymous is let in; PATCH /v1/settings {"anonymous": true} changes that')

@@ -9,6 +9,7 @@ export interface Things {
   readonly conversation: string
   readonly job: string
   readonly name: string
+  readonly signingKey: string
 }
 
 export interface Furnished {
@@ -28,7 +29,8 @@ export async function furnished(): Promise<Furnished> {
   await put(`/v1/schedules/${name}`, { everySeconds: 86_400, job: { type: 'join' } })
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
-  return { tenant, things: { conversation, job: later.id, name } }
+  const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))
+  return { tenant, things: { conversation, job: later.id, name, signingKey } }
 }
 
 /** Names of things that nobody has. */
@@ -36,17 +38,19 @@ export const nothing = (): Things => ({
   conversation: crypto.randomUUID(),
   job: `job-${crypto.randomUUID().slice(0, 8)}`,
   name: `n${crypto.randomUUID().slice(0, 8)}`,
+  signingKey: crypto.randomUUID().slice(0, 8),
 })
 
 /** An operation as people write it: `PATCH /v1/settings`. */
 export const tellOf = ({ method, path }: Operation): string => `${method.toUpperCase()} ${path}`
 
 /** A path's parameter names a thing of the kind that stands before it. */
-export function pathOf({ path }: Operation, { conversation, job, name }: Things): string {
+export function pathOf({ path }: Operation, { conversation, job, name, signingKey }: Things): string {
   const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job }
   return path
     .replace(/\/(\w+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
     .replace('{name}', name)
+    .replace('{key}', signingKey)
     .replace('{seq}', '1')
     .replace('{user}', 'bob')
     .replaceAll(/\{\w+\}/g, name)
@@ -88,6 +92,7 @@ export function blank(text: string, names: readonly string[]): string {
     .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…')
     .replaceAll(/\bt[0-9a-f]{32}\b/g, '…')
     .replaceAll(/eyJ[\w.-]+|whsec_[\w+/=]+/g, '…')
+    .replaceAll(/"(?:id|secret)":"[\w-]{8,43}"/g, '…')
     .replaceAll(/"epoch":"[^"]*"/g, '…')
     .replaceAll(/\d{9,}|"(?:remaining|used|resetMs|retryAfterMs|uptime)":\d+/g, '…')
 }

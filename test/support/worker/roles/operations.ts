@@ -162,6 +162,10 @@ export const userOperations: Readonly<Record<string, readonly Use[]>> = {
 export const serverOperations: readonly string[] = [
   'POST /v1/tokens',
   'POST /v1/tokens/subscription',
+  'GET /v1/signing-keys',
+  'POST /v1/signing-keys',
+  'POST /v1/signing-keys/{key}/rotate',
+  'DELETE /v1/signing-keys/{key}',
   'POST /v1/users/{user}/revoke',
   'GET /v1/namespaces',
   'GET /v1/namespaces/{name}',
