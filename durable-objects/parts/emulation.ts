@@ -5,8 +5,10 @@ import { newSession, type Session } from '../../src/realtime/session.ts'
 import type { Sockets } from './sockets.ts'
 import { StreamSink } from './stream-sink.ts'
 
-/** How long a reader that went away may go unnoticed where no network in between says so. */
-const probeMs = 5_000
+/** How often a stream is written to, since only a write tells that its client has left: it is noticed within two of them. */
+const probeMs = 1_000
+/** Streams written to at a time. With more than that a round takes longer, and so does noticing. */
+const probedAtOnce = 2_000
 
 /** What became of a frame that was posted: it reached its session, that has ended, or it is of another gateway's. */
 export type Heard = 'heard' | 'ended' | 'elsewhere'
@@ -21,6 +23,8 @@ export class Emulation {
   #probing: number | null = null
   readonly #node: string
   readonly #sessions = new Map<string, Session>()
+  /** Where the round of probes is; undefined between rounds. */
+  #round: IterableIterator<Session> | undefined
 
   constructor(gateway: string, sockets: Sockets) {
     this.#node = `${gateway}/${randomToken(8)}`
@@ -51,9 +55,17 @@ export class Emulation {
     this.#probing = null
   }
 
-  /** A server that only waits is not told that its reader closed the connection; one that writes is. */
+  /**
+   * Writes to streams in turn. The runtime tells neither by `cancel` nor by the request's signal that a client has closed
+   * its connection until something is written to it.
+   */
   #probe(): void {
-    for (const session of this.#sessions.values()) this.#sockets.write(session, ignoredPush)
+    this.#round ??= this.#sessions.values()
+    for (let probed = 0; probed < probedAtOnce; probed++) {
+      const next = this.#round.next()
+      if (next.done === true) return void (this.#round = undefined)
+      this.#sockets.write(next.value, ignoredPush)
+    }
   }
 }
 

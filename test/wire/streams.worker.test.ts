@@ -1,11 +1,12 @@
 import { env } from 'cloudflare:workers'
-import { runDurableObjectAlarm } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { sizes } from '../../src/protocol/limits.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
 import { post, request, say, Streamed, ways, type Way } from '../support/worker/streamed.ts'
+import { encodeCommands } from '../support/worker/sdk-codec.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -77,6 +78,24 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     await stream.leave()
     await isLeft(lunch, bob)
     expect(await say(to, { id: 3, ping: {} })).toBe(204)
+  })
+
+  test('is written to every second while nothing is said, since only a write tells that its client has left', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const gateway = env.GATEWAY.getByName(`probes-${way}/0`)
+    const tenant = await newTenant()
+    const token = await tenant.token('alice')
+    const first =
+      way === 'messages'
+        ? encodeCommands([{ id: 1, connect: { token } }])
+        : JSON.stringify({ id: 1, connect: { token } })
+    const stream = Streamed.of(way, await gateway.fetch(`http://gateway/${way}`, { method: 'POST', body: first }))
+    await stream.replyTo(1)
+    for (let second = 1; second <= 2; second++) {
+      await runInDurableObject(gateway, () => void vi.advanceTimersByTime(1000))
+      await stream.next('a sign of life', ({ push }) => push?.channel === '_')
+    }
+    await stream.leave()
   })
 
   test('is pinged, and who does not answer is sent away', async () => {

@@ -37,6 +37,11 @@ export class Streamed {
     return new Streamed(way, await request(way, way === 'messages' ? encodeCommands(first) : linesOf(first), headers))
   }
 
+  /** The connection in a gateway's answer. */
+  static of(way: Way, response: Response): Streamed {
+    return new Streamed(way, response)
+  }
+
   /** The next thing that came, or comes, and matches; what came before it is let go. */
   async next(what: string, matches: (heard: Heard) => boolean): Promise<Heard> {
     for (;;) {
