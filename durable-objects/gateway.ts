@@ -14,6 +14,8 @@ import { readFrame } from '../src/protocol/frames.ts'
 import { foreignOrigin } from '../src/protocol/origins.ts'
 import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate, StreamPosition } from '../src/protocol/stream.ts'
+import { closeGraceMs, openConnections } from '../src/realtime/open-connections.ts'
+import { connectionHeader } from '../src/protocol/connection-header.ts'
 import { Census } from '../src/realtime/census.ts'
 import type { Session } from '../src/realtime/session.ts'
 import { Doorman } from './parts/doorman.ts'
@@ -132,6 +134,7 @@ export class Gateway extends DurableObject<Env> {
     super(ctx, env)
     const sessions = this.#sockets.restore()
     for (const session of sessions) this.#census.restore(session)
+    openConnections.keepOnly(this.ctx.id.name ?? '', new Set(sessions.map(({ connection = '' }) => connection)))
     this.#slots.restore(sessions)
     this.#streams.restore(sessions)
   }
@@ -147,8 +150,8 @@ export class Gateway extends DurableObject<Env> {
     if (session !== undefined) this.#hear(session, textOrBytes(message))
   }
 
-  override webSocketClose(socket: WebSocket): void {
-    this.#sockets.forget(socket)
+  override webSocketClose(socket: WebSocket, _code: number, _reason: string, wasClean: boolean): void {
+    this.#sockets.forget(socket, wasClean)
   }
 
   override webSocketError(socket: WebSocket): void {
@@ -258,6 +261,8 @@ export class Gateway extends DurableObject<Env> {
   }
 
   async #arrived(session: Session, { headers, url }: Request, now: number): Promise<void> {
+    session.connection = headers.get(connectionHeader) ?? undefined
+    if (session.connection !== undefined) openConnections.held(session.connection)
     const address = headers.get('cf-connecting-ip')
     session.address = address === null ? '' : networkOf(address)
     session.origin = foreignOrigin(headers.get('origin'), [url, this.#config.publicUrl])
@@ -304,6 +309,8 @@ export class Gateway extends DurableObject<Env> {
     this.#slots.release(session)
     this.#connections.gone(session)
     this.#emulation.forget(session)
+    const { connection } = session
+    if (connection !== undefined) setTimeout(() => openConnections.end(connection), closeGraceMs)
     for (const channel of session.subscriptions.keys()) this.#streams.leave(session, channel)
   }
 }

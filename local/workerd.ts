@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { actorsFolder } from './actor-store.ts'
+import { maxConnections } from './descriptors.ts'
 import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
 import { bracketed } from './settings.ts'
@@ -33,7 +34,8 @@ const drainMs = 2000
 export async function startWorkerd(run: WorkerRun): Promise<Running> {
   const actors = await actorsFolder(run.dataDir)
   const file = join(run.dataDir, 'workerd.capnp')
-  await writeFile(file, toCapnp(run, actors, dirname(file)), { mode: 0o600 })
+  const vars = { MAX_CONNECTIONS: String(await maxConnections()), ...run.vars }
+  await writeFile(file, toCapnp({ ...run, vars }, actors, dirname(file)), { mode: 0o600 })
 
   const { program, env } = await leashWorkerd(run.dataDir)
   const { inspectorPort } = run

@@ -38,6 +38,8 @@ export interface Config {
   readonly presenceGraceMs: number
   /** Open connections from one address at one gateway. */
   readonly connectionsPerAddress: number
+  /** WebSockets and streams that this process holds at one time, where clients connect to it themselves. */
+  readonly maxConnections: number
   /** Whether clients connect to this process itself, so that the peer's address counts and `CF-Connecting-IP` is anybody's word. */
   readonly directClients: boolean
   /** The header in which a trusted proxy in front says who the client is, in lower case. */
@@ -65,6 +67,7 @@ const variables = z.object({
   PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   CLIENTS: z.enum(['cloudflare', 'direct']).default('cloudflare'),
+  MAX_CONNECTIONS: z.coerce.number().int().min(1).optional(),
   TRUSTED_PROXY_HEADER: z
     .string()
     .regex(/^[\w-]{1,64}$/, 'the name of one header')
@@ -124,6 +127,7 @@ function readConfig(vars: Vars): Config {
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
     presenceGraceMs: v.PRESENCE_GRACE_MS,
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
+    maxConnections: v.MAX_CONNECTIONS ?? Infinity,
     directClients: v.CLIENTS === 'direct',
     trustedProxyHeader: v.TRUSTED_PROXY_HEADER?.toLowerCase(),
     tailEntries: v.TAIL_ENTRIES,

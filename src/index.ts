@@ -18,7 +18,7 @@ export { Topic } from '../durable-objects/topic.ts'
 export default {
   fetch(request, env, ctx) {
     const { pathname } = new URL(request.url)
-    return pathname === connectionPath ? connect(request, env) : app.fetch(request, env, ctx)
+    return pathname === connectionPath ? connect(request, env, ctx) : app.fetch(request, env, ctx)
   },
   async scheduled({ cron, scheduledTime }, env) {
     await runCron(env, cron, scheduledTime)

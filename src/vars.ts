@@ -7,6 +7,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly PUBLIC_URL?: string
   readonly CLIENTS?: string
   readonly TRUSTED_PROXY_HEADER?: string
+  readonly MAX_CONNECTIONS?: string
   readonly ALLOW_PRIVATE_ENDPOINTS?: string
   readonly ADMIN_KEY?: string
   readonly LOCAL_TENANT?: string

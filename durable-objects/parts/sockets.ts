@@ -10,6 +10,7 @@ import {
   type Session,
   type Wire,
 } from '../../src/realtime/session.ts'
+import { openConnections } from '../../src/realtime/open-connections.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { BinaryFrames } from './binary-frames.ts'
@@ -19,6 +20,9 @@ import { SocketSink, type Sink } from './sink.ts'
 const attachmentBytes = 16_384
 /** How much older than the truth a kept time may be: so that not every frame from a client costs an attachment. */
 const heardWithinMs = 5_000
+
+/** How long the last frame may take to leave for a client that closed the connection itself. */
+const lastFrameMs = 1000
 
 /** What a gateway hears of its sockets. */
 export interface SocketEvents {
@@ -58,7 +62,7 @@ export class Sockets {
    */
   restore(): Session[] {
     for (const socket of this.#ctx.getWebSockets()) {
-      const kept: Keepsake | null = socket.deserializeAttachment()
+      const kept = keptOf(socket)
       if (kept !== null) this.#know(socket, fromKeepsake(kept))
     }
     return [...this.#sessions.values()]
@@ -143,10 +147,12 @@ export class Sockets {
     sink?.close(code, reason)
   }
 
-  /** The socket has ended. */
-  forget(socket: WebSocket): void {
+  /** The socket has ended, by close frames of both sides when `wasClean`. */
+  forget(socket: WebSocket, wasClean = false): void {
     const session = this.#sessions.get(socket)
+    const connection = session?.connection ?? (this.#hibernates ? keptOf(socket)?.connection : undefined)
     if (session !== undefined) this.end(session)
+    if (connection !== undefined) endSoon(connection, wasClean)
   }
 
   /** The connection has ended. */
@@ -169,8 +175,12 @@ export class Sockets {
     socket.binaryType = 'arraybuffer'
     socket.accept()
     socket.addEventListener('message', ({ data }) => this.#events.heard(session, data))
-    socket.addEventListener('close', () => this.forget(socket))
-    socket.addEventListener('error', () => this.forget(socket))
+    const gone = (wasClean: boolean) => {
+      this.forget(socket)
+      if (session.connection !== undefined) endSoon(session.connection, wasClean)
+    }
+    socket.addEventListener('close', ({ wasClean }) => gone(wasClean))
+    socket.addEventListener('error', () => gone(false))
   }
 
   #know(socket: WebSocket, session: Session): void {
@@ -219,4 +229,12 @@ export class Sockets {
       this.close(session, 'internal')
     }
   }
+}
+
+const keptOf = (socket: WebSocket): Keepsake | null => socket.deserializeAttachment()
+
+/** The close frame that answers the client's may still be on its way; without one there is nothing to wait for. */
+function endSoon(connection: string, wasClean: boolean): void {
+  if (wasClean) setTimeout(() => openConnections.end(connection), lastFrameMs)
+  else openConnections.end(connection)
 }

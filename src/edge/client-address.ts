@@ -1,4 +1,5 @@
 import { loadConfig, type Config } from '../config.ts'
+import { connectionHeader } from '../protocol/connection-header.ts'
 import type { Vars } from '../vars.ts'
 
 /** What says where a request comes from: its headers, and `cf`, in which workerd names the peer. */
@@ -35,10 +36,11 @@ export function countedAddress(request: Sent, vars: Vars): string | undefined {
   return isOwnMachine ? undefined : address
 }
 
-/** `request` as the gateway gets it: its `CF-Connecting-IP` is ours, whatever the client sent. */
+/** `request` as the gateway gets it: the address in `CF-Connecting-IP` is ours, whatever the client sent. */
 export function addressedHeaders(request: Sent, vars: Vars): Headers {
   const headers = new Headers(request.headers)
   headers.delete('cf-connecting-ip')
+  headers.delete(connectionHeader)
   const address = countedAddress(request, vars)
   if (address !== undefined) headers.set('cf-connecting-ip', address)
   return headers

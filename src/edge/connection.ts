@@ -2,8 +2,10 @@ import { gatewayName, gatewayNamed } from '../../durable-objects/address.ts'
 import { claimedBy } from '../auth/token.ts'
 import { loadConfig, type Config } from '../config.ts'
 import type { Env } from '../env.ts'
-import { problems } from '../protocol/problems.ts'
+import { spreadMs } from '../kernel/retry.ts'
+import { problems, type ProblemName } from '../protocol/problems.ts'
 import { addressedHeaders, clientAddress, countedAddress } from './client-address.ts'
+import { bearsAnother, holdConnection } from './hold-connection.ts'
 import { takeConnect } from './house-levels.ts'
 
 export const connectionPath = '/connection/websocket'
@@ -12,7 +14,7 @@ export const connectionPath = '/connection/websocket'
  * Hands a WebSocket to the caller's gateway, untouched: a 101 answer's headers must not be changed, so this comes
  * before all middleware. A token in the query, if any, keeps a user on the same gateway; it proves nothing here.
  */
-export async function connect(request: Request, env: Env): Promise<Response> {
+export async function connect(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') {
     return new Response('This is the WebSocket endpoint of the Centrifuge protocol.\n', {
       status: 426,
@@ -20,8 +22,11 @@ export async function connect(request: Request, env: Env): Promise<Response> {
     })
   }
   const waitMs = await takeConnect(env, countedAddress(request, env))
-  if (waitMs > 0) return tooManyConnects(waitMs)
-  return gatewayFor(request, env).fetch(request.url, { headers: addressedHeaders(request, env) })
+  if (waitMs > 0) return refused('too-many-requests', `connects: wait ${waitMs} ms`, waitMs)
+  if (!bearsAnother(env))
+    return refused('unavailable', 'connections: this server has as many as it bears', fullWaitMs())
+  const headers = addressedHeaders(request, env)
+  return await holdConnection({ env, executionCtx: ctx }, gatewayFor(request, env), request.url, { headers })
 }
 
 /** The gateway of the region a request comes from; the same one for the same caller. */
@@ -34,10 +39,13 @@ export function gatewayFor(request: Request, env: Env) {
 export const regionOf = (request: Request, { regions }: Pick<Config, 'regions'>): string =>
   regions.get(String(request.cf?.continent)) ?? regions.get('*') ?? 'enam'
 
-function tooManyConnects(waitMs: number): Response {
-  const { status, title } = problems['too-many-requests']
-  const detail = `connects: wait ${waitMs} ms`
-  const problem = { type: '/docs/errors#too-many-requests', title, status, detail, retryAfterMs: waitMs }
+/** A connection is free when another ends, which cannot be foretold. */
+export const fullWaitMs = (): number => spreadMs(5000, Math.random())
+
+/** What a WebSocket is answered instead of being opened. */
+function refused(name: ProblemName, detail: string, waitMs: number): Response {
+  const { status, title } = problems[name]
+  const problem = { type: `/docs/errors#${name}`, title, status, detail, retryAfterMs: waitMs }
   const headers = { 'Content-Type': 'application/problem+json', 'Retry-After': String(Math.ceil(waitMs / 1000)) }
   return new Response(JSON.stringify(problem), { status, headers })
 }

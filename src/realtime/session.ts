@@ -26,6 +26,8 @@ export interface Keepsake {
   /** Where its page is from, while it has not connected yet; left out when nothing says so. */
   readonly origin?: string
   readonly openedAt: number
+  /** Its name among the connections of this process, where they can be ended by force. */
+  readonly connection?: string
   /** What others may see of the connection, as JSON text. */
   readonly info?: string
   readonly capabilities?: readonly Capability[]
@@ -82,6 +84,8 @@ export interface Session {
   /** Origin of the page that opened it; "" for this server's own pages and for clients that are no browser. */
   origin: string
   readonly openedAt: number
+  /** Its name among the connections of this process, where they can be ended by force. */
+  connection: string | undefined
   /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
   heardAt: number
   /** How many frames came from the client since the gateway woke. */
@@ -110,6 +114,7 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
     address: '',
     origin: '',
     openedAt: now,
+    connection: undefined,
     heardAt: now,
     frames: 0,
     info: undefined,
@@ -136,6 +141,7 @@ export function toKeepsake(session: Session): Keepsake {
     subscriptions: [...session.subscriptions.values()],
     ...(tenant !== '' || origin === '' ? {} : { origin }),
     ...(wire === plainWire ? {} : { wire, heardAt }),
+    ...(session.connection === undefined ? {} : { connection: session.connection }),
     ...(info === undefined ? {} : { info }),
     ...(capabilities.length === 0 ? {} : { capabilities }),
   }
@@ -167,6 +173,7 @@ export function fromKeepsake(kept: Keepsake): Session {
     expiresAt: kept.expiresAt,
     issuedAt: kept.issuedAt,
     address: kept.address,
+    connection: kept.connection,
     origin: kept.origin ?? '',
     heardAt: kept.heardAt ?? kept.openedAt,
     info: kept.info,

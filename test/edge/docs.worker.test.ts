@@ -211,7 +211,11 @@ describe('the gateway of a connection', () => {
       headers: { upgrade: 'websocket', ...headers },
       cf,
     })
-    await connect(request, Object.assign({ ...env }, { GATEWAY: gateways, GATEWAYS_PER_REGION: '16' }))
+    await connect(
+      request,
+      Object.assign({ ...env }, { GATEWAY: gateways, GATEWAYS_PER_REGION: '16' }),
+      createExecutionContext(),
+    )
     return asked[0]
   }
 

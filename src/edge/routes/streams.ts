@@ -10,8 +10,9 @@ import { foreignOrigin } from '../../protocol/origins.ts'
 import { readMessage } from '../../protocol/protobuf/read.ts'
 import { requestBody, textOf } from '../capped.ts'
 import { countedAddress } from '../client-address.ts'
-import { gatewayFor } from '../connection.ts'
+import { fullWaitMs, gatewayFor } from '../connection.ts'
 import type { App, AppContext } from '../context.ts'
+import { bearsAnother, holdConnection } from '../hold-connection.ts'
 import { takeConnect } from '../house-levels.ts'
 import { fail, ProblemError } from '../problem.ts'
 
@@ -58,14 +59,21 @@ async function open(c: AppContext, { kind, first, type }: Opening): Promise<Resp
   const waitMs = await takeConnect(c.env, address)
   if (waitMs > 0)
     throw new ProblemError({ name: 'too-many-requests', detail: `connects: wait ${waitMs} ms`, retryAfterMs: waitMs })
+  if (!bearsAnother(c.env))
+    throw new ProblemError({
+      name: 'unavailable',
+      detail: 'connections: this server has as many as it bears',
+      retryAfterMs: fullWaitMs(),
+    })
   const origin = foreignOrigin(c.req.header('origin'), [c.req.url])
-  const opened = await gatewayFor(c.req.raw, c.env).fetch(`http://gateway/${kind}`, {
+  const passed = new Headers()
+  if (address !== undefined) passed.set('cf-connecting-ip', address)
+  if (origin !== '') passed.set('origin', origin)
+  const gateway = gatewayFor(c.req.raw, c.env)
+  const opened = await holdConnection(c, gateway, `http://gateway/${kind}`, {
     method: 'POST',
     body: first,
-    headers: {
-      ...(address === undefined ? {} : { 'cf-connecting-ip': address }),
-      ...(origin === '' ? {} : { origin }),
-    },
+    headers: passed,
   })
   // A proxy that gathered the answer before passing it on would hold back everything there is to hear.
   const headers = { 'Content-Type': type, 'Cache-Control': 'no-store, no-transform', 'X-Accel-Buffering': 'no' }

@@ -39,6 +39,9 @@ export function memoryOf(pid: number): number {
   return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) / 1024
 }
 
+/** How many files and sockets a process has open. */
+export const filesOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
+
 /** A process that may be gone already is ended by its id. */
 export function kill(pid: number, signal: NodeJS.Signals): void {
   try {
