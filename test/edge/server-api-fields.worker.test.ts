@@ -328,6 +328,39 @@ describe('a session', () => {
   })
 })
 
+describe('a channel', () => {
+  test('of no namespace, or that keeps no history, is said to be so where nothing would happen', async () => {
+    for (const method of ['subscribe', 'unsubscribe'])
+      expect(await refused(method, { user: 'away', channel: 'nowhere:1' })).toMatchObject({ code: 102 })
+    expect(await refused('history_remove', { channel: fresh('passing') })).toMatchObject({ code: 108 })
+    expect(await done('unsubscribe', { user: 'away', channel: '' })).toEqual({})
+  })
+})
+
+describe('an error', () => {
+  test('is a status where the header asks for Centrifugo’s transport mode', async () => {
+    const statuses: unknown[] = []
+    for (const [method, params] of [
+      ['publish', { channel: 'nowhere:1', data: 1 }],
+      ['publish', { channel: '' }],
+      ['dance', {}],
+      ['history', { channel: fresh('passing') }],
+      ['history', { channel: fresh(), since: { epoch: 'x' } }],
+    ] as const) {
+      const headers = { 'x-api-key': tenant.key, 'x-centrifugo-error-mode': 'transport' }
+      const { status, body } = await call(`POST /api/${method}`, { headers, body: params })
+      statuses.push([status, body['code']])
+    }
+    expect(statuses).toEqual([
+      [404, 102],
+      [400, 107],
+      [404, 104],
+      [400, 108],
+      [416, 112],
+    ])
+  })
+})
+
 describe('what this server does not know', () => {
   test('is refused where it means something, and left out where it is empty', async () => {
     const channel = fresh()

@@ -1,12 +1,13 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { serverApiCommands, serverApiEnvelope } from '../../protocol/server-api.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
+import { serverApiCommands, serverApiEnvelope, toServerApiError } from '../../protocol/server-api.ts'
 import type { App } from '../context.ts'
 import { bodies, bodyOr } from '../input.ts'
 import { byApiKey, server } from '../middleware/authenticate.ts'
 import { limitRequests } from '../middleware/limit-requests.ts'
 import { fail } from '../problem.ts'
-import { answer } from '../server-api/commands.ts'
+import { answer, encodeReply, run } from '../server-api/commands.ts'
 
 /** A key as Centrifugo's libraries show it: `X-API-Key`, or `Authorization: apikey …`; ours, `Bearer`, as well. */
 const authenticateServer = () =>
@@ -21,6 +22,18 @@ const authenticateServer = () =>
 /** The answer to a command that had an id repeats it. */
 const withId = (id: number, reply: string): string => (id === 0 ? reply : `{"id":${id},${reply.slice(1)}`)
 
+/** Statuses of errors for those who ask for them by `X-Centrifugo-Error-Mode: transport`; others are 500. */
+const statuses: Partial<Record<ErrorName, 400 | 403 | 404 | 416 | 429>> = {
+  unknownChannel: 404,
+  methodNotFound: 404,
+  badRequest: 400,
+  notAvailable: 400,
+  limitExceeded: 400,
+  permissionDenied: 403,
+  unrecoverablePosition: 416,
+  tooManyRequests: 429,
+}
+
 const json = { 'Content-Type': 'application/json' }
 
 /** The server API in Centrifugo's shape, so that its server libraries work. Errors are answers with status 200. */
@@ -34,5 +47,9 @@ export const serverApi = new Hono<App>()
   })
   .post('/:method', async (c) => {
     const params = await bodyOr(c, {})
-    return c.body(await answer(c.env, server(c).tenant, c.req.param('method'), params), 200, json)
+    const method = c.req.param('method')
+    const result = await run(c.env, server(c).tenant, method, params)
+    if (typeof result !== 'string' && c.req.header('x-centrifugo-error-mode') === 'transport')
+      return c.json(toServerApiError(result), statuses[result.error] ?? 500)
+    return c.body(encodeReply(method, result), 200, json)
   })

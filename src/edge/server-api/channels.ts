@@ -58,6 +58,7 @@ export async function presenceStats(env: Env, tenant: string, channel: string): 
 export async function removeHistory(env: Env, tenant: string, channel: string): Promise<Result> {
   const rules = await rulesOf(env, tenant, channel)
   if ('kind' in rules) return rules
+  if (rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
   await topicOf(env, tenant, channel).removeHistory()
   return '{}'
 }
@@ -118,6 +119,15 @@ export async function rulesOf(env: Env, tenant: string, channel: string): Promis
   return (
     rules ?? refuse('unknownChannel', `${parsed.namespace}: no such namespace; make it with PUT /v1/namespaces/:name`)
   )
+}
+
+/** Why there is no such channel, if there is none; also asked where no connection would be found to ask. */
+export async function unknownChannel(env: Env, tenant: string, channel: string): Promise<Refusal | undefined> {
+  const parsed = parseChannel(channel)
+  if (parsed === undefined) return whyNoChannel(channel)
+  if (parsed.kind !== 'topic') return undefined
+  const rules = await rulesOf(env, tenant, channel)
+  return 'kind' in rules ? rules : undefined
 }
 
 type Data = { readonly data?: unknown; readonly b64data?: string | undefined }

@@ -34,14 +34,17 @@ const handlers: Handlers = {
   info,
 }
 
-/** Runs one method; JSON text of its answer, `{"result":…}` or `{"error":…}`. A batch's is what it gives, as Centrifugo has it. */
+/** Runs one method; JSON text of its answer. */
 export async function answer(env: Env, tenant: string, method: string, params: unknown): Promise<string> {
-  const result = await run(env, tenant, method, params)
-  return method === 'batch' && typeof result === 'string' ? result : encodeAnswer(result)
+  return encodeReply(method, await run(env, tenant, method, params))
 }
 
+/** JSON text of an answer, `{"result":…}` or `{"error":…}`. A batch's is what it gives, as Centrifugo has it. */
+export const encodeReply = (method: string, result: Result): string =>
+  method === 'batch' && typeof result === 'string' ? result : encodeAnswer(result)
+
 /** Runs one method. Never throws. */
-async function run(env: Env, tenant: string, method: string, params: unknown): Promise<Result> {
+export async function run(env: Env, tenant: string, method: string, params: unknown): Promise<Result> {
   try {
     if (method === 'batch') return await runBatch(env, tenant, params)
     return isMethod(method)

@@ -8,7 +8,7 @@ import { parseChannel } from '../../protocol/channels.ts'
 import { refuse } from '../../protocol/errors.ts'
 import { infoBytes } from '../../protocol/limits.ts'
 import { matchesPattern, type ServerApiRequest } from '../../protocol/server-api.ts'
-import { optionalData, type Result } from './channels.ts'
+import { optionalData, unknownChannel, type Result } from './channels.ts'
 
 type WithUser = ServerApiRequest<'subscribe' | 'unsubscribe' | 'disconnect' | 'refresh'>
 
@@ -21,6 +21,8 @@ export async function subscribe(env: Env, tenant: string, request: ServerApiRequ
   if (expireAt > 0 && expireAt * 1000 <= systemClock.now())
     return refuse('badRequest', 'expire_at: a time in the future, in seconds since the epoch')
   const overrides = { ...readGocentFlags(request), ...readOverrides(request.override ?? {}) }
+  const unknown = await unknownChannel(env, tenant, channel)
+  if (unknown !== undefined) return unknown
   if (parseChannel(channel)?.kind === 'conversation' && (overrides.presence === false || overrides.joinLeave === false))
     return refuse('badRequest', 'override.presence, override.join_leave: members of a conversation are always shown')
   const order = {
@@ -47,6 +49,8 @@ const readGocentFlags = ({ presence, join_leave, recover, position }: ServerApiR
 
 /** Ends a user's subscriptions to a channel. */
 export async function unsubscribe(env: Env, tenant: string, request: ServerApiRequest<'unsubscribe'>): Promise<Result> {
+  const unknown = request.channel === '' ? undefined : await unknownChannel(env, tenant, request.channel)
+  if (unknown !== undefined) return unknown
   const gateways = await gatewaysOf(env, tenant, request)
   await Promise.all(gateways.map((gateway) => gateway.unsubscribeUser(whom(tenant, request), request.channel)))
   return '{}'
