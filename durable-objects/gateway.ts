@@ -4,6 +4,7 @@ import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { networkOf } from '../src/kernel/address.ts'
 import { systemClock } from '../src/kernel/clock.ts'
+import { countByName } from '../src/kernel/count.ts'
 import { log } from '../src/kernel/log.ts'
 import { ConnectionLimits } from '../src/limits/connection-limits.ts'
 import type { Priority } from '../src/limits/shedding.ts'
@@ -233,9 +234,8 @@ export class Gateway extends DurableObject<Env> {
 
   /** Connections by tenant. */
   connections(): Record<string, number> {
-    const counts: Record<string, number> = {}
-    for (const { tenant } of this.#sockets.all()) if (tenant !== '') counts[tenant] = (counts[tenant] ?? 0) + 1
-    return counts
+    const tenants = [...this.#sockets.all()].flatMap(({ tenant }) => (tenant === '' ? [] : [tenant]))
+    return countByName(tenants)
   }
 
   /** What this gateway decided about messages, and whom it refused most. */

@@ -1,7 +1,9 @@
+import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { FrameFormat, StreamKind } from '../../src/protocol/frames.ts'
 import { ignoredPush } from '../../src/protocol/replies.ts'
 import { newSession, type Session } from '../../src/realtime/session.ts'
+import { Lingering } from './lingering.ts'
 import type { Sockets } from './sockets.ts'
 import { StreamSink } from './stream-sink.ts'
 
@@ -25,6 +27,7 @@ export class Emulation {
   readonly #sessions = new Map<string, Session>()
   /** Where the round of probes is; undefined between rounds. */
   #round: IterableIterator<Session> | undefined
+  readonly #lingering = new Lingering(() => systemClock.now())
 
   constructor(gateway: string, sockets: Sockets) {
     this.#node = `${gateway}/${randomToken(8)}`
@@ -35,7 +38,7 @@ export class Emulation {
   open(kind: StreamKind, now: number): { readonly session: Session; readonly body: ReadableStream<Uint8Array> } {
     const emulation = { session: randomToken(43), node: this.#node }
     const session = newSession(randomToken(12), now, { format: formatOf(kind), pings: true }, emulation)
-    const sink = new StreamSink(kind, this.#sockets.binary, () => this.#sockets.end(session))
+    const sink = new StreamSink(kind, this.#sockets.binary, this.#lingering, () => this.#sockets.end(session))
     this.#sessions.set(emulation.session, session)
     this.#probing ??= setInterval(() => this.#probe(), probeMs)
     this.#sockets.admit(session, sink)

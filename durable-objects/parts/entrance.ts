@@ -149,7 +149,8 @@ export class Entrance {
     { claims, limits }: Extract<Admitted, { kind: 'admitted' }>,
   ): Promise<void> {
     const { orders, streams } = this.#parts
-    const stood = (channel: string) => positionOf(request.subs[channel])
+    const stood = (channel: string) =>
+      positionOf(Object.hasOwn(request.subs, channel) ? request.subs[channel] : undefined)
     const begun = await orders.beginAll(session, claims.subscriptions ?? [], stood)
     if (session.phase === 'closed') return
     if (begun.kind === 'refused') return this.#refuse(session, id, begun)

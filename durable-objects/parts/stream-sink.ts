@@ -2,21 +2,22 @@ import { streamKinds, type StreamKind } from '../../src/protocol/frames.ts'
 import { encodeDisconnect } from '../../src/protocol/replies.ts'
 import { isTooSlow, type Reader } from '../../src/realtime/slow-reader.ts'
 import type { BinaryFrames } from './binary-frames.ts'
+import type { Lingering } from './lingering.ts'
 import type { Sink } from './sink.ts'
 
 /** What the stream itself measures from; how much may wait is decided for all connections alike. */
 const highWaterMark = 1_048_576
-/** How long what was said last may still be read once the connection has ended. */
-const lingerMs = 10_000
 
 /** The body of an HTTP answer that goes on as long as the connection does. */
 export class StreamSink implements Sink {
   readonly body: ReadableStream<Uint8Array>
   readonly #encode: (lines: readonly string[]) => Uint8Array
+  readonly #lingering: Lingering
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
 
   /** `gone` hears that the reader went away. */
-  constructor(kind: StreamKind, binary: BinaryFrames, gone: () => void) {
+  constructor(kind: StreamKind, binary: BinaryFrames, lingering: Lingering, gone: () => void) {
+    this.#lingering = lingering
     this.#encode = kind === 'messages' ? (lines) => binary.of(lines) : textEncoders[kind]
     const source = {
       start: (controller: ReadableStreamDefaultController<Uint8Array>) => void (this.#controller = controller),
@@ -43,7 +44,7 @@ export class StreamSink implements Sink {
     try {
       controller.enqueue(this.#encode([encodeDisconnect(code, reason)]))
       controller.close()
-      setTimeout(() => this.#abandon(controller), lingerMs)
+      this.#lingering.add(() => this.#abandon(controller))
     } catch {
       // Already gone: that is what was wanted.
     }

@@ -7,13 +7,25 @@ export function backoffMs(n: number, base: number, cap: number, random: number):
 /** A wait that many are told at once, made longer by up to half and a second more, so that they do not return together. */
 export const spreadMs = (waitMs: number, random: number): number => waitMs + Math.floor((waitMs / 2 + 1000) * random)
 
+/**
+ * A timer, or undefined where the runtime has as many as it bears: it throws then, and work must not fail, nor a limit be
+ * passed over, only since nothing watches the clock.
+ */
+function setTimer(work: () => void, ms: number): ReturnType<typeof setTimeout> | undefined {
+  try {
+    return setTimeout(work, ms)
+  } catch {
+    return undefined
+  }
+}
+
 /** Fails with `what timed out` if `work` takes longer than `ms`; the work itself goes on, so it must be idempotent. */
 export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`${what} timed out after ${ms} ms`)), ms)
+  const timer = setTimer(() => late.reject(new Error(`${what} timed out after ${ms} ms`)), ms)
   try {
     return await Promise.race([work, late.promise])
   } finally {
-    clearTimeout(timer)
+    if (timer !== undefined) clearTimeout(timer)
   }
 }

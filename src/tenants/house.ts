@@ -18,7 +18,7 @@ export const newHouse: HouseRecord = { plans: {}, system: {}, version: 0 }
 
 /** A tenant with the limits that hold for it: its own, else its plan's, else everybody's. */
 export function underHouse(stored: StoredTenant, house: HouseRecord): TenantRecord {
-  const plan = house.plans[stored.plan]
+  const plan = Object.hasOwn(house.plans, stored.plan) ? house.plans[stored.plan] : undefined
   return {
     ...stored,
     limits: tenantLimits.parse({ ...plan?.limits, ...stored.limits }),

@@ -51,6 +51,18 @@ describe('trying again', () => {
     )
   })
 
+  test('within a time gives the answer also where the runtime has no timer left: a full table fails no work', async () => {
+    const full = vi.spyOn(globalThis, 'setTimeout').mockImplementation(() => {
+      throw new DOMException('You have exceeded the number of active timeouts you may set.', 'QuotaExceededError')
+    })
+    try {
+      expect(await within(1000, 'work', Promise.resolve(7))).toBe(7)
+      await expect(within(1000, 'work', Promise.reject(new Error('broken')))).rejects.toThrow('broken')
+    } finally {
+      full.mockRestore()
+    }
+  })
+
   test('within a time gives the answer, the failure, or says what took too long', async () => {
     vi.useFakeTimers()
     expect(await within(1000, 'work', Promise.resolve(7))).toBe(7)

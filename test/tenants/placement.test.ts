@@ -64,6 +64,27 @@ test('a tenant’s id is a DNS label, so that it needs no escaping anywhere', ()
     expect(tenantId.safeParse(bad).success).toBe(false)
 })
 
+test('a plan that does not exist gives nothing, also one named like a property of every object', () => {
+  const stored = (plan: string) =>
+    tenantRecord.parse({
+      id: 'a',
+      name: 'A',
+      state: 'active',
+      placement: { shard: 'a', epoch: 1 },
+      keys: [],
+      limits: {},
+      plan,
+      version: 1,
+    })
+  for (const plan of ['constructor', 'never']) {
+    const { limits, shared } = underHouse(stored(plan), newHouse)
+    expect([limits, shared]).toEqual([
+      underHouse(stored('default'), newHouse).limits,
+      { plan: {}, system: {}, version: 0 },
+    ])
+  }
+})
+
 describe('the cache', () => {
   const someone: Admission = {
     record: underHouse(
