@@ -10,10 +10,10 @@ import { ConnectionLimits } from '../src/limits/connection-limits.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import { closes, type CloseName } from '../src/protocol/close-codes.ts'
 import type { Command } from '../src/protocol/commands.ts'
-import { refuse, type Refusal } from '../src/protocol/errors.ts'
+import type { Refusal } from '../src/protocol/errors.ts'
 import { readFrame } from '../src/protocol/frames.ts'
 import { foreignOrigin } from '../src/protocol/origins.ts'
-import { encodeRefusal, type ClientInfo } from '../src/protocol/replies.ts'
+import type { ClientInfo } from '../src/protocol/replies.ts'
 import type { ChannelUpdate, StreamPosition } from '../src/protocol/stream.ts'
 import { closeGraceMs, openConnections } from '../src/realtime/open-connections.ts'
 import { connectionHeader } from '../src/protocol/connection-header.ts'
@@ -285,16 +285,10 @@ export class Gateway extends DurableObject<Env> {
     if (session.phase === 'closed') return
     if (command.kind === 'pong') return void (session.reader.answeredAt = this.#clock.now())
     if (session.phase === 'connecting') return this.#entrance.wait(session, command)
-    if (command.kind === 'unreadable') return this.#refuse(session, command.id, command.why)
     if (command.kind === 'connect') return this.#entrance.connect(session, command)
     if (session.phase === 'new') return this.#end(session, 'badRequest', 'the first command must be connect')
     if (command.kind === 'refresh') return void this.#entrance.refresh(session, command)
     this.#desk.handle(session, command)
-  }
-
-  /** Nobody can be told about a command without an id. */
-  #refuse(session: Session, id: number, why: string): void {
-    if (id > 0) this.#sockets.write(session, encodeRefusal(id, refuse('badRequest', why)))
   }
 
   #end(session: Session, name: CloseName, why: string): void {

@@ -13,8 +13,6 @@ export type Row =
       readonly line: MessageLine
       readonly first: boolean
       readonly last: boolean
-      /** It waits for a message before it that could not leave. */
-      readonly queued: boolean
     }
 
 const inOneGoMs = 5 * 60_000
@@ -23,7 +21,6 @@ const inOneGoMs = 5 * 60_000
 export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined): readonly Row[] {
   const rows: Row[] = []
   let marked = unreadAfter === undefined
-  let stalled = false
   lines.forEach((line, index) => {
     const before = lines[index - 1]
     if (before === undefined || dayOf(before.at) !== dayOf(line.at))
@@ -31,8 +28,7 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
     const mark = !marked && isNews(line) && line.seq > (unreadAfter ?? 0)
     if (mark) rows.push({ kind: 'unread', key: 'unread' })
     marked ||= mark
-    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1], stalled))
-    stalled ||= line.kind === 'message' && line.delivery === 'waiting'
+    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1]))
   })
   return rows
 }
@@ -40,10 +36,9 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
 /** Something others have said. */
 export const isNews = (line: Line): boolean => line.kind === 'message' && !line.mine && line.seq > 0
 
-function rowOf(line: Line, before: Line | undefined, after: Line | undefined, stalled: boolean): Row {
+function rowOf(line: Line, before: Line | undefined, after: Line | undefined): Row {
   if (line.kind === 'notice') return { kind: 'notice', key: line.key, line }
-  const queued = stalled && line.delivery === 'sending'
-  return { kind: 'message', key: line.key, line, first: !together(before, line), last: !together(line, after), queued }
+  return { kind: 'message', key: line.key, line, first: !together(before, line), last: !together(line, after) }
 }
 
 const together = (above: Line | undefined, below: Line | undefined): boolean =>

@@ -1,5 +1,4 @@
 import { httpFailure, ParleyError } from '../sdk/index.ts'
-import { tabStorage } from './ui/tab-storage.ts'
 
 const key = 'parley.name'
 
@@ -9,15 +8,15 @@ const key = 'parley.name'
  */
 export function rememberedName(): string | undefined {
   const given = new URLSearchParams(location.search).get('as')
-  return given ?? tabStorage.get(key)
+  return given ?? sessionStorage.getItem(key) ?? undefined
 }
 
 /** Keeps the name for this tab. */
-export const rememberName = (name: string): void => tabStorage.set(key, name)
+export const rememberName = (name: string): void => sessionStorage.setItem(key, name)
 
 /** Forgets who this tab is, and starts anew. */
 export function forgetName(): void {
-  tabStorage.remove(key)
+  sessionStorage.removeItem(key)
   location.assign(location.pathname)
 }
 

@@ -6,7 +6,8 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { conversationChannel, parseChannel, whyNoChannel, type TopicName } from '../../src/protocol/channels.ts'
 import { explain, type Command } from '../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import { publishPayload, signalPayload, type MessageContent } from '../../src/protocol/payloads.ts'
+import { GivenBytes, GivenJson, readGiven } from '../../src/protocol/given-json.ts'
+import { publishPayload, signalPayload, toContent, type MessageContent } from '../../src/protocol/payloads.ts'
 import { encodeRefusal, encodeReply } from '../../src/protocol/replies.ts'
 import type { StreamResult, StreamVerb } from '../../src/protocol/stream.ts'
 import type { Session } from '../../src/realtime/session.ts'
@@ -35,7 +36,10 @@ export interface DeskParts {
   readonly clock: Clock
 }
 
-type Handled = Exclude<Command['kind'], 'connect' | 'refresh' | 'pong' | 'unreadable'>
+/** What a client says in a command. */
+export type Data = GivenJson | GivenBytes | undefined
+
+type Handled = Exclude<Command['kind'], 'connect' | 'refresh' | 'pong'>
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 type Handlers = { readonly [K in Handled]: (session: Session, command: Of<K>) => void }
 
@@ -104,8 +108,12 @@ export class Desk {
   }
 
   /** Parses a payload or refuses it by field and rule. */
-  parse<S extends z.ZodType>(session: Session, id: number, schema: S, data: unknown): z.output<S> | undefined {
-    const parsed = schema.safeParse(data)
+  parse<S extends z.ZodType>(session: Session, id: number, schema: S, data: Data): z.output<S> | undefined {
+    if (data instanceof GivenBytes) {
+      if (this.admits(session, id)) this.refuse(session, id, refuse('badRequest', 'data: must be JSON text in UTF-8'))
+      return undefined
+    }
+    const parsed = data === undefined ? schema.safeParse(data) : readGiven(schema, data)
     if (parsed.success) return parsed.data
     if (this.admits(session, id)) this.refuse(session, id, refuse('invalidPayload', explain(parsed.error)))
     return undefined
@@ -180,7 +188,7 @@ export class Desk {
     const payload = this.parse(session, id, publishPayload, request.data)
     if (payload === undefined) return
     const { type: _, ...content } = payload
-    this.send(session, request.channel, content, this.#published(session, id))
+    this.send(session, request.channel, toContent(content), this.#published(session, id))
   }
 
   #publishTopic(session: Session, id: number, name: TopicName, request: Of<'publish'>['request']): void {
@@ -196,8 +204,8 @@ export class Desk {
   }
 
   /** A message without an id: there is nobody to tell what is wrong with it. */
-  #signal(session: Session, data: unknown): void {
-    const signal = signalPayload.safeParse(data)
+  #signal(session: Session, data: Data): void {
+    const signal = signalPayload.safeParse(data instanceof GivenJson ? data.value : undefined)
     if (signal.success) this.typing(session, signal.data.conversation, () => undefined)
   }
 

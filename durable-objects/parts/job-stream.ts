@@ -1,6 +1,6 @@
 import type { Env } from '../../src/env.ts'
 import type { Job } from '../../src/jobs/job.ts'
-import { shown, toView } from '../../src/jobs/view.ts'
+import { encodeJob, toView } from '../../src/jobs/view.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { jobChannel } from '../../src/protocol/channels.ts'
 import { refuse } from '../../src/protocol/errors.ts'
@@ -44,7 +44,7 @@ export class JobStream {
       epoch,
       after: 0,
       publications: [],
-      signals: [{ kind: 'pub', data: JSON.stringify(shown(toView(job))) }],
+      signals: [{ kind: 'pub', data: encodeJob(toView(job)) }],
     }
     await Promise.all(this.#gateways(channel).map((gateway) => this.#tellGateway(gateway, channel, update)))
   }
@@ -76,7 +76,7 @@ export class JobStream {
       wasRecovering: command.since !== undefined,
       recovered: command.since !== undefined,
       publications: [],
-      data: JSON.stringify(shown(toView(job))),
+      data: encodeJob(toView(job)),
     }
   }
 

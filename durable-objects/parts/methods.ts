@@ -1,24 +1,27 @@
 import { loadConfig } from '../../src/config.ts'
-import { scheduled } from '../../src/jobs/scheduled.ts'
+import { deliveryPayload, scheduled } from '../../src/jobs/scheduled.ts'
 import { uuidFrom } from '../../src/kernel/id.ts'
 
 import { refuse } from '../../src/protocol/errors.ts'
+import { GivenJson } from '../../src/protocol/given-json.ts'
 import {
   deletePayload,
   editPayload,
   inboxListPayload,
   readPayload,
   sendPayload,
+  toContent,
   typingPayload,
+  type MessageContent,
 } from '../../src/protocol/payloads.ts'
 import { plainSend } from '../../src/protocol/plain-send.ts'
 import { conversationChannel } from '../../src/protocol/channels.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobQueueOf } from '../address.ts'
-import type { Desk } from './desk.ts'
+import type { Data, Desk } from './desk.ts'
 import type { StreamResult } from '../../src/protocol/stream.ts'
 
-type Method = (desk: Desk, session: Session, id: number, data: unknown) => void
+type Method = (desk: Desk, session: Session, id: number, data: Data) => void
 
 /** Every rpc a client may call. */
 const methods: Readonly<Record<string, Method>> = {
@@ -57,7 +60,7 @@ const methods: Readonly<Record<string, Method>> = {
     counted(desk, session, id, conversation, () => void changeMembers(desk, session, id, conversation, 'remove'))
   },
   'inbox.list': (desk, session, id, data) => {
-    const query = desk.parse(session, id, inboxListPayload, data ?? {})
+    const query = desk.parse(session, id, inboxListPayload, isNothing(data) ? new GivenJson({}, '{}') : data)
     if (query === undefined || !desk.admits(session, id)) return
     // All who are nobody share that name: none of them has a list.
     if (session.user === '') desk.refuse(session, id, refuse('notAllowed', 'nobody anonymous has conversations'))
@@ -65,16 +68,13 @@ const methods: Readonly<Record<string, Method>> = {
   },
 }
 
+const isNothing = (data: Data) => data === undefined || (data instanceof GivenJson && data.value === null)
+
 /** The names of all of them. */
 export const methodNames: readonly string[] = Object.keys(methods)
 
 /** Calls an rpc method by its name. */
-export function callMethod(
-  desk: Desk,
-  session: Session,
-  id: number,
-  request: { method: string; data?: unknown },
-): void {
+export function callMethod(desk: Desk, session: Session, id: number, request: { method: string; data?: Data }): void {
   const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined
   if (method === undefined && !desk.admits(session, id)) return
   if (method === undefined) return desk.refuse(session, id, noMethod(desk, request.method))
@@ -85,17 +85,24 @@ export function callMethod(
 const noMethod = (desk: Desk, method: string) =>
   refuse(loadConfig(desk.parts.env).open === undefined ? 'methodNotFound' : 'notAvailable', method.slice(0, 100))
 
-function send(desk: Desk, session: Session, id: number, data: unknown): void {
-  const plain = plainSend(data)
+function send(desk: Desk, session: Session, id: number, data: Data): void {
+  const plain = data instanceof GivenJson ? plainSend(data.value) : undefined
   if (plain !== undefined) {
     const { conversation, clientId, text } = plain
     return desk.send(session, conversationChannel(conversation), { clientId, text }, answer(desk, session, id))
   }
   const payload = desk.parse(session, id, sendPayload, data)
   if (payload === undefined) return
-  const { conversation, deliverAt, ...content } = payload
+  const { conversation, deliverAt, ...given } = payload
+  const content = toContent(given)
   if (deliverAt !== undefined)
-    return counted(desk, session, id, conversation, () => void schedule(desk, session, id, payload, deliverAt))
+    return counted(
+      desk,
+      session,
+      id,
+      conversation,
+      () => void schedule(desk, session, id, { conversation, content }, deliverAt),
+    )
   desk.send(session, conversationChannel(conversation), content, answer(desk, session, id))
 }
 
@@ -113,17 +120,16 @@ async function schedule(
   desk: Desk,
   session: Session,
   id: number,
-  payload: { conversation: string; clientId: string },
+  { conversation, content }: { conversation: string; content: MessageContent },
   runAt: number,
 ): Promise<void> {
   const { env } = desk.parts
   const { tenant, user } = session
-  const { deliverAt: _, conversation, ...content } = { deliverAt: runAt, ...payload }
   const jobId = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
   await guarded(desk, session, id, async () => {
     const admitted = await conversationOf(env, tenant, conversation).admitsWriter({ user, client: '', server: false })
     if (admitted.kind === 'refused') return desk.refuse(session, id, admitted)
-    const job = { id: jobId, type: 'deliver-message', payload: JSON.stringify({ conversation, user, content }), runAt }
+    const job = { id: jobId, type: 'deliver-message', payload: deliveryPayload(conversation, user, content), runAt }
     const queued = await jobQueueOf(env, tenant, 'default').enqueue(job)
     const answer = queued.kind === 'refused' ? queued : scheduled(queued, runAt)
     if (answer.kind === 'refused') return desk.refuse(session, id, answer)

@@ -3,10 +3,10 @@ import type { Clock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { whenReady, type Ready } from '../../src/kernel/ready.ts'
 import type { TopicName } from '../../src/protocol/channels.ts'
-import { explain, type Command } from '../../src/protocol/commands.ts'
+import type { Command } from '../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { carry } from '../../src/protocol/given-json.ts'
 import { sizes } from '../../src/protocol/limits.ts'
-import { jsonUpTo } from '../../src/protocol/payloads.ts'
 import { encodeHistory, type ClientInfo } from '../../src/protocol/replies.ts'
 import type { StreamResult } from '../../src/protocol/stream.ts'
 import { infosOf } from '../../src/realtime/hub.ts'
@@ -28,8 +28,6 @@ export interface TopicDeskParts {
   readonly clock: Clock
 }
 
-const publishData = jsonUpTo(sizes.frameBytes)
-
 /** What sessions do with plain topics beside listening. Each thing is checked against the namespace first. */
 export class TopicDesk {
   readonly #parts: TopicDeskParts
@@ -49,8 +47,8 @@ export class TopicDesk {
     counted: (work: () => void) => void,
   ): void {
     if (data === undefined) return answer(refuse('badRequest', 'data: must be there'))
-    const parsed = publishData.safeParse(data)
-    if (!parsed.success) return answer(refuse('badRequest', `data: ${explain(parsed.error)}`))
+    const said = carry(data, sizes.frameBytes)
+    if ('bad' in said) return answer(refuse('badRequest', `data: ${said.bad}`))
     const allowed = this.#allowed(session, name, (namespace) =>
       mayPublish(namespace, channel, visitorOf(session, channel)),
     )
@@ -58,7 +56,7 @@ export class TopicDesk {
       if (denied !== undefined) return answer(denied)
       const infos = infosOf(session, session.subscriptions.get(channel)?.terms)
       const once = `${this.#name}${this.#said++}`
-      const verb = { kind: 'publish' as const, data: JSON.stringify(data), infos, once }
+      const verb = { kind: 'publish' as const, data: said.data, infos, once }
       counted(() => this.#parts.streams.ask(session, channel, verb, answer))
     })
   }

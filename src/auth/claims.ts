@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { capabilities } from '../protocol/capabilities.ts'
-import { byteLength } from '../kernel/text.ts'
+import { carried } from '../protocol/carried.ts'
+import { carry, givenInBase64, jsonUpTo } from '../protocol/given-json.ts'
 import { infoBytes } from '../protocol/limits.ts'
 import { userId } from '../protocol/payloads.ts'
 
@@ -10,25 +11,22 @@ const seconds = z
   .nonnegative()
   .transform((value) => Math.floor(value * 1000))
 
-const jsonText = z
-  .unknown()
-  .transform((value) => JSON.stringify(value))
-  .refine((text) => byteLength(text) <= infoBytes, `at most ${infoBytes} bytes of JSON`)
+/** What others are told, as it was given. */
+const told = jsonUpTo(infoBytes).transform(carried)
 
-const base64Json = z
+/** The same in base64, where it may also be bytes that are not JSON. */
+const toldInBase64 = z
   .string()
   .max(2 * infoBytes)
   .transform((text, context) => {
-    try {
-      return JSON.stringify(JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)))))
-    } catch {
-      context.addIssue('not base64 of JSON')
-      return z.NEVER
-    }
+    const given = givenInBase64(text)
+    const said = given === undefined ? { bad: 'not base64' } : carry(given, infoBytes)
+    if ('data' in said) return said.data
+    context.addIssue(said.bad)
+    return z.NEVER
   })
-  .refine((text) => byteLength(text) <= infoBytes, `at most ${infoBytes} bytes of JSON`)
 
-const infos = { info: jsonText.optional(), b64info: base64Json.optional() }
+const infos = { info: told.optional(), b64info: toldInBase64.optional() }
 const flag = z.object({ value: z.boolean() }).optional()
 
 /** What a token may say against its channel's namespace (Centrifugo's `override`). */
@@ -42,7 +40,7 @@ const override = z
   })
   .default({})
 
-const serverSubscription = z.object({ ...infos, data: jsonText.optional(), b64data: base64Json.optional(), override })
+const serverSubscription = z.object({ ...infos, data: told.optional(), b64data: toldInBase64.optional(), override })
 
 const shared = {
   sub: z.union([z.literal(''), userId]).default(''),

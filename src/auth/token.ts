@@ -1,7 +1,18 @@
-import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT, type CryptoKey, type JWTPayload } from 'jose'
+import {
+  base64url,
+  CompactSign,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  jwtVerify,
+  type CryptoKey,
+  type JWTPayload,
+} from 'jose'
 import type { z } from 'zod'
 import type { Capability } from '../protocol/capabilities.ts'
 import { canonicalChannel } from '../protocol/channels.ts'
+import { encodeWith } from '../kernel/json.ts'
+import { GivenJson, readGiven } from '../protocol/given-json.ts'
 import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
 import { RememberedTokens } from './remembered.ts'
 
@@ -64,23 +75,23 @@ export interface TokenRules {
 /** How far ahead `nbf` may be, in seconds: the clocks of the tenant's server and of ours differ. `exp` has no leeway. */
 const notBeforeLeewaySeconds = 30
 
-const bytes = (secret: string) => new TextEncoder().encode(secret)
+const bytes = (text: string) => new TextEncoder().encode(text)
 
 /**
- * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds, and whatever else it is to say. `iat`
- * keeps its milliseconds, as RFC 7519 §2 allows: a token issued right after her others were revoked must not look older.
+ * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds, and whatever else it is to say,
+ * of which `texts` are JSON text already. `iat` keeps its milliseconds, as RFC 7519 §2 allows: a token issued right after her others were revoked must not look older.
  */
 export function signToken(
   key: SigningKey,
   claims: Pick<Claims, 'tenant' | 'user' | 'expiresAt'>,
   now: number,
   more: JWTPayload = {},
+  texts: Readonly<Record<string, string | undefined>> = {},
 ): Promise<string> {
-  return new SignJWT({ ...more, tid: claims.tenant })
+  const times = { iat: now / 1000, exp: Math.floor(claims.expiresAt / 1000) }
+  const payload = encodeWith({ ...more, tid: claims.tenant, sub: claims.user, ...times }, texts)
+  return new CompactSign(bytes(payload))
     .setProtectedHeader({ alg: key.algorithm, typ: 'JWT', kid: key.id })
-    .setSubject(claims.user)
-    .setIssuedAt(now / 1000)
-    .setExpirationTime(Math.floor(claims.expiresAt / 1000))
     .sign(bytes(key.secret))
 }
 
@@ -162,7 +173,7 @@ async function readWith<S extends z.ZodType>(
     })
     // The tolerance is meant for `nbf` alone: a token ends when it says so.
     if (payload.exp !== undefined && payload.exp <= Math.floor(now / 1000)) return { kind: 'expired' }
-    const claims = schema.safeParse(payload)
+    const claims = readGiven(schema, new GivenJson(payload, () => payloadText(token)))
     const isOurs = payload['tid'] === tenant || (mayOmitTenant && payload['tid'] === undefined)
     const endsAt = payload.exp === undefined ? undefined : payload.exp * 1000
     return claims.success && isOurs ? { kind: 'read', claims: claims.data, endsAt, key } : { kind: 'invalid' }
@@ -197,6 +208,8 @@ function whyRefused(thrown: unknown): 'expired' | 'notYetValid' | 'invalid' {
     thrown instanceof errors.JWTClaimValidationFailed && thrown.claim === 'nbf' && thrown.reason === 'check_failed'
   return isEarly ? 'notYetValid' : 'invalid'
 }
+
+const payloadText = (token: string): string => new TextDecoder().decode(base64url.decode(token.split('.')[1] ?? ''))
 
 /** Keys as the engine wants them, for as long as their tenant's record is believed: every request verifies a token. */
 const imported = new WeakMap<SigningKey, CryptoKey>()

@@ -1,5 +1,6 @@
 import type { Entry, MessageSent } from '../events/entry.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
+import { encodeWith } from '../kernel/json.ts'
 import type { MessageContent } from '../protocol/payloads.ts'
 import { mayWrite } from './access.ts'
 import type { Log, Members } from './ports.ts'
@@ -24,14 +25,15 @@ export function decideSend(
   const missing = unknownReference(content, seq)
   if (missing !== undefined) return missing
 
+  const { dataText, ...said } = content
   const message: MessageSent = {
     type: 'message',
     id: messageId(conversation.id, seq),
     user: actor.user,
     at: now,
-    ...content,
+    ...said,
   }
-  return { kind: 'accepted', row: toRow(seq, actor, message, content.clientId) }
+  return { kind: 'accepted', row: toRow(seq, actor, message, content.clientId, dataText) }
 }
 
 function unknownReference({ replyTo, thread }: MessageContent, seq: number): Refusal | undefined {
@@ -42,7 +44,14 @@ function unknownReference({ replyTo, thread }: MessageContent, seq: number): Ref
 /** A message's id: its conversation and its place there, so that it costs no row of its own. */
 export const messageId = (conversation: string, seq: number): string => `${conversation}.${seq}`
 
-/** The stored form of an entry at its place. */
-export function toRow(seq: number, { user, client }: Actor, entry: Entry, clientId: string | null = null): LogRow {
-  return { seq, at: entry.at, user, client, clientId, data: JSON.stringify(entry) }
+/** The stored form of an entry at its place; `dataText` is the JSON text of a message's `data`, which stays as it was given. */
+export function toRow(
+  seq: number,
+  { user, client }: Actor,
+  entry: Entry,
+  clientId: string | null = null,
+  dataText?: string,
+): LogRow {
+  const data = dataText === undefined ? JSON.stringify(entry) : encodeWith(entry, { data: dataText })
+  return { seq, at: entry.at, user, client, clientId, data }
 }

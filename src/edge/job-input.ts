@@ -5,6 +5,7 @@ import { badEndpoint } from '../jobs/endpoint.ts'
 import type { JobOptions, NewJob } from '../jobs/job.ts'
 import type { Schedule, When } from '../jobs/schedule.ts'
 import { uuidv7 } from '../kernel/id.ts'
+import { encodeWith } from '../kernel/json.ts'
 import type { JobInput, ScheduledJobInput, ScheduleInput } from '../protocol/jobs-api.ts'
 import { fail } from './problem.ts'
 
@@ -25,12 +26,12 @@ export function toNewJob(env: Env, input: JobInput, now: number, where = ''): Ne
 
 /** What a job does and how, without when. */
 export function toWork(env: Env, input: ScheduledJobInput, where = ''): Omit<NewJob, 'id' | 'runAt'> {
-  const { type, url, payload = null } = input
+  const { type, url, payload = 'null' } = input
   if (url !== undefined) {
     const bad = badEndpoint(url, endpointRules(loadConfig(env)))
     if (bad !== undefined) fail('invalid-request', where + bad)
   }
-  return { type, payload: JSON.stringify(type === 'http' ? { url, payload } : {}), ...toOptions(input) }
+  return { type, payload: type === 'http' ? encodeWith({ url }, { payload }) : '{}', ...toOptions(input) }
 }
 
 function toOptions(input: ScheduledJobInput): Partial<JobOptions> {

@@ -2,14 +2,17 @@ import { z } from 'zod'
 import { conversationOf } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/job.ts'
-import { conversationId, messageContent } from '../protocol/payloads.ts'
+import { readGiven, type GivenJson } from '../protocol/given-json.ts'
+import { conversationId, messageContent, toContent } from '../protocol/payloads.ts'
 
 const payloadShape = z.strictObject({ conversation: conversationId, user: z.string(), content: messageContent })
 
 /** Sends a message whose time has come, as its author. Its clientId makes a second delivery the same message. */
-export async function deliverMessage(env: Env, tenant: string, payload: unknown): Promise<Outcome> {
-  const { conversation, user, content } = payloadShape.parse(payload)
-  const command = { user, client: '', server: user === '', kind: 'send' as const, content }
+export async function deliverMessage(env: Env, tenant: string, payload: GivenJson): Promise<Outcome> {
+  const read = readGiven(payloadShape, payload)
+  if (!read.success) throw read.error
+  const { conversation, user, content } = read.data
+  const command = { user, client: '', server: user === '', kind: 'send' as const, content: toContent(content) }
   const { results } = await conversationOf(env, tenant, conversation).execute({
     gateway: null,
     have: null,

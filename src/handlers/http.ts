@@ -6,7 +6,9 @@ import { outcomeOf, whyUnreachable } from '../jobs/endpoint-answer.ts'
 import type { Outcome } from '../jobs/job.ts'
 import { signedHeaders } from '../jobs/signature.ts'
 import { systemClock } from '../kernel/clock.ts'
+import { encodeWith } from '../kernel/json.ts'
 import { reasonOf } from '../kernel/log.ts'
+import type { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'
 
 const payloadShape = z.strictObject({ url: z.string(), payload: z.unknown() })
@@ -16,13 +18,13 @@ const payloadShape = z.strictObject({ url: z.string(), payload: z.unknown() })
  * takes the same id once. Its answer's body is never read and never shown: a guard that can be deceived must not
  * become a way to read what lies behind it.
  */
-export async function http(env: Env, _tenant: string, given: unknown, attempt: Attempt): Promise<Outcome> {
-  const { url, payload } = payloadShape.parse(given)
+export async function http(env: Env, _tenant: string, given: GivenJson, attempt: Attempt): Promise<Outcome> {
+  const { url } = payloadShape.parse(given.value)
   const bad = badEndpoint(url, endpointRules(loadConfig(env)))
   if (bad !== undefined) return { kind: 'discard', why: bad }
 
-  const body =
-    JSON.stringify(attempt.collected.length === 0 ? payload : { payload, after: collected(attempt) }) ?? 'null'
+  const payload = given.textAt('payload') ?? 'null'
+  const body = attempt.collected.length === 0 ? payload : encodeWith({}, { payload, after: collected(attempt) })
   try {
     const { status, headers } = await post(env, url, body, attempt)
     const answer = { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
@@ -47,9 +49,6 @@ async function post(env: Env, url: string, body: string, attempt: Attempt): Prom
   return response
 }
 
-const collected = ({ collected }: Attempt) =>
-  collected.map(({ id, state, result }): unknown => ({
-    id,
-    state,
-    result: result === null ? null : JSON.parse(result),
-  }))
+/** JSON text of how the jobs ended that it waited for; a result is what it was, word for word. */
+const collected = ({ collected }: Attempt): string =>
+  `[${collected.map(({ id, state, result }) => encodeWith({ id, state }, { result: result ?? 'null' })).join(',')}]`

@@ -2,12 +2,13 @@ import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/job.ts'
 import type { Assignment } from '../jobs/queue.ts'
 import { log, reasonOf } from '../kernel/log.ts'
+import { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'
 import { deliverMessage } from './deliver-message.ts'
 import { http } from './http.ts'
 import { join } from './join.ts'
 
-type Handler = (env: Env, tenant: string, payload: unknown, attempt: Attempt) => Promise<Outcome>
+type Handler = (env: Env, tenant: string, payload: GivenJson, attempt: Attempt) => Promise<Outcome>
 
 /** Every type of job and who does it. */
 const handlers: Readonly<Record<string, Handler>> = {
@@ -24,7 +25,7 @@ export async function runHandler(env: Env, tenant: string, job: Assignment, atte
   const handler = Object.hasOwn(handlers, job.type) ? handlers[job.type] : undefined
   if (handler === undefined) return { kind: 'retry', error: 'unknown-type', why: `no handler for ${job.type}` }
   try {
-    return await handler(env, tenant, JSON.parse(job.payload), attempt)
+    return await handler(env, tenant, new GivenJson(JSON.parse(job.payload), job.payload), attempt)
   } catch (thrown) {
     log.warn('jobs.handler-failed', { type: job.type, id: job.id, why: reasonOf(thrown) })
     return { kind: 'retry', error: 'thrown', why: reasonOf(thrown) }

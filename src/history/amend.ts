@@ -1,3 +1,5 @@
+import { encodeWith } from '../kernel/json.ts'
+import { textAt } from '../protocol/protobuf/json-text.ts'
 import { tombstone } from '../events/tombstone.ts'
 import type { Amendment } from '../protocol/stream.ts'
 import type { Publication } from '../protocol/replies.ts'
@@ -22,7 +24,10 @@ function encodeView({ offset, data, info }: Publication, amendment: Amendment | 
   const entry: { type: string; user?: string; at: number; text?: string; deleted?: true } = JSON.parse(data)
   const view = { seq: offset, ...entry, user: entry.user ?? info?.user ?? '' }
   if (amendment === undefined) return JSON.stringify(view)
-  if (amendment.text !== null) return JSON.stringify({ ...view, text: amendment.text, editedAt: amendment.at })
+  if (amendment.text !== null) {
+    const edited = { ...view, data: undefined, text: amendment.text, editedAt: amendment.at }
+    return encodeWith(edited, { data: textAt(data, ['data']) })
+  }
   return JSON.stringify({ seq: offset, type: entry.type, user: view.user, at: entry.at, deleted: true })
 }
 

@@ -1,6 +1,12 @@
+import { encodeWith } from '../kernel/json.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { MessageContent } from '../protocol/payloads.ts'
 import type { Receipt } from './ledger.ts'
 import type { JobState } from './phase.ts'
+
+/** The payload of a job that sends a message of `user`; its `data` stays as it was given. */
+export const deliveryPayload = (conversation: string, user: string, { dataText, ...content }: MessageContent): string =>
+  encodeWith({ conversation, user }, { content: encodeWith(content, { data: dataText }) })
 
 /** What is said of a message for later: its job, and when it is or was delivered, which may be another time than was asked. */
 export interface Scheduled {

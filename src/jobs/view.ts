@@ -1,3 +1,4 @@
+import { encodeWith } from '../kernel/json.ts'
 import type { Job } from './job.ts'
 import { hasEnded, isTimed, stateOf, type JobState } from './phase.ts'
 
@@ -45,8 +46,6 @@ export function toView(job: Job): JobView {
   }
 }
 
-/** The same for the outside, where a result is JSON within JSON. */
-export const shown = <V extends JobView>(view: V) => ({
-  ...view,
-  result: view.result === null ? null : (JSON.parse(view.result) as unknown),
-})
+/** The same for the outside as JSON text, with what `more` there is to say; a result is JSON within JSON, word for word. */
+export const encodeJob = ({ result, ...view }: JobView, more: object = {}): string =>
+  encodeWith({ ...view, ...more }, { result: result ?? 'null' })

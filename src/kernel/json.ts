@@ -28,3 +28,11 @@ export function splitJson(text: string): string[] {
   const rest = text.slice(start)
   return rest.trim() === '' ? pieces : [...pieces, rest]
 }
+
+/** JSON text of `object`, with further members behind its own whose values are JSON text already; undefined ones are left out. */
+export function encodeWith(object: object, texts: Readonly<Record<string, string | undefined>>): string {
+  let text = JSON.stringify(object).slice(0, -1)
+  for (const [name, value] of Object.entries(texts))
+    if (value !== undefined) text += `${text === '{' ? '' : ','}${JSON.stringify(name)}:${value}`
+  return `${text}}`
+}

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { isLonger } from '../kernel/text.ts'
+import { GivenBytes, GivenJson } from './given-json.ts'
 import { sizes, tokenLength } from './limits.ts'
+import { textAt } from './protobuf/json-text.ts'
 
 const offset = z.int().nonnegative().default(0)
 const position = z.object({ offset, epoch: z.string().max(64).default('') })
@@ -8,7 +10,6 @@ const position = z.object({ offset, epoch: z.string().max(64).default('') })
 /** A client's connect: who it is (token) and which server-side streams it wants recovered. */
 export const connectRequest = z.object({
   token: z.string().max(tokenLength).default(''),
-  data: z.unknown().optional(),
   subs: z.record(z.string().max(255), z.object({ recover: z.boolean().default(false), ...position.shape })).default({}),
   name: z.string().max(64).default(''),
   version: z.string().max(64).default(''),
@@ -39,9 +40,12 @@ export const historyRequest = z.object({
   reverse: z.boolean().default(false),
 })
 
-const publishRequest = z.object({ channel: z.string(), data: z.unknown().optional(), type: z.int().default(0) })
-const rpcRequest = z.object({ method: z.string().max(methodLength), data: z.unknown().optional() })
-const sendRequest = z.object({ data: z.unknown().optional() })
+/** What a client says, with its text. Only Protobuf lets it be bytes that are not JSON. */
+const data = z.union([z.instanceof(GivenJson), z.instanceof(GivenBytes)]).optional()
+
+const publishRequest = z.object({ channel: z.string(), data, type: z.int().default(0) })
+const rpcRequest = z.object({ method: z.string().max(methodLength), data })
+const sendRequest = z.object({ data })
 const subRefreshRequest = z.object({ channel: z.string(), token: z.string().max(tokenLength).default('') })
 const refreshRequest = z.object({ token: z.string().max(tokenLength).default('') })
 const nothing = z.object({})
@@ -72,8 +76,6 @@ export type Command =
       [K in CommandKind]: { readonly kind: K; readonly id: number; readonly request: z.output<Requests[K]> }
     }[CommandKind]
   | { readonly kind: 'pong'; readonly id: 0 }
-  /** A command whose data is no JSON, which only Protobuf lets happen; `id` is 0 when it was a `send`. */
-  | { readonly kind: 'unreadable'; readonly id: number; readonly why: string }
 
 /** A frame's commands, or why the whole frame must be answered by closing the connection (3501). */
 export type ParsedFrame =
@@ -127,23 +129,31 @@ export function parseFrame(frame: string): ParsedFrame {
 
 function parseCommand(line: string): Command | string {
   const envelope = parseJson(line)
-  return isRecord(envelope) ? parseEnvelope(envelope) : 'not a JSON object'
+  return isRecord(envelope) ? parseEnvelope(envelope, line) : 'not a JSON object'
 }
 
-/** Reads one command's envelope, from whichever format; a sentence when it is malformed. */
-export function parseEnvelope(envelope: Readonly<Record<string, unknown>>): Command | string {
+/**
+ * Reads one command's envelope, in either format; a sentence when it is malformed. `line` is its text in the JSON format.
+ * In Protobuf data comes with its text already.
+ */
+export function parseEnvelope(envelope: Readonly<Record<string, unknown>>, line?: string): Command | string {
   const kind = kinds.find((name) => envelope[name] !== undefined && envelope[name] !== null)
   const id = envelope['id'] ?? 0
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > 0xffffffff)
     return 'id is not an unsigned integer'
   if (kind === undefined) return id === 0 ? pong : 'unknown command'
   if (id === 0 && kind !== 'send') return `${kind} without an id`
-  return readRequest(kind, id, envelope[kind])
+  return readRequest(kind, id, envelope[kind], line)
 }
 
-function readRequest(kind: CommandKind, id: number, value: unknown): Command | string {
-  if (kind === 'rpc' && isPlainRpc(value)) return { kind, id, request: { method: value.method, data: value.data } }
-  const parsed = requests[kind].safeParse(value)
+function readRequest(kind: CommandKind, id: number, value: unknown, line: string | undefined): Command | string {
+  if (kind === 'rpc' && isPlainRpc(value)) {
+    const { method } = value
+    const data = dataOf(kind, value.data, line)
+    return { kind, id, request: data === undefined ? { method } : { method, data } }
+  }
+  const withData = saying.has(kind) && isRecord(value) ? { ...value, data: dataOf(kind, value['data'], line) } : value
+  const parsed = requests[kind].safeParse(withData)
   if (!parsed.success) return `${kind}: ${explain(parsed.error)}`
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema was chosen by this very kind
   return { kind, id, request: parsed.data } as Command
@@ -152,6 +162,16 @@ function readRequest(kind: CommandKind, id: number, value: unknown): Command | s
 /** The commonest request by far, recognised without its schema, which would cost more than the rest of reading it. */
 const isPlainRpc = (value: unknown): value is { readonly method: string; readonly data?: unknown } =>
   isRecord(value) && typeof value['method'] === 'string' && value['method'].length <= methodLength
+
+/** The kinds whose data is read or passed on. */
+const saying: ReadonlySet<CommandKind> = new Set(['rpc', 'publish', 'send'])
+
+/** The data of a command with its text, which in the JSON format is looked for only when it is needed. */
+function dataOf(kind: CommandKind, value: unknown, line: string | undefined): GivenJson | GivenBytes | undefined {
+  if (value === undefined) return undefined
+  if (line !== undefined) return new GivenJson(value, () => textAt(line, [kind, 'data']) ?? 'null')
+  return value instanceof GivenJson || value instanceof GivenBytes ? value : undefined
+}
 
 /** The first broken rule as "field: sentence". */
 export function explain(error: z.ZodError): string {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isPlainText } from '../kernel/text.ts'
-import { jsonUpTo, userId } from './payloads.ts'
+import { jsonUpTo } from './given-json.ts'
+import { userId } from './payloads.ts'
 
 /** A job's id: the tenant's own or a UUID. It also stands in channel names and as `webhook-id`. */
 export const jobId = z

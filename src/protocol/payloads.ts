@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { isDeeper } from '../kernel/json.ts'
 import { byteLength, isPlainText } from '../kernel/text.ts'
+import { onOneLine } from './carried.ts'
+import { jsonUpTo } from './given-json.ts'
 import { sizes } from './limits.ts'
 
 /** A user id as the tenant chose it: printable ASCII without spaces, ≤ 128 characters. No path leads to one that is only dots (RFC 3986, 5.2.4). */
@@ -20,19 +21,6 @@ const text = z
   .refine((value) => byteLength(value) <= sizes.textBytes, `at most ${sizes.textBytes} bytes of UTF-8`)
   .refine(isPlainText, 'must be well-formed Unicode without control characters')
 
-/**
- * JSON of whatever form, at most `bytes` long. Depth is looked at first and ends the check: whatever walks a value by
- * recursion falls over one nested thousands deep.
- */
-export const jsonUpTo = (bytes: number) =>
-  z
-    .unknown()
-    .refine((value) => !isDeeper(value, sizes.dataDepth), {
-      error: `nested at most ${sizes.dataDepth} levels deep`,
-      abort: true,
-    })
-    .refine((value) => byteLength(JSON.stringify(value)) <= bytes, `at most ${bytes} bytes of JSON`)
-
 const attachment = z.strictObject({
   type: z.string().max(64),
   url: z.httpUrl().max(2048),
@@ -48,9 +36,18 @@ export const messageContent = z.strictObject({
   thread: z.int().positive().optional(),
   mentions: z.array(userId).max(50).optional(),
   attachments: z.array(attachment).max(10).optional(),
-  data: jsonUpTo(sizes.dataBytes).optional(),
+  /** Comes out as the text it was; see `readGiven`. */
+  data: jsonUpTo(sizes.dataBytes).transform(onOneLine).optional(),
 })
-export type MessageContent = z.output<typeof messageContent>
+type Content = z.output<typeof messageContent>
+
+/** What a sender says, as the conversation is given it; `dataText` is the JSON text of its `data`, on one line. */
+export type MessageContent = Omit<Content, 'data'> & { readonly dataText?: string }
+
+/** What was read by `messageContent`, without what else was given beside it. */
+export function toContent<C extends Content>({ data, ...content }: C): Omit<C, 'data'> & MessageContent {
+  return data === undefined ? content : { ...content, dataText: data }
+}
 
 /** When a message should be sent instead of now: milliseconds since the epoch, at most 90 days ahead. */
 export const deliverAt = z.int().positive()

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { isDeeper } from '../kernel/json.ts'
+import { carried } from './carried.ts'
 import { canonicalChannel } from './channels.ts'
 import { errors, type Refusal } from './errors.ts'
+import { GivenJson, jsonForLater, jsonUpTo } from './given-json.ts'
 import { infoBytes, sizes } from './limits.ts'
 
 // The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. docs/server-api.md lists every field of
@@ -31,11 +32,8 @@ const tags = z
   .custom<unknown>((value) => !isObject(value) || !Object.hasOwn(value, '__proto__'), '__proto__: cannot be a name')
   .pipe(z.record(z.string().max(128), z.string().max(1024)))
   .optional()
-/** JSON as the wire takes it: whatever walks a value by recursion falls over one nested thousands deep. */
-const json = z
-  .unknown()
-  .refine((value) => !isDeeper(value, sizes.dataDepth), `nested at most ${sizes.dataDepth} levels deep`)
-  .optional()
+/** JSON that is passed on as the text it was; see `readGiven`. */
+const json = (bytes: number) => jsonUpTo(bytes).transform(carried).optional()
 const base64 = (bytes: number) =>
   z
     .string()
@@ -46,8 +44,8 @@ const epochSeconds = z.int().nonnegative().max(99_999_999_999)
 
 /** What is published. "" and 0 are none, as they are in Centrifugo's own language. */
 const publication = {
-  data: json,
-  /** For data that is not JSON; here all data is, so that it has to be JSON in base64. Taken before `data`. */
+  data: json(sizes.bodyBytes),
+  /** For data that is not JSON. Taken before `data`. */
   b64data: base64(sizes.bodyBytes),
   tags,
   idempotency_key: z.string().max(128).optional(),
@@ -100,9 +98,9 @@ export const serverApiRequests = {
     channel,
     ...whom,
     expire_at: epochSeconds.optional(),
-    info: json,
+    info: json(infoBytes),
     b64info: base64(infoBytes),
-    data: json,
+    data: json(sizes.bodyBytes),
     b64data: base64(sizes.bodyBytes),
     recover_since: position.optional(),
     override: z.strictObject(flags).optional(),
@@ -125,7 +123,7 @@ export const serverApiRequests = {
     ...whom,
     expired: z.boolean().default(false),
     expire_at: epochSeconds.default(0),
-    info: json,
+    info: json(infoBytes),
   }),
   presence: onChannel,
   presence_stats: onChannel,
@@ -154,7 +152,7 @@ export const serverApiCommands = 1000
 
 /** `POST /api/batch`: commands as `{"publish": {…}}`, one method each. */
 export const serverApiBatch = z.strictObject({
-  commands: z.array(z.unknown()).max(serverApiCommands),
+  commands: z.array(jsonForLater()).max(serverApiCommands),
   parallel: z.boolean().default(false),
 })
 
@@ -162,19 +160,20 @@ export const serverApiBatch = z.strictObject({
 export const serverApiEnvelope = z.object({
   id: z.int().nonnegative().default(0),
   method: z.string().max(64).toLowerCase(),
-  params: z.unknown().optional(),
+  params: jsonForLater().optional(),
 })
 
 /**
  * The fields of a request that were set. Libraries send the rest as null, and fields of other versions as what their
  * language begins with; PHP sends [] for {}. Only `data` may be null and mean it.
  */
-export function givenFields(schema: z.ZodObject, params: unknown): unknown {
-  if (params === null || params === undefined || (Array.isArray(params) && params.length === 0)) return {}
-  if (!isObject(params) || Array.isArray(params)) return params
+export function givenFields(schema: z.ZodObject, params: GivenJson | undefined): GivenJson {
+  const value = params?.value ?? []
+  if (params === undefined || (Array.isArray(value) && value.length === 0)) return new GivenJson({}, '{}')
+  if (!isObject(value) || Array.isArray(value)) return params
   const isSet = ([name, value]: [string, unknown]) =>
     value === null ? name === 'data' : Object.hasOwn(schema.shape, name) || !isZero(value)
-  return Object.fromEntries(Object.entries(params).filter(isSet))
+  return new GivenJson(Object.fromEntries(Object.entries(value).filter(isSet)), () => params.text)
 }
 
 const isZero = (value: unknown): boolean =>

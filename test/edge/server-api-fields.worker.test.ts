@@ -167,7 +167,12 @@ describe('subscribe', () => {
     expect(await done('presence', { channel })).toMatchObject({
       presence: { [alice.client]: { chan_info: { seat: 4 } } },
     })
-    for (const more of [{ b64info: '%' }, { b64data: btoa('no json') }, { info: 'x'.repeat(1100) }])
+    for (const more of [
+      { b64info: '%' },
+      { b64data: '%' },
+      { b64info: btoa('x'.repeat(1100)) },
+      { info: 'x'.repeat(1100) },
+    ])
       expect(await refused('subscribe', { user: 'encoded', channel, ...more })).toMatchObject({ code: 107 })
   })
 

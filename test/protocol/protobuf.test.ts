@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseFrame } from '../../src/protocol/commands.ts'
+import { GivenBytes } from '../../src/protocol/given-json.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { parseBinaryFrame } from '../../src/protocol/protobuf/frame.ts'
 import { messageNames, messageType, type Field } from '../../src/protocol/protobuf/schema.ts'
@@ -195,7 +196,7 @@ describe('what a client says', () => {
     expect(parseBinaryFrame(new Uint8Array([0, 0]))).toEqual({ kind: 'commands', commands: [{ kind: 'pong', id: 0 }] })
   })
 
-  test('data that is no JSON makes its command unreadable, and no other', () => {
+  test('data that is not JSON comes as the bytes it is', () => {
     const broken = [new Uint8Array([0xff]), new TextEncoder().encode('{"a":'), new TextEncoder().encode('hello')]
     for (const data of broken) {
       const frame = codec.encodeCommands([
@@ -203,12 +204,12 @@ describe('what a client says', () => {
         { id: 2, ping: {} },
         { send: { data } },
       ])
-      expect(parseBinaryFrame(frame)).toMatchObject({
+      expect(parseBinaryFrame(new Uint8Array(frame))).toMatchObject({
         kind: 'commands',
         commands: [
-          { kind: 'unreadable', id: 1, why: 'rpc: data must be JSON text in UTF-8' },
+          { kind: 'rpc', id: 1, request: { method: 'x', data: new GivenBytes(data) } },
           { kind: 'ping', id: 2 },
-          { kind: 'unreadable', id: 0 },
+          { kind: 'send', id: 0, request: { data: new GivenBytes(data) } },
         ],
       })
     }

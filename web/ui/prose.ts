@@ -1,9 +1,18 @@
 import { h } from './dom.ts'
-import { piecesOf } from './pieces.ts'
+
+const address = /https?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/g
 
 /** Text as nodes: addresses become links, everything else stays text. */
-export const prose = (text: string): readonly (Node | string)[] =>
-  piecesOf(text).map((piece) => (piece.href === undefined ? piece.text : link(piece.text, piece.href)))
+export function prose(text: string): readonly (Node | string)[] {
+  const nodes: (Node | string)[] = []
+  let done = 0
+  for (const found of text.matchAll(address)) {
+    const [url] = found
+    nodes.push(text.slice(done, found.index), link(url))
+    done = found.index + url.length
+  }
+  nodes.push(text.slice(done))
+  return nodes.filter((node) => node !== '')
+}
 
-const link = (text: string, href: string): Node =>
-  h('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow' }, text)
+const link = (url: string): Node => h('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow' }, url)

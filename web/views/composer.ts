@@ -9,8 +9,6 @@ export interface ComposerPort {
   /** Gives the message at `seq` these words. */
   edit(seq: number, text: string): void
   typing(): void
-  /** What is written and not sent has changed. */
-  drafted(text: string): void
   /** The arrow up in an empty field: edit what was said last. */
   editLast(): void
 }
@@ -39,7 +37,6 @@ export class Composer {
       'aria-label': 'Message',
       'aria-describedby': 'counter',
       placeholder: 'Write a message',
-      dir: 'auto',
       enterkeyhint: 'send',
     })
     this.#field.value = draft
@@ -151,7 +148,6 @@ export class Composer {
     setText(this.#counter, counterWords(left, this.#limit))
     this.#counter.classList.toggle('over', left < 0)
     this.fit()
-    this.#port.drafted(this.draft)
   }
 }
 

@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
-import { shown } from '../../jobs/view.ts'
+import { encodeJob } from '../../jobs/view.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { jobId, jobQuery, jobReport, newJob, newJobs } from '../../protocol/jobs-api.ts'
 import type { App, AppContext } from '../context.ts'
-import { body, param, query } from '../input.ts'
+import { body, json, param, query } from '../input.ts'
 import { toNewJob } from '../job-input.ts'
 import { server } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
@@ -26,16 +26,19 @@ export const jobs = new Hono<App>()
     const { receipts } = accepted(await jobQueueOf(c.env, tenant, queue).enqueueAll(wanted))
     return c.json({ jobs: receipts.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }, 201)
   })
-  .get('/:id', async (c) => c.json((await find(c)).job))
+  .get('/:id', async (c) => {
+    const { queue, job } = await find(c)
+    return json(c, encodeJob(job, { queue }))
+  })
   .delete('/:id', async (c) => {
     const { queue, id } = await find(c)
     const job = await jobQueueOf(c.env, server(c).tenant, queue).cancel(id)
-    return c.json(job === undefined ? null : { ...shown(job), queue })
+    return json(c, job === undefined ? 'null' : encodeJob(job, { queue }))
   })
   .post('/:id/redrive', async (c) => {
     const { queue, id } = await find(c)
     const job = await jobQueueOf(c.env, server(c).tenant, queue).redrive(id)
-    return c.json('kind' in job ? accepted(job) : { ...shown(job), queue })
+    return 'kind' in job ? c.json(accepted(job)) : json(c, encodeJob(job, { queue }))
   })
   .post('/:id/progress', async (c) => {
     const { progress, line } = await body(c, jobReport)
@@ -64,5 +67,5 @@ async function find(c: AppContext) {
 
 async function findIn(c: AppContext, tenant: string, queue: string, id: string) {
   const job = await jobQueueOf(c.env, tenant, queue).find(id)
-  return job === undefined ? undefined : { queue, id, job: { ...shown(job), queue } }
+  return job === undefined ? undefined : { queue, id, job }
 }

@@ -1,27 +1,25 @@
 import { Hono } from 'hono'
-import type { z } from 'zod'
 import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import { encodeViews } from '../../history/amend.ts'
 import { completePage } from '../../history/page.ts'
-import { scheduled } from '../../jobs/scheduled.ts'
+import { deliveryPayload, scheduled } from '../../jobs/scheduled.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
-import { conversationId } from '../../protocol/payloads.ts'
+import { conversationId, toContent, type MessageContent } from '../../protocol/payloads.ts'
 import type { Publication } from '../../protocol/replies.ts'
 import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
-import { body, param, query } from '../input.ts'
+import { body, json, param, query } from '../input.ts'
 import { known } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
 import { actorOf, limitMessages, stub } from './conversations.ts'
 
-type NewMessage = z.output<typeof newMessage>
-
 /** The messages of one conversation. */
 export const messages = new Hono<App>()
   .post('/', async (c) => {
-    const { user: speaker, deliverAt, ...content } = await body(c, newMessage)
+    const { user: speaker, deliverAt, ...given } = await body(c, newMessage)
+    const content = toContent(given)
     const user = speakerOf(c, speaker)
     await limitMessages(c)
     if (deliverAt !== undefined) return c.json(await schedule(c, user, content, deliverAt), 202)
@@ -65,12 +63,12 @@ function speakerOf(c: AppContext, speaker: string | undefined): string {
 }
 
 /** A message for later is a job; it is safe once the queue's ledger has it. */
-async function schedule(c: AppContext, user: string, content: Omit<NewMessage, 'user' | 'deliverAt'>, runAt: number) {
+async function schedule(c: AppContext, user: string, content: MessageContent, runAt: number) {
   const { tenant } = known(c)
   const conversation = param(c, 'id', conversationId)
   accepted(await stub(c).admitsWriter(actorOf(known(c), user)))
   const id = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
-  const job = { id, type: 'deliver-message', payload: JSON.stringify({ conversation, user, content }), runAt }
+  const job = { id, type: 'deliver-message', payload: deliveryPayload(conversation, user, content), runAt }
   const queued = accepted(await jobQueueOf(c.env, tenant, 'default').enqueue(job))
   return accepted(scheduled(queued, runAt)).says
 }
@@ -101,6 +99,3 @@ function cursors(newestFirst: readonly Publication[], top: number) {
   const oldest = newestFirst.at(-1)?.offset ?? 0
   return { before: oldest > 1 ? oldest : null, after: newest > 0 && newest < top ? newest : null }
 }
-
-/** An answer that is JSON text already. */
-const json = (c: AppContext, text: string) => c.body(text, 200, { 'content-type': 'application/json' })

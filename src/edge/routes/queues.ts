@@ -1,10 +1,11 @@
 import { Hono } from 'hono'
 import { jobQueueOf } from '../../../durable-objects/address.ts'
 import { pace } from '../../jobs/figures.ts'
-import { shown } from '../../jobs/view.ts'
+import { encodeJob } from '../../jobs/view.ts'
+import { encodeWith } from '../../kernel/json.ts'
 import { jobsQuery, queueChange, queueName, redriveRequest } from '../../protocol/jobs-api.ts'
 import type { App, AppContext } from '../context.ts'
-import { body, param, query } from '../input.ts'
+import { body, json, param, query } from '../input.ts'
 import { server } from '../middleware/authenticate.ts'
 
 /** Queues of the tenant: how they stand, how they run, and what died in them. */
@@ -32,7 +33,7 @@ export const queues = new Hono<App>()
   .get('/:name/jobs', async (c) => {
     const { state, cursor, limit } = query(c, jobsQuery)
     const { jobs, next } = await queue(c).list(state, cursor, limit)
-    return c.json({ jobs: jobs.map((job) => shown(job)), next })
+    return json(c, encodeWith({ next }, { jobs: `[${jobs.map((job) => encodeJob(job)).join(',')}]` }))
   })
   .post('/:name/redrive', async (c) => {
     const { limit } = await body(c, redriveRequest)

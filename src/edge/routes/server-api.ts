@@ -3,7 +3,7 @@ import { createMiddleware } from 'hono/factory'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { serverApiCommands, serverApiEnvelope, toServerApiError } from '../../protocol/server-api.ts'
 import type { App } from '../context.ts'
-import { bodies, bodyOr } from '../input.ts'
+import { bodies, bodyOrNothing } from '../input.ts'
 import { byApiKey, server } from '../middleware/authenticate.ts'
 import { limitRequests } from '../middleware/limit-requests.ts'
 import { fail } from '../problem.ts'
@@ -46,7 +46,7 @@ export const serverApi = new Hono<App>()
     return c.body(replies.join('\n'), 200, json)
   })
   .post('/:method', async (c) => {
-    const params = await bodyOr(c, {})
+    const params = await bodyOrNothing(c)
     const method = c.req.param('method')
     const result = await run(c.env, server(c).tenant, method, params)
     if (typeof result !== 'string' && c.req.header('x-centrifugo-error-mode') === 'transport')

@@ -6,7 +6,7 @@ import { rotation, signingKeyId } from '../../protocol/signing-keys-api.ts'
 import type { TokenKey } from '../../tenants/record.ts'
 import { issuingKey } from '../../tenants/signing-keys.ts'
 import type { App, AppContext } from '../context.ts'
-import { bodyOr, check, param } from '../input.ts'
+import { bodyOrNothing, check, param } from '../input.ts'
 import { server } from '../middleware/authenticate.ts'
 import { accepted } from '../problem.ts'
 import { forgetTenant } from '../tenants.ts'
@@ -27,7 +27,7 @@ export const signingKeys = new Hono<App>()
   .post('/:key/rotate', async (c) => {
     const { tenant } = server(c)
     const id = param(c, 'key', signingKeyId)
-    const { overlapSeconds } = check(rotation, await bodyOr(c, {}))
+    const { overlapSeconds } = check(rotation, await bodyOrNothing(c))
     const key = newKey(systemClock.now())
     accepted(await tenantOf(c.env, tenant).rotateSigningKey(id, key, overlapSeconds * 1000))
     return await made(c, key)

@@ -4,8 +4,10 @@ import type { z } from 'zod'
 import { connectionClaims, subscriptionClaims } from '../../auth/claims.ts'
 import { signToken } from '../../auth/token.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { encodeWith } from '../../kernel/json.ts'
 import { newSubscriptionToken, newToken } from '../../protocol/api.ts'
 import { explain } from '../../protocol/commands.ts'
+import { GivenJson, readGiven } from '../../protocol/given-json.ts'
 import { tokenLength } from '../../protocol/limits.ts'
 import { issuingKey } from '../../tenants/signing-keys.ts'
 import type { App, AppContext } from '../context.ts'
@@ -19,13 +21,13 @@ export const tokens = new Hono<App>()
   .post('/', async (c) => {
     const { tenant } = server(c)
     const { user, ttlSeconds, capabilities: caps, info, channels } = await body(c, newToken)
-    return c.json(await issueToken(c, tenant, user, ttlSeconds, given({ caps, info, channels })))
+    return c.json(await issueToken(c, tenant, user, ttlSeconds, given({ caps, channels }), { info }))
   })
   .post('/subscription', async (c) => {
     const { tenant } = server(c)
     const { user, ttlSeconds, channel, info, lasting } = await body(c, newSubscriptionToken)
-    const claims = given({ channel, info, expire_at: lasting ? 0 : undefined })
-    return c.json(await issueToken(c, tenant, user, ttlSeconds, claims, subscriptionClaims))
+    const claims = given({ channel, expire_at: lasting ? 0 : undefined })
+    return c.json(await issueToken(c, tenant, user, ttlSeconds, claims, { info, schema: subscriptionClaims }))
   })
 
 /**
@@ -38,7 +40,7 @@ export async function issueToken(
   user: string,
   ttlSeconds: number,
   claims: JWTPayload = {},
-  schema: z.ZodType = connectionClaims,
+  { info, schema = connectionClaims }: { readonly info?: string | undefined; readonly schema?: z.ZodType } = {},
 ) {
   const now = systemClock.now()
   const admission = await admissionOf(c.env, tenant, now)
@@ -47,9 +49,10 @@ export async function issueToken(
   if (user === '' && !admission.record.anonymous)
     return fail('not-allowed', 'user: nobody anonymous is let in; PATCH /v1/settings {"anonymous": true} changes that')
   const expiresAt = (Math.floor(now / 1000) + ttlSeconds) * 1000
-  const read = schema.safeParse({ ...claims, sub: user, exp: expiresAt / 1000 })
+  const text = encodeWith({ ...claims, sub: user, exp: expiresAt / 1000 }, { info })
+  const read = readGiven(schema, new GivenJson(JSON.parse(text), text))
   if (!read.success) return fail('invalid-request', explain(read.error))
-  const token = await signToken(key, { tenant, user, expiresAt }, now, claims)
+  const token = await signToken(key, { tenant, user, expiresAt }, now, claims, { info })
   if (token.length > tokenLength)
     return fail(
       'invalid-request',

@@ -2,10 +2,9 @@ import { conversationOf, topicOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { isDeeper } from '../../kernel/json.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
-import { parseJson } from '../../protocol/commands.ts'
+import { carry, givenInBase64 } from '../../protocol/given-json.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
@@ -130,27 +129,23 @@ export async function unknownChannel(env: Env, tenant: string, channel: string):
   return 'kind' in rules ? rules : undefined
 }
 
-type Data = { readonly data?: unknown; readonly b64data?: string | undefined }
-
-/** JSON text of what is to be said. */
-const dataOf = (given: Data): Result => optionalData(given) ?? refuse('badRequest', 'data: must be there')
-
-/** JSON text of what was given as JSON or, which is preferred, as JSON in base64; undefined where nothing was. */
-export function optionalData({ data, b64data = '' }: Data): Result | undefined {
-  if (b64data === '' && data === undefined) return undefined
-  const value = b64data === '' ? data : parseJson(decode(b64data) ?? '')
-  if (value === undefined) return refuse('badRequest', 'b64data, b64info: must be JSON in base64')
-  if (isDeeper(value, sizes.dataDepth))
-    return refuse('badRequest', `b64data: nested at most ${sizes.dataDepth} levels deep`)
-  const text = JSON.stringify(value)
-  return text.length > sizes.bodyBytes ? refuse('badRequest', `data: at most ${sizes.bodyBytes} bytes`) : text
+interface Data {
+  readonly data?: string | undefined
+  readonly b64data?: string | undefined
 }
 
-function decode(base64: string): string | undefined {
-  try {
-    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
-  } catch {
-    return undefined
-  }
+/** What is to be said, as it is carried. */
+const dataOf = (given: Data): Result => optionalData(given) ?? refuse('badRequest', 'data: must be there')
+
+/** What was given as JSON or, which is preferred, in base64, as it is carried; undefined where nothing was. */
+export function optionalData(
+  { data, b64data = '' }: Data,
+  bytes: number = sizes.bodyBytes,
+  field = 'b64data',
+): Result | undefined {
+  if (b64data === '') return data
+  const given = givenInBase64(b64data)
+  if (given === undefined) return refuse('badRequest', `${field}: must be base64`)
+  const said = carry(given, bytes)
+  return 'bad' in said ? refuse('badRequest', `${field}: ${said.bad}`) : said.data
 }

@@ -3,6 +3,7 @@ import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { explain } from '../../protocol/commands.ts'
 import { refuse } from '../../protocol/errors.ts'
+import { GivenJson, readGiven } from '../../protocol/given-json.ts'
 import {
   givenFields,
   serverApiBatch,
@@ -14,6 +15,8 @@ import {
 import { broadcast, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
 import { history } from './history.ts'
 import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'
+
+type Params = GivenJson | undefined
 
 type Handlers = {
   readonly [M in ServerApiMethod]: (env: Env, tenant: string, request: ServerApiRequest<M>) => Promise<Result>
@@ -35,7 +38,7 @@ const handlers: Handlers = {
 }
 
 /** Runs one method; JSON text of its answer. */
-export async function answer(env: Env, tenant: string, method: string, params: unknown): Promise<string> {
+export async function answer(env: Env, tenant: string, method: string, params: Params): Promise<string> {
   return encodeReply(method, await run(env, tenant, method, params))
 }
 
@@ -44,7 +47,7 @@ export const encodeReply = (method: string, result: Result): string =>
   method === 'batch' && typeof result === 'string' ? result : encodeAnswer(result)
 
 /** Runs one method. Never throws. */
-export async function run(env: Env, tenant: string, method: string, params: unknown): Promise<Result> {
+export async function run(env: Env, tenant: string, method: string, params: Params): Promise<Result> {
   try {
     if (method === 'batch') return await runBatch(env, tenant, params)
     return isMethod(method)
@@ -56,9 +59,9 @@ export async function run(env: Env, tenant: string, method: string, params: unkn
   }
 }
 
-async function runOne(env: Env, tenant: string, method: ServerApiMethod, params: unknown): Promise<Result> {
+async function runOne(env: Env, tenant: string, method: ServerApiMethod, params: Params): Promise<Result> {
   const schema: z.ZodObject = serverApiRequests[method]
-  const parsed = schema.safeParse(givenFields(schema, params))
+  const parsed = readGiven(schema, givenFields(schema, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
   const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
@@ -66,8 +69,8 @@ async function runOne(env: Env, tenant: string, method: ServerApiMethod, params:
 }
 
 /** Commands one after the other, or all at once where their order is of no matter; a reply each, in order. */
-async function runBatch(env: Env, tenant: string, params: unknown): Promise<Result> {
-  const parsed = serverApiBatch.safeParse(givenFields(serverApiBatch, params))
+async function runBatch(env: Env, tenant: string, params: Params): Promise<Result> {
+  const parsed = readGiven(serverApiBatch, givenFields(serverApiBatch, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   const { commands, parallel } = parsed.data
   if (parallel) return replies(await Promise.all(commands.map((command) => reply(env, tenant, command))))
@@ -76,15 +79,16 @@ async function runBatch(env: Env, tenant: string, params: unknown): Promise<Resu
   return replies(done)
 }
 
-async function reply(env: Env, tenant: string, command: unknown): Promise<string> {
-  const object = z.record(z.string(), z.unknown()).safeParse(command)
+async function reply(env: Env, tenant: string, command: GivenJson): Promise<string> {
+  const object = z.record(z.string(), z.unknown()).safeParse(command.value)
   if (!object.success) return encodeAnswer(refuse('badRequest', 'a command is {"<method>": {…}}'))
   const named = Object.entries(object.data).filter(([, params]) => params !== null)
   if (named.length > 1) return encodeAnswer(refuse('badRequest', 'a command has one method, these are several'))
   const [method, params] = named[0] ?? []
   if (method === undefined || !isMethod(method))
     return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
-  const result = await run(env, tenant, method, params)
+  const given = new GivenJson(params, () => command.textAt(method) ?? 'null')
+  const result = await run(env, tenant, method, given)
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
 }
 

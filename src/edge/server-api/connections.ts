@@ -3,7 +3,6 @@ import { loadConfig } from '../../config.ts'
 import { readOverrides, type Overrides } from '../../auth/claims.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { byteLength } from '../../kernel/text.ts'
 import { parseChannel } from '../../protocol/channels.ts'
 import { refuse } from '../../protocol/errors.ts'
 import { infoBytes } from '../../protocol/limits.ts'
@@ -115,12 +114,9 @@ const whom = (tenant: string, { user, client = '', session = '' }: WithUser) => 
   ...(session === '' ? {} : { session }),
 })
 
-/** JSON text of what others may see of a connection or a subscription; sockets remember it, so that it is short. */
-function infoOf({ info, b64info }: { readonly info?: unknown; readonly b64info?: string | undefined }) {
-  const text = optionalData({ data: info, b64data: b64info })
-  if (typeof text !== 'string' || byteLength(text) <= infoBytes) return text
-  return refuse('badRequest', `info: at most ${infoBytes} bytes of JSON`)
-}
+/** What others may see of a connection or a subscription; sockets remember it, so that it is short. */
+const infoOf = ({ info, b64info }: { readonly info?: string | undefined; readonly b64info?: string | undefined }) =>
+  optionalData({ data: info, b64data: b64info }, infoBytes, 'b64info')
 
 /** The gateways that hold the user: her own stream knows them. Nobody has a stream, so for nobody it is all of them. */
 async function gatewaysOf(env: Env, tenant: string, { user }: WithUser) {

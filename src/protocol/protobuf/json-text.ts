@@ -1,6 +1,6 @@
 /**
  * Walks JSON text value by value, without building what it says: a publication's data is passed on as it was written,
- * however large. For our own text only; whoever else's must be parsed first.
+ * however large. It checks nothing: text of another's must have been parsed before.
  */
 export class JsonText {
   readonly #text: string
@@ -47,6 +47,26 @@ export class JsonText {
     return this.#text.slice(from, this.#at)
   }
 
+  /** The text of the value here with the white space around it. */
+  padded(): string {
+    const from = this.#at
+    this.skip()
+    this.#skipSpace()
+    return this.#text.slice(from, this.#at)
+  }
+
+  /** Passes over the value here. */
+  skip(): void {
+    this.#skipSpace()
+    this.#at = endOf(this.#text, this.#at)
+  }
+
+  /** Whether the value here is an object. */
+  get isObject(): boolean {
+    this.#skipSpace()
+    return this.#text.charCodeAt(this.#at) === 0x7b
+  }
+
   /** Passes over a null, if there is one here. */
   isNull(): boolean {
     this.#skipSpace()
@@ -77,6 +97,31 @@ export class JsonText {
   #skipSpace(): void {
     while (isSpace(this.#text.charCodeAt(this.#at))) this.#at++
   }
+}
+
+/** The text of the member that the names lead to, from object to object; of repeated names the last counts, as in JSON.parse. */
+export const textAt = (text: string, path: readonly string[]): string | undefined => find(new JsonText(text), path, 0)
+
+function find(json: JsonText, path: readonly string[], level: number): string | undefined {
+  let found: string | undefined
+  json.members((name) => {
+    if (name !== path[level]) return json.skip()
+    if (level === path.length - 1) found = json.raw()
+    else if (json.isObject) found = find(json, path, level + 1)
+    else {
+      found = undefined
+      json.skip()
+    }
+  })
+  return found
+}
+
+/** The texts of an array's items. */
+export function itemTexts(text: string): string[] {
+  const json = new JsonText(text)
+  const items: string[] = []
+  json.items(() => void items.push(json.raw()))
+  return items
 }
 
 const isSpace = (code: number) => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09

@@ -1,4 +1,5 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
+import { givenIn } from '../given-json.ts'
 import { messageType, type Field, type MessageName, type MessageType, type Scalar } from './schema.ts'
 
 /** A message as the JSON format would have it: only what was sent, by JSON's names. */
@@ -6,9 +7,6 @@ export type ReadMessage = Record<string, unknown>
 
 /** Levels of messages within each other that are followed; the protocol's own need four, but for tag filters. */
 const deepest = 16
-
-/** In place of a `json` field whose bytes are no JSON. */
-export const notJson = Symbol('not JSON')
 
 /** Reads one message. Throws when the bytes are none, or nested deeper than anybody needs. */
 export const readMessage = (name: MessageName, bytes: Uint8Array): ReadMessage =>
@@ -65,7 +63,7 @@ function readValue(type: Scalar | MessageType, reader: BinaryReader, levels: num
     case 'bytes':
       return reader.bytes()
     case 'json':
-      return readJson(reader.bytes())
+      return readData(reader.bytes())
     case 'bool':
       return reader.bool()
     case 'uint32':
@@ -81,17 +79,8 @@ function readValue(type: Scalar | MessageType, reader: BinaryReader, levels: num
   }
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
 /** No bytes are no data, since Protobuf does not tell the one from the other. */
-function readJson(bytes: Uint8Array): unknown {
-  if (bytes.byteLength === 0) return undefined
-  try {
-    return JSON.parse(utf8.decode(bytes))
-  } catch {
-    return notJson
-  }
-}
+const readData = (bytes: Uint8Array) => (bytes.byteLength === 0 ? undefined : givenIn(bytes))
 
 const isDelimited = (type: Scalar | MessageType): boolean =>
   typeof type !== 'string' || type === 'string' || type === 'bytes' || type === 'json'

@@ -1,4 +1,5 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { uncarried } from '../carried.ts'
 import { JsonText } from './json-text.ts'
 import { messageType, type Field, type MessageName, type MessageType, type Scalar } from './schema.ts'
 
@@ -50,11 +51,18 @@ function writeTagged(number: number, type: Field['type'], text: JsonText, writer
 }
 
 function writeScalar(number: number, type: Scalar, text: JsonText, writer: BinaryWriter): void {
-  if (type === 'json') return void writer.tag(number, WireType.LengthDelimited).string(text.raw())
+  if (type === 'json') return writeData(number, text.padded(), writer)
   if (type === 'string' || type === 'bytes')
     return void writer.tag(number, WireType.LengthDelimited).string(text.string())
   writer.tag(number, WireType.Varint)
   if (type === 'bool') writer.bool(text.raw() === 'true')
   else if (type === 'uint32') writer.uint32(Math.min(text.number(), 0xffff_ffff))
   else writer[type](text.number())
+}
+
+function writeData(number: number, carriedText: string, writer: BinaryWriter): void {
+  const data = uncarried(carriedText)
+  writer.tag(number, WireType.LengthDelimited)
+  if (typeof data === 'string') writer.string(data)
+  else writer.bytes(data)
 }

@@ -21,6 +21,8 @@ export class Line {
   readonly #format: FrameFormat
   /** What every frame held, to see what was put together. */
   readonly frames: (readonly Heard[])[] = []
+  /** The same as they came: text of a JSON line, bytes of a Protobuf one. */
+  readonly raw: (string | ArrayBuffer)[] = []
   /** What came and nobody has asked for yet, in order. */
   readonly #unheard: Heard[] = []
   readonly #waiting: Waiting[] = []
@@ -109,6 +111,7 @@ export class Line {
   }
 
   #take(frame: string | ArrayBuffer): void {
+    this.raw.push(frame)
     const replies = typeof frame === 'string' ? frame.split('\n').map(asHeard) : decodeReplies(frame)
     this.frames.push(replies)
     for (const reply of replies) this.#hear(reply)

@@ -26,7 +26,7 @@ export const decodeReplies = (frame: ArrayBuffer | Uint8Array): Heard[] =>
 function withBytes(value: object): object {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]: [string, unknown]) => {
-      if (name === 'data') return [name, utf8.encode(JSON.stringify(inner))]
+      if (name === 'data') return [name, inner instanceof Uint8Array ? inner : utf8.encode(JSON.stringify(inner))]
       return [name, isPlain(inner) ? withBytes(inner) : inner]
     }),
   )
@@ -40,12 +40,20 @@ const withPages = (heard: Heard): Heard =>
 
 /** The SDK's messages hold what was sent as their own properties, an empty list or map for one that was not, and Longs. */
 function asJson(value: unknown): unknown {
-  if (value instanceof Uint8Array) return JSON.parse(text.decode(value))
+  if (value instanceof Uint8Array) return jsonOrBytes(value)
   if (Array.isArray(value)) return value.map(asJson)
   if (typeof value !== 'object' || value === null) return value
   if ('toNumber' in value && typeof value.toNumber === 'function') return value.toNumber()
   const entries = Object.entries(value).filter(([name, inner]) => !isUnset(name, inner))
   return Object.fromEntries(entries.map(([name, inner]) => [name, asJson(inner)]))
+}
+
+function jsonOrBytes(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(text.decode(bytes))
+  } catch {
+    return bytes
+  }
 }
 
 const utf8 = new TextEncoder()

@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import { isDeeper } from '../kernel/json.ts'
+import { isLonger } from '../kernel/text.ts'
+import { carried, carriedBytes } from './carried.ts'
+import { sizes } from './limits.ts'
+import { itemTexts, textAt } from './protobuf/json-text.ts'
+
+/**
+ * JSON as somebody gave it: the value that was read from it, and the text. Rules are checked on the value; what is stored
+ * and passed on is the text, since writing the value again would change numbers, the order of members and escapes.
+ */
+export class GivenJson {
+  readonly value: unknown
+  #text: string | (() => string)
+
+  /** `text` may be found when it is asked for: most commands are read by their values alone. */
+  constructor(value: unknown, text: string | (() => string)) {
+    this.value = value
+    this.#text = text
+  }
+
+  get text(): string {
+    if (typeof this.#text !== 'string') this.#text = this.#text()
+    return this.#text
+  }
+
+  /** The text of a member, by the names that lead to it; undefined when it is not there. */
+  textAt(...path: readonly string[]): string | undefined {
+    return textAt(this.text, path)
+  }
+}
+
+/** Data of a Protobuf command that is no JSON text in UTF-8. */
+export class GivenBytes {
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+/** What bytes are: JSON text in UTF-8, or nothing that the server reads. */
+export function givenIn(bytes: Uint8Array): GivenJson | GivenBytes {
+  try {
+    const text = utf8.decode(bytes)
+    return new GivenJson(JSON.parse(text), text)
+  } catch {
+    return new GivenBytes(bytes)
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The same of bytes in base64; undefined when the text is not base64. */
+export function givenInBase64(text: string): GivenJson | GivenBytes | undefined {
+  try {
+    return givenIn(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)))
+  } catch {
+    return undefined
+  }
+}
+
+/** Data as a publication carries it, or why it is not accepted: it may have `bytes`. */
+export function carry(
+  given: GivenJson | GivenBytes,
+  bytes: number,
+): { readonly data: string } | { readonly bad: string } {
+  if (given instanceof GivenBytes)
+    return given.bytes.byteLength > bytes ? { bad: `at most ${bytes} bytes` } : { data: carriedBytes(given.bytes) }
+  const bad = badJson(given, bytes)
+  return bad === undefined ? { data: carried(given.text) } : { bad }
+}
+
+/** Why data that is passed on is not accepted, or undefined: it may be `bytes` of text, and nested so deep. */
+export function badJson({ value, text }: GivenJson, bytes: number): string | undefined {
+  if (isDeeper(value, sizes.dataDepth)) return `nested at most ${sizes.dataDepth} levels deep`
+  return isLonger(text, bytes) ? `at most ${bytes} bytes of JSON` : undefined
+}
+
+/** The schemas of what is passed on as it was given. */
+const passedOn = new WeakSet<z.ZodType>()
+
+/**
+ * JSON of any form, at most `bytes` long, that comes out as the text it was. Depth is looked at first and ends the check:
+ * code that walks a value by recursion fails on one nested thousands deep. Only `readGiven` knows the text: a schema that
+ * holds such a member must be used by it.
+ */
+export function jsonUpTo(bytes: number) {
+  const schema = z.unknown().transform((given, context) => {
+    if (!(given instanceof GivenJson)) throw new TypeError('a schema with data that is passed on needs readGiven')
+    const bad = badJson(given, bytes)
+    if (bad === undefined) return given.text
+    context.addIssue(bad)
+    return z.NEVER
+  })
+  passedOn.add(schema)
+  return schema
+}
+
+/** JSON of any form that comes out with its text, to be read by a schema later. */
+export function jsonForLater() {
+  const schema = z.custom<GivenJson>((given) => given instanceof GivenJson)
+  passedOn.add(schema)
+  return schema
+}
+
+/** Checks `given` against a schema. Members declared by `jsonUpTo` come out as the text they were. */
+export const readGiven = <S extends z.ZodType>(schema: S, given: GivenJson): z.ZodSafeParseResult<z.output<S>> =>
+  schema.safeParse(planOf(schema)?.(given.value, () => given.text) ?? given.value)
+
+/** Makes a value ready for its schema: what is to be passed on is put together with its text. */
+type Plan = (value: unknown, text: () => string) => unknown
+
+const plans = new WeakMap<z.ZodType, { readonly plan: Plan | undefined }>()
+
+/** Undefined when nothing in the schema is passed on. Made once for each schema. */
+function planOf(schema: unknown): Plan | undefined {
+  if (!(schema instanceof z.ZodType)) return undefined
+  const known = plans.get(schema)
+  if (known !== undefined) return known.plan
+  const plan = makePlan(schema)
+  plans.set(schema, { plan })
+  return plan
+}
+
+function makePlan(schema: z.ZodType): Plan | undefined {
+  if (passedOn.has(schema)) return (value, text) => (value === undefined ? undefined : new GivenJson(value, text))
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
+    return planOf(schema.unwrap())
+  if (schema instanceof z.ZodPipe) return planOf(schema.in)
+  if (schema instanceof z.ZodArray) return planForItems(planOf(schema.element))
+  if (schema instanceof z.ZodRecord) return planForEntries(planOf(schema.valueType))
+  return schema instanceof z.ZodObject ? planForMembers(schema) : undefined
+}
+
+function planForMembers({ shape }: z.ZodObject): Plan | undefined {
+  const plans = Object.entries(shape).flatMap(([name, inner]) => {
+    const plan = planOf(inner)
+    return plan === undefined ? [] : [{ name, plan }]
+  })
+  if (plans.length === 0) return undefined
+  return (value, text) => {
+    if (!isRecord(value)) return value
+    const ready: Record<string, unknown> = { ...value }
+    for (const { name, plan } of plans)
+      if (Object.hasOwn(value, name)) ready[name] = plan(value[name], () => textAt(text(), [name]) ?? 'null')
+    return ready
+  }
+}
+
+function planForEntries(plan: Plan | undefined): Plan | undefined {
+  if (plan === undefined) return undefined
+  return (value, text) => {
+    if (!isRecord(value)) return value
+    const entries = Object.entries(value)
+    return Object.fromEntries(
+      entries.map(([name, inner]) => [name, plan(inner, () => textAt(text(), [name]) ?? 'null')]),
+    )
+  }
+}
+
+function planForItems(plan: Plan | undefined): Plan | undefined {
+  if (plan === undefined) return undefined
+  return (value, text) => {
+    if (!Array.isArray(value)) return value
+    let texts: readonly string[] | undefined
+    return value.map((item: unknown, index) => plan(item, () => (texts ??= itemTexts(text()))[index] ?? 'null'))
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
