@@ -12,6 +12,9 @@ type OwnPolicy =
   | 'requests-user'
   | 'requests-key'
   | 'requests-tenant'
+  | 'items-user'
+  | 'items-key'
+  | 'items-tenant'
   | 'searches-user'
   | 'searches-key'
   | 'uploads-user'
@@ -96,6 +99,11 @@ const twice = (perSecond = 1): Rate => ({ perSecond, burst: 2 * perSecond })
 /** People do such things a few at a time, and then not for a while. */
 const tenfold = (perSecond: number): Rate => ({ perSecond, burst: 10 * perSecond })
 
+/** Items of requests beyond their first: members, channels, commands of a batch. */
+const items = (perSecond: number): Rate => ({ perSecond, burst: Math.max(largestRequest, 2 * perSecond) })
+/** Items in the largest single request. */
+const largestRequest = 10_000
+
 const rates: Readonly<Record<HousePolicy, (terms: Terms) => Rate>> = {
   messages: ({ limits }) => ({ perSecond: limits.messagesPerSecond, burst: limits.messagesBurst }),
   'messages-connection': ({ limits }) => twice(limits.messagesPerSecondConnection),
@@ -107,6 +115,10 @@ const rates: Readonly<Record<HousePolicy, (terms: Terms) => Rate>> = {
   'requests-user': ({ limits }) => twice(limits.requestsPerSecondUser),
   'requests-key': ({ limits }) => twice(limits.requestsPerSecondKey),
   'requests-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
+  // The largest single request has ten thousand items, and must fit.
+  'items-user': ({ limits }) => items(2 * limits.requestsPerSecondUser),
+  'items-key': ({ limits }) => items(2 * limits.requestsPerSecondKey),
+  'items-tenant': ({ limits }) => items(2 * (limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey)),
   'requests-plan': ({ shared }) => twice(shared.plan.requestsPerSecond),
   'requests-system': ({ shared }) => twice(shared.system.requestsPerSecond),
   'searches-user': ({ limits }) => tenfold(limits.searchesPerSecondUser),

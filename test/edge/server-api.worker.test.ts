@@ -102,7 +102,12 @@ describe('publishing', () => {
     })
     const complaints = vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const body = { channels: [lost, reached], data: 1 }
-    const said = await runMethod({ ...env, TOPIC }, tenant.id, 'broadcast', new GivenJson(body, JSON.stringify(body)))
+    const said = await runMethod(
+      { ...env, TOPIC },
+      { kind: 'server', tenant: tenant.id, keyId: 'test' },
+      'broadcast',
+      new GivenJson(body, JSON.stringify(body)),
+    )
     expect(complaints).toHaveBeenCalledOnce()
     complaints.mockRestore()
     expect(answer.parse(JSON.parse(said)).result?.['responses']).toEqual([

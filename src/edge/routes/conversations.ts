@@ -19,6 +19,7 @@ import { conversationId, userId } from '../../protocol/payloads.ts'
 import type { App, AppContext } from '../context.ts'
 import { takeMessageToken } from '../house-levels.ts'
 import { body, param, query } from '../input.ts'
+import { takeItems } from '../items.ts'
 import { known } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
 
@@ -30,6 +31,7 @@ export const conversations = new Hono<App>()
     const principal = known(c)
     const wanted = await body(c, newConversation)
     const members = membersOf(principal, wanted)
+    await takeItems(c.env, principal, members.length)
     const id =
       wanted.type === 'direct' ? await uuidFrom(directKey(principal.tenant, members)) : uuidv7(systemClock.now())
     const createdBy = principal.kind === 'user' ? principal.user : ''
@@ -74,6 +76,7 @@ export const conversations = new Hono<App>()
   .post('/:id/members', async (c) => {
     const { members } = await body(c, newMembers)
     await limitMessages(c)
+    await takeItems(c.env, known(c), members.length)
     return c.json(
       toView(accepted(await stub(c).change(actorOf(known(c)), { kind: 'add', users: [...new Set(members)] }))),
     )

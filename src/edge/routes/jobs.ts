@@ -5,6 +5,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { jobId, jobQuery, jobReport, newJob, newJobs } from '../../protocol/jobs-api.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, json, param, query } from '../input.ts'
+import { takeItems } from '../items.ts'
 import { toNewJob } from '../job-input.ts'
 import { server } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
@@ -21,6 +22,7 @@ export const jobs = new Hono<App>()
   .post('/batch', async (c) => {
     const { tenant } = server(c)
     const { queue, jobs: inputs } = await body(c, newJobs)
+    await takeItems(c.env, server(c), inputs.length)
     const now = systemClock.now()
     const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
     const { receipts } = accepted(await jobQueueOf(c.env, tenant, queue).enqueueAll(wanted))

@@ -18,6 +18,7 @@ import {
 import type { StoredTenant } from '../../tenants/record.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, param } from '../input.ts'
+import { takeChecks, touches } from '../items.ts'
 import { decider, levelOf, ownPolicy } from '../limits.ts'
 import { server } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
@@ -51,12 +52,13 @@ export const limits = new Hono<App>()
   })
   .post('/check', async (c) => {
     const level = await levelFor(c, await body(c, check))
-    return c.json(answer(level, await decideAll(decider, [level])))
+    return c.json(answer(level, await touches.one(server(c).tenant, () => decideAll(decider, [level]))))
   })
   .post('/check-batch', async (c) => {
     const { checks, allOrNone } = await body(c, checkBatch)
+    await takeChecks(c.env, server(c), checks.length)
     const levels = await Promise.all(checks.map((each) => levelFor(c, each)))
-    return c.json(await (allOrNone ? checkTogether(levels) : checkEach(levels)))
+    return c.json(await (allOrNone ? checkTogether(levels) : checkEach(server(c).tenant, levels)))
   })
   .post('/peek', async (c) => {
     const { name, rules } = await keyFor(c, await body(c, keyOfPolicy))
@@ -83,9 +85,9 @@ export const limits = new Hono<App>()
     return c.json({ released })
   })
 
-/** Each check for itself; all limiters are asked at once. */
-async function checkEach(levels: readonly Level[]): Promise<{ readonly results: CheckAnswer[] }> {
-  const decisions = await Promise.all(levels.map((level) => decideAll(decider, [level])))
+/** Each check for itself; as many limiters are asked at once as the tenant may. */
+async function checkEach(tenant: string, levels: readonly Level[]): Promise<{ readonly results: CheckAnswer[] }> {
+  const decisions = await touches.each(tenant, levels, (level) => decideAll(decider, [level]))
   return { results: levels.map((level, place) => answer(level, decisions[place] ?? { kind: 'taken' })) }
 }
 

@@ -4,6 +4,7 @@ import type { ErrorName } from '../../protocol/errors.ts'
 import { serverApiCommands, serverApiEnvelope, toServerApiError } from '../../protocol/server-api.ts'
 import type { App } from '../context.ts'
 import { bodies, bodyOrNothing } from '../input.ts'
+import { takeItems } from '../items.ts'
 import { byApiKey, server } from '../middleware/authenticate.ts'
 import { limitRequests } from '../middleware/limit-requests.ts'
 import { fail } from '../problem.ts'
@@ -41,14 +42,16 @@ export const serverApi = new Hono<App>()
   .use(authenticateServer(), limitRequests())
   .post('/', async (c) => {
     const replies: string[] = []
-    for (const { id, method, params } of await bodies(c, serverApiEnvelope, serverApiCommands))
-      replies.push(withId(id, await answer(c.env, server(c).tenant, method, params)))
+    const commands = await bodies(c, serverApiEnvelope, serverApiCommands)
+    await takeItems(c.env, server(c), commands.length)
+    for (const { id, method, params } of commands)
+      replies.push(withId(id, await answer(c.env, server(c), method, params)))
     return c.body(replies.join('\n'), 200, json)
   })
   .post('/:method', async (c) => {
     const params = await bodyOrNothing(c)
     const method = c.req.param('method')
-    const result = await run(c.env, server(c).tenant, method, params)
+    const result = await run(c.env, server(c), method, params)
     if (typeof result !== 'string' && c.req.header('x-centrifugo-error-mode') === 'transport')
       return c.json(toServerApiError(result), statuses[result.error] ?? 500)
     return c.body(encodeReply(method, result), 200, json)

@@ -11,6 +11,7 @@ import { encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { TopicRules } from '../../protocol/stream.ts'
 import { topicRules } from '../../topics/namespaces.ts'
+import { touches } from '../items.ts'
 import { tenantRecordOf } from '../tenants.ts'
 
 /** JSON text of a result, or why there is none. */
@@ -35,7 +36,7 @@ export async function broadcast(
 ): Promise<Result> {
   const data = dataOf(request)
   if (typeof data !== 'string') return data
-  const responses = await Promise.all(channels.map((channel) => publishOne(env, tenant, channel, data, request)))
+  const responses = await touches.each(tenant, channels, (channel) => publishOne(env, tenant, channel, data, request))
   return `{"responses":[${responses.map(encode).join(',')}]}`
 }
 

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { explain } from '../../protocol/commands.ts'
-import { refuse } from '../../protocol/errors.ts'
+import { policyOf } from '../../limits/house-rules.ts'
+import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { GivenJson, readGiven } from '../../protocol/given-json.ts'
 import {
   givenFields,
@@ -12,6 +13,7 @@ import {
   type ServerApiMethod,
   type ServerApiRequest,
 } from '../../protocol/server-api.ts'
+import { decideItems, touches, type Payer } from '../items.ts'
 import { broadcast, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
 import { history } from './history.ts'
 import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'
@@ -38,8 +40,8 @@ const handlers: Handlers = {
 }
 
 /** Runs one method; JSON text of its answer. */
-export async function answer(env: Env, tenant: string, method: string, params: Params): Promise<string> {
-  return encodeReply(method, await run(env, tenant, method, params))
+export async function answer(env: Env, payer: Payer, method: string, params: Params): Promise<string> {
+  return encodeReply(method, await run(env, payer, method, params))
 }
 
 /** JSON text of an answer, `{"result":…}` or `{"error":…}`. A batch's is what it gives, as Centrifugo has it. */
@@ -47,11 +49,11 @@ export const encodeReply = (method: string, result: Result): string =>
   method === 'batch' && typeof result === 'string' ? result : encodeAnswer(result)
 
 /** Runs one method. Never throws. */
-export async function run(env: Env, tenant: string, method: string, params: Params): Promise<Result> {
+export async function run(env: Env, payer: Payer, method: string, params: Params): Promise<Result> {
   try {
-    if (method === 'batch') return await runBatch(env, tenant, params)
+    if (method === 'batch') return await runBatch(env, payer, params)
     return isMethod(method)
-      ? await runOne(env, tenant, method, params)
+      ? await runOne(env, payer, method, params)
       : refuse('methodNotFound', `${method}: one of ${Object.keys(serverApiRequests).join(', ')}, batch`)
   } catch (thrown) {
     log.error('server-api.failed', { method, why: reasonOf(thrown) })
@@ -59,27 +61,49 @@ export async function run(env: Env, tenant: string, method: string, params: Para
   }
 }
 
-async function runOne(env: Env, tenant: string, method: ServerApiMethod, params: Params): Promise<Result> {
+async function runOne(env: Env, payer: Payer, method: ServerApiMethod, params: Params): Promise<Result> {
   const schema: z.ZodObject = serverApiRequests[method]
   const parsed = readGiven(schema, givenFields(schema, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
   const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
-  return await handler(env, tenant, parsed.data)
+  const unpaid = await pay(env, payer, itemsOf(parsed.data))
+  if (unpaid !== undefined) return unpaid
+  // A broadcast is many calls of its own.
+  const call = () => handler(env, payer.tenant, parsed.data)
+  return await (method === 'broadcast' ? call() : touches.one(payer.tenant, call))
 }
 
 /** Commands one after the other, or all at once where their order is of no matter; a reply each, in order. */
-async function runBatch(env: Env, tenant: string, params: Params): Promise<Result> {
+async function runBatch(env: Env, payer: Payer, params: Params): Promise<Result> {
   const parsed = readGiven(serverApiBatch, givenFields(serverApiBatch, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   const { commands, parallel } = parsed.data
-  if (parallel) return replies(await Promise.all(commands.map((command) => reply(env, tenant, command))))
+  const unpaid = await pay(env, payer, commands.length)
+  if (unpaid !== undefined) return unpaid
+  if (parallel) return replies(await severalAtOnce(commands, (command) => reply(env, payer, command)))
   const done: string[] = []
-  for (const command of commands) done.push(await reply(env, tenant, command))
+  for (const command of commands) done.push(await reply(env, payer, command))
   return replies(done)
 }
 
-async function reply(env: Env, tenant: string, command: GivenJson): Promise<string> {
+/** Commands of one parallel batch under way at once. */
+const atOnce = 16
+
+async function severalAtOnce<T>(items: readonly T[], run: (item: T) => Promise<string>): Promise<string[]> {
+  const results: string[] = []
+  let next = 0
+  const work = async () => {
+    for (let place = next++; place < items.length; place = next++) {
+      const item = items[place]
+      if (item !== undefined) results[place] = await run(item)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
+  return results
+}
+
+async function reply(env: Env, payer: Payer, command: GivenJson): Promise<string> {
   const object = z.record(z.string(), z.unknown()).safeParse(command.value)
   if (!object.success) return encodeAnswer(refuse('badRequest', 'a command is {"<method>": {…}}'))
   const named = Object.entries(object.data).filter(([, params]) => params !== null)
@@ -88,9 +112,23 @@ async function reply(env: Env, tenant: string, command: GivenJson): Promise<stri
   if (method === undefined || !isMethod(method))
     return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
   const given = new GivenJson(params, () => command.textAt(method) ?? 'null')
-  const result = await run(env, tenant, method, given)
+  const result = await run(env, payer, method, given)
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
 }
+
+/** Takes what the items of a request cost; why it may not go on. */
+async function pay(env: Env, payer: Payer, items: number): Promise<Refusal | undefined> {
+  const decision = await decideItems(env, payer, items)
+  if (decision.kind !== 'limited') return undefined
+  const { retryAfterMs } = decision
+  return refuse('tooManyRequests', `${policyOf(decision.key)}: wait ${retryAfterMs} ms`, retryAfterMs)
+}
+
+/** Channels of a broadcast; everything else is one item. */
+const itemsOf = (request: unknown): number =>
+  typeof request === 'object' && request !== null && 'channels' in request && Array.isArray(request.channels)
+    ? request.channels.length
+    : 1
 
 const replies = (all: readonly string[]) => `{"replies":[${all.join(',')}]}`
 

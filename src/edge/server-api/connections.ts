@@ -1,4 +1,4 @@
-import { gatewayNamed, gatewayNames, inboxOf } from '../../../durable-objects/address.ts'
+import { gatewayNamed, gatewayNames, inboxNotesOf, inboxOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import { readOverrides, type Overrides } from '../../auth/claims.ts'
 import type { Env } from '../../env.ts'
@@ -118,8 +118,12 @@ const whom = (tenant: string, { user, client = '', session = '' }: WithUser) => 
 const infoOf = ({ info, b64info }: { readonly info?: string | undefined; readonly b64info?: string | undefined }) =>
   optionalData({ data: info, b64data: b64info }, infoBytes, 'b64info')
 
-/** The gateways that hold the user: her own stream knows them. Nobody has a stream, so for nobody it is all of them. */
+/**
+ * The gateways that hold connections of the user, as its inbox knows them. A user without an open inbox has no connection
+ * or one of an earlier version, and "" has no inbox: then it is all gateways, and no inbox is made for an invented name.
+ */
 async function gatewaysOf(env: Env, tenant: string, { user }: WithUser) {
-  const names = user === '' ? gatewayNames(loadConfig(env)) : await inboxOf(env, tenant, user).gateways()
+  const isOpen = user !== '' && (await inboxNotesOf(env, tenant, user).standingOf(user)) === 'open'
+  const names = isOpen ? await inboxOf(env, tenant, user).gateways() : gatewayNames(loadConfig(env))
   return names.map((name) => gatewayNamed(env, name))
 }

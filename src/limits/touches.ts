@@ -1,0 +1,120 @@
+/** Actor calls of one tenant that begin at once before anything is known of how long they take. */
+const firstWindow = 8
+const fewest = 4
+const most = 64
+/** Calls of all tenants together, in one isolate. */
+const mostOfAll = 128
+/** A call that takes longer than this shows that the process is busy, for example with making files for new actors. */
+const targetMs = 25
+/** A call that never ended belongs to a request that was cut off. */
+const lostMs = 30_000
+/** Tenants that were not heard of for so long are forgotten. */
+const quietMs = 60_000
+
+interface Tenant {
+  window: number
+  usedAt: number
+  readonly underWay: Set<Touch>
+}
+
+interface Touch {
+  readonly begunAt: number
+}
+
+interface Place {
+  readonly tenant: Tenant
+  readonly touch: Touch
+}
+
+/** Time and waiting, as the platform or a test gives them. */
+export interface Pause {
+  readonly now: () => number
+  readonly wait: (ms: number) => Promise<void>
+}
+
+/**
+ * Bounds how many actor calls of one tenant are under way at once in this isolate, so that one request with a thousand
+ * items leaves room for the requests of others. The bound follows the time that calls take: it shrinks while they are
+ * slow and grows while they are fast. Only numbers are shared between requests, never promises, since a request must not
+ * wait for another's I/O.
+ */
+export class Touches {
+  readonly #tenants = new Map<string, Tenant>()
+  readonly #pause: Pause
+
+  constructor(pause: Pause) {
+    this.#pause = pause
+  }
+
+  /** Calls `touch` for each item, in order, as many at once as the tenant may; the results in their order. Throws as the first that failed. */
+  async each<T, R>(tenant: string, items: readonly T[], touch: (item: T) => Promise<R>): Promise<R[]> {
+    const started: Promise<R>[] = []
+    for (const item of items) {
+      const place = await this.#place(tenant)
+      const touching = this.#touch(place, () => touch(item))
+      // Waited for below; until then a failure must not count as unhandled.
+      touching.catch(() => undefined)
+      started.push(touching)
+    }
+    return await Promise.all(started)
+  }
+
+  /** One call, counted among the tenant's. */
+  async one<R>(tenant: string, touch: () => Promise<R>): Promise<R> {
+    const [result] = await this.each(tenant, [touch], (each) => each())
+    // oxlint-disable-next-line typescript/no-non-null-assertion, typescript/no-unsafe-type-assertion -- one item has one result
+    return result as R
+  }
+
+  /** Calls of a tenant under way, and how many there may be. */
+  standingOf(tenant: string): { readonly underWay: number; readonly window: number } {
+    const known = this.#tenants.get(tenant)
+    return { underWay: known?.underWay.size ?? 0, window: Math.floor(known?.window ?? firstWindow) }
+  }
+
+  /** Waits for a place and takes it. */
+  async #place(name: string): Promise<Place> {
+    for (;;) {
+      const tenant = this.#of(name)
+      const touch: Touch = { begunAt: this.#pause.now() }
+      // Found and taken in one go: another request looks as well.
+      if (this.#hasRoom(tenant)) {
+        tenant.underWay.add(touch)
+        return { tenant, touch }
+      }
+      await this.#pause.wait(1 + Math.floor(Math.random() * 3))
+    }
+  }
+
+  #hasRoom(tenant: Tenant): boolean {
+    const now = this.#pause.now()
+    tenant.usedAt = now
+    for (const touch of tenant.underWay) if (now - touch.begunAt > lostMs) tenant.underWay.delete(touch)
+    if (tenant.underWay.size >= Math.floor(tenant.window)) return false
+    let all = 0
+    for (const { underWay } of this.#tenants.values()) all += underWay.size
+    return all < mostOfAll
+  }
+
+  async #touch<R>({ tenant, touch }: Place, call: () => Promise<R>): Promise<R> {
+    try {
+      return await call()
+    } finally {
+      tenant.underWay.delete(touch)
+      const tookMs = this.#pause.now() - touch.begunAt
+      tenant.window =
+        tookMs > targetMs ? Math.max(fewest, tenant.window * 0.8) : Math.min(most, tenant.window + 1 / tenant.window)
+    }
+  }
+
+  #of(name: string): Tenant {
+    const known = this.#tenants.get(name)
+    if (known !== undefined) return known
+    const now = this.#pause.now()
+    for (const [other, { underWay, usedAt }] of this.#tenants)
+      if (underWay.size === 0 && now - usedAt > quietMs) this.#tenants.delete(other)
+    const tenant: Tenant = { window: firstWindow, usedAt: now, underWay: new Set() }
+    this.#tenants.set(name, tenant)
+    return tenant
+  }
+}

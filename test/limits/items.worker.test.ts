@@ -1,0 +1,53 @@
+import { env } from 'cloudflare:workers'
+import { listDurableObjectIds } from 'cloudflare:test'
+import { expect, test } from 'vitest'
+import { call } from '../support/worker/http.ts'
+import { newTenant } from '../support/worker/tenant.ts'
+
+// A request pays for its items before they are worked on.
+
+const users = (count: number, prefix: string) => Array.from({ length: count }, (_, n) => `${prefix}${n}`)
+
+test('members of a new conversation count against the limit of its creator, and the refusal says which and how long', async () => {
+  const tenant = await newTenant({ requestsPerSecondUser: 20 })
+  const as = await tenant.token('alice')
+  const create = (members: readonly string[]) =>
+    call('POST /v1/conversations', { as, body: { type: 'group', members } })
+  expect((await create(users(9000, 'a'))).status).toBe(201)
+  const refused = await create(users(2000, 'b'))
+  expect(refused.status).toBe(429)
+  expect(refused.body).toMatchObject({ 'violated-policies': ['items-user'], detail: expect.stringContaining('wait') })
+  // One member more is a request like any other.
+  expect((await create([])).status).toBe(201)
+})
+
+test('commands of a batch and channels of a broadcast count against the limit of the key', async () => {
+  const tenant = await newTenant({ requestsPerSecondKey: 20 })
+  const commands = users(1000, 'user').map((user) => ({ unsubscribe: { user, channel: 'news:1' } }))
+  const batch = () => call('POST /api/batch', { as: tenant.key, body: { commands, parallel: true } })
+  for (let n = 0; n < 9; n++) expect((await batch()).body['replies']).toHaveLength(1000)
+  const answers = [await batch(), await batch()]
+  expect(answers.at(-1)?.body).toMatchObject({ error: { code: 111, detail: expect.stringContaining('items-key') } })
+  const channels = users(1000, 'news:')
+  const told = await call('POST /api/broadcast', { as: tenant.key, body: { channels, data: {} } })
+  expect(told.body).toMatchObject({ error: { code: 111 } })
+})
+
+test('checks of a batch count one each', async () => {
+  const tenant = await newTenant({ checksPerSecond: 30 })
+  const policy = { algorithm: 'token-bucket', limit: 10, windowSeconds: 1 }
+  expect(await call('PUT /v1/limits/policies/logins', { as: tenant.key, body: policy })).toMatchObject({ status: 200 })
+  const checks = users(50, 'key').map((key) => ({ policy: 'logins', key }))
+  const check = () => call('POST /v1/limits/check-batch', { as: tenant.key, body: { checks } })
+  expect((await check()).status).toBe(200)
+  expect((await check()).body).toMatchObject({ 'violated-policies': ['checks'] })
+})
+
+test('commands for users that never connected make no inbox', async () => {
+  const tenant = await newTenant()
+  const commands = users(50, 'invented').map((user) => ({ subscribe: { user, channel: 'news:1' } }))
+  await call('POST /api/batch', { as: tenant.key, body: { commands } })
+  const ids = new Set((await listDurableObjectIds(env.INBOX)).map(String))
+  const made = users(50, 'invented').filter((user) => ids.has(String(env.INBOX.idFromName(`${tenant.id}/${user}`))))
+  expect(made).toEqual([])
+})

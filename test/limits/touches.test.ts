@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { Touches } from '../../src/limits/touches.ts'
+
+/** Time that moves only while somebody waits, and calls that take `tookMs` of it. */
+function world() {
+  let now = 0
+  const due: { readonly at: number; readonly go: () => void }[] = []
+  const wait = (ms: number) => new Promise<void>((go) => void due.push({ at: now + ms, go }))
+  const touches = new Touches({ now: () => now, wait })
+  const pass = async (until: () => boolean) => {
+    while (!until()) {
+      await new Promise((turn) => setImmediate(turn))
+      due.sort((a, b) => a.at - b.at)
+      const next = due.shift()
+      if (next === undefined) continue
+      now = Math.max(now, next.at)
+      next.go()
+    }
+  }
+  return { touches, wait, pass, now: () => now }
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+test('a request with a thousand items has few actor calls under way at once while they are slow', async () => {
+  const { touches, wait, pass } = world()
+  let [underWay, most, done] = [0, 0, false]
+  const work = touches.each('acme', numbers(1000), async (n) => {
+    most = Math.max(most, ++underWay)
+    await wait(100)
+    underWay--
+    return n
+  })
+  void work.then(() => (done = true))
+  await pass(() => done)
+  expect(await work).toEqual(numbers(1000))
+  expect(most).toBe(8)
+  expect(touches.standingOf('acme')).toEqual({ underWay: 0, window: 4 })
+})
+
+test('all requests of one tenant share its calls, and none of another tenant waits for them', async () => {
+  const { touches, wait, pass, now } = world()
+  const slow = () => wait(1000)
+  let othersAt = -1
+  let done = 0
+  for (let request = 0; request < 5; request++) void touches.each('acme', numbers(20), slow).then(() => done++)
+  await pass(() => touches.standingOf('acme').underWay === 8)
+  void touches.each('other', numbers(4), () => wait(1)).then(() => (othersAt = now()))
+  await pass(() => othersAt >= 0)
+  expect(othersAt).toBeLessThan(1000)
+  expect(touches.standingOf('acme').underWay).toBe(8)
+  await pass(() => done === 5)
+})
+
+test('a tenant whose calls are fast may have more of them at once', async () => {
+  const { touches, wait, pass } = world()
+  let done = false
+  void touches.each('acme', numbers(2000), () => wait(1)).then(() => (done = true))
+  await pass(() => done)
+  expect(touches.standingOf('acme').window).toBeGreaterThan(30)
+})
+
+test('a call that fails fails its request and frees its place', async () => {
+  const { touches, pass } = world()
+  let failed: unknown
+  const broken = async () => {
+    throw new Error('broken')
+  }
+  void touches.each('acme', numbers(20), broken).catch((thrown: unknown) => (failed = thrown))
+  await pass(() => failed !== undefined)
+  expect(failed).toEqual(new Error('broken'))
+  expect(touches.standingOf('acme').underWay).toBe(0)
+})
