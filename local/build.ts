@@ -38,4 +38,4 @@ export async function buildPageModule(): Promise<void> {
   await rename(draft, join(root, 'web/dist/page.js'))
 }
 
-if (import.meta.main) await (process.argv.includes('--web') ? buildPageModule() : buildAll())
+if (process.argv[1] === import.meta.filename) await (process.argv.includes('--web') ? buildPageModule() : buildAll())

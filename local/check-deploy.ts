@@ -5,6 +5,7 @@ import { parseArgs, promisify } from 'node:util'
 import { z } from 'zod'
 import { checkDeployment, type Finding } from './deploy-requirements.ts'
 import { endWith, LocalError, oneLine } from './local-error.ts'
+import { asksForHelp, helpWith } from './usage.ts'
 import { readWorkerConfig } from './worker-config.ts'
 
 // `npm run check:deploy`: says which secrets, bindings and addresses a deployment lacks, and whether it is ready.
@@ -18,6 +19,7 @@ const readiness = z.object({
 })
 
 try {
+  if (asksForHelp(process.argv.slice(2))) helpWith(`${usage}: says what a deployment lacks, and whether it is ready.`)
   const { secrets: file, url } = readOptions()
   const { vars, actors, crons } = await readWorkerConfig()
   const secrets = file === undefined ? await secretsOfWrangler() : secretsIn(await readFile(file, 'utf8'))

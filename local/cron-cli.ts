@@ -3,9 +3,14 @@ import { knownSecrets } from './data-folder.ts'
 import { endWith, LocalError } from './local-error.ts'
 import { Operator } from './operator.ts'
 import { originOf, readSettings } from './settings.ts'
+import { asksForHelp, helpWith } from './usage.ts'
 
 // `npm run cron -- <name>`: runs one entry of the house's schedule now, here or at `--url` with ADMIN_KEY.
 try {
+  if (asksForHelp(process.argv.slice(2)))
+    helpWith(
+      'npm run cron -- [name] [--url https://…]: runs one entry of the schedule now; without a name, lists them.',
+    )
   const { name, url } = readWish()
   const operator = url === undefined ? await localOperator() : new Operator(url, adminKey(url))
   const entries = await operator.schedule()

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { LocalError } from './local-error.ts'
+import { requireWholeServices } from './real-services.ts'
 import { isDevelopment, isLoopback, readProfile, type Launcher, type Profile } from './profile.ts'
 
 /** What `npm start` and `npm run serve` can be told, by variables and flags; docs/config.md lists them. */
@@ -38,7 +39,9 @@ const tunedNames =
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {
   const unknown = args.find((arg) => arg !== '--fresh')
-  if (unknown !== undefined) throw new LocalError(`${unknown} is not an option here; there is only --fresh.`)
+  if (unknown !== undefined)
+    throw new LocalError(`${unknown} is not an option here; there is --help and there is --fresh.`)
+  requireWholeServices(env)
   const settings: Settings = {
     port: wholeNumber(env, 'PORT', 1, 65_535) ?? 8787,
     host: env['HOST'] || '127.0.0.1',
@@ -52,7 +55,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
     adminKey: env['ADMIN_KEY'] || undefined,
     drainSeconds: wholeNumber(env, 'DRAIN_SECONDS', 0, 600) ?? 5,
     inspectorPort: wholeNumber(env, 'INSPECTOR_PORT', 1, 65_535),
-    redisUrl: env['REDIS_URL'],
+    redisUrl: env['REDIS_URL'] || undefined,
     real: setIn(env, realNames),
   }
   if (isDevelopment(settings.profile)) requireLoopback(settings)

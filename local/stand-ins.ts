@@ -90,7 +90,7 @@ async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets
       notes: [
         postgres === undefined
           ? `Postgres    DOWN: ${oneLine(failed)}`
-          : `Postgres    ${postgres.url('directory')}   and ${shards.join(', ')}`,
+          : `Postgres    ${withoutPassword(postgres.url('directory'))}   and ${shards.join(', ')}; password in ${join(dataDir, 'postgres', 'password')}`,
       ],
       stop: async () => {
         await proxy.stop()
@@ -125,7 +125,9 @@ async function embeddedUpstash({ dataDir, redisUrl }: Settings, { redisToken }: 
   const upstash = await startUpstash({ token: redisToken, ...storage })
   return {
     vars: { UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: upstash.token },
-    notes: [`Redis       ${upstash.url} (Upstash REST${redisUrl === undefined ? '' : `, before ${redisUrl}`})`],
+    notes: [
+      `Redis       ${upstash.url} (Upstash REST${redisUrl === undefined ? '' : `, before ${withoutPassword(redisUrl)}`})`,
+    ],
     stop: () => upstash.stop(),
   }
 }
@@ -152,6 +154,13 @@ async function embeddedQstash({ dataDir }: Settings, secrets: Secrets): Promise<
 }
 
 const isLoopback = (url: string) => ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)
+
+/** A connection string as it may be shown. */
+function withoutPassword(url: string): string {
+  const shown = new URL(url)
+  shown.password = ''
+  return shown.href
+}
 
 const realOne = async (name: string, vars: Record<string, string>): Promise<StandIns> => ({
   vars,

@@ -10,6 +10,7 @@ import { Operator } from './operator.ts'
 import { surviveLostOutput } from './output.ts'
 import { environmentOf, isDevelopment, notedProfile, noteProfile, type Launcher } from './profile.ts'
 import { originOf, readSettings, type Settings } from './settings.ts'
+import { asksForHelp, usageOf } from './usage.ts'
 import { startStandIns } from './stand-ins.ts'
 import { readWorkerConfig } from './worker-config.ts'
 import type { Running, WorkerRun } from './workerd.ts'
@@ -25,6 +26,7 @@ export async function runSystem(
   banner: (settings: Settings, notes: readonly string[]) => string,
 ): Promise<void> {
   surviveLostOutput()
+  if (asksForHelp(process.argv.slice(2))) return console.log(usageOf(launcher))
   const cleanups: (() => Promise<void> | void)[] = []
   const stopAll = async () => {
     for (const cleanup of cleanups.toReversed()) await Promise.resolve(cleanup()).catch(console.error)

@@ -51,6 +51,9 @@ test('--fresh removes everything that Parley made there, and new secrets follow'
   for (const name of [
     'redis.json',
     'qstash.sqlite-wal',
+    'redis.json.damaged-17',
+    'qstash.sqlite.damaged-17-wal',
+    'profile',
     'worker.js',
     'workerd.pid',
     join('actors', 'parley-Inbox', 'x'),
