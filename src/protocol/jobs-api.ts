@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isPlainText } from '../kernel/text.ts'
 import { jsonUpTo } from './given-json.ts'
 import { userId } from './payloads.ts'
+import { record } from './record.ts'
 
 /** A job's id: the tenant's own or a UUID. It also stands in channel names and as `webhook-id`. */
 export const jobId = z
@@ -35,7 +36,7 @@ const backoff = z
     seconds: wait.default(5),
     maxSeconds: wait.default(3600),
     jitter: z.number().min(0).max(1).default(0.5),
-    perError: z.record(z.string().max(100), z.strictObject({ seconds: wait })).optional(),
+    perError: record(z.string().max(100), z.strictObject({ seconds: wait })).optional(),
   })
   .refine(({ perError = {} }) => Object.keys(perError).length <= 50, 'perError: at most 50 kinds')
 

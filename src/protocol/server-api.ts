@@ -4,6 +4,7 @@ import { canonicalChannel } from './channels.ts'
 import { errors, type Refusal } from './errors.ts'
 import { GivenJson, jsonForLater, jsonUpTo } from './given-json.ts'
 import { infoBytes, sizes } from './limits.ts'
+import { record } from './record.ts'
 
 // The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. docs/server-api.md lists every field of
 // Centrifugo's api.proto and what becomes of it, which a test compares with the schemas here.
@@ -27,11 +28,7 @@ export function toServerApiError({ error, detail }: Refusal): ServerApiError {
 
 const channel = z.string().min(1).max(255).transform(canonicalChannel)
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
-/** A record has no room for a field named `__proto__`, which would be left out without a word. */
-const tags = z
-  .custom<unknown>((value) => !isObject(value) || !Object.hasOwn(value, '__proto__'), '__proto__: cannot be a name')
-  .pipe(z.record(z.string().max(128), z.string().max(1024)))
-  .optional()
+const tags = record(z.string().max(128), z.string().max(1024)).optional()
 /** JSON that is passed on as the text it was; see `readGiven`. */
 const json = (bytes: number) => jsonUpTo(bytes).transform(carried).optional()
 const base64 = (bytes: number) =>

@@ -162,6 +162,17 @@ describe('a subscription token', () => {
   })
 })
 
+test('a subscription token may keep its connection out of presence, and its join unpublished', async () => {
+  const { tenant, alice } = await story()
+  const override = { presence: { value: false }, join_leave: { value: false } }
+  const hears = { force_push_join_leave: { value: true } }
+  const token = await forged(tenant, { sub: 'alice', channel, override: { ...override, ...hears } })
+  await alice.ask({ subscribe: { channel, token } })
+  const { presence } = await alice.ask({ presence: { channel } })
+  expect(presence!.presence).toEqual({})
+  expect((await alice.rest()).filter(({ push }) => push?.join !== undefined)).toEqual([])
+})
+
 describe('what a connection token orders', () => {
   /** Connects with claims of the tenant's own making. */
   const arrive = async (tenant: TestTenant, claims: object, subs: object = {}) => {
