@@ -75,15 +75,16 @@ export class Conversation extends DurableObject<Env> {
   }
 
   /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
-  async create(wanted: NewConversation): Promise<ConversationView> {
+  async create(wanted: NewConversation): Promise<(ConversationView & { readonly made: boolean }) | Refusal> {
     const decision = decideCreate(this.#books.conversation, wanted, randomToken(8), this.#clock.now())
+    if (decision.kind === 'refused') return decision
     if (decision.kind === 'created') {
       if (this.#books.conversation === undefined) this.#books = ConversationBooks.found(this.ctx, this.env)
       this.#books.begin(decision.conversation, decision.members)
       this.#owe(decision.conversation)
       if (decision.members.length <= 50) await this.#tellInboxes().catch(() => undefined)
     }
-    return this.#view(decision.conversation, wanted.createdBy)
+    return { ...this.#view(decision.conversation, wanted.createdBy), made: decision.kind === 'created' }
   }
 
   describe(actor: Actor): ConversationView | Refusal {

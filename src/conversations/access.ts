@@ -12,11 +12,20 @@ export function mayRead(conversation: Conversation, members: Members, actor: Act
   return actor.server || isGuest || members.get(actor.user) !== undefined ? undefined : refuse('notFound')
 }
 
-/** Whether `actor` may write here: members and the tenant's server. */
+/**
+ * Whether `actor` may write here: members, and the tenant's server as itself or as a member that it names. A server speaks
+ * as no other user.
+ */
 export function mayWrite(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
   const denied = mayRead(conversation, members, actor)
-  if (denied !== undefined || actor.server) return denied
-  return members.get(actor.user) === undefined ? refuse('notAllowed', 'only members may write in a channel') : undefined
+  if (denied !== undefined || (actor.server && actor.user === '')) return denied
+  if (members.get(actor.user) !== undefined) return undefined
+  return refuse(
+    'notAllowed',
+    actor.server
+      ? `user: ${actor.user} is not a member; add them, or leave user out to speak as the tenant itself`
+      : 'only members may write in a channel',
+  )
 }
 
 /** Whether `actor` holds one of the `roles`, or is the tenant's server. */

@@ -1,3 +1,4 @@
+import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Conversation, ConversationType, Member } from './types.ts'
 
 /** What a new conversation is asked to be; `members` are distinct. */
@@ -9,12 +10,15 @@ export interface NewConversation {
   readonly members: readonly string[]
   /** "" when the tenant's own server made it. */
   readonly createdBy: string
+  /** A digest of the request, where the caller chose the id or an idempotency key: the same one again is a repeat. */
+  readonly request?: string
 }
 
 /** What creating means: everything written at once, or the conversation that already is (a direct one is made once). */
 export type CreateDecision =
   | { readonly kind: 'created'; readonly conversation: Conversation; readonly members: readonly Member[] }
   | { readonly kind: 'exists'; readonly conversation: Conversation }
+  | Refusal
 
 /** Decides a creation; a repeat finds the same conversation. The creator owns a group, nobody owns a direct one. */
 export function decideCreate(
@@ -23,9 +27,14 @@ export function decideCreate(
   epoch: string,
   now: number,
 ): CreateDecision {
+  const { tenant, id, type, name, createdBy, request } = wanted
+  if (existing !== undefined && request !== undefined) {
+    if (existing.createdBy !== createdBy || existing.request !== request)
+      return refuse('conflict', 'id, Idempotency-Key: used before for another conversation')
+    if (existing.deletedAt !== undefined)
+      return refuse('conflict', 'id, Idempotency-Key: the conversation made with it was deleted')
+  }
   if (existing !== undefined && existing.deletedAt === undefined) return { kind: 'exists', conversation: existing }
-
-  const { tenant, id, type, name, createdBy } = wanted
   const conversation: Conversation = {
     tenant,
     id,
@@ -34,6 +43,7 @@ export function decideCreate(
     epoch,
     createdBy,
     createdAt: now,
+    ...(request === undefined ? {} : { request }),
     version: (existing?.version ?? 0) + 1,
   }
   const members = wanted.members.map((user): Member => ({

@@ -16,7 +16,7 @@ const job = '/v1/jobs/{id}'
 const queue = '/v1/queues/{name}'
 const schedule = '/v1/schedules/{name}'
 
-type Detail = Pick<Operation, 'body' | 'query'>
+type Detail = Pick<Operation, 'body' | 'query' | 'repeat'>
 
 const operation =
   (tag: string) =>
@@ -36,10 +36,14 @@ const usage = operation('Usage')
 
 /** The operations of /v1/jobs, /v1/queues, /v1/schedules and /v1/usage, for the OpenAPI document. All need an API key. */
 export const jobOperations: readonly Operation[] = [
-  jobs('post', '/v1/jobs', 'Enqueue a job; the same id again is the same job (200)', [201, '{id, state, duplicate}'], {
+  jobs('post', '/v1/jobs', 'Enqueue a job; the same id again is the same job', [201, '{id, state, duplicate}'], {
     body: newJob,
+    repeat: '{id, state, duplicate: true}',
   }),
-  jobs('post', '/v1/jobs/batch', 'Enqueue many jobs: all of them, or none', [201, '{jobs}'], { body: newJobs }),
+  jobs('post', '/v1/jobs/batch', 'Enqueue many jobs: all of them, or none', [201, '{jobs}'], {
+    body: newJobs,
+    repeat: '{jobs}, when all of them were there',
+  }),
   jobs('get', job, 'Read a job, in whichever queue it is', [200, 'the job'], { query: jobQuery }),
   jobs('delete', job, 'Cancel a job that has not ended', [200, 'the job'], { query: jobQuery }),
   jobs('post', `${job}/redrive`, 'Let a dead or failed job try again, after those it waits for', [200, 'the job'], {

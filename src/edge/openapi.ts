@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   conversationChange,
+  idempotencyKey,
   listQuery,
   memberChange,
   membersQuery,
@@ -9,6 +10,7 @@ import {
   newConversation,
   newMembers,
   newMessage,
+  newRead,
   newToken,
 } from '../protocol/api.ts'
 import { problems } from '../protocol/problems.ts'
@@ -26,6 +28,10 @@ export interface Operation {
   readonly body?: z.ZodType
   readonly query?: z.ZodObject | z.ZodType
   readonly success: { readonly status: number; readonly says: string }
+  /** What a repeat of the same request answers with 200, where the first is answered otherwise. */
+  readonly repeat?: string
+  /** Request headers that mean something. */
+  readonly headers?: Readonly<Record<string, { readonly schema: z.ZodType; readonly says: string }>>
 }
 
 /** Every operation under /v1; a test holds it against the routes that exist. */
@@ -49,9 +55,14 @@ export const operations: readonly Operation[] = [
     method: 'post',
     path: '/v1/conversations',
     tag: 'Conversations',
-    summary: 'Start a conversation; the same two people share one direct conversation',
+    summary:
+      'Start a conversation; the same two people share one direct conversation. With an id of yours (API key only) or an Idempotency-Key the request can be repeated',
     body: newConversation,
+    headers: {
+      'Idempotency-Key': { schema: idempotencyKey, says: 'the same key and body again: the same conversation' },
+    },
     success: { status: 201, says: 'the conversation' },
+    repeat: 'the conversation that was there',
   },
   {
     method: 'get',
@@ -118,8 +129,10 @@ export const operations: readonly Operation[] = [
     method: 'post',
     path: '/v1/conversations/{id}/messages',
     tag: 'Messages',
-    summary: 'Send a message; the same clientId again is the same message. With deliverAt it is sent then (202)',
+    summary:
+      'Send a message; the same clientId again is the same message. With deliverAt it is sent then (202). An API key sends as the tenant itself, or as the member in user',
     body: newMessage,
+    repeat: 'what the first one was answered, with duplicate: true',
     success: {
       status: 201,
       says: '{id, seq, epoch, at, duplicate}; for later (202) {job, state, deliverAt, duplicate}',
@@ -135,6 +148,28 @@ export const operations: readonly Operation[] = [
       status: 200,
       says: '{messages, epoch, last, before, after}; before and after are the cursors of the neighbouring pages or null',
     },
+  },
+  {
+    method: 'get',
+    path: '/v1/conversations/{id}/messages/{seq}',
+    tag: 'Messages',
+    summary: 'Read one message, or another entry of the log, however old',
+    success: { status: 200, says: 'the message, as in a page' },
+  },
+  {
+    method: 'post',
+    path: '/v1/conversations/{id}/read',
+    tag: 'Messages',
+    summary: 'Say that everything up to seq has been read: by you, or with an API key by the member in user',
+    body: newRead,
+    success: { status: 200, says: '{read, unread}; read is never less than before' },
+  },
+  {
+    method: 'get',
+    path: '/v1/conversations/{id}/presence',
+    tag: 'Conversations',
+    summary: 'See which connections listen to it now',
+    success: { status: 200, says: '{clients: [{user, client, conn_info?, chan_info?}]}' },
   },
   {
     method: 'patch',
@@ -181,15 +216,16 @@ export function openApi(serverUrl: string) {
   }
 }
 
-function describe({ summary, tag, path, body, query, success }: Operation) {
+function describe({ summary, tag, path, body, query, headers = {}, success, repeat }: Operation) {
   return {
     summary,
     tags: [tag],
-    parameters: [...pathParameters(path), ...queryParameters(query)],
+    parameters: [...pathParameters(path), ...queryParameters(query), ...headerParameters(headers)],
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: toJsonSchema(body) } } } }),
     responses: {
+      ...(repeat === undefined ? {} : { 200: { description: `A repeat: ${repeat}` } }),
       [success.status]: { description: success.says },
       default: {
         description: 'A problem (RFC 9457)',
@@ -212,6 +248,15 @@ function queryParameters(query: z.ZodType | undefined) {
   const { properties = {} } = toJsonSchema(query)
   return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: false, schema }))
 }
+
+const headerParameters = (headers: NonNullable<Operation['headers']>) =>
+  Object.entries(headers).map(([name, { schema, says }]) => ({
+    name,
+    in: 'header',
+    required: false,
+    description: says,
+    schema: toJsonSchema(schema),
+  }))
 
 const toJsonSchema = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
 

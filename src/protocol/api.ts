@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { capabilities } from './capabilities.ts'
 import { parseChannel } from './channels.ts'
 import { jsonUpTo } from './given-json.ts'
-import { conversationName, deliverAt, editContent, messageContent, userId } from './payloads.ts'
+import { conversationId, conversationName, deliverAt, editContent, messageContent, userId } from './payloads.ts'
 import { infoBytes, sizes } from './limits.ts'
 import { maxOrigins, originPattern } from './origins.ts'
 import { ownLimits, planName } from './tenant-limits.ts'
@@ -52,11 +52,23 @@ export type SettingsChange = z.output<typeof newSettings>
 /** `POST /v1/conversations`. A direct conversation of the same two users is the same one. */
 export const newConversation = z
   .strictObject({
+    /** Its id, for API keys only; without it one is made. The same request with the same id again is the same conversation. */
+    id: conversationId.optional(),
     type: z.enum(['direct', 'group', 'channel']),
     members: z.array(userId).max(sizes.members).default([]),
     name: conversationName.optional(),
   })
   .refine(({ type, name }) => type !== 'direct' || name === undefined, 'name: a direct conversation has none')
+  .refine(
+    ({ type, id }) => type !== 'direct' || id === undefined,
+    'id: a direct conversation has that of its two people',
+  )
+
+/** `POST /v1/conversations/:id/read`: the user has seen everything up to `seq`. `user` is for API keys only, which must name one. */
+export const newRead = z.strictObject({ seq: z.int().nonnegative(), user: userId.optional() })
+
+/** The `Idempotency-Key` header. */
+export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'printable ASCII without spaces, at most 255')
 
 /** `PATCH /v1/conversations/:id`. */
 export const conversationChange = z.strictObject({ name: conversationName })

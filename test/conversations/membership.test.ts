@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { decideCreate, directKey } from '../../src/conversations/create.ts'
+import { decideCreate, directKey, type CreateDecision } from '../../src/conversations/create.ts'
+import type { Conversation } from '../../src/conversations/types.ts'
 import { decideAdd, decideRemove, decideRename, decideRole } from '../../src/conversations/membership.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { refused, TestRoom } from '../support/room.ts'
@@ -7,6 +8,12 @@ import { refused, TestRoom } from '../support/room.ts'
 const people = { owner: 'owner', admin: 'admin', alice: 'member' } as const
 const as = (user: string) => ({ user, client: '', server: false })
 const server = { user: '', client: '', server: true }
+
+/** The conversation that a decision made or found. */
+function made(decision: CreateDecision): Conversation {
+  if (decision.kind === 'refused') throw new Error(decision.error)
+  return decision.conversation
+}
 
 describe('creating', () => {
   const wanted = {
@@ -28,18 +35,15 @@ describe('creating', () => {
   })
 
   test('a repeat finds what is, with its own epoch', () => {
-    const first = decideCreate(undefined, wanted, 'e', 1)
-    expect(decideCreate(first.conversation, wanted, 'f', 2)).toEqual({
-      kind: 'exists',
-      conversation: first.conversation,
-    })
+    const conversation = made(decideCreate(undefined, wanted, 'e', 1))
+    expect(decideCreate(conversation, wanted, 'f', 2)).toEqual({ kind: 'exists', conversation })
   })
 
   test('what was deleted begins anew, newer than before and in another epoch', () => {
-    const { conversation } = decideCreate(undefined, wanted, 'e', 1)
+    const conversation = made(decideCreate(undefined, wanted, 'e', 1))
     const again = decideCreate({ ...conversation, deletedAt: 2, version: 5 }, wanted, 'f', 3)
     expect(again).toMatchObject({ kind: 'created', conversation: { epoch: 'f', version: 6, createdAt: 3 } })
-    expect(again.conversation.deletedAt).toBeUndefined()
+    expect(made(again).deletedAt).toBeUndefined()
   })
 
   test('two people name one conversation, in whatever order and whatever their names hold', () => {

@@ -26,6 +26,51 @@ describe('starting a conversation', () => {
     })
   })
 
+  test('with an Idempotency-Key can be repeated by the same caller, and is another one for any other', async () => {
+    const tenant = await newTenant()
+    const body = { type: 'group', members: ['bob'], name: 'Lunch' }
+    const start = async (as: string, more: object = {}) =>
+      await call('POST /v1/conversations', { as, body: { ...body, ...more }, headers: { 'idempotency-key': 'k1' } })
+    const alice = await tenant.token('alice')
+    const first = await start(alice)
+    const again = await start(alice)
+    expect([first.status, again.status]).toEqual([201, 200])
+    expect(again.body).toEqual(first.body)
+    await call(`PATCH /v1/conversations/${first.body.id}`, { as: alice, body: { name: 'Dinner' } })
+    expect((await start(alice)).body).toMatchObject({ id: first.body.id, name: 'Dinner' })
+    expect(await start(alice, { name: 'Other' })).toMatchObject({
+      status: 409,
+      body: { detail: 'id, Idempotency-Key: used before for another conversation' },
+    })
+    const others = [await start(tenant.key), await start(await tenant.token('bob'))]
+    expect(new Set([first, ...others].map(({ body: { id } }) => id)).size).toBe(3)
+    await tenant.remove(first.body.id, 'alice')
+    await call(`DELETE /v1/conversations/${first.body.id}`, { as: tenant.key })
+    expect((await start(alice)).status).toBe(409)
+    const bad = { as: alice, body, headers: { 'idempotency-key': 'k'.repeat(256) } }
+    expect((await call('POST /v1/conversations', bad)).body.detail).toMatch(/^Idempotency-Key: /)
+  })
+
+  test('with an id of the server’s own can be repeated; users choose none, nor does a direct one have one', async () => {
+    const tenant = await newTenant()
+    const start = async (as: string, more: object = {}) =>
+      await call('POST /v1/conversations', { as, body: { type: 'channel', name: 'News', id: 'news-1', ...more } })
+    const statuses = [await start(tenant.key), await start(tenant.key), await start(tenant.key, { name: 'Old' })]
+    expect(statuses.map(({ status }) => status)).toEqual([201, 200, 409])
+    expect(statuses[0]!.body.id).toBe('news-1')
+    expect((await start(await tenant.token('ana'))).status).toBe(403)
+    const direct = { type: 'direct', id: 'd', members: ['a', 'b'] }
+    expect((await call('POST /v1/conversations', { as: tenant.key, body: direct })).status).toBe(400)
+  })
+
+  test('of the same two people answers 201 once and 200 from then on', async () => {
+    const { key: as } = await newTenant()
+    const body = { type: 'direct', members: ['alice', 'bob'] }
+    const statuses = []
+    for (let n = 0; n < 3; n++) statuses.push((await call('POST /v1/conversations', { as, body })).status)
+    expect(statuses).toEqual([201, 200, 200])
+  })
+
   test('of the same two people finds the same one, whoever asks, in whatever order', async () => {
     const tenant = await newTenant()
     const between = async (as: string, members: readonly string[]) =>

@@ -5,17 +5,22 @@ import type { ConversationView } from '../../../durable-objects/conversation.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { directKey } from '../../conversations/create.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { uuidFrom, uuidv7 } from '../../kernel/id.ts'
+import { sha256, uuidFrom, uuidv7 } from '../../kernel/id.ts'
 import {
   conversationChange,
+  idempotencyKey,
   listQuery,
   memberChange,
   membersQuery,
   newConversation,
   newMembers,
+  newRead,
 } from '../../protocol/api.ts'
 import { conversationChannel } from '../../protocol/channels.ts'
+import { explain } from '../../protocol/commands.ts'
 import { conversationId, userId } from '../../protocol/payloads.ts'
+import { encodeInfo } from '../../protocol/replies.ts'
+import type { StreamVerb } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
 import { takeMessageToken } from '../house-levels.ts'
 import { body, param, query } from '../input.ts'
@@ -32,18 +37,21 @@ export const conversations = new Hono<App>()
     const wanted = await body(c, newConversation)
     const members = membersOf(principal, wanted)
     await takeItems(c.env, principal, members.length)
-    const id =
-      wanted.type === 'direct' ? await uuidFrom(directKey(principal.tenant, members)) : uuidv7(systemClock.now())
     const createdBy = principal.kind === 'user' ? principal.user : ''
-    const created = await conversationOf(c.env, principal.tenant, id).create({
-      tenant: principal.tenant,
-      id,
-      type: wanted.type,
-      name: wanted.name ?? '',
-      members,
-      createdBy,
-    })
-    return c.json(toView(created), 201)
+    const { id, isRepeatable } = await idFor(c, principal, wanted, members)
+    const request = JSON.stringify([wanted.type, wanted.name ?? '', members.toSorted()])
+    const created = accepted(
+      await conversationOf(c.env, principal.tenant, id).create({
+        tenant: principal.tenant,
+        id,
+        type: wanted.type,
+        name: wanted.name ?? '',
+        members,
+        createdBy,
+        ...(isRepeatable ? { request: await sha256(request) } : {}),
+      }),
+    )
+    return c.json(toView(created), created.made ? 201 : 200)
   })
   .get('/', async (c) => {
     const principal = known(c)
@@ -66,6 +74,14 @@ export const conversations = new Hono<App>()
   .delete('/:id', async (c) => {
     accepted(await stub(c).remove(actorOf(known(c))))
     return c.body(null, 204)
+  })
+  .post('/:id/read', async (c) => {
+    const { seq, user } = await body(c, newRead)
+    return c.json(await execute(c, { kind: 'read', seq }, readerOf(known(c), user)))
+  })
+  .get('/:id/presence', async (c) => {
+    const { clients } = accepted(await stub(c).presence(actorOf(known(c))))
+    return c.body(`{"clients":[${clients.map(encodeInfo).join(',')}]}`, 200, { 'content-type': 'application/json' })
   })
   .get('/:id/members', async (c) => {
     const { cursor, limit } = query(c, membersQuery)
@@ -109,6 +125,49 @@ export async function limitMessages(c: AppContext): Promise<void> {
 /** How an actor knows the caller; `user` is given when an API key speaks for one. */
 export const actorOf = (principal: Known, user = '') =>
   principal.kind === 'user' ? { user: principal.user, client: '', server: false } : { user, client: '', server: true }
+
+/** Runs one command as the caller, or as `user` that an API key names, and returns its result's data. */
+export async function execute(c: AppContext, verb: StreamVerb, user = ''): Promise<unknown> {
+  const actor = actorOf(known(c), user)
+  const { results } = await stub(c).execute({ gateway: null, have: null, commands: [{ ...actor, ...verb }] })
+  const result = results[0]
+  if (result === undefined) return fail('internal-error', 'no answer')
+  const done = accepted(result)
+  return done.kind === 'done' ? JSON.parse(done.data) : fail('internal-error', 'unexpected answer')
+}
+
+/** Whose place moves: a user's own, or that of the member an API key names. */
+function readerOf(principal: Known, user: string | undefined): string {
+  if (principal.kind === 'server') return user ?? fail('invalid-request', 'user: who has read? An API key must say')
+  if (user !== undefined && user !== principal.user) fail('not-allowed', 'user: only an API key may read for others')
+  return principal.user
+}
+
+interface NewId {
+  readonly id: string
+  /** The caller chose it, directly or by a key, so that the same request again has the same one. */
+  readonly isRepeatable: boolean
+}
+
+/** The id of a new conversation: that of the two users, the caller's own, one made of the idempotency key, or a fresh one. */
+async function idFor(
+  c: AppContext,
+  principal: Known,
+  { type, id }: z.output<typeof newConversation>,
+  members: readonly string[],
+): Promise<NewId> {
+  const { tenant } = principal
+  const header = c.req.header('idempotency-key')
+  const key = idempotencyKey.optional().safeParse(header)
+  if (!key.success) return fail('invalid-request', `Idempotency-Key: ${explain(key.error)}`)
+  if (id !== undefined && principal.kind === 'user')
+    fail('not-allowed', 'id: only an API key may choose it; use the header Idempotency-Key')
+  if (type === 'direct') return { id: await uuidFrom(directKey(tenant, members)), isRepeatable: false }
+  if (id !== undefined) return { id, isRepeatable: true }
+  if (key.data === undefined) return { id: uuidv7(systemClock.now()), isRepeatable: false }
+  const creator = principal.kind === 'user' ? principal.user : ''
+  return { id: await uuidFrom(JSON.stringify(['conversation', tenant, creator, key.data])), isRepeatable: true }
+}
 
 /** Distinct members, the creator among them; a direct conversation has exactly two. */
 function membersOf(principal: Known, { type, members }: z.output<typeof newConversation>): string[] {

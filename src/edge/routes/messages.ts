@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import { z } from 'zod'
 import { jobQueueOf, tenantOf } from '../../../durable-objects/address.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import { encodeViews } from '../../history/amend.ts'
@@ -8,12 +9,12 @@ import { uuidFrom } from '../../kernel/id.ts'
 import { messageChange, messagesQuery, newMessage, seqParam } from '../../protocol/api.ts'
 import { conversationId, toContent, type MessageContent } from '../../protocol/payloads.ts'
 import type { Publication } from '../../protocol/replies.ts'
-import type { HistoryAnswer, StreamVerb } from '../../protocol/stream.ts'
+import type { HistoryAnswer } from '../../protocol/stream.ts'
 import type { App, AppContext } from '../context.ts'
 import { body, json, param, query } from '../input.ts'
 import { known } from '../middleware/authenticate.ts'
 import { accepted, fail } from '../problem.ts'
-import { actorOf, limitMessages, stub } from './conversations.ts'
+import { actorOf, execute, limitMessages, stub } from './conversations.ts'
 
 /** The messages of one conversation. */
 export const messages = new Hono<App>()
@@ -22,8 +23,12 @@ export const messages = new Hono<App>()
     const content = toContent(given)
     const user = speakerOf(c, speaker)
     await limitMessages(c)
-    if (deliverAt !== undefined) return c.json(await schedule(c, user, content, deliverAt), 202)
-    return c.json(await execute(c, { kind: 'send', content }, user), 201)
+    if (deliverAt !== undefined) {
+      const later = await schedule(c, user, content, deliverAt)
+      return c.json(later, later.duplicate ? 200 : 202)
+    }
+    const sent = await execute(c, { kind: 'send', content }, user)
+    return c.json(sent, isRepeat(sent) ? 200 : 201)
   })
   .get('/', async (c) => {
     const { before, after, limit } = query(c, messagesQuery)
@@ -31,6 +36,13 @@ export const messages = new Hono<App>()
     const newestFirst = after === undefined ? page.publications : page.publications.toReversed()
     const rest = JSON.stringify({ epoch: page.epoch, last: page.top, ...cursors(newestFirst, page.top) })
     return json(c, `{"messages":${encodeViews(newestFirst, page.amendments)},${rest.slice(1)}`)
+  })
+  .get('/:seq', async (c) => {
+    const seq = param(c, 'seq', seqParam)
+    const { publications, amendments } = await readPage(c, undefined, seq - 1, 1)
+    const found = publications.filter(({ offset }) => offset === seq)
+    if (found.length === 0) return fail('not-found', `seq: there is no message ${seq}`)
+    return json(c, encodeViews(found, amendments).slice(1, -1))
   })
   .patch('/:seq', async (c) => {
     const { text } = await body(c, messageChange)
@@ -43,17 +55,11 @@ export const messages = new Hono<App>()
     return c.body(null, 204)
   })
 
-/** Runs one command as the caller and returns its result's data. */
-async function execute(c: AppContext, verb: StreamVerb, user = ''): Promise<unknown> {
-  const actor = actorOf(known(c), user)
-  const { results } = await stub(c).execute({ gateway: null, have: null, commands: [{ ...actor, ...verb }] })
-  const result = results[0]
-  if (result === undefined) return fail('internal-error', 'no answer')
-  const done = accepted(result)
-  return done.kind === 'done' ? JSON.parse(done.data) : fail('internal-error', 'unexpected answer')
-}
+/** Whether the same clientId was sent before: nothing was made, so the answer is 200 and not 201 or 202. */
+const isRepeat = (answer: unknown): boolean => repeated.safeParse(answer).success
+const repeated = z.object({ duplicate: z.literal(true) })
 
-/** A user speaks for herself; an API key for whom it says, or for the tenant itself. */
+/** A user speaks as itself; an API key as the member it names, or as the tenant itself. */
 function speakerOf(c: AppContext, speaker: string | undefined): string {
   const principal = known(c)
   if (principal.kind === 'server') return speaker ?? ''

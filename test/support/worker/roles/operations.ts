@@ -103,6 +103,29 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
     },
   ],
   'GET /v1/conversations/{id}/messages': [{ says: 'reads what was said', may: inside, idle: true }],
+  'GET /v1/conversations/{id}/messages/{seq}': [
+    { says: 'reads one message', may: inside, ask: ({ others }) => ({ seq: others }), idle: true },
+  ],
+  'GET /v1/conversations/{id}/presence': [{ says: 'sees who listens', may: inside, idle: true }],
+  'POST /v1/conversations/{id}/read': [
+    {
+      says: 'has read',
+      may: { ...leavers, direct: ['member', 'narrowed'] },
+      ask: () => ({ body: { seq: 1_000_000 } }),
+      unfit: notHers,
+      spends: true,
+      idle: true,
+    },
+    {
+      says: 'says that a member has read',
+      may: ['server'],
+      ask: ({ friend }) => ({ body: { seq: 1_000_000, user: friend } }),
+      told: 403,
+      unfit: ['foreign server'],
+      spends: true,
+      idle: true,
+    },
+  ],
   'PATCH /v1/conversations/{id}/messages/{seq}': [
     { says: 'edits her words', may: speakers, ask: ({ own, fresh }) => ({ seq: own, body: { text: fresh } }) },
     { says: 'edits another’s', may: ['server'], ask: ({ others, fresh }) => ({ seq: others, body: { text: fresh } }) },
@@ -134,7 +157,8 @@ export const userOperations: Readonly<Record<string, readonly Use[]>> = {
     {
       says: 'starts a direct conversation',
       may: users,
-      ask: ({ friend }) => ({ body: { type: 'direct', members: [friend] } }),
+      // The second of the same user is the same conversation.
+      ask: ({ fresh }) => ({ body: { type: 'direct', members: [fresh] } }),
       told: 400,
       unfit: elsewhere,
     },
