@@ -1,10 +1,11 @@
 import { count, fields, items, text } from './parse.ts'
 
-/** One member of a conversation; `read` is the highest seq they have seen. */
+/** One member of a conversation: `read` is the highest seq they have seen, `joined` the last one before they came. */
 export interface Member {
   readonly user: string
   readonly role: string
   readonly read: number
+  readonly joined: number
 }
 
 /** Who belongs to a conversation, who is looking at it now, and who is typing. Plain data, changed by copy. */
@@ -26,7 +27,12 @@ export const nobody: People = { members: new Map(), here: new Map(), typing: new
 export const readMembers = (given: unknown): readonly Member[] =>
   items(given).map((one) => {
     const member = typeof one === 'string' ? { user: one } : fields(one)
-    return { user: text(member['user']), role: text(member['role'], 'member'), read: count(member['read']) }
+    return {
+      user: text(member['user']),
+      role: text(member['role'], 'member'),
+      read: count(member['read']),
+      joined: count(member['joined']),
+    }
   })
 
 /** The members are these. */
@@ -39,7 +45,7 @@ export const withMembers = (people: People, members: readonly Member[]): People 
 export const joined = (people: People, user: string, read: number): People =>
   people.members.has(user)
     ? people
-    : { ...people, members: new Map(people.members).set(user, { user, role: 'member', read }) }
+    : { ...people, members: new Map(people.members).set(user, { user, role: 'member', read, joined: read }) }
 
 /** A member holds another role. */
 export function promoted(people: People, user: string, role: string): People {

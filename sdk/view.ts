@@ -61,7 +61,7 @@ export function withState(known: Known, given: unknown): Known {
   const state = fields(given)
   const role = typeof state['role'] === 'string' ? state['role'] : null
   const named = people.readMembers(state['members'])
-  const me = { user: known.timeline.me, role, read: count(state['read']) }
+  const me = { user: known.timeline.me, role, read: count(state['read']), joined: 0 }
   return {
     ...known,
     facts: { type: text(state['type']), name: text(state['name']), role, memberCount: count(state['memberCount']) },
@@ -71,8 +71,10 @@ export function withState(known: Known, given: unknown): Known {
 }
 
 /** Where many belong to it the server names only some of them, and not always oneself. */
-function withMe(named: readonly people.Member[], { user, role, read }: Me): readonly people.Member[] {
-  return role === null || named.some((member) => member.user === user) ? named : [...named, { user, role, read }]
+function withMe(named: readonly people.Member[], { user, role, read, joined }: Me): readonly people.Member[] {
+  return role === null || named.some((member) => member.user === user)
+    ? named
+    : [...named, { user, role, read, joined }]
 }
 
 type Me = Omit<people.Member, 'role'> & Pick<Facts, 'role'>

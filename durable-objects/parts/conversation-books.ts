@@ -83,7 +83,7 @@ export class ConversationBooks {
   begin(conversation: Conversation, members: readonly Member[]): void {
     this.write(conversation)
     const top = this.log.restart()
-    for (const member of members) this.members.put({ ...member, read: top }, false)
+    for (const member of members) this.members.put({ ...member, read: top, joined: top }, false)
     this.projection.skip(top)
     this.newsletter.skip(top)
     this.newsletter.beginAnew()

@@ -1,4 +1,4 @@
-import type { Conversation, LogRow } from '../../src/conversations/types.ts'
+import type { Conversation } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
 import type { Preview } from '../../src/inbox/entry.ts'
 import { membersPerStep, notesNumberOf, type NotesUpdate, type SharedNews } from '../../src/inbox/notes.ts'
@@ -217,13 +217,15 @@ export class InboxNewsletter {
 
   #news(conversation: Conversation, top: number): SharedNews {
     const newest = this.#log.range(top - 1, top, 1)[0]
+    const preview = this.#log.newest()
     return {
       conversation: conversation.id,
       type: conversation.type,
       name: conversation.name,
       last: top,
       at: newest?.at ?? conversation.createdAt,
-      preview: newest === undefined ? null : toPreview(newest),
+      preview: preview === null ? null : toPreview(preview),
+      uncounted: this.#log.uncounted(),
       members: this.#members.some(10).map(({ user }) => user),
       memberCount: this.#members.count(),
       version: conversation.version,
@@ -242,7 +244,4 @@ interface Round {
 
 const previewLength = 140
 
-function toPreview({ user, data }: LogRow): Preview | null {
-  const { type, text }: { type?: string; text?: string } = JSON.parse(data)
-  return type === 'message' && text !== undefined ? { user, text: text.slice(0, previewLength).toWellFormed() } : null
-}
+const toPreview = ({ user, text }: Preview): Preview => ({ user, text: text.slice(0, previewLength).toWellFormed() })

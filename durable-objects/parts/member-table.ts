@@ -13,13 +13,14 @@ export class MemberTable implements Members {
   constructor(sql: SqlStorage, exists: boolean) {
     this.#sql = sql
     if (!exists) return
-    for (const row of sql.exec('SELECT user, role, joined_at, read FROM members ORDER BY user')) {
+    for (const row of sql.exec('SELECT user, role, joined_at, read, joined FROM members ORDER BY user')) {
       const user = String(row['user'])
       this.#members.set(user, {
         user,
         role: asRole(row['role']),
         joinedAt: Number(row['joined_at']),
         read: Number(row['read']),
+        joined: Number(row['joined']),
       })
     }
   }
@@ -42,15 +43,16 @@ export class MemberTable implements Members {
 
   /** Adds or changes a member. A new one is among the `untold`, unless all members are about to be told anyway. */
   put(member: Member, isUntold = true): void {
-    const { user, role, joinedAt, read } = member
+    const { user, role, joinedAt, read, joined } = member
     this.#sql.exec(
-      `INSERT INTO members (user, role, joined_at, read, read_untold) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (user) DO UPDATE SET role = excluded.role, read = excluded.read`,
+      `INSERT INTO members (user, role, joined_at, read, read_untold, joined) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (user) DO UPDATE SET role = excluded.role, read = excluded.read, joined = excluded.joined`,
       user,
       role,
       joinedAt,
       read,
       isUntold ? 1 : 0,
+      joined,
     )
     this.#members.set(user, member)
   }

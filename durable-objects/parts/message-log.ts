@@ -10,6 +10,17 @@ const columns = 'seq, at, user, client, client_id, data'
 /** The newest entries, kept in memory for gateways that are a little behind and for joins in a burst. */
 const recentEntries = 256
 
+/** How many entries that do not count as messages are told of at most, and among how many of the newest. */
+const uncountedEntries = 500
+const uncountedWithin = 10_000
+
+/** What a list shows of a message. */
+export interface Preview {
+  readonly seq: number
+  readonly user: string
+  readonly text: string
+}
+
 /** A conversation's log in its own SQLite, the only writer of it. One append is one row and one index entry. */
 export class MessageLog implements Log {
   readonly #sql: SqlStorage
@@ -18,6 +29,10 @@ export class MessageLog implements Log {
   #top: number
   /** Whether anything was ever edited or deleted here; unknown until somebody asks. */
   #isAmended: boolean | undefined
+  /** The newest entries that do not count as messages; unknown until somebody asks. */
+  #uncounted: number[] | undefined
+  /** The newest message that is not deleted, null for none; unknown until somebody asks. */
+  #newest: LogRow | null | undefined
 
   constructor(sql: SqlStorage, facts: Facts, exists: boolean) {
     this.#sql = sql
@@ -48,6 +63,8 @@ export class MessageLog implements Log {
       return known
     }
     this.#top = seq
+    if (clientId === null) this.#noteUncounted(seq)
+    else this.#newest = row
     this.#recent.push(row)
     if (this.#recent.length > 2 * recentEntries) this.#recent.splice(0, recentEntries)
     return undefined
@@ -116,7 +133,59 @@ export class MessageLog implements Log {
       at,
       text,
     )
-    if (text === null) this.#scrub(ref)
+    if (text === null) {
+      this.#scrub(ref)
+      this.#noteUncounted(ref)
+    }
+    if (text === null && this.#newest?.seq === ref) this.#newest = undefined
+    const pruned = this.#prunedNewest()
+    if (pruned?.seq === ref) this.#facts.set('newest', text === null ? '' : JSON.stringify({ ...pruned, text }))
+  }
+
+  /** Looked for among the newest entries only: clients show that many unread as "many". */
+  uncounted(): readonly number[] {
+    this.#uncounted ??= this.#sql
+      .exec<{ seq: number }>(
+        `SELECT seq FROM (
+           SELECT seq FROM messages WHERE client_id IS NULL AND seq > ?
+           UNION SELECT ref AS seq FROM amendments WHERE text IS NULL AND ref > ?
+         ) ORDER BY seq DESC LIMIT ?`,
+        this.#top - uncountedWithin,
+        this.#top - uncountedWithin,
+        uncountedEntries,
+      )
+      .toArray()
+      .map(({ seq }) => seq)
+      .toReversed()
+    return this.#uncounted
+  }
+
+  /** The newest message that is not deleted, with its newest text. Of those that only Postgres has, the last one known. */
+  newest(): Preview | null {
+    if (this.#newest === undefined) this.#newest = this.#newestHeld() ?? null
+    if (this.#newest === null) return this.#prunedNewest()
+    const { seq, user, data } = this.#newest
+    return { seq, user, text: this.target(seq)?.text ?? textOf(data) }
+  }
+
+  #newestHeld(): LogRow | undefined {
+    const isLive = 'client_id IS NOT NULL AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)'
+    return this.#rows(`seq >= ? AND data IS NOT NULL AND ${isLive} ORDER BY seq DESC LIMIT 1`, this.floor())[0]
+  }
+
+  #noteUncounted(seq: number): void {
+    const known = this.#uncounted
+    if (known === undefined || known.includes(seq)) return
+    const place = known.findLastIndex((other) => other < seq) + 1
+    this.#uncounted = known.toSpliced(place, 0, seq).slice(-uncountedEntries)
+  }
+
+  /** What is shown of the newest message once only Postgres has its row. */
+  #prunedNewest(): Preview | null {
+    const text = this.#facts.get('newest') ?? ''
+    if (text === '') return null
+    const newest: Preview = JSON.parse(text)
+    return newest
   }
 
   /** What became of messages in `first`…`last` after they were sent: a new text, or null for gone. */
@@ -136,7 +205,10 @@ export class MessageLog implements Log {
   prune(upTo: number): void {
     const done = this.#facts.number('floor')
     if (upTo <= done) return
+    const newest = this.newest()
+    this.#facts.set('newest', newest !== null && newest.seq <= upTo ? JSON.stringify(newest) : '')
     this.#sql.exec('UPDATE messages SET data = NULL WHERE seq > ? AND seq <= ?', done, upTo)
+    this.#newest = undefined
     this.#facts.set('floor', upTo)
     this.#recent.length = 0
   }
@@ -149,6 +221,9 @@ export class MessageLog implements Log {
     this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL')
     this.#sql.exec('DELETE FROM amendments')
     this.#facts.set('floor', top)
+    this.#facts.set('newest', '')
+    this.#newest = undefined
+    this.#uncounted = undefined
     this.#recent.length = 0
     return top
   }
@@ -192,3 +267,8 @@ export class MessageLog implements Log {
 }
 
 const toRow = ({ client_id, ...row }: Row): LogRow => ({ ...row, clientId: client_id })
+
+function textOf(data: string): string {
+  const { text = '' }: { text?: string } = JSON.parse(data)
+  return text
+}

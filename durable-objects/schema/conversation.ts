@@ -10,4 +10,9 @@ export const conversationSchema: readonly string[] = [
    CREATE TABLE amendments (ref INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT);
    CREATE TABLE removals (user TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE listeners (gateway TEXT PRIMARY KEY) WITHOUT ROWID;`,
+  // Members of before this step came with the entry of the same moment, or with the conversation.
+  `ALTER TABLE members ADD COLUMN joined INTEGER NOT NULL DEFAULT 0;
+   UPDATE members SET joined = entry.seq - 1
+     FROM (SELECT at, max(seq) AS seq FROM messages WHERE client_id IS NULL GROUP BY at) AS entry
+     WHERE entry.at = members.joined_at;`,
 ]

@@ -51,6 +51,7 @@ export function decideCreate(
     role: type !== 'direct' && user === createdBy ? 'owner' : 'member',
     joinedAt: now,
     read: 0,
+    joined: 0,
   }))
   return { kind: 'created', conversation, members }
 }

@@ -50,7 +50,8 @@ export function decideAdd(room: Room, actor: Actor, users: readonly string[]): C
   const newcomers = users.filter((user) => members.get(user) === undefined)
   if (members.count() + newcomers.length > sizes.members)
     return refuse('limitExceeded', `a conversation has at most ${sizes.members} members`)
-  const joins = newcomers.map((user): Member => ({ user, role: 'member', joinedAt: room.now, read: room.log.top() }))
+  const top = room.log.top()
+  const joins = newcomers.map((user): Member => ({ user, role: 'member', joinedAt: room.now, read: top, joined: top }))
   return { kind: 'accepted', rows: tell(room, actor, 'member.joined', newcomers), members: joins, leaves: [] }
 }
 

@@ -19,6 +19,8 @@ export interface Log {
   range(after: number, upTo: number, limit: number): LogRow[]
   /** Entries with seq < `before` that are still held here, descending, at most `limit`. */
   before(before: number, limit: number): LogRow[]
+  /** Which of the newest entries are no messages, or deleted ones: their seqs, ascending. */
+  uncounted(): readonly number[]
   /** The lowest seq still held here with its words; everything below is in Postgres. `top() + 1` when none is. */
   floor(): number
   /** Who wrote entry `seq`, whether it is a message, and what became of it; undefined when there is no such entry. */

@@ -1,6 +1,6 @@
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import { mayRead } from './access.ts'
-import type { Members } from './ports.ts'
+import type { Log, Members } from './ports.ts'
 import type { Actor, Conversation } from './types.ts'
 
 /** A read cursor only moves forward and never past the end. `moved` is false when nothing has to be written. */
@@ -12,7 +12,7 @@ export type ReadDecision =
 export function decideRead(
   conversation: Conversation,
   members: Members,
-  top: number,
+  log: Log,
   actor: Actor,
   seq: number,
 ): ReadDecision {
@@ -20,6 +20,8 @@ export function decideRead(
   if (denied !== undefined) return denied
   const member = members.get(actor.user)
   if (member === undefined) return refuse('notAllowed', 'only members of a channel keep a place in it')
+  const top = log.top()
   const read = Math.max(member.read, Math.min(seq, top))
-  return { kind: 'read', read, unread: top - read, moved: read > member.read }
+  const unread = top - read - log.uncounted().filter((other) => other > read).length
+  return { kind: 'read', read, unread, moved: read > member.read }
 }

@@ -159,7 +159,7 @@ function state({ conversation, members }: Room, actor: Actor, last: number): str
     read: me?.read ?? 0,
     role: me?.role ?? null,
     memberCount: members.count(),
-    members: members.some(100).map(({ user, role, read }) => ({ user, role, read })),
+    members: members.some(100).map(({ user, role, read, joined }) => ({ user, role, read, joined })),
   })
 }
 
@@ -182,7 +182,7 @@ function typing(room: Room, actor: Actor, turn: Turn): StreamResult {
 }
 
 function read(room: Room, actor: Actor, seq: number, turn: Turn): StreamResult {
-  const decision = decideRead(room.conversation, room.members, room.log.top(), actor, seq)
+  const decision = decideRead(room.conversation, room.members, room.log, actor, seq)
   if (decision.kind === 'refused') return decision
   const { read, unread, moved } = decision
   if (moved) {

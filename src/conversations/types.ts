@@ -22,12 +22,16 @@ export interface Conversation {
   readonly version: number
 }
 
-/** One member. `read` is the highest seq the member has seen. */
+/**
+ * One member. `read` is the highest seq the member has seen, `joined` the last seq before the member came: of what lies
+ * up to there the cursor says nothing.
+ */
 export interface Member {
   readonly user: string
   readonly role: Role
   readonly joinedAt: number
   readonly read: number
+  readonly joined: number
 }
 
 /** A stored log entry: its place, its author, and its JSON as everyone hears it. `data` is null once only Postgres has it. */

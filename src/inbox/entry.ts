@@ -5,6 +5,8 @@ export interface InboxNews {
   readonly name: string
   readonly last: number
   readonly read: number
+  /** Which of the newest entries are no messages or deleted ones, ascending. Missing in news of before they were told. */
+  readonly uncounted?: readonly number[] | undefined
   /** When the last entry happened, or the conversation began; milliseconds since the epoch. */
   readonly at: number
   readonly preview: Preview | null
@@ -45,6 +47,7 @@ export function decideAdvance(known: InboxEntry | undefined, news: InboxNews, of
     read: Math.max(known.read, news.read),
     at: Math.max(known.at, news.at),
     preview: news.last >= known.last ? news.preview : known.preview,
+    uncounted: news.last >= known.last ? news.uncounted : known.uncounted,
   }
   const fresh = merged.last > known.last || merged.read > known.read || merged.version > known.version
   return fresh ? { ...merged, offset, archived: known.archived && merged.last === known.last } : undefined
@@ -56,18 +59,22 @@ export function decideRemoval(known: InboxEntry | undefined, version: number, of
   return { ...known, version, offset, removed: true, preview: null }
 }
 
-/** How an entry sounds in the `user:#<uid>` stream. Unread is last − read, computed here and never by clients. */
+/** Messages of others after the read cursor. A user's own are never after it: sending one moves the cursor there. */
+export function unreadOf({ last, read, uncounted = [] }: Pick<InboxNews, 'last' | 'read' | 'uncounted'>): number {
+  return last - read - uncounted.filter((seq) => seq > read && seq <= last).length
+}
+
+/** How an entry sounds in the `user:#<uid>` stream. Unread is counted here and never by clients. */
 export function toEvent(entry: InboxEntry): string {
   if (entry.removed) return JSON.stringify({ type: 'removed', conversation: entry.conversation })
   const { conversation, last, read, at, preview, name, members, memberCount } = entry
-  const unread = last - read
+  const unread = unreadOf(entry)
   return JSON.stringify({
     type: 'unread',
     conversation,
     last,
     read,
     unread,
-    mentions: 0,
     at,
     preview,
     name,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { InboxEntry } from './entry.ts'
+import { unreadOf, type InboxEntry } from './entry.ts'
 
 /** A place in the list, newest activity first. */
 export interface ListCursor {
@@ -26,6 +26,6 @@ export function decodeCursor(text: string): ListCursor | undefined {
 /** One line of the conversation list as clients get it. */
 export function toListItem(entry: InboxEntry) {
   const { conversation, type, name, last, read, at, preview, members, memberCount } = entry
-  return { id: conversation, type, name, last, read, unread: last - read, at, preview, members, memberCount }
+  return { id: conversation, type, name, last, read, unread: unreadOf(entry), at, preview, members, memberCount }
 }
 export type ListItem = ReturnType<typeof toListItem>

@@ -55,6 +55,35 @@ describe('the list', () => {
     expect(await listOf(tenant, 'carol')).toEqual([])
   })
 
+  test('counts unread messages of others, not edits, deleted messages, names, members or roles, and shows the newest message', async () => {
+    const tenant = await newTenant()
+    const lunch = await tenant.group('alice', 'bob')
+    const at = `/v1/conversations/${lunch}`
+    const as = await tenant.token('alice')
+    await tenant.postMany(lunch, 'alice', 8)
+    const shown = async () => {
+      await tellInboxes(tenant, lunch)
+      return (await listOf(tenant, 'bob'))[0]
+    }
+    expect(await shown()).toMatchObject({ unread: 8, preview: { text: 'message 8' } })
+    await call(`PATCH ${at}/messages/8`, { as, body: { text: 'edited' } })
+    await call(`DELETE ${at}/messages/3`, { as })
+    await call(`PATCH ${at}`, { as, body: { name: 'Dinner' } })
+    await call(`POST ${at}/members`, { as, body: { members: ['carol'] } })
+    await call(`PATCH ${at}/members/carol`, { as, body: { role: 'admin' } })
+    expect(await shown()).toMatchObject({ unread: 7, preview: { text: 'edited' } })
+    await call(`DELETE ${at}/messages/8`, { as })
+    expect(await shown()).toMatchObject({ unread: 6, preview: { text: 'message 7' } })
+    const bob = await connectAs(tenant, 'bob')
+    expect((await bob.rpc('conversation.read', { conversation: lunch, seq: 2 })).rpc?.data).toEqual({
+      read: 2,
+      unread: 4,
+    })
+    await tellInboxes(tenant, lunch)
+    expect((await listOf(tenant, 'bob'))[0]).toMatchObject({ read: 2, unread: 4 })
+    expect((await listOf(tenant, 'carol'))[0]).toMatchObject({ unread: 0 })
+  })
+
   test('counts what is unread as a full recount does, and who writes has read', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob', 'carol')
@@ -121,8 +150,7 @@ describe('the list', () => {
     expect(await listOf(tenant, 'bob')).toEqual([])
     await call(`POST /v1/conversations/${lunch}/members`, { as: tenant.key, body: { members: ['bob'] } })
     await tellInboxes(tenant, lunch)
-    // What is unread is that she was brought back.
-    expect(await listOf(tenant, 'bob')).toEqual([expect.objectContaining({ id: lunch, last: 2, unread: 1 })])
+    expect(await listOf(tenant, 'bob')).toEqual([expect.objectContaining({ id: lunch, last: 2, unread: 0 })])
   })
 
   test('forgets a deleted conversation', async () => {

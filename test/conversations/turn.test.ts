@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { decideAdd } from '../../src/conversations/membership.ts'
 import { largeRoom } from '../../src/conversations/turn.ts'
 import { refused, TestRoom } from '../support/room.ts'
 
@@ -144,6 +145,19 @@ describe('reading', () => {
         expect(room.members.get('bob')?.read).toBe(Math.min(10, Math.max(...cursors)))
       }),
     )
+  })
+})
+
+describe('a member who joins later', () => {
+  test('has seen nothing that was written before, and what they read afterwards', () => {
+    const room = new TestRoom(people)
+    for (let n = 0; n < 3; n++) room.say('alice', 'x')
+    const change = decideAdd(room, { user: '', client: '', server: true }, ['dave'])
+    for (const member of change.kind === 'accepted' ? change.members : []) room.members.put(member)
+    const [subscribed] = room.turn({ kind: 'subscribe', user: 'alice', client: 'phone', joinLeave: false }).results
+    const { members } = JSON.parse(subscribed?.kind === 'subscribed' ? subscribed.data : '{}')
+    expect(members).toContainEqual({ user: 'dave', role: 'member', read: 3, joined: 3 })
+    expect(members).toContainEqual(expect.objectContaining({ user: 'bob', joined: 0 }))
   })
 })
 

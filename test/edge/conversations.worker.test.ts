@@ -19,9 +19,9 @@ describe('starting a conversation', () => {
       read: 0,
       memberCount: 3,
       members: [
-        { user: 'alice', role: 'owner', joinedAt: expect.any(Number), read: 0 },
-        { user: 'bob', role: 'member', joinedAt: expect.any(Number), read: 0 },
-        { user: 'carol', role: 'member', joinedAt: expect.any(Number), read: 0 },
+        { user: 'alice', role: 'owner', joinedAt: expect.any(Number), read: 0, joined: 0 },
+        { user: 'bob', role: 'member', joinedAt: expect.any(Number), read: 0, joined: 0 },
+        { user: 'carol', role: 'member', joinedAt: expect.any(Number), read: 0, joined: 0 },
       ],
     })
   })

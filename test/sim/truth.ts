@@ -1,3 +1,4 @@
+import { unreadOf, type InboxEntry } from '../../src/inbox/entry.ts'
 import type { Entry, History } from '../support/history.ts'
 import type { Host } from './host.ts'
 import { tenant, type Rows } from './neighbours.ts'
@@ -58,20 +59,20 @@ export class Truth {
     })
   }
 
-  #entryOf(user: string, conversation: string): { last: number; read: number } | undefined {
+  #entryOf(user: string, conversation: string): Counted | undefined {
     const inbox = this.#world.hosts.get(`Inbox ${tenant}/${user}`)
     const found = inbox?.disk.exec<{ entry: string }>('SELECT entry FROM entries WHERE conversation = ?', conversation)
     const text = found?.[0]?.entry
     if (text === undefined) return undefined
-    const entry: { last: number; read: number } = JSON.parse(text)
+    const entry: Counted = JSON.parse(text)
     return entry
   }
 
   /** What an inbox says of every conversation, for the history. */
   countAll(history: History, user: string): void {
     for (const conversation of this.#conversations) {
-      const { last, read } = this.#entryOf(user, conversation) ?? { last: 0, read: 0 }
-      history.count({ tenant, user, conversation, last, read, unread: last - read })
+      const entry = this.#entryOf(user, conversation) ?? { last: 0, read: 0 }
+      history.count({ tenant, user, conversation, last: entry.last, read: entry.read, unread: unreadOf(entry) })
     }
   }
 
@@ -88,9 +89,9 @@ export class Truth {
   #differentInboxes(): string[] {
     return this.#people.flatMap((person) =>
       this.#conversations.flatMap((id) => {
-        const { last = 0, read = 0 } = this.#entryOf(person.user, id) ?? {}
+        const entry = this.#entryOf(person.user, id) ?? { last: 0, read: 0 }
         const told = person.inbox.get(id) ?? JSON.stringify([0, 0, 0])
-        const is = JSON.stringify([last, read, last - read])
+        const is = JSON.stringify([entry.last, entry.read, unreadOf(entry)])
         return told === is ? [] : [`${person.user} was told ${told} of ${id} and it is ${is}`]
       }),
     )
@@ -98,6 +99,9 @@ export class Truth {
 }
 
 /** What a history compares of an entry: its words, or all of what has none. */
+/** What an inbox counts unread messages by. */
+type Counted = Pick<InboxEntry, 'last' | 'read' | 'uncounted'>
+
 function textOf(data: string): string {
   const { text }: { text?: string } = JSON.parse(data)
   return text ?? data

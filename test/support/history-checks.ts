@@ -124,11 +124,13 @@ function readsGoBack({ reads }: Observed): string[] {
 }
 
 function miscounts({ counts }: Observed, log: readonly Entry[]): string[] {
-  const rooms = new Map([...Map.groupBy(log, roomOf)].map(([room, entries]) => [room, sortedSeqs(entries)]))
+  const rooms = Map.groupBy(log, roomOf)
   return counts.flatMap((count) => {
-    const seqs = rooms.get(roomOf(count)) ?? []
-    const unread = seqs.length - seqs.findLastIndex((seq) => seq <= count.read) - 1
-    const last = seqs.at(-1) ?? 0
+    const entries = rooms.get(roomOf(count)) ?? []
+    const unread = entries.filter(
+      ({ seq, clientId, user }) => seq > count.read && clientId !== null && user !== count.user,
+    ).length
+    const last = sortedSeqs(entries).at(-1) ?? 0
     if (count.unread === unread && count.last === last) return []
     return [
       `${count.user} is told ${count.unread} unread of ${count.last} in ${roomOf(count)}; a recount gives ${unread} of ${last}`,

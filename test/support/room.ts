@@ -22,6 +22,9 @@ export class MemoryLog implements Log {
     return known
   }
 
+  uncounted = () =>
+    this.rows.filter(({ seq, clientId }) => clientId === null || this.amended.get(seq) === null).map(({ seq }) => seq)
+
   range = (after: number, upTo: number, limit: number) =>
     this.rows.filter(({ seq }) => seq > after && seq <= upTo && seq >= this.held).slice(0, limit)
 
@@ -83,7 +86,7 @@ export class TestRoom implements Room {
       createdAt: 1,
       version: 1,
     }
-    for (const [user, role] of Object.entries(roles)) this.members.put({ user, role, joinedAt: 1, read: 0 })
+    for (const [user, role] of Object.entries(roles)) this.members.put({ user, role, joinedAt: 1, read: 0, joined: 0 })
   }
 
   /** Runs commands in one turn. */

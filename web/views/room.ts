@@ -178,7 +178,9 @@ export class Room {
   #seenBy({ lines, members, facts }: View): string {
     const last = lines.findLast((line) => line.kind === 'message')
     if (last?.kind !== 'message' || !last.mine || last.seq === 0 || last.deleted) return ''
-    const readers = members.filter(({ user, read }) => user !== this.#port.parley.user && read >= last.seq)
+    const readers = members.filter(
+      ({ user, read, joined }) => user !== this.#port.parley.user && joined < last.seq && read >= last.seq,
+    )
     if (readers.length === 0) return ''
     return facts.type === 'direct' ? 'Seen' : `Seen by ${listed(readers.map(({ user }) => user))}`
   }
