@@ -342,6 +342,14 @@ describe('a channel', () => {
   })
 })
 
+test('presence is read by the server also where clients may not ask for it', async () => {
+  const channel = fresh('passing')
+  const alice = await connectAs(tenant, 'alice')
+  await alice.line.ask({ subscribe: { channel } })
+  expect((await alice.line.ask({ presence: { channel } })).error).toMatchObject({ code: 108 })
+  expect(await done('presence_stats', { channel })).toEqual({ num_clients: 1, num_users: 1 })
+})
+
 describe('an error', () => {
   test('is a status where the header asks for Centrifugo’s transport mode', async () => {
     const statuses: unknown[] = []
