@@ -1,3 +1,4 @@
+import { isBlank, repairedText } from '../src/kernel/text.ts'
 import { ParleyError, type ListItem } from '../sdk/index.ts'
 
 /** What went wrong, in words for people, with what they can do about it. */
@@ -63,12 +64,11 @@ export function idProblem(id: string): string | undefined {
   return id.length > 128 ? 'At most 128 characters, please.' : undefined
 }
 
-// oxlint-disable-next-line no-control-regex -- finding control characters is the point
-const unprintable = /[\u0000-\u0008\u000B-\u001F\u007F\u202A-\u202E\u2066-\u2069]/g
-
-/** What was typed or pasted, without what the server would refuse: control characters and broken Unicode. */
-export const cleaned = (typed: string): string =>
-  typed.replaceAll('\r\n', '\n').replaceAll(unprintable, '').toWellFormed().trim()
+/** What was typed or pasted, without what the server would refuse; empty when it shows nothing. */
+export function cleaned(typed: string): string {
+  const text = repairedText(typed).trim()
+  return isBlank(text) ? '' : text
+}
 
 const encoder = new TextEncoder()
 /** Length in bytes of UTF-8, what the limit counts. */

@@ -1,4 +1,5 @@
 import type { Conversation } from '../../src/conversations/types.ts'
+import { cutText } from '../../src/kernel/text.ts'
 import type { Env } from '../../src/env.ts'
 import type { Preview } from '../../src/inbox/entry.ts'
 import { membersPerStep, notesNumberOf, type NotesUpdate, type SharedNews } from '../../src/inbox/notes.ts'
@@ -244,4 +245,4 @@ interface Round {
 
 const previewLength = 140
 
-const toPreview = ({ user, text }: Preview): Preview => ({ user, text: text.slice(0, previewLength).toWellFormed() })
+const toPreview = ({ user, text }: Preview): Preview => ({ user, text: cutText(text, previewLength) })

@@ -7,9 +7,63 @@ export const byteLength = (text: string): number => encoder.encode(text).byteLen
 export const isLonger = (text: string, bytes: number): boolean =>
   text.length > bytes || (text.length * 3 > bytes && byteLength(text) > bytes)
 
-/** Control characters but tab and newline, and the bidirectional overrides that let a text disguise itself. */
+/** Control characters but tab and newline. */
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
-const unprintable = /[\u0000-\u0008\u000B-\u001F\u007F\u202A-\u202E\u2066-\u2069]/
+const controls = /[\u0000-\u0008\u000B-\u001F\u007F]/
+/** Marks that change the direction of the text after them: embeddings, overrides and isolates, with what ends them. */
+const directions = /[\u202A-\u202E\u2066-\u2069]/
 
-/** True when every character is well-formed Unicode and none is a control or bidi-override character. */
-export const isPlainText = (text: string): boolean => text.isWellFormed() && !unprintable.test(text)
+/**
+ * True when every character is well-formed Unicode, none is a control character, and marks of direction are closed in
+ * their line. Overrides are not accepted, closed or not: they show a text in another order than it has.
+ */
+export const isPlainText = (text: string): boolean =>
+  text.isWellFormed() && !controls.test(text) && (!directions.test(text) || strayDirections(text).size === 0)
+
+/** Whether any character of a text can be seen. */
+export const isBlank = (text: string): boolean => !/[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\u2800]/u.test(text)
+
+/** A text with line feeds for the line ends of other systems. */
+export const withLineFeeds = (text: string): string => (text.includes('\r') ? text.replaceAll(/\r\n?/g, '\n') : text)
+
+/** What was typed or pasted, without what is refused: control characters, broken Unicode, stray marks of direction. */
+export function repairedText(typed: string): string {
+  const text = withLineFeeds(typed).replaceAll(new RegExp(controls, 'g'), '').toWellFormed()
+  const stray = strayDirections(text)
+  return stray.size === 0 ? text : Array.from(text.split(''), (unit, at) => (stray.has(at) ? '' : unit)).join('')
+}
+
+/** Where marks of direction are that override it, or that have no other end in their line. */
+function strayDirections(text: string): ReadonlySet<number> {
+  const stray = new Set<number>()
+  let open: { readonly at: number; readonly end: string }[] = []
+  for (let at = 0; at < text.length; at++) {
+    const mark = text.charAt(at)
+    if (mark === '\n') {
+      for (const each of open) stray.add(each.at)
+      open = []
+    } else if (mark === '\u202D' || mark === '\u202E') stray.add(at)
+    else if (mark === '\u202A' || mark === '\u202B') open.push({ at, end: '\u202C' })
+    else if (mark >= '\u2066' && mark <= '\u2068') open.push({ at, end: '\u2069' })
+    else if (mark === '\u202C' || mark === '\u2069') {
+      if (open.at(-1)?.end === mark) open.pop()
+      else stray.add(at)
+    }
+  }
+  for (const each of open) stray.add(each.at)
+  return stray
+}
+
+let graphemes: Intl.Segmenter | undefined
+/** Most UTF-16 units that are looked at behind a cut: a grapheme of emoji has some thirty. */
+const graphemeLength = 64
+
+/** The beginning of a text, at most `length` UTF-16 units, cut between two characters as people see them. */
+export function cutText(text: string, length: number): string {
+  if (text.length <= length) return text
+  graphemes ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+  const cut = graphemes.segment(text.slice(0, length + graphemeLength)).containing(length)?.index ?? length
+  if (cut > 0) return text.slice(0, cut).toWellFormed()
+  const units = text.slice(0, length)
+  return units.isWellFormed() ? units : units.slice(0, -1)
+}

@@ -2,7 +2,15 @@ import { z } from 'zod'
 import { capabilities } from './capabilities.ts'
 import { parseChannel } from './channels.ts'
 import { jsonUpTo } from './given-json.ts'
-import { conversationId, conversationName, deliverAt, editContent, messageContent, userId } from './payloads.ts'
+import {
+  conversationId,
+  conversationName,
+  deliverAt,
+  displayName,
+  editContent,
+  messageContent,
+  userId,
+} from './payloads.ts'
 import { infoBytes, sizes } from './limits.ts'
 import { maxOrigins, originPattern } from './origins.ts'
 import { ownLimits, planName } from './tenant-limits.ts'
@@ -110,7 +118,7 @@ export const tenantsQuery = z.strictObject({ cursor: z.string().max(200).default
 
 /** `PUT /admin/v1/tenants/:id`. */
 export const newTenant = z.strictObject({
-  name: z.string().min(1).max(200),
+  name: displayName.max(200),
   plan: planName.optional(),
   limits: ownLimits.optional(),
 })

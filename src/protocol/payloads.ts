@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { byteLength, isPlainText } from '../kernel/text.ts'
+import { byteLength, isBlank, isPlainText, withLineFeeds } from '../kernel/text.ts'
 import { onOneLine } from './carried.ts'
 import { jsonUpTo } from './given-json.ts'
 import { sizes } from './limits.ts'
@@ -17,14 +17,29 @@ export const conversationId = z.string().regex(conversationPattern, 'not a conve
 
 const text = z
   .string()
-  .refine((value) => value.trim().length > 0, 'must not be empty')
+  .overwrite(withLineFeeds)
+  .refine((value) => !isBlank(value), 'must not be empty')
   .refine((value) => byteLength(value) <= sizes.textBytes, `at most ${sizes.textBytes} bytes of UTF-8`)
-  .refine(isPlainText, 'must be well-formed Unicode without control characters')
+  .refine(
+    isPlainText,
+    'must be well-formed Unicode without control characters, overrides of direction, and isolates that are not closed',
+  )
+
+/** A name that is shown, on one line. */
+export const displayName = z
+  .string()
+  .trim()
+  .min(1)
+  .refine((value) => !isBlank(value), 'must not be empty')
+  .refine(
+    (value) => isPlainText(value) && !/[\n\t]/.test(value),
+    'must be one line of well-formed Unicode without control characters, overrides of direction, and isolates that are not closed',
+  )
 
 const attachment = z.strictObject({
   type: z.string().max(64),
   url: z.httpUrl().max(2048),
-  name: z.string().max(255).optional(),
+  name: displayName.max(255).optional(),
   size: z.int().nonnegative().optional(),
 })
 
@@ -75,9 +90,4 @@ export const inboxListPayload = z.strictObject({
 /** The new text of an edited message. */
 export const editContent = z.strictObject({ text })
 /** A conversation's display name. */
-export const conversationName = z
-  .string()
-  .trim()
-  .min(1)
-  .max(sizes.nameLength)
-  .refine((value) => isPlainText(value) && !/[\n\t]/.test(value), 'must be one line of well-formed Unicode')
+export const conversationName = displayName.max(sizes.nameLength)

@@ -1,4 +1,4 @@
-import { byteLength, isPlainText } from '../kernel/text.ts'
+import { byteLength, isBlank, isPlainText } from '../kernel/text.ts'
 import { conversationPattern } from './payloads.ts'
 import { sizes } from './limits.ts'
 
@@ -27,7 +27,7 @@ const isClientId = (value: string): boolean =>
   value.length > 0 && value.length <= sizes.clientIdLength && isPlainText(value)
 
 const isText = (value: string): boolean =>
-  value.length <= sizes.textBytes && value.trim() !== '' && isPlainText(value) && isShort(value)
+  value.length <= sizes.textBytes && !isBlank(value) && isPlainText(value) && isShort(value)
 
 /** A UTF-16 unit takes at most three bytes of UTF-8, so most texts need not be counted. */
 const isShort = (value: string): boolean => value.length * 3 <= sizes.textBytes || byteLength(value) <= sizes.textBytes

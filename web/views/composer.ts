@@ -95,7 +95,7 @@ export class Composer {
     this.#field.addEventListener('keydown', (event) => this.#key(event))
     this.#field.addEventListener('input', () => {
       this.#draw()
-      if (this.#edited === undefined && this.#field.value.trim() !== '') this.#port.typing()
+      if (this.#edited === undefined && cleaned(this.#field.value) !== '') this.#port.typing()
     })
   }
 

@@ -2,7 +2,7 @@ import type { Conversation, Member, Parley } from '../../sdk/index.ts'
 import { confirm, openDialog } from '../ui/dialog.ts'
 import { arrange, h, setText } from '../ui/dom.ts'
 import { flag } from '../ui/flags.ts'
-import { counted, explain } from '../words.ts'
+import { cleaned, counted, explain } from '../words.ts'
 import { PeopleField } from './people-field.ts'
 
 /** Shows who belongs to a conversation and who is here, and lets them add, name and leave. */
@@ -112,7 +112,7 @@ class Details {
     const form = h('form', { class: 'inline' }, field, h('button', { type: 'submit' }, 'Rename'))
     form.addEventListener('submit', (event) => {
       event.preventDefault()
-      const wanted = name.value.trim()
+      const wanted = cleaned(name.value)
       if (wanted === '') return name.focus()
       void this.#attempt('Renamed.', () => this.#parley.conversations.rename(this.#conversation.id, wanted))
     })

@@ -1,7 +1,7 @@
 import type { ConversationType, NewConversation, Parley } from '../../sdk/index.ts'
 import { openDialog } from '../ui/dialog.ts'
 import { h, setText } from '../ui/dom.ts'
-import { explain } from '../words.ts'
+import { cleaned, explain } from '../words.ts'
 import { PeopleField } from './people-field.ts'
 
 const kinds: readonly { readonly type: ConversationType; readonly label: string; readonly hint: string }[] = [
@@ -93,7 +93,7 @@ class Form {
     const people = this.#people.take()
     if (people === undefined) return this.#problem.textContent
     const members = people.filter((name) => name !== this.#parley.user)
-    const name = this.#name.value.trim()
+    const name = cleaned(this.#name.value)
     if (this.#type === 'direct') {
       if (people.length === 0) return 'With whom? Please enter a name.'
       return members.length === 0 ? 'Choose somebody other than yourself.' : { type: 'direct', members }
