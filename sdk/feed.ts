@@ -26,6 +26,9 @@ export class Feed {
   #begun = false
   #older: Promise<void> | undefined
   #filling = false
+  /** How often it was asked who is here, and who came and went while the answer is on its way. */
+  #looks = 0
+  #meanwhile: ((now: people.People) => people.People)[] | undefined
   #settling: ReturnType<typeof setTimeout> | undefined
 
   constructor(connection: Connection, channel: string, port: FeedPort) {
@@ -73,8 +76,8 @@ export class Feed {
     subscription.on('subscribed', (context) => void this.#welcome(context))
     subscription.on('unsubscribed', ({ code, reason }) => this.#end(code, reason))
     subscription.on('publication', (publication) => this.#hear(publication))
-    subscription.on('join', ({ info }) => this.#people((now) => people.came(now, info.client, info.user)))
-    subscription.on('leave', ({ info }) => this.#people((now) => people.went(now, info.user)))
+    subscription.on('join', ({ info }) => this.#moved((now) => people.came(now, info.client, info.user)))
+    subscription.on('leave', ({ info }) => this.#moved((now) => people.went(now, info.user)))
   }
 
   /** The server took us in: what was missed follows by itself when it could be recovered, else we start over. */
@@ -109,15 +112,32 @@ export class Feed {
     return this.#subscription.state === SubscriptionState.Subscribed
   }
 
+  /** Asks who is here, again while that fails for now. What comes meanwhile may be newer than the answer. */
   async #lookAround(): Promise<void> {
-    try {
-      const { clients } = await this.#connection.client.presence(this.#channel)
-      const here = new Map(Object.values(clients).map(({ client, user }) => [client, user]))
-      this.#people((now) => people.withHere(now, here))
-    } catch {
-      // Large rooms do not say who is here.
-      this.#people((now) => people.withHere(now, new Map()))
+    const look = ++this.#looks
+    this.#people(people.hereUnknown)
+    while (look === this.#looks && this.#subscribed()) {
+      const moves: ((now: people.People) => people.People)[] = []
+      this.#meanwhile = moves
+      try {
+        const { clients } = await this.#connection.client.presence(this.#channel)
+        if (look !== this.#looks) return
+        const here = new Map(Object.values(clients).map(({ client, user }) => [client, user]))
+        this.#meanwhile = undefined
+        this.#people((now) => moves.reduce((then, move) => move(then), people.withHere(now, here)))
+        return
+      } catch (thrown) {
+        // Large conversations do not say who is here.
+        if (!wireFailure(thrown).temporary) return
+        await pause(1000)
+      }
     }
+  }
+
+  /** A user came or went. */
+  #moved(move: (now: people.People) => people.People): void {
+    this.#meanwhile?.push(move)
+    this.#people(move)
   }
 
   #hear({ offset, data, info }: PublicationContext): void {

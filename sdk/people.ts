@@ -13,6 +13,8 @@ export interface People {
   readonly members: ReadonlyMap<string, Member>
   /** Connections that listen now, and whose they are. */
   readonly here: ReadonlyMap<string, string>
+  /** Whether the server has said who is here: only then is every other member away. */
+  readonly hereKnown: boolean
   /** Who types, and until when that is believed. */
   readonly typing: ReadonlyMap<string, number>
 }
@@ -21,7 +23,7 @@ export interface People {
 export const typingLastsMs = 5000
 
 /** Nobody known yet. */
-export const nobody: People = { members: new Map(), here: new Map(), typing: new Map() }
+export const nobody: People = { members: new Map(), here: new Map(), hereKnown: false, typing: new Map() }
 
 /** Reads members as the server lists them: with role and cursor, or by name alone. */
 export const readMembers = (given: unknown): readonly Member[] =>
@@ -64,7 +66,14 @@ export function readUpTo(people: People, user: string, seq: number): People {
 }
 
 /** Exactly these connections are here. */
-export const withHere = (people: People, here: ReadonlyMap<string, string>): People => ({ ...people, here })
+export const withHere = (people: People, here: ReadonlyMap<string, string>): People => ({
+  ...people,
+  here,
+  hereKnown: true,
+})
+
+/** The server has not said, or says no longer, who is here. */
+export const hereUnknown = (people: People): People => ({ ...people, here: new Map(), hereKnown: false })
 
 /** A user came, with her first connection. */
 export const came = (people: People, client: string, user: string): People => ({

@@ -43,6 +43,8 @@ export interface View {
   readonly members: readonly people.Member[]
   /** Who is looking at it now, and who types (others only). */
   readonly here: readonly string[]
+  /** False while it is not known who is here, as in large conversations. */
+  readonly hereKnown: boolean
   readonly typing: readonly string[]
 }
 
@@ -131,5 +133,6 @@ export const viewOf = ({ standing, problem, facts, people, timeline }: Known, mo
   more,
   members: [...people.members.values()],
   here: [...new Set(people.here.values())],
+  hereKnown: people.hereKnown && standing === 'live',
   typing: [...people.typing.keys()].filter((user) => user !== timeline.me),
 })

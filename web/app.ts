@@ -1,5 +1,6 @@
 import { createParley, type Parley } from '../sdk/index.ts'
 import { ChatList } from './chat-list.ts'
+import { Drafts } from './drafts.ts'
 import { demoToken, forgetName } from './session.ts'
 import { closeDialogs } from './ui/dialog.ts'
 import { h } from './ui/dom.ts'
@@ -22,7 +23,7 @@ export class App {
   readonly #sidebar: Sidebar
   readonly #nothing = nothingOpen()
   readonly #stage = h('div', { class: 'stage' })
-  readonly #drafts = new Map<string, string>()
+  readonly #drafts: Drafts
   readonly #draw = oncePerFrame(() => this.#drawNow())
   #room: Room | undefined
   /** True when the list was seen before the conversation, so that "back" goes back. */
@@ -30,13 +31,20 @@ export class App {
 
   constructor(name: string) {
     this.#parley = createParley({ url: location.origin, user: name, getToken: () => demoToken(name) })
+    this.#drafts = new Drafts(name)
     this.#list = new ChatList(this.#parley)
     this.#banner = new Banner(() => this.#parley.connection.hurry())
     this.#sidebar = new Sidebar(name, this.#list, {
-      newConversation: () => askForConversation(this.#parley, this.#list.people, (id) => go(id)),
+      newConversation: () => askForConversation(this.#parley, this.#list.people, (id) => this.#go(id)),
       signOut: forgetName,
     })
-    this.element = h('div', { class: 'app' }, this.#banner.element, this.#sidebar.element, this.#stage)
+    const skip = h(
+      'a',
+      { class: 'skip', href: '#/', onclick: (event) => this.#skip(event) },
+      'Skip to the conversation',
+    )
+    const title = h('h1', { class: 'unseen' }, 'Parley')
+    this.element = h('div', { class: 'app' }, skip, title, this.#banner.element, this.#sidebar.element, this.#stage)
     this.#follow()
     this.#route()
   }
@@ -62,7 +70,6 @@ export class App {
 
   #show(id: string | undefined): void {
     if (this.#room !== undefined) {
-      this.#drafts.set(this.#room.conversation.id, this.#room.draft)
       this.#room.end()
     } else if (id !== undefined) {
       this.#cameFromList = this.element.isConnected
@@ -80,10 +87,24 @@ export class App {
       parley: this.#parley,
       list: this.#list,
       textBytes: state.kind === 'online' ? state.session.textBytes : defaultTextBytes,
-      draft: this.#drafts.get(id) ?? '',
+      draft: this.#drafts.get(id),
+      drafted: (text) => this.#drafts.set(id, text),
       redraw: this.#draw,
       back: () => this.#back(),
     })
+  }
+
+  /** Opens a conversation; one that is open already takes the cursor. */
+  #go(id: string): void {
+    if (this.#room?.conversation.id === id) this.#room.focus()
+    else location.hash = `#/c/${id}`
+  }
+
+  /** To where one writes, else to what is shown, and past the list. */
+  #skip(event: Event): void {
+    event.preventDefault()
+    if (this.#room === undefined) this.#nothing.focus()
+    else this.#room.skipTo()
   }
 
   #back(): void {
@@ -108,14 +129,10 @@ export class App {
   }
 }
 
-const go = (id: string): void => {
-  location.hash = `#/c/${id}`
-}
-
 const nothingOpen = (): HTMLElement =>
   h(
     'main',
-    { class: 'nothing' },
+    { class: 'nothing', tabindex: -1 },
     h('div', { class: 'hoist' }, ...hoist()),
     h('p', {}, 'Choose a conversation, or start a new one.'),
   )

@@ -13,6 +13,8 @@ export type Row =
       readonly line: MessageLine
       readonly first: boolean
       readonly last: boolean
+      /** It waits for a message before it that could not leave. */
+      readonly queued: boolean
     }
 
 const inOneGoMs = 5 * 60_000
@@ -21,6 +23,7 @@ const inOneGoMs = 5 * 60_000
 export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined): readonly Row[] {
   const rows: Row[] = []
   let marked = unreadAfter === undefined
+  let stalled = false
   lines.forEach((line, index) => {
     const before = lines[index - 1]
     if (before === undefined || dayOf(before.at) !== dayOf(line.at))
@@ -28,7 +31,8 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
     const mark = !marked && isNews(line) && line.seq > (unreadAfter ?? 0)
     if (mark) rows.push({ kind: 'unread', key: 'unread' })
     marked ||= mark
-    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1]))
+    rows.push(rowOf(line, mark ? undefined : before, lines[index + 1], stalled))
+    stalled ||= line.kind === 'message' && line.delivery === 'waiting'
   })
   return rows
 }
@@ -36,9 +40,10 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
 /** Something others have said. */
 export const isNews = (line: Line): boolean => line.kind === 'message' && !line.mine && line.seq > 0
 
-function rowOf(line: Line, before: Line | undefined, after: Line | undefined): Row {
+function rowOf(line: Line, before: Line | undefined, after: Line | undefined, stalled: boolean): Row {
   if (line.kind === 'notice') return { kind: 'notice', key: line.key, line }
-  return { kind: 'message', key: line.key, line, first: !together(before, line), last: !together(line, after) }
+  const queued = stalled && line.delivery === 'sending'
+  return { kind: 'message', key: line.key, line, first: !together(before, line), last: !together(line, after), queued }
 }
 
 const together = (above: Line | undefined, below: Line | undefined): boolean =>

@@ -1,4 +1,5 @@
 import { httpFailure, ParleyError } from '../sdk/index.ts'
+import { tabStorage } from './ui/tab-storage.ts'
 
 const key = 'parley.name'
 
@@ -8,15 +9,15 @@ const key = 'parley.name'
  */
 export function rememberedName(): string | undefined {
   const given = new URLSearchParams(location.search).get('as')
-  return given ?? sessionStorage.getItem(key) ?? undefined
+  return given ?? tabStorage.get(key)
 }
 
 /** Keeps the name for this tab. */
-export const rememberName = (name: string): void => sessionStorage.setItem(key, name)
+export const rememberName = (name: string): void => tabStorage.set(key, name)
 
 /** Forgets who this tab is, and starts anew. */
 export function forgetName(): void {
-  sessionStorage.removeItem(key)
+  tabStorage.remove(key)
   location.assign(location.pathname)
 }
 

@@ -56,6 +56,9 @@ export const counted = (count: number, noun: string): string => `${count} ${noun
 /** A user id as typed: spaces become dashes, since an id has none. */
 export const asUserId = (typed: string): string => typed.trim().replaceAll(/\s+/g, '-')
 
+/** The user ids in a text, apart by spaces, line breaks, commas or semicolons. */
+export const namesIn = (typed: string): readonly string[] => typed.split(/[\s,;，、；]+/).filter((name) => name !== '')
+
 /** Why this cannot be a user id, or undefined when it can. */
 export function idProblem(id: string): string | undefined {
   if (id === '') return 'Please enter a name.'

@@ -55,7 +55,7 @@ export function decideAdd(room: Room, actor: Actor, users: readonly string[]): C
   return { kind: 'accepted', rows: tell(room, actor, 'member.joined', newcomers), members: joins, leaves: [] }
 }
 
-/** Everyone may leave; owners and admins remove others, but no admin an owner. */
+/** Everyone may leave; owners and admins remove others, but no admin an owner. The last owner is followed by another. */
 export function decideRemove(room: Room, actor: Actor, user: string): ChangeDecision {
   const { conversation, members } = room
   const who: readonly Role[] = members.get(user)?.role === 'owner' ? ['owner'] : ['owner', 'admin']
@@ -65,7 +65,13 @@ export function decideRemove(room: Room, actor: Actor, user: string): ChangeDeci
     (user === actor.user ? undefined : mayManage(conversation, members, actor, who))
   if (denied !== undefined) return denied
   if (members.get(user) === undefined) return refuse('notFound', `${user} is not a member`)
-  return { kind: 'accepted', rows: tell(room, actor, 'member.left', [user]), members: [], leaves: [user] }
+  const heir = isLastOwner(room, user) ? heirOf(room, user) : undefined
+  if (heir === undefined)
+    return { kind: 'accepted', rows: tell(room, actor, 'member.left', [user]), members: [], leaves: [user] }
+  const owner: Member = { ...heir, role: 'owner' }
+  const entry: RoleChanged = { type: 'member.role', user: actor.user, at: room.now, member: heir.user, role: 'owner' }
+  const rows = [toRow(room.log.top() + 1, actor, entry), ...tell(room, actor, 'member.left', [user], 1)]
+  return { kind: 'accepted', rows, members: [owner], leaves: [user] }
 }
 
 /** Owners say who is owner, admin or member, also of themselves. A role that is held already is no news. */
@@ -81,6 +87,8 @@ export function decideRole(room: Room, actor: Actor, user: string, role: Role): 
   const member = members.get(user)
   if (member === undefined) return refuse('notFound', `${user} is not a member`)
   if (member.role === role) return { kind: 'accepted', rows: [], members: [], leaves: [] }
+  if (isLastOwner(room, user))
+    return refuse('conflict', `role: ${user} is the last owner; make another member owner first`)
   const entry: RoleChanged = { type: 'member.role', user: actor.user, at: now, member: user, role }
   return { kind: 'accepted', rows: [toRow(log.top() + 1, actor, entry)], members: [{ ...member, role }], leaves: [] }
 }
@@ -89,10 +97,32 @@ export function decideRole(room: Room, actor: Actor, user: string, role: Role): 
 const keepsItsTwo = ({ type }: Conversation): Refusal | undefined =>
   type === 'direct' ? refuse('notAllowed', 'a direct conversation keeps its two members') : undefined
 
-function tell({ log, now }: Room, actor: Actor, type: MemberChanged['type'], users: readonly string[]): LogRow[] {
+/** Whether `user` is an owner and no other member is. */
+const isLastOwner = ({ members }: Room, user: string): boolean =>
+  members.get(user)?.role === 'owner' &&
+  !members.some(sizes.members).some((member) => member.role === 'owner' && member.user !== user)
+
+/** The member that ownership passes to: the longest-standing admin, else the longest-standing member. */
+function heirOf({ members }: Room, leaving: string): Member | undefined {
+  const others = members.some(sizes.members).filter(({ user }) => user !== leaving)
+  const admins = others.filter(({ role }) => role === 'admin')
+  const candidates = admins.length > 0 ? admins : others
+  return candidates.reduce<Member | undefined>(
+    (first, member) => (first === undefined || member.joinedAt < first.joinedAt ? member : first),
+    undefined,
+  )
+}
+
+function tell(
+  { log, now }: Room,
+  actor: Actor,
+  type: MemberChanged['type'],
+  users: readonly string[],
+  behind = 0,
+): LogRow[] {
   return users.map((member, index) => {
     const entry: MemberChanged = { type, user: actor.user, at: now, member }
-    return toRow(log.top() + 1 + index, actor, entry)
+    return toRow(log.top() + 1 + behind + index, actor, entry)
   })
 }
 

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { apiKey, call } from '../support/e2e/people.ts'
 import { until } from '../support/e2e/until.ts'
 import { absent, executablePath, launchBrowser } from './browser.ts'
+import { contrast } from './contrast.ts'
 import { Person } from './person.ts'
 import { startServer, type Server } from './server.ts'
 
@@ -424,5 +425,167 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.page.getByRole('dialog', { name: 'Leave' }).getByRole('button', { name: 'Leave' }).click()
     await alice.page.getByText(`${bob.name} left`).waitFor()
     await expect.poll(() => bob.entry('News').count()).toBe(0)
+  })
+
+  const hasCursor = ({ field }: Person) =>
+    expect.poll(() => field.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true)
+
+  test('the cursor stands in the field after creating, opening, reloading and joining', async () => {
+    const [alice, bob] = await both()
+    await alice.start('Channel', [], 'News')
+    await hasCursor(alice)
+    await alice.page.reload()
+    await hasCursor(alice)
+    await bob.page.goto(`${server.url}/?as=${bob.name}${new URL(alice.page.url()).hash}`)
+    await bob.page.getByRole('button', { name: 'Join to write' }).click()
+    await hasCursor(bob)
+    await bob.page.goto(`${server.url}/?as=${bob.name}#/`)
+    await bob.entry('News').click()
+    await hasCursor(bob)
+  })
+
+  test('a skip link leads past the list, and the page has one heading of level one', async () => {
+    const [alice, bob] = await talking()
+    expect(await alice.page.getByRole('heading', { level: 1 }).allTextContents()).toEqual(['Parley'])
+    const skip = async (person: Person) => {
+      await person.page.evaluate('document.activeElement.blur()')
+      await person.page.keyboard.press('Tab')
+      await person.page.getByRole('link', { name: 'Skip to the conversation' }).press('Enter')
+    }
+    await skip(alice)
+    await hasCursor(alice)
+    await bob.page.goto(`${server.url}/?as=${bob.name}#/`)
+    await skip(bob)
+    expect(await bob.page.evaluate('document.activeElement.className')).toBe('nothing')
+    expect(new URL(bob.page.url()).hash).toBe('#/')
+  })
+
+  test('a draft survives a reload in its tab, and goes when it is sent', async () => {
+    const [alice, bob] = await talking()
+    await alice.field.fill('half a thou')
+    const second = await alice.secondTab()
+    expect(await second.field.inputValue()).toBe('')
+    await alice.page.reload()
+    expect(await alice.field.inputValue()).toBe('half a thou')
+    await alice.say('half a thought')
+    await bob.sees('half a thought')
+    await alice.page.reload()
+    await alice.sees('half a thought')
+    expect(await alice.field.inputValue()).toBe('')
+  })
+
+  test('a browser that blocks site data still shows the page and talks', async () => {
+    const [name = '', other = ''] = names('mary', 'bob')
+    const context = await browser.newContext()
+    await context.addInitScript(`
+      const blocked = { get() { throw new DOMException('blocked', 'SecurityError') } }
+      for (const name of ['sessionStorage', 'localStorage']) Object.defineProperty(window, name, blocked)`)
+    const page = await context.newPage()
+    await page.goto(server.url)
+    await page.getByLabel('Your name').fill(name)
+    await page.getByRole('button', { name: 'Start talking' }).click()
+    await page.getByRole('button', { name: 'New conversation' }).click()
+    await page.getByLabel('Person', { exact: true }).fill(other)
+    await page.getByRole('button', { name: 'Start', exact: true }).click()
+    await page.getByRole('textbox', { name: 'Message' }).fill('here I am')
+    await page.keyboard.press('Enter')
+    await page.locator('.message.sent').getByText('here I am').waitFor()
+    await context.close()
+  })
+
+  test('each paragraph of a message stands by its own direction, and so does what is typed', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('A long line in a language that is written from left to right\nשלום')
+    await bob.page.getByText('שלום').waitFor()
+    const gaps = await bob.page.locator('.message.theirs').evaluate((message) => {
+      const [text, bubble] = [message.querySelector('p')?.firstChild, message.querySelector('.bubble')]
+      if (text === null || text === undefined || bubble === null) throw new Error('no message')
+      const range = message.ownerDocument.createRange()
+      range.setStart(text, (text.textContent ?? '').indexOf('ש'))
+      range.setEnd(text, (text.textContent ?? '').length)
+      const [line, box] = [range.getBoundingClientRect(), bubble.getBoundingClientRect()]
+      return { left: line.left - box.left, right: box.right - line.right }
+    })
+    expect(gaps.left).toBeGreaterThan(3 * gaps.right)
+    await bob.field.fill('שלום')
+    expect(
+      await bob.field.evaluate((field) => field.ownerDocument.defaultView?.getComputedStyle(field).direction),
+    ).toBe('rtl')
+  })
+
+  test('nobody who is here is called away, not for a moment', async () => {
+    const [alice, bob] = await talking()
+    await alice.header.getByText('here now').waitFor()
+    await alice.page.addInitScript(`
+      window.states = []
+      new MutationObserver(() => window.states.push(document.querySelector('.room .state')?.textContent))
+        .observe(document, { subtree: true, childList: true, characterData: true })`)
+    await alice.page.reload()
+    await alice.header.getByText('here now').waitFor()
+    expect(await alice.page.evaluate('window.states')).not.toContain('away')
+    await alice.page.getByRole('button', { name: 'About this conversation' }).click()
+    const members = alice.page.getByRole('dialog').getByRole('listitem')
+    await expect.poll(() => members.filter({ hasText: 'here now' }).count()).toBe(2)
+    await bob.page.goto('about:blank')
+  })
+
+  test('the last owner who leaves is told who follows, and a group never stands without an owner', async () => {
+    const [a = '', b = '', c = ''] = names('alice', 'bob', 'carol')
+    const [alice, bob] = await Promise.all([arrive(a), arrive(b)])
+    await alice.start('Group', [`${b} ${c}`], 'Crew')
+    await bob.open('Crew')
+    await alice.page.getByRole('button', { name: 'About this conversation' }).click()
+    await alice.page.getByRole('dialog').getByText('3 members').waitFor()
+    await alice.page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click()
+    const leave = alice.page.getByRole('dialog', { name: 'Leave' })
+    await leave.getByText('the longest-standing member becomes owner').waitFor()
+    await leave.getByRole('button', { name: 'Leave' }).click()
+    await bob.page.getByText(`${a} made ${b} an owner`).waitFor()
+    await bob.page.getByText(`${a} left`).waitFor()
+    await bob.page.getByRole('button', { name: 'About this conversation' }).click()
+    await bob.page.getByRole('button', { name: `Make admin: ${c}` }).waitFor()
+  })
+
+  test('each of several waiting messages can be cancelled', async () => {
+    const [alice, bob] = await talking()
+    await alice.page.context().setOffline(true)
+    await alice.page.getByText('You are offline').waitFor()
+    for (const words of ['one', 'two', 'three']) await alice.say(words)
+    await alice.message('one').getByText('Goes out when you are connected.').waitFor()
+    for (const words of ['three', 'two']) await alice.message(words).getByRole('button', { name: 'Cancel' }).click()
+    await alice.sees('one')
+    await alice.page.context().setOffline(false)
+    await bob.sees('one')
+  })
+
+  test('messages that wait are as easy to read as others, by day and by night', async () => {
+    const [alice] = await talking()
+    await alice.page.context().setOffline(true)
+    await alice.page.getByText('You are offline').waitFor()
+    await alice.say('waiting')
+    await alice.message('waiting').getByText('Goes out').waitFor()
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await alice.page.emulateMedia({ colorScheme })
+      for (const part of ['.bubble p', '.bubble .meta']) {
+        const found = await alice.page.evaluate(`(${contrast})(document.querySelector('.message.waiting ${part}'))`)
+        expect(found, `${colorScheme} ${part}`).toBeGreaterThanOrEqual(4.5)
+      }
+    }
+  })
+
+  test('in forced colours bubbles and the open conversation of the list keep their shape', async () => {
+    const [alice, bob] = await talking()
+    await alice.say('ahoy')
+    await bob.sees('ahoy')
+    await bob.page.emulateMedia({ forcedColors: 'active' })
+    const style = (selector: string, name: string) =>
+      bob.page
+        .locator(selector)
+        .evaluate(
+          (one, property) => one.ownerDocument.defaultView?.getComputedStyle(one).getPropertyValue(property),
+          name,
+        )
+    expect(await style('.message .bubble', 'border-top-style')).toBe('solid')
+    expect(await style('.list a[aria-current]', 'outline-style')).toBe('solid')
   })
 })

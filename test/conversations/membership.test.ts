@@ -102,6 +102,56 @@ describe('removing and renaming', () => {
     expect(decideRemove(room, as('stranger'), 'stranger')).toMatchObject(refused('notFound'))
   })
 
+  const leaving = (
+    members: Readonly<Record<string, 'owner' | 'admin' | 'member'>>,
+    joined: Readonly<Record<string, number>> = {},
+  ) => {
+    const room = new TestRoom(members)
+    for (const [user, joinedAt] of Object.entries(joined)) {
+      const member = room.members.get(user)
+      if (member !== undefined) room.members.put({ ...member, joinedAt })
+    }
+    return room
+  }
+
+  test('the last owner who leaves is followed by the longest-standing admin', () => {
+    const room = leaving({ owner: 'owner', ada: 'admin', bea: 'admin', cy: 'member' }, { ada: 900, bea: 800, cy: 1 })
+    expect(decideRemove(room, as('owner'), 'owner')).toMatchObject({
+      rows: [
+        { seq: 1, data: expect.stringMatching(/"type":"member.role".*"member":"bea","role":"owner"/) },
+        { seq: 2, data: expect.stringContaining('"type":"member.left"') },
+      ],
+      members: [{ user: 'bea', role: 'owner' }],
+      leaves: ['owner'],
+    })
+  })
+
+  test('without admins the longest-standing member follows, and of those who came together the first by name', () => {
+    expect(decideRemove(leaving({ owner: 'owner', ada: 'member', bea: 'member' }), server, 'owner')).toMatchObject({
+      members: [{ user: 'ada', role: 'owner' }],
+    })
+  })
+
+  test('an owner beside another one leaves alone, and so does the last member', () => {
+    for (const members of [{ owner: 'owner', other: 'owner', ada: 'admin' }, { owner: 'owner' }] as const)
+      expect(decideRemove(new TestRoom(members), as('owner'), 'owner')).toMatchObject({
+        rows: [{ seq: 1 }],
+        members: [],
+      })
+  })
+
+  test('the last owner gives the role up only after another member holds it', () => {
+    for (const actor of [as('owner'), server])
+      expect(decideRole(new TestRoom(people), actor, 'owner', 'member')).toMatchObject({
+        ...refused('conflict'),
+        detail: 'role: owner is the last owner; make another member owner first',
+      })
+    const two = new TestRoom({ owner: 'owner', other: 'owner' })
+    expect(decideRole(two, as('owner'), 'owner', 'member')).toMatchObject({
+      members: [{ user: 'owner', role: 'member' }],
+    })
+  })
+
   test('a direct conversation keeps its members and has no name', () => {
     const room = new TestRoom({ alice: 'member', bob: 'member' }, 'direct')
     expect(decideAdd(room, server, ['carol'])).toMatchObject(refused('notAllowed'))

@@ -9,6 +9,8 @@ export interface ComposerPort {
   /** Gives the message at `seq` these words. */
   edit(seq: number, text: string): void
   typing(): void
+  /** What is written and not sent has changed. */
+  drafted(text: string): void
   /** The arrow up in an empty field: edit what was said last. */
   editLast(): void
 }
@@ -37,6 +39,7 @@ export class Composer {
       'aria-label': 'Message',
       'aria-describedby': 'counter',
       placeholder: 'Write a message',
+      dir: 'auto',
       enterkeyhint: 'send',
     })
     this.#field.value = draft
@@ -148,6 +151,7 @@ export class Composer {
     setText(this.#counter, counterWords(left, this.#limit))
     this.#counter.classList.toggle('over', left < 0)
     this.fit()
+    this.#port.drafted(this.draft)
   }
 }
 

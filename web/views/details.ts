@@ -58,24 +58,25 @@ class Details {
   }
 
   #draw(): void {
-    const { members, here, facts } = this.#conversation.view
+    const { members, here, hereKnown, facts } = this.#conversation.view
     setText(this.#count, counted(Math.max(facts.memberCount, members.length), 'member'))
-    const present = new Set(here)
+    const present = new Set([...here, this.#parley.user])
+    const absence = hereKnown ? 'away' : ''
     const sorted = [...members].sort((a, b) => Number(present.has(b.user)) - Number(present.has(a.user)))
     arrange(
       this.#people,
-      sorted.map((member) => this.#person(member, present.has(member.user))),
+      sorted.map((member) => this.#person(member, present.has(member.user) ? 'here now' : absence)),
     )
   }
 
-  #person({ user, role }: Member, here: boolean): HTMLElement {
+  #person({ user, role }: Member, presence: string): HTMLElement {
     return h(
       'li',
       {},
       flag(user),
       h('span', { class: 'name' }, user === this.#parley.user ? `${user} (you)` : user),
       role === 'member' ? undefined : h('span', { class: 'role' }, role),
-      h('span', { class: here ? 'presence here' : 'presence' }, here ? 'here now' : 'away'),
+      h('span', { class: presence === 'here now' ? 'presence here' : 'presence' }, presence),
       this.#roleButton(user, role),
     )
   }
@@ -106,7 +107,7 @@ class Details {
   }
 
   #nameForm(): HTMLElement {
-    const name = h('input', { id: 'new-name', maxlength: 200, autocomplete: 'off' })
+    const name = h('input', { id: 'new-name', maxlength: 200, autocomplete: 'off', dir: 'auto' })
     name.value = this.#conversation.view.facts.name
     const field = h('div', { class: 'field' }, h('label', { for: 'new-name' }, 'Name'), name)
     const form = h('form', { class: 'inline' }, field, h('button', { type: 'submit' }, 'Rename'))
@@ -135,8 +136,18 @@ class Details {
         close()
         location.hash = '#/'
       })
-    const ask = () => confirm('Leave', 'You will not see what is said here any more.', 'Leave', leave)
+    const ask = () =>
+      confirm('Leave', `You will not see what is said here any more.${this.#succession()}`, 'Leave', leave)
     return h('button', { type: 'button', class: 'danger', onclick: ask }, 'Leave')
+  }
+
+  /** What becomes of the conversation when its last owner leaves. */
+  #succession(): string {
+    const { members, facts } = this.#conversation.view
+    const others = members.filter(({ user }) => user !== this.#parley.user)
+    if (facts.role !== 'owner' || others.length === 0 || others.some(({ role }) => role === 'owner')) return ''
+    const next = others.some(({ role }) => role === 'admin') ? 'admin' : 'member'
+    return ` You are its last owner: the longest-standing ${next} becomes owner.`
   }
 
   async #attempt(done: string, act: () => Promise<void>): Promise<void> {

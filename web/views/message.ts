@@ -58,7 +58,7 @@ function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice
   return byOneself || user === '' ? `${subject} left` : `${user} removed ${subject}`
 }
 
-function messageNode({ line, first, last }: Extract<Row, { kind: 'message' }>, setting: Setting): Element {
+function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'message' }>, setting: Setting): Element {
   const marks = [
     'message',
     line.mine ? 'mine' : 'theirs',
@@ -79,12 +79,12 @@ function messageNode({ line, first, last }: Extract<Row, { kind: 'message' }>, s
         'div',
         { class: 'bubble' },
         named ? h('span', { class: `author ${inkOf(line.user)}` }, line.user) : spoken(line),
-        h('p', { dir: 'auto' }, ...(line.deleted ? ['Message deleted'] : prose(line.text))),
+        h('p', {}, ...(line.deleted ? ['Message deleted'] : prose(line.text))),
         meta(line),
       ),
       changeable(line, setting) ? moreButton(line, setting) : undefined,
     ),
-    line.problem === undefined ? undefined : trouble(line, setting),
+    line.problem === undefined && !queued ? undefined : trouble(line, queued, setting),
   )
 }
 
@@ -125,14 +125,14 @@ function moreButton(line: MessageLine, { actions }: Setting): Element {
 }
 
 /** What keeps a message from leaving, and what can be done about it. */
-function trouble(line: MessageLine, { actions }: Setting): Element {
+function trouble(line: MessageLine, queued: boolean, { actions }: Setting): Element {
   const failed = line.delivery === 'failed'
   const retry = () => actions.retry(line)
   const discard = () => actions.discard(line)
   return h(
     'div',
     { class: 'trouble', role: failed ? 'alert' : undefined },
-    h('span', {}, troubleWords(line)),
+    h('span', {}, queued ? 'Waits for the message before it.' : troubleWords(line)),
     failed ? h('button', { type: 'button', onclick: retry }, 'Try again') : undefined,
     h('button', { type: 'button', onclick: discard }, failed ? 'Discard' : 'Cancel'),
   )

@@ -28,7 +28,7 @@ class Form {
   readonly #problem = h('p', { class: 'problem', role: 'alert' })
   readonly #hint = h('p', { class: 'hint' })
   readonly #people: PeopleField
-  readonly #name = h('input', { id: 'conversation-name', maxlength: 200, autocomplete: 'off' })
+  readonly #name = h('input', { id: 'conversation-name', maxlength: 200, autocomplete: 'off', dir: 'auto' })
   readonly #nameField = h('div', { class: 'field' }, h('label', { for: 'conversation-name' }, 'Name'), this.#name)
   readonly #start = h('button', { type: 'submit', class: 'primary' }, 'Start')
   #type: ConversationType = 'direct'

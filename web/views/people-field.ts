@@ -1,7 +1,7 @@
 import { arrange, h, setText } from '../ui/dom.ts'
 import { flag } from '../ui/flags.ts'
 import { icon } from '../ui/icons.ts'
-import { asUserId, idProblem } from '../words.ts'
+import { idProblem, namesIn } from '../words.ts'
 
 /** A field for one or several people: each name becomes a chip. */
 export class PeopleField {
@@ -24,13 +24,13 @@ export class PeopleField {
       autocapitalize: 'none',
       spellcheck: 'false',
       list: 'known-people',
-      maxlength: 128,
     })
     const known = h('datalist', { id: 'known-people' }, ...suggestions.map((name) => h('option', { value: name })))
     const box = h('div', { class: 'people-field' }, this.#chips, this.#input, known)
     this.element = h('div', { class: 'field' }, this.#label, box)
     box.addEventListener('click', (event) => event.target === box && this.#input.focus())
     this.#input.addEventListener('keydown', (event) => this.#key(event))
+    this.#input.addEventListener('paste', (event) => this.#paste(event))
     this.#input.addEventListener('input', () => setText(problem, ''))
     this.#draw()
   }
@@ -71,13 +71,20 @@ export class PeopleField {
     }
   }
 
+  /** A field of one line drops line breaks, and would join the names on either side of them. */
+  #paste(event: ClipboardEvent): void {
+    const pasted = event.clipboardData?.getData('text') ?? ''
+    if (namesIn(pasted).length < 2) return
+    event.preventDefault()
+    this.#input.value = `${this.#input.value} ${pasted.replaceAll(/\s+/g, ' ')}`
+    this.#add()
+  }
+
   /** Makes a chip of what is typed; false when it is no name. */
   #add(): boolean {
-    const names = this.#input.value
-      .split(',')
-      .map(asUserId)
-      .filter((name) => name !== '')
-    const wrong = names.map(idProblem).find((problem) => problem !== undefined)
+    const names = namesIn(this.#input.value)
+    const tooMany = names.length > this.#most ? 'Enter one name only, or start a group.' : undefined
+    const wrong = tooMany ?? names.map(idProblem).find((problem) => problem !== undefined)
     setText(this.#problem, wrong ?? '')
     if (wrong !== undefined) return false
     this.#names = [...new Set([...this.#names, ...names])].slice(-this.#most)

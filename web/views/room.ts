@@ -16,6 +16,8 @@ export interface RoomPort {
   readonly list: ChatList
   readonly textBytes: number
   readonly draft: string
+  /** What is written and not sent has changed. */
+  readonly drafted: (text: string) => void
   readonly redraw: () => void
   readonly back: () => void
 }
@@ -28,7 +30,7 @@ export class Room {
   readonly #timeline: TimelineView
   readonly #composer: Composer
   readonly #toast = new Toast()
-  readonly #title = h('h2')
+  readonly #title = h('h2', { dir: 'auto' })
   readonly #state = h('p', { class: 'state' })
   readonly #portrait = h('span')
   readonly #typing = h('div', { class: 'typing', 'aria-live': 'polite' })
@@ -37,6 +39,8 @@ export class Room {
   /** Until the first view that is live: then it is known what was unread. */
   #fresh = true
   #portraitShows = ''
+  /** The cursor is to go where one writes as soon as that is shown. */
+  #wantsCursor = false
 
   constructor(id: string, port: RoomPort) {
     this.#port = port
@@ -55,7 +59,7 @@ export class Room {
     this.#foot = h('div', { class: 'foot' })
     this.element = h(
       'main',
-      { class: 'room', 'aria-label': 'Conversation' },
+      { class: 'room', 'aria-label': 'Conversation', tabindex: -1 },
       this.#head(),
       this.#timeline.element,
       this.#typing,
@@ -66,11 +70,6 @@ export class Room {
     document.addEventListener('visibilitychange', this.#looked)
   }
 
-  /** What is written and not sent. */
-  get draft(): string {
-    return this.#composer.draft
-  }
-
   /** True while somebody looks at the newest message. */
   get seen(): boolean {
     return this.#timeline.atEnd && !document.hidden && this.conversation.view.standing === 'live'
@@ -78,7 +77,21 @@ export class Room {
 
   /** Puts the cursor where one writes, but not where that would raise a keyboard over the messages. */
   focus(): void {
-    if (matchMedia('(hover: hover)').matches) this.#composer.focus()
+    this.#wantsCursor = matchMedia('(hover: hover)').matches
+    this.#giveCursor()
+  }
+
+  /** Puts the cursor where one writes, or where that is not possible, to the conversation. */
+  skipTo(): void {
+    if (this.#composer.element.isConnected) this.#composer.focus()
+    else this.element.focus()
+  }
+
+  /** The field is there only once it is known that one may write. */
+  #giveCursor(): void {
+    if (!this.#wantsCursor || !this.#composer.element.isConnected) return
+    this.#wantsCursor = false
+    this.#composer.focus()
   }
 
   /** Whoever was removed and is taken in again need not go away and come back. */
@@ -165,11 +178,15 @@ export class Room {
     this.#foot.dataset['shows'] = shows
     this.#foot.replaceChildren(make())
     this.#composer.fit()
+    this.#giveCursor()
   }
 
   #joinBar(): Element {
     const { parley } = this.#port
-    const join = () => void this.#attempt(() => parley.conversations.add(this.conversation.id, [parley.user]))
+    const join = () => {
+      this.focus()
+      void this.#attempt(() => parley.conversations.add(this.conversation.id, [parley.user]))
+    }
     const button = h('button', { type: 'button', class: 'primary', onclick: join }, 'Join to write')
     return h('div', { class: 'join' }, h('p', {}, 'You are reading along.'), button)
   }
@@ -186,7 +203,7 @@ export class Room {
   }
 
   #newComposer(): Composer {
-    const { textBytes, draft } = this.#port
+    const { textBytes, draft, drafted } = this.#port
     return new Composer(textBytes, draft, {
       send: (text) => {
         this.#timeline.markUnread(undefined)
@@ -196,6 +213,7 @@ export class Room {
       },
       edit: (seq, text) => void this.#edit(seq, text),
       typing: () => this.conversation.typing(),
+      drafted,
       editLast: () => this.#editLast(),
     })
   }
@@ -247,10 +265,10 @@ export class Room {
 }
 
 /** Who is here, in a few words. */
-function stateWords({ facts, here, members, standing }: View, me: string): string {
+function stateWords({ facts, here, hereKnown, members, standing }: View, me: string): string {
   if (standing === 'opening') return 'Opening…'
   const others = here.filter((user) => user !== me)
-  if (facts.type === 'direct') return others.length > 0 ? 'here now' : 'away'
+  if (facts.type === 'direct') return others.length > 0 ? 'here now' : hereKnown ? 'away' : ''
   const count = counted(Math.max(facts.memberCount, members.length), 'member')
   if (others.length === 0) return count
   return `${count}, ${others.length > 3 ? `${others.length} others` : listed(others)} here`

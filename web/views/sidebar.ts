@@ -66,9 +66,9 @@ export class Sidebar {
         'a',
         { href: `#/c/${item.id}`, 'aria-current': current ? 'page' : undefined },
         portrait(item.type, item.members, name, this.#me),
-        h('span', { class: 'name' }, name),
+        h('span', { class: 'name', dir: 'auto' }, name),
         h('time', { datetime: new Date(item.at).toISOString() }, at),
-        h('span', { class: 'preview' }, this.#preview(item)),
+        h('span', { class: 'preview', dir: 'auto' }, this.#preview(item)),
         unread > 0 ? badge : undefined,
       ),
     )

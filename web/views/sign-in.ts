@@ -13,6 +13,7 @@ export function signIn(choose: (name: string) => void): HTMLElement {
     maxlength: 128,
     placeholder: 'alice',
     'aria-describedby': 'name-problem name-hint',
+    dir: 'auto',
   })
   const problem = h('p', { id: 'name-problem', class: 'problem', role: 'alert' })
   const form = h(
