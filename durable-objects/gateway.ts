@@ -69,6 +69,7 @@ export class Gateway extends DurableObject<Env> {
     sockets: this.#sockets,
     census: this.#census,
     rules: (tenant, channel) => this.#namespaces.rules(tenant, channel),
+    rulesChanged: (tenant) => this.#tenants.forget(tenant),
     wrote: (tenant, channel, user) => this.#connections.notTyped({ tenant, user }, channel),
   })
   readonly #limits = new MessageLimits(this.env, this.#tenants)

@@ -56,7 +56,9 @@ export class Grants {
     if (name.kind !== 'topic') return { kind: 'granted', joinLeave: wish.join_leave, isRecoverable: true, terms: {} }
     return whenReady(this.#namespaces.find(session.tenant, name, this.#clock.now()), (known) => {
       if (known.kind === 'refused') return known
-      return wish.token === '' ? visit(session, wish, name, known) : this.#byToken(session, wish, known)
+      if (wish.token !== '') return this.#byToken(session, wish, known)
+      const visited = visit(session, wish, name, known)
+      return visited.kind === 'refused' ? this.#visitAgain(session, wish, name) : visited
     })
   }
 
@@ -112,6 +114,14 @@ export class Grants {
 
   #keysOf(tenant: string, { secrets }: Known['admission']): SigningKey[] {
     return [...(this.#open?.tenant === tenant ? [this.#open.tokenKey] : []), ...secrets.tokenKeys]
+  }
+
+  /** SDKs take a refusal for final: it is given by what the tenant's actor says now, not by what was believed here. */
+  async #visitAgain(session: Session, wish: Wish, name: TopicName): Promise<Granted> {
+    const now = this.#clock.now()
+    await this.#namespaces.askAgain(session.tenant, now)
+    const known = await this.#namespaces.find(session.tenant, name, now)
+    return known.kind === 'refused' ? known : visit(session, wish, name, known)
   }
 
   async #byToken(session: Session, wish: Wish, known: Known): Promise<Granted> {

@@ -28,8 +28,11 @@ export class KnownNamespaces {
   /** The namespace of a topic; at once while its tenant is believed. Never rejects. */
   find(tenant: string, name: TopicName, now: number): Ready<Known | Refusal> {
     const known = this.#tenants.fresh(tenant, now)
-    if (known !== undefined) return this.#pick(tenant, known, name)
-    return this.#tenants.get(tenant, now).then(
+    const picked = known === undefined ? undefined : this.#pick(tenant, known, name)
+    if (picked?.kind === 'known') return picked
+    // What is not believed to be there may have been made a moment ago: only the tenant's actor refuses it.
+    const heard = known === undefined ? this.#tenants.get(tenant, now) : this.#tenants.anew(tenant, now)
+    return heard.then(
       (admission) => this.#pick(tenant, admission, name),
       (thrown: unknown) => {
         log.warn('gateway.tenant-unreachable', { why: reasonOf(thrown) })
@@ -40,8 +43,7 @@ export class KnownNamespaces {
 
   /** The tenant as its actor knows it now; undefined when there is none or it cannot be reached. */
   async askAgain(tenant: string, now: number): Promise<Admission | undefined> {
-    this.#tenants.forget(tenant)
-    return await this.#tenants.get(tenant, now).catch(() => undefined)
+    return await this.#tenants.anew(tenant, now).catch(() => undefined)
   }
 
   /** How the topic behind a channel is to be kept, as far as that is known; undefined for other streams. */

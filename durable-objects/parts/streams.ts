@@ -42,6 +42,8 @@ export interface StreamParts {
   readonly sockets: Sockets
   readonly census: Census
   readonly rules: (tenant: string, channel: string) => TopicRules | undefined
+  /** A tenant's topic is kept by other rules than were believed here. */
+  readonly rulesChanged: (tenant: string) => void
   /** An entry of the user's came in a conversation. */
   readonly wrote: (tenant: string, channel: string, user: string) => void
 }
@@ -53,7 +55,10 @@ export class Streams {
   readonly #sockets: Sockets
   readonly #connectionsOf: (session: Session) => readonly Session[]
   readonly #rules: (tenant: string, channel: string) => TopicRules | undefined
+  readonly #rulesChanged: StreamParts['rulesChanged']
   readonly #wrote: StreamParts['wrote']
+  /** Where subscribers stood that were unsubscribed because their topic began to keep history, by channel. */
+  readonly #resume = new WeakMap<Session, Map<string, StreamPosition>>()
   readonly #lanes = new Map<string, Lane>()
   readonly #links: Links | undefined
   readonly #crowd = new Crowd(() => scheduler.wait(0))
@@ -62,8 +67,9 @@ export class Streams {
   calls = 0
   errands = 0
 
-  constructor({ env, gateway, sockets, census, rules, wrote }: StreamParts) {
+  constructor({ env, gateway, sockets, census, rules, rulesChanged, wrote }: StreamParts) {
     this.#rules = rules
+    this.#rulesChanged = rulesChanged
     this.#wrote = wrote
     this.#env = env
     this.#gateway = gateway
@@ -105,8 +111,10 @@ export class Streams {
     settle: Errand['settle'],
   ): void {
     const infos = infosOf(session, terms)
+    const position = since ?? this.#resume.get(session)?.get(channel)
+    this.#resume.get(session)?.delete(channel)
     const shown = {
-      ...(since !== undefined && isRecoverable ? { since } : {}),
+      ...(position !== undefined && isRecoverable ? { since: position } : {}),
       ...(pass === undefined ? {} : { pass }),
       ...announcedBy(terms),
     }
@@ -256,7 +264,7 @@ export class Streams {
       const { last } = state
       const applied = this.hub.apply(state, news)
       if (applied === 'gap') this.#lane(state.tenant, state.channel).poke()
-      if (applied === 'otherEpoch') this.#startOver(state)
+      if (applied === 'otherEpoch') this.#otherEpoch(state, update)
       if (applied !== 'applied') break
       if (left !== undefined && left.offset > last)
         this.#removeUser(state, left.user, { epoch: state.epoch, offset: left.offset })
@@ -265,6 +273,20 @@ export class Streams {
       if (signal.kind === 'removed') this.#removeUser(state, signal.user, signal.before)
       if (signal.kind === 'revoked') this.#revoke(state, signal.until)
     }
+  }
+
+  /**
+   * The stream is another one. Subscribers of a topic that kept nothing have no position to recover from: theirs is where
+   * the topic stood when it began to keep history, so that they miss nothing of what was published since.
+   */
+  #otherEpoch(state: HubChannel, { epoch, after }: StreamUpdate): void {
+    if (state.epoch === '' || epoch === '') this.#rulesChanged(state.tenant)
+    if (state.epoch === '' && epoch !== '')
+      for (const session of state.sessions) {
+        const positions = this.#resume.get(session) ?? new Map<string, StreamPosition>()
+        this.#resume.set(session, positions.set(state.channel, { epoch, offset: after }))
+      }
+    this.#startOver(state)
   }
 
   /** The place is lost: everyone subscribes again with the position its SDK kept. */

@@ -24,6 +24,8 @@ export class TenantCache {
   readonly #known = new Map<string, Asked>()
   /** The last answers, for those who cannot wait for a newer one. */
   readonly #last = new Map<string, { readonly nth: number; readonly admission: Admission }>()
+  /** Questions that wait for the answer to one before them. */
+  readonly #next = new Map<string, Promise<Admission | undefined>>()
   #questions = 0
 
   constructor(ask: (tenant: string) => Promise<Admission | undefined>) {
@@ -48,6 +50,28 @@ export class TenantCache {
       () => this.#drop(tenant, asked),
     )
     return admission
+  }
+
+  /**
+   * What the tenant's actor says to a question asked from now on. Callers that come while one is under way share the next
+   * one, so that refusals ask it one question at a time.
+   */
+  anew(tenant: string, now: number): Promise<Admission | undefined> {
+    const shared = this.#next.get(tenant)
+    if (shared !== undefined) return shared
+    const known = this.#known.get(tenant)
+    if (known === undefined || known.isHere) {
+      this.forget(tenant)
+      return this.get(tenant, now)
+    }
+    const ask = () => {
+      this.#next.delete(tenant)
+      this.forget(tenant)
+      return this.get(tenant, now)
+    }
+    const next = known.admission.then(ask, ask)
+    this.#next.set(tenant, next)
+    return next
   }
 
   /** The record as last heard of, perhaps a moment ago; undefined before the first answer. */

@@ -64,3 +64,18 @@ describe('an answer that is overtaken by a newer one', () => {
     expect(cache.last('acme')).toBe(after)
   })
 })
+
+describe('a question asked anew', () => {
+  test('is asked after the one under way, once for all that wait for it', async () => {
+    const { cache, asked, answer } = story()
+    void cache.get('acme', 0)
+    const [one, other] = [cache.anew('acme', 0), cache.anew('acme', 0)]
+    expect(asked).toHaveLength(1)
+    await answer(0, before)
+    await Promise.resolve()
+    expect(asked).toHaveLength(2)
+    await answer(1, after)
+    expect(await Promise.all([one, other])).toEqual([after, after])
+    expect(asked).toHaveLength(2)
+  })
+})

@@ -120,6 +120,23 @@ describe('namespaces', () => {
     expect(code(await alice.ask({ publish: { channel: 'orders:1', data: 1 } }))).toBe(103)
   })
 
+  test('are known at once to a client that was refused a moment before they were made', async () => {
+    const tenant = await newTenant()
+    const alice = await connect(await tenant.token('alice'), ownGateway())
+    expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(102)
+    await namespace(tenant, 'orders', lively)
+    expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(0)
+    expect(code(await alice.ask({ publish: { channel: 'orders:1', data: 1 } }))).toBe(0)
+  })
+
+  test('that let nobody listen until a moment ago are asked for anew before a subscriber is refused', async () => {
+    const tenant = await change({ subscribe: 'nobody' })
+    const alice = await connect(await tenant.token('alice'), ownGateway())
+    expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(103)
+    await namespace(tenant, 'orders', lively)
+    expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(0)
+  })
+
   test('change without a deploy: ten seconds later at the latest everybody goes by it', async () => {
     const tenant = await change({ subscribe: 'users', publish: 'nobody' })
     const alice = await connect(await tenant.token('alice'))
@@ -149,8 +166,18 @@ describe('namespaces', () => {
     await bob.ask({ publish: { channel, data: 1 } })
     const ended = await alice.next('the end', ({ push }) => push?.channel === channel && push.unsubscribe !== undefined)
     expect(ended.push?.unsubscribe).toEqual({ code: 2500, reason: 'insufficient state' })
+    await bob.ask({ publish: { channel, data: 2 } })
+    // An SDK that was told of no position subscribes without one.
+    expect((await alice.ask({ subscribe: { channel } })).subscribe).toMatchObject({
+      recoverable: true,
+      recovered: true,
+      publications: [
+        { offset: 1, data: 1 },
+        { offset: 2, data: 2 },
+      ],
+    })
     await bob.ask({ subscribe: { channel } })
-    expect((await bob.ask({ history: { channel, limit: -1 } })).history).toMatchObject({ offset: 1 })
+    expect((await bob.ask({ history: { channel, limit: -1 } })).history).toMatchObject({ offset: 2 })
   })
 })
 

@@ -1,4 +1,4 @@
-import { conversationOf, topicOf } from '../../../durable-objects/address.ts'
+import { conversationOf, tenantOf, topicOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
@@ -115,7 +115,10 @@ export async function rulesOf(env: Env, tenant: string, channel: string): Promis
   if (parsed.kind !== 'topic') return refuse('notAvailable', `${channel}: this stream is written by the system itself`)
   const record = await tenantRecordOf(env, tenant, systemClock.now())
   const isOpen = loadConfig(env).open?.tenant === tenant
-  const rules = record === undefined ? undefined : topicRules(record, channel, isOpen)
+  const believed = record === undefined ? undefined : topicRules(record, channel, isOpen)
+  // A namespace that this isolate does not know may be new, so the tenant's actor is asked.
+  const stored = believed === undefined ? await tenantOf(env, tenant).record() : undefined
+  const rules = believed ?? (stored === undefined ? undefined : topicRules(stored, channel, isOpen))
   return (
     rules ?? refuse('unknownChannel', `${parsed.namespace}: no such namespace; make it with PUT /v1/namespaces/:name`)
   )
