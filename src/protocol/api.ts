@@ -13,6 +13,7 @@ import {
 } from './payloads.ts'
 import { infoBytes, sizes } from './limits.ts'
 import { maxOrigins, originPattern } from './origins.ts'
+import { whenField, without } from './json-schema-rules.ts'
 import { ownLimits, planName } from './tenant-limits.ts'
 
 const ttlSeconds = z
@@ -71,6 +72,21 @@ export const newConversation = z
     ({ type, id }) => type !== 'direct' || id === undefined,
     'id: a direct conversation has that of its two people',
   )
+  .meta({
+    allOf: [
+      whenField('type', 'direct', {
+        ...without('name', 'id'),
+        required: ['members'],
+        properties: {
+          members: {
+            minItems: 1,
+            maxItems: 2,
+            description: 'Exactly two people: an API key names both, a user the other one',
+          },
+        },
+      }),
+    ],
+  })
 
 /** `POST /v1/conversations/:id/read`: the user has seen everything up to `seq`. `user` is for API keys only, which must name one. */
 export const newRead = z.strictObject({ seq: z.int().nonnegative(), user: userId.optional() })

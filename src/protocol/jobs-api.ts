@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { anyOf, byField, dependent, needs, notBoth, oneOf, whenField, without } from './json-schema-rules.ts'
 import { isPlainText } from '../kernel/text.ts'
 import { jsonUpTo } from './given-json.ts'
 import { userId } from './payloads.ts'
@@ -36,7 +37,9 @@ const backoff = z
     seconds: wait.default(5),
     maxSeconds: wait.default(3600),
     jitter: z.number().min(0).max(1).default(0.5),
-    perError: record(z.string().max(100), z.strictObject({ seconds: wait })).optional(),
+    perError: record(z.string().max(100), z.strictObject({ seconds: wait }))
+      .meta({ maxProperties: 50 })
+      .optional(),
   })
   .refine(({ perError = {} }) => Object.keys(perError).length <= 50, 'perError: at most 50 kinds')
 
@@ -50,6 +53,12 @@ const unique = z
     ({ mode, seconds }) => (mode === 'debounce' || mode === 'throttle') === (seconds !== undefined),
     'seconds: for debounce and throttle, and only for them',
   )
+  .meta({
+    allOf: [
+      ...['debounce', 'throttle'].map((mode) => whenField('mode', mode, needs('seconds'))),
+      ...['reject', 'replace'].map((mode) => whenField('mode', mode, without('seconds'))),
+    ],
+  })
 
 /** What is to be done: `http` posts `payload` to `url`; `join` only waits for the jobs it comes `after`. */
 const work = {
@@ -104,6 +113,9 @@ const rules = [
   ],
 ] as const
 
+/** The same rules in the published schema. */
+const jobRules = [byField('type', 'join', without('url'), needs('url')), dependent('key', 'concurrency', 'rate')]
+
 const oneTime = ({ delaySeconds, runAt }: { delaySeconds?: number | undefined; runAt?: number | undefined }) =>
   delaySeconds === undefined || runAt === undefined
 
@@ -112,6 +124,7 @@ const job = z
   .refine(...rules[0])
   .refine(...rules[1])
   .refine(oneTime, 'delaySeconds, runAt: give one of them')
+  .meta({ allOf: [...jobRules, notBoth('delaySeconds', 'runAt')] })
 
 /** One of the jobs of a batch. */
 export type JobInput = z.output<typeof job>
@@ -122,6 +135,7 @@ export const newJob = z
   .refine(...rules[0])
   .refine(...rules[1])
   .refine(oneTime, 'delaySeconds, runAt: give one of them')
+  .meta({ allOf: [...jobRules, notBoth('delaySeconds', 'runAt')] })
 
 /** `POST /v1/jobs/batch`: all of them, or none. */
 export const newJobs = z.strictObject({ queue: queueName.default('default'), jobs: z.array(job).min(1).max(1000) })
@@ -140,6 +154,7 @@ export const schedulesQuery = z.strictObject({
 export const jobReport = z
   .strictObject({ progress: z.number().min(0).max(100).optional(), line: z.string().min(1).max(1000).optional() })
   .refine(({ progress, line }) => progress !== undefined || line !== undefined, 'progress, line: give at least one')
+  .meta({ allOf: [anyOf('progress', 'line')] })
 
 /** `GET /v1/queues/:name/jobs`. */
 export const jobsQuery = z.strictObject({
@@ -169,6 +184,7 @@ const scheduledJob = z
   .strictObject({ ...work, ...options })
   .refine(...rules[0])
   .refine(...rules[1])
+  .meta({ allOf: jobRules })
 
 /** `PUT /v1/schedules/:name`: by `cron` in a `timeZone`, or every so many seconds. */
 export const newSchedule = z
@@ -198,6 +214,7 @@ export const newSchedule = z
     ({ cron, timeZone, gap, overlap }) => cron !== undefined || (timeZone ?? gap ?? overlap) === undefined,
     'timeZone, gap, overlap: for cron only',
   )
+  .meta({ allOf: [oneOf('cron', 'everySeconds'), dependent('cron', 'timeZone', 'gap', 'overlap')] })
 export type ScheduleInput = z.output<typeof newSchedule>
 
 export type ScheduledJobInput = ScheduleInput['job']

@@ -26,9 +26,9 @@ function fitting(described: unknown, named: Named): unknown {
   const schema = shape.parse(described)
   if (schema.const !== undefined) return schema.const
   if (schema.enum !== undefined) return schema.enum[0]
+  if (schema.type === 'object') return objectOf(schema, named)
   const [choice] = schema.anyOf ?? schema.oneOf ?? schema.allOf ?? []
   if (choice !== undefined) return fitting(choice, named)
-  if (schema.type === 'object') return objectOf(schema, named)
   if (schema.type === 'array') return schema.minItems === undefined ? [] : [fitting(schema.items, named)]
   if (schema.type === 'integer' || schema.type === 'number') return Math.max(1, schema.minimum ?? 1)
   return schema.type === 'boolean' ? true : 'sample'
