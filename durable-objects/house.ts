@@ -1,12 +1,21 @@
 import { DurableObject } from 'cloudflare:workers'
+import { connect } from '../src/adapters/neon/connect.ts'
+import { selectTenants } from '../src/adapters/neon/select-tenants.ts'
+import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { refuse, type Refusal } from '../src/protocol/errors.ts'
 import type { Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
 import { houseRecord, mostPlans, newHouse, type HouseRecord } from '../src/tenants/house.ts'
+import type { TenantStanding } from '../src/tenants/known.ts'
+import { TenantDirectory } from './parts/tenant-directory.ts'
 
 /** What holds beyond any one tenant: there is one, and everybody believes it for ten seconds. */
 export class House extends DurableObject<Env> {
   readonly #kv = this.ctx.storage.kv
+  readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
+    const config = loadConfig(this.env)
+    return selectTenants(connect(config, config.directoryUrl), after, limit)
+  })
 
   record(): HouseRecord {
     const stored = this.#kv.get('record')
@@ -33,6 +42,18 @@ export class House extends DurableObject<Env> {
     const { [name]: _, ...plans } = house.plans
     this.#write({ ...house, plans })
     return true
+  }
+
+  /** A tenant is about to be made, or was found. */
+  noteTenant(id: string): void {
+    this.#directory.note(id)
+  }
+
+  /** Whether there is such a tenant; `perhaps` while the tenants of earlier versions have not been read from Postgres. */
+  standingOfTenant(id: string): TenantStanding {
+    const standing = this.#directory.standingOf(id)
+    if (standing === 'perhaps') void this.#directory.readOnce()
+    return standing
   }
 
   #write(changed: HouseRecord): HouseRecord {

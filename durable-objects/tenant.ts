@@ -32,7 +32,7 @@ import {
   rotateSigningKey,
   type KeyChange,
 } from '../src/tenants/signing-keys.ts'
-import { gatewayNamed, gatewayNames } from './address.ts'
+import { gatewayNamed, gatewayNames, houseOf } from './address.ts'
 import { Aftermath } from './parts/aftermath.ts'
 
 /** What a new or known tenant is to be. `key` is for a new one, and for one whose key of that id it replaces. */
@@ -58,7 +58,10 @@ export class Tenant extends DurableObject<Env> {
   ])
 
   /** Makes the tenant, or changes its name and limits; its placement and keys stay. Says whether it is new. */
-  provision({ id, name, plan, limits, key }: Provision): { readonly record: StoredTenant; readonly made: boolean } {
+  provision({ id, name, plan, limits, key }: Provision): {
+    readonly record: StoredTenant
+    readonly made: boolean
+  } {
     const known = this.record()
     const keys = known?.keys.map((other) => (other.id === key.id ? key : other)) ?? [key]
     const record: StoredTenant = {
@@ -283,6 +286,7 @@ export class Tenant extends DurableObject<Env> {
   async #tellPostgres(): Promise<void> {
     const record = this.record()
     if (record === undefined) return
+    await houseOf(this.env).noteTenant(record.id)
     const config = loadConfig(this.env)
     const shard = connect(config, config.shardUrl(record.placement.shard))
     await within(10_000, 'the shard', placeOnShard(shard, record.id, record.placement))

@@ -2,6 +2,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { TenantCache, tenantFreshMs } from '../../src/tenants/cache.ts'
+import { askTenant } from '../../src/tenants/known.ts'
 import { newHouse, underHouse, type HouseRecord } from '../../src/tenants/house.ts'
 import { houseOf, tenantOf } from '../address.ts'
 
@@ -21,7 +22,10 @@ export function openTenants(env: Env): TenantCache {
     return house
   }
   return new TenantCache(async (tenant) => {
-    const [admission, around] = await Promise.all([tenantOf(env, tenant).admission(), askHouse()])
+    const [admission, around] = await Promise.all([
+      askTenant(houseOf(env), tenant, () => tenantOf(env, tenant).admission()),
+      askHouse(),
+    ])
     return admission === undefined ? undefined : { ...admission, record: underHouse(admission.record, around) }
   })
 }

@@ -5,6 +5,7 @@ import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { tenantFreshMs, type Admission } from '../tenants/cache.ts'
+import { askTenant } from '../tenants/known.ts'
 import { houseRecord, newHouse, underHouse, type HouseRecord } from '../tenants/house.ts'
 import { tenantId, tenantRecord, type TenantRecord } from '../tenants/record.ts'
 
@@ -31,7 +32,9 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
 
   const cache = openCache(loadConfig(env))
   const cached = tenantRecord.safeParse(await cache.get(cacheKey(tenant)))
-  const stored = cached.success ? cached.data : await tenantOf(env, tenant).record()
+  const stored = cached.success
+    ? cached.data
+    : await askTenant(houseOf(env), tenant, () => tenantOf(env, tenant).record())
   if (!cached.success && stored !== undefined) await cache.set(cacheKey(tenant), stored, cachedSeconds)
   const value = stored === undefined ? undefined : underHouse(stored, await houseAt(env, now))
   keep(records, tenant, { until: now + tenantFreshMs, value })
@@ -43,7 +46,7 @@ export async function admissionOf(env: Env, tenant: string, now: number): Promis
   if (!tenantId.safeParse(tenant).success) return undefined
   const known = admissions.get(tenant)
   if (known !== undefined && known.until > now) return known.value
-  const admission = await tenantOf(env, tenant).admission()
+  const admission = await askTenant(houseOf(env), tenant, () => tenantOf(env, tenant).admission())
   const value =
     admission === undefined
       ? undefined

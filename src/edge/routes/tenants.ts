@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { houseTenant, tenantOf } from '../../../durable-objects/address.ts'
+import { houseOf, houseTenant, tenantOf } from '../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../adapters/dependency.ts'
 import { connect } from '../../adapters/neon/connect.ts'
 import { pageOfTenants, type ListedTenant } from '../../adapters/neon/select-tenants.ts'
@@ -30,7 +30,14 @@ export const tenants = new Hono<App>()
     const { name, plan, limits = {} } = await body(c, newTenant)
     await requirePlan(c.env, plan)
     const { key, stored } = await keyFor(c.env, id)
-    const { record, made } = await tenantOf(c.env, id).provision({ id, name, plan, limits, key: stored })
+    await houseOf(c.env).noteTenant(id)
+    const { record, made } = await tenantOf(c.env, id).provision({
+      id,
+      name,
+      plan,
+      limits,
+      key: stored,
+    })
     await forgetTenant(c.env, id)
     return made ? c.json({ ...shown(record), apiKey: key }, 201) : c.json(shown(record))
   })

@@ -1,0 +1,60 @@
+import { systemClock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import type { TenantStanding } from '../../src/tenants/known.ts'
+
+const page = 1000
+/** Reading what earlier versions left in Postgres is tried again after this time. */
+const againMs = 10_000
+const readKey = 'directoryRead'
+
+/**
+ * The names of all tenants, so that an invented one wakes no actor. Tenants are noted before they are made; those of
+ * earlier versions are read from Postgres once, and until that has succeeded an unknown name may be one of theirs.
+ */
+export class TenantDirectory {
+  readonly #storage: Pick<DurableObjectStorage, 'sql' | 'kv'>
+  readonly #select: (after: string, limit: number) => Promise<string[]>
+  #hasTable = false
+  #nextReadAt = 0
+
+  constructor(
+    storage: Pick<DurableObjectStorage, 'sql' | 'kv'>,
+    select: (after: string, limit: number) => Promise<string[]>,
+  ) {
+    this.#storage = storage
+    this.#select = select
+  }
+
+  note(id: string): void {
+    this.#makeTable()
+    this.#storage.sql.exec('INSERT OR IGNORE INTO tenants (id) VALUES (?)', id)
+  }
+
+  standingOf(id: string): TenantStanding {
+    this.#makeTable()
+    if (this.#storage.sql.exec('SELECT 1 FROM tenants WHERE id = ?', id).toArray().length > 0) return 'known'
+    return this.#storage.kv.get(readKey) === true ? 'unknown' : 'perhaps'
+  }
+
+  /** Reads the tenants of earlier versions, unless that was tried a moment ago. Never throws. */
+  async readOnce(now = systemClock.now()): Promise<void> {
+    if (now < this.#nextReadAt) return
+    this.#nextReadAt = now + againMs
+    try {
+      let ids = await this.#select('', page)
+      while (ids.length > 0) {
+        for (const id of ids) this.note(id)
+        ids = await this.#select(ids.at(-1) ?? '', page)
+      }
+      this.#storage.kv.put(readKey, true)
+    } catch (thrown) {
+      log.warn('tenants.directory-unread', { why: reasonOf(thrown) })
+    }
+  }
+
+  #makeTable(): void {
+    if (this.#hasTable) return
+    this.#storage.sql.exec('CREATE TABLE IF NOT EXISTS tenants (id TEXT PRIMARY KEY) WITHOUT ROWID')
+    this.#hasTable = true
+  }
+}

@@ -1,0 +1,41 @@
+import { log, reasonOf } from '../kernel/log.ts'
+
+/** Whether there is a tenant of a name; `perhaps` while the tenants of earlier versions have not been read. */
+export type TenantStanding = 'known' | 'unknown' | 'perhaps'
+
+/** The directory of tenants, as the platform's actor answers for it. */
+export interface Directory {
+  standingOfTenant(id: string): Promise<TenantStanding>
+  noteTenant(id: string): Promise<void>
+}
+
+/** Tenants this isolate knows to be; plain values, so that requests may share them. */
+const known = new Set<string>()
+const maxKnown = 100_000
+
+/** Asks a tenant's actor, unless there is no such tenant: an actor that was asked once leaves a file behind. */
+export async function askTenant<T>(
+  directory: Directory,
+  tenant: string,
+  ask: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  if (known.has(tenant)) return await ask()
+  const standing = await standingOf(directory, tenant)
+  if (standing === 'unknown') return undefined
+  const found = await ask()
+  if (found === undefined) return undefined
+  if (standing === 'perhaps') await directory.noteTenant(tenant)
+  if (known.size >= maxKnown) known.clear()
+  known.add(tenant)
+  return found
+}
+
+/** While the directory cannot be reached, the tenant's own actor says. */
+async function standingOf(directory: Directory, tenant: string): Promise<TenantStanding> {
+  try {
+    return await directory.standingOfTenant(tenant)
+  } catch (thrown) {
+    log.warn('tenants.directory-unreachable', { why: reasonOf(thrown) })
+    return 'perhaps'
+  }
+}
