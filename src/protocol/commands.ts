@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isLonger } from '../kernel/text.ts'
-import { GivenBytes, GivenJson } from './given-json.ts'
+import { GivenBytes, GivenJson, withoutNulls } from './given-json.ts'
 import { sizes, tokenLength } from './limits.ts'
 import { textAt } from './protobuf/json-text.ts'
 
@@ -24,7 +24,10 @@ export const subscribeRequest = z.object({
   join_leave: z.boolean().default(false),
   flag: z.int().nonnegative().default(0),
   type: z.int().default(0),
-  tf: z.unknown().optional(),
+  tf: z
+    .unknown()
+    .transform((filter) => filter ?? undefined)
+    .optional(),
 })
 
 /** Longest name of an rpc method. */
@@ -153,7 +156,7 @@ function readRequest(kind: CommandKind, id: number, value: unknown, line: string
     return { kind, id, request: data === undefined ? { method } : { method, data } }
   }
   const withData = saying.has(kind) && isRecord(value) ? { ...value, data: dataOf(kind, value['data'], line) } : value
-  const parsed = requests[kind].safeParse(withData)
+  const parsed = requests[kind].safeParse(withoutNulls(requests[kind], withData))
   if (!parsed.success) return `${kind}: ${explain(parsed.error)}`
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema was chosen by this very kind
   return { kind, id, request: parsed.data } as Command

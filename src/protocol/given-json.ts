@@ -104,16 +104,23 @@ export function jsonForLater() {
   return schema
 }
 
-/** Checks `given` against a schema. Members declared by `jsonUpTo` come out as the text they were. */
+/**
+ * Checks `given` against a schema. Members declared by `jsonUpTo` come out as the text they were. Null for an optional
+ * member means that it was not given, as in Go's encoding/json, unless the schema has a meaning for it.
+ */
 export const readGiven = <S extends z.ZodType>(schema: S, given: GivenJson): z.ZodSafeParseResult<z.output<S>> =>
   schema.safeParse(planOf(schema)?.(given.value, () => given.text) ?? given.value)
 
-/** Makes a value ready for its schema: what is to be passed on is put together with its text. */
+/** A value made ready for a schema in which nothing is passed on: without nulls that mean nothing. */
+export const withoutNulls = (schema: z.ZodType, value: unknown): unknown =>
+  planOf(schema)?.(value, () => JSON.stringify(value)) ?? value
+
+/** Makes a value ready for its schema: what is to be passed on is put together with its text, and nulls are left out. */
 type Plan = (value: unknown, text: () => string) => unknown
 
 const plans = new WeakMap<z.ZodType, { readonly plan: Plan | undefined }>()
 
-/** Undefined when nothing in the schema is passed on. Made once for each schema. */
+/** Undefined when values are ready for the schema as they are. Made once for each schema. */
 function planOf(schema: unknown): Plan | undefined {
   if (!(schema instanceof z.ZodType)) return undefined
   const known = plans.get(schema)
@@ -134,19 +141,36 @@ function makePlan(schema: z.ZodType): Plan | undefined {
 }
 
 function planForMembers({ shape }: z.ZodObject): Plan | undefined {
-  const plans = Object.entries(shape).flatMap(([name, inner]) => {
-    const plan = planOf(inner)
-    return plan === undefined ? [] : [{ name, plan }]
+  const members = Object.entries(shape).flatMap(([name, inner]) => {
+    const [plan, isLeftOut] = [planOf(inner), meansNothing(inner)]
+    return plan === undefined && !isLeftOut ? [] : [{ name, plan, isLeftOut }]
   })
-  if (plans.length === 0) return undefined
+  if (members.length === 0) return undefined
   return (value, text) => {
     if (!isRecord(value)) return value
-    const ready: Record<string, unknown> = { ...value }
-    for (const { name, plan } of plans)
-      if (Object.hasOwn(value, name)) ready[name] = plan(value[name], () => textAt(text(), [name]) ?? 'null')
-    return ready
+    let ready: Record<string, unknown> | undefined
+    for (const { name, plan, isLeftOut } of members) {
+      if (!Object.hasOwn(value, name)) continue
+      if (isLeftOut && value[name] === null) delete (ready ??= { ...value })[name]
+      else if (plan !== undefined)
+        (ready ??= { ...value })[name] = plan(value[name], () => textAt(text(), [name]) ?? 'null')
+    }
+    return ready ?? value
   }
 }
+
+/** Whether null for a member of this schema means that it was not given. */
+const meansNothing = (schema: unknown): boolean =>
+  (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) &&
+  !isPassedOn(schema) &&
+  schema.unwrap() instanceof z.ZodType &&
+  !z.safeParse(schema.unwrap(), null).success
+
+const isPassedOn = (schema: unknown): boolean =>
+  schema instanceof z.ZodType &&
+  (passedOn.has(schema) ||
+    (schema instanceof z.ZodPipe && isPassedOn(schema.in)) ||
+    ((schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) && isPassedOn(schema.unwrap())))
 
 function planForEntries(plan: Plan | undefined): Plan | undefined {
   if (plan === undefined) return undefined
