@@ -72,9 +72,29 @@ function requireLoopback({ host, profile }: Settings): void {
     )
 }
 
+/** A service of which only a part is configured would be taken for absent, and its embedded stand-in started. */
+function requireWhole(real: Settings['real']): void {
+  const shards = (real['SHARDS'] ?? 'shard0,shard1').split(',').map((part) => part.trim().split(':')[0] ?? '')
+  const services = {
+    Postgres: ['DATABASE_URL_DIRECTORY', ...shards.map((shard) => `DATABASE_URL_${shard.toUpperCase()}`)],
+    Redis: ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'],
+    QStash: ['QSTASH_TOKEN', 'QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY', 'PUBLIC_URL'],
+  }
+  for (const [service, names] of Object.entries(services)) {
+    const missing = names.filter((name) => real[name] === undefined)
+    // The public address alone configures no QStash.
+    const isBegun = names.some((name) => name !== 'PUBLIC_URL' && real[name] !== undefined)
+    if (isBegun && missing.length > 0)
+      throw new LocalError(
+        `${service} is configured in part: set ${missing.join(', ')} too, or none of ${names.join(', ')}.`,
+      )
+  }
+}
+
 const minKeyLength = 32
 
-function requireProduction({ adminKey, allowPrivateEndpoints }: Settings): void {
+function requireProduction({ adminKey, allowPrivateEndpoints, real }: Settings): void {
+  requireWhole(real)
   if (allowPrivateEndpoints)
     throw new LocalError('ALLOW_PRIVATE_ENDPOINTS is for PARLEY_PROFILE=dev only: jobs could post to this network.')
   if (adminKey !== undefined && adminKey.length < minKeyLength)

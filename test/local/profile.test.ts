@@ -49,6 +49,13 @@ test.each([
   ['LOCAL_TENANT', 'serve', { LOCAL_TENANT: 'demo' }],
   ['ALLOW_PRIVATE_ENDPOINTS', 'serve', { ALLOW_PRIVATE_ENDPOINTS: '1' }],
   ['ADMIN_KEY', 'serve', { ADMIN_KEY: 'operator' }],
+  ['QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY, PUBLIC_URL', 'serve', { QSTASH_TOKEN: 'token' }],
+  ['UPSTASH_REDIS_REST_TOKEN', 'serve', { UPSTASH_REDIS_REST_URL: 'https://redis.example' }],
+  [
+    'DATABASE_URL_B',
+    'serve',
+    { SHARDS: 'a:2,b', DATABASE_URL_DIRECTORY: 'postgresql://d', DATABASE_URL_A: 'postgresql://a' },
+  ],
 ] as const)('a wrong %s of npm run %s is refused by name: %j', (name, launcher, env) => {
   expect(() => readSettings(env, [], launcher)).toThrow(name)
 })
