@@ -83,7 +83,6 @@ async function start(
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(await startClock(operator))
   console.log(banner(settings, [...notes, ...standIns.notes]))
-  await noteProfile(settings.dataDir, settings.profile)
   return running
 }
 
@@ -110,12 +109,23 @@ async function usedFor(dataDir: string): Promise<'development' | 'production' | 
   return (await knownSecrets(dataDir)) === undefined ? undefined : 'development'
 }
 
+/** Suspends the demo tenant, if there is one. A damaged one admits no user, and must not stop the start of the others. */
+async function suspendDemo(operator: Operator): Promise<'suspended' | 'absent' | 'failed'> {
+  try {
+    return (await operator.suspend(localTenant)) ? 'suspended' : 'absent'
+  } catch (thrown) {
+    console.error(`the tenant ${localTenant} cannot be suspended, the next start tries again: ${oneLine(thrown)}`)
+    return 'failed'
+  }
+}
+
 /** Makes the demo tenant; returns what the banner says of it. */
 async function openDemo(operator: Operator, settings: Settings): Promise<string[]> {
   // A damaged tenant must not keep the others from starting.
   await operator.provision(localTenant, limitsOf(settings)).catch((thrown: unknown) => {
     console.error(`the tenant ${localTenant} cannot be made: ${oneLine(thrown)}`)
   })
+  await noteProfile(settings.dataDir, settings.profile)
   return settings.profile === 'open'
     ? ['Open        every caller may do everything without a token; development only']
     : []
@@ -127,7 +137,7 @@ async function openDemo(operator: Operator, settings: Settings): Promise<string[
  */
 async function closeDemo(
   operator: Operator,
-  { dataDir, adminKey }: Settings,
+  { dataDir, adminKey, profile }: Settings,
   before: 'development' | 'production' | undefined,
 ): Promise<string[]> {
   if (before === 'production') return []
@@ -138,7 +148,10 @@ async function closeDemo(
           `            shown this once; kept in ${dataDir}/secrets.json`,
         ]
       : []
-  if (before === undefined || !(await operator.suspend(localTenant))) return notes
+  const demo = before === undefined ? 'absent' : await suspendDemo(operator)
+  // A folder is taken over once its demo tenant is closed, and not before.
+  if (demo !== 'failed') await noteProfile(dataDir, profile)
+  if (demo !== 'suspended') return notes
   return [
     ...notes,
     `Tenant      ${localTenant} of the development profile is suspended; ` +
