@@ -18,6 +18,7 @@ export function decideRead(
 ): ReadDecision {
   const denied = mayRead(conversation, members, actor)
   if (denied !== undefined) return denied
+  if (actor.server && actor.user === '') return refuse('badRequest', 'user: who has read? An API key must say')
   const member = members.get(actor.user)
   if (member === undefined) return refuse('notAllowed', 'only members of a channel keep a place in it')
   const top = log.top()
