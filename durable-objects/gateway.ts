@@ -284,7 +284,7 @@ export class Gateway extends DurableObject<Env> {
 
   #obey(session: Session, command: Command): void {
     if (session.phase === 'closed') return
-    if (command.kind === 'pong') return void (session.reader.answeredAt = this.#clock.now())
+    if (command.kind === 'pong') return this.#sockets.answered(session, command.count, this.#clock.now())
     if (session.phase === 'connecting') return this.#entrance.wait(session, command)
     if (command.kind === 'connect') return this.#entrance.connect(session, command)
     if (session.phase === 'new') return this.#end(session, 'badRequest', 'the first command must be connect')

@@ -1,5 +1,4 @@
 import type { CloseName } from '../../src/protocol/close-codes.ts'
-import { pingFrame } from '../../src/protocol/replies.ts'
 import { decideEnd, isPingDue, lookAgainAt, nextPingAt } from '../../src/realtime/liveness.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { Sockets } from './sockets.ts'
@@ -41,7 +40,7 @@ export class Heartbeat {
       const aliveAt = now - this.#sockets.silentFor(session, now)
       const why = decideEnd(session, { aliveAt, pingedAt, now })
       if (why !== undefined) end(session, why)
-      else if (pings && session.wire.pings) this.#sockets.write(session, pingFrame)
+      else if (pings && session.wire.pings) this.#sockets.ping(session)
       due = Math.min(due, why === undefined ? lookAgainAt(session) : Infinity)
     }
     if (pings) this.#storage.kv.put('pingedAt', now)

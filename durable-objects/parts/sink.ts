@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/kernel/clock.ts'
 import { pingFrame } from '../../src/protocol/replies.ts'
 import { plainWire, type Keepsake, type Session } from '../../src/realtime/session.ts'
-import { isTooSlow, pace, type Line, type Reader } from '../../src/realtime/slow-reader.ts'
+import { isTooSlow, pace, paceUnanswered, type Line, type Reader } from '../../src/realtime/slow-reader.ts'
 import type { BinaryFrames } from './binary-frames.ts'
 
 /** Where what is said to a connection goes: a WebSocket or the body of an HTTP answer. */
@@ -21,30 +21,21 @@ export class SocketSink implements Sink, Line {
   readonly socket: WebSocket
   readonly #binary: BinaryFrames | undefined
   readonly #session: Session
-  readonly #pongAt: (socket: WebSocket) => number
   readonly #remembers: boolean
 
-  /** `pongAt` is when the runtime itself last took a pong from the socket. */
-  constructor(
-    socket: WebSocket,
-    session: Session,
-    binary: BinaryFrames,
-    pongAt: (socket: WebSocket) => number,
-    remembers: boolean,
-  ) {
+  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, remembers: boolean) {
     this.socket = socket
     this.#remembers = remembers
     this.#binary = session.wire.format === plainWire.format ? undefined : binary
     this.#session = session
-    this.#pongAt = pongAt
   }
 
   send(lines: readonly string[], reader: Reader): boolean {
     const frame = this.#encode(lines)
     if (isTooSlow(reader, waitingIn(this.socket), frame.length)) return false
-    const what = this.#session.wire.pings ? pace(reader, frame.length, this) : 'send'
-    if (what === 'slow') return false
-    this.socket.send(what === 'probe' ? this.#encode([...lines, pingFrame]) : frame)
+    const pings = this.#session.wire.pings ? pace(reader, frame.length, this) : paceUnanswered(reader, frame.length)
+    if (pings === 'slow') return false
+    this.socket.send(pings === 0 ? frame : this.#encode([...lines, ...Array.from({ length: pings }, () => pingFrame)]))
     return true
   }
 
@@ -52,8 +43,13 @@ export class SocketSink implements Sink, Line {
     return systemClock.now()
   }
 
-  answeredAt(): number {
-    return Math.max(this.#session.reader.answeredAt, this.#pongAt(this.socket))
+  random(): number {
+    return Math.random()
+  }
+
+  /** The runtime answers pongs of plain sockets that hibernate, but while a probe is unanswered. */
+  get countsAll(): boolean {
+    return !this.#remembers || this.#session.wire !== plainWire
   }
 
   #encode(lines: readonly string[]): string | Uint8Array<ArrayBuffer> {

@@ -10,6 +10,7 @@ import {
   type Session,
   type Wire,
 } from '../../src/realtime/session.ts'
+import { pongs } from '../../src/realtime/slow-reader.ts'
 import { openConnections } from '../../src/realtime/open-connections.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
@@ -46,6 +47,8 @@ export class Sockets {
   readonly #hibernates: boolean
   /** For the sinks of Protobuf connections, which share what a turn's words are encoded to. */
   readonly binary = new BinaryFrames()
+  /** Sockets that hibernate, with an unanswered probe: meanwhile pongs are counted here. */
+  readonly #probing = new Set<Session>()
   #flushing = false
 
   /** With `hibernates` sockets stay while the gateway sleeps; without, it stays awake for them, and each message costs less. */
@@ -53,7 +56,13 @@ export class Sockets {
     this.#ctx = ctx
     this.#events = events
     this.#hibernates = hibernates
-    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, ignoredPush))
+    this.#answerPongs(true)
+  }
+
+  /** Whether the runtime answers the pongs of sockets that hibernate, which wakes nobody, or hands them over to be counted. */
+  #answerPongs(itself: boolean): void {
+    if (itself) this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, ignoredPush))
+    else this.#ctx.setWebSocketAutoResponse()
   }
 
   /**
@@ -117,6 +126,31 @@ export class Sockets {
     return keptBytes(toKeepsake(session)) + bytes < attachmentBytes
   }
 
+  /** Pings a connection, and remembers that an answer is due. */
+  ping(session: Session): void {
+    // An open probe is a ping, and its answer must not be mistaken.
+    if (session.reader.asked > 0) return
+    const isTaken = this.#hibernates && session.wire === plainWire && this.#probing.size === 0
+    if (!isTaken) session.reader.owed = 1
+    this.write(session, pingFrame)
+  }
+
+  /** So many pongs have come; one that sends more than it was asked for does not read, and goes. */
+  answered(session: Session, count: number, now: number): void {
+    if (!pongs(session.reader, count, now)) return this.close(session, 'slow')
+    if (session.reader.asked === 0) this.#unprobed(session)
+  }
+
+  #probed(session: Session): void {
+    if (!this.#hibernates || session.wire !== plainWire) return
+    if (this.#probing.size === 0) this.#answerPongs(false)
+    this.#probing.add(session)
+  }
+
+  #unprobed(session: Session): void {
+    if (this.#probing.delete(session) && this.#probing.size === 0) this.#answerPongs(true)
+  }
+
   /** Something came from the client: noted where the runtime does not answer its pongs, and so knows nothing of it. */
   heard(session: Session, now: number): void {
     if (this.#hibernates && session.wire === plainWire) return
@@ -164,6 +198,7 @@ export class Sockets {
     if (sink.socket !== undefined) this.#sessions.delete(sink.socket)
     this.#changed.delete(session)
     this.#dirty.delete(session)
+    this.#unprobed(session)
     this.#events.gone(session)
   }
 
@@ -185,7 +220,7 @@ export class Sockets {
 
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
-    this.#sinks.set(session, new SocketSink(socket, session, this.binary, this.#answeredAt, this.#hibernates))
+    this.#sinks.set(session, new SocketSink(socket, session, this.binary, this.#hibernates))
   }
 
   #flushLater(): void {
@@ -223,6 +258,7 @@ export class Sockets {
       const given = sink.send(outgoing, session.reader)
       outgoing.length = 0
       if (!given) this.close(session, 'slow')
+      else if (session.reader.asked > 0) this.#probed(session)
     } catch (thrown) {
       outgoing.length = 0
       log.warn('gateway.send-failed', { why: reasonOf(thrown) })

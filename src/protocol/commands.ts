@@ -78,7 +78,7 @@ export type Command =
   | {
       [K in CommandKind]: { readonly kind: K; readonly id: number; readonly request: z.output<Requests[K]> }
     }[CommandKind]
-  | { readonly kind: 'pong'; readonly id: 0 }
+  | { readonly kind: 'pong'; readonly id: 0; readonly count: number }
 
 /** A frame's commands, or why the whole frame must be answered by closing the connection (3501). */
 export type ParsedFrame =
@@ -100,8 +100,8 @@ const kinds: readonly CommandKind[] = [
   'ping',
 ]
 
-/** The answer to a ping. A frame may hold thousands, which say no more than one. */
-export const pong: Command = { kind: 'pong', id: 0 }
+/** The answers to so many pings. A frame may hold thousands, which are one command. */
+export const pong = (count: number): Command => ({ kind: 'pong', id: 0, count })
 
 /** A frame that ends its connection; `why` is for the log. */
 export const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
@@ -115,18 +115,18 @@ export function parseFrame(frame: string): ParsedFrame {
   if (frame.length === 0) return malformed('empty frame')
   const lines = frame.split('\n')
   const commands: Command[] = []
-  let isAlive = false
+  let pongs = 0
   for (const line of lines) {
     if (line === '') continue
     if (line === '{}') {
-      isAlive = true
+      pongs++
       continue
     }
     const command = parseCommand(line)
     if (typeof command === 'string') return malformed(command)
     commands.push(command)
   }
-  if (isAlive) commands.push(pong)
+  if (pongs > 0) commands.push(pong(pongs))
   return { kind: 'commands', commands }
 }
 
@@ -144,7 +144,7 @@ export function parseEnvelope(envelope: Readonly<Record<string, unknown>>, line?
   const id = envelope['id'] ?? 0
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > 0xffffffff)
     return 'id is not an unsigned integer'
-  if (kind === undefined) return id === 0 ? pong : 'unknown command'
+  if (kind === undefined) return id === 0 ? pong(1) : 'unknown command'
   if (id === 0 && kind !== 'send') return `${kind} without an id`
   return readRequest(kind, id, envelope[kind], line)
 }

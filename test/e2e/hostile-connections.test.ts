@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BareSocket, textFrame } from '../support/e2e/bare-socket.ts'
-import { Person } from '../support/e2e/people.ts'
+import { makeGroup, Person } from '../support/e2e/people.ts'
 import { filesOf } from '../support/e2e/processes.ts'
 import { System } from '../support/e2e/system.ts'
 import { until } from '../support/e2e/until.ts'
@@ -13,7 +13,7 @@ let system: System
 const sockets: BareSocket[] = []
 
 beforeAll(async () => {
-  system = await System.start({ env: { MAX_CONNECTIONS: String(maxConnections) } })
+  system = await System.start({ env: { MAX_CONNECTIONS: String(maxConnections), LIMIT_MESSAGES_PER_SECOND: '10000' } })
 })
 
 afterAll(() => {
@@ -48,6 +48,29 @@ test('a peer that does not read loses its connection all the same', async () => 
   }
   await until('their files are open', () => filesOf(system.workerPid) >= before + 10, 30_000)
   await until('their files are closed', () => filesOf(system.workerPid) <= before + 10, 60_000)
+})
+
+test('a peer that does not read is sent away although it sends pongs, or asked for no pings', async () => {
+  const publisher = await new Person(system, 'publisher').connect()
+  const names = Array.from({ length: 8 }, (_, n) => `deaf-${n}`)
+  const group = await makeGroup(system, ['publisher', ...names])
+  const deaf = await Promise.all(
+    names.map(async (name, n) => {
+      const socket = kept(await BareSocket.webSocket(system.port, n % 2 === 0 ? '?cf_ws_frame_ping_pong=true' : ''))
+      socket.send(textFrame(`{"id":1,"connect":{"token":"${await new Person(system, name).token()}"}}`))
+      socket.send(textFrame(`{"id":2,"subscribe":{"channel":"conversation:${group}"}}`))
+      await socket.heard('"subscribe":')
+      socket.stopReading()
+      return socket
+    }),
+  )
+  const pongs = setInterval(() => deaf.forEach((socket, n) => n % 2 === 1 && socket.send(textFrame('{}'))), 100)
+  const before = filesOf(system.workerPid)
+  const text = 'x'.repeat(16_000)
+  for (let n = 0; n < 1200; n++) await publisher.send(group, `flood-${n}`, text)
+  clearInterval(pongs)
+  await until('all of them are gone', () => filesOf(system.workerPid) <= before - 2 * names.length + 4, 60_000)
+  publisher.leave()
 })
 
 test('handshakes above what the process bears are refused with the reason in the log, and room is made by those that end', async () => {

@@ -143,7 +143,7 @@ describe('the body of a request', () => {
     const refused = await ask('POST /v1/conversations', as(ana), stopped().body)
     expect([refused.status, await refused.json()]).toMatchObject([
       429,
-      { detail: expect.stringContaining('at most 64') },
+      { detail: expect.stringContaining(`at most ${maxUnderWay.user}`) },
     ])
     expect((await call('GET /v1/conversations', { as: bob })).status).toBe(200)
     vi.advanceTimersByTime(bodyDueMs(16))

@@ -192,8 +192,11 @@ describe('what a client says', () => {
     )
   })
 
-  test('an empty command is a pong, and several of them are one', () => {
-    expect(parseBinaryFrame(new Uint8Array([0, 0]))).toEqual({ kind: 'commands', commands: [{ kind: 'pong', id: 0 }] })
+  test('an empty command is a pong, and several of them are one command', () => {
+    expect(parseBinaryFrame(new Uint8Array([0, 0]))).toEqual({
+      kind: 'commands',
+      commands: [{ kind: 'pong', id: 0, count: 2 }],
+    })
   })
 
   test('data that is not JSON comes as the bytes it is', () => {

@@ -5,7 +5,7 @@ import { readMessage } from './read.ts'
 
 /**
  * Reads a Protobuf frame: one or more commands, each behind its length. They come out as the JSON format's do, but that
- * data may be bytes that are not JSON. An empty command is a pong, as an empty object is there; several of them are one.
+ * data may be bytes that are not JSON. An empty command is a pong, as an empty object is there; several of them are one command.
  */
 export function parseBinaryFrame(frame: Uint8Array): ParsedFrame {
   if (frame.byteLength > sizes.frameBytes) return malformed('frame too large')
@@ -19,16 +19,16 @@ export function parseBinaryFrame(frame: Uint8Array): ParsedFrame {
 
 function readCommands(reader: BinaryReader): ParsedFrame {
   const commands: Command[] = []
-  let isAlive = false
+  let pongs = 0
   while (reader.pos < reader.len) {
     const bytes = reader.bytes()
-    if (bytes.byteLength === 0) isAlive = true
+    if (bytes.byteLength === 0) pongs++
     else {
       const command = parseEnvelope(readMessage('Command', bytes))
       if (typeof command === 'string') return malformed(command)
       commands.push(command)
     }
   }
-  if (isAlive) commands.push(pong)
+  if (pongs > 0) commands.push(pong(pongs))
   return { kind: 'commands', commands }
 }
