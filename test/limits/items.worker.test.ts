@@ -23,8 +23,9 @@ test('members of a new conversation count against the limit of its creator, and 
 
 test('commands of a batch and channels of a broadcast count against the limit of the key', async () => {
   const tenant = await newTenant({ requestsPerSecondKey: 20 })
-  const commands = users(1000, 'user').map((user) => ({ unsubscribe: { user, channel: 'news:1' } }))
-  const batch = () => call('POST /api/batch', { as: tenant.key, body: { commands, parallel: true } })
+  // Commands of no method cost nothing but their items: the bucket must not fill up meanwhile.
+  const commands = Array.from({ length: 1000 }, () => ({ nothing: {} }))
+  const batch = () => call('POST /api/batch', { as: tenant.key, body: { commands } })
   for (let n = 0; n < 9; n++) expect((await batch()).body['replies']).toHaveLength(1000)
   const answers = [await batch(), await batch()]
   expect(answers.at(-1)?.body).toMatchObject({ error: { code: 111, detail: expect.stringContaining('items-key') } })
