@@ -35,13 +35,16 @@ test('commands of a batch and channels of a broadcast count against the limit of
 })
 
 test('checks of a batch count one each', async () => {
-  const tenant = await newTenant({ checksPerSecond: 30 })
+  const tenant = await newTenant({ checksPerSecond: 10 })
   const policy = { algorithm: 'token-bucket', limit: 10, windowSeconds: 1 }
   expect(await call('PUT /v1/limits/policies/logins', { as: tenant.key, body: policy })).toMatchObject({ status: 200 })
   const checks = users(50, 'key').map((key) => ({ policy: 'logins', key }))
-  const check = () => call('POST /v1/limits/check-batch', { as: tenant.key, body: { checks } })
-  expect((await check()).status).toBe(200)
-  expect((await check()).body).toMatchObject({ 'violated-policies': ['checks'] })
+  // Fifty at once are more than the bucket ever holds, however long the test takes.
+  expect((await call('POST /v1/limits/check-batch', { as: tenant.key, body: { checks } })).body).toMatchObject({
+    'violated-policies': ['checks'],
+  })
+  const few = { checks: checks.slice(0, 5) }
+  expect((await call('POST /v1/limits/check-batch', { as: tenant.key, body: few })).status).toBe(200)
 })
 
 test('commands for users that never connected make no inbox', async () => {
