@@ -1,65 +1,63 @@
-import type { Backend, Subscriber, SubscriptionKind } from './backend.ts'
-import type { Bytes } from './bytes.ts'
-import { type Reply, failure } from './reply.ts'
-import { RespConnection } from './resp/connection.ts'
-import { ScriptAliases } from './resp/shebang.ts'
+import { ErrorReply, RESP_TYPES, createClient } from 'redis'
+import { type Backend, type Bytes, type Reply, failure, status, toBytes } from './reply.ts'
 
-/** A backend that is a real Redis server, spoken to in RESP2. Reconnects when next asked after a break. */
+/**
+ * A real Redis server as a backend. All requests share one connection, opened with the first request and again with the
+ * first one after a break. While no server is there, requests are rejected.
+ */
 export function redisServerBackend(url: string): Backend {
-  const aliases = new ScriptAliases()
-  const subscriptions = new Set<RespConnection>()
-  let shared: Promise<RespConnection> | undefined
+  const client = createClient({
+    url,
+    RESP: 2,
+    disableOfflineQueue: true,
+    socket: { reconnectStrategy: false, connectTimeout: 3000 },
+  })
+  // Each request reports its own error; an `error` event without a listener would end the process.
+  client.on('error', () => {})
+  const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+  let opening: Promise<unknown> | undefined
 
-  /** One connection for everybody: assigned at once, so that two first callers do not open two. */
-  function connected(): Promise<RespConnection> {
-    shared = reuseOrOpen(shared, url)
-    return shared
-  }
-
-  async function ask(commands: Bytes[][]): Promise<Reply[]> {
-    const connection = await connected()
-    return connection.send(commands.map((command) => aliases.translate(command)))
+  /** Sends commands in one write, so that no command of another request comes between them. */
+  async function send(commands: readonly Bytes[][]): Promise<Reply[]> {
+    if (!client.isOpen) opening = client.connect()
+    try {
+      await opening
+      return await Promise.all(
+        commands.map(async (words) => toReply(await raw.sendCommand(words.map(latin1)).catch(errorReply))),
+      )
+    } catch (error) {
+      const { host } = new URL(url)
+      throw new Error(`no Redis at ${host}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      })
+    }
   }
 
   return {
-    pipeline: async (commands) => restoreAll(aliases, commands, await ask(commands)),
+    pipeline: send,
     transaction: async (commands) => {
-      const replies = await ask([['MULTI'], ...commands, ['EXEC']])
-      const executed = replies.at(-1) ?? null
-      if (!Array.isArray(executed))
-        return executed ?? failure('EXECABORT Transaction discarded because of previous errors.')
-      return restoreAll(aliases, commands, executed)
-    },
-    subscribe: async (kind, names, subscriber) => {
-      const connection = await RespConnection.open(url)
-      subscriptions.add(connection)
-      listen(connection, kind, names, subscriber)
-      return () => {
-        subscriptions.delete(connection)
-        connection.close()
-      }
+      const replies = await send([['MULTI'], ...commands, ['EXEC']])
+      return replies.at(-1) ?? failure('EXECABORT Transaction discarded because of previous errors.')
     },
     stop: async () => {
-      for (const connection of subscriptions) connection.close()
-      const connection = await shared?.catch(() => undefined)
-      connection?.close()
+      if (client.isOpen) client.destroy()
     },
   }
 }
 
-async function reuseOrOpen(previous: Promise<RespConnection> | undefined, url: string): Promise<RespConnection> {
-  const connection = await previous?.catch(() => undefined)
-  return connection?.alive === true ? connection : RespConnection.open(url)
+const latin1 = (bytes: Bytes) => Buffer.from(bytes, 'latin1')
+
+/** An error of a command is its reply. Any other error is one of the connection. */
+function errorReply(error: unknown): ErrorReply {
+  if (error instanceof ErrorReply) return error
+  throw error
 }
 
-function restoreAll(aliases: ScriptAliases, commands: Bytes[][], replies: Reply[]): Reply[] {
-  return replies.map((reply, index) => aliases.restore(commands[index] ?? [], reply))
-}
-
-function listen(connection: RespConnection, kind: SubscriptionKind, names: Bytes[], subscriber: Subscriber): void {
-  const onPush = (reply: Reply) => {
-    if (Array.isArray(reply))
-      subscriber.event(reply.filter((item) => typeof item === 'string' || typeof item === 'number'))
-  }
-  connection.listen([kind, ...names], onPush, () => subscriber.end())
+function toReply(reply: unknown): Reply {
+  if (reply instanceof ErrorReply) return failure(toBytes(reply.message))
+  if (Buffer.isBuffer(reply)) return reply.toString('latin1')
+  if (Array.isArray(reply)) return reply.map(toReply)
+  if (typeof reply === 'string') return status(reply)
+  if (typeof reply === 'number' || reply === null) return reply
+  throw new Error(`unexpected reply: ${String(reply)}`)
 }

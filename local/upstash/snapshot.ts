@@ -1,92 +1,121 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { z } from 'zod'
-import { formatFloat, parseFloat64 } from './engine/numbers.ts'
+import { setAside } from '../set-aside.ts'
+import type { Engine } from './engine/engine.ts'
 import type { Keyspace } from './engine/keyspace.ts'
-import { SortedSet } from './engine/sorted-set.ts'
-import type { Value } from './engine/value.ts'
+
+const SAVE_EVERY_MS = 1000
 
 /*
- * The snapshot file: JSON, readable by eye. Byte strings are written one character per byte, and scores as text because
- * JSON has no infinity.
+ * The snapshot file: JSON, with byte strings written one character per byte. Earlier versions also stored hashes, lists
+ * and sorted sets.
  */
-
-const pair = z.tuple([z.string(), z.string()])
-const storedValue = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('string'), bytes: z.string() }),
-  z.object({ type: z.literal('hash'), fields: z.array(pair) }),
-  z.object({ type: z.literal('list'), items: z.array(z.string()) }),
-  z.object({ type: z.literal('set'), members: z.array(z.string()) }),
-  z.object({ type: z.literal('zset'), members: z.array(pair) }),
-])
 const storedFile = z.object({
   format: z.literal('upstash-stand-in'),
   version: z.literal(1),
-  keys: z.array(z.object({ key: z.string(), expiresAt: z.number().optional(), value: storedValue })),
+  keys: z.array(
+    z.object({
+      key: z.string(),
+      expiresAt: z.number().optional(),
+      value: z.union([
+        z.object({ type: z.literal('string'), bytes: z.string() }),
+        z.object({ type: z.literal('set'), members: z.array(z.string()) }),
+        z.object({ type: z.string().refine((type) => type !== 'string' && type !== 'set') }),
+      ]),
+    }),
+  ),
 })
+type StoredFile = z.infer<typeof storedFile>
 
-type StoredValue = z.infer<typeof storedValue>
+/** The keys of an engine in a file: read at start, written every second when something changed, and at the end. */
+export class SnapshotFile {
+  readonly #engine: Engine
+  readonly #path: string
+  readonly #timer: NodeJS.Timeout
+  #savedChanges: number
+  #saving: Promise<void> = Promise.resolve()
 
-/** The living keys as the text of a snapshot file. */
-export function writeSnapshot(db: Keyspace): string {
-  const keys = db.living().map(([key, { value, expiresAt }]) => ({ key, expiresAt, value: toStored(value) }))
-  return JSON.stringify({ format: 'upstash-stand-in', version: 1, keys })
-}
+  private constructor(engine: Engine, path: string) {
+    this.#engine = engine
+    this.#path = path
+    this.#savedChanges = engine.changes
+    this.#timer = setInterval(() => this.#saveOrLog(), SAVE_EVERY_MS)
+    this.#timer.unref()
+  }
 
-/** The file holds something else than a snapshot of this version, or half of one. */
-export class DamagedSnapshot extends Error {}
+  /** Restores the file if it exists. A damaged file is set aside, and the cache starts empty. */
+  static async open(engine: Engine, path: string): Promise<SnapshotFile> {
+    await mkdir(dirname(path), { recursive: true })
+    const text = await readIfExists(path)
+    const stored = text === undefined ? undefined : parse(text)
+    if (stored !== undefined) restore(engine.db, stored, path)
+    else if (text !== undefined)
+      console.error(`upstash: ${path} is not a Redis snapshot; starting empty, the file is kept as ${setAside(path)}`)
+    return new SnapshotFile(engine, path)
+  }
 
-/** Puts the keys of a snapshot file back; a missing file is an empty database. Throws {@link DamagedSnapshot}. */
-export async function restoreSnapshot(db: Keyspace, file: string): Promise<void> {
-  const text = await readIfThere(file)
-  if (text === undefined) return
-  for (const { key, value, expiresAt } of parse(text, file)) db.put(key, fromStored(value), expiresAt)
-}
+  /** Saves unsaved changes and stops the timer. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#save()
+  }
 
-function parse(text: string, file: string) {
-  try {
-    return storedFile.parse(JSON.parse(text)).keys
-  } catch (cause) {
-    throw new DamagedSnapshot(`${file} is not a Redis snapshot of this version`, { cause })
+  /** One save at a time. Each is complete before it gets its name, so a crash leaves the old file or the new one. */
+  #save(): Promise<void> {
+    this.#saving = this.#saving
+      .catch(() => {})
+      .then(async () => {
+        const { changes } = this.#engine
+        if (changes === this.#savedChanges) return
+        const next = `${this.#path}.next`
+        await writeFile(next, JSON.stringify(toStored(this.#engine.db)))
+        await rename(next, this.#path)
+        this.#savedChanges = changes
+      })
+    return this.#saving
+  }
+
+  #saveOrLog(): void {
+    this.#save().catch((error: unknown) => console.error(`upstash: could not save ${this.#path}:`, error))
   }
 }
 
-async function readIfThere(file: string): Promise<string | undefined> {
+async function readIfExists(path: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8')
+    return await readFile(path, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
 }
 
-function toStored(value: Value): StoredValue {
-  switch (value.type) {
-    case 'string':
-      return value
-    case 'list':
-      return value
-    case 'hash':
-      return { type: 'hash', fields: [...value.fields] }
-    case 'set':
-      return { type: 'set', members: [...value.members] }
-    case 'zset':
-      return { type: 'zset', members: value.members.list().map(({ member, score }) => [member, formatFloat(score)]) }
+function parse(text: string): StoredFile | undefined {
+  try {
+    return storedFile.parse(JSON.parse(text))
+  } catch {
+    return undefined
   }
 }
 
-function fromStored(value: StoredValue): Value {
-  switch (value.type) {
-    case 'string':
-      return value
-    case 'list':
-      return value
-    case 'hash':
-      return { type: 'hash', fields: new Map(value.fields) }
-    case 'set':
-      return { type: 'set', members: new Set(value.members) }
-    case 'zset':
-      return { type: 'zset', members: SortedSet.from(value.members.map(toScored)) }
+function restore(db: Keyspace, { keys }: StoredFile, path: string): void {
+  let dropped = 0
+  for (const { key, value, expiresAt } of keys) {
+    if ('bytes' in value) db.put(key, value.bytes, expiresAt)
+    else if ('members' in value) db.put(key, new Set(value.members), expiresAt)
+    else dropped += 1
   }
+  if (dropped > 0) console.error(`upstash: dropped ${dropped} keys of ${path}: only strings and sets are supported`)
 }
 
-const toScored = ([member, score]: [string, string]) => ({ member, score: parseFloat64(score) })
+function toStored(db: Keyspace): StoredFile {
+  const keys = db.living().map(([key, { value, expiresAt }]) => ({
+    key,
+    expiresAt,
+    value:
+      typeof value === 'string'
+        ? { type: 'string' as const, bytes: value }
+        : { type: 'set' as const, members: [...value] },
+  }))
+  return { format: 'upstash-stand-in', version: 1, keys }
+}

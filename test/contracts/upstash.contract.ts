@@ -2,10 +2,9 @@ import { Redis } from '@upstash/redis'
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest'
 import { commandsContract } from './upstash.commands.ts'
 import { protocolContract } from './upstash.protocol.ts'
-import { scriptsContract } from './upstash.scripts.ts'
 import type { UpstashWorld } from './upstash.world.ts'
 
-/** What each test of the contract has at hand. */
+/** What each test of the contract uses. */
 export interface Here {
   readonly world: UpstashWorld
   readonly redis: Redis
@@ -13,10 +12,7 @@ export interface Here {
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
 }
 
-/**
- * What Parley relies on when it speaks Upstash's protocol, told by Upstash's own SDKs. Run against whatever `open`
- * answers; its database is flushed before each test.
- */
+/** The part of Upstash's protocol that Parley relies on, tested with Upstash's SDK. The database is flushed before each test. */
 export function upstashContract(name: string, open: () => Promise<UpstashWorld>): void {
   describe(`Upstash Redis, ${name}`, () => {
     let world: UpstashWorld
@@ -45,7 +41,6 @@ export function upstashContract(name: string, open: () => Promise<UpstashWorld>)
     }
 
     commandsContract(here)
-    scriptsContract(here)
     protocolContract(here)
   })
 }

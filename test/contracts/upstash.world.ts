@@ -1,18 +1,18 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { RespConnection } from '../../local/upstash/resp/connection.ts'
+import { redisServerBackend } from '../../local/upstash/redis-server.ts'
 import { type UpstashOptions, startUpstash } from '../../local/upstash/start.ts'
 import { eventually } from './upstash.eventually.ts'
 
-/** Something that answers Upstash's REST protocol over an empty database. */
+/** A server of Upstash's REST protocol over an empty database. */
 export interface UpstashWorld {
   readonly url: string
   readonly token: string
   close(): Promise<void>
 }
 
-/** The front before whatever the options say. */
+/** A stand-in started with these options. */
 export async function openWorld(options: Partial<UpstashOptions> = {}): Promise<UpstashWorld> {
   const upstash = await startUpstash({ token: 'secret-token', ...options })
   return { url: upstash.url, token: upstash.token, close: async () => await upstash.stop() }
@@ -36,14 +36,21 @@ export function findRealRedis(): { name: string; start: () => Promise<RealRedis>
   }
 }
 
-/** The tests flush every database, so a Redis that holds somebody's keys is left alone. */
+/** The tests flush every database, so a Redis that holds keys is refused. */
 async function visit(url: string): Promise<RealRedis> {
-  const connection = await RespConnection.open(url)
-  const [keyspace = null] = await connection.send([['INFO', 'keyspace']])
-  connection.close()
+  const keyspace = await ask(url, ['INFO', 'keyspace'])
   if (typeof keyspace !== 'string' || /^db\d/m.test(keyspace))
     throw new Error('PARLEY_REAL_REDIS_URL must name an empty Redis: these tests flush it')
   return { url, stop: async () => {} }
+}
+
+async function ask(url: string, command: string[]): Promise<unknown> {
+  const redis = redisServerBackend(url)
+  try {
+    return (await redis.pipeline([command]))[0]
+  } finally {
+    await redis.stop()
+  }
 }
 
 async function launch(): Promise<RealRedis> {
@@ -62,7 +69,7 @@ async function launch(): Promise<RealRedis> {
   ]
   const server = spawn('redis-server', settings, { stdio: 'ignore' })
   const url = `redis://127.0.0.1:${port}`
-  await eventually(async () => (await RespConnection.open(url)).close())
+  await eventually(async () => await ask(url, ['PING']))
   return { url, stop: () => end(server) }
 }
 

@@ -1,43 +1,75 @@
-import type { Bytes } from '../bytes.ts'
-import type { Reply } from '../reply.ts'
+import type { Bytes, Reply } from '../reply.ts'
 import type { Keyspace } from './keyspace.ts'
-import type { PubSub } from './pubsub.ts'
-import type { Scripts } from './scripts.ts'
 
-/** What a command may touch. `now` is in epoch milliseconds and stands still for a whole script or transaction. */
+/** What a command reads and writes. `now`, in epoch milliseconds, does not move during a transaction. */
 export interface Context {
   readonly db: Keyspace
-  readonly pubsub: PubSub
-  readonly scripts: Scripts
   readonly now: number
 }
 
 /**
- * One command of the engine.
- *
- * `arity` is Redis' own: the number of words with the name, negative for "at least". It is checked before `run`,
- * which is why handlers may destructure their arguments with defaults that are never used.
+ * One command. `arity` is Redis' own: the number of words including the name, negative for "at least". The engine checks
+ * it before `run`, so the default values of destructured arguments are never used.
  */
 export interface Command {
   readonly arity: number
-  /** Whether a success may have changed the keyspace, so that a snapshot is due. */
-  readonly writes?: boolean
-  /** Whether `redis.call` must refuse it. */
-  readonly notInScripts?: boolean
-  /** Does the work, without the name among `args`; throws RedisError to refuse. */
+  /** Whether the command may change the keyspace, so that a snapshot is due. */
+  readonly writes: boolean
+  /** `args` are the words after the name. Throws a RedisError that becomes the reply. */
   run(context: Context, args: Bytes[]): Reply
 }
 
 /** Commands by lower-case name. */
 export type CommandTable = Readonly<Record<string, Command>>
 
-type Run = Command['run']
+export const reads = (arity: number, run: Command['run']): Command => ({ arity, writes: false, run })
+export const writes = (arity: number, run: Command['run']): Command => ({ arity, writes: true, run })
 
-/** A command that only reads. */
-export const reads = (arity: number, run: Run): Command => ({ arity, run })
+/** Thrown inside a command and answered as an error reply. The texts are those of Redis 7.0. */
+export class RedisError extends Error {}
 
-/** A command that changes the keyspace. */
-export const writes = (arity: number, run: Run): Command => ({ arity, writes: true, run })
+export const errors = {
+  wrongType: () => new RedisError('WRONGTYPE Operation against a key holding the wrong kind of value'),
+  syntax: () => new RedisError('ERR syntax error'),
+  notAnInteger: () => new RedisError('ERR value is not an integer or out of range'),
+  arity: (name: Bytes) => new RedisError(`ERR wrong number of arguments for '${name.toLowerCase()}' command`),
+  expireTime: (name: Bytes) => new RedisError(`ERR invalid expire time in '${name}' command`),
+} as const
 
-/** Says whether a command of `words` words, its name included, has the right number of them. */
-export const arityFits = (arity: number, words: number): boolean => (arity < 0 ? words >= -arity : words === arity)
+const MAX_INT64 = 2n ** 63n - 1n
+
+/** Whether a sum fits in the 64 bits of a Redis integer. */
+export const fitsInt64 = (value: bigint): boolean => value >= -MAX_INT64 - 1n && value <= MAX_INT64
+
+/** Reads a signed 64-bit integer in Redis' strict form: no plus, no leading zeros, no spaces. */
+export function parseInt64(bytes: Bytes, error: () => Error = errors.notAnInteger): bigint {
+  if (!/^(?:0|-?[1-9]\d{0,18})$/.test(bytes) || !fitsInt64(BigInt(bytes))) throw error()
+  return BigInt(bytes)
+}
+
+/** Reads option words one after another: loop while `more`, and throw `errors.syntax()` on an unknown word. */
+export class Options {
+  readonly #words: readonly Bytes[]
+  #at = 0
+
+  constructor(words: readonly Bytes[]) {
+    this.#words = words
+  }
+
+  get more(): boolean {
+    return this.#at < this.#words.length
+  }
+
+  /** The next word as an upper-case option name. */
+  name(): string {
+    return this.value().toUpperCase()
+  }
+
+  /** The next word unchanged. A missing word is a syntax error. */
+  value(): Bytes {
+    const word = this.#words[this.#at]
+    if (word === undefined) throw errors.syntax()
+    this.#at += 1
+    return word
+  }
+}

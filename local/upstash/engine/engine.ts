@@ -1,40 +1,31 @@
-import type { Bytes } from '../bytes.ts'
-import { type Reply, failure } from '../reply.ts'
-import { type Command, type Context, arityFits } from './command.ts'
-import { findCommand } from './commands.ts'
-import { RedisError, refusals, unknownCommand } from './errors.ts'
+import { type Bytes, type Reply, failure } from '../reply.ts'
+import { type Command, RedisError, errors } from './command.ts'
+import { expiryCommands } from './expiry.ts'
+import { keyCommands } from './keys.ts'
 import { Keyspace } from './keyspace.ts'
-import { LuaMachine } from './lua/machine.ts'
-import { PubSub } from './pubsub.ts'
-import { Scripts } from './scripts.ts'
+import { setCommands } from './sets.ts'
+import { stringCommands } from './strings.ts'
 
-/** What the engine tells time by; `now` is in epoch milliseconds. */
+/** The time source of the engine. `now` is in epoch milliseconds. */
 export interface Clock {
   now(): number
 }
 
-/**
- * A Redis in memory, single-threaded and synchronous: every command, transaction and script is atomic because nothing
- * else can run meanwhile.
- */
+/** A Map, since an object would also find `constructor`. */
+const commands = new Map<Bytes, Command>(
+  [keyCommands, expiryCommands, stringCommands, setCommands].flatMap((table) => Object.entries(table)),
+)
+
+/** A Redis in memory with strings, sets and expiry. It is synchronous, so every command and transaction is atomic. */
 export class Engine {
-  readonly #context: Context & { now: number }
   readonly #clock: Clock
+  readonly #keyspace = new Keyspace(() => this.#now)
+  #now: number
   #changes = 0
 
-  private constructor(lua: LuaMachine, clock: Clock) {
+  constructor(clock: Clock) {
     this.#clock = clock
-    this.#context = {
-      db: new Keyspace(() => this.#context.now),
-      pubsub: new PubSub(),
-      scripts: new Scripts(lua, (command) => this.#callFromScript(command)),
-      now: clock.now(),
-    }
-  }
-
-  /** Makes an empty engine; the Lua machine takes some 15 ms to start. */
-  static async create(clock: Clock): Promise<Engine> {
-    return new Engine(await LuaMachine.create(), clock)
+    this.#now = clock.now()
   }
 
   /** Grows with every write, so that a snapshot knows whether it is stale. */
@@ -42,76 +33,54 @@ export class Engine {
     return this.#changes
   }
 
-  /** The keys as they live at this instant. */
+  /** The keys at this instant. */
   get db(): Keyspace {
-    this.#tick()
-    return this.#context.db
+    this.#now = this.#clock.now()
+    return this.#keyspace
   }
 
-  /** Who listens to which channel. */
-  get pubsub(): PubSub {
-    return this.#context.pubsub
-  }
-
-  /** Runs one command. Refusals are replies, never throws. */
+  /** Runs one command. Errors are replies, not exceptions. */
   run(command: Bytes[]): Reply {
-    this.#tick()
+    this.#now = this.#clock.now()
     return this.#answer(command)
   }
 
-  /** Runs all commands or, if one of them could never run, none: MULTI … EXEC. */
-  transaction(transaction: Bytes[][]): Reply {
-    this.#tick()
-    const queued = transaction.every(([name = '', ...args]) => isQueueable(name, args))
-    if (!queued) return failure('EXECABORT Transaction discarded because of previous errors.')
+  /** Runs all commands as MULTI … EXEC, or none of them when one has an unknown name or a wrong number of words. */
+  transaction(transaction: readonly Bytes[][]): Reply {
+    this.#now = this.#clock.now()
+    const valid = transaction.every((command) => !(findCommand(command) instanceof RedisError))
+    if (!valid) return failure('EXECABORT Transaction discarded because of previous errors.')
     return transaction.map((command) => this.#answer(command))
   }
 
-  #tick(): void {
-    this.#context.now = this.#clock.now()
-  }
-
-  #answer([name = '', ...args]: Bytes[]): Reply {
-    return refusing(() => {
-      const command = findCommand(name)
-      if (command === undefined) throw unknownCommand(name, args)
-      if (!arityFits(command.arity, args.length + 1)) throw refusals.arity(name)
-      return this.#execute(command, args)
-    })
-  }
-
-  #callFromScript([name = '', ...args]: Bytes[]): Reply {
-    return refusing(() => {
-      const command = findCommand(name)
-      if (forbiddenInScripts.test(name) || command?.notInScripts === true)
-        throw new RedisError('ERR This Redis command is not allowed from script')
-      if (command === undefined) throw new RedisError('ERR Unknown Redis command called from script')
-      if (!arityFits(command.arity, args.length + 1))
-        throw new RedisError('ERR Wrong number of args calling Redis command from script')
-      return this.#execute(command, args)
-    })
-  }
-
-  #execute(command: Command, args: Bytes[]): Reply {
-    // Counted before it runs: a command that fails halfway may already have changed something.
-    if (command.writes === true) this.#changes += 1
-    return command.run(this.#context, args)
+  #answer(words: Bytes[]): Reply {
+    try {
+      const command = findCommand(words)
+      if (command instanceof RedisError) throw command
+      // Counted before it runs: a command that fails halfway may already have changed something.
+      if (command.writes) this.#changes += 1
+      return command.run({ db: this.#keyspace, now: this.#now }, words.slice(1))
+    } catch (error) {
+      if (error instanceof RedisError) return failure(error.message)
+      throw error
+    }
   }
 }
 
-/** Commands of a connection, which exist in Redis but never inside a script. */
-const forbiddenInScripts = /^(?:p?subscribe|p?unsubscribe|multi|exec|discard|watch|unwatch|auth|hello|quit|reset)$/i
-
-function isQueueable(name: Bytes, args: Bytes[]): boolean {
-  const command = findCommand(name)
-  return command !== undefined && arityFits(command.arity, args.length + 1)
+function findCommand([name = '', ...args]: Bytes[]): Command | RedisError {
+  const command = commands.get(name.toLowerCase())
+  if (command === undefined) return unknownCommand(name, args)
+  const { arity } = command
+  const words = args.length + 1
+  return (arity < 0 ? words >= -arity : words === arity) ? command : errors.arity(name)
 }
 
-function refusing(work: () => Reply): Reply {
-  try {
-    return work()
-  } catch (error) {
-    if (error instanceof RedisError) return failure(error.message)
-    throw error
+/** `ERR unknown command`, with at most 128 bytes of the arguments, as Redis quotes them. */
+function unknownCommand(name: Bytes, args: readonly Bytes[]): RedisError {
+  let quoted = ''
+  for (const arg of args) {
+    if (quoted.length >= 128) break
+    quoted += `'${arg.slice(0, 128 - quoted.length)}' `
   }
+  return new RedisError(`ERR unknown command '${name.slice(0, 128)}', with args beginning with: ${quoted}`)
 }

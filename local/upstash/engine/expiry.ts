@@ -1,49 +1,58 @@
-import type { Bytes } from '../bytes.ts'
-import { type CommandTable, type Context, reads, writes } from './command.ts'
-import { RedisError, refusals } from './errors.ts'
-import { parseInt64 } from './numbers.ts'
-import { Options } from './options.ts'
+import type { Bytes } from '../reply.ts'
+import {
+  type Command,
+  type CommandTable,
+  Options,
+  RedisError,
+  errors,
+  fitsInt64,
+  parseInt64,
+  reads,
+  writes,
+} from './command.ts'
+import type { Entry } from './keyspace.ts'
 
-/** How a time argument counts: its unit in milliseconds, and whether it starts at now or at the epoch. */
-export interface TimeForm {
-  readonly unit: 1 | 1000
+interface TimeForm {
+  /** In milliseconds. */
+  readonly unit: bigint
   readonly from: 'now' | 'epoch'
 }
 
-/** The four ways Redis spells a time: EX, PX, EXAT, PXAT. */
+const seconds: TimeForm = { unit: 1000n, from: 'now' }
+
+/** The four ways to write a time: EX, PX, EXAT, PXAT. */
 export const timeForms: Readonly<Record<string, TimeForm>> = {
-  EX: { unit: 1000, from: 'now' },
-  PX: { unit: 1, from: 'now' },
-  EXAT: { unit: 1000, from: 'epoch' },
-  PXAT: { unit: 1, from: 'epoch' },
+  EX: seconds,
+  PX: { unit: 1n, from: 'now' },
+  EXAT: { unit: 1000n, from: 'epoch' },
+  PXAT: { unit: 1n, from: 'epoch' },
 }
 
-const MAX_TIME = 2n ** 63n - 1n
-
-/** The epoch milliseconds a time argument means; throws when 64 bits cannot hold them. */
-export function endOf(time: Bytes, form: TimeForm, now: number, command: Bytes): number {
-  const value = parseInt64(time) * BigInt(form.unit)
-  const end = form.from === 'now' ? value + BigInt(now) : value
-  if (end > MAX_TIME || end < -MAX_TIME || value > MAX_TIME) throw refusals.expireTime(command)
+/** The epoch milliseconds that a time in one of the `timeForms` means. Throws when they exceed 64 bits. */
+function expiry(time: Bytes, form: string, now: number, command: Bytes): number {
+  const { unit, from } = timeForms[form] ?? seconds
+  const value = parseInt64(time) * unit
+  const end = from === 'now' ? value + BigInt(now) : value
+  if (!fitsInt64(value) || !fitsInt64(end)) throw errors.expireTime(command)
   return Number(end)
 }
 
-/** As `endOf`, for commands that also refuse times that are not positive (SET, GETEX, SETEX). */
-export function positiveEndOf(time: Bytes, form: TimeForm, now: number, command: Bytes): number {
-  if (parseInt64(time) <= 0n) throw refusals.expireTime(command)
-  return endOf(time, form, now, command)
+/** As `expiry`, for SET, SETEX and GETEX, which also refuse times of zero and below. */
+export function positiveExpiry(time: Bytes, form: string, now: number, command: Bytes): number {
+  if (parseInt64(time) <= 0n) throw errors.expireTime(command)
+  return expiry(time, form, now, command)
 }
 
-/** EXPIRE and its relatives, and the questions about what time is left. */
+/** EXPIRE and its variants, and the questions about the time left. */
 export const expiryCommands: CommandTable = {
-  expire: expire('expire', { unit: 1000, from: 'now' }),
-  pexpire: expire('pexpire', { unit: 1, from: 'now' }),
-  expireat: expire('expireat', { unit: 1000, from: 'epoch' }),
-  pexpireat: expire('pexpireat', { unit: 1, from: 'epoch' }),
-  ttl: reads(2, ({ db, now }, [key = '']) => remaining(db.entry(key), (end) => Math.round((end - now) / 1000))),
-  pttl: reads(2, ({ db, now }, [key = '']) => remaining(db.entry(key), (end) => end - now)),
-  expiretime: reads(2, ({ db }, [key = '']) => remaining(db.entry(key), (end) => Math.round(end / 1000))),
-  pexpiretime: reads(2, ({ db }, [key = '']) => remaining(db.entry(key), (end) => end)),
+  expire: expire('expire', 'EX'),
+  pexpire: expire('pexpire', 'PX'),
+  expireat: expire('expireat', 'EXAT'),
+  pexpireat: expire('pexpireat', 'PXAT'),
+  ttl: ask((end, now) => Math.round((end - now) / 1000)),
+  pttl: ask((end, now) => end - now),
+  expiretime: ask((end) => Math.round(end / 1000)),
+  pexpiretime: ask((end) => end),
   persist: writes(2, ({ db }, [key = '']) => {
     if (db.entry(key)?.expiresAt === undefined) return 0
     db.expire(key, undefined)
@@ -51,24 +60,31 @@ export const expiryCommands: CommandTable = {
   }),
 }
 
-function expire(name: Bytes, form: TimeForm) {
-  return writes(-3, ({ db, now }: Context, [key = '', time = '', ...words]: Bytes[]) => {
-    const allows = readCondition(words)
-    const end = endOf(time, form, now, name)
+/** A question about the expiry of a key: -2 without the key, -1 without an expiry. */
+function ask(answer: (end: number, now: number) => number): Command {
+  return reads(2, ({ db, now }, [key = '']) => {
     const entry = db.entry(key)
-    if (entry === undefined || !allows(entry.expiresAt, end)) return 0
+    if (entry === undefined) return -2
+    return entry.expiresAt === undefined ? -1 : answer(entry.expiresAt, now)
+  })
+}
+
+function expire(name: Bytes, form: string): Command {
+  return writes(-3, ({ db, now }, [key = '', time = '', ...words]) => {
+    const allows = readCondition(words)
+    const end = expiry(time, form, now, name)
+    const entry = db.entry(key)
+    if (entry === undefined || !allows(entry, end)) return 0
     if (end <= now) db.delete(key)
     else db.expire(key, end)
     return 1
   })
 }
 
-type Condition = (current: number | undefined, next: number) => boolean
-
-function readCondition(words: Bytes[]): Condition {
+function readCondition(words: Bytes[]): (entry: Entry, end: number) => boolean {
   const given = new Set<string>()
   const options = new Options(words)
-  while (options.more()) {
+  while (options.more) {
     const word = options.value()
     if (!['NX', 'XX', 'GT', 'LT'].includes(word.toUpperCase())) throw new RedisError(`ERR Unsupported option ${word}`)
     given.add(word.toUpperCase())
@@ -77,15 +93,10 @@ function readCondition(words: Bytes[]): Condition {
     throw new RedisError('ERR NX and XX, GT or LT options at the same time are not compatible')
   if (given.has('GT') && given.has('LT'))
     throw new RedisError('ERR GT and LT options at the same time are not compatible')
-  return (current, next) =>
-    !(given.has('NX') && current !== undefined) &&
-    !(given.has('XX') && current === undefined) &&
-    // A key without an end lives forever: nothing is later than that, and everything is earlier.
-    !(given.has('GT') && next <= (current ?? Infinity)) &&
-    !(given.has('LT') && next >= (current ?? Infinity))
-}
-
-function remaining(entry: { expiresAt: number | undefined } | undefined, say: (end: number) => number): number {
-  if (entry === undefined) return -2
-  return entry.expiresAt === undefined ? -1 : say(entry.expiresAt)
+  return ({ expiresAt }, end) =>
+    !(given.has('NX') && expiresAt !== undefined) &&
+    !(given.has('XX') && expiresAt === undefined) &&
+    // A key without an expiry counts as one that expires after every other time.
+    !(given.has('GT') && end <= (expiresAt ?? Infinity)) &&
+    !(given.has('LT') && end >= (expiresAt ?? Infinity))
 }

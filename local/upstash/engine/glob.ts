@@ -1,8 +1,8 @@
-import type { Bytes } from '../bytes.ts'
+import type { Bytes } from '../reply.ts'
 
 const literal = (char: string): string => char.replace(/[\\^$.*+?()[\]{}|/-]/, String.raw`\$&`)
 
-/** Compiles a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`) as `KEYS`, `SCAN MATCH` and `PSUBSCRIBE` read it. */
+/** Compiles a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`) for `KEYS` and `SCAN MATCH`. */
 export function glob(pattern: Bytes): (subject: Bytes) => boolean {
   let source = ''
   for (let at = 0; at < pattern.length; at += 1) {
@@ -22,7 +22,7 @@ export function glob(pattern: Bytes): (subject: Bytes) => boolean {
   return (subject) => expression.test(subject)
 }
 
-/** Reads a bracket expression; `end` is the index of its last character. An unclosed one runs to the end. */
+/** Reads a bracket expression. `end` is the index of its last character. An unclosed expression runs to the end. */
 function readClass(pattern: Bytes, start: number): { source: string; end: number } {
   const negated = pattern.charAt(start) === '^'
   let at = negated ? start + 1 : start

@@ -1,82 +1,67 @@
-import type { Bytes } from '../bytes.ts'
-import { OK, type Reply, status } from '../reply.ts'
-import { type CommandTable, type Context, reads, writes } from './command.ts'
-import { RedisError, refusals } from './errors.ts'
+import { type Bytes, OK, type Reply, status } from '../reply.ts'
+import { type CommandTable, type Context, Options, RedisError, errors, parseInt64, reads, writes } from './command.ts'
 import { glob } from './glob.ts'
-import { readScan } from './scan.ts'
-import { cloneValue } from './value.ts'
+import type { Value } from './keyspace.ts'
 
-/** Commands on keys whatever they hold. */
+const typeOf = (value: Value): string => (typeof value === 'string' ? 'string' : 'set')
+
+/** Commands on keys of any type, and on the server. */
 export const keyCommands: CommandTable = {
   del: writes(-2, remove),
   unlink: writes(-2, remove),
-  exists: reads(-2, countLiving),
-  touch: reads(-2, countLiving),
-  type: reads(2, ({ db }, [key = '']) => status(db.entry(key)?.value.type ?? 'none')),
-  rename: writes(3, (context, [from = '', to = '']) => {
-    move(context, from, to)
-    return OK
+  exists: reads(-2, ({ db }, keys) => keys.filter((key) => db.entry(key) !== undefined).length),
+  type: reads(2, ({ db }, [key = '']) => {
+    const entry = db.entry(key)
+    return status(entry === undefined ? 'none' : typeOf(entry.value))
   }),
-  renamenx: writes(3, (context, [from = '', to = '']) => {
-    if (context.db.entry(from) === undefined) throw refusals.noSuchKey()
-    if (context.db.entry(to) !== undefined) return 0
-    move(context, from, to)
-    return 1
-  }),
-  copy: writes(-3, copy),
   keys: reads(2, ({ db }, [pattern = '']) => {
     const matches = glob(pattern)
-    return db
-      .living()
-      .map(([key]) => key)
-      .filter((key) => matches(key))
+    return db.living().flatMap(([key]) => (matches(key) ? [key] : []))
   }),
-  scan: reads(-2, scanKeys),
-  randomkey: reads(1, ({ db }) => {
-    const keys = db.living()
-    return keys[Math.floor(Math.random() * keys.length)]?.[0] ?? null
-  }),
+  scan: reads(-2, scan),
   dbsize: reads(1, ({ db }) => db.living().length),
   flushdb: writes(-1, flush),
   flushall: writes(-1, flush),
+  ping: reads(-1, (_, [text, ...extra]) => {
+    if (extra.length > 0) throw errors.arity('ping')
+    return text ?? status('PONG')
+  }),
+  echo: reads(2, (_, [text = '']) => text),
+  time: reads(1, ({ now }) => [String(Math.floor(now / 1000)), String((now % 1000) * 1000)]),
 }
 
 function remove({ db }: Context, keys: Bytes[]): number {
   return keys.filter((key) => db.delete(key)).length
 }
 
-function countLiving({ db }: Context, keys: Bytes[]): number {
-  return keys.filter((key) => db.entry(key) !== undefined).length
+function flush({ db }: Context, words: Bytes[]): Reply {
+  if (words.length > 1 || (words[0] !== undefined && !/^a?sync$/i.test(words[0]))) throw errors.syntax()
+  db.clear()
+  return OK
 }
 
-function move({ db }: Context, from: Bytes, to: Bytes): void {
-  const entry = db.entry(from)
-  if (entry === undefined) throw refusals.noSuchKey()
-  db.delete(from)
-  db.delete(to)
-  db.put(to, entry.value, entry.expiresAt)
-}
-
-function copy({ db }: Context, [from = '', to = '', ...words]: Bytes[]): Reply {
-  if (words.some((word) => word.toUpperCase() !== 'REPLACE')) throw refusals.syntax()
-  if (from === to) throw new RedisError('ERR source and destination objects are the same')
-  const entry = db.entry(from)
-  if (entry === undefined || (words.length === 0 && db.entry(to) !== undefined)) return 0
-  db.put(to, cloneValue(entry.value), entry.expiresAt)
-  return 1
-}
-
-function scanKeys({ db }: Context, [from = '', ...words]: Bytes[]): Reply {
-  const { cursor, count, matches, type } = readScan(from, words)
-  const later = db.living().filter(([, entry]) => entry.sequence > cursor)
+function scan({ db }: Context, [cursor = '', ...words]: Bytes[]): Reply {
+  if (!/^\d{1,20}$/.test(cursor)) throw new RedisError('ERR invalid cursor')
+  const { count, matches, type } = readScanOptions(words)
+  const later = db.living().filter(([, { sequence }]) => sequence > Number(cursor))
   const page = later.slice(0, count)
   const next = later.length > page.length ? (page.at(-1)?.[1].sequence ?? 0) : 0
-  const found = page.filter(([key, { value }]) => matches(key) && (type === undefined || type === value.type))
+  const found = page.filter(([key, { value }]) => matches(key) && (type === undefined || type === typeOf(value)))
   return [String(next), found.map(([key]) => key)]
 }
 
-function flush({ db }: Context, words: Bytes[]): Reply {
-  if (words.length > 1 || (words[0] !== undefined && !/^a?sync$/i.test(words[0]))) throw refusals.syntax()
-  db.clear()
-  return OK
+function readScanOptions(words: Bytes[]) {
+  let count = 10
+  let matches = (_key: Bytes) => true
+  let type: string | undefined
+  const options = new Options(words)
+  while (options.more) {
+    const name = options.name()
+    if (name === 'COUNT') count = Number(parseInt64(options.value()))
+    else if (name === 'MATCH') matches = glob(options.value())
+    else if (name === 'TYPE') type = options.value().toLowerCase()
+    else throw errors.syntax()
+  }
+  if (count < 1) throw errors.syntax()
+  return { count, matches, type }
 }

@@ -1,17 +1,18 @@
-import type { Bytes } from '../bytes.ts'
-import { refusals } from './errors.ts'
-import { type Value, type ValueOf, type ValueType, emptyValue, isEmpty, isOfType } from './value.ts'
+import type { Bytes } from '../reply.ts'
+import { errors } from './command.ts'
 
-/** A key's value and its end. */
+/** A string or a set, the two types the engine knows. */
+export type Value = Bytes | Set<Bytes>
+
 export interface Entry {
-  value: Value
-  /** Epoch milliseconds; at this instant the key is already gone. */
-  expiresAt: number | undefined
-  /** Grows with each new key: SCAN's cursor, so that keys deleted between two calls make none be skipped. */
+  readonly value: Value
+  /** Epoch milliseconds. At this instant the key is already gone. */
+  readonly expiresAt: number | undefined
+  /** Grows with each new key. SCAN uses it as its cursor, so that deleting keys between two calls skips none. */
   readonly sequence: number
 }
 
-/** The keys. Expiry is decided on each look by the given time, never by a timer. */
+/** The keys. Expiry is decided at each access by the given time, without timers. */
 export class Keyspace {
   readonly #entries = new Map<Bytes, Entry>()
   readonly #now: () => number
@@ -21,7 +22,7 @@ export class Keyspace {
     this.#now = now
   }
 
-  /** The living entry of a key. */
+  /** The entry of a key that has not expired. */
   entry(key: Bytes): Entry | undefined {
     const entry = this.#entries.get(key)
     if (entry?.expiresAt === undefined || entry.expiresAt > this.#now()) return entry
@@ -29,56 +30,52 @@ export class Keyspace {
     return undefined
   }
 
-  /** The value of a key if it is of this type; throws WRONGTYPE if it is of another. */
-  find<T extends ValueType>(key: Bytes, type: T): ValueOf<T> | undefined {
+  /** The string of a key, undefined without one. Throws WRONGTYPE for a set. */
+  string(key: Bytes): Bytes | undefined {
     const value = this.entry(key)?.value
-    if (value === undefined) return undefined
-    if (!isOfType(value, type)) throw refusals.wrongType()
+    if (value === undefined || typeof value === 'string') return value
+    throw errors.wrongType()
+  }
+
+  /** The members of a key, an empty set without one. Throws WRONGTYPE for a string. */
+  members(key: Bytes): Set<Bytes> {
+    const value = this.entry(key)?.value ?? new Set()
+    if (typeof value === 'string') throw errors.wrongType()
     return value
   }
 
-  /** The value of a key, or an empty one that is not stored. For commands that only read. */
-  peek<T extends ValueType>(key: Bytes, type: T): ValueOf<T> {
-    return this.find(key, type) ?? emptyValue[type]()
+  /** Adds and removes members and keeps the expiry. Returns how many changed. A key without members is removed. */
+  editMembers(key: Bytes, change: (members: Set<Bytes>) => void): number {
+    const members = this.members(key)
+    const before = members.size
+    change(members)
+    if (members.size === 0) this.delete(key)
+    else if (before === 0) this.put(key, members)
+    return Math.abs(members.size - before)
   }
 
-  /** Changes a value in place, making it first if missing and removing it if nothing is left. */
-  edit<T extends ValueType, R>(key: Bytes, type: T, change: (value: ValueOf<T>) => R): R {
-    const found = this.find(key, type)
-    const value = found ?? emptyValue[type]()
-    const result = change(value)
-    if (isEmpty(value)) this.delete(key)
-    else if (found === undefined) this.put(key, value)
-    return result
-  }
-
-  /** Stores a value, replacing whatever was there and its expiry. An empty collection removes the key. */
+  /** Stores a value in place of any earlier value and its expiry. */
   put(key: Bytes, value: Value, expiresAt?: number): void {
-    if (isEmpty(value)) {
-      this.delete(key)
-      return
-    }
     const sequence = this.entry(key)?.sequence ?? (this.#lastSequence += 1)
     this.#entries.set(key, { value, expiresAt, sequence })
   }
 
-  /** Sets or, with undefined, lifts the end of a key. An end already past deletes it. */
+  /** Sets the expiry of a key; undefined removes it. */
   expire(key: Bytes, expiresAt: number | undefined): void {
     const entry = this.entry(key)
-    if (entry !== undefined) entry.expiresAt = expiresAt
+    if (entry !== undefined) this.#entries.set(key, { ...entry, expiresAt })
   }
 
-  /** Removes a key; answers whether it was living. */
+  /** Removes a key and returns whether it existed. */
   delete(key: Bytes): boolean {
     return this.entry(key) !== undefined && this.#entries.delete(key)
   }
 
-  /** Removes every key. */
   clear(): void {
     this.#entries.clear()
   }
 
-  /** The living keys in the order they first appeared. */
+  /** The keys that have not expired, in the order of their creation. */
   living(): [Bytes, Entry][] {
     return [...this.#entries].filter(([key]) => this.entry(key) !== undefined)
   }
