@@ -30,18 +30,18 @@ export const inboxNotesNumbered = (env: Env, tenant: string, number: number) =>
   env.INBOX_NOTES.getByName(named(tenant, String(number)))
 
 /** There is one. */
-export const houseOf = (env: Env) => env.HOUSE.getByName('house')
+export const platformOf = (env: Env) => env.PLATFORM.getByName('house')
 /** A plain topic, by the whole name of its channel. */
 export const topicOf = (env: Env, tenant: string, channel: string) => env.TOPIC.getByName(named(tenant, channel))
 
 export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
 
 /** Whose limiters belong to nobody in particular; no tenant may have this name. */
-export const houseTenant = 'parley'
+export const platformTenant = 'parley'
 
 /** The limiter that all tenants of a plan share, or all there are. */
 export const sharedLimiter = (policy: string, plan: string) =>
-  limiterName(houseTenant, policy, policy.endsWith('-plan') ? plan : '')
+  limiterName(platformTenant, policy, policy.endsWith('-plan') ? plan : '')
 
 /** The name of a limiter, which holders also know its leases by. A policy's name holds no colon. */
 export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)
@@ -51,7 +51,7 @@ export const limiterNamed = (env: Env, name: string) => env.RATE_LIMITER.getByNa
 export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
 
 /** Who makes visits to a queue: not an actor but this Worker itself, each visit an invocation of its own. */
-export const visitorOf = ({ exports }: DurableObjectState) => exports.Visitor
+export const jobWorkerOf = ({ exports }: DurableObjectState) => exports.JobWorker
 
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
 const writerLanes = 2

@@ -15,7 +15,10 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
     compatibilityFlags: [...config.compatibilityFlags],
     bindings: { ...vars },
     durableObjects: Object.fromEntries(
-      config.actors.map(({ binding, className }) => [binding, { className, useSQLite: true }]),
+      config.actors.map(({ binding, className, storageKey }) => [
+        binding,
+        { className, useSQLite: true, unsafeUniqueKey: storageKey },
+      ]),
     ),
     serviceBindings: {
       ENDPOINTS: { network: { ...endpointNetworks(vars), tlsOptions: { trustBrowserCas: true } } },

@@ -9,8 +9,8 @@ const run = promisify(execFile)
 export interface WorkerConfig {
   readonly compatibilityDate: string
   readonly compatibilityFlags: readonly string[]
-  /** Binding name and class of every actor. */
-  readonly actors: readonly { readonly binding: string; readonly className: string }[]
+  /** Binding name and class of every actor, and the name of its folder, which stays when a class is renamed. */
+  readonly actors: readonly { readonly binding: string; readonly className: string; readonly storageKey: string }[]
   readonly crons: readonly string[]
   /** Plain variables. */
   readonly vars: Readonly<Record<string, string>>
@@ -20,6 +20,9 @@ const wranglerConfig = z.object({
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()),
   durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
+  migrations: z.array(
+    z.object({ renamed_classes: z.array(z.object({ from: z.string(), to: z.string() })).default([]) }),
+  ),
   triggers: z.object({ crons: z.array(z.string()) }),
   vars: z.record(z.string(), z.coerce.string()).default({}),
 })
@@ -31,10 +34,16 @@ const wranglerConfig = z.object({
 export async function readWorkerConfig(): Promise<WorkerConfig> {
   const { stdout } = await run(process.execPath, [import.meta.filename])
   const config = wranglerConfig.parse(JSON.parse(stdout))
+  const renames = config.migrations.flatMap((migration) => migration.renamed_classes)
+  const firstName = (name: string) => renames.reduceRight((known, { from, to }) => (known === to ? from : known), name)
   return {
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
-    actors: config.durable_objects.bindings.map(({ name, class_name }) => ({ binding: name, className: class_name })),
+    actors: config.durable_objects.bindings.map(({ name, class_name }) => ({
+      binding: name,
+      className: class_name,
+      storageKey: `parley-${firstName(class_name)}`,
+    })),
     crons: config.triggers.crons,
     vars: config.vars,
   }

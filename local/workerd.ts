@@ -72,7 +72,8 @@ function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string
     '(name = "ENDPOINTS", service = "endpoints")',
   ]
   const namespaces = config.actors.map(
-    ({ className }) => `(className = ${text(className)}, uniqueKey = ${text(`parley-${className}`)}, enableSql = true)`,
+    ({ className, storageKey }) =>
+      `(className = ${text(className)}, uniqueKey = ${text(storageKey)}, enableSql = true)`,
   )
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (

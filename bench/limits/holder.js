@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { MessageLimits } from '../../durable-objects/parts/message-limits.ts'
+import { MessageLimits } from '../../durable-objects/gateway/commands/message-limits.ts'
 import worker from '../../src/index.ts'
 
 export * from '../../src/index.ts'

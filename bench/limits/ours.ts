@@ -54,7 +54,10 @@ export async function startOurs(dataDir: string): Promise<Ours> {
   const port = await freePort()
   const running = await startWorkerd({
     worker,
-    config: { ...config, actors: [...config.actors, { binding: 'HOLDER', className: 'Holder' }] },
+    config: {
+      ...config,
+      actors: [...config.actors, { binding: 'HOLDER', className: 'Holder', storageKey: 'parley-Holder' }],
+    },
     vars: { ENVIRONMENT: 'local', LOCAL_TENANT: 'demo', LOCAL_API_KEY: 'demo-key', ADMIN_KEY: adminKey },
     dataDir,
     host: '127.0.0.1',

@@ -26,7 +26,7 @@ interface Absent {
   readonly since: Place
 }
 
-const patienceMs = 60_000
+const timeoutMs = 60_000
 
 /** All clients lose their connections, miss some messages, and come back in the same moment. */
 export async function storm(
@@ -65,7 +65,7 @@ async function comeBack(wire: RoomWire, reach: Reach, absent: readonly Absent[],
       const guest = await wire.enter(reach, room, user, ticket, since)
       guests.push(guest)
       while (guest.heard < missed) {
-        if (performance.now() - begun > patienceMs) throw new Error(`${user} heard ${guest.heard} of ${missed}`)
+        if (performance.now() - begun > timeoutMs) throw new Error(`${user} heard ${guest.heard} of ${missed}`)
         await pause(5)
       }
       if (guest.heard !== missed) throw new Error(`${user} missed ${missed} and heard ${guest.heard}`)

@@ -3,7 +3,7 @@ import type { Reach } from '../targets/target.ts'
 import type { Figures } from './figures.ts'
 import type { Findings } from './findings.ts'
 
-const patienceMs = 30_000
+const timeoutMs = 30_000
 /** What an overloaded server may say. */
 const busy: ReadonlySet<number> = new Set([429, 503])
 
@@ -27,7 +27,7 @@ export class Api {
       const response = await fetch(new URL(path, this.#base), {
         method,
         headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/json' },
-        signal: AbortSignal.timeout(patienceMs),
+        signal: AbortSignal.timeout(timeoutMs),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       const text = await response.text()
@@ -45,7 +45,7 @@ export class Api {
   /** The samples of a metric of the gateways, by whatever labels, added up; undefined when they cannot be read. */
   async metrics(): Promise<((name: string) => number) | undefined> {
     try {
-      const response = await fetch(new URL('/metrics', this.#base), { signal: AbortSignal.timeout(patienceMs) })
+      const response = await fetch(new URL('/metrics', this.#base), { signal: AbortSignal.timeout(timeoutMs) })
       const lines = (await response.text()).split('\n')
       return (name) =>
         lines

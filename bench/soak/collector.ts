@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 const targets = z.array(z.object({ webSocketDebuggerUrl: z.string() }))
-const patienceMs = 5000
+const timeoutMs = 5000
 
 /**
  * Has a process collect its garbage, over its inspector. What a runtime has not got round to collecting hides a leak for
@@ -17,7 +17,7 @@ export class Collector {
   /** False when the process could not be asked, or did not answer in time. */
   async collect(): Promise<boolean> {
     try {
-      const list = await fetch(`http://127.0.0.1:${this.#port}/json`, { signal: AbortSignal.timeout(patienceMs) })
+      const list = await fetch(`http://127.0.0.1:${this.#port}/json`, { signal: AbortSignal.timeout(timeoutMs) })
       const done = targets.parse(await list.json()).map(({ webSocketDebuggerUrl }) => collectAt(webSocketDebuggerUrl))
       return done.length > 0 && (await Promise.all(done)).every(Boolean)
     } catch {
@@ -29,7 +29,7 @@ export class Collector {
 function collectAt(url: string): Promise<boolean> {
   const socket = new WebSocket(url)
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(() => resolve(false), patienceMs)
+  const timer = setTimeout(() => resolve(false), timeoutMs)
   socket.addEventListener('open', () => {
     socket.send(JSON.stringify({ id: 1, method: 'HeapProfiler.enable' }))
     socket.send(JSON.stringify({ id: 2, method: 'HeapProfiler.collectGarbage' }))

@@ -74,7 +74,7 @@ export class Crowd {
   }
 
   /** Everybody comes and listens everywhere; returns those whom something is still owed when patience ends. */
-  async gather(patienceMs: number): Promise<string[]> {
+  async gather(timeoutMs: number): Promise<string[]> {
     for (const conversation of this.#town.conversations) conversation.isAwake = true
     await inGroups(this.#town.people, 10, async (person) => {
       for (let tries = 0; !person.isHere && tries < 10; tries++) {
@@ -85,7 +85,7 @@ export class Crowd {
     for (const conversation of this.#town.conversations)
       for (const member of this.#town.membersOf(conversation))
         if (member.isHere && member.heardOf(conversation) === undefined) member.listen(conversation)
-    const deadline = performance.now() + patienceMs
+    const deadline = performance.now() + timeoutMs
     while (this.#owed().length > 0 && performance.now() < deadline) await pause(200)
     return this.#owed()
   }

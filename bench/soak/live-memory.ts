@@ -11,7 +11,7 @@ const asked = [
   String.raw`printf "known %d live %lu\n", $known, *(unsigned long*)$bytes`,
   'call ((void(*)(char*))TCMallocInternalFree)($bytes)',
 ]
-const patienceMs = 60_000
+const timeoutMs = 60_000
 
 /**
  * KiB that workerd's own code holds at this moment, without what its allocator keeps for later and without the heap of
@@ -23,7 +23,7 @@ export async function liveMemory(): Promise<number> {
   const commands = asked.flatMap((command) => ['-ex', command])
   try {
     const args = ['-nx', '-batch', '-p', String(workerd.pid), ...commands]
-    const { stdout } = await run('gdb', args, { timeout: patienceMs, killSignal: 'SIGKILL' })
+    const { stdout } = await run('gdb', args, { timeout: timeoutMs, killSignal: 'SIGKILL' })
     const [, known, bytes] = /known (\d+) live (\d+)/.exec(stdout) ?? []
     return known === '1' ? Number(bytes) / 1024 : Number.NaN
   } catch {

@@ -36,7 +36,7 @@ export interface SoakPlan {
 }
 
 /** Milliseconds until everything that is owed must have come, when all is at rest. */
-const patienceMs = 90_000
+const timeoutMs = 90_000
 const haste = 15_000
 /** With so much wrong the rest says nothing new. */
 const enough = 1000
@@ -77,7 +77,7 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
   await watching
   tell(samples, figures, findings)
   console.log('everybody comes home')
-  await rest(scenery, world, signal.aborted ? haste : patienceMs)
+  await rest(scenery, world, signal.aborted ? haste : timeoutMs)
   if (!signal.aborted) {
     const last = await sleep(world.url, collectors)
     for (const first of asleep) {

@@ -7,7 +7,7 @@ import { vitals } from './vitals.ts'
 const lookMs = 2000
 /** The runtime puts an actor away some ten seconds after the last call; those with work to do pay what they owe first. */
 const steadyMs = 20_000
-const patienceMs = 180_000
+const timeoutMs = 180_000
 /** Actors that do their work by the clock: the tenant's, the queue's. */
 const nightWatch = 40
 
@@ -22,7 +22,7 @@ export interface Sleep {
 
 /** Waits until workerd puts no more actors away, and says how things are then. */
 export async function sleep(url: URL, collectors: readonly Collector[]): Promise<Sleep> {
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + timeoutMs
   let fewest = Infinity
   for (let since = performance.now(); performance.now() < Math.min(since + steadyMs, deadline); await pause(lookMs)) {
     const { descriptors } = (await vitals()).workerd

@@ -2,7 +2,7 @@ import { readOverrides, subscriptionClaims, type Overrides } from './claims.ts'
 import { endOf, readToken, type SigningKey, type TokenRules } from './token.ts'
 
 /** Leave to listen to one channel. `expiresAt` in milliseconds since the epoch, 0 for never; `info` is JSON text. */
-export interface Ticket {
+export interface SubscriptionClaims {
   readonly kind: 'ticket'
   readonly expiresAt: number
   readonly info?: string
@@ -19,7 +19,7 @@ export async function verifySubscription(
   keys: readonly SigningKey[],
   rules: TokenRules,
   now: number,
-): Promise<Ticket | { readonly kind: 'expired' | 'notYetValid' | 'invalid' | 'mismatch' }> {
+): Promise<SubscriptionClaims | { readonly kind: 'expired' | 'notYetValid' | 'invalid' | 'mismatch' }> {
   const read = await readToken(token, subscriptionClaims, keys, rules, now)
   if (read.kind !== 'read') return read
   const { claims } = read

@@ -5,7 +5,7 @@ import { canonicalChannel } from '../protocol/channels.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { GivenJson, readGiven, withoutNulls } from '../protocol/given-json.ts'
 import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
-import { RememberedTokens } from './remembered.ts'
+import { TokenCache } from './token-cache.ts'
 
 /** A key that signs or verifies; the algorithm belongs to the key (RFC 8725 §3.1). */
 export interface SigningKey {
@@ -118,7 +118,7 @@ export async function verifyToken(
 }
 
 /** Shared by an isolate. The open profile verifies by other rules, and is in no hurry. */
-const remembered = new RememberedTokens()
+const remembered = new TokenCache()
 
 /** A token's claims, and when it ends, in milliseconds since the epoch, if ever. */
 export interface ReadToken<C> {

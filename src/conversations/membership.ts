@@ -3,7 +3,7 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
 import { mayManage, mayRead } from './access.ts'
 import { toRow } from './send.ts'
-import type { Room } from './turn.ts'
+import type { ConversationState } from './apply-commands.ts'
 import type { Actor, Conversation, LogRow, Member, Role } from './types.ts'
 
 /** A change of name, of members, or of what one of them may. */
@@ -24,7 +24,7 @@ export type ChangeDecision =
   | Refusal
 
 /** Decides a change of any kind. */
-export function decideChange(room: Room, actor: Actor, change: Change): ChangeDecision {
+export function decideChange(room: ConversationState, actor: Actor, change: Change): ChangeDecision {
   switch (change.kind) {
     case 'add':
       return decideAdd(room, actor, change.users)
@@ -38,7 +38,7 @@ export function decideChange(room: Room, actor: Actor, change: Change): ChangeDe
 }
 
 /** Owners and admins add members; in a channel every user may add herself. Those who are in already stay as they are. */
-export function decideAdd(room: Room, actor: Actor, users: readonly string[]): ChangeDecision {
+export function decideAdd(room: ConversationState, actor: Actor, users: readonly string[]): ChangeDecision {
   const { conversation, members } = room
   const self = conversation.type === 'channel' && users.length === 1 && users[0] === actor.user
   const denied =
@@ -56,7 +56,7 @@ export function decideAdd(room: Room, actor: Actor, users: readonly string[]): C
 }
 
 /** Everyone may leave; owners and admins remove others, but no admin an owner. The last owner is followed by another. */
-export function decideRemove(room: Room, actor: Actor, user: string): ChangeDecision {
+export function decideRemove(room: ConversationState, actor: Actor, user: string): ChangeDecision {
   const { conversation, members } = room
   const who: readonly Role[] = members.get(user)?.role === 'owner' ? ['owner'] : ['owner', 'admin']
   const denied =
@@ -75,7 +75,7 @@ export function decideRemove(room: Room, actor: Actor, user: string): ChangeDeci
 }
 
 /** Owners say who is owner, admin or member, also of themselves. A role that is held already is no news. */
-export function decideRole(room: Room, actor: Actor, user: string, role: Role): ChangeDecision {
+export function decideRole(room: ConversationState, actor: Actor, user: string, role: Role): ChangeDecision {
   const { conversation, members, log, now } = room
   const denied =
     mayRead(conversation, members, actor) ??
@@ -98,12 +98,12 @@ const keepsItsTwo = ({ type }: Conversation): Refusal | undefined =>
   type === 'direct' ? refuse('notAllowed', 'a direct conversation keeps its two members') : undefined
 
 /** Whether `user` is an owner and no other member is. */
-const isLastOwner = ({ members }: Room, user: string): boolean =>
+const isLastOwner = ({ members }: ConversationState, user: string): boolean =>
   members.get(user)?.role === 'owner' &&
   !members.some(sizes.members).some((member) => member.role === 'owner' && member.user !== user)
 
 /** The member that ownership passes to: the longest-standing admin, else the longest-standing member. */
-function heirOf({ members }: Room, leaving: string): Member | undefined {
+function heirOf({ members }: ConversationState, leaving: string): Member | undefined {
   const others = members.some(sizes.members).filter(({ user }) => user !== leaving)
   const admins = others.filter(({ role }) => role === 'admin')
   const candidates = admins.length > 0 ? admins : others
@@ -114,7 +114,7 @@ function heirOf({ members }: Room, leaving: string): Member | undefined {
 }
 
 function tell(
-  { log, now }: Room,
+  { log, now }: ConversationState,
   actor: Actor,
   type: MemberChanged['type'],
   users: readonly string[],
@@ -127,7 +127,7 @@ function tell(
 }
 
 /** Owners and admins rename. */
-export function decideRename(room: Room, actor: Actor, name: string): ChangeDecision {
+export function decideRename(room: ConversationState, actor: Actor, name: string): ChangeDecision {
   const { conversation, members } = room
   const denied =
     mayRead(conversation, members, actor) ??

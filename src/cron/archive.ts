@@ -1,17 +1,17 @@
-import { houseOf, tenantOf } from '../../durable-objects/address.ts'
+import { platformOf, tenantOf } from '../../durable-objects/address.ts'
 import { archiveMessages } from '../adapters/neon/archive-messages.ts'
 import { connect, type Database } from '../adapters/neon/connect.ts'
 import { dropEmptyPartitions } from '../adapters/neon/drop-partitions.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
-import { underHouse, type HouseRecord } from '../tenants/house.ts'
+import { withPlatformLimits, type PlatformSettings } from '../tenants/platform-settings.ts'
 import { monthsFrom } from './months.ts'
 import { placedOn } from './placed.ts'
 
 /** Pages in one transaction, and at most in a night for one tenant; what is left waits for the next. */
 const pagesTogether = 100
-const mostPages = 10_000
+const maxPages = 10_000
 const dayMs = 86_400_000
 
 /**
@@ -20,13 +20,19 @@ const dayMs = 86_400_000
  */
 export async function archive(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
-  const house = await houseOf(env).record()
+  const house = await platformOf(env).settings()
   for (const { name } of config.shards)
     await archiveShard(env, name, connect(config, config.shardUrl(name)), house, now)
 }
 
 /** One shard's trouble is not another's either: it may be away, or not give up its lock in time. */
-async function archiveShard(env: Env, name: string, shard: Database, house: HouseRecord, now: number): Promise<void> {
+async function archiveShard(
+  env: Env,
+  name: string,
+  shard: Database,
+  house: PlatformSettings,
+  now: number,
+): Promise<void> {
   let moved = 0
   try {
     for await (const tenants of placedOn(shard))
@@ -42,14 +48,14 @@ async function archiveShard(env: Env, name: string, shard: Database, house: Hous
 async function archiveTenant(
   env: Env,
   shard: Database,
-  { tenant, house, now }: { readonly tenant: string; readonly house: HouseRecord; readonly now: number },
+  { tenant, house, now }: { readonly tenant: string; readonly house: PlatformSettings; readonly now: number },
 ): Promise<number> {
   let pages = 0
   try {
     const record = await tenantOf(env, tenant).record()
     if (record === undefined) return 0
-    const before = now - underHouse(record, house).limits.archiveAfterDays * dayMs
-    for (let moved = pagesTogether; moved === pagesTogether && pages < mostPages; pages += moved)
+    const before = now - withPlatformLimits(record, house).limits.archiveAfterDays * dayMs
+    for (let moved = pagesTogether; moved === pagesTogether && pages < maxPages; pages += moved)
       moved = await archiveMessages(shard, tenant, before, pagesTogether)
   } catch (thrown) {
     log.error('cron.archive-failed', { tenant, why: reasonOf(thrown) })

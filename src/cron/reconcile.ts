@@ -1,11 +1,11 @@
 import { jobQueueOf } from '../../durable-objects/address.ts'
-import { deleteDeadVisits, readDeadVisits } from '../adapters/qstash/carrier.ts'
+import { deleteDeadRuns, readDeadRuns } from '../adapters/qstash/client.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import type { VisitReference } from '../jobs/visits.ts'
+import type { WorkerRunReference } from '../jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 
-const mostPages = 20
+const maxPages = 20
 
 /**
  * Takes over what ended in QStash's own dead letter queue. A visit that was given up is told to its ledger, which
@@ -15,11 +15,11 @@ export async function reconcile(env: Env): Promise<void> {
   const config = loadConfig(env)
   if (config.qstash === undefined) return
   let lost = 0
-  for (let page = 0; page < mostPages; page++) {
-    const visits = await readDeadVisits(config)
+  for (let page = 0; page < maxPages; page++) {
+    const visits = await readDeadRuns(config)
     if (visits.length === 0) break
     for (const { visit } of visits) if (visit !== undefined) await tell(env, visit)
-    await deleteDeadVisits(
+    await deleteDeadRuns(
       config,
       visits.map(({ dlqId }) => dlqId),
     )
@@ -29,9 +29,9 @@ export async function reconcile(env: Env): Promise<void> {
 }
 
 /** A ledger that cannot be told finds out by itself, half a minute after the visit's time; it must not hold up the others. */
-async function tell(env: Env, { tenant, queue, visit }: VisitReference): Promise<void> {
+async function tell(env: Env, { tenant, queue, visit }: WorkerRunReference): Promise<void> {
   try {
-    await jobQueueOf(env, tenant, queue).lost(visit)
+    await jobQueueOf(env, tenant, queue).runLost(visit)
   } catch (thrown) {
     log.error('cron.reconcile-failed', { tenant, queue, why: reasonOf(thrown) })
   }

@@ -4,26 +4,26 @@ import { selectTenants } from '../adapters/neon/select-tenants.ts'
 import { openCache } from '../adapters/upstash/cache.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import type { QueueFigures } from '../jobs/figures.ts'
+import type { QueueMetrics } from '../jobs/metrics/queue-metrics.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 
 const page = 100
 /** Where the figures of all queues are kept between two sweeps. Redis lost is figures lost, nothing more. */
 export const figuresKey = 'jobs:figures'
 const figuresSeconds = 900
-const mostFigures = 1000
+const maxFigures = 1000
 /** A job that could have started and waits for longer is said to be stuck. */
 const stuckMs = 15 * 60_000
 
 /** Sweeps what is left over, tenant by tenant: old finished jobs, work that got stuck. Notes how all of it stands. */
 export async function sweep(env: Env): Promise<void> {
-  const figures: QueueFigures[] = []
+  const figures: QueueMetrics[] = []
   const connections = await connectionsNow(env)
   for await (const tenants of tenantPages(env)) {
     const swept = await Promise.all(tenants.map((tenant) => sweepTenant(env, tenant, connections.get(tenant) ?? 0)))
     figures.push(...swept.flat())
   }
-  const busiest = figures.sort((a, b) => weight(b) - weight(a)).slice(0, mostFigures)
+  const busiest = figures.sort((a, b) => weight(b) - weight(a)).slice(0, maxFigures)
   await openCache(loadConfig(env)).set(figuresKey, busiest, figuresSeconds)
 }
 
@@ -57,7 +57,7 @@ async function connectionsAt(env: Env, gateway: string): Promise<Readonly<Record
 }
 
 /** One's trouble is not another's, be it a tenant, a queue or a gateway: what fails is said and left for the next sweep. */
-async function sweepTenant(env: Env, tenant: string, connections: number): Promise<QueueFigures[]> {
+async function sweepTenant(env: Env, tenant: string, connections: number): Promise<QueueMetrics[]> {
   try {
     if (connections > 0) await tenantOf(env, tenant).noteConnections(connections)
     return await sweepQueues(env, tenant)
@@ -67,13 +67,13 @@ async function sweepTenant(env: Env, tenant: string, connections: number): Promi
   }
 }
 
-async function sweepQueues(env: Env, tenant: string): Promise<QueueFigures[]> {
+async function sweepQueues(env: Env, tenant: string): Promise<QueueMetrics[]> {
   const names = await jobQueueOf(env, tenant, 'default').queueNames()
   const swept = await Promise.all(names.map((queue) => sweepQueue(env, tenant, queue)))
   return swept.flat()
 }
 
-async function sweepQueue(env: Env, tenant: string, queue: string): Promise<QueueFigures[]> {
+async function sweepQueue(env: Env, tenant: string, queue: string): Promise<QueueMetrics[]> {
   try {
     const { counts, oldestMs, policy, tallies } = await jobQueueOf(env, tenant, queue).sweep()
     if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
@@ -84,5 +84,5 @@ async function sweepQueue(env: Env, tenant: string, queue: string): Promise<Queu
   }
 }
 
-const weight = ({ counts, oldestMs }: QueueFigures): number =>
+const weight = ({ counts, oldestMs }: QueueMetrics): number =>
   counts.dead * 1000 + counts.waiting + counts.active + counts.delayed + oldestMs / 1000

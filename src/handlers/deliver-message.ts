@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { conversationOf } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
-import type { Outcome } from '../jobs/job.ts'
+import type { Outcome } from '../jobs/model/job.ts'
 import { readGiven, type GivenJson } from '../protocol/given-json.ts'
 import { conversationId, messageContent, toContent } from '../protocol/payloads.ts'
 

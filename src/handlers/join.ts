@@ -1,5 +1,5 @@
 import type { Env } from '../env.ts'
-import type { Outcome } from '../jobs/job.ts'
+import type { Outcome } from '../jobs/model/job.ts'
 import type { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'
 

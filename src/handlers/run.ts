@@ -1,6 +1,6 @@
 import type { Env } from '../env.ts'
-import type { Outcome } from '../jobs/job.ts'
-import type { Assignment } from '../jobs/queue.ts'
+import type { Outcome } from '../jobs/model/job.ts'
+import type { Assignment } from '../jobs/queue/queue.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'

@@ -1,5 +1,5 @@
 /** What a conversation tells each member's inbox: always its whole state, so that a repeat or a late one does no harm. */
-export interface InboxNews {
+export interface InboxUpdate {
   readonly conversation: string
   readonly type: 'direct' | 'group' | 'channel'
   readonly name: string
@@ -24,14 +24,18 @@ export interface Preview {
 }
 
 /** One conversation in a user's inbox. `offset` is the place of its newest event in the inbox' stream. */
-export interface InboxEntry extends InboxNews {
+export interface InboxEntry extends InboxUpdate {
   readonly offset: number
   readonly archived: boolean
   readonly removed: boolean
 }
 
 /** Decides what news means: the entry to write, or undefined when it tells nothing new. */
-export function decideAdvance(known: InboxEntry | undefined, news: InboxNews, offset: number): InboxEntry | undefined {
+export function decideAdvance(
+  known: InboxEntry | undefined,
+  news: InboxUpdate,
+  offset: number,
+): InboxEntry | undefined {
   if (known === undefined || known.removed) {
     if (known !== undefined && news.version <= known.version) return undefined
     return { ...news, offset, archived: false, removed: false }
@@ -60,7 +64,7 @@ export function decideRemoval(known: InboxEntry | undefined, version: number, of
 }
 
 /** Messages of others after the read cursor. A user's own are never after it: sending one moves the cursor there. */
-export function unreadOf({ last, read, uncounted = [] }: Pick<InboxNews, 'last' | 'read' | 'uncounted'>): number {
+export function unreadOf({ last, read, uncounted = [] }: Pick<InboxUpdate, 'last' | 'read' | 'uncounted'>): number {
   return last - read - uncounted.filter((seq) => seq > read && seq <= last).length
 }
 

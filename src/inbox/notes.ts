@@ -1,8 +1,8 @@
 import { hash32, mixed32 } from '../kernel/id.ts'
-import type { InboxNews } from './entry.ts'
+import type { InboxUpdate } from './entry.ts'
 
 /** What a conversation says of itself to all members alike. */
-export type SharedNews = Omit<InboxNews, 'read'>
+export type SharedNews = Omit<InboxUpdate, 'read'>
 
 /** One change of a conversation for its members of one notes actor. */
 export interface NotesUpdate {
@@ -24,7 +24,7 @@ export interface NotesAnswer {
 
 /** What an inbox did not hear while it was closed. */
 export type Missed =
-  | { readonly kind: 'news'; readonly news: InboxNews }
+  | { readonly kind: 'news'; readonly news: InboxUpdate }
   | { readonly kind: 'removed'; readonly conversation: string; readonly version: number }
 
 /** Up to `missedPerPage` changes, by conversation id; `next` is where the following page begins, null at the end. */

@@ -29,7 +29,7 @@ export function cover(
   if (fresh && used + units <= allowed)
     return { write: false, allowance: { units: allowed, used: used + units, writtenAt } }
 
-  const next = fresh ? Math.min(8 * (used + units), mostAllowance(rules)) : 0
+  const next = fresh ? Math.min(8 * (used + units), maxAllowance(rules)) : 0
   return { write: true, allowance: { units: next, used: 0, writtenAt: now } }
 }
 
@@ -37,7 +37,7 @@ export function cover(
 export const isPrecious = (rules: Rules): boolean =>
   rules.windows.some(({ algorithm, windowMs }) => algorithm === 'concurrency' || windowMs > shortWindowMs)
 
-function mostAllowance(rules: Rules): number {
+function maxAllowance(rules: Rules): number {
   if (rules.windows.some(({ algorithm }) => algorithm === 'concurrency')) return 0
   return Math.floor(capacityUnder(rules) / (isPrecious(rules) ? 64 : 2))
 }

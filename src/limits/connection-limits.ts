@@ -1,4 +1,4 @@
-import { LocalLimits } from './local.ts'
+import { LocalLimits } from './local-limits.ts'
 import type { Window } from './rules.ts'
 
 const bucket = (limit: number, windowMs: number, burst: number): readonly Window[] => [

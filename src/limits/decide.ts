@@ -1,5 +1,5 @@
 import type { LeaseHolder } from './holder.ts'
-import type { LocalLimits } from './local.ts'
+import type { LocalLimits } from './local-limits.ts'
 import type { Source, Taken } from './ports.ts'
 import type { Rules } from './rules.ts'
 

@@ -1,7 +1,7 @@
 import type { Closing, LeaseAnswer } from './lease.ts'
 import type { Source, Taken } from './ports.ts'
-import { Readings } from './readings.ts'
-import { Tallies, type Tally } from './tally.ts'
+import { ClockReadings } from './clock-readings.ts'
+import { CountersByPolicy, type Counters } from './counters.ts'
 
 interface Lent {
   readonly id: number
@@ -18,7 +18,7 @@ interface Waiting {
 }
 
 interface Held {
-  readonly tally: Tally
+  readonly tally: Counters
   lease: Lent
   /** Costs not below `emptyCost` are refused until then: the limiter said so. For a moment nobody asks whether it still does. */
   emptyUntil: number
@@ -41,10 +41,10 @@ const taken: Taken = { kind: 'taken' }
 /** A lease that lasted less than this was too small, one that outlived `calmMs` was not needed. */
 const hurriedMs = 1000
 const calmMs = 5000
-const mostWanted = 65_536
+const maxWanted = 65_536
 /** A refusal is believed this long without asking again: what was spent may be forgotten, given back or allowed meanwhile. */
 const believedMs = 1000
-const mostTogether = 256
+const maxTogether = 256
 /** A clock that jumps back further than this tells nothing of how long leases have lasted; less lies within the limiter's guard. */
 const jitterMs = 250
 
@@ -57,9 +57,9 @@ export class LeaseHolder {
   /** Keys that may have something to return. */
   readonly #lent = new Set<string>()
   readonly #keys: number
-  readonly #readings = new Readings()
+  readonly #readings = new ClockReadings()
   #sweptAt = 0
-  readonly tallies = new Tallies()
+  readonly counters = new CountersByPolicy()
   readonly #labelOf: (key: string) => string
 
   /**
@@ -133,7 +133,7 @@ export class LeaseHolder {
   }
 
   /** What is known of a key here: units in hand and, as last heard, to be had; undefined when nothing is. */
-  standing(
+  state(
     key: string,
     now: number,
   ): { readonly remaining: number; readonly limit: number; readonly resetMs: number } | undefined {
@@ -161,7 +161,7 @@ export class LeaseHolder {
   #refuse(key: string, { tally }: Held, retryAfterMs: number): Taken {
     tally.decisions++
     tally.refusals++
-    this.tallies.top.add(key)
+    this.counters.top.add(key)
     return { kind: 'limited', retryAfterMs }
   }
 
@@ -176,8 +176,8 @@ export class LeaseHolder {
   }
 
   /** The figures `key` is counted in. */
-  tallyOf(key: string): Tally {
-    return this.tallies.of(this.#labelOf(key))
+  tallyOf(key: string): Counters {
+    return this.counters.of(this.#labelOf(key))
   }
 
   /** Answers who waits, in order: from what the last answer brought as far as it goes, then with another question. */
@@ -190,7 +190,7 @@ export class LeaseHolder {
         first.settle(known)
         continue
       }
-      const batch = held.waiting.splice(0, mostTogether)
+      const batch = held.waiting.splice(0, maxTogether)
       try {
         const answer = await this.#ask(
           key,
@@ -287,7 +287,7 @@ export class LeaseHolder {
 }
 
 /** Ends the lease in hand and tells what became of it. */
-function close(held: Held, readings: Readings, now: number): Closing[] {
+function close(held: Held, readings: ClockReadings, now: number): Closing[] {
   const { id, spent, spentAt, expiresAt } = held.lease
   held.lease = { ...nothing }
   const unused = held.surplus.splice(0).map((lease) => ({ lease, spent: 0, idleMs: 0 }))
@@ -298,5 +298,5 @@ function close(held: Held, readings: Readings, now: number): Closing[] {
 /** Four times as many as before while leases are used up fast, nothing for a key that is quiet. */
 function wanted({ want, heardAt }: Held, together: number, now: number): number {
   if (now - heardAt >= calmMs) return 0
-  return now - heardAt < hurriedMs ? Math.min(mostWanted, Math.max(together, 4 * want, 1)) : want
+  return now - heardAt < hurriedMs ? Math.min(maxWanted, Math.max(together, 4 * want, 1)) : want
 }

@@ -1,4 +1,4 @@
-import type { HousePolicy } from './house-rules.ts'
+import type { BuiltInPolicy } from './built-in-policies.ts'
 
 /** What a request does, as far as limits care. A class with buckets of its own is counted there and among all requests. */
 type RequestClass = 'requests' | 'searches' | 'uploads' | 'notifications' | 'checks'
@@ -18,7 +18,7 @@ export function classOf(path: string): RequestClass {
 }
 
 /** The policies a caller's own requests to `path` count under, by tier. Tenants' own checks are not requests of theirs. */
-export function callerPolicies(path: string, tier: 'user' | 'key'): HousePolicy[] {
+export function callerPolicies(path: string, tier: 'user' | 'key'): BuiltInPolicy[] {
   const is = classOf(path)
   if (is === 'checks') return ['checks']
   return is === 'requests' ? [`requests-${tier}`] : [`${is}-${tier}`, `requests-${tier}`]

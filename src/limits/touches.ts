@@ -3,7 +3,7 @@ const firstWindow = 8
 const fewest = 4
 const most = 64
 /** Calls of all tenants together, in one isolate. */
-const mostOfAll = 128
+const maxOfAll = 128
 /** A call that takes longer than this shows that the process is busy, for example with making files for new actors. */
 const targetMs = 25
 /** A call that never ended belongs to a request that was cut off. */
@@ -93,7 +93,7 @@ export class Touches {
     if (tenant.underWay.size >= Math.floor(tenant.window)) return false
     let all = 0
     for (const { underWay } of this.#tenants.values()) all += underWay.size
-    return all < mostOfAll
+    return all < maxOfAll
   }
 
   async #touch<R>({ tenant, touch }: Place, call: () => Promise<R>): Promise<R> {

@@ -21,7 +21,7 @@ export const scheduleName = z
 const daySeconds = 86_400
 const label = z.string().min(1).max(200).refine(isPlainText, 'must be well-formed Unicode')
 
-/** A token bucket; see src/jobs/rate.ts. */
+/** A token bucket; see src/jobs/model/rate.ts. */
 const rate = z
   .strictObject({ count: z.int().min(1).max(1_000_000), seconds: z.number().min(0.001).max(daySeconds) })
   .describe(

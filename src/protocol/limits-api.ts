@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { isPlainText } from '../kernel/text.ts'
 
 /** Policies one tenant may have, checks in one request. */
-export const mostPolicies = 100
-export const mostChecks = 100
+export const maxPolicies = 100
+export const maxChecks = 100
 
 /** A policy's name, also what stands in RateLimit fields: so nothing that needs escaping. */
 export const policyName = z
@@ -76,7 +76,7 @@ export const check = z.strictObject({ policy: policyName, key: limitKey, cost })
 
 /** `POST /v1/limits/check-batch`. With `allOrNone` one refusal refuses all, and what the others took returns. */
 export const checkBatch = z.strictObject({
-  checks: z.array(check).min(1).max(mostChecks),
+  checks: z.array(check).min(1).max(maxChecks),
   allOrNone: z.boolean().default(false),
 })
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { reservedNamespaces, defaultNamespace } from './channels.ts'
 
 /** Namespaces one tenant may have. */
-export const mostNamespaces = 100
+export const maxNamespaces = 100
 
 /** A namespace's name, the part of a channel before its colon; `default` is for channels without one. */
 export const namespaceName = z

@@ -27,10 +27,10 @@ export function rateLimitFields(states: readonly QuotaState[]): Record<string, s
 }
 
 /** Integers of RFC 9651 have at most fifteen digits. */
-const mostInteger = 999_999_999_999_999
+const maxInteger = 999_999_999_999_999
 
-const whole = (value: number) => Math.min(mostInteger, Math.max(0, Math.floor(value)))
-const ceiling = (value: number) => Math.min(mostInteger, Math.max(0, Math.ceil(value)))
+const whole = (value: number) => Math.min(maxInteger, Math.max(0, Math.floor(value)))
+const ceiling = (value: number) => Math.min(maxInteger, Math.max(0, Math.ceil(value)))
 /** A window is never shorter than a second: `w` must be above zero. */
 const window = ({ windowSeconds }: QuotaState) => Math.max(1, ceiling(windowSeconds))
 const text = (name: string) => `"${name.replace(/[^\x20-\x7e]/g, '').replace(/["\\]/g, '\\$&')}"`

@@ -39,7 +39,7 @@ export type StreamVerb =
       readonly kind: 'subscribe'
       readonly since?: StreamPosition
       readonly joinLeave: boolean
-      readonly pass?: Pass
+      readonly pass?: ConnectionClaim
       /** False when another connection of the user listens at that gateway already. */
       readonly alone?: boolean
       readonly infos?: Infos
@@ -82,7 +82,7 @@ export interface PublicationVersion {
 }
 
 /** What a new connection shows at its user's own stream, which decides whether there may be one more. */
-export interface Pass {
+export interface ConnectionClaim {
   /** When its token was issued, in milliseconds since the epoch. */
   readonly issuedAt: number
   /** The user's connections at the calling gateway, this one among them. */
@@ -102,11 +102,11 @@ export interface StreamUpdate {
   readonly epoch: string
   readonly after: number
   readonly publications: readonly Publication[]
-  readonly signals: readonly Signal[]
+  readonly events: readonly EphemeralEvent[]
 }
 
 /** Something that happens now and is not kept: somebody types, came or went, read, or was removed. */
-export type Signal =
+export type EphemeralEvent =
   | ({ readonly kind: 'pub'; readonly except?: string } & Omit<Publication, 'offset'>)
   | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
   /** `user` may no longer listen here: end all its subscriptions that began before that place. Those after it were allowed. */

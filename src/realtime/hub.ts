@@ -1,7 +1,7 @@
 import type { ClientInfo, Infos, Publication } from '../protocol/replies.ts'
 import { encodePresence, encodePub } from '../protocol/replies.ts'
-import type { Signal, StreamUpdate } from '../protocol/stream.ts'
-import type { Session, Subscription, Terms } from './session.ts'
+import type { EphemeralEvent, StreamUpdate } from '../protocol/stream.ts'
+import type { Session, Subscription, SubscriptionTerms } from './session.ts'
 
 /** A channel as one gateway knows it: who listens here, and how far everybody has been told. */
 export interface HubChannel {
@@ -12,7 +12,7 @@ export interface HubChannel {
   last: number
   readonly sessions: Set<Session>
   /** The session whose attachment remembers `last`, so that a gateway that slept knows where it stood. */
-  keeper: Session | undefined
+  positionOwner: Session | undefined
 }
 
 /** What became of an update: told; not yet tellable because something before it is missing; or of another log. */
@@ -49,8 +49,8 @@ export class Hub {
     const { tenant } = session
     const state = this.find(tenant, channel) ?? this.#open(tenant, channel, at.epoch, at.last)
     state.sessions.add(session)
-    const keeps = state.keeper === undefined
-    if (keeps) state.keeper = session
+    const keeps = state.positionOwner === undefined
+    if (keeps) state.positionOwner = session
     session.subscriptions.set(channel, {
       channel,
       epoch: at.epoch,
@@ -62,7 +62,7 @@ export class Hub {
   }
 
   /** Notes on what terms a session listens. */
-  agree(session: Session, channel: string, terms: Terms): void {
+  setTerms(session: Session, channel: string, terms: SubscriptionTerms): void {
     const subscription = session.subscriptions.get(channel)
     if (subscription === undefined) return
     session.subscriptions.set(channel, { ...subscription, terms })
@@ -70,7 +70,7 @@ export class Hub {
   }
 
   /** Stops listening. Returns whether the session was the last one here, or undefined when it did not listen. */
-  part(session: Session, channel: string): { readonly last: boolean } | undefined {
+  leave(session: Session, channel: string): { readonly last: boolean } | undefined {
     const state = this.find(session.tenant, channel)
     const listened = session.subscriptions.delete(channel)
     if (state === undefined || !listened) return undefined
@@ -78,7 +78,7 @@ export class Hub {
     state.sessions.delete(session)
     if (session.phase !== 'closed') this.#events.changed(session)
     if (state.sessions.size === 0) this.#channels.delete(key(session.tenant, channel))
-    else if (state.keeper === session) this.#handOver(state)
+    else if (state.positionOwner === session) this.#moveOwner(state)
     return { last: state.sessions.size === 0 }
   }
 
@@ -91,12 +91,12 @@ export class Hub {
     if (update.after > state.last) return 'gap'
 
     const fresh = update.publications.filter(({ offset }) => offset > state.last)
-    if (fresh.length > 0) this.#tell(state, fresh)
-    for (const signal of update.signals) this.#signal(state, signal)
+    if (fresh.length > 0) this.#deliver(state, fresh)
+    for (const signal of update.events) this.#signal(state, signal)
     return 'applied'
   }
 
-  roster(tenant: string, channel: string): ClientInfo[] {
+  presence(tenant: string, channel: string): ClientInfo[] {
     const sessions = this.find(tenant, channel)?.sessions ?? []
     return [...sessions]
       .map((session) => ({ session, terms: session.subscriptions.get(channel)?.terms }))
@@ -111,17 +111,17 @@ export class Hub {
       this.#open(session.tenant, subscription.channel, subscription.epoch, -1)
     state.sessions.add(session)
     if (subscription.kept < 0) return
-    state.keeper = session
+    state.positionOwner = session
     state.last = Math.max(state.last, subscription.kept)
   }
 
   #open(tenant: string, channel: string, epoch: string, last: number): HubChannel {
-    const state: HubChannel = { tenant, channel, epoch, last, sessions: new Set(), keeper: undefined }
+    const state: HubChannel = { tenant, channel, epoch, last, sessions: new Set(), positionOwner: undefined }
     this.#channels.set(key(tenant, channel), state)
     return state
   }
 
-  #tell(state: HubChannel, fresh: readonly Publication[]): void {
+  #deliver(state: HubChannel, fresh: readonly Publication[]): void {
     const lines = fresh.map((publication) => encodePub(state.channel, publication))
     const all = lines.join('\n')
     const before = fresh[0]?.offset ?? 0
@@ -140,7 +140,7 @@ export class Hub {
     })
   }
 
-  #signal(state: HubChannel, signal: Signal): void {
+  #signal(state: HubChannel, signal: EphemeralEvent): void {
     if (signal.kind === 'removed' || signal.kind === 'revoked') return
     const line =
       signal.kind === 'pub'
@@ -155,21 +155,21 @@ export class Hub {
   }
 
   #remember(state: HubChannel): void {
-    const { keeper } = state
+    const { positionOwner: keeper } = state
     const subscription = keeper?.subscriptions.get(state.channel)
     if (keeper === undefined || subscription === undefined) return
     keeper.subscriptions.set(state.channel, { ...subscription, kept: state.last })
     this.#events.changed(keeper)
   }
 
-  #handOver(state: HubChannel): void {
-    state.keeper = state.sessions.values().next().value
+  #moveOwner(state: HubChannel): void {
+    state.positionOwner = state.sessions.values().next().value
     this.#remember(state)
   }
 }
 
 /** What others may see of a connection and of its subscription. */
-export const infosOf = ({ info }: Session, terms: Terms | undefined): Infos => ({
+export const infosOf = ({ info }: Session, terms: SubscriptionTerms | undefined): Infos => ({
   ...(info === undefined ? {} : { connInfo: info }),
   ...(terms?.chanInfo === undefined ? {} : { chanInfo: terms.chanInfo }),
 })
@@ -177,7 +177,11 @@ export const infosOf = ({ info }: Session, terms: Terms | undefined): Infos => (
 const key = (tenant: string, channel: string) => `${tenant}/${channel}`
 
 /** Joins and leaves go to those who asked; a typing signal to all but the one who types; a leaver hears nothing of it. */
-function hears(session: Session, channel: string, signal: Exclude<Signal, { kind: 'removed' | 'revoked' }>): boolean {
+function hears(
+  session: Session,
+  channel: string,
+  signal: Exclude<EphemeralEvent, { kind: 'removed' | 'revoked' }>,
+): boolean {
   if (signal.kind === 'pub') return signal.except !== session.client
   if (signal.kind === 'leave' && signal.info.client === session.client) return false
   return session.subscriptions.get(channel)?.joinLeave === true

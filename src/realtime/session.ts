@@ -3,17 +3,17 @@ import type { FrameFormat } from '../protocol/frames.ts'
 import { newReader, type Reader } from './slow-reader.ts'
 
 /** How a connection is spoken to. */
-export interface Wire {
+export interface ConnectionFormat {
   readonly format: FrameFormat
   /** Whether the server pings and expects an answer; not when the client said that it pings by itself. */
   readonly pings: boolean
 }
 
 /** What nearly every connection speaks. */
-export const plainWire: Wire = { format: 'json', pings: true }
+export const jsonFormat: ConnectionFormat = { format: 'json', pings: true }
 
 /** What a session must remember through hibernation, in a socket's attachment (16 KB at most). */
-export interface Keepsake {
+export interface SocketAttachment {
   readonly client: string
   readonly tenant: string
   readonly user: string
@@ -33,7 +33,7 @@ export interface Keepsake {
   readonly capabilities?: readonly Capability[]
   readonly subscriptions: readonly Subscription[]
   /** Left out when it is the plain one. */
-  readonly wire?: Wire
+  readonly wire?: ConnectionFormat
   /** When the client was last heard; left out where the runtime itself keeps that time. */
   readonly heardAt?: number
 }
@@ -47,11 +47,11 @@ export interface Subscription {
   /** The offset up to which the gateway has delivered on this channel, when this connection keeps it for all; else -1. */
   readonly kept: number
   readonly joinLeave: boolean
-  readonly terms?: Terms
+  readonly terms?: SubscriptionTerms
 }
 
 /** What was agreed when a subscription began, where it was anything special. */
-export interface Terms {
+export interface SubscriptionTerms {
   /** The server began it; the SDK does not renew it by itself. */
   readonly server?: true
   /** When it ends unless it is renewed, in milliseconds since the epoch. */
@@ -73,7 +73,7 @@ export interface Emulation {
 /** One connection: where frames go, who is behind it and what it listens to. */
 export interface Session {
   readonly client: string
-  readonly wire: Wire
+  readonly wire: ConnectionFormat
   /** Where commands reach a connection that is an HTTP stream: its own secret name, and who holds it. */
   readonly emulation: Emulation | undefined
   tenant: string
@@ -102,7 +102,7 @@ export interface Session {
 }
 
 /** A fresh connection that has not said who it is. */
-export function newSession(client: string, now: number, wire = plainWire, emulation?: Emulation): Session {
+export function newSession(client: string, now: number, wire = jsonFormat, emulation?: Emulation): Session {
   return {
     client,
     wire,
@@ -127,7 +127,7 @@ export function newSession(client: string, now: number, wire = plainWire, emulat
 }
 
 /** What of a session goes into the socket's attachment. */
-export function toKeepsake(session: Session): Keepsake {
+export function toAttachment(session: Session): SocketAttachment {
   const { client, tenant, user, expiresAt, issuedAt, address, origin, openedAt, wire, heardAt, info, capabilities } =
     session
   return {
@@ -140,7 +140,7 @@ export function toKeepsake(session: Session): Keepsake {
     openedAt,
     subscriptions: [...session.subscriptions.values()],
     ...(tenant !== '' || origin === '' ? {} : { origin }),
-    ...(wire === plainWire ? {} : { wire, heardAt }),
+    ...(wire === jsonFormat ? {} : { wire, heardAt }),
     ...(session.connection === undefined ? {} : { connection: session.connection }),
     ...(info === undefined ? {} : { info }),
     ...(capabilities.length === 0 ? {} : { capabilities }),
@@ -151,7 +151,7 @@ export function toKeepsake(session: Session): Keepsake {
  * Bytes that something takes at most where a socket keeps it: a text takes one for each character while all of them are
  * Latin-1, and two for each as soon as one is not.
  */
-export function keptBytes(value: unknown): number {
+export function attachmentSize(value: unknown): number {
   let wide = 0
   const text = JSON.stringify(value)
   if (isWide(text))
@@ -165,7 +165,7 @@ export function keptBytes(value: unknown): number {
 const isWide = (text: string): boolean => /[\u0100-\uffff]/.test(text)
 
 /** A session as it was before the gateway slept; one without a tenant had not connected yet. */
-export function fromKeepsake(kept: Keepsake): Session {
+export function fromAttachment(kept: SocketAttachment): Session {
   return {
     ...newSession(kept.client, kept.openedAt, kept.wire),
     tenant: kept.tenant,

@@ -3,8 +3,8 @@ const budgetBytes = 1_048_576
 /** A reader is asked for a sign after so many bytes. */
 const probeBytes = 262_144
 /** How long the sign may take to come, since a slow line is not a slow reader; and what may follow at most meanwhile. */
-const patienceMs = 2000
-const mostBytes = 4_194_304
+const timeoutMs = 2000
+const maxBytes = 4_194_304
 
 /** Pings of one probe, at most: how many it has cannot be known without reading it. */
 const maxPings = 8
@@ -139,10 +139,10 @@ function giveUp(reader: Reader, now: number): void {
  * then comes back to recover.
  */
 export function paceUnanswered(reader: Reader, bytes: number): Pace {
-  if (reader.given > mostBytes) return 'slow'
+  if (reader.given > maxBytes) return 'slow'
   reader.given += bytes
   return 0
 }
 
 const hasGathered = ({ given, probedAt }: Reader, line: Line): boolean =>
-  given > mostBytes || (given > budgetBytes && line.now() - probedAt > patienceMs)
+  given > maxBytes || (given > budgetBytes && line.now() - probedAt > timeoutMs)

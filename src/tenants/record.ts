@@ -43,7 +43,7 @@ const storedKey = z.object({ id: z.string(), hash: z.string(), at: z.number().op
 export type StoredKey = z.output<typeof storedKey>
 
 /** How many API keys a tenant has at a time: enough to change them one by one, few enough to look through for each request. */
-export const mostKeys = 20
+export const maxKeys = 20
 
 /** What a tenant's actor keeps and caches may hold: no secret, only hashes of its keys. */
 export const tenantRecord = z.object({

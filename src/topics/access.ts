@@ -4,7 +4,7 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Allowed, Namespace } from '../protocol/namespaces-api.ts'
 
 /** Who wants something of a topic. `user` is "" for the anonymous. */
-export interface Visitor {
+export interface TopicCaller {
   readonly user: string
   readonly capabilities: readonly Capability[]
   /** Whether this connection listens to the topic now. */
@@ -16,7 +16,7 @@ export function maySubscribe(
   namespace: Namespace,
   channel: string,
   name: TopicName,
-  visitor: Visitor,
+  visitor: TopicCaller,
 ): Refusal | undefined {
   if (name.isPrivate) return refuse('permissionDenied', 'a channel that begins with $ needs a subscription token')
   if (name.users !== undefined) return isNamed(name.users, visitor.user) ? undefined : refuse('permissionDenied')
@@ -24,7 +24,7 @@ export function maySubscribe(
 }
 
 /** Whether somebody may publish. */
-export const mayPublish = (namespace: Namespace, channel: string, visitor: Visitor): Refusal | undefined =>
+export const mayPublish = (namespace: Namespace, channel: string, visitor: TopicCaller): Refusal | undefined =>
   isAllowed(namespace.allow.publish, 'pub', channel, visitor) ? undefined : refuse('permissionDenied')
 
 /** Whether somebody may read what was said; not available where nothing is kept. */
@@ -32,7 +32,7 @@ export function mayReadHistory(
   namespace: Namespace,
   channel: string,
   name: TopicName,
-  visitor: Visitor,
+  visitor: TopicCaller,
 ): Refusal | undefined {
   if (namespace.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
   return mayLook(namespace.allow.history, 'hst', channel, name, visitor) ? undefined : refuse('permissionDenied')
@@ -43,7 +43,7 @@ export function maySeePresence(
   namespace: Namespace,
   channel: string,
   name: TopicName,
-  visitor: Visitor,
+  visitor: TopicCaller,
 ): Refusal | undefined {
   if (!namespace.presence) return refuse('notAvailable', 'this namespace has no presence')
   return mayLook(namespace.allow.presence, 'prs', channel, name, visitor) ? undefined : refuse('permissionDenied')
@@ -58,7 +58,7 @@ function mayLook(
   action: CapabilityAction,
   channel: string,
   name: TopicName,
-  visitor: Visitor,
+  visitor: TopicCaller,
 ): boolean {
   const isMeant = name.users === undefined || isNamed(name.users, visitor.user)
   const isListener = visitor.isSubscribed || (isMeant && !name.isPrivate)
@@ -66,7 +66,7 @@ function mayLook(
   return may && (isListener || isAllowed('capability', action, channel, visitor))
 }
 
-function isAllowed(allowed: Allowed, action: CapabilityAction, channel: string, visitor: Visitor): boolean {
+function isAllowed(allowed: Allowed, action: CapabilityAction, channel: string, visitor: TopicCaller): boolean {
   if (allowed === 'nobody') return false
   if (allowed === 'anyone' || (allowed === 'users' && visitor.user !== '')) return true
   if (allowed === 'subscribers' && visitor.isSubscribed) return true

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { Links } from '../../durable-objects/parts/links.ts'
+import { Links } from '../../durable-objects/gateway/channels/links.ts'
 import { encodeAnswer } from '../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 
 const call = (have: number): StreamCall => ({ gateway: 'here/0', have, commands: [] })
 
 const answerTo = (have: number): StreamAnswer => ({
-  update: { epoch: 'e', after: have, publications: [], signals: [] },
+  update: { epoch: 'e', after: have, publications: [], events: [] },
   behind: false,
   results: [],
 })

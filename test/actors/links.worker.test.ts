@@ -1,6 +1,6 @@
 import { abortAllDurableObjects } from 'cloudflare:test'
 import { expect, test } from 'vitest'
-import { Links } from '../../durable-objects/parts/links.ts'
+import { Links } from '../../durable-objects/gateway/channels/links.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 

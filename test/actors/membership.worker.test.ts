@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test, vi } from 'vitest'
-import { patienceMs } from '../support/worker/bounded.ts'
+import { timeoutMs } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
@@ -200,6 +200,6 @@ describe('a deleted conversation', () => {
       await runDurableObjectAlarm(tenant.actorOf(body.id))
       expect(JSON.stringify(statements)).toContain('new words')
       expect(await tenant.inboxOf('bob').list(undefined, 10)).toMatchObject({ conversations: [{ unread: 1 }] })
-    }, patienceMs)
+    }, timeoutMs)
   })
 })

@@ -1,11 +1,11 @@
 import { env } from 'cloudflare:workers'
 import { runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
-import { Facts } from '../../durable-objects/parts/facts.ts'
-import { MemberTable } from '../../durable-objects/parts/member-table.ts'
-import { MessageLog } from '../../durable-objects/parts/message-log.ts'
-import { conversationSchema } from '../../durable-objects/schema/conversation.ts'
-import { migrate } from '../../durable-objects/schema/migrate.ts'
+import { Settings } from '../../durable-objects/shared/settings.ts'
+import { MemberTable } from '../../durable-objects/conversation/member-table.ts'
+import { MessageLog } from '../../durable-objects/conversation/message-log.ts'
+import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
+import { migrate } from '../../durable-objects/shared/migrate.ts'
 
 const entry = (seq: number, clientId: string | null, data: object) =>
   ({ seq, at: seq * 1000, user: 'alice', client: '', clientId, data: JSON.stringify(data) }) as const
@@ -32,7 +32,7 @@ test('a conversation stored before members had a place to join at knows where th
       { joined: 0, read: 3 },
       { joined: 1, read: 1 },
     ])
-    const log = new MessageLog(sql, new Facts(sql, true), true)
+    const log = new MessageLog(sql, new Settings(sql, true), true)
     expect(log.uncounted()).toEqual([2])
     expect(log.newest()).toEqual({ seq: 3, user: 'alice', text: 'two' })
   })
@@ -41,14 +41,14 @@ test('a conversation stored before members had a place to join at knows where th
 test('the newest message is shown also when many entries followed it and only Postgres has it, until it is deleted', async () => {
   await onDisk((sql) => {
     migrate(sql, conversationSchema)
-    const facts = new Facts(sql, true)
+    const facts = new Settings(sql, true)
     const log = new MessageLog(sql, facts, true)
     log.append(entry(1, 'c1', { type: 'message', text: 'one' }))
     log.append(entry(2, 'c2', { type: 'message', text: 'two' }))
     for (let seq = 3; seq <= 20; seq++) log.append(entry(seq, null, { type: 'member.joined', member: `m${seq}` }))
     log.amend(2, 'edited', 1)
     log.prune(15)
-    const again = new MessageLog(sql, new Facts(sql, true), true)
+    const again = new MessageLog(sql, new Settings(sql, true), true)
     for (const either of [log, again]) expect(either.newest()).toEqual({ seq: 2, user: 'alice', text: 'edited' })
     log.amend(2, null, 2)
     expect(log.newest()).toBeNull()

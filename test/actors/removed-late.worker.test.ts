@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { env } from 'cloudflare:workers'
-import { Gateway } from '../../durable-objects/gateway.ts'
-import type { ChannelUpdate, Signal } from '../../src/protocol/stream.ts'
+import { Gateway } from '../../durable-objects/gateway/gateway.ts'
+import type { ChannelUpdate, EphemeralEvent } from '../../src/protocol/stream.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { newTenant, succeeded } from '../support/worker/tenant.ts'
@@ -13,10 +13,10 @@ afterEach(() => void vi.restoreAllMocks())
 /** From here on, what gateways were told of removals. */
 function removals(): () => ChannelUpdate[] {
   const { mock } = vi.spyOn(Gateway.prototype, 'publish')
-  return () => mock.calls.map(([update]) => update).filter(({ signals }) => signals.some(isRemoval))
+  return () => mock.calls.map(([update]) => update).filter(({ events: signals }) => signals.some(isRemoval))
 }
 
-const isRemoval = ({ kind }: Signal) => kind === 'removed'
+const isRemoval = ({ kind }: EphemeralEvent) => kind === 'removed'
 
 test('who was removed and came back goes on hearing when the removal is told once more', async () => {
   const tenant = await newTenant()

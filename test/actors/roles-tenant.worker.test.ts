@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { Operation } from '../../src/edge/openapi.ts'
+import type { Operation } from '../../src/edge/openapi/openapi.ts'
 import { everyOperation } from '../support/worker/roles/asking.ts'
 import { call, type Answer } from '../support/worker/http.ts'
 import { newCast, openTenant, roles, type Cast, type Role } from '../support/worker/roles/cast.ts'

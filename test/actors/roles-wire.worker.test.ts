@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { methodNames } from '../../durable-objects/parts/methods.ts'
+import { methodNames } from '../../durable-objects/gateway/commands/rpc-methods.ts'
 import type { ConversationType } from '../../src/conversations/types.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { methodNames } from '../../durable-objects/parts/methods.ts'
-import { operations } from '../../src/edge/openapi.ts'
+import { methodNames } from '../../durable-objects/gateway/commands/rpc-methods.ts'
+import { operations } from '../../src/edge/openapi/openapi.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'

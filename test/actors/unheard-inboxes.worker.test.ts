@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
-import { ConversationBooks } from '../../durable-objects/parts/conversation-books.ts'
+import { ConversationStore } from '../../durable-objects/conversation/conversation-store.ts'
 import type { Env } from '../../src/env.ts'
 import type { NotesUpdate } from '../../src/inbox/notes.ts'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
@@ -19,7 +19,7 @@ test('who wrote has read, also when her words left before her inbox heard of the
   })
   await conversation.execute({ gateway: null, have: null, commands: said })
   await runInDurableObject(conversation, (_, state) => {
-    const books = ConversationBooks.open(state, env)
+    const books = ConversationStore.open(state, env)
     books.projection.skip(30)
     books.prune(5)
     expect(books.log.floor()).toBe(26)
@@ -53,21 +53,18 @@ test('an inbox that cannot be told keeps no other from hearing, and is told agai
 
   await runInDurableObject(tenant.actorOf(lunch), async (_, state) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of an inbox is asked here
-    const { newsletter, log, conversation } = ConversationBooks.open(state, {
-      ...env,
-      INBOX,
-      INBOX_NOTES,
-    } as unknown as Env)
+    const bindings = { ...env, INBOX, INBOX_NOTES } as unknown as Env
+    const { inboxUpdater: newsletter, log, conversation } = ConversationStore.open(state, bindings)
     log.append({ seq: 1, at: 1, user: 'user01', client: '', clientId: 'a', data: '{"type":"message","text":"x"}' })
     for (const user of ['gone0', 'gone1']) newsletter.noteRemoval(user, 1)
 
     await expect(newsletter.run(() => conversation!)).rejects.toThrow('broken')
     expect([...heard].toSorted()).toEqual(['gone1', ...users.filter((user) => !user.endsWith('0'))])
-    expect(newsletter.owes(conversation!)).toBe(true)
+    expect(newsletter.isPending(conversation!)).toBe(true)
 
     broken = false
     await newsletter.run(() => conversation!)
     expect(heard.size).toBe(47)
-    expect(newsletter.owes(conversation!)).toBe(false)
+    expect(newsletter.isPending(conversation!)).toBe(false)
   })
 })

@@ -10,7 +10,7 @@ import { call } from '../support/worker/http.ts'
 beforeAll(async () => {
   // The tenants of earlier versions are read with the first question.
   await eventually('the directory is read', async () => {
-    const standing = await env.HOUSE.getByName('house').standingOfTenant('nobody')
+    const standing = await env.PLATFORM.getByName('house').standingOfTenant('nobody')
     return standing === 'unknown' ? true : undefined
   })
 })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { connect } from '../../src/adapters/neon/connect.ts'
-import { carry, deleteDeadVisits, readDeadVisits } from '../../src/adapters/qstash/carrier.ts'
+import { publish, deleteDeadRuns, readDeadRuns } from '../../src/adapters/qstash/client.ts'
 import { openCache } from '../../src/adapters/upstash/cache.ts'
 import { loadConfig } from '../../src/config.ts'
 
@@ -46,9 +46,9 @@ const calls: readonly (readonly [service: string, call: () => Promise<unknown>])
   ['reading from Redis', () => openCache(config).get('key')],
   ['writing to Redis', () => openCache(config).set('key', 1, 10)],
   ['deleting at Redis', () => openCache(config).delete('key')],
-  ['publishing at QStash', () => carry(config, [visit])],
-  ['reading the dead letters of QStash', () => readDeadVisits(config)],
-  ['deleting dead letters at QStash', () => deleteDeadVisits(config, ['1'])],
+  ['publishing at QStash', () => publish(config, [visit])],
+  ['reading the dead letters of QStash', () => readDeadRuns(config)],
+  ['deleting dead letters at QStash', () => deleteDeadRuns(config, ['1'])],
 ]
 
 test.each(calls)('%s ends by its deadline when no answer comes', async (_, call) => {

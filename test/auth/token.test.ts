@@ -1,6 +1,6 @@
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { RememberedTokens } from '../../src/auth/remembered.ts'
+import { TokenCache } from '../../src/auth/token-cache.ts'
 import { claimedBy, signToken, tenantOfToken, verifyToken, type SigningKey } from '../../src/auth/token.ts'
 
 const now = Date.UTC(2026, 10, 22)
@@ -134,7 +134,7 @@ describe('a token', () => {
   })
 
   test('is forgotten when a thousand others came after it, and is as good as before', async () => {
-    const tokens = new RememberedTokens()
+    const tokens = new TokenCache()
     const known = { claims: { ...claims, issuedAt: now }, from: now, until: now + 1 }
     for (let n = 0; n <= 1000; n++) tokens.add(`token-${n}`, key, known)
     expect(tokens.find('token-0', [key], now)).toBeUndefined()

@@ -12,7 +12,7 @@ export interface Target {
   /** How many times shorter its waits are than the real service's. */
   timeScale: number
   /** How long to wait for what must happen, in real milliseconds. */
-  patienceMs: number
+  timeoutMs: number
   hooks: Hooks
   close(): Promise<void>
 }
@@ -46,7 +46,7 @@ export class Bench {
   /** Waits until `holds` no longer throws. */
   async eventually<T>(holds: () => T | Promise<T>): Promise<T> {
     const interval = this.target.timeScale > 1 ? 5 : 500
-    return vi.waitFor(holds, { timeout: this.target.patienceMs, interval })
+    return vi.waitFor(holds, { timeout: this.target.timeoutMs, interval })
   }
 
   /** Waits for the n-th delivery to a hook. */

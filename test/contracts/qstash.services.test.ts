@@ -23,7 +23,7 @@ async function openRealService(): Promise<Target> {
     currentSigningKey: given('PARLEY_REAL_QSTASH_CURRENT_SIGNING_KEY'),
     nextSigningKey: given('PARLEY_REAL_QSTASH_NEXT_SIGNING_KEY'),
     timeScale: 1,
-    patienceMs: 240_000,
+    timeoutMs: 240_000,
     hooks,
     close: () => hooks.close(),
   }

@@ -18,7 +18,7 @@ async function openEmulator(): Promise<Target> {
     url: qstash.url,
     token: 'token',
     timeScale,
-    patienceMs: 30_000,
+    timeoutMs: 30_000,
     hooks,
     async close() {
       await qstash.stop()

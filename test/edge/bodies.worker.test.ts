@@ -1,7 +1,7 @@
 import { createExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { app } from '../../src/edge/app.ts'
+import { app } from '../../src/edge/http/app.ts'
 import { requestLoad } from '../../src/edge/middleware/shed-requests.ts'
 import { requestsUnderWay } from '../../src/edge/middleware/limit-requests.ts'
 import { bodyDueMs } from '../../src/limits/body-pace.ts'
@@ -13,7 +13,7 @@ import { newTenant } from '../support/worker/tenant.ts'
 afterEach(() => void vi.useRealTimers())
 
 /** The cap, and the piece that goes beyond it. */
-const mostTaken = sizes.bodyBytes + 16_384
+const maxTaken = sizes.bodyBytes + 16_384
 
 /** Every path that the app's own table knows, for each method that may have a body. */
 const routes = [
@@ -84,7 +84,7 @@ describe('the body of a request', () => {
       for (const line of routes) {
         const { taken, body } = endless()
         const { status } = await ask(line, headers, body)
-        expect([line, status, Math.max(taken.bytes, mostTaken)]).toEqual([line, status, mostTaken])
+        expect([line, status, Math.max(taken.bytes, maxTaken)]).toEqual([line, status, maxTaken])
         if (status === 413) taking.push({ line, headers })
         // What does not read a body answers before it.
         else expect([line, taken.bytes]).toEqual([line, 0])

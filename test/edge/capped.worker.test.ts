@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { cappedBody } from '../../src/edge/capped.ts'
+import { cappedBody } from '../../src/edge/http/capped.ts'
 
 const cap = 10
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)

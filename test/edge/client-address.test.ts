@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
-import { clientAddress } from '../../src/edge/client-address.ts'
+import { clientAddress } from '../../src/edge/identity/client-address.ts'
 import type { Vars } from '../../src/vars.ts'
 
 /** A request as the runtime hands it over: `clientIp` is what workerd says of the peer. */

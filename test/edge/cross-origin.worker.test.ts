@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { operations } from '../../src/edge/openapi.ts'
+import { operations } from '../../src/edge/openapi/openapi.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
 import { Streamed, ways } from '../support/worker/streamed.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { mostKeys } from '../../src/tenants/record.ts'
+import { maxKeys } from '../../src/tenants/record.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant, operatorKey, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
@@ -69,13 +69,13 @@ describe('its keys', () => {
     expect(await keysOf(tenant)).toEqual([second.id])
   })
 
-  test(`are ${mostKeys} at most`, async () => {
+  test(`are ${maxKeys} at most`, async () => {
     const tenant = await newTenant()
     const more = () => asOperator(`POST /admin/v1/tenants/${tenant.id}/keys`)
-    for (let n = 2; n <= mostKeys; n++) succeeded(await more())
+    for (let n = 2; n <= maxKeys; n++) succeeded(await more())
     const { status, body } = await more()
     expect(status).toBe(409)
-    expect(body.detail).toContain(`at most ${mostKeys} keys; delete one first`)
-    expect(await keysOf(tenant)).toHaveLength(mostKeys)
+    expect(body.detail).toContain(`at most ${maxKeys} keys; delete one first`)
+    expect(await keysOf(tenant)).toHaveLength(maxKeys)
   })
 })

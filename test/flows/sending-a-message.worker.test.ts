@@ -25,7 +25,7 @@ describe('sending a message', async () => {
     await bob.hears(lunch)
     await bob.hears(lunch)
     const after = await env.GATEWAY.getByName('flow-here/0').stats()
-    expect(after.errands - before.errands).toBe(2)
+    expect(after.commands - before.commands).toBe(2)
     expect(after.calls - before.calls).toBeLessThanOrEqual(2)
   })
 

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxNews } from '../../src/inbox/entry.ts'
+import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
 import { decodeCursor, encodeCursor, toListItem } from '../../src/inbox/list.ts'
 
-const news = (more: Partial<InboxNews> = {}): InboxNews => ({
+const news = (more: Partial<InboxUpdate> = {}): InboxUpdate => ({
   conversation: 'lunch',
   type: 'group',
   name: 'Lunch',
@@ -17,7 +17,7 @@ const news = (more: Partial<InboxNews> = {}): InboxNews => ({
   ...more,
 })
 
-const first = (more: Partial<InboxNews> = {}): InboxEntry => decideAdvance(undefined, news(more), 1)!
+const first = (more: Partial<InboxUpdate> = {}): InboxEntry => decideAdvance(undefined, news(more), 1)!
 
 describe('news of a conversation', () => {
   test('make an entry, and the same again says nothing', () => {
@@ -56,7 +56,7 @@ describe('news of a conversation', () => {
     const step = fc
       .record({ last: fc.nat(20), read: fc.nat(20) })
       .map(({ last, read }) => news({ last, read: Math.min(last, read) }))
-    const fold = (all: readonly InboxNews[]) =>
+    const fold = (all: readonly InboxUpdate[]) =>
       all.reduce<InboxEntry | undefined>(
         (known, one, index) => decideAdvance(known, one, index + 1) ?? known,
         undefined,

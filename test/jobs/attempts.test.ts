@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { collectedBytes, payloadBytes, resultBytes } from '../../src/jobs/job.ts'
-import { mostAsked } from '../../src/jobs/visits.ts'
+import { collectedBytes, payloadBytes, resultBytes } from '../../src/jobs/model/job.ts'
+import { maxRequestedRuns } from '../../src/jobs/queue/worker-runs.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 describe('attempts', () => {
@@ -82,13 +82,13 @@ describe('attempts', () => {
     world.pass(15_000)
     const [second] = world.turn([], 1).jobs
     expect([first?.run, second?.run]).toEqual([1, 2])
-    world.queue.turn(
+    world.queue.poll(
       {
-        visit: 'old',
+        workerRun: 'old',
         settled: [{ id: 'a', run: 1, outcome: { kind: 'discard', why: 'late' } }],
         reports: [],
         holding: [],
-        want: 0,
+        capacity: 0,
       },
       world.now,
     )
@@ -103,8 +103,14 @@ describe('attempts', () => {
     world.take()
     world.vanish()
     world.pass(15_000)
-    world.queue.turn(
-      { visit: 'old', settled: [{ id: 'a', run: 1, outcome: { kind: 'done' } }], reports: [], holding: [], want: 0 },
+    world.queue.poll(
+      {
+        workerRun: 'old',
+        settled: [{ id: 'a', run: 1, outcome: { kind: 'done' } }],
+        reports: [],
+        holding: [],
+        capacity: 0,
+      },
       world.now,
     )
     expect(world.state('a')).toBe('done')
@@ -113,11 +119,11 @@ describe('attempts', () => {
   test('a job whose answer got lost on its way is given out again', () => {
     const world = new OneQueue()
     world.add('a')
-    world.books.addAsked({ id: 'v', at: world.now })
-    world.queue.arrive('v', world.now)
-    const turn = { visit: 'v', settled: [], reports: [], holding: [], want: 1 }
-    expect(world.queue.turn(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
-    expect(world.queue.turn(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
+    world.books.addRequestedRun({ id: 'v', at: world.now })
+    world.queue.startRun('v', world.now)
+    const turn = { workerRun: 'v', settled: [], reports: [], holding: [], capacity: 1 }
+    expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
+    expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
   })
 
   test('an attempt that takes too long is taken back though its visitor lives', () => {
@@ -178,11 +184,11 @@ describe('what somebody does by hand', () => {
     world.take()
     const run = world.books.get('off')?.run ?? 0
     const told = [{ id: 'off', run, outcome: { kind: 'discard', why: 'never' } }] as const
-    const turn = { visit: 'gone', settled: told, reports: [], holding: [], want: 0 }
-    world.queue.turn(turn, world.now)
+    const turn = { workerRun: 'gone', settled: told, reports: [], holding: [], capacity: 0 }
+    world.queue.poll(turn, world.now)
     expect(world.state('off')).toBe('failed')
     world.redrive('off')
-    world.queue.turn(turn, world.now)
+    world.queue.poll(turn, world.now)
     expect(world.state('off')).toBe('waiting')
   })
 
@@ -245,9 +251,9 @@ test('of many jobs each due before the last, few visits are asked for, and none 
     world.add(`j${n}`, { runAt: world.now + 1_000_000 - n * 1000 })
     return world.queue.plan(world.now)
   })
-  expect(world.books.asked()).toHaveLength(mostAsked)
+  expect(world.books.requestedRuns()).toHaveLength(maxRequestedRuns)
   const due = world.now + 701_000
   expect(plans.at(-1)).toEqual({ ask: [], lookAt: due })
   world.pass(701_000)
-  expect(world.queue.plan(due).ask).toMatchObject([{ at: due }])
+  expect(world.queue.plan(due).runs).toMatchObject([{ at: due }])
 })

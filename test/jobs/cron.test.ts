@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { badRule, nextInstant, type CronRule } from '../../src/jobs/cron.ts'
+import { badRule, nextInstant, type CronRule } from '../../src/jobs/schedules/cron.ts'
 import { compare } from './support/cron-check.ts'
 
 const rule = (cron: string, more: Partial<CronRule> = {}): CronRule => ({

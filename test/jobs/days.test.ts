@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { JobBooks } from '../../durable-objects/parts/job-books.ts'
-import { JobDays } from '../../durable-objects/parts/job-days.ts'
-import { enqueue } from '../../src/jobs/ledger.ts'
+import { SqlJobStore } from '../../durable-objects/job-queue/sql-job-store.ts'
+import { JobDays } from '../../durable-objects/job-queue/job-days.ts'
+import { enqueue } from '../../src/jobs/queue/lifecycle.ts'
 import { dayOf } from '../../src/kernel/day.ts'
 import { NodeSql } from './support/node-sql.ts'
 
@@ -11,7 +11,7 @@ const start = Date.UTC(2026, 10, 22)
 /** A queue whose jobs are cancelled at once and forgotten by the next sweep, if they are kept no longer. */
 class Counted {
   readonly #sql = new NodeSql()
-  books = new JobBooks(this.#sql)
+  books = new SqlJobStore(this.#sql)
   #made = 0
   now = start
 
@@ -33,7 +33,7 @@ class Counted {
   }
 
   sleep(): void {
-    this.books = new JobBooks(this.#sql)
+    this.books = new SqlJobStore(this.#sql)
   }
 
   since = (day: string) => this.#days().since(day)

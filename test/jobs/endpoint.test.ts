@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { badEndpoint } from '../../src/jobs/endpoint.ts'
-import { outcomeOf, whyUnreachable } from '../../src/jobs/endpoint-answer.ts'
-import { newSigningSecret, signedHeaders } from '../../src/jobs/signature.ts'
+import { badEndpoint } from '../../src/jobs/webhooks/endpoint.ts'
+import { outcomeOf, whyUnreachable } from '../../src/jobs/webhooks/endpoint-answer.ts'
+import { newSigningSecret, signedHeaders } from '../../src/jobs/webhooks/signature.ts'
 
 const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
 const local = { allowPrivate: true, ownHosts: ['localhost'] }

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { jobFamilies, queueFamilies, type QueueFigures } from '../../src/jobs/figures.ts'
+import { jobFamilies, queueFamilies, type QueueMetrics } from '../../src/jobs/metrics/queue-metrics.ts'
 import { expositionText } from '../../src/kernel/exposition.ts'
-import { bucketsMs } from '../../src/jobs/meter.ts'
-import { jobStates } from '../../src/jobs/phase.ts'
+import { bucketsMs } from '../../src/jobs/metrics/job-metrics.ts'
+import { jobStates } from '../../src/jobs/model/phase.ts'
 import { expositionFaults } from '../support/exposition.ts'
 
 const counts = fc.record(Object.fromEntries(jobStates.map((state) => [state, fc.nat()])))
-const figures: fc.Arbitrary<QueueFigures> = fc.record({
+const figures: fc.Arbitrary<QueueMetrics> = fc.record({
   tenant: fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,20}[a-z0-9])?$/),
   queue: fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/),
   counts: counts.map((of) => ({ waiting: 0, delayed: 0, active: 0, done: 0, failed: 0, dead: 0, cancelled: 0, ...of })),
@@ -25,7 +25,7 @@ const figures: fc.Arbitrary<QueueFigures> = fc.record({
 })
 
 /** A queue has one tally for each type of job. */
-const distinct = ({ tallies }: QueueFigures) => [...new Map(tallies.map((tally) => [tally.type, tally])).values()]
+const distinct = ({ tallies }: QueueMetrics) => [...new Map(tallies.map((tally) => [tally.type, tally])).values()]
 
 test('whatever queues are called and however jobs went, the figures are a text that Prometheus reads', () => {
   fc.assert(

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
-import { alertRules } from '../../src/jobs/alerts.ts'
-import { jobFamilies, pace, queueFamilies, type QueueFigures } from '../../src/jobs/figures.ts'
+import { alertRules } from '../../src/jobs/metrics/alerts.ts'
+import { jobFamilies, pace, queueFamilies, type QueueMetrics } from '../../src/jobs/metrics/queue-metrics.ts'
 import { expositionText, type MetricFamily } from '../../src/kernel/exposition.ts'
-import { Meter } from '../../src/jobs/meter.ts'
+import { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 const linesOf = (families: readonly MetricFamily[]) => expositionText(families).split('\n')
 
 const none = { waiting: 0, delayed: 0, active: 0, done: 0, failed: 0, dead: 0, cancelled: 0 }
 
-function figuresOf(tenant: string, durationsMs: readonly number[]): QueueFigures {
-  const meter = new Meter()
+function figuresOf(tenant: string, durationsMs: readonly number[]): QueueMetrics {
+  const meter = new JobMetrics()
   const world = new OneQueue()
   world.add('a')
   world.take()
@@ -53,7 +53,7 @@ test('a tenant sees how fast its jobs went', () => {
 
 test('a meter goes on from what it had counted', () => {
   const before = figuresOf('acme', [2, 2]).tallies
-  const meter = new Meter(before)
+  const meter = new JobMetrics(before)
   expect(meter.tallies()).toEqual(before)
   expect(meter.takeChanged()).toBeUndefined()
 })

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { makeVisit } from '../../src/handlers/visitor.ts'
-import type { NewJob } from '../../src/jobs/job.ts'
+import { startRun } from '../../src/handlers/job-worker.ts'
+import type { NewJob } from '../../src/jobs/model/job.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 
 const tenant = 'handlers'
@@ -24,7 +24,7 @@ async function visit(): Promise<void> {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
   await putToSleep(ledger())
-  await makeVisit(env, { tenant, queue, visit: 'v' })
+  await startRun(env, { tenant, queue, visit: 'v' })
 }
 
 /** One that goes wrong, and one of the same key behind it. */

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { makeVisit } from '../../src/handlers/visitor.ts'
-import { isSamePayload, spent } from '../../src/jobs/payload.ts'
+import { startRun } from '../../src/handlers/job-worker.ts'
+import { isSamePayload, spent } from '../../src/jobs/model/payload.ts'
 import { call } from '../support/worker/http.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, succeeded } from '../support/worker/tenant.ts'
@@ -19,7 +19,7 @@ async function work(tenant: string): Promise<void> {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
   await putToSleep(queue)
-  await makeVisit(env, { tenant, queue: 'default', visit: 'v' })
+  await startRun(env, { tenant, queue: 'default', visit: 'v' })
 }
 
 function endpoints(result?: string): string[] {

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { Visit, type Ledger } from '../../src/handlers/visit.ts'
-import type { NewJob, Outcome } from '../../src/jobs/job.ts'
+import { WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
+import type { NewJob, Outcome } from '../../src/jobs/model/job.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
 import { stopClock } from '../support/worker/clock.ts'
@@ -29,7 +29,13 @@ async function expectVisits(stub: Stub, ...visits: string[]): Promise<void> {
 }
 
 /** A turn in which a visitor only takes. */
-const taking = (visit: string, want = 10) => ({ visit, settled: [], reports: [], holding: [], want })
+const taking = (visit: string, want = 10) => ({
+  workerRun: visit,
+  settled: [],
+  reports: [],
+  holding: [],
+  capacity: want,
+})
 
 describe('a queue', () => {
   test('keeps what it accepted while QStash cannot be reached, and after it was put to sleep', async () => {
@@ -44,16 +50,16 @@ describe('a queue', () => {
   test('lets a visit in once: a copy of it, and one nobody asked for, find the door closed', async () => {
     const queue = newQueue()
     await expectVisits(queue, 'v')
-    expect(await queue.arrive('v')).toBe(true)
-    expect(await queue.arrive('v')).toBe(false)
-    expect(await queue.arrive('forged')).toBe(false)
+    expect(await queue.startRun('v')).toBe(true)
+    expect(await queue.startRun('v')).toBe(false)
+    expect(await queue.startRun('forged')).toBe(false)
   })
 
   test('a job that comes while a visitor waits at the door is handed out at once', async () => {
     const queue = newQueue()
     await expectVisits(queue, 'v')
-    await queue.arrive('v')
-    const waiting = queue.turn(taking('v'), 60_000)
+    await queue.startRun('v')
+    const waiting = queue.poll(taking('v'), 60_000)
     await queue.enqueue(job('a'))
     expect((await waiting).jobs).toMatchObject([{ id: 'a' }])
   })
@@ -61,9 +67,9 @@ describe('a queue', () => {
   test('a visitor that called is let in with what it has to say', async () => {
     const queue = newQueue()
     await expectVisits(queue, 'v')
-    await queue.arrive('v')
-    const waiting = queue.turn(taking('v'), 60_000)
-    await queue.call('v')
+    await queue.startRun('v')
+    const waiting = queue.poll(taking('v'), 60_000)
+    await queue.wake('v')
     expect((await waiting).jobs).toEqual([])
   })
 
@@ -82,11 +88,11 @@ describe('a queue', () => {
     const queue = newQueue()
     await expectVisits(queue, 'v')
     await queue.enqueueAll([job('a'), job('b')])
-    await queue.arrive('v')
-    const { jobs } = await queue.turn(taking('v'), 0)
+    await queue.startRun('v')
+    const { jobs } = await queue.poll(taking('v'), 0)
     const settled = jobs.map(({ id, run }) => ({ id, run, outcome: { kind: 'done' } as const }))
-    await queue.turn({ visit: 'v', settled, reports: [], holding: [], want: 0 }, 0)
-    await queue.leave('v')
+    await queue.poll({ workerRun: 'v', settled, reports: [], holding: [], capacity: 0 }, 0)
+    await queue.endRun('v')
     await putToSleep(queue)
     expect((await queue.stats()).tallies).toMatchObject([{ type: 'join', attempts: 2, ended: { done: 2 } }])
     const today = dayOf(Date.now())
@@ -200,17 +206,24 @@ async function visitOnce(
   queue: () => Stub,
   run: (job: { id: string }) => Promise<Outcome>,
 ): Promise<void> {
-  if (!(await queue().arrive(visit))) return
+  if (!(await queue().startRun(visit))) return
   let turns = visit.startsWith('w') ? 6 : 1000
-  const ledger: Ledger = {
-    turn: (turn) => {
+  const ledger: QueueClient = {
+    poll: (turn) => {
       if (turns-- <= 0) throw new Error('the worker died')
-      return queue().turn(turn, 0)
+      return queue().poll(turn, 0)
     },
-    call: (name) => queue().call(name),
-    leave: (name) => queue().leave(name),
+    wake: (name) => queue().wake(name),
+    endRun: (name) => queue().endRun(name),
     secrets: async () => [],
   }
-  const given = { ledger, visit, run, clock: systemClock, pause: () => scheduler.wait(1), random: () => 0 }
-  await new Visit(given).make()
+  const given = {
+    queue: ledger,
+    workerRun: visit,
+    run,
+    clock: systemClock,
+    pause: () => scheduler.wait(1),
+    random: () => 0,
+  }
+  await new WorkerRun(given).run()
 }

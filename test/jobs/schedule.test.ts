@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { nextRun, putSchedule, type Schedule, type When } from '../../src/jobs/schedule.ts'
-import { maxScheduleBytes, maxSchedules, refuseShare, shareWith } from '../../src/jobs/schedule-share.ts'
+import { nextRun, putSchedule, type Schedule, type When } from '../../src/jobs/schedules/schedule.ts'
+import { maxScheduleBytes, maxSchedules, refuseShare, shareWith } from '../../src/jobs/schedules/schedule-share.ts'
 import { isDoneWithin } from '../support/speed.ts'
 import { OneQueue } from './support/one-queue.ts'
 

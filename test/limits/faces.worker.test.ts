@@ -1,6 +1,6 @@
 import { exports } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { networkOf } from '../../src/kernel/address.ts'
+import { networkOf } from '../../src/kernel/ip-address.ts'
 import { rateLimitFields } from '../../src/protocol/rate-limit-fields.ts'
 import { stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { decideAll, type Decider, type Level } from '../../src/limits/decide.ts'
 import { LeaseHolder } from '../../src/limits/holder.ts'
-import { Ledger } from '../../src/limits/ledger.ts'
-import { LocalLimits } from '../../src/limits/local.ts'
+import { LeaseAccount } from '../../src/limits/lease-account.ts'
+import { LocalLimits } from '../../src/limits/local-limits.ts'
 import type { Limiter, Source } from '../../src/limits/ports.ts'
 import { bucketRules, type Rules } from '../../src/limits/rules.ts'
 
@@ -11,11 +11,11 @@ class Near {
   now = 1_000_000_000
   calls = 0
   reachable = true
-  readonly ledgers = new Map<string, Ledger>()
+  readonly ledgers = new Map<string, LeaseAccount>()
   readonly clock = () => this.now
 
   source(key: string, rules: Rules): Source {
-    const ledger = this.ledgers.get(key) ?? new Ledger(rules)
+    const ledger = this.ledgers.get(key) ?? new LeaseAccount(rules)
     this.ledgers.set(key, ledger)
     const limiter: Limiter = {
       lease: async (ask) => {
@@ -60,7 +60,7 @@ describe('a holder', () => {
     const holder = newHolder()
     for (let i = 0; i < 4; i++) {
       await holder.take('k', source)
-      expect(holder.standing('k', near.now)?.remaining).toBe(3 - i)
+      expect(holder.state('k', near.now)?.remaining).toBe(3 - i)
       expect(holder.takeNow('k', near.now)).toBeUndefined()
     }
     expect(await holder.take('k', source)).toEqual({ kind: 'limited', retryAfterMs: 100 })
@@ -125,7 +125,7 @@ describe('a holder', () => {
     for (const { closing } of holder.idle(near.now)) await source.limiter.settle(closing)
     expect(near.ledgers.get('k')?.peek(near.now).leased).toBe(0)
     expect(near.remaining('k')).toBe(97)
-    expect(holder.tallies.all()['test']).toMatchObject({ returned: lent })
+    expect(holder.counters.all()['test']).toMatchObject({ returned: lent })
   })
 
   test('drops its leases when its clock jumps back, since nobody knows how old they are', async () => {
@@ -141,8 +141,8 @@ describe('a holder', () => {
     const near = new Near()
     const holder = newHolder(2)
     for (const key of ['a', 'b', 'c']) await holder.take(key, near.source(key, bucketRules(1, 1, 1)))
-    expect(holder.standing('a', near.now)).toBeUndefined()
-    expect(holder.standing('c', near.now)).toBeDefined()
+    expect(holder.state('a', near.now)).toBeUndefined()
+    expect(holder.state('c', near.now)).toBeDefined()
   })
 })
 
@@ -181,11 +181,11 @@ describe('one decision through all levels', () => {
     const { near, holder, decider, level } = world()
     const user = level('user', bucketRules(1, 400, 1))
     for (let i = 0; i < 4; i++) await decideAll(decider, [user])
-    const before = holder.standing('user', near.now)?.remaining
+    const before = holder.state('user', near.now)?.remaining
     const full = level('tenant', bucketRules(1, 1, 1))
     await decideAll(decider, [full])
     expect(await decideAll(decider, [user, full])).toMatchObject({ kind: 'limited', key: 'tenant' })
-    expect(holder.standing('user', near.now)?.remaining).toBe(before)
+    expect(holder.state('user', near.now)?.remaining).toBe(before)
   })
 
   test('open: a limiter that is gone leaves this process its own bucket, and says so', async () => {
@@ -196,7 +196,7 @@ describe('one decision through all levels', () => {
     for (let i = 0; i < 3; i++) kinds.push((await decideAll(decider, levels)).kind)
     expect(kinds).toEqual(['taken', 'taken', 'limited'])
     expect(failures).toEqual(['user', 'user', 'user'])
-    expect(holder.tallies.all()['test']).toMatchObject({ failedOpen: 3, failedClosed: 0 })
+    expect(holder.counters.all()['test']).toMatchObject({ failedOpen: 3, failedClosed: 0 })
   })
 
   test('closed: nobody passes, and it says so', async () => {
@@ -206,7 +206,7 @@ describe('one decision through all levels', () => {
       kind: 'unreachable',
       key: 'user',
     })
-    expect(holder.tallies.all()['test']).toMatchObject({ failedOpen: 0, failedClosed: 1 })
+    expect(holder.counters.all()['test']).toMatchObject({ failedOpen: 0, failedClosed: 1 })
   })
 
   test('a lease in hand outlives its limiter', async () => {

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { houseOf, limiterNamed, sharedLimiter } from '../../durable-objects/address.ts'
-import { houseRules, strangers } from '../../src/limits/house-rules.ts'
+import { platformOf, limiterNamed, sharedLimiter } from '../../durable-objects/address.ts'
+import { builtInRules, anonymousLimits } from '../../src/limits/built-in-policies.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { call, type Answer } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
@@ -76,7 +76,9 @@ describe('the whole system', () => {
   test('may be limited: requests of whomever, with waits spread so that not all come back at once', async () => {
     const [one, other] = [await newTenant(), await newTenant()]
     await asOperator('PUT /admin/v1/house/limits', { requestsPerSecond: 0.5 })
-    await limiterNamed(env, sharedLimiter('requests-system', '')).reset(houseRules('requests-system', strangers))
+    await limiterNamed(env, sharedLimiter('requests-system', '')).reset(
+      builtInRules('requests-system', anonymousLimits),
+    )
     expect((await list(one)).status).toBe(200)
     const refusals = await Promise.all(Array.from({ length: 12 }, () => list(other)))
     expect(refusals.map(({ status }) => status)).toEqual(refusals.map(() => 429))
@@ -230,7 +232,7 @@ describe('bad input', () => {
   })
 
   test('there are at most a hundred plans, and only the operator sets limits', async () => {
-    const house = houseOf(env)
+    const house = platformOf(env)
     for (let i = 0; i < 100; i++) await house.setPlan(`p${i}`, { limits: {}, together: {} })
     expect((await asOperator('PUT /admin/v1/plans/small', {})).body.detail).toContain('at most 100')
     for (let i = 0; i < 100; i++) await house.dropPlan(`p${i}`)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { LocalLimits } from '../../src/limits/local.ts'
+import { LocalLimits } from '../../src/limits/local-limits.ts'
 import type { Window } from '../../src/limits/rules.ts'
 
 /** Five at once, and one a second. */

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Overload, priorityOfSignal } from '../../durable-objects/parts/overload.ts'
-import { Crowd } from '../../src/realtime/crowd.ts'
-import { Lane } from '../../src/realtime/lane.ts'
+import { Overload, priorityOfSignal } from '../../durable-objects/gateway/channels/overload.ts'
+import { BatchWindow } from '../../src/realtime/batch-window.ts'
+import { CommandBatcher } from '../../src/realtime/command-batcher.ts'
 import { admit, LoadGauge, priorities, type Load } from '../../src/limits/shedding.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
-import type { Signal, StreamVerb } from '../../src/protocol/stream.ts'
+import type { EphemeralEvent, StreamVerb } from '../../src/protocol/stream.ts'
 import { listener } from '../support/listener.ts'
 
 const most: Load = { waiting: 1000, ageMs: 1000 }
@@ -83,7 +83,7 @@ function stuck() {
   let now = 1_000_000
   const overload = new Overload(() => now)
   const answers: (() => void)[] = []
-  const lane = new Lane(
+  const lane = new CommandBatcher(
     async (errands) => {
       lane.calledAt = now
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -91,7 +91,7 @@ function stuck() {
       await overload.during(errands.length, promise)
       lane.calledAt = 0
     },
-    new Crowd(() => Promise.resolve()),
+    new BatchWindow(() => Promise.resolve()),
   )
   const session = listener('alice')
   const ask = (verb: StreamVerb): Refusal | undefined => {
@@ -170,7 +170,7 @@ describe('a gateway before a conversation that does not answer', () => {
 })
 
 describe('news for a gateway that has too much to do', () => {
-  const signals: Signal[] = [
+  const signals: EphemeralEvent[] = [
     { kind: 'pub', data: '{"type":"typing","user":"bob"}', except: 'c' },
     { kind: 'join', info: { user: 'bob', client: 'c' } },
     { kind: 'pub', data: '{"type":"read","user":"bob","seq":3}' },

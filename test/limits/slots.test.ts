@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Ledger } from '../../src/limits/ledger.ts'
+import { LeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
 const slots = (limit: number, version = 1): Rules => ({
@@ -20,12 +20,12 @@ describe('slots that holders keep under their names', () => {
     })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20 }), fc.array(step, { maxLength: 60 }), (limit, steps) => {
-        let ledger = new Ledger(slots(limit))
+        let ledger = new LeaseAccount(slots(limit))
         let now = 1_000_000
         const held = new Map<number, { readonly units: number; readonly until: number }>()
         for (const { holder, units, gapMs, reread } of steps) {
           now += gapMs
-          if (reread) ledger = new Ledger(slots(limit), structuredClone(ledger.save()))
+          if (reread) ledger = new LeaseAccount(slots(limit), structuredClone(ledger.save()))
           const granted = ledger.hold(String(holder), units, ttlMs, now)
           held.set(holder, { units: granted, until: now + ttlMs })
           const live = [...held.values()].filter(({ until }) => until > now)
@@ -39,7 +39,7 @@ describe('slots that holders keep under their names', () => {
   })
 
   test('are free again when a holder does not say in time that it still has them', () => {
-    const ledger = new Ledger(slots(3))
+    const ledger = new LeaseAccount(slots(3))
     expect(ledger.hold('a', 3, ttlMs, 0)).toBe(3)
     expect(ledger.hold('b', 1, ttlMs, ttlMs - 1)).toBe(0)
     expect(ledger.hold('b', 1, ttlMs, ttlMs)).toBe(1)
@@ -47,7 +47,7 @@ describe('slots that holders keep under their names', () => {
   })
 
   test('stay with who has them when the limit becomes smaller, but no more are given', () => {
-    const ledger = new Ledger(slots(5))
+    const ledger = new LeaseAccount(slots(5))
     ledger.hold('a', 4, ttlMs, 0)
     ledger.adopt(slots(2, 2), 0)
     expect(ledger.hold('a', 5, ttlMs, 1)).toBe(4)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { TenantSlots } from '../../durable-objects/parts/tenant-slots.ts'
+import { TenantConnectionLimiter } from '../../durable-objects/gateway/connect/tenant-connection-limiter.ts'
 import type { Env } from '../../src/env.ts'
-import { Ledger } from '../../src/limits/ledger.ts'
+import { LeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 import { newSession } from '../../src/realtime/session.ts'
 import { TenantCache, type Admission } from '../../src/tenants/cache.ts'
@@ -15,7 +15,7 @@ const ttlMs = 90_000
 
 /** A tenant's limiter and its gateways; what the limiter answers is on its way until `arrive`. */
 function tenantOf(limit: number) {
-  const ledger = new Ledger(slots(limit))
+  const ledger = new LeaseAccount(slots(limit))
   let answers: (() => void)[] = []
   const hold = async (_: Rules, holder: string, units: number) => {
     const granted = ledger.hold(holder, units, ttlMs, 0)
@@ -31,7 +31,7 @@ function tenantOf(limit: number) {
   }
   const gateway = (name: string) => {
     const kept = new Map<string, unknown>()
-    return new TenantSlots({
+    return new TenantConnectionLimiter({
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all of it that slots ask for
       env: { RATE_LIMITER: { getByName: () => ({ hold }) } } as unknown as Env,
       gateway: name,

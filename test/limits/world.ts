@@ -1,8 +1,8 @@
 import { LeaseHolder } from '../../src/limits/holder.ts'
 import type { Limiter, Source, Taken } from '../../src/limits/ports.ts'
-import { LimitMemory } from '../../durable-objects/parts/limit-memory.ts'
+import { LimiterStore } from '../../durable-objects/rate-limiter/limiter-store.ts'
 import type { LeaseAnswer, LeaseAsk } from '../../src/limits/lease.ts'
-import type { Ledger } from '../../src/limits/ledger.ts'
+import type { LeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
 /** One that asks: its holder is another after each death, its clock shows another time than anybody's. */
@@ -17,7 +17,7 @@ interface Asker {
 export class World {
   /** True time in milliseconds; nothing here reads another. */
   now: number
-  ledger: Ledger
+  ledger: LeaseAccount
   writes = 0
   /** The true moments at which somebody decided yes. */
   readonly spent: number[] = []
@@ -105,8 +105,8 @@ export class World {
     return answer
   }
 
-  #openMemory(): LimitMemory {
-    return new LimitMemory({
+  #openMemory(): LimiterStore {
+    return new LimiterStore({
       get: (key) => structuredClone(this.#stored.get(key)),
       put: (key, value) => {
         this.writes++

@@ -28,7 +28,7 @@ const answer = fc.record({
     epoch: fc.string(),
     after: fc.nat(),
     publications: fc.array(publication),
-    signals: fc.array(signal),
+    events: fc.array(signal),
   }),
   behind: fc.boolean(),
   results: fc.array(result),

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Publication } from '../../src/protocol/replies.ts'
 import type { StreamUpdate } from '../../src/protocol/stream.ts'
 import { Hub, type HubChannel } from '../../src/realtime/hub.ts'
-import { fromKeepsake, toKeepsake, type Session } from '../../src/realtime/session.ts'
+import { fromAttachment, toAttachment, type Session } from '../../src/realtime/session.ts'
 import { listener, passingTold, placesTold } from '../support/listener.ts'
 
 const channel = 'conversation:lunch'
@@ -16,7 +16,7 @@ const news = (after: number, upTo: number, more: Partial<StreamUpdate> = {}): St
   epoch: 'e',
   after,
   publications: said(after + 1, upTo),
-  signals: [],
+  events: [],
   ...more,
 })
 
@@ -42,7 +42,7 @@ describe('order', () => {
     const alice = listener('alice')
     const { hub, state } = hubWith([alice])
     const typing = { kind: 'pub' as const, data: '{"type":"typing"}' }
-    expect(hub.apply(state(), news(1, 2, { signals: [typing] }))).toBe('gap')
+    expect(hub.apply(state(), news(1, 2, { events: [typing] }))).toBe('gap')
     expect(placesTold(alice)).toEqual([])
     expect(passingTold(alice)).toEqual([])
     hub.apply(state(), news(0, 2))
@@ -115,7 +115,7 @@ describe('order', () => {
             here.set(next.who, { session, from: skip })
           } else if (next.kind === 'go') {
             const session = here.get(next.who)?.session
-            if (session !== undefined) hub.part(session, channel)
+            if (session !== undefined) hub.leave(session, channel)
             leave(next.who)
           } else if (next.kind === 'sleep') {
             ;({ hub, state } = slept(known, here))
@@ -135,7 +135,7 @@ describe('order', () => {
 function slept(before: HubChannel, here: Map<number, { session: Session; from: number }>) {
   const hub = new Hub(silent)
   for (const session of before.sessions) {
-    const woken = fromKeepsake(structuredClone(toKeepsake(session)))
+    const woken = fromAttachment(structuredClone(toAttachment(session)))
     woken.outgoing.push(...session.outgoing)
     for (const [who, known] of here) if (known.session === session) here.set(who, { ...known, session: woken })
     for (const subscription of woken.subscriptions.values()) hub.restore(woken, subscription)
@@ -159,11 +159,11 @@ describe('the keeper of a place', () => {
     const [alice, bob] = [listener('alice'), listener('bob')]
     const { hub, state } = hubWith([alice, bob])
     hub.apply(state(), news(0, 3))
-    expect(hub.part(alice, channel)).toEqual({ last: false })
+    expect(hub.leave(alice, channel)).toEqual({ last: false })
     expect(keptBy(bob)).toBe(3)
-    expect(hub.part(bob, channel)).toEqual({ last: true })
+    expect(hub.leave(bob, channel)).toEqual({ last: true })
     expect(hub.find('acme', channel)).toBeUndefined()
-    expect(hub.part(bob, channel)).toBeUndefined()
+    expect(hub.leave(bob, channel)).toBeUndefined()
   })
 })
 
@@ -176,13 +176,13 @@ describe('passing things', () => {
     hub.apply(
       state(),
       news(0, 0, {
-        signals: [
+        events: [
           { kind: 'join', info },
           { kind: 'leave', info },
         ],
       }),
     )
-    hub.apply(state(), news(0, 0, { signals: [{ kind: 'pub', data: '{"type":"typing"}', except: 'bob' }] }))
+    hub.apply(state(), news(0, 0, { events: [{ kind: 'pub', data: '{"type":"typing"}', except: 'bob' }] }))
     expect(passingTold(curious)).toEqual(['join', 'leave', 'typing'])
     expect(passingTold(other)).toEqual([])
   })
@@ -192,16 +192,16 @@ describe('passing things', () => {
     const { hub } = hubWith([])
     hub.join(alice, channel, { epoch: 'e', last: 0, skip: 0, joinLeave: true })
     const info = { user: 'alice', client: 'alice' }
-    hub.apply(hub.find('acme', channel)!, news(0, 0, { signals: [{ kind: 'leave', info }] }))
+    hub.apply(hub.find('acme', channel)!, news(0, 0, { events: [{ kind: 'leave', info }] }))
     expect(passingTold(alice)).toEqual([])
   })
 
   test('everybody who listens is on the roster, by connection', () => {
     const { hub } = hubWith([listener('alice', 'desk'), listener('alice', 'phone')])
-    expect(hub.roster('acme', channel)).toEqual([
+    expect(hub.presence('acme', channel)).toEqual([
       { user: 'alice', client: 'desk' },
       { user: 'alice', client: 'phone' },
     ])
-    expect(hub.roster('acme', 'conversation:other')).toEqual([])
+    expect(hub.presence('acme', 'conversation:other')).toEqual([])
   })
 })

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Lingering } from '../../durable-objects/parts/lingering.ts'
+import { EndedStreams } from '../../durable-objects/gateway/transport/ended-streams.ts'
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }))
 afterEach(() => void vi.useRealTimers())
 
 test('ten thousand streams that end wait on one timer, each for its ten seconds', () => {
-  const lingering = new Lingering(() => Date.now())
+  const lingering = new EndedStreams(() => Date.now())
   const abandonedAt: number[] = []
   for (let n = 0; n < 10_000; n++) lingering.add(() => abandonedAt.push(Date.now()))
   vi.advanceTimersByTime(4000)

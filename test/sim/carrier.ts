@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { VisitReference } from '../../src/jobs/visits.ts'
+import type { WorkerRunReference } from '../../src/jobs/queue/worker-runs.ts'
 import { entrypoint, stub } from './namespace.ts'
 import type { Platform } from './platform.ts'
 import type { ActorClass } from './worker-code.ts'
@@ -16,7 +16,7 @@ export interface CarrierWeather {
 const messages = z.array(
   z.object({ body: z.string(), headers: z.record(z.string(), z.string()) }).transform(({ body, headers }) => {
     const notBefore = Number(headers['upstash-not-before'] ?? 0) * 1000
-    const reference: VisitReference = z
+    const reference: WorkerRunReference = z
       .object({ tenant: z.string(), queue: z.string(), visit: z.string() })
       .parse(JSON.parse(body))
     return { reference, notBefore }
@@ -32,15 +32,15 @@ const retries = 2
  */
 export function carrier(world: Platform, weather: () => CarrierWeather): ActorClass {
   const { chance } = world
-  const bring = async (reference: VisitReference, attempt: number): Promise<void> => {
+  const bring = async (reference: WorkerRunReference, attempt: number): Promise<void> => {
     try {
-      await entrypoint(world, 'Visitor')['visit']?.(reference)
+      await entrypoint(world, 'JobWorker')['visit']?.(reference)
     } catch {
       if (attempt < retries) world.after(3000 * (1 + attempt), () => void bring(reference, attempt + 1))
       else await giveUp(world, reference)
     }
   }
-  const take = (reference: VisitReference, notBefore: number): void => {
+  const take = (reference: WorkerRunReference, notBefore: number): void => {
     const { loses, duplicates, late } = weather()
     if (chance.happens(loses)) return
     for (let copies = 1 + (chance.happens(duplicates) ? chance.below(3) : 0); copies > 0; copies--) {
@@ -59,7 +59,7 @@ export function carrier(world: Platform, weather: () => CarrierWeather): ActorCl
 }
 
 /** As its failure callback does through the edge; when that is lost too, the ledger finds out by itself. */
-async function giveUp(world: Platform, { tenant, queue, visit }: VisitReference): Promise<void> {
+async function giveUp(world: Platform, { tenant, queue, visit }: WorkerRunReference): Promise<void> {
   const ledger = stub(world, 'JobQueue', `${tenant}/${queue}`)
   await ledger['lost']?.(visit).catch(() => undefined)
 }

@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { Sql } from '../../durable-objects/parts/sql.ts'
+import type { Sql } from '../../durable-objects/shared/sql.ts'
 
 type Value = string | number | null
 

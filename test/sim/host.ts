@@ -208,7 +208,7 @@ export class Host {
         transactionSync: <T>(work: () => T) => disk.transaction(work),
         deleteAll: async () => disk.deleteAll(),
       },
-      exports: { Visitor: entrypoint(this.platform, 'Visitor') },
+      exports: { JobWorker: entrypoint(this.platform, 'JobWorker') },
       abort: (why: string) => this.#abort(why),
       acceptWebSocket: (socket: Socket) => socket.hibernateAt(this),
       getWebSockets: () => [...this.sockets].filter(({ hibernates }) => hibernates),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { countStates, phases } from '../../src/jobs/phase.ts'
-import { toPhase } from '../../src/jobs/stored.ts'
+import { countStates, phases } from '../../src/jobs/model/phase.ts'
+import { toPhase } from '../../src/jobs/model/stored.ts'
 import { overtaken } from '../jobs/support/order.ts'
 import type { JobLedger } from './job-ledger.ts'
 import type { Wish } from './producer.ts'

@@ -1,5 +1,5 @@
-import { stateOf } from '../../src/jobs/phase.ts'
-import { toPhase } from '../../src/jobs/stored.ts'
+import { stateOf } from '../../src/jobs/model/phase.ts'
+import { toPhase } from '../../src/jobs/model/stored.ts'
 import { carrier, type CarrierWeather } from './carrier.ts'
 import { JobChecks } from './job-checks.ts'
 import { JobLedger, queueName } from './job-ledger.ts'
@@ -14,7 +14,7 @@ export interface JobPlot extends Day {
   readonly work: WorkWeather
   readonly carrier: CarrierWeather
   /** The only actors that die, if not any may: ledgers, or visitors. */
-  readonly only?: 'JobQueue' | 'Visitor'
+  readonly only?: 'JobQueue' | 'JobWorker'
 }
 
 export interface JobEnding extends SettingEnding {
@@ -102,7 +102,7 @@ class JobStory {
 
   #fault(): void {
     const { only } = this.#plot
-    if (only === undefined) this.#setting.befall(() => this.#setting.lose('Visitor'))
+    if (only === undefined) this.#setting.befall(() => this.#setting.lose('JobWorker'))
     else this.#setting.lose(only)
   }
 }

@@ -15,7 +15,7 @@ export const jobStorm: JobPlot = {
 export const badLedgers: JobPlot = { ...jobStorm, wishes: 40, faults: 40, only: 'JobQueue', weather: slow }
 
 /** Visitors die again and again in the middle of their jobs. */
-export const badVisitors: JobPlot = { ...badLedgers, only: 'Visitor' }
+export const badVisitors: JobPlot = { ...badLedgers, only: 'JobWorker' }
 
 /** Nobody can be sent for as long as the day lasts but the short way. */
 export const noCarrier: JobPlot = { ...jobStorm, carrier: { refuses: 1, loses: 0, duplicates: 0, late: 0 } }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { NewJob, Unique } from '../../src/jobs/job.ts'
+import type { NewJob, Unique } from '../../src/jobs/model/job.ts'
 import type { Chance } from '../jobs/support/chance.ts'
 import { keys, queueName, type JobLedger } from './job-ledger.ts'
 import { stub } from './namespace.ts'

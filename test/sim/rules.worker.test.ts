@@ -14,7 +14,7 @@ class RealStage implements Stage {
 
   /** A stub that has seen its actor die is of no more use. */
   get #stub() {
-    return env.HOUSE.getByName(this.#name)
+    return env.PLATFORM.getByName(this.#name)
   }
 
   within<T>(work: (state: State) => T): Promise<T> {

@@ -62,7 +62,7 @@ export class Setting {
     world.env = {
       CONVERSATION: at('Conversation'),
       GATEWAY: at('Gateway'),
-      HOUSE: at('House'),
+      PLATFORM: at('Platform'),
       INBOX: at('Inbox'),
       INBOX_NOTES: at('InboxNotes'),
       JOB_QUEUE: at('JobQueue'),

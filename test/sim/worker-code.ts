@@ -11,16 +11,16 @@ export type ActorClass = new (ctx: unknown, env: unknown) => object
 export type Globals = Readonly<Record<string, unknown>>
 
 const entry = `
-  export { Conversation } from './durable-objects/conversation.ts'
-  export { Gateway } from './durable-objects/gateway.ts'
-  export { House } from './durable-objects/house.ts'
-  export { Inbox } from './durable-objects/inbox.ts'
-  export { InboxNotes } from './durable-objects/inbox-notes.ts'
-  export { RateLimiter } from './durable-objects/rate-limiter.ts'
-  export { JobQueue } from './durable-objects/job-queue.ts'
-  export { Tenant } from './durable-objects/tenant.ts'
-  export { Topic } from './durable-objects/topic.ts'
-  export { Visitor } from './src/handlers/visitor.ts'
+  export { Conversation } from './durable-objects/conversation/conversation.ts'
+  export { Gateway } from './durable-objects/gateway/gateway.ts'
+  export { Platform } from './durable-objects/platform/platform.ts'
+  export { Inbox } from './durable-objects/inbox/inbox.ts'
+  export { InboxNotes } from './durable-objects/inbox-notes/inbox-notes.ts'
+  export { RateLimiter } from './durable-objects/rate-limiter/rate-limiter.ts'
+  export { JobQueue } from './durable-objects/job-queue/job-queue.ts'
+  export { Tenant } from './durable-objects/tenant/tenant.ts'
+  export { Topic } from './durable-objects/topic/topic.ts'
+  export { JobWorker } from './src/handlers/job-worker.ts'
 `
 const platform = `
   export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }

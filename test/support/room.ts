@@ -1,5 +1,5 @@
 import type { Log, Members } from '../../src/conversations/ports.ts'
-import { takeTurn, type Room } from '../../src/conversations/turn.ts'
+import { applyCommands, type ConversationState } from '../../src/conversations/apply-commands.ts'
 import type { ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
 import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
 
@@ -69,10 +69,10 @@ export class MemoryMembers implements Members {
 }
 
 /** A room for decisions: who is in it, what was said, and a clock that stands still. */
-export class TestRoom implements Room {
+export class TestRoom implements ConversationState {
   readonly log = new MemoryLog()
   readonly members = new MemoryMembers()
-  readonly conversation: Room['conversation']
+  readonly conversation: ConversationState['conversation']
   now = 1000
 
   constructor(roles: Readonly<Record<string, Role>>, type: ConversationType = 'group') {
@@ -91,7 +91,7 @@ export class TestRoom implements Room {
 
   /** Runs commands in one turn. */
   turn(...commands: readonly StreamCommand[]) {
-    return takeTurn(this, commands)
+    return applyCommands(this, commands)
   }
 
   /** Runs one command; what it answered, its data read. */

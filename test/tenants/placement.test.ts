@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
-import { newHouse, underHouse } from '../../src/tenants/house.ts'
+import { newPlatformSettings, withPlatformLimits } from '../../src/tenants/platform-settings.ts'
 import { tenantId, tenantRecord } from '../../src/tenants/record.ts'
 
 const tenants = Array.from({ length: 4000 }, (_, n) => `tenant-${n}`)
@@ -77,9 +77,9 @@ test('a plan that does not exist gives nothing, also one named like a property o
       version: 1,
     })
   for (const plan of ['constructor', 'never']) {
-    const { limits, shared } = underHouse(stored(plan), newHouse)
+    const { limits, shared } = withPlatformLimits(stored(plan), newPlatformSettings)
     expect([limits, shared]).toEqual([
-      underHouse(stored('default'), newHouse).limits,
+      withPlatformLimits(stored('default'), newPlatformSettings).limits,
       { plan: {}, system: {}, version: 0 },
     ])
   }
@@ -87,7 +87,7 @@ test('a plan that does not exist gives nothing, also one named like a property o
 
 describe('the cache', () => {
   const someone: Admission = {
-    record: underHouse(
+    record: withPlatformLimits(
       tenantRecord.parse({
         id: 'acme',
         name: 'Acme',
@@ -97,7 +97,7 @@ describe('the cache', () => {
         limits: {},
         version: 1,
       }),
-      newHouse,
+      newPlatformSettings,
     ),
     secrets: { tokenKeys: [] },
   }

@@ -8,15 +8,15 @@ import {
   mayReadHistory,
   maySeePresence,
   maySubscribe,
-  type Visitor,
+  type TopicCaller,
 } from '../../src/topics/access.ts'
 import { isDoneWithin } from '../support/speed.ts'
 
 const channel = 'orders:42'
-const nobody: Visitor = { user: '', capabilities: [], isSubscribed: false }
-const alice: Visitor = { ...nobody, user: 'alice' }
-const subscribed: Visitor = { ...nobody, isSubscribed: true }
-const able: Visitor = { ...nobody, capabilities: [{ channels: ['orders:*'], allow: ['sub', 'pub', 'hst', 'prs'] }] }
+const nobody: TopicCaller = { user: '', capabilities: [], isSubscribed: false }
+const alice: TopicCaller = { ...nobody, user: 'alice' }
+const subscribed: TopicCaller = { ...nobody, isSubscribed: true }
+const able: TopicCaller = { ...nobody, capabilities: [{ channels: ['orders:*'], allow: ['sub', 'pub', 'hst', 'prs'] }] }
 
 const namespaceThat = (allowed: Allowed) =>
   newNamespace.parse({
@@ -67,7 +67,7 @@ describe('who may do what in a namespace', () => {
   })
 
   test('a capability is for its channels and its actions only', () => {
-    const reader: Visitor = { ...alice, capabilities: [{ channels: ['orders:42', 'news'], allow: ['sub', 'hst'] }] }
+    const reader: TopicCaller = { ...alice, capabilities: [{ channels: ['orders:42', 'news'], allow: ['sub', 'hst'] }] }
     const namespace = namespaceThat('capability')
     expect(maySubscribe(namespace, channel, topicNamed(channel), reader)).toBeUndefined()
     expect(mayReadHistory(namespace, channel, topicNamed(channel), reader)).toBeUndefined()
@@ -82,7 +82,7 @@ describe('who may do what in a namespace', () => {
 
   test('a private channel opens by no capability, and a channel of named users for those only', () => {
     const open = namespaceThat('anyone')
-    const may = (name: string, visitor: Visitor) =>
+    const may = (name: string, visitor: TopicCaller) =>
       maySubscribe(open, name, topicNamed(name), { ...visitor, capabilities: [{ channels: ['*'], allow: ['sub'] }] })
     expect(may('$orders:42', alice)).toMatchObject({ error: 'permissionDenied' })
     expect(may('dialog:#alice,bob', alice)).toBeUndefined()
@@ -94,7 +94,7 @@ describe('who may do what in a namespace', () => {
 
 test('where only some may listen, nobody else reads along because a namespace is for all', () => {
   const open = namespaceThat('anyone')
-  const may = (name: string, visitor: Visitor) =>
+  const may = (name: string, visitor: TopicCaller) =>
     [mayReadHistory, maySeePresence].map((look) => look(open, name, topicNamed(name), visitor) === undefined)
   for (const name of ['$orders:42', 'orders:#bob']) {
     expect(may(name, alice)).toEqual([false, false])

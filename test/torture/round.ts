@@ -17,12 +17,12 @@ export interface RoundEnd {
 
 const people = ['alice', 'bob', 'carol', 'dave', 'erin']
 /** What may take a while after hard times: backoffs of a minute, circuits that are open. */
-const patienceMs = 150_000
+const timeoutMs = 150_000
 
 /** People talk in new conversations through all of these faults; then it is quiet, and everything is looked at. */
 export async function playRound(world: TortureWorld, seed: number, faults: readonly Fault[]): Promise<RoundEnd> {
   const names = people.map((name) => `${name}-${seed}`)
-  const crowd = new Crowd(world.system, { socketUrl: world.socketUrl, pauseMs: 120, patienceMs })
+  const crowd = new Crowd(world.system, { socketUrl: world.socketUrl, pauseMs: 120, timeoutMs })
   const extras = new Extras(world.system, seeded(seed), `round-${seed}`)
   try {
     await crowd.gather(names, 3)
@@ -42,7 +42,7 @@ export async function playRound(world: TortureWorld, seed: number, faults: reado
 
 /** Messages for later may still be on their way: what is looked at is what there is once it is still. */
 async function judge(world: TortureWorld, crowd: Crowd, extras: Extras): Promise<RoundEnd> {
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + timeoutMs
   const shards = new Shards(world.system)
   for (let before = -1, missing = true; missing && performance.now() < deadline; await pause(3000)) {
     const log = await shards.logOf(crowd.conversations)

@@ -5,11 +5,11 @@ import { notYetValid, tenantOfToken, verifyToken } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { tokenLength } from '../../protocol/limits.ts'
-import type { App, AppContext } from '../context.ts'
-import { admitGuess, noteGood, refuseGuess } from '../failed-credentials.ts'
-import { fail } from '../problem.ts'
-import { isRevoked } from '../revocations.ts'
-import { admissionFor, tenantRecordOf } from '../tenants.ts'
+import type { App, AppContext } from '../http/context.ts'
+import { admitAttempt, noteSuccess, noteFailure } from '../rate-limits/failed-credentials.ts'
+import { fail } from '../http/problem.ts'
+import { isRevoked } from '../identity/revocations.ts'
+import { admissionFor, tenantRecordOf } from '../identity/tenants.ts'
 
 /** Finds out who asks: an API key, a user token, or neither. Something that is neither is refused, not ignored. */
 export const authenticate = () =>
@@ -44,9 +44,9 @@ async function principalOf(c: AppContext): Promise<Principal> {
 
 /** The tenant whose API key it is, by whichever header it came; a wrong one is counted as a guess. */
 export async function byApiKey(c: AppContext, key: string): Promise<Principal> {
-  admitGuess(c, key)
+  admitAttempt(c, key)
   const principal = await byKey(c, key)
-  noteGood(key)
+  noteSuccess(key)
   return principal
 }
 
@@ -57,7 +57,7 @@ async function byKey(c: AppContext, key: string): Promise<Principal> {
   const record = tenant === undefined ? undefined : await tenantRecordOf(c.env, tenant, systemClock.now())
   const known = record === undefined ? undefined : findKey(record.keys, await hashApiKey(key))
   if (record === undefined || known === undefined)
-    return refuseGuess(c, key, 'Authorization: this API key is not known')
+    return noteFailure(c, key, 'Authorization: this API key is not known')
   if (record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
   return { kind: 'server', tenant: record.id, keyId: known.id }
 }
@@ -66,13 +66,13 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   const now = systemClock.now()
   const tenant = tenantOfToken(token)
   const admission = tenant === undefined ? undefined : await admissionFor(c.env, tenant, token, now)
-  if (admission === undefined) return refuseGuess(c, token, 'Authorization: this token is not valid')
+  if (admission === undefined) return noteFailure(c, token, 'Authorization: this token is not valid')
 
   const verified = await verifyToken(token, admission.record.id, admission.secrets.tokenKeys, now)
   if (verified.kind === 'expired')
     return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
   if (verified.kind === 'notYetValid') return fail('unauthorized', `Authorization: ${notYetValid}`)
-  if (verified.kind === 'invalid') return refuseGuess(c, token, 'Authorization: this token is not valid')
+  if (verified.kind === 'invalid') return noteFailure(c, token, 'Authorization: this token is not valid')
   if (verified.claims.user === '')
     return fail('unauthorized', 'Authorization: this token is of nobody; over HTTP users have a name')
   if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')

@@ -1,15 +1,21 @@
 import { createMiddleware } from 'hono/factory'
-import { networkOf } from '../../kernel/address.ts'
+import { networkOf } from '../../kernel/ip-address.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
-import { requestLevels } from '../../limits/house-rules.ts'
+import { requestLevels } from '../../limits/built-in-policies.ts'
 import { callerPolicies } from '../../limits/request-classes.ts'
 import { maxUnderWay, UnderWay, type Group } from '../../limits/under-way.ts'
 import { spreadMs } from '../../kernel/retry.ts'
-import { countedAddress } from '../client-address.ts'
-import type { App, AppContext } from '../context.ts'
-import { houseLevel, termsOf } from '../house-levels.ts'
-import { decider, returnIdleLeases, showStanding, spreadOut, tooMany } from '../limits.ts'
-import { ProblemError } from '../problem.ts'
+import { countedAddress } from '../identity/client-address.ts'
+import type { App, AppContext } from '../http/context.ts'
+import { platformLevel, termsOf } from '../rate-limits/platform-limits.ts'
+import {
+  decider,
+  returnIdleLeases,
+  setRateLimitHeaders,
+  spreadOut,
+  rateLimitExceeded,
+} from '../rate-limits/request-limits.ts'
+import { ProblemError } from '../http/problem.ts'
 
 /** Requests of this isolate that are not answered yet. */
 export const requestsUnderWay = new UnderWay()
@@ -74,9 +80,9 @@ function addressGroup(c: AppContext): Group[] {
 
 async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
   const decision = spreadOut(await decideAll(decider, levels))
-  await showStanding(c, levels, decision)
+  await setRateLimitHeaders(c, levels, decision)
   returnIdleLeases(c)
-  if (decision.kind === 'limited') throw tooMany(decision.key, decision.retryAfterMs)
+  if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
   if (decision.kind === 'unreachable')
     throw new ProblemError({ name: 'unavailable', detail: 'the rate limiter could not be reached; try again' })
 }
@@ -92,8 +98,8 @@ async function levelsOf(c: AppContext): Promise<Level[]> {
   // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.
   const further = own.includes('checks') ? [] : requestLevels(terms)
   return [
-    ...own.map((policy) => houseLevel(c.env, terms, { tenant, policy, key: caller })),
-    ...further.map((policy) => houseLevel(c.env, terms, { tenant, policy, key: '' })),
+    ...own.map((policy) => platformLevel(c.env, terms, { tenant, policy, key: caller })),
+    ...further.map((policy) => platformLevel(c.env, terms, { tenant, policy, key: '' })),
   ]
 }
 
@@ -101,9 +107,9 @@ async function visitorLevels(c: AppContext, address: string | undefined): Promis
   const terms = await termsOf(c.env)
   const key = networkOf(address)
   return [
-    houseLevel(c.env, terms, { policy: 'requests-anonymous', key }),
+    platformLevel(c.env, terms, { policy: 'requests-anonymous', key }),
     ...(terms.shared.system.requestsPerSecond === undefined
       ? []
-      : [houseLevel(c.env, terms, { policy: 'requests-system', key: '' })]),
+      : [platformLevel(c.env, terms, { policy: 'requests-system', key: '' })]),
   ]
 }

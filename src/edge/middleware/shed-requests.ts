@@ -2,17 +2,17 @@ import { createMiddleware } from 'hono/factory'
 import { systemClock } from '../../kernel/clock.ts'
 import { classOf } from '../../limits/request-classes.ts'
 import { admit, LoadGauge, type Load, type Priority } from '../../limits/shedding.ts'
-import type { App } from '../context.ts'
-import { overloaded } from '../problem.ts'
-import { RequestWork } from '../request-work.ts'
+import type { App } from '../http/context.ts'
+import { overloaded } from '../http/problem.ts'
+import { RequestWork } from '../http/request-work.ts'
 
 /** The requests of this isolate. */
 export const requestLoad = new LoadGauge()
 /** Requests under way at once, and how long they may take on the average, before the last of them is turned away. */
-const mostRequests: Load = { waiting: 2048, ageMs: 16_000 }
+const maxRequests: Load = { waiting: 2048, ageMs: 16_000 }
 
 /** Turns requests away while there are too many: documents first, then searches and figures, then reading, writing last. */
-export const shedRequests = (most: Load = mostRequests) =>
+export const shedRequests = (most: Load = maxRequests) =>
   createMiddleware<App>(async function shedRequests(c, next) {
     const priority = priorityOf(c.req.method, c.req.path)
     if (priority === undefined) return await next()

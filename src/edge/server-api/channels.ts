@@ -11,8 +11,8 @@ import { encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { TopicRules } from '../../protocol/stream.ts'
 import { topicRules } from '../../topics/namespaces.ts'
-import { touches } from '../items.ts'
-import { tenantRecordOf } from '../tenants.ts'
+import { touches } from '../rate-limits/items.ts'
+import { tenantRecordOf } from '../identity/tenants.ts'
 
 /** JSON text of a result, or why there is none. */
 export type Result = string | Refusal

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { explain } from '../../protocol/commands.ts'
-import { policyOf } from '../../limits/house-rules.ts'
+import { policyOf } from '../../limits/built-in-policies.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { GivenJson, readGiven } from '../../protocol/given-json.ts'
 import {
@@ -13,7 +13,7 @@ import {
   type ServerApiMethod,
   type ServerApiRequest,
 } from '../../protocol/server-api.ts'
-import { decideItems, touches, type Payer } from '../items.ts'
+import { decideItems, touches, type Payer } from '../rate-limits/items.ts'
 import { broadcast, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
 import { history } from './history.ts'
 import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'

@@ -104,7 +104,9 @@ export async function info(env: Env, tenant: string): Promise<Result> {
 
 async function standings(env: Env, tenant: string) {
   const names = gatewayNames(loadConfig(env))
-  return await Promise.all(names.map(async (name) => ({ name, ...(await gatewayNamed(env, name).standingOf(tenant)) })))
+  return await Promise.all(
+    names.map(async (name) => ({ name, ...(await gatewayNamed(env, name).tenantStats(tenant)) })),
+  )
 }
 
 const whom = (tenant: string, { user, client = '', session = '' }: WithUser) => ({

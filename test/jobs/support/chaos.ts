@@ -1,7 +1,7 @@
-import { JobBooks } from '../../../durable-objects/parts/job-books.ts'
-import type { NewJob, Outcome } from '../../../src/jobs/job.ts'
-import { stateOf, type JobState } from '../../../src/jobs/phase.ts'
-import { Queue, type Assignment, type Turn, type TurnAnswer } from '../../../src/jobs/queue.ts'
+import { SqlJobStore } from '../../../durable-objects/job-queue/sql-job-store.ts'
+import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
+import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
+import { Queue, type Assignment, type PollRequest, type PollAnswer } from '../../../src/jobs/queue/queue.ts'
 import { seeded, type Chance } from './chance.ts'
 import { NodeSql } from './node-sql.ts'
 import { Timeline } from './timeline.ts'
@@ -62,7 +62,7 @@ export class Chaos {
   readonly #order = new Map<string, string[]>()
   readonly #keyOf = new Map<string, string>()
   readonly #wakes = new Set<number>()
-  #books: JobBooks
+  #books: SqlJobStore
   #queue: Queue
   #names = 0
   #closedUntil = 0
@@ -77,7 +77,7 @@ export class Chaos {
       CREATE TRIGGER ending AFTER UPDATE OF phase ON jobs WHEN new.phase >= 6 BEGIN
         INSERT INTO endings VALUES (new.id, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1; END`)
     this.#chance = seeded(weather.seed)
-    this.#books = new JobBooks(this.#sql)
+    this.#books = new SqlJobStore(this.#sql)
     this.#queue = this.#wake()
   }
 
@@ -141,8 +141,8 @@ export class Chaos {
         this.#die()
         return undefined
       }
-      this.#call(answer.plan.ask)
-      if (this.#isOpen()) this.#carry(answer.plan.ask)
+      this.#call(answer.plan.runs)
+      if (this.#isOpen()) this.#carry(answer.plan.runs)
       return answer.said
     } catch {
       this.#die()
@@ -158,7 +158,7 @@ export class Chaos {
   }
 
   #wake(): Queue {
-    this.#books = new JobBooks(this.#sql)
+    this.#books = new SqlJobStore(this.#sql)
     const given = { name: () => `visit-${this.#names++}`, chance: this.#chance.next }
     return new Queue(this.#books, given, this.#time.now)
   }
@@ -200,33 +200,33 @@ export class Chaos {
       return
     }
     this.#closedUntil = this.#time.now + 1000
-    for (const { id, at } of asked) if (at > this.#time.now) this.#books.removeAsked(id)
+    for (const { id, at } of asked) if (at > this.#time.now) this.#books.removeRequestedRun(id)
     this.#lookAt(this.#closedUntil)
   }
 
   #deliver(visit: string): void {
     this.#deliveries++
-    const welcome = this.#ask((queue) => queue.arrive(visit, this.#time.now))
+    const welcome = this.#ask((queue) => queue.startRun(visit, this.#time.now))
     if (welcome === true) this.#work(visit, [], [], 0)
     else this.#refusedVisits++
   }
 
   /** A worker: takes jobs, makes their effects, tells, until it is no longer needed, dies, or falls asleep. */
-  #work(visit: string, settled: Turn['settled'], holding: Turn['holding'], idle: number): void {
-    const turn = { visit, settled, reports: [], holding, want: 1 + this.#chance.below(50) }
-    const answer = this.#ask((queue) => queue.turn(turn, this.#time.now))
+  #work(visit: string, settled: PollRequest['settled'], holding: PollRequest['holding'], idle: number): void {
+    const turn = { workerRun: visit, settled, reports: [], holding, capacity: 1 + this.#chance.below(50) }
+    const answer = this.#ask((queue) => queue.poll(turn, this.#time.now))
     if (answer === undefined || this.#chance.happens(this.#weather.answerLost)) {
       this.#time.plan(this.#time.now + 200, () => this.#work(visit, settled, holding, idle))
       return
     }
     if (answer.jobs.length === 0 && (!answer.stay || idle >= 3)) {
-      this.#ask((queue) => queue.leave(visit, this.#time.now))
+      this.#ask((queue) => queue.endRun(visit, this.#time.now))
       return
     }
     this.#time.plan(this.#time.now + this.#chance.between(1, 400), () => this.#runAll(visit, answer, idle))
   }
 
-  #runAll(visit: string, answer: TurnAnswer, idle: number): void {
+  #runAll(visit: string, answer: PollAnswer, idle: number): void {
     const { workerDies, workerSleeps } = this.#weather
     const diesAt = this.#chance.happens(workerDies) ? this.#chance.below(answer.jobs.length + 1) : Infinity
     const settled = answer.jobs.slice(0, diesAt).map((job) => this.#run(job))

@@ -1,4 +1,4 @@
-import { nextInstant, type CronRule } from '../../../src/jobs/cron.ts'
+import { nextInstant, type CronRule } from '../../../src/jobs/schedules/cron.ts'
 import { changesOf, runsAround, type Change } from './cron-reference.ts'
 
 const hourMs = 3_600_000

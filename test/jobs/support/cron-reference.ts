@@ -1,4 +1,4 @@
-import type { CronRule } from '../../../src/jobs/cron.ts'
+import type { CronRule } from '../../../src/jobs/schedules/cron.ts'
 
 /**
  * Cron by brute force: looks at every minute there is and asks what clocks showed. Shares nothing with src/jobs: the

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { Sql } from '../../../durable-objects/parts/sql.ts'
-import { jobQueueSchema } from '../../../durable-objects/schema/job-queue.ts'
+import type { Sql } from '../../../durable-objects/shared/sql.ts'
+import { jobQueueSchema } from '../../../durable-objects/job-queue/schema.ts'
 
 /** A queue's tables in Node's own SQLite, with transactions that a simulation can let fail. */
 export class NodeSql implements Sql {

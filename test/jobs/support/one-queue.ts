@@ -1,16 +1,16 @@
-import { JobBooks } from '../../../durable-objects/parts/job-books.ts'
-import type { NewJob, Outcome } from '../../../src/jobs/job.ts'
-import { cancel, changePolicy } from '../../../src/jobs/ledger.ts'
-import { stateOf, type JobState } from '../../../src/jobs/phase.ts'
-import type { Policy } from '../../../src/jobs/policy.ts'
-import { Queue, type Assignment, type TurnAnswer } from '../../../src/jobs/queue.ts'
-import { redrive, redriveAll } from '../../../src/jobs/redrive.ts'
+import { SqlJobStore } from '../../../durable-objects/job-queue/sql-job-store.ts'
+import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
+import { cancel, changePolicy } from '../../../src/jobs/queue/lifecycle.ts'
+import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
+import type { Policy } from '../../../src/jobs/model/policy.ts'
+import { Queue, type Assignment, type PollAnswer } from '../../../src/jobs/queue/queue.ts'
+import { redrive, redriveAll } from '../../../src/jobs/queue/redrive.ts'
 import { NodeSql } from './node-sql.ts'
 
 /** One queue and one visitor, with the time in the test's hands. */
 export class OneQueue {
   readonly #sql = new NodeSql()
-  books = new JobBooks(this.#sql)
+  books = new SqlJobStore(this.#sql)
   now = 1_000_000
   chance = 0.5
   #visits = 0
@@ -41,7 +41,7 @@ export class OneQueue {
   }
 
   /** The visitor tells how jobs ended, and takes more. */
-  turn(outcomes: readonly (readonly [string, Outcome])[], want = 0): TurnAnswer {
+  turn(outcomes: readonly (readonly [string, Outcome])[], want = 0): PollAnswer {
     if (this.#visit === '') this.#arrive()
     const settled = outcomes.map(([id, outcome]) => ({
       id,
@@ -49,8 +49,8 @@ export class OneQueue {
       outcome,
     }))
     this.#holding = this.#holding.filter(({ id }) => !outcomes.some(([told]) => told === id))
-    const turn = { visit: this.#visit, settled, reports: [], holding: this.#holding, want }
-    const answer = this.queue.turn(turn, this.now)
+    const turn = { workerRun: this.#visit, settled, reports: [], holding: this.#holding, capacity: want }
+    const answer = this.queue.poll(turn, this.now)
     this.#holding.push(...answer.jobs.map(({ id, run }: Assignment) => ({ id, run })))
     return answer
   }
@@ -91,7 +91,7 @@ export class OneQueue {
   /** What it has in mind is gone; it wakes with what is written, and nobody comes back. */
   sleep(): void {
     this.vanish()
-    this.books = new JobBooks(this.#sql)
+    this.books = new SqlJobStore(this.#sql)
     this.queue = this.#wake()
   }
 
@@ -101,7 +101,7 @@ export class OneQueue {
 
   #arrive(): void {
     this.#visit = `own-${this.#visits++}`
-    this.books.addAsked({ id: this.#visit, at: this.now })
-    this.queue.arrive(this.#visit, this.now)
+    this.books.addRequestedRun({ id: this.#visit, at: this.now })
+    this.queue.startRun(this.#visit, this.now)
   }
 }

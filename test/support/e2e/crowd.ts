@@ -21,7 +21,7 @@ export interface CrowdOptions {
   /** How long somebody thinks between two messages, on average. */
   readonly pauseMs?: number
   /** How long everything may take in the end to have come right. */
-  readonly patienceMs?: number
+  readonly timeoutMs?: number
 }
 
 /**
@@ -44,7 +44,7 @@ export class Crowd {
   }
 
   get #patienceMs(): number {
-    return this.#options.patienceMs ?? 90_000
+    return this.#options.timeoutMs ?? 90_000
   }
 
   /** Everybody is in every conversation, and listens to all of them. */

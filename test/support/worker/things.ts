@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { operations, type Operation } from '../../../src/edge/openapi.ts'
+import { operations, type Operation } from '../../../src/edge/openapi/openapi.ts'
 import { call } from './http.ts'
 import { sampleOf, type Named } from './sample.ts'
 import { newTenant, succeeded, type TestTenant } from './tenant.ts'

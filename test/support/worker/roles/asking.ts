@@ -1,5 +1,5 @@
-import { operations, type Operation } from '../../../../src/edge/openapi.ts'
-import { serverApiOperations } from '../../../../src/edge/server-api-operations.ts'
+import { operations, type Operation } from '../../../../src/edge/openapi/openapi.ts'
+import { serverApiOperations } from '../../../../src/edge/server-api/operations.ts'
 import { call, type Answer } from '../http.ts'
 import { blank, tellOf } from '../things.ts'
 import { roles, userOf, type Cast, type Role } from './cast.ts'

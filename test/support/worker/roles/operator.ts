@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { schedule } from '../../../../src/cron/schedule.ts'
-import { app } from '../../../../src/edge/app.ts'
+import { app } from '../../../../src/edge/http/app.ts'
 import { call } from '../http.ts'
 import { operatorKey, succeeded } from '../tenant.ts'
 import type { Furnished } from '../things.ts'

@@ -1,0 +1,66 @@
+import { cachedMs, pageKey } from '../../src/adapters/cold-history.ts'
+import { openCache } from '../../src/adapters/upstash/cache.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Conversation } from '../../src/conversations/types.ts'
+import type { Env } from '../../src/env.ts'
+import { coldPageSize } from '../../src/history/page.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import type { Settings } from '../shared/settings.ts'
+
+interface Stale {
+  readonly keys: readonly string[]
+  /** No cache holds them any longer than that. */
+  readonly until: number
+}
+
+/**
+ * Pages of one conversation's old history that a cache may hold with words which have since left Postgres. They are owed
+ * to whoever deleted the words until the cache has dropped them, or has had them for as long as it keeps anything.
+ */
+export class CachedPages {
+  readonly #env: Env
+  readonly #settings: Settings
+  readonly #clock: Clock
+  #stale: Stale | undefined
+
+  constructor(env: Env, facts: Settings, clock: Clock) {
+    this.#env = env
+    this.#settings = facts
+    this.#clock = clock
+    this.#stale = parse(facts.get('stalePages'))
+  }
+
+  isPending(): boolean {
+    return this.#stale !== undefined
+  }
+
+  /** Entries `seqs` read otherwise from now on in Postgres. Only pages below the log's `floor` were ever read from there. */
+  note({ tenant, id, epoch }: Conversation, seqs: readonly number[], floor: number): void {
+    const keys = seqs
+      .map((seq) => Math.floor((seq - 1) / coldPageSize))
+      .filter((page) => page * coldPageSize + 1 < floor)
+      .map((page) => pageKey(tenant, id, epoch, page))
+    if (keys.length > 0)
+      this.#keep({ keys: [...new Set([...(this.#stale?.keys ?? []), ...keys])], until: this.#clock.now() + cachedMs })
+  }
+
+  /** Has them dropped; throws when the cache cannot be told now. */
+  async run(): Promise<void> {
+    const stale = this.#stale
+    if (stale === undefined) return
+    const dropped = await openCache(loadConfig(this.#env)).delete(...stale.keys)
+    if (!dropped && this.#clock.now() < stale.until) throw new Error('the cache does not answer')
+    if (this.#stale === stale) this.#keep(undefined)
+  }
+
+  #keep(stale: Stale | undefined): void {
+    this.#stale = stale
+    this.#settings.set('stalePages', stale === undefined ? '' : JSON.stringify(stale))
+  }
+}
+
+function parse(text = ''): Stale | undefined {
+  if (text === '') return undefined
+  const stale: Stale = JSON.parse(text)
+  return stale
+}

@@ -1,0 +1,112 @@
+import type { Conversation, Member } from '../../src/conversations/types.ts'
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { conversationChannel } from '../../src/protocol/channels.ts'
+import { conversationSchema } from './schema.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+import { ownName } from '../address.ts'
+import { Subscribers } from '../shared/subscribers.ts'
+import { CachedPages } from './cached-pages.ts'
+import { Settings } from '../shared/settings.ts'
+import { InboxUpdater } from './inbox-updater.ts'
+import { MemberTable } from './member-table.ts'
+import { MessageLog } from './message-log.ts'
+import { Projection } from './projection.ts'
+
+/** Everything one conversation keeps: its facts, members, log, listeners and the watermarks of what it still owes. */
+export class ConversationStore {
+  readonly settings: Settings
+  readonly members: MemberTable
+  readonly log: MessageLog
+  readonly subscribers: Subscribers
+  readonly projection: Projection
+  readonly cachedPages: CachedPages
+  readonly inboxUpdater: InboxUpdater
+  #conversation: Conversation | undefined
+  #crashedWithTasks: boolean
+
+  private constructor(ctx: DurableObjectState, env: Env, exists: boolean) {
+    const { sql } = ctx.storage
+    const { tenant, name } = ownName(ctx.id.name)
+    this.settings = new Settings(sql, exists)
+    this.members = new MemberTable(sql, exists)
+    this.log = new MessageLog(sql, this.settings, exists)
+    this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
+    this.cachedPages = new CachedPages(env, this.settings, systemClock)
+    this.projection = new Projection(env, this.settings, this.log, this.members, this.cachedPages)
+    this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.log, this.members, systemClock)
+    this.#conversation = parseConversation(this.settings.get('conversation'))
+    this.#crashedWithTasks = this.#conversation !== undefined && this.projection.isPending(this.#conversation)
+    this.#recallReaders()
+  }
+
+  /** The books of an actor as it wakes; one that was never written to has empty books and no tables. */
+  static open(ctx: DurableObjectState, env: Env): ConversationStore {
+    const exists = isUsed(ctx.storage.sql)
+    if (exists) migrate(ctx.storage.sql, conversationSchema)
+    return new ConversationStore(ctx, env, exists)
+  }
+
+  /** Makes the tables, on the first write. */
+  static create(ctx: DurableObjectState, env: Env): ConversationStore {
+    migrate(ctx.storage.sql, conversationSchema)
+    return new ConversationStore(ctx, env, true)
+  }
+
+  get conversation(): Conversation | undefined {
+    return this.#conversation
+  }
+
+  write(conversation: Conversation): void {
+    this.settings.set('conversation', JSON.stringify(conversation))
+    this.#conversation = conversation
+  }
+
+  /** A life that ended with debts may have ended before its listeners heard of what it had written: they are asked, once. */
+  announcePositionAfterCrash(): void {
+    if (this.#crashedWithTasks) this.announcePosition()
+    this.#crashedWithTasks = false
+  }
+
+  /** A deleted conversation stands nowhere: whoever listens, guests too, asks for it again and hears that it is no more. */
+  announcePosition(): void {
+    if (this.#conversation === undefined) return
+    const { epoch, deletedAt } = this.#conversation
+    if (deletedAt === undefined) this.subscribers.announcePosition(epoch, this.log.top())
+    else this.subscribers.announcePosition('', 0)
+  }
+
+  /**
+   * A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. In the
+   * same books, so that what is still being paid of the old one's debts sees that they are void.
+   */
+  begin(conversation: Conversation, members: readonly Member[]): void {
+    this.write(conversation)
+    const top = this.log.restart()
+    for (const member of members) this.members.put({ ...member, read: top, joined: top }, false)
+    this.projection.skip(top)
+    this.inboxUpdater.skip(top)
+    this.inboxUpdater.beginAnew()
+  }
+
+  /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them can then not be read off the log. */
+  prune(tail: number): void {
+    const top = this.log.top()
+    if (top - this.log.floor() < 2 * tail) return
+    this.members.keep()
+    this.log.prune(Math.min(this.projection.watermark, top - tail))
+  }
+
+  /** Cursors that moved because somebody wrote are not stored at once: read them again off what was written since. */
+  #recallReaders(): void {
+    const told = this.inboxUpdater.watermark
+    for (const { seq, user } of this.log.range(told, this.log.top(), this.log.top() - told))
+      this.members.wrote(user, seq)
+  }
+}
+
+function parseConversation(text: string | undefined): Conversation | undefined {
+  if (text === undefined) return undefined
+  const conversation: Conversation = JSON.parse(text)
+  return conversation
+}

@@ -1,0 +1,319 @@
+import { DurableObject } from 'cloudflare:workers'
+import { mayManage, mayRead, mayWrite } from '../../src/conversations/access.ts'
+import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
+import { decideChange, type Change, type ChangeDecision } from '../../src/conversations/membership.ts'
+import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
+import {
+  refuseAll,
+  record,
+  applyCommands,
+  toPublication,
+  type ConversationState,
+  type AppliedCommands,
+} from '../../src/conversations/apply-commands.ts'
+import type { Actor, Conversation as ConversationFacts, Member } from '../../src/conversations/types.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { randomToken } from '../../src/kernel/id.ts'
+import { fitting } from '../../src/protocol/answer-size.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { sizes } from '../../src/protocol/limits.ts'
+import { missedBetween } from '../../src/protocol/recover.ts'
+import type { ClientInfo } from '../../src/protocol/replies.ts'
+import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
+import { AlarmTasks } from '../shared/alarm-tasks.ts'
+import { ConversationStore } from './conversation-store.ts'
+import { acceptLink } from './link-server.ts'
+import { PresenceNotifier } from './presence-notifier.ts'
+
+/** A conversation as its readers may see it. */
+export interface ConversationView {
+  readonly kind: 'conversation'
+  readonly conversation: ConversationFacts
+  readonly last: number
+  readonly members: readonly Member[]
+  readonly memberCount: number
+  readonly read: number
+}
+
+/** One conversation: gives each message its place, remembers who listens, and owes Postgres and the inboxes the rest. */
+export class Conversation extends DurableObject<Env> {
+  readonly #clock = systemClock
+  readonly #tailEntries = loadConfig(this.env).tailEntries
+  #store = ConversationStore.open(this.ctx, this.env)
+  readonly #presence = new PresenceNotifier({
+    subscribers: () => this.#store.subscribers,
+    publish: (signals) =>
+      this.#publish({ results: [], publications: [], events: [...signals] }, this.#store.log.top(), null),
+    clock: this.#clock,
+    graceMs: loadConfig(this.env).presenceGraceMs,
+  })
+  readonly #tasks = new AlarmTasks(this.ctx.storage, [
+    {
+      name: 'projection',
+      isPending: () => this.#isPending((books, facts) => books.projection.isPending(facts)),
+      run: () => this.#project(),
+    },
+    {
+      name: 'inboxes',
+      isPending: () => this.#isPending((books, facts) => books.inboxUpdater.isPending(facts)),
+      run: () => this.#updateInboxes(),
+    },
+    {
+      name: 'cached pages',
+      isPending: () => this.#store.cachedPages.isPending(),
+      run: () => this.#store.cachedPages.run(),
+    },
+  ])
+
+  /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
+  execute(call: StreamCall): StreamAnswer {
+    const room = this.#state()
+    if (room === undefined) return refuseAll(call)
+
+    const have = this.#store.log.top()
+    const taken = applyCommands(room, call.commands)
+    this.#noteSubscribers(call, taken)
+    const turn =
+      taken.events.length === 0 ? taken : { ...taken, signals: this.#presence.filter(taken.events, call.gateway) }
+    return this.#answer(call, room, turn, have)
+  }
+
+  /** A gateway with much to say asks for a link: a socket that carries the same calls for less. */
+  override fetch(): Response {
+    return acceptLink((call) => this.execute(call))
+  }
+
+  /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
+  async create(wanted: NewConversation): Promise<(ConversationView & { readonly made: boolean }) | Refusal> {
+    const decision = decideCreate(this.#store.conversation, wanted, randomToken(8), this.#clock.now())
+    if (decision.kind === 'refused') return decision
+    if (decision.kind === 'created') {
+      if (this.#store.conversation === undefined) this.#store = ConversationStore.create(this.ctx, this.env)
+      this.#store.begin(decision.conversation, decision.members)
+      this.#scheduleTasks(decision.conversation)
+      if (decision.members.length <= 50) await this.#updateInboxes().catch(() => undefined)
+    }
+    return { ...this.#view(decision.conversation, wanted.createdBy), made: decision.kind === 'created' }
+  }
+
+  describe(actor: Actor): ConversationView | Refusal {
+    const room = this.#state()
+    if (room === undefined) return refuse('notFound')
+    return mayRead(room.conversation, room.members, actor) ?? this.#view(room.conversation, actor.user)
+  }
+
+  /** Whether `actor` may write here, without writing. */
+  admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal {
+    const room = this.#state()
+    return (
+      (room === undefined ? refuse('notFound') : mayWrite(room.conversation, room.members, actor)) ?? {
+        kind: 'admitted',
+      }
+    )
+  }
+
+  /** Up to `limit` members after `cursor`, by user id. */
+  listMembers(
+    actor: Actor,
+    cursor: string,
+    limit: number,
+  ): { readonly kind: 'members'; readonly members: readonly Member[] } | Refusal {
+    const room = this.#state()
+    const denied = room === undefined ? refuse('notFound') : mayRead(room.conversation, room.members, actor)
+    if (denied !== undefined) return denied
+    const members = [...this.#store.members.all()]
+      .filter(({ user }) => user > cursor)
+      .sort((a, b) => (a.user < b.user ? -1 : 1))
+    return { kind: 'members', members: members.slice(0, limit) }
+  }
+
+  /** Adds, removes, promotes or renames, tells everyone, and takes those who left off the air. */
+  change(actor: Actor, change: Change): ConversationView | Refusal {
+    const room = this.#state()
+    if (room === undefined) return refuse('notFound')
+    const decision = decideChange(room, actor, change)
+    if (decision.kind === 'refused') return decision
+    if (decision.rows.length > 0) this.#commitChange(room, decision, change)
+    return this.#view(this.#store.conversation ?? room.conversation, actor.user)
+  }
+
+  /** Deletes the conversation for everyone: its owner's or the tenant's right. Postgres and inboxes follow. */
+  remove(actor: Actor): Refusal | { readonly kind: 'deleted' } {
+    const room = this.#state()
+    const denied =
+      room === undefined ? refuse('notFound') : mayManage(room.conversation, room.members, actor, ['owner'])
+    if (room === undefined || denied !== undefined) return denied ?? refuse('notFound')
+
+    const deleted = { ...room.conversation, deletedAt: room.now, version: room.conversation.version + 1 }
+    this.#store.write(deleted)
+    const users = [...this.#store.members.all()].map(({ user }) => user)
+    for (const user of users) this.#store.inboxUpdater.noteRemoval(user, deleted.version)
+    this.#scheduleTasks(deleted)
+    const before = { epoch: deleted.epoch, offset: room.log.top() + 1 }
+    this.#publish(
+      { results: [], publications: [], events: users.map((user) => ({ kind: 'removed', user, before })) },
+      room.log.top(),
+      null,
+    )
+    this.#store.announcePosition()
+    return { kind: 'deleted' }
+  }
+
+  /** A page of the log: what is held here, and which seqs must be read from Postgres. */
+  history(actor: Actor, query: HistoryQuery): HistoryAnswer {
+    const room = this.#state()
+    const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
+    if (room === undefined || denied !== undefined) return refuse('permissionDenied')
+    const { epoch } = room.conversation
+    const top = room.log.top()
+    const read = historyWindow(query, { epoch, top })
+    if (read.kind === 'refused') return read
+
+    const { first, last } = pageBounds(read.window)
+    const floor = this.#store.log.floor()
+    const held = this.#store.log.range(Math.max(first, floor) - 1, last, sizes.historyPage).map(toPublication)
+    const asked = query.reverse ? held.toReversed() : held
+    const publications = fitting(asked)
+    // Before a page that was cut at its old end nothing may follow.
+    const endsHere = query.reverse && publications.length < asked.length
+    return {
+      kind: 'page',
+      epoch,
+      top,
+      publications,
+      ...(first < floor && first <= last && !endsHere ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
+      amendments: this.#store.log.amendments(first, last),
+    }
+  }
+
+  /** Everyone who is here now. */
+  async presence(
+    actor: Actor,
+  ): Promise<{ readonly kind: 'presence'; readonly clients: readonly ClientInfo[] } | Refusal> {
+    const room = this.#state()
+    const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
+    if (denied !== undefined) return refuse('permissionDenied')
+    return { kind: 'presence', clients: await this.#store.subscribers.presence() }
+  }
+
+  override async alarm(): Promise<void> {
+    this.#store.announcePositionAfterCrash()
+    if (this.#store.conversation !== undefined) await this.#tasks.run(this.#clock.now(), this.#quietMs())
+  }
+
+  #state(): ConversationState | undefined {
+    const { conversation, members, log } = this.#store
+    if (conversation === undefined || conversation.deletedAt !== undefined) return undefined
+    return { conversation, members, log, now: this.#clock.now() }
+  }
+
+  /** A gateway is an audience from its first successful subscribe until its last listener left, or when it says so. */
+  #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
+    if (gateway === null) return
+    if (have !== null) this.#store.subscribers.add(gateway)
+    commands.forEach((command, index) => {
+      if (turn.results[index]?.kind === 'subscribed') this.#store.subscribers.add(gateway)
+      if (command.kind === 'leave' && command.last) this.#store.subscribers.drop(gateway)
+    })
+  }
+
+  /** What the caller lacks travels with its answer; other gateways are called. */
+  #answer(call: StreamCall, room: ConversationState, turn: AppliedCommands, before: number): StreamAnswer {
+    if (turn.publications.length > 0) {
+      this.#noteReaders(turn)
+      this.#scheduleTasks(room.conversation)
+    } else if (
+      call.commands.some(({ kind }) => kind === 'read') &&
+      this.#store.inboxUpdater.isPending(room.conversation)
+    )
+      this.#scheduleTasks(room.conversation)
+    this.#publish(turn, before, call.gateway)
+
+    const after = call.have ?? before
+    const { behind, entries } = missedBetween({ after, before, floor: room.log.floor() }, () =>
+      room.log.range(after, before, sizes.recovered).map(toPublication),
+    )
+    const update = this.#update(turn, behind ? before : after)
+    return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
+  }
+
+  #publish(turn: AppliedCommands, before: number, except: string | null): void {
+    this.#store.subscribers.publish(this.#update(turn, before), except)
+  }
+
+  #update({ publications, events: signals }: AppliedCommands, after: number): StreamUpdate {
+    return { epoch: this.#store.conversation?.epoch ?? '', after, publications, events: signals }
+  }
+
+  #noteReaders({ publications }: AppliedCommands): void {
+    for (const { offset, info } of publications) if (info !== undefined) this.#store.members.wrote(info.user, offset)
+  }
+
+  #commitChange(
+    room: ConversationState,
+    decision: Extract<ChangeDecision, { kind: 'accepted' }>,
+    change: Change,
+  ): void {
+    const before = room.log.top()
+    const turn: AppliedCommands = { results: [], publications: [], events: [] }
+    const name = change.kind === 'rename' ? change.name : room.conversation.name
+    const conversation = { ...room.conversation, name, version: room.conversation.version + 1 }
+    this.#store.write(conversation)
+    for (const row of decision.rows) record(room, row, turn)
+    for (const member of decision.members) this.#store.members.put(member)
+    for (const user of decision.leaves) this.#removeMember(user, conversation, turn)
+    this.#scheduleTasks(conversation)
+    this.#publish(turn, before, null)
+  }
+
+  /** Whoever left hears nothing more, also on sockets opened before. */
+  #removeMember(user: string, { epoch, version }: ConversationFacts, turn: AppliedCommands): void {
+    this.#store.members.remove(user)
+    this.#store.inboxUpdater.noteRemoval(user, version)
+    turn.events.push({ kind: 'removed', user, before: { epoch, offset: this.#store.log.top() } })
+  }
+
+  #view(conversation: ConversationFacts, user: string): ConversationView {
+    const { log, members } = this.#store
+    const read = members.get(user)?.read ?? 0
+    return {
+      kind: 'conversation',
+      conversation,
+      last: log.top(),
+      members: members.some(100),
+      memberCount: members.count(),
+      read,
+    }
+  }
+
+  #scheduleTasks(conversation: ConversationFacts): void {
+    const first = conversation.version > this.#store.settings.number('toldVersion')
+    this.#tasks.schedule(this.#clock.now(), first ? 0 : this.#quietMs())
+  }
+
+  /** How long a burst gathers before Postgres and the inboxes hear of it: longer the more members have to be told. */
+  #quietMs(): number {
+    return Math.min(10_000, Math.max(500, this.#store.members.count() * 10))
+  }
+
+  #isPending(asks: (books: ConversationStore, conversation: ConversationFacts) => boolean): boolean {
+    const { conversation } = this.#store
+    return conversation !== undefined && asks(this.#store, conversation)
+  }
+
+  async #project(): Promise<void> {
+    const { projection, conversation } = this.#store
+    if (conversation === undefined) return
+    await projection.run(() => this.#store.conversation ?? conversation)
+    // A moment later, so that whoever read a page just before it was changed has put it into the cache by then.
+    if (this.#store.cachedPages.isPending()) this.#tasks.schedule(this.#clock.now(), this.#quietMs())
+    this.#store.prune(this.#tailEntries)
+  }
+
+  async #updateInboxes(): Promise<void> {
+    const { inboxUpdater: newsletter, conversation } = this.#store
+    if (conversation !== undefined) await newsletter.run(() => this.#store.conversation ?? conversation)
+  }
+}

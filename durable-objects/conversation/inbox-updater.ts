@@ -1,0 +1,248 @@
+import type { Conversation } from '../../src/conversations/types.ts'
+import { cutText } from '../../src/kernel/text.ts'
+import type { Env } from '../../src/env.ts'
+import type { Preview } from '../../src/inbox/entry.ts'
+import { membersPerStep, notesNumberOf, type NotesUpdate, type SharedNews } from '../../src/inbox/notes.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import { inboxNotesNumbered, inboxOf } from '../address.ts'
+import type { Settings } from '../shared/settings.ts'
+import type { MemberTable } from './member-table.ts'
+import type { MessageLog } from './message-log.ts'
+import { inSteps } from '../shared/pace.ts'
+
+/** A conversation with more work than this for its members notes that it begins and ends; see Debt.isHeavy. */
+const heavyMembers = 200
+
+/** A member to tell of, or a user that is no longer one since `version`. */
+type Item = { readonly user: string; readonly version?: number }
+
+/**
+ * Tells members where the conversation stands: always the whole state, so that repeats do no harm. The tenant's notes
+ * actors hear it for all members, in few calls; they answer which members are connected, and only the inboxes of those
+ * are called. A watermark says how far all know the log; a burst of messages is told once.
+ */
+export class InboxUpdater {
+  readonly #env: Env
+  readonly #sql: SqlStorage
+  readonly #settings: Settings
+  readonly #log: MessageLog
+  readonly #members: MemberTable
+  readonly #clock: Clock
+  /** Notes actors at which every member has an open inbox, as of `#version`: these members are told without asking. */
+  readonly #allOpen = new Map<number, readonly string[]>()
+  #version = 0
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(env: Env, sql: SqlStorage, facts: Settings, messages: MessageLog, members: MemberTable, clock: Clock) {
+    this.#env = env
+    this.#sql = sql
+    this.#settings = facts
+    this.#log = messages
+    this.#members = members
+    this.#clock = clock
+  }
+
+  /** The seq up to which every member was told. */
+  get watermark(): number {
+    return this.#settings.number('told')
+  }
+
+  /** Nothing up to `seq` has to be told any more. */
+  skip(seq: number): void {
+    if (seq > this.watermark) this.#settings.set('told', seq)
+  }
+
+  /** The conversation has other members than any notes actor knows of. */
+  beginAnew(): void {
+    this.#settings.set('noted', 0)
+    this.#settings.set('notedTo', '')
+    this.#allOpen.clear()
+  }
+
+  isPending(conversation: Conversation): boolean {
+    if (this.watermark < this.#log.top() || this.#settings.number('toldVersion') < conversation.version) return true
+    return this.#members.untold().length > 0
+  }
+
+  /** Whether telling is so much work that an end of the process in its midst would be no surprise. */
+  isHeavy(): boolean {
+    return this.#members.count() > heavyMembers
+  }
+
+  /** A user left: the inbox must forget the conversation, also if that takes several tries. */
+  noteRemoval(user: string, version: number): void {
+    this.#sql.exec(
+      'INSERT INTO removals (user, version) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET version = excluded.version',
+      user,
+      version,
+    )
+  }
+
+  /** Tells everything owed, one run after another. Throws when a notes actor or an inbox could not be told; the next run repeats that. */
+  run(conversation: () => Conversation): Promise<void> {
+    const run = async () => {
+      await this.#run(conversation())
+    }
+    this.#running = this.#running.then(run, run)
+    return this.#running
+  }
+
+  async #run(conversation: Conversation): Promise<void> {
+    const top = this.#log.top()
+    const isNews = this.watermark < top || this.#settings.number('toldVersion') < conversation.version
+    if (this.#version !== conversation.version) this.#allOpen.clear()
+    this.#version = conversation.version
+    const isDeleted = conversation.deletedAt !== undefined
+    const round: Round = {
+      conversation,
+      news: this.#updates(conversation, top),
+      isDeleted,
+      since: this.#log.range(this.watermark, top, 1)[0]?.at ?? conversation.createdAt,
+      open: new Map(),
+    }
+    const changed = isDeleted ? [] : this.#members.changed()
+    const failures: unknown[] = []
+    const attempt = async (part: Promise<void>) => await part.catch((thrown: unknown) => void failures.push(thrown))
+
+    await attempt(this.#note(round, changed, isNews))
+    await attempt(this.#tellDirectly(round, isNews ? undefined : new Set(changed)))
+    if (failures.length > 0) {
+      this.#allOpen.clear()
+      throw failures[0]
+    }
+    this.#settings.set('told', Math.max(top, this.watermark))
+    this.#settings.set('toldVersion', conversation.version)
+  }
+
+  /** Tells the notes actors: of all members the first time, then of those that changed, and of the news where any has a member. */
+  async #note(round: Round, changed: readonly string[], isNews: boolean): Promise<void> {
+    const removals = this.#removals()
+    const isFirst = !round.isDeleted && this.#settings.number('noted') === 0
+    await this.#noteItems(round, [...removals, ...(isFirst ? [] : changed.map((user) => ({ user })))])
+    if (isFirst) await this.#noteAll(round)
+    if (!isNews || round.isDeleted) return
+    const numbers = new Set([...this.#members.all()].map(({ user }) => notesNumberOf(user)))
+    await inSteps(
+      [...numbers].filter((number) => !round.open.has(number)),
+      { clock: this.#clock, since: round.since },
+      async (number) => {
+        const known = this.#allOpen.get(number)
+        if (known !== undefined) round.open.set(number, known)
+        else await this.#update(round, number, [])
+      },
+    )
+  }
+
+  /** Tells of every member, in the order of their names: a run that is cut off goes on where it was. */
+  async #noteAll(round: Round): Promise<void> {
+    const done = this.#settings.get('notedTo') ?? ''
+    const users = [...this.#members.all()].map(({ user }) => user).filter((user) => user > done)
+    users.sort((a, b) => (a < b ? -1 : 1))
+    for (let first = 0; first < users.length; first += membersPerStep) {
+      const step = users.slice(first, first + membersPerStep)
+      await this.#noteItems(
+        round,
+        step.map((user) => ({ user })),
+      )
+      this.#settings.set('notedTo', step.at(-1) ?? '')
+    }
+    this.#settings.set('noted', 1)
+  }
+
+  async #noteItems(round: Round, items: readonly Item[]): Promise<void> {
+    for (let first = 0; first < items.length; first += membersPerStep) {
+      const step = items.slice(first, first + membersPerStep)
+      const byNumber = Map.groupBy(step, ({ user }) => notesNumberOf(user))
+      await inSteps([...byNumber], { clock: this.#clock, since: round.since }, async ([number, theirs]) => {
+        await this.#update(round, number, theirs)
+      })
+    }
+  }
+
+  async #update(round: Round, number: number, items: readonly Item[]): Promise<void> {
+    const { conversation, isDeleted, news } = round
+    const reads = new Map<string, number>()
+    if (!isDeleted)
+      for (const { user, version } of items) {
+        const member = version === undefined ? this.#members.get(user) : undefined
+        if (member !== undefined) reads.set(user, member.read)
+      }
+    const removed = items.flatMap(({ user, version }) => (version === undefined ? [] : [{ user, version }]))
+    const update: NotesUpdate = {
+      conversation: conversation.id,
+      news: isDeleted ? null : news,
+      members: [...reads].map(([user, read]) => ({ user, read })),
+      removed,
+    }
+    const { open, allOpen } = await inboxNotesNumbered(this.#env, conversation.tenant, number).update(update)
+    round.open.set(number, [...(round.open.get(number) ?? []), ...open])
+    if (allOpen) this.#allOpen.set(number, open)
+    else this.#allOpen.delete(number)
+    const directly = new Set(open)
+    for (const { user, version } of removed) if (!directly.has(user)) this.#removed(user, version)
+    for (const user of reads.keys()) if (directly.has(user)) reads.delete(user)
+    this.#members.flush(reads)
+  }
+
+  /** Tells the inboxes of users that are connected; of `only` some when nothing but their own cursors moved. */
+  async #tellDirectly(round: Round, only: ReadonlySet<string> | undefined): Promise<void> {
+    const { conversation, news, isDeleted, since } = round
+    const removals = new Map(this.#removals().map(({ user, version }) => [user, version]))
+    const users = new Set([...round.open.values()].flat())
+    const told = [...users].filter((user) => {
+      if (removals.has(user)) return true
+      return !isDeleted && this.#members.get(user) !== undefined && (only?.has(user) ?? true)
+    })
+    await inSteps(told, { clock: this.#clock, since }, async (user) => {
+      const inbox = inboxOf(this.#env, conversation.tenant, user)
+      const version = removals.get(user)
+      if (version !== undefined) {
+        await inbox.remove(conversation.id, version)
+        this.#removed(user, version)
+      }
+      const read = this.#members.get(user)?.read
+      if (isDeleted || read === undefined) return
+      const isOpen = await inbox.advance({ ...news, read })
+      if (!isOpen) this.#allOpen.clear()
+      this.#members.flush(new Map([[user, read]]))
+    })
+  }
+
+  #removals(): { readonly user: string; readonly version: number }[] {
+    return this.#sql.exec<{ user: string; version: number }>('SELECT user, version FROM removals').toArray()
+  }
+
+  #removed(user: string, version: number): void {
+    this.#sql.exec('DELETE FROM removals WHERE user = ? AND version = ?', user, version)
+  }
+
+  #updates(conversation: Conversation, top: number): SharedNews {
+    const newest = this.#log.range(top - 1, top, 1)[0]
+    const preview = this.#log.newest()
+    return {
+      conversation: conversation.id,
+      type: conversation.type,
+      name: conversation.name,
+      last: top,
+      at: newest?.at ?? conversation.createdAt,
+      preview: preview === null ? null : toPreview(preview),
+      uncounted: this.#log.uncounted(),
+      members: this.#members.some(10).map(({ user }) => user),
+      memberCount: this.#members.count(),
+      version: conversation.version,
+    }
+  }
+}
+
+/** One telling: what is told, since when it is owed, and the users with open inboxes as each notes actor answered. */
+interface Round {
+  readonly conversation: Conversation
+  readonly news: SharedNews
+  readonly isDeleted: boolean
+  readonly since: number
+  readonly open: Map<number, readonly string[]>
+}
+
+const previewLength = 140
+
+const toPreview = ({ user, text }: Preview): Preview => ({ user, text: cutText(text, previewLength) })

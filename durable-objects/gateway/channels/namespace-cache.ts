@@ -1,0 +1,61 @@
+import type { Config } from '../../../src/config.ts'
+import { log, reasonOf } from '../../../src/kernel/log.ts'
+import type { Ready } from '../../../src/kernel/ready.ts'
+import type { TopicName } from '../../../src/protocol/channels.ts'
+import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import type { Namespace } from '../../../src/protocol/namespaces-api.ts'
+import type { TopicRules } from '../../../src/protocol/stream.ts'
+import type { Admission, TenantCache } from '../../../src/tenants/cache.ts'
+import { findNamespace, topicRules } from '../../../src/topics/namespaces.ts'
+
+/** A namespace, and the tenant it is of. */
+export interface KnownNamespace {
+  readonly kind: 'known'
+  readonly namespace: Namespace
+  readonly admission: Admission
+}
+
+/** Tenants' namespaces as one gateway believes them, for ten seconds. */
+export class NamespaceCache {
+  readonly #tenants: TenantCache
+  readonly #open: string | undefined
+
+  constructor(tenants: TenantCache, { open }: Config) {
+    this.#tenants = tenants
+    this.#open = open?.tenant
+  }
+
+  /** The namespace of a topic; at once while its tenant is believed. Never rejects. */
+  find(tenant: string, name: TopicName, now: number): Ready<KnownNamespace | Refusal> {
+    const known = this.#tenants.fresh(tenant, now)
+    const picked = known === undefined ? undefined : this.#pick(tenant, known, name)
+    if (picked?.kind === 'known') return picked
+    // What is not believed to be there may have been made a moment ago: only the tenant's actor refuses it.
+    const heard = known === undefined ? this.#tenants.get(tenant, now) : this.#tenants.anew(tenant, now)
+    return heard.then(
+      (admission) => this.#pick(tenant, admission, name),
+      (thrown: unknown) => {
+        log.warn('gateway.tenant-unreachable', { why: reasonOf(thrown) })
+        return refuse('internal', 'the tenant could not be reached')
+      },
+    )
+  }
+
+  /** The tenant as its actor knows it now; undefined when there is none or it cannot be reached. */
+  async askAgain(tenant: string, now: number): Promise<Admission | undefined> {
+    return await this.#tenants.anew(tenant, now).catch(() => undefined)
+  }
+
+  /** How the topic behind a channel is to be kept, as far as that is known; undefined for other streams. */
+  rules(tenant: string, channel: string): TopicRules | undefined {
+    const record = this.#tenants.last(tenant)?.record
+    return record === undefined ? undefined : topicRules(record, channel, tenant === this.#open)
+  }
+
+  #pick(tenant: string, admission: Admission | undefined, { namespace: name }: TopicName): KnownNamespace | Refusal {
+    const namespace = admission === undefined ? undefined : findNamespace(admission.record, name, tenant === this.#open)
+    if (admission === undefined || namespace === undefined)
+      return refuse('unknownChannel', `there is no namespace "${name}"; PUT /v1/namespaces/${name} makes it`)
+    return { kind: 'known', namespace, admission }
+  }
+}

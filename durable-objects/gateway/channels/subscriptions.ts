@@ -1,0 +1,159 @@
+import type { Clock } from '../../../src/kernel/clock.ts'
+import { whenReady } from '../../../src/kernel/ready.ts'
+import { inboxChannel, maxChannelLength, parseChannel } from '../../../src/protocol/channels.ts'
+import type { CloseName } from '../../../src/protocol/close-codes.ts'
+import type { Command } from '../../../src/protocol/commands.ts'
+import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import { sizes } from '../../../src/protocol/limits.ts'
+import { encodeRefusal, encodeReply, encodeUnsubscribe } from '../../../src/protocol/replies.ts'
+import type { StreamResult } from '../../../src/protocol/stream.ts'
+import { endOf } from '../../../src/realtime/liveness.ts'
+import { attachmentSize, type Session } from '../../../src/realtime/session.ts'
+import { encodeExpiry, encodeSubscribed } from '../connect/connect-reply.ts'
+import type { SubscriptionGrant, GrantDecision, SubscriptionGrants } from './subscription-grants.ts'
+import type { NamespaceCache } from './namespace-cache.ts'
+import type { Sockets } from '../transport/sockets.ts'
+import type { ChannelClient } from './channel-client.ts'
+import { PendingSubscriptions } from './pending-subscriptions.ts'
+
+/** What subscriptions work with. `end` closes a session, `watch` looks after one whose subscriptions may end. */
+export interface SubscriptionsContext {
+  readonly sockets: Sockets
+  readonly channels: ChannelClient
+  readonly grants: SubscriptionGrants
+  readonly namespaces: NamespaceCache
+  readonly clock: Clock
+  readonly watch: (session: Session) => void
+  readonly close: (session: Session, name: CloseName, why: string) => void
+}
+
+type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
+
+/** What a connection remembers of a subscription beside its channel's name and what its token says. */
+export const bytesBeside = 72
+
+/** What sessions listen to: begun and ended by clients, renewed by their tokens, ended when nobody renews them. */
+export class Subscriptions {
+  readonly #context: SubscriptionsContext
+  readonly #subscribing = new PendingSubscriptions()
+
+  constructor(parts: SubscriptionsContext) {
+    this.#context = parts
+  }
+
+  subscribe(session: Session, command: Of<'subscribe'>): void {
+    const { id, request } = command
+    const { channel } = request
+    if (channel === '') return this.#context.close(session, 'badRequest', 'subscribe without a channel')
+    if (this.#subscribing.holds(session, channel, () => this.subscribe(session, command))) return
+    const problem = this.#whyNot(session, request)
+    if (problem !== undefined) return this.#refuse(session, id, problem)
+
+    this.#subscribing.begin(session, channel, channel.length + bytesBeside)
+    void whenReady(this.#context.grants.forClient(session, request), (granted) =>
+      this.#begin(session, command, granted),
+    )
+  }
+
+  unsubscribe(session: Session, id: number, channel: string): void {
+    if (this.#subscribing.holds(session, channel, () => this.unsubscribe(session, id, channel))) return
+    if (channel !== inboxChannel(session.user)) this.#context.channels.leave(session, channel)
+    this.#reply(session, id, 'unsubscribe', '{}')
+  }
+
+  /** A new token for a subscription that is. */
+  async refresh(session: Session, { id, request }: Of<'sub_refresh'>): Promise<void> {
+    const { channel, token } = request
+    const name = parseChannel(channel)
+    if (!session.subscriptions.has(channel)) return this.#refuse(session, id, refuse('permissionDenied'))
+    if (name?.kind !== 'topic')
+      return this.#refuse(session, id, refuse('notAvailable', 'only subscriptions to topics expire'))
+    if (token === '') return this.#context.close(session, 'badRequest', 'sub_refresh without a token')
+
+    const { grants, namespaces, clock, channels: streams } = this.#context
+    const known = await namespaces.find(session.tenant, name, clock.now())
+    if (known.kind === 'refused') return this.#refuse(session, id, known)
+    const ticket = await grants.verify(session, { channel, token }, known)
+    if (ticket.kind === 'turnedAway') return this.#context.close(session, ticket.close, 'subscription token')
+    if (ticket.kind === 'refused') return this.#refuseRenewal(session, id, ticket)
+    const { expiresAt: _, ...terms } = session.subscriptions.get(channel)?.terms ?? {}
+    const { expiresAt } = ticket
+    streams.hub.setTerms(session, channel, { ...terms, ...(expiresAt === 0 ? {} : { expiresAt }) })
+    this.#context.watch(session)
+    this.#reply(session, id, 'sub_refresh', `{${encodeExpiry(expiresAt, clock.now()).join(',')}}`)
+  }
+
+  /** Ends what was not renewed in time. The SDK subscribes again, with a new token. */
+  expire(session: Session, now: number): void {
+    const { channels: streams, sockets } = this.#context
+    for (const subscription of session.subscriptions.values()) {
+      if (endOf(subscription) > now) continue
+      const { channel } = subscription
+      streams.leave(session, channel)
+      sockets.write(session, encodeUnsubscribe(channel, 'expired'))
+    }
+  }
+
+  #whyNot(session: Session, { channel, type, tf }: Of<'subscribe'>['request']): Refusal | undefined {
+    if (type !== 0) return refuse('notAvailable', 'map and shared poll subscriptions')
+    if (tf !== undefined && tf !== null) return refuse('badRequest', 'tag filters are not supported')
+    if (channel.length > maxChannelLength)
+      return refuse('badRequest', `channel: at most ${maxChannelLength} characters`)
+    if (session.subscriptions.has(channel)) return refuse('alreadySubscribed')
+    return this.#whyNoRoom(session, channel.length + bytesBeside, 1)
+  }
+
+  #whyNoRoom(session: Session, bytes: number, channels: number): Refusal | undefined {
+    const asked = this.#subscribing.asked(session)
+    if (session.subscriptions.size + asked.channels + channels > sizes.channels)
+      return refuse('limitExceeded', `at most ${sizes.channels} channels on one connection`)
+    if (this.#context.sockets.hasRoom(session, asked.bytes + bytes)) return undefined
+    return refuse('limitExceeded', 'the names and infos of all channels are more than a connection can remember')
+  }
+
+  #begin(session: Session, command: Of<'subscribe'>, granted: GrantDecision): void {
+    const { id, request } = command
+    if (granted.kind === 'turnedAway') return this.#context.close(session, granted.close, 'subscription token')
+    const problem = granted.kind === 'refused' ? granted : this.#whyNoRoom(session, sizeOf(granted), 0)
+    if (granted.kind === 'refused' || problem !== undefined) {
+      if (problem !== undefined) this.#refuse(session, id, problem)
+      return this.#subscribing.end(session, request.channel)
+    }
+    this.#subscribing.grow(session, request.channel, sizeOf(granted))
+    this.#context.channels.subscribe(session, request.channel, granted, since(request), (result) => {
+      this.#answer(session, command, granted, result)
+      this.#subscribing.end(session, request.channel)
+    })
+  }
+
+  #answer(session: Session, { id, request }: Of<'subscribe'>, granted: SubscriptionGrant, result: StreamResult): void {
+    if (result.kind === 'refused') return this.#refuse(session, id, result)
+    if (result.kind !== 'subscribed') return this.#refuse(session, id, refuse('internal'))
+    const lost = result.wasRecovering && !result.recovered && (request.flag & 2) !== 0
+    if (!lost)
+      return this.#reply(session, id, 'subscribe', encodeSubscribed(result, granted, this.#context.clock.now()))
+    this.#context.channels.leave(session, request.channel)
+    this.#refuse(session, id, refuse('unrecoverablePosition'))
+  }
+
+  #refuse(session: Session, id: number, refusal: Refusal): void {
+    this.#context.sockets.write(session, encodeRefusal(id, refusal))
+  }
+
+  /** SDKs take an expired token for final here, unless the error is temporary: then they fetch another within the grace. */
+  #refuseRenewal(session: Session, id: number, refusal: Refusal): void {
+    if (refusal.error !== 'tokenExpired') return this.#refuse(session, id, refusal)
+    this.#context.sockets.write(session, encodeRefusal(id, refusal, true))
+  }
+
+  #reply(session: Session, id: number, kind: string, result: string): void {
+    this.#context.sockets.write(session, encodeReply(id, kind, result))
+  }
+}
+
+/** Where a client says that it stood. */
+export const since = ({ recover, offset, epoch }: { recover: boolean; offset: number; epoch: string }) =>
+  recover ? { offset, epoch } : undefined
+
+/** What a connection has to remember of a grant. */
+export const sizeOf = ({ terms }: SubscriptionGrant): number => attachmentSize(terms)

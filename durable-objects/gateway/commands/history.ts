@@ -1,0 +1,47 @@
+import type { Env } from '../../../src/env.ts'
+import { withoutDeleted } from '../../../src/history/amend.ts'
+import { completePage } from '../../../src/history/page.ts'
+import { coldHistory } from '../../../src/adapters/cold-history.ts'
+import { parseChannel, whyNoChannel } from '../../../src/protocol/channels.ts'
+import type { Command } from '../../../src/protocol/commands.ts'
+import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import { encodeHistory } from '../../../src/protocol/replies.ts'
+import type { Session } from '../../../src/realtime/session.ts'
+import { conversationOf, tenantOf } from '../../address.ts'
+import type { TopicCommands } from './topic-commands.ts'
+
+type HistoryRequest = Extract<Command, { kind: 'history' }>['request']
+
+/**
+ * Scrollback for sessions. The conversation says what it holds and what lies behind it; what lies behind is read here,
+ * so that no conversation ever waits for Postgres and only the one who asked for old pages does.
+ */
+export class History {
+  readonly #env: Env
+  readonly #topics: TopicCommands
+
+  constructor(env: Env, topics: TopicCommands) {
+    this.#env = env
+    this.#topics = topics
+  }
+
+  /** JSON text of a HistoryResult. */
+  async page(session: Session, request: HistoryRequest): Promise<string | Refusal> {
+    const channel = parseChannel(request.channel)
+    if (channel === undefined) return whyNoChannel(request.channel)
+    if (channel.kind === 'topic') return await this.#topics.history(session, channel, request)
+    if (channel.kind !== 'conversation')
+      return refuse('notAvailable', 'history of anything but conversations and topics')
+
+    const { tenant, user, client } = session
+    const { limit, reverse, since } = request
+    const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
+    const answer = await conversationOf(this.#env, tenant, channel.id).history({ user, client, server: false }, query)
+    if (answer.kind === 'refused') return answer
+
+    const cold = coldHistory(this.#env, { tenant, placement: () => tenantOf(this.#env, tenant).placement() })
+    const page = await completePage(answer, reverse, (range) => cold.read(channel.id, answer.epoch, range))
+    const publications = withoutDeleted(page, answer.amendments)
+    return encodeHistory({ ...answer, publications })
+  }
+}

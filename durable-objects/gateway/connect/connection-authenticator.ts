@@ -1,0 +1,85 @@
+import {
+  namesUnknownKey,
+  notYetValid,
+  tenantOfToken,
+  verifyToken,
+  type Claims,
+  type SigningKey,
+} from '../../../src/auth/token.ts'
+import type { Config, OpenProfile } from '../../../src/config.ts'
+import type { CloseName } from '../../../src/protocol/close-codes.ts'
+import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import { connectWindow } from '../../../src/limits/built-in-policies.ts'
+import { LocalLimits } from '../../../src/limits/local-limits.ts'
+import { allowsOrigin } from '../../../src/protocol/origins.ts'
+import { tenantId, type TenantLimits } from '../../../src/tenants/record.ts'
+import type { Admission, TenantCache } from '../../../src/tenants/cache.ts'
+
+/** Whether a token opens the door. A wrong one ends the connection, an expired one may be renewed. */
+export type Authentication =
+  | { readonly kind: 'admitted'; readonly claims: Claims; readonly limits: TenantLimits }
+  | { readonly kind: 'turnedAway'; readonly close: CloseName }
+  | Refusal
+
+/** Checks connection tokens against the keys of the tenant they name. Throws when the tenant's actor cannot be reached. */
+export class ConnectionAuthenticator {
+  readonly #tenants: TenantCache
+  /** A user comes to the same gateway again, so counting here is counting all her connects in this region. */
+  readonly #connects = new LocalLimits()
+
+  readonly #open: OpenProfile | undefined
+
+  constructor(tenants: TenantCache, { open }: Config) {
+    this.#tenants = tenants
+    this.#open = open
+  }
+
+  /** `origin` is that of the page that connects; "" passes any list. */
+  async authenticate(token: string, now: number, origin = ''): Promise<Authentication> {
+    if (token === '') return await this.#admitNobody(now, origin)
+    const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
+    const believed = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
+    if (believed === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
+    const admission = namesUnknownKey(token, this.#keysOf(believed)) ? await this.#askAgain(believed, now) : believed
+    const isOpen = this.#open?.tenant === admission.record.id
+    const keys = this.#keysOf(admission)
+    const verified = await verifyToken(token, admission.record.id, keys, now, isOpen)
+    if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
+    // Asked again, since it may have been told of meanwhile. Only those who belong to a tenant hear how it stands.
+    if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')
+      return { kind: 'turnedAway', close: 'suspended' }
+    if (verified.kind === 'expired') return refuse('tokenExpired')
+    if (verified.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
+    const { claims } = verified
+    const { limits, anonymous, origins } = admission.record
+    if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
+    // Nobody's connects are counted together: one of them could shut out all others.
+    if (claims.user === '')
+      return anonymous || isOpen ? { kind: 'admitted', claims, limits } : { kind: 'turnedAway', close: 'invalidToken' }
+    const window = connectWindow(limits.connectsPerSecondUser)
+    const waitMs = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
+    if (waitMs > 0) return refuse('tooManyRequests', `connects: wait ${waitMs} ms`, waitMs)
+    return { kind: 'admitted', claims, limits }
+  }
+
+  #keysOf({ record, secrets }: Admission): SigningKey[] {
+    return [...(this.#open?.tenant === record.id ? [this.#open.tokenKey] : []), ...secrets.tokenKeys]
+  }
+
+  async #askAgain(believed: Admission, now: number): Promise<Admission> {
+    this.#tenants.forget(believed.record.id)
+    return (await this.#tenants.get(believed.record.id, now)) ?? believed
+  }
+
+  /** Without a token nobody knows of which tenant; only the open profile has an answer to that. */
+  async #admitNobody(now: number, origin: string): Promise<Authentication> {
+    const admission = this.#open === undefined ? undefined : await this.#tenants.get(this.#open.tenant, now)
+    if (admission === undefined) return { kind: 'turnedAway', close: 'badRequest' }
+    const { id, limits, origins } = admission.record
+    if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
+    return { kind: 'admitted', claims: { tenant: id, user: '', expiresAt: 0, issuedAt: now }, limits }
+  }
+}
+
+const isAllowed = (origins: readonly string[] | undefined, origin: string): boolean =>
+  origin === '' || allowsOrigin(origins, origin)

@@ -1,0 +1,39 @@
+import { writeMessages } from '../../../src/protocol/protobuf/write.ts'
+
+/**
+ * The Protobuf form of what is said. Within a turn the same words go to many sockets: they are encoded for the first
+ * one and shared by all.
+ */
+export class BinaryFrames {
+  readonly #known = new Map<string, Uint8Array<ArrayBuffer>>()
+
+  /** One frame of these lines. */
+  of(lines: readonly string[]): Uint8Array<ArrayBuffer> {
+    const [only] = lines
+    if (only !== undefined && lines.length === 1) return this.#encode(only)
+    return joined(lines.map((line) => this.#encode(line)))
+  }
+
+  /** The turn is over. */
+  forget(): void {
+    this.#known.clear()
+  }
+
+  #encode(line: string): Uint8Array<ArrayBuffer> {
+    const known = this.#known.get(line)
+    if (known !== undefined) return known
+    const encoded = writeMessages('Reply', line)
+    this.#known.set(line, encoded)
+    return encoded
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.byteLength
+  }
+  return all
+}

@@ -1,0 +1,65 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../../src/env.ts'
+import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../../src/inbox/notes.ts'
+import { Settings } from '../shared/settings.ts'
+import { NoteTable } from './note-table.ts'
+import { inboxNotesSchema } from './schema.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+
+/**
+ * What conversations have to tell users that are not connected, for many users of one tenant: one row for each
+ * conversation and one for each member. An inbox opens when its user connects, takes what it missed, and is told
+ * directly until its user is gone; so a member without a connection costs no actor of its own.
+ */
+export class InboxNotes extends DurableObject<Env> {
+  #table = this.#openTable(isUsed(this.ctx.storage.sql))
+
+  /** Writes down what a conversation tells, and answers which inboxes it must tell directly. Repeats do no harm. */
+  update({ conversation, news, members, removed }: NotesUpdate): NotesAnswer {
+    const table = this.#found()
+    const place = table.place + 1
+    for (const { user, version } of removed) table.putRemoval(user, conversation, version, place)
+    if (news === null) table.dropNews(conversation)
+    else for (const { user, read } of members) table.putMember(user, conversation, news.version, read, place)
+
+    const { open, closed } = table.membersOf(conversation)
+    if (news !== null && closed > 0) table.putNews(news, place)
+    if (closed > 0 || members.length > 0 || removed.length > 0) table.setPlace(place)
+    const leaving = removed.flatMap(({ user }) => (table.isOpen(user) ? [user] : []))
+    return { open: [...open, ...leaving], allOpen: closed === 0 }
+  }
+
+  /** From now on conversations tell this user's inbox directly. */
+  open(user: string): Opened {
+    const table = this.#found()
+    return { turn: table.open(user), place: table.place }
+  }
+
+  /** What changed for a user after place `since`, by conversation id after `after`. */
+  missed(user: string, since: number, after: string): MissedPage {
+    return this.#table.missed(user, since, after)
+  }
+
+  /** The user of an inbox that was opened as `turn` is gone. */
+  close(user: string, turn: number): void {
+    this.#table.close(user, turn)
+  }
+
+  /** Whether a user's inbox is told directly, has notes or was open once, or nothing is known of the user. */
+  standingOf(user: string): 'open' | 'closed' | 'unknown' {
+    if (this.#table.isOpen(user)) return 'open'
+    return this.#table.knows(user) ? 'closed' : 'unknown'
+  }
+
+  /** Makes the tables, on the first write. */
+  #found(): NoteTable {
+    if (!isUsed(this.ctx.storage.sql)) this.#table = this.#openTable(true)
+    return this.#table
+  }
+
+  #openTable(exists: boolean): NoteTable {
+    const { sql } = this.ctx.storage
+    if (exists) migrate(sql, inboxNotesSchema)
+    return new NoteTable(sql, new Settings(sql, exists), exists)
+  }
+}

@@ -1,0 +1,151 @@
+import type { InboxUpdate } from '../../src/inbox/entry.ts'
+import { missedPerPage, type Missed, type MissedPage, type SharedNews } from '../../src/inbox/notes.ts'
+import type { Settings } from '../shared/settings.ts'
+
+type NoteRow = { conversation: string; version: number; read: number; removed: number; news: string | null }
+
+/** The rows of a notes actor. */
+export class NoteTable {
+  readonly #sql: SqlStorage
+  readonly #facts: Settings
+  readonly #exists: boolean
+  /** Users whose inboxes are told directly, with their turns. */
+  readonly #open = new Map<string, number>()
+
+  constructor(sql: SqlStorage, facts: Settings, exists: boolean) {
+    this.#sql = sql
+    this.#facts = facts
+    this.#exists = exists
+    if (!exists) return
+    for (const row of sql.exec('SELECT user, turn FROM inboxes WHERE open = 1'))
+      this.#open.set(String(row['user']), Number(row['turn']))
+  }
+
+  /** The number of the last change. */
+  get place(): number {
+    return this.#facts.number('place')
+  }
+
+  isOpen(user: string): boolean {
+    return this.#open.has(user)
+  }
+
+  /** Whether anything is kept of the user. */
+  knows(user: string): boolean {
+    if (!this.#exists || this.#open.has(user)) return this.#exists
+    const asked = 'SELECT 1 FROM inboxes WHERE user = ? UNION ALL SELECT 1 FROM notes WHERE user = ? LIMIT 1'
+    return this.#sql.exec(asked, user, user).toArray().length > 0
+  }
+
+  /** Writes what all members hear, unless something newer is known. */
+  putNews(news: SharedNews, place: number): void {
+    this.#sql.exec(
+      `INSERT INTO conversations (id, place, version, last, news) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET place = excluded.place, version = excluded.version, last = excluded.last, news = excluded.news
+       WHERE excluded.news <> conversations.news AND excluded.version >= conversations.version AND excluded.last >= conversations.last`,
+      news.conversation,
+      place,
+      news.version,
+      news.last,
+      JSON.stringify(news),
+    )
+  }
+
+  dropNews(conversation: string): void {
+    this.#sql.exec('DELETE FROM conversations WHERE id = ?', conversation)
+  }
+
+  /** A member, or its read cursor; a repeat writes nothing. */
+  putMember(user: string, conversation: string, version: number, read: number, place: number): void {
+    this.#sql.exec(
+      `INSERT INTO notes (user, conversation, place, version, read, removed) VALUES (?, ?, ?, ?, ?, 0)
+       ON CONFLICT (user, conversation) DO UPDATE SET place = excluded.place, version = excluded.version, read = max(notes.read, excluded.read), removed = 0
+       WHERE excluded.version > notes.version OR (notes.removed = 0 AND excluded.read > notes.read)`,
+      user,
+      conversation,
+      place,
+      version,
+      read,
+    )
+  }
+
+  /** The user left at `version`. Kept, since an inbox that has the conversation must hear of it when it opens. */
+  putRemoval(user: string, conversation: string, version: number, place: number): void {
+    this.#sql.exec(
+      `INSERT INTO notes (user, conversation, place, version, read, removed) VALUES (?, ?, ?, ?, 0, 1)
+       ON CONFLICT (user, conversation) DO UPDATE SET place = excluded.place, version = excluded.version, removed = 1
+       WHERE notes.removed = 0 AND excluded.version >= notes.version`,
+      user,
+      conversation,
+      place,
+      version,
+    )
+  }
+
+  /** The users of a conversation, by whether their inboxes are told directly. */
+  membersOf(conversation: string): { readonly open: string[]; readonly closed: number } {
+    const open: string[] = []
+    let closed = 0
+    for (const row of this.#sql.exec('SELECT user FROM notes WHERE conversation = ? AND removed = 0', conversation)) {
+      const user = String(row['user'])
+      if (this.#open.has(user)) open.push(user)
+      else closed++
+    }
+    return { open, closed }
+  }
+
+  setPlace(place: number): void {
+    this.#facts.set('place', place)
+  }
+
+  /** The inbox of a user is told directly from now on; its turn. */
+  open(user: string): number {
+    const known = this.#sql.exec('SELECT turn FROM inboxes WHERE user = ?', user).toArray()[0]
+    const turn = Number(known?.['turn'] ?? 0) + 1
+    this.#sql.exec(
+      'INSERT INTO inboxes (user, turn, open) VALUES (?, ?, 1) ON CONFLICT (user) DO UPDATE SET turn = excluded.turn, open = 1',
+      user,
+      turn,
+    )
+    this.#open.set(user, turn)
+    return turn
+  }
+
+  /** Ends that; a turn that is not the last one was overtaken by an opening and changes nothing. */
+  close(user: string, turn: number): void {
+    if (this.#open.get(user) !== turn) return
+    this.#open.delete(user)
+    this.#sql.exec('UPDATE inboxes SET open = 0 WHERE user = ?', user)
+  }
+
+  /** What changed for a user after place `since`, in pages by conversation id after `after`. */
+  missed(user: string, since: number, after: string): MissedPage {
+    if (!this.#exists) return { missed: [], next: null, place: 0 }
+    const from = since > this.place ? 0 : since
+    const rows = this.#sql
+      .exec<NoteRow>(
+        `SELECT n.conversation, n.version, n.read, n.removed, c.news FROM notes n LEFT JOIN conversations c ON c.id = n.conversation
+         WHERE n.user = ? AND n.conversation > ? AND (n.place > ? OR c.place > ?) ORDER BY n.conversation LIMIT ?`,
+        user,
+        after,
+        from,
+        from,
+        missedPerPage + 1,
+      )
+      .toArray()
+    const page = rows.slice(0, missedPerPage)
+    return {
+      missed: page.flatMap(toMissed),
+      next: rows.length > missedPerPage ? (page.at(-1)?.conversation ?? null) : null,
+      place: this.place,
+    }
+  }
+}
+
+function toMissed({ conversation, version, read, removed, news }: NoteRow): Missed[] {
+  if (removed === 1) return [{ kind: 'removed', conversation, version }]
+  if (news === null) return []
+  const shared: SharedNews = JSON.parse(news)
+  const own: InboxUpdate = { ...shared, read }
+  return [{ kind: 'news', news: own }]
+}

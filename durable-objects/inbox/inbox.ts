@@ -1,0 +1,297 @@
+import { DurableObject } from 'cloudflare:workers'
+import { z } from 'zod'
+import type { Env } from '../../src/env.ts'
+import type { MissedPage } from '../../src/inbox/notes.ts'
+import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
+import { decodeCursor, encodeCursor, toListItem, type ListItem } from '../../src/inbox/list.ts'
+import { admitConnection } from '../../src/inbox/admit-connection.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { randomToken } from '../../src/kernel/id.ts'
+import { inboxChannel } from '../../src/protocol/channels.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { Publication } from '../../src/protocol/replies.ts'
+import type {
+  EphemeralEvent,
+  StreamAnswer,
+  StreamCall,
+  StreamCommand,
+  StreamResult,
+  StreamUpdate,
+} from '../../src/protocol/stream.ts'
+import { inboxNotesOf, ownName } from '../address.ts'
+import { Subscribers } from '../shared/subscribers.ts'
+import { EntryTable } from './entry-table.ts'
+import { Settings } from '../shared/settings.ts'
+import { inboxSchema } from './schema.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+
+/** Changed conversations told to somebody who comes back; beyond it the client asks for the list. */
+const recoveredEntries = 500
+
+/** Whether conversations tell this inbox directly, its last turn at the notes actor, and the place it has heard up to. */
+const standingShape = z.object({ isOpen: z.boolean(), turn: z.number(), place: z.number() })
+type Standing = z.output<typeof standingShape>
+const closedAtFirst: Standing = { isOpen: false, turn: 0, place: 0 }
+
+/** A page of the conversation list. */
+export interface InboxPage {
+  readonly kind: 'page'
+  readonly conversations: readonly ListItem[]
+  readonly next: string | null
+}
+
+/**
+ * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation,
+ * so that whoever comes back after any time hears what is, and not everything that was.
+ */
+export class Inbox extends DurableObject<Env> {
+  readonly #clock = systemClock
+  #store = this.#open(isUsed(this.ctx.storage.sql))
+  /** Whether this life has said anything to its listeners. */
+  #hasPublished = false
+  /** The opening under way, which everything else waits for. */
+  #opening: Promise<void> | undefined
+  #known: Standing | undefined
+
+  /** Runs the commands of a gateway: subscriptions, and leaving. The inbox of a user that was away opens first. */
+  execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
+    const isListening = call.gateway !== null && call.have !== null
+    const isComing = isListening || call.commands.some(({ kind }) => kind === 'subscribe')
+    if (this.#opening === undefined && (!isComing || this.#standing().isOpen)) return this.#execute(call)
+    return (isComing ? this.#openToNews() : this.#whenOpened()).then(() => this.#execute(call))
+  }
+
+  /** Only a user at several gateways has to be counted. */
+  #execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
+    this.#create()
+    const { audience } = this.#store
+    const somebodyComes = call.commands.some((command) => command.kind === 'subscribe' && command.pass !== undefined)
+    if (!somebodyComes || !audience.reachesBeyond(call.gateway)) return this.#answer(call, 0)
+    // Noted before anybody is asked, so that who comes elsewhere meanwhile is counted with those who come here.
+    if (call.gateway !== null) audience.add(call.gateway)
+    const { name: user } = ownName(this.ctx.id.name)
+    return audience.connectionsElsewhere(user, call.gateway).then((elsewhere) => this.#answer(call, elsewhere))
+  }
+
+  /** Ends every session let in by a token issued until now, and keeps such tokens out. Returns that moment. */
+  revoke(): number {
+    this.#create()
+    const now = this.#clock.now()
+    this.#store.facts.set('revokedAt', now)
+    const top = this.#store.entries.top()
+    this.#store.audience.publish({ epoch: this.#epoch(), after: top, publications: [], events: this.#events() }, null)
+    return now
+  }
+
+  /** The gateways that hold the user's connections. */
+  gateways(): string[] {
+    return this.#store.audience.gateways()
+  }
+
+  /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none ever were revoked. */
+  revokedAt(): number {
+    return Number(this.#store.facts.get('revokedAt') ?? -1)
+  }
+
+  #answer(call: StreamCall, elsewhere: number): StreamAnswer {
+    const results = call.commands.map((command) => this.#applyCommand(call.gateway, command, elsewhere))
+    const top = this.#store.entries.top()
+    const missed = call.have === null ? [] : this.#store.entries.after(call.have, recoveredEntries + 1)
+    const behind = missed.length > recoveredEntries
+    const after = behind ? top : (call.have ?? top)
+    const publications = behind ? [] : missed.map(toPublication)
+    return { update: { epoch: this.#epoch(), after, publications, events: this.#events() }, behind, results }
+  }
+
+  /** A conversation tells where it stands. A repeat changes nothing. False when no connection of the user is left. */
+  async advance(news: InboxUpdate): Promise<boolean> {
+    await this.#opening
+    this.#apply(news)
+    if (this.#store.audience.size > 0) return true
+    await this.#close()
+    return false
+  }
+
+  #apply(news: InboxUpdate): void {
+    const known = this.#store.entries.get(news.conversation)
+    const entry = decideAdvance(known, news, this.#store.entries.top() + 1)
+    if (entry === undefined) this.#announcePosition()
+    else this.#write(entry)
+  }
+
+  /** The user is no longer in a conversation. */
+  async remove(conversation: string, version: number): Promise<void> {
+    await this.#opening
+    this.#forget(conversation, version)
+  }
+
+  #forget(conversation: string, version: number): void {
+    const known = this.#store.entries.get(conversation)
+    const entry = decideRemoval(known, version, this.#store.entries.top() + 1)
+    if (entry === undefined) this.#announcePosition()
+    else this.#write(entry)
+  }
+
+  /** The conversation list, newest activity first. */
+  async list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal> {
+    await this.#opening
+    if (!this.#standing().isOpen) await this.#catchUp(this.#standing())
+    const from = cursor === undefined ? undefined : decodeCursor(cursor)
+    if (cursor !== undefined && from === undefined)
+      return refuse('invalidPayload', 'cursor: not one of ours; leave it out to start over')
+    const entries = this.#store.entries.list(from, limit + 1)
+    const last = entries.length > limit ? entries[limit - 1] : undefined
+    return {
+      kind: 'page',
+      conversations: entries.slice(0, limit).map(toListItem),
+      next: last === undefined ? null : encodeCursor({ at: last.at, conversation: last.conversation }),
+    }
+  }
+
+  /** Said with every answer, so that a gateway that was not reached hears of it with its next call. */
+  #events(): readonly EphemeralEvent[] {
+    const until = this.revokedAt()
+    return until < 0 ? [] : [{ kind: 'revoked', until }]
+  }
+
+  #applyCommand(gateway: string | null, command: StreamCommand, elsewhere: number): StreamResult {
+    if (command.kind === 'leave') {
+      if (command.last && gateway !== null) this.#store.audience.drop(gateway)
+      return { kind: 'done', data: '{}' }
+    }
+    if (command.kind !== 'subscribe') return refuse('permissionDenied')
+    const denied = admitConnection(command.pass, { revokedAt: this.revokedAt(), elsewhere })
+    if (denied !== undefined) return denied
+    if (gateway !== null) this.#store.audience.add(gateway)
+    return this.#subscribed(command)
+  }
+
+  #subscribed({ since }: Extract<StreamCommand, { kind: 'subscribe' }>): StreamResult {
+    const epoch = this.#epoch()
+    const top = this.#store.entries.top()
+    const known = since !== undefined && (since.epoch === '' || since.epoch === epoch) && since.offset <= top
+    const missed = known ? this.#store.entries.after(since.offset, recoveredEntries + 1) : []
+    const recovered = known && missed.length <= recoveredEntries
+    return {
+      kind: 'subscribed',
+      epoch,
+      offset: recovered ? since.offset : top,
+      top,
+      wasRecovering: since !== undefined,
+      recovered,
+      publications: recovered ? missed.map(toPublication) : [],
+      data: '{}',
+    }
+  }
+
+  /** News that tells nothing new: whoever wrote it may have died before its listeners heard of it. */
+  #announcePosition(): void {
+    if (!this.#hasPublished) this.#store.audience.announcePosition(this.#epoch(), this.#store.entries.top())
+    this.#hasPublished = true
+  }
+
+  #write(entry: InboxEntry): void {
+    this.#hasPublished = true
+    this.#create()
+    this.#store.entries.put(entry)
+    const update: StreamUpdate = {
+      epoch: this.#epoch(),
+      after: entry.offset - 1,
+      publications: [toPublication(entry)],
+      events: [],
+    }
+    this.#store.audience.publish(update, null)
+  }
+
+  /** From now on conversations tell this inbox directly; what they told the notes actor while it was closed comes first. */
+  #openToNews(): Promise<void> {
+    this.#opening ??= this.#openNow().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  async #whenOpened(): Promise<void> {
+    await this.#opening?.catch(() => undefined)
+  }
+
+  async #openNow(): Promise<void> {
+    const before = this.#standing()
+    if (before.isOpen) return
+    this.#create()
+    const { turn, place } = await this.#notes().open(this.#user)
+    await this.#readMissed(before.place)
+    this.#setStanding({ isOpen: true, turn, place })
+  }
+
+  /** Reads what conversations told the notes actor, without being told directly from now on. */
+  async #catchUp(standing: Standing): Promise<void> {
+    const place = await this.#readMissed(standing.place)
+    if (place > standing.place && !this.#standing().isOpen) this.#setStanding({ ...standing, place })
+  }
+
+  /** Applies all that changed after place `since`; the place up to which nothing is missed then. */
+  async #readMissed(since: number): Promise<number> {
+    let reached = since
+    let after: string | null = ''
+    while (after !== null) {
+      const page: MissedPage = await this.#notes().missed(this.#user, since, after)
+      if (after === '' && page.missed.length > 0) reached = page.place
+      for (const each of page.missed)
+        if (each.kind === 'news') this.#apply(each.news)
+        else this.#forget(each.conversation, each.version)
+      after = page.next
+    }
+    return reached
+  }
+
+  /** With no connection left, conversations tell the notes actor again. It hears that last: a repeat of it does no harm. */
+  async #close(): Promise<void> {
+    const standing = this.#standing()
+    if (standing.isOpen) this.#setStanding({ ...standing, isOpen: false })
+    await this.#notes().close(this.#user, standing.turn)
+  }
+
+  #standing(): Standing {
+    const stored = this.#store.facts.get('standing')
+    this.#known ??= stored === undefined ? closedAtFirst : standingShape.parse(JSON.parse(stored))
+    return this.#known
+  }
+
+  #setStanding(standing: Standing): void {
+    this.#create()
+    this.#known = standing
+    this.#store.facts.set('standing', JSON.stringify(standing))
+  }
+
+  get #user(): string {
+    return ownName(this.ctx.id.name).name
+  }
+
+  #notes() {
+    const { tenant, name } = ownName(this.ctx.id.name)
+    return inboxNotesOf(this.env, tenant, name)
+  }
+
+  /** Makes the tables and the stream's epoch, on the first write. */
+  #create(): void {
+    if (this.#store.facts.get('epoch') !== undefined) return
+    this.#store = this.#open(true)
+    this.#store.facts.set('epoch', randomToken(8))
+  }
+
+  #epoch(): string {
+    return this.#store.facts.get('epoch') ?? ''
+  }
+
+  #open(exists: boolean) {
+    const { sql } = this.ctx.storage
+    if (exists) migrate(sql, inboxSchema)
+    const { tenant, name } = ownName(this.ctx.id.name)
+    return {
+      facts: new Settings(sql, exists),
+      entries: new EntryTable(sql, exists),
+      audience: new Subscribers(this.env, sql, exists, { tenant, channel: inboxChannel(name) }),
+    }
+  }
+}
+
+const toPublication = (entry: InboxEntry): Publication => ({ offset: entry.offset, data: toEvent(entry) })

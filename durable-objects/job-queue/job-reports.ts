@@ -1,0 +1,39 @@
+import type { Job } from '../../src/jobs/model/job.ts'
+import type { JobMetrics, JobTypeCounts } from '../../src/jobs/metrics/job-metrics.ts'
+import { countStates, phasesOf, type JobState } from '../../src/jobs/model/phase.ts'
+import type { Policy } from '../../src/jobs/model/policy.ts'
+import { toView, type JobView } from '../../src/jobs/model/view.ts'
+import type { SqlJobStore } from './sql-job-store.ts'
+
+/** A queue at a glance. */
+export interface QueueStats {
+  readonly counts: Readonly<Record<JobState, number>>
+  /** How long the oldest job that could have started has been waiting, in milliseconds. */
+  readonly oldestMs: number
+  readonly policy: Policy
+  readonly tallies: readonly JobTypeCounts[]
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobView[]
+  readonly next: string | null
+}
+
+export function queueStats(books: SqlJobStore, meter: JobMetrics, now: number): QueueStats {
+  const oldest = books.jobs.oldestWaiting()
+  return {
+    counts: countStates(books.counts()),
+    oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
+    policy: books.policy(),
+    tallies: meter.tallies(),
+  }
+}
+
+/** Jobs of a state, the newest first; the cursor is the last one's place. */
+export function listJobs(books: SqlJobStore, state: JobState, cursor: string | undefined, limit: number): JobPage {
+  const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
+  const jobs: Job[] = phasesOf(state).flatMap((phase) => books.jobs.before(phase, before, limit + 1))
+  const page = jobs.sort((a, b) => b.seq - a.seq).slice(0, limit)
+  const last = page.at(-1)
+  return { jobs: page.map(toView), next: jobs.length > limit && last !== undefined ? String(last.seq) : null }
+}

@@ -1,0 +1,94 @@
+import type { Env } from '../../src/env.ts'
+import type { Job } from '../../src/jobs/model/job.ts'
+import { encodeJob, toView } from '../../src/jobs/model/view.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { jobChannel } from '../../src/protocol/channels.ts'
+import { refuse } from '../../src/protocol/errors.ts'
+import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamUpdate } from '../../src/protocol/stream.ts'
+import { gatewayNamed } from '../address.ts'
+
+/** A job's stream has one state and no history: whoever subscribes gets the job as it is, then each change. */
+const epoch = 'now'
+
+/** Live progress of the jobs of one queue, for the users each job names. */
+export class JobStream {
+  readonly #env: Env
+  readonly #sql: SqlStorage
+  readonly #at: { readonly tenant: string; readonly queue: string }
+
+  constructor(env: Env, sql: SqlStorage, at: { readonly tenant: string; readonly queue: string }) {
+    this.#env = env
+    this.#sql = sql
+    this.#at = at
+  }
+
+  execute(call: StreamCall, find: (id: string) => Job | undefined, job: string): StreamAnswer {
+    const results = call.commands.map((command) => this.#obey(call.gateway, command, job, find(job)))
+    return { update: { epoch, after: 0, publications: [], events: [] }, behind: false, results }
+  }
+
+  /** Tells the gateways that listen. One that cannot be reached misses a step; the next one, or a new subscription, heals it. */
+  async tell(jobs: readonly Job[]): Promise<void> {
+    await Promise.all(jobs.map((job) => this.#tellOne(job)))
+  }
+
+  /** A gateway that died took no leave: whoever is still noted for a job that is forgotten listens no more. */
+  forget(): void {
+    const sql = 'DELETE FROM listeners WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = substr(channel, ?))'
+    this.#sql.exec(sql, jobChannel(this.#at.queue, '').length + 1)
+  }
+
+  async #tellOne(job: Job): Promise<void> {
+    const channel = jobChannel(this.#at.queue, job.id)
+    const update: StreamUpdate = {
+      epoch,
+      after: 0,
+      publications: [],
+      events: [{ kind: 'pub', data: encodeJob(toView(job)) }],
+    }
+    await Promise.all(this.#gateways(channel).map((gateway) => this.#tellGateway(gateway, channel, update)))
+  }
+
+  async #tellGateway(gateway: string, channel: string, update: StreamUpdate): Promise<void> {
+    try {
+      const listening = await gatewayNamed(this.#env, gateway).publish({ tenant: this.#at.tenant, channel, ...update })
+      if (!listening) this.#drop(channel, gateway)
+    } catch (thrown) {
+      log.warn('jobs.tell-failed', { gateway, why: reasonOf(thrown) })
+    }
+  }
+
+  #obey(gateway: string | null, command: StreamCommand, id: string, job: Job | undefined): StreamResult {
+    const channel = jobChannel(this.#at.queue, id)
+    if (command.kind === 'leave') {
+      if (command.last && gateway !== null) this.#drop(channel, gateway)
+      return { kind: 'done', data: '{}' }
+    }
+    if (command.kind !== 'subscribe' || job?.options.watchers.includes(command.user) !== true)
+      return refuse('permissionDenied')
+    if (gateway !== null)
+      this.#sql.exec('INSERT OR IGNORE INTO listeners (channel, gateway) VALUES (?, ?)', channel, gateway)
+    return {
+      kind: 'subscribed',
+      epoch,
+      offset: 0,
+      top: 0,
+      wasRecovering: command.since !== undefined,
+      recovered: command.since !== undefined,
+      publications: [],
+      data: encodeJob(toView(job)),
+    }
+  }
+
+  #gateways(channel: string): string[] {
+    const sql = 'SELECT gateway FROM listeners WHERE channel = ?'
+    return this.#sql
+      .exec<{ gateway: string }>(sql, channel)
+      .toArray()
+      .map(({ gateway }) => gateway)
+  }
+
+  #drop(channel: string, gateway: string): void {
+    this.#sql.exec('DELETE FROM listeners WHERE channel = ? AND gateway = ?', channel, gateway)
+  }
+}

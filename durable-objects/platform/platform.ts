@@ -1,0 +1,69 @@
+import { DurableObject } from 'cloudflare:workers'
+import { connect } from '../../src/adapters/neon/connect.ts'
+import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { Plan, SystemLimits } from '../../src/protocol/tenant-limits.ts'
+import {
+  platformSettings,
+  maxPlans,
+  newPlatformSettings,
+  type PlatformSettings,
+} from '../../src/tenants/platform-settings.ts'
+import type { TenantStanding } from '../../src/tenants/known.ts'
+import { TenantDirectory } from './tenant-directory.ts'
+
+/** What holds beyond any one tenant: there is one, and everybody believes it for ten seconds. */
+export class Platform extends DurableObject<Env> {
+  readonly #kv = this.ctx.storage.kv
+  readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
+    const config = loadConfig(this.env)
+    return selectTenants(connect(config, config.directoryUrl), after, limit)
+  })
+
+  settings(): PlatformSettings {
+    const stored = this.#kv.get('record')
+    return stored === undefined ? newPlatformSettings : platformSettings.parse(stored)
+  }
+
+  /** Sets the limits of everybody together. */
+  setSystemLimits(system: SystemLimits): PlatformSettings {
+    return this.#write({ ...this.settings(), system })
+  }
+
+  /** Makes or changes a plan; its tenants follow. */
+  setPlan(name: string, plan: Plan): { readonly kind: 'set'; readonly house: PlatformSettings } | Refusal {
+    const house = this.settings()
+    if (!Object.hasOwn(house.plans, name) && Object.keys(house.plans).length >= maxPlans)
+      return refuse('limitExceeded', `at most ${maxPlans} plans; delete one first`)
+    return { kind: 'set', house: this.#write({ ...house, plans: { ...house.plans, [name]: plan } }) }
+  }
+
+  /** Ends a plan; its tenants have everybody's limits then. False when there is none of that name. */
+  dropPlan(name: string): boolean {
+    const house = this.settings()
+    if (!Object.hasOwn(house.plans, name)) return false
+    const { [name]: _, ...plans } = house.plans
+    this.#write({ ...house, plans })
+    return true
+  }
+
+  /** A tenant is about to be made, or was found. */
+  noteTenant(id: string): void {
+    this.#directory.note(id)
+  }
+
+  /** Whether there is such a tenant; `perhaps` while the tenants of earlier versions have not been read from Postgres. */
+  standingOfTenant(id: string): TenantStanding {
+    const standing = this.#directory.standingOf(id)
+    if (standing === 'perhaps') void this.#directory.readOnce()
+    return standing
+  }
+
+  #write(changed: PlatformSettings): PlatformSettings {
+    const record = { ...changed, version: changed.version + 1 }
+    this.#kv.put('record', record)
+    return record
+  }
+}

@@ -1,0 +1,97 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { log } from '../../src/kernel/log.ts'
+import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
+import type { LeaseAccount, Reserved } from '../../src/limits/lease-account.ts'
+import type { Rules } from '../../src/limits/rules.ts'
+import { SteadyClock } from '../../src/limits/steady-clock.ts'
+import { LimiterStore } from './limiter-store.ts'
+
+/** One key of one policy: decides, and lends units to holders that decide on their own. Never are more out than the limit allows. */
+export class RateLimiter extends DurableObject<Env> {
+  readonly #store = new LimiterStore(this.ctx.storage.kv)
+  readonly #clock = new SteadyClock(() => systemClock.now(), this.#store.latest)
+  #known: LeaseAccount | undefined
+
+  /** Settles what a holder is done with, decides what waits, lends what can be lent. */
+  lease(ask: LeaseAsk): LeaseAnswer {
+    const now = this.#now()
+    const ledger = this.#account(ask.rules, now)
+    const answer = ledger.ask(ask, now)
+    const decided = ask.costs.slice(0, answer.allowed).reduce((sum, cost) => sum + cost, 0)
+    this.#store.granting(ledger, decided + (answer.lease?.units ?? 0), now)
+    return answer
+  }
+
+  /** Leases a holder is done with, without another question. */
+  settle(closing: readonly Closing[]): void {
+    const now = this.#now()
+    this.#accountIfAny(now)?.settle(closing, now)
+  }
+
+  /** Units that were decided at `at` by this limiter's clock and not used, because a later level refused. */
+  refund(units: number, at: number): void {
+    const now = this.#now()
+    this.#accountIfAny(now)?.refund(units, at, now)
+  }
+
+  /** Keeps `units` for at most `ttlMs`, for somebody who says later what became of them. */
+  reserve(rules: Rules, units: number, ttlMs: number): Reserved {
+    const now = this.#now()
+    const ledger = this.#account(rules, now)
+    const reserved = ledger.reserve(units, ttlMs, now)
+    if (reserved.kind === 'reserved') this.#store.write(ledger, now)
+    return reserved
+  }
+
+  /** `holder` holds `units` for `ttlMs`, instead of what it held; how many there was room for. */
+  hold(rules: Rules, holder: string, units: number, ttlMs: number): number {
+    const now = this.#now()
+    const ledger = this.#account(rules, now)
+    const granted = ledger.hold(holder, units, ttlMs, now)
+    this.#store.write(ledger, now)
+    return granted
+  }
+
+  /** Ends a reservation of which `spent` units were used. False when it is over or never was. */
+  release(rules: Rules, lease: number, spent: number): boolean {
+    const now = this.#now()
+    const ledger = this.#account(rules, now)
+    const released = ledger.settle([{ lease, spent, idleMs: 0 }], now) > 0
+    if (released) this.#store.returned(ledger)
+    return released
+  }
+
+  /** How the key stands, without deciding anything. */
+  peek(rules: Rules): Standing {
+    const now = this.#now()
+    return this.#account(rules, now).peek(now)
+  }
+
+  /** Forgets what was spent. */
+  reset(rules: Rules): void {
+    const now = this.#now()
+    const ledger = this.#account(rules, now)
+    ledger.reset()
+    this.#store.write(ledger, now)
+  }
+
+  #accountIfAny(now: number): LeaseAccount | undefined {
+    const rules = this.#known?.rules ?? this.#store.rules
+    return rules === undefined ? undefined : this.#account(rules, now)
+  }
+
+  #account(rules: Rules, now: number): LeaseAccount {
+    this.#known ??= this.#store.wake(rules, now)
+    this.#known.adopt(rules, now)
+    return this.#known
+  }
+
+  #now(): number {
+    const before = this.#clock.jumps
+    const now = this.#clock.now()
+    if (this.#clock.jumps > before) log.warn('limits.clock-jumped-back', { key: this.ctx.id.name })
+    return now
+  }
+}

@@ -1,0 +1,139 @@
+import { DurableObject } from 'cloudflare:workers'
+import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
+import { connect, type Database } from '../../src/adapters/neon/connect.ts'
+import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import type { Projected, ProjectionBatch } from '../../src/events/projection.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { reasonOf } from '../../src/kernel/log.ts'
+import { within } from '../../src/kernel/retry.ts'
+import { admit } from '../../src/limits/shedding.ts'
+import { charsOf } from '../../src/protocol/answer-size.ts'
+import { ownName } from '../address.ts'
+
+interface Waiting {
+  readonly since: number
+  readonly weight: number
+  readonly batch: ProjectionBatch
+  readonly resolve: (projected: Projected) => void
+}
+
+/** Rows in one statement: beyond it another round trip costs less than a longer one. */
+const rowsPerWrite = 2000
+const writeMs = 15_000
+/** Writes begin at least this far apart: nobody waits for one, and each costs a commit, here and on every replica. */
+const apartMs = 100
+/** Rows that may wait here, and for how long the first of them; beyond it conversations keep theirs and come again. */
+const most = { waiting: 40_000, ageMs: 30_000 }
+
+/**
+ * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way, or was a moment
+ * ago, and leave as one.
+ * It holds nothing durable: a conversation keeps what was not confirmed and comes again.
+ */
+export class ShardWriter extends DurableObject<Env> {
+  readonly #waiting: Waiting[] = []
+  /** A shard that fails five times in a row is left alone for five seconds, and everybody told at once. */
+  readonly #breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(5) })
+  readonly #clock = systemClock
+  readonly #shed = { read: 0, message: 0 }
+  #waitingRows = 0
+  #busy = false
+  #wroteAt = 0
+  #rows = 0
+  #writes = 0
+
+  /** Writes a batch, together with whatever else waits; too much waiting, and it is told so at once. */
+  write(batch: ProjectionBatch): Promise<Projected> {
+    const { promise, resolve } = Promise.withResolvers<Projected>()
+    const now = this.#clock.now()
+    // Words that must go from Postgres come before those that only have to get there.
+    const priority = batch.scrubbed.length > 0 ? 'message' : 'read'
+    const verdict = admit(priority, { waiting: this.#waitingRows, ageMs: now - (this.#waiting[0]?.since ?? now) }, most)
+    if (verdict.kind === 'shed') {
+      this.#shed[priority]++
+      return Promise.resolve({
+        kind: 'failed',
+        why: `overloaded: the shard writer has ${this.#waitingRows} rows waiting`,
+      })
+    }
+    const weight = weightOf(batch)
+    this.#waitingRows += weight
+    this.#waiting.push({ batch, resolve, since: now, weight })
+    if (!this.#busy) void this.#run()
+    return promise
+  }
+
+  /** Figures for /metrics. */
+  stats(): {
+    readonly rows: number
+    readonly writes: number
+    readonly waiting: number
+    readonly shed: Readonly<Record<string, number>>
+  } {
+    return { rows: this.#rows, writes: this.#writes, waiting: this.#waiting.length, shed: { ...this.#shed } }
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true
+    while (this.#waiting.length > 0) {
+      await this.#gather()
+      this.#wroteAt = this.#clock.now()
+      await this.#writeSome(this.#take())
+    }
+    this.#busy = false
+  }
+
+  /** The first batch after a pause leaves at once; those that follow it closely wait for company, unless there is plenty. */
+  async #gather(): Promise<void> {
+    const waitMs = Math.min(apartMs, this.#wroteAt + apartMs - this.#clock.now())
+    if (waitMs > 0 && this.#waitingRows < rowsPerWrite) await scheduler.wait(waitMs)
+  }
+
+  #take(): Waiting[] {
+    let rows = 0
+    const upTo = this.#waiting.findIndex(({ weight }) => (rows += weight) > rowsPerWrite)
+    const taken = this.#waiting.splice(0, upTo <= 0 ? (upTo === 0 ? 1 : this.#waiting.length) : upTo)
+    for (const { weight } of taken) this.#waitingRows -= weight
+    return taken
+  }
+
+  async #writeSome(some: readonly Waiting[]): Promise<void> {
+    try {
+      const batches = some.map(({ batch }) => batch)
+      const projected = await this.#breaker.execute(() =>
+        within(writeMs, 'the write', writeBatches(this.#database(), batches)),
+      )
+      some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
+      this.#count(batches)
+    } catch (thrown) {
+      if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
+      else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: reasonOf(thrown) }))
+    }
+  }
+
+  /** One batch that Postgres cannot take must not keep the others: each is tried alone. */
+  async #writeApart(some: readonly Waiting[]): Promise<void> {
+    for (const one of some) await this.#writeSome([one])
+  }
+
+  #count(batches: readonly ProjectionBatch[]): void {
+    this.#writes++
+    for (const { rows } of batches) this.#rows += rows.length
+  }
+
+  #database(): Database {
+    const config = loadConfig(this.env)
+    return connect(config, config.shardUrl(ownName(this.ctx.id.name).tenant))
+  }
+}
+
+/** In rows: long ones count as more, since it is memory that they take, here and on the way. */
+const weightOf = ({ rows }: ProjectionBatch): number => rows.length + Math.floor(charsOf(rows) / 1024)
+
+/** A Postgres error about the data itself (SQLSTATE classes 22 and 23), not about the connection. */
+function isDataError(thrown: unknown): boolean {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  return code.startsWith('22') || code.startsWith('23')
+}

@@ -1,0 +1,95 @@
+import { systemClock, type Clock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { backoffMs, within } from '../../src/kernel/retry.ts'
+
+/** Work an actor owes after it has answered: whether there is some, and doing it. */
+export interface Task {
+  readonly name: string
+  isPending(): boolean
+  /** Throws when it cannot be done now. */
+  run(): Promise<void>
+}
+
+/** What rings an actor awake. */
+interface Alarm {
+  setAlarm(at: number): Promise<void>
+}
+
+interface TaskState {
+  readonly task: Task
+  failures: number
+  notBefore: number
+  running: boolean
+}
+
+const retryCapMs = 60_000
+/** While debts keep coming they are paid this many times less often than the first one of a burst. */
+const steadily = 4
+/** An alarm waits this long for its payments; one that takes longer goes on alone. */
+const timeoutMs = 1000
+/** A payment under way is looked after at the latest then, should the actor lose its memory meanwhile. */
+const lookAfterMs = 20_000
+/** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
+const missedMs = 10_000
+
+/**
+ * Pays an actor's debts by its alarm: a little later, so that a burst is one payment, and again with growing pauses
+ * until all are paid. The alarm is armed in the same commit as whatever made the debt, so a crash forgets neither.
+ * Debts do not wait for one another: with Postgres down or hanging, inboxes are told as ever.
+ */
+export class AlarmTasks {
+  readonly #alarm: Alarm
+  readonly #tasks: readonly TaskState[]
+  readonly #clock: Clock
+  #armedFor = Infinity
+  #ranAt = 0
+
+  constructor(alarm: Alarm, debts: readonly Task[], clock = systemClock) {
+    this.#alarm = alarm
+    this.#tasks = debts.map((debt) => ({ task: debt, failures: 0, notBefore: 0, running: false }))
+    this.#clock = clock
+  }
+
+  /** Something is owed now: pay it `delayMs` from now, later if debts keep coming. Call it where the debt is written. */
+  schedule(now: number, delayMs: number): void {
+    if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
+    this.#arm(Math.max(now + delayMs, this.#ranAt + steadily * delayMs))
+  }
+
+  /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
+  async run(now: number, delayMs: number): Promise<void> {
+    this.#armedFor = Infinity
+    this.#ranAt = now
+    const owed = this.#tasks.filter(({ task: debt, running: paying }) => !paying && debt.isPending())
+    const due = owed.filter(({ notBefore }) => notBefore <= now)
+    // With nobody due, somebody rang by hand or the clock was set back: pay what there is.
+    const paid = Promise.all((due.length === 0 ? owed : due).map((account) => this.#run(account)))
+    await within(timeoutMs, 'paying', paid).catch(() => undefined)
+    for (const { task: debt, running: paying, notBefore } of this.#tasks) {
+      if (paying) this.#arm(now + lookAfterMs)
+      else if (debt.isPending()) this.#arm(Math.max(notBefore, now + steadily * delayMs))
+    }
+  }
+
+  async #run(account: TaskState): Promise<void> {
+    account.running = true
+    try {
+      await account.task.run()
+      Object.assign(account, { failures: 0, notBefore: 0 })
+    } catch (thrown) {
+      account.failures++
+      account.notBefore = this.#clock.now() + backoffMs(account.failures, 1000, retryCapMs, Math.random())
+      this.#arm(account.notBefore)
+      log.warn('aftermath.later', { debt: account.task.name, failures: account.failures, why: reasonOf(thrown) })
+    } finally {
+      account.running = false
+    }
+  }
+
+  /** The earliest wish counts. */
+  #arm(at: number): void {
+    if (this.#armedFor <= at) return
+    this.#armedFor = at
+    void this.#alarm.setAlarm(at)
+  }
+}

@@ -1,0 +1,300 @@
+import { DurableObject } from 'cloudflare:workers'
+import { z } from 'zod'
+import { connect } from '../../src/adapters/neon/connect.ts'
+import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { dayOf } from '../../src/kernel/day.ts'
+import { randomToken } from '../../src/kernel/id.ts'
+import { within } from '../../src/kernel/retry.ts'
+import { placeTenant } from '../../src/tenants/placement.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { SettingsChange } from '../../src/protocol/api.ts'
+import { maxPolicies, type StoredPolicy } from '../../src/protocol/limits-api.ts'
+import { maxNamespaces, type Namespace } from '../../src/protocol/namespaces-api.ts'
+import type { OwnLimits } from '../../src/protocol/tenant-limits.ts'
+import {
+  defaultPlan,
+  maxKeys,
+  tenantRecord,
+  tokenKey,
+  type Placement,
+  type StoredKey,
+  type StoredTenant,
+  type TenantSecrets,
+  type TokenKey,
+} from '../../src/tenants/record.ts'
+import {
+  addSigningKey,
+  keysInForce,
+  revokeSigningKey,
+  rotateSigningKey,
+  type KeyChange,
+} from '../../src/tenants/signing-keys.ts'
+import { gatewayNamed, gatewayNames, platformOf } from '../address.ts'
+import { AlarmTasks } from '../shared/alarm-tasks.ts'
+
+/** What a new or known tenant is to be. `key` is for a new one, and for one whose key of that id it replaces. */
+export interface Provision {
+  readonly id: string
+  readonly name: string
+  /** Undefined leaves it on the plan it has. */
+  readonly plan?: string | undefined
+  readonly limits: OwnLimits
+  readonly key: StoredKey
+}
+
+const storedPeaks = z.record(z.string(), z.number())
+const daysOfPeaks = 8
+
+/** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
+export class Tenant extends DurableObject<Env> {
+  readonly #clock = systemClock
+  readonly #kv = this.ctx.storage.kv
+  readonly #tasks = new AlarmTasks(this.ctx.storage, [
+    { name: 'placement', isPending: () => this.#owed(), run: () => this.#tellPostgres() },
+    { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
+  ])
+
+  /** Makes the tenant, or changes its name and limits; its placement and keys stay. Says whether it is new. */
+  provision({ id, name, plan, limits, key }: Provision): {
+    readonly record: StoredTenant
+    readonly made: boolean
+  } {
+    const known = this.record()
+    const keys = known?.keys.map((other) => (other.id === key.id ? key : other)) ?? [key]
+    const record: StoredTenant = {
+      id,
+      name,
+      state: known?.state ?? 'active',
+      placement: known?.placement ?? { shard: placeTenant(id, loadConfig(this.env).shards), epoch: 1 },
+      keys,
+      plan: plan ?? known?.plan ?? defaultPlan,
+      limits,
+      policies: known?.policies ?? {},
+      namespaces: known?.namespaces ?? {},
+      anonymous: known?.anonymous ?? false,
+      ...(known?.origins === undefined ? {} : { origins: known.origins }),
+      version: (known?.version ?? 0) + 1,
+    }
+    this.#write(record)
+    if (this.#secrets() === undefined)
+      this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
+    return { record, made: known === undefined }
+  }
+
+  /** What everybody may know of it alone; undefined when there is no such tenant. */
+  record(): StoredTenant | undefined {
+    const stored = this.#kv.get('record')
+    return stored === undefined ? undefined : tenantRecord.parse(stored)
+  }
+
+  /** Record and secrets together, for those who let users in. */
+  admission(): { readonly record: StoredTenant; readonly secrets: TenantSecrets } | undefined {
+    const record = this.record()
+    const secrets = this.#secrets()
+    return record === undefined || secrets === undefined ? undefined : { record, secrets }
+  }
+
+  placement(): Placement | undefined {
+    return this.record()?.placement
+  }
+
+  /** Puts a further key into use. */
+  addKey(key: StoredKey): { readonly kind: 'added' } | Refusal {
+    const record = this.record()
+    if (record === undefined) return refuse('notFound', 'there is no such tenant')
+    if (record.keys.length >= maxKeys) return refuse('limitExceeded', `at most ${maxKeys} keys; delete one first`)
+    this.#write({ ...record, keys: [...record.keys, key], version: record.version + 1 })
+    return { kind: 'added' }
+  }
+
+  /** Takes a key out of use. False when there is none of that id. */
+  revokeKey(keyId: string): boolean {
+    const record = this.record()
+    if (record === undefined || !record.keys.some(({ id }) => id === keyId)) return false
+    this.#write({ ...record, keys: record.keys.filter(({ id }) => id !== keyId), version: record.version + 1 })
+    return true
+  }
+
+  /** Suspends the tenant or lets it go on; every gateway hears of it. Undefined when there is no such tenant. */
+  setState(state: StoredTenant['state']): StoredTenant | undefined {
+    const known = this.record()
+    if (known === undefined) return undefined
+    const record = { ...known, state, version: known.version + 1 }
+    this.#kv.put('stateOwed', record.version)
+    this.#write(record)
+    return record
+  }
+
+  /** Changes its plan and its own limits, and nothing else; undefined when there is no such tenant. */
+  setLimits(plan: string | undefined, limits: OwnLimits): StoredTenant | undefined {
+    const record = this.record()
+    if (record === undefined) return undefined
+    const changed = { ...record, plan: plan ?? record.plan, limits, version: record.version + 1 }
+    this.#write(changed)
+    return changed
+  }
+
+  /** Makes or changes a rate limit policy. */
+  setPolicy(
+    name: string,
+    policy: Omit<StoredPolicy, 'version'>,
+  ): { readonly kind: 'set'; readonly policy: StoredPolicy } | Refusal {
+    const record = this.record()
+    if (record === undefined) return refuse('notFound', 'there is no such tenant')
+    const { policies, version } = record
+    if (!Object.hasOwn(policies, name) && Object.keys(policies).length >= maxPolicies)
+      return refuse('limitExceeded', `at most ${maxPolicies} policies; delete one first`)
+    const stored = { ...policy, version: version + 1 }
+    this.#write({ ...record, policies: { ...policies, [name]: stored }, version: version + 1 })
+    return { kind: 'set', policy: stored }
+  }
+
+  /** Ends a rate limit policy. False when there is none of that name. */
+  dropPolicy(name: string): boolean {
+    const record = this.record()
+    if (record === undefined || !Object.hasOwn(record.policies, name)) return false
+    const { [name]: _, ...policies } = record.policies
+    this.#write({ ...record, policies, version: record.version + 1 })
+    return true
+  }
+
+  /** So many connections are open now. Of each day only the most is kept, and days only until they are written down. */
+  noteConnections(connections: number): void {
+    const today = dayOf(this.#clock.now())
+    const peaks = this.connectionPeaks()
+    if (connections <= (peaks[today] ?? 0)) return
+    const newest = Object.keys({ ...peaks, [today]: 0 })
+      .toSorted()
+      .slice(-daysOfPeaks)
+    this.#kv.put(
+      'connectionPeaks',
+      Object.fromEntries(newest.map((day) => [day, day === today ? connections : peaks[day]])),
+    )
+  }
+
+  /** The most connections that were seen open on each of the last days (UTC). */
+  connectionPeaks(): Record<string, number> {
+    return storedPeaks.parse(this.#kv.get('connectionPeaks') ?? {})
+  }
+
+  /** Makes or changes a namespace of plain topics. */
+  setNamespace(name: string, namespace: Namespace): { readonly kind: 'set' } | Refusal {
+    const record = this.record()
+    if (record === undefined) return refuse('notFound', 'there is no such tenant')
+    const { namespaces, version } = record
+    if (!Object.hasOwn(namespaces, name) && Object.keys(namespaces).length >= maxNamespaces)
+      return refuse('limitExceeded', `at most ${maxNamespaces} namespaces; delete one first`)
+    this.#write({ ...record, namespaces: { ...namespaces, [name]: namespace }, version: version + 1 })
+    return { kind: 'set' }
+  }
+
+  /** Ends a namespace: its channels are unknown from then on. False when there is none of that name. */
+  dropNamespace(name: string): boolean {
+    const record = this.record()
+    if (record === undefined || !Object.hasOwn(record.namespaces, name)) return false
+    const { [name]: _, ...namespaces } = record.namespaces
+    this.#write({ ...record, namespaces, version: record.version + 1 })
+    return true
+  }
+
+  /** Changes what is given of the settings; undefined when there is no such tenant. */
+  setSettings({ anonymous, origins }: SettingsChange): StoredTenant | undefined {
+    const record = this.record()
+    if (record === undefined) return undefined
+    const { origins: before, ...rest } = record
+    const listed = origins === undefined ? before : (origins ?? undefined)
+    const changed = {
+      ...rest,
+      anonymous: anonymous ?? record.anonymous,
+      ...(listed === undefined ? {} : { origins: [...new Set(listed)] }),
+    }
+    if (JSON.stringify(changed) === JSON.stringify(record)) return record
+    const written = { ...changed, version: record.version + 1 }
+    this.#write(written)
+    return written
+  }
+
+  /** The keys that sign or verify tokens now. */
+  signingKeys(): TokenKey[] {
+    return keysInForce(this.#secrets()?.tokenKeys ?? [], this.#clock.now())
+  }
+
+  /** Puts a further signing key into use. */
+  addSigningKey(key: TokenKey): { readonly kind: 'changed' } | Refusal {
+    return this.#changeKeys((keys, now) => addSigningKey(keys, key, now))
+  }
+
+  /** Replaces a signing key, which still verifies for `overlapMs`. */
+  rotateSigningKey(id: string, successor: TokenKey, overlapMs: number): { readonly kind: 'changed' } | Refusal {
+    return this.#changeKeys((keys, now) => rotateSigningKey(keys, id, successor, overlapMs, now))
+  }
+
+  /** Takes a signing key out of use. */
+  revokeSigningKey(id: string): { readonly kind: 'changed' } | Refusal {
+    return this.#changeKeys((keys, now) => revokeSigningKey(keys, id, now))
+  }
+
+  #changeKeys(decide: (keys: readonly TokenKey[], now: number) => KeyChange): { readonly kind: 'changed' } | Refusal {
+    const secrets = this.#secrets()
+    if (secrets === undefined) return refuse('notFound', 'there is no such tenant')
+    const change = decide(secrets.tokenKeys, this.#clock.now())
+    if (change.kind === 'refused') return change
+    this.#kv.put('tokenKeys', change.keys)
+    return { kind: 'changed' }
+  }
+
+  /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */
+  retell(): void {
+    if (this.record() === undefined) return
+    this.#kv.put('told', 0)
+    this.#tasks.schedule(this.#clock.now(), 0)
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#tasks.run(this.#clock.now(), 0)
+  }
+
+  #secrets(): TenantSecrets | undefined {
+    const stored = this.#kv.get('tokenKeys')
+    return stored === undefined ? undefined : { tokenKeys: tokenKey.array().parse(stored) }
+  }
+
+  #write(record: StoredTenant): void {
+    this.#kv.put('record', record)
+    this.#tasks.schedule(this.#clock.now(), 0)
+  }
+
+  #owed(): boolean {
+    return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
+  }
+
+  /** Told again until all have heard: each believes what it knows for seconds only, but its open sockets would stay. */
+  async #tellGateways(): Promise<void> {
+    const record = this.record()
+    const owed = this.#kv.get('stateOwed')
+    if (record === undefined) return
+    const told = gatewayNames(loadConfig(this.env)).map((name) =>
+      gatewayNamed(this.env, name).tenantStateChanged(record.id, record.state),
+    )
+    await within(10_000, 'the gateways', Promise.all(told))
+    if (this.#kv.get('stateOwed') === owed) this.#kv.delete('stateOwed')
+  }
+
+  async #tellPostgres(): Promise<void> {
+    const record = this.record()
+    if (record === undefined) return
+    await platformOf(this.env).noteTenant(record.id)
+    const config = loadConfig(this.env)
+    const shard = connect(config, config.shardUrl(record.placement.shard))
+    await within(10_000, 'the shard', placeOnShard(shard, record.id, record.placement))
+    await within(
+      10_000,
+      'the directory',
+      writeDirectory(connect(config, config.directoryUrl), record, record.placement),
+    )
+    this.#kv.put('told', record.version)
+  }
+}

@@ -1,0 +1,204 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
+import { fitting } from '../../src/protocol/answer-size.ts'
+import { refuse } from '../../src/protocol/errors.ts'
+import { sizes } from '../../src/protocol/limits.ts'
+import { missedBetween } from '../../src/protocol/recover.ts'
+import type { ClientInfo } from '../../src/protocol/replies.ts'
+import type {
+  HistoryAnswer,
+  HistoryQuery,
+  StreamAnswer,
+  StreamCall,
+  StreamCommand,
+  StreamUpdate,
+  TopicRules,
+} from '../../src/protocol/stream.ts'
+import { decideRetention } from '../../src/topics/retention.ts'
+import { RecentPublishes } from '../../src/topics/recent-publishes.ts'
+import { applyCommands, type AppliedCommands } from '../../src/topics/apply-commands.ts'
+import { keptMs } from './publish-keys.ts'
+import { TopicStore, type TopicContext } from './topic-store.ts'
+
+/** How soon after a publication somebody looks whether it was told. */
+const remindMs = 5000
+
+/**
+ * One plain topic of a tenant: passes on what is published to whoever listens, and keeps as much of it as its
+ * namespace says. Who may do what was decided where the caller's token is known; a topic knows no users.
+ */
+export class Topic extends DurableObject<Env> {
+  readonly #clock = systemClock
+  readonly #context: TopicContext = { ctx: this.ctx, env: this.env, emptied: () => this.#noteIdle() }
+  #store = TopicStore.open(this.#context)
+  readonly #recent = new RecentPublishes()
+  #armedFor = Infinity
+  /** Whether this life knows that no alarm of an earlier one is due before its own. */
+  #knowsAlarm = false
+  /** Whether this life told its listeners where the stream stands. */
+  #hasPublished = false
+
+  /** Runs the commands of one gateway, or of the tenant's server, in order; the answer leaves once they are durable. */
+  execute(call: StreamCall): StreamAnswer {
+    this.#store.learn(call.rules)
+    if (this.#mustKeep(call)) this.#create()
+    const before = this.#store.log.top()
+    const turn = this.#apply(call)
+    this.#noteSubscribers(call, turn)
+    this.#store.subscribers.publish(this.#update(turn, before), call.gateway)
+    if (turn.publications.length > 0) this.#notePublished(call.gateway)
+    // Where nothing else is kept nobody else would come to drop them.
+    if (call.commands.some(hasKey)) this.#tidyBy(this.#clock.now() + keptMs)
+    return this.#answer(call, turn, before)
+  }
+
+  /** A page of what is kept, and where the stream stands. */
+  history(rules: TopicRules, query: HistoryQuery): HistoryAnswer {
+    this.#store.learn(rules)
+    if (this.#store.rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
+    this.#create()
+    const { epoch, log } = this.#store
+    const top = log.top()
+    const read = historyWindow(query, { epoch, top })
+    if (read.kind === 'refused') return read
+
+    const floor = log.floor(this.#clock.now())
+    const { first, last } = pageBounds({ ...read.window, after: Math.max(read.window.after, floor - 1) })
+    const held = log.range(Math.max(first, floor) - 1, last, sizes.historyPage)
+    const publications = fitting(query.reverse ? held.toReversed() : held)
+    return { kind: 'page', epoch, top, publications, amendments: [] }
+  }
+
+  /** Forgets what was said; its numbers are not used again. */
+  removeHistory(): void {
+    this.#store.log.clear()
+  }
+
+  /** Every connection that listens now. */
+  async presence(): Promise<ClientInfo[]> {
+    return await this.#store.subscribers.presence()
+  }
+
+  override async alarm(): Promise<void> {
+    this.#armedFor = Infinity
+    this.#knowsAlarm = true
+    if (!this.#store.exist) return
+    this.#announcePosition()
+    const now = this.#clock.now()
+    const held = [this.#store.log.expire(now), this.#store.keys.expire(now)].filter((at) => at !== undefined)
+    if (held.length === 0) this.#noteSilence(now)
+    const chore = decideRetention({
+      now,
+      expiresAt: held.length === 0 ? undefined : Math.min(...held),
+      isHeard: this.#store.subscribers.size > 0,
+      keepsHistory: this.#store.rules.historySize > 0,
+      idleSince: this.#store.settings.number('idleSince'),
+    })
+    if (chore.kind === 'again') this.#tidyBy(chore.at)
+    if (chore.kind === 'forget') await this.#forget()
+  }
+
+  #apply({ commands }: StreamCall): AppliedCommands {
+    const { epoch, rules, log, keys, version } = this.#store
+    return applyCommands({ epoch, rules, log, keys, version, recent: this.#recent, now: this.#clock.now() }, commands)
+  }
+
+  /** What passes by without history needs no disk; a listener does, who must still be told after a loss of memory. */
+  #mustKeep({ gateway, have, commands }: StreamCall): boolean {
+    const keeps = this.#store.rules.historySize > 0
+    if (gateway !== null && have !== null) return true
+    return commands.some(
+      (command) =>
+        (command.kind === 'subscribe' && (keeps || gateway !== null)) ||
+        (command.kind === 'publish' && keeps) ||
+        hasKey(command),
+    )
+  }
+
+  /** Old entries have to go in time, and listeners to hear of new ones, also if this life ends before they were told. */
+  #notePublished(except: string | null): void {
+    const { subscribers: audience, rules } = this.#store
+    const now = this.#clock.now()
+    this.#hasPublished = true
+    this.#tidyBy(now + rules.historyTtlSeconds * 1000)
+    if (audience.reachesBeyond(except)) this.#tidyBy(now + remindMs)
+  }
+
+  /** A life before this one may have died between writing and telling: whoever misses something then asks for it. */
+  #announcePosition(): void {
+    const { subscribers: audience, log, epoch } = this.#store
+    if (!this.#hasPublished && epoch !== '' && log.top() > 0) audience.announcePosition(epoch, log.top())
+    this.#hasPublished = true
+  }
+
+  /** A gateway is an audience from its first subscriber until its last one left, or when it says so; the last one to go is noted. */
+  #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
+    if (gateway === null) return
+    const { subscribers: audience } = this.#store
+    if (have !== null) audience.add(gateway)
+    commands.forEach((command, index) => {
+      if (turn.results[index]?.kind === 'subscribed') audience.add(gateway)
+      if (command.kind === 'leave' && command.last) audience.drop(gateway)
+    })
+  }
+
+  /** What the caller lacks travels with its answer; other gateways are called. */
+  #answer({ have }: StreamCall, turn: AppliedCommands, before: number): StreamAnswer {
+    const { log, epoch } = this.#store
+    const after = epoch === '' ? before : (have ?? before)
+    const { behind, entries } = missedBetween({ after, before, floor: log.floor(this.#clock.now()) }, () =>
+      log.range(after, before, sizes.recovered),
+    )
+    const update = this.#update(turn, behind ? before : after)
+    return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
+  }
+
+  /** Where nothing is kept everything passes by at place 0, whatever the log once counted. */
+  #update({ publications, events: signals }: AppliedCommands, after: number): StreamUpdate {
+    const { epoch } = this.#store
+    return { epoch, after: epoch === '' ? 0 : after, publications, events: signals }
+  }
+
+  #create(): void {
+    if (this.#store.exist) return
+    this.#store = TopicStore.create(this.#context, this.#store.rules)
+    this.#noteIdle()
+  }
+
+  #noteIdle(): void {
+    if (!this.#store.exist) return
+    const now = this.#clock.now()
+    this.#store.settings.set('idleSince', now)
+    const keepsHistory = this.#store.rules.historySize > 0
+    const chore = decideRetention({ now, expiresAt: undefined, isHeard: false, keepsHistory, idleSince: now })
+    if (chore.kind === 'again') this.#tidyBy(chore.at)
+  }
+
+  /** All that was said is gone by now: from here on it is idle, unless it was already. */
+  #noteSilence(now: number): void {
+    const { settings: facts, log } = this.#store
+    if (facts.number('idleTop') === log.top()) return
+    facts.set('idleTop', log.top())
+    facts.set('idleSince', now)
+  }
+
+  /**
+   * The earliest wish counts; what has expired is not shown, however late the alarm is. A life before ours may have set
+   * one that must not be put off: the first of ours comes soon enough for whatever that was for.
+   */
+  #tidyBy(at: number): void {
+    const soon = this.#knowsAlarm ? at : Math.min(at, this.#clock.now() + remindMs)
+    if (this.#armedFor <= soon) return
+    this.#armedFor = soon
+    void this.ctx.storage.setAlarm(soon)
+  }
+
+  async #forget(): Promise<void> {
+    await this.ctx.storage.deleteAll()
+    this.#store = TopicStore.open(this.#context)
+  }
+}
+
+const hasKey = (command: StreamCommand): boolean => command.kind === 'publish' && command.idempotencyKey !== undefined

@@ -1,0 +1,39 @@
+import type { ClientInfo } from '../protocol/replies.ts'
+
+/**
+ * Whose going is not told yet. A user comes with her first connection and goes when the last one has been gone for a
+ * while: a phone that changes networks, or a page that is loaded anew, is neither. Presence itself needs no such
+ * patience; it says who is here this moment.
+ */
+export class LeaveDebouncer {
+  readonly #graceMs: number
+  readonly #going = new Map<string, { readonly info: ClientInfo; readonly dueAt: number }>()
+
+  constructor(graceMs: number) {
+    this.#graceMs = graceMs
+  }
+
+  /** The user's first connection at a gateway. True when that is news; false when her going was never told. */
+  joined({ user }: ClientInfo): boolean {
+    return !this.#going.delete(user)
+  }
+
+  /** The user's last connection at a gateway has gone. */
+  left(info: ClientInfo, now: number): void {
+    this.#going.delete(info.user)
+    this.#going.set(info.user, { info, dueAt: now + this.#graceMs })
+  }
+
+  /** Those whose grace is over, once; whether they are really nowhere has to be asked. */
+  due(now: number): readonly ClientInfo[] {
+    const due = [...this.#going.values()].filter(({ dueAt }) => dueAt <= now).map(({ info }) => info)
+    for (const { user } of due) this.#going.delete(user)
+    return due
+  }
+
+  /** Milliseconds until somebody is due; undefined when nobody is going. */
+  waitMs(now: number): number | undefined {
+    const [first] = this.#going.values()
+    return first === undefined ? undefined : Math.max(0, first.dueAt - now)
+  }
+}

@@ -1,0 +1,98 @@
+import { Hono } from 'hono'
+import { methodNotAllowed } from 'hono/method-not-allowed'
+import { requestId } from 'hono/request-id'
+import { secureHeaders } from 'hono/secure-headers'
+import type { App, AppContext } from './context.ts'
+import { authenticate, onlyKnown, onlyServer } from '../middleware/authenticate.ts'
+import { crossOrigin, onlyAllowedOrigins } from '../middleware/cross-origin.ts'
+import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit-requests.ts'
+import { shedRequests } from '../middleware/shed-requests.ts'
+import { onError, problemResponse } from './problem.ts'
+import { admin } from '../resources/admin/admin.ts'
+import { conversations } from '../resources/conversations/conversations.ts'
+import { demo } from '../resources/demo/demo.ts'
+import { docs } from '../openapi/docs.ts'
+import { health } from '../resources/operations/health.ts'
+import { jobs } from '../resources/jobs/jobs.ts'
+import { limits } from '../resources/limits/limits.ts'
+import { messages } from '../resources/conversations/messages.ts'
+import { namespaces } from '../resources/namespaces/namespaces.ts'
+import { chatPage } from '../resources/pages/page.ts'
+import { queues } from '../resources/jobs/queues.ts'
+import { schedules } from '../resources/jobs/schedules.ts'
+import { serverApi } from '../server-api/route.ts'
+import { settings } from '../resources/tenants/settings.ts'
+import { signingKeys } from '../resources/tenants/signing-keys.ts'
+import { streams } from '../resources/realtime/streams.ts'
+import { tokens } from '../resources/users/tokens.ts'
+import { users } from '../resources/users/users.ts'
+import { usage } from '../resources/tenants/usage.ts'
+import { workerRuns } from '../resources/jobs/worker-runs.ts'
+
+/** What belongs to a tenant as a whole. Only conversations are for users, too. */
+const ofServers = [
+  'tokens',
+  'signing-keys',
+  'users',
+  'namespaces',
+  'settings',
+  'limits',
+  'usage',
+  'jobs',
+  'queues',
+  'schedules',
+].map((resource) => `/v1/${resource}/*`)
+
+/** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
+export const app: Hono<App> = new Hono<App>()
+  .use(
+    methodNotAllowed({
+      get app() {
+        return app
+      },
+      onMethodNotAllowed: otherMethods,
+    }),
+  )
+  .use(requestId({ headerName: 'x-request-id' }))
+  .use(secureHeaders())
+  .use('/v1/*', crossOrigin())
+  .use('/demo/*', crossOrigin())
+  .use(shedRequests())
+  .on('ALL', ['/connection/*', '/emulation', '/jobs/*', '/admin/*'], countVisitors())
+  .use('/readyz', limitVisitors())
+  .use('/metrics/*', limitVisitors())
+  .use('/docs/*', limitVisitors())
+  .use('/openapi.json', limitVisitors())
+  .route('/', health)
+  .route('/', chatPage)
+  .route('/', docs)
+  .route('/', streams)
+  .route('/jobs', workerRuns)
+  .route('/admin/v1', admin)
+  .route('/api', serverApi)
+  .use('/demo/*', authenticate(), limitRequests())
+  .use('/v1/*', authenticate(), limitRequests(), onlyAllowedOrigins(), onlyKnown())
+  .on('ALL', ofServers, onlyServer())
+  .route('/demo', demo)
+  .route('/v1/tokens', tokens)
+  .route('/v1/signing-keys', signingKeys)
+  .route('/v1/users', users)
+  .route('/v1/namespaces', namespaces)
+  .route('/v1/settings', settings)
+  .route('/v1/limits', limits)
+  .route('/v1/usage', usage)
+  .route('/v1/jobs', jobs)
+  .route('/v1/queues', queues)
+  .route('/v1/schedules', schedules)
+  .route('/v1/conversations', conversations)
+  .route('/v1/conversations/:id/messages', messages)
+  .notFound((c) =>
+    problemResponse(c, { name: 'not-found', detail: `${c.req.method} ${c.req.path} does not exist; see /docs` }),
+  )
+  .onError(onError)
+
+function otherMethods(c: AppContext, methods: readonly string[]): Response {
+  const allowed = methods.toSorted().join(', ')
+  c.header('Allow', allowed)
+  return problemResponse(c, { name: 'method-not-allowed', detail: `${c.req.path} knows ${allowed}` })
+}

@@ -1,0 +1,19 @@
+import type { Context, Hono } from 'hono'
+import type { Principal } from '../../auth/principal.ts'
+import type { Env } from '../../env.ts'
+import type { RequestWork } from './request-work.ts'
+
+/** What every route of ours can count on. */
+export interface App {
+  Bindings: Env
+  Variables: {
+    principal: Principal
+    /** The origin whose pages may read the answer: `*` for any, "" for none. */
+    allowOrigin: string
+    /** The request as load; not set for what is always answered. */
+    work: RequestWork | undefined
+  }
+}
+
+export type AppContext = Context<App>
+export type AppRouter = Hono<App>

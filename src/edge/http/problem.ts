@@ -1,0 +1,97 @@
+import { NeonDbError } from '@neondatabase/serverless'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { DependencyError } from '../../adapters/dependency.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
+import { spreadMs } from '../../kernel/retry.ts'
+import type { Refusal } from '../../protocol/errors.ts'
+import { problems, toProblem, type Problem, type ProblemName } from '../../protocol/problems.ts'
+import type { App } from './context.ts'
+
+/** Thrown anywhere behind a route to answer with a problem. */
+export class ProblemError extends Error {
+  readonly problem: Problem
+
+  constructor(problem: Problem) {
+    super(problem.detail)
+    this.problem = problem
+  }
+}
+
+/** Ends the request with a problem. */
+export function fail(name: ProblemName, detail: string): never {
+  throw new ProblemError({ name, detail })
+}
+
+/** Too much to do: everybody who is told so comes back at another moment. */
+export const overloaded = (waitMs: number): ProblemError =>
+  new ProblemError({
+    name: 'unavailable',
+    detail: 'Too much at once here; try again.',
+    retryAfterMs: spreadMs(waitMs, Math.random()),
+  })
+
+/** Ends the request when an actor refused; otherwise hands its answer on. */
+export function accepted<T extends { readonly kind: string }>(answer: T): Exclude<T, Refusal> {
+  if (isRefusal(answer)) throw new ProblemError(toProblem(answer))
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no refusal is what remains of T
+  return answer as Exclude<T, Refusal>
+}
+
+const isRefusal = (answer: { readonly kind: string }): answer is Refusal => answer.kind === 'refused'
+
+/** A problem as RFC 9457 says it, with `Retry-After` where waiting helps. */
+export function problemResponse(
+  c: Context<App>,
+  { name, detail, retryAfterMs, violatedPolicies, dependency }: Problem,
+): Response {
+  const { status, title } = problems[name]
+  if (retryAfterMs !== undefined) c.header('Retry-After', String(Math.ceil(retryAfterMs / 1000)))
+  const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
+  const violated = violatedPolicies === undefined ? {} : { 'violated-policies': violatedPolicies }
+  const failed = dependency === undefined ? {} : { dependency }
+  const problem = { type: `/docs/errors#${name}`, title, status, detail, ...retry, ...violated, ...failed }
+  return c.json(problem, statusOf(status), { 'Content-Type': 'application/problem+json' })
+}
+
+const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulStatusCode => status
+
+/** The one place where whatever was thrown becomes an answer. What it says never tells of our insides. */
+export function onError(thrown: Error, c: Context<App>): Response {
+  if (thrown instanceof ProblemError) return problemResponse(c, thrown.problem)
+  if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
+  if (thrown instanceof DependencyError) return problemResponse(c, dependencyProblem(thrown))
+  if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
+  if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
+  log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
+  if (isStorageFailure(thrown)) return problemResponse(c, storageProblem())
+  return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
+}
+
+const dependencyProblem = ({ dependency }: Pick<DependencyError, 'dependency'>): Problem => ({
+  name: 'unavailable',
+  detail: `${dependency}: does not answer; try again`,
+  retryAfterMs: spreadMs(1000, Math.random()),
+  dependency,
+})
+
+const storageProblem = (): Problem => ({
+  name: 'unavailable',
+  detail: 'storage: could not be read or written; nothing was acknowledged, try again',
+  retryAfterMs: spreadMs(5000, Math.random()),
+})
+
+/** What the platform makes of an actor whose file it cannot read or write: a full disk, a damaged file. */
+const isStorageFailure = (thrown: Error): boolean => /^internal error; reference = \w+$/.test(thrown.message)
+
+/** A database that did not take the statement; one that refused it says so by a code. */
+const isUnreachable = (thrown: Error): boolean => thrown instanceof NeonDbError && thrown.code === undefined
+
+/** The platform's word for an actor that cannot keep up; trying again at once would only make it worse. */
+const isOverloaded = (thrown: Error): boolean => 'overloaded' in thrown && thrown.overloaded === true
+
+function fromHttpException({ status, message }: HTTPException): Problem {
+  if (status === 413) return { name: 'too-large', detail: message }
+  return status === 400 ? { name: 'not-json', detail: message } : { name: 'invalid-request', detail: message }
+}

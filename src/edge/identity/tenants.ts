@@ -1,0 +1,113 @@
+import { platformOf, tenantOf } from '../../../durable-objects/address.ts'
+import { openCache } from '../../adapters/upstash/cache.ts'
+import { namesUnknownKey } from '../../auth/token.ts'
+import { loadConfig } from '../../config.ts'
+import type { Env } from '../../env.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
+import { tenantFreshMs, type Admission } from '../../tenants/cache.ts'
+import { askTenant } from '../../tenants/known.ts'
+import {
+  platformSettings,
+  newPlatformSettings,
+  withPlatformLimits,
+  type PlatformSettings,
+} from '../../tenants/platform-settings.ts'
+import { tenantId, tenantRecord, type TenantRecord } from '../../tenants/record.ts'
+
+interface Cached<V> {
+  readonly until: number
+  readonly value: V
+}
+
+/** What this isolate believes for ten seconds; values only, never promises, since a request must not wait for another's I/O. */
+const records = new Map<string, Cached<TenantRecord | undefined>>()
+const admissions = new Map<string, Cached<Admission | undefined>>()
+let cachedPlatformSettings: Cached<PlatformSettings> = { until: 0, value: newPlatformSettings }
+const maxTenants = 10_000
+const cachedSeconds = 60
+
+const cacheKey = (tenant: string) => `tenant:${tenant}`
+const platformSettingsKey = 'house'
+
+/** A tenant's public record: from this isolate, else from Redis, else from its actor, the only authority. */
+export async function tenantRecordOf(env: Env, tenant: string, now: number): Promise<TenantRecord | undefined> {
+  if (!tenantId.safeParse(tenant).success) return undefined
+  const known = records.get(tenant)
+  if (known !== undefined && known.until > now) return known.value
+
+  const cache = openCache(loadConfig(env))
+  const cached = tenantRecord.safeParse(await cache.get(cacheKey(tenant)))
+  const stored = cached.success
+    ? cached.data
+    : await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).record())
+  if (!cached.success && stored !== undefined) await cache.set(cacheKey(tenant), stored, cachedSeconds)
+  const value = stored === undefined ? undefined : withPlatformLimits(stored, await platformSettingsAt(env, now))
+  keep(records, tenant, { until: now + tenantFreshMs, value })
+  return value
+}
+
+/** A tenant with its secrets, which no cache outside this isolate ever holds. */
+export async function admissionOf(env: Env, tenant: string, now: number): Promise<Admission | undefined> {
+  if (!tenantId.safeParse(tenant).success) return undefined
+  const known = admissions.get(tenant)
+  if (known !== undefined && known.until > now) return known.value
+  const admission = await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission())
+  const value =
+    admission === undefined
+      ? undefined
+      : { ...admission, record: withPlatformLimits(admission.record, await platformSettingsAt(env, now)) }
+  keep(admissions, tenant, { until: now + tenantFreshMs, value })
+  return value
+}
+
+/**
+ * The tenant of a token with its secrets. A token that names a key not known here is held against what the tenant's actor
+ * says now: the key may have been made a moment ago.
+ */
+export async function admissionFor(
+  env: Env,
+  tenant: string,
+  token: string,
+  now: number,
+): Promise<Admission | undefined> {
+  const believed = await admissionOf(env, tenant, now)
+  if (believed === undefined || !namesUnknownKey(token, believed.secrets.tokenKeys)) return believed
+  admissions.delete(tenant)
+  return await admissionOf(env, tenant, now)
+}
+
+/** What holds for everybody. While neither Redis nor its actor answers, what was last heard. */
+export async function platformSettingsAt(env: Env, now: number): Promise<PlatformSettings> {
+  if (cachedPlatformSettings.until > now) return cachedPlatformSettings.value
+  const cache = openCache(loadConfig(env))
+  const cached = platformSettings.safeParse(await cache.get(platformSettingsKey))
+  try {
+    const value = cached.success ? cached.data : await platformOf(env).settings()
+    if (!cached.success) await cache.set(platformSettingsKey, value, cachedSeconds)
+    cachedPlatformSettings = { until: now + tenantFreshMs, value }
+  } catch (thrown) {
+    log.warn('edge.house-unreachable', { why: reasonOf(thrown) })
+    cachedPlatformSettings = { ...cachedPlatformSettings, until: now + 1000 }
+  }
+  return cachedPlatformSettings.value
+}
+
+/** A tenant changed: what is cached of it goes, here at once and elsewhere within ten seconds. */
+export async function forgetTenant(env: Env, tenant: string): Promise<void> {
+  records.delete(tenant)
+  admissions.delete(tenant)
+  await openCache(loadConfig(env)).delete(cacheKey(tenant))
+}
+
+/** The house changed, and with it all tenants: here at once, elsewhere within twenty seconds. */
+export async function forgetPlatformSettings(env: Env): Promise<void> {
+  records.clear()
+  admissions.clear()
+  cachedPlatformSettings = { ...cachedPlatformSettings, until: 0 }
+  await openCache(loadConfig(env)).delete(platformSettingsKey)
+}
+
+function keep<V>(map: Map<string, V>, key: string, value: V): void {
+  if (map.size >= maxTenants) map.clear()
+  map.set(key, value)
+}

@@ -1,0 +1,191 @@
+import { Hono } from 'hono'
+import { html, raw } from 'hono/html'
+import { loadConfig } from '../../config.ts'
+import { closes, unsubscribes } from '../../protocol/close-codes.ts'
+import { errors } from '../../protocol/errors.ts'
+import { problems } from '../../protocol/problems.ts'
+import type { App, AppContext } from '../http/context.ts'
+import { openApi, operations } from './openapi.ts'
+import { serverApiOperations } from '../server-api/operations.ts'
+
+/** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
+export const docs = new Hono<App>()
+  .get('/openapi.json', async (c) => {
+    c.header('Content-Type', 'application/json')
+    return c.body(await withOrigin(openApiText, c, (text) => JSON.stringify(text).slice(1, -1)))
+  })
+  .get('/docs', async (c) => {
+    const { localApiKey } = loadConfig(c.env)
+    return c.html(await withOrigin(apiPages[localApiKey === undefined ? 'deployed' : 'local'], c, inHtml))
+  })
+  .get('/docs/errors', async (c) => c.html(await errorsPageText()))
+
+/** Stands in the texts for where they are asked at; no address looks like it. */
+const originMark = '\u0000origin\u0000'
+const hostMark = '\u0000host\u0000'
+
+/** Makes a text at its first use and keeps it: the tables it is made of do not change while the Worker runs. */
+function once(make: () => string | Promise<string>): () => Promise<string> {
+  let made: string | undefined
+  return async () => (made ??= await make())
+}
+
+/** The text with the address of this request, which is the only thing that differs between two requests. */
+async function withOrigin(text: () => Promise<string>, c: AppContext, escape: (text: string) => string) {
+  const { origin, host } = new URL(c.req.url)
+  return (await text()).replaceAll(escape(originMark), () => escape(origin)).replaceAll(hostMark, () => escape(host))
+}
+
+const inHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`)
+
+const openApiText = once(() => JSON.stringify(openApi(originMark)))
+const apiPages = {
+  local: once(async () => String(await shell('Parley API', apiPage(hostMark, 'demo-key')))),
+  deployed: once(async () => String(await shell('Parley API', apiPage(hostMark, '<API key>')))),
+}
+const errorsPageText = once(async () => String(await shell('Parley: errors and close codes', errorsPage())))
+
+const style = `
+:root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 18%,transparent)}
+body{font:16px/1.6 system-ui,sans-serif;max-width:52rem;margin:0 auto;padding:2rem 1.25rem 6rem}
+h1{font-size:1.7rem;margin:.2em 0}h2{margin-top:2.4em;font-size:1.15rem}
+code,pre{font:.88em ui-monospace,monospace}pre{padding:1rem;overflow:auto;border:1px solid var(--line);border-radius:.6rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.5rem .8rem .5rem 0;border-bottom:1px solid var(--line)}
+.scroll{overflow-x:auto}nav a{margin-right:1rem}a{color:inherit}`
+
+const shell = (title: string, body: ReturnType<typeof html>) =>
+  html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width,initial-scale=1" />
+        <title>${title}</title>
+        <style>
+          ${raw(style)}
+        </style>
+      </head>
+      <body>
+        <nav>
+          <a href="/">Chat</a><a href="/docs">API</a><a href="/docs/errors">Errors</a
+          ><a href="/openapi.json">OpenAPI</a>
+        </nav>
+        <h1>${title}</h1>
+        ${body}
+      </body>
+    </html>`
+
+const example = (host: string, key: string) => `# a token for Alice, with your API key
+curl -s ${host}/v1/tokens -H 'Authorization: Bearer ${key}' -d '{"user":"alice"}'
+
+# a conversation, and a message in it
+curl -s ${host}/v1/conversations -H 'Authorization: Bearer ${key}' \\
+  -d '{"type":"group","name":"Lunch","members":["alice","bob"]}'
+curl -s ${host}/v1/conversations/<id>/messages -H 'Authorization: Bearer ${key}' \\
+  -d '{"clientId":"1","text":"Hungry?","user":"alice"}'`
+
+const realtime = (host: string) => `import { Centrifuge } from 'centrifuge'
+
+const client = new Centrifuge('ws://${host}/connection/websocket', { token })
+const room = client.newSubscription('conversation:<id>', { recoverable: true })
+room.on('publication', ({ data, offset }) => console.log(offset, data))
+room.subscribe()
+client.connect()
+const message = { conversation: '<id>', clientId: crypto.randomUUID(), text: 'Hello' }
+await client.rpc('message.send', message)`
+
+const apiPage = (host: string, key: string) =>
+  html` <p>
+      Every request carries <code>Authorization: Bearer &lt;API key or user token&gt;</code>. Bodies are JSON; a field
+      nobody knows is refused. Errors are <a href="/docs/errors">problems</a> (RFC 9457) that name the thing, the rule
+      and the fix.
+    </p>
+    <pre>${example(host, key)}</pre>
+    <h2>Realtime</h2>
+    <p>
+      One WebSocket at <code>/connection/websocket</code> speaks the Centrifuge protocol: any of its SDKs works
+      unmodified. A conversation is the channel <code>conversation:&lt;id&gt;</code>; a message's seq is its offset.
+      Your own stream is <code>user:#&lt;you&gt;</code>.
+    </p>
+    <pre>${realtime(host)}</pre>
+    <h2>HTTP</h2>
+    <div class="scroll">
+      <table>
+        <tr>
+          <th>Operation</th>
+          <th>What it does</th>
+          <th>Answer</th>
+        </tr>
+        ${[...operations, ...serverApiOperations].map(
+          ({ method, path, summary, success }) =>
+            html`<tr>
+              <td><code>${method.toUpperCase()} ${path}</code></td>
+              <td>${summary}</td>
+              <td>${success.status}: ${success.says}</td>
+            </tr>`,
+        )}
+      </table>
+    </div>`
+
+const errorsPage = () =>
+  html` <h2>HTTP problems</h2>
+    <div class="scroll">
+      <table>
+        <tr>
+          <th>type</th>
+          <th>Status</th>
+          <th>Meaning</th>
+        </tr>
+        ${Object.entries(problems).map(
+          ([name, { status, title }]) =>
+            html`<tr id="${name}">
+              <td><code>${name}</code></td>
+              <td>${status}</td>
+              <td>${title}</td>
+            </tr>`,
+        )}
+      </table>
+    </div>
+    <h2>Error replies on the wire</h2>
+    <div class="scroll">
+      <table>
+        <tr>
+          <th>Code</th>
+          <th>Message</th>
+          <th>Worth repeating</th>
+        </tr>
+        ${Object.values(errors).map(
+          ({ code, message, temporary }) =>
+            html`<tr>
+              <td>${code}</td>
+              <td>${message}</td>
+              <td>${temporary ? 'yes, later' : 'no'}</td>
+            </tr>`,
+        )}
+      </table>
+    </div>
+    <h2>Why a connection or subscription ends</h2>
+    <div class="scroll">
+      <table>
+        <tr>
+          <th>Code</th>
+          <th>Reason</th>
+          <th>The SDK</th>
+        </tr>
+        ${Object.values(closes).map(
+          ({ code, reason }) =>
+            html`<tr>
+              <td>${code}</td>
+              <td>${reason}</td>
+              <td>${code < 3500 ? 'connects again' : 'stays away'}</td>
+            </tr>`,
+        )}
+        ${Object.values(unsubscribes).map(
+          ({ code, reason }) =>
+            html`<tr>
+              <td>${code}</td>
+              <td>${reason}</td>
+              <td>${code < 2500 ? 'stays unsubscribed' : 'subscribes again'}</td>
+            </tr>`,
+        )}
+      </table>
+    </div>`

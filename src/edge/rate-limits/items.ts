@@ -1,0 +1,47 @@
+import type { Principal } from '../../auth/principal.ts'
+import type { Env } from '../../env.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { decideAll, type Decision } from '../../limits/decide.ts'
+import { Touches } from '../../limits/touches.ts'
+import { platformLevel, termsOf } from './platform-limits.ts'
+import { decider, rateLimitExceeded } from './request-limits.ts'
+
+/** A caller that pays for the items of a request: a tenant's server by its key, or one of its users. */
+export type Payer = Exclude<Principal, { kind: 'anonymous' }>
+
+/** Actor calls of requests with many items, of this isolate. */
+export const touches = new Touches({ now: () => systemClock.now(), wait: (ms) => scheduler.wait(ms) })
+
+/** Takes what `items` cost from the caller and its tenant, before they are worked on; the request itself paid for the first. */
+export async function decideItems(env: Env, payer: Payer, items: number): Promise<Decision> {
+  if (items <= 1) return { kind: 'taken' }
+  const { tenant } = payer
+  const terms = await termsOf(env, tenant)
+  const own =
+    payer.kind === 'server'
+      ? platformLevel(env, terms, { tenant, policy: 'items-key', key: payer.keyId })
+      : platformLevel(env, terms, { tenant, policy: 'items-user', key: payer.user })
+  const all = platformLevel(env, terms, { tenant, policy: 'items-tenant', key: '' })
+  return await decideAll(
+    decider,
+    [own, all].map((level) => ({ ...level, cost: items - 1 })),
+  )
+}
+
+/** The checks of a batch count like as many requests for one: the request itself paid for the first. */
+export async function takeChecks(
+  env: Env,
+  { tenant, keyId }: Extract<Payer, { kind: 'server' }>,
+  checks: number,
+): Promise<void> {
+  if (checks <= 1) return
+  const level = platformLevel(env, await termsOf(env, tenant), { tenant, policy: 'checks', key: keyId })
+  const decision = await decideAll(decider, [{ ...level, cost: checks - 1 }])
+  if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
+}
+
+/** The same for routes: a refusal is thrown as the problem that HTTP tells. */
+export async function takeItems(env: Env, payer: Payer, items: number): Promise<void> {
+  const decision = await decideItems(env, payer, items)
+  if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
+}

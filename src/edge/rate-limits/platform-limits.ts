@@ -1,0 +1,67 @@
+import { platformTenant, limiterName, sharedLimiter } from '../../../durable-objects/address.ts'
+import type { Env } from '../../env.ts'
+import { networkOf } from '../../kernel/ip-address.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { decideAll, type Level } from '../../limits/decide.ts'
+import {
+  builtInRules,
+  isShared,
+  messageLevels,
+  anonymousLimits,
+  type BuiltInPolicy,
+  type LimitTerms,
+} from '../../limits/built-in-policies.ts'
+import { decider, levelOf, rateLimitExceeded } from './request-limits.ts'
+import { platformSettingsAt, tenantRecordOf } from '../identity/tenants.ts'
+
+/** All limits a tenant is under; without one, those of callers who are nobody's. */
+export async function termsOf(env: Env, tenant?: string): Promise<LimitTerms> {
+  const now = systemClock.now()
+  const record = tenant === undefined ? undefined : await tenantRecordOf(env, tenant, now)
+  if (record !== undefined) return record
+  const { system, version } = await platformSettingsAt(env, now)
+  return { ...anonymousLimits, shared: { plan: {}, system, version } }
+}
+
+/** One level of a decision by a house policy. What many tenants share has a limiter of the house's. */
+export function platformLevel(
+  env: Env,
+  terms: LimitTerms,
+  {
+    tenant = platformTenant,
+    policy,
+    key,
+  }: { readonly tenant?: string; readonly policy: BuiltInPolicy; readonly key: string },
+): Level {
+  const name = isShared(policy) ? sharedLimiter(policy, terms.plan) : limiterName(tenant, policy, key)
+  return levelOf(env, name, () => builtInRules(policy, terms))
+}
+
+/** One message of a user over HTTP: the same buckets as over the socket, but for her connection's. */
+export async function takeMessageToken(env: Env, tenant: string, user: string, channel: string): Promise<void> {
+  const terms = await termsOf(env, tenant)
+  const decision = await decideAll(decider, [
+    platformLevel(env, terms, { tenant, policy: 'messages', key: user }),
+    ...messageLevels(terms).map((policy) =>
+      platformLevel(env, terms, { tenant, policy, key: policy === 'messages-conversation' ? channel : '' }),
+    ),
+  ])
+  // All of these fail open: a limiter that is gone stops nobody.
+  if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
+}
+
+/** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */
+export async function takeConnect(env: Env, address: string | undefined): Promise<number> {
+  const terms = await termsOf(env)
+  const levels = [
+    // Without an address callers cannot be told apart.
+    ...(address === undefined
+      ? []
+      : [platformLevel(env, terms, { policy: 'connects-address', key: networkOf(address) })]),
+    ...(terms.shared.system.connectsPerSecond === undefined
+      ? []
+      : [platformLevel(env, terms, { policy: 'connects-system', key: '' })]),
+  ]
+  const decision = await decideAll(decider, levels)
+  return decision.kind === 'limited' ? decision.retryAfterMs : 0
+}

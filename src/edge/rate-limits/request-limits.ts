@@ -1,0 +1,104 @@
+import { limiterNamed } from '../../../durable-objects/address.ts'
+import type { Env } from '../../env.ts'
+import { systemClock } from '../../kernel/clock.ts'
+import { log, reasonOf } from '../../kernel/log.ts'
+import { spreadMs, within } from '../../kernel/retry.ts'
+import type { Decider, Decision, Level } from '../../limits/decide.ts'
+import { LeaseHolder } from '../../limits/holder.ts'
+import { isShared, policyOf } from '../../limits/built-in-policies.ts'
+import { LocalLimits } from '../../limits/local-limits.ts'
+import { capacityOf, type Rules } from '../../limits/rules.ts'
+import { rateLimitFields, type QuotaState } from '../../protocol/rate-limit-fields.ts'
+import type { AppContext } from '../http/context.ts'
+import { ProblemError } from '../http/problem.ts'
+
+/** A limiter that takes longer is one that cannot be reached. */
+const timeoutMs = 2000
+
+/** Tenants' own policies begin with this in a limiter's name, so that none is mistaken for the house's. */
+export const ownPolicy = (name: string) => `~${name}`
+
+/** Leases of this isolate; plain numbers, so that requests may share them. Tenants' policies are counted as one. */
+export const decider: Decider = {
+  holder: new LeaseHolder((name) => (policyOf(name).startsWith('~') ? 'service' : policyOf(name))),
+  fallback: new LocalLimits(),
+  alone: true,
+  onUnreachable: (name, thrown) =>
+    log.warn('edge.limiter-unreachable', { policy: policyOf(name), why: reasonOf(thrown) }),
+}
+
+/** One level of a decision here: which limiter, by which rules. */
+export function levelOf(
+  env: Env,
+  name: string,
+  rules: () => Rules | Promise<Rules>,
+  { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
+): Level {
+  const stub = limiterNamed(env, name)
+  const limiter = {
+    lease: (ask: Parameters<typeof stub.lease>[0]) => within(timeoutMs, 'the limiter', stub.lease(ask)),
+    settle: (closing: Parameters<typeof stub.settle>[0]) => stub.settle(closing),
+    refund: (units: number, at: number) => stub.refund(units, at),
+  }
+  return { key: name, cost, whenUnreachable, source: { limiter, rules, clock: () => systemClock.now() } }
+}
+
+/** Gives back, after the answer, what this isolate was lent and does not need. What fails to return is lost until it refills. */
+export function returnIdleLeases(c: AppContext): void {
+  for (const { key, closing } of decider.holder.idle(systemClock.now())) {
+    c.executionCtx.waitUntil(
+      limiterNamed(c.env, key)
+        .settle(closing)
+        .catch(() => undefined),
+    )
+  }
+}
+
+/** Tells the caller where she stands at her own level and at the one that refused, as far as this isolate knows. */
+export async function setRateLimitHeaders(c: AppContext, levels: readonly Level[], decision: Decision): Promise<void> {
+  const refused = decision.kind === 'limited' ? decision : undefined
+  // How much everybody together may do is nobody's business.
+  const shown = levels.filter(({ key }, place) => (place === 0 || key === refused?.key) && !isShared(policyOf(key)))
+  const states = await Promise.all(
+    shown.map((level) => stateOf(level, level.key === refused?.key ? refused.retryAfterMs : undefined)),
+  )
+  const fields = rateLimitFields(states.filter((state) => state !== undefined))
+  for (const [name, value] of Object.entries(fields)) c.header(name, value)
+}
+
+/** After a refusal nothing is to be had until `retryAfterMs`, and `Retry-After` must not be before that. */
+async function stateOf({ key, source }: Level, retryAfterMs: number | undefined): Promise<QuotaState | undefined> {
+  const standing = decider.holder.state(key, systemClock.now())
+  const [window] = (await source.rules()).windows
+  if (standing === undefined || window === undefined) return undefined
+  const quota = capacityOf(window)
+  return {
+    name: policyOf(key),
+    quota,
+    windowSeconds: (window.windowMs * quota) / window.limit / 1000,
+    remaining: retryAfterMs === undefined ? standing.remaining : 0,
+    resetSeconds: (retryAfterMs ?? standing.resetMs) / 1000,
+  }
+}
+
+/**
+ * Those whom a limit refused that they share would all come back at the same moment: their waits are spread
+ * (draft-ietf-httpapi-ratelimit-headers-11 §8.5). Who has a bucket alone is told the exact time.
+ */
+export const spreadOut = (decision: Decision): Decision =>
+  decision.kind === 'limited' && isManyPeoples(policyOf(decision.key))
+    ? { ...decision, retryAfterMs: spreadMs(decision.retryAfterMs, Math.random()) }
+    : decision
+
+const isManyPeoples = (policy: string) => isShared(policy) || policy.endsWith('-tenant')
+
+/** The refusal of a level, as HTTP tells it. */
+export function rateLimitExceeded(name: string, retryAfterMs: number): ProblemError {
+  const policy = policyOf(name)
+  return new ProblemError({
+    name: 'too-many-requests',
+    detail: `${policy}: wait ${retryAfterMs} ms`,
+    retryAfterMs,
+    violatedPolicies: [policy],
+  })
+}

@@ -1,0 +1,18 @@
+import { Hono } from 'hono'
+import { loadConfig } from '../../../config.ts'
+import { z } from 'zod'
+import { userId } from '../../../protocol/payloads.ts'
+import type { App } from '../../http/context.ts'
+import { body } from '../../http/input.ts'
+import { fail } from '../../http/problem.ts'
+import { issueToken } from '../users/tokens.ts'
+
+const demoToken = z.strictObject({ user: userId })
+
+/** Lets the chat page in under any name. Exists in the local environment only; a deployment answers 404. */
+export const demo = new Hono<App>().post('/token', async (c) => {
+  const { localTenant } = loadConfig(c.env)
+  if (localTenant === undefined) return fail('not-found', 'only in the local environment')
+  const { user } = await body(c, demoToken)
+  return c.json(await issueToken(c, localTenant, user, 86_400))
+})

@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { openCache } from '../../../adapters/upstash/cache.ts'
+import { loadConfig } from '../../../config.ts'
+import { figuresKey } from '../../../cron/sweep.ts'
+import type { Env } from '../../../env.ts'
+import type { QueueMetrics } from '../../../jobs/metrics/queue-metrics.ts'
+import { jobStates } from '../../../jobs/model/phase.ts'
+import { storedTallies } from '../../../jobs/model/stored.ts'
+
+const count = z.number().default(0)
+
+const figures = z.array(
+  z.object({
+    tenant: z.string(),
+    queue: z.string(),
+    counts: z.record(z.enum(jobStates), count),
+    oldestMs: count,
+    tallies: storedTallies,
+  }),
+)
+
+/** How all queues stood at the last sweep; nothing while Redis is away or nobody has swept. */
+export async function queueMetrics(env: Env): Promise<readonly QueueMetrics[]> {
+  const read = figures.safeParse(await openCache(loadConfig(env)).get(figuresKey))
+  return read.success ? read.data : []
+}

@@ -1,0 +1,46 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { jobQueueOf } from '../../../../durable-objects/address.ts'
+import { failedUrl, isFromQstash, jobsUrl, readRunReference } from '../../../adapters/qstash/client.ts'
+import { loadConfig } from '../../../config.ts'
+import { drain } from '../../../handlers/drain.ts'
+import { startRun } from '../../../handlers/job-worker.ts'
+import { parseJson } from '../../../protocol/commands.ts'
+import { sizes } from '../../../protocol/limits.ts'
+import { requestBody, textOf } from '../../http/capped.ts'
+import type { App, AppContext } from '../../http/context.ts'
+import { fail } from '../../http/problem.ts'
+
+/** What QStash says of a delivery it gave up; `sourceBody` is our own message in base64. */
+const failure = z.object({ sourceBody: z.base64() })
+
+/**
+ * Where QStash brings visits. What it brings is only a name: the ledger says whether this visit is expected, so that
+ * a copy of it, sent by whomever, finds the door closed, and what is to be done.
+ */
+export const workerRuns = new Hono<App>()
+  .post('/', async (c) => {
+    const reference = readRunReference(await signedBody(c, jobsUrl(loadConfig(c.env))))
+    if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
+    if (drain.isOver) return fail('unavailable', 'ending: bring it to whoever comes next')
+    const given = await startRun(c.env, reference)
+    return c.json(given === undefined ? { visit: 'not expected' } : { jobs: given })
+  })
+  .post('/failed', async (c) => {
+    const told = failure.safeParse(parseJson(await signedBody(c, failedUrl(loadConfig(c.env)))))
+    const reference = told.success ? readRunReference(fromBase64(told.data.sourceBody)) : undefined
+    if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
+    await jobQueueOf(c.env, reference.tenant, reference.queue).runLost(reference.visit)
+    return c.json({ visit: 'lost' })
+  })
+
+async function signedBody(c: AppContext, url: string): Promise<string> {
+  const signature = c.req.header('upstash-signature')
+  if (signature === undefined) return fail('unauthorized', 'Upstash-Signature: missing')
+  const raw = textOf(await requestBody(c, sizes.bodyBytes))
+  if (await isFromQstash(loadConfig(c.env), url, signature, raw)) return raw
+  return fail('unauthorized', 'Upstash-Signature: not QStash')
+}
+
+const fromBase64 = (text: string): string =>
+  new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)))

@@ -1,0 +1,124 @@
+import { Hono } from 'hono'
+import { gatewayNamed, gatewayNames } from '../../../../durable-objects/address.ts'
+import { connect } from '../../../adapters/neon/connect.ts'
+import { selectMigration } from '../../../adapters/neon/select-migration.ts'
+import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
+import { openCache } from '../../../adapters/upstash/cache.ts'
+import { loadConfig, type Config } from '../../../config.ts'
+import type { Env } from '../../../env.ts'
+import { alertRules } from '../../../jobs/metrics/alerts.ts'
+import { expositionType } from '../../../kernel/exposition.ts'
+import { reasonOf } from '../../../kernel/log.ts'
+import { within } from '../../../kernel/retry.ts'
+import { regionOf } from '../../http/connection.ts'
+import type { App } from '../../http/context.ts'
+import { metricsText } from './metrics.ts'
+
+/** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
+interface Dependency {
+  readonly state: 'ok' | 'behind' | 'down' | 'off'
+  readonly detail?: string
+}
+
+const checkMs = 2000
+
+/** Whether we live, what of our dependencies does, and our figures. */
+export const health = new Hono<App>()
+  .get('/healthz', (c) => c.json({ status: 'ok' }))
+  .get('/readyz', async (c) => {
+    const config = loadConfig(c.env)
+    const [gateways, others] = await Promise.all([checkGateways(c.env, config), checkOthers(config)])
+    const dependencies = { actors: summaryOf(gateways), ...others }
+    const states = Object.values(dependencies).map(({ state }) => state)
+    const region = regionOf(c.req.raw, config)
+    const own = gateways.filter(({ name }) => name.startsWith(`${region}/`))
+    // A caller of this region needs one of its gateways; the broken ones of other regions are theirs to notice.
+    const serves = own.every(({ state }) => state === 'ok')
+    const isWhole = states.every((state) => state === 'ok' || state === 'off') && dependencies.qstash.state === 'ok'
+    const status = !serves ? 'down' : isWhole ? 'ok' : 'degraded'
+    return c.json({ status, dependencies }, serves ? 200 : 503)
+  })
+  .get('/metrics/alerts', (c) => c.json({ groups: [{ name: 'parley-jobs', rules: alertRules }] }))
+  .get('/metrics', async (c) => c.text(await metricsText(c.env), 200, { 'Content-Type': expositionType }))
+
+/** At most so many gateways are asked; where there are more, the first of each region stand for the others. */
+const maxGateways = 32
+
+interface CheckedGateway extends Dependency {
+  readonly name: string
+}
+
+/** Asks the gateways that clients really connect to. */
+async function checkGateways(env: Env, config: Config): Promise<CheckedGateway[]> {
+  const all = gatewayNames(config)
+  const perRegion = Math.max(1, Math.floor((maxGateways * config.gatewaysPerRegion) / all.length))
+  const asked = all.filter((name) => Number(name.split('/')[1]) < perRegion)
+  return await Promise.all(
+    asked.map(async (name) => ({ name, ...(await check(async () => void (await gatewayNamed(env, name).stats()))) })),
+  )
+}
+
+function summaryOf(gateways: readonly CheckedGateway[]): Dependency {
+  const broken = gateways.filter(({ state }) => state !== 'ok')
+  if (broken.length === 0) return { state: 'ok' }
+  const detail = broken.map(({ name, detail: reason }) => `gateway ${name}: ${reason}`).join('; ')
+  return { state: 'down', detail: detail.slice(0, 400) }
+}
+
+async function checkOthers(config: Config): Promise<Record<string, Dependency> & { readonly qstash: Dependency }> {
+  const checks: Record<string, Promise<Dependency>> = {
+    directory: check(() => checkMigration(config, config.directoryUrl, newestMigration.directory)),
+    ...Object.fromEntries(
+      config.shards.map(({ name }) => [
+        name,
+        check(() => checkMigration(config, config.shardUrl(name), newestMigration.shard)),
+      ]),
+    ),
+    redis: config.redis === undefined ? off : check(() => checkRedis(config)),
+  }
+  const qstash = checkJobs(config)
+  const entries = await Promise.all(
+    Object.entries(checks).map(async ([name, checked]) => [name, await checked] as const),
+  )
+  return { ...Object.fromEntries(entries), qstash: await qstash }
+}
+
+/** Jobs run only when QStash is configured as a whole and reaches us; without any of it they wait, and we are not whole. */
+async function checkJobs(config: Config): Promise<Dependency> {
+  if (config.missingForJobs.length > 0)
+    return { state: 'down', detail: `jobs cannot run: ${config.missingForJobs.join(', ')} not set` }
+  if (config.qstash === undefined) return { state: 'off', detail: 'jobs wait until QStash is configured' }
+  return await check(() => checkQstash(config))
+}
+
+const off = Promise.resolve<Dependency>({ state: 'off' })
+
+async function check(probe: () => Promise<string | void>): Promise<Dependency> {
+  try {
+    const behind = await within(checkMs, 'the check', probe())
+    return typeof behind === 'string' ? { state: 'behind', detail: behind } : { state: 'ok' }
+  } catch (thrown) {
+    return { state: 'down', detail: reasonOf(thrown).slice(0, 200) }
+  }
+}
+
+async function checkMigration(config: Config, url: string, expected: number): Promise<string | void> {
+  const number = await selectMigration(connect(config, url, checkMs))
+  return number < expected ? `has migration ${number} of ${expected}: run the migrations` : undefined
+}
+
+async function checkRedis(config: Config): Promise<void> {
+  const cache = openCache(config)
+  await cache.set('readyz', 'ok', 10)
+  if ((await cache.get('readyz')) !== 'ok') throw new Error('Redis does not give back what was set')
+}
+
+async function checkQstash({ qstash }: Config): Promise<void> {
+  if (qstash === undefined) return
+  const response = await fetch(`${qstash.url}/v2/keys`, {
+    headers: { Authorization: `Bearer ${qstash.token}` },
+    signal: AbortSignal.timeout(checkMs),
+  })
+  await response.body?.cancel()
+  if (!response.ok) throw new Error(`QStash answers ${response.status}`)
+}

@@ -1,0 +1,141 @@
+import type { MetricFamily, Sample } from '../../kernel/exposition.ts'
+import { bucketsMs, percentileMs, type JobTypeCounts } from './job-metrics.ts'
+import { jobStates as states, type JobState } from '../model/phase.ts'
+
+/** How one queue stood when the sweep last came by. */
+export interface QueueMetrics {
+  readonly tenant: string
+  readonly queue: string
+  readonly counts: Readonly<Record<JobState, number>>
+  readonly oldestMs: number
+  readonly tallies: readonly JobTypeCounts[]
+}
+
+const quantiles = [0.5, 0.9, 0.99]
+
+/** Queues that are told apart in metrics, the ones with most to tell; all of them are in the sums. */
+const maxQueues = 200
+
+/** How fast the jobs of one type went: attempts, how those that ended did, and percentiles of an attempt's milliseconds. */
+export interface Pace {
+  readonly type: string
+  readonly attempts: number
+  readonly ended: JobTypeCounts['ended']
+  /** Upper bounds, as fine as they are counted; null above the last one. */
+  readonly durationsMs: { readonly p50: number | null; readonly p90: number | null; readonly p99: number | null }
+}
+
+export function pace(tally: JobTypeCounts): Pace {
+  const { type, attempts, ended } = tally
+  const at = (p: number) => {
+    const ms = percentileMs(tally, p) ?? 0
+    return Number.isFinite(ms) ? ms : null
+  }
+  return { type, attempts, ended, durationsMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99) } }
+}
+
+/** All queues together, for /metrics. No tenant is named there: its reader is the operator's monitoring. */
+export const jobFamilies = (figures: readonly QueueMetrics[]): MetricFamily[] => [
+  {
+    name: 'parley_jobs',
+    type: 'gauge',
+    help: 'Jobs in all queues at the last sweep, by state.',
+    samples: states.map((state) => ({ labels: { state }, value: sum(figures.map(({ counts }) => counts[state])) })),
+  },
+  {
+    name: 'parley_jobs_oldest_waiting_seconds',
+    type: 'gauge',
+    help: 'For how long the oldest job that could start has been waiting.',
+    samples: [{ labels: {}, value: Math.max(0, ...figures.map(({ oldestMs }) => oldestMs)) / 1000 }],
+  },
+  ...typeFamilies(
+    'parley_job',
+    merge(figures).map((tally) => ({ labels: {}, tally })),
+  ),
+]
+
+/** The same queue by queue, for the operator. */
+export function queueFamilies(all: readonly QueueMetrics[]): MetricFamily[] {
+  const figures = all.slice(0, maxQueues).map((one) => ({ ...one, labels: { tenant: one.tenant, queue: one.queue } }))
+  return [
+    {
+      name: 'parley_queue_jobs',
+      type: 'gauge',
+      help: 'Jobs of a queue at the last sweep, by state.',
+      samples: figures.flatMap(({ labels, counts }) =>
+        states.map((state) => ({ labels: { ...labels, state }, value: counts[state] })),
+      ),
+    },
+    {
+      name: 'parley_queue_oldest_waiting_seconds',
+      type: 'gauge',
+      help: 'For how long the oldest job of a queue that could start has been waiting.',
+      samples: figures.map(({ labels, oldestMs }) => ({ labels, value: oldestMs / 1000 })),
+    },
+    ...typeFamilies(
+      'parley_queue_job',
+      figures.flatMap(({ labels, tallies }) => tallies.map((tally) => ({ labels, tally }))),
+    ),
+  ]
+}
+
+interface LabelledTally {
+  readonly labels: Sample['labels']
+  readonly tally: JobTypeCounts
+}
+
+/** Attempts, outcomes and durations by type of job. */
+const typeFamilies = (name: string, tallies: readonly LabelledTally[]): MetricFamily[] => [
+  {
+    name: `${name}_attempts_total`,
+    type: 'counter',
+    help: 'Attempts at jobs, by type of job.',
+    samples: tallies.map(({ labels, tally }) => ({ labels: { ...labels, type: tally.type }, value: tally.attempts })),
+  },
+  {
+    name: `${name}s_ended_total`,
+    type: 'counter',
+    help: 'Jobs that ended, by type and state.',
+    samples: tallies.flatMap(({ labels, tally: { type, ended } }) =>
+      Object.entries(ended).map(([state, value]) => ({ labels: { ...labels, type, state }, value })),
+    ),
+  },
+  {
+    name: `${name}_seconds`,
+    type: 'summary',
+    help: 'How long attempts took, by type of job.',
+    samples: tallies.flatMap(durationSamples),
+  },
+]
+
+function durationSamples({ labels, tally }: LabelledTally): Sample[] {
+  const own = { ...labels, type: tally.type }
+  return [
+    ...quantiles.map((quantile) => ({
+      labels: { ...own, quantile: String(quantile) },
+      value: (percentileMs(tally, quantile) ?? 0) / 1000,
+    })),
+    { suffix: '_sum', labels: own, value: tally.totalMs / 1000 },
+    { suffix: '_count', labels: own, value: tally.attempts },
+  ]
+}
+
+/** The tallies of all queues, one per type. */
+function merge(figures: readonly QueueMetrics[]): JobTypeCounts[] {
+  const byType = new Map<string, JobTypeCounts>()
+  for (const tally of figures.flatMap(({ tallies }) => tallies)) {
+    const known = byType.get(tally.type)
+    byType.set(tally.type, known === undefined ? tally : add(known, tally))
+  }
+  return [...byType.values()].sort((a, b) => (a.type < b.type ? -1 : 1))
+}
+
+const add = (a: JobTypeCounts, b: JobTypeCounts): JobTypeCounts => ({
+  type: a.type,
+  attempts: a.attempts + b.attempts,
+  totalMs: a.totalMs + b.totalMs,
+  buckets: Array.from({ length: bucketsMs.length + 1 }, (_, n) => (a.buckets[n] ?? 0) + (b.buckets[n] ?? 0)),
+  ended: Object.fromEntries(states.map((state) => [state, (a.ended[state] ?? 0) + (b.ended[state] ?? 0)])),
+})
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

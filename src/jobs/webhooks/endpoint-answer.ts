@@ -1,0 +1,53 @@
+import { byteLength } from '../../kernel/text.ts'
+import type { Outcome } from '../model/job.ts'
+
+/** Longest wait an endpoint may ask for. */
+const longestSnoozeSeconds = 86_400
+/** Bytes of the result an endpoint may give in its `parley-result` header. */
+const resultBytes = 4096
+
+/** What of an endpoint's answer counts: never its body, see handlers/http.ts. */
+export interface EndpointAnswer {
+  readonly status: number
+  readonly retryAfter: string | null
+  /** Its `parley-result` header: JSON to be kept as the job's result. */
+  readonly result: string | null
+}
+
+/** What an endpoint's answer means for the job; `now` in milliseconds since the epoch. */
+export function outcomeOf({ status, retryAfter, result }: EndpointAnswer, now: number): Outcome {
+  if (status >= 200 && status < 300) return done(result)
+  if (status === 409 || status === 410) return { kind: 'discard', why: `the endpoint answered ${status}` }
+  const seconds = status === 429 || status === 503 ? secondsOf(retryAfter, now) : undefined
+  if (seconds !== undefined) return { kind: 'snooze', seconds, why: `the endpoint answered ${status}` }
+  return { kind: 'retry', error: `http-${status}`, why: `the endpoint answered ${status}` }
+}
+
+/**
+ * Why an endpoint gave no answer, from the runtime's words. It has one opaque sentence for every address it will not connect
+ * to, which would tell the owner of the job nothing.
+ */
+export function whyUnreachable(reason: string): string {
+  if (/^internal error\b/.test(reason)) return 'its name has no address, or none that is public'
+  if (/^Network connection lost\b/.test(reason)) return 'the connection was refused or lost, or TLS failed'
+  return reason
+}
+
+const done = (result: string | null): Outcome =>
+  result === null || byteLength(result) > resultBytes || !isJson(result) ? { kind: 'done' } : { kind: 'done', result }
+
+/** Seconds of a Retry-After header (RFC 9110 §10.2.3): a number of them, or a date. */
+function secondsOf(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined
+  const seconds = /^\d+$/.test(value.trim()) ? Number(value) : (Date.parse(value) - now) / 1000
+  return Number.isNaN(seconds) ? undefined : Math.min(longestSnoozeSeconds, Math.max(1, Math.ceil(seconds)))
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,72 @@
+import { createWindowCounter } from './windows/create.ts'
+import type { WindowCounter } from './windows/window-counter.ts'
+import type { Window } from './rules.ts'
+
+/**
+ * Limits of one process, for what only it can see (a user's connects at her gateway, the typing of one connection) and
+ * for when no limiter answers. Nothing is asked and nothing survives, so across n processes the bound is n times the limit.
+ */
+export class LocalLimits {
+  readonly #known = new Map<string, Known>()
+  readonly #keys: number
+  readonly #most: number
+  #sweptAt = Number.NEGATIVE_INFINITY
+
+  /**
+   * `keys` and `most` bound the memory. Beyond `keys` those are forgotten that have all their units back, which lose nothing
+   * by it; beyond `most`, more than a gateway has connections, the longest known.
+   */
+  constructor(keys = 10_000, most = 4 * keys) {
+    this.#keys = keys
+    this.#most = most
+  }
+
+  /** Takes `cost` units of `key` from all windows: 0 when they were there, else milliseconds until they are. */
+  takeAll(key: string, windows: readonly Window[], now: number, cost = 1): number {
+    const meters = this.#metersOf(key, windows, now)
+    const waitMs = Math.max(0, ...meters.map((meter) => meter.waitMs(meter.capacity - cost, now)))
+    if (waitMs > 0) return Number.isFinite(waitMs) ? Math.max(1, waitMs) : 1000
+    for (const meter of meters) meter.spend(cost, now)
+    return 0
+  }
+
+  /** Undoes a decision of this very moment: somebody else refused it. */
+  giveBack(key: string, now: number, cost = 1): void {
+    for (const meter of this.#known.get(key)?.meters ?? []) meter.unspend(cost, now, now)
+  }
+
+  forget(key: string): void {
+    this.#known.delete(key)
+  }
+
+  #metersOf(key: string, windows: readonly Window[], now: number): readonly WindowCounter[] {
+    const known = this.#known.get(key)
+    if (known !== undefined && sameWindows(known.windows, windows)) return known.meters
+    if (known === undefined) this.#makeRoom(now)
+    const meters = windows.map((window) => createWindowCounter(window))
+    this.#known.set(key, { windows, meters })
+    return meters
+  }
+
+  #makeRoom(now: number): void {
+    if (this.#known.size >= this.#keys && now - this.#sweptAt >= sweepMs) {
+      this.#sweptAt = now
+      for (const [key, { meters }] of this.#known) if (meters.every((meter) => meter.used(now) === 0)) this.forget(key)
+    }
+    const oldest = this.#known.size < this.#most ? undefined : this.#known.keys().next().value
+    if (oldest !== undefined) this.forget(oldest)
+  }
+}
+
+interface Known {
+  readonly windows: readonly Window[]
+  readonly meters: readonly WindowCounter[]
+}
+
+/** How often it is looked for those that have all their units back: all of them are looked at. */
+const sweepMs = 1000
+
+/** Limits that were changed begin anew. */
+const sameWindows = (one: readonly Window[], other: readonly Window[]): boolean =>
+  one.length === other.length &&
+  one.every((window, place) => window.limit === other[place]?.limit && window.burst === other[place].burst)

@@ -1,0 +1,29 @@
+import { z } from 'zod'
+import { newPlan, planName, systemLimits } from '../protocol/tenant-limits.ts'
+import { tenantLimits, type StoredTenant, type TenantRecord } from './record.ts'
+
+/** Plans a house may have. */
+export const maxPlans = 100
+
+/** What holds beyond any one tenant: the plans, and the limits of everybody together. `version` grows with every change. */
+export const platformSettings = z.object({
+  plans: z.record(planName, newPlan),
+  system: systemLimits,
+  version: z.int().nonnegative(),
+})
+export type PlatformSettings = z.output<typeof platformSettings>
+
+/** A house nobody has set anything for. */
+export const newPlatformSettings: PlatformSettings = { plans: {}, system: {}, version: 0 }
+
+/** A tenant with the limits that hold for it: its own, else its plan's, else everybody's. */
+export function withPlatformLimits(stored: StoredTenant, house: PlatformSettings): TenantRecord {
+  const plan = Object.hasOwn(house.plans, stored.plan) ? house.plans[stored.plan] : undefined
+  return {
+    ...stored,
+    limits: tenantLimits.parse({ ...plan?.limits, ...stored.limits }),
+    shared: { plan: plan?.together ?? {}, system: house.system, version: house.version },
+    // Both only grow, so their sum says which of two views is the newer one.
+    version: stored.version + house.version,
+  }
+}

@@ -1,0 +1,133 @@
+import { refuse } from '../protocol/errors.ts'
+import { sizes } from '../protocol/limits.ts'
+import { decideRecovery, recover, type Recovering } from '../protocol/recover.ts'
+import type { ClientInfo, Publication } from '../protocol/replies.ts'
+import type { PublicationVersion, EphemeralEvent, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
+import type { KnownPlace, LastVersion, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
+
+/** Everything a turn may look at and write to. Without history the epoch is "" and nothing is ever appended. */
+export interface TopicState {
+  readonly epoch: string
+  readonly rules: TopicRules
+  readonly log: TopicLog
+  readonly keys: PublishKeys
+  readonly recent: RecentPlaces
+  readonly version: LastVersion
+  readonly now: number
+}
+
+/** What a turn did: an answer to each command, and the news for everyone who listens. */
+export interface AppliedCommands extends Recovering {
+  readonly results: StreamResult[]
+  readonly publications: Publication[]
+  readonly events: EphemeralEvent[]
+}
+
+type Of<K extends StreamCommand['kind']> = Extract<StreamCommand, { kind: K }>
+
+/** Runs the commands of one call in order. Who may do what was decided where the caller's token is known. */
+export function applyCommands(topic: TopicState, commands: readonly StreamCommand[]): AppliedCommands {
+  const turn: AppliedCommands = { results: [], publications: [], events: [] }
+  for (const command of commands) turn.results.push(apply(topic, command, turn))
+  return turn
+}
+
+function apply(topic: TopicState, command: StreamCommand, turn: AppliedCommands): StreamResult {
+  switch (command.kind) {
+    case 'subscribe':
+      return subscribe(topic, command, turn)
+    case 'leave':
+      return leave(topic, command, turn)
+    case 'publish':
+      return publish(topic, command, turn)
+    case 'send':
+    case 'edit':
+    case 'delete':
+    case 'read':
+    case 'typing':
+      return refuse('badRequest', 'a plain topic has no messages')
+  }
+}
+
+function subscribe(
+  { epoch, rules, log, now }: TopicState,
+  command: Of<'subscribe'>,
+  turn: AppliedCommands,
+): StreamResult {
+  const top = log.top()
+  const recovery = decideRecovery(command.since, { epoch, top, floor: log.floor(now) }, sizes.recovered)
+  const missed = recover(recovery, top, (after) => log.range(after, top, sizes.recovered), turn)
+  if (missed.kind === 'refused') return missed
+  if (command.announced ?? rules.joinLeave) turn.events.push({ kind: 'join', info: infoOf(command, command.infos) })
+  return {
+    kind: 'subscribed',
+    epoch,
+    offset: missed.offset,
+    top,
+    wasRecovering: command.since !== undefined,
+    recovered: missed.recovered,
+    publications: missed.publications,
+    data: '',
+  }
+}
+
+function leave({ rules }: TopicState, command: Of<'leave'>, turn: AppliedCommands): StreamResult {
+  if (command.announced ?? rules.joinLeave) turn.events.push({ kind: 'leave', info: infoOf(command, command.infos) })
+  return { kind: 'done', data: '{}' }
+}
+
+function publish(topic: TopicState, command: Of<'publish'>, turn: AppliedCommands): StreamResult {
+  const { idempotencyKey: key, once } = command
+  const known =
+    (once === undefined ? undefined : topic.recent.find(once)) ??
+    (key === undefined ? undefined : topic.keys.find(key, topic.now))
+  if (known !== undefined) return done(known)
+  const { version } = command
+  if (version !== undefined && topic.rules.historySize === 0)
+    return refuse('badRequest', 'version: this namespace keeps no history, and so no version')
+  if (version !== undefined && isStale(version, topic.version.get())) return done(topOf(topic))
+
+  const place = say(topic, command, turn)
+  if (version !== undefined) topic.version.set(version)
+  if (once !== undefined) topic.recent.note(once, place)
+  if (key !== undefined) topic.keys.note(key, place, topic.now)
+  return done(place)
+}
+
+/** Whether a publication is no newer than the last one, where their versions can be compared. */
+const isStale = ({ version, epoch }: PublicationVersion, last: PublicationVersion | undefined): boolean =>
+  last !== undefined && (epoch === '' || epoch === last.epoch) && version <= last.version
+
+const topOf = ({ epoch, log }: TopicState): KnownPlace => ({ offset: log.top(), epoch })
+
+/** Stored before it is told, where history is kept; else only told. */
+function say({ epoch, rules, log, now }: TopicState, command: Of<'publish'>, turn: AppliedCommands): KnownPlace {
+  const said = toSay(command)
+  if (rules.historySize === 0 || command.skipHistory === true) {
+    turn.events.push({ kind: 'pub', ...said })
+    return { offset: 0, epoch: '' }
+  }
+  const publication = log.append(said, now)
+  turn.publications.push(publication)
+  return { offset: publication.offset, epoch }
+}
+
+function toSay(command: Of<'publish'>): Omit<Publication, 'offset'> {
+  const { data, tags, infos, server } = command
+  return {
+    data,
+    ...(server === true && command.user === '' ? {} : { info: infoOf(command, infos) }),
+    ...(tags === undefined ? {} : { tags }),
+  }
+}
+
+const infoOf = ({ user, client }: StreamCommand, infos: Of<'publish'>['infos']): ClientInfo => ({
+  user,
+  client,
+  ...infos,
+})
+
+const done = ({ offset, epoch }: KnownPlace): StreamResult => ({
+  kind: 'done',
+  data: JSON.stringify({ offset, epoch }),
+})

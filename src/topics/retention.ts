@@ -1,0 +1,31 @@
+/** How long a topic with history keeps its epoch and its count after the last entry went and nobody listens. */
+export const epochKeptMs = 30 * 86_400_000
+/** How long a topic without history outlives its last listener. */
+const lingerMs = 60_000
+/** Entries of one topic expire together when they can: an alarm is a write. */
+const leastPauseMs = 1000
+
+/** How a topic stands when its alarm rings. Times in milliseconds since the epoch. */
+export interface TopicActivity {
+  readonly now: number
+  /** When the oldest thing it holds expires; undefined when it holds nothing. */
+  readonly expiresAt: number | undefined
+  readonly isHeard: boolean
+  readonly keepsHistory: boolean
+  /** Since when it has neither entries nor listeners. */
+  readonly idleSince: number
+}
+
+/** What is to be done: come back later, rest until somebody comes, or forget the topic as if it had never been. */
+export type RetentionStep =
+  | { readonly kind: 'again'; readonly at: number }
+  | { readonly kind: 'rest' }
+  | { readonly kind: 'forget' }
+
+/** Decides what an alarm does after it dropped what has expired. */
+export function decideRetention({ now, expiresAt, isHeard, keepsHistory, idleSince }: TopicActivity): RetentionStep {
+  if (expiresAt !== undefined) return { kind: 'again', at: Math.max(expiresAt, now + leastPauseMs) }
+  if (isHeard) return { kind: 'rest' }
+  const until = idleSince + (keepsHistory ? epochKeptMs : lingerMs)
+  return until <= now ? { kind: 'forget' } : { kind: 'again', at: until }
+}

@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest'
+import { AlarmTasks, type Task } from '../durable-objects/shared/alarm-tasks.ts'
+
+/** An actor's alarm and clock, moved by hand, and debts that can be made and refused. */
+function house() {
+  const time = { now: 1_000_000, rings: Infinity }
+  const debts = ['postgres', 'inboxes'].map((name) => ({ name, owes: false, paid: 0, obstacle: undefined as Obstacle }))
+  const payable = debts.map((debt): Task => ({
+    name: debt.name,
+    isPending: () => debt.owes,
+    run: async () => {
+      await debt.obstacle?.()
+      debt.owes = false
+      debt.paid++
+    },
+  }))
+  const alarm = { setAlarm: async (at: number) => void (time.rings = at) }
+  const aftermath = new AlarmTasks(alarm, payable, { now: () => time.now })
+  const owe = () => {
+    for (const debt of debts) debt.owes = true
+    aftermath.schedule(time.now, 500)
+  }
+  const ring = async () => {
+    time.now = Math.max(time.now, time.rings)
+    time.rings = Infinity
+    await aftermath.run(time.now, 500)
+  }
+  return { time, debts, owe, ring, paid: () => debts.map(({ paid }) => paid) }
+}
+
+type Obstacle = (() => Promise<void>) | undefined
+
+const down = async () => {
+  throw new Error('down')
+}
+
+test('a burst of debts is one payment, and nothing rings once all is paid', async () => {
+  const { time, owe, ring, paid } = house()
+  owe()
+  owe()
+  expect(time.rings).toBe(1_000_500)
+  await ring()
+  expect(paid()).toEqual([1, 1])
+  expect(time.rings).toBe(Infinity)
+})
+
+test('an alarm that the platform lost is set again with the next debt', async () => {
+  const { time, owe, ring, paid } = house()
+  owe()
+  time.rings = Infinity
+  time.now += 5000
+  owe()
+  expect(time.rings).toBe(Infinity)
+  time.now += 10_000
+  owe()
+  expect(time.rings).toBeLessThanOrEqual(time.now + 2000)
+  await ring()
+  expect(paid()).toEqual([1, 1])
+})
+
+test('a debt that fails again and again makes no other wait', async () => {
+  const { debts, time, owe, ring, paid } = house()
+  const [postgres] = debts
+  Object.assign(postgres ?? {}, { obstacle: down })
+  for (let n = 1; n <= 10; n++) {
+    owe()
+    const asked = time.now
+    while ((debts[1]?.paid ?? 0) < n) await ring()
+    expect(time.now - asked).toBeLessThanOrEqual(2000)
+  }
+  Object.assign(postgres ?? {}, { obstacle: undefined })
+  const since = time.now
+  while (paid()[0] === 0) await ring()
+  expect(time.now - since).toBeLessThanOrEqual(60_000)
+  expect(paid()).toEqual([1, 10])
+})
+
+test('a debt whose payment hangs makes no other wait, is not paid twice, and is looked after', async () => {
+  const { debts, time, owe, ring, paid } = house()
+  const hanging = Promise.withResolvers<void>()
+  Object.assign(debts[0] ?? {}, { obstacle: () => hanging.promise })
+  owe()
+  await ring()
+  expect(paid()).toEqual([0, 1])
+  expect(time.rings).toBeLessThanOrEqual(time.now + 20_000)
+
+  owe()
+  await ring()
+  expect(paid()).toEqual([0, 2])
+  hanging.resolve()
+  await hanging.promise
+  await ring()
+  expect(paid()).toEqual([1, 2])
+  expect(time.rings).toBe(Infinity)
+})
+
+test('a debt that keeps failing is tried less and less often, however much is owed meanwhile', async () => {
+  const { debts, time, owe, ring } = house()
+  let tries = 0
+  const refuse = async () => {
+    tries++
+    await down()
+  }
+  Object.assign(debts[0] ?? {}, { obstacle: refuse })
+  const end = time.now + 300_000
+  while (time.now < end) {
+    owe()
+    await ring()
+  }
+  expect(tries).toBeGreaterThan(4)
+  expect(tries).toBeLessThan(20)
+})

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Drain } from '../../src/handlers/drain.ts'
+import { apiKey, call } from '../support/e2e/people.ts'
+import { System } from '../support/e2e/system.ts'
+import { until } from '../support/e2e/until.ts'
+import { Endpoint } from './support/endpoint.ts'
+
+let endpoint: Endpoint
+let system: System
+
+beforeAll(async () => {
+  endpoint = await Endpoint.open()
+  system = await System.start({ env: { ALLOW_PRIVATE_ENDPOINTS: '1', DRAIN_SECONDS: '60' } })
+})
+afterAll(async () => {
+  await endpoint.close()
+  system.abandon()
+})
+
+test('told to end, it lets a job under way end first, begins no other, and loses neither', async () => {
+  const working = Promise.withResolvers<{ status: number }>()
+  endpoint.answer = ({ path }) => (path === '/slow' ? working.promise : { status: 200 })
+  const add = (id: string) => call(system, apiKey, 'POST', '/v1/jobs', { id, url: `${endpoint.url}/${id}`, key: 'k' })
+  await add('slow')
+  await add('next')
+  await until('the work began', () => endpoint.idsOf('/slow').length === 1)
+
+  const ending = system.terminate()
+  // Long enough to have heard it on a loaded machine, too, and short of how long it may wait.
+  await new Promise((resolve) => setTimeout(resolve, 8000))
+  working.resolve({ status: 200 })
+  await ending
+  expect(endpoint.idsOf('/next')).toEqual([])
+
+  await system.startAgain()
+  expect((await call(system, apiKey, 'GET', '/v1/jobs/slow')).body).toMatchObject({ state: 'done', attempts: 1 })
+  await until('the other one is done', () => endpoint.idsOf('/next').length === 1)
+  expect(endpoint.idsOf('/slow')).toHaveLength(1)
+})
+
+test('whoever takes longer than it may is left behind, and counted', async () => {
+  const shift = new Drain()
+  const hurried: string[] = []
+  const stuck = shift.during({ drain: () => hurried.push('stuck') }, () => new Promise(() => undefined))
+  const quick = Promise.withResolvers<void>()
+  const leaves = shift.during({ drain: () => quick.resolve() }, () => quick.promise)
+  expect(shift.isOver).toBe(false)
+  expect(await shift.end(100, async () => undefined)).toBe(1)
+  expect([shift.isOver, hurried]).toEqual([true, ['stuck']])
+  await leaves
+  void stuck
+})
