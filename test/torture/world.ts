@@ -1,4 +1,3 @@
-import { openData } from '../../local/data-folder.ts'
 import { readSettings } from '../../local/settings.ts'
 import { startStandIns, type StandIns } from '../../local/stand-ins.ts'
 import { kill } from '../support/e2e/processes.ts'
@@ -7,6 +6,7 @@ import { freePort, System } from '../support/e2e/system.ts'
 import { TcpProxy, type Pace, type Weather } from '../support/e2e/tcp-proxy.ts'
 import type { Fault, Service } from './faults.ts'
 import { HttpFaults } from './http-faults.ts'
+import { makeSecrets } from '../support/e2e/secrets.ts'
 
 interface Way {
   readonly answers: HttpFaults
@@ -50,7 +50,7 @@ export class TortureWorld {
   static async start(): Promise<TortureWorld> {
     const system = System.prepare(await freePort())
     const settings = readSettings({ PARLEY_DATA: system.dataDir }, [])
-    const standIns = await startStandIns(settings, await openData(settings))
+    const standIns = await startStandIns(settings, makeSecrets(system.dataDir))
     const { vars } = standIns
     const redis = new URL(vars['UPSTASH_REDIS_REST_URL'] ?? '')
     const qstash = new URL(vars['QSTASH_URL'] ?? '')

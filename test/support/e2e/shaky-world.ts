@@ -1,8 +1,8 @@
-import { openData } from '../../../local/data-folder.ts'
 import { readSettings } from '../../../local/settings.ts'
 import { startStandIns, type StandIns } from '../../../local/stand-ins.ts'
 import { freePort, System } from './system.ts'
 import { TcpProxy } from './tcp-proxy.ts'
+import { makeSecrets } from './secrets.ts'
 
 /** The system with a shaky network between the Worker and everything behind it. */
 export class ShakyWorld {
@@ -21,7 +21,7 @@ export class ShakyWorld {
   static async start(env: Readonly<Record<string, string>> = {}): Promise<ShakyWorld> {
     const system = System.prepare(await freePort())
     const settings = readSettings({ PARLEY_DATA: system.dataDir }, [])
-    const standIns = await startStandIns(settings, await openData(settings))
+    const standIns = await startStandIns(settings, makeSecrets(system.dataDir))
     const { vars } = standIns
     const redisUrl = new URL(vars['UPSTASH_REDIS_REST_URL'] ?? '')
     const qstashUrl = new URL(vars['QSTASH_URL'] ?? '')
