@@ -1,16 +1,13 @@
-/** Real time, with every wait made shorter by a factor, so that a test of a half-hour back-off takes seconds. */
+/** Real time with shorter waits, so that a test of a half-hour back-off takes seconds. */
 export interface Clock {
-  /** Unix milliseconds, never scaled: signatures and stored instants must agree with everyone else's clock. */
+  /** Unix milliseconds, never scaled: receivers compare signatures with their own clock. */
   now(): number
-  /** The instant at which a wait of `waitMs`, begun now, is over. */
+  /** The time at which a wait of `waitMs` that begins now is over. */
   after(waitMs: number): number
-  /** How long a span of `spanMs` lasts here. */
-  lasting(spanMs: number): number
 }
 
-/** A clock whose waits are divided by `timeScale` (1 = as long as the real service's). */
+/** A clock whose waits are divided by `timeScale`; 1 is the real service. */
 export function scaledClock(timeScale: number): Clock {
-  if (!(timeScale > 0)) throw new Error(`timeScale must be above 0, got ${timeScale}`)
-  const lasting = (spanMs: number) => spanMs / timeScale
-  return { now: Date.now, after: (waitMs) => Date.now() + lasting(Math.max(0, waitMs)), lasting }
+  if (!(timeScale > 0)) throw new Error(`timeScale: must be above 0, got ${timeScale}`)
+  return { now: Date.now, after: (waitMs) => Date.now() + Math.max(0, waitMs) / timeScale }
 }

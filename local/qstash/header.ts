@@ -1,7 +1,7 @@
-/** Headers as QStash stores and reports them: canonical names (`Content-Type`), each with its list of values. */
+/** Headers as QStash stores and reports them: canonical names (`Content-Type`) with their values. */
 export type HeaderLists = Record<string, string[]>
 
-/** Names that belong to one connection and must not travel to the next. */
+/** Headers of one connection, which are not forwarded. */
 const ofOneConnection = new Set([
   'Connection',
   'Content-Length',
@@ -12,12 +12,12 @@ const ofOneConnection = new Set([
   'Upgrade',
 ])
 
-/** `content-type` becomes `Content-Type`, as Go's canonical form has it. */
-export function canonicalName(name: string): string {
+/** `content-type` becomes `Content-Type`, Go's canonical form. */
+function canonicalName(name: string): string {
   return name.toLowerCase().replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase())
 }
 
-/** Copies headers under their canonical names. */
+/** The headers under their canonical names. */
 export function canonical(headers: Iterable<[string, string[]]>): HeaderLists {
   const lists: HeaderLists = {}
   for (const [name, values] of headers) (lists[canonicalName(name)] ??= []).push(...values)
@@ -29,7 +29,7 @@ export function firstValue(header: HeaderLists, name: string): string | undefine
   return header[canonicalName(name)]?.[0]
 }
 
-/** Headers under `prefix`, with it taken off: `Upstash-Forward-My-Header` travels as `My-Header`. */
+/** The headers that start with `prefix`, without it: `Upstash-Forward-My-Header` is sent as `My-Header`. */
 export function forwarded(header: HeaderLists, prefix: string): HeaderLists {
   const entries = Object.entries(header)
     .filter(([name]) => name.startsWith(prefix) && name.length > prefix.length)

@@ -1,45 +1,86 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { canonical, firstValue } from './header.ts'
-import { Refusal } from './refusal.ts'
-import { type Answer, type Call, dispatch, type Route } from './router.ts'
+import { type IncomingMessage, type Server, createServer } from 'node:http'
+import { type HeaderLists, canonical, firstValue } from './header.ts'
 
-/** The largest request taken: a batch of many messages fits. */
-const LARGEST_BODY = 32 * 1024 * 1024
+/** The largest request, enough for a batch of many messages. */
+const MAX_BODY_BYTES = 32 * 1024 * 1024
 
-export interface HttpOptions {
-  routes: readonly Route[]
-  /** What must follow `Authorization: Bearer`. */
-  token: string
-  log: (line: string) => void
+/** Answered as `{"error": message}` with `status`. */
+export class HttpError extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
 }
 
-/** The HTTP face: reads requests, checks the token, writes answers and refusals. */
+/** The request is wrong. The message names the field, the rule and what was given. */
+export class BadRequest extends HttpError {
+  constructor(message: string) {
+    super(400, message)
+  }
+}
+
+export interface Call {
+  readonly method: string
+  /** The target of the request line unchanged: it contains the destination byte for byte. */
+  readonly target: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly header: HeaderLists
+  readonly body: Buffer
+  readonly callerIp: string
+}
+
+/** An answer. Without a body it is empty. */
+export interface Answer {
+  readonly status: number
+  readonly body?: object
+}
+
+interface HttpOptions {
+  readonly route: (call: Call) => Answer
+  /** The bearer token of the clients. */
+  readonly token: string
+  readonly log: (line: string) => void
+}
+
+/** An HTTP server that checks the token, calls `route` and writes answers and errors as JSON. */
 export function httpServer(options: HttpOptions): Server {
   return createServer((request, response) => {
-    void handle(options, request).then((result) => write(response, result))
+    void handle(options, request).then(({ status, body }) => {
+      const text = body === undefined ? '' : JSON.stringify(body)
+      const type = body === undefined ? {} : { 'Content-Type': 'application/json' }
+      response.writeHead(status, { ...type, 'Content-Length': Buffer.byteLength(text) }).end(text)
+    })
   })
 }
 
-async function handle({ routes, token, log }: HttpOptions, request: IncomingMessage): Promise<Answer> {
+async function handle({ route, token, log }: HttpOptions, request: IncomingMessage): Promise<Answer> {
   try {
     const call = await read(request)
-    if (!carriesToken(call, token)) throw new Refusal(401, 'unauthorized')
-    return dispatch(routes, call)
+    const given = firstValue(call.header, 'Authorization') ?? ''
+    if (!timingSafeEqual(digest(given), digest(`Bearer ${token}`))) throw new HttpError(401, 'unauthorized')
+    return route(call)
   } catch (error) {
-    if (error instanceof Refusal) return { status: error.status, body: { error: error.message } }
+    if (error instanceof HttpError) return { status: error.status, body: { error: error.message } }
     log(`qstash: ${request.method} ${request.url}: ${String(error)}`)
     return { status: 500, body: { error: 'internal error' } }
   }
 }
 
+const digest = (text: string) => createHash('sha256').update(text).digest()
+
 async function read(request: IncomingMessage): Promise<Call> {
   const target = request.url ?? '/'
+  const [path = '', ...query] = target.split('?')
   const headers = Object.entries(request.headersDistinct)
   return {
     method: request.method ?? 'GET',
     target,
-    query: new URLSearchParams(target.split('?').slice(1).join('?')),
+    path,
+    query: new URLSearchParams(query.join('?')),
     header: canonical(headers.map(([name, values]) => [name, values ?? []])),
     body: await readBody(request),
     callerIp: request.socket.remoteAddress ?? '',
@@ -52,26 +93,8 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   for await (const chunk of request) {
     if (!Buffer.isBuffer(chunk)) continue
     size += chunk.byteLength
-    if (size > LARGEST_BODY) throw new Refusal(413, 'message is too large')
+    if (size > MAX_BODY_BYTES) throw new HttpError(413, `body: at most ${MAX_BODY_BYTES} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
-}
-
-function carriesToken({ header }: Call, token: string): boolean {
-  const given = firstValue(header, 'Authorization') ?? ''
-  return timingSafeEqual(digest(given), digest(`Bearer ${token}`))
-}
-
-const digest = (text: string) => createHash('sha256').update(text).digest()
-
-function write(response: ServerResponse, { status, body }: Answer): void {
-  if (body === undefined) {
-    response.writeHead(status, { 'Content-Length': 0 }).end()
-    return
-  }
-  const text = JSON.stringify(body)
-  response
-    .writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) })
-    .end(text)
 }

@@ -1,16 +1,16 @@
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { canonical, type HeaderLists } from './header.ts'
-import type { Message } from './model.ts'
+import type { Message } from './message.ts'
 import type { Outcome } from './retry.ts'
 import { sign } from './signature.ts'
 
-/** What the free plan of the real service allows an endpoint; never scaled, since endpoints run in real time. */
+/** The limit of the real service's free plan. Not scaled, since endpoints run in real time. */
 const LONGEST_ATTEMPT_MS = 15 * 60_000
-/** Answers are kept for callbacks and the dead letter queue up to this size, and truncated beyond. */
+/** The answer's bytes that failure callbacks and dead letters contain; the rest is cut off. */
 const LONGEST_ANSWER = 1024 * 1024
 
-/** Makes single attempts over HTTP, signed. */
+/** Makes single, signed attempts over HTTP. */
 export class Sender {
   readonly #signingKey: string
   readonly #agents = { 'http:': new HttpAgent({ keepAlive: true }), 'https:': new HttpsAgent({ keepAlive: true }) }
@@ -20,7 +20,7 @@ export class Sender {
     this.#signingKey = signingKey
   }
 
-  /** Never rejects: whatever goes wrong on the way is an outcome too. */
+  /** Never rejects: a failed connection is an outcome. */
   async send(message: Message): Promise<Outcome> {
     try {
       return await this.#attempt(message)
@@ -29,7 +29,7 @@ export class Sender {
     }
   }
 
-  /** Breaks off what is under way. */
+  /** Aborts the attempts under way. */
   stop(): void {
     for (const request of this.#underWay) request.destroy()
     this.#agents['http:'].destroy()
@@ -39,10 +39,7 @@ export class Sender {
   #attempt(message: Message): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const request = this.#open(message)
-      const timer = setTimeout(
-        () => request.destroy(new Error('timeout')),
-        Math.min(message.details.timeoutMs ?? LONGEST_ATTEMPT_MS, LONGEST_ATTEMPT_MS),
-      )
+      const timer = setTimeout(() => request.destroy(new Error('timeout')), LONGEST_ATTEMPT_MS)
       this.#underWay.add(request)
       request.once('close', () => {
         clearTimeout(timer)
@@ -50,7 +47,7 @@ export class Sender {
       })
       request.once('response', (response) => void readAnswer(response).then(resolve, reject))
       request.once('error', (error) => {
-        // A kept-alive connection that the endpoint closed just now says nothing about the endpoint.
+        // The endpoint closed a kept-alive connection just now: that is no failure of the endpoint.
         if (request.reusedSocket && isReset(error)) this.#attempt(message).then(resolve, reject)
         else reject(error)
       })
@@ -76,8 +73,6 @@ export class Sender {
       'Upstash-Message-Id': [id],
       'Upstash-Retried': [String(retried)],
       'Upstash-Caller-Ip': [details.callerIp],
-      ...(details.scheduleId === undefined ? {} : { 'Upstash-Schedule-Id': [details.scheduleId] }),
-      ...(details.topicName === undefined ? {} : { 'Upstash-Topic-Name': [details.topicName] }),
     }
   }
 }

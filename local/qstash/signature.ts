@@ -1,10 +1,10 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 
-/** A signature is good for this long; a redelivery is signed anew. */
+/** The lifetime of a signature. Each attempt has a new one. */
 const LIFETIME_S = 300
 
 export interface Signed {
-  /** The destination exactly as it was published: receivers compare it byte for byte. */
+  /** The destination exactly as published: receivers compare it byte for byte. */
   url: string
   body: Uint8Array
   /** The signing key; its UTF-8 bytes are the HMAC key. */
@@ -13,7 +13,7 @@ export interface Signed {
   now: number
 }
 
-/** The `Upstash-Signature` of one delivery: an HS256 JWT over the destination and the body's hash. */
+/** The `Upstash-Signature` of one attempt: an HS256 JWT over the destination and the hash of the body. */
 export function sign({ url, body, key, now }: Signed): string {
   const seconds = Math.floor(now / 1000)
   const claims = {
@@ -31,5 +31,5 @@ export function sign({ url, body, key, now }: Signed): string {
 
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
 
-/** The service keeps the `=` of base64url here, and receivers in other languages compare it unchanged. */
+/** The service keeps the `=` of base64url, and receivers in other languages compare it unchanged. */
 const paddedHash = (body: Uint8Array) => `${createHash('sha256').update(body).digest('base64url')}=`

@@ -2,7 +2,7 @@ import { Client } from '@upstash/qstash'
 import { expect, test } from 'vitest'
 import type { Bench } from './qstash-target.ts'
 
-/** A published message arrives, unchanged, and can be proved to come from QStash. */
+/** A published message arrives unchanged, and its signature proves that QStash sent it. */
 export function deliveryContract(given: () => Bench): void {
   test('a delivery is signed for its exact destination, query string and percent signs included', async () => {
     const bench = given()
@@ -74,22 +74,10 @@ export function deliveryContract(given: () => Bench): void {
   test('a wrong token is refused with 401, and nothing is sent', async () => {
     const bench = given()
     const hook = bench.hooks.open()
-    const stranger = new Client({ baseUrl: bench.target.url, token: 'wrong', retry: false })
+    const unauthorized = new Client({ baseUrl: bench.target.url, token: 'wrong', retry: false })
 
-    await expect(stranger.publish({ url: hook.url })).rejects.toMatchObject({ status: 401 })
+    await expect(unauthorized.publish({ url: hook.url })).rejects.toMatchObject({ status: 401 })
     await bench.quiet()
     expect(hook.deliveries).toEqual([])
-  })
-
-  test('the log tells a message’s story', async () => {
-    const bench = given()
-    const hook = bench.hooks.open((_, nth) => ({ status: nth === 0 ? 500 : 200 }))
-    const { messageId } = await bench.client.publish({ url: hook.url, retries: 1, retryDelay: '1000' })
-
-    await bench.eventually(async () => {
-      const { logs } = await bench.client.logs({ messageIds: [messageId] })
-      const states = logs.filter((log) => log.messageId === messageId && log.url === hook.url).map((log) => log.state)
-      expect(new Set(states)).toEqual(new Set(['CREATED', 'ACTIVE', 'ERROR', 'RETRY', 'DELIVERED']))
-    })
   })
 }

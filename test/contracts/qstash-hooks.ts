@@ -26,8 +26,6 @@ export interface Hook {
   deliveries: Delivery[]
   /** Deliveries not answered yet. */
   open: number
-  /** The most that were ever open at once. */
-  maxOpen: number
 }
 
 type Answering = (delivery: Delivery, nth: number) => Reply | Promise<Reply>
@@ -57,7 +55,7 @@ export class Hooks {
   /** A new endpoint; `answering` is told the delivery and how many came before it. */
   open(answering: Answering = () => ({}), query = ''): Hook {
     const path = `/${randomUUID()}`
-    const hook: Hook = { url: `${this.#baseUrl}${path}${query}`, deliveries: [], open: 0, maxOpen: 0 }
+    const hook: Hook = { url: `${this.#baseUrl}${path}${query}`, deliveries: [], open: 0 }
     this.#hooks.set(path, { hook, answering })
     return hook
   }
@@ -75,7 +73,6 @@ export class Hooks {
     const { hook, answering } = found
     hook.deliveries.push(delivery)
     hook.open += 1
-    hook.maxOpen = Math.max(hook.maxOpen, hook.open)
     try {
       return await answering(delivery, hook.deliveries.length - 1)
     } finally {

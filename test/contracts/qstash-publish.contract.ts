@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Bench } from './qstash-target.ts'
 
-/** Ways to publish, and ways to take it back. */
+/** Publishing, cancelling, deduplication. */
 export function publishContract(given: () => Bench): void {
   test('a delayed message waits, can be looked at meanwhile, and is gone once delivered', async () => {
     const bench = given()
@@ -52,20 +52,6 @@ export function publishContract(given: () => Bench): void {
     expect(hook.deliveries).toEqual([])
   })
 
-  test('messages are cancelled by label and by a list of ids', async () => {
-    const bench = given()
-    const hook = bench.hooks.open()
-    const label = bench.name('label')
-    const sent = await bench.client.batch(
-      Array.from({ length: 4 }, (_, n) => ({ url: hook.url, delay: 3600, ...(n < 3 ? { label } : {}) })),
-    )
-    const [last] = sent.slice(-1).flatMap((answer) => ('messageId' in answer ? [answer.messageId] : []))
-
-    expect(await bench.client.messages.cancel({ filter: { label } })).toMatchObject({ cancelled: 3 })
-    expect(await bench.client.messages.cancel([last ?? ''])).toMatchObject({ cancelled: 1 })
-    await expect(bench.client.messages.get(last ?? '')).rejects.toMatchObject({ status: 404 })
-  })
-
   test('the same deduplication id sends once and answers with the first message', async () => {
     const bench = given()
     const hook = bench.hooks.open()
@@ -76,19 +62,6 @@ export function publishContract(given: () => Bench): void {
     expect(second).toMatchObject({ messageId: first.messageId, deduplicated: true })
     await bench.quiet()
     expect(hook.deliveries.map(({ body }) => body.toString())).toEqual(['1'])
-  })
-
-  test('content-based deduplication looks at body and forwarded headers', async () => {
-    const bench = given()
-    const hook = bench.hooks.open()
-    const publish = (body: string, tenant: string) =>
-      bench.client.publish({ url: hook.url, body, headers: { tenant }, contentBasedDeduplication: true })
-
-    const first = await publish('a', 't1')
-    expect(await publish('a', 't1')).toMatchObject({ messageId: first.messageId, deduplicated: true })
-    expect(await publish('b', 't1')).not.toMatchObject({ deduplicated: true })
-    expect(await publish('a', 't2')).not.toMatchObject({ deduplicated: true })
-    await bench.delivery(hook, 3)
   })
 
   test('a batch answers in order and delivers every message, verified', async () => {
@@ -105,29 +78,6 @@ export function publishContract(given: () => Bench): void {
       expect(delivery.body.toString()).toBe(JSON.stringify({ n }))
       await bench.verify(delivery, hook.url)
     }
-  })
-
-  test('a URL group receives one message for each endpoint, until it is deleted', async () => {
-    const bench = given()
-    const urlGroup = bench.name('group')
-    const [left, right] = [bench.hooks.open(), bench.hooks.open()]
-    await bench.client.urlGroups.addEndpoints({
-      name: urlGroup,
-      endpoints: [{ url: left.url, name: 'left' }, { url: right.url }],
-    })
-    const answers = await bench.client.publishJSON({ urlGroup, body: 'all' })
-
-    expect(answers).toMatchObject([{ url: left.url }, { url: right.url }])
-    for (const hook of [left, right]) {
-      const delivery = await bench.delivery(hook)
-      expect(delivery.header['upstash-topic-name']).toBe(urlGroup)
-      await bench.verify(delivery, hook.url)
-    }
-
-    await bench.client.urlGroups.removeEndpoints({ name: urlGroup, endpoints: [{ name: 'left' }] })
-    expect((await bench.client.urlGroups.get(urlGroup)).endpoints).toMatchObject([{ url: right.url }])
-    await bench.client.urlGroups.delete(urlGroup)
-    await expect(bench.client.urlGroups.get(urlGroup)).rejects.toMatchObject({ status: 404 })
   })
 
   test('a destination without http:// or https:// is refused with 400', async () => {

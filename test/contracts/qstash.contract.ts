@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, vi } from 'vitest'
 import { deadLetterContract } from './qstash-dead-letters.contract.ts'
 import { deliveryContract } from './qstash-delivery.contract.ts'
-import { flowContract } from './qstash-flow.contract.ts'
 import { publishContract } from './qstash-publish.contract.ts'
 import { retryContract } from './qstash-retry.contract.ts'
-import { scheduleContract } from './qstash-schedules.contract.ts'
 import { Bench, type Target } from './qstash-target.ts'
 
 export type { Target } from './qstash-target.ts'
 
-/** Everything we rely on in QStash, seen through the unmodified SDK. Any QStash must pass, the real one included. */
+/** The part of QStash that Parley relies on, tested with the unmodified SDK. The real service must pass as well. */
 export function qstashContract(name: string, timeoutMs: number, open: () => Promise<Target>): void {
   describe(`QStash: ${name}`, { timeout: timeoutMs }, () => {
     let bench: Bench | undefined
@@ -29,7 +27,5 @@ export function qstashContract(name: string, timeoutMs: number, open: () => Prom
     publishContract(given)
     retryContract(given)
     deadLetterContract(given)
-    flowContract(given)
-    scheduleContract(given)
   })
 }

@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseDuration } from '../../local/qstash/durations.ts'
-import { compileRetryDelay } from '../../local/qstash/retry-delay.ts'
-import { backoffMs, judge, type Outcome } from '../../local/qstash/retry.ts'
+import { backoffMs, compileRetryDelay, judge, type Outcome, parseDuration } from '../../local/qstash/retry.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
 
@@ -32,27 +30,20 @@ describe('a verdict', () => {
     expect(kinds).toEqual(['delivered', 'delivered', 'delivered', 'retry', 'retry', 'retry'])
   })
 
-  test('fails when the retries are used up, whoever asks to come back', () => {
+  test('fails when the retries are used up, also with a Retry-After', () => {
     const last = { retried: 1, maxRetries: 1 }
     expect(judge(answered(429, { 'Retry-After': '1' }), last, now)).toEqual({ kind: 'failed' })
     expect(judge({ kind: 'unreachable', error: 'refused' }, last, now)).toEqual({ kind: 'failed' })
   })
 
-  test('needs both 489 and the header to give up early', () => {
-    expect(judge(answered(489), tries, now).kind).toBe('retry')
-    expect(judge(answered(500, { 'Upstash-Nonretryable-Error': 'true' }), tries, now).kind).toBe('retry')
-    expect(judge(answered(489, { 'Upstash-Nonretryable-Error': 'true' }), tries, now).kind).toBe('failed')
-  })
-
-  test('waits as the endpoint asks: seconds, a duration or a date', () => {
+  test('waits for the time of Retry-After: seconds, a duration or a date', () => {
     expect(waitAfter({ 'Retry-After': '0' })).toBe(0)
     expect(waitAfter({ 'Retry-After': '10' })).toBe(10_000)
     expect(waitAfter({ 'Retry-After': '6m5s' })).toBe(365_000)
     expect(waitAfter({ 'Retry-After': 'Thu, 01 Jan 2026 00:00:30 GMT' })).toBe(30_000)
-    expect(waitAfter({ 'X-Ratelimit-Reset-Tokens': '500ms' })).toBe(500)
   })
 
-  test('falls back to its own delay when asked for more than a day, or for nonsense', () => {
+  test('ignores a Retry-After that is unreadable or beyond a day', () => {
     expect(waitAfter({ 'Retry-After': '86401' })).toBe(7)
     expect(waitAfter({ 'Retry-After': 'soon' })).toBe(7)
   })
@@ -62,26 +53,19 @@ describe('a retry delay expression', () => {
   test.each([
     ['1000', 2, 1000],
     ['1000 * (1 + retried)', 2, 3000],
-    ['pow(2, retried) * 1000', 3, 8000],
-    ['max(1000, pow(2, retried) * 100)', 1, 1000],
     ['10 - 2 - 3', 0, 5],
-    ['2 + 3 * 4 % 5', 0, 4],
-    ['-(-3)', 0, 3],
-    ['round(sqrt(16) + 0.4) + abs(-1) + floor(1.9) + ceil(0.1) + min(3, 2)', 0, 9],
-    ['exp(0) / 2', 0, 0.5],
+    ['2 + 3 * 4 / 6', 0, 4],
+    ['((retried))', 7, 7],
   ])('%s, retried %i times, is %d ms', (expression, retried, expected) => {
     expect(compileRetryDelay(expression)(retried)).toBe(expected)
   })
 
-  test.each(['', '1 +', 'pow(2)', 'process', '1 2', '(1', 'max(1, 2', '1 ** 2', 'retried()'])(
-    '%j is refused',
-    (expression) => {
-      expect(() => compileRetryDelay(expression)).toThrow(Error)
-    },
-  )
+  test.each(['', '1 +', 'pow(2, 1)', 'process', '1 2', '(1', '1 ** 2', 'retried()'])('%j is refused', (expression) => {
+    expect(() => compileRetryDelay(expression)).toThrow(Error)
+  })
 
   test('a delay below zero or beyond a day is brought into bounds', () => {
-    const waits = ['0 - 5', 'pow(10, 9)'].map((retryDelay) =>
+    const waits = ['0 - 5', '1000000 * 1000'].map((retryDelay) =>
       judge(answered(500), { retried: 0, maxRetries: 1, retryDelay }, now),
     )
     expect(waits).toEqual([

@@ -1,7 +1,3 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { z } from 'zod'
-
-const schema = `
   CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, url TEXT NOT NULL, queue TEXT, flow_key TEXT,
     position INTEGER NOT NULL, retried INTEGER NOT NULL, due_at REAL NOT NULL, active INTEGER NOT NULL,
@@ -35,62 +31,7 @@ const schema = `
     id TEXT PRIMARY KEY, cron TEXT NOT NULL, destination TEXT NOT NULL, queue TEXT, options TEXT NOT NULL,
     body BLOB NOT NULL, caller_ip TEXT NOT NULL, paused INTEGER NOT NULL, created_at INTEGER NOT NULL,
     last_at INTEGER, last_states TEXT NOT NULL, next_at INTEGER, due_at REAL);
-`
-
-/**
- * The file that holds all state, its tables created when missing.
- * What was acknowledged survives the end of this process; `synchronous = NORMAL` gives up only the power failure.
- */
-export class Database {
-  readonly #db: DatabaseSync
-  readonly #prepared = new Map<string, StatementSync>()
-
-  constructor(file: string) {
-    this.#db = new DatabaseSync(file)
-    this.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -2000')
-    this.exec(schema)
-  }
-
-  exec(sql: string): void {
-    this.#db.exec(sql)
-  }
-
-  /** Each statement is prepared once: thousands of deliveries would leave thousands of them to the collector. */
-  prepare(sql: string): StatementSync {
-    const known = this.#prepared.get(sql) ?? this.#db.prepare(sql)
-    this.#prepared.set(sql, known)
-    return known
-  }
-
-  /** Runs `work` so that all of its writes happen or none; an inner call joins the outer one. */
-  atomically<T>(work: () => T): T {
-    if (this.#db.isTransaction) return work()
-
-    this.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      this.exec('COMMIT')
-      return result
-    } catch (error) {
-      this.exec('ROLLBACK')
-      throw error
-    }
-  }
-
-  close(): void {
-    this.#db.close()
-  }
-}
-
-/** A column of JSON text, checked against `schema`. */
-export const jsonColumn = <S extends z.ZodType>(schema: S) =>
-  z
-    .string()
-    .transform((text): unknown => JSON.parse(text))
-    .pipe(schema)
-
-/** A column of bytes. */
-export const bytesColumn = z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'not bytes')
-
-/** A column of 0 or 1. */
-export const flagColumn = z.number().transform((value) => value !== 0)
+  INSERT INTO queues VALUES ('line', 1, 1, 0, 0);
+  INSERT INTO flow_controls VALUES ('k', 1, NULL, 1000, 1, 0, 0, 0, 0);
+  INSERT INTO url_groups VALUES ('all', '[]', 0, 0);
+  INSERT INTO events (time, state, message_id, url, facts) VALUES (0, 'CREATED', 'msg_old', 'http://127.0.0.1:1/', '{}');
