@@ -77,12 +77,13 @@ export class ConversationStore {
   }
 
   /**
-   * A conversation that was deleted begins anew: nobody finds the old one's words, and nobody owes them to anyone. In the
-   * same books, so that what is still being paid of the old one's debts sees that they are void.
+   * Begins a conversation, also under the id of a deleted one: the messages, members and pending tasks of that one are
+   * gone. The store stays the same, so that a task of the deleted conversation that still runs sees that it is void.
    */
   begin(conversation: Conversation, members: readonly Member[]): void {
     this.write(conversation)
     const top = this.log.restart()
+    this.members.clear()
     for (const member of members) this.members.put({ ...member, read: top, joined: top }, false)
     this.projection.skip(top)
     this.inboxUpdater.skip(top)

@@ -63,6 +63,13 @@ export class MemberTable implements Members {
     this.#moved.delete(user)
   }
 
+  /** Removes every member: a conversation that begins anew has none of those of the deleted one. */
+  clear(): void {
+    this.#sql.exec('DELETE FROM members')
+    this.#members.clear()
+    this.#moved.clear()
+  }
+
   moveRead(user: string, seq: number): void {
     this.#sql.exec('UPDATE members SET read = ?, read_untold = 1 WHERE user = ?', seq, user)
     this.#remember(user, seq)

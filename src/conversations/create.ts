@@ -20,7 +20,10 @@ export type CreateDecision =
   | { readonly kind: 'exists'; readonly conversation: Conversation }
   | Refusal
 
-/** Decides a creation; a repeat finds the same conversation. The creator owns a group, nobody owns a direct one. */
+/**
+ * Decides a creation; a repeat finds the same conversation. The creator owns a group or channel; a direct conversation has
+ * no owner, and is never a conversation of another type that was given its id.
+ */
 export function decideCreate(
   existing: Conversation | undefined,
   wanted: NewConversation,
@@ -34,7 +37,13 @@ export function decideCreate(
     if (existing.deletedAt !== undefined)
       return refuse('conflict', 'id, Idempotency-Key: the conversation made with it was deleted')
   }
-  if (existing !== undefined && existing.deletedAt === undefined) return { kind: 'exists', conversation: existing }
+  if (existing !== undefined && existing.deletedAt === undefined)
+    return existing.type === type
+      ? { kind: 'exists', conversation: existing }
+      : refuse(
+          'conflict',
+          `the id of this conversation belongs to a ${existing.type}; the tenant must delete that one first`,
+        )
   const conversation: Conversation = {
     tenant,
     id,

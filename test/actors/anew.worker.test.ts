@@ -1,11 +1,14 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
 import { expect, test, vi } from 'vitest'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
+import { directKey } from '../../src/conversations/create.ts'
+import { uuidFrom } from '../../src/kernel/id.ts'
 import { call } from '../support/worker/http.ts'
+import { connectAs } from '../support/worker/person.ts'
 import { postgresIsThere, tableOf, type Statement } from '../support/worker/shards.ts'
 import { newTenant, succeeded } from '../support/worker/tenant.ts'
 
-// A direct conversation that was deleted and begins anew while Postgres still hears of the old one.
+// Conversations that were deleted and begin anew under the same id.
 
 /** Postgres answers nobody until it `answers`; `asked` says that somebody waits. */
 function slowPostgres() {
@@ -59,4 +62,43 @@ test('no word of the old one reaches Postgres as one of the new', async () => {
   await expect.poll(told, { timeout: 10_000 }).not.toEqual([])
   await evictDurableObject(conversation)
   expect(new Set((await told()).map(({ seq }) => seq))).toEqual(new Set([601]))
+})
+
+test('no member of the deleted conversation is a member of the new one', async () => {
+  const tenant = await newTenant()
+  // The tenant's server may choose any id, also the one that the direct conversation of two users will have.
+  const id = await uuidFrom(directKey(tenant.id, ['alice', 'bob']))
+  const group = { id, type: 'group', members: ['alice', 'bob', 'carol'] }
+  succeeded(await call('POST /v1/conversations', { as: tenant.key, body: group }))
+  succeeded(await call(`PATCH /v1/conversations/${id}/members/alice`, { as: tenant.key, body: { role: 'owner' } }))
+  const carol = await connectAs(tenant, 'carol')
+  await carol.subscribe(id)
+  succeeded(await call(`DELETE /v1/conversations/${id}`, { as: tenant.key }))
+
+  const direct = { type: 'direct', members: ['alice', 'bob'] }
+  const anew = succeeded(await call('POST /v1/conversations', { as: tenant.key, body: direct }))
+  expect(anew).toMatchObject({ id, type: 'direct', memberCount: 2 })
+  const check = async () => {
+    const { members } = succeeded(await call(`GET /v1/conversations/${id}/members`, { as: tenant.key }))
+    expect(members).toMatchObject([
+      { user: 'alice', role: 'member', joinedAt: anew.createdAt },
+      { user: 'bob', role: 'member', joinedAt: anew.createdAt },
+    ])
+    expect((await call(`GET /v1/conversations/${id}`, { as: await tenant.token('carol') })).status).toBe(404)
+    const channel = `conversation:${id}`
+    expect(await carol.line.ask({ subscribe: { channel } })).toMatchObject({ error: { code: 103 } })
+    expect(await carol.rpc('message.send', { conversation: id, clientId: 'a', text: 'x' })).toHaveProperty('error')
+  }
+  await check()
+  await evictDurableObject(tenant.actorOf(id))
+  await check()
+})
+
+test('a direct conversation is never the group that took its id', async () => {
+  const tenant = await newTenant()
+  const id = await uuidFrom(directKey(tenant.id, ['alice', 'bob']))
+  const group = { id, type: 'group', members: ['alice', 'bob', 'carol'] }
+  succeeded(await call('POST /v1/conversations', { as: tenant.key, body: group }))
+  const direct = { type: 'direct', members: ['alice', 'bob'] }
+  expect(await call('POST /v1/conversations', { as: tenant.key, body: direct })).toMatchObject({ status: 409 })
 })
