@@ -76,7 +76,7 @@ export class Conversation extends DurableObject<Env> {
     const taken = applyCommands(room, call.commands)
     this.#noteSubscribers(call, taken)
     const turn =
-      taken.events.length === 0 ? taken : { ...taken, signals: this.#presence.filter(taken.events, call.gateway) }
+      taken.events.length === 0 ? taken : { ...taken, events: this.#presence.filter(taken.events, call.gateway) }
     return this.#answer(call, room, turn, have)
   }
 

@@ -255,7 +255,7 @@ export class ChannelClient {
 
   #apply(state: HubChannel, told: StreamUpdate): void {
     const signals = this.overload.thin(told.events)
-    const update = signals === told.events ? told : { ...told, signals }
+    const update = signals === told.events ? told : { ...told, events: signals }
     const pieces: readonly UpdatePart[] = isConversation(state.channel) ? splitAtRemovals(update) : [{ update: update }]
     if (isConversation(state.channel))
       for (const { info } of update.publications)
