@@ -1,7 +1,5 @@
+import type { RequestClass } from '../protocol/operation.ts'
 import type { BuiltInPolicy } from './built-in-policies.ts'
-
-/** What a request does, as far as limits care. A class with buckets of its own is counted there and among all requests. */
-type RequestClass = 'requests' | 'searches' | 'uploads' | 'notifications' | 'checks'
 
 /** A class by the start of its paths; whatever is not named here is a request like any other. */
 const classes: readonly (readonly [path: string, is: RequestClass])[] = [
@@ -17,9 +15,8 @@ export function classOf(path: string): RequestClass {
   return found?.[1] ?? 'requests'
 }
 
-/** The policies a caller's own requests to `path` count under, by tier. Tenants' own checks are not requests of theirs. */
-export function callerPolicies(path: string, tier: 'user' | 'key'): BuiltInPolicy[] {
-  const is = classOf(path)
+/** The policies that a caller's own request of a class counts under, by tier. Checks do not count among other requests. */
+export function callerPolicies(is: RequestClass, tier: 'user' | 'key'): BuiltInPolicy[] {
   if (is === 'checks') return ['checks']
   return is === 'requests' ? [`requests-${tier}`] : [`${is}-${tier}`, `requests-${tier}`]
 }

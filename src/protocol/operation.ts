@@ -7,6 +7,9 @@ import type { ProblemName } from './problems.ts'
  */
 export type Access = 'public' | 'user-or-server' | 'server' | 'operator'
 
+/** The bucket a request is taken from beside that of all requests; `checks` have a bucket instead of it. */
+export type RequestClass = 'requests' | 'searches' | 'uploads' | 'notifications' | 'checks'
+
 /** The bodies an operation answers with, by status; null where the answer has no body. */
 export type Responses = Readonly<Record<number, z.ZodType | null>>
 
@@ -27,7 +30,15 @@ export interface OperationDefinition {
   /** Path parameters; a value that breaks its schema names nothing and is answered with 404. */
   readonly params?: z.ZodObject
   readonly query?: z.ZodType<object>
+  /** Request headers with a meaning of their own, by their names as documentation writes them: `Idempotency-Key`. */
+  readonly headers?: z.ZodObject
   readonly body?: z.ZodType
+  /** A request without a body is read as one with `{}`. */
+  readonly optionalBody?: true
+  /** The requests of which class this one counts among; `requests` when it is not given. */
+  readonly rateLimit?: RequestClass
+  /** The media type of the answer where it is not JSON; its bodies are then texts. */
+  readonly contentType?: string
   readonly responses: Responses
   /** Problems beside those that every operation of its kind can answer with; see `errorsOf`. */
   readonly errors?: readonly ProblemName[]
@@ -44,6 +55,7 @@ type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 export interface OperationInput<D extends OperationDefinition> {
   readonly params: Parsed<D['params']>
   readonly query: Parsed<D['query']>
+  readonly headers: Parsed<D['headers']>
   readonly body: Parsed<D['body']>
 }
 
@@ -55,12 +67,13 @@ export type OperationAnswer<D extends OperationDefinition> = {
 }[keyof D['responses']]
 
 /** Every problem an operation can answer with: those of its kind, then its own. */
-export function errorsOf({ access, params, query, body, errors = [] }: OperationDefinition): readonly ProblemName[] {
+export function errorsOf(definition: OperationDefinition): readonly ProblemName[] {
+  const { access, params, query, headers, body, errors = [] } = definition
   const always: ProblemName[] = ['too-many-requests', 'internal-error', 'unavailable']
   const credentials: ProblemName[] = access === 'public' ? [] : ['unauthorized', 'not-allowed']
   const input: ProblemName[] = [
-    ...(query === undefined && body === undefined ? [] : (['invalid-request'] as const)),
-    ...(body === undefined ? [] : (['not-json', 'too-large'] as const)),
+    ...((query ?? headers ?? body) === undefined ? [] : (['invalid-request'] as const)),
+    ...(body === undefined ? [] : (['not-json', 'too-large', 'request-timeout', 'unsupported-encoding'] as const)),
     ...(params === undefined ? [] : (['not-found'] as const)),
   ]
   return [...new Set([...input, ...credentials, ...errors, ...always])]

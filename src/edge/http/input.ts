@@ -41,6 +41,12 @@ export function param<S extends z.ZodType>(c: AppContext, name: string, schema: 
   return parsed.success ? parsed.data : fail('not-found', `${name}: ${explain(parsed.error)}`)
 }
 
+/** One request header, checked; undefined stands for one that was not sent. */
+export function header<S extends z.ZodType>(c: AppContext, name: string, schema: S): z.output<S> {
+  const parsed = schema.safeParse(c.req.header(name))
+  return parsed.success ? parsed.data : fail('invalid-request', `${name}: ${explain(parsed.error)}`)
+}
+
 /** JSON, checked against its schema. */
 export function check<S extends z.ZodType>(schema: S, given: GivenJson): z.output<S> {
   const parsed = readGiven(schema, given)

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import type { Principal } from '../../auth/principal.ts'
 import type { Access, OperationAnswer, OperationDefinition, OperationInput } from '../../protocol/operation.ts'
 import type { App, AppContext } from './context.ts'
-import { body, param, query } from './input.ts'
+import { body, bodyOrNothing, check, header, param, query } from './input.ts'
 import { known, server } from '../middleware/authenticate.ts'
 
 type Known = Exclude<Principal, { kind: 'anonymous' }>
@@ -38,7 +38,7 @@ export function operation<const D extends OperationDefinition, const A extends O
       const input = await inputOf(c, definition)
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- read by this very definition's access and schemas
       const answer = await run({ c, caller, ...input } as OperationCall<D>)
-      return respond(c, answer)
+      return respond(c, answer, definition.contentType)
     },
   }
 }
@@ -60,8 +60,17 @@ async function inputOf(c: AppContext, definition: OperationDefinition): Promise<
   return {
     params,
     query: definition.query === undefined ? undefined : query(c, definition.query),
-    body: definition.body === undefined ? undefined : await body(c, definition.body),
+    headers: definition.headers === undefined ? undefined : headersOf(c, definition.headers),
+    body: definition.body === undefined ? undefined : await bodyOf(c, definition.body, definition.optionalBody),
   }
+}
+
+const bodyOf = async (c: AppContext, schema: z.ZodType, isOptional = false): Promise<unknown> =>
+  isOptional ? check(schema, await bodyOrNothing(c)) : await body(c, schema)
+
+function headersOf(c: AppContext, schema: z.ZodObject): Record<string, unknown> {
+  const fields: readonly (readonly [string, z.ZodType])[] = Object.entries(schema.shape)
+  return Object.fromEntries(fields.map(([name, field]) => [name, header(c, name, field)]))
 }
 
 function paramsOf(c: AppContext, schema: z.ZodObject): Record<string, unknown> {
@@ -69,17 +78,21 @@ function paramsOf(c: AppContext, schema: z.ZodObject): Record<string, unknown> {
   return Object.fromEntries(fields.map(([name, field]) => [name, param(c, name, field)]))
 }
 
+const jsonType = 'application/json'
+
 interface AnyAnswer {
   readonly status: PropertyKey
   readonly body?: unknown
   readonly json?: string
 }
 
-function respond(c: AppContext, answer: AnyAnswer): Response {
+function respond(c: AppContext, answer: AnyAnswer, contentType: string = jsonType): Response {
   const status = Number(answer.status)
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the definition's responses are real statuses
   if (answer.json === undefined && answer.body === undefined) return c.body(null, status as StatusCode & 204)
-  const text = answer.json ?? JSON.stringify(answer.body)
+  const text =
+    answer.json ??
+    (typeof answer.body === 'string' && contentType !== jsonType ? answer.body : JSON.stringify(answer.body))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as above
-  return c.body(text, status as ContentfulStatusCode, { 'Content-Type': 'application/json' })
+  return c.body(text, status as ContentfulStatusCode, { 'Content-Type': contentType })
 }

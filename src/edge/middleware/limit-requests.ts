@@ -2,7 +2,7 @@ import { createMiddleware } from 'hono/factory'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
 import { requestLevels } from '../../limits/built-in-policies.ts'
-import { callerPolicies } from '../../limits/request-classes.ts'
+import { callerPolicies, classOf } from '../../limits/request-classes.ts'
 import { maxUnderWay, UnderWay, type Group } from '../../limits/under-way.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import { countedAddress } from '../identity/client-address.ts'
@@ -94,7 +94,7 @@ async function levelsOf(c: AppContext): Promise<Level[]> {
   const terms = await termsOf(c.env, tenant)
   const [tier, caller] =
     principal.kind === 'server' ? (['key', principal.keyId] as const) : (['user', principal.user] as const)
-  const own = callerPolicies(c.req.path, tier)
+  const own = callerPolicies(classOf(c.req.path), tier)
   // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.
   const further = own.includes('checks') ? [] : requestLevels(terms)
   return [
