@@ -29,11 +29,27 @@ const platform = `
 /** What jobs do is each story's own; who visits queues and tells them how it went is the deployed code. */
 const handlers = 'export const runHandler = (env, tenant, job, attempt) => env.HANDLE(tenant, job, attempt)'
 
+/** Under this name the bundle is known to V8. */
+export const actorsFile = 'actors.js'
+
 /**
- * The actors as they are deployed, bundled once and loaded with time, chance, timers and sockets of the simulation's
+ * The actors as they are deployed, loaded with time, chance, timers and sockets of the simulation's
  * own: what they find under these names is given to them, so nothing of Node is bent for anybody else.
  */
 export async function loadActors(globals: Globals): Promise<Readonly<Record<string, ActorClass>>> {
+  const names = Object.keys(globals)
+  const load = compileFunction(await actorsSource(), ['module', 'exports', ...names], { filename: actorsFile })
+  const module: { exports: Record<string, ActorClass> } = { exports: {} }
+  load(module, module.exports, ...names.map((name) => globals[name]))
+  return module.exports
+}
+
+let bundled: Promise<string> | undefined
+
+/** The bundle of all actors, made once. */
+export const actorsSource = (): Promise<string> => (bundled ??= bundle())
+
+async function bundle(): Promise<string> {
   const { outputFiles } = await build({
     stdin: { contents: entry, resolveDir: root, loader: 'ts' },
     bundle: true,
@@ -54,10 +70,5 @@ export async function loadActors(globals: Globals): Promise<Readonly<Record<stri
       },
     ],
   })
-  const names = Object.keys(globals)
-  const source = outputFiles[0]?.text ?? ''
-  const load = compileFunction(source, ['module', 'exports', ...names], { filename: 'actors.js' })
-  const module: { exports: Record<string, ActorClass> } = { exports: {} }
-  load(module, module.exports, ...names.map((name) => globals[name]))
-  return module.exports
+  return outputFiles[0]?.text ?? ''
 }
