@@ -138,6 +138,7 @@ async function embeddedQstash({ dataDir }: Settings, secrets: Secrets): Promise<
     dataFile: join(dataDir, 'qstash.sqlite'),
     token: qstashToken,
     currentSigningKey: qstashCurrentKey,
+    nextSigningKey: qstashNextKey,
     allowDestination: isLoopback,
   })
   return {

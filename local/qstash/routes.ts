@@ -15,17 +15,20 @@ export interface Api {
   readonly store: Store
   readonly clock: Clock
   readonly allowDestination: (url: string) => boolean
+  /** The signing keys, as receivers read them. */
+  readonly keys: { readonly current: string; readonly next: string }
   /** Called after messages were published or cancelled. */
   readonly wake: () => void
 }
 
-/** The endpoints: publish, batch, one message, dead letters. */
+/** The endpoints: publish, batch, one message, dead letters, signing keys. */
 export function route(api: Api, call: Call): Answer {
   const { method, path } = call
   if (method === 'POST' && path.length > PUBLISH.length && path.startsWith(PUBLISH)) return publish(api, call)
   if (method === 'POST' && path === '/v2/batch') return batch(api, call)
   if (method === 'GET' && path === '/v2/dlq') return listDeadLetters(api, call)
   if (method === 'DELETE' && path === '/v2/dlq') return deleteDeadLetters(api, call)
+  if (method === 'GET' && path === '/v2/keys') return { status: 200, body: api.keys }
   const [, id] = /^\/v2\/messages\/(\w[\w-]*)$/.exec(path) ?? []
   if (method === 'GET' && id !== undefined) return { status: 200, body: getMessage(api, id) }
   if (method === 'DELETE' && id !== undefined) return cancel(api, id)

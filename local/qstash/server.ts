@@ -18,6 +18,8 @@ export interface QstashOptions {
   readonly token: string
   /** The key that signs deliveries. */
   readonly currentSigningKey: string
+  /** The key that receivers accept as well. */
+  readonly nextSigningKey: string
   /** Divides every wait (delays, back-off, deduplication window) but not the timeout of an attempt; 1 by default. */
   readonly timeScale?: number
   /** Whether a destination or failure callback may be called, for example loopback only; all may by default. */
@@ -41,7 +43,8 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
   const clock = scaledClock(options.timeScale ?? 1)
   const store = openStore(dataFile)
   const dispatcher = new Dispatcher({ store, clock, sender: new Sender(currentSigningKey), log })
-  const api = { store, clock, allowDestination, wake: () => dispatcher.wake() }
+  const keys = { current: currentSigningKey, next: options.nextSigningKey }
+  const api = { store, clock, allowDestination, keys, wake: () => dispatcher.wake() }
   const server = httpServer({ route: (call) => route(api, call), token, log })
   try {
     server.listen(port, HOST)

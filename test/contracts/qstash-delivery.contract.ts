@@ -80,4 +80,11 @@ export function deliveryContract(given: () => Bench): void {
     await bench.quiet()
     expect(hook.deliveries).toEqual([])
   })
+
+  test('the signing keys are read with the token, and not without it', async () => {
+    const { url, token, currentSigningKey, nextSigningKey } = given().target
+    const keys = async (token: string) => fetch(`${url}/v2/keys`, { headers: { Authorization: `Bearer ${token}` } })
+    expect(await (await keys(token)).json()).toMatchObject({ current: currentSigningKey, next: nextSigningKey })
+    expect((await keys('wrong')).status).toBe(401)
+  })
 }
