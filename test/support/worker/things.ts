@@ -25,7 +25,7 @@ export async function furnished(): Promise<Furnished> {
   const name = `n${crypto.randomUUID().slice(0, 8)}`
   const put = async (path: string, body: object) => succeeded(await call(`PUT ${path}`, { as: tenant.key, body }))
   await put(`/v1/limits/policies/${name}`, { algorithm: 'fixed-window', limit: 5, windowSeconds: 60 })
-  await put(`/v1/namespaces/${name}`, {})
+  await put(`/v1/namespaces/${name}`, { historySize: 10, historyTtlSeconds: 60 })
   await put(`/v1/schedules/${name}`, { everySeconds: 86_400, job: { type: 'join' } })
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))

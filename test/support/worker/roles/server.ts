@@ -18,6 +18,7 @@ export async function serverSetting(line: string, own: Furnished): Promise<Setti
 
 const bodies = (channel: string): Readonly<Record<string, object>> => ({
   'POST /v1/tokens/subscription': { user: 'bob', channel },
+  'PUT /v1/namespaces/{name}': { historySize: 10, historyTtlSeconds: 60 },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'POST /v1/jobs': { type: 'join' },
   'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
