@@ -29,7 +29,7 @@ export class Sender {
     }
   }
 
-  /** Aborts the attempts under way. */
+  /** Aborts the running attempts. */
   stop(): void {
     for (const request of this.#underWay) request.destroy()
     this.#agents['http:'].destroy()

@@ -30,7 +30,7 @@ export interface Hook {
 
 type Answering = (delivery: Delivery, nth: number) => Reply | Promise<Reply>
 
-/** Endpoints for QStash to call, all on one local port, each under a path nobody else uses. */
+/** Endpoints for QStash to call, all on one local port, each under a path of its own. */
 export class Hooks {
   readonly #server: Server
   readonly #hooks = new Map<string, { hook: Hook; answering: Answering }>()
@@ -81,7 +81,7 @@ export class Hooks {
   }
 }
 
-/** Holds whoever waits for it until it is opened. */
+/** Holds its callers until it is opened. */
 export class Gate {
   readonly #opened = Promise.withResolvers<void>()
 
