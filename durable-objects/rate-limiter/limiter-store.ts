@@ -3,7 +3,7 @@ import { guardMs, leaseMs } from '../../src/limits/lease.ts'
 import { LeaseAccount, type SavedLeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
-/** What this needs of an actor's storage: `ctx.storage.kv`. */
+/** The part of an actor's storage that this needs: `ctx.storage.kv`. */
 export interface KeyValue {
   get(key: string): unknown
   put(key: string, value: unknown): void
@@ -11,16 +11,22 @@ export interface KeyValue {
 
 interface Stored {
   readonly ledger: SavedLeaseAccount
-  /** Units that may have been granted since. */
+  /** Units that may have been granted since `account` was written. */
   readonly allowance: number
   readonly writtenAt: number
 }
 
 const key = 'ledger'
-/** Quiet for so long, a precious account is written as it is; well before the platform may evict it. */
+/**
+ * After this long without a call an account of a long window is written as it is; well before the platform may evict
+ * it.
+ */
 const quietMs = 1000
 
-/** A limiter's account in storage: one row, written before what it does not cover leaves, not once a decision. */
+/**
+ * A limiter's account in storage: one row, written before an answer that the last row does not cover, not once per
+ * decision.
+ */
 export class LimiterStore {
   readonly #kv: KeyValue
   readonly #stored: Stored | undefined
@@ -29,23 +35,23 @@ export class LimiterStore {
 
   constructor(kv: KeyValue) {
     this.#kv = kv
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody but #put writes this key of this actor
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only #put writes this key of this actor
     this.#stored = kv.get(key) as Stored | undefined
   }
 
-  /** Time was at least this late when the account was last written. */
+  /** The time of the last write: the clock was at least this late. */
   get latest(): number {
     return this.#stored?.writtenAt ?? Number.NEGATIVE_INFINITY
   }
 
-  /** The rules the account was last kept by; undefined when there is none. */
+  /** The rules the account was last kept under; undefined when there is no account. */
   get rules(): Rules | undefined {
     return this.#stored?.ledger.rules
   }
 
-  /** The account as it may at worst be: what was allowed since it was written is presumed lent. */
+  /** The account in the worst case: everything that was allowed since the last write is presumed lent. */
   wake(rules: Rules, now: number): LeaseAccount {
-    // Ids must not repeat those of an earlier life that was not written down to the last.
+    // Ids must not repeat those of an earlier life whose last ids were not written.
     const ledger = new LeaseAccount(rules, this.#stored?.ledger, Math.floor(now) * 1024)
     if (this.#stored === undefined) return ledger
     const { allowance, writtenAt } = this.#stored
@@ -53,7 +59,7 @@ export class LimiterStore {
     return ledger
   }
 
-  /** `units` are about to be granted: written down first unless an allowance covers them. */
+  /** `units` are about to be granted: written before, unless an allowance covers them. */
   granting(ledger: LeaseAccount, units: number, now: number): void {
     if (units === 0) return
     const { write, allowance } = cover(this.#allowance, units, ledger.rules, now)
@@ -62,13 +68,13 @@ export class LimiterStore {
     if (allowance.units > 0) this.#settleLater(ledger)
   }
 
-  /** The account as it is, now. */
+  /** Writes the account as it is now. */
   write(ledger: LeaseAccount, now: number): void {
     this.#allowance = { units: 0, used: 0, writtenAt: now }
     this.#put(ledger, now)
   }
 
-  /** Something came back: worth writing, but only once it is quiet. */
+  /** Units came back: worth a write, but only when no call follows for a while. */
   returned(ledger: LeaseAccount): void {
     this.#settleLater(ledger)
   }

@@ -8,13 +8,16 @@ import type { Rules } from '../../src/limits/rules.ts'
 import { SteadyClock } from '../../src/limits/steady-clock.ts'
 import { LimiterStore } from './limiter-store.ts'
 
-/** One key of one policy: decides, and lends units to holders that decide on their own. Never are more out than the limit allows. */
+/**
+ * The limiter of one key of one policy: decides, and lends units to holders that decide by themselves. Units spent and
+ * units lent together never exceed the limit.
+ */
 export class RateLimiter extends DurableObject<Env> {
   readonly #store = new LimiterStore(this.ctx.storage.kv)
   readonly #clock = new SteadyClock(() => systemClock.now(), this.#store.latest)
   #known: LeaseAccount | undefined
 
-  /** Settles what a holder is done with, decides what waits, lends what can be lent. */
+  /** Settles the leases a holder closes, decides the waiting costs, lends what can be lent. */
   lease(ask: LeaseAsk): LeaseAnswer {
     const now = this.#now()
     const ledger = this.#account(ask.rules, now)
@@ -24,19 +27,22 @@ export class RateLimiter extends DurableObject<Env> {
     return answer
   }
 
-  /** Leases a holder is done with, without another question. */
+  /** Settles leases a holder closes, without another question. */
   settle(closing: readonly Closing[]): void {
     const now = this.#now()
     this.#accountIfAny(now)?.settle(closing, now)
   }
 
-  /** Units that were decided at `at` by this limiter's clock and not used, because a later level refused. */
+  /**
+   * Takes back units that this limiter decided at `at` (its own clock) and that were not used, because a later level
+   * refused.
+   */
   refund(units: number, at: number): void {
     const now = this.#now()
     this.#accountIfAny(now)?.refund(units, at, now)
   }
 
-  /** Keeps `units` for at most `ttlMs`, for somebody who says later what became of them. */
+  /** Keeps `units` for at most `ttlMs`, until the caller reports what became of them. */
   reserve(rules: Rules, units: number, ttlMs: number): Reserved {
     const now = this.#now()
     const ledger = this.#account(rules, now)
@@ -45,7 +51,7 @@ export class RateLimiter extends DurableObject<Env> {
     return reserved
   }
 
-  /** `holder` holds `units` for `ttlMs`, instead of what it held; how many there was room for. */
+  /** `holder` holds `units` for `ttlMs`, instead of what it held. Returns how many there was room for. */
   hold(rules: Rules, holder: string, units: number, ttlMs: number): number {
     const now = this.#now()
     const ledger = this.#account(rules, now)
@@ -54,7 +60,7 @@ export class RateLimiter extends DurableObject<Env> {
     return granted
   }
 
-  /** Ends a reservation of which `spent` units were used. False when it is over or never was. */
+  /** Ends a reservation of which `spent` units were used. False when it is over or never existed. */
   release(rules: Rules, lease: number, spent: number): boolean {
     const now = this.#now()
     const ledger = this.#account(rules, now)
@@ -63,7 +69,7 @@ export class RateLimiter extends DurableObject<Env> {
     return released
   }
 
-  /** How the key stands, without deciding anything. */
+  /** The state of the key, without a decision. */
   peek(rules: Rules): Standing {
     const now = this.#now()
     return this.#account(rules, now).peek(now)

@@ -2,7 +2,7 @@ import { capacityUnder, type Rules } from './rules.ts'
 
 /**
  * What may be granted before the account is written again. It is written together with the account, so that after a
- * loss of memory everything granted is either in the account or presumed lent: then a limit can only be too strict.
+ * loss of memory every granted unit is either in the account or presumed lent: the limit can then only be too strict.
  */
 export interface Allowance {
   readonly units: number
@@ -11,14 +11,19 @@ export interface Allowance {
   readonly writtenAt: number
 }
 
-/** An allowance is good for this long: a key that slept longer lost at most leases that are over by now. */
+/** How long an allowance is valid: a key that slept longer lost only leases that have ended meanwhile. */
 export const allowanceMs = 10_000
-/** Up to this window what a loss of memory costs is back within a minute; with longer ones units are precious. */
+/**
+ * With windows up to this length, the cost of a loss of memory is recovered within a minute; with longer ones it is
+ * not.
+ */
 const shortWindowMs = 60_000
 
 export const noAllowance: Allowance = { units: 0, used: 0, writtenAt: Number.NEGATIVE_INFINITY }
 
-/** The allowance after granting `units`, or the next one, to be written with the account before the answer leaves. */
+/**
+ * The allowance after `units` were granted, or the next one, to be written with the account before the answer leaves.
+ */
 export function cover(
   { units: allowed, used, writtenAt }: Allowance,
   units: number,
@@ -33,7 +38,7 @@ export function cover(
   return { write: true, allowance: { units: next, used: 0, writtenAt: now } }
 }
 
-/** Whether an allowance left over by an eviction would be missed for longer than a minute. */
+/** Whether an allowance that an eviction leaves unused would be missed for longer than a minute. */
 export const isPrecious = (rules: Rules): boolean =>
   rules.windows.some(({ algorithm, windowMs }) => algorithm === 'concurrency' || windowMs > shortWindowMs)
 

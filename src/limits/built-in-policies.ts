@@ -1,9 +1,9 @@
 import { bucketRules, type Rules, type Window } from './rules.ts'
 
-/** What the house itself limits. Tenants' own policies live beside these under names of their choosing. */
+/** The policies of the platform. Tenants' own policies live beside these under names of their choice. */
 export type BuiltInPolicy = OwnPolicy | SharedPolicy | OpenPolicy
 
-/** A tenant's own, by its record. */
+/** A tenant's own, from its record. */
 type OwnPolicy =
   | 'messages'
   | 'messages-connection'
@@ -23,13 +23,15 @@ type OwnPolicy =
   | 'notifications-key'
   | 'checks'
 
-/** What tenants share: those of a plan, or all. Their limiters are the house's, each in its version's order. */
+/**
+ * Shared by tenants: those of one plan, or all. Their limiters belong to the platform, each ordered by its own version.
+ */
 type SharedPolicy = 'messages-plan' | 'messages-system' | 'requests-plan' | 'requests-system' | 'connects-system'
 
-/** For callers of whom only the address is known. */
+/** For callers of which only the address is known. */
 type OpenPolicy = 'requests-anonymous' | 'connects-address' | 'credentials-address'
 
-/** What a tenant may set, per second; a burst stands above it. */
+/** What a tenant may set, per second; a burst comes on top. */
 export interface BuiltInLimits {
   readonly messagesPerSecond: number
   readonly messagesBurst: number
@@ -49,14 +51,14 @@ export interface BuiltInLimits {
   readonly checksPerSecond: number
 }
 
-/** What many share, per second. */
+/** Rates that several tenants share, per second. */
 interface SharedRates {
   readonly messagesPerSecond?: number | undefined
   readonly requestsPerSecond?: number | undefined
   readonly connectsPerSecond?: number | undefined
 }
 
-/** All limits a tenant is under. The versions grow with every change of the tenant's or the house's. */
+/** All limits a tenant is under. The versions grow with every change, the tenant's or the platform's. */
 export interface LimitTerms {
   readonly limits: BuiltInLimits
   readonly version: number
@@ -64,7 +66,7 @@ export interface LimitTerms {
   readonly shared: { readonly plan: SharedRates; readonly system: SharedRates; readonly version: number }
 }
 
-/** What holds for a tenant nobody knows, and for callers who are no tenant's. */
+/** For unknown tenants, and for callers that belong to none. */
 export const anonymousLimits: LimitTerms = {
   limits: {
     messagesPerSecond: 1,
@@ -84,7 +86,7 @@ export const anonymousLimits: LimitTerms = {
   shared: { plan: {}, system: {}, version: 0 },
 }
 
-/** The rules of a house policy under a tenant's terms. */
+/** The rules of a built-in policy under a tenant's limits. */
 export function builtInRules(policy: BuiltInPolicy, terms: LimitTerms = anonymousLimits): Rules {
   const { perSecond, burst } = rates[policy](terms)
   return bucketRules(perSecond, burst, isShared(policy) ? terms.shared.version : terms.version)
@@ -96,10 +98,10 @@ interface Rate {
 }
 
 const twice = (perSecond = 1): Rate => ({ perSecond, burst: 2 * perSecond })
-/** People do such things a few at a time, and then not for a while. */
+/** Such requests come a few at a time, followed by long pauses. */
 const tenfold = (perSecond: number): Rate => ({ perSecond, burst: 10 * perSecond })
 
-/** Items of requests beyond their first: members, channels, commands of a batch. */
+/** Items of a request beyond its first: members, channels, commands of a batch. */
 const items = (perSecond: number): Rate => ({ perSecond, burst: Math.max(largestRequest, 2 * perSecond) })
 /** Items in the largest single request. */
 const largestRequest = 10_000
@@ -115,7 +117,7 @@ const rates: Readonly<Record<BuiltInPolicy, (terms: LimitTerms) => Rate>> = {
   'requests-user': ({ limits }) => twice(limits.requestsPerSecondUser),
   'requests-key': ({ limits }) => twice(limits.requestsPerSecondKey),
   'requests-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
-  // The largest single request has ten thousand items, and must fit.
+  // The largest single request has ten thousand items and must fit into the burst.
   'items-user': ({ limits }) => items(2 * limits.requestsPerSecondUser),
   'items-key': ({ limits }) => items(2 * limits.requestsPerSecondKey),
   'items-tenant': ({ limits }) => items(2 * (limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey)),
@@ -128,17 +130,17 @@ const rates: Readonly<Record<BuiltInPolicy, (terms: LimitTerms) => Rate>> = {
   'notifications-user': ({ limits }) => tenfold(limits.notificationsPerSecondUser),
   'notifications-key': ({ limits }) => twice(limits.notificationsPerSecondKey),
   checks: ({ limits }) => twice(limits.checksPerSecond),
-  // A whole office may share one address, and comes back all at once.
+  // A whole office may share one address and reconnect at the same moment.
   'connects-address': () => ({ perSecond: 20, burst: 500 }),
   'connects-system': ({ shared }) => twice(shared.system.connectsPerSecond),
-  // Somebody whose token ran out asks a few times with the old one; who guesses, thousands of times.
+  // A client with an expired token asks a few times with the old one; a client that guesses asks thousands of times.
   'credentials-address': () => ({ perSecond: 1, burst: 30 }),
 }
 
-/** Whether many tenants share a policy's limiter. */
+/** Whether several tenants share the limiter of a policy. */
 export const isShared = (policy: string): boolean => policy.endsWith('-plan') || policy.endsWith('-system')
 
-/** The further levels of a message, after its sender's: each only where somebody set it. */
+/** The further levels of a message, after its sender's: each only where it is configured. */
 export function messageLevels({ limits, shared }: LimitTerms = anonymousLimits): BuiltInPolicy[] {
   return levels({
     'messages-conversation': limits.messagesPerSecondConversation,
@@ -157,7 +159,7 @@ export function requestLevels({ shared }: LimitTerms = anonymousLimits): BuiltIn
   })
 }
 
-/** The named policies that have a figure, in their order. */
+/** The named policies that have a rate, in their order. */
 function levels(figures: Partial<Record<BuiltInPolicy, number | undefined>>): BuiltInPolicy[] {
   const policies: BuiltInPolicy[] = []
   for (const policy of allPolicies) if (figures[policy] !== undefined) policies.push(policy)
@@ -177,7 +179,7 @@ export const connectionRules = ({ limits, version }: Pick<LimitTerms, 'limits' |
         version,
       }
 
-/** How often one user may connect or renew her token at one gateway: at first half a minute's worth at once. */
+/** How often one user may connect or refresh a token at one gateway; the burst is half a minute's worth. */
 export const connectWindow = (perSecond: number): Window => ({
   algorithm: 'token-bucket',
   limit: perSecond,

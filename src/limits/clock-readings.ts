@@ -1,9 +1,9 @@
-/** Readings remembered apart: more than there are events within any lease's life at a busy holder would buy nothing. */
+/** Readings kept apart. More than a busy holder has events within one lease would gain nothing. */
 const size = 256
 
 /**
- * What a clock that stands still within an event has shown. What happened under one reading was over by the next: that
- * is the one sure word on when it really happened, however long the event lasted.
+ * The readings of a clock that stands still within an event. An event under one reading had ended when the next reading
+ * was taken: the only certain bound on when it really happened, however long it lasted.
  */
 export class ClockReadings {
   readonly #shown = new Float64Array(size).fill(Number.POSITIVE_INFINITY)
@@ -14,20 +14,20 @@ export class ClockReadings {
     return this.#latest
   }
 
-  /** The clock shows something later than before. */
+  /** The clock shows a later time than before. */
   note(now: number): void {
     this.#latest = now
     this.#shown[this.#count++ % size] = now
   }
 
-  /** The clock was set back: what it showed before is no longer comparable. */
+  /** The clock was set back: earlier readings can no longer be compared. */
   restart(now: number): void {
     this.#shown.fill(Number.POSITIVE_INFINITY)
     this.#count = 0
     this.note(now)
   }
 
-  /** When what happened under the reading `at` was over for certain, at the latest now. */
+  /** The moment by which everything under the reading `at` had certainly ended, at the latest now. */
   endOf(at: number): number {
     let end = this.#latest
     for (let back = 1; back <= Math.min(size, this.#count); back++) {

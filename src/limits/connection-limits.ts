@@ -5,40 +5,50 @@ const bucket = (limit: number, windowMs: number, burst: number): readonly Window
   { algorithm: 'token-bucket', limit, windowMs, burst },
 ]
 
-/** A notice that a user types holds for this long, or until the user's next message: another one before is not passed on. */
+/**
+ * A typing notice holds for this long, or until the user's next message; further notices before that are not passed on.
+ */
 const typingEvery = bucket(1, 3000, 1)
-/** How often one user may begin to type, in all her conversations and on all her connections together. */
+/** How often one user may start typing, over all conversations and connections. */
 const typing = bucket(2, 1000, 10)
-/** A client that waits when it is told to is refused a burst at most; one that goes on has used this up in a minute. */
+/**
+ * A client that waits when told to is refused one burst at most; a client that does not has used this up within a
+ * minute.
+ */
 const patience = bucket(2, 1000, 100)
-/** What refusing another command of the same frame counts. */
+/** The cost of refusing another command of the same frame. */
 const furtherRefusal = 1 / 16
-/** A returning client asks for all its channels at once, some hundred at most. */
+/** A returning client subscribes to all its channels at once, about a hundred at most. */
 const burstOfCommands = 10
 
-/** Whether somebody's typing is news, or how long she has to wait. */
+/** Whether a typing notice is passed on, or how long the user has to wait. */
 export type Typing =
   | { readonly kind: 'news' }
   | { readonly kind: 'told' }
   | { readonly kind: 'limited'; readonly retryAfterMs: number }
 
-/** One connection, and who is behind it. */
+/** One connection and its user. */
 interface Caller {
   readonly client: string
   readonly tenant: string
   readonly user: string
 }
 
-/** What one gateway alone counts: what a connection asks for, how a user types, and who does not stop. Bounded in memory. */
+/**
+ * What a single gateway counts by itself: a connection's commands, a user's typing notices, and repeated refusals.
+ * Bounded in memory.
+ */
 export class ConnectionLimits {
   readonly #commands = new LocalLimits()
   readonly #typing = new LocalLimits()
   readonly #typed = new LocalLimits()
   readonly #refused = new LocalLimits()
-  /** The last frame of each connection of which something was refused. */
+  /** The last frame of each connection in which a command was refused. */
   readonly #refusedFrame = new Map<string, number>()
 
-  /** One command that is no message: milliseconds until the connection may ask again, 0 for now. */
+  /**
+   * Counts one command other than a message. Returns the milliseconds until the connection may send another, 0 for now.
+   */
   command({ client }: Caller, perSecond: number, now: number): number {
     return this.#commands.takeAll(client, bucket(perSecond, 1000, Math.max(1, burstOfCommands * perSecond)), now)
   }
@@ -53,14 +63,15 @@ export class ConnectionLimits {
     return { kind: 'limited', retryAfterMs }
   }
 
-  /** The conversation refused the notice, or the user's message followed it: the next notice is news again. */
+  /** The conversation refused the notice, or a message of the user followed it: the next notice is passed on again. */
   notTyped({ tenant, user }: Pick<Caller, 'tenant' | 'user'>, channel: string): void {
     this.#typed.forget(placeOf(tenant, user, channel))
   }
 
   /**
-   * A command of the connection's frame number `frame` was refused; true when it was told so often that it will not stop
-   * by itself. Further refusals of the same frame count little: when they were sent there was nothing to be told.
+   * A command of the connection's frame number `frame` was refused. Returns true when so many refusals came before that
+   * the client will not stop by itself. Further refusals in the same frame count little: the client could not know of
+   * the first when it sent them.
    */
   refused({ client }: Caller, frame: number, now: number): boolean {
     const cost = this.#refusedFrame.get(client) === frame ? furtherRefusal : 1

@@ -1,4 +1,4 @@
-/** Figures of one label since its holder began. */
+/** The figures of one label since its holder started. */
 export interface Counters {
   decisions: number
   refusals: number
@@ -12,10 +12,10 @@ export interface Counters {
   failedClosed: number
 }
 
-/** Labels kept apart; more would be somebody else's names. */
+/** Labels kept apart; more of them would be names chosen by tenants. */
 const maxLabels = 64
 
-/** The figures of a holder, by label, and the keys it refused most. */
+/** The figures of a holder, by label, and the keys it refused the most. */
 export class CountersByPolicy {
   readonly #byLabel = new Map<string, Counters>()
   readonly top = new TopKeys()
@@ -34,7 +34,7 @@ export class CountersByPolicy {
   }
 }
 
-/** The keys refused most, in bounded memory (space-saving, Metwally et al. 2005: counts are never too low). */
+/** The keys refused the most, in bounded memory (space-saving, Metwally et al. 2005: counts are never too low). */
 export class TopKeys {
   readonly #counts = new Map<string, number>()
   readonly #size: number

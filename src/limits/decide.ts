@@ -3,12 +3,15 @@ import type { LocalLimits } from './local-limits.ts'
 import type { Source, Taken } from './ports.ts'
 import type { Rules } from './rules.ts'
 
-/** One level of a decision: a user, her tenant, the whole system. */
+/** One level of a decision: a user, the user's tenant, the whole system. */
 export interface Level {
   readonly key: string
   readonly cost: number
   readonly source: Source
-  /** What holds when the limiter cannot be reached. `open`: this process alone keeps the limit. `closed`: nobody passes. */
+  /**
+   * What applies when the limiter cannot be reached. `open`: this process alone keeps the limit. `closed`: every
+   * request is refused.
+   */
   readonly whenUnreachable: 'open' | 'closed'
 }
 
@@ -18,16 +21,16 @@ export type Decision =
   | { readonly kind: 'limited'; readonly key: string; readonly retryAfterMs: number }
   | { readonly kind: 'unreachable'; readonly key: string }
 
-/** Who decides: leases first, and own buckets when there is no limiter. `alone`: requests do not share questions. */
+/** What decides: leases first, local buckets when there is no limiter. `alone`: requests do not share questions. */
 export interface Decider {
   readonly holder: LeaseHolder
   readonly fallback: LocalLimits
   readonly alone: boolean
-  /** Told when a limiter could not be reached. */
+  /** Called when a limiter could not be reached. */
   readonly onUnreachable: (key: string, thrown: unknown) => void
 }
 
-/** Takes from every level or from none: what earlier levels gave returns when a later one refuses. */
+/** Takes from every level or from none: what earlier levels gave is returned when a later one refuses. */
 export async function decideAll(decider: Decider, levels: readonly Level[]): Promise<Decision> {
   const { holder } = decider
   const undo: (() => Promise<void> | void)[] = []
@@ -47,7 +50,9 @@ export async function decideAll(decider: Decider, levels: readonly Level[]): Pro
   return { kind: 'taken' }
 }
 
-/** The same without waiting, one unit each; undefined when a limiter has to be asked first, and then nothing was taken. */
+/**
+ * The same without waiting, one unit each; undefined when a limiter has to be asked first, and then nothing was taken.
+ */
 export function decideNow(holder: LeaseHolder, keys: readonly string[], now: number): Taken | undefined {
   for (const [place, key] of keys.entries()) {
     const taken = holder.takeNow(key, now)
@@ -81,7 +86,7 @@ function takeFrom(fallback: LocalLimits, key: string, rules: Rules, cost: number
   return retryAfterMs === 0 ? { kind: 'taken' } : { kind: 'limited', retryAfterMs }
 }
 
-/** Units the limiter decided are refunded there. A refund that gets lost makes it only stricter. */
+/** Units that the limiter decided are refunded there. A lost refund only makes the limit stricter. */
 async function refund({ onUnreachable }: Decider, { key, cost, source }: Level, at: number): Promise<void> {
   await source.limiter.refund(cost, at).catch((thrown: unknown) => onUnreachable(key, thrown))
 }

@@ -20,17 +20,17 @@ interface Waiting {
 interface Held {
   readonly tally: Counters
   lease: Lent
-  /** Costs not below `emptyCost` are refused until then: the limiter said so. For a moment nobody asks whether it still does. */
+  /** Costs not below `emptyCost` are refused until then: the limiter said so, and it is not asked again meanwhile. */
   emptyUntil: number
   emptyCost: number
   want: number
-  /** When the last answer came. */
+  /** When the last answer arrived. */
   heardAt: number
-  /** Leases that came while there was one: they go back with the next question. */
+  /** Leases that arrived while one was in hand: they are returned with the next question. */
   readonly surplus: number[]
   readonly waiting: Waiting[]
   busy: boolean
-  /** Questions under way. Only the first wants a lease: if each did, a few at once would be lent all there is. */
+  /** Questions under way. Only the first asks for a lease: if each did, a few at once would be lent all there is. */
   asking: number
   seen: Pick<LeaseAnswer, 'remaining' | 'limit'> & { readonly resetAt: number }
 }
@@ -38,23 +38,28 @@ interface Held {
 const nothing: Lent = { id: 0, units: 0, spent: 0, spentAt: 0, expiresAt: 0 }
 const taken: Taken = { kind: 'taken' }
 
-/** A lease that lasted less than this was too small, one that outlived `calmMs` was not needed. */
+/** A lease that lasted less than this was too small; one that outlived `calmMs` was not needed. */
 const hurriedMs = 1000
 const calmMs = 5000
 const maxWanted = 65_536
-/** A refusal is believed this long without asking again: what was spent may be forgotten, given back or allowed meanwhile. */
+/**
+ * A refusal is repeated for this long without another question: the limit may be reset, refunded or changed meanwhile.
+ */
 const believedMs = 1000
 const maxTogether = 256
-/** A clock that jumps back further than this tells nothing of how long leases have lasted; less lies within the limiter's guard. */
+/**
+ * A clock that jumps back further than this says nothing about how long leases have lasted; a smaller jump lies within
+ * the limiter's guard.
+ */
 const jitterMs = 250
 
 /**
- * Decides for many keys from what their limiters lent: arithmetic as long as a lease lasts, else one call. A holder may
- * die at any moment; what it was lent is then lost until it would have been spent, and never doubled.
+ * Decides for many keys from what their limiters lent: arithmetic while a lease lasts, else one call. A holder may die
+ * at any moment; what it was lent is then lost until the lease ends, and never doubled.
  */
 export class LeaseHolder {
   readonly #held = new Map<string, Held>()
-  /** Keys that may have something to return. */
+  /** Keys that may have units to return. */
   readonly #lent = new Set<string>()
   readonly #keys: number
   readonly #readings = new ClockReadings()
@@ -63,8 +68,8 @@ export class LeaseHolder {
   readonly #labelOf: (key: string) => string
 
   /**
-   * `labelOf` says under which label a key's figures are counted. `keys` bounds the memory: the longest known are
-   * forgotten first, and what they were lent is lost.
+   * `labelOf` names the label under which a key's figures are counted. `keys` bounds the memory: the oldest entries are
+   * dropped first, and what they were lent is lost.
    */
   constructor(labelOf: (key: string) => string, keys = 10_000) {
     this.#labelOf = labelOf
@@ -78,7 +83,7 @@ export class LeaseHolder {
     return this.#decide(key, held, cost, now)
   }
 
-  /** Undoes a decision that lease `id` allowed, if that lease is still in hand; else it stays spent. */
+  /** Undoes a decision that lease `id` allowed, if that lease is still in hand; else the units stay spent. */
   putBack(key: string, cost: number, id: number): void {
     const held = this.#held.get(key)
     if (held === undefined || held.lease.id !== id || held.lease.spent < cost) return
@@ -88,8 +93,8 @@ export class LeaseHolder {
   }
 
   /**
-   * Takes `cost` units of `key`, asking when the lease does not suffice. Callers of a key share a question and are
-   * answered in their order. Throws when the limiter cannot be reached.
+   * Takes `cost` units of `key`, asking the limiter when the lease does not suffice. Callers of a key share a question
+   * and are answered in their order. Throws when the limiter cannot be reached.
    */
   take(key: string, source: Source, cost = 1): Promise<Taken> {
     const held = this.#hold(key)
@@ -99,7 +104,9 @@ export class LeaseHolder {
     })
   }
 
-  /** The same for one who must not wait for what others asked: in a Worker no request may wait for another's I/O. */
+  /**
+   * The same for a caller that must not wait for another's question: in a Worker no request may wait for another's I/O.
+   */
   async takeAlone(key: string, source: Source, cost = 1): Promise<Taken> {
     const held = this.#hold(key)
     const now = source.clock()
@@ -109,7 +116,10 @@ export class LeaseHolder {
     return this.#verdict(key, held, answer, 0)
   }
 
-  /** Leases nobody spent from for `idleMs`, closed: their units should go back to their limiters. */
+  /**
+   * Closes and returns the leases from which nothing was spent for `idleMs`: their units should go back to their
+   * limiters.
+   */
   idle(now: number, idleMs = 1000): { readonly key: string; readonly closing: Closing[] }[] {
     if (now - this.#sweptAt < idleMs) return []
     this.#sweptAt = now
@@ -126,13 +136,19 @@ export class LeaseHolder {
     return found
   }
 
-  /** Milliseconds for which this key is refused here without asking, 0 when it is not. Nothing is decided or counted. */
+  /**
+   * Milliseconds for which this key is refused here without a question, 0 when it is not. Nothing is decided or
+   * counted.
+   */
   refusedFor(key: string, now: number): number {
     const held = this.#held.get(key)
     return held === undefined ? 0 : Math.max(0, held.emptyUntil - now)
   }
 
-  /** What is known of a key here: units in hand and, as last heard, to be had; undefined when nothing is. */
+  /**
+   * What is known of a key here: units in hand and, as of the last answer, still to be had; undefined when nothing is
+   * known.
+   */
   state(
     key: string,
     now: number,
@@ -175,12 +191,12 @@ export class LeaseHolder {
     return this.#held.get(key)?.lease.id ?? 0
   }
 
-  /** The figures `key` is counted in. */
+  /** The figures that `key` is counted in. */
   tallyOf(key: string): Counters {
     return this.counters.of(this.#labelOf(key))
   }
 
-  /** Answers who waits, in order: from what the last answer brought as far as it goes, then with another question. */
+  /** Answers the waiting callers in order: from the last answer as far as it goes, then with another question. */
   async #serve(key: string, held: Held, source: Source): Promise<void> {
     held.busy = true
     for (let first = held.waiting[0]; first !== undefined; first = held.waiting[0]) {
@@ -286,7 +302,7 @@ export class LeaseHolder {
   }
 }
 
-/** Ends the lease in hand and tells what became of it. */
+/** Ends the lease in hand and reports what became of it. */
 function close(held: Held, readings: ClockReadings, now: number): Closing[] {
   const { id, spent, spentAt, expiresAt } = held.lease
   held.lease = { ...nothing }
@@ -295,7 +311,7 @@ function close(held: Held, readings: ClockReadings, now: number): Closing[] {
   return [...unused, { lease: id, spent, idleMs: spent === 0 ? 0 : now - readings.endOf(spentAt) }]
 }
 
-/** Four times as many as before while leases are used up fast, nothing for a key that is quiet. */
+/** Four times as many as before while leases are used up fast, none for a quiet key. */
 function wanted({ want, heardAt }: Held, together: number, now: number): number {
   if (now - heardAt >= calmMs) return 0
   return now - heardAt < hurriedMs ? Math.min(maxWanted, Math.max(together, 4 * want, 1)) : want

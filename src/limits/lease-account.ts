@@ -12,25 +12,25 @@ import { createWindowCounter } from './windows/create.ts'
 import type { WindowCounter } from './windows/window-counter.ts'
 import { capacityUnder, overshootBound, type Rules } from './rules.ts'
 
-/** A ledger at rest. */
+/** An account as it is stored. */
 export interface SavedLeaseAccount {
   readonly rules: Rules
   readonly meters: readonly (readonly number[])[]
   readonly leases: readonly (readonly [id: number, units: number, until: number])[]
   readonly nextLease: number
-  /** Which lease is whose, for those who hold under their own name. */
+  /** Which lease belongs to which holder, for holders with a name of their own. */
   readonly holders?: readonly (readonly [holder: string, lease: number])[]
 }
 
-/** Units kept for somebody until they are settled, or why not. */
+/** Units kept for a caller until they are settled, or why not. */
 export type Reserved =
   | { readonly kind: 'reserved'; readonly lease: number; readonly forMs: number; readonly remaining: number }
   | { readonly kind: 'full'; readonly retryAfterMs: number }
 
 /**
- * The one account of a key. What is known to be spent lies in the meters, what is lent lies in the open leases, and
- * never do both together exceed a window's capacity: so whenever a holder spends what it was lent, however late
- * and whatever the others do meanwhile, the limit holds at that very moment. A lease nobody settles counts as spent.
+ * The account of one key. Units known to be spent lie in the window counters, units lent lie in the open leases, and
+ * both together never exceed a window's capacity: whenever a holder spends what it was lent, however late and whatever
+ * other holders do meanwhile, the limit holds at that very moment. A lease that is never settled counts as spent.
  */
 export class LeaseAccount {
   #rules: Rules
@@ -54,7 +54,7 @@ export class LeaseAccount {
     return this.#rules
   }
 
-  /** Goes on under newer rules with what was used under the old ones. */
+  /** Continues under newer rules with what was used under the old ones. */
   adopt(rules: Rules, now: number): void {
     if (rules.version <= this.#rules.version) return
     this.#expire(now)
@@ -71,7 +71,10 @@ export class LeaseAccount {
     this.#rules = rules
   }
 
-  /** Settles what the holder is done with, decides its waiting costs in their order, and lends what it wants if there is plenty. */
+  /**
+   * Settles the leases the holder closes, decides its waiting costs in their order, and lends what it wants if there is
+   * plenty.
+   */
   ask({ costs, want, closing }: LeaseAsk, now: number): LeaseAnswer {
     this.settle(closing, now)
     let allowed = 0
@@ -87,7 +90,10 @@ export class LeaseAccount {
     return { allowed, at: now, retryAfterMs, ...(lease === undefined ? {} : { lease }), remaining, limit, resetMs }
   }
 
-  /** Keeps `units` for somebody who will say later what became of them; forgotten ones count as spent at their end. */
+  /**
+   * Keeps `units` for a caller that reports later what became of them; without a report they count as spent at their
+   * end.
+   */
   reserve(units: number, ttlMs: number, now: number): Reserved {
     this.#expire(now)
     if (this.#room(now) < units) return { kind: 'full', retryAfterMs: this.#waitMs(units, now) }
@@ -99,7 +105,7 @@ export class LeaseAccount {
 
   /**
    * `holder` holds `units` from now on, for `ttlMs`, instead of what it held: as many as there is room for, and never
-   * fewer than it has and still wants. Returns how many. To say so again keeps them; a repeat changes nothing.
+   * fewer than it has and still wants. Returns how many. A repeat keeps them and changes nothing.
    */
   hold(holder: string, units: number, ttlMs: number, now: number): number {
     this.#expire(now)
@@ -115,7 +121,10 @@ export class LeaseAccount {
     return granted
   }
 
-  /** Closes leases: what was spent counts from when it was, the rest returns. Ones that are closed already are passed over. */
+  /**
+   * Closes leases: what was spent counts from the moment it was spent, the rest returns. Leases that are closed already
+   * are skipped.
+   */
   settle(closings: readonly Closing[], now: number): number {
     this.#expire(now)
     let settled = 0
@@ -145,7 +154,7 @@ export class LeaseAccount {
     return { remaining: Math.max(0, this.#room(now)), limit, resetMs, leased: this.#leased }
   }
 
-  /** Forgets what was spent. What is lent stays lent: its holders may still spend it. */
+  /** Forgets what was spent. Open leases stay: their holders may still spend them. */
   reset(): void {
     this.#counters = this.#rules.windows.map((window) => createWindowCounter(window))
   }
@@ -160,12 +169,15 @@ export class LeaseAccount {
     }
   }
 
-  /** Units that nobody remembers lending: kept back until whoever has them has lost them. */
+  /** Units lent without a record: kept back until their holder can no longer spend them. */
   presumeLent(units: number, until: number): void {
     if (units > 0) this.#open(this.#nextLease++, { units, until })
   }
 
-  /** A quarter of what is left at most, so that many holders find some; near the limit nothing, and the limiter decides each. */
+  /**
+   * A quarter of what is left at most, so that many holders get some; near the limit nothing, and the limiter decides
+   * each request.
+   */
   #lend(want: number, now: number): LeaseAnswer['lease'] {
     const slack = overshootBound(this.#rules)
     const free = Math.min(...this.#counters.map((meter) => Math.floor(meter.capacity - meter.used(now)))) + slack
@@ -178,7 +190,10 @@ export class LeaseAccount {
     return { id, units, forMs }
   }
 
-  /** Whole units a decision could take now. Soft rules trust that of what is lent, up to their bound, nothing will be spent. */
+  /**
+   * Whole units a decision could take now. Soft rules assume that up to their bound nothing of what is lent will be
+   * spent.
+   */
   #room(now: number): number {
     const reserved = Math.max(0, this.#leased - overshootBound(this.#rules))
     return Math.min(...this.#counters.map((meter) => Math.floor(meter.capacity - meter.used(now) - reserved)))

@@ -3,8 +3,9 @@ import type { WindowCounter } from './windows/window-counter.ts'
 import type { Window } from './rules.ts'
 
 /**
- * Limits of one process, for what only it can see (a user's connects at her gateway, the typing of one connection) and
- * for when no limiter answers. Nothing is asked and nothing survives, so across n processes the bound is n times the limit.
+ * Limits of one process, for what only it can see (a user's connects at one gateway, the typing of one connection) and
+ * for the time when no limiter answers. Asks no actor and survives no restart, so across n processes the bound is n
+ * times the limit.
  */
 export class LocalLimits {
   readonly #known = new Map<string, Known>()
@@ -13,15 +14,15 @@ export class LocalLimits {
   #sweptAt = Number.NEGATIVE_INFINITY
 
   /**
-   * `keys` and `most` bound the memory. Beyond `keys` those are forgotten that have all their units back, which lose nothing
-   * by it; beyond `most`, more than a gateway has connections, the longest known.
+   * `keys` and `most` bound the memory. Beyond `keys`, entries that have all their units back are dropped, which loses
+   * nothing; beyond `most`, more than a gateway has connections, the oldest.
    */
   constructor(keys = 10_000, most = 4 * keys) {
     this.#keys = keys
     this.#most = most
   }
 
-  /** Takes `cost` units of `key` from all windows: 0 when they were there, else milliseconds until they are. */
+  /** Takes `cost` units of `key` from all windows. Returns 0, or the milliseconds until they are available. */
   takeAll(key: string, windows: readonly Window[], now: number, cost = 1): number {
     const meters = this.#metersOf(key, windows, now)
     const waitMs = Math.max(0, ...meters.map((meter) => meter.waitMs(meter.capacity - cost, now)))
@@ -30,7 +31,7 @@ export class LocalLimits {
     return 0
   }
 
-  /** Undoes a decision of this very moment: somebody else refused it. */
+  /** Undoes a decision of this very moment, because another level refused it. */
   giveBack(key: string, now: number, cost = 1): void {
     for (const meter of this.#known.get(key)?.meters ?? []) meter.unspend(cost, now, now)
   }
@@ -63,10 +64,10 @@ interface Known {
   readonly meters: readonly WindowCounter[]
 }
 
-/** How often it is looked for those that have all their units back: all of them are looked at. */
+/** How often entries that have all their units back are looked for: the search looks at all of them. */
 const sweepMs = 1000
 
-/** Limits that were changed begin anew. */
+/** Changed limits start anew. */
 const sameWindows = (one: readonly Window[], other: readonly Window[]): boolean =>
   one.length === other.length &&
   one.every((window, place) => window.limit === other[place]?.limit && window.burst === other[place].burst)

@@ -1,7 +1,7 @@
 import type { Closing, LeaseAnswer, LeaseAsk } from './lease.ts'
 import type { Rules } from './rules.ts'
 
-/** One decision. `at` is there when the limiter took it, by its clock; without it a lease was enough. */
+/** One decision. `at` is set when the limiter decided it, by its clock; without it a lease sufficed. */
 export type Taken =
   | { readonly kind: 'taken'; readonly at?: number }
   | { readonly kind: 'limited'; readonly retryAfterMs: number }
@@ -13,7 +13,7 @@ export interface Limiter {
   refund(units: number, at: number): Promise<unknown>
 }
 
-/** Who decides a key, and by which rules. */
+/** What decides a key, and under which rules. */
 export interface Source {
   readonly limiter: Limiter
   readonly rules: () => Rules | Promise<Rules>

@@ -1,7 +1,7 @@
 import type { RequestClass } from '../protocol/operation.ts'
 import type { BuiltInPolicy } from './built-in-policies.ts'
 
-/** A class by the start of its paths; whatever is not named here is a request like any other. */
+/** A class by the prefix of its paths; every other path is a plain request. */
 const classes: readonly (readonly [path: string, is: RequestClass])[] = [
   ['/v1/search', 'searches'],
   ['/v1/uploads', 'uploads'],
@@ -15,7 +15,7 @@ export function classOf(path: string): RequestClass {
   return found?.[1] ?? 'requests'
 }
 
-/** The policies that a caller's own request of a class counts under, by tier. Checks do not count among other requests. */
+/** The policies under which a caller's request of a class counts, by tier. Checks do not count among other requests. */
 export function callerPolicies(is: RequestClass, tier: 'user' | 'key'): BuiltInPolicy[] {
   if (is === 'checks') return ['checks']
   return is === 'requests' ? [`requests-${tier}`] : [`${is}-${tier}`, `requests-${tier}`]

@@ -1,20 +1,20 @@
 /**
- * What an overloaded actor drops, and in which order: first that somebody types, then who came and went, then what
- * passes and is not kept, then reading, messages last. Ends and leavings are no choice: they free what is held.
+ * What an overloaded actor drops, and in which order: typing first, then joins and leaves, then ephemeral publications,
+ * then reads, messages last. Unsubscribes and closes are never dropped: they free resources.
  */
 export const priorities = ['typing', 'presence', 'signal', 'read', 'message'] as const
 export type Priority = (typeof priorities)[number]
 
-/** How much waits, and for how long it does, in milliseconds. */
+/** How much is waiting, and for how long, in milliseconds. */
 export interface Load {
   readonly waiting: number
   readonly ageMs: number
 }
 
-/** Whether there is room for something of this priority. */
+/** Whether there is room for work of this priority. */
 export type Verdict = { readonly kind: 'admitted' } | { readonly kind: 'shed'; readonly retryAfterMs: number }
 
-/** The share of what can be borne above which each goes; each has twice the room of the one before. */
+/** The share of the capacity above which each priority is dropped; each has twice the room of the one before. */
 const shares: Readonly<Record<Priority, number>> = {
   typing: 1 / 16,
   presence: 1 / 8,
@@ -27,27 +27,27 @@ const admitted: Verdict = { kind: 'admitted' }
 const soonestMs = 500
 const latestMs = 10_000
 
-/** Decides by how full it is, of which `most` is what can be borne: whichever of the two figures is worse counts. */
+/** Decides by the load, of which `most` is the capacity: the worse of the two figures counts. */
 export function admit(priority: Priority, load: Load, most: Load): Verdict {
   const fullness = fullnessOf(load, most)
   if (fullness < shares[priority]) return admitted
-  // About as long as what waits now will take, and the longer the less it matters.
+  // About as long as the waiting work will take, longer for lower priorities.
   const waitMs = (load.ageMs * fullness) / shares[priority]
   return { kind: 'shed', retryAfterMs: Math.round(Math.min(latestMs, Math.max(soonestMs, waitMs))) }
 }
 
-/** How much of what can be borne is taken: 1 is all of it. */
+/** The share of the capacity in use: 1 is all of it. */
 export const fullnessOf = (load: Load, most: Load): number =>
   Math.max(load.waiting / most.waiting, load.ageMs / most.ageMs)
 
 /** One sixteenth of each new duration, so that one slow call among many is not taken for a slow system. */
 const weight = 1 / 16
-/** What took longer counts as this: one call that hung for minutes, or a clock put forward, is no slow system. */
+/** Longer durations count as this: one call that hung for minutes, or a clock set forward, is no slow system. */
 const longestMs = 10_000
-/** What was measured so long ago says nothing about now. */
+/** A measurement older than this says nothing about now. */
 const staleMs = 5000
 
-/** Measures work that begins and ends: how much is under way, and how long it has taken lately. */
+/** Measures work that begins and ends: how much is under way, and how long it took lately. */
 export class LoadGauge {
   #underWay = 0
   #averageMs = 0
@@ -62,12 +62,12 @@ export class LoadGauge {
     this.#underWay += units
   }
 
-  /** One that began waits for something else, and is no load until it begins again. */
+  /** Work that began waits for something else and is no load until it resumes. */
   pause(): void {
     this.#underWay--
   }
 
-  /** `units` that began together are done, `tookMs` after that. */
+  /** `units` that began together ended `tookMs` later. */
   end(units: number, tookMs: number, now: number): void {
     this.#underWay -= units
     const took = Math.min(longestMs, Math.max(0, tookMs))
@@ -79,7 +79,7 @@ export class LoadGauge {
     return { waiting: this.#underWay, ageMs: this.#isFresh(now) ? this.#averageMs : 0 }
   }
 
-  /** Never in the time before the clock was set back. */
+  /** A measurement taken before the clock was set back is not fresh. */
   #isFresh(now: number): boolean {
     return now >= this.#measuredAt && now - this.#measuredAt <= staleMs
   }
@@ -89,7 +89,7 @@ export class LoadGauge {
     this.#shed[priority] += units
   }
 
-  /** What was dropped since this began, by priority. */
+  /** What was dropped since the start, by priority. */
   get figures(): Readonly<Record<Priority, number>> {
     return { ...this.#shed }
   }

@@ -2,8 +2,9 @@
 type Now = () => number
 
 /**
- * A clock that never jumps back. When the one beneath does, time goes on from where it was at the usual pace: nothing
- * refills twice, and nobody waits until the old hour is reached again. `jumps` tells how often that happened.
+ * A clock that never jumps back. When the clock beneath is set back, time goes on from where it was at the usual pace:
+ * nothing refills twice, and no caller waits until the old time is reached again. `jumps` counts how often that
+ * happened.
  */
 export class SteadyClock {
   readonly #beneath: Now
@@ -11,7 +12,7 @@ export class SteadyClock {
   #skew = 0
   jumps = 0
 
-  /** `floor`: time was this late already. */
+  /** `floor`: a time that has passed already. */
   constructor(beneath: Now, floor = Number.NEGATIVE_INFINITY) {
     this.#beneath = beneath
     this.#latest = floor

@@ -1,14 +1,14 @@
-/** Actor calls of one tenant that begin at once before anything is known of how long they take. */
+/** Actor calls of one tenant that start at once before anything is known of how long they take. */
 const firstWindow = 8
 const fewest = 4
 const most = 64
 /** Calls of all tenants together, in one isolate. */
 const maxOfAll = 128
-/** A call that takes longer than this shows that the process is busy, for example with making files for new actors. */
+/** A call that takes longer than this shows that the process is busy, for example with creating files of new actors. */
 const targetMs = 25
 /** A call that never ended belongs to a request that was cut off. */
 const lostMs = 30_000
-/** Tenants that were not heard of for so long are forgotten. */
+/** Tenants without a call for this long are forgotten. */
 const quietMs = 60_000
 
 interface Tenant {
@@ -26,7 +26,7 @@ interface Place {
   readonly touch: Touch
 }
 
-/** Time and waiting, as the platform or a test gives them. */
+/** Time and waiting, as the platform or a test provides them. */
 export interface Pause {
   readonly now: () => number
   readonly wait: (ms: number) => Promise<void>
@@ -34,8 +34,8 @@ export interface Pause {
 
 /**
  * Bounds how many actor calls of one tenant are under way at once in this isolate, so that one request with a thousand
- * items leaves room for the requests of others. The bound follows the time that calls take: it shrinks while they are
- * slow and grows while they are fast. Only numbers are shared between requests, never promises, since a request must not
+ * items leaves room for the requests of others. The bound follows the duration of calls: it shrinks while they are slow
+ * and grows while they are fast. Only numbers are shared between requests, never promises, since a request must not
  * wait for another's I/O.
  */
 export class Touches {
@@ -46,13 +46,16 @@ export class Touches {
     this.#pause = pause
   }
 
-  /** Calls `touch` for each item, in order, as many at once as the tenant may; the results in their order. Throws as the first that failed. */
+  /**
+   * Calls `touch` for each item, in order, as many at once as the tenant may. Returns the results in their order;
+   * throws the first error.
+   */
   async each<T, R>(tenant: string, items: readonly T[], touch: (item: T) => Promise<R>): Promise<R[]> {
     const started: Promise<R>[] = []
     for (const item of items) {
       const place = await this.#place(tenant)
       const touching = this.#touch(place, () => touch(item))
-      // Waited for below; until then a failure must not count as unhandled.
+      // Awaited below; until then a failure must not count as unhandled.
       touching.catch(() => undefined)
       started.push(touching)
     }
@@ -77,7 +80,7 @@ export class Touches {
     for (;;) {
       const tenant = this.#of(name)
       const touch: Touch = { begunAt: this.#pause.now() }
-      // Found and taken in one go: another request looks as well.
+      // Checked and taken without a pause: another request checks as well.
       if (this.#hasRoom(tenant)) {
         tenant.underWay.add(touch)
         return { tenant, touch }

@@ -1,4 +1,4 @@
-/** Something that may have so many requests under way at one time: a caller, a tenant, an address. */
+/** A group with a bound on its requests under way: a caller, a tenant, an address. */
 export interface Group {
   readonly name: string
   readonly max: number
@@ -8,7 +8,10 @@ export interface Group {
 export class UnderWay {
   readonly #counts = new Map<string, number>()
 
-  /** Takes a place in every group, or in none: returns the first that is full. Every `enter` that took places needs a `leave`. */
+  /**
+   * Takes a place in every group, or in none: returns the first that is full. Every `enter` that took places needs a
+   * `leave`.
+   */
   enter(groups: readonly Group[]): Group | undefined {
     const full = groups.find(({ name, max }) => this.of(name) >= max)
     if (full === undefined) for (const { name } of groups) this.#counts.set(name, this.of(name) + 1)

@@ -2,14 +2,14 @@ import type { Window } from '../rules.ts'
 import type { WindowCounter } from './window-counter.ts'
 
 /**
- * Token bucket, and GCRA, which is the same arithmetic (ITU-T I.371) with a small burst. Kept as a debt that drains,
- * in units × windowMs: with whole limits and milliseconds every sum is a whole number, so nothing is ever rounded.
+ * Token bucket, and GCRA, which is the same arithmetic (ITU-T I.371) with a small burst. Kept as a debt that drains, in
+ * units × windowMs: with whole limits and milliseconds every sum is a whole number, so nothing is ever rounded.
  */
 export class Bucket implements WindowCounter {
   readonly capacity: number
   readonly #window: Window
   #debt: number
-  /** When the debt was what it says: the latest moment anything was spent. */
+  /** The time of the debt: the latest moment at which units were spent. */
   #at: number
 
   constructor(window: Window, [debt = 0, at = 0]: readonly number[] = []) {
@@ -28,7 +28,7 @@ export class Bucket implements WindowCounter {
     this.#at = Math.max(this.#at, at)
   }
 
-  /** What has dripped since may have dripped into a full bucket, had the units not been spent: that much is kept. */
+  /** Without the units being spent, what has dripped since might have dripped into a full bucket: that much is kept. */
   unspend(units: number, at: number, now: number): void {
     const { windowMs, limit } = this.#window
     const back = Math.max(0, units * windowMs - limit * Math.max(0, now - at))

@@ -1,7 +1,7 @@
 import type { Window } from '../rules.ts'
 import type { WindowCounter } from './window-counter.ts'
 
-/** Only what is held counts, and the ledger knows that: nothing is ever used up. */
+/** Only what is held counts, and the account knows that: nothing is ever used up. */
 export class Concurrency implements WindowCounter {
   readonly capacity: number
 

@@ -15,5 +15,5 @@ const makers: Readonly<Record<Algorithm, Maker>> = {
   concurrency: (window) => new Concurrency(window),
 }
 
-/** The meter of a window, fresh or going on from what one of the same window saved. */
+/** The counter of a window, fresh or continuing from what a counter of the same window saved. */
 export const createWindowCounter: Maker = (window, saved) => makers[window.algorithm](window, saved)

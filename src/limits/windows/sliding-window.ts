@@ -1,7 +1,7 @@
 import type { Window } from '../rules.ts'
 import type { WindowCounter } from './window-counter.ts'
 
-/** Moments remembered apart. Beyond that, all moments of one slot are merged into the latest of them. */
+/** Moments kept apart. Beyond that, all moments of one slot are merged into the latest of them. */
 const maxEntries = 1024
 /** Slots of a window, into which moments are merged. */
 const slots = 512
@@ -33,7 +33,7 @@ export class SlidingWindow implements WindowCounter {
     return this.#total
   }
 
-  /** Reports may come in any order; one from before the newest entry counts as late as that. */
+  /** Reports may arrive in any order; one from before the newest entry counts as late as that entry. */
   spend(units: number, at: number): void {
     this.#total += units
     const newest = this.#entries.at(-1)

@@ -1,20 +1,20 @@
 /**
- * How much of one window is used. A meter hears of every unit that was spent and when; being told of a later moment
- * than the true one only makes it stricter. That is what lets holders spend on their own and report afterwards.
+ * How much of one window is used. A counter is told of every unit spent and when; a later time than the true one only
+ * makes it stricter. That allows holders to spend by themselves and report afterwards.
  */
 export interface WindowCounter {
-  /** Most units that can be used at one moment. */
+  /** The largest number of units that can be used at one moment. */
   readonly capacity: number
   /** Units used at `now` (milliseconds), fractions included. */
   used(now: number): number
   /** `units` were spent at `at`. */
   spend(units: number, at: number): void
-  /** `units` that were said to be spent at `at` were not: takes back as much as cannot make the meter too generous. */
+  /** `units` reported as spent at `at` were not: takes back as much as cannot make the counter too generous. */
   unspend(units: number, at: number, now: number): void
-  /** Milliseconds until at most `most` units are used if nobody spends; Infinity when that never comes. */
+  /** Milliseconds until at most `most` units are used if nothing is spent; Infinity when that never happens. */
   waitMs(most: number, now: number): number
   /** The moment at which units granted at `now` stop being worth anything. */
   endOf(now: number): number
-  /** Everything a later meter of the same window needs to go on. */
+  /** Everything a later counter of the same window needs to continue. */
   save(): number[]
 }
