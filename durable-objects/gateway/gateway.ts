@@ -25,6 +25,7 @@ import { Heartbeat } from './transport/heartbeat.ts'
 import { CommandRouter } from './commands/command-router.ts'
 import { Emulation, type ReceiveResult } from './transport/emulation.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
+import { NameDirectory } from './channels/name-directory.ts'
 import { NamespaceCache } from './channels/namespace-cache.ts'
 import { MessageLimits } from './commands/message-limits.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
@@ -72,16 +73,18 @@ export class Gateway extends DurableObject<Env> {
   )
   readonly #tenants = openTenants(this.env)
   readonly #namespaces = new NamespaceCache(this.#tenants, this.#config)
+  readonly #names = new NameDirectory(this.env, this.#tenants, this.#clock)
   readonly #channels = new ChannelClient({
     env: this.env,
     gateway: this.ctx.id.name ?? '',
     sockets: this.#sockets,
     registry: this.#registry,
+    names: this.#names,
     rules: (tenant, channel) => this.#namespaces.rules(tenant, channel),
     rulesChanged: (tenant) => this.#tenants.forget(tenant),
     wrote: (tenant, channel, user) => this.#connections.notTyped({ tenant, user }, channel),
   })
-  readonly #limits = new MessageLimits(this.env, this.#tenants)
+  readonly #limits = new MessageLimits(this.env, this.#tenants, this.#names)
   readonly #connections = new ConnectionLimits()
   readonly #tenantConnections = new TenantConnectionLimiter({
     env: this.env,
@@ -115,6 +118,7 @@ export class Gateway extends DurableObject<Env> {
     namespaces: this.#namespaces,
     subscriptions: this.#subscriptions,
     limits: this.#limits,
+    names: this.#names,
     connections: this.#connections,
     tenants: this.#tenants,
     clock: this.#clock,

@@ -51,6 +51,16 @@ export class InboxNotes extends DurableObject<Env> {
     return this.#table.knows(user) ? 'closed' : 'unknown'
   }
 
+  /** Notes the id of a conversation that the tenant's server chose and is about to create. */
+  noteChosenId(id: string): void {
+    this.#found().putChosenId(id)
+  }
+
+  /** Whether an id without the tenant's check was chosen for a conversation. */
+  hasChosenId(id: string): boolean {
+    return this.#table.hasChosenId(id)
+  }
+
   /** Makes the tables, on the first write. */
   #found(): NoteTable {
     if (!isUsed(this.ctx.storage.sql)) this.#table = this.#openTable(true)

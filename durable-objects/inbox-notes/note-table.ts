@@ -37,6 +37,15 @@ export class NoteTable {
     return this.#sql.exec(asked, user, user).toArray().length > 0
   }
 
+  /** An id of a conversation that the tenant's server chose. */
+  putChosenId(id: string): void {
+    this.#sql.exec('INSERT OR IGNORE INTO chosen_ids (id) VALUES (?)', id)
+  }
+
+  hasChosenId(id: string): boolean {
+    return this.#exists && this.#sql.exec('SELECT 1 FROM chosen_ids WHERE id = ?', id).toArray().length > 0
+  }
+
   /** Writes what all members hear, unless something newer is known. */
   putNews(news: SharedNews, place: number): void {
     this.#sql.exec(

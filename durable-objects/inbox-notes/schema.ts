@@ -1,7 +1,8 @@
 /**
  * A notes actor's tables. `conversations` holds what members hear alike, once per conversation; `notes` one row for each
  * (user, conversation), whose `place` is the place of its last change in this actor's count of changes. `inboxes` says
- * which users' inboxes are told directly.
+ * which users' inboxes are told directly. `chosen_ids` are ids of conversations that the tenant's server chose: of those that
+ * hash to this actor, so that an id without the tenant's check is known without waking its conversation.
  */
 export const inboxNotesSchema: readonly string[] = [
   `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -11,4 +12,5 @@ export const inboxNotesSchema: readonly string[] = [
      removed INTEGER NOT NULL, PRIMARY KEY (user, conversation)) WITHOUT ROWID;
    CREATE INDEX members ON notes (conversation, user) WHERE removed = 0;
    CREATE TABLE inboxes (user TEXT PRIMARY KEY, turn INTEGER NOT NULL, open INTEGER NOT NULL) WITHOUT ROWID;`,
+  'CREATE TABLE chosen_ids (id TEXT PRIMARY KEY) WITHOUT ROWID;',
 ]

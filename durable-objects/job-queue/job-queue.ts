@@ -10,6 +10,7 @@ import { putSchedule, type Schedule } from '../../src/jobs/schedules/schedule.ts
 import { shareWith, type ScheduleShare } from '../../src/jobs/schedules/schedule-share.ts'
 import { toView, type JobView } from '../../src/jobs/model/view.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { within } from '../../src/kernel/retry.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -35,6 +36,8 @@ export type Queued = ({ readonly kind: 'queued' } & Receipt) | Refusal
 /** Jobs forgotten in one go; the rest follow after a breath, in which others are heard. */
 const forgottenTogether = 5000
 const breathMs = 50
+/** The first job of a new queue waits so long at most for the tenant's list of queues. */
+const registrationMs = 2000
 
 /**
  * The ledger of one queue: it decides, QStash carries. A job is accepted when it is written here, wherever QStash is;
@@ -57,6 +60,8 @@ export class JobQueue extends DurableObject<Env> {
   readonly #secrets: SigningSecrets
   readonly #shares: ScheduleShares
   #scheduling = Promise.resolve()
+  /** Under way while a new queue makes itself known: a subscription to its jobs is refused until then. Never rejects. */
+  #registration: Promise<void> | undefined
   #hasReported = false
   #isForgetting = false
 
@@ -66,7 +71,7 @@ export class JobQueue extends DurableObject<Env> {
     migrate(sql, jobQueueSchema)
     this.#store = new SqlJobStore(sql)
     this.#days = new JobDays(sql, this.#store.jobs)
-    const given = { name: () => randomToken(16), chance: Math.random, meter: this.#metrics.metrics }
+    const given = { name: () => randomToken(16), chance: Math.random, metrics: this.#metrics.metrics }
     this.#queue = new Queue(this.#store, given, this.#clock.now())
     this.#dispatcher = new WorkerDispatcher(ctx, env, this.#store)
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
@@ -76,13 +81,17 @@ export class JobQueue extends DurableObject<Env> {
   }
 
   /** Accepts a job; the same id again is the same job. Those that come at the same moment share a commit. */
-  enqueue(wanted: NewJob): Promise<Queued> {
-    return this.#enqueuer.add(wanted)
+  async enqueue(wanted: NewJob): Promise<Queued> {
+    const queued = await this.#enqueuer.add(wanted)
+    await this.#registration
+    return queued
   }
 
   /** Accepts jobs that belong together: all of them, or none. */
-  enqueueAll(wanted: readonly NewJob[]): Enqueued {
-    return this.#changing((now) => this.#queue.enqueue(wanted, now))
+  async enqueueAll(wanted: readonly NewJob[]): Promise<Enqueued> {
+    const enqueued = this.#changing((now) => this.#queue.enqueue(wanted, now))
+    await this.#registration
+    return enqueued
   }
 
   /** A visit that QStash brought: whether it is expected. */
@@ -212,6 +221,11 @@ export class JobQueue extends DurableObject<Env> {
     this.#names.add(name)
   }
 
+  /** Whether a queue other than `default` made itself known. */
+  hasQueue(name: string): boolean {
+    return this.#names.has(name)
+  }
+
   queueNames(): string[] {
     return this.#names.all()
   }
@@ -339,6 +353,8 @@ export class JobQueue extends DurableObject<Env> {
     const { tenant, name } = this.#own
     if (name === 'default' || !this.#names.isNew()) return
     const introduction = jobQueueOf(this.env, tenant, 'default').register(name)
-    this.ctx.waitUntil(this.#names.introduced(Promise.resolve(introduction)))
+    const registration = this.#names.introduced(within(registrationMs, 'the queue default', introduction))
+    this.#registration = registration
+    this.ctx.waitUntil(registration)
   }
 }

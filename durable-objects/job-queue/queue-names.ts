@@ -21,6 +21,10 @@ export class QueueNames {
     return ['default', ...rows.map(({ name }) => name)]
   }
 
+  has(name: string): boolean {
+    return this.#sql.exec('SELECT 1 FROM queues WHERE name = ?', name).toArray().length > 0
+  }
+
   /** Whether this queue has still to make itself known. */
   isNew(): boolean {
     return !this.#telling && this.#facts.get('introduced') === undefined

@@ -47,6 +47,7 @@ export interface Provision {
 
 const storedPeaks = z.record(z.string(), z.number())
 const daysOfPeaks = 8
+const idSecret = z.string().optional()
 
 /** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
 export class Tenant extends DurableObject<Env> {
@@ -79,6 +80,8 @@ export class Tenant extends DurableObject<Env> {
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
+    // A known tenant without the secret has conversations whose ids carry no check.
+    if (known === undefined) this.#kv.put('conversationIdSecret', randomToken(43))
     if (this.#secrets() === undefined)
       this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
     return { record, made: known === undefined }
@@ -259,7 +262,9 @@ export class Tenant extends DurableObject<Env> {
 
   #secrets(): TenantSecrets | undefined {
     const stored = this.#kv.get('tokenKeys')
-    return stored === undefined ? undefined : { tokenKeys: tokenKey.array().parse(stored) }
+    if (stored === undefined) return undefined
+    const conversationIdSecret = idSecret.parse(this.#kv.get('conversationIdSecret'))
+    return { tokenKeys: tokenKey.array().parse(stored), conversationIdSecret }
   }
 
   #write(record: StoredTenant): void {

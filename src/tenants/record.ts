@@ -89,4 +89,6 @@ export type TokenKey = z.output<typeof tokenKey>
 /** What only the tenant's actor and those who verify tokens may know. The first key without an end signs, all of them verify. */
 export interface TenantSecrets {
   readonly tokenKeys: readonly TokenKey[]
+  /** Gives ids of conversations their check. A tenant of an earlier version has none, and any id may be one of its. */
+  readonly conversationIdSecret?: string | undefined
 }

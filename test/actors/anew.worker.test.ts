@@ -1,12 +1,14 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
 import { expect, test, vi } from 'vitest'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
+import { env } from 'cloudflare:workers'
+import { withCheck } from '../../src/conversations/conversation-ids.ts'
 import { directKey } from '../../src/conversations/create.ts'
 import { uuidFrom } from '../../src/kernel/id.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresIsThere, tableOf, type Statement } from '../support/worker/shards.ts'
-import { newTenant, succeeded } from '../support/worker/tenant.ts'
+import { newTenant, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
 // Conversations that were deleted and begin anew under the same id.
 
@@ -64,10 +66,16 @@ test('no word of the old one reaches Postgres as one of the new', async () => {
   expect(new Set((await told()).map(({ seq }) => seq))).toEqual(new Set([601]))
 })
 
+/** The id that the direct conversation of alice and bob has, or will have. */
+async function directIdOf(tenant: TestTenant): Promise<string> {
+  const { conversationIdSecret = '' } = (await env.TENANT.getByName(tenant.id).admission())?.secrets ?? {}
+  return await withCheck(await uuidFrom(directKey(tenant.id, ['alice', 'bob'])), conversationIdSecret)
+}
+
 test('no member of the deleted conversation is a member of the new one', async () => {
   const tenant = await newTenant()
   // The tenant's server may choose any id, also the one that the direct conversation of two users will have.
-  const id = await uuidFrom(directKey(tenant.id, ['alice', 'bob']))
+  const id = await directIdOf(tenant)
   const group = { id, type: 'group', members: ['alice', 'bob', 'carol'] }
   succeeded(await call('POST /v1/conversations', { as: tenant.key, body: group }))
   succeeded(await call(`PATCH /v1/conversations/${id}/members/alice`, { as: tenant.key, body: { role: 'owner' } }))
@@ -96,7 +104,7 @@ test('no member of the deleted conversation is a member of the new one', async (
 
 test('a direct conversation is never the group that took its id', async () => {
   const tenant = await newTenant()
-  const id = await uuidFrom(directKey(tenant.id, ['alice', 'bob']))
+  const id = await directIdOf(tenant)
   const group = { id, type: 'group', members: ['alice', 'bob', 'carol'] }
   succeeded(await call('POST /v1/conversations', { as: tenant.key, body: group }))
   const direct = { type: 'direct', members: ['alice', 'bob'] }

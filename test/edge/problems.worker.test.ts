@@ -128,16 +128,18 @@ describe('what is sent', () => {
 describe('where', () => {
   test('nothing is, it says so and where to read', async () => {
     const { key: as } = await newTenant()
-    for (const path of ['/v1/nothing', '/v1', '/nothing', '/v1/conversations/a/b/c'])
+    for (const path of ['/v1/nothing', '/v1', '/nothing', '/v1/namespaces/a/b/c'])
       expectProblem(await call(`GET ${path}`, { as }), 'not-found', '/docs')
   })
 
   test('no such thing can be, it is not found', async () => {
-    const { key: as } = await newTenant()
+    const tenant = await newTenant()
+    const as = tenant.key
+    const path = `/v1/conversations/${await tenant.group('alice')}/messages`
     expectProblem(await call(`GET /v1/conversations/${'x'.repeat(65)}`, { as }), 'not-found', 'id')
     expectProblem(await call('GET /v1/conversations/a%20b', { as }), 'not-found', 'id')
-    expectProblem(await call('PATCH /v1/conversations/a/messages/0', { as, body: { text: 'x' } }), 'not-found', 'seq')
-    expectProblem(await call('DELETE /v1/conversations/a/messages/one', { as }), 'not-found', 'seq')
+    expectProblem(await call(`PATCH ${path}/0`, { as, body: { text: 'x' } }), 'not-found', 'seq')
+    expectProblem(await call(`DELETE ${path}/one`, { as }), 'not-found', 'seq')
   })
 
   test('another method is known, it names those', async () => {

@@ -1,7 +1,9 @@
 import { loadConfig } from '../../../src/config.ts'
+import { refuseAll } from '../../../src/conversations/apply-commands.ts'
 import type { Env } from '../../../src/env.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
+import type { Ready } from '../../../src/kernel/ready.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
 import { inboxChannel, parseChannel } from '../../../src/protocol/channels.ts'
 import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'
@@ -28,6 +30,7 @@ import type { Session, SubscriptionTerms } from '../../../src/realtime/session.t
 import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../../address.ts'
 import type { SubscriptionGrant } from './subscription-grants.ts'
 import { Links } from './links.ts'
+import type { NameDirectory } from './name-directory.ts'
 import { Overload } from './overload.ts'
 import type { Sockets } from '../transport/sockets.ts'
 
@@ -41,6 +44,7 @@ export interface ChannelClientContext {
   readonly gateway: string
   readonly sockets: Sockets
   readonly registry: ConnectionRegistry
+  readonly names: NameDirectory
   readonly rules: (tenant: string, channel: string) => TopicRules | undefined
   /** A tenant's topic is kept by other rules than were believed here. */
   readonly rulesChanged: (tenant: string) => void
@@ -54,6 +58,7 @@ export class ChannelClient {
   readonly #gateway: string
   readonly #sockets: Sockets
   readonly #connectionsOf: (session: Session) => readonly Session[]
+  readonly #names: NameDirectory
   readonly #rules: (tenant: string, channel: string) => TopicRules | undefined
   readonly #rulesChanged: ChannelClientContext['rulesChanged']
   readonly #wrote: ChannelClientContext['wrote']
@@ -67,7 +72,8 @@ export class ChannelClient {
   calls = 0
   commands = 0
 
-  constructor({ env, gateway, sockets, registry: census, rules, rulesChanged, wrote }: ChannelClientContext) {
+  constructor({ env, gateway, sockets, registry, names, rules, rulesChanged, wrote }: ChannelClientContext) {
+    this.#names = names
     this.#rules = rules
     this.#rulesChanged = rulesChanged
     this.#wrote = wrote
@@ -75,7 +81,7 @@ export class ChannelClient {
     this.#gateway = gateway
     this.#sockets = sockets
     // Of the anonymous each is somebody else.
-    this.#connectionsOf = ({ tenant, user }) => (user === '' ? [] : census.connectionsOf(tenant, user))
+    this.#connectionsOf = ({ tenant, user }) => (user === '' ? [] : registry.connectionsOf(tenant, user))
     this.#links = loadConfig(env).links ? new Links(() => systemClock.now()) : undefined
     this.hub = new Hub({
       changed: (session) => sockets.changed(session),
@@ -201,12 +207,20 @@ export class ChannelClient {
   #reach(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
     const parsed = parseChannel(channel)
     if (parsed === undefined) return undefined
-    if (parsed.kind === 'job') return jobStreamOf(this.#env, tenant, channel)?.execute(call)
+    const isSubscribed = this.hub.find(tenant, channel) !== undefined
+    if (parsed.kind === 'job')
+      return reach(call, isSubscribed || this.#names.hasQueue(tenant, parsed.queue), () =>
+        jobStreamOf(this.#env, tenant, channel)?.execute(call),
+      )
     if (parsed.kind === 'topic') return topicOf(this.#env, tenant, channel).execute(call)
     // Only conversations are ever busy enough for a link.
     if (parsed.kind !== 'conversation') return inboxOf(this.#env, tenant, parsed.user).execute(call)
     const stream = () => conversationOf(this.#env, tenant, parsed.id)
-    return this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream().execute(call)
+    return reach(
+      call,
+      isSubscribed || this.#names.hasConversation(tenant, parsed.id),
+      () => this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream().execute(call),
+    )
   }
 
   /** Replies first, then news: a subscriber hears its reply before the first publication. */
@@ -318,6 +332,17 @@ export class ChannelClient {
   #reopen(session: Session): void {
     this.#sockets.close(session, 'insufficientState')
   }
+}
+
+/** Calls an actor whose name is known, or refuses as it would: an invented name wakes no actor. */
+function reach(
+  call: StreamCall,
+  isKnown: Ready<boolean>,
+  execute: () => Promise<StreamAnswer> | undefined,
+): Promise<StreamAnswer> | undefined {
+  if (isKnown === true) return execute()
+  const refused = refuseAll(call)
+  return Promise.resolve(isKnown).then(async (exists) => (exists ? ((await execute()) ?? refused) : refused))
 }
 
 /** What a subscription's terms say of its join and leave. */

@@ -14,6 +14,7 @@ import type { Session } from '../../../src/realtime/session.ts'
 import type { TenantCache } from '../../../src/tenants/cache.ts'
 import { History } from './history.ts'
 import type { ConnectionLimits } from '../../../src/limits/connection-limits.ts'
+import type { NameDirectory } from '../channels/name-directory.ts'
 import type { NamespaceCache } from '../channels/namespace-cache.ts'
 import type { MessageLimits } from './message-limits.ts'
 import { callMethod } from './rpc-methods.ts'
@@ -31,6 +32,7 @@ export interface CommandContext {
   readonly namespaces: NamespaceCache
   readonly subscriptions: Subscriptions
   readonly limits: MessageLimits
+  readonly names: NameDirectory
   readonly connections: ConnectionLimits
   readonly tenants: TenantCache
   readonly clock: Clock
@@ -64,7 +66,7 @@ export class CommandRouter {
   constructor(parts: CommandContext) {
     this.#context = parts
     this.#topics = new TopicCommands(parts)
-    this.#history = new History(parts.env, this.#topics)
+    this.#history = new History(parts.env, parts.names, this.#topics)
   }
 
   readonly #handlers: Handlers = {
@@ -76,14 +78,9 @@ export class CommandRouter {
     send: (session, { request }) => this.#signal(session, request.data),
     history: (session, { id, request }) => this.#later(session, id, 'history', this.#history.page(session, request)),
     presence: (session, { id, request }) =>
-      this.#later(session, id, 'presence', presence(this.#context.env, this.#topics, session, request.channel)),
+      this.#later(session, id, 'presence', presence(this.#context, this.#topics, session, request.channel)),
     presence_stats: (session, { id, request }) =>
-      this.#later(
-        session,
-        id,
-        'presence_stats',
-        presenceStats(this.#context.env, this.#topics, session, request.channel),
-      ),
+      this.#later(session, id, 'presence_stats', presenceStats(this.#context, this.#topics, session, request.channel)),
     ping: (session, { id }) => this.refuse(session, id, refuse('notAvailable')),
   }
 

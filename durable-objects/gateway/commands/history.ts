@@ -8,6 +8,7 @@ import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeHistory } from '../../../src/protocol/replies.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { conversationOf, tenantOf } from '../../address.ts'
+import type { NameDirectory } from '../channels/name-directory.ts'
 import type { TopicCommands } from './topic-commands.ts'
 
 type HistoryRequest = Extract<Command, { kind: 'history' }>['request']
@@ -18,10 +19,12 @@ type HistoryRequest = Extract<Command, { kind: 'history' }>['request']
  */
 export class History {
   readonly #env: Env
+  readonly #names: NameDirectory
   readonly #topics: TopicCommands
 
-  constructor(env: Env, topics: TopicCommands) {
+  constructor(env: Env, names: NameDirectory, topics: TopicCommands) {
     this.#env = env
+    this.#names = names
     this.#topics = topics
   }
 
@@ -34,6 +37,7 @@ export class History {
       return refuse('notAvailable', 'history of anything but conversations and topics')
 
     const { tenant, user, client } = session
+    if (!(await this.#names.hasConversation(tenant, channel.id))) return refuse('permissionDenied')
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
     const answer = await conversationOf(this.#env, tenant, channel.id).history({ user, client, server: false }, query)

@@ -13,9 +13,11 @@ import {
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
 import type { Source, Taken } from '../../../src/limits/ports.ts'
 import type { Window } from '../../../src/limits/rules.ts'
+import { parseChannel } from '../../../src/protocol/channels.ts'
 import type { TenantCache } from '../../../src/tenants/cache.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
 import { limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
+import type { NameDirectory } from '../channels/name-directory.ts'
 
 const maxNames = 20_000
 /** A limiter that takes longer is one that cannot be reached. */
@@ -25,6 +27,7 @@ const timeoutMs = 2000
 export class MessageLimits {
   readonly #env: Env
   readonly #tenants: TenantCache
+  readonly #directory: NameDirectory
   readonly #holder = new LeaseHolder(policyOf)
   readonly #decider: Decider = {
     holder: this.#holder,
@@ -40,9 +43,10 @@ export class MessageLimits {
   readonly #names = new Map<string, Map<string, string>>()
   #named = 0
 
-  constructor(env: Env, tenants: TenantCache) {
+  constructor(env: Env, tenants: TenantCache, names: NameDirectory) {
     this.#env = env
     this.#tenants = tenants
+    this.#directory = names
   }
 
   /** One message of `user` to `channel`: an answer at once while the leases last, else a promise of one. */
@@ -93,7 +97,7 @@ export class MessageLimits {
     else this.#further.set(tenant, further)
     const waitMs = this.#takeConnection(further, client, clock())
     if (waitMs > 0) return { kind: 'limited', retryAfterMs: waitMs }
-    const keys = [key, ...(further === undefined ? [] : keysOf(further, channel))]
+    const keys = [key, ...(await this.#furtherKeys(further, tenant, channel))]
     const decision = await decideAll(
       this.#decider,
       keys.map((each) => this.#level(tenant, each, clock)),
@@ -102,6 +106,14 @@ export class MessageLimits {
     if (decision.kind === 'limited') this.#connections.giveBack(client, clock())
     // Chat goes on without limiters, at this gateway's own count: all levels fail open, so none is ever unreachable.
     return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: timeoutMs } : decision
+  }
+
+  /** No limiter is woken for a conversation that does not exist; the message to it is refused where it is sent. */
+  async #furtherKeys(further: Further | undefined, tenant: string, channel: string): Promise<readonly string[]> {
+    if (further === undefined) return []
+    const parsed = further.ofConversation === undefined ? undefined : parseChannel(channel)
+    const exists = parsed?.kind !== 'conversation' || (await this.#directory.hasConversation(tenant, parsed.id))
+    return exists ? keysOf(further, channel) : further.ofAll
   }
 
   /** What nobody here spends goes back to its limiters; what fails to return is lost until it refills. */

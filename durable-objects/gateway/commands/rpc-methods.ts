@@ -132,6 +132,8 @@ async function schedule(
   const { tenant, user } = session
   const jobId = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
   await guarded(desk, session, id, async () => {
+    if (!(await desk.context.names.hasConversation(tenant, conversation)))
+      return desk.refuse(session, id, refuse('notFound'))
     const admitted = await conversationOf(env, tenant, conversation).admitsWriter({ user, client: '', server: false })
     if (admitted.kind === 'refused') return desk.refuse(session, id, admitted)
     const job = { id: jobId, type: 'deliver-message', payload: deliveryPayload(conversation, user, content), runAt }
@@ -152,6 +154,8 @@ async function changeMembers(
   const { tenant, user, client } = session
   const change = kind === 'add' ? { kind, users: [user] } : { kind, user }
   await guarded(desk, session, id, async () => {
+    if (!(await desk.context.names.hasConversation(tenant, conversation)))
+      return desk.refuse(session, id, refuse('notFound'))
     const changed = await conversationOf(desk.context.env, tenant, conversation).change(
       { user, client, server: false },
       change,

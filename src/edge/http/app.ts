@@ -8,6 +8,7 @@ import { crossOrigin, onlyAllowedOrigins } from '../middleware/cross-origin.ts'
 import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit-requests.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
 import { onError, problemResponse } from './problem.ts'
+import { onlyPossibleConversations } from '../identity/conversation-ids.ts'
 import { admin } from '../resources/admin/admin.ts'
 import { conversations } from '../resources/conversations/conversations.ts'
 import { demo } from '../resources/demo/demo.ts'
@@ -84,6 +85,7 @@ export const app: Hono<App> = new Hono<App>()
   .route('/v1/jobs', jobs)
   .route('/v1/queues', queues)
   .route('/v1/schedules', schedules)
+  .use('/v1/conversations/:id/*', onlyPossibleConversations())
   .route('/v1/conversations', conversations)
   .route('/v1/conversations/:id/messages', messages)
   .notFound((c) =>

@@ -10,6 +10,7 @@ import { sizes } from '../../protocol/limits.ts'
 import { encodeHistory, type Publication } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { HistoryAnswer, HistoryQuery } from '../../protocol/stream.ts'
+import { mayBeConversation } from '../identity/conversation-ids.ts'
 import { rulesOf, server, type Result } from './channels.ts'
 
 /** Publications in one answer: as many as a namespace can keep. */
@@ -62,6 +63,7 @@ async function readerOf(env: Env, tenant: string, channel: string): Promise<Read
 }
 
 async function readConversation(env: Env, tenant: string, id: string, query: HistoryQuery): Promise<Page | Refusal> {
+  if (!(await mayBeConversation(env, tenant, id))) return refuse('permissionDenied')
   const answer = await conversationOf(env, tenant, id).history(server, atMostAPage(query))
   if (answer.kind === 'refused') return answer
   const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement() })

@@ -25,6 +25,7 @@ import type { App, AppContext } from '../../http/context.ts'
 import { takeMessageToken } from '../../rate-limits/platform-limits.ts'
 import { body, param, query } from '../../http/input.ts'
 import { takeItems } from '../../rate-limits/items.ts'
+import { noteChosenId, withTenantCheck } from '../../identity/conversation-ids.ts'
 import { known } from '../../middleware/authenticate.ts'
 import { accepted, fail } from '../../http/problem.ts'
 
@@ -162,11 +163,16 @@ async function idFor(
   if (!key.success) return fail('invalid-request', `Idempotency-Key: ${explain(key.error)}`)
   if (id !== undefined && principal.kind === 'user')
     fail('not-allowed', 'id: only an API key may choose it; use the header Idempotency-Key')
-  if (type === 'direct') return { id: await uuidFrom(directKey(tenant, members)), isRepeatable: false }
-  if (id !== undefined) return { id, isRepeatable: true }
-  if (key.data === undefined) return { id: uuidv7(systemClock.now()), isRepeatable: false }
+  const checked = async (made: string) => await withTenantCheck(c.env, tenant, made)
+  if (type === 'direct') return { id: await checked(await uuidFrom(directKey(tenant, members))), isRepeatable: false }
+  if (id !== undefined) {
+    await noteChosenId(c.env, tenant, id)
+    return { id, isRepeatable: true }
+  }
+  if (key.data === undefined) return { id: await checked(uuidv7(systemClock.now())), isRepeatable: false }
   const creator = principal.kind === 'user' ? principal.user : ''
-  return { id: await uuidFrom(JSON.stringify(['conversation', tenant, creator, key.data])), isRepeatable: true }
+  const made = await uuidFrom(JSON.stringify(['conversation', tenant, creator, key.data]))
+  return { id: await checked(made), isRepeatable: true }
 }
 
 /** Distinct members, the creator among them; a direct conversation has exactly two. */

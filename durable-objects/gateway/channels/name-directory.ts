@@ -1,0 +1,59 @@
+import { hasCheck } from '../../../src/conversations/conversation-ids.ts'
+import type { Env } from '../../../src/env.ts'
+import type { Clock } from '../../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../../src/kernel/log.ts'
+import type { Ready } from '../../../src/kernel/ready.ts'
+import type { TenantCache } from '../../../src/tenants/cache.ts'
+import { inboxNotesOf, jobQueueOf } from '../../address.ts'
+
+/** Names remembered as known; with more, all are looked up anew. */
+const maxRemembered = 20_000
+
+/**
+ * Tells names of conversations and queues that exist, or may exist, from invented ones, so that no actor is woken for those:
+ * an actor that was woken once leaves a file behind. Names that are known are answered at once.
+ */
+export class NameDirectory {
+  readonly #env: Env
+  readonly #tenants: TenantCache
+  readonly #clock: Clock
+  readonly #known = new Set<string>()
+
+  constructor(env: Env, tenants: TenantCache, clock: Clock) {
+    this.#env = env
+    this.#tenants = tenants
+    this.#clock = clock
+  }
+
+  /** Whether the tenant may have a conversation of that id. */
+  hasConversation(tenant: string, id: string): Ready<boolean> {
+    return this.#has(`${tenant}/${id}`, async () => {
+      const secret = (await this.#tenants.get(tenant, this.#clock.now()))?.secrets.conversationIdSecret
+      if (secret === undefined || (await hasCheck(id, secret))) return true
+      return await inboxNotesOf(this.#env, tenant, id).hasChosenId(id)
+    })
+  }
+
+  /** Whether the tenant has a queue of that name. */
+  hasQueue(tenant: string, queue: string): Ready<boolean> {
+    if (queue === 'default') return true
+    return this.#has(`${tenant}/queue/${queue}`, () => jobQueueOf(this.#env, tenant, 'default').hasQueue(queue))
+  }
+
+  #has(name: string, ask: () => Promise<boolean>): Ready<boolean> {
+    return this.#known.has(name) || this.#ask(name, ask)
+  }
+
+  /** While the directory cannot be reached any name is taken for known: its actor refuses what does not exist. */
+  async #ask(name: string, ask: () => Promise<boolean>): Promise<boolean> {
+    try {
+      if (!(await ask())) return false
+    } catch (thrown) {
+      log.warn('gateway.name-unchecked', { reason: reasonOf(thrown) })
+      return true
+    }
+    if (this.#known.size >= maxRemembered) this.#known.clear()
+    this.#known.add(name)
+    return true
+  }
+}
