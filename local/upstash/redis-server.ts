@@ -14,7 +14,8 @@ export function redisServerBackend(url: string): Backend {
   })
   // Each request reports its own error; an `error` event without a listener would end the process.
   client.on('error', () => {})
-  const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+  // Integers as text: the client's own numbers are wrong beyond 2^53.
+  const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String })
   let opening: Promise<unknown> | undefined
 
   /** Sends commands in one write, so that no command of another request comes between them. */
@@ -57,7 +58,8 @@ function toReply(reply: unknown): Reply {
   if (reply instanceof ErrorReply) return failure(toBytes(reply.message))
   if (Buffer.isBuffer(reply)) return reply.toString('latin1')
   if (Array.isArray(reply)) return reply.map(toReply)
-  if (typeof reply === 'string') return status(reply)
-  if (typeof reply === 'number' || reply === null) return reply
+  // No simple string of Redis consists of digits.
+  if (typeof reply === 'string') return /^-?\d+$/.test(reply) ? BigInt(reply) : status(reply)
+  if (reply === null) return reply
   throw new Error(`unexpected reply: ${String(reply)}`)
 }
