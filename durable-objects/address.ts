@@ -6,8 +6,8 @@ import { parseChannel } from '../src/protocol/channels.ts'
 import type { StreamCall } from '../src/protocol/stream.ts'
 
 /**
- * The only place that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous,
- * and an actor can tell from its own name whose it is.
+ * The only file that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous, and an actor can
+ * tell from its own name which tenant it belongs to.
  */
 const named = (tenant: string, name: string) => `${tenant}/${name}`
 
@@ -29,28 +29,28 @@ export const inboxNotesOf = (env: Env, tenant: string, user: string) =>
 export const inboxNotesNumbered = (env: Env, tenant: string, number: number) =>
   env.INBOX_NOTES.getByName(named(tenant, String(number)))
 
-/** There is one. */
+/** One for the whole deployment. */
 export const platformOf = (env: Env) => env.PLATFORM.getByName('house')
 /** A plain topic, by the whole name of its channel. */
 export const topicOf = (env: Env, tenant: string, channel: string) => env.TOPIC.getByName(named(tenant, channel))
 
 export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
 
-/** Whose limiters belong to nobody in particular; no tenant may have this name. */
+/** The tenant of limiters that belong to the platform itself; no tenant may have this name. */
 export const platformTenant = 'parley'
 
-/** The limiter that all tenants of a plan share, or all there are. */
+/** The limiter that all tenants of a plan share, or all tenants. */
 export const sharedLimiter = (policy: string, plan: string) =>
   limiterName(platformTenant, policy, policy.endsWith('-plan') ? plan : '')
 
-/** The name of a limiter, which holders also know its leases by. A policy's name holds no colon. */
+/** The name of a limiter, which is also the key of a holder's leases. A policy's name holds no colon. */
 export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)
 
 export const limiterNamed = (env: Env, name: string) => env.RATE_LIMITER.getByName(name)
 
 export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
 
-/** Who makes visits to a queue: not an actor but this Worker itself, each visit an invocation of its own. */
+/** Runs the jobs of a queue: not an actor but this Worker itself, each run an invocation of its own. */
 export const jobWorkerOf = ({ exports }: DurableObjectState) => exports.JobWorker
 
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
@@ -70,7 +70,7 @@ export const shardWriters = (env: Env, shard: string) =>
 
 export const gatewayNamed = (env: Env, name: string) => env.GATEWAY.getByName(name)
 
-/** Every gateway there may be. */
+/** Every gateway that can exist. */
 export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regions' | 'gatewaysPerRegion'>): string[] =>
   [...new Set(regions.values())].flatMap((region) =>
     Array.from({ length: gatewaysPerRegion }, (_, number) => `${region}/${number}`),
@@ -80,7 +80,7 @@ export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regio
 export const gatewayName = (region: string, caller: string, perRegion: number): string =>
   `${region}/${hash32(caller) % perRegion}`
 
-/** A job's live progress: one actor speaks for all jobs of its queue, so the job is named in each call. */
+/** A job's live progress: one actor serves all jobs of its queue, so the job is named in each call. */
 export function jobStreamOf(env: Env, tenant: string, channel: string) {
   const parsed = parseChannel(channel)
   if (parsed?.kind !== 'job') return undefined

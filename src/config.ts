@@ -29,22 +29,27 @@ export interface Config {
   /** The tenant that a local key without a tenant in its name belongs to. */
   readonly localTenant: string | undefined
   readonly localApiKey: string | undefined
-  /** The open development server, where anybody may do anything in the local tenant; undefined everywhere else. */
+  /**
+   * The open development server, where every client may do everything in the local tenant; undefined everywhere else.
+   */
   readonly open: OpenProfile | undefined
   /** Continent code to region name, `REGIONS=EU:weur,NA:enam,*:enam`. */
   readonly regions: ReadonlyMap<string, string>
   readonly gatewaysPerRegion: number
-  /** How long a user's last connection must be gone before a conversation is told that she left. */
+  /** How long a user's last connection must be closed before a conversation is told that the user left. */
   readonly presenceGraceMs: number
   /** Open connections from one address at one gateway. */
   readonly connectionsPerAddress: number
   /** WebSockets and streams that this process holds at one time, where clients connect to it themselves. */
   readonly maxConnections: number
-  /** Whether clients connect to this process itself, so that the peer's address counts and `CF-Connecting-IP` is anybody's word. */
+  /**
+   * Whether clients connect to this process itself, so that the peer's address counts and any client can set
+   * `CF-Connecting-IP`.
+   */
   readonly directClients: boolean
-  /** The header in which a trusted proxy in front says who the client is, in lower case. */
+  /** The header in which a trusted proxy in front names the client's address, in lower case. */
   readonly trustedProxyHeader: string | undefined
-  /** Log entries a conversation keeps with their words once Postgres has them. */
+  /** Log entries that a conversation keeps with their content once Postgres has them. */
   readonly tailEntries: number
   /** Whether gateways keep sockets to busy conversations; see docs/decisions/0004-links.md. */
   readonly links: boolean
@@ -52,7 +57,7 @@ export interface Config {
   readonly hibernation: boolean
 }
 
-/** What lets people into the open profile: the key of servers, the secret of tokens. Both are known to everybody. */
+/** The credentials of the open profile: the key of servers, the secret of tokens. Both are public. */
 export interface OpenProfile {
   readonly tenant: string
   readonly apiKey: string
@@ -142,7 +147,9 @@ function databaseUrl(vars: Vars, name: `DATABASE_URL_${string}`): string {
   return value
 }
 
-/** Refused rather than ignored where it is not local: whoever set it believes that everybody may come in. */
+/**
+ * Refused rather than ignored outside of development: the operator who sets it expects that every client may come in.
+ */
 function readOpenProfile(v: z.output<typeof variables>): OpenProfile | undefined {
   if (v.PARLEY_PROFILE === undefined) return undefined
   if (v.ENVIRONMENT !== 'local' || v.LOCAL_TENANT === undefined)

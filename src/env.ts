@@ -1,6 +1,6 @@
 import type { Vars } from './vars.ts'
 
-/** What the platform binds for us: the actors' namespaces and the variables `loadConfig` reads. */
+/** The bindings of the Worker: the actors' namespaces and the variables that `loadConfig` reads. */
 export interface Env extends Vars {
   readonly GATEWAY: DurableObjectNamespace<import('../durable-objects/gateway/gateway.ts').Gateway>
   readonly CONVERSATION: DurableObjectNamespace<import('../durable-objects/conversation/conversation.ts').Conversation>
@@ -13,8 +13,8 @@ export interface Env extends Vars {
   readonly RATE_LIMITER: DurableObjectNamespace<import('../durable-objects/rate-limiter/rate-limiter.ts').RateLimiter>
   readonly JOB_QUEUE: DurableObjectNamespace<import('../durable-objects/job-queue/job-queue.ts').JobQueue>
   /**
-   * The way to tenants' endpoints, which leads to public addresses only, whatever a name resolves to. Bound where one
-   * hosts the Worker oneself; Cloudflare's own way out is like that already.
+   * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when
+   * the Worker is self-hosted; Cloudflare's own egress is like that already.
    */
   readonly ENDPOINTS?: Fetcher
 }

@@ -18,7 +18,7 @@ export interface ColdHistory {
 /** How long a cache holds a page of history at most. */
 export const cachedMs = 3_600_000
 
-/** Key of a full page: such a page never changes, but for deletions, which remove it from the cache. */
+/** Key of a full page: such a page never changes, except that deletions remove it from the cache. */
 export const pageKey = (tenant: string, conversation: string, epoch: string, page: number): string =>
   `history:${tenant}:${conversation}:${epoch}:${page}`
 
@@ -28,7 +28,7 @@ export function coldHistory(
   tenant: { readonly tenant: string; readonly placement: () => Promise<Placement | undefined> },
 ): ColdHistory {
   return {
-    // Opened by who needs it: most pages are the newest, which the conversation has itself.
+    // Opened on first use: most pages are the newest, which the conversation holds itself.
     async read(conversation, epoch, range) {
       const config = loadConfig(env)
       const cache = openCache(config)

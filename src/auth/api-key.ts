@@ -3,15 +3,15 @@ import { randomToken, sha256 } from '../kernel/id.ts'
 /** A new API key: `parley_<tenant>_<43 random characters>` (256 bits), shown once; only its hash is kept. */
 export const newApiKey = (tenant: string): string => `parley_${tenant}_${randomToken(43)}`
 
-/** The tenant a key says it belongs to; undefined when it is not of our making. Proves nothing yet. */
+/** The tenant that a key names; undefined when it does not have the form of our keys. Proves nothing yet. */
 export function tenantOfKey(key: string): string | undefined {
   return /^parley_([a-z0-9-]{1,63})_[A-Za-z0-9_-]{43}$/.exec(key)?.[1]
 }
 
-/** The hash a key is kept as. A plain digest is enough for 256 random bits; nobody can guess what it is made of. */
+/** The hash under which a key is kept. A plain digest suffices for 256 random bits, which cannot be guessed. */
 export const hashApiKey = (key: string): Promise<string> => sha256(key)
 
-/** Finds the key whose hash this is, comparing every byte of every candidate so that time tells nothing. */
+/** Finds the key with this hash; compares every byte of every candidate, so that the time taken reveals nothing. */
 export function findKey<K extends { readonly hash: string }>(keys: readonly K[], hash: string): K | undefined {
   return keys.filter((key) => equalInConstantTime(key.hash, hash))[0]
 }

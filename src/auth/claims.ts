@@ -11,7 +11,7 @@ const seconds = z
   .nonnegative()
   .transform((value) => Math.floor(value * 1000))
 
-/** What others are told, as it was given. */
+/** What other clients see, as it was given. */
 const told = jsonUpTo(infoBytes).transform(carried)
 
 /** The same in base64, where it may also be bytes that are not JSON. */
@@ -29,7 +29,7 @@ const toldInBase64 = z
 const infos = { info: told.optional(), b64info: toldInBase64.optional() }
 const flag = z.object({ value: z.boolean() }).optional()
 
-/** What a token may say against its channel's namespace (Centrifugo's `override`). */
+/** What a token may set differently from its channel's namespace (Centrifugo's `override`). */
 const override = z
   .object({
     presence: flag,
@@ -53,7 +53,7 @@ const shared = {
   ...infos,
 }
 
-/** The claims of a connection token. A `channel` makes it one of another kind. */
+/** The claims of a connection token. One with a `channel` is a token of another kind. */
 export const connectionClaims = z.object({
   ...shared,
   caps: capabilities.optional(),
@@ -70,16 +70,16 @@ export const subscriptionClaims = z.object({
   override,
 })
 
-/** What one subscription has other than its namespace says; undefined leaves it to the namespace. */
+/** How one subscription differs from its namespace; undefined leaves it to the namespace. */
 export interface Overrides {
-  /** Whether it is shown in presence. */
+  /** Whether the subscription is shown in presence. */
   readonly presence?: boolean
   /** Whether its join and leave are published. */
   readonly joinLeave?: boolean
   /** Whether it receives joins and leaves without asking for them. */
   readonly pushJoinLeave?: boolean
   readonly recovery?: boolean
-  /** Whether it is told its position, also where it cannot recover. */
+  /** Whether it is sent its position, also where it cannot recover. */
   readonly positioning?: boolean
 }
 

@@ -1,4 +1,4 @@
-/** Who is behind a request: the tenant's own server (API key), one of its users (token), or nobody known. */
+/** The caller of a request: the tenant's own server (API key), one of its users (token), or an unidentified caller. */
 export type Principal =
   | { readonly kind: 'server'; readonly tenant: string; readonly keyId: string }
   | { readonly kind: 'user'; readonly tenant: string; readonly user: string }

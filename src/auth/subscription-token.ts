@@ -1,7 +1,10 @@
 import { readOverrides, subscriptionClaims, type Overrides } from './claims.ts'
 import { endOf, readToken, type SigningKey, type TokenRules } from './token.ts'
 
-/** Leave to listen to one channel. `expiresAt` in milliseconds since the epoch, 0 for never; `info` is JSON text. */
+/**
+ * Permission to subscribe to one channel. `expiresAt` in milliseconds since the epoch, 0 for never; `info` is JSON
+ * text.
+ */
 export interface SubscriptionClaims {
   readonly kind: 'ticket'
   readonly expiresAt: number
@@ -10,8 +13,8 @@ export interface SubscriptionClaims {
 }
 
 /**
- * Reads a subscription token for this connection and channel. `mismatch`: it is good, but somebody else's or for
- * another channel, which no honest client ever presents.
+ * Reads a subscription token for this connection and channel. `mismatch`: it is valid, but for another user or channel,
+ * which no honest client ever presents.
  */
 export async function verifySubscription(
   token: string,

@@ -2,23 +2,23 @@ import type { Claims, SigningKey } from './token.ts'
 
 interface CachedToken {
   readonly claims: Claims
-  /** It was good at this time, and is until the other, in milliseconds since the epoch. */
+  /** It was valid at this time, and is until the other, in milliseconds since the epoch. */
   readonly from: number
   readonly until: number
 }
 
-/** Tokens of one key; who comes after so many pushes out who came first. */
+/** Tokens of one key; beyond this many the oldest is dropped. */
 const most = 1000
 
 /**
- * Tokens that were found good, by the key that signed them: over HTTP a client shows the same one with each request. They
- * are forgotten with their key, which is as long remembered as the tenant's record is believed; what was revoked meanwhile
- * is asked elsewhere, each time.
+ * Tokens that were found valid, by the key that signed them: over HTTP a client sends the same one with each request.
+ * They are dropped with their key, which is kept as long as the tenant's record is cached; whether a token was revoked
+ * is looked up elsewhere, each time.
  */
 export class TokenCache {
   readonly #byKey = new WeakMap<SigningKey, Map<string, CachedToken>>()
 
-  /** What a token says, if it was found good under one of these keys and its time has not passed at `now`. */
+  /** The claims of a token, if it was found valid under one of these keys and has not expired at `now`. */
   find(token: string, keys: readonly SigningKey[], now: number): Claims | undefined {
     for (const key of keys) {
       const known = this.#byKey.get(key)?.get(token)
@@ -27,7 +27,7 @@ export class TokenCache {
     return undefined
   }
 
-  /** Remembers a token that is good from `now` until `until`. */
+  /** Keeps a token that is valid from `now` until `until`. */
   add(token: string, key: SigningKey, remembered: CachedToken): void {
     const tokens = this.#byKey.get(key) ?? new Map<string, CachedToken>()
     this.#byKey.set(key, tokens)

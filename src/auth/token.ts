@@ -12,28 +12,28 @@ export interface SigningKey {
   readonly id: string
   readonly secret: string
   readonly algorithm: 'HS256'
-  /** When it stops to verify, in milliseconds since the epoch. */
+  /** When it stops verifying tokens, in milliseconds since the epoch. */
   readonly until?: number | undefined
 }
 
 /**
- * Who a verified token speaks for. Times are in milliseconds since the epoch: `expiresAt` is when the connection ends,
- * 0 for never, and `issuedAt` is 0 when it says none.
+ * The claims of a verified token. Times are in milliseconds since the epoch: `expiresAt` is when the connection ends, 0
+ * for never, and `issuedAt` is 0 when the token has none.
  */
 export interface Claims {
   readonly tenant: string
-  /** "" for somebody anonymous. */
+  /** "" for an anonymous user. */
   readonly user: string
   readonly expiresAt: number
   readonly issuedAt: number
-  /** What others may see of the connection, as JSON text. */
+  /** What other clients may see of the connection, as JSON text. */
   readonly info?: string
   readonly capabilities?: readonly Capability[]
   /** Channels the server subscribes the connection to. */
   readonly subscriptions?: readonly ServerSubscription[]
 }
 
-/** One server-side subscription, as a token orders it. `info` and `data` are JSON text. */
+/** One server-side subscription in a token. `info` and `data` are JSON text. */
 export interface ServerSubscription {
   readonly channel: string
   readonly info?: string
@@ -45,32 +45,36 @@ export interface ServerSubscription {
   readonly mustRecover?: true
 }
 
-/** What a token turned out to be. */
+/** The result of reading a token. */
 export type Verified =
   | { readonly kind: 'verified'; readonly claims: Claims }
   | { readonly kind: 'expired' }
-  /** Its `nbf` is more than the leeway ahead; the same token may be good later. */
+  /** Its `nbf` is further ahead than the leeway; the same token may be valid later. */
   | { readonly kind: 'notYetValid' }
   | { readonly kind: 'invalid' }
 
-/** Why such a token is refused. Over sockets it is answered like an expired one: SDKs then come back with another. */
+/** Why such a token is refused. Over sockets it is answered like an expired one: SDKs then fetch another. */
 export const notYetValid = 'nbf: the token is not valid yet'
 
-/** What a token must say: its tenant, unless it `mayOmitTenant`, and when it ends, unless it `mayLast` for ever. */
+/** What a token must contain: its tenant, unless it `mayOmitTenant`, and when it ends, unless it `mayLast` for ever. */
 export interface TokenRules {
   readonly tenant: string
   readonly mayOmitTenant: boolean
   readonly mayLast: boolean
 }
 
-/** How far ahead `nbf` may be, in seconds: the clocks of the tenant's server and of ours differ. `exp` has no leeway. */
+/**
+ * How far ahead `nbf` may be, in seconds: the clocks of the tenant's server and of the platform differ. `exp` has no
+ * leeway.
+ */
 const notBeforeLeewaySeconds = 30
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 /**
- * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds, and whatever else it is to say,
- * of which `texts` are JSON text already. `iat` keeps its milliseconds, as RFC 7519 §2 allows: a token issued right after her others were revoked must not look older.
+ * Signs a user token: `sub` the user, `tid` the tenant, `exp` and `iat` in seconds, and further claims, of which
+ * `texts` are JSON text already. `iat` keeps its milliseconds, as RFC 7519 §2 allows: a token issued right after the
+ * user's others were revoked must not look older.
  */
 export function signToken(
   key: SigningKey,
@@ -86,7 +90,7 @@ export function signToken(
     .sign(bytes(key.secret))
 }
 
-/** The tenant and user a token claims to be of; proves nothing. */
+/** The tenant and user that a token names; proves nothing. */
 export function claimedBy(token: string): { readonly tenant: string; readonly user: string } | undefined {
   try {
     const { tid, sub } = decodeJwt(token)
@@ -96,10 +100,12 @@ export function claimedBy(token: string): { readonly tenant: string; readonly us
   }
 }
 
-/** The tenant a token claims to be of; only tells whose keys to verify it with. */
+/** The tenant that a token names; only says whose keys to verify it with. */
 export const tenantOfToken = (token: string): string | undefined => claimedBy(token)?.tenant
 
-/** Verifies a connection token against the tenant's keys. In the open profile it need name no tenant and no end. */
+/**
+ * Verifies a connection token against the tenant's keys. In the open profile it need name neither a tenant nor an end.
+ */
 export async function verifyToken(
   token: string,
   tenant: string,
@@ -117,10 +123,10 @@ export async function verifyToken(
   return { kind: 'verified', claims }
 }
 
-/** Shared by an isolate. The open profile verifies by other rules, and is in no hurry. */
+/** Shared by an isolate. The open profile verifies under other rules and does not use it. */
 const remembered = new TokenCache()
 
-/** A token's claims, and when it ends, in milliseconds since the epoch, if ever. */
+/** A token's claims, and when it ends, in milliseconds since the epoch, if it does. */
 export interface ReadToken<C> {
   readonly kind: 'read'
   readonly claims: C
@@ -130,8 +136,8 @@ export interface ReadToken<C> {
 }
 
 /**
- * Verifies signature, algorithm, tenant and times, and reads the claims. A token is held against the key that its `kid`
- * names; one without `kid` against each key in turn.
+ * Verifies signature, algorithm, tenant and times, and reads the claims. A token is checked against the key that its
+ * `kid` names; one without `kid` against each key in turn.
  */
 export async function readToken<S extends z.ZodType>(
   token: string,
@@ -174,8 +180,8 @@ async function readWith<S extends z.ZodType>(
 }
 
 /**
- * Whether a token is written in the one way that RFC 7515 knows: three parts in base64url, without padding and without bits
- * that say nothing. A decoder that forgives more would take the same token in many spellings.
+ * Whether a token is written in the only form RFC 7515 allows: three parts in base64url, without padding and without
+ * unused bits. A more lenient decoder would accept the same token in many spellings.
  */
 function isCompact(token: string): boolean {
   const parts = token.split('.')
@@ -183,7 +189,10 @@ function isCompact(token: string): boolean {
 }
 
 const base64Url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-/** Bits of the last character that belong to no byte, by the length of a text modulo four; one alone holds no byte. */
+/**
+ * Bits of the last character that belong to no byte, by the length of a text modulo four; a single character holds no
+ * byte.
+ */
 const spareBits = [0, undefined, 4, 2]
 
 function isBase64Url(text: string): boolean {
@@ -192,12 +201,12 @@ function isBase64Url(text: string): boolean {
   return base64Url.indexOf(text.slice(-1)) % 2 ** spare === 0
 }
 
-/** What every token says, in seconds since the epoch. */
+/** The times of every token, in seconds since the epoch. */
 const ownClaims = z.object({ tid: z.string().optional(), exp: z.number().optional(), nbf: z.number().optional() })
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Keys as the engine wants them, for as long as their tenant's record is believed: every request verifies a token. */
+/** Imported keys, for as long as their tenant's record is cached: every request verifies a token. */
 const imported = new WeakMap<SigningKey, CryptoKey>()
 
 async function verifying(key: SigningKey): Promise<CryptoKey> {
@@ -209,7 +218,7 @@ async function verifying(key: SigningKey): Promise<CryptoKey> {
   return made
 }
 
-/** When what a token opened ends: by `expire_at` if it says so (0: never), else with the token. */
+/** When access granted by a token ends: by its `expire_at` if present (0: never), else with the token. */
 export const endOf = ({
   exp = 0,
   expire_at,
@@ -250,15 +259,15 @@ function serverSubscriptions({ channels, subs }: z.output<typeof connectionClaim
   ]
 }
 
-/** The key a token names by `kid`; all of them when it names none, as tokens of a tenant's own server may. */
+/** The key that a token names by `kid`; all of them when it names none, as tokens from a tenant's own server may. */
 function keysFor(token: string, keys: readonly SigningKey[]): readonly SigningKey[] {
   const kid = keyIdOf(token)
   return kid === undefined ? keys : keys.filter(({ id }) => id === kid)
 }
 
 /**
- * Whether a token names a key that is not among these. The key may be a moment older than what is believed of the
- * tenant, so its actor is asked again before the token is called invalid.
+ * Whether a token names a key that is not among these. The key may be newer than the cached tenant, so the tenant's
+ * actor is asked again before the token is called invalid.
  */
 export function namesUnknownKey(token: string, keys: readonly SigningKey[]): boolean {
   const kid = keyIdOf(token)

@@ -9,14 +9,15 @@ import { withPlatformLimits, type PlatformSettings } from '../tenants/platform-s
 import { monthsFrom } from './months.ts'
 import { placedOn } from './placed.ts'
 
-/** Pages in one transaction, and at most in a night for one tenant; what is left waits for the next. */
+/** Pages in one transaction, and at most in a night for one tenant; the rest waits for the next night. */
 const pagesTogether = 100
 const maxPages = 10_000
 const dayMs = 86_400_000
 
 /**
- * Moves messages that are older than their tenant keeps at hand into the archive of its shard, and gives back the space
- * of months that are empty then. Each step is a transaction, so it may be cut off anywhere and goes on the next time.
+ * Moves messages older than their tenant's `archiveAfterDays` into the archive of its shard, and frees the space of
+ * months that are empty then. Each step is a transaction, so the work may be interrupted anywhere and continues the
+ * next time.
  */
 export async function archive(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
@@ -25,7 +26,7 @@ export async function archive(env: Env, now: number): Promise<void> {
     await archiveShard(env, name, connect(config, config.shardUrl(name)), house, now)
 }
 
-/** One shard's trouble is not another's either: it may be away, or not give up its lock in time. */
+/** A failure of one shard does not stop the others: it may be down, or not release its lock in time. */
 async function archiveShard(
   env: Env,
   name: string,
@@ -44,7 +45,9 @@ async function archiveShard(
   }
 }
 
-/** One tenant's trouble is not another's: what fails is said and left for the next night. Returns the pages moved. */
+/**
+ * A failure of one tenant does not stop the others: it is logged and left for the next night. Returns the pages moved.
+ */
 async function archiveTenant(
   env: Env,
   shard: Database,

@@ -3,12 +3,12 @@ import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { tenantPages } from './sweep.ts'
 
-/** Says once a day, queue by queue, what lies dead and what the newest of them died of. */
+/** Logs once a day, queue by queue, how many jobs are dead and why the newest of them died. */
 export async function failures(env: Env): Promise<void> {
   for await (const tenants of tenantPages(env)) await Promise.all(tenants.map((tenant) => report(env, tenant)))
 }
 
-/** One's trouble is not another's: what cannot be asked is said, and asked again tomorrow. */
+/** A failure of one queue does not stop the others: it is logged, and the queue is asked again the next day. */
 async function report(env: Env, tenant: string): Promise<void> {
   try {
     for (const queue of await jobQueueOf(env, tenant, 'default').queueNames()) await reportQueue(env, tenant, queue)

@@ -4,10 +4,10 @@ import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { monthsFrom } from './months.ts'
 
-/** Months that always have their partition: this one and the next two, so that a month of failing still does no harm. */
+/** Months that always have their partition: this one and the next two, so that a month of failures does no harm. */
 const monthsAhead = 3
 
-/** Makes the message partitions of this and the next months on every shard. */
+/** Creates the message partitions of this and the next months on every shard. */
 export async function partitions(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
   const months = monthsFrom(now, monthsAhead)

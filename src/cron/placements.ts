@@ -3,7 +3,7 @@ import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { tenantPages } from './sweep.ts'
 
-/** Lets every tenant tell Postgres where it lives once more, should a database have lost it. */
+/** Has every tenant write its placement to Postgres once more, in case a database has lost it. */
 export async function placements(env: Env): Promise<void> {
   for await (const tenants of tenantPages(env)) await Promise.all(tenants.map((tenant) => retell(env, tenant)))
 }

@@ -8,8 +8,8 @@ import { log, reasonOf } from '../kernel/log.ts'
 const maxPages = 20
 
 /**
- * Takes over what ended in QStash's own dead letter queue. A visit that was given up is told to its ledger, which
- * sends for another if there is work; the callback that should have said so may have been given up as well.
+ * Takes over the messages in QStash's own dead letter queue. The queue of a lost run is told, and requests another if
+ * there is work; the failure callback that should have said so may have been lost as well.
  */
 export async function reconcile(env: Env): Promise<void> {
   const config = loadConfig(env)
@@ -28,7 +28,10 @@ export async function reconcile(env: Env): Promise<void> {
   if (lost > 0) log.warn('jobs.visits-reconciled', { lost })
 }
 
-/** A ledger that cannot be told finds out by itself, half a minute after the visit's time; it must not hold up the others. */
+/**
+ * A queue that cannot be told finds out by itself, half a minute after the time of the run; it must not hold up the
+ * others.
+ */
 async function tell(env: Env, { tenant, queue, visit }: WorkerRunReference): Promise<void> {
   try {
     await jobQueueOf(env, tenant, queue).runLost(visit)

@@ -2,7 +2,7 @@ import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { schedule } from './schedule.ts'
 
-/** Runs the entries of one cron expression, each for itself: one that fails is reported and keeps none of the others. */
+/** Runs the entries of one cron expression independently: a failing entry is logged and does not stop the others. */
 export async function runCron(env: Env, cron: string, now: number): Promise<void> {
   const due = schedule.filter((entry) => entry.cron === cron)
   if (due.length === 0) log.error('cron.unknown', { cron })

@@ -7,14 +7,14 @@ import { reconcile } from './reconcile.ts'
 import { sweep } from './sweep.ts'
 import { usage } from './usage.ts'
 
-/** What the house does by the clock: a name to run it by hand, when (UTC, as in wrangler.toml), and what. */
+/** A scheduled task of the platform: a name to run it by hand, when (UTC, as in wrangler.toml), and what. */
 export interface CronEntry {
   readonly name: string
   readonly cron: string
   readonly run: (env: Env, now: number) => Promise<void>
 }
 
-/** The whole table. A test holds it against the triggers in wrangler.toml. */
+/** The whole table. A test compares it with the triggers in wrangler.toml. */
 export const schedule: readonly CronEntry[] = [
   { name: 'sweep', cron: '*/5 * * * *', run: sweep },
   { name: 'reconcile', cron: '*/5 * * * *', run: reconcile },

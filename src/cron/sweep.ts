@@ -8,14 +8,14 @@ import type { QueueMetrics } from '../jobs/metrics/queue-metrics.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 
 const page = 100
-/** Where the figures of all queues are kept between two sweeps. Redis lost is figures lost, nothing more. */
+/** Where the figures of all queues are kept between two sweeps. When Redis loses them, only figures are lost. */
 export const figuresKey = 'jobs:figures'
 const figuresSeconds = 900
 const maxFigures = 1000
-/** A job that could have started and waits for longer is said to be stuck. */
+/** A job that could have started and waits for longer is reported as stuck. */
 const stuckMs = 15 * 60_000
 
-/** Sweeps what is left over, tenant by tenant: old finished jobs, work that got stuck. Notes how all of it stands. */
+/** Cleans up, tenant by tenant: old finished jobs, work that got stuck. Notes the state of all of it. */
 export async function sweep(env: Env): Promise<void> {
   const figures: QueueMetrics[] = []
   const connections = await connectionsNow(env)
@@ -38,7 +38,7 @@ export async function* tenantPages(env: Env): AsyncGenerator<readonly string[]> 
   }
 }
 
-/** Open connections of every tenant, at all gateways together that answer. */
+/** Open connections of every tenant, over all gateways that answer. */
 async function connectionsNow(env: Env): Promise<Map<string, number>> {
   const totals = new Map<string, number>()
   for (const name of gatewayNames(loadConfig(env)))
@@ -56,7 +56,7 @@ async function connectionsAt(env: Env, gateway: string): Promise<Readonly<Record
   }
 }
 
-/** One's trouble is not another's, be it a tenant, a queue or a gateway: what fails is said and left for the next sweep. */
+/** A failure of one tenant, queue or gateway does not stop the others: it is logged and left for the next sweep. */
 async function sweepTenant(env: Env, tenant: string, connections: number): Promise<QueueMetrics[]> {
   try {
     if (connections > 0) await tenantOf(env, tenant).noteConnections(connections)

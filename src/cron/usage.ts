@@ -7,17 +7,17 @@ import { dayOf, midnightBefore } from '../kernel/day.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { placedOn } from './placed.ts'
 
-/** Days counted anew: always yesterday, and once a day a week, for messages that reached Postgres late. */
+/** Days counted anew: always yesterday, and once a day a whole week, for messages that reached Postgres late. */
 const daysBack = (now: number): number => (new Date(now).getUTCHours() === 3 ? 7 : 1)
 
-/** Writes down what each tenant used today and lately, on its own shard. Repeats and older views change nothing. */
+/** Writes what each tenant used today and lately to its own shard. Repeats and older counts change nothing. */
 export async function usage(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
   const since = midnightBefore(now, daysBack(now))
   for (const { name } of config.shards) await rollUpShard(env, name, connect(config, config.shardUrl(name)), since)
 }
 
-/** One shard's trouble is not another's: what cannot be written down now is in an hour. */
+/** A failure of one shard does not stop the others: its counts are written an hour later. */
 async function rollUpShard(env: Env, name: string, shard: Database, since: number): Promise<void> {
   try {
     for await (const tenants of placedOn(shard)) await rollUp(env, shard, tenants, since)
@@ -31,7 +31,7 @@ async function rollUp(env: Env, shard: Database, tenants: readonly string[], sin
   await rollUpUsage(shard, tenants, since, counted.flat())
 }
 
-/** One tenant's trouble is not another's: what cannot be asked now is asked again in an hour. */
+/** A failure of one tenant does not stop the others: it is asked again an hour later. */
 async function countOf(env: Env, tenant: string, since: string): Promise<Counted[]> {
   try {
     const [peaks, jobs] = await Promise.all([tenantOf(env, tenant).connectionPeaks(), jobsOf(env, tenant, since)])

@@ -1,14 +1,17 @@
-/** One entry of a conversation's log, and with it one publication of its stream: version 1 of the events contexts meet in. */
+/**
+ * One entry of a conversation's log, and with it one publication of its stream: version 1 of the events that contexts
+ * share.
+ */
 export type Entry = MessageSent | MessageEdited | MessageDeleted | MemberChanged | RoleChanged | ConversationRenamed
 
 interface Common {
-  /** Who did it: a user id, or "" for the tenant's own server. */
+  /** The author: a user id, or "" for the tenant's own server. */
   readonly user: string
   /** When, in milliseconds since the epoch, by the conversation's clock. */
   readonly at: number
 }
 
-/** Somebody said something. `id` never changes; `clientId` is what its sender called it. */
+/** A message. `id` never changes; `clientId` is the sender's own id for it. */
 export interface MessageSent extends Common {
   readonly type: 'message'
   readonly id: string
@@ -19,11 +22,11 @@ export interface MessageSent extends Common {
   readonly mentions?: readonly string[] | undefined
   readonly attachments?: readonly unknown[] | undefined
   readonly data?: unknown
-  /** Set where a deleted message was: its words are gone. */
+  /** Set on a deleted message: its content is removed. */
   readonly deleted?: true
 }
 
-/** The text of message `ref` (its seq) is now another one. */
+/** Message `ref` (its seq) has another text now. */
 export interface MessageEdited extends Common {
   readonly type: 'message.edited'
   readonly ref: number
@@ -32,19 +35,19 @@ export interface MessageEdited extends Common {
   readonly deleted?: true
 }
 
-/** Message `ref` is gone; its words have been removed from the log. */
+/** Message `ref` is deleted; its content is removed from the log. */
 export interface MessageDeleted extends Common {
   readonly type: 'message.deleted'
   readonly ref: number
 }
 
-/** Somebody joined or left for good (not presence). */
+/** A member joined or left for good (not presence). */
 export interface MemberChanged extends Common {
   readonly type: 'member.joined' | 'member.left'
   readonly member: string
 }
 
-/** A member holds another role from now on. */
+/** A member has another role from now on. */
 export interface RoleChanged extends Common {
   readonly type: 'member.role'
   readonly member: string

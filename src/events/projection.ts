@@ -1,13 +1,13 @@
-/** What a conversation hands to Postgres: everything after its watermark, in order, with the placement it believes in. */
+/** What a conversation sends to Postgres: everything after its watermark, in order, with the placement it knows. */
 export interface ProjectionBatch {
   readonly tenant: string
   readonly placementEpoch: number
   readonly conversation: string
   readonly epoch: string
   readonly rows: readonly ProjectedRow[]
-  /** Seqs of messages whose words must go. */
+  /** Seqs of messages whose content must be removed. */
   readonly scrubbed: readonly number[]
-  /** The conversation's facts and members, when they changed since the last batch. */
+  /** The conversation's properties and members, when they changed since the last batch. */
   readonly facts?: ProjectedFacts
 }
 
@@ -32,8 +32,9 @@ export interface ProjectedFacts {
 }
 
 /**
- * What became of a batch. `written`: with the seqs of entries whose words are gone from Postgres now, if any. `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again.
- * `failed`: the shard did not confirm it, whether or not it has it; writing it again is harmless.
+ * The result of a batch. `written`: with the seqs of entries whose content is now removed from Postgres, if any.
+ * `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again. `failed`: the shard did not
+ * confirm it, whether or not it has it; writing it again is harmless.
  */
 export type Projected =
   | { readonly kind: 'written'; readonly scrubbed: readonly number[] }

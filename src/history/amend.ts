@@ -4,7 +4,7 @@ import { tombstone } from '../events/tombstone.ts'
 import type { Amendment } from '../protocol/stream.ts'
 import type { Publication } from '../protocol/replies.ts'
 
-/** Takes out the words of deleted messages, wherever the page came from: a cache may still have them. */
+/** Removes the content of deleted messages, wherever the page came from: a cache may still have it. */
 export function withoutDeleted(page: readonly Publication[], amendments: readonly Amendment[]): Publication[] {
   const gone = new Set(amendments.filter(({ text }) => text === null).map(({ ref }) => ref))
   return page.map((publication) =>
@@ -12,13 +12,15 @@ export function withoutDeleted(page: readonly Publication[], amendments: readonl
   )
 }
 
-/** Entries as HTTP shows them, as JSON text: edits applied, deleted ones without words, each with its place. */
+/** Entries as HTTP returns them, as JSON text: edits applied, deleted ones without content, each with its seq. */
 export function encodeViews(page: readonly Publication[], amendments: readonly Amendment[]): string {
   const amended = new Map(amendments.map((amendment) => [amendment.ref, amendment]))
   return `[${page.map((publication) => encodeView(publication, amended.get(publication.offset))).join(',')}]`
 }
 
-/** A message that nobody touched is told as it was stored: a page of fifty need not be read to be passed on. */
+/**
+ * A message that was never amended is returned as it was stored: a page of fifty need not be parsed to be passed on.
+ */
 function encodeView({ offset, data, info }: Publication, amendment: Amendment | undefined): string {
   if (amendment === undefined && data.startsWith(untouched)) return `{"seq":${offset},${data.slice(1)}`
   const entry: { type: string; user?: string; at: number; text?: string; deleted?: true } = JSON.parse(data)
@@ -31,5 +33,5 @@ function encodeView({ offset, data, info }: Publication, amendment: Amendment | 
   return JSON.stringify({ seq: offset, type: entry.type, user: view.user, at: entry.at, deleted: true })
 }
 
-/** How a message begins that says who wrote it, by `decideSend`. */
+/** How a stored message begins that names its author, as `decideSend` writes it. */
 const untouched = '{"type":"message","id":'

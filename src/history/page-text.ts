@@ -9,11 +9,10 @@ export function countEntries(page: string): number {
 }
 
 /**
- * The entries of a page within a range; undefined when it is no page.
- *
- * A page of old history is one text, the way Postgres writes and Redis keeps it: an entry a line, in the order of seqs, and in
- * it between tabs the seq, who wrote it and her client as JSON, and the entry word for word. JSON text has neither tabs nor
- * newlines of its own, so such a page is only cut up, and no more of it read than was asked for.
+ * The entries of a page within a range; undefined when the text is no page. A page of old history is one text, as
+ * Postgres writes and Redis keeps it: one entry per line, in the order of seqs, and in it between tabs the seq, its
+ * author and client as JSON, and the entry as it was stored. JSON text has neither tabs nor newlines of its own, so
+ * such a page is only split, and no more of it is parsed than was asked for.
  */
 export function decodePage(page: string, { first, last }: SeqRange): Publication[] | undefined {
   if (page === '') return []
@@ -37,7 +36,7 @@ function decodeEntry(offset: number, line: string): Publication | undefined {
   return { offset, data, info: { user: readUser, client: readClient } }
 }
 
-/** The text that a piece of JSON holds; undefined when it holds none. */
+/** The text of a JSON string; undefined when it is none. */
 function textIn(json: string): string | undefined {
   try {
     const value: unknown = JSON.parse(json)

@@ -6,13 +6,16 @@ export interface SeqRange {
   readonly last: number
 }
 
-/** What an actor answered of a page: its own part in the asked order, and what it no longer holds. */
+/** An actor's part of a page, in the requested order, and the seqs it no longer holds. */
 export interface PartialPage {
   readonly publications: readonly Publication[]
   readonly missing?: SeqRange
 }
 
-/** Puts what lies behind the actor (ascending, from `readCold`) where it belongs: first when forward, last when reversed. */
+/**
+ * Inserts the entries that the actor no longer holds (ascending, from `readCold`): first when reading forward, last
+ * when reading backward.
+ */
 export async function completePage(
   page: PartialPage,
   reverse: boolean,

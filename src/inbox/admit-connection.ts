@@ -2,8 +2,9 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { ConnectionClaim } from '../protocol/stream.ts'
 
 /**
- * Whether a user may have this connection: its token is younger than the last revocation (-1: there was none), and with those at other
- * gateways (`elsewhere`) she has no more than she may. A subscription without a pass is of a connection that is in.
+ * Whether a user may have this connection: its token is younger than the last revocation (-1: there was none), and with
+ * the connections at other gateways (`elsewhere`) the user has no more than allowed. A subscription without a claim
+ * belongs to a connection that is admitted already.
  */
 export function admitConnection(
   pass: ConnectionClaim | undefined,

@@ -1,11 +1,17 @@
-/** What a conversation tells each member's inbox: always its whole state, so that a repeat or a late one does no harm. */
+/**
+ * What a conversation sends to each member's inbox: always its whole state, so that repeated or late updates do no
+ * harm.
+ */
 export interface InboxUpdate {
   readonly conversation: string
   readonly type: 'direct' | 'group' | 'channel'
   readonly name: string
   readonly last: number
   readonly read: number
-  /** Which of the newest entries are no messages or deleted ones, ascending. Missing in news of before they were told. */
+  /**
+   * Which of the newest entries are no messages, or deleted ones, ascending. Missing in updates written by older
+   * versions.
+   */
   readonly uncounted?: readonly number[] | undefined
   /** When the last entry happened, or the conversation began; milliseconds since the epoch. */
   readonly at: number
@@ -13,24 +19,24 @@ export interface InboxUpdate {
   /** Up to ten members, so that a list can name a conversation that has no name. */
   readonly members: readonly string[]
   readonly memberCount: number
-  /** The version of the conversation's facts; the higher one wins for name and members. */
+  /** The version of the conversation's properties; the higher one wins for name and members. */
   readonly version: number
 }
 
-/** The newest message in short: at most 140 characters. */
+/** The newest message, shortened: at most 140 characters. */
 export interface Preview {
   readonly user: string
   readonly text: string
 }
 
-/** One conversation in a user's inbox. `offset` is the place of its newest event in the inbox' stream. */
+/** One conversation in a user's inbox. `offset` is the offset of its newest event in the inbox's stream. */
 export interface InboxEntry extends InboxUpdate {
   readonly offset: number
   readonly archived: boolean
   readonly removed: boolean
 }
 
-/** Decides what news means: the entry to write, or undefined when it tells nothing new. */
+/** Decides what an update means: the entry to write, or undefined when it changes nothing. */
 export function decideAdvance(
   known: InboxEntry | undefined,
   news: InboxUpdate,
@@ -57,18 +63,20 @@ export function decideAdvance(
   return fresh ? { ...merged, offset, archived: known.archived && merged.last === known.last } : undefined
 }
 
-/** Decides a removal at `version` of the conversation: what remains is a tombstone, so that a device that comes back hears of it. */
+/** Decides a removal at `version` of the conversation: a tombstone remains, so that a returning device learns of it. */
 export function decideRemoval(known: InboxEntry | undefined, version: number, offset: number): InboxEntry | undefined {
   if (known === undefined || known.removed || known.version > version) return undefined
   return { ...known, version, offset, removed: true, preview: null }
 }
 
-/** Messages of others after the read cursor. A user's own are never after it: sending one moves the cursor there. */
+/**
+ * Messages of other users after the read cursor. A user's own are never after it: sending one moves the cursor there.
+ */
 export function unreadOf({ last, read, uncounted = [] }: Pick<InboxUpdate, 'last' | 'read' | 'uncounted'>): number {
   return last - read - uncounted.filter((seq) => seq > read && seq <= last).length
 }
 
-/** How an entry sounds in the `user:#<uid>` stream. Unread is counted here and never by clients. */
+/** An entry as an event of the `user:#<uid>` stream. Unread is counted here and never by clients. */
 export function toEvent(entry: InboxEntry): string {
   if (entry.removed) return JSON.stringify({ type: 'removed', conversation: entry.conversation })
   const { conversation, last, read, at, preview, name, members, memberCount } = entry

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { unreadOf, type InboxEntry } from './entry.ts'
 
-/** A place in the list, newest activity first. */
+/** A position in the list, newest activity first. */
 export interface ListCursor {
   readonly at: number
   readonly conversation: string
@@ -9,11 +9,11 @@ export interface ListCursor {
 
 const cursorShape = z.tuple([z.int().nonnegative(), z.string().max(64)])
 
-/** Writes a cursor as an opaque URL-safe word. */
+/** Encodes a cursor as an opaque URL-safe word. */
 export const encodeCursor = ({ at, conversation }: ListCursor): string =>
   btoa(JSON.stringify([at, conversation])).replaceAll('=', '')
 
-/** Reads a cursor; undefined when it is none of ours. */
+/** Decodes a cursor; undefined when it is not one of ours. */
 export function decodeCursor(text: string): ListCursor | undefined {
   try {
     const parsed = cursorShape.safeParse(JSON.parse(atob(text)))

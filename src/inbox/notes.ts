@@ -1,7 +1,7 @@
 import { hash32, mixed32 } from '../kernel/id.ts'
 import type { InboxUpdate } from './entry.ts'
 
-/** What a conversation says of itself to all members alike. */
+/** The state of a conversation that is the same for all members. */
 export type SharedNews = Omit<InboxUpdate, 'read'>
 
 /** One change of a conversation for its members of one notes actor. */
@@ -22,7 +22,7 @@ export interface NotesAnswer {
   readonly allOpen: boolean
 }
 
-/** What an inbox did not hear while it was closed. */
+/** The changes an inbox missed while it was closed. */
 export type Missed =
   | { readonly kind: 'news'; readonly news: InboxUpdate }
   | { readonly kind: 'removed'; readonly conversation: string; readonly version: number }

@@ -1,6 +1,6 @@
 /**
- * How often each name occurs. Names are customers' own, and one may be `constructor`: they are counted in a map, since every
- * plain object has some properties already.
+ * How often each name occurs. The names are chosen by customers, and one may be `constructor`: they are counted in a
+ * map, since every plain object has some properties already.
  */
 export function countByName(names: Iterable<string>): Record<string, number> {
   const counts = new Map<string, number>()

@@ -3,7 +3,7 @@ const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16)
 const dashed = (digits: string) =>
   [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-')
 
-/** A UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, then random; sorts by time of making. */
+/** A UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, then random; sorts by creation time. */
 export function uuidv7(now: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   new DataView(bytes.buffer).setUint32(0, Math.floor(now / 0x10000))
@@ -11,7 +11,7 @@ export function uuidv7(now: number): string {
   return dashed(stamped(bytes, 0x70))
 }
 
-/** A UUIDv8 (RFC 9562 §5.8) made of a digest, so that the same text always names the same thing. */
+/** A UUIDv8 (RFC 9562 §5.8) from a digest: the same text always gives the same id. */
 export async function uuidFrom(text: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
   return dashed(stamped(new Uint8Array(digest).slice(0, 16), 0x80))
@@ -38,7 +38,10 @@ export function hash32(text: string, basis = 0x811c9dc5): number {
   return hash >>> 0
 }
 
-/** Spreads a hash over all its bits (the finalizer of MurmurHash3): texts that differ in their end then differ everywhere. */
+/**
+ * Mixes a hash over all its bits (the finalizer of MurmurHash3): texts that differ only at their end then differ
+ * everywhere.
+ */
 export function mixed32(hash: number): number {
   const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35)

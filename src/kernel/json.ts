@@ -1,12 +1,12 @@
-/** Whether arrays and objects lie more than `levels` deep in each other. Looks no deeper than that itself. */
+/** Whether arrays and objects are nested more than `levels` deep. Looks no deeper than that itself. */
 export function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1))
 }
 
 /**
- * The JSON texts that follow each other in `text`, with white space or nothing between them. Only arrays and objects are
- * looked for: what is outside of them, or not closed, becomes a piece that is not JSON.
+ * The JSON texts that follow each other in `text`, separated by white space or nothing. Only arrays and objects are
+ * looked for: text outside of them, or one that is not closed, becomes a piece that is not JSON.
  */
 export function splitJson(text: string): string[] {
   const pieces: string[] = []

@@ -1,15 +1,21 @@
-/** How long to wait before attempt `n` (from 1): exponential from `base`, capped, with full jitter from `random` in [0,1). */
+/**
+ * How long to wait before attempt `n` (from 1): exponential from `base`, capped, half of it fixed and half random
+ * (equal jitter), `random` in [0,1).
+ */
 export function backoffMs(n: number, base: number, cap: number, random: number): number {
   const ceiling = Math.min(cap, base * 2 ** Math.min(n - 1, 30))
   return Math.ceil(ceiling / 2 + (ceiling / 2) * random)
 }
 
-/** A wait that many are told at once, made longer by up to half and a second more, so that they do not return together. */
+/**
+ * A wait that many callers are given at once, made longer by up to half of it and a second, so that they do not return
+ * together.
+ */
 export const spreadMs = (waitMs: number, random: number): number => waitMs + Math.floor((waitMs / 2 + 1000) * random)
 
 /**
- * A timer, or undefined where the runtime has as many as it bears: it throws then, and work must not fail, nor a limit be
- * passed over, only since nothing watches the clock.
+ * A timer, or undefined where the runtime has no room for another: it throws then, and work must not fail, nor a limit
+ * be skipped, only because no timer could be set.
  */
 function setTimer(work: () => void, ms: number): ReturnType<typeof setTimeout> | undefined {
   try {

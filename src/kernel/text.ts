@@ -1,13 +1,13 @@
 const encoder = new TextEncoder()
 
-/** Length of `text` in UTF-8 bytes, what storage and wire count. */
+/** Length of `text` in UTF-8 bytes, as storage and wire count. */
 export const byteLength = (text: string): number => encoder.encode(text).byteLength
 
 /** Whether `text` has more than `bytes` bytes of UTF-8. A UTF-16 unit becomes one to three, so most texts need no counting. */
 export const isLonger = (text: string, bytes: number): boolean =>
   text.length > bytes || (text.length * 3 > bytes && byteLength(text) > bytes)
 
-/** Control characters but tab and newline. */
+/** Control characters except tab and newline. */
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
 const controls = /[\u0000-\u0008\u000B-\u001F\u007F]/
 /** Marks that change the direction of the text after them: embeddings, overrides and isolates, with what ends them. */
@@ -23,10 +23,12 @@ export const isPlainText = (text: string): boolean =>
 /** Whether any character of a text can be seen. */
 export const isBlank = (text: string): boolean => !/[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\u2800]/u.test(text)
 
-/** A text with line feeds for the line ends of other systems. */
+/** A text with line feeds instead of the line ends of other systems. */
 export const withLineFeeds = (text: string): string => (text.includes('\r') ? text.replaceAll(/\r\n?/g, '\n') : text)
 
-/** What was typed or pasted, without what is refused: control characters, broken Unicode, stray marks of direction. */
+/**
+ * A typed or pasted text without what would be refused: control characters, broken Unicode, stray marks of direction.
+ */
 export function repairedText(typed: string): string {
   const text = withLineFeeds(typed).replaceAll(new RegExp(controls, 'g'), '').toWellFormed()
   const stray = strayDirections(text)
@@ -55,10 +57,10 @@ function strayDirections(text: string): ReadonlySet<number> {
 }
 
 let graphemes: Intl.Segmenter | undefined
-/** Most UTF-16 units that are looked at behind a cut: a grapheme of emoji has some thirty. */
+/** The number of UTF-16 units looked at behind a cut: a grapheme of emoji has about thirty. */
 const graphemeLength = 64
 
-/** The beginning of a text, at most `length` UTF-16 units, cut between two characters as people see them. */
+/** The beginning of a text, at most `length` UTF-16 units, cut between two graphemes. */
 export function cutText(text: string, length: number): string {
   if (text.length <= length) return text
   graphemes ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })

@@ -1,15 +1,15 @@
 import type { TenantRecord, TenantSecrets } from './record.ts'
 
-/** What one has to know of a tenant to let its users in. */
+/** What has to be known of a tenant to admit its users. */
 export interface Admission {
   readonly record: TenantRecord
   readonly secrets: TenantSecrets
 }
 
-/** How long a tenant is believed without asking: a revoked key or token key dies within this time. */
+/** How long a tenant's record is used without asking: a revoked key or signing key stops working within this time. */
 export const tenantFreshMs = 10_000
 
-/** A question about a tenant: how long its answer is believed, and whether it is here yet. */
+/** A question about a tenant: how long its answer is used, and whether it has arrived. */
 interface Asked {
   /** Later questions have higher numbers. */
   readonly nth: number
@@ -18,11 +18,11 @@ interface Asked {
   isHere: boolean
 }
 
-/** Tenants as one actor knows them: asked for once, believed for ten seconds, one question at a time. */
+/** Tenants as one actor knows them: asked for once, kept for ten seconds, one question at a time. */
 export class TenantCache {
   readonly #ask: (tenant: string) => Promise<Admission | undefined>
   readonly #known = new Map<string, Asked>()
-  /** The last answers, for those who cannot wait for a newer one. */
+  /** The last answers, for callers that cannot wait for a newer one. */
   readonly #last = new Map<string, { readonly nth: number; readonly admission: Admission }>()
   /** Questions that wait for the answer to one before them. */
   readonly #next = new Map<string, Promise<Admission | undefined>>()
@@ -53,8 +53,8 @@ export class TenantCache {
   }
 
   /**
-   * What the tenant's actor says to a question asked from now on. Callers that come while one is under way share the next
-   * one, so that refusals ask it one question at a time.
+   * The answer of the tenant's actor to a question asked from now on. Callers that arrive while one is under way share
+   * the next one, so that refusals ask it one question at a time.
    */
   anew(tenant: string, now: number): Promise<Admission | undefined> {
     const shared = this.#next.get(tenant)
@@ -74,26 +74,26 @@ export class TenantCache {
     return next
   }
 
-  /** The record as last heard of, perhaps a moment ago; undefined before the first answer. */
+  /** The record of the last answer, perhaps a moment old; undefined before the first answer. */
   lately(tenant: string, now: number): TenantRecord | undefined {
     void this.get(tenant, now).catch(() => undefined)
     return this.last(tenant)?.record
   }
 
-  /** The tenant as it was known last, however long ago. */
+  /** The tenant as it was last known, however long ago. */
   last(tenant: string): Admission | undefined {
     return this.#last.get(tenant)?.admission
   }
 
-  /** What is known now, without asking; undefined also when what is known is too old. */
+  /** What is known now, without asking; undefined also when it is too old. */
   fresh(tenant: string, now: number): Admission | undefined {
     const known = this.#known.get(tenant)
     return known !== undefined && known.isHere && known.until > now ? this.last(tenant) : undefined
   }
 
   /**
-   * An answer that a newer one has overtaken says nothing any more. That there is no such tenant is not remembered:
-   * anybody can name as many as she likes.
+   * An answer that a newer one has overtaken is ignored. That there is no such tenant is not kept: a client can name as
+   * many as it likes.
    */
   #remember(tenant: string, asked: Asked, admission: Admission | undefined): void {
     asked.isHere = true

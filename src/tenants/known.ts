@@ -1,15 +1,15 @@
 import { log, reasonOf } from '../kernel/log.ts'
 
-/** Whether there is a tenant of a name; `perhaps` while the tenants of earlier versions have not been read. */
+/** Whether a tenant of a name exists; `perhaps` while the tenants of earlier versions have not been read. */
 export type TenantStanding = 'known' | 'unknown' | 'perhaps'
 
-/** The directory of tenants, as the platform's actor answers for it. */
+/** The directory of tenants, as the platform's actor answers it. */
 export interface Directory {
   standingOfTenant(id: string): Promise<TenantStanding>
   noteTenant(id: string): Promise<void>
 }
 
-/** Tenants this isolate knows to be; plain values, so that requests may share them. */
+/** Tenants that this isolate knows to exist; plain values, so that requests may share them. */
 const known = new Set<string>()
 const maxKnown = 100_000
 
@@ -30,7 +30,7 @@ export async function askTenant<T>(
   return found
 }
 
-/** While the directory cannot be reached, the tenant's own actor says. */
+/** While the directory cannot be reached, the tenant's own actor is asked. */
 async function standingOf(directory: Directory, tenant: string): Promise<TenantStanding> {
   try {
     return await directory.standingOfTenant(tenant)

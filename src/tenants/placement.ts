@@ -8,7 +8,7 @@ export interface Shard {
 
 /**
  * First placement of a tenant: weighted rendezvous hashing (Thaler & Ravishankar 1998; weights as in Schindelhauer &
- * Schomaker 2005). Adding a shard moves no one: the tenant's actor remembers, this only decides for newcomers.
+ * Schomaker 2005). Adding a shard moves no tenant: its actor keeps the placement, this only decides for new ones.
  */
 export function placeTenant(tenant: string, shards: readonly Shard[]): string {
   let best: { readonly name: string; readonly score: number } | undefined

@@ -2,10 +2,13 @@ import { z } from 'zod'
 import { newPlan, planName, systemLimits } from '../protocol/tenant-limits.ts'
 import { tenantLimits, type StoredTenant, type TenantRecord } from './record.ts'
 
-/** Plans a house may have. */
+/** The number of plans a platform may have. */
 export const maxPlans = 100
 
-/** What holds beyond any one tenant: the plans, and the limits of everybody together. `version` grows with every change. */
+/**
+ * What applies beyond any one tenant: the plans, and the limits of all tenants together. `version` grows with every
+ * change.
+ */
 export const platformSettings = z.object({
   plans: z.record(planName, newPlan),
   system: systemLimits,
@@ -13,17 +16,17 @@ export const platformSettings = z.object({
 })
 export type PlatformSettings = z.output<typeof platformSettings>
 
-/** A house nobody has set anything for. */
+/** The settings of a new platform. */
 export const newPlatformSettings: PlatformSettings = { plans: {}, system: {}, version: 0 }
 
-/** A tenant with the limits that hold for it: its own, else its plan's, else everybody's. */
+/** A tenant with the limits that apply to it: its own, else its plan's, else the platform's. */
 export function withPlatformLimits(stored: StoredTenant, house: PlatformSettings): TenantRecord {
   const plan = Object.hasOwn(house.plans, stored.plan) ? house.plans[stored.plan] : undefined
   return {
     ...stored,
     limits: tenantLimits.parse({ ...plan?.limits, ...stored.limits }),
     shared: { plan: plan?.together ?? {}, system: house.system, version: house.version },
-    // Both only grow, so their sum says which of two views is the newer one.
+    // Both only grow, so their sum tells which of two views is newer.
     version: stored.version + house.version,
   }
 }

@@ -9,13 +9,13 @@ export const tenantId = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner dashes, at most 63')
 
-/** The limits of a tenant for which neither it nor its plan says otherwise; what is optional is then without limit. */
+/** The limits of a tenant where neither it nor its plan sets others; an optional one is then unlimited. */
 export const tenantLimits = ownLimits.extend({
   messagesPerSecond: z.number().positive().default(10),
   messagesBurst: z.number().min(1).default(20),
   commandsPerSecondConnection: z.number().positive().default(50),
   connectsPerSecondUser: z.number().positive().default(2),
-  /** Open connections of one user, at all gateways together. */
+  /** Open connections of one user, over all gateways. */
   connectionsPerUser: z.int().positive().default(100),
   requestsPerSecondUser: z.number().positive().default(20),
   requestsPerSecondKey: z.number().positive().default(500),
@@ -34,18 +34,21 @@ export type TenantLimits = z.output<typeof tenantLimits>
 export const placement = z.object({ shard: z.string(), epoch: z.int().positive() })
 export type Placement = z.output<typeof placement>
 
-/** The plan of a tenant that was given none. It need not exist. */
+/** The plan of a tenant without one. It need not exist. */
 export const defaultPlan = 'default'
 
-/** An API key as it is kept. `at`: when it was made, ms since 1970; keys made before that was noted have none. */
+/** A stored API key. `at`: when it was made, ms since 1970; keys made before that was noted have none. */
 const storedKey = z.object({ id: z.string(), hash: z.string(), at: z.number().optional() })
 
 export type StoredKey = z.output<typeof storedKey>
 
-/** How many API keys a tenant has at a time: enough to change them one by one, few enough to look through for each request. */
+/**
+ * The number of API keys a tenant may have at a time: enough to rotate them, few enough to look through for each
+ * request.
+ */
 export const maxKeys = 20
 
-/** What a tenant's actor keeps and caches may hold: no secret, only hashes of its keys. */
+/** What a tenant's actor stores and caches may hold: no secret, only hashes of its keys. */
 export const tenantRecord = z.object({
   id: tenantId,
   name: z.string(),
@@ -53,11 +56,11 @@ export const tenantRecord = z.object({
   placement,
   keys: z.array(storedKey),
   plan: planName.default(defaultPlan),
-  /** Its own only; `underHouse` adds its plan's and everybody's. */
+  /** Its own only; `withPlatformLimits` adds its plan's and the platform's. */
   limits: ownLimits,
   /** The tenant's own rate limit policies, by name. */
   policies: z.record(z.string(), storedPolicy).default({}),
-  /** How plain topics are kept and who may use them, by what stands before the colon of their names. */
+  /** How plain topics are kept and who may use them, by the namespace before the colon of their names. */
   namespaces: z.record(z.string(), newNamespace).default({}),
   /** Whether tokens without a user may connect. */
   anonymous: z.boolean().default(false),
@@ -67,10 +70,10 @@ export const tenantRecord = z.object({
 })
 export type StoredTenant = z.output<typeof tenantRecord>
 
-/** What everybody may know of a tenant: as stored, with all limits that hold for it. */
+/** The public part of a tenant: as stored, with all limits that apply to it. */
 export interface TenantRecord extends Omit<StoredTenant, 'limits'> {
   readonly limits: TenantLimits
-  /** What it shares with others; `version` is the house's. */
+  /** The limits it shares with other tenants; `version` is the platform's. */
   readonly shared: { readonly plan: SharedLimits; readonly system: SystemLimits; readonly version: number }
 }
 
@@ -81,12 +84,12 @@ export const tokenKey = z.object({
   algorithm: z.literal('HS256'),
   /** When it was made, in milliseconds since the epoch; a tenant's first key has none. */
   at: z.number().optional(),
-  /** When it stops to verify, since it was rotated. */
+  /** When it stops verifying tokens, since it was rotated. */
   until: z.number().optional(),
 })
 export type TokenKey = z.output<typeof tokenKey>
 
-/** What only the tenant's actor and those who verify tokens may know. The first key without an end signs, all of them verify. */
+/** For the tenant's actor and the verifiers of tokens only. The first key without an end signs, all of them verify. */
 export interface TenantSecrets {
   readonly tokenKeys: readonly TokenKey[]
   /** Gives ids of conversations their check. A tenant of an earlier version has none, and any id may be one of its. */

@@ -3,15 +3,15 @@ import type { TopicName } from '../protocol/channels.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Allowed, Namespace } from '../protocol/namespaces-api.ts'
 
-/** Who wants something of a topic. `user` is "" for the anonymous. */
+/** A client that asks for something of a topic. `user` is "" for an anonymous one. */
 export interface TopicCaller {
   readonly user: string
   readonly capabilities: readonly Capability[]
-  /** Whether this connection listens to the topic now. */
+  /** Whether this connection is subscribed to the topic now. */
   readonly isSubscribed: boolean
 }
 
-/** Whether somebody without a subscription token may listen. */
+/** Whether a client without a subscription token may subscribe. */
 export function maySubscribe(
   namespace: Namespace,
   channel: string,
@@ -23,11 +23,11 @@ export function maySubscribe(
   return isAllowed(namespace.allow.subscribe, 'sub', channel, visitor) ? undefined : refuse('permissionDenied')
 }
 
-/** Whether somebody may publish. */
+/** Whether a client may publish. */
 export const mayPublish = (namespace: Namespace, channel: string, visitor: TopicCaller): Refusal | undefined =>
   isAllowed(namespace.allow.publish, 'pub', channel, visitor) ? undefined : refuse('permissionDenied')
 
-/** Whether somebody may read what was said; not available where nothing is kept. */
+/** Whether a client may read the history; not available where none is kept. */
 export function mayReadHistory(
   namespace: Namespace,
   channel: string,
@@ -38,7 +38,7 @@ export function mayReadHistory(
   return mayLook(namespace.allow.history, 'hst', channel, name, visitor) ? undefined : refuse('permissionDenied')
 }
 
-/** Whether somebody may see who is here; not available where it is switched off. */
+/** Whether a client may read presence; not available where it is switched off. */
 export function maySeePresence(
   namespace: Namespace,
   channel: string,
@@ -50,8 +50,8 @@ export function maySeePresence(
 }
 
 /**
- * Where a name lets only some listen, `users` and `anyone` mean those alone: nobody else reads along, or sees who they
- * are. A capability is the tenant's own word for somebody, and enough.
+ * In a channel whose name lists its users, `users` and `anyone` mean only those: other users neither read it nor see
+ * its subscribers. A capability is granted by the tenant itself and suffices.
  */
 function mayLook(
   allowed: Allowed,
@@ -77,7 +77,10 @@ function isAllowed(allowed: Allowed, action: CapabilityAction, channel: string, 
 
 const isNamed = (users: readonly string[], user: string) => user !== '' && users.includes(user)
 
-/** Whether `*` in the pattern, any run of characters, makes it the name. Linear: pieces are found one after another. */
+/**
+ * Whether the pattern matches the name; `*` stands for any run of characters. Linear: the pieces are searched one after
+ * another.
+ */
 export function matches(pattern: string, channel: string): boolean {
   const [head = '', ...pieces] = pattern.split('*')
   const tail = pieces.pop()

@@ -5,7 +5,7 @@ import type { ClientInfo, Publication } from '../protocol/replies.ts'
 import type { PublicationVersion, EphemeralEvent, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
 import type { KnownPlace, LastVersion, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
 
-/** Everything a turn may look at and write to. Without history the epoch is "" and nothing is ever appended. */
+/** Everything a batch of commands may read and write. Without history the epoch is "" and nothing is ever appended. */
 export interface TopicState {
   readonly epoch: string
   readonly rules: TopicRules
@@ -16,7 +16,7 @@ export interface TopicState {
   readonly now: number
 }
 
-/** What a turn did: an answer to each command, and the news for everyone who listens. */
+/** The result of a batch: an answer to each command, and the publications and events for every subscriber. */
 export interface AppliedCommands extends Recovering {
   readonly results: StreamResult[]
   readonly publications: Publication[]
@@ -25,7 +25,7 @@ export interface AppliedCommands extends Recovering {
 
 type Of<K extends StreamCommand['kind']> = Extract<StreamCommand, { kind: K }>
 
-/** Runs the commands of one call in order. Who may do what was decided where the caller's token is known. */
+/** Runs the commands of one call in order. Permissions were checked where the caller's token is known. */
 export function applyCommands(topic: TopicState, commands: readonly StreamCommand[]): AppliedCommands {
   const turn: AppliedCommands = { results: [], publications: [], events: [] }
   for (const command of commands) turn.results.push(apply(topic, command, turn))
@@ -100,7 +100,7 @@ const isStale = ({ version, epoch }: PublicationVersion, last: PublicationVersio
 
 const topOf = ({ epoch, log }: TopicState): KnownPlace => ({ offset: log.top(), epoch })
 
-/** Stored before it is told, where history is kept; else only told. */
+/** Stored before it is published, where history is kept; else only published. */
 function say({ epoch, rules, log, now }: TopicState, command: Of<'publish'>, turn: AppliedCommands): KnownPlace {
   const said = toSay(command)
   if (rules.historySize === 0 || command.skipHistory === true) {

@@ -2,18 +2,18 @@ import { defaultNamespace, parseChannel } from '../protocol/channels.ts'
 import { newNamespace, type Namespace } from '../protocol/namespaces-api.ts'
 import type { TopicRules } from '../protocol/stream.ts'
 
-/** A tenant's namespaces, of the record with this version. */
+/** A tenant's namespaces, from the record with this version. */
 export interface Namespaces {
   readonly version: number
   readonly namespaces: Readonly<Record<string, Namespace>>
 }
 
-/** What holds in `default` until the tenant says otherwise: nothing is kept, and a capability opens it. */
+/** The rules of `default` until the tenant sets others: nothing is kept, and a capability grants access. */
 const unconfigured = newNamespace.parse({})
 
 const anyone = { subscribe: 'anyone', publish: 'anyone', history: 'anyone', presence: 'anyone' } as const
 
-/** Everything for everybody, as one wants it on a laptop: the open profile's `default` and `recovery`. */
+/** Everything for every client, for development: the open profile's `default` and `recovery`. */
 const open: Namespace = {
   historySize: 100,
   historyTtlSeconds: 300,
@@ -24,7 +24,7 @@ const open: Namespace = {
   allow: anyone,
 }
 
-/** What the open profile has before the tenant configures anything. */
+/** The namespaces of the open profile before the tenant configures any. */
 const openNamespaces: Namespaces['namespaces'] = {
   [defaultNamespace]: open,
   recovery: open,
@@ -38,7 +38,7 @@ export function findNamespace({ namespaces }: Namespaces, name: string, isOpen: 
   return name === defaultNamespace ? unconfigured : undefined
 }
 
-/** How the topic behind a channel is to be kept; undefined when the channel is no topic. */
+/** How the topic behind a channel is kept; undefined when the channel is no topic. */
 export function topicRules(tenant: Namespaces, channel: string, isOpen: boolean): TopicRules | undefined {
   const name = parseChannel(channel)
   const namespace = name?.kind === 'topic' ? findNamespace(tenant, name.namespace, isOpen) : undefined

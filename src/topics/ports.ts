@@ -1,13 +1,13 @@
 import type { Publication } from '../protocol/replies.ts'
 import type { PublicationVersion } from '../protocol/stream.ts'
 
-/** A place a publication was given under an idempotency key. */
+/** The offset and epoch of a publication made under an idempotency key. */
 export interface KnownPlace {
   readonly offset: number
   readonly epoch: string
 }
 
-/** What a topic keeps of what was said. Offsets are dense from 1 and never used twice in one epoch. */
+/** The stored publications of a topic. Offsets are dense from 1 and never used twice in one epoch. */
 export interface TopicLog {
   top(): number
   /** The lowest offset still kept by size and age; above the top when nothing is. */
@@ -29,7 +29,7 @@ export interface LastVersion {
   set(version: PublicationVersion): void
 }
 
-/** Publications whose answer may not have arrived, so that a call made again says nothing twice. */
+/** Publications whose answer may not have arrived, so that a repeated call publishes nothing twice. */
 export interface RecentPlaces {
   find(once: string): KnownPlace | undefined
   note(once: string, place: KnownPlace): void

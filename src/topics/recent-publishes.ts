@@ -3,7 +3,7 @@ import type { KnownPlace, RecentPlaces } from './ports.ts'
 /** Enough for every call that can be under way at once. */
 const most = 1024
 
-/** In memory only: a call is made again within seconds, and rarely by anybody whose topic has died meanwhile. */
+/** In memory only: a call is repeated within seconds, and rarely across a restart of the topic. */
 export class RecentPublishes implements RecentPlaces {
   readonly #places = new Map<string, KnownPlace>()
 

@@ -1,11 +1,14 @@
-/** How long a topic with history keeps its epoch and its count after the last entry went and nobody listens. */
+/**
+ * How long a topic with history keeps its epoch and its counter after its last entry expired and its last subscriber
+ * left.
+ */
 export const epochKeptMs = 30 * 86_400_000
-/** How long a topic without history outlives its last listener. */
+/** How long a topic without history outlives its last subscriber. */
 const lingerMs = 60_000
 /** Entries of one topic expire together when they can: an alarm is a write. */
 const leastPauseMs = 1000
 
-/** How a topic stands when its alarm rings. Times in milliseconds since the epoch. */
+/** The state of a topic when its alarm fires. Times in milliseconds since the epoch. */
 export interface TopicActivity {
   readonly now: number
   /** When the oldest thing it holds expires; undefined when it holds nothing. */
@@ -16,7 +19,7 @@ export interface TopicActivity {
   readonly idleSince: number
 }
 
-/** What is to be done: come back later, rest until somebody comes, or forget the topic as if it had never been. */
+/** What to do next: set another alarm, wait for a call, or delete the topic as if it had never existed. */
 export type RetentionStep =
   | { readonly kind: 'again'; readonly at: number }
   | { readonly kind: 'rest' }

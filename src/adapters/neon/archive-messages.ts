@@ -4,8 +4,8 @@ import { lockArchive } from './lock-archive.ts'
 import { setTenants } from './set-tenants.ts'
 
 /**
- * Moves whole pages into the archive: those with no message from `$2` or later. What comes to a page afterwards is put
- * behind it another night. One statement, so a message is always in exactly one of both places.
+ * Moves whole pages into the archive: those with no message from `$2` or later. Entries written to a page afterwards
+ * are added to it another night. One statement, so a message is always in exactly one of both places.
  */
 const statement = `
 WITH due AS (

@@ -1,6 +1,6 @@
 import type { ProjectedFacts, ProjectionBatch } from '../../events/projection.ts'
 
-/** Facts of conversations in a write, the newest of each: one statement must not touch a row twice. */
+/** The properties of conversations in a write, the newest of each: one statement must not touch a row twice. */
 export function changedFacts(batches: readonly ProjectionBatch[]): (ProjectionBatch & ProjectedFacts)[] {
   const newest = new Map<string, ProjectionBatch & ProjectedFacts>()
   for (const batch of batches) {

@@ -2,7 +2,9 @@ import { neon, neonConfig, type NeonQueryFunction } from '@neondatabase/serverle
 import type { Config } from '../../config.ts'
 import { backgroundDeadlineMs } from '../dependency.ts'
 
-/** A Postgres database reached over HTTP: one round trip per query or per transaction, nothing held in between. */
+/**
+ * A Postgres database reached over HTTP: one round trip per query or per transaction, no connection held in between.
+ */
 export type Database = NeonQueryFunction<false, false>
 
 /**

@@ -1,6 +1,9 @@
 import type { Database } from './connect.ts'
 
-/** Makes the message partitions of the given months where they are missing (see migrations: `create_message_partition`). */
+/**
+ * Creates the message partitions of the given months where they are missing (see migrations:
+ * `create_message_partition`).
+ */
 const statement = `SELECT create_message_partition(month::date) FROM unnest($1::text[]) AS month`
 
 /** `months` as first days, `2026-11-01`. */

@@ -3,7 +3,7 @@ import type { Database } from './connect.ts'
 
 const statement = 'SELECT drop_empty_partitions($1::date) AS dropped'
 
-/** Drops the message partitions of months before `month` (its first day) that hold nothing any more; returns how many. */
+/** Drops the empty message partitions of months before `month` (its first day); returns how many. */
 export async function dropEmptyPartitions(db: Database, month: string): Promise<number> {
   const [row] = z.array(z.object({ dropped: z.number() })).parse(await db.query(statement, [month]))
   return row?.dropped ?? 0

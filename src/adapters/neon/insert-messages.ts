@@ -2,8 +2,9 @@ import type { ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 
 /**
- * Log entries of many conversations at once. A repeat is ignored: (tenant, conversation, seq) and its time never change.
- * The placement's epoch is checked in the same statement; it returns the tenants that are not placed here (any more).
+ * Log entries of many conversations at once. A repeat is ignored: (tenant, conversation, seq) and its time never
+ * change. The placement's epoch is checked in the same statement; it returns the tenants that are not placed here, or
+ * no longer.
  */
 const statement = `
 WITH batch AS (

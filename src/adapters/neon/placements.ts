@@ -11,7 +11,7 @@ INSERT INTO tenants (tenant_id, name, shard, epoch, state) VALUES ($1, $2, $3, $
 ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name, shard = excluded.shard, epoch = excluded.epoch, state = excluded.state
 WHERE tenants.epoch <= excluded.epoch`
 
-/** Tells the shard that the tenant lives there, as of this epoch; an older epoch changes nothing. */
+/** Notes on the shard that the tenant lives there, as of this epoch; an older epoch changes nothing. */
 export async function placeOnShard(db: Database, tenant: string, { epoch }: Placement): Promise<void> {
   await db.query(onShard, [tenant, epoch])
 }

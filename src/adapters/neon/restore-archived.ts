@@ -2,8 +2,8 @@ import type { ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 
 /**
- * Brings pages back from the archive whose words are to be taken out: that of a deleted message, and those with its edits
- * (see scrub-messages.ts, which then finds them among the messages). A later night archives them again.
+ * Brings back from the archive the pages whose texts are to be removed: that of a deleted message, and those with its
+ * edits (scrub-messages.ts then finds them among the messages). A later night archives them again.
  */
 const statement = `
 WITH wanted AS (

@@ -3,9 +3,9 @@ import type { ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 
 /**
- * Takes the words out of deleted messages and of their edits; place, author and time stay (see events/tombstone.ts).
- * A message's body is not read: free data may hold characters that Postgres' JSON functions refuse.
- * Returns the places it touched, since somebody may hold copies.
+ * Removes the content of deleted messages and of their edits; seq, author and time stay (see events/tombstone.ts). A
+ * message's body is not read: its data may hold characters that Postgres' JSON functions refuse. Returns the rows it
+ * changed, since caches may hold copies.
  */
 const statement = `
 UPDATE messages m SET body = CASE WHEN m.seq = s.seq
@@ -19,7 +19,7 @@ WHERE m.tenant_id = s.tenant_id AND m.conversation_id = s.conversation_id AND m.
   AND (m.seq = s.seq OR CASE WHEN m.body LIKE '{"type":"message.edited"%' THEN (m.body::json->>'ref')::bigint = s.seq END)
 RETURNING m.tenant_id, m.conversation_id, m.epoch, m.seq`
 
-/** Places whose words are gone. */
+/** Rows whose content is removed. */
 export const scrubbedPlaces = z.array(
   z.object({ tenant_id: z.string(), conversation_id: z.string(), epoch: z.string(), seq: z.coerce.number() }),
 )

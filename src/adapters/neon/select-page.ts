@@ -4,9 +4,9 @@ import type { Database } from './connect.ts'
 import { setTenants } from './set-tenants.ts'
 
 /**
- * The archive is read with it: nobody who reads history knows where which part of it lies. An entry is in both when it was
- * written once more after it had been archived, which changes nothing. The page is put together here: a hundred rows on the
- * wire, each with the names of its columns, cost more than all the rest.
+ * Reads the archive together with the messages, so that readers need not know where a part lies. An entry is in both
+ * when it was written once more after it had been archived, which changes nothing. The page is put together here: a
+ * hundred rows on the wire, each with its column names, would cost more than everything else.
  */
 const statement = String.raw`
 SELECT coalesce(string_agg(concat_ws(E'\t', seq, to_json(user_id), to_json(client), body), E'\n' ORDER BY seq), '') AS page FROM (
@@ -22,7 +22,7 @@ WHERE a.tenant_id = $1 AND a.conversation_id = $2 AND a.epoch = $3
 
 const rows = z.tuple([z.object({ page: z.string() })])
 
-/** Entries `first`…`last` of one conversation's log as they were said, in the form of `history/page-text.ts`. */
+/** Entries `first`…`last` of one conversation's log as they were stored, in the form of `history/page-text.ts`. */
 export async function selectPage(
   db: Database,
   at: { readonly tenant: string; readonly conversation: string; readonly epoch: string },

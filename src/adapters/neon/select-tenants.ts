@@ -9,7 +9,7 @@ export async function selectTenants(db: Database, cursor: string, limit: number)
   return rows.map(({ tenant_id }) => tenant_id)
 }
 
-/** A tenant as the directory knows it. `at`: when it was written there first, ms since 1970. */
+/** A tenant as the directory has it. `at`: when it was first written there, ms since 1970. */
 export interface ListedTenant {
   readonly id: string
   readonly name: string

@@ -2,7 +2,7 @@ import type { ProjectionBatch } from '../../events/projection.ts'
 import { changedFacts } from './changed-facts.ts'
 import type { Database } from './connect.ts'
 
-/** Facts of conversations; the higher version wins, whatever the order of arrival. */
+/** Properties of conversations; the higher version wins, in whatever order they arrive. */
 const statement = `
 INSERT INTO conversations (tenant_id, conversation_id, type, name, epoch, created_by, created_at, deleted_at, version)
 SELECT b.tenant_id, b.conversation_id, b.type, b.name, b.epoch, b.created_by, to_timestamp(b.created_ms / 1000.0), to_timestamp(b.deleted_ms / 1000.0), b.version

@@ -3,8 +3,9 @@ import { changedFacts } from './changed-facts.ts'
 import type { Database } from './connect.ts'
 
 /**
- * The members of changed conversations: those given are in, all others of that conversation are out. Only of the version
- * that stands by now (conversations are written before): a write that comes late must not bring anybody back.
+ * The members of changed conversations: the given users are members, all others of that conversation are not. Applied
+ * only for the version that is stored by now (conversations are written before): a late write must not bring a removed
+ * member back.
  */
 const statement = `
 WITH given AS (

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Database } from './connect.ts'
 import { setTenants } from './set-tenants.ts'
 
-/** What actors counted of one tenant's day (UTC, `2026-11-22`). */
+/** What actors counted for one tenant and day (UTC, `2026-11-22`). */
 export interface Counted {
   readonly tenant: string
   readonly day: string
@@ -18,7 +18,7 @@ export interface DayOfUse {
   readonly connectionsPeak: number
 }
 
-/** Counts can only grow, so an older view, or one from after messages were archived, changes nothing. */
+/** Counts only grow, so an older count, or one made after messages were archived, changes nothing. */
 const countMessages = `
 INSERT INTO usage (tenant_id, day, messages)
 SELECT tenant_id, (sent_at AT TIME ZONE 'UTC')::date, count(*) FROM messages
@@ -36,7 +36,10 @@ const select = `
 SELECT day::text AS day, messages::int8, jobs::int8, connections_peak::int8 FROM usage
 WHERE tenant_id = $1 AND day BETWEEN $2::date AND $3::date ORDER BY day`
 
-/** Counts the messages these tenants sent since `since` (milliseconds, a midnight UTC) anew, and notes what actors counted. */
+/**
+ * Counts anew the messages that these tenants sent since `since` (milliseconds, a midnight UTC), and notes what actors
+ * counted.
+ */
 export async function rollUpUsage(
   db: Database,
   tenants: readonly string[],

@@ -12,9 +12,8 @@ import { upsertMembers } from './upsert-members.ts'
 const misplaced = z.array(z.object({ tenant_id: z.string() }))
 
 /**
- * Writes many conversations' batches in one transaction and one round trip, each row once however often it comes. Gives
- * an answer for each.
- * A batch whose placement epoch is not the shard's newest has written nothing.
+ * Writes the batches of many conversations in one transaction and one round trip, each row once however often it
+ * arrives. Returns an answer for each. A batch whose placement epoch is not the shard's newest has written nothing.
  */
 export async function writeBatches(db: Database, batches: readonly ProjectionBatch[]): Promise<Projected[]> {
   const tenants = [...new Set(batches.map(({ tenant }) => tenant))]

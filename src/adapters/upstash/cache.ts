@@ -3,13 +3,13 @@ import { Redis } from '@upstash/redis/cloudflare'
 import type { Config } from '../../config.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 
-/** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is forgotten. */
+/** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
 export interface Cache {
   /** The JSON value under `key`, undefined when there is none or the cache does not answer in time. */
   get(key: string): Promise<unknown>
   /** Keeps a JSON value for `seconds`. */
   set(key: string, value: unknown, seconds: number): Promise<void>
-  /** False when it could not be told. */
+  /** False when the deletion could not be confirmed. */
   delete(...keys: string[]): Promise<boolean>
 }
 
@@ -22,11 +22,14 @@ export const noCache: Cache = {
 
 const answerWithinMs = 250
 
-/** After three failures in a row nobody asks for five seconds: absence costs once and not every time. Shared by an isolate. */
+/**
+ * After three failures in a row the cache is not asked for five seconds: its absence costs one timeout, not one per
+ * request. Shared by an isolate.
+ */
 const breaker = circuitBreaker(handleAll, { halfOpenAfter: 5_000, breaker: new ConsecutiveBreaker(3) })
 breaker.onBreak(() => log.warn('cache.unavailable'))
 
-/** The Redis cache of a configuration. Keys carry their tenant; whoever caches decides for how long. */
+/** The Redis cache of a configuration. Keys carry their tenant; the caller decides how long a value is kept. */
 export function openCache({ redis: settings }: Config): Cache {
   if (settings === undefined) return noCache
   // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
@@ -34,7 +37,7 @@ export function openCache({ redis: settings }: Config): Cache {
     ...settings,
     retry: false,
     enableTelemetry: false,
-    // Base64, the SDK's default, is for values that are no text; ours are JSON, and a page of history is long.
+    // Base64, the SDK's default, is meant for values that are no text; ours are JSON, and a page of history is long.
     responseEncoding: false,
     signal: () => AbortSignal.timeout(answerWithinMs),
   })
