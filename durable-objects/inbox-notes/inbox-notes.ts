@@ -7,14 +7,14 @@ import { inboxNotesSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 
 /**
- * What conversations have to tell users that are not connected, for many users of one tenant: one row for each
- * conversation and one for each member. An inbox opens when its user connects, takes what it missed, and is told
- * directly until its user is gone; so a member without a connection costs no actor of its own.
+ * Notes for users that are not connected, for many users of one tenant: one row for each conversation and one for each
+ * member. An inbox opens when its user connects, reads what it missed, and is updated directly until the user's last
+ * connection is gone; so a member without a connection costs no actor of its own.
  */
 export class InboxNotes extends DurableObject<Env> {
   #table = this.#openTable(isUsed(this.ctx.storage.sql))
 
-  /** Writes down what a conversation tells, and answers which inboxes it must tell directly. Repeats do no harm. */
+  /** Writes down a conversation's update, and answers which inboxes it must update directly. Repeats do no harm. */
   update({ conversation, news, members, removed }: NotesUpdate): NotesAnswer {
     const table = this.#found()
     const place = table.place + 1
@@ -29,7 +29,7 @@ export class InboxNotes extends DurableObject<Env> {
     return { open: [...open, ...leaving], allOpen: closed === 0 }
   }
 
-  /** From now on conversations tell this user's inbox directly. */
+  /** From now on conversations update this user's inbox directly. */
   open(user: string): Opened {
     const table = this.#found()
     return { turn: table.open(user), place: table.place }
@@ -40,12 +40,12 @@ export class InboxNotes extends DurableObject<Env> {
     return this.#table.missed(user, since, after)
   }
 
-  /** The user of an inbox that was opened as `turn` is gone. */
+  /** The inbox that was opened as `turn` has no connection left. */
   close(user: string, turn: number): void {
     this.#table.close(user, turn)
   }
 
-  /** Whether a user's inbox is told directly, has notes or was open once, or nothing is known of the user. */
+  /** Whether a user's inbox is updated directly, has notes or was open once, or is unknown. */
   standingOf(user: string): 'open' | 'closed' | 'unknown' {
     if (this.#table.isOpen(user)) return 'open'
     return this.#table.knows(user) ? 'closed' : 'unknown'
@@ -61,7 +61,7 @@ export class InboxNotes extends DurableObject<Env> {
     return this.#table.hasChosenId(id)
   }
 
-  /** Makes the tables, on the first write. */
+  /** Creates the tables, on the first write. */
   #found(): NoteTable {
     if (!isUsed(this.ctx.storage.sql)) this.#table = this.#openTable(true)
     return this.#table

@@ -9,7 +9,7 @@ export class NoteTable {
   readonly #sql: SqlStorage
   readonly #facts: Settings
   readonly #exists: boolean
-  /** Users whose inboxes are told directly, with their turns. */
+  /** Users whose inboxes are updated directly, with their turns. */
   readonly #open = new Map<string, number>()
 
   constructor(sql: SqlStorage, facts: Settings, exists: boolean) {
@@ -46,7 +46,7 @@ export class NoteTable {
     return this.#exists && this.#sql.exec('SELECT 1 FROM chosen_ids WHERE id = ?', id).toArray().length > 0
   }
 
-  /** Writes what all members hear, unless something newer is known. */
+  /** Writes the state that is the same for all members, unless something newer is stored. */
   putNews(news: SharedNews, place: number): void {
     this.#sql.exec(
       `INSERT INTO conversations (id, place, version, last, news) VALUES (?, ?, ?, ?, ?)
@@ -78,7 +78,7 @@ export class NoteTable {
     )
   }
 
-  /** The user left at `version`. Kept, since an inbox that has the conversation must hear of it when it opens. */
+  /** The user left at `version`. Kept, since an inbox that has the conversation must learn of it when it opens. */
   putRemoval(user: string, conversation: string, version: number, place: number): void {
     this.#sql.exec(
       `INSERT INTO notes (user, conversation, place, version, read, removed) VALUES (?, ?, ?, ?, 0, 1)
@@ -91,7 +91,7 @@ export class NoteTable {
     )
   }
 
-  /** The users of a conversation, by whether their inboxes are told directly. */
+  /** The users of a conversation, by whether their inboxes are updated directly. */
   membersOf(conversation: string): { readonly open: string[]; readonly closed: number } {
     const open: string[] = []
     let closed = 0
@@ -107,7 +107,7 @@ export class NoteTable {
     this.#facts.set('place', place)
   }
 
-  /** The inbox of a user is told directly from now on; its turn. */
+  /** The inbox of a user is updated directly from now on; returns its turn. */
   open(user: string): number {
     const known = this.#sql.exec('SELECT turn FROM inboxes WHERE user = ?', user).toArray()[0]
     const turn = Number(known?.['turn'] ?? 0) + 1

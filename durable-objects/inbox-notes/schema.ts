@@ -1,8 +1,9 @@
 /**
- * A notes actor's tables. `conversations` holds what members hear alike, once per conversation; `notes` one row for each
- * (user, conversation), whose `place` is the place of its last change in this actor's count of changes. `inboxes` says
- * which users' inboxes are told directly. `chosen_ids` are ids of conversations that the tenant's server chose: of those that
- * hash to this actor, so that an id without the tenant's check is known without waking its conversation.
+ * A notes actor's tables. `conversations` holds the state that is the same for all members, once per conversation;
+ * `notes` one row for each (user, conversation), whose `place` is the number of its last change in this actor.
+ * `inboxes` says which users' inboxes are updated directly. `chosen_ids` are ids of conversations that the tenant's
+ * server chose: of those that hash to this actor, so that an id without the tenant's check is known without waking its
+ * conversation.
  */
 export const inboxNotesSchema: readonly string[] = [
   `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

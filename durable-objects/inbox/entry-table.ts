@@ -46,7 +46,7 @@ export class EntryTable {
     )
   }
 
-  /** Place of the newest event. */
+  /** The offset of the newest event. */
   top(): number {
     return this.#top
   }

@@ -25,10 +25,12 @@ import { Settings } from '../shared/settings.ts'
 import { inboxSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 
-/** Changed conversations told to somebody who comes back; beyond it the client asks for the list. */
+/** Changed conversations sent to a returning client; beyond it the client asks for the list. */
 const recoveredEntries = 500
 
-/** Whether conversations tell this inbox directly, its last turn at the notes actor, and the place it has heard up to. */
+/**
+ * Whether conversations update this inbox directly, its last turn at the notes actor, and how far it has read there.
+ */
 const standingShape = z.object({ isOpen: z.boolean(), turn: z.number(), place: z.number() })
 type Standing = z.output<typeof standingShape>
 const closedAtFirst: Standing = { isOpen: false, turn: 0, place: 0 }
@@ -41,19 +43,19 @@ export interface InboxPage {
 }
 
 /**
- * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation,
- * so that whoever comes back after any time hears what is, and not everything that was.
+ * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation, so
+ * that a client that returns after any time receives the present state and not the whole past.
  */
 export class Inbox extends DurableObject<Env> {
   readonly #clock = systemClock
   #store = this.#open(isUsed(this.ctx.storage.sql))
-  /** Whether this life has said anything to its listeners. */
+  /** Whether this instance has published anything to its subscribers. */
   #hasPublished = false
-  /** The opening under way, which everything else waits for. */
+  /** The opening under way, which every other call waits for. */
   #opening: Promise<void> | undefined
   #known: Standing | undefined
 
-  /** Runs the commands of a gateway: subscriptions, and leaving. The inbox of a user that was away opens first. */
+  /** Runs the commands of a gateway: subscribing and leaving. A closed inbox opens first. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
     const isListening = call.gateway !== null && call.have !== null
     const isComing = isListening || call.commands.some(({ kind }) => kind === 'subscribe')
@@ -67,13 +69,13 @@ export class Inbox extends DurableObject<Env> {
     const { audience } = this.#store
     const somebodyComes = call.commands.some((command) => command.kind === 'subscribe' && command.pass !== undefined)
     if (!somebodyComes || !audience.reachesBeyond(call.gateway)) return this.#answer(call, 0)
-    // Noted before anybody is asked, so that who comes elsewhere meanwhile is counted with those who come here.
+    // Noted before the other gateways are asked, so that connections arriving elsewhere meanwhile count the ones here.
     if (call.gateway !== null) audience.add(call.gateway)
     const { name: user } = ownName(this.ctx.id.name)
     return audience.connectionsElsewhere(user, call.gateway).then((elsewhere) => this.#answer(call, elsewhere))
   }
 
-  /** Ends every session let in by a token issued until now, and keeps such tokens out. Returns that moment. */
+  /** Ends every session admitted by a token issued until now, and keeps such tokens out. Returns that moment. */
   revoke(): number {
     this.#create()
     const now = this.#clock.now()
@@ -88,7 +90,7 @@ export class Inbox extends DurableObject<Env> {
     return this.#store.audience.gateways()
   }
 
-  /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none ever were revoked. */
+  /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none were ever revoked. */
   revokedAt(): number {
     return Number(this.#store.facts.get('revokedAt') ?? -1)
   }
@@ -103,7 +105,7 @@ export class Inbox extends DurableObject<Env> {
     return { update: { epoch: this.#epoch(), after, publications, events: this.#events() }, behind, results }
   }
 
-  /** A conversation tells where it stands. A repeat changes nothing. False when no connection of the user is left. */
+  /** A conversation reports its state. A repeat changes nothing. False when no connection of the user is left. */
   async advance(news: InboxUpdate): Promise<boolean> {
     await this.#opening
     this.#apply(news)
@@ -148,7 +150,7 @@ export class Inbox extends DurableObject<Env> {
     }
   }
 
-  /** Said with every answer, so that a gateway that was not reached hears of it with its next call. */
+  /** Sent with every answer, so that a gateway that was not reached receives it with its next call. */
   #events(): readonly EphemeralEvent[] {
     const until = this.revokedAt()
     return until < 0 ? [] : [{ kind: 'revoked', until }]
@@ -184,7 +186,10 @@ export class Inbox extends DurableObject<Env> {
     }
   }
 
-  /** News that tells nothing new: whoever wrote it may have died before its listeners heard of it. */
+  /**
+   * An update that changes nothing: its first sender may have crashed before subscribers heard of it, so the position
+   * is announced.
+   */
   #announcePosition(): void {
     if (!this.#hasPublished) this.#store.audience.announcePosition(this.#epoch(), this.#store.entries.top())
     this.#hasPublished = true
@@ -203,7 +208,7 @@ export class Inbox extends DurableObject<Env> {
     this.#store.audience.publish(update, null)
   }
 
-  /** From now on conversations tell this inbox directly; what they told the notes actor while it was closed comes first. */
+  /** From now on conversations update this inbox directly; what the notes actor holds is applied first. */
   #openToNews(): Promise<void> {
     this.#opening ??= this.#openNow().finally(() => (this.#opening = undefined))
     return this.#opening
@@ -222,13 +227,13 @@ export class Inbox extends DurableObject<Env> {
     this.#setStanding({ isOpen: true, turn, place })
   }
 
-  /** Reads what conversations told the notes actor, without being told directly from now on. */
+  /** Reads what the notes actor holds, without being updated directly from now on. */
   async #catchUp(standing: Standing): Promise<void> {
     const place = await this.#readMissed(standing.place)
     if (place > standing.place && !this.#standing().isOpen) this.#setStanding({ ...standing, place })
   }
 
-  /** Applies all that changed after place `since`; the place up to which nothing is missed then. */
+  /** Applies all that changed after place `since`. Returns the place up to which nothing is missed then. */
   async #readMissed(since: number): Promise<number> {
     let reached = since
     let after: string | null = ''
@@ -243,7 +248,7 @@ export class Inbox extends DurableObject<Env> {
     return reached
   }
 
-  /** With no connection left, conversations tell the notes actor again. It hears that last: a repeat of it does no harm. */
+  /** With no connection left, conversations update the notes actor again. It is told last: a repeat does no harm. */
   async #close(): Promise<void> {
     const standing = this.#standing()
     if (standing.isOpen) this.#setStanding({ ...standing, isOpen: false })
@@ -271,7 +276,7 @@ export class Inbox extends DurableObject<Env> {
     return inboxNotesOf(this.env, tenant, name)
   }
 
-  /** Makes the tables and the stream's epoch, on the first write. */
+  /** Creates the tables and the stream's epoch, on the first write. */
   #create(): void {
     if (this.#store.facts.get('epoch') !== undefined) return
     this.#store = this.#open(true)

@@ -1,7 +1,7 @@
 /**
- * An inbox's tables: one row per conversation, whose `offset` is the place of its newest event in the stream. Nothing else
- * is written when a conversation tells its news: index entries are billed as rows, and every member has an inbox. What
- * needs another order, a list or somebody who comes back, reads all entries of one user instead.
+ * An inbox's tables: one row per conversation, whose `offset` is the offset of its newest event in the stream. An
+ * update writes nothing else: index entries are billed as rows, and every member has an inbox. Reads in another order,
+ * a list or a recovery, scan all entries of the one user instead.
  */
 export const inboxSchema: readonly string[] = [
   `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -14,7 +14,7 @@ import {
 import type { TenantStanding } from '../../src/tenants/known.ts'
 import { TenantDirectory } from './tenant-directory.ts'
 
-/** What holds beyond any one tenant: there is one, and everybody believes it for ten seconds. */
+/** What applies beyond any one tenant: there is one, and its settings are cached for ten seconds everywhere. */
 export class Platform extends DurableObject<Env> {
   readonly #kv = this.ctx.storage.kv
   readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
@@ -27,12 +27,12 @@ export class Platform extends DurableObject<Env> {
     return stored === undefined ? newPlatformSettings : platformSettings.parse(stored)
   }
 
-  /** Sets the limits of everybody together. */
+  /** Sets the limits of all tenants together. */
   setSystemLimits(system: SystemLimits): PlatformSettings {
     return this.#write({ ...this.settings(), system })
   }
 
-  /** Makes or changes a plan; its tenants follow. */
+  /** Creates or changes a plan; its tenants follow. */
   setPlan(name: string, plan: Plan): { readonly kind: 'set'; readonly house: PlatformSettings } | Refusal {
     const house = this.settings()
     if (!Object.hasOwn(house.plans, name) && Object.keys(house.plans).length >= maxPlans)
@@ -40,7 +40,7 @@ export class Platform extends DurableObject<Env> {
     return { kind: 'set', house: this.#write({ ...house, plans: { ...house.plans, [name]: plan } }) }
   }
 
-  /** Ends a plan; its tenants have everybody's limits then. False when there is none of that name. */
+  /** Deletes a plan; its tenants then have the platform's limits. False when there is none of that name. */
   dropPlan(name: string): boolean {
     const house = this.settings()
     if (!Object.hasOwn(house.plans, name)) return false
@@ -49,12 +49,12 @@ export class Platform extends DurableObject<Env> {
     return true
   }
 
-  /** A tenant is about to be made, or was found. */
+  /** A tenant is about to be created, or was found. */
   noteTenant(id: string): void {
     this.#directory.note(id)
   }
 
-  /** Whether there is such a tenant; `perhaps` while the tenants of earlier versions have not been read from Postgres. */
+  /** Whether a tenant exists; `perhaps` while the tenants of earlier versions have not been read from Postgres. */
   standingOfTenant(id: string): TenantStanding {
     const standing = this.#directory.standingOf(id)
     if (standing === 'perhaps') void this.#directory.readOnce()

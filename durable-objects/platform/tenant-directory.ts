@@ -3,12 +3,12 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import type { TenantStanding } from '../../src/tenants/known.ts'
 
 const page = 1000
-/** Reading what earlier versions left in Postgres is tried again after this time. */
+/** How long after a failure the tenants of earlier versions are read from Postgres again. */
 const againMs = 10_000
 const readKey = 'directoryRead'
 
 /**
- * The names of all tenants, so that an invented one wakes no actor. Tenants are noted before they are made; those of
+ * The names of all tenants, so that an invented one wakes no actor. Tenants are noted before they are created; those of
  * earlier versions are read from Postgres once, and until that has succeeded an unknown name may be one of theirs.
  */
 export class TenantDirectory {

@@ -19,22 +19,22 @@ interface Waiting {
   readonly resolve: (projected: Projected) => void
 }
 
-/** Rows in one statement: beyond it another round trip costs less than a longer one. */
+/** Rows in one statement: beyond it another round trip costs less than a longer statement. */
 const rowsPerWrite = 2000
 const writeMs = 15_000
-/** Writes begin at least this far apart: nobody waits for one, and each costs a commit, here and on every replica. */
+/** The shortest time between two writes: no user waits for one, and each costs a commit, here and on every replica. */
 const apartMs = 100
-/** Rows that may wait here, and for how long the first of them; beyond it conversations keep theirs and come again. */
+/** Rows that may wait here, and for how long the oldest of them; beyond it conversations keep theirs and retry. */
 const most = { waiting: 40_000, ageMs: 30_000 }
 
 /**
- * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way, or was a moment
- * ago, and leave as one.
- * It holds nothing durable: a conversation keeps what was not confirmed and comes again.
+ * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way, or was a
+ * moment ago, and leave as one. Nothing here is durable: a conversation keeps what was not confirmed and sends it
+ * again.
  */
 export class ShardWriter extends DurableObject<Env> {
   readonly #waiting: Waiting[] = []
-  /** A shard that fails five times in a row is left alone for five seconds, and everybody told at once. */
+  /** A shard that fails five times in a row is not asked for five seconds; callers are refused at once. */
   readonly #breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(5) })
   readonly #clock = systemClock
   readonly #shed = { read: 0, message: 0 }
@@ -44,11 +44,11 @@ export class ShardWriter extends DurableObject<Env> {
   #rows = 0
   #writes = 0
 
-  /** Writes a batch, together with whatever else waits; too much waiting, and it is told so at once. */
+  /** Writes a batch together with all others that wait. With too much waiting it is refused at once. */
   write(batch: ProjectionBatch): Promise<Projected> {
     const { promise, resolve } = Promise.withResolvers<Projected>()
     const now = this.#clock.now()
-    // Words that must go from Postgres come before those that only have to get there.
+    // Content that must be removed from Postgres goes before content that only has to arrive there.
     const priority = batch.scrubbed.length > 0 ? 'message' : 'read'
     const verdict = admit(priority, { waiting: this.#waitingRows, ageMs: now - (this.#waiting[0]?.since ?? now) }, most)
     if (verdict.kind === 'shed') {
@@ -85,7 +85,10 @@ export class ShardWriter extends DurableObject<Env> {
     this.#busy = false
   }
 
-  /** The first batch after a pause leaves at once; those that follow it closely wait for company, unless there is plenty. */
+  /**
+   * The first batch after a pause leaves at once; those that follow closely wait for others, unless there are many
+   * rows.
+   */
   async #gather(): Promise<void> {
     const waitMs = Math.min(apartMs, this.#wroteAt + apartMs - this.#clock.now())
     if (waitMs > 0 && this.#waitingRows < rowsPerWrite) await scheduler.wait(waitMs)
@@ -113,7 +116,7 @@ export class ShardWriter extends DurableObject<Env> {
     }
   }
 
-  /** One batch that Postgres cannot take must not keep the others: each is tried alone. */
+  /** A batch that Postgres refuses must not block the others: each is tried alone. */
   async #writeApart(some: readonly Waiting[]): Promise<void> {
     for (const one of some) await this.#writeSome([one])
   }
@@ -129,7 +132,7 @@ export class ShardWriter extends DurableObject<Env> {
   }
 }
 
-/** In rows: long ones count as more, since it is memory that they take, here and on the way. */
+/** In rows: long ones count as more, since they take memory, here and on the way. */
 const weightOf = ({ rows }: ProjectionBatch): number => rows.length + Math.floor(charsOf(rows) / 1024)
 
 /** A Postgres error about the data itself (SQLSTATE classes 22 and 23), not about the connection. */

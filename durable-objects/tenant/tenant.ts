@@ -35,11 +35,11 @@ import {
 import { gatewayNamed, gatewayNames, platformOf } from '../address.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 
-/** What a new or known tenant is to be. `key` is for a new one, and for one whose key of that id it replaces. */
+/** The wanted properties of a new or existing tenant. `key` is for a new one, and replaces a key with the same id. */
 export interface Provision {
   readonly id: string
   readonly name: string
-  /** Undefined leaves it on the plan it has. */
+  /** Undefined keeps its plan. */
   readonly plan?: string | undefined
   readonly limits: OwnLimits
   readonly key: StoredKey
@@ -58,7 +58,7 @@ export class Tenant extends DurableObject<Env> {
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
   ])
 
-  /** Makes the tenant, or changes its name and limits; its placement and keys stay. Says whether it is new. */
+  /** Creates the tenant, or changes its name and limits; its placement and keys stay. Returns whether it is new. */
   provision({ id, name, plan, limits, key }: Provision): {
     readonly record: StoredTenant
     readonly made: boolean
@@ -80,20 +80,20 @@ export class Tenant extends DurableObject<Env> {
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
-    // A known tenant without the secret has conversations whose ids carry no check.
+    // An older tenant without the secret has conversations whose ids carry no check.
     if (known === undefined) this.#kv.put('conversationIdSecret', randomToken(43))
     if (this.#secrets() === undefined)
       this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
     return { record, made: known === undefined }
   }
 
-  /** What everybody may know of it alone; undefined when there is no such tenant. */
+  /** The public part of its own settings; undefined when there is no such tenant. */
   record(): StoredTenant | undefined {
     const stored = this.#kv.get('record')
     return stored === undefined ? undefined : tenantRecord.parse(stored)
   }
 
-  /** Record and secrets together, for those who let users in. */
+  /** Record and secrets together, for the verifiers of tokens. */
   admission(): { readonly record: StoredTenant; readonly secrets: TenantSecrets } | undefined {
     const record = this.record()
     const secrets = this.#secrets()
@@ -104,7 +104,7 @@ export class Tenant extends DurableObject<Env> {
     return this.record()?.placement
   }
 
-  /** Puts a further key into use. */
+  /** Adds a further API key. */
   addKey(key: StoredKey): { readonly kind: 'added' } | Refusal {
     const record = this.record()
     if (record === undefined) return refuse('notFound', 'there is no such tenant')
@@ -113,7 +113,7 @@ export class Tenant extends DurableObject<Env> {
     return { kind: 'added' }
   }
 
-  /** Takes a key out of use. False when there is none of that id. */
+  /** Removes an API key. False when there is none of that id. */
   revokeKey(keyId: string): boolean {
     const record = this.record()
     if (record === undefined || !record.keys.some(({ id }) => id === keyId)) return false
@@ -121,7 +121,7 @@ export class Tenant extends DurableObject<Env> {
     return true
   }
 
-  /** Suspends the tenant or lets it go on; every gateway hears of it. Undefined when there is no such tenant. */
+  /** Suspends or reactivates the tenant; every gateway is told. Undefined when there is no such tenant. */
   setState(state: StoredTenant['state']): StoredTenant | undefined {
     const known = this.record()
     if (known === undefined) return undefined
@@ -140,7 +140,7 @@ export class Tenant extends DurableObject<Env> {
     return changed
   }
 
-  /** Makes or changes a rate limit policy. */
+  /** Creates or changes a rate limit policy. */
   setPolicy(
     name: string,
     policy: Omit<StoredPolicy, 'version'>,
@@ -155,7 +155,7 @@ export class Tenant extends DurableObject<Env> {
     return { kind: 'set', policy: stored }
   }
 
-  /** Ends a rate limit policy. False when there is none of that name. */
+  /** Deletes a rate limit policy. False when there is none of that name. */
   dropPolicy(name: string): boolean {
     const record = this.record()
     if (record === undefined || !Object.hasOwn(record.policies, name)) return false
@@ -164,7 +164,10 @@ export class Tenant extends DurableObject<Env> {
     return true
   }
 
-  /** So many connections are open now. Of each day only the most is kept, and days only until they are written down. */
+  /**
+   * The number of connections open now. Of each day only the maximum is kept, and days only until they are written to
+   * Postgres.
+   */
   noteConnections(connections: number): void {
     const today = dayOf(this.#clock.now())
     const peaks = this.connectionPeaks()
@@ -178,12 +181,12 @@ export class Tenant extends DurableObject<Env> {
     )
   }
 
-  /** The most connections that were seen open on each of the last days (UTC). */
+  /** The maximum of open connections on each of the last days (UTC). */
   connectionPeaks(): Record<string, number> {
     return storedPeaks.parse(this.#kv.get('connectionPeaks') ?? {})
   }
 
-  /** Makes or changes a namespace of plain topics. */
+  /** Creates or changes a namespace of plain topics. */
   setNamespace(name: string, namespace: Namespace): { readonly kind: 'set' } | Refusal {
     const record = this.record()
     if (record === undefined) return refuse('notFound', 'there is no such tenant')
@@ -194,7 +197,7 @@ export class Tenant extends DurableObject<Env> {
     return { kind: 'set' }
   }
 
-  /** Ends a namespace: its channels are unknown from then on. False when there is none of that name. */
+  /** Deletes a namespace: its channels are unknown from then on. False when there is none of that name. */
   dropNamespace(name: string): boolean {
     const record = this.record()
     if (record === undefined || !Object.hasOwn(record.namespaces, name)) return false
@@ -203,7 +206,7 @@ export class Tenant extends DurableObject<Env> {
     return true
   }
 
-  /** Changes what is given of the settings; undefined when there is no such tenant. */
+  /** Changes the given settings; undefined when there is no such tenant. */
   setSettings({ anonymous, origins }: SettingsChange): StoredTenant | undefined {
     const record = this.record()
     if (record === undefined) return undefined
@@ -225,7 +228,7 @@ export class Tenant extends DurableObject<Env> {
     return keysInForce(this.#secrets()?.tokenKeys ?? [], this.#clock.now())
   }
 
-  /** Puts a further signing key into use. */
+  /** Adds a further signing key. */
   addSigningKey(key: TokenKey): { readonly kind: 'changed' } | Refusal {
     return this.#changeKeys((keys, now) => addSigningKey(keys, key, now))
   }
@@ -235,7 +238,7 @@ export class Tenant extends DurableObject<Env> {
     return this.#changeKeys((keys, now) => rotateSigningKey(keys, id, successor, overlapMs, now))
   }
 
-  /** Takes a signing key out of use. */
+  /** Removes a signing key. */
   revokeSigningKey(id: string): { readonly kind: 'changed' } | Refusal {
     return this.#changeKeys((keys, now) => revokeSigningKey(keys, id, now))
   }
@@ -249,7 +252,7 @@ export class Tenant extends DurableObject<Env> {
     return { kind: 'changed' }
   }
 
-  /** Tells Postgres again, whatever it was told before: what the nightly sweep does. */
+  /** Writes the placement to Postgres again, whatever was written before: the nightly sweep. */
   retell(): void {
     if (this.record() === undefined) return
     this.#kv.put('told', 0)
@@ -276,7 +279,10 @@ export class Tenant extends DurableObject<Env> {
     return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
   }
 
-  /** Told again until all have heard: each believes what it knows for seconds only, but its open sockets would stay. */
+  /**
+   * Repeated until every gateway has answered: each caches the tenant for seconds only, but its open sockets would
+   * stay.
+   */
   async #tellGateways(): Promise<void> {
     const record = this.record()
     const owed = this.#kv.get('stateOwed')

@@ -35,7 +35,7 @@ export class StoredPublishKeys implements PublishKeys {
     )
   }
 
-  /** Drops those whose time is over. Returns when the next one's will be. */
+  /** Drops the expired keys. Returns when the next one expires. */
   expire(now: number): number | undefined {
     if (!this.#exists) return undefined
     this.#sql.exec('DELETE FROM publish_keys WHERE until <= ?', now)

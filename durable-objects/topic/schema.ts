@@ -1,4 +1,4 @@
-/** A topic's tables. A publication is one row; what only passes by is none. `until` and `at` in milliseconds. */
+/** A topic's tables. A stored publication is one row; an ephemeral one is none. `until` and `at` in milliseconds. */
 export const topicSchema: readonly string[] = [
   `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE entries (offset INTEGER PRIMARY KEY, at INTEGER NOT NULL, data TEXT NOT NULL, info TEXT, tags TEXT);

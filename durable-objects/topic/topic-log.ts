@@ -8,7 +8,9 @@ type Row = { offset: number; data: string; info: string | null; tags: string | n
 /** Entries beyond the size that may wait to be dropped, so that one statement drops many. */
 const slack = 64
 
-/** What a topic keeps, in its own SQLite: the newest entries, as many and as long as its rules say. */
+/**
+ * The stored publications of a topic, in its own SQLite: the newest entries, as many and for as long as its rules say.
+ */
 export class StoredTopicLog implements TopicLog {
   readonly #sql: SqlStorage
   readonly #settings: Settings
@@ -73,7 +75,7 @@ export class StoredTopicLog implements TopicLog {
       .map(toPublication)
   }
 
-  /** Drops what is too old or too much. Returns when the next entry will be, undefined when none is left. */
+  /** Drops entries beyond age and size. Returns when the next one expires, undefined when none is left. */
   expire(now: number): number | undefined {
     if (!this.#exists) return undefined
     this.#drop(this.floor(now) - 1)
@@ -81,7 +83,7 @@ export class StoredTopicLog implements TopicLog {
     return oldest === undefined ? undefined : oldest.at + this.#rules().historyTtlSeconds * 1000
   }
 
-  /** Forgets all that was said, not how far it counted. */
+  /** Deletes all entries; the counter of offsets stays. */
   clear(): void {
     if (this.#exists) this.#drop(this.#top)
   }

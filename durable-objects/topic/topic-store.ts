@@ -20,17 +20,17 @@ const storedRules: z.ZodType<TopicRules> = z.object({
 
 const storedVersion: z.ZodType<PublicationVersion> = z.object({ version: z.number(), epoch: z.string() })
 
-/** Before anybody told the rules: nothing is kept. */
+/** Before the rules are known: nothing is kept. */
 const noRules: TopicRules = { version: 0, historySize: 0, historyTtlSeconds: 1, joinLeave: false }
 
-/** Where a topic's books are. `emptied` is called when nobody listens to it any more. */
+/** Where a topic's data is. `emptied` is called when its last subscriber is gone. */
 export interface TopicContext {
   readonly ctx: DurableObjectState
   readonly env: Env
   readonly emptied: () => void
 }
 
-/** Everything a topic has on its disk. Nothing at all until somebody listens, or something is to be kept. */
+/** Everything a topic has on disk. Nothing at all until there is a subscriber or something to keep. */
 export class TopicStore {
   readonly settings: Settings
   readonly log: StoredTopicLog
@@ -54,7 +54,7 @@ export class TopicStore {
     return new TopicStore(home, isUsed(home.ctx.storage.sql), undefined)
   }
 
-  /** Makes the tables, with an epoch of their own. */
+  /** Creates the tables, with an epoch of their own. */
   static create(home: TopicContext, rules: TopicRules): TopicStore {
     migrate(home.ctx.storage.sql, topicSchema)
     const books = new TopicStore(home, true, rules)
@@ -63,7 +63,7 @@ export class TopicStore {
     return books
   }
 
-  /** One fact, written with each publication that has a version. */
+  /** One setting, written with each publication that has a version. */
   readonly version: LastVersion = {
     get: () => {
       const text = this.settings.get('version')
@@ -76,14 +76,14 @@ export class TopicStore {
     return this.#rules
   }
 
-  /** Rules as somebody knows them; older ones than ours change nothing. */
+  /** Rules as a caller knows them; ones older than ours change nothing. */
   learn(rules: TopicRules | undefined): void {
     if (rules === undefined || rules.version < this.#rules.version) return
     this.#rules = rules
     if (this.exist) this.settings.set('rules', JSON.stringify(rules))
   }
 
-  /** The incarnation of the stream; "" where nothing is kept, since there is nothing to come back to. */
+  /** The incarnation of the stream; "" where nothing is kept, since there is no position to recover from. */
   get epoch(): string {
     return this.#rules.historySize === 0 ? '' : (this.settings.get('epoch') ?? '')
   }

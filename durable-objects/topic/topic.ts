@@ -22,12 +22,12 @@ import { applyCommands, type AppliedCommands } from '../../src/topics/apply-comm
 import { keptMs } from './publish-keys.ts'
 import { TopicStore, type TopicContext } from './topic-store.ts'
 
-/** How soon after a publication somebody looks whether it was told. */
+/** How soon after a publication the alarm checks whether it was delivered. */
 const remindMs = 5000
 
 /**
- * One plain topic of a tenant: passes on what is published to whoever listens, and keeps as much of it as its
- * namespace says. Who may do what was decided where the caller's token is known; a topic knows no users.
+ * One plain topic of a tenant: passes publications on to its subscribers, and keeps as many of them as its namespace
+ * says. Permissions were checked where the caller's token is known; a topic knows no users.
  */
 export class Topic extends DurableObject<Env> {
   readonly #clock = systemClock
@@ -35,9 +35,9 @@ export class Topic extends DurableObject<Env> {
   #store = TopicStore.open(this.#context)
   readonly #recent = new RecentPublishes()
   #armedFor = Infinity
-  /** Whether this life knows that no alarm of an earlier one is due before its own. */
+  /** Whether this instance knows that no alarm of an earlier one is due before its own. */
   #knowsAlarm = false
-  /** Whether this life told its listeners where the stream stands. */
+  /** Whether this instance announced the stream's position to its subscribers. */
   #hasPublished = false
 
   /** Runs the commands of one gateway, or of the tenant's server, in order; the answer leaves once they are durable. */
@@ -49,12 +49,12 @@ export class Topic extends DurableObject<Env> {
     this.#noteSubscribers(call, turn)
     this.#store.subscribers.publish(this.#update(turn, before), call.gateway)
     if (turn.publications.length > 0) this.#notePublished(call.gateway)
-    // Where nothing else is kept nobody else would come to drop them.
+    // Where nothing else is kept, no other call would drop them.
     if (call.commands.some(hasKey)) this.#tidyBy(this.#clock.now() + keptMs)
     return this.#answer(call, turn, before)
   }
 
-  /** A page of what is kept, and where the stream stands. */
+  /** A page of the stored publications, and the position of the stream. */
   history(rules: TopicRules, query: HistoryQuery): HistoryAnswer {
     this.#store.learn(rules)
     if (this.#store.rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
@@ -71,12 +71,12 @@ export class Topic extends DurableObject<Env> {
     return { kind: 'page', epoch, top, publications, amendments: [] }
   }
 
-  /** Forgets what was said; its numbers are not used again. */
+  /** Deletes the history; its offsets are not used again. */
   removeHistory(): void {
     this.#store.log.clear()
   }
 
-  /** Every connection that listens now. */
+  /** Every connection that is subscribed now. */
   async presence(): Promise<ClientInfo[]> {
     return await this.#store.subscribers.presence()
   }
@@ -105,7 +105,7 @@ export class Topic extends DurableObject<Env> {
     return applyCommands({ epoch, rules, log, keys, version, recent: this.#recent, now: this.#clock.now() }, commands)
   }
 
-  /** What passes by without history needs no disk; a listener does, who must still be told after a loss of memory. */
+  /** An ephemeral publication needs no disk; a subscriber does, since it must still be served after a restart. */
   #mustKeep({ gateway, have, commands }: StreamCall): boolean {
     const keeps = this.#store.rules.historySize > 0
     if (gateway !== null && have !== null) return true
@@ -117,7 +117,10 @@ export class Topic extends DurableObject<Env> {
     )
   }
 
-  /** Old entries have to go in time, and listeners to hear of new ones, also if this life ends before they were told. */
+  /**
+   * Old entries have to go in time, and subscribers to hear of new ones, also if this instance ends before they were
+   * told.
+   */
   #notePublished(except: string | null): void {
     const { subscribers: audience, rules } = this.#store
     const now = this.#clock.now()
@@ -126,14 +129,19 @@ export class Topic extends DurableObject<Env> {
     if (audience.reachesBeyond(except)) this.#tidyBy(now + remindMs)
   }
 
-  /** A life before this one may have died between writing and telling: whoever misses something then asks for it. */
+  /**
+   * An earlier instance may have died between writing and publishing: a gateway that misses something then asks for it.
+   */
   #announcePosition(): void {
     const { subscribers: audience, log, epoch } = this.#store
     if (!this.#hasPublished && epoch !== '' && log.top() > 0) audience.announcePosition(epoch, log.top())
     this.#hasPublished = true
   }
 
-  /** A gateway is an audience from its first subscriber until its last one left, or when it says so; the last one to go is noted. */
+  /**
+   * A gateway is listed from its first subscriber until its last one left, or until it says so; the last departure is
+   * noted.
+   */
   #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
     if (gateway === null) return
     const { subscribers: audience } = this.#store
@@ -155,7 +163,7 @@ export class Topic extends DurableObject<Env> {
     return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
   }
 
-  /** Where nothing is kept everything passes by at place 0, whatever the log once counted. */
+  /** Where nothing is kept, every publication has offset 0, whatever the log once counted. */
   #update({ publications, events: signals }: AppliedCommands, after: number): StreamUpdate {
     const { epoch } = this.#store
     return { epoch, after: epoch === '' ? 0 : after, publications, events: signals }
@@ -176,7 +184,7 @@ export class Topic extends DurableObject<Env> {
     if (chore.kind === 'again') this.#tidyBy(chore.at)
   }
 
-  /** All that was said is gone by now: from here on it is idle, unless it was already. */
+  /** All entries have expired by now: from here on the topic is idle, unless it was already. */
   #noteSilence(now: number): void {
     const { settings: facts, log } = this.#store
     if (facts.number('idleTop') === log.top()) return
@@ -185,8 +193,8 @@ export class Topic extends DurableObject<Env> {
   }
 
   /**
-   * The earliest wish counts; what has expired is not shown, however late the alarm is. A life before ours may have set
-   * one that must not be put off: the first of ours comes soon enough for whatever that was for.
+   * The earliest requested time counts; expired entries are not returned, however late the alarm is. An earlier
+   * instance may have set an alarm that must not be postponed: the first one of this instance comes soon enough for it.
    */
   #tidyBy(at: number): void {
     const soon = this.#knowsAlarm ? at : Math.min(at, this.#clock.now() + remindMs)

@@ -1,6 +1,6 @@
 /**
- * Characters of entries in one answer between actors: it may have 32 MiB, in which each may take two bytes, and room has to
- * be left for what else is in it.
+ * Characters of entries in one answer between actors: it may have 32 MiB, in which each may take two bytes, and the
+ * rest of the answer needs room.
  */
 export const answerChars = 4_194_304
 
@@ -11,7 +11,7 @@ interface Sized {
 /** Characters of all of these. */
 export const charsOf = (entries: readonly Sized[]): number => entries.reduce((sum, { data }) => sum + data.length, 0)
 
-/** As many of these, from the first one on, as an answer has room for; the first one always. */
+/** The longest prefix of these that fits into an answer; at least the first one. */
 export function fitting<T extends Sized>(entries: readonly T[]): readonly T[] {
   let left = answerChars
   const end = entries.findIndex(({ data }, index) => (left -= data.length) < 0 && index > 0)

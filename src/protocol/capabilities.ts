@@ -4,10 +4,10 @@ import { z } from 'zod'
 export const capabilityActions = ['sub', 'pub', 'hst', 'prs'] as const
 export type CapabilityAction = (typeof capabilityActions)[number]
 
-/** Bytes of JSON that a token's capabilities may have: every connection remembers them. */
+/** Bytes of JSON that a token's capabilities may have: they are kept with every connection. */
 export const capabilitiesBytes = 4096
 
-/** Leave to do something in some channels. In a name `*` stands for any run of characters. */
+/** Permission to do something in some channels. In a name `*` stands for any run of characters. */
 export const capability = z.strictObject({
   channels: z.array(z.string().min(1).max(255)).min(1).max(100),
   match: z.literal('wildcard').optional(),

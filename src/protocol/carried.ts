@@ -25,7 +25,7 @@ export function carriedBytes(bytes: Uint8Array): string {
   return `${opening}${btoa(characters.join(''))}${closing}`
 }
 
-/** What Protobuf subscribers are given; a text stands for its UTF-8. */
+/** The bytes for Protobuf subscribers; a text stands for its UTF-8. */
 export function uncarried(data: string): string | Uint8Array {
   if (data.startsWith(respelled))
     return data.slice(1).replaceAll(/\t(?: |\t[ \t])/g, (spelling) => marks[spelling] ?? '')

@@ -1,6 +1,9 @@
 import { refuse, type Refusal } from './errors.ts'
 
-/** What a channel name means: a conversation's stream, one user's inbox, how one job of a queue goes, or a plain topic. */
+/**
+ * The meaning of a channel name: a conversation's stream, one user's inbox, the progress of one job of a queue, or a
+ * plain topic.
+ */
 export type Channel =
   | { readonly kind: 'conversation'; readonly id: string }
   | { readonly kind: 'inbox'; readonly user: string }
@@ -13,14 +16,14 @@ export interface TopicName {
   readonly namespace: string
   /** Begins with `$`: only a subscription token opens it. */
   readonly isPrivate: boolean
-  /** The users named behind `#`, the only ones who may listen; undefined when none are named. */
+  /** The users named behind `#`, who alone may subscribe; undefined when none are named. */
   readonly users: readonly string[] | undefined
 }
 
-/** Where names without a colon belong. */
+/** The namespace of names without a colon. */
 export const defaultNamespace = 'default'
 
-/** Namespaces that no tenant can configure: ours, and the one that has no name on the wire. */
+/** Namespaces that no tenant can configure: the platform's, and the one that has no name on the wire. */
 export const reservedNamespaces: ReadonlySet<string> = new Set(['conversation', 'user', 'jobs', defaultNamespace])
 
 /** Longest channel name in bytes of ASCII (Centrifuge's own bound). */
@@ -30,7 +33,7 @@ const name = /^[\x21-\x7e]+$/
 const id = /^[A-Za-z0-9_-]{1,64}$/
 const jobName = /^[A-Za-z0-9_.@-]{1,128}$/
 
-/** Reads a channel name; undefined when its namespace or form is none of ours. */
+/** Reads a channel name; undefined when its namespace or form is not one of ours. */
 export function parseChannel(channel: string): Channel | undefined {
   if (channel.length > maxChannelLength || !name.test(channel)) return undefined
   if (channel.startsWith('conversation:')) return conversation(channel.slice('conversation:'.length))
@@ -39,7 +42,7 @@ export function parseChannel(channel: string): Channel | undefined {
   return topic(channel)
 }
 
-/** Why a name means nothing: it cannot be one, or its namespace has no such channels. */
+/** Why a name has no meaning: its form is wrong, or its namespace has no such channels. */
 export function whyNoChannel(channel: string): Refusal {
   if (channel.length > maxChannelLength) return refuse('badRequest', `channel: at most ${maxChannelLength} characters`)
   if (canonicalChannel(channel) !== channel)
@@ -60,12 +63,12 @@ function topic(channel: string): TopicName | undefined {
   }
 }
 
-/** `/`, `*` and `&` are kept for patterns (Centrifuge protocol, "Channel names"). */
+/** `/`, `*` and `&` are reserved for patterns (Centrifuge protocol, "Channel names"). */
 const isTopicName = (channel: string) => name.test(channel) && !/[/*&]/.test(channel)
 
 const hasReservedNamespace = (channel: string) => reservedNamespaces.has(namespaceOf(channel) ?? '')
 
-/** What stands before the first colon, without the mark of private channels. */
+/** The part before the first colon, without the mark of private channels. */
 function namespaceOf(channel: string): string | undefined {
   const bare = channel.startsWith('$') ? channel.slice(1) : channel
   const colon = bare.indexOf(':')
@@ -85,15 +88,15 @@ function job(text: string): Channel | undefined {
 }
 
 /**
- * The one name of a channel that can be written in two ways. Servers may use either; a client's own subscription must use this
- * one, since its SDK sorts publications by the name it subscribed with.
+ * The canonical name of a channel that can be written in two ways. Servers may use either; a client's own subscription
+ * must use this one, since its SDK sorts publications by the name it subscribed with.
  */
 export const canonicalChannel = (channel: string): string =>
   channel.startsWith(jobsOfDefault) ? `jobs:${channel.slice(jobsOfDefault.length)}` : channel
 
 const jobsOfDefault = `jobs:${defaultNamespace}:`
 
-/** The anonymous share a user id, "", and therefore have no stream of their own. */
+/** Anonymous users share a user id, "", and therefore have no stream of their own. */
 const inbox = (user: string): Channel | undefined => (user === '' ? undefined : { kind: 'inbox', user })
 
 const conversation = (text: string): Channel | undefined =>
@@ -105,6 +108,6 @@ export const conversationChannel = (conversation: string): string => `conversati
 /** The personal stream of one user. */
 export const inboxChannel = (user: string): string => `user:#${user}`
 
-/** How one job goes, for the users it names. */
+/** The progress of one job, for the users it names. */
 export const jobChannel = (queue: string, job: string): string =>
   queue === 'default' ? `jobs:${job}` : `jobs:${queue}:${job}`

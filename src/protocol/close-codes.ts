@@ -1,7 +1,7 @@
 /**
- * Why the server ends a connection: WebSocket close code and words (Centrifuge protocol ranges).
- * 3000–3499 and 4000–4499: the client comes back by itself; 3500–3999 and 4500–4999: it does not.
- * Reasons are plain non-empty words: the JavaScript SDK ignores a terminal code without them.
+ * Why the server ends a connection: WebSocket close code and reason (Centrifuge protocol ranges). 3000–3499 and
+ * 4000–4499: the client reconnects by itself; 3500–3999 and 4500–4999: it does not. Reasons are plain non-empty words:
+ * the JavaScript SDK ignores a terminal code without them.
  */
 export const closes = {
   shutdown: { code: 3001, reason: 'shutdown' },
@@ -16,9 +16,9 @@ export const closes = {
   stale: { code: 3502, reason: 'stale' },
   forced: { code: 3503, reason: 'force disconnect' },
   connectionLimit: { code: 3504, reason: 'connection limit' },
-  /** The user's sessions were ended by her tenant; only a token issued afterwards opens the door again. */
+  /** The tenant ended the user's sessions; only a token issued afterwards is accepted. */
   revoked: { code: 4501, reason: 'sessions revoked' },
-  /** The tenant is suspended: nobody of it is let in until it is active again. */
+  /** The tenant is suspended: its users are not admitted until it is active again. */
   suspended: { code: 4503, reason: 'tenant suspended' },
   /** The page's origin is not in the tenant's list. */
   originNotAllowed: { code: 4504, reason: 'origin not allowed' },
@@ -35,7 +35,7 @@ export const unsubscribes = {
   /** The tenant's own server ended it. */
   server: { code: 2000, reason: 'server unsubscribe' },
   insufficientState: { code: 2500, reason: 'insufficient state' },
-  /** Its token's time was over and nobody renewed it: the SDK subscribes again with a new one. */
+  /** Its token expired and was not renewed: the SDK subscribes again with a new one. */
   expired: { code: 2501, reason: 'subscription expired' },
 } as const
 

@@ -7,7 +7,7 @@ import { textAt } from './protobuf/json-text.ts'
 const offset = z.int().nonnegative().default(0)
 const position = z.object({ offset, epoch: z.string().max(64).default('') })
 
-/** A client's connect: who it is (token) and which server-side streams it wants recovered. */
+/** A client's connect: its token, and which server-side streams it wants to recover. */
 export const connectRequest = z.object({
   token: z.string().max(tokenLength).default(''),
   subs: z.record(z.string().max(255), z.object({ recover: z.boolean().default(false), ...position.shape })).default({}),
@@ -43,7 +43,7 @@ export const historyRequest = z.object({
   reverse: z.boolean().default(false),
 })
 
-/** What a client says, with its text. Only Protobuf lets it be bytes that are not JSON. */
+/** The data of a client's command, with its text. Only Protobuf can carry bytes that are not JSON. */
 const data = z.union([z.instanceof(GivenJson), z.instanceof(GivenBytes)]).optional()
 
 const publishRequest = z.object({ channel: z.string(), data, type: z.int().default(0) })
@@ -100,15 +100,15 @@ const kinds: readonly CommandKind[] = [
   'ping',
 ]
 
-/** The answers to so many pings. A frame may hold thousands, which are one command. */
+/** The answers to this many pings. A frame may hold thousands, which are one command. */
 export const pong = (count: number): Command => ({ kind: 'pong', id: 0, count })
 
-/** A frame that ends its connection; `why` is for the log. */
+/** A frame that ends its connection; the reason is for the log. */
 export const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
 
 /**
- * Reads a JSON text frame: one or more commands, each on its own line.
- * Envelope fields nobody knows are ignored, as SDKs of later versions send them.
+ * Reads a JSON text frame: one or more commands, each on its own line. Unknown envelope fields are ignored, as SDKs of
+ * later versions send them.
  */
 export function parseFrame(frame: string): ParsedFrame {
   if (isLonger(frame, sizes.frameBytes)) return malformed('frame too large')
@@ -162,14 +162,16 @@ function readRequest(kind: CommandKind, id: number, value: unknown, line: string
   return { kind, id, request: parsed.data } as Command
 }
 
-/** The commonest request by far, recognised without its schema, which would cost more than the rest of reading it. */
+/**
+ * The most frequent request by far, recognised without its schema, which would cost more than the rest of reading it.
+ */
 const isPlainRpc = (value: unknown): value is { readonly method: string; readonly data?: unknown } =>
   isRecord(value) && typeof value['method'] === 'string' && value['method'].length <= methodLength
 
 /** The kinds whose data is read or passed on. */
 const saying: ReadonlySet<CommandKind> = new Set(['rpc', 'publish', 'send'])
 
-/** The data of a command with its text, which in the JSON format is looked for only when it is needed. */
+/** The data of a command with its text, which in the JSON format is searched for only when it is needed. */
 function dataOf(kind: CommandKind, value: unknown, line: string | undefined): GivenJson | GivenBytes | undefined {
   if (value === undefined) return undefined
   if (line !== undefined) return new GivenJson(value, () => textAt(line, [kind, 'data']) ?? 'null')

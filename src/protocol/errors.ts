@@ -18,18 +18,21 @@ export const errors = {
   /** The connection token has expired: fetch a new one. */
   tokenExpired: { code: 109, message: 'token expired', temporary: false },
   expired: { code: 110, message: 'expired', temporary: false },
-  /** The sender's bucket is empty; `retryAfterMs` says when the next token drips. */
+  /** The sender's bucket is empty; `retryAfterMs` is the time until the next token. */
   tooManyRequests: { code: 111, message: 'too many requests', temporary: true },
-  /** The stream no longer holds what lies after the given position, or is another incarnation. */
+  /** The stream no longer holds what follows the given position, or is another incarnation. */
   unrecoverablePosition: { code: 112, message: 'unrecoverable position', temporary: false },
 
   /** The payload of an rpc or publish breaks a rule; the message names field and rule. */
   invalidPayload: { code: 400, message: 'invalid payload', temporary: false },
-  /** Member, but not allowed to do this. */
+  /** The caller is a member but not allowed to do this. */
   notAllowed: { code: 403, message: 'not allowed', temporary: false },
-  /** No such conversation or message, or one of another tenant or of others: the answer is the same. */
+  /** No such conversation or message, or one of another tenant or of other users: the answer is the same. */
   notFound: { code: 404, message: 'no such conversation', temporary: false },
-  /** The same clientId was used before with other words, or for a message that ended undelivered, or the thing changed meanwhile. */
+  /**
+   * The same clientId was used before with another text, or for a message that ended undelivered, or the thing changed
+   * meanwhile.
+   */
   conflict: { code: 409, message: 'conflict', temporary: false },
   tooLarge: { code: 413, message: 'too large', temporary: false },
 } as const
@@ -37,7 +40,7 @@ export const errors = {
 /** The name of a catalogued refusal. */
 export type ErrorName = keyof typeof errors
 
-/** A refusal on its way to a client: which one, what exactly is wrong, and when to come back. */
+/** A refusal on its way to a client: which one, what exactly is wrong, and when to retry. */
 export interface Refusal {
   readonly kind: 'refused'
   readonly error: ErrorName

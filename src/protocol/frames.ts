@@ -11,6 +11,6 @@ export function readFrame(format: FrameFormat, frame: string | Uint8Array): Pars
   return format === 'protobuf' ? parseBinaryFrame(frame) : malformed('binary frame on a JSON connection')
 }
 
-/** How what is said lies in an HTTP answer: events of an EventSource, lines of JSON, or messages behind their lengths. */
+/** The framing of an HTTP answer: events of an EventSource, lines of JSON, or messages behind their lengths. */
 export const streamKinds = ['sse', 'lines', 'messages'] as const
 export type StreamKind = (typeof streamKinds)[number]

@@ -6,14 +6,14 @@ import { sizes } from './limits.ts'
 import { itemTexts, textAt } from './protobuf/json-text.ts'
 
 /**
- * JSON as somebody gave it: the value that was read from it, and the text. Rules are checked on the value; what is stored
- * and passed on is the text, since writing the value again would change numbers, the order of members and escapes.
+ * JSON as a caller gave it: the parsed value and the text. Rules are checked on the value; the text is stored and
+ * passed on, since serialising the value again would change numbers, the order of members and escapes.
  */
 export class GivenJson {
   readonly value: unknown
   #text: string | (() => string)
 
-  /** `text` may be found when it is asked for: most commands are read by their values alone. */
+  /** `text` is found when it is asked for: most commands are read by their values alone. */
   constructor(value: unknown, text: string | (() => string)) {
     this.value = value
     this.#text = text
@@ -39,7 +39,7 @@ export class GivenBytes {
   }
 }
 
-/** What bytes are: JSON text in UTF-8, or nothing that the server reads. */
+/** Bytes as JSON text in UTF-8, or as data that the server does not read. */
 export function givenIn(bytes: Uint8Array): GivenJson | GivenBytes {
   try {
     const text = utf8.decode(bytes)
@@ -71,13 +71,13 @@ export function carry(
   return bad === undefined ? { data: carried(given.text) } : { bad }
 }
 
-/** Why data that is passed on is not accepted, or undefined: it may be `bytes` of text, and nested so deep. */
+/** Why passed-on data is not accepted, or undefined: the bound on its bytes and on its depth. */
 export function badJson({ value, text }: GivenJson, bytes: number): string | undefined {
   if (isDeeper(value, sizes.dataDepth)) return `nested at most ${sizes.dataDepth} levels deep`
   return isLonger(text, bytes) ? `at most ${bytes} bytes of JSON` : undefined
 }
 
-/** The schemas of what is passed on as it was given. */
+/** The schemas of data that is passed on as it was given. */
 const passedOn = new WeakSet<z.ZodType>()
 
 /**
@@ -111,16 +111,16 @@ export function jsonForLater() {
 export const readGiven = <S extends z.ZodType>(schema: S, given: GivenJson): z.ZodSafeParseResult<z.output<S>> =>
   schema.safeParse(planOf(schema)?.(given.value, () => given.text) ?? given.value)
 
-/** A value made ready for a schema in which nothing is passed on: without nulls that mean nothing. */
+/** A value prepared for a schema in which nothing is passed on: without nulls that mean nothing. */
 export const withoutNulls = (schema: z.ZodType, value: unknown): unknown =>
   planOf(schema)?.(value, () => JSON.stringify(value)) ?? value
 
-/** Makes a value ready for its schema: what is to be passed on is put together with its text, and nulls are left out. */
+/** Prepares a value for its schema: passed-on data gets its text, and nulls are left out. */
 type Plan = (value: unknown, text: () => string) => unknown
 
 const plans = new WeakMap<z.ZodType, { readonly plan: Plan | undefined }>()
 
-/** Undefined when values are ready for the schema as they are. Made once for each schema. */
+/** Undefined when values need no preparation for the schema. Made once for each schema. */
 function planOf(schema: unknown): Plan | undefined {
   if (!(schema instanceof z.ZodType)) return undefined
   const known = plans.get(schema)

@@ -60,7 +60,7 @@ const unique = z
     ],
   })
 
-/** What is to be done: `http` posts `payload` to `url`; `join` only waits for the jobs it comes `after`. */
+/** What a job does: `http` posts `payload` to `url`; `join` only waits for the jobs in `after`. */
 const work = {
   type: z.enum(['http', 'join']).default('http'),
   url: z.string().max(2048).optional(),
@@ -140,7 +140,7 @@ export const newJob = z
 /** `POST /v1/jobs/batch`: all of them, or none. */
 export const newJobs = z.strictObject({ queue: queueName.default('default'), jobs: z.array(job).min(1).max(1000) })
 
-/** Which queue a job is in; without it, it is looked for in all of the tenant's. */
+/** The queue of a job; without it the job is looked for in all queues of the tenant. */
 export const jobQuery = z.strictObject({ queue: queueName.optional() })
 
 /** `GET /v1/schedules`: the schedules of a queue behind the name `cursor`. */
@@ -166,7 +166,7 @@ export const jobsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(50),
 })
 
-/** `PATCH /v1/queues/:name`; null takes a bound away. */
+/** `PATCH /v1/queues/:name`; null removes a bound. */
 export const queueChange = z.strictObject({
   concurrency: z.int().min(1).max(100_000).nullable().optional(),
   rate: rate.nullable().optional(),
@@ -193,7 +193,9 @@ export const newSchedule = z
     /** Five fields as in crontab(5), or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. */
     cron: z.string().min(1).max(200).optional(),
     timeZone: z.string().min(1).max(64).optional(),
-    /** What to do where clocks are set forward over the time, and where they show it twice. */
+    /**
+     * What to do at a local time that is skipped when clocks are set forward, or occurs twice when they are set back.
+     */
     gap: z.enum(['skip', 'shift']).optional(),
     overlap: z.enum(['first', 'both']).optional(),
     everySeconds: z

@@ -5,12 +5,12 @@ import { isPlainText } from '../kernel/text.ts'
 export const maxPolicies = 100
 export const maxChecks = 100
 
-/** A policy's name, also what stands in RateLimit fields: so nothing that needs escaping. */
+/** A policy's name, also used in RateLimit fields: so no characters that need escaping. */
 export const policyName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner dashes, at most 63')
 
-/** What is limited: a user id, an address, a path of your own. */
+/** What is limited: a user id, an address, a path of the customer's own. */
 export const limitKey = z.string().min(1).max(256).refine(isPlainText, 'no control characters')
 
 const aDayTimes = (days: number) => days * 86_400
@@ -18,7 +18,7 @@ const aDayTimes = (days: number) => days * 86_400
 const limitOf = z.int('a whole number').min(1).max(1e9)
 const windowSeconds = z.int('a whole number').min(1).max(aDayTimes(31))
 
-/** One window: so many units in so many seconds. Concurrency has no window, only buckets have a burst. */
+/** One window: units per seconds. Concurrency has no window, only buckets have a burst. */
 export const policyWindow = z
   .discriminatedUnion(
     'algorithm',
@@ -45,7 +45,9 @@ export const policyWindow = z
 const shared = {
   /** `hard`: never exceeded. `soft`: by a tenth at most, for fewer calls when the limit is near. */
   mode: z.enum(['hard', 'soft']).default('hard'),
-  /** What holds while the limiter cannot be reached: each of our machines keeps the limit alone, or nobody passes. */
+  /**
+   * What applies while the limiter cannot be reached: each machine keeps the limit alone, or every check is refused.
+   */
   whenUnreachable: z.enum(['open', 'closed']).default('open'),
 }
 
@@ -74,7 +76,7 @@ const cost = z.int('a whole number of units').min(1, 'at least 1').max(1e9).defa
 /** `POST /v1/limits/check`. */
 export const check = z.strictObject({ policy: policyName, key: limitKey, cost })
 
-/** `POST /v1/limits/check-batch`. With `allOrNone` one refusal refuses all, and what the others took returns. */
+/** `POST /v1/limits/check-batch`. With `allOrNone` one refusal refuses all, and what the others took is returned. */
 export const checkBatch = z.strictObject({
   checks: z.array(check).min(1).max(maxChecks),
   allOrNone: z.boolean().default(false),
@@ -91,7 +93,9 @@ export const reserve = z.strictObject({
   ttlSeconds: z.int().min(1).max(3600).default(60),
 })
 
-/** `POST /v1/limits/release`: `used` of the reserved units were really used; by default all, and none of a concurrency. */
+/**
+ * `POST /v1/limits/release`: `used` of the reserved units were really used; by default all, and none of a concurrency.
+ */
 export const release = z.strictObject({
   policy: policyName,
   key: limitKey,

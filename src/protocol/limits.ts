@@ -1,4 +1,4 @@
-/** The sizes every face agrees on; also given to clients in the connect result. Bytes are UTF-8. */
+/** The sizes that all interfaces share; also sent to clients in the connect result. Bytes are UTF-8. */
 export const sizes = {
   /** One WebSocket frame from a client. */
   frameBytes: 65_536,
@@ -26,8 +26,11 @@ export const sizes = {
   historyPage: 300,
 } as const
 
-/** Characters of a token, wherever it is shown: on connect, on subscribe and over HTTP. */
+/** Characters of a token, wherever it is sent: on connect, on subscribe and over HTTP. */
 export const tokenLength = 8192
 
-/** Bytes of JSON that a token may tell others of a connection, or of a subscription: sockets remember them through sleep. */
+/**
+ * Bytes of JSON that a token may publish about a connection, or about a subscription: they are kept in socket
+ * attachments.
+ */
 export const infoBytes = 1024

@@ -1,9 +1,9 @@
 import type { StreamAnswer, StreamResult } from './stream.ts'
 
 /**
- * How an answer travels over a link: a line of JSON, then the data of each publication and of each `done`, which is JSON
- * text already, on a line of its own. Quoted within the JSON it would be escaped and read again letter by letter.
- * JSON text as we write it holds no line break.
+ * The encoding of an answer on a link: a line of JSON, then the data of each publication and of each `done`, which is
+ * JSON text already, on a line of its own. Quoted within the JSON it would be escaped and parsed again letter by
+ * letter. JSON text as we write it holds no line break.
  */
 export function encodeAnswer({ update, behind, results }: StreamAnswer): string {
   const lines = ['']
@@ -20,7 +20,7 @@ export function encodeAnswer({ update, behind, results }: StreamAnswer): string 
   return lines.join('\n')
 }
 
-/** Reads what `encodeAnswer` wrote; throws when a line is missing or too many, or when the stream says that it failed. */
+/** Reads what `encodeAnswer` wrote; throws when a line is missing or surplus, or when the stream reports a failure. */
 export function decodeAnswer(text: string): StreamAnswer {
   const lines = text.split('\n')
   const head: StreamAnswer | { readonly failed: string } = JSON.parse(lines[0] ?? '')
@@ -35,5 +35,5 @@ export function decodeAnswer(text: string): StreamAnswer {
   return { update: { ...head.update, publications }, behind: head.behind, results }
 }
 
-/** Says that the call failed, for whatever reason. */
+/** Reports that the call failed, for whatever reason. */
 export const encodeFailure = (why: string): string => JSON.stringify({ failed: why })

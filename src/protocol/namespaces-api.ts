@@ -14,13 +14,13 @@ export const namespaceName = z
     'conversation, user and jobs have rules of their own',
   )
 
-/** Whom something is allowed beside those whose token has a capability for it; `nobody` shuts these out too. */
+/** Who may do something beside clients whose token has a capability for it; `nobody` excludes those too. */
 const who = ['nobody', 'capability', 'users', 'anyone'] as const
 const whoOrSubscribers = z.enum(['nobody', 'capability', 'subscribers', 'users', 'anyone'])
 
 /**
- * `PUT /v1/namespaces/:name`. Without history a publication reaches whoever listens and is never stored. `users` are
- * those with a user id in their token, `anyone` the anonymous too.
+ * `PUT /v1/namespaces/:name`. Without history a publication reaches the present subscribers and is never stored.
+ * `users` are clients with a user id in their token, `anyone` includes anonymous ones.
  */
 export const newNamespace = z.strictObject({
   /** Publications kept for each channel. */
@@ -30,7 +30,7 @@ export const newNamespace = z.strictObject({
     .min(1)
     .max(30 * 86_400)
     .default(300),
-  /** Whether subscribers who come back are given what they missed, as far as history goes. */
+  /** Whether returning subscribers are sent what they missed, as far as history goes. */
   recovery: z.boolean().default(true),
   presence: z.boolean().default(false),
   joinLeave: z.boolean().default(false),
@@ -49,5 +49,5 @@ export const newNamespace = z.strictObject({
 /** A namespace as a tenant has it. */
 export type Namespace = z.output<typeof newNamespace>
 
-/** Whom a namespace lets do something. */
+/** Who may do something in a namespace. */
 export type Allowed = z.output<typeof whoOrSubscribers>

@@ -2,7 +2,7 @@ import { byteLength, isBlank, isPlainText } from '../kernel/text.ts'
 import { conversationPattern } from './payloads.ts'
 import { sizes } from './limits.ts'
 
-/** A message of text alone, for one conversation. */
+/** A message of text only, for one conversation. */
 export interface PlainSend {
   readonly conversation: string
   readonly clientId: string
@@ -10,8 +10,8 @@ export interface PlainSend {
 }
 
 /**
- * Reads the payload of the commonest command, `message.send` with text alone, as `sendPayload` would: the schema, which
- * the runtime may not compile, costs more than storing the message. Undefined for everything else, right or wrong:
+ * Reads the payload of the most frequent command, `message.send` with text only, as `sendPayload` would: the schema,
+ * which the runtime may not compile, costs more than storing the message. Undefined for everything else, valid or not:
  * then the schema decides, and explains.
  */
 export function plainSend(data: unknown): PlainSend | undefined {

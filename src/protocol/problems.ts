@@ -44,7 +44,7 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
   internal: 'unavailable',
 }
 
-/** The same refusal as HTTP says it; what is not yours and what does not exist are one answer. */
+/** The same refusal for HTTP; an object of another caller and one that does not exist get one answer. */
 export function toProblem(refusal: Refusal): Problem {
   const name = byError[refusal.error] ?? 'invalid-request'
   const detail = refusal.detail ?? errors[refusal.error].message

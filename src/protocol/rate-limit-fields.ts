@@ -1,4 +1,4 @@
-/** One policy as the RateLimit fields tell of it. Quantities are whole; times are seconds. */
+/** One policy as the RateLimit fields report it. Quantities are whole; times are seconds. */
 export interface QuotaState {
   /** The policy's name; what a String of RFC 9651 cannot hold is left out of it. */
   readonly name: string

@@ -4,7 +4,7 @@ import { sizes } from './limits.ts'
 import type { Publication } from './replies.ts'
 import type { StreamPosition } from './stream.ts'
 
-/** What a subscriber with a position gets: everything after it, or word that this is not possible. */
+/** The result of a recovery: everything after the position, or that this is not possible. */
 export type Recovery =
   | { readonly kind: 'fresh' }
   | { readonly kind: 'recovered'; readonly after: number }
@@ -27,12 +27,12 @@ export function decideRecovery(
   return sameEpoch && known && held && fits ? { kind: 'recovered', after: since.offset } : { kind: 'lost' }
 }
 
-/** An answer in the making: how many characters were recovered in it by now. */
+/** The state of an answer being built: how many characters of recovered entries it holds. */
 export interface Recovering {
   recoveredChars?: number
 }
 
-/** What a subscriber is answered: whether she recovered, the offset to reply with, and what she missed. */
+/** The answer to a subscriber: whether it recovered, the offset to reply with, and what it missed. */
 export type Recovered =
   | Refusal
   | {
@@ -43,8 +43,8 @@ export type Recovered =
     }
 
 /**
- * Recovers a subscriber with what `read` has after her place. What no answer has room for cannot be recovered; what this
- * one has no room for any more, since many came back at once, can be in the next.
+ * Recovers a subscriber with the entries that `read` returns after its position. What no answer has room for cannot be
+ * recovered; what this one has no room for, because many subscribers return at once, can be in the next.
  */
 export function recover(
   recovery: Recovery,
@@ -63,13 +63,15 @@ export function recover(
   return { kind: 'answered', recovered: true, offset: recovery.after, publications }
 }
 
-/** What a gateway has missed: the entries, or that there are more than an answer brings, so that it has to ask again. */
+/**
+ * What a gateway has missed: the entries, or that there are more than an answer carries, so that it has to ask again.
+ */
 export interface Missed {
   readonly behind: boolean
   readonly entries: readonly Publication[]
 }
 
-/** What was said after `after` and up to `before`, of a log that begins at `floor`. */
+/** The entries after `after` and up to `before`, of a log that begins at `floor`. */
 export function missedBetween(
   { after, before, floor }: { readonly after: number; readonly before: number; readonly floor: number },
   read: () => readonly Publication[],

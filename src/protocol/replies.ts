@@ -1,21 +1,21 @@
 import { errors, type Refusal } from './errors.ts'
 import { unsubscribes, type UnsubscribeName } from './close-codes.ts'
 
-/** Who published, joined or left: `client` is one connection of `user`. */
+/** The author of a publication, join or leave: `client` is one connection of `user`. */
 export interface ClientInfo extends Infos {
   readonly user: string
   readonly client: string
 }
 
-/** What tokens say of a connection and of its subscription for others to see, as JSON text. */
+/** What tokens publish about a connection and about its subscription, as JSON text. */
 export interface Infos {
   readonly connInfo?: string
   readonly chanInfo?: string
 }
 
 /**
- * One thing a stream says. `offset` 0 marks an ephemeral one (typing, read): it is pushed but never recovered.
- * `data` is JSON text already, so that it is encoded once for everyone who hears it.
+ * One publication of a stream. `offset` 0 marks an ephemeral one (typing, read): it is pushed but never recovered.
+ * `data` is JSON text already, so that it is encoded once for all subscribers.
  */
 export interface Publication {
   readonly offset: number
@@ -26,7 +26,9 @@ export interface Publication {
 
 /** The server's ping, and the only legal empty object from it. */
 export const pingFrame = '{}'
-/** A push that every SDK ignores: what the runtime answers to a client's pong without waking us, and a sign of life. */
+/**
+ * A push that every SDK ignores: the runtime's answer to a client's pong without waking the object, and a sign of life.
+ */
 export const ignoredPush = '{"push":{"channel":"_"}}'
 
 /** A success reply; `result` is JSON text of the result object. */
@@ -74,7 +76,7 @@ export const encodeHistory = (page: {
 export const encodePub = (channel: string, publication: Publication): string =>
   `{"push":{"channel":${JSON.stringify(channel)},"pub":${encodePublication(publication)}}}`
 
-/** A push that somebody came or went. */
+/** A push of a join or leave. */
 export const encodePresence = (channel: string, kind: 'join' | 'leave', info: ClientInfo): string =>
   `{"push":{"channel":${JSON.stringify(channel)},"${kind}":{"info":${encodeInfo(info)}}}}`
 

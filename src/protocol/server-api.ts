@@ -7,7 +7,7 @@ import { infoBytes, sizes } from './limits.ts'
 import { record } from './record.ts'
 
 // The server API in Centrifugo's shape: `POST /api/<method>` with these bodies. docs/server-api.md lists every field of
-// Centrifugo's api.proto and what becomes of it, which a test compares with the schemas here.
+// Centrifugo's api.proto and how it is treated, which a test compares with the schemas here.
 
 /** An error of this API: code and message are Centrifugo's, `detail` names the field, the rule and the fix. */
 export interface ServerApiError {
@@ -16,7 +16,9 @@ export interface ServerApiError {
   readonly detail?: string
 }
 
-/** A refusal as this API says it. Codes from 100 to 112 mean what they mean on the wire, where one has another message. */
+/**
+ * A refusal in this API's form. Codes from 100 to 112 mean what they mean on the wire, where one has another message.
+ */
 export function toServerApiError({ error, detail }: Refusal): ServerApiError {
   const { code, message } = errors[error]
   return {
@@ -39,10 +41,10 @@ const base64 = (bytes: number) =>
 const position = z.strictObject({ offset: z.int().nonnegative().default(0), epoch: z.string().max(64).default('') })
 const epochSeconds = z.int().nonnegative().max(99_999_999_999)
 
-/** What is published. "" and 0 are none, as they are in Centrifugo's own language. */
+/** The publication. "" and 0 count as absent, as in Centrifugo's own language. */
 const publication = {
   data: json(sizes.bodyBytes),
-  /** For data that is not JSON. Taken before `data`. */
+  /** For data that is not JSON. Used in preference to `data`. */
   b64data: base64(sizes.bodyBytes),
   tags,
   idempotency_key: z.string().max(128).optional(),
@@ -53,7 +55,9 @@ const publication = {
   version_epoch: z.string().max(64).optional(),
 }
 
-/** Whose connections are meant. `session` is the one in a connect result; only connections without a WebSocket have one. */
+/**
+ * Which connections are meant. `session` is the one in a connect result; only connections without a WebSocket have one.
+ */
 const whom = {
   user: z.string().max(sizes.userLength),
   client: z.string().max(64).optional(),
@@ -69,7 +73,7 @@ const flags = {
 }
 const words = z.string().regex(/^[A-Za-z][\x20-\x7e]{0,122}$/, 'a letter, then at most 122 characters of ASCII')
 
-/** How connections end. `reconnect` is of older libraries; the code says it. */
+/** How connections end. `reconnect` is sent by older libraries; the code decides. */
 const disconnectRequest = z
   .strictObject({ code: z.int().default(0), reason: z.string().default(''), reconnect: z.boolean().default(false) })
   .transform(({ code, reason, reconnect }, context) => {
@@ -87,7 +91,7 @@ const whitelist = z.array(z.string().max(64)).max(1000)
 
 const onChannel = z.strictObject({ channel })
 
-/** What each method takes. A field that is not here is refused, unless it is empty. */
+/** The fields of each method. A field that is not here is refused, unless it is empty. */
 export const serverApiRequests = {
   publish: z.strictObject({ channel, ...publication }),
   broadcast: z.strictObject({ channels: z.array(channel).min(1).max(1000), ...publication }),
@@ -101,7 +105,7 @@ export const serverApiRequests = {
     b64data: base64(sizes.bodyBytes),
     recover_since: position.optional(),
     override: z.strictObject(flags).optional(),
-    /** As gocent has what is in `override` today. */
+    /** The form in which gocent sends what is in `override` today. */
     presence: z.boolean().optional(),
     join_leave: z.boolean().optional(),
     recover: z.boolean().optional(),
@@ -112,7 +116,7 @@ export const serverApiRequests = {
     ...whom,
     whitelist: whitelist.optional(),
     disconnect: disconnectRequest.optional(),
-    /** As gocent names them. */
+    /** The names that gocent uses. */
     ClientWhitelist: whitelist.optional(),
     Disconnect: disconnectRequest.optional(),
   }),
@@ -161,8 +165,8 @@ export const serverApiEnvelope = z.object({
 })
 
 /**
- * The fields of a request that were set. Libraries send the rest as null, and fields of other versions as what their
- * language begins with; PHP sends [] for {}. Only `data` may be null and mean it.
+ * The fields of a request that were set. Libraries send the others as null, and fields of other versions as their
+ * language's zero values; PHP sends [] for {}. Only `data` may be null on purpose.
  */
 export function givenFields(schema: z.ZodObject, params: GivenJson | undefined): GivenJson {
   const value = params?.value ?? []
@@ -176,7 +180,7 @@ export function givenFields(schema: z.ZodObject, params: GivenJson | undefined):
 const isZero = (value: unknown): boolean =>
   value === false || value === 0 || value === '' || (isObject(value) && Object.keys(value).length === 0)
 
-/** What was asked of one method. */
+/** The parameters of one method. */
 export type ServerApiRequest<M extends ServerApiMethod> = z.output<(typeof serverApiRequests)[M]>
 
 /** Whether a channel's name matches a pattern in which `*` stands for any characters; "" matches all. */

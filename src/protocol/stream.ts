@@ -3,12 +3,12 @@ import type { MessageContent } from './payloads.ts'
 import type { ClientInfo, Infos, Publication } from './replies.ts'
 
 /**
- * What a gateway and the actor behind a channel say to one another: plain data, many commands in one call.
- * An answer brings the gateway up to date with everything after the offset it said it has (`have`),
- * so a call that was lost, answered late or overtaken repairs itself with the next one.
+ * The calls between a gateway and the actor behind a channel: plain data, many commands in one call. An answer brings
+ * the gateway up to date with everything after the offset it said it has (`have`), so a call that was lost, answered
+ * late or overtaken is repaired by the next one.
  */
 export interface StreamCall {
-  /** The calling gateway's name; null when nobody there listens (HTTP). */
+  /** The calling gateway's name; null when the caller has no subscribers (HTTP). */
   readonly gateway: string | null
   /** Highest offset the gateway has delivered on this channel; null before its first subscriber. */
   readonly have: number | null
@@ -17,17 +17,17 @@ export interface StreamCall {
   readonly commands: readonly StreamCommand[]
 }
 
-/** How a plain topic is kept, by its namespace. `version` is the tenant record's: the newest one known holds. */
+/** How a plain topic is kept, by its namespace. `version` is the tenant record's: the newest known one applies. */
 export interface TopicRules {
   readonly version: number
   /** Publications kept; with 0 none is, and they have no offset. */
   readonly historySize: number
   readonly historyTtlSeconds: number
-  /** Whether it is told who comes and goes. */
+  /** Whether joins and leaves are published. */
   readonly joinLeave: boolean
 }
 
-/** One thing a user on one connection wants of a stream. `user` "" with `server` is the tenant's own server. */
+/** One command of a user on one connection. `user` "" with `server` is the tenant's own server. */
 export type StreamCommand = {
   readonly user: string
   readonly client: string
@@ -40,13 +40,16 @@ export type StreamVerb =
       readonly since?: StreamPosition
       readonly joinLeave: boolean
       readonly pass?: ConnectionClaim
-      /** False when another connection of the user listens at that gateway already. */
+      /** False when another connection of the user is subscribed at that gateway already. */
       readonly alone?: boolean
       readonly infos?: Infos
       /** Whether a topic publishes the join, where that differs from its rules. */
       readonly announced?: boolean
     }
-  /** The connection stopped listening; `last` when no other of that gateway listens, `alone` false when one of the user does. */
+  /**
+   * The connection unsubscribed; `last` when it was the gateway's last one, `alone` false when the user has another
+   * there.
+   */
   | {
       readonly kind: 'leave'
       readonly last: boolean
@@ -54,7 +57,7 @@ export type StreamVerb =
       readonly infos?: Infos
       readonly announced?: boolean
     }
-  /** Something said in a plain topic; `data` is JSON text. */
+  /** A publication in a plain topic; `data` is JSON text. */
   | {
       readonly kind: 'publish'
       readonly data: string
@@ -64,9 +67,9 @@ export type StreamVerb =
       readonly idempotencyKey?: string
       /** Passed on to the subscribers and not kept. */
       readonly skipHistory?: true
-      /** Dropped unless it is newer than the version that was published last. */
+      /** Dropped unless its version is newer than that of the last publication with one. */
       readonly version?: PublicationVersion
-      /** Names this command, so that a call made again after a lost answer does not say it twice. */
+      /** The id of this command, so that a call repeated after a lost answer does not publish it twice. */
       readonly once?: string
     }
   | { readonly kind: 'send'; readonly content: MessageContent }
@@ -81,23 +84,23 @@ export interface PublicationVersion {
   readonly epoch: string
 }
 
-/** What a new connection shows at its user's own stream, which decides whether there may be one more. */
+/** What a new connection presents to its user's inbox, which decides whether there may be one more. */
 export interface ConnectionClaim {
   /** When its token was issued, in milliseconds since the epoch. */
   readonly issuedAt: number
   /** The user's connections at the calling gateway, this one among them. */
   readonly connections: number
-  /** How many she may have at all gateways together. */
+  /** How many connections the user may have at all gateways together. */
   readonly atMost: number
 }
 
-/** A place in one incarnation of a stream. */
+/** A position in one incarnation of a stream. */
 export interface StreamPosition {
   readonly offset: number
   readonly epoch: string
 }
 
-/** News of one stream: publications follow `after` without a gap; signals have no place and are not repeated. */
+/** An update of one stream: publications follow `after` without a gap; events have no offset and are not repeated. */
 export interface StreamUpdate {
   readonly epoch: string
   readonly after: number
@@ -105,13 +108,16 @@ export interface StreamUpdate {
   readonly events: readonly EphemeralEvent[]
 }
 
-/** Something that happens now and is not kept: somebody types, came or went, read, or was removed. */
+/** An ephemeral event, which is not kept: typing, a join, a leave, a read cursor, or a removal. */
 export type EphemeralEvent =
   | ({ readonly kind: 'pub'; readonly except?: string } & Omit<Publication, 'offset'>)
   | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
-  /** `user` may no longer listen here: end all its subscriptions that began before that place. Those after it were allowed. */
+  /**
+   * `user` is no longer a member: end all its subscriptions that began before this position. Those after it were
+   * allowed.
+   */
   | { readonly kind: 'removed'; readonly user: string; readonly before: StreamPosition }
-  /** Sessions that were let in by a token issued at or before `until` (milliseconds) end. Repeated with every answer. */
+  /** Sessions admitted by a token issued at or before `until` (milliseconds) end. Repeated with every answer. */
   | { readonly kind: 'revoked'; readonly until: number }
 
 export interface StreamAnswer {
@@ -155,8 +161,8 @@ export interface HistoryQuery {
 }
 
 /**
- * A page of history as the actor knows it: what it holds itself, in the asked order, and which seqs
- * (`missing`, inclusive) have to be read behind it because only Postgres or the archive still has their words.
+ * A page of history from the actor: the entries it holds itself, in the requested order, and the seqs (`missing`,
+ * inclusive) that have to be read elsewhere because only Postgres or the archive still has their content.
  */
 export type HistoryAnswer =
   | Refusal
@@ -169,7 +175,7 @@ export type HistoryAnswer =
       readonly amendments: readonly Amendment[]
     }
 
-/** What became of message `ref` after it was sent: its newest text, or null when it is gone. */
+/** The state of message `ref` after amendments: its newest text, or null when it is deleted. */
 export interface Amendment {
   readonly ref: number
   readonly at: number

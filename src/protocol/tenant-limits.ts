@@ -3,7 +3,7 @@ import { z } from 'zod'
 const rate = z.number().positive().max(1e9)
 const count = z.int('a whole number').min(1).max(1e9)
 
-/** What may be set for a tenant, or for all tenants of a plan. Rates are per second, with a burst above them. */
+/** What may be set for a tenant, or for all tenants of a plan. Rates are per second, with a burst on top. */
 export const ownLimits = z
   .strictObject({
     messagesPerSecond: rate,
@@ -14,9 +14,9 @@ export const ownLimits = z
     messagesPerSecondConversation: rate,
     /** All users together; without it each user's own limit is enough. */
     messagesPerSecondTenant: rate,
-    /** Everything else one connection asks for: subscriptions, pages of history, presence, lists. */
+    /** All other commands of one connection: subscriptions, pages of history, presence, lists. */
     commandsPerSecondConnection: rate,
-    /** Connects and token renewals of one user at one gateway. */
+    /** Connects and token refreshes of one user at one gateway. */
     connectsPerSecondUser: rate,
     /** Open connections of one user, at all gateways together. */
     connectionsPerUser: count,
@@ -40,11 +40,11 @@ export const ownLimits = z
   .partial()
 export type OwnLimits = z.output<typeof ownLimits>
 
-/** What many tenants share: those of a plan together, or all there are. Without a figure there is no such limit. */
+/** Limits that many tenants share: those of a plan together, or all. Without a figure there is no such limit. */
 export const sharedLimits = z.strictObject({ messagesPerSecond: rate, requestsPerSecond: rate }).partial()
 export type SharedLimits = z.output<typeof sharedLimits>
 
-/** The whole system's; connects are counted before anybody knows whose they are. */
+/** The whole system's; connects are counted before the tenant is known. */
 export const systemLimits = sharedLimits.extend({ connectsPerSecond: rate.optional() })
 export type SystemLimits = z.output<typeof systemLimits>
 
@@ -53,9 +53,9 @@ export const planName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner dashes, at most 63')
 
-/** `PUT /admin/v1/plans/:name`: what each of its tenants gets, and what they get together. */
+/** `PUT /admin/v1/plans/:name`: the limits of each of its tenants, and of all of them together. */
 export const newPlan = z.strictObject({ limits: ownLimits.default({}), together: sharedLimits.default({}) })
 export type Plan = z.output<typeof newPlan>
 
-/** `PUT /admin/v1/tenants/:id/limits`. What is not given is as its plan says, or as for everybody. */
+/** `PUT /admin/v1/tenants/:id/limits`. What is not given is taken from its plan, or from the platform. */
 export const newTenantLimits = z.strictObject({ plan: planName.optional(), limits: ownLimits.default({}) })

@@ -4,8 +4,9 @@ import { sizes } from '../limits.ts'
 import { readMessage } from './read.ts'
 
 /**
- * Reads a Protobuf frame: one or more commands, each behind its length. They come out as the JSON format's do, but that
- * data may be bytes that are not JSON. An empty command is a pong, as an empty object is there; several of them are one command.
+ * Reads a Protobuf frame: one or more commands, each behind its length. The result is that of the JSON format, except
+ * that data may be bytes that are not JSON. An empty command is a pong, as an empty object is there; several of them
+ * are one command.
  */
 export function parseBinaryFrame(frame: Uint8Array): ParsedFrame {
   if (frame.byteLength > sizes.frameBytes) return malformed('frame too large')

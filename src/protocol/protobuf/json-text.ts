@@ -1,6 +1,6 @@
 /**
- * Walks JSON text value by value, without building what it says: a publication's data is passed on as it was written,
- * however large. It checks nothing: text of another's must have been parsed before.
+ * Walks JSON text value by value without building values: a publication's data is passed on as it was written, however
+ * large. It checks nothing: text from outside must have been parsed before.
  */
 export class JsonText {
   readonly #text: string
@@ -10,7 +10,7 @@ export class JsonText {
     this.#text = text
   }
 
-  /** Whether anything but space is left. */
+  /** Whether anything but white space is left. */
   get more(): boolean {
     this.#skipSpace()
     return this.#at < this.#text.length

@@ -2,13 +2,13 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { givenIn } from '../given-json.ts'
 import { messageType, type Field, type MessageName, type MessageType, type Scalar } from './schema.ts'
 
-/** A message as the JSON format would have it: only what was sent, by JSON's names. */
+/** A message as the JSON format would have it: only the fields that were sent, by JSON's names. */
 export type ReadMessage = Record<string, unknown>
 
-/** Levels of messages within each other that are followed; the protocol's own need four, but for tag filters. */
+/** Levels of nested messages that are followed; the protocol's own need four, except for tag filters. */
 const deepest = 16
 
-/** Reads one message. Throws when the bytes are none, or nested deeper than anybody needs. */
+/** Reads one message. Throws when the bytes are none, or nested too deep. */
 export const readMessage = (name: MessageName, bytes: Uint8Array): ReadMessage =>
   readFields(messageType(name), new BinaryReader(bytes), deepest)
 
@@ -79,7 +79,7 @@ function readValue(type: Scalar | MessageType, reader: BinaryReader, levels: num
   }
 }
 
-/** No bytes are no data, since Protobuf does not tell the one from the other. */
+/** No bytes are no data, since Protobuf does not distinguish the two. */
 const readData = (bytes: Uint8Array) => (bytes.byteLength === 0 ? undefined : givenIn(bytes))
 
 const isDelimited = (type: Scalar | MessageType): boolean =>

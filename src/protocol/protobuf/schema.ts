@@ -200,7 +200,7 @@ const messages = {
 export type MessageName = keyof typeof messages
 
 const scalars = ['string', 'bytes', 'json', 'bool', 'uint32', 'int32', 'int64', 'uint64', 'sint64'] as const
-/** How a value lies on the wire when it is no message. */
+/** The wire type of a value that is no message. */
 export type Scalar = (typeof scalars)[number]
 
 /** One field: its number, whether it comes once, repeats or is a map by string, and what its values are. */

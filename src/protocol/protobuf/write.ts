@@ -16,7 +16,7 @@ export function writeMessages(name: MessageName, lines: string): Uint8Array<Arra
   return shared.finish()
 }
 
-/** One for all, since it keeps the memory it has grown to; nothing here waits. */
+/** One for all, since it keeps the memory it has grown to; nothing here is asynchronous. */
 const shared = new BinaryWriter()
 
 function writeDelimited(type: MessageType, text: JsonText, writer: BinaryWriter): void {
@@ -24,7 +24,7 @@ function writeDelimited(type: MessageType, text: JsonText, writer: BinaryWriter)
   text.members((name) => {
     const field = type.byName.get(name)
     if (field === undefined) text.raw()
-    // Data may be null; anything else that is null is not there.
+    // Data may be null; any other null counts as absent.
     else if (field.type === 'json' || !text.isNull()) writeField(field, text, writer)
   })
   writer.join()
