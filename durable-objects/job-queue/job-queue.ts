@@ -4,7 +4,7 @@ import type { Job, NewJob } from '../../src/jobs/model/job.ts'
 import { cancel, changePolicy, type Enqueued, type Receipt } from '../../src/jobs/queue/lifecycle.ts'
 import type { JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
-import { Queue, type Report, type PollRequest, type PollAnswer } from '../../src/jobs/queue/queue.ts'
+import { Queue, type ProgressReport, type PollRequest, type PollAnswer } from '../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../src/jobs/queue/redrive.ts'
 import { putSchedule, type Schedule } from '../../src/jobs/schedules/schedule.ts'
 import { shareWith, type ScheduleShare } from '../../src/jobs/schedules/schedule-share.ts'
@@ -71,13 +71,18 @@ export class JobQueue extends DurableObject<Env> {
     migrate(sql, jobQueueSchema)
     this.#store = new SqlJobStore(sql)
     this.#days = new JobDays(sql, this.#store.jobs)
-    const given = { name: () => randomToken(16), chance: Math.random, metrics: this.#metrics.metrics }
-    this.#queue = new Queue(this.#store, given, this.#clock.now())
+    this.#secrets = new SigningSecrets(kv)
+    const context = {
+      name: () => randomToken(16),
+      random: Math.random,
+      secrets: (now: number) => this.#secrets.current(now),
+      metrics: this.#metrics.metrics,
+    }
+    this.#queue = new Queue(this.#store, context, this.#clock.now())
     this.#dispatcher = new WorkerDispatcher(ctx, env, this.#store)
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
     this.#names = new QueueNames(sql)
     this.#shares = new ScheduleShares(sql)
-    this.#secrets = new SigningSecrets(kv)
   }
 
   /** Accepts a job; the same id again is the same job. Those that come at the same moment share a commit. */
@@ -94,42 +99,42 @@ export class JobQueue extends DurableObject<Env> {
     return enqueued
   }
 
-  /** A visit that QStash brought: whether it is expected. */
-  startRun(visit: string): boolean {
-    return this.#changing((now) => this.#queue.startRun(visit, now))
+  /**
+   * Starts a requested run and gives its worker up to `capacity` jobs with what they need; undefined for a run that is not
+   * expected, or that has started already.
+   */
+  startRun(run: string, capacity: number): PollAnswer | undefined {
+    return this.#changing((now) => this.#queue.startRun(run, capacity, now))
   }
 
   /**
-   * A visitor tells what ended and takes what there is. With nothing to take it waits at the door, at most `waitMs`:
-   * a job that comes meanwhile starts at once.
+   * Settles what a worker tells and gives it jobs. With nothing to answer it waits, at most `waitMs`: a job that arrives
+   * meanwhile starts at once. The run of a worker that has no job then ends with the answer.
    */
-  async poll(turn: PollRequest, waitMs: number): Promise<PollAnswer> {
-    const first = this.#changing((now) => this.#queue.poll(turn, now))
-    if (waitMs <= 0 || !first.stay || first.jobs.length > 0 || first.stop.length > 0) return first
-    await this.#pollWaiters.wait(turn.workerRun, turn.capacity, this.#untilDue(waitMs))
-    return this.#changing((now) => this.#queue.poll({ ...turn, settled: [], reports: [] }, now))
+  async poll(request: PollRequest, waitMs: number): Promise<PollAnswer> {
+    const { workerRun, capacity } = request
+    const until = this.#clock.now() + waitMs
+    this.#pollWaiters.overtake(workerRun)
+    let isLast = waitMs <= 0
+    let answer = this.#poll(request, isLast)
+    while (!isLast && answer.stay && answer.jobs.length === 0 && answer.stop.length === 0) {
+      const now = this.#clock.now()
+      const due = Math.min(until, this.#queue.nextDue(now) ?? until)
+      const woken = await this.#pollWaiters.wait(workerRun, capacity, Math.max(0, due - now))
+      if (woken === 'overtaken') return { jobs: [], secrets: [], stop: [], stay: true }
+      isLast = woken === 'timeout' && due === until
+      answer = this.#poll({ ...request, settled: [], reports: [] }, isLast)
+    }
+    return answer
   }
 
-  /** A visitor at the door has something to say. */
-  wake(visit: string): void {
-    this.#pollWaiters.wake(visit)
+  /** QStash gave a run up. */
+  runLost(run: string): void {
+    this.#changing(() => this.#queue.runLost(run))
   }
 
-  /** A visitor goes. */
-  endRun(visit: string): void {
-    this.#changing((now) => {
-      this.#queue.endRun(visit, now)
-      this.#metrics.save()
-    })
-  }
-
-  /** QStash gave a visit up. */
-  runLost(visit: string): void {
-    this.#changing(() => this.#queue.runLost(visit))
-  }
-
-  /** A running job tells how far it is, from outside: what an endpoint says of itself over HTTP. */
-  report(report: Omit<Report, 'run'>): boolean {
+  /** Notes the progress of a running job that its endpoint reports over HTTP; false when there is no such job. */
+  report(report: Omit<ProgressReport, 'run'>): boolean {
     const job = this.#store.get(report.id)
     if (job === undefined) return false
     this.#changing((now) => this.#queue.note({ ...report, run: job.run }, now))
@@ -255,7 +260,7 @@ export class JobQueue extends DurableObject<Env> {
     try {
       this.#changing((now) => this.#queue.tick(now))
     } catch (thrown) {
-      log.error('jobs.alarm-failed', { why: reasonOf(thrown) })
+      log.error('jobs.alarm-failed', { reason: reasonOf(thrown) })
       const now = this.#clock.now()
       this.#dispatcher.lookAt(now + 10_000, now)
     }
@@ -296,7 +301,7 @@ export class JobQueue extends DurableObject<Env> {
       this.#hasReported = true
     } catch (thrown) {
       this.#hasReported = false
-      log.warn('jobs.schedule-report-failed', { queue: this.#own.name, why: reasonOf(thrown) })
+      log.warn('jobs.schedule-report-failed', { queue: this.#own.name, reason: reasonOf(thrown) })
     }
   }
 
@@ -332,17 +337,18 @@ export class JobQueue extends DurableObject<Env> {
     try {
       return this.ctx.storage.transactionSync(change)
     } catch (thrown) {
-      log.error('jobs.turn-failed', { queue: this.#own.name, why: reasonOf(thrown) })
+      log.error('jobs.change-failed', { queue: this.#own.name, reason: reasonOf(thrown) })
       this.ctx.abort(`the ledger could not be changed: ${reasonOf(thrown)}`)
       throw thrown
     }
   }
 
-  /** How long a visitor waits at the door: no longer than until the next job is due. */
-  #untilDue(waitMs: number): number {
-    const now = this.#clock.now()
-    const due = this.#queue.nextDue(now)
-    return due === undefined ? waitMs : Math.max(0, Math.min(waitMs, due - now))
+  #poll(request: PollRequest, isLast: boolean): PollAnswer {
+    return this.#changing((now) => {
+      const answer = this.#queue.poll(request, now, isLast)
+      if (!answer.stay) this.#metrics.save()
+      return answer
+    })
   }
 
   #publishProgress(jobs: readonly Job[]): void {

@@ -54,7 +54,7 @@ export class JobStream {
       const listening = await gatewayNamed(this.#env, gateway).publish({ tenant: this.#at.tenant, channel, ...update })
       if (!listening) this.#drop(channel, gateway)
     } catch (thrown) {
-      log.warn('jobs.tell-failed', { gateway, why: reasonOf(thrown) })
+      log.warn('jobs.progress-failed', { gateway, reason: reasonOf(thrown) })
     }
   }
 

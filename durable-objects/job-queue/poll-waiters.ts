@@ -1,41 +1,45 @@
-interface Waiting {
-  readonly want: number
-  readonly open: () => void
+interface Waiter {
+  readonly capacity: number
+  readonly wake: (reason: WakeReason) => void
 }
 
+/** Why a long poll ends: there are jobs, a newer poll of the same worker overtook it, or its time is up. */
+export type WakeReason = 'jobs' | 'overtaken' | 'timeout'
+
 /**
- * Visitors who wait for work at the door, so that a job that comes while one is there starts at once instead of
- * having to send for somebody. In memory only: whoever is lost here is sent for again.
+ * Workers in a long poll, so that a job that arrives meanwhile starts at once instead of waiting for a new run. In memory
+ * only: a worker that is lost here is replaced like any other.
  */
 export class PollWaiters {
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new Map<string, Waiter>()
 
-  /** Waits until somebody opens, at most `ms`. A visitor waits once: coming again opens the first door. */
-  async wait(visit: string, want: number, ms: number): Promise<void> {
-    this.#waiting.get(visit)?.open()
-    const opened = Promise.withResolvers<void>()
-    const timer = setTimeout(opened.resolve, ms)
-    const waiting = { want, open: opened.resolve }
-    this.#waiting.set(visit, waiting)
-    await opened.promise
+  /** Waits at most `ms`. A worker waits once: its next poll ends this wait. */
+  async wait(run: string, capacity: number, ms: number): Promise<WakeReason> {
+    const { promise, resolve } = Promise.withResolvers<WakeReason>()
+    const timer = setTimeout(() => resolve('timeout'), ms)
+    const waiter = { capacity, wake: resolve }
+    this.#waiting.set(run, waiter)
+    const reason = await promise
     clearTimeout(timer)
-    if (this.#waiting.get(visit) === waiting) this.#waiting.delete(visit)
+    if (this.#waiting.get(run) === waiter) this.#waiting.delete(run)
+    return reason
   }
 
-  /** There is work for `jobs`: as many are let in as have the hands for it. */
+  /** Ends the wait of a worker that polls again. */
+  overtake(run: string): void {
+    this.#waiting.get(run)?.wake('overtaken')
+    this.#waiting.delete(run)
+  }
+
+  /** Wakes as many workers as have capacity for so many jobs. */
   wakeFor(jobs: number): void {
     let left = jobs
-    for (const [visit, { want, open }] of this.#waiting) {
+    for (const [run, { capacity, wake }] of this.#waiting) {
       if (left <= 0) return
-      if (want <= 0) continue
-      left -= want
-      this.#waiting.delete(visit)
-      open()
+      if (capacity <= 0) continue
+      left -= capacity
+      this.#waiting.delete(run)
+      wake('jobs')
     }
-  }
-
-  /** Lets one visitor in, who has something to say. */
-  wake(visit: string): void {
-    this.#waiting.get(visit)?.open()
   }
 }

@@ -37,7 +37,7 @@ export class QueueNames {
       await introduction
       this.#facts.set('introduced', 1)
     } catch (thrown) {
-      log.warn('jobs.introduction-failed', { why: reasonOf(thrown) })
+      log.warn('jobs.register-failed', { reason: reasonOf(thrown) })
     } finally {
       this.#telling = false
     }

@@ -3,12 +3,13 @@ import { newSigningSecret } from '../../src/jobs/webhooks/signature.ts'
 
 const stored = z.array(z.object({ secret: z.string(), until: z.number().nullable() }))
 
-/** How long both secrets sign after one was replaced, so that receivers can change over. */
+/** How long the previous secret signs beside the new one, so that receivers can change over. */
 const overlapMs = 24 * 3_600_000
 
-/** The secrets that sign a queue's posts to endpoints, made when first needed. */
+/** The secrets that sign a queue's posts to endpoints, created when first needed. */
 export class SigningSecrets {
   readonly #kv: SyncKvStorage
+  #secrets: z.output<typeof stored> | undefined
 
   constructor(kv: SyncKvStorage) {
     this.#kv = kv
@@ -20,7 +21,7 @@ export class SigningSecrets {
     return valid.length > 0 ? valid.map(({ secret }) => secret) : this.rotate(now)
   }
 
-  /** A new secret; the one before signs beside it for a day. */
+  /** Creates a secret; the previous one signs beside it for a day. */
   rotate(now: number): string[] {
     const before = this.#read().filter(({ until }) => until === null)
     const secrets = [
@@ -28,10 +29,11 @@ export class SigningSecrets {
       ...before.map(({ secret }) => ({ secret, until: now + overlapMs })),
     ]
     this.#kv.put('secrets', secrets)
+    this.#secrets = secrets
     return secrets.map(({ secret }) => secret)
   }
 
   #read(): z.output<typeof stored> {
-    return stored.parse(this.#kv.get('secrets') ?? [])
+    return (this.#secrets ??= stored.parse(this.#kv.get('secrets') ?? []))
   }
 }

@@ -1,4 +1,5 @@
-import type { RequestedRun, JobStore, Change, JobReservation, Named, Place } from '../../src/jobs/queue/job-store.ts'
+import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
+import type { JobStore, Change, JobReservation, Named, Place } from '../../src/jobs/queue/job-store.ts'
 import type { Job } from '../../src/jobs/model/job.ts'
 import type { Phase, Counts } from '../../src/jobs/model/phase.ts'
 import { defaultPolicy, type Policy } from '../../src/jobs/model/policy.ts'
@@ -39,7 +40,7 @@ export class SqlJobStore implements JobStore {
     // A visit that was decided and perhaps never handed over: should it come after all, it finds the door closed.
     sql.exec('DELETE FROM asked WHERE sent = 0')
     const asked = sql.exec<{ id: string; at: number }>('SELECT id, at FROM asked').toArray()
-    this.#requested = new Map(asked.map((each) => [each.id, each]))
+    this.#requested = new Map(asked.map((run) => [run.id, { ...run, isPublished: true }]))
     this.#waits = sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
     this.#nextSchedule = this.#findNextSchedule()
   }
@@ -142,14 +143,21 @@ export class SqlJobStore implements JobStore {
     return [...this.#requested.values()]
   }
 
-  addRequestedRun(asked: RequestedRun): void {
-    this.#sql.exec('INSERT OR REPLACE INTO asked (id, at) VALUES (?, ?)', asked.id, asked.at)
-    this.#requested.set(asked.id, asked)
+  addRequestedRun(run: RequestedRun): void {
+    this.#sql.exec('INSERT OR REPLACE INTO asked (id, at) VALUES (?, ?)', run.id, run.at)
+    this.#requested.set(run.id, run)
   }
 
-  /** The carrier took a visit. */
-  noteSent(id: string): void {
+  /** QStash accepted a run. */
+  notePublished(id: string): void {
+    const run = this.#requested.get(id)
+    if (run === undefined) return
     this.#sql.exec('UPDATE asked SET sent = 1 WHERE id = ?', id)
+    this.#requested.set(id, { ...run, isPublished: true })
+  }
+
+  isRequested(id: string): boolean {
+    return this.#requested.has(id)
   }
 
   removeRequestedRun(id: string): boolean {

@@ -1,19 +1,21 @@
 import { publish } from '../../src/adapters/qstash/client.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
-import type { RequestedRun } from '../../src/jobs/queue/job-store.ts'
+import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
 import { ownName, jobWorkerOf } from '../address.ts'
 import type { SqlJobStore } from './sql-job-store.ts'
 
+/** How long the direct dispatch has to start a run before QStash is asked to bring it as well. */
+const directMs = 1_000
 /** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
 const missedMs = 10_000
 
 /**
- * Sends for visitors through QStash, and keeps the alarm that looks again when nobody comes. Whoever is wanted now is
- * called on the short way as well: the door lets in who comes first. While QStash does not take messages nothing is
- * asked of it until a growing pause is over; the short way and the alarm do meanwhile.
+ * Starts worker runs: those due now by calling this Worker, and by QStash if that does not start them; those for later by
+ * QStash, which is the clock. The alarm stands behind both. While QStash accepts no messages it is asked for nothing until
+ * a growing pause is over, and direct dispatch and alarm work without it.
  */
 export class WorkerDispatcher {
   readonly #ctx: DurableObjectState
@@ -23,37 +25,39 @@ export class WorkerDispatcher {
   #closedUntil = 0
   #alarmAt: number | undefined
 
-  constructor(ctx: DurableObjectState, env: Env, books: SqlJobStore) {
+  constructor(ctx: DurableObjectState, env: Env, store: SqlJobStore) {
     this.#ctx = ctx
     this.#env = env
-    this.#store = books
+    this.#store = store
   }
 
-  /** Up to which moment visits can be asked for now; without a QStash nobody would come. */
+  /** The latest time for which runs can be requested now; none where QStash is not configured. */
   reach(now: number): number {
     if (this.#isOpen(now)) return Infinity
     return loadConfig(this.#env).qstash === undefined ? -Infinity : now
   }
 
-  /** Sends for visits, once what was decided is durable: the platform holds the calls back until then. */
-  dispatch(asked: readonly RequestedRun[], now: number): void {
-    if (asked.length === 0) return
-    if (loadConfig(this.#env).qstash !== undefined)
-      for (const { id, at } of asked) if (at <= now) this.#ctx.waitUntil(this.#startRun(id))
-    if (this.#isOpen(now)) this.#ctx.waitUntil(this.#publish(asked, now))
+  /** Dispatches requested runs, once they are durable: the platform holds the calls back until then. */
+  dispatch(runs: readonly RequestedRun[], now: number): void {
+    if (runs.length === 0) return
+    const isConfigured = loadConfig(this.#env).qstash !== undefined
+    const direct = isConfigured ? runs.filter(({ at }) => at <= now) : []
+    for (const run of direct) this.#ctx.waitUntil(this.#startOrPublish(run, now))
+    const later = runs.filter((run) => !direct.includes(run))
+    if (later.length > 0 && this.#isOpen(now)) this.#ctx.waitUntil(this.#publish(later, now))
   }
 
-  /** Looks again at `at` at the latest. An earlier alarm stays: it will find out what comes next. */
+  /** Looks again at `at` at the latest. An earlier alarm stays: it finds out what comes next. */
   lookAt(at: number | undefined, now: number): void {
     const wanted = this.#isOpen(now) ? at : Math.min(at ?? Infinity, this.#closedUntil)
     if (wanted === undefined) return
-    const set = this.#alarmAt !== undefined && this.#alarmAt <= wanted && this.#alarmAt > now - missedMs
-    if (set) return
+    const isSet = this.#alarmAt !== undefined && this.#alarmAt <= wanted && this.#alarmAt > now - missedMs
+    if (isSet) return
     this.#alarmAt = wanted
     void this.#ctx.storage.setAlarm(wanted)
   }
 
-  /** The alarm rang: there is none until the next. */
+  /** The alarm fired: there is none until the next. */
   alarmFired(): void {
     this.#alarmAt = undefined
   }
@@ -62,31 +66,36 @@ export class WorkerDispatcher {
     return now >= this.#closedUntil
   }
 
-  /** A visit that breaks off is noticed by its silence, and one that never came is brought by QStash. */
-  async #startRun(visit: string): Promise<void> {
+  /** QStash gets a copy only of a run that the direct dispatch did not start. A run that breaks off is noticed by its silence. */
+  async #startOrPublish(run: RequestedRun, now: number): Promise<void> {
+    await Promise.race([this.#start(run.id), scheduler.wait(directMs)])
+    if (this.#store.isRequested(run.id) && this.#isOpen(now)) await this.#publish([run], now)
+  }
+
+  async #start(run: string): Promise<void> {
     const { tenant, name: queue } = ownName(this.#ctx.id.name)
     try {
-      await jobWorkerOf(this.#ctx).run({ tenant, queue, visit })
+      await jobWorkerOf(this.#ctx).run({ tenant, queue, run })
     } catch (thrown) {
-      log.warn('jobs.call-failed', { why: reasonOf(thrown) })
+      log.warn('jobs.dispatch-failed', { reason: reasonOf(thrown) })
     }
   }
 
-  async #publish(asked: readonly RequestedRun[], now: number): Promise<void> {
+  async #publish(runs: readonly RequestedRun[], now: number): Promise<void> {
     const { tenant, name: queue } = ownName(this.#ctx.id.name)
     try {
       await publish(
         loadConfig(this.#env),
-        asked.map(({ id, at }) => ({ tenant, queue, visit: id, at })),
+        runs.map(({ id, at }) => ({ tenant, queue, run: id, at })),
       )
-      for (const { id } of asked) this.#store.noteSent(id)
+      for (const { id } of runs) this.#store.notePublished(id)
       this.#failures = 0
       this.#closedUntil = 0
     } catch (thrown) {
       this.#failures++
       this.#closedUntil = now + backoffMs(this.#failures, 1000, 60_000, Math.random())
-      log.warn('jobs.carry-failed', { failures: this.#failures, why: reasonOf(thrown) })
-      for (const { id, at } of asked) if (at > now) this.#store.removeRequestedRun(id)
+      log.warn('jobs.publish-failed', { failures: this.#failures, reason: reasonOf(thrown) })
+      for (const { id, at } of runs) if (at > now) this.#store.removeRequestedRun(id)
       this.lookAt(this.#closedUntil, now)
     }
   }

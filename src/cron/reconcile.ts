@@ -16,26 +16,26 @@ export async function reconcile(env: Env): Promise<void> {
   if (config.qstash === undefined) return
   let lost = 0
   for (let page = 0; page < maxPages; page++) {
-    const visits = await readDeadRuns(config)
-    if (visits.length === 0) break
-    for (const { visit } of visits) if (visit !== undefined) await tell(env, visit)
+    const runs = await readDeadRuns(config)
+    if (runs.length === 0) break
+    for (const { run } of runs) if (run !== undefined) await tell(env, run)
     await deleteDeadRuns(
       config,
-      visits.map(({ dlqId }) => dlqId),
+      runs.map(({ dlqId }) => dlqId),
     )
-    lost += visits.length
+    lost += runs.length
   }
-  if (lost > 0) log.warn('jobs.visits-reconciled', { lost })
+  if (lost > 0) log.warn('jobs.runs-reconciled', { lost })
 }
 
 /**
  * A queue that cannot be told finds out by itself, half a minute after the time of the run; it must not hold up the
  * others.
  */
-async function tell(env: Env, { tenant, queue, visit }: WorkerRunReference): Promise<void> {
+async function tell(env: Env, { tenant, queue, run }: WorkerRunReference): Promise<void> {
   try {
-    await jobQueueOf(env, tenant, queue).runLost(visit)
+    await jobQueueOf(env, tenant, queue).runLost(run)
   } catch (thrown) {
-    log.error('cron.reconcile-failed', { tenant, queue, why: reasonOf(thrown) })
+    log.error('cron.reconcile-failed', { tenant, queue, reason: reasonOf(thrown) })
   }
 }

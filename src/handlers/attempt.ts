@@ -4,14 +4,14 @@ import type { Collected } from '../jobs/queue/queue.ts'
 export interface Attempt {
   /** The job's id: the same for every attempt, so that an effect can be made once. */
   readonly id: string
-  /** From 1; snoozed ones do not count. */
+  /** From 1; snoozed attempts do not count. */
   readonly number: number
   /** How the jobs it waited for ended. */
   readonly collected: readonly Collected[]
-  /** Aborted when time is up or the job was cancelled. */
+  /** Aborted when the attempt times out or the job is cancelled. */
   readonly signal: AbortSignal
-  /** Secrets of the queue that sign posts to endpoints, the newest first. */
-  readonly secrets: () => Promise<readonly string[]>
-  /** Tells how far it is (0 … 100), and a line for the job's log. */
+  /** Secrets of the queue that sign posts to endpoints, the newest first; for `http` jobs only. */
+  readonly secrets: readonly string[]
+  /** Reports progress (0 … 100) and a line for the job's log. */
   readonly report: (progress?: number, line?: string) => void
 }

@@ -7,7 +7,7 @@ import { conversationId, messageContent, toContent } from '../protocol/payloads.
 
 const payloadShape = z.strictObject({ conversation: conversationId, user: z.string(), content: messageContent })
 
-/** Sends a message whose time has come, as its author. Its clientId makes a second delivery the same message. */
+/** Sends a scheduled message on behalf of its author. A second delivery has the same clientId and is the same message. */
 export async function deliverMessage(env: Env, tenant: string, payload: GivenJson): Promise<Outcome> {
   const read = readGiven(payloadShape, payload)
   if (!read.success) throw read.error
@@ -19,6 +19,6 @@ export async function deliverMessage(env: Env, tenant: string, payload: GivenJso
     commands: [command],
   })
   const result = results[0]
-  if (result?.kind === 'refused') return { kind: 'discard', why: `${result.error}: ${result.detail ?? ''}` }
+  if (result?.kind === 'refused') return { kind: 'discard', reason: `${result.error}: ${result.detail ?? ''}` }
   return { kind: 'done' }
 }

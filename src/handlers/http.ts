@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { endpointRules, loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { badEndpoint } from '../jobs/webhooks/endpoint.ts'
-import { outcomeOf, whyUnreachable } from '../jobs/webhooks/endpoint-answer.ts'
+import { outcomeOf, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import { signedHeaders } from '../jobs/webhooks/signature.ts'
 import { systemClock } from '../kernel/clock.ts'
@@ -14,14 +14,14 @@ import type { Attempt } from './attempt.ts'
 const payloadShape = z.strictObject({ url: z.string(), payload: z.unknown() })
 
 /**
- * Posts to a tenant's endpoint, signed as Standard Webhooks has it with the job's id as `webhook-id`: the endpoint
- * takes the same id once. Its answer's body is never read and never shown: a guard that can be deceived must not
- * become a way to read what lies behind it.
+ * Posts to a tenant's endpoint, signed by Standard Webhooks with the job's id as `webhook-id`: an endpoint accepts the same
+ * id once. The body of the answer is neither read nor shown, so that a URL that passes the checks by mistake does not
+ * reveal what is behind it.
  */
 export async function http(env: Env, _tenant: string, given: GivenJson, attempt: Attempt): Promise<Outcome> {
   const { url } = payloadShape.parse(given.value)
   const bad = badEndpoint(url, endpointRules(loadConfig(env)))
-  if (bad !== undefined) return { kind: 'discard', why: bad }
+  if (bad !== undefined) return { kind: 'discard', reason: bad }
 
   const payload = given.textAt('payload') ?? 'null'
   const body = attempt.collected.length === 0 ? payload : encodeWith({}, { payload, after: collected(attempt) })
@@ -31,8 +31,8 @@ export async function http(env: Env, _tenant: string, given: GivenJson, attempt:
     return outcomeOf(answer, systemClock.now())
   } catch (thrown) {
     const error = attempt.signal.aborted ? 'timeout' : 'unreachable'
-    const why = attempt.signal.aborted ? 'the endpoint did not answer in time' : whyUnreachable(reasonOf(thrown))
-    return { kind: 'retry', error, why: `${error}: ${why}` }
+    const reason = attempt.signal.aborted ? 'the endpoint did not answer in time' : unreachableReason(reasonOf(thrown))
+    return { kind: 'retry', error, reason: `${error}: ${reason}` }
   }
 }
 
@@ -41,7 +41,7 @@ async function post(env: Env, url: string, body: string, attempt: Attempt): Prom
     'content-type': 'application/json',
     'user-agent': 'Parley-Jobs/1',
     'parley-attempt': String(attempt.number),
-    ...(await signedHeaders(await attempt.secrets(), attempt.id, body, systemClock.now())),
+    ...(await signedHeaders(attempt.secrets, attempt.id, body, systemClock.now())),
   }
   const request = { method: 'POST', body, headers, redirect: 'manual', signal: attempt.signal } as const
   const response = await (env.ENDPOINTS ?? globalThis).fetch(url, request)
@@ -49,6 +49,6 @@ async function post(env: Env, url: string, body: string, attempt: Attempt): Prom
   return response
 }
 
-/** JSON text of how the jobs ended that it waited for; a result is what it was, word for word. */
+/** JSON text of how the jobs it waited for ended; each result is passed on byte for byte. */
 const collected = ({ collected }: Attempt): string =>
   `[${collected.map(({ id, state, result }) => encodeWith({ id, state }, { result: result ?? 'null' })).join(',')}]`

@@ -5,35 +5,42 @@ import type { WorkerRunReference } from '../jobs/queue/worker-runs.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { runHandler } from './run.ts'
 import { drain } from './drain.ts'
-import { WorkerRun } from './worker-run.ts'
+import { firstCapacity, WorkerRun } from './worker-run.ts'
 
-/** The way a queue sends for a visitor itself, while QStash is on its way with the same visit. */
+/** The direct dispatch: how a queue starts a run of this Worker without QStash. */
 export class JobWorker extends WorkerEntrypoint<Env> {
-  /** Makes the visit if it is expected. It also goes on for a while when the queue that called it is no longer there. */
+  /** Resolves when the run is over. It continues for a while when the queue that called it is gone. */
   async run(reference: WorkerRunReference): Promise<void> {
-    const visit = startRun(this.env, reference)
-    this.ctx.waitUntil(visit.catch(() => undefined))
-    await visit
+    const run = startRun(this.env, reference)
+    this.ctx.waitUntil(run.catch(() => undefined))
+    await run
   }
 }
 
-/** Makes a visit; returns how many jobs it was given, undefined when the ledger did not expect it. */
-export async function startRun(env: Env, { tenant, queue, visit }: WorkerRunReference): Promise<number | undefined> {
-  const ledger = () => jobQueueOf(env, tenant, queue)
-  if (drain.isOver || !(await ledger().startRun(visit))) return undefined
-  const made = new WorkerRun({
-    // A stub that failed once is broken for good: each call takes a new one.
+/** Runs a worker on a queue; returns how many jobs it was given, undefined when the queue does not expect the run. */
+export async function startRun(env: Env, { tenant, queue, run }: WorkerRunReference): Promise<number | undefined> {
+  if (drain.isOver) return undefined
+  let stub = jobQueueOf(env, tenant, queue)
+  const start = await stub.startRun(run, firstCapacity)
+  if (start === undefined) return undefined
+  const workerRun = new WorkerRun({
+    // One stub keeps calls in their order; after a failure it is broken for good and replaced.
     queue: {
-      poll: (turn, waitMs) => ledger().poll(turn, waitMs),
-      wake: (name) => ledger().wake(name),
-      endRun: (name) => ledger().endRun(name),
-      secrets: () => ledger().secrets(),
+      poll: async (request, waitMs) => {
+        const used = stub
+        try {
+          return await used.poll(request, waitMs)
+        } catch (thrown) {
+          if (stub === used) stub = jobQueueOf(env, tenant, queue)
+          throw thrown
+        }
+      },
     },
-    workerRun: visit,
+    workerRun: run,
     run: (job, attempt) => runHandler(env, tenant, job, attempt),
     clock: systemClock,
     pause: (ms) => scheduler.wait(ms),
     random: Math.random,
   })
-  return await drain.during(made, () => made.run())
+  return await drain.during(workerRun, () => workerRun.run(start))
 }

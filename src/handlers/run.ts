@@ -6,11 +6,10 @@ import { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'
 import { deliverMessage } from './deliver-message.ts'
 import { http } from './http.ts'
-import { join } from './join.ts'
 
 type Handler = (env: Env, tenant: string, payload: GivenJson, attempt: Attempt) => Promise<Outcome>
 
-/** Every type of job and who does it. */
+/** The handler of every type of job. */
 const handlers: Readonly<Record<string, Handler>> = {
   'deliver-message': deliverMessage,
   http,
@@ -18,16 +17,23 @@ const handlers: Readonly<Record<string, Handler>> = {
 }
 
 /**
- * Runs a job's handler. Whatever a handler throws is an outcome like any other. A type nobody knows is tried again
- * before it is parked: while a new version is rolled out, the next visitor may know it.
+ * Runs a job's handler; an error it throws is an outcome like any other. A job of an unknown type is retried before it is
+ * dead: while a new version is rolled out, the next worker may know the type.
  */
 export async function runHandler(env: Env, tenant: string, job: Assignment, attempt: Attempt): Promise<Outcome> {
   const handler = Object.hasOwn(handlers, job.type) ? handlers[job.type] : undefined
-  if (handler === undefined) return { kind: 'retry', error: 'unknown-type', why: `no handler for ${job.type}` }
+  if (handler === undefined) return { kind: 'retry', error: 'unknown-type', reason: `no handler for ${job.type}` }
   try {
     return await handler(env, tenant, new GivenJson(JSON.parse(job.payload), job.payload), attempt)
   } catch (thrown) {
-    log.warn('jobs.handler-failed', { type: job.type, id: job.id, why: reasonOf(thrown) })
-    return { kind: 'retry', error: 'thrown', why: reasonOf(thrown) }
+    log.warn('jobs.handler-failed', { type: job.type, id: job.id, reason: reasonOf(thrown) })
+    return { kind: 'retry', error: 'thrown', reason: reasonOf(thrown) }
   }
+}
+
+/** Does nothing itself: it is done when all jobs it waited for are, and its result has theirs by their ids. */
+async function join(_env: Env, _tenant: string, _payload: GivenJson, { collected }: Attempt): Promise<Outcome> {
+  if (collected.length === 0) return { kind: 'done' }
+  const results = collected.map(({ id, result }) => `${JSON.stringify(id)}:${result ?? 'null'}`)
+  return { kind: 'done', result: `{${results.join(',')}}` }
 }

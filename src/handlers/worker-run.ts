@@ -1,22 +1,19 @@
 import type { Outcome } from '../jobs/model/job.ts'
-import type { Assignment, Report, PollRequest, PollAnswer } from '../jobs/queue/queue.ts'
-import type { Settled } from '../jobs/queue/settle.ts'
+import type { Assignment, PollAnswer, PollRequest, ProgressReport } from '../jobs/queue/queue.ts'
+import type { AttemptResult } from '../jobs/queue/settle.ts'
 import { heartbeatMs } from '../jobs/queue/worker-runs.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { backoffMs } from '../kernel/retry.ts'
 import type { Attempt } from './attempt.ts'
-import { RunningJob } from './running-job.ts'
 
-/** The ledger as its visitor sees it. */
+/** The queue as its worker sees it. Calls arrive in the order in which they are made. */
 export interface QueueClient {
-  poll(turn: PollRequest, waitMs: number): Promise<PollAnswer>
-  wake(visit: string): Promise<void>
-  endRun(visit: string): Promise<void>
-  secrets(): Promise<readonly string[]>
+  /** With nothing to answer, waits up to `waitMs`. */
+  poll(request: PollRequest, waitMs: number): Promise<PollAnswer>
 }
 
-/** What a visit is made with. */
+/** What a worker run is made with. */
 export interface WorkerRunContext {
   readonly queue: QueueClient
   readonly workerRun: string
@@ -26,121 +23,128 @@ export interface WorkerRunContext {
   readonly random: () => number
 }
 
-/** How long a visitor takes on new jobs, and waits at the door for them when there are none. */
+/** How long a worker takes new jobs, and how long it waits for one when it has none. */
 const stayMs = 20_000
 const lingerMs = 2_000
-/** Jobs that end within this time count as quick: a visitor waits for them, and takes more of them at once. */
+/** Jobs that end within this time are quick: a worker waits for them before it polls, and takes more of them at once. */
 const quickMs = 20
-/** Jobs at once: as many as a Worker has outgoing connections (6), and far more of those that are quick. */
-const fewestHands = 6
-const maxHands = 128
-/** Turns of one visit: each is a call, and a Worker's calls are counted. */
-const maxTurns = 500
-const turnAttempts = 4
+/** Jobs at once: as many as a Worker has outgoing connections, and far more of those that are quick. */
+export const firstCapacity = 6
+const maxCapacity = 128
+/** Polls of one run: each is a call, and a Worker's calls are limited. */
+const maxPolls = 500
+/** Polls that may fail one after the other before the run gives up. */
+const pollAttempts = 4
 
-/** One visit: takes jobs from the ledger, runs them side by side, tells how they ended, until there are no more. */
+/** One run of a worker: takes jobs from a queue, runs them side by side and settles them until there are no more. */
 export class WorkerRun {
   readonly #context: WorkerRunContext
   readonly #running = new Map<string, RunningJob>()
   readonly #startedAt: number
-  #settled: Settled[] = []
-  #reports: Report[] = []
-  #concurrency = fewestHands
+  readonly #unanswered = new Set<Promise<boolean>>()
+  #settled: AttemptResult[] = []
+  #reports: ProgressReport[] = []
+  #capacity = firstCapacity
   #polls = 0
-  #isPolling = false
+  #failures = 0
+  #given = 0
+  #stays = true
   #isDraining = false
-  #idleSince: number | undefined
+  /** Resolved when there is something to tell the queue, and when the last job has ended. */
+  #news = Promise.withResolvers<void>()
   #drained = Promise.withResolvers<void>()
-  #secrets: Promise<readonly string[]> | undefined
 
-  constructor(given: WorkerRunContext) {
-    this.#context = given
-    this.#startedAt = given.clock.now()
+  constructor(context: WorkerRunContext) {
+    this.#context = context
+    this.#startedAt = context.clock.now()
   }
 
-  /** Stays as long as there is work. Returns how many jobs it was given. */
-  async run(): Promise<number> {
-    let given = 0
-    for (let stays = true; stays || this.#running.size > 0;) {
-      const answer = await this.#poll(stays)
-      given += answer.jobs.length
-      for (const id of answer.stop) this.#stop(id)
-      for (const job of answer.jobs) this.#start(job)
-      stays = stays && !this.#isDraining && answer.stay && this.#shouldStay(answer)
+  /** Runs the jobs of `start` and of every later answer. Returns how many there were; throws when the queue cannot be reached. */
+  async run(start: PollAnswer): Promise<number> {
+    this.#accept(start)
+    while (this.#stays || this.#running.size > 0 || this.#settled.length > 0) {
       if (this.#running.size > 0) await this.#waitBriefly()
+      await this.#pollUntilNews()
+      // What an overtaken poll still brings, or fails to tell, belongs to this run.
+      if (!this.#stays) await Promise.all(this.#unanswered)
     }
-    if (this.#settled.length > 0) await this.#poll(false)
-    await this.#context.queue.endRun(this.#context.workerRun)
-    return given
+    return this.#given
   }
 
-  /** Takes no more jobs, and leaves when those it has are done. */
+  /** Takes no more jobs, and ends when those it has are done. */
   drain(): void {
     this.#isDraining = true
-    this.#wakePoll()
+    this.#news.resolve()
   }
 
-  #shouldStay(answer: PollAnswer): boolean {
-    const now = this.#context.clock.now()
-    if (now - this.#startedAt >= stayMs || this.#polls >= maxTurns) return false
-    if (answer.jobs.length === 0 && this.#running.size === 0) return this.#waitMs() > 0
-    this.#idleSince = undefined
-    return true
+  /** Polls; an outcome or a report that arrives meanwhile ends the wait, and the next poll overtakes this one. */
+  async #pollUntilNews(): Promise<void> {
+    this.#news = Promise.withResolvers<void>()
+    await Promise.race([this.#poll(), this.#news.promise])
   }
 
-  /** How much longer it would wait at the door with nothing to do, in milliseconds. */
-  #waitMs(): number {
-    const now = this.#context.clock.now()
-    this.#idleSince ??= now
-    return Math.max(0, lingerMs - (now - this.#idleSince))
-  }
-
-  /** One word with the ledger. What it tells is kept until the ledger has heard it; hearing it twice does no harm. */
-  async #poll(stays: boolean): Promise<PollAnswer> {
-    this.#polls++
-    const { workerRun: visit, random, pause } = this.#context
-    const settled = this.#settled
-    const reports = this.#reports
+  async #poll(): Promise<void> {
+    const capacity = this.#takesMore() ? Math.max(0, this.#capacity - this.#running.size) : 0
+    const holding = [...this.#running.values()].map(({ job: { id, run } }) => ({ id, run }))
+    const request = {
+      workerRun: this.#context.workerRun,
+      settled: this.#settled,
+      reports: this.#reports,
+      holding,
+      capacity,
+      overtakes: this.#unanswered.size > 0,
+    }
     this.#settled = []
     this.#reports = []
-    const want = stays ? Math.max(0, this.#concurrency - this.#running.size) : 0
-    const holding = [...this.#running.values()].map(({ job: { id, run } }) => ({ id, run }))
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#wait({ workerRun: visit, settled, reports, holding, capacity: want })
-      } catch (thrown) {
-        log.warn('jobs.turn-failed', { attempt, why: reasonOf(thrown) })
-        if (attempt >= turnAttempts) throw thrown
-        await pause(backoffMs(attempt, 200, 2000, random()))
-      }
-    }
+    const answered = this.#ask(request, holding.length > 0 ? heartbeatMs : capacity > 0 ? lingerMs : 0, ++this.#polls)
+    this.#unanswered.add(answered)
+    const isAnswered = await answered
+    this.#unanswered.delete(answered)
+    if (isAnswered) return
+    if (this.#failures >= pollAttempts) throw new Error(`the queue could not be reached ${pollAttempts} times`)
+    await this.#context.pause(backoffMs(this.#failures, 200, 2000, this.#context.random()))
   }
 
-  async #wait(turn: PollRequest): Promise<PollAnswer> {
-    const waitMs = this.#running.size > 0 ? heartbeatMs : turn.capacity > 0 ? this.#waitMs() : 0
-    this.#isPolling = true
+  /** Whether the queue answered. What an unanswered poll told is told again: the queue settles each attempt once. */
+  async #ask(request: PollRequest, waitMs: number, poll: number): Promise<boolean> {
     try {
-      return await this.#context.queue.poll(turn, waitMs)
-    } finally {
-      this.#isPolling = false
+      const answer = await this.#context.queue.poll(request, waitMs)
+      this.#failures = 0
+      this.#accept(answer)
+      if (poll === this.#polls) this.#stays = answer.stay
+      return true
+    } catch (thrown) {
+      log.warn('jobs.poll-failed', { attempt: ++this.#failures, reason: reasonOf(thrown) })
+      this.#settled.unshift(...request.settled)
+      this.#reports.unshift(...request.reports)
+      return false
     }
   }
 
-  #start(job: Assignment): void {
-    const running = new RunningJob(job, this.#context.clock.now())
-    this.#running.set(job.id, running)
-    void this.#run(running)
+  #takesMore(): boolean {
+    const isOver = this.#context.clock.now() - this.#startedAt >= stayMs || this.#polls >= maxPolls
+    return !this.#isDraining && !isOver
+  }
+
+  #accept({ jobs, secrets, stop }: PollAnswer): void {
+    for (const id of stop) this.#stop(id)
+    this.#given += jobs.length
+    for (const job of jobs) {
+      const running = new RunningJob(job, secrets, this.#context.clock.now())
+      this.#running.set(job.id, running)
+      void this.#run(running)
+    }
   }
 
   async #run(running: RunningJob): Promise<void> {
     const { job } = running
     const outcome = await running.end(this.#context.run(job, this.#attempt(running)))
-    // A job that was stopped is no longer ours, and may be back here as another attempt already.
+    // A job that was stopped no longer belongs to this worker, and may be here again as another attempt.
     if (this.#running.get(job.id) !== running) return
     this.#running.delete(job.id)
     this.#settled.push({ id: job.id, run: job.run, outcome })
     if (this.#running.size === 0) this.#drained.resolve()
-    this.#wakePoll()
+    this.#news.resolve()
   }
 
   #attempt(running: RunningJob): Attempt {
@@ -149,34 +153,26 @@ export class WorkerRun {
       id,
       number,
       collected,
+      secrets: running.secrets,
       get signal() {
         return running.signal
       },
-      secrets: () => (this.#secrets ??= this.#context.queue.secrets()),
       report: (progress, line) => {
-        const told = { ...(progress === undefined ? {} : { progress }), ...(line === undefined ? {} : { line }) }
-        this.#reports.push({ id, run, ...told })
-        this.#wakePoll()
+        const given = { ...(progress === undefined ? {} : { progress }), ...(line === undefined ? {} : { line }) }
+        this.#reports.push({ id, run, ...given })
+        this.#news.resolve()
       },
     }
   }
 
-  /** Quick jobs are over in a moment: one turn then tells of all of them. */
+  /** Quick jobs are over in a moment: one poll then settles all of them. */
   async #waitBriefly(): Promise<void> {
     this.#drained = Promise.withResolvers<void>()
-    const waited = this.#context.pause(quickMs)
-    await Promise.race([this.#drained.promise, waited])
-    // A breath: where ledger and visitor share a thread, a loop of calls between them would keep sockets waiting.
+    await Promise.race([this.#drained.promise, this.#context.pause(quickMs)])
+    // Where queue and worker share a thread, a loop of calls between them would keep sockets waiting.
     await this.#context.pause(0)
     for (const running of this.#running.values()) running.watch(this.#context.clock.now())
-    this.#concurrency = this.#running.size === 0 ? Math.min(maxHands, this.#concurrency * 2) : fewestHands
-  }
-
-  /** The ledger keeps a visitor at the door; one that has something to say calls. */
-  #wakePoll(): void {
-    if (!this.#isPolling) return
-    this.#isPolling = false
-    this.#context.queue.wake(this.#context.workerRun).catch(() => undefined)
+    this.#capacity = this.#running.size === 0 ? Math.min(maxCapacity, this.#capacity * 2) : firstCapacity
   }
 
   #stop(id: string): void {
@@ -184,5 +180,50 @@ export class WorkerRun {
     this.#running.delete(id)
     running?.stop('cancelled', 'cancelled')
     if (this.#running.size === 0) this.#drained.resolve()
+  }
+}
+
+/** A job that runs. Most are over in a moment, so signal and timer are made only for those that need them. */
+class RunningJob {
+  readonly job: Assignment
+  readonly secrets: readonly string[]
+  readonly #startedAt: number
+  readonly #stopped = Promise.withResolvers<Outcome>()
+  #controller: AbortController | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #abortedWith: Error | undefined
+
+  constructor(job: Assignment, secrets: readonly string[], startedAt: number) {
+    this.job = job
+    this.secrets = secrets
+    this.#startedAt = startedAt
+  }
+
+  /** Aborted when the attempt times out or the job is cancelled. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#abortedWith !== undefined) this.#controller.abort(this.#abortedWith)
+    return this.#controller.signal
+  }
+
+  /** The outcome of `work`, or of `stop` if that comes first. */
+  async end(work: Promise<Outcome>): Promise<Outcome> {
+    const outcome = await Promise.race([work, this.#stopped.promise])
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    return outcome
+  }
+
+  /** Stops it when its time is up. */
+  watch(now: number): void {
+    const { timeoutMs } = this.job
+    const leftMs = Math.max(0, this.#startedAt + timeoutMs - now)
+    this.#timer ??= setTimeout(() => this.stop('timeout', `took longer than ${timeoutMs} ms`), leftMs)
+  }
+
+  stop(error: string, reason: string): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#abortedWith = new Error(reason)
+    this.#controller?.abort(this.#abortedWith)
+    this.#stopped.resolve({ kind: 'retry', error, reason })
   }
 }

@@ -38,7 +38,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const visit = { tenant: 't', queue: 'q', visit: 'v', at: 0 }
+const run = { tenant: 't', queue: 'q', run: 'r', at: 0 }
 
 const calls: readonly (readonly [service: string, call: () => Promise<unknown>])[] = [
   ['a query to Postgres', () => connect(config, config.directoryUrl).query('SELECT 1')],
@@ -46,7 +46,7 @@ const calls: readonly (readonly [service: string, call: () => Promise<unknown>])
   ['reading from Redis', () => openCache(config).get('key')],
   ['writing to Redis', () => openCache(config).set('key', 1, 10)],
   ['deleting at Redis', () => openCache(config).delete('key')],
-  ['publishing at QStash', () => publish(config, [visit])],
+  ['publishing at QStash', () => publish(config, [run])],
   ['reading the dead letters of QStash', () => readDeadRuns(config)],
   ['deleting dead letters at QStash', () => deleteDeadRuns(config, ['1'])],
 ]

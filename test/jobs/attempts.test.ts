@@ -49,7 +49,7 @@ describe('attempts', () => {
     world.add('last')
     expect(world.take(1)).toEqual(['two'])
     expect(world.state('whole')).toBe('failed')
-    expect(world.note('whole')).toMatch(new RegExp(`brought more than ${collectedBytes} bytes`))
+    expect(world.note('whole')).toMatch(new RegExp(`at most ${collectedBytes} bytes`))
     expect(world.take()).toEqual(['last'])
   })
 
@@ -85,10 +85,11 @@ describe('attempts', () => {
     world.queue.poll(
       {
         workerRun: 'old',
-        settled: [{ id: 'a', run: 1, outcome: { kind: 'discard', why: 'late' } }],
+        settled: [{ id: 'a', run: 1, outcome: { kind: 'discard', reason: 'late' } }],
         reports: [],
         holding: [],
         capacity: 0,
+        overtakes: false,
       },
       world.now,
     )
@@ -110,6 +111,7 @@ describe('attempts', () => {
         reports: [],
         holding: [],
         capacity: 0,
+        overtakes: false,
       },
       world.now,
     )
@@ -119,9 +121,9 @@ describe('attempts', () => {
   test('a job whose answer got lost on its way is given out again', () => {
     const world = new OneQueue()
     world.add('a')
-    world.books.addRequestedRun({ id: 'v', at: world.now })
-    world.queue.startRun('v', world.now)
-    const turn = { workerRun: 'v', settled: [], reports: [], holding: [], capacity: 1 }
+    world.books.addRequestedRun({ id: 'v', at: world.now, isPublished: true })
+    world.queue.startRun('v', 0, world.now)
+    const turn = { workerRun: 'v', settled: [], reports: [], holding: [], capacity: 1, overtakes: false }
     expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
     expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
   })
@@ -183,8 +185,8 @@ describe('what somebody does by hand', () => {
     world.add('off')
     world.take()
     const run = world.books.get('off')?.run ?? 0
-    const told = [{ id: 'off', run, outcome: { kind: 'discard', why: 'never' } }] as const
-    const turn = { workerRun: 'gone', settled: told, reports: [], holding: [], capacity: 0 }
+    const told = [{ id: 'off', run, outcome: { kind: 'discard', reason: 'never' } }] as const
+    const turn = { workerRun: 'gone', settled: told, reports: [], holding: [], capacity: 0, overtakes: false }
     world.queue.poll(turn, world.now)
     expect(world.state('off')).toBe('failed')
     world.redrive('off')
@@ -245,6 +247,27 @@ test('a queue that is put to sleep again and again still finds out that its visi
   expect(world.take()).toEqual(['a'])
 })
 
+test('jobs on their way to a worker are not lost to a poll that overtakes their answer', () => {
+  const world = new OneQueue()
+  world.add('a')
+  world.books.addRequestedRun({ id: 'r', at: world.now, isPublished: true })
+  expect(world.queue.startRun('r', 1, world.now)?.jobs).toMatchObject([{ id: 'a', run: 1 }])
+  const overtaking = { workerRun: 'r', settled: [], reports: [], holding: [], capacity: 1, overtakes: true }
+  expect(world.queue.poll(overtaking, world.now, true)).toMatchObject({ jobs: [], stay: true })
+  expect(world.queue.poll({ ...overtaking, overtakes: false }, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
+})
+
+test('a queue looks again when a run it requested may be lost: 5 s after its time, 30 s once QStash has accepted it', () => {
+  const world = new OneQueue()
+  world.add('a')
+  const { runs, lookAt } = world.queue.plan(world.now)
+  expect([runs.length, lookAt]).toEqual([1, world.now + 5_000])
+  world.books.notePublished(runs[0]?.id ?? '')
+  expect(world.queue.plan(world.now)).toEqual({ runs: [], lookAt: world.now + 30_000 })
+  world.pass(30_000)
+  expect(world.queue.plan(world.now).runs).toHaveLength(1)
+})
+
 test('of many jobs each due before the last, few visits are asked for, and none is late', () => {
   const world = new OneQueue()
   const plans = Array.from({ length: 300 }, (_, n) => {
@@ -253,7 +276,7 @@ test('of many jobs each due before the last, few visits are asked for, and none 
   })
   expect(world.books.requestedRuns()).toHaveLength(maxRequestedRuns)
   const due = world.now + 701_000
-  expect(plans.at(-1)).toEqual({ ask: [], lookAt: due })
+  expect(plans.at(-1)).toEqual({ runs: [], lookAt: due })
   world.pass(701_000)
   expect(world.queue.plan(due).runs).toMatchObject([{ at: due }])
 })

@@ -10,7 +10,7 @@ const storm = {
   workerSleeps: 0.01,
   answerLost: 0.02,
   carrier: { duplicates: 0.3, loses: 0.05, refuses: 0.05, lies: 0.03 },
-  callsInVain: 0.5,
+  directFails: 0.5,
   fails: 0.05,
   snoozes: 0.02,
 } as const
@@ -37,7 +37,7 @@ describe('with workers and queue killed at random, and a carrier that duplicates
     (seed) => {
       const after = checkAll({ ...storm, seed })
       expect(after.deaths).toBeGreaterThan(20)
-      expect(after.refusedVisits).toBeGreaterThan(0)
+      expect(after.refusedRuns).toBeGreaterThan(0)
       expect(after.runs).toBeGreaterThan(storm.jobs)
     },
   )

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { badEndpoint } from '../../src/jobs/webhooks/endpoint.ts'
-import { outcomeOf, whyUnreachable } from '../../src/jobs/webhooks/endpoint-answer.ts'
+import { outcomeOf, unreachableReason } from '../../src/jobs/webhooks/endpoint-answer.ts'
 import { newSigningSecret, signedHeaders } from '../../src/jobs/webhooks/signature.ts'
 
 const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
@@ -86,8 +86,8 @@ test.each([
   ['internal error; reference = d5q86ikal0mcfmce8p74m1ru', 'its name has no address, or none that is public'],
   ['Network connection lost.', 'the connection was refused or lost, or TLS failed'],
   ['Too many redirects', 'Too many redirects'],
-])('an endpoint that is not reached says why: %s', (reason, why) => {
-  expect(whyUnreachable(reason)).toBe(why)
+])('an endpoint that is not reached says why: %s', (thrown, reason) => {
+  expect(unreachableReason(thrown)).toBe(reason)
 })
 
 describe('signatures', () => {

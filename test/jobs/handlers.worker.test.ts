@@ -24,7 +24,7 @@ async function visit(): Promise<void> {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
   await putToSleep(ledger())
-  await startRun(env, { tenant, queue, visit: 'v' })
+  await startRun(env, { tenant, queue, run: 'v' })
 }
 
 /** One that goes wrong, and one of the same key behind it. */

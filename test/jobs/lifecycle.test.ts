@@ -385,7 +385,7 @@ describe('dependencies', () => {
     world.addAll([{ id: 'j0' }, ...Array.from({ length: 900 }, (_, n) => ({ id: `j${n + 1}`, after: [`j${n}`] }))])
     world.add('careless', { after: ['j0'], evenIfFailed: true })
     world.take()
-    world.turn([['j0', { kind: 'discard', why: 'gone' }]])
+    world.turn([['j0', { kind: 'discard', reason: 'gone' }]])
     expect(world.states('j0', 'j1', 'j900')).toEqual(['failed', 'failed', 'failed'])
     expect(world.note('j1')).toBe('it waited for j0: failed')
     expect(world.take()).toEqual(['careless'])

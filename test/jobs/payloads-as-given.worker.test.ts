@@ -19,7 +19,7 @@ async function work(tenant: string): Promise<void> {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
   await putToSleep(queue)
-  await startRun(env, { tenant, queue: 'default', visit: 'v' })
+  await startRun(env, { tenant, queue: 'default', run: 'v' })
 }
 
 function endpoints(result?: string): string[] {

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
+import { firstCapacity, WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
 import type { NewJob, Outcome } from '../../src/jobs/model/job.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
@@ -20,7 +20,7 @@ type Stub = ReturnType<typeof newQueue>
 const job = (id: string, more: Partial<NewJob> = {}): NewJob => ({ id, type: 'join', payload: '{}', runAt: 0, ...more })
 
 /** Lets the ledger expect visits, as if it had asked QStash for them. */
-async function expectVisits(stub: Stub, ...visits: string[]): Promise<void> {
+async function expectRuns(stub: Stub, ...visits: string[]): Promise<void> {
   await runInDurableObject(stub, (_, { storage }) => {
     for (const visit of visits)
       storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', visit, Date.now() + 3_600_000)
@@ -35,6 +35,7 @@ const taking = (visit: string, want = 10) => ({
   reports: [],
   holding: [],
   capacity: want,
+  overtakes: false,
 })
 
 describe('a queue', () => {
@@ -49,28 +50,28 @@ describe('a queue', () => {
 
   test('lets a visit in once: a copy of it, and one nobody asked for, find the door closed', async () => {
     const queue = newQueue()
-    await expectVisits(queue, 'v')
-    expect(await queue.startRun('v')).toBe(true)
-    expect(await queue.startRun('v')).toBe(false)
-    expect(await queue.startRun('forged')).toBe(false)
+    await expectRuns(queue, 'v')
+    expect(await queue.startRun('v', 1)).toEqual({ jobs: [], secrets: [], stop: [], stay: true })
+    expect(await queue.startRun('v', 1)).toBeUndefined()
+    expect(await queue.startRun('forged', 1)).toBeUndefined()
   })
 
   test('a job that comes while a visitor waits at the door is handed out at once', async () => {
     const queue = newQueue()
-    await expectVisits(queue, 'v')
-    await queue.startRun('v')
+    await expectRuns(queue, 'v')
+    await queue.startRun('v', 0)
     const waiting = queue.poll(taking('v'), 60_000)
     await queue.enqueue(job('a'))
     expect((await waiting).jobs).toMatchObject([{ id: 'a' }])
   })
 
-  test('a visitor that called is let in with what it has to say', async () => {
+  test("a worker's next poll ends its wait in the one before", async () => {
     const queue = newQueue()
-    await expectVisits(queue, 'v')
-    await queue.startRun('v')
-    const waiting = queue.poll(taking('v'), 60_000)
-    await queue.wake('v')
-    expect((await waiting).jobs).toEqual([])
+    await expectRuns(queue, 'r')
+    await queue.startRun('r', 1)
+    const waiting = queue.poll(taking('r'), 60_000)
+    expect(await queue.poll({ ...taking('r'), overtakes: true }, 0)).toMatchObject({ jobs: [], stay: false })
+    expect(await waiting).toMatchObject({ jobs: [], stay: true })
   })
 
   test('many enqueues of one moment share a commit, and each has its own answer', async () => {
@@ -86,13 +87,11 @@ describe('a queue', () => {
   test('what was counted of a visit is still known after the queue slept, and by day for the bill', async () => {
     stopClock()
     const queue = newQueue()
-    await expectVisits(queue, 'v')
+    await expectRuns(queue, 'v')
     await queue.enqueueAll([job('a'), job('b')])
-    await queue.startRun('v')
-    const { jobs } = await queue.poll(taking('v'), 0)
+    const jobs = (await queue.startRun('v', 10))?.jobs ?? []
     const settled = jobs.map(({ id, run }) => ({ id, run, outcome: { kind: 'done' } as const }))
-    await queue.poll({ workerRun: 'v', settled, reports: [], holding: [], capacity: 0 }, 0)
-    await queue.endRun('v')
+    expect(await queue.poll({ ...taking('v', 0), settled }, 0)).toMatchObject({ stay: false })
     await putToSleep(queue)
     expect((await queue.stats()).tallies).toMatchObject([{ type: 'join', attempts: 2, ended: { done: 2 } }])
     const today = dayOf(Date.now())
@@ -179,11 +178,11 @@ describe('on the real actor, killed again and again', () => {
       if (!made.has(id)) effects.push(id)
       made.add(id)
       if (runs % 50 === 0) await abortAllDurableObjects()
-      return runs % 37 === 0 ? { kind: 'retry', why: 'after its effect', afterSeconds: 0 } : { kind: 'done' }
+      return runs % 37 === 0 ? { kind: 'retry', reason: 'after its effect', afterSeconds: 0 } : { kind: 'done' }
     }
     for (let visit = 0; (await ledgerNow().stats()).counts.done < jobs.length && visit < 40; visit++) {
-      await expectVisits(ledgerNow(), `v${visit}`, `w${visit}`)
-      await Promise.allSettled([`v${visit}`, `w${visit}`].map((each) => visitOnce(each, ledgerNow, run)))
+      await expectRuns(ledgerNow(), `v${visit}`, `w${visit}`)
+      await Promise.allSettled([`v${visit}`, `w${visit}`].map((each) => runOnce(each, ledgerNow, run)))
       later(16_000)
       await ledgerNow().sweep()
     }
@@ -200,30 +199,22 @@ describe('on the real actor, killed again and again', () => {
   })
 })
 
-/** A visit over stubs that break with their actor; half of them die on the way and tell nobody. */
-async function visitOnce(
-  visit: string,
+/** A worker run over stubs that break with their actor; half of the workers die without ending their run. */
+async function runOnce(
+  run: string,
   queue: () => Stub,
-  run: (job: { id: string }) => Promise<Outcome>,
+  handler: (job: { id: string }) => Promise<Outcome>,
 ): Promise<void> {
-  if (!(await queue().startRun(visit))) return
-  let turns = visit.startsWith('w') ? 6 : 1000
-  const ledger: QueueClient = {
-    poll: (turn) => {
-      if (turns-- <= 0) throw new Error('the worker died')
-      return queue().poll(turn, 0)
+  const start = await queue().startRun(run, firstCapacity)
+  if (start === undefined) return
+  let polls = run.startsWith('w') ? 6 : 1000
+  const client: QueueClient = {
+    poll: (request) => {
+      if (polls-- <= 0) throw new Error('the worker died')
+      return queue().poll(request, 0)
     },
-    wake: (name) => queue().wake(name),
-    endRun: (name) => queue().endRun(name),
-    secrets: async () => [],
   }
-  const given = {
-    queue: ledger,
-    workerRun: visit,
-    run,
-    clock: systemClock,
-    pause: () => scheduler.wait(1),
-    random: () => 0,
-  }
-  await new WorkerRun(given).run()
+  const pause = () => scheduler.wait(1)
+  const context = { queue: client, workerRun: run, run: handler, clock: systemClock, pause, random: () => 0 }
+  await new WorkerRun(context).run(start)
 }

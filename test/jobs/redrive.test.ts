@@ -58,7 +58,7 @@ describe('sending again what waited for others', () => {
     ])
     world.take()
     world.cancel('off')
-    world.turn([['gone', { kind: 'discard', why: 'never' }]])
+    world.turn([['gone', { kind: 'discard', reason: 'never' }]])
     world.pass(2000)
     world.books.forget(world.now, 100)
     expect(world.redrive('a')).toEqual(refused(/a waits for off, which cannot be sent again: enqueue both anew/))

@@ -1,55 +1,47 @@
 import { describe, expect, test, vi } from 'vitest'
-import { WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
+import { firstCapacity, WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
-import type { Assignment } from '../../src/jobs/queue/queue.ts'
+import type { Assignment, PollAnswer, PollRequest } from '../../src/jobs/queue/queue.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 type Work = (job: Assignment, attempt: Attempt) => Promise<Outcome>
 
-/** A visit to a real queue, in no time at all: pauses end at once, and nobody waits long at the door. */
-function visiting(world: OneQueue, run: Work, more: Partial<QueueClient> = {}) {
-  world.books.addRequestedRun({ id: 'v', at: world.now })
-  world.queue.startRun('v', world.now)
+/** A worker run on a real queue, without waiting: pauses and long polls end at once. */
+function running(world: OneQueue, run: Work, more: Partial<QueueClient> = {}) {
+  world.books.addRequestedRun({ id: 'r', at: world.now, isPublished: true })
+  const start = world.queue.startRun('r', firstCapacity, world.now)
+  if (start === undefined) throw new Error('the run was not requested')
   let moment = 0
-  const ledger: QueueClient = {
-    poll: async (turn) => {
+  const queue: QueueClient = {
+    poll: async (request) => {
       await new Promise((resolve) => setTimeout(resolve, 1))
-      return world.queue.poll(turn, world.now)
+      return world.queue.poll(request, world.now, true)
     },
-    wake: async () => undefined,
-    endRun: async (visit) => world.queue.endRun(visit, world.now),
-    secrets: async () => [],
     ...more,
   }
   const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
-  return new WorkerRun({
-    queue: ledger,
-    workerRun: 'v',
-    run,
-    clock: { now: () => (moment += 1) },
-    pause,
-    random: () => 0.5,
-  }).run()
+  const clock = { now: () => (moment += 1) }
+  return new WorkerRun({ queue, workerRun: 'r', run, clock, pause, random: () => 0.5 }).run(start)
 }
 
 const done: Outcome = { kind: 'done' }
 
-describe('a visit', () => {
-  test('works off what there is and leaves', async () => {
+describe('a worker run', () => {
+  test('runs all jobs of the queue and ends', async () => {
     const world = new OneQueue()
     for (let n = 0; n < 500; n++) world.add(`j${n}`, { key: `k${n % 10}` })
-    expect(await visiting(world, async () => done)).toBe(500)
+    expect(await running(world, async () => done)).toBe(500)
     expect(world.queue.claimable(world.now)).toBe(0)
     expect(world.books.counts()[6]).toBe(500)
   })
 
-  test('a slow job keeps nobody waiting', async () => {
+  test('a slow job does not delay the jobs beside it', async () => {
     const world = new OneQueue()
     const ends: string[] = []
     const slow = Promise.withResolvers<Outcome>()
     for (const id of ['slow', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) world.add(id)
-    await visiting(world, async ({ id }) => {
+    await running(world, async ({ id }) => {
       if (id === 'h') slow.resolve(done)
       const outcome = id === 'slow' ? await slow.promise : done
       ends.push(id)
@@ -59,22 +51,22 @@ describe('a visit', () => {
     expect(world.state('slow')).toBe('done')
   })
 
-  test('a handler that never ends is stopped when its time is up, and its signal says so', async () => {
+  test('a handler that never ends is stopped at its timeout, and its signal is aborted', async () => {
     const world = new OneQueue()
     world.add('endless', { timeoutMs: 20, attempts: 1 })
     let aborted = false
-    await visiting(world, (_, { signal }) => {
+    await running(world, (_, { signal }) => {
       signal.addEventListener('abort', () => (aborted = true))
       return new Promise(() => undefined)
     })
     expect([world.state('endless'), world.note('endless'), aborted]).toEqual(['dead', 'took longer than 20 ms', true])
   })
 
-  test('a cancelled job is stopped, and the next of its key begins', async () => {
+  test('a cancelled job is stopped, and the next of its key starts', async () => {
     const world = new OneQueue()
     world.add('a', { key: 'k' })
     world.add('b', { key: 'k' })
-    await visiting(world, async ({ id }, { signal }) => {
+    await running(world, async ({ id }, { signal }) => {
       if (id === 'b') return done
       world.cancel('a')
       return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))))
@@ -82,10 +74,10 @@ describe('a visit', () => {
     expect(world.states('a', 'b')).toEqual(['cancelled', 'done'])
   })
 
-  test('progress and lines reach the ledger', async () => {
+  test('progress and log lines reach the queue while the job runs', async () => {
     const world = new OneQueue()
     world.add('a')
-    await visiting(world, async (_, { report }) => {
+    await running(world, async (_, { report }) => {
       report(40, 'nearly half')
       await vi.waitFor(() => expect(world.books.get('a')?.progress).toBe(40), 10_000)
       return done
@@ -94,26 +86,82 @@ describe('a visit', () => {
     expect(world.books.lines('a').map(({ line }) => line)).toEqual(['nearly half'])
   })
 
-  test('a turn that fails is said again, and the ledger hears each outcome once', async () => {
+  test('a poll that fails is repeated, and the queue counts each outcome once', async () => {
     const world = new OneQueue()
     for (let n = 0; n < 20; n++) world.add(`j${n}`)
-    let turns = 0
+    let polls = 0
     const runs = new Map<string, number>()
-    await visiting(
+    await running(
       world,
       async ({ id }) => {
         runs.set(id, (runs.get(id) ?? 0) + 1)
         return done
       },
       {
-        poll: async (turn) => {
-          const answer = world.queue.poll(turn, world.now)
-          if (turns++ % 3 === 1) throw new Error('the answer got lost')
+        poll: async (request) => {
+          const answer = world.queue.poll(request, world.now, true)
+          if (polls++ % 3 === 1) throw new Error('the answer got lost')
           return answer
         },
       },
     )
     expect(world.books.counts()[6]).toBe(20)
     expect(Math.max(...runs.values())).toBeLessThanOrEqual(2)
+  })
+
+  test('an outcome does not wait for a poll in flight: the next poll overtakes it', async () => {
+    const world = new OneQueue()
+    world.add('a')
+    const end = Promise.withResolvers<Outcome>()
+    const answers: ((answer: PollAnswer) => void)[] = []
+    const requests: PollRequest[] = []
+    const run = running(world, () => end.promise, {
+      poll: (request) => {
+        requests.push(request)
+        if (request.settled.length > 0) {
+          for (const answer of answers) answer({ jobs: [], secrets: [], stop: [], stay: true })
+          return Promise.resolve(world.queue.poll(request, world.now, true))
+        }
+        end.resolve(done)
+        return new Promise((resolve) => answers.push(resolve))
+      },
+    })
+    expect(await run).toBe(1)
+    expect(requests.map(({ holding, overtakes }) => [holding.length, overtakes])).toEqual([
+      [1, false],
+      [0, true],
+    ])
+    expect(world.state('a')).toBe('done')
+  })
+
+  test('a job that comes with the answer to an overtaken poll is run', async () => {
+    const world = new OneQueue()
+    world.add('a')
+    const end = Promise.withResolvers<Outcome>()
+    const ran: string[] = []
+    let overtaken: ((answer: PollAnswer) => void) | undefined
+    await running(
+      world,
+      ({ id }) => {
+        ran.push(id)
+        return id === 'a' ? end.promise : Promise.resolve(done)
+      },
+      {
+        poll: (request) => {
+          if (overtaken === undefined && request.settled.length === 0) {
+            world.add('b')
+            const answer = world.queue.poll(request, world.now)
+            end.resolve(done)
+            return new Promise((resolve) => (overtaken = () => resolve(answer)))
+          }
+          const answer = world.queue.poll(request, world.now, true)
+          overtaken?.(answer)
+          return Promise.resolve(answer)
+        },
+      },
+    )
+    expect(ran).toEqual(['a', 'b'])
+    expect(world.states('a', 'b')).toEqual(['done', 'done'])
+    expect(world.books.get('b')?.run).toBe(1)
   })
 })

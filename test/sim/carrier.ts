@@ -16,10 +16,10 @@ export interface CarrierWeather {
 const messages = z.array(
   z.object({ body: z.string(), headers: z.record(z.string(), z.string()) }).transform(({ body, headers }) => {
     const notBefore = Number(headers['upstash-not-before'] ?? 0) * 1000
-    const reference: WorkerRunReference = z
+    const { tenant, queue, visit } = z
       .object({ tenant: z.string(), queue: z.string(), visit: z.string() })
       .parse(JSON.parse(body))
-    return { reference, notBefore }
+    return { reference: { tenant, queue, run: visit }, notBefore }
   }),
 )
 
@@ -34,7 +34,7 @@ export function carrier(world: Platform, weather: () => CarrierWeather): ActorCl
   const { chance } = world
   const bring = async (reference: WorkerRunReference, attempt: number): Promise<void> => {
     try {
-      await entrypoint(world, 'JobWorker')['visit']?.(reference)
+      await entrypoint(world, 'JobWorker')['run']?.(reference)
     } catch {
       if (attempt < retries) world.after(3000 * (1 + attempt), () => void bring(reference, attempt + 1))
       else await giveUp(world, reference)
@@ -59,7 +59,7 @@ export function carrier(world: Platform, weather: () => CarrierWeather): ActorCl
 }
 
 /** As its failure callback does through the edge; when that is lost too, the ledger finds out by itself. */
-async function giveUp(world: Platform, { tenant, queue, visit }: WorkerRunReference): Promise<void> {
+async function giveUp(world: Platform, { tenant, queue, run }: WorkerRunReference): Promise<void> {
   const ledger = stub(world, 'JobQueue', `${tenant}/${queue}`)
-  await ledger['lost']?.(visit).catch(() => undefined)
+  await ledger['runLost']?.(run).catch(() => undefined)
 }

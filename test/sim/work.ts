@@ -95,10 +95,10 @@ export class Work {
   #end(id: string): Outcome {
     const { chance } = this.#world
     const { retries, snoozes, discards } = this.weather
-    if (chance.happens(retries / 2)) return { kind: 'retry', why: 'broken' }
+    if (chance.happens(retries / 2)) return { kind: 'retry', reason: 'broken' }
     if (chance.happens(snoozes)) return { kind: 'snooze', seconds: 1 + chance.below(3) }
-    if (chance.happens(discards)) return { kind: 'discard', why: 'of no use' }
+    if (chance.happens(discards)) return { kind: 'discard', reason: 'of no use' }
     this.effects.add(id)
-    return chance.happens(retries / 2) ? { kind: 'retry', why: 'broken after its effect' } : { kind: 'done' }
+    return chance.happens(retries / 2) ? { kind: 'retry', reason: 'broken after its effect' } : { kind: 'done' }
   }
 }

@@ -5,51 +5,52 @@ import type { WorkerRunReference } from '../../jobs/queue/worker-runs.ts'
 import { within } from '../../kernel/retry.ts'
 import { fromDependency } from '../dependency.ts'
 
-const runReference = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
+/** The body of a message. `visit` is what a run was called when the first messages were written. */
+const messageBody = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
 
-/** A visit to be made at `at`, milliseconds since the epoch. */
+/** A run to be started at `at`, milliseconds since the epoch. */
 export interface QStashMessage extends WorkerRunReference {
   readonly at: number
 }
 
 const publishMs = 10_000
-/** What tells visits from whatever else the account may carry. */
-const visitLabel = 'parley-visit'
+/** Tells our messages from others of the same account. */
+const messageLabel = 'parley-visit'
 
-/** Where QStash brings visits, and where it says that it gave one up. */
+/** Where QStash delivers messages, and where it reports one that it gave up. */
 export const jobsUrl = ({ publicUrl }: Config): string => `${publicUrl}/jobs`
 export const failedUrl = ({ publicUrl }: Config): string => `${publicUrl}/jobs/failed`
 
-/** QStash tries a visit this often beyond the first time: the ledger sends again by itself, so it need not insist. */
+/** Deliveries after the first one fails; few, since the queue requests another run by itself. */
 const retries = 2
-/** Soon, and in milliseconds: a visit that broke off is not let in again, but it wakes the ledger to see who is left. */
+/** In milliseconds, and soon: a run that broke off does not start again, but the call wakes the queue. */
 const retryDelay = '3000 * (1 + retried)'
 
 /**
- * Hands visits to QStash in one call. Throws when it did not take them; handing over again is harmless.
- * Its clock has whole seconds: a visit comes up to one early, and waits at the door.
+ * Publishes runs in one call. Throws when QStash did not accept them; publishing again is harmless. Its clock has whole
+ * seconds: a run starts up to one early, and waits in a long poll.
  */
-export async function publish(config: Config, parcels: readonly QStashMessage[]): Promise<void> {
-  const messages = parcels.map(({ tenant, queue, visit, at }) => ({
+export async function publish(config: Config, runs: readonly QStashMessage[]): Promise<void> {
+  const messages = runs.map(({ tenant, queue, run, at }) => ({
     url: jobsUrl(config),
-    body: { tenant, queue, visit },
+    body: { tenant, queue, visit: run },
     notBefore: Math.floor(at / 1000),
-    deduplicationId: visit,
+    deduplicationId: run,
     failureCallback: failedUrl(config),
     retries,
     retryDelay,
-    label: visitLabel,
+    label: messageLabel,
   }))
-  await within(publishMs, 'handing visits to QStash', open(config).batchJSON(messages))
+  await within(publishMs, 'publishing to QStash', open(config).batchJSON(messages))
 }
 
-/** Up to a hundred visits that ended in QStash's dead letter queue, by the id they have there. */
+/** Up to a hundred runs in QStash's dead letter queue, with the id each has there; `run` is undefined for a message that is not ours. */
 export async function readDeadRuns(config: Config) {
-  const wanted = { count: 100, filter: { label: visitLabel } }
+  const wanted = { count: 100, filter: { label: messageLabel } }
   const { messages } = await fromDependency('qstash', () =>
     within(publishMs, 'reading the dead letters of QStash', open(config).dlq.listMessages(wanted)),
   )
-  return messages.map(({ dlqId, body }) => ({ dlqId, visit: readRunReference(body ?? '') }))
+  return messages.map(({ dlqId, body }) => ({ dlqId, run: readRunReference(body ?? '') }))
 }
 
 export async function deleteDeadRuns(config: Config, dlqIds: readonly string[]): Promise<void> {
@@ -59,7 +60,7 @@ export async function deleteDeadRuns(config: Config, dlqIds: readonly string[]):
   )
 }
 
-/** Whether a delivery really comes from QStash: its signature covers the raw body and our own address. */
+/** Whether a delivery comes from QStash: its signature covers the raw body and our own address. */
 export async function isFromQstash(config: Config, url: string, signature: string, body: string): Promise<boolean> {
   const { qstash } = config
   if (qstash === undefined) return false
@@ -71,10 +72,11 @@ export async function isFromQstash(config: Config, url: string, signature: strin
   }
 }
 
-/** The visit in a message's body; undefined when it is none of ours. */
+/** The run that a message's body names; undefined when the message is not ours. */
 export function readRunReference(body: string): WorkerRunReference | undefined {
   try {
-    return runReference.parse(JSON.parse(body))
+    const { tenant, queue, visit } = messageBody.parse(JSON.parse(body))
+    return { tenant, queue, run: visit }
   } catch {
     return undefined
   }

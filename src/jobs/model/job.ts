@@ -76,9 +76,9 @@ export interface Job {
 /** What a handler says of one attempt. `error` names the kind of failure, which backoff may tell apart. */
 export type Outcome =
   | { readonly kind: 'done'; readonly result?: string }
-  | { readonly kind: 'snooze'; readonly seconds: number; readonly why?: string }
-  | { readonly kind: 'retry'; readonly why: string; readonly error?: string; readonly afterSeconds?: number }
-  | { readonly kind: 'discard'; readonly why: string }
+  | { readonly kind: 'snooze'; readonly seconds: number; readonly reason?: string }
+  | { readonly kind: 'retry'; readonly reason: string; readonly error?: string; readonly afterSeconds?: number }
+  | { readonly kind: 'discard'; readonly reason: string }
 
 /** Furthest a job may lie ahead. */
 export const furthestMs = 90 * 86_400_000

@@ -4,6 +4,7 @@ import type { FullAt } from '../model/rate.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 import type { ScheduleShare } from '../schedules/schedule-share.ts'
+import type { RequestedRun } from './worker-runs.ts'
 
 /** A job's columns that change while it lives. */
 export type Change = Partial<
@@ -12,12 +13,6 @@ export type Change = Partial<
     'payload' | 'phase' | 'rank' | 'attempts' | 'run' | 'visit' | 'permitted' | 'since' | 'progress' | 'note' | 'result'
   >
 >
-
-/** A visit that was asked of the carrier: due there at `at`, and not here yet. */
-export interface RequestedRun {
-  readonly id: string
-  readonly at: number
-}
 
 /** Who holds a unique name, and until when at least. */
 export interface JobReservation {
@@ -77,8 +72,8 @@ export interface JobStore {
   lines(job: string): { readonly at: number; readonly line: string }[]
 
   requestedRuns(): RequestedRun[]
-  addRequestedRun(asked: RequestedRun): void
-  /** Takes a visit off the list of those asked for; false when it was not on it. */
+  addRequestedRun(run: RequestedRun): void
+  /** False when the run was not requested, or has started. */
   removeRequestedRun(id: string): boolean
 
   policy(): Policy

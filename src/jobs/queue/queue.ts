@@ -1,33 +1,49 @@
 import { byteLength } from '../../kernel/text.ts'
-import type { RequestedRun, JobStore } from './job-store.ts'
+import type { JobStore } from './job-store.ts'
 import { collectedBytes, type Job, type NewJob } from '../model/job.ts'
 import type { JobMetrics } from '../metrics/job-metrics.ts'
 import { claim, claimable, enqueue, promote, type Enqueued } from './lifecycle.ts'
 import { nextAllowed } from '../model/rate.ts'
 import { hasEnded, phases, stateOf, type JobState } from '../model/phase.ts'
 import { fireDue, paceMs } from '../schedules/schedule.ts'
-import { lostOutcome, settle, type Settled } from './settle.ts'
-import { nextLook, overdueMs, returnMs, silenceMs, runsToRequest, type Situation } from './worker-runs.ts'
+import { lostOutcome, settle, type AttemptResult } from './settle.ts'
+import {
+  nextLook,
+  overdueAt,
+  returnMs,
+  runsToRequest,
+  silenceMs,
+  type QueueLoad,
+  type RequestedRun,
+} from './worker-runs.ts'
 
-/** What a running job tells of itself. */
-export interface Report {
+/** What a running job reports of itself. */
+export interface ProgressReport {
   readonly id: string
   readonly run: number
   readonly progress?: number
   readonly line?: string
 }
 
-/** One thing a visitor says: what ended, how the rest goes, and for how many more it has hands. */
-export interface PollRequest {
-  readonly workerRun: string
-  readonly settled: readonly Settled[]
-  readonly reports: readonly Report[]
-  /** All it still runs: it hears which of those to stop, and a job it was given but never heard of is given again. */
-  readonly holding: readonly { readonly id: string; readonly run: number }[]
-  readonly capacity: number
+/** One attempt at a job: the job's id and the number of the attempt. */
+export interface AttemptReference {
+  readonly id: string
+  readonly run: number
 }
 
-/** A job given to a visitor: what to do, which attempt this is, and what the jobs it waited for brought. */
+/** What a worker tells the queue, and for how many more jobs it has capacity. */
+export interface PollRequest {
+  readonly workerRun: string
+  readonly settled: readonly AttemptResult[]
+  readonly reports: readonly ProgressReport[]
+  /** Every job the worker still runs. The answer names those to stop; a job it was given and does not name is given again. */
+  readonly holding: readonly AttemptReference[]
+  readonly capacity: number
+  /** Whether an earlier poll of the worker is not answered yet: jobs it does not name may be on their way to it. */
+  readonly overtakes: boolean
+}
+
+/** A job given to a worker: what to do, which attempt this is, and the results of the jobs it waited for. */
 export interface Assignment {
   readonly id: string
   readonly type: string
@@ -47,182 +63,202 @@ export interface Collected {
   readonly result: string | null
 }
 
-/** What it is told: jobs to run, jobs to stop, and whether it is still expected to come back. */
+/** What a worker is answered. */
 export interface PollAnswer {
   readonly jobs: readonly Assignment[]
+  /** Secrets that sign the posts of the `http` jobs among them, the newest first; empty without such jobs. */
+  readonly secrets: readonly string[]
+  /** Ids of jobs to stop. */
   readonly stop: readonly string[]
+  /** Whether the queue expects another poll; false ends the run. */
   readonly stay: boolean
 }
 
-/** What the queue must do next: visits to ask of the carrier, and when to look again. */
-export interface QueuePlan {
+/** What the queue must do next: runs to start, and when to look again. */
+export interface NextActions {
   readonly runs: readonly RequestedRun[]
   readonly lookAt: number | undefined
 }
 
-/** What is given to a queue beside its books: names for visits, chance in [0,1), and somebody who counts. */
+/** What a queue is given beside its store. */
 export interface QueueContext {
+  /** A name for a new run. */
   readonly name: () => string
-  readonly chance: () => number
+  /** A random number in [0,1). */
+  readonly random: () => number
+  readonly secrets: (now: number) => readonly string[]
   readonly metrics?: JobMetrics
 }
 
 interface WorkerPresence {
   readonly seenAt: number
-  /** `away` with what it was just given and back in a moment, `idle` with hands free, or `full`. */
-  readonly stance: 'away' | 'idle' | 'full'
+  /** `busy` with the jobs it was just given and about to poll, `idle` with free capacity, or `full`. */
+  readonly state: 'busy' | 'idle' | 'full'
 }
 
 /**
- * One queue: its books, and what it only has in mind: who is here. Minds are lost and books are not, so after a loss
- * every active job's visitor is taken for present and has `returnMs` to say so.
+ * One queue: its store, and which workers are present, in memory only. After a loss of memory the worker of every active
+ * job is taken for present and has `returnMs` to poll again.
  */
 export class Queue {
   readonly #store: JobStore
   readonly #context: QueueContext
   readonly #workers = new Map<string, WorkerPresence>()
-  /** Since when more runs of schedules are due than were made, and when the next are made. */
-  #behind: { readonly since: number; readonly nextAt: number } | undefined
+  /** Since when more runs of schedules are due than were enqueued, and when the next are enqueued. */
+  #backlog: { readonly since: number; readonly nextAt: number } | undefined
 
-  constructor(books: JobStore, given: QueueContext, now: number) {
-    this.#store = books
-    this.#context = given
-    for (const job of books.inPhase(phases.active, 100_000))
-      if (job.visit !== null) this.#noteWorker(job.visit, 'away', now + returnMs - silenceMs)
+  constructor(store: JobStore, context: QueueContext, now: number) {
+    this.#store = store
+    this.#context = context
+    for (const job of store.inPhase(phases.active, 100_000))
+      if (job.visit !== null) this.#noteWorker(job.visit, 'busy', now + returnMs - silenceMs)
   }
 
   enqueue(wanted: readonly NewJob[], now: number): Enqueued {
     return enqueue(this.#store, wanted, now)
   }
 
-  /** A visit arrived. Each is let in once: one that was not asked for, or came before, finds the door closed. */
-  startRun(visit: string, now: number): boolean {
-    if (!this.#store.removeRequestedRun(visit)) return false
-    this.#noteWorker(visit, 'away', now)
-    return true
+  /**
+   * Starts a requested run and gives its worker up to `capacity` jobs. Each run starts once: for a copy of it, and for a
+   * run that was not requested, the answer is undefined.
+   */
+  startRun(run: string, capacity: number, now: number): PollAnswer | undefined {
+    if (!this.#store.removeRequestedRun(run)) return undefined
+    this.#noteWorker(run, 'busy', now)
+    return this.poll({ workerRun: run, settled: [], reports: [], holding: [], capacity, overtakes: false }, now)
   }
 
-  /** Hears a visitor out, and gives it what it has hands for. */
-  poll({ workerRun: visit, settled, reports, holding, capacity: want }: PollRequest, now: number): PollAnswer {
+  /**
+   * Settles what a worker tells and gives it what it has capacity for. With `isLast` the run ends with this answer, unless
+   * its worker has jobs.
+   */
+  poll(request: PollRequest, now: number, isLast = false): PollAnswer {
+    const { workerRun, settled, reports, holding, capacity, overtakes } = request
     for (const report of reports) this.note(report, now)
     for (const each of settled) this.#settle(each, now)
-    this.#settleLost(visit, holding, now)
+    if (!overtakes) this.#settleLost(workerRun, holding, now)
     this.tick(now)
-    const known = this.#workers.has(visit)
-    const jobs = known ? this.#assignJobs(visit, want, now) : []
-    if (known) this.#noteWorker(visit, jobs.length > 0 ? 'away' : want > 0 ? 'idle' : 'full', now)
+    const isKnown = this.#workers.has(workerRun)
+    const jobs = isKnown ? this.#assignJobs(workerRun, capacity, now) : []
+    const ends = isLast && this.#store.activeOf(workerRun).length === 0
+    if (ends) this.endRun(workerRun, now)
+    else if (isKnown) this.#noteWorker(workerRun, jobs.length > 0 ? 'busy' : capacity > 0 ? 'idle' : 'full', now)
     return {
       jobs,
+      secrets: jobs.some(({ type }) => type === 'http') ? this.#context.secrets(now) : [],
       stop: holding.filter((held) => !this.#isHeld(held)).map(({ id }) => id),
-      stay: known,
+      stay: isKnown && !ends,
     }
   }
 
-  /** The carrier gave a visit up. If it never came, another is sent for; if it did, its silence will tell. */
-  runLost(visit: string): void {
-    this.#store.removeRequestedRun(visit)
+  /** QStash gave a run up. If it never started another is requested; if it did, its worker's silence is noticed. */
+  runLost(run: string): void {
+    this.#store.removeRequestedRun(run)
   }
 
-  /** A visitor goes: what it still had is taken as lost with it. */
-  endRun(visit: string, now: number): void {
-    this.#workers.delete(visit)
-    for (const job of this.#store.activeOf(visit)) this.#settle(lostOutcome(job, 'lost'), now)
+  /** A worker is gone; the jobs it still had are lost with it. */
+  endRun(run: string, now: number): void {
+    this.#workers.delete(run)
+    for (const job of this.#store.activeOf(run)) this.#settle(lostOutcome(job, 'lost'), now)
   }
 
-  /** What a job tells of itself; of an attempt that is over it no longer counts. */
-  note({ id, run, progress, line }: Report, now: number): void {
+  /** Notes what a job reports of itself; reports of an earlier attempt do not count. */
+  note({ id, run, progress, line }: ProgressReport, now: number): void {
     const job = this.#store.get(id)
     if (job === undefined || job.run !== run || hasEnded(job.phase)) return
     if (progress !== undefined) this.#store.change(job, { progress })
     if (line !== undefined) this.#store.addLine(id, now, line)
   }
 
-  /** What time alone brings: jobs and schedules that are due, attempts that took too long, visitors gone silent. */
+  /** What time alone brings: jobs and schedules that are due, attempts that took too long, silent workers, lost runs. */
   tick(now: number): void {
     this.#fireSchedules(now)
     while (promote(this.#store, now));
     for (const job of this.#store.upTo(phases.active, now, 1000)) this.#settle(lostOutcome(job, 'timeout'), now)
-    for (const [visit, { seenAt }] of this.#workers) if (seenAt + silenceMs <= now) this.endRun(visit, now)
-    for (const { id, at } of this.#store.requestedRuns()) if (at + overdueMs <= now) this.#store.removeRequestedRun(id)
+    for (const [run, { seenAt }] of this.#workers) if (seenAt + silenceMs <= now) this.endRun(run, now)
+    for (const run of this.#store.requestedRuns()) if (overdueAt(run) <= now) this.#store.removeRequestedRun(run.id)
   }
 
-  /** Runs that fall due together are enqueued `runsAtOnce` every `paceMs`, and commands are heard in between. */
+  /** Runs of schedules that fall due together are enqueued `runsAtOnce` every `paceMs`, and calls are answered in between. */
   #fireSchedules(now: number): void {
-    const pause = this.#behind === undefined ? 0 : this.#behind.nextAt - now
+    const pause = this.#backlog === undefined ? 0 : this.#backlog.nextAt - now
     if (pause > 0 && pause <= paceMs) return
-    const since = this.#behind?.since ?? now
-    this.#behind = fireDue(this.#store, now, since) ? { since, nextAt: now + paceMs } : undefined
+    const since = this.#backlog?.since ?? now
+    this.#backlog = fireDue(this.#store, now, since) ? { since, nextAt: now + paceMs } : undefined
   }
 
   /**
-   * What is to be done about the work at hand. Visits it asks for, none of them later than `reach`, are noted in the books
-   * before they are asked for.
+   * What the queue must do next. Runs it requests, none of them due later than `reach`, are written before they are
+   * dispatched.
    */
-  plan(now: number, reach = Infinity): QueuePlan {
-    const situation = this.#situation(now)
-    const times = runsToRequest(situation).filter((at) => at <= reach)
-    const ask = times.map((at) => ({ id: this.#context.name(), at }))
-    for (const asked of ask) this.#store.addRequestedRun(asked)
-    const all = { ...situation, asked: [...situation.requested, ...ask.map(({ at }) => at)] }
+  plan(now: number, reach = Infinity): NextActions {
+    const load = this.#load(now)
+    const times = runsToRequest(load).filter((at) => at <= reach)
+    const runs = times.map((at) => ({ id: this.#context.name(), at, isPublished: false }))
+    for (const run of runs) this.#store.addRequestedRun(run)
     return {
-      runs: ask,
-      lookAt: nextLook(all, {
-        hardEnd: this.#store.lowestRank(phases.active),
-        silent: this.#nextSilence(),
-        paced: this.#behind?.nextAt,
-      }),
+      runs,
+      lookAt: nextLook(
+        { ...load, requested: [...load.requested, ...runs] },
+        {
+          hardEnd: this.#store.lowestRank(phases.active),
+          silent: this.#nextSilence(),
+          paced: this.#backlog?.nextAt,
+        },
+      ),
     }
   }
 
-  /** Jobs that could start right now. */
+  /** How many jobs could start now. */
   claimable(now: number): number {
     return claimable(this.#store, now)
   }
 
-  /** When the next thing falls due: a pause, a delay, a schedule, or the queue's own rate. */
+  /** When the next thing is due: a pause, a delay, a schedule, or the next start the queue's rate allows. */
   nextDue(now: number): number | undefined {
-    const books = this.#store
-    const { rate, paused } = books.policy()
-    const ready = books.counts()[phases.ready] ?? 0
-    const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, books.queueRate(), now) : now
+    const store = this.#store
+    const { rate, paused } = store.policy()
+    const ready = store.counts()[phases.ready] ?? 0
+    const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, store.queueRate(), now) : now
     const dues = [
-      books.lowestRank(phases.pausing),
-      books.lowestRank(phases.delayed),
-      this.#behind === undefined ? books.nextSchedule() : undefined,
+      store.lowestRank(phases.pausing),
+      store.lowestRank(phases.delayed),
+      this.#backlog === undefined ? store.nextSchedule() : undefined,
       paced > now ? paced : undefined,
     ].filter((at) => at !== undefined)
     return dues.length === 0 ? undefined : Math.min(...dues)
   }
 
-  #situation(now: number): Situation {
-    const visitors = [...this.#workers.values()]
+  #load(now: number): QueueLoad {
+    const workers = [...this.#workers.values()]
     return {
       now,
       claimable: this.claimable(now),
-      idle: visitors.filter(({ stance }) => stance === 'idle').length,
-      full: visitors.filter(({ stance }) => stance === 'full').length,
-      present: visitors.length,
-      requested: this.#store.requestedRuns().map(({ at }) => at),
+      idle: workers.filter(({ state }) => state === 'idle').length,
+      full: workers.filter(({ state }) => state === 'full').length,
+      present: workers.length,
+      requested: this.#store.requestedRuns(),
       nextDue: this.nextDue(now),
     }
   }
 
-  /** Jobs of an answer that was lost on its way to the visitor. */
-  #settleLost(visit: string, holding: PollRequest['holding'], now: number): void {
-    const held = new Set(holding.map(({ id, run }) => `${run}/${id}`))
-    for (const job of this.#store.activeOf(visit))
+  /** Jobs of an answer that the worker did not receive. */
+  #settleLost(run: string, holding: PollRequest['holding'], now: number): void {
+    const held = new Set(holding.map(({ id, run: attempt }) => `${attempt}/${id}`))
+    for (const job of this.#store.activeOf(run))
       if (!held.has(`${job.run}/${job.id}`)) this.#settle(lostOutcome(job, 'lost'), now)
   }
 
-  #settle(settled: Settled, now: number): void {
-    const told = settle(this.#store, settled, now, this.#context.chance())
-    if (told?.before.phase === phases.active) this.#context.metrics?.attempt(told.after, now - told.before.since)
+  #settle(result: AttemptResult, now: number): void {
+    const settled = settle(this.#store, result, now, this.#context.random())
+    if (settled?.before.phase === phases.active)
+      this.#context.metrics?.attempt(settled.after, now - settled.before.since)
   }
 
-  /** Jobs for a visitor with their results. Those that cannot be handed out end, and do not leave it idle while there are others. */
-  #assignJobs(visit: string, want: number, now: number): Assignment[] {
+  /** Jobs for a worker. Those that cannot be handed out end, and do not leave the worker idle while there are others. */
+  #assignJobs(run: string, capacity: number, now: number): Assignment[] {
     for (;;) {
-      const claimed = claim(this.#store, visit, want, now)
+      const claimed = claim(this.#store, run, capacity, now)
       const jobs = claimed.map((job) => this.#assign(job, now)).filter((job) => job !== undefined)
       if (jobs.length > 0 || claimed.length === 0) return jobs
     }
@@ -231,15 +267,15 @@ export class Queue {
   #assign({ id, type, payload, run, attempts, options }: Job, now: number): Assignment | undefined {
     const collected = this.#collect(options.after)
     if (collected === undefined) {
-      const why = `what it waited for brought more than ${collectedBytes} bytes: let those jobs bring less, or fewer of them`
-      this.#settle({ id, run, outcome: { kind: 'discard', why } }, now)
+      const reason = `after: results of at most ${collectedBytes} bytes together; return less, or wait for fewer jobs`
+      this.#settle({ id, run, outcome: { kind: 'discard', reason } }, now)
       return undefined
     }
     const { timeoutMs } = options
     return { id, type, payload, run, attempt: attempts, attempts: options.attempts, timeoutMs, collected }
   }
 
-  /** Undefined when it is too much for a call, which is found out before all of it is in memory. */
+  /** Undefined when the results are too large for a call, which is found out before all of them are in memory. */
   #collect(after: readonly string[]): Collected[] | undefined {
     const collected: Collected[] = []
     let bytes = 0
@@ -253,8 +289,8 @@ export class Queue {
     return collected
   }
 
-  #noteWorker(visit: string, stance: WorkerPresence['stance'], now: number): void {
-    this.#workers.set(visit, { seenAt: now, stance })
+  #noteWorker(run: string, state: WorkerPresence['state'], now: number): void {
+    this.#workers.set(run, { seenAt: now, state })
   }
 
   #nextSilence(): number | undefined {
@@ -262,7 +298,7 @@ export class Queue {
     return seen.length === 0 ? undefined : Math.min(...seen) + silenceMs
   }
 
-  #isHeld({ id, run }: { readonly id: string; readonly run: number }): boolean {
+  #isHeld({ id, run }: AttemptReference): boolean {
     const job = this.#store.get(id)
     return job !== undefined && job.run === run && job.phase === phases.active
   }

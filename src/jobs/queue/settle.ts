@@ -6,7 +6,7 @@ import { end } from './lifecycle.ts'
 import { hasEnded, phases } from '../model/phase.ts'
 
 /** How attempt `run` of a job ended. */
-export interface Settled {
+export interface AttemptResult {
   readonly id: string
   readonly run: number
   readonly outcome: Outcome
@@ -18,7 +18,7 @@ export interface Settled {
  */
 export function settle(
   books: JobStore,
-  { id, run, outcome }: Settled,
+  { id, run, outcome }: AttemptResult,
   now: number,
   random: number,
 ): { readonly before: Job; readonly after: Job } | undefined {
@@ -32,7 +32,7 @@ function afterAttempt(books: JobStore, job: Job, outcome: Outcome, now: number, 
     case 'done':
       return done(books, job, outcome.result ?? null, now)
     case 'discard':
-      return end(books, job, phases.failed, outcome.why, now)
+      return end(books, job, phases.failed, outcome.reason, now)
     case 'snooze':
       return snooze(books, job, outcome, now)
     case 'retry':
@@ -51,13 +51,13 @@ function done(books: JobStore, job: Job, result: string | null, now: number): Jo
 function snooze(
   books: JobStore,
   job: Job,
-  { seconds, why = '' }: Extract<Outcome, { kind: 'snooze' }>,
+  { seconds, reason = '' }: Extract<Outcome, { kind: 'snooze' }>,
   now: number,
 ): Job {
   if (job.phase !== phases.active) return job
   if ((job.run % runsOfALife) - job.attempts >= maxSnoozes)
     return end(books, job, phases.dead, `snoozed ${maxSnoozes} times`, now)
-  return pause(books, { ...job, attempts: job.attempts - 1 }, now + seconds * 1000, why, now)
+  return pause(books, { ...job, attempts: job.attempts - 1 }, now + seconds * 1000, reason, now)
 }
 
 function retry(
@@ -69,12 +69,12 @@ function retry(
 ): Job {
   if (job.phase !== phases.active) return job
   const { attempts, backoff } = job.options
-  if (job.attempts >= attempts) return end(books, job, phases.dead, outcome.why, now)
+  if (job.attempts >= attempts) return end(books, job, phases.dead, outcome.reason, now)
   const waitMs =
     outcome.afterSeconds === undefined
       ? backoffMs(backoff, job.attempts, outcome.error, random)
       : outcome.afterSeconds * 1000
-  return pause(books, job, now + waitMs, outcome.why, now)
+  return pause(books, job, now + waitMs, outcome.reason, now)
 }
 
 /** Between attempts a job keeps its place, so that nothing of its key overtakes it. */
@@ -90,13 +90,13 @@ const pause = (books: JobStore, job: Job, until: number, note: string, now: numb
   })
 
 /** What a job whose worker was lost, or took too long, is said to have answered. */
-export const lostOutcome = (job: Job, error: 'lost' | 'timeout'): Settled => ({
+export const lostOutcome = (job: Job, error: 'lost' | 'timeout'): AttemptResult => ({
   id: job.id,
   run: job.run,
   outcome: {
     kind: 'retry',
     error,
-    why: error === 'lost' ? 'its worker was not heard of any more' : `took longer than ${job.options.timeoutMs} ms`,
+    reason: error === 'lost' ? 'its worker was lost' : `took longer than ${job.options.timeoutMs} ms`,
     ...(error === 'lost' ? { afterSeconds: 0 } : {}),
   },
 })

@@ -17,17 +17,17 @@ export interface EndpointAnswer {
 /** What an endpoint's answer means for the job; `now` in milliseconds since the epoch. */
 export function outcomeOf({ status, retryAfter, result }: EndpointAnswer, now: number): Outcome {
   if (status >= 200 && status < 300) return done(result)
-  if (status === 409 || status === 410) return { kind: 'discard', why: `the endpoint answered ${status}` }
+  if (status === 409 || status === 410) return { kind: 'discard', reason: `the endpoint answered ${status}` }
   const seconds = status === 429 || status === 503 ? secondsOf(retryAfter, now) : undefined
-  if (seconds !== undefined) return { kind: 'snooze', seconds, why: `the endpoint answered ${status}` }
-  return { kind: 'retry', error: `http-${status}`, why: `the endpoint answered ${status}` }
+  if (seconds !== undefined) return { kind: 'snooze', seconds, reason: `the endpoint answered ${status}` }
+  return { kind: 'retry', error: `http-${status}`, reason: `the endpoint answered ${status}` }
 }
 
 /**
  * Why an endpoint gave no answer, from the runtime's words. It has one opaque sentence for every address it will not connect
  * to, which would tell the owner of the job nothing.
  */
-export function whyUnreachable(reason: string): string {
+export function unreachableReason(reason: string): string {
   if (/^internal error\b/.test(reason)) return 'its name has no address, or none that is public'
   if (/^Network connection lost\b/.test(reason)) return 'the connection was refused or lost, or TLS failed'
   return reason

@@ -25,8 +25,8 @@ export interface Weather {
     readonly refuses: number
     readonly lies: number
   }
-  /** A visitor that was called the short way does not come; QStash is on its way with the same visit. */
-  readonly callsInVain: number
+  /** The direct dispatch of a run fails. */
+  readonly directFails: number
   /** A handler throws, or says later. */
   readonly fails: number
   readonly snoozes: number
@@ -46,7 +46,7 @@ export interface Aftermath {
   readonly runs: number
   readonly deaths: number
   readonly deliveries: number
-  readonly refusedVisits: number
+  readonly refusedRuns: number
   readonly tookMs: number
 }
 
@@ -69,7 +69,7 @@ export class Chaos {
   #deaths = 0
   #runs = 0
   #deliveries = 0
-  #refusedVisits = 0
+  #refusedRuns = 0
 
   constructor(weather: Weather) {
     this.#weather = weather
@@ -141,8 +141,7 @@ export class Chaos {
         this.#die()
         return undefined
       }
-      this.#call(answer.plan.runs)
-      if (this.#isOpen()) this.#carry(answer.plan.runs)
+      this.#dispatch(answer.plan.runs)
       return answer.said
     } catch {
       this.#die()
@@ -159,7 +158,7 @@ export class Chaos {
 
   #wake(): Queue {
     this.#books = new SqlJobStore(this.#sql)
-    const given = { name: () => `visit-${this.#names++}`, chance: this.#chance.next }
+    const given = { name: () => `run-${this.#names++}`, random: this.#chance.next, secrets: () => [] }
     return new Queue(this.#books, given, this.#time.now)
   }
 
@@ -178,14 +177,21 @@ export class Chaos {
     return this.#time.now >= this.#closedUntil
   }
 
-  #call(asked: readonly { id: string; at: number }[]): void {
-    for (const { id, at } of asked)
-      if (at <= this.#time.now && !this.#chance.happens(this.#weather.callsInVain))
-        this.#time.plan(this.#time.now + this.#chance.between(1, 10), () => this.#deliver(id))
+  /** Runs due now are started directly, and published a second later if that did not start them; those for later at once. */
+  #dispatch(runs: readonly { id: string; at: number }[]): void {
+    const later = runs.filter(({ at }) => at > this.#time.now)
+    if (this.#isOpen()) this.#publish(later)
+    for (const run of runs.filter(({ at }) => at <= this.#time.now)) {
+      const isInVain = this.#chance.happens(this.#weather.directFails)
+      if (!isInVain) this.#time.plan(this.#time.now + this.#chance.between(1, 10), () => this.#deliver(run.id))
+      this.#time.plan(this.#time.now + 1000, () => {
+        if (this.#books.isRequested(run.id) && this.#isOpen()) this.#publish([run])
+      })
+    }
   }
 
   /** The carrier refuses, lies (takes it and says it did not), loses, delays, reorders and duplicates. */
-  #carry(asked: readonly { id: string; at: number }[]): void {
+  #publish(asked: readonly { id: string; at: number }[]): void {
     if (asked.length === 0) return
     const { refuses, lies, loses, duplicates } = this.#weather.carrier
     const refused = this.#chance.happens(refuses)
@@ -196,7 +202,7 @@ export class Chaos {
         this.#time.plan(Math.max(at, this.#time.now) + this.#chance.between(5, 3000), () => this.#deliver(id))
     }
     if (!refused && !lied) {
-      for (const { id } of asked) this.#books.noteSent(id)
+      for (const { id } of asked) this.#books.notePublished(id)
       return
     }
     this.#closedUntil = this.#time.now + 1000
@@ -206,24 +212,32 @@ export class Chaos {
 
   #deliver(visit: string): void {
     this.#deliveries++
-    const welcome = this.#ask((queue) => queue.startRun(visit, this.#time.now))
-    if (welcome === true) this.#work(visit, [], [], 0)
-    else this.#refusedVisits++
+    const start = this.#ask((queue) => queue.startRun(visit, 1 + this.#chance.below(50), this.#time.now))
+    if (start === undefined) this.#refusedRuns++
+    // A worker that does not receive the answer is gone; its silence is noticed.
+    else if (!this.#chance.happens(this.#weather.answerLost)) this.#runSoon(visit, start, 0)
   }
 
   /** A worker: takes jobs, makes their effects, tells, until it is no longer needed, dies, or falls asleep. */
   #work(visit: string, settled: PollRequest['settled'], holding: PollRequest['holding'], idle: number): void {
-    const turn = { workerRun: visit, settled, reports: [], holding, capacity: 1 + this.#chance.below(50) }
-    const answer = this.#ask((queue) => queue.poll(turn, this.#time.now))
+    const turn = {
+      workerRun: visit,
+      settled,
+      reports: [],
+      holding,
+      capacity: 1 + this.#chance.below(50),
+      overtakes: false,
+    }
+    const answer = this.#ask((queue) => queue.poll(turn, this.#time.now, idle >= 3))
     if (answer === undefined || this.#chance.happens(this.#weather.answerLost)) {
       this.#time.plan(this.#time.now + 200, () => this.#work(visit, settled, holding, idle))
       return
     }
-    if (answer.jobs.length === 0 && (!answer.stay || idle >= 3)) {
-      this.#ask((queue) => queue.endRun(visit, this.#time.now))
-      return
-    }
-    this.#time.plan(this.#time.now + this.#chance.between(1, 400), () => this.#runAll(visit, answer, idle))
+    if (answer.jobs.length > 0 || answer.stay) this.#runSoon(visit, answer, idle)
+  }
+
+  #runSoon(run: string, answer: PollAnswer, idle: number): void {
+    this.#time.plan(this.#time.now + this.#chance.between(1, 400), () => this.#runAll(run, answer, idle))
   }
 
   #runAll(visit: string, answer: PollAnswer, idle: number): void {
@@ -238,11 +252,11 @@ export class Chaos {
 
   #run({ id, run }: Assignment): { id: string; run: number; outcome: Outcome } {
     this.#runs++
-    if (this.#chance.happens(this.#weather.fails / 2)) return { id, run, outcome: { kind: 'retry', why: 'thrown' } }
+    if (this.#chance.happens(this.#weather.fails / 2)) return { id, run, outcome: { kind: 'retry', reason: 'thrown' } }
     if (this.#chance.happens(this.#weather.snoozes)) return { id, run, outcome: { kind: 'snooze', seconds: 2 } }
     this.#effect(id)
     if (this.#chance.happens(this.#weather.fails / 2))
-      return { id, run, outcome: { kind: 'retry', why: 'thrown after its effect' } }
+      return { id, run, outcome: { kind: 'retry', reason: 'thrown after its effect' } }
     return { id, run, outcome: { kind: 'done' } }
   }
 
@@ -281,7 +295,7 @@ export class Chaos {
       runs: this.#runs,
       deaths: this.#deaths,
       deliveries: this.#deliveries,
-      refusedVisits: this.#refusedVisits,
+      refusedRuns: this.#refusedRuns,
       tookMs,
     }
   }

@@ -12,9 +12,9 @@ export class OneQueue {
   readonly #sql = new NodeSql()
   books = new SqlJobStore(this.#sql)
   now = 1_000_000
-  chance = 0.5
-  #visits = 0
-  #visit = ''
+  random = 0.5
+  #runs = 0
+  #run = ''
   #holding: { id: string; run: number }[] = []
   queue = this.#wake()
 
@@ -42,14 +42,21 @@ export class OneQueue {
 
   /** The visitor tells how jobs ended, and takes more. */
   turn(outcomes: readonly (readonly [string, Outcome])[], want = 0): PollAnswer {
-    if (this.#visit === '') this.#arrive()
+    if (this.#run === '') this.#start()
     const settled = outcomes.map(([id, outcome]) => ({
       id,
       run: this.#holding.find((held) => held.id === id)?.run ?? 0,
       outcome,
     }))
     this.#holding = this.#holding.filter(({ id }) => !outcomes.some(([told]) => told === id))
-    const turn = { workerRun: this.#visit, settled, reports: [], holding: this.#holding, capacity: want }
+    const turn = {
+      workerRun: this.#run,
+      settled,
+      reports: [],
+      holding: this.#holding,
+      capacity: want,
+      overtakes: false,
+    }
     const answer = this.queue.poll(turn, this.now)
     this.#holding.push(...answer.jobs.map(({ id, run }: Assignment) => ({ id, run })))
     return answer
@@ -59,8 +66,8 @@ export class OneQueue {
     this.turn(ids.map((id) => [id, { kind: 'done' }]))
   }
 
-  fail(id: string, why = 'broken', error?: string): void {
-    this.turn([[id, { kind: 'retry', why, ...(error === undefined ? {} : { error }) }]])
+  fail(id: string, reason = 'broken', error?: string): void {
+    this.turn([[id, { kind: 'retry', reason, ...(error === undefined ? {} : { error }) }]])
   }
 
   cancel = (id: string) => cancel(this.books, id, this.now)
@@ -84,7 +91,7 @@ export class OneQueue {
 
   /** The visitor is gone, and nobody is told. */
   vanish(): void {
-    this.#visit = ''
+    this.#run = ''
     this.#holding = []
   }
 
@@ -96,12 +103,16 @@ export class OneQueue {
   }
 
   #wake(): Queue {
-    return new Queue(this.books, { name: () => `visit-${this.#visits++}`, chance: () => this.chance }, this.now)
+    return new Queue(
+      this.books,
+      { name: () => `run-${this.#runs++}`, random: () => this.random, secrets: () => [] },
+      this.now,
+    )
   }
 
-  #arrive(): void {
-    this.#visit = `own-${this.#visits++}`
-    this.books.addRequestedRun({ id: this.#visit, at: this.now })
-    this.queue.startRun(this.#visit, this.now)
+  #start(): void {
+    this.#run = `own-${this.#runs++}`
+    this.books.addRequestedRun({ id: this.#run, at: this.now, isPublished: true })
+    this.queue.startRun(this.#run, 0, this.now)
   }
 }

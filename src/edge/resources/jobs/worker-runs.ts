@@ -30,7 +30,7 @@ export const workerRuns = new Hono<App>()
     const told = failure.safeParse(parseJson(await signedBody(c, failedUrl(loadConfig(c.env)))))
     const reference = told.success ? readRunReference(fromBase64(told.data.sourceBody)) : undefined
     if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
-    await jobQueueOf(c.env, reference.tenant, reference.queue).runLost(reference.visit)
+    await jobQueueOf(c.env, reference.tenant, reference.queue).runLost(reference.run)
     return c.json({ visit: 'lost' })
   })
 
