@@ -1,18 +1,21 @@
 import { Cron } from 'croner'
-import type { Operator } from './operator.ts'
+import type { Running } from './workerd.ts'
 
-/** Rings the Worker's schedule as Cloudflare's cron triggers would, in UTC. Returns how to stop it. */
-export async function startClock(operator: Pick<Operator, 'schedule' | 'runCron'>): Promise<() => void> {
-  const entries = await operator.schedule()
+/**
+ * Runs the Worker's `scheduled` handler for each cron expression when it is due, in UTC, as Cloudflare's cron triggers
+ * do. Returns how to stop it.
+ */
+export function startClock(crons: readonly string[], { scheduled }: Pick<Running, 'scheduled'>): () => void {
   let isStopped = false
-  // What was under way at the end fails by the end, and is nobody's news.
-  const failed = (name: string) => (thrown: unknown) => {
-    if (!isStopped) console.error(`cron ${name}:`, thrown)
-  }
-  const timers = entries.map(
-    ({ name, cron }) =>
-      new Cron(cron, { timezone: 'UTC', protect: true, unref: true }, async () => {
-        await operator.runCron(name).catch(failed(name))
+  const timers = crons.map(
+    (cron) =>
+      new Cron(cron, { timezone: 'UTC', protect: true, unref: true }, async (timer) => {
+        try {
+          await scheduled(cron, timer.currentRun() ?? new Date())
+        } catch (thrown) {
+          // A run that the end of the system interrupts is no failure.
+          if (!isStopped) console.error(`cron ${cron}:`, thrown)
+        }
       }),
   )
   return () => {

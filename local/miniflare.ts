@@ -35,7 +35,15 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
   await miniflare.ready
   const ended = endOf(await workerd.pid())
   ended.catch(() => {})
-  return { ended, stop: () => miniflare.dispose() }
+  const main = await miniflare.getWorker('parley')
+  return {
+    ended,
+    scheduled: async (cron, at) => {
+      const { outcome } = await main.scheduled({ cron, scheduledTime: at })
+      if (outcome !== 'ok') throw new LocalError(`scheduled() for "${cron}" ended with ${outcome}.`)
+    },
+    stop: () => miniflare.dispose(),
+  }
 }
 
 /** Miniflare would end the whole process on a signal, and Postgres in mid-sentence: we stop everything in order ourselves. */

@@ -81,7 +81,7 @@ async function start(
     : await closeDemo(operator, settings, before)
   cleanups.push(await makePartitions(operator))
   cleanups.push(() => drain(operator, settings, running))
-  cleanups.push(await startClock(operator))
+  cleanups.push(startClock(config.crons, running))
   console.log(banner(settings, [...notes, ...standIns.notes]))
   return running
 }

@@ -5,6 +5,7 @@ import { actorsFolder } from './actor-store.ts'
 import { maxConnections } from './descriptors.ts'
 import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
+import { makeTrigger, type Trigger } from './scheduled-trigger.ts'
 import { bracketed } from './settings.ts'
 import { specialPurposeNetworks } from './special-purpose.ts'
 import type { WorkerConfig } from './worker-config.ts'
@@ -13,6 +14,8 @@ import type { WorkerConfig } from './worker-config.ts'
 export interface Running {
   /** Rejects when the Worker ends by itself. */
   readonly ended: Promise<never>
+  /** Runs the Worker's `scheduled` handler for a cron expression; resolves at its end. Rejects when it cannot be reached. */
+  scheduled(cron: string, at: Date): Promise<void>
   stop(): Promise<void>
 }
 
@@ -35,7 +38,8 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
   const actors = await actorsFolder(run.dataDir)
   const file = join(run.dataDir, 'workerd.capnp')
   const vars = { MAX_CONNECTIONS: String(await maxConnections()), ...run.vars }
-  await writeFile(file, toCapnp({ ...run, vars }, actors, dirname(file)), { mode: 0o600 })
+  const trigger = await makeTrigger()
+  await writeFile(file, toCapnp({ ...run, vars }, { actors, from: dirname(file), trigger }), { mode: 0o600 })
 
   const { program, env } = await leashWorkerd(run.dataDir)
   const { inspectorPort } = run
@@ -52,6 +56,7 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
   process.once('exit', () => child.kill('SIGKILL'))
   return {
     ended,
+    scheduled: (cron, at) => trigger.run(cron, at),
     stop: async () => {
       child.kill('SIGTERM')
       const impatient = setTimeout(() => child.kill('SIGKILL'), drainMs)
@@ -61,7 +66,10 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
   }
 }
 
-function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string, from: string): string {
+function toCapnp(
+  { worker, config, vars, host, port }: WorkerRun,
+  { actors, from, trigger }: { readonly actors: string; readonly from: string; readonly trigger: Trigger },
+): string {
   const text = (value: string) => JSON.stringify(value)
   const endpoints = endpointNetworks(vars)
   const bindings = [
@@ -79,13 +87,23 @@ function toCapnp({ worker, config, vars, host, port }: WorkerRun, actors: string
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
+    # Calls the scheduled handler of main, since workerd has no cron triggers of its own.
+    (name = "trigger", worker = .trigger),
     # The stand-ins listen on loopback, which the default network does not reach.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
     # Tenants' endpoints: what a name resolves to is checked by the network itself, whatever the name looked like.
     (name = "endpoints", network = (allow = [${endpoints.allow.map(text).join(', ')}], deny = [${endpoints.deny.map(text).join(', ')}], tlsOptions = (trustBrowserCas = true))),
     (name = "actors", disk = (path = ${text(actors)}, writable = true)),
   ],
-  sockets = [(name = "http", address = ${text(`${bracketed(host)}:${port}`)}, http = (), service = "main")],
+  sockets = [
+    (name = "http", address = ${text(`${bracketed(host)}:${port}`)}, http = (), service = "main"),
+    (name = "trigger", address = ${text(`127.0.0.1:${trigger.port}`)}, http = (), service = "trigger"),
+  ],
+);
+const trigger :Workerd.Worker = (
+  modules = [(name = "trigger.js", esModule = ${text(trigger.module)})],
+  compatibilityDate = ${text(config.compatibilityDate)},
+  bindings = [(name = "MAIN", service = "main"), (name = "TOKEN", text = ${text(trigger.token)})],
 );
 const main :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed ${text(relative(from, worker))})],

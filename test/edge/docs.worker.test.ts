@@ -69,6 +69,17 @@ describe('what is documented', () => {
     const again = await call('GET /', { headers: { 'if-none-match': headers.get('etag')! } })
     expect(again.status).toBe(304)
   })
+
+  test('a production system serves a landing page instead of a chat page whose sign-in cannot work', async () => {
+    const { LOCAL_TENANT: _tenant, LOCAL_API_KEY: _key, ...rest } = env
+    const answer = await app.request('/', {}, { ...rest, ENVIRONMENT: 'production', ADMIN_KEY: 'k'.repeat(32) })
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('content-security-policy')).toMatch(/^default-src 'none'/)
+    const text = await answer.text()
+    expect(text).toContain('demonstration chat is not available')
+    expect(text).toContain('href="/docs"')
+    expect(text).not.toContain('<script')
+  })
 })
 
 /** One row of a conversation, for a shard writer. */

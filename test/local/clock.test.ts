@@ -7,38 +7,44 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** A clock with one entry, that of every minute, whose runs fail when they are told to. */
-async function ringing() {
-  const said = vi.spyOn(console, 'error').mockReturnValue()
-  const runs: PromiseWithResolvers<void>[] = []
-  const runCron = async () => {
-    const run = Promise.withResolvers<void>()
+/** A clock with one cron expression, that of every minute, after its first run began. */
+async function started() {
+  const errors = vi.spyOn(console, 'error').mockReturnValue()
+  const runs: (PromiseWithResolvers<void> & { readonly cron: string; readonly at: number })[] = []
+  const scheduled = async (cron: string, at: Date) => {
+    const run = { ...Promise.withResolvers<void>(), cron, at: at.getTime() }
     runs.push(run)
     await run.promise
   }
-  const stop = await startClock({ schedule: async () => [{ name: 'sweep', cron: '* * * * *' }], runCron })
+  const stop = startClock(['* * * * *'], { scheduled })
   await vi.advanceTimersByTimeAsync(60_000)
   expect(runs).toHaveLength(1)
   const fail = async () => {
     runs[0]?.reject(new Error('the Worker is gone'))
     await vi.advanceTimersByTimeAsync(0)
   }
-  return { said, stop, runs, fail }
+  return { errors, stop, runs, fail }
 }
 
-test('an entry that fails is said, and runs again when it is due', async () => {
-  const { said, runs, fail } = await ringing()
+test('the clock calls the scheduled handler with the cron expression and the minute it stands for', async () => {
+  const { runs } = await started()
+  expect(runs).toMatchObject([{ cron: '* * * * *' }])
+  expect(Math.abs((runs[0]?.at ?? 0) - Date.UTC(2026, 0, 1, 0, 1))).toBeLessThan(1000)
+})
+
+test('a run that fails is reported, and the next one starts when it is due', async () => {
+  const { errors, runs, fail } = await started()
   await fail()
-  expect(said.mock.calls.flat().join()).toMatch(/cron sweep:.*the Worker is gone/)
+  expect(errors.mock.calls.flat().join()).toMatch(/cron \* \* \* \* \*:.*the Worker is gone/)
   await vi.advanceTimersByTimeAsync(60_000)
   expect(runs).toHaveLength(2)
 })
 
-test('one that was under way at the end fails by the end, and nothing is said or run any more', async () => {
-  const { said, stop, runs, fail } = await ringing()
+test('a run that the stop of the clock interrupts is not reported, and no other starts', async () => {
+  const { errors, stop, runs, fail } = await started()
   stop()
   await fail()
   await vi.advanceTimersByTimeAsync(180_000)
-  expect(said).not.toHaveBeenCalled()
+  expect(errors).not.toHaveBeenCalled()
   expect(runs).toHaveLength(1)
 })
