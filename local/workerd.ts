@@ -15,7 +15,7 @@ export interface Running {
   /** Rejects when the Worker ends by itself. */
   readonly ended: Promise<never>
   /** Runs the Worker's `scheduled` handler for a cron expression; resolves at its end. Rejects when it cannot be reached. */
-  scheduled(cron: string, at: Date): Promise<void>
+  readonly scheduled: (cron: string, at: Date) => Promise<void>
   stop(): Promise<void>
 }
 

@@ -1,9 +1,9 @@
 /** Actor calls of one tenant that start at once before anything is known of how long they take. */
 const firstWindow = 8
 const fewest = 4
-const most = 64
+export const maxOfTenant = 64
 /** Calls of all tenants together, in one isolate. */
-const maxOfAll = 128
+export const maxOfAll = 128
 /** A call that takes longer than this shows that the process is busy, for example with creating files of new actors. */
 const targetMs = 25
 /** A call that never ended belongs to a request that was cut off. */
@@ -106,7 +106,9 @@ export class Touches {
       tenant.underWay.delete(touch)
       const tookMs = this.#pause.now() - touch.begunAt
       tenant.window =
-        tookMs > targetMs ? Math.max(fewest, tenant.window * 0.8) : Math.min(most, tenant.window + 1 / tenant.window)
+        tookMs > targetMs
+          ? Math.max(fewest, tenant.window * 0.8)
+          : Math.min(maxOfTenant, tenant.window + 1 / tenant.window)
     }
   }
 

@@ -9,7 +9,7 @@ export const connectMs = 10_000
 /** How long one may be on its way in, which is not its own doing. */
 const admissionMs = 60_000
 /** How long an expired token is still good, of a connection or of a subscription, so that its renewal may be on the way. */
-const graceMs = 25_000
+export const graceMs = 25_000
 /** How long a pong may take: SDKs answer at once. */
 const pongMs = 8_000
 /** Signs of life are noted this much too early at most. */

@@ -4,7 +4,7 @@ const budgetBytes = 1_048_576
 const probeBytes = 262_144
 /** How long the sign may take to come, since a slow line is not a slow reader; and what may follow at most meanwhile. */
 const timeoutMs = 2000
-const maxBytes = 4_194_304
+export const maxBytes = 4_194_304
 
 /** Pings of one probe, at most: how many it has cannot be known without reading it. */
 const maxPings = 8

@@ -10,17 +10,15 @@ afterEach(() => {
 /** A clock with one cron expression, that of every minute, after its first run began. */
 async function started() {
   const errors = vi.spyOn(console, 'error').mockReturnValue()
-  const runs: (PromiseWithResolvers<void> & { readonly cron: string; readonly at: number })[] = []
+  const runs: { readonly cron: string; readonly at: number; readonly fail: (reason: Error) => void }[] = []
   const scheduled = async (cron: string, at: Date) => {
-    const run = { ...Promise.withResolvers<void>(), cron, at: at.getTime() }
-    runs.push(run)
-    await run.promise
+    await new Promise<void>((_, fail) => void runs.push({ cron, at: at.getTime(), fail }))
   }
   const stop = startClock(['* * * * *'], { scheduled })
   await vi.advanceTimersByTimeAsync(60_000)
   expect(runs).toHaveLength(1)
   const fail = async () => {
-    runs[0]?.reject(new Error('the Worker is gone'))
+    runs[0]?.fail(new Error('the Worker is gone'))
     await vi.advanceTimersByTimeAsync(0)
   }
   return { errors, stop, runs, fail }
