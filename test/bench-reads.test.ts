@@ -21,7 +21,7 @@ const written = (): WrittenRoom[] =>
     log: Array.from({ length: room.messages }, (_, place) => ({ seq: place + 1, at: n * 1000 + place, clientId: 'c' })),
   }))
 
-test('everybody is in as many rooms, and nobody twice in one', () => {
+test('each user is a member of the same number of rooms, and of none twice', () => {
   const rooms = roomsOf(shape)
   const counts = new Map<string, number>()
   for (const { members } of rooms) {

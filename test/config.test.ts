@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../src/config.ts'
 
 describe('config', () => {
-  test('without any variable is a deployment with two shards, and nobody local', () => {
+  test('without any variable is a deployment with two shards and no local tenant', () => {
     const config = loadConfig({})
     expect(config).toMatchObject({ environment: 'production', localTenant: undefined, adminKey: undefined })
     expect(config.shards).toEqual([

@@ -202,7 +202,7 @@ describe('the list of conversations', () => {
   })
   const none: Inbox = new Map()
 
-  test('believes whoever knows of more, whichever comes first', () => {
+  test('believes the source that knows more, in either order', () => {
     const fresh = withItem(none, item('a', 5, 5, 50))
     expect(withItem(fresh, item('a', 4, 0, 40))).toBe(fresh)
     expect(withItem(fresh, item('a', 5, 3, 50))).toBe(fresh)

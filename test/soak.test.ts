@@ -141,7 +141,7 @@ test('a return to another place or another stream is noticed', () => {
   expect(new Stream(left).join({ offset: 10, epoch: 'b', ...back }).kind).toBe('wrong')
 })
 
-test('who was away too long must page from where she was', () => {
+test('a client that was away too long must page from its last position', () => {
   const left = { offset: 10, epoch: 'a' }
   const joined = new Stream(left).join({ offset: 900, epoch: 'a', wasRecovering: true, recovered: false })
   expect(joined).toEqual({ kind: 'behind', from: left })
@@ -174,7 +174,7 @@ test('a message lost, stored twice, or different for two listeners is noticed', 
   different.hear(1, 70)
   expect(different.hear(1, 71)).toContain('message 71')
   expect(different.acknowledge(72, 1)).toContain('message 72')
-  expect(different.hear(3, 73)).toContain('nobody heard 2')
+  expect(different.hear(3, 73)).toContain('no subscriber received 2')
 })
 
 test('what is due lies one check behind what is acknowledged', () => {
@@ -210,18 +210,18 @@ test('the command line is read, and a mistake in it is named', () => {
 test('an actor that stays awake when all have gone is told, one that works by the clock is not', () => {
   const asleep = (descriptors: number) => ({ descriptors, memoryKiB: 1, liveKiB: Number.NaN })
   expect(awake(asleep(70), asleep(85))).toBeUndefined()
-  expect(awake(asleep(70), asleep(130))).toContain('had 70 descriptors open before anybody came and has 130')
+  expect(awake(asleep(70), asleep(130))).toContain('had 70 descriptors open before any client connected and has 130')
 })
 
-test('memory that is still in use when all have gone is told, where somebody can say', () => {
+test('memory still in use after all clients have left is reported, where it can be measured', () => {
   const asleep = (liveKiB: number) => ({ descriptors: 70, memoryKiB: 1, liveKiB })
   expect(kept(asleep(16_000), asleep(28_000))).toBeUndefined()
-  expect(kept(asleep(16_000), asleep(60_000))).toContain('held 16000 KiB before anybody came and holds 60000')
+  expect(kept(asleep(16_000), asleep(60_000))).toContain('held 16000 KiB before any client connected and holds 60000')
   expect(kept(asleep(Number.NaN), asleep(60_000))).toBeUndefined()
   expect(kept(asleep(16_000), asleep(Number.NaN))).toBeUndefined()
 })
 
-test('what workerd took from the system is judged only where nobody can say how much of it is in use', () => {
+test('what workerd took from the system is judged only where the part in use cannot be measured', () => {
   const nights = (liveKiB: number) => [1, 2].map(() => ({ descriptors: 70, memoryKiB: 1, liveKiB }))
   const shown = (asleep: ReturnType<typeof nights>) =>
     judgeAll([], asleep).find(({ figure }) => figure === 'workerd memory, collected, KiB')?.isOnlyShown

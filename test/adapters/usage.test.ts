@@ -68,7 +68,7 @@ test('counted again it is the same, and never less: not by an older view, nor on
   expect(await read('again')).toEqual([day('2026-11-20', 2, 5, 10)])
 })
 
-test('nobody counts for a tenant it did not name', async () => {
+test('no counts are written for a tenant that was not named', async () => {
   const foreign = [{ tenant: 'victim', day: '2026-11-20', jobs: 1, connectionsPeak: 1 }]
   await expect(rollUpUsage(shard, ['mallory'], since, foreign)).rejects.toThrow(/row-level security/)
 })

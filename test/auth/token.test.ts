@@ -71,7 +71,7 @@ describe('a token', () => {
     expect(await verify(foreign)).toEqual({ kind: 'invalid' })
   })
 
-  test('without a user is of somebody anonymous; whether they are let in is not the token’s to say', async () => {
+  test('without a user belongs to an anonymous one; whether those are admitted is not the token’s decision', async () => {
     for (const sub of [undefined, ''])
       expect(await verify(await forged({ alg: 'HS256' }, { sub }))).toMatchObject({
         kind: 'verified',
@@ -149,7 +149,7 @@ describe('a token', () => {
     expect(await verify(unsigned)).toEqual({ kind: 'invalid' })
   })
 
-  test('with a key id nobody knows, or another’s signature under a known one, is not valid', async () => {
+  test('with an unknown key id, or with another key’s signature under a known id, is not valid', async () => {
     expect(await verify(await forged({ alg: 'HS256', kid: 'never' }, {}))).toEqual({ kind: 'invalid' })
     expect(await verify(await forged({ alg: 'HS256', kid: 'new' }, {}, older.secret))).toEqual({ kind: 'invalid' })
   })

@@ -196,7 +196,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(asked).toHaveLength(1)
   })
 
-  test('the server goes away and comes back: nothing is lost, and nobody has to reload', async ({ skip }) => {
+  test('the server goes away and comes back: nothing is lost, and no page has to be reloaded', async ({ skip }) => {
     const { restart } = server
     if (restart === undefined) return skip('the server under PARLEY_URL is not ours to restart')
     const [alice, bob] = await talking()
@@ -221,7 +221,7 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.sees('あさ')
   })
 
-  test('an owner makes somebody an admin, whom all see as one and who may then name the group', async () => {
+  test('an owner makes a member an admin, whom all see as one and who may then name the group', async () => {
     const [a = '', b = ''] = names('alice', 'bob')
     const [alice, bob] = await Promise.all([arrive(a), arrive(b)])
     await alice.start('Group', [b], 'Deck')
@@ -315,7 +315,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await bob.isInSight(first)).toBe(true)
   })
 
-  test('whoever is taken in again goes on where they were turned out', async () => {
+  test('a member that is added again goes on where the removal ended it', async () => {
     const [alice, bob] = await both()
     await alice.start('Group', [bob.name], 'Crew')
     await bob.open('Crew')
@@ -410,7 +410,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await bob.message(words).getByRole('link').getAttribute('href')).toBe('https://example.com/a?b=1&c=2')
   })
 
-  test('whoever is removed from a group is told, and whoever comes to a channel reads before joining', async () => {
+  test('a removed member of a group is told, and a visitor of a channel reads before joining', async () => {
     const [alice, bob] = await both()
     await alice.start('Channel', [], 'News')
     await alice.say('All hands')
@@ -513,7 +513,7 @@ describe.skipIf(absent)('the chat page', () => {
     ).toBe('rtl')
   })
 
-  test('nobody who is here is called away, not for a moment', async () => {
+  test('no present user is shown as away, not for a moment', async () => {
     const [alice, bob] = await talking()
     await alice.header.getByText('here now').waitFor()
     await alice.page.addInitScript(`

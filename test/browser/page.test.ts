@@ -32,7 +32,7 @@ describe('the built page', () => {
     expect(inside('style').map(([, code = '']) => hash(code))).toEqual([hashes.style])
   })
 
-  test('asks nobody for anything: no address but data and names of namespaces', () => {
+  test('fetches from no server: no address but data and names of namespaces', () => {
     expect(page).not.toMatch(/<(?:script|img|iframe)\b[^>]*\bsrc=/)
     expect(page).not.toMatch(/@import|url\(\s*['"]?https?:/)
     expect(page.match(/<link\b[^>]*href="(?!data:)/)).toBeNull()

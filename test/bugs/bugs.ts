@@ -56,7 +56,7 @@ export const bugs: readonly Bug[] = [
     tests: ['test/limits/exactness.test.ts'],
   },
   {
-    name: 'who comes back while she leaves is the last all the same',
+    name: 'a user that comes back while leaving counts as the last one all the same',
     file: 'src/realtime/commands-of-batch.ts',
     from: "const last = () => state === undefined && !commands.some(({ command }) => command.kind === 'subscribe')",
     to: 'const last = () => true',
@@ -84,7 +84,7 @@ export const bugs: readonly Bug[] = [
     tests: ['test/sim/audience.test.ts'],
   },
   {
-    name: 'who died in debt reminds nobody',
+    name: 'a conversation that died with pending tasks announces nothing',
     file: 'durable-objects/conversation/conversation-store.ts',
     from: 'this.#crashedWithTasks = this.#conversation !== undefined',
     to: 'this.#crashedWithTasks = false && this.#conversation !== undefined',
@@ -126,14 +126,14 @@ export const bugs: readonly Bug[] = [
     tests: topics,
   },
   {
-    name: 'what passes by is said again when nobody answered',
+    name: 'an ephemeral publication is repeated when no gateway answered',
     file: 'durable-objects/shared/subscribers.ts',
     from: "if (attempt === 1 || update.epoch !== '') return update",
     to: 'if (attempt <= attempts) return update',
     tests: topics,
   },
   {
-    name: 'who died between writing and telling reminds nobody',
+    name: 'a topic that died between writing and publishing announces nothing',
     file: 'durable-objects/topic/topic.ts',
     from: 'if (!this.#hasPublished && epoch',
     to: 'if (this.#hasPublished && epoch',
@@ -182,7 +182,7 @@ export const bugs: readonly Bug[] = [
     tests: ['test/actors/roles.worker.test.ts'],
   },
   {
-    name: 'whom nobody named is taken for a user',
+    name: 'a connection that no token named is taken for a user',
     file: 'src/conversations/access.ts',
     from: "conversation.type === 'channel' && actor.user !== ''",
     to: "conversation.type === 'channel'",

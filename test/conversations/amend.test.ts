@@ -14,7 +14,7 @@ function story() {
 }
 
 describe('an edit that comes again', () => {
-  test('is the one that stands already, and nobody is told twice', () => {
+  test('is the one that stands already, and no subscriber is told twice', () => {
     const { room, edit } = story()
     expect(edit('second')).toEqual({ seq: 2, at: 1000 })
     room.now = 2000
@@ -25,7 +25,7 @@ describe('an edit that comes again', () => {
     expect(room.log.confirmed).toBe(2)
   })
 
-  test('is a new one once another came between, or when somebody else says the same', () => {
+  test('is a new one once another came between, or when another user says the same', () => {
     const { edit } = story()
     expect(edit('second')).toMatchObject({ seq: 2 })
     expect(edit('third')).toMatchObject({ seq: 3 })

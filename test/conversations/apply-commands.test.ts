@@ -83,7 +83,7 @@ describe('editing and deleting', () => {
   const remove = (room: TestRoom, user: string, seq: number, server = false) =>
     room.result({ kind: 'delete', user, client: '', seq, server })
 
-  test('is an entry of its own, so that whoever comes back hears of it', () => {
+  test('is an entry of its own, so that a returning client receives it', () => {
     const room = after('alice')
     expect(edit(room, 'alice', 1)).toEqual({ seq: 2, at: 1000 })
     expect(remove(room, 'alice', 1)).toEqual({ seq: 3, at: 1000 })
@@ -95,7 +95,7 @@ describe('editing and deleting', () => {
     expect(room.log.amended.get(1)).toBeNull()
   })
 
-  test('the author edits, and nobody else, whatever her role', () => {
+  test('only the author edits, whatever the role of another member', () => {
     const room = after('alice')
     for (const user of ['owner', 'admin', 'bob']) expect(edit(room, user, 1)).toMatchObject(refused('notAllowed'))
     expect(edit(room, 'stranger', 1)).toMatchObject(refused('notFound'))

@@ -39,6 +39,6 @@ describe('who goes', () => {
   })
 })
 
-test('somebody new has come', () => {
+test('a new user has joined', () => {
   expect(new LeaveDebouncer(graceMs).joined(info('bob'))).toBe(true)
 })

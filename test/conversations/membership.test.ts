@@ -25,7 +25,7 @@ describe('creating', () => {
     createdBy: 'alice',
   }
 
-  test('whoever makes a group owns it; in a direct conversation nobody does', () => {
+  test('the creator of a group owns it; a direct conversation has no owner', () => {
     const rolesOf = (type: 'group' | 'direct') => {
       const made = decideCreate(undefined, { ...wanted, type }, 'e', 1)
       return made.kind === 'created' ? made.members.map(({ role }) => role) : made.kind
@@ -61,7 +61,7 @@ describe('adding', () => {
     expect(decideAdd(new TestRoom(people), as('stranger'), ['stranger'])).toMatchObject(refused('notFound'))
   })
 
-  test('in a channel everybody may add herself, and only herself', () => {
+  test('in a channel every user may add themselves, and only themselves', () => {
     const room = new TestRoom(people, 'channel')
     expect(decideAdd(room, as('stranger'), ['stranger'])).toMatchObject({ kind: 'accepted' })
     expect(decideAdd(room, as('stranger'), ['stranger', 'friend'])).toMatchObject(refused('notAllowed'))
@@ -90,7 +90,7 @@ describe('adding', () => {
 })
 
 describe('removing and renaming', () => {
-  test('everybody may leave; owners, admins and the server remove others', () => {
+  test('every member may leave; owners, admins and the server remove others', () => {
     const room = new TestRoom(people)
     expect(decideRemove(room, as('alice'), 'alice')).toMatchObject({ leaves: ['alice'] })
     for (const actor of [as('owner'), as('admin'), server])
@@ -187,7 +187,7 @@ describe('removing and renaming', () => {
       expect(decision).toEqual({ kind: 'refused', error: 'notFound' })
   })
 
-  test('nobody anonymous comes into a channel', () => {
+  test('no anonymous user joins a channel', () => {
     expect(decideAdd(new TestRoom(people, 'channel'), as(''), [''])).toMatchObject(refused('notFound'))
   })
 

@@ -43,7 +43,7 @@ test('at night placements are told again, of all tenants of the directory, page 
   vi.unstubAllGlobals()
 })
 
-test('a trigger that nobody knows, or an entry that fails, does no harm', async () => {
+test('an unknown trigger, or an entry that fails, does no harm', async () => {
   await ring('1 2 3 4 5')
   vi.stubGlobal('fetch', () => Promise.reject(new Error('away')))
   await ring('*/5 * * * *')

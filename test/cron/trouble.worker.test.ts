@@ -70,7 +70,7 @@ test('a ledger that cannot be told of its lost visit keeps no other from hearing
     dlqId: queue,
     messageId: queue,
     url: 'https://parley.example/jobs',
-    body: JSON.stringify({ tenant: 'somebody', queue, visit: 'v' }),
+    body: JSON.stringify({ tenant: 'tenant', queue, visit: 'v' }),
   }))
   const left = new Map(letters.map((letter) => [letter.dlqId, letter]))
   vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
@@ -79,10 +79,10 @@ test('a ledger that cannot be told of its lost visit keeps no other from hearing
     return Response.json({ messages: [...left.values()], deleted: 2 })
   })
   const [errors, warnings] = [said('error'), said('warn')]
-  const { actors: JOB_QUEUE, reached } = without(env.JOB_QUEUE, ['somebody/bad'])
+  const { actors: JOB_QUEUE, reached } = without(env.JOB_QUEUE, ['tenant/bad'])
   const qstash = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'one', QSTASH_NEXT_SIGNING_KEY: 'two' }
   await reconcile({ ...env, ...qstash, JOB_QUEUE })
-  expect(reached).toEqual(['somebody/good'])
+  expect(reached).toEqual(['tenant/good'])
   expect(left.size).toBe(0)
   expect(errors()).toEqual([expect.objectContaining({ event: 'cron.reconcile-failed', queue: 'bad' })])
   expect(warnings()).toEqual([expect.objectContaining({ event: 'jobs.visits-reconciled', lost: 2 })])
@@ -97,7 +97,7 @@ test.each([
   const there = fetch
   vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
     const isAway = new Request(input, init).headers.get('neon-connection-string')?.includes('/shard0')
-    return isAway === true ? new Response('nobody is there', { status: 503 }) : await there(input, init)
+    return isAway === true ? new Response('the dead letter queue is away', { status: 503 }) : await there(input, init)
   })
   await run(env, Date.now())
   expect(statements).toContainEqual(expect.objectContaining({ query: expect.stringContaining('FROM placements') }))

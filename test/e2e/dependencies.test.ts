@@ -93,7 +93,7 @@ describe('Postgres', () => {
     await tellsDown()
   })
 
-  test('silent after it has written: nobody waits, and the same rows are not written twice', async () => {
+  test('silent after it has written: no request waits, and the same rows are not written twice', async () => {
     const { group, listener } = await chatGoesOn('before the silence')
     await caughtUp(group, listener)
     world.postgres.set('mute')
@@ -110,7 +110,7 @@ describe('Postgres', () => {
   })
 })
 
-test('an operator leafs through her tenants in Postgres, and is told when it is away', async () => {
+test('an operator pages through the tenants in Postgres, and is told when it is away', async () => {
   const { system } = world
   const list = (query = '') => call(system, system.adminKey, 'GET', `/admin/v1/tenants${query}`)
   const name = 'Second tenant'
@@ -186,7 +186,7 @@ describe('QStash', () => {
     await tellsDown()
   })
 
-  test('slow: nobody waits for it', async () => {
+  test('slow: no request waits for it', async () => {
     // Each way: who waits for an answer waits twice as long.
     const delayMs = 4000
     world.qstash.set('pass', { delayMs })

@@ -101,7 +101,7 @@ describe.skipIf(reason !== undefined)('on a disk that takes its time', () => {
     expect(performance.now() - began).toBeGreaterThanOrEqual(delayMs)
   })
 
-  test('when it fails nothing is acknowledged and nobody hears; the message can be sent again, once', async () => {
+  test('when it fails nothing is acknowledged or published; the message can be sent again, once', async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const listener = await bob.listen(group).ready()
     await alice.send(group, 'before', 'before')

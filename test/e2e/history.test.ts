@@ -106,7 +106,7 @@ describe('sees', () => {
     expect(brokenIn({ history, log })).toContain('what was refused or never sent is not in the log')
   })
 
-  test('a message nobody sent', () => {
+  test('a message that was never sent', () => {
     const { history, log } = story()
     log.push({ ...room, seq: 6, user: 'dave', clientId: 'ghost', body: 'boo' })
     expect(brokenIn({ history, log })).toContain('what was refused or never sent is not in the log')
@@ -148,13 +148,13 @@ describe('sees', () => {
     const { history, log } = story()
     history.joined('dave', room.tenant, room.conversation, 1)
     for (const entry of [second(log, { body: 'whispered' }), ...log.slice(2)]) history.hear('dave', entry)
-    expect(brokenIn({ history, log })).toEqual(['everybody sees the same at the same place'])
+    expect(brokenIn({ history, log })).toEqual(['every subscriber sees the same entry at the same seq'])
   })
 
   test('a page that differs from the log', () => {
     const { history, log } = story()
     history.read({ ...nth(history.reads, 0), entries: [second(log, { user: 'mallory' })] })
-    expect(brokenIn({ history, log })).toContain('everybody sees the same at the same place')
+    expect(brokenIn({ history, log })).toContain('every subscriber sees the same entry at the same seq')
   })
 
   test('a message before one that was acknowledged before it was sent', () => {

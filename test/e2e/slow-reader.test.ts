@@ -45,7 +45,7 @@ async function say(person: Person, group: string, count: number, when = ''): Pro
   return took
 }
 
-test('who stops reading is closed 3008 with bounded memory, delays nobody, and catches up on coming back', async () => {
+test('a client that stops reading is closed 3008 with bounded memory, delays no other, and catches up when it comes back', async () => {
   const names = Array.from({ length: stuck }, (_, n) => `stuck-${n}`)
   const group = await makeGroup(system, ['alice', 'carol', ...names])
   const elsewhere = await makeGroup(system, ['alice', 'carol'])

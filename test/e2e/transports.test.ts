@@ -119,7 +119,7 @@ describe.each(ways)('by $name', (way) => {
     await expect(send(client, way, 'nowhere', 'x')).rejects.toMatchObject({ code: 404 })
   })
 
-  test('subscriptions come and go, and soon after nobody is there', async () => {
+  test('subscriptions come and go, and soon after no subscriber is present', async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const client = await connected(way)
     const subscription = client.newSubscription(channelOf(group))
@@ -129,7 +129,7 @@ describe.each(ways)('by $name', (way) => {
       expect(await crowd(group)).toBe(1)
       subscription.unsubscribe()
     }
-    await until('nobody is there', async () => (await crowd(group)) === 0, 10_000)
+    await until('no subscriber is present', async () => (await crowd(group)) === 0, 10_000)
   })
 
   // Well before a ping that nobody answers would tell, which takes 33 seconds.
@@ -146,7 +146,7 @@ describe.each(ways)('by $name', (way) => {
     await subscription.ready(60_000)
     expect(await crowd(group)).toBe(1)
     client.disconnect()
-    await until('nobody is there', async () => (await crowd(group)) === 0, goneMs)
+    await until('no subscriber is present', async () => (await crowd(group)) === 0, goneMs)
   })
 
   test('after the network was cut one comes back, to exactly what was missed', async () => {
@@ -230,7 +230,7 @@ describe('where no WebSocket gets through', () => {
   })
 })
 
-test('who opens a stream and does not read it is sent away, and nothing gathers for her in the gateway', async () => {
+test('a client that opens a stream and does not read it is closed, and nothing gathers for it in the gateway', async () => {
   const group = await makeGroup(system, ['carol', 'bob'])
   // Somebody who was not here before: she would not try again if she were told to come more slowly.
   const socket = connect(system.port, '127.0.0.1').pause()
@@ -240,7 +240,7 @@ test('who opens a stream and does not read it is sent away, and nothing gathers 
   ]
   const body = commands.map((command) => JSON.stringify(command)).join('\n')
   socket.write(`POST /connection/http_stream HTTP/1.1\r\nHost: parley\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
-  await until('she listens', async () => (await crowd(group)) === 1)
+  await until('the slow client subscribes', async () => (await crowd(group)) === 1)
   const text = 'x'.repeat(16_000)
   let sent = 0
   const flood = async () => {
@@ -248,7 +248,7 @@ test('who opens a stream and does not read it is sent away, and nothing gathers 
     return (await crowd(group)) === 0
   }
   // What the machine's own buffers take in between is not the gateway's.
-  await until('she is sent away', flood, 25_000)
+  await until('the slow client is closed', flood, 25_000)
   expect(sent * text.length).toBeLessThan(32 * 1_048_576)
   socket.destroy()
 })

@@ -128,7 +128,7 @@ describe('the body of a request', () => {
     expect((await answer).status).toBe(408)
   })
 
-  test('that is waited for holds a place of its own caller, and of nobody else', async () => {
+  test('that is waited for holds a place of its own caller, and of no other', async () => {
     const tenant = await newTenant({ requestsPerSecondUser: 1000 })
     const [ana, bob] = [await tenant.token('ana'), await tenant.token('bob')]
     stopTimers()

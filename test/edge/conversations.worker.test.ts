@@ -71,7 +71,7 @@ describe('starting a conversation', () => {
     expect(statuses).toEqual([201, 200, 200])
   })
 
-  test('of the same two people finds the same one, whoever asks, in whatever order', async () => {
+  test('of the same two users finds the same one, for either caller and in either order', async () => {
     const tenant = await newTenant()
     const between = async (as: string, members: readonly string[]) =>
       (await call('POST /v1/conversations', { as, body: { type: 'direct', members } })).body

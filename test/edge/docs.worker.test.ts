@@ -241,7 +241,7 @@ describe('the gateway of a connection', () => {
       now,
     )
 
-  test('is the same for a user whatever token she holds, and spread over users', async () => {
+  test('is the same for a user with any token, and spread over users', async () => {
     const [old, fresh] = [await tokenOf('alice', 1e12), await tokenOf('alice', 2e12)]
     expect(await gatewayOf(`?token=${old}`)).toBe(await gatewayOf(`?token=${fresh}`))
     const users = await Promise.all(

@@ -71,7 +71,7 @@ describe('sending', () => {
   })
 
   test.each(['direct', 'group', 'channel'])(
-    'a server speaks in a conversation of type %s as nobody who is not a member, now or later',
+    'a server speaks in a conversation of type %s only as a member or as itself, now or later',
     async (type) => {
       const tenant = await newTenant()
       const named = type === 'direct' ? {} : { name: 'Lunch' }
@@ -254,7 +254,7 @@ describe('tokens', () => {
     })
   })
 
-  test('of nobody are issued where the tenant lets the anonymous in, and open nothing over HTTP', async () => {
+  test('without a user are issued where the tenant admits anonymous users, and open nothing over HTTP', async () => {
     const tenant = await newTenant()
     const ask = () => call('POST /v1/tokens', { as: tenant.key, body: { user: '' } })
     expect((await ask()).status).toBe(403)

@@ -76,8 +76,8 @@ describe('what is sent', () => {
     ['no object', 7, /object/],
     ['a list', [], /object/],
     ['no type', { members: ['alice'] }, /^type/],
-    ['a type nobody knows', { type: 'party', members: ['alice'] }, /^type/],
-    ['a field nobody knows', { type: 'group', members: ['alice'], colour: 'red' }, /colour/],
+    ['an unknown type', { type: 'party', members: ['alice'] }, /^type/],
+    ['an unknown field', { type: 'group', members: ['alice'], colour: 'red' }, /colour/],
     ['a member with a space', { type: 'group', members: ['al ice'] }, /^members\.0: printable/],
     ['a member too long', { type: 'group', members: ['x'.repeat(129)] }, /^members\.0/],
     ['no members', { type: 'group', members: [] }, /^members: at least one/],
@@ -153,7 +153,7 @@ describe('where', () => {
 })
 
 describe('how often', () => {
-  test('is limited for each user by herself, with word of when to come back', async () => {
+  test('is limited for each user apart, and the answer says when to retry', async () => {
     const tenant = await newTenant({ requestsPerSecondUser: 0.01 })
     const [alice, bob] = [await tenant.token('alice'), await tenant.token('bob')]
     const answers = []

@@ -242,7 +242,7 @@ describe('a user’s connections', () => {
     expect((await ann.line.closed()).code).toBe(3005)
   })
 
-  test('are nobody’s, too: the anonymous are subscribed, prolonged and ended', async () => {
+  test('may be anonymous ones, too: those are subscribed, refreshed and disconnected', async () => {
     const open = await newTenant()
     await namespace(open, 'news', { historySize: 1 })
     await call('PATCH /v1/settings', { as: open.key, body: { anonymous: true } })

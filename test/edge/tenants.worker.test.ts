@@ -46,9 +46,9 @@ describe('a tenant', () => {
   })
 
   test('that was never made is not found, and cannot be given a key', async () => {
-    expect((await asOperator('GET /admin/v1/tenants/nobody')).status).toBe(404)
-    expect((await asOperator('POST /admin/v1/tenants/nobody/keys')).status).toBe(404)
-    expect((await asOperator('PATCH /admin/v1/tenants/nobody', { state: 'suspended' })).status).toBe(404)
+    expect((await asOperator('GET /admin/v1/tenants/absent')).status).toBe(404)
+    expect((await asOperator('POST /admin/v1/tenants/absent/keys')).status).toBe(404)
+    expect((await asOperator('PATCH /admin/v1/tenants/absent', { state: 'suspended' })).status).toBe(404)
   })
 })
 

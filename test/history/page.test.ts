@@ -30,7 +30,7 @@ describe('a page', () => {
     expect(backward.map(({ offset }) => offset)).toEqual([6, 5, 4, 3, 2])
   })
 
-  test('that lacks nothing asks nobody', async () => {
+  test('that lacks nothing asks no other store', async () => {
     const nobody = () => Promise.reject(new Error('asked'))
     expect(await completePage({ publications: messages(1, 2) }, false, nobody)).toHaveLength(2)
   })

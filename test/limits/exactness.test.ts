@@ -99,7 +99,7 @@ const scenario = (mode: Rules['mode']) =>
     delays: fc.infiniteStream(fc.integer({ min: 0, max: 80 })),
   })
 
-describe('32 holders against an exact log, however late answers are, whoever dies, the limiter too', () => {
+describe('32 holders against an exact log, with late answers and deaths of holders and of the limiter', () => {
   test('a hard policy is never exceeded, in none of its windows', async () => {
     await fc.assert(
       fc.asyncProperty(scenario('hard'), async ({ rules, acts, delays }) => {

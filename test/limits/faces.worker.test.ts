@@ -22,7 +22,7 @@ beforeEach(stopClock)
 afterEach(() => void vi.useRealTimers())
 
 describe('over HTTP', () => {
-  test('every answer tells the quota in the fields of the draft and in those everybody knows', async () => {
+  test('every answer tells the quota in the fields of the draft and in the widespread older ones', async () => {
     const tenant = await tenantWith({ requestsPerSecondKey: 10 })
     const { headers } = await call('GET /v1/conversations?user=ana', { as: tenant.key })
     expect(headers.get('ratelimit-policy')).toBe('"requests-key";q=20;w=2')
@@ -104,7 +104,7 @@ describe('over HTTP', () => {
     expect(headers.get('x-ratelimit-limit')).toBe('14')
   })
 
-  test('connects from one address are limited before anybody knows whose they are', async () => {
+  test('connects from one address are limited before their tenant is known', async () => {
     const connect = () =>
       exports.default.fetch('http://parley/connection/websocket', {
         headers: { upgrade: 'websocket', 'cf-connecting-ip': '2001:db8:1:2::9' },

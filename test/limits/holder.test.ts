@@ -114,7 +114,7 @@ describe('a holder', () => {
     expect(near.calls).toBeLessThanOrEqual(3)
   })
 
-  test('gives back what nobody spends', async () => {
+  test('returns the units that are not spent', async () => {
     const near = new Near()
     const source = near.source('k', bucketRules(1, 100, 1))
     const holder = newHolder()
@@ -128,7 +128,7 @@ describe('a holder', () => {
     expect(holder.counters.all()['test']).toMatchObject({ returned: lent })
   })
 
-  test('drops its leases when its clock jumps back, since nobody knows how old they are', async () => {
+  test('drops its leases when its clock jumps back, since their age is unknown', async () => {
     const near = new Near()
     const source = near.source('k', bucketRules(1, 100, 1))
     const holder = newHolder()
@@ -199,7 +199,7 @@ describe('one decision through all levels', () => {
     expect(holder.counters.all()['test']).toMatchObject({ failedOpen: 3, failedClosed: 0 })
   })
 
-  test('closed: nobody passes, and it says so', async () => {
+  test('closed: every request is refused, with that reason', async () => {
     const { near, holder, decider, level } = world('closed')
     near.reachable = false
     expect(await decideAll(decider, [level('user', bucketRules(1, 2, 1))])).toEqual({

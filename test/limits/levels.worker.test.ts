@@ -88,21 +88,21 @@ describe('the whole system', () => {
     expect(Math.max(...waits) - Math.min(...waits)).toBeGreaterThan(100)
   })
 
-  test('may be limited: connects, before anybody knows whose they are', async () => {
+  test('may be limited: connects, before their tenant is known', async () => {
     await asOperator('PUT /admin/v1/house/limits', { connectsPerSecond: 0.5 })
     const tenant = await newTenant()
     await connectAs(tenant, 'ana')
     await expect(connectAs(tenant, 'bob')).rejects.toThrow('without a socket')
   })
 
-  test('is nobody’s: no tenant may take the name its limiters go by', async () => {
+  test('belongs to the platform: no tenant may take the name of its limiters', async () => {
     const { status, body } = await asOperator('PUT /admin/v1/tenants/parley', { name: 'Mine' })
     expect([status, body.detail]).toEqual([400, expect.stringContaining('the house')])
   })
 })
 
 describe('a connection', () => {
-  test('may be limited apart from its user, and its refusal costs her nothing', async () => {
+  test('may be limited apart from its user, and its refusal costs the user nothing', async () => {
     const tenant = await onPlan('default', {
       messagesPerSecondConnection: 0.5,
       messagesPerSecond: 0.1,
@@ -139,7 +139,7 @@ describe('a connection', () => {
     expect((await ana.line.ask({ unsubscribe: { channel: 'conversation:x' } })).unsubscribe).toEqual({})
   })
 
-  test('types in the name of its user: two of hers have one measure', async () => {
+  test('types in the name of its user: two connections of one user share a limit', async () => {
     const tenant = await newTenant()
     const [phone, laptop] = [await connectAs(tenant, 'ana'), await connectAs(tenant, 'ana')]
     const conversations = Array.from(
@@ -169,7 +169,7 @@ describe('classes of requests', () => {
     expect(byUser.status).toBe(404)
   })
 
-  test('what anybody may see is limited by address', async () => {
+  test('what every visitor may see is limited by address', async () => {
     const headers = { 'cf-connecting-ip': '203.0.113.77' }
     for (const path of ['/docs', '/openapi.json', '/metrics', '/readyz'])
       expect((await call(`GET ${path}`, { headers })).headers.get('ratelimit-policy')).toBe(
@@ -222,7 +222,7 @@ describe('bad input', () => {
     ['PUT /admin/v1/plans/small', { limits: { messagesPerDay: 1 } }, 400, 'messagesPerDay'],
     ['PUT /admin/v1/plans/Small', { limits: {} }, 404, 'lower-case'],
     ['PUT /admin/v1/house/limits', { connectsPerSecond: 0 }, 400, 'connectsPerSecond'],
-    ['PUT /admin/v1/tenants/nobody/limits', { limits: {} }, 404, 'no such tenant'],
+    ['PUT /admin/v1/tenants/absent/limits', { limits: {} }, 404, 'no such tenant'],
     ['PUT /admin/v1/tenants/demo/limits', { plan: 'nowhere' }, 400, 'there is no plan "nowhere"'],
     ['PUT /admin/v1/tenants/demo/limits', { limits: { connectionsTenant: 1.5 } }, 400, 'a whole number'],
     ['DELETE /admin/v1/plans/nowhere', undefined, 404, 'there is no plan "nowhere"'],

@@ -127,7 +127,7 @@ describe('a limiter that loses its memory', () => {
 
 describe('bad input', () => {
   test.each([
-    ['a policy nobody made', { policy: 'nothing', key: 'k' }, 404, 'there is no policy "nothing"'],
+    ['a policy that does not exist', { policy: 'nothing', key: 'k' }, 404, 'there is no policy "nothing"'],
     ['a policy named like what every object has', { policy: 'constructor', key: 'k' }, 404, 'no policy "constructor"'],
     ['a cost no window could ever allow', { policy: 'five', key: 'k', cost: 6 }, 400, 'more than "five" ever allows'],
     ['a negative cost', { policy: 'five', key: 'k', cost: -1 }, 400, 'cost: at least 1'],

@@ -21,7 +21,7 @@ describe('what is dropped, and in which order', () => {
     )
   })
 
-  test('what was dropped once stays dropped when it gets worse, and everybody is told a wait that is neither nothing nor for ever', () => {
+  test('what was dropped once stays dropped when the load grows, and every caller is told a wait that is neither zero nor infinite', () => {
     fc.assert(
       fc.property(load, load, fc.constantFrom(...priorities), (now, more, priority) => {
         const verdict = admit(priority, now, most)
@@ -141,7 +141,7 @@ describe('a gateway before a conversation that does not answer', () => {
     expect(new Set(refusals.map(({ retryAfterMs }) => retryAfterMs)).size).toBeGreaterThan(100)
   })
 
-  test('refuses messages, too, once nobody would wait for their answer any more', async () => {
+  test('refuses messages, too, once their answers would come too late', async () => {
     const { ask, begin, wait } = stuck()
     await begin()
     for (let i = 0; i < 40; i++) ask(send)
@@ -163,7 +163,7 @@ describe('a gateway before a conversation that does not answer', () => {
 
   test('a message that meets no queue is not even timed', () => {
     const overload = new Overload(() => {
-      throw new Error('nobody should ask for the time')
+      throw new Error('the clock must not be asked')
     })
     expect(overload.refusal(send, { waiting: 0, calledAt: 1 })).toBeUndefined()
   })

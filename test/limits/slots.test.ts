@@ -11,7 +11,7 @@ const slots = (limit: number, version = 1): Rules => ({
 const ttlMs = 90_000
 
 describe('slots that holders keep under their names', () => {
-  test('are never more than there are, whoever asks, goes away, repeats itself or is forgotten and read again', () => {
+  test('are never more than there are, also when holders ask, end, repeat themselves or are forgotten and read again', () => {
     const step = fc.record({
       holder: fc.nat({ max: 7 }),
       units: fc.nat({ max: 12 }),

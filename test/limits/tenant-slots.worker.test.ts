@@ -48,7 +48,7 @@ const soon = () => new Promise((resolve) => setTimeout(resolve, 0))
 const someone = (client: string) => ({ ...newSession(client, 0), tenant: 'acme' })
 
 describe('slots at gateways', () => {
-  test('one that was just given back is not taken here while somebody elsewhere gets it', async () => {
+  test('a slot that was just given back is not taken here while a connection elsewhere gets it', async () => {
     const { gateway, arrive } = tenantOf(2)
     const [here, there] = [gateway('here'), gateway('there')]
     const [ana, bob] = [someone('ana'), someone('bob')]

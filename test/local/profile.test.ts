@@ -27,7 +27,7 @@ test.each([
   })
 })
 
-test('the open profile is the development system of everybody', () => {
+test('the open profile is the development system for every client', () => {
   expect(varsOf({ PARLEY_PROFILE: 'open' })).toMatchObject({ ENVIRONMENT: 'local', PARLEY_PROFILE: 'open' })
 })
 

@@ -17,7 +17,7 @@ describe('a frame', () => {
     ])
   })
 
-  test('of an SDK carries fields that nobody knows, and they do no harm', () => {
+  test('of an SDK carries unknown fields, and they do no harm', () => {
     const frame = '{"id":1,"connect":{"name":"js","flag":3,"dict":"x","headers":{"a":"b"}},"mood":1}'
     expect(kindsIn(frame)).toEqual(['connect'])
   })

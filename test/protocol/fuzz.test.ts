@@ -79,7 +79,7 @@ describe('the worst frame there may be is read in no time', () => {
     ['empty messages', filled(0)],
     ['lengths without end', filled(0xff)],
     ['groups within groups', delimited(filled(0x1b).subarray(0, most - 3))],
-    ['fields nobody knows', delimited(filled(0xf8, 0x07, 0x01).subarray(0, most - 3))],
+    ['unknown fields', delimited(filled(0xf8, 0x07, 0x01).subarray(0, most - 3))],
     ['filters within filters', delimited(filled(0x6a, 0x7f, 0x32, 0x7d).subarray(0, most - 3))],
     ['a large word', encodeCommands([{ id: 1, rpc: { method: 'x', data: '"'.repeat(most / 2 - 40) } }])],
   ])('%s', (_, frame) => {

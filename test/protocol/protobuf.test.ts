@@ -242,7 +242,7 @@ describe('what a client says', () => {
     expect(parseBinaryFrame(frame)).toEqual({ kind: 'malformed', why: expect.stringMatching(why) })
   })
 
-  test('fields nobody knows are passed over, as SDKs of later versions send them', () => {
+  test('unknown fields are ignored, as SDKs of later versions send them', () => {
     const frame = frameOf(0x08, 0x01, 0xf8, 0x07, 0x05, 0x5a, 0x02, 0x9a, 0x01)
     expect(parseBinaryFrame(frame)).toMatchObject({ kind: 'malformed' })
     expect(parseBinaryFrame(frameOf(0x08, 0x01, 0xf8, 0x07, 0x05, 0x5a, 0x00))).toMatchObject({

@@ -68,7 +68,7 @@ describe('the fields of draft-ietf-httpapi-ratelimit-headers-11', () => {
   })
 })
 
-test('the fields everybody knows tell of the first policy, in whole numbers and seconds', () => {
+test('the older fields describe the first policy, in whole numbers and seconds', () => {
   const first = { name: 'a', quota: 10.9, windowSeconds: 60, remaining: 3.9, resetSeconds: 0.1 }
   expect(rateLimitFields([first, { ...first, name: 'b', quota: 99 }])).toMatchObject({
     'X-RateLimit-Limit': '10',

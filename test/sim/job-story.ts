@@ -88,7 +88,7 @@ class JobStory {
   }
 
   #unsettled(): string[] {
-    if (this.#producer.unsettled > 0) return ['somebody waits for an answer']
+    if (this.#producer.unsettled > 0) return ['a caller waits for an answer']
     return this.#ledger.open().map(({ id, phase, run }) => `${id} is ${stateOf(toPhase(phase))} after ${run} runs`)
   }
 

@@ -17,7 +17,7 @@ export const provision = (id: string) => ({
     commandsPerSecondConnection: 1e6,
     connectsPerSecondUser: 1e6,
   },
-  key: { id: 'k', hash: 'nobody calls over HTTP here' },
+  key: { id: 'k', hash: 'there is no HTTP here' },
 })
 
 const admission = z.object({

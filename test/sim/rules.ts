@@ -48,7 +48,7 @@ export const rules: readonly Rule[] = [
     gives: ['[{"n":1}]', '[{"n":1}]'],
   },
   {
-    name: 'whoever throws does not undo what she had written',
+    name: 'a handler that throws does not undo what it had written',
     try: async (stage) => {
       const thrown = await stage
         .within((state) => {

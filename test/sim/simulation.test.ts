@@ -14,11 +14,11 @@ describe('the real actors on simulated time, disks and network', () => {
     expect(sum(endings, ({ entries }) => entries)).toBeGreaterThan(2000)
   }, 120_000)
 
-  test('keep them while everybody is cut off and comes back all the time', async () => {
+  test('keep them while every client is cut off and comes back all the time', async () => {
     await tellAll(40, of(badLines))
   }, 120_000)
 
-  test('keep them while gateways die under everybody', async () => {
+  test('keep them while gateways die under their connections', async () => {
     await tellAll(40, of(badGateways))
   }, 120_000)
 

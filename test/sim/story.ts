@@ -62,7 +62,7 @@ class Story {
     const around = { world: setting.world, history: this.#history, token }
     members.forEach((user, n) => this.#people.push(new Person(around, user, `eu/${n % gateways}`, this.#conversations)))
     for (const person of this.#people) person.come()
-    await setting.until('everybody listens', () => this.#people.every(({ isListening }) => isListening))
+    await setting.until('every client is subscribed', () => this.#people.every(({ isListening }) => isListening))
   }
 
   /** Messages and faults, at random times. */

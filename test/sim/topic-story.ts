@@ -62,7 +62,9 @@ class TopicStory {
   async begin(): Promise<void> {
     for (const tenant of tenants) await this.#found(tenant)
     for (const { device } of this.#listeners) device.come()
-    await this.#setting.until('everybody listens', () => this.#listeners.every(({ device }) => device.isListening))
+    await this.#setting.until('every client is subscribed', () =>
+      this.#listeners.every(({ device }) => device.isListening),
+    )
   }
 
   async #found(tenant: string): Promise<void> {

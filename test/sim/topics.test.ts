@@ -25,8 +25,8 @@ describe('real topics on simulated time, disks and network', () => {
   test.each([
     ['what passes by is told at most once', topicGale, 15],
     ['more is said than is kept', topicFlood, 8],
-    ['everybody is cut off and comes back all the time', topicBadLines, 8],
-    ['gateways die under everybody', topicBadGateways, 8],
+    ['every client is cut off and comes back all the time', topicBadLines, 8],
+    ['gateways die under their connections', topicBadGateways, 8],
     ['topics lose their memory all the time', topicBadTopics, 10],
     ['every clock is wrong by minutes', topicWrongClocks, 10],
     ['nothing fails and everything overtakes everything', topicCrowdedDay, 6],

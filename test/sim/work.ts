@@ -46,7 +46,7 @@ export class Work {
   /** What the deployed visitor calls in place of `runHandler`. */
   handle = (_tenant: string, job: Assignment, _attempt: Attempt): Promise<Outcome> => {
     const life = lives.getStore()
-    if (life === undefined) throw new Error('nobody runs this job')
+    if (life === undefined) throw new Error('no worker runs this job')
     this.runs++
     const running = { id: job.id, run: job.run, key: this.#ledger.row(job.id)?.key ?? null, life }
     this.#begin(running)

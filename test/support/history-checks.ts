@@ -19,7 +19,7 @@ export const checks: readonly Check[] = [
   { name: 'what was refused or never sent is not in the log', find: invented },
   { name: 'the log is dense from 1', find: holes },
   { name: 'a stream is a run without a gap', find: gaps },
-  { name: 'everybody sees the same at the same place', find: differences },
+  { name: 'every subscriber sees the same entry at the same seq', find: differences },
   { name: 'order respects real time', find: reordered },
   { name: 'you read what you wrote', find: ownWritesMissing },
   { name: 'what was read stays read', find: readsGoBack },

@@ -7,7 +7,7 @@ const nothing = { command: 'SELECT', rowCount: 0, rowAsArray: true, fields: [], 
  * no rows. A test that wants more of it, or wants it away, brings its own stand-in (worker/shards.ts).
  */
 export async function noddingPostgres(request: Request): Promise<Response> {
-  if (!request.url.endsWith('/sql')) return new Response('nobody is there', { status: 503 })
+  if (!request.url.endsWith('/sql')) return new Response('no database is there', { status: 503 })
   const asked: { readonly queries?: readonly unknown[] } = JSON.parse(await request.text())
   return Response.json(asked.queries === undefined ? nothing : { results: asked.queries.map(() => nothing) })
 }

@@ -44,7 +44,7 @@ describe('an answer that is overtaken by a newer one', () => {
     expect(cache.fresh('acme', 1)).toBe(after)
   })
 
-  test('by failing changes nothing either, and nobody asks again', async () => {
+  test('by failing changes nothing either, and no caller asks again', async () => {
     const { cache, asked, ask, answer, fail } = story()
     for (let n = 0; n < 2; n++) ask()
     await answer(1, after)

@@ -60,7 +60,7 @@ describe('who may do what in a namespace', () => {
     expect(admitted(allowed)).toEqual(who)
   })
 
-  test('without history or presence nobody is refused for want of leave: there is none', () => {
+  test('without history or presence no caller is refused for lack of permission: there is none to have', () => {
     const bare = newNamespace.parse({ allow: { history: 'anyone', presence: 'anyone' } })
     expect(mayReadHistory(bare, channel, topicNamed(channel), able)).toMatchObject({ error: 'notAvailable' })
     expect(maySeePresence(bare, channel, topicNamed(channel), able)).toMatchObject({ error: 'notAvailable' })
@@ -92,7 +92,7 @@ describe('who may do what in a namespace', () => {
   })
 })
 
-test('where only some may listen, nobody else reads along because a namespace is for all', () => {
+test('in a channel that names its users, no other client reads along because the namespace is open to all', () => {
   const open = namespaceThat('anyone')
   const may = (name: string, visitor: TopicCaller) =>
     [mayReadHistory, maySeePresence].map((look) => look(open, name, topicNamed(name), visitor) === undefined)

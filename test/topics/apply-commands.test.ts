@@ -45,7 +45,7 @@ const says = (n: number, more: object = {}) => ({ kind: 'publish' as const, data
 const listens = (more: object = {}) => ({ kind: 'subscribe' as const, joinLeave: false, ...more })
 
 describe('a topic', () => {
-  test('numbers what is said and tells who said it, with what others may see of her', () => {
+  test('numbers publications and names their author, with what others may see of the author', () => {
     const turn = run(topicWith(), says(1, { infos: { connInfo: '{"n":1}' }, tags: { k: 'v' } }), says(2))
     expect(turn.publications).toEqual([
       { offset: 1, data: '1', info: { ...alice, connInfo: '{"n":1}' }, tags: { k: 'v' } },
@@ -112,11 +112,11 @@ describe('what a topic does when its alarm rings', () => {
     expect(decideRetention({ ...standing, expiresAt: 1_000_001 })).toEqual({ kind: 'again', at: 1_001_000 })
   })
 
-  test('it rests while somebody listens', () => {
+  test('it rests while there is a subscriber', () => {
     expect(decideRetention({ ...standing, isHeard: true, idleSince: 0 })).toEqual({ kind: 'rest' })
   })
 
-  test('it is forgotten, its epoch too, when nobody has come for thirty days; without history after a minute', () => {
+  test('it is deleted, its epoch too, when no client has come for thirty days; without history after a minute', () => {
     expect(decideRetention(standing)).toEqual({ kind: 'again', at: standing.now + epochKeptMs })
     expect(decideRetention({ ...standing, idleSince: standing.now - epochKeptMs })).toEqual({ kind: 'forget' })
     const passing = { ...standing, keepsHistory: false }

@@ -11,7 +11,7 @@ import { TortureWorld } from './world.ts'
 const seed = 10
 const lastsMs = 15_000
 
-test('with everything failing for a while, what was acknowledged is there, once, in one order, for everybody', async () => {
+test('with everything failing for a while, what was acknowledged is there, once, in one order, for every client', async () => {
   const faults = planFaults(seeded(seed), lastsMs, whyNoStrace() === undefined)
   expect(new Set(faults.map(({ kind }) => kind)).size, 'kinds of faults this seed plans').toBeGreaterThan(4)
   const world = await TortureWorld.start()

@@ -150,7 +150,7 @@ export class Crowd {
   /** Pages through all of a conversation's history; returns its top. */
   async #readAll(conversation: string): Promise<number> {
     const [reader] = this.#people
-    if (reader === undefined) throw new Error('nobody is here')
+    if (reader === undefined) throw new Error('no client is present')
     const channel = `conversation:${conversation}`
     let since = { offset: 0, epoch: '' }
     for (;;) {
@@ -191,7 +191,7 @@ export class Crowd {
         [...tops].every(([conversation, top]) => (places.get(`${name} ${conversation}`) ?? 0) >= top),
       )
     }
-    await until('everybody has heard everything', isSo, this.#patienceMs)
+    await until('every client has received everything', isSo, this.#patienceMs)
   }
 
   /** What every inbox says in the end, once it knows of the last message. */

@@ -33,7 +33,7 @@ export function openScenarios(ways: readonly Way[]): void {
   afterAll(() => server.stop())
 
   describe.each(ways)('the open profile by $name', (way) => {
-    test('lets anybody in without a token, to a channel of any name', async () => {
+    test('lets any client in without a token, to a channel of any name', async () => {
       const client = await server.guest(way)
       const subscription = await listening(client, newChannel())
       const ended = next<{ code: number }>(subscription, 'unsubscribed')
@@ -70,7 +70,7 @@ export function openScenarios(ways: readonly Way[]): void {
       expect(await answered).toMatchObject({ code: 108 })
     })
 
-    test('shows who is there, and soon after ten comings and goings that nobody is', async () => {
+    test('shows who is present, and soon after ten comings and goings that no client is', async () => {
       const client = await server.guest(way)
       const subscription = client.newSubscription(newChannel())
       for (let time = 0; time < 10; time++) {
@@ -82,7 +82,7 @@ export function openScenarios(ways: readonly Way[]): void {
       expect(Object.values((await subscription.presence()).clients)).toMatchObject([{ user: '' }])
       subscription.unsubscribe()
       await until(
-        'nobody is there',
+        'no client is present',
         async () => (await client.presenceStats(subscription.channel)).numClients === 0,
         10_000,
       )
@@ -147,7 +147,7 @@ export function openScenarios(ways: readonly Way[]): void {
       },
     )
 
-    test('takes what a server publishes with the key everybody knows', async () => {
+    test('takes what a server publishes with the public key', async () => {
       const client = await server.guest(way)
       const subscription = await listening(client, newChannel())
       const heard = next<{ tags: object; info?: object }>(subscription, 'publication')
@@ -156,7 +156,7 @@ export function openScenarios(ways: readonly Way[]): void {
       expect(await heard).toMatchObject({ tags: { k: 'v' } })
     })
 
-    test('lets somebody anonymous listen by tokens of hers for five channels at once', async () => {
+    test('lets an anonymous client subscribe by tokens to five channels at once', async () => {
       const client = await server.guest(way)
       const all = Array.from({ length: 5 }, () => {
         const channel = `$${newChannel()}`
@@ -255,7 +255,7 @@ export function openScenarios(ways: readonly Way[]): void {
       expect([reads, heard]).toEqual([3, [2, 3]])
     })
 
-    test('asks again for a token and for data that could not be fetched, and knows the user and her info', async () => {
+    test('asks again for a token and for data that could not be fetched, and knows the user and the user’s info', async () => {
       let tries = 0
       const away = () => {
         if (++tries % 3 !== 0) throw new Error('the app’s server is away')

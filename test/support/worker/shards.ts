@@ -19,7 +19,7 @@ const ok = (rows: ReturnType<Rows>) => ({
 
 /** From here on nothing reaches Postgres. */
 export function postgresIsAway(): void {
-  vi.stubGlobal('fetch', async () => new Response('nobody is there', { status: 503 }))
+  vi.stubGlobal('fetch', async () => new Response('no database is there', { status: 503 }))
 }
 
 /** From here on Postgres takes statements and never answers; every deadline is over as soon as it begins. */
@@ -41,7 +41,7 @@ export function postgresIsThere(answer: Rows = () => []): Statement[] {
   }
   vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
     const request = new Request(input, init)
-    if (!request.url.endsWith('/sql')) return new Response('nobody is there', { status: 503 })
+    if (!request.url.endsWith('/sql')) return new Response('no database is there', { status: 503 })
     const asked: Statement & { readonly queries?: readonly Statement[] } = await request.json()
     return Response.json(asked.queries === undefined ? one(asked) : { results: asked.queries.map(one) })
   })

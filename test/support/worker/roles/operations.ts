@@ -43,9 +43,9 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
   'DELETE /v1/conversations/{id}': [{ says: 'deletes it', may: owners, spends: true }],
   'GET /v1/conversations/{id}/members': [{ says: 'reads who is in', may: inside, idle: true }],
   'POST /v1/conversations/{id}/members': [
-    { says: 'adds somebody', may: managers, ask: ({ fresh }) => ({ body: { members: [fresh] } }) },
+    { says: 'adds another user', may: managers, ask: ({ fresh }) => ({ body: { members: [fresh] } }) },
     {
-      says: 'adds herself',
+      says: 'adds themselves',
       may: joiners,
       ask: ({ user }) => ({ body: { members: [user] } }),
       unfit: notHers,
@@ -53,7 +53,7 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
       idle: true,
     },
     {
-      says: 'adds herself and somebody else',
+      says: 'adds themselves and another user',
       may: managers,
       ask: ({ user, fresh }) => ({ body: { members: [user, fresh] } }),
       unfit: notHers,
@@ -61,13 +61,13 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
   ],
   'PATCH /v1/conversations/{id}/members/{user}': [
     {
-      says: 'makes somebody an admin',
+      says: 'makes a member an admin',
       may: rulers,
       ask: ({ friend }) => ({ user: friend, body: { role: 'admin' } }),
       spends: true,
     },
     {
-      says: 'makes herself an owner',
+      says: 'makes themselves an owner',
       may: risers,
       ask: ({ user }) => ({ user, body: { role: 'owner' } }),
       unfit: notHers,
@@ -75,7 +75,7 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
     },
   ],
   'DELETE /v1/conversations/{id}/members/{user}': [
-    { says: 'removes somebody', may: managers, ask: ({ friend }) => ({ user: friend }), spends: true },
+    { says: 'removes a member', may: managers, ask: ({ friend }) => ({ user: friend }), spends: true },
     { says: 'removes the owner', may: sendersAway, ask: () => ({ user: userOf.owner }), spends: true },
     {
       says: 'leaves',
@@ -95,7 +95,7 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
       ask: ({ fresh }) => ({ body: { ...text(fresh), deliverAt: Date.now() + 3_600_000 } }),
     },
     {
-      says: 'speaks for somebody else',
+      says: 'speaks for another user',
       may: ['server'],
       ask: ({ fresh, friend }) => ({ body: { ...text(fresh), user: friend } }),
       told: 403,
@@ -127,11 +127,11 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
     },
   ],
   'PATCH /v1/conversations/{id}/messages/{seq}': [
-    { says: 'edits her words', may: speakers, ask: ({ own, fresh }) => ({ seq: own, body: { text: fresh } }) },
+    { says: 'edits their own message', may: speakers, ask: ({ own, fresh }) => ({ seq: own, body: { text: fresh } }) },
     { says: 'edits another’s', may: ['server'], ask: ({ others, fresh }) => ({ seq: others, body: { text: fresh } }) },
   ],
   'DELETE /v1/conversations/{id}/messages/{seq}': [
-    { says: 'deletes her words', may: speakers, ask: ({ own }) => ({ seq: own }), spends: true },
+    { says: 'deletes their own message', may: speakers, ask: ({ own }) => ({ seq: own }), spends: true },
     { says: 'deletes another’s', may: moderators, ask: ({ others }) => ({ seq: others }), spends: true },
   ],
 }
@@ -171,7 +171,7 @@ export const userOperations: Readonly<Record<string, readonly Use[]>> = {
     },
   ],
   'GET /v1/conversations': [
-    { says: 'reads her list', may: users, told: 400, unfit: elsewhere },
+    { says: 'reads their own list', may: users, told: 400, unfit: elsewhere },
     {
       says: 'reads another’s list',
       may: ['server'],

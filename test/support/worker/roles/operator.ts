@@ -33,7 +33,7 @@ export const openDoors: Readonly<Record<string, string>> = {
   'GET /healthz': 'nothing: that it is alive',
   'GET /readyz': 'nothing: how dependencies stand',
   'GET /metrics': 'nothing: figures without names',
-  'GET /metrics/alerts': 'nothing: rules for whoever watches the figures',
+  'GET /metrics/alerts': 'nothing: alert rules for operators',
   'GET /openapi.json': 'nothing: documentation',
   'GET /docs': 'nothing: documentation',
   'GET /docs/errors': 'nothing: documentation',

@@ -55,7 +55,7 @@ export const calls: Readonly<Record<string, readonly Call[]>> = {
   ],
   'message.edit': [
     {
-      says: 'edits her words',
+      says: 'edits their own message',
       may: speakers,
       data: (conversation, { own, fresh }) => ({ conversation, seq: own, text: fresh }),
     },
@@ -67,7 +67,7 @@ export const calls: Readonly<Record<string, readonly Call[]>> = {
   ],
   'message.delete': [
     {
-      says: 'deletes her words',
+      says: 'deletes their own message',
       may: speakers,
       data: (conversation, { own }) => ({ conversation, seq: own }),
       spends: true,
@@ -94,7 +94,9 @@ export const calls: Readonly<Record<string, readonly Call[]>> = {
     // A guest of a channel sees that she is not in it.
     { says: 'leaves', may: leavers, data: about, spends: true, insideTold: { removed: 404, stranger: 404 } },
   ],
-  'inbox.list': [{ says: 'reads her list', may: [...users, ...everywhere], data: () => ({}), told: 403, idle: true }],
+  'inbox.list': [
+    { says: 'reads their own list', may: [...users, ...everywhere], data: () => ({}), told: 403, idle: true },
+  ],
 }
 
 /** What can be asked of a channel by its name. */
