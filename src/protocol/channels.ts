@@ -108,6 +108,14 @@ export const conversationChannel = (conversation: string): string => `conversati
 /** The personal stream of one user. */
 export const inboxChannel = (user: string): string => `user:#${user}`
 
+/** The topic `#<user>`, which no other user may subscribe to; undefined where no channel can be named after the user id. */
+export function personalTopic(user: string): string | undefined {
+  const channel = `#${user}`
+  const parsed = parseChannel(channel)
+  const isTopic = parsed?.kind === 'topic' && parsed.namespace === defaultNamespace
+  return isTopic && parsed.users?.length === 1 && user !== '' ? channel : undefined
+}
+
 /** The progress of one job, for the users it names. */
 export const jobChannel = (queue: string, job: string): string =>
   queue === 'default' ? `jobs:${job}` : `jobs:${queue}:${job}`

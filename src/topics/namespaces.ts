@@ -20,7 +20,7 @@ const open: Namespace = {
   recovery: true,
   presence: true,
   joinLeave: true,
-  forcePushJoinLeave: false,
+  forcePushJoinLeave: true,
   allow: anyone,
 }
 

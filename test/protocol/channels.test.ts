@@ -6,6 +6,7 @@ import {
   inboxChannel,
   jobChannel,
   parseChannel,
+  personalTopic,
   whyNoChannel,
 } from '../../src/protocol/channels.ts'
 
@@ -76,4 +77,11 @@ test('any other name is one of ours or none, and never two things', () => {
     }),
     { numRuns: 2000 },
   )
+})
+
+test('a user has a personal topic where its name means that user alone', () => {
+  expect(personalTopic('42')).toBe('#42')
+  expect(parseChannel('#42')).toMatchObject({ kind: 'topic', namespace: 'default', users: ['42'] })
+  for (const user of ['', 'a,b', 'a:b', 'a b', 'a/b', 'Zoë', 'x'.repeat(255)])
+    expect(personalTopic(user)).toBeUndefined()
 })

@@ -146,7 +146,7 @@ export class ConnectHandler {
   async #subscribeOwn(
     session: Session,
     { id, request }: Of<'connect'>,
-    { claims, limits }: Extract<Authentication, { kind: 'admitted' }>,
+    { claims, limits, isPlain }: Extract<Authentication, { kind: 'admitted' }>,
   ): Promise<void> {
     const { serverSubscriptions: orders, channels: streams } = this.#context
     const stood = (channel: string) =>
@@ -154,8 +154,12 @@ export class ConnectHandler {
     const begun = await orders.beginAll(session, claims.subscriptions ?? [], stood)
     if (session.phase === 'closed') return
     if (begun.kind === 'refused') return this.#refuse(session, id, begun)
+    // Without the user's own stream, which checks it too.
+    if (isPlain && session.user !== '' && (await this.#isRevoked(session, session.issuedAt)))
+      return this.#context.close(session, 'invalidToken', 'revoked')
+    if (hasEnded(session)) return
     const connections = this.#context.registry.authenticated(session)
-    if (session.user === '') return this.#open(session, id, limits, begun.results)
+    if (session.user === '' || isPlain) return this.#open(session, id, limits, begun.results)
 
     const channel = inboxChannel(session.user)
     const pass: ConnectionClaim = { issuedAt: session.issuedAt, connections, atMost: limits.connectionsPerUser }

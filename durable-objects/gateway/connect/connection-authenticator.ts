@@ -7,6 +7,7 @@ import {
   type SigningKey,
 } from '../../../src/auth/token.ts'
 import type { Config, OpenProfile } from '../../../src/config.ts'
+import { personalTopic } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { connectWindow } from '../../../src/limits/built-in-policies.ts'
@@ -17,7 +18,13 @@ import type { Admission, TenantCache } from '../../../src/tenants/cache.ts'
 
 /** Whether a token opens the door. A wrong one ends the connection, an expired one may be renewed. */
 export type Authentication =
-  | { readonly kind: 'admitted'; readonly claims: Claims; readonly limits: TenantLimits }
+  | {
+      readonly kind: 'admitted'
+      readonly claims: Claims
+      readonly limits: TenantLimits
+      /** The token names no tenant (open profile): its connection has the channel `#<user>` in place of `user:#<user>`. */
+      readonly isPlain: boolean
+    }
   | { readonly kind: 'turnedAway'; readonly close: CloseName }
   | Refusal
 
@@ -50,16 +57,19 @@ export class ConnectionAuthenticator {
       return { kind: 'turnedAway', close: 'suspended' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
     if (verified.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
-    const { claims } = verified
+    const isPlain = tenantOfToken(token) === undefined
+    const claims = isPlain ? withPersonalTopic(verified.claims) : verified.claims
     const { limits, anonymous, origins } = admission.record
     if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
     // Nobody's connects are counted together: one of them could shut out all others.
     if (claims.user === '')
-      return anonymous || isOpen ? { kind: 'admitted', claims, limits } : { kind: 'turnedAway', close: 'invalidToken' }
+      return anonymous || isOpen
+        ? { kind: 'admitted', claims, limits, isPlain }
+        : { kind: 'turnedAway', close: 'invalidToken' }
     const window = connectWindow(limits.connectsPerSecondUser)
     const waitMs = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
     if (waitMs > 0) return refuse('tooManyRequests', `connects: wait ${waitMs} ms`, waitMs)
-    return { kind: 'admitted', claims, limits }
+    return { kind: 'admitted', claims, limits, isPlain }
   }
 
   #keysOf({ record, secrets }: Admission): SigningKey[] {
@@ -77,8 +87,17 @@ export class ConnectionAuthenticator {
     if (admission === undefined) return { kind: 'turnedAway', close: 'badRequest' }
     const { id, limits, origins } = admission.record
     if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
-    return { kind: 'admitted', claims: { tenant: id, user: '', expiresAt: 0, issuedAt: now }, limits }
+    const claims = { tenant: id, user: '', expiresAt: 0, issuedAt: now }
+    return { kind: 'admitted', claims, limits, isPlain: true }
   }
+}
+
+/** Subscribes the user to `#<user>`, unless the user id cannot stand in a channel's name or the token names the channel. */
+function withPersonalTopic(claims: Claims): Claims {
+  const channel = personalTopic(claims.user)
+  const { subscriptions = [] } = claims
+  if (channel === undefined || subscriptions.some((one) => one.channel === channel)) return claims
+  return { ...claims, subscriptions: [{ channel, overrides: {} }, ...subscriptions] }
 }
 
 const isAllowed = (origins: readonly string[] | undefined, origin: string): boolean =>

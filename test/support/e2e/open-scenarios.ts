@@ -3,7 +3,7 @@ import { SubscriptionState, type Centrifuge, type Subscription } from 'centrifug
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { newChannel, openToken, OpenServer, record, say } from './open.ts'
 import { until } from './until.ts'
-import { toData, type Way } from './ways.ts'
+import { fromData, toData, type Way } from './ways.ts'
 
 /** The next event of that name. */
 const next = <T>(of: Centrifuge | Subscription, event: string): Promise<T> =>
@@ -340,6 +340,38 @@ export function openScenarios(ways: readonly Way[]): void {
       await until('the other’s leave is told', () => told.length === 3)
       expect(told[2]).toBe(told[1]?.replace('join', 'leave'))
       expect(told[1]).not.toBe(told[0])
+    })
+
+    test('pushes joins and leaves to a subscriber that did not ask for them', async () => {
+      const [first, second] = [await server.guest(way), await server.guest(way)]
+      const subscription = await listening(first, newChannel())
+      const pushed: string[] = []
+      subscription.on('join', ({ info }) => pushed.push(`join ${info.client}`))
+      subscription.on('leave', ({ info }) => pushed.push(`leave ${info.client}`))
+      const other = await listening(second, subscription.channel)
+      await until('the other’s join is pushed', () => pushed.some((event) => event.startsWith('join')))
+      other.unsubscribe()
+      await until('the other’s leave is pushed', () => pushed.some((event) => event.startsWith('leave')))
+    })
+
+    test('subscribes a user whose token names no tenant to the channel "#<user>" only, with its joins', async () => {
+      const user = `user-${newChannel()}`
+      const client = server.client(way, { token: await openToken({ sub: user }) })
+      const subscribed: string[] = []
+      const joined: string[] = []
+      const received: unknown[] = []
+      client.on('subscribed', ({ channel }) => subscribed.push(channel))
+      client.on('join', ({ channel }) => joined.push(channel))
+      client.on('publication', ({ data }) => received.push(fromData(data)))
+      client.connect()
+      await client.ready(60_000)
+      expect(subscribed).toEqual([`#${user}`])
+      await until('the own join is pushed', () => joined.length > 0)
+      await say(client, way, `#${user}`, 'to me')
+      await until('the publication is received', () => received.length === 1)
+      expect([joined, received]).toEqual([[`#${user}`], ['to me']])
+      const stream = await listening(client, `user:#${user}`)
+      expect(stream.state).toBe('subscribed')
     })
 
     test('pages through history in both directions', async () => {
