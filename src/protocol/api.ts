@@ -141,3 +141,14 @@ export const newTenant = z.strictObject({
 
 /** `PATCH /admin/v1/tenants/:id`. */
 export const tenantChange = z.strictObject({ state: z.enum(['active', 'suspended']) })
+
+/** A token for a user. */
+export const issuedToken = z
+  .object({ token: z.string(), expiresAt: z.int().describe('Milliseconds since the epoch') })
+  .meta({ id: 'Token' })
+
+/** `POST /v1/users/:user/revoke`. */
+export const revocation = z.object({ user: z.string(), revokedAt: z.int().describe('Milliseconds since the epoch') })
+
+/** A tenant's settings; `origins` is `["*"]` until it is set. */
+export const settings = z.object({ anonymous: z.boolean(), origins: z.array(z.string()) }).meta({ id: 'Settings' })

@@ -18,8 +18,15 @@ export const scheduleName = z
   .string()
   .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,100}$/, 'letters, digits and _ . - only, at most 100, not only dots')
 
+/** A job's state in the words of the API. */
+export const jobState = z
+  .enum(['waiting', 'delayed', 'active', 'done', 'failed', 'dead', 'cancelled'])
+  .meta({ id: 'JobState' })
+
 const daySeconds = 86_400
 const label = z.string().min(1).max(200).refine(isPlainText, 'must be well-formed Unicode')
+
+const time = z.int().describe('Milliseconds since the epoch')
 
 /** A token bucket; see src/jobs/model/rate.ts. */
 const rate = z
@@ -28,6 +35,7 @@ const rate = z
     'A token bucket of `count` starts, refilled evenly by `count` every `seconds`. A full bucket lets `count` jobs start at ' +
       'once, so that the first `seconds` may see up to 2 × `count` starts; the average is `count` every `seconds`.',
   )
+  .meta({ id: 'JobRate' })
 
 const wait = z.number().min(0).max(daySeconds)
 
@@ -119,7 +127,7 @@ const jobRules = [byField('type', 'join', without('url'), needs('url')), depende
 const oneTime = ({ delaySeconds, runAt }: { delaySeconds?: number | undefined; runAt?: number | undefined }) =>
   delaySeconds === undefined || runAt === undefined
 
-const job = z
+const oneJob = z
   .strictObject({ ...timing, ...work, ...options })
   .refine(...rules[0])
   .refine(...rules[1])
@@ -127,7 +135,7 @@ const job = z
   .meta({ allOf: [...jobRules, notBoth('delaySeconds', 'runAt')] })
 
 /** One of the jobs of a batch. */
-export type JobInput = z.output<typeof job>
+export type JobInput = z.output<typeof oneJob>
 
 /** `POST /v1/jobs`. */
 export const newJob = z
@@ -138,7 +146,7 @@ export const newJob = z
   .meta({ allOf: [...jobRules, notBoth('delaySeconds', 'runAt')] })
 
 /** `POST /v1/jobs/batch`: all of them, or none. */
-export const newJobs = z.strictObject({ queue: queueName.default('default'), jobs: z.array(job).min(1).max(1000) })
+export const newJobs = z.strictObject({ queue: queueName.default('default'), jobs: z.array(oneJob).min(1).max(1000) })
 
 /** The queue of a job; without it the job is looked for in all queues of the tenant. */
 export const jobQuery = z.strictObject({ queue: queueName.optional() })
@@ -158,7 +166,7 @@ export const jobReport = z
 
 /** `GET /v1/queues/:name/jobs`. */
 export const jobsQuery = z.strictObject({
-  state: z.enum(['waiting', 'delayed', 'active', 'done', 'failed', 'dead', 'cancelled']).default('dead'),
+  state: jobState.default('dead'),
   cursor: z
     .string()
     .regex(/^\d{1,15}$/, 'not one of ours')
@@ -220,3 +228,111 @@ export const newSchedule = z
 export type ScheduleInput = z.output<typeof newSchedule>
 
 export type ScheduledJobInput = ScheduleInput['job']
+
+/** A job as the API shows it. */
+export const job = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    state: jobState,
+    attempts: z.int().describe('Attempts so far that counted'),
+    maxAttempts: z.int(),
+    progress: z.number().describe('0 to 100'),
+    key: z.string().nullable(),
+    priority: z.int(),
+    createdAt: time,
+    changedAt: time,
+    runAt: time.nullable().describe('When a delayed job starts, in milliseconds since the epoch'),
+    note: z.string().describe('What the last attempt reported; empty without a report'),
+    result: z.unknown().describe('The JSON that the job returned; null before it is done'),
+    after: z.array(z.string()).describe('Ids of the jobs that have to end first'),
+  })
+  .meta({ id: 'Job' })
+
+/** A job with the queue it is in. */
+export const jobInQueue = job.extend({ queue: z.string() }).meta({ id: 'JobInQueue' })
+
+/** A job as a single read shows it. */
+export const jobDetails = jobInQueue
+  .extend({ lines: z.array(z.object({ at: time, line: z.string() })).describe('Log lines of the job, oldest first') })
+  .meta({ id: 'JobDetails' })
+
+/** What an enqueue is answered with. */
+export const jobReceipt = z
+  .object({ id: z.string(), state: jobState, duplicate: z.boolean().describe('The job was there already') })
+  .meta({ id: 'JobReceipt' })
+
+const queueRules = {
+  paused: z.boolean(),
+  concurrency: z.int().nullable(),
+  rate: rate.nullable(),
+  keyConcurrency: z.int(),
+  keyRate: rate.nullable(),
+}
+
+/** The rules of a queue. */
+export const queuePolicy = z.object(queueRules).meta({ id: 'QueuePolicy' })
+
+/** The rules of a queue with its name. */
+export const namedQueuePolicy = z.object({ name: z.string(), ...queueRules }).meta({ id: 'NamedQueuePolicy' })
+
+const milliseconds = z.number().nullable()
+
+/** As names of members, where a reference to the words would not do. */
+const stateName = z.enum(jobState.options)
+
+/** The state of a queue. */
+export const queueState = z
+  .object({
+    name: z.string(),
+    ...queueRules,
+    counts: z.record(stateName, z.int()).describe('Jobs by state'),
+    oldestMs: z.int().describe('For how long the oldest job that may start has been waiting, in milliseconds'),
+    types: z.array(
+      z.object({
+        type: z.string(),
+        attempts: z.int(),
+        ended: z.partialRecord(stateName, z.int()),
+        durationsMs: z
+          .object({ p50: milliseconds, p90: milliseconds, p99: milliseconds })
+          .describe('Upper bounds of attempts; null above the largest bucket'),
+      }),
+    ),
+  })
+  .meta({ id: 'Queue' })
+
+/** `GET /v1/queues`. */
+export const queueList = z.object({ queues: z.array(z.string()).describe('Names of the queues') })
+
+/** `GET /v1/queues/:name/jobs`. */
+export const jobPage = z.object({ jobs: z.array(job), next: z.string().nullable().describe('Cursor of the next page') })
+
+/** `POST /v1/queues/:name/redrive`. */
+export const redriveResult = z.object({ redriven: z.int(), skipped: z.int() })
+
+/** The secrets a queue signs its calls with, the newest first. */
+export const queueSecrets = z.object({ secrets: z.array(z.string()) }).meta({ id: 'QueueSecrets' })
+
+/** A schedule as the API shows it. */
+export const schedule = z
+  .object({
+    name: z.string(),
+    cron: z.string().optional(),
+    timeZone: z.string().optional(),
+    gap: z.enum(['skip', 'shift']).optional(),
+    overlap: z.enum(['first', 'both']).optional(),
+    everySeconds: z.int().optional(),
+    catchUp: z.enum(['none', 'last', 'all']),
+    paused: z.boolean(),
+    type: z.string().describe('The type of its jobs'),
+    nextAt: time.nullable(),
+    lastAt: time.nullable(),
+    note: z.string().describe('Why the last run could not be enqueued; empty when it could'),
+  })
+  .meta({ id: 'Schedule' })
+
+/** `GET /v1/schedules`. */
+export const schedulePage = z.object({
+  schedules: z.array(schedule),
+  next: z.string().nullable().describe('Cursor of the next page'),
+})

@@ -4,7 +4,14 @@
  */
 
 const withField = (name: string, value: string) => ({ properties: { [name]: { const: value } }, required: [name] })
-const absent = (...fields: readonly string[]) => ({ not: { anyOf: fields.map((field) => ({ required: [field] })) } })
+/** The field is given. A field that a rule requires is named among its properties as well, as validators of OpenAPI want. */
+const given = (...fields: readonly string[]) => ({
+  required: [...fields],
+  properties: Object.fromEntries(fields.map((field) => [field, {}])),
+})
+const absent = (...fields: readonly string[]) => ({
+  not: fields.length === 1 ? given(...fields) : { anyOf: fields.map((field) => given(field)) },
+})
 
 /** When `field` has this value, `rule` holds. */
 export const whenField = (field: string, value: string, rule: object) => ({
@@ -17,9 +24,9 @@ export const byField = (field: string, value: string, rule: object, otherwise: o
 /** None of the fields is given. */
 export const without = absent
 /** The field is given. */
-export const needs = (field: string) => ({ required: [field] })
+export const needs = (field: string) => given(field)
 /** At most one of two fields is given. */
-export const notBoth = (one: string, other: string) => ({ not: { required: [one, other] } })
+export const notBoth = (one: string, other: string) => ({ not: given(one, other) })
 /** Exactly one of the fields is given. */
 export const oneOf = (...fields: readonly string[]) => ({ oneOf: fields.map(needs) })
 /** At least one of the fields is given. */

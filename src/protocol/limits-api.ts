@@ -56,6 +56,20 @@ const severalWindows = z.strictObject({ windows: z.array(policyWindow).min(1).ma
 /** `PUT /v1/limits/policies/:name`. One window may be written flat, as most policies have only that. */
 export const newPolicy = z.preprocess(asWindows, severalWindows)
 
+/** The same as documentation shows it: several windows, or one of them flat. */
+export const writtenPolicy = z
+  .union([
+    severalWindows,
+    z.strictObject({
+      algorithm: z.enum(['token-bucket', 'gcra', 'sliding-window', 'fixed-window', 'concurrency']),
+      limit: limitOf,
+      windowSeconds: windowSeconds.optional().describe('For every algorithm but concurrency'),
+      burst: limitOf.optional().describe('For token-bucket and gcra'),
+      ...shared,
+    }),
+  ])
+  .meta({ id: 'NewRateLimitPolicy' })
+
 function asWindows(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || 'windows' in body) return body
   const { mode, whenUnreachable, ...window } = { mode: undefined, whenUnreachable: undefined, ...body }
@@ -103,11 +117,49 @@ export const release = z.strictObject({
   used: z.int().min(0).optional(),
 })
 
+const milliseconds = z.number()
+
 /** The answer to a check: refused is an answer, not an error. */
-export interface CheckAnswer {
-  readonly allowed: boolean
-  readonly remaining: number
-  readonly limit: number
-  readonly retryAfterMs: number
-  readonly resetMs: number
-}
+export const checkAnswer = z
+  .object({
+    allowed: z.boolean(),
+    remaining: z.number(),
+    limit: z.number(),
+    retryAfterMs: milliseconds,
+    resetMs: milliseconds,
+  })
+  .meta({ id: 'CheckAnswer' })
+export type CheckAnswer = Readonly<z.output<typeof checkAnswer>>
+
+/** `POST /v1/limits/check-batch`: an answer each, or with `allOrNone` one for all. */
+export const checkBatchAnswer = z.union([
+  z.object({ results: z.array(checkAnswer) }),
+  z.object({
+    allowed: z.boolean(),
+    refused: z.int().nullable().describe('The place of the first check that refused'),
+    retryAfterMs: milliseconds,
+  }),
+])
+
+/** `POST /v1/limits/peek`. */
+export const keyState = z.object({
+  remaining: z.number(),
+  limit: z.number(),
+  resetMs: milliseconds,
+  leased: z.number().describe('Units lent out and not yet accounted for'),
+})
+
+/** `POST /v1/limits/reserve`. */
+export const reserveAnswer = z.union([
+  z.object({ reserved: z.literal(true), reservation: z.int(), expiresInMs: milliseconds, remaining: z.number() }),
+  z.object({ reserved: z.literal(false), retryAfterMs: milliseconds }),
+])
+
+/** A policy as the API shows it. */
+export const namedPolicy = z
+  .object({
+    name: z.string(),
+    ...storedPolicy.shape,
+    overshootBound: z.number().describe('By how much the limit may be exceeded; 0 when it is hard'),
+  })
+  .meta({ id: 'RateLimitPolicy' })

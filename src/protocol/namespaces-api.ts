@@ -46,6 +46,9 @@ export const newNamespace = z.strictObject({
     .default({ subscribe: 'capability', publish: 'capability', history: 'subscribers', presence: 'subscribers' }),
 })
 
+/** A namespace as the API shows it. */
+export const namedNamespace = z.object({ name: z.string(), ...newNamespace.shape }).meta({ id: 'Namespace' })
+
 /** A namespace as a tenant has it. */
 export type Namespace = z.output<typeof newNamespace>
 

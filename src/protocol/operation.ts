@@ -33,6 +33,8 @@ export interface OperationDefinition {
   /** Request headers with a meaning of their own, by their names as documentation writes them: `Idempotency-Key`. */
   readonly headers?: z.ZodObject
   readonly body?: z.ZodType
+  /** The body as documentation shows it, where `body` reads more than one form of it. */
+  readonly documentedBody?: z.ZodType
   /** A request without a body is read as one with `{}`. */
   readonly optionalBody?: true
   /** The requests of which class this one counts among; `requests` when it is not given. */
@@ -59,10 +61,18 @@ export interface OperationInput<D extends OperationDefinition> {
   readonly body: Parsed<D['body']>
 }
 
+/** A value of a schema as an answer gives it: what an actor hands out may be read-only. */
+type Given<T> = T extends readonly (infer E)[]
+  ? readonly Given<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Given<T[K]> }
+    : T
+
 /** An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already. */
 export type OperationAnswer<D extends OperationDefinition> = {
   readonly [S in keyof D['responses']]: D['responses'][S] extends z.ZodType
-    ? { readonly status: S; readonly body: z.input<D['responses'][S]> } | { readonly status: S; readonly json: string }
+    ? | { readonly status: S; readonly body: Given<z.input<D['responses'][S]>> }
+      | { readonly status: S; readonly json: string }
     : { readonly status: S }
 }[keyof D['responses']]
 
@@ -77,4 +87,10 @@ export function errorsOf(definition: OperationDefinition): readonly ProblemName[
     ...(params === undefined ? [] : (['not-found'] as const)),
   ]
   return [...new Set([...input, ...credentials, ...errors, ...always])]
+}
+
+/** The status that the example of a definition shows: the one of a first request where repeats have another. */
+export function exampleStatus({ responses }: OperationDefinition): number | undefined {
+  const statuses = Object.keys(responses).map(Number)
+  return statuses.includes(201) ? 201 : statuses.find((status) => responses[status] !== null)
 }

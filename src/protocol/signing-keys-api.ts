@@ -13,3 +13,26 @@ export const rotation = z.strictObject({
     .max(90 * 86_400)
     .default(86_400),
 })
+
+const id = z.string().describe('The `kid` of tokens that the key signs')
+const algorithm = z.literal('HS256')
+
+/** A new signing key; its secret is shown this once. */
+export const newSigningKey = z
+  .object({ id, algorithm, secret: z.string(), at: z.int().optional() })
+  .meta({ id: 'NewSigningKey' })
+
+/** `GET /v1/signing-keys`. Times in milliseconds since the epoch. */
+export const signingKeyList = z.object({
+  keys: z.array(
+    z
+      .object({
+        id,
+        algorithm,
+        at: z.int().optional().describe('When it was made; the first key of a tenant has no time'),
+        until: z.int().optional().describe('When a rotated key stops to verify'),
+        issues: z.boolean().describe('POST /v1/tokens signs with it'),
+      })
+      .meta({ id: 'SigningKey' }),
+  ),
+})

@@ -1,10 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { methodNames } from '../../durable-objects/gateway/commands/rpc-methods.ts'
-import { operations } from '../../src/edge/openapi/openapi.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
-import { answerOf, furnished, nothing, pathOf, readingOf, tellOf, type Things } from '../support/worker/things.ts'
+import {
+  answerOf,
+  furnished,
+  nothing,
+  operations,
+  pathOf,
+  readingOf,
+  tellOf,
+  type Things,
+} from '../support/worker/things.ts'
 
 // Made from the tables the code runs on: a new route, rpc or kind of channel is swapped here without being told.
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { operations } from '../../src/edge/openapi/openapi.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
 import { Streamed, ways } from '../support/worker/streamed.ts'
+import { operations } from '../support/worker/things.ts'
 import { newTenant, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
 const shop = 'https://shop.example.com'

@@ -27,7 +27,7 @@ beforeEach(stopClock)
 // There is one house, and the tests of a file share it.
 afterEach(async () => {
   vi.useRealTimers()
-  await asOperator('PUT /admin/v1/house/limits', {})
+  await asOperator('PUT /admin/v1/platform/limits', {})
   for (const plan of ['small', 'crowded']) await asOperator(`DELETE /admin/v1/plans/${plan}`)
 })
 
@@ -75,7 +75,7 @@ describe('a plan', () => {
 describe('the whole system', () => {
   test('may be limited: requests of whomever, with waits spread so that not all come back at once', async () => {
     const [one, other] = [await newTenant(), await newTenant()]
-    await asOperator('PUT /admin/v1/house/limits', { requestsPerSecond: 0.5 })
+    await asOperator('PUT /admin/v1/platform/limits', { requestsPerSecond: 0.5 })
     await limiterNamed(env, sharedLimiter('requests-system', '')).reset(
       builtInRules('requests-system', anonymousLimits),
     )
@@ -89,7 +89,7 @@ describe('the whole system', () => {
   })
 
   test('may be limited: connects, before their tenant is known', async () => {
-    await asOperator('PUT /admin/v1/house/limits', { connectsPerSecond: 0.5 })
+    await asOperator('PUT /admin/v1/platform/limits', { connectsPerSecond: 0.5 })
     const tenant = await newTenant()
     await connectAs(tenant, 'ana')
     await expect(connectAs(tenant, 'bob')).rejects.toThrow('without a socket')
@@ -97,7 +97,7 @@ describe('the whole system', () => {
 
   test('belongs to the platform: no tenant may take the name of its limiters', async () => {
     const { status, body } = await asOperator('PUT /admin/v1/tenants/parley', { name: 'Mine' })
-    expect([status, body.detail]).toEqual([400, expect.stringContaining('the house')])
+    expect([status, body.detail]).toEqual([400, expect.stringContaining('reserved for the platform')])
   })
 })
 
@@ -221,7 +221,7 @@ describe('bad input', () => {
     ['PUT /admin/v1/plans/small', { limits: { messagesPerSecond: -1 } }, 400, 'messagesPerSecond'],
     ['PUT /admin/v1/plans/small', { limits: { messagesPerDay: 1 } }, 400, 'messagesPerDay'],
     ['PUT /admin/v1/plans/Small', { limits: {} }, 404, 'lower-case'],
-    ['PUT /admin/v1/house/limits', { connectsPerSecond: 0 }, 400, 'connectsPerSecond'],
+    ['PUT /admin/v1/platform/limits', { connectsPerSecond: 0 }, 400, 'connectsPerSecond'],
     ['PUT /admin/v1/tenants/absent/limits', { limits: {} }, 404, 'no such tenant'],
     ['PUT /admin/v1/tenants/demo/limits', { plan: 'nowhere' }, 400, 'there is no plan "nowhere"'],
     ['PUT /admin/v1/tenants/demo/limits', { limits: { connectionsTenant: 1.5 } }, 400, 'a whole number'],
@@ -236,6 +236,6 @@ describe('bad input', () => {
     for (let i = 0; i < 100; i++) await house.setPlan(`p${i}`, { limits: {}, together: {} })
     expect((await asOperator('PUT /admin/v1/plans/small', {})).body.detail).toContain('at most 100')
     for (let i = 0; i < 100; i++) await house.dropPlan(`p${i}`)
-    expect((await call('PUT /admin/v1/house/limits', { as: 'demo-key', body: {} })).status).toBe(401)
+    expect((await call('PUT /admin/v1/platform/limits', { as: 'demo-key', body: {} })).status).toBe(401)
   })
 })

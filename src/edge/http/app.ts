@@ -3,31 +3,22 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
-import { authenticate, onlyKnown, onlyServer } from '../middleware/authenticate.ts'
+import { authenticate, onlyKnown, onlyOperator, onlyServer } from '../middleware/authenticate.ts'
 import { crossOrigin, onlyAllowedOrigins } from '../middleware/cross-origin.ts'
 import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit-requests.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
+import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
 import { onlyPossibleConversations } from '../identity/conversation-ids.ts'
-import { admin } from '../resources/admin/admin.ts'
 import { conversations } from '../resources/conversations/conversations.ts'
 import { demo } from '../resources/demo/demo.ts'
 import { docs } from '../openapi/docs.ts'
 import { health } from '../resources/operations/health.ts'
-import { jobs } from '../resources/jobs/jobs.ts'
-import { limits } from '../resources/limits/limits.ts'
 import { messages } from '../resources/conversations/messages.ts'
-import { namespaces } from '../resources/namespaces/namespaces.ts'
+import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
-import { queues } from '../resources/jobs/queues.ts'
-import { schedules } from '../resources/jobs/schedules.ts'
 import { serverApi } from '../server-api/route.ts'
-import { settings } from '../resources/tenants/settings.ts'
-import { signingKeys } from '../resources/tenants/signing-keys.ts'
 import { streams } from '../resources/realtime/streams.ts'
-import { tokens } from '../resources/users/tokens.ts'
-import { users } from '../resources/users/users.ts'
-import { usage } from '../resources/tenants/usage.ts'
 import { workerRuns } from '../resources/jobs/worker-runs.ts'
 
 /** What belongs to a tenant as a whole. Only conversations are for users, too. */
@@ -69,22 +60,12 @@ export const app: Hono<App> = new Hono<App>()
   .route('/', docs)
   .route('/', streams)
   .route('/jobs', workerRuns)
-  .route('/admin/v1', admin)
+  .use('/admin/v1/*', onlyOperator())
   .route('/api', serverApi)
   .use('/demo/*', authenticate(), limitRequests())
   .use('/v1/*', authenticate(), limitRequests(), onlyAllowedOrigins(), onlyKnown())
   .on('ALL', ofServers, onlyServer())
   .route('/demo', demo)
-  .route('/v1/tokens', tokens)
-  .route('/v1/signing-keys', signingKeys)
-  .route('/v1/users', users)
-  .route('/v1/namespaces', namespaces)
-  .route('/v1/settings', settings)
-  .route('/v1/limits', limits)
-  .route('/v1/usage', usage)
-  .route('/v1/jobs', jobs)
-  .route('/v1/queues', queues)
-  .route('/v1/schedules', schedules)
   .use('/v1/conversations/:id/*', onlyPossibleConversations())
   .route('/v1/conversations', conversations)
   .route('/v1/conversations/:id/messages', messages)
@@ -92,6 +73,8 @@ export const app: Hono<App> = new Hono<App>()
     problemResponse(c, { name: 'not-found', detail: `${c.req.method} ${c.req.path} does not exist; see /docs` }),
   )
   .onError(onError)
+
+mount(app, operations)
 
 function otherMethods(c: AppContext, methods: readonly string[]): Response {
   const allowed = methods.toSorted().join(', ')

@@ -32,6 +32,24 @@ export const onlyServer = () =>
     return await next()
   })
 
+/** The operator's key opens the rest of the path, and nothing else does; without ADMIN_KEY it is closed. */
+export const onlyOperator = () =>
+  createMiddleware<App>(async function onlyOperator(c, next) {
+    await requireOperator(c)
+    return await next()
+  })
+
+/** Refuses callers without the operator's key. Digests are compared, so that the time of the comparison tells nothing. */
+async function requireOperator(c: AppContext): Promise<void> {
+  const { adminKey } = loadConfig(c.env)
+  const given = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+  if (given !== undefined) admitAttempt(c, given)
+  const allowed =
+    adminKey !== undefined && given !== undefined && (await hashApiKey(given)) === (await hashApiKey(adminKey))
+  if (!allowed) return await noteFailure(c, given ?? '', 'Authorization: give "Bearer <ADMIN_KEY>"')
+  noteSuccess(given)
+}
+
 async function principalOf(c: AppContext): Promise<Principal> {
   const header = c.req.header('authorization')
   if (header === undefined) return { kind: 'anonymous' }

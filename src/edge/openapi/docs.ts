@@ -5,8 +5,7 @@ import { closes, unsubscribes } from '../../protocol/close-codes.ts'
 import { errors } from '../../protocol/errors.ts'
 import { problems } from '../../protocol/problems.ts'
 import type { App, AppContext } from '../http/context.ts'
-import { openApi, operations } from './openapi.ts'
-import { serverApiOperations } from '../server-api/operations.ts'
+import { definitions, openApi } from './openapi.ts'
 
 /** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
 export const docs = new Hono<App>()
@@ -115,12 +114,12 @@ const apiPage = (host: string, key: string) =>
           <th>What it does</th>
           <th>Answer</th>
         </tr>
-        ${[...operations, ...serverApiOperations].map(
-          ({ method, path, summary, success }) =>
+        ${definitions.map(
+          ({ method, path, summary, responses }) =>
             html`<tr>
               <td><code>${method.toUpperCase()} ${path}</code></td>
               <td>${summary}</td>
-              <td>${success.status}: ${success.says}</td>
+              <td>${Object.keys(responses).join(', ')}</td>
             </tr>`,
         )}
       </table>

@@ -1,8 +1,12 @@
 import { expect } from 'vitest'
-import { operations, type Operation } from '../../../src/edge/openapi/openapi.ts'
+import { definitions } from '../../../src/edge/openapi/openapi.ts'
+import type { OperationDefinition } from '../../../src/protocol/operation.ts'
 import { call } from './http.ts'
 import { sampleOf, type Named } from './sample.ts'
 import { newTenant, succeeded, type TestTenant } from './tenant.ts'
+
+/** The operations of tenants under /v1. */
+export const operations = definitions.filter(({ path }) => path.startsWith('/v1/'))
 
 /** What a tenant has of each kind that can be named in a path or body. */
 export interface Things {
@@ -42,10 +46,14 @@ export const nothing = (): Things => ({
 })
 
 /** An operation as people write it: `PATCH /v1/settings`. */
-export const tellOf = ({ method, path }: Operation): string => `${method.toUpperCase()} ${path}`
+export const tellOf = ({ method, path }: Pick<OperationDefinition, 'method' | 'path'>): string =>
+  `${method.toUpperCase()} ${path}`
 
 /** A path's parameter names a thing of the kind that stands before it. */
-export function pathOf({ path }: Operation, { conversation, job, name, signingKey }: Things): string {
+export function pathOf(
+  { path }: Pick<OperationDefinition, 'path'>,
+  { conversation, job, name, signingKey }: Things,
+): string {
   const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job }
   return path
     .replace(/\/(\w+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
@@ -72,7 +80,7 @@ export const namedBy = ({ conversation, job, name }: Things): Named => ({
 
 /** What an operation answers about these things: its status, and its words without what differs by chance. */
 export async function answerOf(
-  operation: Operation,
+  operation: OperationDefinition,
   as: string | undefined,
   things: Things,
   given?: object,
@@ -104,6 +112,10 @@ export async function readingOf({ tenant, things }: Furnished): Promise<unknown>
     all[tellOf(operation)] = await answerOf(operation, tenant.key, things)
   return all
 }
+
+/** The status that a first request is answered with, not a repeat. */
+export const firstStatus = ({ responses }: Pick<OperationDefinition, 'responses'>): number =>
+  [201, 200, 204].find((status) => status in responses) ?? 0
 
 /** Fails unless a table has exactly these lines. */
 export function expectLines(table: object, lines: readonly string[]): void {

@@ -1,61 +1,146 @@
-import { Hono } from 'hono'
-import { createMiddleware } from 'hono/factory'
+import { z } from 'zod'
 import { gatewayNames, jobQueueOf } from '../../../../durable-objects/address.ts'
-import { hashApiKey } from '../../../auth/api-key.ts'
 import { loadConfig } from '../../../config.ts'
 import { schedule } from '../../../cron/schedule.ts'
 import { drain } from '../../../handlers/drain.ts'
 import { queueFamilies } from '../../../jobs/metrics/queue-metrics.ts'
-import { expositionText, expositionType } from '../../../kernel/exposition.ts'
 import { systemClock } from '../../../kernel/clock.ts'
-import { drainRequest } from '../../../protocol/jobs-api.ts'
+import { expositionText, expositionType } from '../../../kernel/exposition.ts'
+import { drainRequest, jobDetails } from '../../../protocol/jobs-api.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { cronEntries, refusedKeys } from '../../../protocol/operator-api.ts'
 import { tenantId } from '../../../tenants/record.ts'
-import type { App } from '../../http/context.ts'
-import { refusedMost } from '../../rate-limits/limit-metrics.ts'
-import { admitAttempt, noteSuccess, noteFailure } from '../../rate-limits/failed-credentials.ts'
-import { body, param } from '../../http/input.ts'
-import { queueMetrics } from '../jobs/metrics.ts'
+import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
-import { platform } from './platform.ts'
+import { refusedMost } from '../../rate-limits/limit-metrics.ts'
+import { exampleJob } from '../jobs/examples.ts'
+import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
 import { tenants } from '../tenants/tenants.ts'
+import { platform } from './platform.ts'
 
-/** Whoever operates the deployment; closed unless ADMIN_KEY is set. Compared by digests, so that time tells nothing. */
-const operator = () =>
-  createMiddleware<App>(async function operator(c, next) {
-    const { adminKey } = loadConfig(c.env)
-    const given = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
-    if (given !== undefined) admitAttempt(c, given)
-    const allowed =
-      adminKey !== undefined && given !== undefined && (await hashApiKey(given)) === (await hashApiKey(adminKey))
-    if (!allowed) return await noteFailure(c, given ?? '', 'Authorization: give "Bearer <ADMIN_KEY>"')
-    noteSuccess(given)
-    return await next()
-  })
+const tag = 'Operator'
+const access = 'operator'
 
-/** The operator's side: tenants, their keys, and the house's clockwork by hand. */
-export const admin = new Hono<App>()
-  .use(operator())
-  .route('/', platform)
-  .route('/tenants', tenants)
-  .get('/tenants/:id/jobs/:job', async (c) => {
-    const job = await jobQueueOf(c.env, param(c, 'id', tenantId), 'default').find(c.req.param('job'))
-    return job === undefined ? fail('not-found', 'job: no such job') : c.json(job)
-  })
-  .get('/limits/refused', async (c) => {
-    return c.json({ refused: await refusedMost(c.env, gatewayNames(loadConfig(c.env))) })
-  })
-  .get('/metrics', async (c) =>
-    c.text(expositionText(queueFamilies(await queueMetrics(c.env))), 200, { 'Content-Type': expositionType }),
-  )
-  .get('/queues', async (c) => c.json({ queues: await queueMetrics(c.env) }))
-  .post('/drain', async (c) => {
-    const { seconds } = await body(c, drainRequest)
-    return c.json({ left: await drain.end(seconds * 1000, (ms) => scheduler.wait(ms)) })
-  })
-  .get('/cron', (c) => c.json({ entries: schedule.map(({ name, cron }) => ({ name, cron })) }))
-  .post('/cron/:name', async (c) => {
-    const entry = schedule.find(({ name }) => name === c.req.param('name'))
-    if (entry === undefined) return fail('not-found', `cron: one of ${schedule.map(({ name }) => name).join(', ')}`)
+const readTenantJob = operation(
+  defineOperation({
+    id: 'readTenantJob',
+    method: 'get',
+    path: '/admin/v1/tenants/{id}/jobs/{job}',
+    tag,
+    summary: 'Read a job of a tenant, in its default queue',
+    access,
+    params: z.object({ id: tenantId, job: z.string() }),
+    responses: { 200: jobDetails.omit({ queue: true }).meta({ id: 'TenantJob' }) },
+    example: { response: { ...exampleJob, lines: [] } },
+  }),
+  async ({ c, params: { id, job: name } }) => {
+    const job = await jobQueueOf(c.env, id, 'default').find(name)
+    return job === undefined ? fail('not-found', 'job: no such job') : { status: 200, body: job }
+  },
+)
+
+const listRefused = operation(
+  defineOperation({
+    id: 'listRefusedKeys',
+    method: 'get',
+    path: '/admin/v1/limits/refused',
+    tag,
+    summary: 'List the keys that limits refused most',
+    access,
+    responses: { 200: refusedKeys },
+    example: { response: { refused: [{ holder: 'edge', key: 'acme/requests-key:k1', refusals: 12 }] } },
+  }),
+  async ({ c }) => ({ status: 200, body: { refused: await refusedMost(c.env, gatewayNames(loadConfig(c.env))) } }),
+)
+
+const readMetrics = operation(
+  defineOperation({
+    id: 'readQueueMetrics',
+    method: 'get',
+    path: '/admin/v1/metrics',
+    tag,
+    summary: 'Read the metrics of all queues as Prometheus text',
+    access,
+    contentType: expositionType,
+    responses: { 200: z.string() },
+  }),
+  async ({ c }) => ({ status: 200, body: expositionText(queueFamilies(await queueMetrics(c.env))) }),
+)
+
+const listQueueMetrics = operation(
+  defineOperation({
+    id: 'listQueueMetrics',
+    method: 'get',
+    path: '/admin/v1/queues',
+    tag,
+    summary: 'List the metrics of all queues, as of the last sweep',
+    access,
+    responses: { 200: z.object({ queues: queueMetricsList }) },
+  }),
+  async ({ c }) => ({ status: 200, body: { queues: await queueMetrics(c.env) } }),
+)
+
+const drainJobs = operation(
+  defineOperation({
+    id: 'drainJobs',
+    method: 'post',
+    path: '/admin/v1/drain',
+    tag,
+    summary: 'Start no more jobs here, and wait for those that run',
+    access,
+    body: drainRequest,
+    responses: { 200: z.object({ left: z.int().describe('Worker runs that still run') }) },
+    example: { body: { seconds: 5 }, response: { left: 0 } },
+  }),
+  async ({ body: { seconds } }) => ({
+    status: 200,
+    body: { left: await drain.end(seconds * 1000, (ms) => scheduler.wait(ms)) },
+  }),
+)
+
+const listCron = operation(
+  defineOperation({
+    id: 'listCron',
+    method: 'get',
+    path: '/admin/v1/cron',
+    tag,
+    summary: 'List what the platform does by the clock',
+    access,
+    responses: { 200: cronEntries },
+    example: { response: { entries: [{ name: 'sweep', cron: '*/5 * * * *' }] } },
+  }),
+  async () => ({ status: 200, body: { entries: schedule.map(({ name, cron }) => ({ name, cron })) } }),
+)
+
+const runCron = operation(
+  defineOperation({
+    id: 'runCron',
+    method: 'post',
+    path: '/admin/v1/cron/{name}',
+    tag,
+    summary: 'Run one of these now',
+    access,
+    params: z.object({ name: z.string() }),
+    responses: { 200: z.object({ ran: z.string() }) },
+    example: { response: { ran: 'sweep' } },
+  }),
+  async ({ c, params: { name } }) => {
+    const entry = schedule.find((each) => each.name === name)
+    if (entry === undefined) return fail('not-found', `cron: one of ${schedule.map((each) => each.name).join(', ')}`)
     await entry.run(c.env, systemClock.now())
-    return c.json({ ran: entry.name })
-  })
+    return { status: 200, body: { ran: entry.name } }
+  },
+)
+
+/** The operator's side: tenants, their keys, limits, and the cron entries by hand. */
+export const admin = [
+  ...platform,
+  ...tenants,
+  readTenantJob,
+  listRefused,
+  readMetrics,
+  listQueueMetrics,
+  drainJobs,
+  listCron,
+  runCron,
+]

@@ -1,74 +1,185 @@
-import { Hono } from 'hono'
+import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
+import type { Env } from '../../../env.ts'
 import { encodeJob } from '../../../jobs/model/view.ts'
 import { systemClock } from '../../../kernel/clock.ts'
-import { jobId, jobQuery, jobReport, newJob, newJobs } from '../../../protocol/jobs-api.ts'
-import type { App, AppContext } from '../../http/context.ts'
-import { body, json, param, query } from '../../http/input.ts'
+import {
+  jobDetails,
+  jobId,
+  jobInQueue,
+  jobQuery,
+  jobReceipt,
+  jobReport,
+  newJob,
+  newJobs,
+} from '../../../protocol/jobs-api.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { operation } from '../../http/operations.ts'
 import { takeItems } from '../../rate-limits/items.ts'
-import { toNewJob } from './input.ts'
-import { server } from '../../middleware/authenticate.ts'
 import { accepted, fail } from '../../http/problem.ts'
+import { exampleJob } from './examples.ts'
+import { toNewJob } from './input.ts'
 
-/** Jobs of the tenant: background work that is kept, ordered, limited, tried again and never silently lost. */
-export const jobs = new Hono<App>()
-  .post('/', async (c) => {
-    const { tenant } = server(c)
-    const { queue, ...input } = await body(c, newJob)
+const tag = 'Jobs'
+const access = 'server'
+const params = z.object({ id: jobId })
+const query = jobQuery
+const path = '/v1/jobs/{id}'
+const receipts = z.object({ jobs: z.array(jobReceipt) })
+const exampleReceipt = { id: 'welcome-alice', state: 'waiting', duplicate: false } as const
+
+const enqueueJob = operation(
+  defineOperation({
+    id: 'enqueueJob',
+    method: 'post',
+    path: '/v1/jobs',
+    tag,
+    summary: 'Enqueue a job',
+    description: 'The same id again is the same job: a repeat is answered with 200 and `duplicate: true`.',
+    access,
+    body: newJob,
+    responses: { 201: jobReceipt, 200: jobReceipt },
+    errors: ['conflict'],
+    example: {
+      body: { id: 'welcome-alice', url: 'https://example.com/jobs/welcome', payload: { user: 'alice' } },
+      response: exampleReceipt,
+    },
+  }),
+  async ({ c, caller, body: { queue, ...input } }) => {
     const job = toNewJob(c.env, input, systemClock.now())
-    const { id, state, duplicate } = accepted(await jobQueueOf(c.env, tenant, queue).enqueue(job))
-    return c.json({ id, state, duplicate }, duplicate ? 200 : 201)
-  })
-  .post('/batch', async (c) => {
-    const { tenant } = server(c)
-    const { queue, jobs: inputs } = await body(c, newJobs)
-    await takeItems(c.env, server(c), inputs.length)
+    const { id, state, duplicate } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueue(job))
+    const body = { id, state, duplicate }
+    return duplicate ? { status: 200, body } : { status: 201, body }
+  },
+)
+
+const enqueueJobs = operation(
+  defineOperation({
+    id: 'enqueueJobs',
+    method: 'post',
+    path: '/v1/jobs/batch',
+    tag,
+    summary: 'Enqueue many jobs: all of them, or none',
+    description: 'Answered with 200 when all of them were there already.',
+    access,
+    body: newJobs,
+    responses: { 201: receipts, 200: receipts },
+    errors: ['conflict'],
+    example: {
+      body: { jobs: [{ id: 'welcome-alice', url: 'https://example.com/jobs/welcome' }] },
+      response: { jobs: [exampleReceipt] },
+    },
+  }),
+  async ({ c, caller, body: { queue, jobs: inputs } }) => {
+    await takeItems(c.env, caller, inputs.length)
     const now = systemClock.now()
     const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
-    const { receipts } = accepted(await jobQueueOf(c.env, tenant, queue).enqueueAll(wanted))
-    const jobs = receipts.map(({ id, state, duplicate }) => ({ id, state, duplicate }))
-    return c.json({ jobs }, jobs.every(({ duplicate }) => duplicate) ? 200 : 201)
-  })
-  .get('/:id', async (c) => {
-    const { queue, job } = await find(c)
-    return json(c, encodeJob(job, { queue }))
-  })
-  .delete('/:id', async (c) => {
-    const { queue, id } = await find(c)
-    const job = await jobQueueOf(c.env, server(c).tenant, queue).cancel(id)
-    return json(c, job === undefined ? 'null' : encodeJob(job, { queue }))
-  })
-  .post('/:id/redrive', async (c) => {
-    const { queue, id } = await find(c)
-    const job = await jobQueueOf(c.env, server(c).tenant, queue).redrive(id)
-    return 'kind' in job ? c.json(accepted(job)) : json(c, encodeJob(job, { queue }))
-  })
-  .post('/:id/progress', async (c) => {
-    const { progress, line } = await body(c, jobReport)
-    const { queue, id } = await find(c)
-    await jobQueueOf(c.env, server(c).tenant, queue).report({
+    const { receipts: all } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted))
+    const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
+    return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
+  },
+)
+
+const readJob = operation(
+  defineOperation({
+    id: 'readJob',
+    method: 'get',
+    path,
+    tag,
+    summary: 'Read a job, in any of your queues',
+    access,
+    params,
+    query,
+    responses: { 200: jobDetails },
+    example: { response: { ...exampleJob, queue: 'default', lines: [] } },
+  }),
+  async ({ c, caller, params: { id }, query: { queue: named } }) => {
+    const { queue, job } = await find(c.env, caller.tenant, id, named)
+    return { status: 200, json: encodeJob(job, { queue }) }
+  },
+)
+
+const cancelJob = operation(
+  defineOperation({
+    id: 'cancelJob',
+    method: 'delete',
+    path,
+    tag,
+    summary: 'Cancel a job that has not ended',
+    access,
+    params,
+    query,
+    responses: { 200: jobInQueue.nullable() },
+    example: { response: { ...exampleJob, state: 'cancelled', queue: 'default' } },
+  }),
+  async ({ c, caller, params: { id }, query: { queue: named } }) => {
+    const { queue } = await find(c.env, caller.tenant, id, named)
+    const job = await jobQueueOf(c.env, caller.tenant, queue).cancel(id)
+    return { status: 200, json: job === undefined ? 'null' : encodeJob(job, { queue }) }
+  },
+)
+
+const redriveJob = operation(
+  defineOperation({
+    id: 'redriveJob',
+    method: 'post',
+    path: '/v1/jobs/{id}/redrive',
+    tag,
+    summary: 'Let a dead or failed job try again, after the jobs it waits for',
+    access,
+    params,
+    query,
+    responses: { 200: jobInQueue },
+    errors: ['conflict', 'invalid-request', 'not-allowed'],
+    example: { response: { ...exampleJob, queue: 'default' } },
+  }),
+  async ({ c, caller, params: { id }, query: { queue: named } }) => {
+    const { queue } = await find(c.env, caller.tenant, id, named)
+    const job = await jobQueueOf(c.env, caller.tenant, queue).redrive(id)
+    return { status: 200, json: encodeJob('kind' in job ? accepted(job) : job, { queue }) }
+  },
+)
+
+const reportProgress = operation(
+  defineOperation({
+    id: 'reportProgress',
+    method: 'post',
+    path: '/v1/jobs/{id}/progress',
+    tag,
+    summary: 'Report the progress of a job, from the endpoint that works on it',
+    access,
+    params,
+    query,
+    body: jobReport,
+    responses: { 204: null },
+    example: { body: { progress: 40, line: 'resized 4 of 10 images' } },
+  }),
+  async ({ c, caller, params: { id }, query: { queue: named }, body: { progress, line } }) => {
+    const { queue } = await find(c.env, caller.tenant, id, named)
+    await jobQueueOf(c.env, caller.tenant, queue).report({
       id,
       ...(progress === undefined ? {} : { progress }),
       ...(line === undefined ? {} : { line }),
     })
-    return c.body(null, 204)
-  })
+    return { status: 204 }
+  },
+)
 
-/** A job by its id: in the queue that is named, else in `default`, else in whichever of the tenant's has it. */
-async function find(c: AppContext) {
-  const { tenant } = server(c)
-  const id = param(c, 'id', jobId)
-  const { queue } = query(c, jobQuery)
-  const first = await findIn(c, tenant, queue ?? 'default', id)
+/** Jobs of the tenant: background work that is kept, ordered, limited, tried again and never silently lost. */
+export const jobs = [enqueueJob, enqueueJobs, readJob, cancelJob, redriveJob, reportProgress]
+
+/** A job by its id: in the queue that is named, else in `default`, else in any other of the tenant's queues. */
+async function find(env: Env, tenant: string, id: string, queue?: string) {
+  const first = await findIn(env, tenant, queue ?? 'default', id)
   if (first !== undefined) return first
   if (queue !== undefined) return fail('not-found', `id: queue ${queue} has no job ${id}`)
 
-  const [, ...others] = await jobQueueOf(c.env, tenant, 'default').queueNames()
-  const found = await Promise.all(others.map((name) => findIn(c, tenant, name, id)))
+  const [, ...others] = await jobQueueOf(env, tenant, 'default').queueNames()
+  const found = await Promise.all(others.map((name) => findIn(env, tenant, name, id)))
   return found.find((each) => each !== undefined) ?? fail('not-found', `id: there is no job ${id}`)
 }
 
-async function findIn(c: AppContext, tenant: string, queue: string, id: string) {
-  const job = await jobQueueOf(c.env, tenant, queue).find(id)
-  return job === undefined ? undefined : { queue, id, job }
+async function findIn(env: Env, tenant: string, queue: string, id: string) {
+  const job = await jobQueueOf(env, tenant, queue).find(id)
+  return job === undefined ? undefined : { queue, job }
 }

@@ -9,7 +9,8 @@ import { storedTallies } from '../../../jobs/model/stored.ts'
 
 const count = z.number().default(0)
 
-const figures = z.array(
+/** The metrics of queues, as the sweep stores them. */
+export const queueMetricsList = z.array(
   z.object({
     tenant: z.string(),
     queue: z.string(),
@@ -19,8 +20,8 @@ const figures = z.array(
   }),
 )
 
-/** How all queues stood at the last sweep; nothing while Redis is away or nobody has swept. */
+/** The state of all queues at the last sweep; empty while Redis is away or before the first sweep. */
 export async function queueMetrics(env: Env): Promise<readonly QueueMetrics[]> {
-  const read = figures.safeParse(await openCache(loadConfig(env)).get(figuresKey))
+  const read = queueMetricsList.safeParse(await openCache(loadConfig(env)).get(figuresKey))
   return read.success ? read.data : []
 }

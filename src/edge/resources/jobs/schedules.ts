@@ -1,41 +1,127 @@
-import { Hono } from 'hono'
+import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import type { Schedule } from '../../../jobs/schedules/schedule.ts'
 import { systemClock } from '../../../kernel/clock.ts'
-import { jobQuery, newSchedule, scheduleName, schedulesQuery } from '../../../protocol/jobs-api.ts'
-import type { App, AppContext } from '../../http/context.ts'
-import { body, param, query } from '../../http/input.ts'
-import { toSchedule } from './input.ts'
-import { server } from '../../middleware/authenticate.ts'
+import {
+  jobQuery,
+  newSchedule,
+  schedule as scheduleView,
+  scheduleName,
+  schedulePage,
+  schedulesQuery,
+} from '../../../protocol/jobs-api.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
+import { toSchedule } from './input.ts'
 
-/** Jobs that come again and again, of the tenant. A schedule lives in the queue its jobs go to. */
-export const schedules = new Hono<App>()
-  .get('/', async (c) => {
-    const { queue, cursor = '', limit } = query(c, schedulesQuery)
-    const found = await jobQueueOf(c.env, server(c).tenant, queue).schedules(cursor, limit + 1)
+const tag = 'Schedules'
+const access = 'server'
+const path = '/v1/schedules/{name}'
+const params = z.object({ name: scheduleName })
+const exampleSchedule = {
+  name: 'nightly-report',
+  cron: '0 3 * * *',
+  timeZone: 'Europe/Berlin',
+  gap: 'shift',
+  overlap: 'first',
+  catchUp: 'last',
+  paused: false,
+  type: 'http',
+  nextAt: 1_790_000_000_000,
+  lastAt: null,
+  note: '',
+} as const
+
+const listSchedules = operation(
+  defineOperation({
+    id: 'listSchedules',
+    method: 'get',
+    path: '/v1/schedules',
+    tag,
+    summary: 'List the schedules of a queue by name, a page at a time',
+    access,
+    query: schedulesQuery,
+    responses: { 200: schedulePage },
+    example: { response: { schedules: [exampleSchedule], next: null } },
+  }),
+  async ({ c, caller, query: { queue, cursor = '', limit } }) => {
+    const found = await jobQueueOf(c.env, caller.tenant, queue).schedules(cursor, limit + 1)
     const page = found.slice(0, limit)
-    return c.json({ schedules: page.map(view), next: found.length > limit ? (page.at(-1)?.name ?? null) : null })
-  })
-  .put('/:name', async (c) => {
-    const { tenant } = server(c)
-    const input = await body(c, newSchedule)
-    const wanted = toSchedule(c.env, param(c, 'name', scheduleName), input, systemClock.now())
-    const { schedule } = accepted(await jobQueueOf(c.env, tenant, input.queue).putSchedule(wanted))
-    return c.json(view(schedule))
-  })
-  .get('/:name', async (c) => {
-    const name = param(c, 'name', scheduleName)
-    const schedule = await queueOf(c).schedule(name)
-    return schedule === undefined ? fail('not-found', `name: there is no schedule ${name}`) : c.json(view(schedule))
-  })
-  .delete('/:name', async (c) => {
-    const name = param(c, 'name', scheduleName)
-    const removed = await queueOf(c).removeSchedule(name)
-    return removed ? c.body(null, 204) : fail('not-found', `name: there is no schedule ${name}`)
-  })
+    const next = found.length > limit ? (page.at(-1)?.name ?? null) : null
+    return { status: 200, body: { schedules: page.map(view), next } }
+  },
+)
 
-const queueOf = (c: AppContext) => jobQueueOf(c.env, server(c).tenant, query(c, jobQuery).queue ?? 'default')
+const putSchedule = operation(
+  defineOperation({
+    id: 'putSchedule',
+    method: 'put',
+    path,
+    tag,
+    summary: 'Create or change a recurring job',
+    access,
+    params,
+    body: newSchedule,
+    responses: { 200: scheduleView },
+    errors: ['conflict'],
+    example: {
+      body: {
+        cron: '0 3 * * *',
+        timeZone: 'Europe/Berlin',
+        job: { url: 'https://example.com/jobs/report', payload: { kind: 'daily' } },
+      },
+      response: exampleSchedule,
+    },
+  }),
+  async ({ c, caller, params: { name }, body }) => {
+    const wanted = toSchedule(c.env, name, body, systemClock.now())
+    const { schedule } = accepted(await jobQueueOf(c.env, caller.tenant, body.queue).putSchedule(wanted))
+    return { status: 200, body: view(schedule) }
+  },
+)
+
+const readSchedule = operation(
+  defineOperation({
+    id: 'readSchedule',
+    method: 'get',
+    path,
+    tag,
+    summary: 'Read a schedule',
+    access,
+    params,
+    query: jobQuery,
+    responses: { 200: scheduleView },
+    example: { response: exampleSchedule },
+  }),
+  async ({ c, caller, params: { name }, query: { queue = 'default' } }) => {
+    const schedule = await jobQueueOf(c.env, caller.tenant, queue).schedule(name)
+    return schedule === undefined ? missing(name) : { status: 200, body: view(schedule) }
+  },
+)
+
+const deleteSchedule = operation(
+  defineOperation({
+    id: 'deleteSchedule',
+    method: 'delete',
+    path,
+    tag,
+    summary: 'Delete a schedule',
+    access,
+    params,
+    query: jobQuery,
+    responses: { 204: null },
+  }),
+  async ({ c, caller, params: { name }, query: { queue = 'default' } }) => {
+    const removed = await jobQueueOf(c.env, caller.tenant, queue).removeSchedule(name)
+    return removed ? { status: 204 } : missing(name)
+  },
+)
+
+/** Recurring jobs of the tenant. A schedule lives in the queue its jobs go to. */
+export const schedules = [listSchedules, putSchedule, readSchedule, deleteSchedule]
+
+const missing = (name: string) => fail('not-found', `name: there is no schedule ${name}`)
 
 /** Times in milliseconds since the epoch; `note` says why the last run could not be enqueued, if so. */
 const view = ({ name, when, catchUp, paused, job, nextAt, lastAt, note }: Schedule) => ({

@@ -1,89 +1,280 @@
-import { Hono } from 'hono'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { limiterName, limiterNamed, tenantOf } from '../../../../durable-objects/address.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { decideAll, type Decision, type Level } from '../../../limits/decide.ts'
 import { capacityUnder, overshootBound, rulesOf } from '../../../limits/rules.ts'
 import {
   check,
+  checkAnswer,
   checkBatch,
+  checkBatchAnswer,
   keyOfPolicy,
+  keyState,
+  namedPolicy,
   newPolicy,
   policyName,
   release,
   reserve,
+  reserveAnswer,
+  writtenPolicy,
   type CheckAnswer,
   type StoredPolicy,
 } from '../../../protocol/limits-api.ts'
-import type { StoredTenant } from '../../../tenants/record.ts'
-import type { App, AppContext } from '../../http/context.ts'
-import { body, param } from '../../http/input.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { tenantLimits, type StoredTenant } from '../../../tenants/record.ts'
+import type { Env } from '../../../env.ts'
+import { operation } from '../../http/operations.ts'
 import { takeChecks, touches } from '../../rate-limits/items.ts'
 import { decider, levelOf, ownPolicy } from '../../rate-limits/request-limits.ts'
-import { server } from '../../middleware/authenticate.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant, tenantRecordOf } from '../../identity/tenants.ts'
 
 type Check = z.output<typeof check>
 
-/** Rate limits as a service: a tenant's policies, and decisions by them for the tenant's own servers. */
-export const limits = new Hono<App>()
-  .get('/', async (c) => {
-    const record = await tenantRecordOf(c.env, server(c).tenant, systemClock.now())
-    return c.json({ plan: record?.plan, limits: record?.limits })
-  })
-  .put('/policies/:name', async (c) => {
-    const { tenant } = server(c)
-    const name = param(c, 'name', policyName)
-    const policy = accepted(await tenantOf(c.env, tenant).setPolicy(name, await body(c, newPolicy)))
+const tag = 'Limits'
+const access = 'server'
+const rateLimit = 'checks'
+const params = z.object({ name: policyName })
+const target = { policy: 'logins', key: 'alice' }
+const examplePolicy = {
+  name: 'logins',
+  windows: [{ algorithm: 'token-bucket', limit: 5, windowSeconds: 60 }],
+  mode: 'hard',
+  whenUnreachable: 'open',
+  version: 3,
+  overshootBound: 0,
+} as const
+const exampleAnswer = { allowed: true, remaining: 4, limit: 5, retryAfterMs: 0, resetMs: 12_000 }
+
+const readLimits = operation(
+  defineOperation({
+    id: 'readLimits',
+    method: 'get',
+    path: '/v1/limits',
+    tag,
+    summary: 'Read your plan and the limits that hold for you',
+    access,
+    rateLimit,
+    responses: {
+      200: z.object({
+        plan: z.string().optional(),
+        limits: tenantLimits.meta({ id: 'Limits' }).optional().describe('Rates are per second'),
+      }),
+    },
+    example: { response: { plan: 'default' } },
+  }),
+  async ({ c, caller }) => {
+    const record = await tenantRecordOf(c.env, caller.tenant, systemClock.now())
+    return { status: 200, body: { plan: record?.plan, limits: record?.limits } }
+  },
+)
+
+const putPolicy = operation(
+  defineOperation({
+    id: 'putPolicy',
+    method: 'put',
+    path: '/v1/limits/policies/{name}',
+    tag,
+    summary: 'Create or change a rate limit policy',
+    description: 'Several windows may hold together. One window may be written flat, without `windows`.',
+    access,
+    rateLimit,
+    params,
+    body: newPolicy,
+    documentedBody: writtenPolicy,
+    responses: { 200: namedPolicy },
+    errors: ['conflict'],
+    example: { body: { algorithm: 'token-bucket', limit: 5, windowSeconds: 60 }, response: examplePolicy },
+  }),
+  async ({ c, caller: { tenant }, params: { name }, body }) => {
+    const policy = accepted(await tenantOf(c.env, tenant).setPolicy(name, body))
     await forgetTenant(c.env, tenant)
-    return c.json(view(name, policy.policy))
-  })
-  .get('/policies', async (c) => {
-    const policies = Object.entries((await tenantOf(c.env, server(c).tenant).record())?.policies ?? {})
-    return c.json({ policies: policies.map(([name, policy]) => view(name, policy)) })
-  })
-  .delete('/policies/:name', async (c) => {
-    const { tenant } = server(c)
-    const name = param(c, 'name', policyName)
+    return { status: 200, body: view(name, policy.policy) }
+  },
+)
+
+const listPolicies = operation(
+  defineOperation({
+    id: 'listPolicies',
+    method: 'get',
+    path: '/v1/limits/policies',
+    tag,
+    summary: 'List your policies',
+    access,
+    rateLimit,
+    responses: { 200: z.object({ policies: z.array(namedPolicy) }) },
+    example: { response: { policies: [examplePolicy] } },
+  }),
+  async ({ c, caller }) => {
+    const policies = Object.entries((await tenantOf(c.env, caller.tenant).record())?.policies ?? {})
+    return { status: 200, body: { policies: policies.map(([name, policy]) => view(name, policy)) } }
+  },
+)
+
+const deletePolicy = operation(
+  defineOperation({
+    id: 'deletePolicy',
+    method: 'delete',
+    path: '/v1/limits/policies/{name}',
+    tag,
+    summary: 'Delete a policy',
+    access,
+    rateLimit,
+    params,
+    responses: { 204: null },
+  }),
+  async ({ c, caller: { tenant }, params: { name } }) => {
     const dropped = await tenantOf(c.env, tenant).dropPolicy(name)
     await forgetTenant(c.env, tenant)
-    return dropped ? c.body(null, 204) : fail('not-found', `policy: there is no policy "${name}"`)
-  })
-  .post('/check', async (c) => {
-    const level = await levelFor(c, await body(c, check))
-    return c.json(answer(level, await touches.one(server(c).tenant, () => decideAll(decider, [level]))))
-  })
-  .post('/check-batch', async (c) => {
-    const { checks, allOrNone } = await body(c, checkBatch)
-    await takeChecks(c.env, server(c), checks.length)
-    const levels = await Promise.all(checks.map((each) => levelFor(c, each)))
-    return c.json(await (allOrNone ? checkTogether(levels) : checkEach(server(c).tenant, levels)))
-  })
-  .post('/peek', async (c) => {
-    const { name, rules } = await keyFor(c, await body(c, keyOfPolicy))
-    return c.json(await limiterNamed(c.env, name).peek(rules))
-  })
-  .post('/reset', async (c) => {
-    const { name, rules } = await keyFor(c, await body(c, keyOfPolicy))
+    return dropped ? { status: 204 } : fail('not-found', `policy: there is no policy "${name}"`)
+  },
+)
+
+const checkLimit = operation(
+  defineOperation({
+    id: 'checkLimit',
+    method: 'post',
+    path: '/v1/limits/check',
+    tag,
+    summary: 'Decide one use of a key',
+    description: 'A refusal is an answer with `allowed: false`, not an error.',
+    access,
+    rateLimit,
+    body: check,
+    responses: { 200: checkAnswer },
+    errors: ['not-found'],
+    example: { body: target, response: exampleAnswer },
+  }),
+  async ({ c, caller: { tenant }, body }) => {
+    const level = await levelFor(c.env, tenant, body)
+    return { status: 200, body: answer(level, await touches.one(tenant, () => decideAll(decider, [level]))) }
+  },
+)
+
+const checkLimits = operation(
+  defineOperation({
+    id: 'checkLimits',
+    method: 'post',
+    path: '/v1/limits/check-batch',
+    tag,
+    summary: 'Decide several uses',
+    description: 'With `allOrNone` they are one decision: a refusal of one refuses all, and nothing is taken.',
+    access,
+    rateLimit,
+    body: checkBatch,
+    responses: { 200: checkBatchAnswer },
+    errors: ['not-found'],
+    example: { body: { checks: [target] }, response: { results: [exampleAnswer] } },
+  }),
+  async ({ c, caller, body: { checks, allOrNone } }) => {
+    await takeChecks(c.env, caller, checks.length)
+    const levels = await Promise.all(checks.map((each) => levelFor(c.env, caller.tenant, each)))
+    return { status: 200, body: await (allOrNone ? checkTogether(levels) : checkEach(caller.tenant, levels)) }
+  },
+)
+
+const peekLimit = operation(
+  defineOperation({
+    id: 'peekLimit',
+    method: 'post',
+    path: '/v1/limits/peek',
+    tag,
+    summary: 'Read how much of a key is left, without using it',
+    access,
+    rateLimit,
+    body: keyOfPolicy,
+    responses: { 200: keyState },
+    errors: ['not-found'],
+    example: { body: target, response: { remaining: 4, limit: 5, resetMs: 12_000, leased: 1 } },
+  }),
+  async ({ c, caller: { tenant }, body }) => {
+    const { name, rules } = await keyFor(c.env, tenant, body)
+    return { status: 200, body: await limiterNamed(c.env, name).peek(rules) }
+  },
+)
+
+const resetLimit = operation(
+  defineOperation({
+    id: 'resetLimit',
+    method: 'post',
+    path: '/v1/limits/reset',
+    tag,
+    summary: 'Forget what a key has used',
+    access,
+    rateLimit,
+    body: keyOfPolicy,
+    responses: { 200: z.object({ reset: z.boolean() }) },
+    errors: ['not-found'],
+    example: { body: target, response: { reset: true } },
+  }),
+  async ({ c, caller: { tenant }, body }) => {
+    const { name, rules } = await keyFor(c.env, tenant, body)
     await limiterNamed(c.env, name).reset(rules)
     decider.holder.forget(name)
-    return c.json({ reset: true })
-  })
-  .post('/reserve', async (c) => {
-    const { cost, ttlSeconds, ...target } = await body(c, reserve)
-    const { name, rules } = await keyFor(c, target, cost)
+    return { status: 200, body: { reset: true } }
+  },
+)
+
+const reserveUnits = operation(
+  defineOperation({
+    id: 'reserveUnits',
+    method: 'post',
+    path: '/v1/limits/reserve',
+    tag,
+    summary: 'Keep units, or a slot of a concurrency policy, until they are released',
+    access,
+    rateLimit,
+    body: reserve,
+    responses: { 200: reserveAnswer },
+    errors: ['not-found'],
+    example: {
+      body: { ...target, ttlSeconds: 60 },
+      response: { reserved: true, reservation: 7, expiresInMs: 60_000, remaining: 4 },
+    },
+  }),
+  async ({ c, caller: { tenant }, body: { cost, ttlSeconds, ...wanted } }) => {
+    const { name, rules } = await keyFor(c.env, tenant, wanted, cost)
     const reserved = await limiterNamed(c.env, name).reserve(rules, cost, ttlSeconds * 1000)
-    if (reserved.kind === 'full') return c.json({ reserved: false, retryAfterMs: reserved.retryAfterMs })
+    if (reserved.kind === 'full') return { status: 200, body: { reserved: false, retryAfterMs: reserved.retryAfterMs } }
     const { lease: reservation, forMs: expiresInMs, remaining } = reserved
-    return c.json({ reserved: true, reservation, expiresInMs, remaining })
-  })
-  .post('/release', async (c) => {
-    const { reservation, used, ...target } = await body(c, release)
-    const { name, rules } = await keyFor(c, target)
+    return { status: 200, body: { reserved: true, reservation, expiresInMs, remaining } }
+  },
+)
+
+const releaseUnits = operation(
+  defineOperation({
+    id: 'releaseUnits',
+    method: 'post',
+    path: '/v1/limits/release',
+    tag,
+    summary: 'End a reservation; units that were not used return',
+    access,
+    rateLimit,
+    body: release,
+    responses: { 200: z.object({ released: z.boolean().describe('false when the reservation was over already') }) },
+    errors: ['not-found'],
+    example: { body: { ...target, reservation: 7, used: 1 }, response: { released: true } },
+  }),
+  async ({ c, caller: { tenant }, body: { reservation, used, ...wanted } }) => {
+    const { name, rules } = await keyFor(c.env, tenant, wanted)
     const released = await limiterNamed(c.env, name).release(rules, reservation, used ?? Number.MAX_SAFE_INTEGER)
-    return c.json({ released })
-  })
+    return { status: 200, body: { released } }
+  },
+)
+
+/** Rate limits as a service: a tenant's policies, and decisions by them for the tenant's own servers. */
+export const limits = [
+  readLimits,
+  putPolicy,
+  listPolicies,
+  deletePolicy,
+  checkLimit,
+  checkLimits,
+  peekLimit,
+  resetLimit,
+  reserveUnits,
+  releaseUnits,
+]
 
 /** Each check for itself; as many limiters are asked at once as the tenant may. */
 async function checkEach(tenant: string, levels: readonly Level[]): Promise<{ readonly results: CheckAnswer[] }> {
@@ -110,17 +301,16 @@ function answer({ key }: Level, decision: Decision): CheckAnswer {
 const unreachable = () =>
   fail('unavailable', 'the limiter could not be reached, and the policy says: then closed; try again')
 
-async function levelFor(c: AppContext, { policy, key, cost }: Check): Promise<Level> {
-  const { name, rules, whenUnreachable } = await keyFor(c, { policy, key }, cost)
+async function levelFor(env: Env, tenant: string, { policy, key, cost }: Check): Promise<Level> {
+  const { name, rules, whenUnreachable } = await keyFor(env, tenant, { policy, key }, cost)
   if (rules.windows.some(({ algorithm }) => algorithm === 'concurrency'))
     return fail('invalid-request', `policy: "${policy}" limits concurrency; use /v1/limits/reserve and release`)
-  return levelOf(c.env, name, () => rules, { cost, whenUnreachable })
+  return levelOf(env, name, () => rules, { cost, whenUnreachable })
 }
 
 /** The limiter of a key and the rules it goes by; what the policy could never allow is an error, not a refusal. */
-async function keyFor(c: AppContext, { policy, key }: Omit<Check, 'cost'>, cost = 1) {
-  const { tenant } = server(c)
-  const found = await findPolicy(c, tenant, policy)
+async function keyFor(env: Env, tenant: string, { policy, key }: Omit<Check, 'cost'>, cost = 1) {
+  const found = await findPolicy(env, tenant, policy)
   const rules = rulesOf(found)
   const most = capacityUnder(rules)
   if (cost > most)
@@ -129,9 +319,9 @@ async function keyFor(c: AppContext, { policy, key }: Omit<Check, 'cost'>, cost 
 }
 
 /** From this isolate's record of the tenant; a name it does not know may be new, so its actor is asked. */
-async function findPolicy(c: AppContext, tenant: string, name: string): Promise<StoredPolicy> {
-  const known = policyIn(await tenantRecordOf(c.env, tenant, systemClock.now()), name)
-  const found = known ?? policyIn(await tenantOf(c.env, tenant).record(), name)
+async function findPolicy(env: Env, tenant: string, name: string): Promise<StoredPolicy> {
+  const known = policyIn(await tenantRecordOf(env, tenant, systemClock.now()), name)
+  const found = known ?? policyIn(await tenantOf(env, tenant).record(), name)
   return found ?? fail('not-found', `policy: there is no policy "${name}"; PUT /v1/limits/policies/${name} makes it`)
 }
 

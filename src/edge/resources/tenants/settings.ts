@@ -1,21 +1,50 @@
-import { Hono } from 'hono'
 import { tenantOf } from '../../../../durable-objects/address.ts'
-import { newSettings } from '../../../protocol/api.ts'
+import { newSettings, settings as settingsView } from '../../../protocol/api.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
 import type { StoredTenant } from '../../../tenants/record.ts'
-import type { App } from '../../http/context.ts'
-import { body } from '../../http/input.ts'
-import { server } from '../../middleware/authenticate.ts'
+import { operation } from '../../http/operations.ts'
 import { forgetTenant } from '../../identity/tenants.ts'
 
-/** What a tenant decides about itself as a whole. */
-export const settings = new Hono<App>()
-  .get('/', async (c) => c.json(view(await tenantOf(c.env, server(c).tenant).record())))
-  .patch('/', async (c) => {
-    const { tenant } = server(c)
-    const record = await tenantOf(c.env, tenant).setSettings(await body(c, newSettings))
+const readSettings = operation(
+  defineOperation({
+    id: 'readSettings',
+    method: 'get',
+    path: '/v1/settings',
+    tag: 'Settings',
+    summary: 'Read the settings that hold for all your users',
+    access: 'server',
+    responses: { 200: settingsView },
+    example: { response: { anonymous: false, origins: ['https://app.example.com'] } },
+  }),
+  async ({ c, caller }) => ({ status: 200, body: view(await tenantOf(c.env, caller.tenant).record()) }),
+)
+
+const changeSettings = operation(
+  defineOperation({
+    id: 'changeSettings',
+    method: 'patch',
+    path: '/v1/settings',
+    tag: 'Settings',
+    summary: 'Change settings',
+    description:
+      'Changes the fields that are given: whether tokens without a user may connect, and the origins whose pages may call /v1 and connect (null: any).',
+    access: 'server',
+    body: newSettings,
+    responses: { 200: settingsView },
+    example: {
+      body: { origins: ['https://app.example.com'] },
+      response: { anonymous: false, origins: ['https://app.example.com'] },
+    },
+  }),
+  async ({ c, caller: { tenant }, body }) => {
+    const record = await tenantOf(c.env, tenant).setSettings(body)
     await forgetTenant(c.env, tenant)
-    return c.json(view(record))
-  })
+    return { status: 200, body: view(record) }
+  },
+)
+
+/** What a tenant decides about itself as a whole. */
+export const settings = [readSettings, changeSettings]
 
 /** `origins` is `["*"]` where the tenant has set none. */
 const view = (record: StoredTenant | undefined) => ({

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { z } from 'zod'
 import { platformOf, platformTenant, tenantOf } from '../../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
@@ -9,64 +9,158 @@ import type { Env } from '../../../env.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { randomToken } from '../../../kernel/id.ts'
 import { newTenant, tenantChange, tenantsQuery } from '../../../protocol/api.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { createdKey, createdTenant, tenantPage, tenantView } from '../../../protocol/operator-api.ts'
 import { tenantId, type StoredKey, type StoredTenant } from '../../../tenants/record.ts'
-import type { App, AppContext } from '../../http/context.ts'
-import { body, param, query } from '../../http/input.ts'
+import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant } from '../../identity/tenants.ts'
 import { requirePlan } from '../admin/platform.ts'
 
-/** The operator's tenants and their keys. A key is shown once, by whoever made it; later only its id and its time. */
-export const tenants = new Hono<App>()
-  .get('/', async (c) => {
-    const { cursor, limit } = query(c, tenantsQuery)
-    const found = await directory(c, cursor, limit + 1)
+const tag = 'Operator'
+const access = 'operator'
+const path = '/admin/v1/tenants/{id}'
+const params = z.object({ id: tenantId })
+const exampleTenant = {
+  id: 'acme',
+  name: 'Acme',
+  state: 'active',
+  placement: { shard: 'shard0', epoch: 1 },
+  plan: 'default',
+  limits: {},
+  keys: [{ id: 'k1', at: 1_790_000_000_000 }],
+} as const
+
+const listTenants = operation(
+  defineOperation({
+    id: 'listTenants',
+    method: 'get',
+    path: '/admin/v1/tenants',
+    tag,
+    summary: 'List tenants in the order of their ids',
+    access,
+    query: tenantsQuery,
+    responses: { 200: tenantPage },
+    example: {
+      response: {
+        tenants: [{ id: 'acme', name: 'Acme', state: 'active', shard: 'shard0', at: 1_790_000_000_000 }],
+        next: null,
+      },
+    },
+  }),
+  async ({ c, query: { cursor, limit } }) => {
+    const found = await directory(c.env, cursor, limit + 1)
     const page = found.slice(0, limit)
-    return c.json({ tenants: page, next: found.length > limit ? page.at(-1)?.id : null })
-  })
-  .put('/:id', async (c) => {
-    const id = param(c, 'id', tenantId)
-    if (id === platformTenant) fail('invalid-request', `id: "${id}" is the house's own name`)
-    const { name, plan, limits = {} } = await body(c, newTenant)
+    return { status: 200, body: { tenants: page, next: found.length > limit ? page.at(-1)?.id : null } }
+  },
+)
+
+const putTenant = operation(
+  defineOperation({
+    id: 'putTenant',
+    method: 'put',
+    path,
+    tag,
+    summary: 'Create or change a tenant',
+    description: 'A new tenant is answered with 201 and its first API key, which is shown once.',
+    access,
+    params,
+    body: newTenant,
+    responses: { 201: createdTenant, 200: tenantView },
+    example: { body: { name: 'Acme' }, response: { ...exampleTenant, apiKey: 'parley_acme_example' } },
+  }),
+  async ({ c, params: { id }, body: { name, plan, limits = {} } }) => {
+    if (id === platformTenant) fail('invalid-request', `id: "${id}" is reserved for the platform`)
     await requirePlan(c.env, plan)
     const { key, stored } = await keyFor(c.env, id)
     await platformOf(c.env).noteTenant(id)
-    const { record, made } = await tenantOf(c.env, id).provision({
-      id,
-      name,
-      plan,
-      limits,
-      key: stored,
-    })
+    const { record, made } = await tenantOf(c.env, id).provision({ id, name, plan, limits, key: stored })
     await forgetTenant(c.env, id)
-    return made ? c.json({ ...shown(record), apiKey: key }, 201) : c.json(shown(record))
-  })
-  .get('/:id', async (c) => {
-    const record = await tenantOf(c.env, param(c, 'id', tenantId)).record()
-    return record === undefined ? noSuchTenant() : c.json(shown(record))
-  })
-  .patch('/:id', async (c) => {
-    const id = param(c, 'id', tenantId)
-    const { state } = await body(c, tenantChange)
+    return made ? { status: 201, body: { ...shown(record), apiKey: key } } : { status: 200, body: shown(record) }
+  },
+)
+
+const readTenant = operation(
+  defineOperation({
+    id: 'readTenant',
+    method: 'get',
+    path,
+    tag,
+    summary: 'Read a tenant',
+    access,
+    params,
+    responses: { 200: tenantView },
+    example: { response: exampleTenant },
+  }),
+  async ({ c, params: { id } }) => {
+    const record = await tenantOf(c.env, id).record()
+    return record === undefined ? noSuchTenant() : { status: 200, body: shown(record) }
+  },
+)
+
+const changeTenant = operation(
+  defineOperation({
+    id: 'changeTenant',
+    method: 'patch',
+    path,
+    tag,
+    summary: 'Suspend a tenant, or let it go on',
+    access,
+    params,
+    body: tenantChange,
+    responses: { 200: tenantView },
+    example: { body: { state: 'suspended' }, response: { ...exampleTenant, state: 'suspended' } },
+  }),
+  async ({ c, params: { id }, body: { state } }) => {
     const record = await tenantOf(c.env, id).setState(state)
     await forgetTenant(c.env, id)
-    return record === undefined ? noSuchTenant() : c.json(shown(record))
-  })
-  .post('/:id/keys', async (c) => {
-    const id = param(c, 'id', tenantId)
+    return record === undefined ? noSuchTenant() : { status: 200, body: shown(record) }
+  },
+)
+
+const createKey = operation(
+  defineOperation({
+    id: 'createApiKey',
+    method: 'post',
+    path: '/admin/v1/tenants/{id}/keys',
+    tag,
+    summary: 'Create a further API key of a tenant; it is shown once',
+    access,
+    params,
+    responses: { 201: createdKey },
+    errors: ['conflict'],
+    example: { response: { id: 'k2', at: 1_790_000_000_000, apiKey: 'parley_acme_example' } },
+  }),
+  async ({ c, params: { id } }) => {
     const { key, stored } = await makeKey(id)
     accepted(await tenantOf(c.env, id).addKey(stored))
     await forgetTenant(c.env, id)
-    return c.json({ id: stored.id, at: stored.at, apiKey: key }, 201)
-  })
-  .delete('/:id/keys/:key', async (c) => {
-    const id = param(c, 'id', tenantId)
-    const revoked = await tenantOf(c.env, id).revokeKey(c.req.param('key'))
-    await forgetTenant(c.env, id)
-    return revoked ? c.body(null, 204) : fail('not-found', 'key: no such key')
-  })
+    return { status: 201, body: { id: stored.id, at: stored.at, apiKey: key } }
+  },
+)
 
-/** A tenant as its operator sees it: which keys it has, and nothing of what they are. */
+const revokeKey = operation(
+  defineOperation({
+    id: 'revokeApiKey',
+    method: 'delete',
+    path: '/admin/v1/tenants/{id}/keys/{key}',
+    tag,
+    summary: 'Revoke an API key',
+    access,
+    params: z.object({ id: tenantId, key: z.string() }),
+    responses: { 204: null },
+  }),
+  async ({ c, params: { id, key } }) => {
+    const revoked = await tenantOf(c.env, id).revokeKey(key)
+    await forgetTenant(c.env, id)
+    return revoked ? { status: 204 } : fail('not-found', 'key: no such key')
+  },
+)
+
+/** The operator's tenants and their keys. A key is shown once, in the answer that makes it; later only its id and its time. */
+export const tenants = [listTenants, putTenant, readTenant, changeTenant, createKey, revokeKey]
+
+/** A tenant as its operator sees it: which keys it has, and never the keys. */
 const shown = ({ id, name, state, placement, plan, limits, keys }: StoredTenant) => ({
   id,
   name,
@@ -89,15 +183,15 @@ async function makeKey(tenant: string): Promise<NewKey> {
   return { key, stored: { id: randomToken(8), hash: await hashApiKey(key), at: systemClock.now() } }
 }
 
-/** A new tenant's first key; the local tenant's is the one everybody knows. */
+/** A new tenant's first key; the local tenant's is the public one. */
 async function keyFor(env: Env, tenant: string): Promise<NewKey> {
   const { localTenant, localApiKey } = loadConfig(env)
   if (tenant !== localTenant || localApiKey === undefined) return await makeKey(tenant)
   return { key: localApiKey, stored: { id: 'local', hash: await hashApiKey(localApiKey), at: systemClock.now() } }
 }
 
-async function directory(c: AppContext, cursor: string, limit: number): Promise<ListedTenant[]> {
-  const config = loadConfig(c.env)
+async function directory(env: Env, cursor: string, limit: number): Promise<ListedTenant[]> {
+  const config = loadConfig(env)
   return await fromDependency('directory', () =>
     pageOfTenants(connect(config, config.directoryUrl, requestDeadlineMs), cursor, limit),
   )

@@ -1,4 +1,3 @@
-import { Hono } from 'hono'
 import { tenantOf } from '../../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
@@ -6,23 +5,44 @@ import { selectUsage, type DayOfUse } from '../../../adapters/neon/usage.ts'
 import { loadConfig } from '../../../config.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { dayOf, midnightBefore, startOfDay } from '../../../kernel/day.ts'
-import { usageQuery } from '../../../protocol/usage-api.ts'
-import type { App, AppContext } from '../../http/context.ts'
-import { query } from '../../http/input.ts'
-import { server } from '../../middleware/authenticate.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { usageQuery, usageReport } from '../../../protocol/usage-api.ts'
+import type { AppContext } from '../../http/context.ts'
+import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
 
 const maxDays = 366
 
-/** What the tenant used, day by day: counted every hour, so that the newest hour may be missing. */
-export const usage = new Hono<App>().get('/', async (c) => {
-  const { tenant } = server(c)
-  const { to = dayOf(systemClock.now()), from = dayOf(midnightBefore(startOfDay(to), 30)) } = query(c, usageQuery)
-  const days = (startOfDay(to) - startOfDay(from)) / 86_400_000 + 1
-  if (days < 1) fail('invalid-request', 'from, to: from must not be after to')
-  if (days > maxDays) fail('invalid-request', `from, to: at most ${maxDays} days`)
-  return c.json({ from, to, days: await read(c, tenant, from, to) })
-})
+const readUsage = operation(
+  defineOperation({
+    id: 'readUsage',
+    method: 'get',
+    path: '/v1/usage',
+    tag: 'Usage',
+    summary: 'Read what you used by day (UTC)',
+    description: `Counted every hour, so that the newest hour may be missing. At most ${maxDays} days; the last 31 unless given.`,
+    access: 'server',
+    query: usageQuery,
+    responses: { 200: usageReport },
+    example: {
+      response: {
+        from: '2026-11-01',
+        to: '2026-11-30',
+        days: [{ day: '2026-11-22', messages: 1200, jobs: 40, connectionsPeak: 85 }],
+      },
+    },
+  }),
+  async ({ c, caller, query }) => {
+    const { to = dayOf(systemClock.now()), from = dayOf(midnightBefore(startOfDay(to), 30)) } = query
+    const days = (startOfDay(to) - startOfDay(from)) / 86_400_000 + 1
+    if (days < 1) fail('invalid-request', 'from, to: from must not be after to')
+    if (days > maxDays) fail('invalid-request', `from, to: at most ${maxDays} days`)
+    return { status: 200, body: { from, to, days: await read(c, caller.tenant, from, to) } }
+  },
+)
+
+/** The use of a tenant, day by day. */
+export const usage = [readUsage]
 
 async function read(c: AppContext, tenant: string, from: string, to: string): Promise<DayOfUse[]> {
   const config = loadConfig(c.env)

@@ -1,34 +1,67 @@
-import { Hono } from 'hono'
 import type { JWTPayload } from 'jose'
 import type { z } from 'zod'
 import { connectionClaims, subscriptionClaims } from '../../../auth/claims.ts'
 import { signToken } from '../../../auth/token.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { encodeWith } from '../../../kernel/json.ts'
-import { newSubscriptionToken, newToken } from '../../../protocol/api.ts'
+import { issuedToken, newSubscriptionToken, newToken } from '../../../protocol/api.ts'
 import { explain } from '../../../protocol/commands.ts'
 import { GivenJson, readGiven } from '../../../protocol/given-json.ts'
 import { tokenLength } from '../../../protocol/limits.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
 import { issuingKey } from '../../../tenants/signing-keys.ts'
-import type { App, AppContext } from '../../http/context.ts'
-import { body } from '../../http/input.ts'
-import { server } from '../../middleware/authenticate.ts'
+import type { AppContext } from '../../http/context.ts'
+import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
 import { admissionOf } from '../../identity/tenants.ts'
 
+const issue = operation(
+  defineOperation({
+    id: 'issueToken',
+    method: 'post',
+    path: '/v1/tokens',
+    tag: 'Tokens',
+    summary: 'Issue a token for one of your users',
+    access: 'server',
+    body: newToken,
+    responses: { 200: issuedToken },
+    example: {
+      body: { user: 'alice', ttlSeconds: 3600 },
+      response: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl', expiresAt: 1_790_000_000_000 },
+    },
+  }),
+  async ({ c, caller, body: { user, ttlSeconds, capabilities: caps, info, channels } }) => ({
+    status: 200,
+    body: await issueToken(c, caller.tenant, user, ttlSeconds, given({ caps, channels }), { info }),
+  }),
+)
+
+const issueSubscription = operation(
+  defineOperation({
+    id: 'issueSubscriptionToken',
+    method: 'post',
+    path: '/v1/tokens/subscription',
+    tag: 'Tokens',
+    summary: 'Issue a token that lets one of your users subscribe to one topic',
+    access: 'server',
+    body: newSubscriptionToken,
+    responses: { 200: issuedToken },
+    example: {
+      body: { user: 'alice', channel: 'orders:42' },
+      response: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl', expiresAt: 1_790_000_000_000 },
+    },
+  }),
+  async ({ c, caller, body: { user, ttlSeconds, channel, info, lasting } }) => ({
+    status: 200,
+    body: await issueToken(c, caller.tenant, user, ttlSeconds, given({ channel, expire_at: lasting ? 0 : undefined }), {
+      info,
+      schema: subscriptionClaims,
+    }),
+  }),
+)
+
 /** Tokens for a tenant's server to hand to its users. */
-export const tokens = new Hono<App>()
-  .post('/', async (c) => {
-    const { tenant } = server(c)
-    const { user, ttlSeconds, capabilities: caps, info, channels } = await body(c, newToken)
-    return c.json(await issueToken(c, tenant, user, ttlSeconds, given({ caps, channels }), { info }))
-  })
-  .post('/subscription', async (c) => {
-    const { tenant } = server(c)
-    const { user, ttlSeconds, channel, info, lasting } = await body(c, newSubscriptionToken)
-    const claims = given({ channel, expire_at: lasting ? 0 : undefined })
-    return c.json(await issueToken(c, tenant, user, ttlSeconds, claims, { info, schema: subscriptionClaims }))
-  })
+export const tokens = [issue, issueSubscription]
 
 /**
  * Signs a token with the tenant's newest key; `expiresAt` in milliseconds since the epoch. Refuses one that connect or
@@ -47,7 +80,10 @@ export async function issueToken(
   const key = admission === undefined ? undefined : issuingKey(admission.secrets.tokenKeys)
   if (admission === undefined || key === undefined) return fail('unavailable', 'this tenant has no token key')
   if (user === '' && !admission.record.anonymous)
-    return fail('not-allowed', 'user: nobody anonymous is let in; PATCH /v1/settings {"anonymous": true} changes that')
+    return fail(
+      'not-allowed',
+      'user: anonymous users are not allowed; PATCH /v1/settings {"anonymous": true} changes that',
+    )
   const expiresAt = (Math.floor(now / 1000) + ttlSeconds) * 1000
   const text = encodeWith({ ...claims, sub: user, exp: expiresAt / 1000 }, { info })
   const read = readGiven(schema, new GivenJson(JSON.parse(text), text))

@@ -1,5 +1,5 @@
-import { operations, type Operation } from '../../../../src/edge/openapi/openapi.ts'
-import { serverApiOperations } from '../../../../src/edge/server-api/operations.ts'
+import { definitions } from '../../../../src/edge/openapi/openapi.ts'
+import type { OperationDefinition } from '../../../../src/protocol/operation.ts'
 import { call, type Answer } from '../http.ts'
 import { blank, tellOf } from '../things.ts'
 import { roles, userOf, type Cast, type Role } from './cast.ts'
@@ -7,12 +7,12 @@ import { expected, type Asking } from './may.ts'
 import { unknownOverHttp, type Use } from './operations.ts'
 import type { Scene } from './scene.ts'
 
-/** Every operation that is documented. */
-export const everyOperation: readonly Operation[] = [...operations, ...serverApiOperations]
+/** Every operation that a tenant may use. */
+export const everyOperation = definitions.filter(({ access }) => access !== 'operator')
 
 /** One use of one operation. */
 export interface Case {
-  readonly operation: Operation
+  readonly operation: OperationDefinition
   readonly use: Use
   readonly line: string
 }

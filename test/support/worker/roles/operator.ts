@@ -1,32 +1,29 @@
 import { env } from 'cloudflare:workers'
 import { schedule } from '../../../../src/cron/schedule.ts'
 import { app } from '../../../../src/edge/http/app.ts'
+import { definitions } from '../../../../src/edge/openapi/openapi.ts'
 import { call } from '../http.ts'
 import { operatorKey, succeeded } from '../tenant.ts'
 import type { Furnished } from '../things.ts'
 
-/** Every operation that only the operator may use, and the body it takes; a tenant's own key opens none. */
-export const operatorOperations: Readonly<Record<string, object | undefined>> = {
-  'GET /admin/v1/house': undefined,
-  'PUT /admin/v1/house/limits': {},
+/** What an operation is called with where the example of its definition does not do. */
+const bodies: Readonly<Record<string, object>> = {
+  'PUT /admin/v1/platform/limits': {},
   'PUT /admin/v1/plans/:name': {},
-  'DELETE /admin/v1/plans/:name': undefined,
-  'GET /admin/v1/tenants/:id/limits': undefined,
   'PUT /admin/v1/tenants/:id/limits': { limits: {} },
-  'GET /admin/v1/tenants': undefined,
-  'GET /admin/v1/tenants/:id': undefined,
-  'PUT /admin/v1/tenants/:id': { name: 'Test' },
   'PATCH /admin/v1/tenants/:id': { state: 'active' },
-  'POST /admin/v1/tenants/:id/keys': undefined,
-  'DELETE /admin/v1/tenants/:id/keys/:key': undefined,
-  'GET /admin/v1/tenants/:id/jobs/:job': undefined,
-  'GET /admin/v1/limits/refused': undefined,
-  'GET /admin/v1/metrics': undefined,
-  'GET /admin/v1/queues': undefined,
   'POST /admin/v1/drain': { seconds: 0 },
-  'GET /admin/v1/cron': undefined,
-  'POST /admin/v1/cron/:name': undefined,
 }
+
+/** Every operation that only the operator may use, and the body it takes; a tenant's own key opens none. */
+export const operatorOperations: Readonly<Record<string, unknown>> = Object.fromEntries(
+  definitions
+    .filter(({ access }) => access === 'operator')
+    .map(({ method, path, example }) => {
+      const line = `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`
+      return [line, bodies[line] ?? example?.body]
+    }),
+)
 
 /** Doors that anybody finds open, and what is asked for behind them instead of a key or a user's token. */
 export const openDoors: Readonly<Record<string, string>> = {

@@ -1,0 +1,27 @@
+import type { Operation } from '../http/operations.ts'
+import { admin } from './admin/admin.ts'
+import { jobs } from './jobs/jobs.ts'
+import { queues } from './jobs/queues.ts'
+import { schedules } from './jobs/schedules.ts'
+import { limits } from './limits/limits.ts'
+import { namespaces } from './namespaces/namespaces.ts'
+import { settings } from './tenants/settings.ts'
+import { signingKeys } from './tenants/signing-keys.ts'
+import { usage } from './tenants/usage.ts'
+import { tokens } from './users/tokens.ts'
+import { users } from './users/users.ts'
+
+/** Every operation of the HTTP API, in the order of the documentation. */
+export const operations: readonly Operation[] = [
+  ...tokens,
+  ...users,
+  ...signingKeys,
+  ...namespaces,
+  ...settings,
+  ...limits,
+  ...jobs,
+  ...queues,
+  ...schedules,
+  ...usage,
+  ...admin,
+]

@@ -1,0 +1,158 @@
+import { z } from 'zod'
+
+const time = z.int().describe('Milliseconds since the epoch')
+const kind = z.enum(['direct', 'group', 'channel'])
+
+/** A member of a conversation. */
+export const memberView = z
+  .object({ user: z.string(), role: z.enum(['owner', 'admin', 'member']) })
+  .meta({ id: 'Member' })
+
+/** A conversation with its first hundred members. */
+export const conversationView = z
+  .object({
+    id: z.string(),
+    type: kind,
+    name: z.string(),
+    epoch: z.string().describe('Changes when the conversation is created again under the same id'),
+    createdBy: z.string().describe('Empty for your server'),
+    createdAt: time,
+    last: z.int().describe('Seq of the newest entry'),
+    read: z.int().describe('The caller has read up to this seq'),
+    members: z.array(memberView).describe('The first hundred, by user id'),
+    memberCount: z.int(),
+  })
+  .meta({ id: 'Conversation' })
+
+/** A conversation as the list of a user shows it. */
+export const listedConversation = z
+  .object({
+    id: z.string(),
+    type: kind,
+    name: z.string(),
+    last: z.int(),
+    read: z.int(),
+    unread: z.int(),
+    at: time.describe('When the last entry was written, in milliseconds since the epoch'),
+    preview: z.object({ user: z.string(), text: z.string() }).nullable().describe('The newest message, shortened'),
+    members: z.array(z.string()).describe('Up to ten user ids'),
+    memberCount: z.int(),
+  })
+  .meta({ id: 'ListedConversation' })
+
+const nextCursor = z.string().nullable().describe('Cursor of the next page; null on the last one')
+
+/** `GET /v1/conversations`. */
+export const conversationPage = z.object({ conversations: z.array(listedConversation), next: nextCursor })
+
+/** `GET /v1/conversations/:id/members`. */
+export const memberPage = z.object({ members: z.array(memberView), next: nextCursor })
+
+const attachment = z
+  .object({ type: z.string(), url: z.string(), name: z.string().optional(), size: z.int().optional() })
+  .meta({ id: 'Attachment' })
+
+const common = {
+  user: z.string().describe('The author; empty for your server'),
+  at: time,
+}
+const ref = z.int().describe('Seq of the message')
+
+/** The fields of a message beside its type. */
+const message = {
+  ...common,
+  id: z.string(),
+  clientId: z.string(),
+  text: z.string(),
+  replyTo: z.int().optional().describe('Seq of the message it replies to'),
+  thread: z.int().optional().describe('Seq of the message that begins the thread'),
+  mentions: z.array(z.string()).optional(),
+  attachments: z.array(attachment).optional(),
+  data: z.unknown().optional().describe('JSON of your own, exactly as it was sent'),
+}
+
+/** What is published in the channel of a conversation, by `type`; the offset of the publication is its seq. */
+export const conversationPublications = {
+  message: z.object({ type: z.literal('message'), ...message }),
+  'message.edited': z.object({ type: z.literal('message.edited'), ...common, ref, text: z.string() }),
+  'message.deleted': z.object({ type: z.literal('message.deleted'), ...common, ref }),
+  'member.joined': z.object({ type: z.literal('member.joined'), ...common, member: z.string() }),
+  'member.left': z.object({ type: z.literal('member.left'), ...common, member: z.string() }),
+  'member.role': z.object({ type: z.literal('member.role'), ...common, member: z.string(), role: z.string() }),
+  'conversation.renamed': z.object({ type: z.literal('conversation.renamed'), ...common, name: z.string() }),
+} as const
+
+/** An entry of a conversation as HTTP shows it: edits applied, and deleted messages without their content. */
+export const entryView = z
+  .object({
+    seq: z.int(),
+    type: z.enum([
+      'message',
+      'message.edited',
+      'message.deleted',
+      'member.joined',
+      'member.left',
+      'member.role',
+      'conversation.renamed',
+    ]),
+    ...common,
+    id: z.string().optional(),
+    clientId: z.string().optional(),
+    text: z.string().optional(),
+    replyTo: message.replyTo,
+    thread: message.thread,
+    mentions: message.mentions,
+    attachments: message.attachments,
+    data: message.data,
+    editedAt: time.optional(),
+    deleted: z.literal(true).optional(),
+    ref: ref.optional(),
+    member: z.string().optional(),
+    role: z.string().optional(),
+    name: z.string().optional(),
+  })
+  .meta({ id: 'Entry' })
+
+/** `GET /v1/conversations/:id/messages`. */
+export const entryPage = z.object({
+  messages: z.array(entryView).describe('Newest first'),
+  epoch: z.string(),
+  last: z.int().describe('Seq of the newest entry of the conversation'),
+  before: z.int().nullable().describe('Give it as `before` to read older entries; null when there are none'),
+  after: z.int().nullable().describe('Give it as `after` to read newer entries; null when there are none'),
+})
+
+/** A message that was sent. */
+export const sentMessage = z
+  .object({
+    id: z.string(),
+    seq: z.int(),
+    epoch: z.string(),
+    at: time,
+    duplicate: z.boolean().describe('The same clientId was sent before'),
+  })
+  .meta({ id: 'SentMessage' })
+
+/** A message that waits for its time. */
+export const scheduledMessage = z
+  .object({ job: z.string(), state: z.string(), deliverAt: time, duplicate: z.boolean() })
+  .meta({ id: 'ScheduledMessage' })
+
+/** `POST /v1/conversations/:id/read`. */
+export const readState = z.object({ read: z.int().describe('Never less than before'), unread: z.int() })
+
+/** An edit that was written. */
+export const writtenEdit = z.object({ seq: z.int().describe('Seq of the edit'), at: time })
+
+/** A connection that is subscribed to a channel. */
+export const subscriber = z
+  .object({
+    user: z.string(),
+    client: z.string(),
+    conn_info: z.unknown().optional(),
+    chan_info: z.unknown().optional(),
+  })
+  .meta({ id: 'Subscriber' })
+
+/** `GET /v1/conversations/:id/presence`. */
+export const presenceView = z.object({ clients: z.array(subscriber) })

@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import { ownLimits, planName, sharedLimits, systemLimits } from './tenant-limits.ts'
+
+const time = z.int().describe('Milliseconds since the epoch')
+const state = z.enum(['active', 'suspended'])
+
+/** A tenant as its operator sees it: the ids of its keys, and never the keys. */
+export const tenantView = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    state,
+    placement: z.object({ shard: z.string(), epoch: z.int() }),
+    plan: z.string(),
+    limits: ownLimits.meta({ id: 'OwnLimits' }),
+    keys: z.array(z.object({ id: z.string(), at: time.optional() })),
+  })
+  .meta({ id: 'Tenant' })
+
+/** A tenant that was just made, with its first key. */
+export const createdTenant = tenantView
+  .extend({ apiKey: z.string().describe('Shown this once') })
+  .meta({ id: 'CreatedTenant' })
+
+/** `GET /admin/v1/tenants`. */
+export const tenantPage = z.object({
+  tenants: z.array(
+    z
+      .object({ id: z.string(), name: z.string(), state: z.string(), shard: z.string(), at: time })
+      .meta({ id: 'ListedTenant' }),
+  ),
+  next: z.string().nullish().describe('Cursor of the next page'),
+})
+
+/** A new API key. */
+export const createdKey = z.object({ id: z.string(), at: time.optional(), apiKey: z.string() })
+
+const plan = z.object({ limits: ownLimits, together: sharedLimits })
+
+/** `GET /admin/v1/platform`: the plans, and the limits of all tenants together. */
+export const platformView = z.object({
+  plans: z.record(planName, plan),
+  system: systemLimits.meta({ id: 'SystemLimits' }),
+  version: z.int(),
+})
+
+/** `PUT /admin/v1/plans/:name`. */
+export const namedPlan = z.object({ name: z.string(), ...plan.shape }).meta({ id: 'Plan' })
+
+/** The plan of a tenant, and its own limits. */
+export const tenantLimitsView = z.object({ plan: z.string(), limits: ownLimits })
+
+/** `GET /admin/v1/limits/refused`: the keys that were refused most. */
+export const refusedKeys = z.object({
+  refused: z.array(z.object({ holder: z.string(), key: z.string(), refusals: z.int() })),
+})
+
+/** `GET /admin/v1/cron`. */
+export const cronEntries = z.object({ entries: z.array(z.object({ name: z.string(), cron: z.string() })) })
