@@ -12,13 +12,17 @@ export class Holder extends DurableObject {
   /** Decides for `ms` milliseconds in turns of `perTurn`, over `keys` users; tells what was allowed, and between which readings of the clock. */
   async run({ ms, perTurn, keys, prefix, perSecond, burst }) {
     this.#rate = { messagesPerSecond: perSecond, messagesBurst: burst }
-    this.#limits ??= new MessageLimits(this.env, {
-      get: async () => ({
-        record: { limits: this.#rate, version: 1, plan: '', shared: { plan: {}, system: {}, version: 0 } },
-      }),
+    this.#limits ??= new MessageLimits({
+      env: this.env,
+      tenants: {
+        get: async () => ({
+          record: { limits: this.#rate, version: 1, plan: '', shared: { plan: {}, system: {}, version: 0 } },
+        }),
+      },
+      names: { hasConversation: () => true },
+      clock: { now: () => Date.now() },
     })
     const users = Array.from({ length: keys }, (_, index) => `${prefix}${index}`)
-    const clock = () => Date.now()
     const allowed = []
     const waits = []
     const before = this.#asks()
@@ -29,7 +33,7 @@ export class Holder extends DurableObject {
       const turned = Date.now()
       let units = 0
       for (let i = 0; i < perTurn; i++) {
-        const taken = this.#limits.take('bench', users[decisions++ % keys], 'none', clock)
+        const taken = this.#limits.take('bench', users[decisions++ % keys], 'none')
         if (taken instanceof Promise) pending.push(taken.then((late) => noteLate(allowed, late, turned)))
         else if (taken.kind === 'taken') units++
       }

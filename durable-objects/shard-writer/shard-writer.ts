@@ -51,7 +51,7 @@ export class ShardWriter extends DurableObject<Env> {
     // Content that must be removed from Postgres goes before content that only has to arrive there.
     const priority = batch.scrubbed.length > 0 ? 'message' : 'read'
     const verdict = admit(priority, { waiting: this.#waitingRows, ageMs: now - (this.#waiting[0]?.since ?? now) }, most)
-    if (verdict.kind === 'shed') {
+    if (verdict.kind === 'limited') {
       this.#shed[priority]++
       return Promise.resolve({
         kind: 'failed',

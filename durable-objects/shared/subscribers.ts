@@ -6,7 +6,7 @@ import type { ClientInfo, Publication } from '../../src/protocol/replies.ts'
 import type { ChannelUpdate, EphemeralEvent, StreamUpdate } from '../../src/protocol/stream.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { gatewayNamed } from '../address.ts'
-import { priorityOfSignal } from '../gateway/channels/overload.ts'
+import { priorityOfEvent } from '../gateway/channels/overload.ts'
 
 interface GatewayQueue {
   waiting: StreamUpdate[]
@@ -202,7 +202,7 @@ export class Subscribers {
 function forgetOldest(lane: GatewayQueue): void {
   const newest = lane.waiting.at(-1)
   if (newest === undefined) return
-  const signals = lane.waiting.flatMap((update) => update.events.filter((each) => priorityOfSignal(each) === undefined))
+  const signals = lane.waiting.flatMap((update) => update.events.filter((each) => priorityOfEvent(each) === undefined))
   lane.waiting = [{ ...newest, events: signals }]
   lane.publications = newest.publications.length
   lane.eventChars = charsOfSignals({ ...newest, events: signals })

@@ -1,7 +1,6 @@
 import type { LeaseHolder } from './holder.ts'
 import type { LocalLimits } from './local-limits.ts'
 import type { Source, Taken } from './ports.ts'
-import type { Rules } from './rules.ts'
 
 /** One level of a decision: a user, the user's tenant, the whole system. */
 export interface Level {
@@ -74,16 +73,11 @@ async function askLevel({ holder, fallback, alone, onUnreachable }: Decider, lev
     const tally = holder.tallyOf(key)
     if (whenUnreachable === 'open') {
       tally.failedOpen++
-      return takeFrom(fallback, key, await source.rules(), cost, source.clock())
+      return fallback.takeAll(key, (await source.rules()).windows, source.clock(), cost)
     }
     tally.failedClosed++
     return { kind: 'unreachable' }
   }
-}
-
-function takeFrom(fallback: LocalLimits, key: string, rules: Rules, cost: number, now: number): Taken {
-  const retryAfterMs = fallback.takeAll(key, rules.windows, now, cost)
-  return retryAfterMs === 0 ? { kind: 'taken' } : { kind: 'limited', retryAfterMs }
 }
 
 /** Units that the limiter decided are refunded there. A lost refund only makes the limit stricter. */

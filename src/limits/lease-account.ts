@@ -8,6 +8,7 @@ import {
   type OpenLease,
   type Standing,
 } from './lease.ts'
+import type { Limited } from './ports.ts'
 import { createWindowCounter } from './windows/create.ts'
 import type { WindowCounter } from './windows/window-counter.ts'
 import { capacityUnder, overshootBound, type Rules } from './rules.ts'
@@ -25,7 +26,7 @@ export interface SavedLeaseAccount {
 /** Units kept for a caller until they are settled, or why not. */
 export type Reserved =
   | { readonly kind: 'reserved'; readonly lease: number; readonly forMs: number; readonly remaining: number }
-  | { readonly kind: 'full'; readonly retryAfterMs: number }
+  | Limited
 
 /**
  * The account of one key. Units known to be spent lie in the window counters, units lent lie in the open leases, and
@@ -96,7 +97,7 @@ export class LeaseAccount {
    */
   reserve(units: number, ttlMs: number, now: number): Reserved {
     this.#expire(now)
-    if (this.#room(now) < units) return { kind: 'full', retryAfterMs: this.#waitMs(units, now) }
+    if (this.#room(now) < units) return { kind: 'limited', retryAfterMs: this.#waitMs(units, now) }
     const until = Math.min(now + ttlMs, ...this.#counters.map((meter) => meter.endOf(now)))
     const lease = this.#nextLease++
     this.#open(lease, { units, until })

@@ -1,5 +1,6 @@
 import { createWindowCounter } from './windows/create.ts'
 import type { WindowCounter } from './windows/window-counter.ts'
+import type { Taken } from './ports.ts'
 import type { Window } from './rules.ts'
 
 /**
@@ -22,13 +23,13 @@ export class LocalLimits {
     this.#most = most
   }
 
-  /** Takes `cost` units of `key` from all windows. Returns 0, or the milliseconds until they are available. */
-  takeAll(key: string, windows: readonly Window[], now: number, cost = 1): number {
+  /** Takes `cost` units of `key` from all windows, or from none when one of them does not have them. */
+  takeAll(key: string, windows: readonly Window[], now: number, cost = 1): Taken {
     const meters = this.#metersOf(key, windows, now)
     const waitMs = Math.max(0, ...meters.map((meter) => meter.waitMs(meter.capacity - cost, now)))
-    if (waitMs > 0) return Number.isFinite(waitMs) ? Math.max(1, waitMs) : 1000
+    if (waitMs > 0) return { kind: 'limited', retryAfterMs: Number.isFinite(waitMs) ? Math.max(1, waitMs) : 1000 }
     for (const meter of meters) meter.spend(cost, now)
-    return 0
+    return { kind: 'taken' }
   }
 
   /** Undoes a decision of this very moment, because another level refused it. */

@@ -2,9 +2,13 @@ import type { Closing, LeaseAnswer, LeaseAsk } from './lease.ts'
 import type { Rules } from './rules.ts'
 
 /** One decision. `at` is set when the limiter decided it, by its clock; without it a lease sufficed. */
-export type Taken =
-  | { readonly kind: 'taken'; readonly at?: number }
-  | { readonly kind: 'limited'; readonly retryAfterMs: number }
+export type Taken = { readonly kind: 'taken'; readonly at?: number } | Limited
+
+/** Too fast, wherever that is decided: `retryAfterMs` is how long to wait before trying again. */
+export interface Limited {
+  readonly kind: 'limited'
+  readonly retryAfterMs: number
+}
 
 /** The limiter of one key, as a holder calls it. */
 export interface Limiter {

@@ -1,3 +1,5 @@
+import type { Taken } from './ports.ts'
+
 /**
  * What an overloaded actor drops, and in which order: typing first, then joins and leaves, then ephemeral publications,
  * then reads, messages last. Unsubscribes and closes are never dropped: they free resources.
@@ -11,9 +13,6 @@ export interface Load {
   readonly ageMs: number
 }
 
-/** Whether there is room for work of this priority. */
-export type Verdict = { readonly kind: 'admitted' } | { readonly kind: 'shed'; readonly retryAfterMs: number }
-
 /** The share of the capacity above which each priority is dropped; each has twice the room of the one before. */
 const shares: Readonly<Record<Priority, number>> = {
   typing: 1 / 16,
@@ -23,17 +22,17 @@ const shares: Readonly<Record<Priority, number>> = {
   message: 1,
 }
 
-const admitted: Verdict = { kind: 'admitted' }
+const admitted: Taken = { kind: 'taken' }
 const soonestMs = 500
 const latestMs = 10_000
 
 /** Decides by the load, of which `most` is the capacity: the worse of the two figures counts. */
-export function admit(priority: Priority, load: Load, most: Load): Verdict {
+export function admit(priority: Priority, load: Load, most: Load): Taken {
   const fullness = fullnessOf(load, most)
   if (fullness < shares[priority]) return admitted
   // About as long as the waiting work will take, longer for lower priorities.
   const waitMs = (load.ageMs * fullness) / shares[priority]
-  return { kind: 'shed', retryAfterMs: Math.round(Math.min(latestMs, Math.max(soonestMs, waitMs))) }
+  return { kind: 'limited', retryAfterMs: Math.round(Math.min(latestMs, Math.max(soonestMs, waitMs))) }
 }
 
 /** The share of the capacity in use: 1 is all of it. */

@@ -48,6 +48,10 @@ export interface Refusal {
   readonly retryAfterMs?: number
 }
 
+/** The refusal of what comes too fast; `what` is the limit, "" for that of messages. */
+export const refuseTooFast = (what: string, retryAfterMs: number): Refusal =>
+  refuse('tooManyRequests', `${what === '' ? '' : `${what}: `}wait ${retryAfterMs} ms`, retryAfterMs)
+
 /** Builds a refusal; `detail` names the thing, the rule and the fix. */
 export function refuse(error: ErrorName, detail?: string, retryAfterMs?: number): Refusal {
   return {

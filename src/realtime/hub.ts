@@ -3,33 +3,35 @@ import { encodePresence, encodePub } from '../protocol/replies.ts'
 import type { EphemeralEvent, StreamUpdate } from '../protocol/stream.ts'
 import type { Session, Subscription, SubscriptionTerms } from './session.ts'
 
-/** A channel as one gateway knows it: who listens here, and how far everybody has been told. */
+/** A channel as one gateway knows it: its subscribed sessions, and up to where they received its publications. */
 export interface HubChannel {
   readonly tenant: string
   readonly channel: string
   epoch: string
-  /** Highest offset delivered to every listener here. */
+  /** Highest offset delivered to all subscribers here. */
   last: number
   readonly sessions: Set<Session>
-  /** The session whose attachment remembers `last`, so that a gateway that slept knows where it stood. */
+  /** The session whose attachment keeps `last`, so that a gateway that slept knows the position. */
   positionOwner: Session | undefined
 }
 
-/** What became of an update: told; not yet tellable because something before it is missing; or of another log. */
+/** What became of an update: delivered; not delivered because publications before it are missing; or of another log. */
 export type Applied = 'applied' | 'gap' | 'otherEpoch'
 
-/** What the hub asks of the gateway: the session's attachment or its outgoing frame changed. */
+/** Called when a session's attachment or its outgoing frame changed. */
 export interface HubEvents {
   changed(session: Session): void
   written(session: Session): void
 }
 
 /**
- * Who listens to what on one gateway, and the order in which they hear it.
- * SDKs neither sort nor deduplicate: here every listener is told each offset once, in order, without a gap.
+ * The subscriptions of one gateway. SDKs neither sort nor deduplicate: the hub delivers each offset of a channel once to
+ * every subscriber, in order and without a gap.
  */
 export class Hub {
   readonly #channels = new Map<string, HubChannel>()
+  /** The channels by `channelKey`. */
+  readonly byKey: ReadonlyMap<string, HubChannel> = this.#channels
   readonly #events: HubEvents
 
   constructor(events: HubEvents) {
@@ -37,31 +39,31 @@ export class Hub {
   }
 
   find(tenant: string, channel: string): HubChannel | undefined {
-    return this.#channels.get(key(tenant, channel))
+    return this.#channels.get(channelKey(tenant, channel))
   }
 
   channels(): IterableIterator<HubChannel> {
     return this.#channels.values()
   }
 
-  /** Starts listening: `skip` is the offset the subscribe reply went up to, `at` the gateway's own place if it is the first. */
+  /** Subscribes a session: `skip` is the last offset in its subscribe reply, `last` the gateway's position if it is the first. */
   join(session: Session, channel: string, at: { epoch: string; last: number; skip: number; joinLeave: boolean }): void {
     const { tenant } = session
     const state = this.find(tenant, channel) ?? this.#open(tenant, channel, at.epoch, at.last)
     state.sessions.add(session)
-    const keeps = state.positionOwner === undefined
-    if (keeps) state.positionOwner = session
+    const isOwner = state.positionOwner === undefined
+    if (isOwner) state.positionOwner = session
     session.subscriptions.set(channel, {
       channel,
       epoch: at.epoch,
       skip: at.skip,
-      kept: keeps ? state.last : -1,
+      kept: isOwner ? state.last : -1,
       joinLeave: at.joinLeave,
     })
     this.#events.changed(session)
   }
 
-  /** Notes on what terms a session listens. */
+  /** Sets the terms of a session's subscription. */
   setTerms(session: Session, channel: string, terms: SubscriptionTerms): void {
     const subscription = session.subscriptions.get(channel)
     if (subscription === undefined) return
@@ -69,22 +71,22 @@ export class Hub {
     this.#events.changed(session)
   }
 
-  /** Stops listening. Returns whether the session was the last one here, or undefined when it did not listen. */
+  /** Ends a subscription. Returns whether it was the last one of the channel here; undefined when there was none. */
   leave(session: Session, channel: string): { readonly last: boolean } | undefined {
     const state = this.find(session.tenant, channel)
-    const listened = session.subscriptions.delete(channel)
-    if (state === undefined || !listened) return undefined
+    const wasSubscribed = session.subscriptions.delete(channel)
+    if (state === undefined || !wasSubscribed) return undefined
 
     state.sessions.delete(session)
     if (session.phase !== 'closed') this.#events.changed(session)
-    if (state.sessions.size === 0) this.#channels.delete(key(session.tenant, channel))
+    if (state.sessions.size === 0) this.#channels.delete(channelKey(session.tenant, channel))
     else if (state.positionOwner === session) this.#moveOwner(state)
     return { last: state.sessions.size === 0 }
   }
 
   /**
-   * Tells everyone who listens. An update holds everything after `after`; when that lies beyond what was told here,
-   * something is missing in between: nothing is told, and the caller asks the stream for it.
+   * Delivers an update to all subscribers. It holds everything after `after`; when that lies beyond the last offset
+   * delivered here, publications between them are missing: nothing is delivered, and the caller asks the stream for them.
    */
   apply(state: HubChannel, update: StreamUpdate): Applied {
     if (update.epoch !== state.epoch) return 'otherEpoch'
@@ -92,7 +94,7 @@ export class Hub {
 
     const fresh = update.publications.filter(({ offset }) => offset > state.last)
     if (fresh.length > 0) this.#deliver(state, fresh)
-    for (const signal of update.events) this.#signal(state, signal)
+    for (const event of update.events) this.#deliverEvent(state, event)
     return 'applied'
   }
 
@@ -104,7 +106,7 @@ export class Hub {
       .map(({ session, terms }) => ({ user: session.user, client: session.client, ...infosOf(session, terms) }))
   }
 
-  /** Rebuilds one channel membership from an attachment after sleep. */
+  /** Rebuilds one subscription from an attachment after sleep. */
   restore(session: Session, subscription: Subscription): void {
     const state =
       this.find(session.tenant, subscription.channel) ??
@@ -117,7 +119,7 @@ export class Hub {
 
   #open(tenant: string, channel: string, epoch: string, last: number): HubChannel {
     const state: HubChannel = { tenant, channel, epoch, last, sessions: new Set(), positionOwner: undefined }
-    this.#channels.set(key(tenant, channel), state)
+    this.#channels.set(channelKey(tenant, channel), state)
     return state
   }
 
@@ -140,13 +142,13 @@ export class Hub {
     })
   }
 
-  #signal(state: HubChannel, signal: EphemeralEvent): void {
-    if (signal.kind === 'removed' || signal.kind === 'revoked') return
+  #deliverEvent(state: HubChannel, event: EphemeralEvent): void {
+    if (event.kind === 'removed' || event.kind === 'revoked') return
     const line =
-      signal.kind === 'pub'
-        ? encodePub(state.channel, { ...signal, offset: 0 })
-        : encodePresence(state.channel, signal.kind, signal.info)
-    for (const session of state.sessions) if (hears(session, state.channel, signal)) this.#write(session, line)
+      event.kind === 'pub'
+        ? encodePub(state.channel, { ...event, offset: 0 })
+        : encodePresence(state.channel, event.kind, event.info)
+    for (const session of state.sessions) if (receives(session, state.channel, event)) this.#write(session, line)
   }
 
   #write(session: Session, text: string): void {
@@ -155,11 +157,11 @@ export class Hub {
   }
 
   #remember(state: HubChannel): void {
-    const { positionOwner: keeper } = state
-    const subscription = keeper?.subscriptions.get(state.channel)
-    if (keeper === undefined || subscription === undefined) return
-    keeper.subscriptions.set(state.channel, { ...subscription, kept: state.last })
-    this.#events.changed(keeper)
+    const { positionOwner: owner } = state
+    const subscription = owner?.subscriptions.get(state.channel)
+    if (owner === undefined || subscription === undefined) return
+    owner.subscriptions.set(state.channel, { ...subscription, kept: state.last })
+    this.#events.changed(owner)
   }
 
   #moveOwner(state: HubChannel): void {
@@ -174,15 +176,16 @@ export const infosOf = ({ info }: Session, terms: SubscriptionTerms | undefined)
   ...(terms?.chanInfo === undefined ? {} : { chanInfo: terms.chanInfo }),
 })
 
-const key = (tenant: string, channel: string) => `${tenant}/${channel}`
+/** The key of a tenant's channel among all channels of a gateway. */
+export const channelKey = (tenant: string, channel: string): string => `${tenant}/${channel}`
 
-/** Joins and leaves go to those who asked; a typing signal to all but the one who types; a leaver hears nothing of it. */
-function hears(
+/** Joins and leaves go to subscribers that asked for them, a typing event to all connections but its author's. */
+function receives(
   session: Session,
   channel: string,
-  signal: Exclude<EphemeralEvent, { kind: 'removed' | 'revoked' }>,
+  event: Exclude<EphemeralEvent, { kind: 'removed' | 'revoked' }>,
 ): boolean {
-  if (signal.kind === 'pub') return signal.except !== session.client
-  if (signal.kind === 'leave' && signal.info.client === session.client) return false
+  if (event.kind === 'pub') return event.except !== session.client
+  if (event.kind === 'leave' && event.info.client === session.client) return false
   return session.subscriptions.get(channel)?.joinLeave === true
 }

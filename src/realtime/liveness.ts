@@ -1,27 +1,28 @@
+import { hash32 } from '../kernel/id.ts'
 import type { CloseName } from '../protocol/close-codes.ts'
 import type { Session, Subscription } from './session.ts'
 
 /** Seconds between pings, as told to clients. */
 export const pingSeconds = 25
 const pingMs = pingSeconds * 1000
-/** How long a connection may stay without saying who it is. */
+/** How long a connection may stay open without a connect command. */
 export const connectMs = 10_000
-/** How long one may be on its way in, which is not its own doing. */
+/** How long the server may take to answer a connect. */
 const admissionMs = 60_000
-/** How long an expired token is still good, of a connection or of a subscription, so that its renewal may be on the way. */
+/** How long an expired token of a connection or a subscription stays valid, while its renewal is on the way. */
 export const graceMs = 25_000
 /** How long a pong may take: SDKs answer at once. */
 const pongMs = 8_000
-/** Signs of life are noted this much too early at most. */
+/** A noted sign of life may be this much older than the latest one. */
 const slackMs = 5_000
 
-/** Whether it is time to ping again; `pingedAt` is 0 when nobody remembers. Alarms may ring a little early. */
+/** Whether it is time to ping again; `pingedAt` is 0 when no ping is on record. Alarms may ring a little early. */
 export const isPingDue = (pingedAt: number, now: number): boolean => pingedAt > now || now - pingedAt >= pingMs - 500
 
 /**
- * Why a connection must end now, if it must. `aliveAt` is its last sign of life. Silence is counted from the last ping,
- * not from the clock: a gateway that was late itself must not take everybody for dead. So a socket that vanished without
- * a word is noticed two pings later at most.
+ * The close code of a connection that must end now; undefined when it stays. `aliveAt` is its last sign of life. Silence is
+ * counted from the last ping, not from the clock: a gateway that was late itself must not close every connection. A socket
+ * that vanished without a close frame is therefore noticed two pings later at most.
  */
 export function decideEnd(
   { phase, openedAt, expiresAt }: Session,
@@ -34,11 +35,11 @@ export function decideEnd(
   return unanswered ? 'noPong' : undefined
 }
 
-/** When a subscription ends unless it is renewed; Infinity for never. Only one that its client renews has time for that. */
+/** When a subscription ends unless it is renewed; Infinity for never. Only clients get time to renew theirs. */
 export const endOf = ({ terms }: Subscription): number =>
   terms?.expiresAt === undefined ? Infinity : terms.expiresAt + (terms.server === true ? 0 : graceMs)
 
-/** When a connection has to be looked at again, beside the pings. */
+/** When a connection has to be checked again, beside the pings. */
 export function lookAgainAt({ phase, openedAt, expiresAt, subscriptions }: Session): number {
   if (phase === 'new') return openedAt + connectMs
   if (phase !== 'open') return openedAt + admissionMs
@@ -49,3 +50,14 @@ export function lookAgainAt({ phase, openedAt, expiresAt, subscriptions }: Sessi
 
 /** When the next ping is due, after one at `pingedAt`. */
 export const nextPingAt = (pingedAt: number): number => pingedAt + pingMs
+
+/** Each channel is checked once in so many heartbeats: every 27 minutes. */
+const checkRounds = 64
+
+/**
+ * Whether a channel's position is checked in the heartbeat at `now`. Streams repeat updates that do not arrive, and the
+ * next update shows a gap; this repairs what neither does. It is rare because it wakes an actor that might sleep, and it
+ * depends on the channel's name and the time alone, so that channels spread evenly and a gateway that slept agrees.
+ */
+export const isCheckedAt = (channel: string, now: number): boolean =>
+  (hash32(channel) + Math.floor(now / pingMs)) % checkRounds === 0

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test, vi } from 'vitest'
-import { isCheckedAt } from '../../src/realtime/position-check.ts'
+import { isCheckedAt } from '../../src/realtime/liveness.ts'
 import { isPing } from '../support/worker/line.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
 import { putToSleep } from '../support/worker/sleep.ts'

@@ -81,7 +81,7 @@ describe('a ledger', () => {
     const ledger = new LeaseAccount(rules(slots(2)))
     const first = ledger.reserve(1, 5000, 1000)
     ledger.reserve(1, 9000, 1000)
-    expect(ledger.reserve(1, 5000, 2000)).toEqual({ kind: 'full', retryAfterMs: 4000 })
+    expect(ledger.reserve(1, 5000, 2000)).toEqual({ kind: 'limited', retryAfterMs: 4000 })
     expect(ledger.reserve(1, 5000, 6000).kind).toBe('reserved')
     expect(first.kind === 'reserved' && ledger.settle([{ lease: first.lease, spent: 1, idleMs: 0 }], 6001)).toBe(0)
   })

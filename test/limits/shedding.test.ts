@@ -1,7 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Overload, priorityOfSignal } from '../../durable-objects/gateway/channels/overload.ts'
-import { BatchWindow } from '../../src/realtime/batch-window.ts'
+import { Overload, priorityOfEvent } from '../../durable-objects/gateway/channels/overload.ts'
 import { CommandBatcher } from '../../src/realtime/command-batcher.ts'
 import { admit, LoadGauge, priorities, type Load } from '../../src/limits/shedding.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
@@ -15,7 +14,7 @@ describe('what is dropped, and in which order', () => {
   test('whenever something may stay, so may everything that matters more', () => {
     fc.assert(
       fc.property(load, (now) => {
-        const stays = priorities.map((priority) => admit(priority, now, most).kind === 'admitted')
+        const stays = priorities.map((priority) => admit(priority, now, most).kind === 'taken')
         expect(stays).toEqual(stays.toSorted((a, b) => Number(a) - Number(b)))
       }),
     )
@@ -25,18 +24,18 @@ describe('what is dropped, and in which order', () => {
     fc.assert(
       fc.property(load, load, fc.constantFrom(...priorities), (now, more, priority) => {
         const verdict = admit(priority, now, most)
-        if (verdict.kind === 'admitted') return
+        if (verdict.kind === 'taken') return
         expect(verdict.retryAfterMs).toBeGreaterThanOrEqual(500)
         expect(verdict.retryAfterMs).toBeLessThanOrEqual(10_000)
         const worse = { waiting: now.waiting + more.waiting, ageMs: now.ageMs + more.ageMs }
-        expect(admit(priority, worse, most).kind).toBe('shed')
+        expect(admit(priority, worse, most).kind).toBe('limited')
       }),
     )
   })
 
   test('typing goes first, messages last, by how many wait or for how long', () => {
     const droppedAt = (waiting: number, ageMs: number) =>
-      priorities.filter((priority) => admit(priority, { waiting, ageMs }, most).kind === 'shed')
+      priorities.filter((priority) => admit(priority, { waiting, ageMs }, most).kind === 'limited')
     expect(droppedAt(0, 0)).toEqual([])
     expect(droppedAt(70, 0)).toEqual(['typing'])
     expect(droppedAt(0, 130)).toEqual(['typing', 'presence'])
@@ -91,7 +90,7 @@ function stuck() {
       await overload.during(errands.length, promise)
       lane.calledAt = 0
     },
-    new BatchWindow(() => Promise.resolve()),
+    () => overload.gather(),
   )
   const session = listener('alice')
   const ask = (verb: StreamVerb): Refusal | undefined => {
@@ -187,7 +186,7 @@ describe('news for a gateway that has too much to do', () => {
       resolve()
       await measured
     }
-    return overload.thin(signals).map((signal) => priorityOfSignal(signal) ?? 'kept')
+    return overload.thin(signals).map((signal) => priorityOfEvent(signal) ?? 'kept')
   }
 
   test('loses typing, then comings and goings, then read cursors; what ends something is always heard', async () => {

@@ -31,14 +31,17 @@ function tenantOf(limit: number) {
   }
   const gateway = (name: string) => {
     const kept = new Map<string, unknown>()
-    return new TenantConnectionLimiter({
+    const context = {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all of it that slots ask for
       env: { RATE_LIMITER: { getByName: () => ({ hold }) } } as unknown as Env,
-      gateway: name,
+      name,
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all of a tenant that slots look at
       tenants: new TenantCache(async () => ({ record: { limits: { connectionsTenant: limit } } }) as Admission),
-      kv: { get: (key) => kept.get(key), put: (key, value) => void kept.set(key, value) },
       clock: { now: () => 0 },
+    }
+    return new TenantConnectionLimiter(context, {
+      get: (key) => kept.get(key),
+      put: (key, value) => void kept.set(key, value),
     })
   }
   return { gateway, arrive }

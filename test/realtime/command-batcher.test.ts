@@ -1,34 +1,34 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BatchWindow } from '../../src/realtime/batch-window.ts'
+import { Overload } from '../../durable-objects/gateway/channels/overload.ts'
 import { CommandBatcher, type PendingCommand } from '../../src/realtime/command-batcher.ts'
 import { listener } from '../support/listener.ts'
 
 const alice = listener('alice')
 
-/** Errands by number, and a stream whose calls end when told to. */
-function stream({ cap, crowd = new BatchWindow(() => Promise.resolve()) }: { cap?: number; crowd?: BatchWindow } = {}) {
+/** Commands by number, and a stream whose calls end by `answer`. */
+function stream({ cap, overload = new Overload(() => 0) }: { cap?: number; overload?: Overload } = {}) {
   const calls: number[][] = []
   const open: (() => void)[] = []
-  const errand = (n: number): PendingCommand => ({
+  const command = (n: number): PendingCommand => ({
     session: alice,
     command: { kind: 'read', user: 'alice', client: '', seq: n },
     settle: () => undefined,
   })
-  const lane = new CommandBatcher(
-    (errands) => {
-      calls.push(errands.map(({ command }) => (command.kind === 'read' ? command.seq : -1)))
+  const batcher = new CommandBatcher(
+    (commands) => {
+      calls.push(commands.map(({ command: { kind, ...rest } }) => (kind === 'read' && 'seq' in rest ? rest.seq : -1)))
       const { promise, resolve } = Promise.withResolvers<void>()
       open.push(resolve)
-      return promise
+      return overload.during(commands.length, promise)
     },
-    crowd,
+    () => overload.gather(),
     cap,
   )
   return {
-    lane,
+    batcher,
     calls,
-    add: (...numbers: number[]) => numbers.forEach((n) => lane.add(errand(n))),
+    add: (...numbers: number[]) => numbers.forEach((n) => batcher.add(command(n))),
     /** The call under way ends. */
     answer: async () => {
       open.shift()?.()
@@ -37,26 +37,26 @@ function stream({ cap, crowd = new BatchWindow(() => Promise.resolve()) }: { cap
   }
 }
 
-/** Lets everything run that only waits for its turn. */
+/** Lets all pending microtasks run. */
 const turns = async () => {
   for (let n = 0; n < 30; n++) await Promise.resolve()
 }
 
-describe('a lane', () => {
-  test('sends at once when idle, and merges what comes while a call is under way', async () => {
-    const { calls, add, answer, lane } = stream()
+describe('a command batcher', () => {
+  test('sends a command at once when idle, and merges those that come while a call is under way', async () => {
+    const { calls, add, answer, batcher } = stream()
     add(1)
     await turns()
     add(2, 3)
     expect(calls).toEqual([[1]])
-    expect(lane.waiting).toBe(2)
+    expect(batcher.waiting).toBe(2)
     await answer()
     expect(calls).toEqual([[1], [2, 3]])
     await answer()
-    expect(lane.busy).toBe(false)
+    expect(batcher.busy).toBe(false)
   })
 
-  test('takes at most so many in one call', async () => {
+  test('sends at most `cap` commands in one call', async () => {
     const { calls, add, answer } = stream({ cap: 2 })
     add(1)
     await turns()
@@ -66,52 +66,55 @@ describe('a lane', () => {
     expect(calls).toEqual([[1], [2, 3], [4]])
   })
 
-  test('poked makes one more call without commands, however often it was poked meanwhile', async () => {
-    const { calls, lane, answer } = stream()
-    lane.pull()
+  test('makes one more call without commands when it is to pull, however often it was told meanwhile', async () => {
+    const { calls, batcher, answer } = stream()
+    batcher.pull()
     await turns()
-    lane.pull()
-    lane.pull()
+    batcher.pull()
+    batcher.pull()
     await answer()
     await answer()
     expect(calls).toEqual([[], []])
-    expect(lane.busy).toBe(false)
+    expect(batcher.busy).toBe(false)
   })
 
-  test('keeps the order and loses nothing, whatever comes when', async () => {
+  test('keeps the order of commands and loses none, in whatever order they and the answers come', async () => {
     const steps = fc.array(
-      fc.oneof(fc.constant('add' as const), fc.constant('answer' as const), fc.constant('poke' as const)),
+      fc.oneof(fc.constant('add' as const), fc.constant('answer' as const), fc.constant('pull' as const)),
     )
     await fc.assert(
       fc.asyncProperty(steps, fc.integer({ min: 1, max: 5 }), async (story, cap) => {
-        const { calls, add, answer, lane } = stream({ cap })
+        const { calls, add, answer, batcher } = stream({ cap })
         let added = 0
         for (const step of story) {
           if (step === 'add') add(++added)
-          else if (step === 'poke') lane.pull()
+          else if (step === 'pull') batcher.pull()
           else await answer()
         }
-        for (let n = 0; n <= story.length && lane.busy; n++) await answer()
+        for (let n = 0; n <= story.length && batcher.busy; n++) await answer()
         expect(calls.flat()).toEqual(Array.from({ length: added }, (_, n) => n + 1))
         expect(calls.every((call) => call.length <= cap)).toBe(true)
-        expect(lane.busy).toBe(false)
+        expect(batcher.busy).toBe(false)
       }),
     )
   })
 })
 
-describe('a crowd', () => {
-  test('of few calls makes nobody wait; of many, the next gather and leave as one', async () => {
+describe('overload', () => {
+  test('with few calls under way no command waits; with many, the next ones gather and leave as one call', async () => {
     let round = () => {}
-    const crowd = new BatchWindow(() => new Promise((resolve) => (round = resolve)))
-    const busy = Array.from({ length: 4 }, () => stream({ crowd }))
-    for (const lane of busy) {
-      lane.add(1)
+    const overload = new Overload(
+      () => 0,
+      () => new Promise((resolve) => (round = resolve)),
+    )
+    const busy = Array.from({ length: 4 }, () => stream({ overload }))
+    for (const batcher of busy) {
+      batcher.add(1)
       await turns()
     }
     expect(busy.map(({ calls }) => calls.length)).toEqual([1, 1, 1, 1])
 
-    const late = stream({ crowd })
+    const late = stream({ overload })
     late.add(1)
     await turns()
     late.add(2)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isCheckedAt } from '../../src/realtime/position-check.ts'
+import { isCheckedAt } from '../../src/realtime/liveness.ts'
 
 const beat = 25_000
 const channels = Array.from({ length: 6400 }, (_, n) => `conversation:${n}`)

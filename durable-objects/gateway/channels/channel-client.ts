@@ -1,229 +1,211 @@
-import { loadConfig } from '../../../src/config.ts'
 import { refuseAll } from '../../../src/conversations/apply-commands.ts'
 import type { Env } from '../../../src/env.ts'
-import { systemClock } from '../../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
-import { inboxChannel, parseChannel } from '../../../src/protocol/channels.ts'
-import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'
+import { parseChannel } from '../../../src/protocol/channels.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
-import { encodeUnsubscribe } from '../../../src/protocol/replies.ts'
 import type {
   ChannelUpdate,
   StreamAnswer,
   StreamCall,
   StreamPosition,
   StreamResult,
-  StreamUpdate,
   StreamVerb,
-  TopicRules,
 } from '../../../src/protocol/stream.ts'
-import type { ConnectionRegistry } from '../../../src/realtime/connection-registry.ts'
-import { commandsOf } from '../../../src/realtime/commands-of-batch.ts'
-import { BatchWindow } from '../../../src/realtime/batch-window.ts'
-import { Hub, infosOf, type HubChannel } from '../../../src/realtime/hub.ts'
-import { CommandBatcher, type PendingCommand } from '../../../src/realtime/command-batcher.ts'
-import { splitAtRemovals, type UpdatePart } from '../../../src/realtime/split-at-removals.ts'
-import { isCheckedAt } from '../../../src/realtime/position-check.ts'
+import { CommandBatcher, completeCommands, type PendingCommand } from '../../../src/realtime/command-batcher.ts'
+import { channelKey, Hub, infosOf, type HubChannel } from '../../../src/realtime/hub.ts'
+import { isCheckedAt } from '../../../src/realtime/liveness.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../../address.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 import type { SubscriptionGrant } from './subscription-grants.ts'
+import { conversationIn, ChannelUpdates } from './channel-updates.ts'
 import { Links } from './links.ts'
-import type { NameDirectory } from './name-directory.ts'
 import { Overload } from './overload.ts'
-import type { Sockets } from '../transport/sockets.ts'
 
 const attempts = 3
-/** After those a stream with listeners here is asked where it stands. */
-const askLaterMs = 5000
+/** A subscribed channel whose calls failed that often is asked for its position after this time, in milliseconds. */
+const askAgainMs = 5000
 
-/** What streams work with. `rules` are those of a plain topic, as far as they are known. */
-export interface ChannelClientContext {
-  readonly env: Env
-  readonly gateway: string
-  readonly sockets: Sockets
-  readonly registry: ConnectionRegistry
-  readonly names: NameDirectory
-  readonly rules: (tenant: string, channel: string) => TopicRules | undefined
-  /** A tenant's topic is kept by other rules than were believed here. */
-  readonly rulesChanged: (tenant: string) => void
-  /** An entry of the user's came in a conversation. */
-  readonly wrote: (tenant: string, channel: string, user: string) => void
-}
+type Settle = PendingCommand['settle']
 
-/** One gateway's dealings with the actors behind its channels: merged commands out, ordered news in. */
+/** Connects one gateway to the actors behind its channels: sends them commands in batches, and applies their updates. */
 export class ChannelClient {
   readonly #env: Env
-  readonly #gateway: string
-  readonly #sockets: Sockets
-  readonly #connectionsOf: (session: Session) => readonly Session[]
-  readonly #names: NameDirectory
-  readonly #rules: (tenant: string, channel: string) => TopicRules | undefined
-  readonly #rulesChanged: ChannelClientContext['rulesChanged']
-  readonly #wrote: ChannelClientContext['wrote']
-  /** Where subscribers stood that were unsubscribed because their topic began to keep history, by channel. */
-  readonly #resume = new WeakMap<Session, Map<string, StreamPosition>>()
+  readonly #context: GatewayContext
   readonly #batchers = new Map<string, CommandBatcher>()
   readonly #links: Links | undefined
-  readonly #window = new BatchWindow(() => scheduler.wait(0))
+  readonly #updates: ChannelUpdates
   readonly hub: Hub
-  readonly overload = new Overload(() => systemClock.now())
+  readonly overload: Overload
   calls = 0
   commands = 0
 
-  constructor({ env, gateway, sockets, registry, names, rules, rulesChanged, wrote }: ChannelClientContext) {
-    this.#names = names
-    this.#rules = rules
-    this.#rulesChanged = rulesChanged
-    this.#wrote = wrote
+  constructor(context: GatewayContext) {
+    const { env, config, clock, sockets } = context
+    this.#context = context
     this.#env = env
-    this.#gateway = gateway
-    this.#sockets = sockets
-    // Of the anonymous each is somebody else.
-    this.#connectionsOf = ({ tenant, user }) => (user === '' ? [] : registry.connectionsOf(tenant, user))
-    this.#links = loadConfig(env).links ? new Links(() => systemClock.now()) : undefined
+    this.#links = config.links ? new Links(() => clock.now()) : undefined
+    this.overload = new Overload(
+      () => clock.now(),
+      () => scheduler.wait(0),
+    )
     this.hub = new Hub({
       changed: (session) => sockets.changed(session),
       written: (session) => sockets.written(session),
     })
+    this.#updates = new ChannelUpdates(context, this.hub, this.overload, {
+      pull: (tenant, channel) => this.#batcher(tenant, channel).pull(),
+      leave: (session, channel) => this.leave(session, channel),
+    })
   }
 
-  /** Rebuilds who listens to what after sleep. A channel nobody kept the place of is started over by its listeners. */
+  /** Rebuilds the subscriptions after sleep. Subscribers of a channel whose position was not kept subscribe again. */
   restore(sessions: readonly Session[]): void {
     for (const session of sessions) for (const kept of session.subscriptions.values()) this.hub.restore(session, kept)
-    for (const channel of this.hub.channels()) if (channel.last < 0) this.#startOver(channel)
+    for (const channel of this.hub.channels()) if (channel.last < 0) this.#updates.startOver(channel)
   }
 
   /**
-   * Sends a command to a channel's stream; `settle` hears its result in the same turn as everyone else the news. With
-   * too much waiting already it is refused at once.
+   * Sends a command to a channel's stream. `settle` takes its result, before the subscribers receive the update that came
+   * with it. When too much is waiting the command is refused at once.
    */
-  execute(session: Session, channel: string, verb: StreamVerb, settle: PendingCommand['settle']): void {
-    const lane = this.#batcher(session.tenant, channel)
-    const refusal = this.overload.refusal(verb, lane)
+  execute(session: Session, channel: string, verb: StreamVerb, settle: Settle): void {
+    const batcher = this.#batcher(session.tenant, channel)
+    const refusal = this.overload.refusal(verb, batcher)
     if (refusal !== undefined) return settle(refusal)
-    const command = { user: session.user, client: session.client, ...verb }
     this.commands++
-    lane.add({ session, command, settle })
+    batcher.add({ session, command: { user: session.user, client: session.client, ...verb }, settle })
   }
 
-  /** The session begins to listen, as it was granted. A position is looked at only where one can recover. */
+  /** Subscribes a session as it was granted. A position is used only where the channel can recover. */
   subscribe(
     session: Session,
     channel: string,
     { joinLeave, isRecoverable, terms, claim: pass }: SubscriptionGrant,
     since: StreamPosition | undefined,
-    settle: PendingCommand['settle'],
+    settle: Settle,
   ): void {
     const infos = infosOf(session, terms)
-    const position = since ?? this.#resume.get(session)?.get(channel)
-    this.#resume.get(session)?.delete(channel)
-    const shown = {
+    const position = since ?? this.#updates.resumePosition(session, channel)
+    const optional = {
       ...(position !== undefined && isRecoverable ? { since: position } : {}),
       ...(pass === undefined ? {} : { pass }),
       ...announcedBy(terms),
     }
-    this.execute(session, channel, { kind: 'subscribe', joinLeave, infos, ...shown }, (result) => {
+    this.execute(session, channel, { kind: 'subscribe', joinLeave, infos, ...optional }, (result) => {
       if (result.kind === 'subscribed' && Object.keys(terms).length > 0) this.hub.setTerms(session, channel, terms)
       settle(result)
     })
   }
 
-  /** The session stops listening. */
+  /** Ends a subscription of the session, if it has one. */
   leave(session: Session, channel: string): void {
     const terms = session.subscriptions.get(channel)?.terms
     const infos = infosOf(session, terms)
-    const parted = this.hub.leave(session, channel)
-    if (parted === undefined) return
-    const verb = { kind: 'leave' as const, last: parted.last, infos, ...announcedBy(terms) }
-    this.execute(session, channel, verb, () => undefined)
+    const left = this.hub.leave(session, channel)
+    if (left === undefined) return
+    this.execute(session, channel, { kind: 'leave', last: left.last, infos, ...announcedBy(terms) }, () => undefined)
   }
 
-  /** Asks some of the channels where they stand, in turn; their answers bring whatever is missing. */
+  /** Asks the channels whose turn it is at `now` for their position; the answers bring the publications that are missing. */
   checkPositions(now: number): void {
     for (const { tenant, channel, epoch } of this.hub.channels())
       if (epoch !== '' && isCheckedAt(channel, now)) this.#batcher(tenant, channel).pull()
   }
 
-  /** News pushed by a stream. False when nobody listens here, so that it need not be told again. */
+  /** Applies an update sent by a stream. False when the channel has no subscriber here: the stream need not send more. */
   publish(update: ChannelUpdate): boolean {
-    const state = this.hub.find(update.tenant, update.channel)
-    const lane = this.#batchers.get(laneKey(update.tenant, update.channel))
-    if (state !== undefined) this.#apply(state, update)
-    else lane?.pull()
-    return state !== undefined || lane !== undefined
+    const key = channelKey(update.tenant, update.channel)
+    const state = this.hub.byKey.get(key)
+    const batcher = this.#batchers.get(key)
+    if (state !== undefined) this.#updates.apply(state, update)
+    else batcher?.pull()
+    return state !== undefined || batcher !== undefined
   }
 
   #batcher(tenant: string, channel: string): CommandBatcher {
-    const key = laneKey(tenant, channel)
+    const key = channelKey(tenant, channel)
     const known = this.#batchers.get(key)
     if (known !== undefined) return known
-    const lane = new CommandBatcher(async (commands) => {
-      lane.calledAt = systemClock.now()
-      await this.overload.during(commands.length, this.#call(tenant, channel, commands))
-      lane.calledAt = 0
-      if (!lane.hasWork) this.#batchers.delete(key)
-    }, this.#window)
-    this.#batchers.set(key, lane)
-    return lane
+    const batcher = new CommandBatcher(
+      async (commands) => {
+        batcher.calledAt = this.#context.clock.now()
+        await this.overload.during(commands.length, this.#call(key, tenant, channel, commands))
+        batcher.calledAt = 0
+        if (!batcher.hasWork) this.#batchers.delete(key)
+      },
+      () => this.overload.gather(),
+    )
+    this.#batchers.set(key, batcher)
+    return batcher
   }
 
-  async #call(tenant: string, channel: string, commands: readonly PendingCommand[]): Promise<void> {
-    const state = this.hub.find(tenant, channel)
-    const rules = isConversation(channel) ? undefined : this.#rules(tenant, channel)
+  async #call(key: string, tenant: string, channel: string, commands: readonly PendingCommand[]): Promise<void> {
+    const state = this.hub.byKey.get(key)
+    const conversation = conversationIn(channel)
+    const rules = conversation === undefined ? this.#context.namespaces.rules(tenant, channel) : undefined
     const call = {
-      gateway: this.#gateway,
+      gateway: this.#context.name,
       have: state?.last ?? null,
       ...(rules === undefined ? {} : { rules }),
-      commands: commandsOf(commands, state, this.#connectionsOf),
+      commands: completeCommands(commands, state, (session) => this.#connectionsOf(session)),
     }
-    const answer = await this.#execute(tenant, channel, call)
+    const answer = await this.#execute(tenant, channel, conversation, call)
     if (answer !== undefined) return this.#settle(tenant, channel, commands, answer)
     commands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
-    if (state !== undefined) void this.#askLater(state)
+    if (state !== undefined) void this.#askAgain(state)
   }
 
-  /** What the stream did, if it did something, is told to everyone but us: we would have heard it in the answer. */
-  async #askLater({ tenant, channel }: HubChannel): Promise<void> {
-    await scheduler.wait(askLaterMs)
+  /** Anonymous connections share the user id "", but each is a user of its own. */
+  #connectionsOf({ tenant, user }: Session): readonly Session[] {
+    return user === '' ? [] : this.#context.registry.connectionsOf(tenant, user)
+  }
+
+  /** What the failed call did, if it did anything, was published to the other gateways only: ours had it in the answer. */
+  async #askAgain({ tenant, channel }: HubChannel): Promise<void> {
+    await scheduler.wait(askAgainMs)
     if (this.hub.find(tenant, channel) !== undefined) this.#batcher(tenant, channel).pull()
   }
 
-  /** Every command may be repeated: a send by its clientId, an amendment by what it says, the others by nature. */
-  async #execute(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer | undefined> {
+  /** Every command may be repeated: a send has its clientId, an amendment its content, the others change nothing twice. */
+  async #execute(
+    tenant: string,
+    channel: string,
+    conversation: string | undefined,
+    call: StreamCall,
+  ): Promise<StreamAnswer | undefined> {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       try {
         this.calls++
-        return await this.#reach(tenant, channel, call)
+        if (conversation === undefined) return await this.#executeElsewhere(tenant, channel, call)
+        const stream = () => conversationOf(this.#env, tenant, conversation)
+        const execute = () => this.#links?.call(channelKey(tenant, channel), stream, call) ?? stream().execute(call)
+        // A gateway that has the conversation's position has its subscribers: its name is known.
+        if (call.have !== null) return await execute()
+        return await executeIfKnown(call, this.#context.names.hasConversation(tenant, conversation), execute)
       } catch (thrown) {
-        log.warn('gateway.call-failed', { channel, attempt, why: reasonOf(thrown) })
+        log.warn('gateway.call-failed', { channel, attempt, reason: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 1000, Math.random()))
       }
     }
     return undefined
   }
 
-  #reach(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
+  /** Calls the actor of a channel that is no conversation. Only conversations are busy enough for links. */
+  #executeElsewhere(tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> | undefined {
     const parsed = parseChannel(channel)
-    if (parsed === undefined) return undefined
-    const isSubscribed = this.hub.find(tenant, channel) !== undefined
-    if (parsed.kind === 'job')
-      return reach(call, isSubscribed || this.#names.hasQueue(tenant, parsed.queue), () =>
-        jobStreamOf(this.#env, tenant, channel)?.execute(call),
-      )
-    if (parsed.kind === 'topic') return topicOf(this.#env, tenant, channel).execute(call)
-    // Only conversations are ever busy enough for a link.
-    if (parsed.kind !== 'conversation') return inboxOf(this.#env, tenant, parsed.user).execute(call)
-    const stream = () => conversationOf(this.#env, tenant, parsed.id)
-    return reach(
-      call,
-      isSubscribed || this.#names.hasConversation(tenant, parsed.id),
-      () => this.#links?.call(laneKey(tenant, channel), stream, call) ?? stream().execute(call),
-    )
+    if (parsed?.kind === 'job') {
+      const execute = () => jobStreamOf(this.#env, tenant, channel)?.execute(call)
+      if (call.have !== null) return execute()
+      return executeIfKnown(call, this.#context.names.hasQueue(tenant, parsed.queue), execute)
+    }
+    if (parsed?.kind === 'topic') return topicOf(this.#env, tenant, channel).execute(call)
+    return parsed?.kind === 'inbox' ? inboxOf(this.#env, tenant, parsed.user).execute(call) : undefined
   }
 
-  /** Replies first, then news: a subscriber hears its reply before the first publication. */
+  /** Settles the commands, then applies the update: a subscriber receives its reply before the first publication. */
   #settle(
     tenant: string,
     channel: string,
@@ -238,13 +220,13 @@ export class ChannelClient {
     })
     const state = this.hub.find(tenant, channel)
     if (state === undefined) return
-    if (behind) this.#startOver(state)
-    else this.#apply(state, update)
+    if (behind) this.#updates.startOver(state)
+    else this.#updates.apply(state, update)
   }
 
   /**
-   * News pushed by the stream can be here before an answer that left it earlier. Who would join now would never hear
-   * what the others here have just been told, so she asks again.
+   * An update sent by the stream may arrive before an answer that left earlier. A session that subscribed with such an
+   * answer would miss the publications just delivered to the other subscribers: its command is sent again.
    */
   #isOvertaken({ session }: PendingCommand, channel: string, result: StreamResult): boolean {
     if (result.kind !== 'subscribed' || session.phase === 'closed') return false
@@ -266,76 +248,10 @@ export class ChannelClient {
     const joinLeave = command.kind === 'subscribe' && command.joinLeave
     this.hub.join(session, channel, { epoch: result.epoch, last, skip: result.top, joinLeave })
   }
-
-  #apply(state: HubChannel, told: StreamUpdate): void {
-    const signals = this.overload.thin(told.events)
-    const update = signals === told.events ? told : { ...told, events: signals }
-    const pieces: readonly UpdatePart[] = isConversation(state.channel) ? splitAtRemovals(update) : [{ update: update }]
-    if (isConversation(state.channel))
-      for (const { info } of update.publications)
-        if (info !== undefined) this.#wrote(state.tenant, state.channel, info.user)
-    for (const { update: news, removed: left } of pieces) {
-      const { last } = state
-      const applied = this.hub.apply(state, news)
-      if (applied === 'gap') this.#batcher(state.tenant, state.channel).pull()
-      if (applied === 'otherEpoch') this.#otherEpoch(state, update)
-      if (applied !== 'applied') break
-      if (left !== undefined && left.offset > last)
-        this.#removeUser(state, left.user, { epoch: state.epoch, offset: left.offset })
-    }
-    for (const signal of update.events) {
-      if (signal.kind === 'removed') this.#removeUser(state, signal.user, signal.before)
-      if (signal.kind === 'revoked') this.#revoke(state, signal.until)
-    }
-  }
-
-  /**
-   * The stream is another one. Subscribers of a topic that kept nothing have no position to recover from: theirs is where
-   * the topic stood when it began to keep history, so that they miss nothing of what was published since.
-   */
-  #otherEpoch(state: HubChannel, { epoch, after }: StreamUpdate): void {
-    if (state.epoch === '' || epoch === '') this.#rulesChanged(state.tenant)
-    if (state.epoch === '' && epoch !== '')
-      for (const session of state.sessions) {
-        const positions = this.#resume.get(session) ?? new Map<string, StreamPosition>()
-        this.#resume.set(session, positions.set(state.channel, { epoch, offset: after }))
-      }
-    this.#startOver(state)
-  }
-
-  /** The place is lost: everyone subscribes again with the position its SDK kept. */
-  #startOver(state: HubChannel): void {
-    for (const session of state.sessions) this.#unsubscribe(session, state.channel, 'insufficientState')
-  }
-
-  /** Ends a user's subscriptions, but for one that began after she had left and come back: word of it may be late. */
-  #removeUser({ sessions, channel }: HubChannel, user: string, before: StreamPosition): void {
-    for (const session of sessions) {
-      const { epoch, skip = 0 } = session.subscriptions.get(channel) ?? {}
-      const isMeant = session.user === user && epoch === before.epoch && skip < before.offset
-      if (isMeant) this.#unsubscribe(session, channel, 'removed')
-    }
-  }
-
-  #revoke(state: HubChannel, until: number): void {
-    for (const session of state.sessions) if (session.issuedAt <= until) this.#sockets.close(session, 'revoked')
-  }
-
-  /** SDKs do not renew a server-side subscription by themselves: its connection is opened anew instead. */
-  #unsubscribe(session: Session, channel: string, name: UnsubscribeName): void {
-    const isServers = session.subscriptions.get(channel)?.terms?.server === true
-    if (isServers || channel === inboxChannel(session.user)) return this.#reopen(session)
-    this.leave(session, channel)
-    this.#sockets.write(session, encodeUnsubscribe(channel, name))
-  }
-
-  #reopen(session: Session): void {
-    this.#sockets.close(session, 'insufficientState')
-  }
 }
 
-/** Calls an actor whose name is known, or refuses as it would: an invented name wakes no actor. */
-function reach(
+/** Calls an actor if its name is known, or refuses as the actor would: an invented name wakes no actor. */
+function executeIfKnown(
   call: StreamCall,
   isKnown: Ready<boolean>,
   execute: () => Promise<StreamAnswer> | undefined,
@@ -348,8 +264,3 @@ function reach(
 /** What a subscription's terms say of its join and leave. */
 const announcedBy = (terms: SubscriptionTerms | undefined) =>
   terms?.joinLeave === undefined ? {} : { announced: terms.joinLeave }
-
-/** Only their entries say who left, and no topic's rules are theirs. */
-const isConversation = (channel: string) => channel.startsWith('conversation:')
-
-const laneKey = (tenant: string, channel: string) => `${tenant}/${channel}`

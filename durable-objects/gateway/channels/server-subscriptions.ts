@@ -1,5 +1,4 @@
 import type { ServerSubscription } from '../../../src/auth/token.ts'
-import type { Clock } from '../../../src/kernel/clock.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { sizes } from '../../../src/protocol/limits.ts'
 import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'
@@ -8,21 +7,11 @@ import type { StreamPosition, StreamResult } from '../../../src/protocol/stream.
 import type { Session } from '../../../src/realtime/session.ts'
 import { encodeSubscribed } from '../connect/connect-reply.ts'
 import type { SubscriptionGrant, SubscriptionGrants } from './subscription-grants.ts'
-import type { Sockets } from '../transport/sockets.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 import type { ChannelClient } from './channel-client.ts'
 import { bytesBeside, sizeOf } from './subscriptions.ts'
 
-/** What server-side subscriptions work with. */
-export interface ServerSubscriptionsContext {
-  readonly sockets: Sockets
-  readonly channels: ChannelClient
-  readonly grants: SubscriptionGrants
-  readonly clock: Clock
-  /** Looks after a session whose subscriptions may end. */
-  readonly watch: (session: Session) => void
-}
-
-/** A subscription that the server ordered: on what terms, and what the stream answered. */
+/** A subscription that the server ordered: its terms, and the answer of the stream. */
 interface Begun {
   readonly kind: 'begun'
   readonly channel: string
@@ -30,23 +19,27 @@ interface Begun {
   readonly result: Extract<StreamResult, { kind: 'subscribed' }>
 }
 
-/** What the tenant's own server subscribes its users to: by their connection tokens, or later on. */
+/** The subscriptions that the tenant's server orders for its users: by their connection tokens, or later. */
 export class ServerSubscriptions {
-  readonly #context: ServerSubscriptionsContext
-  /** What connections will have to remember of orders that are not answered yet. */
-  readonly #asked = new WeakMap<Session, number>()
+  readonly #context: GatewayContext
+  readonly #channels: ChannelClient
+  readonly #grants: SubscriptionGrants
+  /** Bytes that orders without an answer yet will take in the attachment of their connection. */
+  readonly #reserved = new WeakMap<Session, number>()
 
-  constructor(parts: ServerSubscriptionsContext) {
-    this.#context = parts
+  constructor(context: GatewayContext, channels: ChannelClient, grants: SubscriptionGrants) {
+    this.#context = context
+    this.#channels = channels
+    this.#grants = grants
   }
 
-  /** All that a connection token orders, by channel; the first refusal is one of them all. `since` is where the client stood. */
+  /** Begins all that a connection token orders. Returns their replies by channel, or the first refusal. `since` is the client's position. */
   async beginAll(
     session: Session,
     orders: readonly ServerSubscription[],
     since: (channel: string) => StreamPosition | undefined,
   ): Promise<{ readonly kind: 'begun'; readonly results: ReadonlyMap<string, string> } | Refusal> {
-    // One more is the personal stream.
+    // The personal stream is one more.
     if (orders.length >= sizes.channels) return refuse('limitExceeded', `at most ${sizes.channels} channels`)
     const all = await Promise.all(orders.map((order) => this.#begin(session, order, since(order.channel))))
     const refusal = all.find((one) => one.kind === 'refused')
@@ -58,8 +51,8 @@ export class ServerSubscriptions {
   }
 
   /**
-   * Subscribes a session that is connected, and tells it, with what was published after `since`. A subscription that the
-   * server ordered before goes on with the new terms; one that the client began is left as it is.
+   * Subscribes a connected session and pushes that to it, with what was published after `since`. A subscription that the
+   * server ordered before continues with the new terms; one that the client began stays as it is.
    */
   async begin(session: Session, order: ServerSubscription, since?: StreamPosition): Promise<Refusal | undefined> {
     const known = session.subscriptions.get(order.channel)
@@ -68,24 +61,24 @@ export class ServerSubscriptions {
     return begun.kind === 'refused' ? begun : undefined
   }
 
-  /** Ends a subscription of a session, whoever began it, and tells it. */
+  /** Ends a subscription of a session, ordered by the server or begun by the client, and pushes that to it. */
   end(session: Session, channel: string, name: UnsubscribeName): void {
     if (!session.subscriptions.has(channel)) return
-    this.#context.channels.leave(session, channel)
+    this.#channels.leave(session, channel)
     this.#context.sockets.write(session, encodeUnsubscribe(channel, name))
   }
 
   async #renew(session: Session, order: ServerSubscription): Promise<Refusal | undefined> {
-    const grant = await this.#context.grants.forServer(session, order)
+    const grant = await this.#grants.forServer(session, order)
     if (grant.kind === 'refused') return named(order.channel, grant)
     if (!this.#context.sockets.hasRoom(session, sizeOf(grant)))
       return refuse('limitExceeded', `${order.channel}: more than a connection can remember`)
-    this.#context.channels.hub.setTerms(session, order.channel, grant.terms)
+    this.#channels.hub.setTerms(session, order.channel, grant.terms)
     this.#context.watch(session)
     return undefined
   }
 
-  /** A push has no room for publications, so that those that were missed follow it. */
+  /** A subscribe push carries no publications: those that were missed follow it. */
   #push(session: Session, { channel, grant, result }: Begun): void {
     const { sockets, clock } = this.#context
     const subscribed = encodeSubscribed({ ...result, publications: [] }, grant, clock.now())
@@ -97,24 +90,24 @@ export class ServerSubscriptions {
     session: Session,
     order: ServerSubscription,
     since: StreamPosition | undefined,
-    told: (begun: Begun) => void = () => undefined,
+    onBegun: (begun: Begun) => void = () => undefined,
   ): Promise<Begun | Refusal> {
     const { channel } = order
-    const grant = await this.#context.grants.forServer(session, order)
+    const grant = await this.#grants.forServer(session, order)
     if (grant.kind === 'refused') return named(channel, grant)
     if (since !== undefined && order.mustRecover === true && !grant.isRecoverable)
       return refuse('badRequest', `recover_since: ${channel} has no recovery`)
     const bytes = channel.length + bytesBeside + sizeOf(grant)
-    const asked = this.#asked.get(session) ?? 0
-    if (!this.#context.sockets.hasRoom(session, asked + bytes))
+    const reserved = this.#reserved.get(session) ?? 0
+    if (!this.#context.sockets.hasRoom(session, reserved + bytes))
       return refuse('limitExceeded', `${channel}: more than a connection can remember`)
-    this.#asked.set(session, asked + bytes)
+    this.#reserved.set(session, reserved + bytes)
     return await new Promise((resolve) => {
-      this.#context.channels.subscribe(session, channel, grant, since, (result) => {
-        this.#asked.set(session, (this.#asked.get(session) ?? 0) - bytes)
+      this.#channels.subscribe(session, channel, grant, since, (result) => {
+        this.#reserved.set(session, (this.#reserved.get(session) ?? 0) - bytes)
         const begun = this.#answer(channel, grant, result)
         if (begun.kind === 'begun') {
-          told(begun)
+          onBegun(begun)
           if (grant.terms.expiresAt !== undefined) this.#context.watch(session)
         }
         resolve(begun)
@@ -133,6 +126,6 @@ export class ServerSubscriptions {
   }
 }
 
-/** A refusal that says which of many subscriptions it is about. */
+/** A refusal that names the channel it is about. */
 const named = (channel: string, { error, detail }: Refusal): Refusal =>
   refuse(error, detail === undefined ? channel : `${channel}: ${detail}`)

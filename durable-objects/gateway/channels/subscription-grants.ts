@@ -1,8 +1,6 @@
 import type { Overrides } from '../../../src/auth/claims.ts'
 import { verifySubscription, type SubscriptionClaims } from '../../../src/auth/subscription-token.ts'
 import { namesUnknownKey, notYetValid, type ServerSubscription, type SigningKey } from '../../../src/auth/token.ts'
-import type { Config } from '../../../src/config.ts'
-import type { Clock } from '../../../src/kernel/clock.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
 import { parseChannel, whyNoChannel, type TopicName } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
@@ -11,65 +9,67 @@ import type { Namespace } from '../../../src/protocol/namespaces-api.ts'
 import type { ConnectionClaim } from '../../../src/protocol/stream.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
 import { maySubscribe, type TopicCaller } from '../../../src/topics/access.ts'
-import type { KnownNamespace, NamespaceCache } from './namespace-cache.ts'
+import type { GatewayContext } from '../gateway-context.ts'
+import type { KnownNamespace } from './namespace-cache.ts'
 
-/** How somebody may listen to a channel. `data` is JSON text for the reply. */
+/** The terms of a subscription. `data` is JSON text for the reply. */
 export interface SubscriptionGrant {
   readonly kind: 'granted'
   readonly joinLeave: boolean
   readonly isRecoverable: boolean
-  /** Its position is told also where it cannot recover. */
+  /** The reply carries the position, also where the channel cannot recover. */
   readonly isPositioned?: boolean
   readonly terms: SubscriptionTerms
   readonly data?: string
-  /** What the stream wants to see of a new connection. */
+  /** Shown to the user's own stream by a new connection. */
   readonly claim?: ConnectionClaim
 }
 
-/** Leave to listen, a refusal, or a token so wrong that the connection ends. */
+/** A grant, a refusal, or a token so wrong that the connection is closed. */
 export type GrantDecision = SubscriptionGrant | Refusal | { readonly kind: 'turnedAway'; readonly close: CloseName }
 
-/** What a client's subscribe says of itself. */
+/** What decides a client's subscribe. */
 export interface SubscribeRequest {
   readonly channel: string
   readonly token: string
   readonly join_leave: boolean
 }
 
-/** Decides who may listen to a plain topic and on what terms. Other streams decide for themselves. */
+/** Decides whether a session may subscribe to a plain topic, and on what terms. Other streams decide for themselves. */
 export class SubscriptionGrants {
-  readonly #namespaces: NamespaceCache
-  readonly #clock: Clock
-  readonly #open: Config['open']
+  readonly #namespaces: GatewayContext['namespaces']
+  readonly #clock: GatewayContext['clock']
+  readonly #open: GatewayContext['config']['open']
 
-  constructor(namespaces: NamespaceCache, clock: Clock, { open }: Config) {
+  constructor({ namespaces, clock, config }: GatewayContext) {
     this.#namespaces = namespaces
     this.#clock = clock
-    this.#open = open
+    this.#open = config.open
   }
 
-  /** For a client that asks. */
-  forClient(session: Session, wish: SubscribeRequest): Ready<GrantDecision> {
-    const name = parseChannel(wish.channel)
-    if (name === undefined) return whyNoChannel(wish.channel)
+  /** Decides a client's subscribe. */
+  forClient(session: Session, request: SubscribeRequest): Ready<GrantDecision> {
+    const name = parseChannel(request.channel)
+    if (name === undefined) return whyNoChannel(request.channel)
     if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied')
-    if (name.kind !== 'topic') return { kind: 'granted', joinLeave: wish.join_leave, isRecoverable: true, terms: {} }
+    if (name.kind !== 'topic') return { kind: 'granted', joinLeave: request.join_leave, isRecoverable: true, terms: {} }
     return whenReady(this.#namespaces.find(session.tenant, name, this.#clock.now()), (known) => {
       if (known.kind === 'refused') return known
-      if (wish.token !== '') return this.#byToken(session, wish, known)
-      const visited = visit(session, wish, name, known)
-      return visited.kind === 'refused' ? this.#visitAgain(session, wish, name) : visited
+      if (request.token !== '') return this.#byToken(session, request, known)
+      const decided = decide(session, request, name, known)
+      return decided.kind === 'refused' ? this.#decideAgain(session, request, name) : decided
     })
   }
 
-  /** For the tenant's own server, which may subscribe its users to anything that is, but a personal stream is one person's. */
+  /** Decides an order of the tenant's server: any existing channel, except the personal streams of users. */
   forServer(
     session: Session,
     { channel, overrides, info, data, expiresAt }: ServerSubscription,
   ): Ready<SubscriptionGrant | Refusal> {
     const name = parseChannel(channel)
     if (name === undefined) return whyNoChannel(channel)
-    if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied', 'a stream of her own')
+    if (name.kind === 'inbox' && name.user !== session.user)
+      return refuse('permissionDenied', 'the personal stream of another user')
     if (name.kind === 'inbox') return refuse('permissionDenied', 'a personal stream comes with its user')
     const terms = {
       server: true as const,
@@ -91,7 +91,7 @@ export class SubscriptionGrants {
     )
   }
 
-  /** A subscription token of this connection for this channel. Also for one that is renewed. */
+  /** Verifies a subscription token of this connection for this channel, of a new subscription or a renewal. */
   async verify(
     session: Session,
     { channel, token }: Omit<SubscribeRequest, 'join_leave'>,
@@ -99,10 +99,10 @@ export class SubscriptionGrants {
   ): Promise<SubscriptionClaims | Exclude<GrantDecision, SubscriptionGrant>> {
     const { tenant, user, client } = session
     const isOpen = this.#open?.tenant === tenant
-    const believed = this.#keysOf(tenant, admission)
-    const keys = namesUnknownKey(token, believed)
+    const known = this.#keysOf(tenant, admission)
+    const keys = namesUnknownKey(token, known)
       ? this.#keysOf(tenant, (await this.#namespaces.askAgain(tenant, this.#clock.now())) ?? admission)
-      : believed
+      : known
     const rules = { tenant, mayOmitTenant: true, mayLast: isOpen }
     const read = await verifySubscription(token, { user, client, channel }, keys, rules, this.#clock.now())
     if (read.kind === 'ticket') return read
@@ -116,39 +116,39 @@ export class SubscriptionGrants {
     return [...(this.#open?.tenant === tenant ? [this.#open.tokenKey] : []), ...secrets.tokenKeys]
   }
 
-  /** SDKs take a refusal for final: it is given by what the tenant's actor says now, not by what was believed here. */
-  async #visitAgain(session: Session, wish: SubscribeRequest, name: TopicName): Promise<GrantDecision> {
+  /** SDKs take a refusal for final: it is decided by the tenant's present record, not by the cached one. */
+  async #decideAgain(session: Session, request: SubscribeRequest, name: TopicName): Promise<GrantDecision> {
     const now = this.#clock.now()
     await this.#namespaces.askAgain(session.tenant, now)
     const known = await this.#namespaces.find(session.tenant, name, now)
-    return known.kind === 'refused' ? known : visit(session, wish, name, known)
+    return known.kind === 'refused' ? known : decide(session, request, name, known)
   }
 
-  async #byToken(session: Session, wish: SubscribeRequest, known: KnownNamespace): Promise<GrantDecision> {
-    const ticket = await this.verify(session, wish, known)
-    if (ticket.kind !== 'ticket') return ticket
-    return grant(known.namespace, ticket.overrides, wish.join_leave, {
-      ...(ticket.expiresAt === 0 ? {} : { expiresAt: ticket.expiresAt }),
-      ...(ticket.info === undefined ? {} : { chanInfo: ticket.info }),
+  async #byToken(session: Session, request: SubscribeRequest, known: KnownNamespace): Promise<GrantDecision> {
+    const claims = await this.verify(session, request, known)
+    if (claims.kind !== 'ticket') return claims
+    return grant(known.namespace, claims.overrides, request.join_leave, {
+      ...(claims.expiresAt === 0 ? {} : { expiresAt: claims.expiresAt }),
+      ...(claims.info === undefined ? {} : { chanInfo: claims.info }),
     })
   }
 }
 
-/** Who this connection is to a topic. */
+/** A connection as a topic's permissions see it. */
 export const topicCallerOf = ({ user, capabilities, subscriptions }: Session, channel: string): TopicCaller => ({
   user,
   capabilities,
   isSubscribed: subscriptions.has(channel),
 })
 
-function visit(
+function decide(
   session: Session,
-  wish: SubscribeRequest,
+  request: SubscribeRequest,
   name: TopicName,
   { namespace }: KnownNamespace,
 ): GrantDecision {
-  const denied = maySubscribe(namespace, wish.channel, name, topicCallerOf(session, wish.channel))
-  return denied ?? grant(namespace, {}, wish.join_leave, {})
+  const denied = maySubscribe(namespace, request.channel, name, topicCallerOf(session, request.channel))
+  return denied ?? grant(namespace, {}, request.join_leave, {})
 }
 
 function grant(

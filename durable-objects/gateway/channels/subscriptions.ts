@@ -1,7 +1,5 @@
-import type { Clock } from '../../../src/kernel/clock.ts'
 import { whenReady } from '../../../src/kernel/ready.ts'
 import { inboxChannel, maxChannelLength, parseChannel } from '../../../src/protocol/channels.ts'
-import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { sizes } from '../../../src/protocol/limits.ts'
@@ -11,57 +9,47 @@ import { endOf } from '../../../src/realtime/liveness.ts'
 import { attachmentSize, type Session } from '../../../src/realtime/session.ts'
 import { encodeExpiry, encodeSubscribed } from '../connect/connect-reply.ts'
 import type { SubscriptionGrant, GrantDecision, SubscriptionGrants } from './subscription-grants.ts'
-import type { NamespaceCache } from './namespace-cache.ts'
-import type { Sockets } from '../transport/sockets.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 import type { ChannelClient } from './channel-client.ts'
 import { PendingSubscriptions } from './pending-subscriptions.ts'
 
-/** What subscriptions work with. `end` closes a session, `watch` looks after one whose subscriptions may end. */
-export interface SubscriptionsContext {
-  readonly sockets: Sockets
-  readonly channels: ChannelClient
-  readonly grants: SubscriptionGrants
-  readonly namespaces: NamespaceCache
-  readonly clock: Clock
-  readonly watch: (session: Session) => void
-  readonly close: (session: Session, name: CloseName, why: string) => void
-}
-
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
-/** What a connection remembers of a subscription beside its channel's name and what its token says. */
+/** Bytes of a subscription in its connection's attachment beside the channel's name and the token's terms. */
 export const bytesBeside = 72
 
-/** What sessions listen to: begun and ended by clients, renewed by their tokens, ended when nobody renews them. */
+/** The subscriptions that clients begin and end themselves; they end when their token expires and is not renewed. */
 export class Subscriptions {
-  readonly #context: SubscriptionsContext
-  readonly #subscribing = new PendingSubscriptions()
+  readonly #context: GatewayContext
+  readonly #channels: ChannelClient
+  readonly #grants: SubscriptionGrants
+  readonly #pending = new PendingSubscriptions()
 
-  constructor(parts: SubscriptionsContext) {
-    this.#context = parts
+  constructor(context: GatewayContext, channels: ChannelClient, grants: SubscriptionGrants) {
+    this.#context = context
+    this.#channels = channels
+    this.#grants = grants
   }
 
   subscribe(session: Session, command: Of<'subscribe'>): void {
     const { id, request } = command
     const { channel } = request
     if (channel === '') return this.#context.close(session, 'badRequest', 'subscribe without a channel')
-    if (this.#subscribing.holds(session, channel, () => this.subscribe(session, command))) return
+    if (this.#pending.holds(session, channel, () => this.subscribe(session, command))) return
     const problem = this.#whyNot(session, request)
     if (problem !== undefined) return this.#refuse(session, id, problem)
 
-    this.#subscribing.begin(session, channel, channel.length + bytesBeside)
-    void whenReady(this.#context.grants.forClient(session, request), (granted) =>
-      this.#begin(session, command, granted),
-    )
+    this.#pending.begin(session, channel, channel.length + bytesBeside)
+    void whenReady(this.#grants.forClient(session, request), (granted) => this.#begin(session, command, granted))
   }
 
   unsubscribe(session: Session, id: number, channel: string): void {
-    if (this.#subscribing.holds(session, channel, () => this.unsubscribe(session, id, channel))) return
-    if (channel !== inboxChannel(session.user)) this.#context.channels.leave(session, channel)
+    if (this.#pending.holds(session, channel, () => this.unsubscribe(session, id, channel))) return
+    if (channel !== inboxChannel(session.user)) this.#channels.leave(session, channel)
     this.#reply(session, id, 'unsubscribe', '{}')
   }
 
-  /** A new token for a subscription that is. */
+  /** Renews a subscription by a new token. */
   async refresh(session: Session, { id, request }: Of<'sub_refresh'>): Promise<void> {
     const { channel, token } = request
     const name = parseChannel(channel)
@@ -70,27 +58,26 @@ export class Subscriptions {
       return this.#refuse(session, id, refuse('notAvailable', 'only subscriptions to topics expire'))
     if (token === '') return this.#context.close(session, 'badRequest', 'sub_refresh without a token')
 
-    const { grants, namespaces, clock, channels: streams } = this.#context
+    const { namespaces, clock } = this.#context
     const known = await namespaces.find(session.tenant, name, clock.now())
     if (known.kind === 'refused') return this.#refuse(session, id, known)
-    const ticket = await grants.verify(session, { channel, token }, known)
-    if (ticket.kind === 'turnedAway') return this.#context.close(session, ticket.close, 'subscription token')
-    if (ticket.kind === 'refused') return this.#refuseRenewal(session, id, ticket)
+    const claims = await this.#grants.verify(session, { channel, token }, known)
+    if (claims.kind === 'turnedAway') return this.#context.close(session, claims.close, 'subscription token')
+    if (claims.kind === 'refused') return this.#refuseRenewal(session, id, claims)
     const { expiresAt: _, ...terms } = session.subscriptions.get(channel)?.terms ?? {}
-    const { expiresAt } = ticket
-    streams.hub.setTerms(session, channel, { ...terms, ...(expiresAt === 0 ? {} : { expiresAt }) })
+    const { expiresAt } = claims
+    this.#channels.hub.setTerms(session, channel, { ...terms, ...(expiresAt === 0 ? {} : { expiresAt }) })
     this.#context.watch(session)
     this.#reply(session, id, 'sub_refresh', `{${encodeExpiry(expiresAt, clock.now()).join(',')}}`)
   }
 
-  /** Ends what was not renewed in time. The SDK subscribes again, with a new token. */
+  /** Ends the subscriptions that were not renewed in time. The SDK subscribes again, with a new token. */
   expire(session: Session, now: number): void {
-    const { channels: streams, sockets } = this.#context
     for (const subscription of session.subscriptions.values()) {
       if (endOf(subscription) > now) continue
       const { channel } = subscription
-      streams.leave(session, channel)
-      sockets.write(session, encodeUnsubscribe(channel, 'expired'))
+      this.#channels.leave(session, channel)
+      this.#context.sockets.write(session, encodeUnsubscribe(channel, 'expired'))
     }
   }
 
@@ -104,7 +91,7 @@ export class Subscriptions {
   }
 
   #whyNoRoom(session: Session, bytes: number, channels: number): Refusal | undefined {
-    const asked = this.#subscribing.asked(session)
+    const asked = this.#pending.asked(session)
     if (session.subscriptions.size + asked.channels + channels > sizes.channels)
       return refuse('limitExceeded', `at most ${sizes.channels} channels on one connection`)
     if (this.#context.sockets.hasRoom(session, asked.bytes + bytes)) return undefined
@@ -117,12 +104,12 @@ export class Subscriptions {
     const problem = granted.kind === 'refused' ? granted : this.#whyNoRoom(session, sizeOf(granted), 0)
     if (granted.kind === 'refused' || problem !== undefined) {
       if (problem !== undefined) this.#refuse(session, id, problem)
-      return this.#subscribing.end(session, request.channel)
+      return this.#pending.end(session, request.channel)
     }
-    this.#subscribing.grow(session, request.channel, sizeOf(granted))
-    this.#context.channels.subscribe(session, request.channel, granted, since(request), (result) => {
+    this.#pending.grow(session, request.channel, sizeOf(granted))
+    this.#channels.subscribe(session, request.channel, granted, since(request), (result) => {
       this.#answer(session, command, granted, result)
-      this.#subscribing.end(session, request.channel)
+      this.#pending.end(session, request.channel)
     })
   }
 
@@ -132,7 +119,7 @@ export class Subscriptions {
     const lost = result.wasRecovering && !result.recovered && (request.flag & 2) !== 0
     if (!lost)
       return this.#reply(session, id, 'subscribe', encodeSubscribed(result, granted, this.#context.clock.now()))
-    this.#context.channels.leave(session, request.channel)
+    this.#channels.leave(session, request.channel)
     this.#refuse(session, id, refuse('unrecoverablePosition'))
   }
 
@@ -140,7 +127,7 @@ export class Subscriptions {
     this.#context.sockets.write(session, encodeRefusal(id, refusal))
   }
 
-  /** SDKs take an expired token for final here, unless the error is temporary: then they fetch another within the grace. */
+  /** SDKs take an expired token for final here, unless the error is temporary: then they fetch another before the grace ends. */
   #refuseRenewal(session: Session, id: number, refusal: Refusal): void {
     if (refusal.error !== 'tokenExpired') return this.#refuse(session, id, refusal)
     this.#context.sockets.write(session, encodeRefusal(id, refusal, true))
@@ -151,9 +138,9 @@ export class Subscriptions {
   }
 }
 
-/** Where a client says that it stood. */
+/** The position a client asks to recover from; undefined when it asks for none. */
 export const since = ({ recover, offset, epoch }: { recover: boolean; offset: number; epoch: string }) =>
   recover ? { offset, epoch } : undefined
 
-/** What a connection has to remember of a grant. */
+/** Bytes of a grant in the attachment of its connection. */
 export const sizeOf = ({ terms }: SubscriptionGrant): number => attachmentSize(terms)

@@ -1,4 +1,3 @@
-import type { Env } from '../../../src/env.ts'
 import { withoutDeleted } from '../../../src/history/amend.ts'
 import { completePage } from '../../../src/history/page.ts'
 import { coldHistory } from '../../../src/adapters/cold-history.ts'
@@ -8,23 +7,21 @@ import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeHistory } from '../../../src/protocol/replies.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { conversationOf, tenantOf } from '../../address.ts'
-import type { NameDirectory } from '../channels/name-directory.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 import type { TopicCommands } from './topic-commands.ts'
 
 type HistoryRequest = Extract<Command, { kind: 'history' }>['request']
 
 /**
- * Scrollback for sessions. The conversation says what it holds and what lies behind it; what lies behind is read here,
- * so that no conversation ever waits for Postgres and only the one who asked for old pages does.
+ * The `history` command. The conversation answers with the entries it holds and the seqs it no longer holds; those are read
+ * here from Postgres, so that no conversation waits for Postgres, and only the connection that asked for old entries does.
  */
 export class History {
-  readonly #env: Env
-  readonly #names: NameDirectory
+  readonly #gateway: GatewayContext
   readonly #topics: TopicCommands
 
-  constructor(env: Env, names: NameDirectory, topics: TopicCommands) {
-    this.#env = env
-    this.#names = names
+  constructor(gateway: GatewayContext, topics: TopicCommands) {
+    this.#gateway = gateway
     this.#topics = topics
   }
 
@@ -37,13 +34,14 @@ export class History {
       return refuse('notAvailable', 'history of anything but conversations and topics')
 
     const { tenant, user, client } = session
-    if (!(await this.#names.hasConversation(tenant, channel.id))) return refuse('permissionDenied')
+    if (!(await this.#gateway.names.hasConversation(tenant, channel.id))) return refuse('permissionDenied')
+    const { env } = this.#gateway
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
-    const answer = await conversationOf(this.#env, tenant, channel.id).history({ user, client, server: false }, query)
+    const answer = await conversationOf(env, tenant, channel.id).history({ user, client, server: false }, query)
     if (answer.kind === 'refused') return answer
 
-    const cold = coldHistory(this.#env, { tenant, placement: () => tenantOf(this.#env, tenant).placement() })
+    const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement() })
     const page = await completePage(answer, reverse, (range) => cold.read(channel.id, answer.epoch, range))
     const publications = withoutDeleted(page, answer.amendments)
     return encodeHistory({ ...answer, publications })

@@ -18,10 +18,10 @@ import { plainSend } from '../../../src/protocol/plain-send.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobQueueOf } from '../../address.ts'
-import type { Data, CommandRouter } from './command-router.ts'
+import type { CommandContext, Data } from './command-context.ts'
 import type { StreamResult } from '../../../src/protocol/stream.ts'
 
-type Method = (desk: CommandRouter, session: Session, id: number, data: Data) => void
+type Method = (desk: CommandContext, session: Session, id: number, data: Data) => void
 
 /** Every rpc a client may call. */
 const methods: Readonly<Record<string, Method>> = {
@@ -75,7 +75,7 @@ export const methodNames: readonly string[] = Object.keys(methods)
 
 /** Calls an rpc method by its name. */
 export function callMethod(
-  desk: CommandRouter,
+  desk: CommandContext,
   session: Session,
   id: number,
   request: { method: string; data?: Data },
@@ -87,10 +87,10 @@ export function callMethod(
 }
 
 /** The open profile stands for a server without methods of its own, of which SDKs expect another code. */
-const noMethod = (desk: CommandRouter, method: string) =>
-  refuse(loadConfig(desk.context.env).open === undefined ? 'methodNotFound' : 'notAvailable', method.slice(0, 100))
+const noMethod = (desk: CommandContext, method: string) =>
+  refuse(loadConfig(desk.env).open === undefined ? 'methodNotFound' : 'notAvailable', method.slice(0, 100))
 
-function send(desk: CommandRouter, session: Session, id: number, data: Data): void {
+function send(desk: CommandContext, session: Session, id: number, data: Data): void {
   const plain = data instanceof GivenJson ? plainSend(data.value) : undefined
   if (plain !== undefined) {
     const { conversation, clientId, text } = plain
@@ -112,28 +112,27 @@ function send(desk: CommandRouter, session: Session, id: number, data: Data): vo
 }
 
 /** Whatever adds to a log counts as a message, so that nobody gets around the limit by editing, or by coming and going. */
-const counted = (desk: CommandRouter, session: Session, id: number, conversation: string, work: () => void) =>
+const counted = (desk: CommandContext, session: Session, id: number, conversation: string, work: () => void) =>
   desk.limited(session, conversationChannel(conversation), answer(desk, session, id), work)
 
-const answer = (desk: CommandRouter, session: Session, id: number) => (result: StreamResult) => {
+const answer = (desk: CommandContext, session: Session, id: number) => (result: StreamResult) => {
   if (result.kind === 'refused') return desk.refuse(session, id, result)
   desk.reply(session, id, 'rpc', `{"data":${result.kind === 'done' ? result.data : '{}'}}`)
 }
 
 /** A message for later is a job: it is safe in the queue's ledger when the sender is told so. */
 async function schedule(
-  desk: CommandRouter,
+  desk: CommandContext,
   session: Session,
   id: number,
   { conversation, content }: { conversation: string; content: MessageContent },
   runAt: number,
 ): Promise<void> {
-  const { env } = desk.context
+  const { env } = desk
   const { tenant, user } = session
   const jobId = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
   await guarded(desk, session, id, async () => {
-    if (!(await desk.context.names.hasConversation(tenant, conversation)))
-      return desk.refuse(session, id, refuse('notFound'))
+    if (!(await desk.names.hasConversation(tenant, conversation))) return desk.refuse(session, id, refuse('notFound'))
     const admitted = await conversationOf(env, tenant, conversation).admitsWriter({ user, client: '', server: false })
     if (admitted.kind === 'refused') return desk.refuse(session, id, admitted)
     const job = { id: jobId, type: 'deliver-message', payload: deliveryPayload(conversation, user, content), runAt }
@@ -145,7 +144,7 @@ async function schedule(
 }
 
 async function changeMembers(
-  desk: CommandRouter,
+  desk: CommandContext,
   session: Session,
   id: number,
   conversation: string,
@@ -154,32 +153,28 @@ async function changeMembers(
   const { tenant, user, client } = session
   const change = kind === 'add' ? { kind, users: [user] } : { kind, user }
   await guarded(desk, session, id, async () => {
-    if (!(await desk.context.names.hasConversation(tenant, conversation)))
-      return desk.refuse(session, id, refuse('notFound'))
-    const changed = await conversationOf(desk.context.env, tenant, conversation).change(
-      { user, client, server: false },
-      change,
-    )
+    if (!(await desk.names.hasConversation(tenant, conversation))) return desk.refuse(session, id, refuse('notFound'))
+    const changed = await conversationOf(desk.env, tenant, conversation).change({ user, client, server: false }, change)
     if (changed.kind === 'refused') return desk.refuse(session, id, changed)
     desk.reply(session, id, 'rpc', '{"data":{}}')
   })
 }
 
 async function listInbox(
-  desk: CommandRouter,
+  desk: CommandContext,
   session: Session,
   id: number,
   query: { cursor?: string | undefined; limit: number },
 ): Promise<void> {
   await guarded(desk, session, id, async () => {
-    const list = await inboxOf(desk.context.env, session.tenant, session.user).list(query.cursor, query.limit)
+    const list = await inboxOf(desk.env, session.tenant, session.user).list(query.cursor, query.limit)
     if (list.kind === 'refused') return desk.refuse(session, id, list)
     desk.reply(session, id, 'rpc', JSON.stringify({ data: { conversations: list.conversations, next: list.next } }))
   })
 }
 
 /** An actor that cannot be reached is a refusal, not a silence. */
-async function guarded(desk: CommandRouter, session: Session, id: number, work: () => Promise<void>): Promise<void> {
+async function guarded(desk: CommandContext, session: Session, id: number, work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch {

@@ -1,64 +1,31 @@
 import type { Env } from '../../../src/env.ts'
-import type { Clock } from '../../../src/kernel/clock.ts'
-import { randomToken } from '../../../src/kernel/id.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
 import type { TopicName } from '../../../src/protocol/channels.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
-import { carry } from '../../../src/protocol/given-json.ts'
-import { sizes } from '../../../src/protocol/limits.ts'
+import type { Namespace } from '../../../src/protocol/namespaces-api.ts'
 import { encodeHistory, type ClientInfo } from '../../../src/protocol/replies.ts'
-import type { StreamResult } from '../../../src/protocol/stream.ts'
-import { infosOf } from '../../../src/realtime/hub.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { mayPublish, mayReadHistory, maySeePresence } from '../../../src/topics/access.ts'
-import type { Namespace } from '../../../src/protocol/namespaces-api.ts'
 import { topicOf } from '../../address.ts'
 import { topicCallerOf } from '../channels/subscription-grants.ts'
-import type { NamespaceCache } from '../channels/namespace-cache.ts'
-import type { ChannelClient } from '../channels/channel-client.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 
 type Request<K extends Command['kind']> = Extract<Command, { kind: K }> extends { request: infer R } ? R : never
 
-/** What a topic desk works with. */
-export interface TopicCommandsContext {
-  readonly env: Env
-  readonly channels: ChannelClient
-  readonly namespaces: NamespaceCache
-  readonly clock: Clock
-}
-
-/** What sessions do with plain topics beside listening. Each thing is checked against the namespace first. */
+/** The commands of sessions for plain topics, except subscribing. Each is checked against the topic's namespace first. */
 export class TopicCommands {
-  readonly #context: TopicCommandsContext
-  readonly #name = randomToken(8)
-  #said = 0
+  readonly #env: Env
+  readonly #gateway: GatewayContext
 
-  constructor(parts: TopicCommandsContext) {
-    this.#context = parts
+  constructor(gateway: GatewayContext) {
+    this.#env = gateway.env
+    this.#gateway = gateway
   }
 
-  /** Whether the session may publish what it wants to; then `go` does it. */
-  publish(
-    session: Session,
-    name: TopicName,
-    { channel, data }: Request<'publish'>,
-    answer: (result: StreamResult) => void,
-    counted: (work: () => void) => void,
-  ): void {
-    if (data === undefined) return answer(refuse('badRequest', 'data: must be there'))
-    const said = carry(data, sizes.frameBytes)
-    if ('bad' in said) return answer(refuse('badRequest', `data: ${said.bad}`))
-    const allowed = this.#allowed(session, name, (namespace) =>
-      mayPublish(namespace, channel, topicCallerOf(session, channel)),
-    )
-    void whenReady(allowed, (denied) => {
-      if (denied !== undefined) return answer(denied)
-      const infos = infosOf(session, session.subscriptions.get(channel)?.terms)
-      const once = `${this.#name}${this.#said++}`
-      const verb = { kind: 'publish' as const, data: said.data, infos, once }
-      counted(() => this.#context.channels.execute(session, channel, verb, answer))
-    })
+  /** Why the session may not publish to a topic; undefined when it may. */
+  mayPublish(session: Session, name: TopicName, channel: string): Ready<Refusal | undefined> {
+    return this.#allowed(session, name, (namespace) => mayPublish(namespace, channel, topicCallerOf(session, channel)))
   }
 
   /** JSON text of a HistoryResult. */
@@ -68,19 +35,19 @@ export class TopicCommands {
       mayReadHistory(namespace, channel, name, topicCallerOf(session, channel)),
     )
     if (denied !== undefined) return denied
-    const rules = this.#context.namespaces.rules(session.tenant, channel)
+    const rules = this.#gateway.namespaces.rules(session.tenant, channel)
     if (rules === undefined) return refuse('unknownChannel')
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
-    const page = await topicOf(this.#context.env, session.tenant, channel).history(rules, query)
+    const page = await topicOf(this.#env, session.tenant, channel).history(rules, query)
     return page.kind === 'refused' ? page : encodeHistory(page)
   }
 
-  /** Every connection that listens now. */
+  /** The connections that are subscribed now. */
   async presence(session: Session, name: TopicName, channel: string): Promise<readonly ClientInfo[] | Refusal> {
     const denied = await this.#allowed(session, name, (namespace) =>
       maySeePresence(namespace, channel, name, topicCallerOf(session, channel)),
     )
-    return denied ?? (await topicOf(this.#context.env, session.tenant, channel).presence())
+    return denied ?? (await topicOf(this.#env, session.tenant, channel).presence())
   }
 
   #allowed(
@@ -88,7 +55,7 @@ export class TopicCommands {
     name: TopicName,
     decide: (namespace: Namespace) => Refusal | undefined,
   ): Ready<Refusal | undefined> {
-    const { namespaces, clock } = this.#context
+    const { namespaces, clock } = this.#gateway
     return whenReady(namespaces.find(session.tenant, name, clock.now()), (known) =>
       known.kind === 'refused' ? known : decide(known.namespace),
     )

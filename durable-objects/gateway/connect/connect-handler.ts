@@ -1,5 +1,4 @@
 import type { Claims } from '../../../src/auth/token.ts'
-import type { Clock } from '../../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { spreadMs } from '../../../src/kernel/retry.ts'
 import { inboxChannel } from '../../../src/protocol/channels.ts'
@@ -7,71 +6,65 @@ import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
+import { sizes } from '../../../src/protocol/limits.ts'
 import type { ConnectionClaim, StreamPosition } from '../../../src/protocol/stream.ts'
-import { EarlyCommands } from '../../../src/realtime/early-commands.ts'
-import type { ConnectionRegistry } from '../../../src/realtime/connection-registry.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { AdmissionQueue } from '../../../src/realtime/admission-queue.ts'
 import type { TenantLimits } from '../../../src/tenants/record.ts'
 import { encodeConnected, encodeExpiry, encodeSubscribed } from './connect-reply.ts'
-import type { Authentication, ConnectionAuthenticator } from './connection-authenticator.ts'
+import { ConnectionAuthenticator, type Authentication } from './connection-authenticator.ts'
 import type { SubscriptionGrant } from '../channels/subscription-grants.ts'
 import type { ServerSubscriptions } from '../channels/server-subscriptions.ts'
-import type { Sockets } from '../transport/sockets.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 import type { ChannelClient } from '../channels/channel-client.ts'
+import { inboxOf } from '../../address.ts'
 import type { TenantConnectionLimiter } from './tenant-connection-limiter.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
-/** What an entrance works with. `end` closes a session; `obey` takes the commands that waited for the connect. */
-export interface ConnectHandlerContext {
-  readonly sockets: Sockets
+/** The parts of the gateway that a connect needs; `handle` runs the commands that waited for its reply. */
+export interface ConnectParts {
   readonly channels: ChannelClient
-  readonly authenticator: ConnectionAuthenticator
-  readonly registry: ConnectionRegistry
-  readonly limiter: TenantConnectionLimiter
-  /** Since when a user's tokens count, in milliseconds: those issued until then were revoked. */
-  readonly revokedAt: (session: Session) => Promise<number>
-  /** What tokens subscribe their connections to. */
   readonly serverSubscriptions: ServerSubscriptions
-  readonly clock: Clock
-  /** The session's token is another one. */
-  readonly watch: (session: Session) => void
-  readonly close: (session: Session, name: CloseName, why: string) => void
+  readonly limiter: TenantConnectionLimiter
   readonly handle: (session: Session, command: Command) => void
 }
 
-/** Connects under way at once: enough to keep every inbox busy, few enough that the first are in soon. */
+/** Connects under way at once: enough to keep the inboxes busy, few enough that the first are answered soon. */
 const atOnce = 64
 
-/** How everybody listens to her own stream. */
+/** The terms of each user's own stream. */
 const ownStream: SubscriptionGrant = { kind: 'granted', joinLeave: false, isRecoverable: true, terms: { server: true } }
 
-const tooMuch = refuse('limitExceeded', "the token's info and capabilities are more than a connection can remember")
+const tooLarge = refuse('limitExceeded', "the token's info and capabilities are more than a connection can remember")
 
-/** Where sessions say who they are: lets them in with their personal stream, in the order they came, and renews their tokens. */
+/** Handles `connect`, in the order of arrival and with the user's personal stream subscribed, and `refresh`. */
 export class ConnectHandler {
-  readonly #context: ConnectHandlerContext
+  readonly #context: GatewayContext
+  readonly #parts: ConnectParts
+  readonly #authenticator: ConnectionAuthenticator
   readonly #queue = new AdmissionQueue(atOnce)
-  /** Commands that came before the connect was answered, by session. */
-  readonly #deferred = new Map<Session, EarlyCommands>()
+  /** Commands that arrived before the connect was answered, by session. */
+  readonly #deferred = new Map<Session, DeferredCommands>()
 
-  constructor(parts: ConnectHandlerContext) {
-    this.#context = parts
+  constructor(context: GatewayContext, parts: ConnectParts) {
+    this.#context = context
+    this.#parts = parts
+    this.#authenticator = new ConnectionAuthenticator(context.tenants, context.config)
   }
 
   connect(session: Session, command: Of<'connect'>): void {
     if (session.phase !== 'new') return this.#context.close(session, 'badRequest', 'already connected')
     session.phase = 'connecting'
-    this.#deferred.set(session, new EarlyCommands())
+    this.#deferred.set(session, new DeferredCommands())
     this.#queue.enqueue({
       enter: () => this.#accept(session, command),
       isGone: () => session.phase === 'closed',
     })
   }
 
-  /** A further frame of `bytes` has to wait until the connect is answered. What is too much to keep closes the connection. */
-  waits(session: Session, bytes: number): void {
+  /** Counts a frame whose commands wait until the connect is answered. Too many bytes close the connection. */
+  countDeferred(session: Session, bytes: number): void {
     if (this.#deferred.get(session)?.admits(bytes) === false)
       this.#context.close(session, 'tooManyRequests', 'too many commands before the connect was answered')
   }
@@ -81,37 +74,38 @@ export class ConnectHandler {
     this.#deferred.get(session)?.commands.push(command)
   }
 
-  /** A new token for a session that is in: of the same user, or it ends. */
+  /** Renews the token of a connected session. A token of another user closes the connection. */
   async refresh(session: Session, { id, request }: Of<'refresh'>): Promise<void> {
-    const { sockets, close: end, clock } = this.#context
-    if (request.token === '') return end(session, 'badRequest', 'refresh without a token')
+    const { sockets, clock } = this.#context
+    const end = (name: CloseName, reason: string) => this.#context.close(session, name, reason)
+    if (request.token === '') return end('badRequest', 'refresh without a token')
     const admitted = await this.#admit(request.token, '')
     if (session.phase === 'closed') return
-    if (admitted.kind === 'turnedAway') return end(session, admitted.close, 'token')
+    if (admitted.kind === 'turnedAway') return end(admitted.close, 'token')
     if (admitted.kind === 'refused') {
-      if (admitted.error === 'tokenExpired') return end(session, 'expired', 'token')
+      if (admitted.error === 'tokenExpired') return end('expired', 'token')
       return sockets.write(session, encodeRefusal(id, admitted))
     }
     const { tenant, user, expiresAt, issuedAt } = admitted.claims
-    if (tenant !== session.tenant || user !== session.user) return end(session, 'invalidToken', 'another user')
-    if (await this.#isRevoked(session, issuedAt)) return end(session, 'invalidToken', 'revoked')
-    if (!this.#remember(session, admitted.claims)) return sockets.write(session, encodeRefusal(id, tooMuch))
+    if (tenant !== session.tenant || user !== session.user) return end('invalidToken', 'another user')
+    if (await this.#isRevoked(session, issuedAt)) return end('invalidToken', 'revoked')
+    if (!this.#remember(session, admitted.claims)) return sockets.write(session, encodeRefusal(id, tooLarge))
     this.#context.watch(session)
     const result = [`"client":"${session.client}"`, ...encodeExpiry(expiresAt, clock.now())]
     sockets.write(session, encodeReply(id, 'refresh', `{${result.join(',')}}`))
   }
 
-  /** When nobody can say, the session keeps what it has: its user's stream tells of a revocation by itself. */
+  /** While the inbox is unreachable the session stays: its user's stream publishes a revocation by itself. */
   async #isRevoked(session: Session, issuedAt: number): Promise<boolean> {
     try {
-      return issuedAt <= (await this.#context.revokedAt(session))
+      return issuedAt <= (await inboxOf(this.#context.env, session.tenant, session.user).revokedAt())
     } catch (thrown) {
-      log.warn('gateway.revoked-unknown', { why: reasonOf(thrown) })
+      log.warn('gateway.revoked-unknown', { reason: reasonOf(thrown) })
       return false
     }
   }
 
-  /** The session has ended, wherever it stood. */
+  /** The connection has closed, in any phase. */
   closed(session: Session): void {
     this.#deferred.delete(session)
   }
@@ -121,14 +115,14 @@ export class ConnectHandler {
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return this.#context.close(session, admitted.close, 'token')
     if (admitted.kind === 'refused') return this.#refuse(session, command.id, admitted)
-    if (!this.#remember(session, admitted.claims)) return this.#refuse(session, command.id, tooMuch)
-    const hasSlot = await this.#context.limiter.take(session)
-    if (hasEnded(session)) return this.#context.limiter.release(session)
+    if (!this.#remember(session, admitted.claims)) return this.#refuse(session, command.id, tooLarge)
+    const hasSlot = await this.#parts.limiter.take(session)
+    if (hasEnded(session)) return this.#parts.limiter.release(session)
     if (!hasSlot) return this.#refuse(session, command.id, noSlot())
     await this.#subscribeOwn(session, command, admitted)
   }
 
-  /** What the token said of the connection; false when that is more than a socket keeps through sleep. */
+  /** Takes over the token's claims; false when they are more than the socket's attachment can keep. */
   #remember(session: Session, claims: Claims): boolean {
     const { tenant, user, expiresAt, issuedAt, info, capabilities = [] } = claims
     const before = { info: session.info, capabilities: session.capabilities }
@@ -142,16 +136,16 @@ export class ConnectHandler {
     return true
   }
 
-  /** Subscribes the session to its own stream and to what its token orders; the connect's reply is made of the answers. */
+  /** Subscribes the session to its own stream and to what its token orders, and replies to the connect with the answers. */
   async #subscribeOwn(
     session: Session,
     { id, request }: Of<'connect'>,
     { claims, limits, isPlain }: Extract<Authentication, { kind: 'admitted' }>,
   ): Promise<void> {
-    const { serverSubscriptions: orders, channels: streams } = this.#context
-    const stood = (channel: string) =>
+    const { serverSubscriptions, channels } = this.#parts
+    const since = (channel: string) =>
       positionOf(Object.hasOwn(request.subs, channel) ? request.subs[channel] : undefined)
-    const begun = await orders.beginAll(session, claims.subscriptions ?? [], stood)
+    const begun = await serverSubscriptions.beginAll(session, claims.subscriptions ?? [], since)
     if (session.phase === 'closed') return
     if (begun.kind === 'refused') return this.#refuse(session, id, begun)
     // Without the user's own stream, which checks it too.
@@ -162,26 +156,26 @@ export class ConnectHandler {
     if (session.user === '' || isPlain) return this.#open(session, id, limits, begun.results)
 
     const channel = inboxChannel(session.user)
-    const pass: ConnectionClaim = { issuedAt: session.issuedAt, connections, atMost: limits.connectionsPerUser }
-    await new Promise<void>((greeted) => {
-      streams.subscribe(session, channel, { ...ownStream, claim: pass }, stood(channel), (result) => {
+    const claim: ConnectionClaim = { issuedAt: session.issuedAt, connections, atMost: limits.connectionsPerUser }
+    await new Promise<void>((resolve) => {
+      channels.subscribe(session, channel, { ...ownStream, claim }, since(channel), (result) => {
         if (result.kind !== 'subscribed')
           this.#closeRefused(session, id, result.kind === 'refused' ? result : refuse('internal'))
         else {
           const own = encodeSubscribed(result, ownStream, this.#context.clock.now())
           this.#open(session, id, limits, new Map([[channel, own], ...begun.results]))
         }
-        greeted()
+        resolve()
       })
     })
   }
 
-  /** What was said on its streams meanwhile was held back: the connect's reply comes first. */
+  /** The connect's reply goes before the pushes that waited for it. */
   #open(session: Session, id: number, limits: TenantLimits, subs: ReadonlyMap<string, string>): void {
     if (session.phase === 'closed') return
-    const { sockets, clock, watch } = this.#context
+    const { sockets, clock } = this.#context
     session.phase = 'open'
-    watch(session)
+    this.#context.watch(session)
     sockets.changed(session)
     session.outgoing.unshift(encodeReply(id, 'connect', encodeConnected(session, subs, limits, clock.now())))
     sockets.written(session)
@@ -190,27 +184,26 @@ export class ConnectHandler {
 
   async #admit(token: string, origin: string): Promise<Authentication> {
     try {
-      return await this.#context.authenticator.authenticate(token, this.#context.clock.now(), origin)
+      return await this.#authenticator.authenticate(token, this.#context.clock.now(), origin)
     } catch (thrown) {
-      log.error('gateway.admit-failed', { why: reasonOf(thrown) })
+      log.error('gateway.admit-failed', { reason: reasonOf(thrown) })
       return refuse('internal', 'the tenant could not be reached')
     }
   }
 
-  /** Her own stream would not have the connection: by its code the SDK knows whether to try again. */
+  /** The user's own stream refused the connection. SDKs try again or not by the code. */
   #closeRefused(session: Session, id: number, refusal: Refusal): void {
-    const { close: end } = this.#context
-    if (refusal.error === 'unauthorized') end(session, 'invalidToken', 'revoked')
-    else if (refusal.error === 'limitExceeded') end(session, 'connectionLimit', 'user')
+    if (refusal.error === 'unauthorized') this.#context.close(session, 'invalidToken', 'revoked')
+    else if (refusal.error === 'limitExceeded') this.#context.close(session, 'connectionLimit', 'user')
     else this.#refuse(session, id, refusal)
   }
 
-  /** After an error to connect the connection is of no more use; the SDK opens another. */
+  /** After an error to its connect the SDK closes the connection and opens another. */
   #refuse(session: Session, id: number, refusal: Refusal): void {
     this.#deferred.delete(session)
     this.#context.registry.rejected(session)
-    this.#context.limiter.release(session)
-    for (const channel of session.subscriptions.keys()) this.#context.channels.leave(session, channel)
+    this.#parts.limiter.release(session)
+    for (const channel of session.subscriptions.keys()) this.#parts.channels.leave(session, channel)
     session.outgoing.length = 0
     session.phase = 'new'
     session.tenant = ''
@@ -220,19 +213,34 @@ export class ConnectHandler {
   #runDeferred(session: Session): void {
     const commands = this.#deferred.get(session)?.commands ?? []
     this.#deferred.delete(session)
-    for (const command of commands) this.#context.handle(session, command)
+    for (const command of commands) this.#parts.handle(session, command)
   }
 }
 
-/** Where a client says that it stood on a server-side subscription. */
+/** The position a client has of a server-side subscription. */
 const positionOf = (known: Of<'connect'>['request']['subs'][string] | undefined): StreamPosition | undefined =>
   known?.recover === true ? { offset: known.offset, epoch: known.epoch } : undefined
 
-/** Asked after a wait, in which it may have. */
+/** Checked after an await, during which the connection may have closed. */
 const hasEnded = (session: Session): boolean => session.phase === 'closed'
 
-/** A slot is free when somebody leaves, which nobody can foretell. */
+/** A slot is free once another connection closes; when that is cannot be known. */
 function noSlot(): Refusal {
   const waitMs = spreadMs(5000, Math.random())
   return refuse('tooManyRequests', `connections: your tenant has as many as it may; wait ${waitMs} ms`, waitMs)
+}
+
+/** Bytes of frames that may wait for the reply to a connect. */
+export const deferredBytes = 4 * sizes.frameBytes
+
+/** The commands of one connection that arrived before its connect was answered, in order. */
+export class DeferredCommands {
+  readonly commands: Command[] = []
+  #bytes = 0
+
+  /** Counts a further frame; false when more bytes arrived than may wait. */
+  admits(frameBytes: number): boolean {
+    this.#bytes += frameBytes
+    return this.#bytes <= deferredBytes
+  }
 }

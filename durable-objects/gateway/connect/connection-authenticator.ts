@@ -9,14 +9,14 @@ import {
 import type { Config, OpenProfile } from '../../../src/config.ts'
 import { personalTopic } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
-import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import { refuse, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
 import { connectWindow } from '../../../src/limits/built-in-policies.ts'
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
 import { allowsOrigin } from '../../../src/protocol/origins.ts'
 import { tenantId, type TenantLimits } from '../../../src/tenants/record.ts'
 import type { Admission, TenantCache } from '../../../src/tenants/cache.ts'
 
-/** Whether a token opens the door. A wrong one ends the connection, an expired one may be renewed. */
+/** The outcome of checking a connection token. A wrong one closes the connection, an expired one may be renewed. */
 export type Authentication =
   | {
       readonly kind: 'admitted'
@@ -31,7 +31,7 @@ export type Authentication =
 /** Checks connection tokens against the keys of the tenant they name. Throws when the tenant's actor cannot be reached. */
 export class ConnectionAuthenticator {
   readonly #tenants: TenantCache
-  /** A user comes to the same gateway again, so counting here is counting all her connects in this region. */
+  /** A user always connects to the same gateway of a region, so that this counts all connects in the region. */
   readonly #connects = new LocalLimits()
 
   readonly #open: OpenProfile | undefined
@@ -43,7 +43,7 @@ export class ConnectionAuthenticator {
 
   /** `origin` is that of the page that connects; "" passes any list. */
   async authenticate(token: string, now: number, origin = ''): Promise<Authentication> {
-    if (token === '') return await this.#admitNobody(now, origin)
+    if (token === '') return await this.#admitAnonymous(now, origin)
     const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
     const believed = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
     if (believed === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
@@ -52,7 +52,7 @@ export class ConnectionAuthenticator {
     const keys = this.#keysOf(admission)
     const verified = await verifyToken(token, admission.record.id, keys, now, isOpen)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
-    // Asked again, since it may have been told of meanwhile. Only those who belong to a tenant hear how it stands.
+    // Read again, since the state may have changed meanwhile. Only a valid token learns that its tenant is suspended.
     if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')
       return { kind: 'turnedAway', close: 'suspended' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
@@ -61,14 +61,14 @@ export class ConnectionAuthenticator {
     const claims = isPlain ? withPersonalTopic(verified.claims) : verified.claims
     const { limits, anonymous, origins } = admission.record
     if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
-    // Nobody's connects are counted together: one of them could shut out all others.
+    // Connects of anonymous users are not counted: they share one user id, and one of them could lock out all others.
     if (claims.user === '')
       return anonymous || isOpen
         ? { kind: 'admitted', claims, limits, isPlain }
         : { kind: 'turnedAway', close: 'invalidToken' }
     const window = connectWindow(limits.connectsPerSecondUser)
-    const waitMs = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
-    if (waitMs > 0) return refuse('tooManyRequests', `connects: wait ${waitMs} ms`, waitMs)
+    const taken = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
+    if (taken.kind === 'limited') return refuseTooFast('connects', taken.retryAfterMs)
     return { kind: 'admitted', claims, limits, isPlain }
   }
 
@@ -81,8 +81,8 @@ export class ConnectionAuthenticator {
     return (await this.#tenants.get(believed.record.id, now)) ?? believed
   }
 
-  /** Without a token nobody knows of which tenant; only the open profile has an answer to that. */
-  async #admitNobody(now: number, origin: string): Promise<Authentication> {
+  /** A connect without a token names no tenant; only the open profile has one for it. */
+  async #admitAnonymous(now: number, origin: string): Promise<Authentication> {
     const admission = this.#open === undefined ? undefined : await this.#tenants.get(this.#open.tenant, now)
     if (admission === undefined) return { kind: 'turnedAway', close: 'badRequest' }
     const { id, limits, origins } = admission.record

@@ -1,27 +1,19 @@
-import type { Env } from '../../../src/env.ts'
-import type { Clock } from '../../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { within } from '../../../src/kernel/retry.ts'
 import { connectionRules } from '../../../src/limits/built-in-policies.ts'
 import type { Rules } from '../../../src/limits/rules.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import type { TenantCache } from '../../../src/tenants/cache.ts'
 import { limiterName, limiterNamed } from '../../address.ts'
 import type { KeyValue } from '../../rate-limiter/limiter-store.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 
-/** What is not held anew within this time is free again: a gateway that died holds nothing for longer. */
+/** Slots that are not renewed within this time are free again, so that a gateway that died holds none for longer. */
 const ttlMs = 90_000
 const timeoutMs = 2000
+/** The tenants whose connections are counted, kept while the gateway sleeps. */
 const key = 'slotted'
 
-/** What this works with; `kv` remembers, while the gateway sleeps, whose connections are counted. */
-export interface TenantConnectionLimiterContext {
-  readonly env: Env
-  readonly gateway: string
-  readonly tenants: TenantCache
-  readonly kv: KeyValue
-  readonly clock: Clock
-}
+type Context = Pick<GatewayContext, 'env' | 'name' | 'tenants' | 'clock'>
 
 interface Waiting {
   readonly session: Session
@@ -31,23 +23,25 @@ interface Waiting {
 interface Held {
   readonly inside: Set<Session>
   readonly waiting: Waiting[]
-  /** Slots the limiter gave this gateway. */
+  /** Slots the limiter granted to this gateway. */
   granted: number
-  /** Somebody left, or it is time to say again how many are here. */
+  /** A connection has closed, or the slots are to be renewed. */
   stale: boolean
   busy: boolean
 }
 
 /**
- * The connections of tenants that limit how many they may have at once, at all gateways together: a slot for each, taken
- * as it comes in, given back as it goes. Calls gather while one is under way. Without the limiter everybody is let in.
+ * Limits how many connections a tenant has at once at all gateways together: each takes a slot when it connects and returns
+ * it when it closes. Calls gather while one is under way. While the limiter is unreachable all connections are admitted.
  */
 export class TenantConnectionLimiter {
-  readonly #context: TenantConnectionLimiterContext
+  readonly #context: Context
+  readonly #kv: KeyValue
   readonly #tenants = new Map<string, Held>()
 
-  constructor(parts: TenantConnectionLimiterContext) {
-    this.#context = parts
+  constructor(context: Context, kv: KeyValue) {
+    this.#context = context
+    this.#kv = kv
   }
 
   /** Whether there is a slot for the connection. A tenant without such a limit costs nothing. */
@@ -55,7 +49,7 @@ export class TenantConnectionLimiter {
     const rules = await this.#rulesOf(session.tenant).catch(() => undefined)
     if (rules === undefined) return true
     const held = this.#hold(session.tenant)
-    // While the limiter is being told how many are here, a slot above that is somebody else's already.
+    // While a call to the limiter is under way, a slot that it returns belongs to another gateway already.
     if (!held.busy && held.inside.size < held.granted) {
       held.inside.add(session)
       return true
@@ -66,19 +60,19 @@ export class TenantConnectionLimiter {
     })
   }
 
-  /** Counts sessions as they were before the gateway slept; the limiter still does, until it is told again. */
+  /** Counts the sessions of before the gateway slept, as the limiter still does. */
   restore(sessions: readonly Session[]): void {
     const slotted = new Set(this.#slotted())
     for (const session of sessions) if (slotted.has(session.tenant)) this.#hold(session.tenant).inside.add(session)
   }
 
-  /** The connection is gone; its slot is somebody else's now. */
+  /** The connection has closed: returns its slot. */
   release(session: Session): void {
     const held = this.#tenants.get(session.tenant)
     if (held?.inside.delete(session) === true) this.#refresh(session.tenant, held)
   }
 
-  /** Says again how many are here, so that they go on being counted. */
+  /** Renews the slots of all tenants. */
   renew(): void {
     for (const [tenant, held] of this.#tenants) this.#refresh(tenant, held)
   }
@@ -88,7 +82,7 @@ export class TenantConnectionLimiter {
     if (known !== undefined) return known
     const held: Held = { inside: new Set(), waiting: [], granted: 0, stale: false, busy: false }
     this.#tenants.set(tenant, held)
-    if (!this.#slotted().includes(tenant)) this.#context.kv.put(key, [...this.#tenants.keys()])
+    if (!this.#slotted().includes(tenant)) this.#kv.put(key, [...this.#tenants.keys()])
     return held
   }
 
@@ -112,18 +106,18 @@ export class TenantConnectionLimiter {
     held.busy = false
     if (held.inside.size > 0) return
     this.#tenants.delete(tenant)
-    this.#context.kv.put(key, [...this.#tenants.keys()])
+    this.#kv.put(key, [...this.#tenants.keys()])
   }
 
   async #ask(tenant: string, slots: number): Promise<number> {
     try {
       const rules = await this.#rulesOf(tenant)
       if (rules === undefined) return slots
-      const { env, gateway } = this.#context
+      const { env, name } = this.#context
       const limiter = limiterNamed(env, limiterName(tenant, 'connections-tenant', ''))
-      return await within(timeoutMs, 'the limiter', limiter.hold(rules, gateway, slots, ttlMs))
+      return await within(timeoutMs, 'the limiter', limiter.hold(rules, name, slots, ttlMs))
     } catch (thrown) {
-      log.warn('gateway.slots-unreachable', { why: reasonOf(thrown) })
+      log.warn('gateway.slots-unreachable', { reason: reasonOf(thrown) })
       return slots
     }
   }
@@ -134,7 +128,7 @@ export class TenantConnectionLimiter {
   }
 
   #slotted(): readonly string[] {
-    const kept = this.#context.kv.get(key)
+    const kept = this.#kv.get(key)
     return Array.isArray(kept) ? kept.map(String) : []
   }
 }

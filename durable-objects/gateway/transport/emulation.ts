@@ -7,25 +7,25 @@ import { EndedStreams } from './ended-streams.ts'
 import type { Sockets } from './sockets.ts'
 import { StreamTransport } from './stream-transport.ts'
 
-/** How often a stream is written to, since only a write tells that its client has left: it is noticed within two of them. */
+/** How often a stream is written to, in milliseconds: only a write shows that its client has gone, within two of them. */
 const probeMs = 1_000
-/** Streams written to at a time. With more than that a round takes longer, and so does noticing. */
+/** Streams written to at a time. With more of them a round takes longer. */
 const probedAtOnce = 2_000
 
-/** What became of a frame that was posted: it reached its session, that has ended, or it is of another gateway's. */
-export type ReceiveResult = 'heard' | 'ended' | 'elsewhere'
+/** The outcome of a posted frame: received by its session, which may have `ended`, or held `elsewhere`. */
+export type ReceiveResult = 'received' | 'ended' | 'elsewhere'
 
 /**
- * Connections for networks that let no WebSocket through: the client hears by an HTTP answer that does not end, and
- * says what it has to say by posts, which name the session and the node that holds it. A node is one waking of a
- * gateway: its streams end with it, so whoever names an earlier one has to come again.
+ * Connections for networks that let no WebSocket through: the server sends in the body of an HTTP response that does not
+ * end, and the client posts its frames, naming the session and the node that holds it. A node is one instance of a gateway:
+ * its streams end with it, so a post that names an earlier one is answered with an error, and the client connects again.
  */
 export class Emulation {
   readonly #sockets: Sockets
   #probing: number | null = null
   readonly #node: string
   readonly #sessions = new Map<string, Session>()
-  /** Where the round of probes is; undefined between rounds. */
+  /** The rest of the present round of probes; undefined between rounds. */
   #round: IterableIterator<Session> | undefined
   readonly #lingering = new EndedStreams(() => systemClock.now())
 
@@ -34,19 +34,19 @@ export class Emulation {
     this.#sockets = sockets
   }
 
-  /** A connection whose words go into the body of an answer. */
+  /** Opens a connection that is sent to in the body of a response. */
   open(kind: StreamKind, now: number): { readonly session: Session; readonly body: ReadableStream<Uint8Array> } {
     const emulation = { session: randomToken(43), node: this.#node }
     const session = newSession(randomToken(12), now, { format: formatOf(kind), pings: true }, emulation)
-    const sink = new StreamTransport(kind, this.#sockets.binary, this.#lingering, () => this.#sockets.end(session))
+    const transport = new StreamTransport(kind, this.#sockets.binary, this.#lingering, () => this.#sockets.end(session))
     this.#sessions.set(emulation.session, session)
     this.#probing ??= setInterval(() => this.#probe(), probeMs)
-    this.#sockets.admit(session, sink)
-    return { session, body: sink.body }
+    this.#sockets.admit(session, transport)
+    return { session, body: transport.body }
   }
 
-  /** Whose a post is, or why it is nobody's. */
-  find(node: string, session: string): Session | Exclude<ReceiveResult, 'heard'> {
+  /** The session of a post, or why there is none. */
+  find(node: string, session: string): Session | Exclude<ReceiveResult, 'received'> {
     return node === this.#node ? (this.#sessions.get(session) ?? 'ended') : 'elsewhere'
   }
 
@@ -59,8 +59,8 @@ export class Emulation {
   }
 
   /**
-   * Writes to streams in turn. The runtime tells neither by `cancel` nor by the request's signal that a client has closed
-   * its connection until something is written to it.
+   * Writes to streams in turn. The runtime reports a client's close neither by `cancel` nor by the request's signal until
+   * something is written to it.
    */
   #probe(): void {
     this.#round ??= this.#sessions.values()

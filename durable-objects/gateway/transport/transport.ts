@@ -1,31 +1,37 @@
+import type { FrameFormat } from '../../../src/protocol/frames.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
 import { pingFrame } from '../../../src/protocol/replies.ts'
-import { jsonFormat, type SocketAttachment, type Session } from '../../../src/realtime/session.ts'
+import {
+  jsonFormat,
+  type ConnectionFormat,
+  type SocketAttachment,
+  type Session,
+} from '../../../src/realtime/session.ts'
 import { isTooSlow, pace, paceUnanswered, type Line, type Reader } from '../../../src/realtime/slow-reader.ts'
 import type { BinaryFrames } from './binary-frames.ts'
 
-/** Where what is said to a connection goes: a WebSocket or the body of an HTTP answer. */
+/** Sends frames to a connection: over a WebSocket, or in the body of an HTTP response. */
 export interface Transport {
-  /** The WebSocket it is, if it is one. */
+  /** The WebSocket, if it is one. */
   readonly socket?: WebSocket
-  /** Sends lines as one frame; false when the reader is too slow to be given more. Throws when there is nobody any more. */
+  /** Sends lines as one frame; false when the client reads too slowly for more. Throws when the connection is gone. */
   send(lines: readonly string[], reader: Reader): boolean
-  /** Ends the connection with a code and its words. Never throws. */
+  /** Closes the connection. Never throws. */
   close(code: number, reason: string): void
-  /** Keeps what must outlast the gateway's sleep, where a connection can outlast it. */
-  remember(keepsake: SocketAttachment): void
+  /** Keeps the attachment through the gateway's sleep, where the connection outlasts it. */
+  remember(attachment: SocketAttachment): void
 }
 
-/** A WebSocket. `remembers` when it outlasts its gateway's sleep. */
+/** A WebSocket; with `hibernates` it outlasts its gateway's sleep. */
 export class WebSocketTransport implements Transport, Line {
   readonly socket: WebSocket
   readonly #binary: BinaryFrames | undefined
   readonly #session: Session
-  readonly #remembers: boolean
+  readonly #hibernates: boolean
 
-  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, remembers: boolean) {
+  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, hibernates: boolean) {
     this.socket = socket
-    this.#remembers = remembers
+    this.#hibernates = hibernates
     this.#binary = session.wire.format === jsonFormat.format ? undefined : binary
     this.#session = session
   }
@@ -47,9 +53,9 @@ export class WebSocketTransport implements Transport, Line {
     return Math.random()
   }
 
-  /** The runtime answers pongs of plain sockets that hibernate, but while a probe is unanswered. */
+  /** The runtime answers pongs of JSON sockets that hibernate, except while a probe is unanswered. */
   get countsAll(): boolean {
-    return !this.#remembers || this.#session.wire !== jsonFormat
+    return !this.#hibernates || this.#session.wire !== jsonFormat
   }
 
   #encode(lines: readonly string[]): string | Uint8Array<ArrayBuffer> {
@@ -60,16 +66,42 @@ export class WebSocketTransport implements Transport, Line {
     try {
       this.socket.close(code, reason)
     } catch {
-      // Already gone: that is what was wanted.
+      // It is closed already.
     }
   }
 
-  remember(keepsake: SocketAttachment): void {
-    if (this.#remembers) this.socket.serializeAttachment(keepsake)
+  remember(attachment: SocketAttachment): void {
+    if (this.#hibernates) this.socket.serializeAttachment(attachment)
   }
 }
 
-/** Bytes that have not left the runtime; 0 where it does not tell, as the one we are built with. */
+/** Bytes that have not left the runtime; 0 where the runtime does not report them, as the present one. */
 function waitingIn(socket: { readonly bufferedAmount?: number }): number {
   return socket.bufferedAmount ?? 0
+}
+
+/** The format a client asked for when it opened its WebSocket, and the subprotocol to echo. */
+export interface NegotiatedFormat {
+  readonly wire: ConnectionFormat
+  readonly subprotocol: string | undefined
+}
+
+const binary = 'centrifuge-protobuf'
+const known = [binary, 'centrifuge-json']
+
+/**
+ * Chooses the format of a WebSocket: Protobuf by subprotocol or by either query parameter, JSON otherwise; and whether the
+ * client pings by itself. An offered subprotocol is echoed, as RFC 6455 requires, a known one before others.
+ */
+export function negotiate(request: Request): NegotiatedFormat {
+  const offered = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())
+  const subprotocol = offered.find((name) => known.includes(name)) ?? offered[0]
+  const { searchParams } = new URL(request.url)
+  const asksBinary = searchParams.get('format') === 'protobuf' || searchParams.get('cf_protocol') === 'protobuf'
+  const format: FrameFormat = subprotocol === binary || asksBinary ? 'protobuf' : 'json'
+  const pings = searchParams.get('cf_ws_frame_ping_pong') !== 'true'
+  return {
+    wire: format === jsonFormat.format && pings ? jsonFormat : { format, pings },
+    subprotocol: subprotocol === '' ? undefined : subprotocol,
+  }
 }

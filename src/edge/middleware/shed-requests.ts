@@ -17,7 +17,7 @@ export const shedRequests = (most: Load = maxRequests) =>
     const priority = priorityOf(c.req.method, c.req.path)
     if (priority === undefined) return await next()
     const verdict = admit(priority, requestLoad.load(systemClock.now()), most)
-    if (verdict.kind === 'shed') {
+    if (verdict.kind === 'limited') {
       requestLoad.dropped(priority)
       throw overloaded(verdict.retryAfterMs)
     }

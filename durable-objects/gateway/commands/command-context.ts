@@ -1,0 +1,142 @@
+import type { z } from 'zod'
+import type { Env } from '../../../src/env.ts'
+import { log, reasonOf } from '../../../src/kernel/log.ts'
+import type { Taken } from '../../../src/limits/ports.ts'
+import { conversationChannel } from '../../../src/protocol/channels.ts'
+import { explain } from '../../../src/protocol/commands.ts'
+import { refuse, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
+import { GivenBytes, readGiven, type GivenJson } from '../../../src/protocol/given-json.ts'
+import type { MessageContent } from '../../../src/protocol/payloads.ts'
+import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
+import type { StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
+import type { Session } from '../../../src/realtime/session.ts'
+import type { ChannelClient } from '../channels/channel-client.ts'
+import type { GatewayContext } from '../gateway-context.ts'
+import type { MessageLimits } from './message-limits.ts'
+
+/** The data of a command. */
+export type Data = GivenJson | GivenBytes | undefined
+type Settle = (result: StreamResult) => void
+
+/** Commands per second of a connection until its tenant's record is known. */
+const commandsAtFirst = 50
+
+/** What the commands of a session need: replies, the parser of payloads, rate limits, and the channels. */
+export class CommandContext {
+  readonly env: Env
+  readonly names: GatewayContext['names']
+  readonly #gateway: GatewayContext
+  readonly #channels: ChannelClient
+  readonly #limits: MessageLimits
+
+  constructor(gateway: GatewayContext, channels: ChannelClient, limits: MessageLimits) {
+    this.env = gateway.env
+    this.names = gateway.names
+    this.#gateway = gateway
+    this.#channels = channels
+    this.#limits = limits
+  }
+
+  refuse(session: Session, id: number, refusal: Refusal): void {
+    this.#gateway.sockets.write(session, encodeRefusal(id, refusal))
+  }
+
+  /** `result` is JSON text of the result object. */
+  reply(session: Session, id: number, kind: string, result: string): void {
+    this.#gateway.sockets.write(session, encodeReply(id, kind, result))
+  }
+
+  /** Parses a payload, or refuses it by field and rule and returns undefined. */
+  parse<S extends z.ZodType>(session: Session, id: number, schema: S, data: Data): z.output<S> | undefined {
+    if (data instanceof GivenBytes) {
+      if (this.admits(session, id)) this.refuse(session, id, refuse('badRequest', 'data: must be JSON text in UTF-8'))
+      return undefined
+    }
+    const parsed = data === undefined ? schema.safeParse(data) : readGiven(schema, data)
+    if (parsed.success) return parsed.data
+    if (this.admits(session, id)) this.refuse(session, id, refuse('invalidPayload', explain(parsed.error)))
+    return undefined
+  }
+
+  /** Sends a command to a channel's stream, without counting it as a message. */
+  execute(session: Session, channel: string, verb: StreamVerb, settle: Settle): void {
+    this.#channels.execute(session, channel, verb, settle)
+  }
+
+  /** Sends a command to a conversation; its result is the reply to an rpc. */
+  ask(session: Session, id: number, conversation: string, verb: StreamVerb): void {
+    this.execute(session, conversationChannel(conversation), verb, (result) => {
+      if (result.kind === 'done') this.reply(session, id, 'rpc', `{"data":${result.data}}`)
+      else this.refuse(session, id, result.kind === 'refused' ? result : refuse('internal'))
+    })
+  }
+
+  /** Sends a message if the sender's rate limit allows it. */
+  send(session: Session, channel: string, content: MessageContent, settle: Settle): void {
+    this.limited(session, channel, settle, () => {
+      const { connectionLimits } = this.#gateway
+      if (connectionLimits.isTyping) connectionLimits.endTyping(session, channel)
+      this.execute(session, channel, { kind: 'send', content }, settle)
+    })
+  }
+
+  /** Does `work` if the sender's rate limit allows it. Messages of one session keep their order while a lease is fetched. */
+  limited(session: Session, channel: string, settle: Settle, work: () => void): void {
+    const taken = this.#limits.take(session.tenant, senderOf(session), channel, session.client)
+    if (taken instanceof Promise) void this.#limitedLater(session, taken, settle, work)
+    else if (taken.kind === 'taken') work()
+    else this.#refuseTooFast(session, session.frames, '', taken.retryAfterMs, settle)
+  }
+
+  /** Whether the connection may send another command that is no message; if not, the command is refused. */
+  admits(session: Session, id: number): boolean {
+    const { connectionLimits, tenants, clock } = this.#gateway
+    const now = clock.now()
+    const perSecond = tenants.lately(session.tenant, now)?.limits.commandsPerSecondConnection ?? commandsAtFirst
+    const taken = connectionLimits.command(session, perSecond, now)
+    if (taken.kind === 'taken') return true
+    const settle = (result: Refusal) => this.refuse(session, id, result)
+    this.#refuseTooFast(session, session.frames, 'commands', taken.retryAfterMs, settle)
+    return false
+  }
+
+  /** Tells a conversation that the user types: at most once in three seconds, and once after each message. */
+  typing(session: Session, conversation: string, settle: Settle): void {
+    const { connectionLimits, clock } = this.#gateway
+    const channel = conversationChannel(conversation)
+    const typing = connectionLimits.typing(session, channel, clock.now())
+    if (typing.kind === 'repeated') return settle({ kind: 'done', data: '{}' })
+    if (typing.kind === 'limited')
+      return this.#refuseTooFast(session, session.frames, 'typing', typing.retryAfterMs, settle)
+    this.execute(session, channel, { kind: 'typing' }, (result) => {
+      if (result.kind === 'refused') connectionLimits.endTyping(session, channel)
+      settle(result)
+    })
+  }
+
+  async #limitedLater(session: Session, later: Promise<Taken>, settle: Settle, work: () => void): Promise<void> {
+    const { frames } = session
+    const taken = await later.catch((thrown: unknown) => {
+      log.error('gateway.limit-failed', { reason: reasonOf(thrown) })
+    })
+    if (taken === undefined) settle(refuse('internal', 'the rate limiter could not be reached'))
+    else if (taken.kind === 'taken') work()
+    else this.#refuseTooFast(session, frames, '', taken.retryAfterMs, settle)
+  }
+
+  /** Closes a connection that is refused again and again; `frame` is the number of the frame the command came in. */
+  #refuseTooFast(
+    session: Session,
+    frame: number,
+    what: string,
+    retryAfterMs: number,
+    settle: (refusal: Refusal) => void,
+  ): void {
+    const { connectionLimits, clock, sockets } = this.#gateway
+    settle(refuseTooFast(what, retryAfterMs))
+    if (connectionLimits.refused(session, frame, clock.now())) sockets.close(session, 'tooManyRequests')
+  }
+}
+
+/** Whose limit a message counts against. Each anonymous connection has its own. */
+const senderOf = ({ user, client }: Session) => (user === '' ? `~${client}` : user)

@@ -1,0 +1,83 @@
+import { loadConfig, type Config } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { ConnectionLimits } from '../../src/limits/connection-limits.ts'
+import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
+import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
+import type { Session } from '../../src/realtime/session.ts'
+import { TenantCache, tenantFreshMs } from '../../src/tenants/cache.ts'
+import { askTenant } from '../../src/tenants/known.ts'
+import { newPlatformSettings, withPlatformLimits, type PlatformSettings } from '../../src/tenants/platform-settings.ts'
+import { platformOf, tenantOf } from '../address.ts'
+import { NameDirectory } from './channels/name-directory.ts'
+import { NamespaceCache } from './channels/namespace-cache.ts'
+import { Heartbeat } from './transport/heartbeat.ts'
+import { Sockets, type SocketHandlers } from './transport/sockets.ts'
+
+/** What the parts of one gateway share. Made once, when the actor starts. */
+export class GatewayContext {
+  readonly env: Env
+  readonly config: Config
+  /** The gateway's name, `<region>/<number>`. */
+  readonly name: string
+  readonly clock = systemClock
+  readonly storage: DurableObjectStorage
+  readonly sockets: Sockets
+  readonly heartbeat: Heartbeat
+  readonly registry = new ConnectionRegistry()
+  readonly connectionLimits = new ConnectionLimits()
+  readonly tenants: TenantCache
+  readonly namespaces: NamespaceCache
+  readonly names: NameDirectory
+
+  constructor(ctx: DurableObjectState, env: Env, handlers: SocketHandlers) {
+    this.env = env
+    this.config = loadConfig(env)
+    this.name = ctx.id.name ?? ''
+    this.storage = ctx.storage
+    this.sockets = new Sockets(ctx, handlers, this.config.hibernation)
+    this.heartbeat = new Heartbeat(ctx.storage, this.sockets)
+    this.tenants = openTenants(env)
+    this.namespaces = new NamespaceCache(this.tenants, this.config)
+    this.names = new NameDirectory(env, this.tenants, this.clock)
+  }
+
+  /** Makes sure that the heartbeat's alarm rings in time for a session with something new to watch. */
+  watch(session: Session): void {
+    void this.heartbeat.watch(session, this.clock.now())
+  }
+
+  /** Closes a connection; `reason` is for the log. */
+  close(session: Session, name: CloseName, reason: string): void {
+    if (name === 'internal' || name === 'badRequest')
+      log.warn('gateway.closed', { code: closes[name].code, reason: reason.slice(0, 200) })
+    this.sockets.close(session, name)
+  }
+}
+
+/** Tenants as one gateway knows them, under the platform's limits. While the platform's actor is unreachable its last answer holds. */
+function openTenants(env: Env): TenantCache {
+  let settings = newPlatformSettings
+  let freshUntil = 0
+  const askPlatform = async (): Promise<PlatformSettings> => {
+    const now = systemClock.now()
+    if (now < freshUntil) return settings
+    try {
+      settings = await platformOf(env).settings()
+      freshUntil = now + tenantFreshMs
+    } catch (thrown) {
+      log.warn('tenants.platform-unreachable', { reason: reasonOf(thrown) })
+    }
+    return settings
+  }
+  return new TenantCache(async (tenant) => {
+    const [admission, platform] = await Promise.all([
+      askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission()),
+      askPlatform(),
+    ])
+    return admission === undefined
+      ? undefined
+      : { ...admission, record: withPlatformLimits(admission.record, platform) }
+  })
+}
