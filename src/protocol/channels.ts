@@ -102,6 +102,10 @@ const inbox = (user: string): Channel | undefined => (user === '' ? undefined : 
 const conversation = (text: string): Channel | undefined =>
   id.test(text) ? { kind: 'conversation', id: text } : undefined
 
+/** The id in the name of a conversation's channel, without checking it; undefined for other channels. */
+export const conversationIn = (channel: string): string | undefined =>
+  channel.startsWith('conversation:') ? channel.slice('conversation:'.length) : undefined
+
 /** The stream of one conversation. */
 export const conversationChannel = (conversation: string): string => `conversation:${conversation}`
 

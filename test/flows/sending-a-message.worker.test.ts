@@ -5,7 +5,7 @@ import { connectAs } from '../support/worker/person.ts'
 import { postgresIsAway, postgresIsThere, tableOf } from '../support/worker/shards.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
-// The story of docs/flows/sending-a-message.md, in its order and words.
+// The steps of docs/flows/sending-a-message.md.
 describe('sending a message', async () => {
   postgresIsAway()
   const tenant = await newTenant()
@@ -16,7 +16,7 @@ describe('sending a message', async () => {
   for (const person of [alice, bob, carol]) await person.subscribe(lunch)
   const conversation = tenant.actorOf(lunch)
 
-  test('1. the gateway takes a frame and puts each command on the lane of its conversation', async () => {
+  test('1. the gateway receives a frame and adds each command to the batch of its conversation', async () => {
     const before = await env.GATEWAY.getByName('flow-here/0').stats()
     alice.line.say(
       { rpc: { method: 'message.send', data: { conversation: lunch, clientId: 'one', text: 'Hungry?' } } },
@@ -29,7 +29,7 @@ describe('sending a message', async () => {
     expect(after.calls - before.calls).toBeLessThanOrEqual(2)
   })
 
-  test('2. the conversation decides, commits and tells: the message has a place and a row before anyone hears', async () => {
+  test('2. the conversation decides, stores and answers: a message has its seq and its row before a subscriber receives it', async () => {
     const rows = await runInDurableObject(conversation, (_, { storage }) =>
       storage.sql.exec('SELECT seq, user, client_id FROM messages ORDER BY seq').toArray(),
     )
@@ -39,7 +39,7 @@ describe('sending a message', async () => {
     ])
   })
 
-  test('3. the sender hears the acknowledgement and the publication in one frame, the acknowledgement first', async () => {
+  test('3. the sender receives the reply and the publication in one frame, the reply first', async () => {
     const sent = await alice.send(lunch, 'Or pizza?', 'three')
     expect(sent).toMatchObject({ seq: 3, duplicate: false, id: `${lunch}.3` })
     const [first, second] = alice.line.frames.find((frame) => frame.some(({ push }) => push?.pub?.offset === 3))!
@@ -47,7 +47,7 @@ describe('sending a message', async () => {
     expect(second).toMatchObject({ push: { pub: { offset: 3, data: { text: 'Or pizza?' } } } })
   })
 
-  test('4. every other gateway with a listener is called, and tells the same order', async () => {
+  test('4. every other gateway with a subscriber is called, and delivers in the same order', async () => {
     const heard = [await carol.hears(lunch), await carol.hears(lunch), await carol.hears(lunch)]
     expect(heard.map(({ offset, data }) => [offset, data['text']])).toEqual([
       [1, 'Hungry?'],
@@ -56,11 +56,11 @@ describe('sending a message', async () => {
     ])
   })
 
-  test('5. what is owed stays owed while Postgres is away: the alarm rings again', async () => {
+  test('5. the alarm rings again while Postgres is away, and the task stays pending', async () => {
     await expect.poll(() => owedAfterRing(conversation)).toEqual({ projected: '0', alarm: true })
   })
 
-  test('6. with Postgres back, the alarm hands the log to the shard writer and moves the watermark', async () => {
+  test('6. once Postgres is back, the alarm writes the log to it and moves the watermark', async () => {
     const statements = postgresIsThere()
     await expect.poll(() => owedAfterRing(conversation)).toMatchObject({ projected: '3' })
     const insert = statements.find((statement) => tableOf(statement) === 'messages')
@@ -68,7 +68,7 @@ describe('sending a message', async () => {
     expect(statements.map(tableOf)).toEqual(expect.arrayContaining(['messages', 'conversations', 'members']))
   })
 
-  test('7. each member’s inbox is told where the conversation stands, and tells the member’s devices', async () => {
+  test('7. each member’s inbox is told the conversation’s position, and publishes it to the member’s devices', async () => {
     const { data } = await bob.inboxSays('unread', (pub) => pub.data['last'] === 3)
     expect(data).toMatchObject({ conversation: lunch, last: 3, read: 0, unread: 3, preview: { text: 'Or pizza?' } })
     const mine = await alice.inboxSays('unread', (pub) => pub.data['last'] === 3)

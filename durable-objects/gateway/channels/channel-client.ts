@@ -3,7 +3,7 @@ import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
-import { parseChannel } from '../../../src/protocol/channels.ts'
+import { conversationIn, parseChannel } from '../../../src/protocol/channels.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import type {
   ChannelUpdate,
@@ -20,7 +20,7 @@ import type { Session, SubscriptionTerms } from '../../../src/realtime/session.t
 import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../../address.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { SubscriptionGrant } from './subscription-grants.ts'
-import { conversationIn, ChannelUpdates } from './channel-updates.ts'
+import { ChannelUpdates } from './channel-updates.ts'
 import { Links } from './links.ts'
 import { Overload } from './overload.ts'
 

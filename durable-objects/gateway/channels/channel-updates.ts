@@ -1,4 +1,4 @@
-import { inboxChannel } from '../../../src/protocol/channels.ts'
+import { conversationIn, inboxChannel } from '../../../src/protocol/channels.ts'
 import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'
 import { encodeUnsubscribe } from '../../../src/protocol/replies.ts'
 import type { StreamPosition, StreamUpdate } from '../../../src/protocol/stream.ts'
@@ -108,12 +108,6 @@ export class ChannelUpdates {
     this.#context.sockets.write(session, encodeUnsubscribe(channel, name))
   }
 }
-
-const prefix = 'conversation:'
-
-/** The conversation whose channel this is; undefined for other channels. */
-export const conversationIn = (channel: string): string | undefined =>
-  channel.startsWith(prefix) ? channel.slice(prefix.length) : undefined
 
 /** A part of an update that ends where a member left, if one did. */
 export interface UpdatePart {
