@@ -235,7 +235,8 @@ const reserveUnits = operation(
   async ({ c, caller: { tenant }, body: { cost, ttlSeconds, ...wanted } }) => {
     const { name, rules } = await keyFor(c.env, tenant, wanted, cost)
     const reserved = await limiterNamed(c.env, name).reserve(rules, cost, ttlSeconds * 1000)
-    if (reserved.kind === 'limited') return { status: 200, body: { reserved: false, retryAfterMs: reserved.retryAfterMs } }
+    if (reserved.kind === 'limited')
+      return { status: 200, body: { reserved: false, retryAfterMs: reserved.retryAfterMs } }
     const { lease: reservation, forMs: expiresInMs, remaining } = reserved
     return { status: 200, body: { reserved: true, reservation, expiresInMs, remaining } }
   },
