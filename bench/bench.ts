@@ -14,7 +14,7 @@ export interface Bench {
   targets: readonly Target[]
   media: readonly MediumName[]
   processes: Processes
-  /** Raised when somebody wants it to end early. */
+  /** Raised when the caller ends the run early. */
   signal: AbortSignal
   record: BenchRecord
 }

@@ -85,7 +85,7 @@ function told({ peers }: Peers, found: ReadonlyMap<string, Found[]>, othersCores
   }
 }
 
-/** One round of everybody; who goes first alternates. */
+/** One round of all sides; the order alternates. */
 async function measured(ours: Ours, peers: Peers, round: number): Promise<[string, Found][]> {
   const turns = [() => measureOurs(ours, round === 1), () => measurePeers(peers)]
   const all: [string, Found][] = []

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Where all sides keep their data: what a commit costs is mostly a matter of this. */
+/** Where all sides keep their data, which decides most of the cost of a commit. */
 export const mediumNames = ['disk', 'tmpfs'] as const
 export type MediumName = (typeof mediumNames)[number]
 

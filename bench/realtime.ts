@@ -1,4 +1,6 @@
-/** `npm run bench:realtime`: what happens when everyone comes back at once, when nobody says anything, and when all say too much. */
+/**
+ * `npm run bench:realtime`: all clients reconnecting at once, idle connections, and more messages than can be handled.
+ */
 import { z } from 'zod'
 import { commandLine, count, flagsOf, rounds, seconds, someOf } from './command-line.ts'
 import { mediumNames, withFolder } from './media.ts'

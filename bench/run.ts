@@ -40,7 +40,7 @@ async function main(plan: Plan): Promise<number> {
 /** Runs a suite as a program of its own, so that none finds what another left; its exit code. */
 function run(name: SuiteName, more: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [join(import.meta.dirname, `${name}.ts`), ...more], { stdio: 'inherit' })
-  // The terminal interrupts both; whoever ends only us means both.
+  // The terminal interrupts both; a signal to this process alone is meant for both.
   const pass = () => child.kill('SIGTERM')
   process.on('SIGTERM', pass)
   process.on('SIGINT', () => {})

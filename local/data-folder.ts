@@ -29,7 +29,7 @@ export async function openData({ dataDir, fresh }: Settings): Promise<Secrets> {
   }
 }
 
-/** Makes sure nobody else listens on our port, before anything is started. */
+/** Makes sure that no other process listens on the port, before anything is started. */
 export async function claimPort({ host, port }: Settings): Promise<void> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {

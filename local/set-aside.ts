@@ -1,8 +1,8 @@
 import { renameSync } from 'node:fs'
 
 /**
- * Moves a damaged file and its companions (`-wal`, `-shm`) out of the way, for somebody to look at later, so that a new
- * one can be made in its place. Returns the new name of the file.
+ * Moves a damaged file and its companions (`-wal`, `-shm`) out of the way, kept for inspection, so that a new one can
+ * be created in its place. Returns the new name of the file.
  */
 export function setAside(file: string, companions: readonly string[] = []): string {
   const aside = `${file}.damaged-${Date.now()}`

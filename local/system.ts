@@ -185,8 +185,8 @@ export const workerVars = (
 })
 
 /**
- * A limit that was set holds for the local tenant, with a burst of twice as many, as the default has. The open profile
- * has none that anybody would meet: it stands for servers that have none.
+ * A configured limit applies to the local tenant, with a burst of twice as many, like the default. The open profile has
+ * a limit that no client reaches: it stands for servers that have none.
  */
 const limitsOf = ({ messagesPerSecond, requestsPerSecond, profile }: Settings): Record<string, number> => ({
   ...(profile === 'open' ? noLimits : {}),

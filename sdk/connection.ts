@@ -6,7 +6,7 @@ import { Listeners } from './listeners.ts'
 import { count, fields, text } from './parse.ts'
 import type { Tokens } from './tokens.ts'
 
-/** Who this connection is, as the server said on connecting. */
+/** The user and client id of this connection, as the server reported them on connect. */
 export interface Session {
   readonly user: string
   readonly tenant: string

@@ -6,7 +6,7 @@ import { readMembers, type Member } from './people.ts'
 /** direct: two people; group: its members; channel: everyone of the tenant reads, members write. */
 export type ConversationType = 'direct' | 'group' | 'channel'
 
-/** What a new conversation is to be; whoever asks is a member by itself. */
+/** The properties of a new conversation; its creator becomes a member without being named. */
 export interface NewConversation {
   readonly type: ConversationType
   readonly members: readonly string[]

@@ -8,7 +8,7 @@ interface Common {
   readonly at: number
 }
 
-/** Somebody said something. Read back later it already carries its edits. */
+/** A message. Read back later it already carries its edits. */
 export interface Message extends Common {
   readonly type: 'message'
   readonly clientId: string
@@ -30,7 +30,7 @@ export interface Deletion extends Common {
   readonly ref: number
 }
 
-/** Somebody became a member or is none any more. */
+/** A user became a member or is one no longer. */
 export interface MemberChange extends Common {
   readonly type: 'member.joined' | 'member.left'
   readonly member: string

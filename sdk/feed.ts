@@ -172,7 +172,7 @@ export class Feed {
     return log.hole(this.#port.known().timeline)
   }
 
-  /** Whoever stops typing says nothing: they are forgotten after a while. */
+  /** There is no event for the end of typing: a typing user is forgotten after a while. */
   #settleLater(): void {
     clearTimeout(this.#settling)
     this.#settling = setTimeout(() => {

@@ -21,7 +21,7 @@ export interface MessageLine {
   readonly problem?: ParleyError
 }
 
-/** Something that happened: who came, who went, who is what, what the conversation is called now. */
+/** An event in the timeline: a member came or left, a role or the conversation's name changed. */
 export interface NoticeLine {
   readonly kind: 'notice'
   readonly key: string

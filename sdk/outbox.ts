@@ -1,6 +1,6 @@
 import { wireFailure, type ParleyError } from './failure.ts'
 
-/** What an outbox needs: the way out, word of the connection, and somebody to tell. */
+/** The dependencies of an outbox: a way to send, the state of the connection, and a listener. */
 export interface OutboxPort {
   /** Sends one message; the same clientId again is the same message. */
   deliver(clientId: string, text: string): Promise<{ readonly seq: number }>

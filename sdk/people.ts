@@ -8,21 +8,21 @@ export interface Member {
   readonly joined: number
 }
 
-/** Who belongs to a conversation, who is looking at it now, and who is typing. Plain data, changed by copy. */
+/** The members of a conversation, the users who look at it now, and the ones who type. Plain data, changed by copy. */
 export interface People {
   readonly members: ReadonlyMap<string, Member>
   /** Connections that listen now, and whose they are. */
   readonly here: ReadonlyMap<string, string>
   /** Whether the server has said who is here: only then is every other member away. */
   readonly hereKnown: boolean
-  /** Who types, and until when that is believed. */
+  /** The users who type, and until when that is shown. */
   readonly typing: ReadonlyMap<string, number>
 }
 
 /** How long "is typing" is believed without being repeated: it is repeated every 3 seconds. */
 export const typingLastsMs = 5000
 
-/** Nobody known yet. */
+/** Nothing is known yet. */
 export const nobody: People = { members: new Map(), here: new Map(), hereKnown: false, typing: new Map() }
 
 /** Reads members as the server lists them: with role and cursor, or by name alone. */
@@ -43,7 +43,7 @@ export const withMembers = (people: People, members: readonly Member[]): People 
   members: new Map(members.map((member) => [member.user, member])),
 })
 
-/** Somebody became a member; who is one already stays as they are. */
+/** A user became a member; an existing member stays as is. */
 export const joined = (people: People, user: string, read: number): People =>
   people.members.has(user)
     ? people
@@ -55,10 +55,10 @@ export function promoted(people: People, user: string, role: string): People {
   return member === undefined ? people : { ...people, members: new Map(people.members).set(user, { ...member, role }) }
 }
 
-/** Somebody is no member any more. */
+/** A user is no longer a member. */
 export const left = (people: People, user: string): People => ({ ...people, members: without(people.members, user) })
 
-/** Somebody has read up to `seq`; a cursor never moves back. */
+/** A member has read up to `seq`; a cursor never moves back. */
 export function readUpTo(people: People, user: string, seq: number): People {
   const member = people.members.get(user)
   if (member === undefined || member.read >= seq) return people
@@ -72,26 +72,26 @@ export const withHere = (people: People, here: ReadonlyMap<string, string>): Peo
   hereKnown: true,
 })
 
-/** The server has not said, or says no longer, who is here. */
+/** The server has not reported presence, or does so no longer. */
 export const hereUnknown = (people: People): People => ({ ...people, here: new Map(), hereKnown: false })
 
-/** A user came, with her first connection. */
+/** A user came, with the first connection. */
 export const came = (people: People, client: string, user: string): People => ({
   ...people,
   here: new Map(people.here).set(client, user),
 })
 
-/** A user went, with her last connection; she is not typing either. */
+/** A user left, with the last connection, and does not type either. */
 export const went = (people: People, user: string): People =>
   hushed({ ...people, here: new Map([...people.here].filter(([, other]) => other !== user)) }, user)
 
-/** Somebody types at `now`. */
+/** A user types at `now`. */
 export const typed = (people: People, user: string, now: number): People => ({
   ...people,
   typing: new Map(people.typing).set(user, now + typingLastsMs),
 })
 
-/** Somebody has said what they were typing. */
+/** A user has sent what they were typing. */
 export const hushed = (people: People, user: string): People =>
   people.typing.has(user) ? { ...people, typing: without(people.typing, user) } : people
 

@@ -4,7 +4,7 @@ import { ParleyError } from './failure.ts'
 /** Where tokens come from: one that is given, or a function that fetches one whenever the last has expired. */
 export type TokenOptions = { readonly token: string } | { readonly getToken: () => Promise<string> }
 
-/** Keeps the newest token for both the socket and HTTP; whoever asks during a fetch gets the same one. */
+/** Keeps the newest token for both the socket and HTTP; callers during a fetch share it. */
 export class Tokens {
   readonly #fetch: () => Promise<string>
   #newest: Promise<string> | undefined

@@ -41,7 +41,7 @@ export interface View {
   /** True when there is more before the first line. */
   readonly more: boolean
   readonly members: readonly people.Member[]
-  /** Who is looking at it now, and who types (others only). */
+  /** The users who look at it now, and the ones who type (others only). */
   readonly here: readonly string[]
   /** False while it is not known who is here, as in large conversations. */
   readonly hereKnown: boolean

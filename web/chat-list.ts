@@ -48,7 +48,7 @@ export class ChatList {
     return this.#inbox.get(id)
   }
 
-  /** Everybody there is a conversation with, to suggest them. */
+  /** Every user with whom there is a conversation, as suggestions. */
   get people(): readonly string[] {
     const all = new Set(this.items.flatMap(({ members }) => members))
     all.delete(this.#parley.user)

@@ -4,8 +4,8 @@ import { tabStorage } from './ui/tab-storage.ts'
 const key = 'parley.name'
 
 /**
- * Who this tab is: `?as=alice`, or what was chosen before in this tab. It is kept per tab,
- * so that several tabs can be several people.
+ * The user of this tab: `?as=alice`, or the one chosen before in this tab. It is kept per tab, so that several tabs can
+ * be several users.
  */
 export function rememberedName(): string | undefined {
   const given = new URLSearchParams(location.search).get('as')

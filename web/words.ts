@@ -34,7 +34,7 @@ export const seconds = (ms: number | undefined): string => `${Math.max(1, Math.c
 /** "not allowed: only its author may edit" says the same twice: what follows the colon is enough. */
 const detail = (message: string): string => message.replace(/^(?:not allowed|invalid payload|bad request): /, '')
 
-/** What a conversation is called for `me`: its name, or whoever else is in it. */
+/** The title of a conversation for `me`: its name, or its other members. */
 export function nameOf({ name, members, type }: Pick<ListItem, 'name' | 'members' | 'type'>, me: string): string {
   if (name !== '') return name
   const others = members.filter((member) => member !== me)

@@ -27,7 +27,7 @@ export async function startBullmq(
   return new Bullmq(connection, appendfsync, () => redis.stop())
 }
 
-/** Whether somebody listens there. */
+/** Whether a server listens there. */
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')

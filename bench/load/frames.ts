@@ -114,7 +114,7 @@ export class FrameReader {
         this.#close(bytes.subarray(this.#start, this.#end))
         break
       default:
-        break // pongs and binary frames: nobody here asks for any
+        break // pongs and binary frames: not used here
     }
   }
 

@@ -32,7 +32,7 @@ export async function measure(wire: Wire, reach: Reach, scenario: Scenario, timi
 
 function firstFailure(): { failed: Promise<never>; fail: (why: string) => void } {
   const { promise, reject } = Promise.withResolvers<never>()
-  promise.catch(() => {}) // it may fail when nobody races with it any more
+  promise.catch(() => {}) // may fail once no other connection competes with it
   return { failed: promise, fail: (why) => reject(new Error(why)) }
 }
 

@@ -13,7 +13,7 @@ export interface Dial {
 export interface SocketEvents {
   /** One text message; the bytes are only valid during the call. */
   onText(bytes: Buffer, start: number, end: number): void
-  /** The socket is gone and nobody on this side closed it. */
+  /** The socket ended and this side did not close it. */
   onLost(why: string): void
 }
 

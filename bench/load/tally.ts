@@ -13,7 +13,7 @@ export function messageText(n: number): string {
 }
 
 /**
- * Which messages somebody sent or heard, in three numbers. Two tallies agree when the messages are the same ones: a
+ * Which messages were sent or received, in three numbers. Two tallies are equal when the messages are the same ones: a
  * lost message and a doubled one cannot hide each other, as they could in a mere count.
  */
 export class Tally {

@@ -50,7 +50,7 @@ export function fault(
   return `${wish.user} read ${JSON.stringify(heard).slice(0, 400)} instead of ${JSON.stringify(due).slice(0, 400)}`
 }
 
-/** Whoever tells no sum tells the parts of it. */
+/** A side without a sum returns its parts. */
 const unreadIn = (answer: z.output<typeof overHttp>): unknown =>
   'conversations' in answer ? { unread: sum(answer.conversations.map(({ unread }) => unread)) } : answer
 

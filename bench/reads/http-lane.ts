@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 
 const headEnd = Buffer.from('\r\n\r\n')
 
-/** Somebody who asks one thing after the other. */
+/** A client that sends one request after the other. */
 export interface Lane {
   /** The answer's text; refused when it is none of success. */
   ask(what: string, token: string): Promise<string>

@@ -27,7 +27,7 @@ async function overHttp({ url, questions }: Order): Promise<Asker> {
   return { lane: await HttpLane.open(url), questions }
 }
 
-/** A socket is somebody's: only this person's questions can be asked on it. */
+/** A socket belongs to one user: only that user's requests can be made on it. */
 async function overSocket({ url, questions, tokens }: Order, n: number): Promise<Asker> {
   const users = [...new Set(questions.map(({ user }) => user))]
   const user = users[n % users.length] ?? ''
@@ -67,7 +67,7 @@ async function eachOnce({ questions, tokens, seconds }: Order, askers: readonly 
     )
     return gauge.end()
   }
-  await pass() // nobody's code is warm in the first one
+  await pass() // the first one runs with cold code on every side
   gauge.forget()
   let figures = await pass()
   while (gauge.elapsedMs < seconds * 1000) figures = await pass()

@@ -81,7 +81,7 @@ export async function startParleySide(
 }
 
 const pathOf: Way['ask'] = (reading, { room, before }) => {
-  // There is no sum over all conversations to be had: whoever wants it adds up the list.
+  // There is no operation for the sum over all conversations: clients add up the list.
   if (room === undefined) return `/v1/conversations?limit=${reading === 'unread' ? 100 : pageSize}`
   return `/v1/conversations/${room.id}/messages?limit=${pageSize}${before === undefined ? '' : `&before=${before}`}`
 }

@@ -5,7 +5,7 @@ import type { WrittenRoom } from './rooms.ts'
 export const readingNames = ['newest', 'old', 'cold', 'list', 'unread'] as const
 export type ReadingName = (typeof readingNames)[number]
 
-/** Who is asked, and how: Postgres behind a server of one's own, Parley over HTTP, Parley over sockets. */
+/** Which side is asked, and how: Postgres behind a server of its own, Parley over HTTP, Parley over sockets. */
 export const wayNames = ['postgres', 'parley', 'socket'] as const
 export type WayName = (typeof wayNames)[number]
 
@@ -30,7 +30,7 @@ export const pageSize = 50
 /** Seqs that Parley caches together: an old page lies within one of these, or it would be two readings. */
 const cachedTogether = 100
 
-/** One thing somebody wants to know: a page of a room, or something of their own. */
+/** One read: a page of a room, or something of a user's own. */
 export interface Wish {
   readonly user: string
   readonly room?: WrittenRoom

@@ -18,7 +18,7 @@ export interface Room {
   readonly isLong: boolean
 }
 
-/** All rooms of a shape: the same ones each time, so that whoever reads can tell what must be there. */
+/** All rooms of a shape: the same ones each time, so that a reader knows what must be there. */
 export function roomsOf({ rooms, messages, longRooms, longMessages, ...crowd }: Shape): Room[] {
   return Array.from({ length: rooms + longRooms }, (_, n) => {
     const isLong = n < longRooms
@@ -28,7 +28,7 @@ export function roomsOf({ rooms, messages, longRooms, longMessages, ...crowd }: 
   })
 }
 
-/** Spread evenly, so that nobody's list is longer than another's by more than one. */
+/** Spread evenly, so that the lists of two users differ by one at most. */
 function membersOf(room: number, { people, members }: Pick<Shape, 'people' | 'members'>): string[] {
   const step = people / members
   return Array.from({ length: members }, (_, place) => personNamed((room + place * step) % people)).toSorted()
@@ -40,7 +40,7 @@ const personNamed = (n: number) => `person-${String(n).padStart(3, '0')}`
 export const textAt = (room: Pick<Room, 'name'>, seq: number): string => `${room.name}, ${seq}: ${filler}`
 const filler = 'shall we meet at the usual place around eight, or is nine better for you?'
 
-/** How far somebody has read: the author to the end, each other member three messages less far than the one before. */
+/** How far a member has read: the author to the end, each other member three messages less than the one before. */
 export function readBy({ members, author, messages }: Room, user: string): number {
   const behind = (members.indexOf(user) - members.indexOf(author) + members.length) % members.length
   return Math.max(0, messages - 3 * behind)

@@ -9,7 +9,10 @@ export interface IdleResult {
   readonly bytesPerConnection: number
 }
 
-/** The runtime puts actors away that nobody called for a minute or so, such as the inboxes of who just came. */
+/**
+ * The runtime evicts actors that were not called for about a minute, such as the inboxes of clients that just
+ * connected.
+ */
 const settleMs = 100_000
 
 /** Opens `connections`, each listening to one of 50 rooms, and lets them rest. */

@@ -10,7 +10,7 @@ export interface Step {
   readonly offeredPerSecond: number
   /** Messages acknowledged in the step, whenever they were due. */
   readonly goodputPerSecond: number
-  /** From the moment a message was due, not from when it could leave: nobody waits unseen. */
+  /** From the moment a message was due, not from when it could be sent: no waiting time is hidden. */
   readonly medianMs: number
   readonly p99Ms: number
   readonly refused: number

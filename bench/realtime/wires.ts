@@ -11,7 +11,7 @@ export interface Place {
   readonly epoch: string
 }
 
-/** Somebody who listens to one room, and may write there. */
+/** A client that is subscribed to one room and may write there. */
 export interface Guest {
   /** Messages heard since it came in, those it had missed among them. */
   readonly heard: number
@@ -23,13 +23,13 @@ export interface Guest {
 
 /** The client half of a target for these scenarios. */
 export interface RoomWire {
-  /** Makes a room in which `writers` may write and anybody may listen. */
+  /** Creates a room in which `writers` may write and every user may subscribe. */
   createRoom(reach: Reach, writers: readonly string[]): Promise<string>
   /** What a user shows at the door, good for coming back. */
   ticket(reach: Reach, user: string): Promise<string>
   /** Connects and listens; with `since`, hears first what was said after it. */
   enter(reach: Reach, room: string, user: string, ticket: string, since?: Place): Promise<Guest>
-  /** Where somebody stands who has heard `said` messages of the room. */
+  /** The position of a client that received `said` messages of the room. */
   place(guest: Guest, said: number): Place
 }
 

@@ -14,7 +14,7 @@ const line = z.object({
   /** By side; a side without this figure is not in it. */
   by: z.record(z.string(), z.object({ median: z.number(), min: z.number(), max: z.number() })),
 })
-/** One figure of everybody who was measured in the same run. */
+/** One figure of every side that was measured in the same run. */
 export type Line = z.infer<typeof line>
 
 export const comparison = z.object({
@@ -31,9 +31,9 @@ export const comparison = z.object({
   conditions: z.string(),
   /** The most cores others kept busy just before something was measured. */
   othersCores: z.number(),
-  /** Who was measured, in the order of the columns: what it is, what it promises, its versions. */
+  /** The measured sides, in the order of the columns: what each is, what it guarantees, its versions. */
   sides: z.record(z.string(), z.string()),
-  /** The side that `×n` compares with; absent where nobody else does such a thing. */
+  /** The side that `×n` compares with; absent where no other side can do this. */
   yardstick: z.string().optional(),
   lines: z.array(line),
   /** What the figures do not say: what was not measured and why, in what the sides are not equal. */
@@ -71,7 +71,10 @@ export function linesOf(
   })
 }
 
-/** How many times better a side is than the yardstick, whichever way the figure points; undefined where nobody can say. */
+/**
+ * How many times better a side is than the yardstick, whichever direction is better; undefined where that cannot be
+ * said.
+ */
 export function timesBetter({ better, by }: Line, side: string, yardstick: string | undefined): number | undefined {
   const [ours, theirs] = [by[side]?.median, yardstick === undefined ? undefined : by[yardstick]?.median]
   if (better === 'neither' || ours === undefined || theirs === undefined) return undefined

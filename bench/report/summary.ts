@@ -4,7 +4,7 @@ import { align, markdown, rowsOf } from './table.ts'
 /** More than this of a core, and others had a say in the figures. */
 const quiet = 0.25
 
-/** What a suite found, as it is printed: the conditions, the table, who was measured, what went wrong. */
+/** The result of a suite, as it is printed: the conditions, the table, the measured sides, the failures. */
 export function summary(comparison: Comparison): string {
   return told(comparison, align(rowsOf(comparison))).join('\n')
 }

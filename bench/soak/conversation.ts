@@ -9,7 +9,7 @@ export interface Conversation {
   /** A room never goes quiet. */
   readonly isRoom: boolean
   readonly ledger: Ledger
-  /** Whether people talk here now; nobody listens where nobody talks, so that its actor is put away. */
+  /** Whether users write here now; no client is subscribed to a quiet one, so that its actor is evicted. */
   isAwake: boolean
   /** When that changes. */
   changesAt: number

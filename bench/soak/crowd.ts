@@ -73,7 +73,7 @@ export class Crowd {
     await Promise.all(this.#arrivals)
   }
 
-  /** Everybody comes and listens everywhere; returns those whom something is still owed when patience ends. */
+  /** Connects and subscribes all users everywhere; returns those that still miss entries when the time is over. */
   async gather(timeoutMs: number): Promise<string[]> {
     for (const conversation of this.#town.conversations) conversation.isAwake = true
     await inGroups(this.#town.people, 10, async (person) => {
@@ -170,7 +170,7 @@ export class Crowd {
     deed.act({ person, conversation, chance: this.#chance, api, number: () => ++this.#numbered, due })
   }
 
-  /** Somebody who is here and listens where people talk. */
+  /** A user that is connected and subscribed where messages are sent. */
   #someone(): { readonly person: Person; readonly conversation: Conversation } | undefined {
     const here = this.#town.people.filter(({ isHere }) => isHere)
     for (let tries = 0; tries < 5; tries++) {
@@ -181,7 +181,10 @@ export class Crowd {
     return undefined
   }
 
-  /** Whoever listened all the time has heard what was acknowledged a while ago, and nobody waits for an answer for long. */
+  /**
+   * A user that was subscribed all the time has received what was acknowledged a while ago, and no command waits long
+   * for its answer.
+   */
   #check(now: number): void {
     this.#checksAt = now + times.check
     const { findings } = this.#world
@@ -193,7 +196,7 @@ export class Crowd {
     }
   }
 
-  /** Who came a moment ago is given what she missed together with the answer, so she need not be spared. */
+  /** A user that just came back is sent what it missed together with the answer, so it need not be excluded. */
   #unheard(conversation: Conversation): string[] {
     const { channel, ledger } = conversation
     return this.#town.membersOf(conversation).flatMap((member) => {

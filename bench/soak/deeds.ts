@@ -7,7 +7,7 @@ import type { Person } from './person.ts'
 /** What a deed is done with. */
 export interface Scene {
   readonly person: Person
-  /** One she listens to. */
+  /** One that the user is subscribed to. */
   readonly conversation: Conversation
   readonly chance: Chance
   readonly api: Api

@@ -10,13 +10,13 @@ const remembered = 64
 export class Ledger {
   readonly #promised = new Tally()
   readonly #heard = new Tally()
-  /** The newest entries anybody heard, by offset; 0 for what is no message. */
+  /** The newest entries that any client received, by offset; 0 for what is no message. */
   readonly #newest = new Map<number, number>()
   #top = 0
   #acknowledged = 0
   #due = 0
 
-  /** The last entry that somebody heard. */
+  /** The last entry that any client received. */
   get top(): number {
     return this.#top
   }
@@ -43,7 +43,7 @@ export class Ledger {
     this.#promised.add(n)
   }
 
-  /** Somebody heard an entry: message `n`, or 0 for another kind. Only the first to hear it counts it. */
+  /** A client received an entry: message `n`, or 0 for another kind. Only the first to receive it counts it. */
   hear(offset: number, n: number): string | undefined {
     if (offset <= this.#top) return this.#agree(n, offset)
     const expected = this.#top + 1
@@ -54,7 +54,7 @@ export class Ledger {
     return offset === expected ? undefined : `nobody heard ${expected}, and somebody ${offset}`
   }
 
-  /** What is acknowledged by now is due the next time: so nobody is asked for what is still on its way. */
+  /** What is acknowledged by now is due the next time: entries on their way are not expected yet. */
   advance(): void {
     this.#due = this.#acknowledged
   }

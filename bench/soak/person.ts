@@ -27,8 +27,8 @@ const tokenAnswer = z.object({ token: z.string() })
 const historyPage = 300
 
 /**
- * Somebody who comes and goes, and comes back to where she was. What she was not answered she says again when she is
- * back, so in the end everything she said is known to be there.
+ * A user that disconnects and reconnects with its last positions. Messages without an answer are sent again after the
+ * reconnect, so in the end all of them are known to be stored.
  */
 export class Person {
   readonly name: string
@@ -41,7 +41,7 @@ export class Person {
   readonly #asked = new Set<string>()
   #visit: Visit | undefined
   #own: { readonly n: number; readonly seq: number; readonly conversation: Conversation } | undefined
-  /** When she comes or goes next. */
+  /** When the user connects or disconnects next. */
   movesAt = 0
   isOnHerWay = false
   onLost: () => void = () => undefined
@@ -74,18 +74,18 @@ export class Person {
     this.#streams.delete(channel)
   }
 
-  /** Where she may speak now. */
+  /** Where the user may write now. */
   get listeningTo(): Conversation[] {
     return [...this.#conversations.values()].filter(({ channel }) => this.#streams.get(channel)?.isOpen === true)
   }
 
-  /** The last entry she heard there; undefined while she does not listen. */
+  /** The last entry received there; undefined while not subscribed. */
   heardOf({ channel }: Conversation): number | undefined {
     const stream = this.#streams.get(channel)
     return stream?.isOpen === true ? stream.place?.offset : undefined
   }
 
-  /** Connects, listens where people talk, and says again what was not answered; throws when she cannot. */
+  /** Connects, subscribes where messages are sent, and repeats what was not answered; throws when that fails. */
   async arrive(): Promise<'here' | 'busy'> {
     const { api, url, figures } = this.#world
     const answer = await api.call('POST', '/v1/tokens', tokenAnswer, { user: this.name })
@@ -139,7 +139,7 @@ export class Person {
     this.#insist({ n, conversation, deliverAt: Date.now() + Math.round(inMs) }, performance.now())
   }
 
-  /** Gives her newest message other words, with its number still in them. */
+  /** Edits the user's newest message; its number stays in the text. */
   edit(): void {
     if (this.#own === undefined) return
     const { n, seq, conversation } = this.#own
@@ -194,7 +194,7 @@ export class Person {
     for (let at = from; at < to; at = reading.place?.offset ?? to) {
       const since = { offset: at, epoch: conversation.epoch }
       const answer = await this.#visit?.ask({ history: { channel, limit: historyPage, since } })
-      if (answer?.kind !== 'answered') return // she went meanwhile; a refusal is noted by the next return
+      if (answer?.kind !== 'answered') return // disconnected meanwhile; the next connect notes a refusal
       const page = answer.line.history?.publications ?? []
       if (page.length === 0) return this.#wrong('history', `${channel} ends at ${at}, before ${to}`)
       for (const { offset, data } of page) {
@@ -206,7 +206,7 @@ export class Person {
 
   #hear(channel: string, { offset, data }: Publication): void {
     const stream = this.#streams.get(channel)
-    if (stream?.isOpen !== true) return // her inbox, or a word behind the goodbye
+    if (stream?.isOpen !== true) return // the user's inbox, or an entry behind the disconnect
     this.#world.figures.count('heard')
     this.#wrong('stream', stream.hear(offset), channel)
     if (offset > 0)
@@ -252,7 +252,7 @@ export class Person {
     return answer.kind === 'answered'
   }
 
-  /** Does as she was told: waits and asks again, unless she goes meanwhile. */
+  /** Waits as told by the server and asks again, unless the user disconnects meanwhile. */
   #again(inMs: number, ask: () => void): void {
     const visit = this.#visit
     setTimeout(() => {

@@ -4,7 +4,7 @@ import type { Sample } from './sample.ts'
 import type { Sleep } from './sleepers.ts'
 import { partNames, type PartName } from './vitals.ts'
 
-/** The share of the time that is left out: everybody arrives, caches fill, code is compiled. */
+/** The share of the time that is left out: all users connect, caches fill, code is compiled. */
 export const warmUp = 0.2
 
 const memory: Tolerance = { share: 0.05, least: 8 * 1024 }

@@ -19,7 +19,7 @@ export interface Soaked {
   readonly figures: Readonly<Record<string, number>>
   readonly errors: Readonly<Record<string, number>>
   readonly findings: Findings
-  /** When nobody was there: before all came, and when all had gone. */
+  /** Times without connections: before all came, and after all had gone. */
   readonly asleep: readonly Sleep[]
 }
 
@@ -130,7 +130,9 @@ function tell(samples: readonly Sample[], figures: Figures, findings: Findings):
 
 const mib = (kib: number) => Math.round(kib / 1024)
 
-/** All is quiet: everybody comes home and hears everything, and the gateways hold exactly the sockets that are open. */
+/**
+ * The quiet end: all users come back and receive everything, and the gateways hold exactly the sockets that are open.
+ */
 async function rest({ api, crowd }: Scenery, { findings }: World, patience: number): Promise<void> {
   for (const what of await crowd.gather(patience)) findings.note('owed', what)
   findings.note('sockets', await disagreement(api, crowd, patience))

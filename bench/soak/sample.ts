@@ -60,7 +60,7 @@ export async function takeSample({ api, crowd, figures, dataDir, begun, collecto
   }
 }
 
-/** After everything else was looked at, so that what is shown there is how the system is when nobody meddles: KiB left. */
+/** Measured after everything else, so that it shows the system undisturbed: KiB left. */
 export async function collected(collectors: readonly Collector[]): Promise<Sample['collected']> {
   const asked = await Promise.all(collectors.map((each) => each.collect()))
   if (asked.length === 0 || !asked.every(Boolean)) return { workerdKiB: Number.NaN, launcherKiB: Number.NaN }

@@ -11,12 +11,12 @@ const timeoutMs = 180_000
 /** Actors that do their work by the clock: the tenant's, the queue's. */
 const nightWatch = 40
 
-/** How workerd is when nobody is there: each actor in memory has files open. */
+/** The state of workerd without connections: each actor in memory has files open. */
 export interface Sleep {
   readonly descriptors: number
   /** After it collected its garbage; what the allocator keeps for the next crowd is in it. */
   readonly memoryKiB: number
-  /** What is in use of it, the heap of scripts apart: NaN where nobody can say. */
+  /** The part in use, without the heap of scripts: NaN where it cannot be measured. */
   readonly liveKiB: number
 }
 
@@ -45,16 +45,16 @@ async function nudge(url: URL): Promise<void> {
   await fetch(`http://${host}/healthz`).then((response) => response.text())
 }
 
-/** KiB by which live memory may differ between two nights: what nobody has collected yet, and code that was compiled. */
+/** KiB by which live memory may differ between two quiet times: uncollected garbage and compiled code. */
 const nights = 12 * 1024
 
-/** What is wrong when more memory is in use than before anybody came, though all have gone. */
+/** What is wrong when more memory is in use than before any client connected, though all have left. */
 export function kept(before: Sleep, after: Sleep): string | undefined {
   if (!(after.liveKiB > before.liveKiB + nights)) return undefined
   return `workerd's code held ${Math.round(before.liveKiB)} KiB before anybody came and holds ${Math.round(after.liveKiB)} now that all have gone`
 }
 
-/** What is wrong when somebody stays awake though all have gone. */
+/** What is wrong when an actor stays awake though all clients have left. */
 export function awake(before: Sleep, after: Sleep): string | undefined {
   if (after.descriptors <= before.descriptors + nightWatch) return undefined
   return `workerd had ${before.descriptors} descriptors open before anybody came and has ${after.descriptors} now that all have gone`

@@ -1,4 +1,4 @@
-/** Where somebody stands in a stream. */
+/** A client's position in a stream. */
 export interface Place {
   readonly offset: number
   readonly epoch: string
@@ -11,7 +11,8 @@ export interface Joined extends Place {
 }
 
 /**
- * How a return went: `behind` is somebody who must page through history from where she was, since it was too long ago.
+ * The result of a reconnect: `behind` is a client that must page through history from its last position, since that was
+ * too long ago.
  */
 export type Return =
   | { readonly kind: 'fine' }
@@ -19,14 +20,14 @@ export type Return =
   | { readonly kind: 'wrong'; readonly what: string }
 
 /**
- * One listener's place in one stream, over all her connections: each entry must follow the last without a gap and
- * without being said twice. A number and a name, however long it goes.
+ * One subscriber's position in one stream, over all its connections: each entry must follow the last without a gap and
+ * only once. A number and a name, however long the run.
  */
 export class Stream {
   #place: Place | undefined
   #open = false
 
-  /** Undefined until she has been here once. `place` is where she may begin, as one whose app remembers. */
+  /** Undefined before the first subscription. `place` is where it may begin, as an app that stored its position. */
   constructor(place?: Place) {
     this.#place = place
   }
@@ -39,7 +40,7 @@ export class Stream {
     return this.#open
   }
 
-  /** She listens again. What she missed follows by `hear`, when it was recovered; otherwise she begins anew. */
+  /** The client subscribes again. What it missed follows by `hear`, when it was recovered; otherwise it begins anew. */
   join({ offset, epoch, wasRecovering, recovered }: Joined): Return {
     const before = this.#place
     this.#place = { offset, epoch }
@@ -62,7 +63,7 @@ export class Stream {
     return offset === expected ? undefined : `heard ${offset} where ${expected} belongs`
   }
 
-  /** She listens no more, for now. */
+  /** The client is not subscribed, for now. */
   leave(): void {
     this.#open = false
   }

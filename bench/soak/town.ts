@@ -21,8 +21,8 @@ const smallest = 2
 const largest = 8
 
 /**
- * Who lives here and what they belong to. The number of people and of conversations in use is fixed from the beginning,
- * or the system would grow for a good reason; one conversation at a time is replaced by a new one.
+ * The users and their conversations. The number of users and of conversations in use is fixed from the beginning, or
+ * the system would grow for a good reason; one conversation at a time is replaced by a new one.
  */
 export class Town {
   readonly people: readonly Person[]

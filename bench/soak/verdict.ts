@@ -17,7 +17,7 @@ export interface Trend {
   readonly verdict: Verdict
 }
 
-/** `leak`: the floor keeps growing beyond what is allowed. `tooShort`: nobody can say. */
+/** `leak`: the floor keeps growing beyond what is allowed. `tooShort`: the run is too short for a verdict. */
 export type Verdict = 'steady' | 'leak' | 'tooShort'
 
 const windows = 16

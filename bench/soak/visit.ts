@@ -4,9 +4,9 @@ import { answerOf, line, type Answer, type Line, type Publication } from './answ
 /** What a visit tells of. */
 export interface VisitEvents {
   onPublication(channel: string, publication: Publication): void
-  /** The server ended a subscription, which nobody asked for. */
+  /** The server ended a subscription that the client wanted. */
   onUnsubscribed(channel: string, code: number): void
-  /** The connection ended though nobody here wanted it to. */
+  /** The connection ended although the client did not close it. */
   onLost(why: string): void
 }
 

@@ -5,8 +5,8 @@ import { descendants, type Process } from '../report/memory.ts'
 export interface Vitals {
   readonly processes: number
   /**
-   * KiB that are its own: PSS without shared segments. Postgres' buffers and SQLite's index files fill up to a bound that
-   * is set, and whoever forgets to close the latter shows in the descriptors.
+   * KiB of the process alone: PSS without shared segments. Postgres' buffers and SQLite's index files fill up to a
+   * configured bound, and index files that are never closed show in the descriptors.
    */
   readonly memoryKiB: number
   readonly sharedKiB: number

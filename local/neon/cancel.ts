@@ -9,8 +9,8 @@ const key = z.object({ processID: z.number().int(), secretKey: z.number().int() 
 const cancelRequest = 80_877_102
 
 /**
- * Asks the server to cancel what the client runs, over a connection of its own as the protocol wants. Resolves when the
- * server has passed it on; never throws, as there is nobody left to tell.
+ * Asks the server to cancel what the client runs, over a connection of its own as the protocol requires. Resolves when
+ * the server has passed it on; never throws, since the client expects no answer.
  */
 export async function cancel(client: Client): Promise<void> {
   const { success, data } = key.safeParse(client)

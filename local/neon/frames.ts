@@ -63,7 +63,7 @@ function pairs(body: Buffer): Map<string, string> {
   return found
 }
 
-/** Exactly that many bytes, leaving the rest for whoever reads next. */
+/** Exactly that many bytes; the rest is left for the next reader. */
 async function take(stream: Readable, size: number): Promise<Buffer> {
   for (;;) {
     const chunk: unknown = stream.read(size)

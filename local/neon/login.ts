@@ -5,7 +5,7 @@ import { frame } from './frames.ts'
 
 /** An upstream session past its login, ready for the caller's own messages. */
 export interface Session {
-  /** The raw socket, TLS removed; nobody reads it yet. */
+  /** The raw socket, TLS removed; not read yet. */
   readonly socket: Duplex
   /** What the server said during login, to repeat to the caller: all messages from AuthenticationOk to ReadyForQuery. */
   readonly greeting: Buffer

@@ -42,7 +42,7 @@ export interface Batch {
 /** What a caller wants run. */
 export type Work = { readonly kind: 'single'; readonly statement: Statement } | Batch
 
-/** Who asks, from the request's headers alone. Throws {@link HttpRefusal}. */
+/** The caller's identity, from the request's headers alone. Throws {@link HttpRefusal}. */
 export function readCaller(request: IncomingMessage): { asked: Asked; password: string } {
   const header = request.headers['neon-connection-string']
   const caller = typeof header === 'string' ? parseConnectionString(header) : undefined

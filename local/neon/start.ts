@@ -10,7 +10,7 @@ import { tunnel } from './tunnel.ts'
 export interface NeonProxyOptions {
   /** Port on 127.0.0.1; a free one when absent. */
   readonly port?: number
-  /** Who may go where; see Resolve. Asked anew for each query and each session. */
+  /** Which caller may use which database; see Resolve. Asked for each query and each session. */
   readonly resolve: Resolve
   readonly log?: (line: string) => void
 }

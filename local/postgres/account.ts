@@ -15,10 +15,11 @@ const nobody = 65534
 export interface Account {
   /**
    * `self`: we are not root. `namespace`: root, renamed inside a user namespace; files stay root's, so a 0700 path is
-   * no obstacle. `nobody`: root gives the process and its files to nobody, for where user namespaces are forbidden.
+   * no obstacle. `nobody`: root hands the process and its files to the account nobody, where user namespaces are
+   * forbidden.
    */
   readonly kind: 'self' | 'namespace' | 'nobody'
-  /** Who must own the data files; undefined leaves them as they are. */
+  /** The account that must own the data files; undefined leaves them as they are. */
   readonly owner: number | undefined
   /** Words to put before the program. */
   readonly prefix: readonly string[]
@@ -50,8 +51,8 @@ export async function give({ owner }: Account, path: string): Promise<void> {
 }
 
 /**
- * Programs the account can reach: the given ones, or a copy under `dataDir` when they lie behind a folder closed to
- * nobody. Throws {@link PostgresError} if the data folder itself is closed.
+ * Programs the account can reach: the given ones, or a copy under `dataDir` when they lie behind a folder closed to the
+ * account `nobody`. Throws {@link PostgresError} if the data folder itself is closed.
  */
 export async function reachable(account: Account, binaries: Binaries, dataDir: string): Promise<Binaries> {
   if (account.kind !== 'nobody') return binaries

@@ -26,8 +26,9 @@ function packageRoot(name: string): string | undefined {
 }
 
 /**
- * npm packs no symbolic links, so the package makes its own after installing; under `--ignore-scripts` nobody did, and
- * `postgres` would miss its libraries. Its script is safe to run twice and expects to start in its own folder.
+ * npm packs no symbolic links, so the package creates its own after installing; under `--ignore-scripts` they are
+ * missing, and `postgres` would not find its libraries. Its script is safe to run twice and expects to start in its own
+ * folder.
  */
 async function placeLinks(root: string): Promise<void> {
   const list = join(root, 'native', 'pg-symlinks.json')

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 
-/** A TCP port on 127.0.0.1 that was free a moment ago; whoever binds it must be ready to lose the race. */
+/** A TCP port on 127.0.0.1 that was free a moment ago; the caller that binds it must be ready to lose the race. */
 export async function freePort(): Promise<number> {
   const probe = createServer()
   await new Promise<void>((resolve, reject) => {

@@ -152,7 +152,7 @@ test('a deletion that comes in the middle of the archiving waits, and finds the 
   expect([first?.data.includes('secret'), second?.data.includes('secret')]).toEqual([false, true])
 })
 
-/** Waits until a statement like this waits for somebody's lock. */
+/** Waits until a statement like this waits for a lock. */
 const isWaiting = (statement: string) =>
   vi.waitFor(async () => {
     const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ $1`

@@ -17,5 +17,5 @@ const flags = [
   '--disable-sync',
 ]
 
-/** Starts the browser, asking nobody but the page's server for anything. */
+/** Starts the browser, which connects to no server but the page's. */
 export const launchBrowser = (): Promise<Browser> => chromium.launch({ executablePath, args: flags })

@@ -32,7 +32,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(faults).toEqual([])
   })
 
-  /** People nobody has met before, so that each story begins with empty lists. */
+  /** New users each time, so that each story begins with empty lists. */
   const names = (...wanted: readonly string[]): string[] => {
     cast += 1
     return wanted.map((name) => `${name}-${process.pid}-${cast}`)
@@ -116,7 +116,7 @@ describe.skipIf(absent)('the chat page', () => {
     const [alice, bob] = await talking()
     await alice.header.getByText('here now').waitFor()
     const typing = alice.page.getByText(`${bob.name} is typing`)
-    // Told at most every three seconds, and to nobody where there is too much to do: who goes on typing is seen.
+    // Sent at most every three seconds, and dropped under load: a user who goes on typing is shown.
     const seenTyping = async () => {
       await bob.field.pressSequentially('m')
       return await typing.isVisible()

@@ -14,7 +14,7 @@ export interface Server {
 }
 
 const readyWithinMs = 120_000
-/** So few that whoever types is too fast for it on a slow machine, too. */
+/** So few that a typing user exceeds it on a slow machine, too. */
 const limits = { LIMIT_MESSAGES_PER_SECOND: '2' }
 
 /** Starts the whole system in an empty folder on a free port; `PARLEY_URL` names one that runs already. */

@@ -11,7 +11,7 @@ const simulation = ['test/sim/simulation.test.ts']
 const topics = ['test/sim/topics.test.ts']
 const jobs = ['test/sim/jobs.test.ts']
 
-/** One per promise of the heart; each of them is a mistake somebody could make. */
+/** One per promise of the heart; each of them is a mistake that could be made. */
 export const bugs: readonly Bug[] = [
   {
     name: 'the dedupe is dropped',

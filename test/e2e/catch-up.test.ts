@@ -130,7 +130,7 @@ describe('after the network was cut', () => {
     network.cut()
     network.set('pass')
     await listener.reach(5)
-    // Half a second is little for an answer: nobody gives up before there was one, and then says it once more.
+    // Half a second is short for an answer: no client gives up before one, and then sends it once more.
     for (const _ of [1, 2]) await until('it is taken', () => bob.send(group, 'into the hole', 'hello?'))
     await listener.reach(6)
     await say(group, 1, 6)

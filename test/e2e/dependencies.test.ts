@@ -187,7 +187,7 @@ describe('QStash', () => {
   })
 
   test('slow: no request waits for it', async () => {
-    // Each way: who waits for an answer waits twice as long.
+    // In each direction: a caller that waits for an answer waits twice as long.
     const delayMs = 4000
     world.qstash.set('pass', { delayMs })
     const { group, listener } = await chatGoesOn('with slow qstash')

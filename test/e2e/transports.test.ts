@@ -132,7 +132,7 @@ describe.each(ways)('by $name', (way) => {
     await until('no subscriber is present', async () => (await crowd(group)) === 0, 10_000)
   })
 
-  // Well before a ping that nobody answers would tell, which takes 33 seconds.
+  // Well before a missing pong would tell, which takes 33 seconds.
   const goneMs = way.transport === 'websocket' ? 10_000 : 20_000
   test(`who disconnects is gone within ${goneMs / 1000} seconds`, async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
@@ -232,7 +232,7 @@ describe('where no WebSocket gets through', () => {
 
 test('a client that opens a stream and does not read it is closed, and nothing gathers for it in the gateway', async () => {
   const group = await makeGroup(system, ['carol', 'bob'])
-  // Somebody who was not here before: she would not try again if she were told to come more slowly.
+  // A new client: it would not retry if it were told to come more slowly.
   const socket = connect(system.port, '127.0.0.1').pause()
   const commands = [
     { id: 1, connect: { token: await tokenOf('carol') } },

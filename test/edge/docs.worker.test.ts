@@ -208,7 +208,7 @@ describe('the operator', () => {
 })
 
 describe('the gateway of a connection', () => {
-  /** Where the edge sends somebody, when there are sixteen gateways per region. */
+  /** The gateway to which the edge sends a client, when there are sixteen gateways per region. */
   const gatewayOf = async (query: string, headers: Record<string, string> = {}, cf = {}) => {
     const asked: string[] = []
     const gateways = { getByName: (name: string) => ({ fetch: () => (asked.push(name), new Response('here')) }) }

@@ -34,7 +34,7 @@ async function api(method: string, params: object, key = tenant.key) {
 
 const fresh = () => `orders:${crypto.randomUUID()}`
 
-/** Somebody who listens to a channel. */
+/** A client that is subscribed to a channel. */
 async function listener(user: string, channel: string, gateway?: string) {
   const person = await connectAs(tenant, user, gateway === undefined ? {} : { gateway })
   const { error } = await person.line.ask({ subscribe: { channel, join_leave: true } })

@@ -28,7 +28,8 @@ const anyHolder = fc.nat({ max: holders - 1 })
 
 /**
  * What an adversary does. `run`: one holder spends in rounds until its leases are large, then keeps what it has or dies
- * with it. `longEvent`: it decides while its clock stands still. `wait`: often just as long as a lease lives, give or take. `all`: everybody spends what it can at once.
+ * with it. `longEvent`: it decides while its clock stands still. `wait`: often just as long as a lease lives, give or
+ * take. `all`: all holders spend what they can at once.
  */
 const act = fc.oneof(
   {
@@ -159,7 +160,7 @@ describe('the quota is used where there is demand', () => {
       const next = (below: number) => (random = (random * 48_271) % 2_147_483_647) % below
       while (world.now < start + 60_000) {
         const at = next(holders)
-        // Now one holder has all the demand, now everybody a little, and some die of it.
+        // Now one holder has all the demand, now all have a little, and some die of it.
         for (let i = next(3) === 0 ? 1 + next(40) : 1; i > 0; i--) {
           demands.push(world.now)
           world.demand(at)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Touches } from '../../src/limits/touches.ts'
 
-/** Time that moves only while somebody waits, and calls that take `tookMs` of it. */
+/** Time that moves only while a call is awaited, and calls that take `tookMs` of it. */
 function world() {
   let now = 0
   const due: { readonly at: number; readonly go: () => void }[] = []

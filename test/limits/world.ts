@@ -5,7 +5,7 @@ import type { LeaseAnswer, LeaseAsk } from '../../src/limits/lease.ts'
 import type { LeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
-/** One that asks: its holder is another after each death, its clock shows another time than anybody's. */
+/** One caller: its holder is another after each death, its clock differs from all others. */
 interface Asker {
   holder: LeaseHolder
   /** What its clock shows while it stands still, within one long event. */
@@ -19,7 +19,7 @@ export class World {
   now: number
   ledger: LeaseAccount
   writes = 0
-  /** The true moments at which somebody decided yes. */
+  /** The true moments of the decisions that allowed something. */
   readonly spent: number[] = []
   calls = 0
   refused = 0
@@ -53,7 +53,7 @@ export class World {
     const known = holder.takeNow('key', clock())
     if (known !== undefined) return this.#record(known)
     void holder.take('key', this.#source(clock)).then((taken) => {
-      // What a holder that died meanwhile was told, nobody hears.
+      // The answer to a holder that died meanwhile is lost.
       if (asker.holder === holder) this.#record(taken)
     })
   }

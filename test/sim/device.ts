@@ -10,7 +10,7 @@ export interface Place {
   readonly epoch: string
 }
 
-/** What reaches whoever holds a device. */
+/** The events that reach the owner of a device. */
 export interface Told {
   /** A subscription began; `since` is the place it was to go on from, if it had one. */
   joined(channel: string, result: Subscribed, since: Place | undefined): void
@@ -160,7 +160,7 @@ export class Device {
     try {
       this.#socket?.send(frame)
     } catch {
-      // It was closed meanwhile; whoever waits for an answer hears that none comes.
+      // It was closed meanwhile; a caller that waits for an answer is told that none comes.
     }
   }
 

@@ -64,7 +64,7 @@ const subtle = {
 
 const fetched = z.object({ status: z.number(), body: z.string() })
 
-/** Whoever is out there is an actor of the story's own by the name of its host: calls to it are lost like all others. */
+/** An outside host is an actor of the story's own by the name of that host: calls to it are lost like all others. */
 async function fetchOutside(url: string, { body = '' }: { readonly body?: string } = {}) {
   const { host, pathname } = new URL(url)
   const answer = fetched.parse(await stub(platform(), 'Outside', host)['answer']?.(pathname, body))

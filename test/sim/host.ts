@@ -215,7 +215,7 @@ export class Host {
       setWebSocketAutoResponse: (pair: { request: string; response: string }) => (this.autoResponse = pair),
       getWebSocketAutoResponseTimestamp: (socket: Socket) =>
         socket.answeredAt === undefined ? null : new Date(socket.answeredAt),
-      // Nobody hears how it ends.
+      // Its end is not reported.
       waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined),
     }
   }

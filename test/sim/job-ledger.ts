@@ -100,7 +100,7 @@ export class JobLedger {
   }
 
   #rows(where: string, ...bindings: Value[]): Row[] {
-    // A queue that nobody has reached yet has no tables.
+    // A queue that was never reached has no tables.
     this.#host.wake()
     const columns = 'seq, id, phase, run, key, attempts, made_at, since'
     return this.#host.disk.exec<Row>(`SELECT ${columns} FROM jobs ${where}`, ...bindings).toArray()

@@ -9,7 +9,7 @@ import { easyWork, Work, type WorkWeather } from './work.ts'
 
 /** What a story about jobs is about, beside its seed. */
 export interface JobPlot extends Day {
-  /** How often somebody wants something of the queue. */
+  /** How often something is asked of the queue. */
   readonly wishes: number
   readonly work: WorkWeather
   readonly carrier: CarrierWeather

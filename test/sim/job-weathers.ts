@@ -17,7 +17,7 @@ export const badLedgers: JobPlot = { ...jobStorm, wishes: 40, faults: 40, only: 
 /** Visitors die again and again in the middle of their jobs. */
 export const badVisitors: JobPlot = { ...badLedgers, only: 'JobWorker' }
 
-/** Nobody can be sent for as long as the day lasts but the short way. */
+/** For the whole day runs start by the direct dispatch only. */
 export const noCarrier: JobPlot = { ...jobStorm, carrier: { refuses: 1, loses: 0, duplicates: 0, late: 0 } }
 
 /** Every machine believes in another time. */

@@ -5,7 +5,7 @@ import type { Platform } from './platform.ts'
 import { toEntry, type Said, type TopicAddress } from './topic-truth.ts'
 import type { Line, Pub, Subscribed } from './wire.ts'
 
-/** Something a user published: at most once, since nobody says it again but the gateway. */
+/** A publication by a user: at most once, since only the gateway repeats it. */
 export interface Published {
   readonly topic: TopicAddress
   readonly id: string
@@ -13,7 +13,7 @@ export interface Published {
   outcome: 'ok' | 'refused' | 'unknown'
 }
 
-/** Somebody came back and was told that what she missed is gone. */
+/** A client came back and was told that what it missed is gone. */
 export interface ToldLost {
   readonly topic: TopicAddress
   readonly listener: string
@@ -37,7 +37,7 @@ const said: z.ZodType<Said> = z.object({ type: z.string(), id: z.string(), text:
 /** The stream could not be reached: it may have happened or not. */
 const internal = 100
 
-/** Somebody who listens to topics, publishes in them, and reads what they keep. */
+/** A client that subscribes to topics, publishes in them, and reads their history. */
 export class Listener {
   readonly published: Published[] = []
   readonly lost: ToldLost[] = []

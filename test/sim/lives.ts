@@ -10,7 +10,7 @@ export interface Life {
   busy: number
 }
 
-/** Who acts. Promises carry it along, as an isolate would. */
+/** The acting instance. Promises carry it along, as an isolate would. */
 export const lives = new AsyncLocalStorage<Life>()
 
 let current: Platform | undefined

@@ -23,7 +23,7 @@ export function stub(platform: Platform, kind: string, name: string): Readonly<R
   )
 }
 
-/** What `ctx.exports.JobWorker` is to an actor: each call an invocation of its own, that nobody else can reach. */
+/** What `ctx.exports.JobWorker` is to an actor: each call an invocation of its own, which no other caller can reach. */
 export function entrypoint(platform: Platform, kind: string): Readonly<Record<string, Call>> {
   return new Proxy<Record<string, Call>>(
     {},

@@ -7,7 +7,7 @@ import type { ActorClass } from './worker-code.ts'
 
 export const tenant = 'acme'
 
-/** A tenant as its operator makes it; nobody is slowed down here. */
+/** A tenant as its operator makes it; without rate limits. */
 export const provision = (id: string) => ({
   id,
   name: id,

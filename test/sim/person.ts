@@ -12,7 +12,7 @@ interface Around {
   readonly token: (user: string, expiresAt: number) => string
 }
 
-/** Somebody in conversations, who says again what was not acknowledged. */
+/** A user in conversations that sends again what was not acknowledged. */
 export class Person {
   readonly user: string
   /** The newest the inbox said of each conversation. */

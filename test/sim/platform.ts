@@ -49,7 +49,7 @@ export class Platform {
   invocations = 0
   /** How many of them died. */
   retiredDeaths = 0
-  /** What happened, line by line, for whoever has to find out why; kept only when asked for. */
+  /** What happened, line by line, to find the cause of a failure; kept only on request. */
   trace: string[] | undefined
 
   constructor(seed: number) {

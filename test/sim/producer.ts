@@ -5,7 +5,7 @@ import { keys, queueName, type JobLedger } from './job-ledger.ts'
 import { stub } from './namespace.ts'
 import type { Platform } from './platform.ts'
 
-/** A job somebody wants done, and what became of the wish. */
+/** A wanted job, and what became of it. */
 export interface Wish {
   readonly job: NewJob
   outcome: 'waiting' | 'accepted' | 'refused'
@@ -22,7 +22,7 @@ const answers = z.union([
 
 const modes = ['reject', 'replace', 'debounce', 'throttle'] as const
 
-/** Somebody who wants jobs done, and says so until she is answered. */
+/** A client that enqueues jobs, and repeats each until it is answered. */
 export class Producer {
   readonly wishes: Wish[] = []
   readonly #world: Platform

@@ -12,7 +12,7 @@ export class Socket {
   #host: Host | undefined
   #life: Life | undefined
   #closed = false
-  /** It ended before anybody took it: whoever takes it hears so then. */
+  /** It ended before it was accepted: the acceptor is told so then. */
   #endedBefore: { readonly code: number; readonly reason: string } | undefined
   #arrives = 0
   readonly #listeners = new Map<string, Listener>()

@@ -49,7 +49,7 @@ class Story {
     this.#truth = new Truth(world, rows, this.#people, this.#conversations)
   }
 
-  /** Everybody is in every conversation and listens, in good weather. */
+  /** Every user is a member of every conversation and subscribed, in good weather. */
   async begin(): Promise<void> {
     const setting = this.#setting
     const { people, gateways } = this.#plot

@@ -31,7 +31,7 @@ export class TopicChecks {
     return topics.filter((topic) => isKept(topic.channel) && truth.top(topic) > 0)
   }
 
-  /** What is still owed to anybody. */
+  /** What is still owed to any client. */
   unsettled(): string[] {
     const { listeners, servers } = this.#given
     const busy = [...servers.values()].filter(({ unsettled }) => unsettled > 0)
@@ -92,12 +92,15 @@ export class TopicChecks {
     return isRight ? [] : [`${nameOf(topic)} has ${id}, which was ${outcome}, ${times} times`]
   }
 
-  /** Whether its topic lost its memory, and with it what a gateway had asked before, while somebody waited for the answer. */
+  /**
+   * Whether its topic lost its memory, and with it what a gateway had asked before, while a caller waited for the
+   * answer.
+   */
   #isForgotten({ topic, invokedAt }: Published): boolean {
     return this.#given.truth.host(topic).losses.some((at) => at >= invokedAt && at < invokedAt + 10_000)
   }
 
-  /** Whoever is told that her place is lost missed something that was not kept any more. */
+  /** A client that is told that its position is lost missed something that was not kept any more. */
   #notLost({ topic, listener, since, epoch, at }: ToldLost): string[] {
     const { truth, servers } = this.#given
     if (servers.get(topic.tenant)?.removed.has(nameOf(topic)) === true) return []

@@ -24,13 +24,13 @@ export interface TopicEnding extends SettingEnding {
   readonly stored: number
   readonly passed: number
   readonly rejoins: number
-  /** How often somebody was told that what she missed is gone. */
+  /** How often a client was told that what it missed is gone. */
   readonly lost: number
 }
 
 const tenants = ['acme', 'globex']
 const calmsWithinMs = 180_000
-/** How long something said that nobody waits for may still be on its way. */
+/** How long an unacknowledged publication may still be on its way. */
 const stragglersMs = 2000
 const withVersion = z.object({ version: z.number() })
 
@@ -58,7 +58,7 @@ class TopicStory {
     this.#topics = tenants.flatMap((tenant) => plot.channels.map((channel) => ({ tenant, channel })))
   }
 
-  /** Everybody listens to every topic of her tenant, in good weather; the tenants share their gateways. */
+  /** Every client subscribes to every topic of its tenant, in good weather; the tenants share their gateways. */
   async begin(): Promise<void> {
     for (const tenant of tenants) await this.#found(tenant)
     for (const { device } of this.#listeners) device.come()

@@ -8,7 +8,7 @@ export interface TopicAddress {
   readonly channel: string
 }
 
-/** One thing a topic stored: where, by its own clock when, who said it, and what. */
+/** One publication that a topic stored: its offset, its time by the topic's clock, its author and data. */
 export interface Stored {
   readonly epoch: string
   readonly offset: number
@@ -40,7 +40,7 @@ export class TopicTruth {
     return this.#world.host('Topic', nameOf(topic))
   }
 
-  /** Everything a topic ever stored, but for what a crash took before anybody heard of it. */
+  /** Everything a topic ever stored, except what a crash took before any client received it. */
   stored(topic: TopicAddress): Stored[] {
     let epoch = ''
     return this.host(topic).disk.written.flatMap((one) => {

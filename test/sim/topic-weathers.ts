@@ -23,7 +23,7 @@ export const topicFlood: TopicPlot = {
   faults: 12,
 }
 
-/** A bad line: people are cut off again and again, and come back before anybody has noticed. */
+/** A bad line: clients are cut off again and again, and come back before it was noticed. */
 export const topicBadLines: TopicPlot = { ...topicStorm, publications: 40, faults: 40, only: 'cuts', weather: slow }
 
 /** Gateways die again and again while much is said. */

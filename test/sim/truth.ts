@@ -23,7 +23,7 @@ export class Truth {
     return this.#conversations.flatMap((id) => this.#logOf(id))
   }
 
-  /** What is still owed to anybody. */
+  /** What is still owed to any client. */
   unsettled(): string[] {
     const waiting = this.#people.filter(({ unsettled, isListening }) => unsettled > 0 || !isListening)
     if (waiting.length > 0) return waiting.map(({ user }) => `${user} waits`)
@@ -85,7 +85,10 @@ export class Truth {
     })
   }
 
-  /** What a device was last told of its inbox is what stands in it; nothing, where nothing was said since she came. */
+  /**
+   * What a device was last told of its inbox is what the inbox holds; nothing, where no event was sent since it
+   * connected.
+   */
   #differentInboxes(): string[] {
     return this.#people.flatMap((person) =>
       this.#conversations.flatMap((id) => {

@@ -29,7 +29,7 @@ export const goodDay: Plot = {
   weather: { latencyMs: [1, 80], diskMs: [1, 40] },
 }
 
-/** A bad line: people are cut off again and again, and come back before anybody has noticed. */
+/** A bad line: clients are cut off again and again, and come back before it was noticed. */
 export const badLines: Plot = {
   ...storm,
   messages: 40,

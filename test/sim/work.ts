@@ -65,7 +65,10 @@ export class Work {
     if (key !== null) this.#crowd(key, attempt)
   }
 
-  /** Of one key never more run than it has places, as the ledger knows it: who lost its lease to another no longer counts. */
+  /**
+   * Of one key never more jobs run than it has places, as the queue knows it: a worker that lost its lease to another
+   * no longer counts.
+   */
   #crowd(key: string, attempt: string): void {
     const width = this.#ledger.widthOf(key)
     const taken = this.#ledger.placesTaken(key)

@@ -26,15 +26,15 @@ const platform = `
   export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }
   export class WorkerEntrypoint extends DurableObject {}
 `
-/** What jobs do is each story's own; who visits queues and tells them how it went is the deployed code. */
+/** What jobs do is each story's own; the worker that runs them and reports is the deployed code. */
 const handlers = 'export const runHandler = (env, tenant, job, attempt) => env.HANDLE(tenant, job, attempt)'
 
 /** Under this name the bundle is known to V8. */
 export const actorsFile = 'actors.js'
 
 /**
- * The actors as they are deployed, loaded with time, chance, timers and sockets of the simulation's
- * own: what they find under these names is given to them, so nothing of Node is bent for anybody else.
+ * The actors as they are deployed, loaded with time, chance, timers and sockets of the simulation's own: these names
+ * are given to them, so nothing of Node is changed for other code.
  */
 export async function loadActors(globals: Globals): Promise<Readonly<Record<string, ActorClass>>> {
   const names = Object.keys(globals)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { encodeCommands } from './worker/sdk-codec.ts'
 
-/** Channel names of every kind: good ones, somebody else's, and none. */
+/** Channel names of every kind: valid ones, those of other users, and invalid ones. */
 const channel = fc.oneof(
   fc.constantFrom(
     'conversation:x',

@@ -138,7 +138,7 @@ function miscounts({ counts }: Observed, log: readonly Entry[]): string[] {
   })
 }
 
-/** Every body names its sender's tenant in the history of its attempts; whoever sees it must belong there. */
+/** Every body names its sender's tenant in the history of its attempts; a reader of it must belong there. */
 function leaks({ attempts, heard, reads }: Observed, log: readonly Entry[]): string[] {
   const owners = new Map<string, Set<string>>()
   for (const { body, tenant } of attempts) setOf(owners, body).add(tenant)

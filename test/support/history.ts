@@ -1,6 +1,6 @@
 import { checks, type Violation } from './history-checks.ts'
 
-/** Who speaks, where, and what they call it: the same key is the same message, however often it is said. */
+/** The author, the conversation and the clientId: the same key is the same message, however often it is sent. */
 export interface MessageKey {
   readonly tenant: string
   readonly conversation: string
@@ -18,7 +18,7 @@ export interface Attempt extends MessageKey {
   seq: number
 }
 
-/** An entry at its place, as somebody saw it; `clientId` is null for what is no message. */
+/** An entry at its seq, as a client saw it; `clientId` is null for what is no message. */
 export interface Entry {
   readonly tenant: string
   readonly conversation: string
@@ -39,7 +39,7 @@ export type Heard =
     }
   | { readonly kind: 'entry'; readonly listener: string; readonly entry: Entry }
 
-/** A page somebody read: the top of the log it told, and entries. */
+/** A page that a client read: the top of the log it named, and entries. */
 export interface Read {
   readonly session: string
   readonly tenant: string
@@ -70,7 +70,7 @@ export interface Observed {
   readonly left: ReadonlySet<string>
 }
 
-/** Whoever sends says here how it ended, once. */
+/** The sender notes here how a send ended, once. */
 export interface Pending {
   ok(seq: number): void
   fail(): void

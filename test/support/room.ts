@@ -68,7 +68,7 @@ export class MemoryMembers implements Members {
   }
 }
 
-/** A room for decisions: who is in it, what was said, and a clock that stands still. */
+/** A conversation for decisions: its members, its messages, and a clock that stands still. */
 export class TestRoom implements ConversationState {
   readonly log = new MemoryLog()
   readonly members = new MemoryMembers()

@@ -36,7 +36,7 @@ const topicNamed = (text: string): TopicName => {
   return name
 }
 
-/** Who of these four may publish, read history and see presence. */
+/** Which of these four clients may publish, read history and see presence. */
 const admitted = (allowed: Allowed) =>
   Object.entries({ nobody, alice, subscribed, able }).flatMap(([name, visitor]) => {
     const namespace = namespaceThat(allowed)

@@ -18,7 +18,7 @@ export const fault = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('disk'), how: z.enum(['slow', 'broken']), ...span }),
   /** The network between people and the edge. */
   z.object({ kind: z.literal('people'), weather, ...span }),
-  /** Everybody's connection breaks off, so many bytes on: inside a frame. */
+  /** Every connection breaks off, so many bytes on: inside a frame. */
   z.object({ kind: z.literal('cut'), bytes: z.number(), ...span }),
   /** The network between the Worker and a service behind it. */
   z.object({ kind: z.literal('network'), service: z.enum(services), weather, ...span }),

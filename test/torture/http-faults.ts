@@ -2,8 +2,8 @@ import { createServer, request, type IncomingMessage, type Server, type ServerRe
 import type { AddressInfo } from 'node:net'
 
 /**
- * How a service behind HTTP misbehaves. 429 and 500: it refuses. garbage: it answers with what is no answer. half: it
- * does what was asked and breaks off in mid-answer. late: it does it, and answers when nobody waits any more.
+ * How a service behind HTTP misbehaves. 429 and 500: it refuses. garbage: its answer is none. half: it does what was
+ * asked and breaks off in mid-answer. late: it does it, and answers when the caller waits no longer.
  */
 export const misbehaviours = ['429', '500', 'garbage', 'half', 'late'] as const
 export type Misbehaviour = (typeof misbehaviours)[number]
@@ -25,7 +25,7 @@ export class HttpFaults {
     const server = createServer()
     const faults = new HttpFaults(server)
     server.on('request', (asked, answer) => faults.#pass(asked, answer, port))
-    // What is no request is a tunnel of WebSockets; nobody here uses one.
+    // What is no request is a tunnel of WebSockets; not used here.
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
     return faults
   }

@@ -29,7 +29,7 @@ export class TortureWorld {
   readonly #ways: Readonly<Record<Service, Way>>
   readonly #standIns: StandIns
   readonly #vars: Readonly<Record<string, string>>
-  /** One thing at a time is done to the Worker's process, and everybody waits until it is up again. */
+  /** One thing at a time is done to the Worker's process, and all wait until it is up again. */
   #process: Promise<unknown> = Promise.resolve()
   deaths = 0
 

@@ -18,7 +18,7 @@ const paths = {
 /** The name of an icon. */
 export type IconName = keyof typeof paths
 
-/** A line icon in the colour of the text. Whoever uses it gives the words. */
+/** A line icon in the colour of the text. The caller adds the accessible name. */
 export const icon = (name: IconName): SVGSVGElement =>
   s(
     'svg',

@@ -92,7 +92,7 @@ function messageNode({ line, first, last, queued }: Extract<Row, { kind: 'messag
 const changeable = ({ mine, seq, deleted }: MessageLine, { manages }: Setting): boolean =>
   seq > 0 && !deleted && (mine || manages)
 
-/** Who speaks is plain to see by place and flag; those who cannot see it hear it. */
+/** The author is shown by side and avatar, and named for screen readers. */
 const spoken = ({ mine, user }: MessageLine): Element =>
   h('span', { class: 'unseen' }, mine ? 'You said: ' : `${user} said: `)
 

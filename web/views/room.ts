@@ -70,7 +70,7 @@ export class Room {
     document.addEventListener('visibilitychange', this.#looked)
   }
 
-  /** True while somebody looks at the newest message. */
+  /** True while the newest message is in view. */
   get seen(): boolean {
     return this.#timeline.atEnd && !document.hidden && this.conversation.view.standing === 'live'
   }
@@ -94,7 +94,7 @@ export class Room {
     this.#composer.focus()
   }
 
-  /** Whoever was removed and is taken in again need not go away and come back. */
+  /** A member that was removed and is added again need not leave the page and come back. */
   hear(news: InboxNews): void {
     const { id, view } = this.conversation
     if (news.kind === 'changed' && news.item.id === id && view.standing === 'ended') this.conversation.open()
@@ -191,7 +191,7 @@ export class Room {
     return h('div', { class: 'join' }, h('p', {}, 'You are reading along.'), button)
   }
 
-  /** Who has read my last message, where there is one at the end. */
+  /** The members who have read the user's last message, where it is the last one. */
   #seenBy({ lines, members, facts }: View): string {
     const last = lines.findLast((line) => line.kind === 'message')
     if (last?.kind !== 'message' || !last.mine || last.seq === 0 || last.deleted) return ''
@@ -264,7 +264,7 @@ export class Room {
   }
 }
 
-/** Who is here, in a few words. */
+/** The present users, in a few words. */
 function stateWords({ facts, here, hereKnown, members, standing }: View, me: string): string {
   if (standing === 'opening') return 'Opening…'
   const others = here.filter((user) => user !== me)

@@ -18,7 +18,7 @@ const listed = z.object({
 export interface CrowdOptions {
   /** Where its sockets go; straight to the system when it is not given. */
   readonly socketUrl?: string
-  /** How long somebody thinks between two messages, on average. */
+  /** The average pause of a user between two messages. */
   readonly pauseMs?: number
   /** How long everything may take in the end to have come right. */
   readonly timeoutMs?: number
@@ -47,7 +47,7 @@ export class Crowd {
     return this.#options.timeoutMs ?? 90_000
   }
 
-  /** Everybody is in every conversation, and listens to all of them. */
+  /** Every user is a member of every conversation, and subscribed to all of them. */
   async gather(names: readonly string[], conversations: number): Promise<void> {
     for (let n = 0; n < conversations; n++) this.conversations.push(await makeGroup(this.#system, names))
     for (const name of names) {
@@ -60,13 +60,13 @@ export class Crowd {
     }
   }
 
-  /** Everybody writes in every conversation from now on. */
+  /** Every user writes in every conversation from now on. */
   talk(): void {
     for (const person of this.#people)
       for (const conversation of this.conversations) this.#work.push(this.#write(person, conversation))
   }
 
-  /** Lets everybody finish the sentence. */
+  /** Lets messages under way finish. */
   async hush(): Promise<void> {
     this.#talking = false
     await Promise.all(this.#work)

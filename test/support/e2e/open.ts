@@ -3,7 +3,7 @@ import type { Centrifuge, Options, Subscription } from 'centrifuge'
 import { System } from './system.ts'
 import { clientBy, fromData, toData, type Way } from './ways.ts'
 
-/** The open development server, and whoever came to it. */
+/** The open development server, and its clients. */
 export class OpenServer {
   readonly system: System
   readonly #clients: Centrifuge[] = []
@@ -16,14 +16,14 @@ export class OpenServer {
     return new OpenServer(await System.start({ env: { PARLEY_PROFILE: 'open' } }))
   }
 
-  /** Somebody who has not connected yet. */
+  /** A client that has not connected yet. */
   client(way: Way, options: Partial<Options> = {}): Centrifuge {
     const client = clientBy(way, this.system.url, { minReconnectDelay: 20, maxReconnectDelay: 100, ...options })
     this.#clients.push(client)
     return client
   }
 
-  /** Somebody who is in, without having said who she is. */
+  /** A client that is connected without a user id. */
   async guest(way: Way, options: Partial<Options> = {}): Promise<Centrifuge> {
     const client = this.client(way, options)
     client.connect()
@@ -41,7 +41,7 @@ export class OpenServer {
     return await response.json()
   }
 
-  /** Ends everybody's connection. */
+  /** Ends every connection. */
   sendHome(): void {
     for (const client of this.#clients.splice(0)) client.disconnect()
   }
@@ -52,12 +52,12 @@ export class OpenServer {
   }
 }
 
-/** A token as anybody can make one for the open profile. */
+/** A token as any client can make one for the open profile. */
 export const openToken = (claims: Readonly<Record<string, unknown>>): Promise<string> =>
   new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode('secret'))
 
 let named = 0
-/** A channel nobody used before. */
+/** A channel that was never used before. */
 export const newChannel = (namespace = ''): string =>
   `${namespace === '' ? '' : `${namespace}:`}test-${Date.now()}-${++named}`
 

@@ -33,7 +33,7 @@ export interface Heard {
 const conversationView = z.object({ id: z.string(), epoch: z.string(), last: z.number() })
 const message = z.object({ clientId: z.string().optional(), text: z.string().optional() })
 
-/** Calls HTTP as somebody; gives status and parsed body. */
+/** Calls HTTP as a user; returns status and parsed body. */
 export async function call(
   { url }: Pick<System, 'url'>,
   credential: string,
@@ -56,7 +56,7 @@ export async function makeGroup(system: System, members: readonly string[], key 
   return conversationView.parse(body).id
 }
 
-/** Somebody with the unmodified SDK. */
+/** A user with the unmodified SDK. */
 export class Person {
   readonly name: string
   readonly client: Centrifuge

@@ -122,7 +122,7 @@ export class System {
     await this.#ended()
   }
 
-  /** SIGTERM, as whoever operates it would; its data stays. */
+  /** SIGTERM, as an operator would send it; its data stays. */
   async terminate(): Promise<void> {
     kill(this.launcherPid, 'SIGTERM')
     await this.#ended()
@@ -143,8 +143,8 @@ export class System {
 }
 
 /**
- * A port nobody listens on, from below those that the system hands out: one that is killed comes back on the same port, which
- * must not have been given meanwhile to somebody who only connects.
+ * A free port from below those that the system hands out: a killed server comes back on the same port, which must not
+ * have been given to an outgoing connection meanwhile.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

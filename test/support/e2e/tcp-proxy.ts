@@ -23,7 +23,7 @@ export interface Pace {
   readonly bytesPerSecond?: number
 }
 
-/** Stands between somebody and a port on this machine, and fails as networks do. */
+/** Stands between a client and a port on this machine, and fails as networks do. */
 export class TcpProxy {
   readonly #server: Server
   readonly #pairs = new Set<Pair>()

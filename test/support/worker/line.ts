@@ -23,7 +23,7 @@ export class Line {
   readonly frames: (readonly Heard[])[] = []
   /** The same as they came: text of a JSON line, bytes of a Protobuf one. */
   readonly raw: (string | ArrayBuffer)[] = []
-  /** What came and nobody has asked for yet, in order. */
+  /** Frames that arrived and were not asked for yet, in order. */
   readonly #unheard: Heard[] = []
   readonly #waiting: Waiting[] = []
   readonly #closed = Promise.withResolvers<{ readonly code: number; readonly reason: string }>()
@@ -96,7 +96,10 @@ export class Line {
     return await soon(`${what}; instead came ${JSON.stringify(this.#unheard)}`, promise)
   }
 
-  /** What has come and nobody asked for, without pings. Everything the gateway said before answering this one is in it. */
+  /**
+   * Frames that arrived and were not asked for, without pings. Everything the gateway sent before answering this one is
+   * in it.
+   */
   async rest(): Promise<readonly Heard[]> {
     await this.ask({ ping: {} })
     return this.#unheard.splice(0).filter((heard) => !isPing(heard))

@@ -12,7 +12,7 @@ export interface Since {
 
 const channelOf = (conversation: string) => `conversation:${conversation}`
 
-/** Somebody on one device, connected. */
+/** A user on one device, connected. */
 export class Person {
   readonly line: Line
   readonly user: string

@@ -37,7 +37,7 @@ export async function furnished(): Promise<Furnished> {
   return { tenant, things: { conversation, job: later.id, name, signingKey } }
 }
 
-/** Names of things that nobody has. */
+/** Names of things that do not exist. */
 export const nothing = (): Things => ({
   conversation: crypto.randomUUID(),
   job: `job-${crypto.randomUUID().slice(0, 8)}`,

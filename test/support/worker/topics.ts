@@ -5,7 +5,7 @@ import { Line } from './line.ts'
 import { succeeded, type TestTenant } from './tenant.ts'
 import type { Heard } from './wire.ts'
 
-/** Everything for everybody who is signed in: what a test does not care about is allowed. */
+/** Everything is allowed to every user: what a test is not about is open. */
 export const lively = {
   historySize: 10,
   historyTtlSeconds: 300,
@@ -19,7 +19,7 @@ export async function namespace(tenant: TestTenant, name: string, wanted: object
   succeeded(await call(`PUT /v1/namespaces/${name}`, { as: tenant.key, body: wanted }))
 }
 
-/** A token that says more than who somebody is. */
+/** A token with more claims than the user id. */
 export async function tokenFor(tenant: TestTenant, user: string, more: object): Promise<string> {
   return succeeded(await call('POST /v1/tokens', { as: tenant.key, body: { user, ...more } })).token
 }

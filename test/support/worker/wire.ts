@@ -57,5 +57,5 @@ export interface Heard {
   }
 }
 
-/** What somebody may ask for in one command; the id is the line's own. */
+/** A command of a client; the line adds its own id. */
 export type Ask = Readonly<Record<string, unknown>>

@@ -37,7 +37,7 @@ export async function ask(cast: Cast, { operation, use }: Case, role: Role, scen
   return { ...answer, text: blank(answer.text, [scene.id, scene.friend, asking.fresh, asking.user]) }
 }
 
-/** Who asks, and about what, in a scene. */
+/** The caller and the object, in a scene. */
 export function askingOf(role: Role, { said, friend }: Scene): Asking {
   const others = said.get(friend) ?? 1
   const fresh = `w${crypto.randomUUID().slice(0, 8)}`

@@ -6,8 +6,8 @@ import { tokenFor } from '../topics.ts'
 import { newTenant, operatorKey, succeeded, type TestTenant } from '../tenant.ts'
 
 /**
- * Everybody who may be the one that asks: each standing in a conversation that the code knows, those without one, and
- * each kind of credential. Whatever is added to the code's own roles has no user here and does not compile.
+ * Every possible caller: each role in a conversation that the code knows, users without one, and each kind of
+ * credential. A role that is added to the code has no user here and does not compile.
  */
 export type Role =
   | Standing
@@ -24,7 +24,7 @@ export type Role =
   | 'foreign server'
   | 'foreign user'
 
-/** Who they are to a conversation. Those whose credential is worth nothing claim to be somebody who is a member. */
+/** Their role in a conversation. Callers with a worthless credential claim to be a member. */
 export const userOf: Readonly<Record<Role, string>> = {
   owner: 'olga',
   admin: 'adam',

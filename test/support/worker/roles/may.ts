@@ -1,17 +1,17 @@
 import type { ConversationType } from '../../../../src/conversations/types.ts'
 import type { Role } from './cast.ts'
 
-/** Who may do something; whoever is not named may not. */
+/** The roles that may do something; a role that is not named may not. */
 export type May = readonly Role[] | Readonly<Record<ConversationType, readonly Role[]>>
 
-/** Who asks, about whose messages. */
+/** The caller, and whose messages it asks about. */
 export interface Asking {
   readonly user: string
-  /** Where a message of her own stands, or the friend's when she has none. */
+  /** The seq of a message of the caller's own, or of the friend's when there is none. */
   readonly own: number
   readonly others: number
   readonly friend: string
-  /** A word that nobody has said yet. */
+  /** A text that was not used yet. */
   readonly fresh: string
 }
 
@@ -25,19 +25,22 @@ export interface Line {
   readonly told?: number
   /** What some of those who see the conversation and may not are told instead. */
   readonly insideTold?: Partial<Readonly<Record<Role, number>>>
-  /** Success need change nothing, as for somebody who joins where she is. */
+  /** Success need change nothing, as for a user who joins again. */
   readonly idle?: true
-  /** Success takes away what it was done with, or changes who is who: nobody tries anything there afterwards. */
+  /** Success removes the object of the operation, or changes roles: the scene is not used again. */
   readonly spends?: true
 }
 
 const members: readonly Role[] = ['owner', 'admin', 'member', 'narrowed']
 const pair: readonly Role[] = ['member', 'narrowed']
 
-/** Whoever sees that a conversation is there. Who sees it and may not is told 403, who does not see it 404 as for none. */
+/**
+ * Roles that see that a conversation exists. A caller that sees it and may not is told 403, one that does not see it
+ * 404 as for none.
+ */
 export const inside: Readonly<Record<ConversationType, readonly Role[]>> = {
   group: ['server', ...members],
-  // Every user of the tenant, so that who was removed is a guest again. Nobody anonymous is a user.
+  // Every user of the tenant, so that a removed one is a guest again. Anonymous callers are no users.
   channel: ['server', ...members, 'removed', 'stranger'],
   direct: ['server', ...pair],
 }
@@ -55,16 +58,16 @@ export const managers = {
   direct: [],
 } as const
 
-/** In a direct conversation nobody is more than the other. */
+/** In a direct conversation both members have the same role. */
 export const moderators = { ...managers, direct: ['server'] } as const
 export const owners = { group: ['server', 'owner'], channel: ['server', 'owner'], direct: ['server'] } as const
 export const rulers = { ...owners, direct: [] } as const
-/** Whoever may say of herself what she is. */
+/** Callers that may say about themselves what they are. */
 export const risers = { group: ['owner'], channel: ['owner'], direct: [] } as const
-/** Whoever may come of her own: in a group only those who could add anybody. */
+/** Callers that may join by themselves: in a group only those who could add other users. */
 export const joiners = { ...inside, group: managers.group, direct: [] } as const
 export const leavers = { group: members, channel: members, direct: [] } as const
-/** An owner may go, but nobody except the tenant or another owner sends her away. */
+/** An owner may leave, but only the tenant or another owner removes an owner. */
 export const sendersAway = { group: ['server', 'owner'], channel: ['server', 'owner'], direct: [] } as const
 
 /** The tenant's users, whatever they are to a conversation. */

@@ -29,7 +29,7 @@ export interface Use extends Line {
   readonly ask?: (asking: Asking) => Asked
 }
 
-/** Over HTTP nobody is anonymous. */
+/** Over HTTP there are no anonymous users. */
 export const unknownOverHttp: readonly Role[] = [...unknown, 'anonymous']
 
 const notHers: readonly Role[] = ['server', 'foreign server']
@@ -84,7 +84,7 @@ export const conversationOperations: Readonly<Record<string, readonly Use[]>> = 
       ask: ({ user }) => ({ user }),
       unfit: notHers,
       spends: true,
-      // A guest of a channel sees that she is not in it.
+      // A guest of a channel sees that they are not a member.
       insideTold: { removed: 404, stranger: 404 },
     },
   ],

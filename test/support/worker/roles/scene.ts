@@ -6,11 +6,11 @@ import { userOf, type Cast } from './cast.ts'
 
 const seq = z.object({ seq: z.int() })
 
-/** A conversation in which everybody stands as her role says, and each of them has said something. */
+/** A conversation in which every user has the role of its name, and each of them has sent a message. */
 export interface Scene {
   readonly id: string
   readonly type: ConversationType
-  /** Somebody in it to whom things are done, a member of no other. */
+  /** A member that operations are tried on, a member of no other conversation. */
   readonly friend: string
   /** Where the message of each user stands. */
   readonly said: ReadonlyMap<string, number>

@@ -28,7 +28,7 @@ const bodies = (channel: string): Readonly<Record<string, object>> => ({
   'POST /api/history_remove': { channel },
 })
 
-/** Nobody comes here to work a job off, so that it died is written by hand. */
+/** No worker runs jobs here, so that the job died is written by hand. */
 async function deadJob({ tenant, things: { job } }: Furnished): Promise<string> {
   const queue = env.JOB_QUEUE.getByName(`${tenant.id}/default`)
   await runInDurableObject(queue, (_, { storage }) => {

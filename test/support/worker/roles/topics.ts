@@ -16,11 +16,13 @@ export const actions = {
 } as const
 export type Action = keyof typeof actions
 
-/** Whom a topic's name lets listen: anybody the namespace does, holders of a subscription token, or those it names. */
+/**
+ * The users that a topic's name admits: any the namespace admits, holders of a subscription token, or the named ones.
+ */
 export const names = ['open', 'private', 'named'] as const
 export type Name = (typeof names)[number]
 
-/** Who comes to a topic: by what her token says beside her name, and whether she listens. */
+/** A client of a topic: by the claims of its token beside the user id, and by whether it is subscribed. */
 export type Visitor = 'able' | 'unable' | 'plain' | 'named' | 'listening' | 'anonymous' | 'foreign'
 export const visitors: readonly Visitor[] = ['able', 'unable', 'plain', 'named', 'listening', 'anonymous', 'foreign']
 
@@ -28,8 +30,8 @@ export const visitors: readonly Visitor[] = ['able', 'unable', 'plain', 'named',
 const chosen = 'nina'
 
 /**
- * Whom a namespace lets in, by its word. `able` has the capability for what she asks, `unable` those for everything
- * else, so that a narrowed token is tried on each thing it is narrowed to.
+ * The clients that a namespace admits, by its value. `able` has the capability for the operation, `unable` those for
+ * everything else, so that a narrowed token is tried on each thing it is narrowed to.
  */
 export const allowedBy: Readonly<Record<Allowed, readonly Visitor[]>> = {
   nobody: [],
@@ -40,8 +42,8 @@ export const allowedBy: Readonly<Record<Allowed, readonly Visitor[]>> = {
 }
 
 /**
- * Who may ask something of a topic. Where only some may listen, `users` and `anyone` do not let others read along or
- * look who is there; a capability is the tenant's own word and does.
+ * The clients that may do something in a topic. Where the name lists its users, `users` and `anyone` do not let others
+ * read or see presence; a capability is granted by the tenant itself and does.
  */
 export function mayAsk(allowed: Allowed, name: Name, action: Action, visitor: Visitor): boolean {
   if (action === 'subscribe' && name === 'private') return false

@@ -7,7 +7,9 @@ import { inside, joiners, leavers, moderators, speakers, users, type Asking, typ
 /** What becomes of a connect: in, an error that may be mended, or the end. */
 export type Entry = 'in' | { readonly error: number } | { readonly close: number }
 
-/** Who gets in. What is no token of a tenant's opens nothing, whatever it opens elsewhere. */
+/**
+ * The callers that are admitted. A credential that is no token of a tenant opens nothing, whatever it opens elsewhere.
+ */
 export const entries: Readonly<Record<Role, Entry>> = {
   owner: 'in',
   admin: 'in',
@@ -91,7 +93,7 @@ export const calls: Readonly<Record<string, readonly Call[]>> = {
   'conversation.typing': [{ says: 'types', may: speakers, data: about, idle: true }],
   'conversation.join': [{ says: 'joins', may: joiners, data: about, spends: true, idle: true }],
   'conversation.leave': [
-    // A guest of a channel sees that she is not in it.
+    // A guest of a channel sees that they are not a member.
     { says: 'leaves', may: leavers, data: about, spends: true, insideTold: { removed: 404, stranger: 404 } },
   ],
   'inbox.list': [
@@ -104,7 +106,10 @@ export type Ask = {
   [K in Command['kind']]: Extract<Command, { kind: K }> extends { readonly request: { channel: string } } ? K : never
 }[Command['kind']]
 
-/** Who may ask something of a channel, and what code the others get: the same for all that is not theirs. */
+/**
+ * The callers that may ask something of a channel, and the code for the others: the same for everything that is not
+ * theirs.
+ */
 export interface Asks {
   readonly may: May
   readonly refused: number
@@ -115,7 +120,7 @@ export interface Asks {
 }
 
 const nobody = (refused: number): Asks => ({ may: [], refused })
-/** Nobody is refused leave to go, also where she never was, so that an SDK can always clean up. */
+/** Unsubscribing is never refused, also without a subscription, so that an SDK can always clean up. */
 const everybody: Asks = { may: [...users, 'anonymous', 'foreign user'], refused: 0 }
 const readers: Asks = { may: inside, refused: 103 }
 const watchers: readonly Role[] = ['member', 'narrowed']
@@ -131,7 +136,7 @@ export const asks: Readonly<Record<Exclude<Channel['kind'], 'topic'>, Readonly<R
     unsubscribe: everybody,
     sub_refresh: nobody(103),
   },
-  // Her own stream comes with the connection and is written by the system alone.
+  // A user's own stream comes with the connection and is written by the system alone.
   inbox: {
     subscribe: { may: [], refused: 103, owners: { member: 105, narrowed: 105 } },
     publish: nobody(103),
