@@ -7,7 +7,7 @@ const rule = (name, from, to) => ({ name, severity: 'error', from, to })
 export default {
   forbidden: [
     rule('no-cycles', {}, { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } }),
-    rule('kernel-knows-nobody', { path: '^src/kernel/' }, { path: '^(?:src/(?!kernel/)|durable-objects/)' }),
+    rule('kernel-imports-nothing', { path: '^src/kernel/' }, { path: '^(?:src/(?!kernel/)|durable-objects/)' }),
     rule(
       'protocol-and-events-know-only-the-kernel',
       { path: '^src/(?:protocol|events)/' },

@@ -12,7 +12,7 @@ const expect = { poll: { timeout: 30_000 } }
 export default defineConfig({
   test: {
     reporters: ['default'],
-    // What a passing test logged on purpose is nobody's news.
+    // The log of a passing test is not shown.
     silent: 'passed-only',
     projects: [
       {

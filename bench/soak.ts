@@ -57,7 +57,7 @@ function report({ samples, findings, figures, errors, asleep }: Soaked, file: st
   console.table(figures)
   for (const [n, { descriptors, memoryKiB, liveKiB }] of asleep.entries())
     console.log(
-      `${n === 0 ? 'before anybody came' : 'when all had gone and slept'}: workerd ${descriptors} descriptors, ` +
+      `${n === 0 ? 'before any client connected' : 'when all had gone and slept'}: workerd ${descriptors} descriptors, ` +
         `${Math.round(memoryKiB / 1024)} MiB collected, ${Number.isNaN(liveKiB) ? 'no gdb to say how much of it is live' : `${Math.round(liveKiB / 1024)} MiB live`}`,
     )
   console.log(Object.keys(errors).length === 0 ? 'no errors' : `errors by code: ${JSON.stringify(errors)}`)

@@ -24,7 +24,7 @@ try {
   }
 } catch (thrown) {
   const away = thrown instanceof TypeError && thrown.message === 'fetch failed'
-  endWith(away ? new LocalError('nobody answers there: is it running (npm start), is PORT or --url right?') : thrown)
+  endWith(away ? new LocalError('no answer from there: is it running (npm start), is PORT or --url right?') : thrown)
 }
 
 function readWish(): { readonly name: string | undefined; readonly url: string | undefined } {

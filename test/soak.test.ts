@@ -174,7 +174,7 @@ test('a message lost, stored twice, or different for two listeners is noticed', 
   different.hear(1, 70)
   expect(different.hear(1, 71)).toContain('message 71')
   expect(different.acknowledge(72, 1)).toContain('message 72')
-  expect(different.hear(3, 73)).toContain('no subscriber received 2')
+  expect(different.hear(3, 73)).toContain('no client received 2')
 })
 
 test('what is due lies one check behind what is acknowledged', () => {

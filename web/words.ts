@@ -18,7 +18,7 @@ export function explain(thrown: unknown): string {
     case 'notFound':
       return 'This does not exist any more, or it is not yours to see.'
     case 'conflict':
-      return 'Somebody changed this at the same time. Please try again.'
+      return 'This was changed at the same time. Please try again.'
     case 'unauthorized':
       return 'The server does not accept this name here.'
     case 'notAvailable':

@@ -131,7 +131,7 @@ export class FrameReader {
   }
 
   #expand(payload: Buffer): Buffer {
-    if (this.#inflate === undefined) throw new Error('the server compressed a frame though nobody offered it')
+    if (this.#inflate === undefined) throw new Error('the server compressed a frame without an offer')
     return this.#inflate(payload)
   }
 

@@ -26,7 +26,7 @@ export class Room extends DurableObject {
     return new Response(null, { status: 101, webSocket: client })
   }
 
-  /** What somebody missed who comes back, in one frame. */
+  /** What a returning client missed, in one frame. */
   catchUp(socket, since) {
     const missed = this.sql.exec(
       'select seq, client_id, author, text, at from messages where seq > ? order by seq',

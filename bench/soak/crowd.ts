@@ -164,7 +164,7 @@ export class Crowd {
 
   #do(deed: Deed, due: number): void {
     const someone = this.#someone()
-    if (someone === undefined) return this.#world.figures.count('deeds nobody could do')
+    if (someone === undefined) return this.#world.figures.count('deeds that no user could do')
     const { person, conversation } = someone
     const { api } = this.#world
     deed.act({ person, conversation, chance: this.#chance, api, number: () => ++this.#numbered, due })

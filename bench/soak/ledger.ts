@@ -51,7 +51,7 @@ export class Ledger {
     this.#newest.set(offset, n)
     this.#newest.delete(offset - remembered)
     if (n !== 0) this.#heard.add(n)
-    return offset === expected ? undefined : `nobody heard ${expected}, and somebody ${offset}`
+    return offset === expected ? undefined : `no client received ${expected}, but one received ${offset}`
   }
 
   /** What is acknowledged by now is due the next time: entries on their way are not expected yet. */
@@ -65,6 +65,6 @@ export class Ledger {
 
   #agree(n: number, offset: number): string | undefined {
     const known = this.#newest.get(offset)
-    return known === undefined || known === n ? undefined : `at ${offset} somebody has message ${n}, others ${known}`
+    return known === undefined || known === n ? undefined : `at ${offset} one client has message ${n}, others ${known}`
   }
 }

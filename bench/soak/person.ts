@@ -92,7 +92,8 @@ export class Person {
     if (answer === undefined) return 'busy'
     const visit = await Visit.open(url, answer.token, {
       onPublication: (channel, publication) => this.#hear(channel, publication),
-      onUnsubscribed: (channel, code) => this.#wrong('unsubscribed', `${channel} was taken from her: ${code}`),
+      onUnsubscribed: (channel, code) =>
+        this.#wrong('unsubscribed', `${channel} was unsubscribed by the server: ${code}`),
       onLost: (why) => this.#lose(why),
     })
     if (visit === 'busy') {

@@ -76,7 +76,7 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
   over.abort()
   await watching
   tell(samples, figures, findings)
-  console.log('everybody comes home')
+  console.log('all users come back')
   await rest(scenery, world, signal.aborted ? haste : timeoutMs)
   if (!signal.aborted) {
     const last = await sleep(world.url, collectors)

@@ -51,11 +51,11 @@ const nights = 12 * 1024
 /** What is wrong when more memory is in use than before any client connected, though all have left. */
 export function kept(before: Sleep, after: Sleep): string | undefined {
   if (!(after.liveKiB > before.liveKiB + nights)) return undefined
-  return `workerd's code held ${Math.round(before.liveKiB)} KiB before anybody came and holds ${Math.round(after.liveKiB)} now that all have gone`
+  return `workerd's code held ${Math.round(before.liveKiB)} KiB before any client connected and holds ${Math.round(after.liveKiB)} now that all have gone`
 }
 
 /** What is wrong when an actor stays awake though all clients have left. */
 export function awake(before: Sleep, after: Sleep): string | undefined {
   if (after.descriptors <= before.descriptors + nightWatch) return undefined
-  return `workerd had ${before.descriptors} descriptors open before anybody came and has ${after.descriptors} now that all have gone`
+  return `workerd had ${before.descriptors} descriptors open before any client connected and has ${after.descriptors} now that all have gone`
 }

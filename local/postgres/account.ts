@@ -15,7 +15,7 @@ const nobody = 65534
 export interface Account {
   /**
    * `self`: we are not root. `namespace`: root, renamed inside a user namespace; files stay root's, so a 0700 path is
-   * no obstacle. `nobody`: root hands the process and its files to the account nobody, where user namespaces are
+   * no obstacle. `nobody`: root hands the process and its files to the account `nobody`, where user namespaces are
    * forbidden.
    */
   readonly kind: 'self' | 'namespace' | 'nobody'
@@ -58,7 +58,7 @@ export async function reachable(account: Account, binaries: Binaries, dataDir: s
   if (account.kind !== 'nobody') return binaries
   if (!(await openToAll(dirname(dataDir)))) {
     throw new PostgresError(
-      `Postgres cannot run as root, and the user nobody cannot enter ${dirname(dataDir)}: choose a data folder outside it or start as another user.`,
+      `Postgres cannot run as root, and the account 'nobody' cannot enter ${dirname(dataDir)}: choose a data folder outside it or start as another user.`,
     )
   }
   if (await openToAll(binaries.bin)) return binaries

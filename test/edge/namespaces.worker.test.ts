@@ -37,7 +37,7 @@ describe('namespaces', () => {
     [{ historySize: 10_001 }, /^historySize/],
     [{ historyTtlSeconds: 0 }, /^historyTtlSeconds/],
     [{ allow: { subscribe: 'subscribers' } }, /^allow\.subscribe/],
-    [{ allow: { publish: 'everybody' } }, /^allow\.publish/],
+    [{ allow: { publish: 'all' } }, /^allow\.publish/],
     [{ history: 5 }, /history/],
   ])('%o breaks a rule, which is named', async (body, detail) => {
     const answer = await call('PUT /v1/namespaces/orders', { as: (await newTenant()).key, body })

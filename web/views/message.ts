@@ -48,7 +48,7 @@ export function rowShows(row: Row, { direct, manages, now }: Setting): string {
 }
 
 function noticeWords({ what, user, subject, role }: Extract<Row, { kind: 'notice' }>['line']): string {
-  if (what === 'renamed') return `${user || 'Somebody'} named this “${subject}”`
+  if (what === 'renamed') return `${user || 'Unknown user'} named this “${subject}”`
   if (what === 'role') {
     const part = role === 'member' ? 'a member like others' : `an ${role}`
     return user === '' ? `${subject} is ${part} now` : `${user} made ${subject} ${part}`

@@ -96,7 +96,7 @@ class Form {
     const name = cleaned(this.#name.value)
     if (this.#type === 'direct') {
       if (people.length === 0) return 'With whom? Please enter a name.'
-      return members.length === 0 ? 'Choose somebody other than yourself.' : { type: 'direct', members }
+      return members.length === 0 ? 'Choose at least one other person.' : { type: 'direct', members }
     }
     if (this.#type === 'group' && members.length === 0) return 'Please add at least one person.'
     if (this.#type === 'channel' && name === '') return 'Please give the channel a name.'

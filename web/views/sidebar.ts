@@ -75,7 +75,7 @@ export class Sidebar {
   }
 
   #preview({ preview, type, members }: ListItem): string {
-    if (preview === null) return type === 'direct' ? 'Say hello' : `${members.length} in it`
+    if (preview === null) return type === 'direct' ? 'Say hello' : `${members.length} members`
     const words = preview.text === '' ? 'Message deleted' : preview.text
     if (preview.user === this.#me) return `You: ${words}`
     return type === 'direct' ? words : `${preview.user}: ${words}`
@@ -98,7 +98,7 @@ function sidebarHead(me: string, { newConversation, signOut }: SidebarActions): 
     flag(me),
     h('span', {}, me),
   )
-  who.addEventListener('click', () => openMenu(who, [{ label: 'Be somebody else', act: signOut }]))
+  who.addEventListener('click', () => openMenu(who, [{ label: 'Sign out', act: signOut }]))
   return h('header', {}, who, iconButton('plus', 'New conversation', newConversation))
 }
 

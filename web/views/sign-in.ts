@@ -26,7 +26,7 @@ export function signIn(choose: (name: string) => void): HTMLElement {
     name,
     problem,
     h('button', { type: 'submit', class: 'primary' }, 'Start talking'),
-    h('p', { id: 'name-hint', class: 'hint' }, 'Open another tab to be somebody else and talk to yourself.'),
+    h('p', { id: 'name-hint', class: 'hint' }, 'Open another tab and sign in as a second user to chat with yourself.'),
   )
   form.addEventListener('submit', (event) => {
     event.preventDefault()
