@@ -187,7 +187,7 @@ describe('the endpoints', () => {
   })
 
   test('are answered as what they are, and nothing on the way may gather them', async () => {
-    const types = { sse: 'text/event-stream', lines: 'application/json', messages: 'application/octet-stream' }
+    const types = { sse: 'text/event-stream', lines: 'application/x-ndjson', messages: 'application/octet-stream' }
     for (const way of ways) {
       const { stream } = await enter(way, await newTenant(), 'alice')
       const { headers } = stream.response

@@ -18,6 +18,8 @@ import { fail, ProblemError } from '../../http/problem.ts'
 
 /** Content type of everything that is Protobuf. */
 const binary = 'application/octet-stream'
+/** JSON, one reply or frame a line. Cloudflare and Miniflare compress `application/json`, and gather what they compress. */
+const lines = 'application/x-ndjson'
 /** Pages anywhere may connect: what lets a client in is its token, and no browser sends that by itself. */
 const fromAnywhere = cors({
   origin: '*',
@@ -38,7 +40,7 @@ export const streams = new Hono<App>()
   .post('/connection/http_stream', async (c) => {
     const first = await requestBody(c, sizes.frameBytes)
     if (isBinary(c)) return await open(c, { kind: 'messages', first, type: binary })
-    return await open(c, { kind: 'lines', first: textOf(first), type: 'application/json' })
+    return await open(c, { kind: 'lines', first: textOf(first), type: lines })
   })
   .post('/emulation', async (c) => {
     const { node, session, data } = await posted(c)
