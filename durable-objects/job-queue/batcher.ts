@@ -1,10 +1,11 @@
 /**
- * Takes what comes in the same moment as one: a commit costs the same for one and for a hundred, and while one is
- * under way the next ones gather. Each caller gets its own answer, or what was thrown for all.
+ * Handles calls that arrive together as one batch: a commit costs the same for one and for a hundred. Each caller gets its
+ * own answer, or the error of the batch.
  */
 export class Batcher<In, Out> {
   readonly #take: (all: readonly In[]) => readonly Out[]
-  #waiting: { readonly one: In; readonly resolve: (out: Out) => void; readonly reject: (why: unknown) => void }[] = []
+  #waiting: { readonly one: In; readonly resolve: (out: Out) => void; readonly reject: (reason: unknown) => void }[] =
+    []
 
   constructor(take: (all: readonly In[]) => readonly Out[]) {
     this.#take = take
@@ -13,7 +14,7 @@ export class Batcher<In, Out> {
   add(one: In): Promise<Out> {
     const { promise, resolve, reject } = Promise.withResolvers<Out>()
     this.#waiting.push({ one, resolve, reject })
-    // The next turn of the event loop: calls that have arrived already are heard before it.
+    // In the next task of the event loop: calls that have arrived already are added before it.
     if (this.#waiting.length === 1) setTimeout(() => this.#takeAll(), 0)
     return promise
   }

@@ -1,42 +1,42 @@
 import { dayOf, nextDay, startOfDay } from '../../src/kernel/day.ts'
-import type { JobTable } from './job-table.ts'
+import type { SqlJobStore } from './sql-job-store.ts'
 import type { Sql } from '../shared/sql.ts'
 
-/** Days whose beginnings are kept. */
+/** Days that are kept. */
 const maxDays = 40
 
 /**
- * How many jobs a queue accepted on each day (UTC). Places are given in order and never twice, so a day's jobs are as many as
- * places lie between its beginning and the next: one row a day, and none per job.
+ * How many jobs a queue accepted on each day (UTC). Every job has its own `seq`, in order, so that the jobs of a day are the
+ * difference of the `seq` at its beginning and at the next one's: one row a day, and none per job.
  */
 export class JobDays {
   readonly #sql: Sql
-  readonly #jobs: JobTable
+  readonly #jobs: SqlJobStore
 
-  constructor(sql: Sql, jobs: JobTable) {
+  constructor(sql: Sql, jobs: SqlJobStore) {
     this.#sql = sql
     this.#jobs = jobs
   }
 
   /**
-   * Notes where days began, up to now. To be called before jobs are forgotten: a midnight since the last time lies behind all
-   * that was there then, and between jobs that are all still there.
+   * Notes the `seq` at which each day began, up to now. Called before jobs are deleted, while all jobs since the last call
+   * are still there.
    */
   note(now: number): void {
     const today = dayOf(now)
     const newest = this.#beginnings().at(-1)
     let day = newest === undefined ? today : nextDay(newest.day)
-    let place = this.#noted()
+    let seq = this.#noted()
     for (let days = 0; day <= today && days < maxDays; days++, day = nextDay(day)) {
-      place = Math.max(place, this.#jobs.placeAt(startOfDay(day)))
-      this.#sql.exec('INSERT OR IGNORE INTO days (day, place) VALUES (?, ?)', day, place)
+      seq = Math.max(seq, this.#jobs.topBefore(startOfDay(day)))
+      this.#sql.exec('INSERT OR IGNORE INTO days (day, place) VALUES (?, ?)', day, seq)
     }
     if (this.#jobs.top > this.#noted())
       this.#sql.exec('INSERT OR REPLACE INTO days (day, place) VALUES (?, ?)', 'noted', this.#jobs.top)
     this.#sql.exec(`DELETE FROM days WHERE day NOT IN (SELECT day FROM days ORDER BY day DESC LIMIT ${maxDays + 1})`)
   }
 
-  /** Jobs by day, from a day on. */
+  /** Jobs by day, from `day` on. */
   since(day: string): Record<string, number> {
     const beginnings = this.#beginnings()
     return Object.fromEntries(
@@ -47,7 +47,7 @@ export class JobDays {
     )
   }
 
-  /** The last place when it was noted last. */
+  /** The highest `seq` at the last call. */
   #noted(): number {
     return this.#sql.exec<{ place: number }>(`SELECT place FROM days WHERE day = 'noted'`).toArray()[0]?.place ?? 0
   }

@@ -1,13 +1,14 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { Job, NewJob } from '../../src/jobs/model/job.ts'
-import { cancel, changePolicy, type Enqueued, type Receipt } from '../../src/jobs/queue/lifecycle.ts'
+import { cancel, changePolicy, type EnqueueResult, type Receipt } from '../../src/jobs/queue/lifecycle.ts'
 import type { JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
 import { Queue, type ProgressReport, type PollRequest, type PollAnswer } from '../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../src/jobs/queue/redrive.ts'
-import { putSchedule, type Schedule } from '../../src/jobs/schedules/schedule.ts'
-import { shareWith, type ScheduleShare } from '../../src/jobs/schedules/schedule-share.ts'
+import type { Schedule, ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
+import { putSchedule } from '../../src/jobs/schedules/schedule-runs.ts'
+import { usageWith } from '../../src/jobs/schedules/schedule-limits.ts'
 import { toView, type JobView } from '../../src/jobs/model/view.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { within } from '../../src/kernel/retry.ts'
@@ -17,7 +18,7 @@ import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 import { jobQueueOf, ownName } from '../address.ts'
 import { PollWaiters } from './poll-waiters.ts'
-import { SqlJobStore } from './sql-job-store.ts'
+import { openStores, type SqlStores } from './sql-stores.ts'
 import { JobDays } from './job-days.ts'
 import { JobStream } from './job-stream.ts'
 import { listJobs, queueStats, type JobPage, type QueueStats } from './job-reports.ts'
@@ -30,28 +31,28 @@ import { Batcher } from './batcher.ts'
 import { jobQueueSchema } from './schema.ts'
 import { migrate } from '../shared/migrate.ts'
 
-/** What an enqueue of one job is answered with. */
-export type Queued = ({ readonly kind: 'queued' } & Receipt) | Refusal
+/** The answer to an enqueue of one job. */
+export type EnqueueAnswer = ({ readonly kind: 'queued' } & Receipt) | Refusal
 
-/** Jobs forgotten in one go; the rest follow after a breath, in which others are heard. */
-const forgottenTogether = 5000
-const breathMs = 50
-/** The first job of a new queue waits so long at most for the tenant's list of queues. */
+/** Jobs deleted at a time; the rest follow after a pause in which calls are answered. */
+const maxForgotten = 5000
+const pauseMs = 50
+/** How long the first job of a new queue waits for the tenant's list of queues at most. */
 const registrationMs = 2000
 
 /**
- * The ledger of one queue: it decides, QStash carries. A job is accepted when it is written here, wherever QStash is;
- * who works it off comes on a visit that QStash brings, and is told here what to do.
+ * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
+ * Worker that the queue dispatches, directly or by QStash; they poll the queue for jobs.
  */
 export class JobQueue extends DurableObject<Env> {
   readonly #clock = systemClock
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
   readonly #pollWaiters = new PollWaiters()
-  readonly #enqueuer = new Batcher<NewJob, Queued>((all) =>
+  readonly #enqueuer = new Batcher<NewJob, EnqueueAnswer>((all) =>
     this.#changing((now) => all.map((job) => this.#accept(job, now))),
   )
   readonly #own = ownName(this.ctx.id.name)
-  readonly #store: SqlJobStore
+  readonly #stores: SqlStores
   readonly #days: JobDays
   readonly #queue: Queue
   readonly #dispatcher: WorkerDispatcher
@@ -60,7 +61,7 @@ export class JobQueue extends DurableObject<Env> {
   readonly #secrets: SigningSecrets
   readonly #shares: ScheduleShares
   #scheduling = Promise.resolve()
-  /** Under way while a new queue makes itself known: a subscription to its jobs is refused until then. Never rejects. */
+  /** Pending while a new queue registers with `default`; a subscription to its jobs is refused until then. Never rejects. */
   #registration: Promise<void> | undefined
   #hasReported = false
   #isForgetting = false
@@ -69,8 +70,8 @@ export class JobQueue extends DurableObject<Env> {
     super(ctx, env)
     const { sql, kv } = ctx.storage
     migrate(sql, jobQueueSchema)
-    this.#store = new SqlJobStore(sql)
-    this.#days = new JobDays(sql, this.#store.jobs)
+    this.#stores = openStores(sql)
+    this.#days = new JobDays(sql, this.#stores.jobs)
     this.#secrets = new SigningSecrets(kv)
     const context = {
       name: () => randomToken(16),
@@ -78,22 +79,22 @@ export class JobQueue extends DurableObject<Env> {
       secrets: (now: number) => this.#secrets.current(now),
       metrics: this.#metrics.metrics,
     }
-    this.#queue = new Queue(this.#store, context, this.#clock.now())
-    this.#dispatcher = new WorkerDispatcher(ctx, env, this.#store)
+    this.#queue = new Queue(this.#stores, context, this.#clock.now())
+    this.#dispatcher = new WorkerDispatcher(ctx, env, this.#stores.runs)
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
     this.#names = new QueueNames(sql)
     this.#shares = new ScheduleShares(sql)
   }
 
-  /** Accepts a job; the same id again is the same job. Those that come at the same moment share a commit. */
-  async enqueue(wanted: NewJob): Promise<Queued> {
+  /** Accepts a job; the same id again is the same job. Calls that arrive together share a commit. */
+  async enqueue(wanted: NewJob): Promise<EnqueueAnswer> {
     const queued = await this.#enqueuer.add(wanted)
     await this.#registration
     return queued
   }
 
-  /** Accepts jobs that belong together: all of them, or none. */
-  async enqueueAll(wanted: readonly NewJob[]): Promise<Enqueued> {
+  /** Accepts all of these jobs, or none. */
+  async enqueueAll(wanted: readonly NewJob[]): Promise<EnqueueResult> {
     const enqueued = this.#changing((now) => this.#queue.enqueue(wanted, now))
     await this.#registration
     return enqueued
@@ -135,79 +136,77 @@ export class JobQueue extends DurableObject<Env> {
 
   /** Notes the progress of a running job that its endpoint reports over HTTP; false when there is no such job. */
   report(report: Omit<ProgressReport, 'run'>): boolean {
-    const job = this.#store.get(report.id)
+    const job = this.#stores.jobs.get(report.id)
     if (job === undefined) return false
     this.#changing((now) => this.#queue.note({ ...report, run: job.run }, now))
     return true
   }
 
   find(id: string): (JobView & { readonly lines: readonly { at: number; line: string }[] }) | undefined {
-    const job = this.#store.get(id)
-    return job === undefined ? undefined : { ...toView(job), lines: this.#store.lines(id) }
+    const job = this.#stores.jobs.get(id)
+    return job === undefined ? undefined : { ...toView(job), lines: this.#stores.jobs.lines(id) }
   }
 
   list(state: JobState, cursor: string | undefined, limit: number): JobPage {
-    return listJobs(this.#store, state, cursor, limit)
+    return listJobs(this.#stores, state, cursor, limit)
   }
 
   cancel(id: string): JobView | undefined {
-    const job = this.#changing((now) => cancel(this.#store, id, now))
+    const job = this.#changing((now) => cancel(this.#stores, id, now))
     return job === undefined ? undefined : toView(job)
   }
 
   /** Sends a dead or failed job again. */
   redrive(id: string): JobView | Refusal {
-    const job = this.#changing((now) => redrive(this.#store, id, now))
+    const job = this.#changing((now) => redrive(this.#stores, id, now))
     return 'kind' in job ? job : toView(job)
   }
 
-  /** Sends again the oldest `limit` dead jobs that can be. */
+  /** Sends again the oldest dead jobs, up to `limit`; `skipped` counts those that cannot be. */
   redriveAll(limit: number): { redriven: number; skipped: number } {
-    return this.#changing((now) => redriveAll(this.#store, limit, now))
+    return this.#changing((now) => redriveAll(this.#stores, limit, now))
   }
 
   stats(): QueueStats {
-    return queueStats(this.#store, this.#metrics.metrics, this.#clock.now())
+    return queueStats(this.#stores, this.#metrics.metrics, this.#clock.now())
   }
 
   setPolicy(change: Partial<Policy>): Policy {
-    return this.#changing((now) => changePolicy(this.#store, change, now))
+    return this.#changing((now) => changePolicy(this.#stores, change, now))
   }
 
-  /** At most `limit` schedules behind the name `after`, without the payloads of their jobs. */
+  /** At most `limit` schedules after the name `after`, without the payloads of their jobs. */
   schedules(after: string, limit: number): Schedule[] {
-    return this.#store.schedulesAfter(after, limit)
+    return this.#stores.schedules.after(after, limit)
   }
 
   schedule(name: string): Schedule | undefined {
-    return this.#store.schedule(name)
+    return this.#stores.schedules.get(name)
   }
 
-  /** Makes a schedule or changes it, within what the tenant may have in all its queues together. */
-  putSchedule(
-    wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>,
-  ): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
-    return this.#inTurn(async () => {
-      const refused = await this.#claimSchedules(shareWith(this.#store, wanted))
+  /** Creates a schedule or changes it, within the limits of the tenant's queues together. */
+  putSchedule(spec: ScheduleSpec): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
+    return this.#inOrder(async () => {
+      const refused = await this.#claimSchedules(usageWith(this.#stores.schedules, spec))
       if (refused !== undefined) return refused
-      return { kind: 'put' as const, schedule: this.#changing((now) => putSchedule(this.#store, wanted, now)) }
+      return { kind: 'put' as const, schedule: this.#changing((now) => putSchedule(this.#stores, spec, now)) }
     })
   }
 
   removeSchedule(name: string): Promise<boolean> {
-    return this.#inTurn(async () => {
-      const removed = this.#changing(() => this.#store.removeSchedule(name))
+    return this.#inOrder(async () => {
+      const removed = this.#changing(() => this.#stores.schedules.remove(name))
       if (removed) await this.#reportSchedules()
       return removed
     })
   }
 
-  /** The queue called default hears what another queue's schedules come to, and refuses what is too much together. */
-  claimSchedules(queue: string, before: ScheduleShare, after: ScheduleShare): Refusal | undefined {
+  /** Called on the queue `default`: notes the usage of another queue's schedules, or refuses it. */
+  claimSchedules(queue: string, before: ScheduleUsage, after: ScheduleUsage): Refusal | undefined {
     return this.#shares.claim(queue, before, after)
   }
 
-  /** Secrets that sign what this queue's `http` jobs post; the first is the newest. */
+  /** Secrets that sign the posts of this queue's `http` jobs, the newest first. */
   secrets(): string[] {
     return this.#secrets.current(this.#clock.now())
   }
@@ -216,17 +215,17 @@ export class JobQueue extends DurableObject<Env> {
     return this.#secrets.rotate(this.#clock.now())
   }
 
-  /** The gateway's side of a job's live progress. */
+  /** Commands of a gateway on the channel of a job's progress. */
   follow(id: string, call: StreamCall): StreamAnswer {
-    return this.#stream.execute(call, (job) => this.#store.get(job), id)
+    return this.#stream.execute(call, (job) => this.#stores.jobs.get(job), id)
   }
 
-  /** Every queue of the tenant makes itself known to the one called default. */
+  /** Called on the queue `default` by every other queue of the tenant. */
   register(name: string): void {
     this.#names.add(name)
   }
 
-  /** Whether a queue other than `default` made itself known. */
+  /** Whether a queue other than `default` has registered. */
   hasQueue(name: string): boolean {
     return this.#names.has(name)
   }
@@ -235,7 +234,7 @@ export class JobQueue extends DurableObject<Env> {
     return this.#names.all()
   }
 
-  /** What cron does for a queue: forgets what ended long ago, and looks whether anything is stuck. */
+  /** Called by cron: deletes jobs whose retention is over, and starts what is due. */
   sweep(): QueueStats {
     const forgotten = this.#changing((now) => {
       const ended = this.#forget(now)
@@ -243,18 +242,18 @@ export class JobQueue extends DurableObject<Env> {
       this.#metrics.save()
       return ended
     })
-    if (!this.#hasReported && this.#store.scheduleShare().schedules > 0) this.ctx.waitUntil(this.#reportSchedules())
-    if (forgotten === forgottenTogether && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
+    if (!this.#hasReported && this.#stores.schedules.usage().schedules > 0) this.ctx.waitUntil(this.#reportSchedules())
+    if (forgotten === maxForgotten && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
     return this.stats()
   }
 
-  /** Jobs it accepted, by day (UTC), from a day on. */
+  /** Jobs it accepted, by day (UTC), from `day` on. */
   acceptedSince(day: string): Record<string, number> {
     this.#changing((now) => this.#days.note(now))
     return this.#days.since(day)
   }
 
-  /** Never throws: the platform gives up on an alarm that does, after six tries. */
+  /** Never throws: the platform gives up an alarm that fails six times. */
   override async alarm(): Promise<void> {
     this.#dispatcher.alarmFired()
     try {
@@ -266,19 +265,19 @@ export class JobQueue extends DurableObject<Env> {
     }
   }
 
-  /** A busy queue ends more between two sweeps than are forgotten in one go. What an eviction leaves is the next sweep's. */
+  /** A busy queue ends more jobs between two sweeps than are deleted at a time. The next sweep continues after an eviction. */
   async #forgetTheRest(): Promise<void> {
     this.#isForgetting = true
     try {
-      do await scheduler.wait(breathMs)
-      while (this.#changing((now) => this.#forget(now)) === forgottenTogether)
+      do await scheduler.wait(pauseMs)
+      while (this.#changing((now) => this.#forget(now)) === maxForgotten)
     } finally {
       this.#isForgetting = false
     }
   }
 
-  /** One change of schedules after the other, so that each is counted with those before it. */
-  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+  /** Runs one change of schedules after the other, so that each is counted with those before it. */
+  #inOrder<T>(change: () => Promise<T>): Promise<T> {
     const changed = this.#scheduling.then(change)
     this.#scheduling = changed.then(
       () => {},
@@ -287,17 +286,17 @@ export class JobQueue extends DurableObject<Env> {
     return changed
   }
 
-  async #claimSchedules(after: ScheduleShare): Promise<Refusal | undefined> {
+  async #claimSchedules(after: ScheduleUsage): Promise<Refusal | undefined> {
     const { tenant, name } = this.#own
-    const before = this.#store.scheduleShare()
+    const before = this.#stores.schedules.usage()
     if (name === 'default') return this.#shares.claim(name, before, after)
     return await jobQueueOf(this.env, tenant, 'default').claimSchedules(name, before, after)
   }
 
-  /** A report that is lost leaves too large a share, until the next change or sweep. */
+  /** Until a lost report is repeated, by the next change or sweep, `default` counts too many schedules. */
   async #reportSchedules(): Promise<void> {
     try {
-      await this.#claimSchedules(this.#store.scheduleShare())
+      await this.#claimSchedules(this.#stores.schedules.usage())
       this.#hasReported = true
     } catch (thrown) {
       this.#hasReported = false
@@ -307,38 +306,38 @@ export class JobQueue extends DurableObject<Env> {
 
   #forget(now: number): number {
     this.#days.note(now)
-    const forgotten = this.#store.forget(now, forgottenTogether)
+    const forgotten = this.#stores.forget(now, maxForgotten)
     this.#stream.forget()
     return forgotten
   }
 
-  #accept(wanted: NewJob, now: number): Queued {
+  #accept(wanted: NewJob, now: number): EnqueueAnswer {
     const enqueued = this.#queue.enqueue([wanted], now)
     if (enqueued.kind === 'refused') return enqueued
     const receipt = enqueued.receipts[0]
     return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
   }
 
-  /** Changes the books in one commit, and sees to what follows: doors, visits, the next look, and who watches. */
+  /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
   #changing<T>(change: (now: number) => T): T {
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now))
     this.#pollWaiters.wakeFor(this.#queue.claimable(now))
-    const plan = this.#queue.plan(now, this.#dispatcher.reach(now))
-    this.#dispatcher.dispatch(plan.runs, now)
-    this.#dispatcher.lookAt(plan.lookAt, now)
-    this.#publishProgress(this.#store.takeTouched())
+    const next = this.#queue.plan(now, this.#dispatcher.reach(now))
+    this.#dispatcher.dispatch(next.runs, now)
+    this.#dispatcher.lookAt(next.lookAt, now)
+    this.#publishProgress(this.#stores.jobs.takeWatched())
     this.#registerName()
     return changed
   }
 
-  /** All of it or nothing. What is kept in mind cannot be undone like what is written, so after a failure it is read anew. */
+  /** All or nothing. What is in memory cannot be rolled back, so after a failure the actor starts anew from its stores. */
   #commit<T>(change: () => T): T {
     try {
       return this.ctx.storage.transactionSync(change)
     } catch (thrown) {
       log.error('jobs.change-failed', { queue: this.#own.name, reason: reasonOf(thrown) })
-      this.ctx.abort(`the ledger could not be changed: ${reasonOf(thrown)}`)
+      this.ctx.abort(`the queue could not be changed: ${reasonOf(thrown)}`)
       throw thrown
     }
   }
@@ -352,14 +351,14 @@ export class JobQueue extends DurableObject<Env> {
   }
 
   #publishProgress(jobs: readonly Job[]): void {
-    if (jobs.length > 0) this.ctx.waitUntil(this.#stream.tell(jobs))
+    if (jobs.length > 0) this.ctx.waitUntil(this.#stream.publish(jobs))
   }
 
   #registerName(): void {
     const { tenant, name } = this.#own
     if (name === 'default' || !this.#names.isNew()) return
-    const introduction = jobQueueOf(this.env, tenant, 'default').register(name)
-    const registration = this.#names.introduced(within(registrationMs, 'the queue default', introduction))
+    const registering = jobQueueOf(this.env, tenant, 'default').register(name)
+    const registration = this.#names.register(within(registrationMs, 'registering a queue', registering))
     this.#registration = registration
     this.ctx.waitUntil(registration)
   }

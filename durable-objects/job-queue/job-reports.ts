@@ -3,9 +3,9 @@ import type { JobMetrics, JobTypeCounts } from '../../src/jobs/metrics/job-metri
 import { countStates, phasesOf, type JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
 import { toView, type JobView } from '../../src/jobs/model/view.ts'
-import type { SqlJobStore } from './sql-job-store.ts'
+import type { SqlStores } from './sql-stores.ts'
 
-/** A queue at a glance. */
+/** The state of a queue. */
 export interface QueueStats {
   readonly counts: Readonly<Record<JobState, number>>
   /** How long the oldest job that could have started has been waiting, in milliseconds. */
@@ -19,20 +19,20 @@ export interface JobPage {
   readonly next: string | null
 }
 
-export function queueStats(books: SqlJobStore, meter: JobMetrics, now: number): QueueStats {
-  const oldest = books.jobs.oldestWaiting()
+export function queueStats(stores: SqlStores, metrics: JobMetrics, now: number): QueueStats {
+  const oldest = stores.jobs.oldestWaiting()
   return {
-    counts: countStates(books.counts()),
+    counts: countStates(stores.jobs.counts()),
     oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
-    policy: books.policy(),
-    tallies: meter.tallies(),
+    policy: stores.settings.policy(),
+    tallies: metrics.tallies(),
   }
 }
 
-/** Jobs of a state, the newest first; the cursor is the last one's place. */
-export function listJobs(books: SqlJobStore, state: JobState, cursor: string | undefined, limit: number): JobPage {
+/** Jobs of a state, the newest first; the cursor is the `seq` of the last one. */
+export function listJobs(stores: SqlStores, state: JobState, cursor: string | undefined, limit: number): JobPage {
   const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
-  const jobs: Job[] = phasesOf(state).flatMap((phase) => books.jobs.before(phase, before, limit + 1))
+  const jobs: Job[] = phasesOf(state).flatMap((phase) => stores.jobs.before(phase, before, limit + 1))
   const page = jobs.sort((a, b) => b.seq - a.seq).slice(0, limit)
   const last = page.at(-1)
   return { jobs: page.map(toView), next: jobs.length > limit && last !== undefined ? String(last.seq) : null }

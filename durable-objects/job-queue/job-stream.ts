@@ -7,10 +7,10 @@ import { refuse } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamUpdate } from '../../src/protocol/stream.ts'
 import { gatewayNamed } from '../address.ts'
 
-/** A job's stream has one state and no history: whoever subscribes gets the job as it is, then each change. */
+/** The channel of a job has no history: a subscriber is given the job as it is, then each change. */
 const epoch = 'now'
 
-/** Live progress of the jobs of one queue, for the users each job names. */
+/** The progress of the jobs of one queue, for the users each job names as watchers. */
 export class JobStream {
   readonly #env: Env
   readonly #sql: SqlStorage
@@ -23,22 +23,22 @@ export class JobStream {
   }
 
   execute(call: StreamCall, find: (id: string) => Job | undefined, job: string): StreamAnswer {
-    const results = call.commands.map((command) => this.#obey(call.gateway, command, job, find(job)))
+    const results = call.commands.map((command) => this.#apply(call.gateway, command, job, find(job)))
     return { update: { epoch, after: 0, publications: [], events: [] }, behind: false, results }
   }
 
-  /** Tells the gateways that listen. One that cannot be reached misses a step; the next one, or a new subscription, heals it. */
-  async tell(jobs: readonly Job[]): Promise<void> {
-    await Promise.all(jobs.map((job) => this.#tellOne(job)))
+  /** Publishes jobs to the gateways with subscribers. One that cannot be reached misses a change; the next one brings it up to date. */
+  async publish(jobs: readonly Job[]): Promise<void> {
+    await Promise.all(jobs.map((job) => this.#publishOne(job)))
   }
 
-  /** A gateway that died took no leave: whoever is still noted for a job that is forgotten listens no more. */
+  /** Deletes the subscriptions of deleted jobs: a gateway that died did not unsubscribe. */
   forget(): void {
     const sql = 'DELETE FROM listeners WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = substr(channel, ?))'
     this.#sql.exec(sql, jobChannel(this.#at.queue, '').length + 1)
   }
 
-  async #tellOne(job: Job): Promise<void> {
+  async #publishOne(job: Job): Promise<void> {
     const channel = jobChannel(this.#at.queue, job.id)
     const update: StreamUpdate = {
       epoch,
@@ -46,19 +46,23 @@ export class JobStream {
       publications: [],
       events: [{ kind: 'pub', data: encodeJob(toView(job)) }],
     }
-    await Promise.all(this.#gateways(channel).map((gateway) => this.#tellGateway(gateway, channel, update)))
+    await Promise.all(this.#gateways(channel).map((gateway) => this.#publishTo(gateway, channel, update)))
   }
 
-  async #tellGateway(gateway: string, channel: string, update: StreamUpdate): Promise<void> {
+  async #publishTo(gateway: string, channel: string, update: StreamUpdate): Promise<void> {
     try {
-      const listening = await gatewayNamed(this.#env, gateway).publish({ tenant: this.#at.tenant, channel, ...update })
-      if (!listening) this.#drop(channel, gateway)
+      const isSubscribed = await gatewayNamed(this.#env, gateway).publish({
+        tenant: this.#at.tenant,
+        channel,
+        ...update,
+      })
+      if (!isSubscribed) this.#drop(channel, gateway)
     } catch (thrown) {
       log.warn('jobs.progress-failed', { gateway, reason: reasonOf(thrown) })
     }
   }
 
-  #obey(gateway: string | null, command: StreamCommand, id: string, job: Job | undefined): StreamResult {
+  #apply(gateway: string | null, command: StreamCommand, id: string, job: Job | undefined): StreamResult {
     const channel = jobChannel(this.#at.queue, id)
     if (command.kind === 'leave') {
       if (command.last && gateway !== null) this.#drop(channel, gateway)

@@ -1,7 +1,7 @@
 import { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
 import { storedTallies } from '../../src/jobs/model/stored.ts'
 
-/** What a queue counted, over its sleep: it sleeps sooner than the sweep comes by that would tell somebody. */
+/** The metrics of a queue, kept while it sleeps: it falls asleep before the next sweep reads them. */
 export class PersistedMetrics {
   readonly #kv: SyncKvStorage
   readonly metrics: JobMetrics
@@ -11,7 +11,7 @@ export class PersistedMetrics {
     this.metrics = new JobMetrics(storedTallies.catch([]).parse(kv.get('tallies') ?? []))
   }
 
-  /** Writes down what is new. Once a visit, not once a job: what a crash takes away was only counted. */
+  /** Writes what changed. Once a run, not once a job: a crash loses counts only. */
   save(): void {
     const changed = this.metrics.takeChanged()
     if (changed !== undefined) this.#kv.put('tallies', changed)

@@ -1,15 +1,15 @@
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { Settings } from '../shared/settings.ts'
 
-/** Which queues a tenant has: kept by its queue `default`, told by each other one when it is first used. */
+/** The names of a tenant's queues: kept by its queue `default`, with which every other queue registers when first used. */
 export class QueueNames {
   readonly #sql: SqlStorage
-  readonly #facts: Settings
-  #telling = false
+  readonly #settings: Settings
+  #isRegistering = false
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
-    this.#facts = new Settings(sql, true)
+    this.#settings = new Settings(sql, true)
   }
 
   add(name: string): void {
@@ -25,21 +25,21 @@ export class QueueNames {
     return this.#sql.exec('SELECT 1 FROM queues WHERE name = ?', name).toArray().length > 0
   }
 
-  /** Whether this queue has still to make itself known. */
+  /** Whether this queue has still to register. */
   isNew(): boolean {
-    return !this.#telling && this.#facts.get('introduced') === undefined
+    return !this.#isRegistering && this.#settings.get('introduced') === undefined
   }
 
-  /** Notes that it did, once it has; otherwise it tries again with the next change. */
-  async introduced(introduction: Promise<void>): Promise<void> {
-    this.#telling = true
+  /** Notes that this queue has registered once `registering` is done; a failure is repeated with the next change. */
+  async register(registering: Promise<void>): Promise<void> {
+    this.#isRegistering = true
     try {
-      await introduction
-      this.#facts.set('introduced', 1)
+      await registering
+      this.#settings.set('introduced', 1)
     } catch (thrown) {
       log.warn('jobs.register-failed', { reason: reasonOf(thrown) })
     } finally {
-      this.#telling = false
+      this.#isRegistering = false
     }
   }
 }

@@ -1,7 +1,8 @@
 /**
- * A job queue's ledger. Step 1 is the first, thin one. In step 2 `rank` means what the phase makes of it (see
- * src/jobs/model/phase.ts), so that one index answers what is next, what is due, whose time is up and what can be forgotten;
- * Step 3 keeps those who stand in a key's line apart from those who have a place, so that starting a job touches neither.
+ * The tables of a job queue. Since step 2 the meaning of `rank` depends on the phase (see src/jobs/model/phase.ts), so that
+ * one index finds what is next, what is due, what timed out and what can be deleted. Step 3 has separate indexes for jobs in
+ * the line of a key and jobs with a place, so that starting a job changes neither. Table and column names are older than the
+ * names in the code: `asked` holds requested runs, `visit` is a worker run, `facts` are settings.
  */
 export const jobQueueSchema: readonly string[] = [
   `CREATE TABLE jobs (

@@ -1,123 +1,175 @@
-import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
-import type { JobStore, Change, JobReservation, Named, Place } from '../../src/jobs/queue/job-store.ts'
-import type { Job } from '../../src/jobs/model/job.ts'
-import type { Phase, Counts } from '../../src/jobs/model/phase.ts'
-import { defaultPolicy, type Policy } from '../../src/jobs/model/policy.ts'
-import type { Schedule } from '../../src/jobs/schedules/schedule.ts'
-import type { ScheduleShare } from '../../src/jobs/schedules/schedule-share.ts'
-import { readPolicy, readSchedule } from '../../src/jobs/model/stored.ts'
-import { byteLength } from '../../src/kernel/text.ts'
-import { JobTable } from './job-table.ts'
-import { KeyRates } from './key-rates.ts'
+import { collectedBytes, defaults, handedOutLength, type Job } from '../../src/jobs/model/job.ts'
+import { orderOf } from '../../src/jobs/queue/key-queue.ts'
+import { hasEnded, phases, type Phase, type PhaseCounts } from '../../src/jobs/model/phase.ts'
+import type { JobChange, JobStore, RankCursor } from '../../src/jobs/queue/stores.ts'
+import { jobColumns, selectJobs, toJob, type JobRow } from './job-row.ts'
+import type { SqlKeyStore } from './sql-key-store.ts'
 import type { Sql } from '../shared/sql.ts'
 
+/** Lines of its log that are kept of a job. */
 const maxLines = 100
 
-/** Everything one queue has written down. */
+/** The jobs of one queue. Counts per phase are kept in memory, since every decision needs them. */
 export class SqlJobStore implements JobStore {
   readonly #sql: Sql
-  readonly jobs: JobTable
-  readonly #rates: KeyRates
-  #policy: Policy
-  #queueRate: number
-  /** Asked for at every turn, so kept in mind; there are few. */
-  readonly #requested: Map<string, RequestedRun>
-  #nextSchedule: number | undefined
-  /** What the schedules come to, once it was asked for. */
-  #share: ScheduleShare | undefined
-  /** Jobs somebody may be watching that changed since `takeTouched`. */
-  readonly #touched = new Map<string, Job>()
-  /** Whether any job waits for another; most queues never see one. */
-  #waits: number
+  readonly #keys: SqlKeyStore
+  readonly #counts: number[] = Array.from({ length: 10 }, () => 0)
+  /** Active jobs: what was claimed is soon settled. Filled by claims, empty after a loss of memory. */
+  readonly #active = new Map<string, Job>()
+  /** Jobs with watchers that changed since `takeWatched`. */
+  readonly #watched = new Map<string, Job>()
+  #order = 0
+  #top: number
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, keys: SqlKeyStore) {
     this.#sql = sql
-    this.jobs = new JobTable(sql)
-    this.#rates = new KeyRates(sql)
-    const policy = this.#setting('policy')
-    this.#policy = policy === undefined ? defaultPolicy : readPolicy(policy)
-    this.#queueRate = Number(this.#setting('rate') ?? 0)
-    // A visit that was decided and perhaps never handed over: should it come after all, it finds the door closed.
-    sql.exec('DELETE FROM asked WHERE sent = 0')
-    const asked = sql.exec<{ id: string; at: number }>('SELECT id, at FROM asked').toArray()
-    this.#requested = new Map(asked.map((run) => [run.id, { ...run, isPublished: true }]))
-    this.#waits = sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
-    this.#nextSchedule = this.#findNextSchedule()
+    this.#keys = keys
+    const top = `SELECT max(coalesce((SELECT max(seq) FROM jobs), 0),
+      coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'top'), 0)) AS top`
+    this.#top = sql.exec<{ top: number }>(top).one().top
+    for (const row of sql.exec<{ phase: number; jobs: number }>(
+      'SELECT phase, count(*) AS jobs FROM jobs GROUP BY phase',
+    ))
+      this.#count(row.phase, row.jobs)
+    for (const row of sql.exec<{ rank: number }>('SELECT rank FROM jobs WHERE phase = 0'))
+      this.#order = Math.max(this.#order, orderOf(row.rank) + 1)
   }
 
-  get = (id: string): Job | undefined => this.jobs.get(id)
-  add = (job: Omit<Job, 'seq'>): Job => this.jobs.add(job)
-  claim = (limit: number, visit: string, now: number): Job[] => this.jobs.claim(limit, visit, now)
-  upTo = (phase: Phase, rank: number, limit: number): Job[] => this.jobs.upTo(phase, rank, limit)
-  inPhase = (phase: Phase, limit: number, descending = false): Job[] => this.jobs.inPhase(phase, limit, descending)
-  namesBehind = (phase: Phase, place: Place, limit: number): Named[] => this.jobs.namesBehind(phase, place, limit)
-  lowestRank = (phase: Phase): number | undefined => this.jobs.lowestRank(phase)
-  counts = (): Counts => this.jobs.counts()
-  nextTurn = (): number => this.jobs.nextTurn()
-  activeOf = (visit: string): Job[] => this.jobs.activeOf(visit)
-  placesTaken = (key: string): number => this.jobs.placesTaken(key)
-  nextInLine = (key: string): Job | undefined => this.jobs.nextInLine(key)
+  /** The highest `seq` ever given: none is given twice, though jobs are deleted. */
+  get top(): number {
+    return this.#top
+  }
 
-  change(job: Job, change: Change): Job {
-    const changed = this.jobs.change(job, change)
-    if (job.options.watchers.length > 0) this.#touched.set(job.id, changed)
+  /** The highest `seq` among the jobs kept that were added before a time. */
+  topBefore(time: number): number {
+    const sql = 'SELECT seq FROM jobs WHERE made_at < ? ORDER BY seq DESC LIMIT 1'
+    return this.#sql.exec<{ seq: number }>(sql, time).toArray()[0]?.seq ?? 0
+  }
+
+  get(id: string): Job | undefined {
+    return this.#active.get(id) ?? selectJobs(this.#sql, 'WHERE id = ?', id)[0]
+  }
+
+  add(job: Omit<Job, 'seq'>): Job {
+    const { id, type, payload, phase, rank, key, attempts, run, workerRun, permitted, madeAt, since } = job
+    const seq = ++this.#top
+    this.#sql.exec(
+      `INSERT INTO jobs (seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, timeout_ms, options)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      seq,
+      id,
+      type,
+      payload,
+      phase,
+      rank,
+      key,
+      attempts,
+      run,
+      workerRun,
+      permitted ? 1 : 0,
+      madeAt,
+      since,
+      job.progress,
+      job.note,
+      job.result,
+      job.options.timeoutMs,
+      job.options === defaults ? '' : JSON.stringify(job.options),
+    )
+    this.#count(phase, 1)
+    this.#keys.move(key, phase <= phases.pausing ? 1 : 0)
+    return { ...job, seq }
+  }
+
+  change(job: Job, change: JobChange): Job {
+    const changed = { ...job, ...change }
+    const { payload, phase, rank, attempts, run, workerRun, permitted, since, progress, note, result } = changed
+    this.#sql.exec(
+      'UPDATE jobs SET payload = ?, phase = ?, rank = ?, attempts = ?, run = ?, visit = ?, permitted = ?, since = ?, progress = ?, note = ?, result = ? WHERE seq = ?',
+      payload,
+      phase,
+      rank,
+      attempts,
+      run,
+      workerRun,
+      permitted ? 1 : 0,
+      since,
+      progress,
+      note,
+      result,
+      job.seq,
+    )
+    this.#count(job.phase, -1)
+    this.#count(phase, 1)
+    this.#keys.move(job.key, (phase <= phases.pausing ? 1 : 0) - (job.phase <= phases.pausing ? 1 : 0))
+    if (phase === phases.active) this.#active.set(job.id, changed)
+    else this.#active.delete(job.id)
+    if (job.options.watchers.length > 0) this.#watched.set(job.id, changed)
     return changed
   }
 
-  /** Watched jobs that changed, each as it is now; taken once. */
-  takeTouched(): Job[] {
-    const touched = [...this.#touched.values()]
-    this.#touched.clear()
-    return touched
+  /** Jobs with watchers that changed since the last time, each as it is now. */
+  takeWatched(): Job[] {
+    const watched = [...this.#watched.values()]
+    this.#watched.clear()
+    return watched
   }
 
-  keyRate = (key: string): number => this.#rates.get(key)
-  setKeyRate = (key: string, fullAt: number): void => this.#rates.set(key, fullAt)
-
-  lastReserved = (key: string): number => this.jobs.lastReserved(key)
-  giveUpReserved = (now: number): void => this.jobs.giveUpReserved(now)
-
-  queueRate = (): number => this.#queueRate
-
-  setQueueRate(fullAt: number): void {
-    this.#setSetting('rate', String(fullAt))
-    this.#queueRate = fullAt
-  }
-
-  await(job: string, others: readonly string[]): void {
-    for (const other of others) {
-      this.#sql.exec('INSERT OR IGNORE INTO waits (awaited, job) VALUES (?, ?)', other, job)
-      this.#waits++
-    }
-  }
-
-  waitingFor(other: string): string[] {
-    if (this.#waits === 0) return []
-    return this.#sql
-      .exec<{ job: string }>('SELECT job FROM waits WHERE awaited = ?', other)
+  claim(limit: number, run: string, now: number): Job[] {
+    if (limit <= 0) return []
+    const rows = this.#sql
+      .exec<JobRow>(
+        `UPDATE jobs SET phase = 1, rank = ? + timeout_ms, run = run + 1, attempts = attempts + 1, visit = ?, since = ?
+           WHERE seq IN (${limit <= fewJobs ? nextReady : nextLight}) RETURNING ${jobColumns}`,
+        now + claimGraceMs,
+        run,
+        now,
+        limit,
+        ...(limit <= fewJobs ? [] : [handedOutLength]),
+      )
       .toArray()
-      .map(({ job }) => job)
+    this.#count(phases.ready, -rows.length)
+    this.#count(phases.active, rows.length)
+    const jobs = rows.map(toJob)
+    for (const job of jobs) this.#active.set(job.id, job)
+    return jobs.sort((a, b) => b.options.priority - a.options.priority || a.seq - b.seq)
   }
 
-  release(job: string, other: string): number {
-    this.#sql.exec('DELETE FROM waits WHERE awaited = ? AND job = ?', other, job)
-    this.#countWaits()
-    return this.#sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits WHERE job = ?', job).one().waits
+  upTo(phase: Phase, rank: number, limit: number): Job[] {
+    if (this.#counts[phase] === 0) return []
+    return selectJobs(this.#sql, 'WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?', phase, rank, limit)
   }
 
-  forgetWaits(job: string): void {
-    this.#sql.exec('DELETE FROM waits WHERE job = ?', job)
-    this.#countWaits()
+  inPhase(phase: Phase, limit: number): Job[] {
+    return selectJobs(this.#sql, 'WHERE phase = ? ORDER BY rank LIMIT ?', phase, limit)
   }
 
-  unique(name: string): JobReservation | undefined {
+  idsAfter(phase: Phase, { rank, seq }: RankCursor, limit: number) {
+    const sql = 'SELECT id, rank, seq FROM jobs WHERE phase = ? AND (rank, seq) > (?, ?) ORDER BY rank, seq LIMIT ?'
+    return this.#sql.exec<{ id: string; rank: number; seq: number }>(sql, phase, rank, seq, limit).toArray()
+  }
+
+  /** Jobs of a phase with a lower `seq`, the newest first. */
+  before(phase: Phase, seq: number, limit: number): Job[] {
+    return selectJobs(this.#sql, 'WHERE phase = ? AND seq < ? ORDER BY seq DESC LIMIT ?', phase, seq, limit)
+  }
+
+  lowestRank(phase: Phase): number | undefined {
+    if (this.#counts[phase] === 0) return undefined
     return this.#sql
-      .exec<{ job: string; until: number }>('SELECT job, until FROM uniques WHERE name = ?', name)
-      .toArray()[0]
+      .exec<{ rank: number }>('SELECT rank FROM jobs WHERE phase = ? ORDER BY rank LIMIT 1', phase)
+      .toArray()[0]?.rank
   }
 
-  setUnique(name: string, { job, until }: JobReservation): void {
-    this.#sql.exec('INSERT OR REPLACE INTO uniques (name, job, until) VALUES (?, ?, ?)', name, job, until)
+  counts(): PhaseCounts {
+    return this.#counts
+  }
+
+  nextOrder(): number {
+    return this.#order++
+  }
+
+  activeOf(run: string): Job[] {
+    return selectJobs(this.#sql, 'WHERE phase = 1 AND visit = ?', run)
   }
 
   addLine(job: string, at: number, line: string): void {
@@ -139,133 +191,49 @@ export class SqlJobStore implements JobStore {
       .toArray()
   }
 
-  requestedRuns(): RequestedRun[] {
-    return [...this.#requested.values()]
-  }
-
-  addRequestedRun(run: RequestedRun): void {
-    this.#sql.exec('INSERT OR REPLACE INTO asked (id, at) VALUES (?, ?)', run.id, run.at)
-    this.#requested.set(run.id, run)
-  }
-
-  /** QStash accepted a run. */
-  notePublished(id: string): void {
-    const run = this.#requested.get(id)
-    if (run === undefined) return
-    this.#sql.exec('UPDATE asked SET sent = 1 WHERE id = ?', id)
-    this.#requested.set(id, { ...run, isPublished: true })
-  }
-
-  isRequested(id: string): boolean {
-    return this.#requested.has(id)
-  }
-
-  removeRequestedRun(id: string): boolean {
-    if (!this.#requested.delete(id)) return false
-    this.#sql.exec('DELETE FROM asked WHERE id = ?', id)
-    return true
-  }
-
-  policy = (): Policy => this.#policy
-
-  setPolicy(policy: Policy): void {
-    this.#setSetting('policy', JSON.stringify(policy))
-    this.#policy = policy
-  }
-
-  schedule(name: string): Schedule | undefined {
-    return this.#schedules('WHERE name = ?', name)[0]
-  }
-
-  schedulesAfter(after: string, limit: number): Schedule[] {
-    const sql = `SELECT json_set(spec, '$.job.payload', '') AS spec FROM schedules WHERE name > ? ORDER BY name LIMIT ?`
-    return this.#sql
-      .exec<{ spec: string }>(sql, after, limit)
-      .toArray()
-      .map(({ spec }) => readSchedule(spec))
-  }
-
-  dueSchedules(now: number, limit: number): Schedule[] {
-    const next = this.nextSchedule()
-    if (next === undefined || next > now) return []
-    return this.#schedules('WHERE next_at <= ? ORDER BY next_at, name LIMIT ?', now, limit)
-  }
-
-  nextSchedule(): number | undefined {
-    return this.#nextSchedule
-  }
-
-  #findNextSchedule(): number | undefined {
-    const sql = 'SELECT next_at FROM schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1'
-    return this.#sql.exec<{ next_at: number }>(sql).toArray()[0]?.next_at
-  }
-
-  putSchedule(schedule: Schedule): void {
-    const spec = JSON.stringify(schedule)
-    this.#weigh(schedule.name, byteLength(spec))
-    const sql = 'INSERT OR REPLACE INTO schedules (name, next_at, spec) VALUES (?, ?, ?)'
-    this.#sql.exec(sql, schedule.name, schedule.paused ? null : schedule.nextAt, spec)
-    this.#nextSchedule = this.#findNextSchedule()
-  }
-
-  scheduleShare(): ScheduleShare {
-    this.#share ??= this.#sql
-      .exec<{ schedules: number; bytes: number }>(
-        'SELECT count(*) AS schedules, coalesce(sum(length(CAST(spec AS BLOB))), 0) AS bytes FROM schedules',
-      )
-      .one()
-    return this.#share
-  }
-
-  scheduleBytes(name: string): number | undefined {
-    const sql = 'SELECT length(CAST(spec AS BLOB)) AS bytes FROM schedules WHERE name = ?'
-    return this.#sql.exec<{ bytes: number }>(sql, name).toArray()[0]?.bytes
-  }
-
-  /** Keeps the share up to date over a schedule that is stored anew, or goes when `bytes` is undefined. */
-  #weigh(name: string, bytes: number | undefined): void {
-    if (this.#share === undefined) return
-    const known = this.scheduleBytes(name)
-    this.#share = {
-      schedules: this.#share.schedules + (bytes === undefined ? 0 : 1) - (known === undefined ? 0 : 1),
-      bytes: this.#share.bytes + (bytes ?? 0) - (known ?? 0),
-    }
-  }
-
-  removeSchedule(name: string): boolean {
-    this.#weigh(name, undefined)
-    const removed = this.#sql.exec('DELETE FROM schedules WHERE name = ? RETURNING name', name).toArray()
-    this.#nextSchedule = this.#findNextSchedule()
-    return removed.length > 0
-  }
-
+  /** Deletes ended jobs whose retention is over, at most `limit`; returns how many. */
   forget(now: number, limit: number): number {
-    const forgotten = this.jobs.forget(now, limit)
-    for (const id of forgotten) this.#sql.exec('DELETE FROM lines WHERE job = ?', id)
-    this.#sql.exec(
-      `DELETE FROM uniques WHERE until <= ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = uniques.job AND jobs.phase <= 5)`,
-      now,
+    let forgotten = 0
+    for (const phase of Object.values(phases).filter(hasEnded)) {
+      // Without their payloads: thousands of those may be more than an actor's memory holds.
+      const sql = 'SELECT seq, id FROM jobs WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?'
+      const jobs = this.#sql.exec<{ seq: number; id: string }>(sql, phase, now, limit - forgotten)
+      for (const { seq, id } of jobs.toArray()) {
+        this.#sql.exec('DELETE FROM jobs WHERE seq = ?', seq)
+        this.#count(phase, -1)
+        this.#sql.exec('DELETE FROM lines WHERE job = ?', id)
+        forgotten++
+        if (seq === this.#top)
+          this.#sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('top', ?)`, String(seq))
+      }
+    }
+    return forgotten
+  }
+
+  /** When the oldest job that is ready or held was added. */
+  oldestWaiting(): number | undefined {
+    const sql = 'SELECT made_at FROM jobs WHERE phase = ? ORDER BY seq LIMIT 1'
+    const found = [phases.ready, phases.held].flatMap((phase) =>
+      this.#counts[phase] === 0 ? [] : this.#sql.exec<{ made_at: number }>(sql, phase).toArray(),
     )
-    this.#rates.forget(now)
-    return forgotten.length
+    return found.length === 0 ? undefined : Math.min(...found.map(({ made_at }) => made_at))
   }
 
-  #setting(name: string): string | undefined {
-    return this.#sql.exec<{ value: string }>('SELECT value FROM facts WHERE name = ?', name).toArray()[0]?.value
-  }
-
-  #setSetting(name: string, value: string): void {
-    this.#sql.exec('INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)', name, value)
-  }
-
-  #schedules(where: string, ...bindings: (string | number)[]): Schedule[] {
-    return this.#sql
-      .exec<{ spec: string }>(`SELECT spec FROM schedules ${where}`, ...bindings)
-      .toArray()
-      .map(({ spec }) => readSchedule(spec))
-  }
-
-  #countWaits(): void {
-    this.#waits = this.#sql.exec<{ waits: number }>('SELECT count(*) AS waits FROM waits').one().waits
+  #count(phase: number, by: number): void {
+    this.#counts[phase] = (this.#counts[phase] ?? 0) + by
+    this.#keys.count(phase, by)
   }
 }
+
+/** As many jobs as a call can carry, however large they are. */
+const fewJobs = 6
+const nextReady = 'SELECT seq FROM jobs WHERE phase = 0 ORDER BY rank LIMIT ?'
+/** Ready jobs as long as they fit into a call; the results a job waited for count with their maximum. */
+const nextLight = `SELECT seq FROM (
+  SELECT seq, weight, sum(weight) OVER (ORDER BY rank, seq) AS total FROM (
+    SELECT seq, rank, length(payload) + iif(instr(options, '"after":["') > 0, ${collectedBytes}, 0) AS weight
+    FROM jobs WHERE phase = 0 ORDER BY rank LIMIT ?))
+  WHERE total - weight < ?`
+
+/** How long after its timeout the queue considers an attempt failed: as a rule the worker ends it first. */
+const claimGraceMs = 30_000

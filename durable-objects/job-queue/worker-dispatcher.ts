@@ -5,7 +5,7 @@ import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
 import { ownName, jobWorkerOf } from '../address.ts'
-import type { SqlJobStore } from './sql-job-store.ts'
+import type { RunStore } from '../../src/jobs/queue/stores.ts'
 
 /** How long the direct dispatch has to start a run before QStash is asked to bring it as well. */
 const directMs = 1_000
@@ -20,15 +20,15 @@ const missedMs = 10_000
 export class WorkerDispatcher {
   readonly #ctx: DurableObjectState
   readonly #env: Env
-  readonly #store: SqlJobStore
+  readonly #runs: RunStore
   #failures = 0
   #closedUntil = 0
   #alarmAt: number | undefined
 
-  constructor(ctx: DurableObjectState, env: Env, store: SqlJobStore) {
+  constructor(ctx: DurableObjectState, env: Env, runs: RunStore) {
     this.#ctx = ctx
     this.#env = env
-    this.#store = store
+    this.#runs = runs
   }
 
   /** The latest time for which runs can be requested now; none where QStash is not configured. */
@@ -69,7 +69,7 @@ export class WorkerDispatcher {
   /** QStash gets a copy only of a run that the direct dispatch did not start. A run that breaks off is noticed by its silence. */
   async #startOrPublish(run: RequestedRun, now: number): Promise<void> {
     await Promise.race([this.#start(run.id), scheduler.wait(directMs)])
-    if (this.#store.isRequested(run.id) && this.#isOpen(now)) await this.#publish([run], now)
+    if (this.#runs.has(run.id) && this.#isOpen(now)) await this.#publish([run], now)
   }
 
   async #start(run: string): Promise<void> {
@@ -88,14 +88,14 @@ export class WorkerDispatcher {
         loadConfig(this.#env),
         runs.map(({ id, at }) => ({ tenant, queue, run: id, at })),
       )
-      for (const { id } of runs) this.#store.notePublished(id)
+      for (const { id } of runs) this.#runs.notePublished(id)
       this.#failures = 0
       this.#closedUntil = 0
     } catch (thrown) {
       this.#failures++
       this.#closedUntil = now + backoffMs(this.#failures, 1000, 60_000, Math.random())
       log.warn('jobs.publish-failed', { failures: this.#failures, reason: reasonOf(thrown) })
-      for (const { id, at } of runs) if (at > now) this.#store.removeRequestedRun(id)
+      for (const { id, at } of runs) if (at > now) this.#runs.remove(id)
       this.lookAt(this.#closedUntil, now)
     }
   }

@@ -148,7 +148,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'places of a key are not given back',
-    file: 'durable-objects/job-queue/job-table.ts',
+    file: 'durable-objects/job-queue/sql-job-store.ts',
     from: '- (job.phase <= phases.pausing ? 1 : 0))',
     to: '- (job.phase < phases.pausing ? 1 : 0))',
     tests: jobs,
@@ -163,8 +163,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a dead job is sent again though another has its name',
     file: 'src/jobs/queue/redrive.ts',
-    from: "if (rival !== undefined) return refuse('conflict'",
-    to: "if (rival === job) return refuse('conflict'",
+    from: "if (holder !== undefined) return refuse('conflict'",
+    to: "if (holder === job) return refuse('conflict'",
     tests: jobs,
   },
   {

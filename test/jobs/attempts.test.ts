@@ -29,8 +29,8 @@ describe('attempts', () => {
       ['b', { kind: 'done', result: '1' }],
     ])
     expect(world.states('a', 'b')).toEqual(['failed', 'done'])
-    expect([world.note('a'), world.books.get('a')?.result]).toEqual([
-      'its result has 1048578 bytes, at most 1048576 can be kept',
+    expect([world.note('a'), world.stores.jobs.get('a')?.result]).toEqual([
+      expect.stringMatching(/^result: at most 1048576 bytes, got \d+$/),
       null,
     ])
   })
@@ -121,7 +121,7 @@ describe('attempts', () => {
   test('a job whose answer got lost on its way is given out again', () => {
     const world = new OneQueue()
     world.add('a')
-    world.books.addRequestedRun({ id: 'v', at: world.now, isPublished: true })
+    world.stores.runs.add({ id: 'v', at: world.now, isPublished: true })
     world.queue.startRun('v', 0, world.now)
     const turn = { workerRun: 'v', settled: [], reports: [], holding: [], capacity: 1, overtakes: false }
     expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
@@ -184,7 +184,7 @@ describe('what somebody does by hand', () => {
 
     world.add('off')
     world.take()
-    const run = world.books.get('off')?.run ?? 0
+    const run = world.stores.jobs.get('off')?.run ?? 0
     const told = [{ id: 'off', run, outcome: { kind: 'discard', reason: 'never' } }] as const
     const turn = { workerRun: 'gone', settled: told, reports: [], holding: [], capacity: 0, overtakes: false }
     world.queue.poll(turn, world.now)
@@ -206,7 +206,7 @@ describe('what somebody does by hand', () => {
     world.done('done')
     world.cancel('off')
     world.fail('dead')
-    expect(['done', 'off', 'dead'].map((id) => world.books.get(id)?.payload.includes('noon'))).toEqual([
+    expect(['done', 'off', 'dead'].map((id) => world.stores.jobs.get(id)?.payload.includes('noon'))).toEqual([
       false,
       false,
       true,
@@ -226,10 +226,10 @@ describe('what somebody does by hand', () => {
     world.done('short', 'long')
     world.fail('dead')
     world.now += 1001
-    world.books.forget(world.now, 100)
+    world.stores.forget(world.now, 100)
     expect(world.states('short', 'long', 'dead')).toEqual([undefined, 'done', 'dead'])
     world.now += 90 * 86_400_000
-    world.books.forget(world.now, 100)
+    world.stores.forget(world.now, 100)
     expect(world.states('long', 'dead')).toEqual([undefined, undefined])
   })
 })
@@ -250,7 +250,7 @@ test('a queue that is put to sleep again and again still finds out that its visi
 test('jobs on their way to a worker are not lost to a poll that overtakes their answer', () => {
   const world = new OneQueue()
   world.add('a')
-  world.books.addRequestedRun({ id: 'r', at: world.now, isPublished: true })
+  world.stores.runs.add({ id: 'r', at: world.now, isPublished: true })
   expect(world.queue.startRun('r', 1, world.now)?.jobs).toMatchObject([{ id: 'a', run: 1 }])
   const overtaking = { workerRun: 'r', settled: [], reports: [], holding: [], capacity: 1, overtakes: true }
   expect(world.queue.poll(overtaking, world.now, true)).toMatchObject({ jobs: [], stay: true })
@@ -262,7 +262,7 @@ test('a queue looks again when a run it requested may be lost: 5 s after its tim
   world.add('a')
   const { runs, lookAt } = world.queue.plan(world.now)
   expect([runs.length, lookAt]).toEqual([1, world.now + 5_000])
-  world.books.notePublished(runs[0]?.id ?? '')
+  world.stores.runs.notePublished(runs[0]?.id ?? '')
   expect(world.queue.plan(world.now)).toEqual({ runs: [], lookAt: world.now + 30_000 })
   world.pass(30_000)
   expect(world.queue.plan(world.now).runs).toHaveLength(1)
@@ -274,7 +274,7 @@ test('of many jobs each due before the last, few visits are asked for, and none 
     world.add(`j${n}`, { runAt: world.now + 1_000_000 - n * 1000 })
     return world.queue.plan(world.now)
   })
-  expect(world.books.requestedRuns()).toHaveLength(maxRequestedRuns)
+  expect(world.stores.runs.all()).toHaveLength(maxRequestedRuns)
   const due = world.now + 701_000
   expect(plans.at(-1)).toEqual({ runs: [], lookAt: due })
   world.pass(701_000)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { SqlJobStore } from '../../durable-objects/job-queue/sql-job-store.ts'
+import { openStores } from '../../durable-objects/job-queue/sql-stores.ts'
 import { JobDays } from '../../durable-objects/job-queue/job-days.ts'
 import { enqueue } from '../../src/jobs/queue/lifecycle.ts'
 import { dayOf } from '../../src/kernel/day.ts'
@@ -11,7 +11,7 @@ const start = Date.UTC(2026, 10, 22)
 /** A queue whose jobs are cancelled at once and forgotten by the next sweep, if they are kept no longer. */
 class Counted {
   readonly #sql = new NodeSql()
-  books = new SqlJobStore(this.#sql)
+  stores = openStores(this.#sql)
   #made = 0
   now = start
 
@@ -23,27 +23,27 @@ class Counted {
       runAt: 0,
       keepMs,
     }))
-    enqueue(this.books, wanted, this.now)
+    enqueue(this.stores, wanted, this.now)
     for (const { id } of wanted) this.#end(id)
   }
 
   sweep(): void {
     this.#days().note(this.now)
-    this.books.forget(this.now, 10_000)
+    this.stores.forget(this.now, 10_000)
   }
 
   sleep(): void {
-    this.books = new SqlJobStore(this.#sql)
+    this.stores = openStores(this.#sql)
   }
 
   since = (day: string) => this.#days().since(day)
 
   #end(id: string): void {
-    const job = this.books.get(id)
-    if (job !== undefined) this.books.change(job, { phase: 9, rank: this.now + job.options.keepMs })
+    const job = this.stores.jobs.get(id)
+    if (job !== undefined) this.stores.jobs.change(job, { phase: 9, rank: this.now + job.options.keepMs })
   }
 
-  #days = () => new JobDays(this.#sql, this.books.jobs)
+  #days = () => new JobDays(this.#sql, this.stores.jobs)
 }
 
 test('a day has as many jobs as came between its midnights, however soon they are forgotten', () => {
@@ -85,5 +85,5 @@ test('a place is never given twice, also when the last job was forgotten and the
   queue.sweep()
   queue.sleep()
   queue.make(1, hourMs)
-  expect(queue.books.get('job-3')?.seq).toBe(4)
+  expect(queue.stores.jobs.get('job-3')?.seq).toBe(4)
 })

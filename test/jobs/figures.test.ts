@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { alertRules } from '../../src/jobs/metrics/alerts.ts'
-import { jobFamilies, pace, queueFamilies, type QueueMetrics } from '../../src/jobs/metrics/queue-metrics.ts'
+import { jobFamilies, summarize, queueFamilies, type QueueMetrics } from '../../src/jobs/metrics/queue-metrics.ts'
 import { expositionText, type MetricFamily } from '../../src/kernel/exposition.ts'
 import { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
 import { OneQueue } from './support/one-queue.ts'
@@ -15,7 +15,7 @@ function figuresOf(tenant: string, durationsMs: readonly number[]): QueueMetrics
   world.add('a')
   world.take()
   world.done('a')
-  const job = world.books.get('a')
+  const job = world.stores.jobs.get('a')
   for (const ms of durationsMs) if (job !== undefined) meter.attempt(job, ms)
   return { tenant, queue: 'q', counts: { ...none, waiting: 2, dead: 1 }, oldestMs: 5000, tallies: meter.tallies() }
 }
@@ -46,7 +46,7 @@ test('queue by queue they are for the operator, and so many and no more', () => 
 })
 
 test('a tenant sees how fast its jobs went', () => {
-  expect(figuresOf('acme', [2, 2, 9000, 5_000_000]).tallies.map(pace)).toEqual([
+  expect(figuresOf('acme', [2, 2, 9000, 5_000_000]).tallies.map(summarize)).toEqual([
     { type: 'test', attempts: 4, ended: { done: 4 }, durationsMs: { p50: 3, p90: null, p99: null } },
   ])
 })

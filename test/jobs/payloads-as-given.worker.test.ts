@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers'
 import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { startRun } from '../../src/handlers/job-worker.ts'
-import { isSamePayload, spent } from '../../src/jobs/model/payload.ts'
+import { isSamePayload, fingerprint } from '../../src/jobs/model/payload.ts'
 import { call } from '../support/worker/http.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, succeeded } from '../support/worker/tenant.ts'
@@ -68,12 +68,12 @@ describe('a job', () => {
 
   test('that comes again with other white space is the same job, and with another number it is not', async () => {
     expect(isSamePayload('{"a":[1, "x y"]}', '{ "a": [1,"x y"] }\n')).toBe(true)
-    expect(isSamePayload(spent('{"a":[1, "x y"]}'), '{"a":[1,"x y"]}')).toBe(true)
+    expect(isSamePayload(fingerprint('{"a":[1, "x y"]}'), '{"a":[1,"x y"]}')).toBe(true)
     expect(isSamePayload('{"a":"x y"}', '{"a":"xy"}')).toBe(false)
     expect(isSamePayload('{"a":"x\\" y"}', '{"a":"x\\"  y"}')).toBe(false)
     expect(isSamePayload('[12345678901234567890]', '[12345678901234567891]')).toBe(false)
-    expect(isSamePayload(spent('[12345678901234567890]'), '[12345678901234567891]')).toBe(false)
+    expect(isSamePayload(fingerprint('[12345678901234567890]'), '[12345678901234567891]')).toBe(false)
     const long = `"${'x\\"'.repeat(60_000)}"`
-    expect(isSamePayload(spent(long), ` ${long}`)).toBe(true)
+    expect(isSamePayload(fingerprint(long), ` ${long}`)).toBe(true)
   })
 })

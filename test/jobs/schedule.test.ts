@@ -1,17 +1,18 @@
 import { describe, expect, test } from 'vitest'
-import { nextRun, putSchedule, type Schedule, type When } from '../../src/jobs/schedules/schedule.ts'
-import { maxScheduleBytes, maxSchedules, refuseShare, shareWith } from '../../src/jobs/schedules/schedule-share.ts'
+import { nextRun, type Recurrence, type Schedule } from '../../src/jobs/schedules/schedule.ts'
+import { putSchedule } from '../../src/jobs/schedules/schedule-runs.ts'
+import { maxScheduleBytes, maxSchedules, refuseUsage, usageWith } from '../../src/jobs/schedules/schedule-limits.ts'
 import { isDoneWithin } from '../support/speed.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 const hourMs = 3_600_000
-const daily: When = { kind: 'cron', cron: '0 3 * * *', timeZone: 'UTC', gap: 'shift', overlap: 'first' }
+const daily: Recurrence = { kind: 'cron', cron: '0 3 * * *', timeZone: 'UTC', gap: 'shift', overlap: 'first' }
 
-function scheduled(when: When, more: Partial<Schedule> = {}) {
+function scheduled(when: Recurrence, more: Partial<Schedule> = {}) {
   const world = new OneQueue()
   world.now = Date.UTC(2026, 0, 1)
   const nextAt = nextRun(when, world.now) ?? null
-  world.books.putSchedule({
+  world.stores.schedules.put({
     name: 'nightly',
     when,
     catchUp: 'last',
@@ -31,11 +32,14 @@ describe('thousands of schedules due in one minute', () => {
   const many = (count: number, more: Partial<Schedule> = {}) => {
     const world = scheduled(daily, more)
     for (let n = 1; n < count; n++)
-      world.books.putSchedule({ ...required(world.books.schedule('nightly')), name: `s${String(n).padStart(5, '0')}` })
+      world.stores.schedules.put({
+        ...required(world.stores.schedules.get('nightly')),
+        name: `s${String(n).padStart(5, '0')}`,
+      })
     world.now = due
     return world
   }
-  const enqueued = (world: OneQueue) => world.books.counts().reduce((all, count) => all + count, 0)
+  const enqueued = (world: OneQueue) => world.stores.jobs.counts().reduce((all, count) => all + count, 0)
 
   test('are enqueued at most 200 in one go and once a second, and the queue asks to be woken for the rest', () => {
     const world = many(1000)
@@ -46,7 +50,7 @@ describe('thousands of schedules due in one minute', () => {
     expect([after(0), after(0), after(500), after(499), after(1)]).toEqual([200, 200, 200, 200, 400])
     expect(world.queue.plan(world.now).lookAt).toBe(world.now + 1000)
     expect([after(1000), after(1000), after(1000), after(1000)]).toEqual([600, 800, 1000, 1000])
-    expect(world.books.nextSchedule()).toBe(due + 24 * hourMs)
+    expect(world.stores.schedules.next()).toBe(due + 24 * hourMs)
   })
 
   test('that catch nothing up are none of them missed by that pace', () => {
@@ -59,12 +63,17 @@ describe('thousands of schedules due in one minute', () => {
 
   test('let one that catches up a year of minutes keep none of the others waiting', () => {
     const world = many(10)
-    const minutely: When = { ...daily, cron: '* * * * *' }
+    const minutely: Recurrence = { ...daily, cron: '* * * * *' }
     const nextAt = due - 365 * 24 * hourMs
-    world.books.putSchedule({ ...required(world.books.schedule('nightly')), when: minutely, catchUp: 'all', nextAt })
+    world.stores.schedules.put({
+      ...required(world.stores.schedules.get('nightly')),
+      when: minutely,
+      catchUp: 'all',
+      nextAt,
+    })
     world.pass(0)
     expect(enqueued(world)).toBe(29)
-    expect(world.books.get('s00009@20260101T030000Z')).toBeDefined()
+    expect(world.stores.jobs.get('s00009@20260101T030000Z')).toBeDefined()
   })
 })
 
@@ -74,32 +83,32 @@ describe('what a tenant may have in schedules', () => {
   test('is bounded in number and in bytes over all its queues, and what makes nothing larger is allowed', () => {
     const full = { schedules: maxSchedules, bytes: maxScheduleBytes }
     const one = { schedules: 1, bytes: 1000 }
-    expect(refuseShare(none, full, none)).toBeUndefined()
-    expect(refuseShare(none, one, { ...none, schedules: maxSchedules })?.detail).toMatch(/^schedules: at most 10000 of/)
-    expect(refuseShare(none, one, { ...none, bytes: maxScheduleBytes })?.detail).toMatch(
+    expect(refuseUsage(none, full, none)).toBeUndefined()
+    expect(refuseUsage(none, one, { ...none, schedules: maxSchedules })?.detail).toMatch(/^schedules: at most 10000 of/)
+    expect(refuseUsage(none, one, { ...none, bytes: maxScheduleBytes })?.detail).toMatch(
       /^schedules: at most 16777216 bytes/,
     )
-    expect(refuseShare(one, { schedules: 1, bytes: 900 }, full)).toBeUndefined()
+    expect(refuseUsage(one, { schedules: 1, bytes: 900 }, full)).toBeUndefined()
   })
 
   test('is counted by what is stored, over making, changing and removing', () => {
-    const { books, now } = scheduled(daily)
+    const { stores, now } = scheduled(daily)
     const wanted = {
-      ...required(books.schedule('nightly')),
+      ...required(stores.schedules.get('nightly')),
       name: 'other',
       job: { type: 'test', payload: '"é"'.repeat(100) },
     }
-    const { schedules, bytes } = books.scheduleShare()
-    expect([schedules, bytes]).toEqual([1, books.scheduleBytes('nightly')])
-    const expected = shareWith(books, wanted)
-    putSchedule(books, wanted, now)
-    const stored = books.scheduleShare()
-    expect(stored).toEqual({ schedules: 2, bytes: bytes + (books.scheduleBytes('other') ?? 0) })
+    const { schedules, bytes } = stores.schedules.usage()
+    expect([schedules, bytes]).toEqual([1, stores.schedules.bytesOf('nightly')])
+    const expected = usageWith(stores.schedules, wanted)
+    putSchedule(stores, wanted, now)
+    const stored = stores.schedules.usage()
+    expect(stored).toEqual({ schedules: 2, bytes: bytes + (stores.schedules.bytesOf('other') ?? 0) })
     expect(expected.schedules).toBe(2)
     expect(expected.bytes).toBeGreaterThanOrEqual(stored.bytes)
-    expect(shareWith(books, wanted).schedules).toBe(2)
-    books.removeSchedule('other')
-    expect(books.scheduleShare()).toEqual({ schedules: 1, bytes })
+    expect(usageWith(stores.schedules, wanted).schedules).toBe(2)
+    stores.schedules.remove('other')
+    expect(stores.schedules.usage()).toEqual({ schedules: 1, bytes })
   })
 })
 
@@ -114,14 +123,14 @@ describe('a schedule', () => {
     world.pass(3 * hourMs)
     expect(world.take()).toEqual(['nightly@20260101T030000Z'])
     world.pass(24 * hourMs)
-    expect(world.books.get('nightly@20260102T030000Z')).toBeDefined()
-    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 3, 3))
+    expect(world.stores.jobs.get('nightly@20260102T030000Z')).toBeDefined()
+    expect(world.stores.schedules.next()).toBe(Date.UTC(2026, 0, 3, 3))
   })
 
   test('every so many seconds counts from its beginning, however late one run is', () => {
     const world = scheduled({ kind: 'every', seconds: 600, from: Date.UTC(2026, 0, 1) })
     world.pass(630_000)
-    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 1, 0, 20))
+    expect(world.stores.schedules.next()).toBe(Date.UTC(2026, 0, 1, 0, 20))
   })
 
   test.each([
@@ -132,7 +141,7 @@ describe('a schedule', () => {
     const world = scheduled(daily, { catchUp })
     world.pass(9 * 24 * hourMs + 4 * hourMs)
     expect(world.take()).toEqual(expected)
-    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 11, 3))
+    expect(world.stores.schedules.next()).toBe(Date.UTC(2026, 0, 11, 3))
   })
 
   test('a year of missed minutes is caught up in little time', () => {
@@ -148,8 +157,8 @@ describe('a schedule', () => {
     const world = scheduled(daily, { job: { type: 'test', payload: '{}', unique: { name: 'n', mode: 'reject' } } })
     world.pass(3 * hourMs)
     world.pass(24 * hourMs)
-    expect(world.books.schedule('nightly')?.note).toBe('unique: n is held by job nightly@20260101T030000Z')
-    expect(world.books.nextSchedule()).toBe(Date.UTC(2026, 0, 3, 3))
+    expect(world.stores.schedules.get('nightly')?.note).toBe('unique: n is held by job nightly@20260101T030000Z')
+    expect(world.stores.schedules.next()).toBe(Date.UTC(2026, 0, 3, 3))
   })
 
   const wanted = { name: 'nightly', catchUp: 'all', job: { type: 'test', payload: '{}' }, paused: false } as const
@@ -157,7 +166,7 @@ describe('a schedule', () => {
   test('put again, as every deploy does, it still makes the runs that were due', () => {
     const world = scheduled(daily, { catchUp: 'all' })
     world.now += 27 * hourMs
-    putSchedule(world.books, { ...wanted, when: daily }, world.now)
+    putSchedule(world.stores, { ...wanted, when: daily }, world.now)
     expect(world.take()).toEqual(['nightly@20260101T030000Z', 'nightly@20260102T030000Z'])
   })
 
@@ -166,11 +175,11 @@ describe('a schedule', () => {
     const world = scheduled(when)
     for (let deploys = 0; deploys < 4; deploys++) {
       world.pass(hourMs / 2)
-      putSchedule(world.books, { ...wanted, when: { ...when, from: world.now } }, world.now)
+      putSchedule(world.stores, { ...wanted, when: { ...when, from: world.now } }, world.now)
     }
     expect(world.take()).toEqual(['nightly@20260101T010000Z', 'nightly@20260101T020000Z'])
-    putSchedule(world.books, { ...wanted, when: { ...when, seconds: 600, from: world.now + 1 } }, world.now + 1)
-    expect(world.books.nextSchedule()).toBe(world.now + 1 + 600_000)
+    putSchedule(world.stores, { ...wanted, when: { ...when, seconds: 600, from: world.now + 1 } }, world.now + 1)
+    expect(world.stores.schedules.next()).toBe(world.now + 1 + 600_000)
   })
 
   test('paused, it waits; what it would have run meanwhile is not made up', () => {

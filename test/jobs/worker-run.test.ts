@@ -9,7 +9,7 @@ type Work = (job: Assignment, attempt: Attempt) => Promise<Outcome>
 
 /** A worker run on a real queue, without waiting: pauses and long polls end at once. */
 function running(world: OneQueue, run: Work, more: Partial<QueueClient> = {}) {
-  world.books.addRequestedRun({ id: 'r', at: world.now, isPublished: true })
+  world.stores.runs.add({ id: 'r', at: world.now, isPublished: true })
   const start = world.queue.startRun('r', firstCapacity, world.now)
   if (start === undefined) throw new Error('the run was not requested')
   let moment = 0
@@ -33,7 +33,7 @@ describe('a worker run', () => {
     for (let n = 0; n < 500; n++) world.add(`j${n}`, { key: `k${n % 10}` })
     expect(await running(world, async () => done)).toBe(500)
     expect(world.queue.claimable(world.now)).toBe(0)
-    expect(world.books.counts()[6]).toBe(500)
+    expect(world.stores.jobs.counts()[6]).toBe(500)
   })
 
   test('a slow job does not delay the jobs beside it', async () => {
@@ -79,11 +79,11 @@ describe('a worker run', () => {
     world.add('a')
     await running(world, async (_, { report }) => {
       report(40, 'nearly half')
-      await vi.waitFor(() => expect(world.books.get('a')?.progress).toBe(40), 10_000)
+      await vi.waitFor(() => expect(world.stores.jobs.get('a')?.progress).toBe(40), 10_000)
       return done
     })
     expect(world.state('a')).toBe('done')
-    expect(world.books.lines('a').map(({ line }) => line)).toEqual(['nearly half'])
+    expect(world.stores.jobs.lines('a').map(({ line }) => line)).toEqual(['nearly half'])
   })
 
   test('a poll that fails is repeated, and the queue counts each outcome once', async () => {
@@ -105,7 +105,7 @@ describe('a worker run', () => {
         },
       },
     )
-    expect(world.books.counts()[6]).toBe(20)
+    expect(world.stores.jobs.counts()[6]).toBe(20)
     expect(Math.max(...runs.values())).toBeLessThanOrEqual(2)
   })
 
@@ -162,6 +162,6 @@ describe('a worker run', () => {
     )
     expect(ran).toEqual(['a', 'b'])
     expect(world.states('a', 'b')).toEqual(['done', 'done'])
-    expect(world.books.get('b')?.run).toBe(1)
+    expect(world.stores.jobs.get('b')?.run).toBe(1)
   })
 })

@@ -1,4 +1,4 @@
-/** When somebody should be woken, as Prometheus rules say it. A test holds the metrics in them against those we give. */
+/** An alerting rule of Prometheus. A test compares the metrics it names with those we export. */
 export interface AlertRule {
   readonly alert: string
   readonly expr: string

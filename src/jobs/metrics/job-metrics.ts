@@ -1,20 +1,20 @@
 import type { Job } from '../model/job.ts'
 import { hasEnded, jobStates, stateOf, type JobState } from '../model/phase.ts'
 
-/** Upper bounds of the buckets durations are counted in, milliseconds; the last bucket has none. */
+/** Upper bounds of the histogram's buckets, in milliseconds; the last bucket has none. */
 export const bucketsMs = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000] as const
 
-/** What was counted of one type of job since the counting began. */
+/** The counts of one type of job. */
 export interface JobTypeCounts {
   readonly type: string
   readonly ended: Readonly<Partial<Record<JobState, number>>>
   readonly attempts: number
   readonly totalMs: number
-  /** Attempts per bucket, one more than there are bounds. */
+  /** Attempts per bucket; there is one more bucket than bounds. */
   readonly buckets: readonly number[]
 }
 
-interface Counting {
+interface TypeCounter {
   readonly ended: Map<JobState, number>
   readonly buckets: number[]
   attempts: number
@@ -25,23 +25,23 @@ const maxTypes = 100
 
 /** Counts attempts of a queue by type of job, in memory. */
 export class JobMetrics {
-  readonly #types = new Map<string, Counting>()
+  readonly #types = new Map<string, TypeCounter>()
   #changed = false
 
-  /** Goes on from what was counted before. */
+  /** Continues from the counts of `before`. */
   constructor(before: readonly JobTypeCounts[] = []) {
     for (const { type, ended, attempts, totalMs, buckets } of before)
       this.#types.set(type, { ended: toMap(ended), attempts, totalMs, buckets: [...buckets] })
   }
 
-  /** All that was counted, if anything was since this was asked last. */
+  /** All counts; undefined when none changed since the last call. */
   takeChanged(): JobTypeCounts[] | undefined {
     if (!this.#changed) return undefined
     this.#changed = false
     return this.tallies()
   }
 
-  /** An attempt ended and took so long, as far as the ledger saw; `job` is what it became. */
+  /** Counts an attempt that ended after `tookMs`; `job` is the job after it. */
   attempt(job: Job, tookMs: number): void {
     const counting = this.#of(job.type)
     this.#changed = true
@@ -59,7 +59,7 @@ export class JobMetrics {
     return [...this.#types].map(([type, { ended, ...rest }]) => ({ type, ...rest, ended: Object.fromEntries(ended) }))
   }
 
-  #of(type: string): Counting {
+  #of(type: string): TypeCounter {
     const name = this.#types.has(type) || this.#types.size < maxTypes ? type : 'other'
     const known = this.#types.get(name)
     if (known !== undefined) return known
@@ -75,7 +75,7 @@ const toMap = (ended: JobTypeCounts['ended']) =>
     jobStates.map((state) => [state, ended[state] ?? 0] as const).filter(([, jobs]) => jobs > 0),
   )
 
-/** The bound below which the share `p` of the attempts stayed, in milliseconds; undefined when there were none. */
+/** The upper bound of the share `p` of the attempts, in milliseconds; undefined without attempts. */
 export function percentileMs({ buckets, attempts }: JobTypeCounts, p: number): number | undefined {
   let left = Math.ceil(p * attempts)
   if (left === 0) return undefined

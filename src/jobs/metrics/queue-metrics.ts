@@ -2,7 +2,7 @@ import type { MetricFamily, Sample } from '../../kernel/exposition.ts'
 import { bucketsMs, percentileMs, type JobTypeCounts } from './job-metrics.ts'
 import { jobStates as states, type JobState } from '../model/phase.ts'
 
-/** How one queue stood when the sweep last came by. */
+/** One queue at the last sweep. */
 export interface QueueMetrics {
   readonly tenant: string
   readonly queue: string
@@ -13,19 +13,19 @@ export interface QueueMetrics {
 
 const quantiles = [0.5, 0.9, 0.99]
 
-/** Queues that are told apart in metrics, the ones with most to tell; all of them are in the sums. */
+/** Queues with metrics of their own, the busiest; the sums count all of them. */
 const maxQueues = 200
 
-/** How fast the jobs of one type went: attempts, how those that ended did, and percentiles of an attempt's milliseconds. */
-export interface Pace {
+/** The jobs of one type: attempts, outcomes, and percentiles of an attempt's duration. */
+export interface TypeSummary {
   readonly type: string
   readonly attempts: number
   readonly ended: JobTypeCounts['ended']
-  /** Upper bounds, as fine as they are counted; null above the last one. */
+  /** Upper bounds of buckets; null above the last one. */
   readonly durationsMs: { readonly p50: number | null; readonly p90: number | null; readonly p99: number | null }
 }
 
-export function pace(tally: JobTypeCounts): Pace {
+export function summarize(tally: JobTypeCounts): TypeSummary {
   const { type, attempts, ended } = tally
   const at = (p: number) => {
     const ms = percentileMs(tally, p) ?? 0
@@ -34,7 +34,7 @@ export function pace(tally: JobTypeCounts): Pace {
   return { type, attempts, ended, durationsMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99) } }
 }
 
-/** All queues together, for /metrics. No tenant is named there: its reader is the operator's monitoring. */
+/** All queues together, for /metrics, which names no tenant. */
 export const jobFamilies = (figures: readonly QueueMetrics[]): MetricFamily[] => [
   {
     name: 'parley_jobs',
@@ -54,7 +54,7 @@ export const jobFamilies = (figures: readonly QueueMetrics[]): MetricFamily[] =>
   ),
 ]
 
-/** The same queue by queue, for the operator. */
+/** Queue by queue, for the operator. */
 export function queueFamilies(all: readonly QueueMetrics[]): MetricFamily[] {
   const figures = all.slice(0, maxQueues).map((one) => ({ ...one, labels: { tenant: one.tenant, queue: one.queue } }))
   return [

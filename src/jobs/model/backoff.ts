@@ -1,12 +1,12 @@
 /** How long to wait between attempts. */
 export interface Backoff {
   readonly kind: 'fixed' | 'exponential'
-  /** The wait, or the first of the doubling ones. */
+  /** The wait; with `exponential` the first, which doubles from then on. */
   readonly seconds: number
   readonly maxSeconds: number
-  /** The share of the wait that chance decides: 0 none, 1 all of it ("full jitter", AWS Builders' Library). */
+  /** The share of the wait that is random: 0 none, 1 all of it ("full jitter", AWS Builders' Library). */
   readonly jitter: number
-  /** Other waits for kinds of failure, by the name the handler gives them. */
+  /** Other waits by the kind of failure. */
   readonly perError?: Readonly<Record<string, { readonly seconds: number }>>
 }
 

@@ -1,11 +1,11 @@
-/** What must come before what, among jobs that arrive together. */
-export interface Node {
+/** A job and the jobs it waits for, among those enqueued together. */
+export interface Dependency {
   readonly id: string
   readonly after: readonly string[]
 }
 
-/** A circle among them as the ids along it, or undefined: depth first, without recursion, each job looked at once. */
-export function findCycle(nodes: readonly Node[]): string[] | undefined {
+/** A cycle as the ids along it, or undefined: depth first, without recursion, each job visited once. */
+export function findCycle(nodes: readonly Dependency[]): string[] | undefined {
   const after = new Map(nodes.map((node) => [node.id, node.after]))
   const settled = new Set<string>()
   for (const { id } of nodes) {

@@ -2,15 +2,15 @@ import type { Backoff } from './backoff.ts'
 import type { Phase } from './phase.ts'
 import type { Rate } from './rate.ts'
 
-/** How a name is kept unique: refuse the newcomer, take the waiting one's place, wait for quiet, or one per window. */
+/** How a name is kept unique: refuse the new job, replace the waiting one, wait until none comes, or one job per window. */
 export interface Unique {
   readonly name: string
   readonly mode: 'reject' | 'replace' | 'debounce' | 'throttle'
-  /** The quiet time of `debounce`, the window of `throttle`; of no meaning to the others. */
+  /** The quiet time of `debounce`, the window of `throttle`; without meaning for the others. */
   readonly seconds?: number
 }
 
-/** What may be said of a job beside its work; what is left out is `defaults`. */
+/** How a job is run; what is left out is taken from `defaults`. */
 export interface JobOptions {
   /** -100 … 100; a higher one starts sooner. */
   readonly priority: number
@@ -18,23 +18,23 @@ export interface JobOptions {
   readonly key: string | null
   readonly concurrency: number | null
   readonly rate: Rate | null
-  /** Attempts before it is parked as dead. */
+  /** Attempts before it is dead. */
   readonly attempts: number
   readonly backoff: Backoff
   /** How long one attempt may take, in milliseconds. */
   readonly timeoutMs: number
   /** How long it stays readable after it ended, in milliseconds. Dead ones stay `deadKeptMs`. */
   readonly keepMs: number
-  /** Jobs of the same queue it waits for; it is given their results. */
+  /** Ids of jobs of the same queue it waits for; it is given their results. */
   readonly after: readonly string[]
   /** Whether it also runs when one of those failed. */
   readonly evenIfFailed: boolean
   readonly unique: Unique | null
-  /** Users who may follow it live. */
+  /** Users that may subscribe to its progress. */
   readonly watchers: readonly string[]
 }
 
-/** Work for later: what kind, with what (JSON text), not before `runAt` (milliseconds since the epoch). */
+/** A job to enqueue: its type, its payload as JSON text, and when it may start at the earliest (milliseconds since the epoch). */
 export interface NewJob extends Partial<JobOptions> {
   readonly id: string
   readonly type: string
@@ -42,64 +42,64 @@ export interface NewJob extends Partial<JobOptions> {
   readonly runAt: number
 }
 
-/** A job in the ledger. */
+/** A job of a queue. */
 export interface Job {
-  /** Its place among all jobs of the queue. */
+  /** The order in which the jobs of the queue were added. */
   readonly seq: number
   readonly id: string
   readonly type: string
-  /** JSON text; of a job that is done or cancelled only what payload.ts leaves of it. */
+  /** JSON text; of a job that is done or cancelled only the fingerprint that payload.ts makes. */
   readonly payload: string
   readonly phase: Phase
-  /** By phase: ready, its turn; active, when its time is up; pausing and delayed, when it is due; ended, when it is forgotten. */
+  /** By phase: ready, the order of starts; active, when it times out; pausing and delayed, when it is due; ended, when it is deleted. */
   readonly rank: number
   readonly key: string | null
-  /** Attempts that count, and all that ever began: the number that tells an old attempt's word from the newest's. */
+  /** Attempts that count, and the number of the newest attempt, which tells its outcome from that of an older one. */
   readonly attempts: number
   readonly run: number
-  /** The visit that has it, while it is active. */
-  readonly visit: string | null
-  /** Whether its pause was for the key's rate, so that it need not ask again. */
+  /** The worker run that has it, while it is active. */
+  readonly workerRun: string | null
+  /** Whether it has reserved a start by its key's rate. */
   readonly permitted: boolean
   readonly madeAt: number
   /** When it entered its phase. */
   readonly since: number
   /** 0 … 100. */
   readonly progress: number
-  /** What its last attempt said. */
+  /** The message of its last attempt. */
   readonly note: string
-  /** JSON text of what it brought, once done. */
+  /** JSON text of its result, once done. */
   readonly result: string | null
   readonly options: JobOptions
 }
 
-/** What a handler says of one attempt. `error` names the kind of failure, which backoff may tell apart. */
+/** The outcome of one attempt. `error` names the kind of failure, for `perError` of the backoff. */
 export type Outcome =
   | { readonly kind: 'done'; readonly result?: string }
   | { readonly kind: 'snooze'; readonly seconds: number; readonly reason?: string }
   | { readonly kind: 'retry'; readonly reason: string; readonly error?: string; readonly afterSeconds?: number }
   | { readonly kind: 'discard'; readonly reason: string }
 
-/** Furthest a job may lie ahead. */
+/** How far ahead a job may be scheduled. */
 export const furthestMs = 90 * 86_400_000
-/** Most bytes of a job's payload as UTF-8. */
+/** Bytes of a job's payload as UTF-8, at most. */
 export const payloadBytes = 131_072
-/** Most bytes of its result, which a join of joins makes ever longer. A row of an actor's SQLite may have 2 MB in all. */
+/** Bytes of its result, at most; a join of joins makes it ever longer. A row of an actor's SQLite may have 2 MB in all. */
 export const resultBytes = 1_048_576
-/** Most bytes of the results a job is given of those it waited for. */
+/** Bytes of the results a job is given of those it waited for, at most. */
 export const collectedBytes = 2_097_152
 /**
- * UTF-16 units of payloads and results that a turn hands out before it stops; the last job may go beyond. A call between
- * actors carries 32 MiB, and a unit is up to two bytes of it.
+ * UTF-16 units of payloads and results in one answer to a worker; the last job may exceed it. A call between actors carries
+ * 32 MiB, and a unit is up to two bytes of it.
  */
 export const handedOutLength = 12 * 1_048_576
-/** Longest one attempt may take: what QStash waits for an answer on its smallest plan. */
+/** How long one attempt may take: as long as QStash waits for an answer on its smallest plan. */
 export const longestAttemptMs = 15 * 60_000
-/** A job that is sent again counts its attempts from the next multiple of this, more than there can be before: see `run`. */
+/** A job that is sent again numbers its attempts from the next multiple of this, which none reaches before. See `run`. */
 export const runsOfALife = 1_000_000
-/** Snoozes before a job counts as dead: a handler that always says "later" must end up where somebody sees it. */
+/** Snoozes before a job is dead, so that one whose handler always snoozes becomes visible. */
 export const maxSnoozes = 1000
-/** How long dead jobs stay to be looked at and sent again. */
+/** How long dead jobs are kept. */
 export const deadKeptMs = 90 * 86_400_000
 /** Characters of a note that are kept. */
 export const noteLength = 500

@@ -1,9 +1,9 @@
 import type { Rate } from './rate.ts'
 
-/** How a queue as a whole runs; a job's own word on its key goes before `keyConcurrency` and `keyRate`. */
+/** How a queue runs its jobs; a job's own `concurrency` and `rate` override `keyConcurrency` and `keyRate`. */
 export interface Policy {
   readonly paused: boolean
-  /** Jobs at a time, over all keys; null for no bound. */
+  /** Jobs at a time, over all keys; null for no limit. */
   readonly concurrency: number | null
   readonly rate: Rate | null
   readonly keyConcurrency: number

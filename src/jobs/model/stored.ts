@@ -5,15 +5,15 @@ import { defaultPolicy, type Policy } from './policy.ts'
 import type { Schedule } from '../schedules/schedule.ts'
 
 /**
- * What the ledger keeps as JSON text, and how it is read back: what an older version wrote lacks what came later and
- * gets it from the defaults; what a newer one wrote keeps what this one does not know.
+ * What a queue stores as JSON text, and how it is read: fields that an older version did not write are taken from the
+ * defaults, and fields that only a newer version knows are kept.
  */
 const object = z.record(z.string(), z.unknown())
 
 const known = new Map<string, JobOptions>()
 const maxKnown = 1000
 
-/** Options as stored; '' stands for the defaults. Jobs of one kind share theirs, so each text is read once. */
+/** Reads a job's options; '' stands for the defaults. Jobs of one kind share a text, so each text is parsed once. */
 export function readOptions(text: string): JobOptions {
   if (text === '') return defaults
   const read = known.get(text)
@@ -53,7 +53,7 @@ export function readSchedule(text: string): Schedule {
   return { ...rest, job: { ...options, type, payload } }
 }
 
-/** What a meter counted. */
+/** The stored form of `JobMetrics`. */
 export const storedTallies = z.array(
   z.object({
     type: z.string(),
@@ -68,6 +68,6 @@ const byNumber = new Map<number, Phase>(Object.values(phases).map((phase) => [ph
 
 export function toPhase(number: number): Phase {
   const phase = byNumber.get(number)
-  if (phase === undefined) throw new Error(`the ledger holds a job in phase ${number}, which nobody knows`)
+  if (phase === undefined) throw new Error(`a job is in phase ${number}, which this version does not know`)
   return phase
 }

@@ -2,12 +2,12 @@ import { encodeWith } from '../../kernel/json.ts'
 import type { Job } from './job.ts'
 import { hasEnded, isTimed, stateOf, type JobState } from './phase.ts'
 
-/** A job as it is shown: over HTTP, to those who follow it live, and to operators. Times in milliseconds since the epoch. */
+/** A job as HTTP answers, subscribers and operators see it. Times in milliseconds since the epoch. */
 export interface JobView {
   readonly id: string
   readonly type: string
   readonly state: JobState
-  /** Attempts so far that counted, and how many there may be. */
+  /** Attempts so far that count, and how many there may be. */
   readonly attempts: number
   readonly maxAttempts: number
   /** 0 … 100. */
@@ -16,11 +16,11 @@ export interface JobView {
   readonly priority: number
   readonly createdAt: number
   readonly changedAt: number
-  /** When it is due, if it is waiting for its time. */
+  /** When it is due; null unless it waits for a time. */
   readonly runAt: number | null
-  /** What its last attempt said; empty when there is nothing to say. */
+  /** The message of its last attempt; may be empty. */
   readonly note: string
-  /** JSON text of what it brought, once done. */
+  /** JSON text of its result, once done. */
   readonly result: string | null
   /** Jobs it waits or waited for. */
   readonly after: readonly string[]
@@ -46,6 +46,6 @@ export function toView(job: Job): JobView {
   }
 }
 
-/** The same for the outside as JSON text, with what `more` there is to say; a result is JSON within JSON, word for word. */
+/** A job as JSON text with the fields of `more`; its result is passed on byte for byte. */
 export const encodeJob = ({ result, ...view }: JobView, more: object = {}): string =>
   encodeWith({ ...view, ...more }, { result: result ?? 'null' })

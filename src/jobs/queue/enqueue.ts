@@ -1,13 +1,13 @@
 import { byteLength } from '../../kernel/text.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
-import type { JobStore } from './job-store.ts'
+import type { QueueStores } from './stores.ts'
 import { findCycle } from '../model/cycle.ts'
 import { furthestMs, optionsOf, payloadBytes, type Job, type NewJob, type Unique } from '../model/job.ts'
 import { isSamePayload } from '../model/payload.ts'
 import { hasEnded, phases } from '../model/phase.ts'
 
-/** What one of the wanted jobs comes to. */
-export type Entry =
+/** What is done about one job of an enqueue. */
+export type EnqueueEntry =
   | {
       readonly kind: 'new'
       readonly job: NewJob
@@ -16,75 +16,74 @@ export type Entry =
     }
   | { readonly kind: 'known'; readonly id: string; readonly job: Job | undefined }
 
-/** All of them, or none. */
-export type EnqueueDecision = { readonly kind: 'accepted'; readonly entries: readonly Entry[] } | Refusal
+/** All jobs are accepted, or none. */
+export type EnqueueDecision = { readonly kind: 'accepted'; readonly entries: readonly EnqueueEntry[] } | Refusal
 
-/** Most jobs in one enqueue, and that one job may wait for. */
-export const maxTogether = 1000
+/** Jobs of one enqueue, and jobs that one may wait for. */
+export const maxBatch = 1000
 export const maxAwaited = 100
 
-/** Decides what an enqueue means; writes nothing, so that a refusal leaves nothing half-accepted. */
-export function decideEnqueue(books: JobStore, wanted: readonly NewJob[], now: number): EnqueueDecision {
-  if (wanted.length > maxTogether) return refuse('invalidPayload', `jobs: at most ${maxTogether} together`)
+/** Decides what an enqueue does; writes nothing, so that a refusal leaves no job accepted. */
+export function decideEnqueue(stores: QueueStores, wanted: readonly NewJob[], now: number): EnqueueDecision {
+  if (wanted.length > maxBatch) return refuse('invalidPayload', `jobs: at most ${maxBatch} together`)
   const cycle = findCycle(wanted.map(({ id, after = [] }) => ({ id, after })))
   if (cycle !== undefined) return refuse('invalidPayload', `after: ${cycle.join(' waits for ')}`)
 
-  const together = new Map<string, NewJob>()
+  const before = new Map<string, NewJob>()
   const names = new Map<string, string>()
-  const standIns = findStandIns(books, wanted, now)
-  const entries: Entry[] = []
+  const standIns = findStandIns(stores, wanted, now)
+  const entries: EnqueueEntry[] = []
   for (const job of wanted) {
-    const entry = decideOne(books, awaitStandIns(job, standIns), { together, names, all: wanted, standIns, now })
+    const entry = decideOne(stores, awaitStandIns(job, standIns), { before, names, all: wanted, standIns, now })
     if (entry.kind === 'refused') return entry
     entries.push(entry)
   }
   return { kind: 'accepted', entries }
 }
 
-/** Jobs that need not come since another of their name came a moment ago, and which that is. */
-function findStandIns(books: JobStore, wanted: readonly NewJob[], now: number): ReadonlyMap<string, string> {
+/** Throttled jobs that are not added, since another job holds their unique name, and the id of that job. */
+function findStandIns(stores: QueueStores, wanted: readonly NewJob[], now: number): ReadonlyMap<string, string> {
   const throttled = wanted.flatMap(({ id, unique }) => {
-    if (unique?.mode !== 'throttle' || books.get(id) !== undefined) return []
-    const held = books.unique(unique.name)
+    if (unique?.mode !== 'throttle' || stores.jobs.get(id) !== undefined) return []
+    const held = stores.uniques.get(unique.name)
     return held !== undefined && held.until > now ? [[id, held.job] as const] : []
   })
   return new Map(throttled)
 }
 
-/** Whoever waits for a job that does not come would wait for ever: it waits for the one that stands in for it. */
+/** A job that waits for one that is not added waits for the holder of its unique name instead. */
 function awaitStandIns(job: NewJob, standIns: ReadonlyMap<string, string>): NewJob {
   if (job.after?.some((id) => standIns.has(id)) !== true) return job
   return { ...job, after: job.after.map((id) => standIns.get(id) ?? id) }
 }
 
-/** The jobs before this one in the same enqueue, the unique names they took, and all that come. */
-interface Company {
-  readonly together: Map<string, NewJob>
+/** The rest of the enqueue: the jobs before this one by id, the unique names they took, and all jobs. */
+interface EnqueueBatch {
+  readonly before: Map<string, NewJob>
   readonly names: Map<string, string>
   readonly all: readonly NewJob[]
-  /** Who stands in for those that need not come. */
   readonly standIns: ReadonlyMap<string, string>
   readonly now: number
 }
 
-function decideOne(books: JobStore, job: NewJob, company: Company): Entry | Refusal {
-  const twin = company.together.get(job.id)
-  const known = books.get(job.id)
+function decideOne(stores: QueueStores, job: NewJob, batch: EnqueueBatch): EnqueueEntry | Refusal {
+  const twin = batch.before.get(job.id)
+  const known = stores.jobs.get(job.id)
   const original = known ?? twin
   if (original !== undefined) return isSame(original, job) ? { kind: 'known', id: job.id, job: known } : isAnother(job)
-  company.together.set(job.id, job)
+  batch.before.set(job.id, job)
 
-  const bad = badShape(job, company.now)
+  const bad = badShape(job, batch.now)
   if (bad !== undefined) return bad
-  // What it would wait for is nobody's business: said again, it would else be refused for what has become of that since.
-  const standIn = company.standIns.get(job.id)
-  if (standIn !== undefined) return { kind: 'known', id: standIn, job: books.get(standIn) }
-  const waitsFor = awaited(books, job, company)
+  // It is not added, so what it waits for is not checked: a repeated request would be refused for what happened since.
+  const standIn = batch.standIns.get(job.id)
+  if (standIn !== undefined) return { kind: 'known', id: standIn, job: stores.jobs.get(standIn) }
+  const waitsFor = awaited(stores, job, batch)
   if ('kind' in waitsFor) return waitsFor
-  return job.unique ? decideUnique(books, job, job.unique, waitsFor, company) : asNew(job, waitsFor)
+  return job.unique ? decideUnique(stores, job, job.unique, waitsFor, batch) : asNew(job, waitsFor)
 }
 
-const asNew = (job: NewJob, waitsFor: readonly string[], replaces?: Job): Entry => ({
+const asNew = (job: NewJob, waitsFor: readonly string[], replaces?: Job): EnqueueEntry => ({
   kind: 'new',
   job,
   waitsFor,
@@ -104,14 +103,14 @@ function badShape({ id, payload, runAt }: NewJob, now: number): Refusal | undefi
   return undefined
 }
 
-/** The jobs it still has to wait for. One that nobody knows, or that failed already, is refused now and not found out later. */
-function awaited(books: JobStore, job: NewJob, { all }: Company): readonly string[] | Refusal {
+/** The jobs it still has to wait for. An unknown one, or one that has failed, is refused at once. */
+function awaited(stores: QueueStores, job: NewJob, { all }: EnqueueBatch): readonly string[] | Refusal {
   const ids = [...new Set(job.after)]
   if (ids.length > maxAwaited) return refuse('invalidPayload', `after: at most ${maxAwaited} jobs`)
   const open: string[] = []
   for (const id of ids) {
-    const other = books.get(id)
-    if (other === undefined && !all.some((comes) => comes.id === id))
+    const other = stores.jobs.get(id)
+    if (other === undefined && !all.some((other) => other.id === id))
       return refuse('invalidPayload', `after: there is no job ${id} in this queue`)
     if (other !== undefined && hasEnded(other.phase)) {
       if (other.phase !== phases.done && job.evenIfFailed !== true)
@@ -122,34 +121,34 @@ function awaited(books: JobStore, job: NewJob, { all }: Company): readonly strin
 }
 
 function decideUnique(
-  books: JobStore,
+  stores: QueueStores,
   job: NewJob,
   unique: Unique,
   waitsFor: readonly string[],
-  { names, now }: Company,
-): Entry | Refusal {
-  const held = books.unique(unique.name)
-  const holder = held === undefined ? undefined : books.get(held.job)
-  const rival = names.get(unique.name)
-  if (rival !== undefined) return refuse('conflict', `unique: jobs ${rival} and ${job.id} both want ${unique.name}`)
+  { names, now }: EnqueueBatch,
+): EnqueueEntry | Refusal {
+  const held = stores.uniques.get(unique.name)
+  const holder = held === undefined ? undefined : stores.jobs.get(held.job)
+  const other = names.get(unique.name)
+  if (other !== undefined) return refuse('conflict', `unique: jobs ${other} and ${job.id} both want ${unique.name}`)
   names.set(unique.name, job.id)
 
-  const lives = holder !== undefined && !hasEnded(holder.phase)
+  const isOpen = holder !== undefined && !hasEnded(holder.phase)
   switch (unique.mode) {
     case 'reject':
-      return lives ? refuse('conflict', `unique: ${unique.name} is held by job ${holder.id}`) : asNew(job, waitsFor)
+      return isOpen ? refuse('conflict', `unique: ${unique.name} is held by job ${holder.id}`) : asNew(job, waitsFor)
     case 'throttle':
       return asNew(job, waitsFor)
     case 'replace':
-      return asNew(job, waitsFor, lives && holder.phase !== phases.active ? holder : undefined)
+      return asNew(job, waitsFor, isOpen && holder.phase !== phases.active ? holder : undefined)
     case 'debounce': {
       const later = { ...job, runAt: Math.max(job.runAt, now + (unique.seconds ?? 0) * 1000) }
-      return asNew(later, waitsFor, lives && holder.phase !== phases.active ? holder : undefined)
+      return asNew(later, waitsFor, isOpen && holder.phase !== phases.active ? holder : undefined)
     }
   }
 }
 
-/** A job as it enters the books. */
+/** A new job, before it is placed. */
 export function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
   const options = optionsOf(wanted)
   return {
@@ -161,7 +160,7 @@ export function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
     key: options.key,
     attempts: 0,
     run: 0,
-    visit: null,
+    workerRun: null,
     permitted: false,
     madeAt: now,
     since: now,

@@ -1,69 +1,69 @@
-import type { JobStore, Change } from './job-store.ts'
+import type { QueueStores, JobChange } from './stores.ts'
 import type { Job } from '../model/job.ts'
 import { phases } from '../model/phase.ts'
 import type { Policy } from '../model/policy.ts'
 import { reserve, type FullAt, type Rate } from '../model/rate.ts'
 
-/** Turns within one priority; 2^44 of them and 201 priorities stay below 2^53, what a number holds exactly. */
-const turns = 2 ** 44
+/** Numbers within one priority: 2^44 of them and 201 priorities stay below 2^53, up to which a number is exact. */
+const orders = 2 ** 44
 
-/** The rank of a ready job: by priority, then by when it became ready, so that keys take turns and none starves. */
-export const readyRank = (priority: number, turn: number): number => (100 - priority) * turns + turn
+/** The rank of a ready job: by priority, then by when it became ready, so that keys alternate and none starves. */
+export const readyRank = (priority: number, order: number): number => (100 - priority) * orders + order
 
-/** The turn in a ready job's rank. */
-export const turnOf = (rank: number): number => rank % turns
+/** The order in a ready job's rank. */
+export const orderOf = (rank: number): number => rank % orders
 
 export const keyConcurrencyOf = (job: Pick<Job, 'options'>, policy: Policy): number =>
   job.options.concurrency ?? policy.keyConcurrency
 
-/** A job whose time has come stands in its key's line, at a place if one is free, else behind the others. */
-export function enterKeyQueue(books: JobStore, policy: Policy, job: Job, now: number): Job {
-  if (job.key === null) return books.change(job, ready(books, job, now))
-  const isFull = books.placesTaken(job.key) >= keyConcurrencyOf(job, policy)
-  if (!isFull && books.nextInLine(job.key) === undefined) return takePlace(books, policy, job, now)
-  const held = books.change(job, { phase: phases.held, rank: 0, visit: null, since: now })
-  return isFull ? held : lineUp(books, policy, held, now)
+/** A due job takes a place of its key if one is free, and joins its line otherwise. */
+export function enterKeyQueue(stores: QueueStores, policy: Policy, job: Job, now: number): Job {
+  if (job.key === null) return stores.jobs.change(job, ready(stores, job, now))
+  const isFull = stores.keys.placesTaken(job.key) >= keyConcurrencyOf(job, policy)
+  if (!isFull && stores.keys.nextInLine(job.key) === undefined) return takePlace(stores, policy, job, now)
+  const held = stores.jobs.change(job, { phase: phases.held, rank: 0, workerRun: null, since: now })
+  return isFull ? held : lineUp(stores, policy, held, now)
 }
 
-/** A place is free, and others in line had it first. */
-export function lineUp(books: JobStore, policy: Policy, held: Job, now: number): Job {
-  if (held.key !== null) advanceKeyQueue(books, policy, held.key, now)
-  return books.get(held.id) ?? held
+/** A place is free, and jobs in line come before this one. */
+export function lineUp(stores: QueueStores, policy: Policy, held: Job, now: number): Job {
+  if (held.key !== null) advanceKeyQueue(stores, policy, held.key, now)
+  return stores.jobs.get(held.id) ?? held
 }
 
-/** A job takes a place of its key: it is ready, or will be when the key's rate allows. */
-export function takePlace(books: JobStore, policy: Policy, job: Job, now: number): Job {
+/** A job takes a place of its key: it is ready now, or when the key's rate allows a start. */
+export function takePlace(stores: QueueStores, policy: Policy, job: Job, now: number): Job {
   const rate = job.options.rate ?? policy.keyRate
-  if (rate === null || job.key === null || job.permitted) return books.change(job, ready(books, job, now))
+  if (rate === null || job.key === null || job.permitted) return stores.jobs.change(job, ready(stores, job, now))
 
-  const owed = job.options.rate === null ? owedAtMost(books, job.key, rate, now) : books.keyRate(job.key)
-  const { at, fullAt } = reserve(rate, owed, now)
-  books.setKeyRate(job.key, fullAt)
-  if (at <= now) return books.change(job, ready(books, job, now))
-  return books.change(job, { phase: phases.pausing, rank: at, permitted: true, visit: null, since: now })
+  const fullBefore = job.options.rate === null ? cappedRate(stores, job.key, rate, now) : stores.keys.rate(job.key)
+  const { at, fullAt } = reserve(rate, fullBefore, now)
+  stores.keys.setRate(job.key, fullAt)
+  if (at <= now) return stores.jobs.change(job, ready(stores, job, now))
+  return stores.jobs.change(job, { phase: phases.pausing, rank: at, permitted: true, workerRun: null, since: now })
 }
 
-/** A key owes no more than a bucket emptied with the last start that is still reserved: what lies further ahead was another rate's. */
-function owedAtMost(books: JobStore, key: string, rate: Rate, now: number): FullAt {
-  const fullAt = books.keyRate(key)
+/** The bucket is at most as empty as the last start still reserved leaves it: what lies further ahead is of another rate. */
+function cappedRate(stores: QueueStores, key: string, rate: Rate, now: number): FullAt {
+  const fullAt = stores.keys.rate(key)
   const bucketMs = rate.seconds * 1000
-  return fullAt <= now + bucketMs ? fullAt : Math.min(fullAt, Math.max(now, books.lastReserved(key)) + bucketMs)
+  return fullAt <= now + bucketMs ? fullAt : Math.min(fullAt, Math.max(now, stores.keys.lastReserved(key)) + bucketMs)
 }
 
-/** Places of a key may be free: those in line take them in their order, each when no more are taken than it bears beside itself. */
-export function advanceKeyQueue(books: JobStore, policy: Policy, key: string, now: number): void {
-  for (let next = books.nextInLine(key); next !== undefined; next = books.nextInLine(key)) {
+/** Jobs in line take the free places of their key in order, each when its own concurrency allows. */
+export function advanceKeyQueue(stores: QueueStores, policy: Policy, key: string, now: number): void {
+  for (let next = stores.keys.nextInLine(key); next !== undefined; next = stores.keys.nextInLine(key)) {
     const width = keyConcurrencyOf(next, policy)
-    if (books.placesTaken(key) >= width) return
-    takePlace(books, policy, next, now)
-    if (books.placesTaken(key) >= width) return
+    if (stores.keys.placesTaken(key) >= width) return
+    takePlace(stores, policy, next, now)
+    if (stores.keys.placesTaken(key) >= width) return
   }
 }
 
-const ready = (books: JobStore, job: Job, now: number): Change => ({
+const ready = (stores: QueueStores, job: Job, now: number): JobChange => ({
   phase: phases.ready,
-  rank: readyRank(job.options.priority, books.nextTurn()),
+  rank: readyRank(job.options.priority, stores.jobs.nextOrder()),
   permitted: false,
-  visit: null,
+  workerRun: null,
   since: now,
 })

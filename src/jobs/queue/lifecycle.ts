@@ -1,205 +1,212 @@
 import type { Refusal } from '../../protocol/errors.ts'
-import type { JobStore } from './job-store.ts'
-import { decideEnqueue, toJob, type Entry } from './enqueue.ts'
+import type { QueueStores } from './stores.ts'
+import { decideEnqueue, toJob, type EnqueueEntry } from './enqueue.ts'
 import { deadKeptMs, noteLength, type Job, type NewJob } from '../model/job.ts'
 import { advanceKeyQueue, enterKeyQueue, lineUp, readyRank, takePlace, keyConcurrencyOf } from './key-queue.ts'
-import { spent } from '../model/payload.ts'
+import { fingerprint } from '../model/payload.ts'
 import { hasEnded, isTimed, phases, stateOf, type JobState } from '../model/phase.ts'
 import type { Policy } from '../model/policy.ts'
 import { spend, allowance, type Rate } from '../model/rate.ts'
 
-/** What became of one enqueued job. */
+/** The answer for one enqueued job. */
 export interface Receipt {
   readonly id: string
   readonly state: JobState
-  /** When it is due; once that is over, when it became what it is. */
+  /** When it is due; of a job that does not wait for a time, when it entered its state. */
   readonly dueAt: number
   readonly duplicate: boolean
 }
 
-export type Enqueued = { readonly kind: 'enqueued'; readonly receipts: readonly Receipt[] } | Refusal
-
-/** The steps of a job's life, one per function; each takes the books and the time, and leaves both consistent. */
+export type EnqueueResult = { readonly kind: 'enqueued'; readonly receipts: readonly Receipt[] } | Refusal
 
 /** Accepts jobs, all or none; the same id again is the same job. */
-export function enqueue(books: JobStore, wanted: readonly NewJob[], now: number): Enqueued {
-  const intake = decideEnqueue(books, wanted, now)
-  if (intake.kind === 'refused') return intake
-  return { kind: 'enqueued', receipts: intake.entries.map((entry) => accept(books, entry, now)) }
+export function enqueue(stores: QueueStores, wanted: readonly NewJob[], now: number): EnqueueResult {
+  const decision = decideEnqueue(stores, wanted, now)
+  if (decision.kind === 'refused') return decision
+  return { kind: 'enqueued', receipts: decision.entries.map((entry) => accept(stores, entry, now)) }
 }
 
-function accept(books: JobStore, entry: Entry, now: number): Receipt {
+function accept(stores: QueueStores, entry: EnqueueEntry, now: number): Receipt {
   if (entry.kind === 'known') {
-    const job = entry.job ?? books.get(entry.id)
+    const job = entry.job ?? stores.jobs.get(entry.id)
     return job === undefined
       ? { id: entry.id, state: 'done', dueAt: now, duplicate: true }
       : { id: entry.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: true }
   }
   const { job: wanted, waitsFor, replaces } = entry
-  if (replaces !== undefined) replace(books, replaces, wanted.id, now)
-  const job = place(books, wanted, waitsFor, now)
-  if (wanted.unique) noteUnique(books, wanted.unique, job.id, now)
+  if (replaces !== undefined) replace(stores, replaces, wanted.id, now)
+  const job = place(stores, wanted, waitsFor, now)
+  if (wanted.unique) holdName(stores, wanted.unique, job.id, now)
   return { id: job.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: false }
 }
 
 const dueAt = ({ phase, rank, since }: Job): number => (isTimed(phase) ? rank : since)
 
-/** A new job goes straight to where it belongs: one row written, not two. */
-function place(books: JobStore, wanted: NewJob, waitsFor: readonly string[], now: number): Job {
+/** Adds a job in the phase it belongs to, with one write. */
+function place(stores: QueueStores, wanted: NewJob, waitsFor: readonly string[], now: number): Job {
   const job = toJob(wanted, now)
   if (waitsFor.length > 0) {
-    books.await(job.id, waitsFor)
-    return hearOfEnded(books, books.add({ ...job, phase: phases.blocked }), waitsFor, now)
+    stores.waits.add(job.id, waitsFor)
+    return settleWaits(stores, stores.jobs.add({ ...job, phase: phases.blocked }), waitsFor, now)
   }
-  if (wanted.runAt > now) return books.add(job)
+  if (wanted.runAt > now) return stores.jobs.add(job)
   if (job.key === null)
-    return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
-  return placeKeyed(books, job, job.key, now)
+    return stores.jobs.add({
+      ...job,
+      phase: phases.ready,
+      rank: readyRank(job.options.priority, stores.jobs.nextOrder()),
+    })
+  return placeKeyed(stores, job, job.key, now)
 }
 
-/** It may have changed, or ended with what it waited for, by what came before in the same batch. */
-function replace(books: JobStore, { id }: Job, by: string, now: number): void {
-  const current = books.get(id)
-  if (current !== undefined && !hasEnded(current.phase)) end(books, current, phases.cancelled, `replaced by ${by}`, now)
+/** The job may have changed, or ended with one it waited for, by an earlier job of the same batch. */
+function replace(stores: QueueStores, { id }: Job, by: string, now: number): void {
+  const current = stores.jobs.get(id)
+  if (current !== undefined && !hasEnded(current.phase))
+    end(stores, current, phases.cancelled, `replaced by ${by}`, now)
 }
 
-/** What it waits for may have been replaced by a job that came together with it. */
-function hearOfEnded(books: JobStore, job: Job, waitsFor: readonly string[], now: number): Job {
+/** A job it waits for may have been replaced by another of the same batch. */
+function settleWaits(stores: QueueStores, job: Job, waitsFor: readonly string[], now: number): Job {
   for (const id of waitsFor) {
-    const other = books.get(id)
-    if (other !== undefined && hasEnded(other.phase)) tellAll(books, other, now)
+    const other = stores.jobs.get(id)
+    if (other !== undefined && hasEnded(other.phase)) settleWaiting(stores, other, now)
   }
-  return books.get(job.id) ?? job
+  return stores.jobs.get(job.id) ?? job
 }
 
-function placeKeyed(books: JobStore, job: Omit<Job, 'seq'>, key: string, now: number): Job {
-  const policy = books.policy()
+function placeKeyed(stores: QueueStores, job: Omit<Job, 'seq'>, key: string, now: number): Job {
+  const policy = stores.settings.policy()
   const held = { ...job, phase: phases.held, rank: 0 }
-  if (books.placesTaken(key) >= keyConcurrencyOf(job, policy)) return books.add(held)
-  if (books.nextInLine(key) !== undefined) return lineUp(books, policy, books.add(held), now)
+  if (stores.keys.placesTaken(key) >= keyConcurrencyOf(job, policy)) return stores.jobs.add(held)
+  if (stores.keys.nextInLine(key) !== undefined) return lineUp(stores, policy, stores.jobs.add(held), now)
   if (job.options.rate === null && policy.keyRate === null)
-    return books.add({ ...job, phase: phases.ready, rank: readyRank(job.options.priority, books.nextTurn()) })
-  return takePlace(books, policy, books.add(job), now)
+    return stores.jobs.add({
+      ...job,
+      phase: phases.ready,
+      rank: readyRank(job.options.priority, stores.jobs.nextOrder()),
+    })
+  return takePlace(stores, policy, stores.jobs.add(job), now)
 }
 
-/** A unique name is this job's from now on. */
-export function noteUnique(
-  books: JobStore,
+/** Makes a job the holder of a unique name. */
+export function holdName(
+  stores: QueueStores,
   { name, mode, seconds = 0 }: NonNullable<NewJob['unique']>,
   job: string,
   now: number,
 ) {
-  books.setUnique(name, { job, until: mode === 'throttle' ? now + seconds * 1000 : 0 })
+  stores.uniques.set(name, { job, until: mode === 'throttle' ? now + seconds * 1000 : 0 })
 }
 
 /**
- * Changes how the queue runs. Under another rate it owes no more than that one's bucket holds: what lies further ahead was
- * the old one's. Starts that keys reserved by their old rate are reserved anew.
+ * Changes the policy of the queue. Another rate begins with a bucket that is at most empty, however far ahead the old one had
+ * reserved. Starts that were reserved by the old `keyRate` are reserved anew.
  */
-export function changePolicy(books: JobStore, change: Partial<Policy>, now: number): Policy {
-  const before = books.policy()
+export function changePolicy(stores: QueueStores, change: Partial<Policy>, now: number): Policy {
+  const before = stores.settings.policy()
   const policy = { ...before, ...change }
-  books.setPolicy(policy)
+  stores.settings.setPolicy(policy)
   const emptied = policy.rate === null ? Infinity : now + policy.rate.seconds * 1000
-  if (books.queueRate() > emptied) books.setQueueRate(emptied)
+  if (stores.settings.rate() > emptied) stores.settings.setRate(emptied)
   if (isSameRate(before.keyRate, policy.keyRate)) return policy
-  books.giveUpReserved(now)
-  while (promote(books, now));
+  stores.keys.releaseReserved(now)
+  while (promote(stores, now));
   return policy
 }
 
 const isSameRate = (one: Rate | null, other: Rate | null): boolean =>
   one?.count === other?.count && one?.seconds === other?.seconds
 
-/** How many jobs may start now, whatever keys say: they are ready only when theirs allows. */
-export function claimable(books: JobStore, now: number): number {
-  const policy = books.policy()
+/** How many jobs may start now. Keys need no check here: a job is ready only when its key allows a start. */
+export function claimable(stores: QueueStores, now: number): number {
+  const policy = stores.settings.policy()
   if (policy.paused) return 0
-  const counts = books.counts()
+  const counts = stores.jobs.counts()
   const room = policy.concurrency === null ? Infinity : policy.concurrency - (counts[phases.active] ?? 0)
-  const pace = policy.rate === null ? Infinity : allowance(policy.rate, books.queueRate(), now)
+  const pace = policy.rate === null ? Infinity : allowance(policy.rate, stores.settings.rate(), now)
   return Math.max(0, Math.min(counts[phases.ready] ?? 0, room, pace))
 }
 
-/** Hands at most `want` jobs to a visit. */
-export function claim(books: JobStore, visit: string, want: number, now: number): Job[] {
-  const jobs = books.claim(Math.min(want, claimable(books, now)), visit, now)
-  const { rate } = books.policy()
-  if (rate !== null && jobs.length > 0) books.setQueueRate(spend(rate, books.queueRate(), jobs.length, now))
+/** Gives up to `capacity` jobs to a worker run. */
+export function claim(stores: QueueStores, run: string, capacity: number, now: number): Job[] {
+  const jobs = stores.jobs.claim(Math.min(capacity, claimable(stores, now)), run, now)
+  const { rate } = stores.settings.policy()
+  if (rate !== null && jobs.length > 0) stores.settings.setRate(spend(rate, stores.settings.rate(), jobs.length, now))
   return jobs
 }
 
-/** Brings to their places all whose time has come, few at a time since each may be large. Returns whether there may be more. */
-export function promote(books: JobStore, now: number, limit = 100): boolean {
-  const policy = books.policy()
-  const paused = books.upTo(phases.pausing, now, limit)
-  for (const job of paused) takePlace(books, policy, job, now)
-  const delayed = books.upTo(phases.delayed, now, limit)
-  for (const job of delayed) enterKeyQueue(books, policy, job, now)
+/** Moves on jobs that are due, few at a time since each may be large. Returns whether there may be more. */
+export function promote(stores: QueueStores, now: number, limit = 100): boolean {
+  const policy = stores.settings.policy()
+  const paused = stores.jobs.upTo(phases.pausing, now, limit)
+  for (const job of paused) takePlace(stores, policy, job, now)
+  const delayed = stores.jobs.upTo(phases.delayed, now, limit)
+  for (const job of delayed) enterKeyQueue(stores, policy, job, now)
   return paused.length === limit || delayed.length === limit
 }
 
 type Ended = typeof phases.done | typeof phases.failed | typeof phases.dead | typeof phases.cancelled
 
-/** A job ends: its place in line goes to the next, and those who wait for it hear of it, however long that chain is. */
+/** Ends a job: the next of its key takes its place, and jobs that wait for it are settled, however long that chain is. */
 export function end(
-  books: JobStore,
+  stores: QueueStores,
   job: Job,
   phase: Ended,
   note: string,
   now: number,
   result: string | null = null,
 ): Job {
-  const ended = endOne(books, job, phase, note, now, result)
-  tellAll(books, ended, now)
+  const ended = endOne(stores, job, phase, note, now, result)
+  settleWaiting(stores, ended, now)
   return ended
 }
 
-/** Whoever waits for a job that ended hears of it, and those who wait for who gave up with it. */
-function tellAll(books: JobStore, ended: Job, now: number): void {
-  const told = [ended]
-  for (let next = told.pop(); next !== undefined; next = told.pop())
-    for (const id of books.waitingFor(next.id)) told.push(...tellWaiting(books, id, next, now))
+/** Settles the jobs that wait for a job that ended, and those that wait for jobs which failed with it. */
+function settleWaiting(stores: QueueStores, ended: Job, now: number): void {
+  const all = [ended]
+  for (let next = all.pop(); next !== undefined; next = all.pop())
+    for (const id of stores.waits.waitingFor(next.id)) all.push(...settleOne(stores, id, next, now))
 }
 
-function endOne(books: JobStore, job: Job, phase: Ended, note: string, now: number, result: string | null): Job {
-  const ended = books.change(job, {
+function endOne(stores: QueueStores, job: Job, phase: Ended, note: string, now: number, result: string | null): Job {
+  const ended = stores.jobs.change(job, {
     phase,
     rank: now + (phase === phases.dead ? deadKeptMs : job.options.keepMs),
-    visit: null,
+    workerRun: null,
     since: now,
     note: note.slice(0, noteLength),
     result,
     progress: phase === phases.done ? 100 : job.progress,
-    // What can be sent again keeps its words, all else lets go of them.
-    ...(phase === phases.done || phase === phases.cancelled ? { payload: spent(job.payload) } : {}),
+    // Only jobs that can be sent again keep their payload.
+    ...(phase === phases.done || phase === phases.cancelled ? { payload: fingerprint(job.payload) } : {}),
   })
-  if (job.phase <= phases.held && job.key !== null) advanceKeyQueue(books, books.policy(), job.key, now)
-  if (job.phase === phases.blocked) books.forgetWaits(job.id)
+  if (job.phase <= phases.held && job.key !== null) advanceKeyQueue(stores, stores.settings.policy(), job.key, now)
+  if (job.phase === phases.blocked) stores.waits.forget(job.id)
   return ended
 }
 
-/** A job waits for one fewer, or for nothing any more; one that insists on success fails with what it waited for. */
-function tellWaiting(books: JobStore, id: string, ended: Job, now: number): Job[] {
-  const waiting = books.get(id)
+/** A job waits for one fewer, or is due; without `evenIfFailed` it fails with a job that did not succeed. Returns those that failed. */
+function settleOne(stores: QueueStores, id: string, ended: Job, now: number): Job[] {
+  const waiting = stores.jobs.get(id)
   if (waiting === undefined || waiting.phase !== phases.blocked) {
-    books.forgetWaits(id)
+    stores.waits.forget(id)
     return []
   }
   if (ended.phase !== phases.done && !waiting.options.evenIfFailed)
-    return [endOne(books, waiting, phases.failed, waitedFor(ended.id) + stateOf(ended.phase), now, null)]
-  if (books.release(id, ended.id) > 0) return []
-  if (waiting.rank > now) books.change(waiting, { phase: phases.delayed, since: now })
-  else enterKeyQueue(books, books.policy(), waiting, now)
+    return [endOne(stores, waiting, phases.failed, waitedForNote(ended.id) + stateOf(ended.phase), now, null)]
+  if (stores.waits.remove(id, ended.id) > 0) return []
+  if (waiting.rank > now) stores.jobs.change(waiting, { phase: phases.delayed, since: now })
+  else enterKeyQueue(stores, stores.settings.policy(), waiting, now)
   return []
 }
 
-/** How the note of a job begins that failed for one it waited for. */
-export const waitedFor = (id: string): string => `it waited for ${id}: `
+/** How the note of a job begins that failed with one it waited for. */
+export const waitedForNote = (id: string): string => `it waited for ${id}: `
 
-/** Takes a job out of the queue. One that runs is told to stop, and what it still says no longer counts. */
-export function cancel(books: JobStore, id: string, now: number): Job | undefined {
-  const job = books.get(id)
+/** Cancels a job. One that runs is stopped, and its outcome no longer counts. */
+export function cancel(stores: QueueStores, id: string, now: number): Job | undefined {
+  const job = stores.jobs.get(id)
   if (job === undefined || hasEnded(job.phase)) return job
-  return end(books, job, phases.cancelled, 'cancelled', now)
+  return end(stores, job, phases.cancelled, 'cancelled', now)
 }

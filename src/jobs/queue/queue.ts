@@ -1,11 +1,11 @@
 import { byteLength } from '../../kernel/text.ts'
-import type { JobStore } from './job-store.ts'
+import type { QueueStores } from './stores.ts'
 import { collectedBytes, type Job, type NewJob } from '../model/job.ts'
 import type { JobMetrics } from '../metrics/job-metrics.ts'
-import { claim, claimable, enqueue, promote, type Enqueued } from './lifecycle.ts'
+import { claim, claimable, enqueue, promote, type EnqueueResult } from './lifecycle.ts'
 import { nextAllowed } from '../model/rate.ts'
 import { hasEnded, phases, stateOf, type JobState } from '../model/phase.ts'
-import { fireDue, paceMs } from '../schedules/schedule.ts'
+import { fireDue, paceMs } from '../schedules/schedule-runs.ts'
 import { lostOutcome, settle, type AttemptResult } from './settle.ts'
 import {
   nextLook,
@@ -80,7 +80,7 @@ export interface NextActions {
   readonly lookAt: number | undefined
 }
 
-/** What a queue is given beside its store. */
+/** What a queue is given beside its stores. */
 export interface QueueContext {
   /** A name for a new run. */
   readonly name: () => string
@@ -97,25 +97,25 @@ interface WorkerPresence {
 }
 
 /**
- * One queue: its store, and which workers are present, in memory only. After a loss of memory the worker of every active
+ * One queue: its stores, and which workers are present, in memory only. After a loss of memory the worker of every active
  * job is taken for present and has `returnMs` to poll again.
  */
 export class Queue {
-  readonly #store: JobStore
+  readonly #stores: QueueStores
   readonly #context: QueueContext
   readonly #workers = new Map<string, WorkerPresence>()
   /** Since when more runs of schedules are due than were enqueued, and when the next are enqueued. */
   #backlog: { readonly since: number; readonly nextAt: number } | undefined
 
-  constructor(store: JobStore, context: QueueContext, now: number) {
-    this.#store = store
+  constructor(stores: QueueStores, context: QueueContext, now: number) {
+    this.#stores = stores
     this.#context = context
-    for (const job of store.inPhase(phases.active, 100_000))
-      if (job.visit !== null) this.#noteWorker(job.visit, 'busy', now + returnMs - silenceMs)
+    for (const job of stores.jobs.inPhase(phases.active, 100_000))
+      if (job.workerRun !== null) this.#noteWorker(job.workerRun, 'busy', now + returnMs - silenceMs)
   }
 
-  enqueue(wanted: readonly NewJob[], now: number): Enqueued {
-    return enqueue(this.#store, wanted, now)
+  enqueue(wanted: readonly NewJob[], now: number): EnqueueResult {
+    return enqueue(this.#stores, wanted, now)
   }
 
   /**
@@ -123,7 +123,7 @@ export class Queue {
    * run that was not requested, the answer is undefined.
    */
   startRun(run: string, capacity: number, now: number): PollAnswer | undefined {
-    if (!this.#store.removeRequestedRun(run)) return undefined
+    if (!this.#stores.runs.remove(run)) return undefined
     this.#noteWorker(run, 'busy', now)
     return this.poll({ workerRun: run, settled: [], reports: [], holding: [], capacity, overtakes: false }, now)
   }
@@ -140,7 +140,7 @@ export class Queue {
     this.tick(now)
     const isKnown = this.#workers.has(workerRun)
     const jobs = isKnown ? this.#assignJobs(workerRun, capacity, now) : []
-    const ends = isLast && this.#store.activeOf(workerRun).length === 0
+    const ends = isLast && this.#stores.jobs.activeOf(workerRun).length === 0
     if (ends) this.endRun(workerRun, now)
     else if (isKnown) this.#noteWorker(workerRun, jobs.length > 0 ? 'busy' : capacity > 0 ? 'idle' : 'full', now)
     return {
@@ -153,30 +153,30 @@ export class Queue {
 
   /** QStash gave a run up. If it never started another is requested; if it did, its worker's silence is noticed. */
   runLost(run: string): void {
-    this.#store.removeRequestedRun(run)
+    this.#stores.runs.remove(run)
   }
 
   /** A worker is gone; the jobs it still had are lost with it. */
   endRun(run: string, now: number): void {
     this.#workers.delete(run)
-    for (const job of this.#store.activeOf(run)) this.#settle(lostOutcome(job, 'lost'), now)
+    for (const job of this.#stores.jobs.activeOf(run)) this.#settle(lostOutcome(job, 'lost'), now)
   }
 
   /** Notes what a job reports of itself; reports of an earlier attempt do not count. */
   note({ id, run, progress, line }: ProgressReport, now: number): void {
-    const job = this.#store.get(id)
+    const job = this.#stores.jobs.get(id)
     if (job === undefined || job.run !== run || hasEnded(job.phase)) return
-    if (progress !== undefined) this.#store.change(job, { progress })
-    if (line !== undefined) this.#store.addLine(id, now, line)
+    if (progress !== undefined) this.#stores.jobs.change(job, { progress })
+    if (line !== undefined) this.#stores.jobs.addLine(id, now, line)
   }
 
   /** What time alone brings: jobs and schedules that are due, attempts that took too long, silent workers, lost runs. */
   tick(now: number): void {
     this.#fireSchedules(now)
-    while (promote(this.#store, now));
-    for (const job of this.#store.upTo(phases.active, now, 1000)) this.#settle(lostOutcome(job, 'timeout'), now)
+    while (promote(this.#stores, now));
+    for (const job of this.#stores.jobs.upTo(phases.active, now, 1000)) this.#settle(lostOutcome(job, 'timeout'), now)
     for (const [run, { seenAt }] of this.#workers) if (seenAt + silenceMs <= now) this.endRun(run, now)
-    for (const run of this.#store.requestedRuns()) if (overdueAt(run) <= now) this.#store.removeRequestedRun(run.id)
+    for (const run of this.#stores.runs.all()) if (overdueAt(run) <= now) this.#stores.runs.remove(run.id)
   }
 
   /** Runs of schedules that fall due together are enqueued `runsAtOnce` every `paceMs`, and calls are answered in between. */
@@ -184,7 +184,7 @@ export class Queue {
     const pause = this.#backlog === undefined ? 0 : this.#backlog.nextAt - now
     if (pause > 0 && pause <= paceMs) return
     const since = this.#backlog?.since ?? now
-    this.#backlog = fireDue(this.#store, now, since) ? { since, nextAt: now + paceMs } : undefined
+    this.#backlog = fireDue(this.#stores, now, since) ? { since, nextAt: now + paceMs } : undefined
   }
 
   /**
@@ -195,13 +195,13 @@ export class Queue {
     const load = this.#load(now)
     const times = runsToRequest(load).filter((at) => at <= reach)
     const runs = times.map((at) => ({ id: this.#context.name(), at, isPublished: false }))
-    for (const run of runs) this.#store.addRequestedRun(run)
+    for (const run of runs) this.#stores.runs.add(run)
     return {
       runs,
       lookAt: nextLook(
         { ...load, requested: [...load.requested, ...runs] },
         {
-          hardEnd: this.#store.lowestRank(phases.active),
+          hardEnd: this.#stores.jobs.lowestRank(phases.active),
           silent: this.#nextSilence(),
           paced: this.#backlog?.nextAt,
         },
@@ -211,19 +211,19 @@ export class Queue {
 
   /** How many jobs could start now. */
   claimable(now: number): number {
-    return claimable(this.#store, now)
+    return claimable(this.#stores, now)
   }
 
   /** When the next thing is due: a pause, a delay, a schedule, or the next start the queue's rate allows. */
   nextDue(now: number): number | undefined {
-    const store = this.#store
-    const { rate, paused } = store.policy()
-    const ready = store.counts()[phases.ready] ?? 0
-    const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, store.queueRate(), now) : now
+    const stores = this.#stores
+    const { rate, paused } = stores.settings.policy()
+    const ready = stores.jobs.counts()[phases.ready] ?? 0
+    const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, stores.settings.rate(), now) : now
     const dues = [
-      store.lowestRank(phases.pausing),
-      store.lowestRank(phases.delayed),
-      this.#backlog === undefined ? store.nextSchedule() : undefined,
+      stores.jobs.lowestRank(phases.pausing),
+      stores.jobs.lowestRank(phases.delayed),
+      this.#backlog === undefined ? stores.schedules.next() : undefined,
       paced > now ? paced : undefined,
     ].filter((at) => at !== undefined)
     return dues.length === 0 ? undefined : Math.min(...dues)
@@ -237,7 +237,7 @@ export class Queue {
       idle: workers.filter(({ state }) => state === 'idle').length,
       full: workers.filter(({ state }) => state === 'full').length,
       present: workers.length,
-      requested: this.#store.requestedRuns(),
+      requested: this.#stores.runs.all(),
       nextDue: this.nextDue(now),
     }
   }
@@ -245,12 +245,12 @@ export class Queue {
   /** Jobs of an answer that the worker did not receive. */
   #settleLost(run: string, holding: PollRequest['holding'], now: number): void {
     const held = new Set(holding.map(({ id, run: attempt }) => `${attempt}/${id}`))
-    for (const job of this.#store.activeOf(run))
+    for (const job of this.#stores.jobs.activeOf(run))
       if (!held.has(`${job.run}/${job.id}`)) this.#settle(lostOutcome(job, 'lost'), now)
   }
 
   #settle(result: AttemptResult, now: number): void {
-    const settled = settle(this.#store, result, now, this.#context.random())
+    const settled = settle(this.#stores, result, now, this.#context.random())
     if (settled?.before.phase === phases.active)
       this.#context.metrics?.attempt(settled.after, now - settled.before.since)
   }
@@ -258,7 +258,7 @@ export class Queue {
   /** Jobs for a worker. Those that cannot be handed out end, and do not leave the worker idle while there are others. */
   #assignJobs(run: string, capacity: number, now: number): Assignment[] {
     for (;;) {
-      const claimed = claim(this.#store, run, capacity, now)
+      const claimed = claim(this.#stores, run, capacity, now)
       const jobs = claimed.map((job) => this.#assign(job, now)).filter((job) => job !== undefined)
       if (jobs.length > 0 || claimed.length === 0) return jobs
     }
@@ -280,7 +280,7 @@ export class Queue {
     const collected: Collected[] = []
     let bytes = 0
     for (const id of after) {
-      const job = this.#store.get(id)
+      const job = this.#stores.jobs.get(id)
       const result = job?.result ?? null
       bytes += byteLength(result ?? '')
       if (bytes > collectedBytes) return undefined
@@ -299,7 +299,7 @@ export class Queue {
   }
 
   #isHeld({ id, run }: AttemptReference): boolean {
-    const job = this.#store.get(id)
+    const job = this.#stores.jobs.get(id)
     return job !== undefined && job.run === run && job.phase === phases.active
   }
 }

@@ -1,103 +1,70 @@
-import type { JobStore } from '../queue/job-store.ts'
 import { nextInstant, type CronRule } from './cron.ts'
 import type { NewJob } from '../model/job.ts'
-import { enqueue } from '../queue/lifecycle.ts'
 
-/** By the clocks of a place, or every so many seconds counted from `from` (milliseconds since the epoch). */
-export type When =
+/** By the clock of a time zone, or every so many seconds counted from `from` (milliseconds since the epoch). */
+export type Recurrence =
   | ({ readonly kind: 'cron' } & CronRule)
   | { readonly kind: 'every'; readonly seconds: number; readonly from: number }
 
-/** What becomes of runs whose time passed while nobody could start them: none of them, the last one, or all. */
+/** What happens to runs that were missed: none of them is made up for, the last one, or all. */
 export type CatchUp = 'none' | 'last' | 'all'
 
-/** A job that comes again and again. */
+/** A job that is enqueued again and again. Times in milliseconds since the epoch. */
 export interface Schedule {
   readonly name: string
-  readonly when: When
+  readonly when: Recurrence
   readonly catchUp: CatchUp
   readonly job: Omit<NewJob, 'id' | 'runAt'>
   readonly paused: boolean
   readonly madeAt: number
-  /** Null when paused, or when it never comes again. */
+  /** Null when paused, and when there is no further run. */
   readonly nextAt: number | null
   readonly lastAt: number | null
   /** What the last run's enqueue was refused with, if it was. */
   readonly note: string
 }
 
-/** A run that is later than this was missed, and `catchUp` decides. */
+/** A schedule as it is put: without what the queue keeps of its runs. */
+export type ScheduleSpec = Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>
+
+/** How many schedules there are, and their bytes as stored. */
+export interface ScheduleUsage {
+  readonly schedules: number
+  readonly bytes: number
+}
+
+export interface ScheduleStore {
+  get(name: string): Schedule | undefined
+  /** At most `limit` schedules after `name`, by name, without the payloads of their jobs. */
+  after(name: string, limit: number): Schedule[]
+  /** At most `limit` schedules that are due, the oldest first. */
+  due(now: number, limit: number): Schedule[]
+  /** When the next one is due. */
+  next(): number | undefined
+  put(schedule: Schedule): void
+  remove(name: string): boolean
+  /** The usage of all schedules of the queue. */
+  usage(): ScheduleUsage
+  /** Bytes of one schedule as stored; undefined when there is none of that name. */
+  bytesOf(name: string): number | undefined
+}
+
+/** A run later than this was missed, and `catchUp` decides. */
 const promptMs = 60_000
-/** Runs that all schedules of a queue make in one go; the rest follow after `paceMs`. So 10,000 start within a minute. */
-export const runsAtOnce = 200
-export const paceMs = 1000
-/** Runs that one schedule catches up in one go, so that no schedule keeps the others waiting. */
+/** Runs of one schedule that are caught up at a time, so that no schedule delays the others. */
 const runsTogether = 20
 
-/** The first run after `after`. */
-export function nextRun(when: When, after: number): number | undefined {
+/** The first run after a time. */
+export function nextRun(when: Recurrence, after: number): number | undefined {
   if (when.kind === 'cron') return nextInstant(when, after)
   const everyMs = when.seconds * 1000
   return after < when.from ? when.from : when.from + (Math.floor((after - when.from) / everyMs) + 1) * everyMs
 }
 
 /**
- * Makes a schedule or changes it; its next run is counted from now. Who puts the same again misses nothing by it: runs that
- * are due come first, and an interval goes on from where it began.
+ * Which runs to enqueue up to now, and through which time the schedule is dealt with then. A run is missed that was late
+ * already at `since`.
  */
-export function putSchedule(
-  books: JobStore,
-  wanted: Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>,
-  now: number,
-): Schedule {
-  const before = books.schedule(wanted.name)
-  const known = before !== undefined && isDue(before, now) ? fire(books, before, now, now).schedule : before
-  const when = goingOn(wanted.when, known?.when)
-  const owed = known !== undefined && isDue(known, now) ? known.nextAt : undefined
-  const nextAt = wanted.paused ? null : (owed ?? nextRun(when, now) ?? null)
-  const schedule = { ...wanted, when, madeAt: known?.madeAt ?? now, lastAt: known?.lastAt ?? null, note: '', nextAt }
-  books.putSchedule(schedule)
-  return schedule
-}
-
-const goingOn = (when: When, before: When | undefined): When =>
-  when.kind === 'every' && before?.kind === 'every' && when.seconds === before.seconds ? before : when
-
-/**
- * Enqueues runs that are due, at most about `runsAtOnce` of them, the oldest first; returns whether some are left. A run's
- * job is named after schedule and time, so that it can only be enqueued once. `since` is when the queue began to be
- * behind by its own pace, which makes no run a missed one.
- */
-export function fireDue(books: JobStore, now: number, since = now): boolean {
-  let left = runsAtOnce
-  for (const schedule of books.dueSchedules(now, runsAtOnce)) {
-    if (left <= 0) break
-    left -= Math.max(1, fire(books, schedule, now, since).runs)
-  }
-  return (books.nextSchedule() ?? Infinity) <= now
-}
-
-const isDue = ({ nextAt }: Schedule, now: number): boolean => nextAt !== null && nextAt <= now
-
-/** Enqueues runs of one schedule that is due, and moves it on. */
-function fire(books: JobStore, due: Schedule, now: number, since: number): { schedule: Schedule; runs: number } {
-  const { runs, through } = runsDue(due, now, since)
-  let { note } = due
-  for (const runAt of runs) {
-    const enqueued = enqueue(books, [{ ...due.job, id: runId(due.name, runAt), runAt }], now)
-    note = enqueued.kind === 'refused' ? (enqueued.detail ?? enqueued.error) : ''
-  }
-  const lastAt = runs.at(-1) ?? due.lastAt
-  const schedule = { ...due, note, lastAt, nextAt: nextRun(due.when, through) ?? null }
-  books.putSchedule(schedule)
-  return { schedule, runs: runs.length }
-}
-
-/** `nightly@20260329T013000Z`: the same run is always the same job. */
-export const runId = (name: string, at: number): string =>
-  `${name}@${new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`
-
-/** Which runs to make up to now, those missed that were late already at `since`, and through which moment the schedule is then dealt with. */
 export function runsDue(
   { when, catchUp, nextAt }: Schedule,
   now: number,
@@ -111,7 +78,7 @@ export function runsDue(
   return { runs: missed && catchUp === 'none' ? [] : [last], through: now }
 }
 
-function allRuns(when: When, first: number, now: number) {
+function allRuns(when: Recurrence, first: number, now: number) {
   const runs = [first]
   while (runs.length < runsTogether) {
     const next = nextRun(when, runs.at(-1) ?? first)
@@ -121,8 +88,8 @@ function allRuns(when: When, first: number, now: number) {
   return { runs, through: runs.at(-1) ?? now }
 }
 
-/** The newest run up to now, found from ever further back, so that a long absence does not cost a step per run. */
-function lastRun(when: When, first: number, now: number): number {
+/** The newest run up to now, searched from ever further back, so that a long outage does not cost a step per run. */
+function lastRun(when: Recurrence, first: number, now: number): number {
   const hourMs = 3_600_000
   for (const reachMs of [hourMs, 24 * hourMs, 32 * 24 * hourMs]) {
     let last: number | undefined

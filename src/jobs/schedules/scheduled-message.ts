@@ -4,11 +4,11 @@ import type { MessageContent } from '../../protocol/payloads.ts'
 import type { Receipt } from '../queue/lifecycle.ts'
 import type { JobState } from '../model/phase.ts'
 
-/** The payload of a job that sends a message of `user`; its `data` stays as it was given. */
+/** The payload of a job that sends a message of `user`; its `data` is passed on byte for byte. */
 export const deliveryPayload = (conversation: string, user: string, { dataText, ...content }: MessageContent): string =>
   encodeWith({ conversation, user }, { content: encodeWith(content, { data: dataText }) })
 
-/** What is said of a message for later: its job, and when it is or was delivered, which may be another time than was asked. */
+/** The answer to a scheduled message: its job, and when it is or was delivered; for a duplicate, the time of the first request. */
 export interface Scheduled {
   readonly kind: 'scheduled'
   readonly says: {
@@ -21,7 +21,7 @@ export interface Scheduled {
 
 const undelivered: ReadonlySet<JobState> = new Set(['cancelled', 'failed', 'dead'])
 
-/** The ledger's word on a message for `runAt`. The same clientId is the same message: one that ended undelivered stays so. */
+/** The answer from the job's receipt. The same clientId is the same message: one that ended undelivered is refused. */
 export function scheduled({ id: job, state, dueAt, duplicate }: Receipt, runAt: number): Scheduled | Refusal {
   if (undelivered.has(state))
     return refuse('conflict', `clientId: job ${job} ended ${state}, undelivered: send it with another clientId`)

@@ -1,16 +1,16 @@
 import { byteLength } from '../../kernel/text.ts'
 import type { Outcome } from '../model/job.ts'
 
-/** Longest wait an endpoint may ask for. */
-const longestSnoozeSeconds = 86_400
-/** Bytes of the result an endpoint may give in its `parley-result` header. */
+/** How long an endpoint may postpone a job. */
+const maxSnoozeSeconds = 86_400
+/** Bytes of a result in the header `parley-result`, at most. */
 const resultBytes = 4096
 
-/** What of an endpoint's answer counts: never its body, see handlers/http.ts. */
+/** What counts of an endpoint's answer; its body does not, see handlers/http.ts. */
 export interface EndpointAnswer {
   readonly status: number
   readonly retryAfter: string | null
-  /** Its `parley-result` header: JSON to be kept as the job's result. */
+  /** Its header `parley-result`: JSON that becomes the job's result. */
   readonly result: string | null
 }
 
@@ -24,8 +24,8 @@ export function outcomeOf({ status, retryAfter, result }: EndpointAnswer, now: n
 }
 
 /**
- * Why an endpoint gave no answer, from the runtime's words. It has one opaque sentence for every address it will not connect
- * to, which would tell the owner of the job nothing.
+ * Why an endpoint gave no answer, from the error of the runtime, which has one opaque text for every address it does not
+ * connect to.
  */
 export function unreachableReason(reason: string): string {
   if (/^internal error\b/.test(reason)) return 'its name has no address, or none that is public'
@@ -40,7 +40,7 @@ const done = (result: string | null): Outcome =>
 function secondsOf(value: string | null, now: number): number | undefined {
   if (value === null) return undefined
   const seconds = /^\d+$/.test(value.trim()) ? Number(value) : (Date.parse(value) - now) / 1000
-  return Number.isNaN(seconds) ? undefined : Math.min(longestSnoozeSeconds, Math.max(1, Math.ceil(seconds)))
+  return Number.isNaN(seconds) ? undefined : Math.min(maxSnoozeSeconds, Math.max(1, Math.ceil(seconds)))
 }
 
 function isJson(text: string): boolean {

@@ -1,14 +1,14 @@
-/** What this deployment allows. `ownHosts` are its own names, which it must not be made to call. */
+/** Which endpoints this deployment allows. `ownHosts` are its own names, which jobs must not call. */
 export interface EndpointRules {
   /** Loopback over plain http as well; for the local environment only. */
   readonly allowPrivate: boolean
   readonly ownHosts: readonly string[]
 }
 
-/** Longest URL of an endpoint. */
+/** Characters of an endpoint's URL, at most. */
 export const urlLength = 2048
 
-/** Names that never lead to a stranger's public server (RFC 6761, RFC 6762, RFC 8375, and what clouds use inside). */
+/** Names that no public server has (RFC 6761, RFC 6762, RFC 8375, and those inside of clouds). */
 const privateSuffixes = [
   'localhost',
   'local',
@@ -27,10 +27,10 @@ const privateSuffixes = [
 ]
 
 /**
- * Why this URL may not be posted to, or undefined: the guard against being made to call what only we can reach.
- * https on port 443 to a public name, without credentials. The URL parser has already turned every spelling of an
- * IPv4 address (octal, hexadecimal, one number) into dots, so that one look tells an address from a name. What a name
- * resolves to cannot be checked here: the platform's own egress reaches public addresses only.
+ * Why this URL must not be posted to, or undefined: protection against server-side request forgery. Allowed is https on port
+ * 443 to a public name, without credentials. The URL parser normalizes every spelling of an IPv4 address (octal, hexadecimal,
+ * one number), so that one pattern tells an address from a name. What a name resolves to is checked by the network: the
+ * platform's egress reaches public addresses only.
  */
 export function badEndpoint(text: string, { allowPrivate, ownHosts }: EndpointRules): string | undefined {
   if (text.length > urlLength) return `url: at most ${urlLength} characters`

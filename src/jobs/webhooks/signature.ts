@@ -1,10 +1,10 @@
 /**
- * Signatures of posts to endpoints, as Standard Webhooks has them (standard-webhooks.com, spec v1): HMAC-SHA256 over
- * `id.timestamp.body`, each secret its own signature, so that a receiver knows one during a change of secrets.
+ * Signatures of posts to endpoints by Standard Webhooks (standard-webhooks.com, spec v1): HMAC-SHA256 over
+ * `id.timestamp.body`, one signature for each secret, so that a receiver recognizes one during a rotation.
  */
 const prefix = 'whsec_'
 
-/** A new secret: 32 random bytes, of the 24 to 64 the specification asks for. */
+/** A new secret: 32 random bytes; the specification asks for 24 to 64. */
 export function newSigningSecret(): string {
   return prefix + toBase64(crypto.getRandomValues(new Uint8Array(32)))
 }

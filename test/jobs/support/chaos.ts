@@ -1,4 +1,4 @@
-import { SqlJobStore } from '../../../durable-objects/job-queue/sql-job-store.ts'
+import { openStores, type SqlStores } from '../../../durable-objects/job-queue/sql-stores.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
 import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
 import { Queue, type Assignment, type PollRequest, type PollAnswer } from '../../../src/jobs/queue/queue.ts'
@@ -62,7 +62,7 @@ export class Chaos {
   readonly #order = new Map<string, string[]>()
   readonly #keyOf = new Map<string, string>()
   readonly #wakes = new Set<number>()
-  #books: SqlJobStore
+  #stores: SqlStores
   #queue: Queue
   #names = 0
   #closedUntil = 0
@@ -77,7 +77,7 @@ export class Chaos {
       CREATE TRIGGER ending AFTER UPDATE OF phase ON jobs WHEN new.phase >= 6 BEGIN
         INSERT INTO endings VALUES (new.id, 1) ON CONFLICT (id) DO UPDATE SET n = n + 1; END`)
     this.#chance = seeded(weather.seed)
-    this.#books = new SqlJobStore(this.#sql)
+    this.#stores = openStores(this.#sql)
     this.#queue = this.#wake()
   }
 
@@ -157,9 +157,9 @@ export class Chaos {
   }
 
   #wake(): Queue {
-    this.#books = new SqlJobStore(this.#sql)
+    this.#stores = openStores(this.#sql)
     const given = { name: () => `run-${this.#names++}`, random: this.#chance.next, secrets: () => [] }
-    return new Queue(this.#books, given, this.#time.now)
+    return new Queue(this.#stores, given, this.#time.now)
   }
 
   #lookAt(at: number | undefined): void {
@@ -185,7 +185,7 @@ export class Chaos {
       const isInVain = this.#chance.happens(this.#weather.directFails)
       if (!isInVain) this.#time.plan(this.#time.now + this.#chance.between(1, 10), () => this.#deliver(run.id))
       this.#time.plan(this.#time.now + 1000, () => {
-        if (this.#books.isRequested(run.id) && this.#isOpen()) this.#publish([run])
+        if (this.#stores.runs.has(run.id) && this.#isOpen()) this.#publish([run])
       })
     }
   }
@@ -202,11 +202,11 @@ export class Chaos {
         this.#time.plan(Math.max(at, this.#time.now) + this.#chance.between(5, 3000), () => this.#deliver(id))
     }
     if (!refused && !lied) {
-      for (const { id } of asked) this.#books.notePublished(id)
+      for (const { id } of asked) this.#stores.runs.notePublished(id)
       return
     }
     this.#closedUntil = this.#time.now + 1000
-    for (const { id, at } of asked) if (at > this.#time.now) this.#books.removeRequestedRun(id)
+    for (const { id, at } of asked) if (at > this.#time.now) this.#stores.runs.remove(id)
     this.#lookAt(this.#closedUntil)
   }
 
@@ -272,7 +272,7 @@ export class Chaos {
   }
 
   #isOver(): boolean {
-    const counts = this.#books.counts()
+    const counts = this.#stores.jobs.counts()
     const ended = counts.slice(6).reduce((sum, count) => sum + count, 0)
     return ended >= this.#weather.jobs
   }
@@ -281,7 +281,7 @@ export class Chaos {
     const states: Partial<Record<JobState, number>> = {}
     const places = new Map<string, number>()
     for (const id of Array.from({ length: this.#weather.jobs }, (_, n) => `job-${n}`)) {
-      const job = this.#books.get(id)
+      const job = this.#stores.jobs.get(id)
       if (job !== undefined) places.set(id, job.seq)
       const state = job === undefined ? undefined : stateOf(job.phase)
       if (state !== undefined) states[state] = (states[state] ?? 0) + 1

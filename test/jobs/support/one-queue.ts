@@ -1,4 +1,4 @@
-import { SqlJobStore } from '../../../durable-objects/job-queue/sql-job-store.ts'
+import { openStores } from '../../../durable-objects/job-queue/sql-stores.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
 import { cancel, changePolicy } from '../../../src/jobs/queue/lifecycle.ts'
 import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
@@ -10,7 +10,7 @@ import { NodeSql } from './node-sql.ts'
 /** One queue and one visitor, with the time in the test's hands. */
 export class OneQueue {
   readonly #sql = new NodeSql()
-  books = new SqlJobStore(this.#sql)
+  stores = openStores(this.#sql)
   now = 1_000_000
   random = 0.5
   #runs = 0
@@ -70,16 +70,16 @@ export class OneQueue {
     this.turn([[id, { kind: 'retry', reason, ...(error === undefined ? {} : { error }) }]])
   }
 
-  cancel = (id: string) => cancel(this.books, id, this.now)
-  redrive = (id: string) => redrive(this.books, id, this.now)
-  redriveAll = (limit = 100) => redriveAll(this.books, limit, this.now)
+  cancel = (id: string) => cancel(this.stores, id, this.now)
+  redrive = (id: string) => redrive(this.stores, id, this.now)
+  redriveAll = (limit = 100) => redriveAll(this.stores, limit, this.now)
 
   policy(change: Partial<Policy>): void {
-    changePolicy(this.books, change, this.now)
+    changePolicy(this.stores, change, this.now)
   }
 
   state(id: string): JobState | undefined {
-    const job = this.books.get(id)
+    const job = this.stores.jobs.get(id)
     return job === undefined ? undefined : stateOf(job.phase)
   }
 
@@ -87,7 +87,7 @@ export class OneQueue {
     return ids.map((id) => this.state(id))
   }
 
-  note = (id: string) => this.books.get(id)?.note
+  note = (id: string) => this.stores.jobs.get(id)?.note
 
   /** The visitor is gone, and nobody is told. */
   vanish(): void {
@@ -98,13 +98,13 @@ export class OneQueue {
   /** What it has in mind is gone; it wakes with what is written, and nobody comes back. */
   sleep(): void {
     this.vanish()
-    this.books = new SqlJobStore(this.#sql)
+    this.stores = openStores(this.#sql)
     this.queue = this.#wake()
   }
 
   #wake(): Queue {
     return new Queue(
-      this.books,
+      this.stores,
       { name: () => `run-${this.#runs++}`, random: () => this.random, secrets: () => [] },
       this.now,
     )
@@ -112,7 +112,7 @@ export class OneQueue {
 
   #start(): void {
     this.#run = `own-${this.#runs++}`
-    this.books.addRequestedRun({ id: this.#run, at: this.now, isPublished: true })
+    this.stores.runs.add({ id: this.#run, at: this.now, isPublished: true })
     this.queue.startRun(this.#run, 0, this.now)
   }
 }

@@ -3,7 +3,7 @@ import type { Env } from '../../../env.ts'
 import { badRule } from '../../../jobs/schedules/cron.ts'
 import { badEndpoint } from '../../../jobs/webhooks/endpoint.ts'
 import type { JobOptions, NewJob } from '../../../jobs/model/job.ts'
-import type { Schedule, When } from '../../../jobs/schedules/schedule.ts'
+import type { Recurrence, ScheduleSpec } from '../../../jobs/schedules/schedule.ts'
 import { uuidv7 } from '../../../kernel/id.ts'
 import { encodeWith } from '../../../kernel/json.ts'
 import type { JobInput, ScheduledJobInput, ScheduleInput } from '../../../protocol/jobs-api.ts'
@@ -56,8 +56,6 @@ const withoutUndefined = ({ perError, ...backoff }: NonNullable<ScheduledJobInpu
 const withoutSeconds = ({ seconds, ...unique }: NonNullable<ScheduledJobInput['unique']>) =>
   seconds === undefined ? unique : { ...unique, seconds }
 
-type ScheduleSpec = Omit<Schedule, 'madeAt' | 'nextAt' | 'lastAt' | 'note'>
-
 /** A schedule as the API is given it, in the ledger's terms; one whose time never comes is refused. */
 export function toSchedule(env: Env, name: string, input: ScheduleInput, now: number): ScheduleSpec {
   const { catchUp, paused, job } = input
@@ -67,7 +65,7 @@ export function toSchedule(env: Env, name: string, input: ScheduleInput, now: nu
 function toWhen(
   { cron, timeZone = 'UTC', gap = 'shift', overlap = 'first', everySeconds }: ScheduleInput,
   now: number,
-): When {
+): Recurrence {
   if (cron === undefined) return { kind: 'every', seconds: everySeconds ?? 60, from: now }
   const rule = { cron, timeZone, gap, overlap }
   const bad = badRule(rule, now)

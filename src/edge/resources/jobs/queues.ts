@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
-import { pace } from '../../../jobs/metrics/queue-metrics.ts'
+import { summarize } from '../../../jobs/metrics/queue-metrics.ts'
 import { encodeJob } from '../../../jobs/model/view.ts'
 import { encodeWith } from '../../../kernel/json.ts'
 import {
@@ -65,7 +65,7 @@ const readQueue = operation(
   }),
   async ({ c, caller, params: { name } }) => {
     const { tallies, policy, ...stats } = await jobQueueOf(c.env, caller.tenant, name).stats()
-    return { status: 200, body: { name, ...policy, ...stats, types: tallies.map(pace) } }
+    return { status: 200, body: { name, ...policy, ...stats, types: tallies.map(summarize) } }
   },
 )
 
