@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config.ts'
-import { maxScheduleBytes, maxSchedules } from '../../src/jobs/schedules/schedule-share.ts'
+import { maxScheduleBytes, maxSchedules } from '../../src/jobs/schedules/schedule-limits.ts'
 import { bodyBytesPerSecond, bodyGraceMs } from '../../src/limits/body-pace.ts'
 import { builtInRules, connectWindow, type BuiltInPolicy, type LimitTerms } from '../../src/limits/built-in-policies.ts'
 import { maxOfAll, maxOfTenant } from '../../src/limits/touches.ts'
