@@ -23,26 +23,29 @@ const storedVersion: z.ZodType<PublicationVersion> = z.object({ version: z.numbe
 /** Before the rules are known: nothing is kept. */
 const noRules: TopicRules = { version: 0, historySize: 0, historyTtlSeconds: 1, joinLeave: false }
 
-/** Where a topic's data is. `emptied` is called when its last subscriber is gone. */
+/** What a topic's store works with. `emptied` is called when the last subscriber is gone. */
 export interface TopicContext {
   readonly ctx: DurableObjectState
   readonly env: Env
   readonly emptied: () => void
 }
 
-/** Everything a topic has on disk. Nothing at all until there is a subscriber or something to keep. */
+/** Everything a topic has on its disk: nothing until it has a subscriber or something to keep. */
 export class TopicStore {
   readonly settings: Settings
   readonly log: StoredTopicLog
   readonly keys: StoredPublishKeys
   readonly subscribers: Subscribers
   readonly exist: boolean
+  /** The epoch that is shown, and used once something is written, for as long as nothing is. */
+  readonly #draftEpoch: string
   #rules: TopicRules
 
-  private constructor({ ctx, env, emptied }: TopicContext, exist: boolean, rules: TopicRules | undefined) {
+  private constructor({ ctx, env, emptied }: TopicContext, exist: boolean, rules?: TopicRules, epoch?: string) {
     const { sql } = ctx.storage
     const { tenant, name } = ownName(ctx.id.name)
     this.exist = exist
+    this.#draftEpoch = epoch ?? randomToken(8)
     this.settings = new Settings(sql, exist)
     this.#rules = rules ?? readRules(this.settings.get('rules'))
     this.log = new StoredTopicLog(sql, this.settings, exist, () => this.#rules)
@@ -51,16 +54,16 @@ export class TopicStore {
   }
 
   static open(home: TopicContext): TopicStore {
-    return new TopicStore(home, isUsed(home.ctx.storage.sql), undefined)
+    return new TopicStore(home, isUsed(home.ctx.storage.sql))
   }
 
-  /** Creates the tables, with an epoch of their own. */
-  static create(home: TopicContext, rules: TopicRules): TopicStore {
+  /** Makes the tables of a topic that has none, with the rules and the epoch that `empty` showed. */
+  static create(home: TopicContext, empty: TopicStore): TopicStore {
     migrate(home.ctx.storage.sql, topicSchema)
-    const books = new TopicStore(home, true, rules)
-    books.settings.set('epoch', randomToken(8))
-    books.settings.set('rules', JSON.stringify(rules))
-    return books
+    const store = new TopicStore(home, true, empty.#rules, empty.#draftEpoch)
+    store.settings.set('epoch', store.#draftEpoch)
+    store.settings.set('rules', JSON.stringify(store.#rules))
+    return store
   }
 
   /** One setting, written with each publication that has a version. */
@@ -85,7 +88,7 @@ export class TopicStore {
 
   /** The incarnation of the stream; "" where nothing is kept, since there is no position to recover from. */
   get epoch(): string {
-    return this.#rules.historySize === 0 ? '' : (this.settings.get('epoch') ?? '')
+    return this.#rules.historySize === 0 ? '' : (this.settings.get('epoch') ?? this.#draftEpoch)
   }
 }
 

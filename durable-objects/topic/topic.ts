@@ -58,7 +58,6 @@ export class Topic extends DurableObject<Env> {
   history(rules: TopicRules, query: HistoryQuery): HistoryAnswer {
     this.#store.learn(rules)
     if (this.#store.rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
-    this.#create()
     const { epoch, log } = this.#store
     const top = log.top()
     const read = historyWindow(query, { epoch, top })
@@ -171,7 +170,7 @@ export class Topic extends DurableObject<Env> {
 
   #create(): void {
     if (this.#store.exist) return
-    this.#store = TopicStore.create(this.#context, this.#store.rules)
+    this.#store = TopicStore.create(this.#context, this.#store)
     this.#noteIdle()
   }
 

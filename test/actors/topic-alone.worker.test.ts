@@ -33,3 +33,20 @@ test('a topic whose last gateway died without a word is gone a minute after it w
   await ringTopic(tenant, channel)
   expect(await tables()).toEqual([])
 })
+
+test('a topic that was only read has no tables, and its first publication is in the epoch that the reader saw', async () => {
+  const topic = topicOf(await newTenant(), channel)
+  const kept = { ...rules, historySize: 10 }
+  const tables = () =>
+    runInDurableObject(topic, (_, { storage }) => storage.sql.exec('SELECT name FROM sqlite_master').toArray())
+  const read = await topic.history(kept, { limit: 10, reverse: false })
+  await topic.removeHistory()
+  await topic.presence()
+  expect(read).toMatchObject({ kind: 'page', top: 0, publications: [] })
+  expect(await tables()).toEqual([])
+
+  const publish = { kind: 'publish' as const, user: '', client: '', server: true, data: '1' }
+  await topic.execute({ gateway: null, have: null, rules: kept, commands: [publish] })
+  const epoch = read.kind === 'page' ? read.epoch : ''
+  expect(await topic.history(kept, { limit: 10, reverse: false })).toMatchObject({ epoch, top: 1 })
+})
