@@ -110,3 +110,23 @@ test('a debt that keeps failing is tried less and less often, however much is ow
   expect(tries).toBeGreaterThan(4)
   expect(tries).toBeLessThan(20)
 })
+
+test('a parked task runs at its time and no sooner, and keeps no other from running', async () => {
+  const time = { now: 1_000_000, rings: Infinity }
+  const pending = new Set(['parked', 'other'])
+  const run = (name: string) => ({
+    name,
+    isPending: () => pending.has(name),
+    run: async () => void pending.delete(name),
+  })
+  const parked = { ...run('parked'), parkedUntil: () => 1_060_000 }
+  const alarm = { setAlarm: async (at: number) => void (time.rings = at) }
+  const tasks = new AlarmTasks(alarm, [parked, run('other')], { now: () => time.now })
+  await tasks.run(time.now, 500)
+  expect([...pending]).toEqual(['parked'])
+  expect(time.rings).toBe(1_060_000)
+  await tasks.run(1_059_999, 500)
+  expect([...pending]).toEqual(['parked'])
+  await tasks.run(1_060_000, 500)
+  expect([...pending]).toEqual([])
+})

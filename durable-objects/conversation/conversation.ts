@@ -23,6 +23,7 @@ import { missedBetween } from '../../src/protocol/recover.ts'
 import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
+import { Parking } from '../shared/parking.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { acceptLink } from './link-server.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
@@ -49,16 +50,19 @@ export class Conversation extends DurableObject<Env> {
     clock: this.#clock,
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
+  readonly #parking = new Parking(this.env, this.ctx.id.name ?? '')
   readonly #tasks = new AlarmTasks(this.ctx.storage, [
     {
       name: 'projection',
       isPending: () => this.#isPending((books, facts) => books.projection.isPending(facts)),
-      run: () => this.#project(),
+      run: () => this.#parking.run('projection', this.#store.projection.attempts, () => this.#project()),
+      parkedUntil: () => this.#store.projection.attempts.parkedUntil,
     },
     {
       name: 'inboxes',
       isPending: () => this.#isPending((books, facts) => books.inboxUpdater.isPending(facts)),
-      run: () => this.#updateInboxes(),
+      run: () => this.#parking.run('inboxes', this.#store.inboxUpdater.attempts, () => this.#updateInboxes()),
+      parkedUntil: () => this.#store.inboxUpdater.attempts.parkedUntil,
     },
     {
       name: 'cached pages',
@@ -200,7 +204,14 @@ export class Conversation extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     this.#store.announcePositionAfterCrash()
-    if (this.#store.conversation !== undefined) await this.#tasks.run(this.#clock.now(), this.#quietMs())
+    if (this.#store.conversation === undefined) return
+    const now = this.#clock.now()
+    const { projection, inboxUpdater } = this.#store
+    await Promise.all([
+      this.#parking.report('projection', projection.attempts, now),
+      this.#parking.report('inboxes', inboxUpdater.attempts, now),
+      this.#tasks.run(now, this.#quietMs()),
+    ])
   }
 
   #state(): ConversationState | undefined {

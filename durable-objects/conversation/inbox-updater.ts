@@ -8,10 +8,11 @@ import { inboxNotesNumbered, inboxOf } from '../address.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
-import { inSteps } from '../shared/pace.ts'
+import { inSteps, type Pacing } from '../shared/pace.ts'
+import { TaskAttempts } from '../shared/task-attempts.ts'
 
-/** A conversation with more work than this for its members notes that it begins and ends; see Debt.isHeavy. */
-const heavyMembers = 200
+/** A conversation with more members counts its runs, so that work that ends the process is parked. */
+export const heavyMembers = 200
 
 /** A member to tell of, or a user that is no longer one since `version`. */
 type Item = { readonly user: string; readonly version?: number }
@@ -30,6 +31,7 @@ export class InboxUpdater {
   readonly #clock: Clock
   /** Notes actors at which every member has an open inbox, as of `#version`: these members are told without asking. */
   readonly #allOpen = new Map<number, readonly string[]>()
+  readonly attempts: TaskAttempts
   #version = 0
   #running: Promise<void> = Promise.resolve()
 
@@ -40,6 +42,7 @@ export class InboxUpdater {
     this.#log = messages
     this.#members = members
     this.#clock = clock
+    this.attempts = new TaskAttempts(facts, 'inboxes', clock)
   }
 
   /** The seq up to which every member was told. */
@@ -64,11 +67,6 @@ export class InboxUpdater {
     return this.#members.untold().length > 0
   }
 
-  /** Whether telling is so much work that an end of the process in its midst would be no surprise. */
-  isHeavy(): boolean {
-    return this.#members.count() > heavyMembers
-  }
-
   /** A user left: the inbox must forget the conversation, also if that takes several tries. */
   noteRemoval(user: string, version: number): void {
     this.#sql.exec(
@@ -81,7 +79,11 @@ export class InboxUpdater {
   /** Tells everything owed, one run after another. Throws when a notes actor or an inbox could not be told; the next run repeats that. */
   run(conversation: () => Conversation): Promise<void> {
     const run = async () => {
-      await this.#run(conversation())
+      try {
+        await this.#run(conversation())
+      } finally {
+        this.attempts.end()
+      }
     }
     this.#running = this.#running.then(run, run)
     return this.#running
@@ -124,7 +126,7 @@ export class InboxUpdater {
     const numbers = new Set([...this.#members.all()].map(({ user }) => notesNumberOf(user)))
     await inSteps(
       [...numbers].filter((number) => !round.open.has(number)),
-      { clock: this.#clock, since: round.since },
+      this.#paced(round),
       async (number) => {
         const known = this.#allOpen.get(number)
         if (known !== undefined) round.open.set(number, known)
@@ -153,7 +155,7 @@ export class InboxUpdater {
     for (let first = 0; first < items.length; first += membersPerStep) {
       const step = items.slice(first, first + membersPerStep)
       const byNumber = Map.groupBy(step, ({ user }) => notesNumberOf(user))
-      await inSteps([...byNumber], { clock: this.#clock, since: round.since }, async ([number, theirs]) => {
+      await inSteps([...byNumber], this.#paced(round), async ([number, theirs]) => {
         await this.#update(round, number, theirs)
       })
     }
@@ -186,14 +188,14 @@ export class InboxUpdater {
 
   /** Tells the inboxes of users that are connected; of `only` some when nothing but their own cursors moved. */
   async #tellDirectly(round: Round, only: ReadonlySet<string> | undefined): Promise<void> {
-    const { conversation, news, isDeleted, since } = round
+    const { conversation, news, isDeleted } = round
     const removals = new Map(this.#removals().map(({ user, version }) => [user, version]))
     const users = new Set([...round.open.values()].flat())
     const told = [...users].filter((user) => {
       if (removals.has(user)) return true
       return !isDeleted && this.#members.get(user) !== undefined && (only?.has(user) ?? true)
     })
-    await inSteps(told, { clock: this.#clock, since }, async (user) => {
+    await inSteps(told, this.#paced(round), async (user) => {
       const inbox = inboxOf(this.#env, conversation.tenant, user)
       const version = removals.get(user)
       if (version !== undefined) {
@@ -206,6 +208,11 @@ export class InboxUpdater {
       if (!isOpen) this.#allOpen.clear()
       this.#members.flush(new Map([[user, read]]))
     })
+  }
+
+  #paced({ since }: Round): Pacing {
+    const isHeavy = this.#members.count() > heavyMembers
+    return { clock: this.#clock, since, ...(isHeavy ? { begun: () => this.attempts.begin() } : {}) }
   }
 
   #removals(): { readonly user: string; readonly version: number }[] {

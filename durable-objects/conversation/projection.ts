@@ -8,9 +8,14 @@ import type { CachedPages } from './cached-pages.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { TaskAttempts } from '../shared/task-attempts.ts'
+import { heavyMembers } from './inbox-updater.ts'
 
 /** Entries handed to Postgres in one call. */
 const batchEntries = 500
+/** Members handed to Postgres in one call: ten thousand in one statement would hold up all that wait behind it. */
+const batchMembers = 1000
 
 /**
  * The log is its own outbox: a watermark says how far Postgres has it, so a message costs no second row for that.
@@ -22,6 +27,7 @@ export class Projection {
   readonly #log: MessageLog
   readonly #members: MemberTable
   readonly #cachedPages: CachedPages
+  readonly attempts: TaskAttempts
   #placement: Placement | undefined
 
   constructor(env: Env, facts: Settings, messages: MessageLog, members: MemberTable, cachedPages: CachedPages) {
@@ -30,6 +36,7 @@ export class Projection {
     this.#log = messages
     this.#members = members
     this.#cachedPages = cachedPages
+    this.attempts = new TaskAttempts(facts, 'projection', systemClock)
   }
 
   /** The seq up to which Postgres has the log. */
@@ -41,26 +48,37 @@ export class Projection {
     return this.watermark < this.#log.top() || this.#settings.number('projectedVersion') < conversation.version
   }
 
-  /** Nothing up to `seq` is owed any more. */
+  /** Nothing up to `seq` has to be written any more. */
   skip(seq: number): void {
     if (seq > this.watermark) this.#settings.set('projected', seq)
   }
 
   /**
-   * Hands over everything owed when it begins. Throws when the shard cannot take it now; what was confirmed before stays
-   * confirmed. What is written meanwhile waits for the next run: handed over at once it would be a transaction for every
-   * few messages, without end while people talk, and its commits would compete with theirs for the disk.
+   * Hands over everything that is pending when it begins. Throws when the shard cannot take it now; what was confirmed before
+   * stays confirmed. What is written meanwhile waits for the next run: handed over at once it would be a transaction for
+   * every few messages, and its commits would compete with those of the messages for the disk.
    */
   async run(conversation: () => Conversation): Promise<void> {
     const top = this.#log.top()
-    do await this.#step(conversation(), top)
-    while (this.watermark < top)
+    let progress: MembersProgress = { version: 0, written: 0 }
+    try {
+      do progress = await this.#step(conversation(), top, progress)
+      while (this.watermark < top || progress.written < this.#members.count())
+    } finally {
+      this.attempts.end()
+    }
   }
 
-  async #step(conversation: Conversation, top: number): Promise<void> {
+  /** Writes the next entries and, where the conversation changed, its next members. Returns how far the members are. */
+  async #step(conversation: Conversation, top: number, before: MembersProgress): Promise<MembersProgress> {
     const after = this.watermark
     const rows = fitting(this.#log.range(after, top, batchEntries))
-    const answer = await this.#write(conversation, rows)
+    if (this.#members.count() > heavyMembers) this.attempts.begin()
+    const { version } = conversation
+    // A change meanwhile makes other members of it: those of the new version are written from the first one.
+    const from = before.version === version ? before.written : 0
+    const facts = this.#settings.number('projectedVersion') < version ? this.#facts(conversation, from) : undefined
+    const answer = await this.#write(conversation, rows, facts)
     if (answer.kind === 'failed') throw new Error(answer.why)
     if (answer.kind === 'misplaced') {
       this.#placement = undefined
@@ -69,35 +87,39 @@ export class Projection {
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
     // No rows: there is nothing left to hand over, up to the top.
     this.skip(rows.at(-1)?.seq ?? top)
-    this.#settings.set('projectedVersion', conversation.version)
+    const written = from + (facts?.members.length ?? this.#members.count())
+    if (facts === undefined || facts.isComplete) this.#settings.set('projectedVersion', version)
+    return { version, written }
   }
 
-  async #write(conversation: Conversation, rows: readonly LogRow[]): Promise<Projected> {
+  async #write(conversation: Conversation, rows: readonly LogRow[], facts?: ProjectedFacts): Promise<Projected> {
     this.#placement ??= await tenantOf(this.#env, conversation.tenant).placement()
     if (this.#placement === undefined) return { kind: 'misplaced' }
     const { shard, epoch } = this.#placement
     const writer = shardWriterOf(this.#env, shard, conversation.id)
-    return await writer.write(this.#batch(conversation, rows, epoch))
+    return await writer.write({ ...toBatch(conversation, rows, epoch), ...(facts === undefined ? {} : { facts }) })
   }
 
-  #batch(conversation: Conversation, rows: readonly LogRow[], placementEpoch: number): ProjectionBatch {
-    const changed = this.#settings.number('projectedVersion') < conversation.version
-    return {
-      tenant: conversation.tenant,
-      placementEpoch,
-      conversation: conversation.id,
-      epoch: conversation.epoch,
-      rows,
-      scrubbed: rows.flatMap(toScrubbed),
-      ...(changed ? { facts: this.#projectedFacts(conversation) } : {}),
-    }
-  }
-
-  #projectedFacts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation): ProjectedFacts {
-    const members = [...this.#members.all()].map(({ user, role, joinedAt }) => ({ user, role, joinedAt }))
-    return { type, name, createdBy, createdAt, deletedAt: deletedAt ?? null, version, members }
+  #facts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation, from: number): ProjectedFacts {
+    const members = [...this.#members.all()]
+      .slice(from, from + batchMembers)
+      .map(({ user, role, joinedAt }) => ({ user, role, joinedAt }))
+    const isComplete = from + members.length >= this.#members.count()
+    return { type, name, createdBy, createdAt, deletedAt: deletedAt ?? null, version, members, isComplete }
   }
 }
+
+/** How many members of a version of the conversation are written, in the order of the member table. */
+interface MembersProgress {
+  readonly version: number
+  readonly written: number
+}
+
+const toBatch = (
+  { tenant, id, epoch }: Conversation,
+  rows: readonly LogRow[],
+  placementEpoch: number,
+): ProjectionBatch => ({ tenant, placementEpoch, conversation: id, epoch, rows, scrubbed: rows.flatMap(toScrubbed) })
 
 /** A deletion among the entries names the message whose words must leave Postgres too. */
 function toScrubbed({ data }: LogRow): number[] {

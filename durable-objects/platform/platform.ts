@@ -3,6 +3,8 @@ import { connect } from '../../src/adapters/neon/connect.ts'
 import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import type { ParkedTask } from '../../src/kernel/parked-task.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { Plan, SystemLimits } from '../../src/protocol/tenant-limits.ts'
 import {
@@ -12,11 +14,13 @@ import {
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
 import type { TenantStanding } from '../../src/tenants/known.ts'
+import { ParkedTasks } from './parked-tasks.ts'
 import { TenantDirectory } from './tenant-directory.ts'
 
 /** What applies beyond any one tenant: there is one, and its settings are cached for ten seconds everywhere. */
 export class Platform extends DurableObject<Env> {
   readonly #kv = this.ctx.storage.kv
+  readonly #parked = new ParkedTasks(this.ctx.storage.sql)
   readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
     const config = loadConfig(this.env)
     return selectTenants(connect(config, config.directoryUrl), after, limit)
@@ -59,6 +63,20 @@ export class Platform extends DurableObject<Env> {
     const standing = this.#directory.standingOf(id)
     if (standing === 'perhaps') void this.#directory.readOnce()
     return standing
+  }
+
+  /** An actor parked a task whose process died twice. */
+  noteParked(parked: ParkedTask): void {
+    this.#parked.note(parked)
+  }
+
+  /** A task that was parked has run to its end. */
+  clearParked(actor: string, task: string): void {
+    this.#parked.clear(actor, task)
+  }
+
+  parkedTasks(): { readonly count: number; readonly tasks: readonly ParkedTask[] } {
+    return this.#parked.list(systemClock.now())
   }
 
   #write(changed: PlatformSettings): PlatformSettings {

@@ -8,6 +8,8 @@ export interface Task {
   isPending(): boolean
   /** Throws when it cannot be done now. */
   run(): Promise<void>
+  /** When a parked task may run again, 0 when it is not parked; see TaskAttempts. */
+  parkedUntil?(): number
 }
 
 /** What rings an actor awake. */
@@ -61,13 +63,14 @@ export class AlarmTasks {
     this.#armedFor = Infinity
     this.#ranAt = now
     const owed = this.#tasks.filter(({ task: debt, running: paying }) => !paying && debt.isPending())
-    const due = owed.filter(({ notBefore }) => notBefore <= now)
-    // With nobody due, somebody rang by hand or the clock was set back: pay what there is.
-    const paid = Promise.all((due.length === 0 ? owed : due).map((account) => this.#run(account)))
+    const runnable = owed.filter(({ task }) => (task.parkedUntil?.() ?? 0) <= now)
+    const due = runnable.filter(({ notBefore }) => notBefore <= now)
+    // With no task due, the alarm was set by hand or the clock was set back: all tasks that are not parked run.
+    const paid = Promise.all((due.length === 0 ? runnable : due).map((account) => this.#run(account)))
     await within(timeoutMs, 'paying', paid).catch(() => undefined)
     for (const { task: debt, running: paying, notBefore } of this.#tasks) {
       if (paying) this.#arm(now + lookAfterMs)
-      else if (debt.isPending()) this.#arm(Math.max(notBefore, now + steadily * delayMs))
+      else if (debt.isPending()) this.#arm(Math.max(notBefore, debt.parkedUntil?.() ?? 0, now + steadily * delayMs))
     }
   }
 

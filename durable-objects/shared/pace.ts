@@ -23,6 +23,13 @@ const underWay = new Map<symbol, number>()
 const waiting = new Map<symbol, Waiting>()
 let startedAt: number | undefined
 
+/** How owed work is paced: `since` is when it came to be owed, `begun` is called before each step. */
+export interface Pacing {
+  readonly clock: Clock
+  readonly since: number
+  readonly begun?: () => void
+}
+
 /**
  * Does owed work in steps of a few calls, and rests after each for at least as long as it took: while commands wait the
  * steps take longer, and so do the rests. Every item is tried; then throws as the first that failed. `since` is when the
@@ -30,12 +37,13 @@ let startedAt: number | undefined
  */
 export async function inSteps<T>(
   items: readonly T[],
-  { clock, since }: { readonly clock: Clock; readonly since: number },
+  { clock, since, begun: noteBegun }: Pacing,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const tried: PromiseSettledResult<void>[] = []
   for (let first = 0; first < items.length; first += callsPerStep) {
     const leave = await turnOf(items.length, clock, since)
+    noteBegun?.()
     const begun = clock.now()
     tried.push(...(await Promise.allSettled(items.slice(first, first + callsPerStep).map(work))))
     leave()

@@ -28,7 +28,10 @@ export interface ProjectedFacts {
   readonly createdAt: number
   readonly deletedAt: number | null
   readonly version: number
+  /** Members of this version: all of them, or a part of those of a large conversation. */
   readonly members: readonly { readonly user: string; readonly role: string; readonly joinedAt: number }[]
+  /** Whether all members of this version are written now, so that the others can go. */
+  readonly isComplete: boolean
 }
 
 /**

@@ -55,5 +55,18 @@ export const refusedKeys = z.object({
   refused: z.array(z.object({ holder: z.string(), key: z.string(), refusals: z.int() })),
 })
 
+/** `GET /admin/v1/parked-tasks`: tasks whose process ended twice while they ran, the next to run first. */
+export const parkedTasks = z.object({
+  count: z.int().describe('All that are parked; at most 1,000 are listed'),
+  tasks: z.array(
+    z.object({
+      actor: z.string().describe('<tenant>/<conversation>'),
+      task: z.string(),
+      lost: z.int().describe('Runs in a row that ended with their process'),
+      until: time,
+    }),
+  ),
+})
+
 /** `GET /admin/v1/cron`. */
 export const cronEntries = z.object({ entries: z.array(z.object({ name: z.string(), cron: z.string() })) })

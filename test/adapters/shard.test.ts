@@ -56,6 +56,7 @@ const facts = (version: number, members: readonly string[], more: Partial<Projec
   deletedAt: null,
   version,
   members: members.map((user) => ({ user, role: user === 'alice' ? 'owner' : 'member', joinedAt: sentAt })),
+  isComplete: true,
   ...more,
 })
 
@@ -140,6 +141,15 @@ describe('writing batches', () => {
     const { rows } = await owner.query(`SELECT name, version::int FROM conversations WHERE tenant_id = 'facts'`)
     expect(rows).toEqual([{ name: 'Lunch 3', version: 3 }])
     expect(await membersOf('facts')).toBe('alice,carol')
+  })
+
+  test('members of a large conversation come in parts, and users of an earlier version go with the last one', async () => {
+    await placeOnShard(shard, 'large', { shard: 'shard0', epoch: 1 })
+    await writeBatches(shard, [batchOf('large', [], { facts: facts(1, ['alice', 'bob', 'carol']) })])
+    await writeBatches(shard, [batchOf('large', [], { facts: facts(2, ['alice', 'dora'], { isComplete: false }) })])
+    expect(await membersOf('large')).toBe('alice,bob,carol,dora')
+    await writeBatches(shard, [batchOf('large', [], { facts: facts(2, ['carol', 'erin']) })])
+    expect(await membersOf('large')).toBe('alice,carol,dora,erin')
   })
 
   test('the same conversation twice in one write is no trouble', async () => {

@@ -3,9 +3,9 @@ import { changedFacts } from './changed-facts.ts'
 import type { Database } from './connect.ts'
 
 /**
- * The members of changed conversations: the given users are members, all others of that conversation are not. Applied
- * only for the version that is stored by now (conversations are written before): a late write must not bring a removed
- * member back.
+ * The members of changed conversations. Those of a large conversation come in parts; with the last one, rows of an earlier
+ * version go, since their users are members no longer. Applied only for the version that is stored by now (conversations
+ * are written before): a late write must not bring a removed member back.
  */
 const statement = `
 WITH given AS (
@@ -14,12 +14,13 @@ WITH given AS (
   JOIN placements p ON p.tenant_id = b.tenant_id AND p.epoch = b.placement_epoch AND p.state = 'active'
   JOIN conversations v ON v.tenant_id = b.tenant_id AND v.conversation_id = b.conversation_id AND v.version = b.version
 ), changed AS (
-  SELECT c.* FROM unnest($8::text[], $9::bigint[], $10::text[], $11::bigint[]) AS c(tenant_id, placement_epoch, conversation_id, version)
+  SELECT c.* FROM unnest($8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::boolean[])
+    AS c(tenant_id, placement_epoch, conversation_id, version, complete)
   JOIN placements p ON p.tenant_id = c.tenant_id AND p.epoch = c.placement_epoch AND p.state = 'active'
   JOIN conversations v ON v.tenant_id = c.tenant_id AND v.conversation_id = c.conversation_id AND v.version = c.version
 ), gone AS (
   DELETE FROM members m USING changed c
-  WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.conversation_id AND m.version < c.version
+  WHERE c.complete AND m.tenant_id = c.tenant_id AND m.conversation_id = c.conversation_id AND m.version < c.version
     AND NOT EXISTS (SELECT 1 FROM given g WHERE g.tenant_id = m.tenant_id AND g.conversation_id = m.conversation_id AND g.user_id = m.user_id)
 )
 INSERT INTO members (tenant_id, conversation_id, user_id, role, joined_at, version)
@@ -44,5 +45,6 @@ export function upsertMembers(db: Database, batches: readonly ProjectionBatch[])
     changed.map(({ placementEpoch }) => placementEpoch),
     changed.map(({ conversation }) => conversation),
     changed.map(({ version }) => version),
+    changed.map(({ isComplete }) => isComplete),
   ])
 }

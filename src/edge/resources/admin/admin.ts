@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { gatewayNames, jobQueueOf } from '../../../../durable-objects/address.ts'
+import { gatewayNames, jobQueueOf, platformOf } from '../../../../durable-objects/address.ts'
 import { loadConfig } from '../../../config.ts'
 import { schedule } from '../../../cron/schedule.ts'
 import { drain } from '../../../handlers/drain.ts'
@@ -8,7 +8,7 @@ import { systemClock } from '../../../kernel/clock.ts'
 import { expositionText, expositionType } from '../../../kernel/exposition.ts'
 import { drainRequest, jobDetails } from '../../../protocol/jobs-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
-import { cronEntries, refusedKeys } from '../../../protocol/operator-api.ts'
+import { cronEntries, parkedTasks, refusedKeys } from '../../../protocol/operator-api.ts'
 import { tenantId } from '../../../tenants/record.ts'
 import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
@@ -51,6 +51,30 @@ const listRefused = operation(
     example: { response: { refused: [{ holder: 'edge', key: 'acme/requests-key:k1', refusals: 12 }] } },
   }),
   async ({ c }) => ({ status: 200, body: { refused: await refusedMost(c.env, gatewayNames(loadConfig(c.env))) } }),
+)
+
+const listParked = operation(
+  defineOperation({
+    id: 'listParkedTasks',
+    method: 'get',
+    path: '/admin/v1/parked-tasks',
+    tag,
+    summary: 'List the tasks of conversations that are parked',
+    access,
+    responses: { 200: parkedTasks },
+    example: {
+      response: {
+        count: 1,
+        tasks: [
+          { actor: 'acme/019a3c5e-7d10-7cc3-a5c1-0f6de1b2a3c4', task: 'inboxes', lost: 2, until: 1_764_500_000_000 },
+        ],
+      },
+    },
+  }),
+  async ({ c }) => {
+    const { count, tasks } = await platformOf(c.env).parkedTasks()
+    return { status: 200, body: { count, tasks: [...tasks] } }
+  },
 )
 
 const readMetrics = operation(
@@ -138,6 +162,7 @@ export const admin = [
   ...tenants,
   readTenantJob,
   listRefused,
+  listParked,
   readMetrics,
   listQueueMetrics,
   drainJobs,

@@ -1,4 +1,4 @@
-import { gatewayNamed, gatewayNames, shardWriters } from '../../../../durable-objects/address.ts'
+import { gatewayNamed, gatewayNames, platformOf, shardWriters } from '../../../../durable-objects/address.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { jobFamilies } from '../../../jobs/metrics/queue-metrics.ts'
@@ -15,7 +15,7 @@ const actorDeadlineMs = 2000
 /** What /metrics answers. Every gateway and every lane of every shard writer is asked once, all at the same time. */
 export async function metricsText(env: Env): Promise<string> {
   const config = loadConfig(env)
-  const [gateways, writers, jobs] = await Promise.all([
+  const [gateways, writers, jobs, parked] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
         holder: name,
@@ -33,6 +33,7 @@ export async function metricsText(env: Env): Promise<string> {
         })),
     ),
     queueMetrics(env),
+    figuresOf('platform', () => platformOf(env).parkedTasks()),
   ])
   return expositionText([
     upFamily([...gateways, ...writers]),
@@ -52,6 +53,7 @@ export async function metricsText(env: Env): Promise<string> {
       ...gateways.map(({ holder, figures }) => ({ holder, tallies: figures?.policies ?? {} })),
     ]),
     ...jobFamilies(jobs),
+    ...parkedFamilies(parked?.count),
   ])
 }
 
@@ -150,6 +152,15 @@ function writerFamilies(writers: readonly WriterFigures[]): MetricFamily[] {
     },
   ]
 }
+
+const parkedFamilies = (count: number | undefined): MetricFamily[] => [
+  {
+    name: 'parley_parked_tasks',
+    type: 'gauge',
+    help: 'Tasks of conversations that are parked because the process ended twice while they ran.',
+    samples: count === undefined ? [] : [{ labels: {}, value: count }],
+  },
+]
 
 interface Shed {
   readonly holder: string
