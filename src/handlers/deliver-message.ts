@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { conversationOf } from '../../durable-objects/address.ts'
+import { possibleConversation } from '../edge/identity/conversation-ids.ts'
 import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import { readGiven, type GivenJson } from '../protocol/given-json.ts'
@@ -13,7 +13,7 @@ export async function deliverMessage(env: Env, tenant: string, payload: GivenJso
   if (!read.success) throw read.error
   const { conversation, user, content } = read.data
   const command = { user, client: '', server: user === '', kind: 'send' as const, content: toContent(content) }
-  const { results } = await conversationOf(env, tenant, conversation).execute({
+  const { results } = await possibleConversation(env, tenant, conversation).execute({
     gateway: null,
     have: null,
     commands: [command],

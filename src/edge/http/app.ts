@@ -9,7 +9,6 @@ import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit
 import { shedRequests } from '../middleware/shed-requests.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
-import { onlyPossibleConversations } from '../identity/conversation-ids.ts'
 import { conversations } from '../resources/conversations/conversations.ts'
 import { demo } from '../resources/demo/demo.ts'
 import { docs } from '../openapi/docs.ts'
@@ -66,7 +65,6 @@ export const app: Hono<App> = new Hono<App>()
   .use('/v1/*', authenticate(), limitRequests(), onlyAllowedOrigins(), onlyKnown())
   .on('ALL', ofServers, onlyServer())
   .route('/demo', demo)
-  .use('/v1/conversations/:id/*', onlyPossibleConversations())
   .route('/v1/conversations', conversations)
   .route('/v1/conversations/:id/messages', messages)
   .notFound((c) =>

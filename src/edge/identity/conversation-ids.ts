@@ -1,13 +1,12 @@
-import { createMiddleware } from 'hono/factory'
-import { inboxNotesOf } from '../../../durable-objects/address.ts'
+import { conversationOf, inboxNotesOf } from '../../../durable-objects/address.ts'
+import { refuseAll } from '../../conversations/apply-commands.ts'
+import type { Change } from '../../conversations/membership.ts'
+import type { Actor } from '../../conversations/types.ts'
 import { hasCheck, withCheck } from '../../conversations/conversation-ids.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { refuse } from '../../protocol/errors.ts'
-import { conversationId } from '../../protocol/payloads.ts'
-import type { App } from '../http/context.ts'
-import { accepted } from '../http/problem.ts'
-import { known } from '../middleware/authenticate.ts'
+import { refuse, type ErrorName } from '../../protocol/errors.ts'
+import type { HistoryQuery, StreamAnswer, StreamCall } from '../../protocol/stream.ts'
 import { admissionOf } from './tenants.ts'
 
 /**
@@ -29,13 +28,28 @@ export async function withTenantCheck(env: Env, tenant: string, id: string): Pro
 export const noteChosenId = async (env: Env, tenant: string, id: string): Promise<void> =>
   await inboxNotesOf(env, tenant, id).noteChosenId(id)
 
-/** Answers requests about a conversation that cannot be like those about one that the caller may not see. */
-export const onlyPossibleConversations = () =>
-  createMiddleware<App>(async function onlyPossibleConversations(c, next) {
-    const id = conversationId.safeParse(c.req.param('id'))
-    if (id.success && !(await mayBeConversation(c.env, known(c).tenant, id.data))) accepted(refuse('notFound'))
-    return await next()
-  })
+/**
+ * A conversation as the edge calls it. An id that cannot be one of the tenant's is refused like a conversation that the
+ * caller may not see, and its actor is not woken.
+ */
+export function possibleConversation(env: Env, tenant: string, id: string) {
+  const conversation = conversationOf(env, tenant, id)
+  const ask = async <T>(call: () => Promise<T>, name: ErrorName = 'notFound') =>
+    (await mayBeConversation(env, tenant, id)) ? await call() : refuse(name)
+  return {
+    describe: (actor: Actor) => ask(async () => await conversation.describe(actor)),
+    admitsWriter: (actor: Actor) => ask(async () => await conversation.admitsWriter(actor)),
+    listMembers: (actor: Actor, cursor: string, limit: number) =>
+      ask(async () => await conversation.listMembers(actor, cursor, limit)),
+    change: (actor: Actor, change: Change) => ask(async () => await conversation.change(actor, change)),
+    remove: (actor: Actor) => ask(async () => await conversation.remove(actor)),
+    history: (actor: Actor, query: HistoryQuery) =>
+      ask(async () => await conversation.history(actor, query), 'permissionDenied'),
+    presence: (actor: Actor) => ask(async () => await conversation.presence(actor), 'permissionDenied'),
+    execute: async (call: StreamCall): Promise<StreamAnswer> =>
+      (await mayBeConversation(env, tenant, id)) ? await conversation.execute(call) : refuseAll(call),
+  }
+}
 
 const secretOf = async (env: Env, tenant: string): Promise<string | undefined> =>
   (await admissionOf(env, tenant, systemClock.now()))?.secrets.conversationIdSecret

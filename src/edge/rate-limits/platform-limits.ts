@@ -2,6 +2,7 @@ import { platformTenant, limiterName, sharedLimiter } from '../../../durable-obj
 import type { Env } from '../../env.ts'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { systemClock } from '../../kernel/clock.ts'
+import { parseChannel } from '../../protocol/channels.ts'
 import { decideAll, type Level } from '../../limits/decide.ts'
 import {
   builtInRules,
@@ -12,6 +13,7 @@ import {
   type LimitTerms,
 } from '../../limits/built-in-policies.ts'
 import { decider, levelOf, rateLimitExceeded } from './request-limits.ts'
+import { mayBeConversation } from '../identity/conversation-ids.ts'
 import { platformSettingsAt, tenantRecordOf } from '../identity/tenants.ts'
 
 /** All limits a tenant is under; without one, those of callers who are nobody's. */
@@ -40,14 +42,24 @@ export function platformLevel(
 /** One message of a user over HTTP: the same buckets as over the socket, but for her connection's. */
 export async function takeMessageToken(env: Env, tenant: string, user: string, channel: string): Promise<void> {
   const terms = await termsOf(env, tenant)
+  const levels = messageLevels(terms)
+  // No limiter is woken for a conversation that cannot be; the request is refused where it asks for the conversation.
+  const isPossible = !levels.includes('messages-conversation') || (await isPossibleChannel(env, tenant, channel))
   const decision = await decideAll(decider, [
     platformLevel(env, terms, { tenant, policy: 'messages', key: user }),
-    ...messageLevels(terms).map((policy) =>
-      platformLevel(env, terms, { tenant, policy, key: policy === 'messages-conversation' ? channel : '' }),
-    ),
+    ...levels
+      .filter((policy) => policy !== 'messages-conversation' || isPossible)
+      .map((policy) =>
+        platformLevel(env, terms, { tenant, policy, key: policy === 'messages-conversation' ? channel : '' }),
+      ),
   ])
   // All of these fail open: a limiter that is gone stops nobody.
   if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
+}
+
+async function isPossibleChannel(env: Env, tenant: string, channel: string): Promise<boolean> {
+  const parsed = parseChannel(channel)
+  return parsed?.kind !== 'conversation' || (await mayBeConversation(env, tenant, parsed.id))
 }
 
 /** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */

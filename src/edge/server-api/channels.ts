@@ -1,4 +1,4 @@
-import { conversationOf, tenantOf, topicOf } from '../../../durable-objects/address.ts'
+import { tenantOf, topicOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
@@ -11,7 +11,7 @@ import { encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { TopicRules } from '../../protocol/stream.ts'
 import { topicRules } from '../../topics/namespaces.ts'
-import { mayBeConversation } from '../identity/conversation-ids.ts'
+import { possibleConversation } from '../identity/conversation-ids.ts'
 import { touches } from '../rate-limits/items.ts'
 import { tenantRecordOf } from '../identity/tenants.ts'
 
@@ -100,8 +100,7 @@ async function publishText(env: Env, tenant: string, channel: string, data: stri
 async function clientsOf(env: Env, tenant: string, channel: string): Promise<readonly ClientInfo[] | Refusal> {
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'conversation') {
-    if (!(await mayBeConversation(env, tenant, parsed.id))) return refuse('permissionDenied')
-    const answer = await conversationOf(env, tenant, parsed.id).presence(server)
+    const answer = await possibleConversation(env, tenant, parsed.id).presence(server)
     return answer.kind === 'refused' ? answer : answer.clients
   }
   const rules = await rulesOf(env, tenant, channel)

@@ -1,4 +1,4 @@
-import { conversationOf, tenantOf, topicOf } from '../../../durable-objects/address.ts'
+import { tenantOf, topicOf } from '../../../durable-objects/address.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import type { Env } from '../../env.ts'
 import { withoutDeleted } from '../../history/amend.ts'
@@ -10,7 +10,7 @@ import { sizes } from '../../protocol/limits.ts'
 import { encodeHistory, type Publication } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { HistoryAnswer, HistoryQuery } from '../../protocol/stream.ts'
-import { mayBeConversation } from '../identity/conversation-ids.ts'
+import { possibleConversation } from '../identity/conversation-ids.ts'
 import { rulesOf, server, type Result } from './channels.ts'
 
 /** Publications in one answer: as many as a namespace can keep. */
@@ -63,8 +63,7 @@ async function readerOf(env: Env, tenant: string, channel: string): Promise<Read
 }
 
 async function readConversation(env: Env, tenant: string, id: string, query: HistoryQuery): Promise<Page | Refusal> {
-  if (!(await mayBeConversation(env, tenant, id))) return refuse('permissionDenied')
-  const answer = await conversationOf(env, tenant, id).history(server, atMostAPage(query))
+  const answer = await possibleConversation(env, tenant, id).history(server, atMostAPage(query))
   if (answer.kind === 'refused') return answer
   const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement() })
   const page = await completePage(answer, query.reverse, (range) => cold.read(id, answer.epoch, range))

@@ -25,7 +25,7 @@ import type { App, AppContext } from '../../http/context.ts'
 import { takeMessageToken } from '../../rate-limits/platform-limits.ts'
 import { body, param, query } from '../../http/input.ts'
 import { takeItems } from '../../rate-limits/items.ts'
-import { noteChosenId, withTenantCheck } from '../../identity/conversation-ids.ts'
+import { noteChosenId, possibleConversation, withTenantCheck } from '../../identity/conversation-ids.ts'
 import { known } from '../../middleware/authenticate.ts'
 import { accepted, fail } from '../../http/problem.ts'
 
@@ -113,7 +113,7 @@ export const conversations = new Hono<App>()
   })
 
 /** The conversation a path names, in the caller's own tenant and no other. */
-export const stub = (c: AppContext) => conversationOf(c.env, known(c).tenant, param(c, 'id', conversationId))
+export const stub = (c: AppContext) => possibleConversation(c.env, known(c).tenant, param(c, 'id', conversationId))
 
 /** Whatever adds to a log counts as a message, by the same buckets as over the socket. The tenant's own server is limited by its requests alone. */
 export async function limitMessages(c: AppContext): Promise<void> {
