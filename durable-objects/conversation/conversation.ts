@@ -1,3 +1,4 @@
+import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import { mayManage, mayRead, mayWrite } from '../../src/conversations/access.ts'
 import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
@@ -73,6 +74,10 @@ export class Conversation extends DurableObject<Env> {
 
   /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
+    return call.request === undefined ? this.#execute(call) : onBehalfOf(call.request, () => this.#execute(call))
+  }
+
+  #execute(call: StreamCall): StreamAnswer {
     const room = this.#state()
     if (room === undefined) return refuseAll(call)
 

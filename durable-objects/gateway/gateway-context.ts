@@ -51,7 +51,7 @@ export class GatewayContext {
   /** Closes a connection; `reason` is for the log. */
   close(session: Session, name: CloseName, reason: string): void {
     if (name === 'internal' || name === 'badRequest')
-      log.warn('gateway.closed', { code: closes[name].code, reason: reason.slice(0, 200) })
+      log.warn('gateway.closed', { client: session.client, code: closes[name].code, reason: reason.slice(0, 200) })
     this.sockets.close(session, name)
   }
 }

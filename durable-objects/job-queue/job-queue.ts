@@ -1,3 +1,5 @@
+import type { RequestContext } from '../../src/kernel/request-context.ts'
+import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { Job, NewJob } from '../../src/jobs/model/job.ts'
@@ -86,16 +88,20 @@ export class JobQueue extends DurableObject<Env> {
     this.#shares = new ScheduleShares(sql)
   }
 
-  /** Accepts a job; the same id again is the same job. Calls that arrive together share a commit. */
-  async enqueue(wanted: NewJob): Promise<EnqueueAnswer> {
-    const queued = await this.#enqueuer.add(wanted)
+  /**
+   * Accepts a job; the same id again is the same job. Calls that arrive together share a commit. A `traceparent` of `request`
+   * is kept with the job and passed on to its endpoint.
+   */
+  async enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer> {
+    const queued = await onBehalfOf(request, () => this.#enqueuer.add(traced(wanted, request)))
     await this.#registration
     return queued
   }
 
   /** Accepts all of these jobs, or none. */
-  async enqueueAll(wanted: readonly NewJob[]): Promise<EnqueueResult> {
-    const enqueued = this.#changing((now) => this.#queue.enqueue(wanted, now))
+  async enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult> {
+    const jobs = wanted.map((job) => traced(job, request))
+    const enqueued = onBehalfOf(request, () => this.#changing((now) => this.#queue.enqueue(jobs, now)))
     await this.#registration
     return enqueued
   }
@@ -363,3 +369,6 @@ export class JobQueue extends DurableObject<Env> {
     this.ctx.waitUntil(registration)
   }
 }
+
+const traced = (job: NewJob, request: RequestContext | undefined): NewJob =>
+  request?.traceparent === undefined ? job : { ...job, traceparent: request.traceparent }

@@ -20,10 +20,11 @@ export type JobRow = {
   note: string
   result: string | null
   options: string
+  traceparent: string | null
 }
 
 export const jobColumns =
-  'seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, options'
+  'seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, options, traceparent'
 
 export const toJob = ({ made_at, visit, phase, permitted, options, ...row }: JobRow): Job => ({
   ...row,

@@ -42,4 +42,5 @@ export const jobQueueSchema: readonly string[] = [
   `CREATE TABLE days (day TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;`,
   `CREATE TABLE schedule_shares (
      queue TEXT PRIMARY KEY, schedules INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
+  `ALTER TABLE jobs ADD COLUMN traceparent TEXT;`,
 ]

@@ -54,8 +54,8 @@ export class SqlJobStore implements JobStore {
     const { id, type, payload, phase, rank, key, attempts, run, workerRun, permitted, madeAt, since } = job
     const seq = ++this.#top
     this.#sql.exec(
-      `INSERT INTO jobs (seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, timeout_ms, options)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO jobs (seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, timeout_ms, options, traceparent)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       seq,
       id,
       type,
@@ -74,6 +74,7 @@ export class SqlJobStore implements JobStore {
       job.result,
       job.options.timeoutMs,
       job.options === defaults ? '' : JSON.stringify(job.options),
+      job.traceparent,
     )
     this.#count(phase, 1)
     this.#keys.move(key, phase <= phases.pausing ? 1 : 0)

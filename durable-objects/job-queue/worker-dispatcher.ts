@@ -1,3 +1,4 @@
+import { currentRequest } from '../../src/adapters/request-context.ts'
 import { publish } from '../../src/adapters/qstash/client.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -83,10 +84,12 @@ export class WorkerDispatcher {
 
   async #publish(runs: readonly RequestedRun[], now: number): Promise<void> {
     const { tenant, name: queue } = ownName(this.#ctx.id.name)
+    const traceparent = currentRequest()?.traceparent
+    const trace = traceparent === undefined ? {} : { traceparent }
     try {
       await publish(
         loadConfig(this.#env),
-        runs.map(({ id, at }) => ({ tenant, queue, run: id, at })),
+        runs.map(({ id, at }) => ({ tenant, queue, run: id, at, ...trace })),
       )
       for (const { id } of runs) this.#runs.notePublished(id)
       this.#failures = 0

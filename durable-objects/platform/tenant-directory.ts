@@ -48,7 +48,7 @@ export class TenantDirectory {
       }
       this.#storage.kv.put(readKey, true)
     } catch (thrown) {
-      log.warn('tenants.directory-unread', { why: reasonOf(thrown) })
+      log.warn('tenants.directory-unread', { reason: reasonOf(thrown) })
     }
   }
 

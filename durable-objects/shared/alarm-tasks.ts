@@ -83,7 +83,7 @@ export class AlarmTasks {
       account.failures++
       account.notBefore = this.#clock.now() + backoffMs(account.failures, 1000, retryCapMs, Math.random())
       this.#arm(account.notBefore)
-      log.warn('aftermath.later', { debt: account.task.name, failures: account.failures, why: reasonOf(thrown) })
+      log.warn('alarm-tasks.failed', { task: account.task.name, failures: account.failures, reason: reasonOf(thrown) })
     } finally {
       account.running = false
     }

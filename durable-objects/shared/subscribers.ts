@@ -103,7 +103,7 @@ export class Subscribers {
       const asked = gatewayNamed(this.#env, gateway).connectionsOf(this.#tenant, user)
       return await within(timeoutMs, 'the gateway', asked)
     } catch (thrown) {
-      log.warn('audience.count-failed', { gateway, why: reasonOf(thrown) })
+      log.warn('subscribers.count-failed', { gateway, reason: reasonOf(thrown) })
       return 0
     }
   }
@@ -125,7 +125,7 @@ export class Subscribers {
       const asked = gatewayNamed(this.#env, gateway).presence(this.#tenant, this.#channel)
       return await within(timeoutMs, 'the gateway', asked)
     } catch (thrown) {
-      log.warn('audience.roster-failed', { gateway, why: reasonOf(thrown) })
+      log.warn('subscribers.presence-failed', { gateway, reason: reasonOf(thrown) })
       return []
     }
   }
@@ -183,7 +183,7 @@ export class Subscribers {
       try {
         return await gatewayNamed(this.#env, gateway).publish(toTell(update, attempt))
       } catch (thrown) {
-        log.warn('audience.publish-failed', { gateway, attempt, why: reasonOf(thrown) })
+        log.warn('subscribers.publish-failed', { gateway, attempt, reason: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
       }
     }

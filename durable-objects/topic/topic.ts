@@ -1,3 +1,4 @@
+import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -42,6 +43,10 @@ export class Topic extends DurableObject<Env> {
 
   /** Runs the commands of one gateway, or of the tenant's server, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
+    return call.request === undefined ? this.#execute(call) : onBehalfOf(call.request, () => this.#execute(call))
+  }
+
+  #execute(call: StreamCall): StreamAnswer {
     this.#store.learn(call.rules)
     if (this.#mustKeep(call)) this.#create()
     const before = this.#store.log.top()

@@ -20,7 +20,7 @@ export async function fromDependency<T>(dependency: string, call: () => Promise<
   try {
     return await call()
   } catch (thrown) {
-    log.warn('dependency.failed', { dependency, why: reasonOf(thrown) })
+    log.warn('dependency.failed', { dependency, reason: reasonOf(thrown) })
     throw new DependencyError(dependency, thrown)
   }
 }

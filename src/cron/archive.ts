@@ -41,7 +41,7 @@ async function archiveShard(
     const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')
     if (moved + dropped > 0) log.info('cron.archived', { shard: name, pages: moved, partitions: dropped })
   } catch (thrown) {
-    log.error('cron.archive-failed', { shard: name, pages: moved, why: reasonOf(thrown) })
+    log.error('cron.archive-failed', { shard: name, pages: moved, reason: reasonOf(thrown) })
   }
 }
 
@@ -61,7 +61,7 @@ async function archiveTenant(
     for (let moved = pagesTogether; moved === pagesTogether && pages < maxPages; pages += moved)
       moved = await archiveMessages(shard, tenant, before, pagesTogether)
   } catch (thrown) {
-    log.error('cron.archive-failed', { tenant, why: reasonOf(thrown) })
+    log.error('cron.archive-failed', { tenant, reason: reasonOf(thrown) })
   }
   return pages
 }

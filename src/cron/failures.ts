@@ -13,7 +13,7 @@ async function report(env: Env, tenant: string): Promise<void> {
   try {
     for (const queue of await jobQueueOf(env, tenant, 'default').queueNames()) await reportQueue(env, tenant, queue)
   } catch (thrown) {
-    log.error('cron.failures-failed', { tenant, why: reasonOf(thrown) })
+    log.error('cron.failures-failed', { tenant, reason: reasonOf(thrown) })
   }
 }
 
@@ -24,8 +24,8 @@ async function reportQueue(env: Env, tenant: string, queue: string): Promise<voi
     if (counts.dead === 0) return
     const newest = (await ledger.list('dead', undefined, 1)).jobs[0]
     const { dead, failed } = counts
-    log.warn('jobs.failures', { tenant, queue, dead, failed, type: newest?.type, why: newest?.note })
+    log.warn('jobs.failures', { tenant, queue, dead, failed, type: newest?.type, reason: newest?.note })
   } catch (thrown) {
-    log.error('cron.failures-failed', { tenant, queue, why: reasonOf(thrown) })
+    log.error('cron.failures-failed', { tenant, queue, reason: reasonOf(thrown) })
   }
 }

@@ -12,6 +12,6 @@ async function retell(env: Env, tenant: string): Promise<void> {
   try {
     await tenantOf(env, tenant).retell()
   } catch (thrown) {
-    log.error('cron.placement-failed', { tenant, why: reasonOf(thrown) })
+    log.error('cron.placement-failed', { tenant, reason: reasonOf(thrown) })
   }
 }

@@ -11,7 +11,7 @@ export async function runCron(env: Env, cron: string, now: number): Promise<void
       try {
         await run(env, now)
       } catch (thrown) {
-        log.error('cron.failed', { name, why: reasonOf(thrown) })
+        log.error('cron.failed', { name, reason: reasonOf(thrown) })
       }
     }),
   )

@@ -51,7 +51,7 @@ async function connectionsAt(env: Env, gateway: string): Promise<Readonly<Record
   try {
     return await gatewayNamed(env, gateway).connections()
   } catch (thrown) {
-    log.error('cron.sweep-failed', { gateway, why: reasonOf(thrown) })
+    log.error('cron.sweep-failed', { gateway, reason: reasonOf(thrown) })
     return {}
   }
 }
@@ -62,7 +62,7 @@ async function sweepTenant(env: Env, tenant: string, connections: number): Promi
     if (connections > 0) await tenantOf(env, tenant).noteConnections(connections)
     return await sweepQueues(env, tenant)
   } catch (thrown) {
-    log.error('cron.sweep-failed', { tenant, why: reasonOf(thrown) })
+    log.error('cron.sweep-failed', { tenant, reason: reasonOf(thrown) })
     return []
   }
 }
@@ -79,7 +79,7 @@ async function sweepQueue(env: Env, tenant: string, queue: string): Promise<Queu
     if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
     return [{ tenant, queue, counts, oldestMs, tallies }]
   } catch (thrown) {
-    log.error('cron.sweep-failed', { tenant, queue, why: reasonOf(thrown) })
+    log.error('cron.sweep-failed', { tenant, queue, reason: reasonOf(thrown) })
     return []
   }
 }

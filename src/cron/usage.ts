@@ -22,7 +22,7 @@ async function rollUpShard(env: Env, name: string, shard: Database, since: numbe
   try {
     for await (const tenants of placedOn(shard)) await rollUp(env, shard, tenants, since)
   } catch (thrown) {
-    log.error('cron.usage-failed', { shard: name, why: reasonOf(thrown) })
+    log.error('cron.usage-failed', { shard: name, reason: reasonOf(thrown) })
   }
 }
 
@@ -38,7 +38,7 @@ async function countOf(env: Env, tenant: string, since: string): Promise<Counted
     const days = new Set([...Object.keys(peaks).filter((day) => day >= since), ...jobs.keys()])
     return [...days].map((day) => ({ tenant, day, jobs: jobs.get(day) ?? 0, connectionsPeak: peaks[day] ?? 0 }))
   } catch (thrown) {
-    log.error('cron.usage-failed', { tenant, why: reasonOf(thrown) })
+    log.error('cron.usage-failed', { tenant, reason: reasonOf(thrown) })
     return []
   }
 }

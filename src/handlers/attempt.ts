@@ -12,6 +12,8 @@ export interface Attempt {
   readonly signal: AbortSignal
   /** Secrets of the queue that sign posts to endpoints, the newest first; for `http` jobs only. */
   readonly secrets: readonly string[]
+  /** The W3C trace of the request that made the job, for the outgoing request of an `http` job. */
+  readonly traceparent?: string
   /** Reports progress (0 … 100) and a line for the job's log. */
   readonly report: (progress?: number, line?: string) => void
 }

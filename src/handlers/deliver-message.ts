@@ -1,3 +1,4 @@
+import { currentRequest } from '../adapters/request-context.ts'
 import { z } from 'zod'
 import { possibleConversation } from '../edge/identity/conversation-ids.ts'
 import type { Env } from '../env.ts'
@@ -17,6 +18,7 @@ export async function deliverMessage(env: Env, tenant: string, payload: GivenJso
     gateway: null,
     have: null,
     commands: [command],
+    request: currentRequest(),
   })
   const result = results[0]
   if (result?.kind === 'refused') return { kind: 'discard', reason: `${result.error}: ${result.detail ?? ''}` }

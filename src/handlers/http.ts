@@ -41,6 +41,7 @@ async function post(env: Env, url: string, body: string, attempt: Attempt): Prom
     'content-type': 'application/json',
     'user-agent': 'Parley-Jobs/1',
     'parley-attempt': String(attempt.number),
+    ...(attempt.traceparent === undefined ? {} : { traceparent: attempt.traceparent }),
     ...(await signedHeaders(attempt.secrets, attempt.id, body, systemClock.now())),
   }
   const request = { method: 'POST', body, headers, redirect: 'manual', signal: attempt.signal } as const

@@ -1,3 +1,4 @@
+import { onBehalfOf } from '../adapters/request-context.ts'
 import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Assignment } from '../jobs/queue/queue.ts'
@@ -23,8 +24,15 @@ const handlers: Readonly<Record<string, Handler>> = {
 export async function runHandler(env: Env, tenant: string, job: Assignment, attempt: Attempt): Promise<Outcome> {
   const handler = Object.hasOwn(handlers, job.type) ? handlers[job.type] : undefined
   if (handler === undefined) return { kind: 'retry', error: 'unknown-type', reason: `no handler for ${job.type}` }
+  const { traceparent } = job
+  const run = async () => await handler(env, tenant, new GivenJson(JSON.parse(job.payload), job.payload), attempt)
+  return await onBehalfOf(traceparent === undefined ? undefined : { traceparent }, () => settled(job, run))
+}
+
+/** An error that a handler throws is an outcome like any other. */
+async function settled(job: Assignment, run: () => Promise<Outcome>): Promise<Outcome> {
   try {
-    return await handler(env, tenant, new GivenJson(JSON.parse(job.payload), job.payload), attempt)
+    return await run()
   } catch (thrown) {
     log.warn('jobs.handler-failed', { type: job.type, id: job.id, reason: reasonOf(thrown) })
     return { kind: 'retry', error: 'thrown', reason: reasonOf(thrown) }

@@ -148,11 +148,12 @@ export class WorkerRun {
   }
 
   #attempt(running: RunningJob): Attempt {
-    const { id, run, attempt: number, collected } = running.job
+    const { id, run, attempt: number, collected, traceparent } = running.job
     return {
       id,
       number,
       collected,
+      ...(traceparent === undefined ? {} : { traceparent }),
       secrets: running.secrets,
       get signal() {
         return running.signal

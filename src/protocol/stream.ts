@@ -1,3 +1,4 @@
+import type { RequestContext } from '../kernel/request-context.ts'
 import type { Refusal } from './errors.ts'
 import type { MessageContent } from './payloads.ts'
 import type { ClientInfo, Infos, Publication } from './replies.ts'
@@ -15,6 +16,8 @@ export interface StreamCall {
   /** How the topic is to be kept, as far as the caller knows; absent for every other stream. */
   readonly rules?: TopicRules
   readonly commands: readonly StreamCommand[]
+  /** The HTTP request or job that the call is made for; absent for the commands of sockets. */
+  readonly request?: RequestContext | undefined
 }
 
 /** How a plain topic is kept, by its namespace. `version` is the tenant record's: the newest known one applies. */

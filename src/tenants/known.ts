@@ -35,7 +35,7 @@ async function standingOf(directory: Directory, tenant: string): Promise<TenantS
   try {
     return await directory.standingOfTenant(tenant)
   } catch (thrown) {
-    log.warn('tenants.directory-unreachable', { why: reasonOf(thrown) })
+    log.warn('tenants.directory-unreachable', { reason: reasonOf(thrown) })
     return 'perhaps'
   }
 }

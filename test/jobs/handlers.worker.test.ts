@@ -77,6 +77,19 @@ describe('a job that cannot be done is parked after its attempts, to be seen, an
     expect(await ledger().find('next')).toMatchObject({ state: 'done' })
   })
 
+  test('an endpoint is told the trace of the request that made the job, and none where there was none', async () => {
+    const traces: (string | undefined)[] = []
+    vi.stubGlobal('fetch', async (_: string, { headers }: { headers: Record<string, string> }) => {
+      traces.push(headers['traceparent'])
+      return new Response(null, { status: 410 })
+    })
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    await workOff({ type: 'http', payload: http, traceparent })
+    await ledger().enqueue({ id: 'untraced', type: 'http', payload: http, runAt: 0 })
+    await visit()
+    expect(traces).toEqual([traceparent, undefined])
+  })
+
   test('an endpoint that sends us elsewhere is not followed', async () => {
     const asked: unknown[] = []
     vi.stubGlobal('fetch', async (url: string, { redirect }: RequestInit) => {

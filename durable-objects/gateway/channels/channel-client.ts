@@ -186,7 +186,7 @@ export class ChannelClient {
         if (call.have !== null) return await execute()
         return await executeIfKnown(call, this.#context.names.hasConversation(tenant, conversation), execute)
       } catch (thrown) {
-        log.warn('gateway.call-failed', { channel, attempt, reason: reasonOf(thrown) })
+        log.warn('gateway.call-failed', { channel, attempt, commands: call.commands.length, reason: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 1000, Math.random()))
       }
     }

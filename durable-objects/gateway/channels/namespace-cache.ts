@@ -35,7 +35,7 @@ export class NamespaceCache {
     return heard.then(
       (admission) => this.#pick(tenant, admission, name),
       (thrown: unknown) => {
-        log.warn('gateway.tenant-unreachable', { why: reasonOf(thrown) })
+        log.warn('gateway.tenant-unreachable', { reason: reasonOf(thrown) })
         return refuse('internal', 'the tenant could not be reached')
       },
     )

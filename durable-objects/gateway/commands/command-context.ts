@@ -37,7 +37,10 @@ export class CommandContext {
     this.#limits = limits
   }
 
+  /** Refuses a command. One that failed on our side is logged by connection and command id, which name it to the client too. */
   refuse(session: Session, id: number, refusal: Refusal): void {
+    if (refusal.error === 'internal')
+      log.warn('gateway.command-failed', { client: session.client, command: id, reason: refusal.detail })
     this.#gateway.sockets.write(session, encodeRefusal(id, refusal))
   }
 
@@ -117,7 +120,7 @@ export class CommandContext {
   async #limitedLater(session: Session, later: Promise<Taken>, settle: Settle, work: () => void): Promise<void> {
     const { frames } = session
     const taken = await later.catch((thrown: unknown) => {
-      log.error('gateway.limit-failed', { reason: reasonOf(thrown) })
+      log.error('gateway.limit-failed', { client: session.client, reason: reasonOf(thrown) })
     })
     if (taken === undefined) settle(refuse('internal', 'the rate limiter could not be reached'))
     else if (taken.kind === 'taken') work()

@@ -82,7 +82,7 @@ export class CommandRouter {
           ? this.#context.reply(session, id, kind, result)
           : this.#context.refuse(session, id, result),
       (thrown: unknown) => {
-        log.warn(`gateway.${kind}-failed`, { reason: reasonOf(thrown) })
+        log.warn(`gateway.${kind}-failed`, { client: session.client, command: id, reason: reasonOf(thrown) })
         const detail = thrown instanceof DependencyError ? `${thrown.message}; try again` : 'try again'
         this.#context.refuse(session, id, refuse('internal', detail))
       },

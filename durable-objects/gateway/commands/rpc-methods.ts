@@ -1,3 +1,4 @@
+import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { deliveryPayload, scheduled } from '../../../src/jobs/schedules/scheduled-message.ts'
 import { uuidFrom } from '../../../src/kernel/id.ts'
@@ -177,7 +178,8 @@ async function listInbox(
 async function guarded(desk: CommandContext, session: Session, id: number, work: () => Promise<void>): Promise<void> {
   try {
     await work()
-  } catch {
+  } catch (thrown) {
+    log.warn('gateway.rpc-failed', { client: session.client, command: id, reason: reasonOf(thrown) })
     desk.refuse(session, id, refuse('internal', 'try again'))
   }
 }

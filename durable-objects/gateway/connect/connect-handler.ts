@@ -79,7 +79,7 @@ export class ConnectHandler {
     const { sockets, clock } = this.#context
     const end = (name: CloseName, reason: string) => this.#context.close(session, name, reason)
     if (request.token === '') return end('badRequest', 'refresh without a token')
-    const admitted = await this.#admit(request.token, '')
+    const admitted = await this.#admit(session, request.token, '')
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return end(admitted.close, 'token')
     if (admitted.kind === 'refused') {
@@ -100,7 +100,7 @@ export class ConnectHandler {
     try {
       return issuedAt <= (await inboxOf(this.#context.env, session.tenant, session.user).revokedAt())
     } catch (thrown) {
-      log.warn('gateway.revoked-unknown', { reason: reasonOf(thrown) })
+      log.warn('gateway.revoked-unknown', { client: session.client, reason: reasonOf(thrown) })
       return false
     }
   }
@@ -111,7 +111,7 @@ export class ConnectHandler {
   }
 
   async #accept(session: Session, command: Of<'connect'>): Promise<void> {
-    const admitted = await this.#admit(command.request.token, session.origin)
+    const admitted = await this.#admit(session, command.request.token, session.origin)
     if (session.phase === 'closed') return
     if (admitted.kind === 'turnedAway') return this.#context.close(session, admitted.close, 'token')
     if (admitted.kind === 'refused') return this.#refuse(session, command.id, admitted)
@@ -182,11 +182,11 @@ export class ConnectHandler {
     this.#runDeferred(session)
   }
 
-  async #admit(token: string, origin: string): Promise<Authentication> {
+  async #admit({ client }: Session, token: string, origin: string): Promise<Authentication> {
     try {
       return await this.#authenticator.authenticate(token, this.#context.clock.now(), origin)
     } catch (thrown) {
-      log.error('gateway.admit-failed', { reason: reasonOf(thrown) })
+      log.error('gateway.admit-failed', { client, reason: reasonOf(thrown) })
       return refuse('internal', 'the tenant could not be reached')
     }
   }

@@ -117,7 +117,7 @@ export class TenantConnectionLimiter {
       const limiter = limiterNamed(env, limiterName(tenant, 'connections-tenant', ''))
       return await within(timeoutMs, 'the limiter', limiter.hold(rules, name, slots, ttlMs))
     } catch (thrown) {
-      log.warn('gateway.slots-unreachable', { reason: reasonOf(thrown) })
+      log.warn('gateway.connection-limiter-unreachable', { reason: reasonOf(thrown) })
       return slots
     }
   }

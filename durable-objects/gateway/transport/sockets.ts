@@ -244,7 +244,7 @@ export class Sockets {
     try {
       this.#sinks.get(session)?.remember(toAttachment(session))
     } catch (thrown) {
-      log.warn('gateway.keep-failed', { why: reasonOf(thrown) })
+      log.warn('gateway.keep-failed', { client: session.client, reason: reasonOf(thrown) })
       this.close(session, 'internal')
     }
   }
@@ -261,7 +261,7 @@ export class Sockets {
       else if (session.reader.asked > 0) this.#probed(session)
     } catch (thrown) {
       outgoing.length = 0
-      log.warn('gateway.send-failed', { why: reasonOf(thrown) })
+      log.warn('gateway.send-failed', { client: session.client, reason: reasonOf(thrown) })
       this.close(session, 'internal')
     }
   }

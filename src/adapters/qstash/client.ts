@@ -11,6 +11,8 @@ const messageBody = z.strictObject({ tenant: z.string(), queue: z.string(), visi
 /** A run to be started at `at`, milliseconds since the epoch. */
 export interface QStashMessage extends WorkerRunReference {
   readonly at: number
+  /** The W3C trace of the request that made the run necessary; QStash brings it along. */
+  readonly traceparent?: string
 }
 
 const publishMs = 10_000
@@ -31,7 +33,7 @@ const retryDelay = '3000 * (1 + retried)'
  * seconds: a run starts up to one early, and waits in a long poll.
  */
 export async function publish(config: Config, runs: readonly QStashMessage[]): Promise<void> {
-  const messages = runs.map(({ tenant, queue, run, at }) => ({
+  const messages = runs.map(({ tenant, queue, run, at, traceparent }) => ({
     url: jobsUrl(config),
     body: { tenant, queue, visit: run },
     notBefore: Math.floor(at / 1000),
@@ -40,6 +42,7 @@ export async function publish(config: Config, runs: readonly QStashMessage[]): P
     retries,
     retryDelay,
     label: messageLabel,
+    ...(traceparent === undefined ? {} : { headers: { traceparent } }),
   }))
   await within(publishMs, 'publishing to QStash', open(config).batchJSON(messages))
 }

@@ -52,7 +52,7 @@ async function forgiving<T>(what: string, work: () => Promise<T>): Promise<T | u
   try {
     return await breaker.execute(work)
   } catch (thrown) {
-    if (breaker.state === CircuitState.Closed) log.warn('cache.failed', { what, why: reasonOf(thrown) })
+    if (breaker.state === CircuitState.Closed) log.warn('cache.failed', { what, reason: reasonOf(thrown) })
     return undefined
   }
 }

@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
-import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import type { App, AppContext } from './context.ts'
 import { authenticate, onlyKnown, onlyOperator, onlyServer } from '../middleware/authenticate.ts'
 import { crossOrigin, onlyAllowedOrigins } from '../middleware/cross-origin.ts'
 import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit-requests.ts'
+import { requestContext } from '../middleware/request-context.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
@@ -44,7 +44,7 @@ export const app: Hono<App> = new Hono<App>()
       onMethodNotAllowed: otherMethods,
     }),
   )
-  .use(requestId({ headerName: 'x-request-id' }))
+  .use(requestContext())
   .use(secureHeaders())
   .use('/v1/*', crossOrigin())
   .use('/demo/*', crossOrigin())

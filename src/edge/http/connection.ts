@@ -1,3 +1,4 @@
+import { onBehalfOf } from '../../adapters/request-context.ts'
 import { gatewayName, gatewayNamed } from '../../../durable-objects/address.ts'
 import { claimedBy } from '../../auth/token.ts'
 import { loadConfig, type Config } from '../../config.ts'
@@ -15,6 +16,11 @@ export const connectionPath = '/connection/websocket'
  * before all middleware. A token in the query, if any, keeps a user on the same gateway; it proves nothing here.
  */
 export async function connect(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+  const requestId = crypto.randomUUID()
+  return await onBehalfOf({ requestId }, () => open(request, requestId, env, ctx))
+}
+
+async function open(request: Request, requestId: string, env: Env, ctx: ExecutionContext): Promise<Response> {
   if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') {
     return new Response('This is the WebSocket endpoint of the Centrifuge protocol.\n', {
       status: 426,
@@ -22,9 +28,9 @@ export async function connect(request: Request, env: Env, ctx: ExecutionContext)
     })
   }
   const waitMs = await takeConnect(env, countedAddress(request, env))
-  if (waitMs > 0) return refused('too-many-requests', `connects: wait ${waitMs} ms`, waitMs)
+  if (waitMs > 0) return refused(requestId, 'too-many-requests', `connects: wait ${waitMs} ms`, waitMs)
   if (!bearsAnother(env))
-    return refused('unavailable', 'connections: this server has as many as it bears', fullWaitMs())
+    return refused(requestId, 'unavailable', 'connections: this server has as many as it bears', fullWaitMs())
   const headers = addressedHeaders(request, env)
   return await holdConnection({ env, executionCtx: ctx }, gatewayFor(request, env), request.url, { headers })
 }
@@ -43,10 +49,14 @@ export const regionOf = (request: Request, { regions }: Pick<Config, 'regions'>)
 export const fullWaitMs = (): number => spreadMs(5000, Math.random())
 
 /** What a WebSocket is answered instead of being opened. */
-function refused(name: ProblemName, detail: string, waitMs: number): Response {
+function refused(requestId: string, name: ProblemName, detail: string, waitMs: number): Response {
   const { status, title } = problems[name]
-  const problem = { type: `/docs/errors#${name}`, title, status, detail, retryAfterMs: waitMs }
-  const headers = { 'Content-Type': 'application/problem+json', 'Retry-After': String(Math.ceil(waitMs / 1000)) }
+  const problem = { type: `/docs/errors#${name}`, title, status, detail, requestId, retryAfterMs: waitMs }
+  const headers = {
+    'Content-Type': 'application/problem+json',
+    'X-Request-Id': requestId,
+    'Retry-After': String(Math.ceil(waitMs / 1000)),
+  }
   return new Response(JSON.stringify(problem), { status, headers })
 }
 

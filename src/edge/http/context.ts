@@ -8,6 +8,8 @@ export interface App {
   Bindings: Env
   Variables: {
     principal: Principal
+    /** The id in `X-Request-Id`, in problems and in log lines. */
+    requestId: string
     /** The origin whose pages may read the answer: `*` for any, "" for none. */
     allowOrigin: string
     /** The request as load; not set for what is always answered. */

@@ -51,7 +51,8 @@ export function problemResponse(
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
   const violated = violatedPolicies === undefined ? {} : { 'violated-policies': violatedPolicies }
   const failed = dependency === undefined ? {} : { dependency }
-  const problem = { type: `/docs/errors#${name}`, title, status, detail, ...retry, ...violated, ...failed }
+  const requestId = c.get('requestId')
+  const problem = { type: `/docs/errors#${name}`, title, status, detail, requestId, ...retry, ...violated, ...failed }
   return c.json(problem, statusOf(status), { 'Content-Type': 'application/problem+json' })
 }
 
@@ -64,9 +65,9 @@ export function onError(thrown: Error, c: Context<App>): Response {
   if (thrown instanceof DependencyError) return problemResponse(c, dependencyProblem(thrown))
   if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
   if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
-  log.error('edge.unhandled', { path: c.req.path, why: reasonOf(thrown) })
+  log.error('edge.unhandled', { path: c.req.path, reason: reasonOf(thrown) })
   if (isStorageFailure(thrown)) return problemResponse(c, storageProblem())
-  return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, tell us the time and path.' })
+  return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, report the requestId.' })
 }
 
 const dependencyProblem = ({ dependency }: Pick<DependencyError, 'dependency'>): Problem => ({

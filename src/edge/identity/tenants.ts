@@ -86,7 +86,7 @@ export async function platformSettingsAt(env: Env, now: number): Promise<Platfor
     if (!cached.success) await cache.set(platformSettingsKey, value, cachedSeconds)
     cachedPlatformSettings = { until: now + tenantFreshMs, value }
   } catch (thrown) {
-    log.warn('edge.house-unreachable', { why: reasonOf(thrown) })
+    log.warn('edge.platform-unreachable', { reason: reasonOf(thrown) })
     cachedPlatformSettings = { ...cachedPlatformSettings, until: now + 1000 }
   }
   return cachedPlatformSettings.value

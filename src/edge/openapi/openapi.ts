@@ -160,12 +160,13 @@ const retryAfter = { description: 'Seconds to wait', schema: { type: 'integer' }
 const problemSchema = {
   type: 'object',
   description: 'A problem (RFC 9457)',
-  required: ['type', 'title', 'status', 'detail'],
+  required: ['type', 'title', 'status', 'detail', 'requestId'],
   properties: {
     type: { type: 'string', enum: Object.keys(problems).map((name) => `/docs/errors#${name}`) },
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string', description: 'Names the field, the rule and the fix' },
+    requestId: { type: 'string', description: 'The id of the request, as in the header X-Request-Id and in log lines' },
     retryAfterMs: { type: 'integer' },
     'violated-policies': {
       type: 'array',

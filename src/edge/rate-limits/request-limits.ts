@@ -24,7 +24,7 @@ export const decider: Decider = {
   fallback: new LocalLimits(),
   alone: true,
   onUnreachable: (name, thrown) =>
-    log.warn('edge.limiter-unreachable', { policy: policyOf(name), why: reasonOf(thrown) }),
+    log.warn('edge.limiter-unreachable', { policy: policyOf(name), reason: reasonOf(thrown) }),
 }
 
 /** One level of a decision here: which limiter, by which rules. */

@@ -1,3 +1,4 @@
+import { currentRequest } from '../../adapters/request-context.ts'
 import { tenantOf, topicOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
@@ -71,7 +72,7 @@ async function publishOne(env: Env, tenant: string, channel: string, data: strin
   try {
     return await publishText(env, tenant, channel, data, said)
   } catch (thrown) {
-    log.error('server-api.failed', { method: 'broadcast', channel, why: reasonOf(thrown) })
+    log.error('server-api.failed', { method: 'broadcast', channel, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')
   }
 }
@@ -90,7 +91,7 @@ async function publishText(env: Env, tenant: string, channel: string, data: stri
     ...(said.skip_history === true ? { skipHistory: true as const } : {}),
     ...(version === 0 ? {} : { version: { version, epoch } }),
   }
-  const call = { gateway: null, have: null, rules, commands: [command] }
+  const call = { gateway: null, have: null, rules, commands: [command], request: currentRequest() }
   const { results } = await topicOf(env, tenant, channel).execute(call)
   const [result = refuse('internal')] = results
   if (result.kind === 'refused') return result

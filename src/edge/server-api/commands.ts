@@ -56,7 +56,7 @@ export async function run(env: Env, payer: Payer, method: string, params: Params
       ? await runOne(env, payer, method, params)
       : refuse('methodNotFound', `${method}: one of ${Object.keys(serverApiRequests).join(', ')}, batch`)
   } catch (thrown) {
-    log.error('server-api.failed', { method, why: reasonOf(thrown) })
+    log.error('server-api.failed', { method, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')
   }
 }

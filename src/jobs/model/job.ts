@@ -40,6 +40,8 @@ export interface NewJob extends Partial<JobOptions> {
   readonly type: string
   readonly payload: string
   readonly runAt: number
+  /** The W3C trace of the request that made it, which its endpoint is told. */
+  readonly traceparent?: string
 }
 
 /** A job of a queue. */
@@ -71,6 +73,7 @@ export interface Job {
   /** JSON text of its result, once done. */
   readonly result: string | null
   readonly options: JobOptions
+  readonly traceparent: string | null
 }
 
 /** The outcome of one attempt. `error` names the kind of failure, for `perError` of the backoff. */
@@ -121,6 +124,6 @@ export const defaults: JobOptions = {
 
 /** The options of a new job, complete. */
 export function optionsOf(wanted: NewJob): JobOptions {
-  const { id: _i, type: _t, payload: _p, runAt: _r, ...given } = wanted
+  const { id: _i, type: _t, payload: _p, runAt: _r, traceparent: _trace, ...given } = wanted
   return { ...defaults, ...given }
 }

@@ -168,5 +168,6 @@ export function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
     note: '',
     result: null,
     options,
+    traceparent: wanted.traceparent ?? null,
   }
 }

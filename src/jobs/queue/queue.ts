@@ -54,6 +54,8 @@ export interface Assignment {
   readonly attempts: number
   readonly timeoutMs: number
   readonly collected: readonly Collected[]
+  /** The W3C trace of the request that made the job. */
+  readonly traceparent?: string
 }
 
 /** How a job that was waited for ended; `result` is JSON text. */
@@ -264,7 +266,7 @@ export class Queue {
     }
   }
 
-  #assign({ id, type, payload, run, attempts, options }: Job, now: number): Assignment | undefined {
+  #assign({ id, type, payload, run, attempts, options, traceparent }: Job, now: number): Assignment | undefined {
     const collected = this.#collect(options.after)
     if (collected === undefined) {
       const reason = `after: results of at most ${collectedBytes} bytes together; return less, or wait for fewer jobs`
@@ -272,7 +274,8 @@ export class Queue {
       return undefined
     }
     const { timeoutMs } = options
-    return { id, type, payload, run, attempt: attempts, attempts: options.attempts, timeoutMs, collected }
+    const trace = traceparent === null ? {} : { traceparent }
+    return { id, type, payload, run, attempt: attempts, attempts: options.attempts, timeoutMs, collected, ...trace }
   }
 
   /** Undefined when the results are too large for a call, which is found out before all of them are in memory. */

@@ -1,3 +1,4 @@
+import { currentRequest } from '../../../adapters/request-context.ts'
 import { Hono } from 'hono'
 import type { z } from 'zod'
 import { conversationOf, inboxOf } from '../../../../durable-objects/address.ts'
@@ -130,7 +131,8 @@ export const actorOf = (principal: Known, user = '') =>
 /** Runs one command as the caller, or as `user` that an API key names, and returns its result's data. */
 export async function execute(c: AppContext, verb: StreamVerb, user = ''): Promise<unknown> {
   const actor = actorOf(known(c), user)
-  const { results } = await stub(c).execute({ gateway: null, have: null, commands: [{ ...actor, ...verb }] })
+  const request = currentRequest()
+  const { results } = await stub(c).execute({ gateway: null, have: null, commands: [{ ...actor, ...verb }], request })
   const result = results[0]
   if (result === undefined) return fail('internal-error', 'no answer')
   const done = accepted(result)

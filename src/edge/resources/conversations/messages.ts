@@ -1,3 +1,4 @@
+import { currentRequest } from '../../../adapters/request-context.ts'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { jobQueueOf, tenantOf } from '../../../../durable-objects/address.ts'
@@ -75,7 +76,7 @@ async function schedule(c: AppContext, user: string, content: MessageContent, ru
   accepted(await stub(c).admitsWriter(actorOf(known(c), user)))
   const id = await uuidFrom(JSON.stringify([tenant, conversation, user, content.clientId]))
   const job = { id, type: 'deliver-message', payload: deliveryPayload(conversation, user, content), runAt }
-  const queued = accepted(await jobQueueOf(c.env, tenant, 'default').enqueue(job))
+  const queued = accepted(await jobQueueOf(c.env, tenant, 'default').enqueue(job, currentRequest()))
   return accepted(scheduled(queued, runAt)).says
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
+import { currentRequest } from '../../../adapters/request-context.ts'
 import type { Env } from '../../../env.ts'
 import { encodeJob } from '../../../jobs/model/view.ts'
 import { systemClock } from '../../../kernel/clock.ts'
@@ -47,7 +48,9 @@ const enqueueJob = operation(
   }),
   async ({ c, caller, body: { queue, ...input } }) => {
     const job = toNewJob(c.env, input, systemClock.now())
-    const { id, state, duplicate } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueue(job))
+    const { id, state, duplicate } = accepted(
+      await jobQueueOf(c.env, caller.tenant, queue).enqueue(job, currentRequest()),
+    )
     const body = { id, state, duplicate }
     return duplicate ? { status: 200, body } : { status: 201, body }
   },
@@ -74,7 +77,9 @@ const enqueueJobs = operation(
     await takeItems(c.env, caller, inputs.length)
     const now = systemClock.now()
     const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
-    const { receipts: all } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted))
+    const { receipts: all } = accepted(
+      await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, currentRequest()),
+    )
     const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
     return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
   },

@@ -62,7 +62,7 @@ async function figuresOf<T>(holder: string, ask: () => Promise<T>): Promise<T | 
   try {
     return await within(actorDeadlineMs, holder, ask())
   } catch (thrown) {
-    log.warn('metrics.unreachable', { holder, why: reasonOf(thrown) })
+    log.warn('metrics.unreachable', { holder, reason: reasonOf(thrown) })
     return undefined
   }
 }
