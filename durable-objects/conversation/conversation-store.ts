@@ -84,7 +84,7 @@ export class ConversationStore {
     this.write(conversation)
     const top = this.log.restart()
     this.members.clear()
-    for (const member of members) this.members.put({ ...member, read: top, joined: top }, false)
+    this.members.putAll(members.map((member) => ({ ...member, read: top, joined: top })))
     this.projection.skip(top)
     this.inboxUpdater.skip(top)
     this.inboxUpdater.beginAnew()

@@ -158,7 +158,7 @@ export class Conversation extends DurableObject<Env> {
     const deleted = { ...room.conversation, deletedAt: room.now, version: room.conversation.version + 1 }
     this.#store.write(deleted)
     const users = [...this.#store.members.all()].map(({ user }) => user)
-    for (const user of users) this.#store.inboxUpdater.noteRemoval(user, deleted.version)
+    this.#store.inboxUpdater.noteRemovalOfAll(deleted.version)
     this.#scheduleTasks(deleted)
     const before = { epoch: deleted.epoch, offset: room.log.top() + 1 }
     this.#publish(

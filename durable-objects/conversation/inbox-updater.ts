@@ -76,6 +76,15 @@ export class InboxUpdater {
     )
   }
 
+  /** Every member left, since the conversation was deleted. */
+  noteRemovalOfAll(version: number): void {
+    this.#sql.exec(
+      `INSERT INTO removals (user, version) SELECT user, ? FROM members WHERE true
+       ON CONFLICT (user) DO UPDATE SET version = excluded.version`,
+      version,
+    )
+  }
+
   /** Tells everything owed, one run after another. Throws when a notes actor or an inbox could not be told; the next run repeats that. */
   run(conversation: () => Conversation): Promise<void> {
     const run = async () => {
