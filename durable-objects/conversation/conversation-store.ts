@@ -22,7 +22,8 @@ export class ConversationStore {
   readonly projection: Projection
   readonly cachedPages: CachedPages
   readonly inboxUpdater: InboxUpdater
-  #conversation: Conversation | undefined
+  /** Set by `write`. */
+  conversation: Conversation | undefined
   #crashedWithTasks: boolean
 
   private constructor(ctx: DurableObjectState, env: Env, exists: boolean) {
@@ -35,8 +36,8 @@ export class ConversationStore {
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
     this.projection = new Projection(env, this.settings, this.log, this.members, this.cachedPages)
     this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.log, this.members, systemClock)
-    this.#conversation = parseConversation(this.settings.get('conversation'))
-    this.#crashedWithTasks = this.#conversation !== undefined && this.projection.isPending(this.#conversation)
+    this.conversation = parseConversation(this.settings.get('conversation'))
+    this.#crashedWithTasks = this.conversation !== undefined && this.projection.isPending(this.conversation)
     this.#recallReaders()
   }
 
@@ -53,13 +54,9 @@ export class ConversationStore {
     return new ConversationStore(ctx, env, true)
   }
 
-  get conversation(): Conversation | undefined {
-    return this.#conversation
-  }
-
   write(conversation: Conversation): void {
     this.settings.set('conversation', JSON.stringify(conversation))
-    this.#conversation = conversation
+    this.conversation = conversation
   }
 
   /** A life that ended with debts may have ended before its listeners heard of what it had written: they are asked, once. */
@@ -70,8 +67,8 @@ export class ConversationStore {
 
   /** A deleted conversation stands nowhere: whoever listens, guests too, asks for it again and hears that it is no more. */
   announcePosition(): void {
-    if (this.#conversation === undefined) return
-    const { epoch, deletedAt } = this.#conversation
+    if (this.conversation === undefined) return
+    const { epoch, deletedAt } = this.conversation
     if (deletedAt === undefined) this.subscribers.announcePosition(epoch, this.log.top())
     else this.subscribers.announcePosition('', 0)
   }

@@ -27,6 +27,7 @@ export class MessageLog implements Log {
   readonly #settings: Settings
   readonly #recent: LogRow[] = []
   #top: number
+  #floor: number
   /** Whether anything was ever edited or deleted here; unknown until somebody asks. */
   #isAmended: boolean | undefined
   /** The newest entries that do not count as messages; unknown until somebody asks. */
@@ -37,6 +38,7 @@ export class MessageLog implements Log {
   constructor(sql: SqlStorage, facts: Settings, exists: boolean) {
     this.#sql = sql
     this.#settings = facts
+    this.#floor = facts.number('floor') + 1
     this.#top = exists ? Number(sql.exec('SELECT coalesce(max(seq), 0) AS top FROM messages').one()['top']) : 0
   }
 
@@ -94,7 +96,7 @@ export class MessageLog implements Log {
   }
 
   floor(): number {
-    return this.#settings.number('floor') + 1
+    return this.#floor
   }
 
   target(seq: number): Target | undefined {
@@ -210,6 +212,7 @@ export class MessageLog implements Log {
     this.#sql.exec('UPDATE messages SET data = NULL WHERE seq > ? AND seq <= ?', done, upTo)
     this.#newest = undefined
     this.#settings.set('floor', upTo)
+    this.#floor = upTo + 1
     this.#recent.length = 0
   }
 
@@ -221,6 +224,7 @@ export class MessageLog implements Log {
     this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL')
     this.#sql.exec('DELETE FROM amendments')
     this.#settings.set('floor', top)
+    this.#floor = top + 1
     this.#settings.set('newest', '')
     this.#newest = undefined
     this.#uncounted = undefined

@@ -85,7 +85,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
-    const session = this.#context.sockets.sessionOf(socket)
+    const session = this.#context.sockets.byWebSocket.get(socket)
     if (session !== undefined) this.#receive(session, textOrBytes(message))
   }
 
@@ -219,7 +219,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   #receive(session: Session, message: string | Uint8Array): void {
-    this.#context.sockets.noteReceived(session, this.#context.clock.now())
+    if (!session.isTimedByRuntime) this.#context.sockets.noteReceived(session, this.#context.clock.now())
     const frame = readFrame(session.wire.format, message)
     if (frame.kind === 'malformed') return this.#context.close(session, 'badRequest', frame.why)
     session.frames++

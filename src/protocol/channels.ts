@@ -1,5 +1,7 @@
 import { refuse, type Refusal } from './errors.ts'
 
+export { conversationChannel, conversationIn } from './channel-names.ts'
+
 /**
  * The meaning of a channel name: a conversation's stream, one user's inbox, the progress of one job of a queue, or a
  * plain topic.
@@ -101,13 +103,6 @@ const inbox = (user: string): Channel | undefined => (user === '' ? undefined : 
 
 const conversation = (text: string): Channel | undefined =>
   id.test(text) ? { kind: 'conversation', id: text } : undefined
-
-/** The id in the name of a conversation's channel, without checking it; undefined for other channels. */
-export const conversationIn = (channel: string): string | undefined =>
-  channel.startsWith('conversation:') ? channel.slice('conversation:'.length) : undefined
-
-/** The stream of one conversation. */
-export const conversationChannel = (conversation: string): string => `conversation:${conversation}`
 
 /** The personal stream of one user. */
 export const inboxChannel = (user: string): string => `user:#${user}`

@@ -1,4 +1,5 @@
-import { malformed, parseFrame, type ParsedFrame } from './commands.ts'
+import type { ParsedFrame } from './commands.ts'
+import { malformed, parseFrame } from './parse-frame.ts'
 import { parseBinaryFrame } from './protobuf/frame.ts'
 
 /** What a frame holds: lines of JSON, or Protobuf messages behind their lengths. */

@@ -1,3 +1,4 @@
+import { channelKey } from '../protocol/channel-names.ts'
 import type { ClientInfo, Infos, Publication } from '../protocol/replies.ts'
 import { encodePresence, encodePub } from '../protocol/replies.ts'
 import type { EphemeralEvent, StreamUpdate } from '../protocol/stream.ts'
@@ -176,8 +177,6 @@ export const infosOf = ({ info }: Session, terms: SubscriptionTerms | undefined)
   ...(terms?.chanInfo === undefined ? {} : { chanInfo: terms.chanInfo }),
 })
 
-/** The key of a tenant's channel among all channels of a gateway. */
-export const channelKey = (tenant: string, channel: string): string => `${tenant}/${channel}`
 
 /** Joins and leaves go to subscribers that asked for them, a typing event to all connections but its author's. */
 function receives(

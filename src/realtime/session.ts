@@ -88,6 +88,8 @@ export interface Session {
   connection: string | undefined
   /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
   heardAt: number
+  /** Whether the runtime answers the client's pongs itself, and so keeps the time of the last one. */
+  isTimedByRuntime: boolean
   /** How many frames came from the client since the gateway woke. */
   frames: number
   info: string | undefined
@@ -116,6 +118,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
     openedAt: now,
     connection: undefined,
     heardAt: now,
+    isTimedByRuntime: false,
     frames: 0,
     info: undefined,
     capabilities: [],

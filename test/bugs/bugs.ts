@@ -86,8 +86,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a conversation that died with pending tasks announces nothing',
     file: 'durable-objects/conversation/conversation-store.ts',
-    from: 'this.#crashedWithTasks = this.#conversation !== undefined',
-    to: 'this.#crashedWithTasks = false && this.#conversation !== undefined',
+    from: 'this.#crashedWithTasks = this.conversation !== undefined',
+    to: 'this.#crashedWithTasks = false && this.conversation !== undefined',
     tests: simulation,
   },
   {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseFrame } from '../../src/protocol/commands.ts'
+import { parseFrame } from '../../src/protocol/parse-frame.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 
 const kindsIn = (frame: string) => {

@@ -2,7 +2,7 @@ import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { verifyToken } from '../../src/auth/token.ts'
-import { parseFrame } from '../../src/protocol/commands.ts'
+import { parseFrame } from '../../src/protocol/parse-frame.ts'
 import { GivenJson, jsonUpTo, readGiven } from '../../src/protocol/given-json.ts'
 
 // null for an optional field means that it was not given, as Go's encoding/json has it.

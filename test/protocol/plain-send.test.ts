@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { GivenJson, readGiven } from '../../src/protocol/given-json.ts'
-import { parseFrame } from '../../src/protocol/commands.ts'
+import { parseFrame } from '../../src/protocol/parse-frame.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { sendPayload } from '../../src/protocol/payloads.ts'
 import { plainSend } from '../../src/protocol/plain-send.ts'

@@ -3,7 +3,8 @@ import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
-import { conversationIn, parseChannel } from '../../../src/protocol/channels.ts'
+import { channelKey, conversationIn } from '../../../src/protocol/channel-names.ts'
+import { parseChannel } from '../../../src/protocol/channels.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import type {
   ChannelUpdate,
@@ -14,7 +15,7 @@ import type {
   StreamVerb,
 } from '../../../src/protocol/stream.ts'
 import { CommandBatcher, completeCommands, type PendingCommand } from '../../../src/realtime/command-batcher.ts'
-import { channelKey, Hub, infosOf, type HubChannel } from '../../../src/realtime/hub.ts'
+import { Hub, infosOf, type HubChannel } from '../../../src/realtime/hub.ts'
 import { isCheckedAt } from '../../../src/realtime/liveness.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../../address.ts'

@@ -40,6 +40,8 @@ export interface SocketHandlers {
 export class Sockets {
   readonly #ctx: DurableObjectState
   readonly #sessions = new Map<WebSocket, Session>()
+  /** The sessions of WebSockets. */
+  readonly byWebSocket: ReadonlyMap<WebSocket, Session> = this.#sessions
   readonly #sinks = new Map<Session, Transport>()
   readonly #changed = new Set<Session>()
   readonly #dirty = new Set<Session>()
@@ -90,10 +92,6 @@ export class Sockets {
   /** A connection that is no WebSocket has come. It ends by `close` or `end`. */
   admit(session: Session, sink: Transport): void {
     this.#sinks.set(session, sink)
-  }
-
-  sessionOf(socket: WebSocket): Session | undefined {
-    return this.#sessions.get(socket)
   }
 
   all(): IterableIterator<Session> {
@@ -153,7 +151,6 @@ export class Sockets {
 
   /** Something came from the client: noted where the runtime does not answer its pongs, and so knows nothing of it. */
   noteReceived(session: Session, now: number): void {
-    if (this.#hibernates && session.wire === jsonFormat) return
     if (!session.wire.pings || now - session.heardAt < heardWithinMs) return
     session.heardAt = now
     this.changed(session)
@@ -220,6 +217,7 @@ export class Sockets {
 
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
+    session.isTimedByRuntime = this.#hibernates && session.wire === jsonFormat
     this.#sinks.set(session, new WebSocketTransport(socket, session, this.binary, this.#hibernates))
   }
 

@@ -1,5 +1,6 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire'
-import { malformed, parseEnvelope, pong, type Command, type ParsedFrame } from '../commands.ts'
+import type { Command, ParsedFrame } from '../commands.ts'
+import { malformed, parseEnvelope, pong } from '../parse-frame.ts'
 import { sizes } from '../limits.ts'
 import { readMessage } from './read.ts'
 

@@ -5,7 +5,7 @@ import { failedUrl, isFromQstash, jobsUrl, readRunReference } from '../../../ada
 import { loadConfig } from '../../../config.ts'
 import { drain } from '../../../handlers/drain.ts'
 import { startRun } from '../../../handlers/job-worker.ts'
-import { parseJson } from '../../../protocol/commands.ts'
+import { parseJson } from '../../../protocol/parse-frame.ts'
 import { sizes } from '../../../protocol/limits.ts'
 import { requestBody, textOf } from '../../http/capped.ts'
 import type { App, AppContext } from '../../http/context.ts'
