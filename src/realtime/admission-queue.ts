@@ -1,26 +1,27 @@
-/** Somebody's way in: what letting in means, and whether they still wait for it. */
+/** Work that waits for admission. */
 export interface Arrival {
-  /** Must not throw. */
+  /** Does the work. Must not throw. */
   enter(): Promise<void>
+  /** Whether the work is no longer wanted. */
   isGone(): boolean
 }
 
 /**
- * Lets in so many at once; whoever else comes waits in line. After everybody's connection broke everybody comes back at
- * the same time: served all together each would wait for the last, and give up, and come again. Served in order the
- * first are in at once, and who has given up meanwhile costs nothing.
+ * Admits `width` arrivals at a time; the others wait in the order of their arrival. After a network failure all clients
+ * connect at once: served all together, each would wait for the last, time out and connect again. Served in order the
+ * first are done at once, and those that timed out meanwhile are skipped.
  */
 export class AdmissionQueue {
   readonly #width: number
   #waiting: Arrival[] = []
   #head = 0
-  #inside = 0
+  #admitted = 0
 
   constructor(width: number) {
     this.#width = width
   }
 
-  /** How many wait outside. */
+  /** How many arrivals wait. */
   get waiting(): number {
     return this.#waiting.length - this.#head
   }
@@ -31,10 +32,10 @@ export class AdmissionQueue {
   }
 
   #admit(): void {
-    while (this.#inside < this.#width) {
+    while (this.#admitted < this.#width) {
       const next = this.#next()
       if (next === undefined) return
-      this.#inside++
+      this.#admitted++
       void this.#during(next)
     }
   }
@@ -43,12 +44,12 @@ export class AdmissionQueue {
     try {
       await arrival.enter()
     } finally {
-      this.#inside--
+      this.#admitted--
       this.#admit()
     }
   }
 
-  /** The first in line who is still there. */
+  /** The first arrival that is still wanted. */
   #next(): Arrival | undefined {
     while (this.#head < this.#waiting.length) {
       const next = this.#waiting[this.#head++]

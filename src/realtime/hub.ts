@@ -177,7 +177,6 @@ export const infosOf = ({ info }: Session, terms: SubscriptionTerms | undefined)
   ...(terms?.chanInfo === undefined ? {} : { chanInfo: terms.chanInfo }),
 })
 
-
 /** Joins and leaves go to subscribers that asked for them, a typing event to all connections but its author's. */
 function receives(
   session: Session,

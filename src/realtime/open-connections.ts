@@ -1,8 +1,8 @@
-/** How long a client may take to close its connection after the server has, in milliseconds. */
+/** How long a client may take to close its connection after the server has closed it, in milliseconds. */
 export const closeGraceMs = 5000
 
 interface Connection {
-  /** The gateway that holds it. */
+  /** The name of its gateway. */
   readonly gateway: string
   /** Set once the gateway has taken it over. */
   isHeld: boolean
@@ -11,8 +11,8 @@ interface Connection {
 
 /**
  * The connections that clients hold open in this process. The platform has no way to end one whose peer ignores the close
- * frame, does not read or never finishes a frame; the edge, which passes it on, can let go of it. So the edge says here how,
- * and the gateway when. A connection counts until the edge has let go.
+ * frame, does not read or never finishes a frame; the edge, which passes it on, can abort it. So the edge registers how
+ * to abort a connection, and the gateway decides when. A connection counts until the edge has ended it.
  */
 export class OpenConnections {
   readonly #connections = new Map<string, Connection>()
@@ -46,5 +46,5 @@ export class OpenConnections {
   }
 }
 
-/** Those of this process. On Cloudflare, where edge and gateways need not share one, nothing is ever in it. */
+/** The connections of this process. On Cloudflare, where edge and gateways need not share a process, it stays empty. */
 export const openConnections = new OpenConnections()

@@ -2,17 +2,17 @@ import type { Capability } from '../protocol/capabilities.ts'
 import type { FrameFormat } from '../protocol/frames.ts'
 import { newReader, type Reader } from './slow-reader.ts'
 
-/** How a connection is spoken to. */
+/** The format of a connection. */
 export interface ConnectionFormat {
   readonly format: FrameFormat
   /** Whether the server pings and expects an answer; not when the client said that it pings by itself. */
   readonly pings: boolean
 }
 
-/** What nearly every connection speaks. */
+/** The format of nearly every connection. */
 export const jsonFormat: ConnectionFormat = { format: 'json', pings: true }
 
-/** What a session must remember through hibernation, in a socket's attachment (16 KB at most). */
+/** What a session keeps through hibernation, in its socket's attachment (16 KB at most). */
 export interface SocketAttachment {
   readonly client: string
   readonly tenant: string
@@ -21,20 +21,20 @@ export interface SocketAttachment {
   readonly expiresAt: number
   /** When the token was issued, in milliseconds since the epoch. */
   readonly issuedAt: number
-  /** Where it comes from, as limits tell callers apart; "" when nobody said. */
+  /** The client's network, as limits tell callers apart; "" when it is unknown. */
   readonly address: string
-  /** Where its page is from, while it has not connected yet; left out when nothing says so. */
+  /** The origin of its page, until it has connected; left out when it is unknown. */
   readonly origin?: string
   readonly openedAt: number
   /** Its name among the connections of this process, where they can be ended by force. */
   readonly connection?: string
-  /** What others may see of the connection, as JSON text. */
+  /** Public info of the connection, as JSON text. */
   readonly info?: string
   readonly capabilities?: readonly Capability[]
   readonly subscriptions: readonly Subscription[]
-  /** Left out when it is the plain one. */
+  /** Left out when it is `jsonFormat`. */
   readonly wire?: ConnectionFormat
-  /** When the client was last heard; left out where the runtime itself keeps that time. */
+  /** When the client last sent something; left out where the runtime itself keeps that time. */
   readonly heardAt?: number
 }
 
@@ -44,19 +44,19 @@ export interface Subscription {
   readonly epoch: string
   /** Publications up to here reached this connection with its subscribe reply, and must not be pushed again. */
   readonly skip: number
-  /** The offset up to which the gateway has delivered on this channel, when this connection keeps it for all; else -1. */
+  /** The offset up to which the gateway has delivered this channel, if this connection keeps it for all; else -1. */
   readonly kept: number
   readonly joinLeave: boolean
   readonly terms?: SubscriptionTerms
 }
 
-/** What was agreed when a subscription began, where it was anything special. */
+/** The terms of a subscription that differ from the defaults. */
 export interface SubscriptionTerms {
   /** The server began it; the SDK does not renew it by itself. */
   readonly server?: true
   /** When it ends unless it is renewed, in milliseconds since the epoch. */
   readonly expiresAt?: number
-  /** What others may see of it, as JSON text. */
+  /** Public info of the subscription, as JSON text. */
   readonly chanInfo?: string
   /** It is left out of presence. */
   readonly hidden?: true
@@ -64,17 +64,17 @@ export interface SubscriptionTerms {
   readonly joinLeave?: boolean
 }
 
-/** What a client that hears by an HTTP stream names when it posts commands. */
+/** What a client on an HTTP stream names when it posts commands. */
 export interface Emulation {
   readonly session: string
   readonly node: string
 }
 
-/** One connection: where frames go, who is behind it and what it listens to. */
+/** One connection: its user, its subscriptions, and the frames to send. */
 export interface Session {
   readonly client: string
   readonly wire: ConnectionFormat
-  /** Where commands reach a connection that is an HTTP stream: its own secret name, and who holds it. */
+  /** For a connection that is an HTTP stream: its secret name and the node that holds it. */
   readonly emulation: Emulation | undefined
   tenant: string
   user: string
@@ -86,7 +86,7 @@ export interface Session {
   readonly openedAt: number
   /** Its name among the connections of this process, where they can be ended by force. */
   connection: string | undefined
-  /** When something last came from the client, as far as the session itself knows, in milliseconds since the epoch. */
+  /** When the client last sent something, as far as the session itself knows, in milliseconds since the epoch. */
   heardAt: number
   /** Whether the runtime answers the client's pongs itself, and so keeps the time of the last one. */
   isTimedByRuntime: boolean
@@ -97,13 +97,13 @@ export interface Session {
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
-  /** Whether it takes what it is given. */
+  /** How fast the client reads. */
   readonly reader: Reader
-  /** Replies and pushes of this turn, to leave as one frame. */
+  /** Replies and pushes of the present event, which leave as one frame. */
   readonly outgoing: string[]
 }
 
-/** A fresh connection that has not said who it is. */
+/** A new connection, before its connect. */
 export function newSession(client: string, now: number, wire = jsonFormat, emulation?: Emulation): Session {
   return {
     client,
@@ -129,7 +129,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
   }
 }
 
-/** What of a session goes into the socket's attachment. */
+/** The part of a session that goes into the socket's attachment. */
 export function toAttachment(session: Session): SocketAttachment {
   const { client, tenant, user, expiresAt, issuedAt, address, origin, openedAt, wire, heardAt, info, capabilities } =
     session
@@ -151,8 +151,8 @@ export function toAttachment(session: Session): SocketAttachment {
 }
 
 /**
- * Bytes that something takes at most where a socket keeps it: a text takes one for each character while all of them are
- * Latin-1, and two for each as soon as one is not.
+ * Bytes that a value takes at most in a socket's attachment: a text takes one byte per character while all of them are
+ * Latin-1, else two.
  */
 export function attachmentSize(value: unknown): number {
   let wide = 0
@@ -167,7 +167,7 @@ export function attachmentSize(value: unknown): number {
 
 const isWide = (text: string): boolean => /[\u0100-\uffff]/.test(text)
 
-/** A session as it was before the gateway slept; one without a tenant had not connected yet. */
+/** The session of before the gateway slept; one without a tenant had not connected yet. */
 export function fromAttachment(kept: SocketAttachment): Session {
   return {
     ...newSession(kept.client, kept.openedAt, kept.wire),

@@ -1,28 +1,28 @@
-/** How many bytes may wait for one reader, beside the frame it was last given while it kept up. */
+/** Bytes that may wait for one reader, beside the last frame it was sent while it kept up. */
 const budgetBytes = 1_048_576
-/** A reader is asked for a sign after so many bytes. */
+/** A probe is sent after so many bytes. */
 const probeBytes = 262_144
-/** How long the sign may take to come, since a slow line is not a slow reader; and what may follow at most meanwhile. */
+/** How long the answer to a probe may take, since a slow line is not a slow reader; and how many bytes may follow it meanwhile. */
 const timeoutMs = 2000
 export const maxBytes = 4_194_304
 
-/** Pings of one probe, at most: how many it has cannot be known without reading it. */
+/** Pings of one probe, at most. How many it has cannot be known without reading it. */
 const maxPings = 8
-/** A client that reads answers the pings of a probe in one go: its pongs come within this time, in milliseconds. */
+/** A client that reads answers the pings of a probe together: its pongs arrive within this time, in milliseconds. */
 const inOneGoMs = 150
-/** Wrong answers after which a client is taken for one that does not read; a right one makes up for half of one. */
+/** Wrong answers after which a client counts as one that does not read; a right answer makes up for half of one. */
 const maxWrong = 8
 
-/** How one reader stands. Times are in milliseconds since the epoch. */
+/** The state of one reader. Times are in milliseconds since the epoch. */
 export interface Reader {
-  /** Bytes of the last frame it was given while it kept up. */
+  /** Bytes of the last frame sent while it kept up. */
   burst: number
-  /** Bytes given since the last probe that was answered rightly, and since the last one. */
+  /** Bytes sent since the last probe with a right answer, and since the last probe. */
   given: number
   since: number
   /** When the oldest probe without a right answer was sent; 0 when there is none. */
   probedAt: number
-  /** Pongs the open probe asks for, 0 without one; how many have come, and when the first did. */
+  /** Pongs the open probe asks for, 0 without one; how many have arrived, and when the first did. */
   asked: number
   heard: number
   heardFrom: number
@@ -48,7 +48,7 @@ export const newReader = (): Reader => ({
   answeredAt: 0,
 })
 
-/** What is asked of the line to a reader, and only when it matters. */
+/** The connection to a reader, as far as pacing needs it. */
 export interface Line {
   now(): number
   /** A number in [0, 1) that the client cannot know. */
@@ -57,13 +57,13 @@ export interface Line {
   readonly countsAll: boolean
 }
 
-/** What to do with a frame: send it with so many pings behind it, or send the reader away to come back and recover. */
+/** What to do with a frame: send it with so many pings behind it, or close the connection so that the client recovers. */
 export type Pace = number | 'slow'
 
 /**
- * Whether a reader with `waiting` bytes unread is too slow to be given `bytes` more. A single frame may be larger than
- * the budget (all that somebody missed) and is always given to who kept up until then: it counts only from the next one
- * on, when a budget's worth has gathered behind it. What waits is therefore at most two budgets and one frame.
+ * Whether a reader with `waiting` bytes unread is too slow for `bytes` more. A single frame may be larger than the budget
+ * (everything a client missed) and is always sent to a reader that kept up until then: it counts only from the next frame
+ * on, when a budget's worth has gathered behind it. At most two budgets and one frame wait.
  */
 export function isTooSlow(reader: Reader, waiting: number, bytes: number): boolean {
   if (waiting <= budgetBytes) {
@@ -74,11 +74,11 @@ export function isTooSlow(reader: Reader, waiting: number, bytes: number): boole
 }
 
 /**
- * The same where the platform does not say how much waits. Every client answers a ping as soon as it has read up to it. A
- * pong has no number, so a client that does not read could send pongs unasked: therefore a probe is between one and
- * {@link maxPings} pings, chosen at random, and only as many pongs in one go are its answer ({@link pongs}). A client that guesses
- * is found out within a few probes. Only what follows the last probe that was answered counts, so that the frame before it
- * may be of any size here, too: one frame and `mostBytes` is all that ever waits.
+ * The same where the platform does not report how much waits. Every client answers a ping as soon as it has read up to it.
+ * A pong has no number, so a client that does not read could send pongs unasked: therefore a probe is between one and
+ * {@link maxPings} pings, chosen at random, and only as many pongs together are its answer ({@link pongs}). A client that
+ * guesses is detected within a few probes. Only bytes after the last answered probe count, so that the frame before it may
+ * be of any size here, too: at most one frame and `maxBytes` wait.
  */
 export function pace(reader: Reader, bytes: number, line: Line): Pace {
   reader.given += bytes
@@ -98,7 +98,7 @@ export function pace(reader: Reader, bytes: number, line: Line): Pace {
   return pings
 }
 
-/** So many pongs have come; false when the client has answered wrongly too often to be one that reads. */
+/** `count` pongs arrived; false when the client has answered wrongly too often to be one that reads. */
 export function pongs(reader: Reader, count: number, now: number): boolean {
   giveUp(reader, now)
   if (reader.asked + reader.owed + reader.late > 0) reader.answeredAt = now
@@ -117,7 +117,7 @@ export function pongs(reader: Reader, count: number, now: number): boolean {
   return reader.wrong <= maxWrong
 }
 
-/** What was given before the open probe has been read. */
+/** Everything sent before the open probe has been read. */
 function credit(reader: Reader): void {
   reader.asked = 0
   reader.probedAt = 0
@@ -126,7 +126,7 @@ function credit(reader: Reader): void {
   reader.wrong = Math.max(0, reader.wrong - 0.5)
 }
 
-/** A probe whose answer came in part is given up, since the rest did not come in one go. */
+/** Gives up a probe whose answer arrived in part, since the rest did not arrive with it. */
 function giveUp(reader: Reader, now: number): void {
   if (reader.asked === 0 || reader.heard === 0 || now - reader.heardFrom <= inOneGoMs) return
   reader.wrong++
@@ -135,8 +135,8 @@ function giveUp(reader: Reader, now: number): void {
 }
 
 /**
- * The same for a client that asked for no pings: nothing it sends shows that it reads. It is given a frame and `mostBytes`, and
- * then comes back to recover.
+ * The same for a client that asked for no pings: nothing it sends shows that it reads. After one frame and `maxBytes` its
+ * connection is closed, and it recovers.
  */
 export function paceUnanswered(reader: Reader, bytes: number): Pace {
   if (reader.given > maxBytes) return 'slow'

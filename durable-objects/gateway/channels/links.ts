@@ -1,27 +1,27 @@
 import { decodeAnswer } from '../../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
 
-/** Anything a WebSocket can be asked of: an actor's stub. */
+/** An actor's stub, as far as opening a WebSocket needs it. */
 interface Reachable {
   fetch(url: string, init: { headers: Record<string, string> }): Promise<Response>
 }
 
 interface Pending {
   readonly resolve: (answer: StreamAnswer) => void
-  readonly reject: (why: Error) => void
+  readonly reject: (reason: Error) => void
   readonly since: number
 }
 
-/** Calls in a row after which a stream is worth a link: the first of a burst go by themselves. */
-const worthALink = 3
+/** Calls within a second after which a stream gets a link. */
+const callsBeforeLink = 3
 const idleMs = 5000
 const hungMs = 10_000
 const sweepMs = 1000
 
 /**
- * A socket from a gateway to one busy stream, over which calls cost less than half of what they cost by themselves.
- * It carries one call at a time, as a lane makes them, and is only ever a shortcut: whatever goes wrong with it,
- * the call is made again without it. Idle links are closed, since an open one keeps its gateway awake.
+ * A socket from a gateway to one busy stream, over which a call costs less than half. It carries one call at a time, as a
+ * batcher makes them. A call that fails on its link is made again without it. Idle links are closed, since an open one
+ * keeps its gateway awake.
  */
 class Link {
   readonly #socket: WebSocket
@@ -37,7 +37,7 @@ class Link {
     socket.addEventListener('error', () => this.#fail(gone, 'the link broke'))
   }
 
-  /** Whether no call is on its way: answers carry no number, so there may be only one. */
+  /** Whether no call is under way: answers carry no number, so there may be only one. */
   get isFree(): boolean {
     return this.#pending === undefined
   }
@@ -45,13 +45,13 @@ class Link {
   call(call: StreamCall, now: number): Promise<StreamAnswer> {
     this.usedAt = now
     const { promise, resolve, reject } = Promise.withResolvers<StreamAnswer>()
-    // Sent first: a socket that throws leaves nothing behind that would keep the link from its next call.
+    // Sent first: when the socket throws, no pending call keeps the link from its next one.
     this.#socket.send(JSON.stringify(call))
     this.#pending = { resolve, reject, since: now }
     return promise
   }
 
-  /** Whether it should go: nothing said for a while, or no answer for too long. */
+  /** Whether it is to be closed: idle for a while, or without an answer for too long. */
   isSpent(now: number): boolean {
     return this.#pending === undefined ? now - this.usedAt > idleMs : now - this.#pending.since > hungMs
   }
@@ -72,9 +72,9 @@ class Link {
     }
   }
 
-  #fail(gone: () => void, why: string): void {
+  #fail(gone: () => void, reason: string): void {
     gone()
-    this.#pending?.reject(new Error(why))
+    this.#pending?.reject(new Error(reason))
     this.#pending = undefined
   }
 }
@@ -90,7 +90,7 @@ export class Links {
     this.#clock = clock
   }
 
-  /** The answer over a link, or undefined when there is none (yet) and the call has to be made by itself. */
+  /** The answer over a link; undefined when there is none yet, and the call has to be made without. */
   call(name: string, stream: () => Reachable, call: StreamCall): Promise<StreamAnswer> | undefined {
     const link = this.#links.get(name)
     if (link instanceof Link) return link.isFree ? link.call(call, this.#clock()) : undefined
@@ -102,7 +102,7 @@ export class Links {
     const calls = (this.#calls.get(name) ?? 0) + 1
     this.#calls.set(name, calls)
     this.#sweepLater()
-    return calls > worthALink
+    return calls > callsBeforeLink
   }
 
   async #open(name: string, stream: Reachable): Promise<void> {
@@ -116,7 +116,7 @@ export class Links {
     }
   }
 
-  /** One timer for all, and none when there is nothing to watch: a timer keeps its gateway awake. */
+  /** One timer for all links, and none without links: a timer keeps its gateway awake. */
   #sweepLater(): void {
     if (this.#sweeping) return
     this.#sweeping = true

@@ -8,14 +8,14 @@ import type { TopicRules } from '../../../src/protocol/stream.ts'
 import type { Admission, TenantCache } from '../../../src/tenants/cache.ts'
 import { findNamespace, topicRules } from '../../../src/topics/namespaces.ts'
 
-/** A namespace, and the tenant it is of. */
+/** A namespace and its tenant. */
 export interface KnownNamespace {
   readonly kind: 'known'
   readonly namespace: Namespace
   readonly admission: Admission
 }
 
-/** Tenants' namespaces as one gateway believes them, for ten seconds. */
+/** The namespaces of tenants, cached by one gateway for ten seconds. */
 export class NamespaceCache {
   readonly #tenants: TenantCache
   readonly #open: string | undefined
@@ -25,14 +25,14 @@ export class NamespaceCache {
     this.#open = open?.tenant
   }
 
-  /** The namespace of a topic; at once while its tenant is believed. Never rejects. */
+  /** The namespace of a topic; at once while its tenant is cached. Never rejects. */
   find(tenant: string, name: TopicName, now: number): Ready<KnownNamespace | Refusal> {
     const known = this.#tenants.fresh(tenant, now)
     const picked = known === undefined ? undefined : this.#pick(tenant, known, name)
     if (picked?.kind === 'known') return picked
-    // What is not believed to be there may have been made a moment ago: only the tenant's actor refuses it.
-    const heard = known === undefined ? this.#tenants.get(tenant, now) : this.#tenants.anew(tenant, now)
-    return heard.then(
+    // A namespace that the cache does not have may have been created a moment ago: only the tenant's actor refuses it.
+    const asked = known === undefined ? this.#tenants.get(tenant, now) : this.#tenants.anew(tenant, now)
+    return asked.then(
       (admission) => this.#pick(tenant, admission, name),
       (thrown: unknown) => {
         log.warn('gateway.tenant-unreachable', { reason: reasonOf(thrown) })
@@ -41,12 +41,12 @@ export class NamespaceCache {
     )
   }
 
-  /** The tenant as its actor knows it now; undefined when there is none or it cannot be reached. */
+  /** The tenant's present record from its actor; undefined when there is none or the actor is unreachable. */
   async askAgain(tenant: string, now: number): Promise<Admission | undefined> {
     return await this.#tenants.anew(tenant, now).catch(() => undefined)
   }
 
-  /** How the topic behind a channel is to be kept, as far as that is known; undefined for other streams. */
+  /** The rules of the topic behind a channel, if its tenant is known; undefined for other streams. */
   rules(tenant: string, channel: string): TopicRules | undefined {
     const record = this.#tenants.last(tenant)?.record
     return record === undefined ? undefined : topicRules(record, channel, tenant === this.#open)

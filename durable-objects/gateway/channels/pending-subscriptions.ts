@@ -1,19 +1,19 @@
 import type { Session } from '../../../src/realtime/session.ts'
 
-interface Asked {
+interface Pending {
   bytes: number
-  /** What waits for the answer. */
+  /** Commands that wait for the answer. */
   readonly held: (() => void)[]
 }
 
 /**
- * Subscriptions that were asked for and are not answered yet. They count against the connection's limit, and what a
- * client says of their channel meanwhile waits, as if its commands were dealt with one after the other.
+ * Subscriptions without an answer yet. They count against the connection's limits, and further commands for their channel
+ * wait, as if commands were handled one after the other.
  */
 export class PendingSubscriptions {
-  readonly #pending = new WeakMap<Session, Map<string, Asked>>()
+  readonly #pending = new WeakMap<Session, Map<string, Pending>>()
 
-  /** How many there are, and how much the connection will have to remember of them. */
+  /** How many there are, and the bytes they will take in the connection's attachment. */
   asked(session: Session): { readonly channels: number; readonly bytes: number } {
     const all = [...(this.#pending.get(session)?.values() ?? [])]
     return { channels: all.length, bytes: all.reduce((sum, { bytes }) => sum + bytes, 0) }
@@ -27,17 +27,17 @@ export class PendingSubscriptions {
   }
 
   begin(session: Session, channel: string, bytes: number): void {
-    const asked = this.#pending.get(session) ?? new Map<string, Asked>()
+    const asked = this.#pending.get(session) ?? new Map<string, Pending>()
     this.#pending.set(session, asked.set(channel, { bytes, held: [] }))
   }
 
-  /** There is more to remember of it than its name. */
+  /** The attachment will hold more of it than its name. */
   grow(session: Session, channel: string, bytes: number): void {
     const asked = this.#pending.get(session)?.get(channel)
     if (asked !== undefined) asked.bytes += bytes
   }
 
-  /** The subscription is answered: does what waited, until it asks for the channel again. */
+  /** The subscription is answered: runs what waited, up to the next subscribe to the channel. */
   end(session: Session, channel: string): void {
     const held = this.#pending.get(session)?.get(channel)?.held ?? []
     this.#pending.get(session)?.delete(channel)

@@ -1,8 +1,7 @@
 import { writeMessages } from '../../../src/protocol/protobuf/write.ts'
 
 /**
- * The Protobuf form of what is said. Within a turn the same words go to many sockets: they are encoded for the first
- * one and shared by all.
+ * Encodes frames as Protobuf. Within one event the same lines go to many sockets: each is encoded once and shared by all.
  */
 export class BinaryFrames {
   readonly #known = new Map<string, Uint8Array<ArrayBuffer>>()
@@ -14,7 +13,7 @@ export class BinaryFrames {
     return joined(lines.map((line) => this.#encode(line)))
   }
 
-  /** The turn is over. */
+  /** The event is over. */
   forget(): void {
     this.#known.clear()
   }

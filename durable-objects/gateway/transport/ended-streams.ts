@@ -1,4 +1,4 @@
-/** How long what was said last may still be read once a stream has ended. */
+/** How long the last bytes of a stream may still be read after its end. */
 const lingerMs = 10_000
 
 interface Ended {
@@ -7,8 +7,8 @@ interface Ended {
 }
 
 /**
- * Streams that have ended and may still be read: one timer for all of them. The runtime bears ten thousand timers for one
- * actor, and what needs one fails when ended streams hold them.
+ * Streams that have ended and may still be read: one timer for all of them. The runtime allows ten thousand timers for one
+ * actor, and work that needs a timer fails when ended streams hold them all.
  */
 export class EndedStreams {
   readonly #now: () => number
@@ -19,7 +19,7 @@ export class EndedStreams {
     this.#now = now
   }
 
-  /** Calls `abandon` when the time to read is over. */
+  /** Calls `abandon` once the time to read is over. */
   add(abandon: () => void): void {
     this.#ended.push({ abandon, until: this.#now() + lingerMs })
     this.#wait(lingerMs)

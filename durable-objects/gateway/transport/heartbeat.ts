@@ -3,18 +3,18 @@ import { decideEnd, isPingDue, lookAgainAt, nextPingAt } from '../../../src/real
 import type { Session } from '../../../src/realtime/session.ts'
 import type { Sockets } from './sockets.ts'
 
-/** Looks that are due within this time are one. */
+/** Alarms that are due within this time are one, in milliseconds. */
 const togetherMs = 1000
 
 /**
- * One alarm for all sockets of a gateway: pings them, and ends those that are silent, expired or never said who they are.
- * Pongs are answered by the runtime without waking us; its timestamps tell who is alive. When it pinged last outlives
- * the gateway's sleep, which is what silence is measured by.
+ * One alarm for all connections of a gateway: pings them, and closes those that are silent, expired or never connected. The
+ * runtime answers pongs without waking the actor, and its timestamps show which connections are alive. The time of the
+ * last ping is stored, since silence is measured from it, also after the gateway slept.
  */
 export class Heartbeat {
   readonly #storage: DurableObjectStorage
   readonly #sockets: Sockets
-  /** When the alarm rings; undefined when nobody remembers. */
+  /** When the alarm rings; undefined until it was read from storage. */
   #next: number | undefined
 
   constructor(storage: DurableObjectStorage, sockets: Sockets) {
@@ -22,7 +22,7 @@ export class Heartbeat {
     this.#sockets = sockets
   }
 
-  /** Makes sure the alarm rings in time for a session that has come or has something new to be watched for. */
+  /** Makes sure that the alarm rings in time for a session that is new or has something new to watch. */
   async watch(session: Session, now: number): Promise<void> {
     this.#next ??= (await this.#storage.getAlarm()) ?? Infinity
     const due = Math.min(lookAgainAt(session), now + nextPingAt(0))
@@ -31,17 +31,17 @@ export class Heartbeat {
     await this.#storage.setAlarm(due)
   }
 
-  /** The alarm rang: says who must go, pings the rest when it is time, and rings again while anybody is here. True when it pinged. */
+  /** The alarm rang: ends the connections that must go, pings the rest when it is time, and sets the next alarm while there are connections. True when it pinged. */
   async beat(now: number, end: (session: Session, name: CloseName) => void): Promise<boolean> {
     const pingedAt = this.#storage.kv.get<number>('pingedAt') ?? 0
     const pings = isPingDue(pingedAt, now)
     let due = nextPingAt(pings ? now : pingedAt)
     for (const session of this.#sockets.all()) {
       const aliveAt = now - this.#sockets.silentFor(session, now)
-      const why = decideEnd(session, { aliveAt, pingedAt, now })
-      if (why !== undefined) end(session, why)
+      const reason = decideEnd(session, { aliveAt, pingedAt, now })
+      if (reason !== undefined) end(session, reason)
       else if (pings && session.wire.pings) this.#sockets.ping(session)
-      due = Math.min(due, why === undefined ? lookAgainAt(session) : Infinity)
+      due = Math.min(due, reason === undefined ? lookAgainAt(session) : Infinity)
     }
     if (pings) this.#storage.kv.put('pingedAt', now)
     this.#next = Infinity

@@ -17,43 +17,43 @@ import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { BinaryFrames } from './binary-frames.ts'
 import { WebSocketTransport, type Transport } from './transport.ts'
 
-/** The platform's own bound on what a hibernating socket can remember. */
+/** The platform's bound on the attachment of a hibernating socket. */
 const attachmentBytes = 16_384
-/** How much older than the truth a kept time may be: so that not every frame from a client costs an attachment. */
+/** How much too old a kept time may be, in milliseconds, so that not every frame of a client costs an attachment. */
 const heardWithinMs = 5_000
 
-/** How long the last frame may take to leave for a client that closed the connection itself. */
+/** How long the last frame may take to leave for a client that closed the connection itself, in milliseconds. */
 const lastFrameMs = 1000
 
-/** What a gateway hears of its sockets. */
+/** Called by the sockets of a gateway. */
 export interface SocketHandlers {
-  /** A message of a socket that does not hibernate; the runtime hands over those of the others. */
+  /** A message of a socket that does not hibernate; the runtime delivers those of the others. */
   received(session: Session, message: string | ArrayBuffer): void
-  /** A session has ended, whoever ended it; told once. */
+  /** A session has ended, on either side; called once. */
   closed(session: Session): void
 }
 
 /**
- * The connections of one gateway: which session each one is, what it has to remember while the gateway sleeps,
- * and one frame per connection and turn for whatever was said to it.
+ * The connections of one gateway: the session of each, its attachment while the gateway sleeps, and one frame per
+ * connection and event for everything that was written to it.
  */
 export class Sockets {
   readonly #ctx: DurableObjectState
   readonly #sessions = new Map<WebSocket, Session>()
   /** The sessions of WebSockets. */
   readonly byWebSocket: ReadonlyMap<WebSocket, Session> = this.#sessions
-  readonly #sinks = new Map<Session, Transport>()
+  readonly #transports = new Map<Session, Transport>()
   readonly #changed = new Set<Session>()
   readonly #dirty = new Set<Session>()
   readonly #events: SocketHandlers
   readonly #hibernates: boolean
-  /** For the sinks of Protobuf connections, which share what a turn's words are encoded to. */
+  /** For the transports of Protobuf connections, which share the encoded lines of an event. */
   readonly binary = new BinaryFrames()
   /** Sockets that hibernate, with an unanswered probe: meanwhile pongs are counted here. */
   readonly #probing = new Set<Session>()
   #flushing = false
 
-  /** With `hibernates` sockets stay while the gateway sleeps; without, it stays awake for them, and each message costs less. */
+  /** With `hibernates` sockets outlast the gateway's sleep; without, it stays awake for them, and each message costs less. */
   constructor(ctx: DurableObjectState, events: SocketHandlers, hibernates: boolean) {
     this.#ctx = ctx
     this.#events = events
@@ -61,25 +61,25 @@ export class Sockets {
     this.#answerPongs(true)
   }
 
-  /** Whether the runtime answers the pongs of sockets that hibernate, which wakes nobody, or hands them over to be counted. */
-  #answerPongs(itself: boolean): void {
-    if (itself) this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, ignoredPush))
+  /** Lets the runtime answer the pongs of sockets that hibernate, which does not wake the actor, or deliver them to be counted. */
+  #answerPongs(byRuntime: boolean): void {
+    if (byRuntime) this.#ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(pingFrame, ignoredPush))
     else this.#ctx.setWebSocketAutoResponse()
   }
 
   /**
-   * The sessions as they were before the gateway slept, one that is just closing among them: its end still has to be
-   * told, and it may be the one that remembers how far a channel was delivered.
+   * The sessions of before the gateway slept, including one that is just closing: its end has not been handled yet, and
+   * its attachment may be the one that keeps the position of a channel.
    */
   restore(): Session[] {
     for (const socket of this.#ctx.getWebSockets()) {
-      const kept = keptOf(socket)
-      if (kept !== null) this.#know(socket, fromAttachment(kept))
+      const attachment = attachmentOf(socket)
+      if (attachment !== null) this.#know(socket, fromAttachment(attachment))
     }
     return [...this.#sessions.values()]
   }
 
-  /** A WebSocket has come. */
+  /** Accepts a WebSocket. */
   accept(socket: WebSocket, now: number, wire: ConnectionFormat = jsonFormat): Session {
     const session = newSession(randomToken(12), now, wire)
     if (this.#hibernates) this.#ctx.acceptWebSocket(socket)
@@ -89,26 +89,26 @@ export class Sockets {
     return session
   }
 
-  /** A connection that is no WebSocket has come. It ends by `close` or `end`. */
-  admit(session: Session, sink: Transport): void {
-    this.#sinks.set(session, sink)
+  /** Adds a connection that is no WebSocket. It ends by `close` or `end`. */
+  admit(session: Session, transport: Transport): void {
+    this.#transports.set(session, transport)
   }
 
   all(): IterableIterator<Session> {
-    return this.#sinks.keys()
+    return this.#transports.keys()
   }
 
   get count(): number {
-    return this.#sinks.size
+    return this.#transports.size
   }
 
-  /** The session has something new to remember; written once per turn. */
+  /** The session's attachment changed; it is written once per event. */
   changed(session: Session): void {
     this.#changed.add(session)
     this.#flushLater()
   }
 
-  /** The session has something to hear; sent once per turn. */
+  /** The session has lines to send; they are sent once per event. */
   written(session: Session): void {
     this.#dirty.add(session)
     this.#flushLater()
@@ -119,21 +119,21 @@ export class Sockets {
     this.written(session)
   }
 
-  /** Whether the session could still remember another `bytes`. */
+  /** Whether the session's attachment has room for another `bytes`. */
   hasRoom(session: Session, bytes: number): boolean {
     return attachmentSize(toAttachment(session)) + bytes < attachmentBytes
   }
 
-  /** Pings a connection, and remembers that an answer is due. */
+  /** Pings a connection, and notes that an answer is due. */
   ping(session: Session): void {
-    // An open probe is a ping, and its answer must not be mistaken.
+    // An open probe is a ping already, and its answer must not be mistaken for another.
     if (session.reader.asked > 0) return
-    const isTaken = this.#hibernates && session.wire === jsonFormat && this.#probing.size === 0
-    if (!isTaken) session.reader.owed = 1
+    const isAnsweredByRuntime = this.#hibernates && session.wire === jsonFormat && this.#probing.size === 0
+    if (!isAnsweredByRuntime) session.reader.owed = 1
     this.write(session, pingFrame)
   }
 
-  /** So many pongs have come; one that sends more than it was asked for does not read, and goes. */
+  /** `count` pongs arrived. A client that sends more than it was asked for does not read, and its connection is closed. */
   answered(session: Session, count: number, now: number): void {
     if (!pongs(session.reader, count, now)) return this.close(session, 'slow')
     if (session.reader.asked === 0) this.#unprobed(session)
@@ -149,7 +149,7 @@ export class Sockets {
     if (this.#probing.delete(session) && this.#probing.size === 0) this.#answerPongs(true)
   }
 
-  /** Something came from the client: noted where the runtime does not answer its pongs, and so knows nothing of it. */
+  /** Notes that the client sent something, where the runtime does not answer its pongs and keep that time itself. */
   noteReceived(session: Session, now: number): void {
     if (!session.wire.pings || now - session.heardAt < heardWithinMs) return
     session.heardAt = now
@@ -159,40 +159,40 @@ export class Sockets {
   /** Milliseconds since the client last answered a ping; 0 for one that is not pinged. */
   silentFor(session: Session, now: number): number {
     if (!session.wire.pings) return 0
-    const socket = this.#sinks.get(session)?.socket
+    const socket = this.#transports.get(session)?.socket
     return (
       now - Math.max(session.heardAt, session.reader.answeredAt, socket === undefined ? 0 : this.#answeredAt(socket))
     )
   }
 
-  /** Says what was still to be said, then closes. */
+  /** Sends the lines that wait, then closes. */
   close(session: Session, name: CloseName): void {
     this.closeWith(session, closes[name])
   }
 
-  /** The same with a code and words of a tenant's own. */
+  /** The same with a code and a reason given by the tenant. */
   closeWith(session: Session, { code, reason }: { readonly code: number; readonly reason: string }): void {
     this.#sendTo(session)
-    const sink = this.#sinks.get(session)
+    const transport = this.#transports.get(session)
     this.end(session)
-    sink?.close(code, reason)
+    transport?.close(code, reason)
   }
 
   /** The socket has ended, by close frames of both sides when `wasClean`. */
   forget(socket: WebSocket, wasClean = false): void {
     const session = this.#sessions.get(socket)
-    const connection = session?.connection ?? (this.#hibernates ? keptOf(socket)?.connection : undefined)
+    const connection = session?.connection ?? (this.#hibernates ? attachmentOf(socket)?.connection : undefined)
     if (session !== undefined) this.end(session)
     if (connection !== undefined) endSoon(connection, wasClean)
   }
 
   /** The connection has ended. */
   end(session: Session): void {
-    const sink = this.#sinks.get(session)
-    if (sink === undefined) return
+    const transport = this.#transports.get(session)
+    if (transport === undefined) return
     session.phase = 'closed'
-    this.#sinks.delete(session)
-    if (sink.socket !== undefined) this.#sessions.delete(sink.socket)
+    this.#transports.delete(session)
+    if (transport.socket !== undefined) this.#sessions.delete(transport.socket)
     this.#changed.delete(session)
     this.#dirty.delete(session)
     this.#unprobed(session)
@@ -218,7 +218,7 @@ export class Sockets {
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
     session.isTimedByRuntime = this.#hibernates && session.wire === jsonFormat
-    this.#sinks.set(session, new WebSocketTransport(socket, session, this.binary, this.#hibernates))
+    this.#transports.set(session, new WebSocketTransport(socket, session, this.binary, this.#hibernates))
   }
 
   #flushLater(): void {
@@ -229,18 +229,18 @@ export class Sockets {
 
   #flush(): void {
     this.#flushing = false
-    for (const session of this.#changed) this.#keep(session)
+    for (const session of this.#changed) this.#writeAttachment(session)
     this.#changed.clear()
     for (const session of this.#dirty) this.#sendTo(session)
     this.#dirty.clear()
     this.binary.forget()
   }
 
-  /** Who is not in yet is not remembered as if she were. One whose socket cannot remember her ends, and nobody else does. */
-  #keep(session: Session): void {
+  /** Writes the attachment of a session, except before the reply to its connect. A session whose attachment cannot be written is closed. */
+  #writeAttachment(session: Session): void {
     if (session.phase === 'connecting') return
     try {
-      this.#sinks.get(session)?.remember(toAttachment(session))
+      this.#transports.get(session)?.remember(toAttachment(session))
     } catch (thrown) {
       log.warn('gateway.keep-failed', { client: session.client, reason: reasonOf(thrown) })
       this.close(session, 'internal')
@@ -248,14 +248,14 @@ export class Sockets {
   }
 
   #sendTo(session: Session): void {
-    const sink = this.#sinks.get(session)
+    const transport = this.#transports.get(session)
     const { outgoing, phase } = session
-    // Before the connect's reply nothing is heard; it goes to the front of what waits.
-    if (sink === undefined || outgoing.length === 0 || phase === 'connecting') return
+    // Before the connect's reply nothing is sent; the reply goes to the front of the lines that wait.
+    if (transport === undefined || outgoing.length === 0 || phase === 'connecting') return
     try {
-      const given = sink.send(outgoing, session.reader)
+      const isSent = transport.send(outgoing, session.reader)
       outgoing.length = 0
-      if (!given) this.close(session, 'slow')
+      if (!isSent) this.close(session, 'slow')
       else if (session.reader.asked > 0) this.#probed(session)
     } catch (thrown) {
       outgoing.length = 0
@@ -265,7 +265,7 @@ export class Sockets {
   }
 }
 
-const keptOf = (socket: WebSocket): SocketAttachment | null => socket.deserializeAttachment()
+const attachmentOf = (socket: WebSocket): SocketAttachment | null => socket.deserializeAttachment()
 
 /** The close frame that answers the client's may still be on its way; without one there is nothing to wait for. */
 function endSoon(connection: string, wasClean: boolean): void {

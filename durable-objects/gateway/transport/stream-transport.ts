@@ -5,17 +5,17 @@ import type { BinaryFrames } from './binary-frames.ts'
 import type { EndedStreams } from './ended-streams.ts'
 import type { Transport } from './transport.ts'
 
-/** What the stream itself measures from; how much may wait is decided for all connections alike. */
+/** What the stream measures its free room from; how much may wait is decided for all connections alike. */
 const highWaterMark = 1_048_576
 
-/** The body of an HTTP answer that goes on as long as the connection does. */
+/** The body of an HTTP response that lasts as long as its connection. */
 export class StreamTransport implements Transport {
   readonly body: ReadableStream<Uint8Array>
   readonly #encode: (lines: readonly string[]) => Uint8Array
   readonly #lingering: EndedStreams
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
 
-  /** `gone` hears that the reader went away. */
+  /** `gone` is called when the client has closed the response. */
   constructor(kind: StreamKind, binary: BinaryFrames, lingering: EndedStreams, gone: () => void) {
     this.#lingering = lingering
     this.#encode = kind === 'messages' ? (lines) => binary.of(lines) : textEncoders[kind]
@@ -37,7 +37,7 @@ export class StreamTransport implements Transport {
     return true
   }
 
-  /** There is no close frame here: a push says the same. Whoever does not read it in time loses the rest. */
+  /** A response has no close frame: a push carries the code. A client that does not read it in time loses the rest. */
   close(code: number, reason: string): void {
     const controller = this.#controller
     if (controller === undefined) return
@@ -46,19 +46,19 @@ export class StreamTransport implements Transport {
       controller.close()
       this.#lingering.add(() => this.#abandon(controller))
     } catch {
-      // Already gone: that is what was wanted.
+      // It is closed already.
     }
     this.#controller = undefined
   }
 
-  /** An open answer keeps its gateway awake, so nothing has to be kept. */
+  /** An open response keeps its gateway awake, so there is nothing to keep. */
   remember(): void {}
 
   #abandon(controller: ReadableStreamDefaultController<Uint8Array>): void {
     try {
-      controller.error(new Error('nobody read the end of the stream'))
+      controller.error(new Error('the end of the stream was not read'))
     } catch {
-      // It was read, and is over.
+      // It was read to its end.
     }
   }
 }
@@ -70,7 +70,7 @@ const textEncoders: Readonly<Record<Exclude<StreamKind, 'messages'>, (lines: rea
   lines: (lines) => encoder.encode(`${lines.join('\n')}\n`),
 }
 
-/** Which kind the edge asks for, by the last part of the path. Throws when it is none. */
+/** The kind of stream the edge asks for, by the last part of the path. Throws when there is no such kind. */
 export function streamKindOf({ url }: Request): StreamKind {
   const asked = new URL(url).pathname.split('/').at(-1)
   const kind = streamKinds.find((known) => known === asked)
