@@ -2,17 +2,25 @@ import { parseArgs } from 'node:util'
 import { seeded } from '../jobs/support/chance.ts'
 import { whyNoStrace } from '../support/e2e/strace.ts'
 import { planFaults, tellFault, type Fault } from './faults.ts'
+import { attacks } from './hostile/attacks.ts'
+import { playAttack } from './hostile/hostile.ts'
 import { readReplay, writeReplay, type Replay } from './replay.ts'
 import { playRound, type RoundEnd } from './round.ts'
 import { shrink } from './shrink.ts'
 import { TortureWorld } from './world.ts'
 
-// `npm run torture -- --minutes 30 --seed 7`, or `--replay file` for what an earlier run has written down.
+// `npm run torture -- --minutes 30 --seed 7`, or `--replay file` for what an earlier run has written down. After the faults
+// come the hostile callers, each for itself: `--attacks all` (the default), `none`, or names with commas between them.
 
 const roundMs = 45_000
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string' }, replay: { type: 'string' } },
+  options: {
+    minutes: { type: 'string', default: '5' },
+    seed: { type: 'string' },
+    replay: { type: 'string' },
+    attacks: { type: 'string', default: 'all' },
+  },
 })
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
@@ -67,6 +75,20 @@ async function reduce(broken: Replay, endsAt: number): Promise<void> {
   say(`again with: ${writeReplay({ seed: broken.seed, faults: [...shortest] })}`)
 }
 
+/** Lets the hostile callers attack one after another, each a system of its own; says whether all bounds held. */
+async function resist(seed: number): Promise<boolean> {
+  const all = Object.keys(attacks)
+  const chosen = { all, none: [] }[values.attacks] ?? values.attacks.split(',')
+  let isWell = true
+  for (const name of chosen) {
+    const { broken, figures } = await playAttack(name, seed)
+    isWell &&= broken.length === 0
+    say(`attack ${name}: ${figures}: ${broken.length === 0 ? 'all bounds kept' : `BROKEN\n  ${broken.join('\n  ')}`}`)
+    if (broken.length > 0) say(`  again with: npm run torture -- --minutes 0 --attacks ${name} --seed ${seed}`)
+  }
+  return isWell
+}
+
 async function main(): Promise<boolean> {
   const why = whyNoStrace()
   if (why !== undefined) say(`disks stay well: ${why}`)
@@ -79,11 +101,11 @@ async function main(): Promise<boolean> {
   const lastsMs = Number(values.minutes) * 60_000
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1e6))
   say(
-    `seed ${seed}, ${values.minutes} minutes; again with: npm run torture -- --minutes ${values.minutes} --seed ${seed}`,
+    `seed ${seed}, ${values.minutes} minutes; again with: npm run torture -- --minutes ${values.minutes} --attacks ${values.attacks} --seed ${seed}`,
   )
-  const broken = await torture(seed, performance.now() + lastsMs, why === undefined)
+  const broken = lastsMs > 0 ? await torture(seed, performance.now() + lastsMs, why === undefined) : undefined
   if (broken !== undefined) await reduce(broken, performance.now() + lastsMs)
-  return broken === undefined
+  return (await resist(seed)) && broken === undefined
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
