@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, stop } from 'esbuild'
-import { buildPage } from '../web/build.ts'
+import { buildPage, buildReference } from '../web/build.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -26,16 +26,26 @@ export async function buildAll(outfile = join(root, 'dist/worker.js')): Promise<
   await stop()
 }
 
-/** Writes the page as a module that the Worker imports, with the hashes of its one script and one style. */
+/** Writes the page and the API reference as modules that the Worker imports, the page with the hashes of its script and style. */
 export async function buildPageModule(): Promise<void> {
   const { html, hashes } = await buildPage()
-  const etag = `"${createHash('sha256').update(html).digest('base64url').slice(0, 22)}"`
+  const { script, style } = await buildReference()
+  const etag = `"${digest(html)}"`
   const page = { html, etag, scriptHash: hashes.script, styleHash: hashes.style }
+  await writeModule('page', page)
+  const asset = (bytes: Buffer) => ({ gzip: bytes.toString('base64'), etag: `"${digest(bytes)}"` })
+  await writeModule('reference', { script: asset(script), style: asset(style) })
+}
+
+const digest = (content: string | Buffer): string =>
+  createHash('sha256').update(content).digest('base64url').slice(0, 22)
+
+/** A module with one value. It appears whole: another start may be reading it just now. */
+async function writeModule(name: string, value: object): Promise<void> {
   await mkdir(join(root, 'web/dist'), { recursive: true })
-  // It appears whole: another start may be reading it just now.
-  const draft = join(root, `web/dist/page.${process.pid}.js`)
-  await writeFile(draft, `export default ${JSON.stringify(page)}\n`)
-  await rename(draft, join(root, 'web/dist/page.js'))
+  const draft = join(root, `web/dist/${name}.${process.pid}.js`)
+  await writeFile(draft, `export default ${JSON.stringify(value)}\n`)
+  await rename(draft, join(root, `web/dist/${name}.js`))
 }
 
 if (process.argv[1] === import.meta.filename) await (process.argv.includes('--web') ? buildPageModule() : buildAll())

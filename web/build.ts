@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
@@ -32,6 +33,20 @@ export async function buildPage(): Promise<Page> {
   await writeFile(at('dist/page.html'), page)
   await writeFile(at('dist/page.json'), `${JSON.stringify(hashes, null, 2)}\n`)
   return { html: page, hashes }
+}
+
+/** The reference of the API: Swagger UI with its start, and its style, each compressed with gzip. */
+export async function buildReference(): Promise<{ readonly script: Buffer; readonly style: Buffer }> {
+  const swagger = (name: string) => readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)), 'utf8')
+  const [library, start, libraryStyle, style] = await Promise.all([
+    swagger('swagger-ui-bundle.js'),
+    readFile(at('reference/start.js'), 'utf8'),
+    swagger('swagger-ui.css'),
+    readFile(at('reference/reference.css'), 'utf8'),
+  ])
+  const withoutMap = (text: string) => text.replaceAll(/^(?:\/\/|\/\*)# sourceMappingURL=.*$/gm, '')
+  const packed = (...parts: readonly string[]) => gzipSync(parts.map(withoutMap).join('\n'), { level: 9 })
+  return { script: packed(library, start), style: packed(libraryStyle, style) }
 }
 
 async function bundle(entry: string): Promise<string> {

@@ -156,3 +156,34 @@ export const subscriber = z
 
 /** `GET /v1/conversations/:id/presence`. */
 export const presenceView = z.object({ clients: z.array(subscriber) })
+
+/** Ephemeral events in the channel of a conversation: sent to current subscribers, without an offset, and never recovered. */
+export const conversationEvents = {
+  typing: z.object({ type: z.literal('typing'), user: z.string() }),
+  read: z.object({
+    type: z.literal('read'),
+    user: z.string(),
+    seq: z.int().describe('The user has read everything up to this seq'),
+  }),
+} as const
+
+/** Events in the channel `user:#<user>` of a user. */
+export const inboxEvents = {
+  unread: z.object({
+    type: z.literal('unread'),
+    conversation: z.string(),
+    last: z.int().describe('Seq of the newest entry'),
+    read: z.int(),
+    unread: z.int().describe('Messages of other users after `read`'),
+    at: time,
+    preview: z.object({ user: z.string(), text: z.string() }).nullable(),
+    name: z.string(),
+    conversationType: kind,
+    members: z.array(z.string()),
+    memberCount: z.int(),
+  }),
+  removed: z.object({
+    type: z.literal('removed'),
+    conversation: z.string().describe('The user is no longer a member of it, or it was deleted'),
+  }),
+} as const

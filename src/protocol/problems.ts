@@ -2,19 +2,19 @@ import { errors, type ErrorName, type Refusal } from './errors.ts'
 
 /** Every refusal over HTTP, as RFC 9457 problem types. The names are public and listed at /docs/errors. */
 export const problems = {
-  'invalid-request': { status: 400, title: 'The request breaks a rule' },
-  'not-json': { status: 400, title: 'The body is not JSON' },
-  unauthorized: { status: 401, title: 'No, a wrong or an expired key or token' },
-  'not-allowed': { status: 403, title: 'Known, but not allowed to do this' },
-  'not-found': { status: 404, title: 'There is no such thing here' },
-  'method-not-allowed': { status: 405, title: 'This path knows other methods' },
-  'request-timeout': { status: 408, title: 'The body came too slowly' },
-  conflict: { status: 409, title: 'It exists already with other content' },
-  'too-large': { status: 413, title: 'The body is too large' },
-  'unsupported-encoding': { status: 415, title: 'The body is compressed in a way that is not supported' },
-  'too-many-requests': { status: 429, title: 'Too many requests' },
-  'internal-error': { status: 500, title: 'Something went wrong on our side' },
-  unavailable: { status: 503, title: 'A dependency does not answer' },
+  'invalid-request': { status: 400, title: 'Invalid request' },
+  'not-json': { status: 400, title: 'Body is not JSON' },
+  unauthorized: { status: 401, title: 'Unauthorized' },
+  'not-allowed': { status: 403, title: 'Forbidden' },
+  'not-found': { status: 404, title: 'Not found' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed' },
+  'request-timeout': { status: 408, title: 'Request timeout' },
+  conflict: { status: 409, title: 'Conflict' },
+  'too-large': { status: 413, title: 'Body too large' },
+  'unsupported-encoding': { status: 415, title: 'Unsupported content encoding' },
+  'too-many-requests': { status: 429, title: 'Rate limit exceeded' },
+  'internal-error': { status: 500, title: 'Internal error' },
+  unavailable: { status: 503, title: 'Service unavailable' },
 } as const
 
 /** The name of a catalogued problem. */

@@ -3,7 +3,9 @@ import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { shardWriters } from '../../durable-objects/address.ts'
 import { signToken } from '../../src/auth/token.ts'
+import { methodNames } from '../../durable-objects/gateway/commands/rpc-methods.ts'
 import { schedule } from '../../src/cron/schedule.ts'
+import { realtimeData, realtimeMethods } from '../../src/edge/openapi/realtime.ts'
 import { app } from '../../src/edge/http/app.ts'
 import { connect } from '../../src/edge/http/connection.ts'
 import { definitions } from '../../src/edge/openapi/openapi.ts'
@@ -42,14 +44,31 @@ describe('what is documented', () => {
     stringify.mockRestore()
   })
 
-  test('are pages for people: the API, errors, and why connections end', async () => {
-    const api = await call('GET /docs')
-    expect(api.headers.get('content-type')).toContain('text/html')
-    for (const { summary } of definitions)
-      expect(api.text).toContain(summary.replaceAll('&', '&amp;').replaceAll('"', '&quot;'))
+  test('are pages for people: errors, and why connections end', async () => {
     const page = await call('GET /docs/errors')
     for (const name of Object.keys(problems)) expect(page.text).toContain(`id="${name}"`)
     for (const { code } of [...Object.values(errors), ...Object.values(closes)]) expect(page.text).toContain(`${code}`)
+  })
+
+  test('are a reference that asks no other host for anything, with its script and style packed', async () => {
+    const { headers, text } = await call('GET /docs')
+    expect(headers.get('content-type')).toContain('text/html')
+    expect(headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self';/)
+    expect(text.match(/(?:src|href)="(?!\/)[^"]*"/g)).toBe(null)
+    for (const file of ['reference.js', 'reference.css']) {
+      const plain = await call(`GET /docs/${file}`)
+      expect([file, plain.status, plain.text.length > 100_000]).toEqual([file, 200, true])
+      const again = await call(`GET /docs/${file}`, { headers: { 'if-none-match': plain.headers.get('etag')! } })
+      expect(again.status).toBe(304)
+    }
+  })
+
+  test('name every realtime method and everything that clients receive', async () => {
+    expect(realtimeMethods.map(({ method }) => method).toSorted()).toEqual(methodNames.toSorted())
+    const { text } = await call('GET /docs/realtime')
+    for (const name of methodNames) expect(text).toContain(`id="${name}"`)
+    for (const { id, schemas } of realtimeData)
+      for (const type of Object.keys(schemas)) expect(text).toContain(`id="${id}-${type}"`)
   })
 
   test('the chat page is one file that may run its own script only', async () => {
@@ -62,7 +81,8 @@ describe('what is documented', () => {
 
   test('a production system serves a landing page instead of a chat page whose sign-in cannot work', async () => {
     const { LOCAL_TENANT: _tenant, LOCAL_API_KEY: _key, ...rest } = env
-    const answer = await app.request('/', {}, { ...rest, ENVIRONMENT: 'production', ADMIN_KEY: 'k'.repeat(32) })
+    const production = { ...rest, ENVIRONMENT: 'production', ADMIN_KEY: 'k'.repeat(32) }
+    const answer = await app.fetch(new Request('http://parley/'), production, createExecutionContext())
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-security-policy')).toMatch(/^default-src 'none'/)
     const text = await answer.text()

@@ -34,8 +34,8 @@ const ofServers = [
   'schedules',
 ].map((resource) => `/v1/${resource}/*`)
 
-/** The HTTP face, read top to bottom. The WebSocket endpoint is not here: see connection.ts. */
-export const app: Hono<App> = new Hono<App>()
+/** Everything that is no operation, read top to bottom, and the answer to unknown paths. */
+const others: Hono<App> = new Hono<App>()
   .use(
     methodNotAllowed({
       get app() {
@@ -72,7 +72,16 @@ export const app: Hono<App> = new Hono<App>()
   )
   .onError(onError)
 
-mount(app, operations)
+/**
+ * The HTTP face. The WebSocket endpoint is not here: see connection.ts.
+ *
+ * Operations are matched first, each by itself: an operation brings all its steps, so that no middleware lies in front of
+ * it. Every other request goes on to `others`.
+ */
+export const app: Hono<App> = mount(new Hono<App>(), operations)
+  .notFound((c) => others.fetch(c.req.raw, c.env, c.executionCtx))
+  .onError(onError)
+app.routes.push(...others.routes)
 
 function otherMethods(c: AppContext, methods: readonly string[]): Response {
   const allowed = methods.toSorted().join(', ')

@@ -1,11 +1,18 @@
 import type { Hono } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
+import { onBehalfOf } from '../../adapters/request-context.ts'
 import type { Principal } from '../../auth/principal.ts'
+import { readTraceparent, type RequestContext } from '../../kernel/request-context.ts'
 import type { Access, OperationAnswer, OperationDefinition, OperationInput } from '../../protocol/operation.ts'
 import type { App, AppContext } from './context.ts'
 import { body, bodyOrNothing, check, header, param, query } from './input.ts'
-import { known, server } from '../middleware/authenticate.ts'
+import { known, principalOf, requireOperator, server } from '../middleware/authenticate.ts'
+import { corsHeaders, requireAllowedOrigin } from '../middleware/cross-origin.ts'
+import { addressGroup, callersOf, limitCaller, whileCounted } from '../middleware/limit-requests.ts'
+import { priorityOf, whileAdmitted } from '../middleware/shed-requests.ts'
+import { onError } from './problem.ts'
+import { securityHeaders } from './security-headers.ts'
 
 type Known = Exclude<Principal, { kind: 'anonymous' }>
 type CallerOf<A extends Access> = A extends 'server'
@@ -31,16 +38,72 @@ export function operation<const D extends OperationDefinition, const A extends O
   definition: D,
   run: (call: OperationCall<D>) => Promise<A>,
 ): Operation {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the input is read by this very definition
+  const work = async (call: unknown): Promise<AnyAnswer> => await run(call as OperationCall<D>)
+  const steps = definition.access === 'operator' ? operatorSteps : callerSteps
   return {
     definition,
-    handle: async (c) => {
-      const caller = callerOf(c, definition.access)
-      const input = await inputOf(c, definition)
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- read by this very definition's access and schemas
-      const answer = await run({ c, caller, ...input } as OperationCall<D>)
-      return respond(c, answer, definition.contentType)
-    },
+    handle: async (c) => await onBehalfOf(requestOf(c), async () => await answerSafely(c, definition, steps, work)),
   }
+}
+
+/** What happens to a request in front of its implementation; returns headers of the answer. */
+type Steps = (
+  c: AppContext,
+  definition: OperationDefinition,
+  work: (headers: Headers) => Promise<Response>,
+) => Promise<Response>
+type Headers = Readonly<Record<string, string>>
+
+/** The steps of the operator's requests: they are never shed, and counted by address only. */
+const operatorSteps: Steps = async (c, _, work) =>
+  await whileCounted(addressGroup(c), async () => {
+    await requireOperator(c)
+    return await work({})
+  })
+
+/** The steps of all others: load, caller, limits, origin, access. */
+const callerSteps: Steps = async (c, { access, method, path, rateLimit = 'requests' }, work) =>
+  await whileAdmitted(c, priorityOf(method.toUpperCase(), path), async () => {
+    c.set('principal', await principalOf(c))
+    return await whileCounted(callersOf(c), async () => {
+      const headers = await limitCaller(c, rateLimit)
+      await requireAllowedOrigin(c)
+      callerOf(c, access)
+      return await work(headers)
+    })
+  })
+
+async function answerSafely(
+  c: AppContext,
+  definition: OperationDefinition,
+  steps: Steps,
+  run: (call: unknown) => Promise<AnyAnswer>,
+): Promise<Response> {
+  const isOfTenants = definition.access !== 'operator'
+  const fixed = { ...securityHeaders, 'X-Request-Id': c.var.requestId }
+  c.set('allowOrigin', '*')
+  try {
+    return await steps(c, definition, async (limits) => {
+      const answer = await run({ c, caller: callerOf(c, definition.access), ...(await inputOf(c, definition)) })
+      const cors = isOfTenants ? corsHeaders(c) : undefined
+      return respond(c, answer, { ...fixed, ...limits, ...cors, 'Content-Type': definition.contentType ?? jsonType })
+    })
+  } catch (thrown) {
+    const response = onError(thrown instanceof Error ? thrown : new Error(String(thrown)), c)
+    const headers = isOfTenants ? { ...fixed, ...corsHeaders(c) } : fixed
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
+    return response
+  }
+}
+
+/** The ids of a request for its log lines: the caller's own `X-Request-Id` if it can stand in them, else a new one. */
+function requestOf(c: AppContext): RequestContext {
+  const given = c.req.header('x-request-id')
+  const requestId = given === undefined || !/^[\w=-]{1,255}$/.test(given) ? crypto.randomUUID() : given
+  c.set('requestId', requestId)
+  const traceparent = readTraceparent(c.req.header('traceparent'))
+  return traceparent === undefined ? { requestId } : { requestId, traceparent }
 }
 
 /** Registers operations with a router; paths are written as OpenAPI writes them. */
@@ -86,13 +149,15 @@ interface AnyAnswer {
   readonly json?: string
 }
 
-function respond(c: AppContext, answer: AnyAnswer, contentType: string = jsonType): Response {
+function respond(c: AppContext, answer: AnyAnswer, headers: Readonly<Record<string, string>>): Response {
   const status = Number(answer.status)
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the definition's responses are real statuses
-  if (answer.json === undefined && answer.body === undefined) return c.body(null, status as StatusCode & 204)
-  const text =
-    answer.json ??
-    (typeof answer.body === 'string' && contentType !== jsonType ? answer.body : JSON.stringify(answer.body))
+  if (answer.json === undefined && answer.body === undefined) {
+    const { 'Content-Type': _, ...others } = headers
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the definition's responses are real statuses
+    return c.body(null, status as StatusCode & 204, others)
+  }
+  const isText = typeof answer.body === 'string' && headers['Content-Type'] !== jsonType
+  const text = answer.json ?? (isText ? answer.body : JSON.stringify(answer.body))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as above
-  return c.body(text, status as ContentfulStatusCode, { 'Content-Type': contentType })
+  return c.body(text, status as ContentfulStatusCode, headers)
 }

@@ -29,6 +29,12 @@ const cachedSeconds = 60
 const cacheKey = (tenant: string) => `tenant:${tenant}`
 const platformSettingsKey = 'house'
 
+/** A tenant's public record if this isolate has a fresh one, without waiting. */
+export function cachedTenant(tenant: string, now: number): TenantRecord | undefined {
+  const known = records.get(tenant)
+  return known !== undefined && known.until > now ? known.value : undefined
+}
+
 /** A tenant's public record: from this isolate, else from Redis, else from its actor, the only authority. */
 export async function tenantRecordOf(env: Env, tenant: string, now: number): Promise<TenantRecord | undefined> {
   if (!tenantId.safeParse(tenant).success) return undefined

@@ -9,23 +9,23 @@ import type { App, AppContext } from '../http/context.ts'
 import { admitAttempt, noteSuccess, noteFailure } from '../rate-limits/failed-credentials.ts'
 import { fail } from '../http/problem.ts'
 import { isRevoked } from '../identity/revocations.ts'
-import { admissionFor, tenantRecordOf } from '../identity/tenants.ts'
+import { admissionFor, cachedTenant, tenantRecordOf } from '../identity/tenants.ts'
 
-/** Finds out who asks: an API key, a user token, or neither. Something that is neither is refused, not ignored. */
+/** Sets the caller: an API key, a user token, or none. A credential that is neither is refused, not ignored. */
 export const authenticate = () =>
   createMiddleware<App>(async function authenticate(c, next) {
     c.set('principal', await principalOf(c))
     return await next()
   })
 
-/** Lets nobody by who has not said who she is: before anything of the request is read, let alone judged. */
+/** Refuses anonymous callers, before the request is read. */
 export const onlyKnown = () =>
   createMiddleware<App>(async function onlyKnown(c, next) {
     known(c)
     return await next()
   })
 
-/** Lets nobody by but a tenant's server: what is asked, and whether it is asked well, is not for its users. */
+/** Refuses all callers but a tenant's server, before the request is read. */
 export const onlyServer = () =>
   createMiddleware<App>(async function onlyServer(c, next) {
     server(c)
@@ -40,7 +40,7 @@ export const onlyOperator = () =>
   })
 
 /** Refuses callers without the operator's key. Digests are compared, so that the time of the comparison tells nothing. */
-async function requireOperator(c: AppContext): Promise<void> {
+export async function requireOperator(c: AppContext): Promise<void> {
   const { adminKey } = loadConfig(c.env)
   const given = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
   if (given !== undefined) admitAttempt(c, given)
@@ -50,7 +50,8 @@ async function requireOperator(c: AppContext): Promise<void> {
   noteSuccess(given)
 }
 
-async function principalOf(c: AppContext): Promise<Principal> {
+/** The caller of a request; its tenant's record is set beside it, so that it is looked up once. */
+export async function principalOf(c: AppContext): Promise<Principal> {
   const header = c.req.header('authorization')
   if (header === undefined) return { kind: 'anonymous' }
   const credential = /^Bearer +(\S+)$/i.exec(header)?.[1]
@@ -72,12 +73,29 @@ async function byKey(c: AppContext, key: string): Promise<Principal> {
   const { localTenant, localApiKey, open } = loadConfig(c.env)
   if (open?.apiKey === key) return { kind: 'server', tenant: open.tenant, keyId: 'open' }
   const tenant = tenantOfKey(key) ?? (key === localApiKey ? localTenant : undefined)
-  const record = tenant === undefined ? undefined : await tenantRecordOf(c.env, tenant, systemClock.now())
-  const known = record === undefined ? undefined : findKey(record.keys, await hashApiKey(key))
+  const now = systemClock.now()
+  const record =
+    tenant === undefined ? undefined : (cachedTenant(tenant, now) ?? (await tenantRecordOf(c.env, tenant, now)))
+  const known = record === undefined ? undefined : findKey(record.keys, hashes.get(key) ?? (await hashOf(key)))
   if (record === undefined || known === undefined)
     return noteFailure(c, key, 'Authorization: this API key is not known')
   if (record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  c.set('tenant', record)
   return { kind: 'server', tenant: record.id, keyId: known.id }
+}
+
+/** Hashes of the keys that were shown here, the oldest dropped first: a server sends the same key with every request. */
+const hashes = new Map<string, string>()
+const maxHashes = 1000
+
+async function hashOf(key: string): Promise<string> {
+  const hash = await hashApiKey(key)
+  for (const [oldest] of hashes) {
+    if (hashes.size < maxHashes) break
+    hashes.delete(oldest)
+  }
+  hashes.set(key, hash)
+  return hash
 }
 
 async function byToken(c: AppContext, token: string): Promise<Principal> {
@@ -92,10 +110,11 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   if (verified.kind === 'notYetValid') return fail('unauthorized', `Authorization: ${notYetValid}`)
   if (verified.kind === 'invalid') return noteFailure(c, token, 'Authorization: this token is not valid')
   if (verified.claims.user === '')
-    return fail('unauthorized', 'Authorization: this token is of nobody; over HTTP users have a name')
+    return fail('unauthorized', 'Authorization: this token names no user; over HTTP a user is needed')
   if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
   if (await isRevoked(c.env, verified.claims, now))
     return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')
+  c.set('tenant', admission.record)
   return { kind: 'user', tenant: admission.record.id, user: verified.claims.user }
 }
 

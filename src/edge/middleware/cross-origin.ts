@@ -2,7 +2,7 @@ import { createMiddleware } from 'hono/factory'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { allowsOrigin, foreignOrigin } from '../../protocol/origins.ts'
-import type { App } from '../http/context.ts'
+import type { App, AppContext } from '../http/context.ts'
 import { fail } from '../http/problem.ts'
 import { tenantRecordOf } from '../identity/tenants.ts'
 
@@ -50,14 +50,32 @@ export const crossOrigin = () =>
 /** Refuses requests of pages whose origin the tenant does not list; behind authentication, which says which tenant. */
 export const onlyAllowedOrigins = () =>
   createMiddleware<App>(async function onlyAllowedOrigins(c, next) {
-    const { principal } = c.var
-    const origin = foreignOrigin(c.req.header('origin'), [c.req.url, loadConfig(c.env).publicUrl])
-    if (origin === '' || principal.kind === 'anonymous') return await next()
-    const { origins } = (await tenantRecordOf(c.env, principal.tenant, systemClock.now())) ?? {}
-    if (!allowsOrigin(origins, origin)) {
-      c.set('allowOrigin', '')
-      return fail('not-allowed', 'Origin: not in your list of origins; PATCH /v1/settings changes it')
-    }
-    if (origins !== undefined && !origins.includes('*')) c.set('allowOrigin', origin)
+    await requireAllowedOrigin(c)
     return await next()
   })
+
+/** The same as a step: throws the refusal, and notes which origin may read the answer. */
+export async function requireAllowedOrigin(c: AppContext): Promise<void> {
+  const header = c.req.header('origin')
+  const { principal } = c.var
+  if (header === undefined || principal.kind === 'anonymous') return
+  const origin = foreignOrigin(header, [c.req.url, loadConfig(c.env).publicUrl])
+  if (origin === '') return
+  const { origins } = c.var.tenant ?? (await tenantRecordOf(c.env, principal.tenant, systemClock.now())) ?? {}
+  if (!allowsOrigin(origins, origin)) {
+    c.set('allowOrigin', '')
+    fail('not-allowed', 'Origin: not in your list of origins; PATCH /v1/settings changes it')
+  }
+  if (origins !== undefined && !origins.includes('*')) c.set('allowOrigin', origin)
+}
+
+/** The CORS headers of an answer under /v1. */
+export function corsHeaders(c: AppContext): Record<string, string> {
+  const { allowOrigin } = c.var
+  if (c.req.header('origin') === undefined || allowOrigin === '') return { Vary: 'Origin' }
+  return {
+    Vary: 'Origin',
+    'Access-Control-Allow-Origin': allowOrigin,
+    'Access-Control-Expose-Headers': exposedHeaders,
+  }
+}

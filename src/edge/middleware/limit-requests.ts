@@ -1,9 +1,10 @@
 import { createMiddleware } from 'hono/factory'
 import { networkOf } from '../../kernel/ip-address.ts'
-import { decideAll, type Level } from '../../limits/decide.ts'
+import { decideAll } from '../../limits/decide.ts'
 import { requestLevels } from '../../limits/built-in-policies.ts'
 import { callerPolicies, classOf } from '../../limits/request-classes.ts'
 import { maxUnderWay, UnderWay, type Group } from '../../limits/under-way.ts'
+import type { RequestClass } from '../../protocol/operation.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import { countedAddress } from '../identity/client-address.ts'
 import type { App, AppContext } from '../http/context.ts'
@@ -11,29 +12,30 @@ import { platformLevel, termsOf } from '../rate-limits/platform-limits.ts'
 import {
   decider,
   returnIdleLeases,
-  setRateLimitHeaders,
+  rateLimitHeaders,
   spreadOut,
   rateLimitExceeded,
+  type EdgeLevel,
 } from '../rate-limits/request-limits.ts'
 import { ProblemError } from '../http/problem.ts'
 
 /** Requests of this isolate that are not answered yet. */
 export const requestsUnderWay = new UnderWay()
 
-/** Limits requests by who asks (an API key, a user, or an address), by what is asked, by tenant, plan and system, in one decision. */
+/** Limits requests by caller (an API key, a user, or an address), class, tenant, plan and system, in one decision. */
 export const limitRequests = () =>
   createMiddleware<App>(async function limitRequests(c, next) {
     return await whileCounted(callersOf(c), async () => {
-      await take(c, await levelsOf(c))
+      setHeaders(c, await limitCaller(c, classOf(c.req.path)))
       return await next()
     })
   })
 
-/** The same for what anybody may see: by address, where one is known; on one's own machine there is nobody to tell apart. */
+/** The same for public pages: by address, where one is known; requests of this machine have none. */
 export const limitVisitors = () =>
   createMiddleware<App>(async function limitVisitors(c, next) {
     const address = countedAddress(c.req.raw, c.env)
-    if (address !== undefined) await take(c, await visitorLevels(c, address))
+    if (address !== undefined) setHeaders(c, await take(c, await visitorLevels(c, address)))
     return await next()
   })
 
@@ -43,7 +45,13 @@ export const countVisitors = () =>
     return await whileCounted(addressGroup(c), next)
   })
 
-async function whileCounted<T>(groups: readonly Group[], work: () => Promise<T>): Promise<T> {
+/** Takes a request of `is` from the caller's buckets; returns the RateLimit fields of its answer, or throws the refusal. */
+export async function limitCaller(c: AppContext, is: RequestClass): Promise<Record<string, string>> {
+  return await take(c, await levelsOf(c, is))
+}
+
+/** Counts `work` among the requests under way of each group; a group that is full is refused. */
+export async function whileCounted<T>(groups: readonly Group[], work: () => Promise<T>): Promise<T> {
   const full = requestsUnderWay.enter(groups)
   if (full !== undefined) throw tooManyAtOnce(full)
   try {
@@ -51,6 +59,10 @@ async function whileCounted<T>(groups: readonly Group[], work: () => Promise<T>)
   } finally {
     requestsUnderWay.leave(groups)
   }
+}
+
+function setHeaders(c: AppContext, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
 }
 
 const tooManyAtOnce = ({ name, max }: Group): ProblemError =>
@@ -61,7 +73,7 @@ const tooManyAtOnce = ({ name, max }: Group): ProblemError =>
     violatedPolicies: ['requests-under-way'],
   })
 
-function callersOf(c: AppContext): Group[] {
+export function callersOf(c: AppContext): Group[] {
   const { principal } = c.var
   if (principal.kind === 'anonymous') return addressGroup(c)
   const { tenant } = principal
@@ -73,37 +85,37 @@ function callersOf(c: AppContext): Group[] {
   ]
 }
 
-function addressGroup(c: AppContext): Group[] {
+export function addressGroup(c: AppContext): Group[] {
   const address = countedAddress(c.req.raw, c.env)
   return address === undefined ? [] : [{ name: `address ${networkOf(address)}`, max: maxUnderWay.address }]
 }
 
-async function take(c: AppContext, levels: readonly Level[]): Promise<void> {
+async function take(c: AppContext, levels: readonly EdgeLevel[]): Promise<Record<string, string>> {
   const decision = spreadOut(await decideAll(decider, levels))
-  await setRateLimitHeaders(c, levels, decision)
+  const headers = rateLimitHeaders(levels, decision)
   returnIdleLeases(c)
+  if (decision.kind === 'taken') return headers
+  setHeaders(c, headers)
   if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
-  if (decision.kind === 'unreachable')
-    throw new ProblemError({ name: 'unavailable', detail: 'the rate limiter could not be reached; try again' })
+  throw new ProblemError({ name: 'unavailable', detail: 'the rate limiter could not be reached; try again' })
 }
 
-async function levelsOf(c: AppContext): Promise<Level[]> {
+async function levelsOf(c: AppContext, is: RequestClass): Promise<EdgeLevel[]> {
   const { principal } = c.var
   if (principal.kind === 'anonymous') return await visitorLevels(c, countedAddress(c.req.raw, c.env))
   const { tenant } = principal
-  const terms = await termsOf(c.env, tenant)
+  const terms = c.var.tenant ?? (await termsOf(c.env, tenant))
   const [tier, caller] =
     principal.kind === 'server' ? (['key', principal.keyId] as const) : (['user', principal.user] as const)
-  const own = callerPolicies(classOf(c.req.path), tier)
   // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.
-  const further = own.includes('checks') ? [] : requestLevels(terms)
+  const further = is === 'checks' ? [] : requestLevels(terms)
   return [
-    ...own.map((policy) => platformLevel(c.env, terms, { tenant, policy, key: caller })),
+    ...callerPolicies(is, tier).map((policy) => platformLevel(c.env, terms, { tenant, policy, key: caller })),
     ...further.map((policy) => platformLevel(c.env, terms, { tenant, policy, key: '' })),
   ]
 }
 
-async function visitorLevels(c: AppContext, address: string | undefined): Promise<Level[]> {
+async function visitorLevels(c: AppContext, address: string | undefined): Promise<EdgeLevel[]> {
   const terms = await termsOf(c.env)
   const key = networkOf(address)
   return [

@@ -2,7 +2,7 @@ import { createMiddleware } from 'hono/factory'
 import { systemClock } from '../../kernel/clock.ts'
 import { classOf } from '../../limits/request-classes.ts'
 import { admit, LoadGauge, type Load, type Priority } from '../../limits/shedding.ts'
-import type { App } from '../http/context.ts'
+import type { App, AppContext } from '../http/context.ts'
 import { overloaded } from '../http/problem.ts'
 import { RequestWork } from '../http/request-work.ts'
 
@@ -14,21 +14,30 @@ const maxRequests: Load = { waiting: 2048, ageMs: 16_000 }
 /** Turns requests away while there are too many: documents first, then searches and figures, then reading, writing last. */
 export const shedRequests = (most: Load = maxRequests) =>
   createMiddleware<App>(async function shedRequests(c, next) {
-    const priority = priorityOf(c.req.method, c.req.path)
-    if (priority === undefined) return await next()
-    const verdict = admit(priority, requestLoad.load(systemClock.now()), most)
-    if (verdict.kind === 'limited') {
-      requestLoad.dropped(priority)
-      throw overloaded(verdict.retryAfterMs)
-    }
-    const work = new RequestWork(requestLoad, systemClock)
-    c.set('work', work)
-    try {
-      return await next()
-    } finally {
-      work.end()
-    }
+    return await whileAdmitted(c, priorityOf(c.req.method, c.req.path), next, most)
   })
+
+/** Counts `work` as load; refuses it when there is too much for its priority. Without a priority it is always admitted. */
+export async function whileAdmitted<T>(
+  c: AppContext,
+  priority: Priority | undefined,
+  work: () => Promise<T>,
+  max: Load = maxRequests,
+): Promise<T> {
+  if (priority === undefined) return await work()
+  const verdict = admit(priority, requestLoad.load(systemClock.now()), max)
+  if (verdict.kind === 'limited') {
+    requestLoad.dropped(priority)
+    throw overloaded(verdict.retryAfterMs)
+  }
+  const load = new RequestWork(requestLoad, systemClock)
+  c.set('work', load)
+  try {
+    return await work()
+  } finally {
+    load.end()
+  }
+}
 
 /** What is for reading at leisure. */
 const documents = /^\/(?:docs(?:\/.*)?|openapi\.json|metrics\/alerts|favicon\.ico)?$/

@@ -1,11 +1,14 @@
 import { Hono } from 'hono'
 import { html, raw } from 'hono/html'
+import { z } from 'zod'
 import { loadConfig } from '../../config.ts'
 import { closes, unsubscribes } from '../../protocol/close-codes.ts'
 import { errors } from '../../protocol/errors.ts'
 import { problems } from '../../protocol/problems.ts'
 import type { App, AppContext } from '../http/context.ts'
-import { definitions, openApi } from './openapi.ts'
+import reference from '../../../web/dist/reference.js'
+import { openApi } from './openapi.ts'
+import { realtimeData, realtimeMethods } from './realtime.ts'
 
 /** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
 export const docs = new Hono<App>()
@@ -15,9 +18,35 @@ export const docs = new Hono<App>()
   })
   .get('/docs', async (c) => {
     const { localApiKey } = loadConfig(c.env)
+    c.header('Content-Security-Policy', contentPolicy)
     return c.html(await withOrigin(apiPages[localApiKey === undefined ? 'deployed' : 'local'], c, inHtml))
   })
+  .get('/docs/reference.js', (c) => asset(c, reference.script, 'text/javascript; charset=utf-8'))
+  .get('/docs/reference.css', (c) => asset(c, reference.style, 'text/css; charset=utf-8'))
+  .get('/docs/realtime', async (c) => c.html(await withOrigin(realtimePageText, c, inHtml)))
   .get('/docs/errors', async (c) => c.html(await errorsPageText()))
+
+/** The reference runs its own script and style and talks to this server, and nothing else. */
+const contentPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** A file of the reference, sent as it was compressed; unpacked for the few clients that do not take gzip. */
+function asset(c: AppContext, { gzip, etag }: typeof reference.script, contentType: string): Response {
+  const headers = { 'Content-Type': contentType, 'Cache-Control': 'no-cache', ETag: etag, Vary: 'Accept-Encoding' }
+  if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers })
+  const bytes = Uint8Array.from(atob(gzip), (character) => character.charCodeAt(0))
+  if (/\bgzip\b/.test(c.req.header('accept-encoding') ?? ''))
+    return new Response(bytes, { headers: { ...headers, 'Content-Encoding': 'gzip' }, encodeBody: 'manual' })
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip')), { headers })
+}
 
 /** Stands in the texts for where they are asked at; no address looks like it. */
 const originMark = '\u0000origin\u0000'
@@ -42,6 +71,7 @@ const apiPages = {
   local: once(async () => String(await shell('Parley API', apiPage(hostMark, 'demo-key')))),
   deployed: once(async () => String(await shell('Parley API', apiPage(hostMark, '<API key>')))),
 }
+const realtimePageText = once(async () => String(await shell('Parley realtime', realtimePage(hostMark))))
 const errorsPageText = once(async () => String(await shell('Parley: errors and close codes', errorsPage())))
 
 const style = `
@@ -65,8 +95,8 @@ const shell = (title: string, body: ReturnType<typeof html>) =>
       </head>
       <body>
         <nav>
-          <a href="/">Chat</a><a href="/docs">API</a><a href="/docs/errors">Errors</a
-          ><a href="/openapi.json">OpenAPI</a>
+          <a href="/">Chat</a><a href="/docs">API</a><a href="/docs/realtime">Realtime</a
+          ><a href="/docs/errors">Errors</a><a href="/openapi.json">OpenAPI</a>
         </nav>
         <h1>${title}</h1>
         ${body}
@@ -94,36 +124,91 @@ await client.rpc('message.send', message)`
 
 const apiPage = (host: string, key: string) =>
   html` <p>
-      Every request carries <code>Authorization: Bearer &lt;API key or user token&gt;</code>. Bodies are JSON; a field
-      nobody knows is refused. Errors are <a href="/docs/errors">problems</a> (RFC 9457) that name the thing, the rule
-      and the fix.
+      Every request carries <code>Authorization: Bearer &lt;API key or user token&gt;</code>. Bodies are JSON; unknown
+      fields are refused. Errors are <a href="/docs/errors">problems</a> (RFC 9457) that name the field, the rule and
+      the fix.
     </p>
     <pre>${example(host, key)}</pre>
-    <h2>Realtime</h2>
-    <p>
-      One WebSocket at <code>/connection/websocket</code> speaks the Centrifuge protocol: any of its SDKs works
-      unmodified. A conversation is the channel <code>conversation:&lt;id&gt;</code>; a message's seq is its offset.
-      Your own stream is <code>user:#&lt;you&gt;</code>.
+    <link rel="stylesheet" href="/docs/reference.css" />
+    <div id="reference"></div>
+    <noscript>The reference needs JavaScript; <a href="/openapi.json">/openapi.json</a> says the same.</noscript>
+    <script src="/docs/reference.js"></script>`
+
+const realtimePage = (host: string) =>
+  html` <p>
+      One WebSocket at <code>/connection/websocket</code> speaks the Centrifuge protocol: its SDKs work unmodified. A
+      conversation is the channel <code>conversation:&lt;id&gt;</code>; the seq of an entry is the offset of its
+      publication. The channel of a user is <code>user:#&lt;user&gt;</code>. Networks without WebSockets use
+      <code>/connection/sse</code> or <code>/connection/http_stream</code>.
     </p>
     <pre>${realtime(host)}</pre>
-    <h2>HTTP</h2>
-    <div class="scroll">
-      <table>
-        <tr>
-          <th>Operation</th>
-          <th>What it does</th>
-          <th>Answer</th>
-        </tr>
-        ${definitions.map(
-          ({ method, path, summary, responses }) =>
-            html`<tr>
-              <td><code>${method.toUpperCase()} ${path}</code></td>
-              <td>${summary}</td>
-              <td>${Object.keys(responses).join(', ')}</td>
-            </tr>`,
-        )}
-      </table>
-    </div>`
+    <h2 id="methods">Methods</h2>
+    <p>Called with <code>client.rpc(method, data)</code>.</p>
+    ${realtimeMethods.map(
+      ({ method, summary, data, result }) =>
+        html`<h3 id="${method}"><code>${method}</code></h3>
+          <p>${summary}</p>
+          ${fieldTable('Data', data, 'input')} ${result === undefined ? '' : fieldTable('Result', result, 'output')}`,
+    )}
+    ${realtimeData.map(
+      ({ id, title, text, schemas }) =>
+        html`<h2 id="${id}">${title}</h2>
+          <p>${text}</p>
+          ${Object.entries(schemas).map(
+            ([type, schema]) =>
+              html`<h3 id="${id}-${type}"><code>${type}</code></h3>
+                ${fieldTable('Field', schema, 'output')}`,
+          )}`,
+    )}`
+
+/** The fields of an object schema: name, type, and what is said of it. */
+function fieldTable(heading: string, schema: z.ZodType, side: 'input' | 'output') {
+  const { properties, required } = fieldsOf(schema, side)
+  return html`<div class="scroll">
+    <table>
+      <tr>
+        <th>${heading}</th>
+        <th>Type</th>
+        <th>Description</th>
+      </tr>
+      ${Object.entries(properties).map(
+        ([name, field]) =>
+          html`<tr>
+            <td><code>${name}</code></td>
+            <td>${typeOf(field)}${required.includes(name) ? '' : ', optional'}</td>
+            <td>${field.description ?? ''}</td>
+          </tr>`,
+      )}
+    </table>
+  </div>`
+}
+
+const field = z.looseObject({
+  type: z.union([z.string(), z.array(z.string())]).optional(),
+  const: z.unknown().optional(),
+  enum: z.array(z.unknown()).optional(),
+  anyOf: z.array(z.looseObject({ type: z.string().optional() })).optional(),
+  $ref: z.string().optional(),
+  description: z.string().optional(),
+})
+const fields = z.looseObject({
+  properties: z.record(z.string(), field).default({}),
+  required: z.array(z.string()).default([]),
+})
+const referring = z.looseObject({ $ref: z.string().optional(), $defs: z.record(z.string(), z.unknown()).optional() })
+
+function fieldsOf(schema: z.ZodType, io: 'input' | 'output'): z.output<typeof fields> {
+  const json = referring.parse(z.toJSONSchema(schema, { io, unrepresentable: 'any' }))
+  return fields.parse(json.$ref === undefined ? json : json.$defs?.[json.$ref.replace('#/$defs/', '')])
+}
+
+function typeOf({ type, const: value, enum: values, anyOf, $ref }: z.output<typeof field>): string {
+  if (value !== undefined) return JSON.stringify(value)
+  if (values !== undefined) return values.map((one) => JSON.stringify(one)).join(' | ')
+  if ($ref !== undefined) return $ref.replace('#/$defs/', '')
+  if (anyOf !== undefined) return anyOf.map((one) => one.type ?? 'object').join(' | ')
+  return type === undefined ? 'JSON' : [type].flat().join(' | ')
+}
 
 const errorsPage = () =>
   html` <h2>HTTP problems</h2>
@@ -144,7 +229,7 @@ const errorsPage = () =>
         )}
       </table>
     </div>
-    <h2>Error replies on the wire</h2>
+    <h2>Error replies of connections</h2>
     <div class="scroll">
       <table>
         <tr>

@@ -21,8 +21,9 @@ const knownGood = new Set<string>()
  * One wait is over as soon as a unit has dripped, so that nobody is locked out for longer than the guessing goes on.
  */
 export function admitAttempt(c: AppContext, credential: string): void {
+  if (knownGood.has(credential)) return
   const address = clientAddress(c.req.raw, loadConfig(c.env))
-  if (address === undefined || knownGood.has(credential)) return
+  if (address === undefined) return
   const name = limiterName(platformTenant, policy, networkOf(address))
   const waitMs = decider.holder.refusedFor(name, systemClock.now())
   if (waitMs > 0) throw rateLimitExceeded(name, waitMs)

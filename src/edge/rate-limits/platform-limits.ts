@@ -3,7 +3,7 @@ import type { Env } from '../../env.ts'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { parseChannel } from '../../protocol/channels.ts'
-import { decideAll, type Level } from '../../limits/decide.ts'
+import { decideAll } from '../../limits/decide.ts'
 import {
   builtInRules,
   isShared,
@@ -12,7 +12,8 @@ import {
   type BuiltInPolicy,
   type LimitTerms,
 } from '../../limits/built-in-policies.ts'
-import { decider, levelOf, rateLimitExceeded } from './request-limits.ts'
+import { decider, levelOf, rateLimitExceeded, type EdgeLevel } from './request-limits.ts'
+import type { Rules } from '../../limits/rules.ts'
 import { mayBeConversation } from '../identity/conversation-ids.ts'
 import { platformSettingsAt, tenantRecordOf } from '../identity/tenants.ts'
 
@@ -34,9 +35,10 @@ export function platformLevel(
     policy,
     key,
   }: { readonly tenant?: string; readonly policy: BuiltInPolicy; readonly key: string },
-): Level {
+): EdgeLevel {
   const name = isShared(policy) ? sharedLimiter(policy, terms.plan) : limiterName(tenant, policy, key)
-  return levelOf(env, name, () => builtInRules(policy, terms))
+  let rules: Rules | undefined
+  return levelOf(env, name, () => (rules ??= builtInRules(policy, terms)))
 }
 
 /** One message of a user over HTTP: the same buckets as over the socket, but for her connection's. */

@@ -5,6 +5,7 @@ import { log, reasonOf } from '../../kernel/log.ts'
 import { spreadMs, within } from '../../kernel/retry.ts'
 import type { Decider, Decision, Level } from '../../limits/decide.ts'
 import { LeaseHolder } from '../../limits/holder.ts'
+import type { Source } from '../../limits/ports.ts'
 import { isShared, policyOf } from '../../limits/built-in-policies.ts'
 import { LocalLimits } from '../../limits/local-limits.ts'
 import { capacityOf, type Rules } from '../../limits/rules.ts'
@@ -27,21 +28,27 @@ export const decider: Decider = {
     log.warn('edge.limiter-unreachable', { policy: policyOf(name), reason: reasonOf(thrown) }),
 }
 
-/** One level of a decision here: which limiter, by which rules. */
+/** A level whose rules are known without waiting. */
+export interface EdgeLevel extends Level {
+  readonly rules: () => Rules
+}
+
+/** One level of a decision here: which limiter, by which rules. The limiter is looked up when it has to be asked. */
 export function levelOf(
   env: Env,
   name: string,
-  rules: () => Rules | Promise<Rules>,
+  rules: () => Rules,
   { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
-): Level {
-  const stub = limiterNamed(env, name)
-  const limiter = {
-    lease: (ask: Parameters<typeof stub.lease>[0]) => within(timeoutMs, 'the limiter', stub.lease(ask)),
-    settle: (closing: Parameters<typeof stub.settle>[0]) => stub.settle(closing),
-    refund: (units: number, at: number) => stub.refund(units, at),
+): EdgeLevel {
+  const limiter: Source['limiter'] = {
+    lease: (ask) => within(timeoutMs, 'the limiter', limiterNamed(env, name).lease(ask)),
+    settle: (closing) => limiterNamed(env, name).settle(closing),
+    refund: (units, at) => limiterNamed(env, name).refund(units, at),
   }
-  return { key: name, cost, whenUnreachable, source: { limiter, rules, clock: () => systemClock.now() } }
+  return { key: name, cost, whenUnreachable, rules, source: { limiter, rules, clock } }
 }
+
+const clock = () => systemClock.now()
 
 /** Gives back, after the answer, what this isolate was lent and does not need. What fails to return is lost until it refills. */
 export function returnIdleLeases(c: AppContext): void {
@@ -54,22 +61,24 @@ export function returnIdleLeases(c: AppContext): void {
   }
 }
 
-/** Tells the caller where she stands at her own level and at the one that refused, as far as this isolate knows. */
-export async function setRateLimitHeaders(c: AppContext, levels: readonly Level[], decision: Decision): Promise<void> {
+/** The RateLimit fields of the caller's own level and of the one that refused, as far as this isolate knows. */
+export function rateLimitHeaders(levels: readonly EdgeLevel[], decision: Decision): Record<string, string> {
   const refused = decision.kind === 'limited' ? decision : undefined
-  // How much everybody together may do is nobody's business.
-  const shown = levels.filter(({ key }, place) => (place === 0 || key === refused?.key) && !isShared(policyOf(key)))
-  const states = await Promise.all(
-    shown.map((level) => stateOf(level, level.key === refused?.key ? refused.retryAfterMs : undefined)),
-  )
-  const fields = rateLimitFields(states.filter((state) => state !== undefined))
-  for (const [name, value] of Object.entries(fields)) c.header(name, value)
+  const states: QuotaState[] = []
+  for (const [place, level] of levels.entries()) {
+    const isRefused = level.key === refused?.key
+    // What all tenants together may use is not shown.
+    if ((place > 0 && !isRefused) || isShared(policyOf(level.key))) continue
+    const state = stateOf(level, isRefused ? refused?.retryAfterMs : undefined)
+    if (state !== undefined) states.push(state)
+  }
+  return rateLimitFields(states)
 }
 
-/** After a refusal nothing is to be had until `retryAfterMs`, and `Retry-After` must not be before that. */
-async function stateOf({ key, source }: Level, retryAfterMs: number | undefined): Promise<QuotaState | undefined> {
+/** After a refusal there is nothing left until `retryAfterMs`, and `Retry-After` must not be before that. */
+function stateOf({ key, rules }: EdgeLevel, retryAfterMs: number | undefined): QuotaState | undefined {
   const standing = decider.holder.state(key, systemClock.now())
-  const [window] = (await source.rules()).windows
+  const [window] = rules().windows
   if (standing === undefined || window === undefined) return undefined
   const quota = capacityOf(window)
   return {

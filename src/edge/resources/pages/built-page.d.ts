@@ -3,3 +3,13 @@ declare module '*/web/dist/page.js' {
   const page: { readonly html: string; readonly etag: string; readonly scriptHash: string; readonly styleHash: string }
   export default page
 }
+
+/** The script and style of the API reference as the build writes them: compressed with gzip, in base64. */
+declare module '*/web/dist/reference.js' {
+  interface Asset {
+    readonly gzip: string
+    readonly etag: string
+  }
+  const reference: { readonly script: Asset; readonly style: Asset }
+  export default reference
+}

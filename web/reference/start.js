@@ -1,0 +1,14 @@
+// Shows /openapi.json. Appended to the script of Swagger UI by web/build.ts.
+globalThis.SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#reference',
+  deepLinking: true,
+  docExpansion: 'none',
+  defaultModelsExpandDepth: 0,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  filter: true,
+  // No request to a validator of others.
+  validatorUrl: null,
+})
