@@ -135,7 +135,7 @@ describe('over HTTP', () => {
     [{ url: endpoint, concurrency: 2 }, /key: concurrency and rate are per key/],
     [{ url: endpoint, payload: 'x'.repeat(130_000) }, /payload: at most 120000 bytes/],
     [{ url: endpoint, id: 'has space' }, /id: letters/],
-    [{ url: endpoint, after: ['nobody'] }, /after: there is no job nobody/],
+    [{ url: endpoint, after: ['unknown'] }, /after: there is no job unknown/],
     [{ url: endpoint, attempts: 0 }, /attempts/],
     [{ url: endpoint, unknown: 1 }, /unknown/i],
   ])('%j is refused with a sentence', async (body, detail) => {
@@ -151,7 +151,7 @@ describe('over HTTP', () => {
     ['a delay beyond the maximum', [{ url: endpoint, delaySeconds: 90 * 86_400 + 1 }], 400],
     ['a time beyond the maximum', [{ url: endpoint, runAt: Date.now() + 91 * 86_400_000 }], 400],
     ['a known id with another payload', [{ id: 'known', url: endpoint, payload: 2 }], 409],
-    ['a job that waits for nobody', [{ url: endpoint, after: ['nobody'] }], 400],
+    ['a job that waits for an unknown one', [{ url: endpoint, after: ['unknown'] }], 400],
     [
       'a circle',
       [
@@ -225,7 +225,7 @@ describe('over HTTP', () => {
     expect((await call('GET /v1/jobs/secret', { as: (await newTenant()).key })).status).toBe(404)
   })
 
-  test('what does not come from QStash is turned away at its door', async () => {
+  test('a request to /jobs that QStash did not sign is refused', async () => {
     const body = { tenant: 'demo', queue: 'default', visit: 'v' }
     expect((await call('POST /jobs', { body })).status).toBe(401)
     expect((await call('POST /jobs/failed', { body, headers: { 'upstash-signature': 'a.b.c' } })).status).toBe(401)
@@ -279,7 +279,7 @@ describe('live', () => {
     expect(told.push).toMatchObject({ channel: 'jobs:one' })
   })
 
-  test('those a job names follow it, nobody else', async () => {
+  test('the watchers of a job may subscribe to it, and no other user', async () => {
     const tenant = await newTenant()
     const body = { id: 'report', type: 'join', watchers: ['alice'] }
     succeeded(await call('POST /v1/jobs', { as: tenant.key, body }))

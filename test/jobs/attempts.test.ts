@@ -24,7 +24,7 @@ describe('attempts', () => {
     world.addAll([{ id: 'a' }, { id: 'b' }])
     world.take()
     const result = JSON.stringify('ä'.repeat(resultBytes / 2))
-    world.turn([
+    world.poll([
       ['a', { kind: 'done', result }],
       ['b', { kind: 'done', result: '1' }],
     ])
@@ -35,7 +35,7 @@ describe('attempts', () => {
     ])
   })
 
-  test('a job that would be given more than a call can carry fails, and the others of its turn are handed out', () => {
+  test('a job with more results than a call can carry fails, and the others of the same answer are handed out', () => {
     const world = new OneQueue()
     const parts = Array.from({ length: 3 }, (_, n) => `part${n}`)
     world.addAll([
@@ -45,7 +45,7 @@ describe('attempts', () => {
     ])
     world.take()
     const result = JSON.stringify('x'.repeat(resultBytes - 2))
-    world.turn(parts.map((id) => [id, { kind: 'done', result }]))
+    world.poll(parts.map((id) => [id, { kind: 'done', result }]))
     world.add('last')
     expect(world.take(1)).toEqual(['two'])
     expect(world.state('whole')).toBe('failed')
@@ -53,7 +53,7 @@ describe('attempts', () => {
     expect(world.take()).toEqual(['last'])
   })
 
-  test('a turn hands out no more than a call can carry, and the next one goes on', () => {
+  test('an answer carries no more jobs than a call can, and the next one continues', () => {
     const world = new OneQueue()
     const payload = JSON.stringify('x'.repeat(payloadBytes - 2))
     const ids = Array.from({ length: 128 }, (_, n) => `j${n}`)
@@ -63,24 +63,24 @@ describe('attempts', () => {
     expect(world.take(128)).toEqual(ids.slice(96))
   })
 
-  test('a snooze does not count, unless it never ends', () => {
+  test('a snooze does not count as an attempt, and a job that only snoozes dies', () => {
     const world = new OneQueue()
     world.add('a', { attempts: 1 })
     for (let n = 0; n <= 1000; n++) {
       world.take()
-      world.turn([['a', { kind: 'snooze', seconds: 1 }]])
+      world.poll([['a', { kind: 'snooze', seconds: 1 }]])
       world.pass(1000)
     }
     expect(world.state('a')).toBe('dead')
   })
 
-  test('a silent visitor loses its jobs, and what it says later about an older attempt no longer counts', () => {
+  test('a silent worker loses its jobs, and its later outcome of an older attempt no longer counts', () => {
     const world = new OneQueue()
     world.add('a')
-    const [first] = world.turn([], 1).jobs
+    const [first] = world.poll([], 1).jobs
     world.vanish()
     world.pass(15_000)
-    const [second] = world.turn([], 1).jobs
+    const [second] = world.poll([], 1).jobs
     expect([first?.run, second?.run]).toEqual([1, 2])
     world.queue.poll(
       {
@@ -98,7 +98,7 @@ describe('attempts', () => {
     expect(world.state('a')).toBe('done')
   })
 
-  test('what a lost visitor did is believed as long as nobody else began', () => {
+  test('the outcome of a lost worker counts as long as no other attempt has begun', () => {
     const world = new OneQueue()
     world.add('a')
     world.take()
@@ -128,21 +128,21 @@ describe('attempts', () => {
     expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
   })
 
-  test('an attempt that takes too long is taken back though its visitor lives', () => {
+  test('an attempt that takes too long fails although its worker polls', () => {
     const world = new OneQueue()
     world.add('a', { timeoutMs: 1000, attempts: 1 })
     world.take()
     for (let n = 0; n < 4; n++) {
       world.now += 8000
-      world.turn([])
+      world.poll([])
     }
     expect(world.state('a')).toBe('dead')
     expect(world.note('a')).toBe('took longer than 1000 ms')
   })
 })
 
-describe('what somebody does by hand', () => {
-  test('a cancelled job does not start; one that runs is told to stop, and its word no longer counts', () => {
+describe('cancel and redrive', () => {
+  test('a cancelled job does not start; one that runs is stopped, and its outcome no longer counts', () => {
     const world = new OneQueue()
     world.add('a')
     world.add('b', { key: 'k' })
@@ -150,7 +150,7 @@ describe('what somebody does by hand', () => {
     world.cancel('a')
     expect(world.take()).toEqual(['b'])
     world.cancel('b')
-    expect(world.turn([]).stop).toEqual(['b'])
+    expect(world.poll([]).stop).toEqual(['b'])
     world.done('b')
     expect(world.states('a', 'b', 'c')).toEqual(['cancelled', 'cancelled', 'waiting'])
     expect(world.take()).toEqual(['c'])
@@ -168,18 +168,18 @@ describe('what somebody does by hand', () => {
     expect(world.redrive('a')).toMatchObject({ error: 'conflict' })
   })
 
-  test('sent again it may be snoozed anew, and what was said of it before no longer counts', () => {
+  test('a job that is sent again may be snoozed anew, and earlier outcomes no longer count', () => {
     const world = new OneQueue()
     world.add('patient')
     for (let n = 0; n <= 1000; n++) {
       world.take()
-      world.turn([['patient', { kind: 'snooze', seconds: 1 }]])
+      world.poll([['patient', { kind: 'snooze', seconds: 1 }]])
       world.pass(1000)
     }
     expect(world.state('patient')).toBe('dead')
     world.redrive('patient')
     expect(world.take()).toEqual(['patient'])
-    world.turn([['patient', { kind: 'snooze', seconds: 1 }]])
+    world.poll([['patient', { kind: 'snooze', seconds: 1 }]])
     expect(world.state('patient')).toBe('delayed')
 
     world.add('off')
@@ -194,7 +194,7 @@ describe('what somebody does by hand', () => {
     expect(world.state('off')).toBe('waiting')
   })
 
-  test('a job that is done or cancelled keeps nothing of what it said, and its id still means that and nothing else', () => {
+  test('a job that is done or cancelled keeps nothing of its payload, and its id still refuses another one', () => {
     const world = new OneQueue()
     const payload = '{"text":"see you at noon"}'
     world.addAll([
@@ -216,7 +216,7 @@ describe('what somebody does by hand', () => {
       expect(world.add(id, { payload: '{"text":"see you at nine"}' })).toMatchObject({ error: 'conflict' })
     }
     world.redrive('dead')
-    expect(world.turn([], 1).jobs).toMatchObject([{ id: 'dead', payload }])
+    expect(world.poll([], 1).jobs).toMatchObject([{ id: 'dead', payload }])
   })
 
   test('ended jobs are kept as long as they say, dead ones for 90 days', () => {
@@ -234,11 +234,11 @@ describe('what somebody does by hand', () => {
   })
 })
 
-test('a queue that is put to sleep again and again still finds out that its visitor is gone', () => {
+test('a queue that is put to sleep again and again still notices that its worker is gone', () => {
   const world = new OneQueue()
   world.add('a')
   world.take()
-  // An idle actor is put to sleep after ten seconds; its alarm wakes it with nothing in mind.
+  // An idle actor is put to sleep after ten seconds; its alarm wakes it with empty memory.
   world.sleep()
   const { lookAt = 0 } = world.queue.plan(world.now)
   expect(lookAt - world.now).toBeLessThan(10_000)
@@ -268,7 +268,7 @@ test('a queue looks again when a run it requested may be lost: 5 s after its tim
   expect(world.queue.plan(world.now).runs).toHaveLength(1)
 })
 
-test('of many jobs each due before the last, few visits are asked for, and none is late', () => {
+test('of many jobs each due before the last, few runs are requested, and no job is late', () => {
   const world = new OneQueue()
   const plans = Array.from({ length: 300 }, (_, n) => {
     world.add(`j${n}`, { runAt: world.now + 1_000_000 - n * 1000 })

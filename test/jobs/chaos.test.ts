@@ -31,7 +31,7 @@ function checkAll(weather: Weather) {
   return after
 }
 
-describe('with workers and queue killed at random, and a carrier that duplicates, delays, reorders, loses and lies', () => {
+describe('with workers and queue killed at random, and a QStash that duplicates, delays, reorders, loses and reports false failures', () => {
   test.each([1, 2])(
     '20,000 jobs each take effect once, none is lost, and every key keeps its order (seed %i)',
     (seed) => {
@@ -42,7 +42,7 @@ describe('with workers and queue killed at random, and a carrier that duplicates
     },
   )
 
-  test('small stories of many seeds end as well', () => {
+  test('small simulations of many seeds end as well', () => {
     for (let seed = 100; seed < 140; seed++)
       checkAll({
         ...storm,

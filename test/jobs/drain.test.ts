@@ -17,7 +17,7 @@ afterAll(async () => {
   system.abandon()
 })
 
-test('told to end, it lets a job under way end first, begins no other, and loses neither', async () => {
+test('a server that drains finishes the job under way, starts no other, and loses neither', async () => {
   const working = Promise.withResolvers<{ status: number }>()
   endpoint.answer = ({ path }) => (path === '/slow' ? working.promise : { status: 200 })
   const add = (id: string) => call(system, apiKey, 'POST', '/v1/jobs', { id, url: `${endpoint.url}/${id}`, key: 'k' })
@@ -38,7 +38,7 @@ test('told to end, it lets a job under way end first, begins no other, and loses
   expect(endpoint.idsOf('/slow')).toHaveLength(1)
 })
 
-test('whoever takes longer than it may is left behind, and counted', async () => {
+test('draining ends after its time and counts the runs that are left', async () => {
   const shift = new Drain()
   const hurried: string[] = []
   const stuck = shift.during({ drain: () => hurried.push('stuck') }, () => new Promise(() => undefined))

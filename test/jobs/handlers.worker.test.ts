@@ -11,40 +11,44 @@ const http = JSON.stringify({ url: 'https://hooks.example.com/', payload: null }
 
 let queues = 0
 let queue = ''
-const ledger = () => env.JOB_QUEUE.getByName(`${tenant}/${queue}`)
+const jobQueue = () => env.JOB_QUEUE.getByName(`${tenant}/${queue}`)
 
 beforeEach(() => {
   queue = `queue-${queues++}`
 })
 afterEach(() => void vi.unstubAllGlobals())
 
-/** The Worker's own visitor comes, as QStash would bring it. */
-async function visit(): Promise<void> {
-  await runInDurableObject(ledger(), (_, { storage }) => {
+/** A run of the Worker, as QStash would start it. */
+async function startOneRun(): Promise<void> {
+  await runInDurableObject(jobQueue(), (_, { storage }) => {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
-  await putToSleep(ledger())
+  await putToSleep(jobQueue())
   await startRun(env, { tenant, queue, run: 'v' })
 }
 
 /** One that goes wrong, and one of the same key behind it. */
 async function workOff(bad: Partial<NewJob>): Promise<void> {
   const next = { id: 'next', type: 'join', payload: '{}', runAt: 0, key: 'k' }
-  await ledger().enqueueAll([{ type: 'join', payload: '{}', runAt: 0, key: 'k', backoff, ...bad, id: 'bad' }, next])
-  await visit()
+  await jobQueue().enqueueAll([{ type: 'join', payload: '{}', runAt: 0, key: 'k', backoff, ...bad, id: 'bad' }, next])
+  await startOneRun()
 }
 
-describe('a job that cannot be done is parked after its attempts, to be seen, and keeps nobody', () => {
+describe('a job that cannot be done is dead after its attempts, is listed, and does not block its key', () => {
   test.each([
-    ['an unknown type', { type: 'nobody-knows' }, 'no handler for nobody-knows'],
+    ['an unknown type', { type: 'unknown' }, 'no handler for unknown'],
     ['a handler that throws', { type: 'deliver-message', payload: '{"no":"message"}' }, /conversation/],
     ['a payload that is no JSON', { type: 'http', payload: 'no JSON' }, /JSON/],
   ])('%s', async (_, bad, note) => {
     await workOff({ ...bad, attempts: 3 })
-    expect(await ledger().find('bad')).toMatchObject({ state: 'dead', attempts: 3, note: expect.stringMatching(note) })
-    expect(await ledger().find('next')).toMatchObject({ state: 'done' })
-    expect((await ledger().list('dead', undefined, 10)).jobs.map(({ id }) => id)).toEqual(['bad'])
-    expect((await ledger().stats()).counts).toMatchObject({ dead: 1, done: 1, waiting: 0, active: 0 })
+    expect(await jobQueue().find('bad')).toMatchObject({
+      state: 'dead',
+      attempts: 3,
+      note: expect.stringMatching(note),
+    })
+    expect(await jobQueue().find('next')).toMatchObject({ state: 'done' })
+    expect((await jobQueue().list('dead', undefined, 10)).jobs.map(({ id }) => id)).toEqual(['bad'])
+    expect((await jobQueue().stats()).counts).toMatchObject({ dead: 1, done: 1, waiting: 0, active: 0 })
   })
 
   test('an endpoint that always fails', async () => {
@@ -55,11 +59,11 @@ describe('a job that cannot be done is parked after its attempts, to be seen, an
     })
     await workOff({ type: 'http', payload: http, attempts: 4 })
     expect(posts).toEqual(['1', '2', '3', '4'])
-    expect(await ledger().find('bad')).toMatchObject({ state: 'dead', note: 'the endpoint answered 500' })
-    expect(await ledger().find('next')).toMatchObject({ state: 'done' })
+    expect(await jobQueue().find('bad')).toMatchObject({ state: 'dead', note: 'the endpoint answered 500' })
+    expect(await jobQueue().find('next')).toMatchObject({ state: 'done' })
   })
 
-  test('an endpoint that never answers, and is told so', async () => {
+  test('an endpoint that never answers, whose request is aborted', async () => {
     let aborted = 0
     vi.stubGlobal('fetch', (_: string, { signal }: { signal: AbortSignal }) => {
       return new Promise((_resolve, reject) => {
@@ -73,11 +77,11 @@ describe('a job that cannot be done is parked after its attempts, to be seen, an
     })
     await workOff({ type: 'http', payload: http, attempts: 2, timeoutMs: 1000 })
     await expect.poll(() => aborted).toBe(2)
-    expect(await ledger().find('bad')).toMatchObject({ state: 'dead', attempts: 2, note: 'took longer than 1000 ms' })
-    expect(await ledger().find('next')).toMatchObject({ state: 'done' })
+    expect(await jobQueue().find('bad')).toMatchObject({ state: 'dead', attempts: 2, note: 'took longer than 1000 ms' })
+    expect(await jobQueue().find('next')).toMatchObject({ state: 'done' })
   })
 
-  test('an endpoint is told the trace of the request that made the job, and none where there was none', async () => {
+  test('a post carries the trace of the request that enqueued the job, if there was one', async () => {
     const traces: (string | undefined)[] = []
     vi.stubGlobal('fetch', async (_: string, { headers }: { headers: Record<string, string> }) => {
       traces.push(headers['traceparent'])
@@ -85,12 +89,12 @@ describe('a job that cannot be done is parked after its attempts, to be seen, an
     })
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     await workOff({ type: 'http', payload: http, traceparent })
-    await ledger().enqueue({ id: 'untraced', type: 'http', payload: http, runAt: 0 })
-    await visit()
+    await jobQueue().enqueue({ id: 'untraced', type: 'http', payload: http, runAt: 0 })
+    await startOneRun()
     expect(traces).toEqual([traceparent, undefined])
   })
 
-  test('an endpoint that sends us elsewhere is not followed', async () => {
+  test('a redirect of an endpoint is not followed', async () => {
     const asked: unknown[] = []
     vi.stubGlobal('fetch', async (url: string, { redirect }: RequestInit) => {
       asked.push([url, redirect])
@@ -98,14 +102,14 @@ describe('a job that cannot be done is parked after its attempts, to be seen, an
     })
     await workOff({ type: 'http', payload: http, attempts: 1 })
     expect(asked).toEqual([['https://hooks.example.com/', 'manual']])
-    expect(await ledger().find('bad')).toMatchObject({ state: 'dead', note: 'the endpoint answered 302' })
+    expect(await jobQueue().find('bad')).toMatchObject({ state: 'dead', note: 'the endpoint answered 302' })
   })
 
-  test('an endpoint that became private since the job was accepted is not asked', async () => {
+  test('an endpoint that became private since the job was accepted is not called', async () => {
     const asked = vi.fn()
     vi.stubGlobal('fetch', asked)
     await workOff({ type: 'http', payload: JSON.stringify({ url: 'https://10.0.0.1/', payload: null }) })
     expect(asked).not.toHaveBeenCalled()
-    expect(await ledger().find('bad')).toMatchObject({ state: 'failed', note: expect.stringMatching(/^url: /) })
+    expect(await jobQueue().find('bad')).toMatchObject({ state: 'failed', note: expect.stringMatching(/^url: /) })
   })
 })

@@ -22,7 +22,7 @@ describe('enqueueing', () => {
       refused(/payload of b/),
     )
     expect(world.addAll([{ id: 'a' }, { id: 'a', payload: '1' }])).toEqual(refused(/another payload/))
-    expect(world.addAll([{ id: 'a' }, { id: 'b', after: ['nobody'] }])).toEqual(refused(/no job nobody/))
+    expect(world.addAll([{ id: 'a' }, { id: 'b', after: ['unknown'] }])).toEqual(refused(/no job unknown/))
     expect(world.state('a')).toBeUndefined()
   })
 
@@ -37,7 +37,7 @@ describe('enqueueing', () => {
     expect(world.add('self', { after: ['self'] })).toEqual(refused(/self waits for self/))
   })
 
-  test('a job for later starts when its time has come', () => {
+  test('a delayed job starts when it is due', () => {
     const world = new OneQueue()
     world.add('later', { runAt: world.now + 5000 })
     expect(world.take()).toEqual([])
@@ -78,7 +78,7 @@ describe('keys', () => {
     expect(world.take()).toEqual(['a1'])
   })
 
-  test('a poison job is parked after its attempts, and its key goes on', () => {
+  test('a job that always fails is dead after its attempts, and its key continues', () => {
     const world = new OneQueue()
     world.add('poison', { key: 'a', attempts: 2, backoff: { kind: 'fixed', seconds: 0, maxSeconds: 0, jitter: 0 } })
     world.add('next', { key: 'a' })
@@ -100,7 +100,7 @@ describe('keys', () => {
     expect(world.take()).toEqual(['c'])
   })
 
-  test('a wider line is filled, a narrower one drains first', () => {
+  test('a raised concurrency is used at once, a lowered one as places are given back', () => {
     const world = new OneQueue()
     for (const id of ['a', 'b', 'c', 'd', 'e']) world.add(id, { key: 'k' })
     expect(world.take()).toEqual(['a'])
@@ -115,7 +115,7 @@ describe('keys', () => {
     expect(world.take()).toEqual(['e'])
   })
 
-  test('where a line was widened, who comes now stands behind those who wait', () => {
+  test('where the concurrency of a key was raised, a new job comes behind those in line', () => {
     const world = new OneQueue()
     for (const id of ['a', 'b', 'c', 'd']) world.add(id, { key: 'k' })
     expect(world.take()).toEqual(['a'])
@@ -126,7 +126,7 @@ describe('keys', () => {
     expect(world.take()).toEqual(['d'])
   })
 
-  test('a job that wants its key for itself waits until it has it, and nobody passes it', () => {
+  test('a job that needs its key alone waits until it has it, and no job overtakes it', () => {
     const world = new OneQueue()
     for (const id of ['a', 'b']) world.add(id, { key: 'k', concurrency: 2 })
     expect(world.take()).toEqual(['a', 'b'])
@@ -155,9 +155,8 @@ describe('keys', () => {
 
   test('a rate is the token bucket that the API says it is: a burst of count, and count more in every stretch of seconds', () => {
     expect(z.toJSONSchema(queueChange, { io: 'input' })).toMatchObject({
-      properties: {
-        keyRate: { anyOf: [{ description: expect.stringMatching(/token bucket.*up to 2 × `count` starts/) }, {}] },
-      },
+      properties: { keyRate: { anyOf: [{ $ref: '#/$defs/JobRate' }, {}] } },
+      $defs: { JobRate: { description: expect.stringMatching(/token bucket.*up to 2 × `count` starts/) } },
     })
     const world = new OneQueue()
     for (let n = 0; n < 20; n++) world.add(`a${n}`, { key: 'a', concurrency: 20, rate: { count: 2, seconds: 1 } })
@@ -208,7 +207,7 @@ describe('keys', () => {
     ])
   })
 
-  test('a key with a great backlog takes turns with one that has little', () => {
+  test('a key with a large backlog does not starve one with a small one', () => {
     const world = new OneQueue()
     world.policy({ concurrency: 1 })
     for (let n = 0; n < 50; n++) world.add(`noisy${n}`, { key: 'noisy' })
@@ -301,7 +300,7 @@ describe('unique names', () => {
     expect(world.add('c', unique('throttle', 60))).toMatchObject({ receipts: [{ id: 'c', duplicate: false }] })
   })
 
-  test('a dead job is not sent again while another lives under its name, and takes the name when it is', () => {
+  test('a dead job is not sent again while another holds its unique name, and holds the name when it is', () => {
     const world = new OneQueue()
     world.add('a', { ...unique('reject'), attempts: 1 })
     world.take()
@@ -314,7 +313,7 @@ describe('unique names', () => {
     expect(world.add('c', unique('reject'))).toEqual(refused(/n is held by job a/))
   })
 
-  test('who waits for a throttled job waits for the one that it is', () => {
+  test('a job that waits for a throttled one waits for the holder of its name', () => {
     const world = new OneQueue()
     world.add('a', unique('throttle', 60))
     world.addAll([
@@ -326,7 +325,7 @@ describe('unique names', () => {
     expect(world.take()).toEqual(['parent'])
   })
 
-  test('who waits for a job that is replaced in the same moment hears of it', () => {
+  test('a job that waits for one replaced in the same batch fails with it', () => {
     const world = new OneQueue()
     world.add('a', unique('replace'))
     world.addAll([
@@ -336,7 +335,7 @@ describe('unique names', () => {
     expect(world.states('a', 'b', 'parent')).toEqual(['cancelled', 'waiting', 'failed'])
   })
 
-  test('a batch said again is the same, whatever became of what its throttled job was to wait for', () => {
+  test('a repeated batch is the same, whatever became of the jobs its throttled job was to wait for', () => {
     const world = new OneQueue()
     world.add('a', unique('throttle', 60))
     const batch = [
@@ -349,7 +348,7 @@ describe('unique names', () => {
     expect(world.addAll(batch)).toMatchObject({ receipts: [{ id: 'b', duplicate: true }, { id: 'a' }] })
   })
 
-  test('who ended with what it waited for is not replaced in the same moment: it has ended', () => {
+  test('a job that ended with one it waited for is not replaced in the same batch', () => {
     const world = new OneQueue()
     const named = (name: string) => ({ unique: { name, mode: 'replace' as const } })
     world.add('a', named('x'))
@@ -363,14 +362,14 @@ describe('unique names', () => {
 })
 
 describe('dependencies', () => {
-  test('a job waits for others and is given what they brought', () => {
+  test('a job waits for others and is given their results', () => {
     const world = new OneQueue()
     world.addAll([{ id: 'parent', after: ['x', 'y'] }, { id: 'x' }, { id: 'y' }])
     expect(world.take()).toEqual(['x', 'y'])
-    world.turn([['x', { kind: 'done', result: '{"n":1}' }]])
+    world.poll([['x', { kind: 'done', result: '{"n":1}' }]])
     expect(world.state('parent')).toBe('waiting')
-    world.turn([['y', { kind: 'done' }]])
-    const { jobs } = world.turn([], 1)
+    world.poll([['y', { kind: 'done' }]])
+    const { jobs } = world.poll([], 1)
     expect(jobs[0]).toMatchObject({
       id: 'parent',
       collected: [
@@ -380,12 +379,12 @@ describe('dependencies', () => {
     })
   })
 
-  test('one that failed takes along all who insisted on it, however long the chain', () => {
+  test('a failed job fails all that need its success, however long the chain', () => {
     const world = new OneQueue()
     world.addAll([{ id: 'j0' }, ...Array.from({ length: 900 }, (_, n) => ({ id: `j${n + 1}`, after: [`j${n}`] }))])
     world.add('careless', { after: ['j0'], evenIfFailed: true })
     world.take()
-    world.turn([['j0', { kind: 'discard', reason: 'gone' }]])
+    world.poll([['j0', { kind: 'discard', reason: 'gone' }]])
     expect(world.states('j0', 'j1', 'j900')).toEqual(['failed', 'failed', 'failed'])
     expect(world.note('j1')).toBe('it waited for j0: failed')
     expect(world.take()).toEqual(['careless'])

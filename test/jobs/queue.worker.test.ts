@@ -8,33 +8,33 @@ import { dayOf } from '../../src/kernel/day.ts'
 import { stopClock } from '../support/worker/clock.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 
-// QStash is not configured here: what it would bring is brought by hand.
+// QStash is not configured here: the test starts runs itself.
 afterEach(() => void vi.useRealTimers())
 
 const later = (ms: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
 
 let queues = 0
-const newQueue = () => env.JOB_QUEUE.getByName(`somebody/queue-${queues++}`)
+const newQueue = () => env.JOB_QUEUE.getByName(`tenant/queue-${queues++}`)
 type Stub = ReturnType<typeof newQueue>
 
 const job = (id: string, more: Partial<NewJob> = {}): NewJob => ({ id, type: 'join', payload: '{}', runAt: 0, ...more })
 
-/** Lets the ledger expect visits, as if it had asked QStash for them. */
-async function expectRuns(stub: Stub, ...visits: string[]): Promise<void> {
+/** Lets the queue expect runs, as if it had requested them of QStash. */
+async function expectRuns(stub: Stub, ...runs: string[]): Promise<void> {
   await runInDurableObject(stub, (_, { storage }) => {
-    for (const visit of visits)
-      storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', visit, Date.now() + 3_600_000)
+    for (const run of runs)
+      storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', run, Date.now() + 3_600_000)
   })
   await putToSleep(stub)
 }
 
-/** A turn in which a visitor only takes. */
-const taking = (visit: string, want = 10) => ({
-  workerRun: visit,
+/** A poll that only takes jobs. */
+const taking = (run: string, capacity = 10) => ({
+  workerRun: run,
   settled: [],
   reports: [],
   holding: [],
-  capacity: want,
+  capacity,
   overtakes: false,
 })
 
@@ -48,7 +48,7 @@ describe('a queue', () => {
     expect(await queue.stats()).toMatchObject({ counts: { waiting: 1 } })
   })
 
-  test('lets a visit in once: a copy of it, and one nobody asked for, find the door closed', async () => {
+  test('starts a run once: a copy of it, and a run that was not requested, are not expected', async () => {
     const queue = newQueue()
     await expectRuns(queue, 'v')
     expect(await queue.startRun('v', 1)).toEqual({ jobs: [], secrets: [], stop: [], stay: true })
@@ -56,7 +56,7 @@ describe('a queue', () => {
     expect(await queue.startRun('forged', 1)).toBeUndefined()
   })
 
-  test('a job that comes while a visitor waits at the door is handed out at once', async () => {
+  test('a job that arrives during a long poll is handed out at once', async () => {
     const queue = newQueue()
     await expectRuns(queue, 'v')
     await queue.startRun('v', 0)
@@ -84,7 +84,7 @@ describe('a queue', () => {
     expect(answers.at(-1)).toMatchObject({ kind: 'refused', error: 'conflict' })
   })
 
-  test('what was counted of a visit is still known after the queue slept, and by day for the bill', async () => {
+  test('the counts of a run survive the sleep of the queue, by day for the bill too', async () => {
     stopClock()
     const queue = newQueue()
     await expectRuns(queue, 'v')
@@ -98,7 +98,7 @@ describe('a queue', () => {
     expect(await queue.acceptedSince(today)).toEqual({ [today]: 2 })
   })
 
-  test('the ledger of the first version is carried over', async () => {
+  test('the jobs of the first version are migrated', async () => {
     const queue = newQueue()
     await runInDurableObject(queue, (_, { storage }) => {
       const tables = [
@@ -144,7 +144,7 @@ test('a sweep forgets all whose time of keeping is over, however many ended sinc
   await vi.waitFor(async () => expect((await queue.stats()).counts).toMatchObject({ done: 0, waiting: 1 }), 5000)
 })
 
-test('who listened to a job is forgotten with it, since a gateway that died takes no leave', async () => {
+test('the subscriptions of a job are deleted with it, since a gateway that died did not unsubscribe', async () => {
   const queue = newQueue()
   const queueName = `queue-${queues - 1}`
   await queue.enqueueAll([job('gone', { watchers: ['alice'], keepMs: 1000 }), job('stays', { watchers: ['alice'] })])
@@ -163,12 +163,12 @@ test('who listened to a job is forgotten with it, since a gateway that died take
 
 describe('on the real actor, killed again and again', () => {
   test('1,000 jobs each take effect once, none is lost, and every key keeps its order', async () => {
-    const name = `somebody/storm-${queues++}`
-    const ledgerNow = () => env.JOB_QUEUE.getByName(name)
+    const name = `tenant/storm-${queues++}`
+    const queueNow = () => env.JOB_QUEUE.getByName(name)
     const jobs = Array.from({ length: 1000 }, (_, n) => job(`j${n}`, { key: `k${n % 20}`, attempts: 100 }))
-    await ledgerNow().enqueueAll(jobs.slice(0, 500))
-    await ledgerNow().enqueueAll(jobs.slice(500))
-    await ledgerNow().enqueueAll(jobs.slice(0, 500))
+    await queueNow().enqueueAll(jobs.slice(0, 500))
+    await queueNow().enqueueAll(jobs.slice(500))
+    await queueNow().enqueueAll(jobs.slice(0, 500))
 
     const effects: string[] = []
     const made = new Set<string>()
@@ -180,14 +180,14 @@ describe('on the real actor, killed again and again', () => {
       if (runs % 50 === 0) await abortAllDurableObjects()
       return runs % 37 === 0 ? { kind: 'retry', reason: 'after its effect', afterSeconds: 0 } : { kind: 'done' }
     }
-    for (let visit = 0; (await ledgerNow().stats()).counts.done < jobs.length && visit < 40; visit++) {
-      await expectRuns(ledgerNow(), `v${visit}`, `w${visit}`)
-      await Promise.allSettled([`v${visit}`, `w${visit}`].map((each) => runOnce(each, ledgerNow, run)))
+    for (let round = 0; (await queueNow().stats()).counts.done < jobs.length && round < 40; round++) {
+      await expectRuns(queueNow(), `v${round}`, `w${round}`)
+      await Promise.allSettled([`v${round}`, `w${round}`].map((each) => runOnce(each, queueNow, run)))
       later(16_000)
-      await ledgerNow().sweep()
+      await queueNow().sweep()
     }
 
-    expect(await ledgerNow().stats()).toMatchObject({
+    expect(await queueNow().stats()).toMatchObject({
       counts: { done: 1000, waiting: 0, delayed: 0, active: 0, dead: 0 },
     })
     expect(effects).toHaveLength(1000)

@@ -58,14 +58,14 @@ describe('sending again what waited for others', () => {
     ])
     world.take()
     world.cancel('off')
-    world.turn([['gone', { kind: 'discard', reason: 'never' }]])
+    world.poll([['gone', { kind: 'discard', reason: 'never' }]])
     world.pass(2000)
     world.stores.forget(world.now, 100)
     expect(world.redrive('a')).toEqual(refused(/a waits for off, which cannot be sent again: enqueue both anew/))
     expect(world.redrive('b')).toEqual(refused(/b waits for gone, which cannot be sent again/))
   })
 
-  test('who runs even if they failed is sent again whatever became of them', () => {
+  test('a job with evenIfFailed is sent again whatever became of the jobs it waited for', () => {
     const world = new OneQueue()
     world.addAll([
       { id: 'up', attempts: 1 },
@@ -95,7 +95,7 @@ test('sending all again says how many it could not', () => {
   expect(world.states('a', 'b')).toEqual(['dead', 'waiting'])
 })
 
-test('those that cannot be sent again keep nobody behind them from it, and so many are sent as was said', () => {
+test('jobs that cannot be sent again do not count towards the limit of a redrive', () => {
   const world = new OneQueue()
   const unique = { name: 'n', mode: 'reject' as const }
   for (let n = 0; n < 5; n++) {

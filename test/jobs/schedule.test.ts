@@ -153,7 +153,7 @@ describe('a schedule', () => {
     expect(isDoneWithin(1000, catchUp)).toBe(true)
   })
 
-  test('a run that is refused says why, and the schedule goes on', () => {
+  test('a refused run leaves its reason in the note, and the schedule continues', () => {
     const world = scheduled(daily, { job: { type: 'test', payload: '{}', unique: { name: 'n', mode: 'reject' } } })
     world.pass(3 * hourMs)
     world.pass(24 * hourMs)

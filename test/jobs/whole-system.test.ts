@@ -99,7 +99,7 @@ describe('with QStash', () => {
     expect(endpoint.idsOf('/down')).toEqual(['now', 'later', 'after'])
   })
 
-  test('lying (it takes a visit and says it did not), each job still takes effect once', async () => {
+  test('accepting a run and saying it did not, each job still takes effect once', async () => {
     world.qstash.set('mute')
     await add({ id: 'lied', queue: 'lied', url: `${endpoint.url}/lied` })
     await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -109,7 +109,7 @@ describe('with QStash', () => {
     expect(endpoint.idsOf('/lied')).toEqual(['lied'])
   })
 
-  test('a visit that nobody asked for, however well signed, finds the door closed', async () => {
+  test('a run that was not requested does not start, however well signed', async () => {
     const secrets: unknown = JSON.parse(readFileSync(join(world.system.dataDir, 'secrets.json'), 'utf8'))
     const keys = z.object({ qstashCurrentKey: z.string(), qstashNextKey: z.string() }).parse(secrets)
     const body = JSON.stringify({ tenant: 'demo', queue: 'default', visit: 'replayed' })
@@ -147,7 +147,7 @@ describe('QStash as the clock', () => {
     }
   }
 
-  test('is given a visit for the moment a job, or the next run of a schedule, is due', async () => {
+  test('is given a run for the time when a job, or the next run of a schedule, is due', async () => {
     const runAt = Date.now() + 3_600_000
     await add({ id: 'armed', queue: 'armed-job', type: 'join', runAt })
     const schedule = { queue: 'armed-schedule', everySeconds: 7200, job: { type: 'join' } }
@@ -161,18 +161,18 @@ describe('QStash as the clock', () => {
 })
 
 describe('the dead letter queue of QStash', () => {
-  test('is taken over by the ledger and emptied, and what is not ours is left in it', async () => {
+  test('is reported to the queue and emptied, except for messages that are not ours', async () => {
     const secrets: unknown = JSON.parse(readFileSync(join(world.system.dataDir, 'secrets.json'), 'utf8'))
     const { qstashToken, adminKey } = z.object({ qstashToken: z.string(), adminKey: z.string() }).parse(secrets)
     const qstash = new Client({ baseUrl: `http://127.0.0.1:${world.qstash.port}`, token: qstashToken })
     const nowhere = { url: `${world.system.url}/jobs/nowhere`, retries: 0 }
     const visit = { tenant: 'demo', queue: 'default', visit: 'given-up' }
     await qstash.publishJSON({ ...nowhere, body: visit, label: 'parley-visit' })
-    await qstash.publishJSON({ ...nowhere, body: {}, label: 'somebody-else' })
+    await qstash.publishJSON({ ...nowhere, body: {}, label: 'another-app' })
     const letters = async () => (await qstash.dlq.listMessages()).messages.map(({ label }) => label)
     await until('both were given up', async () => (await letters()).length === 2)
     expect((await call(world.system, adminKey, 'POST', '/admin/v1/cron/reconcile')).status).toBe(200)
-    expect(await letters()).toEqual(['somebody-else'])
+    expect(await letters()).toEqual(['another-app'])
   })
 })
 

@@ -1,4 +1,4 @@
-/** Chance that repeats itself: mulberry32. The same seed tells the same story. */
+/** Pseudo-random numbers (mulberry32): the same seed gives the same numbers. */
 export function seeded(seed: number) {
   let state = seed >>> 0
   const next = () => {

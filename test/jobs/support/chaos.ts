@@ -6,16 +6,16 @@ import { seeded, type Chance } from './chance.ts'
 import { NodeSql } from './node-sql.ts'
 import { Timeline } from './timeline.ts'
 
-/** How bad the day is. Probabilities per event. */
+/** Fault probabilities per event. */
 export interface Weather {
   readonly seed: number
   readonly jobs: number
   readonly keys: number
-  /** The queue's process dies: what it had in mind is gone, and the turn it was in with it. */
+  /** The queue's process dies: its memory is lost, and the change it was making. */
   readonly queueDies: number
   /** A worker dies in the middle of its jobs, before or after their effects. */
   readonly workerDies: number
-  /** A worker stops talking for a minute, and comes back believing nothing happened. */
+  /** A worker does not poll for a minute, and continues as if nothing had happened. */
   readonly workerSleeps: number
   /** An answer of the queue is lost on its way. */
   readonly answerLost: number
@@ -27,21 +27,21 @@ export interface Weather {
   }
   /** The direct dispatch of a run fails. */
   readonly directFails: number
-  /** A handler throws, or says later. */
+  /** A handler throws, or snoozes. */
   readonly fails: number
   readonly snoozes: number
 }
 
-/** What came of it. */
+/** The result of a simulation. */
 export interface Aftermath {
   readonly states: Readonly<Partial<Record<JobState, number>>>
-  /** Effects made per job: each handler makes its effect once per id, as `webhook-id` lets an endpoint do. */
+  /** Effects per job: a handler makes its effect once per id, as an endpoint does by `webhook-id`. */
   readonly effects: ReadonlyMap<string, number>
   /** Ids in the order their effects were made, per key. */
   readonly order: ReadonlyMap<string, readonly string[]>
-  /** Jobs that ended more than once in the ledger, as its own database saw it. */
+  /** Jobs that ended more than once, counted by a trigger of the database. */
   readonly endedTwice: number
-  /** Each job's place in the ledger. */
+  /** The `seq` of each job. */
   readonly places: ReadonlyMap<string, number>
   readonly runs: number
   readonly deaths: number
@@ -52,7 +52,7 @@ export interface Aftermath {
 
 const start = Date.UTC(2026, 0, 1)
 
-/** One queue, its carrier and its workers on a simulated clock, all of them failing as the weather says. */
+/** One queue, QStash and workers on a simulated clock, with faults by the given probabilities. */
 export class Chaos {
   readonly #weather: Weather
   readonly #chance: Chance
@@ -92,7 +92,7 @@ export class Chaos {
     return this.#aftermath(performance.now() - began)
   }
 
-  /** Producers enqueue in small batches over a minute; one that hears no answer says it again. */
+  /** Producers enqueue in small batches over a minute, and repeat a batch without an answer. */
   #enqueueAll(): void {
     const { jobs, keys } = this.#weather
     const together = 20
@@ -121,20 +121,20 @@ export class Chaos {
   }
 
   #enqueue(batch: readonly NewJob[]): void {
-    const answer = this.#ask((queue) => queue.enqueue(batch, this.#time.now))
+    const answer = this.#change((queue) => queue.enqueue(batch, this.#time.now))
     if (answer === undefined || this.#chance.happens(this.#weather.answerLost))
       this.#time.plan(this.#time.now + 500, () => this.#enqueue(batch))
   }
 
-  /** One turn of the queue. Undefined when it died in it: what it wrote is undone, what it had in mind is gone. */
-  #ask<T>(say: (queue: Queue) => T): T | undefined {
+  /** One change of the queue. Undefined when it died in it: the change is rolled back and its memory lost. */
+  #change<T>(change: (queue: Queue) => T): T | undefined {
     const dies = this.#chance.happens(this.#weather.queueDies)
     try {
       const answer = this.#sql.transaction(() => {
-        const said = say(this.#queue)
+        const changed = change(this.#queue)
         const plan = this.#queue.plan(this.#time.now, this.#isOpen() ? Infinity : this.#time.now)
         if (dies && this.#chance.happens(0.5)) throw new Error('dies before its commit')
-        return { said, plan }
+        return { changed, plan }
       })
       this.#lookAt(answer.plan.lookAt)
       if (dies) {
@@ -142,7 +142,7 @@ export class Chaos {
         return undefined
       }
       this.#dispatch(answer.plan.runs)
-      return answer.said
+      return answer.changed
     } catch {
       this.#die()
       return undefined
@@ -152,7 +152,7 @@ export class Chaos {
   #die(): void {
     this.#deaths++
     this.#queue = this.#wake()
-    // Whatever wakes it next: an alarm that was set is kept by the platform.
+    // An alarm that was set is kept by the platform, and wakes it.
     this.#lookAt(this.#time.now + 1000)
   }
 
@@ -169,7 +169,7 @@ export class Chaos {
     this.#wakes.add(moment)
     this.#time.plan(moment, () => {
       this.#wakes.delete(moment)
-      this.#ask((queue) => queue.tick(this.#time.now))
+      this.#change((queue) => queue.tick(this.#time.now))
     })
   }
 
@@ -190,64 +190,64 @@ export class Chaos {
     }
   }
 
-  /** The carrier refuses, lies (takes it and says it did not), loses, delays, reorders and duplicates. */
-  #publish(asked: readonly { id: string; at: number }[]): void {
-    if (asked.length === 0) return
+  /** QStash refuses, accepts but says it did not, loses, delays, reorders and duplicates. */
+  #publish(runs: readonly { id: string; at: number }[]): void {
+    if (runs.length === 0) return
     const { refuses, lies, loses, duplicates } = this.#weather.carrier
     const refused = this.#chance.happens(refuses)
     const lied = !refused && this.#chance.happens(lies)
-    for (const { id, at } of refused ? [] : asked) {
+    for (const { id, at } of refused ? [] : runs) {
       if (this.#chance.happens(loses)) continue
       for (let copies = 1 + (this.#chance.happens(duplicates) ? this.#chance.below(3) : 0); copies > 0; copies--)
         this.#time.plan(Math.max(at, this.#time.now) + this.#chance.between(5, 3000), () => this.#deliver(id))
     }
     if (!refused && !lied) {
-      for (const { id } of asked) this.#stores.runs.notePublished(id)
+      for (const { id } of runs) this.#stores.runs.notePublished(id)
       return
     }
     this.#closedUntil = this.#time.now + 1000
-    for (const { id, at } of asked) if (at > this.#time.now) this.#stores.runs.remove(id)
+    for (const { id, at } of runs) if (at > this.#time.now) this.#stores.runs.remove(id)
     this.#lookAt(this.#closedUntil)
   }
 
-  #deliver(visit: string): void {
+  #deliver(run: string): void {
     this.#deliveries++
-    const start = this.#ask((queue) => queue.startRun(visit, 1 + this.#chance.below(50), this.#time.now))
+    const start = this.#change((queue) => queue.startRun(run, 1 + this.#chance.below(50), this.#time.now))
     if (start === undefined) this.#refusedRuns++
     // A worker that does not receive the answer is gone; its silence is noticed.
-    else if (!this.#chance.happens(this.#weather.answerLost)) this.#runSoon(visit, start, 0)
+    else if (!this.#chance.happens(this.#weather.answerLost)) this.#runSoon(run, start, 0)
   }
 
-  /** A worker: takes jobs, makes their effects, tells, until it is no longer needed, dies, or falls asleep. */
-  #work(visit: string, settled: PollRequest['settled'], holding: PollRequest['holding'], idle: number): void {
+  /** A worker: takes jobs, makes their effects and settles them, until its run ends or it dies. */
+  #work(run: string, settled: PollRequest['settled'], holding: PollRequest['holding'], idle: number): void {
     const turn = {
-      workerRun: visit,
+      workerRun: run,
       settled,
       reports: [],
       holding,
       capacity: 1 + this.#chance.below(50),
       overtakes: false,
     }
-    const answer = this.#ask((queue) => queue.poll(turn, this.#time.now, idle >= 3))
+    const answer = this.#change((queue) => queue.poll(turn, this.#time.now, idle >= 3))
     if (answer === undefined || this.#chance.happens(this.#weather.answerLost)) {
-      this.#time.plan(this.#time.now + 200, () => this.#work(visit, settled, holding, idle))
+      this.#time.plan(this.#time.now + 200, () => this.#work(run, settled, holding, idle))
       return
     }
-    if (answer.jobs.length > 0 || answer.stay) this.#runSoon(visit, answer, idle)
+    if (answer.jobs.length > 0 || answer.stay) this.#runSoon(run, answer, idle)
   }
 
   #runSoon(run: string, answer: PollAnswer, idle: number): void {
     this.#time.plan(this.#time.now + this.#chance.between(1, 400), () => this.#runAll(run, answer, idle))
   }
 
-  #runAll(visit: string, answer: PollAnswer, idle: number): void {
+  #runAll(run: string, answer: PollAnswer, idle: number): void {
     const { workerDies, workerSleeps } = this.#weather
     const diesAt = this.#chance.happens(workerDies) ? this.#chance.below(answer.jobs.length + 1) : Infinity
     const settled = answer.jobs.slice(0, diesAt).map((job) => this.#run(job))
     if (diesAt !== Infinity) return
     const sleeps = this.#chance.happens(workerSleeps) ? 60_000 : 0
     const nextIdle = answer.jobs.length === 0 ? idle + 1 : 0
-    this.#time.plan(this.#time.now + sleeps + 1, () => this.#work(visit, settled, [], nextIdle))
+    this.#time.plan(this.#time.now + sleeps + 1, () => this.#work(run, settled, [], nextIdle))
   }
 
   #run({ id, run }: Assignment): { id: string; run: number; outcome: Outcome } {
@@ -260,7 +260,7 @@ export class Chaos {
     return { id, run, outcome: { kind: 'done' } }
   }
 
-  /** An effect is made once per id, as an endpoint does that knows its ids. */
+  /** An effect is made once per id, as an endpoint does that remembers ids. */
   #effect(id: string): void {
     if (this.#effects.has(id)) return
     this.#effects.set(id, 1)

@@ -10,7 +10,7 @@ export interface Post {
 
 type Answer = { readonly status: number; readonly headers?: Readonly<Record<string, string>> }
 
-/** A tenant's endpoint on loopback: answers as it is told, and remembers everything. */
+/** A tenant's endpoint on loopback, which answers as the test says and records every post. */
 export class Endpoint {
   readonly posts: Post[] = []
   answer: (post: Post) => Answer | Promise<Answer> = () => ({ status: 200 })

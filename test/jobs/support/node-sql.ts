@@ -28,7 +28,7 @@ export class NodeSql implements Sql {
     })
   }
 
-  /** All or nothing, as an actor's turn is. */
+  /** All or nothing, as an actor's transaction is. */
   transaction<T>(work: () => T): T {
     this.#database.exec('BEGIN')
     try {

@@ -7,7 +7,7 @@ import { Queue, type Assignment, type PollAnswer } from '../../../src/jobs/queue
 import { redrive, redriveAll } from '../../../src/jobs/queue/redrive.ts'
 import { NodeSql } from './node-sql.ts'
 
-/** One queue and one visitor, with the time in the test's hands. */
+/** One queue and one worker on a clock that the test sets. */
 export class OneQueue {
   readonly #sql = new NodeSql()
   stores = openStores(this.#sql)
@@ -29,32 +29,32 @@ export class OneQueue {
     )
   }
 
-  /** Lets time pass, and the queue do what time brings. */
+  /** Lets time pass, and the queue start what is due. */
   pass(ms: number): void {
     this.now += ms
     this.queue.tick(this.now)
   }
 
-  /** The visitor takes at most `want` jobs; it is sent for first if it is not there. Returns their ids. */
-  take(want = 100): string[] {
-    return this.turn([], want).jobs.map(({ id }) => id)
+  /** The worker takes at most `capacity` jobs; its run is started first if needed. Returns their ids. */
+  take(capacity = 100): string[] {
+    return this.poll([], capacity).jobs.map(({ id }) => id)
   }
 
-  /** The visitor tells how jobs ended, and takes more. */
-  turn(outcomes: readonly (readonly [string, Outcome])[], want = 0): PollAnswer {
+  /** The worker settles jobs and takes more. */
+  poll(outcomes: readonly (readonly [string, Outcome])[], capacity = 0): PollAnswer {
     if (this.#run === '') this.#start()
     const settled = outcomes.map(([id, outcome]) => ({
       id,
       run: this.#holding.find((held) => held.id === id)?.run ?? 0,
       outcome,
     }))
-    this.#holding = this.#holding.filter(({ id }) => !outcomes.some(([told]) => told === id))
+    this.#holding = this.#holding.filter(({ id }) => !outcomes.some(([settled]) => settled === id))
     const turn = {
       workerRun: this.#run,
       settled,
       reports: [],
       holding: this.#holding,
-      capacity: want,
+      capacity,
       overtakes: false,
     }
     const answer = this.queue.poll(turn, this.now)
@@ -63,11 +63,11 @@ export class OneQueue {
   }
 
   done(...ids: string[]): void {
-    this.turn(ids.map((id) => [id, { kind: 'done' }]))
+    this.poll(ids.map((id) => [id, { kind: 'done' }]))
   }
 
   fail(id: string, reason = 'broken', error?: string): void {
-    this.turn([[id, { kind: 'retry', reason, ...(error === undefined ? {} : { error }) }]])
+    this.poll([[id, { kind: 'retry', reason, ...(error === undefined ? {} : { error }) }]])
   }
 
   cancel = (id: string) => cancel(this.stores, id, this.now)
@@ -89,13 +89,13 @@ export class OneQueue {
 
   note = (id: string) => this.stores.jobs.get(id)?.note
 
-  /** The visitor is gone, and nobody is told. */
+  /** The worker is gone without ending its run. */
   vanish(): void {
     this.#run = ''
     this.#holding = []
   }
 
-  /** What it has in mind is gone; it wakes with what is written, and nobody comes back. */
+  /** The queue loses its memory and starts from its stores; its worker is gone. */
   sleep(): void {
     this.vanish()
     this.stores = openStores(this.#sql)
