@@ -1,18 +1,19 @@
 import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
-import { mayManage, mayRead, mayWrite } from '../../src/conversations/access.ts'
-import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
-import { decideChange, type Change, type ChangeDecision } from '../../src/conversations/membership.ts'
-import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
+import type { z } from 'zod'
 import {
-  refuseAll,
-  record,
-  applyCommands,
-  toPublication,
-  type ConversationState,
   type AppliedCommands,
-} from '../../src/conversations/apply-commands.ts'
-import type { Actor, Conversation as ConversationFacts, Member } from '../../src/conversations/types.ts'
+  type ConversationState,
+  mayRead,
+  mayWrite,
+  toPublication,
+} from '../../src/conversations/state.ts'
+import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
+import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
+import { applyCommands, refuseAll } from '../../src/conversations/apply-commands.ts'
+import { type conversationView } from '../../src/protocol/conversation-views.ts'
+import { viewOf } from '../../src/conversations/view.ts'
+import type { Actor, Conversation as ConversationRecord } from '../../src/conversations/types.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -29,15 +30,16 @@ import { ConversationStore } from './conversation-store.ts'
 import { acceptLink } from './link-server.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
 
-/** A conversation as its readers may see it. */
-export interface ConversationView {
+/** The answer to a creation. */
+interface Created {
   readonly kind: 'conversation'
-  readonly conversation: ConversationFacts
-  readonly last: number
-  readonly members: readonly Member[]
-  readonly memberCount: number
-  readonly read: number
+  readonly view: z.input<typeof conversationView>
+  /** False when it existed already. */
+  readonly made: boolean
 }
+
+/** How messages, edits and deletions begin: their authors have read what came before. */
+const messageEntry = '{"type":"message'
 
 /** One conversation: gives each message its place, remembers who listens, and owes Postgres and the inboxes the rest. */
 export class Conversation extends DurableObject<Env> {
@@ -82,11 +84,15 @@ export class Conversation extends DurableObject<Env> {
     if (room === undefined) return refuseAll(call)
 
     const have = this.#store.log.top()
+    const { version } = room.conversation
     const taken = applyCommands(room, call.commands)
+    if (room.conversation.version !== version) this.#scheduleTasks(room.conversation)
     this.#noteSubscribers(call, taken)
     const turn =
       taken.events.length === 0 ? taken : { ...taken, events: this.#presence.filter(taken.events, call.gateway) }
-    return this.#answer(call, room, turn, have)
+    const answer = this.#answer(call, room, turn, have)
+    if (room.conversation.deletedAt !== undefined) this.#store.announcePosition()
+    return answer
   }
 
   /** A gateway with much to say asks for a link: a socket that carries the same calls for less. */
@@ -95,7 +101,7 @@ export class Conversation extends DurableObject<Env> {
   }
 
   /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
-  async create(wanted: NewConversation): Promise<(ConversationView & { readonly made: boolean }) | Refusal> {
+  async create(wanted: NewConversation): Promise<Created | Refusal> {
     const decision = decideCreate(this.#store.conversation, wanted, randomToken(8), this.#clock.now())
     if (decision.kind === 'refused') return decision
     if (decision.kind === 'created') {
@@ -104,13 +110,8 @@ export class Conversation extends DurableObject<Env> {
       this.#scheduleTasks(decision.conversation)
       if (decision.members.length <= 50) await this.#updateInboxes().catch(() => undefined)
     }
-    return { ...this.#view(decision.conversation, wanted.createdBy), made: decision.kind === 'created' }
-  }
-
-  describe(actor: Actor): ConversationView | Refusal {
-    const room = this.#state()
-    if (room === undefined) return refuse('notFound')
-    return mayRead(room.conversation, room.members, actor) ?? this.#view(room.conversation, actor.user)
+    const view = viewOf(this.#stateOf(decision.conversation), wanted.createdBy)
+    return { kind: 'conversation', view, made: decision.kind === 'created' }
   }
 
   /** Whether `actor` may write here, without writing. */
@@ -121,53 +122,6 @@ export class Conversation extends DurableObject<Env> {
         kind: 'admitted',
       }
     )
-  }
-
-  /** Up to `limit` members after `cursor`, by user id. */
-  listMembers(
-    actor: Actor,
-    cursor: string,
-    limit: number,
-  ): { readonly kind: 'members'; readonly members: readonly Member[] } | Refusal {
-    const room = this.#state()
-    const denied = room === undefined ? refuse('notFound') : mayRead(room.conversation, room.members, actor)
-    if (denied !== undefined) return denied
-    const members = [...this.#store.members.all()]
-      .filter(({ user }) => user > cursor)
-      .sort((a, b) => (a.user < b.user ? -1 : 1))
-    return { kind: 'members', members: members.slice(0, limit) }
-  }
-
-  /** Adds, removes, promotes or renames, tells everyone, and takes those who left off the air. */
-  change(actor: Actor, change: Change): ConversationView | Refusal {
-    const room = this.#state()
-    if (room === undefined) return refuse('notFound')
-    const decision = decideChange(room, actor, change)
-    if (decision.kind === 'refused') return decision
-    if (decision.rows.length > 0) this.#commitChange(room, decision, change)
-    return this.#view(this.#store.conversation ?? room.conversation, actor.user)
-  }
-
-  /** Deletes the conversation for everyone: its owner's or the tenant's right. Postgres and inboxes follow. */
-  remove(actor: Actor): Refusal | { readonly kind: 'deleted' } {
-    const room = this.#state()
-    const denied =
-      room === undefined ? refuse('notFound') : mayManage(room.conversation, room.members, actor, ['owner'])
-    if (room === undefined || denied !== undefined) return denied ?? refuse('notFound')
-
-    const deleted = { ...room.conversation, deletedAt: room.now, version: room.conversation.version + 1 }
-    this.#store.write(deleted)
-    const users = [...this.#store.members.all()].map(({ user }) => user)
-    this.#store.inboxUpdater.noteRemovalOfAll(deleted.version)
-    this.#scheduleTasks(deleted)
-    const before = { epoch: deleted.epoch, offset: room.log.top() + 1 }
-    this.#publish(
-      { results: [], publications: [], events: users.map((user) => ({ kind: 'removed', user, before })) },
-      room.log.top(),
-      null,
-    )
-    this.#store.announcePosition()
-    return { kind: 'deleted' }
   }
 
   /** A page of the log: what is held here, and which seqs must be read from Postgres. */
@@ -220,10 +174,28 @@ export class Conversation extends DurableObject<Env> {
   }
 
   #state(): ConversationState | undefined {
-    const { conversation, members, log } = this.#store
-    if (conversation === undefined || conversation.deletedAt !== undefined) return undefined
-    return { conversation, members, log, now: this.#clock.now() }
+    const { conversation } = this.#store
+    return conversation === undefined || conversation.deletedAt !== undefined ? undefined : this.#stateOf(conversation)
   }
+
+  #stateOf(conversation: ConversationRecord): ConversationState {
+    const { members, log } = this.#store
+    return {
+      conversation,
+      members,
+      log,
+      now: this.#clock.now(),
+      write: this.#write,
+      noteRemoval: this.#noteRemoval,
+      noteRemovalOfAll: this.#noteRemovalOfAll,
+    }
+  }
+
+  readonly #write = (conversation: ConversationRecord): void => this.#store.write(conversation)
+
+  readonly #noteRemovalOfAll = (version: number): void => this.#store.inboxUpdater.noteRemovalOfAll(version)
+
+  readonly #noteRemoval = (user: string, version: number): void => this.#store.inboxUpdater.noteRemoval(user, version)
 
   /** A gateway is an audience from its first successful subscribe until its last listener left, or when it says so. */
   #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
@@ -240,10 +212,7 @@ export class Conversation extends DurableObject<Env> {
     if (turn.publications.length > 0) {
       this.#noteReaders(turn)
       this.#scheduleTasks(room.conversation)
-    } else if (
-      call.commands.some(({ kind }) => kind === 'read') &&
-      this.#store.inboxUpdater.isPending(room.conversation)
-    )
+    } else if (turn.changesInboxes === true && this.#store.inboxUpdater.isPending(room.conversation))
       this.#scheduleTasks(room.conversation)
     this.#publish(turn, before, call.gateway)
 
@@ -264,47 +233,11 @@ export class Conversation extends DurableObject<Env> {
   }
 
   #noteReaders({ publications }: AppliedCommands): void {
-    for (const { offset, info } of publications) if (info !== undefined) this.#store.members.wrote(info.user, offset)
+    for (const { offset, data, info } of publications)
+      if (info !== undefined && data.startsWith(messageEntry)) this.#store.members.wrote(info.user, offset)
   }
 
-  #commitChange(
-    room: ConversationState,
-    decision: Extract<ChangeDecision, { kind: 'accepted' }>,
-    change: Change,
-  ): void {
-    const before = room.log.top()
-    const turn: AppliedCommands = { results: [], publications: [], events: [] }
-    const name = change.kind === 'rename' ? change.name : room.conversation.name
-    const conversation = { ...room.conversation, name, version: room.conversation.version + 1 }
-    this.#store.write(conversation)
-    for (const row of decision.rows) record(room, row, turn)
-    for (const member of decision.members) this.#store.members.put(member)
-    for (const user of decision.leaves) this.#removeMember(user, conversation, turn)
-    this.#scheduleTasks(conversation)
-    this.#publish(turn, before, null)
-  }
-
-  /** Whoever left hears nothing more, also on sockets opened before. */
-  #removeMember(user: string, { epoch, version }: ConversationFacts, turn: AppliedCommands): void {
-    this.#store.members.remove(user)
-    this.#store.inboxUpdater.noteRemoval(user, version)
-    turn.events.push({ kind: 'removed', user, before: { epoch, offset: this.#store.log.top() } })
-  }
-
-  #view(conversation: ConversationFacts, user: string): ConversationView {
-    const { log, members } = this.#store
-    const read = members.get(user)?.read ?? 0
-    return {
-      kind: 'conversation',
-      conversation,
-      last: log.top(),
-      members: members.some(100),
-      memberCount: members.count(),
-      read,
-    }
-  }
-
-  #scheduleTasks(conversation: ConversationFacts): void {
+  #scheduleTasks(conversation: ConversationRecord): void {
     const first = conversation.version > this.#store.settings.number('toldVersion')
     this.#tasks.schedule(this.#clock.now(), first ? 0 : this.#quietMs())
   }
@@ -314,7 +247,7 @@ export class Conversation extends DurableObject<Env> {
     return Math.min(10_000, Math.max(500, this.#store.members.count() * 10))
   }
 
-  #isPending(asks: (books: ConversationStore, conversation: ConversationFacts) => boolean): boolean {
+  #isPending(asks: (books: ConversationStore, conversation: ConversationRecord) => boolean): boolean {
     const { conversation } = this.#store
     return conversation !== undefined && asks(this.#store, conversation)
   }

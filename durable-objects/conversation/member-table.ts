@@ -40,6 +40,13 @@ export class MemberTable implements Members {
     return this.#members.values()
   }
 
+  after(user: string, limit: number): Member[] {
+    return [...this.#members.values()]
+      .filter((member) => member.user > user)
+      .sort((a, b) => (a.user < b.user ? -1 : 1))
+      .slice(0, limit)
+  }
+
   some(limit: number): Member[] {
     return [...this.#members.values()].slice(0, limit)
   }

@@ -1,8 +1,9 @@
 import { loadConfig, type Config } from '../config.ts'
 import type { Env } from '../env.ts'
-import { coldPageSize, pagesOf, type SeqRange } from '../history/page.ts'
+import { coldPageSize, completePage, pagesOf, type SeqRange } from '../history/page.ts'
 import { countEntries, decodePage } from '../history/page-text.ts'
 import type { Publication } from '../protocol/replies.ts'
+import type { HistoryAnswer, HistoryQuery } from '../protocol/stream.ts'
 import type { Placement } from '../tenants/record.ts'
 import { fromDependency, requestDeadlineMs } from './dependency.ts'
 import { connect } from './neon/connect.ts'
@@ -37,6 +38,30 @@ export function coldHistory(
       return (await Promise.all(reading)).flat()
     },
   }
+}
+
+/** The actors that a page of history is read with. */
+export interface HistoryPorts {
+  history(query: HistoryQuery): Promise<HistoryAnswer>
+  /** Where the tenant's rows are stored. */
+  placement(): Promise<Placement | undefined>
+}
+
+/**
+ * A page of a conversation's log, complete: entries that the conversation no longer holds are read from the cache or
+ * Postgres here, so that the conversation never waits for them.
+ */
+export async function readHistory(
+  env: Env,
+  { tenant, conversation }: { readonly tenant: string; readonly conversation: string },
+  query: HistoryQuery,
+  ports: HistoryPorts,
+): Promise<HistoryAnswer> {
+  const page = await ports.history(query)
+  if (page.kind === 'refused') return page
+  const cold = coldHistory(env, { tenant, placement: () => ports.placement() })
+  const publications = await completePage(page, query.reverse, (range) => cold.read(conversation, page.epoch, range))
+  return { ...page, publications }
 }
 
 interface Place {

@@ -1,139 +1,56 @@
-import type { Refusal } from '../protocol/errors.ts'
-import { refuse } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
-import type { Publication } from '../protocol/replies.ts'
-import type { EphemeralEvent, StreamAnswer, StreamCall, StreamCommand, StreamResult } from '../protocol/stream.ts'
-import { mayRead, mayWrite } from './access.ts'
-import { decideDelete, decideEdit, type AmendDecision } from './amend.ts'
-import type { Log, Members, Place } from './ports.ts'
-import { decideRead } from './read.ts'
-import { decideRecovery, recover, type Recovering } from '../protocol/recover.ts'
-import { decideSend, messageId } from './send.ts'
-import type { Actor, Conversation, LogRow } from './types.ts'
+import { refuse, type Refusal } from '../protocol/errors.ts'
+import { decideRecovery, recover } from '../protocol/recover.ts'
+import type { StreamAnswer, StreamCall, StreamCommand, StreamResult } from '../protocol/stream.ts'
+import { type AppliedCommands, type ConversationState, isSmall, mayRead, nothing, toPublication } from './state.ts'
+import { send } from './commands/send-message.ts'
+import { commandNamed } from './commands/table.ts'
+import type { Actor } from './types.ts'
 
-/** Everything a turn may look at and write to: one conversation and its durable parts. */
-export interface ConversationState {
-  readonly conversation: Conversation
-  readonly members: Members
-  readonly log: Log
-  readonly now: number
+/** Runs the commands of one call in order; all that they append becomes durable together. */
+export function applyCommands(state: ConversationState, commands: readonly StreamCommand[]): AppliedCommands {
+  const applied: AppliedCommands = { results: [], publications: [], events: [] }
+  for (const command of commands) applied.results.push(apply(state, command, applied))
+  return applied
 }
 
-/** What a turn did: an answer to each command, and the news for everyone who listens. */
-export interface AppliedCommands extends Recovering {
-  readonly results: StreamResult[]
-  readonly publications: Publication[]
-  readonly events: EphemeralEvent[]
-}
-
-/** Above this many members nobody is told of comings, goings and read cursors: the traffic would grow with the square. */
-export const largeConversation = 200
-
-/** Runs the commands of one call in order against the log; all that it appends becomes durable together. */
-export function applyCommands(room: ConversationState, commands: readonly StreamCommand[]): AppliedCommands {
-  const turn: AppliedCommands = { results: [], publications: [], events: [] }
-  for (const command of commands) turn.results.push(apply(room, command, turn))
-  return turn
-}
-
-function apply(room: ConversationState, command: StreamCommand, turn: AppliedCommands): StreamResult {
+function apply(state: ConversationState, command: StreamCommand, applied: AppliedCommands): StreamResult {
   const actor: Actor = { user: command.user, client: command.client, server: command.server === true }
   switch (command.kind) {
     case 'send':
-      return send(room, actor, command, turn)
+      return send(state, actor, command.content, applied)
     case 'subscribe':
-      return subscribe(room, actor, command, turn)
+      return subscribe(state, actor, command, applied)
     case 'leave':
-      return leave(room, actor, command, turn)
+      return leave(state, actor, command, applied)
     case 'publish':
       return refuse('badRequest', 'a conversation takes messages')
-    case 'typing':
-      return typing(room, actor, turn)
-    case 'read':
-      return read(room, actor, command.seq, turn)
-    case 'edit':
-      return amend(room, decideEdit(room.conversation, room.members, room.log, actor, command, room.now), turn)
-    case 'delete':
-      return amend(room, decideDelete(room.conversation, room.members, room.log, actor, command.seq, room.now), turn)
+    case 'command':
+      return commandNamed(command.name)?.apply(state, actor, command.input, applied) ?? refuse('methodNotFound')
   }
 }
-
-function send(
-  room: ConversationState,
-  actor: Actor,
-  { content }: Extract<StreamCommand, { kind: 'send' }>,
-  turn: AppliedCommands,
-): StreamResult {
-  const decision = decideSend(room.conversation, room.members, room.log, actor, content, room.now)
-  if (decision.kind === 'refused') return decision
-  const { row } = decision
-  const known = room.log.append(row)
-  if (known !== undefined) return sent(room, known, true)
-  turn.publications.push(toPublication(row))
-  if (turn.events.length > 0) dropTyping(turn, actor.user)
-  return sent(room, row, false)
-}
-
-/** Publications reach subscribers before signals: typing told in the turn of its message would seem to follow it. */
-function dropTyping({ events: signals }: AppliedCommands, user: string): void {
-  const data = typingData(user)
-  const others = signals.filter((signal) => signal.kind !== 'pub' || signal.data !== data)
-  signals.splice(0, signals.length, ...others)
-}
-
-const typingData = (user: string) => JSON.stringify({ type: 'typing', user })
-
-function sent({ conversation }: ConversationState, { seq, at }: Place, duplicate: boolean): StreamResult {
-  const id = messageId(conversation.id, seq)
-  return {
-    kind: 'done',
-    data: `{"id":"${id}","seq":${seq},"epoch":"${conversation.epoch}","at":${at},"duplicate":${duplicate}}`,
-  }
-}
-
-function amend(room: ConversationState, decision: AmendDecision, turn: AppliedCommands): StreamResult {
-  if (decision.kind === 'refused') return decision
-  if (decision.kind === 'repeated') {
-    room.log.confirm()
-    return placed(decision.row)
-  }
-  const { row, entry } = decision
-  record(room, row, turn)
-  room.log.amend(entry.ref, entry.type === 'message.edited' ? entry.text : null, entry.at)
-  return placed(row)
-}
-
-const placed = ({ seq, at }: Place): StreamResult => ({ kind: 'done', data: JSON.stringify({ seq, at }) })
-
-/** Stored before it is announced: a reader who hears of seq 7 can always fetch it. For entries nobody can repeat. */
-export function record(room: ConversationState, row: LogRow, turn: AppliedCommands): void {
-  room.log.append(row)
-  turn.publications.push(toPublication(row))
-}
-
-/** How a stored entry sounds on the wire. */
-export const toPublication = ({ seq, data, user, client }: LogRow): Publication => ({
-  offset: seq,
-  data,
-  info: { user, client },
-})
 
 function subscribe(
-  room: ConversationState,
+  state: ConversationState,
   actor: Actor,
   command: Extract<StreamCommand, { kind: 'subscribe' }>,
-  turn: AppliedCommands,
+  applied: AppliedCommands,
 ): StreamResult {
-  const denied = mayRead(room.conversation, room.members, actor)
+  const denied = mayRead(state.conversation, state.members, actor)
   if (denied !== undefined) return asChannelRefusal(denied)
 
-  const { epoch } = room.conversation
-  const top = room.log.top()
-  const recovery = decideRecovery(command.since, { epoch, top, floor: room.log.floor() }, sizes.recovered)
-  const missed = recover(recovery, top, (after) => room.log.range(after, top, sizes.recovered).map(toPublication), turn)
+  const { epoch } = state.conversation
+  const top = state.log.top()
+  const recovery = decideRecovery(command.since, { epoch, top, floor: state.log.floor() }, sizes.recovered)
+  const missed = recover(
+    recovery,
+    top,
+    (after) => state.log.range(after, top, sizes.recovered).map(toPublication),
+    applied,
+  )
   if (missed.kind === 'refused') return missed
-  if (command.alone !== false && isSmall(room))
-    turn.events.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
+  if (command.alone !== false && isSmall(state))
+    applied.events.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
   return {
     kind: 'subscribed',
     epoch,
@@ -142,15 +59,15 @@ function subscribe(
     wasRecovering: command.since !== undefined,
     recovered: missed.recovered,
     publications: missed.publications,
-    data: state(room, actor, top),
+    data: subscriptionData(state, actor, top),
   }
 }
 
-/** On a subscribe a conversation that is not yours, was deleted or never was is "permission denied" alike. */
+/** A subscribe is refused alike for a conversation of others, a deleted one and one that never existed. */
 const asChannelRefusal = (denied: Refusal): Refusal =>
   denied.error === 'notFound' ? refuse('permissionDenied') : denied
 
-function state({ conversation, members }: ConversationState, actor: Actor, last: number): string {
+function subscriptionData({ conversation, members }: ConversationState, actor: Actor, last: number): string {
   const me = members.get(actor.user)
   return JSON.stringify({
     type: conversation.type,
@@ -164,42 +81,20 @@ function state({ conversation, members }: ConversationState, actor: Actor, last:
 }
 
 function leave(
-  room: ConversationState,
+  state: ConversationState,
   actor: Actor,
   { alone }: Extract<StreamCommand, { kind: 'leave' }>,
-  turn: AppliedCommands,
+  applied: AppliedCommands,
 ): StreamResult {
-  if (alone !== false && isSmall(room))
-    turn.events.push({ kind: 'leave', info: { user: actor.user, client: actor.client } })
-  return { kind: 'done', data: '{}' }
+  if (alone !== false && isSmall(state))
+    applied.events.push({ kind: 'leave', info: { user: actor.user, client: actor.client } })
+  return nothing
 }
 
-function typing(room: ConversationState, actor: Actor, turn: AppliedCommands): StreamResult {
-  const denied = mayWrite(room.conversation, room.members, actor)
-  if (denied !== undefined) return denied
-  turn.events.push({ kind: 'pub', data: typingData(actor.user), except: actor.client })
-  return { kind: 'done', data: '{}' }
-}
-
-function read(room: ConversationState, actor: Actor, seq: number, turn: AppliedCommands): StreamResult {
-  const decision = decideRead(room.conversation, room.members, room.log, actor, seq)
-  if (decision.kind === 'refused') return decision
-  const { read, unread, moved } = decision
-  if (moved) {
-    room.members.moveRead(actor.user, read)
-    const data = JSON.stringify({ type: 'read', user: actor.user, seq: read })
-    if (isSmall(room)) turn.events.push({ kind: 'pub', data })
-  }
-  return { kind: 'done', data: JSON.stringify({ read, unread }) }
-}
-
-const isSmall = ({ members }: ConversationState): boolean => members.count() <= largeConversation
-
-/** A conversation that is not: every command is refused as for one that is somebody else's. */
+/** Refuses every command of a conversation that does not exist, as for one of other users. */
 export function refuseAll({ commands }: StreamCall): StreamAnswer {
-  const results = commands.map(({ kind }) => {
-    if (kind === 'leave') return { kind: 'done' as const, data: '{}' }
-    return refuse(kind === 'subscribe' ? 'permissionDenied' : 'notFound')
-  })
+  const results = commands.map(({ kind }) =>
+    kind === 'leave' ? nothing : refuse(kind === 'subscribe' ? 'permissionDenied' : 'notFound'),
+  )
   return { update: { epoch: '', after: 0, publications: [], events: [] }, behind: false, results }
 }

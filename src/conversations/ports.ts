@@ -40,6 +40,8 @@ export interface Members {
   put(member: Member): void
   remove(user: string): void
   moveRead(user: string, seq: number): void
+  /** Up to `limit` members whose user id follows `user`, by user id. */
+  after(user: string, limit: number): Member[]
   /** The first `limit` members, by user id. */
   some(limit: number): Member[]
 }

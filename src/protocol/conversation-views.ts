@@ -1,11 +1,23 @@
 import { z } from 'zod'
+import { seqParam } from './api.ts'
+import { conversationId } from './payloads.ts'
+
+/** Path parameters: a conversation, and an entry of its log. */
+export const conversationParams = z.object({ id: conversationId })
+export const messageParams = conversationParams.extend({ seq: seqParam })
 
 const time = z.int().describe('Milliseconds since the epoch')
 const kind = z.enum(['direct', 'group', 'channel'])
 
 /** A member of a conversation. */
 export const memberView = z
-  .object({ user: z.string(), role: z.enum(['owner', 'admin', 'member']) })
+  .object({
+    user: z.string(),
+    role: z.enum(['owner', 'admin', 'member']),
+    joinedAt: time,
+    read: z.int().describe('The member has read up to this seq'),
+    joined: z.int().describe('The last seq before the member joined'),
+  })
   .meta({ id: 'Member' })
 
 /** A conversation with its first hundred members. */
@@ -23,6 +35,36 @@ export const conversationView = z
     memberCount: z.int(),
   })
   .meta({ id: 'Conversation' })
+
+const at = 1_790_000_000_000
+
+/** A conversation in examples. */
+export const exampleConversation = {
+  id: '0199a3c2-0000-7000-8000-000000000001',
+  type: 'group',
+  name: 'Lunch',
+  epoch: 'f3a1',
+  createdBy: 'alice',
+  createdAt: at,
+  last: 2,
+  read: 0,
+  members: [
+    { user: 'alice', role: 'owner', joinedAt: at, read: 2, joined: 0 },
+    { user: 'bob', role: 'member', joinedAt: at, read: 0, joined: 0 },
+  ],
+  memberCount: 2,
+} as const
+
+/** An entry in examples. */
+export const exampleMessage = {
+  seq: 2,
+  type: 'message',
+  id: '0199a3c2-0000-7000-8000-000000000001.2',
+  user: 'alice',
+  clientId: 'c1',
+  at,
+  text: 'Hungry?',
+} as const
 
 /** A conversation as the list of a user shows it. */
 export const listedConversation = z

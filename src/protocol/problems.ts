@@ -47,6 +47,7 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
 /** The same refusal for HTTP; an object of another caller and one that does not exist get one answer. */
 export function toProblem(refusal: Refusal): Problem {
   const name = byError[refusal.error] ?? 'invalid-request'
-  const detail = refusal.detail ?? errors[refusal.error].message
+  const { message } = errors[refusal.error === 'permissionDenied' ? 'notFound' : refusal.error]
+  const detail = refusal.detail ?? message
   return { name, detail, ...(refusal.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }) }
 }

@@ -75,11 +75,10 @@ export type StreamVerb =
       /** The id of this command, so that a call repeated after a lost answer does not publish it twice. */
       readonly once?: string
     }
+  /** A message: the commonest command, which is not looked up by its name. */
   | { readonly kind: 'send'; readonly content: MessageContent }
-  | { readonly kind: 'edit'; readonly seq: number; readonly text: string }
-  | { readonly kind: 'delete'; readonly seq: number }
-  | { readonly kind: 'read'; readonly seq: number }
-  | { readonly kind: 'typing' }
+  /** Any other command of a conversation, by its rpc method; `input` was checked by the command's schema. */
+  | { readonly kind: 'command'; readonly name: string; readonly input: object }
 
 /** The tenant's own count of what it publishes in a topic. Versions of different epochs are not compared; "" is any epoch. */
 export interface PublicationVersion {

@@ -41,10 +41,7 @@ function apply(topic: TopicState, command: StreamCommand, turn: AppliedCommands)
     case 'publish':
       return publish(topic, command, turn)
     case 'send':
-    case 'edit':
-    case 'delete':
-    case 'read':
-    case 'typing':
+    case 'command':
       return refuse('badRequest', 'a plain topic has no messages')
   }
 }

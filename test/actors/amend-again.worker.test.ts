@@ -1,6 +1,8 @@
 import { evictDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import { call } from '../support/worker/http.ts'
+import { commandBy } from '../support/room.ts'
+import { viewOf } from '../support/worker/conversation-view.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 // An edit and a deletion whose answers were lost, made again before and after the conversation lost its memory.
@@ -10,23 +12,24 @@ test('an amendment made again is the one that stands in the log', async () => {
   const lunch = await tenant.group('alice', 'bob')
   await tenant.postMany(lunch, 'alice', 2)
   const conversation = tenant.actorOf(lunch)
-  const amend = async (verb: { kind: 'edit'; seq: number; text: string } | { kind: 'delete'; seq: number }) => {
-    const command = { user: 'alice', client: 'phone', ...verb }
+  const amend = async (name: 'message.edit' | 'message.delete', text?: string) => {
+    const input = { seq: 1, ...(text === undefined ? {} : { text }) }
+    const command = commandBy(name, { user: 'alice', client: 'phone' }, input)
     const { results, update } = await conversation.execute({ gateway: null, have: null, commands: [command] })
     return { result: results[0], told: update.publications.length }
   }
 
-  const edited = await amend({ kind: 'edit', seq: 1, text: 'better' })
-  expect(await amend({ kind: 'edit', seq: 1, text: 'better' })).toEqual({ ...edited, told: 0 })
+  const edited = await amend('message.edit', 'better')
+  expect(await amend('message.edit', 'better')).toEqual({ ...edited, told: 0 })
   await evictDurableObject(conversation)
-  expect(await amend({ kind: 'edit', seq: 1, text: 'better' })).toEqual({ ...edited, told: 0 })
+  expect(await amend('message.edit', 'better')).toEqual({ ...edited, told: 0 })
 
-  const deleted = await amend({ kind: 'delete', seq: 1 })
+  const deleted = await amend('message.delete')
   expect(deleted.result).toMatchObject({ kind: 'done' })
-  expect(await amend({ kind: 'delete', seq: 1 })).toEqual({ ...deleted, told: 0 })
+  expect(await amend('message.delete')).toEqual({ ...deleted, told: 0 })
   await evictDurableObject(conversation)
-  expect(await amend({ kind: 'delete', seq: 1 })).toEqual({ ...deleted, told: 0 })
-  expect(await conversation.describe({ user: 'alice', client: '', server: false })).toMatchObject({ last: 4 })
+  expect(await amend('message.delete')).toEqual({ ...deleted, told: 0 })
+  expect(await viewOf(conversation, 'alice')).toMatchObject({ last: 4 })
 
   const remove = async (as: string) => (await call(`DELETE /v1/conversations/${lunch}/messages/2`, { as })).status
   for (let n = 0; n < 2; n++) expect(await remove(tenant.key)).toBe(204)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { commandBy } from '../support/room.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
@@ -38,7 +39,7 @@ describe('what a conversation that woke has read once, it reads the same again',
     await seqs(3)
     expect(await amended(conversation)).toEqual([])
     await tenant.post(lunch, 'alice', 'five')
-    const remove = { user: 'alice', client: '', server: false, kind: 'delete' as const, seq: 3 }
+    const remove = commandBy('message.delete', { user: 'alice' }, { seq: 3 })
     await conversation.execute({ gateway: null, have: null, commands: [remove] })
     const page = await seqs(4)
     expect(await amended(conversation)).toEqual([3])

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { methodNames } from '../../durable-objects/gateway/commands/rpc-methods.ts'
+import { commands } from '../../src/conversations/commands/table.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
+import { sampleOf } from '../support/worker/sample.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import {
   answerOf,
   furnished,
+  namedBy,
   nothing,
   operations,
   pathOf,
@@ -68,23 +70,14 @@ const served = (all: Readonly<Record<string, [number, string]>>) =>
     line.includes('/conversations/{id}') && status !== 404 ? [`${line}: ${status}`] : [],
   )
 
-/** What an rpc is asked with beside its conversation; one that is not named here takes nothing else. */
-const payloads: Readonly<Record<string, object>> = {
-  'message.send': { clientId: 'swapped', text: 'swapped' },
-  'message.edit': { seq: 1, text: 'swapped' },
-  'message.delete': { seq: 1 },
-  'conversation.read': { seq: 1 },
-}
-
 describe('over a socket', () => {
   test('every rpc answers alike for a conversation of another tenant, of other people, and for none', async () => {
     const [mine, theirs] = [await furnished(), await furnished()]
     const mallory = await connectAs(mine.tenant, 'mallory')
-    const about = methodNames.filter((method) => method !== 'inbox.list')
-    for (const method of about) {
+    for (const { name: method, input } of commands) {
       const told: unknown[] = []
-      for (const conversation of [theirs.things.conversation, mine.things.conversation, nothing().conversation])
-        told.push((await mallory.rpc(method, { conversation, ...payloads[method] })).error)
+      for (const things of [theirs.things, mine.things, nothing()])
+        told.push((await mallory.rpc(method, Object(sampleOf(input, namedBy(things))))).error)
       expect({ method, told }).toEqual({
         method,
         told: told.map(() => ({ code: 404, message: 'no such conversation' })),
@@ -112,7 +105,7 @@ describe('over a socket', () => {
           told.push(
             (
               await mallory.line.ask({
-                [ask]: { channel, ...(ask === 'publish' ? { data: payloads['message.send'] } : {}) },
+                [ask]: { channel, ...(ask === 'publish' ? { data: { clientId: 'swapped', text: 'swapped' } } : {}) },
               })
             ).error,
           )

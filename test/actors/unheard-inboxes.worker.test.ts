@@ -5,6 +5,7 @@ import { ConversationStore } from '../../durable-objects/conversation/conversati
 import type { Env } from '../../src/env.ts'
 import type { NotesUpdate } from '../../src/inbox/notes.ts'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
+import { viewOf } from '../support/worker/conversation-view.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 // What a conversation keeps while inboxes cannot be told.
@@ -25,8 +26,8 @@ test('who wrote has read, also when her words left before her inbox heard of the
     expect(books.log.floor()).toBe(26)
   })
   await evictDurableObject(conversation)
-  expect(await conversation.describe({ user: 'alice', client: '', server: false })).toMatchObject({ read: 10 })
-  expect(await conversation.describe({ user: 'bob', client: '', server: false })).toMatchObject({ read: 30 })
+  expect(await viewOf(conversation, 'alice')).toMatchObject({ read: 10 })
+  expect(await viewOf(conversation, 'bob')).toMatchObject({ read: 30 })
 })
 
 test('an inbox that cannot be told keeps no other from hearing, and is told again', async () => {

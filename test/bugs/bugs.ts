@@ -22,9 +22,9 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'a send is acknowledged before it is written',
-    file: 'src/conversations/apply-commands.ts',
-    from: 'const known = room.log.append(row)',
-    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => room.log.append(row))',
+    file: 'src/conversations/commands/send-message.ts',
+    from: 'const known = state.log.append(row)',
+    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => state.log.append(row))',
     tests: simulation,
   },
   {
@@ -176,14 +176,14 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'a member may do what is for owners and admins',
-    file: 'src/conversations/access.ts',
+    file: 'src/conversations/state.ts',
     from: 'return role !== undefined && roles.includes(role)',
     to: "return role !== undefined && (role === 'member' || roles.includes(role))",
     tests: ['test/actors/roles.worker.test.ts'],
   },
   {
     name: 'a connection that no token named is taken for a user',
-    file: 'src/conversations/access.ts',
+    file: 'src/conversations/state.ts',
     from: "conversation.type === 'channel' && actor.user !== ''",
     to: "conversation.type === 'channel'",
     tests: ['test/actors/roles-wire.worker.test.ts'],
@@ -198,8 +198,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'strangers hear whether two people talk',
     file: 'src/conversations/membership.ts',
-    from: '    mayRead(conversation, members, actor) ??\n    keepsItsTwo(conversation) ??\n    (self',
-    to: '    keepsItsTwo(conversation) ??\n    (self',
+    from: '    mayRead(conversation, members, actor) ??\n    keepsItsTwo(conversation) ??\n    (isJoin',
+    to: '    keepsItsTwo(conversation) ??\n    (isJoin',
     tests: ['test/actors/roles.worker.test.ts'],
   },
   {

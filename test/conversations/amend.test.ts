@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { refused, TestRoom } from '../support/room.ts'
+import { commandBy, refused, TestRoom } from '../support/room.ts'
 
 // A call whose answer was lost is made again, so the same amendment by the same hand is one entry.
 
@@ -8,8 +8,8 @@ function story() {
   const room = new TestRoom({ owner: 'owner', alice: 'member', bob: 'member' })
   room.say('alice', 'first')
   const edit = (text: string, user = 'alice', server = false) =>
-    room.result({ kind: 'edit', user, client: '', server, seq: 1, text })
-  const remove = (user = 'alice') => room.result({ kind: 'delete', user, client: '', seq: 1 })
+    room.run('message.edit', { user, server }, { seq: 1, text })
+  const remove = (user = 'alice') => room.run('message.delete', { user }, { seq: 1 })
   return { room, edit, remove }
 }
 
@@ -19,7 +19,7 @@ describe('an edit that comes again', () => {
     expect(edit('second')).toEqual({ seq: 2, at: 1000 })
     room.now = 2000
     expect(edit('second')).toEqual({ seq: 2, at: 1000 })
-    const again = room.turn({ kind: 'edit', user: 'alice', client: 'desk', seq: 1, text: 'second' })
+    const again = room.turn(commandBy('message.edit', { user: 'alice', client: 'desk' }, { seq: 1, text: 'second' }))
     expect(again.publications).toEqual([])
     expect(room.log.top()).toBe(2)
     expect(room.log.confirmed).toBe(2)
@@ -56,7 +56,7 @@ describe('a deletion that comes again', () => {
     expect(remove()).toEqual({ seq: 3, at: 1000 })
     room.now = 2000
     expect(remove()).toEqual({ seq: 3, at: 1000 })
-    const again = room.turn({ kind: 'delete', user: 'alice', client: 'desk', seq: 1 })
+    const again = room.turn(commandBy('message.delete', { user: 'alice', client: 'desk' }, { seq: 1 }))
     expect(again.publications).toEqual([])
     expect(room.log.top()).toBe(3)
   })

@@ -1,8 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decideAdd } from '../../src/conversations/membership.ts'
-import { largeConversation } from '../../src/conversations/apply-commands.ts'
-import { refused, TestRoom } from '../support/room.ts'
+import { largeConversation } from '../../src/conversations/state.ts'
+import { commandBy, refused, TestRoom } from '../support/room.ts'
 
 const people = { owner: 'owner', admin: 'admin', alice: 'member', bob: 'member' } as const
 
@@ -78,10 +77,9 @@ describe('editing and deleting', () => {
     for (const user of messages) room.say(user, `of ${user}`)
     return room
   }
-  const edit = (room: TestRoom, user: string, seq: number) =>
-    room.result({ kind: 'edit', user, client: '', seq, text: 'new' })
+  const edit = (room: TestRoom, user: string, seq: number) => room.run('message.edit', { user }, { seq, text: 'new' })
   const remove = (room: TestRoom, user: string, seq: number, server = false) =>
-    room.result({ kind: 'delete', user, client: '', seq, server })
+    room.run('message.delete', { user, server }, { seq })
 
   test('is an entry of its own, so that a returning client receives it', () => {
     const room = after('alice')
@@ -118,16 +116,17 @@ describe('editing and deleting', () => {
 })
 
 describe('reading', () => {
-  const read = (room: TestRoom, user: string, seq: number) => room.turn({ kind: 'read', user, client: '', seq })
+  const read = (room: TestRoom, user: string, seq: number) =>
+    room.turn(commandBy('conversation.read', { user }, { seq }))
 
   test('only moves forward, never past the end, and is told when it moved', () => {
     const room = new TestRoom(people)
     for (let n = 0; n < 3; n++) room.say('alice', 'x')
     expect(read(room, 'bob', 2)).toMatchObject({
       results: [{ data: '{"read":2,"unread":1}' }],
-      signals: [{ kind: 'pub' }],
+      events: [{ kind: 'pub' }],
     })
-    expect(read(room, 'bob', 1)).toMatchObject({ results: [{ data: '{"read":2,"unread":1}' }], signals: [] })
+    expect(read(room, 'bob', 1)).toMatchObject({ results: [{ data: '{"read":2,"unread":1}' }], events: [] })
     expect(read(room, 'bob', 9)).toMatchObject({ results: [{ data: '{"read":3,"unread":0}' }] })
     expect(read(room, 'stranger', 1).results).toMatchObject([refused('notFound')])
   })
@@ -152,8 +151,7 @@ describe('a member who joins later', () => {
   test('has seen nothing that was written before, and what they read afterwards', () => {
     const room = new TestRoom(people)
     for (let n = 0; n < 3; n++) room.say('alice', 'x')
-    const change = decideAdd(room, { user: '', client: '', server: true }, ['dave'])
-    for (const member of change.kind === 'accepted' ? change.members : []) room.members.put(member)
+    room.run('member.add', { server: true }, { members: ['dave'] })
     const [subscribed] = room.turn({ kind: 'subscribe', user: 'alice', client: 'phone', joinLeave: false }).results
     const { members } = JSON.parse(subscribed?.kind === 'subscribed' ? subscribed.data : '{}')
     expect(members).toContainEqual({ user: 'dave', role: 'member', read: 3, joined: 3 })
@@ -172,8 +170,8 @@ describe('what passes', () => {
       return room
         .turn(
           { kind: 'subscribe', joinLeave: true, ...at },
-          { kind: 'read', seq: 1, ...at },
-          { kind: 'typing', ...at },
+          commandBy('conversation.read', at, { seq: 1 }),
+          commandBy('conversation.typing', at),
           { kind: 'leave', last: true, ...at },
         )
         .events.map((signal) => (signal.kind === 'pub' ? JSON.parse(signal.data).type : signal.kind))
@@ -184,15 +182,17 @@ describe('what passes', () => {
 
   test('typing is dropped when the message it announced is sent in the same turn, typing of others is not', () => {
     const { events: signals } = new TestRoom(people).turn(
-      { kind: 'typing', user: 'alice', client: 'phone' },
-      { kind: 'typing', user: 'bob', client: 'laptop' },
+      commandBy('conversation.typing', { user: 'alice', client: 'phone' }),
+      commandBy('conversation.typing', { user: 'bob', client: 'laptop' }),
       { kind: 'send', user: 'alice', client: 'phone', content: { clientId: 'a', text: 'x' } },
     )
     expect(signals).toEqual([{ kind: 'pub', data: '{"type":"typing","user":"bob"}', except: 'laptop' }])
   })
 
   test('typing is not told to the one who types', () => {
-    const { events: signals } = new TestRoom(people).turn({ kind: 'typing', user: 'alice', client: 'phone' })
+    const { events: signals } = new TestRoom(people).turn(
+      commandBy('conversation.typing', { user: 'alice', client: 'phone' }),
+    )
     expect(signals).toEqual([{ kind: 'pub', data: '{"type":"typing","user":"alice"}', except: 'phone' }])
   })
 })

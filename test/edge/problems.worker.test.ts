@@ -49,7 +49,7 @@ describe('who asks', () => {
     expectProblem(
       await call(`POST /v1/conversations/${lunch}/messages`, { as, body }),
       'not-allowed',
-      'speak for others',
+      'act for another user',
     )
   })
 

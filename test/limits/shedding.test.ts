@@ -119,7 +119,8 @@ function stuck() {
 }
 
 const send: StreamVerb = { kind: 'send', content: { clientId: 'a', text: 'hi' } }
-const typing: StreamVerb = { kind: 'typing' }
+const typing: StreamVerb = { kind: 'command', name: 'conversation.typing', input: {} }
+const read: StreamVerb = { kind: 'command', name: 'conversation.read', input: { seq: 1 } }
 
 describe('a gateway before a conversation that does not answer', () => {
   test('refuses typing within the second, then what passes, and takes messages until its bound, which holds', async () => {
@@ -128,9 +129,9 @@ describe('a gateway before a conversation that does not answer', () => {
     expect(ask(typing)).toBeUndefined()
     wait(600)
     expect(ask(typing)).toMatchObject({ error: 'tooManyRequests' })
-    expect(ask({ kind: 'read', seq: 1 })).toBeUndefined()
+    expect(ask(read)).toBeUndefined()
     wait(2000)
-    expect(ask({ kind: 'read', seq: 1 })).toMatchObject({ error: 'tooManyRequests' })
+    expect(ask(read)).toMatchObject({ error: 'tooManyRequests' })
 
     const refusals = Array.from({ length: 10_000 }, () => ask(send)).filter((refusal) => refusal !== undefined)
     expect(lane.waiting).toBeLessThanOrEqual(4096)
@@ -156,7 +157,7 @@ describe('a gateway before a conversation that does not answer', () => {
     expect(ask(send)).toBeDefined()
     await answer()
     wait(6000)
-    for (const verb of [send, typing, { kind: 'read', seq: 1 } as const]) expect(ask(verb)).toBeUndefined()
+    for (const verb of [send, typing, read]) expect(ask(verb)).toBeUndefined()
     expect(overload.figures.message).toBeGreaterThan(0)
   })
 

@@ -12,12 +12,12 @@ function stream({ cap, overload = new Overload(() => 0) }: { cap?: number; overl
   const open: (() => void)[] = []
   const command = (n: number): PendingCommand => ({
     session: alice,
-    command: { kind: 'read', user: 'alice', client: '', seq: n },
+    command: { kind: 'publish', user: 'alice', client: '', data: String(n) },
     settle: () => undefined,
   })
   const batcher = new CommandBatcher(
     (commands) => {
-      calls.push(commands.map(({ command: { kind, ...rest } }) => (kind === 'read' && 'seq' in rest ? rest.seq : -1)))
+      calls.push(commands.map(({ command: sent }) => (sent.kind === 'publish' ? Number(sent.data) : -1)))
       const { promise, resolve } = Promise.withResolvers<void>()
       open.push(resolve)
       return overload.during(commands.length, promise)

@@ -1,6 +1,7 @@
 import type { Log, Members } from '../../src/conversations/ports.ts'
-import { applyCommands, type ConversationState } from '../../src/conversations/apply-commands.ts'
-import type { ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
+import { applyCommands } from '../../src/conversations/apply-commands.ts'
+import type { ConversationState } from '../../src/conversations/state.ts'
+import type { Actor, ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
 import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
 
 /** A log as the port promises it, in memory. */
@@ -60,6 +61,11 @@ export class MemoryMembers implements Members {
   count = () => this.#members.size
   put = (member: Member) => void this.#members.set(member.user, member)
   remove = (user: string) => void this.#members.delete(user)
+  after = (user: string, limit: number) =>
+    [...this.#members.values()]
+      .filter((member) => member.user > user)
+      .sort((a, b) => (a.user < b.user ? -1 : 1))
+      .slice(0, limit)
   some = (limit: number) => [...this.#members.values()].slice(0, limit)
 
   moveRead(user: string, seq: number): void {
@@ -72,7 +78,8 @@ export class MemoryMembers implements Members {
 export class TestRoom implements ConversationState {
   readonly log = new MemoryLog()
   readonly members = new MemoryMembers()
-  readonly conversation: ConversationState['conversation']
+  readonly removals: string[] = []
+  conversation: ConversationState['conversation']
   now = 1000
 
   constructor(roles: Readonly<Record<string, Role>>, type: ConversationType = 'group') {
@@ -89,6 +96,10 @@ export class TestRoom implements ConversationState {
     for (const [user, role] of Object.entries(roles)) this.members.put({ user, role, joinedAt: 1, read: 0, joined: 0 })
   }
 
+  write = () => undefined
+  noteRemovalOfAll = () => undefined
+  noteRemoval = (user: string) => void this.removals.push(user)
+
   /** Runs commands in one turn. */
   turn(...commands: readonly StreamCommand[]) {
     return applyCommands(this, commands)
@@ -99,10 +110,29 @@ export class TestRoom implements ConversationState {
     return readResult(this.turn(command).results[0])
   }
 
+  /** Runs one command by its name; what it answered, its data read. */
+  run(name: string, actor: Partial<Actor>, input: object = {}): unknown {
+    return this.result(commandBy(name, actor, input))
+  }
+
   say(user: string, text: string, clientId = `${user}-${this.log.top() + 1}`): unknown {
     return this.result({ kind: 'send', user, client: 'phone', content: { clientId, text } })
   }
 }
+
+/** A command of a conversation as a gateway sends it. */
+export const commandBy = (
+  name: string,
+  { user = '', client = '', server = false }: Partial<Actor>,
+  input: object = {},
+) => ({
+  user,
+  client,
+  server,
+  kind: 'command' as const,
+  name,
+  input,
+})
 
 function readResult(result: StreamResult | undefined): unknown {
   return result?.kind === 'done' ? JSON.parse(result.data) : result

@@ -100,7 +100,9 @@ describe('a topic', () => {
   })
 
   test('has no messages', () => {
-    expect(run(topicWith(), { kind: 'typing' }).results).toMatchObject([{ kind: 'refused', error: 'badRequest' }])
+    expect(run(topicWith(), { kind: 'command', name: 'conversation.typing', input: {} }).results).toMatchObject([
+      { kind: 'refused', error: 'badRequest' },
+    ])
   })
 })
 

@@ -6,6 +6,7 @@ import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresHangs, postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
+import { commandBy } from '../support/room.ts'
 import { newTenant, operatorKey, type TestTenant } from '../support/worker/tenant.ts'
 
 afterEach(() => {
@@ -171,7 +172,7 @@ describe('what only Postgres still has', () => {
   test('is never left out of what a gateway is brought up to date with: it is told that it is behind', async () => {
     const { tenant, lunch } = await story(12)
     await forgetUpTo(tenant, lunch, 8)
-    const commands = [{ kind: 'typing' as const, user: 'bob', client: '' }]
+    const commands = [commandBy('conversation.typing', { user: 'bob' })]
     const answer = await tenant.actorOf(lunch).execute({ gateway: 'somewhere/0', have: 5, commands })
     expect(answer.behind).toBe(true)
     const upToDate = await tenant.actorOf(lunch).execute({ gateway: 'somewhere/0', have: 8, commands })

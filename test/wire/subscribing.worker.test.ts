@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
-import { newTenant } from '../support/worker/tenant.ts'
+import { newTenant, succeeded } from '../support/worker/tenant.ts'
 
 /** A group of Alice and Bob in which Bob has said `count` things, and Alice connected. */
 async function story(count: number) {
@@ -104,7 +104,7 @@ describe('subscribing', () => {
     const { tenant, alice } = await story(0)
     const stranger = await newTenant()
     const deleted = await tenant.group('alice')
-    await tenant.actorOf(deleted).remove({ user: 'alice', client: '', server: false })
+    succeeded(await call(`DELETE /v1/conversations/${deleted}`, { as: tenant.key }))
     const foreign = [await tenant.group('bob'), await stranger.group('alice'), deleted, crypto.randomUUID()]
     const answers = []
     for (const id of foreign) {

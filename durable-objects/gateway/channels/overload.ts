@@ -1,3 +1,5 @@
+import type { RateLimitClass } from '../../../src/conversations/command.ts'
+import { commandNamed } from '../../../src/conversations/commands/table.ts'
 import { spreadMs } from '../../../src/kernel/retry.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import type { EphemeralEvent, StreamVerb } from '../../../src/protocol/stream.ts'
@@ -12,17 +14,22 @@ const fewPerChannel = 16
 /** Calls under way from which on further calls wait a moment to gather more commands. Below it no command waits. */
 const gatherFrom = 4
 
-const priorityOfVerb: Readonly<Record<StreamVerb['kind'], Priority | undefined>> = {
-  typing: 'typing',
-  read: 'signal',
+const priorityOfVerb: Readonly<Record<Exclude<StreamVerb['kind'], 'command'>, Priority | undefined>> = {
   subscribe: 'read',
   send: 'message',
   publish: 'message',
-  edit: 'message',
-  delete: 'message',
   // Leaving frees resources.
   leave: undefined,
 }
+
+const priorityOfLimit: Readonly<Record<RateLimitClass, Priority>> = {
+  message: 'message',
+  command: 'signal',
+  typing: 'typing',
+}
+
+const priorityOf = (verb: StreamVerb): Priority | undefined =>
+  verb.kind === 'command' ? priorityOfLimit[commandNamed(verb.name)?.limit ?? 'command'] : priorityOfVerb[verb.kind]
 
 /** The queue a command would join: how many wait in it, and when the call under way began (0: none is). */
 export interface Queue {
@@ -51,7 +58,7 @@ export class Overload {
 
   /** Why a command may not join its queue; undefined when it may. A message to a short queue costs one comparison. */
   refusal(verb: StreamVerb, queue: Queue): Refusal | undefined {
-    const priority = priorityOfVerb[verb.kind]
+    const priority = priorityOf(verb)
     if (priority === undefined) return undefined
     if (priority === 'message' && queue.waiting < fewPerChannel && this.#gauge.waiting < maxInAll.waiting)
       return undefined

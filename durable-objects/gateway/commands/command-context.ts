@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { reportTyping } from '../../../src/conversations/commands/report-typing.ts'
 import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Taken } from '../../../src/limits/ports.ts'
@@ -111,7 +112,7 @@ export class CommandContext {
     if (typing.kind === 'repeated') return settle({ kind: 'done', data: '{}' })
     if (typing.kind === 'limited')
       return this.#refuseTooFast(session, session.frames, 'typing', typing.retryAfterMs, settle)
-    this.execute(session, channel, { kind: 'typing' }, (result) => {
+    this.execute(session, channel, reportTyping.verb({}), (result) => {
       if (result.kind === 'refused') connectionLimits.endTyping(session, channel)
       settle(result)
     })

@@ -1,6 +1,5 @@
 import { withoutDeleted } from '../../../src/history/amend.ts'
-import { completePage } from '../../../src/history/page.ts'
-import { coldHistory } from '../../../src/adapters/cold-history.ts'
+import { readHistory } from '../../../src/adapters/cold-history.ts'
 import { parseChannel, whyNoChannel } from '../../../src/protocol/channels.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
@@ -38,12 +37,12 @@ export class History {
     const { env } = this.#gateway
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
-    const answer = await conversationOf(env, tenant, channel.id).history({ user, client, server: false }, query)
+    const answer = await readHistory(env, { tenant, conversation: channel.id }, query, {
+      history: (asked) => conversationOf(env, tenant, channel.id).history({ user, client, server: false }, asked),
+      placement: () => tenantOf(env, tenant).placement(),
+    })
     if (answer.kind === 'refused') return answer
-
-    const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement() })
-    const page = await completePage(answer, reverse, (range) => cold.read(channel.id, answer.epoch, range))
-    const publications = withoutDeleted(page, answer.amendments)
+    const publications = withoutDeleted(answer.publications, answer.amendments)
     return encodeHistory({ ...answer, publications })
   }
 }

@@ -9,11 +9,9 @@ import { requestContext } from '../middleware/request-context.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
-import { conversations } from '../resources/conversations/conversations.ts'
 import { demo } from '../resources/demo/demo.ts'
 import { docs } from '../openapi/docs.ts'
 import { health } from '../resources/operations/health.ts'
-import { messages } from '../resources/conversations/messages.ts'
 import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
 import { serverApi } from '../server-api/route.ts'
@@ -65,8 +63,6 @@ const others: Hono<App> = new Hono<App>()
   .use('/v1/*', authenticate(), limitRequests(), onlyAllowedOrigins(), onlyKnown())
   .on('ALL', ofServers, onlyServer())
   .route('/demo', demo)
-  .route('/v1/conversations', conversations)
-  .route('/v1/conversations/:id/messages', messages)
   .notFound((c) =>
     problemResponse(c, { name: 'not-found', detail: `${c.req.method} ${c.req.path} does not exist; see /docs` }),
   )

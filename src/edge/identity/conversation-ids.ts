@@ -1,6 +1,5 @@
 import { conversationOf, inboxNotesOf } from '../../../durable-objects/address.ts'
 import { refuseAll } from '../../conversations/apply-commands.ts'
-import type { Change } from '../../conversations/membership.ts'
 import type { Actor } from '../../conversations/types.ts'
 import { hasCheck, withCheck } from '../../conversations/conversation-ids.ts'
 import type { Env } from '../../env.ts'
@@ -37,12 +36,7 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
   const ask = async <T>(call: () => Promise<T>, name: ErrorName = 'notFound') =>
     (await mayBeConversation(env, tenant, id)) ? await call() : refuse(name)
   return {
-    describe: (actor: Actor) => ask(async () => await conversation.describe(actor)),
     admitsWriter: (actor: Actor) => ask(async () => await conversation.admitsWriter(actor)),
-    listMembers: (actor: Actor, cursor: string, limit: number) =>
-      ask(async () => await conversation.listMembers(actor, cursor, limit)),
-    change: (actor: Actor, change: Change) => ask(async () => await conversation.change(actor, change)),
-    remove: (actor: Actor) => ask(async () => await conversation.remove(actor)),
     history: (actor: Actor, query: HistoryQuery) =>
       ask(async () => await conversation.history(actor, query), 'permissionDenied'),
     presence: (actor: Actor) => ask(async () => await conversation.presence(actor), 'permissionDenied'),

@@ -3,11 +3,9 @@ import { problems, type ProblemName } from '../../protocol/problems.ts'
 import { operations } from '../resources/all-operations.ts'
 import { serverApiOperations } from '../server-api/operations.ts'
 import { Components, type JsonSchema } from './components.ts'
-import { conversationDefinitions } from './conversation-definitions.ts'
 
 /** The definition of every operation, in the order of the documentation. */
 export const definitions: readonly OperationDefinition[] = [
-  ...conversationDefinitions,
   ...operations.map(({ definition }) => definition),
   ...serverApiOperations,
 ]

@@ -1,5 +1,6 @@
 import type { Operation } from '../http/operations.ts'
 import { admin } from './admin/admin.ts'
+import { conversations } from './conversations/conversations.ts'
 import { jobs } from './jobs/jobs.ts'
 import { queues } from './jobs/queues.ts'
 import { schedules } from './jobs/schedules.ts'
@@ -13,6 +14,7 @@ import { users } from './users/users.ts'
 
 /** Every operation of the HTTP API, in the order of the documentation. */
 export const operations: readonly Operation[] = [
+  ...conversations,
   ...tokens,
   ...users,
   ...signingKeys,

@@ -2,7 +2,8 @@ import type { Channel } from '../../../../src/protocol/channels.ts'
 import type { Command } from '../../../../src/protocol/commands.ts'
 import type { ConversationType } from '../../../../src/conversations/types.ts'
 import type { Role } from './cast.ts'
-import { inside, joiners, leavers, moderators, speakers, users, type Asking, type Line, type May } from './may.ts'
+import { commandCalls } from './commands.ts'
+import { inside, speakers, users, type Asking, type Line, type May } from './may.ts'
 
 /** What becomes of a connect: in, an error that may be mended, or the end. */
 export type Entry = 'in' | { readonly error: number } | { readonly close: number }
@@ -33,72 +34,12 @@ export interface Call extends Line {
   readonly data: (conversation: string, asking: Asking) => object
 }
 
-const about = (conversation: string) => ({ conversation })
 const everywhere: readonly Role[] = ['foreign user']
 
-/** Every rpc: what it is used for, and who may. */
+/** Every rpc method: what it is used for, and which roles may. */
 export const calls: Readonly<Record<string, readonly Call[]>> = {
-  'message.send': [
-    {
-      says: 'speaks',
-      may: speakers,
-      data: (conversation, { fresh }) => ({ conversation, clientId: fresh, text: fresh }),
-    },
-    {
-      says: 'speaks later',
-      may: speakers,
-      data: (conversation, { fresh }) => ({
-        conversation,
-        clientId: fresh,
-        text: fresh,
-        deliverAt: Date.now() + 3_600_000,
-      }),
-    },
-  ],
-  'message.edit': [
-    {
-      says: 'edits their own message',
-      may: speakers,
-      data: (conversation, { own, fresh }) => ({ conversation, seq: own, text: fresh }),
-    },
-    {
-      says: 'edits another’s',
-      may: [],
-      data: (conversation, { others, fresh }) => ({ conversation, seq: others, text: fresh }),
-    },
-  ],
-  'message.delete': [
-    {
-      says: 'deletes their own message',
-      may: speakers,
-      data: (conversation, { own }) => ({ conversation, seq: own }),
-      spends: true,
-    },
-    {
-      says: 'deletes another’s',
-      may: moderators,
-      data: (conversation, { others }) => ({ conversation, seq: others }),
-      spends: true,
-    },
-  ],
-  'conversation.read': [
-    {
-      says: 'has read',
-      may: speakers,
-      data: (conversation) => ({ conversation, seq: 1_000_000 }),
-      spends: true,
-      idle: true,
-    },
-  ],
-  'conversation.typing': [{ says: 'types', may: speakers, data: about, idle: true }],
-  'conversation.join': [{ says: 'joins', may: joiners, data: about, spends: true, idle: true }],
-  'conversation.leave': [
-    // A guest of a channel sees that they are not a member.
-    { says: 'leaves', may: leavers, data: about, spends: true, insideTold: { removed: 404, stranger: 404 } },
-  ],
-  'inbox.list': [
-    { says: 'reads their own list', may: [...users, ...everywhere], data: () => ({}), told: 403, idle: true },
-  ],
+  ...commandCalls,
+  'inbox.list': [{ says: 'reads their list', may: [...users, ...everywhere], data: () => ({}), told: 403, idle: true }],
 }
 
 /** What can be asked of a channel by its name. */

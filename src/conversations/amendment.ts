@@ -1,0 +1,23 @@
+import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { StreamResult } from '../protocol/stream.ts'
+import type { Log } from './ports.ts'
+import { placed } from './state.ts'
+import type { Actor, LogRow, Target } from './types.ts'
+
+/** The newest edit or deletion of message `seq`, if it is the actor's. */
+export function amendmentBy({ user }: Actor, log: Log, seq: number): LogRow | undefined {
+  const newest = log.amendment(seq)
+  return newest?.user === user ? newest : undefined
+}
+
+/** Answers an amendment whose answer was lost and that comes again, with nothing in between. */
+export function confirmed(log: Log, known: LogRow): StreamResult {
+  log.confirm()
+  return placed(known)
+}
+
+/** Refuses what cannot be amended. */
+export const noMessage = (target: Target | undefined): Refusal | undefined =>
+  target === undefined || target.kind !== 'message' || target.deleted
+    ? refuse('notFound', 'no such message')
+    : undefined

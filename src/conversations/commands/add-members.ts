@@ -1,0 +1,27 @@
+import { newMembers } from '../../protocol/api.ts'
+import { conversationId } from '../../protocol/payloads.ts'
+import { defineCommand } from '../command.ts'
+import { addMembers } from '../membership.ts'
+import { done } from '../state.ts'
+import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
+import { viewOf } from '../view.ts'
+
+/** Adds members. Users that are members already stay as they are. */
+export const addMembersCommand = defineCommand({
+  name: 'member.add',
+  input: newMembers.extend({ conversation: conversationId }),
+  output: conversationView,
+  limit: 'message',
+  http: {
+    id: 'addMembers',
+    method: 'post',
+    path: '/v1/conversations/{id}/members',
+    tag: 'Members',
+    summary: 'Add members (owner or admin; every user may join a channel)',
+    errors: ['conflict'],
+    example: { body: { members: ['carol'] }, response: exampleConversation },
+  },
+  items: ({ members }) => members.length,
+  apply: (state, actor, { members }, applied) =>
+    addMembers(state, actor, members, applied) ?? done(viewOf(state, actor.user)),
+})

@@ -1,0 +1,31 @@
+import { sizes } from '../../protocol/limits.ts'
+import { typingPayload } from '../../protocol/payloads.ts'
+import { mayManage, nothing, save } from '../state.ts'
+import { defineCommand } from '../command.ts'
+import { emptyView } from '../view.ts'
+
+/** Deletes a conversation for all its members. Postgres and the inboxes follow. */
+export const deleteConversation = defineCommand({
+  name: 'conversation.delete',
+  input: typingPayload,
+  output: emptyView,
+  limit: 'command',
+  http: {
+    id: 'deleteConversation',
+    method: 'delete',
+    path: '/v1/conversations/{id}',
+    tag: 'Conversations',
+    summary: 'Delete a conversation for all members (owner)',
+    responses: { 204: null },
+  },
+  apply(state, actor, _, applied) {
+    const { conversation, members, log, now } = state
+    const denied = mayManage(conversation, members, actor, ['owner'])
+    if (denied !== undefined) return denied
+    save(state, { deletedAt: now })
+    state.noteRemovalOfAll(state.conversation.version)
+    const before = { epoch: conversation.epoch, offset: log.top() + 1 }
+    for (const { user } of members.some(sizes.members)) applied.events.push({ kind: 'removed', user, before })
+    return nothing
+  },
+})

@@ -1,0 +1,41 @@
+import type { MessageDeleted } from '../../events/entry.ts'
+import { deletePayload } from '../../protocol/payloads.ts'
+import { mayManage, mayWrite, placed, record, toRow } from '../state.ts'
+import { amendmentBy, confirmed, noMessage } from '../amendment.ts'
+import { defineCommand } from '../command.ts'
+import { writtenEdit } from '../../protocol/conversation-views.ts'
+
+/** Removes the text of a message. Its author deletes it, and so do owners and admins. */
+export const deleteMessage = defineCommand({
+  name: 'message.delete',
+  input: deletePayload,
+  output: writtenEdit,
+  limit: 'message',
+  http: {
+    id: 'deleteMessage',
+    method: 'delete',
+    path: '/v1/conversations/{id}/messages/{seq}',
+    tag: 'Messages',
+    summary: 'Delete your message (owners and admins: any)',
+    description: 'The same deletion again succeeds, too.',
+    responses: { 204: null },
+  },
+  apply(state, actor, { seq }, applied) {
+    const { conversation, members, log, now } = state
+    const target = log.target(seq)
+    const barred = mayWrite(conversation, members, actor)
+    if (barred !== undefined) return barred
+    const known = target?.deleted === true ? amendmentBy(actor, log, seq) : undefined
+    if (known !== undefined) return confirmed(log, known)
+    const isOwn = target?.user === actor.user
+    const denied =
+      noMessage(target) ?? (isOwn ? undefined : mayManage(conversation, members, actor, ['owner', 'admin']))
+    if (denied !== undefined) return denied
+
+    const entry: MessageDeleted = { type: 'message.deleted', user: actor.user, at: now, ref: seq }
+    const row = toRow(log.top() + 1, actor, entry)
+    record(state, row, applied)
+    log.amend(seq, null, now)
+    return placed(row)
+  },
+})

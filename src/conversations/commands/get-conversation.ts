@@ -1,0 +1,22 @@
+import { typingPayload } from '../../protocol/payloads.ts'
+import { done, mayRead } from '../state.ts'
+import { defineCommand } from '../command.ts'
+import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
+import { viewOf } from '../view.ts'
+
+/** Reads a conversation. */
+export const getConversation = defineCommand({
+  name: 'conversation.get',
+  input: typingPayload,
+  output: conversationView,
+  limit: 'command',
+  http: {
+    id: 'readConversation',
+    method: 'get',
+    path: '/v1/conversations/{id}',
+    tag: 'Conversations',
+    summary: 'Read a conversation and its first hundred members',
+    example: { response: exampleConversation },
+  },
+  apply: (state, actor) => mayRead(state.conversation, state.members, actor) ?? done(viewOf(state, actor.user)),
+})

@@ -1,0 +1,22 @@
+import { typingPayload } from '../../protocol/payloads.ts'
+import { defineCommand } from '../command.ts'
+import { removeMember, withoutUser } from '../membership.ts'
+import { nothing } from '../state.ts'
+import { emptyView } from '../view.ts'
+
+/** Ends the caller's membership. */
+export const leaveConversation = defineCommand({
+  name: 'conversation.leave',
+  input: typingPayload,
+  output: emptyView,
+  limit: 'message',
+  http: {
+    id: 'leaveConversation',
+    method: 'post',
+    path: '/v1/conversations/{id}/leave',
+    tag: 'Members',
+    summary: 'Leave a group or channel (user tokens only)',
+    responses: { 204: null },
+  },
+  apply: (state, actor, _, applied) => withoutUser(actor) ?? removeMember(state, actor, actor.user, applied) ?? nothing,
+})

@@ -1,0 +1,23 @@
+import { conversationId, userId } from '../../protocol/payloads.ts'
+import { z } from 'zod'
+import { defineCommand } from '../command.ts'
+import { removeMember } from '../membership.ts'
+import { nothing } from '../state.ts'
+import { emptyView } from '../view.ts'
+
+/** Removes a member, or the caller. */
+export const removeMemberCommand = defineCommand({
+  name: 'member.remove',
+  input: z.strictObject({ conversation: conversationId, user: userId }),
+  output: emptyView,
+  limit: 'message',
+  http: {
+    id: 'removeMember',
+    method: 'delete',
+    path: '/v1/conversations/{id}/members/{user}',
+    tag: 'Members',
+    summary: 'Remove a member, or leave',
+    responses: { 204: null },
+  },
+  apply: (state, actor, { user }, applied) => removeMember(state, actor, user, applied) ?? nothing,
+})

@@ -1,0 +1,36 @@
+import type { ConversationRenamed } from '../../events/entry.ts'
+import { conversationChange } from '../../protocol/api.ts'
+import { refuse } from '../../protocol/errors.ts'
+import { conversationId } from '../../protocol/payloads.ts'
+import { done, mayManage, mayRead, record, save, toRow } from '../state.ts'
+import { defineCommand } from '../command.ts'
+import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
+import { viewOf } from '../view.ts'
+
+/** Gives a conversation another name. */
+export const renameConversation = defineCommand({
+  name: 'conversation.rename',
+  input: conversationChange.extend({ conversation: conversationId }),
+  output: conversationView,
+  limit: 'message',
+  http: {
+    id: 'renameConversation',
+    method: 'patch',
+    path: '/v1/conversations/{id}',
+    tag: 'Conversations',
+    summary: 'Rename a conversation (owner or admin)',
+    example: { body: { name: 'Lunch' }, response: exampleConversation },
+  },
+  apply(state, actor, { name }, applied) {
+    const { conversation, members, log, now } = state
+    const denied =
+      mayRead(conversation, members, actor) ??
+      (conversation.type === 'direct' ? refuse('notAllowed', 'a direct conversation has no name') : undefined) ??
+      mayManage(conversation, members, actor, ['owner', 'admin'])
+    if (denied !== undefined) return denied
+    save(state, { name })
+    const entry: ConversationRenamed = { type: 'conversation.renamed', user: actor.user, at: now, name }
+    record(state, toRow(log.top() + 1, actor, entry), applied)
+    return done(viewOf(state, actor.user))
+  },
+})

@@ -1,0 +1,103 @@
+import type { z } from 'zod'
+import type { MessageSent } from '../../events/entry.ts'
+import { refuse, type Refusal } from '../../protocol/errors.ts'
+import { sendPayload, toContent, type MessageContent } from '../../protocol/payloads.ts'
+import type { StreamResult } from '../../protocol/stream.ts'
+import { type AppliedCommands, type ConversationState, mayWrite, toPublication, toRow } from '../state.ts'
+import { defineCommand } from '../command.ts'
+import type { Place } from '../ports.ts'
+import type { Actor } from '../types.ts'
+import { scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
+import { typingData } from './report-typing.ts'
+
+/** Sends a message now, or as a job at `deliverAt`. */
+export const sendMessage = defineCommand({
+  name: 'message.send',
+  input: sendPayload,
+  output: sentMessage.or(scheduledMessage),
+  limit: 'message',
+  onBehalf: true,
+  http: {
+    id: 'sendMessage',
+    method: 'post',
+    path: '/v1/conversations/{id}/messages',
+    tag: 'Messages',
+    summary: 'Send a message',
+    description:
+      'The same clientId again is the same message (200). With deliverAt it is sent then (202). An API key sends as the tenant itself, or as the member in user.',
+    responses: { 201: sentMessage, 202: scheduledMessage, 200: sentMessage.or(scheduledMessage) },
+    status: (output) => (isRepeat(output) ? 200 : output.startsWith('{"job"') ? 202 : 201),
+    errors: ['conflict'],
+    example: {
+      body: { clientId: 'c1', text: 'Lunch?' },
+      response: {
+        id: '0198c7f0-0000-7000-8000-000000000000.1',
+        seq: 1,
+        epoch: 'k3J9xQ2a',
+        at: 1764460800000,
+        duplicate: false,
+      },
+    },
+  },
+  later: (input) =>
+    input.deliverAt === undefined ? undefined : { content: contentOf(input), deliverAt: input.deliverAt },
+  verb: (input) => ({ kind: 'send', content: contentOf(input) }),
+  apply: (state, actor, input, applied) => send(state, actor, contentOf(input), applied),
+})
+
+type Input = Omit<z.output<typeof sendPayload>, 'conversation'> & { readonly conversation?: string }
+
+function contentOf(input: Input): MessageContent {
+  const { conversation: _, deliverAt: __, ...given } = input
+  return toContent(given)
+}
+
+/** A repeat makes nothing, so that its status is 200. */
+const isRepeat = (output: string): boolean => output.endsWith('"duplicate":true}')
+
+/** Appends and publishes a message; the log knows whether it is a repeat. */
+export function send(
+  state: ConversationState,
+  actor: Actor,
+  content: MessageContent,
+  applied: AppliedCommands,
+): StreamResult {
+  const denied = mayWrite(state.conversation, state.members, actor)
+  if (denied !== undefined) return denied
+  const seq = state.log.top() + 1
+  const missing = unknownReference(content, seq)
+  if (missing !== undefined) return missing
+
+  const { dataText, ...fields } = content
+  const id = messageId(state.conversation.id, seq)
+  const message: MessageSent = { type: 'message', id, user: actor.user, at: state.now, ...fields }
+  const row = toRow(seq, actor, message, content.clientId, dataText)
+  const known = state.log.append(row)
+  if (known !== undefined) return sent(state, known, true)
+  applied.publications.push(toPublication(row))
+  if (applied.events.length > 0) dropTyping(applied, actor.user)
+  return sent(state, row, false)
+}
+
+function unknownReference({ replyTo, thread }: MessageContent, seq: number): Refusal | undefined {
+  const beyond = [replyTo, thread].find((ref) => ref !== undefined && ref >= seq)
+  return beyond === undefined ? undefined : refuse('notFound', `message ${beyond} does not exist yet`)
+}
+
+/** Publications reach subscribers before events: a typing notice of the same call would seem to follow its message. */
+function dropTyping({ events }: AppliedCommands, user: string): void {
+  const data = typingData(user)
+  const others = events.filter((event) => event.kind !== 'pub' || event.data !== data)
+  events.splice(0, events.length, ...others)
+}
+
+function sent({ conversation }: ConversationState, { seq, at }: Place, duplicate: boolean): StreamResult {
+  const id = messageId(conversation.id, seq)
+  return {
+    kind: 'done',
+    data: `{"id":"${id}","seq":${seq},"epoch":"${conversation.epoch}","at":${at},"duplicate":${duplicate}}`,
+  }
+}
+
+/** A message's id: its conversation and its place there, so that it costs no row of its own. */
+export const messageId = (conversation: string, seq: number): string => `${conversation}.${seq}`

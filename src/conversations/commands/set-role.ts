@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { memberChange } from '../../protocol/api.ts'
+import { refuse } from '../../protocol/errors.ts'
+import { conversationId, userId } from '../../protocol/payloads.ts'
+import { done, mayManage, mayRead, save } from '../state.ts'
+import { defineCommand } from '../command.ts'
+import { changeRole, isLastOwner } from '../membership.ts'
+
+/** Makes a member an owner, an admin or a plain member. A role that the member has already changes nothing. */
+export const setRole = defineCommand({
+  name: 'member.role',
+  input: memberChange.extend({ conversation: conversationId, user: userId }),
+  output: z.object({ user: userId, role: memberChange.shape.role }),
+  limit: 'message',
+  http: {
+    id: 'changeMember',
+    method: 'patch',
+    path: '/v1/conversations/{id}/members/{user}',
+    tag: 'Members',
+    summary: 'Change the role of a member (owner)',
+    errors: ['conflict'],
+    example: { body: { role: 'admin' }, response: { user: 'bob', role: 'admin' } },
+  },
+  apply(state, actor, { user, role }, applied) {
+    const { conversation, members } = state
+    const denied =
+      mayRead(conversation, members, actor) ??
+      (conversation.type === 'direct'
+        ? refuse('notAllowed', 'the members of a direct conversation have no roles')
+        : undefined) ??
+      mayManage(conversation, members, actor, ['owner'])
+    if (denied !== undefined) return denied
+    const member = members.get(user)
+    if (member === undefined) return refuse('notFound', `${user} is not a member`)
+    if (member.role === role) return done({ user, role })
+    if (isLastOwner(state, user))
+      return refuse('conflict', `role: ${user} is the last owner; make another member owner first`)
+    save(state, {})
+    changeRole(state, actor, member, role, applied)
+    return done({ user, role })
+  },
+})

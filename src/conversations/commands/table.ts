@@ -1,0 +1,38 @@
+import type { Command } from '../command.ts'
+import { addMembersCommand } from './add-members.ts'
+import { deleteConversation } from './delete-conversation.ts'
+import { deleteMessage } from './delete-message.ts'
+import { editMessage } from './edit-message.ts'
+import { getConversation } from './get-conversation.ts'
+import { joinConversation } from './join-conversation.ts'
+import { leaveConversation } from './leave-conversation.ts'
+import { listMembers } from './list-members.ts'
+import { markRead } from './mark-read.ts'
+import { removeMemberCommand } from './remove-member.ts'
+import { renameConversation } from './rename-conversation.ts'
+import { reportTyping } from './report-typing.ts'
+import { sendMessage } from './send-message.ts'
+import { setRole } from './set-role.ts'
+
+/** Every command of a conversation. The rpc methods, the routes and the API reference are made from this list. */
+export const commands: readonly Command[] = [
+  getConversation,
+  renameConversation,
+  deleteConversation,
+  joinConversation,
+  leaveConversation,
+  listMembers,
+  addMembersCommand,
+  setRole,
+  removeMemberCommand,
+  sendMessage,
+  editMessage,
+  deleteMessage,
+  markRead,
+  reportTyping,
+]
+
+const byName = new Map(commands.map((command) => [command.name, command]))
+
+/** The command of an rpc method. */
+export const commandNamed = (name: string): Command | undefined => byName.get(name)

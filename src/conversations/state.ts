@@ -1,0 +1,117 @@
+import type { Entry } from '../events/entry.ts'
+import { encodeWith } from '../kernel/json.ts'
+import { refuse, type Refusal } from '../protocol/errors.ts'
+import type { Recovering } from '../protocol/recover.ts'
+import type { Publication } from '../protocol/replies.ts'
+import type { EphemeralEvent, StreamResult } from '../protocol/stream.ts'
+import type { Log, Members, Place } from './ports.ts'
+import type { Actor, Conversation, LogRow, Role } from './types.ts'
+
+/** One conversation as its commands read and change it. `conversation` is replaced by `save`. */
+export interface ConversationState {
+  conversation: Conversation
+  readonly members: Members
+  readonly log: Log
+  readonly now: number
+  /** Stores the conversation as it is from now on. */
+  readonly write: (conversation: Conversation) => void
+  /** Remembers that the inbox of a former member has to drop the conversation at this version. */
+  readonly noteRemoval: (user: string, version: number) => void
+  /** The same for the inboxes of all members. */
+  readonly noteRemovalOfAll: (version: number) => void
+}
+
+/** What the commands of one call did: an answer to each, and what the subscribers receive. */
+export interface AppliedCommands extends Recovering {
+  readonly results: StreamResult[]
+  readonly publications: Publication[]
+  readonly events: EphemeralEvent[]
+  /** Set when inboxes may have to be told of a change that is no entry of the log, such as a read cursor. */
+  changesInboxes?: boolean
+}
+
+/** In a conversation with more members no joins, leaves and read cursors are published: their number grows with the square. */
+export const largeConversation = 200
+
+export const isSmall = ({ members }: ConversationState): boolean => members.count() <= largeConversation
+
+/** Answers a command with a body. */
+export const done = (body: object): StreamResult => ({ kind: 'done', data: JSON.stringify(body) })
+
+/** Answers a command that was done and has nothing to say. */
+export const nothing: StreamResult = { kind: 'done', data: '{}' }
+
+/** The place of an entry as an answer. */
+export const placed = ({ seq, at }: Place): StreamResult => done({ seq, at })
+
+/** Appends an entry and publishes it. An entry is stored first, so that a subscriber that receives seq 7 can fetch it. */
+export function record(state: ConversationState, row: LogRow, applied: AppliedCommands): void {
+  state.log.append(row)
+  applied.publications.push(toPublication(row))
+}
+
+/** Stores a change of the conversation under the next version. */
+export function save(state: ConversationState, change: Partial<Conversation>): void {
+  state.conversation = { ...state.conversation, ...change, version: state.conversation.version + 1 }
+  state.write(state.conversation)
+}
+
+/** A stored entry as it is published. */
+export const toPublication = ({ seq, data, user, client }: LogRow): Publication => ({
+  offset: seq,
+  data,
+  info: { user, client },
+})
+
+/** The stored form of an entry at its place; `dataText` is the JSON text of a message's `data`, which stays as it was given. */
+export function toRow(
+  seq: number,
+  { user, client }: Actor,
+  entry: Entry,
+  clientId: string | null = null,
+  dataText?: string,
+): LogRow {
+  const data = dataText === undefined ? JSON.stringify(entry) : encodeWith(entry, { data: dataText })
+  return { seq, at: entry.at, user, client, clientId, data }
+}
+
+/**
+ * Whether `actor` may read here. Strangers are told the same as for a conversation that does not exist, and so are the
+ * anonymous: a channel is for the tenant's users, whom its server knows by name.
+ */
+export function mayRead(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
+  if (conversation.deletedAt !== undefined) return refuse('notFound')
+  const isGuest = conversation.type === 'channel' && actor.user !== ''
+  return actor.server || isGuest || members.get(actor.user) !== undefined ? undefined : refuse('notFound')
+}
+
+/**
+ * Whether `actor` may write here: members, and the tenant's server as itself or as a member that it names. A server speaks
+ * as no other user.
+ */
+export function mayWrite(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
+  const denied = mayRead(conversation, members, actor)
+  if (denied !== undefined || (actor.server && actor.user === '')) return denied
+  if (members.get(actor.user) !== undefined) return undefined
+  return refuse(
+    'notAllowed',
+    actor.server
+      ? `user: ${actor.user} is not a member; add them, or leave user out to speak as the tenant itself`
+      : 'only members may write in a channel',
+  )
+}
+
+/** Whether `actor` holds one of the `roles`, or is the tenant's server. */
+export function mayManage(
+  conversation: Conversation,
+  members: Members,
+  actor: Actor,
+  roles: readonly Role[],
+): Refusal | undefined {
+  const denied = mayRead(conversation, members, actor)
+  if (denied !== undefined || actor.server) return denied
+  const role = members.get(actor.user)?.role
+  return role !== undefined && roles.includes(role)
+    ? undefined
+    : refuse('notAllowed', `needs role ${roles.join(' or ')}`)
+}

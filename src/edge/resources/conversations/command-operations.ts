@@ -1,0 +1,81 @@
+import { jobQueueOf } from '../../../../durable-objects/address.ts'
+import { currentRequest } from '../../../adapters/request-context.ts'
+import type { Command } from '../../../conversations/command.ts'
+import { commands } from '../../../conversations/commands/table.ts'
+import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../jobs/schedules/scheduled-message.ts'
+import { conversationChannel } from '../../../protocol/channels.ts'
+import type { StreamCommand } from '../../../protocol/stream.ts'
+import type { AppContext } from '../../http/context.ts'
+import { operation, type Operation } from '../../http/operations.ts'
+import { accepted, fail } from '../../http/problem.ts'
+import { possibleConversation } from '../../identity/conversation-ids.ts'
+import { takeItems } from '../../rate-limits/items.ts'
+import { takeMessageToken } from '../../rate-limits/platform-limits.ts'
+import { actingUser, actorOf, type Caller } from './caller.ts'
+
+/** The commands of a conversation over HTTP. */
+export const commandOperations: readonly Operation[] = commands.flatMap((command) => operationOf(command))
+
+function operationOf(command: Command): Operation[] {
+  const { http } = command
+  if (http === undefined) return []
+  return [
+    operation(http.definition, async ({ c, caller, params, query, body }) => {
+      const { id: conversation = '', ...named } = fieldsOf(params)
+      const { user: speaker, ...rest } = fieldsOf(body)
+      const given = command.onBehalf ? rest : fieldsOf(body)
+      const input = { ...fieldsOf(query), ...given, ...named }
+      const actor = actorOf(caller, command.onBehalf ? actingUser(caller, asText(speaker)) : '')
+      const stub = possibleConversation(c.env, caller.tenant, String(conversation))
+      await takeTokens(c, caller, String(conversation), command, input)
+      const later = command.later(input)
+      const json =
+        later === undefined
+          ? await execute(stub, { ...actor, ...command.verb(input) })
+          : await schedule(c, stub, { tenant: caller.tenant, conversation: String(conversation), actor, ...later })
+      const status = http.status(json)
+      return http.definition.responses[status] === null ? { status } : { status, json }
+    }),
+  ]
+}
+
+type ConversationStub = ReturnType<typeof possibleConversation>
+type Fields = Readonly<Record<string, unknown>>
+
+const fieldsOf = (parsed: unknown): Fields => (typeof parsed === 'object' && parsed !== null ? { ...parsed } : {})
+
+const asText = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/**
+ * Counts a command that adds to a log as a message, by the same buckets as over the socket, and by its items. The
+ * tenant's own server is limited by its requests and items alone.
+ */
+async function takeTokens(
+  c: AppContext,
+  caller: Caller,
+  conversation: string,
+  command: Command,
+  input: Fields,
+): Promise<void> {
+  if (command.limit === 'message' && caller.kind === 'user')
+    await takeMessageToken(c.env, caller.tenant, caller.user, conversationChannel(conversation))
+  await takeItems(c.env, caller, command.items(input))
+}
+
+/** Runs one command and returns its answer as JSON text. */
+async function execute(stub: ConversationStub, command: StreamCommand): Promise<string> {
+  const call = { gateway: null, have: null, commands: [command], request: currentRequest() }
+  const [result] = (await stub.execute(call)).results
+  if (result === undefined) return fail('internal-error', 'no answer')
+  const answer = accepted(result)
+  return answer.kind === 'done' ? answer.data : fail('internal-error', 'unexpected answer')
+}
+
+/** Turns a message for later into a job and returns the answer as JSON text. */
+async function schedule({ env }: AppContext, stub: ConversationStub, message: LaterMessage): Promise<string> {
+  const ports: LaterPorts = {
+    admits: (actor) => stub.admitsWriter(actor),
+    enqueue: (job) => jobQueueOf(env, message.tenant, 'default').enqueue(job, currentRequest()),
+  }
+  return JSON.stringify(accepted(await scheduleMessage(ports, message)).says)
+}

@@ -1,0 +1,173 @@
+import type { Command } from '../../../../src/conversations/command.ts'
+import { commands } from '../../../../src/conversations/commands/table.ts'
+import type { OperationDefinition } from '../../../../src/protocol/operation.ts'
+import { userOf, type Role } from './cast.ts'
+import {
+  inside,
+  joiners,
+  leavers,
+  managers,
+  moderators,
+  owners,
+  risers,
+  rulers,
+  sendersAway,
+  speakers,
+  type Asking,
+  type Line,
+} from './may.ts'
+import type { Asked, Use } from './operations.ts'
+import type { Call } from './wire.ts'
+
+/** One use of a command, over whichever side it is called. */
+export interface CommandUse extends Line {
+  /** Its input beside the conversation. */
+  readonly input?: (asking: Asking) => Readonly<Record<string, unknown>>
+  /** Set where only an API key can ask for it, so that a connection cannot. */
+  readonly overHttpOnly?: true
+}
+
+const servers: readonly Role[] = ['server', 'foreign server']
+const text = (fresh: string) => ({ clientId: fresh, text: fresh })
+
+/** Every command of a conversation: what it is used for, and which roles may. */
+export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
+  'conversation.get': [{ says: 'reads it', may: inside, idle: true }],
+  'conversation.rename': [{ says: 'renames it', may: managers, input: ({ fresh }) => ({ name: fresh }) }],
+  'conversation.delete': [{ says: 'deletes it', may: owners, spends: true }],
+  'conversation.members': [{ says: 'lists the members', may: inside, idle: true }],
+  'member.add': [
+    { says: 'adds another user', may: managers, input: ({ fresh }) => ({ members: [fresh] }) },
+    {
+      says: 'adds themselves',
+      may: joiners,
+      input: ({ user }) => ({ members: [user] }),
+      unfit: [...servers, 'anonymous'],
+      spends: true,
+      idle: true,
+    },
+    {
+      says: 'adds themselves and another user',
+      may: managers,
+      input: ({ user, fresh }) => ({ members: [user, fresh] }),
+      unfit: [...servers, 'anonymous'],
+    },
+  ],
+  'member.role': [
+    {
+      says: 'makes a member an admin',
+      may: rulers,
+      input: ({ friend }) => ({ user: friend, role: 'admin' }),
+      spends: true,
+    },
+    {
+      says: 'makes themselves an owner',
+      may: risers,
+      input: ({ user }) => ({ user, role: 'owner' }),
+      unfit: [...servers, 'anonymous'],
+      idle: true,
+    },
+  ],
+  'member.remove': [
+    { says: 'removes a member', may: managers, input: ({ friend }) => ({ user: friend }), spends: true },
+    { says: 'removes the owner', may: sendersAway, input: () => ({ user: userOf.owner }), spends: true },
+    {
+      says: 'removes themselves',
+      may: leavers,
+      input: ({ user }) => ({ user }),
+      unfit: [...servers, 'anonymous'],
+      spends: true,
+      // A guest of a channel sees that they are not a member.
+      insideTold: { removed: 404, stranger: 404 },
+    },
+  ],
+  'conversation.join': [{ says: 'joins', may: joiners, unfit: servers, spends: true, idle: true }],
+  'conversation.leave': [
+    { says: 'leaves', may: leavers, unfit: servers, spends: true, insideTold: { removed: 404, stranger: 404 } },
+  ],
+  'message.send': [
+    { says: 'sends a message', may: speakers, input: ({ fresh }) => text(fresh) },
+    {
+      says: 'schedules a message',
+      may: speakers,
+      input: ({ fresh }) => ({ ...text(fresh), deliverAt: Date.now() + 3_600_000 }),
+    },
+    {
+      says: 'sends a message for another user',
+      may: ['server'],
+      input: ({ fresh, friend }) => ({ ...text(fresh), user: friend }),
+      told: 403,
+      // A server of another tenant is refused like for a conversation that does not exist.
+      unfit: ['foreign server'],
+      overHttpOnly: true,
+    },
+  ],
+  'message.edit': [
+    { says: 'edits their message', may: speakers, input: ({ own, fresh }) => ({ seq: own, text: fresh }) },
+    { says: 'edits another message', may: ['server'], input: ({ others, fresh }) => ({ seq: others, text: fresh }) },
+  ],
+  'message.delete': [
+    { says: 'deletes their message', may: speakers, input: ({ own }) => ({ seq: own }), spends: true },
+    { says: 'deletes another message', may: moderators, input: ({ others }) => ({ seq: others }), spends: true },
+  ],
+  'conversation.read': [
+    {
+      says: 'moves their read cursor',
+      may: { ...leavers, direct: ['member', 'narrowed'] },
+      input: () => ({ seq: 1_000_000 }),
+      unfit: servers,
+      spends: true,
+      idle: true,
+    },
+    {
+      says: 'moves the read cursor of a member',
+      may: ['server'],
+      input: ({ friend }) => ({ seq: 1_000_000, user: friend }),
+      told: 403,
+      spends: true,
+      idle: true,
+      // A server of another tenant is refused like for a conversation that does not exist.
+      unfit: ['foreign server'],
+      overHttpOnly: true,
+    },
+  ],
+  'conversation.typing': [{ says: 'types', may: speakers, idle: true }],
+}
+
+/** The same uses as HTTP requests, by operation. */
+export const commandRequests: Readonly<Record<string, readonly Use[]>> = Object.fromEntries(
+  commands.flatMap(({ name, http }) => {
+    if (http === undefined) return []
+    const { definition } = http
+    const uses = (commandUses[name] ?? []).map(({ input, ...use }): Use => ({
+      ...use,
+      ...(input === undefined ? {} : { ask: (asking) => requestOf(definition, input(asking)) }),
+    }))
+    return [[`${definition.method.toUpperCase()} ${definition.path}`, uses]]
+  }),
+)
+
+/** The same uses as rpc calls, by method. */
+export const commandCalls: Readonly<Record<string, readonly Call[]>> = Object.fromEntries(
+  commands.map(({ name }: Command) => [
+    name,
+    (commandUses[name] ?? [])
+      .filter(({ overHttpOnly }) => overHttpOnly !== true)
+      .map(({ input, ...use }): Call => ({
+        ...use,
+        data: (conversation, asking) => ({ conversation, ...input?.(asking) }),
+      })),
+  ]),
+)
+
+/** Splits an input into what stands in the path and what stands in the body. */
+function requestOf({ path, body }: OperationDefinition, input: Readonly<Record<string, unknown>>): Asked {
+  const fields = Object.entries(input)
+  const isInPath = ([name]: [string, unknown]) => path.includes(`{${name}}`)
+  const { user, seq } = Object.fromEntries(fields.filter(isInPath))
+  return {
+    ...(typeof user === 'string' ? { user } : {}),
+    ...(typeof seq === 'number' ? { seq } : {}),
+    ...(body === undefined ? {} : { body: Object.fromEntries(fields.filter((field) => !isInPath(field))) }),
+  }
+}
