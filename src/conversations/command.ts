@@ -21,7 +21,6 @@ export interface HttpSide {
   /** `{id}` is the conversation; other parameters are fields of the input. */
   readonly path: string
   readonly tag: string
-  readonly summary: string
   readonly description?: string
   /** Bodies by status, where it is not 200 with the output alone. */
   readonly responses?: Responses
@@ -36,6 +35,7 @@ export interface HttpSide {
 interface Definition<I extends z.ZodObject> {
   /** The rpc method. */
   readonly name: string
+  readonly summary: string
   /** Its fields; `conversation` names the conversation. */
   readonly input: I
   readonly output: z.ZodType
@@ -76,6 +76,7 @@ type CommandOperation = OperationDefinition & { readonly access: 'user-or-server
 /** One thing a user or a tenant's server does in one conversation, defined once for the socket and HTTP. */
 export interface Command {
   readonly name: string
+  readonly summary: string
   readonly input: z.ZodType<CommandInput>
   readonly output: z.ZodType
   readonly limit: RateLimitClass
@@ -90,10 +91,11 @@ export interface Command {
 
 /** Defines a command; `commands/table.ts` registers it. */
 export function defineCommand<I extends z.ZodObject>(definition: Definition<I>): Command {
-  const { name, output, limit, http, onBehalf = false } = definition
+  const { name, summary, output, limit, http, onBehalf = false } = definition
   const command: Definition<z.ZodObject> = definition
   return {
     name,
+    summary,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the input of every command names its conversation
     input: definition.input as unknown as z.ZodType<CommandInput>,
     output,
@@ -111,7 +113,10 @@ type Fields = Record<string, unknown>
 
 const pathParameters: Readonly<Record<string, z.ZodType>> = { id: conversationId, seq: seqParam, user: userId }
 
-function httpOf({ input, output, onBehalf }: Definition<z.ZodObject>, http: HttpSide): NonNullable<Command['http']> {
+function httpOf(
+  { summary, input, output, onBehalf }: Definition<z.ZodObject>,
+  http: HttpSide,
+): NonNullable<Command['http']> {
   const { responses = { 200: output }, status, query, ...rest } = http
   const names = [...http.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
   const own = Object.keys(input.shape).filter((field) => field !== 'conversation' && !names.includes(field))
@@ -120,6 +125,7 @@ function httpOf({ input, output, onBehalf }: Definition<z.ZodObject>, http: Http
   return {
     definition: defineOperation({
       ...rest,
+      summary,
       access: 'user-or-server',
       params: z.object(pick(pathParameters, names)),
       ...(query === undefined ? {} : { query }),

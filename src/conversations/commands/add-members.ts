@@ -9,6 +9,7 @@ import { viewOf } from '../view.ts'
 /** Adds members. Users that are members already stay as they are. */
 export const addMembersCommand = defineCommand({
   name: 'member.add',
+  summary: 'Add members (owner or admin; every user may join a channel)',
   input: newMembers.extend({ conversation: conversationId }),
   output: conversationView,
   limit: 'message',
@@ -17,7 +18,6 @@ export const addMembersCommand = defineCommand({
     method: 'post',
     path: '/v1/conversations/{id}/members',
     tag: 'Members',
-    summary: 'Add members (owner or admin; every user may join a channel)',
     errors: ['conflict'],
     example: { body: { members: ['carol'] }, response: exampleConversation },
   },

@@ -7,6 +7,7 @@ import { emptyView } from '../view.ts'
 /** Deletes a conversation for all its members. Postgres and the inboxes follow. */
 export const deleteConversation = defineCommand({
   name: 'conversation.delete',
+  summary: 'Delete a conversation for all members (owner)',
   input: typingPayload,
   output: emptyView,
   limit: 'command',
@@ -15,7 +16,6 @@ export const deleteConversation = defineCommand({
     method: 'delete',
     path: '/v1/conversations/{id}',
     tag: 'Conversations',
-    summary: 'Delete a conversation for all members (owner)',
     responses: { 204: null },
   },
   apply(state, actor, _, applied) {

@@ -8,6 +8,7 @@ import { writtenEdit } from '../../protocol/conversation-views.ts'
 /** Removes the text of a message. Its author deletes it, and so do owners and admins. */
 export const deleteMessage = defineCommand({
   name: 'message.delete',
+  summary: 'Delete your message (owners and admins: any)',
   input: deletePayload,
   output: writtenEdit,
   limit: 'message',
@@ -16,7 +17,6 @@ export const deleteMessage = defineCommand({
     method: 'delete',
     path: '/v1/conversations/{id}/messages/{seq}',
     tag: 'Messages',
-    summary: 'Delete your message (owners and admins: any)',
     description: 'The same deletion again succeeds, too.',
     responses: { 204: null },
   },

@@ -12,6 +12,7 @@ import { writtenEdit } from '../../protocol/conversation-views.ts'
  */
 export const editMessage = defineCommand({
   name: 'message.edit',
+  summary: 'Edit your message',
   input: editPayload,
   output: writtenEdit,
   limit: 'message',
@@ -20,7 +21,6 @@ export const editMessage = defineCommand({
     method: 'patch',
     path: '/v1/conversations/{id}/messages/{seq}',
     tag: 'Messages',
-    summary: 'Edit your message',
     description: 'Answers with the place of the edit in the log. The same edit again is the same one.',
     example: { body: { text: 'Lunch at one?' }, response: { seq: 2, at: 1764460800000 } },
   },

@@ -7,6 +7,7 @@ import { viewOf } from '../view.ts'
 /** Reads a conversation. */
 export const getConversation = defineCommand({
   name: 'conversation.get',
+  summary: 'Read a conversation and its first hundred members',
   input: typingPayload,
   output: conversationView,
   limit: 'command',
@@ -15,7 +16,6 @@ export const getConversation = defineCommand({
     method: 'get',
     path: '/v1/conversations/{id}',
     tag: 'Conversations',
-    summary: 'Read a conversation and its first hundred members',
     example: { response: exampleConversation },
   },
   apply: (state, actor) => mayRead(state.conversation, state.members, actor) ?? done(viewOf(state, actor.user)),

@@ -7,6 +7,7 @@ import { emptyView } from '../view.ts'
 /** Makes the caller a member, as every user may of a channel. */
 export const joinConversation = defineCommand({
   name: 'conversation.join',
+  summary: 'Join a channel (user tokens only)',
   input: typingPayload,
   output: emptyView,
   limit: 'message',
@@ -15,7 +16,6 @@ export const joinConversation = defineCommand({
     method: 'post',
     path: '/v1/conversations/{id}/join',
     tag: 'Members',
-    summary: 'Join a channel (user tokens only)',
     responses: { 204: null },
   },
   apply: (state, actor, _, applied) => withoutUser(actor) ?? addMembers(state, actor, [actor.user], applied) ?? nothing,

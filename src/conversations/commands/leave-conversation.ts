@@ -7,6 +7,7 @@ import { emptyView } from '../view.ts'
 /** Ends the caller's membership. */
 export const leaveConversation = defineCommand({
   name: 'conversation.leave',
+  summary: 'Leave a group or channel (user tokens only)',
   input: typingPayload,
   output: emptyView,
   limit: 'message',
@@ -15,7 +16,6 @@ export const leaveConversation = defineCommand({
     method: 'post',
     path: '/v1/conversations/{id}/leave',
     tag: 'Members',
-    summary: 'Leave a group or channel (user tokens only)',
     responses: { 204: null },
   },
   apply: (state, actor, _, applied) => withoutUser(actor) ?? removeMember(state, actor, actor.user, applied) ?? nothing,

@@ -8,6 +8,7 @@ import { memberPage } from '../../protocol/conversation-views.ts'
 /** Reads one page of members, by user id. */
 export const listMembers = defineCommand({
   name: 'conversation.members',
+  summary: 'List members by user id',
   input: z.strictObject({
     conversation: conversationId,
     cursor: z.string().max(200).default(''),
@@ -20,7 +21,6 @@ export const listMembers = defineCommand({
     method: 'get',
     path: '/v1/conversations/{id}/members',
     tag: 'Members',
-    summary: 'List members by user id',
     query: membersQuery,
   },
   apply({ conversation, members }, actor, { cursor, limit }) {

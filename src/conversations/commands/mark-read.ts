@@ -7,6 +7,7 @@ import { readState } from '../../protocol/conversation-views.ts'
 /** Moves the read cursor of a member: forward only, and never past the end. */
 export const markRead = defineCommand({
   name: 'conversation.read',
+  summary: 'Mark everything up to seq as read',
   input: readPayload,
   output: readState,
   limit: 'command',
@@ -16,7 +17,6 @@ export const markRead = defineCommand({
     method: 'post',
     path: '/v1/conversations/{id}/read',
     tag: 'Messages',
-    summary: 'Mark everything up to seq as read',
     description:
       'A user moves their own read cursor, an API key that of the member in user. The cursor never moves back.',
     example: { body: { seq: 12 }, response: { read: 12, unread: 0 } },

@@ -8,6 +8,7 @@ import { emptyView } from '../view.ts'
 /** Removes a member, or the caller. */
 export const removeMemberCommand = defineCommand({
   name: 'member.remove',
+  summary: 'Remove a member, or leave',
   input: z.strictObject({ conversation: conversationId, user: userId }),
   output: emptyView,
   limit: 'message',
@@ -16,7 +17,6 @@ export const removeMemberCommand = defineCommand({
     method: 'delete',
     path: '/v1/conversations/{id}/members/{user}',
     tag: 'Members',
-    summary: 'Remove a member, or leave',
     responses: { 204: null },
   },
   apply: (state, actor, { user }, applied) => removeMember(state, actor, user, applied) ?? nothing,

@@ -10,6 +10,7 @@ import { viewOf } from '../view.ts'
 /** Gives a conversation another name. */
 export const renameConversation = defineCommand({
   name: 'conversation.rename',
+  summary: 'Rename a conversation (owner or admin)',
   input: conversationChange.extend({ conversation: conversationId }),
   output: conversationView,
   limit: 'message',
@@ -18,7 +19,6 @@ export const renameConversation = defineCommand({
     method: 'patch',
     path: '/v1/conversations/{id}',
     tag: 'Conversations',
-    summary: 'Rename a conversation (owner or admin)',
     example: { body: { name: 'Lunch' }, response: exampleConversation },
   },
   apply(state, actor, { name }, applied) {

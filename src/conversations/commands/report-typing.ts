@@ -6,6 +6,7 @@ import { emptyView } from '../view.ts'
 /** Tells the other connections that the user is typing. Limited by connection, so that HTTP has no counterpart. */
 export const reportTyping = defineCommand({
   name: 'conversation.typing',
+  summary: 'Tell the subscribers that you are typing',
   input: typingPayload,
   output: emptyView,
   limit: 'typing',

@@ -13,6 +13,7 @@ import { typingData } from './report-typing.ts'
 /** Sends a message now, or as a job at `deliverAt`. */
 export const sendMessage = defineCommand({
   name: 'message.send',
+  summary: 'Send a message',
   input: sendPayload,
   output: sentMessage.or(scheduledMessage),
   limit: 'message',
@@ -22,7 +23,6 @@ export const sendMessage = defineCommand({
     method: 'post',
     path: '/v1/conversations/{id}/messages',
     tag: 'Messages',
-    summary: 'Send a message',
     description:
       'The same clientId again is the same message (200). With deliverAt it is sent then (202). An API key sends as the tenant itself, or as the member in user.',
     responses: { 201: sentMessage, 202: scheduledMessage, 200: sentMessage.or(scheduledMessage) },

@@ -9,6 +9,7 @@ import { changeRole, isLastOwner } from '../membership.ts'
 /** Makes a member an owner, an admin or a plain member. A role that the member has already changes nothing. */
 export const setRole = defineCommand({
   name: 'member.role',
+  summary: 'Change the role of a member (owner)',
   input: memberChange.extend({ conversation: conversationId, user: userId }),
   output: z.object({ user: userId, role: memberChange.shape.role }),
   limit: 'message',
@@ -17,7 +18,6 @@ export const setRole = defineCommand({
     method: 'patch',
     path: '/v1/conversations/{id}/members/{user}',
     tag: 'Members',
-    summary: 'Change the role of a member (owner)',
     errors: ['conflict'],
     example: { body: { role: 'admin' }, response: { user: 'bob', role: 'admin' } },
   },

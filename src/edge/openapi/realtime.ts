@@ -1,21 +1,7 @@
 import type { z } from 'zod'
-import {
-  conversationEvents,
-  conversationPage,
-  conversationPublications,
-  inboxEvents,
-  readState,
-  sentMessage,
-  writtenEdit,
-} from '../../protocol/conversation-views.ts'
-import {
-  deletePayload,
-  editPayload,
-  inboxListPayload,
-  readPayload,
-  sendPayload,
-  typingPayload,
-} from '../../protocol/payloads.ts'
+import { commands } from '../../conversations/commands/table.ts'
+import { listConversations } from '../../inbox/list-conversations.ts'
+import { conversationEvents, conversationPublications, inboxEvents } from '../../protocol/conversation-views.ts'
 
 /** A method that a client may call over its connection, `client.rpc(method, data)`. */
 interface RealtimeMethod {
@@ -27,28 +13,12 @@ interface RealtimeMethod {
 
 /** Every rpc method; a test holds the names against the methods of the gateway. */
 export const realtimeMethods: readonly RealtimeMethod[] = [
+  ...commands.map(({ name, summary, input, output }) => ({ method: name, summary, data: input, result: output })),
   {
-    method: 'message.send',
-    summary: 'Send a message, or with deliverAt later',
-    data: sendPayload,
-    result: sentMessage,
-  },
-  { method: 'message.edit', summary: 'Edit your message', data: editPayload, result: writtenEdit },
-  { method: 'message.delete', summary: 'Delete your message (owners and admins: any)', data: deletePayload },
-  {
-    method: 'conversation.read',
-    summary: 'Mark everything up to a seq as read',
-    data: readPayload,
-    result: readState,
-  },
-  { method: 'conversation.typing', summary: 'Tell the subscribers that you are typing', data: typingPayload },
-  { method: 'conversation.join', summary: 'Join a channel', data: typingPayload },
-  { method: 'conversation.leave', summary: 'Leave a conversation', data: typingPayload },
-  {
-    method: 'inbox.list',
-    summary: 'List your conversations, newest activity first',
-    data: inboxListPayload,
-    result: conversationPage,
+    method: listConversations.name,
+    summary: listConversations.http.summary,
+    data: listConversations.input,
+    result: listConversations.http.responses[200],
   },
 ]
 
