@@ -17,8 +17,9 @@ export { Topic } from '../durable-objects/topic/topic.ts'
 
 export default {
   fetch(request, env, ctx) {
-    const { pathname } = new URL(request.url)
-    return pathname === connectionPath ? connect(request, env, ctx) : app.fetch(request, env, ctx)
+    // A cheap look first: only few requests need their URL parsed here.
+    const isConnection = request.url.includes(connectionPath) && new URL(request.url).pathname === connectionPath
+    return isConnection ? connect(request, env, ctx) : app.fetch(request, env, ctx)
   },
   async scheduled({ cron, scheduledTime }, env) {
     await runCron(env, cron, scheduledTime)

@@ -41,6 +41,8 @@ export interface OperationDefinition {
   readonly rateLimit?: RequestClass
   /** The media type of the answer where it is not JSON; its bodies are then texts. */
   readonly contentType?: string
+  /** The answer holds a secret: no cache may keep it. */
+  readonly isSecret?: true
   readonly responses: Responses
   /** Problems beside those that every operation of its kind can answer with; see `errorsOf`. */
   readonly errors?: readonly ProblemName[]

@@ -80,10 +80,12 @@ const tooSlow = (bytes: number) =>
 
 const tooLarge = (bytes: number): never => fail('too-large', `the body may have at most ${bytes} bytes`)
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+
 /** Bytes as UTF-8 text. */
 export function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+    return utf8.decode(bytes)
   } catch {
     return fail('not-json', 'the body must be UTF-8')
   }

@@ -1,5 +1,4 @@
 import type { Hono } from 'hono'
-import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
 import { onBehalfOf } from '../../adapters/request-context.ts'
 import type { Principal } from '../../auth/principal.ts'
@@ -81,13 +80,16 @@ async function answerSafely(
   run: (call: unknown) => Promise<AnyAnswer>,
 ): Promise<Response> {
   const isOfTenants = definition.access !== 'operator'
-  const fixed = { ...securityHeaders, 'X-Request-Id': c.var.requestId }
+  const { contentType = jsonType, isSecret = false } = definition
+  const fixed = { ...securityHeaders, 'X-Request-Id': c.get('requestId') }
   c.set('allowOrigin', '*')
   try {
     return await steps(c, definition, async (limits) => {
       const answer = await run({ c, caller: callerOf(c, definition.access), ...(await inputOf(c, definition)) })
       const cors = isOfTenants ? corsHeaders(c) : undefined
-      return respond(c, answer, { ...fixed, ...limits, ...cors, 'Content-Type': definition.contentType ?? jsonType })
+      const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
+      if (isSecret) headers['Cache-Control'] = 'no-store'
+      return respond(answer, headers, contentType)
     })
   } catch (thrown) {
     const response = onError(thrown instanceof Error ? thrown : new Error(String(thrown)), c)
@@ -115,7 +117,7 @@ export function mount(app: Hono<App>, operations: readonly Operation[]): Hono<Ap
 
 function callerOf(c: AppContext, access: Access): Principal {
   if (access === 'server') return server(c)
-  return access === 'user-or-server' ? known(c) : c.var.principal
+  return access === 'user-or-server' ? known(c) : c.get('principal')
 }
 
 async function inputOf(c: AppContext, definition: OperationDefinition): Promise<OperationInput<OperationDefinition>> {
@@ -149,15 +151,10 @@ interface AnyAnswer {
   readonly json?: string
 }
 
-function respond(c: AppContext, answer: AnyAnswer, headers: Readonly<Record<string, string>>): Response {
-  const status = Number(answer.status)
-  if (answer.json === undefined && answer.body === undefined) {
-    const { 'Content-Type': _, ...others } = headers
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the definition's responses are real statuses
-    return c.body(null, status as StatusCode & 204, others)
-  }
-  const isText = typeof answer.body === 'string' && headers['Content-Type'] !== jsonType
-  const text = answer.json ?? (isText ? answer.body : JSON.stringify(answer.body))
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as above
-  return c.body(text, status as ContentfulStatusCode, headers)
+/** The answer with all its headers in one go; nothing is added to it later. */
+function respond({ status, body, json }: AnyAnswer, headers: Record<string, string>, contentType: string): Response {
+  if (json === undefined && body === undefined) return new Response(null, { status: Number(status), headers })
+  headers['Content-Type'] = contentType
+  const text = json ?? (typeof body === 'string' && contentType !== jsonType ? body : JSON.stringify(body))
+  return new Response(text, { status: Number(status), headers })
 }

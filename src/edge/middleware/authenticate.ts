@@ -120,7 +120,7 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
 
 /** The principal, when it is the tenant's server or one of its users. */
 export function known(c: AppContext): Exclude<Principal, { kind: 'anonymous' }> {
-  const { principal } = c.var
+  const principal = c.get('principal')
   if (principal.kind === 'anonymous')
     return fail('unauthorized', 'Authorization: give "Bearer <API key or user token>"')
   return principal

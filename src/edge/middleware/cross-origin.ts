@@ -39,7 +39,7 @@ export const crossOrigin = () =>
     c.set('allowOrigin', '*')
     await next()
     c.header('Vary', 'Origin', { append: true })
-    const { allowOrigin } = c.var
+    const allowOrigin = c.get('allowOrigin')
     if (c.req.header('origin') !== undefined && allowOrigin !== '') {
       c.header('Access-Control-Allow-Origin', allowOrigin)
       c.header('Access-Control-Expose-Headers', exposedHeaders)
@@ -57,11 +57,12 @@ export const onlyAllowedOrigins = () =>
 /** The same as a step: throws the refusal, and notes which origin may read the answer. */
 export async function requireAllowedOrigin(c: AppContext): Promise<void> {
   const header = c.req.header('origin')
-  const { principal } = c.var
+  const principal = c.get('principal')
   if (header === undefined || principal.kind === 'anonymous') return
   const origin = foreignOrigin(header, [c.req.url, loadConfig(c.env).publicUrl])
   if (origin === '') return
-  const { origins } = c.var.tenant ?? (await tenantRecordOf(c.env, principal.tenant, systemClock.now())) ?? {}
+  const tenant = c.get('tenant') ?? (await tenantRecordOf(c.env, principal.tenant, systemClock.now()))
+  const origins = tenant?.origins
   if (!allowsOrigin(origins, origin)) {
     c.set('allowOrigin', '')
     fail('not-allowed', 'Origin: not in your list of origins; PATCH /v1/settings changes it')
@@ -71,7 +72,7 @@ export async function requireAllowedOrigin(c: AppContext): Promise<void> {
 
 /** The CORS headers of an answer under /v1. */
 export function corsHeaders(c: AppContext): Record<string, string> {
-  const { allowOrigin } = c.var
+  const allowOrigin = c.get('allowOrigin')
   if (c.req.header('origin') === undefined || allowOrigin === '') return { Vary: 'Origin' }
   return {
     Vary: 'Origin',

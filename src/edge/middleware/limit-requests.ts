@@ -74,7 +74,7 @@ const tooManyAtOnce = ({ name, max }: Group): ProblemError =>
   })
 
 export function callersOf(c: AppContext): Group[] {
-  const { principal } = c.var
+  const principal = c.get('principal')
   if (principal.kind === 'anonymous') return addressGroup(c)
   const { tenant } = principal
   return [
@@ -101,10 +101,10 @@ async function take(c: AppContext, levels: readonly EdgeLevel[]): Promise<Record
 }
 
 async function levelsOf(c: AppContext, is: RequestClass): Promise<EdgeLevel[]> {
-  const { principal } = c.var
+  const principal = c.get('principal')
   if (principal.kind === 'anonymous') return await visitorLevels(c, countedAddress(c.req.raw, c.env))
   const { tenant } = principal
-  const terms = c.var.tenant ?? (await termsOf(c.env, tenant))
+  const terms = c.get('tenant') ?? (await termsOf(c.env, tenant))
   const [tier, caller] =
     principal.kind === 'server' ? (['key', principal.keyId] as const) : (['user', principal.user] as const)
   // Checks are what a tenant's servers do for each of their own requests: they have a bucket of their own.

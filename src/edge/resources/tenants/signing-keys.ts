@@ -44,6 +44,7 @@ const createSigningKey = operation(
     summary: 'Create a key with which your server signs tokens itself',
     description: 'HS256; the `kid` of the tokens is the id. A tenant has at most ten keys. The secret is shown once.',
     access,
+    isSecret: true,
     responses: { 201: newSigningKey },
     errors: ['conflict'],
     example: { response: exampleSecret },
@@ -67,6 +68,7 @@ const rotateSigningKey = operation(
     params,
     body: rotation,
     optionalBody: true,
+    isSecret: true,
     responses: { 201: newSigningKey },
     errors: ['conflict'],
     example: { body: { overlapSeconds: 3600 }, response: exampleSecret },
@@ -103,7 +105,6 @@ export const signingKeys = [listSigningKeys, createSigningKey, rotateSigningKey,
 
 async function made(c: AppContext, tenant: string, { id, algorithm, at, secret }: TokenKey) {
   await forgetTenant(c.env, tenant)
-  c.header('Cache-Control', 'no-store')
   return { status: 201, body: { id, algorithm, secret, at } } as const
 }
 
