@@ -9,13 +9,13 @@ import type { Settings } from '../shared/settings.ts'
 
 interface Stale {
   readonly keys: readonly string[]
-  /** No cache holds them any longer than that. */
+  /** No cache keeps them beyond this time. */
   readonly until: number
 }
 
 /**
- * Pages of one conversation's old history that a cache may hold with words which have since left Postgres. They are owed
- * to whoever deleted the words until the cache has dropped them, or has had them for as long as it keeps anything.
+ * Pages of one conversation's old history that a cache may hold with texts which were deleted from Postgres since. They are
+ * pending until the cache has dropped them, or until it has had them for as long as it keeps anything.
  */
 export class CachedPages {
   readonly #env: Env
@@ -34,7 +34,7 @@ export class CachedPages {
     return this.#stale !== undefined
   }
 
-  /** Entries `seqs` read otherwise from now on in Postgres. Only pages below the log's `floor` were ever read from there. */
+  /** The entries `seqs` changed in Postgres. Only pages below the log's `floor` were ever read from there. */
   note({ tenant, id, epoch }: Conversation, seqs: readonly number[], floor: number): void {
     const keys = seqs
       .map((seq) => Math.floor((seq - 1) / coldPageSize))
@@ -44,7 +44,7 @@ export class CachedPages {
       this.#keep({ keys: [...new Set([...(this.#stale?.keys ?? []), ...keys])], until: this.#clock.now() + cachedMs })
   }
 
-  /** Has them dropped; throws when the cache cannot be told now. */
+  /** Drops them from the cache; throws when the cache is unreachable. */
   async run(): Promise<void> {
     const stale = this.#stale
     if (stale === undefined) return

@@ -13,7 +13,7 @@ import { MemberTable } from './member-table.ts'
 import { MessageLog } from './message-log.ts'
 import { Projection } from './projection.ts'
 
-/** Everything one conversation keeps: its facts, members, log, listeners and the watermarks of what it still owes. */
+/** Everything one conversation stores: its settings, members, log, subscribers, and the watermarks of its pending tasks. */
 export class ConversationStore {
   readonly settings: Settings
   readonly members: MemberTable
@@ -41,7 +41,7 @@ export class ConversationStore {
     this.#recallReaders()
   }
 
-  /** The books of an actor as it wakes; one that was never written to has empty books and no tables. */
+  /** The store of an actor that wakes. An actor that was never written to has an empty store and no tables. */
   static open(ctx: DurableObjectState, env: Env): ConversationStore {
     const exists = isUsed(ctx.storage.sql)
     if (exists) migrate(ctx.storage.sql, conversationSchema)
@@ -59,13 +59,13 @@ export class ConversationStore {
     this.conversation = conversation
   }
 
-  /** A life that ended with debts may have ended before its listeners heard of what it had written: they are asked, once. */
+  /** An instance that ended with pending tasks may have ended before its subscribers received what it had stored: announces the position, once. */
   announcePositionAfterCrash(): void {
     if (this.#crashedWithTasks) this.announcePosition()
     this.#crashedWithTasks = false
   }
 
-  /** A deleted conversation stands nowhere: whoever listens, guests too, asks for it again and hears that it is no more. */
+  /** A deleted conversation has no position: all subscribers, guests too, subscribe again and are refused. */
   announcePosition(): void {
     if (this.conversation === undefined) return
     const { epoch, deletedAt } = this.conversation
@@ -95,10 +95,10 @@ export class ConversationStore {
     this.log.prune(Math.min(this.projection.watermark, top - tail))
   }
 
-  /** Cursors that moved because somebody wrote are not stored at once: read them again off what was written since. */
+  /** Read cursors that moved because their member sent a message are not stored at once: derives them from the log. */
   #recallReaders(): void {
-    const told = this.inboxUpdater.watermark
-    for (const { seq, user } of this.log.range(told, this.log.top(), this.log.top() - told))
+    const watermark = this.inboxUpdater.watermark
+    for (const { seq, user } of this.log.range(watermark, this.log.top(), this.log.top() - watermark))
       this.members.wrote(user, seq)
   }
 }

@@ -41,7 +41,10 @@ interface Created {
 /** How messages, edits and deletions begin: their authors have read what came before. */
 const messageEntry = '{"type":"message'
 
-/** One conversation: gives each message its place, remembers who listens, and owes Postgres and the inboxes the rest. */
+/** What a caller lacks that has everything. */
+const upToDate = { behind: false, entries: [] } as const
+
+/** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
 export class Conversation extends DurableObject<Env> {
   readonly #clock = systemClock
   readonly #tailEntries = loadConfig(this.env).tailEntries
@@ -95,12 +98,12 @@ export class Conversation extends DurableObject<Env> {
     return answer
   }
 
-  /** A gateway with much to say asks for a link: a socket that carries the same calls for less. */
+  /** Opens a link: a socket over which a gateway makes the same calls at less cost. */
   override fetch(): Response {
     return acceptLink((call) => this.execute(call))
   }
 
-  /** Makes the conversation, or finds the one that is. Its creator's list shows it at once. */
+  /** Creates the conversation, or finds the existing one. Its creator's list shows it at once. */
   async create(wanted: NewConversation): Promise<Created | Refusal> {
     const decision = decideCreate(this.#store.conversation, wanted, randomToken(8), this.#clock.now())
     if (decision.kind === 'refused') return decision
@@ -139,7 +142,7 @@ export class Conversation extends DurableObject<Env> {
     const held = this.#store.log.range(Math.max(first, floor) - 1, last, sizes.historyPage).map(toPublication)
     const asked = query.reverse ? held.toReversed() : held
     const publications = fitting(asked)
-    // Before a page that was cut at its old end nothing may follow.
+    // No older entries may follow a page that was cut at its old end.
     const endsHere = query.reverse && publications.length < asked.length
     return {
       kind: 'page',
@@ -151,7 +154,7 @@ export class Conversation extends DurableObject<Env> {
     }
   }
 
-  /** Everyone who is here now. */
+  /** The connections that are subscribed now. */
   async presence(
     actor: Actor,
   ): Promise<{ readonly kind: 'presence'; readonly clients: readonly ClientInfo[] } | Refusal> {
@@ -197,7 +200,7 @@ export class Conversation extends DurableObject<Env> {
 
   readonly #noteRemoval = (user: string, version: number): void => this.#store.inboxUpdater.noteRemoval(user, version)
 
-  /** A gateway is an audience from its first successful subscribe until its last listener left, or when it says so. */
+  /** A gateway receives updates from its first successful subscribe until its last subscriber left, or as long as it has a position. */
   #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
     if (gateway === null) return
     if (have !== null) this.#store.subscribers.add(gateway)
@@ -207,7 +210,7 @@ export class Conversation extends DurableObject<Env> {
     })
   }
 
-  /** What the caller lacks travels with its answer; other gateways are called. */
+  /** The caller receives what it lacks with its answer; other gateways are called. */
   #answer(call: StreamCall, room: ConversationState, turn: AppliedCommands, before: number): StreamAnswer {
     if (turn.publications.length > 0) {
       this.#noteReaders(turn)
@@ -217,9 +220,12 @@ export class Conversation extends DurableObject<Env> {
     this.#publish(turn, before, call.gateway)
 
     const after = call.have ?? before
-    const { behind, entries } = missedBetween({ after, before, floor: room.log.floor() }, () =>
-      room.log.range(after, before, sizes.recovered).map(toPublication),
-    )
+    const { behind, entries } =
+      after >= before
+        ? upToDate
+        : missedBetween({ after, before, floor: room.log.floor() }, () =>
+            room.log.range(after, before, sizes.recovered).map(toPublication),
+          )
     const update = this.#update(turn, behind ? before : after)
     return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
   }
@@ -242,7 +248,7 @@ export class Conversation extends DurableObject<Env> {
     this.#tasks.schedule(this.#clock.now(), first ? 0 : this.#quietMs())
   }
 
-  /** How long a burst gathers before Postgres and the inboxes hear of it: longer the more members have to be told. */
+  /** How long a burst gathers before it is written to Postgres and sent to the inboxes: longer with more members. */
   #quietMs(): number {
     return Math.min(10_000, Math.max(500, this.#store.members.count() * 10))
   }
@@ -256,7 +262,7 @@ export class Conversation extends DurableObject<Env> {
     const { projection, conversation } = this.#store
     if (conversation === undefined) return
     await projection.run(() => this.#store.conversation ?? conversation)
-    // A moment later, so that whoever read a page just before it was changed has put it into the cache by then.
+    // A moment later, so that a reader that read a page just before it was changed has put it into the cache by then.
     if (this.#store.cachedPages.isPending()) this.#tasks.schedule(this.#clock.now(), this.#quietMs())
     this.#store.prune(this.#tailEntries)
   }

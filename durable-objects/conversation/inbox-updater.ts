@@ -14,13 +14,13 @@ import { TaskAttempts } from '../shared/task-attempts.ts'
 /** A conversation with more members counts its runs, so that work that ends the process is parked. */
 export const heavyMembers = 200
 
-/** A member to tell of, or a user that is no longer one since `version`. */
+/** A member, or a user that is no member since `version`. */
 type Item = { readonly user: string; readonly version?: number }
 
 /**
- * Tells members where the conversation stands: always the whole state, so that repeats do no harm. The tenant's notes
- * actors hear it for all members, in few calls; they answer which members are connected, and only the inboxes of those
- * are called. A watermark says how far all know the log; a burst of messages is told once.
+ * Sends the state of the conversation to its members' inboxes: always the whole state, so that repeats do no harm. The
+ * tenant's notes actors take it for all members in few calls; they answer which members are connected, and only the
+ * inboxes of those are called. A watermark says up to which seq all inboxes know the log; a burst of messages is one run.
  */
 export class InboxUpdater {
   readonly #env: Env
@@ -29,7 +29,7 @@ export class InboxUpdater {
   readonly #log: MessageLog
   readonly #members: MemberTable
   readonly #clock: Clock
-  /** Notes actors at which every member has an open inbox, as of `#version`: these members are told without asking. */
+  /** Notes actors whose members all have an open inbox, as of `#version`: these inboxes are called without asking first. */
   readonly #allOpen = new Map<number, readonly string[]>()
   readonly attempts: TaskAttempts
   #version = 0
@@ -55,7 +55,7 @@ export class InboxUpdater {
     if (seq > this.watermark) this.#settings.set('told', seq)
   }
 
-  /** The conversation has other members than any notes actor knows of. */
+  /** The conversation has other members than the notes actors know. */
   beginAnew(): void {
     this.#settings.set('noted', 0)
     this.#settings.set('notedTo', '')
@@ -85,7 +85,7 @@ export class InboxUpdater {
     )
   }
 
-  /** Tells everything owed, one run after another. Throws when a notes actor or an inbox could not be told; the next run repeats that. */
+  /** Sends everything that is pending, one run after another. Throws when a notes actor or an inbox was unreachable; the next run repeats that. */
   run(conversation: () => Conversation): Promise<void> {
     const run = async () => {
       try {
@@ -125,7 +125,7 @@ export class InboxUpdater {
     this.#settings.set('toldVersion', conversation.version)
   }
 
-  /** Tells the notes actors: of all members the first time, then of those that changed, and of the news where any has a member. */
+  /** Calls the notes actors: for all members the first time, then for those that changed, and with the new state where any has a member. */
   async #note(round: Round, changed: readonly string[], isNews: boolean): Promise<void> {
     const removals = this.#removals()
     const isFirst = !round.isDeleted && this.#settings.number('noted') === 0
@@ -144,7 +144,7 @@ export class InboxUpdater {
     )
   }
 
-  /** Tells of every member, in the order of their names: a run that is cut off goes on where it was. */
+  /** Sends all members, in the order of their ids: a run that was cut off continues where it stopped. */
   async #noteAll(round: Round): Promise<void> {
     const done = this.#settings.get('notedTo') ?? ''
     const users = [...this.#members.all()].map(({ user }) => user).filter((user) => user > done)
@@ -195,7 +195,7 @@ export class InboxUpdater {
     this.#members.flush(reads)
   }
 
-  /** Tells the inboxes of users that are connected; of `only` some when nothing but their own cursors moved. */
+  /** Calls the inboxes of connected users; only those in `only` when nothing but their cursors moved. */
   async #tellDirectly(round: Round, only: ReadonlySet<string> | undefined): Promise<void> {
     const { conversation, news, isDeleted } = round
     const removals = new Map(this.#removals().map(({ user, version }) => [user, version]))
@@ -250,7 +250,7 @@ export class InboxUpdater {
   }
 }
 
-/** One telling: what is told, since when it is owed, and the users with open inboxes as each notes actor answered. */
+/** One run: the state it sends, since when it is pending, and the users with open inboxes by notes actor. */
 interface Round {
   readonly conversation: Conversation
   readonly news: SharedNews

@@ -3,9 +3,9 @@ import { encodeAnswer, encodeFailure } from '../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 
 /**
- * A stream's end of a link (parts/links.ts): each message is a call, each answer waits for its commit like any other,
- * since the runtime holds what is sent until the write is on disk. It is a plain socket and not one that hibernates,
- * which costs a third less again; the gateway closes it after a few idle seconds.
+ * The conversation's end of a link (gateway/channels/links.ts). Each message is a call. Its answer waits for the commit
+ * like any other, since the runtime holds back what is sent until the write is on disk. A plain socket costs a third less
+ * than one that hibernates; the gateway closes it after a few idle seconds.
  */
 export function acceptLink(execute: (call: StreamCall) => StreamAnswer): Response {
   const { 0: theirs, 1: ours } = new WebSocketPair()

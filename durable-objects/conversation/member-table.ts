@@ -5,8 +5,8 @@ import type { Member, Role } from '../../src/conversations/types.ts'
 const membersPerStatement = 1000
 
 /**
- * Who belongs to one conversation, held in memory and written through. Read cursors that move because somebody wrote
- * are only remembered and reach the table with the next `flush` or `keep`: after a loss they follow from the log again.
+ * The members of one conversation, held in memory and written through. Read cursors that move because their member sent a
+ * message are kept in memory only until the next `flush` or `keep`: after a crash they follow from the log.
  */
 export class MemberTable implements Members {
   readonly #sql: SqlStorage
@@ -100,12 +100,12 @@ export class MemberTable implements Members {
     this.#remember(user, seq)
   }
 
-  /** Who writes has read what came before: moves the cursor without a row. */
+  /** A member that sends a message has read the entries before it: moves the cursor without a write. */
   wrote(user: string, seq: number): void {
     if (this.#remember(user, seq)) this.#moved.add(user)
   }
 
-  /** Members that are new or whose cursor moved, also those whose cursor is only remembered. */
+  /** Members that are new or whose cursor moved, including cursors that are not stored yet. */
   changed(): string[] {
     return [...new Set([...this.untold(), ...this.#moved])]
   }
@@ -118,7 +118,7 @@ export class MemberTable implements Members {
       .map((row) => String(row['user']))
   }
 
-  /** Makes remembered cursors durable. */
+  /** Stores the cursors that are in memory only. */
   keep(): void {
     for (const user of this.#moved)
       this.#sql.exec(
@@ -129,7 +129,7 @@ export class MemberTable implements Members {
     this.#moved.clear()
   }
 
-  /** Makes the cursors that were told durable and notes that they were; one that moved since is owed again. */
+  /** Stores the cursors that the inboxes were told, and notes that they were. A cursor that moved since stays pending. */
   flush(told: ReadonlyMap<string, number>): void {
     for (const [user, read] of told) {
       const isMoved = this.#moved.has(user) && this.#members.get(user)?.read === read

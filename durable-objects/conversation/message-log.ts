@@ -7,14 +7,14 @@ type Row = { seq: number; at: number; user: string; client: string; client_id: s
 
 const columns = 'seq, at, user, client, client_id, data'
 
-/** The newest entries, kept in memory for gateways that are a little behind and for joins in a burst. */
+/** How many of the newest entries are kept in memory, for gateways that are a little behind and for bursts of subscribes. */
 const recentEntries = 256
 
-/** How many entries that do not count as messages are told of at most, and among how many of the newest. */
+/** How many entries that do not count as messages are listed at most, and among how many of the newest. */
 const uncountedEntries = 500
 const uncountedWithin = 10_000
 
-/** What a list shows of a message. */
+/** A message as lists of conversations show it. */
 export interface Preview {
   readonly seq: number
   readonly user: string
@@ -28,11 +28,11 @@ export class MessageLog implements Log {
   readonly #recent: LogRow[] = []
   #top: number
   #floor: number
-  /** Whether anything was ever edited or deleted here; unknown until somebody asks. */
+  /** Whether any message was ever edited or deleted; undefined until it is read. */
   #isAmended: boolean | undefined
-  /** The newest entries that do not count as messages; unknown until somebody asks. */
+  /** The newest entries that do not count as messages; undefined until they are read. */
   #uncounted: number[] | undefined
-  /** The newest message that is not deleted, null for none; unknown until somebody asks. */
+  /** The newest message that is not deleted, null for none; undefined until it is read. */
   #newest: LogRow | null | undefined
 
   constructor(sql: SqlStorage, facts: Settings, exists: boolean) {
@@ -46,7 +46,7 @@ export class MessageLog implements Log {
     return this.#top
   }
 
-  /** The index over clientIds judges repeats: asking first would cost every message a second statement. */
+  /** Returns the place of the first send if this is a repeat. The unique index finds it: a query first would cost every message a second statement. */
   append(row: LogRow): Place | undefined {
     const { seq, at, user, client, clientId, data } = row
     try {
@@ -84,7 +84,7 @@ export class MessageLog implements Log {
     return rows
   }
 
-  /** What was read up to the top without a gap is asked for again: by each who opens the conversation after we woke. */
+  /** Keeps entries that were read up to the top without a gap: every client that opens the conversation asks for them. */
   #remember(rows: readonly LogRow[]): void {
     const isNewest = rows.at(-1)?.seq === this.#top && rows[0]?.seq === this.#top - rows.length + 1
     if (isNewest && rows.length > this.#recent.length)
@@ -120,8 +120,8 @@ export class MessageLog implements Log {
   }
 
   /**
-   * A repeat is acknowledged as durably as a message: what a life before ours wrote may not be on the disk, if the disk
-   * failed it, and only a write that changes something makes the answer wait for the disk. So repeats are counted.
+   * Makes the reply to a repeat as durable as that to a message: the first write may not be on the disk yet, and only a
+   * write that changes something makes the answer wait for the disk. So repeats are counted.
    */
   confirm(): void {
     this.#settings.set('repeats', this.#settings.number('repeats') + 1)
@@ -144,7 +144,7 @@ export class MessageLog implements Log {
     if (pruned?.seq === ref) this.#settings.set('newest', text === null ? '' : JSON.stringify({ ...pruned, text }))
   }
 
-  /** Looked for among the newest entries only: clients show that many unread as "many". */
+  /** Searched among the newest entries only: clients show larger unread counts as "many". */
   uncounted(): readonly number[] {
     this.#uncounted ??= this.#sql
       .exec<{ seq: number }>(
@@ -162,7 +162,7 @@ export class MessageLog implements Log {
     return this.#uncounted
   }
 
-  /** The newest message that is not deleted, with its newest text. Of those that only Postgres has, the last one known. */
+  /** The newest message that is not deleted, with its newest text. Of messages that only Postgres has, the last one known. */
   newest(): Preview | null {
     if (this.#newest === undefined) this.#newest = this.#newestHeld() ?? null
     if (this.#newest === null) return this.#prunedNewest()
@@ -182,7 +182,7 @@ export class MessageLog implements Log {
     this.#uncounted = known.toSpliced(place, 0, seq).slice(-uncountedEntries)
   }
 
-  /** What is shown of the newest message once only Postgres has its row. */
+  /** The newest message once only Postgres has its row. */
   #prunedNewest(): Preview | null {
     const text = this.#settings.get('newest') ?? ''
     if (text === '') return null
@@ -190,7 +190,7 @@ export class MessageLog implements Log {
     return newest
   }
 
-  /** What became of messages in `first`…`last` after they were sent: a new text, or null for gone. */
+  /** The amendments of messages in `first`…`last`: the new text, or null for a deleted message. */
   amendments(first: number, last: number): { ref: number; at: number; text: string | null }[] {
     this.#isAmended ??= this.#sql.exec('SELECT 1 FROM amendments LIMIT 1').toArray().length > 0
     if (!this.#isAmended) return []
@@ -203,7 +203,7 @@ export class MessageLog implements Log {
       .toArray()
   }
 
-  /** Forgets the words of entries up to `upTo`, which Postgres has; their clientIds stay known for ever. */
+  /** Drops the data of entries up to `upTo`, which Postgres has. Their clientIds stay. */
   prune(upTo: number): void {
     const done = this.#settings.number('floor')
     if (upTo <= done) return
@@ -216,7 +216,7 @@ export class MessageLog implements Log {
     this.#recent.length = 0
   }
 
-  /** Forgets everything but how far it counted, so that no seq ever means two things. Returns how far that is. */
+  /** Drops everything but the top, so that no seq is used twice. Returns the top. */
   restart(): number {
     const top = this.#top
     if (top === 0) return 0
@@ -244,7 +244,7 @@ export class MessageLog implements Log {
     return known
   }
 
-  /** A deleted message keeps its place and loses its words, here and in memory; so do its edits, which have them too. */
+  /** Removes the text of a deleted message and of its edits, in the table and in memory; the entries keep their places. */
   #scrub(ref: number): void {
     const row = this.range(ref - 1, ref, 1)[0]
     if (row !== undefined) this.#rewrite({ ...row, data: tombstone(row.data) })

@@ -4,40 +4,40 @@ import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { EphemeralEvent } from '../../src/protocol/stream.ts'
 import type { Subscribers } from '../shared/subscribers.ts'
 
-/** What an usher works with: who listens, and a way to say something to all of them. */
+/** What the notifier needs: the subscribers, and a way to publish events to them. */
 export interface PresenceNotifierContext {
   readonly subscribers: () => Pick<Subscribers, 'presence' | 'reachesBeyond'>
-  readonly publish: (signals: readonly EphemeralEvent[]) => void
+  readonly publish: (events: readonly EphemeralEvent[]) => void
   readonly clock: Clock
   readonly graceMs: number
 }
 
 /**
- * Tells a conversation who comes and goes, by user. What gateways report is of themselves only: where there are several,
- * the others are asked, behind the answer to the one who came. One short timer while somebody is going, none otherwise;
- * should the actor lose its memory meanwhile the going is not told, and presence says the truth.
+ * Publishes which users join and leave a conversation. A gateway reports its own connections only: where there are several
+ * gateways the others are asked, after the subscriber has its reply. A short timer runs while leaves are pending. If the
+ * actor restarts meanwhile, the leave is not published, and presence is right nevertheless.
  */
 export class PresenceNotifier {
   readonly #context: PresenceNotifierContext
   readonly #leaves: LeaveDebouncer
-  /** Whose going is about to be told, while gateways are asked: who comes back meanwhile has neither gone nor come. */
+  /** Leaves about to be published while gateways are asked. A user that returns meanwhile has neither left nor joined. */
   readonly #leaving = new Map<string, ClientInfo>()
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(parts: PresenceNotifierContext) {
-    this.#context = parts
-    this.#leaves = new LeaveDebouncer(parts.graceMs)
+  constructor(context: PresenceNotifierContext) {
+    this.#context = context
+    this.#leaves = new LeaveDebouncer(context.graceMs)
   }
 
-  /** Takes comings and goings out of a turn's signals; what is left is to be told at once. */
-  filter(signals: readonly EphemeralEvent[], gateway: string | null): EphemeralEvent[] {
-    return signals.filter((signal) => {
-      if (signal.kind === 'leave') this.#left(signal.info)
-      return signal.kind === 'join' ? this.#joined(signal.info, gateway) : signal.kind !== 'leave'
+  /** Takes joins and leaves out of the events of a call; the events it returns are published at once. */
+  filter(events: readonly EphemeralEvent[], gateway: string | null): EphemeralEvent[] {
+    return events.filter((event) => {
+      if (event.kind === 'leave') this.#left(event.info)
+      return event.kind === 'join' ? this.#joined(event.info, gateway) : event.kind !== 'leave'
     })
   }
 
-  /** Whether it can be told at once. */
+  /** Whether the join can be published at once. */
   #joined(info: ClientInfo, gateway: string | null): boolean {
     const wasLeaving = this.#leaving.delete(info.user)
     if (!this.#leaves.joined(info) || wasLeaving) return false
@@ -62,22 +62,22 @@ export class PresenceNotifier {
   }
 
   async #publishJoin(info: ClientInfo): Promise<void> {
-    const news = await this.#withoutOtherConnections([info])
-    if (news.length > 0) this.#context.publish([{ kind: 'join', info }])
+    const joined = await this.#withoutOtherConnections([info])
+    if (joined.length > 0) this.#context.publish([{ kind: 'join', info }])
   }
 
   async #publishLeaves(infos: readonly ClientInfo[]): Promise<void> {
     if (infos.length === 0) return
     for (const info of infos) this.#leaving.set(info.user, info)
-    const gone = await this.#withoutOtherConnections(infos)
-    const signals = gone
+    const left = await this.#withoutOtherConnections(infos)
+    const events = left
       .filter((info) => this.#leaving.get(info.user) === info)
       .map((info) => ({ kind: 'leave' as const, info }))
     for (const info of infos) if (this.#leaving.get(info.user) === info) this.#leaving.delete(info.user)
-    if (signals.length > 0) this.#context.publish(signals)
+    if (events.length > 0) this.#context.publish(events)
   }
 
-  /** A connection that came or went is not counted itself: only whether the user has another. */
+  /** Leaves out users that have another connection than the one that joined or left. */
   async #withoutOtherConnections(infos: readonly ClientInfo[]): Promise<readonly ClientInfo[]> {
     const here = await this.#context.subscribers().presence()
     return infos.filter(({ user, client }) => !here.some((one) => one.user === user && one.client !== client))

@@ -18,8 +18,9 @@ const batchEntries = 500
 const batchMembers = 1000
 
 /**
- * The log is its own outbox: a watermark says how far Postgres has it, so a message costs no second row for that.
- * Writing is idempotent on (tenant, conversation, seq); a batch whose answer was lost is simply sent again.
+ * Writes the log to Postgres. The log is its own outbox: a watermark says up to which seq Postgres has it, so that a
+ * message costs no second row. Writing is idempotent on (tenant, conversation, seq): a batch whose answer was lost is sent
+ * again.
  */
 export class Projection {
   readonly #env: Env
@@ -121,7 +122,7 @@ const toBatch = (
   placementEpoch: number,
 ): ProjectionBatch => ({ tenant, placementEpoch, conversation: id, epoch, rows, scrubbed: rows.flatMap(toScrubbed) })
 
-/** A deletion among the entries names the message whose words must leave Postgres too. */
+/** A deletion among the entries names the message whose text must be removed from Postgres, too. */
 function toScrubbed({ data }: LogRow): number[] {
   if (!data.startsWith('{"type":"message.deleted"')) return []
   const { ref }: { ref: number } = JSON.parse(data)

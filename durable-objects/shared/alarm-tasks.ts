@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs, within } from '../../src/kernel/retry.ts'
 
-/** Work an actor owes after it has answered: whether there is some, and doing it. */
+/** Work that an actor does after it has answered. */
 export interface Task {
   readonly name: string
   isPending(): boolean
@@ -12,7 +12,7 @@ export interface Task {
   parkedUntil?(): number
 }
 
-/** What rings an actor awake. */
+/** The alarm of an actor. */
 interface Alarm {
   setAlarm(at: number): Promise<void>
 }
@@ -25,19 +25,19 @@ interface TaskState {
 }
 
 const retryCapMs = 60_000
-/** While debts keep coming they are paid this many times less often than the first one of a burst. */
+/** While work keeps being scheduled, it runs this many times less often than after the first of a burst. */
 const steadily = 4
-/** An alarm waits this long for its payments; one that takes longer goes on alone. */
+/** How long an alarm waits for its tasks, in milliseconds; a task that takes longer continues alone. */
 const timeoutMs = 1000
-/** A payment under way is looked after at the latest then, should the actor lose its memory meanwhile. */
+/** The alarm rings again after this time while a task is under way, in case the actor restarts meanwhile. */
 const lookAfterMs = 20_000
 /** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
 const missedMs = 10_000
 
 /**
- * Pays an actor's debts by its alarm: a little later, so that a burst is one payment, and again with growing pauses
- * until all are paid. The alarm is armed in the same commit as whatever made the debt, so a crash forgets neither.
- * Debts do not wait for one another: with Postgres down or hanging, inboxes are told as ever.
+ * Runs an actor's tasks by its alarm: a little later, so that a burst is one run, and again after growing pauses until
+ * none is pending. The alarm is set in the same commit as the write that made the task pending, so a crash loses neither.
+ * Tasks do not wait for one another: while Postgres is down, inboxes are told as usual.
  */
 export class AlarmTasks {
   readonly #alarm: Alarm
@@ -52,7 +52,7 @@ export class AlarmTasks {
     this.#clock = clock
   }
 
-  /** Something is owed now: pay it `delayMs` from now, later if debts keep coming. Call it where the debt is written. */
+  /** A task is pending: runs it `delayMs` from now, later while work keeps being scheduled. Called in the event that wrote it. */
   schedule(now: number, delayMs: number): void {
     if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
     this.#arm(Math.max(now + delayMs, this.#ranAt + steadily * delayMs))
@@ -89,7 +89,7 @@ export class AlarmTasks {
     }
   }
 
-  /** The earliest wish counts. */
+  /** The earliest time counts. */
   #arm(at: number): void {
     if (this.#armedFor <= at) return
     this.#armedFor = at

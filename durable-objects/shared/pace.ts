@@ -31,9 +31,9 @@ export interface Pacing {
 }
 
 /**
- * Does owed work in steps of a few calls, and rests after each for at least as long as it took: while commands wait the
- * steps take longer, and so do the rests. Every item is tried; then throws as the first that failed. `since` is when the
- * work came to be owed, in milliseconds since the epoch.
+ * Does pending work in steps of a few calls, and pauses after each for at least as long as it took: while commands wait
+ * the steps take longer, and so do the pauses. Tries every item, then throws the first failure. `since` is when the work
+ * became pending, in milliseconds since the epoch.
  */
 export async function inSteps<T>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-/** Small named values of one actor in its `facts` table, kept in memory once read. */
+/** Small named values of one actor, in its table `facts` and in memory. */
 export class Settings {
   readonly #sql: SqlStorage
   readonly #known = new Map<string, string>()

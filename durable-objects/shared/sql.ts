@@ -1,7 +1,7 @@
-/** A value of SQLite as parts of actors use it. */
+/** A value in SQLite. */
 type Value = string | number | null
 
-/** What a part needs of an actor's SQLite: `SqlStorage` is one, and so is a shim over Node's, for simulations. */
+/** An actor's SQLite, as far as tables need it: `SqlStorage`, or a shim over Node's in simulations. */
 export interface Sql {
   exec<Row extends Record<string, Value>>(
     query: string,

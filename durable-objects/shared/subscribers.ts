@@ -12,22 +12,22 @@ interface GatewayQueue {
   waiting: StreamUpdate[]
   /** Publications in `waiting`. */
   publications: number
-  /** About as many characters are in its signals. */
+  /** About how many characters its events hold. */
   eventChars: number
   busy: boolean
-  /** Raised with every new subscription there, so that an older "nobody listens" cannot undo it. */
+  /** Counts the subscriptions there, so that an older answer "no subscribers" cannot undo a newer one. */
   subscriptions: number
 }
 
 const attempts = 4
-/** After those only where the stream stands is said, with growing pauses, for some minutes. */
+/** Further attempts carry only the position, with growing pauses, for some minutes. */
 const reminders = 14
-/** A gateway that takes longer to say who is there does not answer. */
+/** How long a gateway may take to report its connections, in milliseconds. */
 const timeoutMs = 2000
 
 /**
- * The gateways that listen to one stream. They are durable, since after a loss of memory somebody must still be told;
- * who sits behind them is theirs to know. Updates to one gateway gather while a call to it is under way.
+ * The gateways with subscribers of one stream. They are stored, since an actor that restarts has to go on publishing to
+ * them; only the gateways know the connections. Updates to one gateway gather while a call to it is under way.
  */
 export class Subscribers {
   readonly #env: Env
@@ -37,7 +37,7 @@ export class Subscribers {
   readonly #emptied: () => void
   readonly #queues = new Map<string, GatewayQueue>()
 
-  /** `emptied` is called when the last gateway went, or was found to have nobody. */
+  /** `emptied` is called when the last gateway was dropped. */
   constructor(
     env: Env,
     sql: SqlStorage,
@@ -78,20 +78,20 @@ export class Subscribers {
     return this.#queues.size
   }
 
-  /** Tells every gateway but `except`, which hears it in the answer to its own call. */
+  /** Sends an update to every gateway but `except`, which has it in the answer to its own call. */
   publish(update: StreamUpdate, except: string | null): void {
     if (update.publications.length === 0 && update.events.length === 0) return
-    for (const [gateway, lane] of this.#queues) {
-      if (gateway !== except) this.#deliverSoon(gateway, lane, update)
+    for (const [gateway, queue] of this.#queues) {
+      if (gateway !== except) this.#deliverSoon(gateway, queue, update)
     }
   }
 
-  /** Whether somebody listens at another gateway than this one. */
+  /** Whether another gateway than this one has subscribers. */
   reachesBeyond(gateway: string | null): boolean {
     return this.#queues.size > (gateway !== null && this.#queues.has(gateway) ? 1 : 0)
   }
 
-  /** How many connections the user has at every gateway but `except`. One that does not answer has lost them. */
+  /** How many connections the user has at all gateways but `except`. A gateway that does not answer counts as without any. */
   async connectionsElsewhere(user: string, except: string | null): Promise<number> {
     const others = [...this.#queues.keys()].filter((gateway) => gateway !== except)
     const counts = await Promise.all(others.map((gateway) => this.#connectionsAt(gateway, user)))
@@ -108,16 +108,16 @@ export class Subscribers {
     }
   }
 
-  /** Says only where the stream stands: a gateway that was not told everything before asks for the rest. */
+  /** Sends only the stream's position: a gateway that lacks publications before it asks for them. */
   announcePosition(epoch: string, top: number): void {
-    for (const [gateway, lane] of this.#queues)
-      this.#deliverSoon(gateway, lane, { epoch, after: top, publications: [], events: [] })
+    for (const [gateway, queue] of this.#queues)
+      this.#deliverSoon(gateway, queue, { epoch, after: top, publications: [], events: [] })
   }
 
-  /** Everyone who listens right now, by asking each gateway. One that does not answer counts as empty. */
+  /** All subscribed connections, as each gateway reports them. A gateway that does not answer counts as empty. */
   async presence(): Promise<ClientInfo[]> {
-    const rosters = await Promise.all([...this.#queues.keys()].map((gateway) => this.#presenceAt(gateway)))
-    return rosters.flat()
+    const present = await Promise.all([...this.#queues.keys()].map((gateway) => this.#presenceAt(gateway)))
+    return present.flat()
   }
 
   async #presenceAt(gateway: string): Promise<ClientInfo[]> {
@@ -130,33 +130,34 @@ export class Subscribers {
     }
   }
 
-  #deliverSoon(gateway: string, lane: GatewayQueue, update: StreamUpdate): void {
-    lane.waiting.push(update)
-    lane.publications += update.publications.length
-    lane.eventChars += charsOfSignals(update)
-    if (lane.publications > sizes.recovered) forgetOldest(lane)
-    if (lane.eventChars > answerChars) forgetPassing(lane)
-    if (!lane.busy) void this.#run(gateway, lane)
+  #deliverSoon(gateway: string, queue: GatewayQueue, update: StreamUpdate): void {
+    queue.waiting.push(update)
+    queue.publications += update.publications.length
+    queue.eventChars += charsOfEvents(update)
+    if (queue.publications > sizes.recovered) dropOldest(queue)
+    if (queue.eventChars > answerChars) dropEphemeral(queue)
+    if (!queue.busy) void this.#run(gateway, queue)
   }
 
-  async #run(gateway: string, lane: GatewayQueue): Promise<void> {
-    lane.busy = true
-    while (lane.waiting.length > 0) {
-      const update = this.#merge(lane.waiting.splice(0))
-      lane.publications = 0
-      lane.eventChars = 0
-      const { subscriptions } = lane
+  async #run(gateway: string, queue: GatewayQueue): Promise<void> {
+    queue.busy = true
+    while (queue.waiting.length > 0) {
+      const update = this.#merge(queue.waiting.splice(0))
+      queue.publications = 0
+      queue.eventChars = 0
+      const { subscriptions } = queue
       const listening = await this.#deliver(gateway, update)
-      // A gateway that was dropped and came back has another lane: what this one hears is of before.
-      const current = this.#queues.get(gateway) === lane && lane.subscriptions === subscriptions
+      // A gateway that was dropped and subscribed again has another queue: this answer is of before.
+      const current = this.#queues.get(gateway) === queue && queue.subscriptions === subscriptions
       if (!listening && current) this.drop(gateway)
     }
-    lane.busy = false
+    queue.busy = false
   }
 
   /**
-   * What the gateway said itself is not among these: it is in the answer to its call, with everything before it. So only
-   * what follows the last such hole is told, and a gateway that has not had that answer yet sees that something is missing.
+   * Merges updates. The publications of the gateway's own calls are not among them: they are in the answers to its calls,
+   * with everything before. So only the publications after the last such gap are sent, and a gateway that does not have
+   * that answer yet sees the gap.
    */
   #merge(updates: readonly StreamUpdate[]): ChannelUpdate {
     const first = updates[0]
@@ -173,15 +174,15 @@ export class Subscribers {
       epoch: updates.at(-1)?.epoch ?? '',
       after,
       publications,
-      events: updates.flatMap(({ events: signals }) => signals),
+      events: updates.flatMap(({ events }) => events),
     }
   }
 
-  /** Whether anybody still listens there. One that cannot be reached for minutes finds the gap by its own check. */
+  /** Whether the gateway still has subscribers. One that is unreachable for minutes finds the gap by its own check. */
   async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean> {
     for (let attempt = 1; attempt <= reminders; attempt++) {
       try {
-        return await gatewayNamed(this.#env, gateway).publish(toTell(update, attempt))
+        return await gatewayNamed(this.#env, gateway).publish(forAttempt(update, attempt))
       } catch (thrown) {
         log.warn('subscribers.publish-failed', { gateway, attempt, reason: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
@@ -196,43 +197,43 @@ export class Subscribers {
 }
 
 /**
- * A gateway that does not keep up is owed the newest publications only: it sees the gap before them and asks for what it
- * lacks, or has its listeners start over. What passes is dropped, what ends somebody's listening is not.
+ * Keeps only the newest publications for a gateway that does not keep up: it sees the gap before them and asks for what it
+ * lacks, or has its subscribers start over. Ephemeral events are dropped, events that end subscriptions are not.
  */
-function forgetOldest(lane: GatewayQueue): void {
-  const newest = lane.waiting.at(-1)
+function dropOldest(queue: GatewayQueue): void {
+  const newest = queue.waiting.at(-1)
   if (newest === undefined) return
-  const signals = lane.waiting.flatMap((update) => update.events.filter((each) => priorityOfEvent(each) === undefined))
-  lane.waiting = [{ ...newest, events: signals }]
-  lane.publications = newest.publications.length
-  lane.eventChars = charsOfSignals({ ...newest, events: signals })
+  const events = queue.waiting.flatMap((update) => update.events.filter((each) => priorityOfEvent(each) === undefined))
+  queue.waiting = [{ ...newest, events }]
+  queue.publications = newest.publications.length
+  queue.eventChars = charsOfEvents({ ...newest, events })
 }
 
-/** What passes is kept nowhere else: a gateway that is so far behind hears the newest of it, and who may listen no longer. */
-function forgetPassing(lane: GatewayQueue): void {
-  const last = lane.waiting.length - 1
-  lane.waiting = lane.waiting.map((update, place) =>
+/** Ephemeral events are kept nowhere else: a gateway that is so far behind gets the newest, and those that end subscriptions. */
+function dropEphemeral(queue: GatewayQueue): void {
+  const last = queue.waiting.length - 1
+  queue.waiting = queue.waiting.map((update, place) =>
     place === last ? update : { ...update, events: update.events.filter(isLasting) },
   )
-  lane.waiting = lane.waiting.filter(({ publications, events: signals }) => publications.length + signals.length > 0)
-  lane.eventChars = lane.waiting.reduce((sum, update) => sum + charsOfSignals(update), 0)
+  queue.waiting = queue.waiting.filter(({ publications, events }) => publications.length + events.length > 0)
+  queue.eventChars = queue.waiting.reduce((sum, update) => sum + charsOfEvents(update), 0)
 }
 
 const isLasting = ({ kind }: EphemeralEvent): boolean => kind === 'removed' || kind === 'revoked'
 
-/** What is said of a signal beside its data is not much, and about the same for all. */
-const charsOfSignals = ({ events: signals }: StreamUpdate): number =>
-  signals.reduce((sum, signal) => sum + 100 + (signal.kind === 'pub' ? signal.data.length : 0), 0)
+/** Beside its data every event has about the same few characters. */
+const charsOfEvents = ({ events }: StreamUpdate): number =>
+  events.reduce((sum, event) => sum + 100 + (event.kind === 'pub' ? event.data.length : 0), 0)
 
-/** What is said the first time, and when nobody answered. What a stream keeps no place of cannot be told from itself, so it is said once. */
-function toTell(update: ChannelUpdate, attempt: number): ChannelUpdate {
+/** The update of the first attempt and of later ones. Publications of a stream without positions cannot be told from repeats, so they are sent once. */
+function forAttempt(update: ChannelUpdate, attempt: number): ChannelUpdate {
   if (attempt > attempts) return reminderOf(update)
   if (attempt === 1 || update.epoch !== '') return update
   return { ...update, events: update.events.filter(({ kind }) => kind !== 'pub') }
 }
 
-/** Where the news ends, for a gateway to see that it lacks them, and who may listen no longer. What passes has passed. */
-function reminderOf({ publications, events: signals, ...rest }: ChannelUpdate): ChannelUpdate {
+/** The position alone, by which a gateway sees what it lacks, and the events that end subscriptions. */
+function reminderOf({ publications, events, ...rest }: ChannelUpdate): ChannelUpdate {
   const after = publications.at(-1)?.offset ?? rest.after
-  return { ...rest, after, publications: [], events: signals.filter(isLasting) }
+  return { ...rest, after, publications: [], events: events.filter(isLasting) }
 }

@@ -72,7 +72,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a dropped lane drops its successor',
     file: 'durable-objects/shared/subscribers.ts',
-    from: 'this.#queues.get(gateway) === lane && ',
+    from: 'this.#queues.get(gateway) === queue && ',
     to: '',
     tests: ['test/sim/audience.test.ts'],
   },
@@ -93,8 +93,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'the watermark runs ahead of Postgres',
     file: 'durable-objects/conversation/projection.ts',
-    from: 'const answer = await this.#write(conversation, rows)',
-    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows)',
+    from: 'const answer = await this.#write(conversation, rows, facts)',
+    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows, facts)',
     tests: simulation,
   },
   {
