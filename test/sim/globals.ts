@@ -80,7 +80,8 @@ async function fetchOutside(url: string, { body = '' }: { readonly body?: string
 
 const say = (line: string) => platform().note(() => line)
 
-const globals: Globals = {
+/** What the simulated actors find in the global scope. */
+export const globals: Globals = {
   Date: VirtualDate,
   Math: Object.defineProperties(
     {},

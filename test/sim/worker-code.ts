@@ -39,21 +39,27 @@ export const actorsFile = 'actors.js'
  * are given to them, so nothing of Node is changed for other code.
  */
 export async function loadActors(globals: Globals): Promise<Readonly<Record<string, ActorClass>>> {
+  return load(await actorsSource(), globals)
+}
+
+/** The classes that a bundle exports; V8 knows the bundle as `filename`. */
+export function load(source: string, globals: Globals, filename = actorsFile): Readonly<Record<string, ActorClass>> {
   const names = Object.keys(globals)
-  const load = compileFunction(await actorsSource(), ['module', 'exports', ...names], { filename: actorsFile })
+  const run = compileFunction(source, ['module', 'exports', ...names], { filename })
   const module: { exports: Record<string, ActorClass> } = { exports: {} }
-  load(module, module.exports, ...names.map((name) => globals[name]))
+  run(module, module.exports, ...names.map((name) => globals[name]))
   return module.exports
 }
 
 let bundled: Promise<string> | undefined
 
 /** The bundle of all actors, made once. */
-export const actorsSource = (): Promise<string> => (bundled ??= bundle())
+export const actorsSource = (): Promise<string> => (bundled ??= bundleOf(entry, handlers))
 
-async function bundle(): Promise<string> {
+/** A bundle of `contents` for the simulated platform; `replaced`, if given, takes the place of src/handlers/run.ts. */
+export async function bundleOf(contents: string, replaced?: string): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents: entry, resolveDir: root, loader: 'ts' },
+    stdin: { contents, resolveDir: root, loader: 'ts' },
     bundle: true,
     write: false,
     format: 'cjs',
@@ -69,7 +75,8 @@ async function bundle(): Promise<string> {
           bundling.onResolve({ filter: /^node:async_hooks$/ }, ({ path }) => ({ path, namespace: 'platform' }))
           bundling.onLoad({ filter: /^cloudflare:/, namespace: 'platform' }, () => ({ contents: platform }))
           bundling.onLoad({ filter: /^node:/, namespace: 'platform' }, () => ({ contents: asyncHooks }))
-          bundling.onLoad({ filter: /src.handlers.run\.ts$/ }, () => ({ contents: handlers }))
+          if (replaced === undefined) return
+          bundling.onLoad({ filter: /src.handlers.run\.ts$/ }, () => ({ contents: replaced }))
         },
       },
     ],
