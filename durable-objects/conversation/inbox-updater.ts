@@ -161,10 +161,13 @@ export class InboxUpdater {
   }
 
   async #noteItems(round: Round, items: readonly Item[]): Promise<void> {
+    const steps = Math.ceil(Math.max(items.length, this.#members.count()) / membersPerStep)
     for (let first = 0; first < items.length; first += membersPerStep) {
       const step = items.slice(first, first + membersPerStep)
-      const byNumber = Map.groupBy(step, ({ user }) => notesNumberOf(user))
-      await inSteps([...byNumber], this.#paced(round), async ([number, theirs]) => {
+      const byNumber = [...Map.groupBy(step, ({ user }) => notesNumberOf(user))]
+      const pacing = this.#paced(round)
+      const calls = steps > 1 && items.length >= membersPerStep ? steps * byNumber.length : byNumber.length
+      await inSteps(byNumber, { ...pacing, calls }, async ([number, theirs]) => {
         await this.#update(round, number, theirs)
       })
     }

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
+import { noteOpenedActor } from '../../src/limits/opened-actors.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
 import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
@@ -16,6 +17,11 @@ export class RateLimiter extends DurableObject<Env> {
   readonly #store = new LimiterStore(this.ctx.storage.kv)
   readonly #clock = new SteadyClock(() => systemClock.now(), this.#store.latest)
   #known: LeaseAccount | undefined
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    noteOpenedActor()
+  }
 
   /** Settles the leases a holder closes, decides the waiting costs, lends what can be lent. */
   lease(ask: LeaseAsk): LeaseAnswer {

@@ -28,6 +28,8 @@ export interface Pacing {
   readonly clock: Clock
   readonly since: number
   readonly begun?: () => void
+  /** Calls of the whole work, where these items are a part of it: it rests after its parts, too. */
+  readonly calls?: number
 }
 
 /**
@@ -37,17 +39,17 @@ export interface Pacing {
  */
 export async function inSteps<T>(
   items: readonly T[],
-  { clock, since, begun: noteBegun }: Pacing,
+  { clock, since, begun: noteBegun, calls = items.length }: Pacing,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const tried: PromiseSettledResult<void>[] = []
   for (let first = 0; first < items.length; first += callsPerStep) {
-    const leave = await turnOf(items.length, clock, since)
+    const leave = await turnOf(calls, clock, since)
     noteBegun?.()
     const begun = clock.now()
     tried.push(...(await Promise.allSettled(items.slice(first, first + callsPerStep).map(work))))
     leave()
-    const isLast = first + callsPerStep >= items.length
+    const isLast = calls <= items.length && first + callsPerStep >= items.length
     if (!isLast) await scheduler.wait(restMs(clock.now() - begun, isYoung(clock.now())))
   }
   const failed = tried.find((each) => each.status === 'rejected')

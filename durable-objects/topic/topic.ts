@@ -4,6 +4,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
+import { noteOpenedActor } from '../../src/limits/opened-actors.ts'
 import { refuse } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
@@ -32,6 +33,12 @@ const remindMs = 5000
  */
 export class Topic extends DurableObject<Env> {
   readonly #clock = systemClock
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    noteOpenedActor()
+  }
+
   readonly #context: TopicContext = { ctx: this.ctx, env: this.env, emptied: () => this.#noteIdle() }
   #store = TopicStore.open(this.#context)
   readonly #recent = new RecentPublishes()

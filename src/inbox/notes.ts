@@ -44,7 +44,7 @@ export interface Opened {
 /** Changes in one answer of a notes actor. */
 export const missedPerPage = 500
 /** Members told to the notes actors of a conversation in one step, so that no turn of theirs is long. */
-export const membersPerStep = 800
+export const membersPerStep = 200
 
 /** Notes actors of one tenant. Their names hold the number: it cannot change without moving notes. */
 export const notesActors = 4

@@ -1,6 +1,10 @@
+import { openedActors } from './opened-actors.ts'
+
 /** Actor calls of one tenant that start at once before anything is known of how long they take. */
 const firstWindow = 8
 const fewest = 4
+/** Where the called actors are opened in this very thread, as on plain workerd, more than one at once only holds it up longer. */
+const fewestHere = 1
 export const maxOfTenant = 64
 /** Calls of all tenants together, in one isolate. */
 export const maxOfAll = 128
@@ -19,6 +23,8 @@ interface Tenant {
 
 interface Touch {
   readonly begunAt: number
+  /** Actors that had been opened in this isolate when the call began. */
+  readonly opened: number
 }
 
 interface Place {
@@ -79,7 +85,7 @@ export class Touches {
   async #place(name: string): Promise<Place> {
     for (;;) {
       const tenant = this.#of(name)
-      const touch: Touch = { begunAt: this.#pause.now() }
+      const touch: Touch = { begunAt: this.#pause.now(), opened: openedActors() }
       // Checked and taken without a pause: another request checks as well.
       if (this.#hasRoom(tenant)) {
         tenant.underWay.add(touch)
@@ -105,9 +111,10 @@ export class Touches {
     } finally {
       tenant.underWay.delete(touch)
       const tookMs = this.#pause.now() - touch.begunAt
+      const floor = openedActors() > touch.opened ? fewestHere : fewest
       tenant.window =
         tookMs > targetMs
-          ? Math.max(fewest, tenant.window * 0.8)
+          ? Math.max(floor, tenant.window * 0.8)
           : Math.min(maxOfTenant, tenant.window + 1 / tenant.window)
     }
   }

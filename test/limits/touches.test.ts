@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { noteOpenedActor } from '../../src/limits/opened-actors.ts'
 import { Touches } from '../../src/limits/touches.ts'
 
 /** Time that moves only while a call is awaited, and calls that take `tookMs` of it. */
@@ -70,4 +71,16 @@ test('a call that fails fails its request and frees its place', async () => {
   await pass(() => failed !== undefined)
   expect(failed).toEqual(new Error('broken'))
   expect(touches.standingOf('acme').underWay).toBe(0)
+})
+
+test('calls that open actors in the same thread are made one after another while they are slow', async () => {
+  const { touches, wait, pass } = world()
+  let done = false
+  const work = touches.each('acme', numbers(1000), async () => {
+    noteOpenedActor()
+    await wait(100)
+  })
+  void work.then(() => (done = true))
+  await pass(() => done)
+  expect(touches.standingOf('acme')).toEqual({ underWay: 0, window: 1 })
 })
