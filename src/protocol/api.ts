@@ -22,26 +22,26 @@ const ttlSeconds = z
   .max(30 * 86_400)
   .default(3600)
 
-/** "" stands for somebody anonymous, where the tenant lets them in. */
-const userOrNobody = z.union([z.literal(''), userId])
+/** "" stands for an anonymous user, where the tenant allows them. */
+const userOrAnonymous = z.union([z.literal(''), userId])
 const info = jsonUpTo(infoBytes)
 const topicChannel = z.string().refine((name) => parseChannel(name)?.kind === 'topic', 'not the name of a topic')
 
 /** `POST /v1/tokens`. */
 export const newToken = z.strictObject({
-  user: userOrNobody,
+  user: userOrAnonymous,
   ttlSeconds,
-  /** What she may do in plain topics. */
+  /** What the user may do in topics. */
   capabilities: capabilities.optional(),
-  /** What others see of her connection. */
+  /** What others see of the user's connection. */
   info: info.optional(),
-  /** Topics her connections are subscribed to by themselves. */
+  /** Topics that the server subscribes the user's connections to. */
   channels: z.array(topicChannel).max(64).optional(),
 })
 
 /** `POST /v1/tokens/subscription`. */
 export const newSubscriptionToken = z.strictObject({
-  user: userOrNobody,
+  user: userOrAnonymous,
   channel: topicChannel,
   ttlSeconds,
   info: info.optional(),

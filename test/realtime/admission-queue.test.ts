@@ -55,7 +55,7 @@ describe('a turnstile', () => {
     expect(entered).toEqual(['a', 'c'])
   })
 
-  test('takes new arrivals after everybody passed', async () => {
+  test('takes new arrivals after all earlier ones have passed', async () => {
     const { entered, come, passes } = crowdAt(new AdmissionQueue(1))
     come('a')
     await passes('a')

@@ -56,7 +56,7 @@ describe('order', () => {
     expect(placesTold(alice)).toEqual([])
   })
 
-  test('who got something with her subscribe reply is not told it again; others are', () => {
+  test('a publication in a subscribe reply is not delivered to that subscriber again; others receive it', () => {
     const [alice, bob] = [listener('alice'), listener('bob')]
     const { hub, state } = hubWith([alice])
     hub.join(bob, channel, { epoch: 'e', last: 0, skip: 2, joinLeave: false })
@@ -73,7 +73,7 @@ describe('order', () => {
     expect(placesTold(stranger)).toEqual([])
   })
 
-  test('however updates and answers overtake each other, nobody hears a place twice, out of order or with a gap', () => {
+  test('however updates and answers overtake each other, no subscriber receives an offset twice, out of order or with a gap', () => {
     // The stream says `top` things; pieces of it arrive in any order, some twice, and people come and go meanwhile.
     const piece = fc.tuple(fc.nat(20), fc.nat(6))
     const step = fc.oneof(
@@ -196,7 +196,7 @@ describe('passing things', () => {
     expect(passingTold(alice)).toEqual([])
   })
 
-  test('everybody who listens is on the roster, by connection', () => {
+  test('presence lists every subscriber, by connection', () => {
     const { hub } = hubWith([listener('alice', 'desk'), listener('alice', 'phone')])
     expect(hub.presence('acme', channel)).toEqual([
       { user: 'alice', client: 'desk' },

@@ -23,7 +23,7 @@ describe('a connected session', () => {
     expect(decideEnd(session(), { ...silent, now: 125 * second })).toBe('noPong')
   })
 
-  test('is not judged when nobody remembers a ping', () => {
+  test('is not judged when no ping is remembered', () => {
     expect(decideEnd(session(), { aliveAt: 0, pingedAt: 0, now: 500 * second })).toBeUndefined()
   })
 

@@ -25,7 +25,7 @@ export const operatorOperations: Readonly<Record<string, unknown>> = Object.from
     }),
 )
 
-/** Doors that anybody finds open, and what is asked for behind them instead of a key or a user's token. */
+/** Routes without authentication, and what they ask for instead of a key or a user's token. */
 export const openDoors: Readonly<Record<string, string>> = {
   'GET /healthz': 'nothing: that it is alive',
   'GET /readyz': 'nothing: how dependencies stand',
