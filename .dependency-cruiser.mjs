@@ -6,7 +6,22 @@ const rule = (name, from, to) => ({ name, severity: 'error', from, to })
 
 export default {
   forbidden: [
-    rule('no-cycles', {}, { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } }),
+    rule('no-import-circles', { pathNot: '^test/' }, { circular: true }),
+    rule(
+      'no-import-circles-at-run-time-in-tests',
+      {},
+      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    ),
+    rule(
+      'bindings-are-typed-by-contracts',
+      { path: '^src/env\\.ts$' },
+      { path: '^durable-objects/(?!contracts\\.ts$)' },
+    ),
+    rule(
+      'actors-use-no-other-actors-folder',
+      { path: '^durable-objects/([^/]+)/' },
+      { path: '^durable-objects/[^/]+/', pathNot: '^durable-objects/(?:$1|shared)/' },
+    ),
     rule('kernel-imports-nothing', { path: '^src/kernel/' }, { path: '^(?:src/(?!kernel/)|durable-objects/)' }),
     rule(
       'protocol-and-events-know-only-the-kernel',

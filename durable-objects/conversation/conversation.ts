@@ -1,6 +1,5 @@
 import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
-import type { z } from 'zod'
 import {
   type AppliedCommands,
   type ConversationState,
@@ -11,7 +10,6 @@ import {
 import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { applyCommands, refuseAll } from '../../src/conversations/apply-commands.ts'
-import { type conversationView } from '../../src/protocol/conversation-views.ts'
 import { viewOf } from '../../src/conversations/view.ts'
 import type { Actor, Conversation as ConversationRecord } from '../../src/conversations/types.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -24,19 +22,12 @@ import { sizes } from '../../src/protocol/limits.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
 import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
+import type { ConversationRpc, Created } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { Parking } from '../shared/parking.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { acceptLink } from './link-server.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
-
-/** The answer to a creation. */
-interface Created {
-  readonly kind: 'conversation'
-  readonly view: z.input<typeof conversationView>
-  /** False when it existed already. */
-  readonly made: boolean
-}
 
 /** How messages, edits and deletions begin: their authors have read what came before. */
 const messageEntry = '{"type":"message'
@@ -45,7 +36,7 @@ const messageEntry = '{"type":"message'
 const upToDate = { behind: false, entries: [] } as const
 
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
-export class Conversation extends DurableObject<Env> {
+export class Conversation extends DurableObject<Env> implements ConversationRpc {
   readonly #clock = systemClock
   readonly #tailEntries = loadConfig(this.env).tailEntries
   #store = ConversationStore.open(this.ctx, this.env)

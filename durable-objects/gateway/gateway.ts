@@ -1,9 +1,8 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { ServerSubscription } from '../../src/auth/token.ts'
+import type { ServerSubscription } from '../../src/auth/claims.ts'
 import type { Env } from '../../src/env.ts'
 import { countByName } from '../../src/kernel/count.ts'
 import { networkOf } from '../../src/kernel/ip-address.ts'
-import type { Priority } from '../../src/limits/shedding.ts'
 import type { Command } from '../../src/protocol/commands.ts'
 import { connectionHeader } from '../../src/protocol/connection-header.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
@@ -20,33 +19,26 @@ import { SubscriptionGrants } from './channels/subscription-grants.ts'
 import { Subscriptions } from './channels/subscriptions.ts'
 import { CommandRouter } from './commands/command-router.ts'
 import { MessageLimits } from './commands/message-limits.ts'
-import {
-  ServerCommands,
-  type ConnectionTarget,
-  type DisconnectReason,
-  type Refreshment,
-  type TenantGatewayStats,
-} from './commands/server-commands.ts'
+import { ServerCommands } from './commands/server-commands.ts'
 import { ConnectHandler } from './connect/connect-handler.ts'
 import { TenantConnectionLimiter } from './connect/tenant-connection-limiter.ts'
 import { GatewayContext } from './gateway-context.ts'
-import { Emulation, type ReceiveResult } from './transport/emulation.ts'
+import { Emulation } from './transport/emulation.ts'
 import { streamKindOf } from './transport/stream-transport.ts'
 import { negotiate } from './transport/transport.ts'
-
-/** Figures of one gateway instance; they begin at zero when it wakes. */
-export interface GatewayStats {
-  readonly sockets: number
-  readonly channels: number
-  readonly calls: number
-  readonly commands: number
-  /** What was dropped because of overload. */
-  readonly shed: Readonly<Record<Priority, number>>
-  readonly since: number
-}
+import type {
+  ConnectionTarget,
+  DisconnectReason,
+  GatewayRpc,
+  GatewayStats,
+  MessageLimitStats,
+  ReceiveResult,
+  Refreshment,
+  TenantGatewayStats,
+} from '../contracts.ts'
 
 /** Holds the connections of one region's users: authenticates them, routes their commands, and delivers their channels in order. */
-export class Gateway extends DurableObject<Env> {
+export class Gateway extends DurableObject<Env> implements GatewayRpc {
   readonly #context = new GatewayContext(this.ctx, this.env, {
     received: (session, message) => this.#receive(session, textOrBytes(message)),
     closed: (session) => this.#closed(session),
@@ -173,7 +165,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   /** All figures of this gateway for /metrics, in one call. */
-  figures(): { readonly stats: GatewayStats; readonly policies: ReturnType<MessageLimits['stats']>['policies'] } {
+  figures(): { readonly stats: GatewayStats; readonly policies: MessageLimitStats['policies'] } {
     return { stats: this.stats(), policies: this.#limits.stats().policies }
   }
 
@@ -184,7 +176,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   /** The decisions of this gateway's message limits, and the keys with the most refusals. */
-  limitMetrics(): ReturnType<MessageLimits['stats']> {
+  limitMetrics(): MessageLimitStats {
     return this.#limits.stats()
   }
 

@@ -5,13 +5,14 @@ import { Settings } from '../shared/settings.ts'
 import { NoteTable } from './note-table.ts'
 import { inboxNotesSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import type { InboxNotesRpc } from '../contracts.ts'
 
 /**
  * Notes for users that are not connected, for many users of one tenant: one row for each conversation and one for each
  * member. An inbox opens when its user connects, reads what it missed, and is updated directly until the user's last
  * connection is gone; so a member without a connection costs no actor of its own.
  */
-export class InboxNotes extends DurableObject<Env> {
+export class InboxNotes extends DurableObject<Env> implements InboxNotesRpc {
   #table = this.#openTable(isUsed(this.ctx.storage.sql))
 
   /** Writes down a conversation's update, and answers which inboxes it must update directly. Repeats do no harm. */

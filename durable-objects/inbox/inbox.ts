@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Env } from '../../src/env.ts'
 import type { MissedPage } from '../../src/inbox/notes.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
-import { decodeCursor, encodeCursor, toListItem, type ListItem } from '../../src/inbox/list.ts'
+import { decodeCursor, encodeCursor, toListItem } from '../../src/inbox/list.ts'
 import { admitConnection } from '../../src/inbox/admit-connection.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
@@ -24,6 +24,7 @@ import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
 import { inboxSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import type { InboxPage, InboxRpc } from '../contracts.ts'
 
 /** Changed conversations sent to a returning client; beyond it the client asks for the list. */
 const recoveredEntries = 500
@@ -35,18 +36,11 @@ const standingShape = z.object({ isOpen: z.boolean(), turn: z.number(), place: z
 type Standing = z.output<typeof standingShape>
 const closedAtFirst: Standing = { isOpen: false, turn: 0, place: 0 }
 
-/** A page of the conversation list. */
-export interface InboxPage {
-  readonly kind: 'page'
-  readonly conversations: readonly ListItem[]
-  readonly next: string | null
-}
-
 /**
  * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation, so
  * that a client that returns after any time receives the present state and not the whole past.
  */
-export class Inbox extends DurableObject<Env> {
+export class Inbox extends DurableObject<Env> implements InboxRpc {
   readonly #clock = systemClock
   #store = this.#open(isUsed(this.ctx.storage.sql))
   /** Whether this instance has published anything to its subscribers. */

@@ -3,7 +3,7 @@ import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { Job, NewJob } from '../../src/jobs/model/job.ts'
-import { cancel, changePolicy, type EnqueueResult, type Receipt } from '../../src/jobs/queue/lifecycle.ts'
+import { cancel, changePolicy, type EnqueueResult } from '../../src/jobs/queue/lifecycle.ts'
 import type { JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
 import { Queue, type ProgressReport, type PollRequest, type PollAnswer } from '../../src/jobs/queue/queue.ts'
@@ -23,7 +23,7 @@ import { PollWaiters } from './poll-waiters.ts'
 import { openStores, type SqlStores } from './sql-stores.ts'
 import { JobDays } from './job-days.ts'
 import { JobStream } from './job-stream.ts'
-import { listJobs, queueStats, type JobPage, type QueueStats } from './job-reports.ts'
+import { listJobs, queueStats } from './job-reports.ts'
 import { PersistedMetrics } from './persisted-metrics.ts'
 import { QueueNames } from './queue-names.ts'
 import { ScheduleShares } from './schedule-shares.ts'
@@ -32,9 +32,7 @@ import { WorkerDispatcher } from './worker-dispatcher.ts'
 import { Batcher } from './batcher.ts'
 import { jobQueueSchema } from './schema.ts'
 import { migrate } from '../shared/migrate.ts'
-
-/** The answer to an enqueue of one job. */
-export type EnqueueAnswer = ({ readonly kind: 'queued' } & Receipt) | Refusal
+import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contracts.ts'
 
 /** Jobs deleted at a time; the rest follow after a pause in which calls are answered. */
 const maxForgotten = 5000
@@ -46,7 +44,7 @@ const registrationMs = 2000
  * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
  * Worker that the queue dispatches, directly or by QStash; they poll the queue for jobs.
  */
-export class JobQueue extends DurableObject<Env> {
+export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #clock = systemClock
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
   readonly #pollWaiters = new PollWaiters()

@@ -1,23 +1,9 @@
 import type { Job } from '../../src/jobs/model/job.ts'
-import type { JobMetrics, JobTypeCounts } from '../../src/jobs/metrics/job-metrics.ts'
+import type { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
 import { countStates, phasesOf, type JobState } from '../../src/jobs/model/phase.ts'
-import type { Policy } from '../../src/jobs/model/policy.ts'
-import { toView, type JobView } from '../../src/jobs/model/view.ts'
+import { toView } from '../../src/jobs/model/view.ts'
 import type { SqlStores } from './sql-stores.ts'
-
-/** The state of a queue. */
-export interface QueueStats {
-  readonly counts: Readonly<Record<JobState, number>>
-  /** How long the oldest job that could have started has been waiting, in milliseconds. */
-  readonly oldestMs: number
-  readonly policy: Policy
-  readonly tallies: readonly JobTypeCounts[]
-}
-
-export interface JobPage {
-  readonly jobs: readonly JobView[]
-  readonly next: string | null
-}
+import type { JobPage, QueueStats } from '../contracts.ts'
 
 export function queueStats(stores: SqlStores, metrics: JobMetrics, now: number): QueueStats {
   const oldest = stores.jobs.oldestWaiting()

@@ -16,9 +16,10 @@ import {
 import type { TenantStanding } from '../../src/tenants/known.ts'
 import { ParkedTasks } from './parked-tasks.ts'
 import { TenantDirectory } from './tenant-directory.ts'
+import type { PlatformRpc } from '../contracts.ts'
 
 /** What applies beyond any one tenant: there is one, and its settings are cached for ten seconds everywhere. */
-export class Platform extends DurableObject<Env> {
+export class Platform extends DurableObject<Env> implements PlatformRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #parked = new ParkedTasks(this.ctx.storage.sql)
   readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {

@@ -2,12 +2,7 @@ import { allowanceMs, cover, isPrecious, noAllowance, type Allowance } from '../
 import { guardMs, leaseMs } from '../../src/limits/lease.ts'
 import { LeaseAccount, type SavedLeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
-
-/** The part of an actor's storage that this needs: `ctx.storage.kv`. */
-export interface KeyValue {
-  get(key: string): unknown
-  put(key: string, value: unknown): void
-}
+import type { KeyValue } from '../shared/key-value.ts'
 
 interface Stored {
   readonly ledger: SavedLeaseAccount

@@ -8,12 +8,13 @@ import type { LeaseAccount, Reserved } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 import { SteadyClock } from '../../src/limits/steady-clock.ts'
 import { LimiterStore } from './limiter-store.ts'
+import type { RateLimiterRpc } from '../contracts.ts'
 
 /**
  * The limiter of one key of one policy: decides, and lends units to holders that decide by themselves. Units spent and
  * units lent together never exceed the limit.
  */
-export class RateLimiter extends DurableObject<Env> {
+export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
   readonly #store = new LimiterStore(this.ctx.storage.kv)
   readonly #clock = new SteadyClock(() => systemClock.now(), this.#store.latest)
   #known: LeaseAccount | undefined

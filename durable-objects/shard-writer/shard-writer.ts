@@ -11,6 +11,7 @@ import { within } from '../../src/kernel/retry.ts'
 import { admit } from '../../src/limits/shedding.ts'
 import { charsOf } from '../../src/protocol/answer-size.ts'
 import { ownName } from '../address.ts'
+import type { ShardWriterRpc } from '../contracts.ts'
 
 interface Waiting {
   readonly since: number
@@ -32,7 +33,7 @@ const most = { waiting: 40_000, ageMs: 30_000 }
  * moment ago, and leave as one. Nothing here is durable: a conversation keeps what was not confirmed and sends it
  * again.
  */
-export class ShardWriter extends DurableObject<Env> {
+export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   readonly #waiting: Waiting[] = []
   /** A shard that fails five times in a row is not asked for five seconds; callers are refused at once. */
   readonly #breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(5) })

@@ -6,7 +6,7 @@ import type { ClientInfo, Publication } from '../../src/protocol/replies.ts'
 import type { ChannelUpdate, EphemeralEvent, StreamUpdate } from '../../src/protocol/stream.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { gatewayNamed } from '../address.ts'
-import { priorityOfEvent } from '../gateway/channels/overload.ts'
+import { priorityOfEvent } from './overload.ts'
 
 interface GatewayQueue {
   waiting: StreamUpdate[]

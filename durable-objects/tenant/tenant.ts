@@ -34,23 +34,14 @@ import {
 } from '../../src/tenants/signing-keys.ts'
 import { gatewayNamed, gatewayNames, platformOf } from '../address.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
-
-/** The wanted properties of a new or existing tenant. `key` is for a new one, and replaces a key with the same id. */
-export interface Provision {
-  readonly id: string
-  readonly name: string
-  /** Undefined keeps its plan. */
-  readonly plan?: string | undefined
-  readonly limits: OwnLimits
-  readonly key: StoredKey
-}
+import type { Provision, TenantRpc } from '../contracts.ts'
 
 const storedPeaks = z.record(z.string(), z.number())
 const daysOfPeaks = 8
 const idSecret = z.string().optional()
 
 /** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
-export class Tenant extends DurableObject<Env> {
+export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #clock = systemClock
   readonly #kv = this.ctx.storage.kv
   readonly #tasks = new AlarmTasks(this.ctx.storage, [

@@ -23,6 +23,7 @@ import { RecentPublishes } from '../../src/topics/recent-publishes.ts'
 import { applyCommands, type AppliedCommands } from '../../src/topics/apply-commands.ts'
 import { keptMs } from './publish-keys.ts'
 import { TopicStore, type TopicContext } from './topic-store.ts'
+import type { TopicRpc } from '../contracts.ts'
 
 /** How soon after a publication the alarm checks whether it was delivered. */
 const remindMs = 5000
@@ -31,7 +32,7 @@ const remindMs = 5000
  * One plain topic of a tenant: passes publications on to its subscribers, and keeps as many of them as its namespace
  * says. Permissions were checked where the caller's token is known; a topic knows no users.
  */
-export class Topic extends DurableObject<Env> {
+export class Topic extends DurableObject<Env> implements TopicRpc {
   readonly #clock = systemClock
 
   constructor(ctx: DurableObjectState, env: Env) {

@@ -1,5 +1,6 @@
 import { readOverrides, subscriptionClaims, type Overrides } from './claims.ts'
-import { endOf, readToken, type SigningKey, type TokenRules } from './token.ts'
+import type { SigningKey } from './claims.ts'
+import { endOf, readToken, type TokenRules } from './token.ts'
 
 /**
  * Permission to subscribe to one channel. `expiresAt` in milliseconds since the epoch, 0 for never; `info` is JSON

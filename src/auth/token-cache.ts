@@ -1,4 +1,4 @@
-import type { Claims, SigningKey } from './token.ts'
+import type { Claims, SigningKey } from './claims.ts'
 
 interface CachedToken {
   readonly claims: Claims

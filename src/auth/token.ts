@@ -1,49 +1,10 @@
 import { CompactSign, compactVerify, decodeJwt, decodeProtectedHeader, type CryptoKey, type JWTPayload } from 'jose'
 import { z } from 'zod'
-import type { Capability } from '../protocol/capabilities.ts'
 import { canonicalChannel } from '../protocol/channels.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { GivenJson, readGiven, withoutNulls } from '../protocol/given-json.ts'
-import { connectionClaims, readOverrides, type Overrides } from './claims.ts'
+import { connectionClaims, readOverrides, type Claims, type ServerSubscription, type SigningKey } from './claims.ts'
 import { TokenCache } from './token-cache.ts'
-
-/** A key that signs or verifies; the algorithm belongs to the key (RFC 8725 §3.1). */
-export interface SigningKey {
-  readonly id: string
-  readonly secret: string
-  readonly algorithm: 'HS256'
-  /** When it stops verifying tokens, in milliseconds since the epoch. */
-  readonly until?: number | undefined
-}
-
-/**
- * The claims of a verified token. Times are in milliseconds since the epoch: `expiresAt` is when the connection ends, 0
- * for never, and `issuedAt` is 0 when the token has none.
- */
-export interface Claims {
-  readonly tenant: string
-  /** "" for an anonymous user. */
-  readonly user: string
-  readonly expiresAt: number
-  readonly issuedAt: number
-  /** What other clients may see of the connection, as JSON text. */
-  readonly info?: string
-  readonly capabilities?: readonly Capability[]
-  /** Channels the server subscribes the connection to. */
-  readonly subscriptions?: readonly ServerSubscription[]
-}
-
-/** One server-side subscription in a token. `info` and `data` are JSON text. */
-export interface ServerSubscription {
-  readonly channel: string
-  readonly info?: string
-  readonly data?: string
-  readonly overrides: Overrides
-  /** When it ends, in milliseconds since the epoch. */
-  readonly expiresAt?: number
-  /** Refused where a position is given and the channel has no recovery. */
-  readonly mustRecover?: true
-}
 
 /** The result of reading a token. */
 export type Verified =

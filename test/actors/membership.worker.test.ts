@@ -1,6 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test, vi } from 'vitest'
+import { Conversation } from '../../durable-objects/conversation/conversation.ts'
 import { timeoutMs } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
@@ -174,7 +175,9 @@ describe('a deleted conversation', () => {
       ),
     )
     await putToSleep(actor)
-    await runInDurableObject(actor, (conversation) => conversation.alarm())
+    await runInDurableObject(actor, async (conversation) => {
+      if (conversation instanceof Conversation) await conversation.alarm()
+    })
     expect(await guest.isUnsubscribed(news)).toMatchObject({ code: 2500 })
   })
 

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { tenantOfKey } from '../../src/auth/api-key.ts'
-import { claimedBy, signToken, verifyToken, type SigningKey } from '../../src/auth/token.ts'
+import type { SigningKey } from '../../src/auth/claims.ts'
+import { claimedBy, signToken, verifyToken } from '../../src/auth/token.ts'
 
 const now = Date.UTC(2026, 10, 22)
 const key: SigningKey = { id: 'k', secret: 'n'.repeat(43), algorithm: 'HS256' }

@@ -1,7 +1,8 @@
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { TokenCache } from '../../src/auth/token-cache.ts'
-import { claimedBy, signToken, tenantOfToken, verifyToken, type SigningKey } from '../../src/auth/token.ts'
+import type { SigningKey } from '../../src/auth/claims.ts'
+import { claimedBy, signToken, tenantOfToken, verifyToken } from '../../src/auth/token.ts'
 
 const now = Date.UTC(2026, 10, 22)
 const key: SigningKey = { id: 'new', secret: 'n'.repeat(43), algorithm: 'HS256' }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Overload, priorityOfEvent } from '../../durable-objects/gateway/channels/overload.ts'
+import { Overload, priorityOfEvent } from '../../durable-objects/shared/overload.ts'
 import { CommandBatcher } from '../../src/realtime/command-batcher.ts'
 import { admit, LoadGauge, priorities, type Load } from '../../src/limits/shedding.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Overload } from '../../durable-objects/gateway/channels/overload.ts'
+import { Overload } from '../../durable-objects/shared/overload.ts'
 import { CommandBatcher, type PendingCommand } from '../../src/realtime/command-batcher.ts'
 import { listener } from '../support/listener.ts'
 

@@ -23,7 +23,7 @@ import type { GatewayContext } from '../gateway-context.ts'
 import type { SubscriptionGrant } from './subscription-grants.ts'
 import { ChannelUpdates } from './channel-updates.ts'
 import { Links } from './links.ts'
-import { Overload } from './overload.ts'
+import { Overload } from '../../shared/overload.ts'
 
 const attempts = 3
 /** A subscribed channel whose calls failed that often is asked for its position after this time, in milliseconds. */

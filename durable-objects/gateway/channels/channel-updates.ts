@@ -5,7 +5,7 @@ import type { StreamPosition, StreamUpdate } from '../../../src/protocol/stream.
 import type { Hub, HubChannel } from '../../../src/realtime/hub.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { GatewayContext } from '../gateway-context.ts'
-import type { Overload } from './overload.ts'
+import type { Overload } from '../../shared/overload.ts'
 
 /** What an update may cause: a call that brings what is missing, and the end of a subscription. */
 interface Calls {

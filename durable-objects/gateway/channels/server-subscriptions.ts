@@ -1,4 +1,4 @@
-import type { ServerSubscription } from '../../../src/auth/token.ts'
+import type { ServerSubscription } from '../../../src/auth/claims.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { sizes } from '../../../src/protocol/limits.ts'
 import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'

@@ -1,6 +1,7 @@
 import type { Overrides } from '../../../src/auth/claims.ts'
 import { verifySubscription, type SubscriptionClaims } from '../../../src/auth/subscription-token.ts'
-import { namesUnknownKey, notYetValid, type ServerSubscription, type SigningKey } from '../../../src/auth/token.ts'
+import type { ServerSubscription, SigningKey } from '../../../src/auth/claims.ts'
+import { namesUnknownKey, notYetValid } from '../../../src/auth/token.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
 import { parseChannel, whyNoChannel, type TopicName } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'

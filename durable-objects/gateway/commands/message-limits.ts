@@ -4,6 +4,7 @@ import type { Taken } from '../../../src/limits/ports.ts'
 import { limiterName } from '../../address.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { LimitLevels } from './limit-levels.ts'
+import type { MessageLimitStats } from '../../contracts.ts'
 
 const maxNames = 20_000
 
@@ -32,7 +33,7 @@ export class MessageLimits {
   }
 
   /** Figures for /metrics, by policy, and the keys with the most refusals. */
-  stats() {
+  stats(): MessageLimitStats {
     const { counters } = this.#holder
     return { policies: counters.all(), refused: counters.top.list() }
   }

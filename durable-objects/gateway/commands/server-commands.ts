@@ -1,4 +1,4 @@
-import type { ServerSubscription } from '../../../src/auth/token.ts'
+import type { ServerSubscription } from '../../../src/auth/claims.ts'
 import { closes } from '../../../src/protocol/close-codes.ts'
 import type { Refusal } from '../../../src/protocol/errors.ts'
 import type { StreamPosition } from '../../../src/protocol/stream.ts'
@@ -6,34 +6,7 @@ import type { Hub } from '../../../src/realtime/hub.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { ServerSubscriptions } from '../channels/server-subscriptions.ts'
 import type { GatewayContext } from '../gateway-context.ts'
-
-/** Connections of a user: all of them, or the one with this client id, or with this session of its connect result. */
-export interface ConnectionTarget {
-  readonly tenant: string
-  readonly user: string
-  readonly client?: string
-  readonly session?: string
-}
-
-/** Why the tenant's server ends connections: a close code from 3000 to 4999 and a text. */
-export interface DisconnectReason {
-  readonly code: number
-  readonly reason: string
-}
-
-/** What a refresh changes: when connections end, in milliseconds since the epoch, and their public info as JSON text. */
-export interface Refreshment {
-  readonly expired: boolean
-  readonly expiresAt: number
-  readonly info?: string
-}
-
-/** One tenant's share of a gateway; `listeners` are its channels and the connections subscribed to each. */
-export interface TenantGatewayStats {
-  readonly clients: number
-  readonly users: number
-  readonly listeners: readonly { readonly channel: string; readonly clients: number }[]
-}
+import type { ConnectionTarget, DisconnectReason, Refreshment, TenantGatewayStats } from '../../contracts.ts'
 
 /** Runs the commands of a tenant's server on its users' connections at one gateway, and counts them. */
 export class ServerCommands {

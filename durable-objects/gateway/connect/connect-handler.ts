@@ -1,4 +1,4 @@
-import type { Claims } from '../../../src/auth/token.ts'
+import type { Claims } from '../../../src/auth/claims.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { spreadMs } from '../../../src/kernel/retry.ts'
 import { inboxChannel } from '../../../src/protocol/channels.ts'

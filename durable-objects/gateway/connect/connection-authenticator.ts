@@ -1,11 +1,5 @@
-import {
-  namesUnknownKey,
-  notYetValid,
-  tenantOfToken,
-  verifyToken,
-  type Claims,
-  type SigningKey,
-} from '../../../src/auth/token.ts'
+import type { Claims, SigningKey } from '../../../src/auth/claims.ts'
+import { namesUnknownKey, notYetValid, tenantOfToken, verifyToken } from '../../../src/auth/token.ts'
 import type { Config, OpenProfile } from '../../../src/config.ts'
 import { personalTopic } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'

@@ -6,14 +6,12 @@ import { newSession, type Session } from '../../../src/realtime/session.ts'
 import { EndedStreams } from './ended-streams.ts'
 import type { Sockets } from './sockets.ts'
 import { StreamTransport } from './stream-transport.ts'
+import type { ReceiveResult } from '../../contracts.ts'
 
 /** How often a stream is written to, in milliseconds: only a write shows that its client has gone, within two of them. */
 const probeMs = 1_000
 /** Streams written to at a time. With more of them a round takes longer. */
 const probedAtOnce = 2_000
-
-/** The outcome of a posted frame: received by its session, which may have `ended`, or held `elsewhere`. */
-export type ReceiveResult = 'received' | 'ended' | 'elsewhere'
 
 /**
  * Connections for networks that let no WebSocket through: the server sends in the body of an HTTP response that does not

@@ -1,4 +1,5 @@
 import type { Bytes, Reply } from '../reply.ts'
+import { errors } from './errors.ts'
 import type { Keyspace } from './keyspace.ts'
 
 /** What a command reads and writes. `now`, in epoch milliseconds, does not move during a transaction. */
@@ -24,17 +25,6 @@ export type CommandTable = Readonly<Record<string, Command>>
 
 export const reads = (arity: number, run: Command['run']): Command => ({ arity, writes: false, run })
 export const writes = (arity: number, run: Command['run']): Command => ({ arity, writes: true, run })
-
-/** Thrown inside a command and answered as an error reply. The texts are those of Redis 7.0. */
-export class RedisError extends Error {}
-
-export const errors = {
-  wrongType: () => new RedisError('WRONGTYPE Operation against a key holding the wrong kind of value'),
-  syntax: () => new RedisError('ERR syntax error'),
-  notAnInteger: () => new RedisError('ERR value is not an integer or out of range'),
-  arity: (name: Bytes) => new RedisError(`ERR wrong number of arguments for '${name.toLowerCase()}' command`),
-  expireTime: (name: Bytes) => new RedisError(`ERR invalid expire time in '${name}' command`),
-} as const
 
 const MAX_INT64 = 2n ** 63n - 1n
 

@@ -1,5 +1,6 @@
 import { type Bytes, type Reply, failure } from '../reply.ts'
-import { type Command, RedisError, errors } from './command.ts'
+import { type Command } from './command.ts'
+import { RedisError, errors } from './errors.ts'
 import { expiryCommands } from './expiry.ts'
 import { keyCommands } from './keys.ts'
 import { Keyspace } from './keyspace.ts'

@@ -1,15 +1,6 @@
 import type { Bytes } from '../reply.ts'
-import {
-  type Command,
-  type CommandTable,
-  Options,
-  RedisError,
-  errors,
-  fitsInt64,
-  parseInt64,
-  reads,
-  writes,
-} from './command.ts'
+import { type Command, type CommandTable, Options, fitsInt64, parseInt64, reads, writes } from './command.ts'
+import { RedisError, errors } from './errors.ts'
 import type { Entry } from './keyspace.ts'
 
 interface TimeForm {

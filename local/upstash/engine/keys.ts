@@ -1,5 +1,6 @@
 import { type Bytes, OK, type Reply, status } from '../reply.ts'
-import { type CommandTable, type Context, Options, RedisError, errors, parseInt64, reads, writes } from './command.ts'
+import { type CommandTable, type Context, Options, parseInt64, reads, writes } from './command.ts'
+import { RedisError, errors } from './errors.ts'
 import { glob } from './glob.ts'
 import type { Value } from './keyspace.ts'
 

@@ -1,5 +1,5 @@
 import type { Bytes } from '../reply.ts'
-import { errors } from './command.ts'
+import { errors } from './errors.ts'
 
 /** A string or a set, the two types the engine knows. */
 export type Value = Bytes | Set<Bytes>

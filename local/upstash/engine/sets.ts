@@ -1,5 +1,6 @@
 import type { Bytes, Reply } from '../reply.ts'
-import { type CommandTable, type Context, RedisError, errors, parseInt64, reads, writes } from './command.ts'
+import { type CommandTable, type Context, parseInt64, reads, writes } from './command.ts'
+import { RedisError, errors } from './errors.ts'
 
 const mustBePositive = () => new RedisError('ERR value is out of range, must be positive')
 

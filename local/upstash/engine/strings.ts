@@ -1,15 +1,6 @@
 import { type Bytes, OK, type Reply } from '../reply.ts'
-import {
-  type CommandTable,
-  type Context,
-  Options,
-  RedisError,
-  errors,
-  fitsInt64,
-  parseInt64,
-  reads,
-  writes,
-} from './command.ts'
+import { type CommandTable, type Context, Options, fitsInt64, parseInt64, reads, writes } from './command.ts'
+import { RedisError, errors } from './errors.ts'
 import { positiveExpiry, timeForms } from './expiry.ts'
 
 const MAX_LENGTH = 512 * 1024 * 1024

@@ -1,9 +1,9 @@
-import type { RateLimitClass } from '../../../src/conversations/command.ts'
-import { commandNamed } from '../../../src/conversations/commands/table.ts'
-import { spreadMs } from '../../../src/kernel/retry.ts'
-import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
-import type { EphemeralEvent, StreamVerb } from '../../../src/protocol/stream.ts'
-import { admit, LoadGauge, type Load, type Priority } from '../../../src/limits/shedding.ts'
+import type { RateLimitClass } from '../../src/conversations/command.ts'
+import { commandNamed } from '../../src/conversations/commands/table.ts'
+import { spreadMs } from '../../src/kernel/retry.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { EphemeralEvent, StreamVerb } from '../../src/protocol/stream.ts'
+import { admit, LoadGauge, type Load, type Priority } from '../../src/limits/shedding.ts'
 
 /** What may wait for one channel. SDKs wait five seconds for a subscription: from four on the answer would come too late. */
 const maxPerChannel: Load = { waiting: 4096, ageMs: 8000 }

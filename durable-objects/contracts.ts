@@ -1,0 +1,360 @@
+import type { z } from 'zod'
+import type { conversationView } from '../src/protocol/conversation-views.ts'
+import type { ServerSubscription } from '../src/auth/claims.ts'
+import type { NewConversation } from '../src/conversations/create.ts'
+import type { Actor } from '../src/conversations/types.ts'
+import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
+import type { InboxUpdate } from '../src/inbox/entry.ts'
+import type { ListItem } from '../src/inbox/list.ts'
+import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../src/inbox/notes.ts'
+import type { NewJob } from '../src/jobs/model/job.ts'
+import type { JobState } from '../src/jobs/model/phase.ts'
+import type { Policy } from '../src/jobs/model/policy.ts'
+import type { JobView } from '../src/jobs/model/view.ts'
+import type { EnqueueResult, Receipt } from '../src/jobs/queue/lifecycle.ts'
+import type { PollAnswer, PollRequest, ProgressReport } from '../src/jobs/queue/queue.ts'
+import type { Schedule, ScheduleSpec, ScheduleUsage } from '../src/jobs/schedules/schedule.ts'
+import type { ParkedTask } from '../src/kernel/parked-task.ts'
+import type { RequestContext } from '../src/kernel/request-context.ts'
+import type { Reserved } from '../src/limits/lease-account.ts'
+import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../src/limits/lease.ts'
+import type { Rules } from '../src/limits/rules.ts'
+import type { Priority } from '../src/limits/shedding.ts'
+import type { SettingsChange } from '../src/protocol/api.ts'
+import type { Refusal } from '../src/protocol/errors.ts'
+import type { StoredPolicy } from '../src/protocol/limits-api.ts'
+import type { Namespace } from '../src/protocol/namespaces-api.ts'
+import type { ClientInfo } from '../src/protocol/replies.ts'
+import type {
+  ChannelUpdate,
+  HistoryAnswer,
+  HistoryQuery,
+  StreamAnswer,
+  StreamCall,
+  StreamPosition,
+  TopicRules,
+} from '../src/protocol/stream.ts'
+import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
+import type { TenantStanding } from '../src/tenants/known.ts'
+import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
+import type {
+  Placement,
+  StoredKey,
+  StoredTenant,
+  TenantRecord,
+  TenantSecrets,
+  TokenKey,
+} from '../src/tenants/record.ts'
+import type { Counters } from '../src/limits/counters.ts'
+import type { JobTypeCounts } from '../src/jobs/metrics/job-metrics.ts'
+
+/**
+ * The methods of the actors that other actors and the Worker call, and the types they exchange. The bindings in src/env.ts are
+ * typed by these interfaces, so that no actor is imported by its callers; each method is documented where it is implemented.
+ */
+
+/** Figures of one gateway instance; they begin at zero when it wakes. */
+export interface GatewayStats {
+  readonly sockets: number
+  readonly channels: number
+  readonly calls: number
+  readonly commands: number
+  /** What was dropped because of overload. */
+  readonly shed: Readonly<Record<Priority, number>>
+  readonly since: number
+}
+
+/** The decisions of a gateway's message limits by policy, and the keys with the most refusals. */
+export interface MessageLimitStats {
+  readonly policies: Readonly<Record<string, Counters>>
+  readonly refused: readonly { readonly key: string; readonly refusals: number }[]
+}
+
+/** Connections of a user: all of them, or the one with this client id, or with this session of its connect result. */
+export interface ConnectionTarget {
+  readonly tenant: string
+  readonly user: string
+  readonly client?: string
+  readonly session?: string
+}
+
+/** Why the tenant's server ends connections: a close code from 3000 to 4999 and a text. */
+export interface DisconnectReason {
+  readonly code: number
+  readonly reason: string
+}
+
+/** What a refresh changes: when connections end, in milliseconds since the epoch, and their public info as JSON text. */
+export interface Refreshment {
+  readonly expired: boolean
+  readonly expiresAt: number
+  readonly info?: string
+}
+
+/** One tenant's share of a gateway; `listeners` are its channels and the connections subscribed to each. */
+export interface TenantGatewayStats {
+  readonly clients: number
+  readonly users: number
+  readonly listeners: readonly { readonly channel: string; readonly clients: number }[]
+}
+
+/** The outcome of a posted frame: received by its session, which may have `ended`, or held `elsewhere`. */
+export type ReceiveResult = 'received' | 'ended' | 'elsewhere'
+
+export interface GatewayRpc extends Rpc.DurableObjectBranded {
+  receive(node: string, session: string, frame: string | Uint8Array): ReceiveResult
+  publish(update: ChannelUpdate): boolean
+  presence(tenant: string, channel: string): ClientInfo[]
+  connectionsOf(tenant: string, user: string): number
+  tenantStateChanged(tenant: string, state: TenantRecord['state']): void
+  disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
+  subscribeUser(
+    target: ConnectionTarget,
+    order: ServerSubscription,
+    since?: StreamPosition,
+  ): Promise<Refusal | undefined>
+  unsubscribeUser(target: ConnectionTarget, channel: string): void
+  refreshUser(target: ConnectionTarget, refreshment: Refreshment): void
+  tenantStats(tenant: string): TenantGatewayStats & {
+    readonly since: number
+  }
+  stats(): GatewayStats
+  figures(): {
+    readonly stats: GatewayStats
+    readonly policies: MessageLimitStats['policies']
+  }
+  connections(): Record<string, number>
+  limitMetrics(): MessageLimitStats
+}
+
+/** The answer to a creation. */
+export interface Created {
+  readonly kind: 'conversation'
+  readonly view: z.input<typeof conversationView>
+  /** False when it existed already. */
+  readonly made: boolean
+}
+
+export interface ConversationRpc extends Rpc.DurableObjectBranded {
+  execute(call: StreamCall): StreamAnswer
+  create(wanted: NewConversation): Promise<Created | Refusal>
+  admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal
+  history(actor: Actor, query: HistoryQuery): HistoryAnswer
+  presence(actor: Actor): Promise<{ readonly kind: 'presence'; readonly clients: readonly ClientInfo[] } | Refusal>
+}
+
+export interface TopicRpc extends Rpc.DurableObjectBranded {
+  execute(call: StreamCall): StreamAnswer
+  history(rules: TopicRules, query: HistoryQuery): HistoryAnswer
+  removeHistory(): void
+  presence(): Promise<ClientInfo[]>
+}
+
+/** A page of the conversation list. */
+export interface InboxPage {
+  readonly kind: 'page'
+  readonly conversations: readonly ListItem[]
+  readonly next: string | null
+}
+
+export interface InboxRpc extends Rpc.DurableObjectBranded {
+  execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer>
+  revoke(): number
+  gateways(): string[]
+  revokedAt(): number
+  advance(news: InboxUpdate): Promise<boolean>
+  remove(conversation: string, version: number): Promise<void>
+  list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal>
+}
+
+export interface InboxNotesRpc extends Rpc.DurableObjectBranded {
+  update(change: NotesUpdate): NotesAnswer
+  open(user: string): Opened
+  missed(user: string, since: number, after: string): MissedPage
+  close(user: string, turn: number): void
+  standingOf(user: string): 'open' | 'closed' | 'unknown'
+  noteChosenId(id: string): void
+  hasChosenId(id: string): boolean
+}
+
+export interface ShardWriterRpc extends Rpc.DurableObjectBranded {
+  write(batch: ProjectionBatch): Promise<Projected>
+  stats(): {
+    readonly rows: number
+    readonly writes: number
+    readonly waiting: number
+    readonly shed: Readonly<Record<string, number>>
+  }
+}
+
+/** The wanted properties of a new or existing tenant. `key` is for a new one, and replaces a key with the same id. */
+export interface Provision {
+  readonly id: string
+  readonly name: string
+  /** Undefined keeps its plan. */
+  readonly plan?: string | undefined
+  readonly limits: OwnLimits
+  readonly key: StoredKey
+}
+
+export interface TenantRpc extends Rpc.DurableObjectBranded {
+  provision(wanted: Provision): {
+    readonly record: StoredTenant
+    readonly made: boolean
+  }
+  record(): StoredTenant | undefined
+  admission():
+    | {
+        readonly record: StoredTenant
+        readonly secrets: TenantSecrets
+      }
+    | undefined
+  placement(): Placement | undefined
+  addKey(key: StoredKey):
+    | {
+        readonly kind: 'added'
+      }
+    | Refusal
+  revokeKey(keyId: string): boolean
+  setState(state: StoredTenant['state']): StoredTenant | undefined
+  setLimits(plan: string | undefined, limits: OwnLimits): StoredTenant | undefined
+  setPolicy(
+    name: string,
+    policy: Omit<StoredPolicy, 'version'>,
+  ):
+    | {
+        readonly kind: 'set'
+        readonly policy: StoredPolicy
+      }
+    | Refusal
+  dropPolicy(name: string): boolean
+  noteConnections(connections: number): void
+  connectionPeaks(): Record<string, number>
+  setNamespace(
+    name: string,
+    namespace: Namespace,
+  ):
+    | {
+        readonly kind: 'set'
+      }
+    | Refusal
+  dropNamespace(name: string): boolean
+  setSettings(change: SettingsChange): StoredTenant | undefined
+  signingKeys(): TokenKey[]
+  addSigningKey(key: TokenKey):
+    | {
+        readonly kind: 'changed'
+      }
+    | Refusal
+  rotateSigningKey(
+    id: string,
+    successor: TokenKey,
+    overlapMs: number,
+  ):
+    | {
+        readonly kind: 'changed'
+      }
+    | Refusal
+  revokeSigningKey(id: string):
+    | {
+        readonly kind: 'changed'
+      }
+    | Refusal
+  retell(): void
+}
+
+export interface PlatformRpc extends Rpc.DurableObjectBranded {
+  settings(): PlatformSettings
+  setSystemLimits(system: SystemLimits): PlatformSettings
+  setPlan(
+    name: string,
+    plan: Plan,
+  ):
+    | {
+        readonly kind: 'set'
+        readonly house: PlatformSettings
+      }
+    | Refusal
+  dropPlan(name: string): boolean
+  noteTenant(id: string): void
+  standingOfTenant(id: string): TenantStanding
+  noteParked(parked: ParkedTask): void
+  clearParked(actor: string, task: string): void
+  parkedTasks(): {
+    readonly count: number
+    readonly tasks: readonly ParkedTask[]
+  }
+}
+
+export interface RateLimiterRpc extends Rpc.DurableObjectBranded {
+  lease(ask: LeaseAsk): LeaseAnswer
+  settle(closing: readonly Closing[]): void
+  refund(units: number, at: number): void
+  reserve(rules: Rules, units: number, ttlMs: number): Reserved
+  hold(rules: Rules, holder: string, units: number, ttlMs: number): number
+  release(rules: Rules, lease: number, spent: number): boolean
+  peek(rules: Rules): Standing
+  reset(rules: Rules): void
+}
+
+/** The answer to an enqueue of one job. */
+export type EnqueueAnswer = ({ readonly kind: 'queued' } & Receipt) | Refusal
+
+export interface JobPage {
+  readonly jobs: readonly JobView[]
+  readonly next: string | null
+}
+
+/** The state of a queue. */
+export interface QueueStats {
+  readonly counts: Readonly<Record<JobState, number>>
+  /** How long the oldest job that could have started has been waiting, in milliseconds. */
+  readonly oldestMs: number
+  readonly policy: Policy
+  readonly tallies: readonly JobTypeCounts[]
+}
+
+export interface JobQueueRpc extends Rpc.DurableObjectBranded {
+  enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer>
+  enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult>
+  startRun(run: string, capacity: number): PollAnswer | undefined
+  poll(request: PollRequest, waitMs: number): Promise<PollAnswer>
+  runLost(run: string): void
+  report(report: Omit<ProgressReport, 'run'>): boolean
+  find(id: string):
+    | (JobView & {
+        readonly lines: readonly {
+          at: number
+          line: string
+        }[]
+      })
+    | undefined
+  list(state: JobState, cursor: string | undefined, limit: number): JobPage
+  cancel(id: string): JobView | undefined
+  redrive(id: string): JobView | Refusal
+  redriveAll(limit: number): {
+    redriven: number
+    skipped: number
+  }
+  stats(): QueueStats
+  setPolicy(change: Partial<Policy>): Policy
+  schedules(after: string, limit: number): Schedule[]
+  schedule(name: string): Schedule | undefined
+  putSchedule(spec: ScheduleSpec): Promise<
+    | {
+        readonly kind: 'put'
+        readonly schedule: Schedule
+      }
+    | Refusal
+  >
+  removeSchedule(name: string): Promise<boolean>
+  claimSchedules(queue: string, before: ScheduleUsage, after: ScheduleUsage): Refusal | undefined
+  secrets(): string[]
+  rotateSecret(): string[]
+  follow(id: string, call: StreamCall): StreamAnswer
+  register(name: string): void
+  hasQueue(name: string): boolean
+  queueNames(): string[]
+  sweep(): QueueStats
+  acceptedSince(day: string): Record<string, number>
+}
