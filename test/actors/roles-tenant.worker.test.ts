@@ -8,6 +8,7 @@ import { openDoors, operatorLine, operatorOperations, routes } from '../support/
 import { operatorKey } from '../support/worker/tenant.ts'
 import {
   answerOf,
+  blank,
   expectLines,
   firstStatus,
   furnished,
@@ -90,7 +91,7 @@ describe('what is for the operator', () => {
     for (const line of Object.keys(operatorOperations)) {
       const { status, text } = await asked(line, cast.shows[role], theirs)
       expect({ line, status }).toEqual({ line, status: 401 })
-      words.add(text)
+      words.add(blank(text, []))
     }
     expect([...words]).toHaveLength(1)
   })

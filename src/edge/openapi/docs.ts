@@ -148,7 +148,7 @@ const realtimePage = (host: string) =>
       ({ method, summary, data, result }) =>
         html`<h3 id="${method}"><code>${method}</code></h3>
           <p>${summary}</p>
-          ${fieldTable('Data', data, 'input')} ${result === undefined ? '' : fieldTable('Result', result, 'output')}`,
+          ${fieldTable('Data', data, 'input')} ${fieldTable('Result', result, 'output')}`,
     )}
     ${realtimeData.map(
       ({ id, title, text, schemas }) =>

@@ -1,24 +1,26 @@
 import type { z } from 'zod'
 import { commands } from '../../conversations/commands/table.ts'
 import { listConversations } from '../../inbox/list-conversations.ts'
-import { conversationEvents, conversationPublications, inboxEvents } from '../../protocol/conversation-views.ts'
+import {
+  conversationEvents,
+  conversationPage,
+  conversationPublications,
+  inboxEvents,
+} from '../../protocol/conversation-views.ts'
 
-/** A method that a client may call over its connection, `client.rpc(method, data)`. */
-interface RealtimeMethod {
+/** Every method that a client may call over its connection, `client.rpc(method, data)`. */
+export const realtimeMethods: readonly {
   readonly method: string
   readonly summary: string
   readonly data: z.ZodType
-  readonly result?: z.ZodType
-}
-
-/** Every rpc method; a test holds the names against the methods of the gateway. */
-export const realtimeMethods: readonly RealtimeMethod[] = [
+  readonly result: z.ZodType
+}[] = [
   ...commands.map(({ name, summary, input, output }) => ({ method: name, summary, data: input, result: output })),
   {
     method: listConversations.name,
     summary: listConversations.http.summary,
     data: listConversations.input,
-    result: listConversations.http.responses[200],
+    result: conversationPage,
   },
 ]
 
