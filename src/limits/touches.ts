@@ -10,6 +10,8 @@ export const maxOfTenant = 64
 export const maxOfAll = 128
 /** A call that takes longer than this shows that the process is busy, for example with creating files of new actors. */
 const targetMs = 25
+/** A place stays taken after a slow call for as long as the call took, at most this: half of the time is left to others. */
+const longestRestMs = 100
 /** A call that never ended belongs to a request that was cut off. */
 const lostMs = 30_000
 /** Tenants without a call for this long are forgotten. */
@@ -25,6 +27,8 @@ interface Touch {
   readonly begunAt: number
   /** Actors that had been opened in this isolate when the call began. */
   readonly opened: number
+  /** The call has ended; its place stays taken until then. */
+  restsUntil?: number
 }
 
 interface Place {
@@ -78,7 +82,8 @@ export class Touches {
   /** Calls of a tenant under way, and how many there may be. */
   standingOf(tenant: string): { readonly underWay: number; readonly window: number } {
     const known = this.#tenants.get(tenant)
-    return { underWay: known?.underWay.size ?? 0, window: Math.floor(known?.window ?? firstWindow) }
+    const underWay = [...(known?.underWay ?? [])].filter(({ restsUntil }) => restsUntil === undefined).length
+    return { underWay, window: Math.floor(known?.window ?? firstWindow) }
   }
 
   /** Waits for a place and takes it. */
@@ -98,7 +103,8 @@ export class Touches {
   #hasRoom(tenant: Tenant): boolean {
     const now = this.#pause.now()
     tenant.usedAt = now
-    for (const touch of tenant.underWay) if (now - touch.begunAt > lostMs) tenant.underWay.delete(touch)
+    for (const touch of tenant.underWay)
+      if (now - touch.begunAt > lostMs || (touch.restsUntil ?? Infinity) <= now) tenant.underWay.delete(touch)
     if (tenant.underWay.size >= Math.floor(tenant.window)) return false
     let all = 0
     for (const { underWay } of this.#tenants.values()) all += underWay.size
@@ -109,8 +115,10 @@ export class Touches {
     try {
       return await call()
     } finally {
-      tenant.underWay.delete(touch)
-      const tookMs = this.#pause.now() - touch.begunAt
+      const now = this.#pause.now()
+      const tookMs = now - touch.begunAt
+      if (tookMs > targetMs) touch.restsUntil = now + Math.min(tookMs, longestRestMs)
+      else tenant.underWay.delete(touch)
       const floor = openedActors() > touch.opened ? fewestHere : fewest
       tenant.window =
         tookMs > targetMs

@@ -204,7 +204,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'any key opens what is the operator’s',
-    file: 'src/edge/resources/admin/admin.ts',
+    file: 'src/edge/middleware/authenticate.ts',
     from: 'if (!allowed) return',
     to: 'if (!allowed && given === undefined) return',
     tests: ['test/actors/roles-tenant.worker.test.ts'],

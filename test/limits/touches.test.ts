@@ -39,6 +39,15 @@ test('a request with a thousand items has few actor calls under way at once whil
   expect(touches.standingOf('acme')).toEqual({ underWay: 0, window: 4 })
 })
 
+test('slow calls of a tenant take half of the time, so that calls of others run between them', async () => {
+  const { touches, wait, pass, now } = world()
+  let done = false
+  void touches.each('acme', numbers(100), () => wait(50)).then(() => (done = true))
+  await pass(() => done)
+  // Four at a time in the end: 25 rounds of a call of 50 ms and a rest of 50 ms, of which the first has eight.
+  expect(now()).toBeGreaterThan(20 * 100)
+})
+
 test('all requests of one tenant share its calls, and none of another tenant waits for them', async () => {
   const { touches, wait, pass, now } = world()
   const slow = () => wait(1000)
