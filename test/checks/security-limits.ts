@@ -75,7 +75,7 @@ const singles: readonly string[] = [
   `One request: a body of ${kib(sizes.bodyBytes)}, ${count(sizes.members)} members, ${count(maxChecks)} checks; a body that has not come after ${seconds(bodyGraceMs)} comes with ${kib(bodyBytesPerSecond)} a second, or ends with 408.`,
   `One frame: ${kib(sizes.frameBytes)}. One message: a text of ${kib(sizes.textBytes)} and data of ${kib(sizes.dataBytes)}. One token: ${count(tokenLength)} characters. One conversation: ${count(sizes.members)} members.`,
   `One connection says who it is within ${seconds(connectMs)} and stays for ${seconds(graceMs)} after its token ended.`,
-  `All tenants: ${count(maxOfAll)} actor calls of \`/api\` and checks under way in one process; owed work is paced ([fair shares](docs/design/fair-shares.md)).`,
+  `All tenants: ${count(maxOfAll)} actor calls of \`/api\` and checks under way in one process; tasks after an answer are paced ([fair shares](docs/design/fair-shares.md)).`,
 ]
 
 /** The section between the two marks. */
