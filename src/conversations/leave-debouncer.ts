@@ -1,9 +1,9 @@
 import type { ClientInfo } from '../protocol/replies.ts'
 
 /**
- * Whose going is not told yet. A user comes with her first connection and goes when the last one has been gone for a
- * while: a phone that changes networks, or a page that is loaded anew, is neither. Presence itself needs no such
- * patience; it says who is here this moment.
+ * The users whose leave is not published yet. A user joins with the first connection and leaves when the last one has
+ * been closed for a while: a phone that changes networks, or a page that is reloaded, does neither. Presence itself is
+ * not debounced; it reports the present moment.
  */
 export class LeaveDebouncer {
   readonly #graceMs: number
@@ -13,7 +13,7 @@ export class LeaveDebouncer {
     this.#graceMs = graceMs
   }
 
-  /** The user's first connection at a gateway. True when that is news; false when her going was never told. */
+  /** The user's first connection at a gateway. True when the join is news; false when the leave was never published. */
   joined({ user }: ClientInfo): boolean {
     return !this.#going.delete(user)
   }
@@ -31,7 +31,7 @@ export class LeaveDebouncer {
     return due
   }
 
-  /** Milliseconds until somebody is due; undefined when nobody is going. */
+  /** Milliseconds until the next leave is due; undefined when none is pending. */
   waitMs(now: number): number | undefined {
     const [first] = this.#going.values()
     return first === undefined ? undefined : Math.max(0, first.dueAt - now)

@@ -16,7 +16,7 @@ export interface Conversation {
   readonly createdAt: number
   /** A digest of what its creator asked for, where a repeat of the request can be told by the conversation's id. */
   readonly request?: string
-  /** Set when it was deleted: nobody can reach it any more. */
+  /** Set when it was deleted: it can no longer be reached. */
   readonly deletedAt?: number
   /** Raised with every change of these facts or of the members; tells Postgres which is newer. */
   readonly version: number

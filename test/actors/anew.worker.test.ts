@@ -12,7 +12,7 @@ import { newTenant, succeeded, type TestTenant } from '../support/worker/tenant.
 
 // Conversations that were deleted and begin anew under the same id.
 
-/** Postgres answers nobody until it `answers`; `asked` says that somebody waits. */
+/** Postgres does not answer until it `answers`; `asked` says that a request waits. */
 function slowPostgres() {
   const postgres = { statements: postgresIsThere(), asked: false, answers: false }
   const answer = globalThis.fetch

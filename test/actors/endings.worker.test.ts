@@ -7,7 +7,7 @@ import { connectAs } from '../support/worker/person.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, operatorKey, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
-// Sessions end when they should: each with its code, also on sockets opened before, and nobody else's do.
+// Sessions end when they should: each with its code, also on sockets opened before, and no other session does.
 
 afterEach(() => void vi.useRealTimers())
 
@@ -49,7 +49,7 @@ describe('a revoked user', () => {
     expect(await bob.line.rest()).toEqual([])
   })
 
-  test('stays out whoever forgets: her stream, her gateway or both', async () => {
+  test('stays out whichever forgets: the user’s stream, the gateway or both', async () => {
     const tenant = await newTenant()
     const token = await tenant.token('alice')
     await revoke(tenant, 'alice')
@@ -69,7 +69,7 @@ describe('a revoked user', () => {
       commands: [{ kind: 'leave', user: 'alice', client: 'x', last: true }],
     })
     await revoke(tenant, 'alice')
-    // As her next call to her stream would, whatever it is for.
+    // As the next call to the user's stream would, whatever it is for.
     const phone = await connectAs(tenant, 'alice', { gateway: 'deaf/0' })
     expect((await alice.line.closed()).code).toBe(4501)
     expect(await phone.line.rest()).toEqual([])
@@ -96,7 +96,7 @@ describe('a revoked user', () => {
 })
 
 describe('a suspended tenant', () => {
-  test('has its sessions ended and nobody let in, until it is active again; others go on', async () => {
+  test('has its sessions ended and no user admitted, until it is active again; others go on', async () => {
     const [tenant, other] = [await newTenant(), await newTenant()]
     const token = await tenant.token('alice')
     const alice = await connectAs(tenant, 'alice', { token })
@@ -159,7 +159,7 @@ describe('too many connections', () => {
     expect(endings.toSorted((a, b) => a - b)).toEqual([0, 0, 0, 3504, 3504, 3504, 3504, 3504])
   })
 
-  test('of one user at once at gateways where she was not before are never more than she may have', async () => {
+  test('of one user at once at gateways new to that user are never more than allowed', async () => {
     const tenant = await newTenant({ connectionsPerUser: 2 })
     const token = await tenant.token('alice')
     await connectAs(tenant, 'alice', { token, gateway: 'scattered/0' })
@@ -182,7 +182,7 @@ describe('too many connections', () => {
       const answer = await env.GATEWAY.getByName('address/0').fetch('http://parley/connection/websocket', { headers })
       return Line.of(answer)
     }
-    // Who does not say who she is has ten seconds, and gives up her place after that.
+    // A connection that does not authenticate has ten seconds, and gives up its place after that.
     stopClock()
     const silent = []
     for (let n = 1; n <= 20; n++) silent.push(await openFrom(`2001:db8:1:2::${n}`))

@@ -140,7 +140,7 @@ describe('the list', () => {
     expect(error).toMatchObject({ code: 400, message: expect.stringContaining('cursor') })
   })
 
-  test('forgets a conversation its user left, and remembers it when she comes back', async () => {
+  test('forgets a conversation its user left, and knows it again when the user comes back', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const bob = await connectAs(tenant, 'bob')
@@ -218,7 +218,7 @@ describe('the personal stream', () => {
     expect(welcome.subs['user:#bob']).not.toHaveProperty('recovered')
   })
 
-  test('of somebody else is never brought, whatever a client says it had', async () => {
+  test('of another user is never sent, whatever a client says it had', async () => {
     const tenant = await newTenant()
     const { welcome } = await connectAs(tenant, 'bob', { subs: { 'user:#alice': { recover: true } } })
     expect(Object.keys(welcome.subs)).toEqual(['user:#bob'])

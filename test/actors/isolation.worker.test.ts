@@ -46,7 +46,7 @@ test('another tenant’s conversation is told apart from one that never was by n
   expect(body.messages).toMatchObject([{ seq: 1, text: 'between us' }])
 })
 
-test('a user of the same name in another tenant is somebody else: list, stream, channels, presence, history', async () => {
+test('a user of the same name in another tenant is another user: list, stream, channels, presence, history', async () => {
   const [mine, theirs] = [await newTenant(), await newTenant()]
   const foreign = await talk(theirs, 'between us')
   const [here, there] = [await connectAs(mine, 'alice'), await connectAs(theirs, 'alice')]

@@ -38,7 +38,7 @@ describe('a removed member', () => {
     }
   })
 
-  test('hears nothing more although her gateway slept meanwhile', async () => {
+  test('receives nothing more although the gateway slept meanwhile', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const bob = await connectAs(tenant, 'bob', { gateway: 'removed-2/0' })
@@ -52,7 +52,7 @@ describe('a removed member', () => {
     expect(JSON.stringify(later)).not.toContain('among us')
   })
 
-  test('hears nothing more although the word of it was lost on the way to her gateway', async () => {
+  test('receives nothing more although the removal was lost on the way to the gateway', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob', 'carol')
     const gateway = 'removed-3/0'
@@ -70,7 +70,7 @@ describe('a removed member', () => {
     expect(await bob.alsoHeard(lunch)).toEqual([])
   })
 
-  test('who came back before her gateway heard of it goes on hearing', async () => {
+  test('a member that came back before the gateway heard of the removal goes on receiving', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob', 'carol')
     const gateway = 'removed-4/0'
@@ -134,13 +134,13 @@ describe('a role', () => {
     expect((await give(tenant.key, 'member')).status).toBe(200)
     expect(await rename('Mine')).toBe(403)
     expect((await give(alice, 'king')).status).toBe(400)
-    const nobody = `PATCH /v1/conversations/${lunch}/members/nobody`
+    const nobody = `PATCH /v1/conversations/${lunch}/members/absent`
     expect((await call(nobody, { as: alice, body: { role: 'admin' } })).status).toBe(404)
   })
 })
 
 describe('a deleted conversation', () => {
-  test('takes its members off the air and is there for nobody', async () => {
+  test('takes its members off the air and exists for no caller', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]
@@ -163,7 +163,7 @@ describe('a deleted conversation', () => {
     expect(await guest.recover(news, { offset: 0 })).toMatchObject({ error: { code: 103 } })
   })
 
-  test('that died before anybody heard of its end says so when it wakes', async () => {
+  test('that died before its end was published says so when it wakes', async () => {
     const tenant = await newTenant()
     const news = await tenant.channel('alice')
     const guest = await connectAs(tenant, 'bob', { gateway: 'guests-2/0' })

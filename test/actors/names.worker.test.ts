@@ -24,7 +24,7 @@ test('no two names of different tenants, policies or keys are the same', () => {
   )
 })
 
-test('a caller always comes to the same gateway of her region, and callers spread evenly', () => {
+test('a caller always comes to the same gateway of its region, and callers spread evenly', () => {
   fc.assert(
     fc.property(fc.string(), fc.integer({ min: 1, max: 1024 }), (caller, perRegion) => {
       const name = gatewayName('weur', caller, perRegion)

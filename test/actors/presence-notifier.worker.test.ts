@@ -27,7 +27,7 @@ function ushered() {
   return { hear, told, asked }
 }
 
-test('who comes back while it is asked whether she is gone has neither gone nor come', async () => {
+test('a user that comes back while the other gateways are asked has neither left nor joined', async () => {
   const { hear, told, asked } = ushered()
   hear('join', 'phone')
   hear('leave', 'phone')

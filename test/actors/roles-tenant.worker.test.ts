@@ -19,7 +19,7 @@ import {
 } from '../support/worker/things.ts'
 import { serverSetting } from '../support/worker/roles/server.ts'
 
-// What belongs to a tenant as a whole is its server's, what belongs to everybody is the operator's.
+// What belongs to a tenant as a whole is its server's, what belongs to the platform is the operator's.
 
 const served = everyOperation
   .filter((operation) => serverOperations.includes(tellOf(operation)))
@@ -27,7 +27,7 @@ const served = everyOperation
 
 let cast: Cast
 let theirs: Furnished
-/** What nobody is refused. */
+/** Objects of a tenant whose operations are not refused. */
 let ours: Furnished
 let before: unknown
 beforeAll(async () => {
@@ -96,7 +96,7 @@ describe('what is for the operator', () => {
     expect([...words]).toHaveLength(1)
   })
 
-  test.each(Object.keys(operatorOperations))('%s serves her', async (line) => {
+  test.each(Object.keys(operatorOperations))('%s serves the operator', async (line) => {
     const { status, text } = await asked(line, operatorKey, spends(line) ? await furnished() : ours)
     expect({ line, served: status < 300, text }).toMatchObject({ served: true })
   })

@@ -11,7 +11,7 @@ import {
   type Visitor,
 } from '../support/worker/roles/topics.ts'
 
-// Everything a topic can be asked for, in a namespace of each word, by everybody who may come to it.
+// Everything that can be asked of a topic, in a namespace of each value, by every kind of client.
 
 let cast: Awaited<ReturnType<typeof topicCast>>
 beforeAll(async () => {
@@ -28,7 +28,7 @@ describe.each(asked)('%s', (action) => {
   test.each(cases)('where the namespace says $allowed and the name is $name, is for whom they say', async (one) => {
     const { allowed, name } = one
     const channel = topicNamed(allowed, name, crypto.randomUUID().slice(0, 8))
-    // Nobody who listens asks to begin, and who has begun would be counted as somebody who listens.
+    // A subscriber does not subscribe again, and one that has begun would count as a subscriber.
     const coming = visitors.filter((visitor) => action !== 'subscribe' || visitor !== 'listening')
     if (action !== 'subscribe') await cast.listen(channel)
     const before = await cast.stateOf(channel)

@@ -19,7 +19,7 @@ const insiders = roles.filter((role) => entries[role] === 'in')
 const types: readonly ConversationType[] = ['direct', 'group', 'channel']
 
 let cast: Cast
-/** A conversation of each type, for whatever leaves everybody where she is. */
+/** A conversation of each type, for operations that change no role. */
 const scenes = new Map<ConversationType, Scene>()
 const lines = new Map<Role, Line>()
 
@@ -120,7 +120,7 @@ describe.each(types)('the channel of a conversation of type %s', (type) => {
 
 describe('the channel of a person', () => {
   test.each(Object.entries(asks.inbox))('%s is answered to who may, and to the others alike', async (ask, line) => {
-    await expectAnswers(ask, line, sceneOf('group'), `user:#${userOf.member}`, 'user:#nobody-ever')
+    await expectAnswers(ask, line, sceneOf('group'), `user:#${userOf.member}`, 'user:#no-one-ever')
   })
 })
 

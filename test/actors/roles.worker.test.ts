@@ -14,8 +14,8 @@ import {
 import { newScene, stateOf, type Scene } from '../support/worker/roles/scene.ts'
 import { expectLines, firstStatus, tellOf } from '../support/worker/things.ts'
 
-// Every operation of the table, used by every role there is. Who may is declared in support/worker/roles; whoever is
-// not named there may not, and an operation that is not named there fails the first test.
+// Every operation of the table, used by every role. The permissions are declared in support/worker/roles; a role that
+// is not named there may not, and an operation that is not named there fails the first test.
 
 test('of every operation it is said who may use it', () => {
   const named = serverOperations.map((line) => [line, line])
@@ -72,11 +72,11 @@ describe.each<ConversationType>(['direct', 'group', 'channel'])('in a conversati
   })
 })
 
-describe('for herself', () => {
+describe('for themselves', () => {
   let scene: Scene
   beforeAll(async () => void (scene = await newScene(cast, 'group')))
 
-  test.each(casesOf(userOperations))('$line: who may does, and nobody else: who $use.says', async (one) => {
+  test.each(casesOf(userOperations))('$line: the declared roles may, and no other: $use.says', async (one) => {
     await expectRefused(one, scene)
     for (const role of those(one.use, scene, true)) {
       const { status, text } = await ask(cast, one, role, scene)

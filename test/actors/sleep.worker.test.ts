@@ -146,7 +146,7 @@ describe('after a crash of everything', () => {
     expect(await bob.send(lunch, 'and on')).toMatchObject({ seq: 21 })
   })
 
-  test('whoever comes back gets exactly what was missed', async () => {
+  test('a returning client gets exactly what it missed', async () => {
     const { tenant, lunch, alice, bob } = await together('crash-2/0')
     await alice.send(lunch, 'one')
     const { offset } = await bob.hears(lunch)

@@ -10,7 +10,7 @@ async function story() {
   return tenant
 }
 
-describe('what a connection would have to remember beyond what a socket can is refused, and keeps nobody else', () => {
+describe('what does not fit into a socket attachment is refused, and disturbs no other connection', () => {
   test('where a single letter makes the infos twice as long', async () => {
     const tenant = await story()
     const gateway = ownGateway()

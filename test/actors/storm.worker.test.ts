@@ -5,7 +5,7 @@ import { Line } from '../support/worker/line.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 import { postgresIsAway } from '../support/worker/shards.ts'
 
-// Everybody comes back at once, with no Postgres to ask.
+// All clients come back at once, with no Postgres to ask.
 
 afterEach(() => void vi.useRealTimers())
 

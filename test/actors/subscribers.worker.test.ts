@@ -89,7 +89,7 @@ test('what passes does not gather without end for one that is slow: it hears the
   expect(JSON.stringify(signals).length).toBeLessThan(5_000_000)
 })
 
-test('one that does not answer has nobody, and is not waited for', async () => {
+test('one that does not answer counts as empty, and is not waited for', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout'] })
   const [elsewhere, roster] = [audience().connectionsElsewhere('alice', null), audience().presence()]
   await vi.advanceTimersByTimeAsync(2000)

@@ -26,7 +26,7 @@ async function answers(as: string | undefined, things: Things): Promise<Record<s
 }
 
 describe('every documented operation', () => {
-  test('answers alike for what another tenant has and for what nobody has, with key and token', async () => {
+  test('answers alike for what another tenant has and for what does not exist, with key and token', async () => {
     const theirs = await furnished()
     const before = await readingOf(theirs)
     for (const credential of [(tenant: TestTenant) => tenant.key, (tenant: TestTenant) => tenant.token('alice')]) {
@@ -51,7 +51,7 @@ describe('every documented operation', () => {
     expect(served(there)).toEqual([])
   })
 
-  test('is closed to whoever shows nothing, or nothing that is worth anything', async () => {
+  test('is closed to callers without a credential, or with a worthless one', async () => {
     const { things, tenant } = await furnished()
     for (const as of [undefined, 'nonsense', `${tenant.key}x`, `${await tenant.token('alice')}x`])
       for (const operation of operations) {
@@ -85,7 +85,7 @@ describe('over a socket', () => {
     }
   })
 
-  test('every kind of channel answers alike for what is another tenant’s, other people’s, and nobody’s', async () => {
+  test('every kind of channel answers alike for another tenant’s, other users’ and nonexistent ones', async () => {
     const [mine, theirs] = [await furnished(), await furnished()]
     const mallory = await connectAs(mine.tenant, 'mallory')
     const kinds: readonly ((things: Things, user: string) => string)[] = [

@@ -16,7 +16,7 @@ test('a topic whose last gateway died without a word is gone a minute after it w
   const topic = topicOf(tenant, channel)
   const rowsOf = (query: string) => runInDurableObject(topic, (_, { storage }) => storage.sql.exec(query).toArray())
   const tables = () => rowsOf("SELECT name FROM sqlite_master WHERE name = 'facts'")
-  // Nobody listens there, as after a gateway's death.
+  // No connection is subscribed there, as after a gateway's death.
   const subscribe = { kind: 'subscribe' as const, user: 'alice', client: 'a', joinLeave: false }
   await topic.execute({ gateway: ownGateway(), have: null, rules, commands: [subscribe] })
   later(61_000)
@@ -25,7 +25,7 @@ test('a topic whose last gateway died without a word is gone a minute after it w
 
   const publish = { kind: 'publish' as const, user: '', client: '', server: true, data: '1' }
   await topic.execute({ gateway: null, have: null, rules, commands: [publish] })
-  await eventually('nobody listens', async () =>
+  await eventually('no connection is subscribed', async () =>
     (await rowsOf('SELECT 1 FROM listeners')).length === 0 ? true : undefined,
   )
   expect(await tables()).toHaveLength(1)

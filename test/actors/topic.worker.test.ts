@@ -14,7 +14,7 @@ const day = 86_400_000
 
 const channel = 'orders:42'
 
-/** Alice listens, on a gateway of her own. */
+/** Alice is subscribed, on a gateway without other users. */
 async function story(more: object = {}) {
   const tenant = await newTenant()
   await namespace(tenant, 'orders', { ...lively, ...more })
@@ -42,7 +42,7 @@ const page = async (tenant: TestTenant) => {
 
 /** Until the topic has heard that its last listener left. */
 const isAlone = (tenant: TestTenant) =>
-  eventually('nobody listens', () =>
+  eventually('no connection is subscribed', () =>
     runInDurableObject(topicOf(tenant, channel), (_, { storage }) =>
       storage.sql.exec('SELECT 1 FROM listeners').toArray().length === 0 ? true : undefined,
     ),
@@ -93,7 +93,7 @@ describe('a topic that loses its memory', () => {
     expect(await say(tenant, 1, { idempotencyKey: 'k' })).toMatchObject({ offset: 3 })
   })
 
-  test('keeps its rules, and older ones that somebody brings change nothing', async () => {
+  test('keeps its rules, and older ones from a caller change nothing', async () => {
     const { tenant } = await story()
     for (const n of [1, 2, 3]) await say(tenant, n, {}, { historySize: 2 })
     await putToSleep(topicOf(tenant, channel))
@@ -149,7 +149,7 @@ describe('what is kept', () => {
   test.each([
     ['with history', {}],
     ['without', { historySize: 0 }],
-  ])('of idempotency keys is dropped after their time, also while somebody listens, %s', async (_, more) => {
+  ])('of idempotency keys is dropped after their time, also while there is a subscriber, %s', async (_, more) => {
     const { tenant } = await story(more)
     later(61_000)
     await ringTopic(tenant, channel)
@@ -172,7 +172,7 @@ describe('what is kept', () => {
   })
 })
 
-describe('a topic nobody needs any more', () => {
+describe('a topic that is not needed any more', () => {
   test('without history is gone a minute after its last listener left', async () => {
     const { tenant, alice } = await story({ historySize: 0 })
     expect(await tablesOf(tenant)).toHaveLength(1)

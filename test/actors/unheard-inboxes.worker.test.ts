@@ -10,7 +10,7 @@ import { newTenant } from '../support/worker/tenant.ts'
 
 // What a conversation keeps while inboxes cannot be told.
 
-test('who wrote has read, also when her words left before her inbox heard of them and the conversation died', async () => {
+test('the author has read, also when the message left before the inbox heard of it and the conversation died', async () => {
   const tenant = await newTenant()
   const lunch = await tenant.group('alice', 'bob')
   const conversation = tenant.actorOf(lunch)

@@ -20,7 +20,7 @@ const tokenKeyOf = async (tenant: TestTenant) =>
   (await env.TENANT.getByName(tenant.id).admission())!.secrets.tokenKeys[0]!
 
 describe('connecting', () => {
-  test('a user is told who she is, the limits, and how her personal stream stands', async () => {
+  test('a user is told the user id, the limits, and the position of the personal stream', async () => {
     const tenant = await newTenant()
     const { welcome } = await connectAs(tenant, 'alice')
     expect(welcome).toMatchObject({
@@ -125,11 +125,11 @@ describe('tokens', () => {
     expect(await closesWith('nonsense')).toBe(3500)
     expect(await closesWith('a.b.c')).toBe(3500)
     const key = { id: 'k', secret: 'x'.repeat(43), algorithm: 'HS256' as const }
-    const claims = { tenant: 'nobody-here', user: 'alice', expiresAt: Date.now() + 60_000 }
+    const claims = { tenant: 'no-one-here', user: 'alice', expiresAt: Date.now() + 60_000 }
     expect(await closesWith(await signToken(key, claims, Date.now()))).toBe(3500)
   })
 
-  test('one signed by somebody else ends the connection for good', async () => {
+  test('one signed with another key ends the connection for good', async () => {
     const tenant = await newTenant()
     const { id } = await tokenKeyOf(tenant)
     const claims = { tenant: tenant.id, user: 'alice', expiresAt: Date.now() + 60_000 }
@@ -198,7 +198,7 @@ describe('refreshing', () => {
     expect(refresh!.ttl).toBeGreaterThan(500)
   })
 
-  test('a token of somebody else ends the connection for good', async () => {
+  test('a token of another user ends the connection for good', async () => {
     const tenant = await newTenant()
     const { line } = await connectAs(tenant, 'alice')
     line.say({ refresh: { token: await tenant.token('mallory') } })
@@ -232,7 +232,7 @@ describe('refreshing', () => {
   })
 })
 
-test('the operator’s door stays shut to everybody else', async () => {
+test('the operator’s routes stay closed to every other caller', async () => {
   expect((await call('GET /admin/v1/cron', { as: 'not-the-operator' })).status).toBe(401)
   expect((await call('GET /admin/v1/cron', { as: operatorKey })).status).toBe(200)
 })

@@ -51,7 +51,7 @@ describe('commands', () => {
     expect(replies[6]!.unsubscribe).toEqual({})
   })
 
-  test('an unsubscribe of what nobody listened to succeeds', async () => {
+  test('an unsubscribe without a subscription succeeds', async () => {
     const { line } = await connectAs(await newTenant(), 'alice')
     expect(await line.ask({ unsubscribe: { channel: 'conversation:never' } })).toMatchObject({ unsubscribe: {} })
     expect(await line.ask({ unsubscribe: { channel: 'nonsense' } })).toMatchObject({ unsubscribe: {} })
@@ -77,7 +77,7 @@ describe('commands', () => {
     expect(await line.rest()).toEqual([])
   })
 
-  test('fields nobody knows are passed over, as SDKs of later versions send them', async () => {
+  test('unknown fields are ignored, as SDKs of later versions send them', async () => {
     const { line } = await connectAs(await newTenant(), 'alice')
     expect(await line.ask({ ping: {}, mood: 'sunny' })).toMatchObject({ error: { code: 108 } })
   })
@@ -88,7 +88,7 @@ describe('payloads', () => {
     ['no text', 'message.send', { clientId: 'a' }, /text/],
     ['an empty text', 'message.send', { clientId: 'a', text: '  ' }, /text: must not be empty/],
     ['no clientId', 'message.send', { text: 'Hello' }, /clientId/],
-    ['a field nobody knows', 'message.send', { clientId: 'a', text: 'Hello', colour: 'red' }, /colour/],
+    ['an unknown field', 'message.send', { clientId: 'a', text: 'Hello', colour: 'red' }, /colour/],
     ['too long a text', 'message.send', { clientId: 'a', text: 'é'.repeat(8193) }, /text: at most 16384 bytes/],
     ['half a character', 'message.send', { clientId: 'a', text: 'a\ud800' }, /text: must be well-formed/],
     ['a text that turns others around', 'message.send', { clientId: 'a', text: 'a\u202eb' }, /text: must be/],
@@ -115,7 +115,7 @@ describe('payloads', () => {
     expect(error).toMatchObject({ code: 400, message: expect.stringMatching(/data: at most 16384 bytes/) })
   })
 
-  test('data nested deeper than anybody needs is refused, not a crash', async () => {
+  test('data nested too deep is refused, not a crash', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice')
     const { line } = await connectAs(tenant, 'alice')

@@ -9,11 +9,11 @@ import { post, say, sayRaw, Streamed, ways } from '../support/worker/streamed.ts
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import type { Heard } from '../support/worker/wire.ts'
 
-// Everybody who comes is new, and coming in takes a second and more where others want the cores, too.
+// Every client is new, and connecting takes a second and more where other processes want the cores, too.
 vi.setConfig({ testTimeout: 300_000 })
 
 let tenant: TestTenant
-/** Somebody on the same gateway who has nothing to do with it. */
+/** A client on the same gateway that is not involved. */
 let witness: Person
 
 beforeEach(async () => {
@@ -24,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => witness.line.close())
 
 let people = 0
-/** A token of somebody who was not here before, so that nobody is told to come more slowly. */
+/** A token of a new user, so that no client is told to come more slowly. */
 const somebody = () => tenant.token(`person-${++people}`)
 
 /** What a client brought on itself; anything else would be our own failure. */
@@ -60,7 +60,7 @@ describe.each(['json', 'protobuf'] as const)('whatever a %s socket is told', (fo
   })
 
   test.each(['before it has connected', 'once it has'])(
-    '%s, it answers or closes with a reason, and nobody else notices',
+    '%s, it answers or closes with a reason, and no other connection notices',
     async (when) => {
       await fc.assert(
         fc.asyncProperty(frames, async (told) => {

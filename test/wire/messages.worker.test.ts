@@ -135,7 +135,7 @@ describe('sending', () => {
     expect((await send(crypto.randomUUID())).error).toEqual({ code: 404, message: 'no such conversation' })
   })
 
-  test('in a channel everybody may read and only members write', async () => {
+  test('in a channel every user may read and only members write', async () => {
     const tenant = await newTenant()
     const news = await tenant.channel('editor')
     const reader = await connectAs(tenant, 'reader')

@@ -43,7 +43,7 @@ describe('presence', () => {
       .toEqual({ num_clients: 1, num_users: 1 })
   })
 
-  test('of nobody is an object all the same; of a personal stream there is none', async () => {
+  test('of an anonymous connection is an object all the same; of a personal stream there is none', async () => {
     const { tenant, lunch } = await lunchOf('alice')
     const alice = await connectAs(tenant, 'alice')
     expect((await alice.line.ask({ presence: { channel: `conversation:${lunch}` } })).presence).toEqual({
@@ -53,7 +53,7 @@ describe('presence', () => {
     expect(await alice.line.ask({ presence_stats: { channel: 'x:y' } })).toMatchObject({ error: { code: 102 } })
   })
 
-  test('comings and goings are told to those who asked, and to nobody else', async () => {
+  test('joins and leaves are pushed to subscribers that asked for them, and to no other', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob', 'carol')
     const curious = await connectAs(tenant, 'alice')
     const other = await connectAs(tenant, 'carol')
@@ -76,7 +76,7 @@ describe('presence', () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const curious = await connectAs(tenant, 'alice', { gateway: 'curious/0' })
     await curious.subscribe(lunch, { join_leave: true })
-    await curious.line.next('her own coming', ({ push }) => push?.join?.info.user === 'alice')
+    await curious.line.next('the join of the subscriber itself', ({ push }) => push?.join?.info.user === 'alice')
     const devices = [
       await connectAs(tenant, 'bob', { gateway: 'devices/0' }),
       await connectAs(tenant, 'bob', { gateway: 'devices/0' }),
@@ -114,7 +114,7 @@ describe('presence', () => {
     }
     const stays = await connectAs(tenant, 'bob')
     await stays.subscribe(lunch)
-    // Whoever had gone would be told now, when the timer of the conversation rings.
+    // A leave would be published now, when the timer of the conversation fires.
     pass(2 * graceMs)
     await pause(2 * graceMs)
     const moves = (await curious.alsoHeard(lunch)).filter(({ push }) => push?.join?.info.user !== 'alice')

@@ -19,14 +19,14 @@ async function enter(way: Way, tenant: TestTenant, user: string) {
   return { stream, connect: connect!, client, to: { session, node, way } }
 }
 
-/** Connections in a conversation, as somebody in it sees them. */
+/** Connections in a conversation, as a member sees them. */
 async function countIn(conversation: string, { line }: Person): Promise<number> {
   const { presence_stats: stats } = await line.ask({ presence_stats: { channel: `conversation:${conversation}` } })
   return stats!.num_clients ?? 0
 }
 
 const isLeft = async (conversation: string, bob: Person) =>
-  await eventually('nobody is there', async () => ((await countIn(conversation, bob)) === 0 ? true : undefined))
+  await eventually('no client is present', async () => ((await countIn(conversation, bob)) === 0 ? true : undefined))
 
 describe.each(ways)('without a WebSocket, by %s', (way) => {
   test('one connects, listens, speaks and hears, as with one', async () => {
@@ -144,7 +144,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     expect(await stream.ended()).toMatchObject({ disconnect: { code: 3008, reason: 'slow' } })
   })
 
-  test('a post reaches nobody else’s session, nor another node’s', async () => {
+  test('a post reaches no other session, nor another node’s', async () => {
     const tenant = await newTenant()
     const { to } = await enter(way, tenant, 'alice')
     const gateway = to.node.slice(0, to.node.lastIndexOf('/'))

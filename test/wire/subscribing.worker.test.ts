@@ -59,7 +59,7 @@ describe('subscribing', () => {
     expect(await alice.alsoHeard(lunch)).toEqual([])
   })
 
-  test('her own stream is there from the connect', async () => {
+  test('the user’s own stream is there from the connect', async () => {
     const { alice } = await story(0)
     expect(await alice.line.ask({ subscribe: { channel: 'user:#alice' } })).toMatchObject({ error: { code: 105 } })
   })
@@ -68,12 +68,12 @@ describe('subscribing', () => {
     const { tenant, lunch, alice, channel } = await story(0)
     const twice = alice.line.say({ subscribe: { channel } }, { unsubscribe: { channel } })
     for (const id of twice) expect(await alice.line.replyTo(id)).not.toHaveProperty('error')
-    await tenant.post(lunch, 'bob', 'nobody listens')
+    await tenant.post(lunch, 'bob', 'no connection is subscribed')
     expect(await alice.alsoHeard(lunch)).toEqual([])
 
     const thrice = alice.line.say({ subscribe: { channel } }, { unsubscribe: { channel } }, { subscribe: { channel } })
     for (const id of thrice) expect(await alice.line.replyTo(id)).not.toHaveProperty('error')
-    await tenant.post(lunch, 'bob', 'somebody listens')
+    await tenant.post(lunch, 'bob', 'a connection is subscribed')
     expect((await alice.hears(lunch)).offset).toBe(2)
     expect(await alice.alsoHeard(lunch)).toEqual([])
   })
@@ -82,7 +82,7 @@ describe('subscribing', () => {
     const { tenant, lunch, alice, channel } = await story(0)
     await alice.subscribe(lunch)
     await alice.line.ask({ unsubscribe: { channel } })
-    await tenant.post(lunch, 'bob', 'nobody listens')
+    await tenant.post(lunch, 'bob', 'no connection is subscribed')
     expect(await alice.alsoHeard(lunch)).toEqual([])
   })
 
@@ -114,7 +114,7 @@ describe('subscribing', () => {
     expect(answers).toEqual(Array.from({ length: 4 }, () => ({ code: 103, message: 'permission denied' })))
   })
 
-  test('somebody else’s personal stream is not for her', async () => {
+  test('another user’s personal stream is refused', async () => {
     const { alice } = await story(0)
     expect(await alice.line.ask({ subscribe: { channel: 'user:#bob' } })).toMatchObject({ error: { code: 103 } })
   })
@@ -126,7 +126,7 @@ describe('subscribing', () => {
     const replies = await Promise.all(asked.map((id) => alice.line.replyTo(id)))
     const refused = replies.filter(({ error }) => error !== undefined)
     expect(refused.filter(({ error }) => error?.code !== 106)).toEqual([])
-    // One of the 128 is her own stream.
+    // One of the 128 is the user's own stream.
     expect(replies.length - refused.length).toBe(127)
     expect(new Set(refused.map(({ error }) => error?.code))).toEqual(new Set([106]))
     expect(await alice.line.ask({ subscribe: { channel: `conversation:${ids.at(-1)}` } })).toMatchObject({

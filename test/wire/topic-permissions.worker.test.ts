@@ -60,7 +60,7 @@ describe('capabilities', () => {
       code(await alice.ask({ presence: { channel } })),
     ]
     expect(await may('orders:42')).toEqual([0, 0, 0, 0])
-    // Whoever listens may read and see who else does.
+    // A subscriber may read the history and see presence.
     expect(await may('orders:43')).toEqual([0, 103, 0, 0])
     expect(await may('orders:5')).toEqual([103, 103, 103, 103])
     expect(await may('cursors')).toEqual([103, 0, 108, 108])
@@ -101,7 +101,7 @@ describe('namespaces', () => {
     return tenant
   }
 
-  test('may let every user in, but nobody anonymous', async () => {
+  test('may let every user in, but no anonymous one', async () => {
     const tenant = await change({ subscribe: 'users', publish: 'subscribers' })
     await call('PATCH /v1/settings', { as: tenant.key, body: { anonymous: true } })
     const nobody = await connect(await tokenFor(tenant, '', {}))
@@ -129,7 +129,7 @@ describe('namespaces', () => {
     expect(code(await alice.ask({ publish: { channel: 'orders:1', data: 1 } }))).toBe(0)
   })
 
-  test('that let nobody listen until a moment ago are asked for anew before a subscriber is refused', async () => {
+  test('that admitted no client until a moment ago are asked for anew before a subscriber is refused', async () => {
     const tenant = await change({ subscribe: 'nobody' })
     const alice = await connect(await tenant.token('alice'), ownGateway())
     expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(103)
@@ -137,7 +137,7 @@ describe('namespaces', () => {
     expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(0)
   })
 
-  test('change without a deploy: ten seconds later at the latest everybody goes by it', async () => {
+  test('change without a deploy: ten seconds later at the latest every gateway applies it', async () => {
     const tenant = await change({ subscribe: 'users', publish: 'nobody' })
     const alice = await connect(await tenant.token('alice'))
     const ask = async () => code(await alice.ask({ publish: { channel: 'orders:1', data: 1 } }))

@@ -34,7 +34,7 @@ async function forged(tenant: TestTenant, claims: object): Promise<string> {
 
 const channel = '$orders:42'
 
-/** Alice on a gateway of her own, and a namespace. */
+/** Alice on a gateway without other users, and a namespace. */
 async function story(more: object = {}) {
   const tenant = await newTenant()
   await namespace(tenant, 'orders', lively)
@@ -72,7 +72,7 @@ describe('a subscription token', () => {
     expect(await alice.ask({ subscribe: { channel, token } })).toMatchObject({ error: { code } })
   })
 
-  test('signed by somebody else is refused', async () => {
+  test('signed with another key is refused', async () => {
     const { alice } = await story()
     const other = await newTenant()
     const token = await ticketFor(other, 'alice', channel)
@@ -83,7 +83,7 @@ describe('a subscription token', () => {
   test.each([
     ['another channel', { channel: '$orders:43' }],
     ['another user', { sub: 'bob' }],
-    ['another connection', { client: 'somebody' }],
+    ['another connection', { client: 'another user' }],
   ])('for %s ends the connection for good', async (_, claims) => {
     const { tenant, alice } = await story()
     alice.say({ subscribe: { channel, token: await forged(tenant, { sub: 'alice', channel, ...claims }) } })
@@ -100,9 +100,9 @@ describe('a subscription token', () => {
     })
   })
 
-  test('that nobody renews ends its subscription 25 seconds after its time, and not before', async () => {
+  test('without a renewal ends its subscription 25 seconds after its time, and not before', async () => {
     const { tenant, alice, gateway } = await story()
-    // On a whole second, which is what tokens count in; stopped before anybody looks how far it is to one.
+    // On a whole second, which is what tokens count in; stopped before the distance to one is read.
     stopClock()
     pass(1000 - (Date.now() % 1000))
     await alice.ask({ subscribe: { channel, token: await ticketFor(tenant, 'alice', channel, { ttlSeconds: 30 }) } })
@@ -158,7 +158,10 @@ describe('a subscription token', () => {
     const override = { force_push_join_leave: { value: true } }
     const token = await forged(tenant, { sub: 'alice', channel, override })
     await alice.ask({ subscribe: { channel, token } })
-    await alice.next('her own join', ({ push }) => push?.channel === channel && push.join !== undefined)
+    await alice.next(
+      'the join of the subscriber itself',
+      ({ push }) => push?.channel === channel && push.join !== undefined,
+    )
   })
 })
 
@@ -231,7 +234,7 @@ describe('what a connection token orders', () => {
     await expect.poll(present).toMatchObject({ num_clients: 0 })
   })
 
-  test('is nobody’s personal stream', async () => {
+  test('is never a personal stream', async () => {
     const tenant = await newTenant()
     for (const name of ['user:#alice', 'user:#bob'])
       expect((await arrive(tenant, { channels: [name] })).answer).toMatchObject({ error: { code: 103 } })

@@ -16,7 +16,7 @@ async function story(rules: object = lively) {
 const say = (channel: string, n: number) => ({ publish: { channel, data: { n } } })
 
 describe('a topic with history', () => {
-  test('tells everybody who listens, the publisher too, each thing once and in order', async () => {
+  test('reaches every subscriber, the publisher too, each publication once and in order', async () => {
     const { alice, bob, channel } = await story()
     expect((await alice.ask({ subscribe: { channel } })).subscribe).toMatchObject({
       recoverable: true,
@@ -94,7 +94,7 @@ describe('a topic without history', () => {
 })
 
 describe('words of a topic', () => {
-  test('that look like a conversation’s entries end nobody’s subscription', async () => {
+  test('that look like a conversation’s entries end no subscription', async () => {
     const { alice, bob, channel } = await story()
     await alice.ask({ subscribe: { channel } })
     await bob.ask({ publish: { channel, data: { type: 'member.left', member: 'alice' } } })

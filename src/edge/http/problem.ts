@@ -24,7 +24,7 @@ export function fail(name: ProblemName, detail: string): never {
   throw new ProblemError({ name, detail })
 }
 
-/** Too much to do: everybody who is told so comes back at another moment. */
+/** Too much load: each caller is told another moment to come back. */
 export const overloaded = (waitMs: number): ProblemError =>
   new ProblemError({
     name: 'unavailable',

@@ -24,7 +24,7 @@ export async function isRevoked(
   return issuedAt <= revokedAt
 }
 
-/** Ends all of a user's sessions and voids the tokens she has. Returns the moment, in milliseconds since the epoch. */
+/** Ends all of a user's sessions and voids the user's tokens. Returns the moment, in milliseconds since the epoch. */
 export async function revoke(env: Env, tenant: string, user: string): Promise<number> {
   const revokedAt = await inboxOf(env, tenant, user).revoke()
   known.delete(nameOf(tenant, user))

@@ -82,7 +82,7 @@ export async function admissionFor(
   return await admissionOf(env, tenant, now)
 }
 
-/** What holds for everybody. While neither Redis nor its actor answers, what was last heard. */
+/** The platform's settings. While neither Redis nor the actor answers, the last known ones. */
 export async function platformSettingsAt(env: Env, now: number): Promise<PlatformSettings> {
   if (cachedPlatformSettings.until > now) return cachedPlatformSettings.value
   const cache = openCache(loadConfig(env))

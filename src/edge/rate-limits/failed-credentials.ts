@@ -13,12 +13,13 @@ import { fail } from '../http/problem.ts'
 const policy = 'credentials-address'
 const maxKnown = 10_000
 
-/** Credentials that opened the door here before: who has one goes in, whoever guesses behind the same address. */
+/** Credentials that were accepted here before: they pass, whatever other callers guess behind the same address. */
 const knownGood = new Set<string>()
 
 /**
  * Before a credential is looked at: an address that guessed too often waits, unless this very credential is known here.
- * One wait is over as soon as a unit has dripped, so that nobody is locked out for longer than the guessing goes on.
+ * One wait is over as soon as a unit is available, so that no caller is locked out for longer than the guessing goes
+ * on.
  */
 export function admitAttempt(c: AppContext, credential: string): void {
   if (knownGood.has(credential)) return

@@ -17,7 +17,7 @@ import type { Rules } from '../../limits/rules.ts'
 import { mayBeConversation } from '../identity/conversation-ids.ts'
 import { platformSettingsAt, tenantRecordOf } from '../identity/tenants.ts'
 
-/** All limits a tenant is under; without one, those of callers who are nobody's. */
+/** All limits a tenant is under; without one, those of unidentified callers. */
 export async function termsOf(env: Env, tenant?: string): Promise<LimitTerms> {
   const now = systemClock.now()
   const record = tenant === undefined ? undefined : await tenantRecordOf(env, tenant, now)
@@ -41,7 +41,7 @@ export function platformLevel(
   return levelOf(env, name, () => (rules ??= builtInRules(policy, terms)))
 }
 
-/** One message of a user over HTTP: the same buckets as over the socket, but for her connection's. */
+/** One message of a user over HTTP: the same buckets as over the socket, except the connection's. */
 export async function takeMessageToken(env: Env, tenant: string, user: string, channel: string): Promise<void> {
   const terms = await termsOf(env, tenant)
   const levels = messageLevels(terms)
@@ -55,7 +55,7 @@ export async function takeMessageToken(env: Env, tenant: string, user: string, c
         platformLevel(env, terms, { tenant, policy, key: policy === 'messages-conversation' ? channel : '' }),
       ),
   ])
-  // All of these fail open: a limiter that is gone stops nobody.
+  // All of these fail open: a limiter that is gone stops no request.
   if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
 }
 
@@ -64,7 +64,7 @@ async function isPossibleChannel(env: Env, tenant: string, channel: string): Pro
   return parsed?.kind !== 'conversation' || (await mayBeConversation(env, tenant, parsed.id))
 }
 
-/** One connect from an address, before anybody knows whose it is: milliseconds to wait, 0 for come in. */
+/** One connect from an address, before its tenant is known: milliseconds to wait, 0 for none. */
 export async function takeConnect(env: Env, address: string | undefined): Promise<number> {
   const terms = await termsOf(env)
   const levels = [

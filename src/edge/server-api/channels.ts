@@ -67,7 +67,7 @@ export async function removeHistory(env: Env, tenant: string, channel: string): 
 
 type Said = Omit<ServerApiRequest<'publish'>, 'channel' | 'data' | 'b64data'>
 
-/** One channel's trouble is not another's: whoever tries again must know which to leave out. */
+/** A failure of one channel does not affect the others: a caller that retries must know which to leave out. */
 async function publishOne(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
   try {
     return await publishText(env, tenant, channel, data, said)

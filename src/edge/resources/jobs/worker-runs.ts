@@ -22,7 +22,7 @@ export const workerRuns = new Hono<App>()
   .post('/', async (c) => {
     const reference = readRunReference(await signedBody(c, jobsUrl(loadConfig(c.env))))
     if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
-    if (drain.isOver) return fail('unavailable', 'ending: bring it to whoever comes next')
+    if (drain.isOver) return fail('unavailable', 'ending: deliver it again')
     const given = await startRun(c.env, reference)
     return c.json(given === undefined ? { visit: 'not expected' } : { jobs: given })
   })

@@ -100,7 +100,7 @@ function messageIn(body: Uint8Array): unknown {
   }
 }
 
-/** The gateway in a node's name, if there is one like that: nobody may call others into being. */
+/** The gateway in a node's name, if there is one of that name: a client must not create gateways. */
 function gatewayOf({ env }: AppContext, node: string): string | undefined {
   const name = node.slice(0, node.lastIndexOf('/'))
   return gatewayNames(loadConfig(env)).includes(name) ? name : undefined
