@@ -61,7 +61,7 @@ test.each([
   [['a', 'b'], {}, /^parley: give one name/],
   [['sweep', '--url', 'http://127.0.0.1:1'], {}, /^parley: set ADMIN_KEY/],
   [['sweep'], { PARLEY_DATA: '/nowhere' }, /^parley: \/nowhere holds no system/],
-  [['sweep'], { PORT: '1' }, /^parley: nobody answers there/],
+  [['sweep'], { PORT: '1' }, /^parley: no answer from there/],
 ])('%j with %j is refused in a sentence', async (args, env, sentence) => {
   expect(await cron(args, { ADMIN_KEY: '', ...env })).toEqual({ code: 1, said: expect.stringMatching(sentence) })
 })

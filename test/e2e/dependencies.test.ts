@@ -166,7 +166,7 @@ describe('Redis', () => {
     await alice.rpc('message.delete', { conversation: group, seq: 1 })
     const log = await new Shards(world.system).caughtUp(new Map([[group, 151]]))
     expect(log.filter(({ body }) => body.includes(secret))).toEqual([])
-    await until('it was tried in vain', () => /aftermath\.later.*cached pages/.test(world.system.output))
+    await until('it was tried in vain', () => /alarm-tasks\.failed.*cached pages/.test(world.system.output))
     world.redis.set('pass')
     await until('no cached page holds the words', async () => !(await cached()).includes(secret))
   })

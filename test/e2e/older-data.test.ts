@@ -51,7 +51,7 @@ test.each(['serve', 'start'] as const)(
       { id: known.group, name: 'Old friends', read: 5, unread: 7 },
     ])
 
-    expect(await get(system.adminKey, '/admin/v1/house')).toMatchObject({
+    expect(await get(system.adminKey, '/admin/v1/platform')).toMatchObject({
       system: { messagesPerSecond: 12_345, requestsPerSecond: 23_456 },
       plans: { gold: { limits: { messagesPerSecond: 77 } } },
     })

@@ -30,7 +30,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root', () => {
     expect(await runAs('namespace', inner)).toBe(0)
     await rm(inner, { recursive: true, force: true })
     await expect(runAs('nobody', inner)).rejects.toThrow(
-      /^Postgres cannot run as root, and the user nobody cannot enter/,
+      /^Postgres cannot run as root, and the account 'nobody' cannot enter/,
     )
   })
 })
