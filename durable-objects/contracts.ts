@@ -272,7 +272,7 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   ):
     | {
         readonly kind: 'set'
-        readonly house: PlatformSettings
+        readonly settings: PlatformSettings
       }
     | Refusal
   dropPlan(name: string): boolean

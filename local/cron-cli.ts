@@ -5,7 +5,7 @@ import { Operator } from './operator.ts'
 import { originOf, readSettings } from './settings.ts'
 import { asksForHelp, helpWith } from './usage.ts'
 
-// `npm run cron -- <name>`: runs one entry of the house's schedule now, here or at `--url` with ADMIN_KEY.
+// `npm run cron -- <name>`: runs one entry of the platform's schedule now, here or at `--url` with ADMIN_KEY.
 try {
   if (asksForHelp(process.argv.slice(2)))
     helpWith(

@@ -38,19 +38,19 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
   }
 
   /** Creates or changes a plan; its tenants follow. */
-  setPlan(name: string, plan: Plan): { readonly kind: 'set'; readonly house: PlatformSettings } | Refusal {
-    const house = this.settings()
-    if (!Object.hasOwn(house.plans, name) && Object.keys(house.plans).length >= maxPlans)
+  setPlan(name: string, plan: Plan): { readonly kind: 'set'; readonly settings: PlatformSettings } | Refusal {
+    const settings = this.settings()
+    if (!Object.hasOwn(settings.plans, name) && Object.keys(settings.plans).length >= maxPlans)
       return refuse('limitExceeded', `at most ${maxPlans} plans; delete one first`)
-    return { kind: 'set', house: this.#write({ ...house, plans: { ...house.plans, [name]: plan } }) }
+    return { kind: 'set', settings: this.#write({ ...settings, plans: { ...settings.plans, [name]: plan } }) }
   }
 
   /** Deletes a plan; its tenants then have the platform's limits. False when there is none of that name. */
   dropPlan(name: string): boolean {
-    const house = this.settings()
-    if (!Object.hasOwn(house.plans, name)) return false
-    const { [name]: _, ...plans } = house.plans
-    this.#write({ ...house, plans })
+    const settings = this.settings()
+    if (!Object.hasOwn(settings.plans, name)) return false
+    const { [name]: _, ...plans } = settings.plans
+    this.#write({ ...settings, plans })
     return true
   }
 

@@ -21,9 +21,9 @@ const dayMs = 86_400_000
  */
 export async function archive(env: Env, now: number): Promise<void> {
   const config = loadConfig(env)
-  const house = await platformOf(env).settings()
+  const platform = await platformOf(env).settings()
   for (const { name } of config.shards)
-    await archiveShard(env, name, connect(config, config.shardUrl(name)), house, now)
+    await archiveShard(env, name, connect(config, config.shardUrl(name)), platform, now)
 }
 
 /** A failure of one shard does not stop the others: it may be down, or not release its lock in time. */
@@ -31,13 +31,13 @@ async function archiveShard(
   env: Env,
   name: string,
   shard: Database,
-  house: PlatformSettings,
+  platform: PlatformSettings,
   now: number,
 ): Promise<void> {
   let moved = 0
   try {
     for await (const tenants of placedOn(shard))
-      for (const tenant of tenants) moved += await archiveTenant(env, shard, { tenant, house, now })
+      for (const tenant of tenants) moved += await archiveTenant(env, shard, { tenant, platform, now })
     const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')
     if (moved + dropped > 0) log.info('cron.archived', { shard: name, pages: moved, partitions: dropped })
   } catch (thrown) {
@@ -51,13 +51,13 @@ async function archiveShard(
 async function archiveTenant(
   env: Env,
   shard: Database,
-  { tenant, house, now }: { readonly tenant: string; readonly house: PlatformSettings; readonly now: number },
+  { tenant, platform, now }: { readonly tenant: string; readonly platform: PlatformSettings; readonly now: number },
 ): Promise<number> {
   let pages = 0
   try {
     const record = await tenantOf(env, tenant).record()
     if (record === undefined) return 0
-    const before = now - withPlatformLimits(record, house).limits.archiveAfterDays * dayMs
+    const before = now - withPlatformLimits(record, platform).limits.archiveAfterDays * dayMs
     for (let moved = pagesTogether; moved === pagesTogether && pages < maxPages; pages += moved)
       moved = await archiveMessages(shard, tenant, before, pagesTogether)
   } catch (thrown) {

@@ -20,13 +20,13 @@ export type PlatformSettings = z.output<typeof platformSettings>
 export const newPlatformSettings: PlatformSettings = { plans: {}, system: {}, version: 0 }
 
 /** A tenant with the limits that apply to it: its own, else its plan's, else the platform's. */
-export function withPlatformLimits(stored: StoredTenant, house: PlatformSettings): TenantRecord {
-  const plan = Object.hasOwn(house.plans, stored.plan) ? house.plans[stored.plan] : undefined
+export function withPlatformLimits(stored: StoredTenant, settings: PlatformSettings): TenantRecord {
+  const plan = Object.hasOwn(settings.plans, stored.plan) ? settings.plans[stored.plan] : undefined
   return {
     ...stored,
     limits: tenantLimits.parse({ ...plan?.limits, ...stored.limits }),
-    shared: { plan: plan?.together ?? {}, system: house.system, version: house.version },
+    shared: { plan: plan?.together ?? {}, system: settings.system, version: settings.version },
     // Both only grow, so their sum tells which of two views is newer.
-    version: stored.version + house.version,
+    version: stored.version + settings.version,
   }
 }

@@ -105,7 +105,7 @@ export async function forgetTenant(env: Env, tenant: string): Promise<void> {
   await openCache(loadConfig(env)).delete(cacheKey(tenant))
 }
 
-/** The house changed, and with it all tenants: here at once, elsewhere within twenty seconds. */
+/** The platform changed, and with it all tenants: here at once, elsewhere within twenty seconds. */
 export async function forgetPlatformSettings(env: Env): Promise<void> {
   records.clear()
   admissions.clear()

@@ -26,7 +26,7 @@ export async function termsOf(env: Env, tenant?: string): Promise<LimitTerms> {
   return { ...anonymousLimits, shared: { plan: {}, system, version } }
 }
 
-/** One level of a decision by a house policy. What many tenants share has a limiter of the house's. */
+/** One level of a decision by a built-in policy. Limits that many tenants share have a limiter of the platform. */
 export function platformLevel(
   env: Env,
   terms: LimitTerms,

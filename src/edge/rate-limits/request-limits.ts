@@ -16,7 +16,7 @@ import { ProblemError } from '../http/problem.ts'
 /** A limiter that takes longer is one that cannot be reached. */
 const timeoutMs = 2000
 
-/** Tenants' own policies begin with this in a limiter's name, so that none is mistaken for the house's. */
+/** Tenants' own policies begin with this in a limiter's name, so that none is mistaken for the platform's. */
 export const ownPolicy = (name: string) => `~${name}`
 
 /** Leases of this isolate; plain numbers, so that requests may share them. Tenants' policies are counted as one. */
