@@ -53,12 +53,15 @@ describe('every documented operation', () => {
 
   test('is closed to callers without a credential, or with a worthless one', async () => {
     const { things, tenant } = await furnished()
+    // Each from an address of its own, since guesses of one address are limited.
+    let caller = 0
     for (const as of [undefined, 'nonsense', `${tenant.key}x`, `${await tenant.token('alice')}x`])
       for (const operation of operations) {
         const line = `${operation.method.toUpperCase()} ${pathOf(operation, things)}`
         // Not even what is wrong with a body is for strangers.
         const body = operation.body === undefined ? undefined : { wrong: true }
-        const { status } = await call(line, { ...(as === undefined ? {} : { as }), body })
+        const headers = { 'cf-connecting-ip': `2001:db8:0:${(caller++).toString(16)}::1` }
+        const { status } = await call(line, { ...(as === undefined ? {} : { as }), body, headers })
         expect({ line: tellOf(operation), status }).toEqual({ line: tellOf(operation), status: 401 })
       }
   })

@@ -51,8 +51,8 @@ test('a gateway that cannot be reached, and a queue, keep no other from being sw
   expect(gateways.length).toBeGreaterThan(0)
   expect(reached).toContain(`${tenant}/good`)
   expect(errors()).toEqual([
-    expect.objectContaining({ event: 'cron.sweep-failed', gateway: 'weur/0', why: 'away' }),
-    expect.objectContaining({ event: 'cron.sweep-failed', tenant, queue: 'bad', why: 'away' }),
+    expect.objectContaining({ event: 'cron.sweep-failed', gateway: 'weur/0', reason: 'away' }),
+    expect.objectContaining({ event: 'cron.sweep-failed', tenant, queue: 'bad', reason: 'away' }),
   ])
 })
 
@@ -70,7 +70,7 @@ test('a ledger that cannot be told of its lost visit keeps no other from hearing
     dlqId: queue,
     messageId: queue,
     url: 'https://parley.example/jobs',
-    body: JSON.stringify({ tenant: 'tenant', queue, visit: 'v' }),
+    body: JSON.stringify({ tenant: 'acme', queue, visit: 'v' }),
   }))
   const left = new Map(letters.map((letter) => [letter.dlqId, letter]))
   vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
@@ -79,13 +79,13 @@ test('a ledger that cannot be told of its lost visit keeps no other from hearing
     return Response.json({ messages: [...left.values()], deleted: 2 })
   })
   const [errors, warnings] = [said('error'), said('warn')]
-  const { actors: JOB_QUEUE, reached } = without(env.JOB_QUEUE, ['tenant/bad'])
+  const { actors: JOB_QUEUE, reached } = without(env.JOB_QUEUE, ['acme/bad'])
   const qstash = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'one', QSTASH_NEXT_SIGNING_KEY: 'two' }
   await reconcile({ ...env, ...qstash, JOB_QUEUE })
-  expect(reached).toEqual(['tenant/good'])
+  expect(reached).toEqual(['acme/good'])
   expect(left.size).toBe(0)
   expect(errors()).toEqual([expect.objectContaining({ event: 'cron.reconcile-failed', queue: 'bad' })])
-  expect(warnings()).toEqual([expect.objectContaining({ event: 'jobs.visits-reconciled', lost: 2 })])
+  expect(warnings()).toEqual([expect.objectContaining({ event: 'jobs.runs-reconciled', lost: 2 })])
 })
 
 test.each([
