@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { possibleConversation } from '../edge/identity/conversation-ids.ts'
 import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/model/job.ts'
-import { readGiven, type GivenJson } from '../protocol/given-json.ts'
+import { readGiven, GivenJson } from '../protocol/given-json.ts'
 import { conversationId, messageContent, toContent } from '../protocol/payloads.ts'
 
 const payloadShape = z.strictObject({ conversation: conversationId, user: z.string(), content: messageContent })
 
 /** Sends a scheduled message on behalf of its author. A second delivery has the same clientId and is the same message. */
-export async function deliverMessage(env: Env, tenant: string, payload: GivenJson): Promise<Outcome> {
-  const read = readGiven(payloadShape, payload)
+export async function deliverMessage(env: Env, tenant: string, payload: string): Promise<Outcome> {
+  const read = readGiven(payloadShape, new GivenJson(JSON.parse(payload), payload))
   if (!read.success) throw read.error
   const { conversation, user, content } = read.data
   const command = { user, client: '', server: user === '', kind: 'send' as const, content: toContent(content) }

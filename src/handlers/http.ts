@@ -1,29 +1,24 @@
-import { z } from 'zod'
 import { endpointRules, loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import { badEndpoint } from '../jobs/webhooks/endpoint.ts'
+import { badEndpoint, readPost } from '../jobs/webhooks/endpoint.ts'
 import { outcomeOf, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import { signedHeaders } from '../jobs/webhooks/signature.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { reasonOf } from '../kernel/log.ts'
-import type { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'
-
-const payloadShape = z.strictObject({ url: z.string(), payload: z.unknown() })
 
 /**
  * Posts to a tenant's endpoint, signed by Standard Webhooks with the job's id as `webhook-id`: an endpoint accepts the same
  * id once. The body of the answer is neither read nor shown, so that a URL that passes the checks by mistake does not
  * reveal what is behind it.
  */
-export async function http(env: Env, _tenant: string, given: GivenJson, attempt: Attempt): Promise<Outcome> {
-  const { url } = payloadShape.parse(given.value)
+export async function http(env: Env, _tenant: string, stored: string, attempt: Attempt): Promise<Outcome> {
+  const { url, payload } = readPost(stored)
   const bad = badEndpoint(url, endpointRules(loadConfig(env)))
   if (bad !== undefined) return { kind: 'discard', reason: bad }
 
-  const payload = given.textAt('payload') ?? 'null'
   const body = attempt.collected.length === 0 ? payload : encodeWith({}, { payload, after: collected(attempt) })
   try {
     const { status, headers } = await post(env, url, body, attempt)

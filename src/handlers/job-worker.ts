@@ -4,8 +4,7 @@ import type { Env } from '../env.ts'
 import type { WorkerRunReference } from '../jobs/queue/worker-runs.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { runHandler } from './run.ts'
-import { drain } from './drain.ts'
-import { firstCapacity, WorkerRun } from './worker-run.ts'
+import { drain, firstCapacity, WorkerRun } from './worker-run.ts'
 
 /** The direct dispatch: how a queue starts a run of this Worker without QStash. */
 export class JobWorker extends WorkerEntrypoint<Env> {

@@ -3,12 +3,11 @@ import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Assignment } from '../jobs/queue/queue.ts'
 import { log, reasonOf } from '../kernel/log.ts'
-import { GivenJson } from '../protocol/given-json.ts'
 import type { Attempt } from './attempt.ts'
 import { deliverMessage } from './deliver-message.ts'
 import { http } from './http.ts'
 
-type Handler = (env: Env, tenant: string, payload: GivenJson, attempt: Attempt) => Promise<Outcome>
+type Handler = (env: Env, tenant: string, payload: string, attempt: Attempt) => Promise<Outcome>
 
 /** The handler of every type of job. */
 const handlers: Readonly<Record<string, Handler>> = {
@@ -25,7 +24,7 @@ export async function runHandler(env: Env, tenant: string, job: Assignment, atte
   const handler = Object.hasOwn(handlers, job.type) ? handlers[job.type] : undefined
   if (handler === undefined) return { kind: 'retry', error: 'unknown-type', reason: `no handler for ${job.type}` }
   const { traceparent } = job
-  const run = async () => await handler(env, tenant, new GivenJson(JSON.parse(job.payload), job.payload), attempt)
+  const run = async () => await handler(env, tenant, job.payload, attempt)
   return await onBehalfOf(traceparent === undefined ? undefined : { traceparent }, () => settled(job, run))
 }
 
@@ -40,7 +39,7 @@ async function settled(job: Assignment, run: () => Promise<Outcome>): Promise<Ou
 }
 
 /** Does nothing itself: it is done when all jobs it waited for are, and its result has theirs by their ids. */
-async function join(_env: Env, _tenant: string, _payload: GivenJson, { collected }: Attempt): Promise<Outcome> {
+async function join(_env: Env, _tenant: string, _payload: string, { collected }: Attempt): Promise<Outcome> {
   if (collected.length === 0) return { kind: 'done' }
   const results = collected.map(({ id, result }) => `${JSON.stringify(id)}:${result ?? 'null'}`)
   return { kind: 'done', result: `{${results.join(',')}}` }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Drain } from '../../src/handlers/drain.ts'
+import { Drain } from '../../src/handlers/worker-run.ts'
 import { apiKey, call } from '../support/e2e/people.ts'
 import { System } from '../support/e2e/system.ts'
 import { until } from '../support/e2e/until.ts'

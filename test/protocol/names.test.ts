@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { jobId, queueName, scheduleName } from '../../src/protocol/jobs-api.ts'
+import { jobId, queueName } from '../../src/protocol/new-job.ts'
+import { scheduleName } from '../../src/protocol/schedules-api.ts'
 import { namespaceName } from '../../src/protocol/namespaces-api.ts'
 import { userId } from '../../src/protocol/payloads.ts'
 import { usageQuery } from '../../src/protocol/usage-api.ts'

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { newConversation } from '../../src/protocol/api.ts'
-import { jobReport, newJob, newJobs, newSchedule } from '../../src/protocol/jobs-api.ts'
+import { jobReport } from '../../src/protocol/jobs-api.ts'
+import { newJob, newJobs } from '../../src/protocol/new-job.ts'
+import { newSchedule } from '../../src/protocol/schedules-api.ts'
 
 const loose = z.looseObject({
   type: z.string().optional(),

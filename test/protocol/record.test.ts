@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { newJob } from '../../src/protocol/jobs-api.ts'
+import { newJob } from '../../src/protocol/new-job.ts'
 import { serverApiRequests } from '../../src/protocol/server-api.ts'
 
 /** A record as JSON.parse makes it, with an own field of that name. */

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** Which endpoints this deployment allows. `ownHosts` are its own names, which jobs must not call. */
 export interface EndpointRules {
   /** Loopback over plain http as well; for the local environment only. */
@@ -7,6 +9,25 @@ export interface EndpointRules {
 
 /** Characters of an endpoint's URL, at most. */
 export const urlLength = 2048
+
+/** What an `http` job is stored with: where to post, and the JSON text to post. */
+export interface EndpointPost {
+  readonly url: string
+  readonly payload: string
+}
+
+const postShape = z.strictObject({ url: z.string(), payload: z.unknown() })
+
+export const encodePost = ({ url, payload }: EndpointPost): string => `${postHead(url)}${payload}}`
+
+/** Reads what `encodePost` wrote; the payload comes out byte for byte. Throws for a text that has no URL. */
+export function readPost(text: string): EndpointPost {
+  const { url, payload = null } = postShape.parse(JSON.parse(text))
+  const head = postHead(url)
+  return { url, payload: text.startsWith(head) ? text.slice(head.length, -1) : JSON.stringify(payload) }
+}
+
+const postHead = (url: string): string => `{"url":${JSON.stringify(url)},"payload":`
 
 /** Names that no public server has (RFC 6761, RFC 6762, RFC 8375, and those inside of clouds). */
 const privateSuffixes = [

@@ -1,89 +1,20 @@
 import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
-import { currentRequest } from '../../../adapters/request-context.ts'
 import type { Env } from '../../../env.ts'
 import { encodeJob } from '../../../jobs/model/view.ts'
-import { systemClock } from '../../../kernel/clock.ts'
-import {
-  jobDetails,
-  jobId,
-  jobInQueue,
-  jobQuery,
-  jobReceipt,
-  jobReport,
-  newJob,
-  newJobs,
-} from '../../../protocol/jobs-api.ts'
+import { jobDetails, jobInQueue, jobQuery, jobReport } from '../../../protocol/jobs-api.ts'
+import { jobId } from '../../../protocol/new-job.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
-import { takeItems } from '../../rate-limits/items.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { exampleJob } from './examples.ts'
-import { toNewJob } from './input.ts'
+import { enqueueJob, enqueueJobs } from './enqueue.ts'
 
 const tag = 'Jobs'
 const access = 'server'
 const params = z.object({ id: jobId })
 const query = jobQuery
 const path = '/v1/jobs/{id}'
-const receipts = z.object({ jobs: z.array(jobReceipt) })
-const exampleReceipt = { id: 'welcome-alice', state: 'waiting', duplicate: false } as const
-
-const enqueueJob = operation(
-  defineOperation({
-    id: 'enqueueJob',
-    method: 'post',
-    path: '/v1/jobs',
-    tag,
-    summary: 'Enqueue a job',
-    description: 'The same id again is the same job: a repeat is answered with 200 and `duplicate: true`.',
-    access,
-    body: newJob,
-    responses: { 201: jobReceipt, 200: jobReceipt },
-    errors: ['conflict'],
-    example: {
-      body: { id: 'welcome-alice', url: 'https://example.com/jobs/welcome', payload: { user: 'alice' } },
-      response: exampleReceipt,
-    },
-  }),
-  async ({ c, caller, body: { queue, ...input } }) => {
-    const job = toNewJob(c.env, input, systemClock.now())
-    const { id, state, duplicate } = accepted(
-      await jobQueueOf(c.env, caller.tenant, queue).enqueue(job, currentRequest()),
-    )
-    const body = { id, state, duplicate }
-    return duplicate ? { status: 200, body } : { status: 201, body }
-  },
-)
-
-const enqueueJobs = operation(
-  defineOperation({
-    id: 'enqueueJobs',
-    method: 'post',
-    path: '/v1/jobs/batch',
-    tag,
-    summary: 'Enqueue many jobs: all of them, or none',
-    description: 'Answered with 200 when all of them were there already.',
-    access,
-    body: newJobs,
-    responses: { 201: receipts, 200: receipts },
-    errors: ['conflict'],
-    example: {
-      body: { jobs: [{ id: 'welcome-alice', url: 'https://example.com/jobs/welcome' }] },
-      response: { jobs: [exampleReceipt] },
-    },
-  }),
-  async ({ c, caller, body: { queue, jobs: inputs } }) => {
-    await takeItems(c.env, caller, inputs.length)
-    const now = systemClock.now()
-    const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
-    const { receipts: all } = accepted(
-      await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, currentRequest()),
-    )
-    const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
-    return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
-  },
-)
 
 const readJob = operation(
   defineOperation({

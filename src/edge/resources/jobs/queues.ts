@@ -9,13 +9,13 @@ import {
   namedQueuePolicy,
   queueChange,
   queueList,
-  queueName,
   queuePolicy,
   queueSecrets,
   queueState,
   redriveRequest,
   redriveResult,
 } from '../../../protocol/jobs-api.ts'
+import { queueName } from '../../../protocol/new-job.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { exampleJob } from './examples.ts'

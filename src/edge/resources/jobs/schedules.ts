@@ -1,19 +1,22 @@
 import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
-import type { Schedule } from '../../../jobs/schedules/schedule.ts'
+import type { Env } from '../../../env.ts'
+import { badRule } from '../../../jobs/schedules/cron.ts'
+import type { Recurrence, Schedule, ScheduleSpec } from '../../../jobs/schedules/schedule.ts'
 import { systemClock } from '../../../kernel/clock.ts'
+import { jobQuery } from '../../../protocol/jobs-api.ts'
 import {
-  jobQuery,
   newSchedule,
   schedule as scheduleView,
   scheduleName,
   schedulePage,
   schedulesQuery,
-} from '../../../protocol/jobs-api.ts'
+  type ScheduleInput,
+} from '../../../protocol/schedules-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
-import { toSchedule } from './input.ts'
+import { toWork } from './enqueue.ts'
 
 const tag = 'Schedules'
 const access = 'server'
@@ -136,3 +139,19 @@ const view = ({ name, when, catchUp, paused, job, nextAt, lastAt, note }: Schedu
   lastAt,
   note,
 })
+
+/** A schedule as the API is given it, in the terms of the queue; one whose time never comes is refused. */
+function toSchedule(env: Env, name: string, input: ScheduleInput, now: number): ScheduleSpec {
+  const { catchUp, paused, job } = input
+  return { name, when: toWhen(input, now), catchUp, paused, job: toWork(env, job, 'job.') }
+}
+
+function toWhen(
+  { cron, timeZone = 'UTC', gap = 'shift', overlap = 'first', everySeconds }: ScheduleInput,
+  now: number,
+): Recurrence {
+  if (cron === undefined) return { kind: 'every', seconds: everySeconds ?? 60, from: now }
+  const rule = { cron, timeZone, gap, overlap }
+  const bad = badRule(rule, now)
+  return bad === undefined ? { kind: 'cron', ...rule } : fail('invalid-request', bad)
+}

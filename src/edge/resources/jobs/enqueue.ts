@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import { jobQueueOf } from '../../../../durable-objects/address.ts'
+import { currentRequest } from '../../../adapters/request-context.ts'
+import { endpointRules, loadConfig } from '../../../config.ts'
+import type { Env } from '../../../env.ts'
+import type { JobOptions, NewJob } from '../../../jobs/model/job.ts'
+import { badEndpoint, encodePost } from '../../../jobs/webhooks/endpoint.ts'
+import { systemClock } from '../../../kernel/clock.ts'
+import { uuidv7 } from '../../../kernel/id.ts'
+import { jobReceipt, newJob, newJobs, type JobInput, type ScheduledJobInput } from '../../../protocol/new-job.ts'
+import { defineOperation } from '../../../protocol/operation.ts'
+import { operation } from '../../http/operations.ts'
+import { accepted, fail } from '../../http/problem.ts'
+import { takeItems } from '../../rate-limits/items.ts'
+
+const tag = 'Jobs'
+const access = 'server'
+const receipts = z.object({ jobs: z.array(jobReceipt) })
+const exampleReceipt = { id: 'welcome-alice', state: 'waiting', duplicate: false } as const
+
+export const enqueueJob = operation(
+  defineOperation({
+    id: 'enqueueJob',
+    method: 'post',
+    path: '/v1/jobs',
+    tag,
+    summary: 'Enqueue a job',
+    description: 'The same id again is the same job: a repeat is answered with 200 and `duplicate: true`.',
+    access,
+    body: newJob,
+    responses: { 201: jobReceipt, 200: jobReceipt },
+    errors: ['conflict'],
+    example: {
+      body: { id: 'welcome-alice', url: 'https://example.com/jobs/welcome', payload: { user: 'alice' } },
+      response: exampleReceipt,
+    },
+  }),
+  async ({ c, caller, body: { queue, ...input } }) => {
+    const job = toNewJob(c.env, input, systemClock.now())
+    const { id, state, duplicate } = accepted(
+      await jobQueueOf(c.env, caller.tenant, queue).enqueue(job, currentRequest()),
+    )
+    const body = { id, state, duplicate }
+    return duplicate ? { status: 200, body } : { status: 201, body }
+  },
+)
+
+export const enqueueJobs = operation(
+  defineOperation({
+    id: 'enqueueJobs',
+    method: 'post',
+    path: '/v1/jobs/batch',
+    tag,
+    summary: 'Enqueue many jobs: all of them, or none',
+    description: 'Answered with 200 when all of them were there already.',
+    access,
+    body: newJobs,
+    responses: { 201: receipts, 200: receipts },
+    errors: ['conflict'],
+    example: {
+      body: { jobs: [{ id: 'welcome-alice', url: 'https://example.com/jobs/welcome' }] },
+      response: { jobs: [exampleReceipt] },
+    },
+  }),
+  async ({ c, caller, body: { queue, jobs: inputs } }) => {
+    await takeItems(c.env, caller, inputs.length)
+    const now = systemClock.now()
+    const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
+    const { receipts: all } = accepted(
+      await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, currentRequest()),
+    )
+    const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
+    return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
+  },
+)
+
+/**
+ * A job as the API is given it, in the terms of the queue. An endpoint that may not be called is refused here; `where` says which
+ * of many jobs it belongs to, `jobs.3.`.
+ */
+function toNewJob(env: Env, input: JobInput, now: number, where = ''): NewJob {
+  const { id, delaySeconds = 0, runAt, after, evenIfFailed } = input
+  return {
+    ...toWork(env, input, where),
+    id: id ?? uuidv7(now),
+    runAt: runAt ?? (delaySeconds > 0 ? now + delaySeconds * 1000 : 0),
+    ...(after === undefined ? {} : { after }),
+    ...(evenIfFailed === undefined ? {} : { evenIfFailed }),
+  }
+}
+
+/** What a job does and how, without when. */
+export function toWork(env: Env, input: ScheduledJobInput, where = ''): Omit<NewJob, 'id' | 'runAt'> {
+  const { type, url, payload = 'null' } = input
+  if (url !== undefined) {
+    const bad = badEndpoint(url, endpointRules(loadConfig(env)))
+    if (bad !== undefined) fail('invalid-request', where + bad)
+  }
+  return { type, payload: url === undefined ? '{}' : encodePost({ url, payload }), ...toOptions(input) }
+}
+
+function toOptions(input: ScheduledJobInput): Partial<JobOptions> {
+  const { priority, key, concurrency, rate, attempts, backoff, timeoutSeconds, keepSeconds, unique, watchers } = input
+  return {
+    ...(priority === undefined ? {} : { priority }),
+    ...(key === undefined ? {} : { key }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(attempts === undefined ? {} : { attempts }),
+    ...(backoff === undefined ? {} : { backoff: withoutUndefined(backoff) }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutMs: timeoutSeconds * 1000 }),
+    ...(keepSeconds === undefined ? {} : { keepMs: keepSeconds * 1000 }),
+    ...(unique === undefined ? {} : { unique: withoutSeconds(unique) }),
+    ...(watchers === undefined ? {} : { watchers }),
+  }
+}
+
+const withoutUndefined = ({ perError, ...backoff }: NonNullable<ScheduledJobInput['backoff']>) =>
+  perError === undefined ? backoff : { ...backoff, perError }
+
+const withoutSeconds = ({ seconds, ...unique }: NonNullable<ScheduledJobInput['unique']>) =>
+  seconds === undefined ? unique : { ...unique, seconds }
