@@ -6,9 +6,11 @@ import { conversationSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { ownName } from '../address.ts'
 import { Subscribers } from '../shared/subscribers.ts'
+import { AmendmentTable } from './amendment-table.ts'
 import { CachedPages } from './cached-pages.ts'
 import { Settings } from '../shared/settings.ts'
 import { InboxUpdater } from './inbox-updater.ts'
+import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
 import { MessageLog } from './message-log.ts'
 import { Projection } from './projection.ts'
@@ -18,6 +20,8 @@ export class ConversationStore {
   readonly settings: Settings
   readonly members: MemberTable
   readonly log: MessageLog
+  readonly summary: LogSummary
+  readonly amendments: AmendmentTable
   readonly subscribers: Subscribers
   readonly projection: Projection
   readonly cachedPages: CachedPages
@@ -32,10 +36,12 @@ export class ConversationStore {
     this.settings = new Settings(sql, exists)
     this.members = new MemberTable(sql, exists)
     this.log = new MessageLog(sql, this.settings, exists)
+    this.summary = new LogSummary(sql, this.settings, this.log)
+    this.amendments = new AmendmentTable(sql, this.log, this.summary)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
     this.projection = new Projection(env, this.settings, this.log, this.members, this.cachedPages)
-    this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.log, this.members, systemClock)
+    this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.log, this.summary, this.members, systemClock)
     this.conversation = parseConversation(this.settings.get('conversation'))
     this.#crashedWithTasks = this.conversation !== undefined && this.projection.isPending(this.conversation)
     this.#recallReaders()
@@ -80,6 +86,8 @@ export class ConversationStore {
   begin(conversation: Conversation, members: readonly Member[]): void {
     this.write(conversation)
     const top = this.log.restart()
+    if (top > 0) this.amendments.clear()
+    if (top > 0) this.summary.clear()
     this.members.clear()
     this.members.putAll(members.map((member) => ({ ...member, read: top, joined: top })))
     this.projection.skip(top)
@@ -92,7 +100,9 @@ export class ConversationStore {
     const top = this.log.top()
     if (top - this.log.floor() < 2 * tail) return
     this.members.keep()
-    this.log.prune(Math.min(this.projection.watermark, top - tail))
+    const upTo = Math.min(this.projection.watermark, top - tail)
+    this.summary.keepNewest(upTo)
+    this.log.prune(upTo)
   }
 
   /** Read cursors that moved because their member sent a message are not stored at once: derives them from the log. */

@@ -80,7 +80,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     const have = this.#store.log.top()
     const { version } = room.conversation
     const taken = applyCommands(room, call.commands)
-    if (room.conversation.version !== version) this.#scheduleTasks(room.conversation)
+    if (room.conversation.version !== version) this.#tasks.schedule(this.#clock.now(), 0)
     this.#noteSubscribers(call, taken)
     const turn =
       taken.events.length === 0 ? taken : { ...taken, events: this.#presence.filter(taken.events, call.gateway) }
@@ -101,7 +101,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     if (decision.kind === 'created') {
       if (this.#store.conversation === undefined) this.#store = ConversationStore.create(this.ctx, this.env)
       this.#store.begin(decision.conversation, decision.members)
-      this.#scheduleTasks(decision.conversation)
+      this.#tasks.schedule(this.#clock.now(), 0)
       if (decision.members.length <= 50) await this.#updateInboxes().catch(() => undefined)
     }
     const view = viewOf(this.#stateOf(decision.conversation), wanted.createdBy)
@@ -141,7 +141,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
       top,
       publications,
       ...(first < floor && first <= last && !endsHere ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
-      amendments: this.#store.log.amendments(first, last),
+      amendments: this.#store.amendments.between(first, last),
     }
   }
 
@@ -173,11 +173,13 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   }
 
   #stateOf(conversation: ConversationRecord): ConversationState {
-    const { members, log } = this.#store
+    const { members, log, amendments, summary } = this.#store
     return {
       conversation,
       members,
       log,
+      amendments,
+      summary,
       now: this.#clock.now(),
       write: this.#write,
       noteRemoval: this.#noteRemoval,
@@ -205,9 +207,9 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   #answer(call: StreamCall, room: ConversationState, turn: AppliedCommands, before: number): StreamAnswer {
     if (turn.publications.length > 0) {
       this.#noteReaders(turn)
-      this.#scheduleTasks(room.conversation)
+      this.#scheduleTasks()
     } else if (turn.changesInboxes === true && this.#store.inboxUpdater.isPending(room.conversation))
-      this.#scheduleTasks(room.conversation)
+      this.#scheduleTasks()
     this.#publish(turn, before, call.gateway)
 
     const after = call.have ?? before
@@ -234,9 +236,8 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
       if (info !== undefined && data.startsWith(messageEntry)) this.#store.members.wrote(info.user, offset)
   }
 
-  #scheduleTasks(conversation: ConversationRecord): void {
-    const first = conversation.version > this.#store.settings.number('toldVersion')
-    this.#tasks.schedule(this.#clock.now(), first ? 0 : this.#quietMs())
+  #scheduleTasks(): void {
+    this.#tasks.schedule(this.#clock.now(), this.#quietMs())
   }
 
   /** How long a burst gathers before it is written to Postgres and sent to the inboxes: longer with more members. */

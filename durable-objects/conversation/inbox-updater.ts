@@ -8,6 +8,7 @@ import { inboxNotesNumbered, inboxOf } from '../address.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
+import type { LogSummary } from './log-summary.ts'
 import { inSteps, type Pacing } from '../shared/pace.ts'
 import { TaskAttempts } from '../shared/task-attempts.ts'
 
@@ -27,6 +28,7 @@ export class InboxUpdater {
   readonly #sql: SqlStorage
   readonly #settings: Settings
   readonly #log: MessageLog
+  readonly #summary: LogSummary
   readonly #members: MemberTable
   readonly #clock: Clock
   /** Notes actors whose members all have an open inbox, as of `#version`: these inboxes are called without asking first. */
@@ -35,14 +37,23 @@ export class InboxUpdater {
   #version = 0
   #running: Promise<void> = Promise.resolve()
 
-  constructor(env: Env, sql: SqlStorage, facts: Settings, messages: MessageLog, members: MemberTable, clock: Clock) {
+  constructor(
+    env: Env,
+    sql: SqlStorage,
+    settings: Settings,
+    messages: MessageLog,
+    summary: LogSummary,
+    members: MemberTable,
+    clock: Clock,
+  ) {
     this.#env = env
     this.#sql = sql
-    this.#settings = facts
+    this.#settings = settings
     this.#log = messages
+    this.#summary = summary
     this.#members = members
     this.#clock = clock
-    this.attempts = new TaskAttempts(facts, 'inboxes', clock)
+    this.attempts = new TaskAttempts(settings, 'inboxes', clock)
   }
 
   /** The seq up to which every member was told. */
@@ -237,7 +248,7 @@ export class InboxUpdater {
 
   #updates(conversation: Conversation, top: number): SharedNews {
     const newest = this.#log.range(top - 1, top, 1)[0]
-    const preview = this.#log.newest()
+    const preview = this.#summary.newest()
     return {
       conversation: conversation.id,
       type: conversation.type,
@@ -245,7 +256,7 @@ export class InboxUpdater {
       last: top,
       at: newest?.at ?? conversation.createdAt,
       preview: preview === null ? null : toPreview(preview),
-      uncounted: this.#log.uncounted(),
+      uncounted: this.#summary.uncounted(),
       members: this.#members.some(10).map(({ user }) => user),
       memberCount: this.#members.count(),
       version: conversation.version,

@@ -1,12 +1,12 @@
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { StreamResult } from '../protocol/stream.ts'
-import type { Log } from './ports.ts'
+import type { Amendments, Log } from './ports.ts'
 import { placed } from './state.ts'
 import type { Actor, LogRow, Target } from './types.ts'
 
 /** The newest edit or deletion of message `seq`, if it is the actor's. */
-export function amendmentBy({ user }: Actor, log: Log, seq: number): LogRow | undefined {
-  const newest = log.amendment(seq)
+export function amendmentBy({ user }: Actor, amendments: Amendments, seq: number): LogRow | undefined {
+  const newest = amendments.newestOf(seq)
   return newest?.user === user ? newest : undefined
 }
 

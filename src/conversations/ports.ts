@@ -17,20 +17,26 @@ export interface Log {
   append(row: LogRow): Place | undefined
   /** Entries with `after` < seq ≤ `upTo` that are still held here, ascending, at most `limit`. */
   range(after: number, upTo: number, limit: number): LogRow[]
-  /** Entries with seq < `before` that are still held here, descending, at most `limit`. */
-  before(before: number, limit: number): LogRow[]
-  /** Which of the newest entries are no messages, or deleted ones: their seqs, ascending. */
-  uncounted(): readonly number[]
   /** The lowest seq still held here with its words; everything below is in Postgres. `top() + 1` when none is. */
   floor(): number
+  /** Something that stands here already is about to be acknowledged once more, as durably as the first time. */
+  confirm(): void
+}
+
+/** The edits and deletions of a conversation's messages. */
+export interface Amendments {
   /** Who wrote entry `seq`, whether it is a message, and what became of it; undefined when there is no such entry. */
   target(seq: number): Target | undefined
   /** The entry that last edited or deleted message `ref`; undefined when none did, or only Postgres has it. */
-  amendment(ref: number): LogRow | undefined
-  /** Something that stands here already is about to be acknowledged once more, as durably as the first time. */
-  confirm(): void
-  /** Remembers that message `ref` now reads `text`, or with null that it is gone; its own words leave the log then. */
+  newestOf(ref: number): LogRow | undefined
+  /** Remembers that message `ref` now reads `text`, or with null that it is deleted; its own text leaves the log then. */
   amend(ref: number, text: string | null, at: number): void
+}
+
+/** What is counted and shown of a log in lists of conversations. */
+export interface Summary {
+  /** Which of the newest entries are no messages, or deleted ones: their seqs, ascending. */
+  uncounted(): readonly number[]
 }
 
 /** Who belongs to one conversation. */

@@ -4,7 +4,7 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Recovering } from '../protocol/recover.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { EphemeralEvent, StreamResult } from '../protocol/stream.ts'
-import type { Log, Members, Place } from './ports.ts'
+import type { Amendments, Log, Members, Place, Summary } from './ports.ts'
 import type { Actor, Conversation, LogRow, Role } from './types.ts'
 
 /** One conversation as its commands read and change it. `conversation` is replaced by `save`. */
@@ -12,6 +12,8 @@ export interface ConversationState {
   conversation: Conversation
   readonly members: Members
   readonly log: Log
+  readonly amendments: Amendments
+  readonly summary: Summary
   readonly now: number
   /** Stores the conversation as it is from now on. */
   readonly write: (conversation: Conversation) => void

@@ -3,6 +3,8 @@ import { runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import { Settings } from '../../durable-objects/shared/settings.ts'
 import { MemberTable } from '../../durable-objects/conversation/member-table.ts'
+import { AmendmentTable } from '../../durable-objects/conversation/amendment-table.ts'
+import { LogSummary } from '../../durable-objects/conversation/log-summary.ts'
 import { MessageLog } from '../../durable-objects/conversation/message-log.ts'
 import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
 import { migrate } from '../../durable-objects/shared/migrate.ts'
@@ -15,6 +17,13 @@ const onDisk = async (work: (sql: SqlStorage) => void) =>
   await runInDurableObject(env.CONVERSATION.getByName(`acme/${crypto.randomUUID()}`), (_, { storage }) =>
     work(storage.sql),
   )
+
+function logOf(sql: SqlStorage) {
+  const settings = new Settings(sql, true)
+  const log = new MessageLog(sql, settings, true)
+  const summary = new LogSummary(sql, settings, log)
+  return { settings, log, summary, amendments: new AmendmentTable(sql, log, summary) }
+}
 
 test('a conversation stored before members had a place to join at knows where they joined', async () => {
   await onDisk((sql) => {
@@ -32,29 +41,53 @@ test('a conversation stored before members had a place to join at knows where th
       { joined: 0, read: 3 },
       { joined: 1, read: 1 },
     ])
-    const log = new MessageLog(sql, new Settings(sql, true), true)
-    expect(log.uncounted()).toEqual([2])
-    expect(log.newest()).toEqual({ seq: 3, user: 'alice', text: 'two' })
+    const { summary } = logOf(sql)
+    expect(summary.uncounted()).toEqual([2])
+    expect(summary.newest()).toEqual({ seq: 3, user: 'alice', text: 'two' })
   })
 })
 
 test('the newest message is shown also when many entries followed it and only Postgres has it, until it is deleted', async () => {
   await onDisk((sql) => {
     migrate(sql, conversationSchema)
-    const facts = new Settings(sql, true)
-    const log = new MessageLog(sql, facts, true)
+    const { log, summary, amendments, settings } = logOf(sql)
     log.append(entry(1, 'c1', { type: 'message', text: 'one' }))
     log.append(entry(2, 'c2', { type: 'message', text: 'two' }))
     for (let seq = 3; seq <= 20; seq++) log.append(entry(seq, null, { type: 'member.joined', member: `m${seq}` }))
-    log.amend(2, 'edited', 1)
+    amendments.amend(2, 'edited', 1)
+    summary.keepNewest(15)
     log.prune(15)
-    const again = new MessageLog(sql, new Settings(sql, true), true)
-    for (const either of [log, again]) expect(either.newest()).toEqual({ seq: 2, user: 'alice', text: 'edited' })
-    log.amend(2, null, 2)
-    expect(log.newest()).toBeNull()
-    expect(facts.get('newest')).toBe('')
-    expect(log.uncounted()).toEqual([2, ...Array.from({ length: 18 }, (_, n) => n + 3)])
+    const again = logOf(sql).summary
+    for (const either of [summary, again]) expect(either.newest()).toEqual({ seq: 2, user: 'alice', text: 'edited' })
+    amendments.amend(2, null, 2)
+    expect(summary.newest()).toBeNull()
+    expect(settings.get('newest')).toBe('')
+    expect(summary.uncounted()).toEqual([2, ...Array.from({ length: 18 }, (_, n) => n + 3)])
     log.append(entry(21, 'c3', { type: 'message', text: 'three' }))
-    expect(log.newest()).toEqual({ seq: 21, user: 'alice', text: 'three' })
+    expect(summary.newest()).toEqual({ seq: 21, user: 'alice', text: 'three' })
+  })
+})
+
+test('the newest message and the uncounted entries are the same whether the summary was read before them or after', async () => {
+  await onDisk((sql) => {
+    migrate(sql, conversationSchema)
+    const { log, summary, amendments } = logOf(sql)
+    const same = () => {
+      const fresh = logOf(sql).summary
+      expect([summary.newest(), summary.uncounted()]).toEqual([fresh.newest(), fresh.uncounted()])
+    }
+    same()
+    log.append(entry(1, 'c1', { type: 'message', text: 'one' }))
+    log.append(entry(2, 'c2', { type: 'message', text: 'two' }))
+    log.append(entry(3, null, { type: 'message.deleted', ref: 2 }))
+    amendments.amend(2, null, 1)
+    same()
+    log.append(entry(4, 'c4', { type: 'message', text: 'four' }))
+    same()
+    log.append(entry(5, null, { type: 'message.deleted', ref: 1 }))
+    amendments.amend(1, null, 2)
+    expect(summary.uncounted()).toEqual([1, 2, 3, 5])
+    for (let seq = 6; seq <= 400; seq++) log.append(entry(seq, null, { type: 'member.joined', member: `m${seq}` }))
+    same()
   })
 })

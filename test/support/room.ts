@@ -1,11 +1,11 @@
-import type { Log, Members } from '../../src/conversations/ports.ts'
+import type { Amendments, Log, Members, Summary } from '../../src/conversations/ports.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
 import type { Actor, ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
 import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
 
-/** A log as the port promises it, in memory. */
-export class MemoryLog implements Log {
+/** A log with its amendments as the ports promise them, in memory. */
+export class MemoryLog implements Log, Amendments, Summary {
   readonly rows: LogRow[] = []
   readonly amended = new Map<number, string | null>()
   held = 1
@@ -29,12 +29,6 @@ export class MemoryLog implements Log {
   range = (after: number, upTo: number, limit: number) =>
     this.rows.filter(({ seq }) => seq > after && seq <= upTo && seq >= this.held).slice(0, limit)
 
-  before = (before: number, limit: number) =>
-    this.rows
-      .filter(({ seq }) => seq < before && seq >= this.held)
-      .toReversed()
-      .slice(0, limit)
-
   target(seq: number): Target | undefined {
     const row = this.rows.find((known) => known.seq === seq)
     if (row === undefined) return undefined
@@ -43,7 +37,7 @@ export class MemoryLog implements Log {
     return { kind, user: row.user, deleted: text === null, text: text ?? undefined }
   }
 
-  amendment = (ref: number) =>
+  newestOf = (ref: number) =>
     this.rows.findLast(
       ({ seq, data }) => seq >= this.held && data.includes('"type":"message.') && JSON.parse(data).ref === ref,
     )
@@ -77,6 +71,8 @@ export class MemoryMembers implements Members {
 /** A conversation for decisions: its members, its messages, and a clock that stands still. */
 export class TestRoom implements ConversationState {
   readonly log = new MemoryLog()
+  readonly amendments = this.log
+  readonly summary = this.log
   readonly members = new MemoryMembers()
   readonly removals: string[] = []
   conversation: ConversationState['conversation']

@@ -21,11 +21,11 @@ export const deleteMessage = defineCommand({
     responses: { 204: null },
   },
   apply(state, actor, { seq }, applied) {
-    const { conversation, members, log, now } = state
-    const target = log.target(seq)
+    const { conversation, members, log, amendments, now } = state
+    const target = amendments.target(seq)
     const barred = mayWrite(conversation, members, actor)
     if (barred !== undefined) return barred
-    const known = target?.deleted === true ? amendmentBy(actor, log, seq) : undefined
+    const known = target?.deleted === true ? amendmentBy(actor, amendments, seq) : undefined
     if (known !== undefined) return confirmed(log, known)
     const isOwn = target?.user === actor.user
     const denied =
@@ -35,7 +35,7 @@ export const deleteMessage = defineCommand({
     const entry: MessageDeleted = { type: 'message.deleted', user: actor.user, at: now, ref: seq }
     const row = toRow(log.top() + 1, actor, entry)
     record(state, row, applied)
-    log.amend(seq, null, now)
+    amendments.amend(seq, null, now)
     return placed(row)
   },
 })

@@ -25,18 +25,18 @@ export const editMessage = defineCommand({
     example: { body: { text: 'Lunch at one?' }, response: { seq: 2, at: 1764460800000 } },
   },
   apply(state, actor, { seq, text }, applied) {
-    const { conversation, members, log, now } = state
-    const target = log.target(seq)
+    const { conversation, members, log, amendments, now } = state
+    const target = amendments.target(seq)
     const denied = mayWrite(conversation, members, actor) ?? noMessage(target)
     if (denied !== undefined) return denied
     if (!actor.server && target?.user !== actor.user) return refuse('notAllowed', 'only its author may edit a message')
-    const known = target?.text === text ? amendmentBy(actor, log, seq) : undefined
+    const known = target?.text === text ? amendmentBy(actor, amendments, seq) : undefined
     if (known !== undefined) return confirmed(log, known)
 
     const entry: MessageEdited = { type: 'message.edited', user: actor.user, at: now, ref: seq, text }
     const row = toRow(log.top() + 1, actor, entry)
     record(state, row, applied)
-    log.amend(seq, text, now)
+    amendments.amend(seq, text, now)
     return placed(row)
   },
 })

@@ -22,7 +22,7 @@ export const markRead = defineCommand({
     example: { body: { seq: 12 }, response: { read: 12, unread: 0 } },
   },
   apply(state, actor, { seq }, applied) {
-    const { conversation, members, log } = state
+    const { conversation, members, log, summary } = state
     const denied = mayRead(conversation, members, actor)
     if (denied !== undefined) return denied
     if (actor.server && actor.user === '') return refuse('badRequest', 'user: an API key must name the reader')
@@ -31,7 +31,7 @@ export const markRead = defineCommand({
     applied.changesInboxes = true
     const top = log.top()
     const read = Math.max(member.read, Math.min(seq, top))
-    const unread = top - read - log.uncounted().filter((other) => other > read).length
+    const unread = top - read - summary.uncounted().filter((other) => other > read).length
     if (read > member.read) {
       members.moveRead(actor.user, read)
       const data = JSON.stringify({ type: 'read', user: actor.user, seq: read })

@@ -1,0 +1,88 @@
+import type { Amendments } from '../../src/conversations/ports.ts'
+import type { LogRow, Target } from '../../src/conversations/types.ts'
+import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
+import type { LogSummary } from './log-summary.ts'
+import type { MessageLog } from './message-log.ts'
+
+/** What a message reads now: its newest text, or null when it is deleted. */
+export interface Amendment {
+  readonly ref: number
+  readonly at: number
+  readonly text: string | null
+}
+
+/** The edited and deleted messages of one conversation, one row for each. */
+export class AmendmentTable implements Amendments {
+  readonly #sql: SqlStorage
+  readonly #log: MessageLog
+  readonly #summary: LogSummary
+  /** Whether any message was ever edited or deleted; undefined until it is read. */
+  #isUsed: boolean | undefined
+
+  constructor(sql: SqlStorage, log: MessageLog, summary: LogSummary) {
+    this.#sql = sql
+    this.#log = log
+    this.#summary = summary
+  }
+
+  target(seq: number): Target | undefined {
+    const row = this.#sql.exec('SELECT user, client_id FROM messages WHERE seq = ?', seq).toArray()[0]
+    if (row === undefined) return undefined
+    const amended = this.#sql
+      .exec<{ text: string | null }>('SELECT text FROM amendments WHERE ref = ?', seq)
+      .toArray()[0]
+    return {
+      kind: row['client_id'] === null ? 'other' : 'message',
+      user: String(row['user']),
+      deleted: amended?.text === null,
+      text: amended?.text ?? undefined,
+    }
+  }
+
+  newestOf(ref: number): LogRow | undefined {
+    const amends = `data LIKE '{"type":"message.%' AND json_extract(data, '$.ref') = ?`
+    const after = Math.max(ref, this.#log.floor() - 1)
+    return this.#log.rows(`seq > ? AND client_id IS NULL AND ${amends} ORDER BY seq DESC LIMIT 1`, after, ref)[0]
+  }
+
+  amend(ref: number, text: string | null, at: number): void {
+    this.#isUsed = true
+    this.#sql.exec(
+      'INSERT INTO amendments (ref, at, text) VALUES (?, ?, ?) ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = excluded.text',
+      ref,
+      at,
+      text,
+    )
+    if (text === null) this.#scrub(ref)
+    this.#summary.amended(ref, text)
+  }
+
+  /** The amendments of messages in `first`…`last`. */
+  between(first: number, last: number): Amendment[] {
+    this.#isUsed ??= this.#sql.exec('SELECT 1 FROM amendments LIMIT 1').toArray().length > 0
+    if (!this.#isUsed) return []
+    return this.#sql
+      .exec<{ ref: number; at: number; text: string | null }>(
+        'SELECT ref, at, text FROM amendments WHERE ref BETWEEN ? AND ?',
+        first,
+        last,
+      )
+      .toArray()
+  }
+
+  clear(): void {
+    this.#sql.exec('DELETE FROM amendments')
+  }
+
+  /** Removes the text of a deleted message and of its edits; the entries keep their places. */
+  #scrub(ref: number): void {
+    const row = this.#log.range(ref - 1, ref, 1)[0]
+    if (row !== undefined) this.#log.rewrite({ ...row, data: tombstone(row.data) })
+    for (const edit of this.#editsOf(ref)) this.#log.rewrite({ ...edit, data: tombstoneOfEdit(edit.data) })
+  }
+
+  #editsOf(ref: number): LogRow[] {
+    const edit = `data LIKE '{"type":"message.edited"%' AND json_extract(data, '$.ref') = ?`
+    return this.#log.rows(`seq > ? AND client_id IS NULL AND ${edit} ORDER BY seq`, ref, ref)
+  }
+}

@@ -1,0 +1,134 @@
+import type { LogRow } from '../../src/conversations/types.ts'
+import type { Settings } from '../shared/settings.ts'
+import type { MessageLog } from './message-log.ts'
+
+/** How many entries that do not count as messages are listed at most, and among how many of the newest. */
+const uncountedEntries = 500
+const uncountedWithin = 10_000
+/** With more entries appended since the last look, the table is searched instead. */
+const maxBehind = 256
+
+/** A message as lists of conversations show it. */
+export interface Preview {
+  readonly seq: number
+  readonly user: string
+  readonly text: string
+}
+
+interface Known {
+  /** The newest message that is not deleted, of those that are held here. */
+  newest: LogRow | undefined
+  /** The seqs of the newest entries that do not count as messages, ascending. */
+  uncounted: number[]
+  /** The seq up to which the log was read. */
+  upTo: number
+}
+
+/** What lists of conversations show of a log: its newest message, and which entries do not count as unread. */
+export class LogSummary {
+  readonly #sql: SqlStorage
+  readonly #settings: Settings
+  readonly #log: MessageLog
+  /** Undefined until it is read. */
+  #known: Known | undefined
+
+  constructor(sql: SqlStorage, settings: Settings, log: MessageLog) {
+    this.#sql = sql
+    this.#settings = settings
+    this.#log = log
+  }
+
+  /** Searched among the newest entries only: clients show larger unread counts as "many". */
+  uncounted(): readonly number[] {
+    return this.#read().uncounted
+  }
+
+  /** The newest message that is not deleted, with its newest text. Of messages that only Postgres has, the last one known. */
+  newest(): Preview | null {
+    const { newest } = this.#read()
+    if (newest === undefined) return this.#prunedNewest()
+    const { seq, user, data } = newest
+    const edited = this.#sql
+      .exec<{ text: string | null }>('SELECT text FROM amendments WHERE ref = ?', seq)
+      .toArray()[0]
+    return { seq, user, text: edited?.text ?? textOf(data) }
+  }
+
+  /** Message `ref` reads `text` from now on, or is deleted when that is null. */
+  amended(ref: number, text: string | null): void {
+    if (text === null && this.#known !== undefined) {
+      const known = this.#read()
+      known.uncounted = withSeq(known.uncounted, ref)
+      if (known.newest?.seq === ref) known.newest = this.#findNewest()
+    }
+    const pruned = this.#prunedNewest()
+    if (pruned?.seq === ref) this.#settings.set('newest', text === null ? '' : JSON.stringify({ ...pruned, text }))
+  }
+
+  /** Remembers the newest message before the log drops the data of entries up to `upTo`. */
+  keepNewest(upTo: number): void {
+    if (upTo < this.#log.floor()) return
+    const newest = this.newest()
+    this.#settings.set('newest', newest !== null && newest.seq <= upTo ? JSON.stringify(newest) : '')
+    this.#known = undefined
+  }
+
+  clear(): void {
+    this.#settings.set('newest', '')
+    this.#known = undefined
+  }
+
+  #read(): Known {
+    const known = this.#known
+    const top = this.#log.top()
+    if (known === undefined || top - known.upTo > maxBehind)
+      return (this.#known = { newest: this.#findNewest(), uncounted: this.#findUncounted(), upTo: top })
+    for (const row of this.#log.range(known.upTo, top, maxBehind)) {
+      if (row.clientId === null) known.uncounted = withSeq(known.uncounted, row.seq)
+      else known.newest = row
+    }
+    known.upTo = top
+    return known
+  }
+
+  #findNewest(): LogRow | undefined {
+    const isLive = 'client_id IS NOT NULL AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)'
+    return this.#log.rows(`seq >= ? AND data IS NOT NULL AND ${isLive} ORDER BY seq DESC LIMIT 1`, this.#log.floor())[0]
+  }
+
+  #findUncounted(): number[] {
+    const after = this.#log.top() - uncountedWithin
+    return this.#sql
+      .exec<{ seq: number }>(
+        `SELECT seq FROM (
+           SELECT seq FROM messages WHERE client_id IS NULL AND seq > ?
+           UNION SELECT ref AS seq FROM amendments WHERE text IS NULL AND ref > ?
+         ) ORDER BY seq DESC LIMIT ?`,
+        after,
+        after,
+        uncountedEntries,
+      )
+      .toArray()
+      .map(({ seq }) => seq)
+      .toReversed()
+  }
+
+  /** The newest message once only Postgres has its row. */
+  #prunedNewest(): Preview | null {
+    const text = this.#settings.get('newest') ?? ''
+    if (text === '') return null
+    const newest: Preview = JSON.parse(text)
+    return newest
+  }
+}
+
+function withSeq(seqs: number[], seq: number): number[] {
+  if (seqs.includes(seq)) return seqs
+  const place = seqs.findLastIndex((other) => other < seq) + 1
+  return seqs.toSpliced(place, 0, seq).slice(-uncountedEntries)
+}
+
+function textOf(data: string): string {
+  const { text = '' }: { text?: string } = JSON.parse(data)
+  return text
+}
