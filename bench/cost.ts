@@ -1,159 +1,158 @@
-/** `npm run bench:cost`: what messages cost at Cloudflare's list prices, counted on the real Worker. */
-import { join } from 'node:path'
+/** `npm run bench:cost`: what Parley costs at Cloudflare's list prices, counted on the real Worker. */
 import { z } from 'zod'
-import { commandLine, flagsOf } from './command-line.ts'
-import { billSchema, costOf, prices, shares, type Bill, type Cost } from './cost/price.ts'
-import { inGroups } from './load/room.ts'
-import { messageText } from './load/tally.ts'
+import { commandLine, flagsOf, someOf } from './command-line.ts'
+import { withMeteredSystem, type MeteredSystem } from './cost/metered.ts'
+import { prices } from './cost/price.ts'
+import {
+  gatewayOf,
+  measureConnecting,
+  measureIdleTenants,
+  measureIdleUsers,
+  measureRoom,
+  type Measured,
+  type Thoroughness,
+} from './cost/scenarios.ts'
 import { withFolder } from './media.ts'
-import { answers, freePort } from './ports.ts'
-import { pause, Processes } from './processes.ts'
-import { roomWires, type Guest } from './realtime/wires.ts'
 import { linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
 import { save } from './report/save.ts'
 import { summary } from './report/summary.ts'
-import type { Reach } from './targets/target.ts'
+
+const numbers = (max: number) => z.array(z.int().min(2).max(max))
 
 const options = commandLine(
   flagsOf(
     z.object({
+      parts: someOf(['rooms', 'away', 'gateways', 'connecting', 'idle']),
       rooms: z
         .string()
-        .default('2,10,100,1000')
+        .default('2,10,100,1000,10000')
         .transform((sizes) => sizes.split(',').map(Number))
-        .pipe(z.array(z.int().min(2).max(10_000))),
+        .pipe(numbers(10_000)),
+      lists: z
+        .string()
+        .default('50,2000')
+        .transform((sizes) => sizes.split(',').map(Number))
+        .pipe(numbers(5000)),
       seconds: z.coerce.number().min(1).max(600).default(30),
+      settle: z.coerce.number().min(1).max(120).default(25),
+      /** A look in a few minutes: fewer rooms, less time. Good for what a lone message costs, not for the last digit. */
+      quick: z.boolean().default(false),
       details: z.boolean().default(false),
       out: z.string().optional(),
     }),
   ),
 )
-const { seconds } = options
-/** Until whatever a message owes has been paid: a room of a thousand gathers for ten seconds. */
-const settleMs = 25_000
 
-const limits = { LIMIT_MESSAGES_PER_SECOND: '1000000', LIMIT_REQUESTS_PER_SECOND: '1000000' }
+const how: Thoroughness = {
+  seconds: options.quick ? 10 : options.seconds,
+  settleMs: (options.quick ? 12 : options.settle) * 1000,
+  details: options.details,
+}
+const rooms = options.quick ? options.rooms.filter((size) => size <= 100) : options.rooms
+const lists = options.quick ? options.lists.filter((size) => size <= 100) : options.lists
 
-/** How people write. */
-const paces = [
-  { name: 'one every ten seconds', perSecond: 0.1, seconds: 4 * seconds },
-  { name: 'one a second', perSecond: 1, seconds },
-  { name: 'twenty a second', perSecond: 20, seconds },
-] as const
+/** More than these connections at once say nothing more: deliveries are free. */
+const maxConnected = 1000
 
-const wire = roomWires.parley
-
-const figures: Readonly<Record<string, Shown>> = Object.fromEntries(
-  options.rooms.flatMap((size) =>
-    paces.flatMap(({ name }): [string, Shown][] => [
-      [`a room of ${size}, ${name}: $ per million`, { better: 'lower', digits: 2 }],
-      [`a room of ${size}, ${name}: calls each`, { better: 'lower', digits: 1 }],
-      [`a room of ${size}, ${name}: rows written each`, { better: 'lower', digits: 1 }],
-      [`a room of ${size}, ${name}: $ a month to keep a million`, { better: 'lower', digits: 2 }],
-    ]),
-  ),
-)
-
-async function measureRoom(reach: Reach, size: number): Promise<Found> {
-  const guests = await fill(reach, size)
-  await pause(settleMs)
-  const found: Record<string, number> = {}
-  for (const pace of paces) {
-    const before = await bill(reach)
-    const messages = await talk(guests, pace.perSecond, pace.seconds)
-    await pause(settleMs)
-    const after = await bill(reach)
-    Object.assign(found, figuresOf(`a room of ${size}, ${pace.name}`, costOf(before, after, messages)))
-    if (options.details) console.table(shares(before, after, messages))
-    console.error(`a room of ${size}, ${pace.name}: done`)
+async function measureRooms(system: MeteredSystem): Promise<Measured[]> {
+  const measured: Measured[] = []
+  for (const members of rooms) {
+    const connected = Math.min(members, maxConnected)
+    const name = connected === members ? `a room of ${members}` : `a room of ${members}, ${connected} connected`
+    measured.push(...(await measureRoom(system, { name, members, connected }, how)))
   }
-  for (const guest of guests) guest.leave()
-  return found
+  return measured
 }
 
-const figuresOf = (name: string, { dollarsPerMillion, calls, rowsWritten, dollarsKept }: Cost): Found => ({
-  [`${name}: $ per million`]: dollarsPerMillion,
-  [`${name}: calls each`]: calls,
-  [`${name}: rows written each`]: rowsWritten,
-  [`${name}: $ a month to keep a million`]: dollarsKept,
-})
+/** Rooms whose members are away, but for the two that write. */
+async function measureAway(system: MeteredSystem): Promise<Measured[]> {
+  const measured: Measured[] = []
+  for (const members of rooms.filter((size) => size >= 100))
+    measured.push(
+      ...(await measureRoom(system, { name: `a room of ${members}, 2 connected`, members, connected: 2 }, how)),
+    )
+  return measured
+}
 
-function told(found: readonly Found[], othersCores: number): Comparison {
+const gateways = 8
+
+/** A room of a hundred whose members are at one of eight gateways, or at all of them. */
+async function measureGateways(system: MeteredSystem): Promise<Measured[]> {
+  const plan = { members: 100, connected: 100 }
+  const atOne = (user: string) => gatewayOf(user, gateways) === 0
+  return [
+    ...(await measureRoom(system, { ...plan, name: `a room of 100 at 1 of ${gateways} gateways`, mayConnect: atOne }, how)),
+    ...(await measureRoom(system, { ...plan, name: `a room of 100 at ${gateways} gateways` }, how)),
+  ]
+}
+
+async function measureAll(folder: string): Promise<Measured[]> {
+  const measured: Measured[] = []
+  const has = (part: (typeof options.parts)[number]) => options.parts.includes(part)
+  await withMeteredSystem(folder, 1, async (system) => {
+    if (has('idle')) measured.push(...(await measureIdleTenants(system, how)), ...(await measureIdleUsers(system, how)))
+    if (has('connecting')) for (const list of lists) measured.push(...(await measureConnecting(system, list, how)))
+    if (has('rooms')) measured.push(...(await measureRooms(system)))
+    if (has('away')) measured.push(...(await measureAway(system)))
+  })
+  if (has('gateways'))
+    await withMeteredSystem(folder, gateways, async (system) => {
+      measured.push(...(await measureGateways(system)))
+    })
+  return measured
+}
+
+const lower = (digits: number): Shown => ({ better: 'lower', digits })
+
+function figuresOf({ name, cost, perMonth }: Measured): [string, Shown, number][] {
+  const asked = Object.values(cost.services).reduce((sum, count) => sum + count, 0)
+  if (perMonth !== undefined)
+    return [
+      [`${name}: $ a month`, lower(5), (cost.dollarsPerMillion * perMonth) / 1e6],
+      [`${name}: $ a month for duration`, lower(5), (cost.dollarsAwake * perMonth) / 1e6],
+      [`${name}: calls a month`, lower(0), cost.calls * perMonth],
+      [`${name}: requests to Postgres, Redis and QStash a month`, lower(0), asked * perMonth],
+    ]
+  return [
+    [`${name}: $ per million`, lower(2), cost.dollarsPerMillion],
+    [`${name}: $ per million for duration`, lower(2), cost.dollarsAwake],
+    [`${name}: calls each`, lower(1), cost.calls],
+    [`${name}: rows written each`, lower(1), cost.rowsWritten],
+    [`${name}: rows read each`, lower(1), cost.rowsRead],
+    [`${name}: seconds awake each`, lower(2), cost.awakeSeconds],
+    [`${name}: requests to Postgres each`, lower(2), cost.services['Postgres'] ?? 0],
+    [`${name}: requests to Redis and QStash each`, lower(2), asked - (cost.services['Postgres'] ?? 0)],
+    [`${name}: $ a month to keep a million`, lower(2), cost.dollarsKept],
+  ]
+}
+
+function reportOf(measured: readonly Measured[], othersCores: number): Comparison {
+  const figures = measured.flatMap(figuresOf)
+  const shown = Object.fromEntries(figures.map(([name, how]) => [name, how]))
+  const found: Found = Object.fromEntries(figures.map(([name, , value]) => [name, value]))
   return {
     suite: 'cost',
     date: new Date().toISOString(),
     machine: thisMachine(),
-    conditions: `counted while people write for ${seconds} s, four times as long at the slowest pace`,
+    conditions: `counted while members write for ${how.seconds} s, four times as long at the slowest pace`,
     othersCores,
     sides: { Parley: 'hibernating and without links between actors, as on Cloudflare' },
-    lines: linesOf(figures, new Map([['Parley', found]])),
+    lines: linesOf(shown, new Map([['Parley', [found]]])),
     notes: [
       `priced at Cloudflare's list: $${prices.perMillionRequests} a million requests (${prices.messagesPerRequest} incoming socket messages are one), ` +
-        `$${prices.perMillionRowsWritten} a million rows written, $${prices.perGigabyteMonth} a GB and month`,
-      'not in it: duration, requests to the Worker, Postgres, Redis, QStash',
+        `$${prices.perMillionRowsWritten} a million rows written, $${prices.perMillionRowsRead} a million rows read, ` +
+        `$${prices.perMillionWorkerRequests} a million requests to the Worker, $${prices.perGigabyteMonth} a GB and month`,
+      `duration: $${prices.perMillionGigabyteSeconds} a million GB-seconds, ${prices.gigabytes} GB for each actor while an event, a call, ` +
+        `a timer or a promise of waitUntil is under way; measured here, so a loaded machine makes it longer`,
+      'in each figure: the heartbeat of the gateways; Postgres, Redis and QStash are counted and not priced',
     ],
     failures: [],
   }
 }
 
-async function fill(reach: Reach, size: number): Promise<Guest[]> {
-  const run = crypto.randomUUID().slice(0, 8)
-  const users = Array.from({ length: size }, (_, n) => `member-${run}-${n}`)
-  const room = await wire.createRoom(reach, users)
-  const guests: Guest[] = []
-  await inGroups(users, 25, async (user) => {
-    guests.push(await wire.enter(reach, room, user, await wire.ticket(reach, user)))
-  })
-  return guests
-}
-
-/** Up to ten of the room write in turn. */
-async function talk(guests: readonly Guest[], perSecond: number, forSeconds: number): Promise<number> {
-  const messages = Math.round(perSecond * forSeconds)
-  const said: Promise<void>[] = []
-  for (let n = 0; n < messages; n++) {
-    const guest = guests[n % Math.min(10, guests.length)]
-    if (guest !== undefined) said.push(guest.say(messageText(n)))
-    await pause(1000 / perSecond)
-  }
-  await Promise.all(said)
-  return messages
-}
-
-async function bill({ url }: Reach): Promise<Bill> {
-  const { host } = new URL(url)
-  return billSchema.parse(await (await fetch(`http://${host}/bill`)).json())
-}
-
 await withFolder('tmpfs', async (folder) => {
   const others = await busyCores()
-  const processes = new Processes()
-  processes.endWithUs()
-  const port = await freePort()
-  const server = processes.start({
-    name: 'cost',
-    command: process.execPath,
-    args: [join(import.meta.dirname, 'cost/serve.ts')],
-    // As on Cloudflare: no links between actors, and sockets that sleep.
-    env: {
-      PORT: String(port),
-      PARLEY_PROFILE: 'dev',
-      PARLEY_DATA: join(folder, 'parley'),
-      LINKS: 'off',
-      HIBERNATION: 'on',
-      ...limits,
-    },
-    logs: folder,
-  })
-  try {
-    await server.ready(() => answers(`http://127.0.0.1:${port}/readyz`), 60_000)
-    const reach = { url: `ws://127.0.0.1:${port}/connection/websocket`, apiKey: 'demo-key', offerDeflate: false }
-    const found: Found[] = []
-    for (const size of options.rooms) found.push(await measureRoom(reach, size))
-    const comparison = told(found, others)
-    console.log(`\n${summary(comparison)}\n\nwritten to ${await save('cost', options.out, { comparison, options })}`)
-  } finally {
-    await server.stop()
-  }
+  const comparison = reportOf(await measureAll(folder), others)
+  console.log(`\n${summary(comparison)}\n\nwritten to ${await save('cost', options.out, { comparison, options })}`)
 })

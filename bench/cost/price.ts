@@ -1,68 +1,107 @@
 import { z } from 'zod'
 
+const account = z.record(z.string(), z.number())
+
 /** What the metered Worker has counted since it started. */
 export const billSchema = z.object({
-  calls: z.record(z.string(), z.number()),
+  /** Calls of actors, by actor and method. */
+  calls: account,
+  /** Messages that clients sent over WebSockets. */
   messages: z.number(),
-  rowsWritten: z.record(z.string(), z.number()),
-  alarmsSet: z.number(),
-  bytes: z.record(z.string(), z.number()),
+  /** Requests to the Worker. */
+  workerRequests: z.number(),
+  /** Rows by actor. */
+  rowsWritten: account,
+  rowsRead: account,
+  /** Alarms set, by actor: each is billed as a row. */
+  alarmsSet: account,
+  bytes: account,
+  /** How long actors were awake, by actor, in milliseconds: an event, call, timer or `waitUntil` was under way. */
+  awakeMs: account,
+  /** How long each kind of work held its actor, by actor and kind, in milliseconds. Kinds overlap. */
+  heldMs: account,
+  /** Requests to Postgres, Redis and QStash. */
+  services: account,
 })
 export type Bill = z.output<typeof billSchema>
 
 /**
- * Cloudflare's list prices of Durable Objects on the paid plan, in dollars, beyond what is included (developers.cloudflare.com,
- * Durable Objects: Pricing; November 2026). Duration is left out: it depends on how long actors stay awake between messages.
+ * Cloudflare's list prices of Workers and Durable Objects on the paid plan, in dollars, beyond what is included
+ * (developers.cloudflare.com, Durable Objects: Pricing; November 2026).
  */
 export const prices = {
   perMillionRequests: 0.15,
+  perMillionWorkerRequests: 0.3,
   /** Incoming messages of a WebSocket are counted twenty to a request; outgoing ones are free. */
   messagesPerRequest: 20,
   perMillionRowsWritten: 1,
+  perMillionRowsRead: 0.001,
   perGigabyteMonth: 0.2,
+  perMillionGigabyteSeconds: 12.5,
+  /** Every actor is billed for this memory while it is awake, whatever it uses. */
+  gigabytes: 0.128,
 } as const
 
-/** What one message cost, on average. */
+/** What one thing cost on average, for example a message. */
 export interface Cost {
   readonly calls: number
   readonly socketMessages: number
   /** Alarms among them: setting one is billed as a row. */
   readonly rowsWritten: number
+  readonly rowsRead: number
+  readonly awakeSeconds: number
   readonly bytesStored: number
-  /** Dollars for a million messages, without keeping them. */
+  readonly services: Readonly<Record<string, number>>
+  /** Dollars for a million of them: requests and rows. */
   readonly dollarsPerMillion: number
-  /** Dollars a month for keeping a million messages in their actors. */
+  /** Dollars for the duration of a million of them. */
+  readonly dollarsAwake: number
+  /** Dollars a month for keeping what a million of them stored in their actors. */
   readonly dollarsKept: number
 }
 
 const sum = (numbers: Readonly<Record<string, number>>) => Object.values(numbers).reduce((a, b) => a + b, 0)
 
-/** What lies between two readings, for each of `messages`. */
-export function costOf(before: Bill, after: Bill, messages: number): Cost {
-  const each = (read: (bill: Bill) => number) => (read(after) - read(before)) / messages
+/** What lies between two readings, for each of `units`. */
+export function costOf(before: Bill, after: Bill, units: number): Cost {
+  const each = (read: (bill: Bill) => number) => (read(after) - read(before)) / units
   const calls = each((bill) => sum(bill.calls))
   const socketMessages = each((bill) => bill.messages)
-  const rowsWritten = each((bill) => sum(bill.rowsWritten) + bill.alarmsSet)
+  const workerRequests = each((bill) => bill.workerRequests)
+  const rowsWritten = each((bill) => sum(bill.rowsWritten) + sum(bill.alarmsSet))
+  const rowsRead = each((bill) => sum(bill.rowsRead))
   const bytesStored = each((bill) => sum(bill.bytes))
+  const awakeSeconds = each((bill) => sum(bill.awakeMs)) / 1000
   const requests = calls + socketMessages / prices.messagesPerRequest
   return {
     calls,
     socketMessages,
     rowsWritten,
+    rowsRead,
+    awakeSeconds,
     bytesStored,
-    dollarsPerMillion: requests * prices.perMillionRequests + rowsWritten * prices.perMillionRowsWritten,
+    services: Object.fromEntries(
+      Object.keys(after.services).map((name) => [name, each(({ services }) => services[name] ?? 0)]),
+    ),
+    dollarsPerMillion:
+      requests * prices.perMillionRequests +
+      workerRequests * prices.perMillionWorkerRequests +
+      rowsWritten * prices.perMillionRowsWritten +
+      rowsRead * prices.perMillionRowsRead,
+    dollarsAwake: awakeSeconds * prices.gigabytes * prices.perMillionGigabyteSeconds,
     dollarsKept: (bytesStored * 1e6 * prices.perGigabyteMonth) / 1e9,
   }
 }
 
-/** Where the calls and rows of a message went, the most first. */
-export function shares(before: Bill, after: Bill, messages: number): [string, number][] {
-  const differences = (kind: 'calls' | 'rowsWritten') =>
-    Object.entries(after[kind]).map(([name, count]): [string, number] => [
-      `${kind === 'calls' ? 'calls' : 'rows'} ${name}`,
-      (count - (before[kind][name] ?? 0)) / messages,
-    ])
-  return [...differences('calls'), ...differences('rowsWritten')]
-    .filter(([, each]) => each > 0.001)
-    .toSorted((a, b) => b[1] - a[1])
+const parts = { calls: 'calls', rowsWritten: 'rows', alarmsSet: 'alarms', awakeMs: 'awake ms', heldMs: 'held ms', services: 'asked' } as const
+
+/** Where the calls, rows and time of each of `units` went, the most of each kind first. */
+export function shares(before: Bill, after: Bill, units: number): [string, number][] {
+  return Object.entries(parts).flatMap(([kind, what]) => {
+    const account = z.enum(Object.keys(parts) as [keyof typeof parts]).parse(kind)
+    return Object.entries(after[account])
+      .map(([name, count]): [string, number] => [`${what} ${name}`, (count - (before[account][name] ?? 0)) / units])
+      .filter(([, each]) => each > 0.001)
+      .toSorted((a, b) => b[1] - a[1])
+  })
 }
