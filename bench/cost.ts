@@ -82,7 +82,11 @@ async function measureGateways(system: MeteredSystem): Promise<Measured[]> {
   const plan = { members: 100, connected: 100 }
   const atOne = (user: string) => gatewayOf(user, gateways) === 0
   return [
-    ...(await measureRoom(system, { ...plan, name: `a room of 100 at 1 of ${gateways} gateways`, mayConnect: atOne }, how)),
+    ...(await measureRoom(
+      system,
+      { ...plan, name: `a room of 100 at 1 of ${gateways} gateways`, mayConnect: atOne },
+      how,
+    )),
     ...(await measureRoom(system, { ...plan, name: `a room of 100 at ${gateways} gateways` }, how)),
   ]
 }

@@ -37,7 +37,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     inRounds: true,
     quick: ['--clients', '200', '--connections', '500', '--seconds', '1'],
   },
-  cost: { what: 'what Parley costs on Cloudflare', inRounds: false, quick: ['--quick', '--rooms', '2,10', '--parts', 'rooms'] },
+  cost: {
+    what: 'what Parley costs on Cloudflare',
+    inRounds: false,
+    quick: ['--quick', '--rooms', '2,10', '--parts', 'rooms'],
+  },
 }
 
 /** What `npm run bench -- --help` prints. */

@@ -67,7 +67,9 @@ export class Client {
     const id = ++this.#asked
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, (answer) =>
-        answer.error === undefined ? resolve(answer) : reject(new Error(`${answer.error.code} ${answer.error.message}`)),
+        answer.error === undefined
+          ? resolve(answer)
+          : reject(new Error(`${answer.error.code} ${answer.error.message}`)),
       )
       this.#socket.send(JSON.stringify({ id, ...command }))
     })

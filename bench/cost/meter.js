@@ -83,7 +83,11 @@ function meterStorage(actor, ctx) {
     bill.bytes[`${actor} ${ctx.id}`] = sql.databaseSize
     return cursor
   }
-  for (const [method, account] of [['get', 'rowsRead'], ['put', 'rowsWritten'], ['delete', 'rowsWritten']]) {
+  for (const [method, account] of [
+    ['get', 'rowsRead'],
+    ['put', 'rowsWritten'],
+    ['delete', 'rowsWritten'],
+  ]) {
     const original = kv[method].bind(kv)
     kv[method] = (...args) => {
       add(bill[account], actor, 1)
@@ -115,8 +119,7 @@ function meterBindings(env, stay) {
   const namespaceOf = (binding, namespace) =>
     new Proxy(namespace, {
       get(target, method) {
-        if (method === 'getByName' || method === 'get')
-          return (...args) => stubOf(binding, target[method](...args))
+        if (method === 'getByName' || method === 'get') return (...args) => stubOf(binding, target[method](...args))
         const value = target[method]
         return typeof value === 'function' ? value.bind(target) : value
       },
@@ -193,11 +196,13 @@ const notCalls = new Set(['constructor', 'webSocketMessage', 'webSocketClose', '
 export function metered(name, Actor) {
   const stays = new WeakMap()
   const Metered = class extends Actor {
+    // oxlint-disable-next-line eslint/constructor-super, eslint/no-this-before-super -- called within `current.run`
     constructor(ctx, env) {
       const stay = new Stay(name)
       meterStorage(name, ctx)
       meterWaitUntil(ctx, stay)
       current.run(stay, () => super(ctx, meterBindings(env, stay)))
+      // oxlint-disable-next-line eslint/no-this-before-super -- called by then
       stays.set(this, stay)
     }
   }

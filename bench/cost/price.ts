@@ -93,14 +93,24 @@ export function costOf(before: Bill, after: Bill, units: number): Cost {
   }
 }
 
-const parts = { calls: 'calls', rowsWritten: 'rows', alarmsSet: 'alarms', awakeMs: 'awake ms', heldMs: 'held ms', services: 'asked' } as const
+/** The accounts that `shares` lists, and what it calls their counts. */
+const listed: readonly (readonly [keyof Bill, string])[] = [
+  ['calls', 'calls'],
+  ['rowsWritten', 'rows'],
+  ['alarmsSet', 'alarms'],
+  ['awakeMs', 'awake ms'],
+  ['heldMs', 'held ms'],
+  ['services', 'asked'],
+]
+
+const entriesOf = (counted: Bill[keyof Bill]) => (typeof counted === 'number' ? {} : counted)
 
 /** Where the calls, rows and time of each of `units` went, the most of each kind first. */
 export function shares(before: Bill, after: Bill, units: number): [string, number][] {
-  return Object.entries(parts).flatMap(([kind, what]) => {
-    const account = z.enum(Object.keys(parts) as [keyof typeof parts]).parse(kind)
-    return Object.entries(after[account])
-      .map(([name, count]): [string, number] => [`${what} ${name}`, (count - (before[account][name] ?? 0)) / units])
+  return listed.flatMap(([account, what]) => {
+    const earlier = entriesOf(before[account])
+    return Object.entries(entriesOf(after[account]))
+      .map(([name, count]): [string, number] => [`${what} ${name}`, (count - (earlier[name] ?? 0)) / units])
       .filter(([, each]) => each > 0.001)
       .toSorted((a, b) => b[1] - a[1])
   })

@@ -20,11 +20,6 @@ const longestMs = 30_000
 beforeEach(() => {
   vi.useFakeTimers()
   vi.spyOn(console, 'warn').mockImplementation(() => undefined)
-  vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
-    const controller = new AbortController()
-    setTimeout(() => controller.abort(new Error('time is up')), ms)
-    return controller.signal
-  })
   vi.stubGlobal('fetch', (_: string, init?: RequestInit) => {
     const { promise, reject } = Promise.withResolvers<never>()
     init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
@@ -59,4 +54,22 @@ test.each(calls)('%s ends by its deadline when no answer comes', async (_, call)
   )
   await vi.advanceTimersByTimeAsync(longestMs)
   expect(ended).toBe(true)
+})
+
+const answers: Readonly<Record<string, unknown>> = {
+  'a query to Postgres': { rows: [], fields: [], rowCount: 0, command: 'SELECT' },
+  'a transaction at Postgres': { results: [{ rows: [], fields: [], rowCount: 0, command: 'SELECT' }] },
+  'publishing at QStash': [{ messageId: 'm' }],
+  'reading the dead letters of QStash': { messages: [] },
+  'deleting dead letters at QStash': { deleted: 1 },
+}
+
+test.each(calls)('%s leaves no timer behind once it is answered: a timer keeps its actor awake', async (name, call) => {
+  // By then the cache is asked again after the failures of the tests before.
+  vi.setSystemTime(Date.now() + 60_000)
+  const asked = vi.fn(async () => Response.json(answers[name] ?? [{ result: null }]))
+  vi.stubGlobal('fetch', asked)
+  await call()
+  expect(asked).toHaveBeenCalledOnce()
+  expect(vi.getTimerCount()).toBe(0)
 })

@@ -1,11 +1,15 @@
 import { neon, neonConfig, type NeonQueryFunction } from '@neondatabase/serverless'
 import type { Config } from '../../config.ts'
+import { Deadline } from '../deadline.ts'
 import { backgroundDeadlineMs } from '../dependency.ts'
 
 /**
  * A Postgres database reached over HTTP: one round trip per query or per transaction, no connection held in between.
  */
 export type Database = NeonQueryFunction<false, false>
+
+/** Where the client notes how long a request may take, for `fetchInTime`. */
+const deadlineKey = 'deadlineMs'
 
 /**
  * Opens the database of a connection string; a configured Neon proxy stands in for Neon's own endpoints. Each query or
@@ -16,11 +20,20 @@ export function connect(config: Config, url: string, deadlineMs = backgroundDead
   if (neonProxy !== undefined) {
     neonConfig.fetchEndpoint = `http://${neonProxy}/sql`
   }
-  const fetchOptions = {
-    /** Read anew for each query, so that each has the whole time. */
-    get signal() {
-      return AbortSignal.timeout(deadlineMs)
-    },
+  neonConfig.fetchFunction = fetchInTime
+  return neon(url, { fetchOptions: { [deadlineKey]: deadlineMs } })
+}
+
+/** The whole answer of a request, read within its deadline. */
+async function fetchInTime(
+  url: string,
+  { [deadlineKey]: deadlineMs = backgroundDeadlineMs, ...init }: RequestInit & { readonly [deadlineKey]?: number },
+): Promise<Response> {
+  const deadline = new Deadline(deadlineMs)
+  try {
+    const answer = await fetch(url, { ...init, signal: deadline.signal })
+    return new Response(await answer.arrayBuffer(), answer)
+  } finally {
+    deadline.end()
   }
-  return neon(url, { fetchOptions })
 }

@@ -2,6 +2,7 @@ import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'coc
 import { Redis } from '@upstash/redis/cloudflare'
 import type { Config } from '../../config.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { Deadline } from '../deadline.ts'
 
 /** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
 export interface Cache {
@@ -32,19 +33,24 @@ breaker.onBreak(() => log.warn('cache.unavailable'))
 /** The Redis cache of a configuration. Keys carry their tenant; the caller decides how long a value is kept. */
 export function openCache({ redis: settings }: Config): Cache {
   if (settings === undefined) return noCache
-  // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
-  const redis = new Redis({
-    ...settings,
-    retry: false,
-    enableTelemetry: false,
-    // Base64, the SDK's default, is meant for values that are no text; ours are JSON, and a page of history is long.
-    responseEncoding: false,
-    signal: () => AbortSignal.timeout(answerWithinMs),
-  })
+  const run = <T>(what: string, work: (redis: Redis) => Promise<T>) =>
+    forgiving(what, async () => {
+      const deadline = new Deadline(answerWithinMs)
+      // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
+      const redis = new Redis({
+        ...settings,
+        retry: false,
+        enableTelemetry: false,
+        // Base64, the SDK's default, is meant for values that are no text; ours are JSON, and a page of history is long.
+        responseEncoding: false,
+        signal: () => deadline.signal,
+      })
+      return await work(redis).finally(() => deadline.end())
+    })
   return {
-    get: async (key) => (await forgiving('get', () => redis.get<unknown>(key))) ?? undefined,
-    set: async (key, value, seconds) => void (await forgiving('set', () => redis.set(key, value, { ex: seconds }))),
-    delete: async (...keys) => (await forgiving('delete', () => redis.del(...keys))) !== undefined,
+    get: async (key) => (await run('get', (redis) => redis.get<unknown>(key))) ?? undefined,
+    set: async (key, value, seconds) => void (await run('set', (redis) => redis.set(key, value, { ex: seconds }))),
+    delete: async (...keys) => (await run('delete', (redis) => redis.del(...keys))) !== undefined,
   }
 }
 
