@@ -28,7 +28,7 @@ export class JobDays {
     let day = newest === undefined ? today : nextDay(newest.day)
     let seq = this.#noted()
     for (let days = 0; day <= today && days < maxDays; days++, day = nextDay(day)) {
-      seq = Math.max(seq, this.#jobs.topBefore(startOfDay(day)))
+      seq = Math.max(seq, this.#topBefore(startOfDay(day)))
       this.#sql.exec('INSERT OR IGNORE INTO days (day, place) VALUES (?, ?)', day, seq)
     }
     if (this.#jobs.top > this.#noted())
@@ -45,6 +45,12 @@ export class JobDays {
         return begin.day >= day && jobs > 0 ? [[begin.day, jobs]] : []
       }),
     )
+  }
+
+  /** The highest `seq` among the jobs kept that were added before a time. */
+  #topBefore(time: number): number {
+    const sql = 'SELECT seq FROM jobs WHERE made_at < ? ORDER BY seq DESC LIMIT 1'
+    return this.#sql.exec<{ seq: number }>(sql, time).toArray()[0]?.seq ?? 0
   }
 
   /** The highest `seq` at the last call. */

@@ -3,10 +3,13 @@ import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { Job, NewJob } from '../../src/jobs/model/job.ts'
-import { cancel, changePolicy, type EnqueueResult } from '../../src/jobs/queue/lifecycle.ts'
+import type { EnqueueResult } from '../../src/jobs/queue/enqueue.ts'
+import { cancel } from '../../src/jobs/queue/lifecycle.ts'
+import { changePolicy } from '../../src/jobs/queue/policy-change.ts'
 import type { JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
-import { Queue, type ProgressReport, type PollRequest, type PollAnswer } from '../../src/jobs/queue/queue.ts'
+import type { PollAnswer, PollRequest, ProgressReport } from '../../src/jobs/queue/poll.ts'
+import { Queue } from '../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../src/jobs/queue/redrive.ts'
 import type { Schedule, ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
 import { putSchedule } from '../../src/jobs/schedules/schedule-runs.ts'
@@ -148,11 +151,11 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   find(id: string): (JobView & { readonly lines: readonly { at: number; line: string }[] }) | undefined {
     const job = this.#stores.jobs.get(id)
-    return job === undefined ? undefined : { ...toView(job), lines: this.#stores.jobs.lines(id) }
+    return job === undefined ? undefined : { ...toView(job), lines: this.#stores.lines.of(id) }
   }
 
   list(state: JobState, cursor: string | undefined, limit: number): JobPage {
-    return listJobs(this.#stores, state, cursor, limit)
+    return listJobs(this.ctx.storage.sql, state, cursor, limit)
   }
 
   cancel(id: string): JobView | undefined {
@@ -172,7 +175,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   }
 
   stats(): QueueStats {
-    return queueStats(this.#stores, this.#metrics.metrics, this.#clock.now())
+    return queueStats(this.ctx.storage.sql, this.#stores, this.#metrics.metrics, this.#clock.now())
   }
 
   setPolicy(change: Partial<Policy>): Policy {

@@ -1,24 +1,37 @@
-import type { Job } from '../../src/jobs/model/job.ts'
 import type { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
-import { countStates, phasesOf, type JobState } from '../../src/jobs/model/phase.ts'
+import { countStates, phases, phasesOf, type JobState, type PhaseCounts } from '../../src/jobs/model/phase.ts'
 import { toView } from '../../src/jobs/model/view.ts'
-import type { SqlStores } from './sql-stores.ts'
 import type { JobPage, QueueStats } from '../contracts.ts'
+import type { Sql } from '../shared/sql.ts'
+import { selectJobs } from './sql-job-store.ts'
+import type { SqlStores } from './sql-stores.ts'
 
-export function queueStats(stores: SqlStores, metrics: JobMetrics, now: number): QueueStats {
-  const oldest = stores.jobs.oldestWaiting()
+export function queueStats(sql: Sql, stores: SqlStores, metrics: JobMetrics, now: number): QueueStats {
+  const counts = stores.jobs.counts()
+  const oldest = oldestWaiting(sql, counts)
   return {
-    counts: countStates(stores.jobs.counts()),
+    counts: countStates(counts),
     oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
-    policy: stores.settings.policy(),
+    policy: stores.settings.policy,
     tallies: metrics.tallies(),
   }
 }
 
+/** When the oldest job that is ready or held was added. */
+function oldestWaiting(sql: Sql, counts: PhaseCounts): number | undefined {
+  const oldest = 'SELECT made_at FROM jobs WHERE phase = ? ORDER BY seq LIMIT 1'
+  const found = [phases.ready, phases.held].flatMap((phase) =>
+    counts[phase] === 0 ? [] : sql.exec<{ made_at: number }>(oldest, phase).toArray(),
+  )
+  return found.length === 0 ? undefined : Math.min(...found.map(({ made_at }) => made_at))
+}
+
 /** Jobs of a state, the newest first; the cursor is the `seq` of the last one. */
-export function listJobs(stores: SqlStores, state: JobState, cursor: string | undefined, limit: number): JobPage {
+export function listJobs(sql: Sql, state: JobState, cursor: string | undefined, limit: number): JobPage {
   const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
-  const jobs: Job[] = phasesOf(state).flatMap((phase) => stores.jobs.before(phase, before, limit + 1))
+  const jobs = phasesOf(state).flatMap((phase) =>
+    selectJobs(sql, 'WHERE phase = ? AND seq < ? ORDER BY seq DESC LIMIT ?', phase, before, limit + 1),
+  )
   const page = jobs.sort((a, b) => b.seq - a.seq).slice(0, limit)
   const last = page.at(-1)
   return { jobs: page.map(toView), next: jobs.length > limit && last !== undefined ? String(last.seq) : null }

@@ -1,5 +1,4 @@
-import { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
-import { storedTallies } from '../../src/jobs/model/stored.ts'
+import { JobMetrics, storedTallies } from '../../src/jobs/metrics/job-metrics.ts'
 
 /** The metrics of a queue, kept while it sleeps: it falls asleep before the next sweep reads them. */
 export class PersistedMetrics {

@@ -1,19 +1,20 @@
-import { collectedBytes, defaults, handedOutLength, type Job } from '../../src/jobs/model/job.ts'
-import { orderOf } from '../../src/jobs/queue/key-queue.ts'
-import { hasEnded, phases, type Phase, type PhaseCounts } from '../../src/jobs/model/phase.ts'
+import { z } from 'zod'
+import { collectedBytes, defaults, handedOutLength, type Job, type JobOptions } from '../../src/jobs/model/job.ts'
+import { orderOf, phases, toPhase, type Phase, type PhaseCounts } from '../../src/jobs/model/phase.ts'
 import type { JobChange, JobStore, RankCursor } from '../../src/jobs/queue/stores.ts'
-import { jobColumns, selectJobs, toJob, type JobRow } from './job-row.ts'
-import type { SqlKeyStore } from './sql-key-store.ts'
 import type { Sql } from '../shared/sql.ts'
 
-/** Lines of its log that are kept of a job. */
-const maxLines = 100
+/** The cached counts of jobs with a place of their key. */
+interface KeyPlaces {
+  /** A job took a place, or gave it back. */
+  move(key: string, places: number): void
+}
 
 /** The jobs of one queue. Counts per phase are kept in memory, since every decision needs them. */
 export class SqlJobStore implements JobStore {
   readonly #sql: Sql
-  readonly #keys: SqlKeyStore
-  readonly #counts: number[] = Array.from({ length: 10 }, () => 0)
+  readonly #places: KeyPlaces
+  readonly #counts: number[]
   /** Active jobs: what was claimed is soon settled. Filled by claims, empty after a loss of memory. */
   readonly #active = new Map<string, Job>()
   /** Jobs with watchers that changed since `takeWatched`. */
@@ -21,9 +22,10 @@ export class SqlJobStore implements JobStore {
   #order = 0
   #top: number
 
-  constructor(sql: Sql, keys: SqlKeyStore) {
+  constructor(sql: Sql, counts: number[], places: KeyPlaces) {
     this.#sql = sql
-    this.#keys = keys
+    this.#counts = counts
+    this.#places = places
     const top = `SELECT max(coalesce((SELECT max(seq) FROM jobs), 0),
       coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'top'), 0)) AS top`
     this.#top = sql.exec<{ top: number }>(top).one().top
@@ -38,12 +40,6 @@ export class SqlJobStore implements JobStore {
   /** The highest `seq` ever given: none is given twice, though jobs are deleted. */
   get top(): number {
     return this.#top
-  }
-
-  /** The highest `seq` among the jobs kept that were added before a time. */
-  topBefore(time: number): number {
-    const sql = 'SELECT seq FROM jobs WHERE made_at < ? ORDER BY seq DESC LIMIT 1'
-    return this.#sql.exec<{ seq: number }>(sql, time).toArray()[0]?.seq ?? 0
   }
 
   get(id: string): Job | undefined {
@@ -77,7 +73,7 @@ export class SqlJobStore implements JobStore {
       job.traceparent,
     )
     this.#count(phase, 1)
-    this.#keys.move(key, phase <= phases.pausing ? 1 : 0)
+    if (key !== null && phase <= phases.pausing) this.#places.move(key, 1)
     return { ...job, seq }
   }
 
@@ -101,7 +97,8 @@ export class SqlJobStore implements JobStore {
     )
     this.#count(job.phase, -1)
     this.#count(phase, 1)
-    this.#keys.move(job.key, (phase <= phases.pausing ? 1 : 0) - (job.phase <= phases.pausing ? 1 : 0))
+    if (job.key !== null)
+      this.#places.move(job.key, (phase <= phases.pausing ? 1 : 0) - (job.phase <= phases.pausing ? 1 : 0))
     if (phase === phases.active) this.#active.set(job.id, changed)
     else this.#active.delete(job.id)
     if (job.options.watchers.length > 0) this.#watched.set(job.id, changed)
@@ -149,11 +146,6 @@ export class SqlJobStore implements JobStore {
     return this.#sql.exec<{ id: string; rank: number; seq: number }>(sql, phase, rank, seq, limit).toArray()
   }
 
-  /** Jobs of a phase with a lower `seq`, the newest first. */
-  before(phase: Phase, seq: number, limit: number): Job[] {
-    return selectJobs(this.#sql, 'WHERE phase = ? AND seq < ? ORDER BY seq DESC LIMIT ?', phase, seq, limit)
-  }
-
   lowestRank(phase: Phase): number | undefined {
     if (this.#counts[phase] === 0) return undefined
     return this.#sql
@@ -173,56 +165,15 @@ export class SqlJobStore implements JobStore {
     return selectJobs(this.#sql, 'WHERE phase = 1 AND visit = ?', run)
   }
 
-  addLine(job: string, at: number, line: string): void {
-    this.#sql.exec(
-      'INSERT INTO lines (job, n, at, line) SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3 FROM lines WHERE job = ?1',
-      job,
-      at,
-      line,
-    )
-    this.#sql.exec(
-      `DELETE FROM lines WHERE job = ?1 AND n <= (SELECT max(n) FROM lines WHERE job = ?1) - ${maxLines}`,
-      job,
-    )
-  }
-
-  lines(job: string): { readonly at: number; readonly line: string }[] {
-    return this.#sql
-      .exec<{ at: number; line: string }>('SELECT at, line FROM lines WHERE job = ? ORDER BY n', job)
-      .toArray()
-  }
-
-  /** Deletes ended jobs whose retention is over, at most `limit`; returns how many. */
-  forget(now: number, limit: number): number {
-    let forgotten = 0
-    for (const phase of Object.values(phases).filter(hasEnded)) {
-      // Without their payloads: thousands of those may be more than an actor's memory holds.
-      const sql = 'SELECT seq, id FROM jobs WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?'
-      const jobs = this.#sql.exec<{ seq: number; id: string }>(sql, phase, now, limit - forgotten)
-      for (const { seq, id } of jobs.toArray()) {
-        this.#sql.exec('DELETE FROM jobs WHERE seq = ?', seq)
-        this.#count(phase, -1)
-        this.#sql.exec('DELETE FROM lines WHERE job = ?', id)
-        forgotten++
-        if (seq === this.#top)
-          this.#sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('top', ?)`, String(seq))
-      }
-    }
-    return forgotten
-  }
-
-  /** When the oldest job that is ready or held was added. */
-  oldestWaiting(): number | undefined {
-    const sql = 'SELECT made_at FROM jobs WHERE phase = ? ORDER BY seq LIMIT 1'
-    const found = [phases.ready, phases.held].flatMap((phase) =>
-      this.#counts[phase] === 0 ? [] : this.#sql.exec<{ made_at: number }>(sql, phase).toArray(),
-    )
-    return found.length === 0 ? undefined : Math.min(...found.map(({ made_at }) => made_at))
+  /** Deletes a job that has ended. */
+  remove({ seq, phase }: Pick<Job, 'seq' | 'phase'>): void {
+    this.#sql.exec('DELETE FROM jobs WHERE seq = ?', seq)
+    this.#count(phase, -1)
+    if (seq === this.#top) this.#sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('top', ?)`, String(seq))
   }
 
   #count(phase: number, by: number): void {
     this.#counts[phase] = (this.#counts[phase] ?? 0) + by
-    this.#keys.count(phase, by)
   }
 }
 
@@ -238,3 +189,58 @@ const nextLight = `SELECT seq FROM (
 
 /** How long after its timeout the queue considers an attempt failed: as a rule the worker ends it first. */
 const claimGraceMs = 30_000
+
+type JobRow = {
+  seq: number
+  id: string
+  type: string
+  payload: string
+  phase: number
+  rank: number
+  key: string | null
+  attempts: number
+  run: number
+  visit: string | null
+  permitted: number
+  made_at: number
+  since: number
+  progress: number
+  note: string
+  result: string | null
+  options: string
+  traceparent: string | null
+}
+
+const jobColumns =
+  'seq, id, type, payload, phase, rank, key, attempts, run, visit, permitted, made_at, since, progress, note, result, options, traceparent'
+
+const toJob = ({ made_at, visit, phase, permitted, options, ...row }: JobRow): Job => ({
+  ...row,
+  phase: toPhase(phase),
+  permitted: permitted === 1,
+  workerRun: visit,
+  madeAt: made_at,
+  options: readOptions(options),
+})
+
+export const selectJobs = (sql: Sql, where: string, ...bindings: (string | number)[]): Job[] =>
+  sql
+    .exec<JobRow>(`SELECT ${jobColumns} FROM jobs ${where}`, ...bindings)
+    .toArray()
+    .map(toJob)
+
+/** Fields that an older version did not write are taken from the defaults, and fields that only a newer version knows are kept. */
+const storedOptions = z.record(z.string(), z.unknown())
+const known = new Map<string, JobOptions>()
+const maxKnown = 1000
+
+/** Reads a job's options; '' stands for the defaults. Jobs of one kind share a text, so each text is parsed once. */
+function readOptions(text: string): JobOptions {
+  if (text === '') return defaults
+  const read = known.get(text)
+  if (read !== undefined) return read
+  const options: JobOptions = { ...defaults, ...storedOptions.parse(JSON.parse(text)) }
+  if (known.size >= maxKnown) known.clear()
+  known.set(text, options)
+  return options
+}

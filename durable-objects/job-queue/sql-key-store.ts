@@ -1,7 +1,7 @@
 import type { Job } from '../../src/jobs/model/job.ts'
-import { phases } from '../../src/jobs/model/phase.ts'
+import { phases, type PhaseCounts } from '../../src/jobs/model/phase.ts'
 import type { KeyStore } from '../../src/jobs/queue/stores.ts'
-import { selectJobs } from './job-row.ts'
+import { selectJobs } from './sql-job-store.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /** How far ahead a rate is written, in milliseconds: a busy key then writes once in this time, not at every start. */
@@ -19,11 +19,12 @@ export class SqlKeyStore implements KeyStore {
   readonly #rates = new Map<string, { fullAt: number; written: number }>()
   /** Counting places costs more than all the rest of a change, so they are kept for the keys in use. */
   readonly #places = new Map<string, number>()
-  #held = 0
-  #pausing = 0
+  /** Jobs by phase, which the job store keeps. */
+  readonly #counts: PhaseCounts
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, counts: PhaseCounts) {
     this.#sql = sql
+    this.#counts = counts
   }
 
   placesTaken(key: string): number {
@@ -37,7 +38,7 @@ export class SqlKeyStore implements KeyStore {
   }
 
   nextInLine(key: string): Job | undefined {
-    if (this.#held === 0) return undefined
+    if (this.#counts[phases.held] === 0) return undefined
     return selectJobs(this.#sql, 'WHERE key = ? AND phase = 3 ORDER BY seq LIMIT 1', key)[0]
   }
 
@@ -49,7 +50,7 @@ export class SqlKeyStore implements KeyStore {
   releaseReserved(now: number): void {
     const sql = `UPDATE jobs SET permitted = 0, rank = ?1
       WHERE phase = 2 AND rank > ?1 AND permitted = 1 AND json_extract(options, '$.rate') IS NULL`
-    if (this.#pausing !== 0) this.#sql.exec(sql, now)
+    if (this.#counts[phases.pausing] !== 0) this.#sql.exec(sql, now)
   }
 
   rate(key: string): number {
@@ -69,15 +70,7 @@ export class SqlKeyStore implements KeyStore {
     this.#rates.clear()
   }
 
-  /** Told by the job store: so many jobs of a phase came or, below zero, left. */
-  count(phase: number, by: number): void {
-    if (phase === phases.held) this.#held += by
-    if (phase === phases.pausing) this.#pausing += by
-  }
-
-  /** Told by the job store: a job took a place of its key, or gave it back. */
-  move(key: string | null, places: number): void {
-    if (key === null || places === 0) return
+  move(key: string, places: number): void {
     const known = this.#places.get(key)
     if (known !== undefined) this.#places.set(key, known + places)
   }

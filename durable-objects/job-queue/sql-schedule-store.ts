@@ -1,4 +1,4 @@
-import { readSchedule } from '../../src/jobs/model/stored.ts'
+import { z } from 'zod'
 import type { Schedule, ScheduleStore, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
 import { byteLength } from '../../src/kernel/text.ts'
 import type { Sql } from '../shared/sql.ts'
@@ -6,13 +6,13 @@ import type { Sql } from '../shared/sql.ts'
 /** The schedules of one queue. */
 export class SqlScheduleStore implements ScheduleStore {
   readonly #sql: Sql
-  #next: number | undefined
+  next: number | undefined
   /** Read when first asked for, and kept up to date from then on. */
   #usage: ScheduleUsage | undefined
 
   constructor(sql: Sql) {
     this.#sql = sql
-    this.#next = this.#findNext()
+    this.next = this.#findNext()
   }
 
   get(name: string): Schedule | undefined {
@@ -28,12 +28,8 @@ export class SqlScheduleStore implements ScheduleStore {
   }
 
   due(now: number, limit: number): Schedule[] {
-    if (this.#next === undefined || this.#next > now) return []
+    if (this.next === undefined || this.next > now) return []
     return this.#select('WHERE next_at <= ? ORDER BY next_at, name LIMIT ?', now, limit)
-  }
-
-  next(): number | undefined {
-    return this.#next
   }
 
   put(schedule: Schedule): void {
@@ -41,13 +37,13 @@ export class SqlScheduleStore implements ScheduleStore {
     this.#countBytes(schedule.name, byteLength(spec))
     const sql = 'INSERT OR REPLACE INTO schedules (name, next_at, spec) VALUES (?, ?, ?)'
     this.#sql.exec(sql, schedule.name, schedule.paused ? null : schedule.nextAt, spec)
-    this.#next = this.#findNext()
+    this.next = this.#findNext()
   }
 
   remove(name: string): boolean {
     this.#countBytes(name, undefined)
     const removed = this.#sql.exec('DELETE FROM schedules WHERE name = ? RETURNING name', name).toArray()
-    this.#next = this.#findNext()
+    this.next = this.#findNext()
     return removed.length > 0
   }
 
@@ -86,4 +82,31 @@ export class SqlScheduleStore implements ScheduleStore {
       .toArray()
       .map(({ spec }) => readSchedule(spec))
   }
+}
+
+const storedSchedule = z.object({
+  name: z.string(),
+  when: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('cron'),
+      cron: z.string(),
+      timeZone: z.string(),
+      gap: z.enum(['skip', 'shift']),
+      overlap: z.enum(['first', 'both']),
+    }),
+    z.object({ kind: z.literal('every'), seconds: z.number(), from: z.number() }),
+  ]),
+  catchUp: z.enum(['none', 'last', 'all']),
+  job: z.looseObject({ type: z.string(), payload: z.string() }),
+  paused: z.boolean(),
+  madeAt: z.number(),
+  nextAt: z.number().nullable(),
+  lastAt: z.number().nullable(),
+  note: z.string(),
+})
+
+function readSchedule(text: string): Schedule {
+  const { job, ...rest } = storedSchedule.parse(JSON.parse(text))
+  const { type, payload, ...options } = job
+  return { ...rest, job: { ...options, type, payload } }
 }

@@ -1,16 +1,17 @@
+import { z } from 'zod'
 import type {
+  LineStore,
   QueueStores,
-  RunStore,
   SettingsStore,
   UniqueHolder,
   UniqueStore,
   WaitStore,
 } from '../../src/jobs/queue/stores.ts'
-import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { defaultPolicy, type Policy } from '../../src/jobs/model/policy.ts'
-import { readPolicy } from '../../src/jobs/model/stored.ts'
+import { hasEnded, phases } from '../../src/jobs/model/phase.ts'
 import { SqlJobStore } from './sql-job-store.ts'
 import { SqlKeyStore } from './sql-key-store.ts'
+import { SqlRunStore } from './sql-run-store.ts'
 import { SqlScheduleStore } from './sql-schedule-store.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -24,8 +25,10 @@ export interface SqlStores extends QueueStores {
 }
 
 export function openStores(sql: Sql): SqlStores {
-  const keys = new SqlKeyStore(sql)
-  const jobs = new SqlJobStore(sql, keys)
+  // The job store keeps the counts per phase; the key store reads them.
+  const counts = Array.from({ length: 10 }, () => 0)
+  const keys = new SqlKeyStore(sql, counts)
+  const jobs = new SqlJobStore(sql, counts, keys)
   return {
     jobs,
     keys,
@@ -34,16 +37,34 @@ export function openStores(sql: Sql): SqlStores {
     runs: new SqlRunStore(sql),
     settings: new SqlSettingsStore(sql),
     schedules: new SqlScheduleStore(sql),
-    forget: (now, limit) => {
-      const forgotten = jobs.forget(now, limit)
-      sql.exec(
-        `DELETE FROM uniques WHERE until <= ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = uniques.job AND jobs.phase <= 5)`,
-        now,
-      )
-      keys.forget(now)
-      return forgotten
-    },
+    lines: new SqlLineStore(sql),
+    forget: (now, limit) => forgetEnded(sql, jobs, keys, { now, limit }),
   }
+}
+
+/** Deletes jobs whose retention is over, and returns how many. */
+function forgetEnded(
+  sql: Sql,
+  jobs: SqlJobStore,
+  keys: SqlKeyStore,
+  { now, limit }: { readonly now: number; readonly limit: number },
+): number {
+  let forgotten = 0
+  for (const phase of Object.values(phases).filter(hasEnded)) {
+    // Without their payloads: thousands of those may be more than an actor's memory holds.
+    const ended = 'SELECT seq, id FROM jobs WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?'
+    for (const { seq, id } of sql.exec<{ seq: number; id: string }>(ended, phase, now, limit - forgotten).toArray()) {
+      jobs.remove({ seq, phase })
+      sql.exec('DELETE FROM lines WHERE job = ?', id)
+      forgotten++
+    }
+  }
+  sql.exec(
+    `DELETE FROM uniques WHERE until <= ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = uniques.job AND jobs.phase <= 5)`,
+    now,
+  )
+  keys.forget(now)
+  return forgotten
 }
 
 class SqlWaitStore implements WaitStore {
@@ -105,74 +126,59 @@ class SqlUniqueStore implements UniqueStore {
   }
 }
 
-class SqlRunStore implements RunStore {
+/** Lines of its log that are kept of a job. */
+const maxLines = 100
+
+class SqlLineStore implements LineStore {
   readonly #sql: Sql
-  /** In memory too, since every change of the queue asks for them; there are few. */
-  readonly #runs: Map<string, RequestedRun>
 
   constructor(sql: Sql) {
     this.#sql = sql
-    // A run that was requested and perhaps never dispatched: another is requested, and this one is not expected any more.
-    sql.exec('DELETE FROM asked WHERE sent = 0')
-    const runs = sql.exec<{ id: string; at: number }>('SELECT id, at FROM asked').toArray()
-    this.#runs = new Map(runs.map((run) => [run.id, { ...run, isPublished: true }]))
   }
 
-  all(): RequestedRun[] {
-    return [...this.#runs.values()]
+  add(job: string, at: number, line: string): void {
+    this.#sql.exec(
+      'INSERT INTO lines (job, n, at, line) SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3 FROM lines WHERE job = ?1',
+      job,
+      at,
+      line,
+    )
+    this.#sql.exec(
+      `DELETE FROM lines WHERE job = ?1 AND n <= (SELECT max(n) FROM lines WHERE job = ?1) - ${maxLines}`,
+      job,
+    )
   }
 
-  has(id: string): boolean {
-    return this.#runs.has(id)
-  }
-
-  add(run: RequestedRun): void {
-    this.#sql.exec('INSERT OR REPLACE INTO asked (id, at) VALUES (?, ?)', run.id, run.at)
-    this.#runs.set(run.id, run)
-  }
-
-  remove(id: string): boolean {
-    if (!this.#runs.delete(id)) return false
-    this.#sql.exec('DELETE FROM asked WHERE id = ?', id)
-    return true
-  }
-
-  notePublished(id: string): void {
-    const run = this.#runs.get(id)
-    if (run === undefined) return
-    this.#sql.exec('UPDATE asked SET sent = 1 WHERE id = ?', id)
-    this.#runs.set(id, { ...run, isPublished: true })
+  of(job: string): { readonly at: number; readonly line: string }[] {
+    return this.#sql
+      .exec<{ at: number; line: string }>('SELECT at, line FROM lines WHERE job = ? ORDER BY n', job)
+      .toArray()
   }
 }
 
+/** A policy of an older version lacks fields, which are taken from the defaults. */
+const storedPolicy = z.record(z.string(), z.unknown())
+
 class SqlSettingsStore implements SettingsStore {
   readonly #sql: Sql
-  #policy: Policy
-  #rate: number
+  policy: Policy
+  rate: number
 
   constructor(sql: Sql) {
     this.#sql = sql
     const policy = this.#get('policy')
-    this.#policy = policy === undefined ? defaultPolicy : readPolicy(policy)
-    this.#rate = Number(this.#get('rate') ?? 0)
-  }
-
-  policy(): Policy {
-    return this.#policy
+    this.policy = policy === undefined ? defaultPolicy : { ...defaultPolicy, ...storedPolicy.parse(JSON.parse(policy)) }
+    this.rate = Number(this.#get('rate') ?? 0)
   }
 
   setPolicy(policy: Policy): void {
     this.#set('policy', JSON.stringify(policy))
-    this.#policy = policy
-  }
-
-  rate(): number {
-    return this.#rate
+    this.policy = policy
   }
 
   setRate(fullAt: number): void {
     this.#set('rate', String(fullAt))
-    this.#rate = fullAt
+    this.rate = fullAt
   }
 
   #get(name: string): string | undefined {

@@ -1,4 +1,4 @@
-import type { Collected } from '../jobs/queue/queue.ts'
+import type { Collected } from '../jobs/queue/poll.ts'
 
 /** One attempt at a job, as its handler sees it. */
 export interface Attempt {

@@ -1,7 +1,7 @@
 import { onBehalfOf } from '../adapters/request-context.ts'
 import type { Env } from '../env.ts'
 import type { Outcome } from '../jobs/model/job.ts'
-import type { Assignment } from '../jobs/queue/queue.ts'
+import type { Assignment } from '../jobs/queue/poll.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import type { Attempt } from './attempt.ts'
 import { deliverMessage } from './deliver-message.ts'

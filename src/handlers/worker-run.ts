@@ -1,6 +1,5 @@
 import type { Outcome } from '../jobs/model/job.ts'
-import type { Assignment, PollAnswer, PollRequest, ProgressReport } from '../jobs/queue/queue.ts'
-import type { AttemptResult } from '../jobs/queue/settle.ts'
+import type { Assignment, AttemptResult, PollAnswer, PollRequest, ProgressReport } from '../jobs/queue/poll.ts'
 import { heartbeatMs } from '../jobs/queue/worker-runs.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'

@@ -17,8 +17,8 @@ import { provision, tenant } from '../sim/neighbours.ts'
 import { Setting } from '../sim/setting.ts'
 import { bundleOf, load } from '../sim/worker-code.ts'
 
-const maxFiles = 34
-const maxLines = 3880
+const maxFiles = 26
+const maxLines = 2950
 
 /** What every HTTP request passes: middleware, reading and answering, shedding of load. */
 const shared = /^src\/(?:edge\/(?:middleware|http)|limits|adapters\/request-context)/

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openStores } from '../../durable-objects/job-queue/sql-stores.ts'
 import { JobDays } from '../../durable-objects/job-queue/job-days.ts'
-import { enqueue } from '../../src/jobs/queue/lifecycle.ts'
+import { enqueue } from '../../src/jobs/queue/enqueue.ts'
 import { dayOf } from '../../src/kernel/day.ts'
 import { NodeSql } from './support/node-sql.ts'
 

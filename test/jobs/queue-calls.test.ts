@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
-import type { Assignment } from '../../src/jobs/queue/queue.ts'
+import type { Assignment } from '../../src/jobs/queue/poll.ts'
 import { carrier } from '../sim/carrier.ts'
 import { Setting } from '../sim/setting.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { firstCapacity, WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
-import type { Assignment, PollAnswer, PollRequest } from '../../src/jobs/queue/queue.ts'
+import type { Assignment, PollAnswer, PollRequest } from '../../src/jobs/queue/poll.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 type Work = (job: Assignment, attempt: Attempt) => Promise<Outcome>
@@ -83,7 +83,7 @@ describe('a worker run', () => {
       return done
     })
     expect(world.state('a')).toBe('done')
-    expect(world.stores.jobs.lines('a').map(({ line }) => line)).toEqual(['nearly half'])
+    expect(world.stores.lines.of('a').map(({ line }) => line)).toEqual(['nearly half'])
   })
 
   test('a poll that fails is repeated, and the queue counts each outcome once', async () => {

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { countStates, phases } from '../../src/jobs/model/phase.ts'
-import { toPhase } from '../../src/jobs/model/stored.ts'
+import { toPhase, countStates, phases } from '../../src/jobs/model/phase.ts'
 import { overtaken } from '../jobs/support/order.ts'
 import type { JobLedger } from './job-ledger.ts'
 import type { Wish } from './producer.ts'

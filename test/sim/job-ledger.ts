@@ -1,5 +1,4 @@
-import { stateOf, hasEnded, type JobState } from '../../src/jobs/model/phase.ts'
-import { toPhase } from '../../src/jobs/model/stored.ts'
+import { toPhase, stateOf, hasEnded, type JobState } from '../../src/jobs/model/phase.ts'
 import type { Host } from './host.ts'
 import { tenant } from './neighbours.ts'
 import type { Platform } from './platform.ts'

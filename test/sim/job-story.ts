@@ -1,5 +1,4 @@
-import { stateOf } from '../../src/jobs/model/phase.ts'
-import { toPhase } from '../../src/jobs/model/stored.ts'
+import { toPhase, stateOf } from '../../src/jobs/model/phase.ts'
 import { carrier, type CarrierWeather } from './carrier.ts'
 import { JobChecks } from './job-checks.ts'
 import { JobLedger, queueName } from './job-ledger.ts'

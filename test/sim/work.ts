@@ -1,6 +1,6 @@
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
-import type { Assignment } from '../../src/jobs/queue/queue.ts'
+import type { Assignment } from '../../src/jobs/queue/poll.ts'
 import type { JobLedger } from './job-ledger.ts'
 import { lives, type Life } from './lives.ts'
 import type { Platform } from './platform.ts'

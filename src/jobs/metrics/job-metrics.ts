@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Job } from '../model/job.ts'
 import { hasEnded, jobStates, stateOf, type JobState } from '../model/phase.ts'
 
@@ -13,6 +14,17 @@ export interface JobTypeCounts {
   /** Attempts per bucket; there is one more bucket than bounds. */
   readonly buckets: readonly number[]
 }
+
+/** The stored form of `JobMetrics`. */
+export const storedTallies = z.array(
+  z.object({
+    type: z.string(),
+    attempts: z.number(),
+    totalMs: z.number(),
+    buckets: z.array(z.number()),
+    ended: z.partialRecord(z.enum(jobStates), z.number()),
+  }),
+)
 
 interface TypeCounter {
   readonly ended: Map<JobState, number>

@@ -121,9 +121,3 @@ export const defaults: JobOptions = {
   unique: null,
   watchers: [],
 }
-
-/** The options of a new job, complete. */
-export function optionsOf(wanted: NewJob): JobOptions {
-  const { id: _i, type: _t, payload: _p, runAt: _r, traceparent: _trace, ...given } = wanted
-  return { ...defaults, ...given }
-}

@@ -24,6 +24,15 @@ export const phases = {
 
 export type Phase = (typeof phases)[keyof typeof phases]
 
+const byNumber = new Map<number, Phase>(Object.values(phases).map((phase) => [phase, phase]))
+
+/** The phase with this number; throws when there is none. */
+export function toPhase(number: number): Phase {
+  const phase = byNumber.get(number)
+  if (phase === undefined) throw new Error(`a job is in phase ${number}, which this version does not know`)
+  return phase
+}
+
 /** The phases as the API names them. */
 export type JobState = 'waiting' | 'delayed' | 'active' | 'done' | 'failed' | 'dead' | 'cancelled'
 
@@ -57,6 +66,15 @@ export const stateOf = (phase: Phase): JobState => states[phase]
 export const isTimed = (phase: Phase): boolean => phase === phases.pausing || phase === phases.delayed
 
 export const hasEnded = (phase: Phase): boolean => phase >= phases.done
+
+/** Numbers within one priority: 2^44 of them and 201 priorities stay below 2^53, up to which a number is exact. */
+const orders = 2 ** 44
+
+/** The rank of a ready job: by priority, then by when it became ready, so that keys alternate and none starves. */
+export const readyRank = (priority: number, order: number): number => (100 - priority) * orders + order
+
+/** The order in a ready job's rank. */
+export const orderOf = (rank: number): number => rank % orders
 
 /** The phases of a state. */
 export const phasesOf = (state: JobState): Phase[] => Object.values(phases).filter((phase) => states[phase] === state)

@@ -1,12 +1,50 @@
-import { byteLength } from '../../kernel/text.ts'
+import { isLonger, byteLength } from '../../kernel/text.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
-import type { QueueStores } from './stores.ts'
-import { furthestMs, optionsOf, payloadBytes, type Job, type NewJob, type Unique } from '../model/job.ts'
+import { defaults, furthestMs, payloadBytes, type Job, type JobOptions, type NewJob } from '../model/job.ts'
 import { isSamePayload } from '../model/payload.ts'
-import { hasEnded, phases } from '../model/phase.ts'
+import { hasEnded, isTimed, phases, readyRank, stateOf, type JobState } from '../model/phase.ts'
+import { awaited, awaitStandIns, findCycle } from './dependencies.ts'
+import { placeKeyed } from './key-queue.ts'
+import { end, settleWaiting } from './lifecycle.ts'
+import type { QueueStores } from './stores.ts'
+import { claimName, findStandIns, holdName } from './unique-names.ts'
+
+/** The answer for one enqueued job. */
+export interface Receipt {
+  readonly id: string
+  readonly state: JobState
+  /** When it is due; of a job that does not wait for a time, when it entered its state. */
+  readonly dueAt: number
+  readonly duplicate: boolean
+}
+
+export type EnqueueResult = { readonly kind: 'enqueued'; readonly receipts: readonly Receipt[] } | Refusal
+
+/** Accepts jobs, all or none; the same id again is the same job. */
+export function enqueue(stores: QueueStores, wanted: readonly NewJob[], now: number): EnqueueResult {
+  const decision = decideEnqueue(stores, wanted, now)
+  if (decision.kind === 'refused') return decision
+  return { kind: 'enqueued', receipts: decision.entries.map((entry) => accept(stores, entry, now)) }
+}
+
+function accept(stores: QueueStores, entry: EnqueueEntry, now: number): Receipt {
+  if (entry.kind === 'known') {
+    const job = entry.job ?? stores.jobs.get(entry.id)
+    return job === undefined
+      ? { id: entry.id, state: 'done', dueAt: now, duplicate: true }
+      : { id: entry.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: true }
+  }
+  const { job: wanted, waitsFor, replaces } = entry
+  if (replaces !== undefined) replace(stores, replaces, wanted.id, now)
+  const job = place(stores, wanted, waitsFor, now)
+  if (wanted.unique) holdName(stores, wanted.unique, job.id, now)
+  return { id: job.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: false }
+}
+
+const dueAt = ({ phase, rank, since }: Job): number => (isTimed(phase) ? rank : since)
 
 /** What is done about one job of an enqueue. */
-export type EnqueueEntry =
+type EnqueueEntry =
   | {
       readonly kind: 'new'
       readonly job: NewJob
@@ -16,45 +54,31 @@ export type EnqueueEntry =
   | { readonly kind: 'known'; readonly id: string; readonly job: Job | undefined }
 
 /** All jobs are accepted, or none. */
-export type EnqueueDecision = { readonly kind: 'accepted'; readonly entries: readonly EnqueueEntry[] } | Refusal
+type EnqueueDecision = { readonly kind: 'accepted'; readonly entries: readonly EnqueueEntry[] } | Refusal
 
-/** Jobs of one enqueue, and jobs that one may wait for. */
+/** Jobs of one enqueue. */
 export const maxBatch = 1000
-export const maxAwaited = 100
 
 /** Decides what an enqueue does; writes nothing, so that a refusal leaves no job accepted. */
-export function decideEnqueue(stores: QueueStores, wanted: readonly NewJob[], now: number): EnqueueDecision {
+function decideEnqueue(stores: QueueStores, wanted: readonly NewJob[], now: number): EnqueueDecision {
   if (wanted.length > maxBatch) return refuse('invalidPayload', `jobs: at most ${maxBatch} together`)
-  const cycle = findCycle(wanted.map(({ id, after = [] }) => ({ id, after })))
+  const waits = wanted.some(({ after }) => after !== undefined)
+  const cycle = waits ? findCycle(wanted.map(({ id, after = [] }) => ({ id, after }))) : undefined
   if (cycle !== undefined) return refuse('invalidPayload', `after: ${cycle.join(' waits for ')}`)
 
-  const before = new Map<string, NewJob>()
-  const names = new Map<string, string>()
-  const standIns = findStandIns(stores, wanted, now)
+  const isThrottled = wanted.some(({ unique }) => unique?.mode === 'throttle')
+  const standIns = isThrottled ? findStandIns(stores, wanted, now) : none
+  const batch = { before: new Map(), names: new Map(), all: wanted, standIns, now }
   const entries: EnqueueEntry[] = []
   for (const job of wanted) {
-    const entry = decideOne(stores, awaitStandIns(job, standIns), { before, names, all: wanted, standIns, now })
+    const entry = decideOne(stores, standIns.size === 0 ? job : awaitStandIns(job, standIns), batch)
     if (entry.kind === 'refused') return entry
     entries.push(entry)
   }
   return { kind: 'accepted', entries }
 }
 
-/** Throttled jobs that are not added, since another job holds their unique name, and the id of that job. */
-function findStandIns(stores: QueueStores, wanted: readonly NewJob[], now: number): ReadonlyMap<string, string> {
-  const throttled = wanted.flatMap(({ id, unique }) => {
-    if (unique?.mode !== 'throttle' || stores.jobs.get(id) !== undefined) return []
-    const held = stores.uniques.get(unique.name)
-    return held !== undefined && held.until > now ? [[id, held.job] as const] : []
-  })
-  return new Map(throttled)
-}
-
-/** A job that waits for one that is not added waits for the holder of its unique name instead. */
-function awaitStandIns(job: NewJob, standIns: ReadonlyMap<string, string>): NewJob {
-  if (job.after?.some((id) => standIns.has(id)) !== true) return job
-  return { ...job, after: job.after.map((id) => standIns.get(id) ?? id) }
-}
+const none: ReadonlyMap<string, string> = new Map()
 
 /** The rest of the enqueue: the jobs before this one by id, the unique names they took, and all jobs. */
 interface EnqueueBatch {
@@ -77,9 +101,11 @@ function decideOne(stores: QueueStores, job: NewJob, batch: EnqueueBatch): Enque
   // It is not added, so what it waits for is not checked: a repeated request would be refused for what happened since.
   const standIn = batch.standIns.get(job.id)
   if (standIn !== undefined) return { kind: 'known', id: standIn, job: stores.jobs.get(standIn) }
-  const waitsFor = awaited(stores, job, batch)
+  const waitsFor = job.after === undefined ? [] : awaited(stores, job, batch.all)
   if ('kind' in waitsFor) return waitsFor
-  return job.unique ? decideUnique(stores, job, job.unique, waitsFor, batch) : asNew(job, waitsFor)
+  if (!job.unique) return asNew(job, waitsFor)
+  const claim = claimName(stores, job, job.unique, batch.names, batch.now)
+  return claim.kind === 'refused' ? claim : asNew({ ...job, runAt: claim.runAt }, waitsFor, claim.replaces)
 }
 
 const asNew = (job: NewJob, waitsFor: readonly string[], replaces?: Job): EnqueueEntry => ({
@@ -96,59 +122,14 @@ const isSame = (known: Pick<NewJob, 'type' | 'payload'>, { type, payload }: NewJ
 const isAnother = ({ id }: NewJob): Refusal => refuse('conflict', `job ${id} exists with another payload`)
 
 function badShape({ id, payload, runAt }: NewJob, now: number): Refusal | undefined {
-  const bytes = byteLength(payload)
-  if (bytes > payloadBytes) return refuse('tooLarge', `payload of ${id}: ${bytes} bytes, at most ${payloadBytes}`)
+  if (isLonger(payload, payloadBytes))
+    return refuse('tooLarge', `payload of ${id}: ${byteLength(payload)} bytes, at most ${payloadBytes}`)
   if (runAt > now + furthestMs) return refuse('invalidPayload', 'deliverAt, runAt: at most 90 days ahead')
   return undefined
 }
 
-/** The jobs it still has to wait for. An unknown one, or one that has failed, is refused at once. */
-function awaited(stores: QueueStores, job: NewJob, { all }: EnqueueBatch): readonly string[] | Refusal {
-  const ids = [...new Set(job.after)]
-  if (ids.length > maxAwaited) return refuse('invalidPayload', `after: at most ${maxAwaited} jobs`)
-  const open: string[] = []
-  for (const id of ids) {
-    const other = stores.jobs.get(id)
-    if (other === undefined && !all.some((other) => other.id === id))
-      return refuse('invalidPayload', `after: there is no job ${id} in this queue`)
-    if (other !== undefined && hasEnded(other.phase)) {
-      if (other.phase !== phases.done && job.evenIfFailed !== true)
-        return refuse('invalidPayload', `after: job ${id} did not succeed`)
-    } else open.push(id)
-  }
-  return open
-}
-
-function decideUnique(
-  stores: QueueStores,
-  job: NewJob,
-  unique: Unique,
-  waitsFor: readonly string[],
-  { names, now }: EnqueueBatch,
-): EnqueueEntry | Refusal {
-  const held = stores.uniques.get(unique.name)
-  const holder = held === undefined ? undefined : stores.jobs.get(held.job)
-  const other = names.get(unique.name)
-  if (other !== undefined) return refuse('conflict', `unique: jobs ${other} and ${job.id} both want ${unique.name}`)
-  names.set(unique.name, job.id)
-
-  const isOpen = holder !== undefined && !hasEnded(holder.phase)
-  switch (unique.mode) {
-    case 'reject':
-      return isOpen ? refuse('conflict', `unique: ${unique.name} is held by job ${holder.id}`) : asNew(job, waitsFor)
-    case 'throttle':
-      return asNew(job, waitsFor)
-    case 'replace':
-      return asNew(job, waitsFor, isOpen && holder.phase !== phases.active ? holder : undefined)
-    case 'debounce': {
-      const later = { ...job, runAt: Math.max(job.runAt, now + (unique.seconds ?? 0) * 1000) }
-      return asNew(later, waitsFor, isOpen && holder.phase !== phases.active ? holder : undefined)
-    }
-  }
-}
-
 /** A new job, before it is placed. */
-export function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
+function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
   const options = optionsOf(wanted)
   return {
     id: wanted.id,
@@ -171,39 +152,41 @@ export function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
   }
 }
 
-/** A job and the jobs it waits for, among those enqueued together. */
-interface Dependency {
-  readonly id: string
-  readonly after: readonly string[]
+/** The options of a new job, complete. */
+function optionsOf(wanted: NewJob): JobOptions {
+  const { id: _i, type: _t, payload: _p, runAt: _r, traceparent: _trace, ...given } = wanted
+  return { ...defaults, ...given }
 }
 
-/** A cycle as the ids along it, or undefined: depth first, without recursion, each job visited once. */
-function findCycle(nodes: readonly Dependency[]): string[] | undefined {
-  const after = new Map(nodes.map((node) => [node.id, node.after]))
-  const settled = new Set<string>()
-  for (const { id } of nodes) {
-    const cycle = walk(id, after, settled)
-    if (cycle !== undefined) return cycle
+/** Adds a job in the phase it belongs to, with one write. */
+function place(stores: QueueStores, wanted: NewJob, waitsFor: readonly string[], now: number): Job {
+  const job = toJob(wanted, now)
+  if (waitsFor.length > 0) {
+    stores.waits.add(job.id, waitsFor)
+    return settleWaits(stores, stores.jobs.add({ ...job, phase: phases.blocked }), waitsFor, now)
   }
-  return undefined
+  if (wanted.runAt > now) return stores.jobs.add(job)
+  if (job.key === null)
+    return stores.jobs.add({
+      ...job,
+      phase: phases.ready,
+      rank: readyRank(job.options.priority, stores.jobs.nextOrder()),
+    })
+  return placeKeyed(stores, job, job.key, now)
 }
 
-function walk(from: string, after: ReadonlyMap<string, readonly string[]>, settled: Set<string>): string[] | undefined {
-  const path = [{ id: from, next: 0 }]
-  const onPath = new Set([from])
-  while (path.length > 0) {
-    const here = path.at(-1) ?? { id: from, next: 0 }
-    const child = (after.get(here.id) ?? [])[here.next++]
-    if (child === undefined || settled.has(here.id)) {
-      settled.add(here.id)
-      onPath.delete(here.id)
-      path.pop()
-    } else if (onPath.has(child)) {
-      return [...path.slice(path.findIndex(({ id }) => id === child)).map(({ id }) => id), child]
-    } else if (!settled.has(child)) {
-      path.push({ id: child, next: 0 })
-      onPath.add(child)
-    }
+/** The job may have changed, or ended with one it waited for, by an earlier job of the same batch. */
+function replace(stores: QueueStores, { id }: Job, by: string, now: number): void {
+  const current = stores.jobs.get(id)
+  if (current !== undefined && !hasEnded(current.phase))
+    end(stores, current, phases.cancelled, `replaced by ${by}`, now)
+}
+
+/** A job it waits for may have been replaced by another of the same batch. */
+function settleWaits(stores: QueueStores, job: Job, waitsFor: readonly string[], now: number): Job {
+  for (const id of waitsFor) {
+    const other = stores.jobs.get(id)
+    if (other !== undefined && hasEnded(other.phase)) settleWaiting(stores, other, now)
   }
-  return undefined
+  return stores.jobs.get(job.id) ?? job
 }

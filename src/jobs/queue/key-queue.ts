@@ -1,17 +1,8 @@
 import type { QueueStores, JobChange } from './stores.ts'
 import type { Job } from '../model/job.ts'
-import { phases } from '../model/phase.ts'
+import { phases, readyRank } from '../model/phase.ts'
 import type { Policy } from '../model/policy.ts'
 import { reserve, type FullAt, type Rate } from '../model/rate.ts'
-
-/** Numbers within one priority: 2^44 of them and 201 priorities stay below 2^53, up to which a number is exact. */
-const orders = 2 ** 44
-
-/** The rank of a ready job: by priority, then by when it became ready, so that keys alternate and none starves. */
-export const readyRank = (priority: number, order: number): number => (100 - priority) * orders + order
-
-/** The order in a ready job's rank. */
-export const orderOf = (rank: number): number => rank % orders
 
 export const keyConcurrencyOf = (job: Pick<Job, 'options'>, policy: Policy): number =>
   job.options.concurrency ?? policy.keyConcurrency
@@ -48,6 +39,21 @@ function cappedRate(stores: QueueStores, key: string, rate: Rate, now: number): 
   const fullAt = stores.keys.rate(key)
   const bucketMs = rate.seconds * 1000
   return fullAt <= now + bucketMs ? fullAt : Math.min(fullAt, Math.max(now, stores.keys.lastReserved(key)) + bucketMs)
+}
+
+/** Adds a job with a key: it takes a place if one is free and no job is in line, and joins the line otherwise. */
+export function placeKeyed(stores: QueueStores, job: Omit<Job, 'seq'>, key: string, now: number): Job {
+  const policy = stores.settings.policy
+  const held = { ...job, phase: phases.held, rank: 0 }
+  if (stores.keys.placesTaken(key) >= keyConcurrencyOf(job, policy)) return stores.jobs.add(held)
+  if (stores.keys.nextInLine(key) !== undefined) return lineUp(stores, policy, stores.jobs.add(held), now)
+  if (job.options.rate === null && policy.keyRate === null)
+    return stores.jobs.add({
+      ...job,
+      phase: phases.ready,
+      rank: readyRank(job.options.priority, stores.jobs.nextOrder()),
+    })
+  return takePlace(stores, policy, stores.jobs.add(job), now)
 }
 
 /** Jobs in line take the free places of their key in order, each when its own concurrency allows. */

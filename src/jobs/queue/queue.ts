@@ -2,11 +2,21 @@ import { byteLength } from '../../kernel/text.ts'
 import type { QueueStores } from './stores.ts'
 import { collectedBytes, type Job, type NewJob } from '../model/job.ts'
 import type { JobMetrics } from '../metrics/job-metrics.ts'
-import { claim, claimable, enqueue, promote, type EnqueueResult } from './lifecycle.ts'
-import { nextAllowed } from '../model/rate.ts'
-import { hasEnded, phases, stateOf, type JobState } from '../model/phase.ts'
+import { enqueue, type EnqueueResult } from './enqueue.ts'
+import { enterKeyQueue, takePlace } from './key-queue.ts'
+import type {
+  Assignment,
+  AttemptReference,
+  AttemptResult,
+  Collected,
+  PollAnswer,
+  PollRequest,
+  ProgressReport,
+} from './poll.ts'
+import { allowance, nextAllowed, spend } from '../model/rate.ts'
+import { hasEnded, phases, stateOf } from '../model/phase.ts'
 import { fireDue, paceMs } from '../schedules/schedule-runs.ts'
-import { lostOutcome, settle, type AttemptResult } from './settle.ts'
+import { lostOutcome, settle } from './settle.ts'
 import {
   nextLook,
   overdueAt,
@@ -16,65 +26,6 @@ import {
   type QueueLoad,
   type RequestedRun,
 } from './worker-runs.ts'
-
-/** What a running job reports of itself. */
-export interface ProgressReport {
-  readonly id: string
-  readonly run: number
-  readonly progress?: number
-  readonly line?: string
-}
-
-/** One attempt at a job: the job's id and the number of the attempt. */
-export interface AttemptReference {
-  readonly id: string
-  readonly run: number
-}
-
-/** What a worker tells the queue, and for how many more jobs it has capacity. */
-export interface PollRequest {
-  readonly workerRun: string
-  readonly settled: readonly AttemptResult[]
-  readonly reports: readonly ProgressReport[]
-  /** Every job the worker still runs. The answer names those to stop; a job it was given and does not name is given again. */
-  readonly holding: readonly AttemptReference[]
-  readonly capacity: number
-  /** Whether an earlier poll of the worker is not answered yet: jobs it does not name may be on their way to it. */
-  readonly overtakes: boolean
-}
-
-/** A job given to a worker: what to do, which attempt this is, and the results of the jobs it waited for. */
-export interface Assignment {
-  readonly id: string
-  readonly type: string
-  readonly payload: string
-  readonly run: number
-  /** Attempts that count, this one included, and how many there may be. */
-  readonly attempt: number
-  readonly attempts: number
-  readonly timeoutMs: number
-  readonly collected: readonly Collected[]
-  /** The W3C trace of the request that made the job. */
-  readonly traceparent?: string
-}
-
-/** How a job that was waited for ended; `result` is JSON text. */
-export interface Collected {
-  readonly id: string
-  readonly state: JobState | 'forgotten'
-  readonly result: string | null
-}
-
-/** What a worker is answered. */
-export interface PollAnswer {
-  readonly jobs: readonly Assignment[]
-  /** Secrets that sign the posts of the `http` jobs among them, the newest first; empty without such jobs. */
-  readonly secrets: readonly string[]
-  /** Ids of jobs to stop. */
-  readonly stop: readonly string[]
-  /** Whether the queue expects another poll; false ends the run. */
-  readonly stay: boolean
-}
 
 /** What the queue must do next: runs to start, and when to look again. */
 export interface NextActions {
@@ -169,7 +120,7 @@ export class Queue {
     const job = this.#stores.jobs.get(id)
     if (job === undefined || job.run !== run || hasEnded(job.phase)) return
     if (progress !== undefined) this.#stores.jobs.change(job, { progress })
-    if (line !== undefined) this.#stores.jobs.addLine(id, now, line)
+    if (line !== undefined) this.#stores.lines.add(id, now, line)
   }
 
   /** What time alone brings: jobs and schedules that are due, attempts that took too long, silent workers, lost runs. */
@@ -185,6 +136,7 @@ export class Queue {
   #fireSchedules(now: number): void {
     const pause = this.#backlog === undefined ? 0 : this.#backlog.nextAt - now
     if (pause > 0 && pause <= paceMs) return
+    if ((this.#stores.schedules.next ?? Infinity) > now) return void (this.#backlog = undefined)
     const since = this.#backlog?.since ?? now
     this.#backlog = fireDue(this.#stores, now, since) ? { since, nextAt: now + paceMs } : undefined
   }
@@ -219,13 +171,13 @@ export class Queue {
   /** When the next thing is due: a pause, a delay, a schedule, or the next start the queue's rate allows. */
   nextDue(now: number): number | undefined {
     const stores = this.#stores
-    const { rate, paused } = stores.settings.policy()
+    const { rate, paused } = stores.settings.policy
     const ready = stores.jobs.counts()[phases.ready] ?? 0
-    const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, stores.settings.rate(), now) : now
+    const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, stores.settings.rate, now) : now
     const dues = [
       stores.jobs.lowestRank(phases.pausing),
       stores.jobs.lowestRank(phases.delayed),
-      this.#backlog === undefined ? stores.schedules.next() : undefined,
+      this.#backlog === undefined ? stores.schedules.next : undefined,
       paced > now ? paced : undefined,
     ].filter((at) => at !== undefined)
     return dues.length === 0 ? undefined : Math.min(...dues)
@@ -305,4 +257,32 @@ export class Queue {
     const job = this.#stores.jobs.get(id)
     return job !== undefined && job.run === run && job.phase === phases.active
   }
+}
+
+/** How many jobs may start now. Keys need no check here: a job is ready only when its key allows a start. */
+export function claimable(stores: QueueStores, now: number): number {
+  const policy = stores.settings.policy
+  if (policy.paused) return 0
+  const counts = stores.jobs.counts()
+  const room = policy.concurrency === null ? Infinity : policy.concurrency - (counts[phases.active] ?? 0)
+  const pace = policy.rate === null ? Infinity : allowance(policy.rate, stores.settings.rate, now)
+  return Math.max(0, Math.min(counts[phases.ready] ?? 0, room, pace))
+}
+
+/** Gives up to `capacity` jobs to a worker run. */
+export function claim(stores: QueueStores, run: string, capacity: number, now: number): Job[] {
+  const jobs = stores.jobs.claim(Math.min(capacity, claimable(stores, now)), run, now)
+  const { rate } = stores.settings.policy
+  if (rate !== null && jobs.length > 0) stores.settings.setRate(spend(rate, stores.settings.rate, jobs.length, now))
+  return jobs
+}
+
+/** Moves on jobs that are due, few at a time since each may be large. Returns whether there may be more. */
+export function promote(stores: QueueStores, now: number, limit = 100): boolean {
+  const policy = stores.settings.policy
+  const paused = stores.jobs.upTo(phases.pausing, now, limit)
+  for (const job of paused) takePlace(stores, policy, job, now)
+  const delayed = stores.jobs.upTo(phases.delayed, now, limit)
+  for (const job of delayed) enterKeyQueue(stores, policy, job, now)
+  return paused.length === limit || delayed.length === limit
 }

@@ -1,7 +1,8 @@
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import type { QueueStores, RankCursor } from './stores.ts'
 import { runsOfALife, type Job } from '../model/job.ts'
-import { holdName, waitedForNote } from './lifecycle.ts'
+import { waitedForNote } from './lifecycle.ts'
+import { holdName } from './unique-names.ts'
 import { enterKeyQueue } from './key-queue.ts'
 import { hasEnded, phases, stateOf } from '../model/phase.ts'
 
@@ -74,7 +75,7 @@ function sendAgain(stores: QueueStores, job: Job, now: number): Job {
   const open = after.filter((other) => isOpen(stores, other))
   const run = (Math.floor(job.run / runsOfALife) + 1) * runsOfALife
   const fresh = stores.jobs.change(job, { attempts: 0, run, progress: 0, note: '', permitted: false, since: now })
-  if (open.length === 0) return enterKeyQueue(stores, stores.settings.policy(), fresh, now)
+  if (open.length === 0) return enterKeyQueue(stores, stores.settings.policy, fresh, now)
   stores.waits.add(job.id, open)
   return stores.jobs.change(fresh, { phase: phases.blocked, rank: now })
 }

@@ -3,14 +3,8 @@ import { backoffMs } from '../model/backoff.ts'
 import type { QueueStores } from './stores.ts'
 import { maxSnoozes, noteLength, resultBytes, runsOfALife, type Job, type Outcome } from '../model/job.ts'
 import { end } from './lifecycle.ts'
+import type { AttemptResult } from './poll.ts'
 import { hasEnded, phases } from '../model/phase.ts'
-
-/** How attempt `run` of a job ended. */
-export interface AttemptResult {
-  readonly id: string
-  readonly run: number
-  readonly outcome: Outcome
-}
 
 /**
  * Applies the outcome of an attempt; returns the job before and after. Only the newest attempt of a job that has not ended

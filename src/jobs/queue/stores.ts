@@ -14,6 +14,7 @@ export interface QueueStores {
   readonly runs: RunStore
   readonly settings: SettingsStore
   readonly schedules: ScheduleStore
+  readonly lines: LineStore
 }
 
 /** The columns of a job that change during its life. */
@@ -56,9 +57,6 @@ export interface JobStore {
   nextOrder(): number
   /** Jobs that a worker run has. */
   activeOf(run: string): Job[]
-  /** Keeps a line of a job's log, the newest hundred. */
-  addLine(job: string, at: number, line: string): void
-  lines(job: string): { readonly at: number; readonly line: string }[]
 }
 
 export interface KeyStore {
@@ -107,10 +105,16 @@ export interface RunStore {
   notePublished(id: string): void
 }
 
+/** The log of each job, the newest hundred lines. */
+export interface LineStore {
+  add(job: string, at: number, line: string): void
+  of(job: string): { readonly at: number; readonly line: string }[]
+}
+
 export interface SettingsStore {
-  policy(): Policy
+  readonly policy: Policy
   setPolicy(policy: Policy): void
   /** When the bucket of the queue's own rate is full. */
-  rate(): FullAt
+  readonly rate: FullAt
   setRate(fullAt: FullAt): void
 }

@@ -1,4 +1,4 @@
-import { enqueue } from '../queue/lifecycle.ts'
+import { enqueue } from '../queue/enqueue.ts'
 import type { QueueStores } from '../queue/stores.ts'
 import { nextRun, runsDue, type Recurrence, type Schedule, type ScheduleSpec } from './schedule.ts'
 
@@ -35,7 +35,7 @@ export function fireDue(stores: QueueStores, now: number, since = now): boolean 
     if (left <= 0) break
     left -= Math.max(1, fire(stores, schedule, now, since).runs)
   }
-  return (stores.schedules.next() ?? Infinity) <= now
+  return (stores.schedules.next ?? Infinity) <= now
 }
 
 const isDue = ({ nextAt }: Schedule, now: number): boolean => nextAt !== null && nextAt <= now

@@ -40,7 +40,7 @@ export interface ScheduleStore {
   /** At most `limit` schedules that are due, the oldest first. */
   due(now: number, limit: number): Schedule[]
   /** When the next one is due. */
-  next(): number | undefined
+  readonly next: number | undefined
   put(schedule: Schedule): void
   remove(name: string): boolean
   /** The usage of all schedules of the queue. */

@@ -2,7 +2,7 @@ import { encodeWith } from '../../kernel/json.ts'
 import { uuidFrom } from '../../kernel/id.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import type { MessageContent } from '../../protocol/payloads.ts'
-import type { Receipt } from '../queue/lifecycle.ts'
+import type { Receipt } from '../queue/enqueue.ts'
 import type { JobState } from '../model/phase.ts'
 import type { NewJob } from '../model/job.ts'
 

@@ -1,9 +1,11 @@
 import { openStores } from '../../../durable-objects/job-queue/sql-stores.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
-import { cancel, changePolicy } from '../../../src/jobs/queue/lifecycle.ts'
+import { cancel } from '../../../src/jobs/queue/lifecycle.ts'
+import { changePolicy } from '../../../src/jobs/queue/policy-change.ts'
 import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
 import type { Policy } from '../../../src/jobs/model/policy.ts'
-import { Queue, type Assignment, type PollAnswer } from '../../../src/jobs/queue/queue.ts'
+import type { Assignment, PollAnswer } from '../../../src/jobs/queue/poll.ts'
+import { Queue } from '../../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../../src/jobs/queue/redrive.ts'
 import { NodeSql } from './node-sql.ts'
 

@@ -5,7 +5,7 @@ import { figuresKey } from '../../../cron/sweep.ts'
 import type { Env } from '../../../env.ts'
 import type { QueueMetrics } from '../../../jobs/metrics/queue-metrics.ts'
 import { jobStates } from '../../../jobs/model/phase.ts'
-import { storedTallies } from '../../../jobs/model/stored.ts'
+import { storedTallies } from '../../../jobs/metrics/job-metrics.ts'
 
 const count = z.number().default(0)
 
