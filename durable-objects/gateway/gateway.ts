@@ -221,8 +221,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   #handle(session: Session, command: Command): void {
     if (session.phase === 'closed') return
-    if (command.kind === 'pong')
-      return this.#context.sockets.answered(session, command.count, this.#context.clock.now())
+    if (command.kind === 'pong') return this.#context.sockets.answered(session, command.count)
     if (session.phase === 'connecting') return this.#connectHandler.defer(session, command)
     if (command.kind === 'connect') return this.#connectHandler.connect(session, command)
     if (session.phase === 'new') return this.#context.close(session, 'badRequest', 'the first command must be connect')

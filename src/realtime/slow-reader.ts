@@ -13,7 +13,7 @@ const inOneGoMs = 150
 /** Wrong answers after which a client counts as one that does not read; a right answer makes up for half of one. */
 const maxWrong = 8
 
-/** The state of one reader. Times are in milliseconds since the epoch. */
+/** The state of one reader. Times but `answeredAt` are of the {@link Line}'s clock, in milliseconds. */
 export interface Reader {
   /** Bytes of the last frame sent while it kept up. */
   burst: number
@@ -30,7 +30,7 @@ export interface Reader {
   owed: number
   late: number
   wrong: number
-  /** When a ping was last answered, as far as the runtime did not take the pong. */
+  /** When a ping was last answered, in milliseconds since the epoch, as far as the runtime did not take the pong. */
   answeredAt: number
 }
 
@@ -50,6 +50,7 @@ export const newReader = (): Reader => ({
 
 /** The connection to a reader, as far as pacing needs it. */
 export interface Line {
+  /** Milliseconds in which the server was not behind with its own work: a client is not late for the server's delays. */
   now(): number
   /** A number in [0, 1) that the client cannot know. */
   random(): number
@@ -98,10 +99,13 @@ export function pace(reader: Reader, bytes: number, line: Line): Pace {
   return pings
 }
 
-/** `count` pongs arrived; false when the client has answered wrongly too often to be one that reads. */
-export function pongs(reader: Reader, count: number, now: number): boolean {
+/**
+ * `count` pongs arrived, at `now` of the line's clock and `receivedAt` milliseconds since the epoch; false when the client has
+ * answered wrongly too often to be one that reads.
+ */
+export function pongs(reader: Reader, count: number, now: number, receivedAt: number): boolean {
   giveUp(reader, now)
-  if (reader.asked + reader.owed + reader.late > 0) reader.answeredAt = now
+  if (reader.asked + reader.owed + reader.late > 0) reader.answeredAt = receivedAt
   let unasked = count
   if (reader.asked > 0) {
     if (reader.heard === 0) reader.heardFrom = now

@@ -30,7 +30,7 @@ function reading(sizes: readonly number[], { everyMs = 10, answersAfterMs = Infi
     const answers = due.filter((at) => at <= now).length
     due.splice(0, answers)
     const sent = blindly?.(frame) ?? answers
-    if (sent > 0 && !pongs(reader, sent, now)) return { sentAway: true, given, probes, after: now - 1000 }
+    if (sent > 0 && !pongs(reader, sent, now, now)) return { sentAway: true, given, probes, after: now - 1000 }
     const pings = pace(reader, bytes, { now: () => now, random, countsAll: true })
     if (pings === 'slow') return { sentAway: true, given, probes, after: now - 1000 }
     given += bytes

@@ -10,8 +10,10 @@ import {
   type Session,
   type ConnectionFormat,
 } from '../../../src/realtime/session.ts'
+import { ResponsiveClock } from './responsive-clock.ts'
 import { pongs } from '../../../src/realtime/slow-reader.ts'
 import { openConnections } from '../../../src/realtime/open-connections.ts'
+import { systemClock } from '../../../src/kernel/clock.ts'
 import { randomToken } from '../../../src/kernel/id.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { BinaryFrames } from './binary-frames.ts'
@@ -52,6 +54,7 @@ export class Sockets {
   /** Sockets that hibernate, with an unanswered probe: meanwhile pongs are counted here. */
   readonly #probing = new Set<Session>()
   #flushing = false
+  readonly #answerClock = new ResponsiveClock(systemClock)
 
   /** With `hibernates` sockets outlast the gateway's sleep; without, it stays awake for them, and each message costs less. */
   constructor(ctx: DurableObjectState, events: SocketHandlers, hibernates: boolean) {
@@ -134,8 +137,8 @@ export class Sockets {
   }
 
   /** `count` pongs arrived. A client that sends more than it was asked for does not read, and its connection is closed. */
-  answered(session: Session, count: number, now: number): void {
-    if (!pongs(session.reader, count, now)) return this.close(session, 'slow')
+  answered(session: Session, count: number): void {
+    if (!pongs(session.reader, count, this.#answerClock.now(), systemClock.now())) return this.close(session, 'slow')
     if (session.reader.asked === 0) this.#unprobed(session)
   }
 
@@ -218,7 +221,10 @@ export class Sockets {
   #know(socket: WebSocket, session: Session): void {
     this.#sessions.set(socket, session)
     session.isTimedByRuntime = this.#hibernates && session.wire === jsonFormat
-    this.#transports.set(session, new WebSocketTransport(socket, session, this.binary, this.#hibernates))
+    this.#transports.set(
+      session,
+      new WebSocketTransport(socket, session, this.binary, this.#hibernates, this.#answerClock),
+    )
   }
 
   #flushLater(): void {

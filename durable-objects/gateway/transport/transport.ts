@@ -1,5 +1,5 @@
+import type { Clock } from '../../../src/kernel/clock.ts'
 import type { FrameFormat } from '../../../src/protocol/frames.ts'
-import { systemClock } from '../../../src/kernel/clock.ts'
 import { pingFrame } from '../../../src/protocol/replies.ts'
 import {
   jsonFormat,
@@ -28,9 +28,12 @@ export class WebSocketTransport implements Transport, Line {
   readonly #binary: BinaryFrames | undefined
   readonly #session: Session
   readonly #hibernates: boolean
+  readonly #clock: Clock
 
-  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, hibernates: boolean) {
+  /** With `clock` the client's answers are timed. */
+  constructor(socket: WebSocket, session: Session, binary: BinaryFrames, hibernates: boolean, clock: Clock) {
     this.socket = socket
+    this.#clock = clock
     this.#hibernates = hibernates
     this.#binary = session.wire.format === jsonFormat.format ? undefined : binary
     this.#session = session
@@ -46,7 +49,7 @@ export class WebSocketTransport implements Transport, Line {
   }
 
   now(): number {
-    return systemClock.now()
+    return this.#clock.now()
   }
 
   random(): number {
