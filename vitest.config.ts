@@ -47,6 +47,7 @@ export default defineConfig({
                 HIBERNATION: 'on',
                 CONNECTIONS_PER_ADDRESS: '20',
                 PRESENCE_GRACE_MS: '400',
+                PROJECTION_DELAY_MS: '500',
               },
               outboundService: noddingPostgres,
             },

@@ -34,7 +34,7 @@ const root = join(import.meta.dirname, '..')
 const realNames =
   /^(?:DATABASE_URL_[A-Z0-9_]+|NEON_PROXY|SHARDS|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
 const tunedNames =
-  /^(?:TAIL_ENTRIES|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|REGIONS|TRUSTED_PROXY_HEADER|MAX_CONNECTIONS)$/
+  /^(?:TAIL_ENTRIES|PROJECTION_DELAY_MS|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|REGIONS|TRUSTED_PROXY_HEADER|MAX_CONNECTIONS)$/
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {

@@ -171,9 +171,10 @@ export const workerVars = (
   adminKey: string,
   origin: string,
 ): Record<string, string> => ({
-  // On one machine links save calls, and gateways need not sleep.
+  // On one machine links save calls, gateways need not sleep, and rows are not billed.
   LINKS: 'on',
   HIBERNATION: 'off',
+  PROJECTION_DELAY_MS: '500',
   ...tuned,
   ENVIRONMENT: environmentOf(profile),
   CLIENTS: 'direct',

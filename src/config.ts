@@ -38,6 +38,8 @@ export interface Config {
   readonly gatewaysPerRegion: number
   /** How long a user's last connection must be closed before a conversation is told that the user left. */
   readonly presenceGraceMs: number
+  /** How long messages of a conversation gather before they are written to Postgres. */
+  readonly projectionDelayMs: number
   /** Open connections from one address at one gateway. */
   readonly connectionsPerAddress: number
   /** WebSockets and streams that this process holds at one time, where clients connect to it themselves. */
@@ -69,6 +71,7 @@ const variables = z.object({
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
+  PROJECTION_DELAY_MS: z.coerce.number().int().min(500).max(600_000).default(30_000),
   PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   CLIENTS: z.enum(['cloudflare', 'direct']).default('cloudflare'),
@@ -131,6 +134,7 @@ function readConfig(vars: Vars): Config {
     regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
     presenceGraceMs: v.PRESENCE_GRACE_MS,
+    projectionDelayMs: v.PROJECTION_DELAY_MS,
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
     maxConnections: v.MAX_CONNECTIONS ?? Infinity,
     directClients: v.CLIENTS === 'direct',

@@ -21,6 +21,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly QSTASH_CURRENT_SIGNING_KEY?: string
   readonly QSTASH_NEXT_SIGNING_KEY?: string
   readonly TAIL_ENTRIES?: string
+  readonly PROJECTION_DELAY_MS?: string
   readonly LINKS?: string
   readonly HIBERNATION?: string
 }

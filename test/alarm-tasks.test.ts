@@ -130,3 +130,78 @@ test('a parked task runs at its time and no sooner, and keeps no other from runn
   await tasks.run(1_060_000, 500)
   expect([...pending]).toEqual([])
 })
+
+/** An actor with one task that gathers for half a minute. */
+function gathering() {
+  const time = { now: 1_000_000, rings: Infinity, alarms: 0 }
+  const copy = { since: undefined as number | undefined, runs: 0 }
+  const alarm = {
+    setAlarm: async (at: number) => {
+      time.rings = at
+      time.alarms++
+    },
+  }
+  const task: Task = {
+    name: 'copy',
+    isPending: () => copy.since !== undefined,
+    dueAt: () => (copy.since ?? 0) + 30_000,
+    run: async () => {
+      copy.since = undefined
+      copy.runs++
+    },
+  }
+  const open = () => new AlarmTasks(alarm, [task], { now: () => time.now })
+  const actor = { tasks: open() }
+  return {
+    time,
+    copy,
+    write: () => {
+      copy.since ??= time.now
+      actor.tasks.scheduleGathering(time.now)
+    },
+    restart: () => void (actor.tasks = open()),
+    ring: async () => {
+      time.now = time.rings
+      time.rings = Infinity
+      await actor.tasks.run(time.now, 500)
+    },
+  }
+}
+
+test('messages at a slow pace share one alarm and one run, also when the actor is evicted between them', async () => {
+  const { time, copy, write, restart, ring } = gathering()
+  for (let n = 0; n < 3; n++) {
+    write()
+    time.now += 10_000
+    restart()
+  }
+  expect(time).toMatchObject({ alarms: 1, rings: 1_030_000 })
+  await ring()
+  expect(copy.runs).toBe(1)
+  write()
+  expect(time).toMatchObject({ alarms: 2, rings: 1_060_000 })
+})
+
+test('a task that gathers waits on when another task is due, and its alarm is set again', async () => {
+  const time = { now: 1_000_000, rings: Infinity }
+  const done: string[] = []
+  const pending = new Set(['copy', 'news'])
+  const run = (name: string, dueAt?: () => number): Task => ({
+    name,
+    isPending: () => pending.has(name),
+    run: async () => {
+      pending.delete(name)
+      done.push(name)
+    },
+    ...(dueAt === undefined ? {} : { dueAt }),
+  })
+  const alarm = { setAlarm: async (at: number) => void (time.rings = at) }
+  const tasks = new AlarmTasks(alarm, [run('copy', () => 1_030_000), run('news')], { now: () => time.now })
+  tasks.schedule(time.now, 500)
+  expect(time.rings).toBe(1_000_500)
+  await tasks.run(time.rings, 500)
+  expect(done).toEqual(['news'])
+  expect(time.rings).toBe(1_030_000)
+  await tasks.run(time.rings, 500)
+  expect(done).toEqual(['news', 'copy'])
+})

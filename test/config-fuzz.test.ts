@@ -8,6 +8,7 @@ const names = [
   'GATEWAYS_PER_REGION',
   'ENVIRONMENT',
   'TAIL_ENTRIES',
+  'PROJECTION_DELAY_MS',
   'LINKS',
   'ADMIN_KEY',
   'PUBLIC_URL',

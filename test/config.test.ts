@@ -63,6 +63,7 @@ describe('config', () => {
     ['GATEWAYS_PER_REGION', { GATEWAYS_PER_REGION: 'many' }],
     ['ADMIN_KEY', { ADMIN_KEY: 'short' }],
     ['TAIL_ENTRIES', { TAIL_ENTRIES: '-1' }],
+    ['PROJECTION_DELAY_MS', { PROJECTION_DELAY_MS: '0' }],
     ['SHARDS', { SHARDS: 'a:heavy' }],
     ['SHARDS', { SHARDS: 'a:0' }],
     ['SHARDS', { SHARDS: '' }],

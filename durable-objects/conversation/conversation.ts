@@ -54,6 +54,10 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
       isPending: () => this.#isPending((books, facts) => books.projection.isPending(facts)),
       run: () => this.#parking.run('projection', this.#store.projection.attempts, () => this.#project()),
       parkedUntil: () => this.#store.projection.attempts.parkedUntil,
+      dueAt: () => {
+        const { conversation, projection } = this.#store
+        return conversation === undefined ? 0 : projection.dueAt(conversation)
+      },
     },
     {
       name: 'inboxes',
@@ -207,6 +211,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   #answer(call: StreamCall, room: ConversationState, turn: AppliedCommands, before: number): StreamAnswer {
     if (turn.publications.length > 0) {
       this.#noteReaders(turn)
+      this.#store.projection.note(turn.publications)
       this.#scheduleTasks()
     } else if (turn.changesInboxes === true && this.#store.inboxUpdater.isPending(room.conversation))
       this.#scheduleTasks()

@@ -1,3 +1,4 @@
+import { loadConfig } from '../../src/config.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
 import type { Projected, ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
@@ -29,7 +30,11 @@ export class Projection {
   readonly #members: MemberTable
   readonly #cachedPages: CachedPages
   readonly attempts: TaskAttempts
-  #placement: Placement | undefined
+  readonly #delayMs: number
+  /** When the oldest entry was written that Postgres does not have; undefined until it is read. */
+  #since: number | undefined
+  /** The newest deletion: its text must not stay in Postgres for long. */
+  #deletion: number
 
   constructor(env: Env, facts: Settings, messages: MessageLog, members: MemberTable, cachedPages: CachedPages) {
     this.#env = env
@@ -38,6 +43,9 @@ export class Projection {
     this.#members = members
     this.#cachedPages = cachedPages
     this.attempts = new TaskAttempts(facts, 'projection', systemClock)
+    this.#delayMs = loadConfig(env).projectionDelayMs
+    const pending = messages.range(this.watermark, messages.top(), batchEntries)
+    this.#deletion = pending.findLast(({ data }) => isDeletion(data))?.seq ?? 0
   }
 
   /** The seq up to which Postgres has the log. */
@@ -49,9 +57,32 @@ export class Projection {
     return this.watermark < this.#log.top() || this.#settings.number('projectedVersion') < conversation.version
   }
 
+  /**
+   * When what is pending is to be written: messages gather, since a batch costs as much as a message. Deletions, changes of
+   * the conversation and a full batch do not wait.
+   */
+  dueAt(conversation: Conversation): number {
+    const { watermark } = this
+    const isUrgent =
+      this.#deletion > watermark ||
+      this.#log.top() - watermark >= batchEntries ||
+      this.#settings.number('projectedVersion') < conversation.version
+    if (isUrgent) return 0
+    this.#since ??= this.#log.range(watermark, this.#log.top(), 1)[0]?.at ?? 0
+    // An entry of the future was written before the clock was set back.
+    return Math.min(this.#since, systemClock.now()) + this.#delayMs
+  }
+
+  /** Notes entries that were just written. */
+  note(entries: readonly { readonly offset: number; readonly data: string }[]): void {
+    for (const { offset, data } of entries) if (isDeletion(data)) this.#deletion = offset
+  }
+
   /** Nothing up to `seq` has to be written any more. */
   skip(seq: number): void {
-    if (seq > this.watermark) this.#settings.set('projected', seq)
+    if (seq <= this.watermark) return
+    this.#settings.set('projected', seq)
+    this.#since = undefined
   }
 
   /**
@@ -82,7 +113,7 @@ export class Projection {
     const answer = await this.#write(conversation, rows, facts)
     if (answer.kind === 'failed') throw new Error(answer.why)
     if (answer.kind === 'misplaced') {
-      this.#placement = undefined
+      await this.#misplaced(conversation.tenant)
       throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
     }
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
@@ -94,11 +125,35 @@ export class Projection {
   }
 
   async #write(conversation: Conversation, rows: readonly LogRow[], facts?: ProjectedFacts): Promise<Projected> {
-    this.#placement ??= await tenantOf(this.#env, conversation.tenant).placement()
-    if (this.#placement === undefined) return { kind: 'misplaced' }
-    const { shard, epoch } = this.#placement
-    const writer = shardWriterOf(this.#env, shard, conversation.id)
-    return await writer.write({ ...toBatch(conversation, rows, epoch), ...(facts === undefined ? {} : { facts }) })
+    const placement = this.#knownPlacement() ?? (await this.#askPlacement(conversation.tenant))
+    if (placement === undefined) return { kind: 'misplaced' }
+    const writer = shardWriterOf(this.#env, placement.shard, conversation.id)
+    const batch = toBatch(conversation, rows, placement.epoch)
+    return await writer.write({ ...batch, ...(facts === undefined ? {} : { facts }) })
+  }
+
+  /** The placement of the last write. It is stored, so that an actor that slept does not ask for it again: the shard checks its epoch. */
+  #knownPlacement(): Placement | undefined {
+    const stored = this.#settings.get('placement') ?? ''
+    const [, epoch, shard] = /^(\d+) (.+)$/.exec(stored) ?? []
+    return epoch === undefined || shard === undefined ? undefined : { shard, epoch: Number(epoch) }
+  }
+
+  async #askPlacement(tenant: string): Promise<Placement | undefined> {
+    const placement = await tenantOf(this.#env, tenant).placement()
+    if (placement !== undefined) this.#settings.set('placement', `${placement.epoch} ${placement.shard}`)
+    return placement
+  }
+
+  /**
+   * The shard has another epoch of the tenant, or none: the tenant is asked before the next attempt. If it has the same one,
+   * its shard has lost it, and the tenant writes it there again.
+   */
+  async #misplaced(tenant: string): Promise<void> {
+    const known = this.#settings.get('placement')
+    this.#settings.set('placement', '')
+    await this.#askPlacement(tenant)
+    if (this.#settings.get('placement') === known) await tenantOf(this.#env, tenant).retell()
   }
 
   #facts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation, from: number): ProjectedFacts {
@@ -124,7 +179,9 @@ const toBatch = (
 
 /** A deletion among the entries names the message whose text must be removed from Postgres, too. */
 function toScrubbed({ data }: LogRow): number[] {
-  if (!data.startsWith('{"type":"message.deleted"')) return []
+  if (!isDeletion(data)) return []
   const { ref }: { ref: number } = JSON.parse(data)
   return [ref]
 }
+
+const isDeletion = (data: string): boolean => data.startsWith('{"type":"message.deleted"')

@@ -10,6 +10,8 @@ export interface Task {
   run(): Promise<void>
   /** When a parked task may run again, 0 when it is not parked; see TaskAttempts. */
   parkedUntil?(): number
+  /** When a task that gathers work runs while it is pending, in milliseconds since the epoch; absent for one that runs at the next alarm. */
+  dueAt?(): number
 }
 
 /** The alarm of an actor. */
@@ -31,6 +33,8 @@ const steadily = 4
 const timeoutMs = 1000
 /** The alarm rings again after this time while a task is under way, in case the actor restarts meanwhile. */
 const lookAfterMs = 20_000
+/** An alarm may ring this much early, in milliseconds. */
+const earlyMs = 100
 /** An alarm this late was lost by the platform, as has been seen (cloudflare-docs#18324): it is set again. */
 const missedMs = 10_000
 
@@ -50,6 +54,9 @@ export class AlarmTasks {
     this.#alarm = alarm
     this.#tasks = debts.map((debt) => ({ task: debt, failures: 0, notBefore: 0, running: false }))
     this.#clock = clock
+    // An actor that wakes with such a task pending has set its alarm: setting it again would be a row for each message.
+    for (const debt of debts)
+      if (debt.dueAt !== undefined && debt.isPending()) this.#armedFor = Math.min(this.#armedFor, debt.dueAt())
   }
 
   /** A task is pending: runs it `delayMs` from now, later while work keeps being scheduled. Called in the event that wrote it. */
@@ -58,19 +65,26 @@ export class AlarmTasks {
     this.#arm(Math.max(now + delayMs, this.#ranAt + steadily * delayMs))
   }
 
+  /** Tasks that gather may be pending: sets the alarm for when the first of them is due, unless it rings before. */
+  scheduleGathering(now: number): void {
+    if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
+    for (const { task } of this.#tasks) if (task.dueAt !== undefined && task.isPending()) this.#arm(task.dueAt())
+  }
+
   /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
   async run(now: number, delayMs: number): Promise<void> {
     this.#armedFor = Infinity
     this.#ranAt = now
     const owed = this.#tasks.filter(({ task: debt, running: paying }) => !paying && debt.isPending())
     const runnable = owed.filter(({ task }) => (task.parkedUntil?.() ?? 0) <= now)
-    const due = runnable.filter(({ notBefore }) => notBefore <= now)
+    const due = runnable.filter(({ task, notBefore }) => notBefore <= now && dueAtOf(task) <= now + earlyMs)
     // With no task due, the alarm was set by hand or the clock was set back: all tasks that are not parked run.
     const paid = Promise.all((due.length === 0 ? runnable : due).map((account) => this.#run(account)))
     await within(timeoutMs, 'paying', paid).catch(() => undefined)
     for (const { task: debt, running: paying, notBefore } of this.#tasks) {
       if (paying) this.#arm(now + lookAfterMs)
-      else if (debt.isPending()) this.#arm(Math.max(notBefore, debt.parkedUntil?.() ?? 0, now + steadily * delayMs))
+      else if (debt.isPending())
+        this.#arm(Math.max(notBefore, debt.parkedUntil?.() ?? 0, dueAtOf(debt), now + steadily * delayMs))
     }
   }
 
@@ -96,3 +110,5 @@ export class AlarmTasks {
     void this.#alarm.setAlarm(at)
   }
 }
+
+const dueAtOf = (task: Task): number => task.dueAt?.() ?? 0
