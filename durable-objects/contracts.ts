@@ -14,6 +14,7 @@ import type { JobView } from '../src/jobs/model/view.ts'
 import type { EnqueueResult, Receipt } from '../src/jobs/queue/enqueue.ts'
 import type { PollAnswer, PollRequest, ProgressReport } from '../src/jobs/queue/poll.ts'
 import type { Schedule, ScheduleSpec, ScheduleUsage } from '../src/jobs/schedules/schedule.ts'
+import type { Ready } from '../src/kernel/ready.ts'
 import type { ParkedTask } from '../src/kernel/parked-task.ts'
 import type { RequestContext } from '../src/kernel/request-context.ts'
 import type { Reserved } from '../src/limits/lease-account.ts'
@@ -24,7 +25,6 @@ import type { SettingsChange } from '../src/protocol/api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
 import type { StoredPolicy } from '../src/protocol/limits-api.ts'
 import type { Namespace } from '../src/protocol/namespaces-api.ts'
-import type { ClientInfo } from '../src/protocol/replies.ts'
 import type {
   ChannelUpdate,
   HistoryAnswer,
@@ -34,6 +34,7 @@ import type {
   StreamPosition,
   TopicRules,
 } from '../src/protocol/stream.ts'
+import type { Presence, PresenceForm, PresenceReport } from '../src/realtime/presence-table.ts'
 import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
 import type { TenantStanding } from '../src/tenants/known.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
@@ -104,7 +105,7 @@ export type ReceiveResult = 'received' | 'ended' | 'elsewhere'
 export interface GatewayRpc extends Rpc.DurableObjectBranded {
   receive(node: string, session: string, frame: string | Uint8Array): ReceiveResult
   publish(update: ChannelUpdate): boolean
-  presence(tenant: string, channel: string): ClientInfo[]
+  subscribed(tenant: string, channel: string): PresenceReport
   connectionsOf(tenant: string, user: string): number
   tenantStateChanged(tenant: string, state: TenantRecord['state']): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
@@ -140,14 +141,14 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
   create(wanted: NewConversation): Promise<Created | Refusal>
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal
   history(actor: Actor, query: HistoryQuery): HistoryAnswer
-  presence(actor: Actor): Promise<{ readonly kind: 'presence'; readonly clients: readonly ClientInfo[] } | Refusal>
+  presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal>
 }
 
 export interface TopicRpc extends Rpc.DurableObjectBranded {
   execute(call: StreamCall): StreamAnswer
   history(rules: TopicRules, query: HistoryQuery): HistoryAnswer
   removeHistory(): void
-  presence(): Promise<ClientInfo[]>
+  presence(form: PresenceForm): Ready<Presence>
 }
 
 /** A page of the conversation list. */

@@ -16,12 +16,13 @@ import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
+import type { Ready } from '../../src/kernel/ready.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
-import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
+import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
 import type { ConversationRpc, Created } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { Parking } from '../shared/parking.ts'
@@ -42,6 +43,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   #store = ConversationStore.open(this.ctx, this.env)
   readonly #presence = new PresenceNotifier({
     subscribers: () => this.#store.subscribers,
+    withoutOthers: (infos) => this.#store.subscribers.presence.withoutOthers(infos),
     publish: (signals) =>
       this.#publish({ results: [], publications: [], events: [...signals] }, this.#store.log.top(), null),
     clock: this.#clock,
@@ -79,13 +81,13 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
 
   #execute(call: StreamCall): StreamAnswer {
     const room = this.#state()
-    if (room === undefined) return refuseAll(call)
+    if (room === undefined) return this.#refuseAll(call)
 
     const have = this.#store.log.top()
     const { version } = room.conversation
     const taken = applyCommands(room, call.commands)
     if (room.conversation.version !== version) this.#tasks.schedule(this.#clock.now(), 0)
-    this.#noteSubscribers(call, taken)
+    this.#store.subscribers.note(call, taken.results)
     const turn =
       taken.events.length === 0 ? taken : { ...taken, events: this.#presence.filter(taken.events, call.gateway) }
     const answer = this.#answer(call, room, turn, have)
@@ -149,14 +151,12 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     }
   }
 
-  /** The connections that are subscribed now. */
-  async presence(
-    actor: Actor,
-  ): Promise<{ readonly kind: 'presence'; readonly clients: readonly ClientInfo[] } | Refusal> {
+  /** The connections that are subscribed now, or how many there are. */
+  presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal> {
     const room = this.#state()
     const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
     if (denied !== undefined) return refuse('permissionDenied')
-    return { kind: 'presence', clients: await this.#store.subscribers.presence() }
+    return this.#store.subscribers.presence.read(form)
   }
 
   override async alarm(): Promise<void> {
@@ -197,14 +197,11 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
 
   readonly #noteRemoval = (user: string, version: number): void => this.#store.inboxUpdater.noteRemoval(user, version)
 
-  /** A gateway receives updates from its first successful subscribe until its last subscriber left, or as long as it has a position. */
-  #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
-    if (gateway === null) return
-    if (have !== null) this.#store.subscribers.add(gateway)
-    commands.forEach((command, index) => {
-      if (turn.results[index]?.kind === 'subscribed') this.#store.subscribers.add(gateway)
-      if (command.kind === 'leave' && command.last) this.#store.subscribers.drop(gateway)
-    })
+  /** The subscribers of a deleted conversation leave it: under the same id there may soon be another. */
+  #refuseAll(call: StreamCall): StreamAnswer {
+    const answer = refuseAll(call)
+    this.#store.subscribers.presence.note(call, answer.results)
+    return answer
   }
 
   /** The caller receives what it lacks with its answer; other gateways are called. */

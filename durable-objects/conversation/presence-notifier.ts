@@ -1,20 +1,23 @@
 import { LeaveDebouncer } from '../../src/conversations/leave-debouncer.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
+import type { Ready } from '../../src/kernel/ready.ts'
 import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { EphemeralEvent } from '../../src/protocol/stream.ts'
 import type { Subscribers } from '../shared/subscribers.ts'
 
 /** What the notifier needs: the subscribers, and a way to publish events to them. */
 export interface PresenceNotifierContext {
-  readonly subscribers: () => Pick<Subscribers, 'presence' | 'reachesBeyond'>
+  readonly subscribers: () => Pick<Subscribers, 'reachesBeyond'>
+  /** Those of these users that have no other connection than the one named. */
+  readonly withoutOthers: (infos: readonly ClientInfo[]) => Ready<readonly ClientInfo[]>
   readonly publish: (events: readonly EphemeralEvent[]) => void
   readonly clock: Clock
   readonly graceMs: number
 }
 
 /**
- * Publishes which users join and leave a conversation. A gateway reports its own connections only: where there are several
- * gateways the others are asked, after the subscriber has its reply. A short timer runs while leaves are pending. If the
+ * Publishes which users join and leave a conversation: their first connection and their last one. Where the connections of
+ * other gateways are not known, after a restart, the gateways are asked, after the subscriber has its reply. A short timer runs while leaves are pending. If the
  * actor restarts meanwhile, the leave is not published, and presence is right nevertheless.
  */
 export class PresenceNotifier {
@@ -42,7 +45,9 @@ export class PresenceNotifier {
     const wasLeaving = this.#leaving.delete(info.user)
     if (!this.#leaves.joined(info) || wasLeaving) return false
     if (!this.#context.subscribers().reachesBeyond(gateway)) return true
-    void this.#publishJoin(info)
+    const joined = this.#context.withoutOthers([info])
+    if (!(joined instanceof Promise)) return joined.length > 0
+    void this.#publishJoin(info, joined)
     return false
   }
 
@@ -61,25 +66,18 @@ export class PresenceNotifier {
     }, waitMs)
   }
 
-  async #publishJoin(info: ClientInfo): Promise<void> {
-    const joined = await this.#withoutOtherConnections([info])
-    if (joined.length > 0) this.#context.publish([{ kind: 'join', info }])
+  async #publishJoin(info: ClientInfo, joined: Promise<readonly ClientInfo[]>): Promise<void> {
+    if ((await joined).length > 0) this.#context.publish([{ kind: 'join', info }])
   }
 
   async #publishLeaves(infos: readonly ClientInfo[]): Promise<void> {
     if (infos.length === 0) return
     for (const info of infos) this.#leaving.set(info.user, info)
-    const left = await this.#withoutOtherConnections(infos)
+    const left = await this.#context.withoutOthers(infos)
     const events = left
       .filter((info) => this.#leaving.get(info.user) === info)
       .map((info) => ({ kind: 'leave' as const, info }))
     for (const info of infos) if (this.#leaving.get(info.user) === info) this.#leaving.delete(info.user)
     if (events.length > 0) this.#context.publish(events)
-  }
-
-  /** Leaves out users that have another connection than the one that joined or left. */
-  async #withoutOtherConnections(infos: readonly ClientInfo[]): Promise<readonly ClientInfo[]> {
-    const here = await this.#context.subscribers().presence()
-    return infos.filter(({ user, client }) => !here.some((one) => one.user === user && one.client !== client))
   }
 }

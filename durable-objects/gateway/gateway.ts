@@ -8,8 +8,8 @@ import { connectionHeader } from '../../src/protocol/connection-header.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
 import { readFrame } from '../../src/protocol/frames.ts'
 import { foreignOrigin } from '../../src/protocol/origins.ts'
-import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { ChannelUpdate, StreamPosition } from '../../src/protocol/stream.ts'
+import type { PresenceReport } from '../../src/realtime/presence-table.ts'
 import { closeGraceMs, openConnections } from '../../src/realtime/open-connections.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { TenantRecord } from '../../src/tenants/record.ts'
@@ -57,7 +57,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     limiter: this.#tenantConnections,
     handle: (session, command) => this.#handle(session, command),
   })
-  readonly #serverCommands = new ServerCommands(this.#context, this.#serverSubscriptions, this.#channels.hub)
+  readonly #serverCommands = new ServerCommands(this.#context, this.#serverSubscriptions, this.#channels)
   readonly #emulation = new Emulation(this.#context.name, this.#context.sockets)
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -113,8 +113,8 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   }
 
   /** The connections subscribed to a channel here. */
-  presence(tenant: string, channel: string): ClientInfo[] {
-    return this.#channels.hub.presence(tenant, channel)
+  subscribed(tenant: string, channel: string): PresenceReport {
+    return this.#channels.subscribed(tenant, channel)
   }
 
   /** How many connections a user has here, including those whose connect is not answered yet. */

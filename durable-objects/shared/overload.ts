@@ -20,6 +20,7 @@ const priorityOfVerb: Readonly<Record<Exclude<StreamVerb['kind'], 'command'>, Pr
   publish: 'message',
   // Leaving frees resources.
   leave: undefined,
+  infos: undefined,
 }
 
 const priorityOfLimit: Readonly<Record<RateLimitClass, Priority>> = {

@@ -1,12 +1,21 @@
 import type { Env } from '../../src/env.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs, within } from '../../src/kernel/retry.ts'
 import { answerChars } from '../../src/protocol/answer-size.ts'
-import type { ClientInfo, Publication } from '../../src/protocol/replies.ts'
-import type { ChannelUpdate, EphemeralEvent, StreamUpdate } from '../../src/protocol/stream.ts'
+import type { Publication } from '../../src/protocol/replies.ts'
+import type {
+  ChannelUpdate,
+  EphemeralEvent,
+  StreamCall,
+  StreamResult,
+  StreamUpdate,
+} from '../../src/protocol/stream.ts'
 import { sizes } from '../../src/protocol/limits.ts'
+import type { GatewayPresence } from '../../src/realtime/presence-table.ts'
 import { gatewayNamed } from '../address.ts'
 import { priorityOfEvent } from './overload.ts'
+import { SubscriberPresence } from './subscriber-presence.ts'
 
 interface GatewayQueue {
   waiting: StreamUpdate[]
@@ -17,17 +26,18 @@ interface GatewayQueue {
   busy: boolean
   /** Counts the subscriptions there, so that an older answer "no subscribers" cannot undo a newer one. */
   subscriptions: number
+  readonly presence: GatewayPresence
 }
 
 const attempts = 4
 /** Further attempts carry only the position, with growing pauses, for some minutes. */
 const reminders = 14
-/** How long a gateway may take to report its connections, in milliseconds. */
+/** How long a gateway may take to count its connections, in milliseconds. */
 const timeoutMs = 2000
 
 /**
  * The gateways with subscribers of one stream. They are stored, since an actor that restarts has to go on publishing to
- * them; only the gateways know the connections. Updates to one gateway gather while a call to it is under way.
+ * them; their connections are held in memory. Updates to one gateway gather while a call to it is under way.
  */
 export class Subscribers {
   readonly #env: Env
@@ -36,6 +46,7 @@ export class Subscribers {
   readonly #channel: string
   readonly #emptied: () => void
   readonly #queues = new Map<string, GatewayQueue>()
+  readonly presence: SubscriberPresence
 
   /** `emptied` is called when the last gateway was dropped. */
   constructor(
@@ -50,22 +61,48 @@ export class Subscribers {
     this.#tenant = at.tenant
     this.#channel = at.channel
     this.#emptied = emptied
+    this.presence = new SubscriberPresence(env, at)
     if (!exists) return
-    for (const row of sql.exec('SELECT gateway FROM listeners')) this.#open(String(row['gateway']))
+    for (const row of sql.exec('SELECT gateway FROM listeners')) this.#open(String(row['gateway']), false)
   }
 
-  add(gateway: string): void {
+  /** `isEmpty` when a gateway that is not listed yet had no subscriber until now. */
+  add(gateway: string, isEmpty = true): void {
     const known = this.#queues.get(gateway)
     if (known !== undefined) {
       known.subscriptions++
       return
     }
     this.#sql.exec('INSERT OR IGNORE INTO listeners (gateway) VALUES (?)', gateway)
-    this.#open(gateway)
+    this.#open(gateway, isEmpty)
+  }
+
+  /**
+   * Notes what a call changes: the gateway is listed from its first subscriber until its last one left, or as long as it
+   * has a position. A number of connections that differs from the known one shows that a leave was lost.
+   */
+  note(call: StreamCall, results: readonly StreamResult[]): void {
+    const { gateway, have, commands, subscribed } = call
+    if (gateway === null) return
+    if (have !== null) this.add(gateway, false)
+    let changes = have === null
+    commands.forEach((command, index) => {
+      if (results[index]?.kind === 'subscribed') this.add(gateway)
+      if (command.kind === 'leave' && command.last) this.drop(gateway)
+      changes ||= command.kind === 'subscribe' || command.kind === 'leave' || command.kind === 'infos'
+    })
+    if (changes) return this.presence.note(call, results)
+    const presence = this.#queues.get(gateway)?.presence
+    if (presence === undefined) return
+    presence.heardAt = systemClock.now()
+    if (subscribed !== presence.clients.size) presence.isKnown = false
   }
 
   drop(gateway: string): void {
-    if (!this.#queues.delete(gateway)) return
+    const queue = this.#queues.get(gateway)
+    if (queue === undefined) return
+    this.#queues.delete(gateway)
+    this.presence.close(gateway, queue.presence)
     this.#sql.exec('DELETE FROM listeners WHERE gateway = ?', gateway)
     if (this.#queues.size === 0) this.#emptied()
   }
@@ -114,22 +151,6 @@ export class Subscribers {
       this.#deliverSoon(gateway, queue, { epoch, after: top, publications: [], events: [] })
   }
 
-  /** All subscribed connections, as each gateway reports them. A gateway that does not answer counts as empty. */
-  async presence(): Promise<ClientInfo[]> {
-    const present = await Promise.all([...this.#queues.keys()].map((gateway) => this.#presenceAt(gateway)))
-    return present.flat()
-  }
-
-  async #presenceAt(gateway: string): Promise<ClientInfo[]> {
-    try {
-      const asked = gatewayNamed(this.#env, gateway).presence(this.#tenant, this.#channel)
-      return await within(timeoutMs, 'the gateway', asked)
-    } catch (thrown) {
-      log.warn('subscribers.presence-failed', { gateway, reason: reasonOf(thrown) })
-      return []
-    }
-  }
-
   #deliverSoon(gateway: string, queue: GatewayQueue, update: StreamUpdate): void {
     queue.waiting.push(update)
     queue.publications += update.publications.length
@@ -147,9 +168,10 @@ export class Subscribers {
       queue.eventChars = 0
       const { subscriptions } = queue
       const listening = await this.#deliver(gateway, update)
+      if (listening === true) queue.presence.heardAt = systemClock.now()
       // A gateway that was dropped and subscribed again has another queue: this answer is of before.
       const current = this.#queues.get(gateway) === queue && queue.subscriptions === subscriptions
-      if (!listening && current) this.drop(gateway)
+      if (listening === false && current) this.drop(gateway)
     }
     queue.busy = false
   }
@@ -178,8 +200,11 @@ export class Subscribers {
     }
   }
 
-  /** Whether the gateway still has subscribers. One that is unreachable for minutes finds the gap by its own check. */
-  async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean> {
+  /**
+   * Whether the gateway still has subscribers; undefined when it was unreachable for minutes: it finds the gap by its own
+   * check.
+   */
+  async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean | undefined> {
     for (let attempt = 1; attempt <= reminders; attempt++) {
       try {
         return await gatewayNamed(this.#env, gateway).publish(forAttempt(update, attempt))
@@ -188,11 +213,12 @@ export class Subscribers {
         await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
       }
     }
-    return true
+    return undefined
   }
 
-  #open(gateway: string): void {
-    this.#queues.set(gateway, { waiting: [], publications: 0, eventChars: 0, busy: false, subscriptions: 0 })
+  #open(gateway: string, isEmpty: boolean): void {
+    const presence = this.presence.open(gateway, isEmpty)
+    this.#queues.set(gateway, { waiting: [], publications: 0, eventChars: 0, busy: false, subscriptions: 0, presence })
   }
 }
 

@@ -2,13 +2,13 @@ import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import type { Ready } from '../../src/kernel/ready.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { noteOpenedActor } from '../../src/limits/opened-actors.ts'
 import { refuse } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
-import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type {
   HistoryAnswer,
   HistoryQuery,
@@ -18,6 +18,7 @@ import type {
   StreamUpdate,
   TopicRules,
 } from '../../src/protocol/stream.ts'
+import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
 import { decideRetention } from '../../src/topics/retention.ts'
 import { RecentPublishes } from '../../src/topics/recent-publishes.ts'
 import { applyCommands, type AppliedCommands } from '../../src/topics/apply-commands.ts'
@@ -59,7 +60,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     if (this.#mustKeep(call)) this.#create()
     const before = this.#store.log.top()
     const turn = this.#apply(call)
-    this.#noteSubscribers(call, turn)
+    this.#store.subscribers.note(call, turn.results)
     this.#store.subscribers.publish(this.#update(turn, before), call.gateway)
     if (turn.publications.length > 0) this.#notePublished(call.gateway)
     // Where nothing else is kept, no other call would drop them.
@@ -88,9 +89,9 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     this.#store.log.clear()
   }
 
-  /** Every connection that is subscribed now. */
-  async presence(): Promise<ClientInfo[]> {
-    return await this.#store.subscribers.presence()
+  /** The connections that are subscribed now, or how many there are. */
+  presence(form: PresenceForm): Ready<Presence> {
+    return this.#store.subscribers.presence.read(form)
   }
 
   override async alarm(): Promise<void> {
@@ -148,20 +149,6 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     const { subscribers: audience, log, epoch } = this.#store
     if (!this.#hasPublished && epoch !== '' && log.top() > 0) audience.announcePosition(epoch, log.top())
     this.#hasPublished = true
-  }
-
-  /**
-   * A gateway is listed from its first subscriber until its last one left, or until it says so; the last departure is
-   * noted.
-   */
-  #noteSubscribers({ gateway, have, commands }: StreamCall, turn: AppliedCommands): void {
-    if (gateway === null) return
-    const { subscribers: audience } = this.#store
-    if (have !== null) audience.add(gateway)
-    commands.forEach((command, index) => {
-      if (turn.results[index]?.kind === 'subscribed') audience.add(gateway)
-      if (command.kind === 'leave' && command.last) audience.drop(gateway)
-    })
   }
 
   /** What the caller lacks travels with its answer; other gateways are called. */

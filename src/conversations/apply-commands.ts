@@ -23,6 +23,8 @@ function apply(state: ConversationState, command: StreamCommand, applied: Applie
       return subscribe(state, actor, command, applied)
     case 'leave':
       return leave(state, actor, command, applied)
+    case 'infos':
+      return nothing
     case 'publish':
       return refuse('badRequest', 'a conversation takes messages')
     case 'command':

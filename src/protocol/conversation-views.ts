@@ -197,7 +197,13 @@ export const subscriber = z
   .meta({ id: 'Subscriber' })
 
 /** `GET /v1/conversations/:id/presence`. */
-export const presenceView = z.object({ clients: z.array(subscriber) })
+export const presenceView = z.object({
+  connections: z.int(),
+  users: z.int(),
+  clients: z
+    .array(subscriber.extend({ since: time.describe('When it subscribed') }).meta({ id: 'PresentSubscriber' }))
+    .describe('The connections; empty when there are more than 1,000'),
+})
 
 /** Ephemeral events in the channel of a conversation: sent to current subscribers, without an offset, and never recovered. */
 export const conversationEvents = {

@@ -13,6 +13,8 @@ export interface StreamCall {
   readonly gateway: string | null
   /** Highest offset the gateway has delivered on this channel; null before its first subscriber. */
   readonly have: number | null
+  /** Connections subscribed at the gateway as the call leaves, without those that the call subscribes. */
+  readonly subscribed?: number
   /** How the topic is to be kept, as far as the caller knows; absent for every other stream. */
   readonly rules?: TopicRules
   readonly commands: readonly StreamCommand[]
@@ -48,7 +50,11 @@ export type StreamVerb =
       readonly infos?: Infos
       /** Whether a topic publishes the join, where that differs from its rules. */
       readonly announced?: boolean
+      /** It is left out of presence. */
+      readonly hidden?: boolean
     }
+  /** The public infos of a subscription changed, or whether presence shows it. */
+  | { readonly kind: 'infos'; readonly infos: Infos; readonly hidden?: boolean }
   /**
    * The connection unsubscribed; `last` when it was the gateway's last one, `alone` false when the user has another
    * there.

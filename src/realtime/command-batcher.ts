@@ -19,6 +19,7 @@ export class CommandBatcher {
   readonly #gather: () => Promise<void> | undefined
   readonly #cap: number
   #waiting: PendingCommand[] = []
+  #called: readonly PendingCommand[] = []
   #pulls = false
   busy = false
   /** When the call under way began, in milliseconds; 0 when there is none. Set by `send`. */
@@ -43,6 +44,12 @@ export class CommandBatcher {
     return this.#pulls || this.#waiting.length > 0
   }
 
+  /** The connections whose subscribe is under way, or waits. */
+  get subscribing(): string[] {
+    const all = [...this.#called, ...this.#waiting]
+    return all.flatMap(({ command, session }) => (command.kind === 'subscribe' ? [session.client] : []))
+  }
+
   get waiting(): number {
     return this.#waiting.length
   }
@@ -65,9 +72,10 @@ export class CommandBatcher {
         // Also when it does not wait: the commands that follow in the same frame join the call.
         await this.#waitForOthers()
         this.#pulls = false
-        await this.#send(this.#waiting.splice(0, this.#cap))
+        await this.#send((this.#called = this.#waiting.splice(0, this.#cap)))
       }
     } finally {
+      this.#called = []
       this.busy = false
     }
   }

@@ -1,7 +1,8 @@
 import { channelKey } from '../protocol/channel-names.ts'
-import type { ClientInfo, Infos, Publication } from '../protocol/replies.ts'
+import type { Infos, Publication } from '../protocol/replies.ts'
 import { encodePresence, encodePub } from '../protocol/replies.ts'
 import type { EphemeralEvent, StreamUpdate } from '../protocol/stream.ts'
+import { maxDetailed, withoutInfos, type PresentClient } from './presence-table.ts'
 import type { Session, Subscription, SubscriptionTerms } from './session.ts'
 
 /** A channel as one gateway knows it: its subscribed sessions, and up to where they received its publications. */
@@ -47,8 +48,15 @@ export class Hub {
     return this.#channels.values()
   }
 
-  /** Subscribes a session: `skip` is the last offset in its subscribe reply, `last` the gateway's position if it is the first. */
-  join(session: Session, channel: string, at: { epoch: string; last: number; skip: number; joinLeave: boolean }): void {
+  /**
+   * Subscribes a session: `skip` is the last offset in its subscribe reply, `last` the gateway's position if it is the first,
+   * `since` the time in milliseconds since the epoch.
+   */
+  join(
+    session: Session,
+    channel: string,
+    at: { epoch: string; last: number; skip: number; joinLeave: boolean; since: number },
+  ): void {
     const { tenant } = session
     const state = this.find(tenant, channel) ?? this.#open(tenant, channel, at.epoch, at.last)
     state.sessions.add(session)
@@ -60,6 +68,7 @@ export class Hub {
       skip: at.skip,
       kept: isOwner ? state.last : -1,
       joinLeave: at.joinLeave,
+      since: at.since,
     })
     this.#events.changed(session)
   }
@@ -99,12 +108,15 @@ export class Hub {
     return 'applied'
   }
 
-  presence(tenant: string, channel: string): ClientInfo[] {
-    const sessions = this.find(tenant, channel)?.sessions ?? []
-    return [...sessions]
-      .map((session) => ({ session, terms: session.subscriptions.get(channel)?.terms }))
-      .filter(({ terms }) => terms?.hidden !== true)
-      .map(({ session, terms }) => ({ user: session.user, client: session.client, ...infosOf(session, terms) }))
+  /** The subscribed connections of a channel, those of many without their public infos. */
+  presence(tenant: string, channel: string): PresentClient[] {
+    const sessions = [...(this.find(tenant, channel)?.sessions ?? [])]
+    const clients = sessions.map((session): PresentClient => {
+      const { terms, since = session.openedAt } = session.subscriptions.get(channel) ?? {}
+      const { user, client } = session
+      return { user, client, ...infosOf(session, terms), since, ...(terms?.hidden === true ? { hidden: true } : {}) }
+    })
+    return clients.length > maxDetailed ? clients.map(withoutInfos) : clients
   }
 
   /** Rebuilds one subscription from an attachment after sleep. */

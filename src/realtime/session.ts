@@ -47,6 +47,8 @@ export interface Subscription {
   /** The offset up to which the gateway has delivered this channel, if this connection keeps it for all; else -1. */
   readonly kept: number
   readonly joinLeave: boolean
+  /** When it began, in milliseconds since the epoch; missing in attachments of earlier versions. */
+  readonly since?: number
   readonly terms?: SubscriptionTerms
 }
 

@@ -38,6 +38,8 @@ function apply(topic: TopicState, command: StreamCommand, turn: AppliedCommands)
       return subscribe(topic, command, turn)
     case 'leave':
       return leave(topic, command, turn)
+    case 'infos':
+      return { kind: 'done', data: '{}' }
     case 'publish':
       return publish(topic, command, turn)
     case 'send':

@@ -3,8 +3,8 @@ import { PresenceNotifier } from '../../durable-objects/conversation/presence-no
 import type { ClientInfo } from '../../src/protocol/replies.ts'
 import type { EphemeralEvent } from '../../src/protocol/stream.ts'
 
-/** An usher whose gateways answer when the test lets them, with whom they held when they were asked. */
-function ushered() {
+/** A notifier whose gateways answer when the test lets them, with the connections of the moment when they were asked. */
+function notified() {
   const here = new Map<string, ClientInfo>()
   const asked: (() => void)[] = []
   const told: string[] = []
@@ -12,15 +12,17 @@ function ushered() {
     for (const signal of signals)
       if (signal.kind === 'join' || signal.kind === 'leave') told.push(`${signal.kind} ${signal.info.client}`)
   }
-  const roster = () => {
+  const withoutOthers = (infos: readonly ClientInfo[]) => {
     const held = [...here.values()]
-    return new Promise<ClientInfo[]>((resolve) => asked.push(() => resolve(held)))
+    const isAlone = ({ user, client }: ClientInfo) => !held.some((one) => one.user === user && one.client !== client)
+    return new Promise<ClientInfo[]>((resolve) => asked.push(() => resolve(infos.filter(isAlone))))
   }
-  const audience = () => ({ presence: roster, reachesBeyond: () => false })
-  const usher = new PresenceNotifier({ subscribers: audience, publish: tell, clock: { now: () => 0 }, graceMs: 0 })
+  const subscribers = () => ({ reachesBeyond: () => false })
+  const clock = { now: () => 0 }
+  const notifier = new PresenceNotifier({ subscribers, withoutOthers, publish: tell, clock, graceMs: 0 })
   const hear = (kind: 'join' | 'leave', client: string) => {
     const info = { user: 'bob', client }
-    tell(usher.filter([{ kind, info }], 'here'))
+    tell(notifier.filter([{ kind, info }], 'here'))
     if (kind === 'join') here.set(client, info)
     else here.delete(client)
   }
@@ -28,7 +30,7 @@ function ushered() {
 }
 
 test('a user that comes back while the other gateways are asked has neither left nor joined', async () => {
-  const { hear, told, asked } = ushered()
+  const { hear, told, asked } = notified()
   hear('join', 'phone')
   hear('leave', 'phone')
   await expect.poll(() => asked.length).toBe(1)

@@ -41,7 +41,7 @@ test('a topic that was only read has no tables, and its first publication is in 
     runInDurableObject(topic, (_, { storage }) => storage.sql.exec('SELECT name FROM sqlite_master').toArray())
   const read = await topic.history(kept, { limit: 10, reverse: false })
   await topic.removeHistory()
-  await topic.presence()
+  await topic.presence('list')
   expect(read).toMatchObject({ kind: 'page', top: 0, publications: [] })
   expect(await tables()).toEqual([])
 

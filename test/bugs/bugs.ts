@@ -91,6 +91,13 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'presence believes a gateway that lost a leave',
+    file: 'durable-objects/shared/subscriber-presence.ts',
+    from: 'presence.clients.size !== subscribed + joined',
+    to: 'presence.clients.size < 0',
+    tests: simulation,
+  },
+  {
     name: 'the watermark runs ahead of Postgres',
     file: 'durable-objects/conversation/projection.ts',
     from: 'const answer = await this.#write(conversation, rows, facts)',

@@ -50,11 +50,16 @@ describe('presence over HTTP', () => {
   test('names the connections that listen', async () => {
     const { tenant, lunch } = await story()
     const path = `/v1/conversations/${lunch}/presence`
-    expect((await call(`GET ${path}`, { as: tenant.key })).body).toEqual({ clients: [] })
+    expect((await call(`GET ${path}`, { as: tenant.key })).body).toEqual({
+      connections: 0,
+      users: 0,
+      clients: [],
+    })
     const alice = await connectAs(tenant, 'alice')
     await alice.subscribe(lunch)
-    const { clients } = (await call(`GET ${path}`, { as: await tenant.token('bob') })).body
-    expect(clients).toEqual([{ user: 'alice', client: expect.any(String) }])
+    const { body } = await call(`GET ${path}`, { as: await tenant.token('bob') })
+    const listed = { user: 'alice', client: expect.any(String), since: expect.any(Number) }
+    expect(body).toEqual({ connections: 1, users: 1, clients: [listed] })
   })
 })
 

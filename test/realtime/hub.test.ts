@@ -24,7 +24,8 @@ const news = (after: number, upTo: number, more: Partial<StreamUpdate> = {}): St
 function hubWith(sessions: readonly Session[], last = 0) {
   const changed: Session[] = []
   const hub = new Hub({ ...silent, changed: (session) => void changed.push(session) })
-  for (const session of sessions) hub.join(session, channel, { epoch: 'e', last, skip: last, joinLeave: false })
+  for (const session of sessions)
+    hub.join(session, channel, { epoch: 'e', last, skip: last, joinLeave: false, since: 1 })
   return { hub, changed, state: () => hub.find('acme', channel)! }
 }
 
@@ -59,7 +60,7 @@ describe('order', () => {
   test('a publication in a subscribe reply is not delivered to that subscriber again; others receive it', () => {
     const [alice, bob] = [listener('alice'), listener('bob')]
     const { hub, state } = hubWith([alice])
-    hub.join(bob, channel, { epoch: 'e', last: 0, skip: 2, joinLeave: false })
+    hub.join(bob, channel, { epoch: 'e', last: 0, skip: 2, joinLeave: false, since: 1 })
     hub.apply(state(), news(0, 3))
     expect(placesTold(alice)).toEqual([1, 2, 3])
     expect(placesTold(bob)).toEqual([3])
@@ -111,7 +112,7 @@ describe('order', () => {
             const session = listener(`user${next.who}`)
             // The subscribe reply may be ahead of what this gateway has told so far.
             const skip = top + (next.who % 3)
-            hub.join(session, channel, { epoch: 'e', last: top, skip, joinLeave: false })
+            hub.join(session, channel, { epoch: 'e', last: top, skip, joinLeave: false, since: 1 })
             here.set(next.who, { session, from: skip })
           } else if (next.kind === 'go') {
             const session = here.get(next.who)?.session
@@ -171,7 +172,7 @@ describe('passing things', () => {
   test('comings and goings go to those who asked, typing to all but the one who types', () => {
     const [curious, other] = [listener('alice'), listener('bob')]
     const { hub, state } = hubWith([other])
-    hub.join(curious, channel, { epoch: 'e', last: 0, skip: 0, joinLeave: true })
+    hub.join(curious, channel, { epoch: 'e', last: 0, skip: 0, joinLeave: true, since: 1 })
     const info = { user: 'carol', client: 'carol' }
     hub.apply(
       state(),
@@ -190,7 +191,7 @@ describe('passing things', () => {
   test('who leaves hears nothing of it', () => {
     const alice = listener('alice')
     const { hub } = hubWith([])
-    hub.join(alice, channel, { epoch: 'e', last: 0, skip: 0, joinLeave: true })
+    hub.join(alice, channel, { epoch: 'e', last: 0, skip: 0, joinLeave: true, since: 1 })
     const info = { user: 'alice', client: 'alice' }
     hub.apply(hub.find('acme', channel)!, news(0, 0, { events: [{ kind: 'leave', info }] }))
     expect(passingTold(alice)).toEqual([])
@@ -199,8 +200,8 @@ describe('passing things', () => {
   test('presence lists every subscriber, by connection', () => {
     const { hub } = hubWith([listener('alice', 'desk'), listener('alice', 'phone')])
     expect(hub.presence('acme', channel)).toEqual([
-      { user: 'alice', client: 'desk' },
-      { user: 'alice', client: 'phone' },
+      { user: 'alice', client: 'desk', since: 1 },
+      { user: 'alice', client: 'phone', since: 1 },
     ])
     expect(hub.presence('acme', 'conversation:other')).toEqual([])
   })

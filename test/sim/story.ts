@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { checkHistory, History } from '../support/history.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Person } from './person.ts'
@@ -21,6 +22,9 @@ export interface Ending extends SettingEnding {
 }
 
 const calmsWithinMs = 180_000
+
+const server = { user: '', client: '', server: true }
+const presentClients = z.object({ clients: z.array(z.object({ client: z.string() })) })
 
 /** People talk while everything fails; then it stops failing, and all promises are looked at. */
 export async function tell(seed: number, plot: Plot): Promise<Ending> {
@@ -78,16 +82,37 @@ class Story {
   async end(): Promise<Ending> {
     const unsettled = await this.#setting.calmDown(() => this.#truth.unsettled(), calmsWithinMs)
     const log = this.#truth.log
+    const differentPresence = await this.#differentPresence()
     for (const { user } of this.#people) this.#truth.countAll(this.#history, user)
     const broken = [
       ...unsettled,
       ...checkHistory(this.#history, log).map(({ check, what }) => `${check}: ${what}`),
       ...this.#people.flatMap(({ trouble }) => trouble),
       ...this.#rows.contradictions,
+      ...differentPresence,
       ...this.#truth.differentRows(),
     ]
     const rejoins = this.#people.reduce((sum, { arrivals }) => sum + arrivals - 1, 0)
     return { ...this.#setting.ending(broken), entries: log.length, rejoins }
+  }
+
+  /** Conversations that list other connections than the gateways hold. */
+  async #differentPresence(): Promise<string[]> {
+    const setting = this.#setting
+    const gateways = Array.from({ length: this.#plot.gateways }, (_, n) => `eu/${n}`)
+    const different: string[] = []
+    for (const id of this.#conversations) {
+      const held: string[] = []
+      for (const gateway of gateways) {
+        const report = await setting.call('Gateway', gateway, 'subscribed', tenant, `conversation:${id}`)
+        held.push(...presentClients.parse(report).clients.map(({ client }) => client))
+      }
+      const presence = await setting.call('Conversation', `${tenant}/${id}`, 'presence', server, 'list')
+      const listed = presentClients.parse(presence).clients.map(({ client }) => client)
+      if (listed.toSorted().join() !== held.toSorted().join())
+        different.push(`${id} lists ${listed.join()} and the gateways hold ${held.join()}`)
+    }
+    return different
   }
 
   #talk(): void {

@@ -16,6 +16,7 @@ import type {
 } from '../../../src/protocol/stream.ts'
 import { CommandBatcher, completeCommands, type PendingCommand } from '../../../src/realtime/command-batcher.ts'
 import { Hub, infosOf, type HubChannel } from '../../../src/realtime/hub.ts'
+import type { PresenceReport } from '../../../src/realtime/presence-table.ts'
 import { isCheckedAt } from '../../../src/realtime/liveness.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobStreamOf, topicOf } from '../../address.ts'
@@ -94,6 +95,7 @@ export class ChannelClient {
       ...(position !== undefined && isRecoverable ? { since: position } : {}),
       ...(pass === undefined ? {} : { pass }),
       ...announcedBy(terms),
+      ...(terms.hidden === true ? { hidden: true } : {}),
     }
     this.execute(session, channel, { kind: 'subscribe', joinLeave, infos, ...optional }, (result) => {
       if (result.kind === 'subscribed' && Object.keys(terms).length > 0) this.hub.setTerms(session, channel, terms)
@@ -108,6 +110,12 @@ export class ChannelClient {
     const left = this.hub.leave(session, channel)
     if (left === undefined) return
     this.execute(session, channel, { kind: 'leave', last: left.last, infos, ...announcedBy(terms) }, () => undefined)
+  }
+
+  /** The connections subscribed to a channel here. */
+  subscribed(tenant: string, channel: string): PresenceReport {
+    const pending = this.#batchers.get(channelKey(tenant, channel))?.subscribing ?? []
+    return { clients: this.hub.presence(tenant, channel), pending }
   }
 
   /** Asks the channels whose turn it is at `now` for their position; the answers bring the publications that are missing. */
@@ -150,6 +158,7 @@ export class ChannelClient {
     const call = {
       gateway: this.#context.name,
       have: state?.last ?? null,
+      subscribed: state?.sessions.size ?? 0,
       ...(rules === undefined ? {} : { rules }),
       commands: completeCommands(commands, state, (session) => this.#connectionsOf(session)),
     }
@@ -247,7 +256,8 @@ export class ChannelClient {
       return
     }
     const joinLeave = command.kind === 'subscribe' && command.joinLeave
-    this.hub.join(session, channel, { epoch: result.epoch, last, skip: result.top, joinLeave })
+    const since = this.#context.clock.now()
+    this.hub.join(session, channel, { epoch: result.epoch, last, skip: result.top, joinLeave, since })
   }
 }
 

@@ -9,6 +9,7 @@ import { encodeSubscribed } from '../connect/connect-reply.ts'
 import type { SubscriptionGrant, SubscriptionGrants } from './subscription-grants.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { ChannelClient } from './channel-client.ts'
+import { setTerms } from './shown-infos.ts'
 import { bytesBeside, sizeOf } from './subscriptions.ts'
 
 /** A subscription that the server ordered: its terms, and the answer of the stream. */
@@ -73,7 +74,7 @@ export class ServerSubscriptions {
     if (grant.kind === 'refused') return named(order.channel, grant)
     if (!this.#context.sockets.hasRoom(session, sizeOf(grant)))
       return refuse('limitExceeded', `${order.channel}: more than a connection can remember`)
-    this.#channels.hub.setTerms(session, order.channel, grant.terms)
+    setTerms(this.#channels, session, order.channel, grant.terms)
     this.#context.watch(session)
     return undefined
   }

@@ -11,7 +11,7 @@ import type { GatewayContext } from '../gateway-context.ts'
 import { CommandContext, type Data } from './command-context.ts'
 import { History } from './history.ts'
 import type { MessageLimits } from './message-limits.ts'
-import { Presence } from './presence.ts'
+import { PresenceCommands } from './presence.ts'
 import { Publishing } from './publishing.ts'
 import { callMethod } from './rpc-methods.ts'
 import { TopicCommands } from './topic-commands.ts'
@@ -42,7 +42,7 @@ export class CommandRouter {
     const context = new CommandContext(gateway, channels, limits)
     const topics = new TopicCommands(gateway)
     const history = new History(gateway, topics)
-    const presence = new Presence(gateway, topics)
+    const presence = new PresenceCommands(gateway, topics)
     const publishing = new Publishing(context, topics)
     this.#context = context
     this.#handlers = {

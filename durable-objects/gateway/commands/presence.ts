@@ -1,16 +1,14 @@
 import { parseChannel, whyNoChannel } from '../../../src/protocol/channels.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
-import { encodeInfo, type ClientInfo } from '../../../src/protocol/replies.ts'
+import { encodeInfo } from '../../../src/protocol/replies.ts'
+import { maxListed, type Presence, type PresenceForm } from '../../../src/realtime/presence-table.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { conversationOf } from '../../address.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { TopicCommands } from './topic-commands.ts'
 
-/** Connections listed at most. For larger channels there are figures only: the list would cost every subscriber. */
-const maxListed = 1000
-
 /** The `presence` and `presence_stats` commands. */
-export class Presence {
+export class PresenceCommands {
   readonly #gateway: GatewayContext
   readonly #topics: TopicCommands
 
@@ -21,29 +19,30 @@ export class Presence {
 
   /** JSON text of a PresenceResult: the subscribed connections. */
   async list(session: Session, channel: string): Promise<string | Refusal> {
-    const clients = await this.#read(session, channel)
-    if ('kind' in clients) return clients
-    if (clients.length > maxListed)
+    const presence = await this.#read(session, channel, 'list')
+    if (presence.kind === 'refused') return presence
+    const { connections, clients } = presence
+    if (connections > maxListed)
       return refuse('notAvailable', `more than ${maxListed} connections: ask for presence_stats`)
     return `{"presence":{${clients.map((info) => `${JSON.stringify(info.client)}:${encodeInfo(info)}`).join(',')}}}`
   }
 
   /** JSON text of a PresenceStatsResult: how many connections, how many users. */
   async stats(session: Session, channel: string): Promise<string | Refusal> {
-    const clients = await this.#read(session, channel)
-    if ('kind' in clients) return clients
-    return JSON.stringify({ num_clients: clients.length, num_users: new Set(clients.map(({ user }) => user)).size })
+    const presence = await this.#read(session, channel, 'figures')
+    if (presence.kind === 'refused') return presence
+    return JSON.stringify({ num_clients: presence.connections, num_users: presence.users })
   }
 
-  async #read(session: Session, channel: string): Promise<readonly ClientInfo[] | Refusal> {
+  async #read(session: Session, channel: string, form: PresenceForm): Promise<Presence | Refusal> {
     const { tenant, user, client } = session
     const parsed = parseChannel(channel)
     if (parsed === undefined) return whyNoChannel(channel)
-    if (parsed.kind === 'topic') return await this.#topics.presence(session, parsed, channel)
+    if (parsed.kind === 'topic') return await this.#topics.presence(session, parsed, channel, form)
     if (parsed.kind !== 'conversation')
       return refuse('notAvailable', 'presence anywhere but in conversations and topics')
     if (!(await this.#gateway.names.hasConversation(tenant, parsed.id))) return refuse('permissionDenied')
-    const answer = await conversationOf(this.#gateway.env, tenant, parsed.id).presence({ user, client, server: false })
-    return answer.kind === 'refused' ? answer : answer.clients
+    const actor = { user, client, server: false }
+    return await conversationOf(this.#gateway.env, tenant, parsed.id).presence(actor, form)
   }
 }

@@ -2,9 +2,10 @@ import type { ServerSubscription } from '../../../src/auth/claims.ts'
 import { closes } from '../../../src/protocol/close-codes.ts'
 import type { Refusal } from '../../../src/protocol/errors.ts'
 import type { StreamPosition } from '../../../src/protocol/stream.ts'
-import type { Hub } from '../../../src/realtime/hub.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { ServerSubscriptions } from '../channels/server-subscriptions.ts'
+import { infoChanged } from '../channels/shown-infos.ts'
+import type { ChannelClient } from '../channels/channel-client.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { ConnectionTarget, DisconnectReason, Refreshment, TenantGatewayStats } from '../../contracts.ts'
 
@@ -12,12 +13,12 @@ import type { ConnectionTarget, DisconnectReason, Refreshment, TenantGatewayStat
 export class ServerCommands {
   readonly #context: GatewayContext
   readonly #subscriptions: ServerSubscriptions
-  readonly #hub: Hub
+  readonly #channels: ChannelClient
 
-  constructor(context: GatewayContext, subscriptions: ServerSubscriptions, hub: Hub) {
+  constructor(context: GatewayContext, subscriptions: ServerSubscriptions, channels: ChannelClient) {
     this.#context = context
     this.#subscriptions = subscriptions
-    this.#hub = hub
+    this.#channels = channels
   }
 
   /** Closes connections except those of the clients in `whitelist`. SDKs reconnect or not by the code. */
@@ -54,7 +55,9 @@ export class ServerCommands {
         continue
       }
       session.expiresAt = expiresAt
+      const before = session.info
       if (info !== undefined) session.info = info
+      if (session.info !== before) infoChanged(this.#channels, session)
       sockets.changed(session)
       this.#context.watch(session)
     }
@@ -63,7 +66,7 @@ export class ServerCommands {
   /** Figures of one tenant. */
   tenantStats(tenant: string): TenantGatewayStats {
     const sessions = [...this.#context.sockets.all()].filter((session) => session.tenant === tenant)
-    const channels = [...this.#hub.channels()].filter((state) => state.tenant === tenant)
+    const channels = [...this.#channels.hub.channels()].filter((state) => state.tenant === tenant)
     return {
       clients: sessions.length,
       users: new Set(sessions.map(({ user }) => user)).size,

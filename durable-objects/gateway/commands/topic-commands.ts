@@ -4,7 +4,8 @@ import type { TopicName } from '../../../src/protocol/channels.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import type { Namespace } from '../../../src/protocol/namespaces-api.ts'
-import { encodeHistory, type ClientInfo } from '../../../src/protocol/replies.ts'
+import { encodeHistory } from '../../../src/protocol/replies.ts'
+import type { Presence, PresenceForm } from '../../../src/realtime/presence-table.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { mayPublish, mayReadHistory, maySeePresence } from '../../../src/topics/access.ts'
 import { topicOf } from '../../address.ts'
@@ -42,12 +43,12 @@ export class TopicCommands {
     return page.kind === 'refused' ? page : encodeHistory(page)
   }
 
-  /** The connections that are subscribed now. */
-  async presence(session: Session, name: TopicName, channel: string): Promise<readonly ClientInfo[] | Refusal> {
+  /** The connections that are subscribed now, or how many there are. */
+  async presence(session: Session, name: TopicName, channel: string, form: PresenceForm): Promise<Presence | Refusal> {
     const denied = await this.#allowed(session, name, (namespace) =>
       maySeePresence(namespace, channel, name, topicCallerOf(session, channel)),
     )
-    return denied ?? (await topicOf(this.#env, session.tenant, channel).presence())
+    return denied ?? (await topicOf(this.#env, session.tenant, channel).presence(form))
   }
 
   #allowed(

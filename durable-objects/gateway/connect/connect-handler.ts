@@ -16,6 +16,7 @@ import { ConnectionAuthenticator, type Authentication } from './connection-authe
 import type { SubscriptionGrant } from '../channels/subscription-grants.ts'
 import type { ServerSubscriptions } from '../channels/server-subscriptions.ts'
 import type { GatewayContext } from '../gateway-context.ts'
+import { infoChanged } from '../channels/shown-infos.ts'
 import type { ChannelClient } from '../channels/channel-client.ts'
 import { inboxOf } from '../../address.ts'
 import type { TenantConnectionLimiter } from './tenant-connection-limiter.ts'
@@ -132,6 +133,7 @@ export class ConnectHandler {
       return false
     }
     Object.assign(session, { expiresAt, issuedAt })
+    if (info !== before.info) infoChanged(this.#parts.channels, session)
     this.#context.sockets.changed(session)
     return true
   }

@@ -6,6 +6,7 @@ import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { refuse, type ErrorName } from '../../protocol/errors.ts'
 import type { HistoryQuery, StreamAnswer, StreamCall } from '../../protocol/stream.ts'
+import type { PresenceForm } from '../../realtime/presence-table.ts'
 import { admissionOf } from './tenants.ts'
 
 /**
@@ -39,7 +40,8 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
     admitsWriter: (actor: Actor) => ask(async () => await conversation.admitsWriter(actor)),
     history: (actor: Actor, query: HistoryQuery) =>
       ask(async () => await conversation.history(actor, query), 'permissionDenied'),
-    presence: (actor: Actor) => ask(async () => await conversation.presence(actor), 'permissionDenied'),
+    presence: (actor: Actor, form: PresenceForm) =>
+      ask(async () => await conversation.presence(actor, form), 'permissionDenied'),
     execute: async (call: StreamCall): Promise<StreamAnswer> =>
       (await mayBeConversation(env, tenant, id)) ? await conversation.execute(call) : refuseAll(call),
   }

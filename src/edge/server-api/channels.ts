@@ -8,9 +8,10 @@ import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { carry, givenInBase64 } from '../../protocol/given-json.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
-import { encodeInfo, type ClientInfo } from '../../protocol/replies.ts'
+import { encodeInfo } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
 import type { TopicRules } from '../../protocol/stream.ts'
+import { maxListed, type Presence, type PresenceForm } from '../../realtime/presence-table.ts'
 import { topicRules } from '../../topics/namespaces.ts'
 import { possibleConversation } from '../identity/conversation-ids.ts'
 import { touches } from '../rate-limits/items.ts'
@@ -42,18 +43,21 @@ export async function broadcast(
   return `{"responses":[${responses.map(encode).join(',')}]}`
 }
 
-/** Everyone who listens, by connection. */
+/** The subscribers by connection. Of a large channel there are figures only. */
 export async function presence(env: Env, tenant: string, channel: string): Promise<Result> {
-  const clients = await clientsOf(env, tenant, channel)
-  if ('kind' in clients) return clients
+  const known = await presenceOf(env, tenant, channel, 'list')
+  if (known.kind === 'refused') return known
+  const { clients, connections } = known
+  if (connections > maxListed)
+    return refuse('notAvailable', `more than ${maxListed} connections: ask for presence_stats`)
   const entries = clients.map((info) => `${JSON.stringify(info.client)}:${encodeInfo(info)}`)
   return `{"presence":{${entries.join(',')}}}`
 }
 
 export async function presenceStats(env: Env, tenant: string, channel: string): Promise<Result> {
-  const clients = await clientsOf(env, tenant, channel)
-  if ('kind' in clients) return clients
-  return JSON.stringify({ num_clients: clients.length, num_users: new Set(clients.map(({ user }) => user)).size })
+  const known = await presenceOf(env, tenant, channel, 'figures')
+  if (known.kind === 'refused') return known
+  return JSON.stringify({ num_clients: known.connections, num_users: known.users })
 }
 
 /** A topic forgets what was said; a conversation never does at once. */
@@ -98,14 +102,11 @@ async function publishText(env: Env, tenant: string, channel: string, data: stri
   return result.kind === 'done' ? result.data : refuse('internal')
 }
 
-async function clientsOf(env: Env, tenant: string, channel: string): Promise<readonly ClientInfo[] | Refusal> {
+async function presenceOf(env: Env, tenant: string, channel: string, form: PresenceForm): Promise<Presence | Refusal> {
   const parsed = parseChannel(channel)
-  if (parsed?.kind === 'conversation') {
-    const answer = await possibleConversation(env, tenant, parsed.id).presence(server)
-    return answer.kind === 'refused' ? answer : answer.clients
-  }
+  if (parsed?.kind === 'conversation') return await possibleConversation(env, tenant, parsed.id).presence(server, form)
   const rules = await rulesOf(env, tenant, channel)
-  return 'kind' in rules ? rules : await topicOf(env, tenant, channel).presence()
+  return 'kind' in rules ? rules : await topicOf(env, tenant, channel).presence(form)
 }
 
 /** How a topic is kept; a refusal for channels that are none, which says where their way is. */
