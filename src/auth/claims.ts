@@ -3,6 +3,7 @@ import { capabilities, type Capability } from '../protocol/capabilities.ts'
 import { carried } from '../protocol/carried.ts'
 import { carry, givenInBase64, jsonUpTo } from '../protocol/given-json.ts'
 import { infoBytes } from '../protocol/limits.ts'
+import type { PublicKey, PublicKeyAlgorithm } from '../protocol/public-keys.ts'
 import { userId } from '../protocol/payloads.ts'
 
 /** A time as JWTs have it, seconds since the epoch, in milliseconds. */
@@ -106,14 +107,26 @@ export function readOverrides({
   return Object.fromEntries(flags.flatMap(([name, flag]) => (flag ? [[name, flag.value]] : [])))
 }
 
-/** A key that signs or verifies; the algorithm belongs to the key (RFC 8725 §3.1). */
-export interface SigningKey {
+interface KeyTerms {
   readonly id: string
-  readonly secret: string
-  readonly algorithm: 'HS256'
   /** When it stops verifying tokens, in milliseconds since the epoch. */
   readonly until?: number | undefined
 }
+
+/** A key that signs and verifies. */
+export interface SecretKey extends KeyTerms {
+  readonly secret: string
+  readonly algorithm: 'HS256'
+}
+
+/** A key that verifies what another signed. */
+export interface VerifyingKey extends KeyTerms {
+  readonly publicKey: PublicKey
+  readonly algorithm: PublicKeyAlgorithm
+}
+
+/** A key of tokens; the algorithm belongs to the key, never to a token's header (RFC 8725 §3.1). */
+export type SigningKey = SecretKey | VerifyingKey
 
 /**
  * The claims of a verified token. Times are in milliseconds since the epoch: `expiresAt` is when the connection ends, 0

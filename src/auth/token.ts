@@ -1,9 +1,24 @@
-import { CompactSign, compactVerify, decodeJwt, decodeProtectedHeader, type CryptoKey, type JWTPayload } from 'jose'
+import {
+  CompactSign,
+  compactVerify,
+  decodeJwt,
+  decodeProtectedHeader,
+  importJWK,
+  type CryptoKey,
+  type JWTPayload,
+} from 'jose'
 import { z } from 'zod'
 import { canonicalChannel } from '../protocol/channels.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { GivenJson, readGiven, withoutNulls } from '../protocol/given-json.ts'
-import { connectionClaims, readOverrides, type Claims, type ServerSubscription, type SigningKey } from './claims.ts'
+import {
+  connectionClaims,
+  readOverrides,
+  type Claims,
+  type SecretKey,
+  type ServerSubscription,
+  type SigningKey,
+} from './claims.ts'
 import { TokenCache } from './token-cache.ts'
 
 /** The result of reading a token. */
@@ -38,7 +53,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
  * user's others were revoked must not look older.
  */
 export function signToken(
-  key: SigningKey,
+  key: SecretKey,
   claims: Pick<Claims, 'tenant' | 'user' | 'expiresAt'>,
   now: number,
   more: JWTPayload = {},
@@ -168,13 +183,16 @@ const ownClaims = z.object({ tid: z.string().optional(), exp: z.number().optiona
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Imported keys, for as long as their tenant's record is cached: every request verifies a token. */
-const imported = new WeakMap<SigningKey, CryptoKey>()
+const imported = new WeakMap<SigningKey, CryptoKey | Uint8Array>()
 
-async function verifying(key: SigningKey): Promise<CryptoKey> {
+async function verifying(key: SigningKey): Promise<CryptoKey | Uint8Array> {
   const known = imported.get(key)
   if (known !== undefined) return known
   const hmac = { name: 'HMAC', hash: 'SHA-256' }
-  const made = await crypto.subtle.importKey('raw', bytes(key.secret), hmac, false, ['verify'])
+  const made =
+    key.algorithm === 'HS256'
+      ? await crypto.subtle.importKey('raw', bytes(key.secret), hmac, false, ['verify'])
+      : await importJWK(key.publicKey, key.algorithm)
   imported.set(key, made)
   return made
 }

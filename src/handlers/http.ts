@@ -1,6 +1,7 @@
 import { endpointRules, loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import { badEndpoint, readPost } from '../jobs/webhooks/endpoint.ts'
+import { readPost } from '../jobs/webhooks/endpoint.ts'
+import { badEndpoint } from '../kernel/outside-url.ts'
 import { outcomeOf, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import { signedHeaders } from '../jobs/webhooks/signature.ts'

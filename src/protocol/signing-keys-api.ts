@@ -1,9 +1,21 @@
 import { z } from 'zod'
+import { givenPublicKey, publicKeyAlgorithm } from './public-keys.ts'
 
 /** Signing keys of a tenant at one time, those that end soon included. */
 export const maxSigningKeys = 10
 
 export const signingKeyId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not the id of a signing key')
+
+/** A key whose private part the caller keeps. */
+const publicPart = givenPublicKey
+  .optional()
+  .describe('A public key as JWK, for ES256, EdDSA or RS256; without it a key with a secret is made')
+
+/** `POST /v1/signing-keys`. */
+export const signingKeyRequest = z.strictObject({
+  publicKey: publicPart,
+  id: signingKeyId.optional().describe('The `kid` of its tokens; without it that of the JWK, else a new one'),
+})
 
 /** `POST /v1/signing-keys/:key/rotate`: for how long the old key still verifies. */
 export const rotation = z.strictObject({
@@ -12,14 +24,16 @@ export const rotation = z.strictObject({
     .min(0)
     .max(90 * 86_400)
     .default(86_400),
+  publicKey: publicPart,
+  id: signingKeyId.optional().describe('The id of the new key'),
 })
 
 const id = z.string().describe('The `kid` of tokens that the key signs')
-const algorithm = z.literal('HS256')
+const algorithm = z.enum(['HS256', ...publicKeyAlgorithm.options])
 
-/** A new signing key; its secret is shown this once. */
+/** A new signing key; its secret, if it has one, is shown this once. */
 export const newSigningKey = z
-  .object({ id, algorithm, secret: z.string(), at: z.int().optional() })
+  .object({ id, algorithm, secret: z.string().optional(), at: z.int().optional() })
   .meta({ id: 'NewSigningKey' })
 
 /** `GET /v1/signing-keys`. Times in milliseconds since the epoch. */

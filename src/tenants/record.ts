@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { storedPolicy } from '../protocol/limits-api.ts'
+import { publicKey, publicKeyAlgorithm } from '../protocol/public-keys.ts'
 import { newNamespace } from '../protocol/namespaces-api.ts'
 import { originPattern } from '../protocol/origins.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
@@ -77,16 +78,21 @@ export interface TenantRecord extends Omit<StoredTenant, 'limits'> {
   readonly shared: { readonly plan: SharedLimits; readonly system: SystemLimits; readonly version: number }
 }
 
-/** A key that signs user tokens; the algorithm belongs to the key, never to a token's header (RFC 8725 §3.1). */
-export const tokenKey = z.object({
-  id: z.string(),
-  secret: z.string(),
-  algorithm: z.literal('HS256'),
+const keyTimes = {
   /** When it was made, in milliseconds since the epoch; a tenant's first key has none. */
   at: z.number().optional(),
   /** When it stops verifying tokens, since it was rotated. */
   until: z.number().optional(),
-})
+}
+
+/**
+ * A key of user tokens; the algorithm belongs to the key, never to a token's header (RFC 8725 §3.1). One with a secret signs
+ * and verifies, a public key verifies what the tenant's own server or identity provider signed.
+ */
+export const tokenKey = z.union([
+  z.object({ id: z.string(), secret: z.string(), algorithm: z.literal('HS256'), ...keyTimes }),
+  z.object({ id: z.string(), publicKey, algorithm: publicKeyAlgorithm, ...keyTimes }),
+])
 export type TokenKey = z.output<typeof tokenKey>
 
 /** For the tenant's actor and the verifiers of tokens only. The first key without an end signs, all of them verify. */

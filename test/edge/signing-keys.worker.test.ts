@@ -1,4 +1,4 @@
-import { SignJWT } from 'jose'
+import { exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { call } from '../support/worker/http.ts'
@@ -24,7 +24,7 @@ const listed = z.object({
   keys: z.array(
     z.strictObject({
       id: z.string(),
-      algorithm: z.literal('HS256'),
+      algorithm: z.enum(['HS256', 'ES256', 'EdDSA', 'RS256']),
       at: z.number().optional(),
       until: z.number().optional(),
       issues: z.boolean(),
@@ -132,5 +132,99 @@ describe('a signing key', () => {
     const [{ id } = { id: '' }] = await list(tenant)
     await rotate(tenant, id, { overlapSeconds: 0 })
     expect(await overSocket(await tenant.token('ana'))).toBe('in')
+  })
+})
+
+/** A key pair of a tenant's own server. */
+async function pair(algorithm: string) {
+  const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true })
+  return { algorithm, privateKey, jwk: await exportJWK(publicKey), privateJwk: await exportJWK(privateKey) }
+}
+
+const add = async ({ key }: TestTenant, publicKey: JWK, id?: string) =>
+  await call('POST /v1/signing-keys', { as: key, body: { publicKey, ...(id === undefined ? {} : { id }) } })
+
+const signWith = (tenant: TestTenant, { algorithm, privateKey }: Awaited<ReturnType<typeof pair>>, kid?: string) =>
+  new SignJWT({ tid: tenant.id })
+    .setProtectedHeader({ alg: algorithm, ...(kid === undefined ? {} : { kid }) })
+    .setSubject('ana')
+    .setExpirationTime('1h')
+    .setIssuedAt()
+    .sign(privateKey)
+
+describe('a public key', () => {
+  test.each(['ES256', 'EdDSA', 'RS256'])(
+    'for %s opens HTTP and sockets for tokens signed with its private part',
+    async (algorithm) => {
+      const tenant = await newTenant()
+      const made = await pair(algorithm)
+      const { status, body } = await add(tenant, { ...made.jwk, kid: 'backend-1', alg: algorithm, use: 'sig' })
+      expect([status, body]).toEqual([201, { id: 'backend-1', algorithm, at: expect.any(Number) }])
+      for (const kid of ['backend-1', undefined]) {
+        const token = await signWith(tenant, made, kid)
+        expect([await overHttp(token), await overSocket(token)]).toEqual([200, 'in'])
+      }
+      const other = await signWith(tenant, await pair(algorithm), 'backend-1')
+      expect([await overHttp(other), await overSocket(other)]).toEqual([401, 3500])
+      expect(await overHttp(await tenant.token('ana'))).toBe(200)
+    },
+  )
+
+  test('is no secret: a token signed by HS256 with its text is refused', async () => {
+    const tenant = await newTenant()
+    const { jwk } = await pair('ES256')
+    await add(tenant, jwk, 'es')
+    for (const secret of [JSON.stringify(jwk), jwk.x ?? ''])
+      expect(await overHttp(await sign(tenant, { id: 'es', algorithm: 'HS256', secret, at: 0 }))).toBe(401)
+  })
+
+  test('is refused when it is private, weak, of another kind, or has the id of another key', async () => {
+    const tenant = await newTenant()
+    const { jwk, privateJwk } = await pair('ES256')
+    const [small, p384] = [
+      await exportJWK((await generateKeyPair('RS256', { modulusLength: 2048 })).publicKey),
+      await pair('ES384'),
+    ]
+    const refusals: [object, string][] = [
+      [privateJwk, 'private'],
+      [{ ...small, n: (small.n ?? '').slice(0, 171) }, '2,048'],
+      [p384.jwk, 'P-256'],
+      [{ kty: 'oct', k: 'c2VjcmV0' }, 'private or symmetric'],
+      [{ ...jwk, alg: 'ES512' }, 'ES256'],
+      [{ ...jwk, use: 'enc' }, 'sig'],
+      [{ ...jwk, padding: 'x'.repeat(5000) }, '4096'],
+    ]
+    for (const [key, reason] of refusals) {
+      const { status, text } = await add(tenant, key)
+      expect([key, status, text]).toEqual([key, 400, expect.stringContaining(reason)])
+    }
+    expect((await add(tenant, jwk, 'same')).status).toBe(201)
+    expect((await add(tenant, jwk, 'same')).status).toBe(409)
+  })
+
+  test('takes the place of another with an overlap, and the last key with a secret stays', async () => {
+    const tenant = await newTenant()
+    const [first, second] = [await pair('EdDSA'), await pair('EdDSA')]
+    await add(tenant, first.jwk, 'one')
+    const { status } = await call('POST /v1/signing-keys/one/rotate', {
+      as: tenant.key,
+      body: { overlapSeconds: 60, publicKey: second.jwk, id: 'two' },
+    })
+    expect(status).toBe(201)
+    for (const [made, kid] of [
+      [first, 'one'],
+      [second, 'two'],
+    ] as const)
+      expect(await overHttp(await signWith(tenant, made, kid))).toBe(200)
+    const [{ id: secret } = { id: '' }] = (await list(tenant)).filter(({ issues }) => issues)
+    expect(await revoke(tenant, secret)).toBe(409)
+    expect(
+      (
+        await call(`POST /v1/signing-keys/${secret}/rotate`, {
+          as: tenant.key,
+          body: { publicKey: first.jwk, id: 'three' },
+        })
+      ).status,
+    ).toBe(409)
   })
 })

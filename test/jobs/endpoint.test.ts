@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { badEndpoint } from '../../src/jobs/webhooks/endpoint.ts'
+import { badEndpoint } from '../../src/kernel/outside-url.ts'
 import { outcomeOf, unreachableReason } from '../../src/jobs/webhooks/endpoint-answer.ts'
 import { newSigningSecret, signedHeaders } from '../../src/jobs/webhooks/signature.ts'
 

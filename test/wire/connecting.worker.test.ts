@@ -1,3 +1,4 @@
+import { issuingKey } from '../../src/tenants/signing-keys.ts'
 import { SignJWT } from 'jose'
 import { env } from 'cloudflare:workers'
 import { runDurableObjectAlarm } from 'cloudflare:test'
@@ -17,7 +18,7 @@ const later = (ms: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now
 const saidOn = (line: Line) => line.frames.flat().filter((heard) => !isPing(heard))
 
 const tokenKeyOf = async (tenant: TestTenant) =>
-  (await env.TENANT.getByName(tenant.id).admission())!.secrets.tokenKeys[0]!
+  issuingKey((await env.TENANT.getByName(tenant.id).admission())!.secrets.tokenKeys)!
 
 describe('connecting', () => {
   test('a user is told the user id, the limits, and the position of the personal stream', async () => {

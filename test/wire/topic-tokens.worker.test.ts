@@ -1,3 +1,4 @@
+import { issuingKey } from '../../src/tenants/signing-keys.ts'
 import { env } from 'cloudflare:workers'
 import { runDurableObjectAlarm } from 'cloudflare:test'
 import { SignJWT } from 'jose'
@@ -29,7 +30,7 @@ async function forged(tenant: TestTenant, claims: object): Promise<string> {
   const { secrets } = (await env.TENANT.getByName(tenant.id).admission())!
   return await new SignJWT({ exp: Math.floor(Date.now() / 1000) + 600, ...claims })
     .setProtectedHeader({ alg: 'HS256' })
-    .sign(new TextEncoder().encode(secrets.tokenKeys[0]!.secret))
+    .sign(new TextEncoder().encode(issuingKey(secrets.tokenKeys)!.secret))
 }
 
 const channel = '$orders:42'

@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { signToken } from '../../../../src/auth/token.ts'
+import { issuingKey } from '../../../../src/tenants/signing-keys.ts'
 import type { Role as Standing } from '../../../../src/conversations/types.ts'
 import { call } from '../http.ts'
 import { tokenFor } from '../topics.ts'
@@ -98,7 +99,7 @@ async function credentials(tenant: TestTenant, foreign: TestTenant): Promise<Cas
 
 /** A token that ends `inMs` from now, by the tenant's own key or by another secret. */
 async function signed(tenant: TestTenant, user: string, inMs: number, secret?: string): Promise<string> {
-  const [key] = (await env.TENANT.getByName(tenant.id).admission())?.secrets.tokenKeys ?? []
+  const key = issuingKey((await env.TENANT.getByName(tenant.id).admission())?.secrets.tokenKeys ?? [])
   if (key === undefined) throw new Error('the tenant has no token key')
   const now = Date.now()
   const claims = { tenant: tenant.id, user, expiresAt: now + inMs }
