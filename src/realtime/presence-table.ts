@@ -43,6 +43,8 @@ export interface GatewayPresence {
   isKnown: boolean
   /** When the gateway last called or answered, in milliseconds since the epoch. */
   heardAt: number
+  /** When it was asked and did not answer, in milliseconds since the epoch. */
+  silentAt: number
   /** Whether connections joined (or left) since the gateway was asked; undefined while it is not asked. */
   changed: Map<string, boolean> | undefined
 }
@@ -61,7 +63,8 @@ export class PresenceTable {
 
   /** A further gateway; `isKnown` when it had no subscribers until now. */
   open(isKnown: boolean, now: number): GatewayPresence {
-    const gateway = { clients: new Map<string, PresentClient>(), isKnown, heardAt: now, changed: undefined }
+    const clients = new Map<string, PresentClient>()
+    const gateway = { clients, isKnown, heardAt: now, silentAt: -Infinity, changed: undefined }
     this.#gateways.add(gateway)
     return gateway
   }
@@ -108,11 +111,13 @@ export class PresenceTable {
   /** The gateway did not answer: it counts as empty for a while. */
   noteSilence(gateway: GatewayPresence, now: number): void {
     this.clear(gateway)
-    gateway.heardAt = now - leaseMs + silenceMs
+    gateway.isKnown = false
+    gateway.silentAt = now
   }
 
   /** Whether the gateway has to be asked. */
-  isStale({ isKnown, heardAt }: GatewayPresence, now: number): boolean {
+  isStale({ isKnown, heardAt, silentAt }: GatewayPresence, now: number): boolean {
+    if (!isKnown && now >= silentAt && now - silentAt < silenceMs) return false
     return !isKnown || now < heardAt || now - heardAt >= leaseMs
   }
 
