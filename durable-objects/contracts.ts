@@ -1,3 +1,4 @@
+import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../src/events/due.ts'
 import type { z } from 'zod'
 import type { conversationView } from '../src/protocol/conversation-views.ts'
 import type { ServerSubscription } from '../src/auth/claims.ts'
@@ -281,6 +282,25 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   standingOfTenant(id: string): TenantStanding
   noteParked(parked: ParkedTask): void
   clearParked(actor: string, task: string): void
+  isDueListComplete(): boolean
+  completeDueList(): void
+  noteQueues(queues: readonly { readonly tenant: string; readonly queue: string }[]): void
+  dueQueues(now: number, after: { readonly tenant: string; readonly queue: string }, limit: number): DueQueue[]
+  hasDueQueues(now: number): boolean
+  queuesSwept(queues: readonly SweptQueue[]): void
+  queueFigures(): string[]
+  queuesWithDead(): { readonly tenant: string; readonly queue: string }[]
+  noteUse(tenants: readonly string[]): void
+  tenantsToCount(now: number, all: boolean): string[]
+  tenantsCounted(tenants: readonly string[], now: number): void
+  tenantsUsedSince(since: number): string[]
+  tenantsToArchive(now: number): ArchivableTenant[]
+  tenantArchived(tenant: string, nextAt: number | null): void
+  noteGateway(gateway: string): void
+  usedGateways(): UsedGateway[]
+  gatewayUnused(gateway: UsedGateway): void
+  partitionsOf(shard: string): string
+  notePartitions(shard: string, months: string): void
   parkedTasks(): {
     readonly count: number
     readonly tasks: readonly ParkedTask[]
@@ -356,6 +376,6 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
   register(name: string): void
   hasQueue(name: string): boolean
   queueNames(): string[]
-  sweep(): QueueStats
+  sweep(): QueueStats & { readonly nextAt: number | null }
   acceptedSince(day: string): Record<string, number>
 }

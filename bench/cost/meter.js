@@ -230,16 +230,24 @@ export function metered(name, Actor) {
   return Metered
 }
 
-/** The Worker `worker` with the bill at `/bill`. */
+/** Starts the scheduled tasks of a cron expression, as the clock does. */
+async function ring(worker, cron, env, ctx) {
+  await worker.scheduled({ cron, scheduledTime: Date.now() }, env, ctx)
+  return new Response()
+}
+
+/** The Worker `worker` with the bill at `/bill`, and its clock at `/ring`. */
 export const withBill = (worker) => ({
   ...worker,
   fetch(request, env, ctx) {
-    if (new URL(request.url).pathname === '/bill') {
+    const url = new URL(request.url)
+    if (url.pathname === '/bill') {
       const now = Date.now()
       for (const stay of Stay.awake) stay.countSoFar(now)
       return Response.json(bill)
     }
     bill.workerRequests++
+    if (url.pathname === '/ring') return ring(worker, url.searchParams.get('cron'), env, ctx)
     return worker.fetch(request, env, ctx)
   },
 })

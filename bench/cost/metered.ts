@@ -9,9 +9,10 @@ import { billSchema, type Bill } from './price.ts'
 export interface MeteredSystem {
   readonly reach: Reach
   bill(): Promise<Bill>
-  /** The tasks of the schedule, with their cron expressions. */
-  tasks(): Promise<readonly { readonly name: string; readonly cron: string }[]>
-  runTask(name: string): Promise<void>
+  /** The cron expressions of the schedule. */
+  crons(): Promise<readonly string[]>
+  /** Starts the tasks of an expression, as the clock does. */
+  ring(cron: string): Promise<void>
   createTenant(id: string): Promise<void>
 }
 
@@ -67,12 +68,13 @@ class System implements MeteredSystem {
     return billSchema.parse(await (await fetch(`${this.#origin}/bill`)).json())
   }
 
-  async tasks() {
-    return schedule.parse(await (await this.#ask('GET', '/admin/v1/cron')).json()).entries
+  async crons() {
+    const { entries } = schedule.parse(await (await this.#ask('GET', '/admin/v1/cron')).json())
+    return [...new Set(entries.map(({ cron }) => cron))]
   }
 
-  async runTask(name: string): Promise<void> {
-    await this.#ask('POST', `/admin/v1/cron/${name}`)
+  async ring(cron: string): Promise<void> {
+    await this.#ask('GET', `/ring?cron=${encodeURIComponent(cron)}`)
   }
 
   async createTenant(id: string): Promise<void> {

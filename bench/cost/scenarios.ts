@@ -173,17 +173,17 @@ function ringsInAMonth(cron: string): number {
 /** What the schedule costs in a month: of itself, and for each tenant that does nothing. */
 export async function measureIdleTenants(system: MeteredSystem, how: Thoroughness): Promise<Measured[]> {
   const tenants = 40
-  const tasks = await system.tasks()
+  const crons = await system.crons()
   const run = async () => {
     await pause(35_000)
     const found = new Map<string, Cost>()
-    for (const { name } of tasks) {
+    for (const cron of crons) {
       const before = await system.bill()
-      await system.runTask(name)
+      await system.ring(cron)
       await pause(how.settleMs / 10)
       const after = await system.bill()
-      found.set(name, costOf(before, after, 1))
-      if (how.details) show(`the task ${name}`, shares(before, after, 1))
+      found.set(cron, costOf(before, after, 1))
+      if (how.details) show(`the tasks of ${cron}`, shares(before, after, 1))
     }
     return found
   }
@@ -195,7 +195,7 @@ export async function measureIdleTenants(system: MeteredSystem, how: Thoroughnes
   await run()
   const withThem = await run()
   const monthly = (costs: ReadonlyMap<string, Cost>) =>
-    sumOf(tasks.map(({ name, cron }) => [costs.get(name), ringsInAMonth(cron)]))
+    sumOf(crons.map((cron) => [costs.get(cron), ringsInAMonth(cron)]))
   const [few, many] = [monthly(without), monthly(withThem)]
   const name = 'an idle tenant'
   return [

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { ServerSubscription } from '../../src/auth/claims.ts'
 import type { Env } from '../../src/env.ts'
 import { countByName } from '../../src/kernel/count.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
 import { networkOf } from '../../src/kernel/ip-address.ts'
 import type { Command } from '../../src/protocol/commands.ts'
 import { connectionHeader } from '../../src/protocol/connection-header.ts'
@@ -13,6 +14,7 @@ import type { PresenceReport } from '../../src/realtime/presence-table.ts'
 import { closeGraceMs, openConnections } from '../../src/realtime/open-connections.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { TenantRecord } from '../../src/tenants/record.ts'
+import { platformOf } from '../address.ts'
 import { ChannelClient } from './channels/channel-client.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
@@ -36,6 +38,9 @@ import type {
   Refreshment,
   TenantGatewayStats,
 } from '../contracts.ts'
+
+/** Whether the platform's list of gateways in use holds this one. */
+const listedKey = 'listed'
 
 /** Holds the connections of one region's users: authenticates them, routes their commands, and delivers their channels in order. */
 export class Gateway extends DurableObject<Env> implements GatewayRpc {
@@ -95,6 +100,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     for (const session of sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await heartbeat.beat(now, (session, name) => this.#context.close(session, name, 'heartbeat'))
     if (!pinged) return
+    void this.#noteUse()
     this.#channels.checkPositions(now)
     this.#tenantConnections.renew()
   }
@@ -169,8 +175,9 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     return { stats: this.stats(), policies: this.#limits.stats().policies }
   }
 
-  /** Connections by tenant. */
+  /** Connections by tenant. A gateway that answers none is off the platform's list until it has connections again. */
   connections(): Record<string, number> {
+    if (this.#context.sockets.count === 0) this.ctx.storage.kv.delete(listedKey)
     const tenants = [...this.#context.sockets.all()].flatMap(({ tenant }) => (tenant === '' ? [] : [tenant]))
     return countByName(tenants)
   }
@@ -178,6 +185,19 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   /** The decisions of this gateway's message limits, and the keys with the most refusals. */
   limitMetrics(): MessageLimitStats {
     return this.#limits.stats()
+  }
+
+  /** Has the platform list this gateway for the counts of connections, once while it has some. */
+  async #noteUse(): Promise<void> {
+    const { kv } = this.ctx.storage
+    if (this.#context.sockets.count === 0 || kv.get(listedKey) === true) return
+    kv.put(listedKey, true)
+    try {
+      await platformOf(this.env).noteGateway(this.#context.name)
+    } catch (thrown) {
+      kv.delete(listedKey)
+      log.warn('gateway.unlisted', { reason: reasonOf(thrown) })
+    }
   }
 
   async #openSocket(request: Request, now: number): Promise<Response> {

@@ -21,7 +21,8 @@ import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
-import { jobQueueOf, ownName } from '../address.ts'
+import { jobQueueOf, ownName, platformOf } from '../address.ts'
+import { DueListing } from './due-listing.ts'
 import { PollWaiters } from './poll-waiters.ts'
 import { openStores, type SqlStores } from './sql-stores.ts'
 import { JobDays } from './job-days.ts'
@@ -63,11 +64,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #names: QueueNames
   readonly #secrets: SigningSecrets
   readonly #shares: ScheduleShares
+  readonly #due: DueListing
   #scheduling = Promise.resolve()
   /** Pending while a new queue registers with `default`; a subscription to its jobs is refused until then. Never rejects. */
   #registration: Promise<void> | undefined
   #hasReported = false
   #isForgetting = false
+  #isVisited = false
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -87,6 +90,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
     this.#names = new QueueNames(sql)
     this.#shares = new ScheduleShares(sql)
+    this.#due = new DueListing(sql)
   }
 
   /**
@@ -241,9 +245,12 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return this.#names.all()
   }
 
-  /** Called by cron: deletes jobs whose retention is over, and starts what is due. */
-  sweep(): QueueStats {
-    const forgotten = this.#changing((now) => {
+  /**
+   * Called by cron while the queue is on the platform's list: deletes jobs whose retention is over, and starts what is due.
+   * `nextAt` is when the next call is needed.
+   */
+  sweep(): QueueStats & { readonly nextAt: number | null } {
+    const forgotten = this.#visited((now) => {
       const ended = this.#forget(now)
       this.#queue.tick(now)
       this.#metrics.save()
@@ -251,12 +258,14 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     })
     if (!this.#hasReported && this.#stores.schedules.usage().schedules > 0) this.ctx.waitUntil(this.#reportSchedules())
     if (forgotten === maxForgotten && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
-    return this.stats()
+    const nextAt = this.#queue.nextSweep()
+    this.#due.listed(nextAt === 0)
+    return { ...this.stats(), nextAt }
   }
 
   /** Jobs it accepted, by day (UTC), from `day` on. */
   acceptedSince(day: string): Record<string, number> {
-    this.#changing((now) => this.#days.note(now))
+    this.#visited((now) => this.#days.note(now))
     return this.#days.since(day)
   }
 
@@ -277,7 +286,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#isForgetting = true
     try {
       do await scheduler.wait(pauseMs)
-      while (this.#changing((now) => this.#forget(now)) === maxForgotten)
+      while (this.#visited((now) => this.#forget(now)) === maxForgotten)
     } finally {
       this.#isForgetting = false
     }
@@ -325,6 +334,16 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
   }
 
+  /** A change that a scheduled task makes: no reason to be visited again. */
+  #visited<T>(change: (now: number) => T): T {
+    this.#isVisited = true
+    try {
+      return this.#changing(change)
+    } finally {
+      this.#isVisited = false
+    }
+  }
+
   /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
   #changing<T>(change: (now: number) => T): T {
     const now = this.#clock.now()
@@ -335,6 +354,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#dispatcher.lookAt(next.lookAt, now)
     this.#publishProgress(this.#stores.jobs.takeWatched())
     this.#registerName()
+    if (!this.#isVisited) this.#noteDue()
     return changed
   }
 
@@ -359,6 +379,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   #publishProgress(jobs: readonly Job[]): void {
     if (jobs.length > 0) this.ctx.waitUntil(this.#stream.publish(jobs))
+  }
+
+  /** Has the platform list this queue for the next sweeps. */
+  #noteDue(): void {
+    if (this.#due.isListed) return
+    const { tenant, name } = this.#own
+    this.ctx.waitUntil(this.#due.list(() => platformOf(this.env).noteQueues([{ tenant, queue: name }])))
   }
 
   #registerName(): void {

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import { z } from 'zod'
 import { connect } from '../../src/adapters/neon/connect.ts'
 import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -14,14 +15,19 @@ import {
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
 import type { TenantStanding } from '../../src/tenants/known.ts'
+import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'
+import { DueList } from './due-list.ts'
 import { ParkedTasks } from './parked-tasks.ts'
 import { TenantDirectory } from './tenant-directory.ts'
 import type { PlatformRpc } from '../contracts.ts'
+
+const partitionsMade = z.string()
 
 /** What applies beyond any one tenant: there is one, and its settings are cached for ten seconds everywhere. */
 export class Platform extends DurableObject<Env> implements PlatformRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #parked = new ParkedTasks(this.ctx.storage.sql)
+  readonly #due = new DueList(this.ctx.storage.sql)
   readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
     const config = loadConfig(this.env)
     return selectTenants(connect(config, config.directoryUrl), after, limit)
@@ -57,6 +63,7 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
   /** A tenant is about to be created, or was found. */
   noteTenant(id: string): void {
     this.#directory.note(id)
+    this.#due.archiveSooner(systemClock.now(), id)
   }
 
   /** Whether a tenant exists; `perhaps` while the tenants of earlier versions have not been read from Postgres. */
@@ -80,9 +87,91 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
     return this.#parked.list(systemClock.now())
   }
 
+  /** Whether every queue and tenant of earlier versions is noted. */
+  isDueListComplete(): boolean {
+    return this.#kv.get('dueListComplete') === true
+  }
+
+  completeDueList(): void {
+    this.#kv.put('dueListComplete', true)
+  }
+
+  /** Queues note themselves when they have something to sweep. */
+  noteQueues(queues: readonly { readonly tenant: string; readonly queue: string }[]): void {
+    for (const { tenant, queue } of queues) this.#due.noteQueue(tenant, queue)
+  }
+
+  dueQueues(now: number, after: { readonly tenant: string; readonly queue: string }, limit: number): DueQueue[] {
+    return this.#due.queues(now, after, limit)
+  }
+
+  hasDueQueues(now: number): boolean {
+    return this.#due.hasQueues(now)
+  }
+
+  queuesSwept(queues: readonly SweptQueue[]): void {
+    this.#due.swept(queues)
+  }
+
+  queueFigures(): string[] {
+    return this.#due.figures()
+  }
+
+  queuesWithDead(): { readonly tenant: string; readonly queue: string }[] {
+    return this.#due.queuesWithDead()
+  }
+
+  /** Tenants are in use. */
+  noteUse(tenants: readonly string[]): void {
+    this.#due.noteUse(tenants, systemClock.now())
+  }
+
+  tenantsToCount(now: number, all: boolean): string[] {
+    return this.#due.toCount(now, all)
+  }
+
+  tenantsCounted(tenants: readonly string[], now: number): void {
+    this.#due.counted(tenants, now)
+  }
+
+  tenantsUsedSince(since: number): string[] {
+    return this.#due.usedSince(since)
+  }
+
+  tenantsToArchive(now: number): ArchivableTenant[] {
+    return this.#due.toArchive(now)
+  }
+
+  tenantArchived(tenant: string, nextAt: number | null): void {
+    this.#due.archived(tenant, nextAt)
+  }
+
+  /** A gateway has connections. */
+  noteGateway(gateway: string): void {
+    this.#due.noteGateway(gateway)
+  }
+
+  usedGateways(): UsedGateway[] {
+    return this.#due.gateways()
+  }
+
+  gatewayUnused(gateway: UsedGateway): void {
+    this.#due.gatewayUnused(gateway)
+  }
+
+  /** The months whose partitions a shard has, as they were last made there. */
+  partitionsOf(shard: string): string {
+    return partitionsMade.parse(this.#kv.get(`partitions/${shard}`) ?? '')
+  }
+
+  notePartitions(shard: string, months: string): void {
+    this.#kv.put(`partitions/${shard}`, months)
+  }
+
   #write(changed: PlatformSettings): PlatformSettings {
     const record = { ...changed, version: changed.version + 1 }
     this.#kv.put('record', record)
+    this.#due.archiveSooner(systemClock.now())
     return record
   }
 }

@@ -6,11 +6,12 @@ import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import type { Projected, ProjectionBatch } from '../../src/events/projection.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import { reasonOf } from '../../src/kernel/log.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { admit } from '../../src/limits/shedding.ts'
 import { charsOf } from '../../src/protocol/answer-size.ts'
-import { ownName } from '../address.ts'
+import { noteEveryMs } from '../../src/events/due.ts'
+import { ownName, platformOf } from '../address.ts'
 import type { ShardWriterRpc } from '../contracts.ts'
 
 interface Waiting {
@@ -31,7 +32,7 @@ const most = { waiting: 40_000, ageMs: 30_000 }
 /**
  * Write-behind into one Postgres shard. Batches of many conversations gather while a write is under way, or was a
  * moment ago, and leave as one. Nothing here is durable: a conversation keeps what was not confirmed and sends it
- * again.
+ * again. It stores only when it noted which tenant's use.
  */
 export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   readonly #waiting: Waiting[] = []
@@ -111,6 +112,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
       )
       some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
       this.#count(batches)
+      void this.#noteUse(batches)
     } catch (thrown) {
       if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
       else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: reasonOf(thrown) }))
@@ -125,6 +127,24 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   #count(batches: readonly ProjectionBatch[]): void {
     this.#writes++
     for (const { rows } of batches) this.#rows += rows.length
+  }
+
+  /** Notes at the platform which tenants are in use, each once an hour: their messages are then counted, and archived in time. */
+  async #noteUse(batches: readonly ProjectionBatch[]): Promise<void> {
+    const now = this.#clock.now()
+    const { kv } = this.ctx.storage
+    const key = (tenant: string) => `noted/${tenant}`
+    const due = [...new Set(batches.map(({ tenant }) => tenant))].filter(
+      (tenant) => now - (kv.get<number>(key(tenant)) ?? 0) >= noteEveryMs,
+    )
+    if (due.length === 0) return
+    for (const tenant of due) kv.put(key(tenant), now)
+    try {
+      await platformOf(this.env).noteUse(due)
+    } catch (thrown) {
+      for (const tenant of due) kv.delete(key(tenant))
+      log.warn('shard-writer.use-unnoted', { reason: reasonOf(thrown) })
+    }
   }
 
   #database(): Database {

@@ -1,7 +1,13 @@
-import { jobQueueOf } from '../../durable-objects/address.ts'
+import { jobQueueOf, platformOf } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { tenantPages } from './sweep.ts'
+
+/** The same for the queues that held dead jobs at their last sweep. */
+export async function failuresDue(env: Env): Promise<void> {
+  const queues = await platformOf(env).queuesWithDead()
+  await Promise.all(queues.map(({ tenant, queue }) => reportQueue(env, tenant, queue)))
+}
 
 /** Logs once a day, queue by queue, how many jobs are dead and why the newest of them died. */
 export async function failures(env: Env): Promise<void> {

@@ -1,4 +1,4 @@
-import { jobQueueOf } from '../../durable-objects/address.ts'
+import { jobQueueOf, platformOf } from '../../durable-objects/address.ts'
 import { deleteDeadRuns, readDeadRuns } from '../adapters/qstash/client.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
@@ -6,6 +6,11 @@ import type { WorkerRunReference } from '../jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 
 const maxPages = 20
+
+/** The same while any queue has jobs: without jobs there are no runs that could be lost. */
+export async function reconcileDue(env: Env, now: number): Promise<void> {
+  if (await platformOf(env).hasDueQueues(now)) await reconcile(env)
+}
 
 /**
  * Takes over the messages in QStash's own dead letter queue. The queue of a lost run is told, and requests another if

@@ -7,9 +7,9 @@ export async function runCron(env: Env, cron: string, now: number): Promise<void
   const due = schedule.filter((entry) => entry.cron === cron)
   if (due.length === 0) log.error('cron.unknown', { cron })
   await Promise.all(
-    due.map(async ({ name, run }) => {
+    due.map(async ({ name, runDue }) => {
       try {
-        await run(env, now)
+        await runDue(env, now)
       } catch (thrown) {
         log.error('cron.failed', { name, reason: reasonOf(thrown) })
       }

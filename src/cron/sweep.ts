@@ -1,30 +1,46 @@
-import { gatewayNamed, gatewayNames, jobQueueOf, tenantOf } from '../../durable-objects/address.ts'
+import { gatewayNamed, gatewayNames, jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
 import { connect } from '../adapters/neon/connect.ts'
 import { selectTenants } from '../adapters/neon/select-tenants.ts'
-import { openCache } from '../adapters/upstash/cache.ts'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
+import type { DueQueue, SweptQueue, UsedGateway } from '../events/due.ts'
 import type { QueueMetrics } from '../jobs/metrics/queue-metrics.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 
 const page = 100
-/** Where the figures of all queues are kept between two sweeps. When Redis loses them, only figures are lost. */
-export const figuresKey = 'jobs:figures'
-const figuresSeconds = 900
-const maxFigures = 1000
 /** A job that could have started and waits for longer is reported as stuck. */
 const stuckMs = 15 * 60_000
 
-/** Cleans up, tenant by tenant: old finished jobs, work that got stuck. Notes the state of all of it. */
+/**
+ * Visits the queues and gateways that are on the platform's list: removes old finished jobs, starts work that got stuck,
+ * notes the figures of queues and the connections of tenants. What is not used is not on the list and costs nothing.
+ */
+export async function sweepDue(env: Env, now: number): Promise<void> {
+  const platform = platformOf(env)
+  if (!(await platform.isDueListComplete())) await listAll(env)
+  await countConnections(env, await platform.usedGateways())
+  let due: DueQueue[] = []
+  let last = { tenant: '', queue: '' }
+  do {
+    due = await platform.dueQueues(now, last, page)
+    await sweepQueues(env, due)
+    last = due.at(-1) ?? last
+  } while (due.length === page)
+}
+
+/** The same for every gateway, and every queue of every tenant of the directory; by hand. */
 export async function sweep(env: Env): Promise<void> {
-  const figures: QueueMetrics[] = []
-  const connections = await connectionsNow(env)
+  await countConnections(
+    env,
+    gatewayNames(loadConfig(env)).map((gateway) => ({ gateway, turn: 0 })),
+  )
   for await (const tenants of tenantPages(env)) {
-    const swept = await Promise.all(tenants.map((tenant) => sweepTenant(env, tenant, connections.get(tenant) ?? 0)))
-    figures.push(...swept.flat())
+    const queues = await queuesOf(env, tenants)
+    await sweepQueues(
+      env,
+      queues.map((each) => ({ ...each, turn: 0 })),
+    )
   }
-  const busiest = figures.sort((a, b) => weight(b) - weight(a)).slice(0, maxFigures)
-  await openCache(loadConfig(env)).set(figuresKey, busiest, figuresSeconds)
 }
 
 /** Every tenant of the directory, page by page. */
@@ -38,51 +54,79 @@ export async function* tenantPages(env: Env): AsyncGenerator<readonly string[]> 
   }
 }
 
-/** Open connections of every tenant, over all gateways that answer. */
-async function connectionsNow(env: Env): Promise<Map<string, number>> {
-  const totals = new Map<string, number>()
-  for (const name of gatewayNames(loadConfig(env)))
-    for (const [tenant, connections] of Object.entries(await connectionsAt(env, name)))
-      totals.set(tenant, (totals.get(tenant) ?? 0) + connections)
-  return totals
-}
-
-async function connectionsAt(env: Env, gateway: string): Promise<Readonly<Record<string, number>>> {
+/** Once: lists the queues and tenants of versions that kept no list. A failure is repeated by the next sweep. */
+async function listAll(env: Env): Promise<void> {
   try {
-    return await gatewayNamed(env, gateway).connections()
+    for await (const tenants of tenantPages(env)) {
+      await platformOf(env).noteQueues(await queuesOf(env, tenants))
+      await platformOf(env).noteUse(tenants)
+    }
+    await platformOf(env).completeDueList()
   } catch (thrown) {
-    log.error('cron.sweep-failed', { gateway, reason: reasonOf(thrown) })
-    return {}
+    log.error('cron.listing-failed', { reason: reasonOf(thrown) })
   }
 }
 
+async function queuesOf(env: Env, tenants: readonly string[]): Promise<{ tenant: string; queue: string }[]> {
+  const named = await Promise.all(tenants.map((tenant) => namesOf(env, tenant)))
+  return named.flat()
+}
+
 /** A failure of one tenant, queue or gateway does not stop the others: it is logged and left for the next sweep. */
-async function sweepTenant(env: Env, tenant: string, connections: number): Promise<QueueMetrics[]> {
+async function namesOf(env: Env, tenant: string): Promise<{ tenant: string; queue: string }[]> {
   try {
-    if (connections > 0) await tenantOf(env, tenant).noteConnections(connections)
-    return await sweepQueues(env, tenant)
+    const names = await jobQueueOf(env, tenant, 'default').queueNames()
+    return names.map((queue) => ({ tenant, queue }))
   } catch (thrown) {
     log.error('cron.sweep-failed', { tenant, reason: reasonOf(thrown) })
     return []
   }
 }
 
-async function sweepQueues(env: Env, tenant: string): Promise<QueueMetrics[]> {
-  const names = await jobQueueOf(env, tenant, 'default').queueNames()
-  const swept = await Promise.all(names.map((queue) => sweepQueue(env, tenant, queue)))
-  return swept.flat()
+/** Notes the open connections of every tenant that has some, over all gateways that answer. */
+async function countConnections(env: Env, gateways: readonly UsedGateway[]): Promise<void> {
+  const totals = new Map<string, number>()
+  for (const gateway of gateways)
+    for (const [tenant, connections] of Object.entries(await connectionsAt(env, gateway)))
+      totals.set(tenant, (totals.get(tenant) ?? 0) + connections)
+  await Promise.all([...totals].map(([tenant, connections]) => noteConnections(env, tenant, connections)))
+  if (totals.size > 0) await platformOf(env).noteUse([...totals.keys()])
 }
 
-async function sweepQueue(env: Env, tenant: string, queue: string): Promise<QueueMetrics[]> {
+async function connectionsAt(env: Env, gateway: UsedGateway): Promise<Readonly<Record<string, number>>> {
   try {
-    const { counts, oldestMs, policy, tallies } = await jobQueueOf(env, tenant, queue).sweep()
+    const connections = await gatewayNamed(env, gateway.gateway).connections()
+    if (Object.keys(connections).length === 0) await platformOf(env).gatewayUnused(gateway)
+    return connections
+  } catch (thrown) {
+    log.error('cron.sweep-failed', { gateway: gateway.gateway, reason: reasonOf(thrown) })
+    return {}
+  }
+}
+
+async function noteConnections(env: Env, tenant: string, connections: number): Promise<void> {
+  try {
+    await tenantOf(env, tenant).noteConnections(connections)
+  } catch (thrown) {
+    log.error('cron.sweep-failed', { tenant, reason: reasonOf(thrown) })
+  }
+}
+
+async function sweepQueues(env: Env, queues: readonly DueQueue[]): Promise<void> {
+  if (queues.length === 0) return
+  const swept = (await Promise.all(queues.map((queue) => sweepQueue(env, queue)))).flat()
+  await platformOf(env).queuesSwept(swept)
+  await platformOf(env).noteUse([...new Set(swept.map(({ tenant }) => tenant))])
+}
+
+async function sweepQueue(env: Env, { tenant, queue, turn }: DueQueue): Promise<SweptQueue[]> {
+  try {
+    const { counts, oldestMs, policy, tallies, nextAt } = await jobQueueOf(env, tenant, queue).sweep()
     if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
-    return [{ tenant, queue, counts, oldestMs, tallies }]
+    const figures: QueueMetrics = { tenant, queue, counts, oldestMs, tallies }
+    return [{ tenant, queue, turn, at: nextAt, figures: JSON.stringify(figures), hasDead: counts.dead > 0 }]
   } catch (thrown) {
     log.error('cron.sweep-failed', { tenant, queue, reason: reasonOf(thrown) })
     return []
   }
 }
-
-const weight = ({ counts, oldestMs }: QueueMetrics): number =>
-  counts.dead * 1000 + counts.waiting + counts.active + counts.delayed + oldestMs / 1000

@@ -14,7 +14,7 @@ import type {
   ProgressReport,
 } from './poll.ts'
 import { allowance, nextAllowed, spend } from '../model/rate.ts'
-import { hasEnded, phases, stateOf } from '../model/phase.ts'
+import { hasEnded, phases, stateOf, type Phase } from '../model/phase.ts'
 import { fireDue, paceMs } from '../schedules/schedule-runs.ts'
 import { lostOutcome, settle } from './settle.ts'
 import {
@@ -42,6 +42,11 @@ export interface QueueContext {
   readonly secrets: (now: number) => readonly string[]
   readonly metrics?: JobMetrics
 }
+
+/** Phases of jobs that a sweep looks after: they wait for a worker, a place or another job. */
+const everySweep: readonly Phase[] = [phases.ready, phases.active, phases.pausing, phases.held, phases.blocked]
+/** A delay that ended this long ago should have rung the alarm of its queue, in milliseconds. */
+const overdueMs = 300_000
 
 interface WorkerPresence {
   readonly seenAt: number
@@ -181,6 +186,23 @@ export class Queue {
       paced > now ? paced : undefined,
     ].filter((at) => at !== undefined)
     return dues.length === 0 ? undefined : Math.min(...dues)
+  }
+
+  /**
+   * When the next sweep has something to do here, in milliseconds since the epoch: 0 for every sweep while jobs wait or run,
+   * else when the first retention ends, or well after the first delay should have ended; null for never.
+   */
+  nextSweep(): number | null {
+    const { jobs, schedules } = this.#stores
+    const counts = jobs.counts()
+    if (everySweep.some((phase) => (counts[phase] ?? 0) > 0)) return 0
+    const delays = [jobs.lowestRank(phases.delayed), schedules.next]
+    const ends = Object.values(phases)
+      .filter(hasEnded)
+      .map((phase) => jobs.lowestRank(phase))
+    const times = [...delays.flatMap((at) => (at === undefined ? [] : [at + overdueMs])), ...ends]
+    const known = times.filter((at) => at !== undefined)
+    return known.length === 0 ? null : Math.min(...known)
   }
 
   #load(now: number): QueueLoad {

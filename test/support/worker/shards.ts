@@ -1,4 +1,5 @@
 import { vi } from 'vitest'
+import { Deadline } from '../../../src/adapters/deadline.ts'
 
 /** One statement as it reached Postgres. */
 export interface Statement {
@@ -24,7 +25,7 @@ export function postgresIsAway(): void {
 
 /** From here on Postgres takes statements and never answers; every deadline is over as soon as it begins. */
 export function postgresHangs(): void {
-  vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => AbortSignal.abort(new Error('time is up')))
+  vi.spyOn(Deadline.prototype, 'signal', 'get').mockImplementation(() => AbortSignal.abort(new Error('time is up')))
   vi.stubGlobal('fetch', (_: RequestInfo, init?: RequestInit) => {
     const { promise, reject } = Promise.withResolvers<never>()
     if (init?.signal?.aborted === true) reject(init.signal.reason)
