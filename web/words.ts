@@ -1,4 +1,5 @@
-import { isBlank, repairedText } from '../src/kernel/text.ts'
+import { repairedText } from '../src/kernel/text-transforms.ts'
+import { isBlank } from '../src/kernel/text.ts'
 import { ParleyError, type ListItem } from '../sdk/index.ts'
 
 /** What went wrong, in words for people, with what they can do about it. */

@@ -1,18 +1,18 @@
 import { DurableObject } from 'cloudflare:workers'
-import { MessageLimits } from '../../durable-objects/gateway/commands/message-limits.ts'
+import { MessageSender } from '../../durable-objects/gateway/commands/message-sender.ts'
 import worker from '../../src/index.ts'
 
 export * from '../../src/index.ts'
 
 /** An actor that decides as a gateway does, with the gateway's own part and the real limiters, but without sockets. */
 export class Holder extends DurableObject {
-  #limits
+  #messages
   #rate
 
   /** Decides for `ms` milliseconds in turns of `perTurn`, over `keys` users; tells what was allowed, and between which readings of the clock. */
   async run({ ms, perTurn, keys, prefix, perSecond, burst }) {
     this.#rate = { messagesPerSecond: perSecond, messagesBurst: burst }
-    this.#limits ??= new MessageLimits({
+    this.#messages ??= new MessageSender({
       env: this.env,
       tenants: {
         get: async () => ({
@@ -22,7 +22,11 @@ export class Holder extends DurableObject {
       names: { hasConversation: () => true },
       clock: { now: () => Date.now() },
     })
-    const users = Array.from({ length: keys }, (_, index) => `${prefix}${index}`)
+    const senders = Array.from({ length: keys }, (_, index) => ({
+      tenant: 'bench',
+      user: `${prefix}${index}`,
+      client: '',
+    }))
     const allowed = []
     const waits = []
     const before = this.#asks()
@@ -33,7 +37,7 @@ export class Holder extends DurableObject {
       const turned = Date.now()
       let units = 0
       for (let i = 0; i < perTurn; i++) {
-        const taken = this.#limits.take('bench', users[decisions++ % keys], 'none')
+        const taken = this.#messages.take(senders[decisions++ % keys], 'none')
         if (taken instanceof Promise) pending.push(taken.then((late) => noteLate(allowed, late, turned)))
         else if (taken.kind === 'taken') units++
       }
@@ -49,7 +53,7 @@ export class Holder extends DurableObject {
   }
 
   #asks() {
-    return this.#limits.stats().policies['messages']?.asks ?? 0
+    return this.#messages.stats().policies['messages']?.asks ?? 0
   }
 }
 

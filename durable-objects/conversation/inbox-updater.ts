@@ -1,5 +1,5 @@
 import type { Conversation } from '../../src/conversations/types.ts'
-import { cutText } from '../../src/kernel/text.ts'
+import { cutText } from '../../src/kernel/text-transforms.ts'
 import type { Env } from '../../src/env.ts'
 import type { Preview } from '../../src/inbox/entry.ts'
 import { membersPerStep, notesNumberOf, type NotesUpdate, type SharedNews } from '../../src/inbox/notes.ts'

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { ConnectionLimits } from '../../src/limits/connection-limits.ts'
 import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
+import { refuseTooFast, type Refusal } from '../../src/protocol/errors.ts'
 import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { TenantCache, tenantFreshMs } from '../../src/tenants/cache.ts'
@@ -53,6 +54,18 @@ export class GatewayContext {
     if (name === 'internal' || name === 'badRequest')
       log.warn('gateway.closed', { client: session.client, code: closes[name].code, reason: reason.slice(0, 200) })
     this.sockets.close(session, name)
+  }
+
+  /** Refuses a command that came in frame number `frame`, and closes a connection that is refused again and again. */
+  refuseTooFast(
+    session: Session,
+    frame: number,
+    what: string,
+    retryAfterMs: number,
+    settle: (refusal: Refusal) => void,
+  ): void {
+    settle(refuseTooFast(what, retryAfterMs))
+    if (this.connectionLimits.refused(session, frame, this.clock.now())) this.sockets.close(session, 'tooManyRequests')
   }
 }
 

@@ -7,7 +7,7 @@ import { networkOf } from '../../src/kernel/ip-address.ts'
 import type { Command } from '../../src/protocol/commands.ts'
 import { connectionHeader } from '../../src/protocol/connection-header.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
-import { readFrame } from '../../src/protocol/frames.ts'
+import { frameReaders } from '../../src/protocol/frames.ts'
 import { foreignOrigin } from '../../src/protocol/origins.ts'
 import type { ChannelUpdate, StreamPosition } from '../../src/protocol/stream.ts'
 import type { PresenceReport } from '../../src/realtime/presence-table.ts'
@@ -20,7 +20,7 @@ import { ServerSubscriptions } from './channels/server-subscriptions.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
 import { Subscriptions } from './channels/subscriptions.ts'
 import { CommandRouter } from './commands/command-router.ts'
-import { MessageLimits } from './commands/message-limits.ts'
+import { MessageSender } from './commands/message-sender.ts'
 import { ServerCommands } from './commands/server-commands.ts'
 import { ConnectHandler } from './connect/connect-handler.ts'
 import { TenantConnectionLimiter } from './connect/tenant-connection-limiter.ts'
@@ -50,12 +50,12 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   })
   readonly #since = this.#context.clock.now()
   readonly #channels = new ChannelClient(this.#context)
-  readonly #limits = new MessageLimits(this.#context)
+  readonly #messages = new MessageSender(this.#context, this.#channels)
   readonly #tenantConnections = new TenantConnectionLimiter(this.#context, this.ctx.storage.kv)
   readonly #grants = new SubscriptionGrants(this.#context)
   readonly #subscriptions = new Subscriptions(this.#context, this.#channels, this.#grants)
   readonly #serverSubscriptions = new ServerSubscriptions(this.#context, this.#channels, this.#grants)
-  readonly #router = new CommandRouter(this.#context, this.#channels, this.#subscriptions, this.#limits)
+  readonly #router = new CommandRouter(this.#context, this.#channels, this.#subscriptions, this.#messages)
   readonly #connectHandler = new ConnectHandler(this.#context, {
     channels: this.#channels,
     serverSubscriptions: this.#serverSubscriptions,
@@ -172,7 +172,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   /** All figures of this gateway for /metrics, in one call. */
   figures(): { readonly stats: GatewayStats; readonly policies: MessageLimitStats['policies'] } {
-    return { stats: this.stats(), policies: this.#limits.stats().policies }
+    return { stats: this.stats(), policies: this.#messages.stats().policies }
   }
 
   /** Connections by tenant. A gateway that answers none is off the platform's list until it has connections again. */
@@ -184,7 +184,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   /** The decisions of this gateway's message limits, and the keys with the most refusals. */
   limitMetrics(): MessageLimitStats {
-    return this.#limits.stats()
+    return this.#messages.stats()
   }
 
   /** Has the platform list this gateway for the counts of connections, once while it has some. */
@@ -232,7 +232,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   #receive(session: Session, message: string | Uint8Array): void {
     if (!session.isTimedByRuntime) this.#context.sockets.noteReceived(session, this.#context.clock.now())
-    const frame = readFrame(session.wire.format, message)
+    const frame = frameReaders[session.wire.format](message)
     if (frame.kind === 'malformed') return this.#context.close(session, 'badRequest', frame.why)
     session.frames++
     if (session.phase === 'connecting') this.#connectHandler.countDeferred(session, message.length)

@@ -9,7 +9,7 @@ export const isLonger = (text: string, bytes: number): boolean =>
 
 /** Control characters except tab and newline. */
 // oxlint-disable-next-line no-control-regex -- finding control characters is the point
-const controls = /[\u0000-\u0008\u000B-\u001F\u007F]/
+export const controls = /[\u0000-\u0008\u000B-\u001F\u007F]/
 /** Marks that change the direction of the text after them: embeddings, overrides and isolates, with what ends them. */
 const directions = /[\u202A-\u202E\u2066-\u2069]/
 
@@ -23,20 +23,8 @@ export const isPlainText = (text: string): boolean =>
 /** Whether any character of a text can be seen. */
 export const isBlank = (text: string): boolean => !/[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\u2800]/u.test(text)
 
-/** A text with line feeds instead of the line ends of other systems. */
-export const withLineFeeds = (text: string): string => (text.includes('\r') ? text.replaceAll(/\r\n?/g, '\n') : text)
-
-/**
- * A typed or pasted text without what would be refused: control characters, broken Unicode, stray marks of direction.
- */
-export function repairedText(typed: string): string {
-  const text = withLineFeeds(typed).replaceAll(new RegExp(controls, 'g'), '').toWellFormed()
-  const stray = strayDirections(text)
-  return stray.size === 0 ? text : Array.from(text.split(''), (unit, at) => (stray.has(at) ? '' : unit)).join('')
-}
-
 /** Where marks of direction are that override it, or that have no other end in their line. */
-function strayDirections(text: string): ReadonlySet<number> {
+export function strayDirections(text: string): ReadonlySet<number> {
   const stray = new Set<number>()
   let open: { readonly at: number; readonly end: string }[] = []
   for (let at = 0; at < text.length; at++) {
@@ -54,18 +42,4 @@ function strayDirections(text: string): ReadonlySet<number> {
   }
   for (const each of open) stray.add(each.at)
   return stray
-}
-
-let graphemes: Intl.Segmenter | undefined
-/** The number of UTF-16 units looked at behind a cut: a grapheme of emoji has about thirty. */
-const graphemeLength = 64
-
-/** The beginning of a text, at most `length` UTF-16 units, cut between two graphemes. */
-export function cutText(text: string, length: number): string {
-  if (text.length <= length) return text
-  graphemes ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-  const cut = graphemes.segment(text.slice(0, length + graphemeLength)).containing(length)?.index ?? length
-  if (cut > 0) return text.slice(0, cut).toWellFormed()
-  const units = text.slice(0, length)
-  return units.isWellFormed() ? units : units.slice(0, -1)
 }

@@ -69,13 +69,24 @@ export const requests = {
 
 type Requests = typeof requests
 
+/** A call of an rpc method. `value` is its data as parsed JSON; `data` makes it with its text, which few calls need. */
+export interface RpcRequest {
+  readonly method: string
+  readonly value: unknown
+  readonly data: () => GivenJson | GivenBytes | undefined
+}
+
 /** The name of a command a client may send. */
 export type CommandKind = keyof Requests
 
 /** One parsed command; `id` is 0 only for `send` and for a pong. */
 export type Command =
   | {
-      [K in CommandKind]: { readonly kind: K; readonly id: number; readonly request: z.output<Requests[K]> }
+      [K in CommandKind]: {
+        readonly kind: K
+        readonly id: number
+        readonly request: K extends 'rpc' ? RpcRequest : z.output<Requests[K]>
+      }
     }[CommandKind]
   | { readonly kind: 'pong'; readonly id: 0; readonly count: number }
 

@@ -30,7 +30,8 @@ export const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why
  * Reads a JSON text frame: one or more commands, each on its own line. Unknown envelope fields are ignored, as SDKs of
  * later versions send them.
  */
-export function parseFrame(frame: string): ParsedFrame {
+export function parseFrame(frame: string | Uint8Array): ParsedFrame {
+  if (typeof frame !== 'string') return malformed('binary frame on a JSON connection')
   if (isLonger(frame, sizes.frameBytes)) return malformed('frame too large')
   if (frame.length === 0) return malformed('empty frame')
   const lines = frame.split('\n')
@@ -71,9 +72,9 @@ export function parseEnvelope(envelope: Readonly<Record<string, unknown>>, line?
 
 function readRequest(kind: CommandKind, id: number, value: unknown, line: string | undefined): Command | string {
   if (kind === 'rpc' && isPlainRpc(value)) {
-    const { method } = value
-    const data = dataOf(kind, value.data, line)
-    return { kind, id, request: data === undefined ? { method } : { method, data } }
+    const { method, data } = value
+    const read = data instanceof GivenJson ? data.value : data
+    return { kind, id, request: { method, value: read, data: () => dataOf(kind, data, line) } }
   }
   const withData = saying.has(kind) && isRecord(value) ? { ...value, data: dataOf(kind, value['data'], line) } : value
   const parsed = requests[kind].safeParse(withoutNulls(requests[kind], withData))

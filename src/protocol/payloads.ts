@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { byteLength, isBlank, isPlainText, withLineFeeds } from '../kernel/text.ts'
+import { withLineFeeds } from '../kernel/text-transforms.ts'
+import { byteLength, isBlank, isPlainText } from '../kernel/text.ts'
 import { onOneLine } from './carried.ts'
 import { jsonUpTo } from './given-json.ts'
 import { sizes } from './limits.ts'

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ParsedFrame } from '../../src/protocol/commands.ts'
-import { readFrame } from '../../src/protocol/frames.ts'
+import { frameReaders } from '../../src/protocol/frames.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { readMessage } from '../../src/protocol/protobuf/read.ts'
 import { messageNames } from '../../src/protocol/protobuf/schema.ts'
@@ -25,14 +25,14 @@ function isSane(parsed: ParsedFrame): void {
 describe('whatever comes is read without falling over', () => {
   test('as a Protobuf frame', () => {
     fc.assert(
-      fc.property(binaryFrame, (frame) => isSane(readFrame('protobuf', frame))),
+      fc.property(binaryFrame, (frame) => isSane(frameReaders.protobuf(frame))),
       { numRuns: 3000 },
     )
   })
 
   test('as a JSON frame', () => {
     fc.assert(
-      fc.property(textFrame, (frame) => isSane(readFrame('json', frame))),
+      fc.property(textFrame, (frame) => isSane(frameReaders.json(frame))),
       { numRuns: 3000 },
     )
   })
@@ -83,7 +83,7 @@ describe('the worst frame there may be is read in no time', () => {
     ['filters within filters', delimited(filled(0x6a, 0x7f, 0x32, 0x7d).subarray(0, most - 3))],
     ['a large word', encodeCommands([{ id: 1, rpc: { method: 'x', data: '"'.repeat(most / 2 - 40) } }])],
   ])('%s', (_, frame) => {
-    const read = () => isSane(readFrame(typeof frame === 'string' ? 'json' : 'protobuf', frame))
+    const read = () => isSane(frameReaders[typeof frame === 'string' ? 'json' : 'protobuf'](frame))
     expect(isDoneWithin(250, read)).toBe(true)
   })
 })

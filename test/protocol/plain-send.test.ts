@@ -4,7 +4,7 @@ import { GivenJson, readGiven } from '../../src/protocol/given-json.ts'
 import { parseFrame } from '../../src/protocol/parse-frame.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { sendPayload } from '../../src/protocol/payloads.ts'
-import { plainSend } from '../../src/protocol/plain-send.ts'
+import { plainSend } from '../../src/conversations/commands/send-message.ts'
 
 const good = { conversation: 'lunch', clientId: 'c1', text: 'hello' }
 
@@ -64,10 +64,13 @@ describe('a message of text alone', () => {
 
 test('an rpc is read alike with and without its schema', () => {
   const rpc = (request: unknown) => parseFrame(JSON.stringify({ id: 1, rpc: request }))
-  expect(rpc({ method: 'a', data: { b: 1 }, extra: true })).toEqual({
+  const read = rpc({ method: 'a', data: { b: 1 }, extra: true })
+  expect(read).toMatchObject({
     kind: 'commands',
-    commands: [{ kind: 'rpc', id: 1, request: { method: 'a', data: new GivenJson({ b: 1 }, '{"b":1}') } }],
+    commands: [{ kind: 'rpc', id: 1, request: { method: 'a', value: { b: 1 } } }],
   })
+  const [command] = read.kind === 'commands' ? read.commands : []
+  expect(command?.kind === 'rpc' && command.request.data()).toMatchObject({ value: { b: 1 }, text: '{"b":1}' })
   for (const wrong of [{}, { method: 7 }, { method: 'm'.repeat(256) }, [], 'method', 7])
     expect(rpc(wrong)).toMatchObject({ kind: 'malformed', why: expect.stringMatching(/^rpc: /) })
 })

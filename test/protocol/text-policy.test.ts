@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { GivenJson, readGiven } from '../../src/protocol/given-json.ts'
 import { conversationName, sendPayload } from '../../src/protocol/payloads.ts'
-import { plainSend } from '../../src/protocol/plain-send.ts'
-import { cutText, repairedText } from '../../src/kernel/text.ts'
+import { plainSend } from '../../src/conversations/commands/send-message.ts'
+import { cutText, repairedText } from '../../src/kernel/text-transforms.ts'
 
 const [lre, pdf, rlo, lri, fsi, pdi] = ['\u202a', '\u202c', '\u202e', '\u2066', '\u2068', '\u2069']
 

@@ -1,19 +1,17 @@
 import type { z } from 'zod'
 import { reportTyping } from '../../../src/conversations/commands/report-typing.ts'
 import type { Env } from '../../../src/env.ts'
-import { log, reasonOf } from '../../../src/kernel/log.ts'
-import type { Taken } from '../../../src/limits/ports.ts'
+import { log } from '../../../src/kernel/log.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import { explain } from '../../../src/protocol/commands.ts'
-import { refuse, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
+import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { GivenBytes, readGiven, type GivenJson } from '../../../src/protocol/given-json.ts'
-import type { MessageContent } from '../../../src/protocol/payloads.ts'
 import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
 import type { StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { ChannelClient } from '../channels/channel-client.ts'
 import type { GatewayContext } from '../gateway-context.ts'
-import type { MessageLimits } from './message-limits.ts'
+import type { MessageSender } from './message-sender.ts'
 
 /** The data of a command. */
 export type Data = GivenJson | GivenBytes | undefined
@@ -26,16 +24,16 @@ const commandsAtFirst = 50
 export class CommandContext {
   readonly env: Env
   readonly names: GatewayContext['names']
+  readonly messages: MessageSender
   readonly #gateway: GatewayContext
   readonly #channels: ChannelClient
-  readonly #limits: MessageLimits
 
-  constructor(gateway: GatewayContext, channels: ChannelClient, limits: MessageLimits) {
+  constructor(gateway: GatewayContext, channels: ChannelClient, messages: MessageSender) {
     this.env = gateway.env
     this.names = gateway.names
     this.#gateway = gateway
     this.#channels = channels
-    this.#limits = limits
+    this.messages = messages
   }
 
   /** Refuses a command. One that failed on our side is logged by connection and command id, which name it to the client too. */
@@ -69,27 +67,13 @@ export class CommandContext {
 
   /** Sends a command to a conversation; its result is the reply to an rpc. */
   ask(session: Session, id: number, conversation: string, verb: StreamVerb): void {
-    this.execute(session, conversationChannel(conversation), verb, (result) => {
-      if (result.kind === 'done') this.reply(session, id, 'rpc', `{"data":${result.data}}`)
-      else this.refuse(session, id, result.kind === 'refused' ? result : refuse('internal'))
-    })
+    this.execute(session, conversationChannel(conversation), verb, (result) => this.answer(session, id, result))
   }
 
-  /** Sends a message if the sender's rate limit allows it. */
-  send(session: Session, channel: string, content: MessageContent, settle: Settle): void {
-    this.limited(session, channel, settle, () => {
-      const { connectionLimits } = this.#gateway
-      if (connectionLimits.isTyping) connectionLimits.endTyping(session, channel)
-      this.execute(session, channel, { kind: 'send', content }, settle)
-    })
-  }
-
-  /** Does `work` if the sender's rate limit allows it. Messages of one session keep their order while a lease is fetched. */
-  limited(session: Session, channel: string, settle: Settle, work: () => void): void {
-    const taken = this.#limits.take(session.tenant, senderOf(session), channel, session.client)
-    if (taken instanceof Promise) void this.#limitedLater(session, taken, settle, work)
-    else if (taken.kind === 'taken') work()
-    else this.#refuseTooFast(session, session.frames, '', taken.retryAfterMs, settle)
+  /** Replies to an rpc with the result of its command. */
+  answer(session: Session, id: number, result: StreamResult): void {
+    if (result.kind === 'done') this.reply(session, id, 'rpc', `{"data":${result.data}}`)
+    else this.refuse(session, id, result.kind === 'refused' ? result : refuse('internal'))
   }
 
   /** Whether the connection may send another command that is no message; if not, the command is refused. */
@@ -100,7 +84,7 @@ export class CommandContext {
     const taken = connectionLimits.command(session, perSecond, now)
     if (taken.kind === 'taken') return true
     const settle = (result: Refusal) => this.refuse(session, id, result)
-    this.#refuseTooFast(session, session.frames, 'commands', taken.retryAfterMs, settle)
+    this.#gateway.refuseTooFast(session, session.frames, 'commands', taken.retryAfterMs, settle)
     return false
   }
 
@@ -111,36 +95,10 @@ export class CommandContext {
     const typing = connectionLimits.typing(session, channel, clock.now())
     if (typing.kind === 'repeated') return settle({ kind: 'done', data: '{}' })
     if (typing.kind === 'limited')
-      return this.#refuseTooFast(session, session.frames, 'typing', typing.retryAfterMs, settle)
+      return this.#gateway.refuseTooFast(session, session.frames, 'typing', typing.retryAfterMs, settle)
     this.execute(session, channel, reportTyping.verb({}), (result) => {
       if (result.kind === 'refused') connectionLimits.endTyping(session, channel)
       settle(result)
     })
   }
-
-  async #limitedLater(session: Session, later: Promise<Taken>, settle: Settle, work: () => void): Promise<void> {
-    const { frames } = session
-    const taken = await later.catch((thrown: unknown) => {
-      log.error('gateway.limit-failed', { client: session.client, reason: reasonOf(thrown) })
-    })
-    if (taken === undefined) settle(refuse('internal', 'the rate limiter could not be reached'))
-    else if (taken.kind === 'taken') work()
-    else this.#refuseTooFast(session, frames, '', taken.retryAfterMs, settle)
-  }
-
-  /** Closes a connection that is refused again and again; `frame` is the number of the frame the command came in. */
-  #refuseTooFast(
-    session: Session,
-    frame: number,
-    what: string,
-    retryAfterMs: number,
-    settle: (refusal: Refusal) => void,
-  ): void {
-    const { connectionLimits, clock, sockets } = this.#gateway
-    settle(refuseTooFast(what, retryAfterMs))
-    if (connectionLimits.refused(session, frame, clock.now())) sockets.close(session, 'tooManyRequests')
-  }
 }
-
-/** Whose limit a message counts against. Each anonymous connection has its own. */
-const senderOf = ({ user, client }: Session) => (user === '' ? `~${client}` : user)

@@ -1,6 +1,8 @@
 import { DependencyError } from '../../../src/adapters/dependency.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
-import type { Command } from '../../../src/protocol/commands.ts'
+import { plainSend, sendMessage } from '../../../src/conversations/commands/send-message.ts'
+import { conversationChannel } from '../../../src/protocol/channels.ts'
+import type { Command, RpcRequest } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { GivenJson } from '../../../src/protocol/given-json.ts'
 import { signalPayload } from '../../../src/protocol/payloads.ts'
@@ -10,7 +12,7 @@ import type { Subscriptions } from '../channels/subscriptions.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { CommandContext, type Data } from './command-context.ts'
 import { History } from './history.ts'
-import type { MessageLimits } from './message-limits.ts'
+import type { MessageSender } from './message-sender.ts'
 import { PresenceCommands } from './presence.ts'
 import { Publishing } from './publishing.ts'
 import { callMethod } from './rpc-methods.ts'
@@ -38,8 +40,8 @@ export class CommandRouter {
   readonly #handlers: Handlers
   readonly #context: CommandContext
 
-  constructor(gateway: GatewayContext, channels: ChannelClient, subscriptions: Subscriptions, limits: MessageLimits) {
-    const context = new CommandContext(gateway, channels, limits)
+  constructor(gateway: GatewayContext, channels: ChannelClient, subscriptions: Subscriptions, messages: MessageSender) {
+    const context = new CommandContext(gateway, channels, messages)
     const topics = new TopicCommands(gateway)
     const history = new History(gateway, topics)
     const presence = new PresenceCommands(gateway, topics)
@@ -50,7 +52,7 @@ export class CommandRouter {
       unsubscribe: (session, { id, request }) => subscriptions.unsubscribe(session, id, request.channel),
       sub_refresh: (session, command) => void subscriptions.refresh(session, command),
       publish: (session, { id, request }) => publishing.publish(session, id, request),
-      rpc: (session, { id, request }) => callMethod(context, session, id, request),
+      rpc: (session, { id, request }) => this.#rpc(session, id, request),
       send: (session, { request }) => this.#message(session, request.data),
       history: (session, { id, request }) => this.#later(session, id, 'history', history.page(session, request)),
       presence: (session, { id, request }) =>
@@ -67,6 +69,17 @@ export class CommandRouter {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table has a handler of this very kind
     const handler = this.#handlers[kind] as (session: Session, command: Command) => void
     handler(session, command)
+  }
+
+  /** A message of text alone, the most frequent command by far, is read without its schema and sent at once. */
+  #rpc(session: Session, id: number, request: RpcRequest): void {
+    const context = this.#context
+    const plain = request.method === sendMessage.name ? plainSend(request.value) : undefined
+    if (plain === undefined) return callMethod(context, session, id, request)
+    const { conversation, clientId, text } = plain
+    context.messages.send(session, conversationChannel(conversation), { clientId, text }, (result) =>
+      context.answer(session, id, result),
+    )
   }
 
   /** An asynchronous message, which has no reply: one that breaks a rule is dropped. */

@@ -41,7 +41,7 @@ export class Publishing {
     const payload = context.parse(session, id, publishPayload, request.data)
     if (payload === undefined) return
     const { type: _, ...content } = payload
-    context.send(session, request.channel, toContent(content), settle)
+    context.messages.send(session, request.channel, toContent(content), settle)
   }
 
   #toTopic(
@@ -58,7 +58,9 @@ export class Publishing {
       const infos = infosOf(session, session.subscriptions.get(channel)?.terms)
       const once = `${this.#prefix}${this.#published++}`
       const verb = { kind: 'publish' as const, data: carried.data, infos, once }
-      this.#context.limited(session, channel, settle, () => this.#context.execute(session, channel, verb, settle))
+      this.#context.messages.limited(session, channel, settle, () =>
+        this.#context.execute(session, channel, verb, settle),
+      )
     })
   }
 }

@@ -6,10 +6,10 @@ import { listConversations } from '../../../src/inbox/list-conversations.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../src/jobs/schedules/scheduled-message.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
+import type { RpcRequest } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { GivenJson } from '../../../src/protocol/given-json.ts'
 import { sendPayload, toContent } from '../../../src/protocol/payloads.ts'
-import { plainSend } from '../../../src/protocol/plain-send.ts'
 import type { StreamResult } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { conversationOf, inboxOf, jobQueueOf } from '../../address.ts'
@@ -28,16 +28,11 @@ const methods: Readonly<Record<string, Method>> = {
 export const methodNames: readonly string[] = Object.keys(methods)
 
 /** Calls an rpc method by its name. */
-export function callMethod(
-  context: CommandContext,
-  session: Session,
-  id: number,
-  request: { method: string; data?: Data },
-): void {
+export function callMethod(context: CommandContext, session: Session, id: number, request: RpcRequest): void {
   const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined
   if (method === undefined && !context.admits(session, id)) return
   if (method === undefined) return context.refuse(session, id, noMethod(context, request.method))
-  method(context, session, id, request.data)
+  method(context, session, id, request.data())
 }
 
 /** The open profile stands for a server without methods of its own, of which SDKs expect another code. */
@@ -67,22 +62,17 @@ function counted(
   items = 1,
 ): void {
   const next = items > 1 ? () => counted(context, session, id, conversation, work, items - 1) : work
-  context.limited(session, conversationChannel(conversation), answer(context, session, id), next)
+  context.messages.limited(session, conversationChannel(conversation), answer(context, session, id), next)
 }
 
 function send(context: CommandContext, session: Session, id: number, data: Data): void {
-  const plain = data instanceof GivenJson ? plainSend(data.value) : undefined
-  if (plain !== undefined) {
-    const { conversation, clientId, text } = plain
-    return context.send(session, conversationChannel(conversation), { clientId, text }, answer(context, session, id))
-  }
   const payload = context.parse(session, id, sendPayload, data)
   if (payload === undefined) return
   const { conversation, deliverAt: _, ...given } = payload
   const later = sendMessage.later(payload)
   if (later !== undefined)
     return counted(context, session, id, conversation, () => schedule(context, session, id, { conversation, ...later }))
-  context.send(session, conversationChannel(conversation), toContent(given), answer(context, session, id))
+  context.messages.send(session, conversationChannel(conversation), toContent(given), answer(context, session, id))
 }
 
 function schedule(
@@ -118,10 +108,8 @@ function listInbox(context: CommandContext, session: Session, id: number, data: 
 
 const isNothing = (data: Data) => data === undefined || (data instanceof GivenJson && data.value === null)
 
-const answer = (context: CommandContext, session: Session, id: number) => (result: StreamResult) => {
-  if (result.kind === 'refused') return context.refuse(session, id, result)
-  context.reply(session, id, 'rpc', `{"data":${result.kind === 'done' ? result.data : '{}'}}`)
-}
+const answer = (context: CommandContext, session: Session, id: number) => (result: StreamResult) =>
+  context.answer(session, id, result)
 
 /** Replies with what an actor answers. An actor that cannot be reached is a refusal, not a silence. */
 function replyLater(context: CommandContext, session: Session, id: number, ask: () => Promise<object | Refusal>): void {

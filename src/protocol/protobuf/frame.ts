@@ -9,7 +9,8 @@ import { readMessage } from './read.ts'
  * that data may be bytes that are not JSON. An empty command is a pong, as an empty object is there; several of them
  * are one command.
  */
-export function parseBinaryFrame(frame: Uint8Array): ParsedFrame {
+export function parseBinaryFrame(frame: string | Uint8Array): ParsedFrame {
+  if (typeof frame === 'string') return malformed('text frame on a Protobuf connection')
   if (frame.byteLength > sizes.frameBytes) return malformed('frame too large')
   if (frame.byteLength === 0) return malformed('empty frame')
   try {

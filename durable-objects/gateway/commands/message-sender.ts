@@ -1,0 +1,87 @@
+import { log, reasonOf } from '../../../src/kernel/log.ts'
+import { policyOf } from '../../../src/limits/built-in-policies.ts'
+import { LeaseHolder } from '../../../src/limits/holder.ts'
+import type { Taken } from '../../../src/limits/ports.ts'
+import { refuse } from '../../../src/protocol/errors.ts'
+import type { MessageContent } from '../../../src/protocol/payloads.ts'
+import type { StreamResult } from '../../../src/protocol/stream.ts'
+import type { Session } from '../../../src/realtime/session.ts'
+import { limiterName } from '../../address.ts'
+import type { MessageLimitStats } from '../../contracts.ts'
+import type { ChannelClient } from '../channels/channel-client.ts'
+import type { GatewayContext } from '../gateway-context.ts'
+import { LimitLevels } from './limit-levels.ts'
+
+type Settle = (result: StreamResult) => void
+type Sender = Pick<Session, 'tenant' | 'user' | 'client'>
+
+/**
+ * Sends the messages of sessions as far as the rate limit of their users allows. Decides from leases of the limiters, which
+ * is arithmetic while they last.
+ */
+export class MessageSender {
+  readonly #gateway: GatewayContext
+  readonly #channels: Pick<ChannelClient, 'execute'>
+  readonly #holder = new LeaseHolder(policyOf)
+  readonly #levels: LimitLevels
+  /** The name of each sender's limiter: composing it for every message would cost more than deciding. */
+  readonly #limiters = new WeakMap<Sender, string>()
+
+  constructor(gateway: GatewayContext, channels: Pick<ChannelClient, 'execute'>) {
+    this.#gateway = gateway
+    this.#channels = channels
+    this.#levels = new LimitLevels(gateway, this.#holder)
+  }
+
+  /** Sends a message if the sender's rate limit allows it. */
+  send(session: Session, channel: string, content: MessageContent, settle: Settle): void {
+    this.limited(session, channel, settle, () => {
+      const { connectionLimits } = this.#gateway
+      if (connectionLimits.isTyping) connectionLimits.endTyping(session, channel)
+      this.#channels.execute(session, channel, { kind: 'send', content }, settle)
+    })
+  }
+
+  /** Does `work` if the sender's rate limit allows it. Messages of one session keep their order while a lease is fetched. */
+  limited(session: Session, channel: string, settle: Settle, work: () => void): void {
+    const taken = this.take(session, channel)
+    if (taken instanceof Promise) void this.#limitedLater(session, taken, settle, work)
+    else if (taken.kind === 'taken') work()
+    else this.#gateway.refuseTooFast(session, session.frames, '', taken.retryAfterMs, settle)
+  }
+
+  /** Takes one message of a sender to `channel`: the answer while a lease lasts, else a promise of it. */
+  take(sender: Sender, channel: string): Taken | Promise<Taken> {
+    const { tenant, client } = sender
+    const key = this.#limiters.get(sender) ?? this.#limiterOf(sender)
+    const hasLevels = this.#levels.byTenant.has(tenant)
+    const taken = hasLevels ? undefined : this.#holder.takeNow(key, this.#gateway.clock.now())
+    if (taken !== undefined) return taken
+    const message = { tenant, key, channel, client }
+    return (hasLevels ? this.#levels.takeNow(message) : undefined) ?? this.#levels.take(message)
+  }
+
+  /** Figures for /metrics, by policy, and the keys with the most refusals. */
+  stats(): MessageLimitStats {
+    const { counters } = this.#holder
+    return { policies: counters.all(), refused: counters.top.list() }
+  }
+
+  async #limitedLater(session: Session, later: Promise<Taken>, settle: Settle, work: () => void): Promise<void> {
+    const { frames } = session
+    const taken = await later.catch((thrown: unknown) => {
+      log.error('gateway.limit-failed', { client: session.client, reason: reasonOf(thrown) })
+    })
+    if (taken === undefined) settle(refuse('internal', 'the rate limiter could not be reached'))
+    else if (taken.kind === 'taken') work()
+    else this.#gateway.refuseTooFast(session, frames, '', taken.retryAfterMs, settle)
+  }
+
+  /** Each anonymous connection has a limiter of its own. */
+  #limiterOf(sender: Sender): string {
+    const { tenant, user, client } = sender
+    const name = limiterName(tenant, 'messages', user === '' ? `~${client}` : user)
+    this.#limiters.set(sender, name)
+    return name
+  }
+}
