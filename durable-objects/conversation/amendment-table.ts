@@ -16,6 +16,8 @@ export class AmendmentTable implements Amendments {
   readonly #sql: SqlStorage
   readonly #log: MessageLog
   readonly #summary: LogSummary
+  /** The seq of the newest deletion since the actor started, 0 for none. */
+  newestDeletion = 0
   /** Whether any message was ever edited or deleted; undefined until it is read. */
   #isUsed: boolean | undefined
 
@@ -53,7 +55,10 @@ export class AmendmentTable implements Amendments {
       at,
       text,
     )
-    if (text === null) this.#scrub(ref)
+    if (text === null) {
+      this.newestDeletion = this.#log.top()
+      this.#scrub(ref)
+    }
     this.#summary.amended(ref, text)
   }
 

@@ -40,7 +40,7 @@ export class ConversationStore {
     this.amendments = new AmendmentTable(sql, this.log, this.summary)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
-    this.projection = new Projection(env, this.settings, this.log, this.members, this.cachedPages)
+    this.projection = new Projection(env, this.settings, this.log, this.amendments, this.members, this.cachedPages)
     this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.log, this.summary, this.members, systemClock)
     this.conversation = parseConversation(this.settings.get('conversation'))
     this.#crashedWithTasks = this.conversation !== undefined && this.projection.isPending(this.conversation)

@@ -208,7 +208,6 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   #answer(call: StreamCall, room: ConversationState, turn: AppliedCommands, before: number): StreamAnswer {
     if (turn.publications.length > 0) {
       this.#noteReaders(turn)
-      this.#store.projection.note(turn.publications)
       this.#scheduleTasks()
     } else if (turn.changesInboxes === true && this.#store.inboxUpdater.isPending(room.conversation))
       this.#scheduleTasks()

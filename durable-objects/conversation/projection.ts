@@ -5,6 +5,7 @@ import type { Projected, ProjectedFacts, ProjectionBatch } from '../../src/event
 import { fitting } from '../../src/protocol/answer-size.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
+import type { AmendmentTable } from './amendment-table.ts'
 import type { CachedPages } from './cached-pages.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
@@ -33,19 +34,28 @@ export class Projection {
   readonly #delayMs: number
   /** When the oldest entry was written that Postgres does not have; undefined until it is read. */
   #since: number | undefined
-  /** The newest deletion: its text must not stay in Postgres for long. */
-  #deletion: number
+  readonly #amendments: AmendmentTable
+  /** The newest deletion when the actor started: its text must not stay in Postgres for long. */
+  readonly #firstDeletion: number
 
-  constructor(env: Env, facts: Settings, messages: MessageLog, members: MemberTable, cachedPages: CachedPages) {
+  constructor(
+    env: Env,
+    facts: Settings,
+    messages: MessageLog,
+    amendments: AmendmentTable,
+    members: MemberTable,
+    cachedPages: CachedPages,
+  ) {
     this.#env = env
     this.#settings = facts
     this.#log = messages
+    this.#amendments = amendments
     this.#members = members
     this.#cachedPages = cachedPages
     this.attempts = new TaskAttempts(facts, 'projection', systemClock)
     this.#delayMs = loadConfig(env).projectionDelayMs
     const pending = messages.range(this.watermark, messages.top(), batchEntries)
-    this.#deletion = pending.findLast(({ data }) => isDeletion(data))?.seq ?? 0
+    this.#firstDeletion = pending.findLast(({ data }) => isDeletion(data))?.seq ?? 0
   }
 
   /** The seq up to which Postgres has the log. */
@@ -64,18 +74,13 @@ export class Projection {
   dueAt(conversation: Conversation): number {
     const { watermark } = this
     const isUrgent =
-      this.#deletion > watermark ||
+      Math.max(this.#firstDeletion, this.#amendments.newestDeletion) > watermark ||
       this.#log.top() - watermark >= batchEntries ||
       this.#settings.number('projectedVersion') < conversation.version
     if (isUrgent) return 0
     this.#since ??= this.#log.range(watermark, this.#log.top(), 1)[0]?.at ?? 0
     // An entry of the future was written before the clock was set back.
     return Math.min(this.#since, systemClock.now()) + this.#delayMs
-  }
-
-  /** Notes entries that were just written. */
-  note(entries: readonly { readonly offset: number; readonly data: string }[]): void {
-    for (const { offset, data } of entries) if (isDeletion(data)) this.#deletion = offset
   }
 
   /** Nothing up to `seq` has to be written any more. */

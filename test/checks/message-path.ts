@@ -15,7 +15,7 @@ import { Setting } from '../sim/setting.ts'
 import { actorsFile, actorsSource } from '../sim/worker-code.ts'
 
 const maxFiles = 22
-const maxLines = 2960
+const maxLines = 3000
 
 const root = join(import.meta.dirname, '../..')
 const page = 'docs/flows/sending-a-message.md'
