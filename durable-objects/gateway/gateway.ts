@@ -2,7 +2,6 @@ import { DurableObject } from 'cloudflare:workers'
 import type { ServerSubscription } from '../../src/auth/claims.ts'
 import type { Env } from '../../src/env.ts'
 import { countByName } from '../../src/kernel/count.ts'
-import { log, reasonOf } from '../../src/kernel/log.ts'
 import { networkOf } from '../../src/kernel/ip-address.ts'
 import type { Command } from '../../src/protocol/commands.ts'
 import { connectionHeader } from '../../src/protocol/connection-header.ts'
@@ -14,7 +13,6 @@ import type { PresenceReport } from '../../src/realtime/presence-table.ts'
 import { closeGraceMs, openConnections } from '../../src/realtime/open-connections.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { TenantRecord } from '../../src/tenants/record.ts'
-import { platformOf } from '../address.ts'
 import { ChannelClient } from './channels/channel-client.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
@@ -23,6 +21,7 @@ import { CommandRouter } from './commands/command-router.ts'
 import { MessageSender } from './commands/message-sender.ts'
 import { ServerCommands } from './commands/server-commands.ts'
 import { ConnectHandler } from './connect/connect-handler.ts'
+import { GatewayListing } from './connect/gateway-listing.ts'
 import { TenantConnectionLimiter } from './connect/tenant-connection-limiter.ts'
 import { GatewayContext } from './gateway-context.ts'
 import { Emulation } from './transport/emulation.ts'
@@ -39,9 +38,6 @@ import type {
   TenantGatewayStats,
 } from '../contracts.ts'
 
-/** Whether the platform's list of gateways in use holds this one. */
-const listedKey = 'listed'
-
 /** Holds the connections of one region's users: authenticates them, routes their commands, and delivers their channels in order. */
 export class Gateway extends DurableObject<Env> implements GatewayRpc {
   readonly #context = new GatewayContext(this.ctx, this.env, {
@@ -51,6 +47,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   readonly #since = this.#context.clock.now()
   readonly #channels = new ChannelClient(this.#context)
   readonly #messages = new MessageSender(this.#context, this.#channels)
+  readonly #listing = new GatewayListing(this.#context)
   readonly #tenantConnections = new TenantConnectionLimiter(this.#context, this.ctx.storage.kv)
   readonly #grants = new SubscriptionGrants(this.#context)
   readonly #subscriptions = new Subscriptions(this.#context, this.#channels, this.#grants)
@@ -100,7 +97,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     for (const session of sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await heartbeat.beat(now, (session, name) => this.#context.close(session, name, 'heartbeat'))
     if (!pinged) return
-    void this.#noteUse()
+    void this.#listing.note()
     this.#channels.checkPositions(now)
     this.#tenantConnections.renew()
   }
@@ -177,7 +174,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   /** Connections by tenant. A gateway that answers none is off the platform's list until it has connections again. */
   connections(): Record<string, number> {
-    if (this.#context.sockets.count === 0) this.ctx.storage.kv.delete(listedKey)
+    if (this.#context.sockets.count === 0) this.#listing.end()
     const tenants = [...this.#context.sockets.all()].flatMap(({ tenant }) => (tenant === '' ? [] : [tenant]))
     return countByName(tenants)
   }
@@ -185,19 +182,6 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   /** The decisions of this gateway's message limits, and the keys with the most refusals. */
   limitMetrics(): MessageLimitStats {
     return this.#messages.stats()
-  }
-
-  /** Has the platform list this gateway for the counts of connections, once while it has some. */
-  async #noteUse(): Promise<void> {
-    const { kv } = this.ctx.storage
-    if (this.#context.sockets.count === 0 || kv.get(listedKey) === true) return
-    kv.put(listedKey, true)
-    try {
-      await platformOf(this.env).noteGateway(this.#context.name)
-    } catch (thrown) {
-      kv.delete(listedKey)
-      log.warn('gateway.unlisted', { reason: reasonOf(thrown) })
-    }
   }
 
   async #openSocket(request: Request, now: number): Promise<Response> {
