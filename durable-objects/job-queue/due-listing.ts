@@ -1,34 +1,33 @@
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { Settings } from '../shared/settings.ts'
+
+const listedKey = 'listed'
 
 /** Whether the platform's list of queues to sweep holds this queue, as far as the queue knows. */
 export class DueListing {
-  readonly #settings: Settings
-  #isAsking = false
+  readonly #kv: SyncKvStorage
+  /** Whether the queue is on the list, or asks to be. A plain field: every change of the queue reads it. */
+  isListed: boolean
 
-  constructor(sql: SqlStorage) {
-    this.#settings = new Settings(sql, true)
+  constructor(kv: SyncKvStorage) {
+    this.#kv = kv
+    this.isListed = kv.get(listedKey) === true
   }
 
-  get isListed(): boolean {
-    return this.#isAsking || this.#settings.get('listed') === '1'
-  }
-
-  /** The list holds this queue, or does so no longer. */
-  listed(is: boolean): void {
-    if (is || this.#settings.get('listed') === '1') this.#settings.set('listed', is ? '1' : '')
+  /** A sweep is over, and the queue is on the list for the next one, or not. */
+  swept(isListed: boolean): void {
+    if (this.isListed && !isListed) this.#kv.delete(listedKey)
+    this.isListed = isListed
   }
 
   /** Has the queue put on the list; a failure is repeated with the next change. */
   async list(ask: () => Promise<void>): Promise<void> {
-    this.#isAsking = true
+    this.isListed = true
     try {
       await ask()
-      this.listed(true)
+      this.#kv.put(listedKey, true)
     } catch (thrown) {
+      this.isListed = false
       log.warn('jobs.listing-failed', { reason: reasonOf(thrown) })
-    } finally {
-      this.#isAsking = false
     }
   }
 }

@@ -90,7 +90,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
     this.#names = new QueueNames(sql)
     this.#shares = new ScheduleShares(sql)
-    this.#due = new DueListing(sql)
+    this.#due = new DueListing(kv)
   }
 
   /**
@@ -259,7 +259,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     if (!this.#hasReported && this.#stores.schedules.usage().schedules > 0) this.ctx.waitUntil(this.#reportSchedules())
     if (forgotten === maxForgotten && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
     const nextAt = this.#queue.nextSweep()
-    this.#due.listed(nextAt === 0)
+    this.#due.swept(nextAt === 0)
     return { ...this.stats(), nextAt }
   }
 
