@@ -5,6 +5,7 @@ import type { Env } from '../../src/env.ts'
 import type { Job, NewJob } from '../../src/jobs/model/job.ts'
 import type { EnqueueResult } from '../../src/jobs/queue/enqueue.ts'
 import { cancel } from '../../src/jobs/queue/lifecycle.ts'
+import { nextSweep } from '../../src/jobs/queue/next-sweep.ts'
 import { changePolicy } from '../../src/jobs/queue/policy-change.ts'
 import type { JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
@@ -12,35 +13,29 @@ import type { PollAnswer, PollRequest, ProgressReport } from '../../src/jobs/que
 import { Queue } from '../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../src/jobs/queue/redrive.ts'
 import type { Schedule, ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
-import { putSchedule } from '../../src/jobs/schedules/schedule-runs.ts'
-import { usageWith } from '../../src/jobs/schedules/schedule-limits.ts'
 import { toView, type JobView } from '../../src/jobs/model/view.ts'
+import { SigningSecrets } from '../../src/jobs/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { within } from '../../src/kernel/retry.ts'
-import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 import { jobQueueOf, ownName, platformOf } from '../address.ts'
 import { DueListing } from './due-listing.ts'
-import { PollWaiters } from './poll-waiters.ts'
 import { openStores, type SqlStores } from './sql-stores.ts'
 import { JobDays } from './job-days.ts'
 import { JobStream } from './job-stream.ts'
 import { listJobs, queueStats } from './job-reports.ts'
 import { PersistedMetrics } from './persisted-metrics.ts'
 import { QueueNames } from './queue-names.ts'
-import { ScheduleShares } from './schedule-shares.ts'
-import { SigningSecrets } from './signing-secrets.ts'
+import { QueueSchedules } from './queue-schedules.ts'
+import { Retention } from './retention.ts'
 import { WorkerDispatcher } from './worker-dispatcher.ts'
-import { Batcher } from './batcher.ts'
+import { Batcher, PollWaiters } from './waiting-calls.ts'
 import { jobQueueSchema } from './schema.ts'
 import { migrate } from '../shared/migrate.ts'
 import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contracts.ts'
 
-/** Jobs deleted at a time; the rest follow after a pause in which calls are answered. */
-const maxForgotten = 5000
-const pauseMs = 50
 /** How long the first job of a new queue waits for the tenant's list of queues at most. */
 const registrationMs = 2000
 
@@ -63,14 +58,11 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #stream: JobStream
   readonly #names: QueueNames
   readonly #secrets: SigningSecrets
-  readonly #shares: ScheduleShares
+  readonly #schedules: QueueSchedules
+  readonly #retention: Retention
   readonly #due: DueListing
-  #scheduling = Promise.resolve()
   /** Pending while a new queue registers with `default`; a subscription to its jobs is refused until then. Never rejects. */
   #registration: Promise<void> | undefined
-  #hasReported = false
-  #isForgetting = false
-  #isVisited = false
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -80,7 +72,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#days = new JobDays(sql, this.#stores.jobs)
     this.#secrets = new SigningSecrets(kv)
     const context = {
-      name: () => randomToken(16),
+      name: () => crypto.randomUUID(),
       random: Math.random,
       secrets: (now: number) => this.#secrets.current(now),
       metrics: this.#metrics.metrics,
@@ -89,7 +81,14 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#dispatcher = new WorkerDispatcher(ctx, env, this.#stores.runs)
     this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
     this.#names = new QueueNames(sql)
-    this.#shares = new ScheduleShares(sql)
+    this.#schedules = new QueueSchedules({
+      sql,
+      stores: this.#stores,
+      queue: this.#own.name,
+      changing: (change) => this.#changing(change),
+      claim: (...usage) => jobQueueOf(env, this.#own.tenant, 'default').claimSchedules(...usage),
+    })
+    this.#retention = new Retention(this.#stores, this.#days, this.#stream)
     this.#due = new DueListing(kv)
   }
 
@@ -140,9 +139,9 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return answer
   }
 
-  /** QStash gave a run up. */
+  /** QStash gave a run up. If it never started another is requested; if it did, its worker's silence is noticed. */
   runLost(run: string): void {
-    this.#changing(() => this.#queue.runLost(run))
+    this.#changing(() => this.#stores.runs.remove(run))
   }
 
   /** Notes the progress of a running job that its endpoint reports over HTTP; false when there is no such job. */
@@ -197,24 +196,16 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   /** Creates a schedule or changes it, within the limits of the tenant's queues together. */
   putSchedule(spec: ScheduleSpec): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
-    return this.#inOrder(async () => {
-      const refused = await this.#claimSchedules(usageWith(this.#stores.schedules, spec))
-      if (refused !== undefined) return refused
-      return { kind: 'put' as const, schedule: this.#changing((now) => putSchedule(this.#stores, spec, now)) }
-    })
+    return this.#schedules.put(spec)
   }
 
   removeSchedule(name: string): Promise<boolean> {
-    return this.#inOrder(async () => {
-      const removed = this.#changing(() => this.#stores.schedules.remove(name))
-      if (removed) await this.#reportSchedules()
-      return removed
-    })
+    return this.#schedules.remove(name)
   }
 
   /** Called on the queue `default`: notes the usage of another queue's schedules, or refuses it. */
   claimSchedules(queue: string, before: ScheduleUsage, after: ScheduleUsage): Refusal | undefined {
-    return this.#shares.claim(queue, before, after)
+    return this.#schedules.claimShare(queue, before, after)
   }
 
   /** Secrets that sign the posts of this queue's `http` jobs, the newest first. */
@@ -250,15 +241,14 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
    * `nextAt` is when the next call is needed.
    */
   sweep(): QueueStats & { readonly nextAt: number | null } {
-    const forgotten = this.#visited((now) => {
-      const ended = this.#forget(now)
+    this.#visited((now) => {
+      this.#retention.forget(now)
       this.#queue.tick(now)
       this.#metrics.save()
-      return ended
     })
-    if (!this.#hasReported && this.#stores.schedules.usage().schedules > 0) this.ctx.waitUntil(this.#reportSchedules())
-    if (forgotten === maxForgotten && !this.#isForgetting) this.ctx.waitUntil(this.#forgetTheRest())
-    const nextAt = this.#queue.nextSweep()
+    this.ctx.waitUntil(this.#schedules.reportIfNeeded())
+    this.ctx.waitUntil(this.#retention.forgetTheRest((forget) => this.#visited(forget)))
+    const nextAt = nextSweep(this.#stores)
     this.#due.swept(nextAt === 0)
     return { ...this.stats(), nextAt }
   }
@@ -281,52 +271,6 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     }
   }
 
-  /** A busy queue ends more jobs between two sweeps than are deleted at a time. The next sweep continues after an eviction. */
-  async #forgetTheRest(): Promise<void> {
-    this.#isForgetting = true
-    try {
-      do await scheduler.wait(pauseMs)
-      while (this.#visited((now) => this.#forget(now)) === maxForgotten)
-    } finally {
-      this.#isForgetting = false
-    }
-  }
-
-  /** Runs one change of schedules after the other, so that each is counted with those before it. */
-  #inOrder<T>(change: () => Promise<T>): Promise<T> {
-    const changed = this.#scheduling.then(change)
-    this.#scheduling = changed.then(
-      () => {},
-      () => {},
-    )
-    return changed
-  }
-
-  async #claimSchedules(after: ScheduleUsage): Promise<Refusal | undefined> {
-    const { tenant, name } = this.#own
-    const before = this.#stores.schedules.usage()
-    if (name === 'default') return this.#shares.claim(name, before, after)
-    return await jobQueueOf(this.env, tenant, 'default').claimSchedules(name, before, after)
-  }
-
-  /** Until a lost report is repeated, by the next change or sweep, `default` counts too many schedules. */
-  async #reportSchedules(): Promise<void> {
-    try {
-      await this.#claimSchedules(this.#stores.schedules.usage())
-      this.#hasReported = true
-    } catch (thrown) {
-      this.#hasReported = false
-      log.warn('jobs.schedule-report-failed', { queue: this.#own.name, reason: reasonOf(thrown) })
-    }
-  }
-
-  #forget(now: number): number {
-    this.#days.note(now)
-    const forgotten = this.#stores.forget(now, maxForgotten)
-    this.#stream.forget()
-    return forgotten
-  }
-
   #accept(wanted: NewJob, now: number): EnqueueAnswer {
     const enqueued = this.#queue.enqueue([wanted], now)
     if (enqueued.kind === 'refused') return enqueued
@@ -334,18 +278,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
   }
 
-  /** A change that a scheduled task makes: no reason to be visited again. */
+  /** A change that a scheduled task makes: no reason to be swept again. */
   #visited<T>(change: (now: number) => T): T {
-    this.#isVisited = true
-    try {
-      return this.#changing(change)
-    } finally {
-      this.#isVisited = false
-    }
+    return this.#changing(change, true)
   }
 
   /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
-  #changing<T>(change: (now: number) => T): T {
+  #changing<T>(change: (now: number) => T, isVisit = false): T {
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now))
     this.#pollWaiters.wakeFor(this.#queue.claimable(now))
@@ -354,7 +293,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.#dispatcher.lookAt(next.lookAt, now)
     this.#publishProgress(this.#stores.jobs.takeWatched())
     this.#registerName()
-    if (!this.#isVisited) this.#noteDue()
+    if (!isVisit && !this.#due.isListed) this.#noteDue()
     return changed
   }
 
@@ -383,7 +322,6 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   /** Has the platform list this queue for the next sweeps. */
   #noteDue(): void {
-    if (this.#due.isListed) return
     const { tenant, name } = this.#own
     this.ctx.waitUntil(this.#due.list(() => platformOf(this.env).noteQueues([{ tenant, queue: name }])))
   }

@@ -1,5 +1,6 @@
 import type { JobMetrics } from '../../src/jobs/metrics/job-metrics.ts'
-import { countStates, phases, phasesOf, type JobState, type PhaseCounts } from '../../src/jobs/model/phase.ts'
+import { countStates } from '../../src/jobs/metrics/queue-metrics.ts'
+import { phases, stateOf, type JobState, type Phase, type PhaseCounts } from '../../src/jobs/model/phase.ts'
 import { toView } from '../../src/jobs/model/view.ts'
 import type { JobPage, QueueStats } from '../contracts.ts'
 import type { Sql } from '../shared/sql.ts'
@@ -36,3 +37,6 @@ export function listJobs(sql: Sql, state: JobState, cursor: string | undefined, 
   const last = page.at(-1)
   return { jobs: page.map(toView), next: jobs.length > limit && last !== undefined ? String(last.seq) : null }
 }
+
+/** The phases of a state. */
+const phasesOf = (state: JobState): Phase[] => Object.values(phases).filter((phase) => stateOf(phase) === state)

@@ -190,25 +190,12 @@ const nextLight = `SELECT seq FROM (
 /** How long after its timeout the queue considers an attempt failed: as a rule the worker ends it first. */
 const claimGraceMs = 30_000
 
-type JobRow = {
-  seq: number
-  id: string
-  type: string
-  payload: string
+type JobRow = Omit<Job, 'phase' | 'permitted' | 'workerRun' | 'madeAt' | 'options'> & {
   phase: number
-  rank: number
-  key: string | null
-  attempts: number
-  run: number
-  visit: string | null
   permitted: number
+  visit: string | null
   made_at: number
-  since: number
-  progress: number
-  note: string
-  result: string | null
   options: string
-  traceparent: string | null
 }
 
 const jobColumns =

@@ -1,6 +1,6 @@
 import { currentRequest } from '../../src/adapters/request-context.ts'
 import { publish } from '../../src/adapters/qstash/client.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
@@ -20,7 +20,7 @@ const missedMs = 10_000
  */
 export class WorkerDispatcher {
   readonly #ctx: DurableObjectState
-  readonly #env: Env
+  readonly #config: Config
   readonly #runs: RunStore
   #failures = 0
   #closedUntil = 0
@@ -28,20 +28,20 @@ export class WorkerDispatcher {
 
   constructor(ctx: DurableObjectState, env: Env, runs: RunStore) {
     this.#ctx = ctx
-    this.#env = env
+    this.#config = loadConfig(env)
     this.#runs = runs
   }
 
   /** The latest time for which runs can be requested now; none where QStash is not configured. */
   reach(now: number): number {
     if (this.#isOpen(now)) return Infinity
-    return loadConfig(this.#env).qstash === undefined ? -Infinity : now
+    return this.#config.qstash === undefined ? -Infinity : now
   }
 
   /** Dispatches requested runs, once they are durable: the platform holds the calls back until then. */
   dispatch(runs: readonly RequestedRun[], now: number): void {
     if (runs.length === 0) return
-    const isConfigured = loadConfig(this.#env).qstash !== undefined
+    const isConfigured = this.#config.qstash !== undefined
     const direct = isConfigured ? runs.filter(({ at }) => at <= now) : []
     for (const run of direct) this.#ctx.waitUntil(this.#startOrPublish(run, now))
     const later = runs.filter((run) => !direct.includes(run))
@@ -88,7 +88,7 @@ export class WorkerDispatcher {
     const trace = traceparent === undefined ? {} : { traceparent }
     try {
       await publish(
-        loadConfig(this.#env),
+        this.#config,
         runs.map(({ id, at }) => ({ tenant, queue, run: id, at, ...trace })),
       )
       for (const { id } of runs) this.#runs.notePublished(id)

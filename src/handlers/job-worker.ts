@@ -4,7 +4,8 @@ import type { Env } from '../env.ts'
 import type { WorkerRunReference } from '../jobs/queue/worker-runs.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { runHandler } from './run.ts'
-import { drain, firstCapacity, WorkerRun } from './worker-run.ts'
+import { drain } from './drain.ts'
+import { firstCapacity, WorkerRun } from './worker-run.ts'
 
 /** The direct dispatch: how a queue starts a run of this Worker without QStash. */
 export class JobWorker extends WorkerEntrypoint<Env> {
@@ -41,5 +42,10 @@ export async function startRun(env: Env, { tenant, queue, run }: WorkerRunRefere
     pause: (ms) => scheduler.wait(ms),
     random: Math.random,
   })
-  return await drain.during(workerRun, () => workerRun.run(start))
+  drain.runs.add(workerRun)
+  try {
+    return await workerRun.run(start)
+  } finally {
+    drain.runs.delete(workerRun)
+  }
 }

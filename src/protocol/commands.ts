@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { GivenBytes, GivenJson } from './given.ts'
+import { GivenJson } from './given-json.ts'
+import { GivenBytes } from './publication-data.ts'
 import { tokenLength } from './limits.ts'
 
 const offset = z.int().nonnegative().default(0)

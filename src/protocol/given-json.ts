@@ -1,43 +1,32 @@
 import { z } from 'zod'
 import { isDeeper } from '../kernel/json.ts'
 import { isLonger } from '../kernel/text.ts'
-import { carried, carriedBytes } from './carried.ts'
-import { GivenBytes, GivenJson } from './given.ts'
 import { sizes } from './limits.ts'
 import { itemTexts, textAt } from './protobuf/json-text.ts'
 
-export { GivenBytes, GivenJson } from './given.ts'
+/**
+ * JSON as a caller gave it: the parsed value and the text. Rules are checked on the value; the text is stored and
+ * passed on, since serialising the value again would change numbers, the order of members and escapes.
+ */
+export class GivenJson {
+  readonly value: unknown
+  #text: string | (() => string)
 
-/** Bytes as JSON text in UTF-8, or as data that the server does not read. */
-export function givenIn(bytes: Uint8Array): GivenJson | GivenBytes {
-  try {
-    const text = utf8.decode(bytes)
-    return new GivenJson(JSON.parse(text), text)
-  } catch {
-    return new GivenBytes(bytes)
+  /** `text` is found when it is asked for: most commands are read by their values alone. */
+  constructor(value: unknown, text: string | (() => string)) {
+    this.value = value
+    this.#text = text
   }
-}
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** The same of bytes in base64; undefined when the text is not base64. */
-export function givenInBase64(text: string): GivenJson | GivenBytes | undefined {
-  try {
-    return givenIn(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)))
-  } catch {
-    return undefined
+  get text(): string {
+    if (typeof this.#text !== 'string') this.#text = this.#text()
+    return this.#text
   }
-}
 
-/** Data as a publication carries it, or why it is not accepted: it may have `bytes`. */
-export function carry(
-  given: GivenJson | GivenBytes,
-  bytes: number,
-): { readonly data: string } | { readonly bad: string } {
-  if (given instanceof GivenBytes)
-    return given.bytes.byteLength > bytes ? { bad: `at most ${bytes} bytes` } : { data: carriedBytes(given.bytes) }
-  const bad = badJson(given, bytes)
-  return bad === undefined ? { data: carried(given.text) } : { bad }
+  /** The text of a member, by the names that lead to it; undefined when it is not there. */
+  textAt(...path: readonly string[]): string | undefined {
+    return textAt(this.text, path)
+  }
 }
 
 /** Why passed-on data is not accepted, or undefined: the bound on its bytes and on its depth. */

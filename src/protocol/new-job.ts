@@ -63,13 +63,13 @@ const unique = z
   })
 
 /** What a job does: `http` posts `payload` to `url`; `join` only waits for the jobs in `after`. */
-const work = {
+export const work = {
   type: z.enum(['http', 'join']).default('http'),
   url: z.string().max(2048).optional(),
   payload: jsonUpTo(120_000).optional(),
 }
 
-const options = {
+export const options = {
   priority: z.int().min(-100).max(100).optional(),
   key: label.optional(),
   concurrency: z.int().min(1).max(10_000).optional(),
@@ -107,7 +107,7 @@ interface Wanted {
   readonly rate?: unknown
 }
 
-const rules = [
+export const rules = [
   [({ type, url }: Wanted) => (type === 'http') === (url !== undefined), 'url: an http job has one, a join has none'],
   [
     ({ key, concurrency, rate }: Wanted) => key !== undefined || (concurrency === undefined && rate === undefined),
@@ -116,7 +116,7 @@ const rules = [
 ] as const
 
 /** The same rules in the published schema. */
-const jobRules = [byField('type', 'join', without('url'), needs('url')), dependent('key', 'concurrency', 'rate')]
+export const jobRules = [byField('type', 'join', without('url'), needs('url')), dependent('key', 'concurrency', 'rate')]
 
 const oneTime = ({ delaySeconds, runAt }: { delaySeconds?: number | undefined; runAt?: number | undefined }) =>
   delaySeconds === undefined || runAt === undefined
@@ -141,15 +141,6 @@ export const newJob = z
 
 /** `POST /v1/jobs/batch`: all of them, or none. */
 export const newJobs = z.strictObject({ queue: queueName.default('default'), jobs: z.array(oneJob).min(1).max(1000) })
-
-/** A job of a schedule, which gives it its id and its time. */
-export const scheduledJob = z
-  .strictObject({ ...work, ...options })
-  .refine(...rules[0])
-  .refine(...rules[1])
-  .meta({ allOf: jobRules })
-
-export type ScheduledJobInput = z.output<typeof scheduledJob>
 
 /** What an enqueue is answered with. */
 export const jobReceipt = z

@@ -1,6 +1,7 @@
 import { isLonger } from '../kernel/text.ts'
 import { explain, methodLength, requests, type Command, type CommandKind, type ParsedFrame } from './commands.ts'
-import { GivenBytes, GivenJson } from './given.ts'
+import { GivenJson } from './given-json.ts'
+import { GivenBytes } from './publication-data.ts'
 import { withoutNulls } from './given-json.ts'
 import { sizes } from './limits.ts'
 import { textAt } from './protobuf/json-text.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { dependent, oneOf } from './json-schema-rules.ts'
 import { time } from './jobs-api.ts'
-import { daySeconds, queueName, scheduledJob } from './new-job.ts'
+import { daySeconds, jobRules, options, queueName, rules, work } from './new-job.ts'
 
 export const scheduleName = z
   .string()
@@ -13,6 +13,15 @@ export const schedulesQuery = z.strictObject({
   cursor: scheduleName.optional(),
   limit: z.coerce.number().int().min(1).max(100).default(50),
 })
+
+/** A job of a schedule, which gives it its id and its time. */
+const scheduledJob = z
+  .strictObject({ ...work, ...options })
+  .refine(...rules[0])
+  .refine(...rules[1])
+  .meta({ allOf: jobRules })
+
+export type ScheduledJobInput = z.output<typeof scheduledJob>
 
 /** `PUT /v1/schedules/:name`: by `cron` in a `timeZone`, or every so many seconds. */
 export const newSchedule = z

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { badEndpoint } from '../../src/kernel/outside-url.ts'
 import { outcomeOf, unreachableReason } from '../../src/jobs/webhooks/endpoint-answer.ts'
-import { newSigningSecret, signedHeaders } from '../../src/jobs/webhooks/signature.ts'
+import { encodePost, readPost, SigningSecrets, signedHeaders } from '../../src/jobs/webhooks/endpoint-post.ts'
 
 const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
 const local = { allowPrivate: true, ownHosts: ['localhost'] }
@@ -90,6 +90,18 @@ test.each([
   expect(unreachableReason(thrown)).toBe(reason)
 })
 
+test.each(['null', '{ "b": 1.0, "a": "\\u00e9" }', '[1e2]', '"}"'])(
+  'the payload %s of an http job is posted as it was given',
+  (payload) => {
+    const post = { url: 'https://hooks.example.com/"a"', payload }
+    expect(readPost(encodePost(post))).toEqual(post)
+  },
+)
+
+test('an http job whose stored text has another form is posted all the same', () => {
+  expect(readPost('{ "payload": [1.0], "url": "https://hooks.example.com" }').payload).toBe('[1]')
+})
+
 describe('signatures', () => {
   test('are those of the example in the Standard Webhooks libraries', async () => {
     const headers = await signedHeaders(
@@ -106,7 +118,22 @@ describe('signatures', () => {
   })
 
   test('come one per secret, so that both are known during a change', async () => {
-    const headers = await signedHeaders([newSigningSecret(), newSigningSecret()], 'id', '{}', 0)
+    const kept = new Map<string, unknown>()
+    const secrets = new SigningSecrets({ get: (key) => kept.get(key), put: (key, value) => void kept.set(key, value) })
+    const [first = ''] = secrets.current(0)
+    const both = secrets.rotate(0)
+    expect(both[1]).toBe(first)
+    expect(secrets.current(24 * 3_600_000)).toEqual([both[0]])
+    const headers = await signedHeaders(both, 'id', '{}', 0)
     expect(headers['webhook-signature']).toMatch(/^v1,\S{44} v1,\S{44}$/)
+  })
+
+  test('are made with the same secret after the queue lost its memory', () => {
+    const kept = new Map<string, unknown>()
+    const storage = {
+      get: (key: string) => kept.get(key),
+      put: (key: string, value: unknown) => void kept.set(key, value),
+    }
+    expect(new SigningSecrets(storage).current(1)).toEqual(new SigningSecrets(storage).current(0))
   })
 })

@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { carried, carriedBytes, onOneLine, uncarried } from '../../src/protocol/carried.ts'
-import { carry, GivenBytes, givenIn, GivenJson, jsonUpTo, readGiven } from '../../src/protocol/given-json.ts'
+import { GivenJson, jsonUpTo, readGiven } from '../../src/protocol/given-json.ts'
+import { carry, GivenBytes, givenIn } from '../../src/protocol/publication-data.ts'
 import { itemTexts, textAt } from '../../src/protocol/protobuf/json-text.ts'
 
 const space = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\r'), maxLength: 3 })

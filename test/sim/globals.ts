@@ -95,6 +95,12 @@ export const globals: Globals = {
   scheduler: { wait: (ms: number) => new Promise<void>((done) => setTimer(done, ms)) },
   crypto: {
     subtle,
+    randomUUID: () =>
+      Array.from({ length: 4 }, () =>
+        platform()
+          .chance.below(2 ** 30)
+          .toString(36),
+      ).join('-'),
     getRandomValues: (bytes: Uint8Array) => bytes.map((_, n) => (bytes[n] = platform().chance.below(256))) && bytes,
   },
   fetch: fetchOutside,

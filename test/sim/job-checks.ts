@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { toPhase, countStates, phases } from '../../src/jobs/model/phase.ts'
+import { countStates } from '../../src/jobs/metrics/queue-metrics.ts'
+import { phases, toPhase } from '../../src/jobs/model/phase.ts'
 import { overtaken } from '../jobs/support/order.ts'
 import type { JobLedger } from './job-ledger.ts'
 import type { Wish } from './producer.ts'

@@ -1,6 +1,6 @@
 import type { MetricFamily, Sample } from '../../kernel/exposition.ts'
 import { bucketsMs, percentileMs, type JobTypeCounts } from './job-metrics.ts'
-import { jobStates as states, type JobState } from '../model/phase.ts'
+import { jobStates as states, phases, stateOf, type JobState, type PhaseCounts } from '../model/phase.ts'
 
 /** One queue at the last sweep. */
 export interface QueueMetrics {
@@ -139,3 +139,10 @@ const add = (a: JobTypeCounts, b: JobTypeCounts): JobTypeCounts => ({
 })
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
+
+/** How many jobs are in each state. */
+export function countStates(counts: PhaseCounts): Record<JobState, number> {
+  const totals = { waiting: 0, delayed: 0, active: 0, done: 0, failed: 0, dead: 0, cancelled: 0 }
+  for (const phase of Object.values(phases)) totals[stateOf(phase)] += counts[phase] ?? 0
+  return totals
+}

@@ -76,15 +76,5 @@ export const readyRank = (priority: number, order: number): number => (100 - pri
 /** The order in a ready job's rank. */
 export const orderOf = (rank: number): number => rank % orders
 
-/** The phases of a state. */
-export const phasesOf = (state: JobState): Phase[] => Object.values(phases).filter((phase) => states[phase] === state)
-
 /** How many jobs are in each phase, by its number. */
 export type PhaseCounts = readonly number[]
-
-/** How many jobs are in each state. */
-export function countStates(counts: PhaseCounts): Record<JobState, number> {
-  const totals = { waiting: 0, delayed: 0, active: 0, done: 0, failed: 0, dead: 0, cancelled: 0 }
-  for (const phase of Object.values(phases)) totals[states[phase]] += counts[phase] ?? 0
-  return totals
-}

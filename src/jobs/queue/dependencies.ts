@@ -1,6 +1,9 @@
 import { refuse, type Refusal } from '../../protocol/errors.ts'
-import type { NewJob } from '../model/job.ts'
-import { hasEnded, phases } from '../model/phase.ts'
+import { byteLength } from '../../kernel/text.ts'
+import { collectedBytes, type Job, type NewJob } from '../model/job.ts'
+import { hasEnded, phases, stateOf } from '../model/phase.ts'
+import { settleWaiting } from './lifecycle.ts'
+import type { Collected } from './poll.ts'
 import type { QueueStores } from './stores.ts'
 
 /** Jobs that one may wait for. */
@@ -64,4 +67,34 @@ function walk(from: string, after: ReadonlyMap<string, readonly string[]>, settl
     }
   }
   return undefined
+}
+
+/** Adds a job that waits for others, each of which may have been replaced by another job of the same batch. */
+export function placeBlocked(
+  stores: QueueStores,
+  job: Omit<Job, 'seq'>,
+  waitsFor: readonly string[],
+  now: number,
+): Job {
+  stores.waits.add(job.id, waitsFor)
+  const blocked = stores.jobs.add({ ...job, phase: phases.blocked })
+  for (const id of waitsFor) {
+    const other = stores.jobs.get(id)
+    if (other !== undefined && hasEnded(other.phase)) settleWaiting(stores, other, now)
+  }
+  return stores.jobs.get(job.id) ?? blocked
+}
+
+/** How the jobs ended that a job waited for; undefined when their results are too large for a call, before all are in memory. */
+export function collectResults(stores: QueueStores, after: readonly string[]): Collected[] | undefined {
+  const collected: Collected[] = []
+  let bytes = 0
+  for (const id of after) {
+    const job = stores.jobs.get(id)
+    const result = job?.result ?? null
+    bytes += byteLength(result ?? '')
+    if (bytes > collectedBytes) return undefined
+    collected.push({ id, state: job === undefined ? 'forgotten' : stateOf(job.phase), result })
+  }
+  return collected
 }

@@ -1,13 +1,12 @@
-import { isLonger, byteLength } from '../../kernel/text.ts'
+import { byteLength, isLonger } from '../../kernel/text.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { defaults, furthestMs, payloadBytes, type Job, type JobOptions, type NewJob } from '../model/job.ts'
 import { isSamePayload } from '../model/payload.ts'
-import { hasEnded, isTimed, phases, readyRank, stateOf, type JobState } from '../model/phase.ts'
-import { awaited, awaitStandIns, findCycle } from './dependencies.ts'
+import { isTimed, phases, readyRank, stateOf, type JobState } from '../model/phase.ts'
+import { awaited, awaitStandIns, findCycle, placeBlocked } from './dependencies.ts'
 import { placeKeyed } from './key-queue.ts'
-import { end, settleWaiting } from './lifecycle.ts'
 import type { QueueStores } from './stores.ts'
-import { claimName, findStandIns, holdName } from './unique-names.ts'
+import { claimName, findStandIns, holdName, replaceJob } from './unique-names.ts'
 
 /** The answer for one enqueued job. */
 export interface Receipt {
@@ -35,7 +34,7 @@ function accept(stores: QueueStores, entry: EnqueueEntry, now: number): Receipt 
       : { id: entry.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: true }
   }
   const { job: wanted, waitsFor, replaces } = entry
-  if (replaces !== undefined) replace(stores, replaces, wanted.id, now)
+  if (replaces !== undefined) replaceJob(stores, replaces, wanted.id, now)
   const job = place(stores, wanted, waitsFor, now)
   if (wanted.unique) holdName(stores, wanted.unique, job.id, now)
   return { id: job.id, state: stateOf(job.phase), dueAt: dueAt(job), duplicate: false }
@@ -161,10 +160,7 @@ function optionsOf(wanted: NewJob): JobOptions {
 /** Adds a job in the phase it belongs to, with one write. */
 function place(stores: QueueStores, wanted: NewJob, waitsFor: readonly string[], now: number): Job {
   const job = toJob(wanted, now)
-  if (waitsFor.length > 0) {
-    stores.waits.add(job.id, waitsFor)
-    return settleWaits(stores, stores.jobs.add({ ...job, phase: phases.blocked }), waitsFor, now)
-  }
+  if (waitsFor.length > 0) return placeBlocked(stores, job, waitsFor, now)
   if (wanted.runAt > now) return stores.jobs.add(job)
   if (job.key === null)
     return stores.jobs.add({
@@ -173,20 +169,4 @@ function place(stores: QueueStores, wanted: NewJob, waitsFor: readonly string[],
       rank: readyRank(job.options.priority, stores.jobs.nextOrder()),
     })
   return placeKeyed(stores, job, job.key, now)
-}
-
-/** The job may have changed, or ended with one it waited for, by an earlier job of the same batch. */
-function replace(stores: QueueStores, { id }: Job, by: string, now: number): void {
-  const current = stores.jobs.get(id)
-  if (current !== undefined && !hasEnded(current.phase))
-    end(stores, current, phases.cancelled, `replaced by ${by}`, now)
-}
-
-/** A job it waits for may have been replaced by another of the same batch. */
-function settleWaits(stores: QueueStores, job: Job, waitsFor: readonly string[], now: number): Job {
-  for (const id of waitsFor) {
-    const other = stores.jobs.get(id)
-    if (other !== undefined && hasEnded(other.phase)) settleWaiting(stores, other, now)
-  }
-  return stores.jobs.get(job.id) ?? job
 }

@@ -1,20 +1,12 @@
-import { byteLength } from '../../kernel/text.ts'
 import type { QueueStores } from './stores.ts'
 import { collectedBytes, type Job, type NewJob } from '../model/job.ts'
 import type { JobMetrics } from '../metrics/job-metrics.ts'
+import { collectResults } from './dependencies.ts'
 import { enqueue, type EnqueueResult } from './enqueue.ts'
 import { enterKeyQueue, takePlace } from './key-queue.ts'
-import type {
-  Assignment,
-  AttemptReference,
-  AttemptResult,
-  Collected,
-  PollAnswer,
-  PollRequest,
-  ProgressReport,
-} from './poll.ts'
+import type { Assignment, AttemptReference, AttemptResult, PollAnswer, PollRequest, ProgressReport } from './poll.ts'
 import { allowance, nextAllowed, spend } from '../model/rate.ts'
-import { hasEnded, phases, stateOf, type Phase } from '../model/phase.ts'
+import { hasEnded, phases } from '../model/phase.ts'
 import { fireDue, paceMs } from '../schedules/schedule-runs.ts'
 import { lostOutcome, settle } from './settle.ts'
 import {
@@ -42,11 +34,6 @@ export interface QueueContext {
   readonly secrets: (now: number) => readonly string[]
   readonly metrics?: JobMetrics
 }
-
-/** Phases of jobs that a sweep looks after: they wait for a worker, a place or another job. */
-const everySweep: readonly Phase[] = [phases.ready, phases.active, phases.pausing, phases.held, phases.blocked]
-/** A delay that ended this long ago should have rung the alarm of its queue, in milliseconds. */
-const overdueMs = 300_000
 
 interface WorkerPresence {
   readonly seenAt: number
@@ -107,11 +94,6 @@ export class Queue {
       stop: holding.filter((held) => !this.#isHeld(held)).map(({ id }) => id),
       stay: isKnown && !ends,
     }
-  }
-
-  /** QStash gave a run up. If it never started another is requested; if it did, its worker's silence is noticed. */
-  runLost(run: string): void {
-    this.#stores.runs.remove(run)
   }
 
   /** A worker is gone; the jobs it still had are lost with it. */
@@ -188,23 +170,6 @@ export class Queue {
     return dues.length === 0 ? undefined : Math.min(...dues)
   }
 
-  /**
-   * When the next sweep has something to do here, in milliseconds since the epoch: 0 for every sweep while jobs wait or run,
-   * else when the first retention ends, or well after the first delay should have ended; null for never.
-   */
-  nextSweep(): number | null {
-    const { jobs, schedules } = this.#stores
-    const counts = jobs.counts()
-    if (everySweep.some((phase) => (counts[phase] ?? 0) > 0)) return 0
-    const delays = [jobs.lowestRank(phases.delayed), schedules.next]
-    const ends = Object.values(phases)
-      .filter(hasEnded)
-      .map((phase) => jobs.lowestRank(phase))
-    const times = [...delays.flatMap((at) => (at === undefined ? [] : [at + overdueMs])), ...ends]
-    const known = times.filter((at) => at !== undefined)
-    return known.length === 0 ? null : Math.min(...known)
-  }
-
   #load(now: number): QueueLoad {
     const workers = [...this.#workers.values()]
     return {
@@ -241,7 +206,7 @@ export class Queue {
   }
 
   #assign({ id, type, payload, run, attempts, options, traceparent }: Job, now: number): Assignment | undefined {
-    const collected = this.#collect(options.after)
+    const collected = options.after.length === 0 ? [] : collectResults(this.#stores, options.after)
     if (collected === undefined) {
       const reason = `after: results of at most ${collectedBytes} bytes together; return less, or wait for fewer jobs`
       this.#settle({ id, run, outcome: { kind: 'discard', reason } }, now)
@@ -250,20 +215,6 @@ export class Queue {
     const { timeoutMs } = options
     const trace = traceparent === null ? {} : { traceparent }
     return { id, type, payload, run, attempt: attempts, attempts: options.attempts, timeoutMs, collected, ...trace }
-  }
-
-  /** Undefined when the results are too large for a call, which is found out before all of them are in memory. */
-  #collect(after: readonly string[]): Collected[] | undefined {
-    const collected: Collected[] = []
-    let bytes = 0
-    for (const id of after) {
-      const job = this.#stores.jobs.get(id)
-      const result = job?.result ?? null
-      bytes += byteLength(result ?? '')
-      if (bytes > collectedBytes) return undefined
-      collected.push({ id, state: job === undefined ? 'forgotten' : stateOf(job.phase), result })
-    }
-    return collected
   }
 
   #noteWorker(run: string, state: WorkerPresence['state'], now: number): void {

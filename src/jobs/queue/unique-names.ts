@@ -1,6 +1,7 @@
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import type { Job, NewJob, Unique } from '../model/job.ts'
 import { hasEnded, phases } from '../model/phase.ts'
+import { end } from './lifecycle.ts'
 import type { QueueStores } from './stores.ts'
 
 /** Throttled jobs that are not added, since another job holds their unique name, and the id of that job. */
@@ -58,4 +59,11 @@ export function holdName(
   now: number,
 ) {
   stores.uniques.set(name, { job, until: mode === 'throttle' ? now + seconds * 1000 : 0 })
+}
+
+/** Cancels a job that another replaces. It may have changed, or ended with one it waited for, by an earlier job of the same batch. */
+export function replaceJob(stores: QueueStores, { id }: Job, by: string, now: number): void {
+  const current = stores.jobs.get(id)
+  if (current !== undefined && !hasEnded(current.phase))
+    end(stores, current, phases.cancelled, `replaced by ${by}`, now)
 }

@@ -1,5 +1,5 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
-import { givenIn } from '../given-json.ts'
+import { givenIn } from '../publication-data.ts'
 import { messageType, type Field, type MessageName, type MessageType, type Scalar } from './schema.ts'
 
 /** A message as the JSON format would have it: only the fields that were sent, by JSON's names. */

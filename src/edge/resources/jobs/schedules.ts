@@ -16,7 +16,7 @@ import {
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
-import { toWork } from './enqueue.ts'
+import { toWork } from './enqueue-job.ts'
 
 const tag = 'Schedules'
 const access = 'server'

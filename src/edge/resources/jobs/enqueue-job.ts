@@ -1,33 +1,29 @@
-import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import { currentRequest } from '../../../adapters/request-context.ts'
-import { endpointRules, loadConfig } from '../../../config.ts'
+import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import type { JobOptions, NewJob } from '../../../jobs/model/job.ts'
-import { encodePost } from '../../../jobs/webhooks/endpoint.ts'
-import { badEndpoint } from '../../../kernel/outside-url.ts'
+import { encodePost } from '../../../jobs/webhooks/endpoint-post.ts'
+import { badEndpoint, endpointRules } from '../../../kernel/outside-url.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { uuidv7 } from '../../../kernel/id.ts'
-import { jobReceipt, newJob, newJobs, type JobInput, type ScheduledJobInput } from '../../../protocol/new-job.ts'
+import { jobReceipt, newJob, type JobInput } from '../../../protocol/new-job.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
+import type { ScheduledJobInput } from '../../../protocol/schedules-api.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
-import { takeItems } from '../../rate-limits/items.ts'
 
-const tag = 'Jobs'
-const access = 'server'
-const receipts = z.object({ jobs: z.array(jobReceipt) })
-const exampleReceipt = { id: 'welcome-alice', state: 'waiting', duplicate: false } as const
+export const exampleReceipt = { id: 'welcome-alice', state: 'waiting', duplicate: false } as const
 
 export const enqueueJob = operation(
   defineOperation({
     id: 'enqueueJob',
     method: 'post',
     path: '/v1/jobs',
-    tag,
+    tag: 'Jobs',
     summary: 'Enqueue a job',
     description: 'The same id again is the same job: a repeat is answered with 200 and `duplicate: true`.',
-    access,
+    access: 'server',
     body: newJob,
     responses: { 201: jobReceipt, 200: jobReceipt },
     errors: ['conflict'],
@@ -46,40 +42,11 @@ export const enqueueJob = operation(
   },
 )
 
-export const enqueueJobs = operation(
-  defineOperation({
-    id: 'enqueueJobs',
-    method: 'post',
-    path: '/v1/jobs/batch',
-    tag,
-    summary: 'Enqueue many jobs: all of them, or none',
-    description: 'Answered with 200 when all of them were there already.',
-    access,
-    body: newJobs,
-    responses: { 201: receipts, 200: receipts },
-    errors: ['conflict'],
-    example: {
-      body: { jobs: [{ id: 'welcome-alice', url: 'https://example.com/jobs/welcome' }] },
-      response: { jobs: [exampleReceipt] },
-    },
-  }),
-  async ({ c, caller, body: { queue, jobs: inputs } }) => {
-    await takeItems(c.env, caller, inputs.length)
-    const now = systemClock.now()
-    const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
-    const { receipts: all } = accepted(
-      await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, currentRequest()),
-    )
-    const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
-    return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
-  },
-)
-
 /**
  * A job as the API is given it, in the terms of the queue. An endpoint that may not be called is refused here; `where` says which
  * of many jobs it belongs to, `jobs.3.`.
  */
-function toNewJob(env: Env, input: JobInput, now: number, where = ''): NewJob {
+export function toNewJob(env: Env, input: JobInput, now: number, where = ''): NewJob {
   const { id, delaySeconds = 0, runAt, after, evenIfFailed } = input
   return {
     ...toWork(env, input, where),
