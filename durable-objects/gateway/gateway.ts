@@ -46,7 +46,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   })
   readonly #since = this.#context.clock.now()
   readonly #channels = new ChannelClient(this.#context)
-  readonly #messages = new MessageSender(this.#context, this.#channels)
+  readonly #messages = new MessageSender(this.#context, this.#channels.calls)
   readonly #listing = new GatewayListing(this.#context)
   readonly #tenantConnections = new TenantConnectionLimiter(this.#context, this.ctx.storage.kv)
   readonly #grants = new SubscriptionGrants(this.#context)
@@ -162,9 +162,16 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   /** Figures for /metrics; `since` is when this instance woke, in milliseconds since the epoch. */
   stats(): GatewayStats {
-    const { hub, calls, commands, overload } = this.#channels
+    const { hub, calls } = this.#channels
     const [sockets, channels] = [this.#context.sockets.count, [...hub.channels()].length]
-    return { sockets, channels, calls, commands, shed: overload.figures, since: this.#since }
+    return {
+      sockets,
+      channels,
+      calls: calls.calls,
+      commands: calls.commands,
+      shed: calls.overload.figures,
+      since: this.#since,
+    }
   }
 
   /** All figures of this gateway for /metrics, in one call. */

@@ -3,16 +3,12 @@ import { commandNamed } from '../../src/conversations/commands/table.ts'
 import { spreadMs } from '../../src/kernel/retry.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { EphemeralEvent, StreamVerb } from '../../src/protocol/stream.ts'
-import { admit, LoadGauge, type Load, type Priority } from '../../src/limits/shedding.ts'
+import { admit, type Load, type LoadGauge, type Priority } from '../../src/limits/shedding.ts'
 
 /** What may wait for one channel. SDKs wait five seconds for a subscription: from four on the answer would come too late. */
 const maxPerChannel: Load = { waiting: 4096, ageMs: 8000 }
 /** What may wait for all channels of a gateway, and how slow their calls may be on average. */
-const maxInAll: Load = { waiting: 32_768, ageMs: 8000 }
-/** With fewer commands waiting for its channel a message is admitted without reading the clock. */
-const fewPerChannel = 16
-/** Calls under way from which on further calls wait a moment to gather more commands. Below it no command waits. */
-const gatherFrom = 4
+export const maxInAll: Load = { waiting: 32_768, ageMs: 8000 }
 
 const priorityOfVerb: Readonly<Record<Exclude<StreamVerb['kind'], 'command'>, Priority | undefined>> = {
   subscribe: 'read',
@@ -38,31 +34,21 @@ export interface Queue {
   readonly calledAt: number
 }
 
-/**
- * Counts the calls of one gateway to its channels. The count decides two things: which commands are refused when there is
- * more to do than the gateway can, and when calls wait to gather commands. The runtime delivers one message of a socket at
- * a time, so a call that leaves at once rarely carries two; while many calls are under way a short wait costs no latency,
- * and the commands that arrive during it leave as one call.
- */
+/** Decides what a gateway refuses or drops when there is more to do than it can. */
 export class Overload {
-  readonly #gauge = new LoadGauge()
+  readonly #gauge: LoadGauge
   readonly #clock: () => number
-  readonly #nextRound: () => Promise<void>
-  #calls = 0
-  #round: Promise<void> | undefined
 
-  /** `nextRound` resolves once everything that has already arrived was delivered. */
-  constructor(clock: () => number, nextRound: () => Promise<void> = () => Promise.resolve()) {
+  /** `gauge` measures the calls of the gateway to its channels. */
+  constructor(gauge: LoadGauge, clock: () => number) {
+    this.#gauge = gauge
     this.#clock = clock
-    this.#nextRound = nextRound
   }
 
-  /** Why a command may not join its queue; undefined when it may. A message to a short queue costs one comparison. */
+  /** Why a command may not join its queue; undefined when it may. */
   refusal(verb: StreamVerb, queue: Queue): Refusal | undefined {
     const priority = priorityOf(verb)
     if (priority === undefined) return undefined
-    if (priority === 'message' && queue.waiting < fewPerChannel && this.#gauge.waiting < maxInAll.waiting)
-      return undefined
     const now = this.#clock()
     const ageMs = queue.calledAt === 0 ? 0 : now - queue.calledAt
     const ofChannel = admit(priority, { waiting: queue.waiting, ageMs }, maxPerChannel)
@@ -84,29 +70,6 @@ export class Overload {
       if (priority !== undefined && !stays) this.#gauge.dropped(priority)
       return stays
     })
-  }
-
-  /** Resolves when a call may leave; undefined when it may leave now. */
-  gather(): Promise<void> | undefined {
-    if (this.#calls < gatherFrom) return undefined
-    this.#round ??= this.#nextRound().finally(() => {
-      this.#round = undefined
-    })
-    return this.#round
-  }
-
-  /** Counts one call with `units` commands while it is under way, and measures how long it takes. */
-  async during(units: number, call: Promise<void>): Promise<void> {
-    const begun = this.#clock()
-    this.#calls++
-    this.#gauge.begin(units)
-    try {
-      await call
-    } finally {
-      const now = this.#clock()
-      this.#calls--
-      this.#gauge.end(units, now - begun, now)
-    }
   }
 
   get figures(): Readonly<Record<Priority, number>> {

@@ -57,7 +57,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'a user that comes back while leaving counts as the last one all the same',
-    file: 'src/realtime/command-batcher.ts',
+    file: 'durable-objects/gateway/channels/channel-calls.ts',
     from: "const last = () => state === undefined && !commands.some(({ command }) => command.kind === 'subscribe')",
     to: 'const last = () => true',
     tests: simulation,

@@ -1,11 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Overload, priorityOfEvent } from '../../durable-objects/shared/overload.ts'
-import { CommandBatcher } from '../../src/realtime/command-batcher.ts'
 import { admit, LoadGauge, priorities, type Load } from '../../src/limits/shedding.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
 import type { EphemeralEvent, StreamVerb } from '../../src/protocol/stream.ts'
-import { listener } from '../support/listener.ts'
 
 const most: Load = { waiting: 1000, ageMs: 1000 }
 const load = fc.record({ waiting: fc.nat({ max: 5000 }), ageMs: fc.nat({ max: 5000 }) })
@@ -77,42 +75,34 @@ test('a gauge whose clock jumps, either way, measures anew', () => {
   expect(gauge.load(1000).ageMs).toBe(0)
 })
 
-/** A gateway's lane to a conversation that does not answer until it is told to. */
+/** A gateway whose calls to one conversation are not answered until it is told to: one command is under way, the others wait. */
 function stuck() {
   let now = 1_000_000
-  const overload = new Overload(() => now)
-  const answers: (() => void)[] = []
-  const lane = new CommandBatcher(
-    async (errands) => {
-      lane.calledAt = now
-      const { promise, resolve } = Promise.withResolvers<void>()
-      answers.push(resolve)
-      await overload.during(errands.length, promise)
-      lane.calledAt = 0
-    },
-    () => overload.gather(),
-  )
-  const session = listener('alice')
+  const gauge = new LoadGauge()
+  const overload = new Overload(gauge, () => now)
+  const queue = { waiting: 0, calledAt: 0 }
+  const call = () => {
+    queue.waiting--
+    queue.calledAt = now
+    gauge.begin(1)
+  }
   const ask = (verb: StreamVerb): Refusal | undefined => {
-    const refusal = overload.refusal(verb, lane)
-    if (refusal === undefined)
-      lane.add({ session, command: { user: 'alice', client: '', ...verb }, settle: () => undefined })
+    const refusal = overload.refusal(verb, queue)
+    if (refusal === undefined) queue.waiting++
+    if (refusal === undefined && queue.calledAt === 0) call()
     return refusal
   }
   return {
     ask,
-    lane,
+    queue,
     overload,
-    /** The first call is under way. */
-    begin: async () => {
-      ask(send)
-      await new Promise((done) => setImmediate(done))
-    },
     wait: (ms: number) => void (now += ms),
-    answer: async () => {
-      while (lane.busy) {
-        answers.splice(0).forEach((done) => done())
-        await new Promise((done) => setImmediate(done))
+    /** All calls are answered. */
+    answer: () => {
+      while (queue.calledAt > 0) {
+        gauge.end(1, now - queue.calledAt, now)
+        queue.calledAt = 0
+        if (queue.waiting > 0) call()
       }
     },
   }
@@ -123,9 +113,9 @@ const typing: StreamVerb = { kind: 'command', name: 'conversation.typing', input
 const read: StreamVerb = { kind: 'command', name: 'conversation.read', input: { seq: 1 } }
 
 describe('a gateway before a conversation that does not answer', () => {
-  test('refuses typing within the second, then what passes, and takes messages until its bound, which holds', async () => {
-    const { ask, begin, lane, wait } = stuck()
-    await begin()
+  test('refuses typing within the second, then what passes, and takes messages until its bound, which holds', () => {
+    const { ask, queue, wait } = stuck()
+    ask(send)
     expect(ask(typing)).toBeUndefined()
     wait(600)
     expect(ask(typing)).toMatchObject({ error: 'tooManyRequests' })
@@ -134,38 +124,31 @@ describe('a gateway before a conversation that does not answer', () => {
     expect(ask(read)).toMatchObject({ error: 'tooManyRequests' })
 
     const refusals = Array.from({ length: 10_000 }, () => ask(send)).filter((refusal) => refusal !== undefined)
-    expect(lane.waiting).toBeLessThanOrEqual(4096)
+    expect(queue.waiting).toBeLessThanOrEqual(4096)
     expect(refusals.length).toBeGreaterThan(5000)
     expect(refusals[0]).toMatchObject({ error: 'tooManyRequests' })
     expect(refusals[0]?.retryAfterMs).toBeGreaterThanOrEqual(500)
     expect(new Set(refusals.map(({ retryAfterMs }) => retryAfterMs)).size).toBeGreaterThan(100)
   })
 
-  test('refuses messages, too, once their answers would come too late', async () => {
-    const { ask, begin, wait } = stuck()
-    await begin()
+  test('refuses messages, too, once their answers would come too late', () => {
+    const { ask, wait } = stuck()
+    ask(send)
     for (let i = 0; i < 40; i++) ask(send)
     wait(8100)
     expect(ask(send)).toMatchObject({ error: 'tooManyRequests' })
   })
 
-  test('never refuses a leaving, and everything again once it answers', async () => {
+  test('never refuses a leaving, and everything again once it answers', () => {
     const { ask, wait, answer, overload } = stuck()
     for (let i = 0; i < 5000; i++) ask(send)
     wait(9000)
     expect(ask({ kind: 'leave', last: true })).toBeUndefined()
     expect(ask(send)).toBeDefined()
-    await answer()
+    answer()
     wait(6000)
     for (const verb of [send, typing, read]) expect(ask(verb)).toBeUndefined()
     expect(overload.figures.message).toBeGreaterThan(0)
-  })
-
-  test('a message that meets no queue is not even timed', () => {
-    const overload = new Overload(() => {
-      throw new Error('the clock must not be asked')
-    })
-    expect(overload.refusal(send, { waiting: 0, calledAt: 1 })).toBeUndefined()
   })
 })
 
@@ -177,23 +160,17 @@ describe('news for a gateway that has too much to do', () => {
     { kind: 'pub', data: '{"job":"done"}' },
     { kind: 'removed', user: 'bob', before: { epoch: 'e', offset: 3 } },
   ]
-  const heardWithCallsOf = async (ms: number) => {
-    let now = 0
-    const overload = new Overload(() => now)
-    for (let i = 0; i < 100; i++) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const measured = overload.during(1, promise)
-      now += ms
-      resolve()
-      await measured
-    }
+  const heardWithCallsOf = (ms: number) => {
+    const gauge = new LoadGauge()
+    for (let i = 0; i < 100; i++) gauge.end(0, ms, i * ms)
+    const overload = new Overload(gauge, () => 100 * ms)
     return overload.thin(signals).map((signal) => priorityOfEvent(signal) ?? 'kept')
   }
 
-  test('loses typing, then comings and goings, then read cursors; what ends something is always heard', async () => {
-    expect(await heardWithCallsOf(5)).toEqual(['typing', 'presence', 'signal', 'kept', 'kept'])
-    expect(await heardWithCallsOf(600)).toEqual(['presence', 'signal', 'kept', 'kept'])
-    expect(await heardWithCallsOf(1200)).toEqual(['signal', 'kept', 'kept'])
-    expect(await heardWithCallsOf(3000)).toEqual(['kept', 'kept'])
+  test('loses typing, then comings and goings, then read cursors; what ends something is always heard', () => {
+    expect(heardWithCallsOf(5)).toEqual(['typing', 'presence', 'signal', 'kept', 'kept'])
+    expect(heardWithCallsOf(600)).toEqual(['presence', 'signal', 'kept', 'kept'])
+    expect(heardWithCallsOf(1200)).toEqual(['signal', 'kept', 'kept'])
+    expect(heardWithCallsOf(3000)).toEqual(['kept', 'kept'])
   })
 })

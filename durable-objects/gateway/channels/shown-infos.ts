@@ -20,5 +20,5 @@ function tellInfos(channels: ChannelClient, session: Session, channel: string): 
   if (kind !== 'conversation' && kind !== 'topic') return
   const terms = session.subscriptions.get(channel)?.terms
   const hidden = terms?.hidden === true
-  channels.execute(session, channel, { kind: 'infos', infos: infosOf(session, terms), hidden }, () => undefined)
+  channels.calls.execute(session, channel, { kind: 'infos', infos: infosOf(session, terms), hidden }, () => undefined)
 }

@@ -10,7 +10,7 @@ import { GivenBytes } from '../../../src/protocol/publication-data.ts'
 import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
 import type { StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import type { ChannelClient } from '../channels/channel-client.ts'
+import type { ChannelCalls } from '../channels/channel-calls.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { MessageSender } from './message-sender.ts'
 
@@ -27,13 +27,13 @@ export class CommandContext {
   readonly names: GatewayContext['names']
   readonly messages: MessageSender
   readonly #gateway: GatewayContext
-  readonly #channels: ChannelClient
+  readonly #calls: ChannelCalls
 
-  constructor(gateway: GatewayContext, channels: ChannelClient, messages: MessageSender) {
+  constructor(gateway: GatewayContext, calls: ChannelCalls, messages: MessageSender) {
     this.env = gateway.env
     this.names = gateway.names
     this.#gateway = gateway
-    this.#channels = channels
+    this.#calls = calls
     this.messages = messages
   }
 
@@ -63,7 +63,7 @@ export class CommandContext {
 
   /** Sends a command to a channel's stream, without counting it as a message. */
   execute(session: Session, channel: string, verb: StreamVerb, settle: Settle): void {
-    this.#channels.execute(session, channel, verb, settle)
+    this.#calls.execute(session, channel, verb, settle)
   }
 
   /** Sends a command to a conversation; its result is the reply to an rpc. */

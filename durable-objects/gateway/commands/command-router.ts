@@ -41,7 +41,7 @@ export class CommandRouter {
   readonly #context: CommandContext
 
   constructor(gateway: GatewayContext, channels: ChannelClient, subscriptions: Subscriptions, messages: MessageSender) {
-    const context = new CommandContext(gateway, channels, messages)
+    const context = new CommandContext(gateway, channels.calls, messages)
     const topics = new TopicCommands(gateway)
     const history = new History(gateway, topics)
     const presence = new PresenceCommands(gateway, topics)

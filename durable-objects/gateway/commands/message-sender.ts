@@ -8,7 +8,7 @@ import type { StreamResult } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { limiterName } from '../../address.ts'
 import type { MessageLimitStats } from '../../contracts.ts'
-import type { ChannelClient } from '../channels/channel-client.ts'
+import type { ChannelCalls } from '../channels/channel-calls.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { LimitLevels } from './limit-levels.ts'
 
@@ -21,15 +21,15 @@ type Sender = Pick<Session, 'tenant' | 'user' | 'client'>
  */
 export class MessageSender {
   readonly #gateway: GatewayContext
-  readonly #channels: Pick<ChannelClient, 'execute'>
+  readonly #calls: Pick<ChannelCalls, 'execute'>
   readonly #holder = new LeaseHolder(policyOf)
   readonly #levels: LimitLevels
   /** The name of each sender's limiter: composing it for every message would cost more than deciding. */
   readonly #limiters = new WeakMap<Sender, string>()
 
-  constructor(gateway: GatewayContext, channels: Pick<ChannelClient, 'execute'>) {
+  constructor(gateway: GatewayContext, calls: Pick<ChannelCalls, 'execute'>) {
     this.#gateway = gateway
-    this.#channels = channels
+    this.#calls = calls
     this.#levels = new LimitLevels(gateway, this.#holder)
   }
 
@@ -38,7 +38,7 @@ export class MessageSender {
     this.limited(session, channel, settle, () => {
       const { connectionLimits } = this.#gateway
       if (connectionLimits.isTyping) connectionLimits.endTyping(session, channel)
-      this.#channels.execute(session, channel, { kind: 'send', content }, settle)
+      this.#calls.execute(session, channel, { kind: 'send', content }, settle)
     })
   }
 

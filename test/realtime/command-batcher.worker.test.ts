@@ -1,13 +1,17 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Overload } from '../../durable-objects/shared/overload.ts'
-import { CommandBatcher, type PendingCommand } from '../../src/realtime/command-batcher.ts'
+import {
+  CallWindow,
+  CommandBatcher,
+  isAdmittedAtOnce,
+  type PendingCommand,
+} from '../../durable-objects/gateway/channels/channel-calls.ts'
 import { listener } from '../support/listener.ts'
 
 const alice = listener('alice')
 
 /** Commands by number, and a stream whose calls end by `answer`. */
-function stream({ cap, overload = new Overload(() => 0) }: { cap?: number; overload?: Overload } = {}) {
+function stream({ cap, window = new CallWindow(() => Promise.resolve()) }: { cap?: number; window?: CallWindow } = {}) {
   const calls: number[][] = []
   const open: (() => void)[] = []
   const command = (n: number): PendingCommand => ({
@@ -16,13 +20,15 @@ function stream({ cap, overload = new Overload(() => 0) }: { cap?: number; overl
     settle: () => undefined,
   })
   const batcher = new CommandBatcher(
-    (commands) => {
+    async (commands) => {
       calls.push(commands.map(({ command: sent }) => (sent.kind === 'publish' ? Number(sent.data) : -1)))
       const { promise, resolve } = Promise.withResolvers<void>()
       open.push(resolve)
-      return overload.during(commands.length, promise)
+      window.calls++
+      await promise
+      window.calls--
     },
-    () => overload.gather(),
+    () => window.gather(),
     cap,
   )
   return {
@@ -100,21 +106,18 @@ describe('a command batcher', () => {
   })
 })
 
-describe('overload', () => {
+describe('the calls of a gateway', () => {
   test('with few calls under way no command waits; with many, the next ones gather and leave as one call', async () => {
     let round = () => {}
-    const overload = new Overload(
-      () => 0,
-      () => new Promise((resolve) => (round = resolve)),
-    )
-    const busy = Array.from({ length: 4 }, () => stream({ overload }))
+    const window = new CallWindow(() => new Promise((resolve) => (round = resolve)))
+    const busy = Array.from({ length: 4 }, () => stream({ window }))
     for (const batcher of busy) {
       batcher.add(1)
       await turns()
     }
     expect(busy.map(({ calls }) => calls.length)).toEqual([1, 1, 1, 1])
 
-    const late = stream({ overload })
+    const late = stream({ window })
     late.add(1)
     await turns()
     late.add(2)
@@ -125,4 +128,13 @@ describe('overload', () => {
     }
     expect(late.calls).toEqual([[1, 2]])
   })
+})
+
+test('a message that meets a short queue is admitted at once, any other command and any longer queue is looked at', () => {
+  const send = { kind: 'send', content: { clientId: 'a', text: 'hi' } } as const
+  const typing = { kind: 'command', name: 'conversation.typing', input: {} } as const
+  expect(isAdmittedAtOnce(send, { waiting: 15 }, { waiting: 32_767 })).toBe(true)
+  expect(isAdmittedAtOnce(send, { waiting: 16 }, { waiting: 0 })).toBe(false)
+  expect(isAdmittedAtOnce(send, { waiting: 0 }, { waiting: 32_768 })).toBe(false)
+  expect(isAdmittedAtOnce(typing, { waiting: 0 }, { waiting: 0 })).toBe(false)
 })

@@ -1,0 +1,33 @@
+import { refuseAll } from '../../../src/conversations/apply-commands.ts'
+import type { Ready } from '../../../src/kernel/ready.ts'
+import { parseChannel } from '../../../src/protocol/channels.ts'
+import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
+import { inboxOf, jobStreamOf, topicOf } from '../../address.ts'
+import type { GatewayContext } from '../gateway-context.ts'
+
+/** Calls the actor of a channel that is no conversation. */
+export function callOtherStream(
+  { env, names }: GatewayContext,
+  tenant: string,
+  channel: string,
+  call: StreamCall,
+): Promise<StreamAnswer> | undefined {
+  const parsed = parseChannel(channel)
+  if (parsed?.kind === 'job') {
+    const execute = () => jobStreamOf(env, tenant, channel)?.execute(call)
+    return call.have !== null ? execute() : callIfKnown(call, names.hasQueue(tenant, parsed.queue), execute)
+  }
+  if (parsed?.kind === 'topic') return topicOf(env, tenant, channel).execute(call)
+  return parsed?.kind === 'inbox' ? inboxOf(env, tenant, parsed.user).execute(call) : undefined
+}
+
+/** Calls an actor if its name is known, or refuses as the actor would: an invented name wakes no actor. */
+export function callIfKnown(
+  call: StreamCall,
+  isKnown: Ready<boolean>,
+  execute: () => Promise<StreamAnswer> | undefined,
+): Promise<StreamAnswer> | undefined {
+  if (isKnown === true) return execute()
+  const refused = refuseAll(call)
+  return Promise.resolve(isKnown).then(async (exists) => (exists ? ((await execute()) ?? refused) : refused))
+}
