@@ -25,6 +25,7 @@ import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdat
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
 import type { ConversationRpc, Created } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
+import { noteOpened } from '../shared/opened.ts'
 import { Parking } from '../shared/parking.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { acceptLink } from './link-server.ts'
@@ -49,6 +50,11 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     clock: this.#clock,
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    noteOpened(ctx)
+  }
+
   readonly #parking = new Parking(this.env, this.ctx.id.name ?? '')
   readonly #tasks = new AlarmTasks(this.ctx.storage, [
     {

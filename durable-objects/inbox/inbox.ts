@@ -19,6 +19,7 @@ import type {
   StreamUpdate,
 } from '../../src/protocol/stream.ts'
 import { inboxNotesOf, ownName } from '../address.ts'
+import { noteOpened } from '../shared/opened.ts'
 import { Subscribers } from '../shared/subscribers.ts'
 import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
@@ -48,6 +49,11 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   /** The opening under way, which every other call waits for. */
   #opening: Promise<void> | undefined
   #known: Standing | undefined
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    noteOpened(ctx)
+  }
 
   /** Runs the commands of a gateway: subscribing and leaving. A closed inbox opens first. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {

@@ -33,6 +33,7 @@ import { Retention } from './retention.ts'
 import { WorkerDispatcher } from './worker-dispatcher.ts'
 import { Batcher, PollWaiters } from './waiting-calls.ts'
 import { jobQueueSchema } from './schema.ts'
+import { noteOpened } from '../shared/opened.ts'
 import { migrate } from '../shared/migrate.ts'
 import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contracts.ts'
 
@@ -66,6 +67,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
+    noteOpened(ctx)
     const { sql, kv } = ctx.storage
     migrate(sql, jobQueueSchema)
     this.#stores = openStores(sql)

@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
-import { noteOpenedActor } from '../../src/limits/opened-actors.ts'
+import { noteOpened } from '../shared/opened.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
 import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
@@ -21,7 +21,7 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    noteOpenedActor()
+    noteOpened(ctx)
   }
 
   /** Settles the leases a holder closes, decides the waiting costs, lends what can be lent. */

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
-import { noteOpenedActor } from '../../src/limits/opened-actors.ts'
+import { noteOpened } from '../shared/opened.ts'
 import { refuse } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
@@ -38,7 +38,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    noteOpenedActor()
+    noteOpened(ctx)
   }
 
   readonly #context: TopicContext = { ctx: this.ctx, env: this.env, emptied: () => this.#noteIdle() }

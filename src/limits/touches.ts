@@ -90,7 +90,7 @@ export class Touches {
   async #place(name: string): Promise<Place> {
     for (;;) {
       const tenant = this.#of(name)
-      const touch: Touch = { begunAt: this.#pause.now(), opened: openedActors() }
+      const touch: Touch = { begunAt: this.#pause.now(), opened: openedActors.count }
       // Checked and taken without a pause: another request checks as well.
       if (this.#hasRoom(tenant)) {
         tenant.underWay.add(touch)
@@ -119,7 +119,7 @@ export class Touches {
       const tookMs = now - touch.begunAt
       if (tookMs > targetMs) touch.restsUntil = now + Math.min(tookMs, longestRestMs)
       else tenant.underWay.delete(touch)
-      const floor = openedActors() > touch.opened ? fewestHere : fewest
+      const floor = openedActors.count > touch.opened ? fewestHere : fewest
       tenant.window =
         tookMs > targetMs
           ? Math.max(floor, tenant.window * 0.8)

@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config.ts'
 import { maxScheduleBytes, maxSchedules } from '../../src/jobs/schedules/schedule-limits.ts'
 import { bodyBytesPerSecond, bodyGraceMs } from '../../src/limits/body-pace.ts'
 import { builtInRules, connectWindow, type BuiltInPolicy, type LimitTerms } from '../../src/limits/built-in-policies.ts'
+import { maxOpened, maxOpenedByTenant } from '../../src/limits/opened-actors.ts'
 import { maxOfAll, maxOfTenant } from '../../src/limits/touches.ts'
 import { maxUnderWay } from '../../src/limits/under-way.ts'
 import { maxChecks, maxPolicies } from '../../src/protocol/limits-api.ts'
@@ -50,6 +51,13 @@ const rows: readonly Row[] = [
     count(maxUnderWay.key),
     count(maxUnderWay.tenant),
     count(maxUnderWay.address),
+  ],
+  [
+    'conversations, topics, users, queues and limiter keys opened in one process within ten seconds',
+    '',
+    '',
+    `${count(maxOpenedByTenant)}, of ${count(maxOpened)} for all`,
+    '',
   ],
   ['messages', rate('messages'), '', 'what its users may', ''],
   ['checks of limits', '', '', rate('checks'), ''],

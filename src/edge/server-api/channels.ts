@@ -14,7 +14,7 @@ import type { TopicRules } from '../../protocol/stream.ts'
 import { maxListed, type Presence, type PresenceForm } from '../../realtime/presence-table.ts'
 import { topicRules } from '../../topics/namespaces.ts'
 import { possibleConversation } from '../identity/conversation-ids.ts'
-import { touches } from '../rate-limits/items.ts'
+import { openingRefusal, touches } from '../rate-limits/items.ts'
 import { tenantRecordOf } from '../identity/tenants.ts'
 
 /** JSON text of a result, or why there is none. */
@@ -74,7 +74,7 @@ type Said = Omit<ServerApiRequest<'publish'>, 'channel' | 'data' | 'b64data'>
 /** A failure of one channel does not affect the others: a caller that retries must know which to leave out. */
 async function publishOne(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
   try {
-    return await publishText(env, tenant, channel, data, said)
+    return openingRefusal(tenant) ?? (await publishText(env, tenant, channel, data, said))
   } catch (thrown) {
     log.error('server-api.failed', { method: 'broadcast', channel, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')

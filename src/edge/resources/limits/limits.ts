@@ -24,7 +24,7 @@ import { defineOperation } from '../../../protocol/operation.ts'
 import { tenantLimits, type StoredTenant } from '../../../tenants/record.ts'
 import type { Env } from '../../../env.ts'
 import { operation } from '../../http/operations.ts'
-import { takeChecks, touches } from '../../rate-limits/items.ts'
+import { openingRefusal, takeChecks, touches } from '../../rate-limits/items.ts'
 import { decider, levelOf, ownPolicy } from '../../rate-limits/request-limits.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant, tenantRecordOf } from '../../identity/tenants.ts'
@@ -279,7 +279,11 @@ export const limits = [
 
 /** Each check for itself; as many limiters are asked at once as the tenant may. */
 async function checkEach(tenant: string, levels: readonly Level[]): Promise<{ readonly results: CheckAnswer[] }> {
-  const decisions = await touches.each(tenant, levels, (level) => decideAll(decider, [level]))
+  const decisions = await touches.each(tenant, levels, (level) => {
+    const refusal = openingRefusal(tenant)
+    if (refusal !== undefined) accepted(refusal)
+    return decideAll(decider, [level])
+  })
   return { results: levels.map((level, place) => answer(level, decisions[place] ?? { kind: 'taken' })) }
 }
 
