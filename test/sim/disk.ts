@@ -1,3 +1,4 @@
+/// <reference types="node" />
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Sql } from '../../durable-objects/shared/sql.ts'
 
@@ -56,6 +57,12 @@ export class Disk implements Sql {
 
   put(key: string, value: unknown): void {
     this.#write({ kind: 'value', key, value: structuredClone(value) })
+  }
+
+  delete(key: string): boolean {
+    const isKept = this.#values.get(key) !== undefined
+    if (isKept) this.put(key, undefined)
+    return isKept
   }
 
   setAlarm(at: number | null): void {
