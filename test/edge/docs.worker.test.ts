@@ -105,6 +105,18 @@ const batch = {
 afterEach(() => void vi.unstubAllGlobals())
 
 describe('health', () => {
+  test('a development system is not ready, and answers 503 with Retry-After, before its tenant is made', async () => {
+    const answers = async () =>
+      await Promise.all([
+        call('GET /readyz'),
+        call('GET /v1/conversations?user=alice', { as: 'demo-key' }),
+        call('POST /demo/token', { body: { user: 'alice' } }),
+      ])
+    for (const { status, headers } of await answers()) expect([status, headers.get('retry-after')]).toEqual([503, '1'])
+    await call('PUT /admin/v1/tenants/demo', { as: operatorKey, body: { name: 'demo' } })
+    expect((await answers()).map(({ status }) => status)).toEqual([200, 200, 200])
+  })
+
   test('alive says so, ready names each dependency, and a database that is away is no reason to fall', async () => {
     expect(await call('GET /healthz')).toMatchObject({ status: 200, body: { status: 'ok' } })
     postgresIsAway()

@@ -23,6 +23,9 @@ export type Authentication =
   | { readonly kind: 'turnedAway'; readonly close: CloseName }
   | Refusal
 
+/** A system of the open profile makes its tenant a moment after its Worker listens; clients try again by themselves. */
+const starting = 'the system is starting and has not made its tenant yet'
+
 /** Checks connection tokens against the keys of the tenant they name. Throws when the tenant's actor cannot be reached. */
 export class ConnectionAuthenticator {
   readonly #tenants: TenantCache
@@ -41,7 +44,10 @@ export class ConnectionAuthenticator {
     if (token === '') return await this.#admitAnonymous(now, origin)
     const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
     const believed = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
-    if (believed === undefined) return { kind: 'turnedAway', close: 'invalidToken' }
+    if (believed === undefined)
+      return tenant.data !== undefined && tenant.data === this.#open?.tenant
+        ? refuse('internal', starting)
+        : { kind: 'turnedAway', close: 'invalidToken' }
     const admission = namesUnknownKey(token, this.#keysOf(believed)) ? await this.#askAgain(believed, now) : believed
     const isOpen = this.#open?.tenant === admission.record.id
     const keys = this.#keysOf(admission)
@@ -80,8 +86,9 @@ export class ConnectionAuthenticator {
 
   /** A connect without a token names no tenant; only the open profile has one for it. */
   async #admitAnonymous(now: number, origin: string): Promise<Authentication> {
-    const admission = this.#open === undefined ? undefined : await this.#tenants.get(this.#open.tenant, now)
-    if (admission === undefined) return { kind: 'turnedAway', close: 'badRequest' }
+    if (this.#open === undefined) return { kind: 'turnedAway', close: 'badRequest' }
+    const admission = await this.#tenants.get(this.#open.tenant, now)
+    if (admission === undefined) return refuse('internal', starting)
     const { id, limits, origins } = admission.record
     if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }
     const claims = { tenant: id, user: '', expiresAt: 0, issuedAt: now }

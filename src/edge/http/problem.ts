@@ -32,6 +32,14 @@ export const overloaded = (waitMs: number): ProblemError =>
     retryAfterMs: spreadMs(waitMs, Math.random()),
   })
 
+/** A development system answers from the moment its Worker listens, and makes its tenant a moment later. */
+export const localTenantMissing = (): ProblemError =>
+  new ProblemError({
+    name: 'unavailable',
+    detail: 'tenant: the system is starting and has not made its tenant yet; try again',
+    retryAfterMs: 1000,
+  })
+
 /** Ends the request when an actor refused; otherwise hands its answer on. */
 export function accepted<T extends { readonly kind: string }>(answer: T): Exclude<T, Refusal> {
   if (isRefusal(answer)) throw new ProblemError(toProblem(answer))

@@ -7,7 +7,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { tokenLength } from '../../protocol/limits.ts'
 import type { App, AppContext } from '../http/context.ts'
 import { admitAttempt, noteSuccess, noteFailure } from '../rate-limits/failed-credentials.ts'
-import { fail } from '../http/problem.ts'
+import { fail, localTenantMissing } from '../http/problem.ts'
 import { isRevoked } from '../identity/revocations.ts'
 import { admissionFor, cachedTenant, tenantRecordOf } from '../identity/tenants.ts'
 
@@ -71,11 +71,13 @@ export async function byApiKey(c: AppContext, key: string): Promise<Principal> {
 
 async function byKey(c: AppContext, key: string): Promise<Principal> {
   const { localTenant, localApiKey, open } = loadConfig(c.env)
-  if (open?.apiKey === key) return { kind: 'server', tenant: open.tenant, keyId: 'open' }
-  const tenant = tenantOfKey(key) ?? (key === localApiKey ? localTenant : undefined)
+  const isOpen = open?.apiKey === key
+  const tenant = isOpen ? open.tenant : (tenantOfKey(key) ?? (key === localApiKey ? localTenant : undefined))
   const now = systemClock.now()
   const record =
     tenant === undefined ? undefined : (cachedTenant(tenant, now) ?? (await tenantRecordOf(c.env, tenant, now)))
+  if (record === undefined && (isOpen || key === localApiKey)) throw localTenantMissing()
+  if (isOpen) return { kind: 'server', tenant: open.tenant, keyId: 'open' }
   const known = record === undefined ? undefined : findKey(record.keys, hashes.get(key) ?? (await hashOf(key)))
   if (record === undefined || known === undefined)
     return noteFailure(c, key, 'Authorization: this API key is not known')

@@ -8,10 +8,12 @@ import { loadConfig, type Config } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { alertRules } from '../../../jobs/metrics/alerts.ts'
 import { expositionType } from '../../../kernel/exposition.ts'
+import { systemClock } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/log.ts'
 import { within } from '../../../kernel/retry.ts'
 import { regionOf } from '../../http/connection.ts'
 import type { App } from '../../http/context.ts'
+import { tenantRecordOf } from '../../identity/tenants.ts'
 import { metricsText } from './metrics.ts'
 
 /** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
@@ -27,15 +29,20 @@ export const health = new Hono<App>()
   .get('/healthz', (c) => c.json({ status: 'ok' }))
   .get('/readyz', async (c) => {
     const config = loadConfig(c.env)
-    const [gateways, others] = await Promise.all([checkGateways(c.env, config), checkOthers(config)])
-    const dependencies = { actors: summaryOf(gateways), ...others }
+    const [gateways, tenant, others] = await Promise.all([
+      checkGateways(c.env, config),
+      checkLocalTenant(c.env, config),
+      checkOthers(config),
+    ])
+    const dependencies = { actors: summaryOf(gateways), ...tenant, ...others }
     const states = Object.values(dependencies).map(({ state }) => state)
     const region = regionOf(c.req.raw, config)
     const own = gateways.filter(({ name }) => name.startsWith(`${region}/`))
     // A caller of this region needs one of its gateways; the broken ones of other regions are theirs to notice.
-    const serves = own.every(({ state }) => state === 'ok')
+    const serves = own.every(({ state }) => state === 'ok') && tenant.tenant?.detail !== notMade
     const isWhole = states.every((state) => state === 'ok' || state === 'off') && dependencies.qstash.state === 'ok'
     const status = !serves ? 'down' : isWhole ? 'ok' : 'degraded'
+    if (!serves) c.header('Retry-After', '1')
     return c.json({ status, dependencies }, serves ? 200 : 503)
   })
   .get('/metrics/alerts', (c) => c.json({ groups: [{ name: 'parley-jobs', rules: alertRules }] }))
@@ -56,6 +63,22 @@ async function checkGateways(env: Env, config: Config): Promise<CheckedGateway[]
   return await Promise.all(
     asked.map(async (name) => ({ name, ...(await check(async () => void (await gatewayNamed(env, name).stats()))) })),
   )
+}
+
+const notMade = 'the system is starting and has not made its tenant yet'
+
+/**
+ * A development system is not ready before it has made its tenant. One that cannot be read makes it degraded only: the
+ * other tenants are served.
+ */
+async function checkLocalTenant(env: Env, { localTenant }: Config): Promise<{ readonly tenant?: Dependency }> {
+  if (localTenant === undefined) return {}
+  let isMade = true
+  const read = async () => {
+    isMade = (await tenantRecordOf(env, localTenant, systemClock.now())) !== undefined
+  }
+  const tenant = await check(read)
+  return { tenant: isMade ? tenant : { state: 'down', detail: notMade } }
 }
 
 function summaryOf(gateways: readonly CheckedGateway[]): Dependency {
