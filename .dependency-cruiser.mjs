@@ -1,7 +1,6 @@
 import { readdirSync } from 'node:fs'
 
 // One rule per law of ARCHITECTURE.md "Who may import whom". Each was seen to fail on a deliberate offence.
-
 const rimFolders = ['adapters', 'edge', 'handlers', 'cron']
 const languages = ['kernel', 'protocol', 'events']
 // Each folder of src is a context, unless it is of the rim or what all contexts speak.

@@ -1,17 +1,68 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { Durations } from './test/support/durations.ts'
 import { noddingPostgres } from './test/support/nodding-postgres.ts'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 // Two environments, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node.
 // x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
 const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
 
+// Files that change or count what all tenants share: the platform's settings, connections of one address, rows of a shard.
+// Each has a workerd of its own. All others share one for each core: to start one takes longer than most files.
+const alone = [
+  'actors/endings',
+  'actors/swaps',
+  'actors/topic',
+  'edge/docs',
+  'edge/request-id',
+  'edge/server-api-fields',
+  'limits/levels',
+  'limits/service',
+  'wire/data-as-given',
+  'wire/frames',
+  'wire/topic-permissions',
+].map((name) => `test/${name}.worker.test.ts`)
+
 // What is asked for again and again comes at once, or seconds later where others want the cores, too.
 const expect = { poll: { timeout: 30_000 } }
 
+const common = {
+  expect,
+  // A start of the whole system may take half a minute where others want the cores, too, and a test starts it thrice.
+  testTimeout: 300_000,
+  hookTimeout: 180_000,
+  // The same for all projects: vitest runs projects that differ in it one after the other.
+  maxWorkers: 2,
+}
+
+const workerd = cloudflareTest({
+  wrangler: { configPath: './wrangler.toml' },
+  miniflare: {
+    bindings: {
+      ENVIRONMENT: 'local',
+      LOCAL_TENANT: 'demo',
+      LOCAL_API_KEY: 'demo-key',
+      ADMIN_KEY: 'operator-of-the-tests',
+      DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
+      DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
+      DATABASE_URL_SHARD1: 'postgresql://app:secret@shards.test/shard1',
+      NEON_PROXY: 'shards.test',
+      // As in production; links.worker.test.ts switches them on for itself.
+      LINKS: 'off',
+      HIBERNATION: 'on',
+      CONNECTIONS_PER_ADDRESS: '20',
+      PRESENCE_GRACE_MS: '400',
+      PROJECTION_DELAY_MS: '500',
+    },
+    outboundService: noddingPostgres,
+  },
+})
+
 export default defineConfig({
   test: {
-    reporters: ['default'],
+    reporters: ['default', new Durations()],
+    sequence: { sequencer: LongestFirst },
     // The log of a passing test is not shown.
     silent: 'passed-only',
     projects: [
@@ -21,45 +72,22 @@ export default defineConfig({
           environment: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['**/*.worker.test.ts', ...needsMore],
-          // A start of the whole system may take half a minute where others want the cores, too, and a test starts it thrice.
-          testTimeout: 300_000,
-          hookTimeout: 180_000,
-          maxWorkers: 2,
-          expect,
+          ...common,
         },
       },
       {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: './wrangler.toml' },
-            miniflare: {
-              bindings: {
-                ENVIRONMENT: 'local',
-                LOCAL_TENANT: 'demo',
-                LOCAL_API_KEY: 'demo-key',
-                ADMIN_KEY: 'operator-of-the-tests',
-                DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
-                DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
-                DATABASE_URL_SHARD1: 'postgresql://app:secret@shards.test/shard1',
-                NEON_PROXY: 'shards.test',
-                // As in production; links.worker.test.ts switches them on for itself.
-                LINKS: 'off',
-                HIBERNATION: 'on',
-                CONNECTIONS_PER_ADDRESS: '20',
-                PRESENCE_GRACE_MS: '400',
-                PROJECTION_DELAY_MS: '500',
-              },
-              outboundService: noddingPostgres,
-            },
-          }),
-        ],
+        plugins: [workerd],
         test: {
           name: 'workerd',
           include: ['test/**/*.worker.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 180_000,
-          expect,
+          exclude: alone,
+          isolate: false,
+          ...common,
         },
+      },
+      {
+        plugins: [workerd],
+        test: { name: 'workerd-alone', include: alone, ...common },
       },
     ],
   },
