@@ -68,7 +68,13 @@ export const shardWriters = (env: Env, shard: string) =>
     writer: env.SHARD_WRITER.getByName(named(shard, String(lane))),
   }))
 
-export const gatewayNamed = (env: Env, name: string) => env.GATEWAY.getByName(name)
+/** Where Cloudflare creates an object on demand. */
+const locationHints = ['wnam', 'enam', 'sam', 'weur', 'eeur', 'apac', 'apac-ne', 'apac-se', 'oc', 'afr', 'me'] as const
+const hints = new Map<string, object>(locationHints.map((locationHint) => [locationHint, { locationHint }]))
+
+/** A gateway, created in the region in its name whichever location calls it first. */
+export const gatewayNamed = (env: Env, name: string) =>
+  env.GATEWAY.getByName(name, hints.get(name.slice(0, name.indexOf('/'))))
 
 /** Every gateway that can exist. */
 export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regions' | 'gatewaysPerRegion'>): string[] =>

@@ -4,7 +4,7 @@ import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { backoffMs, within } from '../../src/kernel/retry.ts'
+import { backoffMs } from '../../src/kernel/retry.ts'
 import { ownName, jobWorkerOf } from '../address.ts'
 import type { RunStore } from '../../src/jobs/queue/stores.ts'
 
@@ -69,7 +69,10 @@ export class WorkerDispatcher {
 
   /** QStash gets a copy only of a run that the direct dispatch did not start. A run that breaks off is noticed by its silence. */
   async #startOrPublish(run: RequestedRun, now: number): Promise<void> {
-    await within(directMs, 'starting a run', this.#start(run.id)).catch(() => undefined)
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, directMs)
+    await Promise.race([this.#start(run.id), late.promise])
+    clearTimeout(timer)
     if (this.#runs.has(run.id) && this.#isOpen(now)) await this.#publish([run], now)
   }
 

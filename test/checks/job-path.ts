@@ -18,7 +18,7 @@ import { Setting } from '../sim/setting.ts'
 import { bundleOf, load } from '../sim/worker-code.ts'
 
 const maxFiles = 22
-const maxLines = 2480
+const maxLines = 2490
 
 /** What every HTTP request passes: middleware, reading and answering, shedding of load. */
 const shared = /^src\/(?:edge\/(?:middleware|http)|limits|adapters\/request-context)/
