@@ -1,7 +1,7 @@
-import { z } from 'zod'
 import { checkHistory, History } from '../support/history.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Person } from './person.ts'
+import { differentPresence } from './presence-check.ts'
 import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
 import { Truth } from './truth.ts'
 
@@ -24,7 +24,6 @@ export interface Ending extends SettingEnding {
 const calmsWithinMs = 180_000
 
 const server = { user: '', client: '', server: true }
-const presentClients = z.object({ clients: z.array(z.object({ client: z.string() })) })
 
 /** People talk while everything fails; then it stops failing, and all promises are looked at. */
 export async function tell(seed: number, plot: Plot): Promise<Ending> {
@@ -96,21 +95,17 @@ class Story {
     return { ...this.#setting.ending(broken), entries: log.length, rejoins }
   }
 
-  /** Conversations that list other connections than the gateways hold. */
   async #differentPresence(): Promise<string[]> {
-    const setting = this.#setting
-    const gateways = Array.from({ length: this.#plot.gateways }, (_, n) => `eu/${n}`)
     const different: string[] = []
-    for (const id of this.#conversations) {
-      const held: string[] = []
-      for (const gateway of gateways) {
-        const report = await setting.call('Gateway', gateway, 'subscribed', tenant, `conversation:${id}`)
-        held.push(...presentClients.parse(report).clients.map(({ client }) => client))
-      }
-      const presence = await setting.call('Conversation', `${tenant}/${id}`, 'presence', server, 'list')
-      const listed = presentClients.parse(presence).clients.map(({ client }) => client)
-      if (listed.toSorted().join() !== held.toSorted().join())
-        different.push(`${id} lists ${listed.join()} and the gateways hold ${held.join()}`)
+    for (const name of this.#conversations) {
+      const stream = {
+        kind: 'Conversation',
+        tenant,
+        name,
+        channel: `conversation:${name}`,
+        given: [server, 'list'],
+      } as const
+      different.push(...(await differentPresence(this.#setting, this.#plot.gateways, stream)))
     }
     return different
   }

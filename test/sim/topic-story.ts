@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { checkHistory, History } from '../support/history.ts'
 import { Listener } from './listener.ts'
 import { tokenMaker } from './neighbours.ts'
+import { differentPresence } from './presence-check.ts'
 import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
 import { TopicChecks } from './topic-checks.ts'
 import { namespaces } from './topic-namespaces.ts'
@@ -103,6 +104,7 @@ class TopicStory {
       ...checkHistory(this.#history, log).map(({ check, what }) => `${check}: ${what}`),
       ...checks.broken(),
       ...(await this.#readAll(checks)),
+      ...(await this.#differentPresence()),
     ]
     const passed = this.#listeners.flatMap((listener) => [...listener.passed.values()].flat())
     return {
@@ -124,6 +126,15 @@ class TopicStory {
       wrong.push(...checks.wrongPage(topic, await this.#setting.call('Topic', name, 'history', rules, query)))
     }
     return wrong
+  }
+
+  async #differentPresence(): Promise<string[]> {
+    const different: string[] = []
+    for (const { tenant, channel } of this.#topics) {
+      const stream = { kind: 'Topic', tenant, name: channel, channel, given: ['list'] } as const
+      different.push(...(await differentPresence(this.#setting, this.#plot.gateways, stream)))
+    }
+    return different
   }
 
   #speak(): void {
