@@ -45,11 +45,7 @@ export default {
         path: '^(?:cloudflare:|node:|hono|@hono|@neondatabase|@upstash)|node_modules/(?:hono|@hono|@neondatabase|@upstash)',
       },
     ),
-    rule(
-      'worker-code-uses-no-node-modules',
-      { path: '^(?:src|durable-objects)/', pathNot: '^src/adapters/request-context\\.ts$' },
-      { dependencyTypes: ['core'] },
-    ),
+    rule('worker-code-uses-no-node-modules', { path: '^(?:src|durable-objects)/' }, { dependencyTypes: ['core'] }),
     rule(
       'actors-do-not-know-http-or-jobs',
       { path: '^durable-objects/' },

@@ -10,6 +10,7 @@ import type {
   TenantRpc,
   TopicRpc,
 } from '../durable-objects/contracts.ts'
+import type { RequestContext } from './kernel/request-context.ts'
 import type { Vars } from './vars.ts'
 
 /** The bindings of the Worker: the actors' namespaces and the variables that `loadConfig` reads. */
@@ -29,4 +30,10 @@ export interface Env extends Vars {
    * the Worker is self-hosted; Cloudflare's own egress is like that already.
    */
   readonly ENDPOINTS?: Fetcher
+  /** The request on whose behalf these bindings are used; undefined in actors, alarms and cron. */
+  readonly request?: RequestContext
 }
+
+/** The bindings as they are used on behalf of `request`: its ids go into log lines, and its trace goes on with its jobs. */
+export const forRequest = (env: Env, request: RequestContext): Env =>
+  Object.assign(Object.create(env), { request, worker: env.worker ?? env })

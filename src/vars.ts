@@ -1,5 +1,7 @@
 /** Plain text variables and secrets, as given by wrangler.toml, `wrangler secret` or the local start script. */
 export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>> & {
+  /** In the environment of one request, the environment of the Worker that it extends. */
+  readonly worker?: Vars
   readonly ENVIRONMENT?: string
   readonly SHARDS?: string
   readonly REGIONS?: string

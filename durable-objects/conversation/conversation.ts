@@ -1,4 +1,3 @@
-import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import {
   type AppliedCommands,
@@ -46,7 +45,10 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     subscribers: () => this.#store.subscribers,
     withoutOthers: (infos) => this.#store.subscribers.presence.withoutOthers(infos),
     publish: (signals) =>
-      this.#publish({ results: [], publications: [], events: [...signals] }, this.#store.log.top(), null),
+      this.#store.subscribers.publish(
+        this.#update({ results: [], publications: [], events: [...signals] }, this.#store.log.top()),
+        null,
+      ),
     clock: this.#clock,
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
@@ -82,10 +84,6 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
 
   /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
-    return call.request === undefined ? this.#execute(call) : onBehalfOf(call.request, () => this.#execute(call))
-  }
-
-  #execute(call: StreamCall): StreamAnswer {
     const room = this.#state()
     if (room === undefined) return this.#refuseAll(call)
 
@@ -217,7 +215,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
       this.#scheduleTasks()
     } else if (turn.changesInboxes === true && this.#store.inboxUpdater.isPending(room.conversation))
       this.#scheduleTasks()
-    this.#publish(turn, before, call.gateway)
+    this.#store.subscribers.publish(this.#update(turn, before), call.gateway, call.request)
 
     const after = call.have ?? before
     const { behind, entries } =
@@ -228,10 +226,6 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
           )
     const update = this.#update(turn, behind ? before : after)
     return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
-  }
-
-  #publish(turn: AppliedCommands, before: number, except: string | null): void {
-    this.#store.subscribers.publish(this.#update(turn, before), except)
   }
 
   #update({ publications, events: signals }: AppliedCommands, after: number): StreamUpdate {

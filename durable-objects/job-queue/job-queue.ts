@@ -1,5 +1,3 @@
-import type { RequestContext } from '../../src/kernel/request-context.ts'
-import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { Job, NewJob } from '../../src/jobs/model/job.ts'
@@ -18,6 +16,7 @@ import { SigningSecrets } from '../../src/jobs/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 import { jobQueueOf, ownName, platformOf } from '../address.ts'
@@ -48,8 +47,8 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #clock = systemClock
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
   readonly #pollWaiters = new PollWaiters()
-  readonly #enqueuer = new Batcher<NewJob, EnqueueAnswer>((all) =>
-    this.#changing((now) => all.map((job) => this.#accept(job, now))),
+  readonly #enqueuer = new Batcher<WantedJob, EnqueueAnswer>((all) =>
+    this.#changing((now) => all.map(({ job }) => this.#accept(job, now)), { request: all[0]?.request }),
   )
   readonly #own = ownName(this.ctx.id.name)
   readonly #stores: SqlStores
@@ -99,7 +98,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
    * is kept with the job and passed on to its endpoint.
    */
   async enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer> {
-    const queued = await onBehalfOf(request, () => this.#enqueuer.add(traced(wanted, request)))
+    const queued = await this.#enqueuer.add({ job: traced(wanted, request), request })
     await this.#registration
     return queued
   }
@@ -107,7 +106,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   /** Accepts all of these jobs, or none. */
   async enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult> {
     const jobs = wanted.map((job) => traced(job, request))
-    const enqueued = onBehalfOf(request, () => this.#changing((now) => this.#queue.enqueue(jobs, now)))
+    const enqueued = this.#changing((now) => this.#queue.enqueue(jobs, now), { request })
     await this.#registration
     return enqueued
   }
@@ -282,29 +281,29 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   /** A change that a scheduled task makes: no reason to be swept again. */
   #visited<T>(change: (now: number) => T): T {
-    return this.#changing(change, true)
+    return this.#changing(change, { isVisit: true })
   }
 
   /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
-  #changing<T>(change: (now: number) => T, isVisit = false): T {
+  #changing<T>(change: (now: number) => T, { isVisit = false, request }: ChangeOptions = {}): T {
     const now = this.#clock.now()
-    const changed = this.#commit(() => change(now))
+    const changed = this.#commit(() => change(now), request)
     this.#pollWaiters.wakeFor(this.#queue.claimable(now))
     const next = this.#queue.plan(now, this.#dispatcher.reach(now))
-    this.#dispatcher.dispatch(next.runs, now)
+    this.#dispatcher.dispatch(next.runs, now, request)
     this.#dispatcher.lookAt(next.lookAt, now)
     this.#publishProgress(this.#stores.jobs.takeWatched())
-    this.#registerName()
+    this.#registerName(request)
     if (!isVisit && !this.#due.isListed) this.#noteDue()
     return changed
   }
 
   /** All or nothing. What is in memory cannot be rolled back, so after a failure the actor starts anew from its stores. */
-  #commit<T>(change: () => T): T {
+  #commit<T>(change: () => T, request: RequestContext | undefined): T {
     try {
       return this.ctx.storage.transactionSync(change)
     } catch (thrown) {
-      log.error('jobs.change-failed', { queue: this.#own.name, reason: reasonOf(thrown) })
+      log.error('jobs.change-failed', { ...idsOf(request), queue: this.#own.name, reason: reasonOf(thrown) })
       this.ctx.abort(`the queue could not be changed: ${reasonOf(thrown)}`)
       throw thrown
     }
@@ -328,14 +327,26 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     this.ctx.waitUntil(this.#due.list(() => platformOf(this.env).noteQueues([{ tenant, queue: name }])))
   }
 
-  #registerName(): void {
+  #registerName(request: RequestContext | undefined): void {
     const { tenant, name } = this.#own
     if (name === 'default' || !this.#names.isNew()) return
     const registering = jobQueueOf(this.env, tenant, 'default').register(name)
-    const registration = this.#names.register(within(registrationMs, 'registering a queue', registering))
+    const registration = this.#names.register(within(registrationMs, 'registering a queue', registering), request)
     this.#registration = registration
     this.ctx.waitUntil(registration)
   }
+}
+
+/** A job to accept, and the request that makes it. */
+interface WantedJob {
+  readonly job: NewJob
+  readonly request: RequestContext | undefined
+}
+
+interface ChangeOptions {
+  /** Made by a scheduled task. */
+  readonly isVisit?: boolean
+  readonly request?: RequestContext | undefined
 }
 
 const traced = (job: NewJob, request: RequestContext | undefined): NewJob =>

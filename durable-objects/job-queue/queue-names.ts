@@ -1,4 +1,5 @@
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { Settings } from '../shared/settings.ts'
 
 /** The names of a tenant's queues: kept by its queue `default`, with which every other queue registers when first used. */
@@ -31,13 +32,13 @@ export class QueueNames {
   }
 
   /** Notes that this queue has registered once `registering` is done; a failure is repeated with the next change. */
-  async register(registering: Promise<void>): Promise<void> {
+  async register(registering: Promise<void>, request?: RequestContext): Promise<void> {
     this.#isRegistering = true
     try {
       await registering
       this.#settings.set('introduced', 1)
     } catch (thrown) {
-      log.warn('jobs.register-failed', { reason: reasonOf(thrown) })
+      log.warn('jobs.register-failed', { ...idsOf(request), reason: reasonOf(thrown) })
     } finally {
       this.#isRegistering = false
     }

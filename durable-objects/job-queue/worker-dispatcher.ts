@@ -1,9 +1,9 @@
-import { currentRequest } from '../../src/adapters/request-context.ts'
 import { publish } from '../../src/adapters/qstash/client.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
 import { ownName, jobWorkerOf } from '../address.ts'
 import type { RunStore } from '../../src/jobs/queue/stores.ts'
@@ -38,14 +38,14 @@ export class WorkerDispatcher {
     return this.#config.qstash === undefined ? -Infinity : now
   }
 
-  /** Dispatches requested runs, once they are durable: the platform holds the calls back until then. */
-  dispatch(runs: readonly RequestedRun[], now: number): void {
+  /** Dispatches requested runs, once they are durable: the platform holds the calls back until then. The trace of `request` goes with them. */
+  dispatch(runs: readonly RequestedRun[], now: number, request?: RequestContext): void {
     if (runs.length === 0) return
     const isConfigured = this.#config.qstash !== undefined
     const direct = isConfigured ? runs.filter(({ at }) => at <= now) : []
-    for (const run of direct) this.#ctx.waitUntil(this.#startOrPublish(run, now))
+    for (const run of direct) this.#ctx.waitUntil(this.#startOrPublish(run, now, request))
     const later = runs.filter((run) => !direct.includes(run))
-    if (later.length > 0 && this.#isOpen(now)) this.#ctx.waitUntil(this.#publish(later, now))
+    if (later.length > 0 && this.#isOpen(now)) this.#ctx.waitUntil(this.#publish(later, now, request))
   }
 
   /** Looks again at `at` at the latest. An earlier alarm stays: it finds out what comes next. */
@@ -68,27 +68,26 @@ export class WorkerDispatcher {
   }
 
   /** QStash gets a copy only of a run that the direct dispatch did not start. A run that breaks off is noticed by its silence. */
-  async #startOrPublish(run: RequestedRun, now: number): Promise<void> {
+  async #startOrPublish(run: RequestedRun, now: number, request: RequestContext | undefined): Promise<void> {
     const late = Promise.withResolvers<void>()
     const timer = setTimeout(late.resolve, directMs)
-    await Promise.race([this.#start(run.id), late.promise])
+    await Promise.race([this.#start(run.id, request), late.promise])
     clearTimeout(timer)
-    if (this.#runs.has(run.id) && this.#isOpen(now)) await this.#publish([run], now)
+    if (this.#runs.has(run.id) && this.#isOpen(now)) await this.#publish([run], now, request)
   }
 
-  async #start(run: string): Promise<void> {
+  async #start(run: string, request: RequestContext | undefined): Promise<void> {
     const { tenant, name: queue } = ownName(this.#ctx.id.name)
     try {
       await jobWorkerOf(this.#ctx).run({ tenant, queue, run })
     } catch (thrown) {
-      log.warn('jobs.dispatch-failed', { reason: reasonOf(thrown) })
+      log.warn('jobs.dispatch-failed', { ...idsOf(request), reason: reasonOf(thrown) })
     }
   }
 
-  async #publish(runs: readonly RequestedRun[], now: number): Promise<void> {
+  async #publish(runs: readonly RequestedRun[], now: number, request: RequestContext | undefined): Promise<void> {
     const { tenant, name: queue } = ownName(this.#ctx.id.name)
-    const traceparent = currentRequest()?.traceparent
-    const trace = traceparent === undefined ? {} : { traceparent }
+    const trace = request?.traceparent === undefined ? {} : { traceparent: request.traceparent }
     try {
       await publish(
         this.#config,
@@ -100,7 +99,7 @@ export class WorkerDispatcher {
     } catch (thrown) {
       this.#failures++
       this.#closedUntil = now + backoffMs(this.#failures, 1000, 60_000, Math.random())
-      log.warn('jobs.publish-failed', { failures: this.#failures, reason: reasonOf(thrown) })
+      log.warn('jobs.publish-failed', { ...idsOf(request), failures: this.#failures, reason: reasonOf(thrown) })
       for (const { id, at } of runs) if (at > now) this.#runs.remove(id)
       this.lookAt(this.#closedUntil, now)
     }

@@ -1,6 +1,7 @@
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { backoffMs, within } from '../../src/kernel/retry.ts'
 import { answerChars } from '../../src/protocol/answer-size.ts'
 import type { Publication } from '../../src/protocol/replies.ts'
@@ -23,6 +24,8 @@ interface GatewayQueue {
   publications: number
   /** About how many characters its events hold. */
   eventChars: number
+  /** The request of the first update in `waiting`, for log lines. */
+  request: RequestContext | undefined
   busy: boolean
   /** Counts the subscriptions there, so that an older answer "no subscribers" cannot undo a newer one. */
   subscriptions: number
@@ -115,11 +118,11 @@ export class Subscribers {
     return this.#queues.size
   }
 
-  /** Sends an update to every gateway but `except`, which has it in the answer to its own call. */
-  publish(update: StreamUpdate, except: string | null): void {
+  /** Sends an update to every gateway but `except`, which has it in the answer to its own call, on behalf of `request`. */
+  publish(update: StreamUpdate, except: string | null, request?: RequestContext): void {
     if (update.publications.length === 0 && update.events.length === 0) return
     for (const [gateway, queue] of this.#queues) {
-      if (gateway !== except) this.#deliverSoon(gateway, queue, update)
+      if (gateway !== except) this.#deliverSoon(gateway, queue, update, request)
     }
   }
 
@@ -151,7 +154,8 @@ export class Subscribers {
       this.#deliverSoon(gateway, queue, { epoch, after: top, publications: [], events: [] })
   }
 
-  #deliverSoon(gateway: string, queue: GatewayQueue, update: StreamUpdate): void {
+  #deliverSoon(gateway: string, queue: GatewayQueue, update: StreamUpdate, request?: RequestContext): void {
+    if (queue.waiting.length === 0) queue.request = request
     queue.waiting.push(update)
     queue.publications += update.publications.length
     queue.eventChars += charsOfEvents(update)
@@ -166,8 +170,8 @@ export class Subscribers {
       const update = this.#merge(queue.waiting.splice(0))
       queue.publications = 0
       queue.eventChars = 0
-      const { subscriptions } = queue
-      const listening = await this.#deliver(gateway, update)
+      const { subscriptions, request } = queue
+      const listening = await this.#deliver(gateway, update, request)
       if (listening === true) queue.presence.heardAt = systemClock.now()
       // A gateway that was dropped and subscribed again has another queue: this answer is of before.
       const current = this.#queues.get(gateway) === queue && queue.subscriptions === subscriptions
@@ -204,12 +208,16 @@ export class Subscribers {
    * Whether the gateway still has subscribers; undefined when it was unreachable for minutes: it finds the gap by its own
    * check.
    */
-  async #deliver(gateway: string, update: ChannelUpdate): Promise<boolean | undefined> {
+  async #deliver(
+    gateway: string,
+    update: ChannelUpdate,
+    request: RequestContext | undefined,
+  ): Promise<boolean | undefined> {
     for (let attempt = 1; attempt <= reminders; attempt++) {
       try {
         return await gatewayNamed(this.#env, gateway).publish(forAttempt(update, attempt))
       } catch (thrown) {
-        log.warn('subscribers.publish-failed', { gateway, attempt, reason: reasonOf(thrown) })
+        log.warn('subscribers.publish-failed', { ...idsOf(request), gateway, attempt, reason: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
       }
     }
@@ -218,7 +226,15 @@ export class Subscribers {
 
   #open(gateway: string, isEmpty: boolean): void {
     const presence = this.presence.open(gateway, isEmpty)
-    this.#queues.set(gateway, { waiting: [], publications: 0, eventChars: 0, busy: false, subscriptions: 0, presence })
+    this.#queues.set(gateway, {
+      waiting: [],
+      publications: 0,
+      eventChars: 0,
+      request: undefined,
+      busy: false,
+      subscriptions: 0,
+      presence,
+    })
   }
 }
 

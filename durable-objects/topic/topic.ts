@@ -1,4 +1,3 @@
-import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -52,16 +51,12 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
 
   /** Runs the commands of one gateway, or of the tenant's server, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
-    return call.request === undefined ? this.#execute(call) : onBehalfOf(call.request, () => this.#execute(call))
-  }
-
-  #execute(call: StreamCall): StreamAnswer {
     this.#store.learn(call.rules)
     if (this.#mustKeep(call)) this.#create()
     const before = this.#store.log.top()
     const turn = this.#apply(call)
     this.#store.subscribers.note(call, turn.results)
-    this.#store.subscribers.publish(this.#update(turn, before), call.gateway)
+    this.#store.subscribers.publish(this.#update(turn, before), call.gateway, call.request)
     if (turn.publications.length > 0) this.#notePublished(call.gateway)
     // Where nothing else is kept, no other call would drop them.
     if (call.commands.some(hasKey)) this.#tidyBy(this.#clock.now() + keptMs)

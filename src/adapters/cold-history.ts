@@ -2,6 +2,7 @@ import { loadConfig, type Config } from '../config.ts'
 import type { Env } from '../env.ts'
 import { coldPageSize, completePage, pagesOf, type SeqRange } from '../history/page.ts'
 import { countEntries, decodePage } from '../history/page-text.ts'
+import type { RequestContext } from '../kernel/request-context.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery } from '../protocol/stream.ts'
 import type { Placement } from '../tenants/record.ts'
@@ -32,9 +33,11 @@ export function coldHistory(
     // Opened on first use: most pages are the newest, which the conversation holds itself.
     async read(conversation, epoch, range) {
       const config = loadConfig(env)
-      const cache = openCache(config)
+      const cache = openCache(config, env.request)
       const at = { tenant: tenant.tenant, conversation, epoch }
-      const reading = pagesOf(range).map((page) => readPage({ config, cache, at, range }, page, tenant.placement))
+      const reading = pagesOf(range).map((page) =>
+        readPage({ config, cache, at, range, request: env.request }, page, tenant.placement),
+      )
       return (await Promise.all(reading)).flat()
     },
   }
@@ -75,10 +78,11 @@ interface Reading {
   readonly cache: Cache
   readonly at: Place
   readonly range: SeqRange
+  readonly request: RequestContext | undefined
 }
 
 async function readPage(
-  { config, cache, at, range }: Reading,
+  { config, cache, at, range, request }: Reading,
   page: number,
   placement: () => Promise<Placement | undefined>,
 ): Promise<Publication[]> {
@@ -90,8 +94,10 @@ async function readPage(
   const placed = await placement()
   if (placed === undefined) return []
   const whole = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
-  const read = await fromDependency(placed.shard, () =>
-    selectPage(connect(config, config.shardUrl(placed.shard), requestDeadlineMs), at, whole),
+  const read = await fromDependency(
+    placed.shard,
+    () => selectPage(connect(config, config.shardUrl(placed.shard), requestDeadlineMs), at, whole),
+    request,
   )
   if (countEntries(read) === coldPageSize) await cache.set(key, read, cachedMs / 1000)
   const entries = decodePage(read, range)

@@ -1,4 +1,5 @@
 import { log, reasonOf } from '../kernel/log.ts'
+import { idsOf, type RequestContext } from '../kernel/request-context.ts'
 
 /** How long a request waits for an outside service before it is answered with 503. */
 export const requestDeadlineMs = 5000
@@ -16,11 +17,15 @@ export class DependencyError extends Error {
 }
 
 /** The result of a call to an outside service. Throws a DependencyError that names the service when the call fails. */
-export async function fromDependency<T>(dependency: string, call: () => Promise<T>): Promise<T> {
+export async function fromDependency<T>(
+  dependency: string,
+  call: () => Promise<T>,
+  request?: RequestContext,
+): Promise<T> {
   try {
     return await call()
   } catch (thrown) {
-    log.warn('dependency.failed', { dependency, reason: reasonOf(thrown) })
+    log.warn('dependency.failed', { ...idsOf(request), dependency, reason: reasonOf(thrown) })
     throw new DependencyError(dependency, thrown)
   }
 }

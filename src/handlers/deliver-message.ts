@@ -1,4 +1,3 @@
-import { currentRequest } from '../adapters/request-context.ts'
 import { z } from 'zod'
 import { possibleConversation } from '../edge/identity/conversation-ids.ts'
 import type { Env } from '../env.ts'
@@ -18,7 +17,7 @@ export async function deliverMessage(env: Env, tenant: string, payload: string):
     gateway: null,
     have: null,
     commands: [command],
-    request: currentRequest(),
+    request: env.request,
   })
   const result = results[0]
   if (result?.kind === 'refused') return { kind: 'discard', reason: `${result.error}: ${result.detail ?? ''}` }

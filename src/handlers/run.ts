@@ -1,8 +1,8 @@
-import { onBehalfOf } from '../adapters/request-context.ts'
-import type { Env } from '../env.ts'
+import { forRequest, type Env } from '../env.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Assignment } from '../jobs/queue/poll.ts'
 import { log, reasonOf } from '../kernel/log.ts'
+import { idsOf } from '../kernel/request-context.ts'
 import type { Attempt } from './attempt.ts'
 import { deliverMessage } from './deliver-message.ts'
 import { http } from './http.ts'
@@ -24,16 +24,16 @@ export async function runHandler(env: Env, tenant: string, job: Assignment, atte
   const handler = Object.hasOwn(handlers, job.type) ? handlers[job.type] : undefined
   if (handler === undefined) return { kind: 'retry', error: 'unknown-type', reason: `no handler for ${job.type}` }
   const { traceparent } = job
-  const run = async () => await handler(env, tenant, job.payload, attempt)
-  return await onBehalfOf(traceparent === undefined ? undefined : { traceparent }, () => settled(job, run))
+  const scoped = traceparent === undefined ? env : forRequest(env, { traceparent })
+  return await settled(scoped, job, async () => await handler(scoped, tenant, job.payload, attempt))
 }
 
 /** An error that a handler throws is an outcome like any other. */
-async function settled(job: Assignment, run: () => Promise<Outcome>): Promise<Outcome> {
+async function settled(env: Env, job: Assignment, run: () => Promise<Outcome>): Promise<Outcome> {
   try {
     return await run()
   } catch (thrown) {
-    log.warn('jobs.handler-failed', { type: job.type, id: job.id, reason: reasonOf(thrown) })
+    log.warn('jobs.handler-failed', { ...idsOf(env.request), type: job.type, id: job.id, reason: reasonOf(thrown) })
     return { kind: 'retry', error: 'thrown', reason: reasonOf(thrown) }
   }
 }

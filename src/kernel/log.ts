@@ -1,15 +1,7 @@
 /** What a log line may hold: names and figures, never message bodies, tokens or keys. */
 export type Fields = Readonly<Record<string, string | number | boolean | undefined>>
 
-let contextFields: () => Fields | undefined = () => undefined
-
-/** Adds the fields that `source` returns at the time of logging to every line: the ids of the request under way. */
-export function addLogContext(source: () => Fields | undefined): void {
-  contextFields = source
-}
-
-const line = (level: string, event: string, fields: Fields) =>
-  JSON.stringify({ level, event, ...contextFields(), ...fields })
+const line = (level: string, event: string, fields: Fields) => JSON.stringify({ level, event, ...fields })
 
 /** Structured logging; the only user of the console. `event` is a fixed dotted name, context first. */
 export const log = {

@@ -17,5 +17,12 @@ export function readTraceparent(header: string | null | undefined): string | und
   return `00-${trace}-${parent}-${flags}`
 }
 
-/** The trace id in a traceparent that was read by {@link readTraceparent}. */
-export const traceIdOf = (traceparent: string): string => traceparent.slice(3, 35)
+/** The fields of a log line that name the request it belongs to; none for alarms, cron and the commands of sockets. */
+export function idsOf(request: RequestContext | undefined): { readonly requestId?: string; readonly traceId?: string } {
+  if (request === undefined) return {}
+  const { requestId, traceparent } = request
+  return {
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(traceparent === undefined ? {} : { traceId: traceparent.slice(3, 35) }),
+  }
+}

@@ -1,3 +1,4 @@
+import type { RequestContext } from '../kernel/request-context.ts'
 import type { LeaseHolder } from './holder.ts'
 import type { LocalLimits } from './local-limits.ts'
 import type { Source, Taken } from './ports.ts'
@@ -12,6 +13,8 @@ export interface Level {
    * request is refused.
    */
   readonly whenUnreachable: 'open' | 'closed'
+  /** The request that the decision is for, for log lines. */
+  readonly request?: RequestContext | undefined
 }
 
 /** A decision through all levels, or the level that refused. */
@@ -26,7 +29,7 @@ export interface Decider {
   readonly fallback: LocalLimits
   readonly alone: boolean
   /** Called when a limiter could not be reached. */
-  readonly onUnreachable: (key: string, thrown: unknown) => void
+  readonly onUnreachable: (level: Level, thrown: unknown) => void
 }
 
 /** Takes from every level or from none: what earlier levels gave is returned when a later one refuses. */
@@ -69,7 +72,7 @@ async function askLevel({ holder, fallback, alone, onUnreachable }: Decider, lev
   try {
     return await (alone ? holder.takeAlone(key, source, cost) : holder.take(key, source, cost))
   } catch (thrown) {
-    onUnreachable(key, thrown)
+    onUnreachable(level, thrown)
     const tally = holder.tallyOf(key)
     if (whenUnreachable === 'open') {
       tally.failedOpen++
@@ -81,6 +84,6 @@ async function askLevel({ holder, fallback, alone, onUnreachable }: Decider, lev
 }
 
 /** Units that the limiter decided are refunded there. A lost refund only makes the limit stricter. */
-async function refund({ onUnreachable }: Decider, { key, cost, source }: Level, at: number): Promise<void> {
-  await source.limiter.refund(cost, at).catch((thrown: unknown) => onUnreachable(key, thrown))
+async function refund({ onUnreachable }: Decider, level: Level, at: number): Promise<void> {
+  await level.source.limiter.refund(level.cost, at).catch((thrown: unknown) => onUnreachable(level, thrown))
 }

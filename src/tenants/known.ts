@@ -1,4 +1,5 @@
 import { log, reasonOf } from '../kernel/log.ts'
+import { idsOf, type RequestContext } from '../kernel/request-context.ts'
 
 /** Whether a tenant of a name exists; `perhaps` while the tenants of earlier versions have not been read. */
 export type TenantStanding = 'known' | 'unknown' | 'perhaps'
@@ -18,9 +19,10 @@ export async function askTenant<T>(
   directory: Directory,
   tenant: string,
   ask: () => Promise<T | undefined>,
+  request?: RequestContext,
 ): Promise<T | undefined> {
   if (known.has(tenant)) return await ask()
-  const standing = await standingOf(directory, tenant)
+  const standing = await standingOf(directory, tenant, request)
   if (standing === 'unknown') return undefined
   const found = await ask()
   if (found === undefined) return undefined
@@ -31,11 +33,11 @@ export async function askTenant<T>(
 }
 
 /** While the directory cannot be reached, the tenant's own actor is asked. */
-async function standingOf(directory: Directory, tenant: string): Promise<TenantStanding> {
+async function standingOf(directory: Directory, tenant: string, request?: RequestContext): Promise<TenantStanding> {
   try {
     return await directory.standingOfTenant(tenant)
   } catch (thrown) {
-    log.warn('tenants.directory-unreachable', { reason: reasonOf(thrown) })
+    log.warn('tenants.directory-unreachable', { ...idsOf(request), reason: reasonOf(thrown) })
     return 'perhaps'
   }
 }

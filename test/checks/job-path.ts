@@ -21,7 +21,7 @@ const maxFiles = 22
 const maxLines = 2490
 
 /** What every HTTP request passes: middleware, reading and answering, shedding of load. */
-const shared = /^src\/(?:edge\/(?:middleware|http)|limits|adapters\/request-context)/
+const shared = /^src\/(?:edge\/(?:middleware|http)|limits|env\.ts$)/
 
 const root = join(import.meta.dirname, '../..')
 const bundleFile = 'job-path.js'

@@ -1,10 +1,9 @@
 import { env } from 'cloudflare:workers'
 import { createExecutionContext, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { onBehalfOf } from '../../src/adapters/request-context.ts'
 import { app } from '../../src/edge/http/app.ts'
 import { log } from '../../src/kernel/log.ts'
-import { readTraceparent } from '../../src/kernel/request-context.ts'
+import { idsOf, readTraceparent } from '../../src/kernel/request-context.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
@@ -104,7 +103,7 @@ describe('a W3C traceparent', () => {
 test('a line that belongs to no request has no id', () => {
   const lines = logged()
   log.info('test.alone')
-  onBehalfOf({ requestId: 'r', traceparent }, () => log.info('test.inside', { more: 1 }))
+  log.info('test.inside', { ...idsOf({ requestId: 'r', traceparent }), more: 1 })
   expect(lines).toEqual([
     { level: 'info', event: 'test.alone' },
     { level: 'info', event: 'test.inside', requestId: 'r', traceId, more: 1 },

@@ -152,7 +152,7 @@ describe('one decision through all levels', () => {
     const failures: string[] = []
     const holder = newHolder()
     const fallback = new LocalLimits()
-    const decider: Decider = { holder, fallback, alone: true, onUnreachable: (key) => failures.push(key) }
+    const decider: Decider = { holder, fallback, alone: true, onUnreachable: ({ key }) => failures.push(key) }
     const level = (key: string, rules: Rules, cost = 1): Level => ({
       key,
       cost,

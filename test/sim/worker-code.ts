@@ -26,8 +26,6 @@ const platform = `
   export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }
   export class WorkerEntrypoint extends DurableObject {}
 `
-/** Log lines of the simulation belong to no request. */
-const asyncHooks = 'export class AsyncLocalStorage { getStore() {} run(_, work) { return work() } }'
 /** What jobs do is each story's own; the worker that runs them and reports is the deployed code. */
 const handlers = 'export const runHandler = (env, tenant, job, attempt) => env.HANDLE(tenant, job, attempt)'
 
@@ -72,9 +70,7 @@ export async function bundleOf(contents: string, replaced?: string): Promise<str
         name: 'platform',
         setup(bundling) {
           bundling.onResolve({ filter: /^cloudflare:workers$/ }, ({ path }) => ({ path, namespace: 'platform' }))
-          bundling.onResolve({ filter: /^node:async_hooks$/ }, ({ path }) => ({ path, namespace: 'platform' }))
           bundling.onLoad({ filter: /^cloudflare:/, namespace: 'platform' }, () => ({ contents: platform }))
-          bundling.onLoad({ filter: /^node:/, namespace: 'platform' }, () => ({ contents: asyncHooks }))
           if (replaced === undefined) return
           bundling.onLoad({ filter: /src.handlers.run\.ts$/ }, () => ({ contents: replaced }))
         },

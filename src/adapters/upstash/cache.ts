@@ -2,6 +2,7 @@ import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'coc
 import { Redis } from '@upstash/redis/cloudflare'
 import type { Config } from '../../config.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { idsOf, type RequestContext } from '../../kernel/request-context.ts'
 import { Deadline } from '../deadline.ts'
 
 /** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
@@ -30,11 +31,11 @@ const answerWithinMs = 250
 const breaker = circuitBreaker(handleAll, { halfOpenAfter: 5_000, breaker: new ConsecutiveBreaker(3) })
 breaker.onBreak(() => log.warn('cache.unavailable'))
 
-/** The Redis cache of a configuration. Keys carry their tenant; the caller decides how long a value is kept. */
-export function openCache({ redis: settings }: Config): Cache {
+/** The Redis cache of a configuration, used on behalf of `request`. Keys carry their tenant; the caller decides how long a value is kept. */
+export function openCache({ redis: settings }: Config, request?: RequestContext): Cache {
   if (settings === undefined) return noCache
   const run = <T>(what: string, work: (redis: Redis) => Promise<T>) =>
-    forgiving(what, async () => {
+    forgiving(request, what, async () => {
       const deadline = new Deadline(answerWithinMs)
       // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
       const redis = new Redis({
@@ -54,11 +55,16 @@ export function openCache({ redis: settings }: Config): Cache {
   }
 }
 
-async function forgiving<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
+async function forgiving<T>(
+  request: RequestContext | undefined,
+  what: string,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
   try {
     return await breaker.execute(work)
   } catch (thrown) {
-    if (breaker.state === CircuitState.Closed) log.warn('cache.failed', { what, reason: reasonOf(thrown) })
+    if (breaker.state === CircuitState.Closed)
+      log.warn('cache.failed', { ...idsOf(request), what, reason: reasonOf(thrown) })
     return undefined
   }
 }

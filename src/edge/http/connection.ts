@@ -1,8 +1,7 @@
-import { onBehalfOf } from '../../adapters/request-context.ts'
 import { gatewayName, gatewayNamed } from '../../../durable-objects/address.ts'
 import { claimedBy } from '../../auth/token.ts'
 import { loadConfig, type Config } from '../../config.ts'
-import type { Env } from '../../env.ts'
+import { forRequest, type Env } from '../../env.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import { problems, type ProblemName } from '../../protocol/problems.ts'
 import { addressedHeaders, clientAddress, countedAddress } from '../identity/client-address.ts'
@@ -17,7 +16,7 @@ export const connectionPath = '/connection/websocket'
  */
 export async function connect(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const requestId = crypto.randomUUID()
-  return await onBehalfOf({ requestId }, () => open(request, requestId, env, ctx))
+  return await open(request, requestId, forRequest(env, { requestId }), ctx)
 }
 
 async function open(request: Request, requestId: string, env: Env, ctx: ExecutionContext): Promise<Response> {

@@ -1,7 +1,7 @@
 import type { Hono } from 'hono'
 import type { z } from 'zod'
-import { onBehalfOf } from '../../adapters/request-context.ts'
 import type { Principal } from '../../auth/principal.ts'
+import { forRequest } from '../../env.ts'
 import { readTraceparent, type RequestContext } from '../../kernel/request-context.ts'
 import type { Access, OperationAnswer, OperationDefinition, OperationInput } from '../../protocol/operation.ts'
 import type { App, AppContext } from './context.ts'
@@ -42,7 +42,10 @@ export function operation<const D extends OperationDefinition, const A extends O
   const steps = definition.access === 'operator' ? operatorSteps : callerSteps
   return {
     definition,
-    handle: async (c) => await onBehalfOf(requestOf(c), async () => await answerSafely(c, definition, steps, work)),
+    handle: (c) => {
+      c.env = forRequest(c.env, requestOf(c))
+      return answerSafely(c, definition, steps, work)
+    },
   }
 }
 

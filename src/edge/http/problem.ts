@@ -4,6 +4,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { DependencyError } from '../../adapters/dependency.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { idsOf } from '../../kernel/request-context.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import type { Refusal } from '../../protocol/errors.ts'
 import { problems, toProblem, type Problem, type ProblemName } from '../../protocol/problems.ts'
@@ -73,7 +74,7 @@ export function onError(thrown: Error, c: Context<App>): Response {
   if (thrown instanceof DependencyError) return problemResponse(c, dependencyProblem(thrown))
   if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
   if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
-  log.error('edge.unhandled', { path: c.req.path, reason: reasonOf(thrown) })
+  log.error('edge.unhandled', { ...idsOf(c.env.request), path: c.req.path, reason: reasonOf(thrown) })
   if (isStorageFailure(thrown)) return problemResponse(c, storageProblem())
   return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, report the requestId.' })
 }

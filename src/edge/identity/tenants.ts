@@ -4,6 +4,7 @@ import { namesUnknownKey } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { idsOf } from '../../kernel/request-context.ts'
 import { tenantFreshMs, type Admission } from '../../tenants/cache.ts'
 import { askTenant } from '../../tenants/known.ts'
 import {
@@ -41,11 +42,11 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
   const known = records.get(tenant)
   if (known !== undefined && known.until > now) return known.value
 
-  const cache = openCache(loadConfig(env))
+  const cache = openCache(loadConfig(env), env.request)
   const cached = tenantRecord.safeParse(await cache.get(cacheKey(tenant)))
   const stored = cached.success
     ? cached.data
-    : await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).record())
+    : await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).record(), env.request)
   if (!cached.success && stored !== undefined) await cache.set(cacheKey(tenant), stored, cachedSeconds)
   const value = stored === undefined ? undefined : withPlatformLimits(stored, await platformSettingsAt(env, now))
   keep(records, tenant, { until: now + tenantFreshMs, value })
@@ -57,7 +58,7 @@ export async function admissionOf(env: Env, tenant: string, now: number): Promis
   if (!tenantId.safeParse(tenant).success) return undefined
   const known = admissions.get(tenant)
   if (known !== undefined && known.until > now) return known.value
-  const admission = await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission())
+  const admission = await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission(), env.request)
   const value =
     admission === undefined
       ? undefined
@@ -85,14 +86,14 @@ export async function admissionFor(
 /** The platform's settings. While neither Redis nor the actor answers, the last known ones. */
 export async function platformSettingsAt(env: Env, now: number): Promise<PlatformSettings> {
   if (cachedPlatformSettings.until > now) return cachedPlatformSettings.value
-  const cache = openCache(loadConfig(env))
+  const cache = openCache(loadConfig(env), env.request)
   const cached = platformSettings.safeParse(await cache.get(platformSettingsKey))
   try {
     const value = cached.success ? cached.data : await platformOf(env).settings()
     if (!cached.success) await cache.set(platformSettingsKey, value, cachedSeconds)
     cachedPlatformSettings = { until: now + tenantFreshMs, value }
   } catch (thrown) {
-    log.warn('edge.platform-unreachable', { reason: reasonOf(thrown) })
+    log.warn('edge.platform-unreachable', { ...idsOf(env.request), reason: reasonOf(thrown) })
     cachedPlatformSettings = { ...cachedPlatformSettings, until: now + 1000 }
   }
   return cachedPlatformSettings.value
@@ -102,7 +103,7 @@ export async function platformSettingsAt(env: Env, now: number): Promise<Platfor
 export async function forgetTenant(env: Env, tenant: string): Promise<void> {
   records.delete(tenant)
   admissions.delete(tenant)
-  await openCache(loadConfig(env)).delete(cacheKey(tenant))
+  await openCache(loadConfig(env), env.request).delete(cacheKey(tenant))
 }
 
 /** The platform changed, and with it all tenants: here at once, elsewhere within twenty seconds. */
@@ -110,7 +111,7 @@ export async function forgetPlatformSettings(env: Env): Promise<void> {
   records.clear()
   admissions.clear()
   cachedPlatformSettings = { ...cachedPlatformSettings, until: 0 }
-  await openCache(loadConfig(env)).delete(platformSettingsKey)
+  await openCache(loadConfig(env), env.request).delete(platformSettingsKey)
 }
 
 function keep<V>(map: Map<string, V>, key: string, value: V): void {

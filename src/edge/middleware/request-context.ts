@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import { requestId } from 'hono/request-id'
-import { onBehalfOf } from '../../adapters/request-context.ts'
+import { forRequest } from '../../env.ts'
 import { readTraceparent } from '../../kernel/request-context.ts'
 import type { App } from '../http/context.ts'
 
@@ -17,7 +17,8 @@ export function requestContext(): MiddlewareHandler<App> {
     const traceparent = readTraceparent(c.req.header('traceparent'))
     await assign(c, () => {
       const request = { requestId: c.get('requestId'), ...(traceparent === undefined ? {} : { traceparent }) }
-      return onBehalfOf(request, next)
+      c.env = forRequest(c.env, request)
+      return next()
     })
   }
 }

@@ -2,6 +2,7 @@ import { limiterNamed } from '../../../durable-objects/address.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { idsOf } from '../../kernel/request-context.ts'
 import { spreadMs, within } from '../../kernel/retry.ts'
 import type { Decider, Decision, Level } from '../../limits/decide.ts'
 import { LeaseHolder } from '../../limits/holder.ts'
@@ -24,8 +25,8 @@ export const decider: Decider = {
   holder: new LeaseHolder((name) => (policyOf(name).startsWith('~') ? 'service' : policyOf(name))),
   fallback: new LocalLimits(),
   alone: true,
-  onUnreachable: (name, thrown) =>
-    log.warn('edge.limiter-unreachable', { policy: policyOf(name), reason: reasonOf(thrown) }),
+  onUnreachable: ({ key, request }, thrown) =>
+    log.warn('edge.limiter-unreachable', { ...idsOf(request), policy: policyOf(key), reason: reasonOf(thrown) }),
 }
 
 /** A level whose rules are known without waiting. */
@@ -45,7 +46,7 @@ export function levelOf(
     settle: (closing) => limiterNamed(env, name).settle(closing),
     refund: (units, at) => limiterNamed(env, name).refund(units, at),
   }
-  return { key: name, cost, whenUnreachable, rules, source: { limiter, rules, clock } }
+  return { key: name, cost, whenUnreachable, rules, request: env.request, source: { limiter, rules, clock } }
 }
 
 const clock = () => systemClock.now()

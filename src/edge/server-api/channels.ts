@@ -1,9 +1,9 @@
-import { currentRequest } from '../../adapters/request-context.ts'
 import { tenantOf, topicOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { idsOf } from '../../kernel/request-context.ts'
 import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { carry, givenInBase64 } from '../../protocol/publication-data.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
@@ -76,7 +76,7 @@ async function publishOne(env: Env, tenant: string, channel: string, data: strin
   try {
     return openingRefusal(tenant) ?? (await publishText(env, tenant, channel, data, said))
   } catch (thrown) {
-    log.error('server-api.failed', { method: 'broadcast', channel, reason: reasonOf(thrown) })
+    log.error('server-api.failed', { ...idsOf(env.request), method: 'broadcast', channel, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')
   }
 }
@@ -95,7 +95,7 @@ async function publishText(env: Env, tenant: string, channel: string, data: stri
     ...(said.skip_history === true ? { skipHistory: true as const } : {}),
     ...(version === 0 ? {} : { version: { version, epoch } }),
   }
-  const call = { gateway: null, have: null, rules, commands: [command], request: currentRequest() }
+  const call = { gateway: null, have: null, rules, commands: [command], request: env.request }
   const { results } = await topicOf(env, tenant, channel).execute(call)
   const [result = refuse('internal')] = results
   if (result.kind === 'refused') return result

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { idsOf } from '../../kernel/request-context.ts'
 import { explain } from '../../protocol/commands.ts'
 import { policyOf } from '../../limits/built-in-policies.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
@@ -56,7 +57,7 @@ export async function run(env: Env, payer: Payer, method: string, params: Params
       ? await runOne(env, payer, method, params)
       : refuse('methodNotFound', `${method}: one of ${Object.keys(serverApiRequests).join(', ')}, batch`)
   } catch (thrown) {
-    log.error('server-api.failed', { method, reason: reasonOf(thrown) })
+    log.error('server-api.failed', { ...idsOf(env.request), method, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')
   }
 }

@@ -1,5 +1,4 @@
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
-import { currentRequest } from '../../../adapters/request-context.ts'
 import type { Command } from '../../../conversations/command.ts'
 import { commands } from '../../../conversations/commands/table.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../jobs/schedules/scheduled-message.ts'
@@ -31,7 +30,7 @@ function operationOf(command: Command): Operation[] {
       const later = command.later(input)
       const json =
         later === undefined
-          ? await execute(stub, { ...actor, ...command.verb(input) })
+          ? await execute(c, stub, { ...actor, ...command.verb(input) })
           : await schedule(c, stub, { tenant: caller.tenant, conversation: String(conversation), actor, ...later })
       const status = http.status(json)
       return http.definition.responses[status] === null ? { status } : { status, json }
@@ -63,8 +62,8 @@ async function takeTokens(
 }
 
 /** Runs one command and returns its answer as JSON text. */
-async function execute(stub: ConversationStub, command: StreamCommand): Promise<string> {
-  const call = { gateway: null, have: null, commands: [command], request: currentRequest() }
+async function execute({ env }: AppContext, stub: ConversationStub, command: StreamCommand): Promise<string> {
+  const call = { gateway: null, have: null, commands: [command], request: env.request }
   const [result] = (await stub.execute(call)).results
   if (result === undefined) return fail('internal-error', 'no answer')
   const answer = accepted(result)
@@ -75,7 +74,7 @@ async function execute(stub: ConversationStub, command: StreamCommand): Promise<
 async function schedule({ env }: AppContext, stub: ConversationStub, message: LaterMessage): Promise<string> {
   const ports: LaterPorts = {
     admits: (actor) => stub.admitsWriter(actor),
-    enqueue: (job) => jobQueueOf(env, message.tenant, 'default').enqueue(job, currentRequest()),
+    enqueue: (job) => jobQueueOf(env, message.tenant, 'default').enqueue(job, env.request),
   }
   return JSON.stringify(accepted(await scheduleMessage(ports, message)).says)
 }

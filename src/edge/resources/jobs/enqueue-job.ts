@@ -1,5 +1,4 @@
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
-import { currentRequest } from '../../../adapters/request-context.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import type { JobOptions, NewJob } from '../../../jobs/model/job.ts'
@@ -34,9 +33,7 @@ export const enqueueJob = operation(
   }),
   async ({ c, caller, body: { queue, ...input } }) => {
     const job = toNewJob(c.env, input, systemClock.now())
-    const { id, state, duplicate } = accepted(
-      await jobQueueOf(c.env, caller.tenant, queue).enqueue(job, currentRequest()),
-    )
+    const { id, state, duplicate } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueue(job, c.env.request))
     const body = { id, state, duplicate }
     return duplicate ? { status: 200, body } : { status: 201, body }
   },

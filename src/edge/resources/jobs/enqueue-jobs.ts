@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
-import { currentRequest } from '../../../adapters/request-context.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { jobReceipt, newJobs } from '../../../protocol/new-job.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
@@ -32,9 +31,7 @@ export const enqueueJobs = operation(
     await takeItems(c.env, caller, inputs.length)
     const now = systemClock.now()
     const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
-    const { receipts: all } = accepted(
-      await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, currentRequest()),
-    )
+    const { receipts: all } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, c.env.request))
     const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
     return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
   },

@@ -4,6 +4,7 @@ import type { Env } from '../../../env.ts'
 import { jobFamilies } from '../../../jobs/metrics/queue-metrics.ts'
 import { expositionText, type MetricFamily, type Sample } from '../../../kernel/exposition.ts'
 import { log, reasonOf } from '../../../kernel/log.ts'
+import { idsOf, type RequestContext } from '../../../kernel/request-context.ts'
 import { within } from '../../../kernel/retry.ts'
 import { queueMetrics } from '../jobs/metrics.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
@@ -15,11 +16,12 @@ const actorDeadlineMs = 2000
 /** What /metrics answers. Every gateway and every lane of every shard writer is asked once, all at the same time. */
 export async function metricsText(env: Env): Promise<string> {
   const config = loadConfig(env)
+  const { request } = env
   const [gateways, writers, jobs, parked] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
         holder: name,
-        figures: await figuresOf(name, () => gatewayNamed(env, name).figures()),
+        figures: await figuresOf(request, name, () => gatewayNamed(env, name).figures()),
       })),
     ),
     Promise.all(
@@ -29,11 +31,11 @@ export async function metricsText(env: Env): Promise<string> {
           holder: `writer/${shard}/${lane}`,
           shard,
           lane: String(lane),
-          figures: await figuresOf(`writer/${shard}/${lane}`, () => writer.stats()),
+          figures: await figuresOf(request, `writer/${shard}/${lane}`, () => writer.stats()),
         })),
     ),
     queueMetrics(env),
-    figuresOf('platform', () => platformOf(env).parkedTasks()),
+    figuresOf(request, 'platform', () => platformOf(env).parkedTasks()),
   ])
   return expositionText([
     upFamily([...gateways, ...writers]),
@@ -58,11 +60,15 @@ export async function metricsText(env: Env): Promise<string> {
 }
 
 /** The figures of one actor; undefined when it does not answer, which keeps none of the others from being told. */
-async function figuresOf<T>(holder: string, ask: () => Promise<T>): Promise<T | undefined> {
+async function figuresOf<T>(
+  request: RequestContext | undefined,
+  holder: string,
+  ask: () => Promise<T>,
+): Promise<T | undefined> {
   try {
     return await within(actorDeadlineMs, holder, ask())
   } catch (thrown) {
-    log.warn('metrics.unreachable', { holder, reason: reasonOf(thrown) })
+    log.warn('metrics.unreachable', { ...idsOf(request), holder, reason: reasonOf(thrown) })
     return undefined
   }
 }

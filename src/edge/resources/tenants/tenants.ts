@@ -192,7 +192,9 @@ async function keyFor(env: Env, tenant: string): Promise<NewKey> {
 
 async function directory(env: Env, cursor: string, limit: number): Promise<ListedTenant[]> {
   const config = loadConfig(env)
-  return await fromDependency('directory', () =>
-    pageOfTenants(connect(config, config.directoryUrl, requestDeadlineMs), cursor, limit),
+  return await fromDependency(
+    'directory',
+    () => pageOfTenants(connect(config, config.directoryUrl, requestDeadlineMs), cursor, limit),
+    env.request,
   )
 }

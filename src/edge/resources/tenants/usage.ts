@@ -48,7 +48,9 @@ async function read(c: AppContext, tenant: string, from: string, to: string): Pr
   const config = loadConfig(c.env)
   const placement = await tenantOf(c.env, tenant).placement()
   if (placement === undefined) return []
-  return await fromDependency(placement.shard, () =>
-    selectUsage(connect(config, config.shardUrl(placement.shard), requestDeadlineMs), tenant, from, to),
+  return await fromDependency(
+    placement.shard,
+    () => selectUsage(connect(config, config.shardUrl(placement.shard), requestDeadlineMs), tenant, from, to),
+    c.env.request,
   )
 }
