@@ -120,6 +120,7 @@ function figuresOf({ name, cost, perMonth }: Measured): [string, Shown, number][
     ]
   return [
     [`${name}: $ per million`, lower(2), cost.dollarsPerMillion],
+    [`${name}: $ per million without heartbeats`, lower(2), cost.dollarsPerMillion - cost.dollarsHeartbeat],
     [`${name}: $ per million for duration`, lower(2), cost.dollarsAwake],
     [`${name}: calls each`, lower(1), cost.calls],
     [`${name}: rows written each`, lower(1), cost.rowsWritten],

@@ -71,7 +71,7 @@ const variables = z.object({
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
-  PROJECTION_DELAY_MS: z.coerce.number().int().min(500).max(600_000).default(30_000),
+  PROJECTION_DELAY_MS: z.coerce.number().int().min(500).max(600_000).default(60_000),
   PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   CLIENTS: z.enum(['cloudflare', 'direct']).default('cloudflare'),

@@ -40,7 +40,7 @@ export async function withMeteredSystem<T>(
       ADMIN_KEY: adminKey,
       LINKS: 'off',
       HIBERNATION: 'on',
-      PROJECTION_DELAY_MS: '30000',
+      PROJECTION_DELAY_MS: '60000',
       GATEWAYS_PER_REGION: String(gateways),
       CONNECTIONS_PER_ADDRESS: '20000',
       ...limits,

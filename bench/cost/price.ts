@@ -54,6 +54,8 @@ export interface Cost {
   readonly services: Readonly<Record<string, number>>
   /** Dollars for a million of them: requests and rows. */
   readonly dollarsPerMillion: number
+  /** Of these dollars, the share of the gateways' heartbeats: they do not depend on how many users a gateway has, or on messages. */
+  readonly dollarsHeartbeat: number
   /** Dollars for the duration of a million of them. */
   readonly dollarsAwake: number
   /** Dollars a month for keeping what a million of them stored in their actors. */
@@ -61,6 +63,11 @@ export interface Cost {
 }
 
 const sum = (numbers: Readonly<Record<string, number>>) => Object.values(numbers).reduce((a, b) => a + b, 0)
+
+/** A gateway writes no other rows than those of its heartbeat. In dollars for a million. */
+const heartbeatOf = ({ calls, rowsWritten, alarmsSet }: Bill): number =>
+  (calls['Gateway.alarm'] ?? 0) * prices.perMillionRequests +
+  ((rowsWritten['Gateway'] ?? 0) + (alarmsSet['Gateway'] ?? 0)) * prices.perMillionRowsWritten
 
 /** What lies between two readings, for each of `units`. */
 export function costOf(before: Bill, after: Bill, units: number): Cost {
@@ -88,6 +95,7 @@ export function costOf(before: Bill, after: Bill, units: number): Cost {
       workerRequests * prices.perMillionWorkerRequests +
       rowsWritten * prices.perMillionRowsWritten +
       rowsRead * prices.perMillionRowsRead,
+    dollarsHeartbeat: each(heartbeatOf),
     dollarsAwake: awakeSeconds * prices.gigabytes * prices.perMillionGigabyteSeconds,
     dollarsKept: (bytesStored * 1e6 * prices.perGigabyteMonth) / 1e9,
   }

@@ -263,6 +263,7 @@ function combine(number: (read: (cost: Cost) => number) => number, all: readonly
     bytesStored: number(({ bytesStored }) => bytesStored),
     services: Object.fromEntries(services.map((name) => [name, number((cost) => cost.services[name] ?? 0)])),
     dollarsPerMillion: number(({ dollarsPerMillion }) => dollarsPerMillion),
+    dollarsHeartbeat: number(({ dollarsHeartbeat }) => dollarsHeartbeat),
     dollarsAwake: number(({ dollarsAwake }) => dollarsAwake),
     dollarsKept: number(({ dollarsKept }) => dollarsKept),
   }

@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest'
+import { Device } from './device.ts'
+import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
+import { Setting } from './setting.ts'
+
+const conversation = 'lunch'
+const channel = `conversation:${conversation}`
+const paceMs = 10_000
+const messages = 18
+
+interface Counts {
+  readonly calls: Readonly<Record<string, number>>
+  readonly writes: Readonly<Record<string, number>>
+}
+
+/**
+ * Calls of actors and what they write for each message, in a conversation of `size` members of whom two are connected and
+ * write in turn, one message in ten seconds. A write is a row, an alarm or a value; index entries are not counted.
+ */
+async function countMessages(size: number): Promise<Counts> {
+  const neighbours = (world: Setting['world']) => ({ ShardWriter: shardWriter(world, new Rows()) })
+  const setting = await Setting.of(1, { faults: 0, weather: {} }, neighbours, { LINKS: 'off' })
+  const { world } = setting
+  try {
+    const token = tokenMaker(tenant, await setting.admit(tenant))
+    const members = Array.from({ length: size }, (_, n) => `member-${n}`)
+    const wanted = { tenant, id: conversation, type: 'channel', name: conversation, members, createdBy: members[0] }
+    await setting.call('Conversation', `${tenant}/${conversation}`, 'create', wanted)
+    const told = { joined: () => undefined, heard: () => undefined }
+    const devices = members
+      .slice(0, 2)
+      .map((user) => new Device({ world, user, gateway: 'eu/0', channels: [channel], token, told }))
+    for (const device of devices) device.come()
+    await setting.until('both are subscribed', () => devices.every(({ isListening }) => isListening))
+    for (let n = 0; n < 4; n++) await setting.pass(30_000)
+    const before = writesOf(world)
+    world.trace = []
+    for (let n = 0; n < messages; n++) {
+      const data = { conversation, clientId: `message-${n}`, text: 'Hungry?' }
+      devices[n % 2]?.ask({ rpc: { method: 'message.send', data } }, () => undefined)
+      await setting.pass(paceMs)
+    }
+    for (let n = 0; n < 2; n++) await setting.pass(30_000)
+    const calls: Record<string, number> = {}
+    for (const line of world.trace) {
+      const [, kind, method] = / (\S+) \S* < (\S+) /.exec(line) ?? []
+      if (kind !== undefined && method !== 'noteTenant')
+        calls[`${kind}.${method}`] = (calls[`${kind}.${method}`] ?? 0) + 1 / messages
+    }
+    const writes = Object.fromEntries(
+      Object.entries(writesOf(world))
+        // The tenant goes on telling a Postgres that is not there; the heartbeat of a gateway is not caused by messages.
+        .filter(([kind]) => kind !== 'Gateway' && kind !== 'Tenant')
+        .map(([kind, count]) => [kind, (count - (before[kind] ?? 0)) / messages]),
+    )
+    return { calls, writes }
+  } finally {
+    setting.close()
+  }
+}
+
+function writesOf({ hosts }: Setting['world']): Record<string, number> {
+  const writes: Record<string, number> = {}
+  for (const { kind, disk } of hosts.values()) writes[kind] = (writes[kind] ?? 0) + disk.written.length
+  return writes
+}
+
+const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0)
+
+/** What a message may cost at most. Lower these numbers with the code; raise none without a reason in docs/benchmarks.md. */
+const most = [
+  { size: 2, calls: 9, writes: 9.8 },
+  { size: 100, calls: 11.9, writes: 16.8 },
+  { size: 1000, calls: 6.5, writes: 8.5 },
+]
+
+test.each(most)(
+  'a message in a room of $size costs at most $calls calls and $writes writes at one in ten seconds',
+  async ({ size, calls: maxCalls, writes: maxWrites }) => {
+    const { calls, writes } = await countMessages(size)
+    expect(sum(calls), JSON.stringify(calls)).toBeLessThanOrEqual(maxCalls)
+    expect(sum(writes), JSON.stringify(writes)).toBeLessThanOrEqual(maxWrites)
+    // Five messages and more share one batch, one alarm and one watermark.
+    expect(calls['ShardWriter.write']).toBeLessThanOrEqual(0.2)
+  },
+)
