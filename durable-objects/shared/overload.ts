@@ -3,7 +3,7 @@ import { commandNamed } from '../../src/conversations/commands/table.ts'
 import { spreadMs } from '../../src/kernel/retry.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { EphemeralEvent, StreamVerb } from '../../src/protocol/stream.ts'
-import { admit, type Load, type LoadGauge, type Priority } from '../../src/limits/shedding.ts'
+import { admit, LoadGauge, type Load, type Priority } from '../../src/limits/shedding.ts'
 
 /** What may wait for one channel. SDKs wait five seconds for a subscription: from four on the answer would come too late. */
 const maxPerChannel: Load = { waiting: 4096, ageMs: 8000 }
@@ -36,13 +36,20 @@ export interface Queue {
 
 /** Decides what a gateway refuses or drops when there is more to do than it can. */
 export class Overload {
-  readonly #gauge: LoadGauge
+  /** Measures the calls of the gateway to its channels. */
+  readonly #gauge = new LoadGauge()
+  readonly #underWay: { readonly commands: number }
   readonly #clock: () => number
 
-  /** `gauge` measures the calls of the gateway to its channels. */
-  constructor(gauge: LoadGauge, clock: () => number) {
-    this.#gauge = gauge
+  /** `underWay` counts the commands of calls that are not answered yet. */
+  constructor(underWay: { readonly commands: number }, clock: () => number) {
+    this.#underWay = underWay
     this.#clock = clock
+  }
+
+  /** A call was answered after `tookMs`. */
+  called(tookMs: number, now: number): void {
+    this.#gauge.end(0, tookMs, now)
   }
 
   /** Why a command may not join its queue; undefined when it may. */
@@ -52,7 +59,7 @@ export class Overload {
     const now = this.#clock()
     const ageMs = queue.calledAt === 0 ? 0 : now - queue.calledAt
     const ofChannel = admit(priority, { waiting: queue.waiting, ageMs }, maxPerChannel)
-    const verdict = ofChannel.kind === 'limited' ? ofChannel : admit(priority, this.#gauge.load(now), maxInAll)
+    const verdict = ofChannel.kind === 'limited' ? ofChannel : admit(priority, this.#load(now), maxInAll)
     if (verdict.kind === 'taken') return undefined
     this.#gauge.dropped(priority)
     const waitMs = spreadMs(verdict.retryAfterMs, Math.random())
@@ -62,7 +69,7 @@ export class Overload {
   /** The events of an update that may be delivered under the present load. Events that end subscriptions always may. */
   thin(events: readonly EphemeralEvent[]): readonly EphemeralEvent[] {
     if (events.length === 0) return events
-    const load = this.#gauge.load(this.#clock())
+    const load = this.#load(this.#clock())
     if (admit('typing', load, maxInAll).kind === 'taken') return events
     return events.filter((event) => {
       const priority = priorityOfEvent(event)
@@ -70,6 +77,10 @@ export class Overload {
       if (priority !== undefined && !stays) this.#gauge.dropped(priority)
       return stays
     })
+  }
+
+  #load(now: number): Load {
+    return { ...this.#gauge.load(now), waiting: this.#underWay.commands }
   }
 
   get figures(): Readonly<Record<Priority, number>> {

@@ -1,47 +1,10 @@
+import { CountersByPolicy, type Counters } from './counters.ts'
+import { HeldLease } from './held-lease.ts'
 import type { Closing, LeaseAnswer } from './lease.ts'
 import type { Source, Taken } from './ports.ts'
-import { ClockReadings } from './clock-readings.ts'
-import { CountersByPolicy, type Counters } from './counters.ts'
 
-interface Lent {
-  readonly id: number
-  units: number
-  spent: number
-  spentAt: number
-  readonly expiresAt: number
-}
-
-interface Waiting {
-  readonly cost: number
-  readonly settle: (taken: Taken) => void
-  readonly fail: (thrown: unknown) => void
-}
-
-interface Held {
-  readonly tally: Counters
-  lease: Lent
-  /** Costs not below `emptyCost` are refused until then: the limiter said so, and it is not asked again meanwhile. */
-  emptyUntil: number
-  emptyCost: number
-  want: number
-  /** When the last answer arrived. */
-  heardAt: number
-  /** Leases that arrived while one was in hand: they are returned with the next question. */
-  readonly surplus: number[]
-  readonly waiting: Waiting[]
-  busy: boolean
-  /** Questions under way. Only the first asks for a lease: if each did, a few at once would be lent all there is. */
-  asking: number
-  seen: Pick<LeaseAnswer, 'remaining' | 'limit'> & { readonly resetAt: number }
-}
-
-const nothing: Lent = { id: 0, units: 0, spent: 0, spentAt: 0, expiresAt: 0 }
 const taken: Taken = { kind: 'taken' }
 
-/** A lease that lasted less than this was too small; one that outlived `calmMs` was not needed. */
-const hurriedMs = 1000
-const calmMs = 5000
-const maxWanted = 65_536
 /**
  * A refusal is repeated for this long without another question: the limit may be reset, refunded or changed meanwhile.
  */
@@ -58,7 +21,7 @@ const jitterMs = 250
  * at any moment; what it was lent is then lost until the lease ends, and never doubled.
  */
 export class LeaseHolder {
-  readonly #held = new Map<string, Held>()
+  readonly #held = new Map<string, HeldLease>()
   /** Keys that may have units to return. */
   readonly #lent = new Set<string>()
   readonly #keys: number
@@ -85,11 +48,7 @@ export class LeaseHolder {
 
   /** Undoes a decision that lease `id` allowed, if that lease is still in hand; else the units stay spent. */
   putBack(key: string, cost: number, id: number): void {
-    const held = this.#held.get(key)
-    if (held === undefined || held.lease.id !== id || held.lease.spent < cost) return
-    held.lease.units += cost
-    held.lease.spent -= cost
-    held.tally.decisions--
+    this.#held.get(key)?.putBack(cost, id)
   }
 
   /**
@@ -131,7 +90,7 @@ export class LeaseHolder {
       this.#lent.delete(key)
       if (held === undefined || held.lease.expiresAt <= now) continue
       held.tally.returned += held.lease.units
-      found.push({ key, closing: close(held, this.#readings, now) })
+      found.push({ key, closing: held.close(now, (at) => this.#readings.endOf(at)) })
     }
     return found
   }
@@ -153,14 +112,10 @@ export class LeaseHolder {
     key: string,
     now: number,
   ): { readonly remaining: number; readonly limit: number; readonly resetMs: number } | undefined {
-    const held = this.#held.get(key)
-    if (held === undefined || held.seen.limit === 0) return undefined
-    const { remaining, limit, resetAt } = held.seen
-    const units = held.lease.expiresAt > now ? held.lease.units : 0
-    return { remaining: units + remaining, limit, resetMs: Math.max(0, resetAt - now) }
+    return this.#held.get(key)?.state(now)
   }
 
-  #decide(key: string, held: Held, cost: number, now: number): Taken | undefined {
+  #decide(key: string, held: HeldLease, cost: number, now: number): Taken | undefined {
     const at = this.#read(now)
     const { lease } = held
     if (lease.units >= cost && lease.expiresAt > at) {
@@ -174,7 +129,7 @@ export class LeaseHolder {
     return this.#refuse(key, held, held.emptyUntil - at)
   }
 
-  #refuse(key: string, { tally }: Held, retryAfterMs: number): Taken {
+  #refuse(key: string, { tally }: HeldLease, retryAfterMs: number): Taken {
     tally.decisions++
     tally.refusals++
     this.counters.top.add(key)
@@ -197,7 +152,7 @@ export class LeaseHolder {
   }
 
   /** Answers the waiting callers in order: from the last answer as far as it goes, then with another question. */
-  async #serve(key: string, held: Held, source: Source): Promise<void> {
+  async #serve(key: string, held: HeldLease, source: Source): Promise<void> {
     held.busy = true
     for (let first = held.waiting[0]; first !== undefined; first = held.waiting[0]) {
       const known = this.#decide(key, held, first.cost, source.clock())
@@ -224,41 +179,28 @@ export class LeaseHolder {
 
   async #ask(
     key: string,
-    held: Held,
+    held: HeldLease,
     costs: readonly number[],
     { limiter, rules, clock }: Source,
   ): Promise<LeaseAnswer> {
     const known = await rules()
     const sentAt = clock()
-    const want = held.asking > 0 ? 0 : (held.want = wanted(held, costs.length, sentAt))
+    const want = held.asking > 0 ? 0 : (held.want = held.wanted(costs.length, sentAt))
     held.tally.asks++
     held.asking++
     try {
       this.#read(sentAt)
-      const closing = close(held, this.#readings, sentAt)
+      const closing = held.close(sentAt, (at) => this.#readings.endOf(at))
       const answer = await limiter.lease({ rules: known, costs, want, closing })
       if (want > 0) held.want = Math.min(want, answer.lease?.units ?? 0)
-      this.#learn(key, held, answer, costs, sentAt, clock())
+      if (held.learn(answer, costs, sentAt, clock())) this.#lent.add(key)
       return answer
     } finally {
       held.asking--
     }
   }
 
-  #learn(key: string, held: Held, answer: LeaseAnswer, costs: readonly number[], sentAt: number, now: number): void {
-    const { allowed, lease, retryAfterMs, remaining, limit, resetMs } = answer
-    held.seen = { remaining, limit, resetAt: now + resetMs }
-    held.emptyUntil = allowed < costs.length ? now + retryAfterMs : 0
-    held.emptyCost = costs[allowed] ?? 0
-    held.heardAt = now
-    if (lease === undefined) return
-    if (held.lease.id !== 0) return void held.surplus.push(lease.id)
-    held.lease = { id: lease.id, units: lease.units, spent: 0, spentAt: now, expiresAt: sentAt + lease.forMs }
-    this.#lent.add(key)
-    held.tally.lent += lease.units
-  }
-
-  #verdict(key: string, held: Held, { allowed, at, retryAfterMs }: LeaseAnswer, place: number): Taken {
+  #verdict(key: string, held: HeldLease, { allowed, at, retryAfterMs }: LeaseAnswer, place: number): Taken {
     if (place >= allowed) return this.#refuse(key, held, retryAfterMs)
     held.tally.decisions++
     return { kind: 'taken', at }
@@ -273,46 +215,60 @@ export class LeaseHolder {
   #afterJump(now: number): number {
     const { latest } = this.#readings
     if (latest - now <= jitterMs) return latest
-    for (const held of this.#held.values()) Object.assign(held, { lease: { ...nothing }, emptyUntil: 0 })
+    for (const held of this.#held.values()) held.reset()
     this.#lent.clear()
     this.#readings.restart(now)
     return now
   }
 
-  #hold(key: string): Held {
+  #hold(key: string): HeldLease {
     const known = this.#held.get(key)
     if (known !== undefined) return known
     const oldest = this.#held.size < this.#keys ? undefined : this.#held.keys().next().value
     if (oldest !== undefined) this.#held.delete(oldest)
-    const held: Held = {
-      tally: this.tallyOf(key),
-      lease: { ...nothing },
-      emptyUntil: 0,
-      emptyCost: 0,
-      want: 0,
-      heardAt: 0,
-      surplus: [],
-      waiting: [],
-      busy: false,
-      asking: 0,
-      seen: { remaining: 0, limit: 0, resetAt: 0 },
-    }
+    const held = new HeldLease(this.tallyOf(key))
     this.#held.set(key, held)
     return held
   }
 }
 
-/** Ends the lease in hand and reports what became of it. */
-function close(held: Held, readings: ClockReadings, now: number): Closing[] {
-  const { id, spent, spentAt, expiresAt } = held.lease
-  held.lease = { ...nothing }
-  const unused = held.surplus.splice(0).map((lease) => ({ lease, spent: 0, idleMs: 0 }))
-  if (id === 0 || expiresAt <= now) return unused
-  return [...unused, { lease: id, spent, idleMs: spent === 0 ? 0 : now - readings.endOf(spentAt) }]
-}
+/** Readings kept apart. More than a busy holder has events within one lease would gain nothing. */
+const readingsKept = 256
 
-/** Four times as many as before while leases are used up fast, none for a quiet key. */
-function wanted({ want, heardAt }: Held, together: number, now: number): number {
-  if (now - heardAt >= calmMs) return 0
-  return now - heardAt < hurriedMs ? Math.min(maxWanted, Math.max(together, 4 * want, 1)) : want
+/**
+ * The readings of a clock that stands still within an event. An event under one reading had ended when the next reading
+ * was taken: the only certain bound on when it really happened, however long it lasted.
+ */
+class ClockReadings {
+  readonly #shown = new Float64Array(readingsKept).fill(Number.POSITIVE_INFINITY)
+  #count = 0
+  #latest = Number.NEGATIVE_INFINITY
+
+  get latest(): number {
+    return this.#latest
+  }
+
+  /** The clock shows a later time than before. */
+  note(now: number): void {
+    this.#latest = now
+    this.#shown[this.#count++ % readingsKept] = now
+  }
+
+  /** The clock was set back: earlier readings can no longer be compared. */
+  restart(now: number): void {
+    this.#shown.fill(Number.POSITIVE_INFINITY)
+    this.#count = 0
+    this.note(now)
+  }
+
+  /** The moment by which everything under the reading `at` had certainly ended, at the latest now. */
+  endOf(at: number): number {
+    let end = this.#latest
+    for (let back = 1; back <= Math.min(readingsKept, this.#count); back++) {
+      const shown = this.#shown[(this.#count - back) % readingsKept] ?? at
+      if (shown <= at) return end
+      end = shown
+    }
+    return end
+  }
 }

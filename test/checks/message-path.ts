@@ -14,8 +14,8 @@ import { Rows, shardWriter, tenant, tokenMaker } from '../sim/neighbours.ts'
 import { Setting } from '../sim/setting.ts'
 import { actorsFile, actorsSource } from '../sim/worker-code.ts'
 
-const maxFiles = 20
-const maxLines = 2840
+const maxFiles = 18
+const maxLines = 2600
 
 const root = join(import.meta.dirname, '../..')
 const page = 'docs/flows/sending-a-message.md'

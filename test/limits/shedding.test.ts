@@ -78,13 +78,13 @@ test('a gauge whose clock jumps, either way, measures anew', () => {
 /** A gateway whose calls to one conversation are not answered until it is told to: one command is under way, the others wait. */
 function stuck() {
   let now = 1_000_000
-  const gauge = new LoadGauge()
-  const overload = new Overload(gauge, () => now)
+  const underWay = { commands: 0 }
+  const overload = new Overload(underWay, () => now)
   const queue = { waiting: 0, calledAt: 0 }
   const call = () => {
     queue.waiting--
     queue.calledAt = now
-    gauge.begin(1)
+    underWay.commands++
   }
   const ask = (verb: StreamVerb): Refusal | undefined => {
     const refusal = overload.refusal(verb, queue)
@@ -100,7 +100,8 @@ function stuck() {
     /** All calls are answered. */
     answer: () => {
       while (queue.calledAt > 0) {
-        gauge.end(1, now - queue.calledAt, now)
+        underWay.commands--
+        overload.called(now - queue.calledAt, now)
         queue.calledAt = 0
         if (queue.waiting > 0) call()
       }
@@ -161,9 +162,8 @@ describe('news for a gateway that has too much to do', () => {
     { kind: 'removed', user: 'bob', before: { epoch: 'e', offset: 3 } },
   ]
   const heardWithCallsOf = (ms: number) => {
-    const gauge = new LoadGauge()
-    for (let i = 0; i < 100; i++) gauge.end(0, ms, i * ms)
-    const overload = new Overload(gauge, () => 100 * ms)
+    const overload = new Overload({ commands: 0 }, () => 100 * ms)
+    for (let i = 0; i < 100; i++) overload.called(ms, i * ms)
     return overload.thin(signals).map((signal) => priorityOfEvent(signal) ?? 'kept')
   }
 

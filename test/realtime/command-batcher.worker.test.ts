@@ -133,8 +133,8 @@ describe('the calls of a gateway', () => {
 test('a message that meets a short queue is admitted at once, any other command and any longer queue is looked at', () => {
   const send = { kind: 'send', content: { clientId: 'a', text: 'hi' } } as const
   const typing = { kind: 'command', name: 'conversation.typing', input: {} } as const
-  expect(isAdmittedAtOnce(send, { waiting: 15 }, { waiting: 32_767 })).toBe(true)
-  expect(isAdmittedAtOnce(send, { waiting: 16 }, { waiting: 0 })).toBe(false)
-  expect(isAdmittedAtOnce(send, { waiting: 0 }, { waiting: 32_768 })).toBe(false)
-  expect(isAdmittedAtOnce(typing, { waiting: 0 }, { waiting: 0 })).toBe(false)
+  expect(isAdmittedAtOnce(send, { waiting: 15 }, { commands: 32_767 })).toBe(true)
+  expect(isAdmittedAtOnce(send, { waiting: 16 }, { commands: 0 })).toBe(false)
+  expect(isAdmittedAtOnce(send, { waiting: 0 }, { commands: 32_768 })).toBe(false)
+  expect(isAdmittedAtOnce(typing, { waiting: 0 }, { commands: 0 })).toBe(false)
 })

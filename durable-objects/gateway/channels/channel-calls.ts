@@ -1,7 +1,6 @@
 import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
-import { LoadGauge } from '../../../src/limits/shedding.ts'
 import { channelKey, conversationIn } from '../../../src/protocol/channel-names.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
@@ -33,7 +32,7 @@ export interface PendingCommand {
 /** Takes the answer to a call: settles its commands and applies its update. */
 type Answered = (tenant: string, channel: string, commands: readonly PendingCommand[], answer: StreamAnswer) => void
 
-/** Sends the commands of one gateway to the actors behind its channels, in batches, and measures the load of the calls. */
+/** Sends the commands of one gateway to the actors behind its channels, in batches. */
 export class ChannelCalls {
   readonly #env: Env
   readonly #context: GatewayContext
@@ -41,7 +40,6 @@ export class ChannelCalls {
   readonly #answered: Answered
   readonly #batchers = new Map<string, CommandBatcher>()
   readonly #links: Links | undefined
-  readonly #load = new LoadGauge()
   readonly #window = new CallWindow(() => scheduler.wait(0))
   readonly overload: Overload
   calls = 0
@@ -54,7 +52,7 @@ export class ChannelCalls {
     this.#hub = hub
     this.#answered = answered
     this.#links = config.links ? new Links(() => clock.now()) : undefined
-    this.overload = new Overload(this.#load, () => clock.now())
+    this.overload = new Overload(this.#window, () => clock.now())
   }
 
   /**
@@ -63,7 +61,7 @@ export class ChannelCalls {
    */
   execute(session: Session, channel: string, verb: StreamVerb, settle: PendingCommand['settle']): void {
     const batcher = this.#batcher(session.tenant, channel)
-    const refusal = isAdmittedAtOnce(verb, batcher, this.#load) ? undefined : this.overload.refusal(verb, batcher)
+    const refusal = isAdmittedAtOnce(verb, batcher, this.#window) ? undefined : this.overload.refusal(verb, batcher)
     if (refusal !== undefined) return settle(refusal)
     this.commands++
     batcher.add({ session, command: { user: session.user, client: session.client, ...verb }, settle })
@@ -107,13 +105,14 @@ export class ChannelCalls {
     const begun = clock.now()
     batcher.calledAt = begun
     this.#window.calls++
-    this.#load.begin(commands.length)
+    this.#window.commands += commands.length
     try {
       await this.#exchange(key, tenant, channel, commands)
     } finally {
       const now = clock.now()
       this.#window.calls--
-      this.#load.end(commands.length, now - begun, now)
+      this.#window.commands -= commands.length
+      this.overload.called(now - begun, now)
       batcher.calledAt = 0
       if (!batcher.hasWork) this.#batchers.delete(key)
     }
@@ -174,11 +173,11 @@ export class ChannelCalls {
 }
 
 /** Whether a command is a message that meets a short queue, which takes no further decision. */
-export const isAdmittedAtOnce = ({ kind }: StreamVerb, { waiting }: { waiting: number }, load: { waiting: number }) =>
-  (kind === 'send' || kind === 'publish') && waiting < fewPerChannel && load.waiting < maxInAll.waiting
+export const isAdmittedAtOnce = ({ kind }: StreamVerb, { waiting }: { waiting: number }, all: { commands: number }) =>
+  (kind === 'send' || kind === 'publish') && waiting < fewPerChannel && all.commands < maxInAll.waiting
 
 /**
- * Counts the calls under way. The runtime delivers one message of a socket at a time, so a call that leaves at once rarely
+ * Counts the calls under way and their commands. The runtime delivers one message of a socket at a time, so a call that leaves at once rarely
  * carries two; while many calls are under way a short wait costs no latency, and the commands that arrive during it leave
  * as one call.
  */
@@ -186,6 +185,7 @@ export class CallWindow {
   readonly #nextRound: () => Promise<void>
   #round: Promise<void> | undefined
   calls = 0
+  commands = 0
 
   /** `nextRound` resolves once everything that has already arrived was delivered. */
   constructor(nextRound: () => Promise<void>) {
