@@ -1,6 +1,6 @@
 import { sizes } from '../protocol/limits.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
-import { decideRecovery, recover } from '../protocol/recover.ts'
+import { recover } from '../protocol/recover.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult } from '../protocol/stream.ts'
 import { type AppliedCommands, type ConversationState, isSmall, mayRead, nothing, toPublication } from './state.ts'
 import { send } from './commands/send-message.ts'
@@ -43,26 +43,12 @@ function subscribe(
 
   const { epoch } = state.conversation
   const top = state.log.top()
-  const recovery = decideRecovery(command.since, { epoch, top, floor: state.log.floor() }, sizes.recovered)
-  const missed = recover(
-    recovery,
-    top,
-    (after) => state.log.range(after, top, sizes.recovered).map(toPublication),
-    applied,
-  )
-  if (missed.kind === 'refused') return missed
+  const read = (after: number) => state.log.range(after, top, sizes.recovered).map(toPublication)
+  const continued = recover(command.since, { epoch, top, floor: state.log.floor() }, read, applied)
+  if (continued.kind === 'refused') return continued
   if (command.alone !== false && isSmall(state))
     applied.events.push({ kind: 'join', info: { user: actor.user, client: actor.client } })
-  return {
-    kind: 'subscribed',
-    epoch,
-    offset: missed.offset,
-    top,
-    wasRecovering: command.since !== undefined,
-    recovered: missed.recovered,
-    publications: missed.publications,
-    data: subscriptionData(state, actor, top),
-  }
+  return { ...continued, data: subscriptionData(state, actor, top) }
 }
 
 /** A subscribe is refused alike for a conversation of others, a deleted one and one that never existed. */

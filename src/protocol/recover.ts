@@ -14,11 +14,7 @@ export type Recovery =
  * Decides a recovery (Centrifuge protocol, "recover"): possible when the epoch is the stream's own or not named,
  * the position is not ahead of the stream, everything after it is still held (`floor`) and is at most `cap` entries.
  */
-export function decideRecovery(
-  since: StreamPosition | undefined,
-  stream: { readonly epoch: string; readonly top: number; readonly floor: number },
-  cap: number,
-): Recovery {
+export function decideRecovery(since: StreamPosition | undefined, stream: RecoverableLog, cap: number): Recovery {
   if (since === undefined) return { kind: 'fresh' }
   const sameEpoch = since.epoch === '' || since.epoch === stream.epoch
   const known = since.offset <= stream.top
@@ -32,27 +28,44 @@ export interface Recovering {
   recoveredChars?: number
 }
 
-/** The answer to a subscriber: whether it recovered, the offset to reply with, and what it missed. */
-export type Recovered =
-  | Refusal
-  | {
-      readonly kind: 'answered'
-      readonly recovered: boolean
-      readonly offset: number
-      readonly publications: readonly Publication[]
-    }
+/** A log that a subscriber continues: its incarnation, its last entry and the first it still holds. */
+export interface RecoverableLog {
+  readonly epoch: string
+  readonly top: number
+  readonly floor: number
+}
+
+/** What the answer to a subscribe says of the log: the position to continue at, and what the subscriber missed. */
+export interface Continued extends Pick<RecoverableLog, 'epoch' | 'top'> {
+  readonly kind: 'subscribed'
+  readonly offset: number
+  readonly wasRecovering: boolean
+  readonly recovered: boolean
+  readonly publications: readonly Publication[]
+}
 
 /**
  * Recovers a subscriber with the entries that `read` returns after its position. What no answer has room for cannot be
  * recovered; what this one has no room for, because many subscribers return at once, can be in the next.
  */
 export function recover(
-  recovery: Recovery,
-  top: number,
+  since: StreamPosition | undefined,
+  log: RecoverableLog,
   read: (after: number) => readonly Publication[],
   answer: Recovering,
-): Recovered {
-  const lost: Recovered = { kind: 'answered', recovered: false, offset: top, publications: [] }
+): Continued | Refusal {
+  const { epoch, top } = log
+  const wasRecovering = since !== undefined
+  const lost: Continued = {
+    kind: 'subscribed',
+    epoch,
+    offset: top,
+    top,
+    wasRecovering,
+    recovered: false,
+    publications: [],
+  }
+  const recovery = decideRecovery(since, log, sizes.recovered)
   if (recovery.kind !== 'recovered') return lost
   const publications = read(recovery.after)
   const chars = charsOf(publications)
@@ -60,7 +73,7 @@ export function recover(
   const all = (answer.recoveredChars ?? 0) + chars
   if (all > answerChars) return refuse('tooManyRequests', 'many come back at once: try again', 1000)
   answer.recoveredChars = all
-  return { kind: 'answered', recovered: true, offset: recovery.after, publications }
+  return { ...lost, offset: recovery.after, recovered: true, publications }
 }
 
 /**

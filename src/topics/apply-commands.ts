@@ -1,6 +1,6 @@
 import { refuse } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
-import { decideRecovery, recover, type Recovering } from '../protocol/recover.ts'
+import { recover, type Recovering } from '../protocol/recover.ts'
 import type { ClientInfo, Publication } from '../protocol/replies.ts'
 import type { PublicationVersion, EphemeralEvent, StreamCommand, StreamResult, TopicRules } from '../protocol/stream.ts'
 import type { KnownPlace, LastVersion, PublishKeys, RecentPlaces, TopicLog } from './ports.ts'
@@ -27,21 +27,21 @@ type Of<K extends StreamCommand['kind']> = Extract<StreamCommand, { kind: K }>
 
 /** Runs the commands of one call in order. Permissions were checked where the caller's token is known. */
 export function applyCommands(topic: TopicState, commands: readonly StreamCommand[]): AppliedCommands {
-  const turn: AppliedCommands = { results: [], publications: [], events: [] }
-  for (const command of commands) turn.results.push(apply(topic, command, turn))
-  return turn
+  const applied: AppliedCommands = { results: [], publications: [], events: [] }
+  for (const command of commands) applied.results.push(apply(topic, command, applied))
+  return applied
 }
 
-function apply(topic: TopicState, command: StreamCommand, turn: AppliedCommands): StreamResult {
+function apply(topic: TopicState, command: StreamCommand, applied: AppliedCommands): StreamResult {
   switch (command.kind) {
     case 'subscribe':
-      return subscribe(topic, command, turn)
+      return subscribe(topic, command, applied)
     case 'leave':
-      return leave(topic, command, turn)
+      return leave(topic, command, applied)
     case 'infos':
       return { kind: 'done', data: '{}' }
     case 'publish':
-      return publish(topic, command, turn)
+      return publish(topic, command, applied)
     case 'send':
     case 'command':
       return refuse('badRequest', 'a plain topic has no messages')
@@ -51,31 +51,22 @@ function apply(topic: TopicState, command: StreamCommand, turn: AppliedCommands)
 function subscribe(
   { epoch, rules, log, now }: TopicState,
   command: Of<'subscribe'>,
-  turn: AppliedCommands,
+  applied: AppliedCommands,
 ): StreamResult {
   const top = log.top()
-  const recovery = decideRecovery(command.since, { epoch, top, floor: log.floor(now) }, sizes.recovered)
-  const missed = recover(recovery, top, (after) => log.range(after, top, sizes.recovered), turn)
-  if (missed.kind === 'refused') return missed
-  if (command.announced ?? rules.joinLeave) turn.events.push({ kind: 'join', info: infoOf(command, command.infos) })
-  return {
-    kind: 'subscribed',
-    epoch,
-    offset: missed.offset,
-    top,
-    wasRecovering: command.since !== undefined,
-    recovered: missed.recovered,
-    publications: missed.publications,
-    data: '',
-  }
+  const read = (after: number) => log.range(after, top, sizes.recovered)
+  const continued = recover(command.since, { epoch, top, floor: log.floor(now) }, read, applied)
+  if (continued.kind === 'refused') return continued
+  if (command.announced ?? rules.joinLeave) applied.events.push({ kind: 'join', info: infoOf(command, command.infos) })
+  return { ...continued, data: '' }
 }
 
-function leave({ rules }: TopicState, command: Of<'leave'>, turn: AppliedCommands): StreamResult {
-  if (command.announced ?? rules.joinLeave) turn.events.push({ kind: 'leave', info: infoOf(command, command.infos) })
+function leave({ rules }: TopicState, command: Of<'leave'>, applied: AppliedCommands): StreamResult {
+  if (command.announced ?? rules.joinLeave) applied.events.push({ kind: 'leave', info: infoOf(command, command.infos) })
   return { kind: 'done', data: '{}' }
 }
 
-function publish(topic: TopicState, command: Of<'publish'>, turn: AppliedCommands): StreamResult {
+function publish(topic: TopicState, command: Of<'publish'>, applied: AppliedCommands): StreamResult {
   const { idempotencyKey: key, once } = command
   const known =
     (once === undefined ? undefined : topic.recent.find(once)) ??
@@ -86,7 +77,7 @@ function publish(topic: TopicState, command: Of<'publish'>, turn: AppliedCommand
     return refuse('badRequest', 'version: this namespace keeps no history, and so no version')
   if (version !== undefined && isStale(version, topic.version.get())) return done(topOf(topic))
 
-  const place = say(topic, command, turn)
+  const place = say(topic, command, applied)
   if (version !== undefined) topic.version.set(version)
   if (once !== undefined) topic.recent.note(once, place)
   if (key !== undefined) topic.keys.note(key, place, topic.now)
@@ -100,14 +91,14 @@ const isStale = ({ version, epoch }: PublicationVersion, last: PublicationVersio
 const topOf = ({ epoch, log }: TopicState): KnownPlace => ({ offset: log.top(), epoch })
 
 /** Stored before it is published, where history is kept; else only published. */
-function say({ epoch, rules, log, now }: TopicState, command: Of<'publish'>, turn: AppliedCommands): KnownPlace {
+function say({ epoch, rules, log, now }: TopicState, command: Of<'publish'>, applied: AppliedCommands): KnownPlace {
   const said = toSay(command)
   if (rules.historySize === 0 || command.skipHistory === true) {
-    turn.events.push({ kind: 'pub', ...said })
+    applied.events.push({ kind: 'pub', ...said })
     return { offset: 0, epoch: '' }
   }
   const publication = log.append(said, now)
-  turn.publications.push(publication)
+  applied.publications.push(publication)
   return { offset: publication.offset, epoch }
 }
 

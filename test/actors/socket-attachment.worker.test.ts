@@ -31,7 +31,7 @@ describe('what does not fit into a socket attachment is refused, and disturbs no
 
   test('where the server orders much at once', async () => {
     const tenant = await story()
-    // By the front door: the server finds only whom the house's own gateways hold.
+    // Through the Worker: server commands find only connections of the platform's own gateways.
     const [alice, bob] = [await connect(await tenant.token('alice')), await connect(await tenant.token('bob'))]
     const commands = Array.from({ length: 40 }, (_, n) => ({
       subscribe: { channel: `orders:${n}`, user: 'alice', info: 'x'.repeat(1000) },

@@ -24,7 +24,7 @@ const message = (conversation: string, clientId: string) => ({
 // No unit drips but where a test says so.
 beforeEach(stopClock)
 
-// There is one house, and the tests of a file share it.
+// There is one platform, and the tests of a file share it.
 afterEach(async () => {
   vi.useRealTimers()
   await asOperator('PUT /admin/v1/platform/limits', {})
@@ -232,10 +232,10 @@ describe('bad input', () => {
   })
 
   test('there are at most a hundred plans, and only the operator sets limits', async () => {
-    const house = platformOf(env)
-    for (let i = 0; i < 100; i++) await house.setPlan(`p${i}`, { limits: {}, together: {} })
+    const platform = platformOf(env)
+    for (let i = 0; i < 100; i++) await platform.setPlan(`p${i}`, { limits: {}, together: {} })
     expect((await asOperator('PUT /admin/v1/plans/small', {})).body.detail).toContain('at most 100')
-    for (let i = 0; i < 100; i++) await house.dropPlan(`p${i}`)
+    for (let i = 0; i < 100; i++) await platform.dropPlan(`p${i}`)
     expect((await call('PUT /admin/v1/platform/limits', { as: 'demo-key', body: {} })).status).toBe(401)
   })
 })
