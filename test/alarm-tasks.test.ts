@@ -157,7 +157,7 @@ function gathering() {
     copy,
     write: () => {
       copy.since ??= time.now
-      actor.tasks.scheduleGathering(time.now)
+      actor.tasks.scheduleGathering(time.now, 500)
     },
     restart: () => void (actor.tasks = open()),
     ring: async () => {
@@ -180,6 +180,14 @@ test('messages at a slow pace share one alarm and one run, also when the actor i
   expect(copy.runs).toBe(1)
   write()
   expect(time).toMatchObject({ alarms: 2, rings: 1_060_000 })
+})
+
+test('a task that is overdue is run soon: an alarm has no time in the past', () => {
+  const rings: number[] = []
+  const overdue: Task = { name: 'copy', isPending: () => true, run: async () => undefined, dueAt: () => 0 }
+  const tasks = new AlarmTasks({ setAlarm: async (at) => void rings.push(at) }, [overdue], { now: () => 1_000_000 })
+  tasks.scheduleGathering(1_000_000, 500)
+  expect(rings).toEqual([1_000_500])
 })
 
 test('a task that gathers waits on when another task is due, and its alarm is set again', async () => {

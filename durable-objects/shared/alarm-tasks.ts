@@ -65,10 +65,11 @@ export class AlarmTasks {
     this.#arm(Math.max(now + delayMs, this.#ranAt + steadily * delayMs))
   }
 
-  /** Tasks that gather may be pending: sets the alarm for when the first of them is due, unless it rings before. */
-  scheduleGathering(now: number): void {
+  /** Tasks that gather may be pending: sets the alarm for when the first of them is due, at least `delayMs` from now, unless it rings before. */
+  scheduleGathering(now: number, delayMs: number): void {
     if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
-    for (const { task } of this.#tasks) if (task.dueAt !== undefined && task.isPending()) this.#arm(task.dueAt())
+    for (const { task } of this.#tasks)
+      if (task.dueAt !== undefined && task.isPending()) this.#arm(Math.max(task.dueAt(), now + delayMs))
   }
 
   /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
