@@ -59,7 +59,11 @@ export default {
     rule(
       'edge-reaches-actors-by-address',
       { path: '^src/(?:edge|handlers|cron)/' },
-      { path: '^durable-objects/', pathNot: '^durable-objects/address\\.ts$', dependencyTypesNot: ['type-only'] },
+      {
+        path: '^durable-objects/',
+        pathNot: '^durable-objects/(?:address|named-actors)\\.ts$',
+        dependencyTypesNot: ['type-only'],
+      },
     ),
     rule(
       'faces-see-only-the-protocol',

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { actorsFolder } from './actor-store.ts'
-import { maxConnections } from './descriptors.ts'
+import { descriptorVars } from './descriptors.ts'
 import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
 import { makeTrigger, type Trigger } from './scheduled-trigger.ts'
@@ -37,7 +37,7 @@ const drainMs = 2000
 export async function startWorkerd(run: WorkerRun): Promise<Running> {
   const actors = await actorsFolder(run.dataDir)
   const file = join(run.dataDir, 'workerd.capnp')
-  const vars = { MAX_CONNECTIONS: String(await maxConnections()), ...run.vars }
+  const vars = { ...(await descriptorVars()), ...run.vars }
   const trigger = await makeTrigger()
   await writeFile(file, toCapnp({ ...run, vars }, { actors, from: dirname(file), trigger }), { mode: 0o600 })
 

@@ -2,10 +2,10 @@ import type { Taken } from './ports.ts'
 
 /** workerd keeps an actor that is not used in memory, with its files open, for so long: ten seconds. */
 const keptSeconds = 10
-/** Actors that may be opened within that time in one process, at most: each holds two descriptors and about 150 KiB. */
-export const maxOpened = 3200
+/** Actors that may be opened within that time in one process, at most: each holds three descriptors and about 200 KiB. */
+export const maxOpened = 2600
 /** The part of them that one tenant may open, so that there are always some for the others. */
-export const maxOpenedByTenant = 2500
+export const maxOpenedByTenant = 2000
 
 /** What each tenant may open in any case, so that others that fill the process do not stop it. */
 export const maxOpenedWhenFull = 25

@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { actorsWithin } from '../../local/descriptors.ts'
 import { loadConfig } from '../../src/config.ts'
 import { maxScheduleBytes, maxSchedules } from '../../src/jobs/schedules/schedule-limits.ts'
 import { bodyBytesPerSecond, bodyGraceMs } from '../../src/limits/body-pace.ts'
@@ -74,6 +75,13 @@ const rows: readonly Row[] = [
   ['unread bytes sent to one connection', kib(maxBytes), '', '', ''],
   ['wrong credentials', '', '', '', rate('credentials-address')],
   ['actor calls of `/api` and checks under way in one process', '', '', count(maxOfTenant), ''],
+  [
+    'topics, limiter keys and new conversations open at once, self-hosted',
+    '',
+    '',
+    `${count((actorsWithin(Infinity) * 3) / 4)} of ${count(actorsWithin(Infinity))} (\`MAX_NAMED_ACTORS\`)`,
+    '',
+  ],
   ['schedules', '', '', `${count(maxSchedules)}, ${kib(maxScheduleBytes)}`, ''],
   ['API keys, signing keys', '', '', `${count(maxKeys)}, ${count(maxSigningKeys)}`, ''],
   ['namespaces, policies', '', '', `${count(maxNamespaces)}, ${count(maxPolicies)}`, ''],

@@ -1,8 +1,12 @@
 import { refuseAll } from '../../../src/conversations/apply-commands.ts'
+import type { Env } from '../../../src/env.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
+import { TooManyActors } from '../../../src/limits/named-actors.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
+import { refuseTooFast } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
 import { inboxOf, jobStreamOf, topicOf } from '../../address.ts'
+import { admittedTopic } from '../../named-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** Calls the actor of a channel that is no conversation. */
@@ -17,8 +21,20 @@ export function callOtherStream(
     const execute = () => jobStreamOf(env, tenant, channel)?.execute(call)
     return call.have !== null ? execute() : callIfKnown(call, names.hasQueue(tenant, parsed.queue), execute)
   }
-  if (parsed?.kind === 'topic') return topicOf(env, tenant, channel).execute(call)
+  if (parsed?.kind === 'topic') return callTopic(env, tenant, channel, call)
   return parsed?.kind === 'inbox' ? inboxOf(env, tenant, parsed.user).execute(call) : undefined
+}
+
+/** The end of a subscription, and a question after a failure, are never refused. */
+async function callTopic(env: Env, tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> {
+  if (call.commands.every(({ kind }) => kind === 'leave')) return await topicOf(env, tenant, channel).execute(call)
+  try {
+    return await admittedTopic(env, tenant, channel).execute(call)
+  } catch (thrown) {
+    if (!(thrown instanceof TooManyActors)) throw thrown
+    const refusal = refuseTooFast('actors', thrown.retryAfterMs)
+    return { ...refuseAll(call), results: call.commands.map(() => refusal) }
+  }
 }
 
 /** Calls an actor if its name is known, or refuses as the actor would: an invented name wakes no actor. */

@@ -1,9 +1,10 @@
 import { DependencyError } from '../../../src/adapters/dependency.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
+import { TooManyActors } from '../../../src/limits/named-actors.ts'
 import { plainSend, sendMessage } from '../../../src/conversations/commands/send-message.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import type { Command, RpcRequest } from '../../../src/protocol/commands.ts'
-import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import { refuse, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
 import { GivenJson } from '../../../src/protocol/given-json.ts'
 import { signalPayload } from '../../../src/protocol/payloads.ts'
 import type { Session } from '../../../src/realtime/session.ts'
@@ -95,6 +96,8 @@ export class CommandRouter {
           ? this.#context.reply(session, id, kind, result)
           : this.#context.refuse(session, id, result),
       (thrown: unknown) => {
+        if (thrown instanceof TooManyActors)
+          return this.#context.refuse(session, id, refuseTooFast('actors', thrown.retryAfterMs))
         log.warn(`gateway.${kind}-failed`, { client: session.client, command: id, reason: reasonOf(thrown) })
         const detail = thrown instanceof DependencyError ? `${thrown.message}; try again` : 'try again'
         this.#context.refuse(session, id, refuse('internal', detail))

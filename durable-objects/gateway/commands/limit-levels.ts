@@ -10,11 +10,13 @@ import {
   type BuiltInPolicy,
 } from '../../../src/limits/built-in-policies.ts'
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
+import { TooManyActors } from '../../../src/limits/named-actors.ts'
 import type { Source, Taken } from '../../../src/limits/ports.ts'
 import type { Window } from '../../../src/limits/rules.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
 import { limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
+import { admittedLimiter } from '../../named-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** A limiter that takes longer counts as unreachable, in milliseconds. */
@@ -52,7 +54,10 @@ export class LimitLevels {
       holder,
       fallback: new LocalLimits(),
       alone: false,
-      onUnreachable: (_, thrown) => log.warn('gateway.limiter-unreachable', { reason: reasonOf(thrown) }),
+      onUnreachable: (_, thrown) => {
+        if (thrown instanceof TooManyActors) return
+        log.warn('gateway.limiter-unreachable', { reason: reasonOf(thrown) })
+      },
     }
   }
 
@@ -120,7 +125,7 @@ export class LimitLevels {
       clock: () => clock.now(),
       rules: async () => builtInRules(policyIn(key), await this.#record(tenant)),
       limiter: {
-        lease: (ask) => within(timeoutMs, 'the limiter', stub.lease(ask)),
+        lease: async (ask) => await within(timeoutMs, 'the limiter', admittedLimiter(env, key).lease(ask)),
         settle: (closing) => stub.settle(closing),
         refund: (units, at) => stub.refund(units, at),
       },

@@ -7,6 +7,7 @@ import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import type { Refusal } from '../../protocol/errors.ts'
+import { TooManyActors } from '../../limits/named-actors.ts'
 import { problems, toProblem, type Problem, type ProblemName } from '../../protocol/problems.ts'
 import type { App } from './context.ts'
 
@@ -73,6 +74,7 @@ export function onError(thrown: Error, c: Context<App>): Response {
   if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
   if (thrown instanceof DependencyError) return problemResponse(c, dependencyProblem(thrown))
   if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
+  if (thrown instanceof TooManyActors) return problemResponse(c, tooManyActors(thrown))
   if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
   log.error('edge.unhandled', { ...idsOf(c.env.request), path: c.req.path, reason: reasonOf(thrown) })
   if (isStorageFailure(thrown)) return problemResponse(c, storageProblem())
@@ -84,6 +86,12 @@ const dependencyProblem = ({ dependency }: Pick<DependencyError, 'dependency'>):
   detail: `${dependency}: does not answer; try again`,
   retryAfterMs: spreadMs(1000, Math.random()),
   dependency,
+})
+
+const tooManyActors = ({ message, retryAfterMs }: TooManyActors): Problem => ({
+  name: 'too-many-requests',
+  detail: message,
+  retryAfterMs,
 })
 
 const storageProblem = (): Problem => ({

@@ -1,4 +1,5 @@
 import { limiterNamed } from '../../../durable-objects/address.ts'
+import { admittedLimiter } from '../../../durable-objects/named-actors.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
@@ -6,6 +7,7 @@ import { idsOf } from '../../kernel/request-context.ts'
 import { spreadMs, within } from '../../kernel/retry.ts'
 import type { Decider, Decision, Level } from '../../limits/decide.ts'
 import { LeaseHolder } from '../../limits/holder.ts'
+import { TooManyActors } from '../../limits/named-actors.ts'
 import type { Source } from '../../limits/ports.ts'
 import { isShared, policyOf } from '../../limits/built-in-policies.ts'
 import { LocalLimits } from '../../limits/local-limits.ts'
@@ -25,8 +27,11 @@ export const decider: Decider = {
   holder: new LeaseHolder((name) => (policyOf(name).startsWith('~') ? 'service' : policyOf(name))),
   fallback: new LocalLimits(),
   alone: true,
-  onUnreachable: ({ key, request }, thrown) =>
-    log.warn('edge.limiter-unreachable', { ...idsOf(request), policy: policyOf(key), reason: reasonOf(thrown) }),
+  onUnreachable: ({ key, request }, thrown) => {
+    // Counted as failed open or closed; a line for each would let a caller fill the log.
+    if (thrown instanceof TooManyActors) return
+    log.warn('edge.limiter-unreachable', { ...idsOf(request), policy: policyOf(key), reason: reasonOf(thrown) })
+  },
 }
 
 /** A level whose rules are known without waiting. */
@@ -42,7 +47,7 @@ export function levelOf(
   { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
 ): EdgeLevel {
   const limiter: Source['limiter'] = {
-    lease: (ask) => within(timeoutMs, 'the limiter', limiterNamed(env, name).lease(ask)),
+    lease: async (ask) => await within(timeoutMs, 'the limiter', admittedLimiter(env, name).lease(ask)),
     settle: (closing) => limiterNamed(env, name).settle(closing),
     refund: (units, at) => limiterNamed(env, name).refund(units, at),
   }

@@ -1,12 +1,14 @@
-import { tenantOf, topicOf } from '../../../durable-objects/address.ts'
+import { tenantOf } from '../../../durable-objects/address.ts'
+import { admittedTopic } from '../../../durable-objects/named-actors.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
+import { TooManyActors } from '../../limits/named-actors.ts'
 import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { carry, givenInBase64 } from '../../protocol/publication-data.ts'
-import { refuse, type Refusal } from '../../protocol/errors.ts'
+import { refuse, refuseTooFast, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { encodeInfo } from '../../protocol/replies.ts'
 import type { ServerApiRequest } from '../../protocol/server-api.ts'
@@ -65,7 +67,7 @@ export async function removeHistory(env: Env, tenant: string, channel: string): 
   const rules = await rulesOf(env, tenant, channel)
   if ('kind' in rules) return rules
   if (rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
-  await topicOf(env, tenant, channel).removeHistory()
+  await admittedTopic(env, tenant, channel).removeHistory()
   return '{}'
 }
 
@@ -76,6 +78,7 @@ async function publishOne(env: Env, tenant: string, channel: string, data: strin
   try {
     return openingRefusal(tenant) ?? (await publishText(env, tenant, channel, data, said))
   } catch (thrown) {
+    if (thrown instanceof TooManyActors) return refuseTooFast('actors', thrown.retryAfterMs)
     log.error('server-api.failed', { ...idsOf(env.request), method: 'broadcast', channel, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')
   }
@@ -96,7 +99,7 @@ async function publishText(env: Env, tenant: string, channel: string, data: stri
     ...(version === 0 ? {} : { version: { version, epoch } }),
   }
   const call = { gateway: null, have: null, rules, commands: [command], request: env.request }
-  const { results } = await topicOf(env, tenant, channel).execute(call)
+  const { results } = await admittedTopic(env, tenant, channel).execute(call)
   const [result = refuse('internal')] = results
   if (result.kind === 'refused') return result
   return result.kind === 'done' ? result.data : refuse('internal')
@@ -106,7 +109,7 @@ async function presenceOf(env: Env, tenant: string, channel: string, form: Prese
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'conversation') return await possibleConversation(env, tenant, parsed.id).presence(server, form)
   const rules = await rulesOf(env, tenant, channel)
-  return 'kind' in rules ? rules : await topicOf(env, tenant, channel).presence(form)
+  return 'kind' in rules ? rules : await admittedTopic(env, tenant, channel).presence(form)
 }
 
 /** How a topic is kept; a refusal for channels that are none, which says where their way is. */

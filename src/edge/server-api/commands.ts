@@ -3,8 +3,9 @@ import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
 import { explain } from '../../protocol/commands.ts'
+import { TooManyActors } from '../../limits/named-actors.ts'
 import { policyOf } from '../../limits/built-in-policies.ts'
-import { refuse, type Refusal } from '../../protocol/errors.ts'
+import { refuse, refuseTooFast, type Refusal } from '../../protocol/errors.ts'
 import { GivenJson, readGiven } from '../../protocol/given-json.ts'
 import {
   givenFields,
@@ -57,6 +58,7 @@ export async function run(env: Env, payer: Payer, method: string, params: Params
       ? await runOne(env, payer, method, params)
       : refuse('methodNotFound', `${method}: one of ${Object.keys(serverApiRequests).join(', ')}, batch`)
   } catch (thrown) {
+    if (thrown instanceof TooManyActors) return refuseTooFast('actors', thrown.retryAfterMs)
     log.error('server-api.failed', { ...idsOf(env.request), method, reason: reasonOf(thrown) })
     return refuse('internal', 'try again')
   }

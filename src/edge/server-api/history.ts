@@ -1,4 +1,5 @@
-import { tenantOf, topicOf } from '../../../durable-objects/address.ts'
+import { tenantOf } from '../../../durable-objects/address.ts'
+import { admittedTopic } from '../../../durable-objects/named-actors.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import type { Env } from '../../env.ts'
 import { withoutDeleted } from '../../history/amend.ts'
@@ -59,7 +60,7 @@ async function readerOf(env: Env, tenant: string, channel: string): Promise<Read
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'conversation') return (query) => readConversation(env, tenant, parsed.id, query)
   const rules = await rulesOf(env, tenant, channel)
-  return 'kind' in rules ? rules : (query) => topicOf(env, tenant, channel).history(rules, atMostAPage(query))
+  return 'kind' in rules ? rules : (query) => admittedTopic(env, tenant, channel).history(rules, atMostAPage(query))
 }
 
 async function readConversation(env: Env, tenant: string, id: string, query: HistoryQuery): Promise<Page | Refusal> {

@@ -102,6 +102,17 @@ export const attacks: Readonly<Record<string, Attack>> = {
       ])
     },
   },
+  'many-topics': {
+    line: 2,
+    seconds: 30,
+    run: async (means) => {
+      // As many new names as one request can have, again and again; what was opened is used again, so that it stays open.
+      const round = word(means.chance)
+      const part = (n: number, k: number) => ({ channels: names(`${round}-${n}-${k}`, 1000), data: n })
+      const commands = (n: number) => Array.from({ length: 10 }, (_, k) => ({ broadcast: part(n, k) }))
+      await repeat(means, 4, (n) => post(means, '/api/batch', { parallel: true, commands: commands(n % 8) }))
+    },
+  },
   'half-open-bodies': {
     line: 3,
     seconds: 15,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { conversationOf } from '../../../../durable-objects/address.ts'
+import { admitActor } from '../../../../durable-objects/named-actors.ts'
 import { directKey } from '../../../conversations/create.ts'
 import { conversationView, exampleConversation } from '../../../protocol/conversation-views.ts'
 import type { Env } from '../../../env.ts'
@@ -38,6 +39,7 @@ export const createConversation = operation(definition, async ({ c, caller, head
   const { id, isRepeatable } = await idFor(c.env, caller, wanted, members, headers['Idempotency-Key'])
   const { type, name = '' } = wanted
   const request = isRepeatable ? { request: await sha256(JSON.stringify([type, name, members.toSorted()])) } : {}
+  admitActor(c.env, { kind: 'conversation', tenant, name: id })
   const created = await conversationOf(c.env, tenant, id).create({
     tenant,
     id,

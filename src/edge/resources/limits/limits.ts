@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { limiterName, limiterNamed, tenantOf } from '../../../../durable-objects/address.ts'
+import { limiterName, tenantOf } from '../../../../durable-objects/address.ts'
+import { admittedLimiter } from '../../../../durable-objects/named-actors.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { decideAll, type Decision, type Level } from '../../../limits/decide.ts'
 import { capacityUnder, overshootBound, rulesOf } from '../../../limits/rules.ts'
@@ -189,7 +190,7 @@ const peekLimit = operation(
   }),
   async ({ c, caller: { tenant }, body }) => {
     const { name, rules } = await keyFor(c.env, tenant, body)
-    return { status: 200, body: await limiterNamed(c.env, name).peek(rules) }
+    return { status: 200, body: await admittedLimiter(c.env, name).peek(rules) }
   },
 )
 
@@ -209,7 +210,7 @@ const resetLimit = operation(
   }),
   async ({ c, caller: { tenant }, body }) => {
     const { name, rules } = await keyFor(c.env, tenant, body)
-    await limiterNamed(c.env, name).reset(rules)
+    await admittedLimiter(c.env, name).reset(rules)
     decider.holder.forget(name)
     return { status: 200, body: { reset: true } }
   },
@@ -234,7 +235,7 @@ const reserveUnits = operation(
   }),
   async ({ c, caller: { tenant }, body: { cost, ttlSeconds, ...wanted } }) => {
     const { name, rules } = await keyFor(c.env, tenant, wanted, cost)
-    const reserved = await limiterNamed(c.env, name).reserve(rules, cost, ttlSeconds * 1000)
+    const reserved = await admittedLimiter(c.env, name).reserve(rules, cost, ttlSeconds * 1000)
     if (reserved.kind === 'limited')
       return { status: 200, body: { reserved: false, retryAfterMs: reserved.retryAfterMs } }
     const { lease: reservation, forMs: expiresInMs, remaining } = reserved
@@ -258,7 +259,7 @@ const releaseUnits = operation(
   }),
   async ({ c, caller: { tenant }, body: { reservation, used, ...wanted } }) => {
     const { name, rules } = await keyFor(c.env, tenant, wanted)
-    const released = await limiterNamed(c.env, name).release(rules, reservation, used ?? Number.MAX_SAFE_INTEGER)
+    const released = await admittedLimiter(c.env, name).release(rules, reservation, used ?? Number.MAX_SAFE_INTEGER)
     return { status: 200, body: { released } }
   },
 )
