@@ -9,7 +9,7 @@ import { LongestFirst } from './test/support/longest-first.ts'
 const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
 
 // Files that change or count what all tenants share: the platform's settings, connections of one address, rows of a shard.
-// Each has a workerd of its own. All others share one for each core: to start one takes longer than most files.
+// Each has a workerd of its own. All others share one for each worker of vitest: to start one takes longer than most files.
 const alone = [
   'actors/endings',
   'actors/swaps',
@@ -32,8 +32,9 @@ const common = {
   // A start of the whole system may take half a minute where others want the cores, too, and a test starts it thrice.
   testTimeout: 300_000,
   hookTimeout: 180_000,
-  // The same for all projects: vitest runs projects that differ in it one after the other.
-  maxWorkers: 2,
+  // For two cores: tests of the whole system wait most of the time, for a process to start or a deadline to pass. The same
+  // for all projects, since vitest runs projects that differ in it one after the other.
+  maxWorkers: 3,
 }
 
 const workerd = cloudflareTest({
