@@ -14,6 +14,7 @@ const alone = [
   'actors/endings',
   'actors/swaps',
   'actors/topic',
+  'cron/due',
   'edge/docs',
   'edge/request-id',
   'edge/server-api-fields',
