@@ -5,17 +5,11 @@ import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { backoffMs, within } from '../../src/kernel/retry.ts'
 import { answerChars } from '../../src/protocol/answer-size.ts'
 import type { Publication } from '../../src/protocol/replies.ts'
-import type {
-  ChannelUpdate,
-  EphemeralEvent,
-  StreamCall,
-  StreamResult,
-  StreamUpdate,
-} from '../../src/protocol/stream.ts'
+import type { ChannelUpdate, StreamCall, StreamResult, StreamUpdate } from '../../src/protocol/stream.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import type { GatewayPresence } from '../../src/realtime/presence-table.ts'
 import { gatewayNamed } from '../address.ts'
-import { priorityOfEvent } from './overload.ts'
+import { newestOnly, repeated, withoutOldEvents } from './missed-updates.ts'
 import { SubscriberPresence } from './subscriber-presence.ts'
 
 interface GatewayQueue {
@@ -32,9 +26,8 @@ interface GatewayQueue {
   readonly presence: GatewayPresence
 }
 
-const attempts = 4
-/** Further attempts carry only the position, with growing pauses, for some minutes. */
-const reminders = 14
+/** Attempts to call a gateway, with growing pauses, for some minutes. */
+const attempts = 14
 /** How long a gateway may take to count its connections, in milliseconds. */
 const timeoutMs = 2000
 
@@ -159,8 +152,8 @@ export class Subscribers {
     queue.waiting.push(update)
     queue.publications += update.publications.length
     queue.eventChars += charsOfEvents(update)
-    if (queue.publications > sizes.recovered) dropOldest(queue)
-    if (queue.eventChars > answerChars) dropEphemeral(queue)
+    if (queue.publications > sizes.recovered) fill(queue, newestOnly(queue.waiting))
+    if (queue.eventChars > answerChars) fill(queue, withoutOldEvents(queue.waiting))
     if (!queue.busy) void this.#run(gateway, queue)
   }
 
@@ -213,9 +206,9 @@ export class Subscribers {
     update: ChannelUpdate,
     request: RequestContext | undefined,
   ): Promise<boolean | undefined> {
-    for (let attempt = 1; attempt <= reminders; attempt++) {
+    for (let attempt = 1; attempt <= attempts; attempt++) {
       try {
-        return await gatewayNamed(this.#env, gateway).publish(forAttempt(update, attempt))
+        return await gatewayNamed(this.#env, gateway).publish(attempt === 1 ? update : repeated(update, attempt))
       } catch (thrown) {
         log.warn('subscribers.publish-failed', { ...idsOf(request), gateway, attempt, reason: reasonOf(thrown) })
         await scheduler.wait(backoffMs(attempt, 50, 30_000, Math.random()))
@@ -238,44 +231,12 @@ export class Subscribers {
   }
 }
 
-/**
- * Keeps only the newest publications for a gateway that does not keep up: it sees the gap before them and asks for what it
- * lacks, or has its subscribers start over. Ephemeral events are dropped, events that end subscriptions are not.
- */
-function dropOldest(queue: GatewayQueue): void {
-  const newest = queue.waiting.at(-1)
-  if (newest === undefined) return
-  const events = queue.waiting.flatMap((update) => update.events.filter((each) => priorityOfEvent(each) === undefined))
-  queue.waiting = [{ ...newest, events }]
-  queue.publications = newest.publications.length
-  queue.eventChars = charsOfEvents({ ...newest, events })
+function fill(queue: GatewayQueue, updates: StreamUpdate[]): void {
+  queue.waiting = updates
+  queue.publications = updates.reduce((sum, { publications }) => sum + publications.length, 0)
+  queue.eventChars = updates.reduce((sum, update) => sum + charsOfEvents(update), 0)
 }
-
-/** Ephemeral events are kept nowhere else: a gateway that is so far behind gets the newest, and those that end subscriptions. */
-function dropEphemeral(queue: GatewayQueue): void {
-  const last = queue.waiting.length - 1
-  queue.waiting = queue.waiting.map((update, place) =>
-    place === last ? update : { ...update, events: update.events.filter(isLasting) },
-  )
-  queue.waiting = queue.waiting.filter(({ publications, events }) => publications.length + events.length > 0)
-  queue.eventChars = queue.waiting.reduce((sum, update) => sum + charsOfEvents(update), 0)
-}
-
-const isLasting = ({ kind }: EphemeralEvent): boolean => kind === 'removed' || kind === 'revoked'
 
 /** Beside its data every event has about the same few characters. */
 const charsOfEvents = ({ events }: StreamUpdate): number =>
   events.reduce((sum, event) => sum + 100 + (event.kind === 'pub' ? event.data.length : 0), 0)
-
-/** The update of the first attempt and of later ones. Publications of a stream without positions cannot be told from repeats, so they are sent once. */
-function forAttempt(update: ChannelUpdate, attempt: number): ChannelUpdate {
-  if (attempt > attempts) return reminderOf(update)
-  if (attempt === 1 || update.epoch !== '') return update
-  return { ...update, events: update.events.filter(({ kind }) => kind !== 'pub') }
-}
-
-/** The position alone, by which a gateway sees what it lacks, and the events that end subscriptions. */
-function reminderOf({ publications, events, ...rest }: ChannelUpdate): ChannelUpdate {
-  const after = publications.at(-1)?.offset ?? rest.after
-  return { ...rest, after, publications: [], events: events.filter(isLasting) }
-}

@@ -134,9 +134,9 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'an ephemeral publication is repeated when no gateway answered',
-    file: 'durable-objects/shared/subscribers.ts',
-    from: "if (attempt === 1 || update.epoch !== '') return update",
-    to: 'if (attempt <= attempts) return update',
+    file: 'durable-objects/shared/missed-updates.ts',
+    from: "if (update.epoch !== '') return update",
+    to: 'if (attempt <= wholeAttempts) return update',
     tests: topics,
   },
   {
