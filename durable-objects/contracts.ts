@@ -1,3 +1,4 @@
+import type { KeySet } from '../src/tenants/key-sets.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../src/events/due.ts'
 import type { z } from 'zod'
 import type { conversationView } from '../src/protocol/conversation-views.ts'
@@ -243,6 +244,10 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
   dropNamespace(name: string): boolean
   setSettings(change: SettingsChange): StoredTenant | undefined
   signingKeys(): TokenKey[]
+  keySets(): KeySet[]
+  putKeySet(set: KeySet): { readonly kind: 'set' } | Refusal
+  dropKeySet(name: string): boolean
+  mayPublishKey(): boolean
   addSigningKey(key: TokenKey):
     | {
         readonly kind: 'changed'

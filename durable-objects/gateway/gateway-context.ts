@@ -1,3 +1,4 @@
+import { namesUnknownKey } from '../../src/auth/token.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -7,7 +8,7 @@ import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { refuseTooFast, type Refusal } from '../../src/protocol/errors.ts'
 import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import { TenantCache, tenantFreshMs } from '../../src/tenants/cache.ts'
+import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
 import { askTenant } from '../../src/tenants/known.ts'
 import { newPlatformSettings, withPlatformLimits, type PlatformSettings } from '../../src/tenants/platform-settings.ts'
 import { platformOf, tenantOf } from '../address.ts'
@@ -47,6 +48,14 @@ export class GatewayContext {
   /** Makes sure that the heartbeat's alarm rings in time for a session with something new to watch. */
   watch(session: Session): void {
     void this.heartbeat.watch(session, this.clock.now())
+  }
+
+  /** Whether the key that a token names may have been published at one of the tenant's addresses since they were fetched. */
+  async mayBePublished({ record, secrets }: Admission, token: string): Promise<boolean> {
+    if (secrets.hasKeySets !== true || !namesUnknownKey(token, secrets.tokenKeys)) return false
+    const isOnItsWay = await tenantOf(this.env, record.id).mayPublishKey()
+    if (isOnItsWay) this.tenants.forget(record.id)
+    return isOnItsWay
   }
 
   /** Closes a connection; `reason` is for the log. */

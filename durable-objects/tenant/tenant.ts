@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
+import { fetchKeySet } from '../../src/adapters/key-set.ts'
 import { connect } from '../../src/adapters/neon/connect.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -26,6 +27,16 @@ import {
   type TokenKey,
 } from '../../src/tenants/record.ts'
 import {
+  afterFetch,
+  dueSets,
+  keySet,
+  keysOfSets,
+  mayHaveMore,
+  putKeySet,
+  setsThatMayHaveMore,
+  type KeySet,
+} from '../../src/tenants/key-sets.ts'
+import {
   addSigningKey,
   keysInForce,
   revokeSigningKey,
@@ -44,6 +55,8 @@ const idSecret = z.string().optional()
 export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #clock = systemClock
   readonly #kv = this.ctx.storage.kv
+  /** Key sets that are being fetched. */
+  readonly #fetching = new Set<string>()
   readonly #tasks = new AlarmTasks(this.ctx.storage, [
     { name: 'placement', isPending: () => this.#owed(), run: () => this.#tellPostgres() },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
@@ -88,7 +101,13 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   admission(): { readonly record: StoredTenant; readonly secrets: TenantSecrets } | undefined {
     const record = this.record()
     const secrets = this.#secrets()
-    return record === undefined || secrets === undefined ? undefined : { record, secrets }
+    if (record === undefined || secrets === undefined) return undefined
+    const sets = this.keySets()
+    if (sets.length === 0) return { record, secrets }
+    const now = this.#clock.now()
+    for (const set of dueSets(sets, now)) void this.#fetchKeySet(set)
+    const tokenKeys = [...secrets.tokenKeys, ...keysOfSets(sets, now)]
+    return { record, secrets: { ...secrets, tokenKeys, hasKeySets: true } }
   }
 
   placement(): Placement | undefined {
@@ -217,6 +236,58 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** The keys that sign or verify tokens now. */
   signingKeys(): TokenKey[] {
     return keysInForce(this.#secrets()?.tokenKeys ?? [], this.#clock.now())
+  }
+
+  /** The addresses where the tenant publishes further keys, and what was found there. */
+  keySets(): KeySet[] {
+    return keySet.array().parse(this.#kv.get('keySets') ?? [])
+  }
+
+  /** Adds or replaces a key set, with the keys that the caller found at its address. */
+  putKeySet(set: KeySet): { readonly kind: 'set' } | Refusal {
+    if (this.record() === undefined) return refuse('notFound', 'there is no such tenant')
+    const put = putKeySet(this.keySets(), set)
+    if (put.kind === 'refused') return put
+    this.#kv.put('keySets', put.sets)
+    return { kind: 'set' }
+  }
+
+  /** Removes a key set; its keys verify no more. False when there is none of that name. */
+  dropKeySet(name: string): boolean {
+    const sets = this.keySets()
+    const left = sets.filter((set) => set.name !== name)
+    if (left.length < sets.length) this.#kv.put('keySets', left)
+    return left.length < sets.length
+  }
+
+  /**
+   * A token names a key that is not known. Fetches the sets that may have it meanwhile, without making the caller wait, and says
+   * whether the token may be good a moment later.
+   */
+  mayPublishKey(): boolean {
+    const now = this.#clock.now()
+    const sets = this.keySets()
+    for (const set of setsThatMayHaveMore(sets, now)) void this.#fetchKeySet(set)
+    return mayHaveMore(sets, this.#fetching, now)
+  }
+
+  /** Sets are fetched while the tenant is used: an idle tenant fetches nothing. */
+  async #fetchKeySet({ name, url }: KeySet): Promise<void> {
+    if (this.#fetching.has(name)) return
+    this.#fetching.add(name)
+    try {
+      const fetched = await fetchKeySet(this.env, loadConfig(this.env), url)
+      const sets = this.keySets()
+      // The set may have been replaced or deleted meanwhile.
+      if (!sets.some((set) => set.name === name && set.url === url)) return
+      const now = this.#clock.now()
+      this.#kv.put(
+        'keySets',
+        sets.map((set) => (set.name === name ? afterFetch(set, fetched, now) : set)),
+      )
+    } finally {
+      this.#fetching.delete(name)
+    }
   }
 
   /** Adds a further signing key. */

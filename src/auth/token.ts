@@ -29,6 +29,9 @@ export type Verified =
   | { readonly kind: 'notYetValid' }
   | { readonly kind: 'invalid' }
 
+/** Why a token is refused whose key may have been published a moment ago. The same token may be valid a moment later. */
+export const keyNotFetched = 'kid: the keys at your address are being fetched; try again'
+
 /** Why such a token is refused. Over sockets it is answered like an expired one: SDKs then fetch another. */
 export const notYetValid = 'nbf: the token is not valid yet'
 

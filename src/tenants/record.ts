@@ -98,6 +98,8 @@ export type TokenKey = z.output<typeof tokenKey>
 /** For the tenant's actor and the verifiers of tokens only. The first key without an end signs, all of them verify. */
 export interface TenantSecrets {
   readonly tokenKeys: readonly TokenKey[]
+  /** Whether further keys may be published at addresses that the tenant named. */
+  readonly hasKeySets?: boolean | undefined
   /** Gives ids of conversations their check. A tenant of an earlier version has none, and any id may be one of its. */
   readonly conversationIdSecret?: string | undefined
 }

@@ -1,4 +1,5 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { exportJWK, generateKeyPair } from 'jose'
 import type { OperationDefinition } from '../../src/protocol/operation.ts'
 import { everyOperation } from '../support/worker/roles/asking.ts'
 import { call, type Answer } from '../support/worker/http.ts'
@@ -17,13 +18,24 @@ import {
   tellOf,
   type Furnished,
 } from '../support/worker/things.ts'
-import { serverSetting } from '../support/worker/roles/server.ts'
+import { keySetAddress, serverSetting } from '../support/worker/roles/server.ts'
 
 // What belongs to a tenant as a whole is its server's, what belongs to the platform is the operator's.
 
 const served = everyOperation
   .filter((operation) => serverOperations.includes(tellOf(operation)))
   .map((operation) => ({ line: tellOf(operation), operation }))
+
+// The identity provider of a tenant answers.
+beforeAll(async () => {
+  const { fetch } = globalThis
+  const { publicKey } = await generateKeyPair('EdDSA')
+  const keys = [{ ...(await exportJWK(publicKey)), kid: 'provider' }]
+  vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) =>
+    input === keySetAddress ? Response.json({ keys }) : await fetch(input, init),
+  )
+})
+afterAll(() => void vi.restoreAllMocks())
 
 let cast: Cast
 let theirs: Furnished

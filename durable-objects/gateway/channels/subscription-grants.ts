@@ -1,7 +1,7 @@
 import type { Overrides } from '../../../src/auth/claims.ts'
 import { verifySubscription, type SubscriptionClaims } from '../../../src/auth/subscription-token.ts'
 import type { ServerSubscription, SigningKey } from '../../../src/auth/claims.ts'
-import { namesUnknownKey, notYetValid } from '../../../src/auth/token.ts'
+import { keyNotFetched, namesUnknownKey, notYetValid } from '../../../src/auth/token.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
 import { parseChannel, whyNoChannel, type TopicName } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
@@ -38,11 +38,14 @@ export interface SubscribeRequest {
 
 /** Decides whether a session may subscribe to a plain topic, and on what terms. Other streams decide for themselves. */
 export class SubscriptionGrants {
+  readonly #gateway: GatewayContext
   readonly #namespaces: GatewayContext['namespaces']
   readonly #clock: GatewayContext['clock']
   readonly #open: GatewayContext['config']['open']
 
-  constructor({ namespaces, clock, config }: GatewayContext) {
+  constructor(gateway: GatewayContext) {
+    const { namespaces, clock, config } = gateway
+    this.#gateway = gateway
     this.#namespaces = namespaces
     this.#clock = clock
     this.#open = config.open
@@ -110,6 +113,8 @@ export class SubscriptionGrants {
     if (read.kind === 'mismatch') return { kind: 'turnedAway', close: 'invalidToken' }
     if (read.kind === 'expired') return refuse('tokenExpired')
     if (read.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
+    if (read.kind === 'invalid' && (await this.#gateway.mayBePublished(admission, token)))
+      return refuse('tokenExpired', keyNotFetched)
     return refuse('permissionDenied', 'the token is not valid')
   }
 

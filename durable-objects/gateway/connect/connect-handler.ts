@@ -51,7 +51,9 @@ export class ConnectHandler {
   constructor(context: GatewayContext, parts: ConnectParts) {
     this.#context = context
     this.#parts = parts
-    this.#authenticator = new ConnectionAuthenticator(context.tenants, context.config)
+    this.#authenticator = new ConnectionAuthenticator(context.tenants, context.config, (admission, token) =>
+      context.mayBePublished(admission, token),
+    )
   }
 
   connect(session: Session, command: Of<'connect'>): void {

@@ -1,5 +1,5 @@
 import type { Claims, SigningKey } from '../../../src/auth/claims.ts'
-import { namesUnknownKey, notYetValid, tenantOfToken, verifyToken } from '../../../src/auth/token.ts'
+import { keyNotFetched, namesUnknownKey, notYetValid, tenantOfToken, verifyToken } from '../../../src/auth/token.ts'
 import type { Config, OpenProfile } from '../../../src/config.ts'
 import { personalTopic } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
@@ -33,9 +33,16 @@ export class ConnectionAuthenticator {
   readonly #connects = new LocalLimits()
 
   readonly #open: OpenProfile | undefined
+  readonly #mayBePublished: (admission: Admission, token: string) => Promise<boolean>
 
-  constructor(tenants: TenantCache, { open }: Config) {
+  /** `mayBePublished` says whether the key that a token names may be on its way from one of the tenant's addresses. */
+  constructor(
+    tenants: TenantCache,
+    { open }: Config,
+    mayBePublished: (admission: Admission, token: string) => Promise<boolean>,
+  ) {
     this.#tenants = tenants
+    this.#mayBePublished = mayBePublished
     this.#open = open
   }
 
@@ -52,6 +59,8 @@ export class ConnectionAuthenticator {
     const isOpen = this.#open?.tenant === admission.record.id
     const keys = this.#keysOf(admission)
     const verified = await verifyToken(token, admission.record.id, keys, now, isOpen)
+    if (verified.kind === 'invalid' && (await this.#mayBePublished(admission, token)))
+      return refuse('tokenExpired', keyNotFetched)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
     // Read again, since the state may have changed meanwhile. Only a valid token learns that its tenant is suspended.
     if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')

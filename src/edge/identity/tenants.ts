@@ -83,6 +83,14 @@ export async function admissionFor(
   return await admissionOf(env, tenant, now)
 }
 
+/** Whether the key that a token names may have been published at one of the tenant's addresses since they were fetched. */
+export async function mayBePublished(env: Env, { record, secrets }: Admission, token: string): Promise<boolean> {
+  if (secrets.hasKeySets !== true || !namesUnknownKey(token, secrets.tokenKeys)) return false
+  const isOnItsWay = await tenantOf(env, record.id).mayPublishKey()
+  if (isOnItsWay) admissions.delete(record.id)
+  return isOnItsWay
+}
+
 /** The platform's settings. While neither Redis nor the actor answers, the last known ones. */
 export async function platformSettingsAt(env: Env, now: number): Promise<PlatformSettings> {
   if (cachedPlatformSettings.until > now) return cachedPlatformSettings.value

@@ -1,15 +1,15 @@
 import { createMiddleware } from 'hono/factory'
 import { findKey, hashApiKey, tenantOfKey } from '../../auth/api-key.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { notYetValid, tenantOfToken, verifyToken } from '../../auth/token.ts'
+import { keyNotFetched, notYetValid, tenantOfToken, verifyToken } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { tokenLength } from '../../protocol/limits.ts'
 import type { App, AppContext } from '../http/context.ts'
 import { admitAttempt, noteSuccess, noteFailure } from '../rate-limits/failed-credentials.ts'
-import { fail, localTenantMissing } from '../http/problem.ts'
+import { fail, localTenantMissing, ProblemError } from '../http/problem.ts'
 import { isRevoked } from '../identity/revocations.ts'
-import { admissionFor, cachedTenant, tenantRecordOf } from '../identity/tenants.ts'
+import { admissionFor, mayBePublished, cachedTenant, tenantRecordOf } from '../identity/tenants.ts'
 
 /** Sets the caller: an API key, a user token, or none. A credential that is neither is refused, not ignored. */
 export const authenticate = () =>
@@ -110,6 +110,8 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   if (verified.kind === 'expired')
     return fail('unauthorized', 'Authorization: this token has expired; get a new one from POST /v1/tokens')
   if (verified.kind === 'notYetValid') return fail('unauthorized', `Authorization: ${notYetValid}`)
+  if (verified.kind === 'invalid' && (await mayBePublished(c.env, admission, token)))
+    throw new ProblemError({ name: 'unavailable', detail: keyNotFetched, retryAfterMs: 1000 })
   if (verified.kind === 'invalid') return noteFailure(c, token, 'Authorization: this token is not valid')
   if (verified.claims.user === '')
     return fail('unauthorized', 'Authorization: this token names no user; over HTTP a user is needed')

@@ -6,6 +6,7 @@ import { queues } from './jobs/queues.ts'
 import { schedules } from './jobs/schedules.ts'
 import { limits } from './limits/limits.ts'
 import { namespaces } from './namespaces/namespaces.ts'
+import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
 import { usage } from './tenants/usage.ts'
@@ -18,6 +19,7 @@ export const operations: readonly Operation[] = [
   ...tokens,
   ...users,
   ...signingKeys,
+  ...keySets,
   ...namespaces,
   ...settings,
   ...limits,

@@ -12,13 +12,24 @@ export interface Setting {
 export async function serverSetting(line: string, own: Furnished): Promise<Setting> {
   const { things } = own
   if (line === 'POST /v1/jobs/{id}/redrive') return { things: { ...things, job: await deadJob(own) } }
+  if (line === 'DELETE /v1/key-sets/{name}') await putKeySet(own)
   const body = bodies(`${things.name}:x`)[line]
   return { things, ...(body === undefined ? {} : { body }) }
+}
+
+/** Tests that put a key set answer for this address. */
+export const keySetAddress = 'https://keys.example.com/'
+
+/** A key set that was found before. */
+async function putKeySet({ tenant, things: { name } }: Furnished): Promise<void> {
+  const now = Date.now()
+  await env.TENANT.getByName(tenant.id).putKeySet({ name, url: keySetAddress, keys: [], fetchedAt: now, triedAt: now })
 }
 
 const bodies = (channel: string): Readonly<Record<string, object>> => ({
   'POST /v1/tokens/subscription': { user: 'bob', channel },
   'PUT /v1/namespaces/{name}': { historySize: 10, historyTtlSeconds: 60 },
+  'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'POST /v1/jobs': { type: 'join' },
   'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
