@@ -1,5 +1,4 @@
 import { log, reasonOf } from '../../../src/kernel/log.ts'
-import { within } from '../../../src/kernel/retry.ts'
 import { decideAll, decideNow, type Decider, type Level } from '../../../src/limits/decide.ts'
 import type { LeaseHolder } from '../../../src/limits/holder.ts'
 import {
@@ -11,16 +10,14 @@ import {
 } from '../../../src/limits/built-in-policies.ts'
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
 import { TooManyActors } from '../../../src/limits/named-actors.ts'
-import type { Source, Taken } from '../../../src/limits/ports.ts'
+import type { Limiter, Source, Taken } from '../../../src/limits/ports.ts'
+import { limiterTimeoutMs, reachLimiter, returnIdle } from '../../../src/limits/reach.ts'
 import type { Window } from '../../../src/limits/rules.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
 import { limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
 import { admittedLimiter } from '../../named-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
-
-/** A limiter that takes longer counts as unreachable, in milliseconds. */
-const timeoutMs = 2000
 
 /** One message that is to be counted; `key` names the limiter of its sender. */
 interface Message {
@@ -61,6 +58,8 @@ export class LimitLevels {
     }
   }
 
+  readonly #limiterNamed = (name: string): Limiter => limiterNamed(this.#gateway.env, name)
+
   /** Decides a message of a tenant with further levels from leases in hand; undefined when a limiter must be asked. */
   takeNow({ tenant, key, channel, client }: Message): Taken | undefined {
     const levels = this.byTenant.get(tenant)
@@ -86,10 +85,10 @@ export class LimitLevels {
       this.#decider,
       keys.map((each) => this.#level(tenant, each)),
     )
-    this.#returnIdle(clock.now())
+    void returnIdle(this.#holder, this.#limiterNamed, clock.now())
     if (decision.kind === 'limited') this.#connections.giveBack(client, clock.now())
     // Chat goes on without limiters, by this gateway's own count: all levels fail open, so none is ever unreachable.
-    return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: timeoutMs } : decision
+    return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: limiterTimeoutMs } : decision
   }
 
   #takeConnection(levels: TenantLevels | undefined, client: string, now: number): Taken {
@@ -106,29 +105,19 @@ export class LimitLevels {
     return exists ? keysOf(levels, channel) : levels.ofAll
   }
 
-  /** Returns units that are not spent here to their limiters; units that fail to return are lost until they refill. */
-  #returnIdle(now: number): void {
-    for (const { key, closing } of this.#holder.idle(now))
-      limiterNamed(this.#gateway.env, key)
-        .settle(closing)
-        .catch(() => undefined)
-  }
-
   #level(tenant: string, key: string): Level {
     return { key, cost: 1, source: this.#source(tenant, key), whenUnreachable: 'open' }
   }
 
   #source(tenant: string, key: string): Source {
-    const { env, clock } = this.#gateway
-    const stub = limiterNamed(env, key)
+    const { clock } = this.#gateway
     return {
       clock: () => clock.now(),
       rules: async () => builtInRules(policyIn(key), await this.#record(tenant)),
-      limiter: {
-        lease: async (ask) => await within(timeoutMs, 'the limiter', admittedLimiter(env, key).lease(ask)),
-        settle: (closing) => stub.settle(closing),
-        refund: (units, at) => stub.refund(units, at),
-      },
+      limiter: reachLimiter(
+        { admitted: (name) => admittedLimiter(this.#gateway.env, name), named: this.#limiterNamed },
+        key,
+      ),
     }
   }
 

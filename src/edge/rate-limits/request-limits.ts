@@ -4,20 +4,17 @@ import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
-import { spreadMs, within } from '../../kernel/retry.ts'
+import { spreadMs } from '../../kernel/retry.ts'
 import type { Decider, Decision, Level } from '../../limits/decide.ts'
 import { LeaseHolder } from '../../limits/holder.ts'
 import { TooManyActors } from '../../limits/named-actors.ts'
-import type { Source } from '../../limits/ports.ts'
 import { isShared, policyOf } from '../../limits/built-in-policies.ts'
 import { LocalLimits } from '../../limits/local-limits.ts'
+import { reachLimiter, returnIdle } from '../../limits/reach.ts'
 import { capacityOf, type Rules } from '../../limits/rules.ts'
 import { rateLimitFields, type QuotaState } from '../../protocol/rate-limit-fields.ts'
 import type { AppContext } from '../http/context.ts'
 import { ProblemError } from '../http/problem.ts'
-
-/** A limiter that takes longer is one that cannot be reached. */
-const timeoutMs = 2000
 
 /** Tenants' own policies begin with this in a limiter's name, so that none is mistaken for the platform's. */
 export const ownPolicy = (name: string) => `~${name}`
@@ -46,25 +43,19 @@ export function levelOf(
   rules: () => Rules,
   { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
 ): EdgeLevel {
-  const limiter: Source['limiter'] = {
-    lease: async (ask) => await within(timeoutMs, 'the limiter', admittedLimiter(env, name).lease(ask)),
-    settle: (closing) => limiterNamed(env, name).settle(closing),
-    refund: (units, at) => limiterNamed(env, name).refund(units, at),
-  }
+  const limiter = reachLimiter(
+    { admitted: (key) => admittedLimiter(env, key), named: (key) => limiterNamed(env, key) },
+    name,
+  )
   return { key: name, cost, whenUnreachable, rules, request: env.request, source: { limiter, rules, clock } }
 }
 
 const clock = () => systemClock.now()
 
-/** Gives back, after the answer, what this isolate was lent and does not need. What fails to return is lost until it refills. */
+/** Returns, after the answer, what this isolate was lent and does not need. */
 export function returnIdleLeases(c: AppContext): void {
-  for (const { key, closing } of decider.holder.idle(systemClock.now())) {
-    c.executionCtx.waitUntil(
-      limiterNamed(c.env, key)
-        .settle(closing)
-        .catch(() => undefined),
-    )
-  }
+  const returned = returnIdle(decider.holder, (key) => limiterNamed(c.env, key), clock())
+  if (returned !== undefined) c.executionCtx.waitUntil(returned)
 }
 
 /** The RateLimit fields of the caller's own level and of the one that refused, as far as this isolate knows. */

@@ -1,10 +1,8 @@
+import { debtOf, drained, drainMs, unitsOf } from '../../kernel/token-bucket.ts'
 import type { Window } from '../rules.ts'
 import type { WindowCounter } from './window-counter.ts'
 
-/**
- * Token bucket, and GCRA, which is the same arithmetic (ITU-T I.371) with a small burst. Kept as a debt that drains, in
- * units × windowMs: with whole limits and milliseconds every sum is a whole number, so nothing is ever rounded.
- */
+/** Token bucket, and GCRA, which is the same with a small burst. */
 export class Bucket implements WindowCounter {
   readonly capacity: number
   readonly #window: Window
@@ -20,26 +18,24 @@ export class Bucket implements WindowCounter {
   }
 
   used(now: number): number {
-    return this.#debtAt(now) / this.#window.windowMs
+    return unitsOf(this.#window, this.#debtAt(now))
   }
 
   spend(units: number, at: number): void {
-    this.#debt = this.#debtAt(at) + units * this.#window.windowMs
+    this.#debt = this.#debtAt(at) + debtOf(this.#window, units)
     this.#at = Math.max(this.#at, at)
   }
 
   /** Without the units being spent, what has dripped since might have dripped into a full bucket: that much is kept. */
   unspend(units: number, at: number, now: number): void {
-    const { windowMs, limit } = this.#window
-    const back = Math.max(0, units * windowMs - limit * Math.max(0, now - at))
+    const back = drained(this.#window, debtOf(this.#window, units), now - at)
     this.#debt = Math.max(0, this.#debtAt(now) - back)
     this.#at = Math.max(this.#at, now)
   }
 
   waitMs(most: number, now: number): number {
     if (most < 0) return Number.POSITIVE_INFINITY
-    const { windowMs, limit } = this.#window
-    return Math.max(0, Math.ceil((this.#debtAt(now) - most * windowMs) / limit))
+    return drainMs(this.#window, this.#debtAt(now), most)
   }
 
   endOf(): number {
@@ -51,6 +47,6 @@ export class Bucket implements WindowCounter {
   }
 
   #debtAt(now: number): number {
-    return Math.max(0, this.#debt - this.#window.limit * Math.max(0, now - this.#at))
+    return drained(this.#window, this.#debt, now - this.#at)
   }
 }
