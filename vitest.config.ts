@@ -61,6 +61,9 @@ const workerd = cloudflareTest({
   },
 })
 
+// Every answer of the HTTP API is held against the schema of its operation.
+const setupFiles = ['./test/support/worker/check-answers.setup.ts']
+
 export default defineConfig({
   test: {
     reporters: ['default', new Durations()],
@@ -85,11 +88,12 @@ export default defineConfig({
           exclude: alone,
           isolate: false,
           ...common,
+          setupFiles,
         },
       },
       {
         plugins: [workerd],
-        test: { name: 'workerd-alone', include: alone, ...common },
+        test: { name: 'workerd-alone', include: alone, ...common, setupFiles },
       },
     ],
   },
