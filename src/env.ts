@@ -36,4 +36,5 @@ export interface Env extends Vars {
 
 /** The bindings as they are used on behalf of `request`: its ids go into log lines, and its trace goes on with its jobs. */
 export const forRequest = (env: Env, request: RequestContext): Env =>
-  Object.assign(Object.create(env), { request, worker: env.worker ?? env })
+  // Defined, not set: where bindings are behind a proxy, a set would reach through to the bindings of all requests.
+  Object.create(env, { request: { value: request }, worker: { value: env.worker ?? env } })
