@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { buildAll } from './build.ts'
 import { startClock } from './clock.ts'
-import { recreateGateways } from './gateways.ts'
+import { recreateAlarms, recreateGateways } from './gateways.ts'
 import { claimPort, knownSecrets, openData } from './data-folder.ts'
 import { endLeftover } from './leash.ts'
 import { keepTrying } from './keep-trying.ts'
@@ -71,6 +71,8 @@ async function start(
   const vars = { ...workerVars(settings, adminKey, origin), ...standIns.vars }
   for (const file of await recreateGateways(settings.dataDir))
     console.error(`the file of a gateway was damaged; the gateway is made anew, the file is kept as ${file}`)
+  for (const file of await recreateAlarms(settings.dataDir))
+    console.error(`a file of alarms was damaged; actors set theirs again when next used, the file is kept as ${file}`)
   const running = await startWorker({ worker, config, vars, ...settings })
   cleanups.push(() => running.stop())
 

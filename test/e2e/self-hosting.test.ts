@@ -77,16 +77,17 @@ test('a self-hosted system refuses the demo key and gives no token to anonymous 
   expect((await call(system, operatorKey, 'GET', '/admin/v1/tenants/demo')).status).toBe(404)
 })
 
-test('a damaged cache, message file, gateway or tenant does not keep a self-hosted system from chatting', async () => {
+test('a damaged cache, message file, gateway, alarm file or tenant does not keep a self-hosted system from chatting', async () => {
   const other = await fileOfNewTenant('other')
   await system.terminate()
   writeFileSync(other, 'damaged')
   for (const name of ['redis.json', 'qstash.sqlite']) writeFileSync(join(system.dataDir, name), 'damaged')
   const actors = join(system.dataDir, 'actors')
   for (const name of readdirSync(actors, { recursive: true, encoding: 'utf8' }))
-    if (/Gateway\/[0-9a-f]+\.sqlite$/.test(name)) writeFileSync(join(actors, name), 'damaged')
+    if (/Gateway\/[0-9a-f]+\.sqlite$|metadata\.sqlite$/.test(name)) writeFileSync(join(actors, name), 'damaged')
   await system.startAgain()
   expect(system.output).toMatch(/the file of a gateway was damaged/)
+  expect(system.output).toMatch(/a file of alarms was damaged/)
   expect(system.output).not.toMatch(/ADMIN_KEY/)
   expect(await chat('hello again')).toEqual(['hello again'])
   expect(await call(system, operatorKey, 'GET', '/admin/v1/tenants/other')).toMatchObject({

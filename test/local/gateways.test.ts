@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { recreateGateways } from '../../local/gateways.ts'
+import { recreateAlarms, recreateGateways } from '../../local/gateways.ts'
 
 let folder: string
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'parley-gateways-'))))
@@ -38,4 +38,19 @@ test('a damaged gateway is set aside; whole gateways and other damaged actors st
 
 test('a folder without actors has no damaged gateway', async () => {
   expect(await recreateGateways(join(folder, 'nothing'))).toEqual([])
+})
+
+test('a damaged file of alarms is set aside, and the actors beside it stay', async () => {
+  const beside = actorFile('parley-Inbox', 'a')
+  const [damaged, whole] = [
+    join(dirname(beside), 'metadata.sqlite'),
+    join(folder, 'actors/parley-Topic/metadata.sqlite'),
+  ]
+  writeFileSync(damaged, 'damaged')
+  mkdirSync(dirname(whole), { recursive: true })
+  new DatabaseSync(whole).close()
+  const [aside, ...others] = await recreateAlarms(folder)
+  expect(aside).toMatch(new RegExp(`^${damaged}\\.damaged-\\d+$`))
+  expect(others).toEqual([])
+  expect(readdirSync(dirname(beside)).filter((name) => name.endsWith('.sqlite'))).toEqual([`${'a'.repeat(64)}.sqlite`])
 })
