@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { collectedBytes, defaults, handedOutLength, type Job, type JobOptions } from '../../src/jobs/model/job.ts'
 import { orderOf, phases, toPhase, type Phase, type PhaseCounts } from '../../src/jobs/model/phase.ts'
 import type { JobChange, JobStore, RankCursor } from '../../src/jobs/queue/stores.ts'
+import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /** The cached counts of jobs with a place of their key. */
@@ -218,8 +219,7 @@ export const selectJobs = (sql: Sql, where: string, ...bindings: (string | numbe
 
 /** Fields that an older version did not write are taken from the defaults, and fields that only a newer version knows are kept. */
 const storedOptions = z.record(z.string(), z.unknown())
-const known = new Map<string, JobOptions>()
-const maxKnown = 1000
+const known = new BoundedMap<string, JobOptions>(1000)
 
 /** Reads a job's options; '' stands for the defaults. Jobs of one kind share a text, so each text is parsed once. */
 function readOptions(text: string): JobOptions {
@@ -227,7 +227,6 @@ function readOptions(text: string): JobOptions {
   const read = known.get(text)
   if (read !== undefined) return read
   const options: JobOptions = { ...defaults, ...storedOptions.parse(JSON.parse(text)) }
-  if (known.size >= maxKnown) known.clear()
   known.set(text, options)
   return options
 }

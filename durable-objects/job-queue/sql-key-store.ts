@@ -1,5 +1,6 @@
 import type { Job } from '../../src/jobs/model/job.ts'
 import { phases, type PhaseCounts } from '../../src/jobs/model/phase.ts'
+import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { KeyStore } from '../../src/jobs/queue/stores.ts'
 import { selectJobs } from './sql-job-store.ts'
 import type { Sql } from '../shared/sql.ts'
@@ -16,9 +17,9 @@ const maxPlaces = 20_000
  */
 export class SqlKeyStore implements KeyStore {
   readonly #sql: Sql
-  readonly #rates = new Map<string, { fullAt: number; written: number }>()
+  readonly #rates = new BoundedMap<string, { fullAt: number; written: number }>(maxRates)
   /** Counting places costs more than all the rest of a change, so they are kept for the keys in use. */
-  readonly #places = new Map<string, number>()
+  readonly #places = new BoundedMap<string, number>(maxPlaces)
   /** Jobs by phase, which the job store keeps. */
   readonly #counts: PhaseCounts
 
@@ -32,7 +33,6 @@ export class SqlKeyStore implements KeyStore {
     if (known !== undefined) return known
     const sql = 'SELECT count(*) AS taken FROM jobs WHERE key = ? AND phase <= 2'
     const { taken } = this.#sql.exec<{ taken: number }>(sql, key).one()
-    if (this.#places.size >= maxPlaces) this.#places.clear()
     this.#places.set(key, taken)
     return taken
   }
@@ -80,7 +80,6 @@ export class SqlKeyStore implements KeyStore {
     if (known !== undefined) return known
     const row = this.#sql.exec<{ full_at: number }>('SELECT full_at FROM key_rates WHERE key = ?', key).toArray()[0]
     const found = { fullAt: row?.full_at ?? 0, written: row?.full_at ?? 0 }
-    if (this.#rates.size >= maxRates) this.#rates.clear()
     this.#rates.set(key, found)
     return found
   }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../kernel/bounded-map.ts'
 import type { Claims, SigningKey } from './claims.ts'
 
 interface CachedToken {
@@ -7,8 +8,8 @@ interface CachedToken {
   readonly until: number
 }
 
-/** Tokens of one key; beyond this many the oldest is dropped. */
-const most = 1000
+/** Tokens of one key; beyond this many the oldest are dropped. */
+const maxTokens = 1000
 
 /**
  * Tokens that were found valid, by the key that signed them: over HTTP a client sends the same one with each request.
@@ -16,7 +17,7 @@ const most = 1000
  * is looked up elsewhere, each time.
  */
 export class TokenCache {
-  readonly #byKey = new WeakMap<SigningKey, Map<string, CachedToken>>()
+  readonly #byKey = new WeakMap<SigningKey, BoundedMap<string, CachedToken>>()
 
   /** The claims of a token, if it was found valid under one of these keys and has not expired at `now`. */
   find(token: string, keys: readonly SigningKey[], now: number): Claims | undefined {
@@ -29,12 +30,8 @@ export class TokenCache {
 
   /** Keeps a token that is valid from `now` until `until`. */
   add(token: string, key: SigningKey, remembered: CachedToken): void {
-    const tokens = this.#byKey.get(key) ?? new Map<string, CachedToken>()
+    const tokens = this.#byKey.get(key) ?? new BoundedMap<string, CachedToken>(maxTokens)
     this.#byKey.set(key, tokens)
-    for (const [oldest] of tokens) {
-      if (tokens.size < most) break
-      tokens.delete(oldest)
-    }
     tokens.set(token, remembered)
   }
 }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../kernel/bounded-map.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { idsOf, type RequestContext } from '../kernel/request-context.ts'
 
@@ -11,8 +12,7 @@ export interface Directory {
 }
 
 /** Tenants that this isolate knows to exist; plain values, so that requests may share them. */
-const known = new Set<string>()
-const maxKnown = 100_000
+const known = new BoundedMap<string, true>(100_000)
 
 /** Asks a tenant's actor, unless there is no such tenant: an actor that was asked once leaves a file behind. */
 export async function askTenant<T>(
@@ -27,8 +27,7 @@ export async function askTenant<T>(
   const found = await ask()
   if (found === undefined) return undefined
   if (standing === 'perhaps') await directory.noteTenant(tenant)
-  if (known.size >= maxKnown) known.clear()
-  known.add(tenant)
+  known.set(tenant, true)
   return found
 }
 

@@ -1,12 +1,13 @@
 import { hasCheck } from '../../../src/conversations/conversation-ids.ts'
 import type { Env } from '../../../src/env.ts'
+import { BoundedMap } from '../../../src/kernel/bounded-map.ts'
 import type { Clock } from '../../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import type { TenantCache } from '../../../src/tenants/cache.ts'
 import { inboxNotesOf, jobQueueOf } from '../../address.ts'
 
-/** Names remembered as known; with more, all are looked up anew. */
+/** Names that are remembered as known. */
 const maxRemembered = 20_000
 
 /**
@@ -17,7 +18,7 @@ export class NameDirectory {
   readonly #env: Env
   readonly #tenants: TenantCache
   readonly #clock: Clock
-  readonly #known = new Set<string>()
+  readonly #known = new BoundedMap<string, true>(maxRemembered)
 
   constructor(env: Env, tenants: TenantCache, clock: Clock) {
     this.#env = env
@@ -52,8 +53,7 @@ export class NameDirectory {
       log.warn('gateway.name-unchecked', { reason: reasonOf(thrown) })
       return true
     }
-    if (this.#known.size >= maxRemembered) this.#known.clear()
-    this.#known.add(name)
+    this.#known.set(name, true)
     return true
   }
 }

@@ -1,11 +1,12 @@
 import { inboxOf } from '../../../durable-objects/address.ts'
 import type { Env } from '../../env.ts'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 
 /** How long a user's tokens are believed without asking whether they were revoked. */
 const freshMs = 10_000
 const maxUsers = 10_000
 /** Values only, never promises: a request must not wait for another's I/O. */
-const known = new Map<string, { readonly until: number; readonly revokedAt: number }>()
+const known = new BoundedMap<string, { readonly until: number; readonly revokedAt: number }>(maxUsers)
 
 const nameOf = (tenant: string, user: string) => `${tenant}/${user}`
 
@@ -19,7 +20,6 @@ export async function isRevoked(
   const believed = known.get(name)
   if (believed !== undefined && believed.until > now) return issuedAt <= believed.revokedAt
   const revokedAt = await inboxOf(env, tenant, user).revokedAt()
-  if (known.size >= maxUsers) known.clear()
   known.set(name, { until: now + freshMs, revokedAt })
   return issuedAt <= revokedAt
 }

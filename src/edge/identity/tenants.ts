@@ -3,6 +3,7 @@ import { openCache } from '../../adapters/upstash/cache.ts'
 import { namesUnknownKey } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
 import { tenantFreshMs, type Admission } from '../../tenants/cache.ts'
@@ -21,10 +22,10 @@ interface Cached<V> {
 }
 
 /** What this isolate believes for ten seconds; values only, never promises, since a request must not wait for another's I/O. */
-const records = new Map<string, Cached<TenantRecord | undefined>>()
-const admissions = new Map<string, Cached<Admission | undefined>>()
-let cachedPlatformSettings: Cached<PlatformSettings> = { until: 0, value: newPlatformSettings }
 const maxTenants = 10_000
+const records = new BoundedMap<string, Cached<TenantRecord | undefined>>(maxTenants)
+const admissions = new BoundedMap<string, Cached<Admission | undefined>>(maxTenants)
+let cachedPlatformSettings: Cached<PlatformSettings> = { until: 0, value: newPlatformSettings }
 const cachedSeconds = 60
 
 const cacheKey = (tenant: string) => `tenant:${tenant}`
@@ -33,6 +34,12 @@ const platformSettingsKey = 'house'
 /** A tenant's public record if this isolate has a fresh one, without waiting. */
 export function cachedTenant(tenant: string, now: number): TenantRecord | undefined {
   const known = records.get(tenant)
+  return known !== undefined && known.until > now ? known.value : undefined
+}
+
+/** A tenant with its secrets if this isolate has a fresh one, without waiting. */
+export function cachedAdmission(tenant: string, now: number): Admission | undefined {
+  const known = admissions.get(tenant)
   return known !== undefined && known.until > now ? known.value : undefined
 }
 
@@ -49,7 +56,7 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
     : await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).record(), env.request)
   if (!cached.success && stored !== undefined) await cache.set(cacheKey(tenant), stored, cachedSeconds)
   const value = stored === undefined ? undefined : withPlatformLimits(stored, await platformSettingsAt(env, now))
-  keep(records, tenant, { until: now + tenantFreshMs, value })
+  records.set(tenant, { until: now + tenantFreshMs, value })
   return value
 }
 
@@ -63,7 +70,7 @@ export async function admissionOf(env: Env, tenant: string, now: number): Promis
     admission === undefined
       ? undefined
       : { ...admission, record: withPlatformLimits(admission.record, await platformSettingsAt(env, now)) }
-  keep(admissions, tenant, { until: now + tenantFreshMs, value })
+  admissions.set(tenant, { until: now + tenantFreshMs, value })
   return value
 }
 
@@ -120,9 +127,4 @@ export async function forgetPlatformSettings(env: Env): Promise<void> {
   admissions.clear()
   cachedPlatformSettings = { ...cachedPlatformSettings, until: 0 }
   await openCache(loadConfig(env), env.request).delete(platformSettingsKey)
-}
-
-function keep<V>(map: Map<string, V>, key: string, value: V): void {
-  if (map.size >= maxTenants) map.clear()
-  map.set(key, value)
 }

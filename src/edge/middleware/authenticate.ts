@@ -3,6 +3,7 @@ import { findKey, hashApiKey, tenantOfKey } from '../../auth/api-key.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { keyNotFetched, notYetValid, tenantOfToken, verifyToken } from '../../auth/token.ts'
 import { loadConfig } from '../../config.ts'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { tokenLength } from '../../protocol/limits.ts'
 import type { App, AppContext } from '../http/context.ts'
@@ -87,15 +88,10 @@ async function byKey(c: AppContext, key: string): Promise<Principal> {
 }
 
 /** Hashes of the keys that were shown here, the oldest dropped first: a server sends the same key with every request. */
-const hashes = new Map<string, string>()
-const maxHashes = 1000
+const hashes = new BoundedMap<string, string>(1000)
 
 async function hashOf(key: string): Promise<string> {
   const hash = await hashApiKey(key)
-  for (const [oldest] of hashes) {
-    if (hashes.size < maxHashes) break
-    hashes.delete(oldest)
-  }
   hashes.set(key, hash)
   return hash
 }

@@ -1,4 +1,5 @@
 import { platformTenant, limiterName } from '../../../durable-objects/address.ts'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { decideAll } from '../../limits/decide.ts'
@@ -14,7 +15,7 @@ const policy = 'credentials-address'
 const maxKnown = 10_000
 
 /** Credentials that were accepted here before: they pass, whatever other callers guess behind the same address. */
-const knownGood = new Set<string>()
+const knownGood = new BoundedMap<string, true>(maxKnown)
 
 /**
  * Before a credential is looked at: an address that guessed too often waits, unless this very credential is known here.
@@ -32,8 +33,7 @@ export function admitAttempt(c: AppContext, credential: string): void {
 
 /** The credential was good. */
 export function noteSuccess(credential: string): void {
-  if (knownGood.size >= maxKnown) knownGood.clear()
-  knownGood.add(credential)
+  if (!knownGood.has(credential)) knownGood.set(credential, true)
 }
 
 /** The credential was wrong: counted by address, and refused with `detail` or, when it is one too many, told to wait. */

@@ -1,4 +1,5 @@
 import { Cron } from 'croner'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { afterGap, changeNear, instantsOf, isZone, wallAt } from './zone.ts'
 
 /**
@@ -103,8 +104,7 @@ interface Pattern {
   readonly often: boolean
 }
 
-const patterns = new Map<string, Pattern>()
-const maxPatterns = 1000
+const patterns = new BoundedMap<string, Pattern>(1000)
 
 /** As crontab(5) has it, a day must match both of its fields where one begins with `*`, and else either of them. */
 function pattern(text: string): Pattern {
@@ -116,7 +116,6 @@ function pattern(text: string): Pattern {
   // By offset and not by zone: croner would ask Intl about UTC at every step.
   const cron = new Cron(fields.join(' '), { utcOffset: 0, mode: '5-part', domAndDow, paused: true })
   const read = { cron, often: hour?.startsWith('*') === true }
-  if (patterns.size >= maxPatterns) patterns.clear()
   patterns.set(text, read)
   return read
 }

@@ -1,8 +1,13 @@
+import { BoundedMap } from '../../kernel/bounded-map.ts'
+
+/** Names of zones may be written in any case, so there are more of them than zones. */
+const maxZones = 1000
+
 /**
  * Wall clocks. A "wall" is a local date and time written as the milliseconds UTC would have for the same digits, so
  * that arithmetic on it is plain; an "instant" is milliseconds since the epoch.
  */
-const formats = new Map<string, Intl.DateTimeFormat>()
+const formats = new BoundedMap<string, Intl.DateTimeFormat>(maxZones)
 
 /** True when the runtime knows this IANA zone. */
 export function isZone(zone: string): boolean {
@@ -50,16 +55,17 @@ export function changeNear(zone: string, instant: number): number {
 }
 
 /** Offsets by zone and minute, since no clock is set within one: asking Intl costs a hundred times as much. */
-const offsets = new Map<string, Map<number, number>>()
+const offsets = new BoundedMap<string, Map<number, number>>(maxZones)
 const maxMinutes = 5000
 
 /** How far clocks in `zone` are ahead of UTC, in milliseconds. */
 function offsetAt(zone: string, instant: number): number {
   const minute = Math.floor(instant / 60_000)
-  const known = offsets.get(zone) ?? new Map<number, number>()
-  const offset = known.get(minute) ?? readWall(zone, minute * 60_000) - minute * 60_000
-  if (known.size >= maxMinutes) known.clear()
-  offsets.set(zone, known.set(minute, offset))
+  const known = offsets.get(zone)?.get(minute)
+  if (known !== undefined) return known
+  const offset = readWall(zone, minute * 60_000) - minute * 60_000
+  const minutes = offsets.get(zone) ?? new BoundedMap<number, number>(maxMinutes)
+  offsets.set(zone, minutes.set(minute, offset))
   return offset
 }
 
