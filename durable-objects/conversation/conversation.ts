@@ -16,9 +16,11 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
+import { encodeMessagePage } from '../../src/history/message-page.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
+import { otherAnswer, readPageUrl, wholePage } from '../../src/protocol/page-request.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
@@ -99,9 +101,17 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     return answer
   }
 
-  /** Opens a link: a socket over which a gateway makes the same calls at less cost. */
-  override fetch(): Response {
-    return acceptLink((call) => this.execute(call))
+  /**
+   * Opens a link, a socket over which a gateway makes the same calls at less cost; or answers a page request with the body
+   * of the HTTP answer, or with what `history` returns when the page is refused or has entries that are not held here.
+   */
+  override fetch(request: Request): Response {
+    if (request.headers.has('upgrade')) return acceptLink((call) => this.execute(call))
+    const { actor, query } = readPageUrl(request.url)
+    const page = this.history(actor, query)
+    return page.kind === 'refused' || page.missing !== undefined
+      ? new Response(JSON.stringify(page), { status: otherAnswer })
+      : new Response(encodeMessagePage(page, query), { status: wholePage })
   }
 
   /** Creates the conversation, or finds the existing one. Its creator's list shows it at once. */

@@ -70,11 +70,11 @@ type Given<T> = T extends readonly (infer E)[]
     ? { readonly [K in keyof T]: Given<T[K]> }
     : T
 
-/** An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already. */
+/** An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already, or a stream of it. */
 export type OperationAnswer<D extends OperationDefinition> = {
   readonly [S in keyof D['responses']]: D['responses'][S] extends z.ZodType
     ? | { readonly status: S; readonly body: Given<z.input<D['responses'][S]>> }
-      | { readonly status: S; readonly json: string }
+      | { readonly status: S; readonly json: string | ReadableStream }
     : { readonly status: S }
 }[keyof D['responses']]
 

@@ -53,6 +53,15 @@ interface Message {
 /** These change nothing when they come twice: the platform itself repeats only what it knows not to have arrived. */
 const repeatable = new Set(['advance', 'update', 'publish', 'write', 'settle'])
 
+/** What `fetch` of an actor is given: one request, also where its caller named the URL and what goes with it. */
+function asRequest(given: readonly unknown[]): readonly unknown[] {
+  const [url, init] = given
+  const headers = typeof init === 'object' && init !== null && 'headers' in init ? init.headers : undefined
+  return typeof url === 'string' ? [{ url, headers: new Map(Object.entries(headers ?? {}).map(lowerCase)) }] : given
+}
+
+const lowerCase = ([name, value]: [string, unknown]): [string, unknown] => [name.toLowerCase(), value]
+
 function call(
   platform: Platform,
   line: { free: number },
@@ -60,7 +69,7 @@ function call(
 ): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
   const caller = lives.getStore()
-  const arguments_ = method === 'fetch' ? given : structuredClone(given)
+  const arguments_ = method === 'fetch' ? asRequest(given) : structuredClone(given)
   const answered = once((outcome: Outcome) => hear(platform, caller, outcome, resolve, reject))
   const arrive = (settle: (outcome: Outcome) => void) => platform.host(kind, name).receive(method, arguments_, settle)
   const leave = () => {

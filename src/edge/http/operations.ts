@@ -151,7 +151,7 @@ const jsonType = 'application/json'
 interface AnyAnswer {
   readonly status: PropertyKey
   readonly body?: unknown
-  readonly json?: string
+  readonly json?: string | ReadableStream
 }
 
 /** The answer with all its headers in one go; nothing is added to it later. */

@@ -3,20 +3,30 @@ import { refuseAll } from '../../conversations/apply-commands.ts'
 import type { Actor } from '../../conversations/types.ts'
 import { hasCheck, withCheck } from '../../conversations/conversation-ids.ts'
 import type { Env } from '../../env.ts'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { refuse, type ErrorName } from '../../protocol/errors.ts'
-import type { HistoryQuery, StreamAnswer, StreamCall } from '../../protocol/stream.ts'
+import { pageUrl, wholePage } from '../../protocol/page-request.ts'
+import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall } from '../../protocol/stream.ts'
 import type { PresenceForm } from '../../realtime/presence-table.ts'
-import { admissionOf } from './tenants.ts'
+import { admissionOf, cachedAdmission } from './tenants.ts'
 
 /**
  * Whether the tenant may have a conversation of that id: it carries the tenant's check, or was chosen by the tenant's server
  * and noted. No actor is woken for any other id. Tenants of earlier versions have no secret, and any id may be theirs.
  */
 export async function mayBeConversation(env: Env, tenant: string, id: string): Promise<boolean> {
-  const secret = await secretOf(env, tenant)
-  return secret === undefined || (await hasCheck(id, secret)) || (await inboxNotesOf(env, tenant, id).hasChosenId(id))
+  const secret =
+    cachedAdmission(tenant, systemClock.now())?.secrets.conversationIdSecret ?? (await secretOf(env, tenant))
+  const name = `${tenant}/${id}`
+  if (secret === undefined || known.get(name) === secret) return true
+  if (!(await hasCheck(id, secret)) && !(await inboxNotesOf(env, tenant, id).hasChosenId(id))) return false
+  known.set(name, secret)
+  return true
 }
+
+/** Ids that were found possible, with the secret of the tenant that they were found under. */
+const known = new BoundedMap<string, string>(20_000)
 
 /** An id for a new conversation, with the check of the tenant. */
 export async function withTenantCheck(env: Env, tenant: string, id: string): Promise<string> {
@@ -40,6 +50,12 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
     admitsWriter: (actor: Actor) => ask(async () => await conversation.admitsWriter(actor)),
     history: (actor: Actor, query: HistoryQuery) =>
       ask(async () => await conversation.history(actor, query), 'permissionDenied'),
+    /** A page of messages: the body of the HTTP answer, or what `history` returns. */
+    messages: async (actor: Actor, query: HistoryQuery): Promise<ReadableStream | HistoryAnswer> => {
+      if (!(await mayBeConversation(env, tenant, id))) return refuse('permissionDenied')
+      const answer = await conversation.fetch(pageUrl({ actor, query }))
+      return answer.status === wholePage && answer.body !== null ? answer.body : await answer.json<HistoryAnswer>()
+    },
     presence: (actor: Actor, form: PresenceForm) =>
       ask(async () => await conversation.presence(actor, form), 'permissionDenied'),
     execute: async (call: StreamCall): Promise<StreamAnswer> =>

@@ -8,10 +8,10 @@ import {
   entryPage,
 } from '../../../protocol/conversation-views.ts'
 import { encodeViews } from '../../../history/amend.ts'
+import { encodeMessagePage, type MessagePage } from '../../../history/message-page.ts'
 import { messagesQuery } from '../../../protocol/api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
-import type { Publication } from '../../../protocol/replies.ts'
-import type { HistoryAnswer, HistoryQuery } from '../../../protocol/stream.ts'
+import type { HistoryQuery } from '../../../protocol/stream.ts'
 import type { AppContext } from '../../http/context.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
@@ -35,10 +35,11 @@ const list = defineOperation({
 export const listMessages = operation(list, async ({ c, caller, params: { id }, query: { before, after, limit } }) => {
   const offset = after ?? before
   const since = offset === undefined ? {} : { since: { offset, epoch: '' } }
-  const page = await readPage(c, caller, id, { limit, reverse: after === undefined, ...since })
-  const newestFirst = after === undefined ? page.publications : page.publications.toReversed()
-  const rest = JSON.stringify({ epoch: page.epoch, last: page.top, ...cursors(newestFirst, page.top) })
-  return { status: 200, json: `{"messages":${encodeViews(newestFirst, page.amendments)},${rest.slice(1)}` }
+  const query = { limit, reverse: after === undefined, ...since }
+  const page = await possibleConversation(c.env, caller.tenant, id).messages(actorOf(caller), query)
+  if (page instanceof ReadableStream) return { status: 200, json: page }
+  const whole = await complete(c, caller, id, query, accepted(page))
+  return { status: 200, json: encodeMessagePage(whole, query) }
 })
 
 const get = defineOperation({
@@ -62,21 +63,22 @@ export const getMessage = operation(get, async ({ c, caller, params: { id, seq }
   return { status: 200, json: encodeViews(found, amendments).slice(1, -1) }
 })
 
-type Page = Extract<HistoryAnswer, { kind: 'page' }>
-
-async function readPage({ env }: AppContext, caller: Caller, id: string, query: HistoryQuery): Promise<Page> {
-  const { tenant } = caller
-  const stub = possibleConversation(env, tenant, id)
-  const page = await readHistory(env, { tenant, conversation: id }, query, {
-    history: (asked) => stub.history(actorOf(caller), asked),
-    placement: () => tenantOf(env, tenant).placement(),
-  })
-  return accepted(page)
+async function readPage(c: AppContext, caller: Caller, id: string, query: HistoryQuery): Promise<MessagePage> {
+  const page = await possibleConversation(c.env, caller.tenant, id).history(actorOf(caller), query)
+  return await complete(c, caller, id, query, accepted(page))
 }
 
-/** `before` leads to older, `after` to newer messages; null when there are none. */
-function cursors(newestFirst: readonly Publication[], top: number) {
-  const newest = newestFirst[0]?.offset ?? 0
-  const oldest = newestFirst.at(-1)?.offset ?? 0
-  return { before: oldest > 1 ? oldest : null, after: newest > 0 && newest < top ? newest : null }
+/** The page with the entries that the conversation no longer holds. */
+async function complete(
+  { env }: AppContext,
+  { tenant }: Caller,
+  conversation: string,
+  query: HistoryQuery,
+  page: MessagePage,
+): Promise<MessagePage> {
+  const read = await readHistory(env, { tenant, conversation }, query, {
+    history: async () => page,
+    placement: () => tenantOf(env, tenant).placement(),
+  })
+  return accepted(read)
 }

@@ -1,0 +1,22 @@
+import type { HistoryAnswer, HistoryQuery } from '../protocol/stream.ts'
+import type { Publication } from '../protocol/replies.ts'
+import { encodeViews } from './amend.ts'
+
+export type MessagePage = Extract<HistoryAnswer, { kind: 'page' }>
+
+/** A page of messages as HTTP answers it, as JSON text: the newest first, with the seqs that lead to older and newer ones. */
+export function encodeMessagePage(
+  { publications, amendments, epoch, top }: MessagePage,
+  { reverse }: HistoryQuery,
+): string {
+  const newestFirst = reverse ? publications : publications.toReversed()
+  const rest = JSON.stringify({ epoch, last: top, ...cursors(newestFirst, top) })
+  return `{"messages":${encodeViews(newestFirst, amendments)},${rest.slice(1)}`
+}
+
+/** `before` leads to older, `after` to newer messages; null when there are none. */
+function cursors(newestFirst: readonly Publication[], top: number) {
+  const newest = newestFirst[0]?.offset ?? 0
+  const oldest = newestFirst.at(-1)?.offset ?? 0
+  return { before: oldest > 1 ? oldest : null, after: newest > 0 && newest < top ? newest : null }
+}
