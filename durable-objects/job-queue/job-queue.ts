@@ -48,7 +48,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
   readonly #pollWaiters = new PollWaiters()
   readonly #enqueuer = new Batcher<WantedJob, EnqueueAnswer>((all) =>
-    this.#changing((now) => all.map(({ job }) => this.#accept(job, now)), { request: all[0]?.request }),
+    this.#changing((now) => all.map(({ job }) => this.#accept(job, now)), all[0]?.request),
   )
   readonly #own = ownName(this.ctx.id.name)
   readonly #stores: SqlStores
@@ -106,7 +106,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   /** Accepts all of these jobs, or none. */
   async enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult> {
     const jobs = wanted.map((job) => traced(job, request))
-    const enqueued = this.#changing((now) => this.#queue.enqueue(jobs, now), { request })
+    const enqueued = this.#changing((now) => this.#queue.enqueue(jobs, now), request)
     await this.#registration
     return enqueued
   }
@@ -281,11 +281,11 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   /** A change that a scheduled task makes: no reason to be swept again. */
   #visited<T>(change: (now: number) => T): T {
-    return this.#changing(change, { isVisit: true })
+    return this.#changing(change, undefined, true)
   }
 
   /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
-  #changing<T>(change: (now: number) => T, { isVisit = false, request }: ChangeOptions = {}): T {
+  #changing<T>(change: (now: number) => T, request?: RequestContext, isVisit = false): T {
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now), request)
     this.#pollWaiters.wakeFor(this.#queue.claimable(now))
@@ -341,12 +341,6 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 interface WantedJob {
   readonly job: NewJob
   readonly request: RequestContext | undefined
-}
-
-interface ChangeOptions {
-  /** Made by a scheduled task. */
-  readonly isVisit?: boolean
-  readonly request?: RequestContext | undefined
 }
 
 const traced = (job: NewJob, request: RequestContext | undefined): NewJob =>
