@@ -40,11 +40,12 @@ export function operation<const D extends OperationDefinition, const A extends O
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the input is read by this very definition
   const work = async (call: unknown): Promise<AnyAnswer> => await run(call as OperationCall<D>)
   const steps = definition.access === 'operator' ? operatorSteps : callerSteps
+  const parts = { definition, steps, input: inputReader(definition), work }
   return {
     definition,
     handle: (c) => {
       c.env = forRequest(c.env, requestOf(c))
-      return answerSafely(c, definition, steps, work)
+      return answerSafely(c, parts)
     },
   }
 }
@@ -76,19 +77,22 @@ const callerSteps: Steps = async (c, { access, method, path, rateLimit = 'reques
     })
   })
 
-async function answerSafely(
-  c: AppContext,
-  definition: OperationDefinition,
-  steps: Steps,
-  run: (call: unknown) => Promise<AnyAnswer>,
-): Promise<Response> {
+/** What an operation does with a request, made once. */
+interface Parts {
+  readonly definition: OperationDefinition
+  readonly steps: Steps
+  readonly input: ReadInput
+  readonly work: (call: unknown) => Promise<AnyAnswer>
+}
+
+async function answerSafely(c: AppContext, { definition, steps, input, work }: Parts): Promise<Response> {
   const isOfTenants = definition.access !== 'operator'
   const { contentType = jsonType, isSecret = false } = definition
   const fixed = { ...securityHeaders, 'X-Request-Id': c.get('requestId') }
   c.set('allowOrigin', '*')
   try {
     return await steps(c, definition, async (limits) => {
-      const answer = await run({ c, caller: callerOf(c, definition.access), ...(await inputOf(c, definition)) })
+      const answer = await work({ c, caller: callerOf(c, definition.access), ...(await input(c)) })
       const cors = isOfTenants ? corsHeaders(c) : undefined
       const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
       if (isSecret) headers['Cache-Control'] = 'no-store'
@@ -123,28 +127,37 @@ function callerOf(c: AppContext, access: Access): Principal {
   return access === 'user-or-server' ? known(c) : c.get('principal')
 }
 
-async function inputOf(c: AppContext, definition: OperationDefinition): Promise<OperationInput<OperationDefinition>> {
-  const params = definition.params === undefined ? undefined : paramsOf(c, definition.params)
-  return {
-    params,
-    query: definition.query === undefined ? undefined : query(c, definition.query),
-    headers: definition.headers === undefined ? undefined : headersOf(c, definition.headers),
-    body: definition.body === undefined ? undefined : await bodyOf(c, definition.body, definition.optionalBody),
-  }
+/** Reads the input of an operation; the fields of its schemas are listed once, not for each request. */
+function inputReader(definition: OperationDefinition): ReadInput {
+  const { query: querySchema, body: bodySchema, optionalBody } = definition
+  const params = fieldsOf(definition.params)
+  const headers = fieldsOf(definition.headers)
+  return async (c) => ({
+    params: params === undefined ? undefined : read(c, params, param),
+    query: querySchema === undefined ? undefined : query(c, querySchema),
+    headers: headers === undefined ? undefined : read(c, headers, header),
+    body: bodySchema === undefined ? undefined : await bodyOf(c, bodySchema, optionalBody),
+  })
+}
+
+type ReadInput = (c: AppContext) => Promise<OperationInput<OperationDefinition>>
+type Field = readonly [name: string, schema: z.ZodType]
+
+const fieldsOf = (schema: z.ZodObject | undefined): readonly Field[] | undefined =>
+  schema === undefined ? undefined : Object.entries(schema.shape)
+
+function read(
+  c: AppContext,
+  fields: readonly Field[],
+  readOne: (c: AppContext, name: string, schema: z.ZodType) => unknown,
+): Record<string, unknown> {
+  const found: Record<string, unknown> = {}
+  for (const [name, schema] of fields) found[name] = readOne(c, name, schema)
+  return found
 }
 
 const bodyOf = async (c: AppContext, schema: z.ZodType, isOptional = false): Promise<unknown> =>
   isOptional ? check(schema, await bodyOrNothing(c)) : await body(c, schema)
-
-function headersOf(c: AppContext, schema: z.ZodObject): Record<string, unknown> {
-  const fields: readonly (readonly [string, z.ZodType])[] = Object.entries(schema.shape)
-  return Object.fromEntries(fields.map(([name, field]) => [name, header(c, name, field)]))
-}
-
-function paramsOf(c: AppContext, schema: z.ZodObject): Record<string, unknown> {
-  const fields: readonly (readonly [string, z.ZodType])[] = Object.entries(schema.shape)
-  return Object.fromEntries(fields.map(([name, field]) => [name, param(c, name, field)]))
-}
 
 const jsonType = 'application/json'
 
