@@ -108,7 +108,6 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
   receive(node: string, session: string, frame: string | Uint8Array): ReceiveResult
   publish(update: ChannelUpdate): boolean
   subscribed(tenant: string, channel: string): PresenceReport
-  connectionsOf(tenant: string, user: string): number
   tenantStateChanged(tenant: string, state: TenantRecord['state']): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
   subscribeUser(

@@ -120,11 +120,6 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     return this.#channels.subscribed(tenant, channel)
   }
 
-  /** How many connections a user has here, including those whose connect is not answered yet. */
-  connectionsOf(tenant: string, user: string): number {
-    return this.#context.registry.connectionsOf(tenant, user).length
-  }
-
   /** A tenant was suspended or resumed: forgets its record, and closes the connections of a suspended one. */
   tenantStateChanged(tenant: string, state: TenantRecord['state']): void {
     const { tenants, sockets } = this.#context

@@ -7,6 +7,7 @@ import { decodeCursor, encodeCursor, toListItem } from '../../src/inbox/list.ts'
 import { admitConnection } from '../../src/inbox/admit-connection.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
+import { whenReady, type Ready } from '../../src/kernel/ready.ts'
 import { inboxChannel } from '../../src/protocol/channels.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { Publication } from '../../src/protocol/replies.ts'
@@ -63,16 +64,22 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     return (isComing ? this.#openToNews() : this.#whenOpened()).then(() => this.#execute(call))
   }
 
-  /** Only a user at several gateways has to be counted. */
-  #execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
+  /**
+   * Only a user at several gateways has to be counted. Before a connection is refused the other gateways are asked, since
+   * they may have lost connections without saying so.
+   */
+  #execute(call: StreamCall): Ready<StreamAnswer> {
     this.#create()
     const { audience } = this.#store
-    const somebodyComes = call.commands.some((command) => command.kind === 'subscribe' && command.pass !== undefined)
-    if (!somebodyComes || !audience.reachesBeyond(call.gateway)) return this.#answer(call, 0)
-    // Noted before the other gateways are asked, so that connections arriving elsewhere meanwhile count the ones here.
-    if (call.gateway !== null) audience.add(call.gateway)
-    const { name: user } = ownName(this.ctx.id.name)
-    return audience.connectionsElsewhere(user, call.gateway).then((elsewhere) => this.#answer(call, elsewhere))
+    const claims = call.commands.flatMap((command) => (command.kind === 'subscribe' ? (command.pass ?? []) : []))
+    if (claims.length === 0 || !audience.reachesBeyond(call.gateway)) return this.#answer(call)
+    return whenReady(audience.presence.know(call.gateway, false), () => {
+      const elsewhere = audience.presence.connectionsBeyond(call.gateway)
+      const isBeyond = claims.some(({ connections, atMost }) => connections + elsewhere > atMost)
+      return isBeyond
+        ? whenReady(audience.presence.know(call.gateway, true), () => this.#answer(call))
+        : this.#answer(call)
+    })
   }
 
   /** Ends every session admitted by a token issued until now, and keeps such tokens out. Returns that moment. */
@@ -95,8 +102,11 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     return Number(this.#store.facts.get('revokedAt') ?? -1)
   }
 
-  #answer(call: StreamCall, elsewhere: number): StreamAnswer {
-    const results = call.commands.map((command) => this.#applyCommand(call.gateway, command, elsewhere))
+  #answer(call: StreamCall): StreamAnswer {
+    const { audience } = this.#store
+    const elsewhere = audience.presence.connectionsBeyond(call.gateway)
+    const results = call.commands.map((command) => this.#applyCommand(command, elsewhere))
+    audience.note(call, results)
     const top = this.#store.entries.top()
     const missed = call.have === null ? [] : this.#store.entries.after(call.have, recoveredEntries + 1)
     const behind = missed.length > recoveredEntries
@@ -156,15 +166,11 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     return until < 0 ? [] : [{ kind: 'revoked', until }]
   }
 
-  #applyCommand(gateway: string | null, command: StreamCommand, elsewhere: number): StreamResult {
-    if (command.kind === 'leave') {
-      if (command.last && gateway !== null) this.#store.audience.drop(gateway)
-      return { kind: 'done', data: '{}' }
-    }
+  #applyCommand(command: StreamCommand, elsewhere: number): StreamResult {
+    if (command.kind === 'leave') return { kind: 'done', data: '{}' }
     if (command.kind !== 'subscribe') return refuse('permissionDenied')
     const denied = admitConnection(command.pass, { revokedAt: this.revokedAt(), elsewhere })
     if (denied !== undefined) return denied
-    if (gateway !== null) this.#store.audience.add(gateway)
     return this.#subscribed(command)
   }
 

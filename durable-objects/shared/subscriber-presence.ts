@@ -74,6 +74,19 @@ export class SubscriberPresence {
     return whenReady(this.#askStale(), () => infos.filter(({ user, client }) => !this.#table.hasOther(user, client)))
   }
 
+  /** Connections at other gateways than this one, as far as they are known; `know` makes them known. */
+  connectionsBeyond(gateway: string | null): number {
+    let connections = 0
+    for (const [name, { clients }] of this.#gateways) if (name !== gateway) connections += clients.size
+    return connections
+  }
+
+  /** Asks the gateways whose connections are not known; with `isAgain` all others than this one, too. */
+  know(gateway: string | null, isAgain: boolean): Ready<void> {
+    if (isAgain) for (const [name, presence] of this.#gateways) if (name !== gateway) presence.isKnown = false
+    return this.#askStale(gateway)
+  }
+
   #put(presence: GatewayPresence, command: StreamCommand): void {
     const { user, client } = command
     if (command.kind === 'infos' && !presence.clients.has(client)) return
@@ -82,9 +95,11 @@ export class SubscriberPresence {
     this.#table.join(presence, { user, client, ...infos, since, ...(hidden ? { hidden } : {}) })
   }
 
-  #askStale(): Ready<void> {
+  #askStale(except: string | null = null): Ready<void> {
     const now = systemClock.now()
-    const stale = [...this.#gateways].filter(([, presence]) => this.#table.isStale(presence, now))
+    const stale = [...this.#gateways].filter(
+      ([gateway, presence]) => gateway !== except && this.#table.isStale(presence, now),
+    )
     if (stale.length === 0) return undefined
     return Promise.all(stale.map(([gateway, presence]) => this.#ask(gateway, presence))).then(() => undefined)
   }

@@ -2,7 +2,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
-import { backoffMs, within } from '../../src/kernel/retry.ts'
+import { backoffMs } from '../../src/kernel/retry.ts'
 import { answerChars } from '../../src/protocol/answer-size.ts'
 import type { Publication } from '../../src/protocol/replies.ts'
 import type { ChannelUpdate, StreamCall, StreamResult, StreamUpdate } from '../../src/protocol/stream.ts'
@@ -28,8 +28,6 @@ interface GatewayQueue {
 
 /** Attempts to call a gateway, with growing pauses, for some minutes. */
 const attempts = 14
-/** How long a gateway may take to count its connections, in milliseconds. */
-const timeoutMs = 2000
 
 /**
  * The gateways with subscribers of one stream. They are stored, since an actor that restarts has to go on publishing to
@@ -122,23 +120,6 @@ export class Subscribers {
   /** Whether another gateway than this one has subscribers. */
   reachesBeyond(gateway: string | null): boolean {
     return this.#queues.size > (gateway !== null && this.#queues.has(gateway) ? 1 : 0)
-  }
-
-  /** How many connections the user has at all gateways but `except`. A gateway that does not answer counts as without any. */
-  async connectionsElsewhere(user: string, except: string | null): Promise<number> {
-    const others = [...this.#queues.keys()].filter((gateway) => gateway !== except)
-    const counts = await Promise.all(others.map((gateway) => this.#connectionsAt(gateway, user)))
-    return counts.reduce((sum, count) => sum + count, 0)
-  }
-
-  async #connectionsAt(gateway: string, user: string): Promise<number> {
-    try {
-      const asked = gatewayNamed(this.#env, gateway).connectionsOf(this.#tenant, user)
-      return await within(timeoutMs, 'the gateway', asked)
-    } catch (thrown) {
-      log.warn('subscribers.count-failed', { gateway, reason: reasonOf(thrown) })
-      return 0
-    }
   }
 
   /** Sends only the stream's position: a gateway that lacks publications before it asks for them. */

@@ -268,7 +268,7 @@ describe('refresh', () => {
     const gateway = ownGateway()
     const alice = await connectAs(tenant, 'past', { gateway })
     await done('refresh', { user: 'past', expire_at: inSeconds(-1) })
-    expect(await env.GATEWAY.getByName(gateway).connectionsOf(tenant.id, 'past')).toBe(0)
+    expect(await env.GATEWAY.getByName(gateway).tenantStats(tenant.id)).toMatchObject({ clients: 0 })
     expect((await alice.line.closed()).code).toBe(3005)
   })
 
