@@ -201,7 +201,11 @@ export const presenceView = z.object({
   connections: z.int(),
   users: z.int(),
   clients: z
-    .array(subscriber.extend({ since: time.describe('When it subscribed') }).meta({ id: 'PresentSubscriber' }))
+    .array(
+      subscriber
+        .extend({ since: time.describe('When it subscribed; after a restart of its gateway, when it connected') })
+        .meta({ id: 'PresentSubscriber' }),
+    )
     .describe('The connections; empty when there are more than 1,000'),
 })
 

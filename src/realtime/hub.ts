@@ -68,8 +68,8 @@ export class Hub {
       skip: at.skip,
       kept: isOwner ? state.last : -1,
       joinLeave: at.joinLeave,
-      since: at.since,
     })
+    session.subscribedAt.set(channel, at.since)
     this.#events.changed(session)
   }
 
@@ -85,6 +85,7 @@ export class Hub {
   leave(session: Session, channel: string): { readonly last: boolean } | undefined {
     const state = this.find(session.tenant, channel)
     const wasSubscribed = session.subscriptions.delete(channel)
+    session.subscribedAt.delete(channel)
     if (state === undefined || !wasSubscribed) return undefined
 
     state.sessions.delete(session)
@@ -112,8 +113,9 @@ export class Hub {
   presence(tenant: string, channel: string): PresentClient[] {
     const sessions = [...(this.find(tenant, channel)?.sessions ?? [])]
     const clients = sessions.map((session): PresentClient => {
-      const { terms, since = session.openedAt } = session.subscriptions.get(channel) ?? {}
-      const { user, client } = session
+      const { terms } = session.subscriptions.get(channel) ?? {}
+      const { user, client, subscribedAt, openedAt } = session
+      const since = subscribedAt.get(channel) ?? openedAt
       return { user, client, ...infosOf(session, terms), since, ...(terms?.hidden === true ? { hidden: true } : {}) }
     })
     return clients.length > maxDetailed ? clients.map(withoutInfos) : clients

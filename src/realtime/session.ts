@@ -47,8 +47,6 @@ export interface Subscription {
   /** The offset up to which the gateway has delivered this channel, if this connection keeps it for all; else -1. */
   readonly kept: number
   readonly joinLeave: boolean
-  /** When it began, in milliseconds since the epoch; missing in attachments of earlier versions. */
-  readonly since?: number
   readonly terms?: SubscriptionTerms
 }
 
@@ -99,6 +97,8 @@ export interface Session {
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
+  /** When each began, in milliseconds since the epoch. Attachments have no room for it: after the gateway slept it is unknown. */
+  readonly subscribedAt: Map<string, number>
   /** How fast the client reads. */
   readonly reader: Reader
   /** Replies and pushes of the present event, which leave as one frame. */
@@ -126,6 +126,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
     capabilities: [],
     phase: 'new',
     subscriptions: new Map(),
+    subscribedAt: new Map(),
     reader: newReader(),
     outgoing: [],
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { StreamAnswer, StreamCommand } from '../../src/protocol/stream.ts'
+import type { StreamAnswer, StreamCommand, StreamVerb } from '../../src/protocol/stream.ts'
 import { actors, drained } from './globals.ts'
 import { nowRuns } from './lives.ts'
 import { namespace, stub } from './namespace.ts'
@@ -71,9 +71,9 @@ class Scene {
     for (const host of this.world.hosts.values()) host.sleep()
   }
 
-  async #call(gateway: string, verb: object, client: string): Promise<StreamAnswer['results']> {
+  async #call(gateway: string, verb: StreamVerb, client: string): Promise<StreamAnswer['results']> {
     const held = this.#held.get(gateway) ?? []
-    const commands = [{ user: 'alice', client, ...verb }] as StreamCommand[]
+    const commands: StreamCommand[] = [{ user: 'alice', client, ...verb }]
     const call = { gateway, have: held.length === 0 ? null : 0, subscribed: held.length, commands }
     const answered: { answer?: StreamAnswer } = {}
     void stub(this.world, 'Inbox', `${tenant}/alice`)

@@ -16,7 +16,7 @@ import { PendingSubscriptions } from './pending-subscriptions.ts'
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
 /** Bytes of a subscription in its connection's attachment beside the channel's name and the token's terms. */
-export const bytesBeside = 94
+export const bytesBeside = 72
 
 /** The subscriptions that clients begin and end themselves; they end when their token expires and is not renewed. */
 export class Subscriptions {
