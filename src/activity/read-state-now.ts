@@ -1,0 +1,30 @@
+import type { ConversationActivity, ReadState } from '../events/activity.ts'
+
+/**
+ * A user's state as of the conversation's newest entry: an older state of theirs, and what the activity says happened
+ * since. The counts are those of a recount at that entry. Undefined when the activity does not reach back far enough;
+ * only the conversation knows the state then.
+ */
+export function readStateNow(activity: ConversationActivity, user: string, known: ReadState): ReadState | undefined {
+  const reported = activity.states.findLast((state) => state.user === user)
+  const isReported = reported !== undefined && isNewer(reported, known)
+  const { last, number, read, unread, mentions } = isReported ? reported : known
+  if (last >= activity.last) return { last, number, read, unread, mentions }
+  if (activity.changesAfter > last || (!isReported && activity.statesAfter > last)) return undefined
+
+  const changes = activity.changes.filter(({ seq }) => seq > last)
+  const deleted = changes.filter((change) => change.kind === 'deleted' && change.ref > read)
+  const deletedMentions = deleted.filter((change) => change.kind === 'deleted' && change.everyone).length
+  const added = changes.filter(({ kind }) => kind === 'mention').length
+  return {
+    last: activity.last,
+    number: activity.number,
+    read,
+    unread: unread + activity.number - number - deleted.length,
+    mentions: mentions + added - deletedMentions,
+  }
+}
+
+/** Whether a state of a user is newer than another: the log and the read cursor only move forward. */
+export const isNewer = (state: ReadState, than: ReadState): boolean =>
+  state.last > than.last || (state.last === than.last && state.read > than.read)
