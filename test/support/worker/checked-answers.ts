@@ -8,8 +8,7 @@ import { errorsOf, type OperationDefinition } from '../../../src/protocol/operat
 /*
  * Holds every answer of the HTTP API against the schema that its operation publishes, in every test in workerd: also answers
  * that the server makes as JSON text, which no type covers. An answer that breaks its schema, or has a member that the schema
- * does not name, fails the test during which it was given; so does a
- * problem that its operation does not declare.
+ * does not name, fails the test during which it was given; so does a problem that its operation does not declare.
  */
 
 interface Route {
@@ -33,9 +32,15 @@ const definitionFor = (method: string, path: string): OperationDefinition | unde
 export const broken: string[] = []
 
 /** Why an answer is not one of its operation, or undefined. */
-async function whyBroken(definition: OperationDefinition, answer: Response): Promise<string | undefined> {
+async function whyBroken(
+  definition: OperationDefinition,
+  answer: Response,
+  asked: Headers,
+): Promise<string | undefined> {
   const { responses, contentType } = definition
   const schema = responses[answer.status]
+  if (asked.get('x-centrifugo-error-mode') === 'transport' && !answer.ok)
+    return transportError.safeParse(await answer.json()).error?.message
   if (schema === undefined && !answer.ok) return whyAnotherProblem(definition, await answer.json())
   if (schema === undefined) return `status ${answer.status} is not declared`
   const text = await answer.text()
@@ -56,6 +61,8 @@ function whyAnother(schema: z.ZodType, body: unknown): string | undefined {
 
 /** Where the documentation explains a problem: its type. */
 const problemTypes = '/docs/errors#'
+/** An error of `/api` for a caller that asked for it as a status, as Centrifugo answers it. */
+const transportError = z.looseObject({ code: z.int(), message: z.string() })
 const problem = z.looseObject({ type: z.string(), title: z.string(), status: z.int(), requestId: z.string() })
 
 /** Why a problem is not one that the operation declares, or undefined. */
@@ -71,7 +78,7 @@ app.fetch = async (request, ...rest) => {
   const { method, url } = request
   const response = await answer(request, ...rest)
   const definition = definitionFor(method, new URL(url).pathname)
-  const why = definition === undefined ? undefined : await whyBroken(definition, response.clone())
+  const why = definition === undefined ? undefined : await whyBroken(definition, response.clone(), request.headers)
   if (why !== undefined) broken.push(`${method} ${new URL(url).pathname}: ${why}`)
   return response
 }
