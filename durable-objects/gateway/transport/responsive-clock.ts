@@ -5,8 +5,8 @@ import type { Clock } from '../../../src/kernel/clock.ts'
  * of a busy thread: that must stay below the time they have.
  */
 const tickMs = 15
-/** The clock stops to look so long after it was last read, in milliseconds, so that it keeps no sleeping gateway awake. */
-const idleMs = 1000
+/** The clock stops to look after so many ticks, about a second, without being read, so that it keeps no gateway awake. */
+const idleTicks = 66
 
 /**
  * The time during which an actor served its events: while a timer is late, the clock stands still. What a client sent in time
@@ -17,7 +17,8 @@ export class ResponsiveClock implements Clock {
   /** Milliseconds that timers were late. */
   #late = 0
   #tickedAt = 0
-  #readAt = 0
+  /** Ticks until it stops to look; counted, not timed, since the clock it is made from may stand still. */
+  #ticksLeft = 0
   #isRunning = false
 
   constructor(clock: Clock) {
@@ -26,7 +27,7 @@ export class ResponsiveClock implements Clock {
 
   now(): number {
     const now = this.#clock.now()
-    this.#readAt = now
+    this.#ticksLeft = idleTicks
     if (!this.#isRunning) this.#run(now)
     return Math.min(now, this.#tickedAt + tickMs) - this.#late
   }
@@ -41,6 +42,6 @@ export class ResponsiveClock implements Clock {
     const now = this.#clock.now()
     this.#late += Math.max(0, now - this.#tickedAt - tickMs)
     this.#isRunning = false
-    if (now - this.#readAt < idleMs) this.#run(now)
+    if (--this.#ticksLeft > 0) this.#run(now)
   }
 }
