@@ -91,7 +91,7 @@ export const serverApiOperations: readonly OperationDefinition[] = [
   operationOf(
     'batch',
     'Run many of these in one call, in order',
-    z.object({ replies: z.array(z.record(z.string(), z.unknown())) }),
+    z.union([z.object({ replies: z.array(z.record(z.string(), z.unknown())) }), failed]),
     serverApiBatch,
   ),
 ]
