@@ -8,23 +8,6 @@ import { LongestFirst } from './test/support/longest-first.ts'
 // x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
 const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
 
-// Files that change or count what all tenants share: the platform's settings, connections of one address, rows of a shard.
-// Each has a workerd of its own. All others share one for each worker of vitest: to start one takes longer than most files.
-const alone = [
-  'actors/endings',
-  'actors/swaps',
-  'actors/topic',
-  'cron/due',
-  'edge/docs',
-  'edge/request-id',
-  'edge/server-api-fields',
-  'limits/levels',
-  'limits/service',
-  'wire/data-as-given',
-  'wire/frames',
-  'wire/topic-permissions',
-].map((name) => `test/${name}.worker.test.ts`)
-
 // What is asked for again and again comes at once, or seconds later where others want the cores, too.
 const expect = { poll: { timeout: 30_000 } }
 
@@ -85,15 +68,11 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/**/*.worker.test.ts'],
-          exclude: alone,
-          isolate: false,
+          // A workerd of its own for each file: in a shared one the alarms and writes of another file's conversations arrive
+          // late, and what one file counts is sometimes another's.
           ...common,
           setupFiles,
         },
-      },
-      {
-        plugins: [workerd],
-        test: { name: 'workerd-alone', include: alone, ...common, setupFiles },
       },
     ],
   },

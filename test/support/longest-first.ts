@@ -30,8 +30,8 @@ const longest = [
   'limits/faces.worker',
 ].map((name) => `test/${name}.test.ts`)
 
-/** Projects in the order of their start. Files that share a workerd come without a break, else it would be started again. */
-const projects = ['node', 'workerd-alone', 'workerd']
+/** Projects in the order of their start: the files of the whole system wait most of the time, and come first. */
+const projects = ['node', 'workerd']
 
 /** Orders test files: by project, and the longest first. */
 export class LongestFirst extends BaseSequencer {
