@@ -1,3 +1,10 @@
+import type {
+  ActivityQuery,
+  ActivityRow,
+  ConversationActivity,
+  NewsAnswer,
+  UserStates,
+} from '../src/events/activity.ts'
 import type { KeySet } from '../src/tenants/key-sets.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../src/events/due.ts'
 import type { z } from 'zod'
@@ -108,6 +115,8 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
   receive(node: string, session: string, frame: string | Uint8Array): ReceiveResult
   publish(update: ChannelUpdate): boolean
   subscribed(tenant: string, channel: string): PresenceReport
+  activityNews(tenant: string, news: readonly ConversationActivity[]): NewsAnswer
+  activityMissed(tenant: string, since: number): boolean
   tenantStateChanged(tenant: string, state: TenantRecord['state']): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
   subscribeUser(
@@ -143,6 +152,13 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal
   history(actor: Actor, query: HistoryQuery): HistoryAnswer
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal>
+  readStates(users: readonly string[]): UserStates | undefined
+}
+
+export interface ActivityRpc extends Rpc.DurableObjectBranded {
+  advance(news: ConversationActivity): Promise<void>
+  listen(gateway: string, buckets: readonly number[]): Promise<void>
+  rows(query: ActivityQuery): Promise<readonly ActivityRow[]>
 }
 
 export interface TopicRpc extends Rpc.DurableObjectBranded {
@@ -167,6 +183,7 @@ export interface InboxRpc extends Rpc.DurableObjectBranded {
   advance(news: InboxUpdate): Promise<boolean>
   remove(conversation: string, version: number): Promise<void>
   list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal>
+  changes(since: number): Promise<readonly string[] | undefined>
 }
 
 export interface InboxNotesRpc extends Rpc.DurableObjectBranded {

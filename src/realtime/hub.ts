@@ -158,7 +158,7 @@ export class Hub {
   }
 
   #deliverEvent(state: HubChannel, event: EphemeralEvent): void {
-    if (event.kind === 'removed' || event.kind === 'revoked') return
+    if (event.kind === 'removed' || event.kind === 'revoked' || event.kind === 'listed') return
     const line =
       event.kind === 'pub'
         ? encodePub(state.channel, { ...event, offset: 0 })
@@ -195,7 +195,7 @@ export const infosOf = ({ info }: Session, terms: SubscriptionTerms | undefined)
 function receives(
   session: Session,
   channel: string,
-  event: Exclude<EphemeralEvent, { kind: 'removed' | 'revoked' }>,
+  event: Exclude<EphemeralEvent, { kind: 'removed' | 'revoked' | 'listed' }>,
 ): boolean {
   if (event.kind === 'pub') return event.except !== session.client
   if (event.kind === 'leave' && event.info.client === session.client) return false
