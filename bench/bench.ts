@@ -99,9 +99,7 @@ function note(
 
 function brief(outcome: Outcome): string {
   if (outcome.kind === 'failed') return `failed: ${outcome.why}`
-  const { ackMedianMs, ackP99Ms, ackedPerSecond, deliveriesPerSecond, loadCores } = outcome.measurement
-  return (
-    `ack ${ackMedianMs.toFixed(2)} ms (p99 ${ackP99Ms.toFixed(2)}), ${Math.round(ackedPerSecond)} acked/s, ` +
-    `${Math.round(deliveriesPerSecond)} deliveries/s, load ${loadCores.toFixed(2)} cores`
-  )
+  const { figures, loadCores } = outcome.measurement
+  const named = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(value < 100 ? 2 : 0)}`)
+  return [...named, `load ${loadCores.toFixed(2)} cores`].join(', ')
 }

@@ -1,8 +1,8 @@
 import type { Reach, Wire } from '../targets/target.ts'
 import { pause } from '../processes.ts'
-import { percentile } from '../statistics.ts'
+import { median, percentile } from '../statistics.ts'
 import type { Measurement } from './measurement.ts'
-import { inGroups, Room } from './room.ts'
+import { inGroups, Room, type OnAck } from './room.ts'
 import type { Scenario } from './scenarios.ts'
 
 /** How long to warm up and to measure. */
@@ -16,18 +16,64 @@ const settleMs = 60_000
 
 /** Puts one shape of load on a server and measures what it does, then checks that every listener heard everything. */
 export async function measure(wire: Wire, reach: Reach, scenario: Scenario, timing: Timing): Promise<Measurement> {
-  const { failed, fail } = firstFailure()
+  const { cold } = scenario
+  if (typeof cold === 'object') return measureRounds(wire, reach, scenario, cold)
+  const fromFirst = cold === 'load' ? { ...timing, warmUpSeconds: 0 } : timing
   const acks: number[] = []
-  const rooms = Array.from({ length: scenario.rooms }, () => new Room((ms) => void acks.push(ms), fail))
+  return withRooms(
+    wire,
+    reach,
+    scenario,
+    (ms) => void acks.push(ms),
+    (rooms) => load(rooms, acks, scenario, fromFirst),
+  )
+}
+
+/** Fills rooms, does `work` in them, and waits until every listener heard everything. */
+async function withRooms<T>(
+  wire: Wire,
+  reach: Reach,
+  scenario: Scenario,
+  onAck: OnAck,
+  work: (rooms: readonly Room[]) => Promise<T>,
+): Promise<T> {
+  const { failed, fail } = firstFailure()
+  const rooms = Array.from({ length: scenario.rooms }, () => new Room(onAck, fail))
   const session = async () => {
     await fill(rooms, wire, reach, scenario.members)
-    const window = await load(rooms, acks, scenario, timing)
+    const done = await work(rooms)
     await settled(rooms)
-    return window
+    return done
   }
-  const measurement = await Promise.race([session(), failed])
+  const done = await Promise.race([session(), failed])
   for (const room of rooms) room.close()
-  return measurement
+  return done
+}
+
+/** The figures of the rounds, in order. */
+const roundFigures = ['firstRoundMs', 'secondRoundMs', 'thirdRoundMs', 'fourthRoundMs'] as const
+
+/** The time from the first send of a round to its last acknowledgement, as medians over the batches of conversations. */
+async function measureRounds(
+  wire: Wire,
+  reach: Reach,
+  scenario: Scenario,
+  { rounds, batches }: { readonly rounds: number; readonly batches: number },
+): Promise<Measurement> {
+  const times: number[][] = Array.from({ length: rounds }, () => [])
+  const before = { at: performance.now(), cpu: cpu() }
+  for (let batch = 0; batch < batches; batch++) {
+    const none = () => undefined
+    await withRooms(wire, reach, scenario, none, async (rooms) => {
+      for (const round of times) {
+        const begun = performance.now()
+        await Promise.all(rooms.map((room) => room.writeOnce(scenario.writers)))
+        round.push(performance.now() - begun)
+      }
+    })
+  }
+  const figures = Object.fromEntries(roundFigures.map((name, round) => [name, median(times[round] ?? [])]))
+  return { figures, loadCores: (cpu() - before.cpu) / 1e3 / (performance.now() - before.at) }
 }
 
 function firstFailure(): { failed: Promise<never>; fail: (why: string) => void } {
@@ -50,11 +96,11 @@ async function load(
   { writers, inFlight }: Scenario,
   { warmUpSeconds, seconds }: Timing,
 ): Promise<Measurement> {
+  const first = reading(rooms)
   for (const room of rooms) room.write(writers, inFlight)
-  await pause(warmUpSeconds * 1000)
-
-  acks.length = 0
-  const before = reading(rooms)
+  if (warmUpSeconds > 0) await pause(warmUpSeconds * 1000)
+  const before = warmUpSeconds > 0 ? reading(rooms) : first
+  if (warmUpSeconds > 0) acks.length = 0
   await pause(seconds * 1000)
   const after = reading(rooms)
   const times = [...acks]
@@ -63,19 +109,26 @@ async function load(
   if (times.length === 0) throw new Error('nothing was acknowledged while measuring')
   const elapsed = (after.at - before.at) / 1000
   return {
-    ackMedianMs: percentile(times, 0.5),
-    ackP99Ms: percentile(times, 0.99),
-    ackedPerSecond: times.length / elapsed,
-    deliveriesPerSecond: (after.deliveries - before.deliveries) / elapsed,
+    figures: {
+      ackMedianMs: percentile(times, 0.5),
+      ackP99Ms: percentile(times, 0.99),
+      ackedPerSecond: times.length / elapsed,
+      deliveriesPerSecond: (after.deliveries - before.deliveries) / elapsed,
+    },
     loadCores: (after.cpu - before.cpu) / 1e6 / elapsed,
   }
 }
 
 /** The counters at one moment. */
 function reading(rooms: readonly Room[]): { at: number; deliveries: number; cpu: number } {
-  const { user, system } = process.cpuUsage()
   const deliveries = rooms.reduce((sum, room) => sum + room.deliveries, 0)
-  return { at: performance.now(), deliveries, cpu: user + system }
+  return { at: performance.now(), deliveries, cpu: cpu() }
+}
+
+/** Microseconds of processor time that this process has used. */
+function cpu(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
 }
 
 /** Waits until every listener heard every acknowledged message exactly once; what then is missing is a broken promise. */

@@ -1,13 +1,10 @@
 import { z } from 'zod'
 import { targetNames } from '../targets/target.ts'
-import { scenarioNames } from './scenarios.ts'
+import { figureNames, scenarioNames } from './scenarios.ts'
 
 /** What one run of one scenario gave. */
 export const measurement = z.object({
-  ackMedianMs: z.number(),
-  ackP99Ms: z.number(),
-  ackedPerSecond: z.number(),
-  deliveriesPerSecond: z.number(),
+  figures: z.partialRecord(z.enum(figureNames), z.number()),
   /** How many cores the load itself used: what it takes, the server on the same machine cannot have. */
   loadCores: z.number(),
 })

@@ -36,6 +36,13 @@ export class Room {
     }
   }
 
+  /** Lets the first `writers` members write one message each; resolves when all are acknowledged. */
+  async writeOnce(writers: number): Promise<void> {
+    await Promise.all(
+      this.#members.slice(0, writers).map((member) => new Promise<void>((resolve) => this.#send(member, resolve))),
+    )
+  }
+
   stopWriting(): void {
     this.#writing = false
   }
@@ -67,7 +74,10 @@ export class Room {
   }
 
   #sendNext(member: Member): void {
-    if (!this.#writing) return
+    if (this.#writing) this.#send(member, () => this.#sendNext(member))
+  }
+
+  #send(member: Member, acknowledged: () => void): void {
     const n = ++this.#numbered
     const sent = performance.now()
     this.#underWay += 1
@@ -76,7 +86,7 @@ export class Room {
       if (refusal !== undefined) return this.#fail(`a message was refused: ${refusal}`)
       this.#acked.add(n)
       this.#onAck(performance.now() - sent)
-      this.#sendNext(member)
+      acknowledged()
     })
   }
 }

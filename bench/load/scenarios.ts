@@ -9,17 +9,53 @@ export interface Scenario {
   readonly writers: number
   /** How many unacknowledged messages a writer has under way. */
   readonly inFlight: number
+  /**
+   * Absent: after the warm-up, while writers send as fast as they are answered. `load`: the same from the first message of
+   * the conversation on. `rounds`: every writer sends one message, and the next round begins when all are acknowledged; the
+   * conversations are filled and measured one batch of `rooms` after another, `batches` times.
+   */
+  readonly cold?: 'load' | { readonly rounds: number; readonly batches: number }
   /** Which figures the report shows. */
   readonly shows: readonly Figure[]
 }
 
-export const scenarioNames = ['one', 'pairs', 'room100', 'room1000', 'room5000', 'room10000'] as const
+export const scenarioNames = [
+  'one',
+  'pairs',
+  'room100',
+  'room1000',
+  'room5000',
+  'room10000',
+  'cold100',
+  'cold1000',
+  'coldPairs',
+  'coldOne',
+] as const
 /** What is measured unless more is asked for: the larger rooms take a minute each to fill. */
-export const usualScenarios: readonly ScenarioName[] = ['one', 'pairs', 'room100', 'room1000']
+export const usualScenarios: readonly ScenarioName[] = [
+  'one',
+  'pairs',
+  'room100',
+  'room1000',
+  'cold100',
+  'cold1000',
+  'coldPairs',
+  'coldOne',
+]
 export type ScenarioName = (typeof scenarioNames)[number]
 
 /** What can be shown of a measurement. */
-export type Figure = 'ackMedianMs' | 'ackP99Ms' | 'ackedPerSecond' | 'deliveriesPerSecond'
+export const figureNames = [
+  'ackMedianMs',
+  'ackP99Ms',
+  'ackedPerSecond',
+  'deliveriesPerSecond',
+  'firstRoundMs',
+  'secondRoundMs',
+  'thirdRoundMs',
+  'fourthRoundMs',
+] as const
+export type Figure = (typeof figureNames)[number]
 
 export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   one: {
@@ -75,5 +111,45 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
     writers: 64,
     inFlight: 4,
     shows: ['deliveriesPerSecond'],
+  },
+  cold100: {
+    name: 'cold100',
+    what: 'a fresh room of 100, 16 writing, 1 in flight each',
+    rooms: 1,
+    members: 100,
+    writers: 16,
+    inFlight: 1,
+    cold: 'load',
+    shows: ['deliveriesPerSecond', 'ackedPerSecond'],
+  },
+  cold1000: {
+    name: 'cold1000',
+    what: 'a fresh room of 1,000, 64 writing, 1 in flight each',
+    rooms: 1,
+    members: 1_000,
+    writers: 64,
+    inFlight: 1,
+    cold: 'load',
+    shows: ['deliveriesPerSecond', 'ackedPerSecond'],
+  },
+  coldPairs: {
+    name: 'coldPairs',
+    what: '100 fresh conversations of 2, one message in each at once',
+    rooms: 100,
+    members: 2,
+    writers: 1,
+    inFlight: 1,
+    cold: { rounds: 4, batches: 3 },
+    shows: ['firstRoundMs', 'secondRoundMs', 'thirdRoundMs', 'fourthRoundMs'],
+  },
+  coldOne: {
+    name: 'coldOne',
+    what: 'one fresh conversation of 2, one message at a time',
+    rooms: 1,
+    members: 2,
+    writers: 1,
+    inFlight: 1,
+    cold: { rounds: 4, batches: 20 },
+    shows: ['firstRoundMs', 'thirdRoundMs'],
   },
 }

@@ -10,6 +10,10 @@ const figures: Readonly<Record<Figure, Shown & { readonly label: string }>> = {
   ackP99Ms: { label: 'p99 ack, ms', better: 'lower', digits: 2 },
   ackedPerSecond: { label: 'acked messages/s', better: 'higher', digits: 0 },
   deliveriesPerSecond: { label: 'deliveries/s', better: 'higher', digits: 0 },
+  firstRoundMs: { label: 'all first messages acked after, ms', better: 'lower', digits: 2 },
+  secondRoundMs: { label: 'all second messages, ms', better: 'lower', digits: 2 },
+  thirdRoundMs: { label: 'all third messages, ms', better: 'lower', digits: 2 },
+  fourthRoundMs: { label: 'all fourth messages, ms', better: 'lower', digits: 2 },
 }
 
 /** What the chat suite found, medium by medium. */

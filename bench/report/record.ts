@@ -37,7 +37,7 @@ export function figure(
 ): Spread | undefined {
   const values = record.runs
     .filter((run) => run.medium === of.medium && run.target === of.target && run.scenario === of.scenario)
-    .flatMap(({ outcome }) => (outcome.kind === 'measured' ? [outcome.measurement[name]] : []))
+    .flatMap(({ outcome }) => (outcome.kind === 'measured' ? (outcome.measurement.figures[name] ?? []) : []))
   return values.length === 0 ? undefined : spread(values)
 }
 
