@@ -181,6 +181,22 @@ test('a lost message is not made good by one heard twice', async () => {
   expect(room.describe()).toContain('3 of 3 listeners heard other messages')
 })
 
+test('a round ends when every writer was acknowledged once, and leaves the room complete', async () => {
+  const room = new Room(
+    () => {},
+    (why) => expect.fail(why),
+  )
+  await room.fill(
+    wireThatDelivers(() => 1),
+    { url: '', apiKey: '', offerDeflate: false },
+    ['ada', 'grace', 'joan'],
+  )
+  await room.writeOnce(2)
+  expect([room.deliveries, room.complete]).toEqual([2 * 3, true])
+  await room.writeOnce(2)
+  expect([room.deliveries, room.complete]).toEqual([4 * 3, true])
+})
+
 test('the texts of all messages are as long as each other', () => {
   expect(new Set([1, 99, 123_456].map((n) => messageText(n).length)).size).toBe(1)
 })
