@@ -2,11 +2,13 @@ import type { ConversationActivity, ReadState } from '../events/activity.ts'
 
 /**
  * A user's state as of the conversation's newest entry: an older state of theirs, and what the activity says happened
- * since. The counts are those of a recount at that entry. Undefined when the activity does not reach back far enough;
- * only the conversation knows the state then.
+ * since. The counts are those of a recount at that entry. Undefined when the activity does not reach back far enough, or
+ * says that the user left since; only the conversation knows the state then, and whether there is one.
  */
 export function readStateNow(activity: ConversationActivity, user: string, known: ReadState): ReadState | undefined {
   const reported = activity.states.findLast((state) => state.user === user)
+  if (activity.changes.some((change) => change.kind === 'left' && change.user === user && change.seq > known.last))
+    return undefined
   const isReported = reported !== undefined && isNewer(reported, known)
   const { last, number, read, unread, mentions } = isReported ? reported : known
   if (last >= activity.last) return { last, number, read, unread, mentions }

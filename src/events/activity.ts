@@ -22,12 +22,17 @@ export interface UserReadState extends ReadState {
   readonly user: string
 }
 
-/** An entry that changes counts by something else than a further message. */
+/** An entry that changes counts by something else than a further message, or says that a user has none any more. */
 export type CountChange =
   /** Message `ref` was deleted by entry `seq`; `everyone` when it mentioned all members. */
   | { readonly kind: 'deleted'; readonly seq: number; readonly ref: number; readonly everyone: boolean }
   /** Message `seq` mentions all members. */
   | { readonly kind: 'mention'; readonly seq: number }
+  /**
+   * `user` left, or was removed, by entry `seq`. Without it a gateway that holds the user's state would show them messages
+   * of after that, until their inbox knows.
+   */
+  | { readonly kind: 'left'; readonly seq: number; readonly user: string }
 
 /**
  * Where a conversation stands, the same for all its members: what it tells its Activity actor, what that keeps as one

@@ -19,6 +19,7 @@ type Entry =
       readonly everyone: boolean
     }
   | { readonly kind: 'deleted'; readonly ref: number }
+  | { readonly kind: 'left'; readonly user: string }
   | { readonly kind: 'other' }
 
 /** A conversation as its members' counts follow from it: counted anew from the whole log, each time. */
@@ -61,7 +62,7 @@ class RecountedConversation {
   leave(user: string): void {
     const cursor = this.cursors.get(user)
     if (cursor !== undefined) this.#former.set(user, cursor)
-    if (this.cursors.delete(user)) this.log.push({ kind: 'other' })
+    if (this.cursors.delete(user)) this.log.push({ kind: 'left', user })
   }
 
   read(user: string, seq: number): void {
@@ -92,6 +93,7 @@ class RecountedConversation {
       if (seq <= after) return []
       if (entry.kind === 'message') return entry.everyone ? [{ kind: 'mention', seq }] : []
       if (entry.kind === 'other') return []
+      if (entry.kind === 'left') return [{ kind: 'left', seq, user: entry.user }]
       const target = this.log[entry.ref - 1]
       return [{ kind: 'deleted', seq, ref: entry.ref, everyone: target?.kind === 'message' && target.everyone }]
     })
@@ -265,6 +267,19 @@ describe('unread counts by subtraction', () => {
             if (shown !== undefined) expect(scene.wasRecounted(one, shown)).toBe(true)
           }
         }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('a member that left has no counts any more once the activity has the departure, until they join again', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const scene = new Scene()
+        for (const each of steps) scene.take(each)
+        scene.tell('arrives')
+        for (const [one, known] of scene.inboxes)
+          if (!scene.conversation.cursors.has(one)) expect(readStateNow(scene.activity!, one, known)).toBeUndefined()
       }),
       { numRuns: 2000 },
     )
