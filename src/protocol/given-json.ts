@@ -3,6 +3,7 @@ import { isDeeper } from '../kernel/json.ts'
 import { isLonger } from '../kernel/text.ts'
 import { sizes } from './limits.ts'
 import { itemTexts, textAt } from './protobuf/json-text.ts'
+import { makePlan, passedOn, type MemberPlan, type Plan } from './schema-plan.ts'
 
 /**
  * JSON as a caller gave it: the parsed value and the text. Rules are checked on the value; the text is stored and
@@ -35,9 +36,6 @@ export function badJson({ value, text }: GivenJson, bytes: number): string | und
   return isLonger(text, bytes) ? `at most ${bytes} bytes of JSON` : undefined
 }
 
-/** The schemas of data that is passed on as it was given. */
-const passedOn = new WeakSet<z.ZodType>()
-
 /**
  * JSON of any form, at most `bytes` long, that comes out as the text it was. Depth is looked at first and ends the check:
  * code that walks a value by recursion fails on one nested thousands deep. Only `readGiven` knows the text: a schema that
@@ -67,88 +65,49 @@ export function jsonForLater() {
  * member means that it was not given, as in Go's encoding/json, unless the schema has a meaning for it.
  */
 export const readGiven = <S extends z.ZodType>(schema: S, given: GivenJson): z.ZodSafeParseResult<z.output<S>> =>
-  schema.safeParse(planOf(schema)?.(given.value, () => given.text) ?? given.value)
+  schema.safeParse(prepared(schema, given.value, () => given.text))
 
 /** A value prepared for a schema in which nothing is passed on: without nulls that mean nothing. */
 export const withoutNulls = (schema: z.ZodType, value: unknown): unknown =>
-  planOf(schema)?.(value, () => JSON.stringify(value)) ?? value
-
-/** Prepares a value for its schema: passed-on data gets its text, and nulls are left out. */
-type Plan = (value: unknown, text: () => string) => unknown
+  prepared(schema, value, () => JSON.stringify(value))
 
 const plans = new WeakMap<z.ZodType, { readonly plan: Plan | undefined }>()
 
-/** Undefined when values need no preparation for the schema. Made once for each schema. */
-function planOf(schema: unknown): Plan | undefined {
-  if (!(schema instanceof z.ZodType)) return undefined
-  const known = plans.get(schema)
-  if (known !== undefined) return known.plan
-  const plan = makePlan(schema)
-  plans.set(schema, { plan })
-  return plan
+/** `value` as its schema takes it; `text` is asked for only where data is passed on. */
+function prepared(schema: z.ZodType, value: unknown, text: () => string): unknown {
+  let known = plans.get(schema)
+  if (known === undefined) plans.set(schema, (known = { plan: makePlan(schema) }))
+  return known.plan === undefined ? value : prepare(known.plan, value, text)
 }
 
-function makePlan(schema: z.ZodType): Plan | undefined {
-  if (passedOn.has(schema)) return (value, text) => (value === undefined ? undefined : new GivenJson(value, text))
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
-    return planOf(schema.unwrap())
-  if (schema instanceof z.ZodPipe) return planOf(schema.in)
-  if (schema instanceof z.ZodArray) return planForItems(planOf(schema.element))
-  if (schema instanceof z.ZodRecord) return planForEntries(planOf(schema.valueType))
-  return schema instanceof z.ZodObject ? planForMembers(schema) : undefined
+function prepare(plan: Plan, value: unknown, text: () => string): unknown {
+  if (plan.kind === 'passed-on') return value === undefined ? undefined : new GivenJson(value, text)
+  if (plan.kind === 'items') return Array.isArray(value) ? prepareItems(plan.plan, value, text) : value
+  if (!isRecord(value)) return value
+  return prepareMembers(plan.kind === 'members' ? plan.members : membersOf(plan.plan, value), value, text)
 }
 
-function planForMembers({ shape }: z.ZodObject): Plan | undefined {
-  const members = Object.entries(shape).flatMap(([name, inner]) => {
-    const [plan, isLeftOut] = [planOf(inner), meansNothing(inner)]
-    return plan === undefined && !isLeftOut ? [] : [{ name, plan, isLeftOut }]
-  })
-  if (members.length === 0) return undefined
-  return (value, text) => {
-    if (!isRecord(value)) return value
-    let ready: Record<string, unknown> | undefined
-    for (const { name, plan, isLeftOut } of members) {
-      if (!Object.hasOwn(value, name)) continue
-      if (isLeftOut && value[name] === null) delete (ready ??= { ...value })[name]
-      else if (plan !== undefined)
-        (ready ??= { ...value })[name] = plan(value[name], () => textAt(text(), [name]) ?? 'null')
-    }
-    return ready ?? value
+/** The value itself where nothing changes: most have neither nulls nor data that is passed on. */
+function prepareMembers(members: readonly MemberPlan[], value: Members, text: () => string): unknown {
+  let ready: Record<string, unknown> | undefined
+  for (const { name, plan, isLeftOut } of members) {
+    if (!Object.hasOwn(value, name)) continue
+    if (isLeftOut && value[name] === null) delete (ready ??= { ...value })[name]
+    else if (plan !== undefined)
+      (ready ??= { ...value })[name] = prepare(plan, value[name], () => textAt(text(), [name]) ?? 'null')
   }
+  return ready ?? value
 }
 
-/** Whether null for a member of this schema means that it was not given. */
-const meansNothing = (schema: unknown): boolean =>
-  (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) &&
-  !isPassedOn(schema) &&
-  schema.unwrap() instanceof z.ZodType &&
-  !z.safeParse(schema.unwrap(), null).success
+const membersOf = (plan: Plan, record: Members): MemberPlan[] =>
+  Object.keys(record).map((name) => ({ name, plan, isLeftOut: false }))
 
-const isPassedOn = (schema: unknown): boolean =>
-  schema instanceof z.ZodType &&
-  (passedOn.has(schema) ||
-    (schema instanceof z.ZodPipe && isPassedOn(schema.in)) ||
-    ((schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) && isPassedOn(schema.unwrap())))
-
-function planForEntries(plan: Plan | undefined): Plan | undefined {
-  if (plan === undefined) return undefined
-  return (value, text) => {
-    if (!isRecord(value)) return value
-    const entries = Object.entries(value)
-    return Object.fromEntries(
-      entries.map(([name, inner]) => [name, plan(inner, () => textAt(text(), [name]) ?? 'null')]),
-    )
-  }
+function prepareItems(plan: Plan, items: readonly unknown[], text: () => string): unknown[] {
+  let texts: readonly string[] | undefined
+  return items.map((item, index) => prepare(plan, item, () => (texts ??= itemTexts(text()))[index] ?? 'null'))
 }
 
-function planForItems(plan: Plan | undefined): Plan | undefined {
-  if (plan === undefined) return undefined
-  return (value, text) => {
-    if (!Array.isArray(value)) return value
-    let texts: readonly string[] | undefined
-    return value.map((item: unknown, index) => plan(item, () => (texts ??= itemTexts(text()))[index] ?? 'null'))
-  }
-}
+type Members = Readonly<Record<string, unknown>>
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+const isRecord = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { anyOf } from './json-schema-rules.ts'
-import { jobState, queueName, rate } from './new-job.ts'
+import { jobState, queueName, rate } from './job-fields.ts'
 
 export const time = z.int().describe('Milliseconds since the epoch')
 

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { dependent, oneOf } from './json-schema-rules.ts'
 import { time } from './jobs-api.ts'
-import { daySeconds, jobRules, options, queueName, rules, work } from './new-job.ts'
+import { daySeconds, options, queueName, work } from './job-fields.ts'
+import { jobRules, rules } from './new-job.ts'
 
 export const scheduleName = z
   .string()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { jobId, queueName } from '../../src/protocol/new-job.ts'
+import { jobId, queueName } from '../../src/protocol/job-fields.ts'
 import { scheduleName } from '../../src/protocol/schedules-api.ts'
 import { namespaceName } from '../../src/protocol/namespaces-api.ts'
 import { userId } from '../../src/protocol/payloads.ts'

@@ -15,7 +15,7 @@ import {
   redriveRequest,
   redriveResult,
 } from '../../../protocol/jobs-api.ts'
-import { queueName } from '../../../protocol/new-job.ts'
+import { queueName } from '../../../protocol/job-fields.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { exampleJob } from './examples.ts'
