@@ -2,8 +2,6 @@ import type { Config } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { hash32 } from '../src/kernel/id.ts'
 import { notesNumberOf } from '../src/inbox/notes.ts'
-import { parseChannel } from '../src/protocol/channels.ts'
-import type { StreamCall } from '../src/protocol/stream.ts'
 
 /**
  * The only file that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous, and an actor can
@@ -85,11 +83,3 @@ export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regio
 /** The gateway for a caller: one of `perRegion` in its region, always the same one for the same caller. */
 export const gatewayName = (region: string, caller: string, perRegion: number): string =>
   `${region}/${hash32(caller) % perRegion}`
-
-/** A job's live progress: one actor serves all jobs of its queue, so the job is named in each call. */
-export function jobStreamOf(env: Env, tenant: string, channel: string) {
-  const parsed = parseChannel(channel)
-  if (parsed?.kind !== 'job') return undefined
-  const { queue, job } = parsed
-  return { execute: (call: StreamCall) => jobQueueOf(env, tenant, queue).follow(job, call) }
-}

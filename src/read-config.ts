@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { EndpointRules } from './kernel/outside-url.ts'
 import type { Shard } from './tenants/placement.ts'
 import type { Vars } from './vars.ts'
 
@@ -22,8 +23,8 @@ export interface Config {
   readonly missingForJobs: readonly string[]
   /** Where QStash reaches this Worker; signatures are checked against it. */
   readonly publicUrl: string
-  /** Whether jobs may post to loopback: only in the local environment, and only if it was asked for. */
-  readonly allowPrivateEndpoints: boolean
+  /** The addresses of tenants that are called; loopback only in the local environment, and only if it was asked for. */
+  readonly endpoints: EndpointRules
   /** Opens `/admin`; undefined closes it. */
   readonly adminKey: string | undefined
   /** The tenant that a local key without a tenant in its name belongs to. */
@@ -107,6 +108,7 @@ export function readConfig(vars: Vars): Config {
   const local = v.ENVIRONMENT === 'local'
   if (!local && v.ADMIN_KEY !== undefined && v.ADMIN_KEY.length < 32)
     throw new Error(`ADMIN_KEY: at least 32 characters in production, got ${v.ADMIN_KEY.length}; make one at random`)
+  const publicUrl = (v.PUBLIC_URL ?? 'http://localhost:8787').replace(/\/$/, '')
   return {
     environment: v.ENVIRONMENT,
     shards: readShards(v.SHARDS),
@@ -118,8 +120,11 @@ export function readConfig(vars: Vars): Config {
     redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
     qstash: readQstash(v),
     missingForJobs: missingForJobs(v),
-    publicUrl: (v.PUBLIC_URL ?? 'http://localhost:8787').replace(/\/$/, ''),
-    allowPrivateEndpoints: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
+    publicUrl,
+    endpoints: {
+      allowPrivate: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
+      ownHosts: URL.canParse(publicUrl) ? [new URL(publicUrl).hostname] : [],
+    },
     adminKey: v.ADMIN_KEY,
     localTenant: local ? v.LOCAL_TENANT : undefined,
     localApiKey: local ? v.LOCAL_API_KEY : undefined,

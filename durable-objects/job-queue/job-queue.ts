@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
-import type { Job, NewJob } from '../../src/jobs/model/job.ts'
-import type { EnqueueResult } from '../../src/jobs/queue/enqueue.ts'
+import type { NewJob } from '../../src/jobs/model/job.ts'
+import { enqueue, type EnqueueResult } from '../../src/jobs/queue/enqueue.ts'
 import { cancel } from '../../src/jobs/queue/lifecycle.ts'
 import { nextSweep } from '../../src/jobs/queue/next-sweep.ts'
 import { changePolicy } from '../../src/jobs/queue/policy-change.ts'
@@ -10,11 +10,11 @@ import type { Policy } from '../../src/jobs/model/policy.ts'
 import type { PollAnswer, PollRequest, ProgressReport } from '../../src/jobs/queue/poll.ts'
 import { Queue } from '../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../src/jobs/queue/redrive.ts'
+import type { QueueReference } from '../../src/jobs/queue/worker-runs.ts'
 import type { Schedule, ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
 import { toView, type JobView } from '../../src/jobs/model/view.ts'
 import { SigningSecrets } from '../../src/jobs/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import { within } from '../../src/kernel/retry.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -36,9 +36,6 @@ import { noteOpened } from '../shared/opened.ts'
 import { migrate } from '../shared/migrate.ts'
 import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contracts.ts'
 
-/** How long the first job of a new queue waits for the tenant's list of queues at most. */
-const registrationMs = 2000
-
 /**
  * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
  * Worker that the queue dispatches, directly or by QStash; they poll the queue for jobs.
@@ -47,10 +44,10 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #clock = systemClock
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
   readonly #pollWaiters = new PollWaiters()
-  readonly #enqueuer = new Batcher<WantedJob, EnqueueAnswer>((all) =>
+  readonly #enqueuer = new Batcher<{ job: NewJob; request: RequestContext | undefined }, EnqueueAnswer>((all) =>
     this.#changing((now) => all.map(({ job }) => this.#accept(job, now)), all[0]?.request),
   )
-  readonly #own = ownName(this.ctx.id.name)
+  readonly #at: QueueReference
   readonly #stores: SqlStores
   readonly #days: JobDays
   readonly #queue: Queue
@@ -69,6 +66,9 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     noteOpened(ctx)
     const { sql, kv } = ctx.storage
     migrate(sql, jobQueueSchema)
+    const { tenant, name: queue } = ownName(ctx.id.name)
+    this.#at = { tenant, queue }
+    const defaultQueue = () => jobQueueOf(env, tenant, 'default')
     this.#stores = openStores(sql)
     this.#days = new JobDays(sql, this.#stores.jobs)
     this.#secrets = new SigningSecrets(kv)
@@ -79,18 +79,18 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
       metrics: this.#metrics.metrics,
     }
     this.#queue = new Queue(this.#stores, context, this.#clock.now())
-    this.#dispatcher = new WorkerDispatcher(ctx, env, this.#stores.runs)
-    this.#stream = new JobStream(env, sql, { tenant: this.#own.tenant, queue: this.#own.name })
-    this.#names = new QueueNames(sql)
+    this.#dispatcher = new WorkerDispatcher(ctx, env, this.#at, this.#stores.runs)
+    this.#stream = new JobStream(env, sql, this.#at)
+    this.#names = new QueueNames(sql, queue === 'default' ? undefined : () => defaultQueue().register(queue))
     this.#schedules = new QueueSchedules({
       sql,
       stores: this.#stores,
-      queue: this.#own.name,
+      queue,
       changing: (change) => this.#changing(change),
-      claim: (...usage) => jobQueueOf(env, this.#own.tenant, 'default').claimSchedules(...usage),
+      claim: (...usage) => defaultQueue().claimSchedules(...usage),
     })
     this.#retention = new Retention(this.#stores, this.#days, this.#stream)
-    this.#due = new DueListing(kv)
+    this.#due = new DueListing(kv, () => platformOf(env).noteQueues([this.#at]))
   }
 
   /**
@@ -106,7 +106,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   /** Accepts all of these jobs, or none. */
   async enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult> {
     const jobs = wanted.map((job) => traced(job, request))
-    const enqueued = this.#changing((now) => this.#queue.enqueue(jobs, now), request)
+    const enqueued = this.#changing((now) => enqueue(this.#stores, jobs, now), request)
     await this.#registration
     return enqueued
   }
@@ -266,14 +266,14 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     try {
       this.#changing((now) => this.#queue.tick(now))
     } catch (thrown) {
-      log.error('jobs.alarm-failed', { reason: reasonOf(thrown) })
+      log.error('jobs.alarm-failed', { ...this.#at, reason: reasonOf(thrown) })
       const now = this.#clock.now()
       this.#dispatcher.lookAt(now + 10_000, now)
     }
   }
 
   #accept(wanted: NewJob, now: number): EnqueueAnswer {
-    const enqueued = this.#queue.enqueue([wanted], now)
+    const enqueued = enqueue(this.#stores, [wanted], now)
     if (enqueued.kind === 'refused') return enqueued
     const receipt = enqueued.receipts[0]
     return receipt === undefined ? refuse('internal') : { kind: 'queued', ...receipt }
@@ -292,9 +292,10 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     const next = this.#queue.plan(now, this.#dispatcher.reach(now))
     this.#dispatcher.dispatch(next.runs, now, request)
     this.#dispatcher.lookAt(next.lookAt, now)
-    this.#publishProgress(this.#stores.jobs.takeWatched())
-    this.#registerName(request)
-    if (!isVisit && !this.#due.isListed) this.#noteDue()
+    const watched = this.#stores.jobs.takeWatched()
+    if (watched.length > 0) this.ctx.waitUntil(this.#stream.publish(watched, request))
+    if (this.#names.isNew) this.ctx.waitUntil((this.#registration = this.#names.register(request)))
+    if (!isVisit && !this.#due.isListed) this.ctx.waitUntil(this.#due.list(request))
     return changed
   }
 
@@ -303,7 +304,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     try {
       return this.ctx.storage.transactionSync(change)
     } catch (thrown) {
-      log.error('jobs.change-failed', { ...idsOf(request), queue: this.#own.name, reason: reasonOf(thrown) })
+      log.error('jobs.change-failed', { ...idsOf(request), ...this.#at, reason: reasonOf(thrown) })
       this.ctx.abort(`the queue could not be changed: ${reasonOf(thrown)}`)
       throw thrown
     }
@@ -316,31 +317,6 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
       return answer
     })
   }
-
-  #publishProgress(jobs: readonly Job[]): void {
-    if (jobs.length > 0) this.ctx.waitUntil(this.#stream.publish(jobs))
-  }
-
-  /** Has the platform list this queue for the next sweeps. */
-  #noteDue(): void {
-    const { tenant, name } = this.#own
-    this.ctx.waitUntil(this.#due.list(() => platformOf(this.env).noteQueues([{ tenant, queue: name }])))
-  }
-
-  #registerName(request: RequestContext | undefined): void {
-    const { tenant, name } = this.#own
-    if (name === 'default' || !this.#names.isNew()) return
-    const registering = jobQueueOf(this.env, tenant, 'default').register(name)
-    const registration = this.#names.register(within(registrationMs, 'registering a queue', registering), request)
-    this.#registration = registration
-    this.ctx.waitUntil(registration)
-  }
-}
-
-/** A job to accept, and the request that makes it. */
-interface WantedJob {
-  readonly job: NewJob
-  readonly request: RequestContext | undefined
 }
 
 const traced = (job: NewJob, request: RequestContext | undefined): NewJob =>

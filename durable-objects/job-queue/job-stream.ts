@@ -1,7 +1,9 @@
 import type { Env } from '../../src/env.ts'
 import type { Job } from '../../src/jobs/model/job.ts'
 import { encodeJob, toView } from '../../src/jobs/model/view.ts'
+import type { QueueReference } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { jobChannel } from '../../src/protocol/channels.ts'
 import { refuse } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamUpdate } from '../../src/protocol/stream.ts'
@@ -10,13 +12,21 @@ import { gatewayNamed } from '../address.ts'
 /** The channel of a job has no history: a subscriber is given the job as it is, then each change. */
 const epoch = 'now'
 
+/** One change of a job for one gateway, and the request that made it. */
+interface Progress {
+  readonly gateway: string
+  readonly channel: string
+  readonly update: StreamUpdate
+  readonly request: RequestContext | undefined
+}
+
 /** The progress of the jobs of one queue, for the users each job names as watchers. */
 export class JobStream {
   readonly #env: Env
   readonly #sql: SqlStorage
-  readonly #at: { readonly tenant: string; readonly queue: string }
+  readonly #at: QueueReference
 
-  constructor(env: Env, sql: SqlStorage, at: { readonly tenant: string; readonly queue: string }) {
+  constructor(env: Env, sql: SqlStorage, at: QueueReference) {
     this.#env = env
     this.#sql = sql
     this.#at = at
@@ -28,8 +38,8 @@ export class JobStream {
   }
 
   /** Publishes jobs to the gateways with subscribers. One that cannot be reached misses a change; the next one brings it up to date. */
-  async publish(jobs: readonly Job[]): Promise<void> {
-    await Promise.all(jobs.map((job) => this.#publishOne(job)))
+  async publish(jobs: readonly Job[], request?: RequestContext): Promise<void> {
+    await Promise.all(jobs.map((job) => this.#publishOne(job, request)))
   }
 
   /** Deletes the subscriptions of deleted jobs: a gateway that died did not unsubscribe. */
@@ -38,7 +48,7 @@ export class JobStream {
     this.#sql.exec(sql, jobChannel(this.#at.queue, '').length + 1)
   }
 
-  async #publishOne(job: Job): Promise<void> {
+  async #publishOne(job: Job, request: RequestContext | undefined): Promise<void> {
     const channel = jobChannel(this.#at.queue, job.id)
     const update: StreamUpdate = {
       epoch,
@@ -46,10 +56,10 @@ export class JobStream {
       publications: [],
       events: [{ kind: 'pub', data: encodeJob(toView(job)) }],
     }
-    await Promise.all(this.#gateways(channel).map((gateway) => this.#publishTo(gateway, channel, update)))
+    await Promise.all(this.#gateways(channel).map((gateway) => this.#publishTo({ gateway, channel, update, request })))
   }
 
-  async #publishTo(gateway: string, channel: string, update: StreamUpdate): Promise<void> {
+  async #publishTo({ gateway, channel, update, request }: Progress): Promise<void> {
     try {
       const isSubscribed = await gatewayNamed(this.#env, gateway).publish({
         tenant: this.#at.tenant,
@@ -58,7 +68,7 @@ export class JobStream {
       })
       if (!isSubscribed) this.#drop(channel, gateway)
     } catch (thrown) {
-      log.warn('jobs.progress-failed', { gateway, reason: reasonOf(thrown) })
+      log.warn('jobs.progress-failed', { ...idsOf(request), gateway, reason: reasonOf(thrown) })
     }
   }
 

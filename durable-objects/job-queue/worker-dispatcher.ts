@@ -1,11 +1,11 @@
 import { publish } from '../../src/adapters/qstash/client.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
-import type { RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
+import type { QueueReference, RequestedRun } from '../../src/jobs/queue/worker-runs.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
-import { ownName, jobWorkerOf } from '../address.ts'
+import { jobWorkerOf } from '../address.ts'
 import type { RunStore } from '../../src/jobs/queue/stores.ts'
 
 /** How long the direct dispatch has to start a run before QStash is asked to bring it as well. */
@@ -21,13 +21,15 @@ const missedMs = 10_000
 export class WorkerDispatcher {
   readonly #ctx: DurableObjectState
   readonly #config: Config
+  readonly #queue: QueueReference
   readonly #runs: RunStore
   #failures = 0
   #closedUntil = 0
   #alarmAt: number | undefined
 
-  constructor(ctx: DurableObjectState, env: Env, runs: RunStore) {
+  constructor(ctx: DurableObjectState, env: Env, queue: QueueReference, runs: RunStore) {
     this.#ctx = ctx
+    this.#queue = queue
     this.#config = loadConfig(env)
     this.#runs = runs
   }
@@ -77,21 +79,19 @@ export class WorkerDispatcher {
   }
 
   async #start(run: string, request: RequestContext | undefined): Promise<void> {
-    const { tenant, name: queue } = ownName(this.#ctx.id.name)
     try {
-      await jobWorkerOf(this.#ctx).run({ tenant, queue, run })
+      await jobWorkerOf(this.#ctx).run({ ...this.#queue, run })
     } catch (thrown) {
       log.warn('jobs.dispatch-failed', { ...idsOf(request), reason: reasonOf(thrown) })
     }
   }
 
   async #publish(runs: readonly RequestedRun[], now: number, request: RequestContext | undefined): Promise<void> {
-    const { tenant, name: queue } = ownName(this.#ctx.id.name)
     const trace = request?.traceparent === undefined ? {} : { traceparent: request.traceparent }
     try {
       await publish(
         this.#config,
-        runs.map(({ id, at }) => ({ tenant, queue, run: id, at, ...trace })),
+        runs.map(({ id, at }) => ({ ...this.#queue, run: id, at, ...trace })),
       )
       for (const { id } of runs) this.#runs.notePublished(id)
       this.#failures = 0

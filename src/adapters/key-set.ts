@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
-import { badEndpoint, endpointRules } from '../kernel/outside-url.ts'
+import { badEndpoint } from '../kernel/outside-url.ts'
 import { Deadline } from './deadline.ts'
 import { readKeySet, type FetchedKeys } from '../tenants/key-sets.ts'
 
@@ -13,7 +13,7 @@ const maxBytes = 65_536
  * only, no redirects, 64 KiB and five seconds at most. Never throws.
  */
 export async function fetchKeySet(env: Env, config: Config, url: string): Promise<FetchedKeys> {
-  const bad = badEndpoint(url, endpointRules(config))
+  const bad = badEndpoint(url, config.endpoints)
   if (bad !== undefined) return { kind: 'failed', reason: bad }
   const deadline = new Deadline(deadlineMs)
   try {

@@ -1,8 +1,9 @@
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import { badEndpoint, endpointRules } from '../kernel/outside-url.ts'
+import { badEndpoint } from '../kernel/outside-url.ts'
 import { outcomeOf, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
+import type { Collected } from '../jobs/queue/poll.ts'
 import { readPost, signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { encodeWith } from '../kernel/json.ts'
@@ -16,10 +17,11 @@ import type { Attempt } from './attempt.ts'
  */
 export async function http(env: Env, _tenant: string, stored: string, attempt: Attempt): Promise<Outcome> {
   const { url, payload } = readPost(stored)
-  const bad = badEndpoint(url, endpointRules(loadConfig(env)))
+  const bad = badEndpoint(url, loadConfig(env).endpoints)
   if (bad !== undefined) return { kind: 'discard', reason: bad }
 
-  const body = attempt.collected.length === 0 ? payload : encodeWith({}, { payload, after: collected(attempt) })
+  const { collected } = attempt.job
+  const body = collected.length === 0 ? payload : encodeWith({}, { payload, after: encodeCollected(collected) })
   try {
     const { status, headers } = await post(env, url, body, attempt)
     const answer = { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
@@ -31,20 +33,20 @@ export async function http(env: Env, _tenant: string, stored: string, attempt: A
   }
 }
 
-async function post(env: Env, url: string, body: string, attempt: Attempt): Promise<Response> {
+async function post(env: Env, url: string, body: string, { job, secrets, signal }: Attempt): Promise<Response> {
   const headers = {
     'content-type': 'application/json',
     'user-agent': 'Parley-Jobs/1',
-    'parley-attempt': String(attempt.number),
-    ...(attempt.traceparent === undefined ? {} : { traceparent: attempt.traceparent }),
-    ...(await signedHeaders(attempt.secrets, attempt.id, body, systemClock.now())),
+    'parley-attempt': String(job.attempt),
+    ...(job.traceparent === undefined ? {} : { traceparent: job.traceparent }),
+    ...(await signedHeaders(secrets, job.id, body, systemClock.now())),
   }
-  const request = { method: 'POST', body, headers, redirect: 'manual', signal: attempt.signal } as const
+  const request = { method: 'POST', body, headers, redirect: 'manual', signal } as const
   const response = await (env.ENDPOINTS ?? globalThis).fetch(url, request)
   await response.body?.cancel()
   return response
 }
 
 /** JSON text of how the jobs it waited for ended; each result is passed on byte for byte. */
-const collected = ({ collected }: Attempt): string =>
+const encodeCollected = (collected: readonly Collected[]): string =>
   `[${collected.map(({ id, state, result }) => encodeWith({ id, state }, { result: result ?? 'null' })).join(',')}]`

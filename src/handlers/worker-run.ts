@@ -6,17 +6,12 @@ import { log, reasonOf } from '../kernel/log.ts'
 import { backoffMs } from '../kernel/retry.ts'
 import type { Attempt } from './attempt.ts'
 
-/** The queue as its worker sees it. Calls arrive in the order in which they are made. */
-export interface QueueClient {
-  /** With nothing to answer, waits up to `waitMs`. */
-  poll(request: PollRequest, waitMs: number): Promise<PollAnswer>
-}
-
 /** What a worker run is made with. */
 export interface WorkerRunContext {
-  readonly queue: QueueClient
+  /** Polls the queue, which waits up to `waitMs` with nothing to answer. Calls arrive in the order in which they are made. */
+  readonly poll: (request: PollRequest, waitMs: number) => Promise<PollAnswer>
   readonly workerRun: string
-  readonly run: (job: Assignment, attempt: Attempt) => Promise<Outcome>
+  readonly run: (attempt: Attempt) => Promise<Outcome>
   readonly clock: Clock
   readonly pause: (ms: number) => Promise<void>
   readonly random: () => number
@@ -107,7 +102,7 @@ export class WorkerRun {
   /** Whether the queue answered. What an unanswered poll told is told again: the queue settles each attempt once. */
   async #ask(request: PollRequest, waitMs: number, poll: number): Promise<boolean> {
     try {
-      const answer = await this.#context.queue.poll(request, waitMs)
+      const answer = await this.#context.poll(request, waitMs)
       this.#failures = 0
       this.#accept(answer)
       if (poll === this.#polls) this.#stays = answer.stay
@@ -129,7 +124,7 @@ export class WorkerRun {
     for (const id of stop) this.#stop(id)
     this.#given += jobs.length
     for (const job of jobs) {
-      const running = new RunningJob(job, secrets, this.#context.clock.now())
+      const running = new RunningJob(job, secrets, this.#context.clock.now(), (report) => this.#note(report))
       this.#running.set(job.id, running)
       void this.#run(running)
     }
@@ -137,7 +132,7 @@ export class WorkerRun {
 
   async #run(running: RunningJob): Promise<void> {
     const { job } = running
-    const outcome = await running.end(this.#context.run(job, this.#attempt(running)))
+    const outcome = await running.end(this.#context.run(running))
     // A job that was stopped no longer belongs to this worker, and may be here again as another attempt.
     if (this.#running.get(job.id) !== running) return
     this.#running.delete(job.id)
@@ -146,23 +141,9 @@ export class WorkerRun {
     this.#news.resolve()
   }
 
-  #attempt(running: RunningJob): Attempt {
-    const { id, run, attempt: number, collected, traceparent } = running.job
-    return {
-      id,
-      number,
-      collected,
-      ...(traceparent === undefined ? {} : { traceparent }),
-      secrets: running.secrets,
-      get signal() {
-        return running.signal
-      },
-      report: (progress, line) => {
-        const given = { ...(progress === undefined ? {} : { progress }), ...(line === undefined ? {} : { line }) }
-        this.#reports.push({ id, run, ...given })
-        this.#news.resolve()
-      },
-    }
+  #note(report: ProgressReport): void {
+    this.#reports.push(report)
+    this.#news.resolve()
   }
 
   /** Quick jobs are over in a moment: one poll then settles all of them. */
@@ -184,19 +165,23 @@ export class WorkerRun {
 }
 
 /** A job that runs. Most are over in a moment, so signal and timer are made only for those that need them. */
-class RunningJob {
+class RunningJob implements Attempt {
   readonly job: Assignment
   readonly secrets: readonly string[]
   readonly #startedAt: number
+  readonly report: Attempt['report']
   readonly #stopped = Promise.withResolvers<Outcome>()
   #controller: AbortController | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #abortedWith: Error | undefined
 
-  constructor(job: Assignment, secrets: readonly string[], startedAt: number) {
+  constructor(job: Assignment, secrets: readonly string[], startedAt: number, note: (report: ProgressReport) => void) {
     this.job = job
     this.secrets = secrets
     this.#startedAt = startedAt
+    const { id, run } = job
+    this.report = (progress, line) =>
+      note({ id, run, ...(progress === undefined ? {} : { progress }), ...(line === undefined ? {} : { line }) })
   }
 
   /** Aborted when the attempt times out or the job is cancelled. */

@@ -5,15 +5,6 @@ export interface EndpointRules {
   readonly ownHosts: readonly string[]
 }
 
-/** The rules of a deployment, from its configuration. */
-export const endpointRules = (config: {
-  readonly allowPrivateEndpoints: boolean
-  readonly publicUrl: string
-}): EndpointRules => ({
-  allowPrivate: config.allowPrivateEndpoints,
-  ownHosts: [new URL(config.publicUrl).hostname],
-})
-
 /** Characters of a URL, at most. */
 export const urlLength = 2048
 

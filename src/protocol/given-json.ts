@@ -23,11 +23,6 @@ export class GivenJson {
     if (typeof this.#text !== 'string') this.#text = this.#text()
     return this.#text
   }
-
-  /** The text of a member, by the names that lead to it; undefined when it is not there. */
-  textAt(...path: readonly string[]): string | undefined {
-    return textAt(this.text, path)
-  }
 }
 
 /** Why passed-on data is not accepted, or undefined: the bound on its bytes and on its depth. */

@@ -41,7 +41,7 @@ const backoff = z
     jitter: z.number().min(0).max(1).default(0.5),
     perError: record(z.string().max(100), z.strictObject({ seconds: wait }))
       .meta({ maxProperties: 50 })
-      .optional(),
+      .exactOptional(),
   })
   .refine(({ perError = {} }) => Object.keys(perError).length <= 50, 'perError: at most 50 kinds')
 
@@ -49,7 +49,7 @@ const unique = z
   .strictObject({
     name: label,
     mode: z.enum(['reject', 'replace', 'debounce', 'throttle']),
-    seconds: z.number().positive().max(daySeconds).optional(),
+    seconds: z.number().positive().max(daySeconds).exactOptional(),
   })
   .refine(
     ({ mode, seconds }) => (mode === 'debounce' || mode === 'throttle') === (seconds !== undefined),
@@ -70,20 +70,20 @@ export const work = {
 }
 
 export const options = {
-  priority: z.int().min(-100).max(100).optional(),
-  key: label.optional(),
-  concurrency: z.int().min(1).max(10_000).optional(),
-  rate: rate.optional(),
-  attempts: z.int().min(1).max(100).optional(),
-  backoff: backoff.optional(),
-  timeoutSeconds: z.number().min(1).max(900).optional(),
+  priority: z.int().min(-100).max(100).exactOptional(),
+  key: label.exactOptional(),
+  concurrency: z.int().min(1).max(10_000).exactOptional(),
+  rate: rate.exactOptional(),
+  attempts: z.int().min(1).max(100).exactOptional(),
+  backoff: backoff.exactOptional(),
+  timeoutSeconds: z.number().min(1).max(900).exactOptional(),
   keepSeconds: z
     .int()
     .min(0)
     .max(90 * daySeconds)
-    .optional(),
-  unique: unique.optional(),
-  watchers: z.array(userId).max(50).optional(),
+    .exactOptional(),
+  unique: unique.exactOptional(),
+  watchers: z.array(userId).max(50).exactOptional(),
 }
 
 /** What an enqueue is answered with. */

@@ -11,8 +11,8 @@ const timing = {
     .optional(),
   /** Milliseconds since the epoch. */
   runAt: z.int().positive().optional(),
-  after: z.array(jobId).max(100).optional(),
-  evenIfFailed: z.boolean().optional(),
+  after: z.array(jobId).max(100).exactOptional(),
+  evenIfFailed: z.boolean().exactOptional(),
 }
 
 interface Wanted {

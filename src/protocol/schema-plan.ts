@@ -23,8 +23,7 @@ export const passedOn = new WeakSet<z.ZodType>()
 export function makePlan(schema: unknown): Plan | undefined {
   if (!(schema instanceof z.ZodType)) return undefined
   if (passedOn.has(schema)) return { kind: 'passed-on' }
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
-    return makePlan(schema.unwrap())
+  if (mayBeLeftOut(schema) || schema instanceof z.ZodNullable) return makePlan(schema.unwrap())
   if (schema instanceof z.ZodPipe) return makePlan(schema.in)
   if (schema instanceof z.ZodArray) return each('items', makePlan(schema.element))
   if (schema instanceof z.ZodRecord) return each('entries', makePlan(schema.valueType))
@@ -44,7 +43,7 @@ function planForMembers({ shape }: z.ZodObject): Plan | undefined {
 
 /** Whether null for a member of this schema means that it was not given. */
 const meansNothing = (schema: unknown): boolean =>
-  (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) &&
+  mayBeLeftOut(schema) &&
   !isPassedOn(schema) &&
   schema.unwrap() instanceof z.ZodType &&
   !z.safeParse(schema.unwrap(), null).success
@@ -53,4 +52,7 @@ const isPassedOn = (schema: unknown): boolean =>
   schema instanceof z.ZodType &&
   (passedOn.has(schema) ||
     (schema instanceof z.ZodPipe && isPassedOn(schema.in)) ||
-    ((schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) && isPassedOn(schema.unwrap())))
+    (mayBeLeftOut(schema) && isPassedOn(schema.unwrap())))
+
+const mayBeLeftOut = (schema: unknown): schema is z.ZodOptional | z.ZodExactOptional | z.ZodDefault =>
+  schema instanceof z.ZodOptional || schema instanceof z.ZodExactOptional || schema instanceof z.ZodDefault

@@ -17,8 +17,8 @@ import { provision, tenant } from '../sim/neighbours.ts'
 import { Setting } from '../sim/setting.ts'
 import { bundleOf, load } from '../sim/worker-code.ts'
 
-const maxFiles = 22
-const maxLines = 2490
+const maxFiles = 20
+const maxLines = 2200
 
 /** What every HTTP request passes: middleware, reading and answering, shedding of load. */
 const shared = /^src\/(?:edge\/(?:middleware|http)|limits|env\.ts$)/

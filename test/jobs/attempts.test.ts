@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { collectedBytes, payloadBytes, resultBytes } from '../../src/jobs/model/job.ts'
+import { collectedBytes, payloadLength, resultBytes } from '../../src/jobs/model/job.ts'
 import { maxRequestedRuns } from '../../src/jobs/queue/worker-runs.ts'
 import { OneQueue } from './support/one-queue.ts'
 
@@ -55,7 +55,7 @@ describe('attempts', () => {
 
   test('an answer carries no more jobs than a call can, and the next one continues', () => {
     const world = new OneQueue()
-    const payload = JSON.stringify('x'.repeat(payloadBytes - 2))
+    const payload = JSON.stringify('x'.repeat(payloadLength - 2))
     const ids = Array.from({ length: 128 }, (_, n) => `j${n}`)
     world.addAll(ids.map((id) => ({ id, payload })))
     const first = world.take(128)

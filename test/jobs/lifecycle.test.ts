@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { furthestMs, payloadBytes } from '../../src/jobs/model/job.ts'
+import { openStores } from '../../durable-objects/job-queue/sql-stores.ts'
+import { defaults, furthestMs, payloadLength } from '../../src/jobs/model/job.ts'
+import { enqueue } from '../../src/jobs/queue/enqueue.ts'
+import { NodeSql } from './support/node-sql.ts'
 import { queueChange } from '../../src/protocol/jobs-api.ts'
 import { OneQueue } from './support/one-queue.ts'
 
@@ -15,10 +18,18 @@ describe('enqueueing', () => {
     expect(world.take()).toEqual(['a'])
   })
 
+  test('a job that gives no options is stored without a copy of the defaults, and has them', () => {
+    const sql = new NodeSql()
+    const stores = openStores(sql)
+    enqueue(stores, [{ id: 'a', type: 'test', payload: '{}', runAt: 0 }], 1)
+    expect(sql.exec<{ options: string }>('SELECT options FROM jobs').one().options).toBe('')
+    expect(stores.jobs.get('a')?.options).toEqual(defaults)
+  })
+
   test('a batch is accepted whole or not at all', () => {
     const world = new OneQueue()
     expect(world.addAll([{ id: 'a' }, { id: 'b', runAt: world.now + furthestMs + 1 }])).toEqual(refused(/90 days/))
-    expect(world.addAll([{ id: 'a' }, { id: 'b', payload: 'x'.repeat(payloadBytes + 1) }])).toEqual(
+    expect(world.addAll([{ id: 'a' }, { id: 'b', payload: 'x'.repeat(payloadLength + 1) }])).toEqual(
       refused(/payload of b/),
     )
     expect(world.addAll([{ id: 'a' }, { id: 'a', payload: '1' }])).toEqual(refused(/another payload/))

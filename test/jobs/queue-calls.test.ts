@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
-import type { Assignment } from '../../src/jobs/queue/poll.ts'
 import { carrier } from '../sim/carrier.ts'
 import { Setting } from '../sim/setting.ts'
 
@@ -27,7 +26,7 @@ async function simulated(handler: Handler): Promise<Setting> {
       QSTASH_CURRENT_SIGNING_KEY: 'current',
       QSTASH_NEXT_SIGNING_KEY: 'next',
       PUBLIC_URL: 'https://parley.test',
-      HANDLE: (_tenant: string, _job: Assignment, attempt: Attempt) => handler(setting, attempt),
+      HANDLE: (_tenant: string, attempt: Attempt) => handler(setting, attempt),
     },
   )
   settings.push(setting)

@@ -1,7 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { firstCapacity, WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
+import { firstCapacity, WorkerRun, type WorkerRunContext } from '../../src/handlers/worker-run.ts'
+import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { NewJob, Outcome } from '../../src/jobs/model/job.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
@@ -208,13 +209,12 @@ async function runOnce(
   const start = await queue().startRun(run, firstCapacity)
   if (start === undefined) return
   let polls = run.startsWith('w') ? 6 : 1000
-  const client: QueueClient = {
-    poll: (request) => {
-      if (polls-- <= 0) throw new Error('the worker died')
-      return queue().poll(request, 0)
-    },
+  const poll: WorkerRunContext['poll'] = (request) => {
+    if (polls-- <= 0) throw new Error('the worker died')
+    return queue().poll(request, 0)
   }
   const pause = () => scheduler.wait(1)
-  const context = { queue: client, workerRun: run, run: handler, clock: systemClock, pause, random: () => 0 }
+  const attempt = (given: Attempt) => handler(given.job)
+  const context = { poll, workerRun: run, run: attempt, clock: systemClock, pause, random: () => 0 }
   await new WorkerRun(context).run(start)
 }

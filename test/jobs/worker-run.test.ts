@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { firstCapacity, WorkerRun, type QueueClient } from '../../src/handlers/worker-run.ts'
+import { firstCapacity, WorkerRun, type WorkerRunContext } from '../../src/handlers/worker-run.ts'
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
 import type { Assignment, PollAnswer, PollRequest } from '../../src/jobs/queue/poll.ts'
@@ -8,13 +8,13 @@ import { OneQueue } from './support/one-queue.ts'
 type Work = (job: Assignment, attempt: Attempt) => Promise<Outcome>
 
 /** A worker run on a real queue, without waiting: pauses and long polls end at once. */
-function running(world: OneQueue, run: Work, more: Partial<QueueClient> = {}) {
+function running(world: OneQueue, run: Work, more: Partial<Pick<WorkerRunContext, 'poll'>> = {}) {
   world.stores.runs.add({ id: 'r', at: world.now, isPublished: true })
   const start = world.queue.startRun('r', firstCapacity, world.now)
   if (start === undefined) throw new Error('the run was not requested')
   let moment = 0
-  const queue: QueueClient = {
-    poll: async (request) => {
+  const queue = {
+    poll: async (request: PollRequest) => {
       await new Promise((resolve) => setTimeout(resolve, 1))
       return world.queue.poll(request, world.now, true)
     },
@@ -22,7 +22,8 @@ function running(world: OneQueue, run: Work, more: Partial<QueueClient> = {}) {
   }
   const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
   const clock = { now: () => (moment += 1) }
-  return new WorkerRun({ queue, workerRun: 'r', run, clock, pause, random: () => 0.5 }).run(start)
+  const context = { ...queue, workerRun: 'r', run: (attempt: Attempt) => run(attempt.job, attempt), clock, pause }
+  return new WorkerRun({ ...context, random: () => 0.5 }).run(start)
 }
 
 const done: Outcome = { kind: 'done' }
@@ -98,7 +99,7 @@ describe('a worker run', () => {
         return done
       },
       {
-        poll: async (request) => {
+        poll: async (request: PollRequest) => {
           const answer = world.queue.poll(request, world.now, true)
           if (polls++ % 3 === 1) throw new Error('the answer got lost')
           return answer

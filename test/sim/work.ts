@@ -1,6 +1,5 @@
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
-import type { Assignment } from '../../src/jobs/queue/poll.ts'
 import type { JobLedger } from './job-ledger.ts'
 import { lives, type Life } from './lives.ts'
 import type { Platform } from './platform.ts'
@@ -43,8 +42,8 @@ export class Work {
     this.#ledger = ledger
   }
 
-  /** What the deployed visitor calls in place of `runHandler`. */
-  handle = (_tenant: string, job: Assignment, _attempt: Attempt): Promise<Outcome> => {
+  /** What the deployed worker calls in place of its handlers. */
+  handle = (_tenant: string, { job }: Attempt): Promise<Outcome> => {
     const life = lives.getStore()
     if (life === undefined) throw new Error('no worker runs this job')
     this.runs++

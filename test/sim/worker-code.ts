@@ -27,7 +27,8 @@ const platform = `
   export class WorkerEntrypoint extends DurableObject {}
 `
 /** What jobs do is each story's own; the worker that runs them and reports is the deployed code. */
-const handlers = 'export const runHandler = (env, tenant, job, attempt) => env.HANDLE(tenant, job, attempt)'
+const handlers =
+  'export const handlers = { get: () => (env, tenant, _payload, attempt) => env.HANDLE(tenant, attempt) }'
 
 /** Under this name the bundle is known to V8. */
 export const actorsFile = 'actors.js'
@@ -54,7 +55,7 @@ let bundled: Promise<string> | undefined
 /** The bundle of all actors, made once. */
 export const actorsSource = (): Promise<string> => (bundled ??= bundleOf(entry, handlers))
 
-/** A bundle of `contents` for the simulated platform; `replaced`, if given, takes the place of src/handlers/run.ts. */
+/** A bundle of `contents` for the simulated platform; `replaced`, if given, takes the place of src/handlers/handlers.ts. */
 export async function bundleOf(contents: string, replaced?: string): Promise<string> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: root, loader: 'ts' },
@@ -72,7 +73,7 @@ export async function bundleOf(contents: string, replaced?: string): Promise<str
           bundling.onResolve({ filter: /^cloudflare:workers$/ }, ({ path }) => ({ path, namespace: 'platform' }))
           bundling.onLoad({ filter: /^cloudflare:/, namespace: 'platform' }, () => ({ contents: platform }))
           if (replaced === undefined) return
-          bundling.onLoad({ filter: /src.handlers.run\.ts$/ }, () => ({ contents: replaced }))
+          bundling.onLoad({ filter: /src.handlers.handlers\.ts$/ }, () => ({ contents: replaced }))
         },
       },
     ],

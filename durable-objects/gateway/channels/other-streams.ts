@@ -5,7 +5,7 @@ import { TooManyActors } from '../../../src/limits/named-actors.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import { refuseTooFast } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
-import { inboxOf, jobStreamOf, topicOf } from '../../address.ts'
+import { inboxOf, jobQueueOf, topicOf } from '../../address.ts'
 import { admittedTopic } from '../../named-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
@@ -18,7 +18,8 @@ export function callOtherStream(
 ): Promise<StreamAnswer> | undefined {
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'job') {
-    const execute = () => jobStreamOf(env, tenant, channel)?.execute(call)
+    // One actor serves all jobs of its queue.
+    const execute = () => jobQueueOf(env, tenant, parsed.queue).follow(parsed.job, call)
     return call.have !== null ? execute() : callIfKnown(call, names.hasQueue(tenant, parsed.queue), execute)
   }
   if (parsed?.kind === 'topic') return callTopic(env, tenant, channel, call)

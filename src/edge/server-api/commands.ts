@@ -7,6 +7,7 @@ import { TooManyActors } from '../../limits/named-actors.ts'
 import { policyOf } from '../../limits/built-in-policies.ts'
 import { refuse, refuseTooFast, type Refusal } from '../../protocol/errors.ts'
 import { GivenJson, readGiven } from '../../protocol/given-json.ts'
+import { textAt } from '../../protocol/protobuf/json-text.ts'
 import {
   givenFields,
   serverApiBatch,
@@ -119,7 +120,7 @@ async function reply(env: Env, payer: Payer, command: GivenJson): Promise<string
   const [method, params] = named[0] ?? []
   if (method === undefined || !isMethod(method))
     return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
-  const given = new GivenJson(params, () => command.textAt(method) ?? 'null')
+  const given = new GivenJson(params, () => textAt(command.text, [method]) ?? 'null')
   const result = await run(env, payer, method, given)
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
 }

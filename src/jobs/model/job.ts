@@ -85,8 +85,8 @@ export type Outcome =
 
 /** How far ahead a job may be scheduled. */
 export const furthestMs = 90 * 86_400_000
-/** Bytes of a job's payload as UTF-8, at most. */
-export const payloadBytes = 131_072
+/** UTF-16 units of a stored payload, at most. The API bounds what it is given in bytes; this bounds what an actor stores and hands out. */
+export const payloadLength = 131_072
 /** Bytes of its result, at most; a join of joins makes it ever longer. A row of an actor's SQLite may have 2 MB in all. */
 export const resultBytes = 1_048_576
 /** Bytes of the results a job is given of those it waited for, at most. */

@@ -34,18 +34,9 @@ export function toPhase(number: number): Phase {
 }
 
 /** The phases as the API names them. */
-export type JobState = 'waiting' | 'delayed' | 'active' | 'done' | 'failed' | 'dead' | 'cancelled'
+export const jobStates = ['waiting', 'delayed', 'active', 'done', 'failed', 'dead', 'cancelled'] as const
 
-/** Every state of the API. */
-export const jobStates = [
-  'waiting',
-  'delayed',
-  'active',
-  'done',
-  'failed',
-  'dead',
-  'cancelled',
-] as const satisfies JobState[]
+export type JobState = (typeof jobStates)[number]
 
 const states: Readonly<Record<Phase, JobState>> = {
   0: 'waiting',

@@ -1,6 +1,5 @@
-import { byteLength, isLonger } from '../../kernel/text.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
-import { defaults, furthestMs, payloadBytes, type Job, type JobOptions, type NewJob } from '../model/job.ts'
+import { defaults, furthestMs, payloadLength, type Job, type JobOptions, type NewJob } from '../model/job.ts'
 import { isSamePayload } from '../model/payload.ts'
 import { isTimed, phases, readyRank, stateOf, type JobState } from '../model/phase.ts'
 import { awaited, awaitStandIns, findCycle, placeBlocked } from './dependencies.ts'
@@ -121,8 +120,8 @@ const isSame = (known: Pick<NewJob, 'type' | 'payload'>, { type, payload }: NewJ
 const isAnother = ({ id }: NewJob): Refusal => refuse('conflict', `job ${id} exists with another payload`)
 
 function badShape({ id, payload, runAt }: NewJob, now: number): Refusal | undefined {
-  if (isLonger(payload, payloadBytes))
-    return refuse('tooLarge', `payload of ${id}: ${byteLength(payload)} bytes, at most ${payloadBytes}`)
+  if (payload.length > payloadLength)
+    return refuse('tooLarge', `payload of ${id}: at most ${payloadLength} characters, got ${payload.length}`)
   if (runAt > now + furthestMs) return refuse('invalidPayload', 'deliverAt, runAt: at most 90 days ahead')
   return undefined
 }
@@ -151,10 +150,10 @@ function toJob(wanted: NewJob, now: number): Omit<Job, 'seq'> {
   }
 }
 
-/** The options of a new job, complete. */
+/** The options of a new job, complete; `defaults` itself, which is not stored, when it gives none. */
 function optionsOf(wanted: NewJob): JobOptions {
   const { id: _i, type: _t, payload: _p, runAt: _r, traceparent: _trace, ...given } = wanted
-  return { ...defaults, ...given }
+  return Object.keys(given).length === 0 ? defaults : { ...defaults, ...given }
 }
 
 /** Adds a job in the phase it belongs to, with one write. */

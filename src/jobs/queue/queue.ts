@@ -1,8 +1,7 @@
 import type { QueueStores } from './stores.ts'
-import { collectedBytes, type Job, type NewJob } from '../model/job.ts'
+import { collectedBytes, type Job } from '../model/job.ts'
 import type { JobMetrics } from '../metrics/job-metrics.ts'
 import { collectResults } from './dependencies.ts'
-import { enqueue, type EnqueueResult } from './enqueue.ts'
 import { enterKeyQueue, takePlace } from './key-queue.ts'
 import type { Assignment, AttemptReference, AttemptResult, PollAnswer, PollRequest, ProgressReport } from './poll.ts'
 import { allowance, nextAllowed, spend } from '../model/rate.ts'
@@ -57,10 +56,6 @@ export class Queue {
     this.#context = context
     for (const job of stores.jobs.inPhase(phases.active, 100_000))
       if (job.workerRun !== null) this.#noteWorker(job.workerRun, 'busy', now + returnMs - silenceMs)
-  }
-
-  enqueue(wanted: readonly NewJob[], now: number): EnqueueResult {
-    return enqueue(this.#stores, wanted, now)
   }
 
   /**
@@ -243,7 +238,7 @@ export function claimable(stores: QueueStores, now: number): number {
 }
 
 /** Gives up to `capacity` jobs to a worker run. */
-export function claim(stores: QueueStores, run: string, capacity: number, now: number): Job[] {
+function claim(stores: QueueStores, run: string, capacity: number, now: number): Job[] {
   const jobs = stores.jobs.claim(Math.min(capacity, claimable(stores, now)), run, now)
   const { rate } = stores.settings.policy
   if (rate !== null && jobs.length > 0) stores.settings.setRate(spend(rate, stores.settings.rate, jobs.length, now))

@@ -1,7 +1,10 @@
-/** A run of a worker on a queue. The queue knows what it is for and whether it is still wanted. */
-export interface WorkerRunReference {
+export interface QueueReference {
   readonly tenant: string
   readonly queue: string
+}
+
+/** A run of a worker on a queue. The queue knows what it is for and whether it is still wanted. */
+export interface WorkerRunReference extends QueueReference {
   readonly run: string
 }
 

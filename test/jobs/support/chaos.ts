@@ -1,4 +1,5 @@
 import { openStores, type SqlStores } from '../../../durable-objects/job-queue/sql-stores.ts'
+import { enqueue } from '../../../src/jobs/queue/enqueue.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
 import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
 import type { Assignment, PollAnswer, PollRequest } from '../../../src/jobs/queue/poll.ts'
@@ -122,7 +123,7 @@ export class Chaos {
   }
 
   #enqueue(batch: readonly NewJob[]): void {
-    const answer = this.#change((queue) => queue.enqueue(batch, this.#time.now))
+    const answer = this.#change(() => enqueue(this.#stores, batch, this.#time.now))
     if (answer === undefined || this.#chance.happens(this.#weather.answerLost))
       this.#time.plan(this.#time.now + 500, () => this.#enqueue(batch))
   }

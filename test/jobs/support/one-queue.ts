@@ -1,5 +1,6 @@
 import { openStores } from '../../../durable-objects/job-queue/sql-stores.ts'
 import type { NewJob, Outcome } from '../../../src/jobs/model/job.ts'
+import { enqueue } from '../../../src/jobs/queue/enqueue.ts'
 import { cancel } from '../../../src/jobs/queue/lifecycle.ts'
 import { changePolicy } from '../../../src/jobs/queue/policy-change.ts'
 import { stateOf, type JobState } from '../../../src/jobs/model/phase.ts'
@@ -25,7 +26,8 @@ export class OneQueue {
   }
 
   addAll(jobs: readonly (Partial<NewJob> & { id: string })[]) {
-    return this.queue.enqueue(
+    return enqueue(
+      this.stores,
       jobs.map((job) => ({ type: 'test', payload: '{}', runAt: 0, ...job })),
       this.now,
     )

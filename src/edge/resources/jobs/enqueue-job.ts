@@ -1,15 +1,14 @@
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
-import type { JobOptions, NewJob } from '../../../jobs/model/job.ts'
+import type { NewJob } from '../../../jobs/model/job.ts'
 import { encodePost } from '../../../jobs/webhooks/endpoint-post.ts'
-import { badEndpoint, endpointRules } from '../../../kernel/outside-url.ts'
+import { badEndpoint } from '../../../kernel/outside-url.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { uuidv7 } from '../../../kernel/id.ts'
 import { jobReceipt } from '../../../protocol/job-fields.ts'
 import { newJob, type JobInput } from '../../../protocol/new-job.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
-import type { ScheduledJobInput } from '../../../protocol/schedules-api.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 
@@ -45,44 +44,26 @@ export const enqueueJob = operation(
  * of many jobs it belongs to, `jobs.3.`.
  */
 export function toNewJob(env: Env, input: JobInput, now: number, where = ''): NewJob {
-  const { id, delaySeconds = 0, runAt, after, evenIfFailed } = input
+  const { id, delaySeconds = 0, runAt, ...rest } = input
   return {
-    ...toWork(env, input, where),
+    ...toWork(env, rest, where),
     id: id ?? uuidv7(now),
     runAt: runAt ?? (delaySeconds > 0 ? now + delaySeconds * 1000 : 0),
-    ...(after === undefined ? {} : { after }),
-    ...(evenIfFailed === undefined ? {} : { evenIfFailed }),
   }
 }
+
+type WorkInput = Omit<JobInput, 'id' | 'delaySeconds' | 'runAt'>
 
 /** What a job does and how, without when. */
-export function toWork(env: Env, input: ScheduledJobInput, where = ''): Omit<NewJob, 'id' | 'runAt'> {
-  const { type, url, payload = 'null' } = input
-  if (url !== undefined) {
-    const bad = badEndpoint(url, endpointRules(loadConfig(env)))
-    if (bad !== undefined) fail('invalid-request', where + bad)
-  }
-  return { type, payload: url === undefined ? '{}' : encodePost({ url, payload }), ...toOptions(input) }
-}
-
-function toOptions(input: ScheduledJobInput): Partial<JobOptions> {
-  const { priority, key, concurrency, rate, attempts, backoff, timeoutSeconds, keepSeconds, unique, watchers } = input
+export function toWork(env: Env, input: WorkInput, where = ''): Omit<NewJob, 'id' | 'runAt'> {
+  const { type, url, payload = 'null', timeoutSeconds, keepSeconds, ...options } = input
+  const bad = url === undefined ? undefined : badEndpoint(url, loadConfig(env).endpoints)
+  if (bad !== undefined) fail('invalid-request', where + bad)
   return {
-    ...(priority === undefined ? {} : { priority }),
-    ...(key === undefined ? {} : { key }),
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(rate === undefined ? {} : { rate }),
-    ...(attempts === undefined ? {} : { attempts }),
-    ...(backoff === undefined ? {} : { backoff: withoutUndefined(backoff) }),
+    ...options,
+    type,
+    payload: url === undefined ? '{}' : encodePost({ url, payload }),
     ...(timeoutSeconds === undefined ? {} : { timeoutMs: timeoutSeconds * 1000 }),
     ...(keepSeconds === undefined ? {} : { keepMs: keepSeconds * 1000 }),
-    ...(unique === undefined ? {} : { unique: withoutSeconds(unique) }),
-    ...(watchers === undefined ? {} : { watchers }),
   }
 }
-
-const withoutUndefined = ({ perError, ...backoff }: NonNullable<ScheduledJobInput['backoff']>) =>
-  perError === undefined ? backoff : { ...backoff, perError }
-
-const withoutSeconds = ({ seconds, ...unique }: NonNullable<ScheduledJobInput['unique']>) =>
-  seconds === undefined ? unique : { ...unique, seconds }
