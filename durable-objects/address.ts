@@ -1,5 +1,6 @@
-import type { Config } from '../src/config.ts'
+import { loadConfig, type Config } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
+import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
 import { hash32 } from '../src/kernel/id.ts'
 import { notesNumberOf } from '../src/inbox/notes.ts'
 
@@ -17,6 +18,14 @@ export function ownName(name: string | undefined): { readonly tenant: string; re
 }
 
 export const conversationOf = (env: Env, tenant: string, id: string) => env.CONVERSATION.getByName(named(tenant, id))
+
+/** One of the Activity actors of a tenant, by its number. */
+export const activityOf = (env: Env, tenant: string, number: number) =>
+  env.ACTIVITY.getByName(named(tenant, String(number)))
+
+/** The Activity actor of a conversation. */
+export const activityOfConversation = (env: Env, tenant: string, conversation: string) =>
+  activityOf(env, tenant, activityNumberOf(bucketOf(conversation), loadConfig(env).activityActors(tenant)))
 
 export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.getByName(named(tenant, user))
 

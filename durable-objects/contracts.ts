@@ -159,6 +159,16 @@ export interface ActivityRpc extends Rpc.DurableObjectBranded {
   advance(news: ConversationActivity): Promise<void>
   listen(gateway: string, buckets: readonly number[]): Promise<void>
   rows(query: ActivityQuery): Promise<readonly ActivityRow[]>
+  firstActors(): number
+  handOver(number: number, after: string): ActivityHandover | undefined
+}
+
+/** A part of what a new Activity actor takes over from its parent; the gateways are in the first part. */
+export interface ActivityHandover {
+  readonly rows: readonly { readonly changed: number; readonly activity: ConversationActivity }[]
+  readonly gateways: readonly { readonly name: string; readonly buckets: string }[]
+  /** Where the following part begins; null at the end. */
+  readonly next: string | null
 }
 
 export interface TopicRpc extends Rpc.DurableObjectBranded {

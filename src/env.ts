@@ -1,4 +1,5 @@
 import type {
+  ActivityRpc,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -17,6 +18,7 @@ import type { Vars } from './vars.ts'
 export interface Env extends Vars {
   readonly GATEWAY: DurableObjectNamespace<GatewayRpc>
   readonly CONVERSATION: DurableObjectNamespace<ConversationRpc>
+  readonly ACTIVITY: DurableObjectNamespace<ActivityRpc>
   readonly TOPIC: DurableObjectNamespace<TopicRpc>
   readonly INBOX: DurableObjectNamespace<InboxRpc>
   readonly INBOX_NOTES: DurableObjectNamespace<InboxNotesRpc>

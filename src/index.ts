@@ -4,6 +4,7 @@ import { connect, connectionPath } from './edge/http/connection.ts'
 import type { Env } from './env.ts'
 
 export { JobWorker } from './handlers/job-worker.ts'
+export { Activity } from '../durable-objects/activity/activity.ts'
 export { Conversation } from '../durable-objects/conversation/conversation.ts'
 export { Gateway } from '../durable-objects/gateway/gateway.ts'
 export { Platform } from '../durable-objects/platform/platform.ts'

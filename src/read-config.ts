@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { EndpointRules } from './kernel/outside-url.ts'
+import { maxActivityActors } from './activity/growing.ts'
 import type { Shard } from './tenants/placement.ts'
 import type { Vars } from './vars.ts'
 
@@ -37,6 +38,8 @@ export interface Config {
   /** Continent code to region name, `REGIONS=EU:weur,NA:enam,*:enam`. */
   readonly regions: ReadonlyMap<string, string>
   readonly gatewaysPerRegion: number
+  /** How many Activity actors a tenant has: a power of two. */
+  readonly activityActors: (tenant: string) => number
   /** How long a user's last connection must be closed before a conversation is told that the user left. */
   readonly presenceGraceMs: number
   /** How long messages of a conversation gather before they are written to Postgres. */
@@ -74,6 +77,7 @@ const variables = z.object({
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
+  ACTIVITY_ACTORS: z.string().optional(),
   PROJECTION_DELAY_MS: z.coerce.number().int().min(500).max(600_000).default(60_000),
   PRESENCE_GRACE_MS: z.coerce.number().int().min(0).max(10_000).default(5000),
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
@@ -131,6 +135,7 @@ export function readConfig(vars: Vars): Config {
     open: readOpenProfile(v),
     regions: new Map(v.REGIONS.split(',').map((pair) => splitPair(pair, 'enam'))),
     gatewaysPerRegion: v.GATEWAYS_PER_REGION,
+    activityActors: readActivityActors(v.ACTIVITY_ACTORS),
     presenceGraceMs: v.PRESENCE_GRACE_MS,
     projectionDelayMs: v.PROJECTION_DELAY_MS,
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
@@ -168,6 +173,21 @@ const readShards = (text: string): Shard[] =>
       throw new Error(`SHARDS: "${part}" is no shard; write name or name:weight with a weight above 0`)
     return { name, weight: Number(weight) }
   })
+
+function readActivityActors(text: string | undefined): Config['activityActors'] {
+  const actors = new Map((text?.split(',') ?? []).map(readActorsOf))
+  return (tenant) => actors.get(tenant) ?? 1
+}
+
+function readActorsOf(part: string): [string, number] {
+  const [tenant, given] = splitPair(part, '')
+  const number = Number(given)
+  if (tenant === '' || !(number >= 1 && number <= maxActivityActors) || !Number.isInteger(Math.log2(number)))
+    throw new Error(
+      `ACTIVITY_ACTORS: "${part}": write tenant:number with a power of two from 1 to ${maxActivityActors}`,
+    )
+  return [tenant, number]
+}
 
 const splitPair = (text: string, fallback: string): [string, string] => {
   const [left = '', right = fallback] = text.trim().split(':')

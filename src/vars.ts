@@ -6,6 +6,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly SHARDS?: string
   readonly REGIONS?: string
   readonly GATEWAYS_PER_REGION?: string
+  readonly ACTIVITY_ACTORS?: string
   readonly PUBLIC_URL?: string
   readonly CLIENTS?: string
   readonly TRUSTED_PROXY_HEADER?: string

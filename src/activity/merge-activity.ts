@@ -9,19 +9,21 @@ import { isNewer } from './read-state-now.ts'
 
 /**
  * Adds what a conversation tells to what is known of it. `news` covers the entries after `news.statesAfter`. Repeats and
- * late news change nothing; news that leaves out entries is complete only for the entries it covers.
+ * late news change nothing; news that leaves out entries is complete only for the entries it covers. Of the states the
+ * newest `maxStates` are kept.
  */
 export function mergeActivity(
   known: ConversationActivity | undefined,
   news: ConversationActivity,
+  maxStates = activityStates,
 ): ConversationActivity {
-  if (known === undefined) return bounded(news)
-  if (news.epoch !== known.epoch) return news.version > known.version ? bounded(news) : known
+  if (known === undefined) return bounded(news, maxStates)
+  if (news.epoch !== known.epoch) return news.version > known.version ? bounded(news, maxStates) : known
   const later = news.last >= known.last ? news : known
   const { name, members, memberCount, version } = news.version >= known.version ? news : known
   const isGap = news.statesAfter > known.last || news.changesAfter > known.last
-  if (isGap) return bounded({ ...news, name, members, memberCount, version })
-  return bounded({
+  if (isGap) return bounded({ ...news, name, members, memberCount, version }, maxStates)
+  const merged = {
     ...later,
     name,
     members,
@@ -31,7 +33,8 @@ export function mergeActivity(
     statesAfter: known.statesAfter,
     changes: mergeChanges(known.changes, news.changes),
     changesAfter: known.changesAfter,
-  })
+  }
+  return bounded(merged, maxStates)
 }
 
 function mergeStates(known: readonly UserReadState[], news: readonly UserReadState[]): UserReadState[] {
@@ -49,10 +52,10 @@ function mergeChanges(known: readonly CountChange[], news: readonly CountChange[
 }
 
 /** Drops the oldest states and changes of an activity that holds too many, and says how far back it reaches then. */
-function bounded(activity: ConversationActivity): ConversationActivity {
-  const states = activity.states.slice(-activityStates)
+function bounded(activity: ConversationActivity, maxStates: number): ConversationActivity {
+  const states = activity.states.slice(-maxStates)
   const changes = activity.changes.slice(-activityChanges)
-  const droppedState = activity.states.at(-activityStates - 1)
+  const droppedState = activity.states.at(-maxStates - 1)
   const droppedChange = activity.changes.at(-activityChanges - 1)
   return {
     ...activity,

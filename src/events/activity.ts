@@ -101,16 +101,21 @@ export interface NewsAnswer {
 /** A conversation of a user's list, and the time of its newest entry as the inbox knows it. */
 export type ListedConversation = readonly [id: string, at: number]
 
-/** Asks for the newest `limit` conversations older than the cursor (at, id descending), or for all that changed since a time. */
+/**
+ * Asks for the newest `limit` conversations older than the cursor (at, id descending), or for all that changed since a
+ * time. With `user` the activities hold the states of that user alone.
+ */
 export type ActivityQuery =
   | {
       readonly kind: 'newest'
+      readonly user?: string
       readonly conversations: readonly ListedConversation[]
       readonly before: readonly [at: number, id: string] | undefined
       readonly limit: number
     }
   | {
       readonly kind: 'changed'
+      readonly user?: string
       readonly conversations: readonly string[]
       /** By the Activity actor's clock, in milliseconds since the epoch. */
       readonly since: number

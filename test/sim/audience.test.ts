@@ -39,6 +39,7 @@ class Scene {
     if (Conversation !== undefined) Object.assign(world.classes, { Conversation, Gateway, Neighbour })
     const neighbour = namespace(world, 'Neighbour')
     world.env = {
+      ACTIVITY: neighbour,
       CONVERSATION: namespace(world, 'Conversation'),
       GATEWAY: namespace(world, 'Gateway'),
       INBOX: neighbour,

@@ -59,6 +59,7 @@ class SimulatedStage implements Stage {
     const neighbour = namespace(world, 'Neighbour')
     const [CONVERSATION, GATEWAY] = [namespace(world, 'Conversation'), namespace(world, 'Gateway')]
     world.env = {
+      ACTIVITY: neighbour,
       CONVERSATION,
       GATEWAY,
       INBOX: neighbour,

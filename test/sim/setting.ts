@@ -60,6 +60,7 @@ export class Setting {
     Object.assign(world.classes, classes, neighbours(world))
     const at = (kind: string) => namespace(world, kind)
     world.env = {
+      ACTIVITY: at('Activity'),
       CONVERSATION: at('Conversation'),
       GATEWAY: at('Gateway'),
       PLATFORM: at('Platform'),

@@ -11,6 +11,7 @@ export type ActorClass = new (ctx: unknown, env: unknown) => object
 export type Globals = Readonly<Record<string, unknown>>
 
 const entry = `
+  export { Activity } from './durable-objects/activity/activity.ts'
   export { Conversation } from './durable-objects/conversation/conversation.ts'
   export { Gateway } from './durable-objects/gateway/gateway.ts'
   export { Platform } from './durable-objects/platform/platform.ts'

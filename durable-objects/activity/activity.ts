@@ -1,0 +1,158 @@
+import { DurableObject } from 'cloudflare:workers'
+import { BucketSet } from '../../src/activity/bucket-set.ts'
+import { parentOf, passOnMs } from '../../src/activity/growing.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import type { ActivityQuery, ActivityRow, ConversationActivity } from '../../src/events/activity.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { activityOf, ownName } from '../address.ts'
+import type { ActivityHandover, ActivityRpc } from '../contracts.ts'
+import { AlarmTasks } from '../shared/alarm-tasks.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+import { Settings } from '../shared/settings.ts'
+import { ActivityTable } from './activity-table.ts'
+import { ListeningGateways } from './listening-gateways.ts'
+import { activitySchema } from './schema.ts'
+
+/** How long after a call that failed a gateway is told that it is behind, in milliseconds; growing pauses follow. */
+const tellAfterMs = 1000
+
+/**
+ * Where the conversations of one tenant stand, or of a part of its buckets: a conversation tells it once for each burst of
+ * messages, and it publishes that to the gateways with members. An actor that is new because the tenant has more of them now
+ * passes everything on to its parent for two hours, and then takes over what it has: by then no gateway or conversation
+ * knows fewer actors.
+ */
+export class Activity extends DurableObject<Env> implements ActivityRpc {
+  readonly #clock = systemClock
+  readonly #tasks: AlarmTasks
+  #store = this.#open(isUsed(this.ctx.storage.sql))
+  /** Finding out whether this actor is new, which every call waits for. */
+  #beginning: Promise<void> | undefined
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    this.#tasks = new AlarmTasks(ctx.storage, [
+      {
+        name: 'gateways behind',
+        isPending: () => this.#store.gateways.isAnyBehind,
+        run: () => this.#store.gateways.tellBehind(),
+      },
+      {
+        name: 'taking over',
+        isPending: () => this.#ownFrom > 0,
+        dueAt: () => this.#ownFrom,
+        run: () => this.#takeOver(),
+      },
+    ])
+  }
+
+  /** A conversation says where it stands. Answers once each listening gateway knows, or is noted as behind. Repeats do no harm. */
+  async advance(news: ConversationActivity): Promise<void> {
+    await this.#begun()
+    const { publication, changed } = this.#store.activities.merge(news, this.#clock.now())
+    if (this.#ownFrom > 0) await this.#parent().advance(news)
+    else await this.#store.gateways.publish(publication, changed)
+  }
+
+  /** A gateway listens to further buckets, from the answer on. */
+  async listen(gateway: string, buckets: readonly number[]): Promise<void> {
+    await this.#begun()
+    this.#store.gateways.listen(gateway, buckets)
+    if (this.#ownFrom > 0) await this.#parent().listen(gateway, buckets)
+  }
+
+  /** The newest page of a list, or what changed since a time. */
+  async rows(query: ActivityQuery): Promise<readonly ActivityRow[]> {
+    if (this.#number > 0) await this.#begun()
+    return this.#ownFrom > 0 ? await this.#parent().rows(query) : this.#store.activities.rows(query)
+  }
+
+  /** Of actor 0: how many actors the tenant had when it was first used. Actors with a lower number were never without their buckets. */
+  firstActors(): number {
+    this.#create()
+    return this.#store.facts.number('firstActors')
+  }
+
+  /** A part of what the actor with this number takes over, by conversation id after `after`; undefined while this one has not taken over itself. */
+  handOver(number: number, after: string): ActivityHandover | undefined {
+    if (this.#ownFrom > 0) return undefined
+    this.#create()
+    return {
+      ...this.#store.activities.part(number, after),
+      gateways: after === '' ? this.#store.gateways.of(number) : [],
+    }
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#tasks.run(this.#clock.now(), tellAfterMs)
+  }
+
+  /** Until when this actor passes everything on, in milliseconds since the epoch; 0 when it does not. */
+  get #ownFrom(): number {
+    return this.#store.facts.number('ownFrom')
+  }
+
+  #begun(): Promise<void> | undefined {
+    if (this.#store.facts.get('firstActors') !== undefined) return undefined
+    if (this.#number === 0) {
+      this.#create()
+      return undefined
+    }
+    this.#beginning ??= this.#begin().finally(() => (this.#beginning = undefined))
+    return this.#beginning
+  }
+
+  async #begin(): Promise<void> {
+    const first = await activityOf(this.env, this.#tenant, 0).firstActors()
+    this.#create()
+    if (this.#number < first) return
+    this.#store.facts.set('ownFrom', this.#clock.now() + passOnMs)
+    this.#tasks.scheduleGathering(this.#clock.now(), 0)
+  }
+
+  async #takeOver(): Promise<void> {
+    if (this.#clock.now() < this.#ownFrom) return
+    let after: string | null = ''
+    while (after !== null) {
+      const part: ActivityHandover | undefined = await this.#parent().handOver(this.#number, after)
+      if (part === undefined) throw new Error('the parent has not taken over yet')
+      for (const { activity, changed } of part.rows) this.#store.activities.merge(activity, changed)
+      for (const { name, buckets } of part.gateways) this.#store.gateways.listen(name, BucketSet.decode(buckets))
+      after = part.next
+    }
+    this.#store.facts.set('ownFrom', 0)
+  }
+
+  get #tenant(): string {
+    return ownName(this.ctx.id.name).tenant
+  }
+
+  get #number(): number {
+    return Number(ownName(this.ctx.id.name).name)
+  }
+
+  #parent() {
+    const parent = parentOf(this.#number)
+    if (parent === undefined) throw new Error('actor 0 has no parent')
+    return activityOf(this.env, this.#tenant, parent)
+  }
+
+  /** Creates the tables, on the first write. */
+  #create(): void {
+    if (this.#store.facts.get('firstActors') !== undefined) return
+    this.#store = this.#open(true)
+    this.#store.facts.set('firstActors', loadConfig(this.env).activityActors(this.#tenant))
+  }
+
+  #open(exists: boolean) {
+    const { sql } = this.ctx.storage
+    if (exists) migrate(sql, activitySchema)
+    const hasMissed = () => this.#tasks.schedule(this.#clock.now(), tellAfterMs)
+    return {
+      facts: new Settings(sql, exists),
+      activities: new ActivityTable(sql, exists),
+      gateways: new ListeningGateways(this.env, sql, exists, this.#tenant, this.#clock, hasMissed),
+    }
+  }
+}
