@@ -2,6 +2,9 @@ import { loadConfig, type Config } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
 import { hash32 } from '../src/kernel/id.ts'
+import { policyOf } from '../src/limits/built-in-policies.ts'
+import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
+import type { Limiter } from '../src/limits/ports.ts'
 import { notesNumberOf } from '../src/inbox/notes.ts'
 
 /**
@@ -54,6 +57,21 @@ export const sharedLimiter = (policy: string, plan: string) =>
 export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)
 
 export const limiterNamed = (env: Env, name: string) => env.RATE_LIMITER.getByName(name)
+
+/** How many actors keep the limits of the messages of a tenant's users. */
+const messageLimiters = 16
+
+/** The name of the actor that keeps a limiter together with others; undefined for one that is an actor of its own. */
+export function keyedLimiterName(name: string): string | undefined {
+  if (policyOf(name) !== 'messages') return undefined
+  return limiterName(ownName(name).tenant, 'messages-of-users', String(hash32(name) % messageLimiters))
+}
+
+/** A limiter as holders of leases call it. */
+export function limiterOf(env: Env, name: string): Limiter {
+  const keeper = keyedLimiterName(name)
+  return keeper === undefined ? limiterNamed(env, name) : keyedLimiter(() => limiterNamed(env, keeper), name)
+}
 
 export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
 

@@ -27,7 +27,7 @@ import type { Ready } from '../src/kernel/ready.ts'
 import type { ParkedTask } from '../src/kernel/parked-task.ts'
 import type { RequestContext } from '../src/kernel/request-context.ts'
 import type { Reserved } from '../src/limits/lease-account.ts'
-import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../src/limits/lease.ts'
+import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, Standing } from '../src/limits/lease.ts'
 import type { Rules } from '../src/limits/rules.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import type { SettingsChange } from '../src/protocol/api.ts'
@@ -340,8 +340,10 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
 
 export interface RateLimiterRpc extends Rpc.DurableObjectBranded {
   lease(ask: LeaseAsk): LeaseAnswer
+  leaseEach(asks: readonly KeyedAsk[]): LeaseAnswer[]
   settle(closing: readonly Closing[]): void
   refund(units: number, at: number): void
+  refundOf(key: string, units: number, at: number): void
   reserve(rules: Rules, units: number, ttlMs: number): Reserved
   hold(rules: Rules, holder: string, units: number, ttlMs: number): number
   release(rules: Rules, lease: number, spent: number): boolean

@@ -11,7 +11,7 @@ interface Stored {
   readonly writtenAt: number
 }
 
-const key = 'ledger'
+const soleKey = 'ledger'
 /**
  * After this long without a call an account of a long window is written as it is; well before the platform may evict
  * it.
@@ -24,14 +24,20 @@ const quietMs = 1000
  */
 export class LimiterStore {
   readonly #kv: KeyValue
+  readonly #key: string
+  /** Whether there is a row. */
+  isStored: boolean
   readonly #stored: Stored | undefined
   #allowance: Allowance = noAllowance
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(kv: KeyValue) {
+  /** `key` names the row, where an actor keeps several accounts. */
+  constructor(kv: KeyValue, key = soleKey) {
     this.#kv = kv
+    this.#key = key
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only #put writes this key of this actor
     this.#stored = kv.get(key) as Stored | undefined
+    this.isStored = this.#stored !== undefined
   }
 
   /** The time of the last write: the clock was at least this late. */
@@ -54,13 +60,14 @@ export class LimiterStore {
     return ledger
   }
 
-  /** `units` are about to be granted: written before, unless an allowance covers them. */
-  granting(ledger: LeaseAccount, units: number, now: number): void {
-    if (units === 0) return
+  /** `units` are about to be granted: written before, unless an allowance covers them. Returns whether it was written. */
+  granting(ledger: LeaseAccount, units: number, now: number): boolean {
+    if (units === 0) return false
     const { write, allowance } = cover(this.#allowance, units, ledger.rules, now)
     this.#allowance = allowance
     if (write) this.#put(ledger, now)
     if (allowance.units > 0) this.#settleLater(ledger)
+    return write
   }
 
   /** Writes the account as it is now. */
@@ -84,6 +91,7 @@ export class LimiterStore {
 
   #put(ledger: LeaseAccount, now: number): void {
     const stored: Stored = { ledger: ledger.save(), allowance: this.#allowance.units, writtenAt: now }
-    this.#kv.put(key, stored)
+    this.#kv.put(this.#key, stored)
+    this.isStored = true
   }
 }

@@ -3,20 +3,22 @@ import type { Env } from '../../src/env.ts'
 import { noteOpened } from '../shared/opened.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
-import type { Closing, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
+import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
 import type { LeaseAccount, Reserved } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 import { SteadyClock } from '../../src/limits/steady-clock.ts'
+import { KeyedAccounts } from './keyed-accounts.ts'
 import { LimiterStore } from './limiter-store.ts'
 import type { RateLimiterRpc } from '../contracts.ts'
 
 /**
- * The limiter of one key of one policy: decides, and lends units to holders that decide by themselves. Units spent and
- * units lent together never exceed the limit.
+ * The limiter of one key of one policy, or of many keys that are used rarely: decides, and lends units to holders that
+ * decide by themselves. Units spent and units lent together never exceed the limit.
  */
 export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
   readonly #store = new LimiterStore(this.ctx.storage.kv)
-  readonly #clock = new SteadyClock(() => systemClock.now(), this.#store.latest)
+  readonly #keyed = new KeyedAccounts(this.ctx.storage.kv)
+  readonly #clock = new SteadyClock(() => systemClock.now(), Math.max(this.#store.latest, this.#keyed.latest))
   #known: LeaseAccount | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -34,6 +36,11 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
     return answer
   }
 
+  /** The same for several of the keys that this actor keeps. */
+  leaseEach(asks: readonly KeyedAsk[]): LeaseAnswer[] {
+    return this.#keyed.leaseEach(asks, this.#now())
+  }
+
   /** Settles leases a holder closes, without another question. */
   settle(closing: readonly Closing[]): void {
     const now = this.#now()
@@ -47,6 +54,11 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
   refund(units: number, at: number): void {
     const now = this.#now()
     this.#accountIfAny(now)?.refund(units, at, now)
+  }
+
+  /** The same for one of the keys that this actor keeps. */
+  refundOf(key: string, units: number, at: number): void {
+    this.#keyed.refund(key, units, at, this.#now())
   }
 
   /** Keeps `units` for at most `ttlMs`, until the caller reports what became of them. */

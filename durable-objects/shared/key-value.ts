@@ -3,3 +3,9 @@ export interface KeyValue {
   get(key: string): unknown
   put(key: string, value: unknown): void
 }
+
+/** The same, for an owner of many keys. */
+export interface KeyValues extends KeyValue {
+  delete(key: string): unknown
+  list(options: { readonly prefix: string; readonly limit: number }): Iterable<readonly [string, unknown]>
+}

@@ -18,6 +18,11 @@ export interface LeaseAsk {
   readonly closing: readonly Closing[]
 }
 
+/** A question about one of several keys that an actor keeps. Without costs it only closes leases. */
+export interface KeyedAsk extends LeaseAsk {
+  readonly key: string
+}
+
 /** A limiter's answer. Times are durations, since the clocks of two machines need not agree. */
 export interface LeaseAnswer {
   /** How many of the costs were allowed, from the first; they were spent at `at` by the limiter's clock. */

@@ -142,6 +142,51 @@ describe('32 holders against an exact log, with late answers and deaths of holde
   }, 120_000)
 })
 
+/** Buckets as users have them, some of them too slow for a common row. */
+const quickBucket = fc.integer({ min: 1, max: 60 }).chain((limit) =>
+  fc.record({
+    algorithm: fc.constant('token-bucket' as const),
+    limit: fc.constant(limit),
+    windowMs: fc.constant(1000),
+    burst: fc.integer({ min: 1, max: 4 * limit }),
+  }),
+)
+/** Rounds that need little, so that the common row covers them, among deaths of the limiter and pauses as long as it lasts. */
+const littleAct = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      run: anyHolder,
+      rounds: fc.integer({ min: 1, max: 6 }),
+      burst: fc.integer({ min: 1, max: 8 }),
+      gapMs: fc.integer({ min: 0, max: 300 }),
+      dies: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ wait: fc.integer({ min: 1, max: 12_000 }) }) },
+  { weight: 3, arbitrary: fc.constant({ crash: true }) },
+  { weight: 1, arbitrary: fc.record({ all: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 1, arbitrary: fc.constant({ returnIdle: true }) },
+)
+
+test('a limiter that an actor keeps among many is never exceeded, whenever the actor loses its memory', async () => {
+  const rules = fc.record({
+    windows: fc.array(quickBucket, { minLength: 1, maxLength: 2 }),
+    mode: fc.constant('hard' as const),
+    version: fc.constant(1),
+  })
+  const acts = fc.array(fc.oneof(littleAct, littleAct, act), { minLength: 5, maxLength: 60 })
+  const delays = fc.infiniteStream(fc.integer({ min: 0, max: 80 }))
+  await fc.assert(
+    fc.asyncProperty(rules, acts, delays, async (rulesOfRun, actsOfRun, delaysOfRun) => {
+      const world = new World(rulesOfRun, holders, () => delaysOfRun.next().value, true)
+      await play(world, actsOfRun)
+      for (const each of rulesOfRun.windows) expect(overshoot(each, world.spent)).toBe(0)
+    }),
+    { numRuns: 300 },
+  )
+}, 120_000)
+
 describe('the quota is used where there is demand', () => {
   const busy: readonly Window[] = [
     { algorithm: 'token-bucket', limit: 100, windowMs: 1000, burst: 200 },

@@ -1,7 +1,9 @@
 import { LeaseHolder } from '../../src/limits/holder.ts'
 import type { Limiter, Source, Taken } from '../../src/limits/ports.ts'
 import { LimiterStore } from '../../durable-objects/rate-limiter/limiter-store.ts'
-import type { LeaseAnswer, LeaseAsk } from '../../src/limits/lease.ts'
+import { KeyedAccounts } from '../../durable-objects/rate-limiter/keyed-accounts.ts'
+import type { KeyValues } from '../../durable-objects/shared/key-value.ts'
+import type { Closing, LeaseAnswer, LeaseAsk } from '../../src/limits/lease.ts'
 import type { LeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 
@@ -27,11 +29,16 @@ export class World {
   readonly #askers: readonly Asker[]
   readonly #delayMs: () => number
   readonly #stored = new Map<string, unknown>()
+  readonly #isKeyed: boolean
   #memory = this.#openMemory()
+  #keyed = this.#openKeyed()
   #due: { readonly at: number; readonly run: () => void }[] = []
 
-  constructor(rules: Rules, holders: number, delayMs: () => number = () => 0, start = 1_000_000_000) {
+  /** `isKeyed`: the limiter is one of those that an actor of many keys keeps. */
+  constructor(rules: Rules, holders: number, delayMs: () => number = () => 0, isKeyed = false) {
+    const start = 1_000_000_000
     this.now = start
+    this.#isKeyed = isKeyed
     this.#rules = rules
     this.#delayMs = delayMs
     this.ledger = this.#memory.wake(rules, start)
@@ -75,13 +82,13 @@ export class World {
   /** The limiter loses its memory, at any moment after an answer left, and wakes with what it wrote. */
   crash(): void {
     this.#memory = this.#openMemory()
+    this.#keyed = this.#openKeyed()
     this.ledger = this.#memory.wake(this.#rules, this.now)
   }
 
   /** Holders give back what they do not use, as gateways and edges do now and then. */
   returnIdle(): void {
-    for (const { holder, clock } of this.#askers)
-      for (const { closing } of holder.idle(clock())) this.ledger.settle(closing, this.now)
+    for (const { holder, clock } of this.#askers) for (const { closing } of holder.idle(clock())) this.#settle(closing)
   }
 
   /** Lets time pass up to `at`, delivering what is on its way. */
@@ -100,19 +107,43 @@ export class World {
 
   /** As the RateLimiter does it. */
   #decide(ask: LeaseAsk): LeaseAnswer {
+    if (this.#isKeyed) return this.#decideKeyed(ask)
     const answer = this.ledger.ask(ask, this.now)
     this.#memory.granting(this.ledger, answer.allowed + (answer.lease?.units ?? 0), this.now)
     return answer
   }
 
+  /** Another key is asked for now and then, so that the common row is renewed for it, too. */
+  #decideKeyed(ask: LeaseAsk): LeaseAnswer {
+    const other = { ...ask, key: `other-${this.calls % 3}`, costs: [1], want: 0, closing: [] }
+    const [, answer] = this.#keyed.leaseEach([other, { ...ask, key: 'key' }], this.now)
+    if (answer === undefined) throw new Error('no answer')
+    return answer
+  }
+
+  #settle(closing: readonly Closing[]): void {
+    if (this.#isKeyed) this.#decideKeyed({ rules: this.#rules, costs: [], want: 0, closing })
+    else this.ledger.settle(closing, this.now)
+  }
+
   #openMemory(): LimiterStore {
-    return new LimiterStore({
+    return new LimiterStore(this.#storage())
+  }
+
+  #openKeyed(): KeyedAccounts {
+    return new KeyedAccounts(this.#storage())
+  }
+
+  #storage(): KeyValues {
+    return {
       get: (key) => structuredClone(this.#stored.get(key)),
       put: (key, value) => {
         this.writes++
         this.#stored.set(key, structuredClone(value))
       },
-    })
+      delete: (key) => this.#stored.delete(key),
+      list: ({ prefix, limit }) => [...this.#stored].filter(([key]) => key.startsWith(prefix)).slice(0, limit),
+    }
   }
 
   #asker(index: number): Asker {
@@ -135,8 +166,9 @@ export class World {
         await this.#pass()
         return answer
       },
-      settle: async (closing) => this.ledger.settle(closing, this.now),
-      refund: async (units, at) => this.ledger.refund(units, at, this.now),
+      settle: async (closing) => this.#settle(closing),
+      refund: async (units, at) =>
+        this.#isKeyed ? this.#keyed.refund('key', units, at, this.now) : this.ledger.refund(units, at, this.now),
     }
     return { clock, limiter, rules: () => this.#rules }
   }

@@ -65,6 +65,11 @@ export class Disk implements Sql {
     return isKept
   }
 
+  list({ prefix, limit }: { readonly prefix: string; readonly limit: number }): [string, unknown][] {
+    const kept = [...this.#values].filter(([key, value]) => key.startsWith(prefix) && value !== undefined)
+    return structuredClone(kept.sort(([one], [other]) => (one < other ? -1 : 1)).slice(0, limit))
+  }
+
   setAlarm(at: number | null): void {
     this.#write({ kind: 'alarm', at })
   }

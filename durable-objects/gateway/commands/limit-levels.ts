@@ -8,6 +8,7 @@ import {
   policyOf,
   type BuiltInPolicy,
 } from '../../../src/limits/built-in-policies.ts'
+import { KeyedLimiters } from '../../../src/limits/keyed-limiters.ts'
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
 import { TooManyActors } from '../../../src/limits/named-actors.ts'
 import type { Limiter, Source, Taken } from '../../../src/limits/ports.ts'
@@ -15,7 +16,7 @@ import { limiterTimeoutMs, reachLimiter, returnIdle } from '../../../src/limits/
 import type { Window } from '../../../src/limits/rules.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
-import { limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
+import { keyedLimiterName, limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
 import { admittedLimiter } from '../../named-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
@@ -41,6 +42,7 @@ export class LimitLevels {
   readonly #decider: Decider
   /** A connection is known to its own gateway only. */
   readonly #connections = new LocalLimits()
+  readonly #keyedLimiters = new KeyedLimiters()
   /** Tenants whose messages have further levels. */
   readonly byTenant = new Map<string, TenantLevels>()
 
@@ -58,7 +60,7 @@ export class LimitLevels {
     }
   }
 
-  readonly #limiterNamed = (name: string): Limiter => limiterNamed(this.#gateway.env, name)
+  readonly #limiterNamed = (name: string): Limiter => this.#keyed(name) ?? limiterNamed(this.#gateway.env, name)
 
   /** Decides a message of a tenant with further levels from leases in hand; undefined when a limiter must be asked. */
   takeNow({ tenant, key, channel, client }: Message): Taken | undefined {
@@ -115,10 +117,20 @@ export class LimitLevels {
       clock: () => clock.now(),
       rules: async () => builtInRules(policyIn(key), await this.#record(tenant)),
       limiter: reachLimiter(
-        { admitted: (name) => admittedLimiter(this.#gateway.env, name), named: this.#limiterNamed },
+        {
+          admitted: (name) => this.#keyed(name) ?? admittedLimiter(this.#gateway.env, name),
+          named: this.#limiterNamed,
+        },
         key,
       ),
     }
+  }
+
+  /** A limiter that is kept together with others: questions to it are gathered. */
+  #keyed(name: string): Limiter | undefined {
+    const keeper = keyedLimiterName(name)
+    if (keeper === undefined) return undefined
+    return this.#keyedLimiters.limiter(keeper, () => limiterNamed(this.#gateway.env, keeper), name)
   }
 
   async #record(tenant: string): Promise<TenantRecord | undefined> {

@@ -1,5 +1,5 @@
-import { limiterNamed } from '../../../durable-objects/address.ts'
-import { admittedLimiter } from '../../../durable-objects/named-actors.ts'
+import { limiterOf } from '../../../durable-objects/address.ts'
+import { admittedLimiterOf } from '../../../durable-objects/named-actors.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
@@ -44,7 +44,7 @@ export function levelOf(
   { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
 ): EdgeLevel {
   const limiter = reachLimiter(
-    { admitted: (key) => admittedLimiter(env, key), named: (key) => limiterNamed(env, key) },
+    { admitted: (key) => admittedLimiterOf(env, key), named: (key) => limiterOf(env, key) },
     name,
   )
   return { key: name, cost, whenUnreachable, rules, request: env.request, source: { limiter, rules, clock } }
@@ -54,7 +54,7 @@ const clock = () => systemClock.now()
 
 /** Returns, after the answer, what this isolate was lent and does not need. */
 export function returnIdleLeases(c: AppContext): void {
-  const returned = returnIdle(decider.holder, (key) => limiterNamed(c.env, key), clock())
+  const returned = returnIdle(decider.holder, (key) => limiterOf(c.env, key), clock())
   if (returned !== undefined) c.executionCtx.waitUntil(returned)
 }
 
