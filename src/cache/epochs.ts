@@ -1,0 +1,182 @@
+/** A place in a log of invalidations: the number of the newest one that was known, and which log it is. */
+export interface Stamp {
+  readonly log: string
+  readonly seq: number
+}
+
+/** One tag that was invalidated, with the number of the invalidation. */
+export type Numbered = readonly [tag: string, seq: number]
+
+/** The invalidations after `after`, ascending; 0 means all that are kept. */
+export interface Invalidations {
+  readonly log: string
+  readonly after: number
+  /** The newest number given. */
+  readonly seq: number
+  /** Of numbers up to this one, some are not kept any more. */
+  readonly floor: number
+  readonly tags: readonly Numbered[]
+}
+
+/** Whether an answer of a log is believed, and for how long: a process uses no cached value on one that it asked for earlier. */
+export const epochsFreshMs = 1000
+/** The next request asks again in the background, so that ordinarily none waits for the answer. */
+const epochsDueMs = 800
+/** After a question that failed, the next is asked this much later. */
+const retryMs = 1000
+
+/** Numbers invalidations of tags, and keeps the newest of them. Held by one actor, which stores what `invalidate` returns. */
+export class EpochLog {
+  readonly id: string
+  readonly #max: number
+  #kept: (readonly [...Numbered, at: number])[]
+  #floor: number
+
+  constructor(
+    id: string,
+    {
+      kept = [],
+      floor = 0,
+      max = 10_000,
+    }: { kept?: readonly (readonly [...Numbered, at: number])[]; floor?: number; max?: number } = {},
+  ) {
+    this.id = id
+    this.#kept = [...kept]
+    this.#floor = floor
+    this.#max = max
+  }
+
+  get seq(): number {
+    return this.#kept.at(-1)?.[1] ?? this.#floor
+  }
+
+  /** Numbers one invalidation of each tag at `now`. Returns them, and the number up to which older ones were dropped. */
+  invalidate(tags: readonly string[], now: number): { readonly added: readonly Numbered[]; readonly floor: number } {
+    const before = this.seq
+    const added = tags.map((tag, index): Numbered => [tag, before + 1 + index])
+    for (const [tag, seq] of added) this.#kept.push([tag, seq, now])
+    this.#drop(now)
+    return { added, floor: this.#floor }
+  }
+
+  /** The invalidations that a reader does not know yet. */
+  since(known: Stamp | undefined): Invalidations {
+    const after = known?.log === this.id && known.seq >= this.#floor && known.seq <= this.seq ? known.seq : 0
+    // Numbers follow each other without a gap.
+    const start = after === 0 ? 0 : Math.max(0, after - this.#floor)
+    const tags = this.#kept.slice(start).map(([tag, seq]): Numbered => [tag, seq])
+    return { log: this.id, after, seq: this.seq, floor: this.#floor, tags }
+  }
+
+  /** What is too old goes; when there are too many, so do the oldest sixteenth. */
+  #drop(now: number): void {
+    const surplus = this.#kept.length > this.#max ? this.#kept.length - this.#max + Math.floor(this.#max / 16) : 0
+    const young = this.#kept.findIndex(([, , at]) => at > now - keptMs)
+    const dropped = Math.max(surplus, young < 0 ? this.#kept.length - 1 : young)
+    if (dropped <= 0) return
+    this.#floor = this.#kept[dropped - 1]?.[1] ?? this.#floor
+    this.#kept = this.#kept.slice(dropped)
+  }
+}
+
+/** How long an invalidation is kept: longer than any value with tags lives. */
+export const keptMs = 3_600_000
+
+/** What a process knows of the invalidations of tags. */
+export class EpochView {
+  #log = ''
+  #seq = 0
+  #floor = 0
+  #askedAt = -Infinity
+  #newest = new Map<string, number>()
+  /** Changes whenever more invalidations are known. */
+  version = 0
+
+  /** What a value that is loaded from now on is stamped with; undefined while nothing is known. */
+  stamp(): Stamp | undefined {
+    return this.#log === '' ? undefined : { log: this.#log, seq: this.#seq }
+  }
+
+  isFresh(now: number): boolean {
+    return now - this.#askedAt < epochsFreshMs
+  }
+
+  /** Whether it is time to ask again, so that what is known stays fresh. */
+  isDue(now: number): boolean {
+    return now - this.#askedAt >= epochsDueMs
+  }
+
+  /** Whether a value may have been loaded before an invalidation of one of its tags that is known here. */
+  isInvalidated(stamp: Stamp | undefined, tags: readonly string[]): boolean {
+    if (stamp === undefined) return tags.some((tag) => this.#newest.has(tag))
+    if (stamp.log !== this.#log || stamp.seq < this.#floor) return true
+    return tags.some((tag) => (this.#newest.get(tag) ?? 0) > stamp.seq)
+  }
+
+  /** Takes the answer to a question asked at `askedAt`. Answers may come late or in any order. */
+  note(answer: Invalidations, askedAt: number): void {
+    if (answer.log !== this.#log) {
+      // A late answer of a log that was replaced does not bring that log back.
+      if (answer.after !== 0 || askedAt < this.#askedAt) return
+      this.#log = answer.log
+      this.#seq = 0
+      this.#floor = 0
+      this.#newest = new Map()
+      this.version++
+    }
+    // It leaves out what this view does not know.
+    if (answer.after > this.#seq) return
+    if (answer.seq > this.#seq || answer.floor > this.#floor) {
+      for (const [tag, seq] of answer.tags) if (seq > (this.#newest.get(tag) ?? 0)) this.#newest.set(tag, seq)
+      this.#seq = Math.max(this.#seq, answer.seq)
+      if (answer.floor > this.#floor) this.#raise(answer.floor)
+      this.version++
+    }
+    this.#askedAt = Math.max(this.#askedAt, askedAt)
+  }
+
+  #raise(floor: number): void {
+    this.#floor = floor
+    for (const [tag, seq] of this.#newest) if (seq <= floor) this.#newest.delete(tag)
+  }
+}
+
+/** Asks the log for what is new since a stamp. */
+export type AskEpochs = (since: Stamp | undefined) => Promise<Invalidations>
+
+/** The questions of one process: at most one at a time, and none without a request. */
+export class EpochReader {
+  readonly view = new EpochView()
+  /** Questions asked, and those that failed. */
+  readonly figures = { asked: 0, failed: 0 }
+  #asking: { readonly at: number; readonly answer: Promise<void> } | undefined
+  #failedAt = -Infinity
+
+  /**
+   * Asks, or shares the question that another request has just asked. Never throws: without an answer the view is not
+   * fresh. The promise may belong to a request that is cancelled: wait for it with a deadline.
+   */
+  ask(ask: AskEpochs, clock: () => number): Promise<void> {
+    const now = clock()
+    if (this.#asking !== undefined && now - this.#asking.at < retryMs) return this.#asking.answer
+    if (now - this.#failedAt < retryMs && now >= this.#failedAt) return Promise.resolve()
+    const asking = { at: now, answer: this.#ask(ask, clock, now) }
+    this.#asking = asking
+    const end = () => {
+      if (this.#asking === asking) this.#asking = undefined
+    }
+    void asking.answer.then(end, end)
+    return asking.answer
+  }
+
+  async #ask(ask: AskEpochs, clock: () => number, now: number): Promise<void> {
+    this.figures.asked++
+    try {
+      this.view.note(await ask(this.view.stamp()), now)
+      this.#failedAt = -Infinity
+    } catch {
+      this.figures.failed++
+      this.#failedAt = clock()
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { vi } from 'vitest'
+import type { Env } from '../../../src/env.ts'
+import { newPlatformSettings } from '../../../src/tenants/platform-settings.ts'
+import type { StoredTenant, TenantRecord } from '../../../src/tenants/record.ts'
+import { HeldRedis } from '../held-redis.ts'
+
+/** A process (isolate): modules, and so memory, of its own. */
+export interface Process {
+  record(tenant: string): Promise<TenantRecord | undefined>
+  /** The tenant changed. */
+  forget(tenant: string): Promise<void>
+}
+
+/** A tenant's actor, as far as caches ask it. */
+class TenantActor {
+  stored: StoredTenant
+  /** How often it was asked for its record. */
+  asked = 0
+
+  constructor(id: string, keys: readonly string[]) {
+    this.stored = {
+      id,
+      name: id,
+      state: 'active',
+      placement: { shard: 'shard0', epoch: 1 },
+      keys: keys.map((key) => ({ id: key, hash: key })),
+      plan: 'default',
+      limits: {},
+      policies: {},
+      namespaces: {},
+      anonymous: false,
+      version: 1,
+    }
+  }
+
+  record = async (): Promise<StoredTenant> => {
+    this.asked++
+    return this.stored
+  }
+
+  revokeKey(key: string): void {
+    const { stored } = this
+    this.stored = { ...stored, keys: stored.keys.filter(({ id }) => id !== key), version: stored.version + 1 }
+  }
+}
+
+/** Several processes before one Redis and the same actors, with one clock. */
+export class Deployment {
+  readonly redis = new HeldRedis()
+  readonly #tenants = new Map<string, TenantActor>()
+  #now = Date.now()
+
+  constructor() {
+    vi.stubGlobal('fetch', this.redis.fetch)
+  }
+
+  provision(id: string, keys: readonly string[]): void {
+    this.#tenants.set(id, new TenantActor(id, keys))
+  }
+
+  readonly tenant = (id: string): TenantActor => {
+    const found = this.#tenants.get(id)
+    if (found === undefined) throw new Error(`there is no tenant ${id}`)
+    return found
+  }
+
+  pass(ms: number): void {
+    this.#now += ms
+  }
+
+  async newProcess(): Promise<Process> {
+    vi.resetModules()
+    const tenants = await import('../../../src/edge/identity/tenants.ts')
+    const env = this.#bindings()
+    return {
+      record: (tenant) => tenants.tenantRecordOf(env, tenant, this.#now),
+      forget: (tenant) => tenants.forgetTenant(env, tenant),
+    }
+  }
+
+  #bindings(): Env {
+    const platform = {
+      settings: async () => newPlatformSettings,
+      standingOfTenant: async (id: string) => (this.#tenants.has(id) ? 'known' : 'unknown'),
+      noteTenant: async () => undefined,
+    }
+    const bindings: object = {
+      ...this.redis.vars,
+      ENVIRONMENT: 'local',
+      DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
+      DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
+      SHARDS: 'shard0',
+      PLATFORM: { getByName: () => platform },
+      TENANT: { getByName: (id: string) => this.#tenants.get(id) },
+    }
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the bindings that caches use, and no others
+    return bindings as Env
+  }
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod'
+
+const command = z.tuple([z.string()]).rest(z.union([z.string(), z.number()]))
+const pipeline = z.array(command)
+
+/** A Redis behind Upstash's REST interface for tests in workerd: GET, SET and DEL, each of which can be held back. */
+export class HeldRedis {
+  readonly vars = { UPSTASH_REDIS_REST_URL: 'http://redis.test', UPSTASH_REDIS_REST_TOKEN: 'token' }
+  readonly values = new Map<string, string>()
+  readonly #held = new Map<string, { readonly reached: () => void; readonly until: Promise<void> }>()
+  #underWay = 0
+
+  /** Answers requests to Redis; the next command of this name waits until it is released. */
+  hold(name: string): { readonly reached: Promise<void>; readonly release: () => void } {
+    const reached = Promise.withResolvers<void>()
+    const until = Promise.withResolvers<void>()
+    this.#held.set(name, { reached: reached.resolve, until: until.promise })
+    return { reached: reached.promise, release: until.resolve }
+  }
+
+  clear(): void {
+    this.values.clear()
+    this.#held.clear()
+  }
+
+  /** Settles when no command is under way. */
+  async quiet(): Promise<void> {
+    for (let ticks = 0; this.#underWay > 0 || ticks < 3; ticks++) await new Promise((settle) => setTimeout(settle, 0))
+  }
+
+  readonly fetch = async (address: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    this.#underWay++
+    try {
+      const { pathname } = new URL(address instanceof Request ? address.url : address)
+      const body: unknown = JSON.parse(typeof init?.body === 'string' ? init.body : '[]')
+      if (pathname !== '/pipeline') return Response.json({ result: await this.#run(command.parse(body)) })
+      const results: object[] = []
+      for (const each of pipeline.parse(body)) results.push({ result: await this.#run(each) })
+      return Response.json(results)
+    } finally {
+      this.#underWay--
+    }
+  }
+
+  async #run([given, ...rest]: readonly [string, ...(string | number)[]]): Promise<string | number | null> {
+    const name = given.toUpperCase()
+    const [key = '', value = ''] = rest.map(String)
+    const held = this.#held.get(name)
+    if (held !== undefined) {
+      this.#held.delete(name)
+      held.reached()
+      await held.until
+    }
+    if (name === 'GET') return this.values.get(key) ?? null
+    if (name === 'SET') return this.values.set(key, value).size > 0 ? 'OK' : null
+    if (name === 'DEL') return rest.filter((each) => this.values.delete(String(each))).length
+    throw new Error(`${name} is not known here`)
+  }
+}
