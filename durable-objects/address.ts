@@ -41,6 +41,10 @@ export const inboxNotesNumbered = (env: Env, tenant: string, number: number) =>
 
 /** One for the whole deployment. */
 export const platformOf = (env: Env) => env.PLATFORM.getByName('house')
+
+/** One for the whole deployment. */
+export const cacheEpochsOf = (env: Env) => env.CACHE_EPOCHS.getByName('epochs')
+
 /** A plain topic, by the whole name of its channel. */
 export const topicOf = (env: Env, tenant: string, channel: string) => env.TOPIC.getByName(named(tenant, channel))
 

@@ -55,6 +55,7 @@ import type {
   TenantSecrets,
   TokenKey,
 } from '../src/tenants/record.ts'
+import type { Invalidations, Stamp } from '../src/cache/epochs.ts'
 import type { Counters } from '../src/limits/counters.ts'
 import type { JobTypeCounts } from '../src/jobs/metrics/job-metrics.ts'
 
@@ -336,6 +337,11 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
     readonly count: number
     readonly tasks: readonly ParkedTask[]
   }
+}
+
+export interface CacheEpochsRpc extends Rpc.DurableObjectBranded {
+  invalidate(tags: readonly string[], known: Stamp | undefined): Invalidations
+  since(known: Stamp | undefined): Invalidations
 }
 
 export interface RateLimiterRpc extends Rpc.DurableObjectBranded {

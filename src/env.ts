@@ -1,5 +1,6 @@
 import type {
   ActivityRpc,
+  CacheEpochsRpc,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -25,6 +26,7 @@ export interface Env extends Vars {
   readonly SHARD_WRITER: DurableObjectNamespace<ShardWriterRpc>
   readonly TENANT: DurableObjectNamespace<TenantRpc>
   readonly PLATFORM: DurableObjectNamespace<PlatformRpc>
+  readonly CACHE_EPOCHS: DurableObjectNamespace<CacheEpochsRpc>
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiterRpc>
   readonly JOB_QUEUE: DurableObjectNamespace<JobQueueRpc>
   /**

@@ -5,6 +5,7 @@ import type { Env } from './env.ts'
 
 export { JobWorker } from './handlers/job-worker.ts'
 export { Activity } from '../durable-objects/activity/activity.ts'
+export { CacheEpochs } from '../durable-objects/cache-epochs/cache-epochs.ts'
 export { Conversation } from '../durable-objects/conversation/conversation.ts'
 export { Gateway } from '../durable-objects/gateway/gateway.ts'
 export { Platform } from '../durable-objects/platform/platform.ts'

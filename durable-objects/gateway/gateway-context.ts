@@ -1,3 +1,4 @@
+import { askEpochs, processEpochs } from '../../src/adapters/process-epochs.ts'
 import { namesUnknownKey } from '../../src/auth/token.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -8,10 +9,10 @@ import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { refuseTooFast, type Refusal } from '../../src/protocol/errors.ts'
 import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
+import { TenantCache, tenantFreshMs, type Admission, type KnownInvalidations } from '../../src/tenants/cache.ts'
 import { askTenant } from '../../src/tenants/known.ts'
 import { newPlatformSettings, withPlatformLimits, type PlatformSettings } from '../../src/tenants/platform-settings.ts'
-import { platformOf, tenantOf } from '../address.ts'
+import { cacheEpochsOf, platformOf, tenantOf } from '../address.ts'
 import { NameDirectory } from './channels/name-directory.ts'
 import { NamespaceCache } from './channels/namespace-cache.ts'
 import { Heartbeat } from './transport/heartbeat.ts'
@@ -101,5 +102,19 @@ function openTenants(env: Env): TenantCache {
     return admission === undefined
       ? undefined
       : { ...admission, record: withPlatformLimits(admission.record, platform) }
-  })
+  }, knownInvalidations(env))
+}
+
+/** The invalidations that this process knows, which may be that of many gateways. */
+function knownInvalidations(env: Env): KnownInvalidations {
+  const { view } = processEpochs
+  return {
+    async refresh(now) {
+      if (view.isFresh(now)) return true
+      await askEpochs((known) => cacheEpochsOf(env).since(known), now)
+      return view.isFresh(now)
+    },
+    mark: () => view.stamp(),
+    isInvalidated: (mark, tag) => view.isInvalidated(mark, [tag]),
+  }
 }

@@ -9,6 +9,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { within } from '../../src/kernel/retry.ts'
+import { tenantTag } from '../../src/tenants/cache.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { SettingsChange } from '../../src/protocol/api.ts'
@@ -43,7 +44,7 @@ import {
   rotateSigningKey,
   type KeyChange,
 } from '../../src/tenants/signing-keys.ts'
-import { gatewayNamed, gatewayNames, platformOf } from '../address.ts'
+import { cacheEpochsOf, gatewayNamed, gatewayNames, platformOf } from '../address.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { Provision, TenantRpc } from '../contracts.ts'
 
@@ -59,6 +60,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #fetching = new Set<string>()
   readonly #tasks = new AlarmTasks(this.ctx.storage, [
     { name: 'placement', isPending: () => this.#owed(), run: () => this.#tellPostgres() },
+    { name: 'caches', isPending: () => this.#isCachedOlder(), run: () => this.#invalidateCaches() },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
   ])
 
@@ -339,6 +341,18 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   #owed(): boolean {
     return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
+  }
+
+  /** Whether caches were last told of an older version: also when a version of this code made the change that told none. */
+  #isCachedOlder(): boolean {
+    return (this.#kv.get<number>('invalidated') ?? 0) < (this.record()?.version ?? 0)
+  }
+
+  /** The request that changed the tenant does the same before it is answered; this is for the case that it was cut off. */
+  async #invalidateCaches(): Promise<void> {
+    const version = this.record()?.version ?? 0
+    await cacheEpochsOf(this.env).invalidate([tenantTag(this.ctx.id.name ?? '')], undefined)
+    this.#kv.put('invalidated', version)
   }
 
   /**

@@ -4,10 +4,7 @@ export interface Stamp {
   readonly seq: number
 }
 
-/** One tag that was invalidated, with the number of the invalidation. */
-export type Numbered = readonly [tag: string, seq: number]
-
-/** The invalidations after `after`, ascending; 0 means all that are kept. */
+/** The invalidations after `after`; 0 means all that are kept. */
 export interface Invalidations {
   readonly log: string
   readonly after: number
@@ -15,8 +12,12 @@ export interface Invalidations {
   readonly seq: number
   /** Of numbers up to this one, some are not kept any more. */
   readonly floor: number
-  readonly tags: readonly Numbered[]
+  /** What was invalidated, up to `seq`: numbers follow each other without a gap. */
+  readonly tags: readonly string[]
 }
+
+/** One invalidation as the log keeps it: its number, its tag, and when it was made. */
+export type Kept = readonly [seq: number, tag: string, at: number]
 
 /** Whether an answer of a log is believed, and for how long: a process uses no cached value on one that it asked for earlier. */
 export const epochsFreshMs = 1000
@@ -29,16 +30,12 @@ const retryMs = 1000
 export class EpochLog {
   readonly id: string
   readonly #max: number
-  #kept: (readonly [...Numbered, at: number])[]
+  #kept: Kept[]
   #floor: number
 
   constructor(
     id: string,
-    {
-      kept = [],
-      floor = 0,
-      max = 10_000,
-    }: { kept?: readonly (readonly [...Numbered, at: number])[]; floor?: number; max?: number } = {},
+    { kept = [], floor = 0, max = 10_000 }: { kept?: readonly Kept[]; floor?: number; max?: number } = {},
   ) {
     this.id = id
     this.#kept = [...kept]
@@ -47,34 +44,37 @@ export class EpochLog {
   }
 
   get seq(): number {
-    return this.#kept.at(-1)?.[1] ?? this.#floor
+    return this.#kept.at(-1)?.[0] ?? this.#floor
   }
 
-  /** Numbers one invalidation of each tag at `now`. Returns them, and the number up to which older ones were dropped. */
-  invalidate(tags: readonly string[], now: number): { readonly added: readonly Numbered[]; readonly floor: number } {
+  get floor(): number {
+    return this.#floor
+  }
+
+  /** Numbers one invalidation of each tag at `now`, and drops what is too old or too much. Returns the new ones. */
+  invalidate(tags: readonly string[], now: number): readonly Kept[] {
     const before = this.seq
-    const added = tags.map((tag, index): Numbered => [tag, before + 1 + index])
-    for (const [tag, seq] of added) this.#kept.push([tag, seq, now])
+    const added = tags.map((tag, index): Kept => [before + 1 + index, tag, now])
+    this.#kept.push(...added)
     this.#drop(now)
-    return { added, floor: this.#floor }
+    return added
   }
 
   /** The invalidations that a reader does not know yet. */
   since(known: Stamp | undefined): Invalidations {
-    const after = known?.log === this.id && known.seq >= this.#floor && known.seq <= this.seq ? known.seq : 0
-    // Numbers follow each other without a gap.
-    const start = after === 0 ? 0 : Math.max(0, after - this.#floor)
-    const tags = this.#kept.slice(start).map(([tag, seq]): Numbered => [tag, seq])
+    const isKnown = known?.log === this.id && known.seq >= this.#floor && known.seq <= this.seq
+    const after = isKnown ? known.seq : 0
+    const tags = this.#kept.slice(Math.max(0, after - this.#floor)).map(([, tag]) => tag)
     return { log: this.id, after, seq: this.seq, floor: this.#floor, tags }
   }
 
-  /** What is too old goes; when there are too many, so do the oldest sixteenth. */
+  /** When there are too many, the oldest sixteenth goes. */
   #drop(now: number): void {
     const surplus = this.#kept.length > this.#max ? this.#kept.length - this.#max + Math.floor(this.#max / 16) : 0
     const young = this.#kept.findIndex(([, , at]) => at > now - keptMs)
     const dropped = Math.max(surplus, young < 0 ? this.#kept.length - 1 : young)
     if (dropped <= 0) return
-    this.#floor = this.#kept[dropped - 1]?.[1] ?? this.#floor
+    this.#floor = this.#kept[dropped - 1]?.[0] ?? this.#floor
     this.#kept = this.#kept.slice(dropped)
   }
 }
@@ -127,7 +127,9 @@ export class EpochView {
     // It leaves out what this view does not know.
     if (answer.after > this.#seq) return
     if (answer.seq > this.#seq || answer.floor > this.#floor) {
-      for (const [tag, seq] of answer.tags) if (seq > (this.#newest.get(tag) ?? 0)) this.#newest.set(tag, seq)
+      const first = answer.seq - answer.tags.length + 1
+      for (const [index, tag] of answer.tags.entries())
+        if (first + index > (this.#newest.get(tag) ?? 0)) this.#newest.set(tag, first + index)
       this.#seq = Math.max(this.#seq, answer.seq)
       if (answer.floor > this.#floor) this.#raise(answer.floor)
       this.version++

@@ -6,14 +6,35 @@ export interface Admission {
   readonly secrets: TenantSecrets
 }
 
-/** How long a tenant's record is used without asking: a revoked key or signing key stops working within this time. */
+/** The tag of what is cached of a tenant, and of what is cached of the platform's settings. */
+export const tenantTag = (tenant: string): string => `tenant:${tenant}`
+export const platformTag = 'platform'
+
+/** How long a tenant with its keys is used without asking, unless it changes before. */
 export const tenantFreshMs = 10_000
+
+/** What the process knows of invalidations of cached values. */
+export interface KnownInvalidations {
+  /** Asks for what is new of them unless that was done within the last second. False when it cannot be known. */
+  refresh(now: number): Promise<boolean>
+  /** What a value that is asked for now is marked with. */
+  mark(): InvalidationMark | undefined
+  /** Whether a value with that mark may have been asked for before an invalidation of the tag. */
+  isInvalidated(mark: InvalidationMark | undefined, tag: string): boolean
+}
+
+/** The newest invalidation that was known. */
+interface InvalidationMark {
+  readonly log: string
+  readonly seq: number
+}
 
 /** A question about a tenant: how long its answer is used, and whether it has arrived. */
 interface Asked {
   /** Later questions have higher numbers. */
   readonly nth: number
   readonly until: number
+  readonly mark: InvalidationMark | undefined
   readonly admission: Promise<Admission | undefined>
   isHere: boolean
 }
@@ -26,10 +47,12 @@ export class TenantCache {
   readonly #last = new Map<string, { readonly nth: number; readonly admission: Admission }>()
   /** Questions that wait for the answer to one before them. */
   readonly #next = new Map<string, Promise<Admission | undefined>>()
+  readonly #invalidations: KnownInvalidations | undefined
   #questions = 0
 
-  constructor(ask: (tenant: string) => Promise<Admission | undefined>) {
+  constructor(ask: (tenant: string) => Promise<Admission | undefined>, invalidations?: KnownInvalidations) {
     this.#ask = ask
+    this.#invalidations = invalidations
   }
 
   /** The tenant changed: the next question goes to its actor. */
@@ -42,14 +65,28 @@ export class TenantCache {
     const known = this.#known.get(tenant)
     if (known !== undefined && known.until > now) return known.admission
 
+    const mark = this.#invalidations?.mark()
     const admission = this.#ask(tenant)
-    const asked = { nth: ++this.#questions, until: now + tenantFreshMs, admission, isHere: false }
+    const asked = { nth: ++this.#questions, mark, until: now + tenantFreshMs, admission, isHere: false }
     this.#known.set(tenant, asked)
     admission.then(
       (heard) => this.#remember(tenant, asked, heard),
       () => this.#drop(tenant, asked),
     )
     return admission
+  }
+
+  /** The tenant as it was at most a second ago, for decisions about credentials. */
+  async current(tenant: string, now: number): Promise<Admission | undefined> {
+    const invalidations = this.#invalidations
+    if (invalidations === undefined) return await this.get(tenant, now)
+    const isKnown = await invalidations.refresh(now)
+    const known = this.#known.get(tenant)
+    const isCurrent =
+      known === undefined ||
+      (isKnown ? !invalidations.isInvalidated(known.mark, tenantTag(tenant)) : known.until - tenantFreshMs + 1000 > now)
+    if (!isCurrent) this.forget(tenant)
+    return await this.get(tenant, now)
   }
 
   /**

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { anything, assert, property } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ageOf, expiryOf, readStored, storedForm, type Entry } from '../../src/cache/entry.ts'
 import { usual } from '../../src/cache/options.ts'
@@ -68,12 +68,12 @@ describe('an entry from the shared tier', () => {
     ['time left', { ...entry, expiresAt: 3999 }],
     ['a duration', { ...entry, tookMs: -1 }],
   ])('is not used without %s', (_, wrong) => {
-    expect(readStored(JSON.parse(JSON.stringify(storedForm(wrong))), ['t'], 5000, options)).toBeUndefined()
+    expect(readStored(JSON.parse(JSON.stringify(storedForm<unknown>(wrong))), ['t'], 5000, options)).toBeUndefined()
   })
 
   test('is not used when it is garbage of any kind', () => {
-    fc.assert(
-      fc.property(fc.anything(), (garbage) => {
+    assert(
+      property(anything(), (garbage) => {
         expect(readStored(garbage, ['t'], 5000, options)).toBeUndefined()
       }),
     )

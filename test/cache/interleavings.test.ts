@@ -1,4 +1,16 @@
-import fc from 'fast-check'
+import {
+  array,
+  assert,
+  asyncProperty,
+  check,
+  constant,
+  constantFrom,
+  integer,
+  nat,
+  oneof,
+  record,
+  type Arbitrary,
+} from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { EpochReader, EpochView } from '../../src/cache/epochs.ts'
 import { World, type Step } from '../support/cache/world.ts'
@@ -6,25 +18,25 @@ import { World, type Step } from '../support/cache/world.ts'
 beforeEach(() => vi.useFakeTimers({ now: 1_800_000_000_000 }))
 afterEach(() => vi.useRealTimers())
 
-const step: fc.Arbitrary<Step> = fc.record({
-  at: fc.integer({ min: 0, max: 8000 }),
-  process: fc.nat({ max: 2 }),
-  key: fc.nat({ max: 1 }),
-  kind: fc.oneof(
-    { weight: 10, arbitrary: fc.constant('read' as const) },
-    { weight: 3, arbitrary: fc.constantFrom('write' as const, 'remove' as const) },
-    { weight: 1, arbitrary: fc.constantFrom('evict' as const, 'restart' as const) },
+const step: Arbitrary<Step> = record({
+  at: integer({ min: 0, max: 8000 }),
+  process: nat({ max: 2 }),
+  key: nat({ max: 1 }),
+  kind: oneof(
+    { weight: 10, arbitrary: constant('read' as const) },
+    { weight: 3, arbitrary: constantFrom('write' as const, 'remove' as const) },
+    { weight: 1, arbitrary: constantFrom('evict' as const, 'restart' as const) },
   ),
   // Most calls are quick; some outlast every lifetime and deadline.
-  delays: fc.array(fc.oneof(fc.constantFrom(0, 1, 5), fc.integer({ min: 10, max: 3000 })), {
+  delays: array(oneof(constantFrom(0, 1, 5), integer({ min: 10, max: 3000 })), {
     minLength: 1,
     maxLength: 4,
   }),
-  shared: fc.oneof(
-    { weight: 4, arbitrary: fc.constant('works' as const) },
-    fc.constantFrom('loses' as const, 'garbage' as const),
+  shared: oneof(
+    { weight: 4, arbitrary: constant('works' as const) },
+    constantFrom('loses' as const, 'garbage' as const),
   ),
-  logFails: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, fc.constant(true)),
+  logFails: oneof({ weight: 9, arbitrary: constant(false) }, constant(true)),
 })
 
 async function faultsOf(steps: readonly Step[], open?: () => EpochReader): Promise<string[]> {
@@ -40,11 +52,11 @@ async function faultsOf(steps: readonly Step[], open?: () => EpochReader): Promi
   return world.faults
 }
 
-const steps = fc.array(step, { minLength: 5, maxLength: 60 })
+const steps = array(step, { minLength: 5, maxLength: 60 })
 
 test('no interleaving of reads, writes, slow readers, lost calls and evictions shows a value that was invalidated for a second', async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, async (taken) => {
+  await assert(
+    asyncProperty(steps, async (taken) => {
       expect(await faultsOf(taken)).toEqual([])
     }),
     { numRuns: 1000 },
@@ -63,9 +75,9 @@ class BlindReader extends EpochReader {
 }
 
 test('the same interleavings find the fault in a cache that compares no stamps', async () => {
-  const check = await fc.check(
-    fc.asyncProperty(steps, async (taken) => (await faultsOf(taken, () => new BlindReader())).length === 0),
+  const checked = await check(
+    asyncProperty(steps, async (taken) => (await faultsOf(taken, () => new BlindReader())).length === 0),
     { numRuns: 400, endOnFailure: true },
   )
-  expect(check.failed).toBe(true)
+  expect(checked.failed).toBe(true)
 })

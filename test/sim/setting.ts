@@ -66,6 +66,7 @@ export class Setting {
       PLATFORM: at('Platform'),
       INBOX: at('Inbox'),
       INBOX_NOTES: at('InboxNotes'),
+      CACHE_EPOCHS: at('CacheEpochs'),
       JOB_QUEUE: at('JobQueue'),
       RATE_LIMITER: at('RateLimiter'),
       SHARD_WRITER: at('ShardWriter'),

@@ -79,3 +79,34 @@ describe('a question asked anew', () => {
     expect(asked).toHaveLength(2)
   })
 })
+
+describe('the present state of a tenant, for decisions about credentials', () => {
+  /** A cache, and the invalidations that its process knows. */
+  function process() {
+    const names = ['first', 'second', 'third']
+    const invalidated: string[] = []
+    const known = { isReachable: true }
+    const cache = new TenantCache(async () => saying(names.shift() ?? ''), {
+      refresh: async () => known.isReachable,
+      mark: () => ({ log: 'l', seq: invalidated.length }),
+      isInvalidated: (mark, tag) => invalidated.slice(mark?.seq).includes(tag),
+    })
+    const name = async (now: number) => (await cache.current('acme', now))?.record.name
+    return { name, invalidated, known }
+  }
+
+  test('is asked for again once it was invalidated, and not before', async () => {
+    const { name, invalidated } = process()
+    expect([await name(0), await name(5000)]).toEqual(['first', 'first'])
+    invalidated.push('tenant:other')
+    expect(await name(6000)).toBe('first')
+    invalidated.push('tenant:acme')
+    expect([await name(6001), await name(6002)]).toEqual(['second', 'second'])
+  })
+
+  test('is asked for once a second while invalidations cannot be known', async () => {
+    const { name, known } = process()
+    known.isReachable = false
+    expect([await name(0), await name(999), await name(1000)]).toEqual(['first', 'first', 'second'])
+  })
+})

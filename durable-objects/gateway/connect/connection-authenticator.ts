@@ -50,7 +50,7 @@ export class ConnectionAuthenticator {
   async authenticate(token: string, now: number, origin = ''): Promise<Authentication> {
     if (token === '') return await this.#admitAnonymous(now, origin)
     const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
-    const believed = tenant.success ? await this.#tenants.get(tenant.data, now) : undefined
+    const believed = tenant.success ? await this.#tenants.current(tenant.data, now) : undefined
     if (believed === undefined)
       return tenant.data !== undefined && tenant.data === this.#open?.tenant
         ? refuse('internal', starting)

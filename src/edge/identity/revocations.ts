@@ -1,32 +1,42 @@
-import { inboxOf } from '../../../durable-objects/address.ts'
+import { cacheEpochsOf, inboxOf } from '../../../durable-objects/address.ts'
+import { cachePorts } from '../../adapters/cache-ports.ts'
+import { processEpochs } from '../../adapters/process-epochs.ts'
+import { Cache } from '../../cache/cache.ts'
+import { usual } from '../../cache/options.ts'
 import type { Env } from '../../env.ts'
-import { BoundedMap } from '../../kernel/bounded-map.ts'
+import { invalidate } from './tenants.ts'
 
-/** How long a user's tokens are believed without asking whether they were revoked. */
-const freshMs = 10_000
-const maxUsers = 10_000
-/** Values only, never promises: a request must not wait for another's I/O. */
-const known = new BoundedMap<string, { readonly until: number; readonly revokedAt: number }>(maxUsers)
-
+const tagsOf = (name: string): readonly string[] => [`user:${name}`]
 const nameOf = (tenant: string, user: string) => `${tenant}/${user}`
 
-/** Whether a token was issued before its user's sessions were last ended. True elsewhere within ten seconds. */
+/** When the tokens of users were last revoked, in milliseconds since the epoch. */
+export const revocations = new Cache<number>({
+  ...usual,
+  name: 'revocation',
+  tags: tagsOf,
+  ttlMs: 10_000,
+  staleMs: 0,
+  sizeOf: () => 8,
+})
+
+/** Whether a token was issued before its user's sessions were last ended. True elsewhere within a second. */
 export async function isRevoked(
   env: Env,
   { tenant, user, issuedAt }: { readonly tenant: string; readonly user: string; readonly issuedAt: number },
   now: number,
 ): Promise<boolean> {
   const name = nameOf(tenant, user)
-  const believed = known.get(name)
-  if (believed !== undefined && believed.until > now) return issuedAt <= believed.revokedAt
-  const revokedAt = await inboxOf(env, tenant, user).revokedAt()
-  known.set(name, { until: now + freshMs, revokedAt })
-  return issuedAt <= revokedAt
+  const known = revocations.peek(name, processEpochs.view, now)
+  if (known !== undefined) return issuedAt <= known
+  const ports = cachePorts(env, (epochs) => cacheEpochsOf(env).since(epochs), now)
+  const revokedAt = await revocations.read(name, () => inboxOf(env, tenant, user).revokedAt(), ports)
+  return issuedAt <= (revokedAt ?? 0)
 }
 
 /** Ends all of a user's sessions and voids the user's tokens. Returns the moment, in milliseconds since the epoch. */
 export async function revoke(env: Env, tenant: string, user: string): Promise<number> {
   const revokedAt = await inboxOf(env, tenant, user).revoke()
-  known.delete(nameOf(tenant, user))
+  revocations.drop(nameOf(tenant, user))
+  await invalidate(env, tagsOf(nameOf(tenant, user)))
   return revokedAt
 }

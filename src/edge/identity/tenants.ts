@@ -1,12 +1,15 @@
-import { platformOf, tenantOf } from '../../../durable-objects/address.ts'
+import { cacheEpochsOf, platformOf, tenantOf } from '../../../durable-objects/address.ts'
+import { cachePorts } from '../../adapters/cache-ports.ts'
+import { processEpochs } from '../../adapters/process-epochs.ts'
 import { openCache } from '../../adapters/upstash/cache.ts'
 import { namesUnknownKey } from '../../auth/token.ts'
+import { Cache, type CachePorts } from '../../cache/cache.ts'
+import { usual } from '../../cache/options.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
-import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
-import { tenantFreshMs, type Admission } from '../../tenants/cache.ts'
+import { tenantFreshMs, tenantTag, platformTag, type Admission } from '../../tenants/cache.ts'
 import { askTenant } from '../../tenants/known.ts'
 import {
   platformSettings,
@@ -14,64 +17,83 @@ import {
   withPlatformLimits,
   type PlatformSettings,
 } from '../../tenants/platform-settings.ts'
-import { tenantId, tenantRecord, type TenantRecord } from '../../tenants/record.ts'
+import { tenantId, tenantRecord, type StoredTenant, type TenantRecord } from '../../tenants/record.ts'
 
-interface Cached<V> {
-  readonly until: number
-  readonly value: V
+/** A tenant as its actor answers, with its own limits only. */
+interface StoredAdmission extends Omit<Admission, 'record'> {
+  readonly record: StoredTenant
 }
 
-/** What this isolate believes for ten seconds; values only, never promises, since a request must not wait for another's I/O. */
-const maxTenants = 10_000
-const records = new BoundedMap<string, Cached<TenantRecord | undefined>>(maxTenants)
-const admissions = new BoundedMap<string, Cached<Admission | undefined>>(maxTenants)
-let cachedPlatformSettings: Cached<PlatformSettings> = { until: 0, value: newPlatformSettings }
-const cachedSeconds = 60
+const tenantTags = (tenant: string): readonly string[] => [tenantTag(tenant)]
+const negativeMs = 2000
+const tenantBytes = 8_000_000
 
-const cacheKey = (tenant: string) => `tenant:${tenant}`
-const platformSettingsKey = 'house'
+const records = new Cache<StoredTenant>({
+  ...usual,
+  name: 'tenant-record',
+  tags: tenantTags,
+  negativeMs,
+  maxBytes: tenantBytes,
+  parse: (value) => tenantRecord.safeParse(value).data,
+})
 
-/** A tenant's public record if this isolate has a fresh one, without waiting. */
+/**
+ * Tenants with their secrets, which no cache outside this process ever holds. Kept for seconds only, since keys end and are
+ * fetched from tenants' addresses without a change of the tenant.
+ */
+const admissions = new Cache<StoredAdmission>({
+  ...usual,
+  name: 'tenant-admission',
+  tags: tenantTags,
+  ttlMs: tenantFreshMs,
+  staleMs: 0,
+  negativeMs,
+  maxBytes: tenantBytes,
+})
+
+const settings = new Cache<PlatformSettings>({
+  ...usual,
+  name: 'platform-settings',
+  tags: () => [platformTag],
+  ttlMs: 60_000,
+  parse: (value) => platformSettings.safeParse(value).data,
+})
+
+/** The caches of this process, for metrics. */
+export const identityCaches = [records, admissions, settings] as const
+
+const platformKey = 'all'
+let lastSettings = newPlatformSettings
+
+const portsOf = (env: Env, now: number): CachePorts => cachePorts(env, (known) => cacheEpochsOf(env).since(known), now)
+
+/** A tenant's public record if this process has a fresh one, without waiting. */
 export function cachedTenant(tenant: string, now: number): TenantRecord | undefined {
-  const known = records.get(tenant)
-  return known !== undefined && known.until > now ? known.value : undefined
+  const stored = records.peek(tenant, processEpochs.view, now)
+  const platform = stored === undefined ? undefined : settings.peek(platformKey, processEpochs.view, now)
+  return stored === undefined || platform === undefined ? undefined : underLimits(stored, platform)
 }
 
-/** A tenant with its secrets if this isolate has a fresh one, without waiting. */
+/** A tenant with its secrets if this process has a fresh one, without waiting. */
 export function cachedAdmission(tenant: string, now: number): Admission | undefined {
-  const known = admissions.get(tenant)
-  return known !== undefined && known.until > now ? known.value : undefined
+  const stored = admissions.peek(tenant, processEpochs.view, now)
+  const platform = stored === undefined ? undefined : settings.peek(platformKey, processEpochs.view, now)
+  return stored === undefined || platform === undefined ? undefined : admissionUnderLimits(stored, platform)
 }
 
-/** A tenant's public record: from this isolate, else from Redis, else from its actor, the only authority. */
+/** A tenant's public record: from this process, else from Redis, else from its actor, the only authority. */
 export async function tenantRecordOf(env: Env, tenant: string, now: number): Promise<TenantRecord | undefined> {
   if (!tenantId.safeParse(tenant).success) return undefined
-  const known = records.get(tenant)
-  if (known !== undefined && known.until > now) return known.value
-
-  const cache = openCache(loadConfig(env), env.request)
-  const cached = tenantRecord.safeParse(await cache.get(cacheKey(tenant)))
-  const stored = cached.success
-    ? cached.data
-    : await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).record(), env.request)
-  if (!cached.success && stored !== undefined) await cache.set(cacheKey(tenant), stored, cachedSeconds)
-  const value = stored === undefined ? undefined : withPlatformLimits(stored, await platformSettingsAt(env, now))
-  records.set(tenant, { until: now + tenantFreshMs, value })
-  return value
+  const stored = await records.read(tenant, () => recordFromActor(env, tenant), portsOf(env, now))
+  return stored === undefined ? undefined : underLimits(stored, await platformSettingsAt(env, now))
 }
 
-/** A tenant with its secrets, which no cache outside this isolate ever holds. */
+/** A tenant with its secrets: from this process, else from its actor. */
 export async function admissionOf(env: Env, tenant: string, now: number): Promise<Admission | undefined> {
   if (!tenantId.safeParse(tenant).success) return undefined
-  const known = admissions.get(tenant)
-  if (known !== undefined && known.until > now) return known.value
-  const admission = await askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission(), env.request)
-  const value =
-    admission === undefined
-      ? undefined
-      : { ...admission, record: withPlatformLimits(admission.record, await platformSettingsAt(env, now)) }
-  admissions.set(tenant, { until: now + tenantFreshMs, value })
-  return value
+  const load = () => askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission(), env.request)
+  const stored = await admissions.read(tenant, load, portsOf(env, now))
+  return stored === undefined ? undefined : admissionUnderLimits(stored, await platformSettingsAt(env, now))
 }
 
 /**
@@ -84,9 +106,9 @@ export async function admissionFor(
   token: string,
   now: number,
 ): Promise<Admission | undefined> {
-  const believed = await admissionOf(env, tenant, now)
+  const believed = cachedAdmission(tenant, now) ?? (await admissionOf(env, tenant, now))
   if (believed === undefined || !namesUnknownKey(token, believed.secrets.tokenKeys)) return believed
-  admissions.delete(tenant)
+  admissions.drop(tenant)
   return await admissionOf(env, tenant, now)
 }
 
@@ -94,37 +116,72 @@ export async function admissionFor(
 export async function mayBePublished(env: Env, { record, secrets }: Admission, token: string): Promise<boolean> {
   if (secrets.hasKeySets !== true || !namesUnknownKey(token, secrets.tokenKeys)) return false
   const isOnItsWay = await tenantOf(env, record.id).mayPublishKey()
-  if (isOnItsWay) admissions.delete(record.id)
+  if (isOnItsWay) admissions.drop(record.id)
   return isOnItsWay
 }
 
 /** The platform's settings. While neither Redis nor the actor answers, the last known ones. */
 export async function platformSettingsAt(env: Env, now: number): Promise<PlatformSettings> {
-  if (cachedPlatformSettings.until > now) return cachedPlatformSettings.value
-  const cache = openCache(loadConfig(env), env.request)
-  const cached = platformSettings.safeParse(await cache.get(platformSettingsKey))
+  const known = settings.peek(platformKey, processEpochs.view, now)
+  if (known !== undefined) return known
   try {
-    const value = cached.success ? cached.data : await platformOf(env).settings()
-    if (!cached.success) await cache.set(platformSettingsKey, value, cachedSeconds)
-    cachedPlatformSettings = { until: now + tenantFreshMs, value }
+    lastSettings =
+      (await settings.read(platformKey, () => platformOf(env).settings(), portsOf(env, now))) ?? lastSettings
   } catch (thrown) {
     log.warn('edge.platform-unreachable', { ...idsOf(env.request), reason: reasonOf(thrown) })
-    cachedPlatformSettings = { ...cachedPlatformSettings, until: now + 1000 }
   }
-  return cachedPlatformSettings.value
+  return lastSettings
 }
 
-/** A tenant changed: what is cached of it goes, here at once and elsewhere within ten seconds. */
+/**
+ * A tenant changed: from now on this process uses nothing older, and others not for longer than a second. Its new record
+ * is put into Redis meanwhile.
+ */
 export async function forgetTenant(env: Env, tenant: string): Promise<void> {
-  records.delete(tenant)
-  admissions.delete(tenant)
-  await openCache(loadConfig(env), env.request).delete(cacheKey(tenant))
+  records.drop(tenant)
+  admissions.drop(tenant)
+  await invalidate(env, tenantTags(tenant))
+  const config = loadConfig(env)
+  if (config.redis === undefined) return
+  const ports = portsOf(env, 0)
+  ports.background(records.refresh(tenant, () => recordFromActor(env, tenant), ports))
+  // The key of versions before 0.2, whose processes may run beside this one for an hour.
+  ports.background(openCache(config, env.request).delete(`tenant:${tenant}`))
 }
 
-/** The platform changed, and with it all tenants: here at once, elsewhere within twenty seconds. */
+/** The platform changed, and with it all tenants: here at once, elsewhere within a second. */
 export async function forgetPlatformSettings(env: Env): Promise<void> {
-  records.clear()
-  admissions.clear()
-  cachedPlatformSettings = { ...cachedPlatformSettings, until: 0 }
-  await openCache(loadConfig(env), env.request).delete(platformSettingsKey)
+  settings.drop(platformKey)
+  await invalidate(env, [platformTag])
+  const config = loadConfig(env)
+  if (config.redis === undefined) return
+  const ports = portsOf(env, 0)
+  ports.background(openCache(config, env.request).delete('house'))
 }
+
+/** Ends the use of all cached values with one of these tags that were loaded before. */
+export async function invalidate(env: Env, tags: readonly string[]): Promise<void> {
+  const askedAt = Date.now()
+  processEpochs.view.note(await cacheEpochsOf(env).invalidate(tags, processEpochs.view.stamp()), askedAt)
+}
+
+const recordFromActor = (env: Env, tenant: string): Promise<StoredTenant | undefined> =>
+  askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).record(), env.request)
+
+/** A stored value with the limits of the platform's settings, made once for each pair. */
+function perSettings<S extends object, V>(make: (stored: S, platform: PlatformSettings) => V) {
+  const made = new WeakMap<S, { readonly platform: PlatformSettings; readonly value: V }>()
+  return (stored: S, platform: PlatformSettings): V => {
+    const known = made.get(stored)
+    if (known?.platform === platform) return known.value
+    const value = make(stored, platform)
+    made.set(stored, { platform, value })
+    return value
+  }
+}
+
+const underLimits = perSettings((stored: StoredTenant, platform) => withPlatformLimits(stored, platform))
+const admissionUnderLimits = perSettings(({ record, ...rest }: StoredAdmission, platform): Admission => ({
+  ...rest,
+  record: withPlatformLimits(record, platform),
+}))

@@ -1,8 +1,14 @@
 import { vi } from 'vitest'
-import type { Env } from '../../../src/env.ts'
+import { EpochLog, type Stamp } from '../../../src/cache/epochs.ts'
 import { newPlatformSettings } from '../../../src/tenants/platform-settings.ts'
 import type { StoredTenant, TenantRecord } from '../../../src/tenants/record.ts'
 import { HeldRedis } from '../held-redis.ts'
+
+/** The module under test; its types exist on workerd only. */
+interface Tenants {
+  tenantRecordOf(env: object, tenant: string, now: number): Promise<TenantRecord | undefined>
+  forgetTenant(env: object, tenant: string): Promise<void>
+}
 
 /** A process (isolate): modules, and so memory, of its own. */
 export interface Process {
@@ -48,9 +54,10 @@ class TenantActor {
 export class Deployment {
   readonly redis = new HeldRedis()
   readonly #tenants = new Map<string, TenantActor>()
-  #now = Date.now()
+  readonly #log = new EpochLog('log')
 
   constructor() {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
     vi.stubGlobal('fetch', this.redis.fetch)
   }
 
@@ -65,35 +72,41 @@ export class Deployment {
   }
 
   pass(ms: number): void {
-    this.#now += ms
+    vi.setSystemTime(Date.now() + ms)
   }
 
   async newProcess(): Promise<Process> {
     vi.resetModules()
-    const tenants = await import('../../../src/edge/identity/tenants.ts')
+    const tenants = await vi.importActual<Tenants>('../../../src/edge/identity/tenants.ts')
     const env = this.#bindings()
     return {
-      record: (tenant) => tenants.tenantRecordOf(env, tenant, this.#now),
+      record: (tenant) => tenants.tenantRecordOf(env, tenant, Date.now()),
       forget: (tenant) => tenants.forgetTenant(env, tenant),
     }
   }
 
-  #bindings(): Env {
+  #bindings(): object {
     const platform = {
       settings: async () => newPlatformSettings,
       standingOfTenant: async (id: string) => (this.#tenants.has(id) ? 'known' : 'unknown'),
       noteTenant: async () => undefined,
     }
-    const bindings: object = {
+    const epochs = {
+      since: async (known?: Stamp) => this.#log.since(known),
+      invalidate: async (tags: readonly string[], known?: Stamp) => {
+        this.#log.invalidate(tags, Date.now())
+        return this.#log.since(known)
+      },
+    }
+    return {
       ...this.redis.vars,
       ENVIRONMENT: 'local',
       DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
       DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
       SHARDS: 'shard0',
+      CACHE_EPOCHS: { getByName: () => epochs },
       PLATFORM: { getByName: () => platform },
       TENANT: { getByName: (id: string) => this.#tenants.get(id) },
     }
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the bindings that caches use, and no others
-    return bindings as Env
   }
 }

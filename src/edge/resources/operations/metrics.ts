@@ -9,6 +9,7 @@ import { within } from '../../../kernel/retry.ts'
 import { queueMetrics } from '../jobs/metrics.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
+import { cacheFamilies } from './cache-metrics.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
 
 const actorDeadlineMs = 2000
@@ -56,6 +57,7 @@ export async function metricsText(env: Env): Promise<string> {
     ]),
     ...jobFamilies(jobs),
     ...parkedFamilies(parked?.count),
+    ...cacheFamilies(),
   ])
 }
 
