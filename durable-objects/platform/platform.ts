@@ -23,7 +23,7 @@ import type { PlatformRpc } from '../contracts.ts'
 
 const partitionsMade = z.string()
 
-/** What applies beyond any one tenant: there is one, and its settings are cached for ten seconds everywhere. */
+/** What applies beyond any one tenant: there is one, whose settings are cached everywhere (docs/design/caching.md). */
 export class Platform extends DurableObject<Env> implements PlatformRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #parked = new ParkedTasks(this.ctx.storage.sql)

@@ -27,6 +27,7 @@ const entry = `
 const platform = `
   export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }
   export class WorkerEntrypoint extends DurableObject {}
+  export const waitUntil = (work) => void work.catch(() => undefined)
 `
 /** What jobs do is each story's own; the worker that runs them and reports is the deployed code. */
 const handlers =

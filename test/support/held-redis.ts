@@ -7,6 +7,8 @@ const pipeline = z.array(command)
 export class HeldRedis {
   readonly vars = { UPSTASH_REDIS_REST_URL: 'http://redis.test', UPSTASH_REDIS_REST_TOKEN: 'token' }
   readonly values = new Map<string, string>()
+  /** What takes the place of its answers, if anything. */
+  fault: ((name: string, value: string) => Promise<unknown>) | undefined
   readonly #held = new Map<string, { readonly reached: () => void; readonly until: Promise<void> }>()
   #underWay = 0
 
@@ -19,6 +21,7 @@ export class HeldRedis {
   }
 
   clear(): void {
+    this.fault = undefined
     this.values.clear()
     this.#held.clear()
   }
@@ -30,19 +33,30 @@ export class HeldRedis {
 
   readonly fetch = async (address: string | URL | Request, init?: RequestInit): Promise<Response> => {
     this.#underWay++
+    const aborted = Promise.withResolvers<never>()
+    init?.signal?.addEventListener('abort', () => aborted.reject(init.signal?.reason))
     try {
-      const { pathname } = new URL(address instanceof Request ? address.url : address)
-      const body: unknown = JSON.parse(typeof init?.body === 'string' ? init.body : '[]')
-      if (pathname !== '/pipeline') return Response.json({ result: await this.#run(command.parse(body)) })
-      const results: object[] = []
-      for (const each of pipeline.parse(body)) results.push({ result: await this.#run(each) })
-      return Response.json(results)
+      return await Promise.race([this.#respond(address, init?.body), aborted.promise])
     } finally {
       this.#underWay--
     }
   }
 
-  async #run([given, ...rest]: readonly [string, ...(string | number)[]]): Promise<string | number | null> {
+  async #respond(address: string | URL | Request, text: unknown): Promise<Response> {
+    const { pathname } = new URL(address instanceof Request ? address.url : address)
+    const body: unknown = JSON.parse(typeof text === 'string' ? text : '[]')
+    if (pathname !== '/pipeline') return Response.json({ result: await this.#run(command.parse(body)) })
+    const results: object[] = []
+    for (const each of pipeline.parse(body)) results.push({ result: await this.#run(each) })
+    return Response.json(results)
+  }
+
+  async #run(called: readonly [string, ...(string | number)[]]): Promise<unknown> {
+    const result = await this.#answer(called)
+    return this.fault === undefined ? result : await this.fault(called[0].toUpperCase(), String(result))
+  }
+
+  async #answer([given, ...rest]: readonly [string, ...(string | number)[]]): Promise<string | number | null> {
     const name = given.toUpperCase()
     const [key = '', value = ''] = rest.map(String)
     const held = this.#held.get(name)

@@ -83,6 +83,8 @@ export function cachedAdmission(tenant: string, now: number): Admission | undefi
 
 /** A tenant's public record: from this process, else from Redis, else from its actor, the only authority. */
 export async function tenantRecordOf(env: Env, tenant: string, now: number): Promise<TenantRecord | undefined> {
+  const known = cachedTenant(tenant, now)
+  if (known !== undefined) return known
   if (!tenantId.safeParse(tenant).success) return undefined
   const stored = await records.read(tenant, () => recordFromActor(env, tenant), portsOf(env, now))
   return stored === undefined ? undefined : underLimits(stored, await platformSettingsAt(env, now))
@@ -90,6 +92,8 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
 
 /** A tenant with its secrets: from this process, else from its actor. */
 export async function admissionOf(env: Env, tenant: string, now: number): Promise<Admission | undefined> {
+  const known = cachedAdmission(tenant, now)
+  if (known !== undefined) return known
   if (!tenantId.safeParse(tenant).success) return undefined
   const load = () => askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission(), env.request)
   const stored = await admissions.read(tenant, load, portsOf(env, now))
@@ -106,7 +110,7 @@ export async function admissionFor(
   token: string,
   now: number,
 ): Promise<Admission | undefined> {
-  const believed = cachedAdmission(tenant, now) ?? (await admissionOf(env, tenant, now))
+  const believed = await admissionOf(env, tenant, now)
   if (believed === undefined || !namesUnknownKey(token, believed.secrets.tokenKeys)) return believed
   admissions.drop(tenant)
   return await admissionOf(env, tenant, now)

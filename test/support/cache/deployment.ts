@@ -55,6 +55,8 @@ export class Deployment {
   readonly redis = new HeldRedis()
   readonly #tenants = new Map<string, TenantActor>()
   readonly #log = new EpochLog('log')
+  /** Whether the log of invalidations answers. */
+  hasLog = true
 
   constructor() {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
@@ -92,8 +94,12 @@ export class Deployment {
       noteTenant: async () => undefined,
     }
     const epochs = {
-      since: async (known?: Stamp) => this.#log.since(known),
+      since: async (known?: Stamp) => {
+        if (!this.hasLog) throw new Error('the log does not answer')
+        return this.#log.since(known)
+      },
       invalidate: async (tags: readonly string[], known?: Stamp) => {
+        if (!this.hasLog) throw new Error('the log does not answer')
         this.#log.invalidate(tags, Date.now())
         return this.#log.since(known)
       },

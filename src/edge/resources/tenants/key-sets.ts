@@ -73,7 +73,7 @@ const deleteKeySet = operation(
     path: '/v1/key-sets/{name}',
     tag,
     summary: 'Accept tokens of a key set no longer',
-    description: 'Its tokens are refused within ten seconds.',
+    description: 'Its tokens are refused within a second.',
     access,
     params,
     responses: { 204: null },

@@ -104,7 +104,7 @@ const revokeSigningKey = operation(
     path: '/v1/signing-keys/{key}',
     tag,
     summary: 'Revoke a key',
-    description: 'Tokens that it signed are refused within ten seconds.',
+    description: 'Tokens that it signed are refused within a second.',
     access,
     params,
     responses: { 204: null },

@@ -12,8 +12,7 @@ const revokeUser = operation(
     path: '/v1/users/{user}/revoke',
     tag: 'Tokens',
     summary: 'End all sessions of a user',
-    description:
-      'Tokens that were issued to the user until now are refused from then on, elsewhere within ten seconds.',
+    description: 'Tokens that were issued to the user until now are refused from then on, elsewhere within a second.',
     access: 'server',
     params: z.object({ user: userId }),
     responses: { 200: revocation },
