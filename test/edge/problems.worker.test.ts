@@ -184,3 +184,16 @@ test('no answer tells of our insides, and every one has an id and safe headers',
   expect(headers.get('x-request-id')).toMatch(/^[\w-]{10,}$/)
   expect(headers.get('x-content-type-options')).toBe('nosniff')
 })
+
+test('an answer of an operation carries the safe headers of data, and none that concern documents only', async () => {
+  const { headers } = await call('GET /v1/limits')
+  const safe = [
+    'x-content-type-options',
+    'x-frame-options',
+    'strict-transport-security',
+    'cross-origin-resource-policy',
+  ]
+  for (const name of safe) expect(headers.get(name), name).not.toBeNull()
+  for (const name of ['x-download-options', 'x-xss-protection', 'origin-agent-cluster'])
+    expect(headers.get(name), name).toBeNull()
+})

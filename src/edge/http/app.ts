@@ -7,6 +7,7 @@ import { crossOrigin, onlyAllowedOrigins } from '../middleware/cross-origin.ts'
 import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit-requests.ts'
 import { requestContext } from '../middleware/request-context.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
+import { OperationRouter } from './operation-router.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
 import { demo } from '../resources/demo/demo.ts'
@@ -74,7 +75,7 @@ const others: Hono<App> = new Hono<App>()
  * Operations are matched first, each by itself: an operation brings all its steps, so that no middleware lies in front of
  * it. Every other request goes on to `others`.
  */
-export const app: Hono<App> = mount(new Hono<App>(), operations)
+export const app: Hono<App> = mount(new Hono<App>({ router: new OperationRouter() }), operations)
   .notFound((c) => others.fetch(c.req.raw, c.env, c.executionCtx))
   .onError(onError)
 app.routes.push(...others.routes)

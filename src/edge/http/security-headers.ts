@@ -1,14 +1,11 @@
-/** Headers of every answer of an operation: those that hono/secure-headers sets on all others. */
+/**
+ * Headers of every answer of an operation. They are those of hono/secure-headers, which all other answers have, without the
+ * six that concern documents and plug-ins only: an answer here is data.
+ */
 export const securityHeaders = {
   'Cross-Origin-Resource-Policy': 'same-origin',
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Origin-Agent-Cluster': '?1',
   'Referrer-Policy': 'no-referrer',
   'Strict-Transport-Security': 'max-age=15552000; includeSubDomains',
   'X-Content-Type-Options': 'nosniff',
-  'X-DNS-Prefetch-Control': 'off',
-  'X-Download-Options': 'noopen',
   'X-Frame-Options': 'SAMEORIGIN',
-  'X-Permitted-Cross-Domain-Policies': 'none',
-  'X-XSS-Protection': '0',
 } as const
