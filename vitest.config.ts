@@ -32,6 +32,8 @@ const workerd = cloudflareTest({
       DATABASE_URL_DIRECTORY: 'postgresql://app:secret@shards.test/directory',
       DATABASE_URL_SHARD0: 'postgresql://app:secret@shards.test/shard0',
       DATABASE_URL_SHARD1: 'postgresql://app:secret@shards.test/shard1',
+      DATABASE_URL_SPARE: 'postgresql://app:secret@shards.test/spare',
+      ENCRYPTION_KEYS: 'k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=',
       NEON_PROXY: 'shards.test',
       // As in production; links.worker.test.ts switches them on for itself.
       LINKS: 'off',

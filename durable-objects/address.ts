@@ -1,4 +1,4 @@
-import { loadConfig, type Config } from '../src/config.ts'
+import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
 import { hash32 } from '../src/kernel/id.ts'
@@ -6,12 +6,24 @@ import { policyOf } from '../src/limits/built-in-policies.ts'
 import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
 import type { Limiter } from '../src/limits/ports.ts'
 import { notesNumberOf } from '../src/inbox/notes.ts'
+import { jurisdictionOf, type Jurisdiction } from '../src/protocol/places.ts'
+import { hintsOfTenants, locationHints } from '../src/tenants/regions.ts'
 
 /**
  * The only file that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous, and an actor can
  * tell from its own name which tenant it belongs to.
  */
 const named = (tenant: string, name: string) => `${tenant}/${name}`
+
+type Actors<T extends Rpc.DurableObjectBranded> = DurableObjectNamespace<T>
+
+/** An actor of a tenant, in the tenant's jurisdiction. The same name in another jurisdiction is another actor. */
+const ofTenant = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string, name: string) =>
+  within(actors, tenant).getByName(name, hintsOfTenants.get(tenant))
+
+/** The actors of a tenant's jurisdiction, which is what follows the dot of its id. */
+const within = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string): Actors<T> =>
+  tenant.includes('.') ? actors.jurisdiction(jurisdictionOf(tenant)) : actors
 
 /** The tenant and name in an actor's own name. */
 export function ownName(name: string | undefined): { readonly tenant: string; readonly name: string } {
@@ -20,24 +32,25 @@ export function ownName(name: string | undefined): { readonly tenant: string; re
   return { tenant: name.slice(0, slash), name: name.slice(slash + 1) }
 }
 
-export const conversationOf = (env: Env, tenant: string, id: string) => env.CONVERSATION.getByName(named(tenant, id))
+export const conversationOf = (env: Env, tenant: string, id: string) =>
+  ofTenant(env.CONVERSATION, tenant, named(tenant, id))
 
 /** One of the Activity actors of a tenant, by its number. */
 export const activityOf = (env: Env, tenant: string, number: number) =>
-  env.ACTIVITY.getByName(named(tenant, String(number)))
+  ofTenant(env.ACTIVITY, tenant, named(tenant, String(number)))
 
 /** The Activity actor of a conversation. */
 export const activityOfConversation = (env: Env, tenant: string, conversation: string) =>
   activityOf(env, tenant, activityNumberOf(bucketOf(conversation), loadConfig(env).activityActors(tenant)))
 
-export const inboxOf = (env: Env, tenant: string, user: string) => env.INBOX.getByName(named(tenant, user))
+export const inboxOf = (env: Env, tenant: string, user: string) => ofTenant(env.INBOX, tenant, named(tenant, user))
 
 /** One of the few actors of a tenant that hold notes for users without a connection: always the same for a user. */
 export const inboxNotesOf = (env: Env, tenant: string, user: string) =>
   inboxNotesNumbered(env, tenant, notesNumberOf(user))
 
 export const inboxNotesNumbered = (env: Env, tenant: string, number: number) =>
-  env.INBOX_NOTES.getByName(named(tenant, String(number)))
+  ofTenant(env.INBOX_NOTES, tenant, named(tenant, String(number)))
 
 /** One for the whole deployment. */
 export const platformOf = (env: Env) => env.PLATFORM.getByName('house')
@@ -46,9 +59,10 @@ export const platformOf = (env: Env) => env.PLATFORM.getByName('house')
 export const cacheEpochsOf = (env: Env) => env.CACHE_EPOCHS.getByName('epochs')
 
 /** A plain topic, by the whole name of its channel. */
-export const topicOf = (env: Env, tenant: string, channel: string) => env.TOPIC.getByName(named(tenant, channel))
+export const topicOf = (env: Env, tenant: string, channel: string) =>
+  ofTenant(env.TOPIC, tenant, named(tenant, channel))
 
-export const tenantOf = (env: Env, tenant: string) => env.TENANT.getByName(tenant)
+export const tenantOf = (env: Env, tenant: string) => ofTenant(env.TENANT, tenant, tenant)
 
 /** The tenant of limiters that belong to the platform itself; no tenant may have this name. */
 export const platformTenant = 'parley'
@@ -60,7 +74,7 @@ export const sharedLimiter = (policy: string, plan: string) =>
 /** The name of a limiter, which is also the key of a holder's leases. A policy's name holds no colon. */
 export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)
 
-export const limiterNamed = (env: Env, name: string) => env.RATE_LIMITER.getByName(name)
+export const limiterNamed = (env: Env, name: string) => ofTenant(env.RATE_LIMITER, ownName(name).tenant, name)
 
 /** How many actors keep the limits of the messages of a tenant's users. */
 const messageLimiters = 16
@@ -77,7 +91,8 @@ export function limiterOf(env: Env, name: string): Limiter {
   return keeper === undefined ? limiterNamed(env, name) : keyedLimiter(() => limiterNamed(env, keeper), name)
 }
 
-export const jobQueueOf = (env: Env, tenant: string, queue: string) => env.JOB_QUEUE.getByName(named(tenant, queue))
+export const jobQueueOf = (env: Env, tenant: string, queue: string) =>
+  ofTenant(env.JOB_QUEUE, tenant, named(tenant, queue))
 
 /** Runs the jobs of a queue: not an actor but this Worker itself, each run an invocation of its own. */
 export const jobWorkerOf = ({ exports }: DurableObjectState) => exports.JobWorker
@@ -85,32 +100,20 @@ export const jobWorkerOf = ({ exports }: DurableObjectState) => exports.JobWorke
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
 const writerLanes = 2
 
-/** A conversation always writes through the same lane, so that its rows arrive in order. */
-export const shardWriterOf = (env: Env, shard: string, conversation: string) =>
-  env.SHARD_WRITER.getByName(named(shard, String(hash32(conversation) % writerLanes)))
+/**
+ * A conversation always writes through the same lane, so that its rows arrive in order. A shard has tenants of one
+ * jurisdiction only, and its lanes are there.
+ */
+export const shardWriterOf = (env: Env, shard: string, tenant: string, conversation: string) =>
+  within(env.SHARD_WRITER, tenant).getByName(named(shard, String(hash32(conversation) % writerLanes)))
 
 /** Every lane of a shard's writer. */
-export const shardWriters = (env: Env, shard: string) =>
-  Array.from({ length: writerLanes }, (_, lane) => ({
-    shard,
-    lane,
-    writer: env.SHARD_WRITER.getByName(named(shard, String(lane))),
-  }))
-
-/** Where Cloudflare creates an object on demand. */
-const locationHints = ['wnam', 'enam', 'sam', 'weur', 'eeur', 'apac', 'apac-ne', 'apac-se', 'oc', 'afr', 'me'] as const
-const hints = new Map<string, object>(locationHints.map((locationHint) => [locationHint, { locationHint }]))
+export function shardWriters(env: Env, shard: string, jurisdiction?: Jurisdiction) {
+  const lanes = jurisdiction === undefined ? env.SHARD_WRITER : env.SHARD_WRITER.jurisdiction(jurisdiction)
+  const numbers = Array.from({ length: writerLanes }, (_, lane) => lane)
+  return numbers.map((lane) => ({ shard, lane, writer: lanes.getByName(named(shard, String(lane))) }))
+}
 
 /** A gateway, created in the region in its name whichever location calls it first. */
 export const gatewayNamed = (env: Env, name: string) =>
-  env.GATEWAY.getByName(name, hints.get(name.slice(0, name.indexOf('/'))))
-
-/** Every gateway that can exist. */
-export const gatewayNames = ({ regions, gatewaysPerRegion }: Pick<Config, 'regions' | 'gatewaysPerRegion'>): string[] =>
-  [...new Set(regions.values())].flatMap((region) =>
-    Array.from({ length: gatewaysPerRegion }, (_, number) => `${region}/${number}`),
-  )
-
-/** The gateway for a caller: one of `perRegion` in its region, always the same one for the same caller. */
-export const gatewayName = (region: string, caller: string, perRegion: number): string =>
-  `${region}/${hash32(caller) % perRegion}`
+  env.GATEWAY.getByName(name, locationHints.get(name.slice(0, name.indexOf('/'))))

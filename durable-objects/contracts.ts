@@ -32,6 +32,8 @@ import type { Rules } from '../src/limits/rules.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import type { SettingsChange } from '../src/protocol/api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
+import type { RegionHint } from '../src/protocol/places.ts'
+import type { ShardChange } from '../src/protocol/shards-api.ts'
 import type { StoredPolicy } from '../src/protocol/limits-api.ts'
 import type { Namespace } from '../src/protocol/namespaces-api.ts'
 import type {
@@ -46,6 +48,7 @@ import type {
 import type { Presence, PresenceForm, PresenceReport } from '../src/realtime/presence-table.ts'
 import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
 import type { TenantStanding } from '../src/tenants/known.ts'
+import type { ShardConnection, ShardList, StoredShard } from '../src/tenants/shards.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
 import type {
   Placement,
@@ -225,6 +228,10 @@ export interface Provision {
   readonly plan?: string | undefined
   readonly limits: OwnLimits
   readonly key: StoredKey
+  /** Where a new tenant is placed. Absent when the caller is of a version that left it to the tenant. */
+  readonly shard?: string | undefined
+  /** Undefined keeps its region. */
+  readonly region?: RegionHint | undefined
 }
 
 export interface TenantRpc extends Rpc.DurableObjectBranded {
@@ -310,6 +317,20 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
       }
     | Refusal
   dropPlan(name: string): boolean
+  shards(): ShardList
+  putShard(
+    shard: StoredShard,
+    schema: number,
+  ):
+    | {
+        readonly kind: 'set'
+        readonly version: number
+      }
+    | Refusal
+  changeShard(name: string, change: ShardChange): number | undefined
+  reEncryptShard(name: string, before: string, connection: ShardConnection): number | undefined
+  removeShard(name: string): number | undefined
+  noteShardSchema(shard: string, number: number): void
   noteTenant(id: string): void
   standingOfTenant(id: string): TenantStanding
   noteParked(parked: ParkedTask): void

@@ -1,19 +1,23 @@
 import { z } from 'zod'
 import type { EndpointRules } from './kernel/outside-url.ts'
 import { maxActivityActors } from './activity/growing.ts'
-import type { Shard } from './tenants/placement.ts'
+import { readEncryptionKeys, type EncryptionKey } from './kernel/encryption.ts'
+import type { Shard } from './tenants/shards.ts'
+import { reasonOf } from './kernel/log.ts'
 import type { Vars } from './vars.ts'
 
 /** Everything that can be set, read once from the environment's variables. docs/config.md lists them for people. */
 export interface Config {
   /** `local` allows the demo tenant, its key and `/demo`; anything else is a deployment. */
   readonly environment: 'local' | 'production'
-  /** Postgres shards for tenants; `SHARDS=shard0:1,shard1:2` gives names and weights. */
+  /** The shards that need not be registered; `SHARDS=shard0:1,shard1:2` gives names and weights. */
   readonly shards: readonly Shard[]
   /** Connection string of the tenant directory; throws when it is not configured. */
   readonly directoryUrl: string
-  /** Connection string of a shard; throws when it is not configured. */
-  readonly shardUrl: (shard: string) => string
+  /** The connection string in a variable, `DATABASE_URL_…`; throws when it is not set. */
+  readonly databaseUrl: (variable: string) => string
+  /** Encrypt what is stored and must not be read by others: the first encrypts, all decrypt. */
+  readonly encryptionKeys: readonly EncryptionKey[]
   /** `host:port` of a Neon proxy to use instead of Neon's own endpoints. */
   readonly neonProxy: string | undefined
   readonly redis: { readonly url: string; readonly token: string } | undefined
@@ -91,6 +95,7 @@ const variables = z.object({
   ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
   PUBLIC_URL: z.string().optional(),
   ADMIN_KEY: z.string().min(16).optional(),
+  ENCRYPTION_KEYS: z.string().min(1).optional(),
   LOCAL_TENANT: z.string().optional(),
   LOCAL_API_KEY: z.string().optional(),
   PARLEY_PROFILE: z.enum(['open']).optional(),
@@ -119,7 +124,8 @@ export function readConfig(vars: Vars): Config {
     get directoryUrl() {
       return databaseUrl(vars, 'DATABASE_URL_DIRECTORY')
     },
-    shardUrl: (shard) => databaseUrl(vars, `DATABASE_URL_${shard.toUpperCase()}`),
+    databaseUrl: (variable) => databaseUrl(vars, variable),
+    encryptionKeys: readKeys(v.ENCRYPTION_KEYS),
     neonProxy: v.NEON_PROXY,
     redis: readRedis(v.UPSTASH_REDIS_REST_URL, v.UPSTASH_REDIS_REST_TOKEN),
     qstash: readQstash(v),
@@ -149,10 +155,20 @@ export function readConfig(vars: Vars): Config {
   }
 }
 
-function databaseUrl(vars: Vars, name: `DATABASE_URL_${string}`): string {
-  const value = vars[name]
+function databaseUrl(vars: Vars, name: string): string {
+  const value = isDatabaseVariable(name) ? vars[name] : undefined
   if (value === undefined) throw new Error(`${name} is not set: give the connection string of that Postgres database`)
   return value
+}
+
+const isDatabaseVariable = (name: string): name is `DATABASE_URL_${string}` => name.startsWith('DATABASE_URL_')
+
+function readKeys(text: string | undefined): EncryptionKey[] {
+  try {
+    return text === undefined ? [] : readEncryptionKeys(text)
+  } catch (thrown) {
+    throw new Error(`ENCRYPTION_KEYS: ${reasonOf(thrown)}`, { cause: thrown })
+  }
 }
 
 /**

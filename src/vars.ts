@@ -14,6 +14,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly MAX_NAMED_ACTORS?: string
   readonly ALLOW_PRIVATE_ENDPOINTS?: string
   readonly ADMIN_KEY?: string
+  readonly ENCRYPTION_KEYS?: string
   readonly LOCAL_TENANT?: string
   readonly LOCAL_API_KEY?: string
   readonly PARLEY_PROFILE?: string

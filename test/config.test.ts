@@ -73,7 +73,7 @@ describe('config', () => {
 
   test('a database that is needed and not set is an error that names its variable, and only then', () => {
     const config = loadConfig({ SHARDS: 'shard7' })
-    expect(() => config.shardUrl('shard7')).toThrow('DATABASE_URL_SHARD7')
+    expect(() => config.databaseUrl('DATABASE_URL_SHARD7')).toThrow('DATABASE_URL_SHARD7')
     expect(() => config.directoryUrl).toThrow('DATABASE_URL_DIRECTORY')
   })
 })

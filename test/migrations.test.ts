@@ -37,7 +37,7 @@ describe('the steps', () => {
     const newest = { directory: (await numbersIn('directory')).at(-1), shard: (await numbersIn('shard')).at(-1) }
     expect(newestMigration).toEqual(newest)
     const config = loadConfig(world.vars)
-    expect(await selectMigration(connect(config, config.shardUrl('shard0')))).toBe(newest.shard)
+    expect(await selectMigration(connect(config, config.databaseUrl('DATABASE_URL_SHARD0')))).toBe(newest.shard)
     expect(await selectMigration(connect(config, config.directoryUrl))).toBe(newest.directory)
   })
 
@@ -121,7 +121,7 @@ describe('partitions', () => {
     })
     expect([await partitionsOf(1), await partitionsOf(2)]).toEqual([['messages_default'], ['messages_default']])
     const config = loadConfig(world.vars)
-    await createPartitions(connect(config, config.shardUrl('shard0')), ['2031-03-01'])
+    await createPartitions(connect(config, config.databaseUrl('DATABASE_URL_SHARD0')), ['2031-03-01'])
     expect([await partitionsOf(1), await partitionsOf(2)]).toEqual([['messages_2031_03'], ['messages_default']])
     expect(await asTenants(app, 'early', () => seen(app))).toEqual(['early', 'early'])
   })
@@ -129,7 +129,8 @@ describe('partitions', () => {
   test('making them again changes nothing, and new rows go where they belong', async () => {
     const config = loadConfig(world.vars)
     const months = monthsFrom(Date.UTC(2031, 10, 30), 3)
-    for (let time = 0; time < 2; time++) await createPartitions(connect(config, config.shardUrl('shard0')), months)
+    for (let time = 0; time < 2; time++)
+      await createPartitions(connect(config, config.databaseUrl('DATABASE_URL_SHARD0')), months)
     await asTenants(app, 'early', () => app.query(insert('early', 3, '2032-01-01T00:00:00Z')))
     expect(months).toEqual(['2031-11-01', '2031-12-01', '2032-01-01'])
     expect(await partitionsOf(3)).toEqual(['messages_2032_01'])
@@ -137,7 +138,7 @@ describe('partitions', () => {
 
   test('two who make the same one at once do not stumble over each other', async () => {
     const config = loadConfig(world.vars)
-    const db = connect(config, config.shardUrl('shard0'))
+    const db = connect(config, config.databaseUrl('DATABASE_URL_SHARD0'))
     await Promise.all(Array.from({ length: 4 }, () => createPartitions(db, ['2033-01-01'])))
     await asTenants(app, 'early', () => app.query(insert('early', 4, '2033-01-31T00:00:00Z')))
     expect(await partitionsOf(4)).toEqual(['messages_2033_01'])

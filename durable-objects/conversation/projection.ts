@@ -132,7 +132,7 @@ export class Projection {
   async #write(conversation: Conversation, rows: readonly LogRow[], facts?: ProjectedFacts): Promise<Projected> {
     const placement = this.#knownPlacement() ?? (await this.#askPlacement(conversation.tenant))
     if (placement === undefined) return { kind: 'misplaced' }
-    const writer = shardWriterOf(this.#env, placement.shard, conversation.id)
+    const writer = shardWriterOf(this.#env, placement.shard, conversation.tenant, conversation.id)
     const batch = toBatch(conversation, rows, placement.epoch)
     return await writer.write({ ...batch, ...(facts === undefined ? {} : { facts }) })
   }

@@ -10,6 +10,7 @@ import { refuseTooFast, type Refusal } from '../../src/protocol/errors.ts'
 import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import { TenantCache, tenantFreshMs, type Admission, type KnownInvalidations } from '../../src/tenants/cache.ts'
+import { noteRegion } from '../../src/tenants/regions.ts'
 import { askTenant } from '../../src/tenants/known.ts'
 import { newPlatformSettings, withPlatformLimits, type PlatformSettings } from '../../src/tenants/platform-settings.ts'
 import { cacheEpochsOf, platformOf, tenantOf } from '../address.ts'
@@ -99,9 +100,9 @@ function openTenants(env: Env): TenantCache {
       askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission()),
       askPlatform(),
     ])
-    return admission === undefined
-      ? undefined
-      : { ...admission, record: withPlatformLimits(admission.record, platform) }
+    if (admission === undefined) return undefined
+    noteRegion(tenant, admission.record.region)
+    return { ...admission, record: withPlatformLimits(admission.record, platform) }
   }, knownInvalidations(env))
 }
 

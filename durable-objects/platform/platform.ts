@@ -7,6 +7,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { ParkedTask } from '../../src/kernel/parked-task.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { ShardChange } from '../../src/protocol/shards-api.ts'
 import type { Plan, SystemLimits } from '../../src/protocol/tenant-limits.ts'
 import {
   platformSettings,
@@ -15,8 +16,10 @@ import {
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
 import type { TenantStanding } from '../../src/tenants/known.ts'
+import type { ShardConnection, ShardList, StoredShard } from '../../src/tenants/shards.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'
 import { DueList } from './due-list.ts'
+import { RegisteredShards } from './registered-shards.ts'
 import { ParkedTasks } from './parked-tasks.ts'
 import { TenantDirectory } from './tenant-directory.ts'
 import type { PlatformRpc } from '../contracts.ts'
@@ -27,6 +30,7 @@ const partitionsMade = z.string()
 export class Platform extends DurableObject<Env> implements PlatformRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #parked = new ParkedTasks(this.ctx.storage.sql)
+  readonly #shards = new RegisteredShards(this.#kv, () => loadConfig(this.env).shards)
   readonly #due = new DueList(this.ctx.storage.sql)
   readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
     const config = loadConfig(this.env)
@@ -58,6 +62,32 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
     const { [name]: _, ...plans } = settings.plans
     this.#write({ ...settings, plans })
     return true
+  }
+
+  /** The registered shards, with their connection strings encrypted. */
+  shards(): ShardList {
+    return this.#shards.list()
+  }
+
+  putShard(shard: StoredShard, schema: number): { readonly kind: 'set'; readonly version: number } | Refusal {
+    return this.#shards.put(shard, schema)
+  }
+
+  /** Changes a shard, and returns the new version of the list; undefined when there is none of that name. */
+  changeShard(name: string, change: ShardChange): number | undefined {
+    return this.#shards.change(name, change)
+  }
+
+  reEncryptShard(name: string, before: string, connection: ShardConnection): number | undefined {
+    return this.#shards.reEncrypt(name, before, connection)
+  }
+
+  removeShard(name: string): number | undefined {
+    return this.#shards.remove(name)
+  }
+
+  noteShardSchema(shard: string, number: number): void {
+    this.#shards.noteSchema(shard, number)
   }
 
   /** A tenant is about to be created, or was found. */

@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
-import { connect, type Database } from '../../src/adapters/neon/connect.ts'
+import type { Database } from '../../src/adapters/neon/connect.ts'
+import { openShard } from '../../src/adapters/neon/shards.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -107,9 +108,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   async #writeSome(some: readonly Waiting[]): Promise<void> {
     try {
       const batches = some.map(({ batch }) => batch)
-      const projected = await this.#breaker.execute(() =>
-        within(writeMs, 'the write', writeBatches(this.#database(), batches)),
-      )
+      const projected = await this.#breaker.execute(() => within(writeMs, 'the write', this.#write(batches)))
       some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
       this.#count(batches)
       void this.#noteUse(batches)
@@ -147,9 +146,12 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     }
   }
 
-  #database(): Database {
-    const config = loadConfig(this.env)
-    return connect(config, config.shardUrl(ownName(this.ctx.id.name).tenant))
+  async #write(batches: readonly ProjectionBatch[]): Promise<Projected[]> {
+    return await writeBatches(await this.#database(), batches)
+  }
+
+  #database(): Promise<Database> {
+    return openShard(loadConfig(this.env), platformOf(this.env), ownName(this.ctx.id.name).tenant, 'write')
   }
 }
 

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
 import { fetchKeySet } from '../../src/adapters/key-set.ts'
 import { connect } from '../../src/adapters/neon/connect.ts'
+import { openShard } from '../../src/adapters/neon/shards.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -44,9 +45,10 @@ import {
   rotateSigningKey,
   type KeyChange,
 } from '../../src/tenants/signing-keys.ts'
-import { cacheEpochsOf, gatewayNamed, gatewayNames, platformOf } from '../address.ts'
+import { cacheEpochsOf, gatewayNamed, platformOf } from '../address.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { Provision, TenantRpc } from '../contracts.ts'
+import { gatewayNames } from '../../src/realtime/gateway-names.ts'
 
 const storedPeaks = z.record(z.string(), z.number())
 const daysOfPeaks = 8
@@ -65,17 +67,18 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   ])
 
   /** Creates the tenant, or changes its name and limits; its placement and keys stay. Returns whether it is new. */
-  provision({ id, name, plan, limits, key }: Provision): {
+  provision({ id, name, plan, limits, key, shard, region }: Provision): {
     readonly record: StoredTenant
     readonly made: boolean
   } {
     const known = this.record()
+    const near = region ?? known?.region
     const keys = known?.keys.map((other) => (other.id === key.id ? key : other)) ?? [key]
     const record: StoredTenant = {
       id,
       name,
       state: known?.state ?? 'active',
-      placement: known?.placement ?? { shard: placeTenant(id, loadConfig(this.env).shards), epoch: 1 },
+      placement: known?.placement ?? { shard: shard ?? this.#placeByConfiguration(id), epoch: 1 },
       keys,
       plan: plan ?? known?.plan ?? defaultPlan,
       limits,
@@ -83,6 +86,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       namespaces: known?.namespaces ?? {},
       anonymous: known?.anonymous ?? false,
       ...(known?.origins === undefined ? {} : { origins: known.origins }),
+      ...(near === undefined ? {} : { region: near }),
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
@@ -91,6 +95,13 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     if (this.#secrets() === undefined)
       this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
     return { record, made: known === undefined }
+  }
+
+  /** For callers of a version that did not choose the shard. */
+  #placeByConfiguration(id: string): string {
+    const shard = placeTenant(id, loadConfig(this.env).shards)
+    if (shard === undefined) throw new Error('no Postgres shard is configured: set SHARDS, or register one')
+    return shard
   }
 
   /** The public part of its own settings; undefined when there is no such tenant. */
@@ -375,7 +386,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     if (record === undefined) return
     await platformOf(this.env).noteTenant(record.id)
     const config = loadConfig(this.env)
-    const shard = connect(config, config.shardUrl(record.placement.shard))
+    const shard = await openShard(config, platformOf(this.env), record.placement.shard, 'write')
     await within(10_000, 'the shard', placeOnShard(shard, record.id, record.placement))
     await within(
       10_000,

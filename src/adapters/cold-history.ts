@@ -6,8 +6,9 @@ import type { RequestContext } from '../kernel/request-context.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery } from '../protocol/stream.ts'
 import type { Placement } from '../tenants/record.ts'
+import type { ShardRegistry } from '../tenants/shard-cache.ts'
 import { fromDependency, requestDeadlineMs } from './dependency.ts'
-import { connect } from './neon/connect.ts'
+import { openShard } from './neon/shards.ts'
 import { selectPage } from './neon/select-page.ts'
 import { openCache, type Cache } from './upstash/cache.ts'
 
@@ -27,16 +28,16 @@ export const pageKey = (tenant: string, conversation: string, epoch: string, pag
 /** Cold history of one tenant: full pages of a hundred come from Redis while it has them, else from the tenant's shard. */
 export function coldHistory(
   env: Env,
-  tenant: { readonly tenant: string; readonly placement: () => Promise<Placement | undefined> },
+  { tenant, ...ports }: Pick<HistoryPorts, 'placement' | 'shards'> & { readonly tenant: string },
 ): ColdHistory {
   return {
     // Opened on first use: most pages are the newest, which the conversation holds itself.
     async read(conversation, epoch, range) {
       const config = loadConfig(env)
       const cache = openCache(config, env.request)
-      const at = { tenant: tenant.tenant, conversation, epoch }
+      const at = { tenant, conversation, epoch }
       const reading = pagesOf(range).map((page) =>
-        readPage({ config, cache, at, range, request: env.request }, page, tenant.placement),
+        readPage({ config, cache, at, range, request: env.request, ports }, page),
       )
       return (await Promise.all(reading)).flat()
     },
@@ -48,6 +49,7 @@ export interface HistoryPorts {
   history(query: HistoryQuery): Promise<HistoryAnswer>
   /** Where the tenant's rows are stored. */
   placement(): Promise<Placement | undefined>
+  readonly shards: ShardRegistry
 }
 
 /**
@@ -62,7 +64,7 @@ export async function readHistory(
 ): Promise<HistoryAnswer> {
   const page = await ports.history(query)
   if (page.kind === 'refused') return page
-  const cold = coldHistory(env, { tenant, placement: () => ports.placement() })
+  const cold = coldHistory(env, { tenant, placement: () => ports.placement(), shards: ports.shards })
   const publications = await completePage(page, query.reverse, (range) => cold.read(conversation, page.epoch, range))
   return { ...page, publications }
 }
@@ -79,24 +81,21 @@ interface Reading {
   readonly at: Place
   readonly range: SeqRange
   readonly request: RequestContext | undefined
+  readonly ports: Pick<HistoryPorts, 'placement' | 'shards'>
 }
 
-async function readPage(
-  { config, cache, at, range, request }: Reading,
-  page: number,
-  placement: () => Promise<Placement | undefined>,
-): Promise<Publication[]> {
+async function readPage({ config, cache, at, range, request, ports }: Reading, page: number): Promise<Publication[]> {
   const key = pageKey(at.tenant, at.conversation, at.epoch, page)
   const cached = await cache.get(key)
   const known = typeof cached === 'string' ? decodePage(cached, range) : undefined
   if (known !== undefined) return known
 
-  const placed = await placement()
+  const placed = await ports.placement()
   if (placed === undefined) return []
   const whole = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
   const read = await fromDependency(
     placed.shard,
-    () => selectPage(connect(config, config.shardUrl(placed.shard), requestDeadlineMs), at, whole),
+    async () => selectPage(await openShard(config, ports.shards, placed.shard, 'read', requestDeadlineMs), at, whole),
     request,
   )
   if (countEntries(read) === coldPageSize) await cache.set(key, read, cachedMs / 1000)

@@ -5,7 +5,7 @@ export const newApiKey = (tenant: string): string => `parley_${tenant}_${randomT
 
 /** The tenant that a key names; undefined when it does not have the form of our keys. Proves nothing yet. */
 export function tenantOfKey(key: string): string | undefined {
-  return /^parley_([a-z0-9-]{1,63})_[A-Za-z0-9_-]{43}$/.exec(key)?.[1]
+  return /^parley_([a-z0-9-]{1,63}(?:\.[a-z-]{2,16})?)_[A-Za-z0-9_-]{43}$/.exec(key)?.[1]
 }
 
 /** The hash under which a key is kept. A plain digest suffices for 256 random bits, which cannot be guessed. */

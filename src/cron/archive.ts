@@ -1,18 +1,22 @@
 import { platformOf, tenantOf } from '../../durable-objects/address.ts'
 import { archiveMessages } from '../adapters/neon/archive-messages.ts'
-import { connect, type Database } from '../adapters/neon/connect.ts'
+import type { Database } from '../adapters/neon/connect.ts'
 import { dropEmptyPartitions } from '../adapters/neon/drop-partitions.ts'
-import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import type { ArchivableTenant } from '../events/due.ts'
+import { inLanes } from '../kernel/in-lanes.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { withPlatformLimits, type PlatformSettings } from '../tenants/platform-settings.ts'
+import type { StoredTenant } from '../tenants/record.ts'
 import { monthsFrom } from './months.ts'
 import { placedOn } from './placed.ts'
+import { databaseOf, forEachShard } from './shards.ts'
 
 /** Pages in one transaction, and at most in a night for one tenant; the rest waits for the next night. */
 const pagesTogether = 100
 const maxPages = 10_000
+/** Tenants that are asked for their record at one time. */
+const tenantsTogether = 16
 const dayMs = 86_400_000
 /** Messages may reach Postgres this much after their tenant was last noted. */
 const lateMs = 8 * dayMs
@@ -23,41 +27,65 @@ const lateMs = 8 * dayMs
  * next time.
  */
 export async function archive(env: Env, now: number): Promise<void> {
-  const config = loadConfig(env)
   const platform = await platformOf(env).settings()
-  for (const { name } of config.shards)
-    await archiveShard(env, name, connect(config, config.shardUrl(name)), platform, now)
+  await forEachShard(env, (shard) => archiveShard(env, shard, platform, now))
 }
 
 /** The same for the tenants whose messages may be old enough. A shard without any is not asked. */
 export async function archiveDue(env: Env, now: number): Promise<void> {
-  const config = loadConfig(env)
   const due = await platformOf(env).tenantsToArchive(now)
   if (due.length === 0) return
   const platform = await platformOf(env).settings()
-  for (const { name } of config.shards) {
-    const shard = connect(config, config.shardUrl(name))
-    let moved = 0
-    for (const tenant of due) moved += await archiveDueTenant(env, { name, shard }, tenant, platform, now)
-    if (moved > 0) await dropPartitions(name, shard, moved, now)
-  }
+  const byShard = Map.groupBy(await recordsOf(env, due), ({ record }) => record.placement.shard)
+  await forEachShard(env, (shard) => archiveDueTenants(env, shard, byShard.get(shard) ?? [], platform, now))
 }
 
-/** Archives a tenant of this shard, and notes when to look at it again. Returns the pages moved. */
+/** A tenant that may have messages to archive, and its record. */
+interface DueTenant {
+  readonly due: ArchivableTenant
+  readonly record: StoredTenant
+}
+
+/** The records of tenants. A tenant that is gone has nothing to archive and is forgotten. */
+async function recordsOf(env: Env, tenants: readonly ArchivableTenant[]): Promise<DueTenant[]> {
+  const found: DueTenant[] = []
+  await inLanes(tenantsTogether, tenants, async (due) => {
+    try {
+      const record = await tenantOf(env, due.tenant).record()
+      if (record === undefined) await platformOf(env).tenantArchived(due.tenant, null)
+      else found.push({ due, record })
+    } catch (thrown) {
+      log.error('cron.archive-failed', { tenant: due.tenant, reason: reasonOf(thrown) })
+    }
+  })
+  return found
+}
+
+async function archiveDueTenants(
+  env: Env,
+  shard: string,
+  tenants: readonly DueTenant[],
+  platform: PlatformSettings,
+  now: number,
+): Promise<void> {
+  let moved = 0
+  for (const tenant of tenants) moved += await archiveDueTenant(env, tenant, platform, now)
+  if (moved > 0) await dropPartitions(env, shard, moved, now)
+}
+
+/** Archives a tenant, and notes when to look at it again. Returns the pages moved. */
 async function archiveDueTenant(
   env: Env,
-  { name, shard }: { readonly name: string; readonly shard: Database },
-  { tenant, first, last }: ArchivableTenant,
+  { due: { tenant, first, last }, record }: DueTenant,
   platform: PlatformSettings,
   now: number,
 ): Promise<number> {
   try {
-    const record = await tenantOf(env, tenant).record()
-    if (record !== undefined && record.placement.shard !== name) return 0
-    const afterMs = record === undefined ? 0 : withPlatformLimits(record, platform).limits.archiveAfterDays * dayMs
-    const isOldEnough = record !== undefined && first + afterMs < now
-    const pages = isOldEnough ? await archiveTenant(env, shard, { tenant, platform, now }) : 0
-    const isComplete = record === undefined || (isOldEnough && pages < maxPages && last + afterMs + lateMs < now)
+    const afterMs = withPlatformLimits(record, platform).limits.archiveAfterDays * dayMs
+    const isOldEnough = first + afterMs < now
+    const shard = isOldEnough ? await databaseOf(env, record.placement.shard) : undefined
+    const pages = shard === undefined ? 0 : await archiveTenant(env, shard, { tenant, platform, now })
+    const isComplete = isOldEnough && pages < maxPages && last + afterMs + lateMs < now
     await platformOf(env).tenantArchived(tenant, isComplete ? null : Math.max(now + dayMs / 2, first + afterMs))
     return pages
   } catch (thrown) {
@@ -66,9 +94,9 @@ async function archiveDueTenant(
   }
 }
 
-async function dropPartitions(name: string, shard: Database, moved: number, now: number): Promise<void> {
+async function dropPartitions(env: Env, name: string, moved: number, now: number): Promise<void> {
   try {
-    const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')
+    const dropped = await dropEmptyPartitions(await databaseOf(env, name), monthsFrom(now, 1)[0] ?? '')
     log.info('cron.archived', { shard: name, pages: moved, partitions: dropped })
   } catch (thrown) {
     log.error('cron.archive-failed', { shard: name, pages: moved, reason: reasonOf(thrown) })
@@ -76,15 +104,10 @@ async function dropPartitions(name: string, shard: Database, moved: number, now:
 }
 
 /** A failure of one shard does not stop the others: it may be down, or not release its lock in time. */
-async function archiveShard(
-  env: Env,
-  name: string,
-  shard: Database,
-  platform: PlatformSettings,
-  now: number,
-): Promise<void> {
+async function archiveShard(env: Env, name: string, platform: PlatformSettings, now: number): Promise<void> {
   let moved = 0
   try {
+    const shard = await databaseOf(env, name)
     for await (const tenants of placedOn(shard))
       for (const tenant of tenants) moved += await archiveTenant(env, shard, { tenant, platform, now })
     const dropped = await dropEmptyPartitions(shard, monthsFrom(now, 1)[0] ?? '')

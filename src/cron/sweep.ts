@@ -1,4 +1,4 @@
-import { gatewayNamed, gatewayNames, jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
+import { gatewayNamed, jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
 import { connect } from '../adapters/neon/connect.ts'
 import { selectTenants } from '../adapters/neon/select-tenants.ts'
 import { loadConfig } from '../config.ts'
@@ -6,6 +6,7 @@ import type { Env } from '../env.ts'
 import type { DueQueue, SweptQueue, UsedGateway } from '../events/due.ts'
 import type { QueueMetrics } from '../jobs/metrics/queue-metrics.ts'
 import { log, reasonOf } from '../kernel/log.ts'
+import { gatewayNames } from '../realtime/gateway-names.ts'
 
 const page = 100
 /** A job that could have started and waits for longer is reported as stuck. */

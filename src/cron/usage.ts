@@ -1,11 +1,11 @@
 import { jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
-import { connect, type Database } from '../adapters/neon/connect.ts'
+import type { Database } from '../adapters/neon/connect.ts'
 import { rollUpUsage, type Counted } from '../adapters/neon/usage.ts'
-import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { dayOf, midnightBefore } from '../kernel/day.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { placedOn } from './placed.ts'
+import { databaseOf, forEachShard } from './shards.ts'
 
 /** Once a day a whole week is counted anew, for messages that reached Postgres late. */
 const isWeekly = (now: number): boolean => new Date(now).getUTCHours() === 3
@@ -13,24 +13,20 @@ const since = (now: number): number => midnightBefore(now, isWeekly(now) ? 7 : 1
 
 /** Writes what the tenants in use used today and lately to their shards. Repeats and older counts change nothing. */
 export async function usageDue(env: Env, now: number): Promise<void> {
-  const config = loadConfig(env)
   const tenants = await platformOf(env).tenantsToCount(now, isWeekly(now))
+  if (tenants.length === 0) return
   const shards = await Promise.all(tenants.map((tenant) => shardOf(env, tenant)))
-  for (const { name } of config.shards) {
-    const placed = tenants.filter((_, index) => shards[index] === name)
-    if (placed.length === 0) continue
-    const counted = await rollUpShard(env, name, config.shardUrl(name), [placed], since(now))
-    if (counted) await platformOf(env).tenantsCounted(placed, now)
-  }
+  const byShard = Map.groupBy(tenants, (_, index) => shards[index])
+  await forEachShard(env, async (shard) => {
+    const placed = byShard.get(shard)
+    if (placed === undefined) return
+    if (await rollUpShard(env, shard, () => [placed], since(now))) await platformOf(env).tenantsCounted(placed, now)
+  })
 }
 
 /** The same for every tenant of every shard; by hand. */
 export async function usage(env: Env, now: number): Promise<void> {
-  const config = loadConfig(env)
-  for (const { name } of config.shards) {
-    const url = config.shardUrl(name)
-    await rollUpShard(env, name, url, placedOn(connect(config, url)), since(now))
-  }
+  await forEachShard(env, async (shard) => void (await rollUpShard(env, shard, placedOn, since(now))))
 }
 
 async function shardOf(env: Env, tenant: string): Promise<string | undefined> {
@@ -46,13 +42,12 @@ async function shardOf(env: Env, tenant: string): Promise<string | undefined> {
 async function rollUpShard(
   env: Env,
   name: string,
-  url: string,
-  pages: Iterable<readonly string[]> | AsyncIterable<readonly string[]>,
+  pagesOf: (shard: Database) => Iterable<readonly string[]> | AsyncIterable<readonly string[]>,
   from: number,
 ): Promise<boolean> {
-  const shard = connect(loadConfig(env), url)
   try {
-    for await (const tenants of pages) await rollUp(env, shard, tenants, from)
+    const shard = await databaseOf(env, name)
+    for await (const tenants of pagesOf(shard)) await rollUp(env, shard, tenants, from)
     return true
   } catch (thrown) {
     log.error('cron.usage-failed', { shard: name, reason: reasonOf(thrown) })

@@ -12,6 +12,7 @@ import {
   userId,
 } from './payloads.ts'
 import { infoBytes, sizes } from './limits.ts'
+import { jurisdiction, regionHint } from './places.ts'
 import { maxOrigins, originPattern } from './origins.ts'
 import { whenField, without } from './json-schema-rules.ts'
 import { ownLimits, planName } from './tenant-limits.ts'
@@ -137,6 +138,10 @@ export const newTenant = z.strictObject({
   name: displayName.max(200),
   plan: planName.optional(),
   limits: ownLimits.optional(),
+  jurisdiction: jurisdiction
+    .optional()
+    .describe('Where its data is kept. It is the end of its id (`acme.eu`), and cannot change'),
+  region: regionHint.optional().describe('Where its actors are created, and the shard that a new tenant prefers'),
 })
 
 /** `PATCH /admin/v1/tenants/:id`. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { jurisdiction, regionHint } from './places.ts'
 import { ownLimits, planName, sharedLimits, systemLimits } from './tenant-limits.ts'
 
 const time = z.int().describe('Milliseconds since the epoch')
@@ -11,6 +12,8 @@ export const tenantView = z
     name: z.string(),
     state,
     placement: z.object({ shard: z.string(), epoch: z.int() }),
+    jurisdiction: jurisdiction.optional(),
+    region: regionHint.optional(),
     plan: z.string(),
     limits: ownLimits.meta({ id: 'OwnLimits' }),
     keys: z.array(z.object({ id: z.string(), at: time.optional() })),

@@ -1,21 +1,33 @@
 import { hash32, mixed32 } from '../kernel/id.ts'
+import type { Jurisdiction, RegionHint } from '../protocol/places.ts'
+import type { Shard, StoredShard } from './shards.ts'
 
-/** A Postgres shard and its share of new tenants. */
-export interface Shard {
-  readonly name: string
-  readonly weight: number
+/** What a new tenant asks of its shard. */
+export interface Wishes {
+  readonly jurisdiction?: Jurisdiction | undefined
+  readonly region?: RegionHint | undefined
+}
+
+/**
+ * The shards that a new tenant may be placed on: active ones of its jurisdiction, and of its region where there are any. A
+ * shard of a jurisdiction takes no tenant without one.
+ */
+export function shardsFor(wishes: Wishes, shards: readonly StoredShard[]): StoredShard[] {
+  const allowed = shards.filter(({ state, jurisdiction }) => state === 'active' && jurisdiction === wishes.jurisdiction)
+  const near = wishes.region === undefined ? [] : allowed.filter(({ region }) => region === wishes.region)
+  return near.length > 0 ? near : allowed
 }
 
 /**
  * First placement of a tenant: weighted rendezvous hashing (Thaler & Ravishankar 1998; weights as in Schindelhauer &
- * Schomaker 2005). Adding a shard moves no tenant: its actor keeps the placement, this only decides for new ones.
+ * Schomaker 2005). Adding a shard moves no tenant: its actor keeps the placement, this only decides for new ones. Undefined
+ * when there is no shard.
  */
-export function placeTenant(tenant: string, shards: readonly Shard[]): string {
+export function placeTenant(tenant: string, shards: readonly Shard[]): string | undefined {
   let best: { readonly name: string; readonly score: number } | undefined
   for (const { name, weight } of shards) {
     const score = weight / -Math.log((mixed32(hash32(`${tenant}@${name}`)) + 0.5) / 2 ** 32)
     if (best === undefined || score > best.score) best = { name, score }
   }
-  if (best === undefined) throw new Error('no Postgres shard is configured: set SHARDS and DATABASE_URL_<SHARD>')
-  return best.name
+  return best?.name
 }

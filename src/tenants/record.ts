@@ -3,12 +3,21 @@ import { storedPolicy } from '../protocol/limits-api.ts'
 import { publicKey, publicKeyAlgorithm } from '../protocol/public-keys.ts'
 import { newNamespace } from '../protocol/namespaces-api.ts'
 import { originPattern } from '../protocol/origins.ts'
+import { jurisdictions, regionHint } from '../protocol/places.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
 
-/** A tenant id: a DNS label, so that it can stand in names and keys without escaping. */
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+
+/**
+ * A tenant id: a DNS label, so that it can stand in names and keys without escaping, and after a dot the jurisdiction of a
+ * tenant that has one.
+ */
 export const tenantId = z
   .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner dashes, at most 63')
+  .regex(
+    new RegExp(`^${label}(?:\\.(?:${jurisdictions.join('|')}))?$`),
+    `lower-case letters, digits and inner dashes, at most 63; then perhaps a jurisdiction: .${jurisdictions.join(', .')}`,
+  )
 
 /** The limits of a tenant where neither it nor its plan sets others; an optional one is then unlimited. */
 export const tenantLimits = ownLimits.extend({
@@ -67,6 +76,8 @@ export const tenantRecord = z.object({
   anonymous: z.boolean().default(false),
   /** Origins whose pages may use the tenant; absent: any. */
   origins: z.array(originPattern).optional(),
+  /** Where actors of the tenant are created. */
+  region: regionHint.optional(),
   version: z.int().positive(),
 })
 export type StoredTenant = z.output<typeof tenantRecord>

@@ -19,7 +19,7 @@ let owner: Client
 beforeAll(async () => {
   world = await startShardWorld()
   const config = loadConfig(world.vars)
-  shard = connect(config, config.shardUrl('shard0'))
+  shard = connect(config, config.databaseUrl('DATABASE_URL_SHARD0'))
   owner = await world.session('shard0', 'owner')
   await owner.query('ALTER ROLE CURRENT_USER BYPASSRLS')
 })

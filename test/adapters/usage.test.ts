@@ -15,7 +15,7 @@ let shard: Database
 beforeAll(async () => {
   world = await startShardWorld()
   const config = loadConfig(world.vars)
-  shard = connect(config, config.shardUrl('shard0'))
+  shard = connect(config, config.databaseUrl('DATABASE_URL_SHARD0'))
 })
 afterAll(async () => await world.close())
 

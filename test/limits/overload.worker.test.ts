@@ -142,7 +142,7 @@ test('a shard writer with too much waiting says so at once, and takes words that
     rows: Array.from({ length: rows }, (_, seq) => ({ seq, at: 0, user: '', client: '', clientId: null, data: '{}' })),
     scrubbed,
   })
-  const writer = shardWriterOf(env, 'shard1', crypto.randomUUID())
+  const writer = shardWriterOf(env, 'shard1', 'acme', crypto.randomUUID())
   const answers = await runInDurableObject(writer, async (actor) => {
     const [, ...waiting] = Array.from({ length: 45 }, () => actor.write(batch(500)))
     const late = await Promise.race([Promise.all(waiting.slice(41)), scheduler.wait(0).then(() => 'none')])

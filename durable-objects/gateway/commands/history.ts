@@ -5,7 +5,7 @@ import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeHistory } from '../../../src/protocol/replies.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { conversationOf, tenantOf } from '../../address.ts'
+import { conversationOf, platformOf, tenantOf } from '../../address.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { TopicCommands } from './topic-commands.ts'
 
@@ -40,6 +40,7 @@ export class History {
     const answer = await readHistory(env, { tenant, conversation: channel.id }, query, {
       history: (asked) => conversationOf(env, tenant, channel.id).history({ user, client, server: false }, asked),
       placement: () => tenantOf(env, tenant).placement(),
+      shards: platformOf(env),
     })
     if (answer.kind === 'refused') return answer
     const publications = withoutDeleted(answer.publications, answer.amendments)

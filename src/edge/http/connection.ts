@@ -1,4 +1,4 @@
-import { gatewayName, gatewayNamed } from '../../../durable-objects/address.ts'
+import { gatewayNamed } from '../../../durable-objects/address.ts'
 import { claimedBy } from '../../auth/token.ts'
 import { loadConfig, type Config } from '../../config.ts'
 import { forRequest, type Env } from '../../env.ts'
@@ -7,6 +7,7 @@ import { problems, type ProblemName } from '../../protocol/problems.ts'
 import { addressedHeaders, clientAddress, countedAddress } from '../identity/client-address.ts'
 import { bearsAnother, holdConnection } from './hold-connection.ts'
 import { takeConnect } from '../rate-limits/platform-limits.ts'
+import { gatewayName } from '../../realtime/gateway-names.ts'
 
 export const connectionPath = '/connection/websocket'
 

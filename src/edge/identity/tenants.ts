@@ -17,6 +17,7 @@ import {
   withPlatformLimits,
   type PlatformSettings,
 } from '../../tenants/platform-settings.ts'
+import { noteRegion } from '../../tenants/regions.ts'
 import { tenantId, tenantRecord, type StoredTenant, type TenantRecord } from '../../tenants/record.ts'
 
 /** A tenant as its actor answers, with its own limits only. */
@@ -87,6 +88,7 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
   if (known !== undefined) return known
   if (!tenantId.safeParse(tenant).success) return undefined
   const stored = await records.read(tenant, () => recordFromActor(env, tenant), portsOf(env, now))
+  noteRegion(tenant, stored?.region)
   return stored === undefined ? undefined : underLimits(stored, await platformSettingsAt(env, now))
 }
 
@@ -97,6 +99,7 @@ export async function admissionOf(env: Env, tenant: string, now: number): Promis
   if (!tenantId.safeParse(tenant).success) return undefined
   const load = () => askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission(), env.request)
   const stored = await admissions.read(tenant, load, portsOf(env, now))
+  noteRegion(tenant, stored?.record.region)
   return stored === undefined ? undefined : admissionUnderLimits(stored, await platformSettingsAt(env, now))
 }
 

@@ -1,4 +1,4 @@
-import { gatewayNamed, gatewayNames, inboxNotesOf, inboxOf } from '../../../durable-objects/address.ts'
+import { gatewayNamed, inboxNotesOf, inboxOf } from '../../../durable-objects/address.ts'
 import { loadConfig } from '../../config.ts'
 import { readOverrides, type Overrides } from '../../auth/claims.ts'
 import type { Env } from '../../env.ts'
@@ -8,6 +8,7 @@ import { refuse } from '../../protocol/errors.ts'
 import { infoBytes } from '../../protocol/limits.ts'
 import { matchesPattern, type ServerApiRequest } from '../../protocol/server-api.ts'
 import { optionalData, unknownChannel, type Result } from './channels.ts'
+import { gatewayNames } from '../../realtime/gateway-names.ts'
 
 type WithUser = ServerApiRequest<'subscribe' | 'unsubscribe' | 'disconnect' | 'refresh'>
 

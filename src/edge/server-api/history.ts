@@ -1,4 +1,4 @@
-import { tenantOf } from '../../../durable-objects/address.ts'
+import { platformOf, tenantOf } from '../../../durable-objects/address.ts'
 import { admittedTopic } from '../../../durable-objects/named-actors.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import type { Env } from '../../env.ts'
@@ -66,7 +66,7 @@ async function readerOf(env: Env, tenant: string, channel: string): Promise<Read
 async function readConversation(env: Env, tenant: string, id: string, query: HistoryQuery): Promise<Page | Refusal> {
   const answer = await possibleConversation(env, tenant, id).history(server, atMostAPage(query))
   if (answer.kind === 'refused') return answer
-  const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement() })
+  const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement(), shards: platformOf(env) })
   const page = await completePage(answer, query.reverse, (range) => cold.read(id, answer.epoch, range))
   return { ...answer, publications: withoutDeleted(page, answer.amendments) }
 }

@@ -1,4 +1,5 @@
 import { vi } from 'vitest'
+import { newestMigration } from '../../../src/adapters/neon/newest-migration.ts'
 import { Deadline } from '../../../src/adapters/deadline.ts'
 
 /** One statement as it reached Postgres. */
@@ -10,7 +11,8 @@ export interface Statement {
 /** Rows to answer a statement with; nothing for those that only write. */
 type Rows = (statement: Statement) => readonly Readonly<Record<string, string | number>>[]
 
-const ok = (rows: ReturnType<Rows>) => ({
+/** Rows as Neon answers them. */
+export const answerTo = (rows: ReturnType<Rows>) => ({
   command: 'SELECT',
   rowCount: rows.length,
   rowAsArray: true,
@@ -37,8 +39,9 @@ export function postgresHangs(): void {
 export function postgresIsThere(answer: Rows = () => []): Statement[] {
   const came: Statement[] = []
   const one = (statement: Statement) => {
+    if (statement.query.includes('FROM schema_migrations')) return answerTo([{ number: newestMigration.shard }])
     came.push(statement)
-    return ok(answer(statement))
+    return answerTo(answer(statement))
   }
   vi.stubGlobal('fetch', async (input: RequestInfo, init?: RequestInit) => {
     const request = new Request(input, init)

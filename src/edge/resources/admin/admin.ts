@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { gatewayNames, jobQueueOf, platformOf } from '../../../../durable-objects/address.ts'
+import { jobQueueOf, platformOf } from '../../../../durable-objects/address.ts'
 import { loadConfig } from '../../../config.ts'
 import { schedule } from '../../../cron/schedule.ts'
 import { drain } from '../../../handlers/drain.ts'
@@ -15,8 +15,10 @@ import { fail } from '../../http/problem.ts'
 import { refusedMost } from '../../rate-limits/limit-metrics.ts'
 import { exampleJob } from '../jobs/examples.ts'
 import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
+import { shards } from '../shards/shards.ts'
 import { tenants } from '../tenants/tenants.ts'
 import { platform } from './platform.ts'
+import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
 const tag = 'Operator'
 const access = 'operator'
@@ -160,6 +162,7 @@ const runCron = operation(
 export const admin = [
   ...platform,
   ...tenants,
+  ...shards,
   readTenantJob,
   listRefused,
   listParked,

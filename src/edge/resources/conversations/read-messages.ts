@@ -1,4 +1,4 @@
-import { tenantOf } from '../../../../durable-objects/address.ts'
+import { platformOf, tenantOf } from '../../../../durable-objects/address.ts'
 import { readHistory } from '../../../adapters/cold-history.ts'
 import {
   exampleMessage,
@@ -79,6 +79,7 @@ async function complete(
   const read = await readHistory(env, { tenant, conversation }, query, {
     history: async () => page,
     placement: () => tenantOf(env, tenant).placement(),
+    shards: platformOf(env),
   })
   return accepted(read)
 }

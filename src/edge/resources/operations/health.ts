@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
-import { gatewayNamed, gatewayNames } from '../../../../durable-objects/address.ts'
+import { gatewayNamed, platformOf } from '../../../../durable-objects/address.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
+import { behindBy, connectionOf, shardsOf } from '../../../adapters/neon/shards.ts'
 import { selectMigration } from '../../../adapters/neon/select-migration.ts'
 import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
 import { openCache } from '../../../adapters/upstash/cache.ts'
@@ -11,12 +12,15 @@ import { expositionType } from '../../../kernel/exposition.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/log.ts'
 import { within } from '../../../kernel/retry.ts'
+import type { KnownShards } from '../../../tenants/shard-cache.ts'
+import type { StoredShard } from '../../../tenants/shards.ts'
 import { regionOf } from '../../http/connection.ts'
 import type { App } from '../../http/context.ts'
 import { tenantRecordOf } from '../../identity/tenants.ts'
 import { metricsText } from './metrics.ts'
+import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
-/** `ok`; `behind`: works, but lacks migrations; `down`: does not answer; `off`: not configured. */
+/** `ok`; `behind`: lacks migrations, so that its work is refused; `down`: does not answer; `off`: not configured. */
 interface Dependency {
   readonly state: 'ok' | 'behind' | 'down' | 'off'
   readonly detail?: string
@@ -32,7 +36,7 @@ export const health = new Hono<App>()
     const [gateways, tenant, others] = await Promise.all([
       checkGateways(c.env, config),
       checkLocalTenant(c.env, config),
-      checkOthers(config),
+      checkOthers(c.env, config),
     ])
     const dependencies = { actors: summaryOf(gateways), ...tenant, ...others }
     const states = Object.values(dependencies).map(({ state }) => state)
@@ -88,15 +92,13 @@ function summaryOf(gateways: readonly CheckedGateway[]): Dependency {
   return { state: 'down', detail: detail.slice(0, 400) }
 }
 
-async function checkOthers(config: Config): Promise<Record<string, Dependency> & { readonly qstash: Dependency }> {
+async function checkOthers(
+  env: Env,
+  config: Config,
+): Promise<Record<string, Dependency> & { readonly qstash: Dependency }> {
   const checks: Record<string, Promise<Dependency>> = {
-    directory: check(() => checkMigration(config, config.directoryUrl, newestMigration.directory)),
-    ...Object.fromEntries(
-      config.shards.map(({ name }) => [
-        name,
-        check(() => checkMigration(config, config.shardUrl(name), newestMigration.shard)),
-      ]),
-    ),
+    directory: check(() => checkDirectory(config)),
+    ...(await checkShards(env, config)),
     redis: config.redis === undefined ? off : check(() => checkRedis(config)),
   }
   const qstash = checkJobs(config)
@@ -125,9 +127,34 @@ async function check(probe: () => Promise<string | void>): Promise<Dependency> {
   }
 }
 
-async function checkMigration(config: Config, url: string, expected: number): Promise<string | void> {
-  const number = await selectMigration(connect(config, url, checkMs))
+async function checkDirectory(config: Config): Promise<string | void> {
+  const number = await selectMigration(connect(config, config.directoryUrl, checkMs))
+  const expected = newestMigration.directory
   return number < expected ? `has migration ${number} of ${expected}: run the migrations` : undefined
+}
+
+/** At most so many shards are asked in one call; where there are more, others are asked in the next one. */
+const maxShardsAsked = 32
+let firstAsked = 0
+
+async function checkShards(env: Env, config: Config): Promise<Record<string, Promise<Dependency>>> {
+  const known = await shardsOf(config, platformOf(env))
+  const { shards } = known
+  const from = shards.length > maxShardsAsked ? firstAsked % shards.length : 0
+  firstAsked = from + maxShardsAsked
+  const asked = [...shards.slice(from), ...shards.slice(0, from)].slice(0, maxShardsAsked)
+  return Object.fromEntries(asked.map((shard) => [shard.name, checkShard(env, config, known, shard)]))
+}
+
+async function checkShard(env: Env, config: Config, { schemas }: KnownShards, shard: StoredShard): Promise<Dependency> {
+  const { name, state } = shard
+  const checked = await check(async () => {
+    const number = await selectMigration(connect(config, await connectionOf(config, shard), checkMs))
+    // A database that was restored may have an older schema than it was seen with.
+    if (number !== schemas[name]) await platformOf(env).noteShardSchema(name, number)
+    return number < newestMigration.shard ? behindBy(number) : undefined
+  })
+  return checked.state === 'ok' && state !== 'active' ? { state: 'ok', detail: state } : checked
 }
 
 async function checkRedis(config: Config): Promise<void> {

@@ -1,4 +1,5 @@
-import { gatewayNamed, gatewayNames, platformOf, shardWriters } from '../../../../durable-objects/address.ts'
+import { gatewayNamed, platformOf, shardWriters } from '../../../../durable-objects/address.ts'
+import { shardsOf } from '../../../adapters/neon/shards.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { jobFamilies } from '../../../jobs/metrics/queue-metrics.ts'
@@ -11,6 +12,7 @@ import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
+import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
 const actorDeadlineMs = 2000
 
@@ -18,6 +20,7 @@ const actorDeadlineMs = 2000
 export async function metricsText(env: Env): Promise<string> {
   const config = loadConfig(env)
   const { request } = env
+  const { shards } = await shardsOf(config, platformOf(env))
   const [gateways, writers, jobs, parked] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
@@ -26,8 +29,8 @@ export async function metricsText(env: Env): Promise<string> {
       })),
     ),
     Promise.all(
-      config.shards
-        .flatMap(({ name }) => shardWriters(env, name))
+      shards
+        .flatMap((shard) => shardWriters(env, shard.name, shard.jurisdiction))
         .map(async ({ shard, lane, writer }) => ({
           holder: `writer/${shard}/${lane}`,
           shard,

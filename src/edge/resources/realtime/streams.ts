@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { z } from 'zod'
-import { gatewayNamed, gatewayNames } from '../../../../durable-objects/address.ts'
+import { gatewayNamed } from '../../../../durable-objects/address.ts'
 import { loadConfig } from '../../../config.ts'
 import { parseJson } from '../../../protocol/parse-frame.ts'
 import type { StreamKind } from '../../../protocol/frames.ts'
@@ -15,6 +15,7 @@ import type { App, AppContext } from '../../http/context.ts'
 import { bearsAnother, holdConnection } from '../../http/hold-connection.ts'
 import { takeConnect } from '../../rate-limits/platform-limits.ts'
 import { fail, ProblemError } from '../../http/problem.ts'
+import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
 /** Content type of everything that is Protobuf. */
 const binary = 'application/octet-stream'

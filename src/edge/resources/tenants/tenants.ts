@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { platformOf, platformTenant, tenantOf } from '../../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
+import { shardsNow } from '../../../adapters/neon/shards.ts'
 import { pageOfTenants, type ListedTenant } from '../../../adapters/neon/select-tenants.ts'
 import { hashApiKey, newApiKey } from '../../../auth/api-key.ts'
 import { loadConfig } from '../../../config.ts'
@@ -9,12 +10,16 @@ import type { Env } from '../../../env.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { randomToken } from '../../../kernel/id.ts'
 import { newTenant, tenantChange, tenantsQuery } from '../../../protocol/api.ts'
+import { jurisdictionIn, type Jurisdiction, type RegionHint } from '../../../protocol/places.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { createdKey, createdTenant, tenantPage, tenantView } from '../../../protocol/operator-api.ts'
+import { placeTenant, shardsFor } from '../../../tenants/placement.ts'
 import { tenantId, type StoredKey, type StoredTenant } from '../../../tenants/record.ts'
+import { noteRegion } from '../../../tenants/regions.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant } from '../../identity/tenants.ts'
+import { hasJurisdiction } from '../shards/jurisdictions.ts'
 import { requirePlan } from '../admin/platform.ts'
 
 const tag = 'Operator'
@@ -67,14 +72,18 @@ const putTenant = operation(
     params,
     body: newTenant,
     responses: { 201: createdTenant, 200: tenantView },
+    errors: ['conflict'],
     example: { body: { name: 'Acme' }, response: { ...exampleTenant, apiKey: 'parley_acme_example' } },
   }),
-  async ({ c, params: { id }, body: { name, plan, limits = {} } }) => {
+  async ({ c, params: { id }, body: { name, plan, limits = {}, jurisdiction, region } }) => {
     if (id === platformTenant) fail('invalid-request', `id: "${id}" is reserved for the platform`)
+    requireJurisdiction(c.env, id, jurisdiction)
     await requirePlan(c.env, plan)
     const { key, stored } = await keyFor(c.env, id)
+    const shard = await shardFor(c.env, id, region)
     await platformOf(c.env).noteTenant(id)
-    const { record, made } = await tenantOf(c.env, id).provision({ id, name, plan, limits, key: stored })
+    noteRegion(id, region)
+    const { record, made } = await tenantOf(c.env, id).provision({ id, name, plan, limits, key: stored, shard, region })
     await forgetTenant(c.env, id)
     return made ? { status: 201, body: { ...shown(record), apiKey: key } } : { status: 200, body: shown(record) }
   },
@@ -161,15 +170,44 @@ const revokeKey = operation(
 export const tenants = [listTenants, putTenant, readTenant, changeTenant, createKey, revokeKey]
 
 /** A tenant as its operator sees it: which keys it has, and never the keys. */
-const shown = ({ id, name, state, placement, plan, limits, keys }: StoredTenant) => ({
+const shown = ({ id, name, state, placement, region, plan, limits, keys }: StoredTenant) => ({
   id,
   name,
   state,
   placement,
+  ...(jurisdictionIn(id) === undefined ? {} : { jurisdiction: jurisdictionIn(id) }),
+  ...(region === undefined ? {} : { region }),
   plan,
   limits,
   keys: keys.map(({ id: key, at }) => ({ id: key, at })),
 })
+
+/** A jurisdiction is the end of the id, so that it cannot change and every address of an actor contains it. */
+function requireJurisdiction(env: Env, id: string, wanted: Jurisdiction | undefined): void {
+  const own = jurisdictionIn(id)
+  if (wanted !== undefined && wanted !== own)
+    fail(
+      'invalid-request',
+      own === undefined
+        ? `jurisdiction: it is set when a tenant is created, as the end of its id: PUT /admin/v1/tenants/${id}.${wanted}`
+        : `jurisdiction: "${id}" is in "${own}", and a jurisdiction cannot change`,
+    )
+  if (own !== undefined && !hasJurisdiction(env, own))
+    fail('invalid-request', `id: the jurisdiction "${own}" is not available, since this system runs on workerd alone`)
+}
+
+/** The shard that the tenant is placed on if it is new; a tenant that exists needs none. */
+async function shardFor(env: Env, id: string, region: RegionHint | undefined): Promise<string | undefined> {
+  const wishes = { jurisdiction: jurisdictionIn(id), region }
+  const { shards } = await shardsNow(loadConfig(env), platformOf(env))
+  const shard = placeTenant(id, shardsFor(wishes, shards))
+  if (shard !== undefined || (await tenantOf(env, id).record()) !== undefined) return shard
+  const where = wishes.jurisdiction === undefined ? '' : ` of the jurisdiction "${wishes.jurisdiction}"`
+  return fail(
+    'conflict',
+    `shard: there is no active shard${where} for a new tenant; PUT /admin/v1/shards/{name} registers one`,
+  )
+}
 
 const noSuchTenant = (): never => fail('not-found', 'id: no such tenant')
 

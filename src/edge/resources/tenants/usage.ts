@@ -1,6 +1,6 @@
-import { tenantOf } from '../../../../durable-objects/address.ts'
+import { platformOf, tenantOf } from '../../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
-import { connect } from '../../../adapters/neon/connect.ts'
+import { openShard } from '../../../adapters/neon/shards.ts'
 import { selectUsage, type DayOfUse } from '../../../adapters/neon/usage.ts'
 import { loadConfig } from '../../../config.ts'
 import { systemClock } from '../../../kernel/clock.ts'
@@ -50,7 +50,13 @@ async function read(c: AppContext, tenant: string, from: string, to: string): Pr
   if (placement === undefined) return []
   return await fromDependency(
     placement.shard,
-    () => selectUsage(connect(config, config.shardUrl(placement.shard), requestDeadlineMs), tenant, from, to),
+    async () =>
+      selectUsage(
+        await openShard(config, platformOf(c.env), placement.shard, 'read', requestDeadlineMs),
+        tenant,
+        from,
+        to,
+      ),
     c.env.request,
   )
 }

@@ -58,6 +58,10 @@ export const routes = (): readonly string[] => [
 export async function operatorLine(line: string, { tenant, things }: Furnished): Promise<string> {
   if (line.includes('/plans/'))
     succeeded(await call(`PUT /admin/v1/plans/${things.name}`, { as: operatorKey, body: {} }))
+  if (line.startsWith('DELETE /admin/v1/shards')) {
+    const body = { connection: `postgresql://app:secret@shards.test/${things.name}`, state: 'draining' }
+    succeeded(await call(`PUT /admin/v1/shards/${things.name}`, { as: operatorKey, body }))
+  }
   const [key] = (await env.TENANT.getByName(tenant.id).record())?.keys ?? []
   const [entry] = schedule
   return line

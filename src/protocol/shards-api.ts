@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import { jurisdiction, regionHint } from './places.ts'
+
+/** `active`: takes new tenants; `draining`: takes none; `read-only`: takes none, and no writes. */
+export const shardState = z.enum(['active', 'draining', 'read-only'])
+export type ShardState = z.output<typeof shardState>
+
+/** Names of other dependencies in `/readyz`. */
+const taken = ['actors', 'directory', 'qstash', 'redis', 'tenant']
+
+/** The name of a shard that is registered. */
+export const shardName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,31}$/, 'a lower-case letter, then lower-case letters, digits or "_", at most 32')
+  .refine((name) => !taken.includes(name), `not one of ${taken.join(', ')}, which name other dependencies`)
+
+const weight = z.number().positive().max(1e6).describe('Share of new tenants, relative to the other shards')
+const connection = z
+  .string()
+  .max(2000)
+  .refine(isPostgresUrl, 'postgresql://user:password@host/database')
+  .describe('Connection string of the role parley_app; stored encrypted and never shown')
+const secret = z
+  .string()
+  .regex(/^DATABASE_URL_[A-Z0-9_]{1,64}$/, 'DATABASE_URL_ and upper-case letters, digits or "_"')
+  .describe('The secret of the Worker that holds the connection string')
+
+/** `PUT /admin/v1/shards/{name}`. */
+export const newShard = z
+  .strictObject({
+    connection: connection.optional(),
+    secret: secret.optional(),
+    weight: weight.default(1),
+    region: regionHint.optional(),
+    jurisdiction: jurisdiction.optional(),
+    state: shardState.default('active'),
+  })
+  .refine(({ connection: text, secret: name }) => (text === undefined) !== (name === undefined), {
+    message: 'connection, secret: exactly one of them',
+  })
+  .meta({ oneOf: [{ required: ['connection'] }, { required: ['secret'] }] })
+
+/** `PATCH /admin/v1/shards/{name}`. */
+export const shardChange = z
+  .strictObject({ weight: weight.optional(), region: regionHint.nullable().optional(), state: shardState.optional() })
+  .refine((change) => Object.keys(change).length > 0, { message: 'weight, region or state: at least one of them' })
+export type ShardChange = z.output<typeof shardChange>
+
+/** A shard as its operator sees it, without its connection string. */
+export const shardView = z
+  .object({
+    name: z.string(),
+    weight: z.number(),
+    region: regionHint.optional(),
+    jurisdiction: jurisdiction.optional(),
+    state: shardState,
+    connection: z
+      .object({
+        kind: z.enum(['encrypted', 'secret']),
+        key: z.string().optional().describe('Id of the key that it is encrypted with'),
+        secret: z.string().optional(),
+      })
+      .describe('Where its connection string is'),
+    schema: z.int().describe('Number of the newest migration that it was found to have; 0 when it was not looked at'),
+    isConfigured: z.boolean().describe('Whether SHARDS names it'),
+  })
+  .meta({ id: 'Shard' })
+export type ShardView = z.output<typeof shardView>
+
+/** `GET /admin/v1/shards`. */
+export const shardsView = z.object({ shards: z.array(shardView), neededSchema: z.int() })
+
+/** `POST /admin/v1/shards/re-encrypt`. */
+export const reEncrypted = z.object({
+  key: z.string().describe('Id of the key that encrypts now'),
+  changed: z.array(z.string()),
+  failed: z.array(z.object({ name: z.string(), reason: z.string() })),
+})
+
+function isPostgresUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, username, pathname } = new URL(text)
+  return ['postgres:', 'postgresql:'].includes(protocol) && hostname !== '' && username !== '' && pathname.length > 1
+}
