@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { access, constants, readFile, writeFile } from 'node:fs/promises'
+import { access, constants, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { LocalError } from './local-error.ts'
@@ -14,6 +14,8 @@ export interface Secrets {
   readonly qstashToken: string
   readonly qstashCurrentKey: string
   readonly qstashNextKey: string
+  /** ENCRYPTION_KEYS of the Worker. */
+  readonly encryptionKeys: string
 }
 
 /** Takes the data folder for this process and reads its secrets. Throws {@link LocalError} if it is not Parley's or cannot be written. */
@@ -53,6 +55,7 @@ export async function knownSecrets(dataDir: string): Promise<Secrets | undefined
 
 async function readSecrets(file: string): Promise<Secrets> {
   const made: Secrets = {
+    encryptionKeys: `local:${randomBytes(32).toString('base64')}`,
     adminKey: secret(),
     postgresPassword: secret(),
     redisToken: secret(),
@@ -64,9 +67,18 @@ async function readSecrets(file: string): Promise<Secrets> {
     await writeFile(file, JSON.stringify(made, null, 2), { flag: 'wx', mode: 0o600 })
     return made
   } catch {
-    const kept: Secrets = JSON.parse(await readFile(file, 'utf8'))
-    return kept
+    const kept: Partial<Secrets> = JSON.parse(await readFile(file, 'utf8'))
+    const all = { ...made, ...kept }
+    // A folder of an earlier version lacks the newer ones.
+    if (Object.keys(all).length > Object.keys(kept).length) await replaceFile(file, JSON.stringify(all, null, 2))
+    return all
   }
+}
+
+/** Whole or not at all: a process that ends meanwhile must not leave half a file of secrets. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text, { mode: 0o600 })
+  await rename(`${file}.new`, file)
 }
 
 const secret = () => randomBytes(24).toString('base64url')

@@ -1,4 +1,8 @@
+import type { z } from 'zod'
+import { reEncrypted, shardsView, type ShardView } from '../src/protocol/shards-api.ts'
 import { LocalError } from './local-error.ts'
+
+export type ListedShard = ShardView
 
 /** Talks to the Worker as its operator. */
 export class Operator {
@@ -57,6 +61,28 @@ export class Operator {
       await this.#call('GET', '/admin/v1/cron'),
     )
     return entries
+  }
+
+  async shards(): Promise<{ readonly shards: readonly ListedShard[]; readonly neededSchema: number }> {
+    return shardsView.parse(JSON.parse(await this.#call('GET', '/admin/v1/shards')))
+  }
+
+  /** Registers a shard, or replaces its properties. */
+  async putShard(name: string, properties: object): Promise<void> {
+    await this.#call('PUT', `/admin/v1/shards/${encodeURIComponent(name)}`, properties)
+  }
+
+  async changeShard(name: string, change: object): Promise<void> {
+    await this.#call('PATCH', `/admin/v1/shards/${encodeURIComponent(name)}`, change)
+  }
+
+  async removeShard(name: string): Promise<void> {
+    await this.#call('DELETE', `/admin/v1/shards/${encodeURIComponent(name)}`)
+  }
+
+  /** Encrypts the connection strings of all shards with the first key. */
+  async reEncryptShards(): Promise<z.output<typeof reEncrypted>> {
+    return reEncrypted.parse(JSON.parse(await this.#call('POST', '/admin/v1/shards/re-encrypt')))
   }
 
   async #call(method: string, path: string, body?: unknown, withinMs?: number): Promise<string> {

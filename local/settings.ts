@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { LocalError } from './local-error.ts'
 import { requireWholeServices } from './real-services.ts'
 import { isDevelopment, isLoopback, readProfile, type Launcher, type Profile } from './profile.ts'
@@ -12,6 +13,8 @@ export interface Settings {
   readonly dataDir: string
   /** Begin with nothing. */
   readonly fresh: boolean
+  /** Shards of the embedded Postgres to have at least. */
+  readonly shards: number | undefined
   readonly messagesPerSecond: number | undefined
   readonly requestsPerSecond: number | undefined
   /** Variables of the Worker that are set and have a sense on one machine; it checks them itself. */
@@ -34,19 +37,20 @@ const root = join(import.meta.dirname, '..')
 const realNames =
   /^(?:DATABASE_URL_[A-Z0-9_]+|NEON_PROXY|SHARDS|UPSTASH_REDIS_REST_(?:URL|TOKEN)|QSTASH_(?:URL|TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY)|PUBLIC_URL)$/
 const tunedNames =
-  /^(?:TAIL_ENTRIES|PROJECTION_DELAY_MS|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|ACTIVITY_ACTORS|REGIONS|TRUSTED_PROXY_HEADER|MAX_CONNECTIONS|MAX_NAMED_ACTORS)$/
+  /^(?:TAIL_ENTRIES|PROJECTION_DELAY_MS|LINKS|HIBERNATION|PRESENCE_GRACE_MS|CONNECTIONS_PER_ADDRESS|GATEWAYS_PER_REGION|ACTIVITY_ACTORS|REGIONS|TRUSTED_PROXY_HEADER|MAX_CONNECTIONS|MAX_NAMED_ACTORS|ENCRYPTION_KEYS)$/
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {
-  const unknown = args.find((arg) => arg !== '--fresh')
-  if (unknown !== undefined)
-    throw new LocalError(`${unknown} is not an option here; there is --help and there is --fresh.`)
+  const { fresh, shards } = readOptions(args)
   requireWholeServices(env)
+  if (shards !== undefined && env['DATABASE_URL_DIRECTORY'])
+    throw new LocalError('--shards is for the embedded Postgres; register shards of another one with npm run shards.')
   const settings: Settings = {
     port: wholeNumber(env, 'PORT', 1, 65_535) ?? 8787,
     host: env['HOST'] || '127.0.0.1',
     dataDir: readFolder(env['PARLEY_DATA'] || '.parley'),
-    fresh: args.includes('--fresh'),
+    fresh,
+    shards,
     messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
     tuned: readTuned(env),
@@ -61,6 +65,22 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
   if (isDevelopment(settings.profile)) requireLoopback(settings)
   else requireProduction(settings)
   return settings
+}
+
+/** Databases of one embedded Postgres: more of them would compete for the same disk. */
+const maxEmbeddedShards = 32
+
+function readOptions(args: readonly string[]): Pick<Settings, 'fresh' | 'shards'> {
+  try {
+    const options = { fresh: { type: 'boolean' }, shards: { type: 'string' } } as const
+    const { values } = parseArgs({ args: [...args], options })
+    const shards = wholeNumber({ '--shards': values.shards }, '--shards', 1, maxEmbeddedShards)
+    return { fresh: values.fresh ?? false, shards }
+  } catch (thrown) {
+    if (thrown instanceof LocalError) throw thrown
+    const [unknown = args[0]] = args.filter((arg) => !/^(?:--fresh|--shards(?:=.*)?|\d+)$/.test(arg))
+    throw new LocalError(`${unknown} is not an option here; there are --fresh, --shards <number> and --help.`)
+  }
 }
 
 /** The development profiles let every caller in, so only this machine may reach them. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Secrets } from './data-folder.ts'
+import { embeddedShards } from './embedded-shards.ts'
 import { keepTrying } from './keep-trying.ts'
 import { oneLine } from './local-error.ts'
 import { ensureAppRole, migrate } from './migrate.ts'
@@ -16,9 +17,6 @@ export interface StandIns {
   readonly notes: readonly string[]
   stop(): Promise<void>
 }
-
-const shards = ['shard0', 'shard1']
-const databases = ['directory', ...shards]
 
 /** Starts a stand-in for every service that no real one is configured for. */
 export async function startStandIns(settings: Settings, secrets: Secrets): Promise<StandIns> {
@@ -53,13 +51,16 @@ async function allOrNone(starting: readonly Promise<StandIns>[]): Promise<StandI
  * Postgres from npm, its databases migrated, behind a proxy that speaks Neon's protocol. Without Postgres the Worker
  * still chats, so one that does not start is tried again in the background; until then the proxy knows no database.
  */
-async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets): Promise<StandIns> {
+async function embeddedNeon(settings: Settings, { postgresPassword }: Secrets): Promise<StandIns> {
+  const { dataDir } = settings
+  const shards = await embeddedShards(dataDir, settings.shards)
+  const databases = ['directory', ...shards]
   let postgres: Postgres | undefined
   const trying = keepTrying(
     async () => {
       const started = await startPostgres({ dataDir: join(dataDir, 'postgres'), databases, replica: true })
       try {
-        await prepare(started, postgresPassword)
+        await prepare(started, shards, postgresPassword)
         postgres = started
       } catch (error) {
         await started.stop()
@@ -78,7 +79,7 @@ async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets
   try {
     const failed = await trying.first
     const proxy = await startNeonProxy({
-      resolve: (asked) => (postgres === undefined ? undefined : routes(postgres, postgresPassword)(asked)),
+      resolve: (asked) => (postgres === undefined ? undefined : routes(postgres, databases, postgresPassword)(asked)),
     })
     const url = (database: string) => `postgresql://parley_app:${postgresPassword}@${database}.local/${database}`
     return {
@@ -103,14 +104,14 @@ async function embeddedNeon({ dataDir }: Settings, { postgresPassword }: Secrets
   }
 }
 
-async function prepare(postgres: Postgres, password: string): Promise<void> {
+async function prepare(postgres: Postgres, shards: readonly string[], password: string): Promise<void> {
   await ensureAppRole(postgres.url('directory'), password)
   await migrate(postgres.url('directory'), 'directory')
   for (const shard of shards) await migrate(postgres.url(shard), 'shard')
 }
 
 /** The Worker reaches each database as parley_app, on the primary; `<database>.replica.local` is the standby. */
-function routes(postgres: Postgres, password: string): Resolve {
+function routes(postgres: Postgres, databases: readonly string[], password: string): Resolve {
   const asApp = (url: string) => Object.assign(new URL(url), { username: 'parley_app', password }).href
   return ({ host, database, user }) => {
     if (user !== 'parley_app' || !databases.includes(database)) return undefined

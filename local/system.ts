@@ -68,7 +68,8 @@ async function start(
   const [standIns, config] = await Promise.all([starting, readWorkerConfig(), buildAll(worker)])
 
   const origin = originOf(settings)
-  const vars = { ...workerVars(settings, adminKey, origin), ...standIns.vars }
+  const { encryptionKeys } = secrets
+  const vars = { ENCRYPTION_KEYS: encryptionKeys, ...workerVars(settings, adminKey, origin), ...standIns.vars }
   for (const file of await recreateGateways(settings.dataDir))
     console.error(`the file of a gateway was damaged; the gateway is made anew, the file is kept as ${file}`)
   for (const file of await recreateAlarms(settings.dataDir))

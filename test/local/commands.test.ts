@@ -26,7 +26,7 @@ function temporary(): string {
   return folder
 }
 
-test.each(['start', 'serve', 'cron', 'migrate', 'test', 'bench', 'torture', 'soak', 'check:deploy'])(
+test.each(['start', 'serve', 'cron', 'shards', 'migrate', 'test', 'bench', 'torture', 'soak', 'check:deploy'])(
   'npm run %s without packages says to run npm ci first',
   async (name) => {
     const folder = temporary()
@@ -40,10 +40,10 @@ test.each(['start', 'serve', 'cron', 'migrate', 'test', 'bench', 'torture', 'soa
 
 test('a Node that does not read TypeScript hands over to the one from npm', async () => {
   const { code, said } = await shell('node --no-experimental-strip-types local/run.js local/start.ts --help')
-  expect([code, said]).toEqual([0, expect.stringContaining('npm start [-- --fresh | --help]')])
+  expect([code, said]).toEqual([0, expect.stringContaining('npm start [-- [--fresh] [--shards <number>] | --help]')])
 })
 
-test.each(['start', 'serve', 'cron', 'migrate', 'check:deploy'])(
+test.each(['start', 'serve', 'cron', 'shards', 'migrate', 'check:deploy'])(
   'npm run %s -- --help says how it is used',
   async (name) => {
     const { code, said } = await shell(`${scripts[name]} --help`)

@@ -5,7 +5,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { actorsFolder, linkMiniflare } from '../../local/actor-store.ts'
-import { openData } from '../../local/data-folder.ts'
+import { knownSecrets, openData } from '../../local/data-folder.ts'
 import { readSettings } from '../../local/settings.ts'
 
 let folder: string
@@ -96,6 +96,11 @@ test('a folder of a version without the marker is known by its secrets, and gets
   writeFileSync(join(folder, 'secrets.json'), JSON.stringify(secrets))
   expect(await openAlone(folder)).toBe(secret)
   expect(readdirSync(folder)).toContain('parley-data.json')
+  // Newer secrets are added to it, and stay.
+  const added = await knownSecrets(folder)
+  expect(added).toEqual({ ...secrets, encryptionKeys: expect.stringMatching(/^local:.{44}$/) })
+  await openAlone(folder)
+  expect(await knownSecrets(folder)).toEqual(added)
 })
 
 test('a marker of a newer version is refused', async () => {

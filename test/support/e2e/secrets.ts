@@ -10,6 +10,7 @@ import type { Secrets } from '../../../local/data-folder.ts'
 export function makeSecrets(dataDir: string): Secrets {
   const secret = () => randomBytes(24).toString('base64url')
   const secrets: Secrets = {
+    encryptionKeys: `local:${randomBytes(32).toString('base64')}`,
     adminKey: secret(),
     postgresPassword: secret(),
     redisToken: secret(),
