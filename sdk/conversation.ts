@@ -97,7 +97,7 @@ export class Conversation {
 
   /** Says "I have read up to here". Repeats and steps back cost nothing. */
   markRead(seq: number): void {
-    const { standing, facts, people, timeline } = this.#known
+    const { standing, properties: facts, people, timeline } = this.#known
     if (standing !== 'live' || facts.role === null) return
     this.#cursor.moveTo(seq, people.members.get(timeline.me)?.read ?? 0)
   }

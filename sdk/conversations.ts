@@ -54,14 +54,14 @@ export class Conversations {
   /** Makes a conversation; the direct one of two people is always the same. */
   async create(wanted: NewConversation): Promise<Created> {
     const made = fields(await this.#http.request('POST', '/v1/conversations', wanted))
-    return { ...facts(made), members: readMembers(made['members']) }
+    return { ...propertiesOf(made), members: readMembers(made['members']) }
   }
 
   /** Looks one up. */
   async get(id: string): Promise<Details> {
     const found = fields(await this.#http.request('GET', path(id)))
     const members = readMembers(found['members'])
-    return { ...facts(found), members, memberCount: count(found['memberCount'], members.length) }
+    return { ...propertiesOf(found), members, memberCount: count(found['memberCount'], members.length) }
   }
 
   /** Gives it another name. */
@@ -87,7 +87,7 @@ export class Conversations {
 
 const path = (id: string): string => `/v1/conversations/${encodeURIComponent(id)}`
 
-const facts = (given: ReturnType<typeof fields>) => ({
+const propertiesOf = (given: ReturnType<typeof fields>) => ({
   id: text(given['id']),
   type: text(given['type']),
   name: text(given['name']),

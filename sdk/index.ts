@@ -8,4 +8,4 @@ export { byActivity, type Inbox, type InboxNews, type ListItem, withItem, withou
 export { Listeners } from './listeners.ts'
 export { type Line, type MessageLine, type NoticeLine } from './lines.ts'
 export { type Member } from './people.ts'
-export { type Facts, type Standing, type View } from './view.ts'
+export { type Properties as Facts, type Standing, type View } from './view.ts'

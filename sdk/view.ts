@@ -6,7 +6,7 @@ import * as people from './people.ts'
 import * as log from './timeline.ts'
 
 /** What a conversation is, beside what is said in it. */
-export interface Facts {
+export interface Properties {
   readonly type: string
   readonly name: string
   /** Null for someone who reads a channel without being a member. */
@@ -21,7 +21,7 @@ export type Standing = 'opening' | 'live' | 'catchingUp' | 'closed' | 'ended'
 export interface Known {
   readonly standing: Standing
   readonly problem: ParleyError | undefined
-  readonly facts: Facts
+  readonly properties: Properties
   readonly people: people.People
   readonly timeline: log.Timeline
   /** The top of the log when facts and members were told: only later entries change them. */
@@ -33,7 +33,7 @@ export interface View {
   readonly standing: Standing
   /** Why it ended. */
   readonly problem: ParleyError | undefined
-  readonly facts: Facts
+  readonly properties: Properties
   readonly lines: readonly Line[]
   /** The highest seq held, and the highest the user has read by the server's account. */
   readonly newest: number
@@ -52,7 +52,7 @@ export interface View {
 export const unknown = (me: string): Known => ({
   standing: 'closed',
   problem: undefined,
-  facts: { type: '', name: '', role: 'member', memberCount: 0 },
+  properties: { type: '', name: '', role: 'member', memberCount: 0 },
   people: people.nobody,
   timeline: log.emptyTimeline(me),
   toldAt: 0,
@@ -66,7 +66,12 @@ export function withState(known: Known, given: unknown): Known {
   const me = { user: known.timeline.me, role, read: count(state['read']), joined: 0 }
   return {
     ...known,
-    facts: { type: text(state['type']), name: text(state['name']), role, memberCount: count(state['memberCount']) },
+    properties: {
+      type: text(state['type']),
+      name: text(state['name']),
+      role,
+      memberCount: count(state['memberCount']),
+    },
     people: people.withMembers(known.people, withMe(named, me)),
     toldAt: count(state['last']),
   }
@@ -79,7 +84,7 @@ function withMe(named: readonly people.Member[], { user, role, read, joined }: M
     : [...named, { user, role, read, joined }]
 }
 
-type Me = Omit<people.Member, 'role'> & Pick<Facts, 'role'>
+type Me = Omit<people.Member, 'role'> & Pick<Properties, 'role'>
 
 /** Entries arrived: from the stream, or from history. */
 export function withEntries(known: Known, arrivals: readonly log.Placed[]): Known {
@@ -90,25 +95,29 @@ export function withEntries(known: Known, arrivals: readonly log.Placed[]): Know
 
 function follow(known: Known, { seq, entry }: log.Placed): Known {
   const next = { ...known, toldAt: Math.max(known.toldAt, seq), people: people.hushed(known.people, entry.user) }
-  return changeFacts(next, seq, entry)
+  return changeProperties(next, seq, entry)
 }
 
-function changeFacts(known: Known, seq: number, entry: Entry): Known {
-  const { facts } = known
-  if (entry.type === 'conversation.renamed') return { ...known, facts: { ...facts, name: entry.name } }
+function changeProperties(known: Known, seq: number, entry: Entry): Known {
+  const { properties } = known
+  if (entry.type === 'conversation.renamed') return { ...known, properties: { ...properties, name: entry.name } }
   if (entry.type === 'member.joined') {
-    const role = entry.member === known.timeline.me ? (facts.role ?? 'member') : facts.role
-    const next = { ...facts, role, memberCount: facts.memberCount + 1 }
-    return { ...known, facts: next, people: people.joined(known.people, entry.member, seq - 1) }
+    const role = entry.member === known.timeline.me ? (properties.role ?? 'member') : properties.role
+    const next = { ...properties, role, memberCount: properties.memberCount + 1 }
+    return { ...known, properties: next, people: people.joined(known.people, entry.member, seq - 1) }
   }
   if (entry.type === 'member.left') {
-    const role = entry.member === known.timeline.me ? null : facts.role
-    const next = { ...facts, role, memberCount: Math.max(0, facts.memberCount - 1) }
-    return { ...known, facts: next, people: people.left(known.people, entry.member) }
+    const role = entry.member === known.timeline.me ? null : properties.role
+    const next = { ...properties, role, memberCount: Math.max(0, properties.memberCount - 1) }
+    return { ...known, properties: next, people: people.left(known.people, entry.member) }
   }
   if (entry.type === 'member.role') {
-    const role = entry.member === known.timeline.me ? entry.role : facts.role
-    return { ...known, facts: { ...facts, role }, people: people.promoted(known.people, entry.member, entry.role) }
+    const role = entry.member === known.timeline.me ? entry.role : properties.role
+    return {
+      ...known,
+      properties: { ...properties, role },
+      people: people.promoted(known.people, entry.member, entry.role),
+    }
   }
   return known
 }
@@ -123,10 +132,10 @@ export function withSignal(known: Known, given: unknown, now: number): Known {
 }
 
 /** What there is to show of it. `more` is what the pages of history know. */
-export const viewOf = ({ standing, problem, facts, people, timeline }: Known, more: boolean): View => ({
+export const viewOf = ({ standing, problem, properties, people, timeline }: Known, more: boolean): View => ({
   standing,
   problem,
-  facts,
+  properties,
   lines: linesOf(timeline),
   newest: log.newest(timeline),
   read: people.members.get(timeline.me)?.read ?? 0,

@@ -129,28 +129,28 @@ describe('what is known of a conversation', () => {
   test('comes from the state the server told, and changes with later entries only', () => {
     const later = viewOf(withEntries(known, [at(5, joined)]), false)
     expect(later.members.map(({ user }) => user)).toEqual(['ann', 'bob', 'cy'])
-    expect(later.facts.memberCount).toBe(3)
+    expect(later.properties.memberCount).toBe(3)
     const history = viewOf(withEntries(known, [at(3, joined)]), false)
-    expect(history.facts.memberCount).toBe(2)
+    expect(history.properties.memberCount).toBe(2)
     expect(history.lines).toHaveLength(1)
   })
 
   test('changes in the order of the log, however entries come', () => {
     const name = (to: string) => readEntry({ type: 'conversation.renamed', user: 'ann', at: 3, name: to })
     const page = [at(6, name('Second')), at(5, name('First'))]
-    expect(viewOf(withEntries(known, page), false).facts.name).toBe('Second')
+    expect(viewOf(withEntries(known, page), false).properties.name).toBe('Second')
   })
 
   test('an entry that comes twice changes it once', () => {
     const twice = withEntries(withEntries(known, [at(5, joined)]), [at(5, joined)])
-    expect(viewOf(twice, false).facts.memberCount).toBe(3)
+    expect(viewOf(twice, false).properties.memberCount).toBe(3)
   })
 
   test('a role is known of members and of oneself, and shown', () => {
     const role = (member: string) => readEntry({ type: 'member.role', user: 'ann', at: 3, member, role: 'admin' })
     const view = viewOf(withEntries(known, [at(5, role('bob')), at(6, role('ann'))]), false)
     expect(view.members.map((member) => member.role)).toEqual(['admin', 'admin'])
-    expect(view.facts.role).toBe('admin')
+    expect(view.properties.role).toBe('admin')
     expect(view.lines).toMatchObject([
       { what: 'role', subject: 'bob', role: 'admin' },
       { what: 'role', subject: 'ann', role: 'admin' },

@@ -8,7 +8,7 @@ import { hoist } from './ui/flags.ts'
 import { oncePerFrame } from './ui/frame.ts'
 import { Banner } from './views/banner.ts'
 import { askForConversation } from './views/new-conversation.ts'
-import { Room } from './views/room.ts'
+import { ConversationView } from './views/conversation.ts'
 import { Sidebar } from './views/sidebar.ts'
 
 const defaultTextBytes = 16_384
@@ -25,7 +25,7 @@ export class App {
   readonly #stage = h('div', { class: 'stage' })
   readonly #drafts: Drafts
   readonly #draw = oncePerFrame(() => this.#drawNow())
-  #room: Room | undefined
+  #open: ConversationView | undefined
   /** True when the list was seen before the conversation, so that "back" goes back. */
   #cameFromList = false
 
@@ -52,7 +52,7 @@ export class App {
   #follow(): void {
     this.#parley.connection.changes.listen(this.#draw)
     this.#list.changes.listen(this.#draw)
-    this.#parley.inbox.listen((news) => this.#room?.hear(news))
+    this.#parley.inbox.listen((news) => this.#open?.hear(news))
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)
     addEventListener('offline', this.#draw)
@@ -64,26 +64,26 @@ export class App {
   /** Shows what the address names: a conversation, or none. */
   #route(): void {
     const id = /^#\/c\/([A-Za-z0-9_-]{1,64})$/.exec(location.hash)?.[1]
-    if (id !== this.#room?.conversation.id || id === undefined) this.#show(id)
+    if (id !== this.#open?.conversation.id || id === undefined) this.#show(id)
     this.#draw()
   }
 
   #show(id: string | undefined): void {
-    if (this.#room !== undefined) {
-      this.#room.end()
+    if (this.#open !== undefined) {
+      this.#open.end()
     } else if (id !== undefined) {
       this.#cameFromList = this.element.isConnected
     }
     closeDialogs()
-    this.#room = id === undefined ? undefined : this.#newRoom(id)
-    this.element.dataset['screen'] = id === undefined ? 'list' : 'room'
-    this.#stage.replaceChildren(this.#room?.element ?? this.#nothing)
-    this.#room?.focus()
+    this.#open = id === undefined ? undefined : this.#newView(id)
+    this.element.dataset['screen'] = id === undefined ? 'list' : 'conversation'
+    this.#stage.replaceChildren(this.#open?.element ?? this.#nothing)
+    this.#open?.focus()
   }
 
-  #newRoom(id: string): Room {
+  #newView(id: string): ConversationView {
     const { state } = this.#parley.connection
-    return new Room(id, {
+    return new ConversationView(id, {
       parley: this.#parley,
       list: this.#list,
       textBytes: state.kind === 'online' ? state.session.textBytes : defaultTextBytes,
@@ -96,15 +96,15 @@ export class App {
 
   /** Opens a conversation; one that is open already takes the cursor. */
   #go(id: string): void {
-    if (this.#room?.conversation.id === id) this.#room.focus()
+    if (this.#open?.conversation.id === id) this.#open.focus()
     else location.hash = `#/c/${id}`
   }
 
   /** To where one writes, else to what is shown, and past the list. */
   #skip(event: Event): void {
     event.preventDefault()
-    if (this.#room === undefined) this.#nothing.focus()
-    else this.#room.skipTo()
+    if (this.#open === undefined) this.#nothing.focus()
+    else this.#open.skipTo()
   }
 
   #back(): void {
@@ -114,15 +114,15 @@ export class App {
 
   #drawNow(): void {
     const now = Date.now()
-    this.#room?.draw(now)
-    const open = this.#room?.conversation
-    this.#sidebar.draw(open?.id, this.#room?.seen ?? false, now)
+    this.#open?.draw(now)
+    const open = this.#open?.conversation
+    this.#sidebar.draw(open?.id, this.#open?.seen ?? false, now)
     this.#banner.show(this.#parley.connection.state, open?.view.standing)
     this.#drawTitle()
   }
 
   #drawTitle(): void {
-    const seen = this.#room?.seen === true ? this.#room.conversation.id : undefined
+    const seen = this.#open?.seen === true ? this.#open.conversation.id : undefined
     const unread = this.#list.items.reduce((sum, { id, unread }) => (id === seen ? sum : sum + unread), 0)
     const title = unread > 0 ? `(${unread}) Parley` : 'Parley'
     if (document.title !== title) document.title = title

@@ -1,7 +1,7 @@
 import { loadConfig } from '../../src/config.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
-import type { Projected, ProjectedFacts, ProjectionBatch } from '../../src/events/projection.ts'
+import type { Projected, ProjectedProperties, ProjectionBatch } from '../../src/events/projection.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
@@ -129,7 +129,7 @@ export class Projection {
     return { version, written }
   }
 
-  async #write(conversation: Conversation, rows: readonly LogRow[], facts?: ProjectedFacts): Promise<Projected> {
+  async #write(conversation: Conversation, rows: readonly LogRow[], facts?: ProjectedProperties): Promise<Projected> {
     const placement = this.#knownPlacement() ?? (await this.#askPlacement(conversation.tenant))
     if (placement === undefined) return { kind: 'misplaced' }
     const writer = shardWriterOf(this.#env, placement.shard, conversation.tenant, conversation.id)
@@ -161,7 +161,7 @@ export class Projection {
     if (this.#settings.get('placement') === known) await tenantOf(this.#env, tenant).retell()
   }
 
-  #facts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation, from: number): ProjectedFacts {
+  #facts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation, from: number): ProjectedProperties {
     const members = [...this.#members.all()]
       .slice(from, from + batchMembers)
       .map(({ user, role, joinedAt }) => ({ user, role, joinedAt }))

@@ -54,13 +54,13 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     this.#store.learn(call.rules)
     if (this.#mustKeep(call)) this.#create()
     const before = this.#store.log.top()
-    const turn = this.#apply(call)
-    this.#store.subscribers.note(call, turn.results)
-    this.#store.subscribers.publish(this.#update(turn, before), call.gateway, call.request)
-    if (turn.publications.length > 0) this.#notePublished(call.gateway)
+    const applied = this.#apply(call)
+    this.#store.subscribers.note(call, applied.results)
+    this.#store.subscribers.publish(this.#update(applied, before), call.gateway, call.request)
+    if (applied.publications.length > 0) this.#notePublished(call.gateway)
     // Where nothing else is kept, no other call would drop them.
     if (call.commands.some(hasKey)) this.#tidyBy(this.#clock.now() + keptMs)
-    return this.#answer(call, turn, before)
+    return this.#answer(call, applied, before)
   }
 
   /** A page of the stored publications, and the position of the stream. */
@@ -130,31 +130,35 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
    * told.
    */
   #notePublished(except: string | null): void {
-    const { subscribers: audience, rules } = this.#store
+    const { subscribers, rules } = this.#store
     const now = this.#clock.now()
     this.#hasPublished = true
     this.#tidyBy(now + rules.historyTtlSeconds * 1000)
-    if (audience.reachesBeyond(except)) this.#tidyBy(now + remindMs)
+    if (subscribers.reachesBeyond(except)) this.#tidyBy(now + remindMs)
   }
 
   /**
    * An earlier instance may have died between writing and publishing: a gateway that misses something then asks for it.
    */
   #announcePosition(): void {
-    const { subscribers: audience, log, epoch } = this.#store
-    if (!this.#hasPublished && epoch !== '' && log.top() > 0) audience.announcePosition(epoch, log.top())
+    const { subscribers, log, epoch } = this.#store
+    if (!this.#hasPublished && epoch !== '' && log.top() > 0) subscribers.announcePosition(epoch, log.top())
     this.#hasPublished = true
   }
 
   /** What the caller lacks travels with its answer; other gateways are called. */
-  #answer({ have }: StreamCall, turn: AppliedCommands, before: number): StreamAnswer {
+  #answer({ have }: StreamCall, applied: AppliedCommands, before: number): StreamAnswer {
     const { log, epoch } = this.#store
     const after = epoch === '' ? before : (have ?? before)
     const { behind, entries } = missedBetween({ after, before, floor: log.floor(this.#clock.now()) }, () =>
       log.range(after, before, sizes.recovered),
     )
-    const update = this.#update(turn, behind ? before : after)
-    return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
+    const update = this.#update(applied, behind ? before : after)
+    return {
+      update: { ...update, publications: [...entries, ...update.publications] },
+      behind,
+      results: applied.results,
+    }
   }
 
   /** Where nothing is kept, every publication has offset 0, whatever the log once counted. */

@@ -8,7 +8,7 @@ export interface ProjectionBatch {
   /** Seqs of messages whose content must be removed. */
   readonly scrubbed: readonly number[]
   /** The conversation's properties and members, when they changed since the last batch. */
-  readonly facts?: ProjectedFacts
+  readonly facts?: ProjectedProperties
 }
 
 /** One log entry; `at` in milliseconds since the epoch. */
@@ -21,7 +21,7 @@ export interface ProjectedRow {
   readonly data: string
 }
 
-export interface ProjectedFacts {
+export interface ProjectedProperties {
   readonly type: string
   readonly name: string
   readonly createdBy: string

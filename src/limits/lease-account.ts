@@ -80,7 +80,7 @@ export class LeaseAccount {
     this.settle(closing, now)
     let allowed = 0
     for (const cost of costs) {
-      if (this.#room(now) < cost) break
+      if (this.#free(now) < cost) break
       for (const meter of this.#counters) meter.spend(cost, now)
       allowed++
     }
@@ -97,7 +97,7 @@ export class LeaseAccount {
    */
   reserve(units: number, ttlMs: number, now: number): Reserved {
     this.#expire(now)
-    if (this.#room(now) < units) return { kind: 'limited', retryAfterMs: this.#waitMs(units, now) }
+    if (this.#free(now) < units) return { kind: 'limited', retryAfterMs: this.#waitMs(units, now) }
     const until = Math.min(now + ttlMs, ...this.#counters.map((meter) => meter.endOf(now)))
     const lease = this.#nextLease++
     this.#open(lease, { units, until })
@@ -113,7 +113,7 @@ export class LeaseAccount {
     const known = this.#holders.get(holder)
     const before = known === undefined ? undefined : this.#leases.get(known)
     if (known !== undefined && before !== undefined) this.#close(known, before, 0, now)
-    const granted = Math.max(Math.min(units, before?.units ?? 0), Math.min(units, Math.max(0, this.#room(now))))
+    const granted = Math.max(Math.min(units, before?.units ?? 0), Math.min(units, Math.max(0, this.#free(now))))
     this.#holders.delete(holder)
     if (granted === 0) return 0
     const lease = this.#nextLease++
@@ -152,7 +152,7 @@ export class LeaseAccount {
     this.#expire(now)
     const limit = capacityUnder(this.#rules)
     const resetMs = Math.max(0, ...this.#counters.map((meter) => meter.waitMs(0, now)))
-    return { remaining: Math.max(0, this.#room(now)), limit, resetMs, leased: this.#leased }
+    return { remaining: Math.max(0, this.#free(now)), limit, resetMs, leased: this.#leased }
   }
 
   /** Forgets what was spent. Open leases stay: their holders may still spend them. */
@@ -195,7 +195,7 @@ export class LeaseAccount {
    * Whole units a decision could take now. Soft rules assume that up to their bound nothing of what is lent will be
    * spent.
    */
-  #room(now: number): number {
+  #free(now: number): number {
     const reserved = Math.max(0, this.#leased - overshootBound(this.#rules))
     return Math.min(...this.#counters.map((meter) => Math.floor(meter.capacity - meter.used(now) - reserved)))
   }

@@ -44,13 +44,13 @@ export class LocalLimits {
   #metersOf(key: string, windows: readonly Window[], now: number): readonly WindowCounter[] {
     const known = this.#known.get(key)
     if (known !== undefined && sameWindows(known.windows, windows)) return known.meters
-    if (known === undefined) this.#makeRoom(now)
+    if (known === undefined) this.#dropOldest(now)
     const meters = windows.map((window) => createWindowCounter(window))
     this.#known.set(key, { windows, meters })
     return meters
   }
 
-  #makeRoom(now: number): void {
+  #dropOldest(now: number): void {
     if (this.#known.size >= this.#keys && now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now
       for (const [key, { meters }] of this.#known) if (meters.every((meter) => meter.used(now) === 0)) this.forget(key)

@@ -92,7 +92,7 @@ export class Touches {
       const tenant = this.#of(name)
       const touch: Touch = { begunAt: this.#pause.now(), opened: openedActors.count }
       // Checked and taken without a pause: another request checks as well.
-      if (this.#hasRoom(tenant)) {
+      if (this.#isBelowMax(tenant)) {
         tenant.underWay.add(touch)
         return { tenant, touch }
       }
@@ -100,7 +100,7 @@ export class Touches {
     }
   }
 
-  #hasRoom(tenant: Tenant): boolean {
+  #isBelowMax(tenant: Tenant): boolean {
     const now = this.#pause.now()
     tenant.usedAt = now
     for (const touch of tenant.underWay)

@@ -1,7 +1,7 @@
 import { evictDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import { call } from '../support/worker/http.ts'
-import { commandBy } from '../support/room.ts'
+import { commandBy } from '../support/conversation.ts'
 import { viewOf } from '../support/worker/conversation-view.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 

@@ -19,7 +19,7 @@ async function diedTwice(conversation: DurableObjectStub, at: number): Promise<v
   await evictDurableObject(conversation)
 }
 
-const factOf = async (conversation: DurableObjectStub, name: string) =>
+const settingOf = async (conversation: DurableObjectStub, name: string) =>
   await runInDurableObject(conversation, (_, { storage }) => {
     const rows = storage.sql.exec('SELECT value FROM facts WHERE name = ?', name).toArray()
     return String(rows[0]?.['value'] ?? '')
@@ -40,13 +40,13 @@ test('a task that ended its process twice is parked, is shown to the operator, a
   const now = Date.now()
   await diedTwice(conversation, now)
   await runDurableObjectAlarm(conversation)
-  expect(await factOf(conversation, 'told')).toBe('0')
+  expect(await settingOf(conversation, 'told')).toBe('0')
   await expect.poll(parked).toEqual([{ actor, task: 'inboxes', lost: 2, until: now + 30_000 }])
   expect(await gauge()).toBe('1')
 
   await diedTwice(conversation, now - 31_000)
   await runDurableObjectAlarm(conversation)
-  await eventually('the task has run', async () => ((await factOf(conversation, 'told')) === '1' ? true : undefined))
+  await eventually('the task has run', async () => ((await settingOf(conversation, 'told')) === '1' ? true : undefined))
   await expect.poll(parked).toEqual([])
   expect(await gauge()).toBe('0')
 })
@@ -67,5 +67,5 @@ test('Postgres hears of the members of a large conversation a thousand at a time
     return given().length >= 3 ? true : undefined
   })
   expect(given().map(({ members }) => members)).toEqual([1000, 1000, 500])
-  expect(await factOf(tenant.actorOf(lunch), 'attempts/projection')).toBe('')
+  expect(await settingOf(tenant.actorOf(lunch), 'attempts/projection')).toBe('')
 })

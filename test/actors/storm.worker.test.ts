@@ -13,15 +13,15 @@ const users = Array.from({ length: 150 }, (_, n) => `user-${n}`)
 
 test('a storm of all clients is let in, each with exactly what was missed, without Postgres', async () => {
   const tenant = await newTenant()
-  const room = await tenant.group('alice', ...users)
-  await tenant.postMany(room, 'alice', 20)
+  const conversation = await tenant.group('alice', ...users)
+  await tenant.postMany(conversation, 'alice', 20)
   const tokens = await Promise.all(users.map((user) => tenant.token(user)))
   postgresIsAway()
   await abortAllDurableObjects()
   // In a lane that is four seconds old there is no room for them.
   stopClock()
 
-  const channel = `conversation:${room}`
+  const channel = `conversation:${conversation}`
   const subscribe = { channel, recover: true, offset: 0, epoch: '' }
   const comeBack = async (token: string) => {
     const line = await Line.open('storm/0')

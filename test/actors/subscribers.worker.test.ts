@@ -23,7 +23,7 @@ beforeEach(() => {
 afterEach(() => vi.unstubAllGlobals())
 
 /** One stream with one listening gateway, which fails as often as `failures` says. */
-function audience(): Subscribers {
+function subscribers(): Subscribers {
   const publish = (update: ChannelUpdate) => {
     if (failures-- > 0) return Promise.reject(new Error('no way there'))
     told.push(update)
@@ -49,21 +49,21 @@ const news = (offset: number) => ({
 
 test('a gateway that is back at once hears the news itself', async () => {
   failures = 3
-  audience().publish(news(1), null)
+  subscribers().publish(news(1), null)
   await vi.waitFor(() => expect(told).toHaveLength(1))
   expect(told[0]).toMatchObject(news(1))
 })
 
 test('one that is back later hears where the stream stands, so that it asks, and who has to go', async () => {
   failures = 9
-  audience().publish(news(7), null)
+  subscribers().publish(news(7), null)
   await vi.waitFor(() => expect(told).toHaveLength(1))
   expect(told[0]).toMatchObject({ epoch: 'e', after: 7, publications: [], events: [removal] })
 })
 
 test('one that never comes back is given up after some minutes', async () => {
   failures = 1000
-  audience().publish(news(1), null)
+  subscribers().publish(news(1), null)
   await vi.waitFor(() => expect(waited.length).toBeGreaterThan(10))
   const tries = waited.length
   await new Promise((later) => setTimeout(later, 20))
@@ -73,7 +73,7 @@ test('one that never comes back is given up after some minutes', async () => {
 })
 
 test('what passes does not gather without end for one that is slow: it hears the newest, and who has to go', async () => {
-  const listeners = audience()
+  const listeners = subscribers()
   const passing = (n: number) => ({ kind: 'pub' as const, data: JSON.stringify(`${n} ${'x'.repeat(10_000)}`) })
   const say = (...signals: EphemeralEvent[]) =>
     listeners.publish({ epoch: '', after: 0, publications: [], events: signals }, null)

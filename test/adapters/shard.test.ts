@@ -5,7 +5,7 @@ import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements
 import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
-import type { ProjectedFacts, ProjectedRow, ProjectionBatch } from '../../src/events/projection.ts'
+import type { ProjectedProperties, ProjectedRow, ProjectionBatch } from '../../src/events/projection.ts'
 import { readRange } from '../support/read-range.ts'
 import { startShardWorld, type ShardWorld } from '../support/shard-world.ts'
 
@@ -48,7 +48,11 @@ const edit = (seq: number, ref: number, text: string): ProjectedRow => ({
   data: JSON.stringify({ type: 'message.edited', user: 'alice', at: sentAt + seq, ref, text }),
 })
 
-const facts = (version: number, members: readonly string[], more: Partial<ProjectedFacts> = {}): ProjectedFacts => ({
+const facts = (
+  version: number,
+  members: readonly string[],
+  more: Partial<ProjectedProperties> = {},
+): ProjectedProperties => ({
   type: 'group',
   name: `Lunch ${version}`,
   createdBy: 'alice',

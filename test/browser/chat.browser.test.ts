@@ -518,7 +518,7 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.header.getByText('here now').waitFor()
     await alice.page.addInitScript(`
       window.states = []
-      new MutationObserver(() => window.states.push(document.querySelector('.room .state')?.textContent))
+      new MutationObserver(() => window.states.push(document.querySelector('.conversation .state')?.textContent))
         .observe(document, { subtree: true, childList: true, characterData: true })`)
     await alice.page.reload()
     await alice.header.getByText('here now').waitFor()

@@ -79,7 +79,7 @@ export class Person {
   /** What of the conversation and its dialogs reaches beyond the window. */
   cutOff(): Promise<string[]> {
     return this.page
-      .locator('.room, .room *, dialog *')
+      .locator('.conversation, .conversation *, dialog *')
       .evaluateAll((all) =>
         all
           .filter((one) => one.getBoundingClientRect().right > one.ownerDocument.documentElement.clientWidth + 1)

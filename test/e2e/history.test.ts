@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkHistory, type Entry, History } from '../support/history.ts'
 
-const room = { tenant: 'acme', conversation: 'c' }
+const conversation = { tenant: 'acme', conversation: 'c' }
 
 /** A story without a fault: two people write in turn, a third listens, reads and counts. */
 function story() {
@@ -9,19 +9,19 @@ function story() {
   const history = new History(() => ++now)
   const log: Entry[] = []
   const say = (user: string, clientId: string) => {
-    const entry: Entry = { ...room, seq: log.length + 1, user, clientId, body: `${user} says ${clientId}` }
+    const entry: Entry = { ...conversation, seq: log.length + 1, user, clientId, body: `${user} says ${clientId}` }
     log.push(entry)
-    history.invoke(`${user}'s phone`, { ...room, user, clientId }, entry.body).ok(entry.seq)
+    history.invoke(`${user}'s phone`, { ...conversation, user, clientId }, entry.body).ok(entry.seq)
     return entry
   }
-  history.joined('carol', room.tenant, room.conversation, 0)
+  history.joined('carol', conversation.tenant, conversation.conversation, 0)
   for (let n = 1; n <= 5; n++) history.hear('carol', say(n % 2 === 0 ? 'bob' : 'alice', `m${n}`))
   const read = (top: number) => {
     const at = { invokedAt: history.now(), endedAt: history.now() }
-    history.read({ ...room, ...at, session: `alice's phone`, top, entries: log.slice(0, top) })
+    history.read({ ...conversation, ...at, session: `alice's phone`, top, entries: log.slice(0, top) })
   }
   read(5)
-  history.count({ ...room, user: 'bob', last: 5, read: 4, unread: 1 })
+  history.count({ ...conversation, user: 'bob', last: 5, read: 4, unread: 1 })
   return { history, log, say, read }
 }
 
@@ -44,12 +44,12 @@ test('a story without a fault passes', () => {
 
 test('a send without an answer may be in the log or not, and again under its clientId', () => {
   const { history, log } = story()
-  history.invoke('x', { ...room, user: 'dave', clientId: 'never came' }, 'dave says never came')
-  history.invoke('x', { ...room, user: 'dave', clientId: 'd1' }, 'dave says d1').unknown()
-  const entry = { ...room, seq: 6, user: 'dave', clientId: 'd1', body: 'dave says d1' }
+  history.invoke('x', { ...conversation, user: 'dave', clientId: 'never came' }, 'dave says never came')
+  history.invoke('x', { ...conversation, user: 'dave', clientId: 'd1' }, 'dave says d1').unknown()
+  const entry = { ...conversation, seq: 6, user: 'dave', clientId: 'd1', body: 'dave says d1' }
   log.push(entry)
   history.hear('carol', entry)
-  history.invoke('x', { ...room, user: 'dave', clientId: 'd1' }, 'dave says d1').ok(6)
+  history.invoke('x', { ...conversation, user: 'dave', clientId: 'd1' }, 'dave says d1').ok(6)
   expect(brokenIn({ history, log })).toEqual(['unread equals the recount'])
 })
 
@@ -63,7 +63,7 @@ test('a listener that left need not hear the end', () => {
 
 test('a listener that comes back where it was goes on', () => {
   const { history, log, say } = story()
-  history.joined('carol', room.tenant, room.conversation, 5)
+  history.joined('carol', conversation.tenant, conversation.conversation, 5)
   history.hear('carol', say('alice', 'm6'))
   expect(brokenIn({ history, log })).toEqual(['unread equals the recount'])
 })
@@ -71,7 +71,7 @@ test('a listener that comes back where it was goes on', () => {
 describe('sees', () => {
   test('an acknowledged message missing from the log', () => {
     const { history, log } = story()
-    history.invoke('x', { ...room, user: 'dave', clientId: 'lost' }, 'dave says lost').ok(6)
+    history.invoke('x', { ...conversation, user: 'dave', clientId: 'lost' }, 'dave says lost').ok(6)
     expect(brokenIn({ history, log })).toEqual(['acknowledged is in the log exactly once'])
   })
 
@@ -94,13 +94,13 @@ describe('sees', () => {
 
   test('two seqs acknowledged for one clientId', () => {
     const { history, log } = story()
-    history.invoke('x', { ...room, user: 'bob', clientId: 'm2' }, 'bob says m2').ok(3)
+    history.invoke('x', { ...conversation, user: 'bob', clientId: 'm2' }, 'bob says m2').ok(3)
     expect(brokenIn({ history, log })).toContain('one clientId has one seq')
   })
 
   test('a refused message in the log', () => {
     const { history, log } = story()
-    const entry = { ...room, seq: 6, user: 'dave', clientId: 'no', body: 'dave says no' }
+    const entry = { ...conversation, seq: 6, user: 'dave', clientId: 'no', body: 'dave says no' }
     history.invoke('x', entry, entry.body).fail()
     log.push(entry)
     expect(brokenIn({ history, log })).toContain('what was refused or never sent is not in the log')
@@ -108,7 +108,7 @@ describe('sees', () => {
 
   test('a message that was never sent', () => {
     const { history, log } = story()
-    log.push({ ...room, seq: 6, user: 'dave', clientId: 'ghost', body: 'boo' })
+    log.push({ ...conversation, seq: 6, user: 'dave', clientId: 'ghost', body: 'boo' })
     expect(brokenIn({ history, log })).toContain('what was refused or never sent is not in the log')
   })
 
@@ -131,22 +131,22 @@ describe('sees', () => {
     ['does not hear the last', [0, 1, 2, 3]],
   ])('a listener that %s', (_, places) => {
     const { history, log } = story()
-    history.joined('dave', room.tenant, room.conversation, 0)
+    history.joined('dave', conversation.tenant, conversation.conversation, 0)
     for (const place of places) history.hear('dave', nth(log, place))
     expect(brokenIn({ history, log })).toEqual(['a stream is a run without a gap'])
   })
 
   test('a listener that is put further on when it comes back', () => {
     const { history, log } = story()
-    history.joined('dave', room.tenant, room.conversation, 0)
+    history.joined('dave', conversation.tenant, conversation.conversation, 0)
     history.hear('dave', nth(log, 0))
-    history.joined('dave', room.tenant, room.conversation, 5)
+    history.joined('dave', conversation.tenant, conversation.conversation, 5)
     expect(brokenIn({ history, log })).toEqual(['a stream is a run without a gap'])
   })
 
   test('other words at the same place', () => {
     const { history, log } = story()
-    history.joined('dave', room.tenant, room.conversation, 1)
+    history.joined('dave', conversation.tenant, conversation.conversation, 1)
     for (const entry of [second(log, { body: 'whispered' }), ...log.slice(2)]) history.hear('dave', entry)
     expect(brokenIn({ history, log })).toEqual(['every subscriber sees the same entry at the same seq'])
   })
@@ -166,7 +166,7 @@ describe('sees', () => {
 
   test('a read without the own message before it', () => {
     const { history, log } = story()
-    history.read({ ...room, session: `bob's phone`, invokedAt: 90, endedAt: 91, top: 3, entries: [] })
+    history.read({ ...conversation, session: `bob's phone`, invokedAt: 90, endedAt: 91, top: 3, entries: [] })
     expect(brokenIn({ history, log })).toEqual(['you read what you wrote'])
   })
 
@@ -182,7 +182,7 @@ describe('sees', () => {
     ['a last seq', { last: 6 }],
   ])('%s that is wrong', (_, change) => {
     const { history, log } = story()
-    history.count({ ...room, user: 'alice', last: 5, read: 5, unread: 0, ...change })
+    history.count({ ...conversation, user: 'alice', last: 5, read: 5, unread: 0, ...change })
     expect(brokenIn({ history, log })).toEqual(['unread equals the recount'])
   })
 

@@ -123,9 +123,9 @@ describe('attempts', () => {
     world.add('a')
     world.stores.runs.add({ id: 'v', at: world.now, isPublished: true })
     world.queue.startRun('v', 0, world.now)
-    const turn = { workerRun: 'v', settled: [], reports: [], holding: [], capacity: 1, overtakes: false }
-    expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
-    expect(world.queue.poll(turn, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
+    const poll = { workerRun: 'v', settled: [], reports: [], holding: [], capacity: 1, overtakes: false }
+    expect(world.queue.poll(poll, world.now).jobs).toMatchObject([{ id: 'a', run: 1 }])
+    expect(world.queue.poll(poll, world.now).jobs).toMatchObject([{ id: 'a', run: 2 }])
   })
 
   test('an attempt that takes too long fails although its worker polls', () => {
@@ -186,11 +186,11 @@ describe('cancel and redrive', () => {
     world.take()
     const run = world.stores.jobs.get('off')?.run ?? 0
     const told = [{ id: 'off', run, outcome: { kind: 'discard', reason: 'never' } }] as const
-    const turn = { workerRun: 'gone', settled: told, reports: [], holding: [], capacity: 0, overtakes: false }
-    world.queue.poll(turn, world.now)
+    const poll = { workerRun: 'gone', settled: told, reports: [], holding: [], capacity: 0, overtakes: false }
+    world.queue.poll(poll, world.now)
     expect(world.state('off')).toBe('failed')
     world.redrive('off')
-    world.queue.poll(turn, world.now)
+    world.queue.poll(poll, world.now)
     expect(world.state('off')).toBe('waiting')
   })
 

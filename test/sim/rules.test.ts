@@ -67,10 +67,10 @@ class SimulatedStage implements Stage {
       TENANT: neighbour,
       SHARD_WRITER: neighbour,
     }
-    const room = stub(world, 'Conversation', `${tenant}/room`)
+    const conversation = stub(world, 'Conversation', `${tenant}/room`)
     const wanted = { tenant, id: 'room', type: 'group', name: 'Room', members: ['alice'], createdBy: 'alice' }
-    await this.#come(Promise.resolve(room['create']?.(wanted)))
-    const sends = Array.from({ length: count }, (_, n) => room['execute']?.(sending(n)))
+    await this.#come(Promise.resolve(conversation['create']?.(wanted)))
+    const sends = Array.from({ length: count }, (_, n) => conversation['execute']?.(sending(n)))
     return (await this.#come(Promise.all(sends))).map(seqOf)
   }
 

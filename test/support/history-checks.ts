@@ -54,10 +54,10 @@ function invented({ attempts }: Observed, log: readonly Entry[]): string[] {
 }
 
 function holes(_: Observed, log: readonly Entry[]): string[] {
-  return [...Map.groupBy(log, roomOf)].flatMap(([room, entries]) =>
+  return [...Map.groupBy(log, conversationOf)].flatMap(([conversation, entries]) =>
     sortedSeqs(entries).flatMap((seq, index, seqs) => {
       const expected = (seqs[index - 1] ?? 0) + 1
-      return seq === expected ? [] : [`${room} has ${seq} where ${expected} belongs`]
+      return seq === expected ? [] : [`${conversation} has ${seq} where ${expected} belongs`]
     }),
   )
 }
@@ -65,7 +65,7 @@ function holes(_: Observed, log: readonly Entry[]): string[] {
 /** Each stream goes on exactly where it was, also over a reconnect, and up to the end unless its listener left. */
 function gaps({ heard, left }: Observed, log: readonly Entry[]): string[] {
   const tops = topsOf(log)
-  return [...Map.groupBy(heard, (event) => `${event.listener} in ${roomOfHeard(event)}`)].flatMap(
+  return [...Map.groupBy(heard, (event) => `${event.listener} in ${conversationOfHeard(event)}`)].flatMap(
     ([stream, events]) => {
       const found: string[] = []
       let last: number | undefined
@@ -76,7 +76,7 @@ function gaps({ heard, left }: Observed, log: readonly Entry[]): string[] {
         last = came
       }
       const [first] = events
-      const top = first === undefined ? 0 : (tops.get(roomOfHeard(first)) ?? 0)
+      const top = first === undefined ? 0 : (tops.get(conversationOfHeard(first)) ?? 0)
       if (first !== undefined && !left.has(first.listener) && last !== top)
         found.push(`${stream} ends at ${last} and the log at ${top}`)
       return found
@@ -99,11 +99,11 @@ function differences({ heard, reads }: Observed, log: readonly Entry[]): string[
 
 /** Acknowledged before the other was first said: then also before it in the log. */
 function reordered({ attempts }: Observed): string[] {
-  return [...Map.groupBy(attempts, roomOf)].flatMap(([room, here]) => {
+  return [...Map.groupBy(attempts, conversationOf)].flatMap(([conversation, here]) => {
     const sends = [...Map.groupBy(here, keyOf).values()].flatMap(toSend)
     return overtaken(sends, sends).map(
       ({ late, early }) =>
-        `in ${room} ${late.clientId} got ${late.seq} though ${early.clientId} had ${early.seq} before`,
+        `in ${conversation} ${late.clientId} got ${late.seq} though ${early.clientId} had ${early.seq} before`,
     )
   })
 }
@@ -124,16 +124,16 @@ function readsGoBack({ reads }: Observed): string[] {
 }
 
 function miscounts({ counts }: Observed, log: readonly Entry[]): string[] {
-  const rooms = Map.groupBy(log, roomOf)
+  const conversations = Map.groupBy(log, conversationOf)
   return counts.flatMap((count) => {
-    const entries = rooms.get(roomOf(count)) ?? []
+    const entries = conversations.get(conversationOf(count)) ?? []
     const unread = entries.filter(
       ({ seq, clientId, user }) => seq > count.read && clientId !== null && user !== count.user,
     ).length
     const last = sortedSeqs(entries).at(-1) ?? 0
     if (count.unread === unread && count.last === last) return []
     return [
-      `${count.user} is told ${count.unread} unread of ${count.last} in ${roomOf(count)}; a recount gives ${unread} of ${last}`,
+      `${count.user} is told ${count.unread} unread of ${count.last} in ${conversationOf(count)}; a recount gives ${unread} of ${last}`,
     ]
   })
 }
@@ -185,20 +185,26 @@ const entriesOf = (heard: readonly Heard[]) => heard.flatMap((event) => (event.k
 
 const keyOf = ({ tenant, conversation, user, clientId }: MessageKey) => `${tenant}/${conversation}/${user}/${clientId}`
 
-const roomOf = ({ tenant, conversation }: { tenant: string; conversation: string }) => `${tenant}/${conversation}`
+const conversationOf = ({ tenant, conversation }: { tenant: string; conversation: string }) =>
+  `${tenant}/${conversation}`
 
-const roomOfHeard = (event: Heard) => roomOf(event.kind === 'joined' ? event : event.entry)
+const conversationOfHeard = (event: Heard) => conversationOf(event.kind === 'joined' ? event : event.entry)
 
-const placeOf = (entry: Entry) => `${roomOf(entry)}/${entry.seq}`
+const placeOf = (entry: Entry) => `${conversationOf(entry)}/${entry.seq}`
 
-const sessionOf = (event: Attempt | Read) => `${event.session} in ${roomOf(event)}`
+const sessionOf = (event: Attempt | Read) => `${event.session} in ${conversationOf(event)}`
 
 const tell = (message: MessageKey & { readonly body: string }) => `${keyOf(message)} "${message.body}"`
 
 const sortedSeqs = (entries: readonly Entry[]) => entries.map(({ seq }) => seq).sort((a, b) => a - b)
 
 const topsOf = (log: readonly Entry[]) =>
-  new Map([...Map.groupBy(log, roomOf)].map(([room, entries]) => [room, sortedSeqs(entries).at(-1) ?? 0]))
+  new Map(
+    [...Map.groupBy(log, conversationOf)].map(([conversation, entries]) => [
+      conversation,
+      sortedSeqs(entries).at(-1) ?? 0,
+    ]),
+  )
 
 function setOf<T>(sets: Map<string, Set<T>>, key: string): Set<T> {
   const known = sets.get(key) ?? new Set<T>()

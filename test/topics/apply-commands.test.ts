@@ -46,12 +46,12 @@ const listens = (more: object = {}) => ({ kind: 'subscribe' as const, joinLeave:
 
 describe('a topic', () => {
   test('numbers publications and names their author, with what others may see of the author', () => {
-    const turn = run(topicWith(), says(1, { infos: { connInfo: '{"n":1}' }, tags: { k: 'v' } }), says(2))
-    expect(turn.publications).toEqual([
+    const applied = run(topicWith(), says(1, { infos: { connInfo: '{"n":1}' }, tags: { k: 'v' } }), says(2))
+    expect(applied.publications).toEqual([
       { offset: 1, data: '1', info: { ...alice, connInfo: '{"n":1}' }, tags: { k: 'v' } },
       { offset: 2, data: '2', info: alice },
     ])
-    expect(turn.results[1]).toEqual({ kind: 'done', data: '{"offset":2,"epoch":"e"}' })
+    expect(applied.results[1]).toEqual({ kind: 'done', data: '{"offset":2,"epoch":"e"}' })
   })
 
   test('tells nothing of the tenant’s own server but what it said', () => {
@@ -61,18 +61,18 @@ describe('a topic', () => {
 
   test('says once what has one name, or one key', () => {
     const topic = topicWith()
-    const turn = run(topic, says(1, { once: 'x' }), says(1, { once: 'x' }), says(2, { idempotencyKey: 'k' }))
+    const applied = run(topic, says(1, { once: 'x' }), says(1, { once: 'x' }), says(2, { idempotencyKey: 'k' }))
     const again = run(topic, says(2, { idempotencyKey: 'k' }), says(1, { once: 'x' }), says(3))
-    expect(turn.publications).toHaveLength(2)
+    expect(applied.publications).toHaveLength(2)
     expect(again.publications).toMatchObject([{ offset: 3, data: '3' }])
-    expect(again.results[0]).toEqual(turn.results[2])
+    expect(again.results[0]).toEqual(applied.results[2])
   })
 
   test('passes on without a place what it does not keep', () => {
-    const turn = run(topicWith({ historySize: 0 }), says(1, { tags: { k: 'v' } }))
-    expect(turn.publications).toEqual([])
-    expect(turn.events).toEqual([{ kind: 'pub', data: '1', info: alice, tags: { k: 'v' } }])
-    expect(turn.results).toEqual([{ kind: 'done', data: '{"offset":0,"epoch":""}' }])
+    const applied = run(topicWith({ historySize: 0 }), says(1, { tags: { k: 'v' } }))
+    expect(applied.publications).toEqual([])
+    expect(applied.events).toEqual([{ kind: 'pub', data: '1', info: alice, tags: { k: 'v' } }])
+    expect(applied.results).toEqual([{ kind: 'done', data: '{"offset":0,"epoch":""}' }])
   })
 
   test('recovers within what it keeps, and says so where it cannot', () => {

@@ -6,7 +6,7 @@ import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { postgresHangs, postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
-import { commandBy } from '../support/room.ts'
+import { commandBy } from '../support/conversation.ts'
 import { newTenant, operatorKey, type TestTenant } from '../support/worker/tenant.ts'
 
 afterEach(() => {

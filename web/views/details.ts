@@ -36,7 +36,7 @@ class Details {
 
   /** Makes what stands in the dialog. */
   make(close: () => void): HTMLElement {
-    const { type, role } = this.#conversation.view.facts
+    const { type, role } = this.#conversation.view.properties
     const manages = role === 'owner' || role === 'admin'
     this.#draw()
     return h(
@@ -58,7 +58,7 @@ class Details {
   }
 
   #draw(): void {
-    const { members, here, hereKnown, facts } = this.#conversation.view
+    const { members, here, hereKnown, properties: facts } = this.#conversation.view
     setText(this.#count, counted(Math.max(facts.memberCount, members.length), 'member'))
     const present = new Set([...here, this.#parley.user])
     const absence = hereKnown ? 'away' : ''
@@ -83,7 +83,7 @@ class Details {
 
   /** An owner makes others admins, and takes that back. */
   #roleButton(user: string, role: string): HTMLElement | undefined {
-    const { type, role: mine } = this.#conversation.view.facts
+    const { type, role: mine } = this.#conversation.view.properties
     if (type === 'direct' || mine !== 'owner' || user === this.#parley.user || role === 'owner') return undefined
     const [wanted, words] = role === 'admin' ? (['member', 'Not admin'] as const) : (['admin', 'Make admin'] as const)
     const give = () =>
@@ -108,7 +108,7 @@ class Details {
 
   #nameForm(): HTMLElement {
     const name = h('input', { id: 'new-name', maxlength: 200, autocomplete: 'off', dir: 'auto' })
-    name.value = this.#conversation.view.facts.name
+    name.value = this.#conversation.view.properties.name
     const field = h('div', { class: 'field' }, h('label', { for: 'new-name' }, 'Name'), name)
     const form = h('form', { class: 'inline' }, field, h('button', { type: 'submit' }, 'Rename'))
     form.addEventListener('submit', (event) => {
@@ -143,7 +143,7 @@ class Details {
 
   /** What becomes of the conversation when its last owner leaves. */
   #succession(): string {
-    const { members, facts } = this.#conversation.view
+    const { members, properties: facts } = this.#conversation.view
     const others = members.filter(({ user }) => user !== this.#parley.user)
     if (facts.role !== 'owner' || others.length === 0 || others.some(({ role }) => role === 'owner')) return ''
     const next = others.some(({ role }) => role === 'admin') ? 'admin' : 'member'

@@ -72,7 +72,7 @@ export class ServerSubscriptions {
   async #renew(session: Session, order: ServerSubscription): Promise<Refusal | undefined> {
     const grant = await this.#grants.forServer(session, order)
     if (grant.kind === 'refused') return named(order.channel, grant)
-    if (!this.#context.sockets.hasRoom(session, sizeOf(grant)))
+    if (!this.#context.sockets.canRemember(session, sizeOf(grant)))
       return refuse('limitExceeded', `${order.channel}: more than a connection can remember`)
     setTerms(this.#channels, session, order.channel, grant.terms)
     this.#context.watch(session)
@@ -100,7 +100,7 @@ export class ServerSubscriptions {
       return refuse('badRequest', `recover_since: ${channel} has no recovery`)
     const bytes = channel.length + bytesBeside + sizeOf(grant)
     const reserved = this.#reserved.get(session) ?? 0
-    if (!this.#context.sockets.hasRoom(session, reserved + bytes))
+    if (!this.#context.sockets.canRemember(session, reserved + bytes))
       return refuse('limitExceeded', `${channel}: more than a connection can remember`)
     this.#reserved.set(session, reserved + bytes)
     return await new Promise((resolve) => {

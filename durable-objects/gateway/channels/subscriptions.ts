@@ -87,21 +87,21 @@ export class Subscriptions {
     if (channel.length > maxChannelLength)
       return refuse('badRequest', `channel: at most ${maxChannelLength} characters`)
     if (session.subscriptions.has(channel)) return refuse('alreadySubscribed')
-    return this.#whyNoRoom(session, channel.length + bytesBeside, 1)
+    return this.#refuseTooMany(session, channel.length + bytesBeside, 1)
   }
 
-  #whyNoRoom(session: Session, bytes: number, channels: number): Refusal | undefined {
+  #refuseTooMany(session: Session, bytes: number, channels: number): Refusal | undefined {
     const asked = this.#pending.asked(session)
     if (session.subscriptions.size + asked.channels + channels > sizes.channels)
       return refuse('limitExceeded', `at most ${sizes.channels} channels on one connection`)
-    if (this.#context.sockets.hasRoom(session, asked.bytes + bytes)) return undefined
+    if (this.#context.sockets.canRemember(session, asked.bytes + bytes)) return undefined
     return refuse('limitExceeded', 'the names and infos of all channels are more than a connection can remember')
   }
 
   #begin(session: Session, command: Of<'subscribe'>, granted: GrantDecision): void {
     const { id, request } = command
     if (granted.kind === 'turnedAway') return this.#context.close(session, granted.close, 'subscription token')
-    const problem = granted.kind === 'refused' ? granted : this.#whyNoRoom(session, sizeOf(granted), 0)
+    const problem = granted.kind === 'refused' ? granted : this.#refuseTooMany(session, sizeOf(granted), 0)
     if (granted.kind === 'refused' || problem !== undefined) {
       if (problem !== undefined) this.#refuse(session, id, problem)
       return this.#pending.end(session, request.channel)

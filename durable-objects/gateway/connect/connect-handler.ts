@@ -130,7 +130,7 @@ export class ConnectHandler {
     const { tenant, user, expiresAt, issuedAt, info, capabilities = [] } = claims
     const before = { info: session.info, capabilities: session.capabilities }
     Object.assign(session, { tenant, user, info, capabilities })
-    if (!this.#context.sockets.hasRoom(session, 0)) {
+    if (!this.#context.sockets.canRemember(session, 0)) {
       Object.assign(session, before)
       return false
     }

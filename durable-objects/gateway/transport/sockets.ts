@@ -123,7 +123,7 @@ export class Sockets {
   }
 
   /** Whether the session's attachment has room for another `bytes`. */
-  hasRoom(session: Session, bytes: number): boolean {
+  canRemember(session: Session, bytes: number): boolean {
     return attachmentSize(toAttachment(session)) + bytes < attachmentBytes
   }
 

@@ -1,5 +1,5 @@
 import type { ProjectionBatch } from '../../events/projection.ts'
-import { changedFacts } from './changed-facts.ts'
+import { changedProperties } from './changed-properties.ts'
 import type { Database } from './connect.ts'
 
 /** Properties of conversations; the higher version wins, in whatever order they arrive. */
@@ -14,7 +14,7 @@ ON CONFLICT (tenant_id, conversation_id) DO UPDATE SET
 WHERE conversations.version < excluded.version`
 
 export function upsertConversations(db: Database, batches: readonly ProjectionBatch[]) {
-  const changed = changedFacts(batches)
+  const changed = changedProperties(batches)
   return db.query(statement, [
     changed.map(({ tenant }) => tenant),
     changed.map(({ placementEpoch }) => placementEpoch),

@@ -1,5 +1,5 @@
 import type { ProjectionBatch } from '../../events/projection.ts'
-import { changedFacts } from './changed-facts.ts'
+import { changedProperties } from './changed-properties.ts'
 import type { Database } from './connect.ts'
 
 /**
@@ -29,7 +29,7 @@ ON CONFLICT (tenant_id, conversation_id, user_id) DO UPDATE SET role = excluded.
 WHERE members.version < excluded.version`
 
 export function upsertMembers(db: Database, batches: readonly ProjectionBatch[]) {
-  const changed = changedFacts(batches)
+  const changed = changedProperties(batches)
   const rows = changed.flatMap(({ members, ...conversation }) =>
     members.map((member) => ({ ...conversation, ...member })),
   )

@@ -232,9 +232,9 @@ export function claimable(stores: QueueStores, now: number): number {
   const policy = stores.settings.policy
   if (policy.paused) return 0
   const counts = stores.jobs.counts()
-  const room = policy.concurrency === null ? Infinity : policy.concurrency - (counts[phases.active] ?? 0)
+  const places = policy.concurrency === null ? Infinity : policy.concurrency - (counts[phases.active] ?? 0)
   const pace = policy.rate === null ? Infinity : allowance(policy.rate, stores.settings.rate, now)
-  return Math.max(0, Math.min(counts[phases.ready] ?? 0, room, pace))
+  return Math.max(0, Math.min(counts[phases.ready] ?? 0, places, pace))
 }
 
 /** Gives up to `capacity` jobs to a worker run. */

@@ -222,7 +222,7 @@ export class Chaos {
 
   /** A worker: takes jobs, makes their effects and settles them, until its run ends or it dies. */
   #work(run: string, settled: PollRequest['settled'], holding: PollRequest['holding'], idle: number): void {
-    const turn = {
+    const poll = {
       workerRun: run,
       settled,
       reports: [],
@@ -230,7 +230,7 @@ export class Chaos {
       capacity: 1 + this.#chance.below(50),
       overtakes: false,
     }
-    const answer = this.#change((queue) => queue.poll(turn, this.#time.now, idle >= 3))
+    const answer = this.#change((queue) => queue.poll(poll, this.#time.now, idle >= 3))
     if (answer === undefined || this.#chance.happens(this.#weather.answerLost)) {
       this.#time.plan(this.#time.now + 200, () => this.#work(run, settled, holding, idle))
       return

@@ -53,7 +53,7 @@ export class OneQueue {
       outcome,
     }))
     this.#holding = this.#holding.filter(({ id }) => !outcomes.some(([settled]) => settled === id))
-    const turn = {
+    const poll = {
       workerRun: this.#run,
       settled,
       reports: [],
@@ -61,7 +61,7 @@ export class OneQueue {
       capacity,
       overtakes: false,
     }
-    const answer = this.queue.poll(turn, this.now)
+    const answer = this.queue.poll(poll, this.now)
     this.#holding.push(...answer.jobs.map(({ id, run }: Assignment) => ({ id, run })))
     return answer
   }

@@ -1,8 +1,8 @@
-import type { ProjectedFacts, ProjectionBatch } from '../../events/projection.ts'
+import type { ProjectedProperties, ProjectionBatch } from '../../events/projection.ts'
 
 /** The properties of conversations in a write, the newest of each: one statement must not touch a row twice. */
-export function changedFacts(batches: readonly ProjectionBatch[]): (ProjectionBatch & ProjectedFacts)[] {
-  const newest = new Map<string, ProjectionBatch & ProjectedFacts>()
+export function changedProperties(batches: readonly ProjectionBatch[]): (ProjectionBatch & ProjectedProperties)[] {
+  const newest = new Map<string, ProjectionBatch & ProjectedProperties>()
   for (const batch of batches) {
     const key = `${batch.tenant}/${batch.conversation}`
     const { facts } = batch

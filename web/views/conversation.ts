@@ -10,8 +10,8 @@ import { portrait } from './sidebar.ts'
 import { TimelineView } from './timeline.ts'
 import { Toast } from './toast.ts'
 
-/** What a room needs from the page. */
-export interface RoomPort {
+/** What an open conversation needs from the page. */
+export interface ConversationPort {
   readonly parley: Parley
   readonly list: ChatList
   readonly textBytes: number
@@ -23,10 +23,10 @@ export interface RoomPort {
 }
 
 /** One open conversation: who, what was said, and where one writes. */
-export class Room {
+export class ConversationView {
   readonly element: HTMLElement
   readonly conversation: Conversation
-  readonly #port: RoomPort
+  readonly #port: ConversationPort
   readonly #timeline: TimelineView
   readonly #composer: Composer
   readonly #toast = new Toast()
@@ -42,7 +42,7 @@ export class Room {
   /** The cursor is to go where one writes as soon as that is shown. */
   #wantsCursor = false
 
-  constructor(id: string, port: RoomPort) {
+  constructor(id: string, port: ConversationPort) {
     this.#port = port
     this.conversation = port.parley.open(id)
     this.#timeline = new TimelineView({
@@ -59,7 +59,7 @@ export class Room {
     this.#foot = h('div', { class: 'foot' })
     this.element = h(
       'main',
-      { class: 'room', 'aria-label': 'Conversation', tabindex: -1 },
+      { class: 'conversation', 'aria-label': 'Conversation', tabindex: -1 },
       this.#head(),
       this.#timeline.element,
       this.#typing,
@@ -113,12 +113,12 @@ export class Room {
     this.#drawHead(view)
     if (this.#fresh && view.standing === 'live') {
       this.#fresh = false
-      if (view.facts.role !== null && view.read < view.newest) this.#timeline.markUnread(view.read)
+      if (view.properties.role !== null && view.read < view.newest) this.#timeline.markUnread(view.read)
     }
     if (!this.#fresh || view.lines.length > 0)
       this.#timeline.draw(
         view,
-        { direct: view.facts.type === 'direct', manages: this.#manages(), now },
+        { direct: view.properties.type === 'direct', manages: this.#manages(), now },
         this.#seenBy(view),
       )
     this.#drawTyping(view)
@@ -148,9 +148,9 @@ export class Room {
   #drawHead(view: View): void {
     const { user } = this.#port.parley
     const item = this.#port.list.find(this.conversation.id)
-    const type = view.facts.type || (item?.type ?? '')
+    const type = view.properties.type || (item?.type ?? '')
     const known = view.members.length > 0 ? view.members.map((member) => member.user) : (item?.members ?? [])
-    const name = nameOf({ type, name: view.facts.name || (item?.name ?? ''), members: known }, user)
+    const name = nameOf({ type, name: view.properties.name || (item?.name ?? ''), members: known }, user)
     setText(this.#title, known.length === 0 && name === 'Unnamed conversation' ? '…' : name)
     setText(this.#state, stateWords(view, user))
     this.#state.classList.toggle(
@@ -167,7 +167,7 @@ export class Room {
     setText(this.#typing, words)
   }
 
-  #drawFoot({ standing, problem, facts }: View): void {
+  #drawFoot({ standing, problem, properties: facts }: View): void {
     if (standing === 'ended') return this.#setFoot('ended', () => h('p', { class: 'closed' }, endWords(problem?.code)))
     if (facts.role === null) return this.#setFoot('join', () => this.#joinBar())
     this.#setFoot('write', () => this.#composer.element)
@@ -192,7 +192,7 @@ export class Room {
   }
 
   /** The members who have read the user's last message, where it is the last one. */
-  #seenBy({ lines, members, facts }: View): string {
+  #seenBy({ lines, members, properties: facts }: View): string {
     const last = lines.findLast((line) => line.kind === 'message')
     if (last?.kind !== 'message' || !last.mine || last.seq === 0 || last.deleted) return ''
     const readers = members.filter(
@@ -239,7 +239,7 @@ export class Room {
   }
 
   #manages(): boolean {
-    const { facts } = this.conversation.view
+    const { properties: facts } = this.conversation.view
     return facts.type !== 'direct' && (facts.role === 'owner' || facts.role === 'admin')
   }
 
@@ -265,7 +265,7 @@ export class Room {
 }
 
 /** The present users, in a few words. */
-function stateWords({ facts, here, hereKnown, members, standing }: View, me: string): string {
+function stateWords({ properties: facts, here, hereKnown, members, standing }: View, me: string): string {
   if (standing === 'opening') return 'Opening…'
   const others = here.filter((user) => user !== me)
   if (facts.type === 'direct') return others.length > 0 ? 'here now' : hereKnown ? 'away' : ''

@@ -69,7 +69,7 @@ export class MemoryMembers implements Members {
 }
 
 /** A conversation for decisions: its members, its messages, and a clock that stands still. */
-export class TestRoom implements ConversationState {
+export class TestConversation implements ConversationState {
   readonly log = new MemoryLog()
   readonly amendments = this.log
   readonly summary = this.log
@@ -97,13 +97,13 @@ export class TestRoom implements ConversationState {
   noteRemoval = (user: string) => void this.removals.push(user)
 
   /** Runs commands in one turn. */
-  turn(...commands: readonly StreamCommand[]) {
+  apply(...commands: readonly StreamCommand[]) {
     return applyCommands(this, commands)
   }
 
   /** Runs one command; what it answered, its data read. */
   result(command: StreamCommand): unknown {
-    return readResult(this.turn(command).results[0])
+    return readResult(this.apply(command).results[0])
   }
 
   /** Runs one command by its name; what it answered, its data read. */
