@@ -8,6 +8,8 @@ export interface ListItem {
   readonly last: number
   readonly read: number
   readonly unread: number
+  /** Unread messages that mention the user. */
+  readonly mentions: number
   readonly at: number
   readonly preview: { readonly user: string; readonly text: string } | null
   /** At most ten, to name it by. */
@@ -42,6 +44,7 @@ function readItem(given: ReturnType<typeof fields>) {
     last: count(given['last']),
     read: count(given['read']),
     unread: count(given['unread']),
+    mentions: count(given['mentions']),
     at: count(given['at']),
     preview: readPreview(given['preview']),
     members: texts(given['members']),

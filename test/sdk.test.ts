@@ -193,6 +193,7 @@ describe('the list of conversations', () => {
     id,
     type: 'group',
     name: id,
+    mentions: 0,
     last,
     read,
     unread: last - read,

@@ -2,6 +2,7 @@ import { mergeActivity } from '../../src/activity/merge-activity.ts'
 import { pageOfListed, withStatesOf } from '../../src/activity/listed-page.ts'
 import { hasConversation } from '../../src/activity/growing.ts'
 import type { ActivityQuery, ActivityRow, ConversationActivity } from '../../src/events/activity.ts'
+import type { Sql } from '../shared/sql.ts'
 
 type StoredRow = { id: string; at: number; activity: string | null }
 
@@ -16,10 +17,10 @@ export interface RowsPart {
 
 /** Where conversations stand: one row each. */
 export class ActivityTable {
-  readonly #sql: SqlStorage
+  readonly #sql: Sql
   readonly #exists: boolean
 
-  constructor(sql: SqlStorage, exists: boolean) {
+  constructor(sql: Sql, exists: boolean) {
     this.#sql = sql
     this.#exists = exists
   }

@@ -1,5 +1,5 @@
 import type { InboxEntry } from '../../src/inbox/entry.ts'
-import type { ListCursor } from '../../src/inbox/list.ts'
+import type { ListedConversation } from '../../src/events/activity.ts'
 
 /** The conversations of one inbox, and with them its stream: each row is the newest event of its conversation. */
 export class EntryTable {
@@ -35,15 +35,22 @@ export class EntryTable {
     return offset >= this.#top ? [] : this.#rows('WHERE offset > ? ORDER BY offset LIMIT ?', offset, limit)
   }
 
-  /** The list, newest activity first. */
-  list(cursor: ListCursor | undefined, limit: number): InboxEntry[] {
-    const { at, conversation } = cursor ?? { at: Number.MAX_SAFE_INTEGER, conversation: '' }
-    return this.#rows(
-      'WHERE removed = 0 AND (at, conversation) < (?, ?) ORDER BY at DESC, conversation DESC LIMIT ?',
-      at,
-      conversation,
-      limit,
+  /** All conversations of the list, in no order. */
+  listed(): ListedConversation[] {
+    if (!this.#exists) return []
+    const rows = this.#sql.exec<{ conversation: string; at: number }>(
+      'SELECT conversation, at FROM entries WHERE removed = 0',
     )
+    return [...rows].map(({ conversation, at }) => [conversation, at])
+  }
+
+  /** The entries of some conversations of the list. */
+  some(conversations: readonly string[]): Map<string, InboxEntry> {
+    const entries = this.#rows(
+      'WHERE removed = 0 AND conversation IN (SELECT value FROM json_each(?))',
+      JSON.stringify(conversations),
+    )
+    return new Map(entries.map((entry) => [entry.conversation, entry]))
   }
 
   /** The offset of the newest event. */

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Env } from '../../src/env.ts'
 import type { MissedPage } from '../../src/inbox/notes.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
-import { decodeCursor, encodeCursor, toListItem } from '../../src/inbox/list.ts'
+import { decodeCursor, encodeCursor } from '../../src/inbox/list.ts'
 import { admitConnection } from '../../src/inbox/admit-connection.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
@@ -22,6 +22,7 @@ import type {
 import { inboxNotesOf, ownName } from '../address.ts'
 import { noteOpened } from '../shared/opened.ts'
 import { Subscribers } from '../shared/subscribers.ts'
+import { clocksDifferMs, ConversationList } from './conversation-list.ts'
 import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
 import { inboxSchema } from './schema.ts'
@@ -112,7 +113,8 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     const behind = missed.length > recoveredEntries
     const after = behind ? top : (call.have ?? top)
     const publications = behind ? [] : missed.map(toPublication)
-    return { update: { epoch: this.#epoch(), after, publications, events: this.#events() }, behind, results }
+    const events = [...this.#events(), ...(behind ? [] : missed.flatMap(listedEvent))]
+    return { update: { epoch: this.#epoch(), after, publications, events }, behind, results }
   }
 
   /** A conversation reports its state. A repeat changes nothing. False when no connection of the user is left. */
@@ -126,9 +128,14 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
 
   #apply(news: InboxUpdate): void {
     const known = this.#store.entries.get(news.conversation)
-    const entry = decideAdvance(known, news, this.#store.entries.top() + 1)
+    const entry = decideAdvance(known, news, this.#nextOffset())
     if (entry === undefined) this.#announcePosition()
-    else this.#write(entry)
+    else this.#write(entry, known === undefined || known.removed ? listedEvent(entry) : [])
+  }
+
+  /** Offsets are times, so that a position says when it was given. */
+  #nextOffset(): number {
+    return Math.max(this.#store.entries.top() + 1, this.#clock.now())
   }
 
   /** The user is no longer in a conversation. */
@@ -139,7 +146,7 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
 
   #forget(conversation: string, version: number): void {
     const known = this.#store.entries.get(conversation)
-    const entry = decideRemoval(known, version, this.#store.entries.top() + 1)
+    const entry = decideRemoval(known, version, this.#nextOffset())
     if (entry === undefined) this.#announcePosition()
     else this.#write(entry)
   }
@@ -151,18 +158,14 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     const from = cursor === undefined ? undefined : decodeCursor(cursor)
     if (cursor !== undefined && from === undefined)
       return refuse('invalidPayload', 'cursor: not one of ours; leave it out to start over')
-    const entries = this.#store.entries.list(from, limit + 1)
-    const last = entries.length > limit ? entries[limit - 1] : undefined
-    return {
-      kind: 'page',
-      conversations: entries.slice(0, limit).map(toListItem),
-      next: last === undefined ? null : encodeCursor({ at: last.at, conversation: last.conversation }),
-    }
+    const { items, last } = await this.#list().page(from, limit)
+    return { kind: 'page', conversations: items, next: last === undefined ? null : encodeCursor(last) }
   }
 
   /** The `unread` events of conversations that changed since then, in milliseconds since the epoch; undefined when there are too many. */
-  changes(_since: number): Promise<readonly string[] | undefined> {
-    return Promise.resolve([])
+  async changes(since: number): Promise<readonly string[] | undefined> {
+    await this.#opening
+    return await this.#list().changes(since)
   }
 
   /** Sent with every answer, so that a gateway that was not reached receives it with its next call. */
@@ -182,14 +185,17 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   #subscribed({ since }: Extract<StreamCommand, { kind: 'subscribe' }>): StreamResult {
     const epoch = this.#epoch()
     const top = this.#store.entries.top()
-    const known = since !== undefined && (since.epoch === '' || since.epoch === epoch) && since.offset <= top
-    const missed = known ? this.#store.entries.after(since.offset, recoveredEntries + 1) : []
+    const now = this.#clock.now()
+    const known =
+      since !== undefined && (since.epoch === '' || since.epoch === epoch) && since.offset <= latest(top, now)
+    const missed = known ? this.#store.entries.after(earliest(since.offset), recoveredEntries + 1) : []
     const recovered = known && missed.length <= recoveredEntries
     return {
       kind: 'subscribed',
       epoch,
-      offset: recovered ? since.offset : top,
+      offset: recovered && missed.length > 0 ? since.offset : Math.max(top, now),
       top,
+      buckets: this.#list().buckets(),
       wasRecovering: since !== undefined,
       recovered,
       publications: recovered ? missed.map(toPublication) : [],
@@ -206,16 +212,12 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     this.#hasPublished = true
   }
 
-  #write(entry: InboxEntry): void {
+  #write(entry: InboxEntry, events: readonly EphemeralEvent[] = []): void {
     this.#hasPublished = true
     this.#create()
+    const after = this.#store.entries.top()
     this.#store.entries.put(entry)
-    const update: StreamUpdate = {
-      epoch: this.#epoch(),
-      after: entry.offset - 1,
-      publications: [toPublication(entry)],
-      events: [],
-    }
+    const update: StreamUpdate = { epoch: this.#epoch(), after, publications: [toPublication(entry)], events }
     this.#store.audience.publish(update, null)
   }
 
@@ -282,6 +284,14 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     return ownName(this.ctx.id.name).name
   }
 
+  #list(): ConversationList {
+    return new ConversationList(this.env, this.#tenant, this.#user, this.#store.entries)
+  }
+
+  get #tenant(): string {
+    return ownName(this.ctx.id.name).tenant
+  }
+
   #notes() {
     const { tenant, name } = ownName(this.ctx.id.name)
     return inboxNotesOf(this.env, tenant, name)
@@ -309,5 +319,20 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     }
   }
 }
+
+/** Offsets from here on are times; positions of earlier versions are small numbers. */
+const firstTime = 1e12
+
+/** Where the events that a client with this position may lack begin: clocks that gave it and them may differ. */
+const earliest = (offset: number): number => (offset < firstTime ? offset : offset - clocksDifferMs)
+
+/** No position was given that lies behind it. */
+const latest = (top: number, now: number): number => Math.max(top, now + clocksDifferMs)
+
+const noUser = { user: '', client: '' }
+
+/** Tells gateways that a conversation is on the list. Repeats do no harm. */
+const listedEvent = ({ conversation, removed }: InboxEntry): EphemeralEvent[] =>
+  removed ? [] : [{ kind: 'listed', conversation, info: noUser }]
 
 const toPublication = (entry: InboxEntry): Publication => ({ offset: entry.offset, data: toEvent(entry) })

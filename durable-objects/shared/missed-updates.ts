@@ -36,4 +36,4 @@ function reminderOf({ publications, events, ...rest }: ChannelUpdate): ChannelUp
   return { ...rest, after, publications: [], events: events.filter(isLasting) }
 }
 
-const isLasting = ({ kind }: EphemeralEvent): boolean => kind === 'removed' || kind === 'revoked'
+const isLasting = ({ kind }: EphemeralEvent): boolean => kind === 'removed' || kind === 'revoked' || kind === 'listed'

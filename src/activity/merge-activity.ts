@@ -1,11 +1,11 @@
 import {
+  isNewer,
   activityChanges,
   activityStates,
   type ConversationActivity,
   type CountChange,
   type UserReadState,
 } from '../events/activity.ts'
-import { isNewer } from './read-state-now.ts'
 
 /**
  * Adds what a conversation tells to what is known of it. `news` covers the entries after `news.statesAfter`. Repeats and

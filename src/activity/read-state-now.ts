@@ -1,4 +1,4 @@
-import type { ConversationActivity, ReadState } from '../events/activity.ts'
+import { isNewer, type ConversationActivity, type ReadState } from '../events/activity.ts'
 
 /**
  * A user's state as of the conversation's newest entry: an older state of theirs, and what the activity says happened
@@ -27,6 +27,17 @@ export function readStateNow(activity: ConversationActivity, user: string, known
   }
 }
 
-/** Whether a state of a user is newer than another: the log and the read cursor only move forward. */
-export const isNewer = (state: ReadState, than: ReadState): boolean =>
-  state.last > than.last || (state.last === than.last && state.read > than.read)
+/**
+ * The state of a user whose inbox has an entry with their cursor at `read`, and perhaps their state. Undefined also where the
+ * activity is older than the entry.
+ */
+export function listedStateNow(
+  activity: ConversationActivity,
+  user: string,
+  entry: { readonly last: number; readonly read: number; readonly state?: ReadState | undefined },
+): ReadState | undefined {
+  const known = entry.state ?? activity.states.findLast((state) => state.user === user)
+  if (known === undefined) return undefined
+  const now = readStateNow(activity, user, known)
+  return now === undefined || now.last < entry.last || now.read < entry.read ? undefined : now
+}

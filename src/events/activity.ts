@@ -17,6 +17,10 @@ export interface ReadState {
   readonly mentions: number
 }
 
+/** Whether a state of a user is newer than another: the log and the read cursor only move forward. */
+export const isNewer = (state: ReadState, than: ReadState): boolean =>
+  state.last > than.last || (state.last === than.last && state.read > than.read)
+
 /** A user's state, where it was reported with the conversation's own. */
 export interface UserReadState extends ReadState {
   readonly user: string

@@ -1,3 +1,5 @@
+import { isNewer, type ReadState } from '../events/activity.ts'
+
 /**
  * What a conversation sends to each member's inbox: always its whole state, so that repeated or late updates do no
  * harm.
@@ -8,6 +10,10 @@ export interface InboxUpdate {
   readonly name: string
   readonly last: number
   readonly read: number
+  /** How many messages there are up to `last`. Missing in updates of earlier versions. */
+  readonly number?: number | undefined
+  /** The user's state at `last`, where it is known. */
+  readonly state?: ReadState | undefined
   /**
    * Which of the newest entries are no messages, or deleted ones, ascending. Missing in updates written by older
    * versions.
@@ -36,7 +42,10 @@ export interface InboxEntry extends InboxUpdate {
   readonly removed: boolean
 }
 
-/** Decides what an update means: the entry to write, or undefined when it changes nothing. */
+/**
+ * Decides what an update means: the entry to write, or undefined when it changes nothing. An update whose counts only the
+ * conversation knows does not move an entry beyond the counts that it has: its numbers stay those of one moment.
+ */
 export function decideAdvance(
   known: InboxEntry | undefined,
   news: InboxUpdate,
@@ -44,22 +53,29 @@ export function decideAdvance(
 ): InboxEntry | undefined {
   if (known === undefined || known.removed) {
     if (known !== undefined && news.version <= known.version) return undefined
-    return { ...news, offset, archived: false, removed: false }
+    const last = isWithoutCounts(news) ? news.read : news.last
+    return { ...news, last, state: stateOf(news), offset, archived: false, removed: false }
   }
+  const state = newest(known.state, stateOf(news))
   const newer = news.version >= known.version ? news : known
+  const last = Math.max(known.last, isWithoutCounts(news) ? news.read : news.last)
+  const isLater = last === news.last
   const merged = {
     ...known,
     name: newer.name,
     members: newer.members,
     memberCount: newer.memberCount,
     version: newer.version,
-    last: Math.max(known.last, news.last),
+    last,
     read: Math.max(known.read, news.read),
     at: Math.max(known.at, news.at),
-    preview: news.last >= known.last ? news.preview : known.preview,
-    uncounted: news.last >= known.last ? news.uncounted : known.uncounted,
+    preview: isLater ? news.preview : known.preview,
+    uncounted: isLater ? news.uncounted : known.uncounted,
+    number: news.number ?? known.number,
+    state,
   }
-  const fresh = merged.last > known.last || merged.read > known.read || merged.version > known.version
+  const isMoved = merged.last > known.last || merged.read > known.read || merged.version > known.version
+  const fresh = isMoved || state !== known.state
   return fresh ? { ...merged, offset, archived: known.archived && merged.last === known.last } : undefined
 }
 
@@ -68,6 +84,31 @@ export function decideRemoval(known: InboxEntry | undefined, version: number, of
   if (known === undefined || known.removed || known.version > version) return undefined
   return { ...known, version, offset, removed: true, preview: null }
 }
+
+/** Whether only the conversation knows the counts of an update, or of an entry that was made from it. */
+export const isWithoutCounts = (news: InboxUpdate): boolean => news.number !== undefined && stateOf(news) === undefined
+
+/** The user's state as an update gives it. With all entries read nothing is unread, as after a join. */
+function stateOf({ state, number, last, read }: InboxUpdate): ReadState | undefined {
+  if (state !== undefined || number === undefined || read < last) return state
+  return { last, number, read, unread: 0, mentions: 0 }
+}
+
+function newest(known: ReadState | undefined, news: ReadState | undefined): ReadState | undefined {
+  if (known === undefined || news === undefined) return known ?? news
+  return isNewer(news, known) ? news : known
+}
+
+/** The counts of an entry: of the user's state, or by the rule of earlier versions where the entry has none. */
+export function countsOf(entry: InboxEntry): Counts {
+  const { state } = entry
+  if (state !== undefined && state.last >= entry.last && state.read >= entry.read)
+    return { read: state.read, unread: state.unread, mentions: state.mentions }
+  return { read: entry.read, unread: unreadOf(entry), mentions: 0 }
+}
+
+/** What a user has read of a conversation, and what not. */
+export type Counts = Pick<ReadState, 'read' | 'unread' | 'mentions'>
 
 /**
  * Messages of other users after the read cursor. A user's own are never after it: sending one moves the cursor there.
@@ -79,14 +120,12 @@ export function unreadOf({ last, read, uncounted = [] }: Pick<InboxUpdate, 'last
 /** An entry as an event of the `user:#<uid>` stream. Unread is counted here and never by clients. */
 export function toEvent(entry: InboxEntry): string {
   if (entry.removed) return JSON.stringify({ type: 'removed', conversation: entry.conversation })
-  const { conversation, last, read, at, preview, name, members, memberCount } = entry
-  const unread = unreadOf(entry)
+  const { conversation, last, at, preview, name, members, memberCount } = entry
   return JSON.stringify({
     type: 'unread',
     conversation,
     last,
-    read,
-    unread,
+    ...countsOf(entry),
     at,
     preview,
     name,

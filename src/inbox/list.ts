@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { unreadOf, type InboxEntry } from './entry.ts'
+import type { ConversationActivity, ReadState } from '../events/activity.ts'
+import { countsOf, type InboxEntry } from './entry.ts'
 
 /** A position in the list, newest activity first. */
 export interface ListCursor {
@@ -23,9 +24,33 @@ export function decodeCursor(text: string): ListCursor | undefined {
   }
 }
 
-/** One line of the conversation list as clients get it. */
-export function toListItem(entry: InboxEntry) {
-  const { conversation, type, name, last, read, at, preview, members, memberCount } = entry
-  return { id: conversation, type, name, last, read, unread: unreadOf(entry), at, preview, members, memberCount }
+/** Whether the counts of an entry have to be asked for also while nothing has happened since: it is from an update without. */
+export const needsCounts = ({ state, number }: InboxEntry): boolean => state === undefined && number !== undefined
+
+/** An entry with what is known of the conversation since. */
+export function withActivity(entry: InboxEntry, activity: ConversationActivity, state: ReadState): InboxEntry {
+  const { name, members, memberCount, version } = activity.version >= entry.version ? activity : entry
+  const { last, number, at, preview } = activity.last >= entry.last ? activity : entry
+  return {
+    ...entry,
+    name,
+    members,
+    memberCount,
+    version,
+    last,
+    number,
+    at,
+    preview,
+    uncounted: undefined,
+    read: state.read,
+    state,
+  }
+}
+
+/** One line of the conversation list as clients get it; `at` is where the list has it. */
+export function toListItem(entry: InboxEntry, at = entry.at) {
+  const { conversation, type, name, last, preview, members, memberCount } = entry
+  const { read, unread, mentions } = countsOf(entry)
+  return { id: conversation, type, name, last, read, unread, mentions, at, preview, members, memberCount }
 }
 export type ListItem = ReturnType<typeof toListItem>

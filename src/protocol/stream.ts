@@ -125,8 +125,11 @@ export type EphemeralEvent =
    * allowed.
    */
   | { readonly kind: 'removed'; readonly user: string; readonly before: StreamPosition }
-  /** Of an inbox: the user is a member of this conversation from now on. */
-  | { readonly kind: 'listed'; readonly conversation: string }
+  /**
+   * Of an inbox: the user is a member of this conversation from now on. `info` names no user; gateways of the version before
+   * read it of every event.
+   */
+  | { readonly kind: 'listed'; readonly conversation: string; readonly info?: ClientInfo }
   /** Sessions admitted by a token issued at or before `until` (milliseconds) end. Repeated with every answer. */
   | { readonly kind: 'revoked'; readonly until: number }
 
@@ -143,7 +146,10 @@ export type StreamResult =
   | {
       readonly kind: 'subscribed'
       readonly epoch: string
-      /** The offset to reply with: the request's own when recovered, else the top of the stream. */
+      /**
+       * The offset to reply with: the request's own when recovered, else the top of the stream. Of an inbox the time of the
+       * answer, unless publications were recovered.
+       */
       readonly offset: number
       /** The top of the stream when the command ran; later publications come as pushes. */
       readonly top: number

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { mergeActivity } from '../../src/activity/merge-activity.ts'
-import { isNewer, readStateNow } from '../../src/activity/read-state-now.ts'
+import { readStateNow } from '../../src/activity/read-state-now.ts'
 import {
+  isNewer,
   activityChanges,
   activityStates,
   type ConversationActivity,

@@ -203,7 +203,11 @@ describe('the personal stream', () => {
     const after = await connectAs(tenant, 'bob', { subs: since(before) })
     const stream = after.welcome.subs['user:#bob']!
     expect(stream).toMatchObject({ was_recovering: true, recovered: true })
-    expect(stream.publications!.map(({ data }) => [data['conversation'], data['unread']])).toEqual([[lunch, 4]])
+    // What happened in the minute before is repeated: the clocks of actors may differ.
+    expect(stream.publications!.map(({ data }) => [data['conversation'], data['unread']])).toEqual([
+      [tea, 0],
+      [lunch, 4],
+    ])
     await tenant.post(tea, 'alice', 'hello')
     await tellInboxes(tenant, tea)
     expect((await after.inboxSays('unread')).data).toMatchObject({ conversation: tea, unread: 1 })
@@ -213,8 +217,10 @@ describe('the personal stream', () => {
     const tenant = await newTenant()
     await tenant.group('bob')
     const subs = { 'user:#bob': { recover: true, offset: 1, epoch: 'other' } }
+    const before = Date.now()
     const { welcome } = await connectAs(tenant, 'bob', { subs })
-    expect(welcome.subs['user:#bob']).toMatchObject({ was_recovering: true, offset: 1 })
+    expect(welcome.subs['user:#bob']).toMatchObject({ was_recovering: true })
+    expect(welcome.subs['user:#bob']!.offset).toBeGreaterThanOrEqual(before)
     expect(welcome.subs['user:#bob']).not.toHaveProperty('recovered')
   })
 

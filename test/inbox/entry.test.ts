@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
-import { decodeCursor, encodeCursor, toListItem } from '../../src/inbox/list.ts'
+import { decodeCursor, encodeCursor, needsCounts, toListItem } from '../../src/inbox/list.ts'
 
 const news = (more: Partial<InboxUpdate> = {}): InboxUpdate => ({
   conversation: 'lunch',
@@ -50,6 +50,38 @@ describe('news of a conversation', () => {
     const removed = decideRemoval(first({ version: 2 }), 3, 2)
     expect(decideRemoval(removed, 3, 3)).toBeUndefined()
     expect(decideRemoval(undefined, 3, 1)).toBeUndefined()
+  })
+
+  test('of a join, with everything read, hold the user’s state; later news without it leave the counts as they are', () => {
+    const joined = first({ last: 5, read: 5, number: 4 })
+    expect(joined.state).toEqual({ last: 5, number: 4, read: 5, unread: 0, mentions: 0 })
+    const later = decideAdvance(joined, news({ last: 9, read: 5, number: 8, version: 2, name: 'Dinner' }), 2)!
+    expect(later).toMatchObject({ name: 'Dinner', last: 5, state: joined.state, preview: joined.preview })
+    expect(toListItem(later)).toMatchObject({ last: 5, read: 5, unread: 0, mentions: 0 })
+  })
+
+  test('without counts make an entry of the moment up to which the user has read', () => {
+    const entry = first({ last: 9, read: 5, number: 8 })
+    expect(needsCounts(entry)).toBe(true)
+    expect(toListItem(entry)).toMatchObject({ last: 5, read: 5, unread: 0 })
+    expect(needsCounts(first({ last: 9, read: 5 }))).toBe(false)
+  })
+
+  test('with the user’s state replace an older one', () => {
+    const state = { last: 9, number: 8, read: 5, unread: 3, mentions: 1 }
+    const told = decideAdvance(first({ last: 9, read: 5 }), news({ last: 9, read: 5, number: 8, state }), 2)!
+    expect(toListItem(told)).toMatchObject({ last: 9, read: 5, unread: 3, mentions: 1 })
+    expect(decideAdvance(told, news({ last: 9, read: 5, number: 8, state }), 3)).toBeUndefined()
+    const older = { ...state, last: 7, unread: 1 }
+    expect(decideAdvance(told, news({ last: 7, read: 5, number: 6, state: older }), 3)).toBeUndefined()
+  })
+
+  test('of an earlier version of the conversation count by its rule also after a state', () => {
+    const joined = first({ last: 5, read: 5, number: 4 })
+    const old = decideAdvance(joined, news({ last: 8, read: 6, uncounted: [7] }), 2)!
+    expect(toListItem(old)).toMatchObject({ last: 8, read: 6, unread: 1 })
+    const read = decideAdvance(joined, news({ last: 5, read: 5 }), 2)
+    expect(read).toBeUndefined()
   })
 
   test('lead to the same entry in whatever order and however often they come', () => {
