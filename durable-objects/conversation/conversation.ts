@@ -14,14 +14,15 @@ import type { Actor, Conversation as ConversationRecord } from '../../src/conver
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { namesEtag } from '../../src/kernel/etag.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { UserStates } from '../../src/events/activity.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
-import { encodeMessagePage } from '../../src/history/message-page.ts'
+import { encodeMessagePage, pageEtag } from '../../src/history/message-page.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
-import { otherAnswer, readPageUrl, wholePage } from '../../src/protocol/page-request.ts'
+import { knownPage, otherAnswer, readPageUrl, wholePage } from '../../src/protocol/page-request.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
@@ -108,11 +109,14 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
    */
   override fetch(request: Request): Response {
     if (request.headers.has('upgrade')) return acceptLink((call) => this.execute(call))
-    const { actor, query } = readPageUrl(request.url)
+    const { actor, query, ifNoneMatch } = readPageUrl(request.url)
     const page = this.history(actor, query)
-    return page.kind === 'refused' || page.missing !== undefined
-      ? new Response(JSON.stringify(page), { status: otherAnswer })
-      : new Response(encodeMessagePage(page, query), { status: wholePage })
+    if (page.kind === 'refused' || page.missing !== undefined)
+      return new Response(JSON.stringify(page), { status: otherAnswer })
+    const headers = { ETag: pageEtag(page) }
+    return namesEtag(ifNoneMatch, headers.ETag)
+      ? new Response(null, { status: knownPage, headers })
+      : new Response(encodeMessagePage(page, query), { status: wholePage, headers })
   }
 
   /** Creates the conversation, or finds the existing one. Its creator's list shows it at once. */

@@ -4,6 +4,14 @@ import { encodeViews } from './amend.ts'
 
 export type MessagePage = Extract<HistoryAnswer, { kind: 'page' }>
 
+/**
+ * The ETag of a page of messages, by its address: every change of a conversation is an entry of its log, so that `top`
+ * tells states apart. The number of entries tells pages apart that were cut at different places for their size. The form's
+ * version grows whenever the text of the same page changes.
+ */
+export const pageEtag = ({ epoch, top, publications }: Pick<MessagePage, 'epoch' | 'top' | 'publications'>): string =>
+  `"m1.${epoch}.${top}.${publications.length}"`
+
 /** A page of messages as HTTP answers it, as JSON text: the newest first, with the seqs that lead to older and newer ones. */
 export function encodeMessagePage(
   { publications, amendments, epoch, top }: MessagePage,

@@ -70,13 +70,20 @@ type Given<T> = T extends readonly (infer E)[]
     ? { readonly [K in keyof T]: Given<T[K]> }
     : T
 
-/** An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already, or a stream of it. */
+/**
+ * An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already,
+ * or a stream of it, or null for a read whose answer the caller has: the one of this ETag.
+ */
 export type OperationAnswer<D extends OperationDefinition> = {
   readonly [S in keyof D['responses']]: D['responses'][S] extends z.ZodType
     ? | { readonly status: S; readonly body: Given<z.input<D['responses'][S]>> }
-      | { readonly status: S; readonly json: string | ReadableStream }
+      | { readonly status: S; readonly json: string | ReadableStream | null; readonly etag?: string | undefined }
     : { readonly status: S }
 }[keyof D['responses']]
+
+/** Whether answers carry an ETag, and a repeated read is answered 304. */
+export const isCheckedByEtag = ({ method, isSecret }: OperationDefinition): boolean =>
+  method === 'get' && isSecret !== true
 
 /** Every problem an operation can answer with: those of its kind, then its own. */
 export function errorsOf(definition: OperationDefinition): readonly ProblemName[] {

@@ -11,6 +11,8 @@ interface Reader {
 export interface PageRequest {
   readonly actor: Reader
   readonly query: HistoryQuery
+  /** `If-None-Match` of the request, where it has one. */
+  readonly ifNoneMatch?: string | undefined
 }
 
 const origin = 'http://conversation/'
@@ -23,4 +25,6 @@ export const readPageUrl = (url: string): PageRequest => JSON.parse(decodeURICom
 
 /** The status of a page that is the whole body of the HTTP answer. Any other answer is a HistoryAnswer, as JSON. */
 export const wholePage = 200
+/** The status of a page whose ETag the request named. */
+export const knownPage = 304
 export const otherAnswer = 203

@@ -27,7 +27,9 @@ describe('a preflight', () => {
       expect(status).toBe(204)
       expect(headers.get('access-control-allow-origin')).toBe('*')
       expect(headers.get('access-control-allow-methods')).toContain(method.toUpperCase())
-      expect(headers.get('access-control-allow-headers')).toBe('Authorization, Content-Type, Idempotency-Key')
+      expect(headers.get('access-control-allow-headers')).toBe(
+        'Authorization, Content-Type, Idempotency-Key, If-None-Match',
+      )
     }
   })
 

@@ -2,8 +2,15 @@ import type { Hono } from 'hono'
 import type { z } from 'zod'
 import type { Principal } from '../../auth/principal.ts'
 import { forRequest } from '../../env.ts'
+import { etagOf, namesEtag } from '../../kernel/etag.ts'
 import { readTraceparent, type RequestContext } from '../../kernel/request-context.ts'
-import type { Access, OperationAnswer, OperationDefinition, OperationInput } from '../../protocol/operation.ts'
+import {
+  isCheckedByEtag,
+  type Access,
+  type OperationAnswer,
+  type OperationDefinition,
+  type OperationInput,
+} from '../../protocol/operation.ts'
 import type { App, AppContext } from './context.ts'
 import { body, bodyOrNothing, check, header, param, query } from './input.ts'
 import { known, principalOf, requireOperator, server } from '../middleware/authenticate.ts'
@@ -96,7 +103,8 @@ async function answerSafely(c: AppContext, { definition, steps, input, work }: P
       const cors = isOfTenants ? corsHeaders(c) : undefined
       const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
       if (isSecret) headers['Cache-Control'] = 'no-store'
-      return respond(answer, headers, contentType)
+      const isChecked = isCheckedByEtag(definition)
+      return isChecked ? await respondOnce(c, answer, headers, contentType) : respond(answer, headers, contentType)
     })
   } catch (thrown) {
     const response = onError(thrown instanceof Error ? thrown : new Error(String(thrown)), c)
@@ -164,13 +172,35 @@ const jsonType = 'application/json'
 interface AnyAnswer {
   readonly status: PropertyKey
   readonly body?: unknown
-  readonly json?: string | ReadableStream
+  readonly json?: string | ReadableStream | null
+  readonly etag?: string | undefined
 }
+
+/** The answer to a read: 304 when the caller has it already, which is asked for once more each time. */
+async function respondOnce(
+  c: AppContext,
+  answer: AnyAnswer,
+  headers: Record<string, string>,
+  contentType: string,
+): Promise<Response> {
+  headers['Cache-Control'] = 'private, no-cache'
+  headers['Vary'] = headers['Vary'] === undefined ? 'Authorization' : `Authorization, ${headers['Vary']}`
+  const text = answer.json === undefined ? textOf(answer.body, contentType) : answer.json
+  // Of a stream only its maker knows the ETag.
+  const etag = answer.etag ?? (typeof text === 'string' ? await etagOf(text) : undefined)
+  if (etag === undefined) return respond({ status: answer.status, json: text }, headers, contentType)
+  headers['ETag'] = etag
+  if (text === null || namesEtag(c.req.header('if-none-match'), etag))
+    return new Response(null, { status: 304, headers })
+  return respond({ status: answer.status, json: text }, headers, contentType)
+}
+
+const textOf = (body: unknown, contentType: string): string =>
+  typeof body === 'string' && contentType !== jsonType ? body : JSON.stringify(body)
 
 /** The answer with all its headers in one go; nothing is added to it later. */
 function respond({ status, body, json }: AnyAnswer, headers: Record<string, string>, contentType: string): Response {
   if (json === undefined && body === undefined) return new Response(null, { status: Number(status), headers })
   headers['Content-Type'] = contentType
-  const text = json ?? (typeof body === 'string' && contentType !== jsonType ? body : JSON.stringify(body))
-  return new Response(text, { status: Number(status), headers })
+  return new Response(json ?? textOf(body, contentType), { status: Number(status), headers })
 }

@@ -63,7 +63,10 @@ export function problemResponse(
   const failed = dependency === undefined ? {} : { dependency }
   const requestId = c.get('requestId')
   const problem = { type: `/docs/errors#${name}`, title, status, detail, requestId, ...retry, ...violated, ...failed }
-  return c.json(problem, statusOf(status), { 'Content-Type': 'application/problem+json' })
+  return c.json(problem, statusOf(status), {
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+  })
 }
 
 const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulStatusCode => status

@@ -6,7 +6,7 @@ import type { Env } from '../../env.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { refuse, type ErrorName } from '../../protocol/errors.ts'
-import { pageUrl, wholePage } from '../../protocol/page-request.ts'
+import { knownPage, pageUrl, wholePage, type PageRequest } from '../../protocol/page-request.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall } from '../../protocol/stream.ts'
 import type { PresenceForm } from '../../realtime/presence-table.ts'
 import { admissionOf, cachedAdmission } from './tenants.ts'
@@ -38,6 +38,13 @@ export async function withTenantCheck(env: Env, tenant: string, id: string): Pro
 export const noteChosenId = async (env: Env, tenant: string, id: string): Promise<void> =>
   await inboxNotesOf(env, tenant, id).noteChosenId(id)
 
+/** A page of messages as its conversation encoded it. */
+interface EncodedPage {
+  readonly kind: 'encoded'
+  readonly json: ReadableStream | null
+  readonly etag: string | undefined
+}
+
 /**
  * A conversation as the edge calls it. An id that cannot be one of the tenant's is refused like a conversation that the
  * caller may not see, and its actor is not woken.
@@ -50,11 +57,12 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
     admitsWriter: (actor: Actor) => ask(async () => await conversation.admitsWriter(actor)),
     history: (actor: Actor, query: HistoryQuery) =>
       ask(async () => await conversation.history(actor, query), 'permissionDenied'),
-    /** A page of messages: the body of the HTTP answer, or what `history` returns. */
-    messages: async (actor: Actor, query: HistoryQuery): Promise<ReadableStream | HistoryAnswer> => {
+    /** A page of messages: the body of the HTTP answer, null when the caller has it already, or what `history` returns. */
+    messages: async (request: PageRequest): Promise<EncodedPage | HistoryAnswer> => {
       if (!(await mayBeConversation(env, tenant, id))) return refuse('permissionDenied')
-      const answer = await conversation.fetch(pageUrl({ actor, query }))
-      return answer.status === wholePage && answer.body !== null ? answer.body : await answer.json<HistoryAnswer>()
+      const answer = await conversation.fetch(pageUrl(request))
+      if (answer.status !== wholePage && answer.status !== knownPage) return await answer.json<HistoryAnswer>()
+      return { kind: 'encoded', json: answer.body, etag: answer.headers.get('etag') ?? undefined }
     },
     presence: (actor: Actor, form: PresenceForm) =>
       ask(async () => await conversation.presence(actor, form), 'permissionDenied'),

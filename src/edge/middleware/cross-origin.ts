@@ -7,7 +7,7 @@ import { fail } from '../http/problem.ts'
 import { tenantRecordOf } from '../identity/tenants.ts'
 
 const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE'
-const allowedHeaders = 'Authorization, Content-Type, Idempotency-Key'
+const allowedHeaders = 'Authorization, Content-Type, Idempotency-Key, If-None-Match'
 const exposedHeaders = [
   'ETag',
   'RateLimit',

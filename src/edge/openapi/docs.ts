@@ -1,4 +1,6 @@
 import { Hono } from 'hono'
+import { etag } from 'hono/etag'
+import { createMiddleware } from 'hono/factory'
 import { html, raw } from 'hono/html'
 import { z } from 'zod'
 import { loadConfig } from '../../config.ts'
@@ -10,8 +12,16 @@ import reference from '../../../web/dist/reference.js'
 import { openApi } from './openapi.ts'
 import { realtimeData, realtimeMethods } from './realtime.ts'
 
+/** Caches ask each time whether they have the present text. */
+const onlyChecked = createMiddleware<App>(async function onlyChecked(c, next) {
+  await next()
+  c.header('Cache-Control', 'no-cache')
+})
+
 /** The API as a document for machines and as pages for people, both made of the tables the code runs on. */
 export const docs = new Hono<App>()
+  .use('/openapi.json', etag(), onlyChecked)
+  .use('/docs/*', etag(), onlyChecked)
   .get('/openapi.json', async (c) => {
     c.header('Content-Type', 'application/json')
     return c.body(await withOrigin(openApiText, c, (text) => JSON.stringify(text).slice(1, -1)))
@@ -39,9 +49,9 @@ const contentPolicy = [
 ].join('; ')
 
 /** A file of the reference, sent as it was compressed; unpacked for the few clients that do not take gzip. */
-function asset(c: AppContext, { gzip, etag }: typeof reference.script, contentType: string): Response {
-  const headers = { 'Content-Type': contentType, 'Cache-Control': 'no-cache', ETag: etag, Vary: 'Accept-Encoding' }
-  if (c.req.header('if-none-match') === etag) return new Response(null, { status: 304, headers })
+function asset(c: AppContext, { gzip, etag: tag }: typeof reference.script, contentType: string): Response {
+  const headers = { 'Content-Type': contentType, 'Cache-Control': 'no-cache', ETag: tag, Vary: 'Accept-Encoding' }
+  if (c.req.header('if-none-match') === tag) return new Response(null, { status: 304, headers })
   const bytes = Uint8Array.from(atob(gzip), (character) => character.charCodeAt(0))
   if (/\bgzip\b/.test(c.req.header('accept-encoding') ?? ''))
     return new Response(bytes, { headers: { ...headers, 'Content-Encoding': 'gzip' }, encodeBody: 'manual' })

@@ -1,4 +1,4 @@
-import { errorsOf, exampleStatus, type OperationDefinition } from '../../protocol/operation.ts'
+import { errorsOf, exampleStatus, isCheckedByEtag, type OperationDefinition } from '../../protocol/operation.ts'
 import { problems, type ProblemName } from '../../protocol/problems.ts'
 import { operations } from '../resources/all-operations.ts'
 import { serverApiOperations } from '../server-api/operations.ts'
@@ -90,18 +90,40 @@ function describe(definition: OperationDefinition, components: Components) {
             },
           },
         }),
-    responses: { ...answersOf(definition, components), ...errorResponses(definition) },
+    responses: {
+      ...answersOf(definition, components),
+      ...(isCheckedByEtag(definition) ? { 304: notModified } : {}),
+      ...errorResponses(definition),
+    },
   }
 }
 
 const capital = (id: string): string => id.slice(0, 1).toUpperCase() + id.slice(1)
 
-function parametersOf({ params, query, headers }: OperationDefinition, components: Components) {
+function parametersOf(definition: OperationDefinition, components: Components) {
+  const { params, query, headers } = definition
   return [
     ...(params === undefined ? [] : parametersIn('path', components.inline(params))),
     ...(query === undefined ? [] : parametersIn('query', components.inline(query))),
     ...(headers === undefined ? [] : parametersIn('header', components.inline(headers))),
+    ...(isCheckedByEtag(definition) ? [ifNoneMatch] : []),
   ]
+}
+
+const ifNoneMatch = {
+  name: 'If-None-Match',
+  in: 'header',
+  required: false,
+  description: 'The ETag of an answer that the caller has: the same answer is then 304 without a body',
+  schema: { type: 'string' },
+}
+
+const checkedHeaders = {
+  ETag: { description: 'A strong ETag of this answer', schema: { type: 'string' } },
+  'Cache-Control': {
+    description: '`private, no-cache`: it may be kept for its caller, and is checked by its ETag before each use',
+    schema: { type: 'string' },
+  },
 }
 
 const parametersIn = (place: 'path' | 'query' | 'header', { properties = {}, required = [] }: JsonSchema) =>
@@ -112,6 +134,8 @@ const parametersIn = (place: 'path' | 'query' | 'header', { properties = {}, req
     ...(description === undefined ? {} : { description }),
     schema,
   }))
+
+const notModified = { description: 'Not modified: the answer is the one of the given ETag' }
 
 const statusTexts: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No content' }
 
@@ -129,7 +153,8 @@ function answersOf(definition: OperationDefinition, components: Components) {
         schema: components.output(schema, name),
         ...(shown ? { example: example.response } : {}),
       }
-      return [status, { description, content: { [contentType.split(';')[0] ?? contentType]: content } }]
+      const headers = isCheckedByEtag(definition) ? { headers: checkedHeaders } : {}
+      return [status, { description, ...headers, content: { [contentType.split(';')[0] ?? contentType]: content } }]
     }),
   )
 }

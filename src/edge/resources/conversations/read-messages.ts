@@ -8,7 +8,7 @@ import {
   entryPage,
 } from '../../../protocol/conversation-views.ts'
 import { encodeViews } from '../../../history/amend.ts'
-import { encodeMessagePage, type MessagePage } from '../../../history/message-page.ts'
+import { encodeMessagePage, pageEtag, type MessagePage } from '../../../history/message-page.ts'
 import { messagesQuery } from '../../../protocol/api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import type { HistoryQuery } from '../../../protocol/stream.ts'
@@ -36,10 +36,15 @@ export const listMessages = operation(list, async ({ c, caller, params: { id }, 
   const offset = after ?? before
   const since = offset === undefined ? {} : { since: { offset, epoch: '' } }
   const query = { limit, reverse: after === undefined, ...since }
-  const page = await possibleConversation(c.env, caller.tenant, id).messages(actorOf(caller), query)
-  if (page instanceof ReadableStream) return { status: 200, json: page }
+  const ifNoneMatch = c.req.header('if-none-match')
+  const page = await possibleConversation(c.env, caller.tenant, id).messages({
+    actor: actorOf(caller),
+    query,
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+  })
+  if (page.kind === 'encoded') return { status: 200, json: page.json, etag: page.etag }
   const whole = await complete(c, caller, id, query, accepted(page))
-  return { status: 200, json: encodeMessagePage(whole, query) }
+  return { status: 200, json: encodeMessagePage(whole, query), etag: pageEtag(whole) }
 })
 
 const get = defineOperation({

@@ -17,5 +17,6 @@ export const demo = new Hono<App>().post('/token', async (c) => {
   if (localTenant === undefined) return fail('not-found', 'only in the local environment')
   const { user } = await body(c, demoToken)
   if ((await admissionOf(c.env, localTenant, systemClock.now())) === undefined) throw localTenantMissing()
+  c.header('Cache-Control', 'no-store')
   return c.json(await issueToken(c, localTenant, user, 86_400))
 })

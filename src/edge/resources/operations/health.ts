@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import { gatewayNamed, platformOf } from '../../../../durable-objects/address.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { behindBy, connectionOf, shardsOf } from '../../../adapters/neon/shards.ts'
@@ -28,8 +29,17 @@ interface Dependency {
 
 const checkMs = 2000
 
+/** It holds for a moment only. */
+const notKept = createMiddleware<App>(async function notKept(c, next) {
+  await next()
+  c.header('Cache-Control', 'no-store')
+})
+
 /** Whether we live, what of our dependencies does, and our figures. */
 export const health = new Hono<App>()
+  .use('/healthz', notKept)
+  .use('/readyz', notKept)
+  .use('/metrics/*', notKept)
   .get('/healthz', (c) => c.json({ status: 'ok' }))
   .get('/readyz', async (c) => {
     const config = loadConfig(c.env)

@@ -24,6 +24,7 @@ const issue = operation(
     summary: 'Issue a token for one of your users',
     access: 'server',
     body: newToken,
+    isSecret: true,
     responses: { 200: issuedToken },
     example: {
       body: { user: 'alice', ttlSeconds: 3600 },
@@ -45,6 +46,7 @@ const issueSubscription = operation(
     summary: 'Issue a token that lets one of your users subscribe to one topic',
     access: 'server',
     body: newSubscriptionToken,
+    isSecret: true,
     responses: { 200: issuedToken },
     example: {
       body: { user: 'alice', channel: 'orders:42' },
