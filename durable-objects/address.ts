@@ -114,6 +114,12 @@ export function shardWriters(env: Env, shard: string, jurisdiction?: Jurisdictio
   return numbers.map((lane) => ({ shard, lane, writer: lanes.getByName(named(shard, String(lane))) }))
 }
 
+/** The breaker of an outside service, or those of all hosts that a tenant named. */
+export const breakerOf = (env: Env, tenant: string | undefined, key: string) =>
+  tenant === undefined
+    ? env.BREAKER.getByName(named(platformTenant, key))
+    : ofTenant(env.BREAKER, tenant, named(tenant, 'endpoints'))
+
 /** A gateway, created in the region in its name whichever location calls it first. */
 export const gatewayNamed = (env: Env, name: string) =>
   env.GATEWAY.getByName(name, locationHints.get(name.slice(0, name.indexOf('/'))))

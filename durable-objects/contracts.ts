@@ -59,6 +59,8 @@ import type {
   TokenKey,
 } from '../src/tenants/record.ts'
 import type { Invalidations, Stamp } from '../src/cache/epochs.ts'
+import type { BreakerReport, Opinion } from '../src/resilience/opinion.ts'
+import type { StoredBreaker } from '../src/resilience/shared-breaker.ts'
 import type { Counters } from '../src/limits/counters.ts'
 import type { JobTypeCounts } from '../src/jobs/metrics/job-metrics.ts'
 
@@ -438,4 +440,9 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
   queueNames(): string[]
   sweep(): QueueStats & { readonly nextAt: number | null }
   acceptedSince(day: string): Record<string, number>
+}
+
+export interface BreakerRpc extends Rpc.DurableObjectBranded {
+  report(key: string, report: BreakerReport): Opinion
+  states(): readonly { readonly key: string; readonly breaker: StoredBreaker }[]
 }

@@ -1,6 +1,7 @@
 import type {
   ActivityRpc,
   CacheEpochsRpc,
+  BreakerRpc,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -29,6 +30,7 @@ export interface Env extends Vars {
   readonly CACHE_EPOCHS: DurableObjectNamespace<CacheEpochsRpc>
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiterRpc>
   readonly JOB_QUEUE: DurableObjectNamespace<JobQueueRpc>
+  readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**
    * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when
    * the Worker is self-hosted; Cloudflare's own egress is like that already.
@@ -36,6 +38,13 @@ export interface Env extends Vars {
   readonly ENDPOINTS?: Fetcher
   /** The request on whose behalf these bindings are used; undefined in actors, alarms and cron. */
   readonly request?: RequestContext
+}
+
+declare global {
+  namespace Cloudflare {
+    interface Env extends ParleyEnv {}
+  }
+  type ParleyEnv = Env
 }
 
 /** The bindings as they are used on behalf of `request`: its ids go into log lines, and its trace goes on with its jobs. */

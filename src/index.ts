@@ -1,3 +1,6 @@
+import { env, waitUntil } from 'cloudflare:workers'
+import { breakerOf } from '../durable-objects/address.ts'
+import { useBreakers } from './adapters/dependency.ts'
 import { runCron } from './cron/run.ts'
 import { app } from './edge/http/app.ts'
 import { connect, connectionPath } from './edge/http/connection.ts'
@@ -6,6 +9,7 @@ import type { Env } from './env.ts'
 export { JobWorker } from './handlers/job-worker.ts'
 export { Activity } from '../durable-objects/activity/activity.ts'
 export { CacheEpochs } from '../durable-objects/cache-epochs/cache-epochs.ts'
+export { Breaker } from '../durable-objects/breaker/breaker.ts'
 export { Conversation } from '../durable-objects/conversation/conversation.ts'
 export { Gateway } from '../durable-objects/gateway/gateway.ts'
 export { Platform } from '../durable-objects/platform/platform.ts'
@@ -16,6 +20,11 @@ export { RateLimiter } from '../durable-objects/rate-limiter/rate-limiter.ts'
 export { ShardWriter } from '../durable-objects/shard-writer/shard-writer.ts'
 export { Tenant } from '../durable-objects/tenant/tenant.ts'
 export { Topic } from '../durable-objects/topic/topic.ts'
+
+useBreakers({
+  report: ({ tenant, key }, report) => breakerOf(env, tenant, key).report(key, report),
+  keep: waitUntil,
+})
 
 export default {
   fetch(request, env, ctx) {

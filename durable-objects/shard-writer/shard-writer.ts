@@ -1,5 +1,4 @@
 import { DurableObject } from 'cloudflare:workers'
-import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
 import type { Database } from '../../src/adapters/neon/connect.ts'
 import { openShard } from '../../src/adapters/neon/shards.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
@@ -8,7 +7,6 @@ import type { Env } from '../../src/env.ts'
 import type { Projected, ProjectionBatch } from '../../src/events/projection.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { within } from '../../src/kernel/retry.ts'
 import { admit } from '../../src/limits/shedding.ts'
 import { charsOf } from '../../src/protocol/answer-size.ts'
 import { noteEveryMs } from '../../src/events/due.ts'
@@ -37,8 +35,6 @@ const most = { waiting: 40_000, ageMs: 30_000 }
  */
 export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   readonly #waiting: Waiting[] = []
-  /** A shard that fails five times in a row is not asked for five seconds; callers are refused at once. */
-  readonly #breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(5) })
   readonly #clock = systemClock
   readonly #shed = { read: 0, message: 0 }
   #waitingRows = 0
@@ -108,7 +104,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   async #writeSome(some: readonly Waiting[]): Promise<void> {
     try {
       const batches = some.map(({ batch }) => batch)
-      const projected = await this.#breaker.execute(() => within(writeMs, 'the write', this.#write(batches)))
+      const projected = await writeBatches(await this.#database(), batches)
       some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
       this.#count(batches)
       void this.#noteUse(batches)
@@ -146,12 +142,9 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     }
   }
 
-  async #write(batches: readonly ProjectionBatch[]): Promise<Projected[]> {
-    return await writeBatches(await this.#database(), batches)
-  }
-
   #database(): Promise<Database> {
-    return openShard(loadConfig(this.env), platformOf(this.env), ownName(this.ctx.id.name).tenant, 'write')
+    const shard = ownName(this.ctx.id.name).tenant
+    return openShard(loadConfig(this.env), platformOf(this.env), shard, 'write', writeMs)
   }
 }
 

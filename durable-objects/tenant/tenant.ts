@@ -286,10 +286,11 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   /** Sets are fetched while the tenant is used: an idle tenant fetches nothing. */
   async #fetchKeySet({ name, url }: KeySet): Promise<void> {
-    if (this.#fetching.has(name)) return
+    const record = this.record()
+    if (record === undefined || this.#fetching.has(name)) return
     this.#fetching.add(name)
     try {
-      const fetched = await fetchKeySet(this.env, loadConfig(this.env), url)
+      const fetched = await fetchKeySet(this.env, record.id, url)
       const sets = this.keySets()
       // The set may have been replaced or deleted meanwhile.
       if (!sets.some((set) => set.name === name && set.url === url)) return

@@ -19,3 +19,16 @@ export class Deadline {
     clearTimeout(this.#timer)
   }
 }
+
+/** What `work` gives, unless the signal ends first: for clients that take no signal. The work itself goes on. */
+export async function endedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const ended = Promise.withResolvers<never>()
+  const end = () => ended.reject(signal.reason)
+  signal.addEventListener('abort', end)
+  try {
+    signal.throwIfAborted()
+    return await Promise.race([work, ended.promise])
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}

@@ -1,7 +1,12 @@
-import { loadConfig } from '../config.ts'
+import { CallRefused } from '../adapters/dependency.ts'
+import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
 import type { Env } from '../env.ts'
-import { badEndpoint } from '../kernel/outside-url.ts'
-import { outcomeOf, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
+import {
+  outcomeOf,
+  outcomeOfRefusal,
+  unreachableReason,
+  type EndpointAnswer,
+} from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Collected } from '../jobs/queue/poll.ts'
 import { readPost, signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
@@ -10,41 +15,42 @@ import { encodeWith } from '../kernel/json.ts'
 import { reasonOf } from '../kernel/log.ts'
 import type { Attempt } from './attempt.ts'
 
+/** The longest attempt of a job. Its own signal ends it sooner, and how long a job works says nothing about its host. */
+const times = { deadlineMs: 900_000, slowMs: Infinity }
+
 /**
  * Posts to a tenant's endpoint, signed by Standard Webhooks with the job's id as `webhook-id`: an endpoint accepts the same
  * id once. The body of the answer is neither read nor shown, so that a URL that passes the checks by mistake does not
  * reveal what is behind it.
  */
-export async function http(env: Env, _tenant: string, stored: string, attempt: Attempt): Promise<Outcome> {
+export async function http(env: Env, tenant: string, stored: string, attempt: Attempt): Promise<Outcome> {
+  const { job, secrets, signal } = attempt
   const { url, payload } = readPost(stored)
-  const bad = badEndpoint(url, loadConfig(env).endpoints)
-  if (bad !== undefined) return { kind: 'discard', reason: bad }
-
-  const { collected } = attempt.job
-  const body = collected.length === 0 ? payload : encodeWith({}, { payload, after: encodeCollected(collected) })
+  const after = encodeCollected(job.collected)
+  const body = job.collected.length === 0 ? payload : encodeWith({}, { payload, after })
   try {
-    const { status, headers } = await post(env, url, body, attempt)
-    const answer = { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': 'Parley-Jobs/1',
+      'parley-attempt': String(job.attempt),
+      ...(job.traceparent === undefined ? {} : { traceparent: job.traceparent }),
+      ...(await signedHeaders(secrets, job.id, body, systemClock.now())),
+    }
+    const request = { method: 'POST', body, headers }
+    const answer = await fetchEndpoint(env, { tenant, url, signal, ...times }, request, ignoreBody)
     return outcomeOf(answer, systemClock.now())
   } catch (thrown) {
-    const error = attempt.signal.aborted ? 'timeout' : 'unreachable'
-    const reason = attempt.signal.aborted ? 'the endpoint did not answer in time' : unreachableReason(reasonOf(thrown))
+    if (thrown instanceof BadEndpoint) return { kind: 'discard', reason: thrown.message }
+    if (thrown instanceof CallRefused) return outcomeOfRefusal(thrown.retryInMs, Math.random())
+    const error = signal.aborted ? 'timeout' : 'unreachable'
+    const reason = signal.aborted ? 'the endpoint did not answer in time' : unreachableReason(reasonOf(thrown))
     return { kind: 'retry', error, reason: `${error}: ${reason}` }
   }
 }
 
-async function post(env: Env, url: string, body: string, { job, secrets, signal }: Attempt): Promise<Response> {
-  const headers = {
-    'content-type': 'application/json',
-    'user-agent': 'Parley-Jobs/1',
-    'parley-attempt': String(job.attempt),
-    ...(job.traceparent === undefined ? {} : { traceparent: job.traceparent }),
-    ...(await signedHeaders(secrets, job.id, body, systemClock.now())),
-  }
-  const request = { method: 'POST', body, headers, redirect: 'manual', signal } as const
-  const response = await (env.ENDPOINTS ?? globalThis).fetch(url, request)
-  await response.body?.cancel()
-  return response
+async function ignoreBody({ status, headers, body }: Response): Promise<EndpointAnswer> {
+  await body?.cancel()
+  return { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
 }
 
 /** JSON text of how the jobs it waited for ended; each result is passed on byte for byte. */

@@ -73,3 +73,35 @@ export const parkedTasks = z.object({
 
 /** `GET /admin/v1/cron`. */
 export const cronEntries = z.object({ entries: z.array(z.object({ name: z.string(), cron: z.string() })) })
+
+const breakerState = z.enum(['closed', 'half-open', 'open'])
+
+/** `GET /admin/v1/breakers`. */
+export const breakersQuery = z.strictObject({
+  tenant: z
+    .string()
+    .max(63)
+    .optional()
+    .describe('The hosts that this tenant named, in place of the services of the platform'),
+})
+export const breakerList = z.object({
+  breakers: z.array(
+    z.object({
+      dependency: z.string().describe('The service’s name in /readyz, or a host'),
+      state: breakerState,
+      openings: z.int(),
+      closings: z.int(),
+      probes: z.int().describe('Calls that were let through while it was open'),
+      transitions: z
+        .array(
+          z.object({
+            at: time,
+            to: breakerState,
+            isolates: z.int().describe('Isolates that were heard'),
+            bad: z.int().describe('Those of them whose calls failed or were slow'),
+          }),
+        )
+        .describe('The last twenty, the newest last'),
+    }),
+  ),
+})

@@ -8,7 +8,7 @@ const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 /** Code that runs in actors. The edge, scheduled tasks and worker runs are requests of the Worker. */
 const inActors = [
   'durable-objects/**/*.ts',
-  'src/{adapters,cache,kernel,limits,conversations,topics,inbox,realtime,jobs,history,auth,tenants}/**/*.ts',
+  'src/{adapters,cache,kernel,limits,conversations,topics,inbox,realtime,jobs,history,auth,tenants,resilience}/**/*.ts',
 ]
 
 const holds = /\b(setTimeout|setInterval|waitUntil|scheduler\.wait|within)\(|\b(AbortSignal\.timeout)\b/g

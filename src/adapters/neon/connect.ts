@@ -1,19 +1,24 @@
 import { neon, neonConfig, type NeonQueryFunction } from '@neondatabase/serverless'
+import { z } from 'zod'
 import type { Config } from '../../config.ts'
-import { Deadline } from '../deadline.ts'
-import { backgroundDeadlineMs } from '../dependency.ts'
+import { postgres } from '../dependencies.ts'
+import { backgroundDeadlineMs, callDependency, type Dependency } from '../dependency.ts'
 
 /**
  * A Postgres database reached over HTTP: one round trip per query or per transaction, no connection held in between.
  */
 export type Database = NeonQueryFunction<false, false>
 
-/** Where the client notes how long a request may take, for `fetchInTime`. */
-const deadlineKey = 'deadlineMs'
+/** What the client notes of a database, for `fetchInTime`. */
+interface Noted {
+  readonly dependency: Dependency
+  readonly deadlineMs: number
+}
+const notedKey = 'noted'
 
 /**
  * Opens the database of a connection string; a configured Neon proxy stands in for Neon's own endpoints. Each query or
- * transaction is aborted `deadlineMs` after it was sent.
+ * transaction is aborted `deadlineMs` after it was sent. Queries throw CallRefused while the database's breaker is open.
  */
 export function connect(config: Config, url: string, deadlineMs = backgroundDeadlineMs): Database {
   const { neonProxy } = config
@@ -21,19 +26,38 @@ export function connect(config: Config, url: string, deadlineMs = backgroundDead
     neonConfig.fetchEndpoint = `http://${neonProxy}/sql`
   }
   neonConfig.fetchFunction = fetchInTime
-  return neon(url, { fetchOptions: { [deadlineKey]: deadlineMs } })
+  const noted: Noted = { dependency: postgres(url), deadlineMs }
+  return neon(url, { fetchOptions: { [notedKey]: noted } })
 }
 
 /** The whole answer of a request, read within its deadline. */
 async function fetchInTime(
   url: string,
-  { [deadlineKey]: deadlineMs = backgroundDeadlineMs, ...init }: RequestInit & { readonly [deadlineKey]?: number },
+  { [notedKey]: noted, ...init }: RequestInit & { readonly [notedKey]: Noted },
 ): Promise<Response> {
-  const deadline = new Deadline(deadlineMs)
+  return await callDependency(noted.dependency, noted, async (signal) => {
+    const answer = await fetch(url, { ...init, signal })
+    const body = await answer.arrayBuffer()
+    return { value: new Response(body, answer), isFailure: !answer.ok && isInTrouble(answer.status, body) }
+  })
+}
+
+/**
+ * Whether an error is about the database and not about the statement or its data: everything without an SQLSTATE, and the
+ * classes 08 (connection), 53 (resources), 57 (operator), 58 (system), XX (internal) and 25006 (read-only).
+ */
+function isInTrouble(status: number, body: ArrayBuffer): boolean {
+  if (status !== 400) return true
+  const code = sqlState.safeParse(jsonOf(new TextDecoder().decode(body))).data?.code
+  return code === undefined || /^(?:08|53|57|58|XX)/.test(code) || code === '25006'
+}
+
+const sqlState = z.object({ code: z.string() })
+
+function jsonOf(text: string): unknown {
   try {
-    const answer = await fetch(url, { ...init, signal: deadline.signal })
-    return new Response(await answer.arrayBuffer(), answer)
-  } finally {
-    deadline.end()
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }

@@ -1,9 +1,10 @@
-import { Client, Receiver } from '@upstash/qstash'
+import { Client, QstashError, Receiver } from '@upstash/qstash'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import type { WorkerRunReference } from '../../jobs/queue/worker-runs.ts'
-import { within } from '../../kernel/retry.ts'
-import { fromDependency } from '../dependency.ts'
+import { endedBy } from '../deadline.ts'
+import { qstash as qstashService } from '../dependencies.ts'
+import { callDependency, fromDependency } from '../dependency.ts'
 
 /** The body of a message. `visit` is what a run was called when the first messages were written. */
 const messageBody = z.strictObject({ tenant: z.string(), queue: z.string(), visit: z.string() })
@@ -15,7 +16,7 @@ export interface QStashMessage extends WorkerRunReference {
   readonly traceparent?: string
 }
 
-const publishMs = 10_000
+const deadlineMs = 10_000
 /** Tells our messages from others of the same account. */
 const messageLabel = 'parley-visit'
 
@@ -44,23 +45,21 @@ export async function publish(config: Config, runs: readonly QStashMessage[]): P
     label: messageLabel,
     ...(traceparent === undefined ? {} : { headers: { traceparent } }),
   }))
-  await within(publishMs, 'publishing to QStash', open(config).batchJSON(messages))
+  await callQstash(config, (client) => client.batchJSON(messages))
 }
 
 /** Up to a hundred runs in QStash's dead letter queue, with the id each has there; `run` is undefined for a message that is not ours. */
 export async function readDeadRuns(config: Config) {
   const wanted = { count: 100, filter: { label: messageLabel } }
   const { messages } = await fromDependency('qstash', () =>
-    within(publishMs, 'reading the dead letters of QStash', open(config).dlq.listMessages(wanted)),
+    callQstash(config, (client) => client.dlq.listMessages(wanted)),
   )
   return messages.map(({ dlqId, body }) => ({ dlqId, run: readRunReference(body ?? '') }))
 }
 
 export async function deleteDeadRuns(config: Config, dlqIds: readonly string[]): Promise<void> {
   if (dlqIds.length === 0) return
-  await fromDependency('qstash', () =>
-    within(publishMs, 'deleting dead letters at QStash', open(config).dlq.delete([...dlqIds])),
-  )
+  await fromDependency('qstash', () => callQstash(config, (client) => client.dlq.delete([...dlqIds])))
 }
 
 /** Whether a delivery comes from QStash: its signature covers the raw body and our own address. */
@@ -85,7 +84,15 @@ export function readRunReference(body: string): WorkerRunReference | undefined {
   }
 }
 
-function open({ qstash }: Config): Client {
+/** A call through the wrapper, whose retries take the place of the SDK's. */
+async function callQstash<T>({ qstash }: Config, call: (client: Client) => Promise<T>): Promise<T> {
   if (qstash === undefined) throw new Error('QStash is not configured: set QSTASH_TOKEN and its signing keys')
-  return new Client({ baseUrl: qstash.url, token: qstash.token, retry: { retries: 1 }, enableTelemetry: false })
+  const client = new Client({ baseUrl: qstash.url, token: qstash.token, retry: false, enableTelemetry: false })
+  return await callDependency(qstashService, { deadlineMs, isTrouble }, async (signal) => ({
+    value: await endedBy(signal, call(client)),
+  }))
 }
+
+/** A request that QStash refuses says nothing about QStash. */
+const isTrouble = (thrown: unknown): boolean =>
+  !(thrown instanceof QstashError) || (thrown.status ?? 500) >= 500 || thrown.status === 429

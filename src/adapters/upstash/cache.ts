@@ -1,9 +1,9 @@
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleAll } from 'cockatiel'
 import { Redis } from '@upstash/redis/cloudflare'
 import type { Config } from '../../config.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf, type RequestContext } from '../../kernel/request-context.ts'
-import { Deadline } from '../deadline.ts'
+import { redis as redisService } from '../dependencies.ts'
+import { CallRefused, callDependency } from '../dependency.ts'
 
 /** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
 export interface Cache {
@@ -24,19 +24,11 @@ export const noCache: Cache = {
 
 const answerWithinMs = 250
 
-/**
- * After three failures in a row the cache is not asked for five seconds: its absence costs one timeout, not one per
- * request. Shared by an isolate.
- */
-const breaker = circuitBreaker(handleAll, { halfOpenAfter: 5_000, breaker: new ConsecutiveBreaker(3) })
-breaker.onBreak(() => log.warn('cache.unavailable'))
-
 /** The Redis cache of a configuration, used on behalf of `request`. Keys carry their tenant; the caller decides how long a value is kept. */
 export function openCache({ redis: settings }: Config, request?: RequestContext): Cache {
   if (settings === undefined) return noCache
   const run = <T>(what: string, work: (redis: Redis) => Promise<T>) =>
-    forgiving(request, what, async () => {
-      const deadline = new Deadline(answerWithinMs)
+    forgiving(request, what, async (ends) => {
       // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
       const redis = new Redis({
         ...settings,
@@ -44,9 +36,9 @@ export function openCache({ redis: settings }: Config, request?: RequestContext)
         enableTelemetry: false,
         // Base64, the SDK's default, is meant for values that are no text; ours are JSON, and a page of history is long.
         responseEncoding: false,
-        signal: () => deadline.signal,
+        signal: () => ends,
       })
-      return await work(redis).finally(() => deadline.end())
+      return await work(redis)
     })
   return {
     get: async (key) => (await run('get', (redis) => redis.get<unknown>(key))) ?? undefined,
@@ -58,12 +50,14 @@ export function openCache({ redis: settings }: Config, request?: RequestContext)
 async function forgiving<T>(
   request: RequestContext | undefined,
   what: string,
-  work: () => Promise<T>,
+  work: (ends: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
   try {
-    return await breaker.execute(work)
+    return await callDependency(redisService, { deadlineMs: answerWithinMs }, async (ends) => ({
+      value: await work(ends),
+    }))
   } catch (thrown) {
-    if (breaker.state === CircuitState.Closed)
+    if (!(thrown instanceof CallRefused))
       log.warn('cache.failed', { ...idsOf(request), what, reason: reasonOf(thrown) })
     return undefined
   }

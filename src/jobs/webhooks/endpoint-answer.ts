@@ -3,6 +3,8 @@ import type { Outcome } from '../model/job.ts'
 
 /** How long an endpoint may postpone a job. */
 const maxSnoozeSeconds = 86_400
+/** By how much longer a job is put off, at most, so that jobs do not return together. */
+const maxSpreadSeconds = 30
 /** Bytes of a result in the header `parley-result`, at most. */
 const resultBytes = 4096
 
@@ -22,6 +24,16 @@ export function outcomeOf({ status, retryAfter, result }: EndpointAnswer, now: n
   if (seconds !== undefined) return { kind: 'snooze', seconds, reason: `the endpoint answered ${status}` }
   return { kind: 'retry', error: `http-${status}`, reason: `the endpoint answered ${status}` }
 }
+
+/**
+ * A post that was not made, since the host did not answer lately: the job is put off until it is tried again, a little longer for
+ * most, and its attempt does not count.
+ */
+export const outcomeOfRefusal = (retryInMs: number, random: number): Outcome => ({
+  kind: 'snooze',
+  seconds: Math.max(1, Math.ceil(retryInMs / 1000 + maxSpreadSeconds * random)),
+  reason: 'the endpoint’s host did not answer lately',
+})
 
 /**
  * Why an endpoint gave no answer, from the error of the runtime, which has one opaque text for every address it does not

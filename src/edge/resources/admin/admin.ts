@@ -8,13 +8,16 @@ import { systemClock } from '../../../kernel/clock.ts'
 import { expositionText, expositionType } from '../../../kernel/exposition.ts'
 import { drainRequest, jobDetails } from '../../../protocol/jobs-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
-import { cronEntries, parkedTasks, refusedKeys } from '../../../protocol/operator-api.ts'
+import { breakerList, breakersQuery, cronEntries, parkedTasks, refusedKeys } from '../../../protocol/operator-api.ts'
 import { tenantId } from '../../../tenants/record.ts'
+import type { Env } from '../../../env.ts'
+import { tenantRecordOf } from '../../identity/tenants.ts'
 import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
 import { refusedMost } from '../../rate-limits/limit-metrics.ts'
 import { exampleJob } from '../jobs/examples.ts'
 import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
+import { readBreakers, readEndpointBreakers } from '../operations/breakers.ts'
 import { shards } from '../shards/shards.ts'
 import { tenants } from '../tenants/tenants.ts'
 import { platform } from './platform.ts'
@@ -78,6 +81,46 @@ const listParked = operation(
     return { status: 200, body: { count, tasks: [...tasks] } }
   },
 )
+
+const listBreakers = operation(
+  defineOperation({
+    id: 'listBreakers',
+    method: 'get',
+    path: '/admin/v1/breakers',
+    tag,
+    summary: 'List the breakers of outside services and their last transitions',
+    access,
+    query: breakersQuery,
+    responses: { 200: breakerList },
+    example: {
+      response: {
+        breakers: [
+          {
+            dependency: 'shard0',
+            state: 'open',
+            openings: 1,
+            closings: 0,
+            probes: 0,
+            transitions: [{ at: 1_790_000_000_000, to: 'open', isolates: 8, bad: 7 }],
+          },
+        ],
+      },
+    },
+  }),
+  async ({ c, query: { tenant } }) => {
+    const read = tenant === undefined ? await readBreakers(c.env) : await endpointBreakers(c.env, tenant)
+    const shown = read.map(({ dependency, state, openings, closings, probes, transitions }) => {
+      return { dependency, state, openings, closings, probes, transitions: [...transitions] }
+    })
+    return { status: 200, body: { breakers: shown } }
+  },
+)
+
+/** A tenant that does not exist has no actors, and gets none by being asked for. */
+async function endpointBreakers(env: Env, tenant: string) {
+  const record = await tenantRecordOf(env, tenant, systemClock.now())
+  return record === undefined ? fail('not-found', 'tenant: no such tenant') : await readEndpointBreakers(env, tenant)
+}
 
 const readMetrics = operation(
   defineOperation({
@@ -166,6 +209,7 @@ export const admin = [
   readTenantJob,
   listRefused,
   listParked,
+  listBreakers,
   readMetrics,
   listQueueMetrics,
   drainJobs,

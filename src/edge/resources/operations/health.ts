@@ -1,6 +1,8 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { gatewayNamed, platformOf } from '../../../../durable-objects/address.ts'
+import { qstash as qstashService } from '../../../adapters/dependencies.ts'
+import { callDependency } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { behindBy, connectionOf, shardsOf } from '../../../adapters/neon/shards.ts'
 import { selectMigration } from '../../../adapters/neon/select-migration.ts'
@@ -15,9 +17,11 @@ import { reasonOf } from '../../../kernel/log.ts'
 import { within } from '../../../kernel/retry.ts'
 import type { KnownShards } from '../../../tenants/shard-cache.ts'
 import type { StoredShard } from '../../../tenants/shards.ts'
+import type { BreakerState } from '../../../resilience/opinion.ts'
 import { regionOf } from '../../http/connection.ts'
 import type { App } from '../../http/context.ts'
 import { tenantRecordOf } from '../../identity/tenants.ts'
+import { readBreakers, type ListedBreaker } from './breakers.ts'
 import { metricsText } from './metrics.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
@@ -25,6 +29,8 @@ import { gatewayNames } from '../../../realtime/gateway-names.ts'
 interface Dependency {
   readonly state: 'ok' | 'behind' | 'down' | 'off'
   readonly detail?: string
+  /** What all isolates together think of it. */
+  readonly breaker?: BreakerState
 }
 
 const checkMs = 2000
@@ -48,7 +54,8 @@ export const health = new Hono<App>()
       checkLocalTenant(c.env, config),
       checkOthers(c.env, config),
     ])
-    const dependencies = { actors: summaryOf(gateways), ...tenant, ...others }
+    const breakers = await readBreakers(c.env, Object.keys(others))
+    const dependencies = { actors: summaryOf(gateways), ...tenant, ...withBreakers(others, breakers) }
     const states = Object.values(dependencies).map(({ state }) => state)
     const region = regionOf(c.req.raw, config)
     const own = gateways.filter(({ name }) => name.startsWith(`${region}/`))
@@ -102,10 +109,7 @@ function summaryOf(gateways: readonly CheckedGateway[]): Dependency {
   return { state: 'down', detail: detail.slice(0, 400) }
 }
 
-async function checkOthers(
-  env: Env,
-  config: Config,
-): Promise<Record<string, Dependency> & { readonly qstash: Dependency }> {
+async function checkOthers(env: Env, config: Config): Promise<Others> {
   const checks: Record<string, Promise<Dependency>> = {
     directory: check(() => checkDirectory(config)),
     ...(await checkShards(env, config)),
@@ -124,6 +128,19 @@ async function checkJobs(config: Config): Promise<Dependency> {
     return { state: 'down', detail: `jobs cannot run: ${config.missingForJobs.join(', ')} not set` }
   if (config.qstash === undefined) return { state: 'off', detail: 'jobs wait until QStash is configured' }
   return await check(() => checkQstash(config))
+}
+
+interface Others extends Readonly<Record<string, Dependency>> {
+  readonly qstash: Dependency
+}
+
+function withBreakers(others: Others, breakers: readonly ListedBreaker[]): Others {
+  const merged: Record<string, Dependency> & Others = { ...others }
+  for (const { dependency, state: breaker } of breakers) {
+    const known = merged[dependency]
+    if (known !== undefined) merged[dependency] = { ...known, breaker }
+  }
+  return merged
 }
 
 const off = Promise.resolve<Dependency>({ state: 'off' })
@@ -175,10 +192,11 @@ async function checkRedis(config: Config): Promise<void> {
 
 async function checkQstash({ qstash }: Config): Promise<void> {
   if (qstash === undefined) return
-  const response = await fetch(`${qstash.url}/v2/keys`, {
-    headers: { Authorization: `Bearer ${qstash.token}` },
-    signal: AbortSignal.timeout(checkMs),
+  const status = await callDependency(qstashService, { deadlineMs: checkMs }, async (signal) => {
+    const headers = { Authorization: `Bearer ${qstash.token}` }
+    const response = await fetch(`${qstash.url}/v2/keys`, { headers, signal })
+    await response.body?.cancel()
+    return { value: response.status, isFailure: response.status >= 500 || response.status === 429 }
   })
-  await response.body?.cancel()
-  if (!response.ok) throw new Error(`QStash answers ${response.status}`)
+  if (status !== 200) throw new Error(`QStash answers ${status}`)
 }

@@ -11,6 +11,7 @@ import { queueMetrics } from '../jobs/metrics.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
+import { breakerFamilies, readBreakers } from './breakers.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
@@ -21,7 +22,7 @@ export async function metricsText(env: Env): Promise<string> {
   const config = loadConfig(env)
   const { request } = env
   const { shards } = await shardsOf(config, platformOf(env))
-  const [gateways, writers, jobs, parked] = await Promise.all([
+  const [gateways, writers, jobs, parked, breakers] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
         holder: name,
@@ -40,6 +41,7 @@ export async function metricsText(env: Env): Promise<string> {
     ),
     queueMetrics(env),
     figuresOf(request, 'platform', () => platformOf(env).parkedTasks()),
+    readBreakers(env),
   ])
   return expositionText([
     upFamily([...gateways, ...writers]),
@@ -61,6 +63,7 @@ export async function metricsText(env: Env): Promise<string> {
     ...jobFamilies(jobs),
     ...parkedFamilies(parked?.count),
     ...cacheFamilies(),
+    ...breakerFamilies(breakers),
   ])
 }
 

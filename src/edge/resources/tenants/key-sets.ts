@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { tenantOf } from '../../../../durable-objects/address.ts'
 import { fetchKeySet } from '../../../adapters/key-set.ts'
-import { loadConfig } from '../../../config.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { keySetList, keySetName, keySetView, newKeySet } from '../../../protocol/key-sets-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
@@ -55,7 +54,7 @@ const putKeySet = operation(
     example: { body: { url: exampleSet.url }, response: exampleSet },
   }),
   async ({ c, caller: { tenant }, params: { name }, body: { url } }) => {
-    const fetched = await fetchKeySet(c.env, loadConfig(c.env), url)
+    const fetched = await fetchKeySet(c.env, tenant, url)
     if (fetched.kind === 'failed')
       return fail('invalid-request', fetched.reason.startsWith('url:') ? fetched.reason : `url: ${fetched.reason}`)
     const now = systemClock.now()

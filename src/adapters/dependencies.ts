@@ -1,0 +1,37 @@
+import { BoundedMap } from '../kernel/bounded-map.ts'
+import type { Dependency } from './dependency.ts'
+
+const service = (label: string, name: string, maxUnderWay: number, attempts: number): Dependency => ({
+  name,
+  label,
+  breaker: { tenant: undefined, key: name },
+  maxUnderWay,
+  attempts,
+})
+
+/** A miss costs less than a second attempt. */
+export const redis = service('Redis', 'redis', 256, 1)
+
+/** Messages have a deduplication id, and may be repeated. */
+export const qstash = service('QStash', 'qstash', 32, 2)
+
+const databases = new BoundedMap<string, Dependency>(1000)
+
+/** The database of a connection string. Each statement may be repeated: those that write change nothing the second time. */
+export function postgres(url: string): Dependency {
+  const found = databases.get(url)
+  if (found !== undefined) return found
+  const { hostname, pathname } = new URL(url)
+  const made = service('Postgres', `postgres/${hostname}${pathname}`, 64, 2)
+  databases.set(url, made)
+  return made
+}
+
+/** A host that a tenant named. What one tenant's calls to it say is not used for another's. The queue repeats jobs. */
+export const endpointOf = (tenant: string, host: string): Dependency => ({
+  name: `${tenant}/${host}`,
+  label: host,
+  breaker: { tenant, key: host },
+  maxUnderWay: 128,
+  attempts: 1,
+})
