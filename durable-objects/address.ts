@@ -19,10 +19,10 @@ type Actors<T extends Rpc.DurableObjectBranded> = DurableObjectNamespace<T>
 
 /** An actor of a tenant, in the tenant's jurisdiction. The same name in another jurisdiction is another actor. */
 const ofTenant = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string, name: string) =>
-  within(actors, tenant).getByName(name, hintsOfTenants.get(tenant))
+  actorsOf(actors, tenant).getByName(name, hintsOfTenants.get(tenant))
 
 /** The actors of a tenant's jurisdiction, which is what follows the dot of its id. */
-const within = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string): Actors<T> =>
+const actorsOf = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string): Actors<T> =>
   tenant.includes('.') ? actors.jurisdiction(jurisdictionOf(tenant)) : actors
 
 /** The tenant and name in an actor's own name. */
@@ -105,7 +105,7 @@ const writerLanes = 2
  * jurisdiction only, and its lanes are there.
  */
 export const shardWriterOf = (env: Env, shard: string, tenant: string, conversation: string) =>
-  within(env.SHARD_WRITER, tenant).getByName(named(shard, String(hash32(conversation) % writerLanes)))
+  actorsOf(env.SHARD_WRITER, tenant).getByName(named(shard, String(hash32(conversation) % writerLanes)))
 
 /** Every lane of a shard's writer. */
 export function shardWriters(env: Env, shard: string, jurisdiction?: Jurisdiction) {
