@@ -108,7 +108,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
    * of the HTTP answer, or with what `history` returns when the page is refused or has entries that are not held here.
    */
   override fetch(request: Request): Response {
-    if (request.headers.has('upgrade')) return acceptLink((call) => this.execute(call))
+    if (request.headers.has('upgrade')) return acceptLink(request, (call) => this.execute(call))
     const { actor, query, ifNoneMatch } = readPageUrl(request.url)
     const page = this.history(actor, query)
     if (page.kind === 'refused' || page.missing !== undefined)

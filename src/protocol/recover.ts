@@ -23,9 +23,10 @@ export function decideRecovery(since: StreamPosition | undefined, stream: Recove
   return sameEpoch && known && held && fits ? { kind: 'recovered', after: since.offset } : { kind: 'lost' }
 }
 
-/** The state of an answer being built: how many characters of recovered entries it holds. */
+/** The state of an answer being built: how many characters of recovered entries it holds, and those by their position. */
 export interface Recovering {
   recoveredChars?: number
+  recoveredAfter?: Map<number, { readonly top: number; readonly publications: readonly Publication[] }>
 }
 
 /** A log that a subscriber continues: its incarnation, its last entry and the first it still holds. */
@@ -67,12 +68,18 @@ export function recover(
   }
   const recovery = decideRecovery(since, log, sizes.recovered)
   if (recovery.kind !== 'recovered') return lost
+  // Many subscribers that return at once missed the same: one list, which is sent and encoded once.
+  const shared = answer.recoveredAfter?.get(recovery.after)
+  if (shared?.top === top)
+    return { ...lost, offset: recovery.after, recovered: true, publications: shared.publications }
   const publications = read(recovery.after)
   const chars = charsOf(publications)
   if (chars > answerChars) return lost
   const all = (answer.recoveredChars ?? 0) + chars
   if (all > answerChars) return refuse('tooManyRequests', 'many come back at once: try again', 1000)
   answer.recoveredChars = all
+  answer.recoveredAfter ??= new Map()
+  answer.recoveredAfter.set(recovery.after, { top, publications })
   return { ...lost, offset: recovery.after, recovered: true, publications }
 }
 

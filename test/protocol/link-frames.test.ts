@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { StreamResult } from '../../src/protocol/stream.ts'
 import { decodeAnswer, encodeAnswer, encodeFailure } from '../../src/protocol/link-frames.ts'
 
 const info = fc.record({ user: fc.string(), client: fc.string() })
@@ -34,18 +35,38 @@ const answer = fc.record({
   results: fc.array(result),
 })
 
-test('an answer arrives over a link as it left', () => {
+test('an answer arrives over a link as it left, also at a gateway that reads no lists', () => {
   fc.assert(
-    fc.property(answer, (sent) => {
-      expect(decodeAnswer(encodeAnswer(sent))).toEqual(JSON.parse(JSON.stringify(sent)))
+    fc.property(answer, fc.boolean(), (sent, hasLists) => {
+      expect(decodeAnswer(encodeAnswer(sent, hasLists))).toEqual(JSON.parse(JSON.stringify(sent)))
     }),
   )
 })
 
+test('what a hundred subscribers missed alike is on a link once, and one list when it has arrived', () => {
+  const missed = Array.from({ length: 20 }, (_, n) => ({ offset: n + 1, data: `{"text":"message ${n}"}` }))
+  const back: StreamResult = {
+    kind: 'subscribed',
+    epoch: 'e',
+    offset: 0,
+    top: 20,
+    wasRecovering: true,
+    recovered: true,
+    publications: missed,
+    data: '{}',
+  }
+  const update = { epoch: 'e', after: 20, publications: [], events: [] }
+  const text = encodeAnswer({ update, behind: false, results: Array.from({ length: 100 }, () => back) }, true)
+  expect(text.split('message 7').length - 1).toBe(1)
+  const { results } = decodeAnswer(text)
+  const lists = new Set(results.map((result) => (result.kind === 'subscribed' ? result.publications : undefined)))
+  expect([...lists]).toEqual([missed])
+})
+
 test('an answer that lost a line, or gained one, is no answer', () => {
   fc.assert(
-    fc.property(answer, (sent) => {
-      const text = encodeAnswer(sent)
+    fc.property(answer, fc.boolean(), (sent, hasLists) => {
+      const text = encodeAnswer(sent, hasLists)
       expect(() => decodeAnswer(`${text}\n{}`)).toThrow('lines')
       if (text.includes('\n')) expect(() => decodeAnswer(text.slice(0, text.lastIndexOf('\n')))).toThrow('lines')
     }),

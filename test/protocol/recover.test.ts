@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
-import { decideRecovery } from '../../src/protocol/recover.ts'
+import { decideRecovery, recover, type Recovering } from '../../src/protocol/recover.ts'
 
 const stream = { epoch: 'e', top: 10, floor: 4 }
 
@@ -38,6 +38,44 @@ describe('recovering', () => {
         expect(since.epoch).not.toBe('f')
       }),
     )
+  })
+})
+
+describe('subscribers that return in one call', () => {
+  const since = (offset: number) => ({ offset, epoch: 'e' })
+  const read = (after: number) => Array.from({ length: 10 - after }, (_, n) => ({ offset: after + n + 1, data: '{}' }))
+
+  test('with the same position share one list, which is read and counted once', () => {
+    const answer: Recovering = {}
+    const reads: number[] = []
+    const recovered = [4, 4, 6, 4].map((offset) =>
+      recover(
+        since(offset),
+        stream,
+        (after) => {
+          reads.push(after)
+          return read(after)
+        },
+        answer,
+      ),
+    )
+    const [first, second, third, fourth] = recovered.map((one) => (one.kind === 'subscribed' ? one.publications : []))
+    expect([second === first, fourth === first, third === first]).toEqual([true, true, false])
+    expect(reads).toEqual([4, 6])
+    expect(answer.recoveredChars).toBe(2 * (6 + 4))
+  })
+
+  test('receive what was stored between them in the same call', () => {
+    const answer: Recovering = {}
+    recover(since(4), stream, read, answer)
+    const later = recover(
+      since(4),
+      { ...stream, top: 11 },
+      (after) => [...read(after), { offset: 11, data: '{}' }],
+      answer,
+    )
+    expect(later).toMatchObject({ kind: 'subscribed', top: 11 })
+    expect(later.kind === 'subscribed' && later.publications.at(-1)?.offset).toBe(11)
   })
 })
 

@@ -1,4 +1,4 @@
-import { decodeAnswer } from '../../../src/protocol/link-frames.ts'
+import { decodeAnswer, linkListsHeader } from '../../../src/protocol/link-frames.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
 
 /** An actor's stub, as far as opening a WebSocket needs it. */
@@ -108,7 +108,8 @@ export class Links {
   async #open(name: string, stream: Reachable): Promise<void> {
     this.#links.set(name, 'opening')
     try {
-      const { webSocket } = await stream.fetch('http://stream/link', { headers: { Upgrade: 'websocket' } })
+      const headers = { Upgrade: 'websocket', [linkListsHeader]: '1' }
+      const { webSocket } = await stream.fetch('http://stream/link', { headers })
       if (webSocket === null) throw new Error('no link')
       this.#links.set(name, new Link(webSocket, this.#clock(), () => this.#links.delete(name)))
     } catch {

@@ -1,5 +1,5 @@
 import { sizes } from '../../../src/protocol/limits.ts'
-import { encodePublication } from '../../../src/protocol/replies.ts'
+import { encodePublication, type Publication } from '../../../src/protocol/replies.ts'
 import type { StreamResult } from '../../../src/protocol/stream.ts'
 import { pingSeconds } from '../../../src/realtime/liveness.ts'
 import type { Session } from '../../../src/realtime/session.ts'
@@ -24,9 +24,20 @@ export function encodeSubscribed(
     parts.push(`"positioned":true,"epoch":${JSON.stringify(epoch)},"offset":${offset}`)
   if (wasRecovering) parts.push('"was_recovering":true')
   if (recovered) parts.push('"recovered":true')
-  if (publications.length > 0) parts.push(`"publications":[${publications.map(encodePublication).join(',')}]`)
+  if (publications.length > 0) parts.push(`"publications":[${encodedList(publications)}]`)
   if (data !== '') parts.push(`"data":${data}`)
   return `{${parts.join(',')}}`
+}
+
+/** The text of lists that the results of one call share. */
+const encodedLists = new WeakMap<readonly Publication[], string>()
+
+function encodedList(publications: readonly Publication[]): string {
+  const known = encodedLists.get(publications)
+  if (known !== undefined) return known
+  const text = publications.map(encodePublication).join(',')
+  encodedLists.set(publications, text)
+  return text
 }
 
 /** The fields of a result that say when it ends, if it does; `expiresAt` in milliseconds, 0 for never. */
