@@ -8,7 +8,7 @@ import { newestMigration } from '../src/adapters/neon/newest-migration.ts'
 import { selectMigration } from '../src/adapters/neon/select-migration.ts'
 import { loadConfig } from '../src/config.ts'
 import { monthsFrom } from '../src/cron/months.ts'
-import { dumpSchema } from './support/schema-dump.ts'
+import { dumpSchema } from '../local/schema-dump.ts'
 import { startShardWorld, type ShardWorld } from './support/shard-world.ts'
 
 const folder = join(import.meta.dirname, '../migrations')
