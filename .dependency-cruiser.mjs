@@ -61,7 +61,7 @@ export default {
       { path: '^src/(?:edge|handlers|cron)/' },
       {
         path: '^durable-objects/',
-        pathNot: '^durable-objects/(?:address|named-actors)\\.ts$',
+        pathNot: '^durable-objects/(?:address|open-actors)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     ),

@@ -420,7 +420,7 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
     skipped: number
   }
   stats(): QueueStats
-  setPolicy(change: Partial<Policy>): Policy
+  setPolicy(change: Partial<Policy>): Promise<Policy>
   schedules(after: string, limit: number): Schedule[]
   schedule(name: string): Schedule | undefined
   putSchedule(spec: ScheduleSpec): Promise<
@@ -432,8 +432,8 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
   >
   removeSchedule(name: string): Promise<boolean>
   claimSchedules(queue: string, before: ScheduleUsage, after: ScheduleUsage): Refusal | undefined
-  secrets(): string[]
-  rotateSecret(): string[]
+  secrets(): Promise<string[]>
+  rotateSecret(): Promise<string[]>
   follow(id: string, call: StreamCall): StreamAnswer
   register(name: string): void
   hasQueue(name: string): boolean

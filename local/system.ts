@@ -3,7 +3,9 @@ import { buildAll } from './build.ts'
 import { startClock } from './clock.ts'
 import { recreateAlarms, recreateGateways } from './gateways.ts'
 import { claimPort, knownSecrets, openData } from './data-folder.ts'
+import { descriptorVars } from './descriptors.ts'
 import { endLeftover } from './leash.ts'
+import { alarmsPerSecond, spreadAlarms } from './spread-alarms.ts'
 import { keepTrying } from './keep-trying.ts'
 import { endWith, LocalError, oneLine } from './local-error.ts'
 import { Operator } from './operator.ts'
@@ -74,7 +76,10 @@ async function start(
     console.error(`the file of a gateway was damaged; the gateway is made anew, the file is kept as ${file}`)
   for (const file of await recreateAlarms(settings.dataDir))
     console.error(`a file of alarms was damaged; actors set theirs again when next used, the file is kept as ${file}`)
-  const running = await startWorker({ worker, config, vars, ...settings })
+  const { MAX_OPEN_ACTORS } = { ...(await descriptorVars()), ...vars }
+  const moved = await spreadAlarms(settings.dataDir, alarmsPerSecond(Number(MAX_OPEN_ACTORS)), Date.now())
+  if (moved > 0) console.log(`${moved} alarms were overdue; they ring one after the other, the oldest first`)
+  const running = await startWorker({ worker, config, vars: { ...vars, MAX_OPEN_ACTORS }, ...settings })
   cleanups.push(() => running.stop())
 
   const operator = new Operator(origin, adminKey)

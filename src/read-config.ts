@@ -53,7 +53,7 @@ export interface Config {
   /** WebSockets and streams that this process holds at one time, where clients connect to it themselves. */
   readonly maxConnections: number
   /** Actors that callers named and that this process may have open at once. */
-  readonly maxNamedActors: number
+  readonly maxOpenActors: number
   /**
    * Whether clients connect to this process itself, so that the peer's address counts and any client can set
    * `CF-Connecting-IP`.
@@ -87,7 +87,7 @@ const variables = z.object({
   CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(1000),
   CLIENTS: z.enum(['cloudflare', 'direct']).default('cloudflare'),
   MAX_CONNECTIONS: z.coerce.number().int().min(1).optional(),
-  MAX_NAMED_ACTORS: z.coerce.number().int().min(100).optional(),
+  MAX_OPEN_ACTORS: z.coerce.number().int().min(100).optional(),
   TRUSTED_PROXY_HEADER: z
     .string()
     .regex(/^[\w-]{1,64}$/, 'the name of one header')
@@ -146,7 +146,7 @@ export function readConfig(vars: Vars): Config {
     projectionDelayMs: v.PROJECTION_DELAY_MS,
     connectionsPerAddress: v.CONNECTIONS_PER_ADDRESS,
     maxConnections: v.MAX_CONNECTIONS ?? Infinity,
-    maxNamedActors: v.MAX_NAMED_ACTORS ?? Infinity,
+    maxOpenActors: v.MAX_OPEN_ACTORS ?? Infinity,
     directClients: v.CLIENTS === 'direct',
     trustedProxyHeader: v.TRUSTED_PROXY_HEADER?.toLowerCase(),
     tailEntries: v.TAIL_ENTRIES,

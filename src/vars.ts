@@ -11,7 +11,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly CLIENTS?: string
   readonly TRUSTED_PROXY_HEADER?: string
   readonly MAX_CONNECTIONS?: string
-  readonly MAX_NAMED_ACTORS?: string
+  readonly MAX_OPEN_ACTORS?: string
   readonly ALLOW_PRIVATE_ENDPOINTS?: string
   readonly ADMIN_KEY?: string
   readonly ENCRYPTION_KEYS?: string

@@ -28,7 +28,7 @@ import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdat
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
 import type { ConversationRpc, Created } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
-import { noteOpened } from '../shared/opened.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { Parking } from '../shared/parking.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { acceptLink } from './link-server.ts'
@@ -43,6 +43,7 @@ const upToDate = { behind: false, entries: [] } as const
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
 export class Conversation extends DurableObject<Env> implements ConversationRpc {
   readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'conversation')
   readonly #tailEntries = loadConfig(this.env).tailEntries
   #store = ConversationStore.open(this.ctx, this.env)
   readonly #presence = new PresenceNotifier({
@@ -56,13 +57,8 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     clock: this.#clock,
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env)
-    noteOpened(ctx)
-  }
-
   readonly #parking = new Parking(this.env, this.ctx.id.name ?? '')
-  readonly #tasks = new AlarmTasks(this.ctx.storage, [
+  readonly #tasks = new AlarmTasks(this.#place.alarm, [
     {
       name: 'projection',
       isPending: () => this.#isPending((books, facts) => books.projection.isPending(facts)),
@@ -184,6 +180,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   }
 
   override async alarm(): Promise<void> {
+    this.#place.used()
     this.#store.announcePositionAfterCrash()
     if (this.#store.conversation === undefined) return
     const now = this.#clock.now()

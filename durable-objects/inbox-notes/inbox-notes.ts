@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../../src/inbox/notes.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
 import { NoteTable } from './note-table.ts'
 import { inboxNotesSchema } from './schema.ts'
@@ -13,10 +14,12 @@ import type { InboxNotesRpc } from '../contracts.ts'
  * connection is gone; so a member without a connection costs no actor of its own.
  */
 export class InboxNotes extends DurableObject<Env> implements InboxNotesRpc {
+  readonly #place = new OpenPlace(this.ctx, this.env, 'inbox-notes')
   #table = this.#openTable(isUsed(this.ctx.storage.sql))
 
   /** Writes down a conversation's update, and answers which inboxes it must update directly. Repeats do no harm. */
   update({ conversation, news, members, removed }: NotesUpdate): NotesAnswer {
+    this.#place.used()
     const table = this.#found()
     const place = table.place + 1
     for (const { user, version } of removed) table.putRemoval(user, conversation, version, place)

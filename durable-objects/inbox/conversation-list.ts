@@ -14,7 +14,8 @@ import { toEvent, type InboxEntry } from '../../src/inbox/entry.ts'
 import { needsCounts, toListItem, withActivity, type ListCursor, type ListItem } from '../../src/inbox/list.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
-import { activityOf, conversationOf } from '../address.ts'
+import { activityOf } from '../address.ts'
+import { callConversation } from '../open-actors.ts'
 import type { EntryTable } from './entry-table.ts'
 
 /** How long the Activity actors, and then the conversations, may take for one list, in milliseconds. */
@@ -148,7 +149,9 @@ export class ConversationList {
 
   async #askOne(conversation: string): Promise<InboxEntry | undefined> {
     try {
-      const answer = await conversationOf(this.#env, this.#tenant, conversation).readStates([this.#user])
+      const answer = await callConversation(this.#env, this.#tenant, conversation, (asked) =>
+        asked.readStates([this.#user]),
+      )
       const state = answer?.states.find(({ user }) => user === this.#user)
       // No member any more: the inbox is about to be told.
       if (answer === undefined || state === undefined) return undefined

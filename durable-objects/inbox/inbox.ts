@@ -20,7 +20,7 @@ import type {
   StreamUpdate,
 } from '../../src/protocol/stream.ts'
 import { inboxNotesOf, ownName } from '../address.ts'
-import { noteOpened } from '../shared/opened.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { Subscribers } from '../shared/subscribers.ts'
 import { clocksDifferMs, ConversationList } from './conversation-list.ts'
 import { EntryTable } from './entry-table.ts'
@@ -45,17 +45,13 @@ const closedAtFirst: Standing = { isOpen: false, turn: 0, place: 0 }
  */
 export class Inbox extends DurableObject<Env> implements InboxRpc {
   readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'inbox')
   #store = this.#open(isUsed(this.ctx.storage.sql))
   /** Whether this instance has published anything to its subscribers. */
   #hasPublished = false
   /** The opening under way, which every other call waits for. */
   #opening: Promise<void> | undefined
   #known: Standing | undefined
-
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env)
-    noteOpened(ctx)
-  }
 
   /** Runs the commands of a gateway: subscribing and leaving. A closed inbox opens first. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
@@ -119,6 +115,7 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
 
   /** A conversation reports its state. A repeat changes nothing. False when no connection of the user is left. */
   async advance(news: InboxUpdate): Promise<boolean> {
+    this.#place.used()
     await this.#opening
     this.#apply(news)
     if (this.#store.audience.size > 0) return true

@@ -32,7 +32,7 @@ import { Retention } from './retention.ts'
 import { WorkerDispatcher } from './worker-dispatcher.ts'
 import { Batcher, PollWaiters } from './waiting-calls.ts'
 import { jobQueueSchema } from './schema.ts'
-import { noteOpened } from '../shared/opened.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { migrate } from '../shared/migrate.ts'
 import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contracts.ts'
 
@@ -42,6 +42,7 @@ import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contrac
  */
 export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'queue')
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
   readonly #pollWaiters = new PollWaiters()
   readonly #enqueuer = new Batcher<{ job: NewJob; request: RequestContext | undefined }, EnqueueAnswer>((all) =>
@@ -63,7 +64,6 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    noteOpened(ctx)
     const { sql, kv } = ctx.storage
     migrate(sql, jobQueueSchema)
     const { tenant, name: queue } = ownName(ctx.id.name)
@@ -79,7 +79,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
       metrics: this.#metrics.metrics,
     }
     this.#queue = new Queue(this.#stores, context, this.#clock.now())
-    this.#dispatcher = new WorkerDispatcher(ctx, env, this.#at, this.#stores.runs)
+    this.#dispatcher = new WorkerDispatcher(this.#place, env, this.#at, this.#stores.runs)
     this.#stream = new JobStream(env, sql, this.#at)
     this.#names = new QueueNames(sql, queue === 'default' ? undefined : () => defaultQueue().register(queue))
     this.#schedules = new QueueSchedules({
@@ -98,17 +98,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
    * is kept with the job and passed on to its endpoint.
    */
   async enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer> {
-    const queued = await this.#enqueuer.add({ job: traced(wanted, request), request })
-    await this.#registration
-    return queued
+    return await this.#registered(await this.#enqueuer.add({ job: traced(wanted, request), request }))
   }
 
   /** Accepts all of these jobs, or none. */
   async enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult> {
     const jobs = wanted.map((job) => traced(job, request))
-    const enqueued = this.#changing((now) => enqueue(this.#stores, jobs, now), request)
-    await this.#registration
-    return enqueued
+    return await this.#registered(this.#changing((now) => enqueue(this.#stores, jobs, now), request))
   }
 
   /**
@@ -182,8 +178,8 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return queueStats(this.ctx.storage.sql, this.#stores, this.#metrics.metrics, this.#clock.now())
   }
 
-  setPolicy(change: Partial<Policy>): Policy {
-    return this.#changing((now) => changePolicy(this.#stores, change, now))
+  setPolicy(change: Partial<Policy>): Promise<Policy> {
+    return this.#registered(this.#changing((now) => changePolicy(this.#stores, change, now)))
   }
 
   /** At most `limit` schedules after the name `after`, without the payloads of their jobs. */
@@ -196,8 +192,8 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   }
 
   /** Creates a schedule or changes it, within the limits of the tenant's queues together. */
-  putSchedule(spec: ScheduleSpec): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
-    return this.#schedules.put(spec)
+  async putSchedule(spec: ScheduleSpec): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
+    return await this.#registered(await this.#schedules.put(spec))
   }
 
   removeSchedule(name: string): Promise<boolean> {
@@ -209,13 +205,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return this.#schedules.claimShare(queue, before, after)
   }
 
-  /** Secrets that sign the posts of this queue's `http` jobs, the newest first. */
-  secrets(): string[] {
-    return this.#secrets.current(this.#clock.now())
+  /** Secrets that sign the posts of this queue's `http` jobs, the newest first; the first one is made when it is asked for. */
+  secrets(): Promise<string[]> {
+    return this.#registered(this.#secrets.current(this.#clock.now()))
   }
 
-  rotateSecret(): string[] {
-    return this.#secrets.rotate(this.#clock.now())
+  rotateSecret(): Promise<string[]> {
+    return this.#registered(this.#secrets.rotate(this.#clock.now()))
   }
 
   /** Commands of a gateway on the channel of a job's progress. */
@@ -297,6 +293,12 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     if (this.#names.isNew) this.ctx.waitUntil((this.#registration = this.#names.register(request)))
     if (!isVisit && !this.#due.isListed) this.ctx.waitUntil(this.#due.list(request))
     return changed
+  }
+
+  /** Returns `answer` once the queue has registered with `default`, or two seconds later. Secrets change nothing that registers it. */
+  async #registered<T>(answer: T): Promise<T> {
+    await (this.#names.isNew ? this.#names.register() : this.#registration)
+    return answer
   }
 
   /** All or nothing. What is in memory cannot be rolled back, so after a failure the actor starts anew from its stores. */

@@ -6,6 +6,7 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
 import { jobWorkerOf } from '../address.ts'
+import type { OpenPlace } from '../shared/open-place.ts'
 import type { RunStore } from '../../src/jobs/queue/stores.ts'
 
 /** How long the direct dispatch has to start a run before QStash is asked to bring it as well. */
@@ -19,7 +20,7 @@ const missedMs = 10_000
  * a growing pause is over, and direct dispatch and alarm work without it.
  */
 export class WorkerDispatcher {
-  readonly #ctx: DurableObjectState
+  readonly #place: OpenPlace
   readonly #config: Config
   readonly #queue: QueueReference
   readonly #runs: RunStore
@@ -27,8 +28,8 @@ export class WorkerDispatcher {
   #closedUntil = 0
   #alarmAt: number | undefined
 
-  constructor(ctx: DurableObjectState, env: Env, queue: QueueReference, runs: RunStore) {
-    this.#ctx = ctx
+  constructor(place: OpenPlace, env: Env, queue: QueueReference, runs: RunStore) {
+    this.#place = place
     this.#queue = queue
     this.#config = loadConfig(env)
     this.#runs = runs
@@ -45,9 +46,9 @@ export class WorkerDispatcher {
     if (runs.length === 0) return
     const isConfigured = this.#config.qstash !== undefined
     const direct = isConfigured ? runs.filter(({ at }) => at <= now) : []
-    for (const run of direct) this.#ctx.waitUntil(this.#startOrPublish(run, now, request))
+    for (const run of direct) this.#place.ctx.waitUntil(this.#startOrPublish(run, now, request))
     const later = runs.filter((run) => !direct.includes(run))
-    if (later.length > 0 && this.#isOpen(now)) this.#ctx.waitUntil(this.#publish(later, now, request))
+    if (later.length > 0 && this.#isOpen(now)) this.#place.ctx.waitUntil(this.#publish(later, now, request))
   }
 
   /** Looks again at `at` at the latest. An earlier alarm stays: it finds out what comes next. */
@@ -57,7 +58,7 @@ export class WorkerDispatcher {
     const isSet = this.#alarmAt !== undefined && this.#alarmAt <= wanted && this.#alarmAt > now - missedMs
     if (isSet) return
     this.#alarmAt = wanted
-    void this.#ctx.storage.setAlarm(wanted)
+    void this.#place.alarm.setAlarm(wanted)
   }
 
   /** The alarm fired: there is none until the next. */
@@ -80,7 +81,7 @@ export class WorkerDispatcher {
 
   async #start(run: string, request: RequestContext | undefined): Promise<void> {
     try {
-      await jobWorkerOf(this.#ctx).run({ ...this.#queue, run })
+      await jobWorkerOf(this.#place.ctx).run({ ...this.#queue, run })
     } catch (thrown) {
       log.warn('jobs.dispatch-failed', { ...idsOf(request), reason: reasonOf(thrown) })
     }

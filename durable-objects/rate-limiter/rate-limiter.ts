@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
-import { noteOpened } from '../shared/opened.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
 import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
@@ -16,15 +16,11 @@ import type { RateLimiterRpc } from '../contracts.ts'
  * decide by themselves. Units spent and units lent together never exceed the limit.
  */
 export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
+  readonly #place = new OpenPlace(this.ctx, this.env, 'limiter')
   readonly #store = new LimiterStore(this.ctx.storage.kv)
   readonly #keyed = new KeyedAccounts(this.ctx.storage.kv)
   readonly #clock = new SteadyClock(() => systemClock.now(), Math.max(this.#store.latest, this.#keyed.latest))
   #known: LeaseAccount | undefined
-
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env)
-    noteOpened(ctx)
-  }
 
   /** Settles the leases a holder closes, decides the waiting costs, lends what can be lent. */
   lease(ask: LeaseAsk): LeaseAnswer {
@@ -43,6 +39,7 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
 
   /** Settles leases a holder closes, without another question. */
   settle(closing: readonly Closing[]): void {
+    this.#place.used()
     const now = this.#now()
     this.#accountIfAny(now)?.settle(closing, now)
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/kernel/clock.ts'
+import { openActors, TooManyActors } from '../../src/limits/open-actors.ts'
 
 /** Calls of one step of owed work. */
 export const callsPerStep = 8
@@ -9,6 +10,8 @@ const youngMs = 30_000
 const longestRestMs = 250
 /** A step that never ended belongs to an actor that lost its memory. */
 const lostMs = 15_000
+/** How long a step waits for room among the open actors. */
+const noRoomMs = 60_000
 /** A waiting actor that has not asked for so long waits no longer. */
 const silentMs = 1000
 
@@ -60,9 +63,17 @@ export async function inSteps<T>(
 export const restMs = (tookMs: number, young: boolean): number =>
   Math.min(longestRestMs, Math.max(1, (young ? 4 : 2) * tookMs))
 
-/** Waits until the process has room for a step. Work of one step has it at once, but right after a start. */
+/**
+ * Waits until the process has room for a step. Work of one step has it at once, but right after a start and while so many
+ * actors are open that tasks may open no more. Throws after a minute of that; the task then runs again later.
+ */
 async function turnOf(items: number, clock: Clock, since: number): Promise<() => void> {
   const me = Symbol('owed work')
+  const asked = clock.now()
+  while (!openActors.hasRoom(clock.now())) {
+    if (clock.now() - asked > noRoomMs) throw new TooManyActors(noRoomMs)
+    await scheduler.wait(100 + Math.floor(Math.random() * 200))
+  }
   while (!mayStep(me, items, clock.now(), since)) await scheduler.wait(5 + Math.floor(Math.random() * 10))
   waiting.delete(me)
   underWay.set(me, clock.now() + lostMs)

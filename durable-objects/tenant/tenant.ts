@@ -46,6 +46,7 @@ import {
   type KeyChange,
 } from '../../src/tenants/signing-keys.ts'
 import { cacheEpochsOf, gatewayNamed, platformOf } from '../address.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { Provision, TenantRpc } from '../contracts.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
@@ -57,10 +58,11 @@ const idSecret = z.string().optional()
 /** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
 export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'tenant')
   readonly #kv = this.ctx.storage.kv
   /** Key sets that are being fetched. */
   readonly #fetching = new Set<string>()
-  readonly #tasks = new AlarmTasks(this.ctx.storage, [
+  readonly #tasks = new AlarmTasks(this.#place.alarm, [
     { name: 'placement', isPending: () => this.#owed(), run: () => this.#tellPostgres() },
     { name: 'caches', isPending: () => this.#isCachedOlder(), run: () => this.#invalidateCaches() },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
-import { noteOpened } from '../shared/opened.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { refuse } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
@@ -34,12 +34,7 @@ const remindMs = 5000
  */
 export class Topic extends DurableObject<Env> implements TopicRpc {
   readonly #clock = systemClock
-
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env)
-    noteOpened(ctx)
-  }
-
+  readonly #place = new OpenPlace(this.ctx, this.env, 'topic')
   readonly #context: TopicContext = { ctx: this.ctx, env: this.env, emptied: () => this.#noteIdle() }
   #store = TopicStore.open(this.#context)
   readonly #recent = new RecentPublishes()
@@ -90,6 +85,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
   }
 
   override async alarm(): Promise<void> {
+    this.#place.used()
     this.#armedFor = Infinity
     this.#knowsAlarm = true
     if (!this.#store.exist) return
@@ -198,7 +194,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     const soon = this.#knowsAlarm ? at : Math.min(at, this.#clock.now() + remindMs)
     if (this.#armedFor <= soon) return
     this.#armedFor = soon
-    void this.ctx.storage.setAlarm(soon)
+    void this.#place.alarm.setAlarm(soon)
   }
 
   async #forget(): Promise<void> {

@@ -1,4 +1,5 @@
 import { gatewayNamed, jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
+import { whenRoom } from '../../durable-objects/open-actors.ts'
 import { connect } from '../adapters/neon/connect.ts'
 import { selectTenants } from '../adapters/neon/select-tenants.ts'
 import { loadConfig } from '../config.ts'
@@ -120,9 +121,15 @@ async function sweepQueues(env: Env, queues: readonly DueQueue[]): Promise<void>
   await platformOf(env).noteUse([...new Set(swept.map(({ tenant }) => tenant))])
 }
 
+/** Waits until the process may open the queue. */
+async function sweepOf(env: Env, tenant: string, queue: string) {
+  await whenRoom(env)
+  return await jobQueueOf(env, tenant, queue).sweep()
+}
+
 async function sweepQueue(env: Env, { tenant, queue, turn }: DueQueue): Promise<SweptQueue[]> {
   try {
-    const { counts, oldestMs, policy, tallies, nextAt } = await jobQueueOf(env, tenant, queue).sweep()
+    const { counts, oldestMs, policy, tallies, nextAt } = await sweepOf(env, tenant, queue)
     if (oldestMs > stuckMs && !policy.paused) log.warn('jobs.stuck', { tenant, queue, oldestMs, ...counts })
     const figures: QueueMetrics = { tenant, queue, counts, oldestMs, tallies }
     return [{ tenant, queue, turn, at: nextAt, figures: JSON.stringify(figures), hasDead: counts.dead > 0 }]

@@ -1,6 +1,7 @@
 import type { RequestContext } from '../kernel/request-context.ts'
 import type { LeaseHolder } from './holder.ts'
 import type { LocalLimits } from './local-limits.ts'
+import { TooManyActors } from './open-actors.ts'
 import type { Source, Taken } from './ports.ts'
 
 /** One level of a decision: a user, the user's tenant, the whole system. */
@@ -13,6 +14,8 @@ export interface Level {
    * request is refused.
    */
   readonly whenUnreachable: 'open' | 'closed'
+  /** The same when too many actors are open for the limiter to be asked: by default this process alone keeps the limit. */
+  readonly whenFull?: 'alone' | 'refuse'
   /** The request that the decision is for, for log lines. */
   readonly request?: RequestContext | undefined
 }
@@ -20,7 +23,7 @@ export interface Level {
 /** A decision through all levels, or the level that refused. */
 export type Decision =
   | { readonly kind: 'taken' }
-  | { readonly kind: 'limited'; readonly key: string; readonly retryAfterMs: number }
+  | { readonly kind: 'limited'; readonly key: string; readonly retryAfterMs: number; readonly isFull?: true }
   | { readonly kind: 'unreachable'; readonly key: string }
 
 /** What decides: leases first, local buckets when there is no limiter. `alone`: requests do not share questions. */
@@ -65,13 +68,19 @@ export function decideNow(holder: LeaseHolder, keys: readonly string[], now: num
   return { kind: 'taken' }
 }
 
-type LevelTaken = Taken | { readonly kind: 'unreachable' }
+/** `isFull`: the limiter was not asked, since too many actors are open. */
+type LevelTaken =
+  | Taken
+  | { readonly kind: 'limited'; readonly retryAfterMs: number; readonly isFull: true }
+  | { readonly kind: 'unreachable' }
 
 async function askLevel({ holder, fallback, alone, onUnreachable }: Decider, level: Level): Promise<LevelTaken> {
-  const { key, cost, source, whenUnreachable } = level
+  const { key, cost, source, whenUnreachable, whenFull } = level
   try {
     return await (alone ? holder.takeAlone(key, source, cost) : holder.take(key, source, cost))
   } catch (thrown) {
+    if (thrown instanceof TooManyActors && whenFull === 'refuse')
+      return { kind: 'limited', retryAfterMs: thrown.retryAfterMs, isFull: true }
     onUnreachable(level, thrown)
     const tally = holder.tallyOf(key)
     if (whenUnreachable === 'open') {

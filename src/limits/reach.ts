@@ -1,3 +1,4 @@
+import type { Ready } from '../kernel/ready.ts'
 import { within } from '../kernel/retry.ts'
 import type { LeaseHolder } from './holder.ts'
 import type { Limiter } from './ports.ts'
@@ -9,14 +10,18 @@ export const limiterTimeoutMs = 2000
 export type FindLimiter = (name: string) => Limiter
 
 /**
- * The limiter of a name, which is looked up when it is asked and has `limiterTimeoutMs` to lend. `admitted` throws where the
- * tenant uses too many actors already; what a limiter was told before reaches it by `named` all the same.
+ * The limiter of a name, which is looked up when it is asked and has `limiterTimeoutMs` to lend. `admit` throws
+ * `TooManyActors` where there is no place to open it; what a limiter lent before is returned to it all the same.
  */
 export const reachLimiter = (
-  { admitted, named }: { readonly admitted: FindLimiter; readonly named: FindLimiter },
+  { admit, named }: { readonly admit: (name: string) => Ready<void>; readonly named: FindLimiter },
   name: string,
 ): Limiter => ({
-  lease: async (ask) => await within(limiterTimeoutMs, 'the limiter', admitted(name).lease(ask)),
+  lease: async (ask) => {
+    const ready = admit(name)
+    if (ready instanceof Promise) await ready
+    return await within(limiterTimeoutMs, 'the limiter', named(name).lease(ask))
+  },
   settle: (closing) => named(name).settle(closing),
   refund: (units, at) => named(name).refund(units, at),
 })

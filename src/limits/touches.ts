@@ -1,4 +1,4 @@
-import { openedActors } from './opened-actors.ts'
+import { openActors } from './open-actors.ts'
 
 /** Actor calls of one tenant that start at once before anything is known of how long they take. */
 const firstWindow = 8
@@ -90,7 +90,7 @@ export class Touches {
   async #place(name: string): Promise<Place> {
     for (;;) {
       const tenant = this.#of(name)
-      const touch: Touch = { begunAt: this.#pause.now(), opened: openedActors.count }
+      const touch: Touch = { begunAt: this.#pause.now(), opened: openActors.openings }
       // Checked and taken without a pause: another request checks as well.
       if (this.#isBelowMax(tenant)) {
         tenant.underWay.add(touch)
@@ -119,7 +119,7 @@ export class Touches {
       const tookMs = now - touch.begunAt
       if (tookMs > targetMs) touch.restsUntil = now + Math.min(tookMs, longestRestMs)
       else tenant.underWay.delete(touch)
-      const floor = openedActors.count > touch.opened ? fewestHere : fewest
+      const floor = openActors.openings > touch.opened ? fewestHere : fewest
       tenant.window =
         tookMs > targetMs
           ? Math.max(floor, tenant.window * 0.8)

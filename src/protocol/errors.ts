@@ -52,10 +52,6 @@ export interface Refusal {
 export const refuseTooFast = (what: string, retryAfterMs: number): Refusal =>
   refuse('tooManyRequests', `${what === '' ? '' : `${what}: `}wait ${retryAfterMs} ms`, retryAfterMs)
 
-/** The answer to a caller whose tenant opened too many conversations, topics, inboxes, queues or limiters in a short time. */
-export const refuseOpening = (retryAfterMs: number): Refusal =>
-  refuseTooFast('too many conversations, topics, users, queues or keys in ten seconds', retryAfterMs)
-
 /** Builds a refusal; `detail` names the thing, the rule and the fix. */
 export function refuse(error: ErrorName, detail?: string, retryAfterMs?: number): Refusal {
   return {

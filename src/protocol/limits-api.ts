@@ -127,6 +127,12 @@ export const checkAnswer = z
     limit: z.number(),
     retryAfterMs: milliseconds,
     resetMs: milliseconds,
+    error: z
+      .enum(['too-many-requests', 'unavailable'])
+      .optional()
+      .describe(
+        'In a batch: why this check was not decided. `too-many-requests`: too many keys are in use at once; `unavailable`: the key could not be reached and its policy is `closed`. Nothing was taken',
+      ),
   })
   .meta({ id: 'CheckAnswer' })
 export type CheckAnswer = Readonly<z.output<typeof checkAnswer>>

@@ -21,10 +21,10 @@ test('a limiter is looked up when it is asked, and one that is not admitted only
     looked.push(name)
     return { lease: async () => lent, settle: async () => undefined, refund: async () => undefined }
   }
-  const admitted = () => {
+  const admit = () => {
     throw new Error('too many actors')
   }
-  const limiter = reachLimiter({ admitted, named }, 'one')
+  const limiter = reachLimiter({ admit, named }, 'one')
   expect(looked).toEqual([])
   await expect(limiter.lease({ rules: rules(), costs: [1], want: 0, closing: [] })).rejects.toThrow('too many actors')
   expect(looked).toEqual([])
@@ -44,7 +44,11 @@ test('units that are not spent return to their limiters, and one that cannot be 
   })
   const holder = new LeaseHolder(() => 'policy')
   for (const name of ['away', 'one', 'other'])
-    await holder.take(name, { limiter: reachLimiter({ admitted: find, named: find }, name), rules, clock: () => 1000 })
+    await holder.take(name, {
+      limiter: reachLimiter({ admit: () => undefined, named: find }, name),
+      rules,
+      clock: () => 1000,
+    })
   await returnIdle(holder, find, 4000)
   expect(returned.toSorted()).toEqual(['one', 'other'])
   expect(returnIdle(holder, find, 60_000)).toBeUndefined()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openedActors } from '../../src/limits/opened-actors.ts'
+import { openActors } from '../../src/limits/open-actors.ts'
 import { Touches } from '../../src/limits/touches.ts'
 
 /** Time that moves only while a call is awaited, and calls that take `tookMs` of it. */
@@ -86,7 +86,7 @@ test('calls that open actors in the same thread are made one after another while
   const { touches, wait, pass } = world()
   let done = false
   const work = touches.each('acme', numbers(1000), async () => {
-    openedActors.note('acme', 0)
+    openActors.openings++
     await wait(100)
   })
   void work.then(() => (done = true))

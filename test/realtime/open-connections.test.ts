@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { actorsWithin, connectionsWithin } from '../../local/descriptors.ts'
+import { connectionsWithin } from '../../local/descriptors.ts'
 import { OpenConnections } from '../../src/realtime/open-connections.ts'
 
 test('a connection counts until it is ended, which is done once', () => {
@@ -24,6 +24,5 @@ test('a gateway that starts anew ends the connections it has no session for, and
 })
 
 test('clients get half of the open files, and each takes two', () => {
-  expect([actorsWithin(1_048_576), actorsWithin(20_000), actorsWithin(100)]).toEqual([2500, 1666, 100])
   expect([connectionsWithin(20_000), connectionsWithin(1024), connectionsWithin(3)]).toEqual([5000, 256, 1])
 })

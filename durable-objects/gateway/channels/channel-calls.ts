@@ -10,7 +10,7 @@ import { conversationOf } from '../../address.ts'
 import { maxInAll, Overload } from '../../shared/overload.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { Links } from './links.ts'
-import { callIfKnown, callOtherStream } from './other-streams.ts'
+import { callIfKnown, callOpen, callOtherStream } from './other-streams.ts'
 
 const attempts = 3
 /** A subscribed channel whose calls failed that often is asked for its position after this time, in milliseconds. */
@@ -40,6 +40,8 @@ export class ChannelCalls {
   readonly #answered: Answered
   readonly #batchers = new Map<string, CommandBatcher>()
   readonly #links: Links | undefined
+  /** Whether open actors are bounded in this process. */
+  readonly #isBounded: boolean
   readonly #window = new CallWindow(() => scheduler.wait(0))
   readonly overload: Overload
   calls = 0
@@ -51,6 +53,7 @@ export class ChannelCalls {
     this.#context = context
     this.#hub = hub
     this.#answered = answered
+    this.#isBounded = config.maxOpenActors !== Infinity
     this.#links = config.links ? new Links(() => clock.now()) : undefined
     this.overload = new Overload(this.#window, () => clock.now())
   }
@@ -148,7 +151,9 @@ export class ChannelCalls {
         this.calls++
         if (conversation === undefined) return await callOtherStream(this.#context, tenant, channel, call)
         const stream = () => conversationOf(this.#env, tenant, conversation)
-        const execute = () => this.#links?.call(key, stream, call) ?? stream().execute(call)
+        const run = () => this.#links?.call(key, stream, call) ?? stream().execute(call)
+        const actor = { kind: 'conversation', tenant, name: conversation, isKnown: true } as const
+        const execute = this.#isBounded ? () => callOpen(this.#env, actor, call, run) : run
         // A gateway that has the conversation's position has its subscribers: its name is known.
         if (call.have !== null) return await execute()
         return await callIfKnown(call, this.#context.names.hasConversation(tenant, conversation), execute)

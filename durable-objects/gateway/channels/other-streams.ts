@@ -1,12 +1,12 @@
 import { refuseAll } from '../../../src/conversations/apply-commands.ts'
 import type { Env } from '../../../src/env.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
-import { TooManyActors } from '../../../src/limits/named-actors.ts'
+import { TooManyActors, type ActorName } from '../../../src/limits/open-actors.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import { refuseTooFast } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
 import { inboxOf, jobQueueOf, topicOf } from '../../address.ts'
-import { admittedTopic } from '../../named-actors.ts'
+import { patientWaitMs, whenAdmitted } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** Calls the actor of a channel that is no conversation. */
@@ -18,24 +18,41 @@ export function callOtherStream(
 ): Promise<StreamAnswer> | undefined {
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'job') {
+    const { queue, job } = parsed
+    const actor = { kind: 'queue', tenant, name: queue, isKnown: true } as const
     // One actor serves all jobs of its queue.
-    const execute = () => jobQueueOf(env, tenant, parsed.queue).follow(parsed.job, call)
+    const execute = () => callOpen(env, actor, call, () => jobQueueOf(env, tenant, queue).follow(job, call))
     return call.have !== null ? execute() : callIfKnown(call, names.hasQueue(tenant, parsed.queue), execute)
   }
-  if (parsed?.kind === 'topic') return callTopic(env, tenant, channel, call)
-  return parsed?.kind === 'inbox' ? inboxOf(env, tenant, parsed.user).execute(call) : undefined
+  if (parsed?.kind === 'topic') {
+    const actor = { kind: 'topic', tenant, name: channel, isKnown: call.have !== null || isPatient(call) } as const
+    return callOpen(env, actor, call, () => topicOf(env, tenant, channel).execute(call))
+  }
+  if (parsed?.kind !== 'inbox') return undefined
+  const { user } = parsed
+  const actor = { kind: 'inbox', tenant, name: user, isKnown: true } as const
+  return callOpen(env, actor, call, () => inboxOf(env, tenant, user).execute(call))
 }
 
-/** The end of a subscription, and a question after a failure, are never refused. */
-async function callTopic(env: Env, tenant: string, channel: string, call: StreamCall): Promise<StreamAnswer> {
-  if (call.commands.every(({ kind }) => kind === 'leave')) return await topicOf(env, tenant, channel).execute(call)
+/** Ends of subscriptions, and a question after a failure: no client waits for the answer. */
+const isPatient = ({ commands }: StreamCall): boolean => commands.every(({ kind }) => kind === 'leave')
+
+/** Calls an actor once it has a place among the open ones; where that takes too long its commands are refused. */
+export async function callOpen(
+  env: Env,
+  actor: ActorName,
+  call: StreamCall,
+  execute: () => Promise<StreamAnswer> | undefined,
+): Promise<StreamAnswer> {
   try {
-    return await admittedTopic(env, tenant, channel).execute(call)
+    const ready = whenAdmitted(env, actor, isPatient(call) ? patientWaitMs : undefined)
+    if (ready instanceof Promise) await ready
   } catch (thrown) {
     if (!(thrown instanceof TooManyActors)) throw thrown
     const refusal = refuseTooFast('actors', thrown.retryAfterMs)
     return { ...refuseAll(call), results: call.commands.map(() => refusal) }
   }
+  return (await execute()) ?? refuseAll(call)
 }
 
 /** Calls an actor if its name is known, or refuses as the actor would: an invented name wakes no actor. */

@@ -4,8 +4,7 @@ import type { Env } from '../../../src/env.ts'
 import { log } from '../../../src/kernel/log.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import { explain } from '../../../src/protocol/commands.ts'
-import { refuse, refuseOpening, type Refusal } from '../../../src/protocol/errors.ts'
-import { openedActors } from '../../../src/limits/opened-actors.ts'
+import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { readGiven, type GivenJson } from '../../../src/protocol/given-json.ts'
 import { GivenBytes } from '../../../src/protocol/publication-data.ts'
 import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
@@ -83,11 +82,6 @@ export class CommandContext {
     const { connectionLimits, tenants, clock } = this.#gateway
     const now = clock.now()
     const perSecond = tenants.lately(session.tenant, now)?.limits.commandsPerSecondConnection ?? commandsAtFirst
-    const opening = openedActors.mayOpen(session.tenant, now)
-    if (opening.kind === 'limited') {
-      this.refuse(session, id, refuseOpening(opening.retryAfterMs))
-      return false
-    }
     const taken = connectionLimits.command(session, perSecond, now)
     if (taken.kind === 'taken') return true
     const settle = (result: Refusal) => this.refuse(session, id, result)

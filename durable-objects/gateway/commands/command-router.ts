@@ -1,6 +1,6 @@
 import { DependencyError } from '../../../src/adapters/dependency.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
-import { TooManyActors } from '../../../src/limits/named-actors.ts'
+import { TooManyActors } from '../../../src/limits/open-actors.ts'
 import { plainSend, sendMessage } from '../../../src/conversations/commands/send-message.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import type { Command, RpcRequest } from '../../../src/protocol/commands.ts'

@@ -5,7 +5,8 @@ import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeHistory } from '../../../src/protocol/replies.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { conversationOf, platformOf, tenantOf } from '../../address.ts'
+import { platformOf, tenantOf } from '../../address.ts'
+import { callConversation } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { TopicCommands } from './topic-commands.ts'
 
@@ -38,7 +39,10 @@ export class History {
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
     const answer = await readHistory(env, { tenant, conversation: channel.id }, query, {
-      history: (asked) => conversationOf(env, tenant, channel.id).history({ user, client, server: false }, asked),
+      history: (asked) =>
+        callConversation(env, tenant, channel.id, (conversation) =>
+          conversation.history({ user, client, server: false }, asked),
+        ),
       placement: () => tenantOf(env, tenant).placement(),
       shards: platformOf(env),
     })

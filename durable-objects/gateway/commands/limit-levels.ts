@@ -10,14 +10,14 @@ import {
 } from '../../../src/limits/built-in-policies.ts'
 import { KeyedLimiters } from '../../../src/limits/keyed-limiters.ts'
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
-import { TooManyActors } from '../../../src/limits/named-actors.ts'
+import { TooManyActors } from '../../../src/limits/open-actors.ts'
 import type { Limiter, Source, Taken } from '../../../src/limits/ports.ts'
 import { limiterTimeoutMs, reachLimiter, returnIdle } from '../../../src/limits/reach.ts'
 import type { Window } from '../../../src/limits/rules.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
 import { keyedLimiterName, limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
-import { admittedLimiter } from '../../named-actors.ts'
+import { whenLimiterAdmitted } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** One message that is to be counted; `key` names the limiter of its sender. */
@@ -117,10 +117,7 @@ export class LimitLevels {
       clock: () => clock.now(),
       rules: async () => builtInRules(policyIn(key), await this.#record(tenant)),
       limiter: reachLimiter(
-        {
-          admitted: (name) => this.#keyed(name) ?? admittedLimiter(this.#gateway.env, name),
-          named: this.#limiterNamed,
-        },
+        { admit: (name) => whenLimiterAdmitted(this.#gateway.env, name), named: this.#limiterNamed },
         key,
       ),
     }

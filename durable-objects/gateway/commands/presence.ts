@@ -3,7 +3,7 @@ import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeInfo } from '../../../src/protocol/replies.ts'
 import { maxListed, type Presence, type PresenceForm } from '../../../src/realtime/presence-table.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { conversationOf } from '../../address.ts'
+import { callConversation } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { TopicCommands } from './topic-commands.ts'
 
@@ -43,6 +43,8 @@ export class PresenceCommands {
       return refuse('notAvailable', 'presence anywhere but in conversations and topics')
     if (!(await this.#gateway.names.hasConversation(tenant, parsed.id))) return refuse('permissionDenied')
     const actor = { user, client, server: false }
-    return await conversationOf(this.#gateway.env, tenant, parsed.id).presence(actor, form)
+    return await callConversation(this.#gateway.env, tenant, parsed.id, (conversation) =>
+      conversation.presence(actor, form),
+    )
   }
 }

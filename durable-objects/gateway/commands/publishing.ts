@@ -2,9 +2,7 @@ import { randomToken } from '../../../src/kernel/id.ts'
 import { whenReady } from '../../../src/kernel/ready.ts'
 import { parseChannel, whyNoChannel, type TopicName } from '../../../src/protocol/channels.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
-import { refuse, refuseOpening } from '../../../src/protocol/errors.ts'
-import { openedActors } from '../../../src/limits/opened-actors.ts'
-import { systemClock } from '../../../src/kernel/clock.ts'
+import { refuse } from '../../../src/protocol/errors.ts'
 import { carry } from '../../../src/protocol/publication-data.ts'
 import { sizes } from '../../../src/protocol/limits.ts'
 import { publishPayload, toContent } from '../../../src/protocol/payloads.ts'
@@ -55,10 +53,6 @@ export class Publishing {
     if (data === undefined) return settle(refuse('badRequest', 'data: must be there'))
     const carried = carry(data, sizes.frameBytes)
     if ('bad' in carried) return settle(refuse('badRequest', `data: ${carried.bad}`))
-    if (!session.subscriptions.has(channel)) {
-      const opening = openedActors.mayOpen(session.tenant, systemClock.now())
-      if (opening.kind === 'limited') return settle(refuseOpening(opening.retryAfterMs))
-    }
     void whenReady(this.#topics.mayPublish(session, name, channel), (denied) => {
       if (denied !== undefined) return settle(denied)
       const infos = infosOf(session, session.subscriptions.get(channel)?.terms)

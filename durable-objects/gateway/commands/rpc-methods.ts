@@ -12,7 +12,8 @@ import { GivenJson } from '../../../src/protocol/given-json.ts'
 import { sendPayload, toContent } from '../../../src/protocol/payloads.ts'
 import type { StreamResult } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { conversationOf, inboxOf, jobQueueOf } from '../../address.ts'
+import { jobQueueOf } from '../../address.ts'
+import { callConversation, callInbox } from '../../open-actors.ts'
 import type { Data, CommandContext } from './command-context.ts'
 
 type Method = (context: CommandContext, session: Session, id: number, data: Data) => void
@@ -84,7 +85,8 @@ function schedule(
   const { env, names } = context
   const { tenant, user } = session
   const ports: LaterPorts = {
-    admits: (actor) => conversationOf(env, tenant, message.conversation).admitsWriter(actor),
+    admits: (actor) =>
+      callConversation(env, tenant, message.conversation, (conversation) => conversation.admitsWriter(actor)),
     enqueue: (job) => jobQueueOf(env, tenant, 'default').enqueue(job),
   }
   replyLater(context, session, id, async () => {
@@ -101,7 +103,9 @@ function listInbox(context: CommandContext, session: Session, id: number, data: 
   if (session.user === '')
     return context.refuse(session, id, refuse('notAllowed', 'anonymous users have no conversations'))
   replyLater(context, session, id, async () => {
-    const list = await inboxOf(context.env, session.tenant, session.user).list(query.cursor, query.limit)
+    const list = await callInbox(context.env, session.tenant, session.user, (inbox) =>
+      inbox.list(query.cursor, query.limit),
+    )
     return list.kind === 'refused' ? list : { conversations: list.conversations, next: list.next }
   })
 }

@@ -8,7 +8,7 @@ import { encodeHistory } from '../../../src/protocol/replies.ts'
 import type { Presence, PresenceForm } from '../../../src/realtime/presence-table.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { mayPublish, mayReadHistory, maySeePresence } from '../../../src/topics/access.ts'
-import { admittedTopic } from '../../named-actors.ts'
+import { callTopic } from '../../open-actors.ts'
 import { topicCallerOf } from '../channels/subscription-grants.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
@@ -39,7 +39,9 @@ export class TopicCommands {
     const rules = this.#gateway.namespaces.rules(session.tenant, channel)
     if (rules === undefined) return refuse('unknownChannel')
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
-    const page = await admittedTopic(this.#env, session.tenant, channel).history(rules, query)
+    const page = await callTopic(this.#env, session.tenant, channel, session.subscriptions.has(channel), (topic) =>
+      topic.history(rules, query),
+    )
     return page.kind === 'refused' ? page : encodeHistory(page)
   }
 
@@ -48,7 +50,8 @@ export class TopicCommands {
     const denied = await this.#allowed(session, name, (namespace) =>
       maySeePresence(namespace, channel, name, topicCallerOf(session, channel)),
     )
-    return denied ?? (await admittedTopic(this.#env, session.tenant, channel).presence(form))
+    const isKnown = session.subscriptions.has(channel)
+    return denied ?? (await callTopic(this.#env, session.tenant, channel, isKnown, (topic) => topic.presence(form)))
   }
 
   #allowed(

@@ -3,8 +3,7 @@ import { keyNotFetched, namesUnknownKey, notYetValid, tenantOfToken, verifyToken
 import type { Config, OpenProfile } from '../../../src/config.ts'
 import { personalTopic } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
-import { refuse, refuseOpening, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
-import { openedActors } from '../../../src/limits/opened-actors.ts'
+import { refuse, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
 import { connectWindow } from '../../../src/limits/built-in-policies.ts'
 import { LocalLimits } from '../../../src/limits/local-limits.ts'
 import { allowsOrigin } from '../../../src/protocol/origins.ts'
@@ -79,8 +78,6 @@ export class ConnectionAuthenticator {
     const window = connectWindow(limits.connectsPerSecondUser)
     const taken = this.#connects.takeAll(`${claims.tenant}/${claims.user}`, [window], now)
     if (taken.kind === 'limited') return refuseTooFast('connects', taken.retryAfterMs)
-    const opening = openedActors.mayOpen(claims.tenant, now)
-    if (opening.kind === 'limited') return refuseOpening(opening.retryAfterMs)
     return { kind: 'admitted', claims, limits, isPlain }
   }
 

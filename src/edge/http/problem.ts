@@ -7,7 +7,7 @@ import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import type { Refusal } from '../../protocol/errors.ts'
-import { TooManyActors } from '../../limits/named-actors.ts'
+import { TooManyActors } from '../../limits/open-actors.ts'
 import { problems, toProblem, type Problem, type ProblemName } from '../../protocol/problems.ts'
 import type { App } from './context.ts'
 

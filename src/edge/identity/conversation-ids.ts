@@ -1,11 +1,12 @@
-import { conversationOf, inboxNotesOf } from '../../../durable-objects/address.ts'
+import { inboxNotesOf, type conversationOf } from '../../../durable-objects/address.ts'
+import { callConversation } from '../../../durable-objects/open-actors.ts'
 import { refuseAll } from '../../conversations/apply-commands.ts'
 import type { Actor } from '../../conversations/types.ts'
 import { hasCheck, withCheck } from '../../conversations/conversation-ids.ts'
 import type { Env } from '../../env.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { refuse, type ErrorName } from '../../protocol/errors.ts'
+import { refuse, type ErrorName, type Refusal } from '../../protocol/errors.ts'
 import { knownPage, pageUrl, wholePage, type PageRequest } from '../../protocol/page-request.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall } from '../../protocol/stream.ts'
 import type { PresenceForm } from '../../realtime/presence-table.ts'
@@ -50,24 +51,26 @@ interface EncodedPage {
  * caller may not see, and its actor is not woken.
  */
 export function possibleConversation(env: Env, tenant: string, id: string) {
-  const conversation = conversationOf(env, tenant, id)
-  const ask = async <T>(call: () => Promise<T>, name: ErrorName = 'notFound') =>
-    (await mayBeConversation(env, tenant, id)) ? await call() : refuse(name)
+  type Call<R> = (conversation: ReturnType<typeof conversationOf>) => R
+  const ask = async <R>(call: Call<R>, name: ErrorName = 'notFound'): Promise<Awaited<R> | Refusal> =>
+    (await mayBeConversation(env, tenant, id)) ? await callConversation(env, tenant, id, call) : refuse(name)
   return {
-    admitsWriter: (actor: Actor) => ask(async () => await conversation.admitsWriter(actor)),
+    admitsWriter: (actor: Actor) => ask((conversation) => conversation.admitsWriter(actor)),
     history: (actor: Actor, query: HistoryQuery) =>
-      ask(async () => await conversation.history(actor, query), 'permissionDenied'),
+      ask((conversation) => conversation.history(actor, query), 'permissionDenied'),
     /** A page of messages: the body of the HTTP answer, null when the caller has it already, or what `history` returns. */
     messages: async (request: PageRequest): Promise<EncodedPage | HistoryAnswer> => {
-      if (!(await mayBeConversation(env, tenant, id))) return refuse('permissionDenied')
-      const answer = await conversation.fetch(pageUrl(request))
+      const answer = await ask((conversation) => conversation.fetch(pageUrl(request)), 'permissionDenied')
+      if ('kind' in answer) return answer
       if (answer.status !== wholePage && answer.status !== knownPage) return await answer.json<HistoryAnswer>()
       return { kind: 'encoded', json: answer.body, etag: answer.headers.get('etag') ?? undefined }
     },
     presence: (actor: Actor, form: PresenceForm) =>
-      ask(async () => await conversation.presence(actor, form), 'permissionDenied'),
+      ask((conversation) => conversation.presence(actor, form), 'permissionDenied'),
     execute: async (call: StreamCall): Promise<StreamAnswer> =>
-      (await mayBeConversation(env, tenant, id)) ? await conversation.execute(call) : refuseAll(call),
+      (await mayBeConversation(env, tenant, id))
+        ? await callConversation(env, tenant, id, (conversation) => conversation.execute(call))
+        : refuseAll(call),
   }
 }
 

@@ -1,4 +1,5 @@
-import { cacheEpochsOf, inboxOf } from '../../../durable-objects/address.ts'
+import { cacheEpochsOf } from '../../../durable-objects/address.ts'
+import { callInbox } from '../../../durable-objects/open-actors.ts'
 import { cachePorts } from '../../adapters/cache-ports.ts'
 import { processEpochs } from '../../adapters/process-epochs.ts'
 import { Cache } from '../../cache/cache.ts'
@@ -29,13 +30,17 @@ export async function isRevoked(
   const known = revocations.peek(name, processEpochs.view, now)
   if (known !== undefined) return issuedAt <= known
   const ports = cachePorts(env, (epochs) => cacheEpochsOf(env).since(epochs), now)
-  const revokedAt = await revocations.read(name, () => inboxOf(env, tenant, user).revokedAt(), ports)
+  const revokedAt = await revocations.read(
+    name,
+    () => callInbox(env, tenant, user, (inbox) => inbox.revokedAt()),
+    ports,
+  )
   return issuedAt <= (revokedAt ?? 0)
 }
 
 /** Ends all of a user's sessions and voids the user's tokens. Returns the moment, in milliseconds since the epoch. */
 export async function revoke(env: Env, tenant: string, user: string): Promise<number> {
-  const revokedAt = await inboxOf(env, tenant, user).revoke()
+  const revokedAt = await callInbox(env, tenant, user, (inbox) => inbox.revoke())
   revocations.drop(nameOf(tenant, user))
   await invalidate(env, tagsOf(nameOf(tenant, user)))
   return revokedAt

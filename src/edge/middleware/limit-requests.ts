@@ -5,7 +5,6 @@ import { requestLevels } from '../../limits/built-in-policies.ts'
 import { callerPolicies, classOf } from '../../limits/request-classes.ts'
 import { maxUnderWay, UnderWay, type Group } from '../../limits/under-way.ts'
 import type { RequestClass } from '../../protocol/operation.ts'
-import { openingRefusal } from '../rate-limits/items.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import { countedAddress } from '../identity/client-address.ts'
 import type { App, AppContext } from '../http/context.ts'
@@ -18,7 +17,7 @@ import {
   rateLimitExceeded,
   type EdgeLevel,
 } from '../rate-limits/request-limits.ts'
-import { accepted, ProblemError } from '../http/problem.ts'
+import { ProblemError } from '../http/problem.ts'
 
 /** Requests of this isolate that are not answered yet. */
 export const requestsUnderWay = new UnderWay()
@@ -48,7 +47,6 @@ export const countVisitors = () =>
 
 /** Takes a request of `is` from the caller's buckets; returns the RateLimit fields of its answer, or throws the refusal. */
 export async function limitCaller(c: AppContext, is: RequestClass): Promise<Record<string, string>> {
-  refuseTooManyOpened(c)
   return await take(c, await levelsOf(c, is))
 }
 
@@ -61,13 +59,6 @@ export async function whileCounted<T>(groups: readonly Group[], work: () => Prom
   } finally {
     requestsUnderWay.leave(groups)
   }
-}
-
-/** Refuses requests of a tenant while too many of its actors were opened lately: any request may open another. */
-function refuseTooManyOpened(c: AppContext): void {
-  const principal = c.get('principal')
-  const refusal = principal.kind === 'anonymous' ? undefined : openingRefusal(principal.tenant)
-  if (refusal !== undefined) accepted(refusal)
 }
 
 function setHeaders(c: AppContext, headers: Readonly<Record<string, string>>): void {

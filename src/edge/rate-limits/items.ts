@@ -2,9 +2,7 @@ import type { Principal } from '../../auth/principal.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { decideAll, type Decision } from '../../limits/decide.ts'
-import { openedActors } from '../../limits/opened-actors.ts'
 import { Touches } from '../../limits/touches.ts'
-import { refuseOpening, type Refusal } from '../../protocol/errors.ts'
 import { platformLevel, termsOf } from './platform-limits.ts'
 import { decider, rateLimitExceeded } from './request-limits.ts'
 
@@ -13,12 +11,6 @@ export type Payer = Exclude<Principal, { kind: 'anonymous' }>
 
 /** Actor calls of requests with many items, of this isolate. */
 export const touches = new Touches({ now: () => systemClock.now(), wait: (ms) => scheduler.wait(ms) })
-
-/** Why the tenant must open no further actors for now; undefined when it may. Asked for each item, since one may open many. */
-export function openingRefusal(tenant: string): Refusal | undefined {
-  const taken = openedActors.mayOpen(tenant, systemClock.now())
-  return taken.kind === 'taken' ? undefined : refuseOpening(taken.retryAfterMs)
-}
 
 /** Takes what `items` cost from the caller and its tenant, before they are worked on; the request itself paid for the first. */
 export async function decideItems(env: Env, payer: Payer, items: number): Promise<Decision> {

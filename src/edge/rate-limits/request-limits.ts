@@ -1,5 +1,5 @@
 import { limiterOf } from '../../../durable-objects/address.ts'
-import { admittedLimiterOf } from '../../../durable-objects/named-actors.ts'
+import { whenLimiterAdmitted } from '../../../durable-objects/open-actors.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
@@ -7,7 +7,7 @@ import { idsOf } from '../../kernel/request-context.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import type { Decider, Decision, Level } from '../../limits/decide.ts'
 import { LeaseHolder } from '../../limits/holder.ts'
-import { TooManyActors } from '../../limits/named-actors.ts'
+import { TooManyActors } from '../../limits/open-actors.ts'
 import { isShared, policyOf } from '../../limits/built-in-policies.ts'
 import { LocalLimits } from '../../limits/local-limits.ts'
 import { reachLimiter, returnIdle } from '../../limits/reach.ts'
@@ -41,13 +41,17 @@ export function levelOf(
   env: Env,
   name: string,
   rules: () => Rules,
-  { cost = 1, whenUnreachable = 'open' }: Partial<Pick<Level, 'cost' | 'whenUnreachable'>> = {},
+  {
+    cost = 1,
+    whenUnreachable = 'open',
+    whenFull = 'alone',
+  }: Partial<Pick<Level, 'cost' | 'whenUnreachable' | 'whenFull'>> = {},
 ): EdgeLevel {
   const limiter = reachLimiter(
-    { admitted: (key) => admittedLimiterOf(env, key), named: (key) => limiterOf(env, key) },
+    { admit: (key) => whenLimiterAdmitted(env, key), named: (key) => limiterOf(env, key) },
     name,
   )
-  return { key: name, cost, whenUnreachable, rules, request: env.request, source: { limiter, rules, clock } }
+  return { key: name, cost, whenUnreachable, whenFull, rules, request: env.request, source: { limiter, rules, clock } }
 }
 
 const clock = () => systemClock.now()

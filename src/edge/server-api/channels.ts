@@ -1,11 +1,11 @@
 import { tenantOf } from '../../../durable-objects/address.ts'
-import { admittedTopic } from '../../../durable-objects/named-actors.ts'
+import { callTopic } from '../../../durable-objects/open-actors.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
-import { TooManyActors } from '../../limits/named-actors.ts'
+import { TooManyActors } from '../../limits/open-actors.ts'
 import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
 import { carry, givenInBase64 } from '../../protocol/publication-data.ts'
 import { refuse, refuseTooFast, type Refusal } from '../../protocol/errors.ts'
@@ -16,7 +16,7 @@ import type { TopicRules } from '../../protocol/stream.ts'
 import { maxListed, type Presence, type PresenceForm } from '../../realtime/presence-table.ts'
 import { topicRules } from '../../topics/namespaces.ts'
 import { possibleConversation } from '../identity/conversation-ids.ts'
-import { openingRefusal, touches } from '../rate-limits/items.ts'
+import { touches } from '../rate-limits/items.ts'
 import { tenantRecordOf } from '../identity/tenants.ts'
 
 /** JSON text of a result, or why there is none. */
@@ -67,7 +67,7 @@ export async function removeHistory(env: Env, tenant: string, channel: string): 
   const rules = await rulesOf(env, tenant, channel)
   if ('kind' in rules) return rules
   if (rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
-  await admittedTopic(env, tenant, channel).removeHistory()
+  await callTopic(env, tenant, channel, false, (topic) => topic.removeHistory())
   return '{}'
 }
 
@@ -76,7 +76,7 @@ type Said = Omit<ServerApiRequest<'publish'>, 'channel' | 'data' | 'b64data'>
 /** A failure of one channel does not affect the others: a caller that retries must know which to leave out. */
 async function publishOne(env: Env, tenant: string, channel: string, data: string, said: Said): Promise<Result> {
   try {
-    return openingRefusal(tenant) ?? (await publishText(env, tenant, channel, data, said))
+    return await publishText(env, tenant, channel, data, said)
   } catch (thrown) {
     if (thrown instanceof TooManyActors) return refuseTooFast('actors', thrown.retryAfterMs)
     log.error('server-api.failed', { ...idsOf(env.request), method: 'broadcast', channel, reason: reasonOf(thrown) })
@@ -99,7 +99,7 @@ async function publishText(env: Env, tenant: string, channel: string, data: stri
     ...(version === 0 ? {} : { version: { version, epoch } }),
   }
   const call = { gateway: null, have: null, rules, commands: [command], request: env.request }
-  const { results } = await admittedTopic(env, tenant, channel).execute(call)
+  const { results } = await callTopic(env, tenant, channel, false, (topic) => topic.execute(call))
   const [result = refuse('internal')] = results
   if (result.kind === 'refused') return result
   return result.kind === 'done' ? result.data : refuse('internal')
@@ -109,7 +109,7 @@ async function presenceOf(env: Env, tenant: string, channel: string, form: Prese
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'conversation') return await possibleConversation(env, tenant, parsed.id).presence(server, form)
   const rules = await rulesOf(env, tenant, channel)
-  return 'kind' in rules ? rules : await admittedTopic(env, tenant, channel).presence(form)
+  return 'kind' in rules ? rules : await callTopic(env, tenant, channel, false, (topic) => topic.presence(form))
 }
 
 /** How a topic is kept; a refusal for channels that are none, which says where their way is. */

@@ -3,7 +3,7 @@ import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
 import { explain } from '../../protocol/commands.ts'
-import { TooManyActors } from '../../limits/named-actors.ts'
+import { TooManyActors } from '../../limits/open-actors.ts'
 import { policyOf } from '../../limits/built-in-policies.ts'
 import { refuse, refuseTooFast, type Refusal } from '../../protocol/errors.ts'
 import { GivenJson, readGiven } from '../../protocol/given-json.ts'
@@ -16,7 +16,7 @@ import {
   type ServerApiMethod,
   type ServerApiRequest,
 } from '../../protocol/server-api.ts'
-import { decideItems, openingRefusal, touches, type Payer } from '../rate-limits/items.ts'
+import { decideItems, touches, type Payer } from '../rate-limits/items.ts'
 import { broadcast, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
 import { history } from './history.ts'
 import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'
@@ -71,7 +71,7 @@ async function runOne(env: Env, payer: Payer, method: ServerApiMethod, params: P
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
   const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
-  const unpaid = openingRefusal(payer.tenant) ?? (await pay(env, payer, itemsOf(parsed.data)))
+  const unpaid = await pay(env, payer, itemsOf(parsed.data))
   if (unpaid !== undefined) return unpaid
   // A broadcast is many calls of its own.
   const call = () => handler(env, payer.tenant, parsed.data)

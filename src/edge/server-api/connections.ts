@@ -1,4 +1,5 @@
-import { gatewayNamed, inboxNotesOf, inboxOf } from '../../../durable-objects/address.ts'
+import { gatewayNamed, inboxNotesOf } from '../../../durable-objects/address.ts'
+import { callInbox } from '../../../durable-objects/open-actors.ts'
 import { loadConfig } from '../../config.ts'
 import { readOverrides, type Overrides } from '../../auth/claims.ts'
 import type { Env } from '../../env.ts'
@@ -127,6 +128,6 @@ const infoOf = ({ info, b64info }: { readonly info?: string | undefined; readonl
  */
 async function gatewaysOf(env: Env, tenant: string, { user }: WithUser) {
   const isOpen = user !== '' && (await inboxNotesOf(env, tenant, user).standingOf(user)) === 'open'
-  const names = isOpen ? await inboxOf(env, tenant, user).gateways() : gatewayNames(loadConfig(env))
+  const names = isOpen ? await callInbox(env, tenant, user, (inbox) => inbox.gateways()) : gatewayNames(loadConfig(env))
   return names.map((name) => gatewayNamed(env, name))
 }

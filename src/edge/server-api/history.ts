@@ -1,5 +1,5 @@
 import { platformOf, tenantOf } from '../../../durable-objects/address.ts'
-import { admittedTopic } from '../../../durable-objects/named-actors.ts'
+import { callTopic } from '../../../durable-objects/open-actors.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import type { Env } from '../../env.ts'
 import { withoutDeleted } from '../../history/amend.ts'
@@ -60,7 +60,10 @@ async function readerOf(env: Env, tenant: string, channel: string): Promise<Read
   const parsed = parseChannel(channel)
   if (parsed?.kind === 'conversation') return (query) => readConversation(env, tenant, parsed.id, query)
   const rules = await rulesOf(env, tenant, channel)
-  return 'kind' in rules ? rules : (query) => admittedTopic(env, tenant, channel).history(rules, atMostAPage(query))
+  if ('kind' in rules) return rules
+  // The topic would say so, too, but would have to be opened for that.
+  if (rules.historySize === 0) return refuse('notAvailable', 'this namespace keeps no history')
+  return (query) => callTopic(env, tenant, channel, false, (topic) => topic.history(rules, atMostAPage(query)))
 }
 
 async function readConversation(env: Env, tenant: string, id: string, query: HistoryQuery): Promise<Page | Refusal> {

@@ -31,6 +31,7 @@ export async function furnished(): Promise<Furnished> {
   await put(`/v1/limits/policies/${name}`, { algorithm: 'fixed-window', limit: 5, windowSeconds: 60 })
   await put(`/v1/namespaces/${name}`, { historySize: 10, historyTtlSeconds: 60 })
   await put(`/v1/schedules/${name}`, { everySeconds: 86_400, job: { type: 'join' } })
+  succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
   const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { conversationOf } from '../../../../durable-objects/address.ts'
-import { admitActor } from '../../../../durable-objects/named-actors.ts'
+import { admitActor } from '../../../../durable-objects/open-actors.ts'
 import { directKey } from '../../../conversations/create.ts'
 import { conversationView, exampleConversation } from '../../../protocol/conversation-views.ts'
 import type { Env } from '../../../env.ts'

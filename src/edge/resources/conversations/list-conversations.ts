@@ -1,4 +1,4 @@
-import { inboxOf } from '../../../../durable-objects/address.ts'
+import { callInbox } from '../../../../durable-objects/open-actors.ts'
 import { listConversations as read } from '../../../inbox/list-conversations.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
@@ -9,6 +9,8 @@ export const listConversations = operation(read.http, async ({ c, caller, query:
     fail('not-allowed', 'user: only your own list')
   const owner = caller.kind === 'user' ? caller.user : user
   if (owner === undefined) return fail('invalid-request', 'user: an API key must name the user whose list it reads')
-  const { conversations, next } = accepted(await inboxOf(c.env, caller.tenant, owner).list(cursor, limit))
+  const { conversations, next } = accepted(
+    await callInbox(c.env, caller.tenant, owner, (inbox) => inbox.list(cursor, limit)),
+  )
   return { status: 200, json: JSON.stringify({ conversations, next }) }
 })

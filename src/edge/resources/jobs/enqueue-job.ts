@@ -11,6 +11,7 @@ import { newJob, type JobInput } from '../../../protocol/new-job.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
+import { whenQueueAdmitted } from './existing-queue.ts'
 
 export const exampleReceipt = { id: 'welcome-alice', state: 'waiting', duplicate: false } as const
 
@@ -33,6 +34,7 @@ export const enqueueJob = operation(
   }),
   async ({ c, caller, body: { queue, ...input } }) => {
     const job = toNewJob(c.env, input, systemClock.now())
+    if (loadConfig(c.env).maxOpenActors !== Infinity) await whenQueueAdmitted(c.env, caller.tenant, queue)
     const { id, state, duplicate } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueue(job, c.env.request))
     const body = { id, state, duplicate }
     return duplicate ? { status: 200, body } : { status: 201, body }

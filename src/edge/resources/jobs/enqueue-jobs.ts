@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { jobReceipt } from '../../../protocol/job-fields.ts'
 import { newJobs } from '../../../protocol/new-job.ts'
@@ -8,6 +7,7 @@ import { operation } from '../../http/operations.ts'
 import { accepted } from '../../http/problem.ts'
 import { takeItems } from '../../rate-limits/items.ts'
 import { exampleReceipt, toNewJob } from './enqueue-job.ts'
+import { callNew } from './existing-queue.ts'
 
 const receipts = z.object({ jobs: z.array(jobReceipt) })
 
@@ -32,7 +32,9 @@ export const enqueueJobs = operation(
     await takeItems(c.env, caller, inputs.length)
     const now = systemClock.now()
     const wanted = inputs.map((input, index) => toNewJob(c.env, input, now, `jobs.${index}.`))
-    const { receipts: all } = accepted(await jobQueueOf(c.env, caller.tenant, queue).enqueueAll(wanted, c.env.request))
+    const { receipts: all } = accepted(
+      await callNew(c.env, caller.tenant, queue, (own) => own.enqueueAll(wanted, c.env.request)),
+    )
     const body = { jobs: all.map(({ id, state, duplicate }) => ({ id, state, duplicate })) }
     return all.every(({ duplicate }) => duplicate) ? { status: 200, body } : { status: 201, body }
   },

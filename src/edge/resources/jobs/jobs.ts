@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import type { Env } from '../../../env.ts'
 import { encodeJob } from '../../../jobs/model/view.ts'
 import { jobDetails, jobInQueue, jobQuery, jobReport } from '../../../protocol/jobs-api.ts'
@@ -10,6 +9,7 @@ import { accepted, fail } from '../../http/problem.ts'
 import { exampleJob } from './examples.ts'
 import { enqueueJob } from './enqueue-job.ts'
 import { enqueueJobs } from './enqueue-jobs.ts'
+import { callExisting, hasQueue } from './existing-queue.ts'
 
 const tag = 'Jobs'
 const access = 'server'
@@ -51,7 +51,7 @@ const cancelJob = operation(
   }),
   async ({ c, caller, params: { id }, query: { queue: named } }) => {
     const { queue } = await find(c.env, caller.tenant, id, named)
-    const job = await jobQueueOf(c.env, caller.tenant, queue).cancel(id)
+    const job = await callExisting(c.env, caller.tenant, queue, (own) => own.cancel(id))
     return { status: 200, json: job === undefined ? 'null' : encodeJob(job, { queue }) }
   },
 )
@@ -72,7 +72,7 @@ const redriveJob = operation(
   }),
   async ({ c, caller, params: { id }, query: { queue: named } }) => {
     const { queue } = await find(c.env, caller.tenant, id, named)
-    const job = await jobQueueOf(c.env, caller.tenant, queue).redrive(id)
+    const job = await callExisting(c.env, caller.tenant, queue, (own) => own.redrive(id))
     return { status: 200, json: encodeJob('kind' in job ? accepted(job) : job, { queue }) }
   },
 )
@@ -93,11 +93,13 @@ const reportProgress = operation(
   }),
   async ({ c, caller, params: { id }, query: { queue: named }, body: { progress, line } }) => {
     const { queue } = await find(c.env, caller.tenant, id, named)
-    await jobQueueOf(c.env, caller.tenant, queue).report({
-      id,
-      ...(progress === undefined ? {} : { progress }),
-      ...(line === undefined ? {} : { line }),
-    })
+    await callExisting(c.env, caller.tenant, queue, (own) =>
+      own.report({
+        id,
+        ...(progress === undefined ? {} : { progress }),
+        ...(line === undefined ? {} : { line }),
+      }),
+    )
     return { status: 204 }
   },
 )
@@ -111,12 +113,13 @@ async function find(env: Env, tenant: string, id: string, queue?: string) {
   if (first !== undefined) return first
   if (queue !== undefined) return fail('not-found', `id: queue ${queue} has no job ${id}`)
 
-  const [, ...others] = await jobQueueOf(env, tenant, 'default').queueNames()
+  const [, ...others] = await callExisting(env, tenant, 'default', (first) => first.queueNames())
   const found = await Promise.all(others.map((name) => findIn(env, tenant, name, id)))
   return found.find((each) => each !== undefined) ?? fail('not-found', `id: there is no job ${id}`)
 }
 
 async function findIn(env: Env, tenant: string, queue: string, id: string) {
-  const job = await jobQueueOf(env, tenant, queue).find(id)
+  if (!(await hasQueue(env, tenant, queue))) return undefined
+  const job = await callExisting(env, tenant, queue, (own) => own.find(id))
   return job === undefined ? undefined : { queue, job }
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import { summarize } from '../../../jobs/metrics/queue-metrics.ts'
 import { encodeJob } from '../../../jobs/model/view.ts'
 import { encodeWith } from '../../../kernel/json.ts'
@@ -19,6 +18,7 @@ import { queueName } from '../../../protocol/job-fields.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { exampleJob } from './examples.ts'
+import { callExisting, callNew } from './existing-queue.ts'
 
 const tag = 'Queues'
 const access = 'server'
@@ -39,7 +39,7 @@ const listQueues = operation(
   }),
   async ({ c, caller }) => ({
     status: 200,
-    body: { queues: await jobQueueOf(c.env, caller.tenant, 'default').queueNames() },
+    body: { queues: await callNew(c.env, caller.tenant, 'default', (queue) => queue.queueNames()) },
   }),
 )
 
@@ -64,7 +64,7 @@ const readQueue = operation(
     },
   }),
   async ({ c, caller, params: { name } }) => {
-    const { tallies, policy, ...stats } = await jobQueueOf(c.env, caller.tenant, name).stats()
+    const { tallies, policy, ...stats } = await callExisting(c.env, caller.tenant, name, (queue) => queue.stats())
     return { status: 200, body: { name, ...policy, ...stats, types: tallies.map(summarize) } }
   },
 )
@@ -83,12 +83,14 @@ const changeQueue = operation(
     example: { body: { concurrency: 50 }, response: { name: 'default', ...examplePolicy } },
   }),
   async ({ c, caller, params: { name }, body: { concurrency, rate, keyConcurrency, keyRate } }) => {
-    const policy = await jobQueueOf(c.env, caller.tenant, name).setPolicy({
-      ...(concurrency === undefined ? {} : { concurrency }),
-      ...(rate === undefined ? {} : { rate }),
-      ...(keyConcurrency === undefined ? {} : { keyConcurrency }),
-      ...(keyRate === undefined ? {} : { keyRate }),
-    })
+    const policy = await callNew(c.env, caller.tenant, name, (queue) =>
+      queue.setPolicy({
+        ...(concurrency === undefined ? {} : { concurrency }),
+        ...(rate === undefined ? {} : { rate }),
+        ...(keyConcurrency === undefined ? {} : { keyConcurrency }),
+        ...(keyRate === undefined ? {} : { keyRate }),
+      }),
+    )
     return { status: 200, body: { name, ...policy } }
   },
 )
@@ -107,7 +109,7 @@ const pauseQueue = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: await jobQueueOf(c.env, caller.tenant, name).setPolicy({ paused: true }),
+    body: await callNew(c.env, caller.tenant, name, (queue) => queue.setPolicy({ paused: true })),
   }),
 )
 
@@ -125,7 +127,7 @@ const resumeQueue = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: await jobQueueOf(c.env, caller.tenant, name).setPolicy({ paused: false }),
+    body: await callNew(c.env, caller.tenant, name, (queue) => queue.setPolicy({ paused: false })),
   }),
 )
 
@@ -144,7 +146,7 @@ const listJobs = operation(
     example: { response: { jobs: [exampleJob], next: null } },
   }),
   async ({ c, caller, params: { name }, query: { state, cursor, limit } }) => {
-    const { jobs, next } = await jobQueueOf(c.env, caller.tenant, name).list(state, cursor, limit)
+    const { jobs, next } = await callExisting(c.env, caller.tenant, name, (queue) => queue.list(state, cursor, limit))
     return {
       status: 200,
       json: encodeWith({ next }, { jobs: `[${jobs.map((job) => encodeJob(job)).join(',')}]` }),
@@ -167,7 +169,7 @@ const redriveQueue = operation(
   }),
   async ({ c, caller, params: { name }, body: { limit } }) => ({
     status: 200,
-    body: await jobQueueOf(c.env, caller.tenant, name).redriveAll(limit),
+    body: await callExisting(c.env, caller.tenant, name, (queue) => queue.redriveAll(limit)),
   }),
 )
 
@@ -186,7 +188,7 @@ const readSecrets = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: { secrets: await jobQueueOf(c.env, caller.tenant, name).secrets() },
+    body: { secrets: await callNew(c.env, caller.tenant, name, (queue) => queue.secrets()) },
   }),
 )
 
@@ -205,7 +207,7 @@ const rotateSecret = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: { secrets: await jobQueueOf(c.env, caller.tenant, name).rotateSecret() },
+    body: { secrets: await callNew(c.env, caller.tenant, name, (queue) => queue.rotateSecret()) },
   }),
 )
 

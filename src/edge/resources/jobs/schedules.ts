@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { jobQueueOf } from '../../../../durable-objects/address.ts'
 import type { Env } from '../../../env.ts'
 import { badRule } from '../../../jobs/schedules/cron.ts'
 import type { Recurrence, Schedule, ScheduleSpec } from '../../../jobs/schedules/schedule.ts'
@@ -17,6 +16,7 @@ import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { toWork } from './enqueue-job.ts'
+import { callExisting, callNew, hasQueue } from './existing-queue.ts'
 
 const tag = 'Schedules'
 const access = 'server'
@@ -49,7 +49,9 @@ const listSchedules = operation(
     example: { response: { schedules: [exampleSchedule], next: null } },
   }),
   async ({ c, caller, query: { queue, cursor = '', limit } }) => {
-    const found = await jobQueueOf(c.env, caller.tenant, queue).schedules(cursor, limit + 1)
+    const found = (await hasQueue(c.env, caller.tenant, queue))
+      ? await callExisting(c.env, caller.tenant, queue, (own) => own.schedules(cursor, limit + 1))
+      : []
     const page = found.slice(0, limit)
     const next = found.length > limit ? (page.at(-1)?.name ?? null) : null
     return { status: 200, body: { schedules: page.map(view), next } }
@@ -79,7 +81,7 @@ const putSchedule = operation(
   }),
   async ({ c, caller, params: { name }, body }) => {
     const wanted = toSchedule(c.env, name, body, systemClock.now())
-    const { schedule } = accepted(await jobQueueOf(c.env, caller.tenant, body.queue).putSchedule(wanted))
+    const { schedule } = accepted(await callNew(c.env, caller.tenant, body.queue, (queue) => queue.putSchedule(wanted)))
     return { status: 200, body: view(schedule) }
   },
 )
@@ -98,7 +100,8 @@ const readSchedule = operation(
     example: { response: exampleSchedule },
   }),
   async ({ c, caller, params: { name }, query: { queue = 'default' } }) => {
-    const schedule = await jobQueueOf(c.env, caller.tenant, queue).schedule(name)
+    if (!(await hasQueue(c.env, caller.tenant, queue))) return missing(name)
+    const schedule = await callExisting(c.env, caller.tenant, queue, (own) => own.schedule(name))
     return schedule === undefined ? missing(name) : { status: 200, body: view(schedule) }
   },
 )
@@ -116,7 +119,8 @@ const deleteSchedule = operation(
     responses: { 204: null },
   }),
   async ({ c, caller, params: { name }, query: { queue = 'default' } }) => {
-    const removed = await jobQueueOf(c.env, caller.tenant, queue).removeSchedule(name)
+    if (!(await hasQueue(c.env, caller.tenant, queue))) return missing(name)
+    const removed = await callExisting(c.env, caller.tenant, queue, (own) => own.removeSchedule(name))
     return removed ? { status: 204 } : missing(name)
   },
 )

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { limiterName, tenantOf } from '../../../../durable-objects/address.ts'
-import { admittedLimiter } from '../../../../durable-objects/named-actors.ts'
+import { callLimiter } from '../../../../durable-objects/open-actors.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { decideAll, type Decision, type Level } from '../../../limits/decide.ts'
+import { TooManyActors } from '../../../limits/open-actors.ts'
+import { limiterTimeoutMs } from '../../../limits/reach.ts'
 import { capacityUnder, overshootBound, rulesOf } from '../../../limits/rules.ts'
 import {
   check,
@@ -25,7 +27,7 @@ import { defineOperation } from '../../../protocol/operation.ts'
 import { tenantLimits, type StoredTenant } from '../../../tenants/record.ts'
 import type { Env } from '../../../env.ts'
 import { operation } from '../../http/operations.ts'
-import { openingRefusal, takeChecks, touches } from '../../rate-limits/items.ts'
+import { takeChecks, touches } from '../../rate-limits/items.ts'
 import { decider, levelOf, ownPolicy } from '../../rate-limits/request-limits.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant, tenantRecordOf } from '../../identity/tenants.ts'
@@ -190,7 +192,7 @@ const peekLimit = operation(
   }),
   async ({ c, caller: { tenant }, body }) => {
     const { name, rules } = await keyFor(c.env, tenant, body)
-    return { status: 200, body: await admittedLimiter(c.env, name).peek(rules) }
+    return { status: 200, body: await callLimiter(c.env, name, (limiter) => limiter.peek(rules)) }
   },
 )
 
@@ -210,7 +212,7 @@ const resetLimit = operation(
   }),
   async ({ c, caller: { tenant }, body }) => {
     const { name, rules } = await keyFor(c.env, tenant, body)
-    await admittedLimiter(c.env, name).reset(rules)
+    await callLimiter(c.env, name, (limiter) => limiter.reset(rules))
     decider.holder.forget(name)
     return { status: 200, body: { reset: true } }
   },
@@ -235,7 +237,7 @@ const reserveUnits = operation(
   }),
   async ({ c, caller: { tenant }, body: { cost, ttlSeconds, ...wanted } }) => {
     const { name, rules } = await keyFor(c.env, tenant, wanted, cost)
-    const reserved = await admittedLimiter(c.env, name).reserve(rules, cost, ttlSeconds * 1000)
+    const reserved = await callLimiter(c.env, name, (limiter) => limiter.reserve(rules, cost, ttlSeconds * 1000))
     if (reserved.kind === 'limited')
       return { status: 200, body: { reserved: false, retryAfterMs: reserved.retryAfterMs } }
     const { lease: reservation, forMs: expiresInMs, remaining } = reserved
@@ -259,7 +261,9 @@ const releaseUnits = operation(
   }),
   async ({ c, caller: { tenant }, body: { reservation, used, ...wanted } }) => {
     const { name, rules } = await keyFor(c.env, tenant, wanted)
-    const released = await admittedLimiter(c.env, name).release(rules, reservation, used ?? Number.MAX_SAFE_INTEGER)
+    const released = await callLimiter(c.env, name, (limiter) =>
+      limiter.release(rules, reservation, used ?? Number.MAX_SAFE_INTEGER),
+    )
     return { status: 200, body: { released } }
   },
 )
@@ -278,20 +282,31 @@ export const limits = [
   releaseUnits,
 ]
 
-/** Each check for itself; as many limiters are asked at once as the tenant may. */
+/** Each check for itself; as many limiters are asked at once as the tenant may. One that was not decided says why. */
 async function checkEach(tenant: string, levels: readonly Level[]): Promise<{ readonly results: CheckAnswer[] }> {
-  const decisions = await touches.each(tenant, levels, (level) => {
-    const refusal = openingRefusal(tenant)
-    if (refusal !== undefined) accepted(refusal)
-    return decideAll(decider, [level])
-  })
-  return { results: levels.map((level, place) => answer(level, decisions[place] ?? { kind: 'taken' })) }
+  const decisions = await touches.each(tenant, levels, (level) => decideAll(decider, [level]))
+  return { results: levels.map((level, place) => eachAnswer(level, decisions[place] ?? { kind: 'taken' })) }
 }
+
+function eachAnswer(level: Level, decision: Decision): CheckAnswer {
+  if (decision.kind === 'unreachable') return { ...undecided, error: 'unavailable', retryAfterMs: limiterTimeoutMs }
+  if (decision.kind === 'limited' && decision.isFull === true)
+    return { ...undecided, error: 'too-many-requests', retryAfterMs: decision.retryAfterMs }
+  return answer(level, decision)
+}
+
+/** The limiter was not asked: the request is answered 429. */
+function refuseIfFull(decision: Decision): void {
+  if (decision.kind === 'limited' && decision.isFull === true) throw new TooManyActors(decision.retryAfterMs)
+}
+
+const undecided = { allowed: false, remaining: 0, limit: 0, resetMs: 0 }
 
 /** One decision through all: `refused` names the first that said no, and then nothing was taken anywhere. */
 async function checkTogether(levels: readonly Level[]) {
   const decision = await decideAll(decider, levels)
   if (decision.kind === 'unreachable') return unreachable()
+  refuseIfFull(decision)
   const retryAfterMs = decision.kind === 'limited' ? decision.retryAfterMs : 0
   const refused = decision.kind === 'limited' ? levels.findIndex(({ key }) => key === decision.key) : null
   return { allowed: decision.kind === 'taken', refused, retryAfterMs }
@@ -299,6 +314,7 @@ async function checkTogether(levels: readonly Level[]) {
 
 function answer({ key }: Level, decision: Decision): CheckAnswer {
   if (decision.kind === 'unreachable') return unreachable()
+  refuseIfFull(decision)
   const standing = decider.holder.state(key, systemClock.now()) ?? { remaining: 0, limit: 0, resetMs: 0 }
   const retryAfterMs = decision.kind === 'limited' ? decision.retryAfterMs : 0
   return { allowed: decision.kind === 'taken', ...standing, retryAfterMs }
@@ -311,7 +327,7 @@ async function levelFor(env: Env, tenant: string, { policy, key, cost }: Check):
   const { name, rules, whenUnreachable } = await keyFor(env, tenant, { policy, key }, cost)
   if (rules.windows.some(({ algorithm }) => algorithm === 'concurrency'))
     return fail('invalid-request', `policy: "${policy}" limits concurrency; use /v1/limits/reserve and release`)
-  return levelOf(env, name, () => rules, { cost, whenUnreachable })
+  return levelOf(env, name, () => rules, { cost, whenUnreachable, whenFull: 'refuse' })
 }
 
 /** The limiter of a key and the rules it goes by; what the policy could never allow is an error, not a refusal. */
