@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { jurisdiction, regionHint } from './places.ts'
+import { day } from './usage-api.ts'
 
 /** `active`: takes new tenants; `draining`: takes none; `read-only`: takes none, and no writes. */
 export const shardState = z.enum(['active', 'draining', 'read-only'])
@@ -82,3 +83,49 @@ function isPostgresUrl(text: string): boolean {
   const { protocol, hostname, username, pathname } = new URL(text)
   return ['postgres:', 'postgresql:'].includes(protocol) && hostname !== '' && username !== '' && pathname.length > 1
 }
+
+const missing = z
+  .array(z.object({ shard: z.string(), reason: z.string() }).meta({ id: 'MissingShard' }))
+  .describe('Shards that did not answer')
+const cursor = z.string().max(200).default('')
+const limit = z.coerce.number().int().min(1).max(100).default(50)
+const heldRows = {
+  tenants: z.int(),
+  bytes: z.int(),
+  conversations: z.int().describe('An estimate'),
+  messages: z.int().describe('An estimate, without archived messages'),
+  archivedPages: z.int().describe('An estimate; a page is a hundred messages'),
+}
+
+/** `GET /admin/v1/shards/counts`. */
+export const countsView = z.object({
+  total: z.object(heldRows).describe('Of the shards that answered'),
+  shards: z.array(z.object({ shard: z.string(), ...heldRows }).meta({ id: 'ShardCounts' })),
+  missing,
+})
+
+/** `GET /admin/v1/users/{user}`. */
+export const membershipsQuery = z.strictObject({ cursor, limit })
+export const membershipsView = z.object({
+  user: z.string(),
+  tenants: z.array(z.object({ tenant: z.string(), conversations: z.int() })),
+  next: z.string().nullable().describe('Cursor of the next page'),
+  missing,
+})
+
+/** `GET /admin/v1/top-tenants`. */
+export const topQuery = z.strictObject({
+  by: z.enum(['messages', 'jobs', 'connections']).default('messages'),
+  from: day.optional(),
+  to: day.optional(),
+  cursor,
+  limit,
+})
+export const topView = z.object({
+  by: z.string(),
+  from: z.string(),
+  to: z.string(),
+  tenants: z.array(z.object({ tenant: z.string(), total: z.int() })),
+  next: z.string().nullable().describe('Cursor of the next page'),
+  missing,
+})

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/neon/operator-questions.ts'
 import { archiveMessages } from '../../src/adapters/neon/archive-messages.ts'
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { placeOnShard } from '../../src/adapters/neon/placements.ts'
@@ -71,4 +72,78 @@ test('counted again it is the same, and never less: not by an older view, nor on
 test('no counts are written for a tenant that was not named', async () => {
   const foreign = [{ tenant: 'victim', day: '2026-11-20', jobs: 1, connectionsPeak: 1 }]
   await expect(rollUpUsage(shard, ['mallory'], since, foreign)).rejects.toThrow(/row-level security/)
+})
+
+describe('questions of the operator', () => {
+  beforeAll(async () => {
+    await say('q-acme', '2026-11-22T00:00:00.000Z', '2026-11-23T00:00:00.000Z')
+    await say('q-globex', '2026-11-22T01:00:00.000Z')
+    await say('q-initech', '2026-11-22T02:00:00.000Z')
+    const counted = [{ tenant: 'q-globex', day: '2026-11-22', jobs: 9, connectionsPeak: 4 }]
+    await rollUpUsage(shard, ['q-acme', 'q-globex', 'q-initech'], since, counted)
+    for (const tenant of ['q-acme', 'q-globex'])
+      await writeBatches(shard, [
+        {
+          tenant,
+          placementEpoch: 1,
+          conversation: 'lunch',
+          epoch: 'e',
+          rows: [],
+          scrubbed: [],
+          facts: {
+            type: 'group',
+            name: 'Lunch',
+            createdBy: 'dora',
+            createdAt: 1,
+            deletedAt: null,
+            version: 1,
+            members: [{ user: 'dora', role: 'owner', joinedAt: 1 }],
+            isComplete: true,
+          },
+        },
+      ])
+  })
+
+  test('find a user in all tenants of the shard, and nothing under another name', async () => {
+    expect(await selectMemberships(shard, 'dora', '')).toEqual({
+      found: [
+        { tenant: 'q-acme', conversations: 1 },
+        { tenant: 'q-globex', conversations: 1 },
+      ],
+      upTo: null,
+    })
+    expect((await selectMemberships(shard, 'dora', 'q-acme')).found).toHaveLength(1)
+    expect((await selectMemberships(shard, 'nora', '')).found).toEqual([])
+  })
+
+  test('rank the tenants of the shard by what they used, from any place of the ranking', async () => {
+    const days = { from: '2026-11-22', to: '2026-11-23' }
+    const ask = async (by: 'messages' | 'jobs' | 'connections', after?: { tenant: string; total: number }) =>
+      (await selectTop(shard, { by, ...days, after, limit: 100 }, () => false)).filter(({ tenant }) =>
+        tenant.startsWith('q-'),
+      )
+    const first = { tenant: 'q-acme', total: 2 }
+    const others = ['q-globex', 'q-initech'].map((tenant) => ({ tenant, total: 1 }))
+    expect(await ask('messages')).toEqual([first, ...others])
+    expect(await ask('messages', first)).toEqual(others)
+    expect(await ask('messages', others[0])).toEqual(others.slice(1))
+    expect(await ask('jobs')).toEqual([{ tenant: 'q-globex', total: 9 }])
+    expect(await ask('connections')).toEqual([{ tenant: 'q-globex', total: 4 }])
+    await expect(selectTop(shard, { by: 'jobs', ...days, after: undefined, limit: 1 }, () => true)).rejects.toThrow(
+      'in time',
+    )
+  })
+
+  test('count the tenants of the shard, and estimate its rows', async () => {
+    const owner = await world.session('shard0', 'owner')
+    await owner.query('ANALYZE')
+    const { rows } = await owner.query<{ n: number }>('SELECT count(*)::int AS n FROM placements')
+    expect(await selectCounts(shard)).toEqual({
+      tenants: rows[0]?.n,
+      bytes: expect.any(Number),
+      conversations: 2,
+      messages: expect.any(Number),
+      archivedPages: expect.any(Number),
+    })
+  })
 })

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { conversationOf, jobQueueOf, shardWriterOf, tenantOf } from '../../durable-objects/address.ts'
 import { newestMigration } from '../../src/adapters/neon/newest-migration.ts'
+import { Deadline } from '../../src/adapters/deadline.ts'
 import { openShard } from '../../src/adapters/neon/shards.ts'
 import { loadConfig } from '../../src/config.ts'
 import { app } from '../../src/edge/http/app.ts'
@@ -12,7 +13,7 @@ import { noteRegion } from '../../src/tenants/regions.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { databasesAreThere, type FakeDatabase } from '../support/worker/databases.ts'
 import { call, type Answer } from '../support/worker/http.ts'
-import { tableOf } from '../support/worker/shards.ts'
+import { tableOf, type Statement } from '../support/worker/shards.ts'
 import { operatorKey, succeeded, TestTenant } from '../support/worker/tenant.ts'
 
 let database: (name: string) => FakeDatabase
@@ -252,6 +253,59 @@ describe('encryption keys', () => {
     })
   })
 })
+
+describe('a question that concerns all shards', () => {
+  test('is answered by the shards that answer, and names those that are away, behind or slow', async () => {
+    const [away, behind, slow] = [await register(), await register(), await register()]
+    database(away).isAway = true
+    database(slow).isSilent = true
+    await env.PLATFORM.getByName('house').noteShardSchema(behind, newestMigration.shard - 1)
+    database(behind).migration = newestMigration.shard - 1
+    await setState(behind, 'draining')
+    vi.spyOn(Deadline.prototype, 'signal', 'get').mockImplementation(() => AbortSignal.timeout(300))
+    const answer = await asOperator('GET /admin/v1/users/alice')
+    vi.restoreAllMocks()
+    expect(answer.body).toMatchObject({
+      tenants: [],
+      missing: expect.arrayContaining([
+        { shard: away, reason: expect.any(String) },
+        { shard: behind, reason: expect.stringContaining('migration') },
+        { shard: slow, reason: expect.any(String) },
+      ]),
+    })
+    for (const shard of [away, behind, slow]) await setState(shard, 'draining')
+  })
+
+  test('merges what they found', async () => {
+    database('shard0').rows = rowsOf('acme', 2)
+    database('shard1').rows = rowsOf('globex', 3)
+    const found = await asOperator('GET /admin/v1/users/alice')
+    expect(found.body).toMatchObject({
+      tenants: [
+        { tenant: 'acme', conversations: 2 },
+        { tenant: 'globex', conversations: 2 },
+      ],
+      next: null,
+    })
+    const top = await asOperator('GET /admin/v1/top-tenants?by=messages&limit=1&from=2026-11-01&to=2026-11-30')
+    expect(top.body).toMatchObject({ tenants: [{ tenant: 'globex', total: 3 }], next: '3/globex' })
+    const counts = await asOperator('GET /admin/v1/shards/counts')
+    expect(counts.body).toMatchObject({ total: { tenants: 5 } })
+    const wrong = await asOperator('GET /admin/v1/top-tenants?cursor=wrong')
+    expect([wrong.status, wrong.body.detail]).toEqual([400, expect.stringContaining('cursor')])
+  })
+})
+
+/** A shard with one tenant, whose figure is `total`. */
+const rowsOf =
+  (tenant: string, total: number) =>
+  ({ query }: Statement) => {
+    if (query.includes('pg_database_size'))
+      return [{ tenants: total, bytes: 1, conversations: 0, messages: 0, archivedPages: 0 }]
+    if (query.includes('FROM placements')) return [{ tenant_id: tenant }]
+    if (query.includes('FROM members')) return [{ tenant, conversations: 2 }]
+    return query.includes('FROM usage') ? [{ tenant, total }] : []
+  }
 
 describe('a jurisdiction', () => {
   test('is not available on workerd, and says so', async () => {

@@ -6,6 +6,10 @@ import { answerTo, type Statement } from './shards.ts'
 export interface FakeDatabase {
   migration: number
   isAway: boolean
+  /** Takes statements and never answers. */
+  isSilent: boolean
+  /** The rows that a statement is answered with. */
+  rows: (statement: Statement) => readonly Readonly<Record<string, string | number>>[]
   /** The credentials of the connection strings that were used, `user:password@host`. */
   readonly credentials: Set<string>
   readonly statements: Statement[]
@@ -18,6 +22,8 @@ export function databasesAreThere(): (name: string) => FakeDatabase {
     const known = all.get(name) ?? {
       migration: newestMigration.shard,
       isAway: false,
+      isSilent: false,
+      rows: () => [],
       credentials: new Set<string>(),
       statements: [],
     }
@@ -30,13 +36,20 @@ export function databasesAreThere(): (name: string) => FakeDatabase {
     const database = named(pathname.slice(1))
     database.credentials.add(`${username}:${password}@${host}`)
     if (database.isAway) return new Response('no database is there', { status: 503 })
+    if (database.isSilent) return await untilAborted(request.signal)
     const asked: Statement & { readonly queries?: readonly Statement[] } = await request.json()
     const one = (statement: Statement) => {
       if (statement.query.includes('FROM schema_migrations')) return answerTo([{ number: database.migration }])
       database.statements.push(statement)
-      return answerTo([])
+      return answerTo(database.rows(statement))
     }
     return Response.json(asked.queries === undefined ? one(asked) : { results: asked.queries.map(one) })
   })
   return named
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => reject(new Error('the caller went away')))
+  return promise
 }

@@ -18,6 +18,7 @@ import { refusedMost } from '../../rate-limits/limit-metrics.ts'
 import { exampleJob } from '../jobs/examples.ts'
 import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
 import { readBreakers, readEndpointBreakers } from '../operations/breakers.ts'
+import { questions } from '../shards/questions.ts'
 import { shards } from '../shards/shards.ts'
 import { tenants } from '../tenants/tenants.ts'
 import { platform } from './platform.ts'
@@ -206,6 +207,7 @@ export const admin = [
   ...platform,
   ...tenants,
   ...shards,
+  ...questions,
   readTenantJob,
   listRefused,
   listParked,

@@ -68,6 +68,7 @@ export async function operatorLine(line: string, { tenant, things }: Furnished):
     .replace(':id', tenant.id)
     .replace(':key', key?.id ?? '')
     .replace(':job', things.job)
+    .replace(':user', 'alice')
     .replace('/cron/:name', `/cron/${entry?.name ?? ''}`)
     .replace(':name', things.name)
 }
