@@ -14,6 +14,7 @@ import type { PresenceReport } from '../../src/realtime/presence-table.ts'
 import { closeGraceMs, openConnections } from '../../src/realtime/open-connections.ts'
 import type { Session } from '../../src/realtime/session.ts'
 import type { TenantRecord } from '../../src/tenants/record.ts'
+import { GatewayActivity } from './activity/gateway-activity.ts'
 import { ChannelClient } from './channels/channel-client.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
@@ -46,7 +47,8 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     closed: (session) => this.#closed(session),
   })
   readonly #since = this.#context.clock.now()
-  readonly #channels = new ChannelClient(this.#context)
+  readonly #activity = new GatewayActivity(this.#context)
+  readonly #channels = new ChannelClient(this.#context, (...updated) => this.#activity.inboxUpdated(...updated))
   readonly #messages = new MessageSender(this.#context, this.#channels.calls)
   readonly #listing = new GatewayListing(this.#context)
   readonly #tenantConnections = new TenantConnectionLimiter(this.#context, this.ctx.storage.kv)
@@ -56,6 +58,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   readonly #router = new CommandRouter(this.#context, this.#channels, this.#subscriptions, this.#messages)
   readonly #connectHandler = new ConnectHandler(this.#context, {
     channels: this.#channels,
+    activity: this.#activity,
     serverSubscriptions: this.#serverSubscriptions,
     limiter: this.#tenantConnections,
     handle: (session, command) => this.#handle(session, command),
@@ -71,6 +74,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     openConnections.keepOnly(name, new Set(sessions.map(({ connection = '' }) => connection)))
     this.#tenantConnections.restore(sessions)
     this.#channels.restore(sessions)
+    this.#activity.restore(sessions)
   }
 
   /** Takes over a WebSocket, or opens a stream for the first commands a client posted; the edge has told them apart. */
@@ -101,6 +105,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     void this.#listing.note()
     this.#channels.checkPositions(now)
     this.#tenantConnections.renew()
+    this.#activity.tidy()
   }
 
   /** A frame that was posted for a stream connection, named by the `session` and `node` of its connect result. */
@@ -122,13 +127,13 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   }
 
   /** Where conversations of a tenant stand; sessions are told their unread counts. */
-  activityNews(_tenant: string, _news: readonly ConversationActivity[]): NewsAnswer {
-    return { isListening: true, unwanted: [] }
+  activityNews(tenant: string, news: readonly ConversationActivity[]): NewsAnswer {
+    return this.#activity.news(tenant, news)
   }
 
   /** News since then, in milliseconds since the epoch, were lost. False when there is no session of the tenant. */
-  activityMissed(_tenant: string, _since: number): boolean {
-    return true
+  activityMissed(tenant: string, since: number): boolean {
+    return this.#activity.newsMissed(tenant, since)
   }
 
   /** A tenant was suspended or resumed: forgets its record, and closes the connections of a suspended one. */
@@ -252,6 +257,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     this.#tenantConnections.release(session)
     this.#context.connectionLimits.gone(session)
     this.#emulation.forget(session)
+    this.#activity.closed(session)
     const { connection } = session
     if (connection !== undefined) setTimeout(() => openConnections.end(connection), closeGraceMs)
     for (const channel of session.subscriptions.keys()) this.#channels.leave(session, channel)

@@ -107,6 +107,10 @@ const conversation = (text: string): Channel | undefined =>
 /** The personal stream of one user. */
 export const inboxChannel = (user: string): string => `user:#${user}`
 
+/** The user whose personal stream this channel is; undefined for other channels. */
+export const inboxUserIn = (channel: string): string | undefined =>
+  channel.startsWith('user:#') ? channel.slice('user:#'.length) : undefined
+
 /** The topic `#<user>`, which no other user may subscribe to; undefined where no channel can be named after the user id. */
 export function personalTopic(user: string): string | undefined {
   const channel = `#${user}`

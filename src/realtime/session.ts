@@ -32,11 +32,18 @@ export interface SocketAttachment {
   readonly info?: string
   readonly capabilities?: readonly Capability[]
   readonly subscriptions: readonly Subscription[]
+  readonly buckets?: KeptBuckets
   /** Left out when it is `jsonFormat`. */
   readonly wire?: ConnectionFormat
   /** When the client last sent something; left out where the runtime itself keeps that time. */
   readonly heardAt?: number
 }
+
+/**
+ * The buckets of the user's conversations, as a list or as a bit for each; null where they have no room beside the rest, so that
+ * after a sleep all conversations may be the user's.
+ */
+export type KeptBuckets = Uint16Array | Uint8Array | null
 
 /** One subscription of one connection. */
 export interface Subscription {
@@ -94,6 +101,8 @@ export interface Session {
   frames: number
   info: string | undefined
   capabilities: readonly Capability[]
+  /** Undefined for a session without an inbox. */
+  buckets: KeptBuckets | undefined
   /** Commands are answered only in `open`; in `connecting` they wait, `closed` takes nothing more. */
   phase: 'new' | 'connecting' | 'open' | 'closed'
   readonly subscriptions: Map<string, Subscription>
@@ -124,6 +133,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
     frames: 0,
     info: undefined,
     capabilities: [],
+    buckets: undefined,
     phase: 'new',
     subscriptions: new Map(),
     subscribedAt: new Map(),
@@ -132,7 +142,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
   }
 }
 
-/** The part of a session that goes into the socket's attachment. */
+/** The part of a session that goes into the socket's attachment, without its buckets: these yield to everything else. */
 export function toAttachment(session: Session): SocketAttachment {
   const { client, tenant, user, expiresAt, issuedAt, address, origin, openedAt, wire, heardAt, info, capabilities } =
     session
@@ -184,6 +194,7 @@ export function fromAttachment(kept: SocketAttachment): Session {
     heardAt: kept.heardAt ?? kept.openedAt,
     info: kept.info,
     capabilities: kept.capabilities ?? [],
+    buckets: kept.buckets,
     phase: kept.tenant === '' ? 'new' : 'open',
     subscriptions: new Map(kept.subscriptions.map((subscription) => [subscription.channel, subscription])),
   }

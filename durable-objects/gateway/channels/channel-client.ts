@@ -1,5 +1,11 @@
 import { refuse } from '../../../src/protocol/errors.ts'
-import type { ChannelUpdate, StreamAnswer, StreamPosition, StreamResult } from '../../../src/protocol/stream.ts'
+import type {
+  ChannelUpdate,
+  StreamAnswer,
+  StreamPosition,
+  StreamResult,
+  StreamUpdate,
+} from '../../../src/protocol/stream.ts'
 import { Hub, infosOf } from '../../../src/realtime/hub.ts'
 import { isCheckedAt } from '../../../src/realtime/liveness.ts'
 import type { PresenceReport } from '../../../src/realtime/presence-table.ts'
@@ -18,7 +24,8 @@ export class ChannelClient {
   readonly hub: Hub
   readonly calls: ChannelCalls
 
-  constructor(context: GatewayContext) {
+  /** `inboxUpdated` gets the updates of users' inboxes once they are delivered. */
+  constructor(context: GatewayContext, inboxUpdated: (tenant: string, user: string, update: StreamUpdate) => void) {
     const { sockets } = context
     this.#context = context
     this.hub = new Hub({
@@ -29,6 +36,7 @@ export class ChannelClient {
     this.#updates = new ChannelUpdates(context, this.hub, this.calls.overload, {
       pull: (tenant, channel) => this.calls.pull(tenant, channel),
       leave: (session, channel) => this.leave(session, channel),
+      inboxUpdated,
     })
   }
 

@@ -1,4 +1,4 @@
-import { conversationIn, inboxChannel } from '../../../src/protocol/channels.ts'
+import { conversationIn, inboxChannel, inboxUserIn } from '../../../src/protocol/channels.ts'
 import type { UnsubscribeName } from '../../../src/protocol/close-codes.ts'
 import { encodeUnsubscribe } from '../../../src/protocol/replies.ts'
 import type { StreamPosition, StreamUpdate } from '../../../src/protocol/stream.ts'
@@ -7,10 +7,11 @@ import type { Session } from '../../../src/realtime/session.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { Overload } from '../../shared/overload.ts'
 
-/** What an update may cause: a call that brings what is missing, and the end of a subscription. */
+/** What an update may cause: a call that brings what is missing, the end of a subscription, another list of a user's conversations. */
 interface Calls {
   readonly pull: (tenant: string, channel: string) => void
   readonly leave: (session: Session, channel: string) => void
+  readonly inboxUpdated: (tenant: string, user: string, update: StreamUpdate) => void
 }
 
 /** Applies the updates of streams to the sessions subscribed at one gateway. */
@@ -49,6 +50,8 @@ export class ChannelUpdates {
       if (event.kind === 'removed') this.#removeUser(state, event.user, event.before)
       if (event.kind === 'revoked') this.#revoke(state, event.until)
     }
+    const user = isConversation ? undefined : inboxUserIn(state.channel)
+    if (user !== undefined) this.#calls.inboxUpdated(state.tenant, user, update)
   }
 
   /** Ends all subscriptions of a channel whose position is lost: SDKs subscribe again with the position they kept. */

@@ -1,22 +1,23 @@
 import type { Claims } from '../../../src/auth/claims.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
+import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
 import { spreadMs } from '../../../src/kernel/retry.ts'
 import { inboxChannel } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
-import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
+import { encodePub, encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
 import { sizes } from '../../../src/protocol/limits.ts'
 import type { ConnectionClaim, StreamPosition } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import { AdmissionQueue } from '../../../src/realtime/admission-queue.ts'
 import type { TenantLimits } from '../../../src/tenants/record.ts'
-import { encodeConnected, encodeExpiry, encodeSubscribed } from './connect-reply.ts'
+import { encodeConnected, encodeExpiry, encodeOwn, ownStream, type SubscribedResult } from './connect-reply.ts'
 import { ConnectionAuthenticator, type Authentication } from './connection-authenticator.ts'
-import type { SubscriptionGrant } from '../channels/subscription-grants.ts'
 import type { ServerSubscriptions } from '../channels/server-subscriptions.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { infoChanged } from '../channels/shown-infos.ts'
+import type { GatewayActivity } from '../activity/gateway-activity.ts'
 import type { ChannelClient } from '../channels/channel-client.ts'
 import { inboxOf } from '../../address.ts'
 import type { TenantConnectionLimiter } from './tenant-connection-limiter.ts'
@@ -26,6 +27,7 @@ type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 /** The parts of the gateway that a connect needs; `handle` runs the commands that waited for its reply. */
 export interface ConnectParts {
   readonly channels: ChannelClient
+  readonly activity: GatewayActivity
   readonly serverSubscriptions: ServerSubscriptions
   readonly limiter: TenantConnectionLimiter
   readonly handle: (session: Session, command: Command) => void
@@ -33,9 +35,6 @@ export interface ConnectParts {
 
 /** Connects under way at once: enough to keep the inboxes busy, few enough that the first are answered soon. */
 const atOnce = 64
-
-/** The terms of each user's own stream. */
-const ownStream: SubscriptionGrant = { kind: 'granted', joinLeave: false, isRecoverable: true, terms: { server: true } }
 
 const tooLarge = refuse('limitExceeded', "the token's info and capabilities are more than a connection can remember")
 
@@ -165,23 +164,39 @@ export class ConnectHandler {
       channels.subscribe(session, channel, { ...ownStream, claim }, since(channel), (result) => {
         if (result.kind !== 'subscribed')
           this.#closeRefused(session, id, result.kind === 'refused' ? result : refuse('internal'))
-        else {
-          const own = encodeSubscribed(result, ownStream, this.#context.clock.now())
-          this.#open(session, id, limits, new Map([[channel, own], ...begun.results]))
-        }
+        else
+          void whenReady(this.#listen(session, result), (missed) => {
+            const own = encodeOwn(result, missed, this.#context.clock.now())
+            this.#open(session, id, limits, new Map([[channel, own], ...begun.results]), missed)
+          })
+        // Other connects do not wait until the gateway listens: they do so together.
         resolve()
       })
     })
   }
 
-  /** The connect's reply goes before the pushes that waited for it. */
-  #open(session: Session, id: number, limits: TenantLimits, subs: ReadonlyMap<string, string>): void {
+  /** Has the gateway listen to the user's conversations. Returns the events that a returning client missed, undefined when there are too many. */
+  #listen(session: Session, { buckets, recovered, offset }: SubscribedResult): Ready<readonly string[] | undefined> {
+    if (session.phase === 'closed') return []
+    return this.#parts.activity.connected(session, buckets, recovered ? offset : undefined)
+  }
+
+  /** The connect's reply goes first, then the events that the client missed, then the pushes that waited for the reply. */
+  #open(
+    session: Session,
+    id: number,
+    limits: TenantLimits,
+    subs: ReadonlyMap<string, string>,
+    missed: readonly string[] = [],
+  ): void {
     if (session.phase === 'closed') return
     const { sockets, clock } = this.#context
     session.phase = 'open'
     this.#context.watch(session)
     sockets.changed(session)
-    session.outgoing.unshift(encodeReply(id, 'connect', encodeConnected(session, subs, limits, clock.now())))
+    const pushes = missed.map((data) => encodePub(inboxChannel(session.user), { offset: 0, data }))
+    const reply = encodeReply(id, 'connect', encodeConnected(session, subs, limits, clock.now()))
+    session.outgoing.unshift(reply, ...pushes)
     sockets.written(session)
     this.#runDeferred(session)
   }

@@ -6,7 +6,7 @@ import type { Session } from '../../../src/realtime/session.ts'
 import type { TenantLimits } from '../../../src/tenants/record.ts'
 import type { SubscriptionGrant } from '../channels/subscription-grants.ts'
 
-type SubscribedResult = Extract<StreamResult, { kind: 'subscribed' }>
+export type SubscribedResult = Extract<StreamResult, { kind: 'subscribed' }>
 
 /**
  * JSON text of a SubscribeResult. Fields that are zero are left out; the offset is the request's own when recovered.
@@ -38,6 +38,20 @@ function encodedList(publications: readonly Publication[]): string {
   const text = publications.map(encodePublication).join(',')
   encodedLists.set(publications, text)
   return text
+}
+
+/** The terms of each user's own stream. */
+export const ownStream: SubscriptionGrant = {
+  kind: 'granted',
+  joinLeave: false,
+  isRecoverable: true,
+  terms: { server: true },
+}
+
+/** The same of the user's own stream. Without the events that a returning client missed it did not recover. */
+export function encodeOwn(result: SubscribedResult, missed: readonly string[] | undefined, now: number): string {
+  const own = missed === undefined ? { ...result, offset: result.top, recovered: false, publications: [] } : result
+  return encodeSubscribed(own, ownStream, now)
 }
 
 /** The fields of a result that say when it ends, if it does; `expiresAt` in milliseconds, 0 for never. */

@@ -245,8 +245,11 @@ export class Sockets {
   /** Writes the attachment of a session, except before the reply to its connect. A session whose attachment cannot be written is closed. */
   #writeAttachment(session: Session): void {
     if (session.phase === 'connecting') return
+    const transport = this.#transports.get(session)
+    const kept = toAttachment(session)
     try {
-      this.#transports.get(session)?.remember(toAttachment(session))
+      if (session.buckets === undefined) transport?.remember(kept)
+      else rememberWithBuckets(transport, session, kept)
     } catch (thrown) {
       log.warn('gateway.keep-failed', { client: session.client, reason: reasonOf(thrown) })
       this.close(session, 'internal')
@@ -268,6 +271,18 @@ export class Sockets {
       log.warn('gateway.send-failed', { client: session.client, reason: reasonOf(thrown) })
       this.close(session, 'internal')
     }
+  }
+}
+
+/** Without its buckets where these have no room. Trying costs nothing where they have, which is nearly always. */
+function rememberWithBuckets(transport: Transport | undefined, session: Session, kept: SocketAttachment): void {
+  if (session.buckets === undefined) return
+  try {
+    transport?.remember({ ...kept, buckets: session.buckets })
+  } catch (thrown) {
+    if (session.buckets === null) throw thrown
+    session.buckets = null
+    transport?.remember({ ...kept, buckets: null })
   }
 }
 
