@@ -63,8 +63,9 @@ async function main(options: Options): Promise<number> {
   })
 }
 
-function roomsIn({ rooms, long }: Options): Room[] {
-  return roomsOf({ people: 50, members: 10, rooms, messages: 50, longRooms: long, longMessages })
+function roomsIn({ rooms, long, listed, reading }: Options): Room[] {
+  const ofPair = reading.includes('longList') ? listed : 0
+  return roomsOf({ people: 50, members: 10, rooms, messages: 50, longRooms: long, longMessages, listed: ofPair })
 }
 
 interface Sides {

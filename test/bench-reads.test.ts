@@ -14,8 +14,8 @@ afterEach(() => closers.splice(0).forEach((close) => close()))
 
 const shape = { people: 20, members: 10, rooms: 38, messages: 30, longRooms: 2, longMessages: 500 }
 
-const written = (): WrittenRoom[] =>
-  roomsOf(shape).map((room, n) => ({
+const written = (listed = 0): WrittenRoom[] =>
+  roomsOf({ ...shape, listed }).map((room, n) => ({
     ...room,
     id: `id-${n}`,
     log: Array.from({ length: room.messages }, (_, place) => ({ seq: place + 1, at: n * 1000 + place, clientId: 'c' })),
@@ -41,6 +41,15 @@ test('an author has read everything, every other member less, and none the same'
 test('old pages lie within what is cached together, and before what an actor holds', () => {
   const pages = wishesOf('old', written(), 300)
   expect(pages.map(({ before }) => before)).toEqual([101, 201, 301, 101, 201, 301])
+})
+
+test('the rooms of the pair are in the long lists only, of which each shows the newest fifty', () => {
+  const rooms = written(60)
+  const readers = (reading: 'list' | 'longList') => new Set(wishesOf(reading, rooms, 0).map(({ user }) => user))
+  expect(readers('longList')).toEqual(new Set(['pair-author', 'pair-reader']))
+  expect(readers('list')).toEqual(new Set(wishesOf('list', written(), 0).map(({ user }) => user)))
+  const list = expected('longList', { user: 'pair-reader' }, rooms)
+  expect(list).toMatchObject({ conversations: { length: 50, 0: { name: 'room of the pair 59', unread: 3 } } })
 })
 
 test('an answer that was written is found right, and any other one is told', () => {

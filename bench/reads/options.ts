@@ -14,6 +14,7 @@ export const help = `npm run bench:reads -- [options]
   --in-flight requests under way at once; several separated by commas (1,32)
   --rooms     conversations of 50 messages (200)
   --long      conversations of 5,000 messages (6)
+  --listed    conversations of the pair whose long lists are read (1000)
   --pool      connections the peer keeps to Postgres (10)
   --out       where the JSON goes (bench/results/reads-<date>.json)
 `
@@ -37,6 +38,7 @@ const schema = z.object({
     .pipe(z.array(z.int().min(1).max(1000))),
   rooms: count(200, 230),
   long: count(6, 20),
+  listed: count(1000, 10_000),
   pool: count(10, 80),
   out: z.string().optional(),
 })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { WrittenRoom } from './rooms.ts'
 
 /** What can be asked, in the order of the table. */
-export const readingNames = ['newest', 'old', 'cold', 'list', 'unread'] as const
+export const readingNames = ['newest', 'old', 'cold', 'list', 'longList', 'unread'] as const
 export type ReadingName = (typeof readingNames)[number]
 
 /** Which side is asked, and how: Postgres behind a server of its own, Parley over HTTP, Parley over sockets. */
@@ -22,6 +22,7 @@ export const readings: Readonly<Record<ReadingName, Reading>> = {
   old: { what: '50 old messages, read before', ways: wayNames },
   cold: { what: '50 old messages, the first time', ways: ['postgres', 'parley'], eachOnce: true },
   list: { what: "a person's conversations with unread counts", ways: wayNames },
+  longList: { what: '50 of very many conversations with unread counts', ways: wayNames },
   unread: { what: 'how much a person has not read, in all', ways: ['postgres', 'parley'] },
 }
 
@@ -39,7 +40,8 @@ export interface Wish {
 }
 
 /** All the different wishes of a reading. Old pages end before `oldUpTo`, where no actor holds them any more. */
-export function wishesOf(reading: ReadingName, rooms: readonly WrittenRoom[], oldUpTo: number): Wish[] {
+export function wishesOf(reading: ReadingName, all: readonly WrittenRoom[], oldUpTo: number): Wish[] {
+  const rooms = all.filter(({ isListed = false }) => isListed === (reading === 'longList'))
   if (reading === 'newest') return rooms.flatMap((room) => twoOf(room).map((user) => ({ user, room })))
   if (reading === 'old' || reading === 'cold')
     return rooms.filter(({ isLong }) => isLong).flatMap((room) => oldPages(room, oldUpTo))

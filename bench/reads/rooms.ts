@@ -7,6 +7,8 @@ export interface Shape {
   readonly messages: number
   readonly longRooms: number
   readonly longMessages: number
+  /** Small rooms that one pair of people has beside all others: their lists are as long as that. */
+  readonly listed?: number
 }
 
 /** A room as it is to be written: one member says everything, the others have read up to somewhere. */
@@ -16,16 +18,28 @@ export interface Room {
   readonly author: string
   readonly messages: number
   readonly isLong: boolean
+  /** Whether it is one of the pair that has very many. */
+  readonly isListed?: true
 }
 
 /** All rooms of a shape: the same ones each time, so that a reader knows what must be there. */
-export function roomsOf({ rooms, messages, longRooms, longMessages, ...crowd }: Shape): Room[] {
-  return Array.from({ length: rooms + longRooms }, (_, n) => {
+export function roomsOf({ rooms, messages, longRooms, longMessages, listed = 0, ...crowd }: Shape): Room[] {
+  const [author, reader] = ['pair-author', 'pair-reader']
+  const ofPair = Array.from({ length: listed }, (_, n) => ({
+    name: `room of the pair ${n}`,
+    members: [author, reader],
+    author,
+    messages: 5,
+    isLong: false,
+    isListed: true as const,
+  }))
+  const others = Array.from({ length: rooms + longRooms }, (_, n) => {
     const isLong = n < longRooms
     const members = membersOf(n, crowd)
-    const author = members[n % members.length] ?? ''
-    return { name: `room ${n}`, members, author, isLong, messages: isLong ? longMessages : messages }
+    const writer = members[n % members.length] ?? ''
+    return { name: `room ${n}`, members, author: writer, isLong, messages: isLong ? longMessages : messages }
   })
+  return [...others, ...ofPair]
 }
 
 /** Spread evenly, so that the lists of two users differ by one at most. */
