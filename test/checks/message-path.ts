@@ -7,15 +7,14 @@
  * when docs/flows/sending-a-message.md lists other files. `--write` writes the list into that page, `-v` prints functions.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { Device } from '../sim/device.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from '../sim/neighbours.ts'
 import { Setting } from '../sim/setting.ts'
-import { actorsFile, actorsSource } from '../sim/worker-code.ts'
+import { actorsSource } from '../sim/worker-code.ts'
+import { filesOf, functionsDuring, printPath, type FunctionRun } from './path.ts'
 
-const maxFiles = 18
-const maxLines = 2600
+const bounds = { of: 'a message', maxFiles: 18, maxLines: 2600 }
 
 const root = join(import.meta.dirname, '../..')
 const page = 'docs/flows/sending-a-message.md'
@@ -25,19 +24,8 @@ const members = ['alice', 'bob', 'carol']
 /** Messages sent before the measured one: they fetch a lease from the rate limiter and tell the inboxes of a new conversation. */
 const warmUp = 20
 
-interface FileOnPath {
-  readonly file: string
-  readonly lines: number
-  readonly functions: readonly string[]
-}
-
 const path = filesOf(await actorsSource(), await functionsRun())
-const total = path.reduce((sum, { lines }) => sum + lines, 0)
-for (const { file, lines, functions } of path) {
-  const names = process.argv.includes('-v') ? `  ${functions.join(' ')}` : ''
-  process.stdout.write(`${String(lines).padStart(5)}  ${file}${names}\n`)
-}
-process.stdout.write(`${String(total).padStart(5)}  lines in ${path.length} files\n`)
+const tooMuch = printPath(path, bounds)
 if (process.argv.includes('--write')) writeList()
 
 const measured = path.map(({ file }) => file)
@@ -45,8 +33,7 @@ const listed = [...readFileSync(join(root, page), 'utf8').matchAll(/^- `((?:src|
   ([, file = '']) => file,
 )
 const problems = [
-  ...(path.length > maxFiles ? [`${path.length} files are on the path of a message: at most ${maxFiles}`] : []),
-  ...(total > maxLines ? [`${total} lines are on the path of a message: at most ${maxLines}`] : []),
+  ...tooMuch,
   ...measured.filter((file) => !listed.includes(file)).map((file) => `${page} does not list ${file}`),
   ...listed.filter((file) => !measured.includes(file)).map((file) => `${page} lists ${file}, which is not on the path`),
 ]
@@ -54,7 +41,7 @@ for (const problem of problems) process.stderr.write(`${problem}\n`)
 if (problems.length > 0) process.exitCode = 1
 
 /** Sends messages from one of three members at two gateways, and returns the functions that ran for the last one. */
-async function functionsRun(): Promise<{ readonly name: string; readonly start: number }[]> {
+async function functionsRun(): Promise<FunctionRun[]> {
   const neighbours = (world: Setting['world']) => ({ ShardWriter: shardWriter(world, new Rows()) })
   const setting = await Setting.of(1, { faults: 0, weather: {} }, neighbours, { LINKS: 'off' })
   const { world } = setting
@@ -82,47 +69,18 @@ async function functionsRun(): Promise<{ readonly name: string; readonly start: 
     await setting.pass(100)
   }
 
-  const profiler = new Session()
-  profiler.connect()
-  await profiler.post('Profiler.enable')
-  await profiler.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
-  world.trace = []
-  send(warmUp + 1)
   const call = `Conversation ${tenant}/${conversation} < execute`
-  // Looked at after each event, so that the whole event of the conversation, with its calls to gateways, has happened.
-  await setting.until(
-    'the conversation takes the call',
-    () => world.trace?.some((line) => line.includes(call)) === true,
-  )
-  const { result } = await profiler.post('Profiler.takePreciseCoverage')
-  profiler.disconnect()
+  const functions = await functionsDuring(async () => {
+    world.trace = []
+    send(warmUp + 1)
+    // Looked at after each event, so that the whole event of the conversation, with its calls to gateways, has happened.
+    await setting.until(
+      'the conversation takes the call',
+      () => world.trace?.some((line) => line.includes(call)) === true,
+    )
+  })
   setting.close()
-  const functions = result.find(({ url }) => url === actorsFile)?.functions ?? []
-  return functions.flatMap(({ functionName, ranges: [range] }) =>
-    range !== undefined && range.count > 0 && range.startOffset > 0
-      ? [{ name: functionName, start: range.startOffset }]
-      : [],
-  )
-}
-
-/** The source files of functions in the bundle: esbuild puts a comment with its path before each module. */
-function filesOf(
-  bundle: string,
-  functions: readonly { readonly name: string; readonly start: number }[],
-): FileOnPath[] {
-  const modules = [...bundle.matchAll(/^\/\/ (\S+)$/gm)].map(({ 1: file = '', index }) => ({ file, index }))
-  const found = new Map<string, string[]>()
-  for (const { name, start } of functions) {
-    const { file = '' } = modules.findLast(({ index }) => index <= start) ?? {}
-    if (/^(?:src|durable-objects)\//.test(file)) found.set(file, [...(found.get(file) ?? []), name])
-  }
-  return [...found]
-    .map(([file, names]) => ({ file, lines: linesOf(file), functions: names }))
-    .sort((a, b) => (a.file < b.file ? -1 : 1))
-}
-
-function linesOf(file: string): number {
-  return readFileSync(join(root, file), 'utf8').trimEnd().split('\n').length
+  return functions
 }
 
 function writeList(): void {
