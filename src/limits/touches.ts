@@ -10,6 +10,8 @@ export const maxOfTenant = 64
 export const maxOfAll = 128
 /** A call that takes longer than this shows that the process is busy, for example with creating files of new actors. */
 const targetMs = 25
+/** The same where the called actors are opened in this very thread: it serves no other call meanwhile. */
+const targetHereMs = 8
 /** A place stays taken after a slow call for as long as the call took, at most this: half of the time is left to others. */
 const longestRestMs = 100
 /** A call that never ended belongs to a request that was cut off. */
@@ -117,11 +119,13 @@ export class Touches {
     } finally {
       const now = this.#pause.now()
       const tookMs = now - touch.begunAt
-      if (tookMs > targetMs) touch.restsUntil = now + Math.min(tookMs, longestRestMs)
+      const isHere = openActors.openings > touch.opened
+      const target = isHere ? targetHereMs : targetMs
+      if (tookMs > target) touch.restsUntil = now + Math.min(tookMs, longestRestMs)
       else tenant.underWay.delete(touch)
-      const floor = openActors.openings > touch.opened ? fewestHere : fewest
+      const floor = isHere ? fewestHere : fewest
       tenant.window =
-        tookMs > targetMs
+        tookMs > target
           ? Math.max(floor, tenant.window * 0.8)
           : Math.min(maxOfTenant, tenant.window + 1 / tenant.window)
     }

@@ -1,6 +1,9 @@
 import { env } from 'cloudflare:workers'
 import { listDurableObjectIds } from 'cloudflare:test'
 import { expect, test } from 'vitest'
+import { answer } from '../../src/edge/server-api/commands.ts'
+import type { Env } from '../../src/env.ts'
+import { GivenJson } from '../../src/protocol/given-json.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
@@ -54,4 +57,27 @@ test('commands for users that never connected make no inbox', async () => {
   const ids = new Set((await listDurableObjectIds(env.INBOX)).map(String))
   const made = users(50, 'invented').filter((user) => ids.has(String(env.INBOX.idFromName(`${tenant.id}/${user}`))))
   expect(made).toEqual([])
+})
+
+test('a parallel batch has four commands under way at once, so that commands of others are served between them', async () => {
+  const tenant = await newTenant()
+  let [underWay, most] = [0, 0]
+  const notes = {
+    standingOf: async () => {
+      most = Math.max(most, ++underWay)
+      await scheduler.wait(5)
+      underWay--
+      return 'closed'
+    },
+  }
+  // The notes of the user, which each command asks first.
+  const counted: Env = Object.create(env, { INBOX_NOTES: { value: { getByName: () => notes } } })
+  const body = {
+    parallel: true,
+    commands: users(40, 'away').map((user) => ({ disconnect: { user } })),
+  }
+  const given = new GivenJson(body, JSON.stringify(body))
+  const answered = await answer(counted, { kind: 'server', tenant: tenant.id, keyId: 'test' }, 'batch', given)
+  expect(JSON.parse(answered)).toEqual({ replies: users(40, '').map(() => ({ disconnect: {} })) })
+  expect(most).toBe(4)
 })

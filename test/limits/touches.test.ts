@@ -93,3 +93,19 @@ test('calls that open actors in the same thread are made one after another while
   await pass(() => done)
   expect(touches.standingOf('acme')).toEqual({ underWay: 0, window: 1 })
 })
+
+test('calls that open actors in the same thread hold it for some ten milliseconds at a time, however fast each opening is', async () => {
+  const { touches, wait, pass, now } = world()
+  let [done, freeAt, longest] = [false, 0, 0]
+  // One thread: an opening takes a millisecond of it, and whatever began together is done before anything else.
+  const work = touches.each('acme', numbers(2000), async () => {
+    openActors.openings++
+    freeAt = Math.max(freeAt, now()) + 1
+    longest = Math.max(longest, freeAt - now())
+    await wait(freeAt - now())
+  })
+  void work.then(() => (done = true))
+  await pass(() => done)
+  expect(longest).toBeGreaterThan(4)
+  expect(longest).toBeLessThanOrEqual(12)
+})

@@ -89,13 +89,15 @@ async function runBatch(env: Env, payer: Payer, params: Params): Promise<Result>
   const done: string[] = []
   for (const command of commands) {
     done.push(await reply(env, payer, command))
-    if (done.length % atOnce === 0) await scheduler.wait(1)
+    if (done.length % inOneTurn === 0) await scheduler.wait(1)
   }
   return replies(done)
 }
 
-/** Commands of one parallel batch under way at once. */
-const atOnce = 16
+/** Commands of one parallel batch under way at once: each is some actor calls, and all of them are one turn for other callers. */
+const atOnce = 4
+/** Commands of a batch in order after which others are served. */
+const inOneTurn = 16
 
 async function severalAtOnce<T>(items: readonly T[], run: (item: T) => Promise<string>): Promise<string[]> {
   const results: string[] = []
