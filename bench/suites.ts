@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 
 /** The suites of the bench in the order they run: each a command of its own, with peers of its own. */
-export const suiteNames = ['chat', 'limits', 'jobs', 'reads', 'realtime', 'cost'] as const
+export const suiteNames = ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'cost'] as const
 export type SuiteName = (typeof suiteNames)[number]
 
 interface Suite {
@@ -36,6 +36,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     what: 'storms, rest and overload, beside a bare object',
     inRounds: true,
     quick: ['--clients', '200', '--connections', '500', '--seconds', '1'],
+  },
+  breaker: {
+    what: 'a service that is down, as eight isolates see it, beside cockatiel',
+    inRounds: true,
+    quick: [],
   },
   cost: {
     what: 'what Parley costs on Cloudflare',
