@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { z } from 'zod'
@@ -40,7 +40,9 @@ export async function startIsolates(processes: Processes, folder: string, count:
   const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
   const { compatibilityDate } = await readWorkerConfig()
   const file = join(folder, 'isolates.capnp')
-  await writeFile(file, capnp(ports, compatibilityDate))
+  const actors = join(folder, 'actors')
+  await mkdir(actors)
+  await writeFile(file, capnp(ports, actors, compatibilityDate))
   const workerd = join(import.meta.dirname, '../../node_modules/.bin/workerd')
   processes.start({ name: 'isolates', command: workerd, args: ['serve', file], logs: folder })
   const ask = async (port: number, calls: Calls): Promise<Ends> => {
@@ -52,10 +54,15 @@ export async function startIsolates(processes: Processes, folder: string, count:
   return { run: (calls) => Promise.all(ports.map((port) => ask(port, calls))) }
 }
 
-const capnp = (ports: readonly number[], date: string): string => `using Workerd = import "/workerd/workerd.capnp";
+const capnp = (
+  ports: readonly number[],
+  actors: string,
+  date: string,
+): string => `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "breakers", worker = .breakers),
+    (name = "actors", disk = (path = ${JSON.stringify(actors)}, writable = true)),
     (name = "internet", network = (allow = ["private"])),
     ${ports.map((_, n) => `(name = "isolate${n}", worker = .isolate)`).join(',\n    ')}
   ],
@@ -67,7 +74,7 @@ const breakers :Workerd.Worker = (
   modules = [(name = "isolate.mjs", esModule = embed "isolate.mjs")],
   compatibilityDate = "${date}",
   durableObjectNamespaces = [(className = "Breaker", uniqueKey = "Breaker", enableSql = true)],
-  durableObjectStorage = (inMemory = void),
+  durableObjectStorage = (localDisk = "actors"),
 );
 const isolate :Workerd.Worker = (
   modules = [(name = "isolate.mjs", esModule = embed "isolate.mjs")],

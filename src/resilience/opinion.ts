@@ -41,7 +41,7 @@ export interface OpenTimes {
 }
 
 /** For services of the platform: a probe is one call in the whole deployment, so it may be soon. */
-export const serviceOpenTimes: OpenTimes = { firstMs: 2000, maxMs: 10_000 }
+export const serviceOpenTimes: OpenTimes = { firstMs: 2000, maxMs: 5000 }
 /** For hosts that tenants named. */
 export const endpointOpenTimes: OpenTimes = { firstMs: 5000, maxMs: 60_000 }
 
