@@ -107,6 +107,13 @@ const writerLanes = 2
 export const shardWriterOf = (env: Env, shard: string, tenant: string, conversation: string) =>
   actorsOf(env.SHARD_WRITER, tenant).getByName(named(shard, String(hash32(conversation) % writerLanes)))
 
+/** Readers of old history per shard; a page is always read by the same one. */
+const readerLanes = 16
+
+/** The reader of a conversation's old pages. */
+export const shardReaderOf = (env: Env, shard: string, conversation: string) =>
+  env.SHARD_READER.getByName(named(shard, String(hash32(conversation) % readerLanes)))
+
 /** Every lane of a shard's writer. */
 export function shardWriters(env: Env, shard: string, jurisdiction?: Jurisdiction) {
   const lanes = jurisdiction === undefined ? env.SHARD_WRITER : env.SHARD_WRITER.jurisdiction(jurisdiction)

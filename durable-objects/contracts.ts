@@ -58,6 +58,7 @@ import type {
   TenantSecrets,
   TokenKey,
 } from '../src/tenants/record.ts'
+import type { LogOf, PageOf } from '../src/events/log-of.ts'
 import type { Invalidations, Stamp } from '../src/cache/epochs.ts'
 import type { BreakerReport, Opinion } from '../src/resilience/opinion.ts'
 import type { StoredBreaker } from '../src/resilience/shared-breaker.ts'
@@ -365,6 +366,11 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
 export interface CacheEpochsRpc extends Rpc.DurableObjectBranded {
   invalidate(tags: readonly string[], known: Stamp | undefined): Invalidations
   since(known: Stamp | undefined): Invalidations
+}
+
+export interface ShardReaderRpc extends Rpc.DurableObjectBranded {
+  page(log: LogOf, page: PageOf): Promise<string>
+  figures(): { readonly asked: number; readonly read: number }
 }
 
 export interface RateLimiterRpc extends Rpc.DurableObjectBranded {

@@ -9,6 +9,7 @@ import type {
   JobQueueRpc,
   PlatformRpc,
   RateLimiterRpc,
+  ShardReaderRpc,
   ShardWriterRpc,
   TenantRpc,
   TopicRpc,
@@ -24,6 +25,7 @@ export interface Env extends Vars {
   readonly TOPIC: DurableObjectNamespace<TopicRpc>
   readonly INBOX: DurableObjectNamespace<InboxRpc>
   readonly INBOX_NOTES: DurableObjectNamespace<InboxNotesRpc>
+  readonly SHARD_READER: DurableObjectNamespace<ShardReaderRpc>
   readonly SHARD_WRITER: DurableObjectNamespace<ShardWriterRpc>
   readonly TENANT: DurableObjectNamespace<TenantRpc>
   readonly PLATFORM: DurableObjectNamespace<PlatformRpc>

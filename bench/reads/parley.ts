@@ -70,7 +70,7 @@ export async function startParleySide(
       return written
     },
     emptyCache: async () => void (await redis.flushAll()),
-    cachedPages: async () => (await redis.keys('history:*')).length,
+    cachedPages: async () => (await redis.keys('history.*')).length,
     cacheHits: async () => Number(/keyspace_hits:(\d+)/.exec(await redis.info('stats'))?.[1] ?? 0),
     async stop() {
       await running.stop()

@@ -34,14 +34,22 @@ export class CachedPages {
     return this.#stale !== undefined
   }
 
+  /** How often texts were deleted from old pages. */
+  get revision(): number {
+    return this.#settings.number('pagesRevision')
+  }
+
   /** The entries `seqs` changed in Postgres. Only pages below the log's `floor` were ever read from there. */
   note({ tenant, id, epoch }: Conversation, seqs: readonly number[], floor: number): void {
+    const { revision } = this
     const keys = seqs
       .map((seq) => Math.floor((seq - 1) / coldPageSize))
       .filter((page) => page * coldPageSize + 1 < floor)
-      .map((page) => pageKey(tenant, id, epoch, page))
-    if (keys.length > 0)
-      this.#keep({ keys: [...new Set([...(this.#stale?.keys ?? []), ...keys])], until: this.#clock.now() + cachedMs })
+      .map((page) => pageKey({ tenant, conversation: id, epoch }, { page, revision }))
+    if (keys.length === 0) return
+    // From now on no reader uses them, also one that is in memory or is written late; what is left of them is dropped.
+    this.#settings.set('pagesRevision', revision + 1)
+    this.#keep({ keys: [...new Set([...(this.#stale?.keys ?? []), ...keys])], until: this.#clock.now() + cachedMs })
   }
 
   /** Drops them from the cache; throws when the cache is unreachable. */

@@ -161,7 +161,9 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
       epoch,
       top,
       publications,
-      ...(first < floor && first <= last && !endsHere ? { missing: { first, last: Math.min(last, floor - 1) } } : {}),
+      ...(first < floor && first <= last && !endsHere
+        ? { missing: { first, last: Math.min(last, floor - 1), revision: this.#store.cachedPages.revision } }
+        : {}),
       amendments: this.#store.amendments.between(first, last),
     }
   }

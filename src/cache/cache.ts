@@ -7,8 +7,8 @@ import { SingleFlight } from './single-flight.ts'
 
 /** The tier that processes share. It may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
 export interface SharedTier {
-  get(key: string): Promise<unknown>
-  set(key: string, value: unknown, seconds: number): Promise<void>
+  get(key: string): Promise<string | undefined>
+  set(key: string, text: string, seconds: number): Promise<void>
 }
 
 /** What a cache works with, for one request. */
@@ -29,6 +29,8 @@ export interface CachePorts {
 export interface CacheFigures {
   memoryHits: number
   sharedHits: number
+  /** Reads that were answered with another reader's load. */
+  shared: number
   /** Values that were used after their expiry. */
   stale: number
   /** Loads that no reader waited for. */
@@ -57,6 +59,7 @@ export class Cache<V> {
   readonly figures: CacheFigures = {
     memoryHits: 0,
     sharedHits: 0,
+    shared: 0,
     stale: 0,
     refreshes: 0,
     loads: 0,
@@ -157,7 +160,11 @@ export class Cache<V> {
     const { value } = await this.#flights.do(key, {
       run: () => this.#fill(key, tags, load, ports),
       // A load that began before this read may have missed an invalidation that was over by then.
-      accepts: (entry) => this.#mayUse(entry, ports),
+      accepts: (entry) => {
+        const mayUse = this.#mayUse(entry, ports)
+        if (mayUse) this.figures.shared++
+        return mayUse
+      },
       waitMs: this.options.waitMs,
     })
     return value
@@ -166,9 +173,9 @@ export class Cache<V> {
   /** The entry from the shared tier, else from the owner. */
   async #fill(key: string, tags: readonly string[], load: Load<V>, ports: CachePorts): Promise<Entry<V>> {
     const drops = this.#drops
-    const shared = this.options.parse === undefined ? undefined : ports.shared
-    const stored = shared === undefined ? undefined : await shared.get(this.#sharedKey(key))
-    const entry = readStored(stored, tags, ports.now(), this.options)
+    const shared = this.options.shared === undefined ? undefined : ports.shared
+    const stored = await shared?.get(sharedKey(this.options, key))
+    const entry = stored === undefined ? undefined : readStored(stored, tags, ports.now(), this.options)
     if (entry === undefined || !this.#mayUse(entry, ports)) return await this.#load(key, tags, load, ports)
     this.figures.sharedHits++
     this.#keep(key, entry, drops)
@@ -196,21 +203,29 @@ export class Cache<V> {
   #keep(key: string, entry: Entry<V>, dropsBefore: number): void {
     // Dropped while it was loaded: what it was loaded for may have changed since.
     if (this.#drops !== dropsBefore) return
-    if (entry.value === undefined && this.options.negativeMs === 0) return this.#memory.delete(key)
+    if (!this.#isKept(entry.value)) return this.#memory.delete(key)
     this.#memory.set(key, entry, entry.value === undefined ? 0 : this.options.sizeOf(entry.value))
   }
 
   #share(key: string, entry: Entry<V>, { shared, background, now }: CachePorts): void {
-    const cannotBeChecked = entry.tags.length > 0 && entry.stamp === undefined
-    if (this.options.parse === undefined || shared === undefined || entry.value === undefined || cannotBeChecked) return
-    const seconds = Math.ceil((entry.expiresAt + this.options.staleMs - now()) / 1000)
-    if (seconds > 0) background(shared.set(this.#sharedKey(key), storedForm(entry), seconds))
+    const { value, tags, stamp, expiresAt } = entry
+    const form = this.options.shared
+    if (form === undefined || shared === undefined || value === undefined || !this.#isKept(value)) return
+    // No reader could tell whether it was invalidated.
+    if (tags.length > 0 && stamp === undefined) return
+    const seconds = Math.ceil((expiresAt + this.options.staleMs - now()) / 1000)
+    if (seconds > 0)
+      background(shared.set(sharedKey(this.options, key), storedForm(entry, form.encode(value)), seconds))
   }
 
-  #sharedKey(key: string): string {
-    return `${this.options.name}.${this.options.schema}:${key}`
+  #isKept(value: V | undefined): boolean {
+    return value === undefined ? this.options.negativeMs > 0 : (this.options.isKept?.(value) ?? true)
   }
 }
+
+/** The key of a value in the shared tier. */
+export const sharedKey = ({ name, schema }: { readonly name: string; readonly schema: number }, key: string): string =>
+  `${name}.${schema}:${key}`
 
 /** Beyond so many times its load's duration before its expiry, an entry is not refreshed: e⁻²⁰ is nothing. */
 const farthestEarly = 20

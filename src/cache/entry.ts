@@ -1,5 +1,5 @@
 import type { Stamp } from './epochs.ts'
-import type { CacheOptions } from './options.ts'
+import type { CacheOptions, SharedForm } from './options.ts'
 
 /** A value with what decides whether it is used. Times are in milliseconds since the epoch. */
 export interface Entry<V> {
@@ -40,29 +40,44 @@ export function ageOf(
   return now - tookMs * beta * Math.log(1 - random) >= expiresAt ? 'early' : 'fresh'
 }
 
-/** An entry as the shared tier keeps it. */
-export function storedForm<V>({ value, expiresAt, tookMs, stamp }: Entry<V>): object {
-  return { value, until: Math.round(expiresAt), took: tookMs, ...(stamp && { log: stamp.log, seq: stamp.seq }) }
+/** An entry as the shared tier keeps it: a line of JSON about the value, then the value as text. */
+export function storedForm<V>({ expiresAt, tookMs, stamp }: Entry<V>, text: string): string {
+  const about = { until: Math.round(expiresAt), took: tookMs, ...(stamp && { log: stamp.log, seq: stamp.seq }) }
+  return `${JSON.stringify(about)}\n${text}`
 }
 
 /** An entry from the shared tier; undefined when it is none, has expired, or claims to live longer than it could. */
 export function readStored<V>(
-  stored: unknown,
+  stored: string,
   tags: readonly string[],
   now: number,
-  { parse, ttlMs, staleMs }: Pick<CacheOptions<V>, 'parse' | 'ttlMs' | 'staleMs'>,
+  { shared, ttlMs, staleMs }: Pick<CacheOptions<V>, 'shared' | 'ttlMs' | 'staleMs'>,
 ): Entry<V> | undefined {
-  if (typeof stored !== 'object' || stored === null || parse === undefined) return undefined
-  const { value, until, took, log, seq } = stored as Partial<Record<string, unknown>>
+  const end = stored.indexOf('\n')
+  const about = end < 0 ? undefined : jsonIn(stored.slice(0, end))
+  if (typeof about !== 'object' || about === null || shared === undefined) return undefined
+  const { until, took, log, seq }: Partial<Record<string, unknown>> = { ...about }
   if (typeof until !== 'number' || typeof took !== 'number' || !(took >= 0)) return undefined
   if (!(until + staleMs > now) || until > now + ttlMs + clockSkewMs) return undefined
   const stamp = typeof log === 'string' && typeof seq === 'number' ? { log, seq } : undefined
   if (tags.length > 0 && stamp === undefined) return undefined
-  const parsed = parse(value)
-  return parsed === undefined
-    ? undefined
-    : { value: parsed, loadedAt: -Infinity, expiresAt: until, tookMs: took, stamp, tags }
+  const value = shared.decode(stored.slice(end + 1))
+  return value === undefined ? undefined : { value, loadedAt: -Infinity, expiresAt: until, tookMs: took, stamp, tags }
 }
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Values that the shared tier keeps as JSON; `parse` answers undefined for any that is none of them. */
+export const asJson = <V>(parse: (value: unknown) => V | undefined): SharedForm<V> => ({
+  encode: (value) => JSON.stringify(value),
+  decode: (text) => parse(jsonIn(text)),
+})
 
 /** How far the clocks of two processes may differ. */
 const clockSkewMs = 60_000

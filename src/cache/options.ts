@@ -22,8 +22,17 @@ export interface CacheOptions<V> {
   readonly maxBytes: number
   /** How long a reader waits for the load of another request before it loads by itself. */
   readonly waitMs: number
-  /** Checks a value from the shared tier: undefined when it is none. Without it values are kept in memory only. */
-  readonly parse?: (value: unknown) => V | undefined
+  /** Whether a value is worth keeping; every one is where this is not given. */
+  readonly isKept?: (value: V) => boolean
+  /** The form of values in the shared tier. Without one they are kept in memory only. */
+  readonly shared?: SharedForm<V>
+}
+
+/** How the shared tier keeps a value. */
+export interface SharedForm<V> {
+  readonly encode: (value: V) => string
+  /** Undefined when the text is no value: whatever was found is then a miss. */
+  readonly decode: (text: string) => V | undefined
 }
 
 /** Settings that fit most values: five minutes, a tenth of jitter. */

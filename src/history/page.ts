@@ -6,10 +6,16 @@ export interface SeqRange {
   readonly last: number
 }
 
+/** Seqs that an actor no longer holds. */
+export interface ColdRange extends SeqRange {
+  /** Grows whenever texts were deleted from Postgres; cached pages of an older one are not used. Actors of versions before had none. */
+  readonly revision?: number
+}
+
 /** An actor's part of a page, in the requested order, and the seqs it no longer holds. */
 export interface PartialPage {
   readonly publications: readonly Publication[]
-  readonly missing?: SeqRange
+  readonly missing?: ColdRange
 }
 
 /**
@@ -19,7 +25,7 @@ export interface PartialPage {
 export async function completePage(
   page: PartialPage,
   reverse: boolean,
-  readCold: (range: SeqRange) => Promise<Publication[]>,
+  readCold: (range: ColdRange) => Promise<Publication[]>,
 ): Promise<Publication[]> {
   if (page.missing === undefined) return [...page.publications]
   const cold = await readCold(page.missing)

@@ -189,7 +189,7 @@ export type HistoryAnswer =
       readonly epoch: string
       readonly top: number
       readonly publications: readonly Publication[]
-      readonly missing?: { readonly first: number; readonly last: number }
+      readonly missing?: { readonly first: number; readonly last: number; readonly revision?: number }
       readonly amendments: readonly Amendment[]
     }
 

@@ -39,7 +39,7 @@ const calls: readonly (readonly [service: string, call: () => Promise<unknown>])
   ['a query to Postgres', () => connect(config, config.directoryUrl).query('SELECT 1')],
   ['a transaction at Postgres', () => connect(config, config.directoryUrl).transaction((sql) => [sql`SELECT 1`])],
   ['reading from Redis', () => openCache(config).get('key')],
-  ['writing to Redis', () => openCache(config).set('key', 1, 10)],
+  ['writing to Redis', () => openCache(config).set('key', 'text', 10)],
   ['deleting at Redis', () => openCache(config).delete('key')],
   ['publishing at QStash', () => publish(config, [run])],
   ['reading the dead letters of QStash', () => readDeadRuns(config)],
@@ -67,7 +67,7 @@ const answers: Readonly<Record<string, unknown>> = {
 test.each(calls)('%s leaves no timer behind once it is answered: a timer keeps its actor awake', async (name, call) => {
   // By then the cache is asked again after the failures of the tests before.
   vi.setSystemTime(Date.now() + 60_000)
-  const asked = vi.fn(async () => Response.json(answers[name] ?? [{ result: null }]))
+  const asked = vi.fn(async () => Response.json(answers[name] ?? { result: null }))
   vi.stubGlobal('fetch', asked)
   await call()
   expect(asked).toHaveBeenCalledOnce()

@@ -1,6 +1,6 @@
-import { anything, assert, property } from 'fast-check'
+import { anything, assert, oneof, property, string } from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ageOf, expiryOf, readStored, storedForm, type Entry } from '../../src/cache/entry.ts'
+import { ageOf, asJson, expiryOf, readStored, storedForm, type Entry } from '../../src/cache/entry.ts'
 import { usual } from '../../src/cache/options.ts'
 
 const lifetime = { ...usual, ttlMs: 10_000, staleMs: 1000, jitter: 0.2, negativeMs: 500 }
@@ -45,7 +45,7 @@ describe('the age of an entry', () => {
 })
 
 describe('an entry from the shared tier', () => {
-  const options = { ...lifetime, parse: (value: unknown) => (typeof value === 'string' ? value : undefined) }
+  const options = { ...lifetime, shared: asJson((value) => (typeof value === 'string' ? value : undefined)) }
   const entry: Entry<string> = {
     value: 'v',
     loadedAt: 0,
@@ -54,7 +54,7 @@ describe('an entry from the shared tier', () => {
     stamp: { log: 'l', seq: 4 },
     tags: ['t'],
   }
-  const stored: unknown = JSON.parse(JSON.stringify(storedForm(entry)))
+  const stored = storedForm(entry, '"v"')
 
   test('is the one that was stored, loaded elsewhere', () => {
     expect(readStored(stored, ['t'], 5000, options)).toEqual({ ...entry, loadedAt: -Infinity })
@@ -62,20 +62,27 @@ describe('an entry from the shared tier', () => {
 
   test.each([
     ['a stamp', { ...entry, stamp: undefined }],
-    ['a value of its form', { ...entry, value: 7 }],
+    ['a value of its form', entry, '7'],
+    ['a value that is JSON', entry, 'v"'],
     ['an expiry', { ...entry, expiresAt: Number.NaN }],
     ['a believable expiry', { ...entry, expiresAt: 1e15 }],
     ['time left', { ...entry, expiresAt: 3999 }],
     ['a duration', { ...entry, tookMs: -1 }],
-  ])('is not used without %s', (_, wrong) => {
-    expect(readStored(JSON.parse(JSON.stringify(storedForm<unknown>(wrong))), ['t'], 5000, options)).toBeUndefined()
+  ])('is not used without %s', (_, wrong: Entry<string>, text = '"v"') => {
+    expect(readStored(storedForm(wrong, text), ['t'], 5000, options)).toBeUndefined()
   })
 
   test('is not used when it is garbage of any kind', () => {
     assert(
-      property(anything(), (garbage) => {
-        expect(readStored(garbage, ['t'], 5000, options)).toBeUndefined()
-      }),
+      property(
+        oneof(
+          string(),
+          anything().map((value) => `${JSON.stringify(value)}\n"v"`),
+        ),
+        (garbage) => {
+          expect(readStored(garbage, ['t'], 5000, options)).toBeUndefined()
+        },
+      ),
     )
   })
 })

@@ -20,6 +20,7 @@ const entry = `
   export { InboxNotes } from './durable-objects/inbox-notes/inbox-notes.ts'
   export { RateLimiter } from './durable-objects/rate-limiter/rate-limiter.ts'
   export { JobQueue } from './durable-objects/job-queue/job-queue.ts'
+  export { ShardReader } from './durable-objects/shard-reader/shard-reader.ts'
   export { Tenant } from './durable-objects/tenant/tenant.ts'
   export { Topic } from './durable-objects/topic/topic.ts'
   export { JobWorker } from './src/handlers/job-worker.ts'

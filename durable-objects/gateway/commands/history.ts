@@ -5,7 +5,7 @@ import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeHistory } from '../../../src/protocol/replies.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { platformOf, tenantOf } from '../../address.ts'
+import { shardReaderOf, tenantOf } from '../../address.ts'
 import { callConversation } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import type { TopicCommands } from './topic-commands.ts'
@@ -44,7 +44,7 @@ export class History {
           conversation.history({ user, client, server: false }, asked),
         ),
       placement: () => tenantOf(env, tenant).placement(),
-      shards: platformOf(env),
+      readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, page),
     })
     if (answer.kind === 'refused') return answer
     const publications = withoutDeleted(answer.publications, answer.amendments)

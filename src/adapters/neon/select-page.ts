@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { LogOf } from '../../events/log-of.ts'
 import type { SeqRange } from '../../history/page.ts'
 import type { Database } from './connect.ts'
 import { setTenants } from './set-tenants.ts'
@@ -23,11 +24,7 @@ WHERE a.tenant_id = $1 AND a.conversation_id = $2 AND a.epoch = $3
 const rows = z.tuple([z.object({ page: z.string() })])
 
 /** Entries `first`…`last` of one conversation's log as they were stored, in the form of `history/page-text.ts`. */
-export async function selectPage(
-  db: Database,
-  at: { readonly tenant: string; readonly conversation: string; readonly epoch: string },
-  range: SeqRange,
-): Promise<string> {
+export async function selectPage(db: Database, at: LogOf, range: SeqRange): Promise<string> {
   const select = db.query(statement, [at.tenant, at.conversation, at.epoch, range.first, range.last])
   const [, found] = await db.transaction([setTenants(db, [at.tenant]), select], { readOnly: true })
   return rows.parse(found)[0].page

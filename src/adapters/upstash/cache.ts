@@ -7,10 +7,10 @@ import { CallRefused, callDependency } from '../dependency.ts'
 
 /** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
 export interface Cache {
-  /** The JSON value under `key`, undefined when there is none or the cache does not answer in time. */
-  get(key: string): Promise<unknown>
-  /** Keeps a JSON value for `seconds`. */
-  set(key: string, value: unknown, seconds: number): Promise<void>
+  /** The text under `key`, undefined when there is none or the cache does not answer in time. */
+  get(key: string): Promise<string | undefined>
+  /** Keeps a text for `seconds`. */
+  set(key: string, text: string, seconds: number): Promise<void>
   /** False when the deletion could not be confirmed. */
   delete(...keys: string[]): Promise<boolean>
 }
@@ -34,15 +34,21 @@ export function openCache({ redis: settings }: Config, request?: RequestContext)
         ...settings,
         retry: false,
         enableTelemetry: false,
-        // Base64, the SDK's default, is meant for values that are no text; ours are JSON, and a page of history is long.
+        // Base64, the SDK's default, is meant for values that are no text; ours are, and a page of history is long.
         responseEncoding: false,
+        // Texts are passed on as they are: the SDK would read each as JSON, and gather commands that come one at a time.
+        automaticDeserialization: false,
+        enableAutoPipelining: false,
         signal: () => ends,
       })
       return await work(redis)
     })
   return {
-    get: async (key) => (await run('get', (redis) => redis.get<unknown>(key))) ?? undefined,
-    set: async (key, value, seconds) => void (await run('set', (redis) => redis.set(key, value, { ex: seconds }))),
+    async get(key) {
+      const found = await run('get', (redis) => redis.get<unknown>(key))
+      return typeof found === 'string' ? found : undefined
+    },
+    set: async (key, text, seconds) => void (await run('set', (redis) => redis.set(key, text, { ex: seconds }))),
     delete: async (...keys) => (await run('delete', (redis) => redis.del(...keys))) !== undefined,
   }
 }

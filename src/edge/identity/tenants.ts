@@ -4,6 +4,7 @@ import { processEpochs } from '../../adapters/process-epochs.ts'
 import { openCache } from '../../adapters/upstash/cache.ts'
 import { namesUnknownKey } from '../../auth/token.ts'
 import { Cache, type CachePorts } from '../../cache/cache.ts'
+import { asJson } from '../../cache/entry.ts'
 import { usual } from '../../cache/options.ts'
 import { loadConfig } from '../../config.ts'
 import type { Env } from '../../env.ts'
@@ -35,7 +36,7 @@ const records = new Cache<StoredTenant>({
   tags: tenantTags,
   negativeMs,
   maxBytes: tenantBytes,
-  parse: (value) => tenantRecord.safeParse(value).data,
+  shared: asJson((value) => tenantRecord.safeParse(value).data),
 })
 
 /**
@@ -57,7 +58,7 @@ const settings = new Cache<PlatformSettings>({
   name: 'platform-settings',
   tags: () => [platformTag],
   ttlMs: 60_000,
-  parse: (value) => platformSettings.safeParse(value).data,
+  shared: asJson((value) => platformSettings.safeParse(value).data),
 })
 
 /** The caches of this process, for metrics. */

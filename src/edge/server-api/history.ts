@@ -1,4 +1,4 @@
-import { platformOf, tenantOf } from '../../../durable-objects/address.ts'
+import { shardReaderOf, tenantOf } from '../../../durable-objects/address.ts'
 import { callTopic } from '../../../durable-objects/open-actors.ts'
 import { coldHistory } from '../../adapters/cold-history.ts'
 import type { Env } from '../../env.ts'
@@ -69,7 +69,11 @@ async function readerOf(env: Env, tenant: string, channel: string): Promise<Read
 async function readConversation(env: Env, tenant: string, id: string, query: HistoryQuery): Promise<Page | Refusal> {
   const answer = await possibleConversation(env, tenant, id).history(server, atMostAPage(query))
   if (answer.kind === 'refused') return answer
-  const cold = coldHistory(env, { tenant, placement: () => tenantOf(env, tenant).placement(), shards: platformOf(env) })
+  const cold = coldHistory(env, {
+    tenant,
+    placement: () => tenantOf(env, tenant).placement(),
+    readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, page),
+  })
   const page = await completePage(answer, query.reverse, (range) => cold.read(id, answer.epoch, range))
   return { ...answer, publications: withoutDeleted(page, answer.amendments) }
 }

@@ -35,7 +35,7 @@ const options: CacheOptions<string> = {
   waitMs: 400,
   tags: (key) => [`tag ${key}`],
   sizeOf: (value) => value.length,
-  parse: (value) => (typeof value === 'string' && /^\d+$/.test(value) ? value : undefined),
+  shared: { encode: (value) => value, decode: (text) => (/^\d+$/.test(text) ? text : undefined) },
 }
 
 interface Process {
@@ -138,12 +138,10 @@ export class World {
         get: async (name) => {
           await sleep(delay())
           if (shared === 'loses') return undefined
-          if (shared === 'garbage') return { value: '1', until: 'soon', took: [] }
-          const text = this.#shared.get(name)
-          return text === undefined ? undefined : JSON.parse(text)
+          if (shared === 'garbage') return '{"until":"soon","took":[]}\n1'
+          return this.#shared.get(name)
         },
-        set: async (name, value) => {
-          const text = JSON.stringify(value)
+        set: async (name, text) => {
           await sleep(delay())
           if (shared === 'works') this.#shared.set(name, text)
         },

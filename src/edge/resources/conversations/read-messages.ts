@@ -1,4 +1,4 @@
-import { platformOf, tenantOf } from '../../../../durable-objects/address.ts'
+import { shardReaderOf, tenantOf } from '../../../../durable-objects/address.ts'
 import { readHistory } from '../../../adapters/cold-history.ts'
 import {
   exampleMessage,
@@ -84,7 +84,7 @@ async function complete(
   const read = await readHistory(env, { tenant, conversation }, query, {
     history: async () => page,
     placement: () => tenantOf(env, tenant).placement(),
-    shards: platformOf(env),
+    readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, page),
   })
   return accepted(read)
 }

@@ -1,3 +1,4 @@
+import { historyCache } from '../../../adapters/cold-history.ts'
 import { processEpochs } from '../../../adapters/process-epochs.ts'
 import type { Cache, CacheFigures } from '../../../cache/cache.ts'
 import type { MetricFamily, Sample } from '../../../kernel/exposition.ts'
@@ -6,7 +7,7 @@ import { revocations } from '../../identity/revocations.ts'
 
 type Figured = Pick<Cache<never>, 'figures' | 'held'> & { readonly options: { readonly name: string } }
 
-const caches: readonly Figured[] = [...identityCaches, revocations]
+const caches: readonly Figured[] = [...identityCaches, revocations, historyCache]
 
 /** The caches of the process that answers: each process counts by itself, from its start. */
 export function cacheFamilies(): MetricFamily[] {
@@ -16,7 +17,7 @@ export function cacheFamilies(): MetricFamily[] {
       type: 'counter',
       help: 'Reads of cached values by the tier that answered; a miss was loaded from the owner.',
       samples: [
-        ...perCache(({ memoryHits }) => memoryHits, { tier: 'memory' }),
+        ...perCache(({ memoryHits, shared }) => memoryHits + shared, { tier: 'memory' }),
         ...perCache(({ sharedHits }) => sharedHits, { tier: 'redis' }),
         ...perCache(({ loads, refreshes }) => Math.max(0, loads - refreshes), { tier: 'miss' }),
       ],
