@@ -2,8 +2,8 @@ import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
 import { hash32 } from '../src/kernel/id.ts'
-import { policyOf } from '../src/limits/built-in-policies.ts'
 import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
+import { keyedLimiterName } from '../src/limits/limiter-names.ts'
 import type { Limiter } from '../src/limits/ports.ts'
 import { notesNumberOf } from '../src/inbox/notes.ts'
 import { jurisdictionOf, type Jurisdiction } from '../src/protocol/places.ts'
@@ -64,26 +64,7 @@ export const topicOf = (env: Env, tenant: string, channel: string) =>
 
 export const tenantOf = (env: Env, tenant: string) => ofTenant(env.TENANT, tenant, tenant)
 
-/** The tenant of limiters that belong to the platform itself; no tenant may have this name. */
-export const platformTenant = 'parley'
-
-/** The limiter that all tenants of a plan share, or all tenants. */
-export const sharedLimiter = (policy: string, plan: string) =>
-  limiterName(platformTenant, policy, policy.endsWith('-plan') ? plan : '')
-
-/** The name of a limiter, which is also the key of a holder's leases. A policy's name holds no colon. */
-export const limiterName = (tenant: string, policy: string, key: string) => named(tenant, `${policy}:${key}`)
-
 export const limiterNamed = (env: Env, name: string) => ofTenant(env.RATE_LIMITER, ownName(name).tenant, name)
-
-/** How many actors keep the limits of the messages of a tenant's users. */
-const messageLimiters = 16
-
-/** The name of the actor that keeps a limiter together with others; undefined for one that is an actor of its own. */
-export function keyedLimiterName(name: string): string | undefined {
-  if (policyOf(name) !== 'messages') return undefined
-  return limiterName(ownName(name).tenant, 'messages-of-users', String(hash32(name) % messageLimiters))
-}
 
 /** A limiter as holders of leases call it. */
 export function limiterOf(env: Env, name: string): Limiter {

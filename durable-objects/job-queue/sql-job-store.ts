@@ -138,10 +138,6 @@ export class SqlJobStore implements JobStore {
     return selectJobs(this.#sql, 'WHERE phase = ? AND rank <= ? ORDER BY rank LIMIT ?', phase, rank, limit)
   }
 
-  inPhase(phase: Phase, limit: number): Job[] {
-    return selectJobs(this.#sql, 'WHERE phase = ? ORDER BY rank LIMIT ?', phase, limit)
-  }
-
   idsAfter(phase: Phase, { rank, seq }: RankCursor, limit: number) {
     const sql = 'SELECT id, rank, seq FROM jobs WHERE phase = ? AND (rank, seq) > (?, ?) ORDER BY rank, seq LIMIT ?'
     return this.#sql.exec<{ id: string; rank: number; seq: number }>(sql, phase, rank, seq, limit).toArray()

@@ -44,8 +44,7 @@ export class WorkerDispatcher {
   /** Dispatches requested runs, once they are durable: the platform holds the calls back until then. The trace of `request` goes with them. */
   dispatch(runs: readonly RequestedRun[], now: number, request?: RequestContext): void {
     if (runs.length === 0) return
-    const isConfigured = this.#config.qstash !== undefined
-    const direct = isConfigured ? runs.filter(({ at }) => at <= now) : []
+    const direct = this.#config.qstash === undefined ? [] : runs.filter(({ at }) => at <= now)
     for (const run of direct) this.#place.ctx.waitUntil(this.#startOrPublish(run, now, request))
     const later = runs.filter((run) => !direct.includes(run))
     if (later.length > 0 && this.#isOpen(now)) this.#place.ctx.waitUntil(this.#publish(later, now, request))

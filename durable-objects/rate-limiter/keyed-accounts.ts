@@ -3,7 +3,7 @@ import type { KeyedAsk, LeaseAnswer } from '../../src/limits/lease.ts'
 import type { LeaseAccount } from '../../src/limits/lease-account.ts'
 import { allowanceMs } from '../../src/limits/allowance.ts'
 import type { Rules } from '../../src/limits/rules.ts'
-import type { KeyValues } from '../shared/key-value.ts'
+import type { KeyValues } from '../../src/kernel/key-value.ts'
 import { LimiterStore } from './limiter-store.ts'
 
 const commonKey = 'common'

@@ -2,7 +2,7 @@ import { allowanceMs, cover, isPrecious, noAllowance, type Allowance } from '../
 import { guardMs, leaseMs } from '../../src/limits/lease.ts'
 import { LeaseAccount, type SavedLeaseAccount } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
-import type { KeyValue } from '../shared/key-value.ts'
+import type { KeyValue } from '../../src/kernel/key-value.ts'
 
 interface Stored {
   readonly ledger: SavedLeaseAccount

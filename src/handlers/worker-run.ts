@@ -124,7 +124,10 @@ export class WorkerRun {
     for (const id of stop) this.#stop(id)
     this.#given += jobs.length
     for (const job of jobs) {
-      const running = new RunningJob(job, secrets, this.#context.clock.now(), (report) => this.#note(report))
+      const running = new RunningJob(job, secrets, this.#context.clock.now(), (report) => {
+        this.#reports.push(report)
+        this.#news.resolve()
+      })
       this.#running.set(job.id, running)
       void this.#run(running)
     }
@@ -138,11 +141,6 @@ export class WorkerRun {
     this.#running.delete(job.id)
     this.#settled.push({ id: job.id, run: job.run, outcome })
     if (this.#running.size === 0) this.#drained.resolve()
-    this.#news.resolve()
-  }
-
-  #note(report: ProgressReport): void {
-    this.#reports.push(report)
     this.#news.resolve()
   }
 

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { limiterName, ownName } from '../../durable-objects/address.ts'
+import { ownName } from '../../durable-objects/address.ts'
+import { limiterName } from '../../src/limits/limiter-names.ts'
 import { gatewayName } from '../../src/realtime/gateway-names.ts'
 
 const tenant = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/)

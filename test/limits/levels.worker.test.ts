@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { platformOf, limiterNamed, sharedLimiter } from '../../durable-objects/address.ts'
+import { platformOf, limiterNamed } from '../../durable-objects/address.ts'
+import { sharedLimiter } from '../../src/limits/limiter-names.ts'
 import { builtInRules, anonymousLimits } from '../../src/limits/built-in-policies.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { call, type Answer } from '../support/worker/http.ts'

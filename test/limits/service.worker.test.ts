@@ -1,7 +1,8 @@
 import { env, exports } from 'cloudflare:workers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { limiterName, limiterNamed } from '../../durable-objects/address.ts'
+import { limiterNamed } from '../../durable-objects/address.ts'
+import { limiterName } from '../../src/limits/limiter-names.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 
 const operator = { authorization: 'Bearer operator-of-the-tests' }

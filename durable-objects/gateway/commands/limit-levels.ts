@@ -16,7 +16,8 @@ import { limiterTimeoutMs, reachLimiter, returnIdle } from '../../../src/limits/
 import type { Window } from '../../../src/limits/rules.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
-import { keyedLimiterName, limiterName, limiterNamed, sharedLimiter } from '../../address.ts'
+import { keyedLimiterName, limiterName, sharedLimiter } from '../../../src/limits/limiter-names.ts'
+import { limiterNamed } from '../../address.ts'
 import { whenLimiterAdmitted } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 

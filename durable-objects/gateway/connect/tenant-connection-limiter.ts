@@ -3,8 +3,9 @@ import { within } from '../../../src/kernel/retry.ts'
 import { connectionRules } from '../../../src/limits/built-in-policies.ts'
 import type { Rules } from '../../../src/limits/rules.ts'
 import type { Session } from '../../../src/realtime/session.ts'
-import { limiterName, limiterNamed } from '../../address.ts'
-import type { KeyValue } from '../../shared/key-value.ts'
+import { limiterNamed } from '../../address.ts'
+import { limiterName } from '../../../src/limits/limiter-names.ts'
+import type { KeyValue } from '../../../src/kernel/key-value.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** Slots that are not renewed within this time are free again, so that a gateway that died holds none for longer. */

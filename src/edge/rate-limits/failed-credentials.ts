@@ -1,4 +1,4 @@
-import { platformTenant, limiterName } from '../../../durable-objects/address.ts'
+import { platformTenant, limiterName } from '../../limits/limiter-names.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { systemClock } from '../../kernel/clock.ts'

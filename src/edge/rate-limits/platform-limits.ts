@@ -1,4 +1,4 @@
-import { platformTenant, limiterName, sharedLimiter } from '../../../durable-objects/address.ts'
+import { platformTenant, limiterName, sharedLimiter } from '../../limits/limiter-names.ts'
 import type { Env } from '../../env.ts'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { systemClock } from '../../kernel/clock.ts'

@@ -54,7 +54,7 @@ export class Queue {
   constructor(stores: QueueStores, context: QueueContext, now: number) {
     this.#stores = stores
     this.#context = context
-    for (const job of stores.jobs.inPhase(phases.active, 100_000))
+    for (const job of stores.jobs.upTo(phases.active, Infinity, 100_000))
       if (job.workerRun !== null) this.#noteWorker(job.workerRun, 'busy', now + returnMs - silenceMs)
   }
 

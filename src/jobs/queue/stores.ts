@@ -47,8 +47,6 @@ export interface JobStore {
   claim(limit: number, run: string, now: number): Job[]
   /** Jobs of a phase with at most this rank, the lowest first. */
   upTo(phase: Phase, rank: number, limit: number): Job[]
-  /** Jobs of a phase by rank, the lowest first. */
-  inPhase(phase: Phase, limit: number): Job[]
   /** Ids of the jobs of a phase behind `cursor`, by rank; without the jobs, each of which may be large. */
   idsAfter(phase: Phase, cursor: RankCursor, limit: number): (RankCursor & Pick<Job, 'id'>)[]
   lowestRank(phase: Phase): number | undefined

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { KeyValue } from '../../kernel/key-value.ts'
 
 /** What an `http` job is stored with: where to post, and the JSON text to post. */
 export interface EndpointPost {
@@ -34,12 +35,6 @@ const storedSecrets = z.array(z.object({ secret: z.string(), until: z.number().n
 
 /** How long the previous secret signs beside the new one, so that receivers can change over. */
 const overlapMs = 24 * 3_600_000
-
-/** The part of an actor's storage that secrets need. */
-interface KeyValue {
-  get(key: string): unknown
-  put(key: string, value: unknown): void
-}
 
 /** The secrets that sign a queue's posts to endpoints, created when first needed. */
 export class SigningSecrets {

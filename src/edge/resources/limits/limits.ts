@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { limiterName, tenantOf } from '../../../../durable-objects/address.ts'
+import { tenantOf } from '../../../../durable-objects/address.ts'
 import { callLimiter } from '../../../../durable-objects/open-actors.ts'
+import { limiterName } from '../../../limits/limiter-names.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { decideAll, type Decision, type Level } from '../../../limits/decide.ts'
 import { TooManyActors } from '../../../limits/open-actors.ts'

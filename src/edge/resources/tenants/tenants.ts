@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { platformOf, platformTenant, tenantOf } from '../../../../durable-objects/address.ts'
+import { platformOf, tenantOf } from '../../../../durable-objects/address.ts'
+import { platformTenant } from '../../../limits/limiter-names.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { shardsNow } from '../../../adapters/neon/shards.ts'
