@@ -10,7 +10,8 @@ import {
   type Opinion,
 } from '../../src/resilience/opinion.ts'
 import { SharedBreaker, storedBreaker, type StoredBreaker } from '../../src/resilience/shared-breaker.ts'
-import { ownName, platformTenant } from '../address.ts'
+import { platformTenant } from '../../src/limits/limiter-names.ts'
+import { ownName } from '../address.ts'
 import type { BreakerRpc } from '../contracts.ts'
 
 /** Hosts of one tenant, in memory and stored; those that were used or changed longest ago are forgotten. */
