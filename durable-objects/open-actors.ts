@@ -3,7 +3,8 @@ import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
 import type { Ready } from '../src/kernel/ready.ts'
 import { openActors, TooManyActors, type ActorName } from '../src/limits/open-actors.ts'
-import { conversationOf, inboxOf, jobQueueOf, keyedLimiterName, limiterNamed, ownName, topicOf } from './address.ts'
+import { keyedLimiterName } from '../src/limits/limiter-names.ts'
+import { conversationOf, inboxOf, jobQueueOf, limiterNamed, ownName, topicOf } from './address.ts'
 
 /** How long a caller waits for a place for an actor that its tenant has, in milliseconds. */
 const callerWaitMs = 4000

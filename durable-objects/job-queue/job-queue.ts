@@ -8,7 +8,7 @@ import { changePolicy } from '../../src/jobs/queue/policy-change.ts'
 import type { JobState } from '../../src/jobs/model/phase.ts'
 import type { Policy } from '../../src/jobs/model/policy.ts'
 import type { PollAnswer, PollRequest, ProgressReport } from '../../src/jobs/queue/poll.ts'
-import { Queue } from '../../src/jobs/queue/queue.ts'
+import { claimable, Queue } from '../../src/jobs/queue/queue.ts'
 import { redrive, redriveAll } from '../../src/jobs/queue/redrive.ts'
 import type { QueueReference } from '../../src/jobs/queue/worker-runs.ts'
 import type { Schedule, ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
@@ -284,7 +284,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   #changing<T>(change: (now: number) => T, request?: RequestContext, isVisit = false): T {
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now), request)
-    this.#pollWaiters.wakeFor(this.#queue.claimable(now))
+    this.#pollWaiters.wakeFor(claimable(this.#stores, now))
     const next = this.#queue.plan(now, this.#dispatcher.reach(now))
     this.#dispatcher.dispatch(next.runs, now, request)
     this.#dispatcher.lookAt(next.lookAt, now)

@@ -26,8 +26,7 @@ const times = { deadlineMs: 900_000, slowMs: Infinity }
 export async function http(env: Env, tenant: string, stored: string, attempt: Attempt): Promise<Outcome> {
   const { job, secrets, signal } = attempt
   const { url, payload } = readPost(stored)
-  const after = encodeCollected(job.collected)
-  const body = job.collected.length === 0 ? payload : encodeWith({}, { payload, after })
+  const body = job.collected.length === 0 ? payload : encodeWith({}, { payload, after: encodeCollected(job.collected) })
   try {
     const headers = {
       'content-type': 'application/json',

@@ -48,13 +48,6 @@ export function jsonUpTo(bytes: number) {
   return schema
 }
 
-/** JSON of any form that comes out with its text, to be read by a schema later. */
-export function jsonForLater() {
-  const schema = z.custom<GivenJson>((given) => given instanceof GivenJson)
-  passedOn.add(schema)
-  return schema
-}
-
 /**
  * Checks `given` against a schema. Members declared by `jsonUpTo` come out as the text they were. Null for an optional
  * member means that it was not given, as in Go's encoding/json, unless the schema has a meaning for it.

@@ -18,7 +18,7 @@ import { Setting } from '../sim/setting.ts'
 import { bundleOf, load } from '../sim/worker-code.ts'
 
 const maxFiles = 20
-const maxLines = 2250
+const maxLines = 2200
 
 /** What every HTTP request passes (middleware, reading and answering, shedding of load), and every call to the outside. */
 const shared = /^src\/(?:edge\/(?:middleware|http)|limits|adapters|resilience|env\.ts$)/

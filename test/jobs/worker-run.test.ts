@@ -3,6 +3,7 @@ import { firstCapacity, WorkerRun, type WorkerRunContext } from '../../src/handl
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
 import type { Assignment, PollAnswer, PollRequest } from '../../src/jobs/queue/poll.ts'
+import { claimable } from '../../src/jobs/queue/queue.ts'
 import { OneQueue } from './support/one-queue.ts'
 
 type Work = (job: Assignment, attempt: Attempt) => Promise<Outcome>
@@ -33,7 +34,7 @@ describe('a worker run', () => {
     const world = new OneQueue()
     for (let n = 0; n < 500; n++) world.add(`j${n}`, { key: `k${n % 10}` })
     expect(await running(world, async () => done)).toBe(500)
-    expect(world.queue.claimable(world.now)).toBe(0)
+    expect(claimable(world.stores, world.now)).toBe(0)
     expect(world.stores.jobs.counts()[6]).toBe(500)
   })
 

@@ -47,7 +47,7 @@ export function operation<const D extends OperationDefinition, const A extends O
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the input is read by this very definition
   const work = async (call: unknown): Promise<AnyAnswer> => await run(call as OperationCall<D>)
   const steps = definition.access === 'operator' ? operatorSteps : callerSteps
-  const parts = { definition, steps, input: inputReader(definition), work }
+  const parts = { definition, isChecked: isCheckedByEtag(definition), steps, input: inputReader(definition), work }
   return {
     definition,
     handle: (c) => {
@@ -87,12 +87,13 @@ const callerSteps: Steps = async (c, { access, method, path, rateLimit = 'reques
 /** What an operation does with a request, made once. */
 interface Parts {
   readonly definition: OperationDefinition
+  readonly isChecked: boolean
   readonly steps: Steps
   readonly input: ReadInput
   readonly work: (call: unknown) => Promise<AnyAnswer>
 }
 
-async function answerSafely(c: AppContext, { definition, steps, input, work }: Parts): Promise<Response> {
+async function answerSafely(c: AppContext, { definition, isChecked, steps, input, work }: Parts): Promise<Response> {
   const isOfTenants = definition.access !== 'operator'
   const { contentType = jsonType, isSecret = false } = definition
   const fixed = { ...securityHeaders, 'X-Request-Id': c.get('requestId') }
@@ -103,7 +104,6 @@ async function answerSafely(c: AppContext, { definition, steps, input, work }: P
       const cors = isOfTenants ? corsHeaders(c) : undefined
       const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
       if (isSecret) headers['Cache-Control'] = 'no-store'
-      const isChecked = isCheckedByEtag(definition)
       return isChecked ? await respondOnce(c, answer, headers, contentType) : respond(answer, headers, contentType)
     })
   } catch (thrown) {

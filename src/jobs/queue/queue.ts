@@ -145,11 +145,6 @@ export class Queue {
     }
   }
 
-  /** How many jobs could start now. */
-  claimable(now: number): number {
-    return claimable(this.#stores, now)
-  }
-
   /** When the next thing is due: a pause, a delay, a schedule, or the next start the queue's rate allows. */
   nextDue(now: number): number | undefined {
     const stores = this.#stores
@@ -169,7 +164,7 @@ export class Queue {
     const workers = [...this.#workers.values()]
     return {
       now,
-      claimable: this.claimable(now),
+      claimable: claimable(this.#stores, now),
       idle: workers.filter(({ state }) => state === 'idle').length,
       full: workers.filter(({ state }) => state === 'full').length,
       present: workers.length,

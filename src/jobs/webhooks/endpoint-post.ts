@@ -26,11 +26,6 @@ const postHead = (url: string): string => `{"url":${JSON.stringify(url)},"payloa
  */
 const prefix = 'whsec_'
 
-/** A new secret: 32 random bytes; the specification asks for 24 to 64. */
-function newSigningSecret(): string {
-  return prefix + toBase64(crypto.getRandomValues(new Uint8Array(32)))
-}
-
 const storedSecrets = z.array(z.object({ secret: z.string(), until: z.number().nullable() }))
 
 /** How long the previous secret signs beside the new one, so that receivers can change over. */
@@ -51,11 +46,11 @@ export class SigningSecrets {
     return valid.length > 0 ? valid.map(({ secret }) => secret) : this.rotate(now)
   }
 
-  /** Creates a secret; the previous one signs beside it for a day. */
+  /** Creates a secret of 32 random bytes (the specification asks for 24 to 64); the previous one signs beside it for a day. */
   rotate(now: number): string[] {
     const before = this.#read().filter(({ until }) => until === null)
     const secrets = [
-      { secret: newSigningSecret(), until: null },
+      { secret: prefix + toBase64(crypto.getRandomValues(new Uint8Array(32))), until: null },
       ...before.map(({ secret }) => ({ secret, until: now + overlapMs })),
     ]
     this.#kv.put('secrets', secrets)
