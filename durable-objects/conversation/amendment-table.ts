@@ -62,10 +62,16 @@ export class AmendmentTable implements Amendments {
     this.#summary.amended(ref, text)
   }
 
+  /** How many messages after `seq` are deleted. */
+  deletedAfter(seq: number): number {
+    if (!this.#hasAny()) return 0
+    const count = 'SELECT count(*) AS n FROM amendments WHERE ref > ? AND text IS NULL'
+    return this.#sql.exec<{ n: number }>(count, seq).one().n
+  }
+
   /** The amendments of messages in `first`…`last`. */
   between(first: number, last: number): Amendment[] {
-    this.#isUsed ??= this.#sql.exec('SELECT 1 FROM amendments LIMIT 1').toArray().length > 0
-    if (!this.#isUsed) return []
+    if (!this.#hasAny()) return []
     return this.#sql
       .exec<{ ref: number; at: number; text: string | null }>(
         'SELECT ref, at, text FROM amendments WHERE ref BETWEEN ? AND ?',
@@ -77,6 +83,11 @@ export class AmendmentTable implements Amendments {
 
   clear(): void {
     this.#sql.exec('DELETE FROM amendments')
+    this.#isUsed = false
+  }
+
+  #hasAny(): boolean {
+    return (this.#isUsed ??= this.#sql.exec('SELECT 1 FROM amendments LIMIT 1').toArray().length > 0)
   }
 
   /** Removes the text of a deleted message and of its edits; the entries keep their places. */

@@ -6,14 +6,17 @@ import { conversationSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { ownName } from '../address.ts'
 import { Subscribers } from '../shared/subscribers.ts'
+import { ActivityUpdater } from './activity-updater.ts'
 import { AmendmentTable } from './amendment-table.ts'
 import { CachedPages } from './cached-pages.ts'
 import { Settings } from '../shared/settings.ts'
 import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
+import { MentionTable } from './mention-table.ts'
 import { MessageLog } from './message-log.ts'
 import { Projection } from './projection.ts'
+import { UnreadCounter } from './unread-counter.ts'
 
 /** Everything one conversation stores: its settings, members, log, subscribers, and the watermarks of its pending tasks. */
 export class ConversationStore {
@@ -22,6 +25,9 @@ export class ConversationStore {
   readonly log: MessageLog
   readonly summary: LogSummary
   readonly amendments: AmendmentTable
+  readonly mentions: MentionTable
+  readonly unread: UnreadCounter
+  readonly activity: ActivityUpdater
   readonly subscribers: Subscribers
   readonly projection: Projection
   readonly cachedPages: CachedPages
@@ -38,13 +44,15 @@ export class ConversationStore {
     this.log = new MessageLog(sql, this.settings, exists)
     this.summary = new LogSummary(sql, this.settings, this.log)
     this.amendments = new AmendmentTable(sql, this.log, this.summary)
+    this.mentions = new MentionTable(sql, exists)
+    this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
     this.projection = new Projection(env, this.settings, this.log, this.amendments, this.members, this.cachedPages)
-    this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.log, this.summary, this.members, systemClock)
+    this.activity = new ActivityUpdater(env, this.settings, this)
+    this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.members, this.activity, systemClock, exists)
     this.conversation = parseConversation(this.settings.get('conversation'))
     this.#crashedWithTasks = this.conversation !== undefined && this.projection.isPending(this.conversation)
-    this.#recallReaders()
   }
 
   /** The store of an actor that wakes. An actor that was never written to has an empty store and no tables. */
@@ -88,28 +96,22 @@ export class ConversationStore {
     const top = this.log.restart()
     if (top > 0) this.amendments.clear()
     if (top > 0) this.summary.clear()
+    if (top > 0) this.mentions.clear()
     this.members.clear()
     this.members.putAll(members.map((member) => ({ ...member, read: top, joined: top })))
     this.projection.skip(top)
-    this.inboxUpdater.skip(top)
+    this.activity.begin(top)
     this.inboxUpdater.beginAnew()
   }
 
-  /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them can then not be read off the log. */
+  /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them, and what they change, can then not be read off the log. */
   prune(tail: number): void {
     const top = this.log.top()
     if (top - this.log.floor() < 2 * tail) return
-    this.members.keep()
-    const upTo = Math.min(this.projection.watermark, top - tail)
+    const upTo = Math.min(this.projection.watermark, this.activity.told, top - tail)
+    this.activity.keep()
     this.summary.keepNewest(upTo)
     this.log.prune(upTo)
-  }
-
-  /** Read cursors that moved because their member sent a message are not stored at once: derives them from the log. */
-  #recallReaders(): void {
-    const watermark = this.inboxUpdater.watermark
-    for (const { seq, user } of this.log.range(watermark, this.log.top(), this.log.top() - watermark))
-      this.members.wrote(user, seq)
   }
 }
 

@@ -27,24 +27,22 @@ import { missedBetween } from '../../src/protocol/recover.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
 import type { ConversationRpc, Created } from '../contracts.ts'
-import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { OpenPlace } from '../shared/open-place.ts'
-import { Parking } from '../shared/parking.ts'
 import { ConversationStore } from './conversation-store.ts'
+import { ConversationTasks, gatherMs } from './conversation-tasks.ts'
 import { acceptLink } from './link-server.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
 
-/** How messages, edits and deletions begin: their authors have read what came before. */
-const messageEntry = '{"type":"message'
-
-/** What a caller lacks that has everything. */
+/** How a message begins, which changes the state of no member but its author, unless it mentions any. */
+const messageEntry = '{"type":"message"'
+/** After so many entries the alarm is looked at again, since a full batch does not wait. */
+const gatherEntries = 64
 const upToDate = { behind: false, entries: [] } as const
 
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
 export class Conversation extends DurableObject<Env> implements ConversationRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'conversation')
-  readonly #tailEntries = loadConfig(this.env).tailEntries
   #store = ConversationStore.open(this.ctx, this.env)
   readonly #presence = new PresenceNotifier({
     subscribers: () => this.#store.subscribers,
@@ -57,45 +55,24 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     clock: this.#clock,
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
-  readonly #parking = new Parking(this.env, this.ctx.id.name ?? '')
-  readonly #tasks = new AlarmTasks(this.#place.alarm, [
-    {
-      name: 'projection',
-      isPending: () => this.#isPending((books, facts) => books.projection.isPending(facts)),
-      run: () => this.#parking.run('projection', this.#store.projection.attempts, () => this.#project()),
-      parkedUntil: () => this.#store.projection.attempts.parkedUntil,
-      dueAt: () => {
-        const { conversation, projection } = this.#store
-        return conversation === undefined ? 0 : projection.dueAt(conversation)
-      },
-    },
-    {
-      name: 'inboxes',
-      isPending: () => this.#isPending((books, facts) => books.inboxUpdater.isPending(facts)),
-      run: () => this.#parking.run('inboxes', this.#store.inboxUpdater.attempts, () => this.#updateInboxes()),
-      parkedUntil: () => this.#store.inboxUpdater.attempts.parkedUntil,
-    },
-    {
-      name: 'cached pages',
-      isPending: () => this.#store.cachedPages.isPending(),
-      run: () => this.#store.cachedPages.run(),
-    },
-  ])
+  readonly #tasks = new ConversationTasks(this.#place.alarm, this.ctx.id.name ?? '', this.env, () => this.#store)
 
   /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
-    const room = this.#state()
-    if (room === undefined) return this.#refuseAll(call)
+    const state = this.#state()
+    if (state === undefined) return this.#refuseAll(call)
 
     const have = this.#store.log.top()
-    const { version } = room.conversation
-    const taken = applyCommands(room, call.commands)
-    if (room.conversation.version !== version) this.#tasks.schedule(this.#clock.now(), 0)
-    this.#store.subscribers.note(call, taken.results)
-    const turn =
-      taken.events.length === 0 ? taken : { ...taken, events: this.#presence.filter(taken.events, call.gateway) }
-    const answer = this.#answer(call, room, turn, have)
-    if (room.conversation.deletedAt !== undefined) this.#store.announcePosition()
+    const { version } = state.conversation
+    const applied = applyCommands(state, call.commands)
+    if (state.conversation.version !== version) this.#tasks.runNext()
+    this.#store.subscribers.note(call, applied.results)
+    const published =
+      applied.events.length === 0
+        ? applied
+        : { ...applied, events: this.#presence.filter(applied.events, call.gateway) }
+    const answer = this.#answer(call, state, published, have)
+    if (state.conversation.deletedAt !== undefined) this.#store.announcePosition()
     return answer
   }
 
@@ -122,8 +99,8 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     if (decision.kind === 'created') {
       if (this.#store.conversation === undefined) this.#store = ConversationStore.create(this.ctx, this.env)
       this.#store.begin(decision.conversation, decision.members)
-      this.#tasks.schedule(this.#clock.now(), 0)
-      if (decision.members.length <= 50) await this.#updateInboxes().catch(() => undefined)
+      this.#tasks.runNext()
+      if (decision.members.length <= 50) await this.#tasks.updateInboxes().catch(() => undefined)
     }
     const view = viewOf(this.#stateOf(decision.conversation), wanted.createdBy)
     return { kind: 'conversation', view, made: decision.kind === 'created' }
@@ -131,9 +108,9 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
 
   /** Whether `actor` may write here, without writing. */
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal {
-    const room = this.#state()
+    const state = this.#state()
     return (
-      (room === undefined ? refuse('notFound') : mayWrite(room.conversation, room.members, actor)) ?? {
+      (state === undefined ? refuse('notFound') : mayWrite(state.conversation, state.members, actor)) ?? {
         kind: 'admitted',
       }
     )
@@ -141,11 +118,11 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
 
   /** A page of the log: what is held here, and which seqs must be read from Postgres. */
   history(actor: Actor, query: HistoryQuery): HistoryAnswer {
-    const room = this.#state()
-    const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
-    if (room === undefined || denied !== undefined) return refuse('permissionDenied')
-    const { epoch } = room.conversation
-    const top = room.log.top()
+    const state = this.#state()
+    const denied = state === undefined ? refuse('permissionDenied') : mayRead(state.conversation, state.members, actor)
+    if (state === undefined || denied !== undefined) return refuse('permissionDenied')
+    const { epoch } = state.conversation
+    const top = state.log.top()
     const read = historyWindow(query, { epoch, top })
     if (read.kind === 'refused') return read
 
@@ -170,28 +147,24 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
 
   /** The connections that are subscribed now, or how many there are. */
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal> {
-    const room = this.#state()
-    const denied = room === undefined ? refuse('permissionDenied') : mayRead(room.conversation, room.members, actor)
+    const state = this.#state()
+    const denied = state === undefined ? refuse('permissionDenied') : mayRead(state.conversation, state.members, actor)
     if (denied !== undefined) return refuse('permissionDenied')
     return this.#store.subscribers.presence.read(form)
   }
 
   /** The states of those of `users` that are members; undefined when there is no conversation. */
-  readStates(_users: readonly string[]): UserStates | undefined {
-    return undefined
+  readStates(users: readonly string[]): UserStates | undefined {
+    const { activity } = this.#store
+    const state = this.#state()
+    if (state === undefined) return undefined
+    return { activity: activity.activity(state.conversation), states: activity.statesOf(users) }
   }
 
   override async alarm(): Promise<void> {
     this.#place.used()
     this.#store.announcePositionAfterCrash()
-    if (this.#store.conversation === undefined) return
-    const now = this.#clock.now()
-    const { projection, inboxUpdater } = this.#store
-    await Promise.all([
-      this.#parking.report('projection', projection.attempts, now),
-      this.#parking.report('inboxes', inboxUpdater.attempts, now),
-      this.#tasks.run(now, this.#quietMs()),
-    ])
+    await this.#tasks.run()
   }
 
   #state(): ConversationState | undefined {
@@ -200,13 +173,13 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   }
 
   #stateOf(conversation: ConversationRecord): ConversationState {
-    const { members, log, amendments, summary } = this.#store
+    const { members, log, amendments, activity } = this.#store
     return {
       conversation,
       members,
       log,
       amendments,
-      summary,
+      readStates: activity,
       now: this.#clock.now(),
       write: this.#write,
       noteRemoval: this.#noteRemoval,
@@ -228,59 +201,41 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   }
 
   /** The caller receives what it lacks with its answer; other gateways are called. */
-  #answer(call: StreamCall, room: ConversationState, turn: AppliedCommands, before: number): StreamAnswer {
-    if (turn.publications.length > 0) {
-      this.#noteReaders(turn)
-      this.#scheduleTasks()
-    } else if (turn.changesInboxes === true && this.#store.inboxUpdater.isPending(room.conversation))
-      this.#scheduleTasks()
-    this.#store.subscribers.publish(this.#update(turn, before), call.gateway, call.request)
+  #answer(call: StreamCall, state: ConversationState, applied: AppliedCommands, before: number): StreamAnswer {
+    this.#noteChanges(applied)
+    this.#store.subscribers.publish(this.#update(applied, before), call.gateway, call.request)
+    if (applied.publications.length > 0 || applied.movesCursor === true) this.#tasks.alarm.runPrompt(this.#clock.now())
 
     const after = call.have ?? before
     const { behind, entries } =
       after >= before
         ? upToDate
-        : missedBetween({ after, before, floor: room.log.floor() }, () =>
-            room.log.range(after, before, sizes.recovered).map(toPublication),
+        : missedBetween({ after, before, floor: state.log.floor() }, () =>
+            state.log.range(after, before, sizes.recovered).map(toPublication),
           )
-    const update = this.#update(turn, behind ? before : after)
-    return { update: { ...update, publications: [...entries, ...update.publications] }, behind, results: turn.results }
+    const update = this.#update(applied, behind ? before : after)
+    return {
+      update: { ...update, publications: [...entries, ...update.publications] },
+      behind,
+      results: applied.results,
+    }
   }
 
   #update({ publications, events: signals }: AppliedCommands, after: number): StreamUpdate {
     return { epoch: this.#store.conversation?.epoch ?? '', after, publications, events: signals }
   }
 
-  #noteReaders({ publications }: AppliedCommands): void {
-    for (const { offset, data, info } of publications)
-      if (info !== undefined && data.startsWith(messageEntry)) this.#store.members.wrote(info.user, offset)
-  }
-
-  #scheduleTasks(): void {
-    this.#tasks.schedule(this.#clock.now(), this.#quietMs())
-  }
-
-  /** How long a burst gathers before it is written to Postgres and sent to the inboxes: longer with more members. */
-  #quietMs(): number {
-    return Math.min(10_000, Math.max(500, this.#store.members.count() * 10))
-  }
-
-  #isPending(asks: (books: ConversationStore, conversation: ConversationRecord) => boolean): boolean {
-    const { conversation } = this.#store
-    return conversation !== undefined && asks(this.#store, conversation)
-  }
-
-  async #project(): Promise<void> {
-    const { projection, conversation } = this.#store
-    if (conversation === undefined) return
-    await projection.run(() => this.#store.conversation ?? conversation)
-    // A moment later, so that a reader that read a page just before it was changed has put it into the cache by then.
-    if (this.#store.cachedPages.isPending()) this.#tasks.schedule(this.#clock.now(), this.#quietMs())
-    this.#store.prune(this.#tailEntries)
-  }
-
-  async #updateInboxes(): Promise<void> {
-    const { inboxUpdater: newsletter, conversation } = this.#store
-    if (conversation !== undefined) await newsletter.run(() => this.#store.conversation ?? conversation)
+  /** Notes what is to be told of a call, and sets the alarm in the same commit, in case the actor ends before it is told. */
+  #noteChanges({ publications, movesCursor }: AppliedCommands): void {
+    const { members, activity } = this.#store
+    let isUrgent = false
+    for (const { offset, data, info } of publications) {
+      const isMessage = data.startsWith(messageEntry)
+      if (isMessage && info !== undefined) members.wrote(info.user, offset)
+      else activity.note(offset, info?.user ?? '', data)
+      isUrgent ||= !isMessage || offset % gatherEntries === 0
+    }
+    if (publications.length > 0) this.#tasks.alarm.scheduleGathering(this.#clock.now(), gatherMs, isUrgent)
+    if (movesCursor === true) this.#tasks.lookLater()
   }
 }

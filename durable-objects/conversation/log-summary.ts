@@ -2,9 +2,6 @@ import type { LogRow } from '../../src/conversations/types.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MessageLog } from './message-log.ts'
 
-/** How many entries that do not count as messages are listed at most, and among how many of the newest. */
-const uncountedEntries = 500
-const uncountedWithin = 10_000
 /** With more entries appended since the last look, the table is searched instead. */
 const maxBehind = 256
 
@@ -18,13 +15,11 @@ export interface Preview {
 interface Known {
   /** The newest message that is not deleted, of those that are held here. */
   newest: LogRow | undefined
-  /** The seqs of the newest entries that do not count as messages, ascending. */
-  uncounted: number[]
   /** The seq up to which the log was read. */
   upTo: number
 }
 
-/** What lists of conversations show of a log: its newest message, and which entries do not count as unread. */
+/** The newest message of a log, as lists of conversations show it. */
 export class LogSummary {
   readonly #sql: SqlStorage
   readonly #settings: Settings
@@ -36,11 +31,6 @@ export class LogSummary {
     this.#sql = sql
     this.#settings = settings
     this.#log = log
-  }
-
-  /** Searched among the newest entries only: clients show larger unread counts as "many". */
-  uncounted(): readonly number[] {
-    return this.#read().uncounted
   }
 
   /** The newest message that is not deleted, with its newest text. Of messages that only Postgres has, the last one known. */
@@ -58,7 +48,6 @@ export class LogSummary {
   amended(ref: number, text: string | null): void {
     if (text === null && this.#known !== undefined) {
       const known = this.#read()
-      known.uncounted = withSeq(known.uncounted, ref)
       if (known.newest?.seq === ref) known.newest = this.#findNewest()
     }
     const pruned = this.#prunedNewest()
@@ -82,11 +71,9 @@ export class LogSummary {
     const known = this.#known
     const top = this.#log.top()
     if (known === undefined || top - known.upTo > maxBehind)
-      return (this.#known = { newest: this.#findNewest(), uncounted: this.#findUncounted(), upTo: top })
-    for (const row of this.#log.range(known.upTo, top, maxBehind)) {
-      if (row.clientId === null) known.uncounted = withSeq(known.uncounted, row.seq)
-      else known.newest = row
-    }
+      return (this.#known = { newest: this.#findNewest(), upTo: top })
+    const appended = this.#log.range(known.upTo, top, maxBehind)
+    known.newest = appended.findLast(({ clientId }) => clientId !== null) ?? known.newest
     known.upTo = top
     return known
   }
@@ -96,23 +83,6 @@ export class LogSummary {
     return this.#log.rows(`seq >= ? AND data IS NOT NULL AND ${isLive} ORDER BY seq DESC LIMIT 1`, this.#log.floor())[0]
   }
 
-  #findUncounted(): number[] {
-    const after = this.#log.top() - uncountedWithin
-    return this.#sql
-      .exec<{ seq: number }>(
-        `SELECT seq FROM (
-           SELECT seq FROM messages WHERE client_id IS NULL AND seq > ?
-           UNION SELECT ref AS seq FROM amendments WHERE text IS NULL AND ref > ?
-         ) ORDER BY seq DESC LIMIT ?`,
-        after,
-        after,
-        uncountedEntries,
-      )
-      .toArray()
-      .map(({ seq }) => seq)
-      .toReversed()
-  }
-
   /** The newest message once only Postgres has its row. */
   #prunedNewest(): Preview | null {
     const text = this.#settings.get('newest') ?? ''
@@ -120,12 +90,6 @@ export class LogSummary {
     const newest: Preview = JSON.parse(text)
     return newest
   }
-}
-
-function withSeq(seqs: number[], seq: number): number[] {
-  if (seqs.includes(seq)) return seqs
-  const place = seqs.findLastIndex((other) => other < seq) + 1
-  return seqs.toSpliced(place, 0, seq).slice(-uncountedEntries)
 }
 
 function textOf(data: string): string {

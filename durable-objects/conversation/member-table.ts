@@ -6,18 +6,29 @@ const membersPerStatement = 1000
 
 /**
  * The members of one conversation, held in memory and written through. Read cursors that move because their member sent a
- * message are kept in memory only until the next `flush` or `keep`: after a crash they follow from the log.
+ * message are kept in memory until the next `keep`: after a crash they follow from the log and from `recall`.
  */
 export class MemberTable implements Members {
   readonly #sql: SqlStorage
   readonly #members = new Map<string, Member>()
+  /** Members whose cursor is ahead of their row. */
   readonly #moved = new Set<string>()
+  /** Members whose inbox does not know that they are. */
+  readonly #newcomers = new Set<string>()
+  /** Members whose state the Activity actor may not know. */
+  #untold = new Set<string>()
+  /** How many times rows got another cursor or a new member. */
+  #changes = 0
 
   constructor(sql: SqlStorage, exists: boolean) {
     this.#sql = sql
     if (!exists) return
-    for (const row of sql.exec('SELECT user, role, joined_at, read, joined FROM members ORDER BY user')) {
+    for (const row of sql.exec(
+      'SELECT user, role, joined_at, read, joined, read_untold, inbox_untold FROM members ORDER BY user',
+    )) {
       const user = String(row['user'])
+      this.#changes = Math.max(this.#changes, Number(row['read_untold']))
+      if (row['inbox_untold'] === 1) this.#newcomers.add(user)
       this.#members.set(user, {
         user,
         role: asRole(row['role']),
@@ -51,18 +62,19 @@ export class MemberTable implements Members {
     return [...this.#members.values()].slice(0, limit)
   }
 
-  /** Adds or changes a member. A new one is among the `untold`. */
+  /** Adds or changes a member. A new one is among the `newcomers`. */
   put(member: Member): void {
     const { user, role, joinedAt, read, joined } = member
+    if (!this.#members.has(user)) this.#newcomers.add(user)
     this.#sql.exec(
-      `INSERT INTO members (user, role, joined_at, read, read_untold, joined) VALUES (?, ?, ?, ?, ?, ?)
+      `INSERT INTO members (user, role, joined_at, read, joined, read_untold, inbox_untold) VALUES (?, ?, ?, ?, ?, ?, 1)
        ON CONFLICT (user) DO UPDATE SET role = excluded.role, read = excluded.read, joined = excluded.joined`,
       user,
       role,
       joinedAt,
       read,
-      1,
       joined,
+      ++this.#changes,
     )
     this.#members.set(user, member)
   }
@@ -86,6 +98,7 @@ export class MemberTable implements Members {
     this.#sql.exec('DELETE FROM members WHERE user = ?', user)
     this.#members.delete(user)
     this.#moved.delete(user)
+    this.#newcomers.delete(user)
   }
 
   /** Removes every member: a conversation that begins anew has none of those of the deleted one. */
@@ -93,55 +106,77 @@ export class MemberTable implements Members {
     this.#sql.exec('DELETE FROM members')
     this.#members.clear()
     this.#moved.clear()
+    this.#newcomers.clear()
+    this.#untold.clear()
   }
 
   moveRead(user: string, seq: number): void {
-    this.#sql.exec('UPDATE members SET read = ?, read_untold = 1 WHERE user = ?', seq, user)
+    this.#sql.exec('UPDATE members SET read = ?, read_untold = ? WHERE user = ?', seq, ++this.#changes, user)
     this.#remember(user, seq)
+    this.#moved.delete(user)
+    this.#untold.add(user)
   }
 
   /** A member that sends a message has read the entries before it: moves the cursor without a write. */
   wrote(user: string, seq: number): void {
+    this.#untold.add(user)
     if (this.#remember(user, seq)) this.#moved.add(user)
   }
 
-  /** Members that are new or whose cursor moved, including cursors that are not stored yet. */
-  changed(): string[] {
-    return [...new Set([...this.untold(), ...this.#moved])]
+  /** The state of a user changed by more than a further message of others. */
+  noteChanged(user: string): void {
+    this.#untold.add(user)
   }
 
-  /** New members, and those whose inbox does not know their cursor yet. */
-  untold(): string[] {
-    return this.#sql
-      .exec('SELECT user FROM members WHERE read_untold = 1')
-      .toArray()
-      .map((row) => String(row['user']))
+  get hasUntold(): boolean {
+    return this.#untold.size > 0
   }
 
-  /** Stores the cursors that are in memory only. */
+  /** Users whose state changed since the last call, or was not told then. */
+  takeUntold(): Set<string> {
+    const untold = this.#untold
+    this.#untold = new Set()
+    return untold
+  }
+
+  /** New members whose inbox was not told yet. */
+  newcomers(): string[] {
+    return [...this.#newcomers]
+  }
+
+  /** The inboxes of these users know that they are members. */
+  introduced(users: readonly string[]): void {
+    for (const user of users)
+      if (this.#newcomers.delete(user)) this.#sql.exec('UPDATE members SET inbox_untold = 0 WHERE user = ?', user)
+  }
+
+  /** The number of the newest change of a row. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** The members whose rows changed after change number `number`. */
+  changedAfter(number: number): string[] {
+    if (number >= this.#changes) return []
+    const rows = this.#sql.exec('SELECT user FROM members WHERE read_untold > ?', number).toArray()
+    return rows.map((row) => String(row['user']))
+  }
+
+  /** The cursors that are ahead of their rows. */
+  moved(): Record<string, number> {
+    return Object.fromEntries([...this.#moved].map((user) => [user, this.#members.get(user)?.read ?? 0]))
+  }
+
+  /** Takes over cursors that `moved` had returned. */
+  recall(cursors: Readonly<Record<string, number>>): void {
+    for (const [user, read] of Object.entries(cursors)) if (this.#remember(user, read)) this.#moved.add(user)
+  }
+
+  /** Writes all cursors to their rows. */
   keep(): void {
-    for (const user of this.#moved)
-      this.#sql.exec(
-        'UPDATE members SET read = ?, read_untold = 1 WHERE user = ?',
-        this.#members.get(user)?.read ?? 0,
-        user,
-      )
+    for (const [user, read] of Object.entries(this.moved()))
+      this.#sql.exec('UPDATE members SET read = ? WHERE user = ?', read, user)
     this.#moved.clear()
-  }
-
-  /** Stores the cursors that the inboxes were told, and notes that they were. A cursor that moved since stays pending. */
-  flush(told: ReadonlyMap<string, number>): void {
-    for (const [user, read] of told) {
-      const isMoved = this.#moved.has(user) && this.#members.get(user)?.read === read
-      if (isMoved) this.#sql.exec('UPDATE members SET read = ?, read_untold = 0 WHERE user = ?', read, user)
-      else
-        this.#sql.exec(
-          'UPDATE members SET read_untold = 0 WHERE user = ? AND read_untold = 1 AND read <= ?',
-          user,
-          read,
-        )
-      if (isMoved) this.#moved.delete(user)
-    }
   }
 
   #remember(user: string, seq: number): boolean {

@@ -1,6 +1,7 @@
 import type { Log, Place } from '../../src/conversations/ports.ts'
 import type { LogRow } from '../../src/conversations/types.ts'
 import type { Settings } from '../shared/settings.ts'
+import { messagesUpTo } from './message-numbers.ts'
 
 type Row = { seq: number; at: number; user: string; client: string; client_id: string | null; data: string }
 
@@ -16,6 +17,8 @@ export class MessageLog implements Log {
   readonly #recent: LogRow[] = []
   #top: number
   #floor: number
+  /** How many messages there are up to the top; undefined until it is read. */
+  #number: number | undefined
 
   constructor(sql: SqlStorage, settings: Settings, exists: boolean) {
     this.#sql = sql
@@ -31,15 +34,17 @@ export class MessageLog implements Log {
   /** Returns the place of the first send if this is a repeat. The unique index finds it: a query first would cost every message a second statement. */
   append(row: LogRow): Place | undefined {
     const { seq, at, user, client, clientId, data } = row
+    const number = this.number() + (clientId === null ? 0 : 1)
     try {
       this.#sql.exec(
-        `INSERT INTO messages (${columns}) VALUES (?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO messages (${columns}, number) VALUES (?, ?, ?, ?, ?, ?, ?)`,
         seq,
         at,
         user,
         client,
         clientId,
         data,
+        number,
       )
     } catch (thrown) {
       const known = clientId === null ? undefined : this.#repeated(user, clientId)
@@ -47,6 +52,7 @@ export class MessageLog implements Log {
       return known
     }
     this.#top = seq
+    this.#number = number
     this.#recent.push(row)
     if (this.#recent.length > 2 * recentEntries) this.#recent.splice(0, recentEntries)
     return undefined
@@ -75,6 +81,11 @@ export class MessageLog implements Log {
     return this.#floor
   }
 
+  /** How many messages there are up to the top, deleted ones included. */
+  number(): number {
+    return (this.#number ??= messagesUpTo(this.#sql, this.#top))
+  }
+
   /**
    * Makes the reply to a repeat as durable as that to a message: the first write may not be on the disk yet, and only a
    * write that changes something makes the answer wait for the disk. So repeats are counted.
@@ -98,7 +109,8 @@ export class MessageLog implements Log {
     const top = this.#top
     if (top === 0) return 0
     this.#sql.exec('DELETE FROM messages WHERE seq < ?', top)
-    this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL')
+    this.#sql.exec('UPDATE messages SET client_id = NULL, data = NULL, number = 0')
+    this.#number = 0
     this.#settings.set('floor', top)
     this.#floor = top + 1
     this.#recent.length = 0

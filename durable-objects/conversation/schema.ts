@@ -15,4 +15,12 @@ export const conversationSchema: readonly string[] = [
    UPDATE members SET joined = entry.seq - 1
      FROM (SELECT at, max(seq) AS seq FROM messages WHERE client_id IS NULL GROUP BY at) AS entry
      WHERE entry.at = members.joined_at;`,
+  // `number`: how many messages there are up to the entry; of entries of before it follows from the next one that has it.
+  // `read_untold` numbers the moves of cursors from now on, so that one stored number says which of them were told.
+  `ALTER TABLE messages ADD COLUMN number INTEGER;
+   UPDATE messages SET number = (SELECT count(*) FROM messages WHERE client_id IS NOT NULL)
+     WHERE seq = (SELECT max(seq) FROM messages);
+   ALTER TABLE members ADD COLUMN inbox_untold INTEGER NOT NULL DEFAULT 0;
+   UPDATE members SET inbox_untold = 1 WHERE read_untold = 1;
+   CREATE TABLE mentions (seq INTEGER PRIMARY KEY, users TEXT NOT NULL, everyone INTEGER NOT NULL);`,
 ]

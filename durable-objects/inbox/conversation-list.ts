@@ -26,7 +26,7 @@ const askedAtOnce = 8
 /** Changed conversations told to a returning client; beyond it the client asks for the list. */
 export const maxChanges = 500
 /** Clocks of actors may differ by so much, in milliseconds. */
-export const clocksDifferMs = 60_000
+export const clocksDifferMs = 11 * 60_000
 
 /** One page of the list; `last` is where the next one begins. */
 export interface ListPage {
@@ -79,8 +79,8 @@ export class ConversationList {
   }
 
   /**
-   * The `unread` events of conversations that changed since then, in milliseconds since the epoch, for clocks that differ by a
-   * minute; undefined when there are too many. Throws when an Activity actor cannot be reached.
+   * The `unread` events of conversations that changed since then, in milliseconds since the epoch, for clocks that differ by
+   * eleven minutes; undefined when there are too many. Throws when an Activity actor cannot be reached.
    */
   async changes(since: number): Promise<readonly string[] | undefined> {
     const parts = await this.#eachActor(this.#entries.listed(), async (number, listed) => {

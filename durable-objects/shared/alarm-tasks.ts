@@ -12,6 +12,8 @@ export interface Task {
   parkedUntil?(): number
   /** When a task that gathers work runs while it is pending, in milliseconds since the epoch; absent for one that runs at the next alarm. */
   dueAt?(): number
+  /** Of a task that also runs without the alarm: the time between two runs, in milliseconds; see `runPrompt`. */
+  readonly everyMs?: number
 }
 
 /** The alarm of an actor. */
@@ -24,6 +26,9 @@ interface TaskState {
   failures: number
   notBefore: number
   running: boolean
+  /** When it began to run last, in milliseconds since the epoch. */
+  beganAt: number
+  timer: ReturnType<typeof setTimeout> | undefined
 }
 
 const retryCapMs = 60_000
@@ -52,7 +57,14 @@ export class AlarmTasks {
 
   constructor(alarm: Alarm, debts: readonly Task[], clock = systemClock) {
     this.#alarm = alarm
-    this.#tasks = debts.map((debt) => ({ task: debt, failures: 0, notBefore: 0, running: false }))
+    this.#tasks = debts.map((debt) => ({
+      task: debt,
+      failures: 0,
+      notBefore: 0,
+      running: false,
+      beganAt: 0,
+      timer: undefined,
+    }))
     this.#clock = clock
     // An actor that wakes with such a task pending has set its alarm: setting it again would be a row for each message.
     for (const debt of debts)
@@ -65,11 +77,37 @@ export class AlarmTasks {
     this.#arm(Math.max(now + delayMs, this.#ranAt + steadily * delayMs))
   }
 
-  /** Tasks that gather may be pending: sets the alarm for when the first of them is due, at least `delayMs` from now, unless it rings before. */
-  scheduleGathering(now: number, delayMs: number): void {
+  /**
+   * Tasks that gather may be pending: sets the alarm for when the first of them is due, at least `delayMs` from now, unless
+   * it rings before. Where nothing is urgent an alarm that is set rings early enough.
+   */
+  scheduleGathering(now: number, delayMs: number, isUrgent = true): void {
     if (this.#armedFor < now - missedMs) this.#armedFor = Infinity
+    if (!isUrgent && this.#armedFor !== Infinity) return
     for (const { task } of this.#tasks)
-      if (task.dueAt !== undefined && task.isPending()) this.#arm(Math.max(task.dueAt(), now + delayMs))
+      if (task.dueAt !== undefined && task.isPending())
+        this.#arm(Math.max(task.dueAt(), now + delayMs, this.#ranAt + steadily * delayMs))
+  }
+
+  /** Runs pending tasks that need no alarm, at once, or `everyMs` after they ran. One that fails is repeated by the alarm. */
+  runPrompt(now: number): void {
+    for (const state of this.#tasks) {
+      const { everyMs } = state.task
+      if (everyMs === undefined || state.running || state.timer !== undefined || !state.task.isPending()) continue
+      const waitMs = state.beganAt + everyMs - now
+      // A longer wait shows that the clock was set back.
+      if (waitMs <= 0 || waitMs > everyMs) void this.#runAgain(state)
+      else
+        state.timer = setTimeout(() => {
+          state.timer = undefined
+          if (!state.running) void this.#runAgain(state)
+        }, waitMs)
+    }
+  }
+
+  async #runAgain(state: TaskState): Promise<void> {
+    await this.#run(state)
+    if (state.failures === 0) this.runPrompt(this.#clock.now())
   }
 
   /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
@@ -91,6 +129,7 @@ export class AlarmTasks {
 
   async #run(account: TaskState): Promise<void> {
     account.running = true
+    account.beganAt = this.#clock.now()
     try {
       await account.task.run()
       Object.assign(account, { failures: 0, notBefore: 0 })

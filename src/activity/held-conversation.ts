@@ -89,6 +89,21 @@ export class HeldConversation<U extends NamedUser> {
     return told?.event?.encode(told)
   }
 
+  /**
+   * The newer of an `unread` event that the user's inbox has for a client that missed news, and of what the user was told
+   * here: the inbox may have looked before that.
+   */
+  newer(user: U, event: string): string {
+    const told = this.#told.get(user)
+    const { last, read }: { last: number; read: number } = JSON.parse(event)
+    if (told?.event !== undefined && (told.last > last || (told.last === last && told.read >= read)))
+      return told.event.encode(told)
+    // What is held, and an answer under way, may be older than the event.
+    this.#told.delete(user)
+    if (this.#asked.has(user)) this.#unknown.add(user)
+    return event
+  }
+
   /** Begins a call that asks for the states of at most `limit` users. Those that are gone are left out. */
   ask(limit: number, isGone: (user: U) => boolean): readonly U[] {
     this.#since = undefined

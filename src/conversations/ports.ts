@@ -1,3 +1,4 @@
+import type { Mentions, ReadState } from '../events/activity.ts'
 import type { LogRow, Member, Target } from './types.ts'
 
 /** Where a message stands and when it got there, in milliseconds since the epoch. */
@@ -33,10 +34,12 @@ export interface Amendments {
   amend(ref: number, text: string | null, at: number): void
 }
 
-/** What is counted and shown of a log in lists of conversations. */
-export interface Summary {
-  /** Which of the newest entries are no messages, or deleted ones: their seqs, ascending. */
-  uncounted(): readonly number[]
+/** What is unread. */
+export interface ReadStates {
+  /** A member's state as of the newest entry; undefined for others. */
+  of(user: string): ReadState | undefined
+  /** Notes whom message `seq` mentions. */
+  noteMentions(seq: number, mentions: Mentions): void
 }
 
 /** Who belongs to one conversation. */

@@ -4,7 +4,7 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Recovering } from '../protocol/recover.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { EphemeralEvent, StreamResult } from '../protocol/stream.ts'
-import type { Amendments, Log, Members, Place, Summary } from './ports.ts'
+import type { Amendments, Log, Members, Place, ReadStates } from './ports.ts'
 import type { Actor, Conversation, LogRow, Role } from './types.ts'
 
 /** One conversation as its commands read and change it. `conversation` is replaced by `save`. */
@@ -13,7 +13,7 @@ export interface ConversationState {
   readonly members: Members
   readonly log: Log
   readonly amendments: Amendments
-  readonly summary: Summary
+  readonly readStates: ReadStates
   readonly now: number
   /** Stores the conversation as it is from now on. */
   readonly write: (conversation: Conversation) => void
@@ -28,8 +28,8 @@ export interface AppliedCommands extends Recovering {
   readonly results: StreamResult[]
   readonly publications: Publication[]
   readonly events: EphemeralEvent[]
-  /** Set when inboxes may have to be told of a change that is no entry of the log, such as a read cursor. */
-  changesInboxes?: boolean
+  /** Set when a read cursor may have moved, which is no entry of the log. */
+  movesCursor?: boolean
 }
 
 /** In a conversation with more members no joins, leaves and read cursors are published: their number grows with the square. */

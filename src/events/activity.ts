@@ -75,6 +75,13 @@ export interface ConversationActivity {
 export const activityStates = 32
 export const activityChanges = 64
 
+/** Whom a message mentions: some users, those that are connected (`here`), or all members (`channel`). */
+export interface Mentions {
+  readonly users?: readonly string[] | undefined
+  readonly here?: boolean | undefined
+  readonly channel?: boolean | undefined
+}
+
 /** How many states one news may carry to a gateway; an Activity actor keeps fewer. */
 export const newsStates = 500
 

@@ -1,3 +1,5 @@
+import type { Mentions } from './activity.ts'
+
 /**
  * One entry of a conversation's log, and with it one publication of its stream: version 1 of the events that contexts
  * share.
@@ -19,7 +21,8 @@ export interface MessageSent extends Common {
   readonly text: string
   readonly replyTo?: number | undefined
   readonly thread?: number | undefined
-  readonly mentions?: readonly string[] | undefined
+  /** Messages written before 2026-12 hold an array of user ids. */
+  readonly mentions?: Mentions | undefined
   readonly attachments?: readonly unknown[] | undefined
   readonly data?: unknown
   /** Set on a deleted message: its content is removed. */

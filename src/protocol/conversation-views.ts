@@ -109,7 +109,16 @@ const message = {
   text: z.string(),
   replyTo: z.int().optional().describe('Seq of the message it replies to'),
   thread: z.int().optional().describe('Seq of the message that begins the thread'),
-  mentions: z.array(z.string()).optional(),
+  mentions: z
+    .union([
+      z.object({
+        users: z.array(z.string()).optional(),
+        here: z.boolean().optional(),
+        channel: z.boolean().optional(),
+      }),
+      z.array(z.string()).describe('In messages of before 2026-12: user ids'),
+    ])
+    .optional(),
   attachments: z.array(attachment).optional(),
   data: z.unknown().optional().describe('JSON of your own, exactly as it was sent'),
 }
@@ -182,7 +191,11 @@ export const scheduledMessage = z
   .meta({ id: 'ScheduledMessage' })
 
 /** `POST /v1/conversations/:id/read`. */
-export const readState = z.object({ read: z.int().describe('Never less than before'), unread: z.int() })
+export const readState = z.object({
+  read: z.int().describe('Never less than before'),
+  unread: z.int(),
+  mentions: z.int(),
+})
 
 /** An edit that was written. */
 export const writtenEdit = z.object({ seq: z.int().describe('Seq of the edit'), at: time })

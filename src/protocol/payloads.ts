@@ -1,3 +1,4 @@
+import type { Mentions } from '../events/activity.ts'
 import { z } from 'zod'
 import { withLineFeeds } from '../kernel/text-transforms.ts'
 import { byteLength, isBlank, isPlainText } from '../kernel/text.ts'
@@ -44,13 +45,33 @@ const attachment = z.strictObject({
   size: z.int().nonnegative().optional(),
 })
 
+/** Whom a message mentions. An array of user ids is the form of before 2026-12 and means `{ users }`. */
+export const mentionsGiven = z
+  .union([
+    z.array(userId).max(50),
+    z.strictObject({
+      users: z.array(userId).max(50).optional(),
+      here: z.boolean().optional().describe('The members that are connected'),
+      channel: z.boolean().optional().describe('All members'),
+    }),
+  ])
+  .transform((given): Mentions | undefined => {
+    const { users = [], here, channel }: Mentions = Array.isArray(given) ? { users: given } : given
+    if (users.length === 0 && here !== true && channel !== true) return undefined
+    return {
+      ...(users.length === 0 ? {} : { users: [...new Set(users)] }),
+      ...(here === true ? { here } : {}),
+      ...(channel === true ? { channel } : {}),
+    }
+  })
+
 /** What a sender says in one message. `clientId` makes the send repeatable: same sender and id, same message. */
 export const messageContent = z.strictObject({
   clientId: z.string().min(1).max(sizes.clientIdLength).refine(isPlainText, 'must be well-formed Unicode'),
   text,
   replyTo: z.int().positive().optional(),
   thread: z.int().positive().optional(),
-  mentions: z.array(userId).max(50).optional(),
+  mentions: mentionsGiven.optional(),
   attachments: z.array(attachment).max(10).optional(),
   /** Comes out as the text it was; see `readGiven`. */
   data: jsonUpTo(sizes.dataBytes).transform(onOneLine).optional(),

@@ -6,6 +6,7 @@ import { MemberTable } from '../../durable-objects/conversation/member-table.ts'
 import { AmendmentTable } from '../../durable-objects/conversation/amendment-table.ts'
 import { LogSummary } from '../../durable-objects/conversation/log-summary.ts'
 import { MessageLog } from '../../durable-objects/conversation/message-log.ts'
+import { messagesUpTo } from '../../durable-objects/conversation/message-numbers.ts'
 import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
 import { migrate } from '../../durable-objects/shared/migrate.ts'
 
@@ -41,8 +42,8 @@ test('a conversation stored before members had a place to join at knows where th
       { joined: 0, read: 3 },
       { joined: 1, read: 1 },
     ])
-    const { summary } = logOf(sql)
-    expect(summary.uncounted()).toEqual([2])
+    const { summary, log } = logOf(sql)
+    expect(log.number()).toBe(2)
     expect(summary.newest()).toEqual({ seq: 3, user: 'alice', text: 'two' })
   })
 })
@@ -62,19 +63,18 @@ test('the newest message is shown also when many entries followed it and only Po
     amendments.amend(2, null, 2)
     expect(summary.newest()).toBeNull()
     expect(settings.get('newest')).toBe('')
-    expect(summary.uncounted()).toEqual([2, ...Array.from({ length: 18 }, (_, n) => n + 3)])
     log.append(entry(21, 'c3', { type: 'message', text: 'three' }))
     expect(summary.newest()).toEqual({ seq: 21, user: 'alice', text: 'three' })
   })
 })
 
-test('the newest message and the uncounted entries are the same whether the summary was read before them or after', async () => {
+test('the newest message is the same whether the summary was read before them or after', async () => {
   await onDisk((sql) => {
     migrate(sql, conversationSchema)
     const { log, summary, amendments } = logOf(sql)
     const same = () => {
       const fresh = logOf(sql).summary
-      expect([summary.newest(), summary.uncounted()]).toEqual([fresh.newest(), fresh.uncounted()])
+      expect(summary.newest()).toEqual(fresh.newest())
     }
     same()
     log.append(entry(1, 'c1', { type: 'message', text: 'one' }))
@@ -86,8 +86,33 @@ test('the newest message and the uncounted entries are the same whether the summ
     same()
     log.append(entry(5, null, { type: 'message.deleted', ref: 1 }))
     amendments.amend(1, null, 2)
-    expect(summary.uncounted()).toEqual([1, 2, 3, 5])
     for (let seq = 6; seq <= 400; seq++) log.append(entry(seq, null, { type: 'member.joined', member: `m${seq}` }))
     same()
+  })
+})
+
+test('entries know how many messages there are up to them, also those written by versions that did not count', async () => {
+  await onDisk((sql) => {
+    migrate(sql, conversationSchema.slice(0, 2))
+    const insert = 'INSERT INTO messages (seq, at, user, client, client_id, data) VALUES (?, ?, ?, ?, ?, ?)'
+    const old = (seq: number, clientId: string | null) => sql.exec(insert, seq, seq, 'alice', '', clientId, '{}')
+    for (const seq of [1, 2, 4, 5]) old(seq, `c${seq}`)
+    old(3, null)
+    migrate(sql, conversationSchema)
+    const { log } = logOf(sql)
+    const numbers = (of = log) => Array.from({ length: of.top() + 1 }, (_, seq) => messagesUpTo(sql, seq))
+    expect(numbers()).toEqual([0, 1, 2, 2, 3, 4])
+    log.append(entry(6, 'c6', { type: 'message', text: 'six' }))
+    log.append(entry(7, null, { type: 'member.joined', member: 'bob' }))
+    expect([log.number(), ...numbers()]).toEqual([5, 0, 1, 2, 2, 3, 4, 5, 5])
+    old(8, 'c8')
+    old(9, null)
+    const later = logOf(sql).log
+    expect([later.number(), ...numbers(later)]).toEqual([6, 0, 1, 2, 2, 3, 4, 5, 5, 6, 6])
+    later.append(entry(10, 'c10', { type: 'message', text: 'ten' }))
+    expect([later.number(), messagesUpTo(sql, 8), messagesUpTo(sql, 3)]).toEqual([7, 6, 2])
+    expect(later.restart()).toBe(10)
+    later.append(entry(11, 'c11', { type: 'message', text: 'anew' }))
+    expect([later.number(), messagesUpTo(sql, 10), logOf(sql).log.number()]).toEqual([1, 0, 1])
   })
 })

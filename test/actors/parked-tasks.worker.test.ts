@@ -14,7 +14,7 @@ const names = (count: number) => Array.from({ length: count }, (_, n) => `user-$
 async function diedTwice(conversation: DurableObjectStub, at: number): Promise<void> {
   await runInDurableObject(conversation, (_, { storage }) => {
     storage.sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('attempts/inboxes', '2 ${at}')`)
-    storage.sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('told', '0')`)
+    storage.sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('noted', '0')`)
   })
   await evictDurableObject(conversation)
 }
@@ -40,13 +40,15 @@ test('a task that ended its process twice is parked, is shown to the operator, a
   const now = Date.now()
   await diedTwice(conversation, now)
   await runDurableObjectAlarm(conversation)
-  expect(await settingOf(conversation, 'told')).toBe('0')
+  expect(await settingOf(conversation, 'noted')).toBe('0')
   await expect.poll(parked).toEqual([{ actor, task: 'inboxes', lost: 2, until: now + 30_000 }])
   expect(await gauge()).toBe('1')
 
   await diedTwice(conversation, now - 31_000)
   await runDurableObjectAlarm(conversation)
-  await eventually('the task has run', async () => ((await settingOf(conversation, 'told')) === '1' ? true : undefined))
+  await eventually('the task has run', async () =>
+    (await settingOf(conversation, 'noted')) === '1' ? true : undefined,
+  )
   await expect.poll(parked).toEqual([])
   expect(await gauge()).toBe('0')
 })

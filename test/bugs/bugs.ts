@@ -35,6 +35,20 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'an entry that is no message counts as one',
+    file: 'durable-objects/conversation/message-log.ts',
+    from: 'this.number() + (clientId === null ? 0 : 1)',
+    to: 'this.number() + 1',
+    tests: simulation,
+  },
+  {
+    name: 'a user that was mentioned is not told',
+    file: 'durable-objects/conversation/activity-updater.ts',
+    from: 'for (const user of mention?.users ?? []) this.#users.add(user)',
+    to: '',
+    tests: simulation,
+  },
+  {
     name: 'the epoch is forgotten',
     file: 'src/protocol/recover.ts',
     from: "const sameEpoch = since.epoch === '' || since.epoch === stream.epoch",

@@ -135,11 +135,14 @@ describe('reading', () => {
     const conversation = new TestConversation(people)
     for (let n = 0; n < 3; n++) conversation.say('alice', 'x')
     expect(read(conversation, 'bob', 2)).toMatchObject({
-      results: [{ data: '{"read":2,"unread":1}' }],
+      results: [{ data: '{"read":2,"unread":1,"mentions":0}' }],
       events: [{ kind: 'pub' }],
     })
-    expect(read(conversation, 'bob', 1)).toMatchObject({ results: [{ data: '{"read":2,"unread":1}' }], events: [] })
-    expect(read(conversation, 'bob', 9)).toMatchObject({ results: [{ data: '{"read":3,"unread":0}' }] })
+    expect(read(conversation, 'bob', 1)).toMatchObject({
+      results: [{ data: '{"read":2,"unread":1,"mentions":0}' }],
+      events: [],
+    })
+    expect(read(conversation, 'bob', 9)).toMatchObject({ results: [{ data: '{"read":3,"unread":0,"mentions":0}' }] })
     expect(read(conversation, 'stranger', 1).results).toMatchObject([refused('notFound')])
   })
 

@@ -1,8 +1,9 @@
+import type { Mentions } from '../../src/events/activity.ts'
 import type { History } from '../support/history.ts'
 import { Device } from './device.ts'
 import { tenant } from './neighbours.ts'
 import type { Platform } from './platform.ts'
-import { toEntry, type Pub, type Subscribed } from './wire.ts'
+import { toEntry, words, type Pub, type Subscribed } from './wire.ts'
 
 const refusedFor = new Set([111])
 
@@ -12,11 +13,26 @@ interface Around {
   readonly token: (user: string, expiresAt: number) => string
 }
 
+/** Where a user stands in a conversation, as the user was told. */
+export interface Told {
+  readonly last: number
+  readonly read: number
+  readonly unread: number
+  readonly mentions: number
+}
+
+const toTold = (item: Readonly<Record<string, unknown>>): Told => ({
+  last: Number(item['last']),
+  read: Number(item['read']),
+  unread: Number(item['unread']),
+  mentions: Number(item['mentions'] ?? 0),
+})
+
 /** A user in conversations that sends again what was not acknowledged. */
 export class Person {
   readonly user: string
-  /** The newest the inbox said of each conversation. */
-  readonly inbox = new Map<string, string>()
+  /** What the person was told last of each conversation of the list: its newest entry, the cursor, unread and mentions. */
+  readonly list = new Map<string, Told>()
   readonly #world: Platform
   readonly #history: History
   readonly #device: Device
@@ -57,10 +73,10 @@ export class Person {
   }
 
   /** Says one thing until it is acknowledged. */
-  say(conversation: string): void {
+  say(conversation: string, mentions?: Mentions): void {
     const clientId = `${this.user}-${++this.#said}`
     this.unsettled++
-    this.#insist(conversation, clientId, `${this.user} says ${clientId} in ${conversation}`)
+    this.#insist(conversation, clientId, words(this.user, clientId, conversation), mentions)
   }
 
   /** Asks for something whose answer does not matter, now or never. */
@@ -73,13 +89,13 @@ export class Person {
     return this.#device.places.get(`conversation:${conversation}`)?.offset ?? 0
   }
 
-  #insist(conversation: string, clientId: string, text: string): void {
+  #insist(conversation: string, clientId: string, text: string, mentions: Mentions | undefined): void {
     const again = () =>
-      this.#world.after(this.#world.chance.between(50, 400), () => this.#insist(conversation, clientId, text))
+      this.#world.after(this.#world.chance.between(50, 400), () => this.#insist(conversation, clientId, text, mentions))
     if (!this.#device.isOpen) return again()
     const key = { tenant, conversation, user: this.user, clientId }
     const pending = this.#history.invoke(this.user, key, text)
-    this.#device.ask({ rpc: { method: 'message.send', data: { conversation, clientId, text } } }, (reply) => {
+    this.#device.ask({ rpc: { method: 'message.send', data: { conversation, clientId, text, mentions } } }, (reply) => {
       const seq = reply?.rpc?.data.seq
       if (seq === undefined) {
         if (reply?.error !== undefined && refusedFor.has(reply.error.code)) pending.fail()
@@ -92,14 +108,32 @@ export class Person {
   }
 
   #joined(channel: string, { recovered, offset }: Subscribed): void {
+    if (channel.startsWith('user:#') && !recovered) this.#readList()
     if (!recovered && channel.startsWith('conversation:'))
       this.#history.joined(this.user, tenant, channel.slice('conversation:'.length), offset)
   }
 
   #heard(channel: string, publication: Pub): void {
     const { offset, data } = publication
-    if (offset === 0) return
-    if (channel.startsWith('conversation:')) this.#history.hear(this.user, toEntry(channel, publication))
-    else this.inbox.set(String(data['conversation']), JSON.stringify([data['last'], data['read'], data['unread']]))
+    if (channel.startsWith('user:#')) return this.#noteListed(String(data['conversation']), data)
+    if (offset > 0) this.#history.hear(this.user, toEntry(channel, publication))
+  }
+
+  /** A client without a position to recover from asks for the list. An event may have come before the older answer. */
+  #readList(): void {
+    this.#device.ask({ rpc: { method: 'inbox.list', data: { limit: 100 } } }, (reply) => {
+      const conversations = reply?.rpc?.data.conversations
+      if (conversations === undefined) return this.#world.after(500, () => this.#readList())
+      for (const { id, ...item } of conversations) {
+        const known = this.list.get(id)
+        const told = toTold(item)
+        if (known === undefined || told.last > known.last || (told.last === known.last && told.read > known.read))
+          this.list.set(id, told)
+      }
+    })
+  }
+
+  #noteListed(conversation: string, data: Readonly<Record<string, unknown>>): void {
+    if (data['type'] === 'unread') this.list.set(conversation, toTold(data))
   }
 }

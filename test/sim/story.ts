@@ -1,9 +1,11 @@
+import type { Mentions } from '../../src/events/activity.ts'
 import { checkHistory, History } from '../support/history.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Person } from './person.ts'
 import { differentPresence } from './presence-check.ts'
 import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
 import { Truth } from './truth.ts'
+import { listPage } from './wire.ts'
 
 /** What a story is about, beside its seed. */
 export interface Plot extends Day {
@@ -82,17 +84,27 @@ class Story {
     const unsettled = await this.#setting.calmDown(() => this.#truth.unsettled(), calmsWithinMs)
     const log = this.#truth.log
     const differentPresence = await this.#differentPresence()
-    for (const { user } of this.#people) this.#truth.countAll(this.#history, user)
+    const differentLists = await this.#differentLists()
     const broken = [
       ...unsettled,
       ...checkHistory(this.#history, log).map(({ check, what }) => `${check}: ${what}`),
       ...this.#people.flatMap(({ trouble }) => trouble),
       ...this.#rows.contradictions,
       ...differentPresence,
+      ...differentLists,
       ...this.#truth.differentRows(),
     ]
     const rejoins = this.#people.reduce((sum, { arrivals }) => sum + arrivals - 1, 0)
     return { ...this.#setting.ending(broken), entries: log.length, rejoins }
+  }
+
+  async #differentLists(): Promise<string[]> {
+    const different: string[] = []
+    for (const { user } of this.#people) {
+      const page = listPage.parse(await this.#setting.call('Inbox', `${tenant}/${user}`, 'list', undefined, 100))
+      different.push(...this.#truth.differentList(user, page.conversations))
+    }
+    return different
   }
 
   async #differentPresence(): Promise<string[]> {
@@ -119,7 +131,16 @@ class Story {
     else if (kind === 1) person?.mention('conversation.typing', { conversation })
     else if (kind === 2)
       person?.mention('message.edit', { conversation, seq: 1 + chance.below(5), text: 'in other words' })
-    else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation)
+    else if (kind === 3) person?.mention('message.delete', { conversation, seq: 1 + chance.below(20) })
+    else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation, this.#mentions())
+  }
+
+  /** One message in three mentions users, one in ten of those all members. */
+  #mentions(): Mentions | undefined {
+    const { chance } = this.#setting.world
+    if (!chance.happens(0.3)) return undefined
+    if (chance.happens(0.1)) return { channel: true }
+    return { users: this.#people.filter(() => chance.happens(0.3)).map(({ user }) => user) }
   }
 
   #fault(): void {

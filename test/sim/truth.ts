@@ -1,9 +1,9 @@
-import { unreadOf, type InboxEntry } from '../../src/inbox/entry.ts'
-import type { Entry, History } from '../support/history.ts'
+import type { Entry } from '../support/history.ts'
 import type { Host } from './host.ts'
 import { tenant, type Rows } from './neighbours.ts'
-import type { Person } from './person.ts'
+import type { Person, Told } from './person.ts'
 import type { Platform } from './platform.ts'
+import { bodyOf, entryData } from './wire.ts'
 
 /** What really is, on the actors' disks and in Postgres, beside what people were told. */
 export class Truth {
@@ -30,10 +30,8 @@ export class Truth {
     const owed = this.#conversations.flatMap((id) => {
       const top = this.#topOf(id)
       const deaf = this.#people.filter((person) => person.heardUpTo(id) < top)
-      const stale = this.#people.filter(({ user }) => this.#entryOf(user, id)?.last !== top)
       return [
         ...deaf.map(({ user }) => `${user} has not heard ${top} of ${id}`),
-        ...stale.map(({ user }) => `the inbox of ${user} does not know ${top} of ${id}`),
         ...(this.#rows.of(id).length < top ? [`postgres lacks some of ${id}`] : []),
       ]
     })
@@ -55,25 +53,32 @@ export class Truth {
       'SELECT seq, user, client_id, data FROM messages ORDER BY seq',
     )
     return rows.map(({ seq, user, client_id, data }) => {
-      return { tenant, conversation, seq, user, clientId: client_id, body: textOf(data) }
+      return {
+        tenant,
+        conversation,
+        seq,
+        user,
+        clientId: client_id,
+        body: bodyOf(entryData.parse(JSON.parse(data)), user, conversation),
+      }
     })
   }
 
-  #entryOf(user: string, conversation: string): Counted | undefined {
-    const inbox = this.#world.hosts.get(`Inbox ${tenant}/${user}`)
-    const found = inbox?.disk.exec<{ entry: string }>('SELECT entry FROM entries WHERE conversation = ?', conversation)
-    const text = found?.[0]?.entry
-    if (text === undefined) return undefined
-    const entry: Counted = JSON.parse(text)
-    return entry
-  }
-
-  /** What an inbox says of every conversation, for the history. */
-  countAll(history: History, user: string): void {
-    for (const conversation of this.#conversations) {
-      const entry = this.#entryOf(user, conversation) ?? { last: 0, read: 0 }
-      history.count({ tenant, user, conversation, last: entry.last, read: entry.read, unread: unreadOf(entry) })
-    }
+  /** A user's state, counted anew from the log on the disk. */
+  recount(user: string, conversation: string): Told {
+    const { disk } = this.#hostOf(conversation)
+    const [member] = disk.exec<{ read: number }>('SELECT read FROM members WHERE user = ?', user)
+    const own = `SELECT max(seq) AS seq FROM messages WHERE user = ? AND data LIKE '{"type":"message%'`
+    const written = disk.exec<{ seq: number | null }>(own, user).one().seq ?? 0
+    const read = Math.max(member?.read ?? 0, written)
+    const isUnread = `client_id IS NOT NULL AND user <> ? AND seq > ? AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
+    const unread = disk.exec<{ seq: number }>(`SELECT seq FROM messages WHERE ${isUnread}`, user, read)
+    const named = disk.exec<{ seq: number; users: string; everyone: number }>('SELECT * FROM mentions')
+    const mentions = named.filter(
+      ({ seq, users, everyone }) =>
+        unread.some((message) => message.seq === seq) && (everyone === 1 || users.includes(`"${user}"`)),
+    )
+    return { last: this.#topOf(conversation), read, unread: unread.length, mentions: mentions.length }
   }
 
   /** Conversations of which Postgres has something else than their log. */
@@ -85,27 +90,32 @@ export class Truth {
     })
   }
 
-  /**
-   * What a device was last told of its inbox is what the inbox holds; nothing, where no event was sent since it
-   * connected.
-   */
+  /** Conversations of which a device was told something else than a recount gives. */
   #differentInboxes(): string[] {
-    return this.#people.flatMap((person) =>
-      this.#conversations.flatMap((id) => {
-        const entry = this.#entryOf(person.user, id) ?? { last: 0, read: 0 }
-        const told = person.inbox.get(id) ?? JSON.stringify([0, 0, 0])
-        const is = JSON.stringify([entry.last, entry.read, unreadOf(entry)])
-        return told === is ? [] : [`${person.user} was told ${told} of ${id} and it is ${is}`]
-      }),
+    return this.#people.flatMap(({ user, list }) =>
+      this.#conversations.flatMap((id) =>
+        differentStates(`${user} was told`, id, list.get(id), this.recount(user, id)),
+      ),
+    )
+  }
+
+  /** Conversations of which a list says something else than a recount gives. */
+  differentList(user: string, items: readonly (Told & { readonly id: string })[]): string[] {
+    return this.#conversations.flatMap((id) =>
+      differentStates(
+        `the list of ${user} has`,
+        id,
+        items.find((item) => item.id === id),
+        this.recount(user, id),
+      ),
     )
   }
 }
 
-/** What a history compares of an entry: its words, or all of what has none. */
-/** What an inbox counts unread messages by. */
-type Counted = Pick<InboxEntry, 'last' | 'read' | 'uncounted'>
+const nothingYet: Told = { last: 0, read: 0, unread: 0, mentions: 0 }
 
-function textOf(data: string): string {
-  const { text }: { text?: string } = JSON.parse(data)
-  return text ?? data
+function differentStates(who: string, conversation: string, told: Told | undefined, is: Told): string[] {
+  const text = ({ last, read, unread, mentions }: Told) => JSON.stringify([last, read, unread, mentions])
+  const known = text(told ?? nothingYet)
+  return known === text(is) ? [] : [`${who} ${known} of ${conversation} and it is ${text(is)}`]
 }

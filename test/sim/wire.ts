@@ -2,10 +2,19 @@ import { z } from 'zod'
 import type { Entry } from '../support/history.ts'
 import { tenant } from './neighbours.ts'
 
+export const entryData = z.looseObject({
+  type: z.string(),
+  clientId: z.string().optional(),
+  text: z.string().optional(),
+  deleted: z.boolean().optional(),
+  ref: z.number().optional(),
+})
+export type EntryData = z.output<typeof entryData>
+
 /** A publication on the wire. */
 export const pub = z.object({
   offset: z.number().default(0),
-  data: z.looseObject({ type: z.string(), clientId: z.string().optional(), text: z.string().optional() }),
+  data: entryData,
   info: z.object({ user: z.string() }).optional(),
 })
 export type Pub = z.output<typeof pub>
@@ -18,6 +27,17 @@ export const subscribed = z.object({
 })
 export type Subscribed = z.output<typeof subscribed>
 
+/** A conversation as the list and `unread` events name it. */
+export const listed = z.looseObject({
+  id: z.string(),
+  last: z.number(),
+  read: z.number(),
+  unread: z.number(),
+  mentions: z.number().default(0),
+})
+/** A page of a list. */
+export const listPage = z.object({ conversations: z.array(listed) })
+
 /** One line from a gateway. */
 export const heardLine = z.object({
   id: z.number().default(0),
@@ -27,7 +47,9 @@ export const heardLine = z.object({
   unsubscribe: z.object({}).optional(),
   publish: z.object({}).optional(),
   history: z.object({ epoch: z.string(), offset: z.number(), publications: z.array(pub).default([]) }).optional(),
-  rpc: z.object({ data: z.looseObject({ seq: z.number().optional() }) }).optional(),
+  rpc: z
+    .object({ data: z.looseObject({ seq: z.number().optional(), conversations: z.array(listed).optional() }) })
+    .optional(),
   push: z
     .object({ channel: z.string(), pub: pub.optional(), unsubscribe: z.object({ code: z.number() }).optional() })
     .optional(),
@@ -36,12 +58,29 @@ export type Line = z.output<typeof heardLine>
 
 /** A publication as a history speaks of it. */
 export function toEntry(channel: string, { offset, data, info }: Pub): Entry {
+  const conversation = channel.slice('conversation:'.length)
+  const user = info?.user ?? ''
   return {
     tenant,
-    conversation: channel.slice('conversation:'.length),
+    conversation,
     seq: offset,
-    user: info?.user ?? '',
+    user,
     clientId: data.clientId ?? null,
-    body: data.text ?? JSON.stringify(data),
+    body: bodyOf(data, user, conversation),
   }
+}
+
+/** What a person says in a message. */
+export const words = (user: string, clientId: string, conversation: string) =>
+  `${user} says ${clientId} in ${conversation}`
+
+/** What a history compares of an entry. The words of a deleted message are gone, for those that come later. */
+export function bodyOf(
+  { type, text, deleted, clientId = '', ref, ...data }: EntryData,
+  user: string,
+  conversation: string,
+) {
+  if (type === 'message.edited') return `edit of ${ref}`
+  if (type === 'message' && deleted === true) return words(user, clientId, conversation)
+  return text ?? JSON.stringify({ type, clientId, ref, ...data })
 }

@@ -1,11 +1,12 @@
-import type { Amendments, Log, Members, Summary } from '../../src/conversations/ports.ts'
+import type { Amendments, Log, Members, ReadStates } from '../../src/conversations/ports.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
 import type { Actor, ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
+import type { Mentions, ReadState } from '../../src/events/activity.ts'
 import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
 
 /** A log with its amendments as the ports promise them, in memory. */
-export class MemoryLog implements Log, Amendments, Summary {
+export class MemoryLog implements Log, Amendments {
   readonly rows: LogRow[] = []
   readonly amended = new Map<number, string | null>()
   held = 1
@@ -23,8 +24,9 @@ export class MemoryLog implements Log, Amendments, Summary {
     return known
   }
 
-  uncounted = () =>
-    this.rows.filter(({ seq, clientId }) => clientId === null || this.amended.get(seq) === null).map(({ seq }) => seq)
+  number = () => this.numberAt(this.top())
+  numberAt = (upTo: number) => this.rows.filter(({ seq, clientId }) => seq <= upTo && clientId !== null).length
+  deletedAfter = (after: number) => [...this.amended].filter(([ref, text]) => ref > after && text === null).length
 
   range = (after: number, upTo: number, limit: number) =>
     this.rows.filter(({ seq }) => seq > after && seq <= upTo && seq >= this.held).slice(0, limit)
@@ -68,12 +70,35 @@ export class MemoryMembers implements Members {
   }
 }
 
+/** What is unread, counted from a log in memory. */
+class MemoryReadStates implements ReadStates {
+  readonly mentions: (Mentions & { readonly seq: number })[] = []
+  readonly #log: MemoryLog
+  readonly #members: MemoryMembers
+
+  constructor(log: MemoryLog, members: MemoryMembers) {
+    this.#log = log
+    this.#members = members
+  }
+
+  of(user: string): ReadState | undefined {
+    const read = this.#members.get(user)?.read
+    if (read === undefined) return undefined
+    const number = this.#log.number()
+    const unread = number - this.#log.numberAt(read) - this.#log.deletedAfter(read)
+    const mentions = this.mentions.filter(({ seq, users = [] }) => seq > read && users.includes(user)).length
+    return { last: this.#log.top(), number, read, unread, mentions }
+  }
+
+  noteMentions = (seq: number, mentions: Mentions) => void this.mentions.push({ seq, ...mentions })
+}
+
 /** A conversation for decisions: its members, its messages, and a clock that stands still. */
 export class TestConversation implements ConversationState {
   readonly log = new MemoryLog()
   readonly amendments = this.log
-  readonly summary = this.log
   readonly members = new MemoryMembers()
+  readonly readStates = new MemoryReadStates(this.log, this.members)
   readonly removals: string[] = []
   conversation: ConversationState['conversation']
   now = 1000

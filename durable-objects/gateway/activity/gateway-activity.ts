@@ -152,8 +152,10 @@ export class GatewayActivity {
     }
   }
 
-  #changesOf({ tenant, user }: ConnectedUser, since: number): Promise<readonly string[] | undefined> {
-    return within(missedMs, 'the inbox', inboxOf(this.#context.env, tenant, user).changes(since))
+  async #changesOf(user: ConnectedUser, since: number): Promise<readonly string[] | undefined> {
+    const inbox = inboxOf(this.#context.env, user.tenant, user.user)
+    const events = await within(missedMs, 'the inbox', inbox.changes(since))
+    return events?.map((event) => this.#held.find(`${user.tenant}/${namedIn(event)}`)?.newer(user, event) ?? event)
   }
 
   /** Tells a user what has changed since then, soon. */

@@ -50,7 +50,8 @@ export const ownStream: SubscriptionGrant = {
 
 /** The same of the user's own stream. Without the events that a returning client missed it did not recover. */
 export function encodeOwn(result: SubscribedResult, missed: readonly string[] | undefined, now: number): string {
-  const own = missed === undefined ? { ...result, offset: result.top, recovered: false, publications: [] } : result
+  const own =
+    missed === undefined ? { ...result, offset: Math.max(result.top, now), recovered: false, publications: [] } : result
   return encodeSubscribed(own, ownStream, now)
 }
 

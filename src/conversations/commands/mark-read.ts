@@ -19,24 +19,23 @@ export const markRead = defineCommand({
     tag: 'Messages',
     description:
       'A user moves their own read cursor, an API key that of the member in user. The cursor never moves back.',
-    example: { body: { seq: 12 }, response: { read: 12, unread: 0 } },
+    example: { body: { seq: 12 }, response: { read: 12, unread: 0, mentions: 0 } },
   },
   apply(state, actor, { seq }, applied) {
-    const { conversation, members, log, summary } = state
+    const { conversation, members, log, readStates } = state
     const denied = mayRead(conversation, members, actor)
     if (denied !== undefined) return denied
     if (actor.server && actor.user === '') return refuse('badRequest', 'user: an API key must name the reader')
     const member = members.get(actor.user)
     if (member === undefined) return refuse('notAllowed', 'only members of a channel have a read cursor in it')
-    applied.changesInboxes = true
-    const top = log.top()
-    const read = Math.max(member.read, Math.min(seq, top))
-    const unread = top - read - summary.uncounted().filter((other) => other > read).length
+    const read = Math.max(member.read, Math.min(seq, log.top()))
     if (read > member.read) {
       members.moveRead(actor.user, read)
+      applied.movesCursor = true
       const data = JSON.stringify({ type: 'read', user: actor.user, seq: read })
       if (isSmall(state)) applied.events.push({ kind: 'pub', data })
     }
-    return done({ read, unread })
+    const { unread = 0, mentions = 0 } = readStates.of(actor.user) ?? {}
+    return done({ read, unread, mentions })
   },
 })

@@ -107,6 +107,7 @@ export function send(
   const known = state.log.append(row)
   if (known !== undefined) return sent(state, known, true)
   applied.publications.push(toPublication(row))
+  if (content.mentions !== undefined) state.readStates.noteMentions(seq, content.mentions)
   if (applied.events.length > 0) dropTyping(applied, actor.user)
   return sent(state, row, false)
 }
