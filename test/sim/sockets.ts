@@ -1,5 +1,9 @@
+import { serialize } from 'node:v8'
 import type { Host } from './host.ts'
 import { lives, platform, type Life } from './lives.ts'
+
+/** The platform's bound. */
+const attachmentBytes = 16_384
 
 type Listener = (event: { readonly data: unknown; readonly code: number; readonly reason: string }) => void
 
@@ -42,6 +46,7 @@ export class Socket {
   }
 
   serializeAttachment(value: unknown): void {
+    if (serialize(value).byteLength > attachmentBytes) throw new Error('the attachment is too large')
     this.attachment = structuredClone(value)
   }
 
