@@ -6,6 +6,8 @@ export class EntryTable {
   readonly #sql: SqlStorage
   readonly #exists: boolean
   #top: number
+  /** The conversations of the list and the times of their entries, once they were asked for. */
+  #listed: Map<string, number> | undefined
 
   constructor(sql: SqlStorage, exists: boolean) {
     this.#sql = sql
@@ -28,6 +30,8 @@ export class EntryTable {
       JSON.stringify(entry),
     )
     this.#top = Math.max(this.#top, entry.offset)
+    if (entry.removed) this.#listed?.delete(entry.conversation)
+    else this.#listed?.set(entry.conversation, entry.at)
   }
 
   /** Entries that changed after `offset`, in the order of their newest events. */
@@ -38,10 +42,14 @@ export class EntryTable {
   /** All conversations of the list, in no order. */
   listed(): ListedConversation[] {
     if (!this.#exists) return []
-    const rows = this.#sql.exec<{ conversation: string; at: number }>(
-      'SELECT conversation, at FROM entries WHERE removed = 0',
+    this.#listed ??= new Map(
+      [
+        ...this.#sql.exec<{ conversation: string; at: number }>(
+          'SELECT conversation, at FROM entries WHERE removed = 0',
+        ),
+      ].map(({ conversation, at }) => [conversation, at]),
     )
-    return [...rows].map(({ conversation, at }) => [conversation, at])
+    return [...this.#listed]
   }
 
   /** The entries of some conversations of the list. */

@@ -27,10 +27,28 @@ export function pageOf(
   limit: number,
 ): ActivityRow[] {
   const [at, conversation] = before ?? [Infinity, '']
-  return rows
-    .filter((row) => byNewest({ at, conversation }, row) < 0)
-    .toSorted(byNewest)
-    .slice(0, limit)
+  const page: ActivityRow[] = []
+  for (const row of rows) {
+    const last = page.length < limit ? undefined : page.at(-1)
+    const isOnPage = last === undefined ? limit > 0 : byNewest(row, last) < 0
+    if (!isOnPage || byNewest({ at, conversation }, row) >= 0) continue
+    if (last !== undefined) page.pop()
+    page.splice(placeOf(page, row), 0, row)
+  }
+  return page
+}
+
+/** Where a row goes in a sorted page. */
+function placeOf(page: readonly ActivityRow[], row: ActivityRow): number {
+  let low = 0
+  let high = page.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const other = page[middle]
+    if (other !== undefined && byNewest(other, row) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** An activity for one user: without the states of others. */
