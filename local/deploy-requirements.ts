@@ -95,9 +95,18 @@ function cache(deployment: Deployment): Finding[] {
 }
 
 function operator(deployment: Deployment): Finding[] {
-  const key = deployment.vars['ADMIN_KEY']
-  if (key !== undefined) return [missing('ADMIN_KEY stands in plain text among the variables: make it a secret')]
-  return isSet(deployment, 'ADMIN_KEY') ? [] : [missing('secret ADMIN_KEY: without it no tenant can be made')]
+  const plain = ['ADMIN_KEY', 'ENCRYPTION_KEYS'].filter((name) => deployment.vars[name] !== undefined)
+  return [
+    ...plain.map((name) => missing(`${name} stands in plain text among the variables: make it a secret`)),
+    ...(isSet(deployment, 'ADMIN_KEY') ? [] : [missing('secret ADMIN_KEY: without it no tenant can be made')]),
+    ...(isSet(deployment, 'ENCRYPTION_KEYS')
+      ? []
+      : [
+          advice(
+            'ENCRYPTION_KEYS is not set: shards can be registered with a secret only, not with a connection string',
+          ),
+        ]),
+  ]
 }
 
 function bindings({ actors, crons }: Deployment, needed: Needed): Finding[] {

@@ -79,7 +79,7 @@ async function embeddedNeon(settings: Settings, { postgresPassword }: Secrets): 
   try {
     const failed = await trying.first
     const proxy = await startNeonProxy({
-      resolve: (asked) => (postgres === undefined ? undefined : routes(postgres, databases, postgresPassword)(asked)),
+      resolve: (asked) => (postgres === undefined ? undefined : routes(postgres, postgresPassword)(asked)),
     })
     const url = (database: string) => `postgresql://parley_app:${postgresPassword}@${database}.local/${database}`
     return {
@@ -110,16 +110,21 @@ async function prepare(postgres: Postgres, shards: readonly string[], password: 
   for (const shard of shards) await migrate(postgres.url(shard), 'shard')
 }
 
-/** The Worker reaches each database as parley_app, on the primary; `<database>.replica.local` is the standby. */
-function routes(postgres: Postgres, databases: readonly string[], password: string): Resolve {
+/**
+ * The Worker reaches each database as parley_app, on the primary; `<database>.replica.local` is the standby. Also one that was
+ * created later: a shard may be registered while the system runs.
+ */
+function routes(postgres: Postgres, password: string): Resolve {
   const asApp = (url: string) => Object.assign(new URL(url), { username: 'parley_app', password }).href
   return ({ host, database, user }) => {
-    if (user !== 'parley_app' || !databases.includes(database)) return undefined
+    if (user !== 'parley_app' || !/^[a-z]\w{0,62}$/.test(database) || isOfServer(database)) return undefined
     if (host === `${database}.local`) return { password, upstream: asApp(postgres.url(database)) }
     if (host === `${database}.replica.local`) return { password, upstream: asApp(postgres.replicaUrl(database)) }
     return undefined
   }
 }
+
+const isOfServer = (database: string) => ['postgres', 'template0', 'template1'].includes(database)
 
 async function embeddedUpstash({ dataDir, redisUrl }: Settings, { redisToken }: Secrets): Promise<StandIns> {
   const storage = redisUrl === undefined ? { dataFile: join(dataDir, 'redis.json') } : { redisUrl }

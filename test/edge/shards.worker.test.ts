@@ -127,6 +127,17 @@ describe('a registration is refused', () => {
     const early = await asOperator(`PUT /admin/v1/shards/${behind}`, { connection: urlOf(behind) })
     expect([early.status, early.body.detail]).toEqual([409, expect.stringContaining('npm run migrate')])
 
+    const none = freshName()
+    database(none).refusal = { code: '42P01', message: 'relation "schema_migrations" does not exist' }
+    const empty = await asOperator(`PUT /admin/v1/shards/${none}`, { connection: urlOf(none) })
+    expect([empty.status, empty.body.detail]).toEqual([409, expect.stringContaining('has migration 0')])
+    database(none).refusal = { code: '28P01', message: 'password authentication failed for user "parley_app"' }
+    const locked = await asOperator(`PUT /admin/v1/shards/${none}`, { connection: urlOf(none) })
+    expect([locked.status, locked.body.detail]).toEqual([
+      409,
+      expect.stringContaining('password authentication failed'),
+    ])
+
     database(away).isAway = true
     const dark = await asOperator(`PUT /admin/v1/shards/${away}`, { connection: urlOf(away) })
     expect([dark.status, dark.body]).toEqual([503, expect.objectContaining({ dependency: away })])

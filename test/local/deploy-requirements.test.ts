@@ -15,6 +15,7 @@ const whole: Deployment = {
     'UPSTASH_REDIS_REST_URL',
     'UPSTASH_REDIS_REST_TOKEN',
     'ADMIN_KEY',
+    'ENCRYPTION_KEYS',
   ],
   actors,
   crons,
@@ -38,9 +39,12 @@ describe('a check of a deployment', () => {
     expect(found({})).toEqual([])
   })
 
-  test.each(whole.secrets)('names the secret %s where it is missing', (name) => {
-    expect(found({}, [name])).toEqual([{ kind: 'missing', text: expect.stringContaining(name) }])
-  })
+  test.each(whole.secrets.filter((name) => name !== 'ENCRYPTION_KEYS'))(
+    'names the secret %s where it is missing',
+    (name) => {
+      expect(found({}, [name])).toEqual([{ kind: 'missing', text: expect.stringContaining(name) }])
+    },
+  )
 
   test.each([
     ['PUBLIC_URL', { PUBLIC_URL: undefined }],
@@ -50,9 +54,16 @@ describe('a check of a deployment', () => {
     ['ENVIRONMENT', { ENVIRONMENT: 'local' }],
     ['LOCAL_API_KEY', { LOCAL_API_KEY: 'demo-key' }],
     ['ADMIN_KEY', { ADMIN_KEY: 'in plain text, among the variables' }],
+    ['ENCRYPTION_KEYS', { ENCRYPTION_KEYS: 'in plain text, among the variables' }],
     ['DATABASE_URL_ASIA', { SHARDS: 'eu,us,asia' }],
   ])('names a wrong %s: %j', (name, vars) => {
     expect(found(vars)).toEqual([{ kind: 'missing', text: expect.stringContaining(name) }])
+  })
+
+  test('advises a key for connection strings where there is none', () => {
+    expect(found({}, ['ENCRYPTION_KEYS'])).toEqual([
+      { kind: 'advice', text: expect.stringContaining('ENCRYPTION_KEYS') },
+    ])
   })
 
   test('advises a cache and jobs where neither was begun', () => {

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../src/adapters/neon/connect.ts'
 import { newestMigration } from '../../src/adapters/neon/newest-migration.ts'
@@ -41,7 +42,7 @@ describe('--shards', () => {
     expect(await embeddedShards(own, undefined)).toHaveLength(3)
   })
 
-  test('starts with so many databases, migrated and reachable by the Worker', async () => {
+  test('starts with so many databases, migrated and reachable by the Worker, as are those created later', async () => {
     const dataDir = mkdtempSync(join(folder, 'data-'))
     const standIns = await startStandIns(
       readSettings({ PARLEY_DATA: dataDir }, ['--shards', '4']),
@@ -54,6 +55,18 @@ describe('--shards', () => {
         const database = connect(config, config.databaseUrl(`DATABASE_URL_${name.toUpperCase()}`))
         expect([name, await selectMigration(database)]).toEqual([name, newestMigration.shard])
       }
+      const [server = ''] = /postgres:\/\/postgres@[^/]+/.exec(standIns.notes.join('\n')) ?? []
+      const owner = Object.assign(new URL(server), {
+        password: readFileSync(join(dataDir, 'postgres/password'), 'utf8').trim(),
+      })
+      const session = new Client(`${owner.href}/postgres`)
+      await session.connect()
+      await session.query('CREATE DATABASE later')
+      await session.end()
+      const at = (name: string) =>
+        connect(config, config.directoryUrl.replace('directory.local/directory', `${name}.local/${name}`))
+      expect(await selectMigration(at('later'))).toBe(0)
+      await expect(selectMigration(at('postgres'))).rejects.toThrow('does not exist')
     } finally {
       await standIns.stop()
     }

@@ -6,6 +6,8 @@ import { answerTo, type Statement } from './shards.ts'
 export interface FakeDatabase {
   migration: number
   isAway: boolean
+  /** The error that every statement is answered with. */
+  refusal: { readonly code: string; readonly message: string } | undefined
   /** Takes statements and never answers. */
   isSilent: boolean
   /** The rows that a statement is answered with. */
@@ -22,6 +24,7 @@ export function databasesAreThere(): (name: string) => FakeDatabase {
     const known = all.get(name) ?? {
       migration: newestMigration.shard,
       isAway: false,
+      refusal: undefined,
       isSilent: false,
       rows: () => [],
       credentials: new Set<string>(),
@@ -35,6 +38,7 @@ export function databasesAreThere(): (name: string) => FakeDatabase {
     const { pathname, username, password, host } = new URL(request.headers.get('neon-connection-string') ?? '')
     const database = named(pathname.slice(1))
     database.credentials.add(`${username}:${password}@${host}`)
+    if (database.refusal !== undefined) return Response.json(database.refusal, { status: 400 })
     if (database.isAway) return new Response('no database is there', { status: 503 })
     if (database.isSilent) return await untilAborted(request.signal)
     const asked: Statement & { readonly queries?: readonly Statement[] } = await request.json()

@@ -1,6 +1,7 @@
+import { NeonDbError } from '@neondatabase/serverless'
 import { z } from 'zod'
 import { platformOf } from '../../../../durable-objects/address.ts'
-import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
+import { DependencyError, fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { createPartitions } from '../../../adapters/neon/create-partitions.ts'
 import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
@@ -252,14 +253,27 @@ async function requireOwnDatabase(config: Config, { shards: others }: KnownShard
 async function prepare(env: Env, config: Config, shard: StoredShard): Promise<number> {
   const { name } = shard
   const database = connect(config, await connectionOf(config, shard), requestDeadlineMs)
-  const number = await fromDependency(name, () => selectMigration(database), env.request)
+  const number = await answered(() => fromDependency(name, () => selectMigration(database), env.request))
   if (number < newestMigration.shard)
     fail(
       'conflict',
       `connection: the database has migration ${number} of ${newestMigration.shard}; run npm run migrate -- shard <connection string of the owner> first`,
     )
-  await fromDependency(name, () => createPartitions(database, monthsFrom(systemClock.now(), monthsAhead)), env.request)
+  const months = monthsFrom(systemClock.now(), monthsAhead)
+  await answered(() => fromDependency(name, () => createPartitions(database, months), env.request))
   return number
+}
+
+/** A database that answers and refuses has another fault than one that does not answer: a wrong password or role, say. */
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (thrown) {
+    const cause = thrown instanceof DependencyError ? thrown.cause : thrown
+    if (cause instanceof NeonDbError && cause.code !== undefined)
+      fail('conflict', `connection: the database refuses: ${cause.message}`)
+    throw thrown
+  }
 }
 
 /** A shard as its operator sees it. */
