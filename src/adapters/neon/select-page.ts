@@ -2,30 +2,32 @@ import { z } from 'zod'
 import type { LogOf } from '../../events/log-of.ts'
 import type { SeqRange } from '../../history/page.ts'
 import type { Database } from './connect.ts'
-import { setTenants } from './set-tenants.ts'
 
 /**
  * Reads the archive together with the messages, so that readers need not know where a part lies. An entry is in both
  * when it was written once more after it had been archived, which changes nothing. The page is put together here: a
  * hundred rows on the wire, each with its column names, would cost more than everything else.
+ *
+ * One statement instead of a transaction of four: the row-level security of the statement is opened by its first part, whose
+ * row the second needs before it can begin.
  */
-const statement = String.raw`
+export const pageStatement = String.raw`
+SELECT page FROM (SELECT set_config('app.tenants', $1, true) AS tenant) AS opened, LATERAL (
 SELECT coalesce(string_agg(concat_ws(E'\t', seq, to_json(user_id), to_json(client), body), E'\n' ORDER BY seq), '') AS page FROM (
 SELECT DISTINCT ON (seq) seq, user_id, client, body FROM (
 SELECT seq, user_id, client, body FROM messages
-WHERE tenant_id = $1 AND conversation_id = $2 AND epoch = $3 AND seq BETWEEN $4::bigint AND $5::bigint
+WHERE tenant_id = opened.tenant AND conversation_id = $2 AND epoch = $3 AND seq BETWEEN $4::bigint AND $5::bigint
 UNION ALL
 SELECT e.seq, e.user_id, e.client, e.body
 FROM archive a, unnest(a.seqs, a.user_ids, a.clients, a.bodies) AS e(seq, user_id, client, body)
-WHERE a.tenant_id = $1 AND a.conversation_id = $2 AND a.epoch = $3
+WHERE a.tenant_id = opened.tenant AND a.conversation_id = $2 AND a.epoch = $3
   AND a.page BETWEEN ($4::bigint - 1) / 100 AND ($5::bigint - 1) / 100 AND e.seq BETWEEN $4::bigint AND $5::bigint
-) AS log) AS entries`
+) AS log) AS entries) AS pages`
 
 const rows = z.tuple([z.object({ page: z.string() })])
 
 /** Entries `first`…`last` of one conversation's log as they were stored, in the form of `history/page-text.ts`. */
 export async function selectPage(db: Database, at: LogOf, range: SeqRange): Promise<string> {
-  const select = db.query(statement, [at.tenant, at.conversation, at.epoch, range.first, range.last])
-  const [, found] = await db.transaction([setTenants(db, [at.tenant]), select], { readOnly: true })
+  const found = await db.query(pageStatement, [at.tenant, at.conversation, at.epoch, range.first, range.last])
   return rows.parse(found)[0].page
 }
