@@ -44,9 +44,37 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a user that was mentioned is not told',
     file: 'durable-objects/conversation/activity-updater.ts',
-    from: 'for (const user of mention?.users ?? []) this.#users.add(user)',
+    from: 'mentions.put(seq, given)\n    for (const user of users) members',
+    to: 'mentions.put(seq, given)\n    for (const user of users.slice(0, 0)) members',
+    tests: simulation,
+  },
+  {
+    name: 'a publication to a gateway is lost',
+    file: 'durable-objects/activity/listening-gateways.ts',
+    from: 'this.#noteBehind(name, gateway, waitingSince)',
     to: '',
     tests: simulation,
+  },
+  {
+    name: "a session's buckets are forgotten after hibernation",
+    file: 'src/realtime/session.ts',
+    from: 'buckets: kept.buckets,',
+    to: 'buckets: undefined,',
+    tests: ['test/sim/gateway-activity.test.ts', ...simulation],
+  },
+  {
+    name: 'news that arrives while a conversation is asked is forgotten',
+    file: 'src/activity/held-conversation.ts',
+    from: 'if (this.#asked.size > 0) this.#since = mergeActivity(this.#since, activity',
+    to: 'if (this.#asked.size > 1e9) this.#since = mergeActivity(this.#since, activity',
+    tests: ['test/activity/held-conversation.test.ts'],
+  },
+  {
+    name: 'a bucket that was given up counts as listened to',
+    file: 'durable-objects/gateway/activity/bucket-listener.ts',
+    from: '?.calling.delete(bucket)',
+    to: '?.calling.has(bucket)',
+    tests: ['test/sim/gateway-activity.test.ts'],
   },
   {
     name: 'the epoch is forgotten',
@@ -121,8 +149,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'an inbox believes the older news',
     file: 'src/inbox/entry.ts',
-    from: 'last: Math.max(known.last, news.last)',
-    to: 'last: news.last',
+    from: 'const last = Math.max(known.last, isWithoutCounts(news) ? news.read : news.last)',
+    to: 'const last = isWithoutCounts(news) ? news.read : news.last',
     tests: ['test/inbox', ...simulation],
   },
   {

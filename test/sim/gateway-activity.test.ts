@@ -380,7 +380,10 @@ describe('a client that returns with a position', () => {
     const scene = await newScene()
     scene.missed = undefined
     await scene.connect('alice', ['lunch'], place)
-    expect(scene.replies[0]?.result).toMatchObject({ recovered: false, offset: 7 })
+    expect(scene.replies[0]?.result).toMatchObject({
+      recovered: false,
+      offset: expect.closeTo(scene.setting.world.now, -4),
+    })
   })
 })
 
