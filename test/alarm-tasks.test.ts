@@ -190,6 +190,30 @@ test('a task that is overdue is run soon: an alarm has no time in the past', () 
   expect(rings).toEqual([1_000_500])
 })
 
+test('an alarm that finds the task done that it was set for leaves others gathering; one that is rung by hand does not', async () => {
+  const done: string[] = []
+  const pending = new Set(['copy', 'news'])
+  const run = (name: string, dueAt?: () => number): Task => ({
+    name,
+    isPending: () => pending.has(name),
+    run: async () => {
+      pending.delete(name)
+      done.push(name)
+    },
+    ...(dueAt === undefined ? {} : { dueAt }),
+  })
+  const time = { rings: Infinity }
+  const alarm = { setAlarm: async (at: number) => void (time.rings = at) }
+  const tasks = new AlarmTasks(alarm, [run('copy', () => 1_030_000), run('news')], { now: () => 1_000_500 })
+  tasks.schedule(1_000_000, 500)
+  pending.delete('news')
+  await tasks.run(1_000_500, 500)
+  expect(done).toEqual([])
+  expect(time.rings).toBe(1_030_000)
+  await tasks.run(1_010_000, 500)
+  expect(done).toEqual(['copy'])
+})
+
 test('a task that gathers waits on when another task is due, and its alarm is set again', async () => {
   const time = { now: 1_000_000, rings: Infinity }
   const done: string[] = []

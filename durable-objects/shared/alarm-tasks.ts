@@ -112,13 +112,15 @@ export class AlarmTasks {
 
   /** The alarm rang. Never throws: the platform gives up on an alarm that does, after six tries. */
   async run(now: number, delayMs: number): Promise<void> {
+    const isExpected = this.#armedFor <= now + earlyMs
     this.#armedFor = Infinity
     this.#ranAt = now
     const owed = this.#tasks.filter(({ task: debt, running: paying }) => !paying && debt.isPending())
     const runnable = owed.filter(({ task }) => (task.parkedUntil?.() ?? 0) <= now)
     const due = runnable.filter(({ task, notBefore }) => notBefore <= now && dueAtOf(task) <= now + earlyMs)
-    // With no task due, the alarm was set by hand or the clock was set back: all tasks that are not parked run.
-    const paid = Promise.all((due.length === 0 ? runnable : due).map((account) => this.#run(account)))
+    // Before its time, and with no task due, the alarm was set by hand or the clock was set back: all tasks that are not parked
+    // run. At its time it may find that the task it was set for has run meanwhile: others go on gathering.
+    const paid = Promise.all((due.length === 0 && !isExpected ? runnable : due).map((account) => this.#run(account)))
     await within(timeoutMs, 'paying', paid).catch(() => undefined)
     for (const { task: debt, running: paying, notBefore } of this.#tasks) {
       if (paying) this.#arm(now + lookAfterMs)
