@@ -102,3 +102,25 @@ test('a key set of a host with an open breaker fails with a reason that says so,
   })
   expect(calls).toHaveLength(5)
 })
+
+test('a key set that never answers is given up after five seconds', async () => {
+  vi.useFakeTimers()
+  const unreachable = { kind: 'failed', reason: 'url: did not answer within five seconds, or could not be reached' }
+  const signals: AbortSignal[] = []
+  const hanging = (signal: AbortSignal) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    signal.addEventListener('abort', () => reject(signal.reason))
+    signals.push(signal)
+    return promise
+  }
+  const bound: Pick<Env, 'ENDPOINTS'> = {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of the network only fetch is used
+    ENDPOINTS: { fetch: (_: string, { signal }: { signal: AbortSignal }) => hanging(signal) } as unknown as Fetcher,
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of the bindings only the network is used
+  const fetched = fetchKeySet(bound as Env, 'acme', 'https://hanging.example.com/jwks.json')
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(await fetched).toEqual(unreachable)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  expect(vi.getTimerCount()).toBe(0)
+})
