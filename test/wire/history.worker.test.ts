@@ -116,31 +116,6 @@ describe('what only Postgres still has', () => {
     expect(await seqs({ limit: 4, reverse: true })).toEqual([12, 11, 10, 9])
   })
 
-  test('that Postgres does not answer in time ends the request with the name of the shard', async () => {
-    const { tenant, lunch, ask } = await story(12)
-    await forgetUpTo(tenant, lunch, 8)
-    const shard = (await tenantOf(env, tenant.id).placement())!.shard
-    postgresHangs()
-    const path = `/v1/conversations/${lunch}/messages?limit=12`
-    expect(await call(`GET ${path}`, { as: tenant.key })).toMatchObject({
-      status: 503,
-      body: { type: '/docs/errors#unavailable', dependency: shard, retryAfterMs: expect.any(Number) },
-    })
-    expect((await ask({ limit: 12 })).error).toMatchObject({
-      code: 100,
-      message: `internal server error: ${shard} does not answer; try again`,
-    })
-    expect(await call('GET /v1/usage', { as: tenant.key })).toMatchObject({ status: 503, body: { dependency: shard } })
-    expect(await call('GET /admin/v1/tenants', { as: operatorKey })).toMatchObject({
-      status: 503,
-      body: { dependency: 'directory' },
-    })
-    expect(await call('POST /admin/v1/cron/partitions', { as: operatorKey })).toMatchObject({
-      status: 503,
-      body: { dependency: expect.stringMatching(/^shard\d$/) },
-    })
-  })
-
   test('shows no words of a message deleted since, although Postgres does not know yet', async () => {
     const { tenant, lunch, ask, alice } = await story(4)
     const bob = await connectAs(tenant, 'bob')
@@ -178,5 +153,31 @@ describe('what only Postgres still has', () => {
     const upToDate = await tenant.actorOf(lunch).execute({ gateway: 'somewhere/0', have: 8, commands })
     expect(upToDate.behind).toBe(false)
     expect(upToDate.update.publications.map(({ offset }) => offset)).toEqual([9, 10, 11, 12])
+  })
+
+  // The last test, since the breakers of the databases are open afterwards.
+  test('that Postgres does not answer in time ends the request with the name of the shard', async () => {
+    const { tenant, lunch, ask } = await story(12)
+    await forgetUpTo(tenant, lunch, 8)
+    const shard = (await tenantOf(env, tenant.id).placement())!.shard
+    postgresHangs()
+    const path = `/v1/conversations/${lunch}/messages?limit=12`
+    expect(await call(`GET ${path}`, { as: tenant.key })).toMatchObject({
+      status: 503,
+      body: { type: '/docs/errors#unavailable', dependency: shard, retryAfterMs: expect.any(Number) },
+    })
+    expect((await ask({ limit: 12 })).error).toMatchObject({
+      code: 100,
+      message: `internal server error: ${shard} does not answer; try again`,
+    })
+    expect(await call('GET /v1/usage', { as: tenant.key })).toMatchObject({ status: 503, body: { dependency: shard } })
+    expect(await call('GET /admin/v1/tenants', { as: operatorKey })).toMatchObject({
+      status: 503,
+      body: { dependency: 'directory' },
+    })
+    expect(await call('POST /admin/v1/cron/partitions', { as: operatorKey })).toMatchObject({
+      status: 503,
+      body: { dependency: expect.stringMatching(/^shard\d$/) },
+    })
   })
 })
