@@ -10,6 +10,7 @@ export interface Bug {
 const simulation = ['test/sim/simulation.test.ts']
 const topics = ['test/sim/topics.test.ts']
 const jobs = ['test/sim/jobs.test.ts']
+const activity = ['test/sim/activity.test.ts']
 
 /** One per promise of the heart; each of them is a mistake that could be made. */
 export const bugs: readonly Bug[] = [
@@ -257,5 +258,54 @@ export const bugs: readonly Bug[] = [
     from: 'if (!allowed) return',
     to: 'if (!allowed && given === undefined) return',
     tests: ['test/actors/roles-tenant.worker.test.ts'],
+  },
+  {
+    name: 'a gateway that missed news is not told so',
+    file: 'durable-objects/activity/listening-gateways.ts',
+    from: '    gateway.behind = since\n',
+    to: '    gateway.behind = 0 * since\n',
+    tests: activity,
+  },
+  {
+    name: 'news that comes while a gateway is told that it is behind is lost',
+    file: 'durable-objects/activity/listening-gateways.ts',
+    from: 'if (gateway.behind > 0 && !gateway.isTold) return',
+    to: 'if (gateway.behind > 0) return',
+    tests: activity,
+  },
+  {
+    name: 'a repeat of news is not published again',
+    file: 'durable-objects/activity/activity.ts',
+    from: 'else await this.#store.gateways.publish(publication, changed)',
+    to: 'else if (changed === this.#clock.now()) await this.#store.gateways.publish(publication, changed)',
+    tests: activity,
+  },
+  {
+    name: 'a gateway is dropped by an answer from before it listened again',
+    file: 'durable-objects/activity/listening-gateways.ts',
+    from: 'if (gateway.listens !== listens || ',
+    to: 'if (',
+    tests: activity,
+  },
+  {
+    name: 'an actor that is new to its tenant works without its parent at once',
+    file: 'durable-objects/activity/activity.ts',
+    from: 'if (this.#number < first) return',
+    to: 'if (this.#number < first + 64) return',
+    tests: activity,
+  },
+  {
+    name: 'an entry without counts moves on all the same',
+    file: 'src/inbox/entry.ts',
+    from: 'const last = Math.max(known.last, isWithoutCounts(news) ? news.read : news.last)',
+    to: 'const last = Math.max(known.last, news.last)',
+    tests: ['test/inbox/entry.test.ts'],
+  },
+  {
+    name: 'a row that is older than the entry is believed',
+    file: 'src/activity/read-state-now.ts',
+    from: 'return now === undefined || now.last < entry.last || now.read < entry.read ? undefined : now',
+    to: 'return now',
+    tests: ['test/activity/listed-state.test.ts'],
   },
 ]
