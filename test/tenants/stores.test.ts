@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { tenantStores, withoutTenants } from '../../src/tenants/stores.ts'
+
+const read = (file: string) => readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
+const schema = read('migrations/schema.sql')
+
+/** Tables of the schema; a partition belongs to its table. */
+const tables = [...schema.matchAll(/^TABLE (\w+)(?! PARTITION DEFAULT)(?:$| PARTITION BY)/gm)].map(
+  ([, name = '']) => name,
+)
+const classes = [...read('wrangler.toml').matchAll(/class_name = "(\w+)"/g)].map(([, name = '']) => name)
+
+const registered = (kind: 'table' | 'actor') =>
+  Object.entries(tenantStores).flatMap(([name, store]) => (store.kind === kind ? [name] : []))
+
+const missing = (names: readonly string[], kind: 'table' | 'actor') =>
+  [...new Set(names)].filter((name) => !registered(kind).includes(name) && !Object.hasOwn(withoutTenants, name))
+
+describe('the registry of what holds something of a tenant', () => {
+  test('has every table of the directory and of a shard, or the reason why it is not there', () => {
+    expect(tables.length).toBeGreaterThan(6)
+    expect(missing(tables, 'table')).toEqual([])
+  })
+
+  test('has every class of actors that is deployed, or the reason why it is not there', () => {
+    expect(classes.length).toBeGreaterThan(10)
+    expect(missing(classes, 'actor')).toEqual([])
+  })
+
+  test('tells of a table and of a class that were added and not registered', () => {
+    expect(missing([...tables, 'reactions'], 'table')).toEqual(['reactions'])
+    expect(missing([...classes, 'Saga'], 'actor')).toEqual(['Saga'])
+  })
+
+  test('has nothing that does not exist', () => {
+    expect(registered('table').filter((name) => !tables.includes(name))).toEqual([])
+    expect(registered('actor').filter((name) => !classes.includes(name))).toEqual([])
+    const known = [...tables, ...classes]
+    expect(Object.keys(withoutTenants).filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  test('has as tables of tenants those that have a tenant in each row, and no others', () => {
+    const withTenant = [...schema.matchAll(/^COLUMN (\w+)\.tenant_id /gm)].map(([, name = '']) => name)
+    const partitions = [...schema.matchAll(/^TABLE (\w+) PARTITION DEFAULT/gm)].map(([, name = '']) => name)
+    const owned: string[] = [...new Set(withTenant)].filter((name) => !partitions.includes(name))
+    expect(registered('table').toSorted()).toEqual(owned.toSorted())
+  })
+
+  test('deletes the placement and the settings last, by which all else is found', () => {
+    const deletedLast = Object.entries(tenantStores).flatMap(([name, store]) => (store.delete === 'last' ? [name] : []))
+    expect(deletedLast.toSorted()).toEqual(['Tenant', 'placements', 'tenants'])
+  })
+})
