@@ -39,9 +39,10 @@ export function budgetOf(most: number): OpenBudget {
 
 /**
  * What a tenant may hold for each place that is free. So the last places stay for others: alone a tenant gets 15/16 for
- * actors that it has, 3/4 for new names and 1/2 for those that a process can do without; several tenants get equal parts.
+ * actors that it has, 1/2 for new names, whose files have to be made, and 1/3 for those that a process can do without; several
+ * tenants get equal parts.
  */
-export const perFreePlace = { known: 15, new: 3, dispensable: 1 } as const
+export const perFreePlace = { known: 15, new: 1, dispensable: 0.5 } as const
 
 interface Place {
   readonly tenant: string

@@ -28,7 +28,7 @@ function fill(actors: OpenActors, actor: (n: number) => ActorName, at: number): 
 describe('the open actors of one process', () => {
   test('are bounded for a tenant that calls ever new names, and others get places of their own', () => {
     const actors = bounded()
-    expect(fill(actors, (n) => topic('mallory', n), 0)).toBe(Math.ceil((forCallers * 3) / 4))
+    expect(fill(actors, (n) => topic('mallory', n), 0)).toBe(Math.ceil(forCallers / 2))
     expect(fill(actors, (n) => topic('acme', n), 0)).toBeGreaterThan(400)
     expect(actors.count).toBeLessThanOrEqual(forCallers)
   })
@@ -68,7 +68,7 @@ describe('the open actors of one process', () => {
       fill(bounded(), (n) => topic('acme', n), 0),
       fill(bounded(), (n) => ({ kind: 'limiter', tenant: 'acme', name: `requests:${n}`, isDispensable: true }), 0),
     ]
-    expect(counts).toEqual([15 / 16, 3 / 4, 1 / 2].map((part) => Math.ceil(forCallers * part)))
+    expect(counts).toEqual([15 / 16, 1 / 2, 1 / 3].map((part) => Math.ceil(forCallers * part)))
   })
 
   test('that were opened once are the tenant’s own from then on', () => {

@@ -17,7 +17,7 @@ import { lively, namespace } from '../support/worker/topics.ts'
 const most = 100
 const bounded = { ...env, MAX_OPEN_ACTORS: String(most) }
 /** What one tenant may open under new names when it is alone. */
-const share = Math.ceil((budgetOf(most).forCallers * 3) / 4)
+const share = Math.ceil(budgetOf(most).forCallers / 2)
 
 // Those of the test before are closed by then.
 let now = Date.now()
