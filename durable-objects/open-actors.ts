@@ -60,14 +60,15 @@ export async function whenRoom(env: Env): Promise<void> {
 
 // Each calls an actor once there is a place for it, and throws `TooManyActors` as `whenAdmitted` does.
 
-/** A conversation that exists as far as its id says. */
+/** A conversation; `isKnown` says that it exists as far as its id tells. */
 export const callConversation = <R>(
   env: Env,
   tenant: string,
   id: string,
   call: (conversation: ReturnType<typeof conversationOf>) => R,
+  isKnown = true,
 ): Promise<Awaited<R>> =>
-  admitted(env, { kind: 'conversation', tenant, name: id, isKnown: true }, () => call(conversationOf(env, tenant, id)))
+  admitted(env, { kind: 'conversation', tenant, name: id, isKnown }, () => call(conversationOf(env, tenant, id)))
 
 /** The inbox of a user with a valid token, or of one that the tenant's server names. */
 export const callInbox = <R>(

@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { createExecutionContext, listDurableObjectIds } from 'cloudflare:test'
+import { createExecutionContext, listDurableObjectIds, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { callOpen } from '../../durable-objects/gateway/channels/other-streams.ts'
@@ -7,6 +7,7 @@ import { callConversation, callTopic } from '../../durable-objects/open-actors.t
 import { app } from '../../src/edge/http/app.ts'
 import { answer as runMethod } from '../../src/edge/server-api/commands.ts'
 import { budgetOf, openActors, TooManyActors } from '../../src/limits/open-actors.ts'
+import { uuidv7 } from '../../src/kernel/id.ts'
 import { GivenJson } from '../../src/protocol/given-json.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant } from '../support/worker/tenant.ts'
@@ -195,4 +196,30 @@ test('commands of a gateway are refused with 111 and a wait where no place is fr
   vi.setSystemTime(now + 11_000)
   await left
   expect(reached).toEqual(['leave'])
+})
+
+test('ids of a tenant of an earlier version, which carry no check, count as new names, and those of others as known ones', async () => {
+  const [old, tenant] = [await newTenant(), await newTenant()]
+  await runInDurableObject(
+    env.TENANT.getByName(old.id),
+    (_, { storage }) => void storage.kv.delete('conversationIdSecret'),
+  )
+  const read = async (as: string, id: string) =>
+    await app.fetch(
+      new Request(`https://parley.test/v1/conversations/${id}/messages`, {
+        headers: { Authorization: `Bearer ${as}` },
+      }),
+      bounded,
+      createExecutionContext(),
+    )
+  const [token, oldToken] = [await tenant.token('alice'), await old.token('alice')]
+  const group = await tenant.group('alice')
+  // The users' inboxes are open, and so are as many conversations as each tenant may have.
+  for (const as of [token, oldToken]) expect((await read(as, uuidv7(now))).status).toBe(404)
+  for (const { id } of [old, tenant]) fillUp(id)
+  expect((await read(oldToken, uuidv7(now))).status).toBe(429)
+  const waiting = read(token, group)
+  await scheduler.wait(100)
+  vi.setSystemTime(now + 11_000)
+  expect((await waiting).status).toBe(200)
 })

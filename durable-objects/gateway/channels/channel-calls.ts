@@ -152,8 +152,7 @@ export class ChannelCalls {
         if (conversation === undefined) return await callOtherStream(this.#context, tenant, channel, call)
         const stream = () => conversationOf(this.#env, tenant, conversation)
         const run = () => this.#links?.call(key, stream, call) ?? stream().execute(call)
-        const actor = { kind: 'conversation', tenant, name: conversation, isKnown: true } as const
-        const execute = this.#isBounded ? () => callOpen(this.#env, actor, call, run) : run
+        const execute = this.#isBounded ? () => this.#callOpen(tenant, conversation, call, run) : run
         // A gateway that has the conversation's position has its subscribers: its name is known.
         if (call.have !== null) return await execute()
         return await callIfKnown(call, this.#context.names.hasConversation(tenant, conversation), execute)
@@ -163,6 +162,11 @@ export class ChannelCalls {
       }
     }
     return undefined
+  }
+
+  #callOpen(tenant: string, name: string, call: StreamCall, run: () => Promise<StreamAnswer>): Promise<StreamAnswer> {
+    const isKnown = call.have !== null || this.#context.names.areIdsChecked(tenant)
+    return callOpen(this.#env, { kind: 'conversation', tenant, name, isKnown }, call, run)
   }
 
   /** Anonymous connections share the user id "", but each is a user of its own. */

@@ -19,6 +19,8 @@ export class NameDirectory {
   readonly #tenants: TenantCache
   readonly #clock: Clock
   readonly #known = new BoundedMap<string, true>(maxRemembered)
+  /** Tenants of earlier versions. */
+  readonly #unchecked = new BoundedMap<string, true>(maxRemembered)
 
   constructor(env: Env, tenants: TenantCache, clock: Clock) {
     this.#env = env
@@ -30,9 +32,15 @@ export class NameDirectory {
   hasConversation(tenant: string, id: string): Ready<boolean> {
     return this.#has(`${tenant}/${id}`, async () => {
       const secret = (await this.#tenants.get(tenant, this.#clock.now()))?.secrets.conversationIdSecret
+      if (secret === undefined) this.#unchecked.set(tenant, true)
       if (secret === undefined || (await hasCheck(id, secret))) return true
       return await inboxNotesOf(this.#env, tenant, id).hasChosenId(id)
     })
+  }
+
+  /** Whether an id that `hasConversation` found was checked: for tenants of earlier versions, whose ids carry no check, any id is found. */
+  areIdsChecked(tenant: string): boolean {
+    return !this.#unchecked.has(tenant)
   }
 
   /** Whether the tenant has a queue of that name. */

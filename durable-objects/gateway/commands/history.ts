@@ -40,8 +40,12 @@ export class History {
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
     const answer = await readHistory(env, { tenant, conversation: channel.id }, query, {
       history: (asked) =>
-        callConversation(env, tenant, channel.id, (conversation) =>
-          conversation.history({ user, client, server: false }, asked),
+        callConversation(
+          env,
+          tenant,
+          channel.id,
+          (conversation) => conversation.history({ user, client, server: false }, asked),
+          this.#gateway.names.areIdsChecked(tenant),
         ),
       placement: () => tenantOf(env, tenant).placement(),
       readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, page),

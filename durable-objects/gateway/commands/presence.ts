@@ -43,8 +43,12 @@ export class PresenceCommands {
       return refuse('notAvailable', 'presence anywhere but in conversations and topics')
     if (!(await this.#gateway.names.hasConversation(tenant, parsed.id))) return refuse('permissionDenied')
     const actor = { user, client, server: false }
-    return await callConversation(this.#gateway.env, tenant, parsed.id, (conversation) =>
-      conversation.presence(actor, form),
+    return await callConversation(
+      this.#gateway.env,
+      tenant,
+      parsed.id,
+      (conversation) => conversation.presence(actor, form),
+      this.#gateway.names.areIdsChecked(tenant),
     )
   }
 }

@@ -29,6 +29,9 @@ export async function mayBeConversation(env: Env, tenant: string, id: string): P
 /** Ids that were found possible, with the secret of the tenant that they were found under. */
 const known = new BoundedMap<string, string>(20_000)
 
+/** Whether an id that `mayBeConversation` found possible was checked: of a tenant of an earlier version any id is possible. */
+const isChecked = (tenant: string, id: string): boolean => known.has(`${tenant}/${id}`)
+
 /** An id for a new conversation, with the check of the tenant. */
 export async function withTenantCheck(env: Env, tenant: string, id: string): Promise<string> {
   const secret = await secretOf(env, tenant)
@@ -53,7 +56,9 @@ interface EncodedPage {
 export function possibleConversation(env: Env, tenant: string, id: string) {
   type Call<R> = (conversation: ReturnType<typeof conversationOf>) => R
   const ask = async <R>(call: Call<R>, name: ErrorName = 'notFound'): Promise<Awaited<R> | Refusal> =>
-    (await mayBeConversation(env, tenant, id)) ? await callConversation(env, tenant, id, call) : refuse(name)
+    (await mayBeConversation(env, tenant, id))
+      ? await callConversation(env, tenant, id, call, isChecked(tenant, id))
+      : refuse(name)
   return {
     admitsWriter: (actor: Actor) => ask((conversation) => conversation.admitsWriter(actor)),
     history: (actor: Actor, query: HistoryQuery) =>
@@ -69,7 +74,7 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
       ask((conversation) => conversation.presence(actor, form), 'permissionDenied'),
     execute: async (call: StreamCall): Promise<StreamAnswer> =>
       (await mayBeConversation(env, tenant, id))
-        ? await callConversation(env, tenant, id, (conversation) => conversation.execute(call))
+        ? await callConversation(env, tenant, id, (conversation) => conversation.execute(call), isChecked(tenant, id))
         : refuseAll(call),
   }
 }
