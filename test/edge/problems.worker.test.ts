@@ -1,5 +1,8 @@
 import { env } from 'cloudflare:workers'
+import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
+import type { App } from '../../src/edge/http/context.ts'
+import { onError } from '../../src/edge/http/problem.ts'
 import { problems } from '../../src/protocol/problems.ts'
 import { call, type Answer } from '../support/worker/http.ts'
 import { newTenant, operatorKey } from '../support/worker/tenant.ts'
@@ -196,4 +199,15 @@ test('an answer of an operation carries the safe headers of data, and none that 
   for (const name of safe) expect(headers.get(name), name).not.toBeNull()
   for (const name of ['x-download-options', 'x-xss-protection', 'origin-agent-cluster'])
     expect(headers.get(name), name).toBeNull()
+})
+
+test('an actor whose file cannot be read or written, as on a full disk, is a 503 that says so and when to try again', async () => {
+  const app = new Hono<App>().get('/', () => {
+    // What workerd makes of SQLITE_FULL in an actor.
+    throw new Error('internal error; reference = d5q86ikal0mcfmce8p74m1ru')
+  })
+  const answer = await app.onError(onError).request('/', {}, env)
+  expect(answer.status).toBe(503)
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect(await answer.json()).toMatchObject({ detail: expect.stringMatching(/^storage: .* nothing was acknowledged/) })
 })
