@@ -14,12 +14,7 @@ const rule = (name, from, to) => ({ name, severity: 'error', from, to })
 
 export default {
   forbidden: [
-    rule('no-import-circles', { pathNot: '^test/' }, { circular: true }),
-    rule(
-      'no-import-circles-at-run-time-in-tests',
-      {},
-      { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
-    ),
+    rule('no-import-circles', {}, { circular: true }),
     rule(
       'bindings-are-typed-by-contracts',
       { path: '^src/env\\.ts$' },

@@ -13,8 +13,7 @@ afterAll(() => rmSync(tree, { recursive: true }))
 
 /** Each file imports what its rule forbids. Files that are only imported are empty. */
 const offences: Readonly<Record<string, readonly string[]>> = {
-  'no-import-circles': ['src/topics/one.ts > src/topics/two.ts', 'src/topics/two.ts > src/topics/one.ts'],
-  'no-import-circles-at-run-time-in-tests': ['test/one.ts > test/two.ts', 'test/two.ts > test/one.ts'],
+  'no-import-circles': ['test/one.ts > test/two.ts', 'test/two.ts > test/one.ts'],
   'bindings-are-typed-by-contracts': ['src/env.ts > durable-objects/topic/topic.ts'],
   'actors-use-no-other-actors-folder': ['durable-objects/inbox/inbox.ts > durable-objects/topic/topic.ts'],
   'kernel-imports-nothing': ['src/kernel/clock.ts > src/protocol/wire.ts'],
@@ -50,7 +49,11 @@ test('each import rule fails where it is broken on purpose, and every rule has s
   for (const [file, targets] of imports) {
     mkdirSync(join(tree, dirname(file)), { recursive: true })
     const up = '../'.repeat(file.split('/').length - 1)
-    const lines = targets.map((target) => `import '${target.endsWith('.ts') ? up + target : target}'\n`)
+    // Tests import types only here: a circle of types is one, too.
+    const lines = targets.map((target) => {
+      const from = target.endsWith('.ts') ? up + target : target
+      return target.startsWith('test/') ? `import type {} from '${from}'\n` : `import '${from}'\n`
+    })
     writeFileSync(join(tree, file), `${lines.join('')}export {}\n`)
   }
   for (const file of ['.dependency-cruiser.mjs', 'tsconfig.json', 'tsconfig.base.json', 'package.json'])

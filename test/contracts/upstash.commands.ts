@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Here } from './upstash.contract.ts'
+import type { Here } from './upstash.world.ts'
 import { eventually, isAlmost } from './upstash.eventually.ts'
 
 /** Values, conditions, expiry, pipelines and transactions, through the SDK. */

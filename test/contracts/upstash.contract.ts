@@ -2,15 +2,7 @@ import { Redis } from '@upstash/redis'
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest'
 import { commandsContract } from './upstash.commands.ts'
 import { protocolContract } from './upstash.protocol.ts'
-import type { UpstashWorld } from './upstash.world.ts'
-
-/** What each test of the contract uses. */
-export interface Here {
-  readonly world: UpstashWorld
-  readonly redis: Redis
-  /** A raw request with the right token; the body is sent as JSON unless it is text. */
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
-}
+import type { Here, UpstashWorld } from './upstash.world.ts'
 
 /** The part of Upstash's protocol that Parley relies on, tested with Upstash's SDK. The database is flushed before each test. */
 export function upstashContract(name: string, open: () => Promise<UpstashWorld>): void {

@@ -1,6 +1,6 @@
 import { Redis } from '@upstash/redis'
 import { describe, expect, test } from 'vitest'
-import type { Here } from './upstash.contract.ts'
+import type { Here } from './upstash.world.ts'
 import { isAlmost } from './upstash.eventually.ts'
 
 /** Paths, errors and tokens of the REST protocol. */

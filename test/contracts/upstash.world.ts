@@ -4,12 +4,21 @@ import { createServer } from 'node:net'
 import { redisServerBackend } from '../../local/upstash/redis-server.ts'
 import { type UpstashOptions, startUpstash } from '../../local/upstash/start.ts'
 import { eventually } from './upstash.eventually.ts'
+import type { Redis } from '@upstash/redis'
 
 /** A server of Upstash's REST protocol over an empty database. */
 export interface UpstashWorld {
   readonly url: string
   readonly token: string
   close(): Promise<void>
+}
+
+/** What each test of the contract uses. */
+export interface Here {
+  readonly world: UpstashWorld
+  readonly redis: Redis
+  /** A raw request with the right token; the body is sent as JSON unless it is text. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
 }
 
 /** A stand-in started with these options. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { checkHistory, type Entry, History } from '../support/history.ts'
+import { checkHistory } from '../support/history-checks.ts'
+import { type Entry, History } from '../support/history.ts'
 
 const conversation = { tenant: 'acme', conversation: 'c' }
 

@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
-import { lives, platform, type Life } from './lives.ts'
+import { lives, platform } from './lives.ts'
 import { stub } from './namespace.ts'
 import { SocketPair, UpgradeResponse } from './sockets.ts'
 import { loadActors, type ActorClass, type Globals } from './worker-code.ts'
+import type { Life } from './world.ts'
 
 /** Everything that can go on has: ticks come after all promises, and before anything from outside. */
 export const drained = (): Promise<void> => new Promise((done) => process.nextTick(done))

@@ -1,9 +1,9 @@
 import { Disk } from './disk.ts'
-import { lives, type Life } from './lives.ts'
+import { lives } from './lives.ts'
 import { entrypoint } from './namespace.ts'
-import type { Platform } from './platform.ts'
 import { UpgradeResponse, type Socket } from './sockets.ts'
 import type { ActorClass } from './worker-code.ts'
+import type { Life, Outcome, World } from './world.ts'
 
 interface Output {
   readonly after: number
@@ -15,7 +15,7 @@ const alarmTries = 6
 
 /** Where one actor lives: its disk, its sockets and its gate outlast it; its memory does not. */
 export class Host {
-  readonly platform: Platform
+  readonly platform: World
   readonly kind: string
   readonly name: string
   readonly disk = new Disk()
@@ -38,7 +38,7 @@ export class Host {
   /** Calls that wait for this actor: they fail when it dies. */
   readonly #open = new Set<() => void>()
 
-  constructor(platform: Platform, kind: string, name: string, type: ActorClass) {
+  constructor(platform: World, kind: string, name: string, type: ActorClass) {
     this.platform = platform
     this.kind = kind
     this.name = name
@@ -220,11 +220,6 @@ export class Host {
     }
   }
 }
-
-/** What became of a call. */
-export type Outcome =
-  | { readonly kind: 'answered'; readonly value: unknown }
-  | { readonly kind: 'failed'; readonly why: string }
 
 async function invoke(instance: object, method: string, given: readonly unknown[]): Promise<unknown> {
   const found: unknown = Reflect.get(instance, method)

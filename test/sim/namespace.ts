@@ -1,16 +1,15 @@
-import type { Outcome } from './host.ts'
-import { lives, type Life } from './lives.ts'
-import type { Platform } from './platform.ts'
+import { lives } from './lives.ts'
+import type { Life, Outcome, World } from './world.ts'
 
 type Call = (...given: unknown[]) => Promise<unknown>
 
 /** What `env.CONVERSATION` is to an actor: names to stubs, each a line of its own on which calls keep their order. */
-export function namespace(platform: Platform, kind: string): { getByName(name: string): unknown } {
+export function namespace(platform: World, kind: string): { getByName(name: string): unknown } {
   return { getByName: (name) => stub(platform, kind, name) }
 }
 
 /** A way to one actor. Calls of one stub arrive in their order; of two stubs, as it comes. */
-export function stub(platform: Platform, kind: string, name: string): Readonly<Record<string, Call>> {
+export function stub(platform: World, kind: string, name: string): Readonly<Record<string, Call>> {
   const line = { free: 0 }
   return new Proxy<Record<string, Call>>(
     {},
@@ -24,7 +23,7 @@ export function stub(platform: Platform, kind: string, name: string): Readonly<R
 }
 
 /** What `ctx.exports.JobWorker` is to an actor: each call an invocation of its own, which no other caller can reach. */
-export function entrypoint(platform: Platform, kind: string): Readonly<Record<string, Call>> {
+export function entrypoint(platform: World, kind: string): Readonly<Record<string, Call>> {
   return new Proxy<Record<string, Call>>(
     {},
     {
@@ -36,7 +35,7 @@ export function entrypoint(platform: Platform, kind: string): Readonly<Record<st
   )
 }
 
-async function invoke(platform: Platform, kind: string, method: string, given: readonly unknown[]): Promise<unknown> {
+async function invoke(platform: World, kind: string, method: string, given: readonly unknown[]): Promise<unknown> {
   const name = String(platform.invocations++)
   return await call(platform, { free: 0 }, { kind, name, method, given, over: () => platform.retire(kind, name) })
 }
@@ -62,11 +61,7 @@ function asRequest(given: readonly unknown[]): readonly unknown[] {
 
 const lowerCase = ([name, value]: [string, unknown]): [string, unknown] => [name.toLowerCase(), value]
 
-function call(
-  platform: Platform,
-  line: { free: number },
-  { kind, name, method, given, over }: Message,
-): Promise<unknown> {
+function call(platform: World, line: { free: number }, { kind, name, method, given, over }: Message): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
   const caller = lives.getStore()
   const arguments_ = method === 'fetch' ? asRequest(given) : structuredClone(given)
@@ -99,7 +94,7 @@ function call(
 
 /** The answer reaches the caller, if it still lives. */
 function hear(
-  platform: Platform,
+  platform: World,
   caller: Life | undefined,
   outcome: Outcome,
   resolve: (value: unknown) => void,

@@ -4,18 +4,7 @@ import { Host } from './host.ts'
 import { drained } from './globals.ts'
 import { nowRuns } from './lives.ts'
 import type { ActorClass } from './worker-code.ts'
-
-/** How bad the weather is. Probabilities per event, times in milliseconds. */
-export interface Weather {
-  readonly requestLost: number
-  readonly answerLost: number
-  /** A call arrives a second time, a little later. */
-  readonly repeated: number
-  /** An actor loses its memory at the end of a turn that wrote, before or after the disk confirms it. */
-  readonly crashAtWrite: number
-  readonly latencyMs: readonly [number, number]
-  readonly diskMs: readonly [number, number]
-}
+import type { Weather, World } from './world.ts'
 
 export const calm: Weather = {
   requestLost: 0,
@@ -33,12 +22,12 @@ const start = Date.UTC(2026, 0, 1)
  * disk, calls and sockets that take their time and get lost. One event after another on a clock of its own, all
  * chance from one seed, so that a seed is a story that can be told again.
  */
-export class Platform {
+export class Platform implements World {
   readonly timeline = new Timeline(start)
   readonly chance: Chance
   readonly hosts = new Map<string, Host>()
   readonly classes: Record<string, ActorClass> = {}
-  weather = calm
+  weather: Weather = calm
   /** Clocks are wrong by this much at most. */
   skewMs = 0
   env: Readonly<Record<string, unknown>> = {}

@@ -2,7 +2,8 @@ import { actors } from './globals.ts'
 import { nowRuns } from './lives.ts'
 import { namespace, stub } from './namespace.ts'
 import { provision } from './neighbours.ts'
-import { calm, Platform, type Weather } from './platform.ts'
+import { calm, Platform } from './platform.ts'
+import type { Weather } from './world.ts'
 import type { ActorClass } from './worker-code.ts'
 
 /** What goes wrong on a day, whatever it is about. */

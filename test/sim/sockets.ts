@@ -1,6 +1,6 @@
 import { serialize } from 'node:v8'
-import type { Host } from './host.ts'
-import { lives, platform, type Life } from './lives.ts'
+import { lives, platform } from './lives.ts'
+import type { ActorHost, Life } from './world.ts'
 
 /** The platform's bound. */
 const attachmentBytes = 16_384
@@ -13,7 +13,7 @@ export class Socket {
   attachment: unknown = null
   answeredAt: number | undefined
   readonly bufferedAmount = 0
-  #host: Host | undefined
+  #host: ActorHost | undefined
   #life: Life | undefined
   #closed = false
   /** It ended before it was accepted: the acceptor is told so then. */
@@ -36,7 +36,7 @@ export class Socket {
     if (ended !== undefined) platform().after(0, () => this.end(ended.code, ended.reason))
   }
 
-  hibernateAt(host: Host): void {
+  hibernateAt(host: ActorHost): void {
     this.#host = host
     host.sockets.add(this)
   }

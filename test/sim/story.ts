@@ -1,5 +1,6 @@
 import type { Mentions } from '../../src/events/activity.ts'
-import { checkHistory, History } from '../support/history.ts'
+import { checkHistory } from '../support/history-checks.ts'
+import { History } from '../support/history.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Person } from './person.ts'
 import { differentPresence } from './presence-check.ts'

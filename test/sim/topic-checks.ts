@@ -1,10 +1,22 @@
 import { z } from 'zod'
 import type { Listener, Published, ToldLost } from './listener.ts'
 import type { Platform } from './platform.ts'
+import type { Day } from './setting.ts'
 import { isKept, namespaceOf } from './topic-namespaces.ts'
 import type { TopicServer } from './topic-server.ts'
-import type { TopicPlot } from './topic-story.ts'
 import { nameOf, type TopicAddress, type TopicTruth } from './topic-truth.ts'
+
+/** What a story about topics is about, beside its seed. */
+export interface TopicPlot extends Day {
+  /** Listeners of each tenant. */
+  readonly people: number
+  /** Topics, the same names in every tenant. */
+  readonly channels: readonly string[]
+  readonly gateways: number
+  readonly publications: number
+  /** The only faults there are: lines that are cut, or actors of one kind that die. */
+  readonly only?: 'cuts' | 'Gateway' | 'Topic'
+}
 
 interface Given {
   readonly world: Platform

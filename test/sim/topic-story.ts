@@ -1,25 +1,14 @@
 import { z } from 'zod'
-import { checkHistory, History } from '../support/history.ts'
+import { checkHistory } from '../support/history-checks.ts'
+import { History } from '../support/history.ts'
 import { Listener } from './listener.ts'
 import { tokenMaker } from './neighbours.ts'
 import { differentPresence } from './presence-check.ts'
-import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
-import { TopicChecks } from './topic-checks.ts'
+import { Setting, type Ending as SettingEnding } from './setting.ts'
+import { TopicChecks, type TopicPlot } from './topic-checks.ts'
 import { namespaces } from './topic-namespaces.ts'
 import { TopicServer } from './topic-server.ts'
 import { TopicTruth, type TopicAddress } from './topic-truth.ts'
-
-/** What a story about topics is about, beside its seed. */
-export interface TopicPlot extends Day {
-  /** Listeners of each tenant. */
-  readonly people: number
-  /** Topics, the same names in every tenant. */
-  readonly channels: readonly string[]
-  readonly gateways: number
-  readonly publications: number
-  /** The only faults there are: lines that are cut, or actors of one kind that die. */
-  readonly only?: 'cuts' | 'Gateway' | 'Topic'
-}
 
 export interface TopicEnding extends SettingEnding {
   readonly stored: number

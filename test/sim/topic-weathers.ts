@@ -1,4 +1,4 @@
-import type { TopicPlot } from './topic-story.ts'
+import type { TopicPlot } from './topic-checks.ts'
 
 const slow = { latencyMs: [1, 80], diskMs: [1, 40] } as const
 

@@ -1,7 +1,8 @@
 import type { Attempt } from '../../src/handlers/attempt.ts'
 import type { Outcome } from '../../src/jobs/model/job.ts'
 import type { JobLedger } from './job-ledger.ts'
-import { lives, type Life } from './lives.ts'
+import { lives } from './lives.ts'
+import type { Life } from './world.ts'
 import type { Platform } from './platform.ts'
 
 /** How handlers end. Probabilities per attempt; the rest are done. */

@@ -211,3 +211,8 @@ function setOf<T>(sets: Map<string, Set<T>>, key: string): Set<T> {
   sets.set(key, known)
   return known
 }
+
+/** Holds what was seen against the final log; returns every promise that was broken, none when all is well. */
+export function checkHistory(observed: Observed, log: readonly Entry[]): Violation[] {
+  return checks.flatMap(({ name, find }) => find(observed, log).map((what) => ({ check: name, what })))
+}

@@ -1,5 +1,3 @@
-import { checks, type Violation } from './history-checks.ts'
-
 /** The author, the conversation and the clientId: the same key is the same message, however often it is sent. */
 export interface MessageKey {
   readonly tenant: string
@@ -131,9 +129,4 @@ export class History implements Observed {
   leave(listener: string): void {
     this.left.add(listener)
   }
-}
-
-/** Holds what was seen against the final log; returns every promise that was broken, none when all is well. */
-export function checkHistory(observed: Observed, log: readonly Entry[]): Violation[] {
-  return checks.flatMap(({ name, find }) => find(observed, log).map((what) => ({ check: name, what })))
 }

@@ -3,8 +3,8 @@ import type { OperationDefinition } from '../../../../src/protocol/operation.ts'
 import { call, type Answer } from '../http.ts'
 import { blank, tellOf } from '../things.ts'
 import { roles, userOf, type Cast, type Role } from './cast.ts'
-import { expected, type Asking } from './may.ts'
-import { unknownOverHttp, type Use } from './operations.ts'
+import { expected, type Asking, type Use } from './may.ts'
+import { unknownOverHttp } from './operations.ts'
 import type { Scene } from './scene.ts'
 
 /** Every operation that a tenant may use. */

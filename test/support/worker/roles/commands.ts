@@ -15,9 +15,10 @@ import {
   speakers,
   type Asking,
   type Line,
+  type Asked,
+  type Call,
+  type Use,
 } from './may.ts'
-import type { Asked, Use } from './operations.ts'
-import type { Call } from './wire.ts'
 
 /** One use of a command, over whichever side it is called. */
 export interface CommandUse extends Line {

@@ -83,3 +83,21 @@ export function expected(line: Line, role: Role, type: ConversationType): number
   if (line.told !== undefined) return line.told
   return inside[type].includes(role) ? (line.insideTold?.[role] ?? 403) : 404
 }
+
+/** What one asks of an operation: the body, and what stands in its path. */
+export interface Asked {
+  readonly body?: object
+  readonly user?: string
+  readonly seq?: number
+  readonly query?: string
+}
+
+/** One thing an operation is used for, and who may. */
+export interface Use extends Line {
+  readonly ask?: (asking: Asking) => Asked
+}
+
+/** One thing an rpc is used for, and who may. */
+export interface Call extends Line {
+  readonly data: (conversation: string, asking: Asking) => object
+}

@@ -1,20 +1,7 @@
 import { definitions } from '../../../../src/edge/openapi/openapi.ts'
 import { unknown, type Role } from './cast.ts'
 import { commandRequests } from './commands.ts'
-import { inside, users, type Asking, type Line } from './may.ts'
-
-/** What one asks of an operation: the body, and what stands in its path. */
-export interface Asked {
-  readonly body?: object
-  readonly user?: string
-  readonly seq?: number
-  readonly query?: string
-}
-
-/** One thing an operation is used for, and who may. */
-export interface Use extends Line {
-  readonly ask?: (asking: Asking) => Asked
-}
+import { inside, users, type Use } from './may.ts'
 
 /** Over HTTP there are no anonymous users. */
 export const unknownOverHttp: readonly Role[] = [...unknown, 'anonymous']

@@ -3,7 +3,7 @@ import type { Command } from '../../../../src/protocol/commands.ts'
 import type { ConversationType } from '../../../../src/conversations/types.ts'
 import type { Role } from './cast.ts'
 import { commandCalls } from './commands.ts'
-import { inside, speakers, users, type Asking, type Line, type May } from './may.ts'
+import { inside, speakers, users, type Call, type May } from './may.ts'
 
 /** What becomes of a connect: in, an error that may be mended, or the end. */
 export type Entry = 'in' | { readonly error: number } | { readonly close: number }
@@ -27,11 +27,6 @@ export const entries: Readonly<Record<Role, Entry>> = {
   revoked: { close: 3500 },
   expired: { error: 109 },
   nobody: { close: 3501 },
-}
-
-/** One thing an rpc is used for, and who may. */
-export interface Call extends Line {
-  readonly data: (conversation: string, asking: Asking) => object
 }
 
 const everywhere: readonly Role[] = ['foreign user']
