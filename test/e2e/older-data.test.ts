@@ -71,6 +71,14 @@ test.each(['serve', 'start'] as const)(
     const sent = await alice.send(known.group, 'c-new', 'written by the new version')
     await listener.reach(sent.seq)
     expect(await alice.send(known.group, 'c12', known.texts.at(-1) ?? '')).toMatchObject({ duplicate: true })
+    // The counts go on from those of before: one message more is unread for bob, and alice has read her own.
+    const listed = async (person: Person) =>
+      list.parse(await get(await person.token(), '/v1/conversations')).conversations[0]
+    await until('bob has one more unread message', async () => {
+      const item = await listed(bob)
+      return item?.unread === 8 && item.read === 5 ? item : undefined
+    })
+    expect(await listed(alice)).toMatchObject({ unread: 0, read: sent.seq })
     alice.leave()
     bob.leave()
   },
