@@ -74,6 +74,8 @@ describe('a shard goes down and comes back', () => {
     const refused = await readUsage()
     expect(refused).toMatchObject({ status: 503, body: { dependency: shard } })
     expect(reached).toBe(before)
+    const { body } = await call('GET /readyz')
+    expect(readiness.parse(body).dependencies[shard]).toMatchObject({ state: 'down', breaker: 'open' })
     expect(await elsewhere('far', 0)).toMatchObject({ state: 'closed' })
   })
 

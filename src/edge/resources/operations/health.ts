@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { gatewayNamed, platformOf } from '../../../../durable-objects/address.ts'
 import { qstash as qstashService } from '../../../adapters/dependencies.ts'
-import { callDependency } from '../../../adapters/dependency.ts'
+import { breakerStateHere, callDependency } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { behindBy, connectionOf, shardsOf } from '../../../adapters/neon/shards.ts'
 import { selectMigration } from '../../../adapters/neon/select-migration.ts'
@@ -29,7 +29,7 @@ import { gatewayNames } from '../../../realtime/gateway-names.ts'
 interface Dependency {
   readonly state: 'ok' | 'behind' | 'down' | 'off'
   readonly detail?: string
-  /** What all isolates together think of it. */
+  /** What all isolates together think of it or, while that is well, the answering one. */
   readonly breaker?: BreakerState
 }
 
@@ -136,7 +136,9 @@ interface Others extends Readonly<Record<string, Dependency>> {
 
 function withBreakers(others: Others, breakers: readonly ListedBreaker[]): Others {
   const merged: Record<string, Dependency> & Others = { ...others }
-  for (const { dependency, state: breaker } of breakers) {
+  for (const { dependency, service, state } of breakers) {
+    // Where it is closed for all, this isolate may still have stopped calling; a deployment of one isolate has only its view.
+    const breaker = state === 'closed' ? breakerStateHere(service) : state
     const known = merged[dependency]
     if (known !== undefined) merged[dependency] = { ...known, breaker }
   }
