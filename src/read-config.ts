@@ -63,6 +63,8 @@ export interface Config {
   readonly trustedProxyHeader: string | undefined
   /** Log entries that a conversation keeps with their content once Postgres has them. */
   readonly tailEntries: number
+  /** Whether processes keep old pages of history in memory. */
+  readonly pageMemory: boolean
   /** Whether gateways keep sockets to busy conversations; see docs/decisions/0004-links.md. */
   readonly links: boolean
   /** Whether gateways sleep between messages while their sockets stay; see docs/decisions/0008-hibernation.md. */
@@ -107,6 +109,7 @@ const variables = z.object({
   QSTASH_CURRENT_SIGNING_KEY: z.string().optional(),
   QSTASH_NEXT_SIGNING_KEY: z.string().optional(),
   LINKS: z.enum(['on', 'off']).optional(),
+  PAGE_MEMORY: z.enum(['on', 'off']).default('on'),
   HIBERNATION: z.enum(['on', 'off']).optional(),
   TAIL_ENTRIES: z.coerce.number().int().min(0).default(10_000),
 })
@@ -150,6 +153,7 @@ export function readConfig(vars: Vars): Config {
     directClients: v.CLIENTS === 'direct',
     trustedProxyHeader: v.TRUSTED_PROXY_HEADER?.toLowerCase(),
     tailEntries: v.TAIL_ENTRIES,
+    pageMemory: v.PAGE_MEMORY === 'on',
     links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',
     hibernation: (v.HIBERNATION ?? (local ? 'off' : 'on')) === 'on',
   }

@@ -26,6 +26,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly QSTASH_CURRENT_SIGNING_KEY?: string
   readonly QSTASH_NEXT_SIGNING_KEY?: string
   readonly TAIL_ENTRIES?: string
+  readonly PAGE_MEMORY?: string
   readonly PROJECTION_DELAY_MS?: string
   readonly LINKS?: string
   readonly HIBERNATION?: string

@@ -44,7 +44,12 @@ export async function startParleySide(
   const quiet = ['--appendonly', 'no', '--save', '', '--bind', '127.0.0.1', '--dir', directory]
   const args = ['--port', String(redisPort), ...quiet]
   const redisServer = processes.start({ name: 'redis', command: 'redis-server', args, logs: directory })
-  const running = await serveParley(directory, processes, { TAIL_ENTRIES: String(tailEntries), REDIS_URL: redisUrl })
+  const running = await serveParley(directory, processes, {
+    TAIL_ENTRIES: String(tailEntries),
+    // Each reading says which tier it reads from.
+    PAGE_MEMORY: 'off',
+    REDIS_URL: redisUrl,
+  })
   const redis = await createClient({ url: redisUrl }).connect()
   const reach = { url: running.url, apiKey: 'demo-key', offerDeflate: false }
   const token = async (user: string) => {

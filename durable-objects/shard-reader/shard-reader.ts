@@ -44,7 +44,8 @@ export class ShardReader extends DurableObject<Env> implements ShardReaderRpc {
         range,
       )
     }
-    return (revision < 0 ? await read() : await this.#pages.read(key, read, ports)) ?? ''
+    const remembering = { ...ports, isRemembered: loadConfig(this.env).pageMemory }
+    return (revision < 0 ? await read() : await this.#pages.read(key, read, remembering)) ?? ''
   }
 
   /** How many pages were asked for and read since the actor started. */

@@ -8,7 +8,10 @@ import { askEpochs, processEpochs } from './process-epochs.ts'
 import { openCache } from './upstash/cache.ts'
 
 /** What a cache works with whose values have no tags, so that no invalidations are asked for. */
-export const untaggedPorts = (env: Env): CachePorts => cachePorts(env, () => Promise.reject(new Error('no tags')), 0)
+export const untaggedPorts = (env: Env): CachePorts => ({
+  ...cachePorts(env, () => Promise.reject(new Error('no tags')), 0),
+  isRemembered: loadConfig(env).pageMemory,
+})
 
 /** What a cache works with in a request of this process. `now` is the time of the request; `ask` asks the log of invalidations. */
 export function cachePorts(env: Env, ask: AskEpochs, now: number): CachePorts {

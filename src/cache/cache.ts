@@ -21,6 +21,8 @@ export interface CachePorts {
   /** Asks for what is new of them; settles in time, whether or not there was an answer. */
   readonly askEpochs: () => Promise<void>
   readonly shared?: SharedTier | undefined
+  /** False: nothing is kept in the memory of this process. */
+  readonly isRemembered?: boolean
   /** Work that goes on after the request is answered. */
   readonly background: (work: Promise<unknown>) => void
 }
@@ -178,7 +180,7 @@ export class Cache<V> {
     const entry = stored === undefined ? undefined : readStored(stored, tags, ports.now(), this.options)
     if (entry === undefined || !this.#mayUse(entry, ports)) return await this.#load(key, tags, load, ports)
     this.figures.sharedHits++
-    this.#keep(key, entry, drops)
+    if (ports.isRemembered !== false) this.#keep(key, entry, drops)
     this.#use(entry, key, load, ports)
     return entry
   }
@@ -195,7 +197,7 @@ export class Cache<V> {
     })
     const expiresAt = expiryOf(value !== undefined, loadedAt, ports.random(), this.options)
     const entry: Entry<V> = { value, loadedAt, expiresAt, tookMs: Math.max(0, ports.now() - loadedAt), stamp, tags }
-    this.#keep(key, entry, drops)
+    if (ports.isRemembered !== false) this.#keep(key, entry, drops)
     this.#share(key, entry, ports)
     return entry
   }
