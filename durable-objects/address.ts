@@ -75,9 +75,6 @@ export function limiterOf(env: Env, name: string): Limiter {
 export const jobQueueOf = (env: Env, tenant: string, queue: string) =>
   ofTenant(env.JOB_QUEUE, tenant, named(tenant, queue))
 
-/** Runs the jobs of a queue: not an actor but this Worker itself, each run an invocation of its own. */
-export const jobWorkerOf = ({ exports }: DurableObjectState) => exports.JobWorker
-
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
 const writerLanes = 2
 

@@ -5,7 +5,6 @@ import type { QueueReference, RequestedRun } from '../../src/jobs/queue/worker-r
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { backoffMs } from '../../src/kernel/retry.ts'
-import { jobWorkerOf } from '../address.ts'
 import type { OpenPlace } from '../shared/open-place.ts'
 import type { RunStore } from '../../src/jobs/queue/stores.ts'
 
@@ -80,7 +79,7 @@ export class WorkerDispatcher {
 
   async #start(run: string, request: RequestContext | undefined): Promise<void> {
     try {
-      await jobWorkerOf(this.#place.ctx).run({ ...this.#queue, run })
+      await this.#place.ctx.exports.JobWorker.run({ ...this.#queue, run })
     } catch (thrown) {
       log.warn('jobs.dispatch-failed', { ...idsOf(request), reason: reasonOf(thrown) })
     }

@@ -1,12 +1,7 @@
 import { CallRefused } from '../adapters/dependency.ts'
 import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
 import type { Env } from '../env.ts'
-import {
-  outcomeOf,
-  outcomeOfRefusal,
-  unreachableReason,
-  type EndpointAnswer,
-} from '../jobs/webhooks/endpoint-answer.ts'
+import { outcomeOf, outcomeOfRefusal, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Collected } from '../jobs/queue/poll.ts'
 import { readPost, signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
@@ -47,7 +42,7 @@ export async function http(env: Env, tenant: string, stored: string, attempt: At
   }
 }
 
-async function ignoreBody({ status, headers, body }: Response): Promise<EndpointAnswer> {
+async function ignoreBody({ status, headers, body }: Response) {
   await body?.cancel()
   return { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
 }
