@@ -92,7 +92,7 @@ export class InboxUpdater {
   run(conversation: () => Conversation): Promise<void> {
     const run = async () => {
       try {
-        await this.#run(conversation())
+        await this.#run(conversation)
       } finally {
         this.attempts.end()
       }
@@ -101,11 +101,12 @@ export class InboxUpdater {
     return this.#running
   }
 
-  async #run(conversation: Conversation): Promise<void> {
+  async #run(now: () => Conversation): Promise<void> {
+    const conversation = now()
     const isDeleted = conversation.deletedAt !== undefined
     const round: Round = {
       conversation,
-      news: toSharedNews(this.#activity.activity(conversation)),
+      news: this.#newsOf(now),
       isDeleted,
       since: this.#isNoted ? this.#clock.now() : conversation.createdAt,
       open: new Set(),
@@ -120,6 +121,16 @@ export class InboxUpdater {
     this.#removed = this.#removals().length
     if (failures.length > 0) throw failures[0]
     if (isFirst) this.#settings.set('noted', 1)
+  }
+
+  /** Where the conversation stands, made anew once its members or properties have changed. */
+  #newsOf(now: () => Conversation): () => SharedNews {
+    let news: SharedNews | undefined
+    return () => {
+      const conversation = now()
+      if (news?.version !== conversation.version) news = toSharedNews(this.#activity.activity(conversation))
+      return news
+    }
   }
 
   /** Calls the notes actors: for all members the first time, then for those that joined or left. */
@@ -161,7 +172,8 @@ export class InboxUpdater {
   }
 
   async #update(round: Round, number: number, items: readonly Item[]): Promise<void> {
-    const { conversation, isDeleted, news } = round
+    const { conversation, isDeleted } = round
+    const { joins } = this.#members
     const reads = new Map<string, number>()
     if (!isDeleted)
       for (const { user, version } of items) {
@@ -171,7 +183,7 @@ export class InboxUpdater {
     const removed = items.flatMap(({ user, version }) => (version === undefined ? [] : [{ user, version }]))
     const update: NotesUpdate = {
       conversation: conversation.id,
-      news: isDeleted ? null : news,
+      news: isDeleted ? null : round.news(),
       members: [...reads].map(([user, read]) => ({ user, read })),
       removed,
     }
@@ -182,12 +194,15 @@ export class InboxUpdater {
       if (directly.has(user)) round.open.add(user)
       else if (version !== undefined) this.#forgetRemoval(user, version)
     }
-    this.#members.introduced([...reads.keys()].filter((user) => !directly.has(user)))
+    this.#members.introduced(
+      [...reads.keys()].filter((user) => !directly.has(user)),
+      joins,
+    )
   }
 
   /** Calls the inboxes of those that are connected. */
   async #tellDirectly(round: Round): Promise<void> {
-    const { conversation, news, isDeleted } = round
+    const { conversation, isDeleted } = round
     const removals = new Map(this.#removals().map(({ user, version }) => [user, version]))
     await inSteps([...round.open], this.#paced(round), async (user) => {
       const inbox = inboxOf(this.#env, conversation.tenant, user)
@@ -196,11 +211,12 @@ export class InboxUpdater {
         await inbox.remove(conversation.id, version)
         this.#forgetRemoval(user, version)
       }
+      const { joins } = this.#members
       const [state] = this.#activity.statesOf([user])
       if (isDeleted || state === undefined) return
       const { last, number, read, unread, mentions } = state
-      await inbox.advance({ ...news, last, number, read, state: { last, number, read, unread, mentions } })
-      this.#members.introduced([user])
+      await inbox.advance({ ...round.news(), last, number, read, state: { last, number, read, unread, mentions } })
+      this.#members.introduced([user], joins)
     })
   }
 
@@ -221,7 +237,8 @@ export class InboxUpdater {
 /** One run: the state it sends, since when it runs, and the connected users among those it is about. */
 interface Round {
   readonly conversation: Conversation
-  readonly news: SharedNews
+  /** Taken for each call: an inbox that knows of a removal takes nothing that is as old as that. */
+  readonly news: () => SharedNews
   readonly isDeleted: boolean
   readonly since: number
   readonly open: Set<string>

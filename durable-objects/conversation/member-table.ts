@@ -13,8 +13,9 @@ export class MemberTable implements Members {
   readonly #members = new Map<string, Member>()
   /** Members whose cursor is ahead of their row. */
   readonly #moved = new Set<string>()
-  /** Members whose inbox does not know that they are. */
-  readonly #newcomers = new Set<string>()
+  /** Members whose inbox does not know that they are, each with the number of their joining. */
+  readonly #newcomers = new Map<string, number>()
+  #joins = 0
   /** Members whose state the Activity actor may not know. */
   #untold = new Set<string>()
   /** How many times rows got another cursor or a new member. */
@@ -28,7 +29,7 @@ export class MemberTable implements Members {
     )) {
       const user = String(row['user'])
       this.#changes = Math.max(this.#changes, Number(row['read_untold']))
-      if (row['inbox_untold'] === 1) this.#newcomers.add(user)
+      if (row['inbox_untold'] === 1) this.#newcomers.set(user, 0)
       this.#members.set(user, {
         user,
         role: asRole(row['role']),
@@ -65,7 +66,7 @@ export class MemberTable implements Members {
   /** Adds or changes a member. A new one is among the `newcomers`. */
   put(member: Member): void {
     const { user, role, joinedAt, read, joined } = member
-    if (!this.#members.has(user)) this.#newcomers.add(user)
+    if (!this.#members.has(user)) this.#newcomers.set(user, ++this.#joins)
     this.#sql.exec(
       `INSERT INTO members (user, role, joined_at, read, joined, read_untold, inbox_untold) VALUES (?, ?, ?, ?, ?, ?, 1)
        ON CONFLICT (user) DO UPDATE SET role = excluded.role, read = excluded.read, joined = excluded.joined`,
@@ -141,13 +142,19 @@ export class MemberTable implements Members {
 
   /** New members whose inbox was not told yet. */
   newcomers(): string[] {
-    return [...this.#newcomers]
+    return [...this.#newcomers.keys()]
   }
 
-  /** The inboxes of these users know that they are members. */
-  introduced(users: readonly string[]): void {
+  /** How many users have joined since this instance began. */
+  get joins(): number {
+    return this.#joins
+  }
+
+  /** The inboxes of these users know that they are members, but for users that left and came back after join number `joins`. */
+  introduced(users: readonly string[], joins: number): void {
     for (const user of users)
-      if (this.#newcomers.delete(user)) this.#sql.exec('UPDATE members SET inbox_untold = 0 WHERE user = ?', user)
+      if ((this.#newcomers.get(user) ?? Infinity) <= joins && this.#newcomers.delete(user))
+        this.#sql.exec('UPDATE members SET inbox_untold = 0 WHERE user = ?', user)
   }
 
   /** The number of the newest change of a row. */

@@ -108,7 +108,10 @@ export class Person {
   }
 
   #joined(channel: string, { recovered, offset }: Subscribed): void {
-    if (channel.startsWith('user:#') && !recovered) this.#readList()
+    if (channel.startsWith('user:#') && !recovered) {
+      this.list.clear()
+      this.#readList()
+    }
     if (!recovered && channel.startsWith('conversation:'))
       this.#history.joined(this.user, tenant, channel.slice('conversation:'.length), offset)
   }
@@ -135,5 +138,6 @@ export class Person {
 
   #noteListed(conversation: string, data: Readonly<Record<string, unknown>>): void {
     if (data['type'] === 'unread') this.list.set(conversation, toTold(data))
+    if (data['type'] === 'removed') this.list.delete(conversation)
   }
 }

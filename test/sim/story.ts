@@ -42,6 +42,8 @@ class Story {
   readonly #rows: Rows
   readonly #history: History
   readonly #people: Person[] = []
+  /** Users that are added and removed all day. They look at their lists only, and subscribe to no conversation. */
+  readonly #guests: Person[] = []
   readonly #conversations: string[]
   readonly #truth: Truth
 
@@ -52,7 +54,7 @@ class Story {
     this.#rows = rows
     this.#history = new History(() => world.now)
     this.#conversations = Array.from({ length: plot.conversations }, (_, n) => `room-${n}`)
-    this.#truth = new Truth(world, rows, this.#people, this.#conversations)
+    this.#truth = new Truth(world, rows, { people: this.#people, guests: this.#guests }, this.#conversations)
   }
 
   /** Every user is a member of every conversation and subscribed, in good weather. */
@@ -67,8 +69,9 @@ class Story {
     }
     const around = { world: setting.world, history: this.#history, token }
     members.forEach((user, n) => this.#people.push(new Person(around, user, `eu/${n % gateways}`, this.#conversations)))
-    for (const person of this.#people) person.come()
-    await setting.until('every client is subscribed', () => this.#people.every(({ isListening }) => isListening))
+    for (let n = 0; n < 2; n++) this.#guests.push(new Person(around, `guest-${n}`, `eu/${n % gateways}`, []))
+    for (const person of this.#everyone) person.come()
+    await setting.until('every client is subscribed', () => this.#everyone.every(({ isListening }) => isListening))
   }
 
   /** Messages and faults, at random times. */
@@ -82,14 +85,18 @@ class Story {
 
   /** Good weather again: everything must come right by itself. */
   async end(): Promise<Ending> {
-    const unsettled = await this.#setting.calmDown(() => this.#truth.unsettled(), calmsWithinMs)
+    const calm = async () => await this.#setting.calmDown(() => this.#truth.unsettled(), calmsWithinMs)
+    await calm()
+    // A command that nothing waits for may still be repeated by its gateway.
+    await this.#setting.pass(10_000)
+    const unsettled = await calm()
     const log = this.#truth.log
     const differentPresence = await this.#differentPresence()
     const differentLists = await this.#differentLists()
     const broken = [
       ...unsettled,
       ...checkHistory(this.#history, log).map(({ check, what }) => `${check}: ${what}`),
-      ...this.#people.flatMap(({ trouble }) => trouble),
+      ...this.#everyone.flatMap(({ trouble }) => trouble),
       ...this.#rows.contradictions,
       ...differentPresence,
       ...differentLists,
@@ -101,7 +108,7 @@ class Story {
 
   async #differentLists(): Promise<string[]> {
     const different: string[] = []
-    for (const { user } of this.#people) {
+    for (const { user } of this.#everyone) {
       const page = listPage.parse(await this.#setting.call('Inbox', `${tenant}/${user}`, 'list', undefined, 100))
       different.push(...this.#truth.differentList(user, page.conversations))
     }
@@ -123,8 +130,13 @@ class Story {
     return different
   }
 
+  get #everyone(): readonly Person[] {
+    return [...this.#people, ...this.#guests]
+  }
+
   #talk(): void {
     const { chance } = this.#setting.world
+    if (chance.happens(0.1)) return this.#receive()
     const person = this.#people[chance.below(this.#people.length)]
     const conversation = this.#conversations[chance.below(this.#conversations.length)] ?? ''
     const kind = chance.below(10)
@@ -136,16 +148,30 @@ class Story {
     else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation, this.#mentions())
   }
 
+  /** A guest is added or removed by the owner, or reads. */
+  #receive(): void {
+    const { chance } = this.#setting.world
+    const guest = this.#guests[chance.below(this.#guests.length)]
+    const conversation = this.#conversations[chance.below(this.#conversations.length)] ?? ''
+    if (guest === undefined) return
+    const [owner] = this.#people
+    const kind = chance.below(3)
+    if (kind === 0) owner?.mention('member.add', { conversation, members: [guest.user] })
+    else if (kind === 1) owner?.mention('member.remove', { conversation, user: guest.user })
+    else guest.mention('conversation.read', { conversation, seq: 1 + chance.below(40) })
+  }
+
   /** One message in three mentions users, one in ten of those all members. */
   #mentions(): Mentions | undefined {
     const { chance } = this.#setting.world
     if (!chance.happens(0.3)) return undefined
     if (chance.happens(0.1)) return { channel: true }
-    return { users: this.#people.filter(() => chance.happens(0.3)).map(({ user }) => user) }
+    return { users: this.#everyone.filter(() => chance.happens(0.3)).map(({ user }) => user) }
   }
 
   #fault(): void {
-    const cut = () => this.#people[this.#setting.world.chance.below(this.#people.length)]?.cut()
+    const all = this.#everyone
+    const cut = () => all[this.#setting.world.chance.below(all.length)]?.cut()
     const { only } = this.#plot
     if (only === 'gateways') this.#setting.lose('Gateway')
     else if (only === 'cuts') cut()

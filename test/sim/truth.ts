@@ -10,12 +10,19 @@ export class Truth {
   readonly #world: Platform
   readonly #rows: Rows
   readonly #people: readonly Person[]
+  readonly #guests: readonly Person[]
   readonly #conversations: readonly string[]
 
-  constructor(world: Platform, rows: Rows, people: readonly Person[], conversations: readonly string[]) {
+  constructor(
+    world: Platform,
+    rows: Rows,
+    who: { readonly people: readonly Person[]; readonly guests: readonly Person[] },
+    conversations: readonly string[],
+  ) {
     this.#world = world
     this.#rows = rows
-    this.#people = people
+    this.#people = who.people
+    this.#guests = who.guests
     this.#conversations = conversations
   }
 
@@ -25,7 +32,7 @@ export class Truth {
 
   /** What is still owed to any client. */
   unsettled(): string[] {
-    const waiting = this.#people.filter(({ unsettled, isListening }) => unsettled > 0 || !isListening)
+    const waiting = this.#everyone.filter(({ unsettled, isListening }) => unsettled > 0 || !isListening)
     if (waiting.length > 0) return waiting.map(({ user }) => `${user} waits`)
     const owed = this.#conversations.flatMap((id) => {
       const top = this.#topOf(id)
@@ -36,6 +43,10 @@ export class Truth {
       ]
     })
     return owed.length > 0 ? owed : this.#differentInboxes()
+  }
+
+  get #everyone(): readonly Person[] {
+    return [...this.#people, ...this.#guests]
   }
 
   #hostOf(conversation: string): Host {
@@ -64,13 +75,14 @@ export class Truth {
     })
   }
 
-  /** A user's state, counted anew from the log on the disk. */
-  recount(user: string, conversation: string): Told {
+  /** A user's state, counted anew from the log on the disk; undefined for a user that is no member. */
+  recount(user: string, conversation: string): Told | undefined {
     const { disk } = this.#hostOf(conversation)
     const [member] = disk.exec<{ read: number }>('SELECT read FROM members WHERE user = ?', user)
+    if (member === undefined) return undefined
     const own = `SELECT max(seq) AS seq FROM messages WHERE user = ? AND data LIKE '{"type":"message%'`
     const written = disk.exec<{ seq: number | null }>(own, user).one().seq ?? 0
-    const read = Math.max(member?.read ?? 0, written)
+    const read = Math.max(member.read, written)
     const isUnread = `client_id IS NOT NULL AND user <> ? AND seq > ? AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
     const unread = disk.exec<{ seq: number }>(`SELECT seq FROM messages WHERE ${isUnread}`, user, read)
     const named = disk.exec<{ seq: number; users: string; everyone: number }>('SELECT * FROM mentions')
@@ -92,7 +104,7 @@ export class Truth {
 
   /** Conversations of which a device was told something else than a recount gives. */
   #differentInboxes(): string[] {
-    return this.#people.flatMap(({ user, list }) =>
+    return this.#everyone.flatMap(({ user, list }) =>
       this.#conversations.flatMap((id) =>
         differentStates(`${user} was told`, id, list.get(id), this.recount(user, id)),
       ),
@@ -112,10 +124,9 @@ export class Truth {
   }
 }
 
-const nothingYet: Told = { last: 0, read: 0, unread: 0, mentions: 0 }
-
-function differentStates(who: string, conversation: string, told: Told | undefined, is: Told): string[] {
-  const text = ({ last, read, unread, mentions }: Told) => JSON.stringify([last, read, unread, mentions])
-  const known = text(told ?? nothingYet)
+function differentStates(who: string, conversation: string, told: Told | undefined, is: Told | undefined): string[] {
+  const text = (state: Told | undefined) =>
+    state === undefined ? 'nothing' : JSON.stringify([state.last, state.read, state.unread, state.mentions])
+  const known = text(told)
   return known === text(is) ? [] : [`${who} ${known} of ${conversation} and it is ${text(is)}`]
 }
