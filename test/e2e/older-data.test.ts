@@ -71,7 +71,7 @@ test.each(['serve', 'start'] as const)(
     const sent = await alice.send(known.group, 'c-new', 'written by the new version')
     await listener.reach(sent.seq)
     expect(await alice.send(known.group, 'c12', known.texts.at(-1) ?? '')).toMatchObject({ duplicate: true })
-    // The counts go on from those of before: one message more is unread for bob, and alice has read her own.
+    // The counts go on from those of before: one message more is unread for bob, and the sender has read it.
     const listed = async (person: Person) =>
       list.parse(await get(await person.token(), '/v1/conversations')).conversations[0]
     await until('bob has one more unread message', async () => {
