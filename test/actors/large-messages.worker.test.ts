@@ -34,7 +34,7 @@ test('messages as large as they may be are recovered, paged and projected in as 
   const conversation = await told(300)
 
   // Some can be recovered, all cannot, and many at once can later.
-  const { results } = await conversation.execute(callOf([since(270), since(0), since(270), since(270)]))
+  const { results } = await conversation.execute(callOf([since(270), since(0), since(271), since(272)]))
   expect(results).toMatchObject([
     { recovered: true, offset: 270 },
     { wasRecovering: true, recovered: false, offset: 300, publications: [] },

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { bucketOf, type ConversationActivity, type NewsAnswer, type UserStates } from '../../src/events/activity.ts'
 import type { StreamCall, StreamAnswer, StreamResult } from '../../src/protocol/stream.ts'
 import { properties } from '../activity/recounted-conversation.ts'
@@ -253,6 +254,24 @@ describe('after sleep', () => {
     const calls = scene.listened.length
     await scene.connect('bob', ['lunch'])
     expect(scene.listened).toHaveLength(calls)
+  })
+
+  test('a session of before gateways kept buckets is told of its conversations, and of what changed meanwhile', async () => {
+    const scene = await newScene()
+    await scene.connect('alice', ['lunch'])
+    await scene.setting.pass(1000)
+    for (const socket of scene.setting.world.host('Gateway', gateway).sockets) {
+      const { buckets: _, ...before } = z.looseObject({}).parse(socket.deserializeAttachment())
+      socket.serializeAttachment(before)
+    }
+    scene.missed = ['{"type":"unread","conversation":"lunch","last":2,"read":0,"unread":2,"mentions":0}']
+    scene.sleep()
+    await scene.news('breakfast', 1)
+    await scene.setting.pass(1000)
+    expect(scene.countsOf('alice')).toEqual([['lunch', 2, 2]])
+    expect(await scene.news('lunch', 3)).toEqual({ isListening: true, unwanted: [] })
+    await scene.setting.pass(100)
+    expect(scene.countsOf('alice').at(-1)).toEqual(['lunch', 3, 3])
   })
 
   test('so do those of 10,000 conversations', async () => {

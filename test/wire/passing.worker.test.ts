@@ -180,10 +180,10 @@ describe('reading', () => {
     const bob = await connectAs(tenant, 'bob', { gateway: 'reading/0' })
     await alice.subscribe(lunch)
     const read = async (seq: number) => (await bob.rpc('conversation.read', { conversation: lunch, seq })).rpc!.data
-    expect(await read(3)).toEqual({ read: 3, unread: 2 })
+    expect(await read(3)).toEqual({ read: 3, unread: 2, mentions: 0 })
     expect(await alice.notices(lunch, 'read')).toEqual({ data: { type: 'read', user: 'bob', seq: 3 } })
-    expect(await read(1)).toEqual({ read: 3, unread: 2 })
-    expect(await read(99)).toEqual({ read: 5, unread: 0 })
+    expect(await read(1)).toEqual({ read: 3, unread: 2, mentions: 0 })
+    expect(await read(99)).toEqual({ read: 5, unread: 0, mentions: 0 })
     expect((await alice.notices(lunch, 'read')).data).toMatchObject({ seq: 5 })
     expect(await alice.alsoHeard(lunch)).toEqual([])
     expect(await bob.subscribe(lunch)).toMatchObject({ offset: 5, data: { read: 5 } })

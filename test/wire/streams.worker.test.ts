@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { sizes } from '../../src/protocol/limits.ts'
+import { settleActivity } from '../support/worker/activity.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs, type Person } from '../support/worker/person.ts'
@@ -58,13 +59,14 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     await first.stream.leave()
     await tenant.post(lunch, 'bob', 'Hello')
     const subs = { 'user:#alice': { recover: true, offset: inbox.offset, epoch: inbox.epoch } }
-    const recovered = await eventually('the missed news', async () => {
-      const stream = await Streamed.open(way, { id: 9, connect: { token: await tenant.token('alice'), subs } })
-      const { connect } = await stream.replyTo(9)
-      await stream.leave()
-      return connect?.subs['user:#alice']?.publications
+    await settleActivity(tenant, lunch)
+    const stream = await Streamed.open(way, { id: 9, connect: { token: await tenant.token('alice'), subs } })
+    expect((await stream.replyTo(9)).connect?.subs['user:#alice']).toMatchObject({ recovered: true })
+    await stream.next('the missed event', ({ push }) => {
+      const data = push?.pub?.data
+      return data?.['type'] === 'unread' && data['conversation'] === lunch && data['last'] === 1
     })
-    expect(recovered[0]).toMatchObject({ data: { type: 'unread', conversation: lunch, last: 1 } })
+    await stream.leave()
   })
 
   test('who goes away is gone for the others at once', async () => {

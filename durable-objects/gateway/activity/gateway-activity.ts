@@ -6,6 +6,7 @@ import { bucketOf, type ConversationActivity, type NewsAnswer } from '../../../s
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import { backoffMs, within } from '../../../src/kernel/retry.ts'
+import { inboxChannel } from '../../../src/protocol/channels.ts'
 import { encodePub } from '../../../src/protocol/replies.ts'
 import type { StreamUpdate } from '../../../src/protocol/stream.ts'
 import { AdmissionQueue } from '../../../src/realtime/admission-queue.ts'
@@ -27,6 +28,8 @@ const usersPerCall = 1000
 const usersPerTurn = 1000
 /** Calls to conversations, and to inboxes of users that missed news, that are under way at once. */
 const callsAtOnce = 32
+/** A deploy reaches a gateway within an hour: a session of the version before may lack what happened since it began. */
+const recallMs = 3_600_000
 /** After so many failures to learn what a user missed their connections are closed: each asks for the list when it returns. */
 const missedAttempts = 3
 
@@ -50,10 +53,38 @@ export class GatewayActivity {
   /** Sessions of before the gateway slept. Those that had an inbox are put in order when their tenant is needed. */
   restore(sessions: readonly Session[]): void {
     for (const session of sessions) {
-      if (session.buckets === undefined) continue
+      if (session.buckets === undefined) {
+        this.#recall(session)
+        continue
+      }
       const others = this.#restored.get(session.tenant) ?? new Set()
       this.#restored.set(session.tenant, others.add(session))
     }
+  }
+
+  /** A session of before gateways kept buckets: its inbox is asked for them, and what changed meanwhile is told. */
+  #recall(session: Session): void {
+    if (!session.subscriptions.has(inboxChannel(session.user))) return
+    const begun = this.#context.clock.now()
+    this.#missed.enqueue({
+      isGone: () => session.phase === 'closed',
+      enter: async () => {
+        try {
+          const { tenant, user, client } = session
+          const commands = [{ kind: 'subscribe', joinLeave: false, user, client }] as const
+          const call = inboxOf(this.#context.env, tenant, user).execute({ gateway: null, have: null, commands })
+          const { results } = await within(missedMs, 'the inbox', Promise.resolve(call))
+          const [result] = results
+          if (session.phase === 'closed' || result?.kind !== 'subscribed') return
+          const missed = await this.connected(session, result.buckets, begun - recallMs)
+          for (const event of missed ?? [])
+            this.#context.sockets.write(session, encodePub(inboxChannel(user), { offset: 0, data: event }))
+        } catch (thrown) {
+          log.warn('gateway.recall-failed', { client: session.client, reason: reasonOf(thrown) })
+          this.#context.sockets.close(session, 'insufficientState')
+        }
+      },
+    })
   }
 
   /**
