@@ -103,6 +103,13 @@ export interface CallFigures {
 const endpoints = 'endpoints'
 const figures = new Map<string, CallFigures>()
 
+/** Forgets what this isolate knows of outside services, for simulations whose stories share a process. */
+export function forgetDependencies(): void {
+  known.clear()
+  figures.clear()
+  isolateName = undefined
+}
+
 export const callFigures = (): ReadonlyMap<string, Readonly<CallFigures>> => figures
 
 /** The state of a dependency's breaker as this isolate sees it. */

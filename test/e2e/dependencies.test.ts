@@ -156,8 +156,10 @@ describe('Redis', () => {
     const group = await makeGroup(world.system, ['alice', 'bob'])
     await alice.send(group, 'secret', secret)
     for (let n = 2; n <= 150; n++) await alice.send(group, `c${n}`, `message ${n}`)
+    // A page that is read while Redis is left alone stays in memory only.
+    await tellsDown()
     const redis = new RedisOf(world.system)
-    const cached = async () => [...(await redis.valuesUnder(`history:demo:${group}`)).values()].join()
+    const cached = async () => [...(await redis.valuesUnder(`history.1:demo:${group}`)).values()].join()
     await until('the page is cached', async () => {
       await call(world.system, await alice.token(), 'GET', `/v1/conversations/${group}/messages?after=0&limit=10`)
       return (await cached()).includes(secret)

@@ -119,7 +119,7 @@ describe('sending', () => {
       data: { order: [1, null, 'x'] },
     }
     expect((await call(`POST ${path}`, { as: tenant.key, body: content })).status).toBe(201)
-    expect((await page('limit=1')).messages[0]).toMatchObject(content)
+    expect((await page('limit=1')).messages[0]).toMatchObject({ ...content, mentions: { users: ['bob'] } })
   })
 
   test('later is a job that is safe in the ledger, and the same one when sent again', async () => {

@@ -54,6 +54,8 @@ export class Setting {
     vars: Readonly<Record<string, unknown>>,
   ): Promise<Setting> {
     const classes = await actors()
+    const { forgetDependencies: forget } = classes
+    if (forget !== undefined) Reflect.apply(forget, undefined, [])
     const world = new Platform(seed)
     nowRuns(world)
     if (day.traced === true) world.trace = []

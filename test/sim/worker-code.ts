@@ -24,6 +24,7 @@ const entry = `
   export { Tenant } from './durable-objects/tenant/tenant.ts'
   export { Topic } from './durable-objects/topic/topic.ts'
   export { JobWorker } from './src/handlers/job-worker.ts'
+  export { forgetDependencies } from './src/adapters/dependency.ts'
 `
 const platform = `
   export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }
