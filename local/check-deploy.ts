@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { z } from 'zod'
-import { checkDeployment, type Finding } from './deploy-requirements.ts'
+import { checkDeployment, neededBy, type Finding } from './deploy-requirements.ts'
 import { endWith, LocalError, oneLine } from './local-error.ts'
 import { asksForHelp, helpWith } from './usage.ts'
 import { readWorkerConfig } from './worker-config.ts'
@@ -67,12 +67,7 @@ async function neededByCode() {
   const [env, schedule] = await Promise.all(
     ['src/env.ts', 'src/cron/schedule.ts'].map((file) => readFile(join(root, file), 'utf8')),
   )
-  const actors = [...(env ?? '').matchAll(/readonly (\w+): DurableObjectNamespace<import\('[^']+'\)\.(\w+)>/g)]
-  const crons = [...(schedule ?? '').matchAll(/cron: '([^']+)'/g)].map(([, cron = '']) => cron)
-  return {
-    actors: actors.map(([, binding = '', className = '']) => ({ binding, className })),
-    crons: [...new Set(crons)],
-  }
+  return neededBy(env ?? '', schedule ?? '')
 }
 
 /** What `/readyz` of a running deployment says is not as it should be. */

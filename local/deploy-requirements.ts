@@ -118,3 +118,13 @@ function bindings({ actors, crons }: Deployment, needed: Needed): Finding[] {
     ...needed.crons.filter((cron) => !crons.includes(cron)).map((cron) => missing(`cron trigger "${cron}"`)),
   ]
 }
+
+/** The bindings that the text of src/env.ts declares, and the crons of the text of src/cron/schedule.ts. */
+export function neededBy(env: string, schedule: string): Needed {
+  const actors = [...env.matchAll(/readonly (\w+): DurableObjectNamespace<(\w+)Rpc>/g)]
+  const crons = [...schedule.matchAll(/cron: '([^']+)'/g)].map(([, cron = '']) => cron)
+  return {
+    actors: actors.map(([, binding = '', className = '']) => ({ binding, className })),
+    crons: [...new Set(crons)],
+  }
+}

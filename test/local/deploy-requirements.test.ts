@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkDeployment, type Deployment } from '../../local/deploy-requirements.ts'
+import { checkDeployment, neededBy, type Deployment } from '../../local/deploy-requirements.ts'
 
 const actors = [{ binding: 'GATEWAY', className: 'Gateway' }]
 const crons = ['*/5 * * * *']
@@ -75,4 +77,16 @@ describe('a check of a deployment', () => {
     const texts = found({}, [], { actors: [], crons: [] }).map(({ text }) => text)
     expect(texts).toEqual([expect.stringContaining('GATEWAY'), expect.stringContaining('*/5 * * * *')])
   })
+})
+
+test('what the code needs is read off it: every actor that wrangler.toml binds, and its crons', () => {
+  const textOf = (file: string) => readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
+  const needed = neededBy(textOf('src/env.ts'), textOf('src/cron/schedule.ts'))
+  const bound = [...textOf('wrangler.toml').matchAll(/\{ name = "(\w+)", class_name = "(\w+)" \}/g)]
+  expect(bound.length).toBeGreaterThan(10)
+  const byBinding = (a: { binding: string }, b: { binding: string }) => (a.binding < b.binding ? -1 : 1)
+  expect(needed.actors.toSorted(byBinding)).toEqual(
+    bound.map(([, binding = '', className = '']) => ({ binding, className })).toSorted(byBinding),
+  )
+  expect(needed.crons).not.toEqual([])
 })
