@@ -14,6 +14,8 @@ import { ActivityTable } from './activity-table.ts'
 import { ListeningGateways } from './listening-gateways.ts'
 import { activitySchema } from './schema.ts'
 
+/** After news was taken, what comes within this time gathers, in milliseconds. */
+const gatherMs = 20
 /** How long after a call that failed a gateway is told that it is behind, in milliseconds; growing pauses follow. */
 const tellAfterMs = 1000
 
@@ -27,6 +29,9 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   readonly #clock = systemClock
   readonly #tasks: AlarmTasks
   #store = this.#open(isUsed(this.ctx.storage.sql))
+  /** News that came within `gatherMs` of the last that was taken. */
+  readonly #waiting: { readonly news: ConversationActivity; readonly settle: (done: Promise<void>) => void }[] = []
+  #isGathering = false
   /** Finding out whether this actor is new, which every call waits for. */
   #beginning: Promise<void> | undefined
 
@@ -50,6 +55,23 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   /** A conversation says where it stands. Answers once each listening gateway knows, or is noted as behind. Repeats do no harm. */
   async advance(news: ConversationActivity): Promise<void> {
     await this.#begun()
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ news, settle: (done) => void done.then(resolve, reject) })
+      if (!this.#isGathering) void this.#takeWaiting()
+    })
+  }
+
+  /** Takes what waits, as one commit and one call of each gateway: at once after quiet, and then what has gathered meanwhile. */
+  async #takeWaiting(): Promise<void> {
+    this.#isGathering = true
+    while (this.#waiting.length > 0) {
+      for (const { news, settle } of this.#waiting.splice(0)) settle(this.#take(news))
+      await scheduler.wait(gatherMs)
+    }
+    this.#isGathering = false
+  }
+
+  async #take(news: ConversationActivity): Promise<void> {
     const { publication, changed } = this.#store.activities.merge(news, this.#clock.now())
     if (this.#ownFrom > 0) await this.#parent().advance(news)
     else await this.#store.gateways.publish(publication, changed)
