@@ -213,9 +213,10 @@ test('an inbox and the tenant’s Activity actor make one list, in pages that go
   const bob = await connectAs(tenant, 'bob')
   const actor = env.ACTIVITY.getByName(`${tenant.id}/0`)
   const later = Date.now() + 1000
+  // Newer than what the conversations tell of their beginning, whenever that arrives.
   const tell = async (conversation: string, at: number) =>
     await actor.advance(
-      activity(conversation, { at, version: 0, statesAfter: 1, states: [{ user: 'bob', ...state(3, 3, 0) }] }),
+      activity(conversation, { at, version: 9, statesAfter: 1, states: [{ user: 'bob', ...state(3, 3, 0) }] }),
     )
   await tell(first, later)
 
