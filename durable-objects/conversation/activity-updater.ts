@@ -56,8 +56,8 @@ export interface ToldParts {
 
 /**
  * Tells the tenant's Activity actor where the conversation stands, and the states of the users that wrote, read, joined or
- * were mentioned. What was confirmed is stored now and then only: an actor
- * that starts again tells the last entries once more, which changes nothing.
+ * were mentioned. What was confirmed is stored now and then only: an actor that starts again tells the last entries once
+ * more, which changes nothing.
  */
 export class ActivityUpdater implements ReadStates {
   readonly #env: Env
@@ -204,13 +204,14 @@ export class ActivityUpdater implements ReadStates {
 
   #news(conversation: Conversation, users: ReadonlySet<string>): ConversationActivity {
     const now = this.activity(conversation)
-    const states = this.statesOf(users)
+    // Each state is a few reads: of ten thousand users that joined at once, those left out are asked for when they matter.
+    const states = this.statesOf([...users].slice(-newsStates))
     const changes = this.#changes.slice(-activityChanges)
     const dropped = this.#changes.at(-activityChanges - 1)
     return {
       ...now,
-      states: states.slice(0, newsStates),
-      statesAfter: states.length > newsStates ? now.last + 1 : this.#told.entry,
+      states,
+      statesAfter: users.size > newsStates ? now.last + 1 : this.#told.entry,
       changes,
       changesAfter: dropped?.seq ?? this.#changesAfter,
     }

@@ -1,13 +1,13 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import * as fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ConversationStore } from '../../durable-objects/conversation/conversation-store.ts'
 import { mergeActivity } from '../../src/activity/merge-activity.ts'
 import { readStateNow } from '../../src/activity/read-state-now.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
-import type { ConversationActivity, ReadState } from '../../src/events/activity.ts'
+import { newsStates, type ConversationActivity, type ReadState } from '../../src/events/activity.ts'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
 
 const users = ['alice', 'bob', 'carol', 'dave']
@@ -182,4 +182,27 @@ test('unread counts by the Activity actor’s row equal a recount of the log, wh
     }),
     { numRuns: 150 },
   )
+})
+
+test('of very many users whose state changed at once only as many are read as one call carries, and the others are asked for', async () => {
+  const actor = env.CONVERSATION.getByName(`acme/${crypto.randomUUID()}`)
+  await runInDurableObject(actor, async (_, ctx) => {
+    const told: ConversationActivity[] = []
+    const advance = async (news: ConversationActivity) => void told.push(news)
+    const bindings = Object.defineProperty({ ...env }, 'ACTIVITY', { value: { getByName: () => ({ advance }) } })
+    const store = ConversationStore.create(ctx, bindings)
+    const many = Array.from({ length: 2000 }, (_member, n) => `user-${n}`)
+    const conversation = { tenant: 'acme', id: 'hall', type: 'group', name: '', epoch: 'e' } as const
+    store.begin(
+      { ...conversation, createdBy: 'user-0', createdAt: 1, version: 1 },
+      many.map((user) => ({ user, role: 'member', joinedAt: 1, read: 0, joined: 0 })),
+    )
+    for (const user of many) store.members.noteChanged(user)
+    const counted = vi.spyOn(store.unread, 'of')
+    await store.activity.run()
+    expect(counted).toHaveBeenCalledTimes(newsStates)
+    expect(told).toMatchObject([{ last: 0, statesAfter: 1 }])
+    expect(told[0]?.states).toHaveLength(newsStates)
+    expect(store.activity.isPending()).toBe(false)
+  })
 })
