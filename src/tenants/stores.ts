@@ -19,9 +19,32 @@ export interface TenantStore {
   readonly verify: 'counted' | 'empty' | 'absent'
 }
 
-const table = (holds: string, rest: Partial<TenantStore> = {}): TenantStore => ({
+/** A column that orders the rows of a tenant, with its type, which a cursor's texts are cast to. */
+export interface KeyColumn {
+  readonly name: string
+  readonly type: 'text' | 'bigint' | 'timestamptz' | 'date'
+}
+
+/** A table with a `tenant_id`. */
+export interface TableStore extends TenantStore {
+  readonly kind: 'table'
+  readonly database: 'shard' | 'directory'
+  /** The primary key after `tenant_id`, in the order of its index: what reads and deletes go through page by page. */
+  readonly key: readonly KeyColumn[]
+}
+
+/** A class of actors. */
+export interface ActorStore extends TenantStore {
+  readonly kind: 'actor'
+}
+
+type Rest<S> = Partial<Omit<S, 'kind' | 'holds' | 'key'>>
+
+const table = (holds: string, key: readonly KeyColumn[], rest: Rest<TableStore> = {}): TableStore => ({
   kind: 'table',
   holds,
+  database: 'shard',
+  key,
   found: 'by-tenant',
   move: 'copied',
   delete: 'rows',
@@ -30,7 +53,9 @@ const table = (holds: string, rest: Partial<TenantStore> = {}): TenantStore => (
   ...rest,
 })
 
-const actor = (holds: string, found: Found, rest: Partial<TenantStore> = {}): TenantStore => ({
+const conversation = { name: 'conversation_id', type: 'text' } as const
+
+const actor = (holds: string, found: Found, rest: Rest<ActorStore> = {}): ActorStore => ({
   kind: 'actor',
   holds,
   found,
@@ -41,16 +66,26 @@ const actor = (holds: string, found: Found, rest: Partial<TenantStore> = {}): Te
   ...rest,
 })
 
-/** Everything that holds something of one tenant: tables and classes of actors by their names, and what is outside. */
-export const tenantStores: Readonly<Record<string, TenantStore>> = {
-  messages: table('messages and other entries of conversations'),
-  archive: table('pages of old messages, which the conversations no longer hold', { export: 'itself' }),
-  conversations: table('names and types of conversations'),
-  members: table('members of conversations'),
-  usage: table('use by day', { export: 'itself' }),
-  placements: table('the newest epoch on this shard', { move: 'switched', delete: 'last', export: 'never' }),
-  tenants: table('the line of the directory', { move: 'stays', delete: 'last' }),
+/** Tables in the order in which a tenant's rows are copied: those that others belong to come first. */
+const tables = {
+  conversations: table('names and types of conversations', [conversation]),
+  members: table('members of conversations', [conversation, { name: 'user_id', type: 'text' }]),
+  messages: table('messages and other entries of conversations', [
+    conversation,
+    { name: 'seq', type: 'bigint' },
+    { name: 'sent_at', type: 'timestamptz' },
+  ]),
+  archive: table(
+    'pages of old messages, which the conversations no longer hold',
+    [conversation, { name: 'epoch', type: 'text' }, { name: 'page', type: 'bigint' }],
+    { export: 'itself' },
+  ),
+  usage: table('use by day', [{ name: 'day', type: 'date' }], { export: 'itself' }),
+  placements: table('the newest epoch on this shard', [], { move: 'switched', delete: 'last', export: 'never' }),
+  tenants: table('the line of the directory', [], { database: 'directory', move: 'stays', delete: 'last' }),
+} satisfies Readonly<Record<string, TableStore>>
 
+const actors = {
   Conversation: actor('the log, members and settings of a conversation', 'listed'),
   Inbox: actor('the list of conversations and revocations of a user', 'listed'),
   InboxNotes: actor('what users without a connection have missed', 'numbered', { export: 'elsewhere' }),
@@ -92,7 +127,9 @@ export const tenantStores: Readonly<Record<string, TenantStore>> = {
     export: 'never',
     verify: 'absent',
   }),
+} satisfies Readonly<Record<string, ActorStore>>
 
+const outside = {
   redis: {
     kind: 'cache',
     holds: 'the record of the tenant and pages of history',
@@ -111,6 +148,27 @@ export const tenantStores: Readonly<Record<string, TenantStore>> = {
     export: 'never',
     verify: 'absent',
   },
+} satisfies Readonly<Record<string, TenantStore>>
+
+export type TableName = keyof typeof tables
+export type ActorClass = keyof typeof actors
+export type StoreName = TableName | ActorClass | keyof typeof outside
+
+/** Everything that holds something of one tenant: tables and classes of actors by their names, and what is outside. */
+export const tenantStores: Readonly<Record<StoreName, TenantStore>> = { ...tables, ...actors, ...outside }
+
+/** The tables of tenants with their keys, in the order in which rows are copied. */
+export const tenantTables: readonly (TableStore & { readonly name: TableName })[] = namesOf(tables).map((name) => ({
+  name,
+  ...tables[name],
+}))
+
+/** The classes of actors of tenants. */
+export const actorStores: Readonly<Record<ActorClass, ActorStore>> = actors
+
+function namesOf<N extends string>(stores: Readonly<Record<N, unknown>>): N[] {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a literal of this file
+  return Object.keys(stores) as N[]
 }
 
 /** Tables and classes of actors that hold nothing of a tenant, with the reason. */

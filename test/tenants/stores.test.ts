@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { tenantStores, withoutTenants } from '../../src/tenants/stores.ts'
+import { tenantStores, tenantTables, withoutTenants } from '../../src/tenants/stores.ts'
 
 const read = (file: string) => readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
 const schema = read('migrations/schema.sql')
@@ -46,6 +46,18 @@ describe('the registry of what holds something of a tenant', () => {
     const partitions = [...schema.matchAll(/^TABLE (\w+) PARTITION DEFAULT/gm)].map(([, name = '']) => name)
     const owned: string[] = [...new Set(withTenant)].filter((name) => !partitions.includes(name))
     expect(registered('table').toSorted()).toEqual(owned.toSorted())
+  })
+
+  test('has the primary key of each table after the tenant, with its types, by which pages of rows are read', () => {
+    const typeOf = (table: string, column: string) =>
+      new RegExp(`^COLUMN ${table}\\.${column} (\\w+)`, 'm').exec(schema)?.[1]?.replace('timestamp', 'timestamptz') ??
+      ''
+    const expected = tenantTables.map(({ name }) => {
+      const key = new RegExp(`^CONSTRAINT ${name}\\.\\w+ PRIMARY KEY \\(tenant_id,? ?(.*)\\)$`, 'm').exec(schema)?.[1]
+      const columns = key === undefined || key === '' ? [] : key.split(', ')
+      return { name, key: columns.map((column) => ({ name: column, type: typeOf(name, column) })) }
+    })
+    expect(tenantTables.map(({ name, key }) => ({ name, key }))).toEqual(expected)
   })
 
   test('deletes the placement and the settings last, by which all else is found', () => {
