@@ -39,14 +39,21 @@ export function budgetOf(most: number): OpenBudget {
 
 /**
  * What a tenant may hold for each place that is free. So the last places stay for others: alone a tenant gets 15/16 for
- * actors that it has, 1/2 for new names, whose files have to be made, and 1/3 for those that a process can do without; several
- * tenants get equal parts.
+ * actors that it has, and 1/3 for those that a process can do without; several tenants get equal parts. New names, whose files have
+ * to be made, are compared with those of the last ten seconds only: at most 1/2 of the places, however many others the
+ * tenant uses.
  */
 export const perFreePlace = { known: 15, new: 1, dispensable: 0.5 } as const
 
 interface Place {
   readonly tenant: string
   at: number
+}
+
+/** A new name that was opened. */
+interface NewName {
+  readonly tenant: string
+  readonly at: number
 }
 
 /**
@@ -62,6 +69,9 @@ export class OpenActors {
   /** When each was used last, the longest unused first. */
   readonly #places = new Map<string, Place>()
   readonly #ofTenant = new Map<string, number>()
+  /** The new names of the last ten seconds, the oldest first. */
+  readonly #newNames: NewName[] = []
+  readonly #newOfTenant = new Map<string, number>()
   readonly #remembered = new BoundedMap<string, true>(maxRemembered)
 
   /** Bounds the process to `most` open actors; `Infinity` ends the count. */
@@ -82,8 +92,13 @@ export class OpenActors {
     if (this.#renew(key, now)) return taken
     this.#forget(now)
     const free = this.#budget.forCallers - this.count
-    if (this.of(actor.tenant) >= perFreePlace[this.claimOf(actor)] * free)
-      return { kind: 'limited', retryAfterMs: this.#waitMs(now) }
+    const claim = this.claimOf(actor)
+    const held = this.of(actor.tenant)
+    if (claim === 'new' && (this.#newOfTenant.get(actor.tenant) ?? 0) >= perFreePlace.new * free)
+      return { kind: 'limited', retryAfterMs: this.#waitMs(this.#newNames[0]?.at, now) }
+    if (held >= perFreePlace[claim === 'dispensable' ? claim : 'known'] * free)
+      return { kind: 'limited', retryAfterMs: this.#waitMs(this.#oldest(), now) }
+    if (claim === 'new') this.#noteNewName(actor.tenant, now)
     this.#open(key, actor.tenant, now)
     return taken
   }
@@ -134,22 +149,40 @@ export class OpenActors {
     this.#remembered.set(key, true)
   }
 
-  /** A place that was noted in the future, by a clock that was set back since, ends at once. */
+  #noteNewName(tenant: string, at: number): void {
+    this.#newNames.push({ tenant, at })
+    this.#newOfTenant.set(tenant, (this.#newOfTenant.get(tenant) ?? 0) + 1)
+  }
+
   #forget(now: number): void {
+    const firstNew = this.#newNames.findIndex(({ at }) => isHeld(at, now))
+    const ended = this.#newNames.splice(0, firstNew < 0 ? this.#newNames.length : firstNew)
+    for (const { tenant } of ended) countDown(this.#newOfTenant, tenant)
     for (const [key, { tenant, at }] of this.#places) {
-      if (now - at < openForMs && at <= now + openForMs) return
+      if (isHeld(at, now)) return
       this.#places.delete(key)
-      const left = this.of(tenant) - 1
-      if (left > 0) this.#ofTenant.set(tenant, left)
-      else this.#ofTenant.delete(tenant)
+      countDown(this.#ofTenant, tenant)
     }
   }
 
-  /** Until the next actor is closed; callers that wait for the same one are told different moments. */
-  #waitMs(now: number): number {
-    for (const { at } of this.#places.values()) return spreadMs(Math.max(1000, at + openForMs - now), Math.random())
-    return 1000
+  #oldest(): number | undefined {
+    for (const { at } of this.#places.values()) return at
+    return undefined
   }
+
+  /** Until the place of this time is free; callers that wait for the same one are told different moments. */
+  #waitMs(at: number | undefined, now: number): number {
+    return at === undefined ? 1000 : spreadMs(Math.max(1000, at + openForMs - now), Math.random())
+  }
+}
+
+/** A place that was noted in the future, by a clock that was set back since, ends at once. */
+const isHeld = (at: number, now: number): boolean => now - at < openForMs && at <= now + openForMs
+
+function countDown(counts: Map<string, number>, tenant: string): void {
+  const left = (counts.get(tenant) ?? 0) - 1
+  if (left > 0) counts.set(tenant, left)
+  else counts.delete(tenant)
 }
 
 const taken: Taken = { kind: 'taken' }

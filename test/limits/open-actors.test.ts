@@ -71,6 +71,19 @@ describe('the open actors of one process', () => {
     expect(counts).toEqual([15 / 16, 1 / 2, 1 / 3].map((part) => Math.ceil(forCallers * part)))
   })
 
+  test('leave a tenant with 2,000 of them in use places for new names', () => {
+    const actors = bounded()
+    for (let n = 0; n < 2000; n++) actors.admit(conversation('acme', n), 0)
+    expect(fill(actors, (n) => topic('acme', n), 5000)).toBe(Math.ceil((forCallers - 2000) / 2))
+  })
+
+  test('let new names in again ten seconds later, also while the earlier ones are in use', () => {
+    const actors = bounded()
+    const count = fill(actors, (n) => topic('acme', n), 0)
+    for (let now = 1000; now <= 11_000; now += 1000) for (let n = 0; n < count; n++) actors.use(topic('acme', n), now)
+    expect(fill(actors, (n) => topic('acme', count + n), 11_000)).toBeGreaterThan(500)
+  })
+
   test('that were opened once are the tenant’s own from then on', () => {
     const actors = bounded()
     actors.admit(topic('acme', -1), 0)
