@@ -1,0 +1,377 @@
+import { evaluate, isTrue } from '../kernel/expression.ts'
+import { backoffMs } from '../kernel/retry.ts'
+import type { Definition, Plan, Step } from './definition.ts'
+import {
+  actionOf,
+  documentOf,
+  isBehindPivot,
+  isEnded,
+  keyOf,
+  longestSeconds,
+  note,
+  stepOf,
+  type Effect,
+  type Purpose,
+  type Run,
+  type StepState,
+} from './run.ts'
+
+/**
+ * What became of a call. `not-started`: it had no effect; `isFinal` when the endpoint refused it for good, `isUncounted` when it
+ * was not made at all (its host's breaker is open). `unknown`: it may have had its effect.
+ */
+export type Outcome =
+  | { readonly kind: 'done'; readonly result?: unknown }
+  | {
+      readonly kind: 'not-started'
+      readonly reason: string
+      readonly isFinal?: boolean
+      readonly isUncounted?: boolean
+      /** The effect may be there already: the endpoint answered 409. */
+      readonly isConflict?: boolean
+      readonly retryInMs?: number
+    }
+  | { readonly kind: 'unknown'; readonly reason: string; readonly retryInMs?: number }
+
+/** A run with what it is decided by. `now` in milliseconds; `random` in [0, 1). */
+export interface Turn {
+  readonly run: Run
+  readonly definition: Definition
+  readonly plan: Plan
+  readonly now: number
+  readonly random: () => number
+  readonly effects: Effect[]
+}
+
+/** Attempts of a compensation, and of a step behind the pivot, before a person is asked. */
+export const stubbornAttempts = 20
+/** How long after its timeout a call is taken as lost. */
+export const lostMs = 5_000
+/** Bytes of JSON of one step's result. */
+export const resultLength = 16_384
+
+/** Takes the outcome of a call and goes on. An outcome of an earlier call changes nothing; returns whether it counted. */
+export function settle(turn: Turn, name: string, call: number, outcome: Outcome): boolean {
+  const state = stepOf(turn.run, name)
+  if (state.phase !== 'active' || state.call !== call || turn.run.endedAt > 0) return false
+  const one = { ...turn, name, state, step: stepNamed(turn, name) }
+  if (state.purpose === 'act') settleAct(one, outcome)
+  else if (state.purpose === 'ask') settleAsk(one, outcome)
+  else settleUndo(one, outcome)
+  advance(turn)
+  return true
+}
+
+/** Starts what can start now, ends what is over. Called after every change and when the alarm rings. */
+export function advance(turn: Turn): void {
+  const { run, definition, now } = turn
+  if (run.endedAt > 0) return
+  if (run.direction === 'forward' && now >= run.deadlineAt && !isBehindPivot(run, turn.plan))
+    turnBack(turn, 'the deadline of the run is over')
+  for (const step of definition.steps) passTime(turn, step)
+  if (run.direction === 'forward') goForward(turn)
+  if (run.direction === 'back') goBack(turn)
+}
+
+/** What was under way when the actor lost its memory may have happened or not. */
+export function resume(turn: Turn): void {
+  for (const { name } of turn.definition.steps) {
+    const state = stepOf(turn.run, name)
+    if (state.phase !== 'active') continue
+    const one = { ...turn, name, state, step: stepNamed(turn, name) }
+    const outcome: Outcome = { kind: 'unknown', reason: 'the call was interrupted' }
+    if (state.purpose === 'act') settleAct(one, outcome)
+    else if (state.purpose === 'ask') settleAsk(one, outcome)
+    else settleUndo(one, outcome)
+  }
+  advance(turn)
+}
+
+/** The next time at which something is due, in milliseconds since the epoch. */
+export function nextDueAt({ steps, deadlineAt, direction, startedAt }: Run, plan: Plan): number {
+  const isOver = direction === 'back' || (plan.pivot !== undefined && steps[plan.pivot]?.phase === 'done')
+  let next = isOver ? startedAt + longestSeconds * 2000 : deadlineAt
+  for (const { phase, dueAt } of Object.values(steps)) {
+    if (phase === 'active') next = Math.min(next, dueAt + lostMs)
+    else if (phase === 'pausing' || phase === 'waiting') next = Math.min(next, dueAt)
+  }
+  return next
+}
+
+/** Turns the run back: no further step starts, and what was done is compensated. */
+export function turnBack({ run, now }: Turn, reason: string, by?: string): void {
+  run.direction = 'back'
+  run.reason = reason
+  note(run, { at: now, event: 'turned-back', detail: reason, ...(by === undefined ? {} : { by }) })
+}
+
+/** One step of a turn. */
+interface One extends Turn {
+  readonly name: string
+  readonly step: Step
+  readonly state: StepState
+}
+
+function stepNamed({ plan }: Turn, name: string): Step {
+  const step = plan.steps.get(name)
+  if (step === undefined) throw new Error(`the definition has no step "${name}"`)
+  return step
+}
+
+function passTime(turn: Turn, step: Step): void {
+  const state = stepOf(turn.run, step.name)
+  const one = { ...turn, name: step.name, state, step }
+  if (state.phase === 'active' && turn.now >= state.dueAt + lostMs) settleLost(one)
+  if (turn.now < state.dueAt) return
+  if (state.phase === 'waiting') {
+    if (step.sleep === undefined) fail(one, 'the signal did not arrive in time')
+    else finish(one, null)
+  } else if (state.phase === 'pausing') begin(one, state.purpose)
+}
+
+function settleLost(one: One): void {
+  const outcome: Outcome = { kind: 'unknown', reason: 'the call did not come back' }
+  if (one.state.purpose === 'act') settleAct(one, outcome)
+  else if (one.state.purpose === 'ask') settleAsk(one, outcome)
+  else settleUndo(one, outcome)
+}
+
+function goForward(turn: Turn): void {
+  const { run, definition, plan, now } = turn
+  // A skipped step may free the next one, so look until nothing changes.
+  for (let changed = true; changed && run.direction === 'forward';) {
+    changed = false
+    for (const step of definition.steps) {
+      const state = stepOf(run, step.name)
+      const isFree = (plan.parents.get(step.name) ?? []).every((parent) => isEnded(stepOf(run, parent)))
+      if (state.phase !== 'pending' || !isFree || run.direction !== 'forward') continue
+      start({ ...turn, name: step.name, state, step })
+      changed = true
+    }
+  }
+  if (run.direction === 'forward' && definition.steps.every(({ name }) => isEnded(stepOf(run, name))))
+    end(run, now, 'completed')
+}
+
+function start(one: One): void {
+  const { run, step, state, now, name } = one
+  state.startedAt = now
+  try {
+    if (step.when !== undefined && !isTrue(evaluate(step.when, documentOf(run)))) {
+      Object.assign(state, { phase: 'skipped', endedAt: now })
+      note(run, { at: now, event: 'skipped', step: name, detail: 'its condition is false' })
+      return
+    }
+  } catch (thrown) {
+    fail(one, `when: ${reasonOf(thrown)}`)
+    return
+  }
+  if (step.sleep !== undefined) wait(one, now + step.sleep.seconds * 1000)
+  else if (step.wait === undefined) begin(one, 'act')
+  else if (Object.hasOwn(run.signals, step.wait.signal)) {
+    const data = run.signals[step.wait.signal]
+    delete run.signals[step.wait.signal]
+    finish(one, data)
+  } else wait(one, now + step.timeoutSeconds * 1000)
+}
+
+function wait({ state, run, now, name }: One, until: number): void {
+  Object.assign(state, { phase: 'waiting', dueAt: until })
+  note(run, { at: now, event: 'waiting', step: name })
+}
+
+/** Makes a call; the effect is carried out after the run has been written. */
+function begin(one: One, purpose: Purpose): void {
+  const { run, step, state, now, name, effects } = one
+  const action = actionOf(step, purpose)
+  if (action === undefined) throw new Error(`step "${name}" has nothing to call`)
+  const isRepeat = state.purpose === purpose
+  state.purpose = purpose
+  state.attempts = isRepeat ? state.attempts : 0
+  state.call++
+  state.phase = 'active'
+  const timeoutMs = step.timeoutSeconds * 1000
+  state.dueAt = now + timeoutMs
+  delete state.reason
+  if (purpose === 'undo' && state.attempts === 0) note(run, { at: now, event: 'compensating', step: name })
+  if (purpose === 'act' && state.call === 1) note(run, { at: now, event: 'step-started', step: name })
+  effects.push({
+    run: run.id,
+    step: name,
+    call: state.call,
+    purpose,
+    action,
+    timeoutMs,
+    key: keyOf(run.id, name, purpose),
+    attempt: state.attempts + 1,
+    document: documentOf(run),
+  })
+}
+
+function settleAct(one: One, outcome: Outcome): void {
+  const { state, step } = one
+  if (outcome.kind === 'done') {
+    finish(one, outcome.result)
+    return
+  }
+  if (!(outcome.kind === 'not-started' && outcome.isUncounted === true)) state.attempts++
+  if (outcome.kind === 'unknown') {
+    state.isUncertain = true
+    if (step.status === undefined) again(one, 'act', outcome.reason, outcome.retryInMs)
+    else ask(one)
+  } else if (outcome.isFinal === true) refused(one, outcome)
+  else again(one, 'act', outcome.reason, outcome.retryInMs)
+}
+
+/** The endpoint refused. After an attempt whose outcome is not known that may mean that the effect is there already. */
+function refused(one: One, { reason, isConflict }: Extract<Outcome, { kind: 'not-started' }>): void {
+  const { state, step } = one
+  if (!state.isUncertain) fail(one, reason)
+  else if (step.status !== undefined) ask(one)
+  else if (isConflict === true) resolveUnknown(one, reason)
+  else fail(one, reason)
+}
+
+/** Asks what became of the step. Attempts of the step go on counting: a question is none of them. */
+function ask(one: One): void {
+  const { attempts } = one.state
+  begin(one, 'ask')
+  one.state.attempts = attempts
+}
+
+function settleAsk(one: One, outcome: Outcome): void {
+  const { state } = one
+  const { attempts } = state
+  state.purpose = 'act'
+  if (outcome.kind !== 'done') {
+    again(one, 'act', outcome.reason, outcome.retryInMs)
+    return
+  }
+  const answer = statusIn(outcome.result)
+  if (answer.outcome === 'done') finish(one, answer.result)
+  else {
+    if (answer.outcome === 'not-started') state.isUncertain = false
+    state.attempts = attempts
+    again(one, 'act', `its status is ${answer.outcome}`)
+  }
+}
+
+/** The body of a status call: `{"outcome": "done" | "not-started" | "unknown", "result"?}`. All else is unknown. */
+function statusIn(body: unknown): { readonly outcome: 'done' | 'not-started' | 'unknown'; readonly result: unknown } {
+  if (typeof body !== 'object' || body === null || !('outcome' in body)) return { outcome: 'unknown', result: null }
+  const result = 'result' in body ? body.result : null
+  if (body.outcome === 'done') return { outcome: 'done', result }
+  return { outcome: body.outcome === 'not-started' ? 'not-started' : 'unknown', result: null }
+}
+
+function settleUndo(one: One, outcome: Outcome): void {
+  const { run, state, name, now } = one
+  if (outcome.kind === 'done') {
+    Object.assign(state, { phase: 'undone', dueAt: 0 })
+    note(run, { at: now, event: 'compensated', step: name })
+    return
+  }
+  if (!(outcome.kind === 'not-started' && outcome.isUncounted === true)) state.attempts++
+  if (outcome.kind === 'not-started' && outcome.isFinal === true)
+    needPerson(one, `its compensation was refused: ${outcome.reason}`)
+  else again(one, 'undo', outcome.reason, outcome.retryInMs)
+}
+
+/** Another attempt after a pause, or the end of attempts. */
+function again(one: One, purpose: 'act' | 'undo', reason: string, retryInMs?: number): void {
+  const { run, state, step, now, name, random, plan } = one
+  const isStubborn = purpose === 'undo' || isBehindPivot(run, plan)
+  const attempts = isStubborn ? stubbornAttempts : step.retry.attempts
+  state.purpose = purpose
+  state.reason = reason
+  const isGivenUp = purpose === 'act' && run.direction === 'back' && !state.isUncertain
+  if (state.attempts >= attempts || isGivenUp) {
+    giveUp(one, purpose, reason)
+    return
+  }
+  const { seconds, maxSeconds } = step.retry
+  const pause = backoffMs(Math.max(1, state.attempts), seconds * 1000, maxSeconds * 1000, random())
+  Object.assign(state, { phase: 'pausing', dueAt: now + Math.max(pause, retryInMs ?? 0) })
+  note(run, {
+    at: now,
+    event: purpose === 'undo' ? 'compensation-failed' : 'attempt-failed',
+    step: name,
+    detail: reason,
+  })
+}
+
+function giveUp(one: One, purpose: 'act' | 'undo', reason: string): void {
+  if (purpose === 'undo') needPerson(one, `its compensation failed: ${reason}`)
+  else if (one.state.isUncertain) resolveUnknown(one, reason)
+  else fail(one, reason)
+}
+
+/** It is not known whether the step had its effect, and no answer is left to wait for. */
+function resolveUnknown(one: One, reason: string): void {
+  const { run, step, state, now, plan } = one
+  if (step.onUnknown === 'attention' || isBehindPivot(run, plan)) {
+    needPerson(one, `its outcome is not known: ${reason}`)
+    return
+  }
+  Object.assign(state, { phase: 'unresolved', dueAt: 0, endedAt: now, reason })
+  if (run.direction === 'forward') turnBack(one, `the outcome of "${one.name}" is not known: ${reason}`)
+}
+
+function needPerson({ run, state, now, name }: One, reason: string): void {
+  Object.assign(state, { phase: 'attention', dueAt: 0, reason })
+  note(run, { at: now, event: 'attention', step: name, detail: reason })
+}
+
+function finish(one: One, result: unknown): void {
+  const { run, state, now, name } = one
+  if (JSON.stringify(result ?? null).length > resultLength) {
+    // Its effect is there: only a person can say what the run goes on with.
+    needPerson(one, `its result is longer than ${resultLength} bytes of JSON`)
+    return
+  }
+  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: result ?? null, isUncertain: false })
+  delete state.reason
+  note(run, { at: now, event: 'step-done', step: name })
+}
+
+function fail(one: One, reason: string): void {
+  const { run, state, now, name, plan } = one
+  if (isBehindPivot(run, plan)) {
+    needPerson(one, reason)
+    return
+  }
+  Object.assign(state, { phase: 'failed', dueAt: 0, endedAt: now, reason })
+  note(run, { at: now, event: 'step-failed', step: name, detail: reason })
+  if (run.direction === 'forward') turnBack(one, `"${name}" failed: ${reason}`)
+}
+
+/** Lets go of what has not begun, waits for what is under way, and compensates what is done, the latest first. */
+function goBack(turn: Turn): void {
+  const { run, definition, now } = turn
+  for (const step of definition.steps) {
+    const state = stepOf(run, step.name)
+    const isUnbegun = state.phase === 'pending' || state.phase === 'waiting'
+    if (isUnbegun || (state.phase === 'pausing' && state.purpose === 'act' && !state.isUncertain))
+      Object.assign(state, { phase: 'cancelled', dueAt: 0, endedAt: now })
+  }
+  const states = definition.steps.map((step) => ({ step, state: stepOf(run, step.name) }))
+  if (states.some(({ state: { phase } }) => phase === 'active' || phase === 'pausing' || phase === 'attention')) return
+  const next = states
+    .filter(
+      ({ step, state }) => step.compensate !== undefined && (state.phase === 'done' || state.phase === 'unresolved'),
+    )
+    .toSorted(
+      (a, b) =>
+        b.state.endedAt - a.state.endedAt || definition.steps.indexOf(b.step) - definition.steps.indexOf(a.step),
+    )
+    .at(0)
+  if (next === undefined) end(run, now, 'compensated')
+  else begin({ ...turn, name: next.step.name, step: next.step, state: next.state }, 'undo')
+}
+
+function end(run: Run, now: number, event: 'completed' | 'compensated'): void {
+  run.endedAt = now
+  note(run, { at: now, event })
+}
+
+const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

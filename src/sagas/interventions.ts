@@ -1,0 +1,87 @@
+import { advance, turnBack, type Turn } from './advance.ts'
+import { isBehindPivot, note, stepOf, type HistoryEntry } from './run.ts'
+
+/** Why a person's request is refused: the run has ended, has no such step, or the step is not in a state for it. */
+export type Intervention =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'conflict' | 'notFound'; readonly detail: string }
+
+const done = { kind: 'done' } as const
+const conflict = (detail: string) => ({ kind: 'conflict', detail }) as const
+
+/** Signals kept for steps that do not wait yet. */
+export const maxSignals = 50
+
+/** Gives a signal to the step that waits for it, or keeps it for the first that will. A repeat replaces a kept one. */
+export function signal(turn: Turn, name: string, data: unknown, by: string): Intervention {
+  const { run, definition, now } = turn
+  if (run.endedAt > 0) return conflict('the run has ended')
+  if (run.direction === 'back') return conflict('the run is being compensated and waits for no signals')
+  const waiting = definition.steps.find(
+    (step) => step.wait?.signal === name && stepOf(run, step.name).phase === 'waiting',
+  )
+  if (waiting === undefined) {
+    if (!Object.hasOwn(run.signals, name) && Object.keys(run.signals).length >= maxSignals)
+      return conflict(`at most ${maxSignals} signals wait in a run`)
+    run.signals[name] = data
+    note(run, { at: now, event: 'signal-kept', detail: name, by })
+    return done
+  }
+  const state = stepOf(run, waiting.name)
+  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: data ?? null })
+  note(run, { at: now, event: 'step-done', step: waiting.name, detail: `signal ${name}`, by })
+  advance(turn)
+  return done
+}
+
+/** Turns the run back as a failure would. Behind the pivot it is refused. */
+export function cancel(turn: Turn, reason: string, by: string): Intervention {
+  const { run, plan } = turn
+  if (run.endedAt > 0) return conflict('the run has ended')
+  if (run.direction === 'back') return done
+  if (isBehindPivot(run, plan)) return conflict(`step "${plan.pivot}" is done, and after it the run only goes forward`)
+  turnBack(turn, reason, by)
+  advance(turn)
+  return done
+}
+
+/** Tries a step again that needs a person, or whose next attempt is far away, with all its attempts. */
+export function retryStep(turn: Turn, name: string, by: string): Intervention {
+  const { run, now } = turn
+  if (!Object.hasOwn(run.steps, name)) return { kind: 'notFound', detail: `the run has no step "${name}"` }
+  if (run.endedAt > 0) return conflict('the run has ended')
+  const state = stepOf(run, name)
+  if (state.phase !== 'attention' && state.phase !== 'pausing') return conflict(`step "${name}" is ${state.phase}`)
+  note(run, { at: now, event: 'retried', step: name, by })
+  Object.assign(state, { phase: 'pausing', attempts: 0, dueAt: now })
+  advance(turn)
+  return done
+}
+
+/**
+ * Ends a step that needs a person, with the result that they give: a step as done, or, while the run is compensated, its
+ * compensation as made (or, for a step whose outcome is not known, as not needed).
+ */
+export function skipStep(
+  turn: Turn,
+  name: string,
+  given: { reason: string; result: unknown },
+  by: string,
+): Intervention {
+  const { run, now } = turn
+  if (!Object.hasOwn(run.steps, name)) return { kind: 'notFound', detail: `the run has no step "${name}"` }
+  if (run.endedAt > 0) return conflict('the run has ended')
+  const state = stepOf(run, name)
+  if (state.phase !== 'attention' && state.phase !== 'pausing') return conflict(`step "${name}" is ${state.phase}`)
+  const phase = state.purpose === 'undo' ? 'undone' : run.direction === 'back' ? 'cancelled' : 'done'
+  Object.assign(state, { phase, dueAt: 0, endedAt: now, result: given.result ?? null, isUncertain: false })
+  note(run, { at: now, event: 'skipped', step: name, detail: given.reason, by })
+  advance(turn)
+  return done
+}
+
+/** The newest entries after `n`; undefined when some of them are gone. */
+export function historyAfter({ history, entries }: { history: readonly HistoryEntry[]; entries: number }, n: number) {
+  const first = history[0]?.n ?? entries + 1
+  return n + 1 < first ? undefined : history.filter((entry) => entry.n > n)
+}

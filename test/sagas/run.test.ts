@@ -1,0 +1,390 @@
+import {
+  array,
+  assert,
+  boolean,
+  constant,
+  constantFrom,
+  integer,
+  nat,
+  property,
+  record,
+  subarray,
+  tuple,
+} from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { advance, nextDueAt, resume, settle, type Outcome, type Turn } from '../../src/sagas/advance.ts'
+import { badDefinition, planOf, warningsOf, type Definition, type Step } from '../../src/sagas/definition.ts'
+import { cancel, retryStep, signal, skipStep } from '../../src/sagas/interventions.ts'
+import { newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
+
+const step = (name: string, more: Partial<Step> = {}): Step => ({
+  name,
+  call: { url: `https://shop.example/${name}` },
+  compensate: { url: `https://shop.example/${name}/undo` },
+  timeoutSeconds: 10,
+  retry: { attempts: 3, seconds: 1, maxSeconds: 60 },
+  onUnknown: 'attention',
+  pivot: false,
+  ...more,
+})
+
+const define = (steps: readonly Step[], more: Partial<Definition> = {}): Definition => ({
+  name: 'order',
+  version: 1,
+  steps,
+  stuckAfterSeconds: 3600,
+  ...more,
+})
+
+const order = define([step('reserve'), step('pay'), step('ship', { pivot: true, compensate: undefined })])
+
+/** A run with a clock of its own; the calls it wants to make wait in `effects`. */
+function begin(definition: Definition, input: unknown = {}) {
+  let now = 1_000_000
+  const run = newRun(definition, { id: 'r1', input, watchers: [], keepMs: 1000 }, now)
+  const effects: Effect[] = []
+  const turn = (): Turn => ({ run, definition, plan: planOf(definition), now, random: () => 0.5, effects })
+  advance(turn())
+  return {
+    run,
+    effects,
+    turn,
+    /** The call that was asked for last, of this step. */
+    call: (name: string) => effects.findLast((effect) => effect.step === name),
+    answer(name: string, outcome: Outcome): boolean {
+      return settle(turn(), name, stepOf(run, name).call, outcome)
+    },
+    pass(ms: number) {
+      now += ms
+      advance(turn())
+    },
+    state: () => stateOf(run),
+  }
+}
+
+const done: Outcome = { kind: 'done', result: null }
+const refusal: Outcome = { kind: 'not-started', reason: 'the endpoint answered 402', isFinal: true }
+const unknown: Outcome = { kind: 'unknown', reason: 'the endpoint did not answer in time' }
+const urls = (effects: readonly Effect[]) =>
+  effects.map(({ action }) => ('url' in action ? action.url : action.operation))
+
+describe('a run', () => {
+  test('calls its steps one after the other and is completed when all are done', () => {
+    const saga = begin(order)
+    for (const name of ['reserve', 'pay', 'ship']) saga.answer(name, done)
+    expect(urls(saga.effects)).toEqual(['reserve', 'pay', 'ship'].map((name) => `https://shop.example/${name}`))
+    expect(saga.state()).toBe('completed')
+  })
+
+  test('is compensated, the latest step first, when a step before the pivot is refused', () => {
+    const saga = begin(define([step('a'), step('b'), step('c')]))
+    saga.answer('a', done)
+    saga.answer('b', done)
+    saga.answer('c', refusal)
+    saga.answer('b', done)
+    saga.answer('a', done)
+    expect(urls(saga.effects).slice(3)).toEqual(['https://shop.example/b/undo', 'https://shop.example/a/undo'])
+    expect(saga.state()).toBe('compensated')
+  })
+
+  test('asks about a step whose outcome is not known before it compensates anything', () => {
+    const saga = begin(define([step('a'), step('pay', { status: { url: 'https://shop.example/pay/status' } })]))
+    saga.answer('a', done)
+    saga.answer('pay', unknown)
+    expect(saga.call('pay')?.purpose).toBe('ask')
+    saga.answer('pay', { kind: 'done', result: { outcome: 'done', result: { id: 7 } } })
+    expect(saga.state()).toBe('completed')
+    expect(stepOf(saga.run, 'pay').result).toEqual({ id: 7 })
+  })
+
+  test('repeats a step whose outcome is not known under the same key', () => {
+    const saga = begin(order)
+    saga.answer('reserve', unknown)
+    saga.pass(60_000)
+    const [first, second] = saga.effects
+    expect(second?.key).toBe(first?.key)
+    expect(second?.call).toBe(2)
+  })
+
+  test('waits for a person when the outcome of a step stays unknown, and compensates nothing meanwhile', () => {
+    const saga = begin(order)
+    saga.answer('reserve', done)
+    for (let n = 0; n < 3; n++) {
+      saga.answer('pay', unknown)
+      saga.pass(60_000)
+    }
+    expect(saga.state()).toBe('attention')
+    expect(saga.effects.filter(({ purpose }) => purpose === 'undo')).toEqual([])
+    expect(retryStep(saga.turn(), 'pay', 'key1')).toEqual({ kind: 'done' })
+    saga.answer('pay', done)
+    saga.answer('ship', done)
+    expect(saga.state()).toBe('completed')
+  })
+
+  test('compensates a step whose outcome stays unknown where its definition says so', () => {
+    const saga = begin(
+      define([step('pay', { onUnknown: 'compensate', retry: { attempts: 1, seconds: 1, maxSeconds: 1 } })]),
+    )
+    saga.answer('pay', unknown)
+    expect(saga.call('pay')?.purpose).toBe('undo')
+    saga.answer('pay', done)
+    expect(saga.state()).toBe('compensated')
+  })
+
+  test('only goes forward behind its pivot: a refused step is tried again and then shown to a person', () => {
+    const saga = begin(define([step('pay', { pivot: true }), step('ship')]))
+    saga.answer('pay', done)
+    saga.answer('ship', refusal)
+    expect(saga.state()).toBe('attention')
+    expect(cancel(saga.turn(), 'changed my mind', 'key1').kind).toBe('conflict')
+    skipStep(saga.turn(), 'ship', { reason: 'shipped by hand', result: { parcel: 1 } }, 'key1')
+    expect(saga.state()).toBe('completed')
+  })
+
+  test('runs steps side by side and starts the one after them when all have ended', () => {
+    const saga = begin(define([step('a', { after: [] }), step('b', { after: [] }), step('c', { after: ['a', 'b'] })]))
+    expect(saga.effects.map((effect) => effect.step)).toEqual(['a', 'b'])
+    saga.answer('b', done)
+    expect(saga.call('c')).toBeUndefined()
+    saga.answer('a', done)
+    expect(saga.call('c')).toBeDefined()
+  })
+
+  test('gives a step the results of the steps before it, and skips one whose condition is false', () => {
+    const saga = begin(
+      define([
+        step('a'),
+        step('gift', { when: 'input.total > `100`' }),
+        step('c', { call: { url: 'https://x.example', body: 'steps.a.result.id' } }),
+      ]),
+      { total: 99 },
+    )
+    saga.answer('a', { kind: 'done', result: { id: 'A1' } })
+    expect(stepOf(saga.run, 'gift').phase).toBe('skipped')
+    expect(saga.call('c')?.document.steps['a']?.result).toEqual({ id: 'A1' })
+  })
+
+  test('waits for a signal, also when it came before, and fails when it does not come in time', () => {
+    const waits = define([
+      step('ask'),
+      step('approval', { call: undefined, wait: { signal: 'approved' }, timeoutSeconds: 100 }),
+    ])
+    const early = begin(waits)
+    signal(early.turn(), 'approved', { by: 'bob' }, 'key1')
+    early.answer('ask', done)
+    expect(early.state()).toBe('completed')
+    const late = begin(waits)
+    late.answer('ask', done)
+    late.pass(100_000)
+    late.answer('ask', done)
+    expect(late.state()).toBe('compensated')
+  })
+
+  test('turns back at its deadline', () => {
+    const saga = begin(
+      define([step('a'), step('nap', { call: undefined, compensate: undefined, sleep: { seconds: 500 } })], {
+        deadlineSeconds: 60,
+      }),
+    )
+    saga.answer('a', done)
+    expect(nextDueAt(saga.run, planOf(order))).toBe(1_060_000)
+    saga.pass(60_000)
+    saga.answer('a', done)
+    expect(saga.state()).toBe('compensated')
+  })
+
+  test('takes an outcome once, and none of an earlier call', () => {
+    const saga = begin(order)
+    saga.answer('reserve', unknown)
+    saga.pass(60_000)
+    expect(settle(saga.turn(), 'reserve', 1, done)).toBe(false)
+    expect(settle(saga.turn(), 'reserve', 2, done)).toBe(true)
+    expect(settle(saga.turn(), 'reserve', 2, refusal)).toBe(false)
+    expect(saga.state()).toBe('running')
+  })
+})
+
+describe('a definition', () => {
+  test.each<[string, readonly Step[], string]>([
+    ['a cycle', [step('a', { after: ['b'] }), step('b', { after: ['a'] })], 'steps: "a" comes after itself: a → b → a'],
+    ['itself', [step('a', { after: ['a'] })], 'steps.0.after: "a" is the step itself'],
+    ['an unknown step', [step('a', { after: ['x'] })], 'steps.0.after: there is no step "x"'],
+    ['two steps of one name', [step('a'), step('a')], 'steps.1.name: "a" is the name of an earlier step'],
+    [
+      'two pivots',
+      [step('a', { pivot: true }), step('b', { pivot: true })],
+      'steps: one pivot at most, got "a" and "b"',
+    ],
+    ['a bad expression', [step('a', { when: 'input.[' })], 'steps.0.when: not a JMESPath expression'],
+    [
+      'a step that never runs',
+      [step('a', { when: '`false`' })],
+      'steps.0.when: is never true, so the step is unreachable',
+    ],
+    [
+      'a step beside the pivot',
+      [step('a', { after: [], pivot: true }), step('b', { after: [] })],
+      'steps: "b" runs beside the pivot "a"; let it come before or after it',
+    ],
+  ])('with %s is refused with the reason', (_, steps, reason) => {
+    expect(badDefinition({ steps })).toContain(reason)
+  })
+
+  test('without a compensation before the pivot is accepted with a warning', () => {
+    const steps = [step('a', { compensate: undefined }), step('b', { pivot: true, compensate: undefined }), step('c')]
+    expect(warningsOf({ steps })).toEqual([
+      '"a" has no compensation: what it did stays when a later step fails',
+      '"c" is never compensated: it is behind the pivot',
+    ])
+  })
+})
+
+/** An endpoint that makes each effect once by its key, as the documentation asks of it. */
+class Endpoint {
+  readonly effects = new Map<string, 'done' | 'undone'>()
+  /** The calls before these have no effect any more: it was asked about them and said that nothing had happened. */
+  readonly #refusedBefore = new Map<string, number>()
+
+  act({ step, call }: Effect): void {
+    if (call >= (this.#refusedBefore.get(step) ?? 0) && !this.effects.has(step)) this.effects.set(step, 'done')
+  }
+
+  status({ step, call }: Effect): 'done' | 'not-started' {
+    if (this.effects.has(step)) return 'done'
+    this.#refusedBefore.set(step, call)
+    return 'not-started'
+  }
+
+  /** A refusal, too, is remembered under the key. */
+  refuse({ step, call }: Effect): Outcome {
+    this.#refusedBefore.set(step, call)
+    return refusal
+  }
+
+  undo({ step }: Effect): void {
+    this.effects.set(step, 'undone')
+  }
+}
+
+describe('whatever endpoints answer, and whenever the actor loses its memory', () => {
+  const steps = integer({ min: 1, max: 5 }).chain((count) =>
+    tuple(
+      ...Array.from({ length: count }, (_, n) =>
+        record({
+          after: n === 0 ? constant([]) : subarray(Array.from({ length: n }, (__, k) => `s${k}`)),
+          hasStatus: boolean(),
+          onUnknown: constantFrom('attention' as const, 'compensate' as const),
+        }),
+      ),
+    ),
+  )
+  const event = record({
+    pick: nat(),
+    kind: constantFrom(
+      'done',
+      'lost-answer',
+      'not-reached',
+      'refused',
+      'crash-before',
+      'crash-after',
+      'wait',
+      'duplicate',
+    ),
+  })
+
+  test('a completed run has had each effect once, and a compensated one has left none', () => {
+    assert(
+      property(steps, array(event, { minLength: 40, maxLength: 120, size: 'max' }), (shapes, events) => {
+        const definition = define(
+          shapes.map(({ after, hasStatus, onUnknown }, n) =>
+            step(`s${n}`, {
+              after,
+              onUnknown,
+              ...(hasStatus ? { status: { url: 'https://shop.example/status' } } : {}),
+            }),
+          ),
+        )
+        const endpoint = new Endpoint()
+        const undone = new Map<string, number>()
+        let saga = begin(definition)
+        let stored = JSON.stringify(saga.run)
+        const open: Effect[] = saga.effects.splice(0)
+        const save = () => {
+          stored = JSON.stringify(saga.run)
+          open.push(...saga.effects.splice(0))
+        }
+        /** What the endpoint does with a call, and what it would answer. */
+        const perform = (effect: Effect): Outcome => {
+          const { step: name, purpose, key } = effect
+          if (purpose === 'ask') return { kind: 'done', result: { outcome: endpoint.status(effect) } }
+          expect(key).toBe(purpose === 'undo' ? `r1/${name}/undo` : `r1/${name}`)
+          if (purpose === 'undo') undone.set(name, (undone.get(name) ?? 0) + 1)
+          if (purpose === 'undo') endpoint.undo(effect)
+          else endpoint.act(effect)
+          return done
+        }
+        const restart = () => {
+          const run: Run = JSON.parse(stored)
+          const before = saga
+          saga = { ...before, ...revived(definition, run, before.turn().now) }
+          open.length = 0
+          resume(saga.turn())
+          save()
+        }
+        const play = (effect: Effect, kind: string) => {
+          const at = open.indexOf(effect)
+          if (at >= 0 && kind !== 'duplicate') open.splice(at, 1)
+          if (kind === 'crash-before') return restart()
+          if (kind === 'not-reached')
+            return void settle(saga.turn(), effect.step, effect.call, { kind: 'not-started', reason: 'refused' })
+          if (kind === 'refused' && effect.purpose === 'act' && !endpoint.effects.has(effect.step))
+            return void settle(saga.turn(), effect.step, effect.call, endpoint.refuse(effect))
+          const outcome = perform(effect)
+          if (kind === 'crash-after') return restart()
+          settle(saga.turn(), effect.step, effect.call, kind === 'lost-answer' ? unknown : outcome)
+          if (kind === 'duplicate') settle(saga.turn(), effect.step, effect.call, refusal)
+        }
+        for (const { pick, kind } of events) {
+          const effect = open[pick % Math.max(1, open.length)]
+          if (kind === 'wait') saga.pass(61_000)
+          else if (effect !== undefined) play(effect, kind)
+          save()
+        }
+        // In the end all answers arrive, and a person lets steps be tried again.
+        for (let n = 0; n < 500 && saga.run.endedAt === 0; n++) {
+          for (const effect of open.splice(0)) settle(saga.turn(), effect.step, effect.call, perform(effect))
+          for (const [name, { phase }] of Object.entries(saga.run.steps))
+            if (phase === 'attention') retryStep(saga.turn(), name, 'key1')
+          saga.pass(61_000)
+          save()
+        }
+        expect(saga.run.endedAt).toBeGreaterThan(0)
+        const left = [...endpoint.effects].filter(([, effect]) => effect === 'done').map(([name]) => name)
+        if (saga.state() === 'completed')
+          expect(left.toSorted()).toEqual(definition.steps.map(({ name }) => name).toSorted())
+        else expect(left).toEqual([])
+        if (saga.state() === 'completed') expect(undone.size).toBe(0)
+      }),
+      { numRuns: Number(process.env['SAGA_RUNS'] ?? 300) },
+    )
+  })
+})
+
+/** The parts of a run that was read again. */
+function revived(definition: Definition, run: Run, from: number) {
+  let now = from
+  const effects: Effect[] = []
+  const turn = (): Turn => ({ run, definition, plan: planOf(definition), now, random: () => 0.5, effects })
+  return {
+    run,
+    effects,
+    turn,
+    call: (name: string) => effects.findLast((effect) => effect.step === name),
+    answer: (name: string, outcome: Outcome) => settle(turn(), name, stepOf(run, name).call, outcome),
+    pass(ms: number) {
+      now += ms
+      advance(turn())
+    },
+    state: () => stateOf(run),
+  }
+}
