@@ -2,7 +2,7 @@ import type {
   ActivityQuery,
   ActivityRow,
   ConversationActivity,
-  NewsAnswer,
+  ActivityAnswer,
   UserStates,
 } from '../src/events/activity.ts'
 import type { KeySet } from '../src/tenants/key-sets.ts'
@@ -27,7 +27,7 @@ import type { Ready } from '../src/kernel/ready.ts'
 import type { ParkedTask } from '../src/kernel/parked-task.ts'
 import type { RequestContext } from '../src/kernel/request-context.ts'
 import type { Reserved } from '../src/limits/lease-account.ts'
-import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, Standing } from '../src/limits/lease.ts'
+import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, AccountState } from '../src/limits/lease.ts'
 import type { Rules } from '../src/limits/rules.ts'
 import type { Priority } from '../src/limits/shedding.ts'
 import type { SettingsChange } from '../src/protocol/api.ts'
@@ -47,7 +47,7 @@ import type {
 } from '../src/protocol/stream.ts'
 import type { Presence, PresenceForm, PresenceReport } from '../src/realtime/presence-table.ts'
 import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
-import type { TenantStanding } from '../src/tenants/known.ts'
+import type { TenantKnowledge } from '../src/tenants/known.ts'
 import type { ShardConnection, ShardList, StoredShard } from '../src/tenants/shards.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
 import type {
@@ -122,7 +122,7 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
   receive(node: string, session: string, frame: string | Uint8Array): ReceiveResult
   publish(update: ChannelUpdate): boolean
   subscribed(tenant: string, channel: string): PresenceReport
-  activityNews(tenant: string, news: readonly ConversationActivity[]): NewsAnswer
+  activityNews(tenant: string, updates: readonly ConversationActivity[]): ActivityAnswer
   activityMissed(tenant: string, since: number): boolean
   tenantStateChanged(tenant: string, state: TenantRecord['state']): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
@@ -163,7 +163,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
 }
 
 export interface ActivityRpc extends Rpc.DurableObjectBranded {
-  advance(news: ConversationActivity): Promise<void>
+  advance(update: ConversationActivity): Promise<void>
   listen(gateway: string, buckets: readonly number[]): Promise<void>
   rows(query: ActivityQuery): Promise<readonly ActivityRow[]>
   firstActors(): number
@@ -197,7 +197,7 @@ export interface InboxRpc extends Rpc.DurableObjectBranded {
   revoke(): number
   gateways(): string[]
   revokedAt(): number
-  advance(news: InboxUpdate): Promise<boolean>
+  advance(update: InboxUpdate): Promise<boolean>
   remove(conversation: string, version: number): Promise<void>
   list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal>
   changes(since: number): Promise<readonly string[] | undefined>
@@ -335,7 +335,7 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   removeShard(name: string): number | undefined
   noteShardSchema(shard: string, number: number): void
   noteTenant(id: string): void
-  standingOfTenant(id: string): TenantStanding
+  standingOfTenant(id: string): TenantKnowledge
   noteParked(parked: ParkedTask): void
   clearParked(actor: string, task: string): void
   isDueListComplete(): boolean
@@ -382,7 +382,7 @@ export interface RateLimiterRpc extends Rpc.DurableObjectBranded {
   reserve(rules: Rules, units: number, ttlMs: number): Reserved
   hold(rules: Rules, holder: string, units: number, ttlMs: number): number
   release(rules: Rules, lease: number, spent: number): boolean
-  peek(rules: Rules): Standing
+  peek(rules: Rules): AccountState
   reset(rules: Rules): void
 }
 
@@ -403,13 +403,19 @@ export interface QueueStats {
   readonly tallies: readonly JobTypeCounts[]
 }
 
+/** A schedule as it is stored from now on. */
+export interface PutSchedule {
+  readonly kind: 'put'
+  readonly schedule: Schedule
+}
+
 export interface JobQueueRpc extends Rpc.DurableObjectBranded {
   enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer>
   enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult>
-  startRun(run: string, capacity: number): PollAnswer | undefined
+  startRun(run: string, capacity: number, request?: RequestContext): PollAnswer | undefined
   poll(request: PollRequest, waitMs: number): Promise<PollAnswer>
-  runLost(run: string): void
-  report(report: Omit<ProgressReport, 'run'>): boolean
+  runLost(run: string, request?: RequestContext): void
+  report(report: Omit<ProgressReport, 'run'>, request?: RequestContext): boolean
   find(id: string):
     | (JobView & {
         readonly lines: readonly {
@@ -419,27 +425,24 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
       })
     | undefined
   list(state: JobState, cursor: string | undefined, limit: number): JobPage
-  cancel(id: string): JobView | undefined
-  redrive(id: string): JobView | Refusal
-  redriveAll(limit: number): {
+  cancel(id: string, request?: RequestContext): JobView | undefined
+  redrive(id: string, request?: RequestContext): JobView | Refusal
+  redriveAll(
+    limit: number,
+    request?: RequestContext,
+  ): {
     redriven: number
     skipped: number
   }
   stats(): QueueStats
-  setPolicy(change: Partial<Policy>): Promise<Policy>
+  setPolicy(change: Partial<Policy>, request?: RequestContext): Promise<Policy>
   schedules(after: string, limit: number): Schedule[]
   schedule(name: string): Schedule | undefined
-  putSchedule(spec: ScheduleSpec): Promise<
-    | {
-        readonly kind: 'put'
-        readonly schedule: Schedule
-      }
-    | Refusal
-  >
-  removeSchedule(name: string): Promise<boolean>
+  putSchedule(spec: ScheduleSpec, request?: RequestContext): Promise<PutSchedule | Refusal>
+  removeSchedule(name: string, request?: RequestContext): Promise<boolean>
   claimSchedules(queue: string, before: ScheduleUsage, after: ScheduleUsage): Refusal | undefined
-  secrets(): Promise<string[]>
-  rotateSecret(): Promise<string[]>
+  secrets(request?: RequestContext): Promise<string[]>
+  rotateSecret(request?: RequestContext): Promise<string[]>
   follow(id: string, call: StreamCall): StreamAnswer
   register(name: string): void
   hasQueue(name: string): boolean

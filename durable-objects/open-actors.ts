@@ -49,10 +49,10 @@ async function waitForPlace(actor: ActorName, until: number): Promise<void> {
 }
 
 /** Waits until tasks may open further actors. Throws `TooManyActors` after a minute; the task then runs again later. */
-export async function whenRoom(env: Env): Promise<void> {
+export async function whenPlaceIsFree(env: Env): Promise<void> {
   if (!isBounded(env)) return
   const until = systemClock.now() + patientWaitMs
-  while (!openActors.hasRoom(systemClock.now())) {
+  while (!openActors.hasFreePlace(systemClock.now())) {
     if (systemClock.now() >= until) throw new TooManyActors(1000)
     await scheduler.wait(longestPauseMs * (0.5 + Math.random() / 2))
   }

@@ -22,7 +22,7 @@ export type ConnectionState =
   | { readonly kind: 'online'; readonly session: Session }
   /** It was lost, and is being made again. */
   | { readonly kind: 'offline' }
-  /** The server will not have us: `reason` says why. */
+  /** The server refuses the connection: `reason` says why. */
   | { readonly kind: 'stopped'; readonly code: number; readonly reason: string }
 
 /** How to reach the server. `websocket` is for runtimes that have none of their own. */
@@ -66,7 +66,7 @@ export class Connection {
   }
 
   /** Does not wait for the next attempt. */
-  hurry(): void {
+  reconnectNow(): void {
     if (this.#state.kind === 'online') return
     if (this.#state.kind === 'stopped') this.client.setToken('')
     this.client.disconnect()

@@ -15,7 +15,7 @@ const typingEveryMs = 3000
 /** One conversation, followed live, and a voice in it. */
 export class Conversation {
   readonly id: string
-  /** Told after every change; `view` says what is true now. */
+  /** Called after every change; `view` says what is true now. */
   readonly changes = new Listeners<undefined>()
   readonly #connection: Connection
   readonly #feed: Feed
@@ -97,8 +97,8 @@ export class Conversation {
 
   /** Says "I have read up to here". Repeats and steps back cost nothing. */
   markRead(seq: number): void {
-    const { standing, properties: facts, people, timeline } = this.#known
-    if (standing !== 'live' || facts.role === null) return
+    const { status, properties, people, timeline } = this.#known
+    if (status !== 'live' || properties.role === null) return
     this.#cursor.moveTo(seq, people.members.get(timeline.me)?.read ?? 0)
   }
 

@@ -7,7 +7,7 @@ import { History } from './history.ts'
 import { pause } from './pause.ts'
 import * as people from './people.ts'
 import * as log from './timeline.ts'
-import { withEntries, withSignal, withState, type Known, type Standing } from './view.ts'
+import { withEntries, withSignal, withState, type Known, type ConversationStatus } from './view.ts'
 
 /** Whose knowledge the feed brings up to date. */
 export interface FeedPort {
@@ -42,8 +42,8 @@ export class Feed {
 
   /** Listens, from where it left off. */
   open(): void {
-    const { standing } = this.#port.known()
-    if (standing !== 'closed' && standing !== 'ended') return
+    const { status } = this.#port.known()
+    if (status !== 'closed' && status !== 'ended') return
     this.#stand(this.#begun ? 'catchingUp' : 'opening')
     this.#subscription.subscribe()
   }
@@ -100,7 +100,7 @@ export class Feed {
   async #begin(): Promise<void> {
     while (!this.#begun && this.#subscribed()) {
       try {
-        if (this.#port.known().toldAt > 0) this.#add(await this.#history.newest())
+        if (this.#port.known().asOf > 0) this.#add(await this.#history.newest())
         this.#begun = true
       } catch {
         await pause(1000)
@@ -196,7 +196,7 @@ export class Feed {
     this.#stand('ended', problem)
   }
 
-  #stand(standing: Standing, problem?: ParleyError): void {
-    this.#port.change((known) => ({ ...known, standing, problem }))
+  #stand(status: ConversationStatus, problem?: ParleyError): void {
+    this.#port.change((known) => ({ ...known, status, problem }))
   }
 }

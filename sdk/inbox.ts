@@ -17,7 +17,7 @@ export interface ListItem {
 }
 
 /** What a user's own stream says. `lost`: it cannot say what was missed, so the list must be asked for again. */
-export type InboxNews =
+export type InboxUpdate =
   | { readonly kind: 'changed'; readonly item: ListItem }
   | { readonly kind: 'removed'; readonly id: string }
   | { readonly kind: 'lost' }
@@ -29,13 +29,13 @@ export const readListItem = (given: unknown): ListItem => {
 }
 
 /** Reads one publication of the user's stream; undefined when it is about something else. */
-export function readInboxNews(given: unknown): InboxNews | undefined {
-  const news = fields(given)
-  const id = text(news['conversation'])
+export function readInboxUpdate(given: unknown): InboxUpdate | undefined {
+  const update = fields(given)
+  const id = text(update['conversation'])
   if (id === '') return undefined
-  if (news['type'] === 'removed') return { kind: 'removed', id }
-  if (news['type'] !== 'unread') return undefined
-  return { kind: 'changed', item: { ...readItem(news), id, type: text(news['conversationType']) } }
+  if (update['type'] === 'removed') return { kind: 'removed', id }
+  if (update['type'] !== 'unread') return undefined
+  return { kind: 'changed', item: { ...readItem(update), id, type: text(update['conversationType']) } }
 }
 
 function readItem(given: ReturnType<typeof fields>) {
@@ -57,7 +57,7 @@ const readPreview = (given: unknown): ListItem['preview'] =>
 /** The user's conversations by id. */
 export type Inbox = ReadonlyMap<string, ListItem>
 
-/** Brings the list up to date. News and pages may overtake one another: what knows of more wins. */
+/** Brings the list up to date. Updates and pages may overtake one another: what knows of more wins. */
 export function withItem(inbox: Inbox, item: ListItem): Inbox {
   const known = inbox.get(item.id)
   const older = known !== undefined && (item.last < known.last || (item.last === known.last && item.read < known.read))

@@ -1,15 +1,15 @@
-/** Something that can be listened to: one kind of news, any number of listeners. */
-export class Listeners<News> {
-  readonly #all = new Set<(news: News) => void>()
+/** Something that can be listened to: one kind of event, any number of listeners. */
+export class Listeners<Event> {
+  readonly #all = new Set<(event: Event) => void>()
 
-  /** Calls `listener` with all news from now on; the answer ends that. */
-  listen(listener: (news: News) => void): () => void {
+  /** Calls `listener` with all events from now on; the answer ends that. */
+  listen(listener: (event: Event) => void): () => void {
     this.#all.add(listener)
     return () => this.#all.delete(listener)
   }
 
-  /** Tells everyone who listens. */
-  tell(news: News): void {
-    for (const listener of this.#all) listener(news)
+  /** Calls every listener. */
+  tell(event: Event): void {
+    for (const listener of this.#all) listener(event)
   }
 }

@@ -13,18 +13,18 @@ export interface OutboxPort {
   pause(ms: number): Promise<void>
 }
 
-interface Parcel {
+interface QueuedMessage {
   readonly clientId: string
   readonly text: string
 }
 
 /**
  * Messages on their way, one at a time so that they arrive in the order they were written.
- * A message whose answer was lost is sent again under the same clientId, so it is never said twice.
+ * A message whose answer was lost is sent again under the same clientId, so it is never stored twice.
  */
 export class Outbox {
   readonly #port: OutboxPort
-  #waiting: readonly Parcel[] = []
+  #waiting: readonly QueuedMessage[] = []
   #draining = false
 
   constructor(port: OutboxPort) {
@@ -37,14 +37,14 @@ export class Outbox {
   }
 
   /** Takes a message and brings it on its way. */
-  post(parcel: Parcel): void {
-    this.#waiting = [...this.#waiting, parcel]
+  post(message: QueuedMessage): void {
+    this.#waiting = [...this.#waiting, message]
     void this.#drain()
   }
 
   /** Forgets a message; one that has already left may still arrive. */
   cancel(clientId: string): void {
-    this.#waiting = this.#waiting.filter((parcel) => parcel.clientId !== clientId)
+    this.#waiting = this.#waiting.filter((message) => message.clientId !== clientId)
   }
 
   async #drain(): Promise<void> {
@@ -60,7 +60,7 @@ export class Outbox {
   }
 
   /** Tries once; what is temporary comes back as a problem to wait out. */
-  async #attempt({ clientId, text }: Parcel): Promise<ParleyError | undefined> {
+  async #attempt({ clientId, text }: QueuedMessage): Promise<ParleyError | undefined> {
     try {
       const { seq } = await this.#port.deliver(clientId, text)
       this.cancel(clientId)

@@ -3,7 +3,7 @@ import { Connection } from './connection.ts'
 import { Conversation } from './conversation.ts'
 import { Conversations } from './conversations.ts'
 import { Http } from './http.ts'
-import { readInboxNews, type InboxNews } from './inbox.ts'
+import { readInboxUpdate, type InboxUpdate } from './inbox.ts'
 import { Listeners } from './listeners.ts'
 import { Tokens, type TokenOptions } from './tokens.ts'
 
@@ -21,8 +21,8 @@ export class Parley {
   readonly user: string
   readonly connection: Connection
   readonly conversations: Conversations
-  /** News of the list: conversations that moved, appeared or went. */
-  readonly inbox = new Listeners<InboxNews>()
+  /** Updates of the list: conversations that moved, appeared or went. */
+  readonly inbox = new Listeners<InboxUpdate>()
   readonly #opened = new Map<string, Conversation>()
 
   constructor(options: ParleyOptions) {
@@ -62,8 +62,8 @@ export class Parley {
     const { client } = this.connection
     const own = inboxChannel(this.user)
     client.on('publication', ({ channel, data }) => {
-      const news = channel === own ? readInboxNews(data) : undefined
-      if (news !== undefined) this.inbox.tell(news)
+      const update = channel === own ? readInboxUpdate(data) : undefined
+      if (update !== undefined) this.inbox.tell(update)
     })
     client.on('subscribed', ({ channel, wasRecovering, recovered }) => {
       if (channel === own && !(wasRecovering && recovered)) this.inbox.tell({ kind: 'lost' })

@@ -23,7 +23,7 @@ export interface People {
 export const typingLastsMs = 5000
 
 /** Nothing is known yet. */
-export const nobody: People = { members: new Map(), here: new Map(), hereKnown: false, typing: new Map() }
+export const noPeople: People = { members: new Map(), here: new Map(), hereKnown: false, typing: new Map() }
 
 /** Reads members as the server lists them: with role and cursor, or by name alone. */
 export const readMembers = (given: unknown): readonly Member[] =>

@@ -6,7 +6,7 @@ const atMostEveryMs = 400
 export class ReadCursor {
   readonly #tell: (seq: number) => Promise<void>
   #wanted = 0
-  #told = 0
+  #confirmed = 0
   #busy = false
 
   constructor(tell: (seq: number) => Promise<void>) {
@@ -15,7 +15,7 @@ export class ReadCursor {
 
   /** Moves to `seq`. `known` is what the server already has, perhaps from another tab. */
   moveTo(seq: number, known: number): void {
-    this.#told = Math.max(this.#told, known)
+    this.#confirmed = Math.max(this.#confirmed, known)
     this.#wanted = Math.max(this.#wanted, seq)
     void this.#catchUp()
   }
@@ -23,7 +23,7 @@ export class ReadCursor {
   async #catchUp(): Promise<void> {
     if (this.#busy) return
     this.#busy = true
-    while (this.#told < this.#wanted) await this.#step(this.#wanted)
+    while (this.#confirmed < this.#wanted) await this.#step(this.#wanted)
     this.#busy = false
   }
 
@@ -31,9 +31,9 @@ export class ReadCursor {
   async #step(seq: number): Promise<void> {
     try {
       await this.#tell(seq)
-      this.#told = seq
+      this.#confirmed = seq
     } catch {
-      this.#wanted = this.#told
+      this.#wanted = this.#confirmed
     }
     await pause(atMostEveryMs)
   }

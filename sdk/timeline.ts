@@ -21,7 +21,7 @@ export interface Outgoing {
 
 /**
  * What one client holds of one conversation: a piece of its log without repeats in ascending order,
- * and what it has said itself but not heard back. Plain data; every function here answers a new one.
+ * and what this client sent and has not received back. Plain data; every function here answers a new one.
  */
 export interface Timeline {
   readonly me: string
@@ -32,7 +32,7 @@ export interface Timeline {
   readonly amendments: ReadonlyMap<number, Placed>
 }
 
-/** Nothing said, nothing heard. */
+/** Nothing sent, nothing received. */
 export const emptyTimeline = (me: string): Timeline => ({
   me,
   epoch: '',
@@ -58,7 +58,7 @@ export function place(timeline: Timeline, arrivals: readonly Placed[]): Timeline
     ...timeline,
     placed,
     amendments: amend(timeline.amendments, fresh),
-    outgoing: withoutHeard(timeline, fresh, placed.at(-1)?.seq ?? 0),
+    outgoing: withoutReceived(timeline, fresh, placed.at(-1)?.seq ?? 0),
   }
 }
 
@@ -84,10 +84,10 @@ function merge(placed: readonly Placed[], fresh: readonly Placed[]): readonly Pl
 }
 
 function amend(known: ReadonlyMap<number, Placed>, fresh: readonly Placed[]): ReadonlyMap<number, Placed> {
-  const news = fresh.filter(({ entry }) => isAmendment(entry))
-  if (news.length === 0) return known
+  const changed = fresh.filter(({ entry }) => isAmendment(entry))
+  if (changed.length === 0) return known
   const amendments = new Map(known)
-  for (const one of news) {
+  for (const one of changed) {
     if (!isAmendment(one.entry)) continue
     const { ref } = one.entry
     if (one.seq > (amendments.get(ref)?.seq ?? 0)) amendments.set(ref, one)
@@ -99,10 +99,12 @@ const isAmendment = (entry: Entry): entry is Edit | Deletion =>
   entry.type === 'message.edited' || entry.type === 'message.deleted'
 
 /** What the stream has brought back, or has passed by, is no longer on its way. */
-function withoutHeard({ me, outgoing }: Timeline, fresh: readonly Placed[], top: number): readonly Outgoing[] {
+function withoutReceived({ me, outgoing }: Timeline, fresh: readonly Placed[], top: number): readonly Outgoing[] {
   if (outgoing.length === 0) return outgoing
-  const heard = new Set(fresh.map(({ entry }) => (entry.type === 'message' && entry.user === me ? entry.clientId : '')))
-  return outgoing.filter(({ clientId, seq }) => !heard.has(clientId) && !(seq !== undefined && seq <= top))
+  const received = new Set(
+    fresh.map(({ entry }) => (entry.type === 'message' && entry.user === me ? entry.clientId : '')),
+  )
+  return outgoing.filter(({ clientId, seq }) => !received.has(clientId) && !(seq !== undefined && seq <= top))
 }
 
 /** A message as it reads now, with its newest edit or deletion applied. */

@@ -15,22 +15,22 @@ export interface Properties {
 }
 
 /** How far a conversation is with its server. `ended`: we may not, or no longer, read it. */
-export type Standing = 'opening' | 'live' | 'catchingUp' | 'closed' | 'ended'
+export type ConversationStatus = 'opening' | 'live' | 'catchingUp' | 'closed' | 'ended'
 
 /** All a client knows of one conversation. Plain data; every function here answers a new one. */
 export interface Known {
-  readonly standing: Standing
+  readonly status: ConversationStatus
   readonly problem: ParleyError | undefined
   readonly properties: Properties
   readonly people: people.People
   readonly timeline: log.Timeline
-  /** The top of the log when facts and members were told: only later entries change them. */
-  readonly toldAt: number
+  /** The top of the log when properties and members were read: only later entries change them. */
+  readonly asOf: number
 }
 
 /** Everything there is to show, as it is now. */
 export interface View {
-  readonly standing: Standing
+  readonly status: ConversationStatus
   /** Why it ended. */
   readonly problem: ParleyError | undefined
   readonly properties: Properties
@@ -50,15 +50,15 @@ export interface View {
 
 /** A conversation nothing is known of yet. */
 export const unknown = (me: string): Known => ({
-  standing: 'closed',
+  status: 'closed',
   problem: undefined,
   properties: { type: '', name: '', role: 'member', memberCount: 0 },
-  people: people.nobody,
+  people: people.noPeople,
   timeline: log.emptyTimeline(me),
-  toldAt: 0,
+  asOf: 0,
 })
 
-/** The server told what it is and who belongs to it, as of the top of its log. */
+/** The server answered with its properties and members, as of the top of its log. */
 export function withState(known: Known, given: unknown): Known {
   const state = fields(given)
   const role = typeof state['role'] === 'string' ? state['role'] : null
@@ -73,7 +73,7 @@ export function withState(known: Known, given: unknown): Known {
       memberCount: count(state['memberCount']),
     },
     people: people.withMembers(known.people, withMe(named, me)),
-    toldAt: count(state['last']),
+    asOf: count(state['last']),
   }
 }
 
@@ -89,12 +89,12 @@ type Me = Omit<people.Member, 'role'> & Pick<Properties, 'role'>
 /** Entries arrived: from the stream, or from history. */
 export function withEntries(known: Known, arrivals: readonly log.Placed[]): Known {
   const timeline = log.place(known.timeline, arrivals)
-  const news = arrivals.filter(({ seq }) => seq > known.toldAt).toSorted((a, b) => a.seq - b.seq)
-  return news.reduce(follow, { ...known, timeline })
+  const fresh = arrivals.filter(({ seq }) => seq > known.asOf).toSorted((a, b) => a.seq - b.seq)
+  return fresh.reduce(follow, { ...known, timeline })
 }
 
 function follow(known: Known, { seq, entry }: log.Placed): Known {
-  const next = { ...known, toldAt: Math.max(known.toldAt, seq), people: people.hushed(known.people, entry.user) }
+  const next = { ...known, asOf: Math.max(known.asOf, seq), people: people.hushed(known.people, entry.user) }
   return changeProperties(next, seq, entry)
 }
 
@@ -132,8 +132,8 @@ export function withSignal(known: Known, given: unknown, now: number): Known {
 }
 
 /** What there is to show of it. `more` is what the pages of history know. */
-export const viewOf = ({ standing, problem, properties, people, timeline }: Known, more: boolean): View => ({
-  standing,
+export const viewOf = ({ status, problem, properties, people, timeline }: Known, more: boolean): View => ({
+  status,
   problem,
   properties,
   lines: linesOf(timeline),
@@ -142,6 +142,6 @@ export const viewOf = ({ standing, problem, properties, people, timeline }: Know
   more,
   members: [...people.members.values()],
   here: [...new Set(people.here.values())],
-  hereKnown: people.hereKnown && standing === 'live',
+  hereKnown: people.hereKnown && status === 'live',
   typing: [...people.typing.keys()].filter((user) => user !== timeline.me),
 })

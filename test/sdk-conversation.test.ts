@@ -111,10 +111,10 @@ describe('a conversation', () => {
     conversation.close()
     world.answerPages()
     await expect.poll(() => conversation.view.lines).toHaveLength(1)
-    expect(conversation.view.standing).toBe('closed')
+    expect(conversation.view.status).toBe('closed')
 
     parley.open('x')
-    await expect.poll(() => conversation.view.standing).toBe('live')
+    await expect.poll(() => conversation.view.status).toBe('live')
     world.says(2)
     await expect.poll(() => conversation.view.lines).toHaveLength(2)
     expect(world.heard.filter((kind) => kind === 'subscribe')).toHaveLength(2)

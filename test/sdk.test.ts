@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { readEntry, type Entry } from '../sdk/entries.ts'
 import { httpFailure, wireFailure, type ParleyError } from '../sdk/failure.ts'
-import { byActivity, readInboxNews, withItem, type Inbox, type ListItem } from '../sdk/inbox.ts'
+import { byActivity, readInboxUpdate, withItem, type Inbox, type ListItem } from '../sdk/inbox.ts'
 import { linesOf } from '../sdk/lines.ts'
 import * as people from '../sdk/people.ts'
 import * as log from '../sdk/timeline.ts'
@@ -182,7 +182,7 @@ describe('what is known of a conversation', () => {
   })
 
   test('a person who went is not here with any tab', () => {
-    const two = people.came(people.came(people.nobody, 'tab1', 'bob'), 'tab2', 'bob')
+    const two = people.came(people.came(people.noPeople, 'tab1', 'bob'), 'tab2', 'bob')
     expect(people.went(two, 'bob').here.size).toBe(0)
     expect(people.went(two, 'alice').here.size).toBe(2)
   })
@@ -216,7 +216,7 @@ describe('the list of conversations', () => {
   })
 
   test('reads news, and leaves alone what is about something else', () => {
-    const news = readInboxNews({
+    const news = readInboxUpdate({
       type: 'unread',
       conversation: 'a',
       conversationType: 'direct',
@@ -225,9 +225,9 @@ describe('the list of conversations', () => {
       unread: 1,
     })
     expect(news).toMatchObject({ kind: 'changed', item: { id: 'a', type: 'direct', unread: 1, preview: null } })
-    expect(readInboxNews({ type: 'removed', conversation: 'a' })).toEqual({ kind: 'removed', id: 'a' })
-    expect(readInboxNews({ type: 'notification', text: 'hello' })).toBeUndefined()
-    expect(readInboxNews(null)).toBeUndefined()
+    expect(readInboxUpdate({ type: 'removed', conversation: 'a' })).toEqual({ kind: 'removed', id: 'a' })
+    expect(readInboxUpdate({ type: 'notification', text: 'hello' })).toBeUndefined()
+    expect(readInboxUpdate(null)).toBeUndefined()
   })
 })
 

@@ -147,7 +147,7 @@ test('a client that was away too long must page from its last position', () => {
   expect(joined).toEqual({ kind: 'behind', from: left })
 })
 
-test('a conversation is settled when exactly the promised messages were heard, by whomever', () => {
+test('a conversation is settled when exactly the promised messages were received, by any user', () => {
   const ledger = new Ledger()
   expect(ledger.acknowledge(70, 1)).toBeUndefined()
   ledger.promise(71)

@@ -33,7 +33,7 @@ export class App {
     this.#parley = createParley({ url: location.origin, user: name, getToken: () => demoToken(name) })
     this.#drafts = new Drafts(name)
     this.#list = new ChatList(this.#parley)
-    this.#banner = new Banner(() => this.#parley.connection.hurry())
+    this.#banner = new Banner(() => this.#parley.connection.reconnectNow())
     this.#sidebar = new Sidebar(name, this.#list, {
       newConversation: () => askForConversation(this.#parley, this.#list.people, (id) => this.#go(id)),
       signOut: forgetName,
@@ -52,7 +52,7 @@ export class App {
   #follow(): void {
     this.#parley.connection.changes.listen(this.#draw)
     this.#list.changes.listen(this.#draw)
-    this.#parley.inbox.listen((news) => this.#open?.hear(news))
+    this.#parley.inbox.listen((update) => this.#open?.hear(update))
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)
     addEventListener('offline', this.#draw)
@@ -117,7 +117,7 @@ export class App {
     this.#open?.draw(now)
     const open = this.#open?.conversation
     this.#sidebar.draw(open?.id, this.#open?.seen ?? false, now)
-    this.#banner.show(this.#parley.connection.state, open?.view.standing)
+    this.#banner.show(this.#parley.connection.state, open?.view.status)
     this.#drawTitle()
   }
 

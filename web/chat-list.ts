@@ -4,7 +4,7 @@ import {
   withItem,
   withoutItem,
   type Inbox,
-  type InboxNews,
+  type InboxUpdate,
   type ListItem,
   type Parley,
 } from '../sdk/index.ts'
@@ -19,13 +19,13 @@ export class ChatList {
   #next: string | null = null
   #state: 'loading' | 'ready' = 'loading'
   #loads = 0
-  /** Pages on their way, and the news that came meanwhile: it may be newer than they are. */
+  /** Pages on their way, and the updates that came meanwhile: they may be newer than they are. */
   #asked = 0
-  #meanwhile: InboxNews[] = []
+  #meanwhile: InboxUpdate[] = []
 
   constructor(parley: Parley) {
     this.#parley = parley
-    parley.inbox.listen((news) => this.#hear(news))
+    parley.inbox.listen((update) => this.#hear(update))
   }
 
   /** True until the first page is there. */
@@ -71,16 +71,16 @@ export class ChatList {
     this.changes.tell(undefined)
   }
 
-  #hear(news: InboxNews): void {
-    if (news.kind === 'lost') return void this.#reload()
-    if (this.#asked > 0) this.#meanwhile.push(news)
-    this.#apply(news)
+  #hear(update: InboxUpdate): void {
+    if (update.kind === 'lost') return void this.#reload()
+    if (this.#asked > 0) this.#meanwhile.push(update)
+    this.#apply(update)
     this.changes.tell(undefined)
   }
 
-  #apply(news: InboxNews): void {
-    if (news.kind === 'changed') this.#inbox = withItem(this.#inbox, news.item)
-    if (news.kind === 'removed') this.#inbox = withoutItem(this.#inbox, news.id)
+  #apply(update: InboxUpdate): void {
+    if (update.kind === 'changed') this.#inbox = withItem(this.#inbox, update.item)
+    if (update.kind === 'removed') this.#inbox = withoutItem(this.#inbox, update.id)
   }
 
   /** Asks for the list anew and again until it comes; a reload that a later one overtakes is dropped. */
@@ -104,7 +104,7 @@ export class ChatList {
   #take(page: { readonly conversations: readonly ListItem[]; readonly next: string | null }): void {
     this.#inbox = page.conversations.reduce(withItem, this.#inbox)
     this.#next = page.next
-    this.#meanwhile.forEach((news) => this.#apply(news))
+    this.#meanwhile.forEach((update) => this.#apply(update))
   }
 
   #answered(): void {

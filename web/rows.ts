@@ -28,7 +28,7 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
     const before = lines[index - 1]
     if (before === undefined || dayOf(before.at) !== dayOf(line.at))
       rows.push({ kind: 'day', key: `day ${line.key}`, at: line.at })
-    const mark = !marked && isNews(line) && line.seq > (unreadAfter ?? 0)
+    const mark = !marked && isFromOthers(line) && line.seq > (unreadAfter ?? 0)
     if (mark) rows.push({ kind: 'unread', key: 'unread' })
     marked ||= mark
     rows.push(rowOf(line, mark ? undefined : before, lines[index + 1], stalled))
@@ -38,7 +38,7 @@ export function rowsOf(lines: readonly Line[], unreadAfter: number | undefined):
 }
 
 /** Something others have said. */
-export const isNews = (line: Line): boolean => line.kind === 'message' && !line.mine && line.seq > 0
+export const isFromOthers = (line: Line): boolean => line.kind === 'message' && !line.mine && line.seq > 0
 
 function rowOf(line: Line, before: Line | undefined, after: Line | undefined, stalled: boolean): Row {
   if (line.kind === 'notice') return { kind: 'notice', key: line.key, line }

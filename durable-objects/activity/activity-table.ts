@@ -35,36 +35,37 @@ export class ActivityTable {
   }
 
   /**
-   * Adds news to a conversation's row; nothing is written when it says so already. Returns when the row changed last, and
-   * what is to be published: the news, or all that is known where the news is late.
+   * Adds an update to a conversation's row; nothing is written when it says so already. Returns when the row changed last, and
+   * what is to be published: the update, or all that is known where the update is late.
    */
   merge(
-    news: ConversationActivity,
+    update: ConversationActivity,
     now: number,
   ): { readonly publication: ConversationActivity; readonly changed: number } {
     const stored = this.#sql
       .exec<{ changed: number; activity: string }>(
         'SELECT changed, activity FROM conversations WHERE id = ?',
-        news.conversation,
+        update.conversation,
       )
       .toArray()[0]
     const known = stored === undefined ? undefined : parseActivity(stored.activity)
-    const merged = mergeActivity(known, news)
+    const merged = mergeActivity(known, update)
     const text = JSON.stringify(merged)
     const isLate =
-      known !== undefined && (news.epoch !== merged.epoch || news.last < known.last || news.version < known.version)
-    const publication = isLate ? merged : news
+      known !== undefined &&
+      (update.epoch !== merged.epoch || update.last < known.last || update.version < known.version)
+    const publication = isLate ? merged : update
     if (text === stored?.activity) return { publication, changed: stored.changed }
     const changed = Math.max(now, stored?.changed ?? 0)
     this.#sql.exec(
       `INSERT INTO conversations (id, at, changed, activity) VALUES (?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET at = excluded.at, changed = excluded.changed, activity = excluded.activity`,
-      news.conversation,
+      update.conversation,
       merged.at,
       changed,
       text,
     )
-    this.#times.set(news.conversation, { at: merged.at, changed })
+    this.#times.set(update.conversation, { at: merged.at, changed })
     return { publication, changed }
   }
 

@@ -14,15 +14,15 @@ import { ActivityTable } from './activity-table.ts'
 import { ListeningGateways } from './listening-gateways.ts'
 import { activitySchema } from './schema.ts'
 
-/** After news was taken, what comes within this time gathers, in milliseconds. */
+/** After an update was taken, what comes within this time gathers, in milliseconds. */
 const gatherMs = 20
-/** News taken in one turn: after a start ten thousand conversations may tell at once, and other calls must have a turn. */
+/** Updates taken in one go: after a start ten thousand conversations may report at once, and other calls must be served meanwhile. */
 const takenAtOnce = 256
-/** How long after a call that failed a gateway is told that it is behind, in milliseconds; growing pauses follow. */
+/** How long after a call that failed a gateway is notified that it is behind, in milliseconds; growing pauses follow. */
 const tellAfterMs = 1000
 
 /**
- * Where the conversations of one tenant stand, or of a part of its buckets: a conversation tells it once for each burst of
+ * Where the conversations of one tenant stand, or of a part of its buckets: a conversation calls it once for each burst of
  * messages, and it publishes that to the gateways with members. An actor that is new because the tenant has more of them now
  * passes everything on to its parent for two hours, and then takes over what it has: by then no gateway or conversation
  * knows fewer actors.
@@ -31,8 +31,8 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   readonly #clock = systemClock
   readonly #tasks: AlarmTasks
   #store = this.#open(isUsed(this.ctx.storage.sql))
-  /** News that came within `gatherMs` of the last that was taken. */
-  readonly #waiting: { readonly news: ConversationActivity; readonly settle: (done: Promise<void>) => void }[] = []
+  /** Updates that came within `gatherMs` of the last that was taken. */
+  readonly #waiting: { readonly update: ConversationActivity; readonly settle: (done: Promise<void>) => void }[] = []
   #isGathering = false
   /** Finding out whether this actor is new, which every call waits for. */
   #beginning: Promise<void> | undefined
@@ -54,11 +54,11 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
     ])
   }
 
-  /** A conversation says where it stands. Answers once each listening gateway knows, or is noted as behind. Repeats do no harm. */
-  async advance(news: ConversationActivity): Promise<void> {
+  /** A conversation says where it stands. Returns once each listening gateway knows, or is noted as behind. Repeats do no harm. */
+  async advance(update: ConversationActivity): Promise<void> {
     await this.#begun()
     await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ news, settle: (done) => void done.then(resolve, reject) })
+      this.#waiting.push({ update, settle: (done) => void done.then(resolve, reject) })
       if (!this.#isGathering) void this.#takeWaiting()
     })
   }
@@ -67,15 +67,15 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   async #takeWaiting(): Promise<void> {
     this.#isGathering = true
     while (this.#waiting.length > 0) {
-      for (const { news, settle } of this.#waiting.splice(0, takenAtOnce)) settle(this.#take(news))
+      for (const { update, settle } of this.#waiting.splice(0, takenAtOnce)) settle(this.#take(update))
       await scheduler.wait(gatherMs)
     }
     this.#isGathering = false
   }
 
-  async #take(news: ConversationActivity): Promise<void> {
-    const { publication, changed } = this.#store.activities.merge(news, this.#clock.now())
-    if (this.#ownFrom > 0) await this.#parent().advance(news)
+  async #take(update: ConversationActivity): Promise<void> {
+    const { publication, changed } = this.#store.activities.merge(update, this.#clock.now())
+    if (this.#ownFrom > 0) await this.#parent().advance(update)
     else await this.#store.gateways.publish(publication, changed)
   }
 
@@ -95,7 +95,7 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   /** Of actor 0: how many actors the tenant had when it was first used. Actors with a lower number were never without their buckets. */
   firstActors(): number {
     this.#create()
-    return this.#store.facts.number('firstActors')
+    return this.#store.settings.number('firstActors')
   }
 
   /** A part of what the actor with this number takes over, by conversation id after `after`; undefined while this one has not taken over itself. */
@@ -114,11 +114,11 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
 
   /** Until when this actor passes everything on, in milliseconds since the epoch; 0 when it does not. */
   get #ownFrom(): number {
-    return this.#store.facts.number('ownFrom')
+    return this.#store.settings.number('ownFrom')
   }
 
   #begun(): Promise<void> | undefined {
-    if (this.#store.facts.get('firstActors') !== undefined) return undefined
+    if (this.#store.settings.get('firstActors') !== undefined) return undefined
     if (this.#number === 0) {
       this.#create()
       return undefined
@@ -131,7 +131,7 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
     const first = await activityOf(this.env, this.#tenant, 0).firstActors()
     this.#create()
     if (this.#number < first) return
-    this.#store.facts.set('ownFrom', this.#clock.now() + passOnMs)
+    this.#store.settings.set('ownFrom', this.#clock.now() + passOnMs)
     this.#tasks.scheduleGathering(this.#clock.now(), 0)
   }
 
@@ -145,7 +145,7 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
       for (const { name, buckets } of part.gateways) this.#store.gateways.listen(name, BucketSet.decode(buckets))
       after = part.next
     }
-    this.#store.facts.set('ownFrom', 0)
+    this.#store.settings.set('ownFrom', 0)
   }
 
   get #tenant(): string {
@@ -164,9 +164,9 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
 
   /** Creates the tables, on the first write. */
   #create(): void {
-    if (this.#store.facts.get('firstActors') !== undefined) return
+    if (this.#store.settings.get('firstActors') !== undefined) return
     this.#store = this.#open(true)
-    this.#store.facts.set('firstActors', loadConfig(this.env).activityActors(this.#tenant))
+    this.#store.settings.set('firstActors', loadConfig(this.env).activityActors(this.#tenant))
   }
 
   #open(exists: boolean) {
@@ -174,7 +174,7 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
     if (exists) migrate(sql, activitySchema)
     const hasMissed = () => this.#tasks.schedule(this.#clock.now(), tellAfterMs)
     return {
-      facts: new Settings(sql, exists),
+      settings: new Settings(sql, exists),
       activities: new ActivityTable(sql, exists),
       gateways: new ListeningGateways(this.env, sql, exists, this.#tenant, this.#clock, hasMissed),
     }

@@ -2,7 +2,7 @@ import { BucketSet } from '../../src/activity/bucket-set.ts'
 import { hasBucket } from '../../src/activity/growing.ts'
 import { mergeActivity } from '../../src/activity/merge-activity.ts'
 import type { Env } from '../../src/env.ts'
-import { bucketOf, newsStates, type ConversationActivity, type NewsAnswer } from '../../src/events/activity.ts'
+import { bucketOf, statesPerUpdate, type ConversationActivity, type ActivityAnswer } from '../../src/events/activity.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
@@ -19,13 +19,13 @@ const newsPerCall = 500
 
 interface ListeningGateway {
   readonly buckets: BucketSet
-  /** Since when it lacks news, in milliseconds since the epoch; 0 when it lacks none. */
+  /** Since when it lacks updates, in milliseconds since the epoch; 0 when it lacks none. */
   behind: number
   /** Since when it has not answered; 0 when it does. */
   silent: number
-  /** Whether it is being told that it lacks news: what is new since then waits for the end of that call. */
-  isTold: boolean
-  /** News for the next call, and when the first of it was written. */
+  /** Whether it is being notified that it lacks updates: what is new since then waits for the end of that call. */
+  isBeingNotified: boolean
+  /** Updates for the next call, and when the first of them was written. */
   waiting: Map<string, ConversationActivity>
   waitingSince: number
   /** The call that `waiting` will be sent with; undefined while nothing waits. */
@@ -39,8 +39,8 @@ interface ListeningGateway {
 type StoredGateway = { name: string; behind: number; silent: number; buckets: string }
 
 /**
- * The gateways that listen to conversations of one Activity actor. News for one gateway gathers while a call to it is
- * under way. A gateway that did not answer is noted as behind, and is told so once it answers again.
+ * The gateways that listen to conversations of one Activity actor. Updates for one gateway gather while a call to it is
+ * under way. A gateway that did not answer is noted as behind, and is notified of that once it answers again.
  */
 export class ListeningGateways {
   readonly #env: Env
@@ -72,23 +72,23 @@ export class ListeningGateways {
   }
 
   /**
-   * Sends news, written at `changed`, to each gateway that listens to the conversation's bucket. Returns once each has
+   * Sends an update, written at `changed`, to each gateway that listens to the conversation's bucket. Returns once each has
    * answered or is noted as behind.
    */
-  async publish(news: ConversationActivity, changed: number): Promise<void> {
-    const bucket = bucketOf(news.conversation)
+  async publish(update: ConversationActivity, changed: number): Promise<void> {
+    const bucket = bucketOf(update.conversation)
     const sent: Promise<void>[] = []
     for (const [name, gateway] of this.#gateways)
-      if (gateway.buckets.has(bucket)) sent.push(this.#send(name, gateway, news, changed))
+      if (gateway.buckets.has(bucket)) sent.push(this.#send(name, gateway, update, changed))
     await Promise.all(sent)
   }
 
-  /** Whether any gateway has to be told that it lacks news. */
+  /** Whether any gateway has to be notified that it lacks updates. */
   get isAnyBehind(): boolean {
     return [...this.#gateways.values()].some(({ behind }) => behind > 0)
   }
 
-  /** Tells each gateway that lacks news since when. Throws when one does not answer, and drops those that have not for an hour. */
+  /** Notifies each gateway that lacks updates since when. Throws when one does not answer, and drops those that have not for an hour. */
   async tellBehind(): Promise<void> {
     const behind = [...this.#gateways].filter(([, gateway]) => gateway.behind > 0)
     const since = Math.min(...behind.map(([, gateway]) => gateway.behind))
@@ -107,12 +107,12 @@ export class ListeningGateways {
     })
   }
 
-  async #send(name: string, gateway: ListeningGateway, news: ConversationActivity, changed: number): Promise<void> {
-    if (gateway.behind > 0 && !gateway.isTold) return
-    const { conversation } = news
+  async #send(name: string, gateway: ListeningGateway, update: ConversationActivity, changed: number): Promise<void> {
+    if (gateway.behind > 0 && !gateway.isBeingNotified) return
+    const { conversation } = update
     if (gateway.waiting.size === 0) gateway.waitingSince = changed
     gateway.waitingSince = Math.min(gateway.waitingSince, changed)
-    gateway.waiting.set(conversation, mergeActivity(gateway.waiting.get(conversation), news, newsStates))
+    gateway.waiting.set(conversation, mergeActivity(gateway.waiting.get(conversation), update, statesPerUpdate))
     if (gateway.next === undefined) {
       gateway.next = gateway.last.then(() => this.#sendWaiting(name, gateway))
       gateway.last = gateway.next
@@ -122,14 +122,14 @@ export class ListeningGateways {
 
   /** Never throws: a gateway that does not answer is behind. */
   async #sendWaiting(name: string, gateway: ListeningGateway): Promise<void> {
-    const news = [...gateway.waiting.values()]
+    const update = [...gateway.waiting.values()]
     const { waitingSince } = gateway
     gateway.waiting.clear()
     gateway.next = undefined
-    for (let first = 0; first < news.length && gateway.behind === 0; first += newsPerCall) {
+    for (let first = 0; first < update.length && gateway.behind === 0; first += newsPerCall) {
       const { listens } = gateway
       try {
-        const call = gatewayNamed(this.#env, name).activityNews(this.#tenant, news.slice(first, first + newsPerCall))
+        const call = gatewayNamed(this.#env, name).activityNews(this.#tenant, update.slice(first, first + newsPerCall))
         this.#answered(name, gateway, listens, await within(callMs, 'activityNews', call))
       } catch (thrown) {
         log.warn('activity.gateway-behind', { tenant: this.#tenant, gateway: name, reason: reasonOf(thrown) })
@@ -138,7 +138,7 @@ export class ListeningGateways {
     }
   }
 
-  #answered(name: string, gateway: ListeningGateway, listens: number, { isListening, unwanted }: NewsAnswer): void {
+  #answered(name: string, gateway: ListeningGateway, listens: number, { isListening, unwanted }: ActivityAnswer): void {
     if (gateway.listens !== listens || this.#gateways.get(name) !== gateway) return
     let isLess = false
     for (const bucket of unwanted) if (gateway.buckets.delete(bucket)) isLess = true
@@ -149,19 +149,19 @@ export class ListeningGateways {
   async #tell(name: string, gateway: ListeningGateway): Promise<void> {
     const { listens } = gateway
     const call = gatewayNamed(this.#env, name).activityMissed(this.#tenant, gateway.behind)
-    const told = within(callMs, 'activityMissed', call)
-    gateway.isTold = true
+    const notified = within(callMs, 'activityMissed', call)
+    gateway.isBeingNotified = true
     // What is new since this call began is sent after it: the gateway may have looked before.
-    gateway.last = told.then(
+    gateway.last = notified.then(
       (isListening) => {
-        Object.assign(gateway, { behind: 0, silent: 0, isTold: false })
+        Object.assign(gateway, { behind: 0, silent: 0, isBeingNotified: false })
         if (this.#gateways.get(name) !== gateway) return
         if (!isListening && gateway.listens === listens) this.#drop(name, gateway)
         else this.#store(name, gateway)
       },
-      () => void (gateway.isTold = false),
+      () => void (gateway.isBeingNotified = false),
     )
-    await told
+    await notified
   }
 
   #noteBehind(name: string, gateway: ListeningGateway, since: number): void {
@@ -194,7 +194,7 @@ export class ListeningGateways {
       buckets,
       behind: 0,
       silent: 0,
-      isTold: false,
+      isBeingNotified: false,
       waiting: new Map(),
       waitingSince: 0,
       next: undefined,

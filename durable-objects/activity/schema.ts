@@ -1,6 +1,6 @@
 /**
  * An Activity actor's tables: one row for each conversation, `changed` by the actor's own clock, and one for each listening
- * gateway; `behind` is since when a gateway lacks news, `silent` since when it has not answered, 0 when neither is so. There is
+ * gateway; `behind` is since when a gateway lacks updates, `silent` since when it has not answered, 0 when neither is so. There is
  * no index: a row is read by its key.
  */
 export const activitySchema: readonly string[] = [

@@ -63,7 +63,7 @@ export class Breaker extends DurableObject<Env> implements BreakerRpc {
     )
   }
 
-  #makeRoom(): void {
+  #dropOldest(): void {
     const stored = this.states()
     if (stored.length < maxBreakers) return
     const changedAt = ({ breaker }: (typeof stored)[number]) => breaker.transitions.at(-1)?.at ?? 0
@@ -72,7 +72,7 @@ export class Breaker extends DurableObject<Env> implements BreakerRpc {
   }
 
   #changed(key: string, before: StoredBreaker, after: StoredBreaker): void {
-    if (before.openings === 0) this.#makeRoom()
+    if (before.openings === 0) this.#dropOldest()
     this.#kv.put(prefix + key, after)
     const { tenant } = ownName(this.ctx.id.name)
     const { isolates = 0, bad = 0 } = after.transitions.at(-1) ?? {}

@@ -4,7 +4,7 @@ import { changeOf } from '../../src/activity/entry-change.ts'
 import type { Env } from '../../src/env.ts'
 import {
   activityChanges,
-  newsStates,
+  statesPerUpdate,
   type ConversationActivity,
   type CountChange,
   type Mentions,
@@ -21,7 +21,7 @@ import type { MentionTable } from './mention-table.ts'
 import type { MessageLog } from './message-log.ts'
 import type { UnreadCounter } from './unread-counter.ts'
 
-/** So many entries or changes may be told without storing that they were: told again, they change nothing. */
+/** So many entries or changes may be reported without storing that they were: reported again, they change nothing. */
 const storedEvery = 64
 /** With more cursors ahead of their rows the rows are written. */
 const movedAtMost = 5000
@@ -30,7 +30,7 @@ const previewLength = 140
 const deadlineMs = 10_000
 
 /** What of the conversation the Activity actor has confirmed. */
-interface Told {
+interface Reported {
   /** Seq of the newest entry. */
   readonly entry: number
   /** The number of the newest change of a member's row. */
@@ -40,12 +40,12 @@ interface Told {
 }
 
 /** As it is stored, with the cursors that followed from entries up to there. */
-interface StoredTold extends Told {
+interface StoredReported extends Reported {
   readonly moved: Readonly<Record<string, number>>
 }
 
-/** What is told. */
-export interface ToldParts {
+/** What is reported. */
+export interface ActivityUpdaterParts {
   readonly conversation: Conversation | undefined
   readonly log: MessageLog
   readonly members: MemberTable
@@ -62,27 +62,28 @@ export interface ToldParts {
 export class ActivityUpdater implements ReadStates {
   readonly #env: Env
   readonly #settings: Settings
-  readonly #parts: ToldParts
-  #told: Told
-  #stored: Told
-  /** Deletions, mentions of all members and departures that were not told yet: those after `#changesAfter`. */
+  readonly #parts: ActivityUpdaterParts
+  #reported: Reported
+  #stored: Reported
+  /** Deletions, mentions of all members and departures that were not reported yet: those after `#changesAfter`. */
   #changes: CountChange[] = []
   #changesAfter: number
   #running: Promise<void> = Promise.resolve()
 
-  constructor(env: Env, settings: Settings, parts: ToldParts) {
+  constructor(env: Env, settings: Settings, parts: ActivityUpdaterParts) {
     this.#env = env
     this.#settings = settings
     this.#parts = parts
     const { log: entries, members } = parts
-    const { moved, ...told } = parseTold(settings.get('activityTold'), settings.number('told'))
-    this.#told = told
-    this.#stored = told
-    this.#changesAfter = told.entry
+    const { moved, ...reported } = parseReported(settings.get('activityTold'), settings.number('told'))
+    this.#reported = reported
+    this.#stored = reported
+    this.#changesAfter = reported.entry
     members.recall(moved)
     const top = entries.top()
-    for (const { seq, user, data } of entries.range(told.entry, top, top - told.entry)) this.note(seq, user, data)
-    for (const user of members.changedAfter(told.change)) members.noteChanged(user)
+    for (const { seq, user, data } of entries.range(reported.entry, top, top - reported.entry))
+      this.note(seq, user, data)
+    for (const user of members.changedAfter(reported.change)) members.noteChanged(user)
   }
 
   /** An entry is stored: moves its author's cursor, and notes whose state it changes. */
@@ -104,15 +105,15 @@ export class ActivityUpdater implements ReadStates {
   begin(top: number): void {
     this.#changes = []
     this.#changesAfter = top
-    this.#told = { entry: top, change: this.#parts.members.changes, version: 0 }
+    this.#reported = { entry: top, change: this.#parts.members.changes, version: 0 }
     if (top > 0) this.#store()
   }
 
   isPending(): boolean {
     const { conversation, log: entries, members } = this.#parts
     if (conversation === undefined || conversation.deletedAt !== undefined) return false
-    const { entry, version } = this.#told
-    return entry < entries.top() || version < conversation.version || members.hasUntold
+    const { entry, version } = this.#reported
+    return entry < entries.top() || version < conversation.version || members.hasUnreported
   }
 
   /** Tells what is pending now, one call after another. Throws when the Activity actor was not reached. */
@@ -125,17 +126,17 @@ export class ActivityUpdater implements ReadStates {
   async #tell(): Promise<void> {
     const { conversation, log: entries, members } = this.#parts
     if (conversation === undefined || !this.isPending()) return
-    const told: Told = { entry: entries.top(), change: members.changes, version: conversation.version }
-    const users = members.takeUntold()
-    const news = this.#news(conversation, users)
+    const reported: Reported = { entry: entries.top(), change: members.changes, version: conversation.version }
+    const users = members.takeUnreported()
+    const update = this.#update(conversation, users)
     const [changes, changesAfter] = [this.#changes, this.#changesAfter]
     this.#changes = []
-    this.#changesAfter = told.entry
+    this.#changesAfter = reported.entry
     try {
       await within(
         deadlineMs,
         'activity',
-        activityOfConversation(this.#env, conversation.tenant, conversation.id).advance(news),
+        activityOfConversation(this.#env, conversation.tenant, conversation.id).advance(update),
       )
     } catch (thrown) {
       for (const user of users) members.noteChanged(user)
@@ -143,8 +144,8 @@ export class ActivityUpdater implements ReadStates {
       this.#changesAfter = changesAfter
       throw thrown
     }
-    this.#told = told
-    if (told.entry - this.#stored.entry >= storedEvery || told.change - this.#stored.change >= storedEvery)
+    this.#reported = reported
+    if (reported.entry - this.#stored.entry >= storedEvery || reported.change - this.#stored.change >= storedEvery)
       this.#store()
   }
 
@@ -192,26 +193,26 @@ export class ActivityUpdater implements ReadStates {
     })
   }
 
-  /** Stores what was told, so that entries up to there need not be kept with their content. */
+  /** Stores what was reported, so that entries up to there need not be kept with their content. */
   keep(): void {
     this.#store()
   }
 
   /** The seq up to which the Activity actor knows the log. */
-  get told(): number {
-    return this.#told.entry
+  get reportedUpTo(): number {
+    return this.#reported.entry
   }
 
-  #news(conversation: Conversation, users: ReadonlySet<string>): ConversationActivity {
+  #update(conversation: Conversation, users: ReadonlySet<string>): ConversationActivity {
     const now = this.activity(conversation)
     // Each state is a few reads: of ten thousand users that joined at once, those left out are asked for when they matter.
-    const states = this.statesOf([...users].slice(-newsStates))
+    const states = this.statesOf([...users].slice(-statesPerUpdate))
     const changes = this.#changes.slice(-activityChanges)
     const dropped = this.#changes.at(-activityChanges - 1)
     return {
       ...now,
       states,
-      statesAfter: users.size > newsStates ? now.last + 1 : this.#told.entry,
+      statesAfter: users.size > statesPerUpdate ? now.last + 1 : this.#reported.entry,
       changes,
       changesAfter: dropped?.seq ?? this.#changesAfter,
     }
@@ -228,15 +229,15 @@ export class ActivityUpdater implements ReadStates {
     const { members } = this.#parts
     const moved = members.moved()
     if (Object.keys(moved).length > movedAtMost) members.keep()
-    const stored: StoredTold = { ...this.#told, moved: members.moved() }
+    const stored: StoredReported = { ...this.#reported, moved: members.moved() }
     this.#settings.set('activityTold', JSON.stringify(stored))
-    this.#stored = this.#told
+    this.#stored = this.#reported
   }
 }
 
-/** Earlier versions stored the seq up to which all inboxes were told. */
-function parseTold(text: string | undefined, before: number): StoredTold {
+/** Earlier versions stored the seq up to which all inboxes were updated. */
+function parseReported(text: string | undefined, before: number): StoredReported {
   if (text === undefined) return { entry: before, change: 0, version: 0, moved: {} }
-  const stored: StoredTold = JSON.parse(text)
+  const stored: StoredReported = JSON.parse(text)
   return stored
 }

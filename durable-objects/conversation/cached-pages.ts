@@ -23,11 +23,11 @@ export class CachedPages {
   readonly #clock: Clock
   #stale: Stale | undefined
 
-  constructor(env: Env, facts: Settings, clock: Clock) {
+  constructor(env: Env, settings: Settings, clock: Clock) {
     this.#env = env
-    this.#settings = facts
+    this.#settings = settings
     this.#clock = clock
-    this.#stale = parse(facts.get('stalePages'))
+    this.#stale = parse(settings.get('stalePages'))
   }
 
   isPending(): boolean {

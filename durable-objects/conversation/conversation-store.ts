@@ -108,7 +108,7 @@ export class ConversationStore {
   prune(tail: number): void {
     const top = this.log.top()
     if (top - this.log.floor() < 2 * tail) return
-    const upTo = Math.min(this.projection.watermark, this.activity.told, top - tail)
+    const upTo = Math.min(this.projection.watermark, this.activity.reportedUpTo, top - tail)
     this.activity.keep()
     this.summary.keepNewest(upTo)
     this.log.prune(upTo)

@@ -11,7 +11,7 @@ import type { ConversationStore } from './conversation-store.ts'
 export const gatherMs = 500
 /** Between two calls of the Activity actor, in milliseconds: what happens meanwhile is merged. */
 const burstMs = 500
-/** After this time the alarm looks whether a moved cursor was told, since the actor may have ended before. */
+/** After this time the alarm looks whether a moved cursor was reported, since the actor may have ended before. */
 const lookAfterMs = 10_000
 
 /** What a conversation does after it has answered. */
@@ -57,7 +57,7 @@ export class ConversationTasks {
     ])
   }
 
-  /** A cursor moved: sets the alarm, in case the actor ends before that is told. */
+  /** A cursor moved: sets the alarm, in case the actor ends before that is reported. */
   lookLater(): void {
     this.alarm.schedule(systemClock.now(), lookAfterMs)
   }

@@ -225,7 +225,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     return { epoch: this.#store.conversation?.epoch ?? '', after, publications, events: signals }
   }
 
-  /** Notes what is to be told of a call, and sets the alarm in the same commit, in case the actor ends before it is told. */
+  /** Notes what is to be reported of a call, and sets the alarm in the same commit, in case the actor ends before it is reported. */
   #noteChanges({ publications, movesCursor }: AppliedCommands): void {
     const { members, activity } = this.#store
     let isUrgent = false

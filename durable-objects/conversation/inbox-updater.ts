@@ -1,7 +1,7 @@
 import type { Conversation } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
 import type { ConversationActivity } from '../../src/events/activity.ts'
-import { membersPerStep, notesNumberOf, type NotesUpdate, type SharedNews } from '../../src/inbox/notes.ts'
+import { membersPerStep, notesNumberOf, type NotesUpdate, type SharedUpdate } from '../../src/inbox/notes.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { inboxNotesNumbered, inboxOf } from '../address.ts'
 import type { Settings } from '../shared/settings.ts'
@@ -28,7 +28,7 @@ export class InboxUpdater {
   readonly #members: MemberTable
   readonly #activity: ActivityUpdater
   readonly #clock: Clock
-  /** How many users left of whom an inbox or a notes actor is not told yet. */
+  /** How many users left without their inbox or notes actor being updated yet. */
   #removed: number
   readonly attempts: TaskAttempts
   #running: Promise<void> = Promise.resolve()
@@ -106,7 +106,7 @@ export class InboxUpdater {
     const isDeleted = conversation.deletedAt !== undefined
     const round: Round = {
       conversation,
-      news: this.#newsOf(now),
+      news: this.#sharedOf(now),
       isDeleted,
       since: this.#isNoted ? this.#clock.now() : conversation.createdAt,
       open: new Set(),
@@ -117,19 +117,19 @@ export class InboxUpdater {
     const attempt = async (part: Promise<void>) => await part.catch((thrown: unknown) => void failures.push(thrown))
 
     await attempt(this.#note(round, newcomers, isFirst))
-    await attempt(this.#tellDirectly(round))
+    await attempt(this.#updateDirectly(round))
     this.#removed = this.#removals().length
     if (failures.length > 0) throw failures[0]
     if (isFirst) this.#settings.set('noted', 1)
   }
 
   /** Where the conversation stands, made anew once its members or properties have changed. */
-  #newsOf(now: () => Conversation): () => SharedNews {
-    let news: SharedNews | undefined
+  #sharedOf(now: () => Conversation): () => SharedUpdate {
+    let shared: SharedUpdate | undefined
     return () => {
       const conversation = now()
-      if (news?.version !== conversation.version) news = toSharedNews(this.#activity.activity(conversation))
-      return news
+      if (shared?.version !== conversation.version) shared = toSharedUpdate(this.#activity.activity(conversation))
+      return shared
     }
   }
 
@@ -144,7 +144,7 @@ export class InboxUpdater {
     const done = this.#settings.get('notedTo') ?? ''
     const users = [...this.#members.all()].map(({ user }) => user).filter((user) => user > done)
     users.sort((a, b) => (a < b ? -1 : 1))
-    // A run that was cut off may not have told those that are connected.
+    // A run that was cut off may not have updated those that are connected.
     if (done !== '')
       for (const number of new Set([...this.#members.all()].map(({ user }) => notesNumberOf(user))))
         await this.#update(round, number, [])
@@ -201,7 +201,7 @@ export class InboxUpdater {
   }
 
   /** Calls the inboxes of those that are connected. */
-  async #tellDirectly(round: Round): Promise<void> {
+  async #updateDirectly(round: Round): Promise<void> {
     const { conversation, isDeleted } = round
     const removals = new Map(this.#removals().map(({ user, version }) => [user, version]))
     await inSteps([...round.open], this.#paced(round), async (user) => {
@@ -238,13 +238,13 @@ export class InboxUpdater {
 interface Round {
   readonly conversation: Conversation
   /** Taken for each call: an inbox that knows of a removal takes nothing that is as old as that. */
-  readonly news: () => SharedNews
+  readonly news: () => SharedUpdate
   readonly isDeleted: boolean
   readonly since: number
   readonly open: Set<string>
 }
 
-const toSharedNews = (activity: ConversationActivity): SharedNews => {
+const toSharedUpdate = (activity: ConversationActivity): SharedUpdate => {
   const { conversation, type, name, last, number, at, preview, members, memberCount, version } = activity
   return { conversation, type, name, last, number, at, preview, members, memberCount, version }
 }

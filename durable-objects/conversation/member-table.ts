@@ -17,7 +17,7 @@ export class MemberTable implements Members {
   readonly #newcomers = new Map<string, number>()
   #joins = 0
   /** Members whose state the Activity actor may not know. */
-  #untold = new Set<string>()
+  #unreported = new Set<string>()
   /** How many times rows got another cursor or a new member. */
   #changes = 0
 
@@ -108,39 +108,39 @@ export class MemberTable implements Members {
     this.#members.clear()
     this.#moved.clear()
     this.#newcomers.clear()
-    this.#untold.clear()
+    this.#unreported.clear()
   }
 
   moveRead(user: string, seq: number): void {
     this.#sql.exec('UPDATE members SET read = ?, read_untold = ? WHERE user = ?', seq, ++this.#changes, user)
     this.#remember(user, seq)
     this.#moved.delete(user)
-    this.#untold.add(user)
+    this.#unreported.add(user)
   }
 
   /** A member that sends a message has read the entries before it: moves the cursor without a write. */
   wrote(user: string, seq: number): void {
-    this.#untold.add(user)
+    this.#unreported.add(user)
     if (this.#remember(user, seq)) this.#moved.add(user)
   }
 
   /** The state of a user changed by more than a further message of others. */
   noteChanged(user: string): void {
-    this.#untold.add(user)
+    this.#unreported.add(user)
   }
 
-  get hasUntold(): boolean {
-    return this.#untold.size > 0
+  get hasUnreported(): boolean {
+    return this.#unreported.size > 0
   }
 
-  /** Users whose state changed since the last call, or was not told then. */
-  takeUntold(): Set<string> {
-    const untold = this.#untold
-    this.#untold = new Set()
-    return untold
+  /** Users whose state changed since the last call, or was not reported then. */
+  takeUnreported(): Set<string> {
+    const unreported = this.#unreported
+    this.#unreported = new Set()
+    return unreported
   }
 
-  /** New members whose inbox was not told yet. */
+  /** New members whose inbox was not updated yet. */
   newcomers(): string[] {
     return [...this.#newcomers.keys()]
   }

@@ -40,19 +40,19 @@ export class Projection {
 
   constructor(
     env: Env,
-    facts: Settings,
+    properties: Settings,
     messages: MessageLog,
     amendments: AmendmentTable,
     members: MemberTable,
     cachedPages: CachedPages,
   ) {
     this.#env = env
-    this.#settings = facts
+    this.#settings = properties
     this.#log = messages
     this.#amendments = amendments
     this.#members = members
     this.#cachedPages = cachedPages
-    this.attempts = new TaskAttempts(facts, 'projection', systemClock)
+    this.attempts = new TaskAttempts(properties, 'projection', systemClock)
     this.#delayMs = loadConfig(env).projectionDelayMs
     const pending = messages.range(this.watermark, messages.top(), batchEntries)
     this.#firstDeletion = pending.findLast(({ data }) => isDeletion(data))?.seq ?? 0
@@ -114,8 +114,9 @@ export class Projection {
     const { version } = conversation
     // A change meanwhile makes other members of it: those of the new version are written from the first one.
     const from = before.version === version ? before.written : 0
-    const facts = this.#settings.number('projectedVersion') < version ? this.#facts(conversation, from) : undefined
-    const answer = await this.#write(conversation, rows, facts)
+    const properties =
+      this.#settings.number('projectedVersion') < version ? this.#properties(conversation, from) : undefined
+    const answer = await this.#write(conversation, rows, properties)
     if (answer.kind === 'failed') throw new Error(answer.why)
     if (answer.kind === 'misplaced') {
       await this.#misplaced(conversation.tenant)
@@ -124,17 +125,21 @@ export class Projection {
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
     // No rows: there is nothing left to hand over, up to the top.
     this.skip(rows.at(-1)?.seq ?? top)
-    const written = from + (facts?.members.length ?? this.#members.count())
-    if (facts === undefined || facts.isComplete) this.#settings.set('projectedVersion', version)
+    const written = from + (properties?.members.length ?? this.#members.count())
+    if (properties === undefined || properties.isComplete) this.#settings.set('projectedVersion', version)
     return { version, written }
   }
 
-  async #write(conversation: Conversation, rows: readonly LogRow[], facts?: ProjectedProperties): Promise<Projected> {
+  async #write(
+    conversation: Conversation,
+    rows: readonly LogRow[],
+    properties?: ProjectedProperties,
+  ): Promise<Projected> {
     const placement = this.#knownPlacement() ?? (await this.#askPlacement(conversation.tenant))
     if (placement === undefined) return { kind: 'misplaced' }
     const writer = shardWriterOf(this.#env, placement.shard, conversation.tenant, conversation.id)
     const batch = toBatch(conversation, rows, placement.epoch)
-    return await writer.write({ ...batch, ...(facts === undefined ? {} : { facts }) })
+    return await writer.write({ ...batch, ...(properties === undefined ? {} : { facts: properties }) })
   }
 
   /** The placement of the last write. It is stored, so that an actor that slept does not ask for it again: the shard checks its epoch. */
@@ -161,7 +166,10 @@ export class Projection {
     if (this.#settings.get('placement') === known) await tenantOf(this.#env, tenant).retell()
   }
 
-  #facts({ type, name, createdBy, createdAt, deletedAt, version }: Conversation, from: number): ProjectedProperties {
+  #properties(
+    { type, name, createdBy, createdAt, deletedAt, version }: Conversation,
+    from: number,
+  ): ProjectedProperties {
     const members = [...this.#members.all()]
       .slice(from, from + batchMembers)
       .map(({ user, role, joinedAt }) => ({ user, role, joinedAt }))

@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { ServerSubscription } from '../../src/auth/claims.ts'
 import type { Env } from '../../src/env.ts'
-import type { ConversationActivity, NewsAnswer } from '../../src/events/activity.ts'
+import type { ConversationActivity, ActivityAnswer } from '../../src/events/activity.ts'
 import { countByName } from '../../src/kernel/count.ts'
 import { networkOf } from '../../src/kernel/ip-address.ts'
 import type { Command } from '../../src/protocol/commands.ts'
@@ -126,14 +126,14 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     return this.#channels.subscribed(tenant, channel)
   }
 
-  /** Where conversations of a tenant stand; sessions are told their unread counts. */
-  activityNews(tenant: string, news: readonly ConversationActivity[]): NewsAnswer {
-    return this.#activity.news(tenant, news)
+  /** Where conversations of a tenant stand; sessions are sent their unread counts. */
+  activityNews(tenant: string, updates: readonly ConversationActivity[]): ActivityAnswer {
+    return this.#activity.update(tenant, updates)
   }
 
-  /** News since then, in milliseconds since the epoch, were lost. False when there is no session of the tenant. */
+  /** Updates since then, in milliseconds since the epoch, were lost. False when there is no session of the tenant. */
   activityMissed(tenant: string, since: number): boolean {
-    return this.#activity.newsMissed(tenant, since)
+    return this.#activity.updatesMissed(tenant, since)
   }
 
   /** A tenant was suspended or resumed: forgets its record, and closes the connections of a suspended one. */
@@ -235,7 +235,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
   #receive(session: Session, message: string | Uint8Array): void {
     if (!session.isTimedByRuntime) this.#context.sockets.noteReceived(session, this.#context.clock.now())
     const frame = frameReaders[session.wire.format](message)
-    if (frame.kind === 'malformed') return this.#context.close(session, 'badRequest', frame.why)
+    if (frame.kind === 'malformed') return this.#context.close(session, 'badRequest', frame.reason)
     session.frames++
     if (session.phase === 'connecting') this.#connectHandler.countDeferred(session, message.length)
     for (const command of frame.commands) this.#handle(session, command)

@@ -23,11 +23,11 @@ export class InboxNotes extends DurableObject<Env> implements InboxNotesRpc {
     const table = this.#found()
     const place = table.place + 1
     for (const { user, version } of removed) table.putRemoval(user, conversation, version, place)
-    if (news === null) table.dropNews(conversation)
+    if (news === null) table.dropShared(conversation)
     else for (const { user, read } of members) table.putMember(user, conversation, news.version, read, place)
 
     const { open, closed } = table.membersOf(conversation)
-    if (news !== null && closed > 0) table.putNews(news, place)
+    if (news !== null && closed > 0) table.putShared(news, place)
     if (closed > 0 || members.length > 0 || removed.length > 0) table.setPlace(place)
     const leaving = removed.flatMap(({ user }) => (table.isOpen(user) ? [user] : []))
     return { open: [...open, ...leaving], allOpen: closed === 0 }

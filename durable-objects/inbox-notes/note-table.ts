@@ -1,5 +1,5 @@
 import type { InboxUpdate } from '../../src/inbox/entry.ts'
-import { missedPerPage, type Missed, type MissedPage, type SharedNews } from '../../src/inbox/notes.ts'
+import { missedPerPage, type Missed, type MissedPage, type SharedUpdate } from '../../src/inbox/notes.ts'
 import type { Settings } from '../shared/settings.ts'
 
 type NoteRow = { conversation: string; version: number; read: number; removed: number; news: string | null }
@@ -7,14 +7,14 @@ type NoteRow = { conversation: string; version: number; read: number; removed: n
 /** The rows of a notes actor. */
 export class NoteTable {
   readonly #sql: SqlStorage
-  readonly #facts: Settings
+  readonly #settings: Settings
   readonly #exists: boolean
-  /** Users whose inboxes are updated directly, with their turns. */
+  /** Users whose inboxes are updated directly, with the number of their opening. */
   readonly #open = new Map<string, number>()
 
-  constructor(sql: SqlStorage, facts: Settings, exists: boolean) {
+  constructor(sql: SqlStorage, settings: Settings, exists: boolean) {
     this.#sql = sql
-    this.#facts = facts
+    this.#settings = settings
     this.#exists = exists
     if (!exists) return
     for (const row of sql.exec('SELECT user, turn FROM inboxes WHERE open = 1'))
@@ -23,7 +23,7 @@ export class NoteTable {
 
   /** The number of the last change. */
   get place(): number {
-    return this.#facts.number('place')
+    return this.#settings.number('place')
   }
 
   isOpen(user: string): boolean {
@@ -47,7 +47,7 @@ export class NoteTable {
   }
 
   /** Writes the state that is the same for all members, unless something newer is stored. */
-  putNews(news: SharedNews, place: number): void {
+  putShared(news: SharedUpdate, place: number): void {
     this.#sql.exec(
       `INSERT INTO conversations (id, place, version, last, news) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET place = excluded.place, version = excluded.version, last = excluded.last, news = excluded.news
@@ -60,7 +60,7 @@ export class NoteTable {
     )
   }
 
-  dropNews(conversation: string): void {
+  dropShared(conversation: string): void {
     this.#sql.exec('DELETE FROM conversations WHERE id = ?', conversation)
   }
 
@@ -104,10 +104,10 @@ export class NoteTable {
   }
 
   setPlace(place: number): void {
-    this.#facts.set('place', place)
+    this.#settings.set('place', place)
   }
 
-  /** The inbox of a user is updated directly from now on; returns its turn. */
+  /** The inbox of a user is updated directly from now on; returns the number of its opening. */
   open(user: string): number {
     const known = this.#sql.exec('SELECT turn FROM inboxes WHERE user = ?', user).toArray()[0]
     const turn = Number(known?.['turn'] ?? 0) + 1
@@ -120,7 +120,7 @@ export class NoteTable {
     return turn
   }
 
-  /** Ends that; a turn that is not the last one was overtaken by an opening and changes nothing. */
+  /** Ends that; an opening that is not the last one was overtaken and changes nothing. */
   close(user: string, turn: number): void {
     if (this.#open.get(user) !== turn) return
     this.#open.delete(user)
@@ -154,7 +154,7 @@ export class NoteTable {
 function toMissed({ conversation, version, read, removed, news }: NoteRow): Missed[] {
   if (removed === 1) return [{ kind: 'removed', conversation, version }]
   if (news === null) return []
-  const shared: SharedNews = JSON.parse(news)
+  const shared: SharedUpdate = JSON.parse(news)
   const own: InboxUpdate = { ...shared, read }
   return [{ kind: 'news', news: own }]
 }

@@ -23,7 +23,7 @@ const rowsMs = 1000
 const statesMs = 1500
 /** Conversations asked at the same time. */
 const askedAtOnce = 8
-/** Changed conversations told to a returning client; beyond it the client asks for the list. */
+/** Changed conversations sent to a returning client; beyond it the client asks for the list. */
 export const maxChanges = 500
 /** Clocks of actors may differ by so much, in milliseconds. */
 export const clocksDifferMs = 11 * 60_000
@@ -131,18 +131,18 @@ export class ConversationList {
     return current
   }
 
-  /** Asks conversations for the user's state, in turns and until the deadline, and keeps what they answer. */
+  /** Asks conversations for the user's state, a few at a time and until the deadline, and keeps what they answer. */
   async #ask(conversations: readonly string[]): Promise<ReadonlyMap<string, InboxEntry>> {
     const answered = new Map<string, InboxEntry>()
     const waiting = [...conversations]
-    const turn = async () => {
+    const askNext = async () => {
       for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
         const entry = await this.#askOne(id)
         if (entry !== undefined) answered.set(id, entry)
       }
     }
-    const turns = Promise.all(Array.from({ length: askedAtOnce }, turn))
-    await within(statesMs, 'readStates', turns).catch((thrown: unknown) => this.#warn('inbox.states-unknown', thrown))
+    const asking = Promise.all(Array.from({ length: askedAtOnce }, askNext))
+    await within(statesMs, 'readStates', asking).catch((thrown: unknown) => this.#warn('inbox.states-unknown', thrown))
     waiting.length = 0
     return new Map(answered)
   }
@@ -153,7 +153,7 @@ export class ConversationList {
         asked.readStates([this.#user]),
       )
       const state = answer?.states.find(({ user }) => user === this.#user)
-      // No member any more: the inbox is about to be told.
+      // No member any more: the inbox is about to be updated.
       if (answer === undefined || state === undefined) return undefined
       const { last, number, read, unread, mentions } = state
       return this.#keep(conversation, answer.activity, { last, number, read, unread, mentions })

@@ -33,11 +33,11 @@ import type { InboxPage, InboxRpc } from '../contracts.ts'
 const recoveredEntries = 500
 
 /**
- * Whether conversations update this inbox directly, its last turn at the notes actor, and how far it has read there.
+ * Whether conversations update this inbox directly, its last opening at the notes actor, and how far it has read there.
  */
-const standingShape = z.object({ isOpen: z.boolean(), turn: z.number(), place: z.number() })
-type Standing = z.output<typeof standingShape>
-const closedAtFirst: Standing = { isOpen: false, turn: 0, place: 0 }
+const notesShape = z.object({ isOpen: z.boolean(), turn: z.number(), place: z.number() })
+type NotesState = z.output<typeof notesShape>
+const closedAtFirst: NotesState = { isOpen: false, turn: 0, place: 0 }
 
 /**
  * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation, so
@@ -51,14 +51,14 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   #hasPublished = false
   /** The opening under way, which every other call waits for. */
   #opening: Promise<void> | undefined
-  #known: Standing | undefined
+  #known: NotesState | undefined
 
   /** Runs the commands of a gateway: subscribing and leaving. A closed inbox opens first. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
     const isListening = call.gateway !== null && call.have !== null
     const isComing = isListening || call.commands.some(({ kind }) => kind === 'subscribe')
-    if (this.#opening === undefined && (!isComing || this.#standing().isOpen)) return this.#execute(call)
-    return (isComing ? this.#openToNews() : this.#whenOpened()).then(() => this.#execute(call))
+    if (this.#opening === undefined && (!isComing || this.#notesState().isOpen)) return this.#execute(call)
+    return (isComing ? this.#openToUpdates() : this.#whenOpened()).then(() => this.#execute(call))
   }
 
   /**
@@ -67,14 +67,14 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
    */
   #execute(call: StreamCall): Ready<StreamAnswer> {
     this.#create()
-    const { audience } = this.#store
+    const { subscribers } = this.#store
     const claims = call.commands.flatMap((command) => (command.kind === 'subscribe' ? (command.pass ?? []) : []))
-    if (claims.length === 0 || !audience.reachesBeyond(call.gateway)) return this.#answer(call)
-    return whenReady(audience.presence.know(call.gateway, false), () => {
-      const elsewhere = audience.presence.connectionsBeyond(call.gateway)
+    if (claims.length === 0 || !subscribers.reachesBeyond(call.gateway)) return this.#answer(call)
+    return whenReady(subscribers.presence.know(call.gateway, false), () => {
+      const elsewhere = subscribers.presence.connectionsBeyond(call.gateway)
       const isBeyond = claims.some(({ connections, atMost }) => connections + elsewhere > atMost)
       return isBeyond
-        ? whenReady(audience.presence.know(call.gateway, true), () => this.#answer(call))
+        ? whenReady(subscribers.presence.know(call.gateway, true), () => this.#answer(call))
         : this.#answer(call)
     })
   }
@@ -83,27 +83,30 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   revoke(): number {
     this.#create()
     const now = this.#clock.now()
-    this.#store.facts.set('revokedAt', now)
+    this.#store.settings.set('revokedAt', now)
     const top = this.#store.entries.top()
-    this.#store.audience.publish({ epoch: this.#epoch(), after: top, publications: [], events: this.#events() }, null)
+    this.#store.subscribers.publish(
+      { epoch: this.#epoch(), after: top, publications: [], events: this.#events() },
+      null,
+    )
     return now
   }
 
   /** The gateways that hold the user's connections. */
   gateways(): string[] {
-    return this.#store.audience.gateways()
+    return this.#store.subscribers.gateways()
   }
 
   /** Tokens issued until then are void, in milliseconds since the epoch; -1 when none were ever revoked. */
   revokedAt(): number {
-    return Number(this.#store.facts.get('revokedAt') ?? -1)
+    return Number(this.#store.settings.get('revokedAt') ?? -1)
   }
 
   #answer(call: StreamCall): StreamAnswer {
-    const { audience } = this.#store
-    const elsewhere = audience.presence.connectionsBeyond(call.gateway)
+    const { subscribers } = this.#store
+    const elsewhere = subscribers.presence.connectionsBeyond(call.gateway)
     const results = call.commands.map((command) => this.#applyCommand(command, elsewhere))
-    audience.note(call, results)
+    subscribers.note(call, results)
     const top = this.#store.entries.top()
     const missed = call.have === null ? [] : this.#store.entries.after(call.have, recoveredEntries + 1)
     const behind = missed.length > recoveredEntries
@@ -114,18 +117,18 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   }
 
   /** A conversation reports its state. A repeat changes nothing. False when no connection of the user is left. */
-  async advance(news: InboxUpdate): Promise<boolean> {
+  async advance(update: InboxUpdate): Promise<boolean> {
     this.#place.used()
     await this.#opening
-    this.#apply(news)
-    if (this.#store.audience.size > 0) return true
+    this.#apply(update)
+    if (this.#store.subscribers.size > 0) return true
     await this.#close()
     return false
   }
 
-  #apply(news: InboxUpdate): void {
-    const known = this.#store.entries.get(news.conversation)
-    const entry = decideAdvance(known, news, this.#nextOffset())
+  #apply(update: InboxUpdate): void {
+    const known = this.#store.entries.get(update.conversation)
+    const entry = decideAdvance(known, update, this.#nextOffset())
     if (entry === undefined) this.#announcePosition()
     else this.#write(entry, known === undefined || known.removed ? listedEvent(entry) : [])
   }
@@ -151,7 +154,7 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   /** The conversation list, newest activity first. */
   async list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal> {
     await this.#opening
-    if (!this.#standing().isOpen) await this.#catchUp(this.#standing())
+    if (!this.#notesState().isOpen) await this.#catchUp(this.#notesState())
     const from = cursor === undefined ? undefined : decodeCursor(cursor)
     if (cursor !== undefined && from === undefined)
       return refuse('invalidPayload', 'cursor: not one of ours; leave it out to start over')
@@ -205,7 +208,7 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
    * is announced.
    */
   #announcePosition(): void {
-    if (!this.#hasPublished) this.#store.audience.announcePosition(this.#epoch(), this.#store.entries.top())
+    if (!this.#hasPublished) this.#store.subscribers.announcePosition(this.#epoch(), this.#store.entries.top())
     this.#hasPublished = true
   }
 
@@ -215,11 +218,11 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     const after = this.#store.entries.top()
     this.#store.entries.put(entry)
     const update: StreamUpdate = { epoch: this.#epoch(), after, publications: [toPublication(entry)], events }
-    this.#store.audience.publish(update, null)
+    this.#store.subscribers.publish(update, null)
   }
 
   /** From now on conversations update this inbox directly; what the notes actor holds is applied first. */
-  #openToNews(): Promise<void> {
+  #openToUpdates(): Promise<void> {
     this.#opening ??= this.#openNow().finally(() => (this.#opening = undefined))
     return this.#opening
   }
@@ -229,18 +232,18 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   }
 
   async #openNow(): Promise<void> {
-    const before = this.#standing()
+    const before = this.#notesState()
     if (before.isOpen) return
     this.#create()
     const { turn, place } = await this.#notes().open(this.#user)
     await this.#readMissed(before.place)
-    this.#setStanding({ isOpen: true, turn, place })
+    this.#setNotesState({ isOpen: true, turn, place })
   }
 
   /** Reads what the notes actor holds, without being updated directly from now on. */
-  async #catchUp(standing: Standing): Promise<void> {
-    const place = await this.#readMissed(standing.place)
-    if (place > standing.place && !this.#standing().isOpen) this.#setStanding({ ...standing, place })
+  async #catchUp(notesState: NotesState): Promise<void> {
+    const place = await this.#readMissed(notesState.place)
+    if (place > notesState.place && !this.#notesState().isOpen) this.#setNotesState({ ...notesState, place })
   }
 
   /** Applies all that changed after place `since`. Returns the place up to which nothing is missed then. */
@@ -258,23 +261,23 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     return reached
   }
 
-  /** With no connection left, conversations update the notes actor again. It is told last: a repeat does no harm. */
+  /** With no connection left, conversations update the notes actor again. It is notified last: a repeat does no harm. */
   async #close(): Promise<void> {
-    const standing = this.#standing()
-    if (standing.isOpen) this.#setStanding({ ...standing, isOpen: false })
-    await this.#notes().close(this.#user, standing.turn)
+    const notesState = this.#notesState()
+    if (notesState.isOpen) this.#setNotesState({ ...notesState, isOpen: false })
+    await this.#notes().close(this.#user, notesState.turn)
   }
 
-  #standing(): Standing {
-    const stored = this.#store.facts.get('standing')
-    this.#known ??= stored === undefined ? closedAtFirst : standingShape.parse(JSON.parse(stored))
+  #notesState(): NotesState {
+    const stored = this.#store.settings.get('standing')
+    this.#known ??= stored === undefined ? closedAtFirst : notesShape.parse(JSON.parse(stored))
     return this.#known
   }
 
-  #setStanding(standing: Standing): void {
+  #setNotesState(notesState: NotesState): void {
     this.#create()
-    this.#known = standing
-    this.#store.facts.set('standing', JSON.stringify(standing))
+    this.#known = notesState
+    this.#store.settings.set('standing', JSON.stringify(notesState))
   }
 
   get #user(): string {
@@ -296,13 +299,13 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
 
   /** Creates the tables and the stream's epoch, on the first write. */
   #create(): void {
-    if (this.#store.facts.get('epoch') !== undefined) return
+    if (this.#store.settings.get('epoch') !== undefined) return
     this.#store = this.#open(true)
-    this.#store.facts.set('epoch', randomToken(8))
+    this.#store.settings.set('epoch', randomToken(8))
   }
 
   #epoch(): string {
-    return this.#store.facts.get('epoch') ?? ''
+    return this.#store.settings.get('epoch') ?? ''
   }
 
   #open(exists: boolean) {
@@ -310,9 +313,9 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     if (exists) migrate(sql, inboxSchema)
     const { tenant, name } = ownName(this.ctx.id.name)
     return {
-      facts: new Settings(sql, exists),
+      settings: new Settings(sql, exists),
       entries: new EntryTable(sql, exists),
-      audience: new Subscribers(this.env, sql, exists, { tenant, channel: inboxChannel(name) }),
+      subscribers: new Subscribers(this.env, sql, exists, { tenant, channel: inboxChannel(name) }),
     }
   }
 }

@@ -64,7 +64,7 @@ export class DueList {
     return this.#sql.exec('SELECT 1 FROM due_queues WHERE at <= ? LIMIT 1', now).toArray().length > 0
   }
 
-  /** Notes what a sweep found. A queue that asked for another visit meanwhile stays due. What did not change is not written. */
+  /** Notes what a sweep found. A queue that asked for another sweep meanwhile stays due. What did not change is not written. */
   swept(queues: readonly SweptQueue[]): void {
     this.#makeTables()
     for (const { tenant, queue, turn, at, figures, hasDead } of queues)

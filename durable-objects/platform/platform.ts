@@ -15,7 +15,7 @@ import {
   newPlatformSettings,
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
-import type { TenantStanding } from '../../src/tenants/known.ts'
+import type { TenantKnowledge } from '../../src/tenants/known.ts'
 import type { ShardConnection, ShardList, StoredShard } from '../../src/tenants/shards.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'
 import { DueList } from './due-list.ts'
@@ -97,10 +97,10 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
   }
 
   /** Whether a tenant exists; `perhaps` while the tenants of earlier versions have not been read from Postgres. */
-  standingOfTenant(id: string): TenantStanding {
-    const standing = this.#directory.standingOf(id)
-    if (standing === 'perhaps') void this.#directory.readOnce()
-    return standing
+  standingOfTenant(id: string): TenantKnowledge {
+    const knowledge = this.#directory.knowledgeOf(id)
+    if (knowledge === 'perhaps') void this.#directory.readOnce()
+    return knowledge
   }
 
   /** An actor parked a task whose process died twice. */

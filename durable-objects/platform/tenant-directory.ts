@@ -1,6 +1,6 @@
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import type { TenantStanding } from '../../src/tenants/known.ts'
+import type { TenantKnowledge } from '../../src/tenants/known.ts'
 
 const page = 1000
 /** How long after a failure the tenants of earlier versions are read from Postgres again. */
@@ -30,7 +30,7 @@ export class TenantDirectory {
     this.#storage.sql.exec('INSERT OR IGNORE INTO tenants (id) VALUES (?)', id)
   }
 
-  standingOf(id: string): TenantStanding {
+  knowledgeOf(id: string): TenantKnowledge {
     this.#makeTable()
     if (this.#storage.sql.exec('SELECT 1 FROM tenants WHERE id = ?', id).toArray().length > 0) return 'known'
     return this.#storage.kv.get(readKey) === true ? 'unknown' : 'perhaps'

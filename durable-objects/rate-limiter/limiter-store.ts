@@ -53,44 +53,44 @@ export class LimiterStore {
   /** The account in the worst case: everything that was allowed since the last write is presumed lent. */
   wake(rules: Rules, now: number): LeaseAccount {
     // Ids must not repeat those of an earlier life whose last ids were not written.
-    const ledger = new LeaseAccount(rules, this.#stored?.ledger, Math.floor(now) * 1024)
-    if (this.#stored === undefined) return ledger
+    const account = new LeaseAccount(rules, this.#stored?.ledger, Math.floor(now) * 1024)
+    if (this.#stored === undefined) return account
     const { allowance, writtenAt } = this.#stored
-    ledger.presumeLent(allowance, Math.min(now, writtenAt + allowanceMs) + leaseMs + guardMs)
-    return ledger
+    account.presumeLent(allowance, Math.min(now, writtenAt + allowanceMs) + leaseMs + guardMs)
+    return account
   }
 
   /** `units` are about to be granted: written before, unless an allowance covers them. Returns whether it was written. */
-  granting(ledger: LeaseAccount, units: number, now: number): boolean {
+  granting(account: LeaseAccount, units: number, now: number): boolean {
     if (units === 0) return false
-    const { write, allowance } = cover(this.#allowance, units, ledger.rules, now)
+    const { write, allowance } = cover(this.#allowance, units, account.rules, now)
     this.#allowance = allowance
-    if (write) this.#put(ledger, now)
-    if (allowance.units > 0) this.#settleLater(ledger)
+    if (write) this.#put(account, now)
+    if (allowance.units > 0) this.#settleLater(account)
     return write
   }
 
   /** Writes the account as it is now. */
-  write(ledger: LeaseAccount, now: number): void {
+  write(account: LeaseAccount, now: number): void {
     this.#allowance = { units: 0, used: 0, writtenAt: now }
-    this.#put(ledger, now)
+    this.#put(account, now)
   }
 
   /** Units came back: worth a write, but only when no call follows for a while. */
-  returned(ledger: LeaseAccount): void {
-    this.#settleLater(ledger)
+  returned(account: LeaseAccount): void {
+    this.#settleLater(account)
   }
 
-  #settleLater(ledger: LeaseAccount): void {
-    if (this.#timer !== undefined || !isPrecious(ledger.rules)) return
+  #settleLater(account: LeaseAccount): void {
+    if (this.#timer !== undefined || !isPrecious(account.rules)) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      this.write(ledger, this.#allowance.writtenAt)
+      this.write(account, this.#allowance.writtenAt)
     }, quietMs)
   }
 
-  #put(ledger: LeaseAccount, now: number): void {
-    const stored: Stored = { ledger: ledger.save(), allowance: this.#allowance.units, writtenAt: now }
+  #put(account: LeaseAccount, now: number): void {
+    const stored: Stored = { ledger: account.save(), allowance: this.#allowance.units, writtenAt: now }
     this.#kv.put(this.#key, stored)
     this.isStored = true
   }

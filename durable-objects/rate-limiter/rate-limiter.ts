@@ -3,7 +3,7 @@ import type { Env } from '../../src/env.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
-import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, Standing } from '../../src/limits/lease.ts'
+import type { Closing, KeyedAsk, LeaseAnswer, LeaseAsk, AccountState } from '../../src/limits/lease.ts'
 import type { LeaseAccount, Reserved } from '../../src/limits/lease-account.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 import { SteadyClock } from '../../src/limits/steady-clock.ts'
@@ -25,10 +25,10 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
   /** Settles the leases a holder closes, decides the waiting costs, lends what can be lent. */
   lease(ask: LeaseAsk): LeaseAnswer {
     const now = this.#now()
-    const ledger = this.#account(ask.rules, now)
-    const answer = ledger.ask(ask, now)
+    const account = this.#account(ask.rules, now)
+    const answer = account.ask(ask, now)
     const decided = ask.costs.slice(0, answer.allowed).reduce((sum, cost) => sum + cost, 0)
-    this.#store.granting(ledger, decided + (answer.lease?.units ?? 0), now)
+    this.#store.granting(account, decided + (answer.lease?.units ?? 0), now)
     return answer
   }
 
@@ -61,32 +61,32 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
   /** Keeps `units` for at most `ttlMs`, until the caller reports what became of them. */
   reserve(rules: Rules, units: number, ttlMs: number): Reserved {
     const now = this.#now()
-    const ledger = this.#account(rules, now)
-    const reserved = ledger.reserve(units, ttlMs, now)
-    if (reserved.kind === 'reserved') this.#store.write(ledger, now)
+    const account = this.#account(rules, now)
+    const reserved = account.reserve(units, ttlMs, now)
+    if (reserved.kind === 'reserved') this.#store.write(account, now)
     return reserved
   }
 
   /** `holder` holds `units` for `ttlMs`, instead of what it held. Returns how many there was room for. */
   hold(rules: Rules, holder: string, units: number, ttlMs: number): number {
     const now = this.#now()
-    const ledger = this.#account(rules, now)
-    const granted = ledger.hold(holder, units, ttlMs, now)
-    this.#store.write(ledger, now)
+    const account = this.#account(rules, now)
+    const granted = account.hold(holder, units, ttlMs, now)
+    this.#store.write(account, now)
     return granted
   }
 
   /** Ends a reservation of which `spent` units were used. False when it is over or never existed. */
   release(rules: Rules, lease: number, spent: number): boolean {
     const now = this.#now()
-    const ledger = this.#account(rules, now)
-    const released = ledger.settle([{ lease, spent, idleMs: 0 }], now) > 0
-    if (released) this.#store.returned(ledger)
+    const account = this.#account(rules, now)
+    const released = account.settle([{ lease, spent, idleMs: 0 }], now) > 0
+    if (released) this.#store.returned(account)
     return released
   }
 
   /** The state of the key, without a decision. */
-  peek(rules: Rules): Standing {
+  peek(rules: Rules): AccountState {
     const now = this.#now()
     return this.#account(rules, now).peek(now)
   }
@@ -94,9 +94,9 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
   /** Forgets what was spent. */
   reset(rules: Rules): void {
     const now = this.#now()
-    const ledger = this.#account(rules, now)
-    ledger.reset()
-    this.#store.write(ledger, now)
+    const account = this.#account(rules, now)
+    account.reset()
+    this.#store.write(account, now)
   }
 
   #accountIfAny(now: number): LeaseAccount | undefined {

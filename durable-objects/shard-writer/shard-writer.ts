@@ -149,8 +149,8 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
 }
 
 /** In rows: long ones count as more, since it is memory that they take, here and on the way. */
-const weightOf = ({ rows, facts }: ProjectionBatch): number =>
-  rows.length + (facts?.members.length ?? 0) + Math.floor(charsOf(rows) / 1024)
+const weightOf = ({ rows, facts: properties }: ProjectionBatch): number =>
+  rows.length + (properties?.members.length ?? 0) + Math.floor(charsOf(rows) / 1024)
 
 /** A Postgres error about the data itself (SQLSTATE classes 22 and 23), not about the connection. */
 function isDataError(thrown: unknown): boolean {

@@ -46,7 +46,7 @@ const missedMs = 10_000
 /**
  * Runs an actor's tasks by its alarm: a little later, so that a burst is one run, and again after growing pauses until
  * none is pending. The alarm is set in the same commit as the write that made the task pending, so a crash loses neither.
- * Tasks do not wait for one another: while Postgres is down, inboxes are told as usual.
+ * Tasks do not wait for one another: while Postgres is down, inboxes are updated as usual.
  */
 export class AlarmTasks {
   readonly #alarm: Alarm
@@ -55,10 +55,10 @@ export class AlarmTasks {
   #armedFor = Infinity
   #ranAt = 0
 
-  constructor(alarm: Alarm, debts: readonly Task[], clock = systemClock) {
+  constructor(alarm: Alarm, tasks: readonly Task[], clock = systemClock) {
     this.#alarm = alarm
-    this.#tasks = debts.map((debt) => ({
-      task: debt,
+    this.#tasks = tasks.map((task) => ({
+      task,
       failures: 0,
       notBefore: 0,
       running: false,
@@ -67,8 +67,8 @@ export class AlarmTasks {
     }))
     this.#clock = clock
     // An actor that wakes with such a task pending has set its alarm: setting it again would be a row for each message.
-    for (const debt of debts)
-      if (debt.dueAt !== undefined && debt.isPending()) this.#armedFor = Math.min(this.#armedFor, debt.dueAt())
+    for (const task of tasks)
+      if (task.dueAt !== undefined && task.isPending()) this.#armedFor = Math.min(this.#armedFor, task.dueAt())
   }
 
   /** A task is pending: runs it `delayMs` from now, later while work keeps being scheduled. Called in the event that wrote it. */
@@ -115,33 +115,33 @@ export class AlarmTasks {
     const isExpected = this.#armedFor <= now + earlyMs
     this.#armedFor = Infinity
     this.#ranAt = now
-    const owed = this.#tasks.filter(({ task: debt, running: paying }) => !paying && debt.isPending())
-    const runnable = owed.filter(({ task }) => (task.parkedUntil?.() ?? 0) <= now)
+    const pending = this.#tasks.filter(({ task, running }) => !running && task.isPending())
+    const runnable = pending.filter(({ task }) => (task.parkedUntil?.() ?? 0) <= now)
     const due = runnable.filter(({ task, notBefore }) => notBefore <= now && dueAtOf(task) <= now + earlyMs)
     // Before its time, and with no task due, the alarm was set by hand or the clock was set back: all tasks that are not parked
     // run. At its time it may find that the task it was set for has run meanwhile: others go on gathering.
-    const paid = Promise.all((due.length === 0 && !isExpected ? runnable : due).map((account) => this.#run(account)))
-    await within(timeoutMs, 'paying', paid).catch(() => undefined)
-    for (const { task: debt, running: paying, notBefore } of this.#tasks) {
-      if (paying) this.#arm(now + lookAfterMs)
-      else if (debt.isPending())
-        this.#arm(Math.max(notBefore, debt.parkedUntil?.() ?? 0, dueAtOf(debt), now + steadily * delayMs))
+    const run = Promise.all((due.length === 0 && !isExpected ? runnable : due).map((state) => this.#run(state)))
+    await within(timeoutMs, 'tasks', run).catch(() => undefined)
+    for (const { task, running, notBefore } of this.#tasks) {
+      if (running) this.#arm(now + lookAfterMs)
+      else if (task.isPending())
+        this.#arm(Math.max(notBefore, task.parkedUntil?.() ?? 0, dueAtOf(task), now + steadily * delayMs))
     }
   }
 
-  async #run(account: TaskState): Promise<void> {
-    account.running = true
-    account.beganAt = this.#clock.now()
+  async #run(state: TaskState): Promise<void> {
+    state.running = true
+    state.beganAt = this.#clock.now()
     try {
-      await account.task.run()
-      Object.assign(account, { failures: 0, notBefore: 0 })
+      await state.task.run()
+      Object.assign(state, { failures: 0, notBefore: 0 })
     } catch (thrown) {
-      account.failures++
-      account.notBefore = this.#clock.now() + backoffMs(account.failures, 1000, retryCapMs, Math.random())
-      this.#arm(account.notBefore)
-      log.warn('alarm-tasks.failed', { task: account.task.name, failures: account.failures, reason: reasonOf(thrown) })
+      state.failures++
+      state.notBefore = this.#clock.now() + backoffMs(state.failures, 1000, retryCapMs, Math.random())
+      this.#arm(state.notBefore)
+      log.warn('alarm-tasks.failed', { task: state.task.name, failures: state.failures, reason: reasonOf(thrown) })
     } finally {
-      account.running = false
+      state.running = false
     }
   }
 

@@ -1,21 +1,21 @@
 import type { Clock } from '../../src/kernel/clock.ts'
 import { openActors, TooManyActors } from '../../src/limits/open-actors.ts'
 
-/** Calls of one step of owed work. */
+/** Calls of one step of a task. */
 export const callsPerStep = 8
-/** Steps of large owed work under way at once, in all actors of this process; one while the process is young. */
+/** Steps of large tasks under way at once, in all actors of this process; one while the process is young. */
 const steps = 2
-/** After a start owed work of many actors resumes at once: for so long it goes slowly, and the oldest goes first. */
+/** After a start the tasks of many actors resume at once: for so long they go slowly, and the oldest goes first. */
 const youngMs = 30_000
 const longestRestMs = 250
 /** A step that never ended belongs to an actor that lost its memory. */
 const lostMs = 15_000
-/** How long a step waits for room among the open actors. */
-const noRoomMs = 60_000
+/** How long a step waits for a place among the open actors. */
+const noPlaceMs = 60_000
 /** A waiting actor that has not asked for so long waits no longer. */
 const silentMs = 1000
 
-/** Owed work as the process sees it: its age decides its turn. */
+/** A task as the process sees it: the oldest goes first. */
 interface Waiting {
   readonly since: number
   askedAt: number
@@ -26,7 +26,7 @@ const underWay = new Map<symbol, number>()
 const waiting = new Map<symbol, Waiting>()
 let startedAt: number | undefined
 
-/** How owed work is paced: `since` is when it came to be owed, `begun` is called before each step. */
+/** How a task is paced: `since` is when it became pending, `begun` is called before each step. */
 export interface Pacing {
   readonly clock: Clock
   readonly since: number
@@ -47,7 +47,7 @@ export async function inSteps<T>(
 ): Promise<void> {
   const tried: PromiseSettledResult<void>[] = []
   for (let first = 0; first < items.length; first += callsPerStep) {
-    const leave = await turnOf(calls, clock, since)
+    const leave = await waitForStep(calls, clock, since)
     noteBegun?.()
     const begun = clock.now()
     tried.push(...(await Promise.allSettled(items.slice(first, first + callsPerStep).map(work))))
@@ -59,19 +59,19 @@ export async function inSteps<T>(
   if (failed !== undefined) throw failed.reason
 }
 
-/** Pause after a step that took `tookMs`: owed work gets a third of the time, and a fifth after a start. */
+/** Pause after a step that took `tookMs`: tasks get a third of the time, and a fifth after a start. */
 export const restMs = (tookMs: number, young: boolean): number =>
   Math.min(longestRestMs, Math.max(1, (young ? 4 : 2) * tookMs))
 
 /**
- * Waits until the process has room for a step. Work of one step has it at once, but right after a start and while so many
+ * Waits until the process has a place for a step. Work of one step has it at once, but right after a start and while so many
  * actors are open that tasks may open no more. Throws after a minute of that; the task then runs again later.
  */
-async function turnOf(items: number, clock: Clock, since: number): Promise<() => void> {
-  const me = Symbol('owed work')
+async function waitForStep(items: number, clock: Clock, since: number): Promise<() => void> {
+  const me = Symbol('task')
   const asked = clock.now()
-  while (!openActors.hasRoom(clock.now())) {
-    if (clock.now() - asked > noRoomMs) throw new TooManyActors(noRoomMs)
+  while (!openActors.hasFreePlace(clock.now())) {
+    if (clock.now() - asked > noPlaceMs) throw new TooManyActors(noPlaceMs)
     await scheduler.wait(100 + Math.floor(Math.random() * 200))
   }
   while (!mayStep(me, items, clock.now(), since)) await scheduler.wait(5 + Math.floor(Math.random() * 10))

@@ -7,7 +7,7 @@ import type { TaskAttempts } from './task-attempts.ts'
 export class Parking {
   readonly #env: Env
   readonly #actor: string
-  readonly #told = new Set<string>()
+  readonly #logged = new Set<string>()
 
   constructor(env: Env, actor: string) {
     this.#env = env
@@ -16,8 +16,8 @@ export class Parking {
 
   /** Reports a task if it is parked: once in the life of the actor. Never throws. */
   async report(task: string, { lost, parkedUntil: until }: TaskAttempts, now: number): Promise<void> {
-    if (until <= now || this.#told.has(task)) return
-    this.#told.add(task)
+    if (until <= now || this.#logged.has(task)) return
+    this.#logged.add(task)
     log.warn('tasks.parked', { actor: this.#actor, task, lost, until: new Date(until).toISOString() })
     await this.#tell(task, () => platformOf(this.#env).noteParked({ actor: this.#actor, task, lost, until }))
   }
@@ -27,7 +27,7 @@ export class Parking {
     const wasParked = attempts.parkedUntil > 0
     await work()
     if (!wasParked) return
-    this.#told.delete(task)
+    this.#logged.delete(task)
     await this.#tell(task, () => platformOf(this.#env).clearParked(this.#actor, task))
   }
 

@@ -56,7 +56,7 @@ export class SubscriberPresence {
       if (results[index]?.kind === 'subscribed' || command.kind === 'infos') this.#put(presence, command)
       else if (command.kind === 'leave') this.#table.leave(presence, command.client)
     })
-    presence.heardAt = systemClock.now()
+    presence.answeredAt = systemClock.now()
     if (subscribed !== undefined && presence.clients.size !== subscribed + joined) presence.isKnown = false
   }
 

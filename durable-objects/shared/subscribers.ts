@@ -88,7 +88,7 @@ export class Subscribers {
     if (changes) return this.presence.note(call, results)
     const presence = this.#queues.get(gateway)?.presence
     if (presence === undefined) return
-    presence.heardAt = systemClock.now()
+    presence.answeredAt = systemClock.now()
     if (subscribed !== presence.clients.size) presence.isKnown = false
   }
 
@@ -146,7 +146,7 @@ export class Subscribers {
       queue.eventChars = 0
       const { subscriptions, request } = queue
       const listening = await this.#deliver(gateway, update, request)
-      if (listening === true) queue.presence.heardAt = systemClock.now()
+      if (listening === true) queue.presence.answeredAt = systemClock.now()
       // A gateway that was dropped and subscribed again has another queue: this answer is of before.
       const current = this.#queues.get(gateway) === queue && queue.subscriptions === subscriptions
       if (listening === false && current) this.drop(gateway)

@@ -55,7 +55,7 @@ const storedPeaks = z.record(z.string(), z.number())
 const daysOfPeaks = 8
 const idSecret = z.string().optional()
 
-/** One tenant: the authority on its placement, keys and limits. Postgres is told of the placement afterwards. */
+/** One tenant: the authority on its placement, keys and limits. Postgres learns of the placement afterwards. */
 export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'tenant')
@@ -63,7 +63,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** Key sets that are being fetched. */
   readonly #fetching = new Set<string>()
   readonly #tasks = new AlarmTasks(this.#place.alarm, [
-    { name: 'placement', isPending: () => this.#owed(), run: () => this.#tellPostgres() },
+    { name: 'placement', isPending: () => this.#isPlacementPending(), run: () => this.#tellPostgres() },
     { name: 'caches', isPending: () => this.#isCachedOlder(), run: () => this.#invalidateCaches() },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
   ])
@@ -146,7 +146,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     return true
   }
 
-  /** Suspends or reactivates the tenant; every gateway is told. Undefined when there is no such tenant. */
+  /** Suspends or reactivates the tenant; every gateway is notified. Undefined when there is no such tenant. */
   setState(state: StoredTenant['state']): StoredTenant | undefined {
     const known = this.record()
     if (known === undefined) return undefined
@@ -353,11 +353,11 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     this.#tasks.schedule(this.#clock.now(), 0)
   }
 
-  #owed(): boolean {
+  #isPlacementPending(): boolean {
     return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
   }
 
-  /** Whether caches were last told of an older version: also when a version of this code made the change that told none. */
+  /** Whether caches were last notified of an older version: also when a version of this code made the change that notified none. */
   #isCachedOlder(): boolean {
     return (this.#kv.get<number>('invalidated') ?? 0) < (this.record()?.version ?? 0)
   }
@@ -375,13 +375,13 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
    */
   async #tellGateways(): Promise<void> {
     const record = this.record()
-    const owed = this.#kv.get('stateOwed')
+    const pending = this.#kv.get('stateOwed')
     if (record === undefined) return
-    const told = gatewayNames(loadConfig(this.env)).map((name) =>
+    const notified = gatewayNames(loadConfig(this.env)).map((name) =>
       gatewayNamed(this.env, name).tenantStateChanged(record.id, record.state),
     )
-    await within(10_000, 'the gateways', Promise.all(told))
-    if (this.#kv.get('stateOwed') === owed) this.#kv.delete('stateOwed')
+    await within(10_000, 'the gateways', Promise.all(notified))
+    if (this.#kv.get('stateOwed') === pending) this.#kv.delete('stateOwed')
   }
 
   async #tellPostgres(): Promise<void> {

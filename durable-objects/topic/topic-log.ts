@@ -19,13 +19,13 @@ export class StoredTopicLog implements TopicLog {
   #lowest: number
   #top: number
 
-  constructor(sql: SqlStorage, facts: Settings, exists: boolean, rules: () => TopicRules) {
+  constructor(sql: SqlStorage, settings: Settings, exists: boolean, rules: () => TopicRules) {
     this.#sql = sql
-    this.#settings = facts
+    this.#settings = settings
     this.#exists = exists
     this.#rules = rules
     const kept = exists ? sql.exec('SELECT min(offset) AS low, max(offset) AS high FROM entries').one() : {}
-    this.#top = Math.max(facts.number('top'), Number(kept['high'] ?? 0))
+    this.#top = Math.max(settings.number('top'), Number(kept['high'] ?? 0))
     this.#lowest = Number(kept['low'] ?? this.#top + 1)
   }
 

@@ -96,7 +96,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     const chore = decideRetention({
       now,
       expiresAt: held.length === 0 ? undefined : Math.min(...held),
-      isHeard: this.#store.subscribers.size > 0,
+      hasSubscribers: this.#store.subscribers.size > 0,
       keepsHistory: this.#store.rules.historySize > 0,
       idleSince: this.#store.settings.number('idleSince'),
     })
@@ -123,7 +123,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
 
   /**
    * Old entries have to go in time, and subscribers to hear of new ones, also if this instance ends before they were
-   * told.
+   * notified.
    */
   #notePublished(except: string | null): void {
     const { subscribers, rules } = this.#store
@@ -174,16 +174,16 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     const now = this.#clock.now()
     this.#store.settings.set('idleSince', now)
     const keepsHistory = this.#store.rules.historySize > 0
-    const chore = decideRetention({ now, expiresAt: undefined, isHeard: false, keepsHistory, idleSince: now })
+    const chore = decideRetention({ now, expiresAt: undefined, hasSubscribers: false, keepsHistory, idleSince: now })
     if (chore.kind === 'again') this.#tidyBy(chore.at)
   }
 
   /** All entries have expired by now: from here on the topic is idle, unless it was already. */
   #noteSilence(now: number): void {
-    const { settings: facts, log } = this.#store
-    if (facts.number('idleTop') === log.top()) return
-    facts.set('idleTop', log.top())
-    facts.set('idleSince', now)
+    const { settings, log } = this.#store
+    if (settings.number('idleTop') === log.top()) return
+    settings.set('idleTop', log.top())
+    settings.set('idleSince', now)
   }
 
   /**

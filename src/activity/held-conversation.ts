@@ -1,10 +1,10 @@
 import type { ConversationActivity, ReadState, UserReadState, UserStates } from '../events/activity.ts'
 import { mergeActivity } from './merge-activity.ts'
-import { News } from './news.ts'
+import { PreparedActivity } from './prepared-activity.ts'
 import type { UnreadEvent } from './unread-event.ts'
 
-/** What a user was told last; `event` is undefined for a user that was no member at entry `last`. */
-interface Told extends ReadState {
+/** What a user was sent last; `event` is undefined for a user that was no member at entry `last`. */
+interface Shown extends ReadState {
   readonly event: UnreadEvent | undefined
 }
 
@@ -18,15 +18,15 @@ interface NamedUser {
   readonly user: string
 }
 
-/** States kept beyond those of the users that news concerns, before the ones of users that are gone are dropped. */
+/** States kept beyond those of the users that an update concerns, before the ones of users that are gone are dropped. */
 const spareStates = 64
 
 /**
- * What a gateway knows of one conversation: for each of its users the state and event that they were told last. News is
- * applied to those states; users without one, or whose state the news does not reach back to, have to be asked for.
+ * What a gateway knows of one conversation: for each of its users the state and event that they were sent last. An update is
+ * applied to those states; users without one, or whose state the update does not reach back to, have to be asked for.
  */
 export class HeldConversation<U extends NamedUser> {
-  readonly #told = new Map<U, Told>()
+  readonly #shown = new Map<U, Shown>()
   /** Users whose state the conversation has to be asked for. */
   readonly #unknown = new Set<U>()
   /** Users of the call under way. */
@@ -38,68 +38,68 @@ export class HeldConversation<U extends NamedUser> {
 
   /** How many states are held. */
   get size(): number {
-    return this.#told.size
+    return this.#shown.size
   }
 
   get isIdle(): boolean {
     return this.#asked.size === 0 && this.#unknown.size === 0
   }
 
-  /** Notes news before it is applied to users. False when it is older than the incarnation of the conversation known here. */
+  /** Notes an update before it is applied to users. False when it is older than the incarnation of the conversation known here. */
   note(activity: ConversationActivity): boolean {
     if (!this.#isOfThisEpoch(activity)) return false
     if (this.#asked.size > 0) this.#since = mergeActivity(this.#since, activity)
     return true
   }
 
-  /** Applies news that was noted to some users that may have the conversation. Returns an event for each for whom something changed. */
-  tell(news: News, users: readonly U[]): UnreadNotice<U>[] {
-    if (news.activity.epoch !== this.#epoch) return []
-    return users.flatMap((user) => this.#tellUser(news, user))
+  /** Applies an update that was noted to some users that may have the conversation. Returns an event for each for whom something changed. */
+  apply(update: PreparedActivity, users: readonly U[]): UnreadNotice<U>[] {
+    if (update.activity.epoch !== this.#epoch) return []
+    return users.flatMap((user) => this.#applyTo(update, user))
   }
 
   /** Drops the states of users that are gone, when there are many beside those of `users`. */
   sweep(users: readonly U[], isGone: (user: U) => boolean): void {
-    if (this.#told.size <= users.length + spareStates) return
-    for (const user of this.#told.keys()) if (isGone(user)) this.#told.delete(user)
+    if (this.#shown.size <= users.length + spareStates) return
+    for (const user of this.#shown.keys()) if (isGone(user)) this.#shown.delete(user)
   }
 
-  /** The user's state is to be asked for, and told in any case: something else has told them of the conversation. */
+  /** The user's state is to be asked for, and sent in any case: they have learned of the conversation in another way. */
   want(user: U): void {
     this.#unknown.add(user)
   }
 
   /** The user is no member any more, as their inbox says. */
   removed(user: U): void {
-    const told = this.#told.get(user)
-    if (told !== undefined) this.#told.set(user, { ...told, event: undefined })
+    const shown = this.#shown.get(user)
+    if (shown !== undefined) this.#shown.set(user, { ...shown, event: undefined })
     // The answer under way may be of before that.
     if (this.#asked.has(user)) this.#unknown.add(user)
   }
 
-  /** News was lost: the states held are not brought forward from, and answers under way may be of before the loss. */
+  /** Updates were lost: the states held are not brought forward from, and answers under way may be of before the loss. */
   forget(): void {
-    this.#told.clear()
+    this.#shown.clear()
     for (const user of this.#asked) this.#unknown.add(user)
   }
 
-  /** What the user was told last. */
+  /** What the user was sent last. */
   eventOf(user: U): string | undefined {
-    const told = this.#told.get(user)
-    return told?.event?.encode(told)
+    const shown = this.#shown.get(user)
+    return shown?.event?.encode(shown)
   }
 
   /**
-   * The newer of an `unread` event that the user's inbox has for a client that missed news, and of what the user was told
+   * The newer of an `unread` event that the user's inbox has for a client that missed updates, and of what the user was sent
    * here: the inbox may have looked before that.
    */
   newer(user: U, event: string): string {
-    const told = this.#told.get(user)
+    const shown = this.#shown.get(user)
     const { last, read }: { last: number; read: number } = JSON.parse(event)
-    if (told?.event !== undefined && (told.last > last || (told.last === last && told.read >= read)))
-      return told.event.encode(told)
+    if (shown?.event !== undefined && (shown.last > last || (shown.last === last && shown.read >= read)))
+      return shown.event.encode(shown)
     // What is held, and an answer under way, may be older than the event.
-    this.#told.delete(user)
+    this.#shown.delete(user)
     if (this.#asked.has(user)) this.#unknown.add(user)
     return event
   }
@@ -122,26 +122,26 @@ export class HeldConversation<U extends NamedUser> {
     this.#asked = new Set()
     this.#since = undefined
     if (answer === undefined) {
-      for (const user of asked) this.#told.set(user, { ...nothing, event: undefined })
+      for (const user of asked) this.#shown.set(user, { ...nothing, event: undefined })
       return []
     }
     const { activity, states } = answer
     if (activity.epoch !== this.#epoch) this.#adopt(activity)
     const byName = new Map(states.map((state) => [state.user, state]))
-    const now = new News(activity)
-    const later = since?.epoch === activity.epoch && since.last >= activity.last ? new News(since) : now
+    const now = new PreparedActivity(activity)
+    const later = since?.epoch === activity.epoch && since.last >= activity.last ? new PreparedActivity(since) : now
     return [...asked].flatMap((user) => {
-      // Something else told them of the conversation meanwhile: the answer may be older than that.
+      // They learned of the conversation in another way meanwhile: the answer may be older than that.
       if (this.#unknown.has(user)) return []
       return this.#learn(user, byName.get(user.user), now, later)
     })
   }
 
   /** Takes a state from the answer `now`, brought forward to what became known since the call began. */
-  #learn(user: U, state: UserReadState | undefined, now: News, later: News): UnreadNotice<U>[] {
+  #learn(user: U, state: UserReadState | undefined, now: PreparedActivity, later: PreparedActivity): UnreadNotice<U>[] {
     if (state === undefined) {
-      this.#told.set(user, { ...nothing, last: now.last, event: undefined })
-      return this.#tellUser(later, user)
+      this.#shown.set(user, { ...nothing, last: now.last, event: undefined })
+      return this.#applyTo(later, user)
     }
     const further = later === now ? state : later.stateOf(user.user, state)
     if (further !== undefined) return this.#show(user, further, newerEvent(later.event, now.event))
@@ -156,31 +156,31 @@ export class HeldConversation<U extends NamedUser> {
     this.#since = undefined
   }
 
-  #tellUser(news: News, user: U): UnreadNotice<U>[] {
+  #applyTo(update: PreparedActivity, user: U): UnreadNotice<U>[] {
     if (this.#asked.has(user) || this.#unknown.has(user)) return []
-    const told = this.#told.get(user)
-    if (told === undefined || (told.event === undefined && news.reports(user.user, told.last))) {
+    const shown = this.#shown.get(user)
+    if (shown === undefined || (shown.event === undefined && update.reports(user.user, shown.last))) {
       this.#unknown.add(user)
       return []
     }
-    if (told.event === undefined || told.last > news.last) return []
-    const now = news.stateOf(user.user, told)
+    if (shown.event === undefined || shown.last > update.last) return []
+    const now = update.stateOf(user.user, shown)
     if (now === undefined) {
       this.#unknown.add(user)
       return []
     }
-    const event = newerEvent(news.event, told.event)
-    const isSame = now.read === told.read && now.unread === told.unread && now.mentions === told.mentions
-    return isSame && event.isSameAs(told.event) ? [] : this.#show(user, now, event)
+    const event = newerEvent(update.event, shown.event)
+    const isSame = now.read === shown.read && now.unread === shown.unread && now.mentions === shown.mentions
+    return isSame && event.isSameAs(shown.event) ? [] : this.#show(user, now, event)
   }
 
   #show(user: U, { last, number, read, unread, mentions }: ReadState, event: UnreadEvent): UnreadNotice<U>[] {
-    const told = { last, number, read, unread, mentions, event }
-    this.#told.set(user, told)
-    return [{ user, event: event.encode(told) }]
+    const shown = { last, number, read, unread, mentions, event }
+    this.#shown.set(user, shown)
+    return [{ user, event: event.encode(shown) }]
   }
 
-  /** Whether news is of the incarnation that is known here, or of a newer one. */
+  /** Whether an update is of the incarnation that is known here, or of a newer one. */
   #isOfThisEpoch(activity: ConversationActivity): boolean {
     const isOther = activity.epoch !== this.#epoch
     if (isOther && this.#epoch !== '' && activity.version <= this.#version) return false
@@ -193,7 +193,7 @@ export class HeldConversation<U extends NamedUser> {
   #adopt({ epoch, version }: ConversationActivity): void {
     this.#epoch = epoch
     this.#version = version
-    this.#told.clear()
+    this.#shown.clear()
   }
 }
 

@@ -5,7 +5,7 @@ const maxStates = 65_536
 /** What a conversation takes beside its states, in states. */
 const ofConversation = 8
 
-/** The conversations of one gateway whose users' states are held, by a name of the gateway's. Beyond a bound those whose news is oldest are forgotten. */
+/** The conversations of one gateway whose users' states are held, by a name of the gateway's. Beyond a bound those whose last update is oldest are forgotten. */
 export class HeldConversations<U extends { readonly user: string }> {
   readonly #held = new Map<string, { readonly conversation: HeldConversation<U>; states: number }>()
   readonly #max: number
@@ -49,7 +49,7 @@ export class HeldConversations<U extends { readonly user: string }> {
     }
   }
 
-  /** News of these conversations was lost: see `HeldConversation.forget`. */
+  /** Updates of these conversations were lost: see `HeldConversation.forget`. */
   forgetStates(isMeant: (name: string) => boolean): void {
     for (const [name, { conversation }] of this.#held) {
       if (!isMeant(name)) continue

@@ -5,7 +5,7 @@ export interface InterestedUser {
   readonly buckets: UserBuckets | undefined
 }
 
-/** Look-ups after which users are indexed by bucket. A gateway that woke for one piece of news does not build an index for it. */
+/** Look-ups after which users are indexed by bucket. A gateway that woke for one update does not build an index for it. */
 const lookupsBeforeIndex = 16
 /** Up to so many users their sets are looked through. */
 const fewUsers = 16

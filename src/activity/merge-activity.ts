@@ -8,47 +8,47 @@ import {
 } from '../events/activity.ts'
 
 /**
- * Adds what a conversation tells to what is known of it. `news` covers the entries after `news.statesAfter`. Repeats and
- * late news change nothing; news that leaves out entries is complete only for the entries it covers. Of the states the
+ * Adds what a conversation reports to what is known of it. `update` covers the entries after `update.statesAfter`. Repeats and
+ * late updates change nothing; one that leaves out entries is complete only for the entries it covers. Of the states the
  * newest `maxStates` are kept.
  */
 export function mergeActivity(
   known: ConversationActivity | undefined,
-  news: ConversationActivity,
+  update: ConversationActivity,
   maxStates = activityStates,
 ): ConversationActivity {
-  if (known === undefined) return bounded(news, maxStates)
-  if (news.epoch !== known.epoch) return news.version > known.version ? bounded(news, maxStates) : known
-  const later = news.last >= known.last ? news : known
-  const { name, members, memberCount, version } = news.version >= known.version ? news : known
-  const isGap = news.statesAfter > known.last || news.changesAfter > known.last
-  if (isGap) return bounded({ ...news, name, members, memberCount, version }, maxStates)
+  if (known === undefined) return bounded(update, maxStates)
+  if (update.epoch !== known.epoch) return update.version > known.version ? bounded(update, maxStates) : known
+  const later = update.last >= known.last ? update : known
+  const { name, members, memberCount, version } = update.version >= known.version ? update : known
+  const isGap = update.statesAfter > known.last || update.changesAfter > known.last
+  if (isGap) return bounded({ ...update, name, members, memberCount, version }, maxStates)
   const merged = {
     ...later,
     name,
     members,
     memberCount,
     version,
-    states: mergeStates(known.states, news.states),
+    states: mergeStates(known.states, update.states),
     statesAfter: known.statesAfter,
-    changes: mergeChanges(known.changes, news.changes),
+    changes: mergeChanges(known.changes, update.changes),
     changesAfter: known.changesAfter,
   }
   return bounded(merged, maxStates)
 }
 
-function mergeStates(known: readonly UserReadState[], news: readonly UserReadState[]): UserReadState[] {
+function mergeStates(known: readonly UserReadState[], update: readonly UserReadState[]): UserReadState[] {
   const byUser = new Map<string, UserReadState>()
-  for (const state of [...known, ...news]) {
+  for (const state of [...known, ...update]) {
     const other = byUser.get(state.user)
     if (other === undefined || isNewer(state, other)) byUser.set(state.user, state)
   }
   return [...byUser.values()].sort((a, b) => a.last - b.last)
 }
 
-function mergeChanges(known: readonly CountChange[], news: readonly CountChange[]): CountChange[] {
+function mergeChanges(known: readonly CountChange[], update: readonly CountChange[]): CountChange[] {
   const newest = known.at(-1)?.seq ?? 0
-  return [...known, ...news.filter(({ seq }) => seq > newest)]
+  return [...known, ...update.filter(({ seq }) => seq > newest)]
 }
 
 /** Drops the oldest states and changes of an activity that holds too many, and says how far back it reaches then. */

@@ -14,10 +14,10 @@ const seconds = z
   .transform((value) => Math.floor(value * 1000))
 
 /** What other clients see, as it was given. */
-const told = jsonUpTo(infoBytes).transform(carried)
+const publicInfo = jsonUpTo(infoBytes).transform(carried)
 
 /** The same in base64, where it may also be bytes that are not JSON. */
-const toldInBase64 = z
+const publicInfoInBase64 = z
   .string()
   .max(2 * infoBytes)
   .transform((text, context) => {
@@ -28,7 +28,7 @@ const toldInBase64 = z
     return z.NEVER
   })
 
-const infos = { info: told.optional(), b64info: toldInBase64.optional() }
+const infos = { info: publicInfo.optional(), b64info: publicInfoInBase64.optional() }
 const flag = z.object({ value: z.boolean() }).optional()
 
 /** What a token may set differently from its channel's namespace (Centrifugo's `override`). */
@@ -42,7 +42,12 @@ const override = z
   })
   .default({})
 
-const serverSubscription = z.object({ ...infos, data: told.optional(), b64data: toldInBase64.optional(), override })
+const serverSubscription = z.object({
+  ...infos,
+  data: publicInfo.optional(),
+  b64data: publicInfoInBase64.optional(),
+  override,
+})
 
 const shared = {
   sub: z.union([z.literal(''), userId]).default(''),

@@ -13,7 +13,7 @@ export class LeaveDebouncer {
     this.#graceMs = graceMs
   }
 
-  /** The user's first connection at a gateway. True when the join is news; false when the leave was never published. */
+  /** The user's first connection at a gateway. True when the join has to be published; false when the leave was never published. */
   joined({ user }: ClientInfo): boolean {
     return !this.#going.delete(user)
   }

@@ -78,7 +78,7 @@ export function toRow(
 }
 
 /**
- * Whether `actor` may read here. Strangers are told the same as for a conversation that does not exist, and so are the
+ * Whether `actor` may read here. Other users get the answer of a conversation that does not exist, and so do the
  * anonymous: a channel is for the tenant's users, whom its server knows by name.
  */
 export function mayRead(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {

@@ -18,7 +18,7 @@ export interface Conversation {
   readonly request?: string
   /** Set when it was deleted: it can no longer be reached. */
   readonly deletedAt?: number
-  /** Raised with every change of these facts or of the members; tells Postgres which is newer. */
+  /** Raised with every change of these properties or of the members; says in Postgres which is newer. */
   readonly version: number
 }
 

@@ -25,10 +25,10 @@ async function report(env: Env, tenant: string): Promise<void> {
 
 async function reportQueue(env: Env, tenant: string, queue: string): Promise<void> {
   try {
-    const ledger = jobQueueOf(env, tenant, queue)
-    const { counts } = await ledger.stats()
+    const jobQueue = jobQueueOf(env, tenant, queue)
+    const { counts } = await jobQueue.stats()
     if (counts.dead === 0) return
-    const newest = (await ledger.list('dead', undefined, 1)).jobs[0]
+    const newest = (await jobQueue.list('dead', undefined, 1)).jobs[0]
     const { dead, failed } = counts
     log.warn('jobs.failures', { tenant, queue, dead, failed, type: newest?.type, reason: newest?.note })
   } catch (thrown) {

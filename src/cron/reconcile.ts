@@ -13,7 +13,7 @@ export async function reconcileDue(env: Env, now: number): Promise<void> {
 }
 
 /**
- * Takes over the messages in QStash's own dead letter queue. The queue of a lost run is told, and requests another if
+ * Takes over the messages in QStash's own dead letter queue. The queue of a lost run is notified, and requests another if
  * there is work; the failure callback that should have said so may have been lost as well.
  */
 export async function reconcile(env: Env): Promise<void> {
@@ -34,7 +34,7 @@ export async function reconcile(env: Env): Promise<void> {
 }
 
 /**
- * A queue that cannot be told finds out by itself, half a minute after the time of the run; it must not hold up the
+ * A queue that cannot be notified finds out by itself, half a minute after the time of the run; it must not hold up the
  * others.
  */
 async function tell(env: Env, { tenant, queue, run }: WorkerRunReference): Promise<void> {

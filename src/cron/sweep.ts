@@ -1,5 +1,5 @@
 import { gatewayNamed, jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
-import { whenRoom } from '../../durable-objects/open-actors.ts'
+import { whenPlaceIsFree } from '../../durable-objects/open-actors.ts'
 import { connect } from '../adapters/neon/connect.ts'
 import { selectTenants } from '../adapters/neon/select-tenants.ts'
 import { loadConfig } from '../config.ts'
@@ -123,7 +123,7 @@ async function sweepQueues(env: Env, queues: readonly DueQueue[]): Promise<void>
 
 /** Waits until the process may open the queue. */
 async function sweepOf(env: Env, tenant: string, queue: string) {
-  await whenRoom(env)
+  await whenPlaceIsFree(env)
   return await jobQueueOf(env, tenant, queue).sweep()
 }
 

@@ -82,8 +82,8 @@ export interface Mentions {
   readonly channel?: boolean | undefined
 }
 
-/** How many states one news may carry to a gateway; an Activity actor keeps fewer. */
-export const newsStates = 500
+/** How many states one update may carry to a gateway; an Activity actor keeps fewer. */
+export const statesPerUpdate = 500
 
 /** The states of some users, exact at the conversation's newest entry, with the activity of that moment. */
 export interface UserStates {
@@ -101,11 +101,11 @@ export const bucketOf = (conversation: string): number => mixed32(hash32(convers
 /** The number of the Activity actor of a bucket, among `actors` of its tenant, a power of two. */
 export const activityNumberOf = (bucket: number, actors: number): number => bucket % actors
 
-/** What a gateway answers to news. */
-export interface NewsAnswer {
+/** What a gateway answers to updates. */
+export interface ActivityAnswer {
   /** Whether it has any session of the tenant; if not it need not be called again. */
   readonly isListening: boolean
-  /** Buckets of the news that none of its sessions has. */
+  /** Buckets of the updates that none of its sessions has. */
   readonly unwanted: readonly number[]
 }
 

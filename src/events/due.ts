@@ -1,7 +1,7 @@
 /** A tenant in use is noted this often, in milliseconds. */
 export const noteEveryMs = 3_600_000
 
-/** A queue that a sweep is to visit. `turn` tells whether the queue has asked for another visit since it was listed. */
+/** A queue that the next sweep calls. `turn` tells whether the queue has asked for another sweep since it was listed. */
 export interface DueQueue {
   readonly tenant: string
   readonly queue: string
@@ -10,7 +10,7 @@ export interface DueQueue {
 
 /** What a sweep found at a queue. */
 export interface SweptQueue extends DueQueue {
-  /** When it must be visited next, in milliseconds since the epoch: 0 for every sweep, null for no more. */
+  /** When it must be swept next, in milliseconds since the epoch: 0 for every sweep, null for no more. */
   readonly at: number | null
   /** Its figures for /metrics, as JSON text. */
   readonly figures: string

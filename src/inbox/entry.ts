@@ -48,18 +48,18 @@ export interface InboxEntry extends InboxUpdate {
  */
 export function decideAdvance(
   known: InboxEntry | undefined,
-  news: InboxUpdate,
+  update: InboxUpdate,
   offset: number,
 ): InboxEntry | undefined {
   if (known === undefined || known.removed) {
-    if (known !== undefined && news.version <= known.version) return undefined
-    const last = isWithoutCounts(news) ? news.read : news.last
-    return { ...news, last, state: stateOf(news), offset, archived: false, removed: false }
+    if (known !== undefined && update.version <= known.version) return undefined
+    const last = isWithoutCounts(update) ? update.read : update.last
+    return { ...update, last, state: stateOf(update), offset, archived: false, removed: false }
   }
-  const state = newest(known.state, stateOf(news))
-  const newer = news.version >= known.version ? news : known
-  const last = Math.max(known.last, isWithoutCounts(news) ? news.read : news.last)
-  const isLater = last === news.last
+  const state = newest(known.state, stateOf(update))
+  const newer = update.version >= known.version ? update : known
+  const last = Math.max(known.last, isWithoutCounts(update) ? update.read : update.last)
+  const isLater = last === update.last
   const merged = {
     ...known,
     name: newer.name,
@@ -67,11 +67,11 @@ export function decideAdvance(
     memberCount: newer.memberCount,
     version: newer.version,
     last,
-    read: Math.max(known.read, news.read),
-    at: Math.max(known.at, news.at),
-    preview: isLater ? news.preview : known.preview,
-    uncounted: isLater ? news.uncounted : known.uncounted,
-    number: news.number ?? known.number,
+    read: Math.max(known.read, update.read),
+    at: Math.max(known.at, update.at),
+    preview: isLater ? update.preview : known.preview,
+    uncounted: isLater ? update.uncounted : known.uncounted,
+    number: update.number ?? known.number,
     state,
   }
   const isMoved = merged.last > known.last || merged.read > known.read || merged.version > known.version
@@ -86,7 +86,8 @@ export function decideRemoval(known: InboxEntry | undefined, version: number, of
 }
 
 /** Whether only the conversation knows the counts of an update, or of an entry that was made from it. */
-export const isWithoutCounts = (news: InboxUpdate): boolean => news.number !== undefined && stateOf(news) === undefined
+export const isWithoutCounts = (update: InboxUpdate): boolean =>
+  update.number !== undefined && stateOf(update) === undefined
 
 /** The user's state as an update gives it. With all entries read nothing is unread, as after a join. */
 function stateOf({ state, number, last, read }: InboxUpdate): ReadState | undefined {
@@ -94,9 +95,9 @@ function stateOf({ state, number, last, read }: InboxUpdate): ReadState | undefi
   return { last, number, read, unread: 0, mentions: 0 }
 }
 
-function newest(known: ReadState | undefined, news: ReadState | undefined): ReadState | undefined {
-  if (known === undefined || news === undefined) return known ?? news
-  return isNewer(news, known) ? news : known
+function newest(known: ReadState | undefined, update: ReadState | undefined): ReadState | undefined {
+  if (known === undefined || update === undefined) return known ?? update
+  return isNewer(update, known) ? update : known
 }
 
 /** The counts of an entry: of the user's state, or by the rule of earlier versions where the entry has none. */

@@ -2,20 +2,20 @@ import { hash32, mixed32 } from '../kernel/id.ts'
 import type { InboxUpdate } from './entry.ts'
 
 /** The state of a conversation that is the same for all members. */
-export type SharedNews = Omit<InboxUpdate, 'read'>
+export type SharedUpdate = Omit<InboxUpdate, 'read'>
 
 /** One change of a conversation for its members of one notes actor. */
 export interface NotesUpdate {
   readonly conversation: string
   /** The conversation as it stands; null once it is deleted. */
-  readonly news: SharedNews | null
+  readonly news: SharedUpdate | null
   /** Members that are new here, or whose read cursor moved. */
   readonly members: readonly { readonly user: string; readonly read: number }[]
   /** Users that are no longer members since `version` of the conversation. */
   readonly removed: readonly { readonly user: string; readonly version: number }[]
 }
 
-/** What a notes actor answers: the members and former members named whose inboxes are told directly. */
+/** What a notes actor answers: the members and former members named whose inboxes are updated directly. */
 export interface NotesAnswer {
   readonly open: readonly string[]
   /** Whether every member of the conversation at this notes actor has an open inbox. */
@@ -43,7 +43,7 @@ export interface Opened {
 
 /** Changes in one answer of a notes actor. */
 export const missedPerPage = 500
-/** Members told to the notes actors of a conversation in one step, so that no turn of theirs is long. */
+/** Members sent to the notes actors of a conversation in one step, so that no call to them takes long. */
 export const membersPerStep = 200
 
 /** Notes actors of one tenant. Their names hold the number: it cannot change without moving notes. */

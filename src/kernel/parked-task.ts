@@ -1,4 +1,4 @@
-/** Work that an actor owes and that is parked, because the process ended twice while it was done. */
+/** A task of an actor that is parked, because the process ended twice while it ran. */
 export interface ParkedTask {
   /** The actor's name, `<tenant>/<conversation>`. */
   readonly actor: string

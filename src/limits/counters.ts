@@ -24,13 +24,13 @@ export class CountersByPolicy {
     const name = this.#byLabel.has(label) || this.#byLabel.size < maxLabels ? label : 'other'
     const known = this.#byLabel.get(name)
     if (known !== undefined) return known
-    const tally = { decisions: 0, refusals: 0, asks: 0, lent: 0, returned: 0, failedOpen: 0, failedClosed: 0 }
-    this.#byLabel.set(name, tally)
-    return tally
+    const counters = { decisions: 0, refusals: 0, asks: 0, lent: 0, returned: 0, failedOpen: 0, failedClosed: 0 }
+    this.#byLabel.set(name, counters)
+    return counters
   }
 
   all(): Record<string, Counters> {
-    return Object.fromEntries([...this.#byLabel].map(([label, tally]) => [label, { ...tally }]))
+    return Object.fromEntries([...this.#byLabel].map(([label, counters]) => [label, { ...counters }]))
   }
 }
 

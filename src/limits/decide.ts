@@ -82,12 +82,12 @@ async function askLevel({ holder, fallback, alone, onUnreachable }: Decider, lev
     if (thrown instanceof TooManyActors && whenFull === 'refuse')
       return { kind: 'limited', retryAfterMs: thrown.retryAfterMs, isFull: true }
     onUnreachable(level, thrown)
-    const tally = holder.tallyOf(key)
+    const counters = holder.countersOf(key)
     if (whenUnreachable === 'open') {
-      tally.failedOpen++
+      counters.failedOpen++
       return fallback.takeAll(key, (await source.rules()).windows, source.clock(), cost)
     }
-    tally.failedClosed++
+    counters.failedClosed++
     return { kind: 'unreachable' }
   }
 }

@@ -27,13 +27,13 @@ const maxWanted = 65_536
 
 /** What a holder has of one key: the lease in hand, what its limiter said last, and who waits for the limiter. */
 export class HeldLease {
-  readonly tally: Counters
+  readonly counters: Counters
   lease: Lent = { ...none }
   /** Costs not below `emptyCost` are refused until then: the limiter said so, and it is not asked again meanwhile. */
   emptyUntil = 0
   emptyCost = 0
   /** When the last answer arrived. */
-  heardAt = 0
+  answeredAt = 0
   readonly waiting: Waiting[] = []
   /** Whether waiting callers are being answered. */
   busy = false
@@ -45,8 +45,8 @@ export class HeldLease {
   readonly #surplus: number[] = []
   #seen = { remaining: 0, limit: 0, resetAt: 0 }
 
-  constructor(tally: Counters) {
-    this.tally = tally
+  constructor(counters: Counters) {
+    this.counters = counters
   }
 
   /** Undoes a decision that lease `id` allowed, if that lease is still in hand; else the units stay spent. */
@@ -54,7 +54,7 @@ export class HeldLease {
     if (this.lease.id !== id || this.lease.spent < cost) return
     this.lease.units += cost
     this.lease.spent -= cost
-    this.tally.decisions--
+    this.counters.decisions--
   }
 
   /** Notes an answer to a question that was sent at `sentAt`; true when it brought the lease that is now in hand. */
@@ -63,14 +63,14 @@ export class HeldLease {
     this.#seen = { remaining, limit, resetAt: now + resetMs }
     this.emptyUntil = allowed < costs.length ? now + retryAfterMs : 0
     this.emptyCost = costs[allowed] ?? 0
-    this.heardAt = now
+    this.answeredAt = now
     if (lease === undefined) return false
     if (this.lease.id !== 0) {
       this.#surplus.push(lease.id)
       return false
     }
     this.lease = { id: lease.id, units: lease.units, spent: 0, spentAt: now, expiresAt: sentAt + lease.forMs }
-    this.tally.lent += lease.units
+    this.counters.lent += lease.units
     return true
   }
 
@@ -91,9 +91,9 @@ export class HeldLease {
 
   /** How many units to ask for: four times as many as before while leases are used up fast, none for a quiet key. */
   wanted(together: number, now: number): number {
-    const { want, heardAt } = this
-    if (now - heardAt >= calmMs) return 0
-    return now - heardAt < hurriedMs ? Math.min(maxWanted, Math.max(together, 4 * want, 1)) : want
+    const { want, answeredAt } = this
+    if (now - answeredAt >= calmMs) return 0
+    return now - answeredAt < hurriedMs ? Math.min(maxWanted, Math.max(together, 4 * want, 1)) : want
   }
 
   /** Units in hand and, as of the last answer, still to be had; undefined when nothing is known. */

@@ -89,7 +89,7 @@ export class LeaseHolder {
       if (held !== undefined && held.lease.spentAt + idleMs > now) continue
       this.#lent.delete(key)
       if (held === undefined || held.lease.expiresAt <= now) continue
-      held.tally.returned += held.lease.units
+      held.counters.returned += held.lease.units
       found.push({ key, closing: held.close(now, (at) => this.#readings.endOf(at)) })
     }
     return found
@@ -122,16 +122,16 @@ export class LeaseHolder {
       lease.units -= cost
       lease.spent += cost
       lease.spentAt = at
-      held.tally.decisions++
+      held.counters.decisions++
       return taken
     }
-    if (held.emptyUntil <= at || cost < held.emptyCost || at - held.heardAt >= believedMs) return undefined
+    if (held.emptyUntil <= at || cost < held.emptyCost || at - held.answeredAt >= believedMs) return undefined
     return this.#refuse(key, held, held.emptyUntil - at)
   }
 
-  #refuse(key: string, { tally }: HeldLease, retryAfterMs: number): Taken {
-    tally.decisions++
-    tally.refusals++
+  #refuse(key: string, { counters }: HeldLease, retryAfterMs: number): Taken {
+    counters.decisions++
+    counters.refusals++
     this.counters.top.add(key)
     return { kind: 'limited', retryAfterMs }
   }
@@ -147,7 +147,7 @@ export class LeaseHolder {
   }
 
   /** The figures that `key` is counted in. */
-  tallyOf(key: string): Counters {
+  countersOf(key: string): Counters {
     return this.counters.of(this.#labelOf(key))
   }
 
@@ -186,7 +186,7 @@ export class LeaseHolder {
     const known = await rules()
     const sentAt = clock()
     const want = held.asking > 0 ? 0 : (held.want = held.wanted(costs.length, sentAt))
-    held.tally.asks++
+    held.counters.asks++
     held.asking++
     try {
       this.#read(sentAt)
@@ -202,7 +202,7 @@ export class LeaseHolder {
 
   #verdict(key: string, held: HeldLease, { allowed, at, retryAfterMs }: LeaseAnswer, place: number): Taken {
     if (place >= allowed) return this.#refuse(key, held, retryAfterMs)
-    held.tally.decisions++
+    held.counters.decisions++
     return { kind: 'taken', at }
   }
 
@@ -226,7 +226,7 @@ export class LeaseHolder {
     if (known !== undefined) return known
     const oldest = this.#held.size < this.#keys ? undefined : this.#held.keys().next().value
     if (oldest !== undefined) this.#held.delete(oldest)
-    const held = new HeldLease(this.tallyOf(key))
+    const held = new HeldLease(this.countersOf(key))
     this.#held.set(key, held)
     return held
   }

@@ -6,7 +6,7 @@ import {
   type LeaseAnswer,
   type LeaseAsk,
   type OpenLease,
-  type Standing,
+  type AccountState,
 } from './lease.ts'
 import type { Limited } from './ports.ts'
 import { createWindowCounter } from './windows/create.ts'
@@ -148,7 +148,7 @@ export class LeaseAccount {
     for (const meter of this.#counters) meter.unspend(units, at, now)
   }
 
-  peek(now: number): Standing {
+  peek(now: number): AccountState {
     this.#expire(now)
     const limit = capacityUnder(this.#rules)
     const resetMs = Math.max(0, ...this.#counters.map((meter) => meter.waitMs(0, now)))

@@ -39,7 +39,7 @@ export interface LeaseAnswer {
 }
 
 /** The state of a key, without a decision. `leased` units are with holders: neither spent yet nor available. */
-export type Standing = Pick<LeaseAnswer, 'remaining' | 'limit' | 'resetMs'> & { readonly leased: number }
+export type AccountState = Pick<LeaseAnswer, 'remaining' | 'limit' | 'resetMs'> & { readonly leased: number }
 
 /** A limiter's side of an open lease. */
 export interface OpenLease {

@@ -113,7 +113,7 @@ export class OpenActors {
   }
 
   /** Whether tasks may open further actors now. */
-  hasRoom(now: number): boolean {
+  hasFreePlace(now: number): boolean {
     if (this.#budget === undefined) return true
     this.#forget(now)
     return this.count < this.#budget.forTasks

@@ -13,7 +13,7 @@ export interface Load {
   readonly ageMs: number
 }
 
-/** The share of the capacity above which each priority is dropped; each has twice the room of the one before. */
+/** The share of the capacity above which each priority is dropped; each has twice the capacity of the one before. */
 const shares: Readonly<Record<Priority, number>> = {
   typing: 1 / 16,
   presence: 1 / 8,

@@ -82,7 +82,7 @@ export class Touches {
   }
 
   /** Calls of a tenant under way, and how many there may be. */
-  standingOf(tenant: string): { readonly underWay: number; readonly window: number } {
+  stateOf(tenant: string): { readonly underWay: number; readonly window: number } {
     const known = this.#tenants.get(tenant)
     const underWay = [...(known?.underWay ?? [])].filter(({ restsUntil }) => restsUntil === undefined).length
     return { underWay, window: Math.floor(known?.window ?? firstWindow) }

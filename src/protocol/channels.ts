@@ -45,7 +45,7 @@ export function parseChannel(channel: string): Channel | undefined {
 }
 
 /** Why a name has no meaning: its form is wrong, or its namespace has no such channels. */
-export function whyNoChannel(channel: string): Refusal {
+export function channelProblem(channel: string): Refusal {
   if (channel.length > maxChannelLength) return refuse('badRequest', `channel: at most ${maxChannelLength} characters`)
   if (canonicalChannel(channel) !== channel)
     return refuse('unknownChannel', `channel: "${channel}" is named ${canonicalChannel(channel)}`)

@@ -94,7 +94,7 @@ export type Command =
 /** A frame's commands, or why the whole frame must be answered by closing the connection (3501). */
 export type ParsedFrame =
   | { readonly kind: 'commands'; readonly commands: readonly Command[] }
-  | { readonly kind: 'malformed'; readonly why: string }
+  | { readonly kind: 'malformed'; readonly reason: string }
 
 /** The first broken rule as "field: sentence". */
 export function explain(error: z.ZodError): string {

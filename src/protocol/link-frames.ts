@@ -76,4 +76,4 @@ function withList(result: StreamResult, lists: SharedLists): StreamResult {
 }
 
 /** Reports that the call failed, for whatever reason. */
-export const encodeFailure = (why: string): string => JSON.stringify({ failed: why })
+export const encodeFailure = (reason: string): string => JSON.stringify({ failed: reason })

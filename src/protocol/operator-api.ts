@@ -97,7 +97,7 @@ export const breakerList = z.object({
           z.object({
             at: time,
             to: breakerState,
-            isolates: z.int().describe('Isolates that were heard'),
+            isolates: z.int().describe('Isolates that reported'),
             bad: z.int().describe('Those of them whose calls failed or were slow'),
           }),
         )

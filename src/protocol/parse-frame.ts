@@ -25,7 +25,7 @@ const kinds: readonly CommandKind[] = [
 export const pong = (count: number): Command => ({ kind: 'pong', id: 0, count })
 
 /** A frame that ends its connection; the reason is for the log. */
-export const malformed = (why: string): ParsedFrame => ({ kind: 'malformed', why })
+export const malformed = (reason: string): ParsedFrame => ({ kind: 'malformed', reason })
 
 /**
  * Reads a JSON text frame: one or more commands, each on its own line. Unknown envelope fields are ignored, as SDKs of

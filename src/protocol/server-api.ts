@@ -66,7 +66,7 @@ const publication = {
 /**
  * Which connections are meant. `session` is the one in a connect result; only connections without a WebSocket have one.
  */
-const whom = {
+const target = {
   user: z.string().max(sizes.userLength),
   client: z.string().max(64).optional(),
   session: z.string().max(64).optional(),
@@ -105,7 +105,7 @@ export const serverApiRequests = {
   broadcast: z.strictObject({ channels: z.array(channel).min(1).max(1000), ...publication }),
   subscribe: z.strictObject({
     channel,
-    ...whom,
+    ...target,
     expire_at: epochSeconds.optional(),
     info: json(infoBytes),
     b64info: base64(infoBytes),
@@ -119,9 +119,9 @@ export const serverApiRequests = {
     recover: z.boolean().optional(),
     position: z.boolean().optional(),
   }),
-  unsubscribe: z.strictObject({ channel: z.string().max(255).transform(canonicalChannel), ...whom }),
+  unsubscribe: z.strictObject({ channel: z.string().max(255).transform(canonicalChannel), ...target }),
   disconnect: z.strictObject({
-    ...whom,
+    ...target,
     whitelist: whitelist.optional(),
     disconnect: disconnectRequest.optional(),
     /** The names that gocent uses. */
@@ -129,7 +129,7 @@ export const serverApiRequests = {
     Disconnect: disconnectRequest.optional(),
   }),
   refresh: z.strictObject({
-    ...whom,
+    ...target,
     expired: z.boolean().default(false),
     expire_at: epochSeconds.default(0),
     info: json(infoBytes),

@@ -39,10 +39,10 @@ export const silenceMs = 5_000
 /** What a stream knows of its subscribers at one gateway. */
 export interface GatewayPresence {
   readonly clients: Map<string, PresentClient>
-  /** Whether `clients` is complete, as of `heardAt`. */
+  /** Whether `clients` is complete, as of `answeredAt`. */
   isKnown: boolean
   /** When the gateway last called or answered, in milliseconds since the epoch. */
-  heardAt: number
+  answeredAt: number
   /** When it was asked and did not answer, in milliseconds since the epoch. */
   silentAt: number
   /** Whether connections joined (or left) since the gateway was asked; undefined while it is not asked. */
@@ -64,7 +64,7 @@ export class PresenceTable {
   /** A further gateway; `isKnown` when it had no subscribers until now. */
   open(isKnown: boolean, now: number): GatewayPresence {
     const clients = new Map<string, PresentClient>()
-    const gateway = { clients, isKnown, heardAt: now, silentAt: -Infinity, changed: undefined }
+    const gateway = { clients, isKnown, answeredAt: now, silentAt: -Infinity, changed: undefined }
     this.#gateways.add(gateway)
     return gateway
   }
@@ -105,7 +105,7 @@ export class PresenceTable {
         this.#put(gateway, known === undefined ? reported : { ...reported, since: known.since })
     }
     gateway.isKnown = true
-    gateway.heardAt = now
+    gateway.answeredAt = now
   }
 
   /** The gateway did not answer: it counts as empty for a while. */
@@ -116,9 +116,9 @@ export class PresenceTable {
   }
 
   /** Whether the gateway has to be asked. */
-  isStale({ isKnown, heardAt, silentAt }: GatewayPresence, now: number): boolean {
+  isStale({ isKnown, answeredAt, silentAt }: GatewayPresence, now: number): boolean {
     if (!isKnown && now >= silentAt && now - silentAt < silenceMs) return false
-    return !isKnown || now < heardAt || now - heardAt >= leaseMs
+    return !isKnown || now < answeredAt || now - answeredAt >= leaseMs
   }
 
   /** Public infos that were dropped while there were many connections are asked for again, for a list. */

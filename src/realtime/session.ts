@@ -94,7 +94,7 @@ export interface Session {
   /** Its name among the connections of this process, where they can be ended by force. */
   connection: string | undefined
   /** When the client last sent something, as far as the session itself knows, in milliseconds since the epoch. */
-  heardAt: number
+  receivedAt: number
   /** Whether the runtime answers the client's pongs itself, and so keeps the time of the last one. */
   isTimedByRuntime: boolean
   /** How many frames came from the client since the gateway woke. */
@@ -128,7 +128,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
     origin: '',
     openedAt: now,
     connection: undefined,
-    heardAt: now,
+    receivedAt: now,
     isTimedByRuntime: false,
     frames: 0,
     info: undefined,
@@ -144,7 +144,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
 
 /** The part of a session that goes into the socket's attachment, without its buckets: these yield to everything else. */
 export function toAttachment(session: Session): SocketAttachment {
-  const { client, tenant, user, expiresAt, issuedAt, address, origin, openedAt, wire, heardAt, info, capabilities } =
+  const { client, tenant, user, expiresAt, issuedAt, address, origin, openedAt, wire, receivedAt, info, capabilities } =
     session
   return {
     client,
@@ -156,7 +156,7 @@ export function toAttachment(session: Session): SocketAttachment {
     openedAt,
     subscriptions: [...session.subscriptions.values()],
     ...(tenant !== '' || origin === '' ? {} : { origin }),
-    ...(wire === jsonFormat ? {} : { wire, heardAt }),
+    ...(wire === jsonFormat ? {} : { wire, heardAt: receivedAt }),
     ...(session.connection === undefined ? {} : { connection: session.connection }),
     ...(info === undefined ? {} : { info }),
     ...(capabilities.length === 0 ? {} : { capabilities }),
@@ -191,7 +191,7 @@ export function fromAttachment(kept: SocketAttachment): Session {
     address: kept.address,
     connection: kept.connection,
     origin: kept.origin ?? '',
-    heardAt: kept.heardAt ?? kept.openedAt,
+    receivedAt: kept.heardAt ?? kept.openedAt,
     info: kept.info,
     capabilities: kept.capabilities ?? [],
     buckets: kept.buckets,

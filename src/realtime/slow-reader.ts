@@ -24,10 +24,10 @@ export interface Reader {
   probedAt: number
   /** Pongs the open probe asks for, 0 without one; how many have arrived, and when the first did. */
   asked: number
-  heard: number
-  heardFrom: number
+  received: number
+  receivedFrom: number
   /** Pings beside probes that are not answered yet, and pongs that a probe given up may still get. */
-  owed: number
+  expected: number
   late: number
   wrong: number
   /** When a ping was last answered, in milliseconds since the epoch, as far as the runtime did not take the pong. */
@@ -40,9 +40,9 @@ export const newReader = (): Reader => ({
   since: 0,
   probedAt: 0,
   asked: 0,
-  heard: 0,
-  heardFrom: 0,
-  owed: 0,
+  received: 0,
+  receivedFrom: 0,
+  expected: 0,
   late: 0,
   wrong: 0,
   answeredAt: 0,
@@ -90,9 +90,9 @@ export function pace(reader: Reader, bytes: number, line: Line): Pace {
   }
   if (reader.asked > 0 || reader.since < probeBytes) return 0
   const pings = 1 + Math.floor(line.random() * maxPings)
-  reader.asked = pings + (line.countsAll ? reader.owed : 0)
-  reader.heard = 0
-  reader.owed = 0
+  reader.asked = pings + (line.countsAll ? reader.expected : 0)
+  reader.received = 0
+  reader.expected = 0
   reader.since = 0
   if (reader.probedAt === 0) reader.given = 0
   if (reader.probedAt === 0) reader.probedAt = line.now()
@@ -105,19 +105,19 @@ export function pace(reader: Reader, bytes: number, line: Line): Pace {
  */
 export function pongs(reader: Reader, count: number, now: number, receivedAt: number): boolean {
   giveUp(reader, now)
-  if (reader.asked + reader.owed + reader.late > 0) reader.answeredAt = receivedAt
+  if (reader.asked + reader.expected + reader.late > 0) reader.answeredAt = receivedAt
   let unasked = count
   if (reader.asked > 0) {
-    if (reader.heard === 0) reader.heardFrom = now
-    reader.heard += count
-    unasked = Math.max(0, reader.heard - reader.asked)
-    if (reader.heard >= reader.asked) credit(reader)
+    if (reader.received === 0) reader.receivedFrom = now
+    reader.received += count
+    unasked = Math.max(0, reader.received - reader.asked)
+    if (reader.received >= reader.asked) credit(reader)
   }
-  const owed = Math.min(unasked, reader.owed)
-  reader.owed -= owed
-  const late = Math.min(unasked - owed, reader.late)
+  const expected = Math.min(unasked, reader.expected)
+  reader.expected -= expected
+  const late = Math.min(unasked - expected, reader.late)
   reader.late -= late
-  reader.wrong += unasked - owed - late
+  reader.wrong += unasked - expected - late
   return reader.wrong <= maxWrong
 }
 
@@ -132,9 +132,9 @@ function credit(reader: Reader): void {
 
 /** Gives up a probe whose answer arrived in part, since the rest did not arrive with it. */
 function giveUp(reader: Reader, now: number): void {
-  if (reader.asked === 0 || reader.heard === 0 || now - reader.heardFrom <= inOneGoMs) return
+  if (reader.asked === 0 || reader.received === 0 || now - reader.receivedFrom <= inOneGoMs) return
   reader.wrong++
-  reader.late += reader.asked - reader.heard
+  reader.late += reader.asked - reader.received
   reader.asked = 0
 }
 

@@ -9,7 +9,7 @@ export const breakerReport = z.object({
   counts: callCounts,
   /** Whether it makes no calls any more, by its own counts. */
   isOpen: z.boolean(),
-  /** The number of closings that it has heard of, if any. */
+  /** The number of closings that it knows of, if any. */
   closings: z.number().optional(),
   /** It has a call to make and asks to be given the probe, which would end within so many milliseconds. */
   probeMs: z.number().optional(),

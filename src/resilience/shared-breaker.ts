@@ -19,7 +19,7 @@ const transition = z.object({
   /** In milliseconds since the epoch. */
   at: z.number(),
   to: z.enum(breakerStates),
-  /** Isolates that were heard, and of them those whose calls failed or were slow. */
+  /** Isolates that reported, and of them those whose calls failed or were slow. */
   isolates: z.number(),
   bad: z.number(),
 })
@@ -49,7 +49,7 @@ const newBreaker: StoredBreaker = {
 }
 
 /** The last report of an isolate. */
-interface Heard {
+interface Report {
   readonly counts: CallCounts
   readonly isBad: boolean
   readonly until: number
@@ -58,10 +58,10 @@ interface Heard {
 /** The opinion of all isolates about one dependency. */
 export class SharedBreaker {
   readonly #times: OpenTimes
-  readonly #heard = new BoundedMap<string, Heard>(maxIsolates)
-  /** When an isolate was first heard after a silence. */
+  readonly #reports = new BoundedMap<string, Report>(maxIsolates)
+  /** When an isolate first reported after a silence. */
   #hearsSince = -Infinity
-  #heardAt = -Infinity
+  #lastReportAt = -Infinity
   #stored: StoredBreaker
 
   constructor(times: OpenTimes, stored: StoredBreaker = newBreaker) {
@@ -77,11 +77,11 @@ export class SharedBreaker {
   report({ isolate, counts, isOpen, closings, probeMs, probed }: BreakerReport, now: number): Opinion {
     if (probed !== undefined) this.#probed(probed, now)
     // Failures from before it closed say nothing about now.
-    const isNews = closings === undefined || closings >= this.#stored.closings
-    if (counts.calls > 0 && isNews) {
-      if (now - this.#heardAt > goodForMs) this.#hearsSince = now
-      this.#heardAt = now
-      this.#heard.set(isolate, this.#heardOf(counts, isOpen, now))
+    const isCurrent = closings === undefined || closings >= this.#stored.closings
+    if (counts.calls > 0 && isCurrent) {
+      if (now - this.#lastReportAt > goodForMs) this.#hearsSince = now
+      this.#lastReportAt = now
+      this.#reports.set(isolate, this.#reportOf(counts, isOpen, now))
     }
     if (this.#stored.state === 'closed') this.#openIfDown(now)
     const probe = probeMs === undefined ? undefined : this.#grantProbe(probeMs, now)
@@ -90,7 +90,7 @@ export class SharedBreaker {
 
   opinion(now: number): Opinion {
     const { state, until, closings } = this.#stored
-    const reportEveryMs = Math.max(1000, (1000 * this.#heard.size) / reportsPerSecond)
+    const reportEveryMs = Math.max(1000, (1000 * this.#reports.size) / reportsPerSecond)
     // While a probe is under way its end is asked for; it may come at any moment.
     const waitMs = state === 'closed' ? 0 : state === 'open' ? Math.max(1, until - now) : reportEveryMs / 2
     return { state, waitMs, closings, reportEveryMs }
@@ -109,7 +109,7 @@ export class SharedBreaker {
   }
 
   /** An isolate that has opened its own view reports again when it has tried again. */
-  #heardOf(counts: CallCounts, isOpen: boolean, now: number): Heard {
+  #reportOf(counts: CallCounts, isOpen: boolean, now: number): Report {
     const isBad = badShare(counts) >= maxBadShare
     const forMs = isBad ? (isOpen ? this.#times.maxMs + badForMs : badForMs) : goodForMs
     return { counts, isBad, until: now + forMs }
@@ -117,14 +117,14 @@ export class SharedBreaker {
 
   #votes(now: number): { readonly bad: number; readonly isolates: number; readonly badCalls: number } {
     let [bad, badCalls] = [0, 0]
-    for (const [isolate, { until, isBad, counts }] of this.#heard) {
-      if (until <= now) this.#heard.delete(isolate)
+    for (const [isolate, { until, isBad, counts }] of this.#reports) {
+      if (until <= now) this.#reports.delete(isolate)
       else if (isBad) {
         bad++
         badCalls += counts.failed + counts.slow
       }
     }
-    return { bad, isolates: this.#heard.size, badCalls }
+    return { bad, isolates: this.#reports.size, badCalls }
   }
 
   /** One at a time: an open breaker whose time is over, or a probe that was not reported within its lease. */
@@ -140,7 +140,7 @@ export class SharedBreaker {
     if (state !== 'half-open' || probe !== probes) return
     if (isSuccess) {
       this.#change(now, { state: 'closed', until: 0, failedProbes: 0, closings: closings + 1 })
-      for (const [isolate, { isBad }] of this.#heard) if (isBad) this.#heard.delete(isolate)
+      for (const [isolate, { isBad }] of this.#reports) if (isBad) this.#reports.delete(isolate)
     } else {
       const until = now + openMs(this.#times, failedProbes + 1)
       this.#change(now, { state: 'open', until, failedProbes: failedProbes + 1 })

@@ -70,7 +70,7 @@ export class TenantCache {
     const asked = { nth: ++this.#questions, mark, until: now + tenantFreshMs, admission, isHere: false }
     this.#known.set(tenant, asked)
     admission.then(
-      (heard) => this.#remember(tenant, asked, heard),
+      (answer) => this.#remember(tenant, asked, answer),
       () => this.#drop(tenant, asked),
     )
     return admission

@@ -3,11 +3,11 @@ import { log, reasonOf } from '../kernel/log.ts'
 import { idsOf, type RequestContext } from '../kernel/request-context.ts'
 
 /** Whether a tenant of a name exists; `perhaps` while the tenants of earlier versions have not been read. */
-export type TenantStanding = 'known' | 'unknown' | 'perhaps'
+export type TenantKnowledge = 'known' | 'unknown' | 'perhaps'
 
 /** The directory of tenants, as the platform's actor answers it. */
 export interface Directory {
-  standingOfTenant(id: string): Promise<TenantStanding>
+  standingOfTenant(id: string): Promise<TenantKnowledge>
   noteTenant(id: string): Promise<void>
 }
 
@@ -22,17 +22,17 @@ export async function askTenant<T>(
   request?: RequestContext,
 ): Promise<T | undefined> {
   if (known.has(tenant)) return await ask()
-  const standing = await standingOf(directory, tenant, request)
-  if (standing === 'unknown') return undefined
+  const knowledge = await knowledgeOf(directory, tenant, request)
+  if (knowledge === 'unknown') return undefined
   const found = await ask()
   if (found === undefined) return undefined
-  if (standing === 'perhaps') await directory.noteTenant(tenant)
+  if (knowledge === 'perhaps') await directory.noteTenant(tenant)
   known.set(tenant, true)
   return found
 }
 
 /** While the directory cannot be reached, the tenant's own actor is asked. */
-async function standingOf(directory: Directory, tenant: string, request?: RequestContext): Promise<TenantStanding> {
+async function knowledgeOf(directory: Directory, tenant: string, request?: RequestContext): Promise<TenantKnowledge> {
   try {
     return await directory.standingOfTenant(tenant)
   } catch (thrown) {

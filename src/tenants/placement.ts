@@ -3,7 +3,7 @@ import type { Jurisdiction, RegionHint } from '../protocol/places.ts'
 import type { Shard, StoredShard } from './shards.ts'
 
 /** What a new tenant asks of its shard. */
-export interface Wishes {
+export interface PlacementRequest {
   readonly jurisdiction?: Jurisdiction | undefined
   readonly region?: RegionHint | undefined
 }
@@ -12,9 +12,9 @@ export interface Wishes {
  * The shards that a new tenant may be placed on: active ones of its jurisdiction, and of its region where there are any. A
  * shard of a jurisdiction takes no tenant without one.
  */
-export function shardsFor(wishes: Wishes, shards: readonly StoredShard[]): StoredShard[] {
-  const allowed = shards.filter(({ state, jurisdiction }) => state === 'active' && jurisdiction === wishes.jurisdiction)
-  const near = wishes.region === undefined ? [] : allowed.filter(({ region }) => region === wishes.region)
+export function shardsFor(wanted: PlacementRequest, shards: readonly StoredShard[]): StoredShard[] {
+  const allowed = shards.filter(({ state, jurisdiction }) => state === 'active' && jurisdiction === wanted.jurisdiction)
+  const near = wanted.region === undefined ? [] : allowed.filter(({ region }) => region === wanted.region)
   return near.length > 0 ? near : allowed
 }
 

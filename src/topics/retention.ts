@@ -13,7 +13,7 @@ export interface TopicActivity {
   readonly now: number
   /** When the oldest thing it holds expires; undefined when it holds nothing. */
   readonly expiresAt: number | undefined
-  readonly isHeard: boolean
+  readonly hasSubscribers: boolean
   readonly keepsHistory: boolean
   /** Since when it has neither entries nor listeners. */
   readonly idleSince: number
@@ -26,9 +26,15 @@ export type RetentionStep =
   | { readonly kind: 'forget' }
 
 /** Decides what an alarm does after it dropped what has expired. */
-export function decideRetention({ now, expiresAt, isHeard, keepsHistory, idleSince }: TopicActivity): RetentionStep {
+export function decideRetention({
+  now,
+  expiresAt,
+  hasSubscribers,
+  keepsHistory,
+  idleSince,
+}: TopicActivity): RetentionStep {
   if (expiresAt !== undefined) return { kind: 'again', at: Math.max(expiresAt, now + leastPauseMs) }
-  if (isHeard) return { kind: 'rest' }
+  if (hasSubscribers) return { kind: 'rest' }
   const until = idleSince + (keepsHistory ? epochKeptMs : lingerMs)
   return until <= now ? { kind: 'forget' } : { kind: 'again', at: until }
 }

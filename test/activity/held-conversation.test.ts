@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { HeldConversation, type UnreadNotice } from '../../src/activity/held-conversation.ts'
 import { HeldConversations } from '../../src/activity/held-conversations.ts'
 import { mergeActivity } from '../../src/activity/merge-activity.ts'
-import { News } from '../../src/activity/news.ts'
+import { PreparedActivity } from '../../src/activity/prepared-activity.ts'
 import type { ConversationActivity, UserStates } from '../../src/events/activity.ts'
 import { properties, RecountedConversation } from './recounted-conversation.ts'
 
@@ -140,7 +140,7 @@ class Scene {
 
   #news(activity: ConversationActivity | undefined): void {
     if (activity === undefined || !this.#held.note(activity)) return
-    this.#show(this.#held.tell(new News(activity), [...this.#connected.values()]))
+    this.#show(this.#held.apply(new PreparedActivity(activity), [...this.#connected.values()]))
   }
 
   #hearMissed(): void {
@@ -280,7 +280,7 @@ describe('held states', () => {
   function held(): HeldConversation<Connected> {
     const conversation = new HeldConversation<Connected>()
     conversation.note(at(3))
-    conversation.tell(new News(at(3)), crowd)
+    conversation.apply(new PreparedActivity(at(3)), crowd)
     const asked = conversation.ask(100, () => false)
     conversation.answered({ activity: at(3), states: asked.map((one) => stateOf(one.user)) })
     return conversation
@@ -288,8 +288,8 @@ describe('held states', () => {
 
   test('a repeat tells nothing, and a further message is told to all without asking', () => {
     const conversation = held()
-    expect(conversation.tell(new News(at(3)), crowd)).toEqual([])
-    const told = conversation.tell(new News(at(4)), crowd)
+    expect(conversation.apply(new PreparedActivity(at(3)), crowd)).toEqual([])
+    const told = conversation.apply(new PreparedActivity(at(4)), crowd)
     expect(told).toHaveLength(crowd.length)
     expect(JSON.parse(told[0]?.event ?? '')).toEqual({
       type: 'unread',
@@ -312,7 +312,7 @@ describe('held states', () => {
     const conversation = new HeldConversation<Connected>()
     for (let last = 1; last < 10; last++) {
       conversation.note(at(last))
-      conversation.tell(new News(at(last)), crowd.slice(0, 1))
+      conversation.apply(new PreparedActivity(at(last)), crowd.slice(0, 1))
       const asked = conversation.ask(100, () => false)
       expect(asked).toHaveLength(last === 1 ? 1 : 0)
       if (asked.length > 0) conversation.answered({ activity: at(last), states: [] })
@@ -322,7 +322,7 @@ describe('held states', () => {
   test('of users that are gone are dropped', () => {
     const conversation = held()
     const more = Array.from({ length: 100 }, (_, n): Connected => ({ user: `more-${n}`, isGone: true }))
-    conversation.tell(new News(at(4)), more)
+    conversation.apply(new PreparedActivity(at(4)), more)
     conversation.ask(100, () => false)
     conversation.answered({ activity: at(4), states: more.map((one) => ({ ...stateOf(one.user), last: 4 })) })
     expect(conversation.size).toBe(140)
@@ -335,7 +335,7 @@ describe('held states', () => {
     const fill = (name: string) => {
       const conversation = all.open(name)
       conversation.note(at(3))
-      conversation.tell(new News(at(3)), crowd)
+      conversation.apply(new PreparedActivity(at(3)), crowd)
       conversation.ask(100, () => false)
       conversation.answered({ activity: at(3), states: crowd.map((one) => stateOf(one.user)) })
       all.measure(name)

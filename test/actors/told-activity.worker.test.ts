@@ -7,7 +7,7 @@ import { mergeActivity } from '../../src/activity/merge-activity.ts'
 import { readStateNow } from '../../src/activity/read-state-now.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
-import { newsStates, type ConversationActivity, type ReadState } from '../../src/events/activity.ts'
+import { statesPerUpdate, type ConversationActivity, type ReadState } from '../../src/events/activity.ts'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
 
 const users = ['alice', 'bob', 'carol', 'dave']
@@ -200,9 +200,9 @@ test('of very many users whose state changed at once only as many are read as on
     for (const user of many) store.members.noteChanged(user)
     const counted = vi.spyOn(store.unread, 'of')
     await store.activity.run()
-    expect(counted).toHaveBeenCalledTimes(newsStates)
+    expect(counted).toHaveBeenCalledTimes(statesPerUpdate)
     expect(told).toMatchObject([{ last: 0, statesAfter: 1 }])
-    expect(told[0]?.states).toHaveLength(newsStates)
+    expect(told[0]?.states).toHaveLength(statesPerUpdate)
     expect(store.activity.isPending()).toBe(false)
   })
 })

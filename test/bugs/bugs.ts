@@ -94,8 +94,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a limiter that dies forgets what it lent',
     file: 'durable-objects/rate-limiter/limiter-store.ts',
-    from: 'ledger.presumeLent(allowance,',
-    to: 'ledger.presumeLent(0 * allowance,',
+    from: 'account.presumeLent(allowance,',
+    to: 'account.presumeLent(0 * allowance,',
     tests: ['test/limits/exactness.test.ts'],
   },
   {
@@ -143,15 +143,15 @@ export const bugs: readonly Bug[] = [
   {
     name: 'the watermark runs ahead of Postgres',
     file: 'durable-objects/conversation/projection.ts',
-    from: 'const answer = await this.#write(conversation, rows, facts)',
-    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows, facts)',
+    from: 'const answer = await this.#write(conversation, rows, properties)',
+    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows, properties)',
     tests: simulation,
   },
   {
     name: 'an inbox believes the older news',
     file: 'src/inbox/entry.ts',
-    from: 'const last = Math.max(known.last, isWithoutCounts(news) ? news.read : news.last)',
-    to: 'const last = isWithoutCounts(news) ? news.read : news.last',
+    from: 'const last = Math.max(known.last, isWithoutCounts(update) ? update.read : update.last)',
+    to: 'const last = isWithoutCounts(update) ? update.read : update.last',
     tests: ['test/inbox', ...simulation],
   },
   {
@@ -269,7 +269,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'news that comes while a gateway is told that it is behind is lost',
     file: 'durable-objects/activity/listening-gateways.ts',
-    from: 'if (gateway.behind > 0 && !gateway.isTold) return',
+    from: 'if (gateway.behind > 0 && !gateway.isBeingNotified) return',
     to: 'if (gateway.behind > 0) return',
     tests: activity,
   },
@@ -297,8 +297,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'an entry without counts moves on all the same',
     file: 'src/inbox/entry.ts',
-    from: 'const last = Math.max(known.last, isWithoutCounts(news) ? news.read : news.last)',
-    to: 'const last = Math.max(known.last, news.last)',
+    from: 'const last = Math.max(known.last, isWithoutCounts(update) ? update.read : update.last)',
+    to: 'const last = Math.max(known.last, update.last)',
     tests: ['test/inbox/entry.test.ts'],
   },
   {

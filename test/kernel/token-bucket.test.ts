@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest'
 import { allowance, nextAllowed, reserve, spend } from '../../src/jobs/model/rate.ts'
-import { debtOf, drained, drainMs, unitsOf } from '../../src/kernel/token-bucket.ts'
+import { levelOf, drained, drainMs, unitsOf } from '../../src/kernel/token-bucket.ts'
 import { Bucket } from '../../src/limits/windows/bucket.ts'
 
 const rate = { limit: 2, windowMs: 1000 }
 
 test('a bucket lends its burst at once, then one unit at each share of its window, without rounding', () => {
-  let debt = debtOf(rate, 5)
-  expect(unitsOf(rate, debt)).toBe(5)
-  expect(drainMs(rate, debt, 4)).toBe(500)
-  debt = drained(rate, debt, 499)
-  expect(drainMs(rate, debt, 4)).toBe(1)
-  expect(drained(rate, debt, 1)).toBe(debtOf(rate, 4))
-  expect(drained(rate, debt, 1e9)).toBe(0)
+  let level = levelOf(rate, 5)
+  expect(unitsOf(rate, level)).toBe(5)
+  expect(drainMs(rate, level, 4)).toBe(500)
+  level = drained(rate, level, 499)
+  expect(drainMs(rate, level, 4)).toBe(1)
+  expect(drained(rate, level, 1)).toBe(levelOf(rate, 4))
+  expect(drained(rate, level, 1e9)).toBe(0)
 })
 
 test('a clock that was set back drains nothing, and adds nothing', () => {

@@ -74,7 +74,7 @@ describe('a plan', () => {
 })
 
 describe('the whole system', () => {
-  test('may be limited: requests of whomever, with waits spread so that not all come back at once', async () => {
+  test('may be limited: requests of any caller, with waits spread so that not all come back at once', async () => {
     const [one, other] = [await newTenant(), await newTenant()]
     await asOperator('PUT /admin/v1/platform/limits', { requestsPerSecond: 0.5 })
     await limiterNamed(env, sharedLimiter('requests-system', '')).reset(

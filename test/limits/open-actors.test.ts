@@ -174,7 +174,7 @@ test('callers, tasks and alarms at their worst keep a process under 8,000 descri
   for (let now = start + 50_000; now < start + 110_000; now += 100) {
     // Every caller of three tenants asks for whatever it may have, and keeps it in use.
     for (const tenant of ['a', 'b', 'c']) for (let n = 0; n < 2600; n += 1) actors.admit(conversation(tenant, n), now)
-    for (let n = 0; actors.hasRoom(now) && n < 2600; n++)
+    for (let n = 0; actors.hasFreePlace(now) && n < 2600; n++)
       actors.use({ kind: 'inbox', tenant: 'a', name: `u${now}-${n}` }, now)
     while ((rings[alarms] ?? Infinity) <= now) actors.use(alarm(alarms++), now)
     peak = Math.max(peak, actors.count)

@@ -36,7 +36,7 @@ test('a request with a thousand items has few actor calls under way at once whil
   await pass(() => done)
   expect(await work).toEqual(numbers(1000))
   expect(most).toBe(8)
-  expect(touches.standingOf('acme')).toEqual({ underWay: 0, window: 4 })
+  expect(touches.stateOf('acme')).toEqual({ underWay: 0, window: 4 })
 })
 
 test('slow calls of a tenant take half of the time, so that calls of others run between them', async () => {
@@ -54,11 +54,11 @@ test('all requests of one tenant share its calls, and none of another tenant wai
   let othersAt = -1
   let done = 0
   for (let request = 0; request < 5; request++) void touches.each('acme', numbers(20), slow).then(() => done++)
-  await pass(() => touches.standingOf('acme').underWay === 8)
+  await pass(() => touches.stateOf('acme').underWay === 8)
   void touches.each('other', numbers(4), () => wait(1)).then(() => (othersAt = now()))
   await pass(() => othersAt >= 0)
   expect(othersAt).toBeLessThan(1000)
-  expect(touches.standingOf('acme').underWay).toBe(8)
+  expect(touches.stateOf('acme').underWay).toBe(8)
   await pass(() => done === 5)
 })
 
@@ -67,7 +67,7 @@ test('a tenant whose calls are fast may have more of them at once', async () => 
   let done = false
   void touches.each('acme', numbers(2000), () => wait(1)).then(() => (done = true))
   await pass(() => done)
-  expect(touches.standingOf('acme').window).toBeGreaterThan(30)
+  expect(touches.stateOf('acme').window).toBeGreaterThan(30)
 })
 
 test('a call that fails fails its request and frees its place', async () => {
@@ -79,7 +79,7 @@ test('a call that fails fails its request and frees its place', async () => {
   void touches.each('acme', numbers(20), broken).catch((thrown: unknown) => (failed = thrown))
   await pass(() => failed !== undefined)
   expect(failed).toEqual(new Error('broken'))
-  expect(touches.standingOf('acme').underWay).toBe(0)
+  expect(touches.stateOf('acme').underWay).toBe(0)
 })
 
 test('calls that open actors in the same thread are made one after another while they are slow', async () => {
@@ -91,7 +91,7 @@ test('calls that open actors in the same thread are made one after another while
   })
   void work.then(() => (done = true))
   await pass(() => done)
-  expect(touches.standingOf('acme')).toEqual({ underWay: 0, window: 1 })
+  expect(touches.stateOf('acme')).toEqual({ underWay: 0, window: 1 })
 })
 
 test('calls that open actors in the same thread hold it for some ten milliseconds at a time, however fast each opening is', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { conversationChannel, inboxChannel, parseChannel, whyNoChannel } from '../../src/protocol/channels.ts'
+import { conversationChannel, inboxChannel, parseChannel, channelProblem } from '../../src/protocol/channels.ts'
 import { closes, unsubscribes } from '../../src/protocol/close-codes.ts'
 import { errors, refuse, type ErrorName } from '../../src/protocol/errors.ts'
 import { problems, toProblem } from '../../src/protocol/problems.ts'
@@ -73,7 +73,7 @@ describe('channels', () => {
     ['unknownChannel', '$jobs:x'],
   ])('are refused as %s where the name is %s', (error, channel) => {
     expect(parseChannel(channel)).toBeUndefined()
-    expect(whyNoChannel(channel).error).toBe(error)
+    expect(channelProblem(channel).error).toBe(error)
   })
 
   test('of any other form mean nothing, and no text makes the reader fall', () => {

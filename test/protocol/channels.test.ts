@@ -7,7 +7,7 @@ import {
   jobChannel,
   parseChannel,
   personalTopic,
-  whyNoChannel,
+  channelProblem,
 } from '../../src/protocol/channels.ts'
 
 const jobName = fc.stringMatching(/^[A-Za-z0-9_.@-]{1,60}$/)
@@ -52,7 +52,7 @@ const anyName = fc.oneof(
 test('a channel has one name: the other spelling of a job is none, and its canonical name is told', () => {
   expect(parseChannel('jobs:default:1')).toBeUndefined()
   expect(canonicalChannel('jobs:default:1')).toBe('jobs:1')
-  expect(whyNoChannel('jobs:default:1')).toMatchObject({
+  expect(channelProblem('jobs:default:1')).toMatchObject({
     error: 'unknownChannel',
     detail: expect.stringMatching(/ jobs:1$/),
   })

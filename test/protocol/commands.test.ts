@@ -5,7 +5,7 @@ import { sizes } from '../../src/protocol/limits.ts'
 
 const kindsIn = (frame: string) => {
   const parsed = parseFrame(frame)
-  return parsed.kind === 'commands' ? parsed.commands.map(({ kind }) => kind) : parsed.why
+  return parsed.kind === 'commands' ? parsed.commands.map(({ kind }) => kind) : parsed.reason
 }
 
 describe('a frame', () => {
@@ -43,7 +43,7 @@ describe('a frame', () => {
     ['ping without an id', '{"ping":{}}'],
     ['unknown command', '{"id":1}'],
     ['unknown command', '{"id":1,"__proto__":{"ping":{}}}'],
-  ])('is refused as: %s', (why, frame) => expect(kindsIn(frame)).toBe(why))
+  ])('is refused as: %s', (reason, frame) => expect(kindsIn(frame)).toBe(reason))
 
   test.each([
     ['{"id":1,"subscribe":{}}', 'channel'],
@@ -86,7 +86,7 @@ describe('a frame', () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 5 }), (lines) => {
         const parsed = parseFrame(lines.join('\n'))
-        if (parsed.kind === 'malformed') expect(parsed.why).not.toBe('')
+        if (parsed.kind === 'malformed') expect(parsed.reason).not.toBe('')
         else for (const { kind, id } of parsed.commands) expect(kind === 'pong' || kind === 'send' || id > 0).toBe(true)
       }),
       { numRuns: 1000 },

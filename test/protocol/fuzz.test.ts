@@ -12,7 +12,7 @@ import { isDoneWithin } from '../support/speed.ts'
 /** Whatever a frame is, it is commands with ids of their own, or a sentence for the log. */
 function isSane(parsed: ParsedFrame): void {
   if (parsed.kind === 'malformed') {
-    expect(parsed.why).not.toBe('')
+    expect(parsed.reason).not.toBe('')
     return
   }
   expect(parsed.commands.length).toBeLessThanOrEqual(sizes.frameBytes)

@@ -72,5 +72,5 @@ test('an rpc is read alike with and without its schema', () => {
   const [command] = read.kind === 'commands' ? read.commands : []
   expect(command?.kind === 'rpc' && command.request.data()).toMatchObject({ value: { b: 1 }, text: '{"b":1}' })
   for (const wrong of [{}, { method: 7 }, { method: 'm'.repeat(256) }, [], 'method', 7])
-    expect(rpc(wrong)).toMatchObject({ kind: 'malformed', why: expect.stringMatching(/^rpc: /) })
+    expect(rpc(wrong)).toMatchObject({ kind: 'malformed', reason: expect.stringMatching(/^rpc: /) })
 })

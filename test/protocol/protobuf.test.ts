@@ -241,8 +241,8 @@ describe('what a client says', () => {
     ['a command without an id', frameOf(0x5a, 0x00), /ping without an id/],
     ['an unknown command', frameOf(0x08, 0x01, 0xfa, 0x01, 0x00), /unknown command/],
     ['messages nested without need', nested(40), /nested too deep/],
-  ])('%s is refused', (_, frame, why) => {
-    expect(parseBinaryFrame(frame)).toEqual({ kind: 'malformed', why: expect.stringMatching(why) })
+  ])('%s is refused', (_, frame, reason) => {
+    expect(parseBinaryFrame(frame)).toEqual({ kind: 'malformed', reason: expect.stringMatching(reason) })
   })
 
   test('unknown fields are ignored, as SDKs of later versions send them', () => {
@@ -266,7 +266,7 @@ describe('what a client says', () => {
       ...Array.from({ length: 9 }, () => 0xff),
       0x01,
     )
-    expect(parseBinaryFrame(frame)).toEqual({ kind: 'malformed', why: expect.stringContaining('offset') })
+    expect(parseBinaryFrame(frame)).toEqual({ kind: 'malformed', reason: expect.stringContaining('offset') })
   })
 })
 

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { bucketOf, type ActivityRow, type ConversationActivity, type NewsAnswer } from '../../src/events/activity.ts'
+import {
+  bucketOf,
+  type ActivityRow,
+  type ConversationActivity,
+  type ActivityAnswer,
+} from '../../src/events/activity.ts'
 import { actors, drained } from './globals.ts'
 import { nowRuns } from './lives.ts'
 import { namespace, stub } from './namespace.ts'
@@ -21,7 +26,7 @@ class Scene {
   readonly #world = new Platform(1)
   readonly calls = new Map<string, GatewayCall[]>()
   behaviour: Behaviour = 'answers'
-  answer: NewsAnswer = { isListening: true, unwanted: [] }
+  answer: ActivityAnswer = { isListening: true, unwanted: [] }
   #held: Promise<void> | undefined
 
   static async open(number = 1): Promise<Scene> {
@@ -34,7 +39,7 @@ class Scene {
       constructor({ id }: { readonly id: { readonly name: string } }) {
         this.#name = id.name
       }
-      async activityNews(_: string, news: readonly ConversationActivity[]): Promise<NewsAnswer> {
+      async activityNews(_: string, news: readonly ConversationActivity[]): Promise<ActivityAnswer> {
         await take(this.#name, { kind: 'news', conversations: news.map((each) => `${each.conversation}@${each.last}`) })
         return scene.answer
       }

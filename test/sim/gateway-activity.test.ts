@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { bucketOf, type ConversationActivity, type NewsAnswer, type UserStates } from '../../src/events/activity.ts'
+import { bucketOf, type ConversationActivity, type ActivityAnswer, type UserStates } from '../../src/events/activity.ts'
 import type { StreamCall, StreamAnswer, StreamResult } from '../../src/protocol/stream.ts'
 import { properties } from '../activity/recounted-conversation.ts'
 import { Device, type Place } from './device.ts'
@@ -133,11 +133,11 @@ class Scene {
     return device
   }
 
-  async news(conversation: string, last: number): Promise<NewsAnswer> {
+  async update(conversation: string, last: number): Promise<ActivityAnswer> {
     this.tops.set(conversation, last)
     const answer = await this.setting.call('Gateway', gateway, 'activityNews', tenant, [activity(conversation, last)])
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it is the gateway's own answer
-    return answer as NewsAnswer
+    return answer as ActivityAnswer
   }
 
   async publish(user: string, publications: readonly string[], events: readonly object[]): Promise<void> {
@@ -171,10 +171,10 @@ describe('a gateway tells its users what is unread', () => {
     expect(scene.listened.flat().toSorted((a, b) => a - b)).toEqual(
       [bucketOf('lunch'), bucketOf('dinner')].toSorted((a, b) => a - b),
     )
-    await scene.news('lunch', 1)
+    await scene.update('lunch', 1)
     await scene.setting.pass(100)
-    await scene.news('lunch', 2)
-    await scene.news('lunch', 2)
+    await scene.update('lunch', 2)
+    await scene.update('lunch', 2)
     await scene.setting.pass(100)
     expect(scene.asked).toEqual([{ conversation: 'lunch', users: ['alice', 'bob'] }])
     for (const user of ['alice', 'bob'])
@@ -190,10 +190,10 @@ describe('a gateway tells its users what is unread', () => {
     const alice = await scene.connect('alice', ['lunch'])
     alice.leave()
     await scene.setting.pass(100)
-    expect(await scene.news('lunch', 1)).toEqual({ isListening: true, unwanted: [bucketOf('lunch')] })
+    expect(await scene.update('lunch', 1)).toEqual({ isListening: true, unwanted: [bucketOf('lunch')] })
     await scene.connect('alice', ['lunch'])
     expect(scene.listened.at(-1)).toEqual([bucketOf('lunch')])
-    expect(await scene.news('lunch', 2)).toEqual({ isListening: true, unwanted: [] })
+    expect(await scene.update('lunch', 2)).toEqual({ isListening: true, unwanted: [] })
   })
 
   test('and says that it need not be called when it has no session of the tenant', async () => {
@@ -201,7 +201,7 @@ describe('a gateway tells its users what is unread', () => {
     const alice = await scene.connect('alice', ['lunch'])
     alice.leave()
     await scene.setting.pass(100)
-    expect(await scene.news('lunch', 1)).toEqual({ isListening: false, unwanted: [] })
+    expect(await scene.update('lunch', 1)).toEqual({ isListening: false, unwanted: [] })
   })
 
   test('a bucket given up while the call for it is under way is asked for again by the next user', async () => {
@@ -214,7 +214,7 @@ describe('a gateway tells its users what is unread', () => {
     alice.leave()
     await scene.setting.pass(100)
     expect(scene.listened).toHaveLength(2)
-    expect(await scene.news('lunch', 1)).toMatchObject({ unwanted: [bucketOf('lunch')] })
+    expect(await scene.update('lunch', 1)).toMatchObject({ unwanted: [bucketOf('lunch')] })
     await scene.setting.pass(1000)
     const calls = scene.listened.length
     await scene.connect('alice', ['lunch'])
@@ -229,9 +229,9 @@ describe('a gateway tells its users what is unread', () => {
       scene.begin(user)
     }
     await scene.setting.until('all are connected', () => scene.replies.length === users.length)
-    await scene.news('lunch', 1)
+    await scene.update('lunch', 1)
     await scene.setting.pass(1000)
-    await scene.news('lunch', 2)
+    await scene.update('lunch', 2)
     await scene.setting.pass(1000)
     expect(scene.asked.map((call) => call.users.length)).toEqual([1000, 1000, 300])
     for (const user of users) expect(scene.countsOf(user).at(-1)).toEqual(['lunch', 2, 2])
@@ -246,8 +246,8 @@ describe('after sleep', () => {
     await scene.setting.pass(1000)
     scene.sleep()
     expect(scene.sleeps).toBe(1)
-    expect(await scene.news('breakfast', 1)).toEqual({ isListening: true, unwanted: [bucketOf('breakfast')] })
-    expect(await scene.news('lunch', 3)).toEqual({ isListening: true, unwanted: [] })
+    expect(await scene.update('breakfast', 1)).toEqual({ isListening: true, unwanted: [bucketOf('breakfast')] })
+    expect(await scene.update('lunch', 3)).toEqual({ isListening: true, unwanted: [] })
     await scene.setting.pass(100)
     expect(scene.countsOf('alice')).toEqual([['lunch', 3, 3]])
     // They were listened to before: another user with them costs no call.
@@ -266,10 +266,10 @@ describe('after sleep', () => {
     }
     scene.missed = ['{"type":"unread","conversation":"lunch","last":2,"read":0,"unread":2,"mentions":0}']
     scene.sleep()
-    await scene.news('breakfast', 1)
+    await scene.update('breakfast', 1)
     await scene.setting.pass(1000)
     expect(scene.countsOf('alice')).toEqual([['lunch', 2, 2]])
-    expect(await scene.news('lunch', 3)).toEqual({ isListening: true, unwanted: [] })
+    expect(await scene.update('lunch', 3)).toEqual({ isListening: true, unwanted: [] })
     await scene.setting.pass(100)
     expect(scene.countsOf('alice').at(-1)).toEqual(['lunch', 3, 3])
   })
@@ -280,11 +280,11 @@ describe('after sleep', () => {
     await scene.connect('alice', many)
     await scene.setting.pass(1000)
     scene.sleep()
-    expect(await scene.news('conversation-9999', 1)).toMatchObject({ unwanted: [] })
+    expect(await scene.update('conversation-9999', 1)).toMatchObject({ unwanted: [] })
     const foreign = Array.from({ length: 100 }, (_, n) => `other-${n}`)
     const own = new Set(many.map(bucketOf))
     for (const other of foreign)
-      expect((await scene.news(other, 1)).unwanted).toEqual(own.has(bucketOf(other)) ? [] : [bucketOf(other)])
+      expect((await scene.update(other, 1)).unwanted).toEqual(own.has(bucketOf(other)) ? [] : [bucketOf(other)])
   })
 
   test('a session whose socket has no room for its buckets is told of its conversations all the same', async () => {
@@ -296,13 +296,13 @@ describe('after sleep', () => {
     await scene.setting.pass(1000)
     scene.sleep()
     expect(scene.sleeps).toBe(1)
-    expect(await scene.news('conversation-9999', 4)).toMatchObject({ unwanted: [] })
-    expect(await scene.news('foreign', 1)).toMatchObject({ unwanted: [] })
+    expect(await scene.update('conversation-9999', 4)).toMatchObject({ unwanted: [] })
+    expect(await scene.update('foreign', 1)).toMatchObject({ unwanted: [] })
     await scene.setting.pass(100)
     expect(scene.countsOf('alice')).toEqual([['conversation-9999', 4, 4]])
     // A user that connects again brings them back.
     await scene.connect('alice', ['lunch'])
-    expect(await scene.news('strange', 1)).toMatchObject({ unwanted: [bucketOf('strange')] })
+    expect(await scene.update('strange', 1)).toMatchObject({ unwanted: [bucketOf('strange')] })
   })
 })
 
@@ -342,10 +342,10 @@ describe('while others are slow or gone', () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch', 'dinner'])
     scene.askedMs.set('lunch', 3000)
-    await scene.news('lunch', 1)
+    await scene.update('lunch', 1)
     await scene.setting.pass(100)
-    for (let last = 2; last < 6; last++) await scene.news('lunch', last)
-    await scene.news('dinner', 1)
+    for (let last = 2; last < 6; last++) await scene.update('lunch', last)
+    await scene.update('dinner', 1)
     await scene.setting.pass(100)
     expect(scene.countsOf('alice')).toEqual([['dinner', 1, 1]])
     await scene.setting.pass(10_000)
@@ -357,7 +357,7 @@ describe('while others are slow or gone', () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch'])
     scene.askedMs.set('lunch', Infinity)
-    await scene.news('lunch', 1)
+    await scene.update('lunch', 1)
     await scene.setting.pass(2000)
     expect(scene.countsOf('alice')).toEqual([])
     scene.askedMs.delete('lunch')
@@ -368,13 +368,13 @@ describe('while others are slow or gone', () => {
   test('lost news is made up for: each user is told what has changed, and states held before are asked for again', async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch'])
-    await scene.news('lunch', 1)
+    await scene.update('lunch', 1)
     await scene.setting.pass(100)
     scene.missed = [JSON.stringify({ type: 'unread', conversation: 'lunch', last: 2, unread: 2 })]
     expect(await scene.setting.call('Gateway', gateway, 'activityMissed', tenant, 123)).toBe(true)
     await scene.setting.pass(100)
     expect(scene.changesAsked).toEqual(['alice 123'])
-    await scene.news('lunch', 3)
+    await scene.update('lunch', 3)
     await scene.setting.pass(100)
     expect(scene.asked).toHaveLength(2)
     expect(scene.countsOf('alice').map((each) => String(each))).toEqual(['lunch,1,1', 'lunch,2,2', 'lunch,3,3'])
@@ -423,7 +423,7 @@ describe('a user whose inbox', () => {
         ['dinner', 4, 4],
       ])
       scene.sleep()
-      expect(await scene.news('dinner', 5)).toMatchObject({ unwanted: [] })
+      expect(await scene.update('dinner', 5)).toMatchObject({ unwanted: [] })
       scene.setting.close()
     }
   })
@@ -431,11 +431,11 @@ describe('a user whose inbox', () => {
   test('removed a conversation hears of it no more', async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch'])
-    await scene.news('lunch', 1)
+    await scene.update('lunch', 1)
     await scene.setting.pass(100)
     scene.lists.set('alice', [])
     await scene.publish('alice', [JSON.stringify({ type: 'removed', conversation: 'lunch' })], [])
-    await scene.news('lunch', 2)
+    await scene.update('lunch', 2)
     await scene.setting.pass(100)
     expect(scene.countsOf('alice')).toEqual([
       ['lunch', 1, 1],

@@ -107,7 +107,13 @@ describe('a topic', () => {
 })
 
 describe('what a topic does when its alarm rings', () => {
-  const standing = { now: 1_000_000, expiresAt: undefined, isHeard: false, keepsHistory: true, idleSince: 1_000_000 }
+  const standing = {
+    now: 1_000_000,
+    expiresAt: undefined,
+    hasSubscribers: false,
+    keepsHistory: true,
+    idleSince: 1_000_000,
+  }
 
   test('it comes back when its oldest entry is too old, but not for each entry by itself', () => {
     expect(decideRetention({ ...standing, expiresAt: 1_005_000 })).toEqual({ kind: 'again', at: 1_005_000 })
@@ -115,7 +121,7 @@ describe('what a topic does when its alarm rings', () => {
   })
 
   test('it rests while there is a subscriber', () => {
-    expect(decideRetention({ ...standing, isHeard: true, idleSince: 0 })).toEqual({ kind: 'rest' })
+    expect(decideRetention({ ...standing, hasSubscribers: true, idleSince: 0 })).toEqual({ kind: 'rest' })
   })
 
   test('it is deleted, its epoch too, when no client has come for thirty days; without history after a minute', () => {

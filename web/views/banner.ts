@@ -1,4 +1,4 @@
-import type { ConnectionState, Standing } from '../../sdk/index.ts'
+import type { ConnectionState, ConversationStatus } from '../../sdk/index.ts'
 import { h, setText } from '../ui/dom.ts'
 
 /** What the banner says, and what its button does; nothing when all is well. */
@@ -22,8 +22,8 @@ export class Banner {
   }
 
   /** Shows the state; a new one replaces it after a moment, good news at once. */
-  show(connection: ConnectionState, standing: Standing | undefined): void {
-    const notice = noticeFor(connection, standing)
+  show(connection: ConnectionState, status: ConversationStatus | undefined): void {
+    const notice = noticeFor(connection, status)
     const next = notice?.words ?? ''
     if (next === this.#shown) return
     this.#shown = next
@@ -41,7 +41,7 @@ export class Banner {
   }
 }
 
-function noticeFor(connection: ConnectionState, standing: Standing | undefined): Notice | undefined {
+function noticeFor(connection: ConnectionState, status: ConversationStatus | undefined): Notice | undefined {
   switch (connection.kind) {
     case 'idle':
     case 'connecting':
@@ -53,6 +53,6 @@ function noticeFor(connection: ConnectionState, standing: Standing | undefined):
     case 'stopped':
       return { look: 'trouble', words: `Disconnected: ${connection.reason}.`, button: 'Connect again' }
     case 'online':
-      return standing === 'catchingUp' ? { look: 'calm', words: 'Catching up…' } : undefined
+      return status === 'catchingUp' ? { look: 'calm', words: 'Catching up…' } : undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { Conversation, InboxNews, MessageLine, Parley, View } from '../../sdk/index.ts'
+import type { Conversation, InboxUpdate, MessageLine, Parley, View } from '../../sdk/index.ts'
 import type { ChatList } from '../chat-list.ts'
 import { confirm, iconButton } from '../ui/dialog.ts'
 import { h, setText } from '../ui/dom.ts'
@@ -72,7 +72,7 @@ export class ConversationView {
 
   /** True while the newest message is in view. */
   get seen(): boolean {
-    return this.#timeline.atEnd && !document.hidden && this.conversation.view.standing === 'live'
+    return this.#timeline.atEnd && !document.hidden && this.conversation.view.status === 'live'
   }
 
   /** Puts the cursor where one writes, but not where that would raise a keyboard over the messages. */
@@ -95,9 +95,9 @@ export class ConversationView {
   }
 
   /** A member that was removed and is added again need not leave the page and come back. */
-  hear(news: InboxNews): void {
+  hear(update: InboxUpdate): void {
     const { id, view } = this.conversation
-    if (news.kind === 'changed' && news.item.id === id && view.standing === 'ended') this.conversation.open()
+    if (update.kind === 'changed' && update.item.id === id && view.status === 'ended') this.conversation.open()
   }
 
   /** Ends it; what is on its way still leaves. */
@@ -111,7 +111,7 @@ export class ConversationView {
   draw(now: number): void {
     const { view } = this.conversation
     this.#drawHead(view)
-    if (this.#fresh && view.standing === 'live') {
+    if (this.#fresh && view.status === 'live') {
       this.#fresh = false
       if (view.properties.role !== null && view.read < view.newest) this.#timeline.markUnread(view.read)
     }
@@ -167,9 +167,9 @@ export class ConversationView {
     setText(this.#typing, words)
   }
 
-  #drawFoot({ standing, problem, properties: facts }: View): void {
-    if (standing === 'ended') return this.#setFoot('ended', () => h('p', { class: 'closed' }, endWords(problem?.code)))
-    if (facts.role === null) return this.#setFoot('join', () => this.#joinBar())
+  #drawFoot({ status, problem, properties }: View): void {
+    if (status === 'ended') return this.#setFoot('ended', () => h('p', { class: 'closed' }, endWords(problem?.code)))
+    if (properties.role === null) return this.#setFoot('join', () => this.#joinBar())
     this.#setFoot('write', () => this.#composer.element)
   }
 
@@ -192,14 +192,14 @@ export class ConversationView {
   }
 
   /** The members who have read the user's last message, where it is the last one. */
-  #seenBy({ lines, members, properties: facts }: View): string {
+  #seenBy({ lines, members, properties }: View): string {
     const last = lines.findLast((line) => line.kind === 'message')
     if (last?.kind !== 'message' || !last.mine || last.seq === 0 || last.deleted) return ''
     const readers = members.filter(
       ({ user, read, joined }) => user !== this.#port.parley.user && joined < last.seq && read >= last.seq,
     )
     if (readers.length === 0) return ''
-    return facts.type === 'direct' ? 'Seen' : `Seen by ${listed(readers.map(({ user }) => user))}`
+    return properties.type === 'direct' ? 'Seen' : `Seen by ${listed(readers.map(({ user }) => user))}`
   }
 
   #newComposer(): Composer {
@@ -239,8 +239,8 @@ export class ConversationView {
   }
 
   #manages(): boolean {
-    const { properties: facts } = this.conversation.view
-    return facts.type !== 'direct' && (facts.role === 'owner' || facts.role === 'admin')
+    const { properties } = this.conversation.view
+    return properties.type !== 'direct' && (properties.role === 'owner' || properties.role === 'admin')
   }
 
   #askDelete({ seq }: MessageLine): void {
@@ -265,11 +265,11 @@ export class ConversationView {
 }
 
 /** The present users, in a few words. */
-function stateWords({ properties: facts, here, hereKnown, members, standing }: View, me: string): string {
-  if (standing === 'opening') return 'Opening…'
+function stateWords({ properties, here, hereKnown, members, status }: View, me: string): string {
+  if (status === 'opening') return 'Opening…'
   const others = here.filter((user) => user !== me)
-  if (facts.type === 'direct') return others.length > 0 ? 'here now' : hereKnown ? 'away' : ''
-  const count = counted(Math.max(facts.memberCount, members.length), 'member')
+  if (properties.type === 'direct') return others.length > 0 ? 'here now' : hereKnown ? 'away' : ''
+  const count = counted(Math.max(properties.memberCount, members.length), 'member')
   if (others.length === 0) return count
   return `${count}, ${others.length > 3 ? `${others.length} others` : listed(others)} here`
 }

@@ -58,8 +58,8 @@ class Details {
   }
 
   #draw(): void {
-    const { members, here, hereKnown, properties: facts } = this.#conversation.view
-    setText(this.#count, counted(Math.max(facts.memberCount, members.length), 'member'))
+    const { members, here, hereKnown, properties } = this.#conversation.view
+    setText(this.#count, counted(Math.max(properties.memberCount, members.length), 'member'))
     const present = new Set([...here, this.#parley.user])
     const absence = hereKnown ? 'away' : ''
     const sorted = [...members].sort((a, b) => Number(present.has(b.user)) - Number(present.has(a.user)))
@@ -143,9 +143,9 @@ class Details {
 
   /** What becomes of the conversation when its last owner leaves. */
   #succession(): string {
-    const { members, properties: facts } = this.#conversation.view
+    const { members, properties } = this.#conversation.view
     const others = members.filter(({ user }) => user !== this.#parley.user)
-    if (facts.role !== 'owner' || others.length === 0 || others.some(({ role }) => role === 'owner')) return ''
+    if (properties.role !== 'owner' || others.length === 0 || others.some(({ role }) => role === 'owner')) return ''
     const next = others.some(({ role }) => role === 'admin') ? 'admin' : 'member'
     return ` You are its last owner: the longest-standing ${next} becomes owner.`
   }

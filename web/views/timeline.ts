@@ -1,5 +1,5 @@
 import type { View } from '../../sdk/index.ts'
-import { isNews, rowsOf, type Row } from '../rows.ts'
+import { isFromOthers, rowsOf, type Row } from '../rows.ts'
 import { arrange, h, Kept, setText } from '../ui/dom.ts'
 import { icon } from '../ui/icons.ts'
 import { counted } from '../words.ts'
@@ -93,9 +93,9 @@ export class TimelineView {
     })
   }
 
-  #drawStart({ more, lines, standing }: View): void {
+  #drawStart({ more, lines, status }: View): void {
     const words = {
-      no: more || standing === 'opening' ? '' : lines.length === 0 ? 'Nothing said yet.' : 'This is the beginning.',
+      no: more || status === 'opening' ? '' : lines.length === 0 ? 'Nothing said yet.' : 'This is the beginning.',
       yes: 'Loading earlier messages…',
       failed: 'Earlier messages could not be loaded. Scroll up to try again.',
     }[this.#loading]
@@ -154,10 +154,10 @@ export class TimelineView {
     const view = this.#view
     if (view === undefined) return
     if (this.#atEnd) this.#seenUpTo = view.newest
-    const news = view.lines.filter((line) => isNews(line) && line.seq > this.#seenUpTo).length
+    const update = view.lines.filter((line) => isFromOthers(line) && line.seq > this.#seenUpTo).length
     this.#jump.hidden = this.#atEnd
-    setText(this.#jumpWords, news === 0 ? 'Newest' : counted(news, 'new message'))
-    if (view.more && view.standing === 'live' && this.#loading !== 'yes' && this.#scroller.scrollTop < nearStart)
+    setText(this.#jumpWords, update === 0 ? 'Newest' : counted(update, 'new message'))
+    if (view.more && view.status === 'live' && this.#loading !== 'yes' && this.#scroller.scrollTop < nearStart)
       void this.#loadOlder()
   }
 

@@ -6,7 +6,7 @@ import { backoffMs, within } from '../../../src/kernel/retry.ts'
 /** How long one call may take, in milliseconds. */
 const callMs = 2000
 /** After calls have failed for so long, connects do not wait for them any more. */
-const patienceMs = 2000
+const timeoutMs = 2000
 
 /** The calls to one Activity actor. */
 interface Line {
@@ -35,7 +35,7 @@ export interface ListenerParts {
  */
 export class BucketListener {
   readonly #parts: ListenerParts
-  readonly #heard = new BucketSet()
+  readonly #confirmed = new BucketSet()
   readonly #lines = new Map<number, Line>()
 
   constructor(parts: ListenerParts) {
@@ -44,14 +44,14 @@ export class BucketListener {
 
   /** Buckets that were asked for before the gateway slept. */
   restore(buckets: Iterable<number>): void {
-    for (const bucket of buckets) this.#heard.add(bucket)
+    for (const bucket of buckets) this.#confirmed.add(bucket)
   }
 
   /** Asks for buckets. Resolves when they are listened to; undefined when they all are. */
   listen(buckets: Iterable<number>): Promise<void> | undefined {
     const waits = new Set<Promise<void>>()
     for (const bucket of buckets) {
-      if (this.#heard.has(bucket)) continue
+      if (this.#confirmed.has(bucket)) continue
       const line = this.#lineOf(bucket)
       const isCalled = line.calling.has(bucket)
       if (!isCalled) line.waiting.add(bucket)
@@ -66,13 +66,13 @@ export class BucketListener {
   get isFailing(): boolean {
     const now = this.#parts.now()
     return [...this.#lines.values()].some(
-      ({ failingSince }) => failingSince > 0 && Math.abs(now - failingSince) >= patienceMs,
+      ({ failingSince }) => failingSince > 0 && Math.abs(now - failingSince) >= timeoutMs,
     )
   }
 
   /** The actor is answered that the bucket is not wanted. Also a call under way must not make it known: the actor may drop it. */
   giveUp(bucket: number): void {
-    this.#heard.delete(bucket)
+    this.#confirmed.delete(bucket)
     this.#lines.get(activityNumberOf(bucket, this.#parts.actors))?.calling.delete(bucket)
   }
 
@@ -101,7 +101,7 @@ export class BucketListener {
       Object.assign(line, { calling: line.waiting, isCalled: isWaitedFor.promise })
       Object.assign(line, { waiting: new Set<number>(), isWaitedFor: Promise.withResolvers<void>() })
       await this.#call(actor, line)
-      for (const bucket of line.calling) this.#heard.add(bucket)
+      for (const bucket of line.calling) this.#confirmed.add(bucket)
       line.calling = new Set()
       isWaitedFor.resolve()
     }

@@ -11,7 +11,7 @@ export class ConnectedUser implements InterestedUser {
   readonly channel: string
   readonly sessions = new Set<Session>()
   buckets: UserBuckets | undefined
-  /** Since when the user has to be told what changed, in milliseconds since the epoch; 0 when a call for it is under way or none is needed. */
+  /** Since when the user has to be sent what changed, in milliseconds since the epoch; 0 when a call for it is under way or none is needed. */
   missedSince = 0
 
   constructor(tenant: string, user: string, buckets: UserBuckets | undefined) {

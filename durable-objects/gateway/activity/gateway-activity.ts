@@ -1,8 +1,8 @@
 import type { UnreadNotice } from '../../../src/activity/held-conversation.ts'
 import { HeldConversations } from '../../../src/activity/held-conversations.ts'
-import { News } from '../../../src/activity/news.ts'
+import { PreparedActivity } from '../../../src/activity/prepared-activity.ts'
 import { UserBuckets } from '../../../src/activity/user-buckets.ts'
-import { bucketOf, type ConversationActivity, type NewsAnswer } from '../../../src/events/activity.ts'
+import { bucketOf, type ConversationActivity, type ActivityAnswer } from '../../../src/events/activity.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import { backoffMs, within } from '../../../src/kernel/retry.ts'
@@ -24,16 +24,16 @@ const missedMs = 2000
 const statesMs = 5000
 /** Users of one call to a conversation. */
 const usersPerCall = 1000
-/** Users that are told of one piece of news before other events have a turn. */
-const usersPerTurn = 1000
-/** Calls to conversations, and to inboxes of users that missed news, that are under way at once. */
+/** Users that are sent one update before other events are handled. */
+const usersPerBatch = 1000
+/** Calls to conversations, and to inboxes of users that missed updates, that are under way at once. */
 const callsAtOnce = 32
 /** A deploy reaches a gateway within an hour: a session of the version before may lack what happened since it began. */
 const recallMs = 3_600_000
 /** After so many failures to learn what a user missed their connections are closed: each asks for the list when it returns. */
 const missedAttempts = 3
 
-/** The unread counts of the users connected to one gateway: which conversations they have, and what they are told of them. */
+/** The unread counts of the users connected to one gateway: which conversations they have, and what they are sent of them. */
 export class GatewayActivity {
   readonly #context: GatewayContext
   readonly #tenants = new Map<string, ConnectedTenant>()
@@ -62,7 +62,7 @@ export class GatewayActivity {
     }
   }
 
-  /** A session of before gateways kept buckets: its inbox is asked for them, and what changed meanwhile is told. */
+  /** A session of before gateways kept buckets: its inbox is asked for them, and what changed meanwhile is sent. */
   #recall(session: Session): void {
     if (!session.subscriptions.has(inboxChannel(session.user))) return
     const begun = this.#context.clock.now()
@@ -115,13 +115,13 @@ export class GatewayActivity {
   }
 
   /** Where conversations of a tenant stand. */
-  news(tenantName: string, news: readonly ConversationActivity[]): NewsAnswer {
+  update(tenantName: string, updates: readonly ConversationActivity[]): ActivityAnswer {
     const tenant = this.#find(tenantName)
     if (tenant === undefined || tenant.users.size === 0) {
       this.#tenants.delete(tenantName)
       return { isListening: false, unwanted: [] }
     }
-    const unwanted = news.flatMap((activity) => {
+    const unwanted = updates.flatMap((activity) => {
       const bucket = bucketOf(activity.conversation)
       const users = tenant.interest.of(bucket)
       if (users.length > 0) void this.#tell(tenantName, activity, users)
@@ -131,8 +131,8 @@ export class GatewayActivity {
     return { isListening: true, unwanted }
   }
 
-  /** News since then was lost: each user is told what has changed. False when the tenant has no user here. */
-  newsMissed(tenantName: string, since: number): boolean {
+  /** Updates since then were lost: each user is sent what has changed. False when the tenant has no user here. */
+  updatesMissed(tenantName: string, since: number): boolean {
     const tenant = this.#find(tenantName)
     if (tenant === undefined || tenant.users.size === 0) return false
     this.#held.forgetStates((name) => name.startsWith(`${tenantName}/`))
@@ -228,7 +228,7 @@ export class GatewayActivity {
     if (data.startsWith(removed)) return held?.removed(user)
     // The event that it is listed may have been lost.
     if (user.buckets?.has(bucketOf(conversation)) === false) return void this.#listed(tenant, user, conversation)
-    // What the inbox knew may be older than what the client was told before.
+    // What the inbox knew may be older than what the client was sent before.
     const event = held?.eventOf(user)
     if (event !== undefined) this.#write(user, event)
   }
@@ -248,11 +248,11 @@ export class GatewayActivity {
     const name = `${tenant}/${activity.conversation}`
     const held = this.#held.open(name)
     if (!held.note(activity)) return
-    const news = new News(activity)
-    for (let first = 0; first < users.length; first += usersPerTurn) {
+    const update = new PreparedActivity(activity)
+    for (let first = 0; first < users.length; first += usersPerBatch) {
       if (first > 0) await scheduler.wait(0)
-      const turn = users.slice(first, first + usersPerTurn).filter(({ isGone }) => !isGone)
-      this.#show(held.tell(news, turn))
+      const batch = users.slice(first, first + usersPerBatch).filter(({ isGone }) => !isGone)
+      this.#show(held.apply(update, batch))
     }
     held.sweep(users, ({ isGone }) => isGone)
     this.#held.measure(name)

@@ -3,7 +3,7 @@ import { infosOf } from '../../../src/realtime/hub.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
 import type { ChannelClient } from './channel-client.ts'
 
-/** The public info of a connection changed: its channels are told, where presence shows it. */
+/** The public info of a connection changed: its channels are notified, where presence shows it. */
 export function infoChanged(channels: ChannelClient, session: Session): void {
   for (const channel of session.subscriptions.keys()) tellInfos(channels, session, channel)
 }

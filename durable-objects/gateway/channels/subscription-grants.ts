@@ -3,7 +3,7 @@ import { verifySubscription, type SubscriptionClaims } from '../../../src/auth/s
 import type { ServerSubscription, SigningKey } from '../../../src/auth/claims.ts'
 import { keyNotFetched, namesUnknownKey, notYetValid } from '../../../src/auth/token.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
-import { parseChannel, whyNoChannel, type TopicName } from '../../../src/protocol/channels.ts'
+import { parseChannel, channelProblem, type TopicName } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import type { Namespace } from '../../../src/protocol/namespaces-api.ts'
@@ -54,7 +54,7 @@ export class SubscriptionGrants {
   /** Decides a client's subscribe. */
   forClient(session: Session, request: SubscribeRequest): Ready<GrantDecision> {
     const name = parseChannel(request.channel)
-    if (name === undefined) return whyNoChannel(request.channel)
+    if (name === undefined) return channelProblem(request.channel)
     if (name.kind === 'inbox' && name.user !== session.user) return refuse('permissionDenied')
     if (name.kind !== 'topic') return { kind: 'granted', joinLeave: request.join_leave, isRecoverable: true, terms: {} }
     return whenReady(this.#namespaces.find(session.tenant, name, this.#clock.now()), (known) => {
@@ -71,7 +71,7 @@ export class SubscriptionGrants {
     { channel, overrides, info, data, expiresAt }: ServerSubscription,
   ): Ready<SubscriptionGrant | Refusal> {
     const name = parseChannel(channel)
-    if (name === undefined) return whyNoChannel(channel)
+    if (name === undefined) return channelProblem(channel)
     if (name.kind === 'inbox' && name.user !== session.user)
       return refuse('permissionDenied', 'the personal stream of another user')
     if (name.kind === 'inbox') return refuse('permissionDenied', 'a personal stream comes with its user')

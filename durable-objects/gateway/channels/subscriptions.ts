@@ -36,7 +36,7 @@ export class Subscriptions {
     const { channel } = request
     if (channel === '') return this.#context.close(session, 'badRequest', 'subscribe without a channel')
     if (this.#pending.holds(session, channel, () => this.subscribe(session, command))) return
-    const problem = this.#whyNot(session, request)
+    const problem = this.#problemOf(session, request)
     if (problem !== undefined) return this.#refuse(session, id, problem)
 
     this.#pending.begin(session, channel, channel.length + bytesBeside)
@@ -81,7 +81,7 @@ export class Subscriptions {
     }
   }
 
-  #whyNot(session: Session, { channel, type, tf }: Of<'subscribe'>['request']): Refusal | undefined {
+  #problemOf(session: Session, { channel, type, tf }: Of<'subscribe'>['request']): Refusal | undefined {
     if (type !== 0) return refuse('notAvailable', 'map and shared poll subscriptions')
     if (tf !== undefined && tf !== null) return refuse('badRequest', 'tag filters are not supported')
     if (channel.length > maxChannelLength)

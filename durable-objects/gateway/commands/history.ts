@@ -1,6 +1,6 @@
 import { withoutDeleted } from '../../../src/history/amend.ts'
 import { readHistory } from '../../../src/adapters/cold-history.ts'
-import { parseChannel, whyNoChannel } from '../../../src/protocol/channels.ts'
+import { parseChannel, channelProblem } from '../../../src/protocol/channels.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeHistory } from '../../../src/protocol/replies.ts'
@@ -28,7 +28,7 @@ export class History {
   /** JSON text of a HistoryResult. */
   async page(session: Session, request: HistoryRequest): Promise<string | Refusal> {
     const channel = parseChannel(request.channel)
-    if (channel === undefined) return whyNoChannel(request.channel)
+    if (channel === undefined) return channelProblem(request.channel)
     if (channel.kind === 'topic') return await this.#topics.history(session, channel, request)
     if (channel.kind !== 'conversation')
       return refuse('notAvailable', 'history of anything but conversations and topics')

@@ -1,4 +1,4 @@
-import { parseChannel, whyNoChannel } from '../../../src/protocol/channels.ts'
+import { parseChannel, channelProblem } from '../../../src/protocol/channels.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { encodeInfo } from '../../../src/protocol/replies.ts'
 import { maxListed, type Presence, type PresenceForm } from '../../../src/realtime/presence-table.ts'
@@ -37,7 +37,7 @@ export class PresenceCommands {
   async #read(session: Session, channel: string, form: PresenceForm): Promise<Presence | Refusal> {
     const { tenant, user, client } = session
     const parsed = parseChannel(channel)
-    if (parsed === undefined) return whyNoChannel(channel)
+    if (parsed === undefined) return channelProblem(channel)
     if (parsed.kind === 'topic') return await this.#topics.presence(session, parsed, channel, form)
     if (parsed.kind !== 'conversation')
       return refuse('notAvailable', 'presence anywhere but in conversations and topics')

@@ -1,6 +1,6 @@
 import { randomToken } from '../../../src/kernel/id.ts'
 import { whenReady } from '../../../src/kernel/ready.ts'
-import { parseChannel, whyNoChannel, type TopicName } from '../../../src/protocol/channels.ts'
+import { parseChannel, channelProblem, type TopicName } from '../../../src/protocol/channels.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import { carry } from '../../../src/protocol/publication-data.ts'
@@ -31,7 +31,7 @@ export class Publishing {
     const context = this.#context
     const channel = parseChannel(request.channel)
     if (request.type !== 0) return context.refuse(session, id, refuse('notAvailable', 'map publications'))
-    if (channel === undefined) return context.refuse(session, id, whyNoChannel(request.channel))
+    if (channel === undefined) return context.refuse(session, id, channelProblem(request.channel))
     const settle = (result: StreamResult) => {
       if (result.kind === 'refused') context.refuse(session, id, result)
       else context.reply(session, id, 'publish', '{}')

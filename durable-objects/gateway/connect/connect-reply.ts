@@ -10,7 +10,7 @@ export type SubscribedResult = Extract<StreamResult, { kind: 'subscribed' }>
 
 /**
  * JSON text of a SubscribeResult. Fields that are zero are left out; the offset is the request's own when recovered.
- * Who cannot recover is told no position.
+ * A client that cannot recover gets no position.
  */
 export function encodeSubscribed(
   result: SubscribedResult,

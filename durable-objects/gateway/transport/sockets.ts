@@ -22,7 +22,7 @@ import { WebSocketTransport, type Transport } from './transport.ts'
 /** The platform's bound on the attachment of a hibernating socket. */
 const attachmentBytes = 16_384
 /** How much too old a kept time may be, in milliseconds, so that not every frame of a client costs an attachment. */
-const heardWithinMs = 5_000
+const receivedWithinMs = 5_000
 
 /** How long the last frame may take to leave for a client that closed the connection itself, in milliseconds. */
 const lastFrameMs = 1000
@@ -132,7 +132,7 @@ export class Sockets {
     // An open probe is a ping already, and its answer must not be mistaken for another.
     if (session.reader.asked > 0) return
     const isAnsweredByRuntime = this.#hibernates && session.wire === jsonFormat && this.#probing.size === 0
-    if (!isAnsweredByRuntime) session.reader.owed = 1
+    if (!isAnsweredByRuntime) session.reader.expected = 1
     this.write(session, pingFrame)
   }
 
@@ -154,8 +154,8 @@ export class Sockets {
 
   /** Notes that the client sent something, where the runtime does not answer its pongs and keep that time itself. */
   noteReceived(session: Session, now: number): void {
-    if (!session.wire.pings || now - session.heardAt < heardWithinMs) return
-    session.heardAt = now
+    if (!session.wire.pings || now - session.receivedAt < receivedWithinMs) return
+    session.receivedAt = now
     this.changed(session)
   }
 
@@ -164,7 +164,7 @@ export class Sockets {
     if (!session.wire.pings) return 0
     const socket = this.#transports.get(session)?.socket
     return (
-      now - Math.max(session.heardAt, session.reader.answeredAt, socket === undefined ? 0 : this.#answeredAt(socket))
+      now - Math.max(session.receivedAt, session.reader.answeredAt, socket === undefined ? 0 : this.#answeredAt(socket))
     )
   }
 

@@ -5,8 +5,9 @@ export function changedProperties(batches: readonly ProjectionBatch[]): (Project
   const newest = new Map<string, ProjectionBatch & ProjectedProperties>()
   for (const batch of batches) {
     const key = `${batch.tenant}/${batch.conversation}`
-    const { facts } = batch
-    if (facts !== undefined && facts.version >= (newest.get(key)?.version ?? 0)) newest.set(key, { ...batch, ...facts })
+    const { facts: properties } = batch
+    if (properties !== undefined && properties.version >= (newest.get(key)?.version ?? 0))
+      newest.set(key, { ...batch, ...properties })
   }
   return [...newest.values()]
 }

@@ -18,7 +18,7 @@ const misplaced = z.array(z.object({ tenant_id: z.string() }))
 export async function writeBatches(db: Database, batches: readonly ProjectionBatch[]): Promise<Projected[]> {
   const tenants = [...new Set(batches.map(({ tenant }) => tenant))]
   const statements = [setTenants(db, tenants), insertMessages(db, batches)]
-  if (batches.some(({ facts }) => facts !== undefined))
+  if (batches.some(({ facts: properties }) => properties !== undefined))
     statements.push(upsertConversations(db, batches), upsertMembers(db, batches))
   const scrubs = batches.some(({ scrubbed }) => scrubbed.length > 0)
   if (scrubs) statements.push(lockArchive(db, tenants), restoreArchived(db, batches), scrubMessages(db, batches))

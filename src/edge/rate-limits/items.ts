@@ -6,21 +6,21 @@ import { Touches } from '../../limits/touches.ts'
 import { platformLevel, termsOf } from './platform-limits.ts'
 import { decider, rateLimitExceeded } from './request-limits.ts'
 
-/** A caller that pays for the items of a request: a tenant's server by its key, or one of its users. */
-export type Payer = Exclude<Principal, { kind: 'anonymous' }>
+/** A caller that the items of a request are charged to: a tenant's server by its key, or one of its users. */
+export type ChargedCaller = Exclude<Principal, { kind: 'anonymous' }>
 
 /** Actor calls of requests with many items, of this isolate. */
 export const touches = new Touches({ now: () => systemClock.now(), wait: (ms) => scheduler.wait(ms) })
 
-/** Takes what `items` cost from the caller and its tenant, before they are worked on; the request itself paid for the first. */
-export async function decideItems(env: Env, payer: Payer, items: number): Promise<Decision> {
+/** Takes what `items` cost from the caller and its tenant, before they are worked on; the request itself was charged for the first. */
+export async function decideItems(env: Env, caller: ChargedCaller, items: number): Promise<Decision> {
   if (items <= 1) return { kind: 'taken' }
-  const { tenant } = payer
+  const { tenant } = caller
   const terms = await termsOf(env, tenant)
   const own =
-    payer.kind === 'server'
-      ? platformLevel(env, terms, { tenant, policy: 'items-key', key: payer.keyId })
-      : platformLevel(env, terms, { tenant, policy: 'items-user', key: payer.user })
+    caller.kind === 'server'
+      ? platformLevel(env, terms, { tenant, policy: 'items-key', key: caller.keyId })
+      : platformLevel(env, terms, { tenant, policy: 'items-user', key: caller.user })
   const all = platformLevel(env, terms, { tenant, policy: 'items-tenant', key: '' })
   return await decideAll(
     decider,
@@ -28,10 +28,10 @@ export async function decideItems(env: Env, payer: Payer, items: number): Promis
   )
 }
 
-/** The checks of a batch count like as many requests for one: the request itself paid for the first. */
+/** The checks of a batch count like as many requests for one: the request itself was charged for the first. */
 export async function takeChecks(
   env: Env,
-  { tenant, keyId }: Extract<Payer, { kind: 'server' }>,
+  { tenant, keyId }: Extract<ChargedCaller, { kind: 'server' }>,
   checks: number,
 ): Promise<void> {
   if (checks <= 1) return
@@ -41,7 +41,7 @@ export async function takeChecks(
 }
 
 /** The same for routes: a refusal is thrown as the problem that HTTP tells. */
-export async function takeItems(env: Env, payer: Payer, items: number): Promise<void> {
-  const decision = await decideItems(env, payer, items)
+export async function takeItems(env: Env, caller: ChargedCaller, items: number): Promise<void> {
+  const decision = await decideItems(env, caller, items)
   if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
 }

@@ -27,7 +27,7 @@ export const limitFamilies = (holders: readonly HolderTallies[]): MetricFamily[]
     type: 'counter',
     help,
     samples: holders.flatMap(({ holder, tallies }) =>
-      Object.entries(tallies).map(([policy, tally]) => ({ labels: { holder, policy }, value: tally[field] })),
+      Object.entries(tallies).map(([policy, counters]) => ({ labels: { holder, policy }, value: counters[field] })),
     ),
   }))
 

@@ -78,22 +78,22 @@ export function rateLimitHeaders(levels: readonly EdgeLevel[], decision: Decisio
 
 /** After a refusal there is nothing left until `retryAfterMs`, and `Retry-After` must not be before that. */
 function stateOf({ key, rules }: EdgeLevel, retryAfterMs: number | undefined): QuotaState | undefined {
-  const standing = decider.holder.state(key, systemClock.now())
+  const state = decider.holder.state(key, systemClock.now())
   const [window] = rules().windows
-  if (standing === undefined || window === undefined) return undefined
+  if (state === undefined || window === undefined) return undefined
   const quota = capacityOf(window)
   return {
     name: policyOf(key),
     quota,
     windowSeconds: (window.windowMs * quota) / window.limit / 1000,
-    remaining: retryAfterMs === undefined ? standing.remaining : 0,
-    resetSeconds: (retryAfterMs ?? standing.resetMs) / 1000,
+    remaining: retryAfterMs === undefined ? state.remaining : 0,
+    resetSeconds: (retryAfterMs ?? state.resetMs) / 1000,
   }
 }
 
 /**
  * Those whom a limit refused that they share would all come back at the same moment: their waits are spread
- * (draft-ietf-httpapi-ratelimit-headers-11 §8.5). Who has a bucket alone is told the exact time.
+ * (draft-ietf-httpapi-ratelimit-headers-11 §8.5). A caller with a bucket of its own gets the exact time.
  */
 export const spreadOut = (decision: Decision): Decision =>
   decision.kind === 'limited' && isManyPeoples(policyOf(decision.key))

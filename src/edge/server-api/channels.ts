@@ -6,7 +6,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
 import { TooManyActors } from '../../limits/open-actors.ts'
-import { parseChannel, whyNoChannel } from '../../protocol/channels.ts'
+import { parseChannel, channelProblem } from '../../protocol/channels.ts'
 import { carry, givenInBase64 } from '../../protocol/publication-data.ts'
 import { refuse, refuseTooFast, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
@@ -115,7 +115,7 @@ async function presenceOf(env: Env, tenant: string, channel: string, form: Prese
 /** How a topic is kept; a refusal for channels that are none, which says where their way is. */
 export async function rulesOf(env: Env, tenant: string, channel: string): Promise<TopicRules | Refusal> {
   const parsed = parseChannel(channel)
-  if (parsed === undefined) return whyNoChannel(channel)
+  if (parsed === undefined) return channelProblem(channel)
   if (parsed.kind === 'conversation')
     return refuse('notAvailable', 'a conversation has messages: POST /v1/conversations/:id/messages')
   if (parsed.kind !== 'topic') return refuse('notAvailable', `${channel}: this stream is written by the system itself`)
@@ -133,7 +133,7 @@ export async function rulesOf(env: Env, tenant: string, channel: string): Promis
 /** Why there is no such channel, if there is none; also asked where no connection would be found to ask. */
 export async function unknownChannel(env: Env, tenant: string, channel: string): Promise<Refusal | undefined> {
   const parsed = parseChannel(channel)
-  if (parsed === undefined) return whyNoChannel(channel)
+  if (parsed === undefined) return channelProblem(channel)
   if (parsed.kind !== 'topic') return undefined
   const rules = await rulesOf(env, tenant, channel)
   return 'kind' in rules ? rules : undefined

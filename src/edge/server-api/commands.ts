@@ -16,7 +16,7 @@ import {
   type ServerApiMethod,
   type ServerApiRequest,
 } from '../../protocol/server-api.ts'
-import { decideItems, touches, type Payer } from '../rate-limits/items.ts'
+import { decideItems, touches, type ChargedCaller } from '../rate-limits/items.ts'
 import { broadcast, presence, presenceStats, publish, removeHistory, type Result } from './channels.ts'
 import { history } from './history.ts'
 import { channels, disconnect, info, refresh, subscribe, unsubscribe } from './connections.ts'
@@ -43,8 +43,8 @@ const handlers: Handlers = {
 }
 
 /** Runs one method; JSON text of its answer. */
-export async function answer(env: Env, payer: Payer, method: string, params: Params): Promise<string> {
-  return encodeReply(method, await run(env, payer, method, params))
+export async function answer(env: Env, caller: ChargedCaller, method: string, params: Params): Promise<string> {
+  return encodeReply(method, await run(env, caller, method, params))
 }
 
 /** JSON text of an answer, `{"result":…}` or `{"error":…}`. A batch's is what it gives, as Centrifugo has it. */
@@ -52,11 +52,11 @@ export const encodeReply = (method: string, result: Result): string =>
   method === 'batch' && typeof result === 'string' ? result : encodeAnswer(result)
 
 /** Runs one method. Never throws. */
-export async function run(env: Env, payer: Payer, method: string, params: Params): Promise<Result> {
+export async function run(env: Env, caller: ChargedCaller, method: string, params: Params): Promise<Result> {
   try {
-    if (method === 'batch') return await runBatch(env, payer, params)
+    if (method === 'batch') return await runBatch(env, caller, params)
     return isMethod(method)
-      ? await runOne(env, payer, method, params)
+      ? await runOne(env, caller, method, params)
       : refuse('methodNotFound', `${method}: one of ${Object.keys(serverApiRequests).join(', ')}, batch`)
   } catch (thrown) {
     if (thrown instanceof TooManyActors) return refuseTooFast('actors', thrown.retryAfterMs)
@@ -65,39 +65,39 @@ export async function run(env: Env, payer: Payer, method: string, params: Params
   }
 }
 
-async function runOne(env: Env, payer: Payer, method: ServerApiMethod, params: Params): Promise<Result> {
+async function runOne(env: Env, caller: ChargedCaller, method: ServerApiMethod, params: Params): Promise<Result> {
   const schema: z.ZodObject = serverApiRequests[method]
   const parsed = readGiven(schema, givenFields(schema, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema is of this very method
   const handler = handlers[method] as (env: Env, tenant: string, request: unknown) => Promise<Result>
-  const unpaid = await pay(env, payer, itemsOf(parsed.data))
-  if (unpaid !== undefined) return unpaid
+  const refused = await charge(env, caller, itemsOf(parsed.data))
+  if (refused !== undefined) return refused
   // A broadcast is many calls of its own.
-  const call = () => handler(env, payer.tenant, parsed.data)
-  return await (method === 'broadcast' ? call() : touches.one(payer.tenant, call))
+  const call = () => handler(env, caller.tenant, parsed.data)
+  return await (method === 'broadcast' ? call() : touches.one(caller.tenant, call))
 }
 
 /** Commands one after the other, or all at once where their order is of no matter; a reply each, in order. */
-async function runBatch(env: Env, payer: Payer, params: Params): Promise<Result> {
+async function runBatch(env: Env, caller: ChargedCaller, params: Params): Promise<Result> {
   const parsed = readGiven(serverApiBatch, givenFields(serverApiBatch, params))
   if (!parsed.success) return refuse('badRequest', explain(parsed.error))
   const { commands, parallel } = parsed.data
-  const unpaid = await pay(env, payer, commands.length)
-  if (unpaid !== undefined) return unpaid
-  if (parallel) return replies(await severalAtOnce(commands, (command) => reply(env, payer, command)))
+  const refused = await charge(env, caller, commands.length)
+  if (refused !== undefined) return refused
+  if (parallel) return replies(await severalAtOnce(commands, (command) => reply(env, caller, command)))
   const done: string[] = []
   for (const command of commands) {
-    done.push(await reply(env, payer, command))
-    if (done.length % inOneTurn === 0) await scheduler.wait(1)
+    done.push(await reply(env, caller, command))
+    if (done.length % inOneGo === 0) await scheduler.wait(1)
   }
   return replies(done)
 }
 
-/** Commands of one parallel batch under way at once: each is some actor calls, and all of them are one turn for other callers. */
+/** Commands of one parallel batch under way at once: each is some actor calls, and other callers wait for all of them. */
 const atOnce = 4
 /** Commands of a batch in order after which others are served. */
-const inOneTurn = 16
+const inOneGo = 16
 
 async function severalAtOnce<T>(items: readonly T[], run: (item: T) => Promise<string>): Promise<string[]> {
   const results: string[] = []
@@ -106,7 +106,7 @@ async function severalAtOnce<T>(items: readonly T[], run: (item: T) => Promise<s
     for (let place = next++; place < items.length; place = next++) {
       const item = items[place]
       if (item !== undefined) results[place] = await run(item)
-      // Calls between actors of one process are done before anything else is heard: a timer lets others in.
+      // Calls between actors of one process are done before anything else is handled: a timer lets others in.
       await scheduler.wait(1)
     }
   }
@@ -114,7 +114,7 @@ async function severalAtOnce<T>(items: readonly T[], run: (item: T) => Promise<s
   return results
 }
 
-async function reply(env: Env, payer: Payer, command: GivenJson): Promise<string> {
+async function reply(env: Env, caller: ChargedCaller, command: GivenJson): Promise<string> {
   const object = z.record(z.string(), z.unknown()).safeParse(command.value)
   if (!object.success) return encodeAnswer(refuse('badRequest', 'a command is {"<method>": {…}}'))
   const named = Object.entries(object.data).filter(([, params]) => params !== null)
@@ -123,13 +123,13 @@ async function reply(env: Env, payer: Payer, command: GivenJson): Promise<string
   if (method === undefined || !isMethod(method))
     return encodeAnswer(refuse('methodNotFound', 'a command is {"<method>": {…}}'))
   const given = new GivenJson(params, () => textAt(command.text, [method]) ?? 'null')
-  const result = await run(env, payer, method, given)
+  const result = await run(env, caller, method, given)
   return typeof result === 'string' ? `{${JSON.stringify(method)}:${result}}` : encodeAnswer(result)
 }
 
-/** Takes what the items of a request cost; why it may not go on. */
-async function pay(env: Env, payer: Payer, items: number): Promise<Refusal | undefined> {
-  const decision = await decideItems(env, payer, items)
+/** Charges the items of a request to its caller; returns a refusal when the caller may not have so many. */
+async function charge(env: Env, caller: ChargedCaller, items: number): Promise<Refusal | undefined> {
+  const decision = await decideItems(env, caller, items)
   if (decision.kind !== 'limited') return undefined
   const { retryAfterMs } = decision
   return refuse('tooManyRequests', `${policyOf(decision.key)}: wait ${retryAfterMs} ms`, retryAfterMs)

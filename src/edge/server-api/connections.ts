@@ -35,7 +35,7 @@ export async function subscribe(env: Env, tenant: string, request: ServerApiRequ
     ...(since === undefined ? {} : { mustRecover: true as const }),
   }
   const gateways = await gatewaysOf(env, tenant, request)
-  const ask = whom(tenant, request)
+  const ask = target(tenant, request)
   const answers = await Promise.all(gateways.map((gateway) => gateway.subscribeUser(ask, order, since)))
   return answers.find((answer) => answer !== undefined) ?? '{}'
 }
@@ -53,7 +53,7 @@ export async function unsubscribe(env: Env, tenant: string, request: ServerApiRe
   const unknown = request.channel === '' ? undefined : await unknownChannel(env, tenant, request.channel)
   if (unknown !== undefined) return unknown
   const gateways = await gatewaysOf(env, tenant, request)
-  await Promise.all(gateways.map((gateway) => gateway.unsubscribeUser(whom(tenant, request), request.channel)))
+  await Promise.all(gateways.map((gateway) => gateway.unsubscribeUser(target(tenant, request), request.channel)))
   return '{}'
 }
 
@@ -62,7 +62,7 @@ export async function disconnect(env: Env, tenant: string, request: ServerApiReq
   const end = request.disconnect ?? request.Disconnect
   const whitelist = [...(request.whitelist ?? []), ...(request.ClientWhitelist ?? [])]
   const gateways = await gatewaysOf(env, tenant, request)
-  await Promise.all(gateways.map((gateway) => gateway.disconnectUser(whom(tenant, request), end, whitelist)))
+  await Promise.all(gateways.map((gateway) => gateway.disconnectUser(target(tenant, request), end, whitelist)))
   return '{}'
 }
 
@@ -74,7 +74,7 @@ export async function refresh(env: Env, tenant: string, request: ServerApiReques
   const expired = request.expired || (expiresAt > 0 && expiresAt <= systemClock.now())
   const refreshment = { expired, expiresAt, ...(info === undefined ? {} : { info }) }
   const gateways = await gatewaysOf(env, tenant, request)
-  await Promise.all(gateways.map((gateway) => gateway.refreshUser(whom(tenant, request), refreshment)))
+  await Promise.all(gateways.map((gateway) => gateway.refreshUser(target(tenant, request), refreshment)))
   return '{}'
 }
 
@@ -111,7 +111,7 @@ async function standings(env: Env, tenant: string) {
   )
 }
 
-const whom = (tenant: string, { user, client = '', session = '' }: WithUser) => ({
+const target = (tenant: string, { user, client = '', session = '' }: WithUser) => ({
   tenant,
   user,
   ...(client === '' ? {} : { client }),

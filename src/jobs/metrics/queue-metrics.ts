@@ -25,10 +25,10 @@ export interface TypeSummary {
   readonly durationsMs: { readonly p50: number | null; readonly p90: number | null; readonly p99: number | null }
 }
 
-export function summarize(tally: JobTypeCounts): TypeSummary {
-  const { type, attempts, ended } = tally
+export function summarize(counts: JobTypeCounts): TypeSummary {
+  const { type, attempts, ended } = counts
   const at = (p: number) => {
-    const ms = percentileMs(tally, p) ?? 0
+    const ms = percentileMs(counts, p) ?? 0
     return Number.isFinite(ms) ? ms : null
   }
   return { type, attempts, ended, durationsMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99) } }
@@ -50,7 +50,7 @@ export const jobFamilies = (figures: readonly QueueMetrics[]): MetricFamily[] =>
   },
   ...typeFamilies(
     'parley_job',
-    merge(figures).map((tally) => ({ labels: {}, tally })),
+    merge(figures).map((counts) => ({ labels: {}, counts })),
   ),
 ]
 
@@ -74,29 +74,32 @@ export function queueFamilies(all: readonly QueueMetrics[]): MetricFamily[] {
     },
     ...typeFamilies(
       'parley_queue_job',
-      figures.flatMap(({ labels, tallies }) => tallies.map((tally) => ({ labels, tally }))),
+      figures.flatMap(({ labels, tallies }) => tallies.map((counts) => ({ labels, counts }))),
     ),
   ]
 }
 
-interface LabelledTally {
+interface LabelledCounts {
   readonly labels: Sample['labels']
-  readonly tally: JobTypeCounts
+  readonly counts: JobTypeCounts
 }
 
 /** Attempts, outcomes and durations by type of job. */
-const typeFamilies = (name: string, tallies: readonly LabelledTally[]): MetricFamily[] => [
+const typeFamilies = (name: string, tallies: readonly LabelledCounts[]): MetricFamily[] => [
   {
     name: `${name}_attempts_total`,
     type: 'counter',
     help: 'Attempts at jobs, by type of job.',
-    samples: tallies.map(({ labels, tally }) => ({ labels: { ...labels, type: tally.type }, value: tally.attempts })),
+    samples: tallies.map(({ labels, counts }) => ({
+      labels: { ...labels, type: counts.type },
+      value: counts.attempts,
+    })),
   },
   {
     name: `${name}s_ended_total`,
     type: 'counter',
     help: 'Jobs that ended, by type and state.',
-    samples: tallies.flatMap(({ labels, tally: { type, ended } }) =>
+    samples: tallies.flatMap(({ labels, counts: { type, ended } }) =>
       Object.entries(ended).map(([state, value]) => ({ labels: { ...labels, type, state }, value })),
     ),
   },
@@ -108,24 +111,24 @@ const typeFamilies = (name: string, tallies: readonly LabelledTally[]): MetricFa
   },
 ]
 
-function durationSamples({ labels, tally }: LabelledTally): Sample[] {
-  const own = { ...labels, type: tally.type }
+function durationSamples({ labels, counts }: LabelledCounts): Sample[] {
+  const own = { ...labels, type: counts.type }
   return [
     ...quantiles.map((quantile) => ({
       labels: { ...own, quantile: String(quantile) },
-      value: (percentileMs(tally, quantile) ?? 0) / 1000,
+      value: (percentileMs(counts, quantile) ?? 0) / 1000,
     })),
-    { suffix: '_sum', labels: own, value: tally.totalMs / 1000 },
-    { suffix: '_count', labels: own, value: tally.attempts },
+    { suffix: '_sum', labels: own, value: counts.totalMs / 1000 },
+    { suffix: '_count', labels: own, value: counts.attempts },
   ]
 }
 
 /** The tallies of all queues, one per type. */
 function merge(figures: readonly QueueMetrics[]): JobTypeCounts[] {
   const byType = new Map<string, JobTypeCounts>()
-  for (const tally of figures.flatMap(({ tallies }) => tallies)) {
-    const known = byType.get(tally.type)
-    byType.set(tally.type, known === undefined ? tally : add(known, tally))
+  for (const counts of figures.flatMap(({ tallies }) => tallies)) {
+    const known = byType.get(counts.type)
+    byType.set(counts.type, known === undefined ? counts : add(known, counts))
   }
   return [...byType.values()].sort((a, b) => (a.type < b.type ? -1 : 1))
 }

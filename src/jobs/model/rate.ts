@@ -1,4 +1,4 @@
-import { debtOf, drainMs, unitsOf, type BucketRate } from '../../kernel/token-bucket.ts'
+import { levelOf, drainMs, unitsOf, type BucketRate } from '../../kernel/token-bucket.ts'
 
 /**
  * A token bucket: it holds `count` starts and is refilled evenly by `count` every `seconds`. Any stretch of t seconds sees at
@@ -14,8 +14,8 @@ export type FullAt = number
 
 const bucketOf = ({ count, seconds }: Rate): BucketRate => ({ limit: count, windowMs: seconds * 1000 })
 
-/** The debt that is left of a bucket. */
-const debtAt = ({ count }: Rate, fullAt: FullAt, now: number): number => Math.max(0, fullAt - now) * count
+/** The level of a bucket now. */
+const levelAt = ({ count }: Rate, fullAt: FullAt, now: number): number => Math.max(0, fullAt - now) * count
 
 /** Reserves the earliest possible start; returns its time and the bucket after it. */
 export const reserve = (rate: Rate, fullAt: FullAt, now: number): { readonly at: number; readonly fullAt: FullAt } => ({
@@ -25,12 +25,12 @@ export const reserve = (rate: Rate, fullAt: FullAt, now: number): { readonly at:
 
 /** How many starts are possible now. */
 export const allowance = (rate: Rate, fullAt: FullAt, now: number): number =>
-  Math.max(0, Math.floor(rate.count - unitsOf(bucketOf(rate), debtAt(rate, fullAt, now)) + 1e-9))
+  Math.max(0, Math.floor(rate.count - unitsOf(bucketOf(rate), levelAt(rate, fullAt, now)) + 1e-9))
 
 /** The bucket after `starts` now. */
 export const spend = (rate: Rate, fullAt: FullAt, starts: number, now: number): FullAt =>
-  Math.max(now, fullAt) + debtOf(bucketOf(rate), starts) / rate.count
+  Math.max(now, fullAt) + levelOf(bucketOf(rate), starts) / rate.count
 
 /** When the next start is possible. */
 export const nextAllowed = (rate: Rate, fullAt: FullAt, now: number): number =>
-  now + drainMs(bucketOf(rate), debtAt(rate, fullAt, now), rate.count - 1)
+  now + drainMs(bucketOf(rate), levelAt(rate, fullAt, now), rate.count - 1)

@@ -8,7 +8,7 @@ import { hasEnded, phases } from '../model/phase.ts'
 
 /**
  * Applies the outcome of an attempt; returns the job before and after. Only the newest attempt of a job that has not ended
- * counts, so that an outcome told twice, or by a worker that was given up, changes nothing: undefined then.
+ * counts, so that an outcome that is reported twice, or by a worker that was given up, changes nothing: undefined then.
  */
 export function settle(
   stores: QueueStores,

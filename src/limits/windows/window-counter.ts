@@ -1,5 +1,5 @@
 /**
- * How much of one window is used. A counter is told of every unit spent and when; a later time than the true one only
+ * How much of one window is used. A counter learns of every unit spent and when; a later time than the true one only
  * makes it stricter. That allows holders to spend by themselves and report afterwards.
  */
 export interface WindowCounter {

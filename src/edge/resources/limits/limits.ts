@@ -316,9 +316,9 @@ async function checkTogether(levels: readonly Level[]) {
 function answer({ key }: Level, decision: Decision): CheckAnswer {
   if (decision.kind === 'unreachable') return unreachable()
   refuseIfFull(decision)
-  const standing = decider.holder.state(key, systemClock.now()) ?? { remaining: 0, limit: 0, resetMs: 0 }
+  const state = decider.holder.state(key, systemClock.now()) ?? { remaining: 0, limit: 0, resetMs: 0 }
   const retryAfterMs = decision.kind === 'limited' ? decision.retryAfterMs : 0
-  return { allowed: decision.kind === 'taken', ...standing, retryAfterMs }
+  return { allowed: decision.kind === 'taken', ...state, retryAfterMs }
 }
 
 const unreachable = () =>

@@ -26,7 +26,7 @@ export interface ListedBreaker {
 }
 
 /**
- * The breakers of the services of the platform: of all, or of those with these names. One whose actor does not answer is told as
+ * The breakers of the services of the platform: of all, or of those with these names. One whose actor does not answer is given as
  * this isolate sees it.
  */
 export async function readBreakers(env: Env, names?: readonly string[]): Promise<ListedBreaker[]> {

@@ -67,7 +67,7 @@ export async function metricsText(env: Env): Promise<string> {
   ])
 }
 
-/** The figures of one actor; undefined when it does not answer, which keeps none of the others from being told. */
+/** The figures of one actor; undefined when it does not answer, which keeps none of the others from being shown. */
 async function figuresOf<T>(
   request: RequestContext | undefined,
   holder: string,
@@ -84,7 +84,7 @@ async function figuresOf<T>(
 const upFamily = (holders: readonly { readonly holder: string; readonly figures: unknown }[]): MetricFamily => ({
   name: 'parley_up',
   type: 'gauge',
-  help: 'Whether a gateway or a lane of a shard writer told its figures (1) or did not answer (0).',
+  help: 'Whether a gateway or a lane of a shard writer answered with its figures (1) or did not answer (0).',
   samples: holders.map(({ holder, figures }) => ({ labels: { holder }, value: figures === undefined ? 0 : 1 })),
 })
 

@@ -46,8 +46,9 @@ export const streams = new Hono<App>()
   .post('/emulation', async (c) => {
     const { node, session, data } = await posted(c)
     const gateway = gatewayOf(c, node)
-    const heard = gateway === undefined ? 'elsewhere' : await gatewayNamed(c.env, gateway).receive(node, session, data)
-    return heard === 'elsewhere' ? fail('not-found', 'no such node: connect again') : c.body(null, 204)
+    const received =
+      gateway === undefined ? 'elsewhere' : await gatewayNamed(c.env, gateway).receive(node, session, data)
+    return received === 'elsewhere' ? fail('not-found', 'no such node: connect again') : c.body(null, 204)
   })
 
 /** A connection as its client asked for it: how it wants to hear, and what it says first. */

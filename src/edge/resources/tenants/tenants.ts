@@ -201,11 +201,11 @@ function requireJurisdiction(env: Env, id: string, wanted: Jurisdiction | undefi
 
 /** The shard that the tenant is placed on if it is new; a tenant that exists needs none. */
 async function shardFor(env: Env, id: string, region: RegionHint | undefined): Promise<string | undefined> {
-  const wishes = { jurisdiction: jurisdictionIn(id), region }
+  const wanted = { jurisdiction: jurisdictionIn(id), region }
   const { shards } = await shardsNow(loadConfig(env), platformOf(env))
-  const shard = placeTenant(id, shardsFor(wishes, shards))
+  const shard = placeTenant(id, shardsFor(wanted, shards))
   if (shard !== undefined || (await tenantOf(env, id).record()) !== undefined) return shard
-  const where = wishes.jurisdiction === undefined ? '' : ` of the jurisdiction "${wishes.jurisdiction}"`
+  const where = wanted.jurisdiction === undefined ? '' : ` of the jurisdiction "${wanted.jurisdiction}"`
   return fail(
     'conflict',
     `shard: there is no active shard${where} for a new tenant; PUT /admin/v1/shards/{name} registers one`,

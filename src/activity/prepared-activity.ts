@@ -3,7 +3,7 @@ import { readStateNow } from './read-state-now.ts'
 import { UnreadEvent } from './unread-event.ts'
 
 /** What is known of a conversation at one moment, prepared for looking up many users in it. */
-export class News {
+export class PreparedActivity {
   readonly activity: ConversationActivity
   readonly event: UnreadEvent
   readonly #reported: ReadonlyMap<string, UserReadState>

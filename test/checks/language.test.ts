@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest'
+import { excludedWords, kept, retiredNames, retiredWords } from './language.ts'
+
+const folders = ['src/jobs', 'durable-objects/topic', 'sdk', 'web/views']
+const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1)
+
+describe('the language check', () => {
+  test.each([...retiredNames])('refuses `%s` in identifiers of the product', (name) => {
+    const texts = [
+      `const ${name} = 1`,
+      `class Some${capital(name)}Table {}`,
+      `class A { #${name}At = 0 }`,
+      `f({ ${name}Of: 1 })`,
+    ]
+    for (const folder of folders)
+      for (const text of texts) expect(excludedWords(`${folder}/made-up.ts`, text), text).toHaveLength(1)
+  })
+
+  test.each(retiredWords)('refuses "%s" in comments and texts of the product, and in documents', (word) => {
+    for (const folder of folders) {
+      expect(excludedWords(`${folder}/made-up.ts`, `/** Keeps the ${word} of a user. */\nf()`)).toHaveLength(1)
+      expect(excludedWords(`${folder}/made-up.ts`, `f('the ${word}')`)).toHaveLength(1)
+    }
+    for (const page of ['docs/made-up.md', 'docs/design/made-up.md', 'README.md', 'ARCHITECTURE.md', 'SECURITY.md'])
+      expect(excludedWords(page, `Some ${word} of a user.`)).toHaveLength(1)
+  })
+
+  test('refuses persons and bounds named `most` everywhere', () => {
+    expect(excludedWords('bench/made-up.ts', '// Whoever calls\nf(mostBytes)')).toHaveLength(2)
+    expect(excludedWords('test/made-up.ts', '// nobody, somebody, she\nf()')).toHaveLength(3)
+  })
+
+  test('accepts the same words in decisions, which are history, and where another meaning is meant', () => {
+    expect(excludedWords('docs/decisions/0001-made-up.md', 'The Doorman and the House owe a debt.')).toEqual([])
+    expect(
+      excludedWords('src/made-up.ts', '/** Returns each in turn; has room for another. */\nconst returned = f()'),
+    ).toEqual([])
+  })
+
+  test('accepts a name that data depends on in its own file only', () => {
+    const [file, name] = ['src/realtime/session.ts', 'heard']
+    expect(kept[file]).toContain(name)
+    expect(excludedWords(file, `f({ ${name}: 1 })`)).toEqual([])
+    expect(excludedWords('src/made-up.ts', `f({ ${name}: 1 })`)).toHaveLength(1)
+  })
+})
