@@ -34,7 +34,7 @@ import { Batcher, PollWaiters } from './waiting-calls.ts'
 import { jobQueueSchema } from './schema.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { migrate } from '../shared/migrate.ts'
-import type { EnqueueAnswer, JobPage, JobQueueRpc, QueueStats } from '../contracts.ts'
+import type { EnqueueAnswer, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
 
 /**
  * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
@@ -86,7 +86,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
       sql,
       stores: this.#stores,
       queue,
-      changing: (change) => this.#changing(change),
+      changing: (change, request) => this.#changing(change, request),
       claim: (...usage) => defaultQueue().claimSchedules(...usage),
     })
     this.#retention = new Retention(this.#stores, this.#days, this.#stream)
@@ -98,21 +98,19 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
    * is kept with the job and passed on to its endpoint.
    */
   async enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer> {
-    return await this.#registered(await this.#enqueuer.add({ job: traced(wanted, request), request }))
+    return await this.#registered(request, await this.#enqueuer.add({ job: traced(wanted, request), request }))
   }
 
   /** Accepts all of these jobs, or none. */
   async enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult> {
     const jobs = wanted.map((job) => traced(job, request))
-    return await this.#registered(this.#changing((now) => enqueue(this.#stores, jobs, now), request))
+    const answer = this.#changing((now) => enqueue(this.#stores, jobs, now), request)
+    return await this.#registered(request, answer)
   }
 
-  /**
-   * Starts a requested run and gives its worker up to `capacity` jobs with what they need; undefined for a run that is not
-   * expected, or that has started already.
-   */
-  startRun(run: string, capacity: number): PollAnswer | undefined {
-    return this.#changing((now) => this.#queue.startRun(run, capacity, now))
+  /** Starts a requested run with up to `capacity` jobs; undefined for a run that is not expected, or that has started already. */
+  startRun(run: string, capacity: number, request?: RequestContext): PollAnswer | undefined {
+    return this.#changing((now) => this.#queue.startRun(run, capacity, now), request)
   }
 
   /**
@@ -137,15 +135,15 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   }
 
   /** QStash gave a run up. If it never started another is requested; if it did, its worker's silence is noticed. */
-  runLost(run: string): void {
-    this.#changing(() => this.#stores.runs.remove(run))
+  runLost(run: string, request?: RequestContext): void {
+    this.#changing(() => this.#stores.runs.remove(run), request)
   }
 
   /** Notes the progress of a running job that its endpoint reports over HTTP; false when there is no such job. */
-  report(report: Omit<ProgressReport, 'run'>): boolean {
+  report(report: Omit<ProgressReport, 'run'>, request?: RequestContext): boolean {
     const job = this.#stores.jobs.get(report.id)
     if (job === undefined) return false
-    this.#changing((now) => this.#queue.note({ ...report, run: job.run }, now))
+    this.#changing((now) => this.#queue.note({ ...report, run: job.run }, now), request)
     return true
   }
 
@@ -158,28 +156,29 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return listJobs(this.ctx.storage.sql, state, cursor, limit)
   }
 
-  cancel(id: string): JobView | undefined {
-    const job = this.#changing((now) => cancel(this.#stores, id, now))
+  cancel(id: string, request?: RequestContext): JobView | undefined {
+    const job = this.#changing((now) => cancel(this.#stores, id, now), request)
     return job === undefined ? undefined : toView(job)
   }
 
   /** Sends a dead or failed job again. */
-  redrive(id: string): JobView | Refusal {
-    const job = this.#changing((now) => redrive(this.#stores, id, now))
+  redrive(id: string, request?: RequestContext): JobView | Refusal {
+    const job = this.#changing((now) => redrive(this.#stores, id, now), request)
     return 'kind' in job ? job : toView(job)
   }
 
   /** Sends again the oldest dead jobs, up to `limit`; `skipped` counts those that cannot be. */
-  redriveAll(limit: number): { redriven: number; skipped: number } {
-    return this.#changing((now) => redriveAll(this.#stores, limit, now))
+  redriveAll(limit: number, request?: RequestContext): { redriven: number; skipped: number } {
+    return this.#changing((now) => redriveAll(this.#stores, limit, now), request)
   }
 
   stats(): QueueStats {
     return queueStats(this.ctx.storage.sql, this.#stores, this.#metrics.metrics, this.#clock.now())
   }
 
-  setPolicy(change: Partial<Policy>): Promise<Policy> {
-    return this.#registered(this.#changing((now) => changePolicy(this.#stores, change, now)))
+  setPolicy(change: Partial<Policy>, request?: RequestContext): Promise<Policy> {
+    const policy = this.#changing((now) => changePolicy(this.#stores, change, now), request)
+    return this.#registered(request, policy)
   }
 
   /** At most `limit` schedules after the name `after`, without the payloads of their jobs. */
@@ -192,12 +191,12 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   }
 
   /** Creates a schedule or changes it, within the limits of the tenant's queues together. */
-  async putSchedule(spec: ScheduleSpec): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
-    return await this.#registered(await this.#schedules.put(spec))
+  async putSchedule(spec: ScheduleSpec, request?: RequestContext): Promise<PutSchedule | Refusal> {
+    return await this.#registered(request, await this.#schedules.put(spec, request))
   }
 
-  removeSchedule(name: string): Promise<boolean> {
-    return this.#schedules.remove(name)
+  removeSchedule(name: string, request?: RequestContext): Promise<boolean> {
+    return this.#schedules.remove(name, request)
   }
 
   /** Called on the queue `default`: notes the usage of another queue's schedules, or refuses it. */
@@ -206,12 +205,12 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   }
 
   /** Secrets that sign the posts of this queue's `http` jobs, the newest first; the first one is made when it is asked for. */
-  secrets(): Promise<string[]> {
-    return this.#registered(this.#secrets.current(this.#clock.now()))
+  secrets(request?: RequestContext): Promise<string[]> {
+    return this.#registered(request, this.#secrets.current(this.#clock.now()))
   }
 
-  rotateSecret(): Promise<string[]> {
-    return this.#registered(this.#secrets.rotate(this.#clock.now()))
+  rotateSecret(request?: RequestContext): Promise<string[]> {
+    return this.#registered(request, this.#secrets.rotate(this.#clock.now()))
   }
 
   /** Commands of a gateway on the channel of a job's progress. */
@@ -238,13 +237,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
    * `nextAt` is when the next call is needed.
    */
   sweep(): QueueStats & { readonly nextAt: number | null } {
-    this.#visited((now) => {
+    this.#sweeping((now) => {
       this.#retention.forget(now)
       this.#queue.tick(now)
       this.#metrics.save()
     })
     this.ctx.waitUntil(this.#schedules.reportIfNeeded())
-    this.ctx.waitUntil(this.#retention.forgetTheRest((forget) => this.#visited(forget)))
+    this.ctx.waitUntil(this.#retention.forgetTheRest((forget) => this.#sweeping(forget)))
     const nextAt = nextSweep(this.#stores)
     this.#due.swept(nextAt === 0)
     return { ...this.stats(), nextAt }
@@ -252,7 +251,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   /** Jobs it accepted, by day (UTC), from `day` on. */
   acceptedSince(day: string): Record<string, number> {
-    this.#visited((now) => this.#days.note(now))
+    this.#sweeping((now) => this.#days.note(now))
     return this.#days.since(day)
   }
 
@@ -276,12 +275,12 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   }
 
   /** A change that a scheduled task makes: no reason to be swept again. */
-  #visited<T>(change: (now: number) => T): T {
+  #sweeping<T>(change: (now: number) => T): T {
     return this.#changing(change, undefined, true)
   }
 
   /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
-  #changing<T>(change: (now: number) => T, request?: RequestContext, isVisit = false): T {
+  #changing<T>(change: (now: number) => T, request?: RequestContext, isSweep = false): T {
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now), request)
     this.#pollWaiters.wakeFor(claimable(this.#stores, now))
@@ -291,13 +290,13 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     const watched = this.#stores.jobs.takeWatched()
     if (watched.length > 0) this.ctx.waitUntil(this.#stream.publish(watched, request))
     if (this.#names.isNew) this.ctx.waitUntil((this.#registration = this.#names.register(request)))
-    if (!isVisit && !this.#due.isListed) this.ctx.waitUntil(this.#due.list(request))
+    if (!isSweep && !this.#due.isListed) this.ctx.waitUntil(this.#due.list(request))
     return changed
   }
 
   /** Returns `answer` once the queue has registered with `default`, or two seconds later. Secrets change nothing that registers it. */
-  async #registered<T>(answer: T): Promise<T> {
-    await (this.#names.isNew ? this.#names.register() : this.#registration)
+  async #registered<T>(request: RequestContext | undefined, answer: T): Promise<T> {
+    await (this.#names.isNew ? this.#names.register(request) : this.#registration)
     return answer
   }
 

@@ -1,8 +1,10 @@
 import { refuseUsage, usageWith } from '../../src/jobs/schedules/schedule-limits.ts'
 import { putSchedule } from '../../src/jobs/schedules/schedule-runs.ts'
-import type { Schedule, ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
+import type { ScheduleSpec, ScheduleUsage } from '../../src/jobs/schedules/schedule.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
+import type { PutSchedule } from '../contracts.ts'
 import type { Sql } from '../shared/sql.ts'
 import type { SqlStores } from './sql-stores.ts'
 
@@ -12,7 +14,7 @@ interface SchedulesContext {
   readonly stores: SqlStores
   readonly queue: string
   /** Changes the stores in one commit. */
-  readonly changing: <T>(change: (now: number) => T) => T
+  readonly changing: <T>(change: (now: number) => T, request: RequestContext | undefined) => T
   /** Claims usage from the tenant's queue `default`. */
   readonly claim: (queue: string, before: ScheduleUsage, after: ScheduleUsage) => Promise<Refusal | undefined>
 }
@@ -28,27 +30,27 @@ export class QueueSchedules {
   }
 
   /** Creates a schedule or changes it. */
-  put(spec: ScheduleSpec): Promise<{ readonly kind: 'put'; readonly schedule: Schedule } | Refusal> {
+  put(spec: ScheduleSpec, request: RequestContext | undefined): Promise<PutSchedule | Refusal> {
     const { stores, changing } = this.#context
     return this.#inOrder(async () => {
       const refused = await this.#claim(usageWith(stores.schedules, spec))
       if (refused !== undefined) return refused
-      return { kind: 'put' as const, schedule: changing((now) => putSchedule(stores, spec, now)) }
+      return { kind: 'put' as const, schedule: changing((now) => putSchedule(stores, spec, now), request) }
     })
   }
 
-  remove(name: string): Promise<boolean> {
+  remove(name: string, request: RequestContext | undefined): Promise<boolean> {
     const { stores, changing } = this.#context
     return this.#inOrder(async () => {
-      const removed = changing(() => stores.schedules.remove(name))
-      if (removed) await this.#report()
+      const removed = changing(() => stores.schedules.remove(name), request)
+      if (removed) await this.#report(request)
       return removed
     })
   }
 
   /** Reports the usage to `default` if that has not been done since the actor started or failed the last time. */
   async reportIfNeeded(): Promise<void> {
-    if (!this.#hasReported && this.#context.stores.schedules.usage().schedules > 0) await this.#report()
+    if (!this.#hasReported && this.#context.stores.schedules.usage().schedules > 0) await this.#report(undefined)
   }
 
   /** On the queue `default`: notes the usage of a queue, or refuses it when the tenant's queues would exceed the limit together. */
@@ -77,13 +79,14 @@ export class QueueSchedules {
   }
 
   /** Until a lost report is repeated, by the next change or sweep, `default` counts too many schedules. */
-  async #report(): Promise<void> {
+  async #report(request: RequestContext | undefined): Promise<void> {
     try {
       await this.#claim(this.#context.stores.schedules.usage())
       this.#hasReported = true
     } catch (thrown) {
       this.#hasReported = false
-      log.warn('jobs.schedule-report-failed', { queue: this.#context.queue, reason: reasonOf(thrown) })
+      const { queue } = this.#context
+      log.warn('jobs.schedule-report-failed', { ...idsOf(request), queue, reason: reasonOf(thrown) })
     }
   }
 

@@ -25,7 +25,7 @@ export class JobWorker extends WorkerEntrypoint<Env> {
 export async function startRun(env: Env, { tenant, queue, run }: WorkerRunReference): Promise<number | undefined> {
   if (drain.isOver) return undefined
   let stub = jobQueueOf(env, tenant, queue)
-  const start = await stub.startRun(run, firstCapacity)
+  const start = await stub.startRun(run, firstCapacity, env.request)
   if (start === undefined) return undefined
   const workerRun = new WorkerRun({
     // One stub keeps calls in their order; after a failure it is broken for good and replaced.
@@ -39,6 +39,7 @@ export async function startRun(env: Env, { tenant, queue, run }: WorkerRunRefere
       }
     },
     workerRun: run,
+    request: env.request,
     run: (attempt) => runJob(env, tenant, attempt),
     clock: systemClock,
     pause: (ms) => scheduler.wait(ms),

@@ -3,6 +3,7 @@ import type { Assignment, AttemptResult, PollAnswer, PollRequest, ProgressReport
 import { heartbeatMs } from '../jobs/queue/worker-runs.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'
+import { idsOf, type RequestContext } from '../kernel/request-context.ts'
 import { backoffMs } from '../kernel/retry.ts'
 import type { Attempt } from './attempt.ts'
 
@@ -11,6 +12,7 @@ export interface WorkerRunContext {
   /** Polls the queue, which waits up to `waitMs` with nothing to answer. Calls arrive in the order in which they are made. */
   readonly poll: (request: PollRequest, waitMs: number) => Promise<PollAnswer>
   readonly workerRun: string
+  readonly request: RequestContext | undefined
   readonly run: (attempt: Attempt) => Promise<Outcome>
   readonly clock: Clock
   readonly pause: (ms: number) => Promise<void>
@@ -44,8 +46,8 @@ export class WorkerRun {
   #given = 0
   #stays = true
   #isDraining = false
-  /** Resolved when there is something to tell the queue, and when the last job has ended. */
-  #news = Promise.withResolvers<void>()
+  /** Resolved when there is something to report to the queue, and when the last job has ended. */
+  #hasReport = Promise.withResolvers<void>()
   #drained = Promise.withResolvers<void>()
 
   constructor(context: WorkerRunContext) {
@@ -58,8 +60,8 @@ export class WorkerRun {
     this.#accept(start)
     while (this.#stays || this.#running.size > 0 || this.#settled.length > 0) {
       if (this.#running.size > 0) await this.#waitBriefly()
-      await this.#pollUntilNews()
-      // What an overtaken poll still brings, or fails to tell, belongs to this run.
+      await this.#pollUntilReport()
+      // What an overtaken poll still brings, or fails to report, belongs to this run.
       if (!this.#stays) await Promise.all(this.#unanswered)
     }
     return this.#given
@@ -68,13 +70,13 @@ export class WorkerRun {
   /** Takes no more jobs, and ends when those it has are done. */
   drain(): void {
     this.#isDraining = true
-    this.#news.resolve()
+    this.#hasReport.resolve()
   }
 
   /** Polls; an outcome or a report that arrives meanwhile ends the wait, and the next poll overtakes this one. */
-  async #pollUntilNews(): Promise<void> {
-    this.#news = Promise.withResolvers<void>()
-    await Promise.race([this.#poll(), this.#news.promise])
+  async #pollUntilReport(): Promise<void> {
+    this.#hasReport = Promise.withResolvers<void>()
+    await Promise.race([this.#poll(), this.#hasReport.promise])
   }
 
   async #poll(): Promise<void> {
@@ -99,7 +101,7 @@ export class WorkerRun {
     await this.#context.pause(backoffMs(this.#failures, 200, 2000, this.#context.random()))
   }
 
-  /** Whether the queue answered. What an unanswered poll told is told again: the queue settles each attempt once. */
+  /** Whether the queue answered. What an unanswered poll reported is reported again: the queue settles each attempt once. */
   async #ask(request: PollRequest, waitMs: number, poll: number): Promise<boolean> {
     try {
       const answer = await this.#context.poll(request, waitMs)
@@ -108,7 +110,8 @@ export class WorkerRun {
       if (poll === this.#polls) this.#stays = answer.stay
       return true
     } catch (thrown) {
-      log.warn('jobs.poll-failed', { attempt: ++this.#failures, reason: reasonOf(thrown) })
+      const ids = idsOf(this.#context.request)
+      log.warn('jobs.poll-failed', { ...ids, attempt: ++this.#failures, reason: reasonOf(thrown) })
       this.#settled.unshift(...request.settled)
       this.#reports.unshift(...request.reports)
       return false
@@ -126,7 +129,7 @@ export class WorkerRun {
     for (const job of jobs) {
       const running = new RunningJob(job, secrets, this.#context.clock.now(), (report) => {
         this.#reports.push(report)
-        this.#news.resolve()
+        this.#hasReport.resolve()
       })
       this.#running.set(job.id, running)
       void this.#run(running)
@@ -141,7 +144,7 @@ export class WorkerRun {
     this.#running.delete(job.id)
     this.#settled.push({ id: job.id, run: job.run, outcome })
     if (this.#running.size === 0) this.#drained.resolve()
-    this.#news.resolve()
+    this.#hasReport.resolve()
   }
 
   /** Quick jobs are over in a moment: one poll then settles all of them. */

@@ -215,6 +215,6 @@ async function runOnce(
   }
   const pause = () => scheduler.wait(1)
   const attempt = (given: Attempt) => handler(given.job)
-  const context = { poll, workerRun: run, run: attempt, clock: systemClock, pause, random: () => 0 }
+  const context = { poll, workerRun: run, request: undefined, run: attempt, clock: systemClock, pause, random: () => 0 }
   await new WorkerRun(context).run(start)
 }

@@ -117,7 +117,7 @@ describe('with QStash', () => {
     for (const key of [keys.qstashCurrentKey, keys.qstashNextKey]) {
       const signature = sign({ url, body: Buffer.from(body), key, now: Date.now() })
       const answer = await fetch(url, { method: 'POST', body, headers: { 'Upstash-Signature': signature } })
-      expect([answer.status, await answer.json()]).toEqual([200, { visit: 'not expected' }])
+      expect([answer.status, await answer.json()]).toEqual([200, { run: 'not expected' }])
     }
     const failure = JSON.stringify({ sourceBody: Buffer.from(body).toString('base64') })
     const signature = sign({
@@ -131,7 +131,7 @@ describe('with QStash', () => {
       body: failure,
       headers: { 'Upstash-Signature': signature },
     })
-    expect([told.status, await told.json()]).toEqual([200, { visit: 'lost' }])
+    expect([told.status, await told.json()]).toEqual([200, { run: 'lost' }])
   })
 })
 

@@ -23,7 +23,14 @@ function running(world: OneQueue, run: Work, more: Partial<Pick<WorkerRunContext
   }
   const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
   const clock = { now: () => (moment += 1) }
-  const context = { ...queue, workerRun: 'r', run: (attempt: Attempt) => run(attempt.job, attempt), clock, pause }
+  const context = {
+    ...queue,
+    workerRun: 'r',
+    request: undefined,
+    run: (attempt: Attempt) => run(attempt.job, attempt),
+    clock,
+    pause,
+  }
   return new WorkerRun({ ...context, random: () => 0.5 }).run(start)
 }
 

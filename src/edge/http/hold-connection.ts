@@ -4,6 +4,7 @@ import type { Env } from '../../env.ts'
 import { randomToken } from '../../kernel/id.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log } from '../../kernel/log.ts'
+import { idsOf } from '../../kernel/request-context.ts'
 import { connectionHeader } from '../../protocol/connection-header.ts'
 import { openConnections } from '../../realtime/open-connections.ts'
 
@@ -18,8 +19,10 @@ export function bearsAnother(env: Env): boolean {
   const { count } = openConnections
   if (count < maxConnections) return true
   const now = systemClock.now()
-  if (now - loggedAt >= logEveryMs) log.warn('edge.connections-refused', { open: count, max: maxConnections })
-  if (now - loggedAt >= logEveryMs) loggedAt = now
+  if (now - loggedAt >= logEveryMs) {
+    log.warn('edge.connections-refused', { ...idsOf(env.request), open: count, max: maxConnections })
+    loggedAt = now
+  }
   return false
 }
 

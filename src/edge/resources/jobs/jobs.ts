@@ -51,7 +51,7 @@ const cancelJob = operation(
   }),
   async ({ c, caller, params: { id }, query: { queue: named } }) => {
     const { queue } = await find(c.env, caller.tenant, id, named)
-    const job = await callExisting(c.env, caller.tenant, queue, (own) => own.cancel(id))
+    const job = await callExisting(c.env, caller.tenant, queue, (own) => own.cancel(id, c.env.request))
     return { status: 200, json: job === undefined ? 'null' : encodeJob(job, { queue }) }
   },
 )
@@ -72,7 +72,7 @@ const redriveJob = operation(
   }),
   async ({ c, caller, params: { id }, query: { queue: named } }) => {
     const { queue } = await find(c.env, caller.tenant, id, named)
-    const job = await callExisting(c.env, caller.tenant, queue, (own) => own.redrive(id))
+    const job = await callExisting(c.env, caller.tenant, queue, (own) => own.redrive(id, c.env.request))
     return { status: 200, json: encodeJob('kind' in job ? accepted(job) : job, { queue }) }
   },
 )
@@ -94,11 +94,10 @@ const reportProgress = operation(
   async ({ c, caller, params: { id }, query: { queue: named }, body: { progress, line } }) => {
     const { queue } = await find(c.env, caller.tenant, id, named)
     await callExisting(c.env, caller.tenant, queue, (own) =>
-      own.report({
-        id,
-        ...(progress === undefined ? {} : { progress }),
-        ...(line === undefined ? {} : { line }),
-      }),
+      own.report(
+        { id, ...(progress === undefined ? {} : { progress }), ...(line === undefined ? {} : { line }) },
+        c.env.request,
+      ),
     )
     return { status: 204 }
   },

@@ -84,12 +84,15 @@ const changeQueue = operation(
   }),
   async ({ c, caller, params: { name }, body: { concurrency, rate, keyConcurrency, keyRate } }) => {
     const policy = await callNew(c.env, caller.tenant, name, (queue) =>
-      queue.setPolicy({
-        ...(concurrency === undefined ? {} : { concurrency }),
-        ...(rate === undefined ? {} : { rate }),
-        ...(keyConcurrency === undefined ? {} : { keyConcurrency }),
-        ...(keyRate === undefined ? {} : { keyRate }),
-      }),
+      queue.setPolicy(
+        {
+          ...(concurrency === undefined ? {} : { concurrency }),
+          ...(rate === undefined ? {} : { rate }),
+          ...(keyConcurrency === undefined ? {} : { keyConcurrency }),
+          ...(keyRate === undefined ? {} : { keyRate }),
+        },
+        c.env.request,
+      ),
     )
     return { status: 200, body: { name, ...policy } }
   },
@@ -109,7 +112,7 @@ const pauseQueue = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: await callNew(c.env, caller.tenant, name, (queue) => queue.setPolicy({ paused: true })),
+    body: await callNew(c.env, caller.tenant, name, (queue) => queue.setPolicy({ paused: true }, c.env.request)),
   }),
 )
 
@@ -127,7 +130,7 @@ const resumeQueue = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: await callNew(c.env, caller.tenant, name, (queue) => queue.setPolicy({ paused: false })),
+    body: await callNew(c.env, caller.tenant, name, (queue) => queue.setPolicy({ paused: false }, c.env.request)),
   }),
 )
 
@@ -169,7 +172,7 @@ const redriveQueue = operation(
   }),
   async ({ c, caller, params: { name }, body: { limit } }) => ({
     status: 200,
-    body: await callExisting(c.env, caller.tenant, name, (queue) => queue.redriveAll(limit)),
+    body: await callExisting(c.env, caller.tenant, name, (queue) => queue.redriveAll(limit, c.env.request)),
   }),
 )
 
@@ -188,7 +191,7 @@ const readSecrets = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: { secrets: await callNew(c.env, caller.tenant, name, (queue) => queue.secrets()) },
+    body: { secrets: await callNew(c.env, caller.tenant, name, (queue) => queue.secrets(c.env.request)) },
   }),
 )
 
@@ -207,7 +210,7 @@ const rotateSecret = operation(
   }),
   async ({ c, caller, params: { name } }) => ({
     status: 200,
-    body: { secrets: await callNew(c.env, caller.tenant, name, (queue) => queue.rotateSecret()) },
+    body: { secrets: await callNew(c.env, caller.tenant, name, (queue) => queue.rotateSecret(c.env.request)) },
   }),
 )
 

@@ -81,7 +81,9 @@ const putSchedule = operation(
   }),
   async ({ c, caller, params: { name }, body }) => {
     const wanted = toSchedule(c.env, name, body, systemClock.now())
-    const { schedule } = accepted(await callNew(c.env, caller.tenant, body.queue, (queue) => queue.putSchedule(wanted)))
+    const { schedule } = accepted(
+      await callNew(c.env, caller.tenant, body.queue, (queue) => queue.putSchedule(wanted, c.env.request)),
+    )
     return { status: 200, body: view(schedule) }
   },
 )
@@ -120,7 +122,7 @@ const deleteSchedule = operation(
   }),
   async ({ c, caller, params: { name }, query: { queue = 'default' } }) => {
     if (!(await hasQueue(c.env, caller.tenant, queue))) return missing(name)
-    const removed = await callExisting(c.env, caller.tenant, queue, (own) => own.removeSchedule(name))
+    const removed = await callExisting(c.env, caller.tenant, queue, (own) => own.removeSchedule(name, c.env.request))
     return removed ? { status: 204 } : missing(name)
   },
 )

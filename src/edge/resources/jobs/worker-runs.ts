@@ -15,23 +15,23 @@ import { fail } from '../../http/problem.ts'
 const failure = z.object({ sourceBody: z.base64() })
 
 /**
- * Where QStash brings visits. What it brings is only a name: the ledger says whether this visit is expected, so that
- * a copy of it, sent by whomever, finds the door closed, and what is to be done.
+ * Where QStash delivers worker runs. A message is only a name: the queue says whether this run is expected, so that
+ * a copy of it is refused, and what is to be done.
  */
 export const workerRuns = new Hono<App>()
   .post('/', async (c) => {
     const reference = readRunReference(await signedBody(c, jobsUrl(loadConfig(c.env))))
-    if (reference === undefined) return fail('invalid-request', 'not a visit of ours')
+    if (reference === undefined) return fail('invalid-request', 'not a worker run of this system')
     if (drain.isOver) return fail('unavailable', 'ending: deliver it again')
     const given = await startRun(c.env, reference)
-    return c.json(given === undefined ? { visit: 'not expected' } : { jobs: given })
+    return c.json(given === undefined ? { run: 'not expected' } : { jobs: given })
   })
   .post('/failed', async (c) => {
-    const told = failure.safeParse(parseJson(await signedBody(c, failedUrl(loadConfig(c.env)))))
-    const reference = told.success ? readRunReference(fromBase64(told.data.sourceBody)) : undefined
-    if (reference === undefined) return fail('invalid-request', 'not about a visit of ours')
-    await jobQueueOf(c.env, reference.tenant, reference.queue).runLost(reference.run)
-    return c.json({ visit: 'lost' })
+    const parsed = failure.safeParse(parseJson(await signedBody(c, failedUrl(loadConfig(c.env)))))
+    const reference = parsed.success ? readRunReference(fromBase64(parsed.data.sourceBody)) : undefined
+    if (reference === undefined) return fail('invalid-request', 'not about a worker run of this system')
+    await jobQueueOf(c.env, reference.tenant, reference.queue).runLost(reference.run, c.env.request)
+    return c.json({ run: 'lost' })
   })
 
 async function signedBody(c: AppContext, url: string): Promise<string> {
