@@ -1,7 +1,6 @@
-import { CommonAllowance, type CommonRow } from '../../src/limits/common-allowance.ts'
+import { CommonAllowance, writtenAt, type CommonRow } from '../../src/limits/common-allowance.ts'
 import type { KeyedAsk, LeaseAnswer } from '../../src/limits/lease.ts'
 import type { LeaseAccount } from '../../src/limits/lease-account.ts'
-import { allowanceMs } from '../../src/limits/allowance.ts'
 import type { Rules } from '../../src/limits/rules.ts'
 import type { KeyValues } from '../../src/kernel/key-value.ts'
 import { LimiterStore } from './limiter-store.ts'
@@ -16,10 +15,16 @@ interface Kept {
   readonly account: LeaseAccount
 }
 
+/** Units that an answer allows at once, and units that it lends. */
+interface Granting {
+  readonly decided: number
+  readonly lent: number
+}
+
 /**
  * The accounts of many keys in one actor: for limits of which each key is used rarely, such as the messages of one user. An
- * actor for each would cost every first message the opening of another actor. One row covers what all keys are granted
- * in ten seconds, as far as it is little; see CommonAllowance.
+ * actor for each would cost every first message the opening of another actor. One row a minute covers what all keys are
+ * granted, as far as it is little; see CommonAllowance.
  */
 export class KeyedAccounts {
   readonly #kv: KeyValues
@@ -31,10 +36,10 @@ export class KeyedAccounts {
 
   constructor(kv: KeyValues) {
     this.#kv = kv
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only #renew writes this key of this actor
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only #granting writes this key of this actor
     const earlier = kv.get(commonKey) as CommonRow | undefined
     this.#common = new CommonAllowance(earlier)
-    this.latest = earlier === undefined ? Number.NEGATIVE_INFINITY : earlier.until - allowanceMs
+    this.latest = earlier === undefined ? Number.NEGATIVE_INFINITY : writtenAt(earlier)
   }
 
   /** Answers the questions of a call in their order. */
@@ -45,7 +50,7 @@ export class KeyedAccounts {
       const { account, store } = this.#find(key, ask.rules, now)
       const answer = account.ask(ask, now)
       const decided = ask.costs.slice(0, answer.allowed).reduce((sum, cost) => sum + cost, 0)
-      this.#granting(key, { account, store }, decided + (answer.lease?.units ?? 0), now)
+      this.#granting(key, { account, store }, { decided, lent: answer.lease?.units ?? 0 }, now)
       return answer
     })
   }
@@ -63,23 +68,28 @@ export class KeyedAccounts {
     const account = store.wake(rules, now)
     account.adopt(rules, now)
     const presumed = this.#common.presumed(account.rules, now)
-    if (presumed !== undefined) account.presumeLent(presumed.units, presumed.until)
+    if (presumed !== undefined && 'lentUntil' in presumed) account.presumeLent(presumed.units, presumed.lentUntil)
+    if (presumed !== undefined && 'spentAt' in presumed) account.presumeSpent(presumed.units, presumed.spentAt)
     const kept = { store, account }
     this.#kept.set(key, kept)
     return kept
   }
 
-  #granting(key: string, { account, store }: Kept, units: number, now: number): void {
+  #granting(key: string, { account, store }: Kept, { decided, lent }: Granting, now: number): void {
+    const units = decided + lent
     if (units === 0) return
-    const { covers, renewed } = this.#common.cover(key, units, account.rules, now)
-    if (renewed !== undefined) this.#renew(renewed, now)
-    if (!covers && store.granting(account, units, now)) this.#common.written(key)
+    const cover = this.#common.cover(key, units, lent > 0, account.rules, now)
+    if (!cover.covers) {
+      if (store.granting(account, units, now)) this.#common.written(key)
+      return
+    }
+    if (cover.row !== undefined) this.#kv.put(commonKey, cover.row)
+    if (cover.isNewPeriod) this.#forgetFull(now)
   }
 
-  /** Every ten seconds of use: writes the common row, and forgets the keys that have all their units back. */
-  #renew(row: CommonRow, now: number): void {
+  /** Every ten seconds of use: forgets the keys that have all their units back. */
+  #forgetFull(now: number): void {
     if (!this.#isTidy) this.#tidy(now)
-    this.#kv.put(commonKey, row)
     this.#common.sweep()
     for (const [key, { account, store }] of this.#kept) {
       if (!isFull(account, now)) continue

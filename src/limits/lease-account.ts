@@ -175,6 +175,11 @@ export class LeaseAccount {
     if (units > 0) this.#open(this.#nextLease++, { units, until })
   }
 
+  /** Units spent without a record, at `at` at the latest. */
+  presumeSpent(units: number, at: number): void {
+    for (const meter of this.#counters) meter.spend(units, at)
+  }
+
   /**
    * A quarter of what is left at most, so that many holders get some; near the limit nothing, and the limiter decides
    * each request.

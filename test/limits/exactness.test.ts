@@ -151,7 +151,7 @@ const quickBucket = fc.integer({ min: 1, max: 60 }).chain((limit) =>
     burst: fc.integer({ min: 1, max: 4 * limit }),
   }),
 )
-/** Rounds that need little, so that the common row covers them, among deaths of the limiter and pauses as long as it lasts. */
+/** Rounds that need little, so that the common row covers them, among deaths of the limiter and pauses about as long as a period or the row. */
 const littleAct = fc.oneof(
   {
     weight: 6,
@@ -164,6 +164,7 @@ const littleAct = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ wait: fc.integer({ min: 1, max: 12_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ wait: fc.integer({ min: 55_000, max: 75_000 }) }) },
   { weight: 3, arbitrary: fc.constant({ crash: true }) },
   { weight: 1, arbitrary: fc.record({ all: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 1, arbitrary: fc.constant({ returnIdle: true }) },
