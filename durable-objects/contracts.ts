@@ -59,6 +59,7 @@ import type {
   TokenKey,
 } from '../src/tenants/record.ts'
 import type { LogOf, PageOf } from '../src/events/log-of.ts'
+import type { ConversationChecksums } from '../src/history/checksum.ts'
 import type { Invalidations, Stamp } from '../src/cache/epochs.ts'
 import type { BreakerReport, Opinion } from '../src/resilience/opinion.ts'
 import type { StoredBreaker } from '../src/resilience/shared-breaker.ts'
@@ -160,6 +161,8 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
   history(actor: Actor, query: HistoryQuery): HistoryAnswer
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal>
   readStates(users: readonly string[]): UserStates | undefined
+  checksums(): Promise<ConversationChecksums | undefined>
+  rebuild(): boolean
 }
 
 export interface ActivityRpc extends Rpc.DurableObjectBranded {
@@ -168,6 +171,13 @@ export interface ActivityRpc extends Rpc.DurableObjectBranded {
   rows(query: ActivityQuery): Promise<readonly ActivityRow[]>
   firstActors(): number
   handOver(number: number, after: string): ActivityHandover | undefined
+  conversations(after: string): ConversationNames
+}
+
+/** Ids of conversations in their order, and where the following part begins; null at the end. */
+export interface ConversationNames {
+  readonly ids: readonly string[]
+  readonly next: string | null
 }
 
 /** A part of what a new Activity actor takes over from its parent; the gateways are in the first part. */

@@ -1,8 +1,10 @@
 import type { z } from 'zod'
+import { rebuildAnswer, tenantPage, type rebuildRequest, type RebuildAnswer } from '../src/protocol/operator-api.ts'
 import { reEncrypted, shardsView, type ShardView } from '../src/protocol/shards-api.ts'
 import { LocalError } from './local-error.ts'
 
 export type ListedShard = ShardView
+export type RebuildMode = z.output<typeof rebuildRequest>['mode']
 
 /** Talks to the Worker as its operator. */
 export class Operator {
@@ -83,6 +85,23 @@ export class Operator {
   /** Encrypts the connection strings of all shards with the first key. */
   async reEncryptShards(): Promise<z.output<typeof reEncrypted>> {
     return reEncrypted.parse(JSON.parse(await this.#call('POST', '/admin/v1/shards/re-encrypt')))
+  }
+
+  /** Compares a page of a tenant's conversations with Postgres, and has those written again that `mode` names. */
+  async rebuild(tenant: string, wanted: z.output<typeof rebuildRequest>): Promise<RebuildAnswer> {
+    const path = `/admin/v1/tenants/${encodeURIComponent(tenant)}/rebuild`
+    return rebuildAnswer.parse(JSON.parse(await this.#call('POST', path, wanted)))
+  }
+
+  /** The tenants of a shard after one of them, as the directory lists them. */
+  async *tenantsOn(shard: string, after: string): AsyncGenerator<string> {
+    let cursor: string | null | undefined = after
+    while (cursor !== null && cursor !== undefined) {
+      const path: string = `/admin/v1/tenants?cursor=${encodeURIComponent(cursor)}`
+      const page = tenantPage.parse(JSON.parse(await this.#call('GET', path)))
+      for (const tenant of page.tenants) if (tenant.shard === shard) yield tenant.id
+      cursor = page.next
+    }
   }
 
   async #call(method: string, path: string, body?: unknown, withinMs?: number): Promise<string> {

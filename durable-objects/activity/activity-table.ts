@@ -119,6 +119,16 @@ export class ActivityTable {
     return new Map([...rows].map(({ id, activity }) => [id, withStatesOf(parseActivity(activity), user)]))
   }
 
+  /** The ids after one, so many at most. */
+  names(after: string): { readonly ids: readonly string[]; readonly next: string | null } {
+    if (!this.#exists) return { ids: [], next: null }
+    const rows = this.#sql
+      .exec<{ id: string }>('SELECT id FROM conversations WHERE id > ? ORDER BY id LIMIT ?', after, rowsPerPart)
+      .toArray()
+    const ids = rows.map(({ id }) => id)
+    return { ids, next: ids.length < rowsPerPart ? null : (ids.at(-1) ?? null) }
+  }
+
   /** Rows for the actor with this number, by conversation id after `after`. */
   part(number: number, after: string): RowsPart {
     const rows = this.#sql

@@ -6,7 +6,7 @@ import type { Env } from '../../src/env.ts'
 import type { ActivityQuery, ActivityRow, ConversationActivity } from '../../src/events/activity.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { activityOf, ownName } from '../address.ts'
-import type { ActivityHandover, ActivityRpc } from '../contracts.ts'
+import type { ActivityHandover, ActivityRpc, ConversationNames } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { Settings } from '../shared/settings.ts'
@@ -106,6 +106,11 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
       ...this.#store.activities.part(number, after),
       gateways: after === '' ? this.#store.gateways.of(number) : [],
     }
+  }
+
+  /** The conversations after an id that this actor knows; none where it was never used. */
+  conversations(after: string): ConversationNames {
+    return this.#store.activities.names(after)
   }
 
   override async alarm(): Promise<void> {

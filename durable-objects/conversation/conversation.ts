@@ -18,6 +18,7 @@ import { namesEtag } from '../../src/kernel/etag.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { UserStates } from '../../src/events/activity.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
+import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { encodeMessagePage, pageEtag } from '../../src/history/message-page.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -30,6 +31,7 @@ import type { ConversationRpc, Created } from '../contracts.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { ConversationTasks, gatherMs } from './conversation-tasks.ts'
+import { checksumsOf } from './checksums.ts'
 import { acceptLink } from './link-server.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
 
@@ -159,6 +161,19 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     const state = this.#state()
     if (state === undefined) return undefined
     return { activity: activity.activity(state.conversation), states: activity.statesOf(users) }
+  }
+
+  /** What Postgres must have of this conversation; undefined when there is none. */
+  async checksums(): Promise<ConversationChecksums | undefined> {
+    return await checksumsOf(this.#store)
+  }
+
+  /** Has what Postgres has of this conversation made again from its log. False when there is no conversation. */
+  rebuild(): boolean {
+    if (this.#store.conversation === undefined) return false
+    this.#store.projection.rebuild()
+    this.#tasks.runNext()
+    return true
   }
 
   override async alarm(): Promise<void> {

@@ -37,6 +37,8 @@ export class Projection {
   readonly #amendments: AmendmentTable
   /** The newest deletion when the actor started: its text must not stay in Postgres for long. */
   readonly #firstDeletion: number
+  /** How many rebuilds began: a write that began before one confirms nothing. */
+  #rebuilds = 0
 
   constructor(
     env: Env,
@@ -83,6 +85,28 @@ export class Projection {
     return Math.min(this.#since, systemClock.now()) + this.#delayMs
   }
 
+  /**
+   * Has what Postgres holds of the conversation made again: all entries that the log still has, the properties and the
+   * members. Older entries stay as they are there.
+   */
+  rebuild(): void {
+    this.#rebuilds++
+    this.#settings.set('rebuildUpTo', this.#log.top())
+    this.#settings.set('rebuildProperties', 1)
+    this.#settings.set('projected', this.#log.floor() - 1)
+    this.#settings.set('projectedVersion', 0)
+    this.#since = undefined
+  }
+
+  /** Whether Postgres holds the properties and members of this version. */
+  hasProperties({ version }: Conversation): boolean {
+    return this.#settings.number('projectedVersion') >= version
+  }
+
+  get isRebuilding(): boolean {
+    return this.#settings.number('rebuildProperties') === 1 || this.watermark < this.#settings.number('rebuildUpTo')
+  }
+
   /** Nothing up to `seq` has to be written any more. */
   skip(seq: number): void {
     if (seq <= this.watermark) return
@@ -116,30 +140,45 @@ export class Projection {
     const from = before.version === version ? before.written : 0
     const properties =
       this.#settings.number('projectedVersion') < version ? this.#properties(conversation, from) : undefined
-    const answer = await this.#write(conversation, rows, properties)
+    const replaced = this.#replaced(after, rows, from === 0 && properties !== undefined)
+    const rebuilds = this.#rebuilds
+    const answer = await this.#write(conversation, rows, properties, replaced)
     if (answer.kind === 'failed') throw new Error(answer.why)
     if (answer.kind === 'misplaced') {
       await this.#misplaced(conversation.tenant)
       throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
     }
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
+    if (this.#rebuilds !== rebuilds) return { version: 0, written: 0 }
     // No rows: there is nothing left to hand over, up to the top.
     this.skip(rows.at(-1)?.seq ?? top)
     const written = from + (properties?.members.length ?? this.#members.count())
+    if (replaced?.hasProperties === true) this.#settings.set('rebuildProperties', 0)
     if (properties === undefined || properties.isComplete) this.#settings.set('projectedVersion', version)
     return { version, written }
+  }
+
+  #replaced(after: number, rows: readonly LogRow[], isFirstOfProperties: boolean): ProjectionBatch['replaced'] {
+    if (!this.isRebuilding) return undefined
+    const hasProperties = isFirstOfProperties && this.#settings.number('rebuildProperties') === 1
+    return { first: after + 1, last: rows.at(-1)?.seq ?? after, hasProperties }
   }
 
   async #write(
     conversation: Conversation,
     rows: readonly LogRow[],
-    properties?: ProjectedProperties,
+    properties: ProjectedProperties | undefined,
+    replaced: ProjectionBatch['replaced'],
   ): Promise<Projected> {
     const placement = this.#knownPlacement() ?? (await this.#askPlacement(conversation.tenant))
     if (placement === undefined) return { kind: 'misplaced' }
     const writer = shardWriterOf(this.#env, placement.shard, conversation.tenant, conversation.id)
     const batch = toBatch(conversation, rows, placement.epoch)
-    return await writer.write({ ...batch, ...(properties === undefined ? {} : { facts: properties }) })
+    return await writer.write({
+      ...batch,
+      ...(properties === undefined ? {} : { facts: properties }),
+      ...(replaced === undefined ? {} : { replaced }),
+    })
   }
 
   /** The placement of the last write. It is stored, so that an actor that slept does not ask for it again: the shard checks its epoch. */

@@ -9,6 +9,8 @@ export interface ProjectionBatch {
   readonly scrubbed: readonly number[]
   /** The conversation's properties and members, when they changed since the last batch. */
   readonly facts?: ProjectedProperties
+  /** Of a rebuild: what Postgres has of these seqs goes first, and its properties and members where they are in this batch. */
+  readonly replaced?: { readonly first: number; readonly last: number; readonly hasProperties: boolean }
 }
 
 /** One log entry; `at` in milliseconds since the epoch. */

@@ -105,3 +105,34 @@ export const breakerList = z.object({
     }),
   ),
 })
+
+/** `POST /admin/v1/tenants/{id}/rebuild`. */
+export const rebuildRequest = z.strictObject({
+  mode: z
+    .enum(['compare', 'differing', 'all'])
+    .default('differing')
+    .describe('Only compare; rebuild the conversations that differ; or rebuild all'),
+  cursor: z.string().max(300).default('').describe('`next` of the answer before; empty to begin'),
+  limit: z.int().min(1).max(100).default(20).describe('Conversations in this call'),
+})
+export const rebuildAnswer = z.object({
+  checked: z.int().describe('Conversations that were looked at'),
+  equal: z.int().describe('Those of which Postgres had, or has now, what their logs say'),
+  rebuilt: z.array(z.string()).describe('Conversations whose rows were made again'),
+  pending: z.array(z.string()).describe('Conversations that are still written: call again with the same cursor'),
+  different: z
+    .array(
+      z
+        .object({
+          conversation: z.string(),
+          months: z.array(z.string()).describe('Months (UTC) whose entries differ'),
+          properties: z.boolean().describe('Whether its properties or members differ'),
+          lost: z.int().describe('Entries that neither its log nor Postgres has: they cannot be made again'),
+          isUnknown: z.boolean().describe('Postgres has rows of it, and there is no such conversation'),
+        })
+        .meta({ id: 'DifferentConversation' }),
+    )
+    .describe('Conversations that differ at the end of this call'),
+  next: z.string().nullable().describe('Cursor of the next call; null when all conversations were looked at'),
+})
+export type RebuildAnswer = z.output<typeof rebuildAnswer>

@@ -44,6 +44,25 @@ test('Postgres hears of a busy conversation in batches: what is written during o
     .toContain(String(3 + written))
 })
 
+test('a rebuild that begins while a batch is written replaces all entries, also those of that batch', async () => {
+  const statements = postgresIsThere()
+  const tenant = await newTenant()
+  const lunch = await tenant.group('alice', 'bob')
+  const conversation = tenant.actorOf(lunch)
+  await tenant.postMany(lunch, 'alice', 3)
+  // The rebuild begins while the alarm waits for the shard writer.
+  const [, isBegun] = await Promise.all([runDurableObjectAlarm(conversation), conversation.rebuild()])
+  expect(isBegun).toBe(true)
+  await expect
+    .poll(async () => {
+      await runDurableObjectAlarm(conversation)
+      return await conversation.checksums()
+    })
+    .toMatchObject({ first: 1, last: 3, isRebuilding: false, properties: expect.any(String) })
+  const removals = statements.filter(({ query }) => query.includes('DELETE FROM messages m USING ranges'))
+  expect(removals.map(({ params }) => params.slice(3))).toEqual([['{"1"}', '{"3"}']])
+})
+
 test('batches that follow one another closely are one write', async () => {
   const statements = postgresIsThere()
   const writer = env.SHARD_WRITER.getByName(`shard0/${crypto.randomUUID()}`)

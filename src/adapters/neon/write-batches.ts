@@ -3,6 +3,7 @@ import type { Projected, ProjectionBatch } from '../../events/projection.ts'
 import type { Database } from './connect.ts'
 import { insertMessages } from './insert-messages.ts'
 import { lockArchive } from './lock-archive.ts'
+import { removeProperties, removeRanges } from './remove-range.ts'
 import { restoreArchived } from './restore-archived.ts'
 import { scrubbedPlaces, scrubMessages } from './scrub-messages.ts'
 import { setTenants } from './set-tenants.ts'
@@ -17,14 +18,16 @@ const misplaced = z.array(z.object({ tenant_id: z.string() }))
  */
 export async function writeBatches(db: Database, batches: readonly ProjectionBatch[]): Promise<Projected[]> {
   const tenants = [...new Set(batches.map(({ tenant }) => tenant))]
-  const statements = [setTenants(db, tenants), insertMessages(db, batches)]
+  const rebuilds = batches.some(({ replaced }) => replaced !== undefined)
+  const removals = rebuilds ? [lockArchive(db, tenants), removeRanges(db, batches), removeProperties(db, batches)] : []
+  const statements = [setTenants(db, tenants), ...removals, insertMessages(db, batches)]
   if (batches.some(({ facts: properties }) => properties !== undefined))
     statements.push(upsertConversations(db, batches), upsertMembers(db, batches))
   const scrubs = batches.some(({ scrubbed }) => scrubbed.length > 0)
   if (scrubs) statements.push(lockArchive(db, tenants), restoreArchived(db, batches), scrubMessages(db, batches))
 
   const answers = await db.transaction(statements)
-  const stale = new Set(misplaced.parse(answers[1]).map(({ tenant_id }) => tenant_id))
+  const stale = new Set(misplaced.parse(answers[1 + removals.length]).map(({ tenant_id }) => tenant_id))
   const places = scrubs ? scrubbedPlaces.parse(answers.at(-1)) : []
   return batches.map(({ tenant, conversation, epoch }) =>
     stale.has(tenant)

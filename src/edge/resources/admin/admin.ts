@@ -20,6 +20,7 @@ import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
 import { readBreakers, readEndpointBreakers } from '../operations/breakers.ts'
 import { questions } from '../shards/questions.ts'
 import { shards } from '../shards/shards.ts'
+import { rebuildTenant } from '../tenants/rebuild.ts'
 import { tenants } from '../tenants/tenants.ts'
 import { platform } from './platform.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
@@ -206,6 +207,7 @@ const runCron = operation(
 export const admin = [
   ...platform,
   ...tenants,
+  rebuildTenant,
   ...shards,
   ...questions,
   readTenantJob,
