@@ -162,7 +162,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal>
   readStates(users: readonly string[]): UserStates | undefined
   checksums(): Promise<ConversationChecksums | undefined>
-  rebuild(): boolean
+  rebuild(): void
 }
 
 export interface ActivityRpc extends Rpc.DurableObjectBranded {

@@ -67,6 +67,14 @@ export class ConversationTasks {
     this.alarm.schedule(systemClock.now(), 0)
   }
 
+  /** Has the rows of the conversation in Postgres made again from its log. */
+  rebuild(): void {
+    const { conversation, projection } = this.#store()
+    if (conversation === undefined) return
+    projection.rebuild()
+    this.runNext()
+  }
+
   /** The alarm rang. */
   async run(): Promise<void> {
     const { conversation, projection, inboxUpdater } = this.#store()

@@ -14,16 +14,14 @@ import type { Actor, Conversation as ConversationRecord } from '../../src/conver
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import { namesEtag } from '../../src/kernel/etag.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { UserStates } from '../../src/events/activity.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
 import type { ConversationChecksums } from '../../src/history/checksum.ts'
-import { encodeMessagePage, pageEtag } from '../../src/history/message-page.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { sizes } from '../../src/protocol/limits.ts'
-import { knownPage, otherAnswer, readPageUrl, wholePage } from '../../src/protocol/page-request.ts'
+import { readPageUrl } from '../../src/protocol/page-request.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
@@ -33,6 +31,7 @@ import { ConversationStore } from './conversation-store.ts'
 import { ConversationTasks, gatherMs } from './conversation-tasks.ts'
 import { checksumsOf } from './checksums.ts'
 import { acceptLink } from './link-server.ts'
+import { pageResponse } from './page-response.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
 
 /** How a message begins, which changes the state of no member but its author, unless it mentions any. */
@@ -78,20 +77,11 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     return answer
   }
 
-  /**
-   * Opens a link, a socket over which a gateway makes the same calls at less cost; or answers a page request with the body
-   * of the HTTP answer, or with what `history` returns when the page is refused or has entries that are not held here.
-   */
+  /** Opens a link, a socket over which a gateway makes the same calls at less cost; or answers a page request. */
   override fetch(request: Request): Response {
     if (request.headers.has('upgrade')) return acceptLink(request, (call) => this.execute(call))
     const { actor, query, ifNoneMatch } = readPageUrl(request.url)
-    const page = this.history(actor, query)
-    if (page.kind === 'refused' || page.missing !== undefined)
-      return new Response(JSON.stringify(page), { status: otherAnswer })
-    const headers = { ETag: pageEtag(page) }
-    return namesEtag(ifNoneMatch, headers.ETag)
-      ? new Response(null, { status: knownPage, headers })
-      : new Response(encodeMessagePage(page, query), { status: wholePage, headers })
+    return pageResponse(this.history(actor, query), query, ifNoneMatch)
   }
 
   /** Creates the conversation, or finds the existing one. Its creator's list shows it at once. */
@@ -111,11 +101,8 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   /** Whether `actor` may write here, without writing. */
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal {
     const state = this.#state()
-    return (
-      (state === undefined ? refuse('notFound') : mayWrite(state.conversation, state.members, actor)) ?? {
-        kind: 'admitted',
-      }
-    )
+    const denied = state === undefined ? refuse('notFound') : mayWrite(state.conversation, state.members, actor)
+    return denied ?? { kind: 'admitted' }
   }
 
   /** A page of the log: what is held here, and which seqs must be read from Postgres. */
@@ -150,8 +137,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   /** The connections that are subscribed now, or how many there are. */
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal> {
     const state = this.#state()
-    const denied = state === undefined ? refuse('permissionDenied') : mayRead(state.conversation, state.members, actor)
-    if (denied !== undefined) return refuse('permissionDenied')
+    if (state === undefined || mayRead(state.conversation, state.members, actor)) return refuse('permissionDenied')
     return this.#store.subscribers.presence.read(form)
   }
 
@@ -164,16 +150,13 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
   }
 
   /** What Postgres must have of this conversation; undefined when there is none. */
-  async checksums(): Promise<ConversationChecksums | undefined> {
-    return await checksumsOf(this.#store)
+  checksums(): Promise<ConversationChecksums | undefined> {
+    return checksumsOf(this.#store, this.ctx.storage.sql)
   }
 
-  /** Has what Postgres has of this conversation made again from its log. False when there is no conversation. */
-  rebuild(): boolean {
-    if (this.#store.conversation === undefined) return false
-    this.#store.projection.rebuild()
-    this.#tasks.runNext()
-    return true
+  /** Has what Postgres has of this conversation made again from its log. */
+  rebuild(): void {
+    this.#tasks.rebuild()
   }
 
   override async alarm(): Promise<void> {

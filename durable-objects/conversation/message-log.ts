@@ -81,20 +81,6 @@ export class MessageLog implements Log {
     return this.#floor
   }
 
-  /** How many entries came before `floor`: those of this log, not of one that was deleted before it under the same id. */
-  oldEntries(): number {
-    const first = this.#sql
-      .exec<{ seq: number; number: number | null; client_id: string | null }>(
-        'SELECT seq, number, client_id FROM messages WHERE seq < ? ORDER BY seq LIMIT 1',
-        this.#floor,
-      )
-      .toArray()[0]
-    if (first === undefined) return 0
-    // Of a deleted log its last entry is left, without anything in it.
-    const isOfBefore = first.seq > 1 && first.number === 0 && first.client_id === null
-    return this.#floor - first.seq - (isOfBefore ? 1 : 0)
-  }
-
   /** How many messages there are up to the top, deleted ones included. */
   number(): number {
     return (this.#number ??= messagesUpTo(this.#sql, this.#top))

@@ -92,7 +92,7 @@ test('checksums stay the same when entries move into the archive, and when one i
 test('a deleted message has the same checksum in its log and in Postgres', async () => {
   const rows = entries(9)
   await writeBatches(shard, [batch('deleted', { rows })])
-  const deletion = { ...rows[0]!, seq: 10, clientId: null, data: '{"type":"message.deleted","ref":4}' }
+  const deletion = { ...rows[0], seq: 10, clientId: null, data: '{"type":"message.deleted","ref":4}' }
   await writeBatches(shard, [batch('deleted', { rows: [deletion], scrubbed: [4] })])
   const log = [...rows, deletion].map((row) => (row.seq === 4 ? { ...row, data: tombstone(row.data) } : row))
   expect(await stored('deleted', 10)).toEqual(await monthsOf(log))
