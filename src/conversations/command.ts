@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineOperation, type OperationDefinition, type Responses } from '../protocol/operation.ts'
 import { seqParam } from '../protocol/api.ts'
+import type { EntryKind } from '../protocol/entry-kind.ts'
 import { conversationId, userId, type MessageContent } from '../protocol/payloads.ts'
 import type { ProblemName } from '../protocol/problems.ts'
 import type { StreamResult, StreamVerb } from '../protocol/stream.ts'
@@ -40,6 +41,8 @@ interface Definition<I extends z.ZodObject> {
   readonly input: I
   readonly output: z.ZodType
   readonly limit: RateLimitClass
+  /** The kinds of entries that it writes into the log. */
+  readonly entries?: readonly EntryKind[]
   /** Whether an API key may do it for the member that it names in `user`. */
   readonly onBehalf?: boolean
   /** Absent where the command makes sense on a connection only. */
@@ -80,6 +83,7 @@ export interface Command {
   readonly input: z.ZodType<CommandInput>
   readonly output: z.ZodType
   readonly limit: RateLimitClass
+  readonly entries: readonly EntryKind[]
   readonly onBehalf: boolean
   /** The operation over HTTP, and how its answer becomes a status. */
   readonly http?: { readonly definition: CommandOperation; readonly status: (output: string) => number }
@@ -91,7 +95,7 @@ export interface Command {
 
 /** Defines a command; `commands/table.ts` registers it. */
 export function defineCommand<I extends z.ZodObject>(definition: Definition<I>): Command {
-  const { name, summary, output, limit, http, onBehalf = false } = definition
+  const { name, summary, output, limit, entries = [], http, onBehalf = false } = definition
   const command: Definition<z.ZodObject> = definition
   return {
     name,
@@ -100,6 +104,7 @@ export function defineCommand<I extends z.ZodObject>(definition: Definition<I>):
     input: definition.input as unknown as z.ZodType<CommandInput>,
     output,
     limit,
+    entries,
     onBehalf,
     ...(http === undefined ? {} : { http: httpOf(command, http) }),
     items: (input: Fields) => command.items?.(input) ?? 1,

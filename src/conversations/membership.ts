@@ -1,8 +1,20 @@
-import type { MemberChanged, RoleChanged } from '../events/entry.ts'
+import { z } from 'zod'
+import { defineEntry, type EntryOf } from '../protocol/entry-kind.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
 import { type AppliedCommands, type ConversationState, mayManage, mayRead, record, save, toRow } from './state.ts'
 import type { Actor, Conversation, Member, Role } from './types.ts'
+
+/** A member joined (not presence). */
+export const memberJoined = defineEntry('member.joined', { member: z.string() })
+
+/** A member left for good (not presence). */
+export const memberLeft = defineEntry('member.left', { member: z.string() })
+
+type MemberChanged = EntryOf<typeof memberJoined> | EntryOf<typeof memberLeft>
+
+/** A member has another role from now on. */
+export const roleChanged = defineEntry('member.role', { member: z.string(), role: z.string() })
 
 /**
  * Adds those of `users` that are not members yet; returns a refusal or nothing. Owners and admins add members, and every
@@ -78,7 +90,13 @@ export function changeRole(
   role: Role,
   applied: AppliedCommands,
 ): void {
-  const entry: RoleChanged = { type: 'member.role', user: actor.user, at: state.now, member: member.user, role }
+  const entry: EntryOf<typeof roleChanged> = {
+    type: 'member.role',
+    user: actor.user,
+    at: state.now,
+    member: member.user,
+    role,
+  }
   record(state, toRow(state.log.top() + 1, actor, entry), applied)
   state.members.put({ ...member, role })
 }

@@ -1,5 +1,5 @@
-import type { Entry } from '../events/entry.ts'
 import { encodeWith } from '../kernel/json.ts'
+import type { Entry } from '../protocol/entry-kind.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Recovering } from '../protocol/recover.ts'
 import type { Publication } from '../protocol/replies.ts'

@@ -91,88 +91,10 @@ export const conversationPage = z.object({ conversations: z.array(listedConversa
 /** `GET /v1/conversations/:id/members`. */
 export const memberPage = z.object({ members: z.array(memberView), next: nextCursor })
 
-const attachment = z
+/** An attachment of a message, as it was sent. */
+export const attachmentView = z
   .object({ type: z.string(), url: z.string(), name: z.string().optional(), size: z.int().optional() })
   .meta({ id: 'Attachment' })
-
-const common = {
-  user: z.string().describe('The author; empty for your server'),
-  at: time,
-}
-const ref = z.int().describe('Seq of the message')
-
-/** The fields of a message beside its type. */
-const message = {
-  ...common,
-  id: z.string(),
-  clientId: z.string(),
-  text: z.string(),
-  replyTo: z.int().optional().describe('Seq of the message it replies to'),
-  thread: z.int().optional().describe('Seq of the message that begins the thread'),
-  mentions: z
-    .union([
-      z.object({
-        users: z.array(z.string()).optional(),
-        here: z.boolean().optional(),
-        channel: z.boolean().optional(),
-      }),
-      z.array(z.string()).describe('In messages of before 2026-12: user ids'),
-    ])
-    .optional(),
-  attachments: z.array(attachment).optional(),
-  data: z.unknown().optional().describe('JSON of your own, exactly as it was sent'),
-}
-
-/** What is published in the channel of a conversation, by `type`; the offset of the publication is its seq. */
-export const conversationPublications = {
-  message: z.object({ type: z.literal('message'), ...message }),
-  'message.edited': z.object({ type: z.literal('message.edited'), ...common, ref, text: z.string() }),
-  'message.deleted': z.object({ type: z.literal('message.deleted'), ...common, ref }),
-  'member.joined': z.object({ type: z.literal('member.joined'), ...common, member: z.string() }),
-  'member.left': z.object({ type: z.literal('member.left'), ...common, member: z.string() }),
-  'member.role': z.object({ type: z.literal('member.role'), ...common, member: z.string(), role: z.string() }),
-  'conversation.renamed': z.object({ type: z.literal('conversation.renamed'), ...common, name: z.string() }),
-} as const
-
-/** An entry of a conversation as HTTP shows it: edits applied, and deleted messages without their content. */
-export const entryView = z
-  .object({
-    seq: z.int(),
-    type: z.enum([
-      'message',
-      'message.edited',
-      'message.deleted',
-      'member.joined',
-      'member.left',
-      'member.role',
-      'conversation.renamed',
-    ]),
-    ...common,
-    id: z.string().optional(),
-    clientId: z.string().optional(),
-    text: z.string().optional(),
-    replyTo: message.replyTo,
-    thread: message.thread,
-    mentions: message.mentions,
-    attachments: message.attachments,
-    data: message.data,
-    editedAt: time.optional(),
-    deleted: z.literal(true).optional(),
-    ref: ref.optional(),
-    member: z.string().optional(),
-    role: z.string().optional(),
-    name: z.string().optional(),
-  })
-  .meta({ id: 'Entry' })
-
-/** `GET /v1/conversations/:id/messages`. */
-export const entryPage = z.object({
-  messages: z.array(entryView).describe('Newest first'),
-  epoch: z.string(),
-  last: z.int().describe('Seq of the newest entry of the conversation'),
-  before: z.int().nullable().describe('Give it as `before` to read older entries; null when there are none'),
-  after: z.int().nullable().describe('Give it as `after` to read newer entries; null when there are none'),
-})
 
 /** A message that was sent. */
 export const sentMessage = z

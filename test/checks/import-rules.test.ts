@@ -17,7 +17,7 @@ const offences: Readonly<Record<string, readonly string[]>> = {
   'bindings-are-typed-by-contracts': ['src/env.ts > durable-objects/topic/topic.ts'],
   'actors-use-no-other-actors-folder': ['durable-objects/inbox/inbox.ts > durable-objects/topic/topic.ts'],
   'kernel-imports-nothing': ['src/kernel/clock.ts > src/protocol/wire.ts'],
-  'protocol-and-events-know-only-the-kernel': ['src/events/entry.ts > src/limits/decide.ts'],
+  'protocol-and-events-know-only-the-kernel': ['src/events/due.ts > src/limits/decide.ts'],
   'contexts-meet-only-in-events': ['src/jobs/job.ts > src/limits/decide.ts'],
   'the-heart-never-touches-the-rim': ['src/inbox/entry.ts > src/config.ts'],
   'the-heart-is-free-of-the-platform': ['src/history/page.ts > hono'],

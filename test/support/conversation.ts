@@ -1,5 +1,6 @@
 import type { Amendments, Log, Members, ReadStates } from '../../src/conversations/ports.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
+import { entryKinds } from '../../src/conversations/entry-views.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
 import type { Actor, ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
 import type { Mentions, ReadState } from '../../src/events/activity.ts'
@@ -121,9 +122,15 @@ export class TestConversation implements ConversationState {
   noteRemovalOfAll = () => undefined
   noteRemoval = (user: string) => void this.removals.push(user)
 
-  /** Runs commands in one turn. */
+  /** Runs commands in one call. What they publish must be of a kind that a command lists as its entries. */
   apply(...commands: readonly StreamCommand[]) {
-    return applyCommands(this, commands)
+    const applied = applyCommands(this, commands)
+    for (const { data } of applied.publications) {
+      const entry = JSON.parse(data)
+      entryKinds[entry.type]?.strict().parse(entry)
+      if (entryKinds[entry.type] === undefined) throw new Error(`no command lists entries of the type ${entry.type}`)
+    }
+    return applied
   }
 
   /** Runs one command; what it answered, its data read. */

@@ -1,7 +1,7 @@
 import { newMembers } from '../../protocol/api.ts'
 import { conversationId } from '../../protocol/payloads.ts'
 import { defineCommand } from '../command.ts'
-import { addMembers } from '../membership.ts'
+import { addMembers, memberJoined } from '../membership.ts'
 import { done } from '../state.ts'
 import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
 import { viewOf } from '../view.ts'
@@ -13,6 +13,7 @@ export const addMembersCommand = defineCommand({
   input: newMembers.extend({ conversation: conversationId }),
   output: conversationView,
   limit: 'message',
+  entries: [memberJoined],
   http: {
     id: 'addMembers',
     method: 'post',

@@ -1,8 +1,9 @@
-import type { MessageDeleted } from '../../events/entry.ts'
+import type { EntryOf } from '../../protocol/entry-kind.ts'
 import { deletePayload } from '../../protocol/payloads.ts'
 import { mayManage, mayWrite, placed, record, toRow } from '../state.ts'
 import { amendmentBy, confirmed, noMessage } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
+import { messageDeleted } from '../message-entries.ts'
 import { writtenEdit } from '../../protocol/conversation-views.ts'
 
 /** Removes the text of a message. Its author deletes it, and so do owners and admins. */
@@ -12,6 +13,7 @@ export const deleteMessage = defineCommand({
   input: deletePayload,
   output: writtenEdit,
   limit: 'message',
+  entries: [messageDeleted],
   http: {
     id: 'deleteMessage',
     method: 'delete',
@@ -32,7 +34,7 @@ export const deleteMessage = defineCommand({
       noMessage(target) ?? (isOwn ? undefined : mayManage(conversation, members, actor, ['owner', 'admin']))
     if (denied !== undefined) return denied
 
-    const entry: MessageDeleted = { type: 'message.deleted', user: actor.user, at: now, ref: seq }
+    const entry: EntryOf<typeof messageDeleted> = { type: 'message.deleted', user: actor.user, at: now, ref: seq }
     const row = toRow(log.top() + 1, actor, entry)
     record(state, row, applied)
     amendments.amend(seq, null, now)

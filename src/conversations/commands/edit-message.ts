@@ -1,9 +1,10 @@
-import type { MessageEdited } from '../../events/entry.ts'
+import type { EntryOf } from '../../protocol/entry-kind.ts'
 import { refuse } from '../../protocol/errors.ts'
 import { editPayload } from '../../protocol/payloads.ts'
 import { mayWrite, placed, record, toRow } from '../state.ts'
 import { amendmentBy, confirmed, noMessage } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
+import { messageEdited } from '../message-entries.ts'
 import { writtenEdit } from '../../protocol/conversation-views.ts'
 
 /**
@@ -16,6 +17,7 @@ export const editMessage = defineCommand({
   input: editPayload,
   output: writtenEdit,
   limit: 'message',
+  entries: [messageEdited],
   http: {
     id: 'editMessage',
     method: 'patch',
@@ -33,7 +35,7 @@ export const editMessage = defineCommand({
     const known = target?.text === text ? amendmentBy(actor, amendments, seq) : undefined
     if (known !== undefined) return confirmed(log, known)
 
-    const entry: MessageEdited = { type: 'message.edited', user: actor.user, at: now, ref: seq, text }
+    const entry: EntryOf<typeof messageEdited> = { type: 'message.edited', user: actor.user, at: now, ref: seq, text }
     const row = toRow(log.top() + 1, actor, entry)
     record(state, row, applied)
     amendments.amend(seq, text, now)

@@ -1,6 +1,6 @@
 import { typingPayload } from '../../protocol/payloads.ts'
 import { defineCommand } from '../command.ts'
-import { addMembers, withoutUser } from '../membership.ts'
+import { addMembers, memberJoined, withoutUser } from '../membership.ts'
 import { nothing } from '../state.ts'
 import { emptyView } from '../view.ts'
 
@@ -11,6 +11,7 @@ export const joinConversation = defineCommand({
   input: typingPayload,
   output: emptyView,
   limit: 'message',
+  entries: [memberJoined],
   http: {
     id: 'joinConversation',
     method: 'post',

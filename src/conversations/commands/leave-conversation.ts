@@ -1,6 +1,6 @@
 import { typingPayload } from '../../protocol/payloads.ts'
 import { defineCommand } from '../command.ts'
-import { removeMember, withoutUser } from '../membership.ts'
+import { memberLeft, removeMember, roleChanged, withoutUser } from '../membership.ts'
 import { nothing } from '../state.ts'
 import { emptyView } from '../view.ts'
 
@@ -11,6 +11,7 @@ export const leaveConversation = defineCommand({
   input: typingPayload,
   output: emptyView,
   limit: 'message',
+  entries: [memberLeft, roleChanged],
   http: {
     id: 'leaveConversation',
     method: 'post',

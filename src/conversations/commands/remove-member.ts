@@ -1,7 +1,7 @@
 import { conversationId, userId } from '../../protocol/payloads.ts'
 import { z } from 'zod'
 import { defineCommand } from '../command.ts'
-import { removeMember } from '../membership.ts'
+import { memberLeft, removeMember, roleChanged } from '../membership.ts'
 import { nothing } from '../state.ts'
 import { emptyView } from '../view.ts'
 
@@ -12,6 +12,7 @@ export const removeMemberCommand = defineCommand({
   input: z.strictObject({ conversation: conversationId, user: userId }),
   output: emptyView,
   limit: 'message',
+  entries: [memberLeft, roleChanged],
   http: {
     id: 'removeMember',
     method: 'delete',

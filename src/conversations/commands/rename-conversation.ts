@@ -1,11 +1,15 @@
-import type { ConversationRenamed } from '../../events/entry.ts'
+import { z } from 'zod'
 import { conversationChange } from '../../protocol/api.ts'
+import { defineEntry, type EntryOf } from '../../protocol/entry-kind.ts'
 import { refuse } from '../../protocol/errors.ts'
 import { conversationId } from '../../protocol/payloads.ts'
 import { done, mayManage, mayRead, record, save, toRow } from '../state.ts'
 import { defineCommand } from '../command.ts'
 import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
 import { viewOf } from '../view.ts'
+
+/** The conversation has another name. */
+const conversationRenamed = defineEntry('conversation.renamed', { name: z.string() })
 
 /** Gives a conversation another name. */
 export const renameConversation = defineCommand({
@@ -14,6 +18,7 @@ export const renameConversation = defineCommand({
   input: conversationChange.extend({ conversation: conversationId }),
   output: conversationView,
   limit: 'message',
+  entries: [conversationRenamed],
   http: {
     id: 'renameConversation',
     method: 'patch',
@@ -29,7 +34,7 @@ export const renameConversation = defineCommand({
       mayManage(conversation, members, actor, ['owner', 'admin'])
     if (denied !== undefined) return denied
     save(state, { name })
-    const entry: ConversationRenamed = { type: 'conversation.renamed', user: actor.user, at: now, name }
+    const entry: EntryOf<typeof conversationRenamed> = { type: 'conversation.renamed', user: actor.user, at: now, name }
     record(state, toRow(log.top() + 1, actor, entry), applied)
     return done(viewOf(state, actor.user))
   },

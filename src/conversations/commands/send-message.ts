@@ -1,5 +1,4 @@
 import type { z } from 'zod'
-import type { MessageSent } from '../../events/entry.ts'
 import { byteLength, isBlank, isPlainText } from '../../kernel/text.ts'
 import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
@@ -7,6 +6,7 @@ import { conversationPattern, sendPayload, toContent, type MessageContent } from
 import type { StreamResult } from '../../protocol/stream.ts'
 import { type AppliedCommands, type ConversationState, mayWrite, toPublication, toRow } from '../state.ts'
 import { defineCommand } from '../command.ts'
+import { messageSent, type MessageSent } from '../message-entries.ts'
 import type { Place } from '../ports.ts'
 import type { Actor } from '../types.ts'
 import { scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
@@ -19,6 +19,7 @@ export const sendMessage = defineCommand({
   input: sendPayload,
   output: sentMessage.or(scheduledMessage),
   limit: 'message',
+  entries: [messageSent],
   onBehalf: true,
   http: {
     id: 'sendMessage',
@@ -120,8 +121,7 @@ function unknownReference({ replyTo, thread }: MessageContent, seq: number): Ref
 /** Publications reach subscribers before events: a typing notice of the same call would seem to follow its message. */
 function dropTyping({ events }: AppliedCommands, user: string): void {
   const data = typingData(user)
-  const others = events.filter((event) => event.kind !== 'pub' || event.data !== data)
-  events.splice(0, events.length, ...others)
+  events.splice(0, events.length, ...events.filter((event) => event.kind !== 'pub' || event.data !== data))
 }
 
 function sent({ conversation }: ConversationState, { seq, at }: Place, duplicate: boolean): StreamResult {

@@ -4,7 +4,7 @@ import { refuse } from '../../protocol/errors.ts'
 import { conversationId, userId } from '../../protocol/payloads.ts'
 import { done, mayManage, mayRead, save } from '../state.ts'
 import { defineCommand } from '../command.ts'
-import { changeRole, isLastOwner } from '../membership.ts'
+import { changeRole, isLastOwner, roleChanged } from '../membership.ts'
 
 /** Makes a member an owner, an admin or a plain member. A role that the member has already changes nothing. */
 export const setRole = defineCommand({
@@ -13,6 +13,7 @@ export const setRole = defineCommand({
   input: memberChange.extend({ conversation: conversationId, user: userId }),
   output: z.object({ user: userId, role: memberChange.shape.role }),
   limit: 'message',
+  entries: [roleChanged],
   http: {
     id: 'changeMember',
     method: 'patch',

@@ -1,12 +1,8 @@
 import type { z } from 'zod'
 import { commands } from '../../conversations/commands/table.ts'
+import { entryKinds } from '../../conversations/entry-views.ts'
 import { listConversations } from '../../inbox/list-conversations.ts'
-import {
-  conversationEvents,
-  conversationPage,
-  conversationPublications,
-  inboxEvents,
-} from '../../protocol/conversation-views.ts'
+import { conversationEvents, conversationPage, inboxEvents } from '../../protocol/conversation-views.ts'
 
 /** Every method that a client may call over its connection, `client.rpc(method, data)`. */
 export const realtimeMethods: readonly {
@@ -35,7 +31,7 @@ export const realtimeData: readonly {
     id: 'publications',
     title: 'Publications of a conversation',
     text: 'In the channel conversation:<id>. The offset of a publication is the seq of its entry; publications are kept, recovered after a reconnect, and read over HTTP.',
-    schemas: conversationPublications,
+    schemas: entryKinds,
   },
   {
     id: 'events',

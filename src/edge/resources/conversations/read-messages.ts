@@ -1,12 +1,7 @@
 import { shardReaderOf, tenantOf } from '../../../../durable-objects/address.ts'
 import { readHistory } from '../../../adapters/cold-history.ts'
-import {
-  exampleMessage,
-  conversationParams,
-  entryView,
-  messageParams,
-  entryPage,
-} from '../../../protocol/conversation-views.ts'
+import { entryPage, entryView } from '../../../conversations/entry-views.ts'
+import { exampleMessage, conversationParams, messageParams } from '../../../protocol/conversation-views.ts'
 import { encodeViews } from '../../../history/amend.ts'
 import { encodeMessagePage, pageEtag, type MessagePage } from '../../../history/message-page.ts'
 import { messagesQuery } from '../../../protocol/api.ts'
