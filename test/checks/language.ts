@@ -74,6 +74,9 @@ export const kept: Readonly<Record<string, readonly string[]>> = {
   'durable-objects/rate-limiter/limiter-store.ts': ['ledger'],
   'durable-objects/job-queue/sql-job-store.ts': ['visit'],
   'src/adapters/qstash/client.ts': ['visit'],
+  // What one call does to a saga.
+  'src/sagas/advance.ts': ['turn'],
+  'src/sagas/interventions.ts': ['turn'],
   // The scenarios are named after chat rooms.
   'docs/benchmarks.md': ['rooms', 'the room'],
 }
