@@ -1,6 +1,7 @@
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
+import type { EventWait } from '../src/events/log-event.ts'
 import { hash32 } from '../src/kernel/id.ts'
 import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
 import { keyedLimiterName, platformTenant } from '../src/limits/limiter-names.ts'
@@ -71,6 +72,19 @@ export function limiterOf(env: Env, name: string): Limiter {
   const keeper = keyedLimiterName(name)
   return keeper === undefined ? limiterNamed(env, name) : keyedLimiter(() => limiterNamed(env, keeper), name)
 }
+
+/** The events of one topic. */
+export const eventLogOf = (env: Env, tenant: string, topic: string) =>
+  ofTenant(env.EVENT_LOG, tenant, named(tenant, topic))
+
+/** An actor that waits for an event. */
+export function eventWaiterOf(env: Env, tenant: string, { name }: EventWait['waiter']) {
+  if (env.SAGA === undefined) throw new Error('sagas are not bound')
+  return ofTenant(env.SAGA, tenant, name)
+}
+
+/** One for each tenant that uses events. */
+export const eventCatalogOf = (env: Env, tenant: string) => ofTenant(env.EVENT_CATALOG, tenant, named(tenant, 'events'))
 
 export const jobQueueOf = (env: Env, tenant: string, queue: string) =>
   ofTenant(env.JOB_QUEUE, tenant, named(tenant, queue))

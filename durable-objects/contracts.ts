@@ -16,6 +16,10 @@ import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
 import type { InboxUpdate } from '../src/inbox/entry.ts'
 import type { ListItem } from '../src/inbox/list.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../src/inbox/notes.ts'
+import type { Appended } from '../src/event-log/append.ts'
+import type { Retention } from '../src/event-log/retention.ts'
+import type { EventType, Registered, TypeVersion } from '../src/event-log/types/event-type.ts'
+import type { EventWait, LogEvent, NewEvent } from '../src/events/log-event.ts'
 import type { NewJob } from '../src/jobs/model/job.ts'
 import type { JobState } from '../src/jobs/model/phase.ts'
 import type { Policy } from '../src/jobs/model/policy.ts'
@@ -459,6 +463,52 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
   queueNames(): string[]
   sweep(): QueueStats & { readonly nextAt: number | null }
   acceptedSince(day: string): Record<string, number>
+}
+
+/** A page of a topic's events; `first` is the oldest offset that is kept, `top` the newest. */
+export type EventReadAnswer =
+  | { readonly kind: 'page'; readonly events: readonly LogEvent[]; readonly first: number; readonly top: number }
+  | Refusal
+
+/** What a topic of events keeps. */
+export interface EventLogState extends Retention {
+  readonly first: number
+  readonly top: number
+  readonly bytes: number
+  readonly consumers: readonly string[]
+  readonly waits: number
+}
+
+/** The answer to an actor that waits for an event. */
+export type WaitAnswer = { readonly kind: 'found'; readonly event: LogEvent } | { readonly kind: 'waiting' } | Refusal
+
+export interface EventLogRpc extends Rpc.DurableObjectBranded {
+  append(events: readonly NewEvent[]): Promise<Appended>
+  read(after: number, limit: number): EventReadAnswer
+  offsetBefore(time: number): number
+  configure(retention: Retention): void
+  state(): EventLogState | undefined
+  addConsumer(name: string): void
+  removeConsumer(name: string): void
+  awaitEvent(wait: EventWait): WaitAnswer
+  endWait(id: string): void
+}
+
+/** An actor that waits for events; called at least once for each wait whose event was appended. */
+export interface EventWaiter {
+  eventArrived(wait: string, event: LogEvent): Promise<void>
+}
+
+export interface EventCatalogRpc extends Rpc.DurableObjectBranded {
+  type(name: string): EventType | undefined
+  types(after: string, limit: number): readonly { readonly type: string; readonly newest: number }[]
+  putVersion(name: string, wanted: TypeVersion): Registered
+  addTopic(name: string): { readonly kind: 'added' } | Refusal
+  topics(): string[]
+  addConsumer(name: string, topic: string): { readonly kind: 'added' } | Refusal
+  removeConsumer(name: string): void
+  consumer(name: string): string | undefined
+  consumers(): readonly { readonly name: string; readonly topic: string }[]
 }
 
 export interface BreakerRpc extends Rpc.DurableObjectBranded {

@@ -4,7 +4,16 @@ import { systemClock } from '../src/kernel/clock.ts'
 import type { Ready } from '../src/kernel/ready.ts'
 import { openActors, TooManyActors, type ActorName } from '../src/limits/open-actors.ts'
 import { keyedLimiterName } from '../src/limits/limiter-names.ts'
-import { conversationOf, inboxOf, jobQueueOf, limiterNamed, ownName, topicOf } from './address.ts'
+import {
+  conversationOf,
+  eventCatalogOf,
+  eventLogOf,
+  inboxOf,
+  jobQueueOf,
+  limiterNamed,
+  ownName,
+  topicOf,
+} from './address.ts'
 
 /** How long a caller waits for a place for an actor that its tenant has, in milliseconds. */
 const callerWaitMs = 4000
@@ -100,6 +109,27 @@ export const callTopic = <R>(
   call: (topic: ReturnType<typeof topicOf>) => R,
 ): Promise<Awaited<R>> =>
   admitted(env, { kind: 'topic', tenant, name: channel, isKnown }, () => call(topicOf(env, tenant, channel)))
+
+/** The event catalog of a tenant that publishes or reads events. */
+export const callEventCatalog = <R>(
+  env: Env,
+  tenant: string,
+  call: (catalog: ReturnType<typeof eventCatalogOf>) => R,
+): Promise<Awaited<R>> =>
+  admitted(env, { kind: 'event-catalog', tenant, name: 'events', isKnown: true }, () =>
+    call(eventCatalogOf(env, tenant)),
+  )
+
+/** The log of a topic of events. Every tenant has `default`; one that was opened before is known, too. */
+export const callEventLog = <R>(
+  env: Env,
+  tenant: string,
+  topic: string,
+  call: (log: ReturnType<typeof eventLogOf>) => R,
+): Promise<Awaited<R>> =>
+  admitted(env, { kind: 'event-log', tenant, name: topic, isKnown: topic === 'default' }, () =>
+    call(eventLogOf(env, tenant, topic)),
+  )
 
 /** A limiter of a tenant's own policy. */
 export const callLimiter = <R>(

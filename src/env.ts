@@ -2,6 +2,9 @@ import type {
   ActivityRpc,
   CacheEpochsRpc,
   BreakerRpc,
+  EventCatalogRpc,
+  EventLogRpc,
+  EventWaiter,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -32,6 +35,10 @@ export interface Env extends Vars {
   readonly CACHE_EPOCHS: DurableObjectNamespace<CacheEpochsRpc>
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiterRpc>
   readonly JOB_QUEUE: DurableObjectNamespace<JobQueueRpc>
+  readonly EVENT_LOG: DurableObjectNamespace<EventLogRpc>
+  /** Actors that wait for events. */
+  readonly SAGA?: DurableObjectNamespace<EventWaiter & Rpc.DurableObjectBranded>
+  readonly EVENT_CATALOG: DurableObjectNamespace<EventCatalogRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**
    * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when

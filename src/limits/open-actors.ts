@@ -11,7 +11,17 @@ const maxRemembered = 40_000
 
 /** An actor that is asked for by name. */
 export interface ActorName {
-  readonly kind: 'conversation' | 'inbox' | 'inbox-notes' | 'limiter' | 'queue' | 'tenant' | 'topic'
+  readonly kind:
+    | 'conversation'
+    | 'event-catalog'
+    | 'event-consumer'
+    | 'event-log'
+    | 'inbox'
+    | 'inbox-notes'
+    | 'limiter'
+    | 'queue'
+    | 'tenant'
+    | 'topic'
   readonly tenant: string
   readonly name: string
   /** Whether the caller can do without it, as a process can without the limiters of the platform. */

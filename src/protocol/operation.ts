@@ -35,6 +35,11 @@ export interface OperationDefinition {
   readonly body?: z.ZodType
   /** The body as documentation shows it, where `body` reads more than one form of it. */
   readonly documentedBody?: z.ZodType
+  /**
+   * The implementation reads the body itself, since it may have other media types than JSON, these among them; `body` is
+   * what documentation shows.
+   */
+  readonly rawBody?: readonly string[]
   /** A request without a body is read as one with `{}`. */
   readonly optionalBody?: true
   /** The requests of which class this one counts among; `requests` when it is not given. */
@@ -60,7 +65,7 @@ export interface OperationInput<D extends OperationDefinition> {
   readonly params: Parsed<D['params']>
   readonly query: Parsed<D['query']>
   readonly headers: Parsed<D['headers']>
-  readonly body: Parsed<D['body']>
+  readonly body: D['rawBody'] extends readonly string[] ? undefined : Parsed<D['body']>
 }
 
 /** A value of a schema as an answer gives it: what an actor hands out may be read-only. */

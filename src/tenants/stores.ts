@@ -92,6 +92,8 @@ const actors = {
   Activity: actor('where conversations stand', 'numbered', { export: 'elsewhere' }),
   JobQueue: actor('jobs, schedules and secrets of a queue', 'listed'),
   Topic: actor('the publications that a topic keeps', 'unlisted'),
+  EventLog: actor('the events of a topic', 'listed'),
+  EventCatalog: actor('event types, and the names of topics and consumers', 'by-tenant'),
   RateLimiter: actor('what was spent of a limit', 'unlisted', { export: 'never' }),
   Tenant: actor('settings, keys and placement', 'by-tenant', { delete: 'last' }),
   Breaker: actor(

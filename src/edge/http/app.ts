@@ -31,6 +31,9 @@ const ofServers = [
   'jobs',
   'queues',
   'schedules',
+  'events',
+  'event-topics',
+  'event-types',
 ].map((resource) => `/v1/${resource}/*`)
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */

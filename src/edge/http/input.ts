@@ -9,13 +9,13 @@ import { fail } from './problem.ts'
 
 /** The JSON body, read with a cap and checked against its schema; what is passed on comes out as the text it was. */
 export async function body<S extends z.ZodType>(c: AppContext, schema: S): Promise<z.output<S>> {
-  return check(schema, parse(textOf(await requestBody(c, sizes.bodyBytes))))
+  return check(schema, parseJson(textOf(await requestBody(c, sizes.bodyBytes))))
 }
 
 /** The JSON body as it is; an empty object when there is none. */
 export async function bodyOrNothing(c: AppContext): Promise<GivenJson> {
   const text = textOf(await requestBody(c, sizes.bodyBytes))
-  return parse(text === '' ? '{}' : text)
+  return parseJson(text === '' ? '{}' : text)
 }
 
 /** The JSON values that follow each other in the body, at least one and `atMost`, each checked against its schema. */
@@ -23,7 +23,7 @@ export async function bodies<S extends z.ZodType>(c: AppContext, schema: S, atMo
   const pieces = splitJson(textOf(await requestBody(c, sizes.bodyBytes)))
   if (pieces.length === 0) return fail('not-json', 'the body must be a JSON object, or several')
   if (pieces.length > atMost) return fail('invalid-request', `at most ${atMost} commands, got ${pieces.length}`)
-  return pieces.map((piece) => check(schema, parse(piece)))
+  return pieces.map((piece) => check(schema, parseJson(piece)))
 }
 
 /** An answer that is JSON text already. */
@@ -53,7 +53,8 @@ export function check<S extends z.ZodType>(schema: S, given: GivenJson): z.outpu
   return parsed.success ? parsed.data : fail('invalid-request', explain(parsed.error))
 }
 
-function parse(text: string): GivenJson {
+/** JSON text with its value. */
+export function parseJson(text: string): GivenJson {
   try {
     return new GivenJson(JSON.parse(text), text)
   } catch {

@@ -137,7 +137,8 @@ function callerOf(c: AppContext, access: Access): Principal {
 
 /** Reads the input of an operation; the fields of its schemas are listed once, not for each request. */
 function inputReader(definition: OperationDefinition): ReadInput {
-  const { query: querySchema, body: bodySchema, optionalBody } = definition
+  const { query: querySchema, optionalBody, rawBody } = definition
+  const bodySchema = rawBody === undefined ? definition.body : undefined
   const params = fieldsOf(definition.params)
   const headers = fieldsOf(definition.headers)
   return async (c) => ({

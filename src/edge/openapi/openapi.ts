@@ -21,6 +21,7 @@ const tags: Readonly<Record<string, string>> = {
   Jobs: 'Background work that is kept, ordered, limited and retried.',
   Queues: 'Queues of jobs: their state, their rules and their secrets.',
   Schedules: 'Recurring jobs.',
+  Events: 'Events in topics, read at any offset, and the schemas of their types.',
   Usage: 'What you used, by day.',
   Operator: 'For the operator of the deployment, with ADMIN_KEY.',
   'Server API': 'Operations in the shape of the HTTP API of Centrifugo.',
@@ -67,7 +68,7 @@ function securityOf({ access, path }: OperationDefinition) {
 }
 
 function describe(definition: OperationDefinition, components: Components) {
-  const { id, tag, summary, description, optionalBody = false, example } = definition
+  const { id, tag, summary, description, optionalBody = false, rawBody = [], example } = definition
   const body = definition.documentedBody ?? definition.body
   const parameters = parametersOf(definition, components)
   return {
@@ -82,12 +83,15 @@ function describe(definition: OperationDefinition, components: Components) {
       : {
           requestBody: {
             required: !optionalBody,
-            content: {
-              'application/json': {
-                schema: components.input(body, `${capital(id)}Request`),
-                ...(example?.body === undefined ? {} : { example: example.body }),
-              },
-            },
+            content: Object.fromEntries(
+              ['application/json', ...rawBody].map((mediaType) => [
+                mediaType,
+                {
+                  schema: components.input(body, `${capital(id)}Request`),
+                  ...(example?.body === undefined ? {} : { example: example.body }),
+                },
+              ]),
+            ),
           },
         }),
     responses: {

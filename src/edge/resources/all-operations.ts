@@ -4,6 +4,9 @@ import { conversations } from './conversations/conversations.ts'
 import { jobs } from './jobs/jobs.ts'
 import { queues } from './jobs/queues.ts'
 import { schedules } from './jobs/schedules.ts'
+import { eventTopics } from './events/event-topics.ts'
+import { eventTypes } from './events/event-types.ts'
+import { events } from './events/events.ts'
 import { limits } from './limits/limits.ts'
 import { namespaces } from './namespaces/namespaces.ts'
 import { keySets } from './tenants/key-sets.ts'
@@ -26,6 +29,9 @@ export const operations: readonly Operation[] = [
   ...jobs,
   ...queues,
   ...schedules,
+  ...events,
+  ...eventTopics,
+  ...eventTypes,
   ...usage,
   ...admin,
 ]

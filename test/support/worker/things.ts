@@ -31,6 +31,8 @@ export async function furnished(): Promise<Furnished> {
   await put(`/v1/limits/policies/${name}`, { algorithm: 'fixed-window', limit: 5, windowSeconds: 60 })
   await put(`/v1/namespaces/${name}`, { historySize: 10, historyTtlSeconds: 60 })
   await put(`/v1/schedules/${name}`, { everySeconds: 86_400, job: { type: 'join' } })
+  await put(`/v1/event-topics/${name}`, {})
+  await put(`/v1/event-types/${name}/versions/1`, { schema: true })
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
@@ -61,6 +63,7 @@ export function pathOf(
     .replace('{name}', name)
     .replace('{key}', signingKey)
     .replace('{seq}', '1')
+    .replace('{version}', '1')
     .replace('{user}', 'bob')
     .replaceAll(/\{\w+\}/g, name)
 }

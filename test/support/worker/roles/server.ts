@@ -12,6 +12,8 @@ export interface Setting {
 export async function serverSetting(line: string, own: Furnished): Promise<Setting> {
   const { things } = own
   if (line === 'POST /v1/jobs/{id}/redrive') return { things: { ...things, job: await deadJob(own) } }
+  if (line.endsWith('/versions/{version}'))
+    return { things: { ...things, name: `${things.name}-new` }, body: { schema: true } }
   if (line === 'DELETE /v1/key-sets/{name}') await putKeySet(own)
   const body = bodies(`${things.name}:x`)[line]
   return { things, ...(body === undefined ? {} : { body }) }
@@ -31,6 +33,7 @@ const bodies = (channel: string): Readonly<Record<string, object>> => ({
   'PUT /v1/namespaces/{name}': { historySize: 10, historyTtlSeconds: 60 },
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
+  'POST /v1/events': { type: 'sample' },
   'POST /v1/jobs': { type: 'join' },
   'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
   'POST /v1/jobs/{id}/progress': { progress: 50 },

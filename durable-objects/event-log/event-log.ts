@@ -1,0 +1,264 @@
+import { DurableObject } from 'cloudflare:workers'
+import { z } from 'zod'
+import { append, type Appended } from '../../src/event-log/append.ts'
+import { defaultRetention, firstKept, lowestWhere, removeOld, type Retention } from '../../src/event-log/retention.ts'
+import type { Env } from '../../src/env.ts'
+import { correlationOf, type EventWait, type LogEvent, type NewEvent } from '../../src/events/log-event.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { eventWaiterOf, ownName } from '../address.ts'
+import type { EventLogRpc, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
+import { whenPlaceIsFree } from '../open-actors.ts'
+import { Batcher } from '../shared/batcher.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+import { OpenPlace } from '../shared/open-place.ts'
+import { Settings } from '../shared/settings.ts'
+import { eventLogSchema } from './schema.ts'
+import { SqlEventStore } from './sql-event-store.ts'
+import { maxWaits, WaitTable } from './wait-table.ts'
+
+/** How soon after an append the alarm checks whether consumers and waiters were notified. */
+const remindMs = 5000
+const maxRemindMs = 60_000
+/** Bytes of one answer with events. */
+const pageBytes = 1_048_576
+/** Kept events that a new wait looks through for its event. */
+const maxLookedThrough = 10_000
+const waitersAtOnce = 50
+
+const storedRetention: z.ZodType<Retention> = z.object({ maxAgeSeconds: z.number(), maxBytes: z.number() })
+
+interface Tables {
+  readonly settings: Settings
+  readonly events: SqlEventStore
+  readonly waits: WaitTable
+}
+
+/**
+ * The events of one topic of a tenant, in order. An event is accepted when it is a row here; consumers and actors that wait for it
+ * are notified after the commit, at once and by the alarm until they answer.
+ */
+export class EventLog extends DurableObject<Env> implements EventLogRpc {
+  readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'event-log')
+  readonly #appender = new Batcher<readonly NewEvent[], Appended>((calls) => this.#appendAll(calls))
+  #tables: Tables | undefined = isUsed(this.ctx.storage.sql) ? this.#open() : undefined
+  #isNotifyingWaiters = false
+  #armedFor = Infinity
+  #remindMs = remindMs
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    if (this.#tables !== undefined)
+      void ctx.blockConcurrencyWhile(async () => {
+        this.#armedFor = (await ctx.storage.getAlarm()) ?? Infinity
+      })
+  }
+
+  /** Appends these events in their order, or none; see `append`. Calls that arrive together share a commit. */
+  async append(events: readonly NewEvent[]): Promise<Appended> {
+    if (this.#tables === undefined && this.#isUnknown()) return this.#unknown()
+    return await this.#appender.add(events)
+  }
+
+  /** Events after an offset, in order: at most `limit` of them and 1 MiB. */
+  read(after: number, limit: number): EventReadAnswer {
+    if (this.#tables === undefined)
+      return this.#isUnknown() ? this.#unknown() : { kind: 'page', events: [], first: 1, top: 0 }
+    const { events } = this.#tables
+    const first = firstKept(events, this.#retention(), this.#clock.now())
+    return { kind: 'page', events: events.read(Math.max(after, first - 1), limit, pageBytes), first, top: events.top }
+  }
+
+  /** The offset behind which the events appended at `time` or later are. */
+  offsetBefore(time: number): number {
+    if (this.#tables === undefined) return 0
+    const { events } = this.#tables
+    return lowestWhere(events.first, events.top, (offset) => events.atOf(offset) >= time) - 1
+  }
+
+  /** Creates the topic or changes how long it keeps events. */
+  configure(retention: Retention): void {
+    const { settings, events } = this.#create()
+    settings.set('retention', JSON.stringify(retention))
+    if (events.first <= events.top) this.#arm(this.#clock.now())
+  }
+
+  /** Undefined for a topic that does not exist. */
+  state(): EventLogState | undefined {
+    const retention = this.#retention()
+    if (this.#tables === undefined)
+      return this.#isUnknown() ? undefined : { ...retention, first: 1, top: 0, bytes: 0, consumers: [], waits: 0 }
+    const { events, waits } = this.#tables
+    const first = firstKept(events, retention, this.#clock.now())
+    const bytes = first > events.top ? 0 : events.totalOf(events.top) - events.totalOf(first)
+    return { ...retention, first, top: events.top, bytes, consumers: this.#consumers(), waits: waits.size }
+  }
+
+  /** A consumer is notified of new events from now on. */
+  addConsumer(name: string): void {
+    this.#create()
+    this.ctx.storage.sql.exec('INSERT OR IGNORE INTO consumers (name) VALUES (?)', name)
+  }
+
+  removeConsumer(name: string): void {
+    if (this.#tables !== undefined) this.ctx.storage.sql.exec('DELETE FROM consumers WHERE name = ?', name)
+  }
+
+  /** Looks for an event that is kept already, or notes the wait; see docs/design/events.md. */
+  awaitEvent(wait: EventWait): WaitAnswer {
+    if (this.#tables === undefined && this.#isUnknown()) return this.#unknown()
+    const { events, waits } = this.#create()
+    const found = this.#findKept(events, wait)
+    if (found !== undefined) {
+      waits.remove(wait.id)
+      return { kind: 'found', event: found }
+    }
+    if (waits.size >= maxWaits) return refuse('limitExceeded', `waits: at most ${maxWaits} for a topic`)
+    waits.add(wait)
+    return { kind: 'waiting' }
+  }
+
+  endWait(id: string): void {
+    this.#tables?.waits.remove(id)
+  }
+
+  /** Never throws: the platform gives up an alarm that fails six times. */
+  override async alarm(): Promise<void> {
+    this.#place.used()
+    this.#armedFor = Infinity
+    if (this.#tables === undefined) return
+    const now = this.#clock.now()
+    const { settings, events, waits } = this.#tables
+    try {
+      settings.set('top', events.top)
+      const next = removeOld(events, this.#retention(), now)
+      waits.expire(now)
+      if (next !== undefined) this.#arm(Math.max(next, now + 50))
+    } catch (thrown) {
+      log.error('event-log.alarm-failed', { reason: reasonOf(thrown) })
+      this.#arm(now + maxRemindMs)
+    }
+    this.#notifyAll()
+    this.#remind(now)
+  }
+
+  #appendAll(calls: readonly (readonly NewEvent[])[]): Appended[] {
+    const now = this.#clock.now()
+    const { events, waits } = this.#create()
+    const before = events.top
+    let hasFound = false
+    const answers = calls.map((call) =>
+      append(events, call, now, (event) => {
+        hasFound = waits.noteEvent(event) || hasFound
+      }),
+    )
+    if (events.top === before) return answers
+    this.#remindMs = remindMs
+    if (hasFound) {
+      this.#arm(now + remindMs)
+      this.#notifyAll()
+    } else this.#arm(now + this.#retention().maxAgeSeconds * 1000)
+    return answers
+  }
+
+  #findKept(events: SqlEventStore, { type, correlation, after }: EventWait): LogEvent | undefined {
+    const from = Math.max(
+      after,
+      firstKept(events, this.#retention(), this.#clock.now()) - 1,
+      events.top - maxLookedThrough,
+    )
+    for (let position = from; position < events.top;) {
+      const page = events.read(position, 500, pageBytes)
+      const found = page.find((event) => event.type === type && correlationOf(event) === correlation)
+      if (found !== undefined) return found
+      position = page.at(-1)?.offset ?? events.top
+    }
+    return undefined
+  }
+
+  #notifyAll(): void {
+    if (!this.#isNotifyingWaiters) this.ctx.waitUntil(this.#notifyWaiters())
+  }
+
+  async #notifyWaiters(): Promise<void> {
+    this.#isNotifyingWaiters = true
+    try {
+      for (;;) {
+        const tables = this.#tables
+        const found = tables?.waits.found(waitersAtOnce) ?? []
+        if (tables === undefined || found.length === 0) return
+        const calls = await Promise.allSettled(found.map(async (wait) => await this.#notifyWaiter(tables, wait)))
+        if (calls.some(({ status }) => status === 'rejected')) return
+      }
+    } finally {
+      this.#isNotifyingWaiters = false
+    }
+  }
+
+  async #notifyWaiter(
+    { events, waits }: Tables,
+    { id, waiter, offset }: ReturnType<WaitTable['found']>[number],
+  ): Promise<void> {
+    const { tenant } = ownName(this.ctx.id.name)
+    try {
+      const event = events.at(offset)
+      await whenPlaceIsFree(this.env)
+      if (event !== undefined) await eventWaiterOf(this.env, tenant, waiter).eventArrived(id, event)
+      waits.remove(id)
+    } catch (thrown) {
+      log.warn('event-log.waiter-not-notified', { tenant, waiter: waiter.name, reason: reasonOf(thrown) })
+      throw thrown
+    }
+  }
+
+  /** Rings again while a consumer or waiter may not have been notified, with growing pauses. */
+  #remind(now: number): void {
+    if ((this.#tables?.waits.found(1).length ?? 0) === 0) return
+    this.#remindMs = Math.min(maxRemindMs, 2 * this.#remindMs)
+    this.#arm(now + this.#remindMs)
+  }
+
+  #consumers(): string[] {
+    if (this.#tables === undefined) return []
+    return this.ctx.storage.sql
+      .exec<{ name: string }>('SELECT name FROM consumers ORDER BY name')
+      .toArray()
+      .map(({ name }) => name)
+  }
+
+  #retention(): Retention {
+    const text = this.#tables?.settings.get('retention')
+    return text === undefined ? defaultRetention : storedRetention.parse(JSON.parse(text))
+  }
+
+  /** Whether this topic was never created. `default` needs no creation. */
+  #isUnknown(): boolean {
+    return this.#tables === undefined && ownName(this.ctx.id.name).name !== 'default'
+  }
+
+  #unknown(): Refusal {
+    const { name } = ownName(this.ctx.id.name)
+    return refuse('notFound', `topic: there is no topic ${name}; PUT /v1/event-topics/${name} creates it`)
+  }
+
+  #create(): Tables {
+    if (this.#tables !== undefined) return this.#tables
+    migrate(this.ctx.storage.sql, eventLogSchema)
+    return (this.#tables = this.#open())
+  }
+
+  #open(): Tables {
+    const { sql } = this.ctx.storage
+    const settings = new Settings(sql, true)
+    return { settings, events: new SqlEventStore(sql, settings.number('top')), waits: new WaitTable(sql, true) }
+  }
+
+  /** The earliest time counts. */
+  #arm(at: number): void {
+    if (this.#armedFor <= at) return
+    this.#armedFor = at
+    void this.#place.alarm.setAlarm(at)
+  }
+}
