@@ -37,6 +37,8 @@ export interface SocketAttachment {
   readonly wire?: ConnectionFormat
   /** When the client last sent something; left out where the runtime itself keeps that time. */
   readonly heardAt?: number
+  /** When the gateway last pinged, in milliseconds since the epoch, if this attachment keeps it for all. */
+  readonly pingedAt?: number
 }
 
 /**
@@ -95,6 +97,8 @@ export interface Session {
   connection: string | undefined
   /** When the client last sent something, as far as the session itself knows, in milliseconds since the epoch. */
   receivedAt: number
+  /** When the gateway last pinged, if the attachment keeps it for all connections; else 0. In milliseconds since the epoch. */
+  pingedAt: number
   /** Whether the runtime answers the client's pongs itself, and so keeps the time of the last one. */
   isTimedByRuntime: boolean
   /** How many frames came from the client since the gateway woke. */
@@ -129,6 +133,7 @@ export function newSession(client: string, now: number, wire = jsonFormat, emula
     openedAt: now,
     connection: undefined,
     receivedAt: now,
+    pingedAt: 0,
     isTimedByRuntime: false,
     frames: 0,
     info: undefined,
@@ -160,6 +165,7 @@ export function toAttachment(session: Session): SocketAttachment {
     ...(session.connection === undefined ? {} : { connection: session.connection }),
     ...(info === undefined ? {} : { info }),
     ...(capabilities.length === 0 ? {} : { capabilities }),
+    ...(session.pingedAt === 0 ? {} : { pingedAt: session.pingedAt }),
   }
 }
 
@@ -192,6 +198,7 @@ export function fromAttachment(kept: SocketAttachment): Session {
     connection: kept.connection,
     origin: kept.origin ?? '',
     receivedAt: kept.heardAt ?? kept.openedAt,
+    pingedAt: kept.pingedAt ?? 0,
     info: kept.info,
     capabilities: kept.capabilities ?? [],
     buckets: kept.buckets,

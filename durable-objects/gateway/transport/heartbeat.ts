@@ -5,17 +5,24 @@ import type { Sockets } from './sockets.ts'
 
 /** Alarms that are due within this time are one, in milliseconds. */
 const togetherMs = 1000
+/** Sockets that keep the time of the last ping in their attachments. */
+const keepers = 2
+/** Under this name the version before stored the time of the last ping, and so does a gateway whose attachments have no room. */
+const pingedAtKey = 'pingedAt'
 
 /**
  * One alarm for all connections of a gateway: pings them, and closes those that are silent, expired or never connected. The
- * runtime answers pongs without waking the actor, and its timestamps show which connections are alive. The time of the
- * last ping is stored, since silence is measured from it, also after the gateway slept.
+ * runtime answers pongs without waking the actor, and its timestamps show which connections are alive. Silence is measured
+ * from the last ping, also after the gateway slept: its time is kept in the attachments of two sockets, since a row for
+ * each ping would cost as much as the alarm. Should both have closed meanwhile, silence counts from the next ping on.
  */
 export class Heartbeat {
   readonly #storage: DurableObjectStorage
   readonly #sockets: Sockets
   /** When the alarm rings; undefined until it was read from storage. */
   #next: number | undefined
+  /** When the last ping was sent, 0 for none; undefined until it was looked up. */
+  #pingedAt: number | undefined
 
   constructor(storage: DurableObjectStorage, sockets: Sockets) {
     this.#storage = storage
@@ -33,7 +40,7 @@ export class Heartbeat {
 
   /** The alarm rang: ends the connections that must go, pings the rest when it is time, and sets the next alarm while there are connections. True when it pinged. */
   async beat(now: number, end: (session: Session, name: CloseName) => void): Promise<boolean> {
-    const pingedAt = this.#storage.kv.get<number>('pingedAt') ?? 0
+    const pingedAt = (this.#pingedAt ??= this.#keptPing())
     const pings = isPingDue(pingedAt, now)
     let due = nextPingAt(pings ? now : pingedAt)
     for (const session of this.#sockets.all()) {
@@ -43,11 +50,22 @@ export class Heartbeat {
       else if (pings && session.wire.pings) this.#sockets.ping(session)
       due = Math.min(due, reason === undefined ? lookAgainAt(session) : Infinity)
     }
-    if (pings) this.#storage.kv.put('pingedAt', now)
+    if (pings) this.#keepPing(now)
     this.#next = Infinity
     if (this.#sockets.count === 0) return pings
     this.#next = Math.max(due, now + togetherMs)
     await this.#storage.setAlarm(this.#next)
     return pings
+  }
+
+  #keptPing(): number {
+    let latest = this.#storage.kv.get<number>(pingedAtKey) ?? 0
+    for (const { pingedAt } of this.#sockets.all()) latest = Math.max(latest, pingedAt)
+    return latest
+  }
+
+  #keepPing(now: number): void {
+    this.#pingedAt = now
+    if (this.#sockets.count > 0 && this.#sockets.keepPing(now, keepers) === 0) this.#storage.kv.put(pingedAtKey, now)
   }
 }

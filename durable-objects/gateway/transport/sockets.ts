@@ -21,6 +21,8 @@ import { WebSocketTransport, type Transport } from './transport.ts'
 
 /** The platform's bound on the attachment of a hibernating socket. */
 const attachmentBytes = 16_384
+/** What the time of a ping takes in an attachment at most. */
+const pingBytes = 32
 /** How much too old a kept time may be, in milliseconds, so that not every frame of a client costs an attachment. */
 const receivedWithinMs = 5_000
 
@@ -125,6 +127,19 @@ export class Sockets {
   /** Whether the session's attachment has room for another `bytes`. */
   canRemember(session: Session, bytes: number): boolean {
     return attachmentSize(toAttachment(session)) + bytes < attachmentBytes
+  }
+
+  /** Keeps the time of a ping in the attachments of the first `count` sockets that have room for it. Returns how many have. */
+  keepPing(now: number, count: number): number {
+    let kept = 0
+    for (const session of this.#sessions.values()) {
+      if (kept === count) break
+      if (session.phase === 'connecting' || !this.canRemember(session, pingBytes)) continue
+      session.pingedAt = now
+      this.changed(session)
+      kept++
+    }
+    return kept
   }
 
   /** Pings a connection, and notes that an answer is due. */
