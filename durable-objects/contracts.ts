@@ -2,6 +2,7 @@ import type {
   ActivityQuery,
   ActivityRow,
   ConversationActivity,
+  DeletedConversation,
   ActivityAnswer,
   UserStates,
 } from '../src/events/activity.ts'
@@ -171,6 +172,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
 
 export interface ActivityRpc extends Rpc.DurableObjectBranded {
   advance(update: ConversationActivity): Promise<void>
+  forget(deleted: DeletedConversation): Promise<void>
   listen(gateway: string, buckets: readonly number[]): Promise<void>
   rows(query: ActivityQuery): Promise<readonly ActivityRow[]>
   firstActors(): number
@@ -187,6 +189,8 @@ export interface ConversationNames {
 /** A part of what a new Activity actor takes over from its parent; the gateways are in the first part. */
 export interface ActivityHandover {
   readonly rows: readonly { readonly changed: number; readonly activity: ConversationActivity }[]
+  /** Absent from an actor of the version before. */
+  readonly deleted?: readonly DeletedConversation[]
   readonly gateways: readonly { readonly name: string; readonly buckets: string }[]
   /** Where the following part begins; null at the end. */
   readonly next: string | null

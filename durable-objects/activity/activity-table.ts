@@ -1,7 +1,12 @@
 import { hasConversation } from '../../src/activity/growing.ts'
 import { pageOfListed, withStatesOf } from '../../src/activity/listed-page.ts'
 import { mergeActivity } from '../../src/activity/merge-activity.ts'
-import type { ActivityQuery, ActivityRow, ConversationActivity } from '../../src/events/activity.ts'
+import type {
+  ActivityQuery,
+  ActivityRow,
+  ConversationActivity,
+  DeletedConversation,
+} from '../../src/events/activity.ts'
 import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -10,8 +15,16 @@ const rowsPerPart = 500
 /** Conversations whose times are in memory, at about 150 bytes each: to look a thousand up in the table takes 8 ms. */
 const maxTimes = 30_000
 
+/** How long a deleted conversation is known, so that its late updates make no row, in milliseconds; no call takes as long. */
+export const keptDeletedMs = 24 * 3_600_000
+/** Between two removals of what is kept of deleted conversations, in milliseconds, and how many are removed at once. */
+const purgeEveryMs = 3_600_000
+const purgedAtOnce = 10_000
+
 /** Rows of conversations, as a new actor takes them over; `next` is where the following part begins. */
 export interface RowsPart {
+  /** Conversations that were deleted lately; all of them are in the first part. */
+  readonly deleted: readonly DeletedConversation[]
   readonly rows: readonly { readonly changed: number; readonly activity: ConversationActivity }[]
   readonly next: string | null
 }
@@ -23,11 +36,18 @@ interface Times {
 }
 const never: Times = { at: 0, changed: 0 }
 
+/** A row, and when it changed last. */
+export interface QuietRow {
+  readonly id: string
+  readonly changed: number
+}
+
 /** Where conversations stand: one row each. */
 export class ActivityTable {
   readonly #sql: Sql
   readonly #exists: boolean
   readonly #times = new BoundedMap<string, Times>(maxTimes)
+  #purgedAt = 0
 
   constructor(sql: Sql, exists: boolean) {
     this.#sql = sql
@@ -36,12 +56,13 @@ export class ActivityTable {
 
   /**
    * Adds an update to a conversation's row; nothing is written when it says so already. Returns when the row changed last, and
-   * what is to be published: the update, or all that is known where the update is late.
+   * what is to be published: the update, or all that is known where the update is late. Undefined when the conversation was
+   * deleted after that update.
    */
   merge(
     update: ConversationActivity,
     now: number,
-  ): { readonly publication: ConversationActivity; readonly changed: number } {
+  ): { readonly publication: ConversationActivity; readonly changed: number } | undefined {
     const stored = this.#sql
       .exec<{ changed: number; activity: string }>(
         'SELECT changed, activity FROM conversations WHERE id = ?',
@@ -49,6 +70,7 @@ export class ActivityTable {
       )
       .toArray()[0]
     const known = stored === undefined ? undefined : parseActivity(stored.activity)
+    if (known === undefined && this.#isDeleted(update)) return undefined
     const merged = mergeActivity(known, update)
     const text = JSON.stringify(merged)
     const isLate =
@@ -67,6 +89,41 @@ export class ActivityTable {
     )
     this.#times.set(update.conversation, { at: merged.at, changed })
     return { publication, changed }
+  }
+
+  /** Removes the row of a deleted conversation, and keeps for a day that it was deleted. A newer conversation with its id stays. */
+  forget({ conversation, version }: DeletedConversation, now: number): void {
+    const [stored] = this.#sql
+      .exec<{ activity: string }>('SELECT activity FROM conversations WHERE id = ?', conversation)
+      .toArray()
+    if (stored !== undefined && parseActivity(stored.activity).version > version) return
+    this.#remove(conversation)
+    this.#sql.exec(
+      `INSERT INTO deleted (id, version, at) VALUES (?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET version = max(version, excluded.version), at = excluded.at`,
+      conversation,
+      version,
+      now,
+    )
+    this.#purge(now)
+  }
+
+  /** Up to `limit` rows after the conversation `after` that have not changed since then. */
+  quietRows(after: string, since: number, limit: number): QuietRow[] {
+    return this.#sql
+      .exec<{ id: string; changed: number }>(
+        'SELECT id, changed FROM conversations WHERE id > ? AND changed < ? ORDER BY id LIMIT ?',
+        after,
+        since,
+        limit,
+      )
+      .toArray()
+  }
+
+  /** Removes a row unless it has changed meanwhile. */
+  removeQuiet({ id, changed }: QuietRow): void {
+    const [stored] = this.#sql.exec<{ changed: number }>('SELECT changed FROM conversations WHERE id = ?', id).toArray()
+    if (stored?.changed === changed) this.#remove(id)
   }
 
   rows(query: ActivityQuery): ActivityRow[] {
@@ -129,6 +186,29 @@ export class ActivityTable {
     return { ids, next: ids.length < rowsPerPart ? null : (ids.at(-1) ?? null) }
   }
 
+  /** Whether a conversation without a row was deleted after this update. A conversation that begins anew under its id is not. */
+  #isDeleted({ conversation, version }: ConversationActivity): boolean {
+    const [deleted] = this.#sql
+      .exec<{ version: number }>('SELECT version FROM deleted WHERE id = ?', conversation)
+      .toArray()
+    return deleted !== undefined && version <= deleted.version
+  }
+
+  #remove(conversation: string): void {
+    this.#sql.exec('DELETE FROM conversations WHERE id = ?', conversation)
+    this.#times.set(conversation, never)
+  }
+
+  #purge(now: number): void {
+    if (now - this.#purgedAt < purgeEveryMs) return
+    this.#purgedAt = now
+    this.#sql.exec(
+      'DELETE FROM deleted WHERE id IN (SELECT id FROM deleted WHERE at < ? LIMIT ?)',
+      now - keptDeletedMs,
+      purgedAtOnce,
+    )
+  }
+
   /** Rows for the actor with this number, by conversation id after `after`. */
   part(number: number, after: string): RowsPart {
     const rows = this.#sql
@@ -138,7 +218,12 @@ export class ActivityTable {
         rowsPerPart,
       )
       .toArray()
+    const deleted =
+      after === '' ? this.#sql.exec<{ id: string; version: number }>('SELECT id, version FROM deleted').toArray() : []
     return {
+      deleted: deleted.flatMap(({ id, version }) =>
+        hasConversation(number, id) ? [{ conversation: id, version }] : [],
+      ),
       rows: rows.flatMap(({ id, changed, activity }) =>
         hasConversation(number, id) ? [{ changed, activity: parseActivity(activity) }] : [],
       ),

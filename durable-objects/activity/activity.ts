@@ -3,9 +3,15 @@ import { BucketSet } from '../../src/activity/bucket-set.ts'
 import { parentOf, passOnMs } from '../../src/activity/growing.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
-import type { ActivityQuery, ActivityRow, ConversationActivity } from '../../src/events/activity.ts'
+import type {
+  ActivityQuery,
+  ActivityRow,
+  ConversationActivity,
+  DeletedConversation,
+} from '../../src/events/activity.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import { activityOf, ownName } from '../address.ts'
+import { within } from '../../src/kernel/retry.ts'
+import { activityOf, conversationOf, ownName } from '../address.ts'
 import type { ActivityHandover, ActivityRpc, ConversationNames } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
@@ -18,6 +24,11 @@ import { activitySchema } from './schema.ts'
 const gatherMs = 20
 /** Updates taken in one go: after a start ten thousand conversations may report at once, and other calls must be served meanwhile. */
 const takenAtOnce = 256
+/** The version before kept the rows of deleted conversations: so many rows are looked at together, once a minute. */
+const sweptAtOnce = 50
+const sweepEveryMs = 60_000
+/** How long a conversation may take to say whether it exists, in milliseconds. */
+const askMs = 2000
 /** How long after a call that failed a gateway is notified that it is behind, in milliseconds; growing pauses follow. */
 const tellAfterMs = 1000
 
@@ -51,6 +62,12 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
         dueAt: () => this.#ownFrom,
         run: () => this.#takeOver(),
       },
+      {
+        name: 'rows of deleted conversations',
+        isPending: () => this.#sweepAt > 0,
+        dueAt: () => this.#sweepAt,
+        run: () => this.#sweep(),
+      },
     ])
   }
 
@@ -74,9 +91,16 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   }
 
   async #take(update: ConversationActivity): Promise<void> {
-    const { publication, changed } = this.#store.activities.merge(update, this.#clock.now())
+    const merged = this.#store.activities.merge(update, this.#clock.now())
     if (this.#ownFrom > 0) await this.#parent().advance(update)
-    else await this.#store.gateways.publish(publication, changed)
+    else if (merged !== undefined) await this.#store.gateways.publish(merged.publication, merged.changed)
+  }
+
+  /** A conversation was deleted: its row goes. Repeats and late updates do no harm. */
+  async forget(deleted: DeletedConversation): Promise<void> {
+    await this.#begun()
+    this.#store.activities.forget(deleted, this.#clock.now())
+    if (this.#ownFrom > 0) await this.#parent().forget(deleted)
   }
 
   /** A gateway listens to further buckets, from the answer on. */
@@ -122,10 +146,19 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
     return this.#store.settings.number('ownFrom')
   }
 
+  /** When rows of the version before are looked at next, in milliseconds since the epoch; 0 when all of them were. */
+  get #sweepAt(): number {
+    return this.#store.settings.number('sweepAt')
+  }
+
   #begun(): Promise<void> | undefined {
-    if (this.#store.settings.get('firstActors') !== undefined) return undefined
+    if (this.#store.settings.get('firstActors') !== undefined) {
+      if (this.#store.settings.get('sweepAt') === undefined) this.#sweepLater()
+      return undefined
+    }
     if (this.#number === 0) {
       this.#create()
+      this.#store.settings.set('sweepAt', 0)
       return undefined
     }
     this.#beginning ??= this.#begin().finally(() => (this.#beginning = undefined))
@@ -135,7 +168,10 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   async #begin(): Promise<void> {
     const first = await activityOf(this.env, this.#tenant, 0).firstActors()
     this.#create()
-    if (this.#number < first) return
+    if (this.#number < first) {
+      this.#store.settings.set('sweepAt', 0)
+      return
+    }
     this.#store.settings.set('ownFrom', this.#clock.now() + passOnMs)
     this.#tasks.scheduleGathering(this.#clock.now(), 0)
   }
@@ -146,11 +182,41 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
     while (after !== null) {
       const part: ActivityHandover | undefined = await this.#parent().handOver(this.#number, after)
       if (part === undefined) throw new Error('the parent has not taken over yet')
+      for (const deleted of part.deleted ?? []) this.#store.activities.forget(deleted, this.#clock.now())
       for (const { activity, changed } of part.rows) this.#store.activities.merge(activity, changed)
       for (const { name, buckets } of part.gateways) this.#store.gateways.listen(name, BucketSet.decode(buckets))
       after = part.next
     }
     this.#store.settings.set('ownFrom', 0)
+  }
+
+  /** By then no conversation of a version that does not say that it is deleted runs any more, and a new actor has taken over. */
+  #sweepLater(): void {
+    const now = this.#clock.now()
+    this.#store.settings.set('sweepAt', now + 2 * passOnMs)
+    this.#store.settings.set('sweepBefore', now + passOnMs)
+    this.#tasks.scheduleGathering(now, 0)
+  }
+
+  /** Asks some of the conversations that have been quiet for long whether they exist, and removes the rows of those that do not. */
+  async #sweep(): Promise<void> {
+    const { settings, activities } = this.#store
+    if (this.#clock.now() < this.#sweepAt) return
+    const rows = activities.quietRows(settings.get('sweptTo') ?? '', settings.number('sweepBefore'), sweptAtOnce)
+    for (const row of rows) if (await this.#isGone(row.id)) activities.removeQuiet(row)
+    const last = rows.at(-1)
+    if (last !== undefined) settings.set('sweptTo', last.id)
+    settings.set('sweepAt', rows.length < sweptAtOnce ? 0 : this.#clock.now() + sweepEveryMs)
+  }
+
+  /** Whether a conversation says that it does not exist. One that does not answer keeps its row. */
+  async #isGone(conversation: string): Promise<boolean> {
+    try {
+      const asked = conversationOf(this.env, this.#tenant, conversation).readStates([])
+      return (await within(askMs, 'the conversation', asked)) === undefined
+    } catch {
+      return false
+    }
   }
 
   get #tenant(): string {

@@ -8,4 +8,6 @@ export const activitySchema: readonly string[] = [
    CREATE TABLE conversations (
      id TEXT PRIMARY KEY, at INTEGER NOT NULL, changed INTEGER NOT NULL, activity TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE gateways (name TEXT PRIMARY KEY, behind INTEGER NOT NULL, silent INTEGER NOT NULL, buckets TEXT NOT NULL) WITHOUT ROWID;`,
+  // Deleted conversations, for as long as late updates of them may come.
+  `CREATE TABLE deleted (id TEXT PRIMARY KEY, version INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;`,
 ]

@@ -111,8 +111,9 @@ export class ActivityUpdater implements ReadStates {
 
   isPending(): boolean {
     const { conversation, log: entries, members } = this.#parts
-    if (conversation === undefined || conversation.deletedAt !== undefined) return false
+    if (conversation === undefined) return false
     const { entry, version } = this.#reported
+    if (conversation.deletedAt !== undefined) return version < conversation.version
     return entry < entries.top() || version < conversation.version || members.hasUnreported
   }
 
@@ -127,6 +128,7 @@ export class ActivityUpdater implements ReadStates {
     const { conversation, log: entries, members } = this.#parts
     if (conversation === undefined || !this.isPending()) return
     const reported: Reported = { entry: entries.top(), change: members.changes, version: conversation.version }
+    if (conversation.deletedAt !== undefined) return await this.#reportDeleted(conversation, reported)
     const users = members.takeUnreported()
     const update = this.#update(conversation, users)
     const [changes, changesAfter] = [this.#changes, this.#changesAfter]
@@ -147,6 +149,15 @@ export class ActivityUpdater implements ReadStates {
     this.#reported = reported
     if (reported.entry - this.#stored.entry >= storedEvery || reported.change - this.#stored.change >= storedEvery)
       this.#store()
+  }
+
+  async #reportDeleted({ tenant, id, epoch, version }: Conversation, reported: Reported): Promise<void> {
+    const call = activityOfConversation(this.#env, tenant, id).forget({ conversation: id, version })
+    await within(deadlineMs, 'activity', call)
+    // Another one may have begun under the same id meanwhile.
+    if (this.#parts.conversation?.epoch !== epoch) return
+    this.#reported = reported
+    this.#store()
   }
 
   /** Where the conversation stands now, without what happened before. */

@@ -71,6 +71,12 @@ export interface ConversationActivity {
   readonly changesAfter: number
 }
 
+/** A conversation that was deleted: each of its updates of before has a lower version. */
+export interface DeletedConversation {
+  readonly conversation: string
+  readonly version: number
+}
+
 /** How many states and changes one activity holds; beyond them the oldest are dropped. */
 export const activityStates = 32
 export const activityChanges = 64

@@ -276,8 +276,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a repeat of news is not published again',
     file: 'durable-objects/activity/activity.ts',
-    from: 'else await this.#store.gateways.publish(publication, changed)',
-    to: 'else if (changed === this.#clock.now()) await this.#store.gateways.publish(publication, changed)',
+    from: 'else if (merged !== undefined) await this.#store',
+    to: 'else if (merged?.changed === this.#clock.now()) await this.#store',
     tests: activity,
   },
   {
@@ -288,10 +288,17 @@ export const bugs: readonly Bug[] = [
     tests: activity,
   },
   {
+    name: 'a late update makes a row of a deleted conversation',
+    file: 'durable-objects/activity/activity-table.ts',
+    from: 'return deleted !== undefined && version <= deleted.version',
+    to: 'return deleted !== undefined && version < deleted.version - 1',
+    tests: ['test/activity/deleted.test.ts'],
+  },
+  {
     name: 'an actor that is new to its tenant works without its parent at once',
     file: 'durable-objects/activity/activity.ts',
-    from: 'if (this.#number < first) return',
-    to: 'if (this.#number < first + 64) return',
+    from: 'if (this.#number < first) {',
+    to: 'if (this.#number < first + 64) {',
     tests: activity,
   },
   {

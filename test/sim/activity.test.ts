@@ -27,6 +27,10 @@ class Scene {
   readonly calls = new Map<string, GatewayCall[]>()
   behaviour: Behaviour = 'answers'
   answer: ActivityAnswer = { isListening: true, unwanted: [] }
+  /** Conversations that were asked whether they exist, those that do not, and those that do not answer. */
+  readonly asked: string[] = []
+  readonly gone = new Set<string>()
+  readonly broken = new Set<string>()
   #held: Promise<void> | undefined
 
   static async open(number = 1): Promise<Scene> {
@@ -48,8 +52,19 @@ class Scene {
         return scene.answer.isListening
       }
     }
+    class Conversation {
+      readonly #id: string
+      constructor({ id }: { readonly id: { readonly name: string } }) {
+        this.#id = id.name.slice(tenant.length + 1)
+      }
+      readStates(): object | undefined {
+        scene.asked.push(this.#id)
+        if (scene.broken.has(this.#id)) throw new Error('the conversation is broken')
+        return scene.gone.has(this.#id) ? undefined : {}
+      }
+    }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the platform gives every actor a state and an environment
-    Object.assign(scene.#world.classes, { Activity, Gateway })
+    Object.assign(scene.#world.classes, { Activity, Gateway, Conversation })
     scene.grow(number)
     return scene
   }
@@ -67,8 +82,27 @@ class Scene {
     this.#world.env = {
       ACTIVITY: namespace(this.#world, 'Activity'),
       GATEWAY: namespace(this.#world, 'Gateway'),
+      CONVERSATION: namespace(this.#world, 'Conversation'),
       ACTIVITY_ACTORS: `${tenant}:${number}`,
     }
+    this.loseMemory()
+  }
+
+  /** Conversations of which an actor has a row. */
+  rowsOf(actor = 0): string[] {
+    const { disk } = this.#world.host('Activity', `${tenant}/${actor}`)
+    return disk
+      .exec<{ id: string }>('SELECT id FROM conversations ORDER BY id')
+      .toArray()
+      .map(({ id }) => id)
+  }
+
+  /** An actor is as the version before left it, which kept the rows of deleted conversations. */
+  makeOld(actor = 0): void {
+    const { disk } = this.#world.host('Activity', `${tenant}/${actor}`)
+    disk.exec("DELETE FROM facts WHERE name = 'sweepAt'")
+    disk.endTurn()
+    disk.confirm(disk.size)
     this.loseMemory()
   }
 
@@ -321,6 +355,53 @@ describe('an Activity actor', () => {
   })
 })
 
+describe('of deleted conversations an Activity actor', () => {
+  test('keeps no row, also when a late update of one arrives, and has one again when it begins anew', async () => {
+    const scene = await Scene.open()
+    await scene.listen('eu/0', ['lunch'])
+    await scene.advance('lunch', 1)
+    await scene.advance('tea', 1)
+    await scene.call(0, 'forget', { conversation: 'lunch', version: 2 })
+    expect(scene.rowsOf()).toEqual(['tea'])
+    scene.loseMemory()
+    await scene.advance('lunch', 2)
+    expect(scene.rowsOf()).toEqual(['tea'])
+    expect(newsOf(scene)).toEqual(['lunch@1'])
+    expect(await scene.lasts(['lunch', 'tea'])).toEqual([undefined, 1])
+
+    const anew = { ...news('lunch', 3), epoch: 'e2', version: 3 }
+    await scene.call(0, 'advance', anew)
+    // A repeat of the call that said so.
+    await scene.call(0, 'forget', { conversation: 'lunch', version: 2 })
+    expect(scene.rowsOf()).toEqual(['lunch', 'tea'])
+    expect(newsOf(scene)).toEqual(['lunch@1', 'lunch@3'])
+  })
+
+  test('removes the rows that the version before kept: 50 a minute, asking each conversation once, and never again', async () => {
+    const scene = await Scene.open()
+    const names = Array.from({ length: 120 }, (_, n) => `conversation-${String(n).padStart(3, '0')}`)
+    for (const name of names) await scene.advance(name, 1)
+    for (const name of names.slice(0, 60)) scene.gone.add(name)
+    scene.broken.add(names[60] ?? '')
+    scene.makeOld()
+    await scene.advance(names[119] ?? '', 2)
+    await scene.pass(hour)
+    expect(scene.asked).toEqual([])
+    // One that is in use after the deploy tells of its deletion itself.
+    await scene.pass(hour + 60_000)
+    await scene.advance(names[0] ?? '', 2)
+    await scene.pass(2 * hour - 30_000)
+    expect([scene.asked.length, scene.rowsOf().length]).toEqual([50, 70])
+    await scene.pass(10 * 60_000)
+    expect(scene.asked).toEqual(names.slice(1))
+    expect(scene.rowsOf()).toEqual([names[0], ...names.slice(60)])
+    scene.loseMemory()
+    await scene.advance('lunch', 1)
+    await scene.pass(6 * hour)
+    expect(scene.asked).toHaveLength(119)
+  })
+})
+
 /** Conversations of the actors 0 to 3, when there are four. */
 const ofFour = [0, 1, 2, 3].map((number) => {
   const names = Array.from({ length: 100 }, (_, n) => `conversation${n}`)
@@ -363,6 +444,20 @@ describe('a tenant that grows from one Activity actor to four', () => {
     await scene.pass(2 * hour + 120_000)
     for (const [number, conversation] of ofFour.entries())
       expect(await scene.lasts([conversation], number)).toEqual([1])
+  })
+
+  test('takes over no row of a conversation that was deleted meanwhile, at whichever of both actors', async () => {
+    const scene = await Scene.open()
+    const [, , , third = ''] = ofFour
+    const other = Array.from({ length: 200 }, (_, n) => `other${n}`).find((name) => bucketOf(name) % 4 === 3) ?? ''
+    for (const conversation of [third, other]) await scene.advance(conversation, 1)
+    scene.grow(4)
+    for (const conversation of [third, other]) await scene.advance(conversation, 2, 3)
+    // One conversation knows four actors, the other one is of the version before.
+    await scene.call(3, 'forget', { conversation: third, version: 2 })
+    await scene.call(0, 'forget', { conversation: other, version: 2 })
+    await scene.pass(2 * hour + 120_000)
+    expect([scene.rowsOf(0), scene.rowsOf(3)]).toEqual([[], []])
   })
 
   test('uses all four at once when it had four from the beginning', async () => {
