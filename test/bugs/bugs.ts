@@ -143,8 +143,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'the watermark runs ahead of Postgres',
     file: 'durable-objects/conversation/projection.ts',
-    from: 'const answer = await this.#write(conversation, rows, properties)',
-    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows, properties)',
+    from: 'const answer = await this.#write(conversation, rows, properties, replaced)',
+    to: 'this.skip(rows.at(-1)?.seq ?? top)\n    const answer = await this.#write(conversation, rows, properties, replaced)',
     tests: simulation,
   },
   {
