@@ -212,7 +212,7 @@ export interface InboxPage {
 
 export interface InboxRpc extends Rpc.DurableObjectBranded {
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer>
-  revoke(): number
+  revoke(): Ready<number>
   gateways(): string[]
   revokedAt(): number
   advance(update: InboxUpdate): Promise<boolean>

@@ -11,6 +11,7 @@ import {
   type ReadState,
 } from '../../src/events/activity.ts'
 import { toEvent, type InboxEntry } from '../../src/inbox/entry.ts'
+import { clocksDifferMs } from '../../src/inbox/recent-inboxes.ts'
 import { needsCounts, toListItem, withActivity, type ListCursor, type ListItem } from '../../src/inbox/list.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
@@ -25,8 +26,6 @@ const statesMs = 1500
 const askedAtOnce = 8
 /** Changed conversations sent to a returning client; beyond it the client asks for the list. */
 export const maxChanges = 500
-/** Clocks of actors may differ by so much, in milliseconds. */
-export const clocksDifferMs = 11 * 60_000
 
 /** One page of the list; `last` is where the next one begins. */
 export interface ListPage {

@@ -5,6 +5,7 @@ import type { MissedPage } from '../../src/inbox/notes.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
 import { decodeCursor, encodeCursor } from '../../src/inbox/list.ts'
 import { admitConnection } from '../../src/inbox/admit-connection.ts'
+import { earliest, isKnown } from '../../src/inbox/recent-inboxes.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { whenReady, type Ready } from '../../src/kernel/ready.ts'
@@ -22,7 +23,7 @@ import type {
 import { inboxNotesOf, ownName } from '../address.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Subscribers } from '../shared/subscribers.ts'
-import { clocksDifferMs, ConversationList } from './conversation-list.ts'
+import { ConversationList } from './conversation-list.ts'
 import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
 import { inboxSchema } from './schema.ts'
@@ -79,17 +80,18 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     })
   }
 
-  /** Ends every session admitted by a token issued until now, and keeps such tokens out. Returns that moment. */
-  revoke(): number {
+  /**
+   * Ends every session admitted by a token issued until now, and keeps such tokens out. Returns that moment, once the user's
+   * gateways have answered: one that keeps this inbox asks it from then on.
+   */
+  revoke(): Ready<number> {
     this.#create()
     const now = this.#clock.now()
     this.#store.settings.set('revokedAt', now)
     const top = this.#store.entries.top()
-    this.#store.subscribers.publish(
-      { epoch: this.#epoch(), after: top, publications: [], events: this.#events() },
-      null,
-    )
-    return now
+    const { subscribers } = this.#store
+    subscribers.publish({ epoch: this.#epoch(), after: top, publications: [], events: this.#events() }, null)
+    return whenReady(subscribers.presence.know(null, true), () => now)
   }
 
   /** The gateways that hold the user's connections. */
@@ -186,9 +188,8 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     const epoch = this.#epoch()
     const top = this.#store.entries.top()
     const now = this.#clock.now()
-    const known =
-      since !== undefined && (since.epoch === '' || since.epoch === epoch) && since.offset <= latest(top, now)
-    const missed = known ? this.#store.entries.after(earliest(since.offset), recoveredEntries + 1) : []
+    const known = since !== undefined && isKnown(since, epoch, top, now)
+    const missed = known ? this.#store.entries.after(earliest(since), recoveredEntries + 1) : []
     const recovered = known && missed.length <= recoveredEntries
     return {
       kind: 'subscribed',
@@ -319,15 +320,6 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
     }
   }
 }
-
-/** Offsets from here on are times; positions of earlier versions are small numbers. */
-const firstTime = 1e12
-
-/** Where the events that a client with this position may lack begin: clocks that gave it and them may differ. */
-const earliest = (offset: number): number => (offset < firstTime ? offset : offset - clocksDifferMs)
-
-/** No position was given that lies behind it. */
-const latest = (top: number, now: number): number => Math.max(top, now + clocksDifferMs)
 
 const noUser = { user: '', client: '' }
 

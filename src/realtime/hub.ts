@@ -15,6 +15,8 @@ export interface HubChannel {
   readonly sessions: Set<Session>
   /** The session whose attachment keeps `last`, so that a gateway that slept knows the position. */
   positionOwner: Session | undefined
+  /** Of an inbox: sessions of tokens issued until then were closed, in milliseconds since the epoch; undefined while none is known. */
+  revokedUntil?: number
 }
 
 /** What became of an update: delivered; not delivered because publications before it are missing; or of another log. */

@@ -72,15 +72,17 @@ describe('an inbox', () => {
     expect((await bob.inboxSays('unread', ({ data }) => data['last'] === 4)).data).toMatchObject({ unread: 4 })
   })
 
-  test('closes with the first conversation that its user joins after leaving, and misses nothing while it is closed', async () => {
+  test('closes with the second conversation that its user joins after leaving, and misses nothing while it is closed', async () => {
     const tenant = await newTenant()
     const [lunch, tea] = [await tenant.group('alice', 'bob'), await tenant.group('alice', 'bob')]
     const bob = await connectAs(tenant, 'bob')
     bob.line.close()
-    await eventually('the gateway left', async () => {
+    await tenant.post(lunch, 'alice', 'one')
+    const pie = await tenant.group('alice', 'bob')
+    await settleActivity(tenant, pie)
+    await eventually('the gateway that answered that it has no connection is dropped', async () => {
       return (await tenant.inboxOf('bob').gateways()).length === 0 ? true : undefined
     })
-    await tenant.post(lunch, 'alice', 'one')
     const cake = await tenant.group('alice', 'bob')
     await settleActivity(tenant, cake)
     const notes = env.INBOX_NOTES.getByName(`${tenant.id}/${notesNumberOf('bob')}`)
@@ -94,6 +96,7 @@ describe('an inbox', () => {
     expect(await listOf(tenant, 'bob')).toEqual([
       expect.objectContaining({ id: lunch, last: 2, unread: 2 }),
       expect.objectContaining({ id: cake, last: 0, unread: 0 }),
+      expect.objectContaining({ id: pie, last: 0, unread: 0 }),
     ])
   })
 

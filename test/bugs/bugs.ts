@@ -57,6 +57,27 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'an inbox that published something is taken for unchanged',
+    file: 'durable-objects/gateway/channels/channel-client.ts',
+    from: 'this.#recentInboxes.end(update.tenant, update.channel)',
+    to: '',
+    tests: ['test/sim/returning-users.test.ts'],
+  },
+  {
+    name: 'a token that was revoked is taken for one that was not',
+    file: 'durable-objects/gateway/channels/channel-client.ts',
+    from: 'if (issuedAt <= revokedUntil || ',
+    to: 'if (',
+    tests: ['test/sim/returning-users.test.ts'],
+  },
+  {
+    name: 'a gateway goes on keeping an inbox that asked for its connections',
+    file: 'durable-objects/gateway/channels/channel-client.ts',
+    from: 'this.#recentInboxes.end(tenant, channel)\n',
+    to: '\n',
+    tests: ['test/sim/returning-users.test.ts'],
+  },
+  {
     name: "a session's buckets are forgotten after hibernation",
     file: 'src/realtime/session.ts',
     from: 'buckets: kept.buckets,',

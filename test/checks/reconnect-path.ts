@@ -1,7 +1,8 @@
 /**
  * Measures the path of a reconnect with recovery: which source files run from the arrival of a client's WebSocket at its gateway
  * until the client is subscribed again and has what it missed: its connect, its own inbox, and the subscription. The deployed
- * actors run on the simulated platform of test/sim under V8's precise coverage. A file is on the path when a function of it ran.
+ * actors run on the simulated platform of test/sim under V8's precise coverage. A file is on the path when a function of it ran
+ * in each of three returns: in one of them an alarm may ring, or a record be asked for again.
  *
  * Run by `npm run check`. Prints the files and exits with 1 when there are more files or lines than the bounds below; `-v`
  * prints functions.
@@ -13,7 +14,7 @@ import { actorsSource } from '../sim/worker-code.ts'
 import { filesOf, functionsDuring, printPath, type FunctionRun } from './path.ts'
 
 /** Lower these with the code. */
-const bounds = { of: 'a reconnect', maxFiles: 94, maxLines: 10_700 }
+const bounds = { of: 'a reconnect', maxFiles: 93, maxLines: 10_620 }
 const conversation = 'lunch'
 const channel = `conversation:${conversation}`
 const missed = 20
@@ -64,8 +65,13 @@ async function functionsRun(): Promise<FunctionRun[]> {
   }
   await miss()
   await comeBack()
-  await miss()
-  const functions = await functionsDuring(comeBack)
+  let always: readonly FunctionRun[] | undefined
+  for (let n = 0; n < 3; n++) {
+    await miss()
+    const functions = await functionsDuring(comeBack)
+    const starts = new Set(functions.map(({ start }) => start))
+    always = (always ?? functions).filter(({ start }) => starts.has(start))
+  }
   setting.close()
-  return functions
+  return [...(always ?? [])]
 }

@@ -1,3 +1,5 @@
+import { answerUnchanged, RecentInboxes } from '../../../src/inbox/recent-inboxes.ts'
+import { inboxUserIn } from '../../../src/protocol/channels.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import type {
   ChannelUpdate,
@@ -6,7 +8,7 @@ import type {
   StreamResult,
   StreamUpdate,
 } from '../../../src/protocol/stream.ts'
-import { Hub, infosOf } from '../../../src/realtime/hub.ts'
+import { Hub, infosOf, type HubChannel } from '../../../src/realtime/hub.ts'
 import { isCheckedAt } from '../../../src/realtime/liveness.ts'
 import type { PresenceReport } from '../../../src/realtime/presence-table.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
@@ -21,6 +23,7 @@ type Settle = PendingCommand['settle']
 export class ChannelClient {
   readonly #context: GatewayContext
   readonly #updates: ChannelUpdates
+  readonly #recentInboxes = new RecentInboxes()
   readonly hub: Hub
   readonly calls: ChannelCalls
 
@@ -62,18 +65,27 @@ export class ChannelClient {
       ...announcedBy(terms),
       ...(terms.hidden === true ? { hidden: true } : {}),
     }
-    this.calls.execute(session, channel, { kind: 'subscribe', joinLeave, infos, ...optional }, (result) => {
+    const settled: Settle = (result) => {
       if (result.kind === 'subscribed' && Object.keys(terms).length > 0) this.hub.setTerms(session, channel, terms)
       settle(result)
-    })
+    }
+    const recent = this.#recentInboxes.end(session.tenant, channel)
+    const now = this.#context.clock.now()
+    const unchanged = recent && pass && answerUnchanged(recent, pass, position, now)
+    if (unchanged === undefined)
+      return this.calls.execute(session, channel, { kind: 'subscribe', joinLeave, infos, ...optional }, settled)
+    const { epoch, top } = unchanged
+    this.hub.join(session, channel, { epoch, last: top, skip: top, joinLeave, since: now })
+    settled(unchanged)
   }
 
   /** Ends a subscription of the session, if it has one. */
   leave(session: Session, channel: string): void {
     const terms = session.subscriptions.get(channel)?.terms
     const infos = infosOf(session, terms)
+    const state = this.hub.find(session.tenant, channel)
     const left = this.hub.leave(session, channel)
-    if (left === undefined) return
+    if (left === undefined || (left.last && this.#isKept(session, state))) return
     this.calls.execute(
       session,
       channel,
@@ -84,24 +96,40 @@ export class ChannelClient {
 
   /** The connections subscribed to a channel here. */
   subscribed(tenant: string, channel: string): PresenceReport {
+    this.#recentInboxes.end(tenant, channel)
     const pending = this.calls.find(tenant, channel)?.subscribing ?? []
     return { clients: this.hub.presence(tenant, channel), pending }
   }
 
   /** Asks the channels whose turn it is at `now` for their position; the answers bring the publications that are missing. */
   checkPositions(now: number): void {
+    this.#recentInboxes.tidy(now)
     for (const { tenant, channel, epoch } of this.hub.channels())
       if (epoch !== '' && isCheckedAt(channel, now)) this.calls.pull(tenant, channel)
   }
 
   /** Applies an update sent by a stream. False when the channel has no subscriber here: the stream need not send more. */
   publish(update: ChannelUpdate): boolean {
+    this.#recentInboxes.end(update.tenant, update.channel)
     const state = this.hub.find(update.tenant, update.channel)
     if (state !== undefined) this.#updates.apply(state, update)
     if (state !== undefined) return true
     const batcher = this.calls.find(update.tenant, update.channel)
     batcher?.pull()
     return batcher !== undefined
+  }
+
+  /**
+   * Whether an inbox is kept whose last session has left, so that the inbox need not be told. Not with a call to it under way,
+   * whose answer may change what is known of it.
+   */
+  #isKept({ user, issuedAt, buckets }: Session, state: HubChannel | undefined): boolean {
+    if (state === undefined || inboxUserIn(state.channel) !== user) return false
+    const { tenant, channel, epoch, last, revokedUntil = -1 } = state
+    if (issuedAt <= revokedUntil || !(buckets instanceof Uint16Array)) return false
+    if (this.calls.find(tenant, channel) !== undefined) return false
+    const closedAt = this.#context.clock.now()
+    return this.#recentInboxes.keep(tenant, channel, { epoch, top: last, issuedAt, buckets, closedAt })
   }
 
   /** Settles the commands, then applies the update: a subscriber receives its reply before the first publication. */

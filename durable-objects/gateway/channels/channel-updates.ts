@@ -56,6 +56,7 @@ export class ChannelUpdates {
 
   /** Ends all subscriptions of a channel whose position is lost: SDKs subscribe again with the position they kept. */
   startOver(state: HubChannel): void {
+    state.last = -1
     for (const session of state.sessions) this.#unsubscribe(session, state.channel, 'insufficientState')
   }
 
@@ -99,6 +100,7 @@ export class ChannelUpdates {
   }
 
   #revoke(state: HubChannel, until: number): void {
+    state.revokedUntil = until
     for (const session of state.sessions) if (session.issuedAt <= until) this.#context.sockets.close(session, 'revoked')
   }
 

@@ -165,7 +165,7 @@ export class ConnectHandler {
         if (result.kind !== 'subscribed')
           this.#closeRefused(session, id, result.kind === 'refused' ? result : refuse('internal'))
         else
-          void whenReady(this.#listen(session, result), (missed) => {
+          void whenReady(this.#listen(session, result, since(channel)), (missed) => {
             const own = encodeOwn(result, missed, this.#context.clock.now())
             this.#open(session, id, limits, new Map([[channel, own], ...begun.results]), missed)
           })
@@ -175,10 +175,14 @@ export class ConnectHandler {
     })
   }
 
-  /** Has the gateway listen to the user's conversations. Returns the events that a returning client missed, undefined when there are too many. */
-  #listen(session: Session, { buckets, recovered, offset }: SubscribedResult): Ready<readonly string[] | undefined> {
+  /** Has the gateway listen to the user's conversations. Returns the events that a returning client missed since its position, undefined when there are too many. */
+  #listen(
+    session: Session,
+    { buckets, recovered }: SubscribedResult,
+    since: StreamPosition | undefined,
+  ): Ready<readonly string[] | undefined> {
     if (session.phase === 'closed') return []
-    return this.#parts.activity.connected(session, buckets, recovered ? offset : undefined)
+    return this.#parts.activity.connected(session, buckets, recovered ? since?.offset : undefined)
   }
 
   /** The connect's reply goes first, then the events that the client missed, then the pushes that waited for the reply. */

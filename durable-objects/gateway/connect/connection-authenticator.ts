@@ -48,7 +48,8 @@ export class ConnectionAuthenticator {
   /** `origin` is that of the page that connects; "" passes any list. */
   async authenticate(token: string, now: number, origin = ''): Promise<Authentication> {
     if (token === '') return await this.#admitAnonymous(now, origin)
-    const tenant = tenantId.safeParse(tenantOfToken(token) ?? this.#open?.tenant)
+    const named = tenantOfToken(token)
+    const tenant = tenantId.safeParse(named ?? this.#open?.tenant)
     const believed = tenant.success ? await this.#tenants.current(tenant.data, now) : undefined
     if (believed === undefined)
       return tenant.data !== undefined && tenant.data === this.#open?.tenant
@@ -66,7 +67,7 @@ export class ConnectionAuthenticator {
       return { kind: 'turnedAway', close: 'suspended' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
     if (verified.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
-    const isPlain = tenantOfToken(token) === undefined
+    const isPlain = named === undefined
     const claims = isPlain ? withPersonalTopic(verified.claims) : verified.claims
     const { limits, anonymous, origins } = admission.record
     if (!isAllowed(origins, origin)) return { kind: 'turnedAway', close: 'originNotAllowed' }

@@ -245,10 +245,11 @@ export class Sockets {
   #flushLater(): void {
     if (this.#flushing) return
     this.#flushing = true
-    queueMicrotask(() => this.#flush())
+    // queueMicrotask wraps its function in an object of the runtime, at three times the price.
+    void Promise.resolve().then(this.#flush)
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     this.#flushing = false
     for (const session of this.#changed) this.#writeAttachment(session)
     this.#changed.clear()
