@@ -52,17 +52,12 @@ import type {
 } from '../src/protocol/stream.ts'
 import type { Presence, PresenceForm, PresenceReport } from '../src/realtime/presence-table.ts'
 import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
+import type { ListedClass, NamesPage } from '../src/tenants/actor-names.ts'
+import type { TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
 import type { ShardConnection, ShardList, StoredShard } from '../src/tenants/shards.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
-import type {
-  Placement,
-  StoredKey,
-  StoredTenant,
-  TenantRecord,
-  TenantSecrets,
-  TokenKey,
-} from '../src/tenants/record.ts'
+import type { Placement, StoredKey, StoredTenant, TenantSecrets, TenantState, TokenKey } from '../src/tenants/record.ts'
 import type { LogOf, PageOf } from '../src/events/log-of.ts'
 import type { ConversationChecksums } from '../src/history/checksum.ts'
 import type { Invalidations, Stamp } from '../src/cache/epochs.ts'
@@ -75,6 +70,19 @@ import type { JobTypeCounts } from '../src/jobs/metrics/job-metrics.ts'
  * The methods of the actors that other actors and the Worker call, and the types they exchange. The bindings in src/env.ts are
  * typed by these interfaces, so that no actor is imported by its callers; each method is documented where it is implemented.
  */
+
+/** What every actor of a tenant answers: see TenantActor. */
+export interface ErasableRpc {
+  erase(): Promise<void>
+  remains(): Promise<number>
+}
+
+export interface ActorNamesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  note(kind: ListedClass, name: string): Promise<number>
+  forget(kind: ListedClass, name: string, serial: number): void
+  close(): void
+  names(kind: ListedClass, after: string): NamesPage
+}
 
 /** Figures of one gateway instance; they begin at zero when it wakes. */
 export interface GatewayStats {
@@ -130,7 +138,7 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
   subscribed(tenant: string, channel: string): PresenceReport
   activityNews(tenant: string, updates: readonly ConversationActivity[]): ActivityAnswer
   activityMissed(tenant: string, since: number): boolean
-  tenantStateChanged(tenant: string, state: TenantRecord['state']): void
+  tenantStateChanged(tenant: string, state: TenantState | 'erased'): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
   subscribeUser(
     target: ConnectionTarget,
@@ -159,7 +167,7 @@ export interface Created {
   readonly made: boolean
 }
 
-export interface ConversationRpc extends Rpc.DurableObjectBranded {
+export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   execute(call: StreamCall): StreamAnswer
   create(wanted: NewConversation): Promise<Created | Refusal>
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal
@@ -170,7 +178,7 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded {
   rebuild(): void
 }
 
-export interface ActivityRpc extends Rpc.DurableObjectBranded {
+export interface ActivityRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   advance(update: ConversationActivity): Promise<void>
   forget(deleted: DeletedConversation): Promise<void>
   listen(gateway: string, buckets: readonly number[]): Promise<void>
@@ -196,7 +204,7 @@ export interface ActivityHandover {
   readonly next: string | null
 }
 
-export interface TopicRpc extends Rpc.DurableObjectBranded {
+export interface TopicRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   execute(call: StreamCall): StreamAnswer
   history(rules: TopicRules, query: HistoryQuery): HistoryAnswer
   removeHistory(): void
@@ -210,7 +218,7 @@ export interface InboxPage {
   readonly next: string | null
 }
 
-export interface InboxRpc extends Rpc.DurableObjectBranded {
+export interface InboxRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer>
   revoke(): Ready<number>
   gateways(): string[]
@@ -221,7 +229,7 @@ export interface InboxRpc extends Rpc.DurableObjectBranded {
   changes(since: number): Promise<readonly string[] | undefined>
 }
 
-export interface InboxNotesRpc extends Rpc.DurableObjectBranded {
+export interface InboxNotesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   update(change: NotesUpdate): NotesAnswer
   open(user: string): Opened
   missed(user: string, since: number, after: string): MissedPage
@@ -229,6 +237,7 @@ export interface InboxNotesRpc extends Rpc.DurableObjectBranded {
   standingOf(user: string): 'open' | 'closed' | 'unknown'
   noteChosenId(id: string): void
   hasChosenId(id: string): boolean
+  users(after: string): NamesPage
 }
 
 export interface ShardWriterRpc extends Rpc.DurableObjectBranded {
@@ -239,6 +248,7 @@ export interface ShardWriterRpc extends Rpc.DurableObjectBranded {
     readonly waiting: number
     readonly shed: Readonly<Record<string, number>>
   }
+  forgetTenant(tenant: string): boolean
 }
 
 /** The wanted properties of a new or existing tenant. `key` is for a new one, and replaces a key with the same id. */
@@ -256,11 +266,17 @@ export interface Provision {
 }
 
 export interface TenantRpc extends Rpc.DurableObjectBranded {
-  provision(wanted: Provision): {
-    readonly record: StoredTenant
-    readonly made: boolean
-  }
+  provision(wanted: Provision):
+    | {
+        readonly record: StoredTenant
+        readonly made: boolean
+      }
+    | Refusal
   record(): StoredTenant | undefined
+  requestDeletion(graceDays: number): TenantDeletion | Refusal
+  restore(): StoredTenant | Refusal
+  deletion(): TenantDeletion | undefined
+  isErased(): boolean
   admission():
     | {
         readonly record: StoredTenant
@@ -274,7 +290,7 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
       }
     | Refusal
   revokeKey(keyId: string): boolean
-  setState(state: StoredTenant['state']): StoredTenant | undefined
+  setState(state: StoredTenant['state']): StoredTenant | Refusal
   setLimits(plan: string | undefined, limits: OwnLimits): StoredTenant | undefined
   setPolicy(
     name: string,
@@ -354,6 +370,9 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   noteShardSchema(shard: string, number: number): void
   noteTenant(id: string): void
   standingOfTenant(id: string): TenantKnowledge
+  noteDeleted(id: string): void
+  eraseTenant(id: string): number
+  rowsOfTenant(id: string): number
   noteParked(parked: ParkedTask): void
   clearParked(actor: string, task: string): void
   isDueListComplete(): boolean
@@ -391,7 +410,7 @@ export interface ShardReaderRpc extends Rpc.DurableObjectBranded {
   figures(): { readonly asked: number; readonly read: number }
 }
 
-export interface RateLimiterRpc extends Rpc.DurableObjectBranded {
+export interface RateLimiterRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   lease(ask: LeaseAsk): LeaseAnswer
   leaseEach(asks: readonly KeyedAsk[]): LeaseAnswer[]
   settle(closing: readonly Closing[]): void
@@ -427,7 +446,7 @@ export interface PutSchedule {
   readonly schedule: Schedule
 }
 
-export interface JobQueueRpc extends Rpc.DurableObjectBranded {
+export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer>
   enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult>
   startRun(run: string, capacity: number, request?: RequestContext): PollAnswer | undefined
@@ -467,6 +486,7 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded {
   queueNames(): string[]
   sweep(): QueueStats & { readonly nextAt: number | null }
   acceptedSince(day: string): Record<string, number>
+  hold(isHeld: boolean): void
 }
 
 /** A page of a topic's events; `first` is the oldest offset that is kept, `top` the newest. */
@@ -486,7 +506,7 @@ export interface EventLogState extends Retention {
 /** The answer to an actor that waits for an event. */
 export type WaitAnswer = { readonly kind: 'found'; readonly event: LogEvent } | { readonly kind: 'waiting' } | Refusal
 
-export interface EventLogRpc extends Rpc.DurableObjectBranded {
+export interface EventLogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   append(events: readonly NewEvent[]): Promise<Appended>
   read(after: number, limit: number): EventReadAnswer
   offsetBefore(time: number): number
@@ -503,7 +523,7 @@ export interface EventWaiter {
   eventArrived(wait: string, event: LogEvent): Promise<void>
 }
 
-export interface EventCatalogRpc extends Rpc.DurableObjectBranded {
+export interface EventCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   type(name: string): EventType | undefined
   types(after: string, limit: number): readonly { readonly type: string; readonly newest: number }[]
   putVersion(name: string, wanted: TypeVersion): Registered
@@ -515,7 +535,7 @@ export interface EventCatalogRpc extends Rpc.DurableObjectBranded {
   consumers(): readonly { readonly name: string; readonly topic: string }[]
 }
 
-export interface BreakerRpc extends Rpc.DurableObjectBranded {
+export interface BreakerRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   report(key: string, report: BreakerReport): Opinion
   states(): readonly { readonly key: string; readonly breaker: StoredBreaker }[]
 }

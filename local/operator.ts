@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { deletionView, type DeletionView } from '../src/protocol/deletion-api.ts'
 import { rebuildAnswer, tenantPage, type rebuildRequest, type RebuildAnswer } from '../src/protocol/operator-api.ts'
 import { reEncrypted, shardsView, type ShardView } from '../src/protocol/shards-api.ts'
 import { LocalError } from './local-error.ts'
@@ -43,6 +44,29 @@ export class Operator {
     if (answer.status === 404) return false
     await textOf(answer, `suspending the tenant ${id}`)
     return true
+  }
+
+  async setTenantState(id: string, state: 'active' | 'suspended'): Promise<void> {
+    await this.#call('PATCH', `/admin/v1/tenants/${encodeURIComponent(id)}`, { state })
+  }
+
+  /** Deletes a tenant after so many days, 7 when they are not given. */
+  async deleteTenant(id: string, graceDays: string | undefined): Promise<DeletionView> {
+    const query = graceDays === undefined ? '' : `?graceDays=${encodeURIComponent(graceDays)}`
+    return deletionView.parse(
+      JSON.parse(await this.#call('DELETE', `/admin/v1/tenants/${encodeURIComponent(id)}${query}`)),
+    )
+  }
+
+  async restoreTenant(id: string): Promise<void> {
+    await this.#call('POST', `/admin/v1/tenants/${encodeURIComponent(id)}/restore`)
+  }
+
+  /** How far the deletion of a tenant is. */
+  async deletion(id: string): Promise<DeletionView> {
+    return deletionView.parse(
+      JSON.parse(await this.#call('GET', `/admin/v1/tenants/${encodeURIComponent(id)}/deletion`)),
+    )
   }
 
   /** Runs one entry of the schedule. */

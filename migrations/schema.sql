@@ -14,13 +14,13 @@ COLUMN tenants.created_at timestamp with time zone NOT NULL DEFAULT now()
 
 CONSTRAINT schema_migrations.schema_migrations_pkey PRIMARY KEY (number)
 CONSTRAINT tenants.tenants_pkey PRIMARY KEY (tenant_id)
-CONSTRAINT tenants.tenants_state_check CHECK ((state = ANY (ARRAY['active'::text, 'suspended'::text])))
+CONSTRAINT tenants.tenants_state_check CHECK ((state = ANY (ARRAY['active'::text, 'suspended'::text, 'deleting'::text])))
 
 CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (number)
 CREATE UNIQUE INDEX tenants_pkey ON public.tenants USING btree (tenant_id)
 
 GRANT SELECT ON schema_migrations TO parley_app
-GRANT INSERT, SELECT, UPDATE ON tenants TO parley_app
+GRANT DELETE, INSERT, SELECT, UPDATE ON tenants TO parley_app
 
 -- A shard
 
@@ -187,9 +187,9 @@ GRANT DELETE, INSERT, SELECT, UPDATE ON archive TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON conversations TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON members TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO parley_app
-GRANT INSERT, SELECT, UPDATE ON placements TO parley_app
+GRANT DELETE, INSERT, SELECT, UPDATE ON placements TO parley_app
 GRANT SELECT ON schema_migrations TO parley_app
-GRANT INSERT, SELECT, UPDATE ON usage TO parley_app
+GRANT DELETE, INSERT, SELECT, UPDATE ON usage TO parley_app
 
 GRANT EXECUTE ON create_message_partition TO parley_app
 GRANT EXECUTE ON drop_empty_partitions TO parley_app

@@ -1,5 +1,6 @@
 import type {
   ActivityRpc,
+  ActorNamesRpc,
   CacheEpochsRpc,
   BreakerRpc,
   EventCatalogRpc,
@@ -25,6 +26,7 @@ export interface Env extends Vars {
   readonly GATEWAY: DurableObjectNamespace<GatewayRpc>
   readonly CONVERSATION: DurableObjectNamespace<ConversationRpc>
   readonly ACTIVITY: DurableObjectNamespace<ActivityRpc>
+  readonly ACTOR_NAMES: DurableObjectNamespace<ActorNamesRpc>
   readonly TOPIC: DurableObjectNamespace<TopicRpc>
   readonly INBOX: DurableObjectNamespace<InboxRpc>
   readonly INBOX_NOTES: DurableObjectNamespace<InboxNotesRpc>

@@ -8,6 +8,7 @@ import type { Env } from './env.ts'
 
 export { JobWorker } from './handlers/job-worker.ts'
 export { Activity } from '../durable-objects/activity/activity.ts'
+export { ActorNames } from '../durable-objects/actor-names/actor-names.ts'
 export { CacheEpochs } from '../durable-objects/cache-epochs/cache-epochs.ts'
 export { Breaker } from '../durable-objects/breaker/breaker.ts'
 export { Conversation } from '../durable-objects/conversation/conversation.ts'

@@ -1,4 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
 import { BucketSet } from '../../src/activity/bucket-set.ts'
 import { parentOf, passOnMs } from '../../src/activity/growing.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -10,12 +9,14 @@ import type {
   DeletedConversation,
 } from '../../src/events/activity.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { activityOf, conversationOf, ownName } from '../address.ts'
 import type { ActivityHandover, ActivityRpc, ConversationNames } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { Settings } from '../shared/settings.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import { ActivityTable } from './activity-table.ts'
 import { ListeningGateways } from './listening-gateways.ts'
 import { activitySchema } from './schema.ts'
@@ -38,7 +39,7 @@ const tellAfterMs = 1000
  * passes everything on to its parent for two hours, and then takes over what it has: by then no gateway or conversation
  * knows fewer actors.
  */
-export class Activity extends DurableObject<Env> implements ActivityRpc {
+export class Activity extends TenantActor implements ActivityRpc {
   readonly #clock = systemClock
   readonly #tasks: AlarmTasks
   #store = this.#open(isUsed(this.ctx.storage.sql))
@@ -236,6 +237,7 @@ export class Activity extends DurableObject<Env> implements ActivityRpc {
   /** Creates the tables, on the first write. */
   #create(): void {
     if (this.#store.settings.get('firstActors') !== undefined) return
+    requireTenant(this.#tenant)
     this.#store = this.#open(true)
     this.#store.settings.set('firstActors', loadConfig(this.env).activityActors(this.#tenant))
   }

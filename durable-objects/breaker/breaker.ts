@@ -1,5 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
-import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
 import {
@@ -12,6 +10,7 @@ import {
 import { SharedBreaker, storedBreaker, type StoredBreaker } from '../../src/resilience/shared-breaker.ts'
 import { platformTenant } from '../../src/limits/limiter-names.ts'
 import { ownName } from '../address.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import type { BreakerRpc } from '../contracts.ts'
 
 /** Hosts of one tenant, in memory and stored; those that were used or changed longest ago are forgotten. */
@@ -22,7 +21,7 @@ const prefix = 'breaker/'
  * What all isolates together think of an outside service, or of the hosts that one tenant named. Reports are held in memory and a
  * change of state is a row. It sets no timer: whether the time of an open breaker is over is looked at when an isolate asks.
  */
-export class Breaker extends DurableObject<Env> implements BreakerRpc {
+export class Breaker extends TenantActor implements BreakerRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #breakers = new Map<string, SharedBreaker>()
 

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { conversationChannel } from '../../src/protocol/channels.ts'
 import { conversationSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import { eraseActor } from '../shared/tenant-actor.ts'
 import { ownName } from '../address.ts'
 import { Subscribers } from '../shared/subscribers.ts'
 import { ActivityUpdater } from './activity-updater.ts'
@@ -48,7 +49,15 @@ export class ConversationStore {
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
-    this.projection = new Projection(env, this.settings, this.log, this.amendments, this.members, this.cachedPages)
+    this.projection = new Projection(
+      env,
+      this.settings,
+      this.log,
+      this.amendments,
+      this.members,
+      this.cachedPages,
+      () => eraseActor(ctx),
+    )
     this.activity = new ActivityUpdater(env, this.settings, this)
     this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.members, this.activity, systemClock, exists)
     this.conversation = parseConversation(this.settings.get('conversation'))

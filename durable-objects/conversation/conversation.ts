@@ -1,4 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
 import {
   type AppliedCommands,
   type ConversationState,
@@ -12,7 +11,6 @@ import { applyCommands, refuseAll } from '../../src/conversations/apply-commands
 import { viewOf } from '../../src/conversations/view.ts'
 import type { Actor, Conversation as ConversationRecord } from '../../src/conversations/types.ts'
 import { loadConfig } from '../../src/config.ts'
-import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { UserStates } from '../../src/events/activity.ts'
@@ -20,13 +18,16 @@ import type { Ready } from '../../src/kernel/ready.ts'
 import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 import { readPageUrl } from '../../src/protocol/page-request.ts'
 import { missedBetween } from '../../src/protocol/recover.ts'
 import type { HistoryAnswer, HistoryQuery, StreamAnswer, StreamCall, StreamUpdate } from '../../src/protocol/stream.ts'
 import type { Presence, PresenceForm } from '../../src/realtime/presence-table.ts'
 import type { ConversationRpc, Created } from '../contracts.ts'
+import { ownName } from '../address.ts'
 import { OpenPlace } from '../shared/open-place.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { ConversationTasks, gatherMs } from './conversation-tasks.ts'
 import { checksumsOf } from './checksums.ts'
@@ -41,7 +42,7 @@ const gatherEntries = 64
 const upToDate = { behind: false, entries: [] } as const
 
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
-export class Conversation extends DurableObject<Env> implements ConversationRpc {
+export class Conversation extends TenantActor implements ConversationRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'conversation')
   #store = ConversationStore.open(this.ctx, this.env)
@@ -89,6 +90,7 @@ export class Conversation extends DurableObject<Env> implements ConversationRpc 
     const decision = decideCreate(this.#store.conversation, wanted, randomToken(8), this.#clock.now())
     if (decision.kind === 'refused') return decision
     if (decision.kind === 'created') {
+      requireTenant(ownName(this.ctx.id.name).tenant)
       if (this.#store.conversation === undefined) this.#store = ConversationStore.create(this.ctx, this.env)
       this.#store.begin(decision.conversation, decision.members)
       this.#tasks.runNext()

@@ -35,6 +35,8 @@ export class Projection {
   /** When the oldest entry was written that Postgres does not have; undefined until it is read. */
   #since: number | undefined
   readonly #amendments: AmendmentTable
+  /** Erases the conversation, whose tenant is being erased. */
+  readonly #erase: () => Promise<void>
   /** The newest deletion when the actor started: its text must not stay in Postgres for long. */
   readonly #firstDeletion: number
   /** How many rebuilds began: a write that began before one confirms nothing. */
@@ -47,7 +49,9 @@ export class Projection {
     amendments: AmendmentTable,
     members: MemberTable,
     cachedPages: CachedPages,
+    erase: () => Promise<void>,
   ) {
+    this.#erase = erase
     this.#env = env
     this.#settings = properties
     this.#log = messages
@@ -171,7 +175,11 @@ export class Projection {
     replaced: ProjectionBatch['replaced'],
   ): Promise<Projected> {
     const placement = this.#knownPlacement() ?? (await this.#askPlacement(conversation.tenant))
-    if (placement === undefined) return { kind: 'misplaced' }
+    if (placement === undefined) {
+      // Its rows were not in Postgres yet when the deletion listed the tenant's conversations.
+      if (await tenantOf(this.#env, conversation.tenant).isErased()) await this.#erase()
+      return { kind: 'misplaced' }
+    }
     const writer = shardWriterOf(this.#env, placement.shard, conversation.tenant, conversation.id)
     const batch = toBatch(conversation, rows, placement.epoch)
     return await writer.write({

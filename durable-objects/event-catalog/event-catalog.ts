@@ -1,6 +1,4 @@
-import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
-import type { Env } from '../../src/env.ts'
 import {
   registerVersion,
   type EventType,
@@ -8,9 +6,12 @@ import {
   type TypeVersion,
 } from '../../src/event-log/types/event-type.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
+import { ownName } from '../address.ts'
 import type { EventCatalogRpc } from '../contracts.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import { eventCatalogSchema } from './schema.ts'
 
 const maxTypes = 1000
@@ -26,7 +27,7 @@ const storedVersion: z.ZodType<TypeVersion> = z.object({
 })
 
 /** The event types of a tenant, and the names of its topics of events and its consumers. */
-export class EventCatalog extends DurableObject<Env> implements EventCatalogRpc {
+export class EventCatalog extends TenantActor implements EventCatalogRpc {
   readonly #place = new OpenPlace(this.ctx, this.env, 'event-catalog')
   readonly #sql = this.ctx.storage.sql
   #isUsed = isUsed(this.#sql)
@@ -125,6 +126,7 @@ export class EventCatalog extends DurableObject<Env> implements EventCatalogRpc 
   #use(): void {
     this.#place.used()
     if (this.#isUsed) return
+    requireTenant(ownName(this.ctx.id.name).tenant)
     migrate(this.#sql, eventCatalogSchema)
     this.#isUsed = true
   }

@@ -1,4 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
 import { append, type Appended } from '../../src/event-log/append.ts'
 import { defaultRetention, firstKept, lowestWhere, removeOld, type Retention } from '../../src/event-log/retention.ts'
@@ -7,6 +6,7 @@ import { correlationOf, type EventWait, type LogEvent, type NewEvent } from '../
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
 import { eventWaiterOf, ownName } from '../address.ts'
 import type { EventLogRpc, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
@@ -14,6 +14,7 @@ import { Batcher } from '../shared/batcher.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import { eventLogSchema } from './schema.ts'
 import { SqlEventStore } from './sql-event-store.ts'
 import { maxWaits, WaitTable } from './wait-table.ts'
@@ -39,7 +40,7 @@ interface Tables {
  * The events of one topic of a tenant, in order. An event is accepted when it is a row here; consumers and actors that wait for it
  * are notified after the commit, at once and by the alarm until they answer.
  */
-export class EventLog extends DurableObject<Env> implements EventLogRpc {
+export class EventLog extends TenantActor implements EventLogRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'event-log')
   readonly #appender = new Batcher<readonly NewEvent[], Appended>((calls) => this.#appendAll(calls))
@@ -245,6 +246,7 @@ export class EventLog extends DurableObject<Env> implements EventLogRpc {
 
   #create(): Tables {
     if (this.#tables !== undefined) return this.#tables
+    requireTenant(ownName(this.ctx.id.name).tenant)
     migrate(this.ctx.storage.sql, eventLogSchema)
     return (this.#tables = this.#open())
   }

@@ -13,7 +13,8 @@ import type { ChannelUpdate, StreamPosition } from '../../src/protocol/stream.ts
 import type { PresenceReport } from '../../src/realtime/presence-table.ts'
 import { closeGraceMs, openConnections } from '../../src/realtime/open-connections.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import type { TenantRecord } from '../../src/tenants/record.ts'
+import { noteErased } from '../../src/tenants/erased.ts'
+import type { TenantState } from '../../src/tenants/record.ts'
 import { GatewayActivity } from './activity/gateway-activity.ts'
 import { ChannelClient } from './channels/channel-client.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
@@ -136,13 +137,14 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     return this.#activity.updatesMissed(tenant, since)
   }
 
-  /** A tenant was suspended or resumed: forgets its record, and closes the connections of a suspended one. */
-  tenantStateChanged(tenant: string, state: TenantRecord['state']): void {
+  /** The state of a tenant changed: forgets its record, and closes its connections unless it is active. */
+  tenantStateChanged(tenant: string, state: TenantState | 'erased'): void {
     const { tenants, sockets } = this.#context
     tenants.forget(tenant)
     if (state === 'active') return
-    for (const session of sockets.all())
-      if (session.tenant === tenant) this.#context.close(session, 'suspended', 'tenant')
+    if (state === 'erased') noteErased(tenant)
+    const close = state === 'suspended' ? 'suspended' : 'tenantDeleted'
+    for (const session of sockets.all()) if (session.tenant === tenant) this.#context.close(session, close, 'tenant')
   }
 
   /** Commands of the tenant's server for its users' connections: see ServerCommands. */

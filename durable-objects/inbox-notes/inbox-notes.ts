@@ -1,11 +1,13 @@
-import { DurableObject } from 'cloudflare:workers'
-import type { Env } from '../../src/env.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../../src/inbox/notes.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
 import { NoteTable } from './note-table.ts'
 import { inboxNotesSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import { ownName } from '../address.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
+import type { NamesPage } from '../../src/tenants/actor-names.ts'
 import type { InboxNotesRpc } from '../contracts.ts'
 
 /**
@@ -13,7 +15,7 @@ import type { InboxNotesRpc } from '../contracts.ts'
  * member. An inbox opens when its user connects, reads what it missed, and is updated directly until the user's last
  * connection is gone; so a member without a connection costs no actor of its own.
  */
-export class InboxNotes extends DurableObject<Env> implements InboxNotesRpc {
+export class InboxNotes extends TenantActor implements InboxNotesRpc {
   readonly #place = new OpenPlace(this.ctx, this.env, 'inbox-notes')
   #table = this.#openTable(isUsed(this.ctx.storage.sql))
 
@@ -65,9 +67,17 @@ export class InboxNotes extends DurableObject<Env> implements InboxNotesRpc {
     return this.#table.hasChosenId(id)
   }
 
+  /** Users of whom something is kept, after `after`, in their order. */
+  users(after: string): NamesPage {
+    return this.#table.users(after)
+  }
+
   /** Creates the tables, on the first write. */
   #found(): NoteTable {
-    if (!isUsed(this.ctx.storage.sql)) this.#table = this.#openTable(true)
+    if (!isUsed(this.ctx.storage.sql)) {
+      requireTenant(ownName(this.ctx.id.name).tenant)
+      this.#table = this.#openTable(true)
+    }
     return this.#table
   }
 

@@ -1,5 +1,6 @@
 import type { InboxUpdate } from '../../src/inbox/entry.ts'
 import { missedPerPage, type Missed, type MissedPage, type SharedUpdate } from '../../src/inbox/notes.ts'
+import type { NamesPage } from '../../src/tenants/actor-names.ts'
 import type { Settings } from '../shared/settings.ts'
 
 type NoteRow = { conversation: string; version: number; read: number; removed: number; news: string | null }
@@ -35,6 +36,20 @@ export class NoteTable {
     if (!this.#exists || this.#open.has(user)) return this.#exists
     const asked = 'SELECT 1 FROM inboxes WHERE user = ? UNION ALL SELECT 1 FROM notes WHERE user = ? LIMIT 1'
     return this.#sql.exec(asked, user, user).toArray().length > 0
+  }
+
+  /** Users with an inbox that was open once, or with notes, after `after`. */
+  users(after: string): NamesPage {
+    if (!this.#exists) return { names: [], next: null }
+    const names = this.#sql
+      .exec<{ user: string }>(
+        `SELECT user FROM inboxes WHERE user > ?1 UNION SELECT user FROM notes WHERE user > ?1 ORDER BY user LIMIT ?2`,
+        after,
+        missedPerPage,
+      )
+      .toArray()
+      .map(({ user }) => user)
+    return { names, next: names.length < missedPerPage ? null : (names.at(-1) ?? null) }
   }
 
   /** An id of a conversation that the tenant's server chose. */

@@ -1,6 +1,4 @@
-import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
-import type { Env } from '../../src/env.ts'
 import type { MissedPage } from '../../src/inbox/notes.ts'
 import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdate } from '../../src/inbox/entry.ts'
 import { decodeCursor, encodeCursor } from '../../src/inbox/list.ts'
@@ -20,9 +18,12 @@ import type {
   StreamResult,
   StreamUpdate,
 } from '../../src/protocol/stream.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
 import { inboxNotesOf, ownName } from '../address.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Subscribers } from '../shared/subscribers.ts'
+import { ListedName, listAfterMs } from '../shared/listed-name.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import { ConversationList } from './conversation-list.ts'
 import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
@@ -44,7 +45,7 @@ const closedAtFirst: NotesState = { isOpen: false, turn: 0, place: 0 }
  * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation, so
  * that a client that returns after any time receives the present state and not the whole past.
  */
-export class Inbox extends DurableObject<Env> implements InboxRpc {
+export class Inbox extends TenantActor implements InboxRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'inbox')
   #store = this.#open(isUsed(this.ctx.storage.sql))
@@ -85,13 +86,20 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
    * gateways have answered: one that keeps this inbox asks it from then on.
    */
   revoke(): Ready<number> {
+    const isNew = this.#store.settings.get('epoch') === undefined
     this.#create()
     const now = this.#clock.now()
+    // Of a user in no conversation nothing else would tell a deletion of the tenant.
+    if (isNew) void this.#place.alarm.setAlarm(now + listAfterMs)
     this.#store.settings.set('revokedAt', now)
     const top = this.#store.entries.top()
     const { subscribers } = this.#store
     subscribers.publish({ epoch: this.#epoch(), after: top, publications: [], events: this.#events() }, null)
     return whenReady(subscribers.presence.know(null, true), () => now)
+  }
+
+  override async alarm(): Promise<void> {
+    await new ListedName(this.ctx, this.env, 'Inbox').note()
   }
 
   /** The gateways that hold the user's connections. */
@@ -301,6 +309,7 @@ export class Inbox extends DurableObject<Env> implements InboxRpc {
   /** Creates the tables and the stream's epoch, on the first write. */
   #create(): void {
     if (this.#store.settings.get('epoch') !== undefined) return
+    requireTenant(this.#tenant)
     this.#store = this.#open(true)
     this.#store.settings.set('epoch', randomToken(8))
   }

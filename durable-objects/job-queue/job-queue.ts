@@ -1,4 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../../src/env.ts'
 import type { NewJob } from '../../src/jobs/model/job.ts'
 import { enqueue, type EnqueueResult } from '../../src/jobs/queue/enqueue.ts'
@@ -34,14 +33,16 @@ import { PollWaiters } from './waiting-calls.ts'
 import { jobQueueSchema } from './schema.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Batcher } from '../shared/batcher.ts'
-import { migrate } from '../shared/migrate.ts'
+import { eraseActor, TenantActor } from '../shared/tenant-actor.ts'
+import { isKnownErased, TenantErased } from '../../src/tenants/erased.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
 import type { EnqueueAnswer, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
 
 /**
  * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
  * Worker that the queue dispatches, directly or by QStash; they poll the queue for jobs.
  */
-export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
+export class JobQueue extends TenantActor implements JobQueueRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'queue')
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
@@ -60,14 +61,17 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
   readonly #schedules: QueueSchedules
   readonly #retention: Retention
   readonly #due: DueListing
+  /** Whether nothing was stored when this instance began. */
+  #isNew: boolean
   /** Pending while a new queue registers with `default`; a subscription to its jobs is refused until then. Never rejects. */
   #registration: Promise<void> | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     const { sql, kv } = ctx.storage
-    migrate(sql, jobQueueSchema)
     const { tenant, name: queue } = ownName(ctx.id.name)
+    this.#isNew = !isUsed(sql)
+    migrate(sql, jobQueueSchema)
     this.#at = { tenant, queue }
     const defaultQueue = () => jobQueueOf(env, tenant, 'default')
     this.#stores = openStores(sql)
@@ -256,6 +260,11 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
     return this.#days.since(day)
   }
 
+  /** The tenant is suspended, or active again: no job starts and no schedule runs meanwhile. Jobs that run are not ended. */
+  hold(isHeld: boolean): void {
+    this.#changing(() => this.#stores.settings.setHeld(isHeld), undefined, isHeld)
+  }
+
   /** Never throws: the platform gives up an alarm that fails six times. */
   override async alarm(): Promise<void> {
     this.#dispatcher.alarmFired()
@@ -266,6 +275,16 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
       const now = this.#clock.now()
       this.#dispatcher.lookAt(now + 10_000, now)
     }
+  }
+
+  /** A worker or message that comes late must not bring a queue back that was erased. */
+  #requireTenant(): void {
+    const { tenant } = this.#at
+    if (isKnownErased(tenant)) {
+      void eraseActor(this.ctx)
+      throw new TenantErased(tenant)
+    }
+    this.#isNew = false
   }
 
   #accept(wanted: NewJob, now: number): EnqueueAnswer {
@@ -282,6 +301,7 @@ export class JobQueue extends DurableObject<Env> implements JobQueueRpc {
 
   /** Changes the stores in one commit, and then wakes polls, dispatches runs, sets the alarm and publishes progress. */
   #changing<T>(change: (now: number) => T, request?: RequestContext, isSweep = false): T {
+    if (this.#isNew) this.#requireTenant()
     const now = this.#clock.now()
     const changed = this.#commit(() => change(now), request)
     this.#pollWaiters.wakeFor(claimable(this.#stores, now))

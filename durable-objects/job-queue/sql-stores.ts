@@ -163,12 +163,14 @@ class SqlSettingsStore implements SettingsStore {
   readonly #sql: Sql
   policy: Policy
   rate: number
+  isHeld: boolean
 
   constructor(sql: Sql) {
     this.#sql = sql
     const policy = this.#get('policy')
     this.policy = policy === undefined ? defaultPolicy : { ...defaultPolicy, ...storedPolicy.parse(JSON.parse(policy)) }
     this.rate = Number(this.#get('rate') ?? 0)
+    this.isHeld = this.#get('held') === '1'
   }
 
   setPolicy(policy: Policy): void {
@@ -179,6 +181,12 @@ class SqlSettingsStore implements SettingsStore {
   setRate(fullAt: number): void {
     this.#set('rate', String(fullAt))
     this.rate = fullAt
+  }
+
+  setHeld(isHeld: boolean): void {
+    if (this.isHeld === isHeld) return
+    this.#set('held', isHeld ? '1' : '0')
+    this.isHeld = isHeld
   }
 
   #get(name: string): string | undefined {

@@ -187,6 +187,20 @@ export class DueList {
     this.#sql.exec('DELETE FROM used_gateways WHERE gateway = ? AND turn = ?', gateway, turn)
   }
 
+  /** Deletes what is listed of a tenant; returns how many rows. */
+  eraseTenant(tenant: string): number {
+    const rows = this.rowsOfTenant(tenant)
+    this.#sql.exec('DELETE FROM due_queues WHERE tenant = ?', tenant)
+    this.#sql.exec('DELETE FROM used_tenants WHERE tenant = ?', tenant)
+    return rows
+  }
+
+  rowsOfTenant(tenant: string): number {
+    this.#makeTables()
+    const counted = `SELECT (SELECT count(*) FROM due_queues WHERE tenant = ?1) + (SELECT count(*) FROM used_tenants WHERE tenant = ?1) AS rows`
+    return Number(this.#sql.exec(counted, tenant).one()['rows'])
+  }
+
   #tenants(sql: string, ...bindings: number[]): string[] {
     return this.#sql
       .exec<{ tenant: string }>(sql, ...bindings)

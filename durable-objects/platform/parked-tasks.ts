@@ -43,6 +43,20 @@ export class ParkedTasks {
     return { count, tasks }
   }
 
+  /** Deletes the tasks of a tenant's actors; returns how many. */
+  eraseTenant(tenant: string): number {
+    const rows = this.rowsOfTenant(tenant)
+    this.#sql.exec('DELETE FROM parked_tasks WHERE actor >= ? AND actor < ?', `${tenant}/`, `${tenant}0`)
+    return rows
+  }
+
+  rowsOfTenant(tenant: string): number {
+    this.#makeTable()
+    // The character after the slash is the zero.
+    const counted = 'SELECT count(*) AS rows FROM parked_tasks WHERE actor >= ? AND actor < ?'
+    return Number(this.#sql.exec(counted, `${tenant}/`, `${tenant}0`).one()['rows'])
+  }
+
   #makeTable(): void {
     if (this.#hasTable) return
     this.#sql.exec(

@@ -103,6 +103,21 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
     return knowledge
   }
 
+  /** A tenant is being erased: for all callers there is none of that name from now on. */
+  noteDeleted(id: string): void {
+    this.#directory.noteDeleted(id)
+  }
+
+  /** Deletes what is listed of a tenant, and returns how much that was. Its name stays among those that were deleted. */
+  eraseTenant(id: string): number {
+    return this.#due.eraseTenant(id) + this.#parked.eraseTenant(id)
+  }
+
+  /** How much is listed of a tenant. */
+  rowsOfTenant(id: string): number {
+    return this.#due.rowsOfTenant(id) + this.#parked.rowsOfTenant(id)
+  }
+
   /** An actor parked a task whose process died twice. */
   noteParked(parked: ParkedTask): void {
     this.#parked.note(parked)

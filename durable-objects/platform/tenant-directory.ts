@@ -25,13 +25,22 @@ export class TenantDirectory {
     this.#select = select
   }
 
+  /** A tenant exists. One that was deleted never does again. */
   note(id: string): void {
     this.#makeTable()
-    this.#storage.sql.exec('INSERT OR IGNORE INTO tenants (id) VALUES (?)', id)
+    if (!this.#isDeleted(id)) this.#storage.sql.exec('INSERT OR IGNORE INTO tenants (id) VALUES (?)', id)
+  }
+
+  /** A tenant is being erased: its name is kept, so that it is not used again. */
+  noteDeleted(id: string, now = systemClock.now()): void {
+    this.#makeTable()
+    this.#storage.sql.exec('INSERT OR IGNORE INTO deleted_tenants (id, at) VALUES (?, ?)', id, now)
+    this.#storage.sql.exec('DELETE FROM tenants WHERE id = ?', id)
   }
 
   knowledgeOf(id: string): TenantKnowledge {
     this.#makeTable()
+    if (this.#isDeleted(id)) return 'unknown'
     if (this.#storage.sql.exec('SELECT 1 FROM tenants WHERE id = ?', id).toArray().length > 0) return 'known'
     return this.#storage.kv.get(readKey) === true ? 'unknown' : 'perhaps'
   }
@@ -52,9 +61,16 @@ export class TenantDirectory {
     }
   }
 
+  #isDeleted(id: string): boolean {
+    return this.#storage.sql.exec('SELECT 1 FROM deleted_tenants WHERE id = ?', id).toArray().length > 0
+  }
+
   #makeTable(): void {
     if (this.#hasTable) return
-    this.#storage.sql.exec('CREATE TABLE IF NOT EXISTS tenants (id TEXT PRIMARY KEY) WITHOUT ROWID')
+    this.#storage.sql.exec(
+      `CREATE TABLE IF NOT EXISTS tenants (id TEXT PRIMARY KEY) WITHOUT ROWID;
+       CREATE TABLE IF NOT EXISTS deleted_tenants (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID`,
+    )
     this.#hasTable = true
   }
 }

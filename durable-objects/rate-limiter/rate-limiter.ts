@@ -1,5 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
-import type { Env } from '../../src/env.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
@@ -9,18 +7,26 @@ import type { Rules } from '../../src/limits/rules.ts'
 import { SteadyClock } from '../../src/limits/steady-clock.ts'
 import { KeyedAccounts } from './keyed-accounts.ts'
 import { LimiterStore } from './limiter-store.ts'
+import { ListedName, listAfterMs } from '../shared/listed-name.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
+import { fixedLimiters, platformTenant } from '../../src/limits/limiter-names.ts'
+import { ownName } from '../address.ts'
 import type { RateLimiterRpc } from '../contracts.ts'
+
+const listedKey = 'listed'
 
 /**
  * The limiter of one key of one policy, or of many keys that are used rarely: decides, and lends units to holders that
  * decide by themselves. Units spent and units lent together never exceed the limit.
  */
-export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
+export class RateLimiter extends TenantActor implements RateLimiterRpc {
   readonly #place = new OpenPlace(this.ctx, this.env, 'limiter')
   readonly #store = new LimiterStore(this.ctx.storage.kv)
   readonly #keyed = new KeyedAccounts(this.ctx.storage.kv)
   readonly #clock = new SteadyClock(() => systemClock.now(), Math.max(this.#store.latest, this.#keyed.latest))
   #known: LeaseAccount | undefined
+  #isListing = this.#needsNoList()
 
   /** Settles the leases a holder closes, decides the waiting costs, lends what can be lent. */
   lease(ask: LeaseAsk): LeaseAnswer {
@@ -28,7 +34,7 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
     const account = this.#account(ask.rules, now)
     const answer = account.ask(ask, now)
     const decided = ask.costs.slice(0, answer.allowed).reduce((sum, cost) => sum + cost, 0)
-    this.#store.granting(account, decided + (answer.lease?.units ?? 0), now)
+    if (this.#store.granting(account, decided + (answer.lease?.units ?? 0), now)) this.#stored(now)
     return answer
   }
 
@@ -63,7 +69,7 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
     const now = this.#now()
     const account = this.#account(rules, now)
     const reserved = account.reserve(units, ttlMs, now)
-    if (reserved.kind === 'reserved') this.#store.write(account, now)
+    if (reserved.kind === 'reserved') this.#write(account, now)
     return reserved
   }
 
@@ -72,7 +78,7 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
     const now = this.#now()
     const account = this.#account(rules, now)
     const granted = account.hold(holder, units, ttlMs, now)
-    this.#store.write(account, now)
+    this.#write(account, now)
     return granted
   }
 
@@ -96,7 +102,32 @@ export class RateLimiter extends DurableObject<Env> implements RateLimiterRpc {
     const now = this.#now()
     const account = this.#account(rules, now)
     account.reset()
+    this.#write(account, now)
+  }
+
+  /** Rings once in the life of a limiter, after its first row: has its name listed. */
+  override async alarm(): Promise<void> {
+    if (!this.#store.isStored) return
+    const serial = await new ListedName(this.ctx, this.env, 'RateLimiter').note()
+    if (serial > 0) this.ctx.storage.kv.put(listedKey, serial)
+  }
+
+  #write(account: LeaseAccount, now: number): void {
     this.#store.write(account, now)
+    this.#stored(now)
+  }
+
+  #stored(now: number): void {
+    if (this.#isListing) return
+    this.#isListing = true
+    requireTenant(ownName(this.ctx.id.name).tenant)
+    void this.#place.alarm.setAlarm(now + listAfterMs)
+  }
+
+  /** Whether the name is listed already, or is one that every tenant has. */
+  #needsNoList(): boolean {
+    const { tenant, name } = ownName(this.ctx.id.name)
+    return tenant === platformTenant || fixedLimiters.includes(name) || this.ctx.storage.kv.get(listedKey) !== undefined
   }
 
   #accountIfAny(now: number): LeaseAccount | undefined {

@@ -114,6 +114,11 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     }
   }
 
+  /** Forgets when a tenant was last noted; whether it ever was. */
+  forgetTenant(tenant: string): boolean {
+    return this.ctx.storage.kv.delete(`noted/${tenant}`)
+  }
+
   /** A batch that Postgres refuses must not block the others: each is tried alone. */
   async #writeApart(some: readonly Waiting[]): Promise<void> {
     for (const one of some) await this.#writeSome([one])

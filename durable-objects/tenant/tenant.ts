@@ -11,6 +11,7 @@ import { dayOf } from '../../src/kernel/day.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { tenantTag } from '../../src/tenants/cache.ts'
+import type { TenantDeletion } from '../../src/tenants/deletion.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { SettingsChange } from '../../src/protocol/api.ts'
@@ -20,6 +21,7 @@ import type { OwnLimits } from '../../src/protocol/tenant-limits.ts'
 import {
   defaultPlan,
   maxKeys,
+  stateOf,
   tenantRecord,
   tokenKey,
   type Placement,
@@ -45,7 +47,8 @@ import {
   rotateSigningKey,
   type KeyChange,
 } from '../../src/tenants/signing-keys.ts'
-import { cacheEpochsOf, gatewayNamed, platformOf } from '../address.ts'
+import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf } from '../address.ts'
+import { Deletion } from './deletion.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { Provision, TenantRpc } from '../contracts.ts'
@@ -62,17 +65,38 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #kv = this.ctx.storage.kv
   /** Key sets that are being fetched. */
   readonly #fetching = new Set<string>()
-  readonly #tasks = new AlarmTasks(this.#place.alarm, [
+  readonly #deletion = new Deletion({
+    kv: this.#kv,
+    clock: this.#clock,
+    at: () => ({ env: this.env, tenant: this.ctx.id.name ?? '' }),
+    schedule: () => this.#tasks.scheduleGathering(this.#clock.now(), 0),
+    commit: (writes) => this.ctx.storage.transactionSync(writes),
+  })
+  readonly #tasks: AlarmTasks = new AlarmTasks(this.#place.alarm, [
     { name: 'placement', isPending: () => this.#isPlacementPending(), run: () => this.#tellPostgres() },
     { name: 'caches', isPending: () => this.#isCachedOlder(), run: () => this.#invalidateCaches() },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
+    { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
+    {
+      name: 'deletion',
+      isPending: () => this.#deletion.isPending(),
+      dueAt: () => this.#deletion.dueAt(),
+      run: () => this.#deletion.run(),
+    },
   ])
 
   /** Creates the tenant, or changes its name and limits; its placement and keys stay. Returns whether it is new. */
-  provision({ id, name, plan, limits, key, shard, region }: Provision): {
-    readonly record: StoredTenant
-    readonly made: boolean
-  } {
+  provision({
+    id,
+    name,
+    plan,
+    limits,
+    key,
+    shard,
+    region,
+  }: Provision): { readonly record: StoredTenant; readonly made: boolean } | Refusal {
+    const deleted = this.#refuseDeleted('a new tenant needs an id of its own')
+    if (deleted !== undefined) return deleted
     const known = this.record()
     const near = region ?? known?.region
     const keys = known?.keys.map((other) => (other.id === key.id ? key : other)) ?? [key]
@@ -125,8 +149,47 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     return { record, secrets: { ...secrets, tokenKeys, hasKeySets: true } }
   }
 
+  /** Where its rows are; undefined also for a tenant that is being erased. */
   placement(): Placement | undefined {
-    return this.record()?.placement
+    return this.#deletion.isErasing ? undefined : this.record()?.placement
+  }
+
+  /** Deletes the tenant after so many days, in which it can be restored. A repeat changes the days while that is so. */
+  requestDeletion(graceDays: number): TenantDeletion | Refusal {
+    const known = this.record()
+    const before = this.#deletion.state
+    if (known === undefined) return before ?? refuse('notFound', 'there is no such tenant')
+    const deletion = this.#deletion.request(before?.stateBefore ?? known.state, graceDays)
+    if (deletion !== before && deletion.phase === 'grace') {
+      this.#changeState({ ...known, state: 'suspended', eraseAt: deletion.eraseAt })
+      this.#tasks.scheduleGathering(this.#clock.now(), 0)
+    }
+    return deletion
+  }
+
+  /** Undoes the deletion: the tenant is as it was before. Refused when there is none, and once the erasure has begun. */
+  restore(): StoredTenant | Refusal {
+    const { state } = this.#deletion
+    const known = this.record()
+    if (state === undefined)
+      return known === undefined
+        ? refuse('notFound', 'there is no such tenant')
+        : refuse('conflict', 'id: this tenant is not deleted')
+    if (this.#deletion.isErasing || known === undefined)
+      return refuse('conflict', 'id: the grace of this tenant is over, and its data is being erased or is gone')
+    const { eraseAt: _, ...rest } = known
+    this.#deletion.drop()
+    return this.#changeState({ ...rest, state: state.stateBefore })
+  }
+
+  /** How far its deletion is; undefined when it was not deleted. */
+  deletion(): TenantDeletion | undefined {
+    return this.#deletion.state
+  }
+
+  /** Whether nothing of the tenant may be stored any more. */
+  isErased(): boolean {
+    return this.#deletion.isErasing
   }
 
   /** Adds a further API key. */
@@ -146,14 +209,29 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     return true
   }
 
-  /** Suspends or reactivates the tenant; every gateway is notified. Undefined when there is no such tenant. */
-  setState(state: StoredTenant['state']): StoredTenant | undefined {
+  /** Suspends or reactivates the tenant; every gateway and queue is told. */
+  setState(state: StoredTenant['state']): StoredTenant | Refusal {
+    const deleted = this.#refuseDeleted('POST /admin/v1/tenants/{id}/restore restores it until the grace is over')
+    if (deleted !== undefined) return deleted
     const known = this.record()
-    if (known === undefined) return undefined
-    const record = { ...known, state, version: known.version + 1 }
+    return known === undefined
+      ? refuse('notFound', 'id: there is no such tenant')
+      : this.#changeState({ ...known, state })
+  }
+
+  #changeState(changed: StoredTenant): StoredTenant {
+    const record = { ...changed, version: changed.version + 1 }
     this.#kv.put('stateOwed', record.version)
+    this.#kv.put('holdPending', record.version)
     this.#write(record)
     return record
+  }
+
+  #refuseDeleted(fix: string): Refusal | undefined {
+    const { state } = this.#deletion
+    if (state === undefined) return undefined
+    const what = state.phase === 'deleted' ? 'was deleted' : 'is being deleted'
+    return refuse('conflict', `id: this tenant ${what}; ${fix}`)
   }
 
   /** Changes its plan and its own limits, and nothing else; undefined when there is no such tenant. */
@@ -332,7 +410,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   /** Writes the placement to Postgres again, whatever was written before: the nightly sweep. */
   retell(): void {
-    if (this.record() === undefined) return
+    if (this.record() === undefined || this.#deletion.isErasing) return
     this.#kv.put('told', 0)
     this.#tasks.schedule(this.#clock.now(), 0)
   }
@@ -354,6 +432,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   }
 
   #isPlacementPending(): boolean {
+    if (this.#deletion.isErasing) return false
     return (this.#kv.get<number>('told') ?? 0) < (this.record()?.version ?? 0)
   }
 
@@ -378,10 +457,21 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     const pending = this.#kv.get('stateOwed')
     if (record === undefined) return
     const notified = gatewayNames(loadConfig(this.env)).map((name) =>
-      gatewayNamed(this.env, name).tenantStateChanged(record.id, record.state),
+      gatewayNamed(this.env, name).tenantStateChanged(record.id, stateOf(record)),
     )
     await within(10_000, 'the gateways', Promise.all(notified))
     if (this.#kv.get('stateOwed') === pending) this.#kv.delete('stateOwed')
+  }
+
+  /** The queues of a suspended tenant start no jobs and run no schedules. */
+  async #tellQueues(): Promise<void> {
+    const record = this.record()
+    const pending = this.#kv.get('holdPending')
+    if (record === undefined || this.#deletion.isErasing) return void this.#kv.delete('holdPending')
+    const names = await jobQueueOf(this.env, record.id, 'default').queueNames()
+    const isHeld = record.state !== 'active'
+    for (const name of names) await within(10_000, name, jobQueueOf(this.env, record.id, name).hold(isHeld))
+    if (this.#kv.get('holdPending') === pending) this.#kv.delete('holdPending')
   }
 
   async #tellPostgres(): Promise<void> {
@@ -394,7 +484,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     await within(
       10_000,
       'the directory',
-      writeDirectory(connect(config, config.directoryUrl), record, record.placement),
+      writeDirectory(connect(config, config.directoryUrl), { ...record, state: stateOf(record) }, record.placement),
     )
     this.#kv.put('told', record.version)
   }

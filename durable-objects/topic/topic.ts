@@ -1,5 +1,3 @@
-import { DurableObject } from 'cloudflare:workers'
-import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
@@ -23,6 +21,11 @@ import { RecentPublishes } from '../../src/topics/recent-publishes.ts'
 import { applyCommands, type AppliedCommands } from '../../src/topics/apply-commands.ts'
 import { keptMs } from './publish-keys.ts'
 import { TopicStore, type TopicContext } from './topic-store.ts'
+import { log as logger, reasonOf } from '../../src/kernel/log.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
+import { ownName } from '../address.ts'
+import { ListedName } from '../shared/listed-name.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
 import type { TopicRpc } from '../contracts.ts'
 
 /** How soon after a publication the alarm checks whether it was delivered. */
@@ -32,11 +35,12 @@ const remindMs = 5000
  * One plain topic of a tenant: passes publications on to its subscribers, and keeps as many of them as its namespace
  * says. Permissions were checked where the caller's token is known; a topic knows no users.
  */
-export class Topic extends DurableObject<Env> implements TopicRpc {
+export class Topic extends TenantActor implements TopicRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'topic')
   readonly #context: TopicContext = { ctx: this.ctx, env: this.env, emptied: () => this.#noteIdle() }
   #store = TopicStore.open(this.#context)
+  readonly #name = new ListedName(this.ctx, this.env, 'Topic')
   readonly #recent = new RecentPublishes()
   #armedFor = Infinity
   /** Whether this instance knows that no alarm of an earlier one is due before its own. */
@@ -88,7 +92,7 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     this.#place.used()
     this.#armedFor = Infinity
     this.#knowsAlarm = true
-    if (!this.#store.exist) return
+    if (!this.#store.exist || !(await this.#isListed())) return
     this.#announcePosition()
     const now = this.#clock.now()
     const held = [this.#store.log.expire(now), this.#store.keys.expire(now)].filter((at) => at !== undefined)
@@ -163,8 +167,26 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
     return { epoch, after: epoch === '' ? 0 : after, publications, events: signals }
   }
 
+  /**
+   * The first alarm of a topic that keeps something has its name listed; where that fails, one of a few seconds later. False when the
+   * topic is gone with its tenant.
+   */
+  async #isListed(): Promise<boolean> {
+    if (this.#store.settings.get('listed') !== undefined) return true
+    try {
+      const serial = await this.#name.note()
+      if (serial === 0) return false
+      this.#store.settings.set('listed', serial)
+    } catch (thrown) {
+      logger.warn('topics.unlisted', { topic: this.ctx.id.name, reason: reasonOf(thrown) })
+      this.#tidyBy(this.#clock.now() + remindMs)
+    }
+    return true
+  }
+
   #create(): void {
     if (this.#store.exist) return
+    requireTenant(ownName(this.ctx.id.name).tenant)
     this.#store = TopicStore.create(this.#context, this.#store)
     this.#noteIdle()
   }
@@ -198,8 +220,10 @@ export class Topic extends DurableObject<Env> implements TopicRpc {
   }
 
   async #forget(): Promise<void> {
+    const serial = this.#store.settings.number('listed')
     await this.ctx.storage.deleteAll()
     this.#store = TopicStore.open(this.#context)
+    if (serial > 0) await this.#name.forget(serial)
   }
 }
 

@@ -14,9 +14,17 @@ export const sharedLimiter = (policy: string, plan: string) =>
 /** How many actors keep the limits of the messages of a tenant's users. */
 const messageLimiters = 16
 
+const messagesOfUsers = 'messages-of-users'
+
+/** The names, without the tenant, of the limiters' actors that every tenant has the same of. */
+export const fixedLimiters: readonly string[] = Array.from(
+  { length: messageLimiters },
+  (_, number) => `${messagesOfUsers}:${number}`,
+)
+
 /** The name of the actor that keeps a limiter together with others; undefined for one that is an actor of its own. */
 export function keyedLimiterName(name: string): string | undefined {
   if (policyOf(name) !== 'messages') return undefined
   const tenant = name.slice(0, name.indexOf('/'))
-  return limiterName(tenant, 'messages-of-users', String(hash32(name) % messageLimiters))
+  return limiterName(tenant, messagesOfUsers, String(hash32(name) % messageLimiters))
 }

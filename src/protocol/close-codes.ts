@@ -20,6 +20,8 @@ export const closes = {
   revoked: { code: 4501, reason: 'sessions revoked' },
   /** The tenant is suspended: its users are not admitted until it is active again. */
   suspended: { code: 4503, reason: 'tenant suspended' },
+  /** The operator has deleted the tenant, though it may still be restored. */
+  tenantDeleted: { code: 4505, reason: 'tenant deleted' },
   /** The page's origin is not in the tenant's list. */
   originNotAllowed: { code: 4504, reason: 'origin not allowed' },
   tooManyErrors: { code: 3509, reason: 'too many errors' },

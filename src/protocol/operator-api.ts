@@ -3,7 +3,7 @@ import { jurisdiction, regionHint } from './places.ts'
 import { ownLimits, planName, sharedLimits, systemLimits } from './tenant-limits.ts'
 
 const time = z.int().describe('Milliseconds since the epoch')
-const state = z.enum(['active', 'suspended'])
+const state = z.enum(['active', 'suspended', 'deleting'])
 
 /** A tenant as its operator sees it: the ids of its keys, and never the keys. */
 export const tenantView = z
@@ -11,6 +11,7 @@ export const tenantView = z
     id: z.string(),
     name: z.string(),
     state,
+    eraseAt: time.optional().describe('Until then a deleted tenant can be restored'),
     placement: z.object({ shard: z.string(), epoch: z.int() }),
     jurisdiction: jurisdiction.optional(),
     region: regionHint.optional(),

@@ -10,6 +10,7 @@ export const problems = {
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'request-timeout': { status: 408, title: 'Request timeout' },
   conflict: { status: 409, title: 'Conflict' },
+  gone: { status: 410, title: 'Gone' },
   'too-large': { status: 413, title: 'Body too large' },
   'unsupported-encoding': { status: 415, title: 'Unsupported content encoding' },
   'too-many-requests': { status: 429, title: 'Rate limit exceeded' },

@@ -76,11 +76,22 @@ export const tenantRecord = z.object({
   anonymous: z.boolean().default(false),
   /** Origins whose pages may use the tenant; absent: any. */
   origins: z.array(originPattern).optional(),
+  /**
+   * The tenant is deleted, and can be restored until then, in milliseconds since the epoch. Its state is `suspended` meanwhile, which
+   * earlier versions understand.
+   */
+  eraseAt: z.number().optional(),
   /** Where actors of the tenant are created. */
   region: regionHint.optional(),
   version: z.int().positive(),
 })
 export type StoredTenant = z.output<typeof tenantRecord>
+
+/** What a tenant is to its operator and its users; a deleted tenant that can still be restored is `deleting`. */
+export type TenantState = 'active' | 'suspended' | 'deleting'
+
+export const stateOf = ({ state, eraseAt }: Pick<StoredTenant, 'state' | 'eraseAt'>): TenantState =>
+  eraseAt === undefined ? state : 'deleting'
 
 /** The public part of a tenant: as stored, with all limits that apply to it. */
 export interface TenantRecord extends Omit<StoredTenant, 'limits'> {

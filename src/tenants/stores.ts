@@ -91,10 +91,11 @@ const actors = {
   InboxNotes: actor('what users without a connection have missed', 'numbered', { export: 'elsewhere' }),
   Activity: actor('where conversations stand', 'numbered', { export: 'elsewhere' }),
   JobQueue: actor('jobs, schedules and secrets of a queue', 'listed'),
-  Topic: actor('the publications that a topic keeps', 'unlisted'),
+  Topic: actor('the publications that a topic keeps', 'listed'),
   EventLog: actor('the events of a topic', 'listed'),
   EventCatalog: actor('event types, and the names of topics and consumers', 'by-tenant'),
-  RateLimiter: actor('what was spent of a limit', 'unlisted', { export: 'never' }),
+  RateLimiter: actor('what was spent of a limit', 'listed', { export: 'never' }),
+  ActorNames: actor('names of topics, limiters and inboxes that no other store lists', 'numbered', { export: 'never' }),
   Tenant: actor('settings, keys and placement', 'by-tenant', { delete: 'last' }),
   Breaker: actor(
     'breakers of the hosts that the tenant named; another one of each service is the platform’s',

@@ -64,6 +64,7 @@ export class Setting {
     const at = (kind: string) => namespace(world, kind)
     world.env = {
       ACTIVITY: at('Activity'),
+      ACTOR_NAMES: at('ActorNames'),
       CONVERSATION: at('Conversation'),
       GATEWAY: at('Gateway'),
       PLATFORM: at('Platform'),

@@ -12,6 +12,7 @@ export type Globals = Readonly<Record<string, unknown>>
 
 const entry = `
   export { Activity } from './durable-objects/activity/activity.ts'
+  export { ActorNames } from './durable-objects/actor-names/actor-names.ts'
   export { CacheEpochs } from './durable-objects/cache-epochs/cache-epochs.ts'
   export { Conversation } from './durable-objects/conversation/conversation.ts'
   export { Gateway } from './durable-objects/gateway/gateway.ts'

@@ -63,8 +63,9 @@ export class ConnectionAuthenticator {
       return refuse('tokenExpired', keyNotFetched)
     if (verified.kind === 'invalid') return { kind: 'turnedAway', close: 'invalidToken' }
     // Read again, since the state may have changed meanwhile. Only a valid token learns that its tenant is suspended.
-    if ((await this.#tenants.get(admission.record.id, now))?.record.state !== 'active')
-      return { kind: 'turnedAway', close: 'suspended' }
+    const newest = (await this.#tenants.get(admission.record.id, now))?.record
+    if (newest?.state !== 'active')
+      return { kind: 'turnedAway', close: newest?.eraseAt === undefined ? 'suspended' : 'tenantDeleted' }
     if (verified.kind === 'expired') return refuse('tokenExpired')
     if (verified.kind === 'notYetValid') return refuse('tokenExpired', notYetValid)
     const isPlain = named === undefined

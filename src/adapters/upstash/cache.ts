@@ -24,6 +24,27 @@ export const noCache: Cache = {
 
 const answerWithinMs = 250
 
+/** Keys of one part of a scan; `next` is the cursor of the following part, null at the end. */
+export interface ScannedKeys {
+  readonly keys: readonly string[]
+  readonly next: string | null
+}
+
+/** One part of a scan for the keys of all caches that belong to a tenant. Throws when Redis does not answer in time. */
+export async function scanKeys({ redis: settings }: Config, tenant: string, cursor: string): Promise<ScannedKeys> {
+  if (settings === undefined) return { keys: [], next: null }
+  const { keys, next } = await callDependency(redisService, { deadlineMs: scanWithinMs }, async (ends) => {
+    const redis = new Redis({ ...settings, retry: false, enableTelemetry: false, signal: () => ends })
+    const [following, found] = await redis.scan(cursor, { match: `*:${tenant}*`, count: keysPerScan })
+    return { value: { keys: found, next: following === '0' ? null : following } }
+  })
+  // The name of a cache, its schema, and then the tenant: `history.1:acme:…`, `tenant-record.1:acme`.
+  return { keys: keys.filter((key) => key.split(':')[1] === tenant), next }
+}
+
+const scanWithinMs = 5000
+const keysPerScan = 1000
+
 /** The Redis cache of a configuration, used on behalf of `request`. Keys carry their tenant; the caller decides how long a value is kept. */
 export function openCache({ redis: settings }: Config, request?: RequestContext): Cache {
   if (settings === undefined) return noCache

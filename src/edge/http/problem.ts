@@ -43,13 +43,13 @@ export const localTenantMissing = (): ProblemError =>
   })
 
 /** Ends the request when an actor refused; otherwise hands its answer on. */
-export function accepted<T extends { readonly kind: string }>(answer: T): Exclude<T, Refusal> {
+export function accepted<T extends object>(answer: T): Exclude<T, Refusal> {
   if (isRefusal(answer)) throw new ProblemError(toProblem(answer))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no refusal is what remains of T
   return answer as Exclude<T, Refusal>
 }
 
-const isRefusal = (answer: { readonly kind: string }): answer is Refusal => answer.kind === 'refused'
+const isRefusal = (answer: object): answer is Refusal => 'kind' in answer && answer.kind === 'refused'
 
 /** A problem as RFC 9457 says it, with `Retry-After` where waiting helps. */
 export function problemResponse(

@@ -9,6 +9,7 @@ import { tokenLength } from '../../protocol/limits.ts'
 import type { App, AppContext } from '../http/context.ts'
 import { admitAttempt, noteSuccess, noteFailure } from '../rate-limits/failed-credentials.ts'
 import { fail, localTenantMissing, ProblemError } from '../http/problem.ts'
+import type { TenantRecord } from '../../tenants/record.ts'
 import { isRevoked } from '../identity/revocations.ts'
 import { admissionFor, mayBePublished, cachedTenant, tenantRecordOf } from '../identity/tenants.ts'
 
@@ -82,10 +83,13 @@ async function byKey(c: AppContext, key: string): Promise<Principal> {
   const known = record === undefined ? undefined : findKey(record.keys, hashes.get(key) ?? (await hashOf(key)))
   if (record === undefined || known === undefined)
     return noteFailure(c, key, 'Authorization: this API key is not known')
-  if (record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  if (record.state !== 'active') return refuseState(record)
   c.set('tenant', record)
   return { kind: 'server', tenant: record.id, keyId: known.id }
 }
+
+const refuseState = ({ eraseAt }: TenantRecord): never =>
+  fail('not-allowed', eraseAt === undefined ? 'this tenant is suspended' : 'this tenant is being deleted')
 
 /** Hashes of the keys that were shown here, the oldest dropped first: a server sends the same key with every request. */
 const hashes = new BoundedMap<string, string>(1000)
@@ -111,7 +115,7 @@ async function byToken(c: AppContext, token: string): Promise<Principal> {
   if (verified.kind === 'invalid') return noteFailure(c, token, 'Authorization: this token is not valid')
   if (verified.claims.user === '')
     return fail('unauthorized', 'Authorization: this token names no user; over HTTP a user is needed')
-  if (admission.record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  if (admission.record.state !== 'active') return refuseState(admission.record)
   if (await isRevoked(c.env, verified.claims, now))
     return fail('unauthorized', 'Authorization: this token was revoked; get a new one from POST /v1/tokens')
   c.set('tenant', admission.record)

@@ -116,6 +116,7 @@ export class Queue {
 
   /** Runs of schedules that fall due together are enqueued `runsAtOnce` every `paceMs`, and calls are answered in between. */
   #fireSchedules(now: number): void {
+    if (this.#stores.settings.isHeld) return void (this.#backlog = undefined)
     const pause = this.#backlog === undefined ? 0 : this.#backlog.nextAt - now
     if (pause > 0 && pause <= paceMs) return
     if ((this.#stores.schedules.next ?? Infinity) > now) return void (this.#backlog = undefined)
@@ -148,13 +149,15 @@ export class Queue {
   /** When the next thing is due: a pause, a delay, a schedule, or the next start the queue's rate allows. */
   nextDue(now: number): number | undefined {
     const stores = this.#stores
-    const { rate, paused } = stores.settings.policy
+    const { isHeld } = stores.settings
+    const { rate } = stores.settings.policy
+    const paused = isHeld || stores.settings.policy.paused
     const ready = stores.jobs.counts()[phases.ready] ?? 0
     const paced = rate !== null && !paused && ready > 0 ? nextAllowed(rate, stores.settings.rate, now) : now
     const dues = [
       stores.jobs.lowestRank(phases.pausing),
       stores.jobs.lowestRank(phases.delayed),
-      this.#backlog === undefined ? stores.schedules.next : undefined,
+      this.#backlog === undefined && !isHeld ? stores.schedules.next : undefined,
       paced > now ? paced : undefined,
     ].filter((at) => at !== undefined)
     return dues.length === 0 ? undefined : Math.min(...dues)
@@ -225,7 +228,7 @@ export class Queue {
 /** How many jobs may start now. Keys need no check here: a job is ready only when its key allows a start. */
 export function claimable(stores: QueueStores, now: number): number {
   const policy = stores.settings.policy
-  if (policy.paused) return 0
+  if (policy.paused || stores.settings.isHeld) return 0
   const counts = stores.jobs.counts()
   const places = policy.concurrency === null ? Infinity : policy.concurrency - (counts[phases.active] ?? 0)
   const pace = policy.rate === null ? Infinity : allowance(policy.rate, stores.settings.rate, now)

@@ -115,4 +115,7 @@ export interface SettingsStore {
   /** When the bucket of the queue's own rate is full. */
   readonly rate: FullAt
   setRate(fullAt: FullAt): void
+  /** Whether the tenant is suspended, so that no job starts and no schedule runs. */
+  readonly isHeld: boolean
+  setHeld(isHeld: boolean): void
 }

@@ -20,6 +20,7 @@ import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
 import { readBreakers, readEndpointBreakers } from '../operations/breakers.ts'
 import { questions } from '../shards/questions.ts'
 import { shards } from '../shards/shards.ts'
+import { deletions } from '../tenants/deletion.ts'
 import { rebuildTenant } from '../tenants/rebuild.ts'
 import { tenants } from '../tenants/tenants.ts'
 import { platform } from './platform.ts'
@@ -207,6 +208,7 @@ const runCron = operation(
 export const admin = [
   ...platform,
   ...tenants,
+  ...deletions,
   rebuildTenant,
   ...shards,
   ...questions,

@@ -15,11 +15,12 @@ import { jurisdictionIn, type Jurisdiction, type RegionHint } from '../../../pro
 import { defineOperation } from '../../../protocol/operation.ts'
 import { createdKey, createdTenant, tenantPage, tenantView } from '../../../protocol/operator-api.ts'
 import { placeTenant, shardsFor } from '../../../tenants/placement.ts'
-import { tenantId, type StoredKey, type StoredTenant } from '../../../tenants/record.ts'
+import { tenantId, type StoredKey } from '../../../tenants/record.ts'
 import { noteRegion } from '../../../tenants/regions.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant } from '../../identity/tenants.ts'
+import { exampleTenant, shown } from './shown.ts'
 import { hasJurisdiction } from '../shards/jurisdictions.ts'
 import { requirePlan } from '../admin/platform.ts'
 
@@ -27,16 +28,6 @@ const tag = 'Operator'
 const access = 'operator'
 const path = '/admin/v1/tenants/{id}'
 const params = z.object({ id: tenantId })
-const exampleTenant = {
-  id: 'acme',
-  name: 'Acme',
-  state: 'active',
-  placement: { shard: 'shard0', epoch: 1 },
-  plan: 'default',
-  limits: {},
-  keys: [{ id: 'k1', at: 1_790_000_000_000 }],
-} as const
-
 const listTenants = operation(
   defineOperation({
     id: 'listTenants',
@@ -85,7 +76,9 @@ const putTenant = operation(
     const shard = await shardFor(c.env, id, region)
     await platformOf(c.env).noteTenant(id)
     noteRegion(id, region)
-    const { record, made } = await tenantOf(c.env, id).provision({ id, name, plan, limits, key: stored, shard, region })
+    const { record, made } = accepted(
+      await tenantOf(c.env, id).provision({ id, name, plan, limits, key: stored, shard, region }),
+    )
     await forgetTenant(c.env, id)
     return made ? { status: 201, body: { ...shown(record), apiKey: key } } : { status: 200, body: shown(record) }
   },
@@ -101,11 +94,12 @@ const readTenant = operation(
     access,
     params,
     responses: { 200: tenantView },
+    errors: ['gone'],
     example: { response: exampleTenant },
   }),
   async ({ c, params: { id } }) => {
     const record = await tenantOf(c.env, id).record()
-    return record === undefined ? noSuchTenant() : { status: 200, body: shown(record) }
+    return record === undefined ? await noSuchTenant(c.env, id) : { status: 200, body: shown(record) }
   },
 )
 
@@ -120,12 +114,13 @@ const changeTenant = operation(
     params,
     body: tenantChange,
     responses: { 200: tenantView },
+    errors: ['conflict'],
     example: { body: { state: 'suspended' }, response: { ...exampleTenant, state: 'suspended' } },
   }),
   async ({ c, params: { id }, body: { state } }) => {
-    const record = await tenantOf(c.env, id).setState(state)
+    const record = accepted(await tenantOf(c.env, id).setState(state))
     await forgetTenant(c.env, id)
-    return record === undefined ? noSuchTenant() : { status: 200, body: shown(record) }
+    return { status: 200, body: shown(record) }
   },
 )
 
@@ -172,19 +167,6 @@ const revokeKey = operation(
 /** The operator's tenants and their keys. A key is shown once, in the answer that makes it; later only its id and its time. */
 export const tenants = [listTenants, putTenant, readTenant, changeTenant, createKey, revokeKey]
 
-/** A tenant as its operator sees it: which keys it has, and never the keys. */
-const shown = ({ id, name, state, placement, region, plan, limits, keys }: StoredTenant) => ({
-  id,
-  name,
-  state,
-  placement,
-  ...(jurisdictionIn(id) === undefined ? {} : { jurisdiction: jurisdictionIn(id) }),
-  ...(region === undefined ? {} : { region }),
-  plan,
-  limits,
-  keys: keys.map(({ id: key, at }) => ({ id: key, at })),
-})
-
 /** A jurisdiction is the end of the id, so that it cannot change and every address of an actor contains it. */
 function requireJurisdiction(env: Env, id: string, wanted: Jurisdiction | undefined): void {
   const own = jurisdictionIn(id)
@@ -212,7 +194,12 @@ async function shardFor(env: Env, id: string, region: RegionHint | undefined): P
   )
 }
 
-const noSuchTenant = (): never => fail('not-found', 'id: no such tenant')
+/** Of a tenant that was deleted only its name is left. */
+async function noSuchTenant(env: Env, id: string): Promise<never> {
+  const deletion = await tenantOf(env, id).deletion()
+  if (deletion === undefined) return fail('not-found', 'id: no such tenant')
+  return fail('gone', 'id: this tenant was deleted; GET /admin/v1/tenants/{id}/deletion has the report')
+}
 
 interface NewKey {
   readonly key: string

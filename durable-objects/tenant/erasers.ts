@@ -1,0 +1,403 @@
+import { connect, type Database } from '../../src/adapters/neon/connect.ts'
+import { openShard, shardsNow } from '../../src/adapters/neon/shards.ts'
+import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapters/neon/tenant-rows.ts'
+import { openCache, scanKeys } from '../../src/adapters/upstash/cache.ts'
+import { maxActivityActors } from '../../src/activity/growing.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Env } from '../../src/env.ts'
+import { notesActors } from '../../src/inbox/notes.ts'
+import { inLanes } from '../../src/kernel/in-lanes.ts'
+import { within } from '../../src/kernel/retry.ts'
+import { fixedLimiters } from '../../src/limits/limiter-names.ts'
+import { jurisdictionOf } from '../../src/protocol/places.ts'
+import { gatewayNames } from '../../src/realtime/gateway-names.ts'
+import type { Checked, Erased } from '../../src/tenants/deletion.ts'
+import type { Step } from '../../src/tenants/deletion-plan.ts'
+import { noteErased } from '../../src/tenants/erased.ts'
+import { tenantTag } from '../../src/tenants/cache.ts'
+import { tenantTables, type ActorClass, type StoreName, type TableName } from '../../src/tenants/stores.ts'
+import {
+  activityOf,
+  actorNamesNumbered,
+  breakerOf,
+  cacheEpochsOf,
+  conversationOf,
+  eventCatalogOf,
+  eventLogOf,
+  gatewayNamed,
+  inboxNotesNumbered,
+  inboxOf,
+  jobQueueOf,
+  limiterNamed,
+  namesActors,
+  platformOf,
+  shardWriters,
+  topicOf,
+} from '../address.ts'
+import type { ListedClass, NamesPage } from '../../src/tenants/actor-names.ts'
+import { whenPlaceIsFree } from '../open-actors.ts'
+
+/** Actors that are erased or looked at in one part of a step, and at one time. */
+const actorsPerPart = 32
+const actorsTogether = 4
+/** Rows deleted by one statement. A page of the archive has a hundred messages. */
+const rowsPerPart = 1000
+const pagesPerPart = 100
+const deadlineMs = 10_000
+/** How long an actor may take. */
+const actorMs = 10_000
+
+/**
+ * What a strategy of the registry means for one store. `cursor` is "" for the first part, and what the part before returned as `next`
+ * for the others. Every part may be repeated.
+ */
+export interface Eraser {
+  /** How many rows or actors there are; null where only the erasure can tell. */
+  readonly count?: () => Promise<number | null>
+  readonly eraseSome: (cursor: string) => Promise<Erased>
+  readonly verifySome: (cursor: string) => Promise<Checked>
+}
+
+/** A tenant whose stores are erased. */
+export interface ErasedTenant {
+  readonly env: Env
+  readonly tenant: string
+}
+
+/** An actor of a tenant, as the registry's strategies call it. */
+interface Erasable {
+  erase(): Promise<void>
+  remains(): Promise<number>
+}
+
+/** Names of actors, page by page. A page begins where the one before ended. */
+type Lister = (at: ErasedTenant, cursor: string) => Promise<NamesPage>
+
+interface ErasableClass {
+  readonly actor: (at: ErasedTenant, name: string) => Erasable
+  /** Names that other stores list. */
+  readonly listed?: readonly Lister[]
+  /** Names that follow from the tenant's. */
+  readonly fixed?: readonly string[]
+}
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, number) => String(number))
+
+/** Pages of several actors of a tenant, one actor after the other: the cursor begins with the number of the actor. */
+const ofNumbered =
+  (count: number, page: (at: ErasedTenant, number: number, after: string) => Promise<NamesPage>): Lister =>
+  async (at, cursor) => {
+    const [, digits = '0', after = ''] = /^(\d+) (.*)$/s.exec(cursor) ?? []
+    const number = Number(digits)
+    const { names, next } = await page(at, number, after)
+    const following = number + 1 < count ? `${number + 1} ` : null
+    return { names, next: next === null ? following : `${number} ${next}` }
+  }
+
+const ofActorNames = (kind: ListedClass): Lister =>
+  ofNumbered(namesActors, async ({ env, tenant }, number, after) =>
+    actorNamesNumbered(env, tenant, number).names(kind, after),
+  )
+
+/** Names that the rows of a tenant's shards have; of all shards, since a move may have left rows on an earlier one. */
+const ofRows =
+  (of: 'conversations' | 'users'): Lister =>
+  async (at, cursor) => {
+    const shard = await shardAt(at, cursor)
+    if (shard === undefined) return { names: [], next: null }
+    const names = await selectNames(shard.database, of, at.tenant, { after: shard.rest, limit: actorsPerPart })
+    return { names, next: names.length < actorsPerPart ? shard.following : cursorAt(shard.name, names.at(-1) ?? '') }
+  }
+
+const classes = {
+  Conversation: {
+    actor: ({ env, tenant }, name) => conversationOf(env, tenant, name),
+    listed: [
+      ofRows('conversations'),
+      ofNumbered(maxActivityActors, async ({ env, tenant }, number, after) => {
+        const { ids, next } = await activityOf(env, tenant, number).conversations(after)
+        return { names: ids, next }
+      }),
+    ],
+  },
+  Inbox: {
+    actor: ({ env, tenant }, name) => inboxOf(env, tenant, name),
+    listed: [
+      ofRows('users'),
+      ofNumbered(notesActors, async ({ env, tenant }, number, after) =>
+        inboxNotesNumbered(env, tenant, number).users(after),
+      ),
+      ofActorNames('Inbox'),
+    ],
+    fixed: [],
+  },
+  JobQueue: {
+    actor: ({ env, tenant }, name) => jobQueueOf(env, tenant, name),
+    listed: [
+      async ({ env, tenant }) => {
+        const names = await jobQueueOf(env, tenant, 'default').queueNames()
+        return { names: names.filter((name) => name !== 'default'), next: null }
+      },
+    ],
+    fixed: ['default'],
+  },
+  Topic: { actor: ({ env, tenant }, name) => topicOf(env, tenant, name), listed: [ofActorNames('Topic')] },
+  RateLimiter: {
+    actor: ({ env, tenant }, name) => limiterNamed(env, `${tenant}/${name}`),
+    listed: [ofActorNames('RateLimiter')],
+    fixed: fixedLimiters,
+  },
+  EventLog: {
+    actor: ({ env, tenant }, name) => eventLogOf(env, tenant, name),
+    listed: [async ({ env, tenant }) => ({ names: await eventCatalogOf(env, tenant).topics(), next: null })],
+    fixed: ['default'],
+  },
+  EventCatalog: { actor: ({ env, tenant }) => eventCatalogOf(env, tenant), fixed: ['events'] },
+  InboxNotes: {
+    actor: ({ env, tenant }, name) => inboxNotesNumbered(env, tenant, Number(name)),
+    fixed: numbers(notesActors),
+  },
+  Activity: {
+    actor: ({ env, tenant }, name) => activityOf(env, tenant, Number(name)),
+    fixed: numbers(maxActivityActors),
+  },
+  ActorNames: {
+    actor: ({ env, tenant }, name) => actorNamesNumbered(env, tenant, Number(name)),
+    fixed: numbers(namesActors),
+  },
+  Breaker: { actor: ({ env, tenant }) => breakerOf(env, tenant, ''), fixed: ['endpoints'] },
+} satisfies Partial<Record<ActorClass, ErasableClass>>
+
+/** Erases actors: those that are listed, or those whose names are fixed. */
+function actorsEraser(at: ErasedTenant, { actor, listed = [], fixed = [] }: ErasableClass, part: Step['part']): Eraser {
+  const listers: readonly Lister[] = part === 'listed' ? listed : [async () => ({ names: fixed, next: null })]
+  const page = async (cursor: string) => {
+    const [, digits = '0', rest = ''] = /^(\d+)\|(.*)$/s.exec(cursor) ?? []
+    const number = Number(digits)
+    const found = await listers[number]?.(at, rest)
+    const following = number + 1 < listers.length ? `${number + 1}|` : null
+    const next = found?.next ?? null
+    return { names: found?.names ?? [], next: next === null ? following : `${number}|${next}` }
+  }
+  const each = async (names: readonly string[], work: (erasable: Erasable) => Promise<void>) =>
+    await inLanes(actorsTogether, names, async (name) => {
+      await whenPlaceIsFree(at.env)
+      await inTime(name, work(actor(at, name)))
+    })
+  return {
+    count: async () => (part === 'listed' ? null : fixed.length),
+    eraseSome: async (cursor) => {
+      const { names, next } = await page(cursor)
+      await each(names, async (erasable) => await erasable.erase())
+      return { erased: names.length, next }
+    },
+    verifySome: async (cursor) => {
+      const { names, next } = await page(cursor)
+      let left = 0
+      await each(names, async (erasable) => {
+        if ((await erasable.remains()) > 0) left++
+      })
+      return { checked: names.length, left, next }
+    },
+  }
+}
+
+/** Deletes the rows of a table, on every shard: a move may have left some on an earlier one. */
+function rowsEraser(at: ErasedTenant, name: TableName): Eraser {
+  const table = tenantTables.find((each) => each.name === name)
+  if (table === undefined) throw new Error(`no table of tenants is named ${name}`)
+  const limit = name === 'archive' ? pagesPerPart : rowsPerPart
+  const place = async (cursor: string) => (table.database === 'shard' ? await shardAt(at, cursor) : directoryAt(at))
+  return {
+    count: async () => {
+      let rows = 0
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const database = await place(cursor)
+        rows += database === undefined ? 0 : await countRows(database.database, name, at.tenant)
+        cursor = database?.following ?? null
+      }
+      return rows
+    },
+    eraseSome: async (cursor) => {
+      const database = await place(cursor)
+      if (database === undefined) return { erased: 0, next: null }
+      const after = database.rest === '' ? null : keyOf(database.rest)
+      const { deleted, last } = await deleteRows(database.database, table, at.tenant, { after, limit })
+      const next = last === null ? database.following : cursorAt(database.name, JSON.stringify(last))
+      return { erased: deleted, next }
+    },
+    verifySome: async (cursor) => {
+      const database = await place(cursor)
+      if (database === undefined) return { checked: 0, left: 0, next: null }
+      const left = await countRows(database.database, name, at.tenant)
+      return { checked: 1, left, next: database.following }
+    },
+  }
+}
+
+/** A database of a cursor: its name, what follows in the cursor, and where the next database begins. */
+interface PlaceOfCursor {
+  readonly name: string
+  readonly database: Database
+  readonly rest: string
+  readonly following: string | null
+}
+
+const cursorAt = (shard: string, rest: string): string => `${shard} ${rest}`
+
+async function shardAt({ env }: ErasedTenant, cursor: string): Promise<PlaceOfCursor | undefined> {
+  const config = loadConfig(env)
+  const { shards } = await shardsNow(config, platformOf(env))
+  const names = shards.map((shard) => shard.name).toSorted()
+  const [, wanted = '', rest = ''] = /^(\S+) (.*)$/s.exec(cursor) ?? []
+  const place = wanted === '' ? 0 : names.findIndex((name) => name >= wanted)
+  const name = names[place]
+  if (name === undefined) return undefined
+  const following = names[place + 1]
+  return {
+    name,
+    database: await openShard(config, platformOf(env), name, 'write', deadlineMs),
+    rest: name === wanted ? rest : '',
+    following: following === undefined ? null : cursorAt(following, ''),
+  }
+}
+
+function directoryAt({ env }: ErasedTenant): PlaceOfCursor {
+  const config = loadConfig(env)
+  return { name: 'directory', database: connect(config, config.directoryUrl, deadlineMs), rest: '', following: null }
+}
+
+function keyOf(text: string): string[] {
+  const key: string[] = JSON.parse(text)
+  return key
+}
+
+/** What is in memory only, or ends by itself soon after. */
+const nothing: Eraser = {
+  eraseSome: async () => ({ erased: 0, next: null }),
+  verifySome: async () => ({ checked: 0, left: 0, next: null }),
+}
+
+/** Connections are closed, again in case one has opened meanwhile. */
+const gateways = ({ env, tenant }: ErasedTenant): Eraser => ({
+  eraseSome: async () => {
+    await inLanes(actorsTogether, gatewayNames(loadConfig(env)), async (name) => {
+      await inTime(name, gatewayNamed(env, name).tenantStateChanged(tenant, 'erased'))
+    })
+    return { erased: 0, next: null }
+  },
+  verifySome: async () => {
+    let left = 0
+    let checked = 0
+    await inLanes(actorsTogether, await platformOf(env).usedGateways(), async ({ gateway }) => {
+      const { clients } = await inTime(gateway, gatewayNamed(env, gateway).tenantStats(tenant))
+      checked++
+      left += clients
+    })
+    return { checked, left, next: null }
+  },
+})
+
+const platform = ({ env, tenant }: ErasedTenant): Eraser => ({
+  eraseSome: async () => ({ erased: await platformOf(env).eraseTenant(tenant), next: null }),
+  verifySome: async () => ({ checked: 1, left: await platformOf(env).rowsOfTenant(tenant), next: null }),
+})
+
+const writers = ({ env, tenant }: ErasedTenant): Eraser => {
+  /** Answers whether a lane of a shard had noted the tenant. */
+  const forgetAll = async (): Promise<readonly boolean[]> => {
+    const { shards } = await shardsNow(loadConfig(env), platformOf(env))
+    const jurisdiction = tenant.includes('.') ? jurisdictionOf(tenant) : undefined
+    const lanes = shards.flatMap(({ name }) => shardWriters(env, name, jurisdiction))
+    return await inTime('shard writers', Promise.all(lanes.map(({ writer }) => writer.forgetTenant(tenant))))
+  }
+  return {
+    eraseSome: async () => ({ erased: (await forgetAll()).filter(Boolean).length, next: null }),
+    verifySome: async () => {
+      const had = await forgetAll()
+      return { checked: had.length, left: had.filter(Boolean).length, next: null }
+    },
+  }
+}
+
+const redis = ({ env, tenant }: ErasedTenant): Eraser => {
+  const config = loadConfig(env)
+  const scan = async (cursor: string) => await scanKeys(config, tenant, cursor === '' ? '0' : cursor)
+  return {
+    eraseSome: async (cursor) => {
+      const { keys, next } = await scan(cursor)
+      const isDeleted = keys.length === 0 || (await openCache(config).delete(...keys))
+      if (!isDeleted) throw new Error('Redis did not confirm a deletion')
+      return { erased: keys.length, next }
+    },
+    verifySome: async (cursor) => {
+      const { keys, next } = await scan(cursor)
+      return { checked: 1, left: keys.length, next }
+    },
+  }
+}
+
+const inTime = async <T>(what: string, call: Promise<T>): Promise<T> => await within(actorMs, what, call)
+
+type MakeEraser = (at: ErasedTenant, part: Step['part']) => Eraser
+
+const rowsOf =
+  (name: TableName): MakeEraser =>
+  (at) =>
+    rowsEraser(at, name)
+
+const actorsOf =
+  (name: keyof typeof classes): MakeEraser =>
+  (at, part) =>
+    actorsEraser(at, classes[name], part)
+
+/** Every store of the registry but the tenant's own actor, which ends the deletion. A store without one does not compile. */
+const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
+  conversations: rowsOf('conversations'),
+  members: rowsOf('members'),
+  messages: rowsOf('messages'),
+  archive: rowsOf('archive'),
+  usage: rowsOf('usage'),
+  placements: rowsOf('placements'),
+  tenants: rowsOf('tenants'),
+  Conversation: actorsOf('Conversation'),
+  Inbox: actorsOf('Inbox'),
+  EventLog: actorsOf('EventLog'),
+  EventCatalog: actorsOf('EventCatalog'),
+  InboxNotes: actorsOf('InboxNotes'),
+  Activity: actorsOf('Activity'),
+  JobQueue: actorsOf('JobQueue'),
+  Topic: actorsOf('Topic'),
+  RateLimiter: actorsOf('RateLimiter'),
+  ActorNames: actorsOf('ActorNames'),
+  Breaker: actorsOf('Breaker'),
+  Platform: platform,
+  ShardWriter: writers,
+  ShardReader: () => nothing,
+  CacheEpochs: () => nothing,
+  Gateway: gateways,
+  redis,
+  // A message has only names; a run that it starts finds no queue.
+  qstash: () => nothing,
+}
+
+/** What a step of the plan does. */
+export function eraserOf(at: ErasedTenant, { store, part }: Step): Eraser {
+  if (store === 'Tenant') throw new Error('the actor of the tenant is no step of a plan')
+  return erasers[store](at, part)
+}
+
+/** Keeps out late writes: what a deletion does before it erases anything. Repeats do no harm. */
+export async function fence({ env, tenant }: ErasedTenant): Promise<void> {
+  noteErased(tenant)
+  await inTime('the platform', platformOf(env).noteDeleted(tenant))
+  await inTime('the caches', cacheEpochsOf(env).invalidate([tenantTag(tenant)], undefined))
+  await gateways({ env, tenant }).eraseSome('')
+  for (const number of numbers(namesActors))
+    await inTime('the names', actorNamesNumbered(env, tenant, Number(number)).close())
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const shard: PlaceOfCursor | undefined = await shardAt({ env, tenant }, cursor)
+    if (shard !== undefined) await refuseRows(shard.database, tenant)
+    cursor = shard?.following ?? null
+  }
+}
