@@ -2,7 +2,6 @@ import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { openShard, shardsNow } from '../../src/adapters/neon/shards.ts'
 import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapters/neon/tenant-rows.ts'
 import { openCache, scanKeys } from '../../src/adapters/upstash/cache.ts'
-import { maxActivityActors } from '../../src/activity/growing.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { notesActors } from '../../src/inbox/notes.ts'
@@ -78,19 +77,26 @@ interface ErasableClass {
   /** Names that other stores list. */
   readonly listed?: readonly Lister[]
   /** Names that follow from the tenant's. */
-  readonly fixed?: readonly string[]
+  readonly fixed?: readonly string[] | ((at: ErasedTenant) => readonly string[])
 }
+
+/** A tenant never has fewer than it had. */
+const activityActors = ({ env, tenant }: ErasedTenant): number => loadConfig(env).activityActors(tenant)
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, number) => String(number))
 
 /** Pages of several actors of a tenant, one actor after the other: the cursor begins with the number of the actor. */
 const ofNumbered =
-  (count: number, page: (at: ErasedTenant, number: number, after: string) => Promise<NamesPage>): Lister =>
+  (
+    count: number | ((at: ErasedTenant) => number),
+    page: (at: ErasedTenant, number: number, after: string) => Promise<NamesPage>,
+  ): Lister =>
   async (at, cursor) => {
     const [, digits = '0', after = ''] = /^(\d+) (.*)$/s.exec(cursor) ?? []
     const number = Number(digits)
     const { names, next } = await page(at, number, after)
-    const following = number + 1 < count ? `${number + 1} ` : null
+    const last = (typeof count === 'number' ? count : count(at)) - 1
+    const following = number < last ? `${number + 1} ` : null
     return { names, next: next === null ? following : `${number} ${next}` }
   }
 
@@ -114,7 +120,7 @@ const classes = {
     actor: ({ env, tenant }, name) => conversationOf(env, tenant, name),
     listed: [
       ofRows('conversations'),
-      ofNumbered(maxActivityActors, async ({ env, tenant }, number, after) => {
+      ofNumbered(activityActors, async ({ env, tenant }, number, after) => {
         const { ids, next } = await activityOf(env, tenant, number).conversations(after)
         return { names: ids, next }
       }),
@@ -159,7 +165,7 @@ const classes = {
   },
   Activity: {
     actor: ({ env, tenant }, name) => activityOf(env, tenant, Number(name)),
-    fixed: numbers(maxActivityActors),
+    fixed: (at) => numbers(activityActors(at)),
   },
   ActorNames: {
     actor: ({ env, tenant }, name) => actorNamesNumbered(env, tenant, Number(name)),
@@ -170,7 +176,8 @@ const classes = {
 
 /** Erases actors: those that are listed, or those whose names are fixed. */
 function actorsEraser(at: ErasedTenant, { actor, listed = [], fixed = [] }: ErasableClass, part: Step['part']): Eraser {
-  const listers: readonly Lister[] = part === 'listed' ? listed : [async () => ({ names: fixed, next: null })]
+  const names = typeof fixed === 'function' ? fixed(at) : fixed
+  const listers: readonly Lister[] = part === 'listed' ? listed : [async () => ({ names, next: null })]
   const page = async (cursor: string) => {
     const [, digits = '0', rest = ''] = /^(\d+)\|(.*)$/s.exec(cursor) ?? []
     const number = Number(digits)
@@ -185,7 +192,7 @@ function actorsEraser(at: ErasedTenant, { actor, listed = [], fixed = [] }: Eras
       await inTime(name, work(actor(at, name)))
     })
   return {
-    count: async () => (part === 'listed' ? null : fixed.length),
+    count: async () => (part === 'listed' ? null : names.length),
     eraseSome: async (cursor) => {
       const { names, next } = await page(cursor)
       await each(names, async (erasable) => await erasable.erase())
