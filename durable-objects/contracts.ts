@@ -38,7 +38,7 @@ import type { Priority } from '../src/limits/shedding.ts'
 import type { SettingsChange } from '../src/protocol/api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
 import type { RegionHint } from '../src/protocol/places.ts'
-import type { ShardChange } from '../src/protocol/shards-api.ts'
+import type { ReplicaChange, ShardChange } from '../src/protocol/shards-api.ts'
 import type { StoredPolicy } from '../src/protocol/limits-api.ts'
 import type { Namespace } from '../src/protocol/namespaces-api.ts'
 import type {
@@ -55,7 +55,7 @@ import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limit
 import type { ListedClass, NamesPage } from '../src/tenants/actor-names.ts'
 import type { TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
-import type { ShardConnection, ShardList, StoredShard } from '../src/tenants/shards.ts'
+import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../src/tenants/shards.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
 import type { Placement, StoredKey, StoredTenant, TenantSecrets, TenantState, TokenKey } from '../src/tenants/record.ts'
 import type { LogOf, PageOf } from '../src/events/log-of.ts'
@@ -367,6 +367,19 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   changeShard(name: string, change: ShardChange): number | undefined
   reEncryptShard(name: string, before: string, connection: ShardConnection): number | undefined
   removeShard(name: string): number | undefined
+  putReplica(
+    shard: string,
+    replica: StoredReplica,
+  ):
+    | {
+        readonly kind: 'set'
+        readonly version: number
+      }
+    | Refusal
+    | undefined
+  changeReplica(shard: string, name: string, change: ReplicaChange): number | undefined
+  reEncryptReplica(shard: string, name: string, before: string, connection: ShardConnection): number | undefined
+  removeReplica(shard: string, name: string): number | undefined
   noteShardSchema(shard: string, number: number): void
   noteTenant(id: string): void
   standingOfTenant(id: string): TenantKnowledge
@@ -406,7 +419,7 @@ export interface CacheEpochsRpc extends Rpc.DurableObjectBranded {
 }
 
 export interface ShardReaderRpc extends Rpc.DurableObjectBranded {
-  page(log: LogOf, page: PageOf): Promise<string>
+  page(log: LogOf, page: PageOf): Promise<string | null>
   figures(): { readonly asked: number; readonly read: number }
 }
 

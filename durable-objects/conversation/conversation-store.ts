@@ -11,6 +11,8 @@ import { ActivityUpdater } from './activity-updater.ts'
 import { AmendmentTable } from './amendment-table.ts'
 import { CachedPages } from './cached-pages.ts'
 import { Settings } from '../shared/settings.ts'
+import type { ColdRange, SeqRange } from '../../src/events/log-of.ts'
+import { coldPageSize, pagesOf } from '../../src/history/page.ts'
 import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
@@ -113,6 +115,22 @@ export class ConversationStore {
     this.inboxUpdater.beginAnew()
   }
 
+  /** What a reader needs to know to read entries from Postgres that the log no longer holds. */
+  coldRange({ first, last }: SeqRange): ColdRange {
+    const written = this.projection.writtenAt()
+    const pages = pagesOf({ first, last })
+    const [page = 0, lastPage = 0] = [pages[0], pages.at(-1)]
+    const times = this.log.timesOf(page * coldPageSize + 1, (lastPage + 1) * coldPageSize)
+    return {
+      first,
+      last,
+      revision: this.cachedPages.revision,
+      ...(written === undefined ? {} : { written }),
+      // Where the log does not go back so far, Postgres need not have every seq.
+      ...(times === undefined ? {} : { times, upTo: this.projection.watermark }),
+    }
+  }
+
   /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them, and what they change, can then not be read off the log. */
   prune(tail: number): void {
     const top = this.log.top()
@@ -121,6 +139,7 @@ export class ConversationStore {
     this.activity.keep()
     this.summary.keepNewest(upTo)
     this.log.prune(upTo)
+    this.projection.keepPosition()
   }
 }
 

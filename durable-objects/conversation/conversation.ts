@@ -130,7 +130,7 @@ export class Conversation extends TenantActor implements ConversationRpc {
       top,
       publications,
       ...(first < floor && first <= last && !endsHere
-        ? { missing: { first, last: Math.min(last, floor - 1), revision: this.#store.cachedPages.revision } }
+        ? { missing: this.#store.coldRange({ first, last: Math.min(last, floor - 1) }) }
         : {}),
       amendments: this.#store.amendments.between(first, last),
     }

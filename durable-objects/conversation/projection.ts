@@ -2,6 +2,7 @@ import { loadConfig } from '../../src/config.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
 import type { Projected, ProjectedProperties, ProjectionBatch } from '../../src/events/projection.ts'
+import type { WrittenAt } from '../../src/events/log-of.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
@@ -10,6 +11,7 @@ import type { CachedPages } from './cached-pages.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
+import { WrittenPosition } from './written-position.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { TaskAttempts } from '../shared/task-attempts.ts'
 import { heavyMembers } from './inbox-updater.ts'
@@ -30,6 +32,7 @@ export class Projection {
   readonly #log: MessageLog
   readonly #members: MemberTable
   readonly #cachedPages: CachedPages
+  readonly #position: WrittenPosition
   readonly attempts: TaskAttempts
   readonly #delayMs: number
   /** When the oldest entry was written that Postgres does not have; undefined until it is read. */
@@ -58,6 +61,7 @@ export class Projection {
     this.#amendments = amendments
     this.#members = members
     this.#cachedPages = cachedPages
+    this.#position = new WrittenPosition(properties)
     this.attempts = new TaskAttempts(properties, 'projection', systemClock)
     this.#delayMs = loadConfig(env).projectionDelayMs
     const pending = messages.range(this.watermark, messages.top(), batchEntries)
@@ -156,6 +160,8 @@ export class Projection {
     if (this.#rebuilds !== rebuilds) return { version: 0, written: 0 }
     // No rows: there is nothing left to hand over, up to the top.
     this.skip(rows.at(-1)?.seq ?? top)
+    this.#position.note(this.#knownPlacement()?.epoch ?? 0, answer.position)
+    this.keepPosition()
     const written = from + (properties?.members.length ?? this.#members.count())
     if (replaced?.hasProperties === true) this.#settings.set('rebuildProperties', 0)
     if (properties === undefined || properties.isComplete) this.#settings.set('projectedVersion', version)
@@ -166,6 +172,21 @@ export class Projection {
     if (!this.isRebuilding) return undefined
     const hasProperties = isFirstOfProperties && this.#settings.number('rebuildProperties') === 1
     return { first: after + 1, last: rows.at(-1)?.seq ?? after, hasProperties }
+  }
+
+  /** The log's floor or the revision of old pages may have changed. While a part is being written again, nothing is kept. */
+  keepPosition(): void {
+    const floor = this.#log.floor()
+    if (this.watermark >= floor - 1) this.#position.keep(floor, this.#cachedPages.revision)
+  }
+
+  /** Where the entries below the log's floor are, as of the last write: the shard checks the epoch. */
+  writtenAt(): WrittenAt | undefined {
+    const placement = this.#knownPlacement()
+    if (placement === undefined) return undefined
+    const written = this.#position.at(this.#log.floor(), this.#cachedPages.revision)
+    const isKnown = written?.placementEpoch === placement.epoch
+    return { ...placement, ...(isKnown ? { position: written.position } : {}) }
   }
 
   async #write(

@@ -7,7 +7,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { ParkedTask } from '../../src/kernel/parked-task.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import type { ShardChange } from '../../src/protocol/shards-api.ts'
+import type { ReplicaChange, ShardChange } from '../../src/protocol/shards-api.ts'
 import type { Plan, SystemLimits } from '../../src/protocol/tenant-limits.ts'
 import {
   platformSettings,
@@ -16,7 +16,7 @@ import {
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
 import type { TenantKnowledge } from '../../src/tenants/known.ts'
-import type { ShardConnection, ShardList, StoredShard } from '../../src/tenants/shards.ts'
+import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../../src/tenants/shards.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'
 import { DueList } from './due-list.ts'
 import { RegisteredShards } from './registered-shards.ts'
@@ -84,6 +84,26 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
 
   removeShard(name: string): number | undefined {
     return this.#shards.remove(name)
+  }
+
+  /** Adds or replaces a replica; undefined when there is no shard of that name. */
+  putReplica(
+    shard: string,
+    replica: StoredReplica,
+  ): { readonly kind: 'set'; readonly version: number } | Refusal | undefined {
+    return this.#shards.putReplica(shard, replica)
+  }
+
+  changeReplica(shard: string, name: string, change: ReplicaChange): number | undefined {
+    return this.#shards.changeReplica(shard, name, change)
+  }
+
+  reEncryptReplica(shard: string, name: string, before: string, connection: ShardConnection): number | undefined {
+    return this.#shards.reEncryptReplica(shard, name, before, connection)
+  }
+
+  removeReplica(shard: string, name: string): number | undefined {
+    return this.#shards.removeReplica(shard, name)
   }
 
   noteShardSchema(shard: string, number: number): void {

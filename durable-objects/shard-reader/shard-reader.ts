@@ -2,13 +2,14 @@ import { DurableObject } from 'cloudflare:workers'
 import { requestDeadlineMs } from '../../src/adapters/dependency.ts'
 import { processEpochs } from '../../src/adapters/process-epochs.ts'
 import { selectPage } from '../../src/adapters/neon/select-page.ts'
-import { openShard } from '../../src/adapters/neon/shards.ts'
+import { NotYet, readShard } from '../../src/adapters/neon/read-shard.ts'
 import { Cache } from '../../src/cache/cache.ts'
 import { usual } from '../../src/cache/options.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import type { LogOf, PageOf } from '../../src/events/log-of.ts'
 import { coldPageSize } from '../../src/history/page.ts'
+import { countEntries } from '../../src/history/page-text.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { ownName, platformOf } from '../address.ts'
 import type { ShardReaderRpc } from '../contracts.ts'
@@ -32,20 +33,41 @@ export class ShardReader extends DurableObject<Env> implements ShardReaderRpc {
     sizeOf: (page) => 2 * page.length,
   })
 
-  /** A page of a hundred entries as text, see `src/history/page-text.ts`. Throws when the shard does not answer in time. */
-  async page(log: LogOf, { page, revision }: PageOf): Promise<string> {
-    const key = `${log.tenant}/${log.conversation}/${log.epoch}/${revision}/${page}`
-    const range = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
+  /**
+   * A page of a hundred entries as text, see `src/history/page-text.ts`, or null when the shard has another epoch of the tenant's
+   * placement than the caller believes. Throws when the shard does not answer in time.
+   */
+  async page(log: LogOf, page: PageOf): Promise<string | null> {
+    const { revision, placementEpoch = '', entries = 0 } = page
+    const key = `${log.tenant}/${log.conversation}/${log.epoch}/${revision}/${placementEpoch}/${page.page}`
+    let isOwn = false
     const read = async () => {
-      const config = loadConfig(this.env)
-      return await selectPage(
-        await openShard(config, platformOf(this.env), this.#shard, 'read', requestDeadlineMs),
-        log,
-        range,
-      )
+      isOwn = true
+      return await this.#read(log, page)
     }
     const remembering = { ...ports, isRemembered: loadConfig(this.env).pageMemory }
-    return (revision < 0 ? await read() : await this.#pages.read(key, read, remembering)) ?? ''
+    try {
+      const text = revision < 0 ? await read() : ((await this.#pages.read(key, read, remembering)) ?? '')
+      // It was read for another caller, before all was written that this one knows of.
+      return isOwn || countEntries(text) >= entries ? text : await read()
+    } catch (thrown) {
+      if (thrown instanceof Misplaced) return null
+      throw thrown
+    }
+  }
+
+  async #read(log: LogOf, { page, entries = 0, times, placementEpoch, position, region }: PageOf): Promise<string> {
+    const range = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
+    const needs = { position, region, deadlineMs: requestDeadlineMs }
+    return await readShard(loadConfig(this.env), platformOf(this.env), this.#shard, needs, async (reader) => {
+      const found = await selectPage(reader, log, range, times)
+      const isHere = placementEpoch === undefined || found.placed === placementEpoch
+      const isWhole = countEntries(found.page) >= entries
+      if (reader.from === 'replica' && !(isHere && isWhole)) throw new NotYet('the page is not whole there')
+      if (!isHere) throw new Misplaced()
+      // Rows may have other times than the log says, where they were not written by it.
+      return isWhole || times === undefined ? found.page : (await selectPage(reader, log, range)).page
+    })
   }
 
   /** How many pages were asked for and read since the actor started. */
@@ -54,6 +76,9 @@ export class ShardReader extends DurableObject<Env> implements ShardReaderRpc {
     return { asked: memoryHits + shared + loads, read: loads }
   }
 }
+
+/** The tenant is no longer here, or not yet. */
+class Misplaced extends Error {}
 
 /** Values without tags need no epochs, and nothing is done behind an answer. */
 const ports = {

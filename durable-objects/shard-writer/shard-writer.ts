@@ -34,6 +34,7 @@ const most = { waiting: 40_000, ageMs: 30_000 }
  * again. It stores only when it noted which tenant's use.
  */
 export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
+  readonly #shard = ownName(this.ctx.id.name).tenant
   readonly #waiting: Waiting[] = []
   readonly #clock = systemClock
   readonly #shed = { read: 0, message: 0 }
@@ -104,7 +105,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   async #writeSome(some: readonly Waiting[]): Promise<void> {
     try {
       const batches = some.map(({ batch }) => batch)
-      const projected = await writeBatches(await this.#database(), batches)
+      const projected = await writeBatches(await this.#database(), batches, this.#shard)
       some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
       this.#count(batches)
       void this.#noteUse(batches)
@@ -148,8 +149,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   }
 
   #database(): Promise<Database> {
-    const shard = ownName(this.ctx.id.name).tenant
-    return openShard(loadConfig(this.env), platformOf(this.env), shard, 'write', writeMs)
+    return openShard(loadConfig(this.env), platformOf(this.env), this.#shard, 'write', writeMs)
   }
 }
 

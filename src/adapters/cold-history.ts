@@ -1,8 +1,8 @@
 import { Cache, sharedKey } from '../cache/cache.ts'
 import { usual } from '../cache/options.ts'
 import type { Env } from '../env.ts'
-import type { LogOf, PageOf } from '../events/log-of.ts'
-import { coldPageSize, completePage, pagesOf, type ColdRange, type SeqRange } from '../history/page.ts'
+import type { ColdRange, LogOf, PageOf, SeqRange } from '../events/log-of.ts'
+import { coldPageSize, completePage, pagesOf } from '../history/page.ts'
 import { countEntries, decodePage } from '../history/page-text.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { HistoryAnswer, HistoryQuery } from '../protocol/stream.ts'
@@ -56,18 +56,38 @@ export function coldHistory(
       const log = { tenant, conversation, epoch }
       const ports = untaggedPorts(env)
       // Of a range without one it is not known which pages are old: they are read from Postgres.
-      const { revision = -1 } = range
-      const read = async (page: number): Promise<Publication[]> => {
-        const load = async () => {
-          const placed = await placement()
-          if (placed === undefined) return ''
-          return await fromDependency(placed.shard, () => readPage(placed.shard, log, { page, revision }), env.request)
+      const { revision = -1, written, times, upTo = 0 } = range
+      const isNamed = range.revision !== undefined
+      const ask = async (shard: string, page: PageOf) =>
+        await fromDependency(shard, () => readPage(shard, log, page), env.request)
+      /** From the shard where the log was written last. Where the tenant is no longer there, the tenant says where it is. */
+      const load = async (page: PageOf): Promise<string> => {
+        const text =
+          written === undefined
+            ? null
+            : await ask(written.shard, {
+                ...page,
+                placementEpoch: written.epoch,
+                ...(written.position === undefined ? {} : { position: written.position }),
+              })
+        if (text !== null) return text
+        const placed = await placement()
+        return placed === undefined ? '' : ((await ask(placed.shard, page)) ?? '')
+      }
+      const read = async (number: number): Promise<Publication[]> => {
+        const entries = Math.max(0, Math.min((number + 1) * coldPageSize, upTo) - number * coldPageSize)
+        const page = { page: number, revision, entries, ...(times === undefined ? {} : { times }) }
+        let isOwn = false
+        const loadOwn = async () => {
+          isOwn = true
+          return await load(page)
         }
-        const isNamed = range.revision !== undefined
-        const text = (isNamed ? await pages.read(keyOf(log, { page, revision }), load, ports) : await load()) ?? ''
-        const entries = decodePage(text, range)
-        if (entries === undefined) throw new Error(`page ${page} of ${conversation} is no page of history`)
-        return entries
+        let text = (isNamed ? await pages.read(keyOf(log, page), loadOwn, ports) : await loadOwn()) ?? ''
+        // It was read for another reader, before all was written that this one knows of.
+        if (!isOwn && countEntries(text) < entries) text = await load(page)
+        const found = decodePage(text, range)
+        if (found === undefined) throw new Error(`page ${number} of ${conversation} is no page of history`)
+        return found
       }
       return (await Promise.all(pagesOf(range).map(read))).flat()
     },
@@ -79,8 +99,8 @@ export interface HistoryPorts {
   history(query: HistoryQuery): Promise<HistoryAnswer>
   /** Where the tenant's rows are stored. */
   placement(): Promise<Placement | undefined>
-  /** A page of a log as its shard has it. */
-  readPage(shard: string, log: LogOf, page: PageOf): Promise<string>
+  /** A page of a log as its shard has it; null when the tenant's placement there is not the one of `page`. */
+  readPage(shard: string, log: LogOf, page: PageOf): Promise<string | null>
 }
 
 /**

@@ -27,6 +27,17 @@ export function postgres(url: string): Dependency {
   return made
 }
 
+const replicas = new BoundedMap<string, Dependency>(1000)
+
+/** A read replica, by the name of its shard and its own. A read is not repeated there: the primary answers it. */
+export function replicaOf(label: string): Dependency {
+  const found = replicas.get(label)
+  if (found !== undefined) return found
+  const made = service('Postgres replica', `replica/${label}`, 64, 1)
+  replicas.set(label, made)
+  return made
+}
+
 /** A host that a tenant named. What one tenant's calls to it say is not used for another's. The queue repeats jobs. */
 export const endpointOf = (tenant: string, host: string): Dependency => ({
   name: `${tenant}/${host}`,

@@ -1,5 +1,5 @@
 import type { Publication } from '../protocol/replies.ts'
-import type { SeqRange } from './page.ts'
+import type { SeqRange } from '../events/log-of.ts'
 
 /** How many entries a page has. */
 export function countEntries(page: string): number {

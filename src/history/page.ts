@@ -1,16 +1,5 @@
+import type { ColdRange, SeqRange } from '../events/log-of.ts'
 import type { Publication } from '../protocol/replies.ts'
-
-/** Seqs to read, both inclusive. */
-export interface SeqRange {
-  readonly first: number
-  readonly last: number
-}
-
-/** Seqs that an actor no longer holds. */
-export interface ColdRange extends SeqRange {
-  /** Grows whenever texts were deleted from Postgres; cached pages of an older one are not used. Actors of versions before had none. */
-  readonly revision?: number
-}
 
 /** An actor's part of a page, in the requested order, and the seqs it no longer holds. */
 export interface PartialPage {

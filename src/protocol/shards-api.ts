@@ -6,6 +6,9 @@ import { day } from './usage-api.ts'
 export const shardState = z.enum(['active', 'draining', 'read-only'])
 export type ShardState = z.output<typeof shardState>
 
+/** `active`: may be read; `paused`: is not read. */
+export const replicaState = z.enum(['active', 'paused'])
+
 /** Names of other dependencies in `/readyz`. */
 const taken = ['actors', 'directory', 'qstash', 'redis', 'tenant']
 
@@ -15,7 +18,8 @@ export const shardName = z
   .regex(/^[a-z][a-z0-9_]{0,31}$/, 'a lower-case letter, then lower-case letters, digits or "_", at most 32')
   .refine((name) => !taken.includes(name), `not one of ${taken.join(', ')}, which name other dependencies`)
 
-const weight = z.number().positive().max(1e6).describe('Share of new tenants, relative to the other shards')
+const anyWeight = z.number().positive().max(1e6)
+const weight = anyWeight.describe('Share of new tenants, relative to the other shards')
 const connection = z
   .string()
   .max(2000)
@@ -47,6 +51,78 @@ export const shardChange = z
   .refine((change) => Object.keys(change).length > 0, { message: 'weight, region or state: at least one of them' })
 export type ShardChange = z.output<typeof shardChange>
 
+/** The name of a replica, unique in its shard. */
+export const replicaName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,31}$/, 'a lower-case letter, then lower-case letters, digits or "_", at most 32')
+
+const replicaWeight = anyWeight.describe('Share of the reads, relative to the other replicas of the region')
+
+/** `PUT /admin/v1/shards/{name}/replicas/{replica}`. */
+export const newReplica = z
+  .strictObject({
+    connection: connection.optional(),
+    secret: secret.optional(),
+    weight: replicaWeight.default(1),
+    region: regionHint.optional(),
+    state: replicaState.default('active'),
+  })
+  .refine(({ connection: text, secret: name }) => (text === undefined) !== (name === undefined), {
+    message: 'connection, secret: exactly one of them',
+  })
+  .meta({ oneOf: [{ required: ['connection'] }, { required: ['secret'] }] })
+
+/** `PATCH /admin/v1/shards/{name}/replicas/{replica}`. */
+export const replicaChange = z
+  .strictObject({
+    weight: replicaWeight.optional(),
+    region: regionHint.nullable().optional(),
+    state: replicaState.optional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, { message: 'weight, region or state: at least one of them' })
+export type ReplicaChange = z.output<typeof replicaChange>
+
+const shownConnection = z
+  .object({
+    kind: z.enum(['encrypted', 'secret']),
+    key: z.string().optional().describe('Id of the key that it is encrypted with'),
+    secret: z.string().optional(),
+  })
+  .describe('Where its connection string is')
+
+/** A read replica as its operator sees it, without its connection string. */
+export const replicaView = z
+  .object({
+    name: z.string(),
+    weight: z.number(),
+    region: regionHint.optional(),
+    state: replicaState,
+    connection: shownConnection,
+  })
+  .meta({ id: 'Replica' })
+export type ReplicaView = z.output<typeof replicaView>
+
+/**
+ * `following`: it replays what its shard writes; `foreign`: it is no replica, or one of another database; `down`: it does not
+ * answer.
+ */
+export const replicaHealth = z.enum(['following', 'foreign', 'down'])
+
+/** `GET /admin/v1/shards/{name}/replicas`. */
+export const replicasView = z.object({
+  replicas: z.array(
+    replicaView
+      .extend({
+        health: replicaHealth,
+        detail: z.string().optional().describe('What is wrong with it'),
+        lagBytes: z.int().optional().describe('Bytes of the log of its shard that it has not replayed'),
+        lagMs: z.int().optional().describe('How long ago what it replayed last was committed; 0 when it lacks nothing'),
+      })
+      .meta({ id: 'CheckedReplica' }),
+  ),
+})
+export type CheckedReplicaView = z.output<typeof replicasView>['replicas'][number]
+
 /** A shard as its operator sees it, without its connection string. */
 export const shardView = z
   .object({
@@ -55,13 +131,8 @@ export const shardView = z
     region: regionHint.optional(),
     jurisdiction: jurisdiction.optional(),
     state: shardState,
-    connection: z
-      .object({
-        kind: z.enum(['encrypted', 'secret']),
-        key: z.string().optional().describe('Id of the key that it is encrypted with'),
-        secret: z.string().optional(),
-      })
-      .describe('Where its connection string is'),
+    connection: shownConnection,
+    replicas: z.array(replicaView).describe('Its read replicas'),
     schema: z.int().describe('Number of the newest migration that it was found to have; 0 when it was not looked at'),
     isConfigured: z.boolean().describe('Whether SHARDS names it'),
   })
@@ -74,7 +145,7 @@ export const shardsView = z.object({ shards: z.array(shardView), neededSchema: z
 /** `POST /admin/v1/shards/re-encrypt`. */
 export const reEncrypted = z.object({
   key: z.string().describe('Id of the key that encrypts now'),
-  changed: z.array(z.string()),
+  changed: z.array(z.string()).describe('Shards, and replicas as shard/replica'),
   failed: z.array(z.object({ name: z.string(), reason: z.string() })),
 })
 

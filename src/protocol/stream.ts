@@ -1,3 +1,4 @@
+import type { ColdRange } from '../events/log-of.ts'
 import type { RequestContext } from '../kernel/request-context.ts'
 import type { Refusal } from './errors.ts'
 import type { MessageContent } from './payloads.ts'
@@ -189,7 +190,7 @@ export type HistoryAnswer =
       readonly epoch: string
       readonly top: number
       readonly publications: readonly Publication[]
-      readonly missing?: { readonly first: number; readonly last: number; readonly revision?: number }
+      readonly missing?: ColdRange
       readonly amendments: readonly Amendment[]
     }
 

@@ -1,9 +1,9 @@
 import { log, reasonOf } from '../kernel/log.ts'
-import { withConfigured, type Shard, type ShardList, type StoredShard } from './shards.ts'
+import { withConfigured, type ReplicasByShard, type Shard, type ShardList, type StoredShard } from './shards.ts'
 
-/** The platform's actor, which keeps the list of shards. */
+/** The platform's actor, which keeps the list of shards. One of a version before knows of no replicas. */
 export interface ShardRegistry {
-  shards(): Promise<ShardList>
+  shards(): Promise<Omit<ShardList, 'replicas'> & { readonly replicas?: ReplicasByShard }>
   noteShardSchema(shard: string, number: number): Promise<void>
 }
 
@@ -20,6 +20,7 @@ export interface KnownShards {
   readonly version: number
   readonly shards: readonly StoredShard[]
   readonly schemas: Readonly<Record<string, number>>
+  readonly replicas: Readonly<ReplicasByShard>
   readonly isWhole: boolean
 }
 
@@ -65,8 +66,8 @@ export class ShardCache {
   async read(registry: ShardRegistry, configured: readonly Shard[], now: number): Promise<KnownShards> {
     this.#readAt = now
     try {
-      const { version, shards, schemas } = await registry.shards()
-      const read = { version, shards: withConfigured(shards, configured), schemas, isWhole: true }
+      const { version, shards, schemas, replicas = {} } = await registry.shards()
+      const read = { version, shards: withConfigured(shards, configured), schemas, replicas, isWhole: true }
       // Answers may arrive in another order than they were made in.
       if (this.#known === undefined || version >= this.#known.version) this.#known = read
       if (version >= this.#minVersion) this.#freshUntil = now + shardsFreshMs
@@ -74,7 +75,7 @@ export class ShardCache {
     } catch (thrown) {
       log.warn('shards.unreachable', { reason: reasonOf(thrown) })
       // Not kept: the next caller asks again, unless there is an older list to use meanwhile.
-      return this.#known ?? { version: 0, shards: withConfigured([], configured), schemas: {}, isWhole: false }
+      return this.#known ?? { version: 0, shards: withConfigured([], configured), schemas: {}, replicas: {}, isWhole: false }
     }
   }
 }

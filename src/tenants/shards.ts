@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { jurisdiction, regionHint } from '../protocol/places.ts'
-import { shardState } from '../protocol/shards-api.ts'
+import { replicaState, shardState } from '../protocol/shards-api.ts'
 
 /** A Postgres shard and its share of new tenants. */
 export interface Shard {
@@ -8,7 +8,7 @@ export interface Shard {
   readonly weight: number
 }
 
-/** Where the connection string of a shard is: here, encrypted, or in a secret of the Worker. */
+/** Where the connection string of a shard or a replica is: here, encrypted, or in a secret of the Worker. */
 const connection = z.union([
   z.object({ kind: z.literal('encrypted'), text: z.string() }),
   z.object({ kind: z.literal('secret'), variable: z.string().regex(/^DATABASE_URL_\w+$/) }),
@@ -26,16 +26,35 @@ export const storedShard = z.object({
 })
 export type StoredShard = z.output<typeof storedShard>
 
+/** A read replica as the platform's actor stores it, under its shard. */
+export const storedReplica = z.object({
+  name: z.string(),
+  connection,
+  weight: z.number().positive(),
+  region: regionHint.optional(),
+  state: replicaState,
+  /** The system identifier of its database, which is that of its shard. */
+  system: z.string(),
+  /** Where its shard was when it was registered, and it had replayed all: what it lacks, was written later. */
+  from: z.string(),
+})
+export type StoredReplica = z.output<typeof storedReplica>
+
+/** The read replicas by the names of their shards. */
+export const replicasByShard = z.record(z.string(), z.array(storedReplica))
+export type ReplicasByShard = z.output<typeof replicasByShard>
+
 /** The registered shards, and the newest migration that each shard was found to have. `version` grows with every change. */
 export const shardList = z.object({
   version: z.int(),
   shards: z.array(storedShard),
   schemas: z.record(z.string(), z.int()),
+  replicas: replicasByShard.default({}),
 })
 export type ShardList = z.output<typeof shardList>
 
 /** The list before any shard is registered. */
-export const noShards: ShardList = { version: 0, shards: [], schemas: {} }
+export const noShards: ShardList = { version: 0, shards: [], schemas: {}, replicas: {} }
 
 /** The number of shards a platform may have. */
 export const maxShards = 256
@@ -58,7 +77,7 @@ export function withConfigured(registered: readonly StoredShard[], configured: r
 }
 
 /** Tells one connection from another, without what it says. */
-export const connectionKey = ({ connection: at }: StoredShard): string => (at.kind === 'secret' ? at.variable : at.text)
+export const connectionKey = ({ connection: at }: Pick<StoredShard, 'connection'>): string => (at.kind === 'secret' ? at.variable : at.text)
 
 /** What a connection string is encrypted for; see `encrypt`. */
 export const connectionContext = (shard: string): string => `connection of shard ${shard}`

@@ -1,6 +1,7 @@
 import type { Database } from '../../src/adapters/neon/connect.ts'
+import { primaryReader as readerOf } from '../../src/adapters/neon/read-shard.ts'
 import { selectPage } from '../../src/adapters/neon/select-page.ts'
-import type { SeqRange } from '../../src/history/page.ts'
+import type { SeqRange } from '../../src/events/log-of.ts'
 import { decodePage } from '../../src/history/page-text.ts'
 import type { Publication } from '../../src/protocol/replies.ts'
 
@@ -10,7 +11,7 @@ export async function readRange(
   at: Parameters<typeof selectPage>[1],
   range: SeqRange,
 ): Promise<Publication[]> {
-  const entries = decodePage(await selectPage(db, at, range), range)
+  const entries = decodePage((await selectPage(readerOf(db), at, range)).page, range)
   if (entries === undefined) throw new Error('the shard gave what is no page')
   return entries
 }

@@ -17,17 +17,27 @@ export interface ShardWorld {
   migrateAgain(): Promise<Record<string, number[]>>
   /** A session of the owner, or of the role the Worker connects as; ends with the world. */
   session(database: string, role: 'owner' | 'app'): Promise<Client>
+  /** A session of the owner on the standby; only in a world that was started with one. */
+  onReplica(database: string): Promise<Client>
   /** The variables the Worker finds its databases by. */
   readonly vars: Readonly<Record<'NEON_PROXY' | `DATABASE_URL_${string}`, string>>
   close(): Promise<void>
 }
 
-export async function startShardWorld(): Promise<ShardWorld> {
+/** The host of the standby in connection strings, for a world with one. */
+export const replicaHost = 'shard0.replica.local'
+
+export async function startShardWorld({ replica = false } = {}): Promise<ShardWorld> {
   const dataDir = await mkdtemp(join(tmpdir(), 'parley-shard-'))
-  const postgres = await startPostgres({ dataDir, databases: Object.keys(lineages), replica: false })
-  const asApp = (database: string) =>
-    Object.assign(new URL(postgres.url(database)), { username: 'parley_app', password }).href
-  const proxy = await startNeonProxy({ resolve: ({ database }) => ({ password, upstream: asApp(database) }) })
+  const postgres = await startPostgres({ dataDir, databases: Object.keys(lineages), replica })
+  const asApp = (database: string, host = '') =>
+    Object.assign(new URL(host === replicaHost ? postgres.replicaUrl(database) : postgres.url(database)), {
+      username: 'parley_app',
+      password,
+    }).href
+  const proxy = await startNeonProxy({
+    resolve: ({ database, host }) => ({ password, upstream: asApp(database, host) }),
+  })
   const sessions: Client[] = []
 
   await ensureAppRole(postgres.url('directory'), password)
@@ -38,15 +48,18 @@ export async function startShardWorld(): Promise<ShardWorld> {
     return ran
   }
 
+  const open = async (url: string) => {
+    const session = new Client(url)
+    await session.connect()
+    sessions.push(session)
+    return session
+  }
+
   return {
     ran: await migrateAll(),
     migrateAgain: migrateAll,
-    async session(database, role) {
-      const session = new Client(role === 'app' ? asApp(database) : postgres.url(database))
-      await session.connect()
-      sessions.push(session)
-      return session
-    },
+    session: (database, role) => open(role === 'app' ? asApp(database) : postgres.url(database)),
+    onReplica: (database) => open(postgres.replicaUrl(database)),
     vars: {
       NEON_PROXY: `127.0.0.1:${proxy.port}`,
       DATABASE_URL_DIRECTORY: `postgresql://parley_app:${password}@directory.local/directory`,

@@ -1,4 +1,4 @@
-import { neon, neonConfig, type NeonQueryFunction } from '@neondatabase/serverless'
+import { neon, neonConfig, type NeonQueryFunction, type NeonQueryPromise } from '@neondatabase/serverless'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { postgres } from '../dependencies.ts'
@@ -8,6 +8,9 @@ import { backgroundDeadlineMs, callDependency, type Dependency } from '../depend
  * A Postgres database reached over HTTP: one round trip per query or per transaction, no connection held in between.
  */
 export type Database = NeonQueryFunction<false, false>
+
+/** A statement that waits for its transaction, or is sent by itself when it is awaited. */
+export type Statement = NeonQueryPromise<false, false>
 
 /** What the client notes of a database, for `fetchInTime`. */
 interface Noted {
@@ -20,13 +23,18 @@ const notedKey = 'noted'
  * Opens the database of a connection string; a configured Neon proxy stands in for Neon's own endpoints. Each query or
  * transaction is aborted `deadlineMs` after it was sent. Queries throw CallRefused while the database's breaker is open.
  */
-export function connect(config: Config, url: string, deadlineMs = backgroundDeadlineMs): Database {
+export function connect(
+  config: Config,
+  url: string,
+  deadlineMs = backgroundDeadlineMs,
+  dependency = postgres(url),
+): Database {
   const { neonProxy } = config
   if (neonProxy !== undefined) {
     neonConfig.fetchEndpoint = `http://${neonProxy}/sql`
   }
   neonConfig.fetchFunction = fetchInTime
-  const noted: Noted = { dependency: postgres(url), deadlineMs }
+  const noted: Noted = { dependency, deadlineMs }
   return neon(url, { fetchOptions: { [notedKey]: noted } })
 }
 

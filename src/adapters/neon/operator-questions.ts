@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { byRank, type FoundOnShard, type Ranked } from '../../tenants/merge-answers.ts'
-import type { Database } from './connect.ts'
+import type { Reader } from './read-shard.ts'
 import { setTenants } from './set-tenants.ts'
 
 /** Tenants of one transaction: row-level security shows the rows of tenants that it names, and no others. */
@@ -25,18 +25,19 @@ const shardCounts = z.object({
 export type ShardCounts = z.output<typeof shardCounts>
 
 /** How much a shard holds. */
-export async function selectCounts(db: Database): Promise<ShardCounts> {
-  return z.tuple([shardCounts]).parse(await db.query(counts))[0]
+export async function selectCounts(reader: Reader): Promise<ShardCounts> {
+  const [found] = await reader.read((db) => [db.query(counts)])
+  return z.tuple([shardCounts]).parse(found)[0]
 }
 
 const pageOfPlaced = `
 SELECT tenant_id FROM placements WHERE state = 'active' AND tenant_id > $1 COLLATE "C" ORDER BY tenant_id COLLATE "C" LIMIT $2`
 
-async function placedAfter(db: Database, cursor: string): Promise<string[]> {
-  const rows = z
-    .array(z.object({ tenant_id: z.string() }))
-    .parse(await db.query(pageOfPlaced, [cursor, tenantsTogether]))
-  return rows.map(({ tenant_id }) => tenant_id)
+const placedRows = z.array(z.object({ tenant_id: z.string() }))
+
+async function placedAfter(reader: Reader, cursor: string): Promise<string[]> {
+  const [found] = await reader.read((db) => [db.query(pageOfPlaced, [cursor, tenantsTogether])])
+  return placedRows.parse(found).map(({ tenant_id }) => tenant_id)
 }
 
 const ofUser = `
@@ -47,12 +48,14 @@ const memberships = z.array(z.object({ tenant: z.string(), conversations: z.coer
 export type Membership = z.output<typeof memberships>[number]
 
 /** The tenants after a cursor in which a user is a member of conversations. Looks at so many tenants of the shard only. */
-export async function selectMemberships(db: Database, user: string, cursor: string): Promise<FoundOnShard<Membership>> {
-  const tenants = await placedAfter(db, cursor)
+export async function selectMemberships(
+  reader: Reader,
+  user: string,
+  cursor: string,
+): Promise<FoundOnShard<Membership>> {
+  const tenants = await placedAfter(reader, cursor)
   if (tenants.length === 0) return { found: [], upTo: null }
-  const [, rows] = await db.transaction([setTenants(db, tenants), db.query(ofUser, [tenants, user])], {
-    readOnly: true,
-  })
+  const [, rows] = await reader.read((db) => [setTenants(db, tenants), db.query(ofUser, [tenants, user])])
   const isLast = tenants.length < tenantsTogether
   return { found: memberships.parse(rows), upTo: isLast ? null : (tenants.at(-1) ?? null) }
 }
@@ -86,18 +89,18 @@ export interface TopQuestion {
 
 /** The highest `limit` tenants of a shard, over all its tenants. */
 export async function selectTop(
-  db: Database,
+  reader: Reader,
   { by, from, to, after, limit }: TopQuestion,
   isOver: () => boolean,
 ): Promise<Ranked[]> {
   let top: Ranked[] = []
-  let tenants = await placedAfter(db, '')
+  let tenants = await placedAfter(reader, '')
   while (tenants.length > 0) {
     if (isOver()) throw new Error('did not count all its tenants in time')
-    const query = db.query(ranking(by), [tenants, from, to, after?.total ?? null, after?.tenant ?? '', limit])
-    const [, rows] = await db.transaction([setTenants(db, tenants), query], { readOnly: true })
+    const values = [tenants, from, to, after?.total ?? null, after?.tenant ?? '', limit]
+    const [, rows] = await reader.read((db) => [setTenants(db, tenants), db.query(ranking(by), values)])
     top = [...top, ...ranked.parse(rows)].toSorted(byRank).slice(0, limit)
-    tenants = tenants.length < tenantsTogether ? [] : await placedAfter(db, tenants.at(-1) ?? '')
+    tenants = tenants.length < tenantsTogether ? [] : await placedAfter(reader, tenants.at(-1) ?? '')
   }
   return top
 }

@@ -1,5 +1,6 @@
 import { platformOf } from '../../../../durable-objects/address.ts'
-import type { Database } from '../../../adapters/neon/connect.ts'
+import { selectPosition } from '../../../adapters/neon/log-position.ts'
+import { readShard, type Reader } from '../../../adapters/neon/read-shard.ts'
 import { openShard, shardsOf } from '../../../adapters/neon/shards.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
@@ -26,24 +27,34 @@ export interface Answers<T> {
   readonly missing: readonly MissingShard[]
 }
 
-/** Asks every shard the same question, a few at one time. A shard that fails or is slow is named, and holds up no other. */
+/**
+ * Asks every shard the same question, a few at one time. A shard that fails or is slow is named, and holds up no other. Where it has
+ * replicas, the primary is asked for its position only, and a replica that has replayed that answers: so each answer shows all that
+ * was written before the question, and none is older than one before.
+ */
 export async function askShards<T>(
   env: Env,
-  ask: (database: Database, isOver: () => boolean) => Promise<T>,
+  ask: (reader: Reader, isOver: () => boolean) => Promise<T>,
 ): Promise<Answers<T>> {
   const config = loadConfig(env)
   const endsAt = systemClock.now() + askMs
   const left = () => endsAt - systemClock.now()
-  const { shards } = await shardsOf(config, platformOf(env))
+  const { shards, replicas } = await shardsOf(config, platformOf(env))
+  const isOver = () => left() <= 0
+  const askOne = async (shard: string): Promise<T> => {
+    const hasReplicas = replicas[shard]?.some(({ state }) => state === 'active') === true
+    const position = hasReplicas
+      ? await selectPosition(await openShard(config, platformOf(env), shard, 'read', left()))
+      : undefined
+    const needs = { position, deadlineMs: left() }
+    return await readShard(config, platformOf(env), shard, needs, (reader) => ask(reader, isOver))
+  }
   const answers: { shard: string; answer: T }[] = []
   const missing: MissingShard[] = []
   await inLanes(askedTogether, shards, async ({ name: shard }) => {
     try {
-      if (left() <= 0) throw new Error('was not asked in time')
-      const asking = openShard(config, platformOf(env), shard, 'read', left()).then((database) =>
-        ask(database, () => left() <= 0),
-      )
-      answers.push({ shard, answer: await within(left(), 'the answer', asking) })
+      if (isOver()) throw new Error('was not asked in time')
+      answers.push({ shard, answer: await within(left(), 'the answer', askOne(shard)) })
     } catch (thrown) {
       log.warn('shards.unanswered', { ...idsOf(env.request), shard, reason: reasonOf(thrown) })
       missing.push({ shard, reason: reasonOf(thrown).slice(0, 200) })

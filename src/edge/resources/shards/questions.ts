@@ -36,7 +36,7 @@ const countRows = operation(
     },
   }),
   async ({ c }) => {
-    const { answers, missing } = await askShards(c.env, (database) => selectCounts(database))
+    const { answers, missing } = await askShards(c.env, selectCounts)
     const total = { tenants: 0, bytes: 0, conversations: 0, messages: 0, archivedPages: 0 }
     for (const { answer } of answers) {
       total.tenants += answer.tenants
@@ -65,7 +65,7 @@ const findUser = operation(
     example: { response: { user: 'alice', tenants: [{ tenant: 'acme', conversations: 3 }], next: null, missing: [] } },
   }),
   async ({ c, params: { user }, query: { cursor, limit } }) => {
-    const { answers, missing } = await askShards(c.env, (database) => selectMemberships(database, user, cursor))
+    const { answers, missing } = await askShards(c.env, (reader) => selectMemberships(reader, user, cursor))
     const { found, next } = mergeFound(
       answers.map(({ answer }) => answer),
       limit,
@@ -103,7 +103,7 @@ const listTop = operation(
     const after = cursor === '' ? undefined : readRank(cursor)
     if (cursor !== '' && after === undefined) fail('invalid-request', 'cursor: not one that this operation gave')
     const question = { by, from, to, after, limit: limit + 1 }
-    const { answers, missing } = await askShards(c.env, (database, isOver) => selectTop(database, question, isOver))
+    const { answers, missing } = await askShards(c.env, (reader, isOver) => selectTop(reader, question, isOver))
     const { top, next } = mergeTop(
       answers.map(({ answer }) => answer),
       limit,

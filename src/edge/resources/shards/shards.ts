@@ -1,7 +1,6 @@
-import { NeonDbError } from '@neondatabase/serverless'
 import { z } from 'zod'
 import { platformOf } from '../../../../durable-objects/address.ts'
-import { DependencyError, fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
+import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { createPartitions } from '../../../adapters/neon/create-partitions.ts'
 import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
@@ -25,11 +24,14 @@ import {
   shardView,
   type ShardView,
 } from '../../../protocol/shards-api.ts'
+import { replicaContext, replicaLabel } from '../../../tenants/replicas.ts'
 import type { KnownShards } from '../../../tenants/shard-cache.ts'
 import { connectionContext, isSameDatabase, type ShardConnection, type StoredShard } from '../../../tenants/shards.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
+import { answered, noKey, shownConnection, storedConnection } from './connections.ts'
 import { hasJurisdiction } from './jurisdictions.ts'
+import { shownReplica } from './replicas.ts'
 
 const tag = 'Operator'
 const access = 'operator'
@@ -41,6 +43,7 @@ const exampleShard = {
   region: 'weur',
   state: 'active',
   connection: { kind: 'encrypted', key: 'k1' },
+  replicas: [],
   schema: newestMigration.shard,
   isConfigured: false,
 } as const
@@ -97,13 +100,14 @@ const putShard = operation(
       )
     const shard: StoredShard = {
       name,
-      connection: await stored(config, name, connection, secret),
+      connection: await storedConnection(config, connectionContext(name), { connection, secret }),
       weight,
       state,
       ...(region === undefined ? {} : { region }),
       ...(jurisdiction === undefined ? {} : { jurisdiction }),
     }
     await requireOwnDatabase(config, known, shard)
+    await requireSameForReplicas(config, known, before, shard)
     const schema = await prepare(c.env, config, shard)
     const { version } = accepted(await platformOf(c.env).putShard(shard, schema))
     shardsChanged(version)
@@ -176,7 +180,7 @@ const reEncryptShards = operation(
     method: 'post',
     path: '/admin/v1/shards/re-encrypt',
     tag,
-    summary: 'Encrypt the connection strings of all shards with the first key',
+    summary: 'Encrypt the connection strings of all shards and replicas with the first key',
     description: 'May be repeated. When nothing failed, the second key of ENCRYPTION_KEYS is not needed any more.',
     access,
     responses: { 200: reEncrypted },
@@ -189,18 +193,34 @@ const reEncryptShards = operation(
     if (key === undefined) return fail('conflict', noKey)
     const changed: string[] = []
     const failed: { name: string; reason: string }[] = []
-    for (const { name, connection } of (await platformOf(c.env).shards()).shards) {
-      if (connection.kind !== 'encrypted' || encryptionKeyOf(connection.text) === key.id) continue
+    const platform = platformOf(c.env)
+    const reEncrypt = async (
+      name: string,
+      connection: ShardConnection,
+      context: string,
+      store: (before: string, connection: ShardConnection) => Promise<number | undefined>,
+    ) => {
+      if (connection.kind !== 'encrypted' || encryptionKeyOf(connection.text) === key.id) return
       try {
-        const plain = await decrypt(encryptionKeys, connection.text, connectionContext(name))
-        const text = await encrypt(encryptionKeys, plain, connectionContext(name))
-        const version = await platformOf(c.env).reEncryptShard(name, connection.text, { kind: 'encrypted', text })
+        const plain = await decrypt(encryptionKeys, connection.text, context)
+        const text = await encrypt(encryptionKeys, plain, context)
+        const version = await store(connection.text, { kind: 'encrypted', text })
         if (version !== undefined) shardsChanged(version)
         changed.push(name)
       } catch (thrown) {
         failed.push({ name, reason: reasonOf(thrown) })
       }
     }
+    const { shards: all, replicas } = await platform.shards()
+    for (const { name, connection } of all)
+      await reEncrypt(name, connection, connectionContext(name), (before, now) =>
+        platform.reEncryptShard(name, before, now),
+      )
+    for (const [shard, ofShard] of Object.entries(replicas))
+      for (const { name, connection } of ofShard)
+        await reEncrypt(replicaLabel(shard, name), connection, replicaContext(shard, name), (before, now) =>
+          platform.reEncryptReplica(shard, name, before, now),
+        )
     return { status: 200, body: { key: key.id, changed, failed } }
   },
 )
@@ -208,33 +228,11 @@ const reEncryptShards = operation(
 /** The operator's shards. No answer contains a connection string. */
 export const shards = [listShards, putShard, changeShard, removeShard, reEncryptShards]
 
-const noKey = 'ENCRYPTION_KEYS is not set, so that no connection string can be stored; set it, or give `secret`'
-
 const noSuchShard = (): never => fail('not-found', 'name: no such shard')
 
 function requireName(name: string): void {
   const { error } = shardName.safeParse(name)
   if (error !== undefined) fail('invalid-request', `name: ${error.issues[0]?.message ?? ''}`)
-}
-
-/** The connection as it is stored. */
-async function stored(
-  config: Config,
-  name: string,
-  connection: string | undefined,
-  secret: string | undefined,
-): Promise<ShardConnection> {
-  if (connection === undefined) {
-    const variable = secret ?? ''
-    try {
-      config.databaseUrl(variable)
-    } catch (thrown) {
-      fail('invalid-request', `secret: ${reasonOf(thrown)}`)
-    }
-    return { kind: 'secret', variable }
-  }
-  if (config.encryptionKeys.length === 0) fail('conflict', `connection: ${noKey}`)
-  return { kind: 'encrypted', text: await encrypt(config.encryptionKeys, connection, connectionContext(name)) }
 }
 
 /** Two names for one database would place tenants twice, and a move between the two would delete what it copied. */
@@ -247,6 +245,20 @@ async function requireOwnDatabase(config: Config, { shards: others }: KnownShard
     if (theirs !== undefined && isSameDatabase(own, theirs))
       fail('conflict', `connection: this database is registered already, as ${other.name}`)
   }
+}
+
+/** Replicas of another database would be read as if they were of this one. */
+async function requireSameForReplicas(
+  config: Config,
+  { replicas }: KnownShards,
+  before: StoredShard | undefined,
+  shard: StoredShard,
+): Promise<void> {
+  const names = (replicas[shard.name] ?? []).map(({ name }) => name)
+  if (before === undefined || names.length === 0) return
+  const [own, earlier] = await Promise.all([connectionOf(config, shard), connectionOf(config, before)])
+  if (!isSameDatabase(own, earlier))
+    fail('conflict', `connection: the replicas ${names.join(', ')} are those of another database; remove them first`)
 }
 
 /** Connects to the shard, makes its partitions, and returns the number of its newest migration. */
@@ -264,32 +276,17 @@ async function prepare(env: Env, config: Config, shard: StoredShard): Promise<nu
   return number
 }
 
-/** A database that answers and refuses has another fault than one that does not answer: a wrong password or role, say. */
-async function answered<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (thrown) {
-    const cause = thrown instanceof DependencyError ? thrown.cause : thrown
-    if (cause instanceof NeonDbError && cause.code !== undefined)
-      fail('conflict', `connection: the database refuses: ${cause.message}`)
-    throw thrown
-  }
-}
-
 /** A shard as its operator sees it. */
-function shown(config: Config, { schemas }: KnownShards, shard: StoredShard): ShardView {
+function shown(config: Config, { schemas, replicas }: KnownShards, shard: StoredShard): ShardView {
   const { name, weight, region, jurisdiction, state, connection } = shard
-  const key = connection.kind === 'encrypted' ? encryptionKeyOf(connection.text) : undefined
   return {
     name,
     weight,
     ...(region === undefined ? {} : { region }),
     ...(jurisdiction === undefined ? {} : { jurisdiction }),
     state,
-    connection:
-      connection.kind === 'secret'
-        ? { kind: 'secret', secret: connection.variable }
-        : { kind: 'encrypted', ...(key === undefined ? {} : { key }) },
+    connection: shownConnection(connection),
+    replicas: (replicas[name] ?? []).map(shownReplica),
     schema: schemas[name] ?? 0,
     isConfigured: config.shards.some((each) => each.name === name),
   }
