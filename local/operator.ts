@@ -1,7 +1,13 @@
 import type { z } from 'zod'
 import { deletionView, type DeletionView } from '../src/protocol/deletion-api.ts'
 import { rebuildAnswer, tenantPage, type rebuildRequest, type RebuildAnswer } from '../src/protocol/operator-api.ts'
-import { reEncrypted, shardsView, type ShardView } from '../src/protocol/shards-api.ts'
+import {
+  reEncrypted,
+  replicasView,
+  shardsView,
+  type CheckedReplicaView,
+  type ShardView,
+} from '../src/protocol/shards-api.ts'
 import { LocalError } from './local-error.ts'
 
 export type ListedShard = ShardView
@@ -106,7 +112,25 @@ export class Operator {
     await this.#call('DELETE', `/admin/v1/shards/${encodeURIComponent(name)}`)
   }
 
-  /** Encrypts the connection strings of all shards with the first key. */
+  /** The replicas of a shard, each looked at now. */
+  async replicas(shard: string): Promise<readonly CheckedReplicaView[]> {
+    return replicasView.parse(JSON.parse(await this.#call('GET', replicasOf(shard)))).replicas
+  }
+
+  /** Registers a replica of a shard, or replaces its properties. */
+  async putReplica(shard: string, name: string, properties: object): Promise<void> {
+    await this.#call('PUT', `${replicasOf(shard)}/${encodeURIComponent(name)}`, properties)
+  }
+
+  async changeReplica(shard: string, name: string, change: object): Promise<void> {
+    await this.#call('PATCH', `${replicasOf(shard)}/${encodeURIComponent(name)}`, change)
+  }
+
+  async removeReplica(shard: string, name: string): Promise<void> {
+    await this.#call('DELETE', `${replicasOf(shard)}/${encodeURIComponent(name)}`)
+  }
+
+  /** Encrypts the connection strings of all shards and replicas with the first key. */
   async reEncryptShards(): Promise<z.output<typeof reEncrypted>> {
     return reEncrypted.parse(JSON.parse(await this.#call('POST', '/admin/v1/shards/re-encrypt')))
   }
@@ -141,6 +165,8 @@ export class Operator {
     })
   }
 }
+
+const replicasOf = (shard: string) => `/admin/v1/shards/${encodeURIComponent(shard)}/replicas`
 
 async function textOf(response: Response, what: string): Promise<string> {
   const text = await response.text()

@@ -15,6 +15,8 @@ export interface Settings {
   readonly fresh: boolean
   /** Shards of the embedded Postgres to have at least. */
   readonly shards: number | undefined
+  /** Whether the embedded Postgres has a read replica, which serves every shard. */
+  readonly hasReplica: boolean
   readonly messagesPerSecond: number | undefined
   readonly requestsPerSecond: number | undefined
   /** Variables of the Worker that are set and have a sense on one machine; it checks them itself. */
@@ -41,16 +43,21 @@ const tunedNames =
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {
-  const { fresh, shards } = readOptions(args)
+  const { fresh, shards, hasReplica } = readOptions(args)
   requireWholeServices(env)
   if (shards !== undefined && env['DATABASE_URL_DIRECTORY'])
     throw new LocalError('--shards is for the embedded Postgres; register shards of another one with npm run shards.')
+  if (hasReplica && env['DATABASE_URL_DIRECTORY'])
+    throw new LocalError(
+      '--replicas is for the embedded Postgres; register replicas of another one with npm run shards -- add-replica.',
+    )
   const settings: Settings = {
     port: wholeNumber(env, 'PORT', 1, 65_535) ?? 8787,
     host: env['HOST'] || '127.0.0.1',
     dataDir: readFolder(env['PARLEY_DATA'] || '.parley'),
     fresh,
     shards,
+    hasReplica,
     messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
     tuned: readTuned(env),
@@ -70,16 +77,19 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
 /** Databases of one embedded Postgres: more of them would compete for the same disk. */
 const maxEmbeddedShards = 32
 
-function readOptions(args: readonly string[]): Pick<Settings, 'fresh' | 'shards'> {
+function readOptions(args: readonly string[]): Pick<Settings, 'fresh' | 'shards' | 'hasReplica'> {
   try {
-    const options = { fresh: { type: 'boolean' }, shards: { type: 'string' } } as const
+    const options = { fresh: { type: 'boolean' }, shards: { type: 'string' }, replicas: { type: 'string' } } as const
     const { values } = parseArgs({ args: [...args], options })
     const shards = wholeNumber({ '--shards': values.shards }, '--shards', 1, maxEmbeddedShards)
-    return { fresh: values.fresh ?? false, shards }
+    const replicas = wholeNumber({ '--replicas': values.replicas }, '--replicas', 0, 1)
+    return { fresh: values.fresh ?? false, shards, hasReplica: replicas === 1 }
   } catch (thrown) {
     if (thrown instanceof LocalError) throw thrown
-    const [unknown = args[0]] = args.filter((arg) => !/^(?:--fresh|--shards(?:=.*)?|\d+)$/.test(arg))
-    throw new LocalError(`${unknown} is not an option here; there are --fresh, --shards <number> and --help.`)
+    const [unknown = args[0]] = args.filter((arg) => !/^(?:--fresh|--(?:shards|replicas)(?:=.*)?|\d+)$/.test(arg))
+    throw new LocalError(
+      `${unknown} is not an option here; there are --fresh, --shards <number>, --replicas <0 or 1> and --help.`,
+    )
   }
 }
 

@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util'
 import { asLocalError, findOperator } from './find-operator.ts'
 import { endWith, LocalError } from './local-error.ts'
+import type { CheckedReplicaView } from '../src/protocol/shards-api.ts'
 import type { ListedShard, Operator } from './operator.ts'
 import { asksForHelp, helpWith } from './usage.ts'
 
-// `npm run shards -- <command>`: lists and changes the Postgres shards of a running system.
+// `npm run shards -- <command>`: lists and changes the Postgres shards of a running system, and their replicas.
 
 const usage = [
   'npm run shards [-- <command>] [--url https://…]',
@@ -15,6 +16,14 @@ const usage = [
   '                            and --weight, --region, --jurisdiction, --state',
   '  set <name>                changes --state, --weight or --region',
   '  remove <name>             removes a draining shard that holds no tenant',
+  '  replicas <name>           the read replicas of a shard, and how far behind they are',
+  '  add-replica <name> <replica>',
+  '                            registers a replica, or replaces its properties: --connection or --secret,',
+  '                            and --weight, --region, --state (active, paused)',
+  '  set-replica <name> <replica>',
+  '                            changes --state, --weight or --region of a replica',
+  '  remove-replica <name> <replica>',
+  '                            removes a replica',
   '  re-encrypt                encrypts all connection strings with the first key of ENCRYPTION_KEYS',
   '',
   'With --url the system there, with ADMIN_KEY; otherwise the one that runs on the data folder of this machine.',
@@ -33,29 +42,41 @@ const options = {
 
 try {
   if (asksForHelp(process.argv.slice(2))) helpWith(usage)
-  const { command, name, values } = readCommand()
-  const operator = await findOperator(values.url)
-  for (const line of await run(operator, command, name, values)) console.log(line)
+  const asked = readCommand()
+  const operator = await findOperator(asked.values.url)
+  for (const line of await run(operator, asked)) console.log(line)
 } catch (thrown) {
   endWith(asLocalError(thrown))
 }
 
 type Values = { readonly [option in keyof typeof options]?: string | undefined }
 
-function readCommand(): { readonly command: string; readonly name: string; readonly values: Values } {
+interface Asked {
+  readonly command: string
+  readonly name: string
+  readonly replica: string
+  readonly values: Values
+}
+
+function readCommand(): Asked {
   try {
     const { positionals, values } = parseArgs({ allowPositionals: true, options })
-    const [command = 'list', name = '', ...rest] = positionals
-    if (rest.length === 0) return { command, name, values }
+    const [command = 'list', name = '', replica = '', ...rest] = positionals
+    if (rest.length === 0) return { command, name, replica, values }
   } catch {
     // Said below.
   }
   throw new LocalError(`this is not how it is used:\n\n${usage}`)
 }
 
-async function run(operator: Operator, command: string, name: string, values: Values): Promise<string[]> {
-  const needsName = ['add', 'set', 'remove'].includes(command)
+async function run(operator: Operator, { command, name, replica, values }: Asked): Promise<string[]> {
+  const needsReplica = command.endsWith('-replica')
+  const needsName = needsReplica || ['add', 'set', 'remove', 'replicas'].includes(command)
   if (needsName && name === '') throw new LocalError(`${command}: give the name of a shard.`)
+  if (needsReplica !== (replica !== ''))
+    throw new LocalError(
+      needsReplica ? `${command}: give the name of a replica.` : `${command} takes no second name: ${replica}`,
+    )
   switch (command) {
     case 'list': {
       const { shards, neededSchema } = await operator.shards()
@@ -70,6 +91,17 @@ async function run(operator: Operator, command: string, name: string, values: Va
     case 'remove':
       await operator.removeShard(name)
       return [`${name} is removed; its database is left as it is`]
+    case 'replicas':
+      return replicaTable(await operator.replicas(name))
+    case 'add-replica':
+      await operator.putReplica(name, replica, { ...propertiesOf(values), ...(await connectionIn(values)) })
+      return [`${replica} of ${name} is registered`]
+    case 'set-replica':
+      await operator.changeReplica(name, replica, propertiesOf(values))
+      return [`${replica} of ${name} is changed`]
+    case 'remove-replica':
+      await operator.removeReplica(name, replica)
+      return [`${replica} of ${name} is removed; its database is left as it is`]
     case 're-encrypt': {
       const { key, changed, failed } = await operator.reEncryptShards()
       if (failed.length > 0) process.exitCode = 1
@@ -108,16 +140,38 @@ async function standardInput(): Promise<string> {
 }
 
 function table(shards: readonly ListedShard[], needed: number): string[] {
-  const rows = shards.map(({ name, state, weight, region, jurisdiction, schema, connection, isConfigured }) => [
+  const head = ['name', 'state', 'weight', 'place', 'schema', 'connection', 'replicas', '']
+  const rows = shards.map(
+    ({ name, state, weight, region, jurisdiction, schema, connection, replicas, isConfigured }) => [
+      name,
+      state,
+      String(weight),
+      [region, jurisdiction].filter((part) => part !== undefined).join(' ') || '-',
+      schema === 0 ? 'not looked at' : schema < needed ? `${schema}, needs ${needed}` : String(schema),
+      connection.secret ?? `key ${connection.key ?? '?'}`,
+      replicas.map((each) => each.name).join(' ') || '-',
+      isConfigured ? 'SHARDS' : '',
+    ],
+  )
+  return inColumns([head, ...rows])
+}
+
+function replicaTable(replicas: readonly CheckedReplicaView[]): string[] {
+  if (replicas.length === 0) return ['no replicas']
+  const rows = replicas.map(({ name, state, weight, region, connection, health, lagBytes, lagMs, detail }) => [
     name,
     state,
     String(weight),
-    [region, jurisdiction].filter((part) => part !== undefined).join(' ') || '-',
-    schema === 0 ? 'not looked at' : schema < needed ? `${schema}, needs ${needed}` : String(schema),
+    region ?? '-',
     connection.secret ?? `key ${connection.key ?? '?'}`,
-    isConfigured ? 'SHARDS' : '',
+    health,
+    lagBytes === undefined ? '-' : `${lagBytes} bytes, ${lagMs ?? '?'} ms`,
+    detail ?? '',
   ])
-  const all = [['name', 'state', 'weight', 'place', 'schema', 'connection', ''], ...rows]
+  return inColumns([['name', 'state', 'weight', 'region', 'connection', 'health', 'behind', ''], ...rows])
+}
+
+function inColumns(all: readonly (readonly string[])[]): string[] {
   const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? []
   return all.map((row) =>
     row

@@ -15,6 +15,8 @@ import { startUpstash } from './upstash/start.ts'
 export interface StandIns {
   readonly vars: Readonly<Record<string, string>>
   readonly notes: readonly string[]
+  /** The connection strings of the read replicas of embedded shards, by shard; undefined where there is none any more. */
+  readonly replicas?: Readonly<Record<string, string | undefined>>
   stop(): Promise<void>
 }
 
@@ -33,6 +35,7 @@ export async function startStandIns(settings: Settings, secrets: Secrets): Promi
   return {
     vars: Object.assign({}, ...parts.map(({ vars }) => vars)),
     notes: parts.flatMap(({ notes }) => notes),
+    replicas: Object.assign({}, ...parts.map(({ replicas = {} }) => replicas)),
     stop: async () => void (await Promise.allSettled(parts.map((part) => part.stop()))),
   }
 }
@@ -52,13 +55,13 @@ async function allOrNone(starting: readonly Promise<StandIns>[]): Promise<StandI
  * still chats, so one that does not start is tried again in the background; until then the proxy knows no database.
  */
 async function embeddedNeon(settings: Settings, { postgresPassword }: Secrets): Promise<StandIns> {
-  const { dataDir } = settings
+  const { dataDir, hasReplica } = settings
   const shards = await embeddedShards(dataDir, settings.shards)
   const databases = ['directory', ...shards]
   let postgres: Postgres | undefined
   const trying = keepTrying(
     async () => {
-      const started = await startPostgres({ dataDir: join(dataDir, 'postgres'), databases, replica: true })
+      const started = await startPostgres({ dataDir: join(dataDir, 'postgres'), databases, replica: hasReplica })
       try {
         await prepare(started, shards, postgresPassword)
         postgres = started
@@ -81,8 +84,11 @@ async function embeddedNeon(settings: Settings, { postgresPassword }: Secrets): 
     const proxy = await startNeonProxy({
       resolve: (asked) => (postgres === undefined ? undefined : routes(postgres, postgresPassword)(asked)),
     })
-    const url = (database: string) => `postgresql://parley_app:${postgresPassword}@${database}.local/${database}`
+    const at = (host: string, database: string) => `postgresql://parley_app:${postgresPassword}@${host}/${database}`
+    const url = (database: string) => at(`${database}.local`, database)
+    const replicaUrl = (database: string) => (hasReplica ? at(`${database}.replica.local`, database) : undefined)
     return {
+      replicas: Object.fromEntries(shards.map((shard) => [shard, replicaUrl(shard)])),
       vars: {
         NEON_PROXY: `127.0.0.1:${proxy.port}`,
         SHARDS: shards.join(','),

@@ -88,26 +88,52 @@ async function start(
     ? await openDemo(operator, settings)
     : await closeDemo(operator, settings, before)
   cleanups.push(await makePartitions(operator))
+  cleanups.push(await registerReplicas(operator, standIns.replicas ?? {}))
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(startClock(config.crons, running))
   console.log(banner(settings, [...notes, ...standIns.notes]))
   return running
 }
 
-/** How long a start waits for the partitions of Postgres, in milliseconds. */
-const partitionsWithinMs = 10_000
+/** How long a start waits for what Postgres is needed for, in milliseconds. */
+const postgresWithinMs = 10_000
 
 /** Makes the partitions now, or in the background while Postgres is down. Returns how to stop. */
-async function makePartitions(operator: Operator): Promise<() => Promise<void>> {
-  const making = keepTrying(() => operator.runCron('partitions'), {
-    failed: (reason) => console.error(`partitions are not made, trying again: ${oneLine(reason)}`),
-    done: () => console.log('partitions are made'),
+const makePartitions = (operator: Operator) =>
+  soonOrLater(() => operator.runCron('partitions'), 'partitions are not made', 'partitions are made')
+
+/** Does something that Postgres is needed for now, or in the background while it is down. Returns how to stop. */
+async function soonOrLater(work: () => Promise<void>, undone: string, done: string): Promise<() => Promise<void>> {
+  const making = keepTrying(work, {
+    failed: (reason) => console.error(`${undone}, trying again: ${oneLine(reason)}`),
+    done: () => console.log(done),
   })
   const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => resolve(), partitionsWithinMs)
+  const timer = setTimeout(() => resolve(), postgresWithinMs)
   await Promise.race([making.first, late])
   clearTimeout(timer)
   return () => making.stop()
+}
+
+/** The name of the replica of each embedded shard. */
+const embeddedReplica = 'standby'
+
+/** Registers the embedded replicas, and removes those of an earlier start; in the background while Postgres is down. Returns how to stop. */
+async function registerReplicas(
+  operator: Operator,
+  wanted: Readonly<Record<string, string | undefined>>,
+): Promise<() => Promise<void>> {
+  const register = async () => {
+    const { shards } = await operator.shards()
+    for (const { name, replicas } of shards) {
+      if (!Object.hasOwn(wanted, name)) continue
+      const connection = wanted[name]
+      if (connection !== undefined) await operator.putReplica(name, embeddedReplica, { connection })
+      else if (replicas.some((each) => each.name === embeddedReplica))
+        await operator.removeReplica(name, embeddedReplica)
+    }
+  }
+  return await soonOrLater(register, 'replicas are not registered', 'replicas are registered')
 }
 
 /** What a data folder was used for; one from before that was noted is a development system, as all were. */

@@ -16,12 +16,13 @@ export function usageOf(launcher: Launcher): string {
       ? ['npm start', 'Miniflare', 'dev (default) or open']
       : ['npm run serve', 'plain workerd', 'production (default), dev or open']
   return [
-    `${command} [-- [--fresh] [--shards <number>] | --help]`,
+    `${command} [-- [--fresh] [--shards <number>] [--replicas <0 or 1>] | --help]`,
     '',
     `Starts Parley with everything around it on this machine, the Worker on ${runtime}.`,
     '',
     '  --fresh          empty the data folder first',
     '  --shards <n>     have at least so many Postgres shards (2); they stay once made',
+    '  --replicas <n>   1: have a read replica of each Postgres shard (0)',
     '  --help           print this',
     '',
     'Variables (docs/config.md has them all):',

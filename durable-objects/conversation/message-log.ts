@@ -89,7 +89,11 @@ export class MessageLog implements Log {
    */
   timesOf(first: number, last: number): TimeRange | undefined {
     const rows = this.#sql
-      .exec<{ at: number }>('SELECT at FROM messages WHERE seq IN (?, ?) ORDER BY seq', first, Math.min(last, this.#top))
+      .exec<{ at: number }>(
+        'SELECT at FROM messages WHERE seq IN (?, ?) ORDER BY seq',
+        first,
+        Math.min(last, this.#top),
+      )
       .toArray()
     const [from, to] = [rows[0]?.at, rows.at(-1)?.at]
     if (from === undefined || to === undefined || (rows.length < 2 && first < last)) return undefined

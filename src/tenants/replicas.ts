@@ -35,7 +35,8 @@ export const replicaContext = (shard: string, replica: string): string =>
   `connection of replica ${replica} of shard ${shard}`
 
 /** A replica's name where breakers, metrics and logs need one that is unique. */
-export const replicaLabel = (shard: StoredShard['name'], replica: StoredReplica['name']): string => `${shard}/${replica}`
+export const replicaLabel = (shard: StoredShard['name'], replica: StoredReplica['name']): string =>
+  `${shard}/${replica}`
 
 /** Why a read did not go to a replica, or did not come back from it. */
 export const primaryReasons = [

@@ -75,7 +75,9 @@ export class ShardCache {
     } catch (thrown) {
       log.warn('shards.unreachable', { reason: reasonOf(thrown) })
       // Not kept: the next caller asks again, unless there is an older list to use meanwhile.
-      return this.#known ?? { version: 0, shards: withConfigured([], configured), schemas: {}, replicas: {}, isWhole: false }
+      return (
+        this.#known ?? { version: 0, shards: withConfigured([], configured), schemas: {}, replicas: {}, isWhole: false }
+      )
     }
   }
 }

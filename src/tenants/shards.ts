@@ -77,7 +77,8 @@ export function withConfigured(registered: readonly StoredShard[], configured: r
 }
 
 /** Tells one connection from another, without what it says. */
-export const connectionKey = ({ connection: at }: Pick<StoredShard, 'connection'>): string => (at.kind === 'secret' ? at.variable : at.text)
+export const connectionKey = ({ connection: at }: Pick<StoredShard, 'connection'>): string =>
+  at.kind === 'secret' ? at.variable : at.text
 
 /** What a connection string is encrypted for; see `encrypt`. */
 export const connectionContext = (shard: string): string => `connection of shard ${shard}`

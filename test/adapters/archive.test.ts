@@ -124,7 +124,7 @@ test('a message that is deleted after it was archived loses its words there too,
   await tenantWith('scrubbed', [...run(1, 100), said(101, 'secret'), ...run(102, 299), edited(300, 101, 'secret too')])
   await archiveMessages(shard, 'scrubbed', soon, 100)
   const [written] = await writeBatches(shard, [batchOf('scrubbed', [], [101])])
-  expect(written).toEqual({ kind: 'written', scrubbed: expect.arrayContaining([101, 300]) })
+  expect(written).toMatchObject({ kind: 'written', scrubbed: expect.arrayContaining([101, 300]) })
   for (let night = 0; night < 2; night++) {
     const found = await read('scrubbed')
     expect(found.map(({ offset }) => offset)).toEqual(Array.from({ length: 300 }, (_, n) => n + 1))

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { placeOnShard } from '../../src/adapters/neon/placements.ts'
 import { readChoices, readShard, type Reader } from '../../src/adapters/neon/read-shard.ts'
-import { describePrimary, describeReplica } from '../../src/adapters/neon/replica-state.ts'
+import { describePrimary } from '../../src/adapters/neon/replica-state.ts'
 import { selectPage } from '../../src/adapters/neon/select-page.ts'
 import { shardsChanged } from '../../src/adapters/neon/shards.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
@@ -99,7 +99,10 @@ const read = (position: string | undefined) =>
 const pause = () => standby.query('SELECT pg_wal_replay_pause()')
 const isPaused = async () =>
   await expect
-    .poll(async () => (await standby.query<{ state: string }>('SELECT pg_get_wal_replay_pause_state() AS state')).rows[0]?.state)
+    .poll(
+      async () =>
+        (await standby.query<{ state: string }>('SELECT pg_get_wal_replay_pause_state() AS state')).rows[0]?.state,
+    )
     .toBe('paused')
 const resume = () => standby.query('SELECT pg_wal_replay_resume()')
 const hasReplayed = async (position: string) => {
@@ -153,5 +156,93 @@ describe('a read that must see a write', () => {
     expect(await read(undefined)).toEqual({ entries: seq, from: 'primary' })
     expect(await read('nonsense')).toEqual({ entries: seq, from: 'primary' })
     expect(readChoices().get('shard0')?.unknown).toBeGreaterThan(1)
+  })
+})
+
+describe('what is not a position of a write, and no check of a read', () => {
+  test('a position taken within the transaction is replayed before the transaction shows', async () => {
+    const owner = await world.session('shard0', 'owner')
+    await owner.query('ALTER ROLE CURRENT_USER BYPASSRLS')
+    await owner.query('BEGIN')
+    await owner.query(`INSERT INTO messages (tenant_id, conversation_id, seq, sent_at, epoch, user_id, client, client_id, body)
+      VALUES ('acme', 'within', 1, now(), 'e', 'alice', 'phone', NULL, '{}')`)
+    const { rows } = await owner.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn')
+    const within = `1 ${rows[0]?.lsn ?? ''}`
+    // Another write has the log sent.
+    await hasReplayed(await write())
+    const seen = await readShard(config, registry, 'shard0', { position: within, deadlineMs: 5000 }, async (reader) => {
+      const at = { ...log, conversation: 'within' }
+      return { entries: countEntries((await selectPage(reader, at, { first: 1, last: 9 })).page), from: reader.from }
+    })
+    expect(seen).toEqual({ entries: 0, from: 'replica' })
+    await owner.query('COMMIT')
+  })
+
+  test('a check within the statement that reads passes for a snapshot that is older', async () => {
+    const before = await write()
+    await hasReplayed(before)
+    await pause()
+    await isPaused()
+    const [, lsn] = (await write()).split(' ')
+    const app = await world.onReplica('shard0')
+    // The snapshot is taken as the statement begins, and the function called when what was written is replayed meanwhile.
+    const asking = app.query(
+      `WITH waited AS MATERIALIZED (SELECT pg_sleep(1)) SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS passes,
+         (SELECT count(*)::int FROM messages WHERE tenant_id = 'acme' AND conversation_id = 'lunch') AS entries FROM waited`,
+      [lsn],
+    )
+    await expect
+      .poll(async () => (await standby.query(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`)).rowCount)
+      .toBe(1)
+    await resume()
+    expect((await asking).rows).toEqual([{ passes: true, entries: seq - 1 }])
+  })
+})
+
+describe('a replica that is none', () => {
+  const fromPrimary = () => ({ entries: seq, from: 'primary' })
+  const choice = (name: 'not-yet' | 'failed' | 'none' | 'behind') => readChoices().get('shard0')?.[name] ?? 0
+
+  test('since it takes writes: the shard itself answers, and it is not asked again for a while', async () => {
+    replicasAre([replica('primary')])
+    const position = await write()
+    const [notYet, failed] = [choice('not-yet'), choice('failed')]
+    expect(await read(position)).toEqual(fromPrimary())
+    expect(await read(position)).toEqual(fromPrimary())
+    expect([choice('not-yet'), choice('failed')]).toEqual([notYet + 1, failed + 1])
+  })
+
+  test('since it is one of another database, or of an older timeline', async () => {
+    replicasAre([replica('r1', { system: '1' })])
+    const position = await write()
+    await hasReplayed(position)
+    const notYet = choice('not-yet')
+    expect(await read(position)).toEqual(fromPrimary())
+    expect(choice('not-yet')).toBe(notYet + 1)
+    replicasAre([replica('r1')])
+    const [, lsn = ''] = position.split(' ')
+    expect(await read(`2 ${lsn}`)).toEqual(fromPrimary())
+  })
+
+  test('since it lacks what was there when it was registered', async () => {
+    const position = await write()
+    await hasReplayed(position)
+    replicasAre([replica('r1', { from: '1 FFFF/0' })])
+    expect(await read(position)).toEqual(fromPrimary())
+  })
+
+  test('since it is gone: the shard answers, and the replica is left alone', async () => {
+    replicasAre([replica('gone')])
+    const position = await write()
+    const failed = choice('failed')
+    for (let again = 0; again < 5; again++) expect(await read(position)).toEqual(fromPrimary())
+    expect(choice('failed')).toBe(failed + 5)
+  })
+
+  test('since it is paused', async () => {
+    replicasAre([replica('r1', { state: 'paused' })])
+    const none = choice('none')
+    expect(await read(await write())).toEqual(fromPrimary())
+    expect(choice('none')).toBe(none + 1)
   })
 })

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/neon/operator-questions.ts'
 import { archiveMessages } from '../../src/adapters/neon/archive-messages.ts'
+import { primaryReader } from '../../src/adapters/neon/read-shard.ts'
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
 import { placeOnShard } from '../../src/adapters/neon/placements.ts'
 import { rollUpUsage, selectUsage } from '../../src/adapters/neon/usage.ts'
@@ -105,21 +106,21 @@ describe('questions of the operator', () => {
   })
 
   test('find a user in all tenants of the shard, and nothing under another name', async () => {
-    expect(await selectMemberships(shard, 'dora', '')).toEqual({
+    expect(await selectMemberships(primaryReader(shard), 'dora', '')).toEqual({
       found: [
         { tenant: 'q-acme', conversations: 1 },
         { tenant: 'q-globex', conversations: 1 },
       ],
       upTo: null,
     })
-    expect((await selectMemberships(shard, 'dora', 'q-acme')).found).toHaveLength(1)
-    expect((await selectMemberships(shard, 'nora', '')).found).toEqual([])
+    expect((await selectMemberships(primaryReader(shard), 'dora', 'q-acme')).found).toHaveLength(1)
+    expect((await selectMemberships(primaryReader(shard), 'nora', '')).found).toEqual([])
   })
 
   test('rank the tenants of the shard by what they used, from any place of the ranking', async () => {
     const days = { from: '2026-11-22', to: '2026-11-23' }
     const ask = async (by: 'messages' | 'jobs' | 'connections', after?: { tenant: string; total: number }) =>
-      (await selectTop(shard, { by, ...days, after, limit: 100 }, () => false)).filter(({ tenant }) =>
+      (await selectTop(primaryReader(shard), { by, ...days, after, limit: 100 }, () => false)).filter(({ tenant }) =>
         tenant.startsWith('q-'),
       )
     const first = { tenant: 'q-acme', total: 2 }
@@ -129,16 +130,16 @@ describe('questions of the operator', () => {
     expect(await ask('messages', others[0])).toEqual(others.slice(1))
     expect(await ask('jobs')).toEqual([{ tenant: 'q-globex', total: 9 }])
     expect(await ask('connections')).toEqual([{ tenant: 'q-globex', total: 4 }])
-    await expect(selectTop(shard, { by: 'jobs', ...days, after: undefined, limit: 1 }, () => true)).rejects.toThrow(
-      'in time',
-    )
+    await expect(
+      selectTop(primaryReader(shard), { by: 'jobs', ...days, after: undefined, limit: 1 }, () => true),
+    ).rejects.toThrow('in time')
   })
 
   test('count the tenants of the shard, and estimate its rows', async () => {
     const owner = await world.session('shard0', 'owner')
     await owner.query('ANALYZE')
     const { rows } = await owner.query<{ n: number }>('SELECT count(*)::int AS n FROM placements')
-    expect(await selectCounts(shard)).toEqual({
+    expect(await selectCounts(primaryReader(shard))).toEqual({
       tenants: rows[0]?.n,
       bytes: expect.any(Number),
       conversations: 2,

@@ -36,7 +36,8 @@ export async function startShardWorld({ replica = false } = {}): Promise<ShardWo
       password,
     }).href
   const proxy = await startNeonProxy({
-    resolve: ({ database, host }) => ({ password, upstream: asApp(database, host) }),
+    resolve: ({ database, host }) =>
+      host === 'nowhere.local' ? undefined : { password, upstream: asApp(database, host) },
   })
   const sessions: Client[] = []
 

@@ -67,7 +67,7 @@ test('two connection strings are one database whatever user, port by default or 
 describe('what an isolate knows of the shards', () => {
   /** A platform's actor that counts how often it is read. */
   class Platform implements ShardRegistry {
-    list: ShardList = { version: 1, shards: [shard('a')], schemas: {} }
+    list: ShardList = { version: 1, shards: [shard('a')], schemas: {}, replicas: {} }
     reads = 0
     isAway = false
     async shards() {

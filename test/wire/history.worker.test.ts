@@ -89,6 +89,7 @@ async function forgetUpTo(tenant: TestTenant, conversation: string, floor: numbe
 /** A page as Postgres puts it together. */
 const pageOf = (rows: Awaited<ReturnType<typeof forgetUpTo>>) => [
   {
+    placed: 1,
     page: rows
       .map(({ seq, user_id, client, body }) => [seq, JSON.stringify(user_id), JSON.stringify(client), body].join('\t'))
       .join('\n'),

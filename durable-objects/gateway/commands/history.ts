@@ -35,7 +35,8 @@ export class History {
 
     const { tenant, user, client } = session
     if (!(await this.#gateway.names.hasConversation(tenant, channel.id))) return refuse('permissionDenied')
-    const { env } = this.#gateway
+    const { env, name } = this.#gateway
+    const region = name.slice(0, name.indexOf('/'))
     const { limit, reverse, since } = request
     const query = { limit, reverse, ...(since === undefined ? {} : { since }) }
     const answer = await readHistory(env, { tenant, conversation: channel.id }, query, {
@@ -48,7 +49,7 @@ export class History {
           this.#gateway.names.areIdsChecked(tenant),
         ),
       placement: () => tenantOf(env, tenant).placement(),
-      readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, page),
+      readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, { ...page, region }),
     })
     if (answer.kind === 'refused') return answer
     const publications = withoutDeleted(answer.publications, answer.amendments)

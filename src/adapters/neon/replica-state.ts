@@ -41,8 +41,10 @@ export function readyIn(found: unknown): { readonly state: ReadyState; readonly 
   return { state, replayed: readPosition(`0 ${replayed ?? ''}`)?.byte ?? 0 }
 }
 
-const primaryStatement = `SELECT ${system} AS system, pg_is_in_recovery() AS "isReplica"`
-const aboutPrimary = z.tuple([z.object({ system: z.string(), isReplica: z.boolean() })])
+const oneOrZero = z.coerce.number().transform((value) => value === 1)
+
+const primaryStatement = `SELECT ${system} AS system`
+const aboutPrimary = z.tuple([z.object({ system: z.string() })])
 
 /** What a replica is compared with: the system identifier of its primary, and where its log is. */
 export async function describePrimary(db: Database): Promise<{ readonly system: string; readonly position: string }> {
@@ -51,12 +53,12 @@ export async function describePrimary(db: Database): Promise<{ readonly system: 
 }
 
 const replicaStatement = `
-SELECT ${system} AS system, pg_is_in_recovery() AS "isReplica", pg_last_wal_replay_lsn()::text AS replayed,
+SELECT ${system} AS system, pg_is_in_recovery()::int AS "isReplica", pg_last_wal_replay_lsn()::text AS replayed,
   greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::int8 AS "sinceMs"`
 const aboutReplica = z.tuple([
   z.object({
     system: z.string(),
-    isReplica: z.boolean(),
+    isReplica: oneOrZero,
     replayed: z.string().nullable(),
     sinceMs: z.coerce.number().nullable(),
   }),

@@ -27,12 +27,12 @@ WHERE a.tenant_id = opened.tenant AND a.conversation_id = $2 AND a.epoch = $3
   AND a.page BETWEEN ($4::bigint - 1) / 100 AND ($5::bigint - 1) / 100 AND e.seq BETWEEN $4::bigint AND $5::bigint
 ) AS log) AS entries) AS pages`
 
-const rows = z.tuple([z.object({ page: z.string(), placed: z.coerce.number().nullable() })])
+const rows = z.tuple([z.object({ page: z.string(), placed: z.coerce.number().nullish() })])
 
 /** A page as its shard has it, and the epoch of the tenant's placement there; null where the tenant was never placed. */
 export interface SelectedPage {
   readonly page: string
-  readonly placed: number | null
+  readonly placed?: number | null | undefined
 }
 
 const timeOf = (ms: number): string => new Date(Math.min(Math.max(ms, 0), maxTime)).toISOString()

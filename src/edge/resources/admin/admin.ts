@@ -212,6 +212,7 @@ export const admin = [
   ...deletions,
   rebuildTenant,
   ...shards,
+  ...replicas,
   ...questions,
   readTenantJob,
   listRefused,

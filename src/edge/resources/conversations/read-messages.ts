@@ -7,6 +7,8 @@ import { encodeMessagePage, pageEtag, type MessagePage } from '../../../history/
 import { messagesQuery } from '../../../protocol/api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import type { HistoryQuery } from '../../../protocol/stream.ts'
+import { loadConfig } from '../../../config.ts'
+import { regionOf } from '../../http/connection.ts'
 import type { AppContext } from '../../http/context.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
@@ -70,16 +72,17 @@ async function readPage(c: AppContext, caller: Caller, id: string, query: Histor
 
 /** The page with the entries that the conversation no longer holds. */
 async function complete(
-  { env }: AppContext,
+  { env, req }: AppContext,
   { tenant }: Caller,
   conversation: string,
   query: HistoryQuery,
   page: MessagePage,
 ): Promise<MessagePage> {
+  const region = regionOf(req.raw, loadConfig(env))
   const read = await readHistory(env, { tenant, conversation }, query, {
     history: async () => page,
     placement: () => tenantOf(env, tenant).placement(),
-    readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, page),
+    readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, { ...page, region }),
   })
   return accepted(read)
 }

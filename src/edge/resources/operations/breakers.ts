@@ -1,5 +1,5 @@
 import { breakerOf, platformOf } from '../../../../durable-objects/address.ts'
-import { postgres, qstash, redis } from '../../../adapters/dependencies.ts'
+import { postgres, qstash, redis, replicaOf } from '../../../adapters/dependencies.ts'
 import { breakerStateHere, callFigures, type CallFigures, type Dependency } from '../../../adapters/dependency.ts'
 import { connectionOf, shardsOf } from '../../../adapters/neon/shards.ts'
 import { loadConfig } from '../../../config.ts'
@@ -9,6 +9,7 @@ import { log, reasonOf } from '../../../kernel/log.ts'
 import { idsOf } from '../../../kernel/request-context.ts'
 import { within } from '../../../kernel/retry.ts'
 import { breakerStates, type BreakerState } from '../../../resilience/opinion.ts'
+import { replicaLabel } from '../../../tenants/replicas.ts'
 import type { StoredBreaker, Transition } from '../../../resilience/shared-breaker.ts'
 
 const actorDeadlineMs = 2000
@@ -46,13 +47,15 @@ export async function readBreakers(env: Env, names?: readonly string[]): Promise
 /** The services of the platform by their names in `/readyz`; without databases whose address is missing or wrong. */
 async function servicesOf(env: Env): Promise<(readonly [string, Dependency])[]> {
   const config = loadConfig(env)
-  const { shards } = await shardsOf(config, platformOf(env))
+  const { shards, replicas } = await shardsOf(config, platformOf(env))
+  const labels = Object.entries(replicas).flatMap(([shard, all]) => all.map(({ name }) => replicaLabel(shard, name)))
   const databases = await Promise.all([
     databaseAt('directory', async () => config.directoryUrl),
     ...shards.map((shard) => databaseAt(shard.name, () => connectionOf(config, shard))),
   ])
   return [
     ...databases.flat(),
+    ...labels.map((label) => [label, replicaOf(label)] as const),
     ...(config.redis === undefined ? [] : [['redis', redis] as const]),
     ...(config.qstash === undefined ? [] : [['qstash', qstash] as const]),
   ]

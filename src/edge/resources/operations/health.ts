@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { gatewayNamed, platformOf } from '../../../../durable-objects/address.ts'
-import { qstash as qstashService } from '../../../adapters/dependencies.ts'
+import { qstash as qstashService, replicaOf } from '../../../adapters/dependencies.ts'
 import { breakerStateHere, callDependency } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { behindBy, connectionOf, shardsOf } from '../../../adapters/neon/shards.ts'
@@ -15,6 +15,7 @@ import { expositionType } from '../../../kernel/exposition.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/log.ts'
 import { within } from '../../../kernel/retry.ts'
+import { replicaLabel } from '../../../tenants/replicas.ts'
 import type { KnownShards } from '../../../tenants/shard-cache.ts'
 import type { StoredShard } from '../../../tenants/shards.ts'
 import type { BreakerState } from '../../../resilience/opinion.ts'
@@ -23,6 +24,7 @@ import type { App } from '../../http/context.ts'
 import { tenantRecordOf } from '../../identity/tenants.ts'
 import { readBreakers, type ListedBreaker } from './breakers.ts'
 import { metricsText } from './metrics.ts'
+import { lookAtReplicas } from './replica-metrics.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
 /** `ok`; `behind`: lacks migrations, so that its work is refused; `down`: does not answer; `off`: not configured. */
@@ -54,7 +56,10 @@ export const health = new Hono<App>()
       checkLocalTenant(c.env, config),
       checkOthers(c.env, config),
     ])
-    const breakers = await readBreakers(c.env, Object.keys(others))
+    const [breakers, replicas] = await Promise.all([
+      readBreakers(c.env, Object.keys(others)),
+      checkAllReplicas(c.env, config),
+    ])
     const dependencies = { actors: summaryOf(gateways), ...tenant, ...withBreakers(others, breakers) }
     const states = Object.values(dependencies).map(({ state }) => state)
     const region = regionOf(c.req.raw, config)
@@ -64,7 +69,7 @@ export const health = new Hono<App>()
     const isWhole = states.every((state) => state === 'ok' || state === 'off') && dependencies.qstash.state === 'ok'
     const status = !serves ? 'down' : isWhole ? 'ok' : 'degraded'
     if (!serves) c.header('Retry-After', '1')
-    return c.json({ status, dependencies }, serves ? 200 : 503)
+    return c.json({ status, dependencies, ...replicas }, serves ? 200 : 503)
   })
   .get('/metrics/alerts', (c) => c.json({ groups: [{ name: 'parley-jobs', rules: alertRules }] }))
   .get('/metrics', async (c) => c.text(await metricsText(c.env), 200, { 'Content-Type': expositionType }))
@@ -173,6 +178,19 @@ async function checkShards(env: Env, config: Config): Promise<Record<string, Pro
   firstAsked = from + maxShardsAsked
   const asked = [...shards.slice(from), ...shards.slice(0, from)].slice(0, maxShardsAsked)
   return Object.fromEntries(asked.map((shard) => [shard.name, checkShard(env, config, known, shard)]))
+}
+
+/** Replicas by their shards. None of them counts for the status: a shard answers what its replicas do not. */
+async function checkAllReplicas(env: Env, config: Config): Promise<{ readonly replicas?: object }> {
+  const known = await shardsOf(config, platformOf(env))
+  const seen = await lookAtReplicas(env, config, known, checkMs)
+  if (seen.length === 0) return {}
+  const states = seen.map(({ shard, replica: { name, state }, checked }) => {
+    const breaker = breakerStateHere(replicaOf(replicaLabel(shard, name)))
+    const { health, ...rest } = checked
+    return [replicaLabel(shard, name), { state: state === 'paused' ? state : health, ...rest, breaker }] as const
+  })
+  return { replicas: Object.fromEntries(states) }
 }
 
 async function checkShard(env: Env, config: Config, { schemas }: KnownShards, shard: StoredShard): Promise<Dependency> {

@@ -12,6 +12,7 @@ import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
 import { breakerFamilies, readBreakers } from './breakers.ts'
+import { lookAtReplicas, replicaFamilies } from './replica-metrics.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
@@ -21,8 +22,9 @@ const actorDeadlineMs = 2000
 export async function metricsText(env: Env): Promise<string> {
   const config = loadConfig(env)
   const { request } = env
-  const { shards } = await shardsOf(config, platformOf(env))
-  const [gateways, writers, jobs, parked, breakers] = await Promise.all([
+  const known = await shardsOf(config, platformOf(env))
+  const { shards } = known
+  const [gateways, writers, jobs, parked, breakers, replicas] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
         holder: name,
@@ -42,6 +44,7 @@ export async function metricsText(env: Env): Promise<string> {
     queueMetrics(env),
     figuresOf(request, 'platform', () => platformOf(env).parkedTasks()),
     readBreakers(env),
+    lookAtReplicas(env, config, known, actorDeadlineMs),
   ])
   return expositionText([
     upFamily([...gateways, ...writers]),
@@ -64,6 +67,7 @@ export async function metricsText(env: Env): Promise<string> {
     ...parkedFamilies(parked?.count),
     ...cacheFamilies(),
     ...breakerFamilies(breakers),
+    ...replicaFamilies(replicas),
   ])
 }
 

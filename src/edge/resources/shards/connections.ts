@@ -7,8 +7,7 @@ import type { ShardView } from '../../../protocol/shards-api.ts'
 import type { ShardConnection } from '../../../tenants/shards.ts'
 import { fail } from '../../http/problem.ts'
 
-export const noKey =
-  'ENCRYPTION_KEYS is not set, so that no connection string can be stored; set it, or give `secret`'
+export const noKey = 'ENCRYPTION_KEYS is not set, so that no connection string can be stored; set it, or give `secret`'
 
 /** A connection as it is stored: encrypted for `context`, or the name of the secret that holds it. */
 export async function storedConnection(

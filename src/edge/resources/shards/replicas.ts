@@ -206,7 +206,7 @@ async function follow(
   )
   const database = connect(config, await connectionOfReplica(config, shard, replica), requestDeadlineMs)
   const end = readPosition(position)?.byte ?? Infinity
-  for (const until = systemClock.now() + catchUpMs; ; ) {
+  for (const until = systemClock.now() + catchUpMs; ;) {
     const described = await answered(() => fromDependency(label, () => describeReplica(database), env.request))
     const foreign = whyForeign(described, system)
     if (foreign !== undefined) fail('conflict', `connection: ${foreign}`)
