@@ -51,7 +51,9 @@ async function shardWithReplica(): Promise<{ shard: string; of: string; replica:
   return { shard, of, replica: `/admin/v1/shards/${shard}/replicas/r1` }
 }
 
-const shardsIn = z.object({ shards: z.array(z.looseObject({ name: z.string(), replicas: z.array(z.looseObject({})) })) })
+const shardsIn = z.object({
+  shards: z.array(z.looseObject({ name: z.string(), replicas: z.array(z.looseObject({})) })),
+})
 const replicasOf = async (shard: string) =>
   shardsIn.parse((await asOperator('GET /admin/v1/shards')).body).shards.find(({ name }) => name === shard)?.replicas
 
@@ -103,7 +105,9 @@ describe('a read replica', () => {
     expect(await tenants()).toBe(1)
     const metrics = (await call('GET /metrics', { as: operatorKey })).text
     expect(metrics).toMatch(new RegExp(`parley_shard_reads_total\\{shard="${shard}",from="replica",reason=""\\} [2-9]`))
-    expect(metrics).toMatch(new RegExp(`parley_shard_reads_total\\{shard="${shard}",from="primary",reason="not-yet"\\} 1`))
+    expect(metrics).toMatch(
+      new RegExp(`parley_shard_reads_total\\{shard="${shard}",from="primary",reason="not-yet"\\} 1`),
+    )
     expect(metrics).toContain(`parley_replica_up{shard="${shard}",replica="r1"} 0`)
   })
 
@@ -121,7 +125,9 @@ describe('a replica is refused', () => {
   test('when it takes writes, is of another database, has not caught up, or is registered already', async () => {
     const { shard, of } = await shardWithReplica()
     const put = async (name: string, at: string) => {
-      const { status, body } = await asOperator(`PUT /admin/v1/shards/${shard}/replicas/${name}`, { connection: urlOf(at) })
+      const { status, body } = await asOperator(`PUT /admin/v1/shards/${shard}/replicas/${name}`, {
+        connection: urlOf(at),
+      })
       return [status, body.detail]
     }
     expect(await put('r2', shard)).toEqual([409, expect.stringContaining(`the database of ${shard} itself`)])
@@ -141,8 +147,7 @@ describe('a replica is refused', () => {
   test('a shard with replicas takes no connection to another database before they are removed', async () => {
     const { shard, replica } = await shardWithReplica()
     const other = freshName()
-    const move = () =>
-      asOperator(`PUT /admin/v1/shards/${shard}`, { connection: urlOf(other), state: 'draining' })
+    const move = () => asOperator(`PUT /admin/v1/shards/${shard}`, { connection: urlOf(other), state: 'draining' })
     expect([(await move()).status, (await move()).body.detail]).toEqual([409, expect.stringContaining('r1')])
     await asOperator(`DELETE ${replica}`)
     expect((await move()).status).toBe(200)
