@@ -11,8 +11,7 @@ import { ActivityUpdater } from './activity-updater.ts'
 import { AmendmentTable } from './amendment-table.ts'
 import { CachedPages } from './cached-pages.ts'
 import { Settings } from '../shared/settings.ts'
-import type { ColdRange, SeqRange } from '../../src/events/log-of.ts'
-import { coldPageSize, pagesOf } from '../../src/history/page.ts'
+import { ColdRanges } from './cold-ranges.ts'
 import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
@@ -34,6 +33,7 @@ export class ConversationStore {
   readonly subscribers: Subscribers
   readonly projection: Projection
   readonly cachedPages: CachedPages
+  readonly coldRanges: ColdRanges
   readonly inboxUpdater: InboxUpdater
   /** Set by `write`. */
   conversation: Conversation | undefined
@@ -60,6 +60,7 @@ export class ConversationStore {
       this.cachedPages,
       () => eraseActor(ctx),
     )
+    this.coldRanges = new ColdRanges(sql, this.log, this.projection, this.cachedPages)
     this.activity = new ActivityUpdater(env, this.settings, this)
     this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.members, this.activity, systemClock, exists)
     this.conversation = parseConversation(this.settings.get('conversation'))
@@ -113,22 +114,6 @@ export class ConversationStore {
     this.projection.skip(top)
     this.activity.begin(top)
     this.inboxUpdater.beginAnew()
-  }
-
-  /** What a reader needs to know to read entries from Postgres that the log no longer holds. */
-  coldRange({ first, last }: SeqRange): ColdRange {
-    const written = this.projection.writtenAt()
-    const pages = pagesOf({ first, last })
-    const [page = 0, lastPage = 0] = [pages[0], pages.at(-1)]
-    const times = this.log.timesOf(page * coldPageSize + 1, (lastPage + 1) * coldPageSize)
-    return {
-      first,
-      last,
-      revision: this.cachedPages.revision,
-      ...(written === undefined ? {} : { written }),
-      // Where the log does not go back so far, Postgres need not have every seq.
-      ...(times === undefined ? {} : { times, upTo: this.projection.watermark }),
-    }
   }
 
   /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them, and what they change, can then not be read off the log. */

@@ -130,7 +130,7 @@ export class Conversation extends TenantActor implements ConversationRpc {
       top,
       publications,
       ...(first < floor && first <= last && !endsHere
-        ? { missing: this.#store.coldRange({ first, last: Math.min(last, floor - 1) }) }
+        ? { missing: this.#store.coldRanges.of({ first, last: Math.min(last, floor - 1) }) }
         : {}),
       amendments: this.#store.amendments.between(first, last),
     }

@@ -1,5 +1,4 @@
 import type { Log, Place } from '../../src/conversations/ports.ts'
-import type { TimeRange } from '../../src/events/log-of.ts'
 import type { LogRow } from '../../src/conversations/types.ts'
 import type { Settings } from '../shared/settings.ts'
 import { messagesUpTo } from './message-numbers.ts'
@@ -10,7 +9,6 @@ const columns = 'seq, at, user, client, client_id, data'
 
 /** How many of the newest entries are kept in memory, for gateways that are a little behind and for bursts of subscribes. */
 const recentEntries = 256
-const dayMs = 86_400_000
 
 /** A conversation's log in its own SQLite, the only writer of it. One append is one row and one index entry. */
 export class MessageLog implements Log {
@@ -81,23 +79,6 @@ export class MessageLog implements Log {
 
   floor(): number {
     return this.#floor
-  }
-
-  /**
-   * When the entries from one seq to another were written, with a day on either side: a clock may have been set back meanwhile.
-   * Undefined where the log does not go back so far.
-   */
-  timesOf(first: number, last: number): TimeRange | undefined {
-    const rows = this.#sql
-      .exec<{ at: number }>(
-        'SELECT at FROM messages WHERE seq IN (?, ?) ORDER BY seq',
-        first,
-        Math.min(last, this.#top),
-      )
-      .toArray()
-    const [from, to] = [rows[0]?.at, rows.at(-1)?.at]
-    if (from === undefined || to === undefined || (rows.length < 2 && first < last)) return undefined
-    return { from: Math.min(from, to) - dayMs, to: Math.max(from, to) + dayMs }
   }
 
   /** How many messages there are up to the top, deleted ones included. */

@@ -63,7 +63,7 @@ export interface SeenReplica {
 }
 
 /** What is wanted of a replica. */
-export interface ReplicaWish {
+export interface ReplicaNeed {
   /** The byte of the log that it must have replayed. */
   readonly byte: number
   /** Where the reader is. */
@@ -80,7 +80,7 @@ const behindForMs = 20
 export function chooseReplica(
   replicas: readonly StoredReplica[],
   seenOf: (replica: StoredReplica) => SeenReplica | undefined,
-  { byte, region }: ReplicaWish,
+  { byte, region }: ReplicaNeed,
   { now, random }: { readonly now: number; readonly random: number },
 ): StoredReplica | Extract<PrimaryReason, 'none' | 'behind' | 'failed'> {
   const active = replicas.filter(({ state }) => state === 'active')

@@ -1,6 +1,5 @@
 import type { Config } from '../../config.ts'
 import { reasonOf } from '../../kernel/log.ts'
-import { within } from '../../kernel/retry.ts'
 import { readPosition } from '../../tenants/replicas.ts'
 import type { ShardRegistry } from '../../tenants/shard-cache.ts'
 import type { StoredReplica } from '../../tenants/shards.ts'
@@ -30,13 +29,14 @@ export async function checkReplicas(
   deadlineMs: number,
 ): Promise<{ readonly replica: StoredReplica; readonly checked: CheckedReplica }[]> {
   if (replicas.length === 0) return []
-  const asking = openShard(config, registry, shard, 'read', deadlineMs).then(describePrimary)
-  const primary = await within(deadlineMs, shard, asking).catch(() => undefined)
+  const primary = await openShard(config, registry, shard, 'read', deadlineMs)
+    .then(describePrimary)
+    .catch(() => undefined)
   return await Promise.all(
     replicas.map(async (replica) => {
       try {
-        const described = openReplica(config, shard, replica, deadlineMs).then(describeReplica)
-        return { replica, checked: judge(replica, await within(deadlineMs, replica.name, described), primary) }
+        const described = await describeReplica(await openReplica(config, shard, replica, deadlineMs))
+        return { replica, checked: judge(replica, described, primary) }
       } catch (thrown) {
         return { replica, checked: { health: 'down', detail: reasonOf(thrown).slice(0, 200) } }
       }
@@ -45,13 +45,13 @@ export async function checkReplicas(
 }
 
 /** What is wrong with a database that should be a replica of a system; undefined when nothing is. */
-export function whyForeign({ isReplica, system }: Described, expected: string): string | undefined {
+export function foreignReason({ isReplica, system }: Described, expected: string): string | undefined {
   if (!isReplica) return 'it is no replica: it takes writes'
   return system === expected ? undefined : `it is a replica of another database: of system ${system}, not ${expected}`
 }
 
 function judge(replica: StoredReplica, described: Described, primary: Primary | undefined): CheckedReplica {
-  const foreign = whyForeign(described, primary?.system ?? replica.system)
+  const foreign = foreignReason(described, primary?.system ?? replica.system)
   if (foreign !== undefined) return { health: 'foreign', detail: foreign }
   const end = readPosition(primary?.position ?? '')?.byte
   if (end === undefined) return { health: 'following' }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { platformOf } from '../../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
-import { checkReplicas, whyForeign, type CheckedReplica } from '../../../adapters/neon/check-replicas.ts'
+import { checkReplicas, foreignReason, type CheckedReplica } from '../../../adapters/neon/check-replicas.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
 import { connectionOfReplica } from '../../../adapters/neon/read-shard.ts'
 import { describePrimary, describeReplica } from '../../../adapters/neon/replica-state.ts'
@@ -208,7 +208,7 @@ async function follow(
   const end = readPosition(position)?.byte ?? Infinity
   for (const until = systemClock.now() + catchUpMs; ;) {
     const described = await answered(() => fromDependency(label, () => describeReplica(database), env.request))
-    const foreign = whyForeign(described, system)
+    const foreign = foreignReason(described, system)
     if (foreign !== undefined) fail('conflict', `connection: ${foreign}`)
     if (described.replayed >= end) return { system, from: position }
     if (systemClock.now() >= until)
