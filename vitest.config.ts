@@ -4,7 +4,8 @@ import { Durations } from './test/support/durations.ts'
 import { noddingPostgres } from './test/support/nodding-postgres.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 
-// Two environments, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node.
+// Two environments, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node, and so does
+// x.parts.test.ts, which imports parts of actors that need nothing of workerd: a workerd costs two seconds of processor time.
 // x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
 const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
 
@@ -57,9 +58,13 @@ export default defineConfig({
     silent: 'passed-only',
     projects: [
       {
+        resolve: {
+          alias: { 'cloudflare:workers': new URL('test/support/workers-in-node.ts', import.meta.url).pathname },
+        },
         test: {
           name: 'node',
           environment: 'node',
+          setupFiles: ['./test/support/workers-in-node.setup.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['**/*.worker.test.ts', ...needsMore],
           ...common,

@@ -1,4 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { evictDurableObject } from 'cloudflare:test'
+import { env, exports } from 'cloudflare:workers'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { commandBy } from '../support/conversation.ts'
+import { viewOf } from '../support/worker/conversation-view.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
@@ -162,4 +166,70 @@ describe('members', () => {
     }
     expect(seen).toEqual(users)
   })
+})
+
+test('many requests at once, far below the limit, are all let through', async () => {
+  const tenant = await newTenant({ requestsPerSecondKey: 500 })
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () => call('GET /v1/conversations?user=alice', { as: tenant.key })),
+  )
+  expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 100 }, () => 200))
+})
+
+afterEach(() => void vi.restoreAllMocks())
+
+test('a page of messages costs one call to one actor, and shows what was sent a moment ago', async () => {
+  const tenant = await newTenant()
+  const id = await tenant.group('alice', 'bob')
+  const path = `/v1/conversations/${id}/messages`
+  const send = (text: string) => call(`POST ${path}`, { as: tenant.key, body: { clientId: text, text, user: 'alice' } })
+  const texts = async () => {
+    const { body } = await call(`GET ${path}?limit=50`, { as: tenant.key })
+    return body['messages']
+  }
+  await send('one')
+  expect(await texts()).toContainEqual(expect.objectContaining({ text: 'one' }))
+
+  await send('two')
+  const conversations = vi.spyOn(env.CONVERSATION, 'getByName')
+  const others = [env.INBOX_NOTES, env.TENANT, env.PLATFORM, env.INBOX].map((actors) => vi.spyOn(actors, 'getByName'))
+  expect(await texts()).toContainEqual(expect.objectContaining({ text: 'two' }))
+  expect(conversations).toHaveBeenCalledTimes(1)
+  for (const other of others) expect(other).not.toHaveBeenCalled()
+})
+
+// An edit and a deletion whose answers were lost, made again before and after the conversation lost its memory.
+
+test('an amendment made again is the one that stands in the log', async () => {
+  const tenant = await newTenant()
+  const lunch = await tenant.group('alice', 'bob')
+  await tenant.postMany(lunch, 'alice', 2)
+  const conversation = tenant.actorOf(lunch)
+  const amend = async (name: 'message.edit' | 'message.delete', text?: string) => {
+    const input = { seq: 1, ...(text === undefined ? {} : { text }) }
+    const command = commandBy(name, { user: 'alice', client: 'phone' }, input)
+    const { results, update } = await conversation.execute({ gateway: null, have: null, commands: [command] })
+    return { result: results[0], told: update.publications.length }
+  }
+
+  const edited = await amend('message.edit', 'better')
+  expect(await amend('message.edit', 'better')).toEqual({ ...edited, told: 0 })
+  await evictDurableObject(conversation)
+  expect(await amend('message.edit', 'better')).toEqual({ ...edited, told: 0 })
+
+  const deleted = await amend('message.delete')
+  expect(deleted.result).toMatchObject({ kind: 'done' })
+  expect(await amend('message.delete')).toEqual({ ...deleted, told: 0 })
+  await evictDurableObject(conversation)
+  expect(await amend('message.delete')).toEqual({ ...deleted, told: 0 })
+  expect(await viewOf(conversation, 'alice')).toMatchObject({ last: 4 })
+
+  const remove = async (as: string) => (await call(`DELETE /v1/conversations/${lunch}/messages/2`, { as })).status
+  for (let n = 0; n < 2; n++) expect(await remove(tenant.key)).toBe(204)
+  expect(await remove(await tenant.token('alice'))).toBe(404)
+})
+
+test('the Worker answers', async () => {
+  const response = await exports.default.fetch('http://parley/healthz')
+  expect(await response.json()).toEqual({ status: 'ok' })
 })

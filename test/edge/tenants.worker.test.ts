@@ -1,8 +1,11 @@
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { maxKeys } from '../../src/tenants/record.ts'
 import { call } from '../support/worker/http.ts'
-import { newTenant, operatorKey, succeeded, type TestTenant } from '../support/worker/tenant.ts'
+import { postgresIsThere } from '../support/worker/shards.ts'
+import { type TestTenant, newTenant, operatorKey, succeeded } from '../support/worker/tenant.ts'
 
 const asOperator = (line: string, body?: object) =>
   call(line, { as: operatorKey, ...(body === undefined ? {} : { body }) })
@@ -78,4 +81,16 @@ describe('its keys', () => {
     expect(body.detail).toContain(`at most ${maxKeys} keys; delete one first`)
     expect(await keysOf(tenant)).toHaveLength(maxKeys)
   })
+})
+
+test('a tenant that changed once more before its gateways heard of its state rests when they have', async () => {
+  postgresIsThere()
+  const { id } = await newTenant()
+  const tenant = env.TENANT.getByName(id)
+  await runInDurableObject(tenant, (actor) => {
+    actor.setState('suspended')
+    actor.setLimits(undefined, {})
+  })
+  for (let rings = 0; await runDurableObjectAlarm(tenant); rings++) expect(rings).toBeLessThan(5)
+  expect(await runInDurableObject(tenant, (_, { storage }) => storage.kv.get('stateOwed'))).toBeUndefined()
 })

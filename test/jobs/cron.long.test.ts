@@ -5,7 +5,7 @@ test('cron agrees with looking at every minute in every IANA zone, around every 
   const totals = { zones: 0, changes: 0, runs: 0 }
   const differences: string[] = []
   for (const zone of Intl.supportedValuesOf('timeZone')) {
-    const compared = compare(zone)
+    const compared = compare(zone, [2020, 2037])
     totals.zones++
     totals.changes += compared.changes
     totals.runs += compared.runs

@@ -26,8 +26,9 @@ const peculiar = [
 ]
 
 describe('cron in a time zone', () => {
-  test.each(peculiar)('agrees with looking at every minute, around every change of clocks 2020–2037, in %s', (zone) => {
-    expect(compare(zone).differences).toEqual([])
+  // cron.long.test.ts does so from 2020 through 2037 in every zone.
+  test.each(peculiar)('agrees with looking at every minute, around every change of clocks 2023–2028, in %s', (zone) => {
+    expect(compare(zone, [2023, 2028]).differences).toEqual([])
   })
 
   test('a time that clocks jump over comes as soon as the gap is over, or not at all', () => {

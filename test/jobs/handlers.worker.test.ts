@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { drain } from '../../src/handlers/drain.ts'
 import { startRun } from '../../src/handlers/job-worker.ts'
 import type { NewJob } from '../../src/jobs/model/job.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
@@ -24,7 +25,16 @@ async function startOneRun(): Promise<void> {
     storage.sql.exec('INSERT INTO asked (id, at, sent) VALUES (?, ?, 1)', 'v', Date.now() + 3_600_000)
   })
   await putToSleep(jobQueue())
-  await startRun(env, { tenant, queue, run: 'v' })
+  const over = startRun(env, { tenant, queue, run: 'v' })
+  await expect
+    .poll(async () => {
+      const { counts } = await jobQueue().stats()
+      return counts.waiting + counts.active + counts.delayed
+    })
+    .toBe(0)
+  // It would wait two seconds for further jobs.
+  for (const run of drain.runs) run.drain()
+  await over
 }
 
 /** One that goes wrong, and one of the same key behind it. */

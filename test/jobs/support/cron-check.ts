@@ -27,9 +27,12 @@ const policies = [
   { gap: 'shift', overlap: 'both' },
 ] as const
 
-/** Compares with the reference around every change of a zone from 2020 through 2037. Returns what was compared and what differs. */
-export function compare(zone: string): { changes: number; runs: number; differences: string[] } {
-  const changes = changesOf(zone, Date.UTC(2020, 0, 1), Date.UTC(2038, 0, 1))
+/** Compares with the reference around every change of a zone in these years. Returns what was compared and what differs. */
+export function compare(
+  zone: string,
+  [first, last]: readonly [number, number],
+): { changes: number; runs: number; differences: string[] } {
+  const changes = changesOf(zone, Date.UTC(first, 0, 1), Date.UTC(last + 1, 0, 1))
   const differences: string[] = []
   let runs = 0
   for (const change of changes)

@@ -14,7 +14,7 @@ function pieces(...parts: readonly string[]) {
       else controller.enqueue(new TextEncoder().encode(part))
     },
   })
-  const request = new Request('http://parley/', { method: 'POST', body })
+  const request = new Request('http://parley/', Object.assign({ method: 'POST', body }, { duplex: 'half' }))
   return { request, taken: () => parts.length - left.length }
 }
 

@@ -1,0 +1,12 @@
+/** What `cloudflare:workers` gives where a test of plain Node imports a part of an actor: base classes, and no bindings. */
+class Base {
+  readonly ctx: unknown
+  readonly env: unknown
+  constructor(ctx: unknown, env: unknown) {
+    this.ctx = ctx
+    this.env = env
+  }
+}
+
+export { Base as DurableObject, Base as WorkerEntrypoint }
+export const env = {}
