@@ -117,6 +117,11 @@ export class ActivityUpdater implements ReadStates {
     return entry < entries.top() || version < conversation.version || members.hasUnreported
   }
 
+  /** Whether the Activity actor has confirmed everything, the states of all members included. */
+  get isUpToDate(): boolean {
+    return !this.isPending() && this.#reported.change === this.#parts.members.changes
+  }
+
   /** Tells what is pending now, one call after another. Throws when the Activity actor was not reached. */
   run(): Promise<void> {
     const run = async () => await this.#tell()

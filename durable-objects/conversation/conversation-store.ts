@@ -43,7 +43,8 @@ export class ConversationStore {
     const { sql } = ctx.storage
     const { tenant, name } = ownName(ctx.id.name)
     this.settings = new Settings(sql, exists)
-    this.members = new MemberTable(sql, exists)
+    this.conversation = parseConversation(this.settings.get('conversation'))
+    this.members = new MemberTable(sql, this.settings, exists, this.conversation?.version ?? 0)
     this.log = new MessageLog(sql, this.settings, exists)
     this.summary = new LogSummary(sql, this.settings, this.log)
     this.amendments = new AmendmentTable(sql, this.log, this.summary)
@@ -63,7 +64,6 @@ export class ConversationStore {
     this.coldRanges = new ColdRanges(sql, this.log, this.projection, this.cachedPages)
     this.activity = new ActivityUpdater(env, this.settings, this)
     this.inboxUpdater = new InboxUpdater(env, sql, this.settings, this.members, this.activity, systemClock, exists)
-    this.conversation = parseConversation(this.settings.get('conversation'))
     this.#crashedWithTasks = this.conversation !== undefined && this.projection.isPending(this.conversation)
   }
 

@@ -85,6 +85,8 @@ export class ConversationTasks {
       this.#parking.report('inboxes', inboxUpdater.attempts, now),
       this.alarm.run(now, gatherMs),
     ])
+    const store = this.#store()
+    if (store.activity.isUpToDate) store.members.settle(store.conversation?.version ?? 0)
   }
 
   async updateInboxes(): Promise<void> {

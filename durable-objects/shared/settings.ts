@@ -1,9 +1,11 @@
+import type { Sql } from './sql.ts'
+
 /** Small named values of one actor, in its table `facts` and in memory. */
 export class Settings {
-  readonly #sql: SqlStorage
+  readonly #sql: Sql
   readonly #known = new Map<string, string>()
 
-  constructor(sql: SqlStorage, exists: boolean) {
+  constructor(sql: Sql, exists: boolean) {
     this.#sql = sql
     if (exists)
       for (const row of sql.exec('SELECT name, value FROM facts'))

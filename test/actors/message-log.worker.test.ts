@@ -37,7 +37,7 @@ test('a conversation stored before members had a place to join at knows where th
     sql.exec(member, 'alice', 'owner', 500, 3)
     sql.exec(member, 'bob', 'member', 2000, 1)
     migrate(sql, conversationSchema)
-    const members = new MemberTable(sql, true)
+    const members = new MemberTable(sql, new Settings(sql, true), true, 1)
     expect([members.get('alice'), members.get('bob')]).toMatchObject([
       { joined: 0, read: 3 },
       { joined: 1, read: 1 },
