@@ -12,7 +12,7 @@ export const sharedLimiter = (policy: string, plan: string) =>
   limiterName(platformTenant, policy, policy.endsWith('-plan') ? plan : '')
 
 /** How many actors keep the limits of the messages of a tenant's users. */
-const messageLimiters = 16
+const messageLimiters = 4
 
 const messagesOfUsers = 'messages-of-users'
 

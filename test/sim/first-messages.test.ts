@@ -5,7 +5,7 @@ import { Setting } from './setting.ts'
 
 const pairs = 60
 /** The actors that keep the message limits of a tenant's users. */
-const limiters = 16
+const limiters = 4
 
 /** What happens until each of `pairs` new conversations has its first message, all sent at once by users of one gateway. */
 async function firstMessages() {
