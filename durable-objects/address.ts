@@ -87,6 +87,9 @@ export function limiterOf(env: Env, name: string): Limiter {
 export const eventLogOf = (env: Env, tenant: string, topic: string) =>
   ofTenant(env.EVENT_LOG, tenant, named(tenant, topic))
 
+export const eventConsumerOf = (env: Env, tenant: string, consumer: string) =>
+  ofTenant(env.EVENT_CONSUMER, tenant, named(tenant, consumer))
+
 /** An actor that waits for an event. */
 export function eventWaiterOf(env: Env, tenant: string, { name }: EventWait['waiter']) {
   if (env.SAGA === undefined) throw new Error('sagas are not bound')

@@ -18,6 +18,7 @@ import type { InboxUpdate } from '../src/inbox/entry.ts'
 import type { ListItem } from '../src/inbox/list.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../src/inbox/notes.ts'
 import type { Appended } from '../src/event-log/append.ts'
+import type { ConsumerSpec } from '../src/event-log/consumers/spec.ts'
 import type { Retention } from '../src/event-log/retention.ts'
 import type { EventType, Registered, TypeVersion } from '../src/event-log/types/event-type.ts'
 import type { EventWait, LogEvent, NewEvent } from '../src/events/log-event.ts'
@@ -529,6 +530,54 @@ export interface EventLogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   removeConsumer(name: string): void
   awaitEvent(wait: EventWait): WaitAnswer
   endWait(id: string): void
+}
+
+/** A consumer as its actor has it. */
+export interface ConsumerState {
+  readonly spec: ConsumerSpec
+  readonly isPaused: boolean
+  /** It has so many dead letters that nothing is handed out. */
+  readonly isFull: boolean
+  readonly generation: number
+  readonly settled: number
+  readonly skipped: number
+  readonly retrying: number
+  readonly handedOut: number
+  readonly deadLetters: number
+}
+
+/** Events of one pull; `event` is JSON text. */
+export interface PulledEvents {
+  readonly kind: 'pulled'
+  readonly lease: string | null
+  readonly until: number | null
+  readonly events: readonly { readonly id: string; readonly attempt: number; readonly event: string }[]
+}
+
+/** What a puller did with events of a lease, by their offsets. */
+export interface SettleCall {
+  readonly lease: string
+  readonly done: readonly number[]
+  readonly failed: readonly { readonly offset: number; readonly reason: string; readonly delayMs: number | undefined }[]
+}
+
+export interface EventConsumerRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  configure(spec: ConsumerSpec, from: number): void
+  state(): ConsumerState | undefined
+  remove(): Promise<void>
+  eventsAppended(top: number): void
+  setPaused(isPaused: boolean): boolean
+  seek(offset: number): boolean
+  pull(max: number, leaseMs: number, waitMs: number): Promise<PulledEvents | Refusal>
+  settle(call: SettleCall): Promise<{ readonly kind: 'settled'; readonly late: readonly number[] } | Refusal>
+  deadLetters(
+    after: number,
+    limit: number,
+  ): readonly { readonly event: LogEvent; readonly attempts: number; readonly reason: string; readonly at: number }[]
+  redrive(limit: number): number
+  deleteDead(limit: number): number
+  secrets(): string[]
+  rotateSecret(): string[]
 }
 
 /** An actor that waits for events; called at least once for each wait whose event was appended. */

@@ -7,6 +7,7 @@ import { keyedLimiterName } from '../src/limits/limiter-names.ts'
 import {
   conversationOf,
   eventCatalogOf,
+  eventConsumerOf,
   eventLogOf,
   inboxOf,
   jobQueueOf,
@@ -129,6 +130,17 @@ export const callEventLog = <R>(
 ): Promise<Awaited<R>> =>
   admitted(env, { kind: 'event-log', tenant, name: topic, isKnown: topic === 'default' }, () =>
     call(eventLogOf(env, tenant, topic)),
+  )
+
+/** A consumer that the tenant's catalog has. */
+export const callEventConsumer = <R>(
+  env: Env,
+  tenant: string,
+  consumer: string,
+  call: (consumer: ReturnType<typeof eventConsumerOf>) => R,
+): Promise<Awaited<R>> =>
+  admitted(env, { kind: 'event-consumer', tenant, name: consumer, isKnown: true }, () =>
+    call(eventConsumerOf(env, tenant, consumer)),
   )
 
 /** A limiter of a tenant's own policy. */

@@ -4,6 +4,7 @@ import type {
   CacheEpochsRpc,
   BreakerRpc,
   EventCatalogRpc,
+  EventConsumerRpc,
   EventLogRpc,
   EventWaiter,
   ConversationRpc,
@@ -40,6 +41,7 @@ export interface Env extends Vars {
   readonly EVENT_LOG: DurableObjectNamespace<EventLogRpc>
   /** Actors that wait for events. */
   readonly SAGA?: DurableObjectNamespace<EventWaiter & Rpc.DurableObjectBranded>
+  readonly EVENT_CONSUMER: DurableObjectNamespace<EventConsumerRpc>
   readonly EVENT_CATALOG: DurableObjectNamespace<EventCatalogRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**

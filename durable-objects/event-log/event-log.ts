@@ -7,7 +7,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
-import { eventWaiterOf, ownName } from '../address.ts'
+import { eventConsumerOf, eventWaiterOf, ownName } from '../address.ts'
 import type { EventLogRpc, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 import { Batcher } from '../shared/batcher.ts'
@@ -45,6 +45,9 @@ export class EventLog extends TenantActor implements EventLogRpc {
   readonly #place = new OpenPlace(this.ctx, this.env, 'event-log')
   readonly #appender = new Batcher<readonly NewEvent[], Appended>((calls) => this.#appendAll(calls))
   #tables: Tables | undefined = isUsed(this.ctx.storage.sql) ? this.#open() : undefined
+  /** The newest offset that each consumer is known to have been notified of, in this instance. */
+  readonly #notified = new Map<string, number>()
+  readonly #notifying = new Set<string>()
   #isNotifyingWaiters = false
   #armedFor = Infinity
   #remindMs = remindMs
@@ -101,10 +104,12 @@ export class EventLog extends TenantActor implements EventLogRpc {
   addConsumer(name: string): void {
     this.#create()
     this.ctx.storage.sql.exec('INSERT OR IGNORE INTO consumers (name) VALUES (?)', name)
+    this.#notifyConsumer(name)
   }
 
   removeConsumer(name: string): void {
     if (this.#tables !== undefined) this.ctx.storage.sql.exec('DELETE FROM consumers WHERE name = ?', name)
+    this.#notified.delete(name)
   }
 
   /** Looks for an event that is kept already, or notes the wait; see docs/design/events.md. */
@@ -157,7 +162,7 @@ export class EventLog extends TenantActor implements EventLogRpc {
     )
     if (events.top === before) return answers
     this.#remindMs = remindMs
-    if (hasFound) {
+    if (hasFound || this.#consumers().length > 0) {
       this.#arm(now + remindMs)
       this.#notifyAll()
     } else this.#arm(now + this.#retention().maxAgeSeconds * 1000)
@@ -180,7 +185,31 @@ export class EventLog extends TenantActor implements EventLogRpc {
   }
 
   #notifyAll(): void {
+    for (const name of this.#consumers()) this.#notifyConsumer(name)
     if (!this.#isNotifyingWaiters) this.ctx.waitUntil(this.#notifyWaiters())
+  }
+
+  #notifyConsumer(name: string): void {
+    const top = this.#tables?.events.top ?? 0
+    if (this.#notifying.has(name) || (this.#notified.get(name) ?? 0) >= top) return
+    this.#notifying.add(name)
+    this.ctx.waitUntil(this.#callConsumer(name, top))
+  }
+
+  /** One call at a time for each consumer; the next one says what was appended meanwhile. */
+  async #callConsumer(name: string, top: number): Promise<void> {
+    const { tenant } = ownName(this.ctx.id.name)
+    let isNotified = false
+    try {
+      await whenPlaceIsFree(this.env)
+      await eventConsumerOf(this.env, tenant, name).eventsAppended(top)
+      this.#notified.set(name, top)
+      isNotified = true
+    } catch (thrown) {
+      log.warn('event-log.consumer-not-notified', { tenant, consumer: name, reason: reasonOf(thrown) })
+    }
+    this.#notifying.delete(name)
+    if (isNotified) this.#notifyConsumer(name)
   }
 
   async #notifyWaiters(): Promise<void> {
@@ -216,7 +245,9 @@ export class EventLog extends TenantActor implements EventLogRpc {
 
   /** Rings again while a consumer or waiter may not have been notified, with growing pauses. */
   #remind(now: number): void {
-    if ((this.#tables?.waits.found(1).length ?? 0) === 0) return
+    const top = this.#tables?.events.top ?? 0
+    const isBehind = this.#consumers().some((name) => (this.#notified.get(name) ?? 0) < top)
+    if (!isBehind && (this.#tables?.waits.found(1).length ?? 0) === 0) return
     this.#remindMs = Math.min(maxRemindMs, 2 * this.#remindMs)
     this.#arm(now + this.#remindMs)
   }

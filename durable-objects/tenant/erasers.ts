@@ -22,6 +22,7 @@ import {
   cacheEpochsOf,
   conversationOf,
   eventCatalogOf,
+  eventConsumerOf,
   eventLogOf,
   gatewayNamed,
   inboxNotesNumbered,
@@ -157,6 +158,16 @@ const classes = {
     actor: ({ env, tenant }, name) => eventLogOf(env, tenant, name),
     listed: [async ({ env, tenant }) => ({ names: await eventCatalogOf(env, tenant).topics(), next: null })],
     fixed: ['default'],
+  },
+  EventConsumer: {
+    actor: ({ env, tenant }, name) => eventConsumerOf(env, tenant, name),
+    listed: [
+      async ({ env, tenant }) => {
+        const consumers = await eventCatalogOf(env, tenant).consumers()
+        return { names: consumers.map(({ name }) => name), next: null }
+      },
+    ],
+    fixed: [],
   },
   EventCatalog: { actor: ({ env, tenant }) => eventCatalogOf(env, tenant), fixed: ['events'] },
   InboxNotes: {
@@ -370,6 +381,7 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   Conversation: actorsOf('Conversation'),
   Inbox: actorsOf('Inbox'),
   EventLog: actorsOf('EventLog'),
+  EventConsumer: actorsOf('EventConsumer'),
   EventCatalog: actorsOf('EventCatalog'),
   InboxNotes: actorsOf('InboxNotes'),
   Activity: actorsOf('Activity'),

@@ -93,6 +93,7 @@ const actors = {
   JobQueue: actor('jobs, schedules and secrets of a queue', 'listed'),
   Topic: actor('the publications that a topic keeps', 'listed'),
   EventLog: actor('the events of a topic', 'listed'),
+  EventConsumer: actor('the position of a consumer, its retries and dead letters', 'listed'),
   EventCatalog: actor('event types, and the names of topics and consumers', 'by-tenant'),
   RateLimiter: actor('what was spent of a limit', 'listed', { export: 'never' }),
   ActorNames: actor('names of topics, limiters and inboxes that no other store lists', 'numbered', { export: 'never' }),

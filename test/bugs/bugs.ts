@@ -11,6 +11,8 @@ const simulation = ['test/sim/simulation.test.ts']
 const topics = ['test/sim/topics.test.ts']
 const jobs = ['test/sim/jobs.test.ts']
 const activity = ['test/sim/activity.test.ts']
+const consumers = ['test/event-log/consumer.test.ts']
+const eventTypes = ['test/event-log/types.test.ts']
 
 /** One per promise of the heart; each of them is a mistake that could be made. */
 export const bugs: readonly Bug[] = [
@@ -335,5 +337,33 @@ export const bugs: readonly Bug[] = [
     from: 'return now === undefined || now.last < entry.last || now.read < entry.read ? undefined : now',
     to: 'return now',
     tests: ['test/activity/listed-state.test.ts'],
+  },
+  {
+    name: 'an event is acknowledged before its effect',
+    file: 'src/event-log/consumers/pusher.ts',
+    from: 'const { outcome, pauseMs = 0 } = await this.#ports.post(delivery)',
+    to: "const { outcome, pauseMs = 0 }: PostResult = { outcome: { kind: 'done' } }; await Promise.resolve(); void this.#ports.post(delivery)",
+    tests: consumers,
+  },
+  {
+    name: 'the events behind a failed one of their key hold up the other keys',
+    file: 'src/event-log/consumers/consumer.ts',
+    from: 'if (other.key !== event.key || this.#out.has(other.offset)) continue',
+    to: 'continue',
+    tests: consumers,
+  },
+  {
+    name: 'an upcaster is applied twice',
+    file: 'src/event-log/types/known-types.ts',
+    from: 'for (let version = from + 1; version <= to; version++) {',
+    to: 'for (let version = Math.max(2, from); version <= to; version++) {',
+    tests: eventTypes,
+  },
+  {
+    name: 'an event that is repeated is appended again',
+    file: 'src/event-log/append.ts',
+    from: 'const before = known[index]?.offset ?? offsets.get(name)',
+    to: 'const before = offsets.get(name)',
+    tests: ['test/event-log/log.test.ts'],
   },
 ]

@@ -34,6 +34,7 @@ const ofServers = [
   'events',
   'event-topics',
   'event-types',
+  'consumers',
 ].map((resource) => `/v1/${resource}/*`)
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */

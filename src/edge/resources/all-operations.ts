@@ -4,6 +4,7 @@ import { conversations } from './conversations/conversations.ts'
 import { jobs } from './jobs/jobs.ts'
 import { queues } from './jobs/queues.ts'
 import { schedules } from './jobs/schedules.ts'
+import { consumers } from './events/consumers.ts'
 import { eventTopics } from './events/event-topics.ts'
 import { eventTypes } from './events/event-types.ts'
 import { events } from './events/events.ts'
@@ -32,6 +33,7 @@ export const operations: readonly Operation[] = [
   ...events,
   ...eventTopics,
   ...eventTypes,
+  ...consumers,
   ...usage,
   ...admin,
 ]

@@ -1,0 +1,10 @@
+/** The tables of a consumer. `event` is an event as JSON; times in milliseconds. */
+export const eventConsumerSchema: readonly string[] = [
+  `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE retries (
+     offset INTEGER PRIMARY KEY, key TEXT, event TEXT NOT NULL, attempts INTEGER NOT NULL, not_before INTEGER NOT NULL,
+     reason TEXT NOT NULL);
+   CREATE TABLE dead (
+     offset INTEGER PRIMARY KEY, event TEXT NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL);
+   CREATE TABLE leases (id TEXT PRIMARY KEY, until INTEGER NOT NULL, offsets TEXT NOT NULL) WITHOUT ROWID;`,
+]
