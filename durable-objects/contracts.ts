@@ -53,9 +53,11 @@ import type {
 } from '../src/protocol/stream.ts'
 import type { Presence, PresenceForm, PresenceReport } from '../src/realtime/presence-table.ts'
 import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
+import type { MoveOrder, MoveView } from '../src/protocol/moves-api.ts'
 import type { ListedClass, NamesPage } from '../src/tenants/actor-names.ts'
 import type { TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
+import type { MoveDecision } from '../src/tenants/move.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../src/tenants/shards.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
 import type { Placement, StoredKey, StoredTenant, TenantSecrets, TenantState, TokenKey } from '../src/tenants/record.ts'
@@ -340,6 +342,15 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
       }
     | Refusal
   retell(): void
+  startMove(order: MoveOrder & { readonly to: string }): MoveAnswered | Refusal
+  move(): MoveView | undefined
+  decideMove(decision: MoveDecision): MoveAnswered | Refusal
+}
+
+/** A move of the tenant to another shard, after the operator began or changed it. */
+export interface MoveAnswered {
+  readonly kind: 'moving'
+  readonly move: MoveView
 }
 
 export interface PlatformRpc extends Rpc.DurableObjectBranded {

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { deletionView, type DeletionView } from '../src/protocol/deletion-api.ts'
 import { rebuildAnswer, tenantPage, type rebuildRequest, type RebuildAnswer } from '../src/protocol/operator-api.ts'
+import { moveView, type MoveView } from '../src/protocol/moves-api.ts'
 import {
   reEncrypted,
   replicasView,
@@ -150,6 +151,30 @@ export class Operator {
       for (const tenant of page.tenants) if (tenant.shard === shard) yield tenant.id
       cursor = page.next
     }
+  }
+
+  async startMove(tenant: string, order: object): Promise<MoveView> {
+    return moveView.parse(
+      JSON.parse(await this.#call('POST', `/admin/v1/tenants/${encodeURIComponent(tenant)}/moves`, order)),
+    )
+  }
+
+  /** The last move of a tenant. Throws when it was never moved. */
+  async move(tenant: string): Promise<MoveView> {
+    return moveView.parse(JSON.parse(await this.#call('GET', `/admin/v1/tenants/${encodeURIComponent(tenant)}/move`)))
+  }
+
+  /** The last move of a tenant; undefined when it was never moved. */
+  async lastMove(tenant: string): Promise<MoveView | undefined> {
+    const path = `/admin/v1/tenants/${encodeURIComponent(tenant)}/move`
+    const answer = await this.#fetch('GET', path)
+    return answer.status === 404 ? undefined : moveView.parse(JSON.parse(await textOf(answer, `GET ${path}`)))
+  }
+
+  async decideMove(tenant: string, decision: 'confirm' | 'reverse' | 'pause' | 'resume'): Promise<MoveView> {
+    return moveView.parse(
+      JSON.parse(await this.#call('POST', `/admin/v1/tenants/${encodeURIComponent(tenant)}/move/${decision}`)),
+    )
   }
 
   async #call(method: string, path: string, body?: unknown, withinMs?: number): Promise<string> {

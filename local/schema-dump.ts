@@ -26,6 +26,8 @@ const parts: readonly string[] = [
    FROM pg_policies WHERE schemaname = 'public' ORDER BY tablename, policyname`,
   `SELECT pg_get_functiondef(p.oid) AS line FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
      AND NOT ${isOfExtension('p.oid')} ORDER BY proname`,
+  `SELECT pg_get_triggerdef(oid) AS line FROM pg_trigger t WHERE NOT tgisinternal AND tgparentid = 0
+     AND (SELECT relnamespace FROM pg_class WHERE oid = t.tgrelid) = 'public'::regnamespace ORDER BY tgrelid::regclass::text, tgname`,
   `SELECT format('GRANT %s ON %s TO %s', string_agg(privilege_type, ', ' ORDER BY privilege_type), table_name, grantee) AS line
    FROM information_schema.role_table_grants WHERE table_schema = 'public' AND grantee <> current_user
    GROUP BY table_name, grantee ORDER BY table_name, grantee`,

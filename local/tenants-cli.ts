@@ -1,11 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { DeletionView } from '../src/protocol/deletion-api.ts'
+import type { MoveView } from '../src/protocol/moves-api.ts'
 import { asLocalError, findOperator } from './find-operator.ts'
 import { endWith, LocalError } from './local-error.ts'
+import { drainShard, progressOf } from './moves.ts'
 import type { Operator } from './operator.ts'
 import { asksForHelp, helpWith } from './usage.ts'
 
-// `npm run tenants -- <command> <id>`: deletes and restores tenants of a running system, and shows how far a deletion is.
+// `npm run tenants -- <command> <id>`: deletes, restores and moves tenants of a running system, and shows how far that is.
 
 const usage = [
   'npm run tenants -- <command> <id> [--url https://…]',
@@ -16,15 +19,34 @@ const usage = [
   '  suspend <id>    refuses its callers until it is resumed',
   '  resume <id>     lets a suspended tenant go on',
   '',
+  '  move <id>       moves the tenant to another shard (--to <shard>) while it is used, and shows the progress;',
+  '                  at most --rows-per-second 20000',
+  '  status <id>     shows how far its move is',
+  '  confirm <id>    ends a move: the rows on the former shard are deleted',
+  '  reverse <id>    moves the tenant back, at any time before the move is confirmed',
+  '  pause <id>      stops the move until: continue <id>',
+  '  drain <shard>   moves all tenants off a shard, --parallel 2 at one time, perhaps all --to <shard>; with --confirm the',
+  '                  rows there are deleted',
+  '',
   'With --url the system there, with ADMIN_KEY; otherwise the one that runs on the data folder of this machine.',
 ].join('\n')
 
 const text = { type: 'string' } as const
+const options = {
+  url: text,
+  'grace-days': text,
+  to: text,
+  'rows-per-second': text,
+  parallel: text,
+  confirm: { type: 'boolean' },
+} as const
+const lookMs = 500
 
 try {
   if (asksForHelp(process.argv.slice(2))) helpWith(usage)
-  const { command, id, graceDays, url } = readCommand()
-  for (const line of await run(await findOperator(url), command, id, graceDays)) console.log(line)
+  const command = readCommand()
+  const operator = await findOperator(command.values.url)
+  for (const line of await run(operator, command)) console.log(line)
 } catch (thrown) {
   endWith(asLocalError(thrown))
 }
@@ -32,27 +54,31 @@ try {
 interface Command {
   readonly command: string
   readonly id: string
-  readonly graceDays: string | undefined
-  readonly url: string | undefined
+  readonly values: {
+    readonly url?: string | undefined
+    readonly 'grace-days'?: string | undefined
+    readonly to?: string | undefined
+    readonly 'rows-per-second'?: string | undefined
+    readonly parallel?: string | undefined
+    readonly confirm?: boolean | undefined
+  }
 }
 
 function readCommand(): Command {
   try {
-    const options = { url: text, 'grace-days': text }
     const { positionals, values } = parseArgs({ allowPositionals: true, options })
     const [command, id, ...rest] = positionals
-    if (command !== undefined && id !== undefined && rest.length === 0)
-      return { command, id, graceDays: values['grace-days'], url: values.url }
+    if (command !== undefined && id !== undefined && rest.length === 0) return { command, id, values }
   } catch {
     // Said below.
   }
   throw new LocalError(`this is not how it is used:\n\n${usage}`)
 }
 
-async function run(operator: Operator, command: string, id: string, graceDays: string | undefined): Promise<string[]> {
+async function run(operator: Operator, { command, id, values }: Command): Promise<string[]> {
   switch (command) {
     case 'delete':
-      return shown(await operator.deleteTenant(id, graceDays))
+      return shown(await operator.deleteTenant(id, values['grace-days']))
     case 'restore':
       await operator.restoreTenant(id)
       return [`${id} is restored`]
@@ -62,10 +88,63 @@ async function run(operator: Operator, command: string, id: string, graceDays: s
     case 'resume':
       await operator.setTenantState(id, command === 'suspend' ? 'suspended' : 'active')
       return [`${id} is ${command === 'suspend' ? 'suspended' : 'active'}`]
+    case 'move':
+      await operator.startMove(id, orderIn(values))
+      return await follow(operator, id)
+    case 'status':
+      return [progressOf(id, await operator.move(id))]
+    case 'confirm':
+    case 'reverse':
+      await operator.decideMove(id, command)
+      return await follow(operator, id)
+    case 'pause':
+    case 'continue':
+      return [progressOf(id, await operator.decideMove(id, command === 'pause' ? 'pause' : 'resume'))]
+    case 'drain':
+      return await drain(operator, id, values)
     default:
       throw new LocalError(`${command} is no command:\n\n${usage}`)
   }
 }
+
+const orderIn = ({ to, ...values }: Command['values']) => ({
+  ...(to === undefined ? {} : { to }),
+  ...(values['rows-per-second'] === undefined ? {} : { rowsPerSecond: numberOf(values, 'rows-per-second') }),
+})
+
+async function drain(operator: Operator, shard: string, values: Command['values']): Promise<string[]> {
+  const { failed } = await drainShard(operator, shard, {
+    order: orderIn(values),
+    parallel: values.parallel === undefined ? 2 : numberOf(values, 'parallel'),
+    isConfirmed: values.confirm === true,
+    report: (line) => console.log(line),
+    wait: () => pause(lookMs),
+  })
+  if (failed > 0) process.exitCode = 1
+  return []
+}
+
+function numberOf(values: Command['values'], option: 'rows-per-second' | 'parallel'): number {
+  const value = Number(values[option])
+  if (Number.isInteger(value) && value > 0) return value
+  throw new LocalError(`--${option} is "${values[option]}"; it must be a whole number from 1.`)
+}
+
+/** Shows a line for each change until the move waits for the operator or has ended. */
+async function follow(operator: Operator, tenant: string): Promise<string[]> {
+  let last = ''
+  for (;;) {
+    const move = await operator.move(tenant)
+    const line = progressOf(tenant, move)
+    if (line !== last) console.log(line)
+    last = line
+    if (isResting(move)) return []
+    await pause(lookMs)
+  }
+}
+
+const isResting = ({ state, isPaused, isReversing, endedAt }: MoveView): boolean =>
+  endedAt !== null || isPaused || (state === 'awaiting-confirmation' && !isReversing)
 
 const at = (time: number | null): string => (time === null ? '-' : new Date(time).toISOString())
 

@@ -29,6 +29,8 @@ TABLE conversations
 TABLE members
 TABLE messages PARTITION BY RANGE (sent_at)
 TABLE messages_default PARTITION DEFAULT
+TABLE move_notes
+TABLE moves
 TABLE placements
 TABLE schema_migrations
 TABLE usage
@@ -76,6 +78,13 @@ COLUMN messages_default.user_id text NOT NULL
 COLUMN messages_default.client text NOT NULL
 COLUMN messages_default.client_id text
 COLUMN messages_default.body text NOT NULL
+COLUMN move_notes.tenant_id text NOT NULL
+COLUMN move_notes.id bigint NOT NULL
+COLUMN move_notes.of_table text NOT NULL
+COLUMN move_notes.key json NOT NULL
+COLUMN moves.tenant_id text NOT NULL
+COLUMN moves.phase text NOT NULL
+COLUMN moves.step bigint NOT NULL
 COLUMN placements.tenant_id text NOT NULL
 COLUMN placements.epoch bigint NOT NULL
 COLUMN placements.state text NOT NULL
@@ -94,6 +103,9 @@ CONSTRAINT members.members_pkey PRIMARY KEY (tenant_id, conversation_id, user_id
 CONSTRAINT members.members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text])))
 CONSTRAINT messages.messages_pkey PRIMARY KEY (tenant_id, conversation_id, seq, sent_at)
 CONSTRAINT messages_default.messages_default_pkey PRIMARY KEY (tenant_id, conversation_id, seq, sent_at)
+CONSTRAINT move_notes.move_notes_pkey PRIMARY KEY (tenant_id, id)
+CONSTRAINT moves.moves_phase_check CHECK ((phase = ANY (ARRAY['noting'::text, 'fenced'::text, 'arriving'::text, 'closed'::text])))
+CONSTRAINT moves.moves_pkey PRIMARY KEY (tenant_id)
 CONSTRAINT placements.placements_pkey PRIMARY KEY (tenant_id)
 CONSTRAINT placements.placements_state_check CHECK ((state = ANY (ARRAY['active'::text, 'moving'::text, 'gone'::text])))
 CONSTRAINT schema_migrations.schema_migrations_pkey PRIMARY KEY (number)
@@ -107,6 +119,8 @@ CREATE INDEX messages_by_time ON ONLY public.messages USING brin (sent_at)
 CREATE UNIQUE INDEX messages_default_pkey ON public.messages_default USING btree (tenant_id, conversation_id, seq, sent_at)
 CREATE INDEX messages_default_sent_at_idx ON public.messages_default USING brin (sent_at)
 CREATE UNIQUE INDEX messages_pkey ON ONLY public.messages USING btree (tenant_id, conversation_id, seq, sent_at)
+CREATE UNIQUE INDEX move_notes_pkey ON public.move_notes USING btree (tenant_id, id)
+CREATE UNIQUE INDEX moves_pkey ON public.moves USING btree (tenant_id)
 CREATE UNIQUE INDEX placements_pkey ON public.placements USING btree (tenant_id)
 CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (number)
 CREATE UNIQUE INDEX usage_pkey ON public.usage USING btree (tenant_id, day)
@@ -115,13 +129,33 @@ ROW LEVEL SECURITY archive FORCED
 ROW LEVEL SECURITY conversations FORCED
 ROW LEVEL SECURITY members FORCED
 ROW LEVEL SECURITY messages FORCED
+ROW LEVEL SECURITY move_notes FORCED
 ROW LEVEL SECURITY usage FORCED
 
 POLICY own_tenant ON archive FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON conversations FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON members FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON messages FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
+POLICY own_tenant ON move_notes FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
 POLICY own_tenant ON usage FOR ALL USING may_see(tenant_id) CHECK may_see(tenant_id)
+
+CREATE OR REPLACE FUNCTION public.begin_move_step(tenant text, number bigint, new_phase text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '3s'
+AS $function$
+BEGIN
+  PERFORM set_config('app.tenants', tenant, true), set_config('app.mover', tenant, true);
+  IF new_phase IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock(15, hashtext(tenant));
+  END IF;
+  INSERT INTO moves VALUES (tenant, coalesce(new_phase, 'closed'), number)
+  ON CONFLICT (tenant_id) DO UPDATE SET step = number, phase = coalesce(new_phase, moves.phase) WHERE moves.step < number;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'step % of the move of % is over: a later one has begun', number, tenant USING ERRCODE = 'PM002';
+  END IF;
+END $function$
 
 CREATE OR REPLACE FUNCTION public.create_message_partition(month date)
  RETURNS text
@@ -182,15 +216,84 @@ AS $function$
   SELECT tenant = ANY (string_to_array(current_setting('app.tenants', true), ','))
 $function$
 
+CREATE OR REPLACE FUNCTION public.note_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+  moving text;
+  now_in text;
+  columns text;
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM moves WHERE phase <> 'closed') THEN
+    RETURN NULL;
+  END IF;
+  FOR moving IN
+    SELECT m.tenant_id FROM moves m WHERE m.phase <> 'closed' AND m.tenant_id <> coalesce(current_setting('app.mover', true), '')
+      AND m.tenant_id IN (SELECT c.tenant_id FROM changed c) ORDER BY 1
+  LOOP
+    PERFORM pg_advisory_xact_lock_shared(15, hashtext(moving));
+    SELECT phase INTO now_in FROM moves WHERE tenant_id = moving;
+    IF now_in IN ('fenced', 'arriving') THEN
+      RAISE EXCEPTION 'the tenant % is moving: its rows cannot be changed here now', moving USING ERRCODE = 'PM001';
+    ELSIF now_in = 'noting' THEN
+      SELECT string_agg(format('%L, %I', name, name), ', ') INTO columns FROM unnest(TG_ARGV) AS name;
+      EXECUTE format('INSERT INTO move_notes (tenant_id, of_table, key)
+        SELECT tenant_id, %L, json_build_object(%s) FROM changed WHERE tenant_id = $1', TG_TABLE_NAME, columns) USING moving;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $function$
+
+CREATE OR REPLACE FUNCTION public.note_changes_of(watched regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+  columns text;
+  event text;
+BEGIN
+  SELECT string_agg(quote_literal(a.attname), ', ' ORDER BY k.place) INTO columns
+  FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+  JOIN pg_attribute a ON a.attnum = k.number
+  WHERE i.indrelid = watched AND i.indisprimary AND a.attrelid = watched AND a.attname <> 'tenant_id';
+  FOREACH event IN ARRAY ARRAY['INSERT', 'UPDATE', 'DELETE'] LOOP
+    EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s REFERENCING %s TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes(%s)',
+      'note_' || lower(event), event, watched, CASE event WHEN 'DELETE' THEN 'OLD' ELSE 'NEW' END, columns);
+  END LOOP;
+END $function$
+
+
+CREATE TRIGGER note_delete AFTER DELETE ON public.archive REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'epoch', 'page')
+CREATE TRIGGER note_insert AFTER INSERT ON public.archive REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'epoch', 'page')
+CREATE TRIGGER note_update AFTER UPDATE ON public.archive REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'epoch', 'page')
+CREATE TRIGGER note_delete AFTER DELETE ON public.conversations REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id')
+CREATE TRIGGER note_insert AFTER INSERT ON public.conversations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id')
+CREATE TRIGGER note_update AFTER UPDATE ON public.conversations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id')
+CREATE TRIGGER note_delete AFTER DELETE ON public.members REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'user_id')
+CREATE TRIGGER note_insert AFTER INSERT ON public.members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'user_id')
+CREATE TRIGGER note_update AFTER UPDATE ON public.members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'user_id')
+CREATE TRIGGER note_delete AFTER DELETE ON public.messages REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'seq', 'sent_at')
+CREATE TRIGGER note_insert AFTER INSERT ON public.messages REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'seq', 'sent_at')
+CREATE TRIGGER note_update AFTER UPDATE ON public.messages REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('conversation_id', 'seq', 'sent_at')
+CREATE TRIGGER note_delete AFTER DELETE ON public.usage REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('day')
+CREATE TRIGGER note_insert AFTER INSERT ON public.usage REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('day')
+CREATE TRIGGER note_update AFTER UPDATE ON public.usage REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes('day')
 
 GRANT DELETE, INSERT, SELECT, UPDATE ON archive TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON conversations TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON members TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON messages TO parley_app
+GRANT DELETE, INSERT, SELECT ON move_notes TO parley_app
+GRANT DELETE, INSERT, SELECT, UPDATE ON moves TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON placements TO parley_app
 GRANT SELECT ON schema_migrations TO parley_app
 GRANT DELETE, INSERT, SELECT, UPDATE ON usage TO parley_app
 
+GRANT EXECUTE ON begin_move_step TO parley_app
 GRANT EXECUTE ON create_message_partition TO parley_app
 GRANT EXECUTE ON drop_empty_partitions TO parley_app
 GRANT EXECUTE ON may_see TO PUBLIC
+GRANT EXECUTE ON note_changes TO PUBLIC

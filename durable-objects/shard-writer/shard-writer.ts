@@ -110,7 +110,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
       this.#count(batches)
       void this.#noteUse(batches)
     } catch (thrown) {
-      if (some.length > 1 && isDataError(thrown)) await this.#writeApart(some)
+      if (some.length > 1 && isOfOneBatch(thrown)) await this.#writeApart(some)
       else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: reasonOf(thrown) }))
     }
   }
@@ -157,8 +157,8 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
 const weightOf = ({ rows, facts: properties }: ProjectionBatch): number =>
   rows.length + (properties?.members.length ?? 0) + Math.floor(charsOf(rows) / 1024)
 
-/** A Postgres error about the data itself (SQLSTATE classes 22 and 23), not about the connection. */
-function isDataError(thrown: unknown): boolean {
+/** A Postgres error about the data itself (SQLSTATE classes 22 and 23) or a tenant that is moving (PM001), not about the connection. */
+function isOfOneBatch(thrown: unknown): boolean {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
-  return code.startsWith('22') || code.startsWith('23')
+  return code.startsWith('22') || code.startsWith('23') || code === 'PM001'
 }

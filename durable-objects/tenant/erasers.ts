@@ -376,6 +376,8 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   messages: rowsOf('messages'),
   archive: rowsOf('archive'),
   usage: rowsOf('usage'),
+  moves: rowsOf('moves'),
+  move_notes: rowsOf('move_notes'),
   placements: rowsOf('placements'),
   tenants: rowsOf('tenants'),
   Conversation: actorsOf('Conversation'),

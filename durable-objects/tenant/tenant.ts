@@ -12,9 +12,11 @@ import { randomToken } from '../../src/kernel/id.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { tenantTag } from '../../src/tenants/cache.ts'
 import type { TenantDeletion } from '../../src/tenants/deletion.ts'
+import type { MoveDecision } from '../../src/tenants/move.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { SettingsChange } from '../../src/protocol/api.ts'
+import type { MoveOrder, MoveView } from '../../src/protocol/moves-api.ts'
 import { maxPolicies, type StoredPolicy } from '../../src/protocol/limits-api.ts'
 import { maxNamespaces, type Namespace } from '../../src/protocol/namespaces-api.ts'
 import type { OwnLimits } from '../../src/protocol/tenant-limits.ts'
@@ -51,7 +53,8 @@ import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf } from '../address.
 import { Deletion } from './deletion.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
-import type { Provision, TenantRpc } from '../contracts.ts'
+import type { MoveAnswered, Provision, TenantRpc } from '../contracts.ts'
+import { TenantMove } from './tenant-move.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
 
 const storedPeaks = z.record(z.string(), z.number())
@@ -72,9 +75,20 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     schedule: () => this.#tasks.scheduleGathering(this.#clock.now(), 0),
     commit: (writes) => this.ctx.storage.transactionSync(writes),
   })
+  readonly #move = new TenantMove(this.env, this.#kv, {
+    record: () => this.record(),
+    place: (record, placement) => this.#write({ ...record, placement, version: record.version + 1 }),
+    schedule: (delayMs) => this.#tasks.schedule(this.#clock.now(), delayMs),
+  })
   readonly #tasks: AlarmTasks = new AlarmTasks(this.#place.alarm, [
     { name: 'placement', isPending: () => this.#isPlacementPending(), run: () => this.#tellPostgres() },
     { name: 'caches', isPending: () => this.#isCachedOlder(), run: () => this.#invalidateCaches() },
+    {
+      name: 'move',
+      isPending: () => this.#move.isPending(),
+      run: () => this.#move.run(),
+      dueAt: () => this.#move.dueAt(),
+    },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
     { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
     {
@@ -159,6 +173,8 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     const known = this.record()
     const before = this.#deletion.state
     if (known === undefined) return before ?? refuse('notFound', 'there is no such tenant')
+    if (this.#move.isUnderWay)
+      return refuse('conflict', 'id: the tenant is being moved to another shard; confirm or reverse the move first')
     const deletion = this.#deletion.request(before?.stateBefore ?? known.state, graceDays)
     if (deletion !== before && deletion.phase === 'grace') {
       this.#changeState({ ...known, state: 'suspended', eraseAt: deletion.eraseAt })
@@ -410,9 +426,25 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   /** Writes the placement to Postgres again, whatever was written before: the nightly sweep. */
   retell(): void {
-    if (this.record() === undefined || this.#deletion.isErasing) return
+    // While a move holds up writes, its shards are told by the move.
+    if (this.record() === undefined || this.#deletion.isErasing || this.#move.ownsPlacement) return
     this.#kv.put('told', 0)
     this.#tasks.schedule(this.#clock.now(), 0)
+  }
+
+  /** Begins to move the tenant to another shard. The caller has looked at the shard. */
+  startMove(order: MoveOrder & { readonly to: string }): MoveAnswered | Refusal {
+    return this.#move.start(order)
+  }
+
+  /** The last move of the tenant. */
+  move(): MoveView | undefined {
+    return this.#move.view()
+  }
+
+  /** Confirms, reverses, pauses or resumes the move that is under way. */
+  decideMove(decision: MoveDecision): MoveAnswered | Refusal {
+    return this.#move.decide(decision)
   }
 
   override async alarm(): Promise<void> {
@@ -480,7 +512,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     await platformOf(this.env).noteTenant(record.id)
     const config = loadConfig(this.env)
     const shard = await openShard(config, platformOf(this.env), record.placement.shard, 'write')
-    await within(10_000, 'the shard', placeOnShard(shard, record.id, record.placement))
+    if (!this.#move.ownsPlacement) await within(10_000, 'the shard', placeOnShard(shard, record.id, record.placement))
     await within(
       10_000,
       'the directory',

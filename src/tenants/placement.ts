@@ -1,5 +1,5 @@
 import { hash32, mixed32 } from '../kernel/id.ts'
-import type { Jurisdiction, RegionHint } from '../protocol/places.ts'
+import { jurisdictionIn, type Jurisdiction, type RegionHint } from '../protocol/places.ts'
 import type { Shard, StoredShard } from './shards.ts'
 
 /** What a new tenant asks of its shard. */
@@ -31,3 +31,25 @@ export function placeTenant(tenant: string, shards: readonly Shard[]): string | 
   }
   return best?.name
 }
+
+/** Why a tenant cannot move to a shard, by the list of shards: a text for the operator. Undefined when it can. */
+export function reasonNotToMove(
+  { id, placement }: { readonly id: string; readonly placement: { readonly shard: string } },
+  to: string,
+  shards: readonly StoredShard[],
+): string | undefined {
+  const target = shards.find(({ name }) => name === to)
+  const source = shards.find(({ name }) => name === placement.shard)
+  const own = jurisdictionIn(id)
+  if (to === placement.shard) return `to: the tenant is on "${to}" already`
+  if (target === undefined) return `to: no shard "${to}" is registered`
+  if (target.state !== 'active') return `to: the shard "${to}" is ${target.state}; it has to be active`
+  if (source?.state === 'read-only')
+    return `id: its shard "${placement.shard}" is read-only; make it draining, so that a move can note changes`
+  if (target.jurisdiction !== own)
+    return `to: the shard "${to}" has ${named(target.jurisdiction)}, the tenant ${named(own)}; a tenant stays in its jurisdiction`
+  return undefined
+}
+
+const named = (jurisdiction: string | undefined): string =>
+  jurisdiction === undefined ? 'no jurisdiction' : `the jurisdiction "${jurisdiction}"`

@@ -96,9 +96,12 @@ function databaseIn(text: string): string {
 /** A shard does not take this work: it is unknown, read-only, or its schema is too old for this Worker. */
 export class ShardRefused extends Error {
   readonly shard: string
+  /** No shard of this name is registered. */
+  readonly isUnknown: boolean
 
-  constructor(shard: string, reason: string) {
+  constructor(shard: string, reason: string, isUnknown = false) {
     super(`${shard}: ${reason}`)
     this.shard = shard
+    this.isUnknown = isUnknown
   }
 }

@@ -81,6 +81,14 @@ const tables = {
     { export: 'itself' },
   ),
   usage: table('use by day', [{ name: 'day', type: 'date' }], { export: 'itself' }),
+  moves: table('what a move does with the tenant on this shard', [], {
+    move: 'stays',
+    export: 'never',
+  }),
+  move_notes: table('rows that changed during a move', [{ name: 'id', type: 'bigint' }], {
+    move: 'stays',
+    export: 'never',
+  }),
   placements: table('the newest epoch on this shard', [], { move: 'switched', delete: 'last', export: 'never' }),
   tenants: table('the line of the directory', [], { database: 'directory', move: 'stays', delete: 'last' }),
 } satisfies Readonly<Record<string, TableStore>>

@@ -7,9 +7,8 @@ import { startNeonProxy } from '../../local/neon/start.ts'
 import { startPostgres } from '../../local/postgres/start.ts'
 
 const password = 'secret'
-const lineages: Readonly<Record<string, Lineage>> = { directory: 'directory', shard0: 'shard' }
 
-/** A Postgres with a directory and one shard, both migrated, and the way the Worker takes to them. */
+/** A Postgres with a directory and a shard, or more of them, both migrated, and the way the Worker takes to them. */
 export interface ShardWorld {
   /** What each migration of the start has run, by database. */
   readonly ran: Readonly<Record<string, readonly number[]>>
@@ -27,7 +26,14 @@ export interface ShardWorld {
 /** The host of the standby in connection strings, for a world with one. */
 export const replicaHost = 'shard0.replica.local'
 
-export async function startShardWorld({ replica = false } = {}): Promise<ShardWorld> {
+export async function startShardWorld({
+  replica = false,
+  shards = ['shard0'] as readonly string[],
+} = {}): Promise<ShardWorld> {
+  const lineages: Readonly<Record<string, Lineage>> = {
+    directory: 'directory',
+    ...Object.fromEntries(shards.map((name) => [name, 'shard'] as const)),
+  }
   const dataDir = await mkdtemp(join(tmpdir(), 'parley-shard-'))
   const postgres = await startPostgres({ dataDir, databases: Object.keys(lineages), replica })
   const asApp = (database: string, host = '') =>
@@ -64,7 +70,12 @@ export async function startShardWorld({ replica = false } = {}): Promise<ShardWo
     vars: {
       NEON_PROXY: `127.0.0.1:${proxy.port}`,
       DATABASE_URL_DIRECTORY: `postgresql://parley_app:${password}@directory.local/directory`,
-      DATABASE_URL_SHARD0: `postgresql://parley_app:${password}@shard0.local/shard0`,
+      ...Object.fromEntries(
+        shards.map((name) => [
+          `DATABASE_URL_${name.toUpperCase()}`,
+          `postgresql://parley_app:${password}@${name}.local/${name}`,
+        ]),
+      ),
     },
     async close() {
       for (const session of sessions) await session.end()

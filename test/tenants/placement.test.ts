@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
-import { placeTenant } from '../../src/tenants/placement.ts'
+import { configuredShard } from '../../src/tenants/shards.ts'
+import { placeTenant, reasonNotToMove } from '../../src/tenants/placement.ts'
 import { newPlatformSettings, withPlatformLimits } from '../../src/tenants/platform-settings.ts'
 import { tenantId, tenantRecord } from '../../src/tenants/record.ts'
 
@@ -127,5 +128,33 @@ describe('the cache', () => {
     await expect(cache.get('acme', 0)).rejects.toThrow('away')
     up = true
     expect(await cache.get('acme', 1)).toBe(someone)
+  })
+})
+
+describe('a move to a shard', () => {
+  const shard = (name: string, more: object = {}) => ({ ...configuredShard({ name, weight: 1 }), ...more })
+  const shards = [
+    shard('here'),
+    shard('there'),
+    shard('european', { jurisdiction: 'eu' }),
+    shard('full', { state: 'draining' }),
+    shard('frozen', { state: 'read-only' }),
+  ]
+  test.each([
+    ['acme', 'here', 'there', undefined],
+    ['acme', 'full', 'there', undefined],
+    ['acme.eu', 'here', 'european', undefined],
+    ['acme', 'here', 'here', 'the tenant is on "here" already'],
+    ['acme', 'here', 'nowhere', 'no shard "nowhere" is registered'],
+    ['acme', 'here', 'full', '"full" is draining'],
+    ['acme', 'here', 'frozen', '"frozen" is read-only'],
+    ['acme', 'frozen', 'there', 'make it draining'],
+    ['acme', 'here', 'european', 'the jurisdiction "eu", the tenant no jurisdiction'],
+    ['acme.us', 'here', 'european', 'the tenant the jurisdiction "us"'],
+    ['acme.eu', 'here', 'there', 'a tenant stays in its jurisdiction'],
+  ])('of %s from %s to %s is refused with the reason: %s', (id, from, to, reason) => {
+    const refused = reasonNotToMove({ id, placement: { shard: from } }, to, shards)
+    if (reason === undefined) expect(refused).toBeUndefined()
+    else expect(refused).toContain(reason)
   })
 })

@@ -60,6 +60,18 @@ describe('the registry of what holds something of a tenant', () => {
     expect(tenantTables.map(({ name, key }) => ({ name, key }))).toEqual(expected)
   })
 
+  test('has changes noted of every table whose rows move, by the columns of its key', () => {
+    const noted = (name: string, columns: string) =>
+      ['INSERT', 'UPDATE', 'DELETE'].map(
+        (event) =>
+          `CREATE TRIGGER note_${event.toLowerCase()} AFTER ${event} ON public.${name} REFERENCING ${event === 'DELETE' ? 'OLD' : 'NEW'} TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_changes(${columns})`,
+      )
+    const moved = tenantTables.filter(({ move }) => move === 'copied')
+    const expected = moved.flatMap(({ name, key }) => noted(name, key.map((column) => `'${column.name}'`).join(', ')))
+    const found = schema.split('\n').filter((line) => line.startsWith('CREATE TRIGGER note_'))
+    expect(found.toSorted()).toEqual(expected.toSorted())
+  })
+
   test('deletes the placement and the settings last, by which all else is found', () => {
     const deletedLast = Object.entries(tenantStores).flatMap(([name, store]) => (store.delete === 'last' ? [name] : []))
     expect(deletedLast.toSorted()).toEqual(['Tenant', 'placements', 'tenants'])

@@ -50,6 +50,7 @@ export async function openShard(
     throw new ShardRefused(
       name,
       known.isWhole ? 'no shard of this name is registered' : 'the shards cannot be read now',
+      known.isWhole,
     )
   if (use === 'write' && shard.state === 'read-only') throw new ShardRefused(name, 'the shard is read-only')
   const database = connect(config, await connectionOf(config, shard), deadlineMs)

@@ -11,7 +11,7 @@ export interface FakeDatabase {
   /** Takes statements and never answers. */
   isSilent: boolean
   /** The rows that a statement is answered with. */
-  rows: (statement: Statement) => readonly Readonly<Record<string, string | number>>[]
+  rows: (statement: Statement) => readonly Readonly<Record<string, string | number | boolean | null>>[]
   /** The credentials of the connection strings that were used, `user:password@host`. */
   readonly credentials: Set<string>
   readonly statements: Statement[]

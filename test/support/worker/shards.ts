@@ -9,15 +9,18 @@ export interface Statement {
 }
 
 /** Rows to answer a statement with; nothing for those that only write. */
-type Rows = (statement: Statement) => readonly Readonly<Record<string, string | number>>[]
+type Rows = (statement: Statement) => readonly Readonly<Record<string, string | number | boolean | null>>[]
 
 /** Rows as Neon answers them. */
 export const answerTo = (rows: ReturnType<Rows>) => ({
   command: 'SELECT',
   rowCount: rows.length,
   rowAsArray: true,
-  fields: Object.keys(rows[0] ?? {}).map((name) => ({ name, dataTypeID: 25 })),
-  rows: rows.map((row) => Object.values(row).map(String)),
+  fields: Object.entries(rows[0] ?? {}).map(([name, value]) => ({
+    name,
+    dataTypeID: typeof value === 'boolean' ? 16 : 25,
+  })),
+  rows: rows.map((row) => Object.values(row).map((value) => (value === null ? null : String(value)))),
 })
 
 /** From here on nothing reaches Postgres. */

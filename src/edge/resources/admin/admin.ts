@@ -23,6 +23,7 @@ import { replicas } from '../shards/replicas.ts'
 import { shards } from '../shards/shards.ts'
 import { deletions } from '../tenants/deletion.ts'
 import { rebuildTenant } from '../tenants/rebuild.ts'
+import { moves } from '../tenants/moves.ts'
 import { tenants } from '../tenants/tenants.ts'
 import { platform } from './platform.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
@@ -211,6 +212,7 @@ export const admin = [
   ...tenants,
   ...deletions,
   rebuildTenant,
+  ...moves,
   ...shards,
   ...replicas,
   ...questions,

@@ -51,6 +51,7 @@ const deleteTenant = operation(
     params,
     query: deletionQuery,
     responses: { 202: deletionView },
+    errors: ['conflict'],
     example: { response: exampleDeletion },
   }),
   async ({ c, params: { id }, query: { graceDays = defaultGraceDays } }) => {
