@@ -142,6 +142,7 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
   activityNews(tenant: string, updates: readonly ConversationActivity[]): ActivityAnswer
   activityMissed(tenant: string, since: number): boolean
   tenantStateChanged(tenant: string, state: TenantState | 'erased'): void
+  platformChanged(): void
   disconnectUser(target: ConnectionTarget, reason: DisconnectReason | undefined, whitelist: readonly string[]): void
   subscribeUser(
     target: ConnectionTarget,
@@ -427,7 +428,8 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
 
 export interface CacheEpochsRpc extends Rpc.DurableObjectBranded {
   invalidate(tags: readonly string[], known: Stamp | undefined): Invalidations
-  since(known: Stamp | undefined): Invalidations
+  since(known: Stamp | undefined, read?: readonly string[]): Invalidations
+  takeRecent(): string[]
 }
 
 export interface ShardReaderRpc extends Rpc.DurableObjectBranded {

@@ -1,6 +1,7 @@
 import { env, waitUntil } from 'cloudflare:workers'
-import { breakerOf } from '../durable-objects/address.ts'
+import { breakerOf, cacheEpochsOf } from '../durable-objects/address.ts'
 import { useBreakers } from './adapters/dependency.ts'
+import { useEpochs } from './adapters/process-epochs.ts'
 import { runCron } from './cron/run.ts'
 import { app } from './edge/http/app.ts'
 import { connect, connectionPath } from './edge/http/connection.ts'
@@ -30,6 +31,8 @@ useBreakers({
   report: ({ tenant, key }, report) => breakerOf(env, tenant, key).report(key, report),
   keep: waitUntil,
 })
+
+useEpochs((known, read) => cacheEpochsOf(env).since(known, read))
 
 export default {
   fetch(request, env, ctx) {

@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
 import { EpochLog, type Invalidations, type Stamp } from '../../src/cache/epochs.ts'
+import { RecentKeys } from '../../src/cache/recent-keys.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
@@ -19,6 +20,8 @@ export class CacheEpochs extends DurableObject<Env> implements CacheEpochsRpc {
   readonly #clock = systemClock
   readonly #sql = this.ctx.storage.sql
   readonly #log = this.#open()
+  /** In memory only: what is forgotten with it is not warmed once. */
+  readonly #recent = new RecentKeys()
 
   /** Invalidates all values with one of these tags that were loaded before. Returns what is new since `known`, this included. */
   invalidate(tags: readonly string[], known: Stamp | undefined): Invalidations {
@@ -34,9 +37,15 @@ export class CacheEpochs extends DurableObject<Env> implements CacheEpochsRpc {
     return this.#log.since(known)
   }
 
-  /** The invalidations that a process does not know yet. */
-  since(known: Stamp | undefined): Invalidations {
+  /** The invalidations that a process does not know yet. It names the keys that it `read` since it asked last. */
+  since(known: Stamp | undefined, read: readonly string[] = []): Invalidations {
+    if (read.length > 0) this.#recent.note(read, this.#clock.now())
     return this.#log.since(known)
+  }
+
+  /** The keys that processes read in the last five minutes, each once. */
+  takeRecent(): string[] {
+    return this.#recent.take(this.#clock.now())
   }
 
   #open(): EpochLog {

@@ -1,4 +1,4 @@
-import { askEpochs, processEpochs } from '../../src/adapters/process-epochs.ts'
+import { knownInvalidations } from '../../src/adapters/process-epochs.ts'
 import { namesUnknownKey } from '../../src/auth/token.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -9,7 +9,7 @@ import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { refuseTooFast, type Refusal } from '../../src/protocol/errors.ts'
 import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
 import type { Session } from '../../src/realtime/session.ts'
-import { TenantCache, tenantFreshMs, type Admission, type KnownInvalidations } from '../../src/tenants/cache.ts'
+import { TenantCache, tenantFreshMs, type Admission } from '../../src/tenants/cache.ts'
 import { noteRegion } from '../../src/tenants/regions.ts'
 import { askTenant } from '../../src/tenants/known.ts'
 import { newPlatformSettings, withPlatformLimits, type PlatformSettings } from '../../src/tenants/platform-settings.ts'
@@ -32,6 +32,8 @@ export class GatewayContext {
   readonly registry = new ConnectionRegistry()
   readonly connectionLimits = new ConnectionLimits()
   readonly tenants: TenantCache
+  /** The plans or the limits of all tenants changed: what is known of tenants is asked for again. */
+  readonly platformChanged: () => void
   readonly namespaces: NamespaceCache
   readonly names: NameDirectory
 
@@ -42,7 +44,9 @@ export class GatewayContext {
     this.storage = ctx.storage
     this.sockets = new Sockets(ctx, handlers, this.config.hibernation)
     this.heartbeat = new Heartbeat(ctx.storage, this.sockets)
-    this.tenants = openTenants(env)
+    const { tenants, platformChanged } = openTenants(env)
+    this.tenants = tenants
+    this.platformChanged = platformChanged
     this.namespaces = new NamespaceCache(this.tenants, this.config)
     this.names = new NameDirectory(env, this.tenants, this.clock)
   }
@@ -81,41 +85,38 @@ export class GatewayContext {
 }
 
 /** Tenants as one gateway knows them, under the platform's limits. While the platform's actor is unreachable its last answer holds. */
-function openTenants(env: Env): TenantCache {
+function openTenants(env: Env): Pick<GatewayContext, 'tenants' | 'platformChanged'> {
   let settings = newPlatformSettings
   let freshUntil = 0
+  let changes = 0
   const askPlatform = async (): Promise<PlatformSettings> => {
     const now = systemClock.now()
     if (now < freshUntil) return settings
+    const before = changes
     try {
       settings = await platformOf(env).settings()
-      freshUntil = now + tenantFreshMs
+      if (changes === before) freshUntil = now + tenantFreshMs
     } catch (thrown) {
       log.warn('tenants.platform-unreachable', { reason: reasonOf(thrown) })
     }
     return settings
   }
-  return new TenantCache(async (tenant) => {
-    const [admission, platform] = await Promise.all([
-      askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission()),
-      askPlatform(),
-    ])
-    if (admission === undefined) return undefined
-    noteRegion(tenant, admission.record.region)
-    return { ...admission, record: withPlatformLimits(admission.record, platform) }
-  }, knownInvalidations(env))
-}
-
-/** The invalidations that this process knows, which may be that of many gateways. */
-function knownInvalidations(env: Env): KnownInvalidations {
-  const { view } = processEpochs
-  return {
-    async refresh(now) {
-      if (view.isFresh(now)) return true
-      await askEpochs((known) => cacheEpochsOf(env).since(known), now)
-      return view.isFresh(now)
+  const tenants = new TenantCache(
+    async (tenant) => {
+      const [admission, platform] = await Promise.all([
+        askTenant(platformOf(env), tenant, () => tenantOf(env, tenant).admission()),
+        askPlatform(),
+      ])
+      if (admission === undefined) return undefined
+      noteRegion(tenant, admission.record.region)
+      return { ...admission, record: withPlatformLimits(admission.record, platform) }
     },
-    mark: () => view.stamp(),
-    isInvalidated: (mark, tag) => view.isInvalidated(mark, [tag]),
+    knownInvalidations((known, read) => cacheEpochsOf(env).since(known, read)),
+  )
+  const platformChanged = () => {
+    changes++
+    freshUntil = 0
+    tenants.forgetAll()
   }
+  return { tenants, platformChanged }
 }

@@ -137,7 +137,12 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     return this.#activity.updatesMissed(tenant, since)
   }
 
-  /** The state of a tenant changed: forgets its record, and closes its connections unless it is active. */
+  /** The plans or the limits of all tenants changed. */
+  platformChanged(): void {
+    this.#context.platformChanged()
+  }
+
+  /** A tenant changed: forgets its record, and closes its connections unless it is active. */
   tenantStateChanged(tenant: string, state: TenantState | 'erased'): void {
     const { tenants, sockets } = this.#context
     tenants.forget(tenant)

@@ -237,7 +237,6 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   #changeState(changed: StoredTenant): StoredTenant {
     const record = { ...changed, version: changed.version + 1 }
-    this.#kv.put('stateOwed', record.version)
     this.#kv.put('holdPending', record.version)
     this.#write(record)
     return record
@@ -460,6 +459,8 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   #write(record: StoredTenant): void {
     this.#kv.put('record', record)
+    // No gateway knows a new tenant.
+    if (record.version > 1) this.#kv.put('stateOwed', record.version)
     this.#tasks.schedule(this.#clock.now(), 0)
   }
 
@@ -481,8 +482,8 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   }
 
   /**
-   * Repeated until every gateway has answered: each caches the tenant for seconds only, but its open sockets would
-   * stay.
+   * Repeated until every gateway has answered. Gateways use limits and namespaces without asking whether they changed, which
+   * would be a call for each message of a quiet connection, and those of a suspended tenant have to close its sockets.
    */
   async #tellGateways(): Promise<void> {
     const record = this.record()

@@ -112,9 +112,12 @@ export class Cache<V> {
     return found.value
   }
 
-  /** Loads the value anew and puts it into both tiers: for an owner that has just changed it. */
+  /** Loads the value anew and puts it into both tiers, when it has changed or is warmed. */
   async refresh(key: string, load: Load<V>, ports: CachePorts): Promise<V | undefined> {
-    const { value } = await this.#load(key, this.options.tags(key), load, ports)
+    const tags = this.options.tags(key)
+    // A value without a stamp would be of no use in the shared tier.
+    if (tags.length > 0 && !ports.epochs.isFresh(ports.now())) await ports.askEpochs()
+    const { value } = await this.#load(key, tags, load, ports)
     return value
   }
 

@@ -143,8 +143,11 @@ export class EpochView {
   }
 }
 
-/** Asks the log for what is new since a stamp. */
-export type AskEpochs = (since: Stamp | undefined) => Promise<Invalidations>
+/** Asks the log for what is new since a stamp, and says which keys this process read since it asked last. */
+export type AskEpochs = (since: Stamp | undefined, read: readonly string[]) => Promise<Invalidations>
+
+/** Keys that one question names at most. */
+const maxKeysRead = 1000
 
 /** The questions of one process: at most one at a time, and none without a request. */
 export class EpochReader {
@@ -153,6 +156,12 @@ export class EpochReader {
   readonly figures = { asked: 0, failed: 0 }
   #asking: { readonly at: number; readonly answer: Promise<void> } | undefined
   #failedAt = -Infinity
+  #keysRead = new Set<string>()
+
+  /** A value that is worth warming was read; the next question says so. */
+  noteRead(key: string): void {
+    if (this.#keysRead.size < maxKeysRead) this.#keysRead.add(key)
+  }
 
   /**
    * Asks, or shares the question that another request has just asked. Never throws: without an answer the view is not
@@ -173,8 +182,10 @@ export class EpochReader {
 
   async #ask(ask: AskEpochs, clock: () => number, now: number): Promise<void> {
     this.figures.asked++
+    const read = [...this.#keysRead]
+    this.#keysRead = new Set()
     try {
-      this.view.note(await ask(this.view.stamp()), now)
+      this.view.note(await ask(this.view.stamp(), read), now)
       this.#failedAt = -Infinity
     } catch {
       this.figures.failed++

@@ -6,6 +6,7 @@ import { placements, placementsDue } from './placements.ts'
 import { reconcile, reconcileDue } from './reconcile.ts'
 import { sweep, sweepDue } from './sweep.ts'
 import { usage, usageDue } from './usage.ts'
+import { warm } from './warm.ts'
 
 /** A scheduled task of the platform: a name to run it by hand, when (UTC, as in wrangler.toml), and what. */
 export interface CronEntry {
@@ -21,6 +22,7 @@ export interface CronEntry {
 export const schedule: readonly CronEntry[] = [
   { name: 'sweep', cron: '*/5 * * * *', runDue: sweepDue, run: sweep },
   { name: 'reconcile', cron: '*/5 * * * *', runDue: reconcileDue, run: reconcile },
+  { name: 'warm', cron: '*/5 * * * *', runDue: warm, run: warm },
   { name: 'usage', cron: '7 * * * *', runDue: usageDue, run: usage },
   { name: 'placements', cron: '17 3 * * *', runDue: placementsDue, run: placements },
   { name: 'partitions', cron: '17 3 * * *', runDue: partitionsDue, run: partitions },

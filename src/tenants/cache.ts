@@ -24,7 +24,7 @@ export interface KnownInvalidations {
 }
 
 /** The newest invalidation that was known. */
-interface InvalidationMark {
+export interface InvalidationMark {
   readonly log: string
   readonly seq: number
 }
@@ -43,8 +43,8 @@ interface Asked {
 export class TenantCache {
   readonly #ask: (tenant: string) => Promise<Admission | undefined>
   readonly #known = new Map<string, Asked>()
-  /** The last answers, for callers that cannot wait for a newer one. */
-  readonly #last = new Map<string, { readonly nth: number; readonly admission: Admission }>()
+  /** The last answers, for callers that cannot wait for a newer one. `isOld`: the tenant is known to have changed since. */
+  readonly #last = new Map<string, { readonly nth: number; readonly admission: Admission; isOld: boolean }>()
   /** Questions that wait for the answer to one before them. */
   readonly #next = new Map<string, Promise<Admission | undefined>>()
   readonly #invalidations: KnownInvalidations | undefined
@@ -58,6 +58,14 @@ export class TenantCache {
   /** The tenant changed: the next question goes to its actor. */
   forget(tenant: string): void {
     this.#known.delete(tenant)
+    const last = this.#last.get(tenant)
+    if (last !== undefined) last.isOld = true
+  }
+
+  /** Every tenant may have changed. */
+  forgetAll(): void {
+    for (const tenant of this.#last.keys()) this.forget(tenant)
+    this.#known.clear()
   }
 
   /** The tenant, or undefined when there is none of that name. */
@@ -85,7 +93,8 @@ export class TenantCache {
     const isCurrent =
       known === undefined ||
       (isKnown ? !invalidations.isInvalidated(known.mark, tenantTag(tenant)) : known.until - tenantFreshMs + 1000 > now)
-    if (!isCurrent) this.forget(tenant)
+    if (!isCurrent && isKnown) this.forget(tenant)
+    else if (!isCurrent) this.#known.delete(tenant)
     return await this.get(tenant, now)
   }
 
@@ -98,12 +107,12 @@ export class TenantCache {
     if (shared !== undefined) return shared
     const known = this.#known.get(tenant)
     if (known === undefined || known.isHere) {
-      this.forget(tenant)
+      this.#known.delete(tenant)
       return this.get(tenant, now)
     }
     const ask = () => {
       this.#next.delete(tenant)
-      this.forget(tenant)
+      this.#known.delete(tenant)
       return this.get(tenant, now)
     }
     const next = known.admission.then(ask, ask)
@@ -111,10 +120,11 @@ export class TenantCache {
     return next
   }
 
-  /** The record of the last answer, perhaps a moment old; undefined before the first answer. */
+  /** The record of the last answer, perhaps a moment old; undefined before the first answer, also the first after a change. */
   lately(tenant: string, now: number): TenantRecord | undefined {
     void this.get(tenant, now).catch(() => undefined)
-    return this.last(tenant)?.record
+    const last = this.#last.get(tenant)
+    return last === undefined || last.isOld ? undefined : last.admission.record
   }
 
   /** The tenant as it was last known, however long ago. */
@@ -136,7 +146,8 @@ export class TenantCache {
     asked.isHere = true
     const { nth } = asked
     if ((this.#last.get(tenant)?.nth ?? 0) > nth) return
-    if (admission !== undefined) return void this.#last.set(tenant, { nth, admission })
+    if (admission !== undefined)
+      return void this.#last.set(tenant, { nth, admission, isOld: this.#known.get(tenant) !== asked })
     this.#last.delete(tenant)
     this.#drop(tenant, asked)
   }

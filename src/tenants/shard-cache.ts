@@ -1,4 +1,5 @@
 import { log, reasonOf } from '../kernel/log.ts'
+import type { InvalidationMark, KnownInvalidations } from './cache.ts'
 import { withConfigured, type ReplicasByShard, type Shard, type ShardList, type StoredShard } from './shards.ts'
 
 /** The platform's actor, which keeps the list of shards. One of a version before knows of no replicas. */
@@ -7,8 +8,11 @@ export interface ShardRegistry {
   noteShardSchema(shard: string, number: number): Promise<void>
 }
 
-/** How long the list is used without asking: a change of a shard holds everywhere within this time. */
+/** How long the list is used while no change of it is known. */
 export const shardsFreshMs = 10_000
+/** The tag of the list. A list of which it is not known whether it was invalidated is used for a second. */
+export const shardsTag = 'shards'
+const unknownMs = 1000
 /** A name that is not in the list has it read again, at most once in this time. */
 const unknownEveryMs = 1000
 /** A request that finds the list too old while another reads it uses the old one, for so long. */
@@ -32,13 +36,27 @@ export class ShardCache {
   #known: KnownShards | undefined
   #freshUntil = -Infinity
   #readAt = -Infinity
+  #mark: InvalidationMark | undefined
   /** An answer of a lower version was made before a change that was made here. */
   #minVersion = 0
+  readonly #invalidations: KnownInvalidations | undefined
+
+  constructor(invalidations?: KnownInvalidations) {
+    this.#invalidations = invalidations
+  }
 
   /** All shards. Never throws: while the registry does not answer, the last list, or else the configured shards. */
   async all(registry: ShardRegistry, configured: readonly Shard[], now: number): Promise<KnownShards> {
-    if (this.#known !== undefined && (now < this.#freshUntil || now < this.#readAt + readingMs)) return this.#known
+    const isUsed = now < this.#freshUntil ? await this.#isCurrent(now) : now < this.#readAt + readingMs
+    if (this.#known !== undefined && isUsed) return this.#known
     return await this.read(registry, configured, now)
+  }
+
+  /** Whether no change of the list is known that was made after it was read. */
+  async #isCurrent(now: number): Promise<boolean> {
+    if (this.#invalidations === undefined) return true
+    const isKnown = await this.#invalidations.refresh(now)
+    return isKnown ? !this.#invalidations.isInvalidated(this.#mark, shardsTag) : now < this.#readAt + unknownMs
   }
 
   /** One shard; a name that is not known is looked up, since it may have been registered a moment ago. */
@@ -65,12 +83,16 @@ export class ShardCache {
   /** Reads the list now. Never throws, as `all`. */
   async read(registry: ShardRegistry, configured: readonly Shard[], now: number): Promise<KnownShards> {
     this.#readAt = now
+    const mark = this.#invalidations?.mark()
     try {
       const { version, shards, schemas, replicas = {} } = await registry.shards()
       const read = { version, shards: withConfigured(shards, configured), schemas, replicas, isWhole: true }
       // Answers may arrive in another order than they were made in.
       if (this.#known === undefined || version >= this.#known.version) this.#known = read
-      if (version >= this.#minVersion) this.#freshUntil = now + shardsFreshMs
+      if (version >= this.#minVersion) {
+        this.#freshUntil = now + shardsFreshMs
+        this.#mark = mark
+      }
       return this.#known
     } catch (thrown) {
       log.warn('shards.unreachable', { reason: reasonOf(thrown) })

@@ -6,6 +6,7 @@ import { maxKeys } from '../../src/tenants/record.ts'
 import { call } from '../support/worker/http.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
 import { type TestTenant, newTenant, operatorKey, succeeded } from '../support/worker/tenant.ts'
+import { connect, lively, namespace } from '../support/worker/topics.ts'
 
 const asOperator = (line: string, body?: object) =>
   call(line, { as: operatorKey, ...(body === undefined ? {} : { body }) })
@@ -94,3 +95,50 @@ test('a tenant that changed once more before its gateways heard of its state res
   for (let rings = 0; await runDurableObjectAlarm(tenant); rings++) expect(rings).toBeLessThan(5)
   expect(await runInDurableObject(tenant, (_, { storage }) => storage.kv.get('stateOwed'))).toBeUndefined()
 })
+
+test('gateways use no namespace and no limit of a tenant from before a change that they were told of', async () => {
+  postgresIsThere()
+  const tenant = await newTenant()
+  await namespace(tenant, 'orders', lively)
+  const alice = await connect(await tenant.token('alice'))
+  const subscribe = async (channel: string) => await alice.ask({ subscribe: { channel } })
+  expect((await subscribe('orders:1')).subscribe).toBeDefined()
+  expect((await call('DELETE /v1/namespaces/orders', { as: tenant.key })).status).toBe(204)
+  await told(tenant)
+  expect((await subscribe('orders:2')).error).toMatchObject({ code: 102 })
+
+  await namespace(tenant, 'orders', lively)
+  await told(tenant)
+  expect((await subscribe('orders:3')).subscribe).toBeDefined()
+})
+
+test('gateways are told when a plan changes', async () => {
+  postgresIsThere()
+  const plan = `plan-${crypto.randomUUID().slice(0, 8)}`
+  const put = async (commandsPerSecondConnection: number) =>
+    await call(`PUT /admin/v1/plans/${plan}`, {
+      as: operatorKey,
+      body: { limits: { commandsPerSecondConnection }, together: {} },
+    })
+  expect((await put(1000)).status).toBe(200)
+  const tenant = await newTenant()
+  const limits = { plan, limits: {} }
+  expect((await call(`PUT /admin/v1/tenants/${tenant.id}/limits`, { as: operatorKey, body: limits })).status).toBe(200)
+  await told(tenant)
+  const alice = await connect(await tenant.token('alice'))
+  const refused = async () => {
+    const asked = alice.say(...Array.from({ length: 100 }, () => ({ rpc: { method: 'none', data: {} } })))
+    const replies = await Promise.all(asked.map((id) => alice.replyTo(id)))
+    return replies.filter(({ error }) => error?.code === 111).length
+  }
+  expect(await refused()).toBe(0)
+  expect((await put(1)).status).toBe(200)
+  // The first command asks for the tenant anew.
+  await expect.poll(refused, { timeout: 20_000 }).toBeGreaterThan(50)
+})
+
+/** The gateways that a tenant has to tell of its change have been told. */
+async function told({ id }: TestTenant): Promise<void> {
+  const tenant = env.TENANT.getByName(id)
+  for (let rings = 0; await runDurableObjectAlarm(tenant); rings++) expect(rings).toBeLessThan(5)
+}

@@ -110,3 +110,40 @@ describe('the present state of a tenant, for decisions about credentials', () =>
     expect([await name(0), await name(999), await name(1000)]).toEqual(['first', 'first', 'second'])
   })
 })
+
+describe('a tenant that changed', () => {
+  test('is not what it was before to any caller, also where the old answer arrives after the change', async () => {
+    const { cache, answer } = story()
+    void cache.get('acme', 0)
+    await answer(0, before)
+    expect(cache.lately('acme', 1)).toBe(before.record)
+    cache.forget('acme')
+    // The first use asks; until the answer is here nothing is known.
+    expect(cache.lately('acme', 3_600_000)).toBeUndefined()
+    cache.forget('acme')
+    await answer(1, before)
+    expect(cache.lately('acme', 3_600_001)).toBeUndefined()
+    await answer(2, after)
+    expect(cache.lately('acme', 3_600_002)).toBe(after.record)
+  })
+
+  test('is asked for again by its next use when every tenant may have changed', async () => {
+    const { cache, asked, answer } = story()
+    void cache.get('acme', 0)
+    await answer(0, before)
+    cache.forgetAll()
+    expect(cache.fresh('acme', 1)).toBeUndefined()
+    expect(cache.lately('acme', 1)).toBeUndefined()
+    await answer(1, after)
+    expect(cache.lately('acme', 2)).toBe(after.record)
+    expect(asked).toHaveLength(2)
+  })
+
+  test('is used meanwhile when it is only asked for once more', async () => {
+    const { cache, answer } = story()
+    void cache.get('acme', 0)
+    await answer(0, before)
+    void cache.anew('acme', 1)
+    expect(cache.lately('acme', 1)).toBe(before.record)
+  })
+})

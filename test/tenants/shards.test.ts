@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { shardsFor, placeTenant } from '../../src/tenants/placement.ts'
-import { ShardCache, shardsFreshMs, type ShardRegistry } from '../../src/tenants/shard-cache.ts'
+import { EpochLog, EpochView } from '../../src/cache/epochs.ts'
+import { ShardCache, shardsFreshMs, shardsTag, type ShardRegistry } from '../../src/tenants/shard-cache.ts'
 import { isSameDatabase, withConfigured, type ShardList, type StoredShard } from '../../src/tenants/shards.ts'
 
 const shard = (name: string, more: Partial<StoredShard> = {}): StoredShard => ({
@@ -114,6 +115,41 @@ describe('what an isolate knows of the shards', () => {
     expect((await cache.find('a', platform, configured, 60_000)).shard?.name).toBe('a')
     const empty = await new ShardCache().all(platform, configured, 0)
     expect([names(empty.shards), empty.isWhole]).toEqual([['shard0'], false])
+  })
+
+  test('is read again within a second after it was invalidated at another isolate, and not before', async () => {
+    const log = new EpochLog('log')
+    const isolate = () => {
+      const view = new EpochView()
+      return new ShardCache({
+        refresh: async (now) => {
+          if (!view.isFresh(now)) view.note(log.since(view.stamp()), now)
+          return true
+        },
+        mark: () => view.stamp(),
+        isInvalidated: (mark, tag) => view.isInvalidated(mark, [tag]),
+      })
+    }
+    const [platform, cache] = [new Platform(), isolate()]
+    await cache.all(platform, configured, 0)
+    await cache.all(platform, configured, 5000)
+    const reads = platform.reads
+    for (let now = 5000; now < 6000; now += 100) await cache.all(platform, configured, now)
+    expect(platform.reads).toBe(reads)
+    platform.register('b')
+    log.invalidate([shardsTag], 6000)
+    expect(names((await cache.all(platform, configured, 7000)).shards)).toContain('b')
+    expect(platform.reads).toBe(reads + 1)
+  })
+
+  test('is read again after a second while it is not known whether it was invalidated', async () => {
+    const never = { refresh: async () => false, mark: () => undefined, isInvalidated: () => false }
+    const [platform, cache] = [new Platform(), new ShardCache(never)]
+    await cache.all(platform, configured, 0)
+    await cache.all(platform, configured, 999)
+    expect(platform.reads).toBe(1)
+    await cache.all(platform, configured, 1000)
+    expect(platform.reads).toBe(2)
   })
 
   test('is never an answer that was made before a change of its own, however late the answer arrives', async () => {

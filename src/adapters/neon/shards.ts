@@ -6,12 +6,13 @@ import { log, reasonOf } from '../../kernel/log.ts'
 import { ShardCache, type KnownShards, type ShardRegistry } from '../../tenants/shard-cache.ts'
 import { connectionContext, connectionKey, maxShards, ShardRefused, type StoredShard } from '../../tenants/shards.ts'
 import { backgroundDeadlineMs } from '../dependency.ts'
+import { knownInvalidations } from '../process-epochs.ts'
 import { connect, type Database } from './connect.ts'
 import { newestMigration } from './newest-migration.ts'
 import { selectMigration } from './select-migration.ts'
 
 /** What this isolate knows of the shards. */
-const cache = new ShardCache()
+const cache = new ShardCache(knownInvalidations())
 /** Decrypted connection strings, by what was decrypted. */
 const decrypted = new BoundedMap<string, string>(2 * maxShards)
 /** Shards whose schema was found to be new enough, by their connection. */

@@ -29,7 +29,7 @@ export async function isRevoked(
   const name = nameOf(tenant, user)
   const known = revocations.peek(name, processEpochs.view, now)
   if (known !== undefined) return issuedAt <= known
-  const ports = cachePorts(env, (epochs) => cacheEpochsOf(env).since(epochs), now)
+  const ports = cachePorts(env, (epochs, read) => cacheEpochsOf(env).since(epochs, read), now)
   const revokedAt = await revocations.read(
     name,
     () => callInbox(env, tenant, user, (inbox) => inbox.revokedAt()),

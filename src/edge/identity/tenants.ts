@@ -1,4 +1,4 @@
-import { cacheEpochsOf, platformOf, tenantOf } from '../../../durable-objects/address.ts'
+import { cacheEpochsOf, gatewayNamed, platformOf, tenantOf } from '../../../durable-objects/address.ts'
 import { cachePorts } from '../../adapters/cache-ports.ts'
 import { processEpochs } from '../../adapters/process-epochs.ts'
 import { openCache } from '../../adapters/upstash/cache.ts'
@@ -6,11 +6,13 @@ import { namesUnknownKey } from '../../auth/token.ts'
 import { Cache, type CachePorts } from '../../cache/cache.ts'
 import { asJson } from '../../cache/entry.ts'
 import { usual } from '../../cache/options.ts'
-import { loadConfig } from '../../config.ts'
+import { loadConfig, type Config } from '../../config.ts'
 import type { Env } from '../../env.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
+import { within } from '../../kernel/retry.ts'
 import { tenantFreshMs, tenantTag, platformTag, type Admission } from '../../tenants/cache.ts'
+import { gatewayNames } from '../../realtime/gateway-names.ts'
 import { askTenant } from '../../tenants/known.ts'
 import {
   platformSettings,
@@ -67,12 +69,14 @@ export const identityCaches = [records, admissions, settings] as const
 const platformKey = 'all'
 let lastSettings = newPlatformSettings
 
-const portsOf = (env: Env, now: number): CachePorts => cachePorts(env, (known) => cacheEpochsOf(env).since(known), now)
+const portsOf = (env: Env, now: number): CachePorts =>
+  cachePorts(env, (known, read) => cacheEpochsOf(env).since(known, read), now)
 
 /** A tenant's public record if this process has a fresh one, without waiting. */
 export function cachedTenant(tenant: string, now: number): TenantRecord | undefined {
   const stored = records.peek(tenant, processEpochs.view, now)
   const platform = stored === undefined ? undefined : settings.peek(platformKey, processEpochs.view, now)
+  if (stored !== undefined) processEpochs.noteRead(tenant)
   return stored === undefined || platform === undefined ? undefined : underLimits(stored, platform)
 }
 
@@ -89,6 +93,7 @@ export async function tenantRecordOf(env: Env, tenant: string, now: number): Pro
   if (known !== undefined) return known
   if (!tenantId.safeParse(tenant).success) return undefined
   const stored = await records.read(tenant, () => recordFromActor(env, tenant), portsOf(env, now))
+  if (stored !== undefined) processEpochs.noteRead(tenant)
   noteRegion(tenant, stored?.region)
   return stored === undefined ? undefined : underLimits(stored, await platformSettingsAt(env, now))
 }
@@ -141,6 +146,11 @@ export async function platformSettingsAt(env: Env, now: number): Promise<Platfor
   return lastSettings
 }
 
+/** Loads a tenant's record again and puts it into Redis, for processes whose own copy expires. */
+export async function warmTenant(env: Env, tenant: string): Promise<void> {
+  await records.refresh(tenant, () => recordFromActor(env, tenant), portsOf(env, 0))
+}
+
 /**
  * A tenant changed: from now on this process uses nothing older, and others not for longer than a second. Its new record
  * is put into Redis meanwhile.
@@ -162,10 +172,25 @@ export async function forgetPlatformSettings(env: Env): Promise<void> {
   settings.drop(platformKey)
   await invalidate(env, [platformTag])
   const config = loadConfig(env)
+  await tellGateways(env, config)
   if (config.redis === undefined) return
   const ports = portsOf(env, 0)
   ports.background(openCache(config, env.request).delete('house'))
 }
+
+/** Gateways use the limits of all tenants for ten seconds without asking; one that does not answer now uses the old ones for so long. */
+async function tellGateways(env: Env, config: Config): Promise<void> {
+  const told = gatewayNames(config).map(async (name) => {
+    try {
+      await within(tellGatewayMs, 'the gateway', gatewayNamed(env, name).platformChanged())
+    } catch (thrown) {
+      log.warn('edge.gateway-unreachable', { ...idsOf(env.request), gateway: name, reason: reasonOf(thrown) })
+    }
+  })
+  await Promise.all(told)
+}
+
+const tellGatewayMs = 1000
 
 /** Ends the use of all cached values with one of these tags that were loaded before. */
 export async function invalidate(env: Env, tags: readonly string[]): Promise<void> {

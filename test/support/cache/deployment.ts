@@ -1,5 +1,6 @@
 import { vi } from 'vitest'
 import { EpochLog, type Stamp } from '../../../src/cache/epochs.ts'
+import { RecentKeys } from '../../../src/cache/recent-keys.ts'
 import { newPlatformSettings } from '../../../src/tenants/platform-settings.ts'
 import type { StoredTenant, TenantRecord } from '../../../src/tenants/record.ts'
 import { HeldRedis } from '../held-redis.ts'
@@ -15,6 +16,8 @@ export interface Process {
   record(tenant: string): Promise<TenantRecord | undefined>
   /** The tenant changed. */
   forget(tenant: string): Promise<void>
+  /** The clock starts the task that warms caches, here. */
+  warm(): Promise<void>
 }
 
 /** A tenant's actor, as far as caches ask it. */
@@ -55,6 +58,7 @@ export class Deployment {
   readonly redis = new HeldRedis()
   readonly #tenants = new Map<string, TenantActor>()
   readonly #log = new EpochLog('log')
+  readonly #recent = new RecentKeys()
   /** Whether the log of invalidations answers. */
   hasLog = true
 
@@ -80,8 +84,10 @@ export class Deployment {
   async newProcess(): Promise<Process> {
     vi.resetModules()
     const tenants = await vi.importActual<Tenants>('../../../src/edge/identity/tenants.ts')
+    const { warm } = await vi.importActual<{ warm(env: object): Promise<void> }>('../../../src/cron/warm.ts')
     const env = this.#bindings()
     return {
+      warm: () => warm(env),
       record: (tenant) => tenants.tenantRecordOf(env, tenant, Date.now()),
       forget: (tenant) => tenants.forgetTenant(env, tenant),
     }
@@ -94,10 +100,12 @@ export class Deployment {
       noteTenant: async () => undefined,
     }
     const epochs = {
-      since: async (known?: Stamp) => {
+      since: async (known?: Stamp, read: readonly string[] = []) => {
         if (!this.hasLog) throw new Error('the log does not answer')
+        this.#recent.note(read, Date.now())
         return this.#log.since(known)
       },
+      takeRecent: async () => this.#recent.take(Date.now()),
       invalidate: async (tags: readonly string[], known?: Stamp) => {
         if (!this.hasLog) throw new Error('the log does not answer')
         this.#log.invalidate(tags, Date.now())

@@ -5,7 +5,7 @@ import { checkReplicas, foreignReason, type CheckedReplica } from '../../../adap
 import { connect } from '../../../adapters/neon/connect.ts'
 import { connectionOfReplica } from '../../../adapters/neon/read-shard.ts'
 import { describePrimary, describeReplica } from '../../../adapters/neon/replica-state.ts'
-import { connectionOf, openShard, shardsChanged, shardsNow } from '../../../adapters/neon/shards.ts'
+import { connectionOf, openShard, shardsNow } from '../../../adapters/neon/shards.ts'
 import { loadConfig, type Config } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { systemClock } from '../../../kernel/clock.ts'
@@ -25,6 +25,7 @@ import { isSameDatabase, type StoredReplica, type StoredShard } from '../../../t
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { answered, shownConnection, storedConnection } from './connections.ts'
+import { shardsWereChanged } from './shards-changed.ts'
 
 const tag = 'Operator'
 const access = 'operator'
@@ -105,7 +106,7 @@ const putReplica = operation(
     const stored = { ...properties, ...(await follow(c.env, config, name, properties)) }
     const set = await platformOf(c.env).putReplica(name, stored)
     if (set === undefined) return noSuchShard()
-    shardsChanged(accepted(set).version)
+    await shardsWereChanged(c.env, accepted(set).version)
     const view = shownReplica(stored)
     return isNew ? { status: 201, body: view } : { status: 200, body: view }
   },
@@ -128,7 +129,7 @@ const changeReplica = operation(
   async ({ c, params: { name, replica }, body }) => {
     const version = await platformOf(c.env).changeReplica(name, replica, body)
     if (version === undefined) return noSuchReplica()
-    shardsChanged(version)
+    await shardsWereChanged(c.env, version)
     const { replicas } = await shardsNow(loadConfig(c.env), platformOf(c.env))
     const found = replicas[name]?.find((each) => each.name === replica)
     return found === undefined ? noSuchReplica() : { status: 200, body: shownReplica(found) }
@@ -150,7 +151,7 @@ const removeReplica = operation(
   async ({ c, params: { name, replica } }) => {
     const version = await platformOf(c.env).removeReplica(name, replica)
     if (version === undefined) return noSuchReplica()
-    shardsChanged(version)
+    await shardsWereChanged(c.env, version)
     return { status: 204 }
   },
 )

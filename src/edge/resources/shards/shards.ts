@@ -6,7 +6,7 @@ import { createPartitions } from '../../../adapters/neon/create-partitions.ts'
 import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
 import { selectMigration } from '../../../adapters/neon/select-migration.ts'
 import { selectPlaced } from '../../../adapters/neon/select-placed.ts'
-import { connectionOf, openShard, shardsChanged, shardsNow } from '../../../adapters/neon/shards.ts'
+import { connectionOf, openShard, shardsNow } from '../../../adapters/neon/shards.ts'
 import { loadConfig, type Config } from '../../../config.ts'
 import { monthsAhead } from '../../../cron/partitions.ts'
 import { monthsFrom } from '../../../cron/months.ts'
@@ -32,6 +32,7 @@ import { accepted, fail } from '../../http/problem.ts'
 import { answered, noKey, shownConnection, storedConnection } from './connections.ts'
 import { hasJurisdiction } from './jurisdictions.ts'
 import { shownReplica } from './replicas.ts'
+import { shardsWereChanged } from './shards-changed.ts'
 
 const tag = 'Operator'
 const access = 'operator'
@@ -110,7 +111,7 @@ const putShard = operation(
     await requireSameForReplicas(config, known, before, shard)
     const schema = await prepare(c.env, config, shard)
     const { version } = accepted(await platformOf(c.env).putShard(shard, schema))
-    shardsChanged(version)
+    await shardsWereChanged(c.env, version)
     const view = shown(config, { ...known, schemas: { ...known.schemas, [name]: schema } }, shard)
     return before === undefined ? { status: 201, body: view } : { status: 200, body: view }
   },
@@ -123,7 +124,7 @@ const changeShard = operation(
     path,
     tag,
     summary: 'Change the weight, region or state of a shard',
-    description: 'Holds everywhere within ten seconds.',
+    description: 'Holds everywhere within a second of the answer.',
     access,
     params,
     body: shardChange,
@@ -133,7 +134,7 @@ const changeShard = operation(
   async ({ c, params: { name }, body }) => {
     const version = await platformOf(c.env).changeShard(name, body)
     if (version === undefined) return noSuchShard()
-    shardsChanged(version)
+    await shardsWereChanged(c.env, version)
     const config = loadConfig(c.env)
     const known = await shardsNow(config, platformOf(c.env))
     const shard = known.shards.find((each) => each.name === name)
@@ -169,7 +170,7 @@ const removeShard = operation(
     if (placed !== undefined) fail('conflict', `${name}: it holds tenants, the first is "${placed}"; move them first`)
     const version = await platformOf(c.env).removeShard(name)
     if (version === undefined) return noSuchShard()
-    shardsChanged(version)
+    await shardsWereChanged(c.env, version)
     return { status: 204 }
   },
 )
@@ -205,7 +206,7 @@ const reEncryptShards = operation(
         const plain = await decrypt(encryptionKeys, connection.text, context)
         const text = await encrypt(encryptionKeys, plain, context)
         const version = await store(connection.text, { kind: 'encrypted', text })
-        if (version !== undefined) shardsChanged(version)
+        if (version !== undefined) await shardsWereChanged(c.env, version)
         changed.push(name)
       } catch (thrown) {
         failed.push({ name, reason: reasonOf(thrown) })
