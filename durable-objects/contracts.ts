@@ -59,6 +59,7 @@ import type { TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
 import type { MoveDecision } from '../src/tenants/move.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../src/tenants/shards.ts'
+import type { Aggregate, Found } from '../src/tenants/aggregates.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
 import type { Placement, StoredKey, StoredTenant, TenantSecrets, TenantState, TokenKey } from '../src/tenants/record.ts'
 import type { LogOf, PageOf } from '../src/events/log-of.ts'
@@ -355,6 +356,7 @@ export interface MoveAnswered {
 }
 
 export interface PlatformRpc extends Rpc.DurableObjectBranded {
+  aggregate(key: string, isFresh: boolean, ask: () => Promise<Found>): Promise<Aggregate>
   settings(): PlatformSettings
   setSystemLimits(system: SystemLimits): PlatformSettings
   setPlan(

@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
 import { connect } from '../../src/adapters/neon/connect.ts'
+import { processEpochs } from '../../src/adapters/process-epochs.ts'
 import { selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
@@ -15,6 +16,7 @@ import {
   newPlatformSettings,
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
+import { Aggregates, type Aggregate, type Found } from '../../src/tenants/aggregates.ts'
 import type { TenantKnowledge } from '../../src/tenants/known.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../../src/tenants/shards.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'
@@ -26,16 +28,31 @@ import type { PlatformRpc } from '../contracts.ts'
 
 const partitionsMade = z.string()
 
+/** Values without tags need no epochs, and nothing is done behind an answer. */
+const aggregatePorts = {
+  now: () => systemClock.now(),
+  random: Math.random,
+  epochs: processEpochs.view,
+  askEpochs: async () => undefined,
+  background: () => undefined,
+}
+
 /** What applies beyond any one tenant: there is one, whose settings are cached everywhere (docs/design/caching.md). */
 export class Platform extends DurableObject<Env> implements PlatformRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #parked = new ParkedTasks(this.ctx.storage.sql)
   readonly #shards = new RegisteredShards(this.#kv, () => loadConfig(this.env).shards)
+  readonly #aggregates = new Aggregates(aggregatePorts)
   readonly #due = new DueList(this.ctx.storage.sql)
   readonly #directory = new TenantDirectory(this.ctx.storage, (after, limit) => {
     const config = loadConfig(this.env)
     return selectTenants(connect(config, config.directoryUrl), after, limit)
   })
+
+  /** The answer to an operator's question of at most an hour ago; where there is none, or with `isFresh`, `ask` finds it. */
+  aggregate(key: string, isFresh: boolean, ask: () => Promise<Found>): Promise<Aggregate> {
+    return this.#aggregates.get(key, isFresh, ask)
+  }
 
   settings(): PlatformSettings {
     const stored = this.#kv.get('record')

@@ -77,11 +77,11 @@ type Given<T> = T extends readonly (infer E)[]
 
 /**
  * An answer of the operation: one of its statuses, with the body that belongs to it. `json` is a body that is JSON text already,
- * or a stream of it, or null for a read whose answer the caller has: the one of this ETag.
+ * or a stream of it, or null for a read whose answer the caller has: the one of this ETag. `age` is how many seconds old it is.
  */
 export type OperationAnswer<D extends OperationDefinition> = {
   readonly [S in keyof D['responses']]: D['responses'][S] extends z.ZodType
-    ? | { readonly status: S; readonly body: Given<z.input<D['responses'][S]>> }
+    ? | { readonly status: S; readonly body: Given<z.input<D['responses'][S]>>; readonly age?: number }
       | { readonly status: S; readonly json: string | ReadableStream | null; readonly etag?: string | undefined }
     : { readonly status: S }
 }[keyof D['responses']]

@@ -168,12 +168,20 @@ const heldRows = {
   archivedPages: z.int().describe('An estimate; a page is a hundred messages'),
 }
 
+const fresh = z
+  .enum(['true', 'false'])
+  .default('false')
+  .describe('`true` asks the shards now; otherwise the answer may be up to an hour old')
+const asOf = z.int().describe('When the shards were asked, in milliseconds since the epoch; `Age` says how long ago')
+
 /** `GET /admin/v1/shards/counts`. */
-export const countsView = z.object({
+export const countsQuery = z.strictObject({ fresh })
+export const countsFound = z.object({
   total: z.object(heldRows).describe('Of the shards that answered'),
   shards: z.array(z.object({ shard: z.string(), ...heldRows }).meta({ id: 'ShardCounts' })),
   missing,
 })
+export const countsView = countsFound.extend({ asOf })
 
 /** `GET /admin/v1/users/{user}`. */
 export const membershipsQuery = z.strictObject({ cursor, limit })
@@ -191,8 +199,9 @@ export const topQuery = z.strictObject({
   to: day.optional(),
   cursor,
   limit,
+  fresh,
 })
-export const topView = z.object({
+export const topFound = z.object({
   by: z.string(),
   from: z.string(),
   to: z.string(),
@@ -200,3 +209,4 @@ export const topView = z.object({
   next: z.string().nullable().describe('Cursor of the next page'),
   missing,
 })
+export const topView = topFound.extend({ asOf })

@@ -104,6 +104,7 @@ async function answerSafely(c: AppContext, { definition, isChecked, steps, input
       const cors = isOfTenants ? corsHeaders(c) : undefined
       const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
       if (isSecret) headers['Cache-Control'] = 'no-store'
+      if (answer.age !== undefined) headers['Age'] = String(answer.age)
       return isChecked ? await respondOnce(c, answer, headers, contentType) : respond(answer, headers, contentType)
     })
   } catch (thrown) {
@@ -175,6 +176,7 @@ interface AnyAnswer {
   readonly body?: unknown
   readonly json?: string | ReadableStream | null
   readonly etag?: string | undefined
+  readonly age?: number
 }
 
 /** The answer to a read: 304 when the caller has it already, which is asked for once more each time. */

@@ -2,18 +2,32 @@ import { z } from 'zod'
 import { selectCounts, selectMemberships, selectTop } from '../../../adapters/neon/operator-questions.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { dayOf, midnightBefore } from '../../../kernel/day.ts'
+import type { Env } from '../../../env.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { userId } from '../../../protocol/payloads.ts'
-import { countsView, membershipsQuery, membershipsView, topQuery, topView } from '../../../protocol/shards-api.ts'
+import {
+  countsFound,
+  countsQuery,
+  countsView,
+  membershipsQuery,
+  membershipsView,
+  topFound,
+  topQuery,
+  topView,
+} from '../../../protocol/shards-api.ts'
 import { mergeFound, mergeTop, readRank } from '../../../tenants/merge-answers.ts'
 import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
+import { aggregate } from './aggregate.ts'
 import { askShards } from './ask-shards.ts'
 
 const tag = 'Operator'
 const access = 'operator'
 const partial =
   'All shards are asked at one time. Those that did not answer in time are named in `missing`; what they hold is not in the answer.'
+
+/** What was found is kept for an hour: a count of all shards is a scan of each. */
+const hourly = 'Answered from what was found within the last hour, unless `fresh=true` or a shard did not answer then.'
 
 const countRows = operation(
   defineOperation({
@@ -22,8 +36,9 @@ const countRows = operation(
     path: '/admin/v1/shards/counts',
     tag,
     summary: 'Count what all shards hold',
-    description: `${partial} Tenants and bytes are exact, all other counts are estimates of the database.`,
+    description: `${partial} Tenants and bytes are exact, all other counts are estimates of the database. ${hourly}`,
     access,
+    query: countsQuery,
     responses: { 200: countsView },
     example: {
       response: {
@@ -32,23 +47,30 @@ const countRows = operation(
           { shard: 'shard0', tenants: 2, bytes: 90_000_000, conversations: 120, messages: 45_000, archivedPages: 0 },
         ],
         missing: [{ shard: 'shard1', reason: 'the answer timed out after 4000 ms' }],
+        asOf: 1_790_000_000_000,
       },
     },
   }),
-  async ({ c }) => {
-    const { answers, missing } = await askShards(c.env, selectCounts)
-    const total = { tenants: 0, bytes: 0, conversations: 0, messages: 0, archivedPages: 0 }
-    for (const { answer } of answers) {
-      total.tenants += answer.tenants
-      total.bytes += answer.bytes
-      total.conversations += answer.conversations
-      total.messages += answer.messages
-      total.archivedPages += answer.archivedPages
-    }
-    const shards = answers.map(({ shard, answer }) => ({ shard, ...answer }))
-    return { status: 200, body: { total, shards, missing: [...missing] } }
+  async ({ c, query: { fresh } }) => {
+    const wanted = { key: 'counts', isFresh: fresh === 'true', schema: countsFound }
+    const { found, asOf, age } = await aggregate(c.env, wanted, () => countAll(c.env))
+    return { status: 200, body: { ...found, asOf }, age }
   },
 )
+
+async function countAll(env: Env): Promise<z.input<typeof countsFound>> {
+  const { answers, missing } = await askShards(env, selectCounts)
+  const total = { tenants: 0, bytes: 0, conversations: 0, messages: 0, archivedPages: 0 }
+  for (const { answer } of answers) {
+    total.tenants += answer.tenants
+    total.bytes += answer.bytes
+    total.conversations += answer.conversations
+    total.messages += answer.messages
+    total.archivedPages += answer.archivedPages
+  }
+  const shards = answers.map(({ shard, answer }) => ({ shard, ...answer }))
+  return { total, shards, missing: [...missing] }
+}
 
 const findUser = operation(
   defineOperation({
@@ -81,7 +103,7 @@ const listTop = operation(
     path: '/admin/v1/top-tenants',
     tag,
     summary: 'List the tenants that used the most',
-    description: `${partial} Days are UTC; the last seven unless given. \`connections\` ranks by the highest day, all others by the sum.`,
+    description: `${partial} Days are UTC; the last seven unless given. \`connections\` ranks by the highest day, all others by the sum. ${hourly}`,
     access,
     query: topQuery,
     responses: { 200: topView },
@@ -93,22 +115,31 @@ const listTop = operation(
         tenants: [{ tenant: 'acme', total: 45_000 }],
         next: null,
         missing: [],
+        asOf: 1_790_000_000_000,
       },
     },
   }),
   async ({ c, query }) => {
-    const { by, limit, cursor, to = dayOf(systemClock.now()) } = query
+    const { by, limit, cursor, fresh, to = dayOf(systemClock.now()) } = query
     const { from = dayOf(midnightBefore(Date.parse(to), 6)) } = query
     if (from > to) fail('invalid-request', 'from, to: from must not be after to')
     const after = cursor === '' ? undefined : readRank(cursor)
     if (cursor !== '' && after === undefined) fail('invalid-request', 'cursor: not one that this operation gave')
     const question = { by, from, to, after, limit: limit + 1 }
-    const { answers, missing } = await askShards(c.env, (reader, isOver) => selectTop(reader, question, isOver))
-    const { top, next } = mergeTop(
-      answers.map(({ answer }) => answer),
-      limit,
-    )
-    return { status: 200, body: { by, from, to, tenants: top, next, missing: [...missing] } }
+    const wanted = {
+      key: ['top', by, from, to, limit, cursor].join(' '),
+      isFresh: fresh === 'true',
+      schema: topFound,
+    }
+    const { found, asOf, age } = await aggregate(c.env, wanted, async () => {
+      const { answers, missing } = await askShards(c.env, (reader, isOver) => selectTop(reader, question, isOver))
+      const { top, next } = mergeTop(
+        answers.map(({ answer }) => answer),
+        limit,
+      )
+      return { by, from, to, tenants: top, next, missing: [...missing] }
+    })
+    return { status: 200, body: { ...found, asOf }, age }
   },
 )
 
