@@ -180,14 +180,14 @@ export async function forgetPlatformSettings(env: Env): Promise<void> {
 
 /** Gateways use the limits of all tenants for ten seconds without asking; one that does not answer now uses the old ones for so long. */
 async function tellGateways(env: Env, config: Config): Promise<void> {
-  const told = gatewayNames(config).map(async (name) => {
+  const calls = gatewayNames(config).map(async (name) => {
     try {
       await within(tellGatewayMs, 'the gateway', gatewayNamed(env, name).platformChanged())
     } catch (thrown) {
       log.warn('edge.gateway-unreachable', { ...idsOf(env.request), gateway: name, reason: reasonOf(thrown) })
     }
   })
-  await Promise.all(told)
+  await Promise.all(calls)
 }
 
 const tellGatewayMs = 1000

@@ -64,7 +64,7 @@ const putNamespace = operation(
     path,
     tag,
     summary: 'Create or change a namespace',
-    description: 'Says what its topics keep and who may use them; takes effect within ten seconds.',
+    description: 'Says what its topics keep and who may use them; takes effect within a second.',
     access,
     params,
     body: newNamespace,
@@ -97,7 +97,7 @@ const deleteNamespace = operation(
   },
 )
 
-/** How a tenant's plain topics are kept and who may use them. A change reaches every gateway within ten seconds. */
+/** How a tenant's plain topics are kept and who may use them. A change reaches every gateway within a second. */
 export const namespaces = [listNamespaces, readNamespace, putNamespace, deleteNamespace]
 
 const view = (name: string, namespace: Namespace) => ({ name, ...namespace })
