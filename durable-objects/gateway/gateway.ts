@@ -180,16 +180,9 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
 
   /** Figures for /metrics; `since` is when this instance woke, in milliseconds since the epoch. */
   stats(): GatewayStats {
-    const { hub, calls } = this.#channels
-    const [sockets, channels] = [this.#context.sockets.count, [...hub.channels()].length]
-    return {
-      sockets,
-      channels,
-      calls: calls.calls,
-      commands: calls.commands,
-      shed: calls.overload.figures,
-      since: this.#since,
-    }
+    const { calls, commands, overload } = this.#channels.calls
+    const [sockets, channels] = [this.#context.sockets.count, [...this.#channels.hub.channels()].length]
+    return { sockets, channels, calls, commands, shed: overload.figures, since: this.#since }
   }
 
   /** All figures of this gateway for /metrics, in one call. */

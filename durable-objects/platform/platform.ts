@@ -16,7 +16,7 @@ import {
   newPlatformSettings,
   type PlatformSettings,
 } from '../../src/tenants/platform-settings.ts'
-import { Aggregates, type Aggregate, type Found } from '../../src/tenants/aggregates.ts'
+import { Aggregates, type Aggregate, type Found } from '../../src/cache/aggregates.ts'
 import type { TenantKnowledge } from '../../src/tenants/known.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../../src/tenants/shards.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'

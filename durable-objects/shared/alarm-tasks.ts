@@ -1,7 +1,6 @@
 import { systemClock, type Clock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { backoffMs, within } from '../../src/kernel/retry.ts'
-import type { Alarm } from './open-place.ts'
 
 /** Work that an actor does after it has answered. */
 export interface Task {
@@ -15,6 +14,11 @@ export interface Task {
   dueAt?(): number
   /** Of a task that also runs without the alarm: the time between two runs, in milliseconds; see `runPrompt`. */
   readonly everyMs?: number
+}
+
+/** The alarm of an actor. */
+interface Alarm {
+  setAlarm(at: number): Promise<void>
 }
 
 interface TaskState {

@@ -4,7 +4,7 @@ import type { Env } from '../../../env.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { log, reasonOf } from '../../../kernel/log.ts'
 import { idsOf } from '../../../kernel/request-context.ts'
-import type { Found } from '../../../tenants/aggregates.ts'
+import type { Found } from '../../../cache/aggregates.ts'
 import type { MissingShard } from './ask-shards.ts'
 
 /**

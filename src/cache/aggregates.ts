@@ -1,5 +1,5 @@
-import { Cache, type CachePorts } from '../cache/cache.ts'
-import { usual } from '../cache/options.ts'
+import { Cache, type CachePorts } from './cache.ts'
+import { usual } from './options.ts'
 
 /** What was found on all shards, as JSON text. */
 export interface Found {
