@@ -84,7 +84,7 @@ export class Deployment {
   async newProcess(): Promise<Process> {
     vi.resetModules()
     const tenants = await vi.importActual<Tenants>('../../../src/edge/identity/tenants.ts')
-    const { warm } = await vi.importActual<{ warm(env: object): Promise<void> }>('../../../src/cron/warm.ts')
+    const { warm } = await vi.importActual<{ warm: (env: object) => Promise<void> }>('../../../src/cron/warm.ts')
     const env = this.#bindings()
     return {
       warm: () => warm(env),
