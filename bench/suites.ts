@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 
 /** The suites of the bench in the order they run: each a command of its own, with peers of its own. */
-export const suiteNames = ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'cost'] as const
+export const suiteNames = ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'projection', 'cost'] as const
 export type SuiteName = (typeof suiteNames)[number]
 
 interface Suite {
@@ -41,6 +41,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     what: 'a service that is down, as eight isolates see it, beside cockatiel',
     inRounds: true,
     quick: [],
+  },
+  projection: {
+    what: 'writing messages of many conversations to Postgres, beside a bare loop of the same inserts',
+    inRounds: true,
+    quick: ['--messages', '20000'],
   },
   cost: {
     what: 'what Parley costs on Cloudflare',

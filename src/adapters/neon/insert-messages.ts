@@ -6,7 +6,7 @@ import type { Database } from './connect.ts'
  * change. The placement's epoch is checked in the same statement; it returns the tenants that are not placed here, or
  * no longer.
  */
-const statement = `
+export const insertStatement = `
 WITH batch AS (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[])
     AS b(tenant_id, placement_epoch, conversation_id, epoch, seq, at_ms, user_id, client, client_id, body)
@@ -20,11 +20,15 @@ SELECT g.tenant_id FROM unnest($11::text[], $12::bigint[]) AS g(tenant_id, place
 WHERE NOT EXISTS (
   SELECT 1 FROM placements p WHERE p.tenant_id = g.tenant_id AND p.epoch = g.placement_epoch AND p.state = 'active')`
 
-export function insertMessages(db: Database, batches: readonly ProjectionBatch[]) {
+export const insertMessages = (db: Database, batches: readonly ProjectionBatch[]) =>
+  db.query(insertStatement, insertValues(batches))
+
+/** The values of the statement: a column of all rows each, then the tenants and their epochs. */
+export function insertValues(batches: readonly ProjectionBatch[]): readonly (readonly (string | number | null)[])[] {
   const rows = batches.flatMap(({ tenant, placementEpoch, conversation, epoch, rows }) =>
     rows.map((row) => ({ tenant, placementEpoch, conversation, epoch, ...row })),
   )
-  return db.query(statement, [
+  return [
     rows.map(({ tenant }) => tenant),
     rows.map(({ placementEpoch }) => placementEpoch),
     rows.map(({ conversation }) => conversation),
@@ -37,5 +41,5 @@ export function insertMessages(db: Database, batches: readonly ProjectionBatch[]
     rows.map(({ data }) => data),
     batches.map(({ tenant }) => tenant),
     batches.map(({ placementEpoch }) => placementEpoch),
-  ])
+  ]
 }
