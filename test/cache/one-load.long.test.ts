@@ -40,7 +40,7 @@ const page = Array.from({ length: 100 }, (_, n) => `${n + 1}\t"alice"\t""\t{"typ
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'parley-holders-'))
   await build({
-    entryPoints: [join(import.meta.dirname, '../support/cache/holder.ts')],
+    entryPoints: [join(import.meta.dirname, '../support/worker/holder.ts')],
     outfile: join(folder, 'holder.mjs'),
     bundle: true,
     format: 'esm',
