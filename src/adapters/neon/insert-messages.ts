@@ -21,7 +21,7 @@ WHERE NOT EXISTS (
   SELECT 1 FROM placements p WHERE p.tenant_id = g.tenant_id AND p.epoch = g.placement_epoch AND p.state = 'active')`
 
 export const insertMessages = (db: Database, batches: readonly ProjectionBatch[]) =>
-  db.query(insertStatement, insertValues(batches))
+  db.query(insertStatement, [...insertValues(batches)])
 
 /** The values of the statement: a column of all rows each, then the tenants and their epochs. */
 export function insertValues(batches: readonly ProjectionBatch[]): readonly (readonly (string | number | null)[])[] {
