@@ -92,7 +92,6 @@ export const eventConsumerOf = (env: Env, tenant: string, consumer: string) =>
 
 /** An actor that waits for an event. */
 export function eventWaiterOf(env: Env, tenant: string, { name }: EventWait['waiter']) {
-  if (env.SAGA === undefined) throw new Error('sagas are not bound')
   return ofTenant(env.SAGA, tenant, name)
 }
 
@@ -101,6 +100,21 @@ export const eventCatalogOf = (env: Env, tenant: string) => ofTenant(env.EVENT_C
 
 export const jobQueueOf = (env: Env, tenant: string, queue: string) =>
   ofTenant(env.JOB_QUEUE, tenant, named(tenant, queue))
+
+/** A run belongs to one of these actors of its tenant. */
+export const sagaActors = 16
+
+/** The actor of a run, by the id of the run. */
+export const sagaOf = (env: Env, tenant: string, run: string) => sagaNumbered(env, tenant, hash32(run) % sagaActors)
+
+/** The whole name of the actor of a run. */
+export const sagaActorName = (tenant: string, run: string): string => named(tenant, String(hash32(run) % sagaActors))
+
+export const sagaNumbered = (env: Env, tenant: string, number: number) =>
+  ofTenant(env.SAGA, tenant, named(tenant, String(number)))
+
+/** The definitions of a tenant's sagas. */
+export const sagaCatalogOf = (env: Env, tenant: string) => ofTenant(env.SAGA_CATALOG, tenant, named(tenant, 'sagas'))
 
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */
 const writerLanes = 2

@@ -69,6 +69,10 @@ import type { BreakerReport, Opinion } from '../src/resilience/opinion.ts'
 import type { StoredBreaker } from '../src/resilience/shared-breaker.ts'
 import type { Counters } from '../src/limits/counters.ts'
 import type { JobTypeCounts } from '../src/jobs/metrics/job-metrics.ts'
+import type { sagaRun, sagaRunSummary } from '../src/protocol/sagas-api.ts'
+import type { Definition } from '../src/sagas/definition.ts'
+import type { SagaFigures } from '../src/sagas/metrics.ts'
+import type { RunState } from '../src/sagas/run.ts'
 
 /**
  * The methods of the actors that other actors and the Worker call, and the types they exchange. The bindings in src/env.ts are
@@ -615,4 +619,70 @@ export interface EventCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
 export interface BreakerRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   report(key: string, report: BreakerReport): Opinion
   states(): readonly { readonly key: string; readonly breaker: StoredBreaker }[]
+}
+
+/** A definition of a saga with the time of its registration. */
+export interface StoredDefinition {
+  readonly kind: 'stored'
+  readonly definition: Definition
+  readonly createdAt: number
+}
+
+export interface SagaCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  define(name: string, definition: Omit<Definition, 'name' | 'version'>): StoredDefinition | Refusal
+  find(name: string, version?: number): StoredDefinition | undefined
+  list(): { readonly name: string; readonly version: number }[]
+  remove(name: string): boolean
+  secrets(): string[]
+  rotateSecret(): string[]
+}
+
+/** The wanted properties of a new run. `input` is JSON text. */
+export interface NewSagaRun {
+  readonly id: string
+  readonly saga: string
+  readonly version?: number | undefined
+  readonly input?: string | undefined
+  readonly watchers: readonly string[]
+  readonly keepMs: number
+}
+
+/** Where a run stands. */
+export interface SagaRunStatus {
+  readonly kind: 'status'
+  readonly id: string
+  readonly saga: string
+  readonly version: number
+  readonly state: RunState
+}
+
+export type SagaStarted = Omit<SagaRunStatus, 'kind'> & { readonly kind: 'started'; readonly duplicate: boolean }
+
+export type SagaRunView = z.input<typeof sagaRun>
+
+export interface SagaRunPage {
+  readonly runs: z.input<typeof sagaRunSummary>[]
+  /** Where the next page begins; undefined at the end. */
+  readonly last: { readonly startedAt: number; readonly id: string } | undefined
+}
+
+export interface SagaRpc extends Rpc.DurableObjectBranded, ErasableRpc, EventWaiter {
+  start(wanted: NewSagaRun): Promise<SagaStarted | Refusal>
+  find(id: string): SagaRunView | undefined
+  list(query: SagaRunQuery): SagaRunPage
+  signal(id: string, name: string, data: string | undefined, by: string): SagaRunStatus | Refusal
+  cancel(id: string, reason: string, by: string): SagaRunStatus | Refusal
+  retry(id: string, step: string, by: string): SagaRunStatus | Refusal
+  skip(id: string, step: string, reason: string, result: string | undefined, by: string): SagaRunStatus | Refusal
+  stats(saga: string): { readonly figures: SagaFigures; readonly attention: number; readonly open: number }
+  follow(id: string, call: StreamCall): StreamAnswer
+}
+
+/** Which runs a list shows: those before a position, the newest first. */
+export interface SagaRunQuery {
+  readonly saga?: string | undefined
+  readonly state?: RunState | undefined
+  readonly stuck?: boolean | undefined
+  readonly before: { readonly startedAt: number; readonly id: string }
+  readonly limit: number
 }

@@ -1,6 +1,7 @@
 import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { systemClock } from '../src/kernel/clock.ts'
+import { hash32 } from '../src/kernel/id.ts'
 import type { Ready } from '../src/kernel/ready.ts'
 import { openActors, TooManyActors, type ActorName } from '../src/limits/open-actors.ts'
 import { keyedLimiterName } from '../src/limits/limiter-names.ts'
@@ -13,6 +14,9 @@ import {
   jobQueueOf,
   limiterNamed,
   ownName,
+  sagaActors,
+  sagaNumbered,
+  sagaOf,
   topicOf,
 } from './address.ts'
 
@@ -141,6 +145,39 @@ export const callEventConsumer = <R>(
 ): Promise<Awaited<R>> =>
   admitted(env, { kind: 'event-consumer', tenant, name: consumer, isKnown: true }, () =>
     call(eventConsumerOf(env, tenant, consumer)),
+  )
+
+/** The actor of a run: a fixed number of them for each tenant. */
+export const sagaActor = (tenant: string, run: string): ActorName => ({
+  kind: 'saga',
+  tenant,
+  name: String(hash32(run) % sagaActors),
+  isKnown: true,
+})
+
+/** The actor with the definitions of a tenant's sagas. */
+export const sagaCatalogActor = (tenant: string): ActorName => ({ kind: 'saga', tenant, name: 'sagas', isKnown: true })
+
+/** The actor of a saga's run. */
+export const callSaga = <R>(
+  env: Env,
+  tenant: string,
+  run: string,
+  call: (saga: ReturnType<typeof sagaOf>) => R,
+): Promise<Awaited<R>> => admitted(env, sagaActor(tenant, run), () => call(sagaOf(env, tenant, run)))
+
+/** Each of a tenant's actors with runs. */
+export const callSagas = <R>(
+  env: Env,
+  tenant: string,
+  call: (saga: ReturnType<typeof sagaOf>) => R,
+): Promise<Awaited<R>[]> =>
+  Promise.all(
+    Array.from({ length: sagaActors }, (_, number) =>
+      admitted(env, { kind: 'saga', tenant, name: String(number), isKnown: true }, () =>
+        call(sagaNumbered(env, tenant, number)),
+      ),
+    ),
   )
 
 /** A limiter of a tenant's own policy. */

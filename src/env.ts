@@ -6,7 +6,6 @@ import type {
   EventCatalogRpc,
   EventConsumerRpc,
   EventLogRpc,
-  EventWaiter,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -14,6 +13,8 @@ import type {
   JobQueueRpc,
   PlatformRpc,
   RateLimiterRpc,
+  SagaCatalogRpc,
+  SagaRpc,
   ShardReaderRpc,
   ShardWriterRpc,
   TenantRpc,
@@ -39,16 +40,18 @@ export interface Env extends Vars {
   readonly RATE_LIMITER: DurableObjectNamespace<RateLimiterRpc>
   readonly JOB_QUEUE: DurableObjectNamespace<JobQueueRpc>
   readonly EVENT_LOG: DurableObjectNamespace<EventLogRpc>
-  /** Actors that wait for events. */
-  readonly SAGA?: DurableObjectNamespace<EventWaiter & Rpc.DurableObjectBranded>
   readonly EVENT_CONSUMER: DurableObjectNamespace<EventConsumerRpc>
   readonly EVENT_CATALOG: DurableObjectNamespace<EventCatalogRpc>
+  readonly SAGA: DurableObjectNamespace<SagaRpc>
+  readonly SAGA_CATALOG: DurableObjectNamespace<SagaCatalogRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**
    * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when
    * the Worker is self-hosted; Cloudflare's own egress is like that already.
    */
   readonly ENDPOINTS?: Fetcher
+  /** The tenant whose server this Worker is for a request that it makes itself; never set by a request from outside. */
+  readonly innerTenant?: string
   /** The request on whose behalf these bindings are used; undefined in actors, alarms and cron. */
   readonly request?: RequestContext
 }

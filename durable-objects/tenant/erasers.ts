@@ -31,6 +31,9 @@ import {
   limiterNamed,
   namesActors,
   platformOf,
+  sagaActors,
+  sagaCatalogOf,
+  sagaNumbered,
   shardWriters,
   topicOf,
 } from '../address.ts'
@@ -182,6 +185,8 @@ const classes = {
     actor: ({ env, tenant }, name) => actorNamesNumbered(env, tenant, Number(name)),
     fixed: numbers(namesActors),
   },
+  Saga: { actor: ({ env, tenant }, name) => sagaNumbered(env, tenant, Number(name)), fixed: numbers(sagaActors) },
+  SagaCatalog: { actor: ({ env, tenant }) => sagaCatalogOf(env, tenant), fixed: ['sagas'] },
   Breaker: { actor: ({ env, tenant }) => breakerOf(env, tenant, ''), fixed: ['endpoints'] },
 } satisfies Partial<Record<ActorClass, ErasableClass>>
 
@@ -391,6 +396,8 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   Topic: actorsOf('Topic'),
   RateLimiter: actorsOf('RateLimiter'),
   ActorNames: actorsOf('ActorNames'),
+  Saga: actorsOf('Saga'),
+  SagaCatalog: actorsOf('SagaCatalog'),
   Breaker: actorsOf('Breaker'),
   Platform: platform,
   ShardWriter: writers,

@@ -20,6 +20,7 @@ export interface ActorName {
     | 'inbox-notes'
     | 'limiter'
     | 'queue'
+    | 'saga'
     | 'tenant'
     | 'topic'
   readonly tenant: string

@@ -3,13 +3,14 @@ import { refuse, type Refusal } from './errors.ts'
 export { conversationChannel, conversationIn } from './channel-names.ts'
 
 /**
- * The meaning of a channel name: a conversation's stream, one user's inbox, the progress of one job of a queue, or a
- * plain topic.
+ * The meaning of a channel name: a conversation's stream, one user's inbox, the progress of one job of a queue or
+ * of one run of a saga, or a plain topic.
  */
 export type Channel =
   | { readonly kind: 'conversation'; readonly id: string }
   | { readonly kind: 'inbox'; readonly user: string }
   | { readonly kind: 'job'; readonly queue: string; readonly job: string }
+  | { readonly kind: 'saga'; readonly run: string }
   | TopicName
 
 /** A plain topic of a tenant: `orders:42` in the namespace `orders`, `cursors` in `default`. */
@@ -26,7 +27,13 @@ export interface TopicName {
 export const defaultNamespace = 'default'
 
 /** Namespaces that no tenant can configure: the platform's, and the one that has no name on the wire. */
-export const reservedNamespaces: ReadonlySet<string> = new Set(['conversation', 'user', 'jobs', defaultNamespace])
+export const reservedNamespaces: ReadonlySet<string> = new Set([
+  'conversation',
+  'user',
+  'jobs',
+  'saga',
+  defaultNamespace,
+])
 
 /** Longest channel name in bytes of ASCII (Centrifuge's own bound). */
 export const maxChannelLength = 255
@@ -41,6 +48,7 @@ export function parseChannel(channel: string): Channel | undefined {
   if (channel.startsWith('conversation:')) return conversation(channel.slice('conversation:'.length))
   if (channel.startsWith('user:#')) return inbox(channel.slice('user:#'.length))
   if (channel.startsWith('jobs:')) return job(channel.slice('jobs:'.length))
+  if (channel.startsWith('saga:')) return saga(channel.slice('saga:'.length))
   return topic(channel)
 }
 
@@ -51,7 +59,10 @@ export function channelProblem(channel: string): Refusal {
     return refuse('unknownChannel', `channel: "${channel}" is named ${canonicalChannel(channel)}`)
   if (!hasReservedNamespace(channel) && !isTopicName(channel))
     return refuse('badRequest', 'channel: printable ASCII without spaces, "/", "*" and "&"')
-  return refuse('unknownChannel', 'channels are conversation:<id>, user:#<you>, jobs:<id> and those of your namespaces')
+  return refuse(
+    'unknownChannel',
+    'channels are conversation:<id>, user:#<you>, jobs:<id>, saga:<id> and those of your namespaces',
+  )
 }
 
 function topic(channel: string): TopicName | undefined {
@@ -98,6 +109,8 @@ export const canonicalChannel = (channel: string): string =>
 
 const jobsOfDefault = `jobs:${defaultNamespace}:`
 
+const saga = (text: string): Channel | undefined => (jobName.test(text) ? { kind: 'saga', run: text } : undefined)
+
 /** Anonymous users share a user id, "", and therefore have no stream of their own. */
 const inbox = (user: string): Channel | undefined => (user === '' ? undefined : { kind: 'inbox', user })
 
@@ -122,3 +135,6 @@ export function personalTopic(user: string): string | undefined {
 /** The progress of one job, for the users it names. */
 export const jobChannel = (queue: string, job: string): string =>
   queue === 'default' ? `jobs:${job}` : `jobs:${queue}:${job}`
+
+/** The history of one run of a saga, for the users it names. */
+export const sagaChannel = (run: string): string => `saga:${run}`

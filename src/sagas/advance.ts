@@ -7,7 +7,6 @@ import {
   isBehindPivot,
   isEnded,
   keyOf,
-  longestSeconds,
   note,
   stepOf,
   type Effect,
@@ -32,99 +31,123 @@ export type Outcome =
       readonly retryInMs?: number
     }
   | { readonly kind: 'unknown'; readonly reason: string; readonly retryInMs?: number }
+  /** The event that the step waits for has not been published yet. */
+  | { readonly kind: 'waiting' }
 
 /** A run with what it is decided by. `now` in milliseconds; `random` in [0, 1). */
-export interface Turn {
+export interface RunContext {
   readonly run: Run
   readonly definition: Definition
   readonly plan: Plan
   readonly now: number
   readonly random: () => number
   readonly effects: Effect[]
+  /** How long a step may take until it is reported as stuck, in milliseconds. */
+  readonly stuckAfterMs: (step: Step) => number
 }
 
 /** Attempts of a compensation, and of a step behind the pivot, before a person is asked. */
 export const stubbornAttempts = 20
 /** How long after its timeout a call is taken as lost. */
 export const lostMs = 5_000
+/** How long the log of events may take to note a wait, in milliseconds. */
+const registerMs = 10_000
 /** Bytes of JSON of one step's result. */
 export const resultLength = 16_384
 
 /** Takes the outcome of a call and goes on. An outcome of an earlier call changes nothing; returns whether it counted. */
-export function settle(turn: Turn, name: string, call: number, outcome: Outcome): boolean {
-  const state = stepOf(turn.run, name)
-  if (state.phase !== 'active' || state.call !== call || turn.run.endedAt > 0) return false
-  const one = { ...turn, name, state, step: stepNamed(turn, name) }
+export function settle(context: RunContext, name: string, call: number, outcome: Outcome): boolean {
+  const state = stepOf(context.run, name)
+  if (state.phase !== 'active' || state.call !== call || context.run.endedAt > 0) return false
+  const one = { ...context, name, state, step: stepNamed(context, name) }
   if (state.purpose === 'act') settleAct(one, outcome)
   else if (state.purpose === 'ask') settleAsk(one, outcome)
   else settleUndo(one, outcome)
-  advance(turn)
+  advance(context)
   return true
 }
 
 /** Starts what can start now, ends what is over. Called after every change and when the alarm rings. */
-export function advance(turn: Turn): void {
-  const { run, definition, now } = turn
+export function advance(context: RunContext): void {
+  const { run, definition, now } = context
   if (run.endedAt > 0) return
-  if (run.direction === 'forward' && now >= run.deadlineAt && !isBehindPivot(run, turn.plan))
-    turnBack(turn, 'the deadline of the run is over')
-  for (const step of definition.steps) passTime(turn, step)
-  if (run.direction === 'forward') goForward(turn)
-  if (run.direction === 'back') goBack(turn)
+  if (run.direction === 'forward' && now >= run.deadlineAt && !isBehindPivot(run, context.plan))
+    startCompensation(context, 'the deadline of the run is over')
+  for (const step of definition.steps) passTime(context, step)
+  if (run.direction === 'forward') goForward(context)
+  if (run.direction === 'back') goBack(context)
+  for (const step of definition.steps) reportStuck(context, step)
 }
 
 /** What was under way when the actor lost its memory may have happened or not. */
-export function resume(turn: Turn): void {
-  for (const { name } of turn.definition.steps) {
-    const state = stepOf(turn.run, name)
+export function resume(context: RunContext): void {
+  for (const { name } of context.definition.steps) {
+    const state = stepOf(context.run, name)
     if (state.phase !== 'active') continue
-    const one = { ...turn, name, state, step: stepNamed(turn, name) }
+    const one = { ...context, name, state, step: stepNamed(context, name) }
     const outcome: Outcome = { kind: 'unknown', reason: 'the call was interrupted' }
     if (state.purpose === 'act') settleAct(one, outcome)
     else if (state.purpose === 'ask') settleAsk(one, outcome)
     else settleUndo(one, outcome)
   }
-  advance(turn)
+  advance(context)
 }
 
-/** The next time at which something is due, in milliseconds since the epoch. */
-export function nextDueAt({ steps, deadlineAt, direction, startedAt }: Run, plan: Plan): number {
-  const isOver = direction === 'back' || (plan.pivot !== undefined && steps[plan.pivot]?.phase === 'done')
-  let next = isOver ? startedAt + longestSeconds * 2000 : deadlineAt
-  for (const { phase, dueAt } of Object.values(steps)) {
+/** The next time at which something is due, in milliseconds since the epoch; Infinity when only a person can go on. */
+export function nextDueAt({ run, plan, stuckAfterMs }: RunContext): number {
+  if (run.endedAt > 0) return run.endedAt + run.keepMs
+  const hasDeadline = run.direction === 'forward' && !isBehindPivot(run, plan)
+  let next = hasDeadline ? run.deadlineAt : Infinity
+  for (const [name, state] of Object.entries(run.steps)) {
+    const { phase, dueAt } = state
     if (phase === 'active') next = Math.min(next, dueAt + lostMs)
     else if (phase === 'pausing' || phase === 'waiting') next = Math.min(next, dueAt)
+    const step = plan.steps.get(name)
+    if (step !== undefined && isOpen(state) && state.isStuck !== true)
+      next = Math.min(next, state.startedAt + stuckAfterMs(step))
   }
   return next
 }
 
-/** Turns the run back: no further step starts, and what was done is compensated. */
-export function turnBack({ run, now }: Turn, reason: string, by?: string): void {
-  run.direction = 'back'
-  run.reason = reason
-  note(run, { at: now, event: 'turned-back', detail: reason, ...(by === undefined ? {} : { by }) })
+const isOpen = ({ phase }: StepState): boolean =>
+  phase === 'active' || phase === 'pausing' || phase === 'waiting' || phase === 'attention'
+
+/** Notes once that a step takes longer than usual, or longer than its definition says. */
+function reportStuck({ run, now, stuckAfterMs }: RunContext, step: Step): void {
+  const state = stepOf(run, step.name)
+  if (!isOpen(state) || state.isStuck === true || now < state.startedAt + stuckAfterMs(step)) return
+  state.isStuck = true
+  note(run, { at: now, event: 'stuck', step: step.name, detail: `it has been ${state.phase} for longer than usual` })
 }
 
-/** One step of a turn. */
-interface One extends Turn {
+/** Turns the run back: no further step starts, and what was done is compensated. */
+export function startCompensation({ run, now }: RunContext, reason: string, by?: string): void {
+  run.direction = 'back'
+  run.reason = reason
+  note(run, { at: now, event: 'compensation-started', detail: reason, ...(by === undefined ? {} : { by }) })
+}
+
+/** One step of a context. */
+interface One extends RunContext {
   readonly name: string
   readonly step: Step
   readonly state: StepState
 }
 
-function stepNamed({ plan }: Turn, name: string): Step {
+function stepNamed({ plan }: RunContext, name: string): Step {
   const step = plan.steps.get(name)
   if (step === undefined) throw new Error(`the definition has no step "${name}"`)
   return step
 }
 
-function passTime(turn: Turn, step: Step): void {
-  const state = stepOf(turn.run, step.name)
-  const one = { ...turn, name: step.name, state, step }
-  if (state.phase === 'active' && turn.now >= state.dueAt + lostMs) settleLost(one)
-  if (turn.now < state.dueAt) return
+function passTime(context: RunContext, step: Step): void {
+  const state = stepOf(context.run, step.name)
+  const one = { ...context, name: step.name, state, step }
+  if (state.phase === 'active' && context.now >= state.dueAt + lostMs) settleLost(one)
+  if (context.now < state.dueAt) return
   if (state.phase === 'waiting') {
-    if (step.sleep === undefined) fail(one, 'the signal did not arrive in time')
+    if (step.sleep === undefined)
+      fail(one, `the ${step.wait !== undefined && 'event' in step.wait ? 'event' : 'signal'} did not arrive in time`)
     else finish(one, null)
   } else if (state.phase === 'pausing') begin(one, state.purpose)
 }
@@ -136,8 +159,8 @@ function settleLost(one: One): void {
   else settleUndo(one, outcome)
 }
 
-function goForward(turn: Turn): void {
-  const { run, definition, plan, now } = turn
+function goForward(context: RunContext): void {
+  const { run, definition, plan, now } = context
   // A skipped step may free the next one, so look until nothing changes.
   for (let changed = true; changed && run.direction === 'forward';) {
     changed = false
@@ -145,7 +168,7 @@ function goForward(turn: Turn): void {
       const state = stepOf(run, step.name)
       const isFree = (plan.parents.get(step.name) ?? []).every((parent) => isEnded(stepOf(run, parent)))
       if (state.phase !== 'pending' || !isFree || run.direction !== 'forward') continue
-      start({ ...turn, name: step.name, state, step })
+      start({ ...context, name: step.name, state, step })
       changed = true
     }
   }
@@ -167,7 +190,7 @@ function start(one: One): void {
     return
   }
   if (step.sleep !== undefined) wait(one, now + step.sleep.seconds * 1000)
-  else if (step.wait === undefined) begin(one, 'act')
+  else if (step.wait === undefined || 'event' in step.wait) begin(one, 'act')
   else if (Object.hasOwn(run.signals, step.wait.signal)) {
     const data = run.signals[step.wait.signal]
     delete run.signals[step.wait.signal]
@@ -190,7 +213,8 @@ function begin(one: One, purpose: Purpose): void {
   state.attempts = isRepeat ? state.attempts : 0
   state.call++
   state.phase = 'active'
-  const timeoutMs = step.timeoutSeconds * 1000
+  const isWait = step.wait !== undefined
+  const timeoutMs = isWait ? registerMs : step.timeoutSeconds * 1000
   state.dueAt = now + timeoutMs
   delete state.reason
   if (purpose === 'undo' && state.attempts === 0) note(run, { at: now, event: 'compensating', step: name })
@@ -205,11 +229,16 @@ function begin(one: One, purpose: Purpose): void {
     key: keyOf(run.id, name, purpose),
     attempt: state.attempts + 1,
     document: documentOf(run),
+    ...(isWait ? { until: state.startedAt + step.timeoutSeconds * 1000 } : {}),
   })
 }
 
 function settleAct(one: One, outcome: Outcome): void {
   const { state, step } = one
+  if (outcome.kind === 'waiting') {
+    wait(one, state.startedAt + step.timeoutSeconds * 1000)
+    return
+  }
   if (outcome.kind === 'done') {
     finish(one, outcome.result)
     return
@@ -244,7 +273,7 @@ function settleAsk(one: One, outcome: Outcome): void {
   const { attempts } = state
   state.purpose = 'act'
   if (outcome.kind !== 'done') {
-    again(one, 'act', outcome.reason, outcome.retryInMs)
+    if (outcome.kind !== 'waiting') again(one, 'act', outcome.reason, outcome.retryInMs)
     return
   }
   const answer = statusIn(outcome.result)
@@ -271,6 +300,7 @@ function settleUndo(one: One, outcome: Outcome): void {
     note(run, { at: now, event: 'compensated', step: name })
     return
   }
+  if (outcome.kind === 'waiting') return
   if (!(outcome.kind === 'not-started' && outcome.isUncounted === true)) state.attempts++
   if (outcome.kind === 'not-started' && outcome.isFinal === true)
     needPerson(one, `its compensation was refused: ${outcome.reason}`)
@@ -314,7 +344,7 @@ function resolveUnknown(one: One, reason: string): void {
     return
   }
   Object.assign(state, { phase: 'unresolved', dueAt: 0, endedAt: now, reason })
-  if (run.direction === 'forward') turnBack(one, `the outcome of "${one.name}" is not known: ${reason}`)
+  if (run.direction === 'forward') startCompensation(one, `the outcome of "${one.name}" is not known: ${reason}`)
 }
 
 function needPerson({ run, state, now, name }: One, reason: string): void {
@@ -342,12 +372,12 @@ function fail(one: One, reason: string): void {
   }
   Object.assign(state, { phase: 'failed', dueAt: 0, endedAt: now, reason })
   note(run, { at: now, event: 'step-failed', step: name, detail: reason })
-  if (run.direction === 'forward') turnBack(one, `"${name}" failed: ${reason}`)
+  if (run.direction === 'forward') startCompensation(one, `"${name}" failed: ${reason}`)
 }
 
 /** Lets go of what has not begun, waits for what is under way, and compensates what is done, the latest first. */
-function goBack(turn: Turn): void {
-  const { run, definition, now } = turn
+function goBack(context: RunContext): void {
+  const { run, definition, now } = context
   for (const step of definition.steps) {
     const state = stepOf(run, step.name)
     const isUnbegun = state.phase === 'pending' || state.phase === 'waiting'
@@ -366,7 +396,7 @@ function goBack(turn: Turn): void {
     )
     .at(0)
   if (next === undefined) end(run, now, 'compensated')
-  else begin({ ...turn, name: next.step.name, step: next.step, state: next.state }, 'undo')
+  else begin({ ...context, name: next.step.name, step: next.step, state: next.state }, 'undo')
 }
 
 function end(run: Run, now: number, event: 'completed' | 'compensated'): void {

@@ -12,7 +12,17 @@ export interface OperationCall {
   readonly input?: string | undefined
 }
 
-export type Action = EndpointCall | OperationCall
+/** An event to wait for; `correlation` is an expression that gives its `correlationid` or key. */
+export interface AwaitedEvent {
+  readonly topic: string
+  readonly event: string
+  readonly correlation: string
+}
+
+/** What has an effect in another system. */
+export type EffectiveCall = EndpointCall | OperationCall
+
+export type Action = EffectiveCall | AwaitedEvent
 
 export interface RetryPolicy {
   readonly attempts: number
@@ -27,10 +37,10 @@ export interface Step {
   readonly when?: string | undefined
   readonly call?: EndpointCall | undefined
   readonly operation?: OperationCall | undefined
-  /** Waits for a signal of this name; its data is the result. */
-  readonly wait?: { readonly signal: string } | undefined
+  /** Waits for a signal of this name, or for an event; what it brings is the result. */
+  readonly wait?: { readonly signal: string } | AwaitedEvent | undefined
   readonly sleep?: { readonly seconds: number } | undefined
-  readonly compensate?: Action | undefined
+  readonly compensate?: EffectiveCall | undefined
   readonly status?: EndpointCall | undefined
   readonly timeoutSeconds: number
   readonly retry: RetryPolicy
@@ -100,18 +110,22 @@ function badStep(step: Step, names: ReadonlySet<string>): string | undefined {
   return undefined
 }
 
-function expressionsOf({ when, call, operation, compensate, status }: Step): [field: string, text: string][] {
+function expressionsOf({ when, call, operation, wait, compensate, status }: Step): [field: string, text: string][] {
   const found: [string, string | undefined][] = [
     ['when', when],
     ['call.body', call?.body],
     ['operation.input', operation?.input],
+    ['wait.correlation', wait !== undefined && 'event' in wait ? wait.correlation : undefined],
     ['compensate', compensate === undefined ? undefined : expressionOf(compensate)],
     ['status.body', status?.body],
   ]
   return found.flatMap(([field, text]): [string, string][] => (text === undefined ? [] : [[field, text]]))
 }
 
-export const expressionOf = (action: Action): string | undefined => ('url' in action ? action.body : action.input)
+function expressionOf(action: Action): string | undefined {
+  if ('url' in action) return action.body
+  return 'event' in action ? action.correlation : action.input
+}
 
 /** A condition that names nothing of the run has the same value in every run. */
 function isConstantlyFalse(when: string): boolean {

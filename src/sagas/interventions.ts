@@ -1,4 +1,5 @@
-import { advance, turnBack, type Turn } from './advance.ts'
+import type { Step } from './definition.ts'
+import { advance, startCompensation, type RunContext } from './advance.ts'
 import { isBehindPivot, note, stepOf, type HistoryEntry } from './run.ts'
 
 /** Why a person's request is refused: the run has ended, has no such step, or the step is not in a state for it. */
@@ -13,12 +14,12 @@ const conflict = (detail: string) => ({ kind: 'conflict', detail }) as const
 export const maxSignals = 50
 
 /** Gives a signal to the step that waits for it, or keeps it for the first that will. A repeat replaces a kept one. */
-export function signal(turn: Turn, name: string, data: unknown, by: string): Intervention {
-  const { run, definition, now } = turn
+export function signal(context: RunContext, name: string, data: unknown, by: string): Intervention {
+  const { run, definition, now } = context
   if (run.endedAt > 0) return conflict('the run has ended')
   if (run.direction === 'back') return conflict('the run is being compensated and waits for no signals')
   const waiting = definition.steps.find(
-    (step) => step.wait?.signal === name && stepOf(run, step.name).phase === 'waiting',
+    (step) => isSignal(step.wait, name) && stepOf(run, step.name).phase === 'waiting',
   )
   if (waiting === undefined) {
     if (!Object.hasOwn(run.signals, name) && Object.keys(run.signals).length >= maxSignals)
@@ -30,53 +31,67 @@ export function signal(turn: Turn, name: string, data: unknown, by: string): Int
   const state = stepOf(run, waiting.name)
   Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: data ?? null })
   note(run, { at: now, event: 'step-done', step: waiting.name, detail: `signal ${name}`, by })
-  advance(turn)
+  advance(context)
   return done
 }
 
+const isSignal = (wait: Step['wait'], name: string): boolean =>
+  wait !== undefined && 'signal' in wait && wait.signal === name
+
+/** Gives an event to the step that waits for it. A repeat, and one for a step that waits no more, changes nothing. */
+export function eventArrived(context: RunContext, name: string, event: unknown): void {
+  const { run, now } = context
+  const state = Object.hasOwn(run.steps, name) ? stepOf(run, name) : undefined
+  if (run.endedAt > 0 || (state?.phase !== 'waiting' && state?.phase !== 'active' && state?.phase !== 'pausing')) return
+  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: event })
+  note(run, { at: now, event: 'step-done', step: name, detail: 'its event arrived' })
+  advance(context)
+}
+
 /** Turns the run back as a failure would. Behind the pivot it is refused. */
-export function cancel(turn: Turn, reason: string, by: string): Intervention {
-  const { run, plan } = turn
+export function cancel(context: RunContext, reason: string, by: string): Intervention {
+  const { run, plan } = context
   if (run.endedAt > 0) return conflict('the run has ended')
   if (run.direction === 'back') return done
   if (isBehindPivot(run, plan)) return conflict(`step "${plan.pivot}" is done, and after it the run only goes forward`)
-  turnBack(turn, reason, by)
-  advance(turn)
+  startCompensation(context, reason, by)
+  advance(context)
   return done
 }
 
 /** Tries a step again that needs a person, or whose next attempt is far away, with all its attempts. */
-export function retryStep(turn: Turn, name: string, by: string): Intervention {
-  const { run, now } = turn
+export function retryStep(context: RunContext, name: string, by: string): Intervention {
+  const { run, now } = context
   if (!Object.hasOwn(run.steps, name)) return { kind: 'notFound', detail: `the run has no step "${name}"` }
   if (run.endedAt > 0) return conflict('the run has ended')
   const state = stepOf(run, name)
   if (state.phase !== 'attention' && state.phase !== 'pausing') return conflict(`step "${name}" is ${state.phase}`)
   note(run, { at: now, event: 'retried', step: name, by })
   Object.assign(state, { phase: 'pausing', attempts: 0, dueAt: now })
-  advance(turn)
+  advance(context)
   return done
 }
 
 /**
- * Ends a step that needs a person, with the result that they give: a step as done, or, while the run is compensated, its
+ * Ends a step that needs a person, pauses or waits, with the result that is given: a step as done, or, while the run is compensated, its
  * compensation as made (or, for a step whose outcome is not known, as not needed).
  */
 export function skipStep(
-  turn: Turn,
+  context: RunContext,
   name: string,
   given: { reason: string; result: unknown },
   by: string,
 ): Intervention {
-  const { run, now } = turn
+  const { run, now } = context
   if (!Object.hasOwn(run.steps, name)) return { kind: 'notFound', detail: `the run has no step "${name}"` }
   if (run.endedAt > 0) return conflict('the run has ended')
   const state = stepOf(run, name)
-  if (state.phase !== 'attention' && state.phase !== 'pausing') return conflict(`step "${name}" is ${state.phase}`)
+  if (state.phase !== 'attention' && state.phase !== 'pausing' && state.phase !== 'waiting')
+    return conflict(`step "${name}" is ${state.phase}`)
   const phase = state.purpose === 'undo' ? 'undone' : run.direction === 'back' ? 'cancelled' : 'done'
   Object.assign(state, { phase, dueAt: 0, endedAt: now, result: given.result ?? null, isUncertain: false })
   note(run, { at: now, event: 'skipped', step: name, detail: given.reason, by })
-  advance(turn)
+  advance(context)
   return done
 }
 

@@ -85,6 +85,8 @@ export interface Effect {
   readonly key: string
   readonly attempt: number
   readonly document: SagaDocument
+  /** Of a wait for an event: when it ends, in milliseconds since the epoch. */
+  readonly until?: number
 }
 
 /** What expressions are evaluated on. */
@@ -181,5 +183,6 @@ export const isBehindPivot = (run: Run, { pivot }: Plan): boolean =>
 export function actionOf(step: Step, purpose: Purpose): Action | undefined {
   if (purpose === 'undo') return step.compensate
   if (purpose === 'ask') return step.status
+  if (step.wait !== undefined && 'event' in step.wait) return step.wait
   return step.call ?? step.operation
 }

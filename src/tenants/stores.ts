@@ -106,6 +106,8 @@ const actors = {
   RateLimiter: actor('what was spent of a limit', 'listed', { export: 'never' }),
   ActorNames: actor('names of topics, limiters and inboxes that no other store lists', 'numbered', { export: 'never' }),
   Tenant: actor('settings, keys and placement', 'by-tenant', { delete: 'last' }),
+  Saga: actor('runs of sagas', 'numbered'),
+  SagaCatalog: actor('definitions of sagas and the secret that signs their calls', 'by-tenant'),
   Breaker: actor(
     'breakers of the hosts that the tenant named; another one of each service is the platform’s',
     'by-tenant',

@@ -75,8 +75,6 @@ export const kept: Readonly<Record<string, readonly string[]>> = {
   'durable-objects/job-queue/sql-job-store.ts': ['visit'],
   'src/adapters/qstash/client.ts': ['visit'],
   // What one call does to a saga.
-  'src/sagas/advance.ts': ['turn'],
-  'src/sagas/interventions.ts': ['turn'],
   // The scenarios are named after chat rooms.
   'docs/benchmarks.md': ['rooms', 'the room'],
 }

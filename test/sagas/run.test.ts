@@ -12,7 +12,7 @@ import {
   tuple,
 } from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { advance, nextDueAt, resume, settle, type Outcome, type Turn } from '../../src/sagas/advance.ts'
+import { advance, nextDueAt, resume, settle, type Outcome, type RunContext } from '../../src/sagas/advance.ts'
 import { badDefinition, planOf, warningsOf, type Definition, type Step } from '../../src/sagas/definition.ts'
 import { cancel, retryStep, signal, skipStep } from '../../src/sagas/interventions.ts'
 import { newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
@@ -36,6 +36,8 @@ const define = (steps: readonly Step[], more: Partial<Definition> = {}): Definit
   ...more,
 })
 
+const stuckAfterMs = () => 3_600_000
+
 const order = define([step('reserve'), step('pay'), step('ship', { pivot: true, compensate: undefined })])
 
 /** A run with a clock of its own; the calls it wants to make wait in `effects`. */
@@ -43,20 +45,28 @@ function begin(definition: Definition, input: unknown = {}) {
   let now = 1_000_000
   const run = newRun(definition, { id: 'r1', input, watchers: [], keepMs: 1000 }, now)
   const effects: Effect[] = []
-  const turn = (): Turn => ({ run, definition, plan: planOf(definition), now, random: () => 0.5, effects })
-  advance(turn())
+  const context = (): RunContext => ({
+    run,
+    definition,
+    plan: planOf(definition),
+    now,
+    random: () => 0.5,
+    effects,
+    stuckAfterMs,
+  })
+  advance(context())
   return {
     run,
     effects,
-    turn,
+    context,
     /** The call that was asked for last, of this step. */
     call: (name: string) => effects.findLast((effect) => effect.step === name),
     answer(name: string, outcome: Outcome): boolean {
-      return settle(turn(), name, stepOf(run, name).call, outcome)
+      return settle(context(), name, stepOf(run, name).call, outcome)
     },
     pass(ms: number) {
       now += ms
-      advance(turn())
+      advance(context())
     },
     state: () => stateOf(run),
   }
@@ -65,8 +75,7 @@ function begin(definition: Definition, input: unknown = {}) {
 const done: Outcome = { kind: 'done', result: null }
 const refusal: Outcome = { kind: 'not-started', reason: 'the endpoint answered 402', isFinal: true }
 const unknown: Outcome = { kind: 'unknown', reason: 'the endpoint did not answer in time' }
-const urls = (effects: readonly Effect[]) =>
-  effects.map(({ action }) => ('url' in action ? action.url : action.operation))
+const urls = (effects: readonly Effect[]) => effects.map(({ action }) => ('url' in action ? action.url : 'operation'))
 
 describe('a run', () => {
   test('calls its steps one after the other and is completed when all are done', () => {
@@ -115,7 +124,7 @@ describe('a run', () => {
     }
     expect(saga.state()).toBe('attention')
     expect(saga.effects.filter(({ purpose }) => purpose === 'undo')).toEqual([])
-    expect(retryStep(saga.turn(), 'pay', 'key1')).toEqual({ kind: 'done' })
+    expect(retryStep(saga.context(), 'pay', 'key1')).toEqual({ kind: 'done' })
     saga.answer('pay', done)
     saga.answer('ship', done)
     expect(saga.state()).toBe('completed')
@@ -136,8 +145,8 @@ describe('a run', () => {
     saga.answer('pay', done)
     saga.answer('ship', refusal)
     expect(saga.state()).toBe('attention')
-    expect(cancel(saga.turn(), 'changed my mind', 'key1').kind).toBe('conflict')
-    skipStep(saga.turn(), 'ship', { reason: 'shipped by hand', result: { parcel: 1 } }, 'key1')
+    expect(cancel(saga.context(), 'changed my mind', 'key1').kind).toBe('conflict')
+    skipStep(saga.context(), 'ship', { reason: 'shipped by hand', result: { shipment: 1 } }, 'key1')
     expect(saga.state()).toBe('completed')
   })
 
@@ -170,7 +179,7 @@ describe('a run', () => {
       step('approval', { call: undefined, wait: { signal: 'approved' }, timeoutSeconds: 100 }),
     ])
     const early = begin(waits)
-    signal(early.turn(), 'approved', { by: 'bob' }, 'key1')
+    signal(early.context(), 'approved', { by: 'bob' }, 'key1')
     early.answer('ask', done)
     expect(early.state()).toBe('completed')
     const late = begin(waits)
@@ -187,19 +196,28 @@ describe('a run', () => {
       }),
     )
     saga.answer('a', done)
-    expect(nextDueAt(saga.run, planOf(order))).toBe(1_060_000)
+    expect(nextDueAt(saga.context())).toBe(1_060_000)
     saga.pass(60_000)
     saga.answer('a', done)
     expect(saga.state()).toBe('compensated')
+  })
+
+  test('is reported as stuck once when a step takes too long', () => {
+    const saga = begin(define([step('nap', { call: undefined, compensate: undefined, sleep: { seconds: 90_000 } })]))
+    expect(nextDueAt(saga.context())).toBe(1_000_000 + 3_600_000)
+    saga.pass(3_600_000)
+    saga.pass(3_600_000)
+    expect(saga.run.history.filter(({ event }) => event === 'stuck')).toHaveLength(1)
+    expect(nextDueAt(saga.context())).toBe(1_000_000 + 90_000_000)
   })
 
   test('takes an outcome once, and none of an earlier call', () => {
     const saga = begin(order)
     saga.answer('reserve', unknown)
     saga.pass(60_000)
-    expect(settle(saga.turn(), 'reserve', 1, done)).toBe(false)
-    expect(settle(saga.turn(), 'reserve', 2, done)).toBe(true)
-    expect(settle(saga.turn(), 'reserve', 2, refusal)).toBe(false)
+    expect(settle(saga.context(), 'reserve', 1, done)).toBe(false)
+    expect(settle(saga.context(), 'reserve', 2, done)).toBe(true)
+    expect(settle(saga.context(), 'reserve', 2, refusal)).toBe(false)
     expect(saga.state()).toBe('running')
   })
 })
@@ -326,9 +344,9 @@ describe('whatever endpoints answer, and whenever the actor loses its memory', (
         const restart = () => {
           const run: Run = JSON.parse(stored)
           const before = saga
-          saga = { ...before, ...revived(definition, run, before.turn().now) }
+          saga = { ...before, ...revived(definition, run, before.context().now) }
           open.length = 0
-          resume(saga.turn())
+          resume(saga.context())
           save()
         }
         const play = (effect: Effect, kind: string) => {
@@ -336,13 +354,13 @@ describe('whatever endpoints answer, and whenever the actor loses its memory', (
           if (at >= 0 && kind !== 'duplicate') open.splice(at, 1)
           if (kind === 'crash-before') return restart()
           if (kind === 'not-reached')
-            return void settle(saga.turn(), effect.step, effect.call, { kind: 'not-started', reason: 'refused' })
+            return void settle(saga.context(), effect.step, effect.call, { kind: 'not-started', reason: 'refused' })
           if (kind === 'refused' && effect.purpose === 'act' && !endpoint.effects.has(effect.step))
-            return void settle(saga.turn(), effect.step, effect.call, endpoint.refuse(effect))
+            return void settle(saga.context(), effect.step, effect.call, endpoint.refuse(effect))
           const outcome = perform(effect)
           if (kind === 'crash-after') return restart()
-          settle(saga.turn(), effect.step, effect.call, kind === 'lost-answer' ? unknown : outcome)
-          if (kind === 'duplicate') settle(saga.turn(), effect.step, effect.call, refusal)
+          settle(saga.context(), effect.step, effect.call, kind === 'lost-answer' ? unknown : outcome)
+          if (kind === 'duplicate') settle(saga.context(), effect.step, effect.call, refusal)
         }
         for (const { pick, kind } of events) {
           const effect = open[pick % Math.max(1, open.length)]
@@ -352,9 +370,9 @@ describe('whatever endpoints answer, and whenever the actor loses its memory', (
         }
         // In the end all answers arrive, and a person lets steps be tried again.
         for (let n = 0; n < 500 && saga.run.endedAt === 0; n++) {
-          for (const effect of open.splice(0)) settle(saga.turn(), effect.step, effect.call, perform(effect))
+          for (const effect of open.splice(0)) settle(saga.context(), effect.step, effect.call, perform(effect))
           for (const [name, { phase }] of Object.entries(saga.run.steps))
-            if (phase === 'attention') retryStep(saga.turn(), name, 'key1')
+            if (phase === 'attention') retryStep(saga.context(), name, 'key1')
           saga.pass(61_000)
           save()
         }
@@ -374,16 +392,24 @@ describe('whatever endpoints answer, and whenever the actor loses its memory', (
 function revived(definition: Definition, run: Run, from: number) {
   let now = from
   const effects: Effect[] = []
-  const turn = (): Turn => ({ run, definition, plan: planOf(definition), now, random: () => 0.5, effects })
+  const context = (): RunContext => ({
+    run,
+    definition,
+    plan: planOf(definition),
+    now,
+    random: () => 0.5,
+    effects,
+    stuckAfterMs,
+  })
   return {
     run,
     effects,
-    turn,
+    context,
     call: (name: string) => effects.findLast((effect) => effect.step === name),
-    answer: (name: string, outcome: Outcome) => settle(turn(), name, stepOf(run, name).call, outcome),
+    answer: (name: string, outcome: Outcome) => settle(context(), name, stepOf(run, name).call, outcome),
     pass(ms: number) {
       now += ms
-      advance(turn())
+      advance(context())
     },
     state: () => stateOf(run),
   }

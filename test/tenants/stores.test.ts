@@ -31,7 +31,7 @@ describe('the registry of what holds something of a tenant', () => {
 
   test('tells of a table and of a class that were added and not registered', () => {
     expect(missing([...tables, 'reactions'], 'table')).toEqual(['reactions'])
-    expect(missing([...classes, 'Saga'], 'actor')).toEqual(['Saga'])
+    expect(missing([...classes, 'Ledger'], 'actor')).toEqual(['Ledger'])
   })
 
   test('has nothing that does not exist', () => {

@@ -5,8 +5,8 @@ import { TooManyActors, type ActorName } from '../../../src/limits/open-actors.t
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import { refuseTooFast } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
-import { inboxOf, jobQueueOf, topicOf } from '../../address.ts'
-import { patientWaitMs, whenAdmitted } from '../../open-actors.ts'
+import { inboxOf, jobQueueOf, sagaOf, topicOf } from '../../address.ts'
+import { patientWaitMs, sagaActor, whenAdmitted } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** Calls the actor of a channel that is no conversation. */
@@ -27,6 +27,11 @@ export function callOtherStream(
   if (parsed?.kind === 'topic') {
     const actor = { kind: 'topic', tenant, name: channel, isKnown: call.have !== null || isPatient(call) } as const
     return callOpen(env, actor, call, () => topicOf(env, tenant, channel).execute(call))
+  }
+  if (parsed?.kind === 'saga') {
+    // Sixteen actors serve all runs of the tenant.
+    const actor = sagaActor(tenant, parsed.run)
+    return callOpen(env, actor, call, () => sagaOf(env, tenant, parsed.run).follow(parsed.run, call))
   }
   if (parsed?.kind !== 'inbox') return undefined
   const { user } = parsed

@@ -7,6 +7,7 @@ import { crossOrigin, onlyAllowedOrigins } from '../middleware/cross-origin.ts'
 import { countVisitors, limitRequests, limitVisitors } from '../middleware/limit-requests.ts'
 import { requestContext } from '../middleware/request-context.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
+import { noteCallable } from './callable-operations.ts'
 import { OperationRouter } from './operation-router.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
@@ -35,6 +36,9 @@ const ofServers = [
   'event-topics',
   'event-types',
   'consumers',
+  'sagas',
+  'saga-runs',
+  'saga-secrets',
 ].map((resource) => `/v1/${resource}/*`)
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */
@@ -83,6 +87,7 @@ export const app: Hono<App> = mount(new Hono<App>({ router: new OperationRouter(
   .notFound((c) => others.fetch(c.req.raw, c.env, c.executionCtx))
   .onError(onError)
 app.routes.push(...others.routes)
+noteCallable(operations.map(({ definition }) => definition))
 
 function otherMethods(c: AppContext, methods: readonly string[]): Response {
   const allowed = methods.toSorted().join(', ')

@@ -54,6 +54,7 @@ export async function requireOperator(c: AppContext): Promise<void> {
 
 /** The caller of a request; its tenant's record is set beside it, so that it is looked up once. */
 export async function principalOf(c: AppContext): Promise<Principal> {
+  if (c.env.innerTenant !== undefined) return await innerServer(c, c.env.innerTenant)
   const header = c.req.header('authorization')
   if (header === undefined) return { kind: 'anonymous' }
   const credential = /^Bearer +(\S+)$/i.exec(header)?.[1]
@@ -61,6 +62,16 @@ export async function principalOf(c: AppContext): Promise<Principal> {
     return fail('unauthorized', 'Authorization: must be "Bearer <API key or user token>"')
   // A signature cannot be guessed: a valid token enters also from an address that another caller spent.
   return credential.split('.').length === 3 ? await byToken(c, credential) : await byApiKey(c, credential)
+}
+
+/** The key id of requests that the Worker makes for a tenant: the steps of its sagas. */
+const innerKeyId = 'sagas'
+
+async function innerServer(c: AppContext, tenant: string): Promise<Principal> {
+  const record = await tenantRecordOf(c.env, tenant, systemClock.now())
+  if (record?.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
+  c.set('tenant', record)
+  return { kind: 'server', tenant, keyId: innerKeyId }
 }
 
 /** The tenant whose API key it is, by whichever header it came; a wrong one is counted as a guess. */

@@ -10,6 +10,8 @@ import { eventTypes } from './events/event-types.ts'
 import { events } from './events/events.ts'
 import { limits } from './limits/limits.ts'
 import { namespaces } from './namespaces/namespaces.ts'
+import { sagaRuns } from './sagas/saga-runs.ts'
+import { sagas } from './sagas/sagas.ts'
 import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
@@ -34,6 +36,8 @@ export const operations: readonly Operation[] = [
   ...eventTopics,
   ...eventTypes,
   ...consumers,
+  ...sagas,
+  ...sagaRuns,
   ...usage,
   ...admin,
 ]

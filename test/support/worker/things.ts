@@ -12,6 +12,7 @@ export const operations = definitions.filter(({ path }) => path.startsWith('/v1/
 export interface Things {
   readonly conversation: string
   readonly job: string
+  readonly run: string
   readonly name: string
   readonly signingKey: string
 }
@@ -37,14 +38,19 @@ export async function furnished(): Promise<Furnished> {
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
+  const saga = { steps: [{ name, wait: { signal: `${name}-later` }, timeoutSeconds: 86_400 }] }
+  await put(`/v1/sagas/${name}`, saga)
+  const run = `run-${name}`
+  succeeded(await call(`POST /v1/sagas/${name}/runs`, { as: tenant.key, body: { id: run } }))
   const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))
-  return { tenant, things: { conversation, job: later.id, name, signingKey } }
+  return { tenant, things: { conversation, job: later.id, run, name, signingKey } }
 }
 
 /** Names of things that do not exist. */
 export const nothing = (): Things => ({
   conversation: crypto.randomUUID(),
   job: `job-${crypto.randomUUID().slice(0, 8)}`,
+  run: `run-${crypto.randomUUID().slice(0, 8)}`,
   name: `n${crypto.randomUUID().slice(0, 8)}`,
   signingKey: crypto.randomUUID().slice(0, 8),
 })
@@ -56,11 +62,11 @@ export const tellOf = ({ method, path }: Pick<OperationDefinition, 'method' | 'p
 /** A path's parameter names a thing of the kind that stands before it. */
 export function pathOf(
   { path }: Pick<OperationDefinition, 'path'>,
-  { conversation, job, name, signingKey }: Things,
+  { conversation, job, run, name, signingKey }: Things,
 ): string {
-  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job }
+  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job, 'saga-runs': run }
   return path
-    .replace(/\/(\w+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
+    .replace(/\/([\w-]+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
     .replace('{name}', name)
     .replace('{key}', signingKey)
     .replace('{seq}', '1')

@@ -1,5 +1,8 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
+import { sagaOf } from '../../../../durable-objects/address.ts'
+import { call } from '../http.ts'
+import { succeeded } from '../tenant.ts'
 import type { Furnished, Things } from '../things.ts'
 
 /** What a server says, and of what, for an operation to succeed. */
@@ -15,7 +18,8 @@ export async function serverSetting(line: string, own: Furnished): Promise<Setti
   if (line.endsWith('/versions/{version}'))
     return { things: { ...things, name: `${things.name}-new` }, body: { schema: true } }
   if (line === 'DELETE /v1/key-sets/{name}') await putKeySet(own)
-  const body = bodies(`${things.name}:x`)[line]
+  if (line.startsWith('POST /v1/saga-runs/')) return { things: { ...things, run: await freshRun(own, line) } }
+  const body = bodies(things.name, `${things.name}:x`)[line]
   return { things, ...(body === undefined ? {} : { body }) }
 }
 
@@ -28,12 +32,14 @@ async function putKeySet({ tenant, things: { name } }: Furnished): Promise<void>
   await env.TENANT.getByName(tenant.id).putKeySet({ name, url: keySetAddress, keys: [], fetchedAt: now, triedAt: now })
 }
 
-const bodies = (channel: string): Readonly<Record<string, object>> => ({
+const bodies = (name: string, channel: string): Readonly<Record<string, object>> => ({
   'POST /v1/tokens/subscription': { user: 'bob', channel },
   'PUT /v1/namespaces/{name}': { historySize: 10, historyTtlSeconds: 60 },
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'POST /v1/events': { type: 'sample' },
+  'PUT /v1/sagas/{name}': { steps: [{ name, wait: { signal: 'go' }, timeoutSeconds: 600 }] },
+  'POST /v1/sagas/{name}/runs': { id: 'another-run' },
   'POST /v1/jobs': { type: 'join' },
   'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
   'POST /v1/jobs/{id}/progress': { progress: 50 },
@@ -41,6 +47,20 @@ const bodies = (channel: string): Readonly<Record<string, object>> => ({
   'POST /api/broadcast': { channels: [channel], data: 1 },
   'POST /api/history_remove': { channel },
 })
+
+/** A run that no other operation has ended; for a retry its step becomes, by hand, one that a person has to look at. */
+async function freshRun({ tenant, things: { name } }: Furnished, line: string): Promise<string> {
+  const run = `run-${crypto.randomUUID()}`
+  succeeded(await call(`POST /v1/sagas/${name}/runs`, { as: tenant.key, body: { id: run } }))
+  if (!line.endsWith('/retry')) return run
+  const saga = sagaOf(env, tenant.id, run)
+  await runInDurableObject(saga, (_, { storage }) => {
+    const sql = `UPDATE runs SET data = json_set(data, '$.steps."${name}".phase', 'attention') WHERE id = ?`
+    storage.sql.exec(sql, run)
+  })
+  await evictDurableObject(saga)
+  return run
+}
 
 /** No worker runs jobs here, so that the job died is written by hand. */
 async function deadJob({ tenant, things: { job } }: Furnished): Promise<string> {

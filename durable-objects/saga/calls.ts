@@ -1,0 +1,57 @@
+import { reasonOf } from '../../src/kernel/log.ts'
+import type { Outcome } from '../../src/sagas/advance.ts'
+import type { Effect } from '../../src/sagas/run.ts'
+
+/** Calls under way at once; each is an invocation of the Worker. Further ones wait, in the order in which they came. */
+const maxUnderWay = 256
+
+/** The calls of an actor's runs. In memory only: what became of calls that were lost with it is asked about. */
+export class Calls {
+  readonly #perform: (effect: Effect) => Promise<Outcome>
+  readonly #settle: (effect: Effect, outcome: Outcome) => void
+  readonly #waiting: Effect[] = []
+  /** Calls under way or waiting, by run. */
+  readonly #ofRun = new Map<string, number>()
+  #underWay = 0
+
+  constructor(perform: (effect: Effect) => Promise<Outcome>, settle: (effect: Effect, outcome: Outcome) => void) {
+    this.#perform = perform
+    this.#settle = settle
+  }
+
+  add(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      this.#ofRun.set(effect.run, (this.#ofRun.get(effect.run) ?? 0) + 1)
+      this.#waiting.push(effect)
+    }
+    this.#next()
+  }
+
+  has(run: string): boolean {
+    return this.#ofRun.has(run)
+  }
+
+  #next(): void {
+    while (this.#underWay < maxUnderWay) {
+      const effect = this.#waiting.shift()
+      if (effect === undefined) return
+      this.#underWay++
+      void this.#make(effect)
+    }
+  }
+
+  async #make(effect: Effect): Promise<void> {
+    let outcome: Outcome
+    try {
+      outcome = await this.#perform(effect)
+    } catch (thrown) {
+      outcome = { kind: 'unknown', reason: `the call broke off: ${reasonOf(thrown)}` }
+    }
+    this.#underWay--
+    const left = (this.#ofRun.get(effect.run) ?? 1) - 1
+    if (left > 0) this.#ofRun.set(effect.run, left)
+    else this.#ofRun.delete(effect.run)
+    this.#settle(effect, outcome)
+    this.#next()
+  }
+}

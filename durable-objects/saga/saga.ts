@@ -1,0 +1,387 @@
+import type { Env } from '../../src/env.ts'
+import type { LogEvent } from '../../src/events/log-event.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
+import { advance, nextDueAt, resume, settle, type Outcome, type RunContext } from '../../src/sagas/advance.ts'
+import { planOf, type Definition, type Plan, type Step } from '../../src/sagas/definition.ts'
+import { eventResult } from '../../src/sagas/event-result.ts'
+import { cancel, eventArrived, retryStep, signal, skipStep, type Intervention } from '../../src/sagas/interventions.ts'
+import { count, percentile, SagaMetrics } from '../../src/sagas/metrics.ts'
+import { newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
+import { summaryOf, viewOf } from '../../src/sagas/view.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
+import { ownName, sagaCatalogOf } from '../address.ts'
+import type {
+  NewSagaRun,
+  SagaRpc,
+  SagaRunPage,
+  SagaRunQuery,
+  SagaRunView,
+  SagaRunStatus,
+  SagaStarted,
+} from '../contracts.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+import { OpenPlace } from '../shared/open-place.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
+import { Batcher } from '../shared/batcher.ts'
+import { Calls } from './calls.ts'
+import { DefinitionCopies, RunTable } from './run-table.ts'
+import { RunStream } from './run-stream.ts'
+import { sagaSchema } from './schema.ts'
+
+/** Runs of one actor that have not ended, at most. */
+const maxOpenRuns = 100_000
+/** Runs that are looked at at once when they are due, or after a start. */
+const runsAtOnce = 100
+/** Rows that one page of a list looks at. */
+const scannedRows = 1000
+/** For how long the newest version of a definition is known, in milliseconds. */
+const newestForMs = 1000
+/** How often the figures are written while runs end. */
+const saveEveryMs = 30_000
+/** A call is stuck after this many times what nearly all calls of its step take, but not within a minute. */
+const timesUsual = 3
+const leastStuckMs = 60_000
+/** A percentile of fewer calls says little. */
+const usualFrom = 100
+
+interface Settled {
+  readonly effect: Effect
+  readonly outcome: Outcome
+}
+
+/**
+ * Runs of a tenant's sagas: one of sixteen actors, each with the runs whose ids hash to its number. Decides, commits, and then
+ * lets Workers make the calls; it never waits for one.
+ */
+export class Saga extends TenantActor implements SagaRpc {
+  readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'saga')
+  readonly #tenant = ownName(this.ctx.id.name).tenant
+  readonly #runs = new RunTable(this.ctx.storage.sql)
+  readonly #definitions = new DefinitionCopies(this.ctx.storage.sql)
+  readonly #plans = new WeakMap<Definition, Plan>()
+  readonly #newest = new Map<string, { readonly version: number; readonly until: number }>()
+  readonly #metrics: SagaMetrics
+  readonly #stream = new RunStream(this.env, this.ctx.storage.sql, this.#tenant)
+  readonly #calls = new Calls(
+    (effect) => this.#perform(effect),
+    (effect, outcome) => void this.#settled.add({ effect, outcome }),
+  )
+  readonly #starts = new Batcher<{ wanted: NewSagaRun; definition: Definition }, SagaStarted | Refusal>((all) =>
+    this.#changing((now) => all.map((one) => this.#start(one.wanted, one.definition, now))),
+  )
+  readonly #settled = new Batcher<Settled, boolean>((all) =>
+    this.#changing((now) => all.map(({ effect, outcome }) => this.#settle(effect, outcome, now))),
+  )
+  readonly #arrivals = new Batcher<{ wait: string; event: LogEvent }, boolean>((all) =>
+    this.#changing((now) => all.map(({ wait, event }) => this.#takeEvent(wait, event, now))),
+  )
+  /** Runs that are being changed; `isDue` when their time was looked at. */
+  readonly #changed = new Map<
+    string,
+    { readonly context: RunContext; isDue: boolean; readonly entriesBefore: number }
+  >()
+  /** An actor that was only asked has no tables. */
+  #isUsed = isUsed(this.ctx.storage.sql)
+  #alarmAt = Infinity
+  #savedAt = 0
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    if (this.#isUsed) migrate(ctx.storage.sql, sagaSchema)
+    this.#metrics = new SagaMetrics(ctx.storage.kv.get('metrics'))
+    if (this.#isUsed && this.#runs.calling('', 1).length > 0) ctx.waitUntil(this.#resume())
+  }
+
+  /** Starts a run; the same id again is the same run. Starts that arrive together share a commit. */
+  async start(wanted: NewSagaRun): Promise<SagaStarted | Refusal> {
+    this.#use()
+    const known = this.#runs.get(wanted.id)
+    if (known !== undefined) return this.#repeated(known, wanted)
+    const definition = await this.#definition(wanted.saga, wanted.version)
+    if (definition === undefined) return refuse('notFound', notFoundText(wanted))
+    return await this.#starts.add({ wanted, definition })
+  }
+
+  find(id: string): SagaRunView | undefined {
+    const run = this.#get(id)
+    if (run === undefined) return undefined
+    const view = viewOf(run)
+    this.#runs.forget(id)
+    return view
+  }
+
+  /** A page of runs, the newest first, with where the next one begins. */
+  list(query: SagaRunQuery): SagaRunPage {
+    if (!this.#isUsed) return { runs: [], last: undefined }
+    const { runs, last } = this.#runs.page(query, scannedRows)
+    return { runs: runs.map(summaryOf), last }
+  }
+
+  signal(id: string, name: string, data: string | undefined, by: string): SagaRunStatus | Refusal {
+    const given: unknown = data === undefined ? null : JSON.parse(data)
+    return this.#intervene(id, (context) => signal(context, name, given, by))
+  }
+
+  cancel(id: string, reason: string, by: string): SagaRunStatus | Refusal {
+    return this.#intervene(id, (context) => cancel(context, reason, by))
+  }
+
+  retry(id: string, step: string, by: string): SagaRunStatus | Refusal {
+    return this.#intervene(id, (context) => retryStep(context, step, by))
+  }
+
+  skip(id: string, step: string, reason: string, result: string | undefined, by: string): SagaRunStatus | Refusal {
+    const given: unknown = result === undefined ? null : JSON.parse(result)
+    return this.#intervene(id, (context) => skipStep(context, step, { reason, result: given }, by))
+  }
+
+  /** Called by the log of a topic, at least once, for the event that a step waits for. */
+  async eventArrived(wait: string, event: LogEvent): Promise<void> {
+    await this.#arrivals.add({ wait, event })
+  }
+
+  /** The figures of a definition's runs in this actor. */
+  stats(saga: string) {
+    const counts = this.#isUsed ? this.#runs.countsOf(saga) : {}
+    const { running = 0, compensating = 0, attention = 0 } = counts
+    return { figures: this.#metrics.of(saga), attention, open: running + compensating + attention }
+  }
+
+  /** Commands of a gateway on the channel of a run. */
+  follow(id: string, call: StreamCall): StreamAnswer {
+    return this.#stream.execute(call, this.#get(id), id)
+  }
+
+  /** Never throws: the platform gives up an alarm that fails six times. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = Infinity
+    try {
+      const now = this.#clock.now()
+      const due = this.#runs.due(now, runsAtOnce)
+      this.#changing(() => due.forEach((id) => this.#lookAt(id, now)))
+      this.#setAlarm(due.length === runsAtOnce ? now + 10 : this.#runs.nextLookAt())
+    } catch (thrown) {
+      log.error('sagas.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+      this.#setAlarm(this.#clock.now() + 10_000)
+    }
+  }
+
+  #get(id: string): Run | undefined {
+    return this.#isUsed ? this.#runs.get(id) : undefined
+  }
+
+  #use(): void {
+    if (this.#isUsed) return
+    requireTenant(this.#tenant)
+    migrate(this.ctx.storage.sql, sagaSchema)
+    this.#isUsed = true
+  }
+
+  #start(wanted: NewSagaRun, definition: Definition, now: number): SagaStarted | Refusal {
+    const known = this.#runs.get(wanted.id)
+    if (known !== undefined) return this.#repeated(known, wanted)
+    if (this.#runs.openCount >= maxOpenRuns)
+      return {
+        ...refuse('tooManyRequests', `runs: ${maxOpenRuns} have not ended; wait until some have`),
+        retryAfterMs: 60_000,
+      }
+    this.#definitions.put(definition)
+    const input: unknown = wanted.input === undefined ? null : JSON.parse(wanted.input)
+    const { id, watchers, keepMs } = wanted
+    const run = newRun(definition, { id, input, watchers, keepMs }, now)
+    this.#metrics.of(definition.name).started++
+    advance(this.#context(run, definition, now, 0))
+    return { kind: 'started', ...statusOf(run), duplicate: false }
+  }
+
+  #repeated(run: Run, { saga, version, input }: NewSagaRun): SagaStarted | Refusal {
+    const isSame =
+      run.definition === saga &&
+      (version === undefined || version === run.version) &&
+      JSON.stringify(input === undefined ? null : JSON.parse(input)) === JSON.stringify(run.input)
+    return isSame
+      ? { kind: 'started', ...statusOf(run), duplicate: true }
+      : refuse('conflict', `id: "${run.id}" is another run, of ${run.definition} with other input`)
+  }
+
+  #settle({ run: id, step, call }: Effect, outcome: Outcome, now: number): boolean {
+    const run = this.#runs.get(id)
+    if (run === undefined) return false
+    const context = this.#contextOf(run, now)
+    const { startedAt, phase } = stepOf(run, step)
+    const counted = settle(context, step, call, outcome)
+    if (counted && phase === 'active') this.#count(run, step, now - startedAt)
+    return counted
+  }
+
+  #takeEvent(wait: string, event: LogEvent, now: number): boolean {
+    const slash = wait.indexOf('/')
+    const run = this.#get(wait.slice(0, slash))
+    if (run === undefined) return false
+    eventArrived(this.#contextOf(run, now), wait.slice(slash + 1), eventResult(event))
+    return true
+  }
+
+  #count(run: Run, step: string, ms: number): void {
+    const { phase, purpose } = stepOf(run, step)
+    const figures = this.#metrics.step(run.definition, step)
+    if (purpose === 'act' && phase === 'done') {
+      figures.done++
+      count(figures.durations, ms)
+    }
+    if (phase === 'failed') figures.failed++
+  }
+
+  #intervene(id: string, work: (context: RunContext) => Intervention): SagaRunStatus | Refusal {
+    const run = this.#get(id)
+    if (run === undefined) return refuse('notFound', `id: there is no run ${id}`)
+    const done = this.#changing((now) => work(this.#contextOf(run, now)))
+    if (done.kind !== 'done') return refuse(done.kind, done.detail)
+    return { kind: 'status', ...statusOf(run) }
+  }
+
+  #lookAt(id: string, now: number): void {
+    const run = this.#runs.get(id)
+    if (run === undefined) return
+    if (run.endedAt > 0) {
+      if (now >= run.endedAt + run.keepMs) {
+        this.#runs.delete(id)
+        this.#stream.forget(id)
+      }
+      return
+    }
+    advance(this.#contextOf(run, now))
+    const changed = this.#changed.get(id)
+    if (changed !== undefined) changed.isDue = true
+  }
+
+  /** Calls that were under way when the actor ended may have had their effect. */
+  async #resume(): Promise<void> {
+    for (let ids = this.#runs.calling('', runsAtOnce); ids.length > 0;) {
+      const last = ids.at(-1) ?? ''
+      this.#changing((now) => {
+        for (const id of ids) {
+          const run = this.#runs.get(id)
+          if (run !== undefined && !this.#calls.has(id)) resume(this.#contextOf(run, now))
+        }
+      })
+      await scheduler.wait(0)
+      ids = this.#runs.calling(last, runsAtOnce)
+    }
+  }
+
+  #contextOf(run: Run, now: number): RunContext {
+    const definition = this.#definitions.get(run.definition, run.version)
+    if (definition === undefined) throw new Error(`run ${run.id} has a definition that is gone`)
+    return this.#context(run, definition, now, run.entries)
+  }
+
+  #context(run: Run, definition: Definition, now: number, entriesBefore: number): RunContext {
+    const known = this.#changed.get(run.id)
+    if (known !== undefined) return known.context
+    const plan = this.#plans.get(definition) ?? planOf(definition)
+    this.#plans.set(definition, plan)
+    const stuckAfterMs = (step: Step) => this.#stuckAfterMs(definition, step)
+    const context = { run, definition, plan, now, random: Math.random, effects: [], stuckAfterMs }
+    this.#changed.set(run.id, { context, isDue: false, entriesBefore })
+    return context
+  }
+
+  #stuckAfterMs({ name, stuckAfterSeconds }: Definition, step: Step): number {
+    const atMost = stuckAfterSeconds * 1000
+    if (step.call === undefined && step.operation === undefined) return atMost
+    const { done, durations } = this.#metrics.step(name, step.name)
+    const usual = done < usualFrom ? undefined : percentile(durations, 0.99)
+    return usual === undefined ? atMost : Math.min(atMost, Math.max(leastStuckMs, timesUsual * usual))
+  }
+
+  /** Changes runs in one commit; then makes their calls, tells their subscribers, and sets the alarm. */
+  #changing<T>(change: (now: number) => T, request?: RequestContext): T {
+    const now = this.#clock.now()
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        const result = change(now)
+        this.#write(now)
+        return result
+      })
+    } catch (thrown) {
+      log.error('sagas.change-failed', { ...idsOf(request), tenant: this.#tenant, reason: reasonOf(thrown) })
+      // What is in memory cannot be rolled back.
+      this.ctx.abort(`the runs could not be changed: ${reasonOf(thrown)}`)
+      throw thrown
+    } finally {
+      this.#changed.clear()
+    }
+  }
+
+  #write(now: number): void {
+    let earliest = Infinity
+    for (const { context, isDue, entriesBefore } of this.#changed.values()) {
+      const { run, effects } = context
+      const dueAt = nextDueAt(context)
+      this.#runs.put(run, dueAt, isDue)
+      earliest = Math.min(earliest, dueAt)
+      this.#figures(run, entriesBefore, now)
+      this.#calls.add(effects)
+      this.ctx.waitUntil(this.#stream.publish(run, entriesBefore))
+      this.#runs.forget(run.id)
+    }
+    this.#setAlarm(earliest)
+    if (now >= this.#savedAt + saveEveryMs) {
+      this.#savedAt = now
+      this.ctx.storage.kv.put('metrics', this.#metrics.all())
+    }
+  }
+
+  #figures(run: Run, entriesBefore: number, now: number): void {
+    const figures = this.#metrics.of(run.definition)
+    for (const { n, event, step } of run.history) {
+      if (n <= entriesBefore || event !== 'stuck') continue
+      figures.stuck++
+      log.warn('sagas.stuck', { tenant: this.#tenant, run: run.id, saga: run.definition, step: step ?? '' })
+    }
+    if (run.endedAt !== now) return
+    const state = stateOf(run)
+    if (state === 'completed' || state === 'compensated') figures[state]++
+    count(figures.durations, run.endedAt - run.startedAt)
+  }
+
+  #setAlarm(at: number | undefined): void {
+    if (at === undefined || at === Infinity || at >= this.#alarmAt) return
+    this.#alarmAt = at
+    void this.#place.alarm.setAlarm(at)
+  }
+
+  async #perform(effect: Effect): Promise<Outcome> {
+    this.#place.used()
+    return await this.ctx.exports.SagaWorker.perform(this.#tenant, effect)
+  }
+
+  /** The version that was asked for, or the newest as it was a second ago at most. */
+  async #definition(name: string, version?: number): Promise<Definition | undefined> {
+    const now = this.#clock.now()
+    const newest = this.#newest.get(name)
+    const known = version ?? (newest !== undefined && now < newest.until ? newest.version : undefined)
+    const copy = known === undefined ? undefined : this.#definitions.get(name, known)
+    if (copy !== undefined) return copy
+    const found = await sagaCatalogOf(this.env, this.#tenant).find(name, version)
+    if (found === undefined) return undefined
+    if (version === undefined) this.#newest.set(name, { version: found.definition.version, until: now + newestForMs })
+    return found.definition
+  }
+}
+
+const notFoundText = ({ saga, version }: NewSagaRun): string =>
+  version === undefined ? `saga: there is no saga ${saga}` : `version: saga ${saga} has no version ${version}`
+
+const statusOf = (run: Run) => ({
+  id: run.id,
+  saga: run.definition,
+  version: run.version,
+  state: stateOf(run),
+})

@@ -1,0 +1,14 @@
+/**
+ * `data` is the run as JSON. `look_at` is never later than the time at which something is due, and is left as it is while
+ * that holds, so that a step writes no entry of the index; so is `is_calling`, which says that a call may be under way.
+ */
+export const sagaSchema = [
+  `CREATE TABLE definitions (name TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID;
+   CREATE TABLE runs (
+     id TEXT PRIMARY KEY, saga TEXT NOT NULL, state TEXT NOT NULL, is_stuck INTEGER NOT NULL, started_at INTEGER NOT NULL,
+     look_at INTEGER, is_calling INTEGER NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;
+   CREATE INDEX runs_due ON runs (look_at) WHERE look_at IS NOT NULL;
+   CREATE INDEX runs_calling ON runs (id) WHERE is_calling = 1;
+   CREATE INDEX runs_by_time ON runs (started_at, id);
+   CREATE TABLE listeners (channel TEXT NOT NULL, gateway TEXT NOT NULL, PRIMARY KEY (channel, gateway)) WITHOUT ROWID;`,
+]

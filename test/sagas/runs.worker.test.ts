@@ -1,0 +1,229 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { call, type Call } from '../support/worker/http.ts'
+import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
+
+interface Post {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+const posts: Post[] = []
+/** What each path answers, call by call; 200 with `{}` afterwards. */
+const answers = new Map<string, (() => Response | Promise<Response>)[]>()
+let shop: TestTenant
+let runs = 0
+
+const json = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+  Response.json(body, { status, headers })
+const path = ({ url }: Post) => new URL(url).pathname
+const paths = () => posts.map(path)
+const will = (at: string, ...next: (() => Response | Promise<Response>)[]) => answers.set(at, next)
+
+beforeEach(async () => {
+  posts.length = 0
+  answers.clear()
+  shop = await newTenant()
+  const network = globalThis.fetch
+  vi.stubGlobal('fetch', async (url: string, init: { headers: Record<string, string>; body: string }) => {
+    if (!url.startsWith('https://shop.example.com/')) return await network(url, init)
+    posts.push({ url, headers: init.headers, body: JSON.parse(init.body) })
+    const next = answers.get(new URL(url).pathname)?.shift()
+    return next === undefined ? json(200, {}) : await next()
+  })
+})
+afterEach(() => void vi.unstubAllGlobals())
+
+const ask = (line: string, more: Call = {}) => call(line, { as: shop.key, ...more })
+const at = (name: string) => ({ url: `https://shop.example.com/${name}` })
+const retry = { attempts: 2, seconds: 0, maxSeconds: 0 }
+
+/** An order: stock, payment, and shipment, of which the payment is the point of no return. */
+const order = {
+  steps: [
+    { name: 'reserve', call: { ...at('reserve'), body: '{order: input.id}' }, compensate: at('release'), retry },
+    {
+      name: 'pay',
+      call: { ...at('pay'), body: '{stock: steps.reserve.result.stock}' },
+      compensate: at('refund'),
+      retry,
+    },
+    { name: 'ship', call: at('ship'), pivot: true, retry },
+  ],
+}
+
+async function define(definition: unknown, name = 'order') {
+  const answer = await ask(`PUT /v1/sagas/${name}`, { body: definition })
+  expect(answer.status, answer.text).toBe(200)
+  return answer.body
+}
+
+async function start(body: object = {}, saga = 'order'): Promise<string> {
+  const id = `run-${++runs}`
+  const answer = await ask(`POST /v1/sagas/${saga}/runs`, { body: { id, input: { id: 17 }, ...body } })
+  expect(answer.status, answer.text).toBe(201)
+  return id
+}
+
+const read = async (id: string) => (await ask(`GET /v1/saga-runs/${id}`)).body
+const ends = (id: string, state: string) => expect.poll(async () => (await read(id))['state']).toBe(state)
+
+describe('an order of a shop, as a saga', () => {
+  test('calls stock, payment and shipment in context, each with what the ones before it answered', async () => {
+    await define(order)
+    will('/reserve', () => json(200, { stock: 'S1' }))
+    const id = await start()
+    await ends(id, 'completed')
+    expect(posts.map((post) => [path(post), post.body])).toEqual([
+      ['/reserve', { order: 17 }],
+      ['/pay', { stock: 'S1' }],
+      ['/ship', expect.objectContaining({ input: { id: 17 } })],
+    ])
+    expect(posts.map(({ headers }) => headers['idempotency-key'])).toEqual(
+      ['reserve', 'pay', 'ship'].map((s) => `${id}/${s}`),
+    )
+    expect(posts[0]?.headers['webhook-signature']).toMatch(/^v1,/)
+  })
+
+  test('gives the stock back when the payment is refused, and says why', async () => {
+    await define(order)
+    will('/pay', () => json(402, { detail: 'the card is empty' }))
+    const id = await start()
+    await ends(id, 'compensated')
+    expect(paths()).toEqual(['/reserve', '/pay', '/release'])
+    expect((await read(id))['reason']).toBe('"pay" failed: it answered 402: the card is empty')
+    expect(posts.at(-1)?.headers['idempotency-key']).toBe(`${id}/reserve/undo`)
+  })
+
+  test('is never paid twice: a payment whose answer was lost is asked for again under the same key', async () => {
+    await define(order)
+    will('/pay', () => Promise.reject(new Error('Network connection lost.')))
+    const id = await start()
+    await ends(id, 'completed')
+    const payments = posts.filter((post) => path(post) === '/pay')
+    expect(payments.map(({ headers }) => headers['idempotency-key'])).toEqual([`${id}/pay`, `${id}/pay`])
+  })
+
+  test('waits for a person when it cannot know whether it was paid, and goes on as the person decides', async () => {
+    await define(order)
+    will(
+      '/pay',
+      () => json(500, {}),
+      () => json(500, {}),
+    )
+    const id = await start()
+    await ends(id, 'attention')
+    expect(paths()).toEqual(['/reserve', '/pay', '/pay'])
+    const skipped = await ask(`POST /v1/saga-runs/${id}/steps/pay/skip`, { body: { reason: 'paid in cash' } })
+    expect(skipped.status, skipped.text).toBe(200)
+    await ends(id, 'completed')
+    expect((await read(id))['history']).toContainEqual(
+      expect.objectContaining({ event: 'skipped', step: 'pay', detail: 'paid in cash', by: expect.any(String) }),
+    )
+  })
+
+  test('is one run however often it is started, and refuses the same id with another input', async () => {
+    await define(order)
+    const id = await start()
+    const again = await ask('POST /v1/sagas/order/runs', { body: { id, input: { id: 17 } } })
+    expect([again.status, again.body['duplicate']]).toEqual([200, true])
+    expect((await ask('POST /v1/sagas/order/runs', { body: { id, input: { id: 18 } } })).status).toBe(409)
+    await ends(id, 'completed')
+    expect(paths()).toEqual(['/reserve', '/pay', '/ship'])
+  })
+
+  test('keeps the version it started with', async () => {
+    await define({
+      steps: [
+        { name: 'approval', wait: { signal: 'ok' } },
+        { name: 'old', call: at('old') },
+      ],
+    })
+    const id = await start()
+    expect((await define({ steps: [{ name: 'new', call: at('new') }] }))['version']).toBe(2)
+    await ends(id, 'running')
+    expect((await ask(`POST /v1/saga-runs/${id}/signals/ok`, { body: { data: { by: 'bob' } } })).status).toBe(200)
+    await ends(id, 'completed')
+    expect(paths()).toEqual(['/old'])
+  })
+
+  test('uses other operations of the API as the tenant’s server', async () => {
+    const body = '{body: {id: run.id, type: `"group"`, name: input.name, members: [`"alice"`]}}'
+    await define({ steps: [{ name: 'room', operation: { operation: 'createConversation', input: body } }] })
+    const id = await start({ input: { name: 'Order 17' } })
+    await ends(id, 'completed')
+    expect((await read(id))['steps']).toMatchObject([{ name: 'room', state: 'done', result: { name: 'Order 17' } }])
+  })
+
+  test('waits for an event of its order, published before or after the step began', async () => {
+    const paid = { event: 'order.paid', correlation: 'input.order' }
+    await define({
+      steps: [
+        { name: 'paid', wait: paid },
+        { name: 'ship', call: { ...at('ship'), body: 'steps.paid.result.data' } },
+      ],
+    })
+    const publish = (key: string, data: object) =>
+      ask('POST /v1/events', { body: { type: 'order.paid', key, source: '/shop', id: key, data } })
+    const early = await publish('o-1', { amount: 1 })
+    expect(early.status, early.text).toBeLessThan(300)
+    await ends(await start({ input: { order: 'o-1' } }), 'completed')
+    const late = await start({ input: { order: 'o-2' } })
+    await expect.poll(async () => JSON.stringify((await read(late))['steps'])).toContain('waiting')
+    await publish('o-3', { amount: 3 })
+    await publish('o-2', { amount: 2 })
+    await ends(late, 'completed')
+    expect(posts.map(({ body }) => body)).toEqual([{ amount: 1 }, { amount: 2 }])
+  })
+
+  test('can be cancelled before its pivot, and is listed by saga and state', async () => {
+    await define({ steps: [{ ...order.steps[0] }, { name: 'approval', wait: { signal: 'ok' } }] })
+    const id = await start()
+    await expect.poll(async () => JSON.stringify((await read(id))['steps'])).toContain('waiting')
+    expect((await ask(`POST /v1/saga-runs/${id}/cancel`, { body: { reason: 'changed their mind' } })).status).toBe(200)
+    await ends(id, 'compensated')
+    const other = await start()
+    const list = (query: string) => ask(`GET /v1/saga-runs?${query}`)
+    expect((await list('saga=order')).body['runs']).toMatchObject([{ id: other }, { id }])
+    expect((await list('state=compensated')).body['runs']).toMatchObject([{ id }])
+    const first = await list('limit=1')
+    expect(first.body['runs']).toMatchObject([{ id: other }])
+    expect((await list(`limit=1&cursor=${first.body.next}`)).body['runs']).toMatchObject([{ id }])
+  })
+
+  test('has figures by step', async () => {
+    await define(order)
+    await ends(await start(), 'completed')
+    will('/pay', () => json(402, {}))
+    await ends(await start(), 'compensated')
+    expect((await ask('GET /v1/sagas/order/stats')).body).toMatchObject({
+      runs: { started: 2, completed: 1, compensated: 1, open: 0 },
+      steps: expect.arrayContaining([expect.objectContaining({ name: 'pay', done: 1, failed: 1 })]),
+    })
+  })
+})
+
+describe('a definition', () => {
+  test.each([
+    ['a cycle', { steps: [{ name: 'a', call: at('a'), after: ['a'] }] }, 'steps.0.after: "a" is the step itself'],
+    ['two kinds of work', { steps: [{ name: 'a', call: at('a'), sleep: { seconds: 1 } }] }, 'give one of call'],
+    [
+      'an address inside the network',
+      { steps: [{ name: 'a', call: { url: 'https://10.0.0.1/' } }] },
+      'steps.0.call.url',
+    ],
+    ['an unknown operation', { steps: [{ name: 'a', operation: { operation: 'dance' } }] }, '"dance" is no operation'],
+    ['an operator’s operation', { steps: [{ name: 'a', operation: { operation: 'listTenants' } }] }, 'is no operation'],
+  ])('with %s is refused with the reason', async (_, definition, reason) => {
+    const answer = await ask('PUT /v1/sagas/bad', { body: definition })
+    expect(answer.status).toBe(400)
+    expect(answer.body.detail).toContain(reason)
+  })
+
+  test('is the same version when it is registered again', async () => {
+    expect([(await define(order))['version'], (await define(order))['version']]).toEqual([1, 1])
+    expect((await ask('GET /v1/sagas')).body['sagas']).toEqual([{ name: 'order', version: 1 }])
+    expect((await ask('DELETE /v1/sagas/order')).status).toBe(204)
+    expect((await ask('POST /v1/sagas/order/runs', { body: { id: 'late' } })).status).toBe(404)
+  })
+})
