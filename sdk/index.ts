@@ -3,6 +3,13 @@ export { createParley, Parley, type ParleyOptions } from './parley.ts'
 export { type ConnectionState, type Session } from './connection.ts'
 export { type Conversation } from './conversation.ts'
 export { type ConversationType, type Created, type Details, type NewConversation, type Page } from './conversations.ts'
+export {
+  inboxTable,
+  oncePerDelivery,
+  oncePerDeliverySync,
+  type PostgresTransaction,
+  type SqliteDatabase,
+} from './event-inbox.ts'
 export { type FailureKind, httpFailure, ParleyError } from './failure.ts'
 export { byActivity, type Inbox, type InboxUpdate, type ListItem, withItem, withoutItem } from './inbox.ts'
 export { Listeners } from './listeners.ts'
