@@ -12,6 +12,7 @@ const topics = ['test/sim/topics.test.ts']
 const jobs = ['test/sim/jobs.test.ts']
 const activity = ['test/sim/activity.test.ts']
 const consumers = ['test/event-log/consumer.test.ts']
+const sagas = ['test/sagas/run.test.ts']
 const eventTypes = ['test/event-log/types.test.ts']
 
 /** One per promise of the heart; each of them is a mistake that could be made. */
@@ -365,5 +366,47 @@ export const bugs: readonly Bug[] = [
     from: 'const before = known[index]?.offset ?? offsets.get(name)',
     to: 'const before = offsets.get(name)',
     tests: ['test/event-log/log.test.ts'],
+  },
+  {
+    name: 'a step whose outcome is not known is taken for one that had no effect',
+    file: 'src/sagas/advance.ts',
+    from: '    state.isUncertain = true\n',
+    to: '',
+    tests: sagas,
+  },
+  {
+    name: 'the pause between two attempts of a step is forgotten',
+    file: 'src/sagas/advance.ts',
+    from: "else if (phase === 'pausing' || phase === 'waiting') next",
+    to: "else if (phase === 'waiting') next",
+    tests: sagas,
+  },
+  {
+    name: 'the outcome of an earlier call of a step counts',
+    file: 'src/sagas/advance.ts',
+    from: "state.phase !== 'active' || state.call !== call ||",
+    to: "state.phase !== 'active' ||",
+    tests: sagas,
+  },
+  {
+    name: 'steps are compensated in the order in which they were made',
+    file: 'src/sagas/advance.ts',
+    from: 'b.state.endedAt - a.state.endedAt',
+    to: 'a.state.endedAt - b.state.endedAt',
+    tests: sagas,
+  },
+  {
+    name: 'a run is compensated while a step is still under way',
+    file: 'src/sagas/advance.ts',
+    from: "phase === 'active' || phase === 'pausing' || phase === 'attention')) return",
+    to: "phase === 'pausing' || phase === 'attention')) return",
+    tests: sagas,
+  },
+  {
+    name: 'a second start with one id is a second run',
+    file: 'durable-objects/saga/saga.ts',
+    from: 'if (known !== undefined) return this.#repeated(known, wanted)\n    if (this.#runs.openCount',
+    to: 'if (this.#runs.openCount',
+    tests: ['test/sagas/runs.worker.test.ts'],
   },
 ]
