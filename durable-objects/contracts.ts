@@ -274,6 +274,12 @@ export interface Provision {
   readonly region?: RegionHint | undefined
 }
 
+/** Calls of a tenant on one day. */
+export interface CallsOfDay {
+  readonly requests: number
+  readonly commands: number
+}
+
 export interface TenantRpc extends Rpc.DurableObjectBranded {
   provision(wanted: Provision):
     | {
@@ -313,6 +319,8 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
   dropPolicy(name: string): boolean
   noteConnections(connections: number): void
   connectionPeaks(): Record<string, number>
+  noteCalls(kind: 'requests' | 'commands', calls: number): void
+  callsByDay(): Record<string, CallsOfDay>
   setNamespace(
     name: string,
     namespace: Namespace,

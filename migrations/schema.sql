@@ -95,6 +95,9 @@ COLUMN usage.day date NOT NULL
 COLUMN usage.messages bigint NOT NULL DEFAULT 0
 COLUMN usage.jobs bigint NOT NULL DEFAULT 0
 COLUMN usage.connections_peak bigint NOT NULL DEFAULT 0
+COLUMN usage.requests bigint NOT NULL DEFAULT 0
+COLUMN usage.commands bigint NOT NULL DEFAULT 0
+COLUMN usage.message_bytes bigint NOT NULL DEFAULT 0
 
 CONSTRAINT archive.archive_pkey PRIMARY KEY (tenant_id, conversation_id, epoch, page)
 CONSTRAINT conversations.conversations_pkey PRIMARY KEY (tenant_id, conversation_id)

@@ -20,6 +20,8 @@ import { ChannelClient } from './channels/channel-client.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
 import { Subscriptions } from './channels/subscriptions.ts'
+import { CallCounts } from '../../src/tenants/call-counts.ts'
+import { reportCalls } from '../report-calls.ts'
 import { CommandRouter } from './commands/command-router.ts'
 import { MessageSender } from './commands/message-sender.ts'
 import { ServerCommands } from './commands/server-commands.ts'
@@ -43,6 +45,8 @@ import type {
 
 /** Holds the connections of one region's users: authenticates them, routes their commands, and delivers their channels in order. */
 export class Gateway extends DurableObject<Env> implements GatewayRpc {
+  /** Commands by tenant, for usage. */
+  readonly #calls = new CallCounts()
   readonly #context = new GatewayContext(this.ctx, this.env, {
     received: (session, message) => this.#receive(session, textOrBytes(message)),
     closed: (session) => this.#closed(session),
@@ -103,6 +107,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     for (const session of sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await heartbeat.beat(now, (session, name) => this.#context.close(session, name, 'heartbeat'))
     if (!pinged) return
+    if (this.#calls.isDue(now)) void reportCalls(this.env, 'commands', this.#calls, now)
     void this.#listing.note()
     this.#channels.checkPositions(now)
     this.#tenantConnections.renew()
@@ -237,6 +242,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     const frame = frameReaders[session.wire.format](message)
     if (frame.kind === 'malformed') return this.#context.close(session, 'badRequest', frame.reason)
     session.frames++
+    if (session.tenant !== '') this.#calls.add(session.tenant, frame.commands.length)
     if (session.phase === 'connecting') this.#connectHandler.countDeferred(session, message.length)
     for (const command of frame.commands) this.#handle(session, command)
   }

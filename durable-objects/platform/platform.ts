@@ -180,7 +180,7 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
 
   /** Queues note themselves when they have something to sweep. */
   noteQueues(queues: readonly { readonly tenant: string; readonly queue: string }[]): void {
-    for (const { tenant, queue } of queues) this.#due.noteQueue(tenant, queue)
+    for (const { tenant, queue } of queues) if (!this.#directory.isDeleted(tenant)) this.#due.noteQueue(tenant, queue)
   }
 
   dueQueues(now: number, after: { readonly tenant: string; readonly queue: string }, limit: number): DueQueue[] {
@@ -205,7 +205,8 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
 
   /** Tenants are in use. */
   noteUse(tenants: readonly string[]): void {
-    this.#due.noteUse(tenants, systemClock.now())
+    const existing = tenants.filter((id) => !this.#directory.isDeleted(id))
+    this.#due.noteUse(existing, systemClock.now())
   }
 
   tenantsToCount(now: number, all: boolean): string[] {

@@ -28,7 +28,7 @@ export class TenantDirectory {
   /** A tenant exists. One that was deleted never does again. */
   note(id: string): void {
     this.#makeTable()
-    if (!this.#isDeleted(id)) this.#storage.sql.exec('INSERT OR IGNORE INTO tenants (id) VALUES (?)', id)
+    if (!this.isDeleted(id)) this.#storage.sql.exec('INSERT OR IGNORE INTO tenants (id) VALUES (?)', id)
   }
 
   /** A tenant is being erased: its name is kept, so that it is not used again. */
@@ -38,9 +38,15 @@ export class TenantDirectory {
     this.#storage.sql.exec('DELETE FROM tenants WHERE id = ?', id)
   }
 
+  /** Whether there was a tenant of this name that was erased. */
+  isDeleted(id: string): boolean {
+    this.#makeTable()
+    return this.#storage.sql.exec('SELECT 1 FROM deleted_tenants WHERE id = ?', id).toArray().length > 0
+  }
+
   knowledgeOf(id: string): TenantKnowledge {
     this.#makeTable()
-    if (this.#isDeleted(id)) return 'unknown'
+    if (this.isDeleted(id)) return 'unknown'
     if (this.#storage.sql.exec('SELECT 1 FROM tenants WHERE id = ?', id).toArray().length > 0) return 'known'
     return this.#storage.kv.get(readKey) === true ? 'unknown' : 'perhaps'
   }
@@ -59,10 +65,6 @@ export class TenantDirectory {
     } catch (thrown) {
       log.warn('tenants.directory-unread', { reason: reasonOf(thrown) })
     }
-  }
-
-  #isDeleted(id: string): boolean {
-    return this.#storage.sql.exec('SELECT 1 FROM deleted_tenants WHERE id = ?', id).toArray().length > 0
   }
 
   #makeTable(): void {

@@ -53,12 +53,15 @@ import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf } from '../address.
 import { Deletion } from './deletion.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
-import type { MoveAnswered, Provision, TenantRpc } from '../contracts.ts'
+import type { CallsOfDay, MoveAnswered, Provision, TenantRpc } from '../contracts.ts'
 import { TenantMove } from './tenant-move.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
 
 const storedPeaks = z.record(z.string(), z.number())
 const daysOfPeaks = 8
+const storedCalls = z.record(z.string(), z.object({ requests: z.number(), commands: z.number() }))
+const noCalls: CallsOfDay = { requests: 0, commands: 0 }
+const callsEveryMs = 60_000
 const idSecret = z.string().optional()
 
 /** One tenant: the authority on its placement, keys and limits. Postgres learns of the placement afterwards. */
@@ -68,6 +71,9 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #kv = this.ctx.storage.kv
   /** Key sets that are being fetched. */
   readonly #fetching = new Set<string>()
+  /** Calls by day, once any were reported to this instance. */
+  #callsByDay: Record<string, CallsOfDay> | undefined
+  #callsWrittenAt = 0
   readonly #deletion = new Deletion({
     kv: this.#kv,
     clock: this.#clock,
@@ -302,6 +308,36 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** The maximum of open connections on each of the last days (UTC). */
   connectionPeaks(): Record<string, number> {
     return storedPeaks.parse(this.#kv.get('connectionPeaks') ?? {})
+  }
+
+  /**
+   * Calls that an isolate or a gateway counted. They gather in memory and are a row a minute at most; what this actor has counted since
+   * its last row is lost with its memory.
+   */
+  noteCalls(kind: 'requests' | 'commands', calls: number): void {
+    if (this.record() === undefined || this.#deletion.isErasing) return
+    const now = this.#clock.now()
+    const byDay = this.#calls()
+    const today = byDay[dayOf(now)] ?? noCalls
+    const noted = { ...byDay, [dayOf(now)]: { ...today, [kind]: today[kind] + calls } }
+    this.#callsByDay = Object.fromEntries(Object.entries(noted).toSorted().slice(-daysOfPeaks))
+    if (Math.abs(now - this.#callsWrittenAt) >= callsEveryMs) this.#writeCalls(now)
+  }
+
+  /** The calls of each of the last days (UTC). */
+  callsByDay(): Record<string, CallsOfDay> {
+    if (this.#callsByDay !== undefined) this.#writeCalls(this.#clock.now())
+    return this.#calls()
+  }
+
+  #calls(): Record<string, CallsOfDay> {
+    return this.#callsByDay ?? storedCalls.parse(this.#kv.get('calls') ?? {})
+  }
+
+  #writeCalls(now: number): void {
+    if (this.record() === undefined) return
+    this.#kv.put('calls', this.#calls())
+    this.#callsWrittenAt = now
   }
 
   /** Creates or changes a namespace of plain topics. */

@@ -1,4 +1,5 @@
 import { jobQueueOf, platformOf, tenantOf } from '../../durable-objects/address.ts'
+import type { CallsOfDay } from '../../durable-objects/contracts.ts'
 import type { Database } from '../adapters/neon/connect.ts'
 import { rollUpUsage, type Counted } from '../adapters/neon/usage.ts'
 import type { Env } from '../env.ts'
@@ -63,12 +64,33 @@ async function rollUp(env: Env, shard: Database, tenants: readonly string[], fro
 /** A failure of one tenant does not stop the others: it is asked again an hour later. */
 async function countOf(env: Env, tenant: string, from: string): Promise<Counted[]> {
   try {
-    const [peaks, jobs] = await Promise.all([tenantOf(env, tenant).connectionPeaks(), jobsOf(env, tenant, from)])
-    const days = new Set([...Object.keys(peaks).filter((day) => day >= from), ...jobs.keys()])
-    return [...days].map((day) => ({ tenant, day, jobs: jobs.get(day) ?? 0, connectionsPeak: peaks[day] ?? 0 }))
+    const [peaks, calls, jobs] = await Promise.all([
+      tenantOf(env, tenant).connectionPeaks(),
+      callsOf(env, tenant),
+      jobsOf(env, tenant, from),
+    ])
+    const days = new Set([...Object.keys({ ...peaks, ...calls }).filter((day) => day >= from), ...jobs.keys()])
+    return [...days].map((day) => ({
+      tenant,
+      day,
+      jobs: jobs.get(day) ?? 0,
+      connectionsPeak: peaks[day] ?? 0,
+      requests: calls[day]?.requests ?? 0,
+      commands: calls[day]?.commands ?? 0,
+    }))
   } catch (thrown) {
     log.error('cron.usage-failed', { tenant, reason: reasonOf(thrown) })
     return []
+  }
+}
+
+/** The actor of a tenant may still be of the version that counts no calls. */
+async function callsOf(env: Env, tenant: string): Promise<Readonly<Record<string, CallsOfDay | undefined>>> {
+  try {
+    return await tenantOf(env, tenant).callsByDay()
+  } catch (thrown) {
+    log.warn('cron.usage-without-calls', { tenant, reason: reasonOf(thrown) })
+    return {}
   }
 }
 

@@ -40,29 +40,39 @@ async function say(tenant: string, ...moments: string[]): Promise<void> {
   await writeBatches(shard, [{ ...facts, rows }])
 }
 
-const read = (tenant: string) => selectUsage(shard, tenant, '2026-11-01', '2026-11-30')
-const day = (name: string, messages: number, jobs = 0, connectionsPeak = 0) => ({
+const november = { from: '2026-11-01', to: '2026-11-30', limit: 31 }
+const read = async (tenant: string) => (await selectUsage(shard, tenant, november)).days
+/** Each message is two bytes. */
+const day = (name: string, messages: number, jobs = 0, connectionsPeak = 0, requests = 0, commands = 0) => ({
   day: name,
   messages,
   jobs,
   connectionsPeak,
+  requests,
+  commands,
+  messageBytes: 2 * messages,
 })
+const noCalls = { requests: 0, commands: 0 }
 const since = startOfDay('2026-11-20')
 
 test('messages are counted by the day they were said on, beside what actors counted', async () => {
   await say('acme', '2026-11-21T23:59:59.999Z', '2026-11-22T00:00:00.000Z', '2026-11-22T12:00:00.000Z')
   await say('globex', '2026-11-22T01:00:00.000Z')
-  const counted = [{ tenant: 'acme', day: '2026-11-20', jobs: 7, connectionsPeak: 3 }]
+  const counted = [{ tenant: 'acme', day: '2026-11-20', jobs: 7, connectionsPeak: 3, requests: 50, commands: 60 }]
   await rollUpUsage(shard, ['acme', 'globex'], since, counted)
-  expect(await read('acme')).toEqual([day('2026-11-20', 0, 7, 3), day('2026-11-21', 1), day('2026-11-22', 2)])
+  expect(await read('acme')).toEqual([day('2026-11-20', 0, 7, 3, 50, 60), day('2026-11-21', 1), day('2026-11-22', 2)])
   expect(await read('globex')).toEqual([day('2026-11-22', 1)])
-  expect(await selectUsage(shard, 'acme', '2026-11-21', '2026-11-21')).toEqual([day('2026-11-21', 1)])
+  const asked = { from: '2026-11-21', to: '2026-11-22', limit: 1 }
+  expect(await selectUsage(shard, 'acme', asked)).toEqual({
+    days: [day('2026-11-21', 1)],
+    stored: { messages: 3, bytes: 6 },
+  })
 })
 
 test('counted again it is the same, and never less: not by an older view, nor once messages were archived', async () => {
   await say('again', '2026-11-20T10:00:00.000Z', '2026-11-20T11:00:00.000Z')
   const counted = (jobs: number, connectionsPeak: number) => [
-    { tenant: 'again', day: '2026-11-20', jobs, connectionsPeak },
+    { tenant: 'again', day: '2026-11-20', jobs, connectionsPeak, ...noCalls },
   ]
   await rollUpUsage(shard, ['again'], since, counted(5, 9))
   await archiveMessages(shard, 'again', startOfDay('2026-11-21'), 10)
@@ -71,7 +81,7 @@ test('counted again it is the same, and never less: not by an older view, nor on
 })
 
 test('no counts are written for a tenant that was not named', async () => {
-  const foreign = [{ tenant: 'victim', day: '2026-11-20', jobs: 1, connectionsPeak: 1 }]
+  const foreign = [{ tenant: 'victim', day: '2026-11-20', jobs: 1, connectionsPeak: 1, ...noCalls }]
   await expect(rollUpUsage(shard, ['mallory'], since, foreign)).rejects.toThrow(/row-level security/)
 })
 
@@ -80,7 +90,7 @@ describe('questions of the operator', () => {
     await say('q-acme', '2026-11-22T00:00:00.000Z', '2026-11-23T00:00:00.000Z')
     await say('q-globex', '2026-11-22T01:00:00.000Z')
     await say('q-initech', '2026-11-22T02:00:00.000Z')
-    const counted = [{ tenant: 'q-globex', day: '2026-11-22', jobs: 9, connectionsPeak: 4 }]
+    const counted = [{ tenant: 'q-globex', day: '2026-11-22', jobs: 9, connectionsPeak: 4, ...noCalls }]
     await rollUpUsage(shard, ['q-acme', 'q-globex', 'q-initech'], since, counted)
     for (const tenant of ['q-acme', 'q-globex'])
       await writeBatches(shard, [

@@ -15,6 +15,7 @@ import type { App, AppContext } from './context.ts'
 import { body, bodyOrNothing, check, header, param, query } from './input.ts'
 import { known, principalOf, requireOperator, server } from '../middleware/authenticate.ts'
 import { corsHeaders, requireAllowedOrigin } from '../middleware/cross-origin.ts'
+import { countRequest } from '../rate-limits/call-counts.ts'
 import { addressGroup, callersOf, limitCaller, whileCounted } from '../middleware/limit-requests.ts'
 import { priorityOf, whileAdmitted } from '../middleware/shed-requests.ts'
 import { onError } from './problem.ts'
@@ -80,6 +81,7 @@ const callerSteps: Steps = async (c, { access, method, path, rateLimit = 'reques
       const headers = await limitCaller(c, rateLimit)
       await requireAllowedOrigin(c)
       callerOf(c, access)
+      countRequest(c)
       return await work(headers)
     })
   })

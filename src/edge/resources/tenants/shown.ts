@@ -1,5 +1,8 @@
+import { tenantOf } from '../../../../durable-objects/address.ts'
+import type { Env } from '../../../env.ts'
 import { jurisdictionIn } from '../../../protocol/places.ts'
 import { stateOf, type StoredTenant } from '../../../tenants/record.ts'
+import { fail } from '../../http/problem.ts'
 
 /** A tenant as its operator sees it: which keys it has, and never the keys. */
 export const shown = (record: StoredTenant) => {
@@ -28,3 +31,10 @@ export const exampleTenant = {
   limits: {},
   keys: [{ id: 'k1', at: 1_790_000_000_000 }],
 } as const
+
+/** Of a tenant that was deleted only its name is left. */
+export async function noSuchTenant(env: Env, id: string): Promise<never> {
+  const deletion = await tenantOf(env, id).deletion()
+  if (deletion === undefined) return fail('not-found', 'id: no such tenant')
+  return fail('gone', 'id: this tenant was deleted; GET /admin/v1/tenants/{id}/deletion has the report')
+}

@@ -20,7 +20,7 @@ import { noteRegion } from '../../../tenants/regions.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { forgetTenant } from '../../identity/tenants.ts'
-import { exampleTenant, shown } from './shown.ts'
+import { exampleTenant, noSuchTenant, shown } from './shown.ts'
 import { hasJurisdiction } from '../shards/jurisdictions.ts'
 import { requirePlan } from '../admin/platform.ts'
 
@@ -192,13 +192,6 @@ async function shardFor(env: Env, id: string, region: RegionHint | undefined): P
     'conflict',
     `shard: there is no active shard${where} for a new tenant; PUT /admin/v1/shards/{name} registers one`,
   )
-}
-
-/** Of a tenant that was deleted only its name is left. */
-async function noSuchTenant(env: Env, id: string): Promise<never> {
-  const deletion = await tenantOf(env, id).deletion()
-  if (deletion === undefined) return fail('not-found', 'id: no such tenant')
-  return fail('gone', 'id: this tenant was deleted; GET /admin/v1/tenants/{id}/deletion has the report')
 }
 
 interface NewKey {
