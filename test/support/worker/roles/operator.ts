@@ -3,7 +3,7 @@ import { schedule } from '../../../../src/cron/schedule.ts'
 import { app } from '../../../../src/edge/http/app.ts'
 import { definitions } from '../../../../src/edge/openapi/openapi.ts'
 import { call } from '../http.ts'
-import { operatorKey, succeeded } from '../tenant.ts'
+import { newTenant, operatorKey, succeeded } from '../tenant.ts'
 import type { Furnished } from '../things.ts'
 
 /** What an operation is called with where the example of its definition does not do. */
@@ -54,6 +54,13 @@ export const routes = (): readonly string[] => [
   ...new Set(app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`)),
 ]
 
+/** A tenant that is deleted and can still be restored. */
+async function deletedTenant(): Promise<string> {
+  const { id } = await newTenant()
+  succeeded(await call(`DELETE /admin/v1/tenants/${id}`, { as: operatorKey }))
+  return id
+}
+
 /** An operation's line with the names of things that are there. */
 export async function operatorLine(line: string, { tenant, things }: Furnished): Promise<string> {
   if (line.includes('/plans/'))
@@ -65,7 +72,7 @@ export async function operatorLine(line: string, { tenant, things }: Furnished):
   const [key] = (await env.TENANT.getByName(tenant.id).record())?.keys ?? []
   const [entry] = schedule
   return line
-    .replace(':id', tenant.id)
+    .replace(':id', /\/(?:deletion|restore)$/.test(line) ? await deletedTenant() : tenant.id)
     .replace(':key', key?.id ?? '')
     .replace(':job', things.job)
     .replace(':user', 'alice')
