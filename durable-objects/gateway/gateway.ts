@@ -45,8 +45,9 @@ import type {
 
 /** Holds the connections of one region's users: authenticates them, routes their commands, and delivers their channels in order. */
 export class Gateway extends DurableObject<Env> implements GatewayRpc {
-  /** Commands by tenant, for usage. */
-  readonly #calls = new CallCounts()
+  /** Commands by tenant since the last alarm, for usage; "" is for those of connections that are not admitted yet. */
+  readonly #commands = new Map<string, number>()
+  readonly #commandCounts = new CallCounts()
   readonly #context = new GatewayContext(this.ctx, this.env, {
     received: (session, message) => this.#receive(session, textOrBytes(message)),
     closed: (session) => this.#closed(session),
@@ -106,8 +107,8 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     const now = clock.now()
     for (const session of sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await heartbeat.beat(now, (session, name) => this.#context.close(session, name, 'heartbeat'))
+    this.#reportCommands(now)
     if (!pinged) return
-    if (this.#calls.isDue(now)) void reportCalls(this.env, 'commands', this.#calls, now)
     void this.#listing.note()
     this.#channels.checkPositions(now)
     this.#tenantConnections.renew()
@@ -237,12 +238,18 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     await heartbeat.watch(session, now)
   }
 
+  #reportCommands(now: number): void {
+    for (const [tenant, commands] of this.#commands) if (tenant !== '') this.#commandCounts.add(tenant, commands)
+    this.#commands.clear()
+    if (this.#commandCounts.isDue(now)) void reportCalls(this.env, 'commands', this.#commandCounts, now)
+  }
+
   #receive(session: Session, message: string | Uint8Array): void {
     if (!session.isTimedByRuntime) this.#context.sockets.noteReceived(session, this.#context.clock.now())
     const frame = frameReaders[session.wire.format](message)
     if (frame.kind === 'malformed') return this.#context.close(session, 'badRequest', frame.reason)
     session.frames++
-    if (session.tenant !== '') this.#calls.add(session.tenant, frame.commands.length)
+    this.#commands.set(session.tenant, (this.#commands.get(session.tenant) ?? 0) + frame.commands.length)
     if (session.phase === 'connecting') this.#connectHandler.countDeferred(session, message.length)
     for (const command of frame.commands) this.#handle(session, command)
   }

@@ -1,12 +1,13 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Deadline } from '../../src/adapters/deadline.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 import { namespace } from '../support/worker/topics.ts'
 
 /** What addresses outside answer; anything else does not exist. */
-const outside = new Map<string, () => Response | Promise<Response>>()
+const outside = new Map<string, (signal?: AbortSignal | null) => Response | Promise<Response>>()
 let fetches: string[] = []
 
 beforeEach(() => {
@@ -20,7 +21,7 @@ beforeEach(() => {
     const answer = outside.get(url)
     if (answer === undefined) throw new Error(`nothing answers at ${url}`)
     expect(init?.redirect).toBe('manual')
-    return await answer()
+    return await answer(init?.signal)
   })
 })
 
@@ -157,6 +158,33 @@ describe('a key set', () => {
       }),
     )
     expect(await overHttp(await sign(tenant, key))).toBe(200)
+  })
+
+  test('whose address hangs, before its answer or in the middle of it, is given up at the deadline and keeps its keys', async () => {
+    const tenant = await newTenant()
+    const key = await providerKey('known', 'ES256')
+    publish(key)
+    expect((await put(tenant)).status).toBe(200)
+    const over = AbortSignal.abort(new Error('time is up'))
+    vi.spyOn(Deadline.prototype, 'signal', 'get').mockReturnValue(over)
+    const never = (signal?: AbortSignal | null) => Promise.reject(signal?.reason)
+    const inTheMiddle = (signal?: AbortSignal | null) =>
+      new Response(new ReadableStream({ pull: (controller) => controller.error(signal?.reason) }))
+    for (const hang of [never, inTheMiddle]) {
+      outside.set('https://slow.example.com/', hang)
+      expect(await put(tenant, 'https://slow.example.com/', 'slow')).toMatchObject({
+        status: 400,
+        body: { detail: 'url: did not answer within five seconds, or could not be reached' },
+      })
+      outside.set(address, hang)
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 16 * 60_000 })
+      expect(await overHttp(await sign(tenant, key))).toBe(200)
+      await vi.waitFor(async () =>
+        expect((await call('GET /v1/key-sets', { as: tenant.key })).body).toMatchObject({
+          keySets: [{ name: 'login', failure: 'url: did not answer within five seconds, or could not be reached' }],
+        }),
+      )
+    }
   })
 
   test('is refused with the reason when its address is private, unreachable, redirects, is too large or has no keys', async () => {
