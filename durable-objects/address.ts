@@ -2,7 +2,7 @@ import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
 import type { EventWait } from '../src/events/log-event.ts'
-import { hash32, mixed32 } from '../src/kernel/id.ts'
+import { hash32 } from '../src/kernel/id.ts'
 import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
 import { keyedLimiterName, platformTenant } from '../src/limits/limiter-names.ts'
 import type { Limiter } from '../src/limits/ports.ts'
@@ -53,13 +53,7 @@ export const inboxNotesOf = (env: Env, tenant: string, user: string) =>
 export const inboxNotesNumbered = (env: Env, tenant: string, number: number) =>
   ofTenant(env.INBOX_NOTES, tenant, named(tenant, String(number)))
 
-/** Actors of a tenant that list its other actors. Their names hold the number: it cannot change without moving names. */
-export const namesActors = 4
-
-/** The actor that lists another one of the tenant, by the name of that. */
-export const actorNamesOf = (env: Env, tenant: string, name: string) =>
-  actorNamesNumbered(env, tenant, mixed32(hash32(name)) % namesActors)
-
+/** One of the actors of a tenant that list its other actors. */
 export const actorNamesNumbered = (env: Env, tenant: string, number: number) =>
   ofTenant(env.ACTOR_NAMES, tenant, named(tenant, String(number)))
 

@@ -3,13 +3,30 @@ import { noteEveryMs } from '../src/events/due.ts'
 import { BoundedMap } from '../src/kernel/bounded-map.ts'
 import { inLanes } from '../src/kernel/in-lanes.ts'
 import { log, reasonOf } from '../src/kernel/log.ts'
-import type { CallCounts } from '../src/tenants/call-counts.ts'
+import { CallCounts } from '../src/tenants/call-counts.ts'
 import { isKnownErased } from '../src/tenants/erased.ts'
 import { platformOf, tenantOf } from './address.ts'
 
 /** Tenants whose use this isolate noted at the platform, and when: each once an hour. */
 const noted = new BoundedMap<string, number>(10_000)
 const together = 4
+
+/** Reports the commands of a gateway's connections. */
+export class CommandReports {
+  readonly #env: Env
+  readonly #counts = new CallCounts()
+
+  constructor(env: Env) {
+    this.#env = env
+  }
+
+  /** Takes what was counted since the last call, "" for connections that were not admitted, and reports it about once a minute. */
+  report(commands: Map<string, number>, now: number): void {
+    for (const [tenant, calls] of commands) if (tenant !== '') this.#counts.add(tenant, calls)
+    commands.clear()
+    if (this.#counts.isDue(now)) void reportCalls(this.#env, 'commands', this.#counts, now)
+  }
+}
 
 /** Reports calls to the tenants' actors, one call for each tenant. What could not be reported is counted again. Never throws. */
 export async function reportCalls(

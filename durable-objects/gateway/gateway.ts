@@ -20,8 +20,7 @@ import { ChannelClient } from './channels/channel-client.ts'
 import { ServerSubscriptions } from './channels/server-subscriptions.ts'
 import { SubscriptionGrants } from './channels/subscription-grants.ts'
 import { Subscriptions } from './channels/subscriptions.ts'
-import { CallCounts } from '../../src/tenants/call-counts.ts'
-import { reportCalls } from '../report-calls.ts'
+import { CommandReports } from '../report-calls.ts'
 import { CommandRouter } from './commands/command-router.ts'
 import { MessageSender } from './commands/message-sender.ts'
 import { ServerCommands } from './commands/server-commands.ts'
@@ -47,7 +46,7 @@ import type {
 export class Gateway extends DurableObject<Env> implements GatewayRpc {
   /** Commands by tenant since the last alarm, for usage; "" is for those of connections that are not admitted yet. */
   readonly #commands = new Map<string, number>()
-  readonly #commandCounts = new CallCounts()
+  readonly #commandReports = new CommandReports(this.env)
   readonly #context = new GatewayContext(this.ctx, this.env, {
     received: (session, message) => this.#receive(session, textOrBytes(message)),
     closed: (session) => this.#closed(session),
@@ -107,7 +106,7 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     const now = clock.now()
     for (const session of sockets.all()) this.#subscriptions.expire(session, now)
     const pinged = await heartbeat.beat(now, (session, name) => this.#context.close(session, name, 'heartbeat'))
-    this.#reportCommands(now)
+    this.#commandReports.report(this.#commands, now)
     if (!pinged) return
     void this.#listing.note()
     this.#channels.checkPositions(now)
@@ -236,12 +235,6 @@ export class Gateway extends DurableObject<Env> implements GatewayRpc {
     if (connections > config.connectionsPerAddress)
       this.#context.close(registry.surplus(session), 'connectionLimit', 'address')
     await heartbeat.watch(session, now)
-  }
-
-  #reportCommands(now: number): void {
-    for (const [tenant, commands] of this.#commands) if (tenant !== '') this.#commandCounts.add(tenant, commands)
-    this.#commands.clear()
-    if (this.#commandCounts.isDue(now)) void reportCalls(this.env, 'commands', this.#commandCounts, now)
   }
 
   #receive(session: Session, message: string | Uint8Array): void {

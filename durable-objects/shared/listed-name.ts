@@ -1,7 +1,7 @@
 import type { Env } from '../../src/env.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
-import { actorNamesOf, ownName } from '../address.ts'
-import type { ListedClass } from '../../src/tenants/actor-names.ts'
+import { actorNamesNumbered, ownName } from '../address.ts'
+import { namesNumberOf, type ListedClass } from '../../src/tenants/actor-names.ts'
 import { eraseActor } from './tenant-actor.ts'
 
 /** The first rows of an actor are followed by others: one alarm is soon enough for its name. */
@@ -28,7 +28,7 @@ export class ListedName {
    */
   async note(): Promise<number> {
     const { tenant, name } = ownName(this.#ctx.id.name)
-    const serial = await actorNamesOf(this.#env, tenant, name).note(this.#kind, name)
+    const serial = await actorNamesNumbered(this.#env, tenant, namesNumberOf(name)).note(this.#kind, name)
     if (serial === 0) await eraseActor(this.#ctx)
     return serial
   }
@@ -37,7 +37,7 @@ export class ListedName {
   async forget(serial: number): Promise<void> {
     const { tenant, name } = ownName(this.#ctx.id.name)
     try {
-      await actorNamesOf(this.#env, tenant, name).forget(this.#kind, name, serial)
+      await actorNamesNumbered(this.#env, tenant, namesNumberOf(name)).forget(this.#kind, name, serial)
     } catch (thrown) {
       log.warn('actor-names.not-forgotten', { actor: this.#ctx.id.name, reason: reasonOf(thrown) })
     }

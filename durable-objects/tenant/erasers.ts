@@ -29,7 +29,6 @@ import {
   inboxOf,
   jobQueueOf,
   limiterNamed,
-  namesActors,
   platformOf,
   sagaActors,
   sagaCatalogOf,
@@ -37,7 +36,7 @@ import {
   shardWriters,
   topicOf,
 } from '../address.ts'
-import type { ListedClass, NamesPage } from '../../src/tenants/actor-names.ts'
+import { namesActors, type ListedClass, type NamesPage } from '../../src/tenants/actor-names.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 
 /** Actors that are erased or looked at in one part of a step, and at one time. */

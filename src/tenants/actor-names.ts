@@ -1,3 +1,11 @@
+import { hash32, mixed32 } from '../kernel/id.ts'
+
+/** Actors of a tenant that list its other actors. Their names hold the number: it cannot change without moving names. */
+export const namesActors = 4
+
+/** The number of the actor that lists the one of this name. */
+export const namesNumberOf = (name: string): number => mixed32(hash32(name)) % namesActors
+
 /** Classes of actors that only a list of their names finds. */
 export type ListedClass = 'Inbox' | 'RateLimiter' | 'Topic'
 
