@@ -197,7 +197,7 @@ async function tenantWith(id: string, conversations: number, messages: number): 
   for (let n = 0; n < conversations; n++) writers.say(`c${n}`, messages)
   await writers.settle()
   await rollUpUsage(at('shard0'), [id], sentAt - 86_400_000 * 40, [
-    { tenant: id, day: '2026-11-01', jobs: 7, connectionsPeak: 3 },
+    { tenant: id, day: '2026-11-01', jobs: 7, connectionsPeak: 3, requests: 0, commands: 0 },
   ])
   return writers
 }
@@ -363,7 +363,7 @@ describe('writers', () => {
     const move = new TestMove('unchecked', shards, placedAt0, 'shard1')
     const count = (shard: string) =>
       rollUpUsage(at(shard), ['unchecked'], sentAt, [
-        { tenant: 'unchecked', day: '2026-11-02', jobs: 1, connectionsPeak: 1 },
+        { tenant: 'unchecked', day: '2026-11-02', jobs: 1, connectionsPeak: 1, requests: 0, commands: 0 },
       ])
     await move.until('copy')
     await expect(count('shard1')).rejects.toThrow('the tenant unchecked is moving')

@@ -66,6 +66,6 @@ test('the operator and the tenant read the same days, page by page', async () =>
   })
   const path = `GET /admin/v1/tenants/${tenant.id}/usage?from=2026-11-03&to=2026-11-30&limit=2`
   expect((await call(path, { as: operatorKey })).body).toMatchObject({ days: [{ day: '2026-11-03' }], next: null })
-  const unknown = await call('GET /admin/v1/tenants/nobody-here/usage', { as: operatorKey })
+  const unknown = await call('GET /admin/v1/tenants/unused-id/usage', { as: operatorKey })
   expect(unknown.status).toBe(404)
 })
