@@ -319,8 +319,9 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     const now = this.#clock.now()
     const byDay = this.#calls()
     const today = byDay[dayOf(now)] ?? noCalls
-    const noted = { ...byDay, [dayOf(now)]: { ...today, [kind]: today[kind] + calls } }
-    this.#callsByDay = Object.fromEntries(Object.entries(noted).toSorted().slice(-daysOfPeaks))
+    const noted: Record<string, CallsOfDay> = { ...byDay, [dayOf(now)]: { ...today, [kind]: today[kind] + calls } }
+    const newest = Object.keys(noted).toSorted().slice(-daysOfPeaks)
+    this.#callsByDay = Object.fromEntries(newest.map((day) => [day, noted[day] ?? noCalls]))
     if (Math.abs(now - this.#callsWrittenAt) >= callsEveryMs) this.#writeCalls(now)
   }
 

@@ -52,7 +52,6 @@ const deleteTenant = operation(
     query: deletionQuery,
     responses: { 202: deletionView },
     errors: ['conflict'],
-    errors: ['conflict'],
     example: { response: exampleDeletion },
   }),
   async ({ c, params: { id }, query: { graceDays = defaultGraceDays } }) => {
