@@ -1,9 +1,16 @@
-import { reportCalls } from '../../../durable-objects/report-calls.ts'
+import { platformOf, tenantOf } from '../../../durable-objects/address.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { CallCounts } from '../../tenants/call-counts.ts'
+import { reportCalls, type CallReceiver } from '../../tenants/report-calls.ts'
+import type { Env } from '../../env.ts'
 import type { AppContext } from '../http/context.ts'
 
 const counts = new CallCounts()
+
+const receiverOf = (env: Env): CallReceiver => ({
+  noteCalls: async (tenant, calls) => await tenantOf(env, tenant).noteCalls('requests', calls),
+  noteUse: async (tenants) => await platformOf(env).noteUse(tenants),
+})
 
 /** Counts a request of a tenant's server or user. About once a minute all that this isolate counted is reported, behind the answer. */
 export function countRequest(c: AppContext): void {
@@ -11,5 +18,5 @@ export function countRequest(c: AppContext): void {
   if (principal.kind === 'anonymous') return
   const now = systemClock.now()
   counts.add(principal.tenant, 1)
-  if (counts.isDue(now)) c.executionCtx.waitUntil(reportCalls(c.env, 'requests', counts, now))
+  if (counts.isDue(now)) c.executionCtx.waitUntil(reportCalls(receiverOf(c.env), counts, now))
 }
