@@ -55,6 +55,7 @@ export class Activity extends TenantActor implements ActivityRpc {
       {
         name: 'gateways behind',
         isPending: () => this.#store.gateways.isAnyBehind,
+        dueAt: () => this.#store.gateways.nextNotice,
         run: () => this.#store.gateways.tellBehind(),
       },
       {

@@ -12,8 +12,10 @@ import { inSteps } from '../shared/pace.ts'
 
 /** How long a call of a gateway may take, in milliseconds. */
 const callMs = 2000
-/** A gateway that answers nothing for so long is dropped: its clients have connected elsewhere. */
-const dropAfterMs = 3_600_000
+/** A gateway that answers nothing for so long is notified once an hour only: its clients have probably connected elsewhere. */
+const rareAfterMs = 3_600_000
+/** After a day it is dropped. */
+const dropAfterMs = 24 * 3_600_000
 /** Conversations in one call. */
 const newsPerCall = 500
 
@@ -23,6 +25,8 @@ interface ListeningGateway {
   behind: number
   /** Since when it has not answered; 0 when it does. */
   silent: number
+  /** When it was to be notified last, as far as this instance knows. */
+  triedAt: number
   /** Whether it is being notified that it lacks updates: what is new since then waits for the end of that call. */
   isBeingNotified: boolean
   /** Updates for the next call, and when the first of them was written. */
@@ -88,14 +92,27 @@ export class ListeningGateways {
     return [...this.#gateways.values()].some(({ behind }) => behind > 0)
   }
 
-  /** Notifies each gateway that lacks updates since when. Throws when one does not answer, and drops those that have not for an hour. */
+  /** When the next gateway that lacks updates is to be notified, in milliseconds since the epoch. */
+  get nextNotice(): number {
+    const behind = [...this.#gateways.values()].filter((gateway) => gateway.behind > 0)
+    return Math.min(...behind.map((gateway) => this.#noticeAt(gateway)))
+  }
+
+  /** Notifies each gateway that lacks updates since when. Throws when one does not answer, and drops those that have not for a day. */
   async tellBehind(): Promise<void> {
-    const behind = [...this.#gateways].filter(([, gateway]) => gateway.behind > 0)
+    const now = this.#clock.now()
+    const behind = [...this.#gateways].filter(([, gateway]) => gateway.behind > 0 && this.#noticeAt(gateway) <= now)
     const since = Math.min(...behind.map(([, gateway]) => gateway.behind))
     await inSteps(behind, { clock: this.#clock, since }, async ([name, gateway]) => {
+      gateway.triedAt = this.#clock.now()
       if (this.#clock.now() - gateway.silent > dropAfterMs) this.#drop(name, gateway)
       else await this.#tell(name, gateway)
     })
+  }
+
+  /** At once, and after an hour of silence an hour after the last attempt. */
+  #noticeAt({ silent, triedAt }: ListeningGateway): number {
+    return triedAt - silent > rareAfterMs ? triedAt + rareAfterMs : 0
   }
 
   /** The gateways with buckets of the actor with this number. */
@@ -194,6 +211,7 @@ export class ListeningGateways {
       buckets,
       behind: 0,
       silent: 0,
+      triedAt: 0,
       isBeingNotified: false,
       waiting: new Map(),
       waitingSince: 0,

@@ -162,7 +162,7 @@ export const bugs: readonly Bug[] = [
     file: 'durable-objects/shared/subscriber-presence.ts',
     from: 'presence.clients.size !== subscribed + joined',
     to: 'presence.clients.size < 0',
-    tests: simulation,
+    tests: ['test/realtime/subscriber-presence.parts.test.ts'],
   },
   {
     name: 'the watermark runs ahead of Postgres',

@@ -276,18 +276,59 @@ describe('an Activity actor', () => {
     expect(newsOf(scene)).toEqual(['lunch@1', 'lunch@2'])
   })
 
-  test('gives a gateway up that has not answered for an hour', async () => {
+  test('notifies a gateway that is silent for hours once an hour, and tells it what it missed when it answers again', async () => {
     const scene = await Scene.open()
     await scene.listen('eu/0', ['lunch'])
+    const began = scene.now
     scene.behaviour = 'fails'
     await scene.advance('lunch', 1)
     await scene.pass(hour + 120_000)
     const calls = scene.callsOf('eu/0').length
     expect(calls).toBeLessThan(100)
+    await scene.pass(3 * hour)
+    expect(scene.callsOf('eu/0').length - calls).toBeLessThanOrEqual(4)
     scene.behaviour = 'answers'
     await scene.advance('lunch', 2)
-    await scene.pass(hour)
+    await scene.pass(hour + 120_000)
+    const last = scene.callsOf('eu/0').at(-1)
+    expect(last).toMatchObject({ kind: 'missed' })
+    expect(last?.since).toBeLessThan(began + 1000)
+    await scene.advance('lunch', 3)
+    expect(newsOf(scene).at(-1)).toBe('lunch@3')
+  })
+
+  test('gives a gateway up that has not answered for a day', async () => {
+    const scene = await Scene.open()
+    await scene.listen('eu/0', ['lunch'])
+    scene.behaviour = 'fails'
+    await scene.advance('lunch', 1)
+    await scene.pass(26 * hour)
+    const calls = scene.callsOf('eu/0').length
+    expect(calls).toBeLessThan(130)
+    scene.behaviour = 'answers'
+    await scene.advance('lunch', 2)
+    await scene.pass(3 * hour)
     expect(scene.callsOf('eu/0')).toHaveLength(calls)
+  })
+
+  test('takes what many conversations tell at once as one call of a gateway for each 256, and the first at once', async () => {
+    const scene = await Scene.open()
+    const names = Array.from({ length: 1000 }, (_, n) => `conversation-${n}`)
+    await scene.listen('eu/0', names)
+    const begun = names.map((name) => scene.begin(0, 'advance', news(name, 1)))
+    await scene.pass(1000, () => begun.every(({ isDone }) => isDone))
+    expect(begun.every(({ isDone }) => isDone)).toBe(true)
+    expect(scene.rowsOf()).toHaveLength(1000)
+    const sizes = scene.callsOf('eu/0').map(({ conversations }) => conversations.length)
+    expect(sizes.length).toBeLessThanOrEqual(8)
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(500)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(1000)
+
+    // After quiet one update is told at once, without the 20 ms.
+    scene.calls.clear()
+    const asked = scene.now
+    await scene.advance('lunch', 1)
+    expect(scene.now - asked).toBeLessThan(20)
   })
 
   test('calls a gateway no more that does not want the bucket or has no session, unless it listens again meanwhile', async () => {

@@ -6,6 +6,13 @@ const services = ['postgres', 'redis', 'qstash'] as const
 export type Service = (typeof services)[number]
 
 const span = { at: z.number(), ms: z.number() }
+export const actorFaults = [
+  'activity-refuses',
+  'activity-stalls',
+  'activity-dies',
+  'activity-answers-lost',
+  'publications-lost',
+] as const
 const weather = z.enum(['refuse', 'blackhole', 'mute', 'slow', 'thin'])
 
 /** One thing that goes wrong, `at` milliseconds after the beginning of its round and for so long. */
@@ -16,6 +23,8 @@ export const fault = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('freeze'), ...span }),
   /** Every fsync late, or failing; after failures the process is killed, as its operator would. */
   z.object({ kind: z.literal('disk'), how: z.enum(['slow', 'broken']), ...span }),
+  /** Every third call of an Activity actor, or of it to a gateway, meets this; see actor-faults.js. */
+  z.object({ kind: z.literal('actor'), how: z.enum(actorFaults), ...span }),
   /** The network between people and the edge. */
   z.object({ kind: z.literal('people'), weather, ...span }),
   /** Every connection breaks off, so many bytes on: inside a frame. */
@@ -48,8 +57,9 @@ function randomFault(chance: Chance, at: number, disk: boolean): Fault {
   if (roll < 0.08) return { kind: 'kill', whom: pick(['worker', 'worker', 'launcher']), ...when }
   if (roll < 0.16) return { kind: 'freeze', ...when }
   if (roll < 0.22 && disk) return { kind: 'disk', how: pick(['slow', 'slow', 'broken']), ...when }
-  if (roll < 0.4) return { kind: 'people', weather: pick(weathers), ...when }
-  if (roll < 0.5) return { kind: 'cut', bytes: chance.below(2000), ...when }
+  if (roll < 0.3) return { kind: 'actor', how: pick(actorFaults), ...when }
+  if (roll < 0.42) return { kind: 'people', weather: pick(weathers), ...when }
+  if (roll < 0.51) return { kind: 'cut', bytes: chance.below(2000), ...when }
   if (roll < 0.75) return { kind: 'network', service: pick(services), weather: pick(weathers), ...when }
   return { kind: 'answers', service: pick(services), how: pick(misbehaviours), share: pick([1, 1, 2, 3]), ...when }
 }

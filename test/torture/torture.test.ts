@@ -13,13 +13,16 @@ const lastsMs = 15_000
 
 test('with everything failing for a while, what was acknowledged is there, once, in one order, for every client', async () => {
   const faults = planFaults(seeded(seed), lastsMs, whyNoStrace() === undefined)
-  expect(new Set(faults.map(({ kind }) => kind)).size, 'kinds of faults this seed plans').toBeGreaterThan(4)
+  const kinds = new Set(faults.map(({ kind }) => kind))
+  expect(kinds.size, 'kinds of faults this seed plans').toBeGreaterThan(4)
+  expect([...kinds]).toContain('actor')
   const world = await TortureWorld.start()
   try {
     const { broken, acknowledged } = await playRound(world, seed, faults)
     const again = broken.length === 0 ? '' : `again with: ${writeReplay({ seed, faults })}`
     expect(broken, again).toEqual([])
     expect(acknowledged).toBeGreaterThan(20)
+    expect(world.struck).toBeGreaterThan(0)
   } finally {
     await world.stop()
   }

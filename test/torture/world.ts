@@ -32,6 +32,8 @@ export class TortureWorld {
   /** One thing at a time is done to the Worker's process, and all wait until it is up again. */
   #process: Promise<unknown> = Promise.resolve()
   deaths = 0
+  /** The most calls of actors that have met a fault between two starts of the Worker. */
+  struck = 0
 
   private constructor(
     system: System,
@@ -48,7 +50,7 @@ export class TortureWorld {
   }
 
   static async start(): Promise<TortureWorld> {
-    const system = System.prepare(await freePort())
+    const system = System.prepare(await freePort(), { program: 'test/torture/serve.ts' })
     const settings = readSettings({ PARLEY_DATA: system.dataDir }, [])
     const standIns = await startStandIns(settings, makeSecrets(system.dataDir))
     const { vars } = standIns
@@ -84,6 +86,9 @@ export class TortureWorld {
         return this.#freeze()
       case 'disk':
         return this.#breakDisk(fault.how)
+      case 'actor':
+        await this.#failActors(fault.how)
+        return async () => await this.#failActors('none')
       case 'people':
         setWeather(this.people, fault.weather)
         return async () => this.people.set('pass')
@@ -108,6 +113,7 @@ export class TortureWorld {
       network.set('pass')
     }
     await this.#process
+    await this.#failActors('none')
   }
 
   async stop(): Promise<void> {
@@ -116,6 +122,16 @@ export class TortureWorld {
     await Promise.all(Object.values(this.#ways).map(({ answers }) => answers.stop()))
     await this.#standIns.stop()
     this.system.abandon()
+  }
+
+  /** A Worker that was just killed, or stands still, fails in another way. */
+  async #failActors(how: string): Promise<void> {
+    try {
+      const asked = await fetch(`${this.system.url}/actor-faults?${how}`, { signal: AbortSignal.timeout(2000) })
+      this.struck = Math.max(this.struck, Number(await asked.text()))
+    } catch {
+      // It is told of the next fault.
+    }
   }
 
   async #kill(whom: 'worker' | 'launcher'): Promise<() => Promise<void>> {

@@ -14,6 +14,8 @@ const startsWithinMs = 120_000
 export interface SystemOptions {
   /** `serve`: plain workerd; `start`: Miniflare. */
   readonly launcher?: 'serve' | 'start'
+  /** Another program instead of the launcher, from the root of the project. */
+  readonly program?: string
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
 }
@@ -96,10 +98,10 @@ export class System {
 
   /** Starts the launcher and does not wait for anything; gives its exit code in the end. */
   spawn(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<number | null> {
-    const { args: always = [], env: settings } = this.#options
+    const { args: always = [], env: settings, program = `local/${this.launcher}.ts` } = this.#options
     this.#said = []
     const own = { PORT: String(this.port), PARLEY_DATA: this.dataDir, PARLEY_PROFILE: 'dev' }
-    const child = spawn(process.execPath, [join(root, `local/${this.launcher}.ts`), ...always, ...args], {
+    const child = spawn(process.execPath, [join(root, program), ...always, ...args], {
       cwd: root,
       env: { ...process.env, ...own, ...settings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
