@@ -120,8 +120,10 @@ test('the list over HTTP, the list over a connection, and the unread events say 
   const overHttp = async () => countsOf(succeeded(await call('GET /v1/conversations', { as: asked })).conversations)
   const overSocket = async () => {
     const { rpc } = await alice.rpc('inbox.list', { limit: 10 })
+    if (rpc === undefined) throw new Error('no list')
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the list as the API reference describes it
-    return countsOf((rpc?.data as { conversations: { id: string; unread: number; mentions: number }[] }).conversations)
+    const { conversations: items } = rpc.data as { conversations: { id: string; unread: number; mentions: number }[] }
+    return countsOf(items)
   }
   const fromEvents: Record<string, readonly [number, number]> = {}
   const noteEvents = async () => {
