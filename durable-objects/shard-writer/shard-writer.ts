@@ -10,6 +10,7 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { admit } from '../../src/limits/shedding.ts'
 import { charsOf } from '../../src/protocol/answer-size.ts'
 import { noteEveryMs } from '../../src/events/due.ts'
+import { ShardRefused } from '../../src/tenants/shards.ts'
 import { ownName, platformOf } from '../address.ts'
 import type { ShardWriterRpc } from '../contracts.ts'
 
@@ -111,8 +112,13 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
       void this.#noteUse(batches)
     } catch (thrown) {
       if (some.length > 1 && isOfOneBatch(thrown)) await this.#writeApart(some)
-      else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: reasonOf(thrown) }))
+      else some.forEach(({ resolve }) => resolve({ kind: 'failed', why: this.#reasonOf(thrown) }))
     }
+  }
+
+  /** What went wrong, and with which shard. */
+  #reasonOf(thrown: unknown): string {
+    return thrown instanceof ShardRefused ? thrown.message : `${this.#shard}: ${reasonOf(thrown)}`
   }
 
   /** Forgets when a tenant was last noted; whether it ever was. */

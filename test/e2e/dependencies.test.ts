@@ -93,6 +93,35 @@ describe('Postgres', () => {
     await tellsDown()
   })
 
+  test.each([
+    ['read-only', `RAISE EXCEPTION 'cannot execute INSERT in a read-only transaction' USING ERRCODE = '25006';`],
+    [
+      'out of space',
+      `RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100', HINT = 'Check free disk space.';`,
+    ],
+    ['slow', `PERFORM pg_sleep(3);`],
+  ])('%s for writes: chat goes on, and it has everything once, once it is well', async (name, trouble) => {
+    const shards = new Shards(world.system)
+    const both = async (text: string) => {
+      for (const shard of ['shard0', 'shard1'] as const) await shards.query(shard, text)
+    }
+    await both(
+      `CREATE OR REPLACE FUNCTION be_in_trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${trouble} RETURN NULL; END $$`,
+    )
+    await both('CREATE TRIGGER trouble BEFORE INSERT ON messages FOR EACH STATEMENT EXECUTE FUNCTION be_in_trouble()')
+    try {
+      const { group, listener } = await chatGoesOn(`shard ${name}`)
+      if (name !== 'slow')
+        await until('the log names the shard and what is wrong', () =>
+          /alarm-tasks\.failed.*projection.*shard[01]: .*(?:read-only|No space left)/.test(world.system.output),
+        )
+      await both('DROP TRIGGER trouble ON messages')
+      await caughtUp(group, listener)
+    } finally {
+      await both('DROP TRIGGER IF EXISTS trouble ON messages')
+    }
+  })
+
   test('silent after it has written: no request waits, and the same rows are not written twice', async () => {
     const { group, listener } = await chatGoesOn('before the silence')
     await caughtUp(group, listener)
