@@ -2,6 +2,7 @@
 import { commandLine } from './command-line.ts'
 import { fileSystem, missingMedium, withFolder } from './media.ts'
 import { pause, Processes } from './processes.ts'
+import { addReads, hitNotes, type CacheReads } from './reads/cache-reads.ts'
 import { fault } from './reads/check.ts'
 import { readsComparison } from './reads/comparison.ts'
 import { HttpLane, type Lane } from './reads/http-lane.ts'
@@ -100,6 +101,7 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
         await questionsOf(sides, reading, way, way === 'postgres' ? tokens.postgres : tokens.parley),
       )
 
+  const reads = new Map<string, CacheReads>()
   for (let round = 1; round <= options.rounds; round++) {
     record.othersCores.push(await busyCores())
     for (const reading of options.reading)
@@ -115,12 +117,14 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
             seconds: options.seconds,
             ...(readings[reading].eachOnce && { emptying: parley.redisUrl }),
           }
+          const before = await parley.cacheReads()
           const outcome = await runLoad(order, () => parley.cacheHits())
+          if (!readings[reading].eachOnce) addReads(reads, before, await parley.cacheReads())
           record.runs.push({ round, reading, way, inFlight, outcome })
           console.error(`round ${round}, ${reading}, ${way}, ${inFlight} in flight: ${brief(outcome)}`)
         }
   }
-  return record
+  return { ...record, hits: hitNotes(reads) }
 }
 
 /** Waits until every list tells what was written, and until old pages lie where they are to be read. */

@@ -65,6 +65,7 @@ export function readsComparison(record: ReadsRecord): Comparison {
       'equal: rooms, messages, cursors, answers and their fields; a signed token verified and membership looked up each time',
       "not equal: Parley's requests pass rate limits, revocation and an actor; its socket was authenticated once; its sum " +
         'of unread is the list added up; old pages come from its cache or Postgres, while the peer has no cache but Postgres',
+      ...(record.hits ?? []),
       ...uncached(record),
     ],
     failures: failures(record),

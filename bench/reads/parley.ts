@@ -6,6 +6,7 @@ import type { Processes } from '../processes.ts'
 import { workerdVersion, redisVersion } from '../report/versions.ts'
 import { postTo } from '../targets/parley-wire.ts'
 import { serveParley } from '../targets/parley.ts'
+import { cacheReadsIn, type CacheReads } from './cache-reads.ts'
 import { pageSize } from './reading.ts'
 import { readBy, textAt, type Room, type WrittenMessage, type WrittenRoom } from './rooms.ts'
 import type { Side, Way } from './side.ts'
@@ -25,6 +26,8 @@ export interface ParleySide extends Side {
   cachedPages(): Promise<number>
   /** How often something was found there, so far. */
   cacheHits(): Promise<number>
+  /** What its caches were asked so far. */
+  cacheReads(): Promise<Map<string, CacheReads>>
 }
 
 /** Messages under way in one room while writing. */
@@ -77,6 +80,8 @@ export async function startParleySide(
     emptyCache: async () => void (await redis.flushAll()),
     cachedPages: async () => (await redis.keys('history.*')).length,
     cacheHits: async () => Number(/keyspace_hits:(\d+)/.exec(await redis.info('stats'))?.[1] ?? 0),
+    cacheReads: async () =>
+      cacheReadsIn(await (await fetch(new URL('/metrics', reach.url.replace(/^ws/, 'http')))).text()),
     async stop() {
       await running.stop()
       await redis.close()

@@ -23,6 +23,8 @@ export interface ReadsRecord {
     Record<string, { readonly what: string; readonly versions: Readonly<Record<string, string>> }>
   >
   readonly runs: Run[]
+  /** Which share of cached values was found, but for readings that empty the cache. */
+  readonly hits?: readonly string[]
 }
 
 /** A figure over all rounds; undefined where no round gave one. */
