@@ -237,3 +237,29 @@ test('a task that gathers waits on when another task is due, and its alarm is se
   await tasks.run(time.rings, 500)
   expect(done).toEqual(['news', 'copy'])
 })
+
+test('a task that needs no alarm begins once the answer to the event that made it pending has left', async () => {
+  const steps: string[] = []
+  let isPending = true
+  const told = Promise.withResolvers<void>()
+  const task: Task = {
+    name: 'activity',
+    isPending: () => isPending,
+    everyMs: 500,
+    run: async () => {
+      isPending = false
+      steps.push('told')
+      told.resolve()
+    },
+  }
+  const tasks = new AlarmTasks({ setAlarm: async () => undefined }, [task])
+  const execute = () => {
+    tasks.runPrompt(Date.now())
+    tasks.runPrompt(Date.now())
+    return 'answer'
+  }
+  // The runtime passes an answer on in a microtask or two.
+  await Promise.resolve(execute()).then((answer) => steps.push(answer))
+  await told.promise
+  expect(steps).toEqual(['answer', 'told'])
+})

@@ -89,19 +89,21 @@ export class AlarmTasks {
         this.#arm(Math.max(task.dueAt(), now + delayMs, this.#ranAt + steadily * delayMs))
   }
 
-  /** Runs pending tasks that need no alarm, at once, or `everyMs` after they ran. One that fails is repeated by the alarm. */
+  /**
+   * Runs pending tasks that need no alarm in the next turn of the event loop, when the answers of this one have left, or
+   * `everyMs` after they ran. One that fails is repeated by the alarm.
+   */
   runPrompt(now: number): void {
     for (const state of this.#tasks) {
       const { everyMs } = state.task
       if (everyMs === undefined || state.running || state.timer !== undefined || !state.task.isPending()) continue
       const waitMs = state.beganAt + everyMs - now
       // A longer wait shows that the clock was set back.
-      if (waitMs <= 0 || waitMs > everyMs) void this.#runAgain(state)
-      else
-        state.timer = setTimeout(() => {
-          state.timer = undefined
-          if (!state.running) void this.#runAgain(state)
-        }, waitMs)
+      const delayMs = waitMs > everyMs ? 0 : Math.max(waitMs, 0)
+      state.timer = setTimeout(() => {
+        state.timer = undefined
+        if (!state.running) void this.#runAgain(state)
+      }, delayMs)
     }
   }
 
