@@ -5,6 +5,7 @@ import type {
   DeletedConversation,
   ActivityAnswer,
   UserStates,
+  NewestQuery,
 } from '../src/events/activity.ts'
 import type { KeySet } from '../src/tenants/key-sets.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../src/events/due.ts'
@@ -192,6 +193,7 @@ export interface ActivityRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   forget(deleted: DeletedConversation): Promise<void>
   listen(gateway: string, buckets: readonly number[]): Promise<void>
   rows(query: ActivityQuery): Promise<readonly ActivityRow[]>
+  newest(query: NewestQuery): Promise<readonly ActivityRow[]>
   firstActors(): number
   handOver(number: number, after: string): ActivityHandover | undefined
   conversations(after: string): ConversationNames

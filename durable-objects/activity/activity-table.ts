@@ -6,6 +6,7 @@ import type {
   ActivityRow,
   ConversationActivity,
   DeletedConversation,
+  NewestQuery,
 } from '../../src/events/activity.ts'
 import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { Sql } from '../shared/sql.ts'
@@ -14,6 +15,9 @@ import type { Sql } from '../shared/sql.ts'
 const rowsPerPart = 500
 /** Conversations whose times are in memory, at about 150 bytes each: to look a thousand up in the table takes 8 ms. */
 const maxTimes = 30_000
+
+/** Activities in memory, at some ten kilobytes each: parsing fifty of them takes longer than all else that a list costs here. */
+const maxParsed = 1000
 
 /** How long a deleted conversation is known, so that its late updates make no row, in milliseconds; no call takes as long. */
 export const keptDeletedMs = 24 * 3_600_000
@@ -36,6 +40,13 @@ interface Times {
 }
 const never: Times = { at: 0, changed: 0 }
 
+/** A row as it is stored, and what it says. */
+interface Stored {
+  readonly changed: number
+  readonly text: string
+  readonly activity: ConversationActivity
+}
+
 /** A row, and when it changed last. */
 export interface QuietRow {
   readonly id: string
@@ -47,6 +58,7 @@ export class ActivityTable {
   readonly #sql: Sql
   readonly #exists: boolean
   readonly #times = new BoundedMap<string, Times>(maxTimes)
+  readonly #parsed = new BoundedMap<string, Stored>(maxParsed)
   #purgedAt = 0
 
   constructor(sql: Sql, exists: boolean) {
@@ -63,13 +75,8 @@ export class ActivityTable {
     update: ConversationActivity,
     now: number,
   ): { readonly publication: ConversationActivity; readonly changed: number } | undefined {
-    const stored = this.#sql
-      .exec<{ changed: number; activity: string }>(
-        'SELECT changed, activity FROM conversations WHERE id = ?',
-        update.conversation,
-      )
-      .toArray()[0]
-    const known = stored === undefined ? undefined : parseActivity(stored.activity)
+    const stored = this.#stored(update.conversation)
+    const known = stored?.activity
     if (known === undefined && this.#isDeleted(update)) return undefined
     const merged = mergeActivity(known, update)
     const text = JSON.stringify(merged)
@@ -77,7 +84,7 @@ export class ActivityTable {
       known !== undefined &&
       (update.epoch !== merged.epoch || update.last < known.last || update.version < known.version)
     const publication = isLate ? merged : update
-    if (text === stored?.activity) return { publication, changed: stored.changed }
+    if (text === stored?.text) return { publication, changed: stored.changed }
     const changed = Math.max(now, stored?.changed ?? 0)
     this.#sql.exec(
       `INSERT INTO conversations (id, at, changed, activity) VALUES (?, ?, ?, ?)
@@ -88,6 +95,7 @@ export class ActivityTable {
       text,
     )
     this.#times.set(update.conversation, { at: merged.at, changed })
+    this.#parsed.set(update.conversation, { changed, text, activity: merged })
     return { publication, changed }
   }
 
@@ -127,14 +135,26 @@ export class ActivityTable {
   }
 
   rows(query: ActivityQuery): ActivityRow[] {
-    return query.kind === 'newest' ? this.#newest(query) : this.#changed(query)
+    if (query.kind === 'changed') return this.#changed(query)
+    const [conversations, times] = [query.conversations.map(([id]) => id), query.conversations.map(([, at]) => at)]
+    return this.newest({ ...query, conversations, times })
   }
 
-  /** Only the activities of the page are read and parsed. */
-  #newest({ conversations, before, limit, user }: Extract<ActivityQuery, { kind: 'newest' }>): ActivityRow[] {
-    const times = this.#timesOf(conversations.map(([id]) => id))
-    const listed = conversations.map(([id, at], place) => [id, Math.max(at, times[place]?.at ?? 0)] as const)
-    const page = pageOfListed({ conversations: listed, before, limit })
+  /** The newest page of a list. Only the activities of the page are read. */
+  newest({
+    conversations,
+    times: listedAt,
+    before,
+    limit,
+    user,
+  }: Omit<NewestQuery, 'user'> & { user?: string }): ActivityRow[] {
+    const times = this.#timesOf(conversations)
+    const page = pageOfListed({
+      conversations,
+      times: listedAt.map((at, place) => Math.max(at, times[place]?.at ?? 0)),
+      before,
+      limit,
+    })
     const activities = this.#activities(
       page.map(({ conversation }) => conversation),
       user,
@@ -169,11 +189,34 @@ export class ActivityTable {
 
   #activities(conversations: readonly string[], user: string | undefined): Map<string, ConversationActivity> {
     if (!this.#exists) return new Map()
-    const rows = this.#sql.exec<{ id: string; activity: string }>(
-      'SELECT id, activity FROM conversations WHERE id IN (SELECT value FROM json_each(?))',
-      JSON.stringify(conversations),
+    const found = new Map(conversations.map((id) => [id, this.#parsed.get(id)]))
+    this.#readStored(
+      conversations.filter((id) => found.get(id) === undefined),
+      found,
     )
-    return new Map([...rows].map(({ id, activity }) => [id, withStatesOf(parseActivity(activity), user)]))
+    return new Map(
+      [...found].flatMap(([id, stored]) => (stored === undefined ? [] : [[id, withStatesOf(stored.activity, user)]])),
+    )
+  }
+
+  #stored(conversation: string): Stored | undefined {
+    const known = this.#parsed.get(conversation)
+    if (known !== undefined) return known
+    const found = new Map<string, Stored | undefined>()
+    this.#readStored([conversation], found)
+    return found.get(conversation)
+  }
+
+  #readStored(conversations: readonly string[], found: Map<string, Stored | undefined>): void {
+    if (conversations.length === 0) return
+    for (const { id, changed, activity: text } of this.#sql.exec<{ id: string; changed: number; activity: string }>(
+      'SELECT id, changed, activity FROM conversations WHERE id IN (SELECT value FROM json_each(?))',
+      JSON.stringify(conversations),
+    )) {
+      const stored = { changed, text, activity: parseActivity(text) }
+      found.set(id, stored)
+      this.#parsed.set(id, stored)
+    }
   }
 
   /** The ids after one, so many at most. */
@@ -197,6 +240,7 @@ export class ActivityTable {
   #remove(conversation: string): void {
     this.#sql.exec('DELETE FROM conversations WHERE id = ?', conversation)
     this.#times.set(conversation, never)
+    this.#parsed.delete(conversation)
   }
 
   #purge(now: number): void {

@@ -7,6 +7,7 @@ import type {
   ActivityRow,
   ConversationActivity,
   DeletedConversation,
+  NewestQuery,
 } from '../../src/events/activity.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
@@ -112,7 +113,13 @@ export class Activity extends TenantActor implements ActivityRpc {
     if (this.#ownFrom > 0) await this.#parent().listen(gateway, buckets)
   }
 
-  /** The newest page of a list, or what changed since a time. */
+  /** The newest page of a list. */
+  async newest(query: NewestQuery): Promise<readonly ActivityRow[]> {
+    if (this.#number > 0) await this.#begun()
+    return this.#ownFrom > 0 ? await this.#parent().newest(query) : this.#store.activities.newest(query)
+  }
+
+  /** What changed since a time, or for inboxes of the version before the newest page of a list. */
   async rows(query: ActivityQuery): Promise<readonly ActivityRow[]> {
     if (this.#number > 0) await this.#begun()
     return this.#ownFrom > 0 ? await this.#parent().rows(query) : this.#store.activities.rows(query)

@@ -7,7 +7,7 @@ import {
   bucketOf,
   type ActivityRow,
   type ConversationActivity,
-  type ListedConversation,
+  type NewestQuery,
   type ReadState,
 } from '../../src/events/activity.ts'
 import { toEvent, type InboxEntry } from '../../src/inbox/entry.ts'
@@ -54,10 +54,11 @@ export class ConversationList {
   /** The conversations of `limit` lines after the cursor, newest activity first. */
   async page(cursor: ListCursor | undefined, limit: number): Promise<ListPage> {
     const before = cursor === undefined ? undefined : ([cursor.at, cursor.conversation] as const)
-    const parts = await this.#eachActor(this.#entries.listed(), async (number, conversations) => {
-      const query = { kind: 'newest', user: this.#user, conversations, before, limit: limit + 1 } as const
+    const parts = await this.#eachActor(this.#entries.listed(), async (number, listed) => {
+      const [conversations, times] = [[...listed.keys()], [...listed.values()]]
+      const query = { user: this.#user, conversations, times, before, limit: limit + 1 }
       try {
-        return await within(rowsMs, 'rows', activityOf(this.#env, this.#tenant, number).rows(query))
+        return await within(rowsMs, 'rows', this.#newest(number, query))
       } catch (thrown) {
         this.#warn('inbox.activity-unreachable', thrown)
         return pageOfListed(query)
@@ -83,8 +84,12 @@ export class ConversationList {
    */
   async changes(since: number): Promise<readonly string[] | undefined> {
     const parts = await this.#eachActor(this.#entries.listed(), async (number, listed) => {
-      const conversations = listed.map(([id]) => id)
-      const query = { kind: 'changed', user: this.#user, conversations, limit: maxChanges + 1 } as const
+      const query = {
+        kind: 'changed',
+        user: this.#user,
+        conversations: [...listed.keys()],
+        limit: maxChanges + 1,
+      } as const
       const asked = activityOf(this.#env, this.#tenant, number).rows({ ...query, since: since - clocksDifferMs })
       return await within(rowsMs, 'rows', asked)
     })
@@ -97,18 +102,30 @@ export class ConversationList {
 
   /** The buckets of all conversations, ascending. */
   buckets(): number[] {
-    return [...new Set(this.#entries.listed().map(([id]) => bucketOf(id)))].toSorted((a, b) => a - b)
+    return [...new Set([...this.#entries.listed().keys()].map(bucketOf))].toSorted((a, b) => a - b)
+  }
+
+  /** An Activity actor of the version before knows `rows` only. */
+  async #newest(number: number, query: NewestQuery): Promise<readonly ActivityRow[]> {
+    const actor = activityOf(this.#env, this.#tenant, number)
+    try {
+      return await actor.newest(query)
+    } catch (thrown) {
+      if (!/does not implement|is not a function/.test(reasonOf(thrown))) throw thrown
+      const conversations = query.conversations.map((id, place) => [id, query.times[place] ?? 0] as const)
+      return await actor.rows({ ...query, kind: 'newest', conversations })
+    }
   }
 
   async #eachActor<T>(
-    listed: readonly ListedConversation[],
-    ask: (number: number, listed: readonly ListedConversation[]) => Promise<T>,
+    listed: ReadonlyMap<string, number>,
+    ask: (number: number, listed: ReadonlyMap<string, number>) => Promise<T>,
   ): Promise<T[]> {
-    if (listed.length === 0) return []
+    if (listed.size === 0) return []
     const actors = loadConfig(this.#env).activityActors(this.#tenant)
     if (actors === 1) return [await ask(0, listed)]
     const byActor = Map.groupBy(listed, ([id]) => activityNumberOf(bucketOf(id), actors))
-    return await Promise.all([...byActor].map(([number, theirs]) => ask(number, theirs)))
+    return await Promise.all([...byActor].map(([number, theirs]) => ask(number, new Map(theirs))))
   }
 
   /** The entries of these rows as the conversations stand now; without those that could not be asked, or that the user left. */

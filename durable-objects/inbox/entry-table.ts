@@ -1,5 +1,4 @@
 import type { InboxEntry } from '../../src/inbox/entry.ts'
-import type { ListedConversation } from '../../src/events/activity.ts'
 
 /** The conversations of one inbox, and with them its stream: each row is the newest event of its conversation. */
 export class EntryTable {
@@ -39,9 +38,9 @@ export class EntryTable {
     return offset >= this.#top ? [] : this.#rows('WHERE offset > ? ORDER BY offset LIMIT ?', offset, limit)
   }
 
-  /** All conversations of the list, in no order. */
-  listed(): ListedConversation[] {
-    if (!this.#exists) return []
+  /** The conversations of the list, in no order, with the times of their entries. */
+  listed(): ReadonlyMap<string, number> {
+    if (!this.#exists) return new Map()
     this.#listed ??= new Map(
       [
         ...this.#sql.exec<{ conversation: string; at: number }>(
@@ -49,7 +48,7 @@ export class EntryTable {
         ),
       ].map(({ conversation, at }) => [conversation, at]),
     )
-    return [...this.#listed]
+    return this.#listed
   }
 
   /** The entries of some conversations of the list. */

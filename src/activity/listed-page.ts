@@ -1,4 +1,4 @@
-import type { ActivityQuery, ActivityRow, ConversationActivity } from '../events/activity.ts'
+import type { ActivityRow, ConversationActivity, NewestQuery } from '../events/activity.ts'
 
 /** A place in a list: newest first, and by descending id where times are equal. */
 interface Placed {
@@ -11,12 +11,12 @@ export const byNewest = (a: Placed, b: Placed): number =>
   b.at - a.at || (a.conversation < b.conversation ? 1 : a.conversation > b.conversation ? -1 : 0)
 
 /** The page of a list in which nothing happened since the inbox's own entries. */
-export function pageOfListed({
-  conversations,
-  before,
-  limit,
-}: Pick<Extract<ActivityQuery, { kind: 'newest' }>, 'conversations' | 'before' | 'limit'>): ActivityRow[] {
-  const rows = conversations.map(([conversation, at]) => ({ conversation, at, activity: undefined }))
+export function pageOfListed({ conversations, times, before, limit }: Omit<NewestQuery, 'user'>): ActivityRow[] {
+  const rows = conversations.map((conversation, place) => ({
+    conversation,
+    at: times[place] ?? 0,
+    activity: undefined,
+  }))
   return pageOf(rows, before, limit)
 }
 
