@@ -172,19 +172,21 @@ export class ActivityTable {
   /** The times of these conversations, in their order. */
   #timesOf(conversations: readonly string[]): Times[] {
     if (!this.#exists) return conversations.map(() => never)
-    const found = new Map(conversations.map((id) => [id, this.#times.get(id)]))
-    const unknown = conversations.filter((id) => found.get(id) === undefined)
-    if (unknown.length > 0) this.#readTimes(unknown, found)
-    return conversations.map((id) => found.get(id) ?? never)
+    const times = conversations.map((id) => this.#times.get(id))
+    const unknown = conversations.filter((_, place) => times[place] === undefined)
+    const read = unknown.length === 0 ? undefined : this.#readTimes(unknown)
+    return times.map((known, place) => known ?? read?.get(conversations[place] ?? '') ?? never)
   }
 
-  #readTimes(conversations: readonly string[], found: Map<string, Times | undefined>): void {
+  #readTimes(conversations: readonly string[]): Map<string, Times> {
+    const found = new Map<string, Times>()
     for (const { id, at, changed } of this.#sql.exec<{ id: string; at: number; changed: number }>(
       'SELECT id, at, changed FROM conversations WHERE id IN (SELECT value FROM json_each(?))',
       JSON.stringify(conversations),
     ))
       found.set(id, { at, changed })
     for (const id of conversations) this.#times.set(id, found.get(id) ?? never)
+    return found
   }
 
   #activities(conversations: readonly string[], user: string | undefined): Map<string, ConversationActivity> {

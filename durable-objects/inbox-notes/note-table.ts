@@ -145,7 +145,9 @@ export class NoteTable {
   /** What changed for a user after place `since`, in pages by conversation id after `after`. */
   missed(user: string, since: number, after: string): MissedPage {
     if (!this.#exists) return { missed: [], next: null, place: 0 }
-    const from = since > this.place ? 0 : since
+    const { place } = this
+    const from = since > place ? 0 : since
+    if (from === place) return { missed: [], next: null, place }
     const rows = this.#sql
       .exec<NoteRow>(
         `SELECT n.conversation, n.version, n.read, n.removed, c.news FROM notes n LEFT JOIN conversations c ON c.id = n.conversation

@@ -51,6 +51,8 @@ export class Inbox extends TenantActor implements InboxRpc {
   #store = this.#open(isUsed(this.ctx.storage.sql))
   /** Whether this instance has published anything to its subscribers. */
   #hasPublished = false
+  /** The place of the notes actor up to which all was read; what changed nothing here is not stored. */
+  #readUpTo = 0
   /** The opening under way, which every other call waits for. */
   #opening: Promise<void> | undefined
   #known: NotesState | undefined
@@ -251,22 +253,25 @@ export class Inbox extends TenantActor implements InboxRpc {
 
   /** Reads what the notes actor holds, without being updated directly from now on. */
   async #catchUp(notesState: NotesState): Promise<void> {
-    const place = await this.#readMissed(notesState.place)
+    const place = await this.#readMissed(Math.max(notesState.place, this.#readUpTo))
     if (place > notesState.place && !this.#notesState().isOpen) this.#setNotesState({ ...notesState, place })
   }
 
   /** Applies all that changed after place `since`. Returns the place up to which nothing is missed then. */
   async #readMissed(since: number): Promise<number> {
     let reached = since
+    let readUpTo = 0
     let after: string | null = ''
     while (after !== null) {
       const page: MissedPage = await this.#notes().missed(this.#user, since, after)
+      if (after === '') readUpTo = page.place
       if (after === '' && page.missed.length > 0) reached = page.place
       for (const each of page.missed)
         if (each.kind === 'news') this.#apply(each.news)
         else this.#forget(each.conversation, each.version)
       after = page.next
     }
+    this.#readUpTo = readUpTo
     return reached
   }
 

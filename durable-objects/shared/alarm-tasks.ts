@@ -89,10 +89,7 @@ export class AlarmTasks {
         this.#arm(Math.max(task.dueAt(), now + delayMs, this.#ranAt + steadily * delayMs))
   }
 
-  /**
-   * Runs pending tasks that need no alarm in the next turn of the event loop, when the answers of this one have left, or
-   * `everyMs` after they ran. One that fails is repeated by the alarm.
-   */
+  /** Runs pending tasks that need no alarm, once the answers have left, or `everyMs` after they ran. One that fails is repeated by the alarm. */
   runPrompt(now: number): void {
     for (const state of this.#tasks) {
       const { everyMs } = state.task
@@ -100,14 +97,13 @@ export class AlarmTasks {
       const waitMs = state.beganAt + everyMs - now
       // A longer wait shows that the clock was set back.
       const delayMs = waitMs > everyMs ? 0 : Math.max(waitMs, 0)
-      state.timer = setTimeout(() => {
-        state.timer = undefined
-        if (!state.running) void this.#runAgain(state)
-      }, delayMs)
+      state.timer = setTimeout(() => void this.#runAgain(state), delayMs)
     }
   }
 
   async #runAgain(state: TaskState): Promise<void> {
+    state.timer = undefined
+    if (state.running) return
     await this.#run(state)
     if (state.failures === 0) this.runPrompt(this.#clock.now())
   }

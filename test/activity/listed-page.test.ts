@@ -167,3 +167,21 @@ describe('a set of buckets', () => {
     )
   })
 })
+
+test('a page that was read before, and updates of its conversations, read no activity from the table', () => {
+  for (const id of ids) table.merge(activity(id, 1), 1)
+  let reads = 0
+  const exec: Disk['exec'] = (query, ...bindings) => {
+    if (/SELECT .*activity/.test(query)) reads++
+    return disk.exec(query, ...bindings)
+  }
+  const woken = new ActivityTable({ exec }, true)
+  const query = { user: 'alice', conversations: ids, times: ids.map(() => 0), before: undefined, limit: 50 }
+  const page = woken.newest(query)
+  expect(page.every(({ activity: known }) => known?.last === 1)).toBe(true)
+  expect(reads).toBe(1)
+  expect(woken.newest(query)).toEqual(page)
+  for (const id of ids) woken.merge(activity(id, 2), 2)
+  expect(woken.newest(query).every(({ activity: known }) => known?.last === 2)).toBe(true)
+  expect(reads).toBe(1)
+})
