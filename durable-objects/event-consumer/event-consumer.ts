@@ -2,6 +2,7 @@ import type { Env } from '../../src/env.ts'
 import { encodeEvent } from '../../src/event-log/cloud-events.ts'
 import { Consumer, type Delivery, type DeliveryOutcome } from '../../src/event-log/consumers/consumer.ts'
 import { startAfter } from '../../src/event-log/consumers/position.ts'
+import { countDelivery } from '../../src/event-log/event-figures.ts'
 import { Pusher, type PostResult } from '../../src/event-log/consumers/pusher.ts'
 import { deliveryId, storedSpec, type ConsumerSpec } from '../../src/event-log/consumers/spec.ts'
 import { CompiledType } from '../../src/event-log/types/known-types.ts'
@@ -164,6 +165,7 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
         .filter(([offset, outcome]) => !opened.consumer.acknowledge(lease, offset, outcome, this.#clock.now()))
         .map(([offset]) => offset),
     )
+    for (const [offset, outcome] of outcomes) if (!late.includes(offset)) countDelivery(outcome)
     this.#changed()
     return { kind: 'settled', late }
   }
@@ -213,7 +215,11 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     const pusher = new Pusher(consumer, {
       now: () => this.#clock.now(),
       read: async (after, limit) => await this.#read(after, limit),
-      post: async (delivery) => await this.#post(delivery),
+      post: async (delivery) => {
+        const result = await this.#post(delivery)
+        countDelivery(result.outcome)
+        return result
+      },
       commit: (change) => {
         // Posts may be under way when a consumer is deleted.
         if (this.#opened?.store !== store) throw new Error('the consumer was deleted')

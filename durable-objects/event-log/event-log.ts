@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { append, type Appended } from '../../src/event-log/append.ts'
+import { eventFigures } from '../../src/event-log/event-figures.ts'
 import { defaultRetention, firstKept, lowestWhere, removeOld, type Retention } from '../../src/event-log/retention.ts'
 import type { Env } from '../../src/env.ts'
 import { correlationOf, type EventWait, type LogEvent, type NewEvent } from '../../src/events/log-event.ts'
@@ -160,6 +161,9 @@ export class EventLog extends TenantActor implements EventLogRpc {
         hasFound = waits.noteEvent(event) || hasFound
       }),
     )
+    const given = answers.reduce((sum, answer) => sum + (answer.kind === 'appended' ? answer.events.length : 0), 0)
+    eventFigures.appended += events.top - before
+    eventFigures.duplicates += given - (events.top - before)
     if (events.top === before) return answers
     this.#remindMs = remindMs
     if (hasFound || this.#consumers().length > 0) {

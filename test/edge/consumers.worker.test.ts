@@ -1,4 +1,4 @@
-import { runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -154,6 +154,40 @@ describe('a consumer that is pushed', () => {
     await publish({ type: 't' })
     await expect.poll(state).toMatchObject({ settled: 1 })
     expect(received()).toHaveLength(1)
+  })
+
+  test('gets an event whose log died between the commit and the notification', async () => {
+    const { tenant, state, pushTo, posts: received } = await tenantWith({})
+    await pushTo()
+    await expect.poll(state).toMatchObject({ settled: 0 })
+    const log = env.EVENT_LOG.getByName(`${tenant.id}/default`)
+    await runInDurableObject(log, async (_, { storage }) => {
+      storage.sql.exec(
+        `INSERT INTO events (offset, at, source, id, type, version, total) VALUES (1, ?, '/', '1', 't', 1, 100)`,
+        Date.now(),
+      )
+      await storage.setAlarm(Date.now() + 3_600_000)
+    })
+    await putToSleep(log)
+    await runDurableObjectAlarm(log)
+    await expect.poll(state).toMatchObject({ settled: 1 })
+    expect(received()).toHaveLength(1)
+  })
+
+  test('goes on after a loss of memory in the middle of its posts, with the same ids', async () => {
+    const { tenant, publish, state, pushTo, posts: received } = await tenantWith({})
+    const held = Promise.withResolvers<Response>()
+    answer = async () => await held.promise
+    await pushTo()
+    await publish({ type: 't', key: 'a' }, { type: 't', key: 'a' })
+    await expect.poll(() => received().length).toBe(1)
+    await abortAllDurableObjects()
+    const consumer = env.EVENT_CONSUMER.getByName(`${tenant.id}/billing`)
+    answer = () => new Response(null, { status: 204 })
+    await runDurableObjectAlarm(consumer)
+    await expect.poll(state).toMatchObject({ settled: 2 })
+    expect(received().map(({ id }) => id)).toEqual(['billing/default/1', 'billing/default/1', 'billing/default/2'])
+    held.resolve(new Response(null, { status: 204 }))
   })
 })
 

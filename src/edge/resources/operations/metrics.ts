@@ -11,6 +11,7 @@ import { queueMetrics } from '../jobs/metrics.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
+import { eventFamilies } from './event-metrics.ts'
 import { breakerFamilies, readBreakers } from './breakers.ts'
 import { lookAtReplicas, replicaFamilies } from './replica-metrics.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
@@ -66,6 +67,7 @@ export async function metricsText(env: Env): Promise<string> {
     ...jobFamilies(jobs),
     ...parkedFamilies(parked?.count),
     ...cacheFamilies(),
+    ...eventFamilies(),
     ...breakerFamilies(breakers),
     ...replicaFamilies(replicas),
   ])
