@@ -2,7 +2,17 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 
 /** The suites of the bench in the order they run: each a command of its own, with peers of its own. */
-export const suiteNames = ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'projection', 'cost'] as const
+export const suiteNames = [
+  'chat',
+  'limits',
+  'jobs',
+  'reads',
+  'realtime',
+  'breaker',
+  'projection',
+  'move',
+  'cost',
+] as const
 export type SuiteName = (typeof suiteNames)[number]
 
 interface Suite {
@@ -46,6 +56,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     what: 'writing messages of many conversations to Postgres, beside a bare loop of the same inserts',
     inRounds: true,
     quick: ['--messages', '20000'],
+  },
+  move: {
+    what: 'a tenant that moves to another shard, beside logical replication',
+    inRounds: true,
+    quick: ['--messages', '5000', '--medium', 'tmpfs'],
   },
   cost: {
     what: 'what Parley costs on Cloudflare',

@@ -53,6 +53,7 @@ export const moveView = z
     pauseMs: z.int().describe('How long writes to Postgres have waited. Senders do not wait'),
     fences: z.int().describe('How often writes to Postgres were stopped: more than once when that took too long'),
     startedAt: time,
+    switchedAt: time.nullable().describe('When the tenant was last served by another shard than before'),
     endedAt: time.nullable(),
     failures: z.int().describe('Failures in a row'),
     nextAt: time.nullable().describe('When the next step is due; null while the move is paused, and when it has ended'),

@@ -156,6 +156,11 @@ const refenceMs = 5000
 const warmEveryMs = 2000
 const warmCapMs = 60_000
 const usualRows = 2000
+const minRows = 250
+/** A step that takes longer is made smaller. */
+const longMs = 1000
+/** The rest after a step, at most. */
+const maxRestMs = 100
 const maxUnequal = 5
 const shownDiffering = 20
 
@@ -291,11 +296,11 @@ export function afterAnswer(before: Move, answer: MoveAnswer, now: number, tookM
     case 'copied':
       return afterCopied(move, answer, now, tookMs)
     case 'carried':
-      return afterCarried(move, answer, now)
+      return afterCarried(move, answer, now, tookMs)
     case 'compared':
-      return afterCompared(move, answer)
+      return rested(afterCompared(paced(move, tookMs), answer), now, tookMs)
     case 'cleared':
-      return afterCleared(move, answer)
+      return rested(afterCleared(paced(move, tookMs), answer), now, tookMs)
     case 'done':
       return afterDone[move.stage]?.(move, now) ?? move
   }
@@ -308,13 +313,24 @@ function afterCopied(
   tookMs: number,
 ): Move {
   const copied = move.copied + rows
-  const waitMs = Math.max(0, (rows * 1000) / move.rowsPerSecond - tookMs)
-  const counted = { ...move, copied, copyingMs: move.copyingMs + tookMs + waitMs, together: more(move) }
+  const waitMs = Math.max(Math.min(maxRestMs, tookMs), (rows * 1000) / move.rowsPerSecond - tookMs)
+  const counted = { ...paced(move, tookMs), copied, copyingMs: move.copyingMs + tookMs + waitMs }
   if (cursor !== null) return { ...counted, cursor, notBefore: now + waitMs }
   return atNextTable(counted) ?? { ...counted, stage: 'carry', table: 0, cursor: null }
 }
 
-const more = ({ together }: Move): number => Math.min(usualRows, together * 2)
+/** Statements that take long become smaller: what else runs on the shards, and in the process of the actor, waits for them. */
+function paced(move: Move, tookMs: number): Move {
+  if (tookMs > longMs)
+    return { ...move, together: Math.min(move.together, Math.max(minRows, Math.floor(move.together / 2))) }
+  return tookMs < longMs / 2 ? { ...move, together: Math.min(usualRows, move.together * 2) } : move
+}
+
+/** A move rests as long as it works, for a moment at most, unless writes wait for it. */
+const rested = (move: Move, now: number, tookMs: number): Move => ({
+  ...move,
+  notBefore: Math.max(move.notBefore, now + Math.min(maxRestMs, tookMs)),
+})
 
 /** The first row of the next table; undefined after the last one. */
 function atNextTable(move: Move): Move | undefined {
@@ -326,12 +342,13 @@ function afterCarried(
   before: Move,
   { read, rows, unequal, isMore }: Extract<MoveAnswer, { kind: 'carried' }>,
   now: number,
+  tookMs: number,
 ): Move {
-  const counted = { ...before, carried: before.carried + rows, together: more(before) }
+  const counted = { ...paced(before, tookMs), carried: before.carried + rows }
   if (unequal > 0) return afterUnequal(counted, unequal, now)
   const move = { ...counted, unequal: 0 }
   if (move.stage === 'warm') return afterWarmed(move, read, isMore, now)
-  if (isMore) return move.stage === 'drain' ? liftedWhenLate(move, now) : move
+  if (isMore) return move.stage === 'drain' ? liftedWhenLate(move, now) : rested(move, now, tookMs / 2)
   if (move.stage === 'drain') return switched(move)
   if (!move.isCompared) return { ...move, stage: 'compare', table: 0, cursor: null }
   // Notes that came while the last ones were copied are few, unless there were many.
@@ -383,14 +400,13 @@ function afterCompared(
     compared: move.compared + rows,
     differing: move.differing + differing,
     differingIn: [...new Set([...move.differingIn, ...differingIn])].slice(0, shownDiffering),
-    together: more(move),
   }
   if (cursor !== null) return { ...counted, cursor }
   return atNextTable(counted) ?? { ...counted, stage: 'carry', isCompared: true, table: 0, cursor: null }
 }
 
 function afterCleared(move: Move, { rows, cursor }: Extract<MoveAnswer, { kind: 'cleared' }>): Move {
-  const counted = { ...move, cursor, deleted: move.deleted + rows, together: more(move) }
+  const counted = { ...move, cursor, deleted: move.deleted + rows }
   if (cursor !== null) return counted
   return atNextTable(counted) ?? { ...counted, stage: 'close', table: 0 }
 }
@@ -532,6 +548,7 @@ export function viewOf(move: Move, now: number): MoveView {
     pauseMs: Math.round(move.pausedMs + (move.fencedAt === null ? 0 : now - move.fencedAt)),
     fences: move.fences,
     startedAt: move.startedAt,
+    switchedAt: move.switchedAt,
     endedAt: move.endedAt,
     failures: move.failures,
     nextAt: dueAt(move) ?? null,

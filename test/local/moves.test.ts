@@ -15,6 +15,7 @@ const view: MoveView = {
   pauseMs: 0,
   fences: 0,
   startedAt: 0,
+  switchedAt: null,
   endedAt: null,
   failures: 0,
   nextAt: 0,

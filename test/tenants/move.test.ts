@@ -206,6 +206,16 @@ describe('copying', () => {
     expect(viewOf(move, 10_000)).toMatchObject({ table: movedTables[0]?.name, rows: { copied: 500, perSecond: 1000 } })
   })
 
+  test('rests as long as it works, for a moment at most, and makes statements smaller that take long', () => {
+    const move = after(inStage('copy'), { kind: 'copied', rows: 1, cursor: '["c"]' }, 10_000, 1200)
+    expect([dueAt(move), move.together]).toEqual([10_100, 1000])
+    expect(dueAt(after(inStage('copy'), { kind: 'copied', rows: 1, cursor: '["c"]' }, 10_000, 30))).toBe(10_030)
+    const quick = after(move, { kind: 'copied', rows: 1, cursor: '["d"]' }, 20_000, 5)
+    expect(quick.together).toBe(2000)
+    const fenced = after(inStage('drain', { fencedAt: 0 }), { ...carried, read: 1, rows: 1, isMore: true }, 1000, 900)
+    expect(dueAt(fenced)).toBe(1000)
+  })
+
   test('goes through all tables before it catches up', () => {
     let move = inStage('copy')
     for (const [index] of movedTables.entries()) {

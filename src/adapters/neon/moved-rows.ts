@@ -35,7 +35,7 @@ export interface NextRows {
 }
 
 /** Characters of JSON that one statement reads, at most, unless a single row is longer. */
-const maxChars = 2_000_000
+const maxChars = 1_000_000
 
 /** The statements that move the rows of one table. Rows travel as the JSON text that Postgres made, which is not parsed here. */
 export type MovedRows = ReturnType<typeof rowsOf>

@@ -41,6 +41,7 @@ const exampleMove = {
   pauseMs: 0,
   fences: 0,
   startedAt: 1_790_000_000_000,
+  switchedAt: null,
   endedAt: null,
   failures: 0,
   nextAt: 1_790_000_000_000,
