@@ -4,6 +4,8 @@ export interface Sent {
   readonly ackAt: number
 }
 
+const maxUnderWay = 1000
+
 /** Sends by the clock, whether or not earlier ones are answered, until it is stopped. */
 export class Writer {
   readonly sent: Sent[] = []
@@ -17,6 +19,12 @@ export class Writer {
     let nth = 0
     this.#timer = setInterval(() => {
       for (; (nth * 1000) / perSecond <= performance.now() - began; nth++) {
+        if (this.#underWay.size >= maxUnderWay) {
+          this.failures.push(
+            `${maxUnderWay} messages wait for their acknowledgement: this machine cannot take the load`,
+          )
+          continue
+        }
         const due = began + (nth * 1000) / perSecond
         const one = send(nth).then(
           () => void this.sent.push({ due, ackAt: performance.now() }),
