@@ -69,7 +69,7 @@ test('what a suite wrote is read again as it was', () => {
 
 test('the whole bench is every suite; an option of the chat suite means that one', () => {
   expect(readPlan([])).toMatchObject({
-    suite: ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'move', 'cost'],
+    suite: ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'projection', 'move', 'cost'],
     rounds: 3,
   })
   expect(readPlan(['--suite', 'jobs,cost', '--quick'])).toMatchObject({ suite: ['jobs', 'cost'], quick: true })
