@@ -1,4 +1,4 @@
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { z } from 'zod'
 import { pause } from '../processes.ts'
 import type { Found } from '../report/comparison.ts'
@@ -34,10 +34,10 @@ export async function measureReplication(side: ParleySide, { messages, perSecond
   }
   let home: 'peer0' | 'peer1' = 'peer0'
   let opened: Promise<void> = Promise.resolve()
-  let underWay = 0
+  const underWay = new Set<number>()
   const writer = new Writer(perSecond, async (nth) => {
     await opened
-    underWay++
+    underWay.add(nth)
     try {
       const lane = lanes[home][nth % connections]
       const values = [
@@ -49,7 +49,7 @@ export async function measureReplication(side: ParleySide, { messages, perSecond
       ]
       await lane?.query(insert, values)
     } finally {
-      underWay--
+      underWay.delete(nth)
     }
   })
   await pause(5000)
@@ -68,7 +68,7 @@ export async function measureReplication(side: ParleySide, { messages, perSecond
   const gate = Promise.withResolvers<void>()
   const stoppedAt = performance.now()
   opened = gate.promise
-  while (underWay > 0) await new Promise((next) => setImmediate(next))
+  while (underWay.size > 0) await new Promise((next) => setImmediate(next))
   const at = z
     .tuple([z.object({ lsn: z.string() })])
     .parse((await from.query('SELECT pg_current_wal_lsn() AS lsn')).rows)[0].lsn
