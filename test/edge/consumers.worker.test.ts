@@ -238,6 +238,39 @@ describe('a consumer that pulls', () => {
   })
 })
 
+/** Counts the rows that an actor writes from now on. */
+async function countRows(stub: DurableObjectStub): Promise<() => number> {
+  let rows = 0
+  await runInDurableObject(stub, (_, { storage: { sql } }) => {
+    const exec = sql.exec.bind(sql)
+    vi.spyOn(sql, 'exec').mockImplementation((query: string, ...bindings: unknown[]) => {
+      const cursor = exec(query, ...bindings)
+      if (/^\s*(?:INSERT|UPDATE|DELETE)/.test(query)) {
+        cursor.toArray()
+        rows += cursor.rowsWritten
+      }
+      return cursor
+    })
+  })
+  return () => rows
+}
+
+describe('the price', () => {
+  test('of an event is two rows, and of a delivery at most one', async () => {
+    const { tenant, publish, state, pushTo } = await tenantWith({})
+    await pushTo({ parallel: 100 })
+    await publish({ type: 't' })
+    await expect.poll(state).toMatchObject({ settled: 1 })
+    const ofLog = await countRows(env.EVENT_LOG.getByName(`${tenant.id}/default`))
+    const ofConsumer = await countRows(env.EVENT_CONSUMER.getByName(`${tenant.id}/billing`))
+    await publish(...Array.from({ length: 50 }, (_, n) => ({ type: 't', key: `k${n % 20}`, data: n })))
+    await expect.poll(state).toMatchObject({ settled: 51 })
+    expect(ofLog()).toBe(100)
+    expect(ofConsumer()).toBeGreaterThan(0)
+    expect(ofConsumer()).toBeLessThanOrEqual(51)
+  })
+})
+
 describe('consumers', () => {
   test('belong to a topic and a tenant, are listed, and are gone when they are deleted', async () => {
     const { as, publish, act } = await tenantWith({})
