@@ -236,7 +236,7 @@ export interface InboxRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   revokedAt(): number
   advance(update: InboxUpdate): Promise<boolean>
   remove(conversation: string, version: number): Promise<void>
-  list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal>
+  list(cursor: string | undefined, limit: number, request?: RequestContext): Promise<InboxPage | Refusal>
   changes(since: number): Promise<readonly string[] | undefined>
 }
 

@@ -14,6 +14,7 @@ import { toEvent, type InboxEntry } from '../../src/inbox/entry.ts'
 import { clocksDifferMs } from '../../src/inbox/recent-inboxes.ts'
 import { needsCounts, toListItem, withActivity, type ListCursor, type ListItem } from '../../src/inbox/list.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { activityOf } from '../address.ts'
 import { callConversation } from '../open-actors.ts'
@@ -43,12 +44,14 @@ export class ConversationList {
   readonly #tenant: string
   readonly #user: string
   readonly #entries: EntryTable
+  readonly #request: RequestContext | undefined
 
-  constructor(env: Env, tenant: string, user: string, entries: EntryTable) {
+  constructor(env: Env, tenant: string, user: string, entries: EntryTable, request?: RequestContext) {
     this.#env = env
     this.#tenant = tenant
     this.#user = user
     this.#entries = entries
+    this.#request = request
   }
 
   /** The conversations of `limit` lines after the cursor, newest activity first. */
@@ -188,6 +191,6 @@ export class ConversationList {
   }
 
   #warn(event: string, thrown: unknown): void {
-    log.warn(event, { tenant: this.#tenant, reason: reasonOf(thrown) })
+    log.warn(event, { ...idsOf(this.#request), tenant: this.#tenant, reason: reasonOf(thrown) })
   }
 }

@@ -4,6 +4,7 @@ import { decideAdvance, decideRemoval, toEvent, type InboxEntry, type InboxUpdat
 import { decodeCursor, encodeCursor } from '../../src/inbox/list.ts'
 import { admitConnection } from '../../src/inbox/admit-connection.ts'
 import { earliest, isKnown } from '../../src/inbox/recent-inboxes.ts'
+import type { RequestContext } from '../../src/kernel/request-context.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { whenReady, type Ready } from '../../src/kernel/ready.ts'
@@ -164,13 +165,13 @@ export class Inbox extends TenantActor implements InboxRpc {
   }
 
   /** The conversation list, newest activity first. */
-  async list(cursor: string | undefined, limit: number): Promise<InboxPage | Refusal> {
+  async list(cursor: string | undefined, limit: number, request?: RequestContext): Promise<InboxPage | Refusal> {
     await this.#opening
     if (!this.#notesState().isOpen) await this.#catchUp(this.#notesState())
     const from = cursor === undefined ? undefined : decodeCursor(cursor)
     if (cursor !== undefined && from === undefined)
       return refuse('invalidPayload', 'cursor: not one of ours; leave it out to start over')
-    const { items, last } = await this.#list().page(from, limit)
+    const { items, last } = await this.#list(request).page(from, limit)
     return { kind: 'page', conversations: items, next: last === undefined ? null : encodeCursor(last) }
   }
 
@@ -298,8 +299,8 @@ export class Inbox extends TenantActor implements InboxRpc {
     return ownName(this.ctx.id.name).name
   }
 
-  #list(): ConversationList {
-    return new ConversationList(this.env, this.#tenant, this.#user, this.#store.entries)
+  #list(request?: RequestContext): ConversationList {
+    return new ConversationList(this.env, this.#tenant, this.#user, this.#store.entries, request)
   }
 
   get #tenant(): string {

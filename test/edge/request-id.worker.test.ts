@@ -109,3 +109,26 @@ test('a line that belongs to no request has no id', () => {
     { level: 'info', event: 'test.inside', requestId: 'r', traceId, more: 1 },
   ])
 })
+
+describe('a change of a queue that fails', () => {
+  test.each([
+    ['cancelling', 'DELETE /v1/jobs/later?queue=broken', undefined],
+    ['sending again', 'POST /v1/queues/broken/redrive', { limit: 10 }],
+    ['reporting progress', 'POST /v1/jobs/later/progress?queue=broken', { progress: 40 }],
+    ['changing the policy', 'PATCH /v1/queues/broken', { concurrency: 5 }],
+    ['pausing', 'POST /v1/queues/broken/pause', undefined],
+  ])('is logged with the request: %s', async (_, route, body) => {
+    const { id: tenant, key } = await newTenant()
+    const job = { id: 'later', type: 'join', delaySeconds: 3600, queue: 'broken' }
+    expect((await call('POST /v1/jobs', { as: key, body: job })).status).toBe(201)
+    await runInDurableObject(env.JOB_QUEUE.getByName(`${tenant}/broken`), (_instance, { storage }) => {
+      vi.spyOn(storage, 'transactionSync').mockImplementation(() => {
+        throw new Error('the disk is full')
+      })
+    })
+    const lines = logged()
+    const headers = { 'x-request-id': 'mine-4' }
+    await call(route, { as: key, headers, ...(body === undefined ? {} : { body }) }).catch(() => undefined)
+    expect(lines).toContainEqual(expect.objectContaining({ event: 'jobs.change-failed', requestId: 'mine-4', queue: 'broken' }))
+  })
+})

@@ -10,7 +10,7 @@ export const listConversations = operation(read.http, async ({ c, caller, query:
   const owner = caller.kind === 'user' ? caller.user : user
   if (owner === undefined) return fail('invalid-request', 'user: an API key must name the user whose list it reads')
   const { conversations, next } = accepted(
-    await callInbox(c.env, caller.tenant, owner, (inbox) => inbox.list(cursor, limit)),
+    await callInbox(c.env, caller.tenant, owner, (inbox) => inbox.list(cursor, limit, c.env.request)),
   )
   return { status: 200, json: JSON.stringify({ conversations, next }) }
 })
