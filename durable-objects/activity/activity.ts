@@ -16,6 +16,7 @@ import { activityOf, conversationOf, ownName } from '../address.ts'
 import type { ActivityHandover, ActivityRpc, ConversationNames } from '../contracts.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { ActivityTable } from './activity-table.ts'
@@ -42,6 +43,7 @@ const tellAfterMs = 1000
  */
 export class Activity extends TenantActor implements ActivityRpc {
   readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'activity')
   readonly #tasks: AlarmTasks
   #store = this.#open(isUsed(this.ctx.storage.sql))
   /** Updates that came within `gatherMs` of the last that was taken. */
@@ -52,7 +54,7 @@ export class Activity extends TenantActor implements ActivityRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
-    this.#tasks = new AlarmTasks(ctx.storage, [
+    this.#tasks = new AlarmTasks(this.#place.alarm, [
       {
         name: 'gateways behind',
         isPending: () => this.#store.gateways.isAnyBehind,
@@ -76,6 +78,7 @@ export class Activity extends TenantActor implements ActivityRpc {
 
   /** A conversation says where it stands. Returns once each listening gateway knows, or is noted as behind. Repeats do no harm. */
   async advance(update: ConversationActivity): Promise<void> {
+    this.#place.used()
     await this.#begun()
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ update, settle: (done) => void done.then(resolve, reject) })
@@ -108,6 +111,7 @@ export class Activity extends TenantActor implements ActivityRpc {
 
   /** A gateway listens to further buckets, from the answer on. */
   async listen(gateway: string, buckets: readonly number[]): Promise<void> {
+    this.#place.used()
     await this.#begun()
     this.#store.gateways.listen(gateway, buckets)
     if (this.#ownFrom > 0) await this.#parent().listen(gateway, buckets)
@@ -121,6 +125,7 @@ export class Activity extends TenantActor implements ActivityRpc {
 
   /** What changed since a time, or for inboxes of the version before the newest page of a list. */
   async rows(query: ActivityQuery): Promise<readonly ActivityRow[]> {
+    this.#place.used()
     if (this.#number > 0) await this.#begun()
     return this.#ownFrom > 0 ? await this.#parent().rows(query) : this.#store.activities.rows(query)
   }
@@ -147,6 +152,7 @@ export class Activity extends TenantActor implements ActivityRpc {
   }
 
   override async alarm(): Promise<void> {
+    this.#place.used()
     await this.#tasks.run(this.#clock.now(), tellAfterMs)
   }
 

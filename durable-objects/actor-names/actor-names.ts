@@ -4,6 +4,7 @@ import { ownName, tenantOf } from '../address.ts'
 import type { ListedClass, NamesPage } from '../../src/tenants/actor-names.ts'
 import type { ActorNamesRpc } from '../contracts.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 
 const namesPerPage = 500
@@ -18,6 +19,7 @@ const schema: readonly string[] = [
  * has its name noted once, by its alarm, after it stored its first row. A deletion finds them here.
  */
 export class ActorNames extends TenantActor implements ActorNamesRpc {
+  readonly #place = new OpenPlace(this.ctx, this.env, 'actor-names')
   #isOpen = isUsed(this.ctx.storage.sql)
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -27,6 +29,7 @@ export class ActorNames extends TenantActor implements ActorNamesRpc {
 
   /** An actor stores something. Returns the number of the entry; 0 says that the tenant is being erased, and the actor with it. */
   async note(kind: ListedClass, name: string): Promise<number> {
+    this.#place.used()
     if (!this.#isOpen && (await tenantOf(this.env, ownName(this.ctx.id.name).tenant).isErased())) return 0
     if (!this.#isOpen) migrate(this.ctx.storage.sql, schema)
     this.#isOpen = true

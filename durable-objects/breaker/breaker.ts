@@ -12,6 +12,7 @@ import { platformTenant } from '../../src/limits/limiter-names.ts'
 import { ownName } from '../address.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import type { BreakerRpc } from '../contracts.ts'
+import { OpenPlace } from '../shared/open-place.ts'
 
 /** Hosts of one tenant, in memory and stored; those that were used or changed longest ago are forgotten. */
 const maxBreakers = 500
@@ -22,11 +23,13 @@ const prefix = 'breaker/'
  * change of state is a row. It sets no timer: whether the time of an open breaker is over is looked at when an isolate asks.
  */
 export class Breaker extends TenantActor implements BreakerRpc {
+  readonly #place = new OpenPlace(this.ctx, this.env, 'breaker')
   readonly #kv = this.ctx.storage.kv
   readonly #breakers = new Map<string, SharedBreaker>()
 
   /** Takes the report of an isolate in and answers with the opinion of all; perhaps the isolate is given the probe. */
   report(key: string, given: BreakerReport): Opinion {
+    this.#place.used()
     const breaker = this.#breaker(key)
     const before = breaker.stored
     const opinion = breaker.report(breakerReport.parse(given), systemClock.now())

@@ -12,6 +12,9 @@ const maxRemembered = 40_000
 /** An actor that is asked for by name. */
 export interface ActorName {
   readonly kind:
+    | 'activity'
+    | 'actor-names'
+    | 'breaker'
     | 'conversation'
     | 'event-catalog'
     | 'event-consumer'

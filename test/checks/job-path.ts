@@ -2,7 +2,8 @@
  * Measures the path of an http job: which source files run from `POST /v1/jobs`, behind the middleware, until the post to the
  * endpoint leaves. The route, the queue and the worker as deployed run on the simulated platform of test/sim under V8's precise
  * coverage, which begins when the body of the request is first read. A file is on the path when a function of it ran; the top
- * level of its module does not count, nor do the folders that every HTTP request, or every call to an outside service, passes (`shared`).
+ * level of its module does not count, nor do the folders that every HTTP request passes (`shared`), nor those where a call leaves
+ * the process (`outside`), as on the other paths.
  *
  * Run by `npm run check`. Prints the files and exits with 1 when there are more files or lines than the bounds below; `-v`
  * prints functions.
@@ -16,12 +17,13 @@ import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts'
 import { provision, tenant } from '../sim/neighbours.ts'
 import { Setting } from '../sim/setting.ts'
 import { bundleOf, load } from '../sim/worker-code.ts'
+import { outside } from './path.ts'
 
 const maxFiles = 20
 const maxLines = 2200
 
-/** What every HTTP request passes (middleware, reading and answering, shedding of load), and every call to the outside. */
-const shared = /^src\/(?:edge\/(?:middleware|http)|limits|adapters|resilience|env\.ts$)/
+/** What every HTTP request passes: middleware, reading and answering, shedding of load. */
+const shared = /^src\/(?:edge\/(?:middleware|http)|limits|env\.ts$)/
 
 const root = join(import.meta.dirname, '../..')
 const bundleFile = 'job-path.js'
@@ -137,7 +139,7 @@ function filesOf(functions: readonly { readonly name: string; readonly start: nu
   const found = new Map<string, string[]>()
   for (const { name, start } of functions) {
     const { file = '' } = modules.findLast(({ index }) => index <= start) ?? {}
-    const isOnPath = /^(?:src|durable-objects)\//.test(file) && !shared.test(file)
+    const isOnPath = /^(?:src|durable-objects)\//.test(file) && !shared.test(file) && !outside.test(file)
     if (isOnPath) found.set(file, [...(found.get(file) ?? []), name])
   }
   return [...found]

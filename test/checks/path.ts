@@ -35,13 +35,20 @@ export async function functionsDuring(work: () => Promise<void>): Promise<Functi
   )
 }
 
+/**
+ * Where a path ends, the same for all measured paths: a call of an outside service leaves the process in these folders. What a call
+ * passes there (its deadline, the breaker, the client of the service) is the same for every caller, and docs/design/resilience.md's.
+ */
+export const outside = /^src\/(?:adapters|resilience)\//
+
 /** The source files of functions in the bundle: esbuild puts a comment with its path before each module. */
 export function filesOf(bundle: string, functions: readonly FunctionRun[]): FileOnPath[] {
   const modules = [...bundle.matchAll(/^\/\/ (\S+)$/gm)].map(({ 1: file = '', index }) => ({ file, index }))
   const found = new Map<string, string[]>()
   for (const { name, start } of functions) {
     const { file = '' } = modules.findLast(({ index }) => index <= start) ?? {}
-    if (/^(?:src|durable-objects)\//.test(file)) found.set(file, [...(found.get(file) ?? []), name])
+    if (/^(?:src|durable-objects)\//.test(file) && !outside.test(file))
+      found.set(file, [...(found.get(file) ?? []), name])
   }
   return [...found]
     .map(([file, names]) => ({ file, lines: linesOf(file), functions: names }))

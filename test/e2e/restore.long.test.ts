@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
 import { afterAll, expect, test } from 'vitest'
 import { apiKey, call, makeGroup, Person } from '../support/e2e/people.ts'
 import { freePort, System } from '../support/e2e/system.ts'
@@ -30,9 +30,11 @@ test.each([
   await end(first)
 
   const second = await newSystem()
-  cpSync(first.dataDir, second.dataDir, { recursive: true, preserveTimestamps: true })
+  // Owners and modes are kept, as docs/deploy.md asks: the databases belong to a user of their own.
+  execFileSync('cp', ['-a', `${first.dataDir}/.`, second.dataDir])
   await second.startAgain()
-  const texts = async (credential: string) => JSON.stringify((await call(second, credential, 'GET', `${path}?limit=20`)).body)
+  const texts = async (credential: string) =>
+    JSON.stringify((await call(second, credential, 'GET', `${path}?limit=20`)).body)
   for (let n = 1; n <= 5; n++) expect(await texts(token)).toContain(`"message ${n}"`)
   await until('the message for later comes', async () => (await texts(apiKey)).includes('"later"'))
   const again = await new Person(second, 'alice').connect()
@@ -40,7 +42,7 @@ test.each([
   again.leave()
   await until('the system is well', async () => {
     const { status, body } = await call(second, apiKey, 'GET', '/readyz')
-    expect({ status, body }).toMatchObject({ status: 200, body: { status: 'ok' } })
+    expect(`${status} ${JSON.stringify(body)}`).toMatch(/^200 .*"status":"ok"/)
     return true
   })
 })

@@ -223,3 +223,30 @@ test('ids of a tenant of an earlier version, which carry no check, count as new 
   vi.setSystemTime(now + 11_000)
   expect((await waiting).status).toBe(200)
 })
+
+test('presence of topics and states of keys that were never used open no more actors than other new names, and store nothing', async () => {
+  const tenant = await newTenant({ requestsPerSecondKey: 5000 })
+  await namespace(tenant, 'looked-at', { ...lively, presence: true })
+  const policy = { windows: [{ algorithm: 'token-bucket', limit: 5, windowSeconds: 60 }] }
+  expect((await call('PUT /v1/limits/policies/looked-at', { as: tenant.key, body: policy })).status).toBeLessThan(300)
+  const headers = { authorization: `Bearer ${tenant.key}`, 'content-type': 'application/json' }
+  const post = async (path: string, body: object) => {
+    const request = new Request(`https://parley${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    return await app.fetch(request, bounded, createExecutionContext())
+  }
+  const opened = openActors.openings
+  const statuses: number[] = []
+  for (let n = 0; n < 150; n++) {
+    statuses.push((await post('/v1/limits/peek', { policy: 'looked-at', key: `never-used-${n}` })).status)
+    await post('/api/presence', { channel: `looked-at:${n}` })
+  }
+  expect(statuses).toContain(429)
+  expect(openActors.openings - opened).toBeLessThanOrEqual(share + 5)
+  const stored = await Promise.all(
+    [0, 1, 2].map(async (n) => {
+      const limiter = env.RATE_LIMITER.getByName(`${tenant.id}/~looked-at:never-used-${n}`)
+      return await runInDurableObject(limiter, (_, { storage }) => [...storage.kv.list()].length)
+    }),
+  )
+  expect(stored).toEqual([0, 0, 0])
+})
