@@ -7,34 +7,11 @@ import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
 import { keyedLimiterName, platformTenant } from '../src/limits/limiter-names.ts'
 import type { Limiter } from '../src/limits/ports.ts'
 import { notesNumberOf } from '../src/inbox/notes.ts'
-import { jurisdictionOf, type Jurisdiction } from '../src/protocol/places.ts'
-import { hintsOfTenants, locationHints } from '../src/tenants/regions.ts'
+import type { Jurisdiction } from '../src/protocol/places.ts'
+import { actorsOf, named, ofTenant, ownName } from './naming.ts'
 
-/**
- * The only file that names an actor. A tenant id holds no slash, so `tenant/name` is never ambiguous, and an actor can
- * tell from its own name which tenant it belongs to.
- */
-const named = (tenant: string, name: string) => `${tenant}/${name}`
-
-type Actors<T extends Rpc.DurableObjectBranded> = DurableObjectNamespace<T>
-
-/** An actor of a tenant, in the tenant's jurisdiction. The same name in another jurisdiction is another actor. */
-const ofTenant = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string, name: string) =>
-  actorsOf(actors, tenant).getByName(name, hintsOfTenants.get(tenant))
-
-/** The actors of a tenant's jurisdiction, which is what follows the dot of its id. */
-const actorsOf = <T extends Rpc.DurableObjectBranded>(actors: Actors<T>, tenant: string): Actors<T> =>
-  tenant.includes('.') ? actors.jurisdiction(jurisdictionOf(tenant)) : actors
-
-/** The tenant and name in an actor's own name. */
-export function ownName(name: string | undefined): { readonly tenant: string; readonly name: string } {
-  const slash = name?.indexOf('/') ?? -1
-  if (name === undefined || slash < 0) throw new Error('this actor was reached without a name: go through address.ts')
-  return { tenant: name.slice(0, slash), name: name.slice(slash + 1) }
-}
-
-export const conversationOf = (env: Env, tenant: string, id: string) =>
-  ofTenant(env.CONVERSATION, tenant, named(tenant, id))
+// The only file through which actors are reached; naming.ts has what a message needs of it.
+export { conversationOf, gatewayNamed, ownName } from './naming.ts'
 
 /** One of the Activity actors of a tenant, by its number. */
 export const activityOf = (env: Env, tenant: string, number: number) =>
@@ -139,7 +116,3 @@ export const breakerOf = (env: Env, tenant: string | undefined, key: string) =>
   tenant === undefined
     ? env.BREAKER.getByName(named(platformTenant, key))
     : ofTenant(env.BREAKER, tenant, named(tenant, 'endpoints'))
-
-/** A gateway, created in the region in its name whichever location calls it first. */
-export const gatewayNamed = (env: Env, name: string) =>
-  env.GATEWAY.getByName(name, locationHints.get(name.slice(0, name.indexOf('/'))))

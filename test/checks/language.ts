@@ -69,10 +69,11 @@ export const kept: Readonly<Record<string, readonly string[]>> = {
   'src/events/due.ts': ['turn'],
   'src/cron/sweep.ts': ['turn'],
   'durable-objects/platform/due-list.ts': ['turn'],
-  // Fields of socket attachments, of a limiter's row, of jobs' rows and of messages at QStash.
+  // Fields of socket attachments, of a limiter's row, of jobs' and members' rows and of messages at QStash.
   'src/realtime/session.ts': ['heard'],
   'durable-objects/rate-limiter/limiter-store.ts': ['ledger'],
   'durable-objects/job-queue/sql-job-store.ts': ['visit'],
+  'durable-objects/conversation/member-rows.ts': ['untold'],
   'src/adapters/qstash/client.ts': ['visit'],
   // What one call does to a saga.
   // The scenarios are named after chat rooms.

@@ -23,7 +23,11 @@ function eventsIn(file: string, text: string): LoggedEvent[] {
       node.arguments[0] !== undefined
     ) {
       const fields = node.arguments[1]?.getText(source) ?? ''
-      const names = /\.\.\.(?:idsOf\(|ids\b)/.test(fields) ? 'request' : /\bclient\b/.test(fields) ? 'connection' : 'neither'
+      const names = /\.\.\.(?:idsOf\(|ids\b)/.test(fields)
+        ? 'request'
+        : /\bclient\b/.test(fields)
+          ? 'connection'
+          : 'neither'
       const { line } = source.getLineAndCharacterOfPosition(node.getStart(source))
       found.push({ event: nameOf(node.arguments[0], source), at: `${file}:${line + 1}`, names })
     }
@@ -61,7 +65,9 @@ test('every log line names the request or the connection that caused it, or docs
 })
 
 test('docs/operations.md lists no event as without a request that is gone, or that names one everywhere', () => {
-  const unknown = documented().filter((name) => !events.some(({ event, names }) => event === name && names === 'neither'))
+  const unknown = documented().filter(
+    (name) => !events.some(({ event, names }) => event === name && names === 'neither'),
+  )
   expect(unknown).toEqual([])
 })
 
