@@ -10,8 +10,8 @@ import { notesNumberOf } from '../src/inbox/notes.ts'
 import type { Jurisdiction } from '../src/protocol/places.ts'
 import { actorsOf, named, ofTenant, ownName } from './naming.ts'
 
-// The only file through which actors are reached; naming.ts has what a message needs of it.
-export { conversationOf, gatewayNamed, ownName } from './naming.ts'
+// The only file through which actors are reached; naming.ts has what a message and a job need of it.
+export { conversationOf, gatewayNamed, jobQueueOf, ownName } from './naming.ts'
 
 /** One of the Activity actors of a tenant, by its number. */
 export const activityOf = (env: Env, tenant: string, number: number) =>
@@ -68,9 +68,6 @@ export function eventWaiterOf(env: Env, tenant: string, { name }: EventWait['wai
 
 /** One for each tenant that uses events. */
 export const eventCatalogOf = (env: Env, tenant: string) => ofTenant(env.EVENT_CATALOG, tenant, named(tenant, 'events'))
-
-export const jobQueueOf = (env: Env, tenant: string, queue: string) =>
-  ofTenant(env.JOB_QUEUE, tenant, named(tenant, queue))
 
 /** A run belongs to one of these actors of its tenant. */
 export const sagaActors = 16

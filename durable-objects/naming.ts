@@ -31,3 +31,6 @@ export const conversationOf = (env: Env, tenant: string, id: string) =>
 /** A gateway, created in the region in its name whichever location calls it first. */
 export const gatewayNamed = (env: Env, name: string) =>
   env.GATEWAY.getByName(name, locationHints.get(name.slice(0, name.indexOf('/'))))
+
+export const jobQueueOf = (env: Env, tenant: string, queue: string) =>
+  ofTenant(env.JOB_QUEUE, tenant, named(tenant, queue))
