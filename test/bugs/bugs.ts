@@ -314,7 +314,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a large conversation that ended before a read cursor was reported forgets it',
     file: 'durable-objects/conversation/member-table.ts',
-    from: 'moveRead(user: string, seq: number): void {\n    this.#unsettle()\n',
+    from: 'moveRead(user: string, seq: number): void {\n    this.#rows.unsettle()\n',
     to: 'moveRead(user: string, seq: number): void {\n',
     tests: ['test/conversations/member-table.test.ts'],
   },
