@@ -42,7 +42,9 @@ function fill(): () => void {
   return () => rmSync(ballast)
 }
 
-test('on a full disk nothing is acknowledged and the process stays, and all goes on when there is space', async ({ skip }) => {
+test('on a full disk nothing is acknowledged and the process stays, and all goes on when there is space', async ({
+  skip,
+}) => {
   skip(!isMounted, 'needs the right to mount a tmpfs')
   const group = await makeGroup(system, ['alice', 'bob'])
   const [alice, bob] = [new Person(system, 'alice'), new Person(system, 'bob')]

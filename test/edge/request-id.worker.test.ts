@@ -129,6 +129,8 @@ describe('a change of a queue that fails', () => {
     const lines = logged()
     const headers = { 'x-request-id': 'mine-4' }
     await call(route, { as: key, headers, ...(body === undefined ? {} : { body }) }).catch(() => undefined)
-    expect(lines).toContainEqual(expect.objectContaining({ event: 'jobs.change-failed', requestId: 'mine-4', queue: 'broken' }))
+    expect(lines).toContainEqual(
+      expect.objectContaining({ event: 'jobs.change-failed', requestId: 'mine-4', queue: 'broken' }),
+    )
   })
 })
