@@ -415,6 +415,7 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   noteDeleted(id: string): void
   eraseTenant(id: string): number
   rowsOfTenant(id: string): number
+  queuesOfTenant(id: string): string[]
   noteParked(parked: ParkedTask): void
   clearParked(actor: string, task: string): void
   isDueListComplete(): boolean
@@ -524,7 +525,7 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   secrets(request?: RequestContext): Promise<string[]>
   rotateSecret(request?: RequestContext): Promise<string[]>
   follow(id: string, call: StreamCall): StreamAnswer
-  register(name: string): void
+  register(name: string): Promise<boolean>
   hasQueue(name: string): boolean
   queueNames(): string[]
   sweep(): QueueStats & { readonly nextAt: number | null }

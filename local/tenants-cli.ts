@@ -146,7 +146,9 @@ async function follow(operator: Operator, tenant: string): Promise<string[]> {
 const isResting = ({ state, isPaused, isReversing, endedAt }: MoveView): boolean =>
   endedAt !== null || isPaused || (state === 'awaiting-confirmation' && !isReversing)
 
-const at = (time: number | null): string => (time === null ? '-' : new Date(time).toISOString())
+function at(time: number | null): string {
+  return time === null ? '-' : new Date(time).toISOString()
+}
 
 /** A deletion as lines: what it waits for, and each store with what was erased, of how many, and what is left. */
 function shown({

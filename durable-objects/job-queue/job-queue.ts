@@ -18,7 +18,7 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
-import { jobQueueOf, ownName, platformOf } from '../address.ts'
+import { jobQueueOf, ownName, platformOf, tenantOf } from '../address.ts'
 import { DueListing } from './due-listing.ts'
 import { openStores, type SqlStores } from './sql-stores.ts'
 import { JobDays } from './job-days.ts'
@@ -33,7 +33,7 @@ import { jobQueueSchema } from './schema.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { eraseActor, TenantActor } from '../shared/tenant-actor.ts'
-import { isKnownErased, TenantErased } from '../../src/tenants/erased.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import type { EnqueueAnswer, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
 
@@ -85,7 +85,14 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     this.#queue = new Queue(this.#stores, context, this.#clock.now())
     this.#dispatcher = new WorkerDispatcher(this.#place, env, this.#at, this.#stores.runs)
     this.#stream = new JobStream(env, sql, this.#at)
-    this.#names = new QueueNames(sql, queue === 'default' ? undefined : () => defaultQueue().register(queue))
+    this.#names = new QueueNames(
+      sql,
+      queue === 'default'
+        ? undefined
+        : async () => {
+            if ((await defaultQueue().register(queue)) === false) await eraseActor(ctx)
+          },
+    )
     this.#schedules = new QueueSchedules({
       sql,
       stores: this.#stores,
@@ -222,9 +229,12 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     return this.#stream.execute(call, (job) => this.#stores.jobs.get(job), id)
   }
 
-  /** Called on the queue `default` by every other queue of the tenant. */
-  register(name: string): void {
+  /** Called on the queue `default` by every other queue of the tenant. False when the tenant is being erased, and that queue with it. */
+  async register(name: string): Promise<boolean> {
+    if (this.#isNew && (await tenantOf(this.env, this.#at.tenant).isErased())) return false
     this.#names.add(name)
+    this.#isNew = false
+    return true
   }
 
   /** Whether a queue other than `default` has registered. */
@@ -279,10 +289,7 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
   /** A worker or message that comes late must not bring a queue back that was erased. */
   #requireTenant(): void {
     const { tenant } = this.#at
-    if (isKnownErased(tenant)) {
-      void eraseActor(this.ctx)
-      throw new TenantErased(tenant)
-    }
+    requireTenant(tenant)
     this.#isNew = false
   }
 

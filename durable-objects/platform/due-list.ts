@@ -195,6 +195,14 @@ export class DueList {
     return rows
   }
 
+  queuesOfTenant(tenant: string): string[] {
+    this.#makeTables()
+    return this.#sql
+      .exec<{ queue: string }>('SELECT queue FROM due_queues WHERE tenant = ?', tenant)
+      .toArray()
+      .map(({ queue }) => queue)
+  }
+
   rowsOfTenant(tenant: string): number {
     this.#makeTables()
     const counted = `SELECT (SELECT count(*) FROM due_queues WHERE tenant = ?1) + (SELECT count(*) FROM used_tenants WHERE tenant = ?1) AS rows`

@@ -150,6 +150,11 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
     return this.#due.eraseTenant(id) + this.#parked.eraseTenant(id)
   }
 
+  /** The queues of a tenant that are listed to be swept, or were. */
+  queuesOfTenant(id: string): string[] {
+    return this.#due.queuesOfTenant(id)
+  }
+
   /** How much is listed of a tenant. */
   rowsOfTenant(id: string): number {
     return this.#due.rowsOfTenant(id) + this.#parked.rowsOfTenant(id)

@@ -142,10 +142,14 @@ const classes = {
   },
   JobQueue: {
     actor: ({ env, tenant }, name) => jobQueueOf(env, tenant, name),
+    // A queue that could not register with `default` yet is on the platform's list all the same.
     listed: [
       async ({ env, tenant }) => {
-        const names = await jobQueueOf(env, tenant, 'default').queueNames()
-        return { names: names.filter((name) => name !== 'default'), next: null }
+        const lists = await Promise.all([
+          jobQueueOf(env, tenant, 'default').queueNames(),
+          platformOf(env).queuesOfTenant(tenant),
+        ])
+        return { names: [...new Set(lists.flat())].filter((name) => name !== 'default'), next: null }
       },
     ],
     fixed: ['default'],

@@ -93,6 +93,15 @@ async function storedIn(actor: DurableObjectStub): Promise<string[]> {
 }
 
 const tenantActor = (id: string) => env.TENANT.getByName(id)
+/** Rings the alarm of a deleted tenant until nothing is left of it. */
+async function erase(id: string): Promise<void> {
+  for (let rings = 0; (await deletionOf(id)).phase !== 'deleted'; rings++) {
+    expect(rings).toBeLessThan(100)
+    pass(settleMs)
+    await runDurableObjectAlarm(tenantActor(id))
+  }
+}
+
 const deletionOf = async (id: string) =>
   deletionView.parse((await call(`GET /admin/v1/tenants/${id}/deletion`, asOperator)).body)
 
@@ -246,4 +255,18 @@ describe('a tenant is deleted', () => {
       expect({ name, stored: after[name] }).toEqual({ name, stored: expect.arrayContaining(stored) })
     expect((await other.tenant.post(other.conversation, 'alice', 'still here')).status).toBe(201)
   })
+})
+
+test('a queue that only the list of another names is erased, though its tenant is deleted at once', async () => {
+  stopClock()
+  postgresIsThere(({ query }) => (query.includes('count(*) AS rows') ? [{ rows: 0 }] : []))
+  const { id, key } = await newTenant()
+  const body = { url: 'https://hooks.example.com/mail', payload: {}, delaySeconds: 3600, queue: 'mails' }
+  succeeded(await call('POST /v1/jobs', { as: key, body }))
+  await call(`DELETE /admin/v1/tenants/${id}?graceDays=0`, asOperator)
+  await erase(id)
+  const { stores } = await deletionOf(id)
+  expect(stores.find(({ store }) => store === 'JobQueue/listed')).toMatchObject({ erased: 1, checked: 1, left: 0 })
+  expect(await storedIn(env.JOB_QUEUE.getByName(`${id}/mails`))).toEqual([])
+  vi.useRealTimers()
 })
