@@ -120,7 +120,6 @@ export class RateLimiter extends TenantActor implements RateLimiterRpc {
   #stored(now: number): void {
     if (this.#isListing) return
     this.#isListing = true
-    requireTenant(ownName(this.ctx.id.name).tenant)
     void this.#place.alarm.setAlarm(now + listAfterMs)
   }
 
@@ -136,6 +135,7 @@ export class RateLimiter extends TenantActor implements RateLimiterRpc {
   }
 
   #account(rules: Rules, now: number): LeaseAccount {
+    if (!this.#isListing) requireTenant(ownName(this.ctx.id.name).tenant)
     this.#known ??= this.#store.wake(rules, now)
     this.#known.adopt(rules, now)
     return this.#known

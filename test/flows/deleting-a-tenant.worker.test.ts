@@ -245,7 +245,8 @@ describe('a tenant is deleted', () => {
     ]
     const outcomes = await Promise.allSettled(late)
     expect(outcomes.map(({ status }) => status)).toEqual(late.map(() => 'rejected'))
-    for (const actor of [conversation, topic, ...Object.values(acme.actors())])
+    const bob = env.RATE_LIMITER.getByName(`${id}/logins:bob`)
+    for (const actor of [bob, conversation, topic, ...Object.values(acme.actors())])
       if (actor) expect(await storedIn(actor)).toEqual([])
   })
 
