@@ -525,7 +525,7 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   secrets(request?: RequestContext): Promise<string[]>
   rotateSecret(request?: RequestContext): Promise<string[]>
   follow(id: string, call: StreamCall): StreamAnswer
-  register(name: string): Promise<boolean>
+  register(name: string): Promise<'registered' | 'erased'>
   hasQueue(name: string): boolean
   queueNames(): string[]
   sweep(): QueueStats & { readonly nextAt: number | null }

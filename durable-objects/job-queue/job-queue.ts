@@ -90,7 +90,7 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
       queue === 'default'
         ? undefined
         : async () => {
-            if ((await defaultQueue().register(queue)) === false) await eraseActor(ctx)
+            if ((await defaultQueue().register(queue)) === 'erased') await eraseActor(ctx)
           },
     )
     this.#schedules = new QueueSchedules({
@@ -229,12 +229,12 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     return this.#stream.execute(call, (job) => this.#stores.jobs.get(job), id)
   }
 
-  /** Called on the queue `default` by every other queue of the tenant. False when the tenant is being erased, and that queue with it. */
-  async register(name: string): Promise<boolean> {
-    if (this.#isNew && (await tenantOf(this.env, this.#at.tenant).isErased())) return false
+  /** Called on the queue `default` by every other queue of the tenant. `erased` says that the tenant is being erased, and that queue with it. */
+  async register(name: string): Promise<'registered' | 'erased'> {
+    if (this.#isNew && (await tenantOf(this.env, this.#at.tenant).isErased())) return 'erased'
     this.#names.add(name)
     this.#isNew = false
-    return true
+    return 'registered'
   }
 
   /** Whether a queue other than `default` has registered. */
