@@ -1,0 +1,229 @@
+import { glob, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { archiveMessages } from '../../src/adapters/neon/archive-messages.ts'
+import { countOldEntries, selectChecksums, selectPropertiesChecksums } from '../../src/adapters/neon/checksums.ts'
+import type { Database } from '../../src/adapters/neon/connect.ts'
+import { createPartitions } from '../../src/adapters/neon/create-partitions.ts'
+import { dropEmptyPartitions } from '../../src/adapters/neon/drop-partitions.ts'
+import { selectPosition } from '../../src/adapters/neon/log-position.ts'
+import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/neon/operator-questions.ts'
+import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
+import { primaryReader } from '../../src/adapters/neon/read-shard.ts'
+import { askReady, describePrimary, describeReplica } from '../../src/adapters/neon/replica-state.ts'
+import { knownConversations, selectConversations } from '../../src/adapters/neon/select-conversations.ts'
+import { selectMigration } from '../../src/adapters/neon/select-migration.ts'
+import { selectPage } from '../../src/adapters/neon/select-page.ts'
+import { selectPlaced } from '../../src/adapters/neon/select-placed.ts'
+import { pageOfTenants, selectTenants } from '../../src/adapters/neon/select-tenants.ts'
+import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapters/neon/tenant-rows.ts'
+import { rollUpUsage, selectUsage } from '../../src/adapters/neon/usage.ts'
+import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
+import type { ProjectionBatch } from '../../src/events/projection.ts'
+import { tenantTables } from '../../src/tenants/stores.ts'
+
+/** A statement as the Worker sends it, and the function that sends it. */
+export interface SentStatement {
+  readonly of: string
+  readonly query: string
+  readonly params: readonly unknown[]
+}
+
+/** A Database that sends nothing and notes what would be sent. */
+class Recorder {
+  readonly sent: { query: string; params: readonly unknown[] }[] = []
+  readonly database: Database
+
+  constructor() {
+    const query = (text: string, params: readonly unknown[] = []) => {
+      this.sent.push({ query: text, params })
+      const rows = text.includes('FROM placements') ? [{ tenant_id: tenant }] : []
+      return Object.assign(Promise.resolve(rows), { text })
+    }
+    const transaction = async (statements: readonly Promise<unknown>[]) => await Promise.all(statements)
+    // The only methods of it that adapters use.
+    this.database = Object.assign(() => undefined, { query, transaction }) as unknown as Database
+  }
+}
+
+export const tenant = 'tenant7'
+export const conversation = 'c7'
+const epoch = 'e'
+export const firstDay = Date.UTC(2025, 0, 1)
+const dayMs = 86_400_000
+/** The entry of a seq was written then, in the filled shard. */
+export const timeOf = (seq: number): number => firstDay + seq * 522 * 60_000
+
+const batch = (more: Partial<ProjectionBatch> = {}): ProjectionBatch => ({
+  tenant,
+  placementEpoch: 1,
+  conversation,
+  epoch,
+  rows: [2001, 2002].map((seq) => ({
+    seq,
+    at: Date.UTC(2025, 11, 30),
+    user: 'alice',
+    client: 'phone',
+    clientId: `client ${seq}`,
+    data: '{"type":"message","text":"words"}',
+  })),
+  scrubbed: [],
+  ...more,
+})
+const facts = {
+  type: 'group',
+  name: 'Lunch',
+  createdBy: 'alice',
+  createdAt: firstDay,
+  deletedAt: null,
+  version: 2,
+  members: [{ user: 'alice', role: 'owner', joinedAt: firstDay }],
+  isComplete: true,
+}
+
+type Use = (db: Database) => unknown
+const replica = {
+  name: 'r1',
+  connection: { kind: 'secret', variable: 'DATABASE_URL_R1' },
+  weight: 1,
+  state: 'active',
+  system: '1',
+  from: '1 0/1',
+} as const
+
+/** Every function that sends statements to a shard, as it is used. A statement that none of them sends fails statements.test.ts. */
+export const ofShard: Readonly<Record<string, Use>> = {
+  archiveMessages: (db) => archiveMessages(db, tenant, timeOf(500), 10),
+  selectChecksums: (db) => selectChecksums(db, tenant, [{ conversation, first: 1, last: 100 }]),
+  selectPropertiesChecksums: (db) => selectPropertiesChecksums(db, tenant, [conversation]),
+  countOldEntries: (db) => countOldEntries(db, tenant, [{ conversation, epoch, before: 500 }]),
+  createPartitions: (db) => createPartitions(db, ['2026-01-01']),
+  dropEmptyPartitions: (db) => dropEmptyPartitions(db, '2020-01-01'),
+  selectPosition,
+  selectCounts: (db) => selectCounts(primaryReader(db)),
+  selectMemberships: (db) => selectMemberships(primaryReader(db), 'user7', ''),
+  selectTopByMessages: (db) => selectTop(primaryReader(db), { by: 'messages', ...days, after, limit: 50 }, once()),
+  selectTopByConnections: (db) =>
+    selectTop(primaryReader(db), { by: 'connections', ...days, after, limit: 50 }, once()),
+  placeOnShard: (db) => placeOnShard(db, tenant, { shard: 'shard0', epoch: 1 }),
+  askReady: (db) => askReady(db, replica, '1 0/1'),
+  describePrimary,
+  describeReplica,
+  selectConversations: (db) => selectConversations(db, tenant, '', 100),
+  knownConversations: (db) => knownConversations(db, tenant, [conversation]),
+  selectMigration,
+  selectPage: (db) =>
+    selectPage(
+      primaryReader(db),
+      { tenant, conversation, epoch },
+      { first: 201, last: 300 },
+      { from: timeOf(201) - dayMs, to: timeOf(300) + dayMs },
+    ),
+  selectPlaced: (db) => selectPlaced(db, 'tenant3', 100),
+  countRows: async (db) => {
+    for (const { name } of tenantTables) if (name !== 'tenants') await ignoring(countRows(db, name, tenant))
+  },
+  deleteRows: async (db) => {
+    for (const table of tenantTables)
+      if (table.name !== 'tenants') await ignoring(deleteRows(db, table, tenant, { after: null, limit: 100 }))
+  },
+  selectNames: async (db) => {
+    for (const of of ['conversations', 'users'] as const)
+      await ignoring(selectNames(db, of, tenant, { after: '', limit: 100 }))
+  },
+  refuseRows: (db) => refuseRows(db, tenant),
+  rollUpUsage: (db) =>
+    rollUpUsage(db, [tenant], Date.UTC(2025, 11, 20), [{ tenant, day: '2025-12-20', jobs: 1, connectionsPeak: 1 }]),
+  selectUsage: (db) => selectUsage(db, tenant, '2025-01-01', '2025-01-31'),
+  writeBatches: (db) => writeBatches(db, [batch({ facts, scrubbed: [203] })]),
+  rebuildBatches: (db) =>
+    writeBatches(db, [batch({ facts, replaced: { first: 2001, last: 2002, hasProperties: true } })]),
+}
+
+/** The functions that send statements to the directory. */
+export const ofDirectory: Readonly<Record<string, Use>> = {
+  writeDirectory: (db) =>
+    writeDirectory(db, { id: tenant, name: 'Seven', state: 'active' }, { shard: 'shard0', epoch: 1 }),
+  selectTenants: (db) => selectTenants(db, 'tenant3', 100),
+  pageOfTenants: (db) => pageOfTenants(db, 'tenant3', 100),
+  deleteTenant: async (db) => {
+    for (const table of tenantTables)
+      if (table.name === 'tenants') await ignoring(deleteRows(db, table, tenant, { after: null, limit: 100 }))
+  },
+}
+
+const days = { from: '2025-01-01', to: '2025-01-07' }
+const after = { tenant, total: 5 }
+
+/** A question that ends after its first page. */
+function once(): () => boolean {
+  let asked = 0
+  return () => asked++ > 0
+}
+
+/** A recorder gives no rows that an adapter would accept. */
+async function ignoring(work: unknown): Promise<void> {
+  await Promise.resolve(work).catch(() => undefined)
+}
+
+/** What the given functions send. */
+export async function statementsOf(uses: Readonly<Record<string, Use>>): Promise<SentStatement[]> {
+  const all: SentStatement[] = []
+  for (const [of, use] of Object.entries(uses)) {
+    const recorder = new Recorder()
+    await ignoring(Promise.resolve().then(() => use(recorder.database)))
+    all.push(...recorder.sent.map((sent) => ({ of, ...sent })))
+  }
+  return all
+}
+
+/** A statement in the source: its static parts, in order. */
+export interface WrittenStatement {
+  readonly file: string
+  readonly parts: readonly string[]
+}
+
+const begins = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|COMMIT|MERGE|CALL|TRUNCATE|LOCK|VACUUM|ANALYZE)\b/
+const neon = join(import.meta.dirname, '../../src/adapters/neon')
+
+/** Every text in the adapters of Postgres that begins like a statement. */
+export async function writtenStatements(): Promise<WrittenStatement[]> {
+  const found: WrittenStatement[] = []
+  for await (const file of glob('*.ts', { cwd: neon })) {
+    const source = ts.createSourceFile(file, await readFile(join(neon, file), 'utf8'), ts.ScriptTarget.Latest)
+    const visit = (node: ts.Node): void => {
+      const parts = partsOf(node)
+      if (begins.test(parts[0] ?? '')) found.push({ file, parts })
+      ts.forEachChild(node, (child) => {
+        // String.raw`…` is what is written, without escapes.
+        if (ts.isTaggedTemplateExpression(node) && child === node.template) {
+          const raw = partsOf(child, true)
+          if (begins.test(raw[0] ?? '')) found.push({ file, parts: raw })
+          if (ts.isTemplateExpression(child)) for (const { expression } of child.templateSpans) visit(expression)
+        } else visit(child)
+      })
+    }
+    visit(source)
+  }
+  return found
+}
+
+/** The static parts of a text; none of another node. */
+function partsOf(node: ts.Node, raw = false): string[] {
+  const textOf = (part: ts.TemplateLiteralLikeNode) => (raw ? (part.rawText ?? part.text) : part.text)
+  if (ts.isTemplateExpression(node))
+    return [textOf(node.head), ...node.templateSpans.map(({ literal }) => textOf(literal))]
+  if (ts.isNoSubstitutionTemplateLiteral(node)) return [textOf(node)]
+  return ts.isStringLiteral(node) ? [node.text] : []
+}
+
+/** Whether a sent statement is made from a written one. */
+export function isMadeFrom(sent: string, { parts }: WrittenStatement): boolean {
+  let at = 0
+  for (const part of parts) {
+    const next = sent.indexOf(part, at)
+    if (next < 0 || (at === 0 && next > 0)) return false
+    at = next + part.length
+  }
+  return true
+}
