@@ -90,7 +90,7 @@ async function planOf(database: string, { query, params }: SentStatement, mode: 
 const hasPlan = ({ query }: SentStatement) => /^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b/.test(query)
 
 /** Tables that are small or empty whatever the shard holds. */
-const small = new Set(['messages_default', 'schema_migrations'])
+const small = new Set(['messages_default', 'schema_migrations', 'moves', 'move_notes'])
 
 /** A count of all rows reads all rows: one for each tenant of the shard. */
 const countsAllRows = (of: string, table: string) => of === 'selectCounts' && table === 'placements'

@@ -8,6 +8,8 @@ import { createPartitions } from '../../src/adapters/neon/create-partitions.ts'
 import { dropEmptyPartitions } from '../../src/adapters/neon/drop-partitions.ts'
 import { selectPosition } from '../../src/adapters/neon/log-position.ts'
 import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/neon/operator-questions.ts'
+import { rowsOf } from '../../src/adapters/neon/moved-rows.ts'
+import { runMoveAction } from '../../src/adapters/neon/moves.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
 import { primaryReader } from '../../src/adapters/neon/read-shard.ts'
 import { askReady, describePrimary, describeReplica } from '../../src/adapters/neon/replica-state.ts'
@@ -20,6 +22,7 @@ import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapte
 import { rollUpUsage, selectUsage } from '../../src/adapters/neon/usage.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import type { ProjectionBatch } from '../../src/events/projection.ts'
+import { movedTables } from '../../src/tenants/move.ts'
 import { tenantTables } from '../../src/tenants/stores.ts'
 
 /** A statement as the Worker sends it, and the function that sends it. */
@@ -27,6 +30,30 @@ export interface SentStatement {
   readonly of: string
   readonly query: string
   readonly params: readonly unknown[]
+}
+
+/** A row that answers any statement well enough that its function goes on, with a digest of its own. */
+const rowFor = (text: string, digest: number) => ({
+  ...(text.includes('FROM placements') ? { tenant_id: tenant } : {}),
+  ...{
+    found: false,
+    ordered: '',
+    columns: '',
+    horizon: '1',
+    settled: true,
+    rows: '1',
+    digest: text.includes('json_populate_recordset') ? '0' : String(digest),
+  },
+  ...{ id: '1', of_table: 'messages', body: '[]', cursor: cursorOfMessages, group: `group ${digest}` },
+  key: JSON.stringify(anyKey),
+})
+
+const cursorOfMessages = '["c7", 5, "2025-06-01T00:00:00Z"]'
+
+/** The columns of the keys of all tables. */
+const anyKey = {
+  ...{ conversation_id: 'c7', seq: 5, sent_at: '2025-06-01T00:00:00Z', epoch: 'e', page: 1001, user_id: 'user7' },
+  day: '2025-01-05',
 }
 
 /** A Database that sends nothing and notes what would be sent. */
@@ -37,7 +64,7 @@ class Recorder {
   constructor() {
     const query = (text: string, params: readonly unknown[] = []) => {
       this.sent.push({ query: text, params })
-      const rows = text.includes('FROM placements') ? [{ tenant_id: tenant }] : []
+      const rows = [rowFor(text, this.sent.length)]
       return Object.assign(Promise.resolve(rows), { text })
     }
     const transaction = async (statements: readonly Promise<unknown>[]) => await Promise.all(statements)
@@ -136,8 +163,48 @@ export const ofShard: Readonly<Record<string, Use>> = {
     rollUpUsage(db, [tenant], Date.UTC(2025, 11, 20), [{ tenant, day: '2025-12-20', jobs: 1, connectionsPeak: 1 }]),
   selectUsage: (db) => selectUsage(db, tenant, '2025-01-01', '2025-01-31'),
   writeBatches: (db) => writeBatches(db, [batch({ facts, scrubbed: [203] })]),
+  moveRows,
+  moveTenant,
   rebuildBatches: (db) =>
     writeBatches(db, [batch({ facts, replaced: { first: 2001, last: 2002, hasProperties: true } })]),
+}
+
+const cursorOf = ({ key }: (typeof movedTables)[number]) =>
+  JSON.stringify(key.map(({ name }) => Object.entries(anyKey).find(([column]) => column === name)?.[1]))
+
+async function moveRows(db: Database): Promise<void> {
+  for (const table of movedTables) {
+    const rows = rowsOf(table)
+    const [cursor, keys] = [cursorOf(table), JSON.stringify([anyKey])]
+    const range = { after: cursor, upTo: cursor }
+    for (const work of [
+      rows.read(db, tenant, { cursor, limit: 100 }),
+      rows.insert(db, '[]'),
+      rows.readKeys(db, tenant, keys),
+      rows.checkKeys(db, tenant, keys),
+      rows.deleteKeys(db, tenant, keys),
+      rows.end(db, tenant, { cursor, limit: 100 }),
+      rows.checksums(db, tenant, range),
+      rows.digests(db, tenant, range),
+      rows.deleteRange(db, tenant, range),
+    ])
+      await ignoring(work)
+  }
+}
+
+async function moveTenant(db: Database): Promise<void> {
+  const step = { tenant, step: 1, notes: undefined, open: async () => db }
+  const [home, other] = ['shard0', 'shard1']
+  const page = { home, other, table: 0, cursor: null, together: 10 }
+  for (const action of [
+    { kind: 'open', home, other, epoch: 2 },
+    { kind: 'settle', home, horizon: '1' },
+    { kind: 'carry', home, other, together: 10 },
+    { kind: 'compare', ...page },
+    { kind: 'fence', home, epoch: 2 },
+    { kind: 'place', shard: other, placed: { epoch: 2, state: 'active' }, phase: 'closed' },
+  ] as const)
+    await ignoring(runMoveAction(step, action))
 }
 
 /** The functions that send statements to the directory. */
