@@ -1,6 +1,8 @@
 import { glob, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { neon, neonConfig } from '@neondatabase/serverless'
 import ts from 'typescript'
+import { z } from 'zod'
 import { archiveMessages } from '../../src/adapters/neon/archive-messages.ts'
 import { countOldEntries, selectChecksums, selectPropertiesChecksums } from '../../src/adapters/neon/checksums.ts'
 import type { Database } from '../../src/adapters/neon/connect.ts'
@@ -33,18 +35,20 @@ export interface SentStatement {
 }
 
 /** A row that answers any statement well enough that its function goes on, with a digest of its own. */
-const rowFor = (text: string, digest: number) => ({
+const rowFor = (text: string, digest: number): Record<string, string> => ({
   ...(text.includes('FROM placements') ? { tenant_id: tenant } : {}),
-  ...{
-    found: false,
-    ordered: '',
-    columns: '',
-    horizon: '1',
-    settled: true,
-    rows: '1',
-    digest: text.includes('json_populate_recordset') ? '0' : String(digest),
-  },
-  ...{ id: '1', of_table: 'messages', body: '[]', cursor: cursorOfMessages, group: `group ${digest}` },
+  found: 'f',
+  ordered: '',
+  columns: '',
+  horizon: '1',
+  settled: 't',
+  rows: '1',
+  digest: text.includes('json_populate_recordset') ? '0' : String(digest),
+  id: '1',
+  of_table: 'messages',
+  body: '[]',
+  cursor: cursorOfMessages,
+  group: `group ${digest}`,
   key: JSON.stringify(anyKey),
 })
 
@@ -52,24 +56,42 @@ const cursorOfMessages = '["c7", 5, "2025-06-01T00:00:00Z"]'
 
 /** The columns of the keys of all tables. */
 const anyKey = {
-  ...{ conversation_id: 'c7', seq: 5, sent_at: '2025-06-01T00:00:00Z', epoch: 'e', page: 1001, user_id: 'user7' },
+  conversation_id: 'c7',
+  seq: 5,
+  sent_at: '2025-06-01T00:00:00Z',
+  epoch: 'e',
+  page: 1001,
+  user_id: 'user7',
   day: '2025-01-05',
 }
 
-/** A Database that sends nothing and notes what would be sent. */
+const oneRequest = z.object({ query: z.string(), params: z.array(z.unknown()).default([]) })
+const anyRequest = z.union([z.object({ queries: z.array(oneRequest) }), oneRequest])
+const booleans = new Set(['found', 'settled'])
+
+/** The client of Neon before a server that notes what is sent and answers every statement with one row. */
 class Recorder {
-  readonly sent: { query: string; params: readonly unknown[] }[] = []
-  readonly database: Database
+  readonly sent: z.output<typeof oneRequest>[] = []
+  readonly database: Database = neon('postgresql://parley_app:secret@recorder.local/shard0')
 
   constructor() {
-    const query = (text: string, params: readonly unknown[] = []) => {
-      this.sent.push({ query: text, params })
-      const rows = [rowFor(text, this.sent.length)]
-      return Object.assign(Promise.resolve(rows), { text })
+    neonConfig.fetchFunction = async (_: string, { body }: { readonly body: string }) => {
+      const asked = anyRequest.parse(JSON.parse(body))
+      const answer = 'queries' in asked ? { results: asked.queries.map((each) => this.#take(each)) } : this.#take(asked)
+      return Response.json(answer)
     }
-    const transaction = async (statements: readonly Promise<unknown>[]) => await Promise.all(statements)
-    // The only methods of it that adapters use.
-    this.database = Object.assign(() => undefined, { query, transaction }) as unknown as Database
+  }
+
+  #take(statement: z.output<typeof oneRequest>) {
+    this.sent.push(statement)
+    const row = Object.entries(rowFor(statement.query, this.sent.length))
+    return {
+      command: 'SELECT',
+      rowCount: 1,
+      rowAsArray: true,
+      fields: row.map(([name]) => ({ name, dataTypeID: booleans.has(name) ? 16 : 25 })),
+      rows: [row.map(([, value]) => value)],
+    }
   }
 }
 
@@ -251,13 +273,13 @@ export interface WrittenStatement {
 }
 
 const begins = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|COMMIT|MERGE|CALL|TRUNCATE|LOCK|VACUUM|ANALYZE)\b/
-const neon = join(import.meta.dirname, '../../src/adapters/neon')
+const adapters = join(import.meta.dirname, '../../src/adapters/neon')
 
 /** Every text in the adapters of Postgres that begins like a statement. */
 export async function writtenStatements(): Promise<WrittenStatement[]> {
   const found: WrittenStatement[] = []
-  for await (const file of glob('*.ts', { cwd: neon })) {
-    const source = ts.createSourceFile(file, await readFile(join(neon, file), 'utf8'), ts.ScriptTarget.Latest)
+  for await (const file of glob('*.ts', { cwd: adapters })) {
+    const source = ts.createSourceFile(file, await readFile(join(adapters, file), 'utf8'), ts.ScriptTarget.Latest)
     const visit = (node: ts.Node): void => {
       const parts = partsOf(node)
       if (begins.test(parts[0] ?? '')) found.push({ file, parts })
