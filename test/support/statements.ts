@@ -182,8 +182,10 @@ export const ofShard: Readonly<Record<string, Use>> = {
   },
   refuseRows: (db) => refuseRows(db, tenant),
   rollUpUsage: (db) =>
-    rollUpUsage(db, [tenant], Date.UTC(2025, 11, 20), [{ tenant, day: '2025-12-20', jobs: 1, connectionsPeak: 1 }]),
-  selectUsage: (db) => selectUsage(db, tenant, '2025-01-01', '2025-01-31'),
+    rollUpUsage(db, [tenant], Date.UTC(2025, 11, 20), [
+      { tenant, day: '2025-12-20', jobs: 1, connectionsPeak: 1, requests: 1, commands: 1 },
+    ]),
+  selectUsage: (db) => selectUsage(db, tenant, { from: '2025-01-01', to: '2025-01-31', limit: 100 }),
   writeBatches: (db) => writeBatches(db, [batch({ facts, scrubbed: [203] })]),
   moveRows,
   moveTenant,
