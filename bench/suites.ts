@@ -8,6 +8,7 @@ export const suiteNames = [
   'jobs',
   'reads',
   'realtime',
+  'sagas',
   'breaker',
   'projection',
   'move',
@@ -40,6 +41,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     what: 'jobs, beside BullMQ',
     inRounds: true,
     quick: ['--jobs', '2000', '--backlog', '5000', '--samples', '3'],
+  },
+  sagas: {
+    what: 'sagas of three steps, beside a BullMQ flow and pg-boss',
+    inRounds: true,
+    quick: ['--runs', '200', '--samples', '3'],
   },
   reads: { what: 'reading, beside Postgres directly', inRounds: true, quick: shortly },
   realtime: {

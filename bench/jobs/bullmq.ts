@@ -13,6 +13,16 @@ export async function startBullmq(
   processes: Processes,
   appendfsync: 'everysec' | 'always',
 ): Promise<Side> {
+  const { connection, stop } = await startRedis(directory, processes, appendfsync)
+  return new Bullmq(connection, appendfsync, stop)
+}
+
+/** A Redis with an append-only file. */
+export async function startRedis(
+  directory: string,
+  processes: Processes,
+  appendfsync: 'everysec' | 'always',
+): Promise<{ readonly connection: Connection; readonly stop: () => Promise<void> }> {
   const port = await freePort()
   const args = ['--port', String(port), '--dir', directory, '--appendonly', 'yes', '--appendfsync', appendfsync]
   const more = ['--appendfilename', `${appendfsync}.aof`, '--appenddirname', appendfsync, '--save', '']
@@ -24,7 +34,7 @@ export async function startBullmq(
   })
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null }
   await redis.ready(() => accepts(port), 10_000)
-  return new Bullmq(connection, appendfsync, () => redis.stop())
+  return { connection, stop: () => redis.stop() }
 }
 
 /** Whether a server listens there. */
@@ -36,7 +46,7 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-type Connection = { host: string; port: number; maxRetriesPerRequest: null }
+export type Connection = { host: string; port: number; maxRetriesPerRequest: null }
 
 class Bullmq implements Side {
   readonly name: string

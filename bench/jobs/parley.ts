@@ -13,6 +13,15 @@ const keys = 100
 
 /** Parley as `npm run serve` runs it, over its HTTP API, with per-key limits on. */
 export async function startParley(directory: string, processes: Processes): Promise<Side> {
+  const { api, adminKey, stop } = await serveParley(directory, processes)
+  return new Parley(api, adminKey, await Endpoint.open(), stop)
+}
+
+/** The server as `npm run serve` starts it, with its HTTP API and the operator's key. */
+export async function serveParley(
+  directory: string,
+  processes: Processes,
+): Promise<{ readonly api: Api; readonly adminKey: string; readonly stop: () => Promise<void> }> {
   const port = await freePort()
   const data = join(directory, 'parley')
   const env = {
@@ -29,8 +38,7 @@ export async function startParley(directory: string, processes: Processes): Prom
   const { adminKey } = z
     .object({ adminKey: z.string() })
     .parse(JSON.parse(readFileSync(join(data, 'secrets.json'), 'utf8')))
-  const endpoint = await Endpoint.open()
-  return new Parley(new Api(port), adminKey, endpoint, () => server.stop())
+  return { api: new Api(port), adminKey, stop: () => server.stop() }
 }
 
 class Parley implements Side {
@@ -149,7 +157,8 @@ const stats = z.object({ counts: z.object({ waiting: z.number(), delayed: z.numb
 
 const noOp = (n: number) => ({ type: 'join', key: `key-${n % keys}` })
 
-class Api {
+/** The HTTP API over connections that stay open; fails on an answer that is not 2xx. */
+export class Api {
   readonly #port: number
 
   constructor(port: number) {
