@@ -2,8 +2,11 @@ import { reasonOf } from '../../src/kernel/log.ts'
 import type { Outcome } from '../../src/sagas/advance.ts'
 import type { Effect } from '../../src/sagas/run.ts'
 
-/** Calls under way at once; each is an invocation of the Worker. Further ones wait, in the order in which they came. */
-const maxUnderWay = 256
+/**
+ * Calls under way at once in one of a tenant's sixteen actors; each is an invocation of the Worker. Further ones wait, in the order in
+ * which they came. An isolate makes 128 calls to one host at once, and what is beyond waits there less patiently.
+ */
+const maxUnderWay = 16
 
 /** The calls of an actor's runs. In memory only: what became of calls that were lost with it is asked about. */
 export class Calls {
@@ -25,6 +28,11 @@ export class Calls {
       this.#waiting.push(effect)
     }
     this.#next()
+  }
+
+  /** Calls under way or waiting. */
+  get count(): number {
+    return this.#underWay + this.#waiting.length
   }
 
   has(run: string): boolean {

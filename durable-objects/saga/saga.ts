@@ -304,11 +304,13 @@ export class Saga extends TenantActor implements SagaRpc {
   #changing<T>(change: (now: number) => T, request?: RequestContext): T {
     const now = this.#clock.now()
     try {
-      return this.ctx.storage.transactionSync(() => {
-        const result = change(now)
+      const result = this.ctx.storage.transactionSync(() => {
+        const changed = change(now)
         this.#write(now)
-        return result
+        return changed
       })
+      this.#announce()
+      return result
     } catch (thrown) {
       log.error('sagas.change-failed', { ...idsOf(request), tenant: this.#tenant, reason: reasonOf(thrown) })
       // What is in memory cannot be rolled back.
@@ -320,21 +322,26 @@ export class Saga extends TenantActor implements SagaRpc {
   }
 
   #write(now: number): void {
-    let earliest = Infinity
+    let calls = 0
     for (const { context, isDue, entriesBefore } of this.#changed.values()) {
+      this.#runs.put(context.run, nextDueAt(context), isDue)
+      this.#figures(context.run, entriesBefore, now)
+      calls += context.effects.length
+    }
+    // An actor without calls may be gone in a moment, with what it counted.
+    if (now < this.#savedAt + saveEveryMs && (calls > 0 || this.#calls.count > 0)) return
+    this.#savedAt = now
+    this.ctx.storage.kv.put('metrics', this.#metrics.all())
+  }
+
+  /** Makes the calls of what was written and tells its subscribers; the platform holds both back until it is durable. */
+  #announce(): void {
+    for (const { context, entriesBefore } of this.#changed.values()) {
       const { run, effects } = context
-      const dueAt = nextDueAt(context)
-      this.#runs.put(run, dueAt, isDue)
-      earliest = Math.min(earliest, dueAt)
-      this.#figures(run, entriesBefore, now)
+      this.#setAlarm(nextDueAt(context))
       this.#calls.add(effects)
       this.ctx.waitUntil(this.#stream.publish(run, entriesBefore))
       this.#runs.forget(run.id)
-    }
-    this.#setAlarm(earliest)
-    if (now >= this.#savedAt + saveEveryMs) {
-      this.#savedAt = now
-      this.ctx.storage.kv.put('metrics', this.#metrics.all())
     }
   }
 
@@ -353,8 +360,10 @@ export class Saga extends TenantActor implements SagaRpc {
 
   #setAlarm(at: number | undefined): void {
     if (at === undefined || at === Infinity || at >= this.#alarmAt) return
-    this.#alarmAt = at
-    void this.#place.alarm.setAlarm(at)
+    // A time that is over would be the alarm that rings now, and be lost with it.
+    const soonest = Math.max(Math.ceil(at), this.#clock.now() + 1)
+    this.#alarmAt = soonest
+    void this.#place.alarm.setAlarm(soonest)
   }
 
   async #perform(effect: Effect): Promise<Outcome> {

@@ -46,10 +46,13 @@ export async function fromDependency<T>(
 /** A call that was not made: the breaker is open, or too many calls are under way. */
 export class CallRefused extends Error {
   readonly retryInMs: number
+  /** Too many calls are under way in this isolate; the breaker is closed. */
+  readonly isFull: boolean
 
-  constructor({ label }: Dependency, reason: string, retryInMs: number) {
+  constructor({ label }: Dependency, reason: string, retryInMs: number, isFull: boolean) {
     super(`${label} is not called: ${reason}`)
     this.retryInMs = retryInMs
+    this.isFull = isFull
   }
 }
 
@@ -224,7 +227,7 @@ async function permission(
     case 'call':
       return { probe: undefined }
     case 'full':
-      throw refused(dependency, 'too many calls to it are under way', 1000)
+      throw refused(dependency, 'too many calls to it are under way', 1000, true)
     case 'open':
       throw refused(dependency, 'its breaker is open', verdict.retryInMs)
     case 'ask': {
@@ -235,9 +238,9 @@ async function permission(
   }
 }
 
-function refused(dependency: Dependency, reason: string, retryInMs: number): CallRefused {
+function refused(dependency: Dependency, reason: string, retryInMs: number, isFull = false): CallRefused {
   figuresOf(dependency).refused++
-  return new CallRefused(dependency, reason, retryInMs)
+  return new CallRefused(dependency, reason, retryInMs, isFull)
 }
 
 async function askForProbe(dependency: Dependency, deadlineMs: number): Promise<Permission> {

@@ -56,7 +56,11 @@ async function callEndpoint(env: Env, tenant: string, { url, body }: EndpointCal
   const times = { deadlineMs: effect.timeoutMs, slowMs: Infinity }
   try {
     const request = { method: 'POST', body: text, headers }
-    return outcomeOfAnswer(await fetchEndpoint(env, { tenant, url, ...times }, request, readAnswer), systemClock.now())
+    const answer = await whenNotFull(
+      () => fetchEndpoint(env, { tenant, url, ...times }, request, readAnswer),
+      now + effect.timeoutMs,
+    )
+    return outcomeOfAnswer(answer, systemClock.now())
   } catch (thrown) {
     if (thrown instanceof BadEndpoint) return { kind: 'not-started', isFinal: true, reason: thrown.message }
     if (thrown instanceof CallRefused)
@@ -68,6 +72,18 @@ async function callEndpoint(env: Env, tenant: string, { url, body }: EndpointCal
       }
     return { kind: 'unknown', reason: unreachableReason(reasonOf(thrown)) }
   }
+}
+
+/** Repeats a call that was not made because too many others to the same host are under way in this isolate. */
+async function whenNotFull<T>(call: () => Promise<T>, until: number): Promise<T> {
+  for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 2))
+    try {
+      return await call()
+    } catch (thrown) {
+      const isFull = thrown instanceof CallRefused && thrown.isFull
+      if (!isFull || systemClock.now() >= until) throw thrown
+      await scheduler.wait(pauseMs * (0.5 + Math.random()))
+    }
 }
 
 /** Calls an operation of this API as the tenant's own server. */

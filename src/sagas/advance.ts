@@ -320,8 +320,8 @@ function again(one: One, purpose: 'act' | 'undo', reason: string, retryInMs?: nu
     return
   }
   const { seconds, maxSeconds } = step.retry
-  const pause = backoffMs(Math.max(1, state.attempts), seconds * 1000, maxSeconds * 1000, random())
-  Object.assign(state, { phase: 'pausing', dueAt: now + Math.max(pause, retryInMs ?? 0) })
+  const pause = state.attempts === 0 ? 0 : backoffMs(state.attempts, seconds * 1000, maxSeconds * 1000, random())
+  Object.assign(state, { phase: 'pausing', dueAt: now + Math.ceil(Math.max(pause, retryInMs ?? 0)) })
   note(run, {
     at: now,
     event: purpose === 'undo' ? 'compensation-failed' : 'attempt-failed',
