@@ -88,6 +88,14 @@ describe('a move', () => {
       placement: { shard: to, epoch: 2 },
     })
     expect(await moveOf(id)).toMatchObject({ serving: to, fences: 1, error: null })
+    // The former shard is needed for a reversal, and a deletion has to find all rows in one place.
+    database(from).rows = (statement) =>
+      statement.query.includes('FROM moves') ? [{ tenant_id: id }] : emptyShard(statement)
+    const removed = await asOperator(`DELETE /admin/v1/shards/${from}`)
+    expect([removed.status, removed.body.detail]).toEqual([409, expect.stringContaining(`rows of "${id}", whose move`)])
+    database(from).rows = emptyShard
+    const deleted = await asOperator(`DELETE /admin/v1/tenants/${id}`)
+    expect([deleted.status, deleted.body.detail]).toEqual([409, expect.stringContaining('being moved')])
     stopClock()
     succeeded(await asOperator(`POST /admin/v1/tenants/${id}/move/confirm`))
     pass(15_000)

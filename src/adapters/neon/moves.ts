@@ -103,6 +103,12 @@ async function tableWithRows(db: Database, tenant: string): Promise<string | und
   return names[found.findIndex(([row]) => row.found)]
 }
 
+/** A tenant that is being moved to or from a shard, if any. */
+export async function selectMoving(db: Database): Promise<string | undefined> {
+  const rows = await db.query(`SELECT tenant_id FROM moves WHERE phase <> 'closed' LIMIT 1`)
+  return z.array(z.object({ tenant_id: z.string() })).parse(rows)[0]?.tenant_id
+}
+
 /** Rows of a table that are counted for the estimate, at most. */
 const maxCounted = 2_000_000
 

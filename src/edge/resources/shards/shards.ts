@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { platformOf } from '../../../../durable-objects/address.ts'
 import { fromDependency, requestDeadlineMs } from '../../../adapters/dependency.ts'
-import { connect } from '../../../adapters/neon/connect.ts'
+import { connect, type Database } from '../../../adapters/neon/connect.ts'
 import { createPartitions } from '../../../adapters/neon/create-partitions.ts'
+import { selectMoving } from '../../../adapters/neon/moves.ts'
 import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
 import { selectMigration } from '../../../adapters/neon/select-migration.ts'
 import { selectPlaced } from '../../../adapters/neon/select-placed.ts'
@@ -162,12 +163,17 @@ const removeShard = operation(
     if (shard === undefined) return noSuchShard()
     if (config.shards.some((each) => each.name === name)) fail('conflict', `${name}: SHARDS names it; remove it there`)
     if (shard.state !== 'draining') fail('conflict', `state: ${name} is ${shard.state}; make it draining first`)
-    const [placed] = await fromDependency(
-      name,
-      async () => selectPlaced(await openShard(config, platformOf(c.env), name, 'read', requestDeadlineMs), '', 1),
-      c.env.request,
-    )
+    const ask = <T>(question: (database: Database) => Promise<T>) =>
+      fromDependency(
+        name,
+        async () => question(await openShard(config, platformOf(c.env), name, 'read', requestDeadlineMs)),
+        c.env.request,
+      )
+    const [placed] = await ask((database) => selectPlaced(database, '', 1))
     if (placed !== undefined) fail('conflict', `${name}: it holds tenants, the first is "${placed}"; move them first`)
+    const moving = await ask(selectMoving)
+    if (moving !== undefined)
+      fail('conflict', `${name}: it holds rows of "${moving}", whose move is not ended; confirm or reverse it first`)
     const version = await platformOf(c.env).removeShard(name)
     if (version === undefined) return noSuchShard()
     await shardsWereChanged(c.env, version)
