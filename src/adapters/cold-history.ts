@@ -85,7 +85,10 @@ export function coldHistory(
         let text = (isNamed ? await pages.read(keyOf(log, page), loadOwn, ports) : await loadOwn()) ?? ''
         // It was read for another reader, before all was written that this one knows of.
         if (!isOwn && countEntries(text) < entries) text = await load(page)
-        const found = decodePage(text, range)
+        const found =
+          decodePage(text, range) ??
+          // What a cache gave is no page, or a part of it is none: it is replaced there.
+          (isOwn ? undefined : decodePage((await pages.refresh(keyOf(log, page), loadOwn, ports)) ?? '', range))
         if (found === undefined) throw new Error(`page ${number} of ${conversation} is no page of history`)
         return found
       }
