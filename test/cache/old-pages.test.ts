@@ -1,8 +1,28 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Publication } from '../../src/protocol/replies.ts'
+import type { Placement } from '../../src/tenants/record.ts'
 import { HeldRedis } from '../support/held-redis.ts'
 
 // Work behind an answer goes on by a module that exists on workerd only.
 vi.mock('cloudflare:workers', () => ({ waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }))
+
+/** The module under test; its types exist on workerd only. */
+interface Adapter {
+  readonly coldHistory: (
+    env: object,
+    ports: {
+      readonly tenant: string
+      readonly placement: () => Promise<Placement>
+      readonly readPage: () => Promise<string>
+    },
+  ) => {
+    readonly read: (
+      conversation: string,
+      epoch: string,
+      range: { readonly first: number; readonly last: number; readonly revision: number; readonly upTo: number },
+    ) => Promise<Publication[]>
+  }
+}
 
 const page = Array.from({ length: 100 }, (_, n) => `${n + 1}\t"alice"\t""\t{"type":"message","text":"t"}`).join('\n')
 const stored = (text: string) => `${JSON.stringify({ until: Date.now() + 60_000, took: 1 })}\n${text}`
@@ -32,9 +52,7 @@ test.each([
   ],
 ])('an old page is read from its shard, whole, while Redis answers with %s', async (_, fault) => {
   vi.resetModules()
-  const { coldHistory } = await vi.importActual<typeof import('../../src/adapters/cold-history.ts')>(
-    '../../src/adapters/cold-history.ts',
-  )
+  const { coldHistory } = await vi.importActual<Adapter>('../../src/adapters/cold-history.ts')
   redis.fault = async (name, value) => (name === 'GET' ? await fault() : value)
   const { history, loads } = reading(coldHistory, 'lunch')
   const read = await history()
@@ -43,9 +61,7 @@ test.each([
   expect(loads()).toBe(1)
 })
 test('a page that Redis has with an entry of another form is replaced there', async () => {
-  const { coldHistory } = await vi.importActual<typeof import('../../src/adapters/cold-history.ts')>(
-    '../../src/adapters/cold-history.ts',
-  )
+  const { coldHistory } = await vi.importActual<Adapter>('../../src/adapters/cold-history.ts')
   const { history, loads } = reading(coldHistory, 'dinner')
   await history()
   await redis.quiet()
@@ -58,7 +74,7 @@ test('a page that Redis has with an entry of another form is replaced there', as
 })
 
 /** Reads the first page of a conversation, and counts how often its shard was asked. */
-function reading(coldHistory: typeof import('../../src/adapters/cold-history.ts').coldHistory, conversation: string) {
+function reading(coldHistory: Adapter['coldHistory'], conversation: string) {
   const env = {
     ...redis.vars,
     ENVIRONMENT: 'local',
@@ -68,15 +84,11 @@ function reading(coldHistory: typeof import('../../src/adapters/cold-history.ts'
     SHARDS: 'shard0',
   }
   let loads = 0
-  const cold = coldHistory(
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of the bindings only these variables are used
-    env as unknown as Parameters<typeof coldHistory>[0],
-    {
-      tenant: 'acme',
-      placement: async () => ({ shard: 'shard0', epoch: 1 }),
-      readPage: async () => (loads++, page),
-    },
-  )
+  const cold = coldHistory(env, {
+    tenant: 'acme',
+    placement: async () => ({ shard: 'shard0', epoch: 1 }),
+    readPage: async () => (loads++, page),
+  })
   return {
     history: () => cold.read(conversation, 'epoch', { first: 1, last: 100, revision: 0, upTo: 100 }),
     loads: () => loads,
