@@ -4,7 +4,7 @@ import { count, flagsOf, someOf } from '../bench/command-line.ts'
 import { chart } from '../bench/report/chart.ts'
 import { comparison, linesOf, timesBetter, type Comparison } from '../bench/report/comparison.ts'
 import { section, summary } from '../bench/report/summary.ts'
-import { argumentsOf, readPlan } from '../bench/suites.ts'
+import { argumentsOf, readPlan, suiteNames } from '../bench/suites.ts'
 
 const figures = {
   'pears/s': { better: 'higher', digits: 0, drawn: true },
@@ -69,7 +69,7 @@ test('what a suite wrote is read again as it was', () => {
 
 test('the whole bench is every suite; an option of the chat suite means that one', () => {
   expect(readPlan([])).toMatchObject({
-    suite: ['chat', 'limits', 'jobs', 'reads', 'realtime', 'breaker', 'projection', 'move', 'cost'],
+    suite: [...suiteNames],
     rounds: 3,
   })
   expect(readPlan(['--suite', 'jobs,cost', '--quick'])).toMatchObject({ suite: ['jobs', 'cost'], quick: true })
