@@ -238,8 +238,6 @@ describe('whatever step is cut off, and whatever is written meanwhile', () => {
   test.each([
     ['confirm', 1],
     ['reverse after the switch', 3],
-    ['reverse after the switch', 4],
-    ['reverse at any step', 5],
     ['reverse at any step', 7],
   ] as const)(
     'nothing is lost, nothing is there twice, and history is right at each moment: %s (%i)',
