@@ -149,7 +149,10 @@ function passTime(context: RunContext, step: Step): void {
     if (step.sleep === undefined)
       fail(one, `the ${step.wait !== undefined && 'event' in step.wait ? 'event' : 'signal'} did not arrive in time`)
     else finish(one, null)
-  } else if (state.phase === 'pausing') begin(one, state.purpose)
+  } else if (state.phase === 'pausing') {
+    if (actionOf(step, state.purpose) === undefined) start(one)
+    else begin(one, state.purpose)
+  }
 }
 
 function settleLost(one: One): void {

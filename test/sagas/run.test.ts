@@ -205,6 +205,16 @@ describe('a run', () => {
     expect(late.state()).toBe('compensated')
   })
 
+  test('waits for its signal again when a person lets the step be tried again', () => {
+    const saga = begin(
+      define([step('approval', { call: undefined, compensate: undefined, wait: { signal: 'ok' }, pivot: true })]),
+    )
+    stepOf(saga.run, 'approval').phase = 'attention'
+    retryStep(saga.context(), 'approval', 'key1')
+    signal(saga.context(), 'ok', null, 'key1')
+    expect(saga.state()).toBe('completed')
+  })
+
   test('turns back at its deadline', () => {
     const saga = begin(
       define([step('a'), step('nap', { call: undefined, compensate: undefined, sleep: { seconds: 500 } })], {
