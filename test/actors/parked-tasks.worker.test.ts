@@ -12,9 +12,11 @@ const names = (count: number) => Array.from({ length: count }, (_, n) => `user-$
 
 /** As after two ends of the process in the midst of telling the inboxes, the last one at `at`. */
 async function diedTwice(conversation: DurableObjectStub, at: number): Promise<void> {
-  await runInDurableObject(conversation, (_, { storage }) => {
+  await runInDurableObject(conversation, async (_, { storage }) => {
     storage.sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('attempts/inboxes', '2 ${at}')`)
     storage.sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('noted', '0')`)
+    // As the commit that made the task pending has done.
+    await storage.setAlarm(Date.now() + 60_000)
   })
   await evictDurableObject(conversation)
 }
