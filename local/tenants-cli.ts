@@ -107,10 +107,13 @@ async function run(operator: Operator, { command, id, values }: Command): Promis
   }
 }
 
-const orderIn = ({ to, ...values }: Command['values']) => ({
-  ...(to === undefined ? {} : { to }),
-  ...(values['rows-per-second'] === undefined ? {} : { rowsPerSecond: numberOf(values, 'rows-per-second') }),
-})
+// Functions from here on: the commands run before a `const` of this place has its value.
+function orderIn({ to, ...values }: Command['values']) {
+  return {
+    ...(to === undefined ? {} : { to }),
+    ...(values['rows-per-second'] === undefined ? {} : { rowsPerSecond: numberOf(values, 'rows-per-second') }),
+  }
+}
 
 async function drain(operator: Operator, shard: string, values: Command['values']): Promise<string[]> {
   const { failed } = await drainShard(operator, shard, {
@@ -143,8 +146,9 @@ async function follow(operator: Operator, tenant: string): Promise<string[]> {
   }
 }
 
-const isResting = ({ state, isPaused, isReversing, endedAt }: MoveView): boolean =>
-  endedAt !== null || isPaused || (state === 'awaiting-confirmation' && !isReversing)
+function isResting({ state, isPaused, isReversing, endedAt }: MoveView): boolean {
+  return endedAt !== null || isPaused || (state === 'awaiting-confirmation' && !isReversing)
+}
 
 function at(time: number | null): string {
   return time === null ? '-' : new Date(time).toISOString()

@@ -147,7 +147,7 @@ export class TenantMove {
       return outcome.notes
     } catch (thrown) {
       const reason = reasonOf(thrown)
-      log.warn('tenant.move-failed', { stage: move.stage, reason })
+      log.warn('tenant.move-failed', { tenant: this.#tenant.record()?.id, stage: move.stage, reason })
       this.#after(move, (current) => afterFailure(current, reason, this.#clock.now(), Math.random()))
       return undefined
     }
@@ -158,7 +158,8 @@ export class TenantMove {
     const current = this.#stored()
     if (current?.stage !== begunAs.stage) return
     const next = change(current)
-    if (stateOf(next) !== stateOf(current)) log.info('tenant.move', { from: stateOf(current), to: stateOf(next) })
+    if (stateOf(next) !== stateOf(current))
+      log.info('tenant.move', { tenant: this.#tenant.record()?.id, from: stateOf(current), to: stateOf(next) })
     this.#store(next)
   }
 
