@@ -124,6 +124,7 @@ CREATE INDEX messages_default_sent_at_idx ON public.messages_default USING brin 
 CREATE UNIQUE INDEX messages_pkey ON ONLY public.messages USING btree (tenant_id, conversation_id, seq, sent_at)
 CREATE UNIQUE INDEX move_notes_pkey ON public.move_notes USING btree (tenant_id, id)
 CREATE UNIQUE INDEX moves_pkey ON public.moves USING btree (tenant_id)
+CREATE INDEX moves_under_way ON public.moves USING btree (tenant_id) WHERE (phase <> 'closed'::text)
 CREATE INDEX placements_by_id ON public.placements USING btree (tenant_id COLLATE "C") WHERE (state = 'active'::text)
 CREATE UNIQUE INDEX placements_pkey ON public.placements USING btree (tenant_id)
 CREATE UNIQUE INDEX schema_migrations_pkey ON public.schema_migrations USING btree (number)

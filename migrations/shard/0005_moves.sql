@@ -8,6 +8,7 @@ CREATE TABLE moves (
   phase text NOT NULL CHECK (phase IN ('noting', 'fenced', 'arriving', 'closed')),
   step bigint NOT NULL
 );
+CREATE INDEX moves_under_way ON moves (tenant_id) WHERE phase <> 'closed';
 GRANT SELECT, INSERT, UPDATE, DELETE ON moves TO parley_app;
 
 -- Rows that changed since the move began and are to be copied as they are then; `key` is the primary key without the tenant.

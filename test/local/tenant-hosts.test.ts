@@ -24,6 +24,18 @@ const ways: Readonly<Record<string, readonly { readonly name: string; readonly c
       call: `http(env, 'other', encodePost({ url: url + '?a=b', payload: '{}' }), attempt())`,
     },
   ],
+  'src/handlers/saga-endpoint.ts': [
+    {
+      name: 'a step of a saga',
+      call: `callSagaEndpoint(env, 'acme', { url }, { key: 'r/s', attempt: 1, call: 1, purpose: 'act', timeoutMs: 2000, document: {} }, [])`,
+    },
+  ],
+  'durable-objects/event-consumer/event-poster.ts': [
+    {
+      name: 'an event for a consumer',
+      call: `postEvent(env, { attempt: 1, generation: 1 }, { tenant: 'acme', url, timeoutSeconds: 2, id: 'c/t/1', body: '{}', secrets: [] })`,
+    },
+  ],
   'src/adapters/key-set.ts': [{ name: 'a key set', call: `fetchKeySet(env, 'acme', url)` }],
   'src/adapters/endpoint-socket.ts': [
     {
@@ -42,6 +54,8 @@ const named = Object.values(ways).flat()
 const worker = `
   import { http } from './src/handlers/http.ts'
   import { encodePost } from './src/jobs/webhooks/endpoint-post.ts'
+  import { callSagaEndpoint } from './src/handlers/saga-endpoint.ts'
+  import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
   import { fetchKeySet } from './src/adapters/key-set.ts'
   import { connectEndpoint } from './src/adapters/endpoint-socket.ts'
   const attempt = () => ({ job: { id: 'job-1', attempt: 1, collected: [] }, secrets: [], signal: new AbortController().signal })

@@ -11,7 +11,7 @@ import { dropEmptyPartitions } from '../../src/adapters/neon/drop-partitions.ts'
 import { selectPosition } from '../../src/adapters/neon/log-position.ts'
 import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/neon/operator-questions.ts'
 import { rowsOf } from '../../src/adapters/neon/moved-rows.ts'
-import { runMoveAction } from '../../src/adapters/neon/moves.ts'
+import { runMoveAction, selectMoving } from '../../src/adapters/neon/moves.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
 import { primaryReader } from '../../src/adapters/neon/read-shard.ts'
 import { askReady, describePrimary, describeReplica } from '../../src/adapters/neon/replica-state.ts'
@@ -169,6 +169,7 @@ export const ofShard: Readonly<Record<string, Use>> = {
       { from: timeOf(201) - dayMs, to: timeOf(300) + dayMs },
     ),
   selectPlaced: (db) => selectPlaced(db, 'tenant3', 100),
+  selectMoving,
   countRows: async (db) => {
     for (const { name } of tenantTables) if (name !== 'tenants') await ignoring(countRows(db, name, tenant))
   },

@@ -1,0 +1,115 @@
+import { CallRefused } from '../adapters/dependency.ts'
+import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
+import type { Env } from '../env.ts'
+import { unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
+import { signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { evaluate } from '../kernel/expression.ts'
+import { reasonOf } from '../kernel/log.ts'
+import type { Outcome } from '../sagas/advance.ts'
+import { outcomeOfAnswer, type Answer } from '../sagas/answer.ts'
+import type { EndpointCall } from '../sagas/definition.ts'
+import type { Effect } from '../sagas/run.ts'
+
+/** Bytes of an answer that are read. */
+const answerBytes = 32_768
+
+/** Posts to the tenant's endpoint. Unlike the answers to jobs the body is read: it is the step's result. */
+export async function callSagaEndpoint(
+  env: Env,
+  tenant: string,
+  { url, body }: EndpointCall,
+  effect: Effect,
+  secrets: readonly string[],
+): Promise<Outcome> {
+  const text = JSON.stringify(body === undefined ? effect.document : valueOf(body, effect))
+  const now = systemClock.now()
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    'user-agent': 'Parley-Sagas/1',
+    'idempotency-key': effect.key,
+    'parley-attempt': String(effect.attempt),
+    'parley-call': String(effect.call),
+    ...(await signedHeaders(secrets, effect.purpose === 'ask' ? `${effect.key}/status` : effect.key, text, now)),
+  }
+  const times = { deadlineMs: effect.timeoutMs, slowMs: Infinity }
+  try {
+    const request = { method: 'POST', body: text, headers }
+    const answer = await whenNotFull(
+      () => fetchEndpoint(env, { tenant, url, ...times }, request, readAnswer),
+      now + effect.timeoutMs,
+    )
+    return outcomeOfAnswer(answer, systemClock.now())
+  } catch (thrown) {
+    if (thrown instanceof BadEndpoint) return { kind: 'not-started', isFinal: true, reason: thrown.message }
+    if (thrown instanceof CallRefused)
+      return {
+        kind: 'not-started',
+        isUncounted: true,
+        reason: 'the endpoint’s host did not answer lately',
+        retryInMs: thrown.retryInMs + Math.random() * 1000,
+      }
+    return { kind: 'unknown', reason: unreachableReason(reasonOf(thrown)) }
+  }
+}
+
+/** Repeats a call that was not made because too many others to the same host are under way in this isolate. */
+async function whenNotFull<T>(call: () => Promise<T>, until: number): Promise<T> {
+  for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 2))
+    try {
+      return await call()
+    } catch (thrown) {
+      const isFull = thrown instanceof CallRefused && thrown.isFull
+      if (!isFull || systemClock.now() >= until) throw thrown
+      await scheduler.wait(pauseMs * (0.5 + Math.random()))
+    }
+}
+
+/** An expression that cannot be evaluated. */
+export class BadExpression extends Error {}
+
+export function valueOf(expression: string, { document }: Effect): unknown {
+  try {
+    return evaluate(expression, document)
+  } catch (thrown) {
+    throw new BadExpression(`body: ${reasonOf(thrown)}`)
+  }
+}
+
+/** What a run is told of an answer: its status, and its JSON. */
+export async function readAnswer(response: Response): Promise<Answer> {
+  const { status, headers } = response
+  const isJson = /^application\/(?:[\w.-]+\+)?json\b/i.test(headers.get('content-type') ?? '')
+  const retryAfter = headers.get('retry-after')
+  if (!isJson) {
+    await response.body?.cancel()
+    return { status, retryAfter, body: null }
+  }
+  const text = await textUpTo(response, answerBytes)
+  return { status, retryAfter, body: text === undefined ? tooLong : parsed(text) }
+}
+
+const tooLong = { error: `the answer is longer than ${answerBytes} bytes` }
+
+/** The text of a body; undefined when it is longer than `bytes`, whatever its length is said to be. */
+async function textUpTo({ body }: Response, bytes: number): Promise<string | undefined> {
+  if (body === null) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  let read = 0
+  for await (const chunk of body) {
+    read += chunk.byteLength
+    if (read > bytes) return undefined
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
