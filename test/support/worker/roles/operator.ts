@@ -25,6 +25,22 @@ export const operatorOperations: Readonly<Record<string, unknown>> = Object.from
     }),
 )
 
+/**
+ * What the operator is told where it would need databases of its own: that there is no move, shard, replica or database. What they do is
+ * tested in moves.worker.test.ts and replicas.worker.test.ts.
+ */
+export const missing: Readonly<Record<string, number>> = {
+  'POST /admin/v1/tenants/:id/moves': 409,
+  'GET /admin/v1/tenants/:id/move': 404,
+  'POST /admin/v1/tenants/:id/move/confirm': 404,
+  'POST /admin/v1/tenants/:id/move/reverse': 404,
+  'POST /admin/v1/tenants/:id/move/pause': 404,
+  'POST /admin/v1/tenants/:id/move/resume': 404,
+  'PUT /admin/v1/shards/:name/replicas/:replica': 503,
+  'PATCH /admin/v1/shards/:name/replicas/:replica': 404,
+  'DELETE /admin/v1/shards/:name/replicas/:replica': 404,
+}
+
 /** Routes without authentication, and what they ask for instead of a key or a user's token. */
 export const openDoors: Readonly<Record<string, string>> = {
   'GET /healthz': 'nothing: that it is alive',
@@ -65,7 +81,7 @@ async function deletedTenant(): Promise<string> {
 export async function operatorLine(line: string, { tenant, things }: Furnished): Promise<string> {
   if (line.includes('/plans/'))
     succeeded(await call(`PUT /admin/v1/plans/${things.name}`, { as: operatorKey, body: {} }))
-  if (line.startsWith('DELETE /admin/v1/shards')) {
+  if (line === 'DELETE /admin/v1/shards/:name') {
     const body = { connection: `postgresql://app:secret@shards.test/${things.name}`, state: 'draining' }
     succeeded(await call(`PUT /admin/v1/shards/${things.name}`, { as: operatorKey, body }))
   }
@@ -78,4 +94,5 @@ export async function operatorLine(line: string, { tenant, things }: Furnished):
     .replace(':user', 'alice')
     .replace('/cron/:name', `/cron/${entry?.name ?? ''}`)
     .replace(':name', things.name)
+    .replace(':replica', things.name)
 }
