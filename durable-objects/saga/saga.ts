@@ -386,7 +386,9 @@ export class Saga extends TenantActor implements SagaRpc {
 }
 
 const notFoundText = ({ saga, version }: NewSagaRun): string =>
-  version === undefined ? `saga: there is no saga ${saga}` : `version: saga ${saga} has no version ${version}`
+  version === undefined
+    ? `saga: there is no saga ${saga}; PUT /v1/sagas/${saga} registers one`
+    : `version: saga ${saga} has no version ${version}`
 
 const statusOf = (run: Run) => ({
   id: run.id,

@@ -197,7 +197,8 @@ class Growth {
 
   #called({ name, children }: Extract<Node, { type: 'Function' }>, given: Size): Size {
     const times = Object.hasOwn(functions, name) ? functions[name] : undefined
-    if (times === undefined) throw new BadExpression(`${name}: this function is not supported`)
+    if (times === undefined)
+      throw new BadExpression(`${name}: this function is not supported; there are ${Object.keys(functions).join(', ')}`)
     return sum([scaled(sum(children.map((child) => this.of(child, given))), times)], 32)
   }
 }

@@ -7,11 +7,14 @@ import { urlLength } from '../kernel/outside-url.ts'
 const prefix = z.string().regex(/^[A-Za-z0-9_./:-]{1,200}$/, 'letters, digits and _ . / : - only, at most 200')
 
 /** Where a consumer begins, or continues after a seek. */
-export const startingPoint = z.union([
-  z.enum(['earliest', 'latest']),
-  z.strictObject({ offset: z.int().min(0).describe('The events behind this offset') }),
-  z.strictObject({ time: z.int().min(0).describe('The events appended at this time or later, in milliseconds') }),
-])
+export const startingPoint = z.union(
+  [
+    z.enum(['earliest', 'latest']),
+    z.strictObject({ offset: z.int().min(0).describe('The events behind this offset') }),
+    z.strictObject({ time: z.int().min(0).describe('The events appended at this time or later, in milliseconds') }),
+  ],
+  'must be "earliest", "latest", {"offset": <number>} or {"time": <milliseconds since the epoch>}',
+)
 export type StartingPoint = z.output<typeof startingPoint>
 
 const push = z.strictObject({

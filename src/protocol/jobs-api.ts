@@ -18,7 +18,7 @@ export const jobsQuery = z.strictObject({
   state: jobState.default('dead'),
   cursor: z
     .string()
-    .regex(/^\d{1,15}$/, 'not one of ours')
+    .regex(/^\d{1,15}$/, 'not a cursor of this list; give `next` of the page before')
     .optional(),
   limit: z.coerce.number().int().min(1).max(100).default(50),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { eventType, topicName } from './events-api.ts'
 import { jsonUpTo } from './given-json.ts'
 import { jobId } from './job-fields.ts'
 import { oneOf } from './json-schema-rules.ts'
@@ -35,16 +36,19 @@ const operationCall = z
   })
   .meta({ id: 'SagaOperation' })
 
-const wait = z.union([
-  z.strictObject({ signal: sagaName }),
-  z
-    .strictObject({
-      topic: z.string().max(64).default('default'),
-      event: z.string().min(1).max(255).describe('The type of the event'),
-      correlation: expression.describe('Gives the `correlationid` of the event, or its key'),
-    })
-    .meta({ id: 'SagaEvent' }),
-])
+const wait = z.union(
+  [
+    z.strictObject({ signal: sagaName }),
+    z
+      .strictObject({
+        topic: topicName.default('default'),
+        event: eventType.describe('The type of the event'),
+        correlation: expression.describe('Gives the `correlationid` of the event, or its key'),
+      })
+      .meta({ id: 'SagaEvent' }),
+  ],
+  'must be {"signal": <name>} or {"topic": <name>, "event": <type>, "correlation": <expression>}; names and types as topics and types of events have them',
+)
 const sleep = z.strictObject({ seconds: z.number().min(0).max(yearSeconds) })
 
 const retry = z.strictObject({
@@ -215,7 +219,7 @@ export const sagaRunsQuery = z.strictObject({
   stuck: z.stringbool().optional().describe('Only runs that are stuck'),
   cursor: z
     .string()
-    .regex(/^\d{1,15}:[A-Za-z0-9_.@-]{1,128}$/, 'not one of ours')
+    .regex(/^\d{1,15}:[A-Za-z0-9_.@-]{1,128}$/, 'not a cursor of this list; give `next` of the page before')
     .optional(),
   limit: z.coerce.number().int().min(1).max(100).default(50),
 })

@@ -155,8 +155,20 @@ function badOrder(steps: readonly Step[]): string | undefined {
 
 /** What a definition permits and its author may not mean. */
 export function warningsOf(definition: Pick<Definition, 'steps'>): string[] {
-  const { behindPivot, pivot } = planOf(definition)
-  return definition.steps.flatMap((step) => {
+  const { steps, parents, behindPivot, pivot } = planOf(definition)
+  const references = definition.steps.flatMap((step) => {
+    const before = ancestorsOf(step.name, parents)
+    return expressionsOf(step).flatMap(([field, text]) => {
+      const isForward = field !== 'compensate' && field !== 'status.body'
+      return stepsNamedIn(text).flatMap((name) => {
+        if (!steps.has(name)) return [`"${step.name}", ${field}: there is no step "${name}", so steps.${name} is null`]
+        if (isForward && !before.has(name))
+          return [`"${step.name}", ${field}: "${name}" need not have ended before it, so steps.${name} may be null`]
+        return []
+      })
+    })
+  })
+  const compensations = definition.steps.flatMap((step) => {
     const acts = step.call !== undefined || step.operation !== undefined
     if (step.compensate !== undefined && (behindPivot.has(step.name) || step.pivot))
       return [`"${step.name}" is never compensated: it is ${step.pivot ? 'the pivot' : 'behind the pivot'}`]
@@ -164,6 +176,13 @@ export function warningsOf(definition: Pick<Definition, 'steps'>): string[] {
       return [`"${step.name}" has no compensation: what it did stays when a later step fails`]
     return []
   })
+  return [...references, ...compensations]
+}
+
+/** The steps that an expression names as `steps.<name>`. */
+function stepsNamedIn(text: string): string[] {
+  const found = text.matchAll(/(?<![\w."'])steps\.(?:([A-Za-z_]\w*)|"([^"]*)")/g)
+  return [...new Set([...found].map(([, plain, quoted]) => plain ?? quoted ?? ''))]
 }
 
 /** The steps that come after this one, directly or not; itself among them only in a cycle. */

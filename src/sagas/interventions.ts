@@ -9,6 +9,8 @@ export type Intervention =
 
 const done = { kind: 'done' } as const
 const conflict = (detail: string) => ({ kind: 'conflict', detail }) as const
+const ended = conflict('id: the run has ended')
+const noStep = (name: string) => ({ kind: 'notFound', detail: `step: the run has no step "${name}"` }) as const
 
 /** Signals kept for steps that do not wait yet. */
 export const maxSignals = 50
@@ -16,12 +18,14 @@ export const maxSignals = 50
 /** Gives a signal to the step that waits for it, or keeps it for the first that will. A repeat replaces a kept one. */
 export function signal(context: RunContext, name: string, data: unknown, by: string): Intervention {
   const { run, definition, now } = context
-  if (run.endedAt > 0) return conflict('the run has ended')
-  if (run.direction === 'back') return conflict('the run is being compensated and waits for no signals')
+  if (run.endedAt > 0) return ended
+  if (run.direction === 'back') return conflict('id: the run is being compensated and waits for no signals')
   const waiting = definition.steps.find(
     (step) => isSignal(step.wait, name) && stepOf(run, step.name).phase === 'waiting',
   )
   if (waiting === undefined) {
+    if (!definition.steps.some((step) => isSignal(step.wait, name)))
+      return { kind: 'notFound', detail: `signal: no step of ${definition.name} waits for "${name}"` }
     if (!Object.hasOwn(run.signals, name) && Object.keys(run.signals).length >= maxSignals)
       return conflict(`at most ${maxSignals} signals wait in a run`)
     run.signals[name] = data
@@ -51,7 +55,7 @@ export function eventArrived(context: RunContext, name: string, event: unknown):
 /** Turns the run back as a failure would. Behind the pivot it is refused. */
 export function cancel(context: RunContext, reason: string, by: string): Intervention {
   const { run, plan } = context
-  if (run.endedAt > 0) return conflict('the run has ended')
+  if (run.endedAt > 0) return ended
   if (run.direction === 'back') return done
   if (isBehindPivot(run, plan)) return conflict(`step "${plan.pivot}" is done, and after it the run only goes forward`)
   startCompensation(context, reason, by)
@@ -62,10 +66,11 @@ export function cancel(context: RunContext, reason: string, by: string): Interve
 /** Tries a step again that needs a person, or whose next attempt is far away, with all its attempts. */
 export function retryStep(context: RunContext, name: string, by: string): Intervention {
   const { run, now } = context
-  if (!Object.hasOwn(run.steps, name)) return { kind: 'notFound', detail: `the run has no step "${name}"` }
-  if (run.endedAt > 0) return conflict('the run has ended')
+  if (!Object.hasOwn(run.steps, name)) return noStep(name)
+  if (run.endedAt > 0) return ended
   const state = stepOf(run, name)
-  if (state.phase !== 'attention' && state.phase !== 'pausing') return conflict(`step "${name}" is ${state.phase}`)
+  if (state.phase !== 'attention' && state.phase !== 'pausing')
+    return conflict(`step: "${name}" is ${state.phase}; only a step in attention or pausing can be tried again`)
   note(run, { at: now, event: 'retried', step: name, by })
   Object.assign(state, { phase: 'pausing', attempts: 0, dueAt: now })
   advance(context)
@@ -83,11 +88,11 @@ export function skipStep(
   by: string,
 ): Intervention {
   const { run, now } = context
-  if (!Object.hasOwn(run.steps, name)) return { kind: 'notFound', detail: `the run has no step "${name}"` }
-  if (run.endedAt > 0) return conflict('the run has ended')
+  if (!Object.hasOwn(run.steps, name)) return noStep(name)
+  if (run.endedAt > 0) return ended
   const state = stepOf(run, name)
   if (state.phase !== 'attention' && state.phase !== 'pausing' && state.phase !== 'waiting')
-    return conflict(`step "${name}" is ${state.phase}`)
+    return conflict(`step: "${name}" is ${state.phase}; only a step in attention, pausing or waiting can be skipped`)
   const phase = state.purpose === 'undo' ? 'undone' : run.direction === 'back' ? 'cancelled' : 'done'
   Object.assign(state, { phase, dueAt: 0, endedAt: now, result: given.result ?? null, isUncertain: false })
   note(run, { at: now, event: 'skipped', step: name, detail: given.reason, by })

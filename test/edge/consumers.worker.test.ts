@@ -143,6 +143,12 @@ describe('a consumer that is pushed', () => {
     expect(await act('POST /seek', { to: { offset: 0 } })).toMatchObject({ generation: 2 })
     await expect.poll(state).toMatchObject({ settled: 2 })
     await expect.poll(() => received().map((post) => ofPost(post).offset)).toEqual([1, 2, 1, 2])
+    expect(await act('POST /seek', { to: { offset: 3 } })).toMatchObject({
+      detail: 'to.offset: the newest event of default has offset 2, got 3',
+    })
+    expect(await act('POST /seek', { to: { time: '2026' } })).toMatchObject({
+      detail: expect.stringMatching(/^to: must be "earliest", "latest", /),
+    })
     await act('POST /seek', { to: 'latest' })
     expect(await state()).toMatchObject({ settled: 2, generation: 3 })
   })

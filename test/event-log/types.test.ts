@@ -275,6 +275,13 @@ describe('a registration', () => {
     })
   })
 
+  test('of an incompatible schema with an upcaster says which compatibility to give', () => {
+    const next = version(2, closed({ a: { type: 'number' } }), { compatibility: 'backward', upcast: '@' })
+    expect(registerVersion('t', typeOf(one), next)).toMatchObject({
+      detail: expect.stringMatching(/; with this upcaster give compatibility "none"$/),
+    })
+  })
+
   test('of an upcaster that is not an expression is refused', () => {
     const next = version(2, true, { upcast: 'a[' })
     expect(registerVersion('t', typeOf(one), next)).toMatchObject({

@@ -205,6 +205,31 @@ describe('a run', () => {
     expect(late.state()).toBe('compensated')
   })
 
+  test('refuses a signal that none of its steps waits for, and names what a person may do with a step', () => {
+    const saga = begin(
+      define([step('approval', { call: undefined, compensate: undefined, wait: { signal: 'approved' } })]),
+    )
+    expect(signal(saga.context(), 'aproved', null, 'key1')).toEqual({
+      kind: 'notFound',
+      detail: expect.stringMatching(/^signal: no step of .* waits for "aproved"$/),
+    })
+    expect(retryStep(saga.context(), 'approval', 'key1')).toEqual({
+      kind: 'conflict',
+      detail: 'step: "approval" is waiting; only a step in attention or pausing can be tried again',
+    })
+  })
+
+  test('warns about expressions that name a step that is not there, or not before', () => {
+    const ship = step('ship', { call: { url: 'https://x.test', body: 'steps.pai.result' }, pivot: true })
+    expect(warningsOf({ steps: [step('pay'), ship] })).toContainEqual(
+      '"ship", call.body: there is no step "pai", so steps.pai is null',
+    )
+    const first = step('first', { call: { url: 'https://x.test', body: '{a: input.steps.x, b: steps.pay.result}' } })
+    expect(warningsOf({ steps: [first, step('pay')] })).toEqual([
+      '"first", call.body: "pay" need not have ended before it, so steps.pay may be null',
+    ])
+  })
+
   test('waits for its signal again when a person lets the step be tried again', () => {
     const saga = begin(
       define([step('approval', { call: undefined, compensate: undefined, wait: { signal: 'ok' }, pivot: true })]),

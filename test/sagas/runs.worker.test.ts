@@ -155,6 +155,15 @@ describe('an order of a shop, as a saga', () => {
     expect((await read(id))['steps']).toMatchObject([{ name: 'room', state: 'done', result: { name: 'Order 17' } }])
   })
 
+  test('fails with the field at fault when the input of an operation has a field that there is not', async () => {
+    await define({ steps: [{ name: 'room', operation: { operation: 'createConversation', input: '{bdy: input}' } }] })
+    const id = await start()
+    await ends(id, 'compensated')
+    expect((await read(id))['steps']).toMatchObject([
+      { state: 'failed', reason: 'input: may have params, query and body, got "bdy"' },
+    ])
+  })
+
   test('waits for an event of its order, published before or after the step began', async () => {
     const paid = { event: 'order.paid', correlation: 'input.order' }
     await define({
@@ -196,6 +205,7 @@ describe('an order of a shop, as a saga', () => {
     await ends(await start(), 'completed')
     will('/pay', () => json(402, {}))
     await ends(await start(), 'compensated')
+    expect((await ask('GET /v1/sagas/unknown/stats')).status).toBe(404)
     expect((await ask('GET /v1/sagas/order/stats')).body).toMatchObject({
       runs: { started: 2, completed: 1, compensated: 1, open: 0 },
       steps: expect.arrayContaining([expect.objectContaining({ name: 'pay', done: 1, failed: 1 })]),

@@ -16,6 +16,8 @@ export async function asServerOf(
 ): Promise<Response | string> {
   const definition = callableOperation(id)
   if (definition === undefined) return `operation: there is no operation "${id}"`
+  const unknown = Object.keys(fieldsOf(given)).find((name) => !parts.includes(name))
+  if (unknown !== undefined) return `input: may have params, query and body, got "${unknown}"`
   const { params, query, body } = partsOf(given)
   const missing: string[] = []
   const path = definition.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
@@ -34,9 +36,11 @@ export async function asServerOf(
   return await app.fetch(request, Object.create(env, { innerTenant: { value: tenant } }), context)
 }
 
+const parts = ['params', 'query', 'body']
+
 function partsOf(given: unknown) {
-  const parts: Readonly<Record<string, unknown>> = typeof given === 'object' && given !== null ? { ...given } : {}
-  return { params: fieldsOf(parts['params']), query: fieldsOf(parts['query']), body: parts['body'] ?? undefined }
+  const named = fieldsOf(given)
+  return { params: fieldsOf(named['params']), query: fieldsOf(named['query']), body: named['body'] ?? undefined }
 }
 
 const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>

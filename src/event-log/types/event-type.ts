@@ -57,7 +57,12 @@ function badVersion(before: TypeVersion | undefined, wanted: TypeVersion): strin
   const bad = badSchema(parsed(wanted.schema)) ?? badUpcast(before, wanted)
   if (bad !== undefined || before === undefined) return bad
   const [gap] = incompatibilities(parsed(before.schema), parsed(wanted.schema), wanted.compatibility)
-  return gap === undefined ? undefined : `schema: not compatible with version ${before.version}; ${gap}`
+  if (gap === undefined) return undefined
+  const fix =
+    wanted.upcast === null
+      ? 'give an upcaster and compatibility "none"'
+      : 'with this upcaster give compatibility "none"'
+  return `schema: not compatible with version ${before.version}; ${gap}; ${fix}`
 }
 
 function badUpcast(before: TypeVersion | undefined, { upcast }: TypeVersion): string | undefined {

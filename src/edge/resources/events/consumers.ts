@@ -104,11 +104,17 @@ async function callExisting<R>(
   return topic === undefined ? missing(name) : await callEventConsumer(env, tenant, name, call)
 }
 
-/** The offset behind which a consumer of this topic begins. */
-async function offsetOf(env: Env, tenant: string, topic: string, point: StartingPoint): Promise<number> {
+/** The offset behind which a consumer of this topic begins; `field` names it where it is refused. */
+async function offsetOf(env: Env, tenant: string, topic: string, point: StartingPoint, field: string): Promise<number> {
   if (point === 'earliest') return 0
-  if (point === 'latest') return (await callEventLog(env, tenant, topic, (log) => log.state()))?.top ?? 0
-  if ('offset' in point) return point.offset
+  const top = async () => (await callEventLog(env, tenant, topic, (log) => log.state()))?.top ?? 0
+  if (point === 'latest') return await top()
+  if ('offset' in point) {
+    const newest = point.offset === 0 ? 0 : await top()
+    if (point.offset > newest)
+      fail('invalid-request', `${field}.offset: the newest event of ${topic} has offset ${newest}, got ${point.offset}`)
+    return point.offset
+  }
   return await callEventLog(env, tenant, topic, (log) => log.offsetBefore(point.time))
 }
 
@@ -178,7 +184,7 @@ const putConsumer = operation(
         `topic: there is no topic ${rules.topic}; PUT /v1/event-topics/${rules.topic} creates it`,
       )
     accepted(await callEventCatalog(c.env, tenant, (catalog) => catalog.addConsumer(name, rules.topic)))
-    const offset = await offsetOf(c.env, tenant, rules.topic, from)
+    const offset = await offsetOf(c.env, tenant, rules.topic, from, 'from')
     const spec = { ...rules, condition, push }
     await callEventConsumer(c.env, tenant, name, (consumer) => consumer.configure(spec, offset))
     await callEventLog(c.env, tenant, rules.topic, (log) => log.addConsumer(name))
@@ -257,7 +263,7 @@ const seekConsumer = operation(
   async ({ c, caller: { tenant }, params: { name }, body: { to } }) => {
     const topic = await callEventCatalog(c.env, tenant, (catalog) => catalog.consumer(name))
     if (topic === undefined) return missing(name)
-    const offset = await offsetOf(c.env, tenant, topic, to)
+    const offset = await offsetOf(c.env, tenant, topic, to, 'to')
     await callEventConsumer(c.env, tenant, name, (consumer) => consumer.seek(offset))
     const state = await callEventConsumer(c.env, tenant, name, (consumer) => consumer.state())
     return { status: 200, body: await viewOf(c.env, tenant, name, state) }

@@ -110,7 +110,7 @@ const readSaga = operation(
   }),
   async ({ c, caller, params: { name }, query: { version } }) => {
     const stored = await catalog(c.env, caller.tenant, (own) => own.find(name, version))
-    if (stored === undefined) return fail('not-found', `name: there is no such saga or version`)
+    if (stored === undefined) return noSaga(name, version)
     const { definition, createdAt } = stored
     return {
       status: 200,
@@ -138,7 +138,7 @@ const removeSaga = operation(
   }),
   async ({ c, caller, params: { name } }) => {
     const found = await catalog(c.env, caller.tenant, (own) => own.remove(name))
-    return found ? { status: 204 } : fail('not-found', `name: there is no saga ${name}`)
+    return found ? { status: 204 } : noSaga(name)
   },
 )
 
@@ -165,6 +165,8 @@ const readSagaStats = operation(
     const all = await callSagas(c.env, caller.tenant, (saga) => saga.stats(name))
     const { steps, durations, ...counts } = sum(all.map(({ figures }) => figures))
     const total = (field: 'attention' | 'open') => all.reduce((n, one) => n + one[field], 0)
+    if (counts.started === 0 && (await catalog(c.env, caller.tenant, (own) => own.find(name))) === undefined)
+      return noSaga(name)
     return {
       status: 200,
       body: {
@@ -222,6 +224,12 @@ const rotateSagaSecret = operation(
 
 /** Definitions of sagas, their figures, and the secrets that sign their calls. */
 export const sagas = [defineSaga, listSagas, readSaga, removeSaga, readSagaStats, readSagaSecrets, rotateSagaSecret]
+
+const noSaga = (name: string, version?: number) =>
+  fail(
+    'not-found',
+    `name: there is no saga ${name}${version === undefined ? '' : ` with version ${version}`}; PUT /v1/sagas/${name} registers one`,
+  )
 
 /** Refuses what can be known to be wrong before a run starts. */
 function checkDefinition(env: Env, definition: SagaDefinition): void {
