@@ -200,7 +200,9 @@ export const sagaRun = z
       z.object({
         name: z.string(),
         state: stepState,
-        attempts: z.int(),
+        attempts: z
+          .int()
+          .describe('Attempts that failed, of the step or of its compensation; 0 when the first succeeded'),
         reason: z.string().nullable(),
         result: z.unknown(),
         startedAt: time.nullable(),

@@ -94,7 +94,9 @@ export function skipStep(
   if (state.phase !== 'attention' && state.phase !== 'pausing' && state.phase !== 'waiting')
     return conflict(`step: "${name}" is ${state.phase}; only a step in attention, pausing or waiting can be skipped`)
   const phase = state.purpose === 'undo' ? 'undone' : run.direction === 'back' ? 'cancelled' : 'done'
-  Object.assign(state, { phase, dueAt: 0, endedAt: now, result: given.result ?? null, isUncertain: false })
+  // Compensations that follow may use the result of a step that is undone.
+  const result = phase === 'undone' ? state.result : (given.result ?? null)
+  Object.assign(state, { phase, dueAt: 0, endedAt: now, result, isUncertain: false })
   note(run, { at: now, event: 'skipped', step: name, detail: given.reason, by })
   advance(context)
   return done

@@ -145,7 +145,7 @@ describe('a run', () => {
     expect(saga.state()).toBe('compensated')
   })
 
-  test('only goes forward behind its pivot: a refused step is tried again and then shown to a person', () => {
+  test('only goes forward behind its pivot: a refused step is shown to a person', () => {
     const saga = begin(define([step('pay', { pivot: true }), step('ship')]))
     saga.answer('pay', done)
     saga.answer('ship', refusal)
@@ -153,6 +153,18 @@ describe('a run', () => {
     expect(cancel(saga.context(), 'changed my mind', 'key1').kind).toBe('conflict')
     skipStep(saga.context(), 'ship', { reason: 'shipped by hand', result: { shipment: 1 } }, 'key1')
     expect(saga.state()).toBe('completed')
+  })
+
+  test('keeps the result of a step whose compensation a person takes as made, for the compensations that follow', () => {
+    const saga = begin(define([step('a'), step('b'), step('c')]))
+    saga.answer('a', done)
+    saga.answer('b', { kind: 'done', result: { id: 'B1' } })
+    saga.answer('c', refusal)
+    saga.answer('b', refusal)
+    expect(saga.state()).toBe('attention')
+    skipStep(saga.context(), 'b', { reason: 'by hand', result: undefined }, 'key1')
+    expect(stepOf(saga.run, 'b')).toMatchObject({ phase: 'undone', result: { id: 'B1' } })
+    expect(saga.call('a')?.document.steps['b']?.result).toEqual({ id: 'B1' })
   })
 
   test('runs steps side by side and starts the one after them when all have ended', () => {
