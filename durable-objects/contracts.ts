@@ -618,6 +618,7 @@ export interface EventWaiter {
 export interface EventCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   type(name: string): EventType | undefined
   types(after: string, limit: number): readonly { readonly type: string; readonly newest: number }[]
+  newestOf(types: readonly string[]): readonly { readonly type: string; readonly newest: number }[]
   putVersion(name: string, wanted: TypeVersion): Registered
   addTopic(name: string): { readonly kind: 'added' } | Refusal
   topics(): string[]

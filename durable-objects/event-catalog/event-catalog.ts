@@ -54,6 +54,17 @@ export class EventCatalog extends TenantActor implements EventCatalogRpc {
       .toArray()
   }
 
+  /** The newest version of each of these types that is registered. */
+  newestOf(types: readonly string[]): { readonly type: string; readonly newest: number }[] {
+    if (!this.#isUsed || types.length === 0) return []
+    return this.#sql
+      .exec<{ type: string; newest: number }>(
+        'SELECT type, max(version) AS newest FROM types WHERE type IN (SELECT value FROM json_each(?)) GROUP BY type',
+        JSON.stringify(types),
+      )
+      .toArray()
+  }
+
   /** Registers a version of a type; see `registerVersion`. */
   putVersion(name: string, wanted: TypeVersion): Registered {
     this.#use()

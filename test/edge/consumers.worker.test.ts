@@ -131,6 +131,22 @@ describe('a consumer that is pushed', () => {
     })
   })
 
+  test('is not created with a version that its type does not have, or behind an offset that its topic does not have', async () => {
+    const { as } = await tenantWith({})
+    await call('PUT /v1/event-types/paid/versions/1', { as, body: { schema: true } })
+    const put = async (body: object) => await call('PUT /v1/consumers/other', { as, body })
+    expect(await put({ versions: { paid: 2 } })).toMatchObject({
+      status: 400,
+      body: { detail: 'versions.paid: the newest version is 1, got 2; register it first' },
+    })
+    expect(await put({ from: { offset: 7 } })).toMatchObject({
+      status: 400,
+      body: { detail: 'from.offset: the newest event of default has offset 0, got 7' },
+    })
+    expect((await call('GET /v1/consumers/other', { as })).status).toBe(404)
+    expect((await put({ versions: { paid: 1 } })).status).toBe(200)
+  })
+
   test('gets nothing while it is paused, goes on when it is resumed, and gets all again after a seek', async () => {
     const { publish, state, pushTo, posts: received, act } = await tenantWith({})
     await act('POST /pause')

@@ -104,6 +104,17 @@ async function callExisting<R>(
   return topic === undefined ? missing(name) : await callEventConsumer(env, tenant, name, call)
 }
 
+/** Refuses versions that a type does not have: each of its events would become a dead letter. */
+async function checkVersions(env: Env, tenant: string, versions: Readonly<Record<string, number>>): Promise<void> {
+  const types = Object.keys(versions)
+  if (types.length === 0) return
+  for (const { type, newest } of await callEventCatalog(env, tenant, (catalog) => catalog.newestOf(types))) {
+    const wanted = versions[type] ?? newest
+    if (wanted > newest)
+      fail('invalid-request', `versions.${type}: the newest version is ${newest}, got ${wanted}; register it first`)
+  }
+}
+
 /** The offset behind which a consumer of this topic begins; `field` names it where it is refused. */
 async function offsetOf(env: Env, tenant: string, topic: string, point: StartingPoint, field: string): Promise<number> {
   if (point === 'earliest') return 0
@@ -183,8 +194,9 @@ const putConsumer = operation(
         'not-found',
         `topic: there is no topic ${rules.topic}; PUT /v1/event-topics/${rules.topic} creates it`,
       )
-    accepted(await callEventCatalog(c.env, tenant, (catalog) => catalog.addConsumer(name, rules.topic)))
+    await checkVersions(c.env, tenant, rules.versions)
     const offset = await offsetOf(c.env, tenant, rules.topic, from, 'from')
+    accepted(await callEventCatalog(c.env, tenant, (catalog) => catalog.addConsumer(name, rules.topic)))
     const spec = { ...rules, condition, push }
     await callEventConsumer(c.env, tenant, name, (consumer) => consumer.configure(spec, offset))
     await callEventLog(c.env, tenant, rules.topic, (log) => log.addConsumer(name))
