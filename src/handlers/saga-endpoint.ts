@@ -86,7 +86,8 @@ export async function readAnswer(response: Response): Promise<Answer> {
     await response.body?.cancel()
     return { status, retryAfter, body: null }
   }
-  const text = await textUpTo(response, answerBytes)
+  const length = Number(headers.get('content-length') ?? Infinity)
+  const text = length <= answerBytes ? await response.text() : await textUpTo(response, answerBytes)
   return { status, retryAfter, body: text === undefined ? tooLong : parsed(text) }
 }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from './bounded-map.ts'
 import { compile, TreeInterpreter } from '@jmespath-community/jmespath'
 
 /** Characters of an expression, at most. */
@@ -67,8 +68,15 @@ export function badExpression(text: string): string | undefined {
 }
 
 /** The value of an expression on a document; null where it names nothing. Throws on a wrong type or an expression that is refused. */
-export const evaluate = (text: string, document: unknown): unknown =>
-  parseExpression(text).evaluate(toJson(document)) ?? null
+export function evaluate(text: string, document: unknown): unknown {
+  const known = expressions.get(text)
+  const expression = known ?? parseExpression(text)
+  if (known === undefined) expressions.set(text, expression)
+  return expression.evaluate(toJson(document)) ?? null
+}
+
+/** Expressions that were used lately, the oldest dropped first: those of a definition are used by each of its runs. */
+const expressions = new BoundedMap<string, Expression>(1000)
 
 /** What JSON cannot say is left out, as in the text that an endpoint receives. */
 const toJson = (document: unknown): unknown => JSON.parse(JSON.stringify(document ?? null))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import type { KeyValue } from '../../kernel/key-value.ts'
 
 /** What an `http` job is stored with: where to post, and the JSON text to post. */
@@ -75,11 +76,22 @@ export async function signedHeaders(
   return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') }
 }
 
+type ImportedSecret = Awaited<ReturnType<typeof crypto.subtle.importKey>>
+
+/** Imported secrets, the oldest dropped first: a tenant's calls are signed with the same one or two. */
+const keys = new BoundedMap<string, ImportedSecret>(1000)
+
 async function sign(secret: string, content: string): Promise<string> {
-  const bytes = Uint8Array.from(atob(secret.slice(prefix.length)), (char) => char.charCodeAt(0))
-  const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  const key = keys.get(secret) ?? (await importSecret(secret))
   const digest = await crypto.subtle.sign('HMAC', key, new TextEncoder().encode(content))
   return `v1,${toBase64(new Uint8Array(digest))}`
+}
+
+async function importSecret(secret: string): Promise<ImportedSecret> {
+  const bytes = Uint8Array.from(atob(secret.slice(prefix.length)), (char) => char.charCodeAt(0))
+  const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  keys.set(secret, key)
+  return key
 }
 
 const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
