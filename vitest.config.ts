@@ -19,7 +19,7 @@ const common = {
   hookTimeout: 180_000,
   // For two cores: tests of the whole system wait most of the time, for a process to start or a deadline to pass. The same
   // for all projects, since vitest runs projects that differ in it one after the other.
-  maxWorkers: 3,
+  maxWorkers: 4,
 }
 
 const workerd = cloudflareTest({

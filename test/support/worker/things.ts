@@ -38,7 +38,7 @@ export async function furnished(): Promise<Furnished> {
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
-  const saga = { steps: [{ name, wait: { signal: `${name}-later` }, timeoutSeconds: 86_400 }] }
+  const saga = { steps: [{ name, wait: { signal: name }, timeoutSeconds: 86_400 }] }
   await put(`/v1/sagas/${name}`, saga)
   const run = `run-${name}`
   succeeded(await call(`POST /v1/sagas/${name}/runs`, { as: tenant.key, body: { id: run } }))

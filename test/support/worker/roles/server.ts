@@ -38,7 +38,7 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'POST /v1/events': { type: 'sample' },
-  'PUT /v1/sagas/{name}': { steps: [{ name, wait: { signal: 'go' }, timeoutSeconds: 600 }] },
+  'PUT /v1/sagas/{name}': { steps: [{ name, wait: { signal: name }, timeoutSeconds: 600 }] },
   'POST /v1/sagas/{name}/runs': { id: 'another-run' },
   'POST /v1/jobs': { type: 'join' },
   'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
