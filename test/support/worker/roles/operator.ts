@@ -26,19 +26,19 @@ export const operatorOperations: Readonly<Record<string, unknown>> = Object.from
 )
 
 /**
- * What the operator is told where it would need databases of its own: that there is no move, shard, replica or database. What they do is
+ * What the operator is told where it would need databases of its own: that there is no move, shard, replica or database, whichever is looked for first. What they do is
  * tested in moves.worker.test.ts and replicas.worker.test.ts.
  */
-export const missing: Readonly<Record<string, number>> = {
-  'POST /admin/v1/tenants/:id/moves': 409,
-  'GET /admin/v1/tenants/:id/move': 404,
-  'POST /admin/v1/tenants/:id/move/confirm': 404,
-  'POST /admin/v1/tenants/:id/move/reverse': 404,
-  'POST /admin/v1/tenants/:id/move/pause': 404,
-  'POST /admin/v1/tenants/:id/move/resume': 404,
-  'PUT /admin/v1/shards/:name/replicas/:replica': 503,
-  'PATCH /admin/v1/shards/:name/replicas/:replica': 404,
-  'DELETE /admin/v1/shards/:name/replicas/:replica': 404,
+export const missing: Readonly<Record<string, readonly number[]>> = {
+  'POST /admin/v1/tenants/:id/moves': [409, 503],
+  'GET /admin/v1/tenants/:id/move': [404],
+  'POST /admin/v1/tenants/:id/move/confirm': [404],
+  'POST /admin/v1/tenants/:id/move/reverse': [404],
+  'POST /admin/v1/tenants/:id/move/pause': [404],
+  'POST /admin/v1/tenants/:id/move/resume': [404],
+  'PUT /admin/v1/shards/:name/replicas/:replica': [404, 503],
+  'PATCH /admin/v1/shards/:name/replicas/:replica': [404],
+  'DELETE /admin/v1/shards/:name/replicas/:replica': [404],
 }
 
 /** Routes without authentication, and what they ask for instead of a key or a user's token. */
