@@ -140,6 +140,8 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.page.getByRole('menuitem', { name: 'Delete' }).click()
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
     await bob.sees('teh tide', 'Message deleted')
+    // The arrow edits the newest message that is still there on the writer’s page.
+    await alice.sees('teh tide', 'Message deleted')
     await alice.field.press('ArrowUp')
     await alice.field.fill('the tide')
     await alice.field.press('Enter')
