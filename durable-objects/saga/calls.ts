@@ -12,7 +12,9 @@ const maxUnderWay = 16
 export class Calls {
   readonly #perform: (effect: Effect) => Promise<Outcome>
   readonly #settle: (effect: Effect, outcome: Outcome) => void
-  readonly #waiting: Effect[] = []
+  #waiting: Effect[] = []
+  /** The next of those that wait; the ones before it are under way or done. */
+  #head = 0
   /** Calls under way or waiting, by run. */
   readonly #ofRun = new Map<string, number>()
   #underWay = 0
@@ -32,7 +34,7 @@ export class Calls {
 
   /** Calls under way or waiting. */
   get count(): number {
-    return this.#underWay + this.#waiting.length
+    return this.#underWay + this.#waiting.length - this.#head
   }
 
   has(run: string): boolean {
@@ -41,8 +43,14 @@ export class Calls {
 
   #next(): void {
     while (this.#underWay < maxUnderWay) {
-      const effect = this.#waiting.shift()
+      const effect = this.#waiting[this.#head]
       if (effect === undefined) return
+      this.#head++
+      // Taking each from the front of a long list would move all others.
+      if (this.#head > 1000 || this.#head === this.#waiting.length) {
+        this.#waiting = this.#waiting.slice(this.#head)
+        this.#head = 0
+      }
       this.#underWay++
       void this.#make(effect)
     }

@@ -3,6 +3,9 @@ import { stateOf, type Run, type RunState } from '../../src/sagas/run.ts'
 import { summaryOf } from '../../src/sagas/view.ts'
 import type { SagaRunQuery } from '../contracts.ts'
 
+/** Runs with calls that are kept parsed. */
+const maxKnown = 500
+
 /** The runs of one actor. Those that are in use stay in memory as they are stored. */
 export class RunTable {
   readonly #sql: SqlStorage
@@ -48,10 +51,16 @@ export class RunTable {
     this.#known.set(run.id, { run, lookAt, isCalling, isEnded })
   }
 
-  /** Lets go of runs without a call under way: they are read again when they are needed. */
+  /** Lets go of a run, to be read again when it is needed; of few runs with calls under way it waits for their outcomes. */
   forget(id: string): void {
     const known = this.#known.get(id)
-    if (known !== undefined && !known.isCalling) this.#known.delete(id)
+    if (known !== undefined && (!known.isCalling || this.#known.size > maxKnown)) this.#known.delete(id)
+  }
+
+  /** A run that could not be changed is looked at again later. */
+  postpone(id: string, until: number): void {
+    this.#known.delete(id)
+    this.#sql.exec('UPDATE runs SET look_at = ? WHERE id = ?', until, id)
   }
 
   /** After a rollback nothing in memory holds. */
@@ -87,9 +96,9 @@ export class RunTable {
     return this.#open
   }
 
-  /** Runs of a definition by state. */
+  /** Runs of a definition that have not ended, by state. */
   countsOf(saga: string): Partial<Record<RunState, number>> {
-    const sql = 'SELECT state, count(*) AS n FROM runs WHERE saga = ? GROUP BY state'
+    const sql = `SELECT state, count(*) AS n FROM runs WHERE saga = ? AND state NOT IN ('completed', 'compensated') GROUP BY state`
     const rows = this.#sql.exec<{ state: RunState; n: number }>(sql, saga).toArray()
     return Object.fromEntries(rows.map(({ state, n }) => [state, n]))
   }

@@ -10,7 +10,7 @@ import { planOf, type Definition, type Plan, type Step } from '../../src/sagas/d
 import { eventResult } from '../../src/sagas/event-result.ts'
 import { cancel, eventArrived, retryStep, signal, skipStep, type Intervention } from '../../src/sagas/interventions.ts'
 import { count, percentile, SagaMetrics } from '../../src/sagas/metrics.ts'
-import { newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
+import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 import { summaryOf, viewOf } from '../../src/sagas/view.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName, sagaCatalogOf } from '../address.ts'
@@ -36,6 +36,8 @@ import { sagaSchema } from './schema.ts'
 const maxOpenRuns = 100_000
 /** Runs that are looked at at once when they are due, or after a start. */
 const runsAtOnce = 100
+/** When a run is looked at again that could not be changed, in milliseconds. */
+const postponeMs = 3_600_000
 /** Rows that one page of a list looks at. */
 const scannedRows = 1000
 /** For how long the newest version of a definition is known, in milliseconds. */
@@ -72,13 +74,25 @@ export class Saga extends TenantActor implements SagaRpc {
     (effect, outcome) => void this.#settled.add({ effect, outcome }),
   )
   readonly #starts = new Batcher<{ wanted: NewSagaRun; definition: Definition }, SagaStarted | Refusal>((all) =>
-    this.#changing((now) => all.map((one) => this.#start(one.wanted, one.definition, now))),
+    this.#each(
+      all,
+      ({ wanted, definition }, now) => this.#start(wanted, definition, now),
+      () => refuse('internal'),
+    ),
   )
   readonly #settled = new Batcher<Settled, boolean>((all) =>
-    this.#changing((now) => all.map(({ effect, outcome }) => this.#settle(effect, outcome, now))),
+    this.#each(
+      all,
+      ({ effect, outcome }, now) => this.#settle(effect, outcome, now),
+      ({ effect }) => this.#postpone(effect.run),
+    ),
   )
   readonly #arrivals = new Batcher<{ wait: string; event: LogEvent }, boolean>((all) =>
-    this.#changing((now) => all.map(({ wait, event }) => this.#takeEvent(wait, event, now))),
+    this.#each(
+      all,
+      ({ wait, event }, now) => this.#takeEvent(wait, event, now),
+      () => false,
+    ),
   )
   /** Runs that are being changed; `isDue` when their time was looked at. */
   readonly #changed = new Map<
@@ -101,7 +115,10 @@ export class Saga extends TenantActor implements SagaRpc {
   async start(wanted: NewSagaRun): Promise<SagaStarted | Refusal> {
     this.#use()
     const known = this.#runs.get(wanted.id)
-    if (known !== undefined) return this.#repeated(known, wanted)
+    if (known !== undefined) {
+      this.#runs.forget(wanted.id)
+      return this.#repeated(known, wanted)
+    }
     const definition = await this.#definition(wanted.saga, wanted.version)
     if (definition === undefined) return refuse('notFound', notFoundText(wanted))
     return await this.#starts.add({ wanted, definition })
@@ -154,7 +171,9 @@ export class Saga extends TenantActor implements SagaRpc {
 
   /** Commands of a gateway on the channel of a run. */
   follow(id: string, call: StreamCall): StreamAnswer {
-    return this.#stream.execute(call, this.#get(id), id)
+    const answer = this.#stream.execute(call, this.#get(id), id)
+    this.#runs.forget(id)
+    return answer
   }
 
   /** Never throws: the platform gives up an alarm that fails six times. */
@@ -163,7 +182,11 @@ export class Saga extends TenantActor implements SagaRpc {
     try {
       const now = this.#clock.now()
       const due = this.#runs.due(now, runsAtOnce)
-      this.#changing(() => due.forEach((id) => this.#lookAt(id, now)))
+      this.#each(
+        due,
+        (id) => this.#lookAt(id, now),
+        (id) => this.#postpone(id),
+      )
       this.#setAlarm(due.length === runsAtOnce ? now + 10 : this.#runs.nextLookAt())
     } catch (thrown) {
       log.error('sagas.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
@@ -264,15 +287,19 @@ export class Saga extends TenantActor implements SagaRpc {
   async #resume(): Promise<void> {
     for (let ids = this.#runs.calling('', runsAtOnce); ids.length > 0;) {
       const last = ids.at(-1) ?? ''
-      this.#changing((now) => {
-        for (const id of ids) {
-          const run = this.#runs.get(id)
-          if (run !== undefined && !this.#calls.has(id)) resume(this.#contextOf(run, now))
-        }
-      })
+      this.#each(
+        ids,
+        (id, now) => this.#resumeRun(id, now),
+        (id) => this.#postpone(id),
+      )
       await scheduler.wait(0)
       ids = this.#runs.calling(last, runsAtOnce)
     }
+  }
+
+  #resumeRun(id: string, now: number): void {
+    const run = this.#runs.get(id)
+    if (run !== undefined && !this.#calls.has(id)) resume(this.#contextOf(run, now))
   }
 
   #contextOf(run: Run, now: number): RunContext {
@@ -287,7 +314,8 @@ export class Saga extends TenantActor implements SagaRpc {
     const plan = this.#plans.get(definition) ?? planOf(definition)
     this.#plans.set(definition, plan)
     const stuckAfterMs = (step: Step) => this.#stuckAfterMs(definition, step)
-    const context = { run, definition, plan, now, random: Math.random, effects: [], stuckAfterMs }
+    const hasCalls = this.#calls.has(run.id)
+    const context = { run, definition, plan, now, random: Math.random, effects: [], hasCalls, stuckAfterMs }
     this.#changed.set(run.id, { context, isDue: false, entriesBefore })
     return context
   }
@@ -313,12 +341,34 @@ export class Saga extends TenantActor implements SagaRpc {
       return result
     } catch (thrown) {
       log.error('sagas.change-failed', { ...idsOf(request), tenant: this.#tenant, reason: reasonOf(thrown) })
-      // What is in memory cannot be rolled back.
-      this.ctx.abort(`the runs could not be changed: ${reasonOf(thrown)}`)
+      // What is in memory cannot be rolled back; it is read again.
+      this.#runs.forgetAll()
       throw thrown
     } finally {
       this.#changed.clear()
     }
+  }
+
+  /** Does work for each of `all` in one commit; where that fails, for each by itself, so that one run never stops the others. */
+  #each<I, O>(all: readonly I[], work: (one: I, now: number) => O, failed: (one: I) => O): O[] {
+    try {
+      return this.#changing((now) => all.map((one) => work(one, now)))
+    } catch {
+      return all.map((one) => {
+        try {
+          return this.#changing((now) => work(one, now))
+        } catch {
+          return failed(one)
+        }
+      })
+    }
+  }
+
+  /** A run that could not be changed is tried again an hour later; the log line of the failure names the reason. */
+  #postpone(id: string): boolean {
+    log.error('sagas.run-postponed', { tenant: this.#tenant, run: id })
+    this.#runs.postpone(id, this.#clock.now() + postponeMs)
+    return false
   }
 
   #write(now: number): void {
@@ -340,7 +390,7 @@ export class Saga extends TenantActor implements SagaRpc {
       const { run, effects } = context
       this.#setAlarm(nextDueAt(context))
       this.#calls.add(effects)
-      this.ctx.waitUntil(this.#stream.publish(run, entriesBefore))
+      if (run.watchers.length > 0) this.ctx.waitUntil(this.#stream.publish(run, entriesBefore))
       this.#runs.forget(run.id)
     }
   }
@@ -368,7 +418,10 @@ export class Saga extends TenantActor implements SagaRpc {
 
   async #perform(effect: Effect): Promise<Outcome> {
     this.#place.used()
-    return await this.ctx.exports.SagaWorker.perform(this.#tenant, effect)
+    const run = this.#runs.get(effect.run)
+    if (run === undefined || !isStillWanted(run, effect))
+      return { kind: 'not-started', reason: 'the run turned back before the call', isUncounted: true, retryInMs: 0 }
+    return await this.ctx.exports.SagaWorker.perform(this.#tenant, effect, documentOf(run))
   }
 
   /** The version that was asked for, or the newest as it was a second ago at most. */
@@ -383,6 +436,13 @@ export class Saga extends TenantActor implements SagaRpc {
     if (version === undefined) this.#newest.set(name, { version: found.definition.version, until: now + newestForMs })
     return found.definition
   }
+}
+
+/** Whether a call has to be made that waited for its turn: not one whose run has turned back, unless it may have had its effect. */
+function isStillWanted({ direction, steps }: Run, { step, call, purpose }: Effect): boolean {
+  const state = steps[step]
+  if (state?.phase !== 'active' || state.call !== call) return false
+  return direction === 'forward' || purpose !== 'act' || state.isUncertain
 }
 
 const notFoundText = ({ saga, version }: NewSagaRun): string =>

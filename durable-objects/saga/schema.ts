@@ -9,6 +9,7 @@ export const sagaSchema = [
      look_at INTEGER, is_calling INTEGER NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;
    CREATE INDEX runs_due ON runs (look_at) WHERE look_at IS NOT NULL;
    CREATE INDEX runs_calling ON runs (id) WHERE is_calling = 1;
+   CREATE INDEX runs_open ON runs (saga, state) WHERE state NOT IN ('completed', 'compensated');
    CREATE INDEX runs_by_time ON runs (started_at, id);
    CREATE TABLE listeners (channel TEXT NOT NULL, gateway TEXT NOT NULL, PRIMARY KEY (channel, gateway)) WITHOUT ROWID;`,
 ]

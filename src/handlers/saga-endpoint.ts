@@ -9,7 +9,12 @@ import { reasonOf } from '../kernel/log.ts'
 import type { Outcome } from '../sagas/advance.ts'
 import { outcomeOfAnswer, type Answer } from '../sagas/answer.ts'
 import type { EndpointCall } from '../sagas/definition.ts'
-import type { Effect } from '../sagas/run.ts'
+import type { Effect, SagaDocument } from '../sagas/run.ts'
+
+/** A call with the document of its run, as it is when the call leaves. */
+export interface PreparedCall extends Effect {
+  readonly document: SagaDocument
+}
 
 /** Bytes of an answer that are read. */
 const answerBytes = 32_768
@@ -19,7 +24,7 @@ export async function callSagaEndpoint(
   env: Env,
   tenant: string,
   { url, body }: EndpointCall,
-  effect: Effect,
+  effect: PreparedCall,
   secrets: readonly string[],
 ): Promise<Outcome> {
   const text = JSON.stringify(body === undefined ? effect.document : valueOf(body, effect))
@@ -69,7 +74,7 @@ async function whenNotFull<T>(call: () => Promise<T>, until: number): Promise<T>
 /** An expression that cannot be evaluated. */
 export class BadExpression extends Error {}
 
-export function valueOf(expression: string, { document }: Effect): unknown {
+export function valueOf(expression: string, { document }: PreparedCall): unknown {
   try {
     return evaluate(expression, document)
   } catch (thrown) {

@@ -5,12 +5,13 @@ import type { Env } from '../env.ts'
 import type { EventWait } from '../events/log-event.ts'
 import { BoundedMap } from '../kernel/bounded-map.ts'
 import { systemClock } from '../kernel/clock.ts'
+import { within } from '../kernel/retry.ts'
 import type { Outcome } from '../sagas/advance.ts'
 import { outcomeOfAnswer } from '../sagas/answer.ts'
 import { eventResult } from '../sagas/event-result.ts'
 import type { AwaitedEvent, OperationCall } from '../sagas/definition.ts'
-import type { Effect } from '../sagas/run.ts'
-import { BadExpression, callSagaEndpoint, readAnswer, valueOf } from './saga-endpoint.ts'
+import type { Effect, SagaDocument } from '../sagas/run.ts'
+import { BadExpression, callSagaEndpoint, readAnswer, valueOf, type PreparedCall } from './saga-endpoint.ts'
 
 /** For how long an isolate uses the secrets that it has, in milliseconds. */
 const secretsForMs = 10_000
@@ -19,7 +20,8 @@ const secretsOfTenants = new BoundedMap<string, { readonly secrets: readonly str
 
 /** Makes the calls of sagas, one in each invocation, so that a run never waits for the calls of another. */
 export class SagaWorker extends WorkerEntrypoint<Env> {
-  async perform(tenant: string, effect: Effect): Promise<Outcome> {
+  async perform(tenant: string, wanted: Effect, document: SagaDocument): Promise<Outcome> {
+    const effect = { ...wanted, document }
     const { action } = effect
     try {
       if ('url' in action)
@@ -39,10 +41,11 @@ async function callOperation(
   context: ExecutionContext,
   tenant: string,
   { operation, input }: OperationCall,
-  effect: Effect,
+  effect: PreparedCall,
 ): Promise<Outcome> {
   const given = input === undefined ? {} : valueOf(input, effect)
-  const response = await asServerOf(env, context, tenant, operation, given, effect.key)
+  const asked = asServerOf(env, context, tenant, operation, given, effect.key)
+  const response = await within(effect.timeoutMs, 'the operation', asked)
   if (typeof response === 'string') return { kind: 'not-started', isFinal: true, reason: response }
   return outcomeOfAnswer(await readAnswer(response), systemClock.now())
 }
@@ -52,7 +55,7 @@ async function awaitEvent(
   env: Env,
   tenant: string,
   { topic, event: type, correlation }: AwaitedEvent,
-  effect: Effect,
+  effect: PreparedCall,
 ): Promise<Outcome> {
   const value = valueOf(correlation, effect)
   if (typeof value !== 'string' && typeof value !== 'number')

@@ -1,15 +1,19 @@
 import { evaluate, isTrue } from '../kernel/expression.ts'
 import { backoffMs } from '../kernel/retry.ts'
+import { byteLength } from '../kernel/text.ts'
 import type { Definition, Plan, Step } from './definition.ts'
 import {
   actionOf,
+  dataBytesOf,
   documentOf,
   isBehindPivot,
   isEnded,
   keyOf,
   note,
+  runBytes,
   stepOf,
   type Effect,
+  type HistoryEntry,
   type Purpose,
   type Run,
   type StepState,
@@ -42,18 +46,22 @@ export interface RunContext {
   readonly now: number
   readonly random: () => number
   readonly effects: Effect[]
+  /** A call of the run is waiting or under way here: it will come back, so none is taken as lost. */
+  readonly hasCalls: boolean
   /** How long a step may take until it is reported as stuck, in milliseconds. */
   readonly stuckAfterMs: (step: Step) => number
 }
 
 /** Attempts of a compensation, and of a step behind the pivot, before a person is asked. */
 export const stubbornAttempts = 20
+/** How often a run is looked at whose calls wait for their turn, in milliseconds. */
+const lookAgainMs = 60_000
 /** How long after its timeout a call is taken as lost. */
 export const lostMs = 5_000
 /** How long the log of events may take to note a wait, in milliseconds. */
 const registerMs = 10_000
-/** Bytes of JSON of one step's result. */
-export const resultLength = 16_384
+/** Bytes of JSON of one step's result: an event of 64 KiB with its attributes fits. */
+export const resultBytes = 66_560
 
 /** Takes the outcome of a call and goes on. An outcome of an earlier call changes nothing; returns whether it counted. */
 export function settle(context: RunContext, name: string, call: number, outcome: Outcome): boolean {
@@ -94,13 +102,13 @@ export function resume(context: RunContext): void {
 }
 
 /** The next time at which something is due, in milliseconds since the epoch; Infinity when only a person can go on. */
-export function nextDueAt({ run, plan, stuckAfterMs }: RunContext): number {
+export function nextDueAt({ run, plan, now, hasCalls, stuckAfterMs }: RunContext): number {
   if (run.endedAt > 0) return run.endedAt + run.keepMs
   const hasDeadline = run.direction === 'forward' && !isBehindPivot(run, plan)
   let next = hasDeadline ? run.deadlineAt : Infinity
   for (const [name, state] of Object.entries(run.steps)) {
     const { phase, dueAt } = state
-    if (phase === 'active') next = Math.min(next, dueAt + lostMs)
+    if (phase === 'active') next = Math.min(next, Math.max(dueAt + lostMs, hasCalls ? now + lookAgainMs : 0))
     else if (phase === 'pausing' || phase === 'waiting') next = Math.min(next, dueAt)
     const step = plan.steps.get(name)
     if (step !== undefined && isOpen(state) && state.isStuck !== true)
@@ -143,7 +151,7 @@ function stepNamed({ plan }: RunContext, name: string): Step {
 function passTime(context: RunContext, step: Step): void {
   const state = stepOf(context.run, step.name)
   const one = { ...context, name: step.name, state, step }
-  if (state.phase === 'active' && context.now >= state.dueAt + lostMs) settleLost(one)
+  if (state.phase === 'active' && !context.hasCalls && context.now >= state.dueAt + lostMs) settleLost(one)
   if (context.now < state.dueAt) return
   if (state.phase === 'waiting') {
     if (step.sleep === undefined)
@@ -231,7 +239,6 @@ function begin(one: One, purpose: Purpose): void {
     timeoutMs,
     key: keyOf(run.id, name, purpose),
     attempt: state.attempts + 1,
-    document: documentOf(run),
     ...(isWait ? { until: state.startedAt + step.timeoutSeconds * 1000 } : {}),
   })
 }
@@ -355,16 +362,37 @@ function needPerson({ run, state, now, name }: One, reason: string): void {
   note(run, { at: now, event: 'attention', step: name, detail: reason })
 }
 
-function finish(one: One, result: unknown): void {
+function finish(one: One, result: unknown, entry: Pick<HistoryEntry, 'detail' | 'by'> = {}): void {
   const { run, state, now, name } = one
-  if (JSON.stringify(result ?? null).length > resultLength) {
-    // Its effect is there: only a person can say what the run goes on with.
-    needPerson(one, `its result is longer than ${resultLength} bytes of JSON`)
+  const tooLong = excessOf(run, result)
+  // Its effect is there. Going forward only a person can say with what; going back it is compensated like any other.
+  if (tooLong !== undefined && run.direction === 'forward') {
+    needPerson(one, tooLong)
     return
   }
-  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: result ?? null, isUncertain: false })
+  const kept = tooLong === undefined ? (result ?? null) : null
+  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: kept, isUncertain: false })
   delete state.reason
-  note(run, { at: now, event: 'step-done', step: name })
+  note(run, { at: now, event: 'step-done', step: name, ...entry })
+}
+
+/** Ends the wait of a step with what it waited for. */
+export function endWait(
+  context: RunContext,
+  name: string,
+  result: unknown,
+  entry: Pick<HistoryEntry, 'detail' | 'by'>,
+): void {
+  finish({ ...context, name, state: stepOf(context.run, name), step: stepNamed(context, name) }, result, entry)
+  advance(context)
+}
+
+function excessOf(run: Run, result: unknown): string | undefined {
+  const bytes = byteLength(JSON.stringify(result ?? null))
+  if (bytes > resultBytes) return `its result is longer than ${resultBytes} bytes of JSON`
+  return bytes + dataBytesOf(run) > runBytes
+    ? `with its result the run has more than ${runBytes} bytes of input, results and signals`
+    : undefined
 }
 
 function fail(one: One, reason: string): void {

@@ -1,6 +1,7 @@
 import type { Step } from './definition.ts'
-import { advance, startCompensation, type RunContext } from './advance.ts'
-import { isBehindPivot, note, stepOf, type HistoryEntry } from './run.ts'
+import { advance, endWait, startCompensation, type RunContext } from './advance.ts'
+import { byteLength } from '../kernel/text.ts'
+import { dataBytesOf, isBehindPivot, note, runBytes, stepOf, type HistoryEntry } from './run.ts'
 
 /** Why a person's request is refused: the run has ended, has no such step, or the step is not in a state for it. */
 export type Intervention =
@@ -27,15 +28,14 @@ export function signal(context: RunContext, name: string, data: unknown, by: str
     if (!definition.steps.some((step) => isSignal(step.wait, name)))
       return { kind: 'notFound', detail: `signal: no step of ${definition.name} waits for "${name}"` }
     if (!Object.hasOwn(run.signals, name) && Object.keys(run.signals).length >= maxSignals)
-      return conflict(`at most ${maxSignals} signals wait in a run`)
+      return conflict(`signal: at most ${maxSignals} wait in a run`)
+    if (dataBytesOf(run) + byteLength(JSON.stringify(data ?? null)) > runBytes)
+      return conflict(`data: with it the run has more than ${runBytes} bytes of input, results and signals`)
     run.signals[name] = data
     note(run, { at: now, event: 'signal-kept', detail: name, by })
     return done
   }
-  const state = stepOf(run, waiting.name)
-  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: data ?? null })
-  note(run, { at: now, event: 'step-done', step: waiting.name, detail: `signal ${name}`, by })
-  advance(context)
+  endWait(context, waiting.name, data, { detail: `signal ${name}`, by })
   return done
 }
 
@@ -44,12 +44,10 @@ const isSignal = (wait: Step['wait'], name: string): boolean =>
 
 /** Gives an event to the step that waits for it. A repeat, and one for a step that waits no more, changes nothing. */
 export function eventArrived(context: RunContext, name: string, event: unknown): void {
-  const { run, now } = context
+  const { run } = context
   const state = Object.hasOwn(run.steps, name) ? stepOf(run, name) : undefined
   if (run.endedAt > 0 || (state?.phase !== 'waiting' && state?.phase !== 'active' && state?.phase !== 'pausing')) return
-  Object.assign(state, { phase: 'done', dueAt: 0, endedAt: now, result: event })
-  note(run, { at: now, event: 'step-done', step: name, detail: 'its event arrived' })
-  advance(context)
+  endWait(context, name, event, { detail: 'its event arrived' })
 }
 
 /** Turns the run back as a failure would. Behind the pivot it is refused. */

@@ -1,3 +1,4 @@
+import { byteLength } from '../kernel/text.ts'
 import type { Action, Definition, Plan, Step } from './definition.ts'
 
 /**
@@ -84,7 +85,6 @@ export interface Effect {
   readonly timeoutMs: number
   readonly key: string
   readonly attempt: number
-  readonly document: SagaDocument
   /** Of a wait for an event: when it ends, in milliseconds since the epoch. */
   readonly until?: number
 }
@@ -97,6 +97,14 @@ export interface SagaDocument {
 }
 
 export const historyLength = 500
+/** Bytes of JSON of what a run keeps of its tenant: input, results and signals. A row of an actor holds 2 MB. */
+export const runBytes = 262_144
+
+/** Bytes of JSON of what the run keeps of its tenant now. */
+export function dataBytesOf({ input, steps, signals }: Run): number {
+  const results = Object.values(steps).map(({ result }) => result ?? null)
+  return byteLength(JSON.stringify([input, signals, results]))
+}
 
 /** The state of a run in the words of the API. */
 export function stateOf(run: Run): RunState {

@@ -15,7 +15,7 @@ import { describe, expect, test } from 'vitest'
 import { advance, nextDueAt, resume, settle, type Outcome, type RunContext } from '../../src/sagas/advance.ts'
 import { badDefinition, planOf, warningsOf, type Definition, type Step } from '../../src/sagas/definition.ts'
 import { cancel, retryStep, signal, skipStep } from '../../src/sagas/interventions.ts'
-import { newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
+import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 
 const step = (name: string, more: Partial<Step> = {}): Step => ({
   name,
@@ -38,6 +38,9 @@ const define = (steps: readonly Step[], more: Partial<Definition> = {}): Definit
 
 const stuckAfterMs = () => 3_600_000
 
+/** Runs whose calls wait for their turn in the actor. */
+const held: string[] = []
+
 const order = define([step('reserve'), step('pay'), step('ship', { pivot: true, compensate: undefined })])
 
 /** A run with a clock of its own; the calls it wants to make wait in `effects`. */
@@ -52,6 +55,7 @@ function begin(definition: Definition, input: unknown = {}) {
     now,
     random: () => 0.5,
     effects,
+    hasCalls: held.includes(run.id),
     stuckAfterMs,
   })
   advance(context())
@@ -164,7 +168,7 @@ describe('a run', () => {
     expect(saga.state()).toBe('attention')
     skipStep(saga.context(), 'b', { reason: 'by hand', result: undefined }, 'key1')
     expect(stepOf(saga.run, 'b')).toMatchObject({ phase: 'undone', result: { id: 'B1' } })
-    expect(saga.call('a')?.document.steps['b']?.result).toEqual({ id: 'B1' })
+    expect(documentOf(saga.run).steps['b']?.result).toEqual({ id: 'B1' })
   })
 
   test('runs steps side by side and starts the one after them when all have ended', () => {
@@ -198,7 +202,7 @@ describe('a run', () => {
     )
     saga.answer('a', { kind: 'done', result: { id: 'A1' } })
     expect(stepOf(saga.run, 'gift').phase).toBe('skipped')
-    expect(saga.call('c')?.document.steps['a']?.result).toEqual({ id: 'A1' })
+    expect(documentOf(saga.run).steps['a']?.result).toEqual({ id: 'A1' })
   })
 
   test('waits for a signal, also when it came before, and fails when it does not come in time', () => {
@@ -272,6 +276,30 @@ describe('a run', () => {
     saga.pass(3_600_000)
     expect(saga.run.history.filter(({ event }) => event === 'stuck')).toHaveLength(1)
     expect(nextDueAt(saga.context())).toBe(1_000_000 + 90_000_000)
+  })
+
+  test('does not take a call as lost that waits for its turn, however long', () => {
+    const saga = begin(order)
+    held.push('r1')
+    saga.pass(600_000)
+    expect(nextDueAt(saga.context())).toBe(1_600_000 + 60_000)
+    held.pop()
+    expect(saga.answer('reserve', done)).toBe(true)
+    expect(stepOf(saga.run, 'reserve')).toMatchObject({ phase: 'done', attempts: 0 })
+  })
+
+  test('keeps at most 256 KiB of its tenant’s data: what does not fit needs a person, or is refused', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f']
+    const saga = begin(define(names.map((name) => step(name, { compensate: undefined }))))
+    const big: Outcome = { kind: 'done', result: 'x'.repeat(60_000) }
+    for (const name of names) saga.answer(name, big)
+    expect(saga.state()).toBe('attention')
+    expect(JSON.stringify(saga.run).length).toBeLessThan(300_000)
+    const waits = begin(
+      define([step('hold'), step('ask', { call: undefined, wait: { signal: 'ok' } })]),
+      'y'.repeat(250_000),
+    )
+    expect(signal(waits.context(), 'ok', 'z'.repeat(15_000), 'key1')).toMatchObject({ kind: 'conflict' })
   })
 
   test('takes an outcome once, and none of an earlier call', () => {
@@ -463,6 +491,7 @@ function revived(definition: Definition, run: Run, from: number) {
     now,
     random: () => 0.5,
     effects,
+    hasCalls: held.includes(run.id),
     stuckAfterMs,
   })
   return {

@@ -1,4 +1,8 @@
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { sagaActors, sagaOf } from '../../durable-objects/address.ts'
+import { hash32 } from '../../src/kernel/id.ts'
 import { call, type Call } from '../support/worker/http.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 
@@ -58,9 +62,9 @@ async function define(definition: unknown, name = 'order') {
   return answer.body
 }
 
-async function start(body: object = {}, saga = 'order'): Promise<string> {
-  const id = `run-${++runs}`
-  const answer = await ask(`POST /v1/sagas/${saga}/runs`, { body: { id, input: { id: 17 }, ...body } })
+async function start(body: { readonly id?: string; readonly input?: unknown } = {}, saga = 'order'): Promise<string> {
+  const { id = `run-${++runs}`, ...more } = body
+  const answer = await ask(`POST /v1/sagas/${saga}/runs`, { body: { id, input: { id: 17 }, ...more } })
   expect(answer.status, answer.text).toBe(201)
   return id
 }
@@ -210,6 +214,52 @@ describe('an order of a shop, as a saga', () => {
       runs: { started: 2, completed: 1, compensated: 1, open: 0 },
       steps: expect.arrayContaining([expect.objectContaining({ name: 'pay', done: 1, failed: 1 })]),
     })
+  })
+})
+
+describe('the runs of one actor', () => {
+  const waits = { steps: [{ name: 'nap', sleep: { seconds: 1 } }] }
+
+  test('are not stopped by one that cannot be changed: it is looked at again an hour later', async () => {
+    await define(waits)
+    const bad = await start()
+    const saga = sagaOf(env, shop.id, bad)
+    await runInDurableObject(saga, (_, { storage }) => {
+      storage.sql.exec(`UPDATE runs SET data = json_remove(data, '$.steps.nap') WHERE id = ?`, bad)
+    })
+    await evictDurableObject(saga)
+    // Ids that belong to the same actor.
+    const beside = Array.from({ length: 400 }, (_, n) => `beside-${bad}-${n}`).filter(
+      (id) => hash32(id) % sagaActors === hash32(bad) % sagaActors,
+    )
+    for (const id of beside.slice(0, 3)) await start({ id })
+    for (const id of beside.slice(0, 3)) await ends(id, 'completed')
+    const lookAt = await runInDurableObject(saga, (_, { storage }) =>
+      Number(storage.sql.exec('SELECT look_at FROM runs WHERE id = ?', bad).one()['look_at']),
+    )
+    expect(lookAt).toBeGreaterThan(Date.now() + 3_000_000)
+  })
+
+  test('share sixteen calls at once, and each is made once', async () => {
+    let most = 0
+    let now = 0
+    await define({ steps: [{ name: 'slow', call: at('slow'), timeoutSeconds: 1, retry }] })
+    const ids = Array.from({ length: 4000 }, (_, n) => `many-${n}`)
+      .filter((id) => hash32(id) % sagaActors === 3)
+      .slice(0, 120)
+    will(
+      '/slow',
+      ...ids.map(() => async () => {
+        most = Math.max(most, ++now)
+        await scheduler.wait(60)
+        now--
+        return json(200, {})
+      }),
+    )
+    await Promise.all(ids.map((id) => start({ id })))
+    for (const id of ids) await ends(id, 'completed')
+    expect(most).toBeLessThanOrEqual(16)
+    expect(paths()).toHaveLength(ids.length)
   })
 })
 
