@@ -37,7 +37,7 @@ export async function postEvent(env: Env, { attempt, generation }: Delivery, pos
       { method: 'POST', body, headers },
       ignoreBody,
     )
-    return resultOfAnswer(answer.status, answer.retryAfter)
+    return resultOfAnswer(answer.status, answer.retryAfter, systemClock.now())
   } catch (thrown) {
     if (thrown instanceof BadEndpoint) return { outcome: { kind: 'dead', reason: thrown.message } }
     if (thrown instanceof CallRefused)

@@ -1,3 +1,4 @@
+import { retryAfterMs } from '../kernel/retry-after.ts'
 import type { Outcome } from './advance.ts'
 
 /** What an endpoint, or an operation of this API, answered; `body` is its JSON, null where it has none. */
@@ -17,8 +18,8 @@ const maxPauseSeconds = 86_400
 export function outcomeOfAnswer({ status, retryAfter, body }: Answer, now: number): Outcome {
   const reason = `it answered ${status}${detailOf(body)}`
   if (status >= 200 && status < 300) return { kind: 'done', result: body }
-  const seconds = status === 429 || status === 503 ? secondsOf(retryAfter, now) : undefined
-  if (seconds !== undefined) return { kind: 'not-started', reason, retryInMs: seconds * 1000 }
+  const askedMs = status === 429 || status === 503 ? retryAfterMs(retryAfter, now, maxPauseSeconds) : undefined
+  if (askedMs !== undefined) return { kind: 'not-started', reason, retryInMs: askedMs }
   if (status === 408 || status === 425 || status === 429 || status >= 500) return { kind: 'unknown', reason }
   return { kind: 'not-started', isFinal: true, isConflict: status === 409, reason }
 }
@@ -31,11 +32,4 @@ function detailOf(body: unknown): string {
     (each) => typeof each === 'string',
   )
   return typeof text === 'string' ? `: ${text.slice(0, 300)}` : ''
-}
-
-/** Seconds of a Retry-After header (RFC 9110 §10.2.3): a number of them, or a date. */
-function secondsOf(value: string | null, now: number): number | undefined {
-  if (value === null) return undefined
-  const seconds = /^\d+$/.test(value.trim()) ? Number(value) : (Date.parse(value) - now) / 1000
-  return Number.isNaN(seconds) ? undefined : Math.min(maxPauseSeconds, Math.max(1, Math.ceil(seconds)))
 }

@@ -1,3 +1,4 @@
+import { retryAfterMs } from '../../kernel/retry-after.ts'
 import { byteLength } from '../../kernel/text.ts'
 import type { Outcome } from '../model/job.ts'
 
@@ -20,8 +21,9 @@ export interface EndpointAnswer {
 export function outcomeOf({ status, retryAfter, result }: EndpointAnswer, now: number): Outcome {
   if (status >= 200 && status < 300) return done(result)
   if (status === 409 || status === 410) return { kind: 'discard', reason: `the endpoint answered ${status}` }
-  const seconds = status === 429 || status === 503 ? secondsOf(retryAfter, now) : undefined
-  if (seconds !== undefined) return { kind: 'snooze', seconds, reason: `the endpoint answered ${status}` }
+  const askedMs = status === 429 || status === 503 ? retryAfterMs(retryAfter, now, maxSnoozeSeconds) : undefined
+  if (askedMs !== undefined)
+    return { kind: 'snooze', seconds: askedMs / 1000, reason: `the endpoint answered ${status}` }
   return { kind: 'retry', error: `http-${status}`, reason: `the endpoint answered ${status}` }
 }
 
@@ -47,13 +49,6 @@ export function unreachableReason(reason: string): string {
 
 const done = (result: string | null): Outcome =>
   result === null || byteLength(result) > resultBytes || !isJson(result) ? { kind: 'done' } : { kind: 'done', result }
-
-/** Seconds of a Retry-After header (RFC 9110 §10.2.3): a number of them, or a date. */
-function secondsOf(value: string | null, now: number): number | undefined {
-  if (value === null) return undefined
-  const seconds = /^\d+$/.test(value.trim()) ? Number(value) : (Date.parse(value) - now) / 1000
-  return Number.isNaN(seconds) ? undefined : Math.min(maxSnoozeSeconds, Math.max(1, Math.ceil(seconds)))
-}
 
 function isJson(text: string): boolean {
   try {
