@@ -90,8 +90,10 @@ export class Consumer {
   readonly #window = new Map<number, LogEvent>()
   #windowBytes = 0
   readonly #retries = new Map<number, Retry>()
-  /** How many retries each key has. */
-  readonly #retriesOfKey = new Map<string, number>()
+  /** Offsets of the retries of each lane, ascending. */
+  readonly #lanes = new Map<string, number[]>()
+  /** The first of each lane, in order of offsets; undefined after a change. */
+  #first: readonly Retry[] | undefined
   /** Offsets that are handed out. */
   readonly #out = new Set<number>()
   /** The lease of each offset that a puller has. */
@@ -255,7 +257,8 @@ export class Consumer {
   seek(offset: number): void {
     this.#store.retries.clear()
     this.#store.leases.clear()
-    for (const held of [this.#window, this.#retries, this.#retriesOfKey, this.#out, this.#leaseOf]) held.clear()
+    for (const held of [this.#window, this.#retries, this.#lanes, this.#out, this.#leaseOf]) held.clear()
+    this.#first = undefined
     this.#windowBytes = 0
     this.#position = startAfter(offset, this.#position.generation + 1)
     this.#readTo = offset
@@ -294,7 +297,7 @@ export class Consumer {
   #retry(event: LogEvent, attempts: number, notBefore: number, reason: string): void {
     const retry = { offset: event.offset, key: event.key, attempts, notBefore }
     if (this.#retries.has(event.offset)) {
-      this.#retries.set(event.offset, retry)
+      this.#noteRetry(retry)
       this.#store.retries.change(retry, reason)
       return
     }
@@ -359,35 +362,39 @@ export class Consumer {
     return laneOf({ offset, key: (this.#window.get(offset) ?? this.#retries.get(offset))?.key ?? null })
   }
 
-  #isBlocked({ key }: LogEvent): boolean {
-    return key !== null && this.#retriesOfKey.has(key)
+  #isBlocked(event: LogEvent): boolean {
+    return event.key !== null && this.#lanes.has(laneOf(event))
   }
 
   #noteRetry(retry: Retry): void {
-    const { offset, key } = retry
-    if (key !== null && !this.#retries.has(offset)) this.#retriesOfKey.set(key, (this.#retriesOfKey.get(key) ?? 0) + 1)
-    this.#retries.set(offset, retry)
+    if (!this.#retries.has(retry.offset)) {
+      const lane = this.#lanes.get(laneOf(retry)) ?? []
+      // Nearly always behind all others; a dead letter that is handed out again may belong before them.
+      const place = lane.findLastIndex((offset) => offset < retry.offset) + 1
+      lane.splice(place, 0, retry.offset)
+      this.#lanes.set(laneOf(retry), lane)
+    }
+    this.#retries.set(retry.offset, retry)
+    this.#first = undefined
   }
 
-  #forgetRetry({ offset, key }: Retry): void {
-    this.#retries.delete(offset)
-    this.#store.retries.remove(offset)
-    if (key === null) return
-    const left = (this.#retriesOfKey.get(key) ?? 1) - 1
-    if (left === 0) this.#retriesOfKey.delete(key)
-    else this.#retriesOfKey.set(key, left)
+  #forgetRetry(retry: Retry): void {
+    this.#retries.delete(retry.offset)
+    this.#store.retries.remove(retry.offset)
+    const lane = this.#lanes.get(laneOf(retry)) ?? []
+    const place = lane.indexOf(retry.offset)
+    if (place >= 0) lane.splice(place, 1)
+    if (lane.length === 0) this.#lanes.delete(laneOf(retry))
+    this.#first = undefined
   }
 
   /** The oldest retry of each key, and those without a key, in order of their offsets. */
-  #firstRetries(): Retry[] {
-    const lanes = new Set<string>()
-    const first: Retry[] = []
-    for (const retry of [...this.#retries.values()].toSorted((one, other) => one.offset - other.offset)) {
-      const lane = laneOf(retry)
-      if (!lanes.has(lane)) first.push(retry)
-      lanes.add(lane)
-    }
-    return first
+  #firstRetries(): readonly Retry[] {
+    this.#first ??= [...this.#lanes.values()]
+      .map(([offset]) => (offset === undefined ? undefined : this.#retries.get(offset)))
+      .filter((retry) => retry !== undefined)
+      .toSorted((one, other) => one.offset - other.offset)
+    return this.#first
   }
 
   #noteLease(lease: Lease): void {
