@@ -44,9 +44,8 @@ const held: string[] = []
 const order = define([step('reserve'), step('pay'), step('ship', { pivot: true, compensate: undefined })])
 
 /** A run with a clock of its own; the calls it wants to make wait in `effects`. */
-function begin(definition: Definition, input: unknown = {}) {
-  let now = 1_000_000
-  const run = newRun(definition, { id: 'r1', input, watchers: [], keepMs: 1000 }, now)
+function around(definition: Definition, run: Run, from: number) {
+  let now = from
   const effects: Effect[] = []
   const context = (): RunContext => ({
     run,
@@ -58,16 +57,13 @@ function begin(definition: Definition, input: unknown = {}) {
     hasCalls: held.includes(run.id),
     stuckAfterMs,
   })
-  advance(context())
   return {
     run,
     effects,
     context,
     /** The call that was asked for last, of this step. */
     call: (name: string) => effects.findLast((effect) => effect.step === name),
-    answer(name: string, outcome: Outcome): boolean {
-      return settle(context(), name, stepOf(run, name).call, outcome)
-    },
+    answer: (name: string, outcome: Outcome): boolean => settle(context(), name, stepOf(run, name).call, outcome),
     pass(ms: number) {
       now += ms
       advance(context())
@@ -78,6 +74,14 @@ function begin(definition: Definition, input: unknown = {}) {
     },
     state: () => stateOf(run),
   }
+}
+
+function begin(definition: Definition, input: unknown = {}) {
+  const now = 1_000_000
+  const run = newRun(definition, { id: 'r1', input, watchers: [], keepMs: 1000 }, now)
+  const saga = around(definition, run, now)
+  advance(saga.context())
+  return saga
 }
 
 const done: Outcome = { kind: 'done', result: null }
@@ -435,7 +439,7 @@ describe('whatever endpoints answer, and whenever the actor loses its memory', (
         const restart = () => {
           const run: Run = JSON.parse(stored)
           const before = saga
-          saga = { ...before, ...revived(definition, run, before.context().now) }
+          saga = around(definition, run, before.context().now)
           open.length = 0
           resume(saga.context())
           save()
@@ -479,35 +483,3 @@ describe('whatever endpoints answer, and whenever the actor loses its memory', (
     )
   })
 })
-
-/** The parts of a run that was read again. */
-function revived(definition: Definition, run: Run, from: number) {
-  let now = from
-  const effects: Effect[] = []
-  const context = (): RunContext => ({
-    run,
-    definition,
-    plan: planOf(definition),
-    now,
-    random: () => 0.5,
-    effects,
-    hasCalls: held.includes(run.id),
-    stuckAfterMs,
-  })
-  return {
-    run,
-    effects,
-    context,
-    call: (name: string) => effects.findLast((effect) => effect.step === name),
-    answer: (name: string, outcome: Outcome) => settle(context(), name, stepOf(run, name).call, outcome),
-    pass(ms: number) {
-      now += ms
-      advance(context())
-    },
-    passUntilDue() {
-      now = Math.max(now, nextDueAt(context()))
-      advance(context())
-    },
-    state: () => stateOf(run),
-  }
-}
