@@ -61,6 +61,10 @@ export const eventLogOf = (env: Env, tenant: string, topic: string) =>
 export const eventConsumerOf = (env: Env, tenant: string, consumer: string) =>
   ofTenant(env.EVENT_CONSUMER, tenant, named(tenant, consumer))
 
+/** The instances of one process. */
+export const processViewOf = (env: Env, tenant: string, process: string) =>
+  ofTenant(env.PROCESS_VIEW, tenant, named(tenant, process))
+
 /** An actor that waits for an event. */
 export function eventWaiterOf(env: Env, tenant: string, { name }: EventWait['waiter']) {
   return ofTenant(env.SAGA, tenant, name)

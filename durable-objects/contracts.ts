@@ -22,7 +22,8 @@ import type { Appended } from '../src/event-log/append.ts'
 import type { ConsumerSpec } from '../src/event-log/consumers/spec.ts'
 import type { Retention } from '../src/event-log/retention.ts'
 import type { EventType, Registered, TypeVersion } from '../src/event-log/types/event-type.ts'
-import type { EventWait, LogEvent, NewEvent } from '../src/events/log-event.ts'
+import type { ProgressState } from '../src/event-log/consumers/progress.ts'
+import type { EventWait, LogEvent, NewEvent, SeenEvent } from '../src/events/log-event.ts'
 import type { NewJob } from '../src/jobs/model/job.ts'
 import type { JobState } from '../src/jobs/model/phase.ts'
 import type { Policy } from '../src/jobs/model/policy.ts'
@@ -70,6 +71,10 @@ import type { BreakerReport, Opinion } from '../src/resilience/opinion.ts'
 import type { StoredBreaker } from '../src/resilience/shared-breaker.ts'
 import type { Counters } from '../src/limits/counters.ts'
 import type { JobTypeCounts } from '../src/jobs/metrics/job-metrics.ts'
+import type { ProcessSpec } from '../src/processes/definition.ts'
+import type { ProcessFigures } from '../src/processes/figures.ts'
+import type { InstanceState, Judgement } from '../src/processes/judge.ts'
+import type { InstanceEntry, TopicPosition } from '../src/processes/tracker.ts'
 import type { sagaRun, sagaRunSummary } from '../src/protocol/sagas-api.ts'
 import type { Definition } from '../src/sagas/definition.ts'
 import type { SagaFigures } from '../src/sagas/metrics.ts'
@@ -535,7 +540,14 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
 
 /** A page of a topic's events; `first` is the oldest offset that is kept, `top` the newest. */
 export type EventReadAnswer =
-  | { readonly kind: 'page'; readonly events: readonly LogEvent[]; readonly first: number; readonly top: number }
+  | {
+      readonly kind: 'page'
+      readonly events: readonly LogEvent[]
+      readonly first: number
+      readonly top: number
+      /** When it was read, in milliseconds since the epoch. A log of the version before does not say it. */
+      readonly now?: number
+    }
   | Refusal
 
 /** What a topic of events keeps. */
@@ -553,6 +565,7 @@ export type WaitAnswer = { readonly kind: 'found'; readonly event: LogEvent } | 
 export interface EventLogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   append(events: readonly NewEvent[]): Promise<Appended>
   read(after: number, limit: number): EventReadAnswer
+  eventsAt(offsets: readonly number[]): readonly LogEvent[]
   offsetBefore(time: number): number
   configure(retention: Retention): void
   state(): EventLogState | undefined
@@ -608,6 +621,61 @@ export interface EventConsumerRpc extends Rpc.DurableObjectBranded, ErasableRpc 
   deleteDead(limit: number): number
   secrets(): string[]
   rotateSecret(): string[]
+  progressOf(events: readonly SeenEvent[]): Promise<readonly EventProgress[]>
+}
+
+/** What a consumer did with an event of its topic. */
+export interface EventProgress {
+  readonly offset: number
+  readonly state: ProgressState
+  readonly reason?: string
+}
+
+/** A version of a process, with the warnings that it was registered with. */
+export interface ProcessVersion {
+  readonly kind: 'version'
+  readonly version: number
+  readonly createdAt: number
+  readonly spec: ProcessSpec
+}
+
+/** An instance in a list. */
+export interface ProcessInstanceSummary {
+  readonly correlation: string
+  readonly n: number
+  readonly version: number
+  readonly state: InstanceState
+}
+
+/** An instance with what its events say now, and a page of its history. */
+export interface ProcessInstanceView extends ProcessInstanceSummary {
+  readonly judgement: Judgement
+  readonly history: readonly InstanceEntry[]
+}
+
+/** How far a process has read a topic. */
+export interface ProcessStats {
+  readonly figures: ProcessFigures
+  readonly states: Partial<Record<InstanceState, number>>
+  readonly topics: readonly TopicPosition[]
+}
+
+/** Where a process begins to read a topic. `readUpTo` is in milliseconds since the epoch. */
+export interface TopicStart {
+  readonly topic: string
+  readonly offset: number
+  readonly readUpTo: number
+}
+
+export interface ProcessViewRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  define(spec: ProcessSpec, starts: readonly TopicStart[]): ProcessVersion | Refusal
+  version(version: number | undefined): ProcessVersion | undefined
+  remove(): Promise<readonly string[]>
+  eventsAppended(topic: string, top: number): void
+  find(correlation: string, after: number, limit: number): ProcessInstanceView | undefined
+  list(state: InstanceState | undefined, before: number, limit: number): readonly ProcessInstanceSummary[]
+  stats(): ProcessStats | undefined
+  follow(correlation: string, call: StreamCall): StreamAnswer
 }
 
 /** An actor that waits for events; called at least once for each wait whose event was appended. */
@@ -626,6 +694,10 @@ export interface EventCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   removeConsumer(name: string): void
   consumer(name: string): string | undefined
   consumers(): readonly { readonly name: string; readonly topic: string }[]
+  addProcess(name: string, topics: readonly string[]): { readonly kind: 'added' } | Refusal
+  removeProcess(name: string): void
+  hasProcess(name: string): boolean
+  processes(): string[]
 }
 
 export interface BreakerRpc extends Rpc.DurableObjectBranded, ErasableRpc {

@@ -7,9 +7,6 @@ import { openActors, TooManyActors, type ActorName } from '../src/limits/open-ac
 import { keyedLimiterName } from '../src/limits/limiter-names.ts'
 import {
   conversationOf,
-  eventCatalogOf,
-  eventConsumerOf,
-  eventLogOf,
   inboxOf,
   jobQueueOf,
   limiterNamed,
@@ -115,37 +112,13 @@ export const callTopic = <R>(
 ): Promise<Awaited<R>> =>
   admitted(env, { kind: 'topic', tenant, name: channel, isKnown }, () => call(topicOf(env, tenant, channel)))
 
-/** The event catalog of a tenant that publishes or reads events. */
-export const callEventCatalog = <R>(
-  env: Env,
-  tenant: string,
-  call: (catalog: ReturnType<typeof eventCatalogOf>) => R,
-): Promise<Awaited<R>> =>
-  admitted(env, { kind: 'event-catalog', tenant, name: 'events', isKnown: true }, () =>
-    call(eventCatalogOf(env, tenant)),
-  )
-
-/** The log of a topic of events. Every tenant has `default`; one that was opened before is known, too. */
-export const callEventLog = <R>(
-  env: Env,
-  tenant: string,
-  topic: string,
-  call: (log: ReturnType<typeof eventLogOf>) => R,
-): Promise<Awaited<R>> =>
-  admitted(env, { kind: 'event-log', tenant, name: topic, isKnown: topic === 'default' }, () =>
-    call(eventLogOf(env, tenant, topic)),
-  )
-
-/** A consumer that the tenant's catalog has. */
-export const callEventConsumer = <R>(
-  env: Env,
-  tenant: string,
-  consumer: string,
-  call: (consumer: ReturnType<typeof eventConsumerOf>) => R,
-): Promise<Awaited<R>> =>
-  admitted(env, { kind: 'event-consumer', tenant, name: consumer, isKnown: true }, () =>
-    call(eventConsumerOf(env, tenant, consumer)),
-  )
+/** The actor of a process that the tenant's catalog has. */
+export const processActor = (tenant: string, process: string): ActorName => ({
+  kind: 'process',
+  tenant,
+  name: process,
+  isKnown: true,
+})
 
 /** The actor of a run: a fixed number of them for each tenant. */
 export const sagaActor = (tenant: string, run: string): ActorName => ({
@@ -187,7 +160,8 @@ export const callLimiter = <R>(
   call: (limiter: ReturnType<typeof limiterNamed>) => R,
 ): Promise<Awaited<R>> => admitted(env, limiterActor(name), () => call(limiterNamed(env, name)))
 
-async function admitted<R>(env: Env, actor: ActorName, call: () => R): Promise<Awaited<R>> {
+/** Calls an actor once there is a place for it. */
+export async function admitted<R>(env: Env, actor: ActorName, call: () => R): Promise<Awaited<R>> {
   const ready = whenAdmitted(env, actor)
   if (ready instanceof Promise) await ready
   return await call()

@@ -12,6 +12,7 @@ import type {
   InboxRpc,
   JobQueueRpc,
   PlatformRpc,
+  ProcessViewRpc,
   RateLimiterRpc,
   SagaCatalogRpc,
   SagaRpc,
@@ -42,6 +43,7 @@ export interface Env extends Vars {
   readonly EVENT_LOG: DurableObjectNamespace<EventLogRpc>
   readonly EVENT_CONSUMER: DurableObjectNamespace<EventConsumerRpc>
   readonly EVENT_CATALOG: DurableObjectNamespace<EventCatalogRpc>
+  readonly PROCESS_VIEW: DurableObjectNamespace<ProcessViewRpc>
   readonly SAGA: DurableObjectNamespace<SagaRpc>
   readonly SAGA_CATALOG: DurableObjectNamespace<SagaCatalogRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Env } from '../../src/env.ts'
 import {
   registerVersion,
   type EventType,
@@ -18,6 +19,8 @@ const maxTypes = 1000
 const maxTopics = 1000
 const maxConsumers = 1000
 const maxConsumersOfTopic = 20
+const maxProcesses = 100
+const maxProcessesOfTopic = 20
 
 const storedVersion: z.ZodType<TypeVersion> = z.object({
   version: z.number(),
@@ -26,11 +29,16 @@ const storedVersion: z.ZodType<TypeVersion> = z.object({
   upcast: z.string().nullable(),
 })
 
-/** The event types of a tenant, and the names of its topics of events and its consumers. */
+/** The event types of a tenant, and the names of its topics of events, its consumers and its processes. */
 export class EventCatalog extends TenantActor implements EventCatalogRpc {
   readonly #place = new OpenPlace(this.ctx, this.env, 'event-catalog')
   readonly #sql = this.ctx.storage.sql
   #isUsed = isUsed(this.#sql)
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    if (this.#isUsed) migrate(this.#sql, eventCatalogSchema)
+  }
 
   /** A registered type with all its versions. */
   type(name: string): EventType | undefined {
@@ -128,6 +136,35 @@ export class EventCatalog extends TenantActor implements EventCatalogRpc {
   consumers(): { readonly name: string; readonly topic: string }[] {
     if (!this.#isUsed) return []
     return this.#sql.exec<{ name: string; topic: string }>('SELECT name, topic FROM consumers ORDER BY name').toArray()
+  }
+
+  /** Notes a process with the topics it reads before it is created or changed. */
+  addProcess(name: string, topics: readonly string[]): { readonly kind: 'added' } | Refusal {
+    this.#use()
+    if (!this.hasProcess(name) && this.#count('SELECT count(*) AS n FROM processes') >= maxProcesses)
+      return refuse('limitExceeded', `processes: at most ${maxProcesses}; delete one first`)
+    const readers = `SELECT count(*) AS n FROM processes, json_each(processes.topics) WHERE json_each.value = ? AND name <> ?`
+    const full = topics.find((topic) => this.#count(readers, topic, name) >= maxProcessesOfTopic)
+    if (full !== undefined)
+      return refuse('limitExceeded', `topics: at most ${maxProcessesOfTopic} processes read ${full}; delete one first`)
+    this.#sql.exec('INSERT OR REPLACE INTO processes (name, topics) VALUES (?, ?)', name, JSON.stringify(topics))
+    return { kind: 'added' }
+  }
+
+  removeProcess(name: string): void {
+    if (this.#isUsed) this.#sql.exec('DELETE FROM processes WHERE name = ?', name)
+  }
+
+  hasProcess(name: string): boolean {
+    return this.#isUsed && this.#count('SELECT count(*) AS n FROM processes WHERE name = ?', name) > 0
+  }
+
+  processes(): string[] {
+    if (!this.#isUsed) return []
+    return this.#sql
+      .exec<{ name: string }>('SELECT name FROM processes ORDER BY name')
+      .toArray()
+      .map(({ name }) => name)
   }
 
   #count(query: string, ...bindings: string[]): number {

@@ -6,7 +6,7 @@ import { countDelivery } from '../../src/event-log/event-figures.ts'
 import { Pusher, type PostResult } from '../../src/event-log/consumers/pusher.ts'
 import { deliveryId, storedSpec, type ConsumerSpec } from '../../src/event-log/consumers/spec.ts'
 import { CompiledType } from '../../src/event-log/types/known-types.ts'
-import type { LogEvent } from '../../src/events/log-event.ts'
+import type { LogEvent, SeenEvent } from '../../src/events/log-event.ts'
 import { SigningSecrets } from '../../src/jobs/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
@@ -14,8 +14,8 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
-import type { ConsumerState, EventConsumerRpc, PulledEvents, SettleCall } from '../contracts.ts'
-import { callEventCatalog, callEventLog } from '../open-actors.ts'
+import type { ConsumerState, EventConsumerRpc, EventProgress, PulledEvents, SettleCall } from '../contracts.ts'
+import { callEventCatalog, callEventLog } from '../open-event-actors.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
@@ -63,12 +63,15 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   }
 
   /** Creates the consumer behind offset `from`, or changes it; its position then stays. */
-  configure(spec: ConsumerSpec, from: number): void {
+  configure(given: ConsumerSpec, from: number): void {
+    // As it is read again after a loss of memory: its members in the same order, so that an ETag stays.
+    const spec = storedSpec.parse(given)
     if (this.#opened === undefined) {
       requireTenant(ownName(this.ctx.id.name).tenant)
       migrate(this.ctx.storage.sql, eventConsumerSchema)
       new SqlConsumerStore(this.ctx.storage.sql).position = startAfter(from)
       this.#opened = this.#open(spec)
+      this.#opened.settings.set('startedAfter', from)
     }
     const { settings, consumer } = this.#opened
     settings.set('spec', JSON.stringify(spec))
@@ -124,7 +127,10 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   seek(offset: number): boolean {
     const opened = this.#opened
     if (opened === undefined) return false
-    this.#commit(() => opened.consumer.seek(offset))
+    this.#commit(() => {
+      opened.consumer.seek(offset)
+      opened.settings.set('startedAfter', offset)
+    })
     this.#changed()
     return true
   }
@@ -170,6 +176,29 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     return { kind: 'settled', late }
   }
 
+  /** What this consumer did with events of its topic. The log is asked for data only where a condition needs it. */
+  async progressOf(events: readonly SeenEvent[]): Promise<readonly EventProgress[]> {
+    const opened = this.#opened
+    if (opened === undefined) return []
+    const { spec, consumer, settings } = opened
+    const whole = spec.condition === null ? new Map<number, LogEvent>() : await this.#eventsAt(spec.topic, events)
+    const startedAfter = settings.number('startedAfter')
+    return events.map((seen) => {
+      const event = spec.condition === null ? { ...seen, data: null, attributes: {} } : whole.get(seen.offset)
+      const progress = consumer.progressOf(seen.offset, event)
+      const isSkipped =
+        seen.offset <= startedAfter && (progress.state === 'acknowledged' || progress.state === 'passed')
+      return { offset: seen.offset, ...(isSkipped ? { state: 'skipped' } : progress) }
+    })
+  }
+
+  async #eventsAt(topic: string, events: readonly SeenEvent[]): Promise<Map<number, LogEvent>> {
+    const { tenant } = ownName(this.ctx.id.name)
+    const offsets = events.map(({ offset }) => offset)
+    const found = await callEventLog(this.env, tenant, topic, (log) => log.eventsAt(offsets))
+    return new Map(found.map((event) => [event.offset, event]))
+  }
+
   deadLetters(after: number, limit: number): DeadLetter[] {
     return this.#opened?.store.deadAfter(after, limit) ?? []
   }
@@ -204,7 +233,7 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   override async alarm(): Promise<void> {
     this.#place.used()
     this.#armedFor = Infinity
-    await this.#run()
+    await this.#push()
   }
 
   #open(spec: ConsumerSpec): Opened {
@@ -238,11 +267,16 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     if (!opened.pusher.isRunning) this.ctx.waitUntil(this.#run())
   }
 
-  /** Pushes what can be pushed now. Never rejects. */
+  /** Pushes what can be pushed now; the alarm does so again where this breaks off. */
   async #run(): Promise<void> {
+    this.#arm(this.#clock.now() + resumeMs)
+    await this.#push()
+  }
+
+  /** Never rejects. An alarm that breaks off is repeated by the platform, so that it sets no further one: an idle consumer has none. */
+  async #push(): Promise<void> {
     const opened = this.#opened
     if (opened === undefined || opened.spec.push === null) return
-    this.#arm(this.#clock.now() + resumeMs)
     try {
       await opened.pusher.run()
     } catch (thrown) {

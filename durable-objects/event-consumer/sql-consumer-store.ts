@@ -139,6 +139,10 @@ export class SqlConsumerStore implements ConsumerStore {
         )
         this.#recount()
       },
+      reasonOf: (offset) =>
+        count() === 0
+          ? undefined
+          : this.#sql.exec<{ reason: string }>('SELECT reason FROM dead WHERE offset = ?', offset).toArray()[0]?.reason,
       take: (limit) => {
         const events = this.deadAfter(0, limit).map(({ event }) => event)
         for (const { offset } of events) this.#sql.exec('DELETE FROM dead WHERE offset = ?', offset)

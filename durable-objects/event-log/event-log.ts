@@ -8,7 +8,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
-import { eventConsumerOf, eventWaiterOf, ownName } from '../address.ts'
+import { eventConsumerOf, eventWaiterOf, ownName, processViewOf } from '../address.ts'
 import type { EventLogRpc, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 import { Batcher } from '../shared/batcher.ts'
@@ -28,8 +28,16 @@ const pageBytes = 1_048_576
 /** Kept events that a new wait looks through for its event. */
 const maxLookedThrough = 10_000
 const waitersAtOnce = 50
+/** Events that are looked up by their offsets in one call. */
+const maxOffsets = 500
 
 const storedRetention: z.ZodType<Retention> = z.object({ maxAgeSeconds: z.number(), maxBytes: z.number() })
+
+const processPrefix = 'process/'
+
+/** The process that reads the topic under this name; undefined for a consumer, whose name has no slash. */
+const processIn = (reader: string): string | undefined =>
+  reader.startsWith(processPrefix) ? reader.slice(processPrefix.length) : undefined
 
 interface Tables {
   readonly settings: Settings
@@ -70,10 +78,28 @@ export class EventLog extends TenantActor implements EventLogRpc {
   /** Events after an offset, in order: at most `limit` of them and 1 MiB. */
   read(after: number, limit: number): EventReadAnswer {
     if (this.#tables === undefined)
-      return this.#isUnknown() ? this.#unknown() : { kind: 'page', events: [], first: 1, top: 0 }
+      return this.#isUnknown()
+        ? this.#unknown()
+        : { kind: 'page', events: [], first: 1, top: 0, now: this.#clock.now() }
     const { events } = this.#tables
-    const first = firstKept(events, this.#retention(), this.#clock.now())
-    return { kind: 'page', events: events.read(Math.max(after, first - 1), limit, pageBytes), first, top: events.top }
+    const now = this.#clock.now()
+    const first = firstKept(events, this.#retention(), now)
+    const page = events.read(Math.max(after, first - 1), limit, pageBytes)
+    return { kind: 'page', events: page, first, top: events.top, now }
+  }
+
+  /** The events with these offsets that are kept, up to 1 MiB. */
+  eventsAt(offsets: readonly number[]): readonly LogEvent[] {
+    const found: LogEvent[] = []
+    let bytes = 0
+    for (const offset of offsets.slice(0, maxOffsets)) {
+      const event = this.#tables?.events.at(offset)
+      if (event === undefined) continue
+      bytes += event.data?.length ?? 0
+      if (bytes > pageBytes) break
+      found.push(event)
+    }
+    return found
   }
 
   /** The offset behind which the events appended at `time` or later are. */
@@ -98,10 +124,11 @@ export class EventLog extends TenantActor implements EventLogRpc {
     const { events, waits } = this.#tables
     const first = firstKept(events, retention, this.#clock.now())
     const bytes = first > events.top ? 0 : events.totalOf(events.top) - events.totalOf(first)
-    return { ...retention, first, top: events.top, bytes, consumers: this.#consumers(), waits: waits.size }
+    const consumers = this.#consumers().filter((name) => processIn(name) === undefined)
+    return { ...retention, first, top: events.top, bytes, consumers, waits: waits.size }
   }
 
-  /** A consumer is notified of new events from now on. */
+  /** A consumer, or a process as `process/<name>`, is notified of new events from now on. */
   addConsumer(name: string): void {
     this.#create()
     this.ctx.storage.sql.exec('INSERT OR IGNORE INTO consumers (name) VALUES (?)', name)
@@ -206,7 +233,9 @@ export class EventLog extends TenantActor implements EventLogRpc {
     let isNotified = false
     try {
       await whenPlaceIsFree(this.env)
-      await eventConsumerOf(this.env, tenant, name).eventsAppended(top)
+      const process = processIn(name)
+      if (process === undefined) await eventConsumerOf(this.env, tenant, name).eventsAppended(top)
+      else await processViewOf(this.env, tenant, process).eventsAppended(ownName(this.ctx.id.name).name, top)
       this.#notified.set(name, top)
       isNotified = true
     } catch (thrown) {

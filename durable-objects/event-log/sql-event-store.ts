@@ -99,7 +99,7 @@ export class SqlEventStore implements AppendStore, RetentionStore {
     return rows.map(toEvent)
   }
 
-  /** The newest kept event that is `of` type and correlation is not indexed: events from `after` on are looked through in order. */
+  /** The event with this offset, if it is kept. */
   at(offset: number): LogEvent | undefined {
     return this.#sql.exec<Row>('SELECT * FROM events WHERE offset = ?', offset).toArray().map(toEvent)[0]
   }

@@ -1,15 +1,17 @@
 import type { Env } from '../../src/env.ts'
 import type { LogEvent } from '../../src/events/log-event.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { count, percentile } from '../../src/kernel/histogram.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
+import { sagaChannel } from '../../src/protocol/channels.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 import { advance, nextDueAt, resume, settle, type Outcome, type RunContext } from '../../src/sagas/advance.ts'
 import { planOf, type Definition, type Plan, type Step } from '../../src/sagas/definition.ts'
 import { eventResult } from '../../src/sagas/event-result.ts'
 import { cancel, eventArrived, retryStep, signal, skipStep, type Intervention } from '../../src/sagas/interventions.ts'
-import { count, percentile, SagaMetrics } from '../../src/sagas/metrics.ts'
+import { SagaMetrics } from '../../src/sagas/metrics.ts'
 import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 import { summaryOf, viewOf } from '../../src/sagas/view.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
@@ -23,13 +25,14 @@ import type {
   SagaRunStatus,
   SagaStarted,
 } from '../contracts.ts'
+import { HistoryStream } from '../shared/history-stream.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { Calls } from './calls.ts'
 import { DefinitionCopies, RunTable } from './run-table.ts'
-import { RunStream } from './run-stream.ts'
+import { watchedRun } from './watched-run.ts'
 import { sagaSchema } from './schema.ts'
 
 /** Runs of one actor that have not ended, at most. */
@@ -68,7 +71,7 @@ export class Saga extends TenantActor implements SagaRpc {
   readonly #plans = new WeakMap<Definition, Plan>()
   readonly #newest = new Map<string, { readonly version: number; readonly until: number }>()
   readonly #metrics: SagaMetrics
-  readonly #stream = new RunStream(this.env, this.ctx.storage.sql, this.#tenant)
+  readonly #stream = new HistoryStream(this.env, this.ctx.storage.sql, this.#tenant)
   readonly #calls = new Calls(
     (effect) => this.#perform(effect),
     (effect, outcome) => void this.#settled.add({ effect, outcome }),
@@ -171,7 +174,8 @@ export class Saga extends TenantActor implements SagaRpc {
 
   /** Commands of a gateway on the channel of a run. */
   follow(id: string, call: StreamCall): StreamAnswer {
-    const answer = this.#stream.execute(call, this.#get(id), id)
+    const run = this.#get(id)
+    const answer = this.#stream.execute(call, sagaChannel(id), run === undefined ? undefined : watchedRun(run))
     this.#runs.forget(id)
     return answer
   }
@@ -274,7 +278,7 @@ export class Saga extends TenantActor implements SagaRpc {
     if (run.endedAt > 0) {
       if (now >= run.endedAt + run.keepMs) {
         this.#runs.delete(id)
-        this.#stream.forget(id)
+        this.#stream.forget(sagaChannel(id))
       }
       return
     }
@@ -390,7 +394,7 @@ export class Saga extends TenantActor implements SagaRpc {
       const { run, effects } = context
       this.#setAlarm(nextDueAt(context))
       this.#calls.add(effects)
-      if (run.watchers.length > 0) this.ctx.waitUntil(this.#stream.publish(run, entriesBefore))
+      if (run.watchers.length > 0) this.ctx.waitUntil(this.#stream.publish(watchedRun(run), entriesBefore))
       this.#runs.forget(run.id)
     }
   }

@@ -30,6 +30,7 @@ import {
   jobQueueOf,
   limiterNamed,
   platformOf,
+  processViewOf,
   sagaActors,
   sagaCatalogOf,
   sagaNumbered,
@@ -173,6 +174,11 @@ const classes = {
         return { names: consumers.map(({ name }) => name), next: null }
       },
     ],
+    fixed: [],
+  },
+  ProcessView: {
+    actor: ({ env, tenant }, name) => processViewOf(env, tenant, name),
+    listed: [async ({ env, tenant }) => ({ names: await eventCatalogOf(env, tenant).processes(), next: null })],
     fixed: [],
   },
   EventCatalog: { actor: ({ env, tenant }) => eventCatalogOf(env, tenant), fixed: ['events'] },
@@ -393,6 +399,7 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   EventLog: actorsOf('EventLog'),
   EventConsumer: actorsOf('EventConsumer'),
   EventCatalog: actorsOf('EventCatalog'),
+  ProcessView: actorsOf('ProcessView'),
   InboxNotes: actorsOf('InboxNotes'),
   Activity: actorsOf('Activity'),
   JobQueue: actorsOf('JobQueue'),

@@ -38,6 +38,18 @@ export interface AppendedEvent {
   readonly duplicate: boolean
 }
 
+/** An event without its data: where it is, and when it was appended there, in milliseconds since the epoch. */
+export interface SeenEvent {
+  readonly topic: string
+  readonly offset: number
+  readonly at: number
+  readonly type: string
+  readonly source: string
+  readonly id: string
+  readonly key: string | null
+  readonly version: number
+}
+
 /** An actor that waits for an event of a topic. */
 export interface EventWait {
   /** Chosen by the caller; the same again is the same wait. */

@@ -22,6 +22,7 @@ export interface ActorName {
     | 'inbox'
     | 'inbox-notes'
     | 'limiter'
+    | 'process'
     | 'queue'
     | 'saga'
     | 'tenant'

@@ -3,14 +3,15 @@ import { refuse, type Refusal } from './errors.ts'
 export { conversationChannel, conversationIn } from './channel-names.ts'
 
 /**
- * The meaning of a channel name: a conversation's stream, one user's inbox, the progress of one job of a queue or
- * of one run of a saga, or a plain topic.
+ * The meaning of a channel name: a conversation's stream, one user's inbox, the progress of one job of a queue,
+ * of one run of a saga or of one instance of a process, or a plain topic.
  */
 export type Channel =
   | { readonly kind: 'conversation'; readonly id: string }
   | { readonly kind: 'inbox'; readonly user: string }
   | { readonly kind: 'job'; readonly queue: string; readonly job: string }
   | { readonly kind: 'saga'; readonly run: string }
+  | { readonly kind: 'process'; readonly process: string; readonly correlation: string }
   | TopicName
 
 /** A plain topic of a tenant: `orders:42` in the namespace `orders`, `cursors` in `default`. */
@@ -32,6 +33,7 @@ export const reservedNamespaces: ReadonlySet<string> = new Set([
   'user',
   'jobs',
   'saga',
+  'process',
   defaultNamespace,
 ])
 
@@ -40,6 +42,7 @@ export const maxChannelLength = 255
 
 const name = /^[\x21-\x7e]+$/
 const id = /^[A-Za-z0-9_-]{1,64}$/
+const processName = /^[A-Za-z0-9_.-]{1,64}$/
 const jobName = /^[A-Za-z0-9_.@-]{1,128}$/
 
 /** Reads a channel name; undefined when its namespace or form is not one of ours. */
@@ -49,6 +52,7 @@ export function parseChannel(channel: string): Channel | undefined {
   if (channel.startsWith('user:#')) return inbox(channel.slice('user:#'.length))
   if (channel.startsWith('jobs:')) return job(channel.slice('jobs:'.length))
   if (channel.startsWith('saga:')) return saga(channel.slice('saga:'.length))
+  if (channel.startsWith('process:')) return process(channel.slice('process:'.length))
   return topic(channel)
 }
 
@@ -61,7 +65,7 @@ export function channelProblem(channel: string): Refusal {
     return refuse('badRequest', 'channel: printable ASCII without spaces, "/", "*" and "&"')
   return refuse(
     'unknownChannel',
-    'channels are conversation:<id>, user:#<you>, jobs:<id>, saga:<id> and those of your namespaces',
+    'channels are conversation:<id>, user:#<you>, jobs:<id>, saga:<id>, process:<name>:<correlation> and those of your namespaces',
   )
 }
 
@@ -111,6 +115,13 @@ const jobsOfDefault = `jobs:${defaultNamespace}:`
 
 const saga = (text: string): Channel | undefined => (jobName.test(text) ? { kind: 'saga', run: text } : undefined)
 
+/** An instance whose correlation id has other characters has no channel. */
+function process(text: string): Channel | undefined {
+  const [name = '', correlation = '', ...more] = text.split(':')
+  const valid = more.length === 0 && processName.test(name) && jobName.test(correlation)
+  return valid ? { kind: 'process', process: name, correlation } : undefined
+}
+
 /** Anonymous users share a user id, "", and therefore have no stream of their own. */
 const inbox = (user: string): Channel | undefined => (user === '' ? undefined : { kind: 'inbox', user })
 
@@ -138,3 +149,6 @@ export const jobChannel = (queue: string, job: string): string =>
 
 /** The history of one run of a saga, for the users it names. */
 export const sagaChannel = (run: string): string => `saga:${run}`
+
+/** The history of one instance of a process, for the users that the process names. */
+export const processChannel = (process: string, correlation: string): string => `process:${process}:${correlation}`

@@ -1,7 +1,5 @@
 import { z } from 'zod'
-
-/** Durations are counted in buckets of the powers of 1.5 of a millisecond; a percentile is the upper bound of its bucket. */
-const base = 1.5
+import type { Histogram } from '../kernel/histogram.ts'
 
 const histogram = z.record(z.string(), z.number())
 const stepFigures = z.object({ done: z.number(), failed: z.number(), durations: histogram })
@@ -15,7 +13,6 @@ const definitionFigures = z.object({
 })
 const stored = z.record(z.string(), definitionFigures)
 
-type Histogram = Record<string, number>
 export type SagaFigures = z.output<typeof definitionFigures>
 
 /** The figures of runs by definition, and of steps by their names. */
@@ -49,26 +46,6 @@ export class SagaMetrics {
 }
 
 const none = () => ({ done: 0, failed: 0, durations: {} })
-
-/** Counts a duration in milliseconds. */
-export function count(durations: Histogram, ms: number): void {
-  const bucket = String(Math.max(0, Math.ceil(Math.log(Math.max(1, ms)) / Math.log(base))))
-  durations[bucket] = (durations[bucket] ?? 0) + 1
-}
-
-/** The duration in milliseconds that a share of all durations does not exceed; undefined while there are none. */
-export function percentile(durations: Readonly<Histogram>, share: number): number | undefined {
-  const buckets = Object.entries(durations)
-    .map(([bucket, times]) => ({ bucket: Number(bucket), times }))
-    .toSorted((a, b) => a.bucket - b.bucket)
-  const wanted = share * buckets.reduce((sum, { times }) => sum + times, 0)
-  let seen = 0
-  for (const { bucket, times } of buckets) {
-    seen += times
-    if (seen >= wanted) return Math.round(base ** bucket)
-  }
-  return undefined
-}
 
 /** Adds figures of several actors. */
 export function sum(all: readonly SagaFigures[]): SagaFigures {

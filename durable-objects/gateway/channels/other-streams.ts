@@ -5,8 +5,8 @@ import { TooManyActors, type ActorName } from '../../../src/limits/open-actors.t
 import { parseChannel } from '../../../src/protocol/channels.ts'
 import { refuseTooFast } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
-import { inboxOf, jobQueueOf, sagaOf, topicOf } from '../../address.ts'
-import { patientWaitMs, sagaActor, whenAdmitted } from '../../open-actors.ts'
+import { inboxOf, jobQueueOf, processViewOf, sagaOf, topicOf } from '../../address.ts'
+import { patientWaitMs, processActor, sagaActor, whenAdmitted } from '../../open-actors.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 
 /** Calls the actor of a channel that is no conversation. */
@@ -32,6 +32,12 @@ export function callOtherStream(
     // Sixteen actors serve all runs of the tenant.
     const actor = sagaActor(tenant, parsed.run)
     return callOpen(env, actor, call, () => sagaOf(env, tenant, parsed.run).follow(parsed.run, call))
+  }
+  if (parsed?.kind === 'process') {
+    const { process, correlation } = parsed
+    // One actor serves all instances; a name that the tenant does not have is new, and bounded as such.
+    const actor = { ...processActor(tenant, process), isKnown: call.have !== null }
+    return callOpen(env, actor, call, () => processViewOf(env, tenant, process).follow(correlation, call))
   }
   if (parsed?.kind !== 'inbox') return undefined
   const { user } = parsed

@@ -23,6 +23,7 @@ const tags: Readonly<Record<string, string>> = {
   Schedules: 'Recurring jobs.',
   Events: 'Events in topics, read at any offset, and the schemas of their types.',
   Consumers: 'Consumers of events: pushed or pulled, in order for each key, with dead letters.',
+  Processes: 'What belongs together among your events, and what is late.',
   Sagas: 'Transactions over several systems: steps, their compensation, and runs.',
   Usage: 'What you used, by day.',
   Operator: 'For the operator of the deployment, with ADMIN_KEY.',

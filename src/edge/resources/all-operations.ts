@@ -10,6 +10,8 @@ import { eventTypes } from './events/event-types.ts'
 import { events } from './events/events.ts'
 import { limits } from './limits/limits.ts'
 import { namespaces } from './namespaces/namespaces.ts'
+import { processInstances } from './processes/instances.ts'
+import { processes } from './processes/processes.ts'
 import { sagaRuns } from './sagas/saga-runs.ts'
 import { sagas } from './sagas/sagas.ts'
 import { keySets } from './tenants/key-sets.ts'
@@ -36,6 +38,8 @@ export const operations: readonly Operation[] = [
   ...eventTopics,
   ...eventTypes,
   ...consumers,
+  ...processes,
+  ...processInstances,
   ...sagas,
   ...sagaRuns,
   ...usage,

@@ -1,6 +1,7 @@
 import type { LogEvent } from '../../events/log-event.ts'
 import { backoffMs } from '../../kernel/retry.ts'
 import { matcherOf, type EventFilter, type Match } from './filter.ts'
+import type { ProgressState } from './progress.ts'
 import { isSettled, startAfter, withFirst, withSettled, type Position } from './position.ts'
 
 /** What a consumer is told to do. */
@@ -40,6 +41,8 @@ export interface ConsumerStore {
   readonly dead: {
     readonly size: number
     add(event: LogEvent, attempts: number, reason: string, now: number): void
+    /** Why the event with this offset is a dead letter; undefined when it is none. */
+    reasonOf(offset: number): string | undefined
     /** Removes dead letters, the oldest first, and returns their events. */
     take(limit: number): readonly LogEvent[]
   }
@@ -131,6 +134,17 @@ export class Consumer {
   set rules(rules: ConsumerRules) {
     this.#rules = rules
     this.#matches = matcherOf(rules)
+  }
+
+  /** What became of an event of the topic. Without `event` its filter is not asked: it is not known, or needs no data. */
+  progressOf(offset: number, event: LogEvent | undefined): { readonly state: ProgressState; readonly reason?: string } {
+    const reason = this.#store.dead.reasonOf(offset)
+    if (reason !== undefined) return { state: 'dead', reason }
+    if (this.#out.has(offset)) return { state: 'handed-out' }
+    if (this.#retries.has(offset)) return { state: 'retrying' }
+    if (event !== undefined && this.#matches(event) === false) return { state: 'filtered' }
+    if (!isSettled(this.#position, offset)) return { state: 'pending' }
+    return { state: event === undefined ? 'passed' : 'acknowledged' }
   }
 
   /** How many events may be read ahead now, after `readTo`. */

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { definitions } from '../../../src/edge/openapi/openapi.ts'
 import type { OperationDefinition } from '../../../src/protocol/operation.ts'
+import { eventually } from './bounded.ts'
 import { call } from './http.ts'
 import { sampleOf, type Named } from './sample.ts'
 import { newTenant, succeeded, type TestTenant } from './tenant.ts'
@@ -38,6 +39,14 @@ export async function furnished(): Promise<Furnished> {
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))
+  const events = [
+    { type: name, starts: true },
+    { type: `${name}.end`, ends: true },
+  ]
+  await put(`/v1/processes/${name}`, { topics: [name], events })
+  succeeded(await call(`POST /v1/events?topic=${name}`, { as: tenant.key, body: { type: name, key: name } }))
+  const instance = `GET /v1/processes/${name}/instances/${name}`
+  await eventually('an instance', async () => (await call(instance, { as: tenant.key })).status === 200 || undefined)
   const saga = { steps: [{ name, wait: { signal: name }, timeoutSeconds: 86_400 }] }
   await put(`/v1/sagas/${name}`, saga)
   const run = `run-${name}`

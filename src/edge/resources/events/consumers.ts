@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callEventCatalog, callEventConsumer, callEventLog } from '../../../../durable-objects/open-actors.ts'
+import { callEventCatalog, callEventConsumer, callEventLog } from '../../../../durable-objects/open-event-actors.ts'
 import type { ConsumerState } from '../../../../durable-objects/contracts.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callEventCatalog, callEventLog } from '../../../../durable-objects/open-actors.ts'
+import { callEventCatalog, callEventLog } from '../../../../durable-objects/open-event-actors.ts'
 import { eventTopic, eventTopicList, topicName, topicSettings } from '../../../protocol/events-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callEventCatalog } from '../../../../durable-objects/open-actors.ts'
+import { callEventCatalog } from '../../../../durable-objects/open-event-actors.ts'
 import type { Env } from '../../../env.ts'
 import { CompiledType } from '../../../event-log/types/known-types.ts'
 import { parsed, type EventType, type TypeVersion } from '../../../event-log/types/event-type.ts'

@@ -1,4 +1,4 @@
-import { callEventLog } from '../../../../durable-objects/open-actors.ts'
+import { callEventLog } from '../../../../durable-objects/open-event-actors.ts'
 import {
   countEvents,
   encodeEvent,

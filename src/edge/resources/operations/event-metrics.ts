@@ -1,5 +1,6 @@
 import { eventFigures } from '../../../event-log/event-figures.ts'
 import type { MetricFamily } from '../../../kernel/exposition.ts'
+import { processCounts } from '../../../processes/figures.ts'
 
 /** Events of the process that answers, since it began. */
 export function eventFamilies(): MetricFamily[] {
@@ -22,6 +23,30 @@ export function eventFamilies(): MetricFamily[] {
       type: 'counter',
       help: 'Deliveries to consumers by outcome; released ones were not tried.',
       samples: Object.entries(deliveries).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    },
+    {
+      name: 'parley_process_events_total',
+      type: 'counter',
+      help: 'Events of types that belong to a process: seen in an instance, or without a correlation id.',
+      samples: [
+        { labels: { outcome: 'seen' }, value: processCounts.events },
+        { labels: { outcome: 'uncorrelated' }, value: processCounts.uncorrelated },
+      ],
+    },
+    {
+      name: 'parley_process_instances_completed_total',
+      type: 'counter',
+      help: 'Instances of processes that became complete.',
+      samples: [{ labels: {}, value: processCounts.completed }],
+    },
+    {
+      name: 'parley_process_expectations_total',
+      type: 'counter',
+      help: 'Expectations of processes that became late, and late ones that were met afterwards.',
+      samples: [
+        { labels: { outcome: 'late' }, value: processCounts.late },
+        { labels: { outcome: 'arrived' }, value: processCounts.arrived },
+      ],
     },
   ]
 }

@@ -16,7 +16,8 @@ import {
   type SagaDefinition,
 } from '../../../protocol/sagas-api.ts'
 import { badDefinition, warningsOf, type EffectiveCall, type Definition } from '../../../sagas/definition.ts'
-import { percentile, sum } from '../../../sagas/metrics.ts'
+import { percentilesOf } from '../../../kernel/histogram.ts'
+import { sum } from '../../../sagas/metrics.ts'
 import { callableOperation } from '../../http/callable-operations.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
@@ -256,9 +257,4 @@ async function catalog<R>(
   const ready = whenAdmitted(env, sagaCatalogActor(tenant))
   if (ready instanceof Promise) await ready
   return await call(sagaCatalogOf(env, tenant))
-}
-
-function percentilesOf(durations: Readonly<Record<string, number>>) {
-  const [p50, p90, p99] = [0.5, 0.9, 0.99].map((share) => percentile(durations, share))
-  return p50 === undefined || p90 === undefined || p99 === undefined ? null : { p50, p90, p99 }
 }

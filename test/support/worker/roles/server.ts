@@ -38,6 +38,12 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'POST /v1/events': { type: 'sample' },
+  'PUT /v1/processes/{name}': {
+    events: [
+      { type: 'a', starts: true },
+      { type: 'b', ends: true },
+    ],
+  },
   'PUT /v1/sagas/{name}': { steps: [{ name, wait: { signal: name }, timeoutSeconds: 600 }] },
   'POST /v1/sagas/{name}/runs': { id: 'another-run' },
   'POST /v1/jobs': { type: 'join' },

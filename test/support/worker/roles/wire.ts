@@ -102,6 +102,16 @@ export const asks: Readonly<Record<Exclude<Channel['kind'], 'topic'>, Readonly<R
     unsubscribe: everybody,
     sub_refresh: nobody(103),
   },
+  // For the users the process names.
+  process: {
+    subscribe: { may: watchers, refused: 103 },
+    publish: nobody(103),
+    history: nobody(108),
+    presence: nobody(108),
+    presence_stats: nobody(108),
+    unsubscribe: everybody,
+    sub_refresh: nobody(103),
+  },
 }
 
 /** What a role is told when it asks; 0 when it may. */
