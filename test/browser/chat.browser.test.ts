@@ -143,8 +143,11 @@ describe.skipIf(absent)('the chat page', () => {
     // The arrow edits the newest message that is still there on the writer’s page.
     await alice.sees('teh tide', 'Message deleted')
     await alice.field.press('ArrowUp')
+    await alice.page.getByText('Editing your message').waitFor()
+    await expect.poll(() => alice.field.inputValue()).toBe('teh tide')
     await alice.field.fill('the tide')
     await alice.field.press('Enter')
+    await alice.sees('the tide', 'Message deleted')
     await bob.sees('the tide', 'Message deleted')
     await bob.page.reload()
     await bob.sees('the tide', 'Message deleted')
@@ -498,7 +501,7 @@ describe.skipIf(absent)('the chat page', () => {
   test('each paragraph of a message stands by its own direction, and so does what is typed', async () => {
     const [alice, bob] = await talking()
     await alice.say('A long line in a language that is written from left to right\nשלום')
-    await bob.page.getByText('שלום').waitFor()
+    await bob.page.locator('.message').getByText('שלום').waitFor()
     const gaps = await bob.page.locator('.message.theirs').evaluate((message) => {
       const [text, bubble] = [message.querySelector('p')?.firstChild, message.querySelector('.bubble')]
       if (text === null || text === undefined || bubble === null) throw new Error('no message')

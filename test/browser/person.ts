@@ -113,7 +113,12 @@ export class Person {
 
   /** Waits until exactly these words are shown, in this order. */
   async sees(...words: readonly string[]): Promise<void> {
-    await expect.poll(() => this.words()).toEqual(words)
+    try {
+      await expect.poll(() => this.words()).toEqual(words)
+    } catch (cause) {
+      // What the page says beside the messages, an error or a banner, tells why they are missing.
+      throw new Error(`${this.name} sees other messages. The page: ${await this.page.innerText('body')}`, { cause })
+    }
   }
 
   /** Waits until nothing of what was written is still on its way. */
