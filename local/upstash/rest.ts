@@ -42,8 +42,12 @@ async function serve(
   const body = await readBody(request)
   if (body === undefined) return send(response, 413, { error: 'ERR max request size exceeded' })
 
+  const format = request.headers['upstash-response-format'] ?? 'json'
+  if (format !== 'json' && format !== 'resp2') return send(response, 400, { error: 'ERR unknown response format' })
+  const call = readCall(url, method, body)
+  if (format === 'resp2' && call.kind === 'command') return sendBytes(response, await replyTo(backend, call.command))
   const encoding = request.headers['upstash-encoding'] === 'base64' ? 'base64' : 'utf8'
-  return answer(backend, readCall(url, method, body), encoding, response)
+  return answer(backend, call, encoding, response)
 }
 
 function isAllowed(request: IncomingMessage, url: URL, token: string): boolean {
@@ -147,10 +151,8 @@ async function answer(backend: Backend, call: Call, encoding: Encoding, response
   switch (call.kind) {
     case 'malformed':
       return send(response, 400, { error: call.reason })
-    case 'command': {
-      const [reply = null] = await runAvailable(backend, [call.command])
-      return sendOne(response, answerOf(reply, encoding))
-    }
+    case 'command':
+      return sendOne(response, answerOf(await replyTo(backend, call.command), encoding))
     case 'pipeline':
       return sendAll(response, await runAvailable(backend, call.commands), encoding)
     case 'transaction': {
@@ -162,6 +164,11 @@ async function answer(backend: Backend, call: Call, encoding: Encoding, response
       return isList(reply) ? sendAll(response, reply, encoding) : sendOne(response, answerOf(reply, encoding))
     }
   }
+}
+
+async function replyTo(backend: Backend, command: Bytes[]): Promise<Reply> {
+  const [reply = null] = await runAvailable(backend, [command])
+  return reply
 }
 
 /** Runs the available commands and returns the refusals of the others in their places. */
@@ -203,6 +210,21 @@ function sendAll(response: ServerResponse, replies: readonly Reply[], encoding: 
 
 function sendOne(response: ServerResponse, answer: Answer): void {
   send(response, 'error' in answer ? 400 : 200, answer)
+}
+
+/** A reply as Redis' own protocol has it. Pipelines are answered in JSON here, since no client of ours wants them otherwise. */
+function sendBytes(response: ServerResponse, reply: Reply): void {
+  const isError = typeof reply === 'object' && reply !== null && !isList(reply) && reply.kind === 'error'
+  response.writeHead(isError ? 400 : 200, { 'content-type': 'application/octet-stream' })
+  response.end(inResp(reply), 'latin1')
+}
+
+function inResp(reply: Reply): Bytes {
+  if (reply === null) return '$-1\r\n'
+  if (typeof reply === 'string') return `$${reply.length}\r\n${reply}\r\n`
+  if (typeof reply === 'number' || typeof reply === 'bigint') return `:${reply}\r\n`
+  if (isList(reply)) return `*${reply.length}\r\n${reply.map(inResp).join('')}`
+  return `${reply.kind === 'error' ? '-' : '+'}${reply.text}\r\n`
 }
 
 let answers = 0

@@ -29,6 +29,20 @@ export function protocolContract(here: Here): void {
       expect(await ask('/ttl/body')).toEqual({ result: expect.toSatisfy(isAlmost(50)) })
     })
 
+    test('a command that asks for RESP2 is answered in the bytes of Redis’ own protocol', async () => {
+      const ask = async (...command: readonly string[]) => {
+        const response = await here.post('/', command, { 'upstash-response-format': 'resp2' })
+        expect(response.headers.get('content-type')).toMatch(/^application\/octet-stream/)
+        return { status: response.status, text: await response.text() }
+      }
+      expect(await ask('SET', 'k', 'v é\t"')).toEqual({ status: 200, text: '+OK\r\n' })
+      expect(await ask('GET', 'k')).toEqual({ status: 200, text: '$6\r\nv é\t"\r\n' })
+      expect(await ask('GET', 'missing')).toEqual({ status: 200, text: '$-1\r\n' })
+      expect(await ask('STRLEN', 'k')).toEqual({ status: 200, text: ':6\r\n' })
+      expect(await ask('MGET', 'k', 'missing')).toEqual({ status: 200, text: '*2\r\n$6\r\nv é\t"\r\n$-1\r\n' })
+      expect((await ask('GET')).text).toBe("-ERR wrong number of arguments for 'get' command\r\n")
+    })
+
     test('an error has the text of Redis and status 400', async () => {
       await here.redis.sadd('set', 1)
       const cases: [unknown, string][] = [

@@ -3,7 +3,7 @@ import { z } from 'zod'
 const command = z.tuple([z.string()]).rest(z.union([z.string(), z.number()]))
 const pipeline = z.array(command)
 
-/** A Redis behind Upstash's REST interface for tests in workerd: GET, SET and DEL, each of which can be held back. */
+/** A Redis behind Upstash's REST interface for tests: GET, SET and DEL, each of which can be held back. It answers in JSON only. */
 export class HeldRedis {
   readonly vars = { UPSTASH_REDIS_REST_URL: 'http://redis.test', UPSTASH_REDIS_REST_TOKEN: 'token' }
   readonly values = new Map<string, string>()
@@ -44,6 +44,11 @@ export class HeldRedis {
 
   async #respond(address: string | URL | Request, text: unknown): Promise<Response> {
     const { pathname } = new URL(address instanceof Request ? address.url : address)
+    const [, name, key] = pathname.split('/')
+    if (name === 'set') {
+      const words = ['SET', decodeURIComponent(key ?? ''), String(text)] as const
+      return Response.json({ result: await this.#run(words) })
+    }
     const body: unknown = JSON.parse(typeof text === 'string' ? text : '[]')
     if (pathname !== '/pipeline') return Response.json({ result: await this.#run(command.parse(body)) })
     const results: object[] = []

@@ -4,6 +4,7 @@ import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf, type RequestContext } from '../../kernel/request-context.ts'
 import { redis as redisService } from '../dependencies.ts'
 import { CallRefused, callDependency } from '../dependency.ts'
+import { getValue, setValue } from './values.ts'
 
 /** A cache that may be absent, slow or wrong at any time: a read then finds nothing and a write is lost. */
 export interface Cache {
@@ -48,29 +49,16 @@ const keysPerScan = 1000
 /** The Redis cache of a configuration, used on behalf of `request`. Keys carry their tenant; the caller decides how long a value is kept. */
 export function openCache({ redis: settings }: Config, request?: RequestContext): Cache {
   if (settings === undefined) return noCache
-  const run = <T>(what: string, work: (redis: Redis) => Promise<T>) =>
-    forgiving(request, what, async (ends) => {
-      // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
-      const redis = new Redis({
-        ...settings,
-        retry: false,
-        enableTelemetry: false,
-        // Base64, the SDK's default, is meant for values that are no text; ours are, and a page of history is long.
-        responseEncoding: false,
-        // Texts are passed on as they are: the SDK would read each as JSON, and gather commands that come one at a time.
-        automaticDeserialization: false,
-        enableAutoPipelining: false,
-        signal: () => ends,
-      })
-      return await work(redis)
-    })
+  const run = <T>(what: string, work: (ends: AbortSignal) => Promise<T>) => forgiving(request, what, work)
   return {
-    async get(key) {
-      const found = await run('get', (redis) => redis.get<unknown>(key))
-      return typeof found === 'string' ? found : undefined
-    },
-    set: async (key, text, seconds) => void (await run('set', (redis) => redis.set(key, text, { ex: seconds }))),
-    delete: async (...keys) => (await run('delete', (redis) => redis.del(...keys))) !== undefined,
+    get: (key) => run('get', (ends) => getValue(settings, key, ends)),
+    set: (key, text, seconds) => run('set', (ends) => setValue(settings, key, { text, seconds }, ends)),
+    // A signal that is a function throws when time is up; a plain one would look like a miss (SDK 1.39).
+    delete: async (...keys) =>
+      (await run('delete', async (ends) => {
+        const redis = new Redis({ ...settings, retry: false, enableTelemetry: false, signal: () => ends })
+        return await redis.del(...keys)
+      })) !== undefined,
   }
 }
 
