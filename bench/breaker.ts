@@ -12,15 +12,16 @@ import { summary } from './report/summary.ts'
 
 const count = 8
 const everyMs = 20
-/** How long the service answers, is down, and answers again. */
-const times = { wellMs: 3000, downMs: 20_000, againMs: 12_000 }
+/** How long the service answers, is down, and answers again; or swallows calls instead. */
+const times = { wellMs: 3000, downMs: 20_000, againMs: 12_000, swallowsMs: 10_000 }
+type State = 'well' | 'down' | 'swallows'
 
 const options = commandLine(flagsOf(z.object({ rounds, out: z.string().optional() })))
 
 const names = { parley: 'Parley', cockatiel: 'cockatiel' } as const
 const sides: Readonly<Record<string, string>> = {
-  [names.parley]: 'a view in each isolate and the opinion of all in an actor',
-  [names.cockatiel]: 'a breaker in each isolate: open after five failures in a row, a probe after 2 s',
+  [names.parley]: 'a view in each isolate and the opinion of all in an actor; deadline 5 s',
+  [names.cockatiel]: 'a breaker in each isolate: open after five failures in a row, a probe after 2 s; timeout 5 s',
 }
 const figures: Readonly<Record<string, Shown>> = {
   'down until refused in all isolates, ms': { better: 'lower', digits: 0, drawn: true },
@@ -28,15 +29,16 @@ const figures: Readonly<Record<string, Shown>> = {
   'calls a second that it got while down, afterwards': { better: 'lower', digits: 2, drawn: true },
   'calls that reached it at the same moment, at most': { better: 'lower', digits: 0 },
   'back until called by all isolates, ms': { better: 'lower', digits: 0 },
+  'swallows calls until refused in all isolates, ms': { better: 'lower', digits: 0, drawn: true },
 }
 
 /** A service that can be down, with the times of the calls that reached it. */
 async function startService() {
   const reached: number[] = []
-  let isDown = false
+  let state: State = 'well'
   const server = createServer((_, response) => {
     reached.push(Date.now())
-    response.writeHead(isDown ? 503 : 200).end()
+    if (state !== 'swallows') response.writeHead(state === 'down' ? 503 : 200).end()
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   const address = server.address()
@@ -44,11 +46,14 @@ async function startService() {
   return {
     url: `http://127.0.0.1:${port}/`,
     reached,
-    set: (down: boolean) => {
-      isDown = down
+    set: (to: State) => {
+      state = to
       return Date.now()
     },
-    stop: () => void server.close(),
+    stop: () => {
+      server.closeAllConnections()
+      server.close()
+    },
   }
 }
 
@@ -58,10 +63,25 @@ async function measure(isolates: Isolates, side: Calls['side'], name: string): P
     const ms = times.wellMs + times.downMs + times.againMs
     const running = isolates.run({ side, name, url: service.url, ms, everyMs })
     await pause(times.wellMs)
-    const downAt = service.set(true)
+    const downAt = service.set('down')
     await pause(times.downMs)
-    const backAt = service.set(false)
+    const backAt = service.set('well')
     return found(await running, service.reached, downAt, backAt)
+  } finally {
+    service.stop()
+  }
+}
+
+async function measureSilence(isolates: Isolates, side: Calls['side'], name: string): Promise<Found> {
+  const service = await startService()
+  try {
+    const running = isolates.run({ side, name, url: service.url, ms: times.wellMs + times.swallowsMs, everyMs })
+    await pause(times.wellMs)
+    const silentAt = service.set('swallows')
+    await pause(times.swallowsMs)
+    service.stop()
+    const openAt = Math.max(...(await running).map((ends) => firstRefused(ends, silentAt)))
+    return { 'swallows calls until refused in all isolates, ms': openAt - silentAt }
   } finally {
     service.stop()
   }
@@ -95,7 +115,13 @@ await withFolder('tmpfs', async (folder) => {
     others.push(await busyCores())
     const turns = ['parley', 'cockatiel'] as const
     for (const side of round % 2 === 1 ? turns : turns.toReversed())
-      all.set(names[side], [...(all.get(names[side]) ?? []), await measure(isolates, side, `${side}-${round}`)])
+      all.set(names[side], [
+        ...(all.get(names[side]) ?? []),
+        {
+          ...(await measure(isolates, side, `${side}-${round}`)),
+          ...(await measureSilence(isolates, side, `${side}-silent-${round}`)),
+        },
+      ])
     console.error(`round ${round} of ${options.rounds} done`)
   }
   const comparison: Comparison = {

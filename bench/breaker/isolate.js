@@ -1,15 +1,18 @@
-import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
+import { circuitBreaker, ConsecutiveBreaker, handleAll, timeout, TimeoutStrategy, wrap } from 'cockatiel'
 import { callDependency, useBreakers } from '../../src/adapters/dependency.ts'
 
 export { Breaker } from '../../durable-objects/breaker/breaker.ts'
 
+const deadlineMs = 5000
+
 /** The service of a measurement, as each side calls it. */
 const sides = {
   parley: (name) => (call) =>
-    callDependency(serviceNamed(name), { deadlineMs: 5000 }, async () => ({ value: await call() })),
+    callDependency(serviceNamed(name), { deadlineMs }, async (signal) => ({ value: await call(signal) })),
   cockatiel: () => {
     const breaker = circuitBreaker(handleAll, { halfOpenAfter: 2000, breaker: new ConsecutiveBreaker(5) })
-    return (call) => breaker.execute(call)
+    const inTime = wrap(breaker, timeout(deadlineMs, TimeoutStrategy.Aggressive))
+    return (call) => inTime.execute(({ signal }) => call(signal))
   },
 }
 
@@ -35,17 +38,18 @@ export default {
     const pending = []
     while (Date.now() < until) {
       let wasMade = false
-      const call = through(async () => {
+      const call = through(async (signal) => {
         wasMade = true
-        const response = await fetch(url)
+        const response = await fetch(url, { signal })
         await response.body?.cancel()
         if (!response.ok) throw new Error(`answered ${response.status}`)
       })
-      const note = (isSuccess) => void ends.push([Date.now(), isSuccess ? 'ok' : wasMade ? 'failed' : 'refused'])
+      const note = (end) => void ends.push([Date.now(), end])
       pending.push(
         call.then(
-          () => note(true),
-          () => note(false),
+          () => note('ok'),
+          // One refused because too many are under way says nothing of the breaker.
+          (thrown) => note(wasMade || thrown?.isFull === true ? 'failed' : 'refused'),
         ),
       )
       await scheduler.wait(everyMs)

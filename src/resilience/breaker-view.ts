@@ -10,11 +10,14 @@ import {
 
 /** A call under way. Whatever it holds ends with its lease: nothing of a cancelled request runs. */
 export interface CallUnderWay {
+  readonly begunAt: number
   readonly slowAt: number
   readonly leaseEndsAt: number
   /** The number of the shared probe that this call is, or that it is this isolate's own. */
   readonly probe: number | 'own' | undefined
   countedSlow: boolean
+  /** It was counted among the failures in a row, though it has not ended. */
+  isInStreak: boolean
 }
 
 /** Whether a call may be made: `ask` means that it may ask the breaker of all. */
@@ -46,10 +49,11 @@ export class BreakerView {
   readonly #times: OpenTimes
   readonly #window = new CallWindow()
   readonly #underWay = new Set<CallUnderWay>()
-  /** Failures since the last success. */
+  /** Failures since the last success, and calls that no success followed in time. */
   #streak = 0
-  /** Open by its own counts: until then no call is made. */
-  #own: { until: number; failedProbes: number } | undefined
+  #lastOkAt = -Infinity
+  /** Open by its own counts: until then no call is made. An answer to a call under way ends it where it opened by silence. */
+  #own: { until: number; failedProbes: number; isBySilence?: boolean } | undefined
   #shared: { readonly state: BreakerState; until: number } | undefined
   #closings: number | undefined
   #askingUntil = 0
@@ -103,7 +107,7 @@ export class BreakerView {
     this.#reportEveryMs = reportEveryMs
     if (state === 'closed') {
       const isNewlyClosed = closings > (this.#closings ?? closings)
-      if (isNewlyClosed) this.#close()
+      if (isNewlyClosed) this.#close(now)
       this.#shared = undefined
     } else {
       this.#shared = { state, until: now + waitMs }
@@ -112,7 +116,14 @@ export class BreakerView {
   }
 
   begin(deadlineMs: number, slowMs: number, now: number, probe?: CallUnderWay['probe']): CallUnderWay {
-    const call = { slowAt: now + slowMs, leaseEndsAt: now + deadlineMs + lateMs, probe, countedSlow: false }
+    const call = {
+      begunAt: now,
+      slowAt: now + slowMs,
+      leaseEndsAt: now + deadlineMs + lateMs,
+      probe,
+      countedSlow: false,
+      isInStreak: false,
+    }
     this.#underWay.add(call)
     return call
   }
@@ -121,8 +132,12 @@ export class BreakerView {
   end(call: CallUnderWay, isSuccess: boolean, now: number): boolean {
     this.#underWay.delete(call)
     if (!call.countedSlow) this.#count(isSuccess ? (now >= call.slowAt ? 'slow' : 'ok') : 'failed', now)
-    this.#streak = isSuccess ? 0 : this.#streak + 1
+    if (isSuccess) {
+      this.#streak = 0
+      this.#lastOkAt = now
+    } else if (!call.isInStreak) this.#streak++
     if (call.probe !== undefined) return this.#probed(isSuccess, now)
+    if (isSuccess && this.#own?.isBySilence === true) this.#close(now)
     return this.#openIfDown(now)
   }
 
@@ -168,7 +183,7 @@ export class BreakerView {
 
   #probed(isSuccess: boolean, now: number): boolean {
     if (isSuccess) {
-      this.#close()
+      this.#close(now)
       this.#shared = undefined
       return false
     }
@@ -181,18 +196,20 @@ export class BreakerView {
     return false
   }
 
-  #close(): void {
+  #close(now: number): void {
     this.#own = undefined
     this.#streak = 0
+    // Calls of before that have no answer say nothing any more.
+    this.#lastOkAt = now
     this.#window.clear()
   }
 
-  #openIfDown(now: number): boolean {
+  #openIfDown(now: number, isBySilence = false): boolean {
     if (this.#own !== undefined) return false
     const counts = this.#window.counts(now)
     const isDown = (counts.calls >= minCalls && badShare(counts) >= maxBadShare) || this.#streak >= minCalls
     if (!isDown) return false
-    this.#own = { until: now + openMs(this.#times, 0), failedProbes: 0 }
+    this.#own = { until: now + openMs(this.#times, 0), failedProbes: 0, isBySilence }
     this.openings++
     this.#hasOpened = true
     return true
@@ -206,15 +223,22 @@ export class BreakerView {
 
   /** Calls that are slow already, though they have not ended. They are kept in the order in which they began. */
   #noteSlow(now: number): void {
+    const { silentMs, awakeMs } = this.#times
     let noted = false
     for (const call of this.#underWay) {
-      if (call.slowAt > now) break
-      if (call.countedSlow) continue
+      const { begunAt, slowAt } = call
+      if (Math.min(slowAt, begunAt + silentMs) > now) break
+      const isUnanswered = this.#lastOkAt < begunAt
+      const isSilent = isUnanswered && begunAt - this.#lastOkAt <= awakeMs && begunAt + silentMs <= now
+      if (call.countedSlow || (slowAt > now && !isSilent)) continue
       call.countedSlow = true
       noted = true
       this.#count('slow', now)
+      if (!isUnanswered) continue
+      call.isInStreak = true
+      this.#streak++
     }
-    if (noted) this.#openIfDown(now)
+    if (noted) this.#openIfDown(now, true)
   }
 
   #isFull(now: number): boolean {

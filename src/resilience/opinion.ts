@@ -34,16 +34,22 @@ export interface Opinion {
   readonly probe?: number
 }
 
-/** How long a breaker stays open, and how long at most when probes fail. */
+/** How long a breaker stays open, and how long at most when probes fail; and how soon silence counts. */
 export interface OpenTimes {
   readonly firstMs: number
   readonly maxMs: number
+  /**
+   * A call counts as slow after this time when no call has succeeded since it began, though one had within `awakeMs` before: then
+   * the service swallows calls. One that has not answered for longer may be waking up.
+   */
+  readonly silentMs: number
+  readonly awakeMs: number
 }
 
 /** For services of the platform: a probe is one call in the whole deployment, so it may be soon. */
-export const serviceOpenTimes: OpenTimes = { firstMs: 2000, maxMs: 5000 }
-/** For hosts that tenants named. */
-export const endpointOpenTimes: OpenTimes = { firstMs: 5000, maxMs: 60_000 }
+export const serviceOpenTimes: OpenTimes = { firstMs: 2000, maxMs: 5000, silentMs: 800, awakeMs: 60_000 }
+/** For hosts that tenants named: how long they work is their affair. */
+export const endpointOpenTimes: OpenTimes = { firstMs: 5000, maxMs: 60_000, silentMs: Infinity, awakeMs: 0 }
 
 /** How long a breaker stays open after so many failed probes. */
 export const openMs = ({ firstMs, maxMs }: OpenTimes, failedProbes: number): number =>

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { BreakerView, type CallUnderWay } from '../../src/resilience/breaker-view.ts'
 import { serviceOpenTimes } from '../../src/resilience/opinion.ts'
 import { SharedBreaker } from '../../src/resilience/shared-breaker.ts'
-import { World } from './world.ts'
+import { deadlineMs, slowMs, World } from './world.ts'
 
 describe('a dependency that eight isolates call', () => {
   test.each([20, 100, 250])(
@@ -16,6 +17,34 @@ describe('a dependency that eight isolates call', () => {
       expect(world.shared.stored.state).toBe('open')
     },
   )
+
+  test.each([
+    [20, 1000],
+    [100, 1300],
+  ])(
+    'that begins to swallow calls is refused by all of them, when each calls it every %d ms, within %d ms',
+    (everyMs, withinMs) => {
+      const world = new World(8)
+      world.traffic(5000, everyMs)
+      world.service.isSilent = true
+      world.traffic(withinMs, everyMs)
+      expect(world.opened).toBe(8)
+      expect(world.shared.stored.state).toBe('open')
+      world.service.isSilent = false
+      world.traffic(10_000, everyMs)
+      expect(world.opened).toBe(0)
+    },
+  )
+
+  test('is not refused while it wakes up for two seconds after it has answered no call for a minute', () => {
+    const world = new World(8)
+    world.traffic(1000, 100)
+    world.pass(61_000)
+    world.service.isSilent = true
+    world.traffic(2000, 100)
+    expect(world.opened).toBe(0)
+    expect(world.isolates.map(({ refused }) => refused)).toEqual(Array(8).fill(0))
+  })
 
   test('is called at most once a second while the breaker is open, and by one isolate at a time', () => {
     const world = new World(8)
@@ -139,4 +168,31 @@ test('what a breaker stores is enough to go on after its actor was gone', () => 
   const before = world.now
   world.traffic(30_000, 20)
   expect(world.service.since(before)).toBeLessThanOrEqual(8)
+})
+
+test('an isolate whose calls were silent for a second calls the service again as soon as one of them is answered', () => {
+  const view = new BreakerView(64)
+  view.end(view.begin(deadlineMs, slowMs, 0), true, 10)
+  const calls = [20, 40, 60, 80, 100].map((at) => view.begin(deadlineMs, slowMs, at))
+  expect(view.decide(800).kind).toBe('call')
+  expect(view.decide(900).kind).toBe('open')
+  const [first] = calls
+  if (first === undefined) throw new Error('five calls began')
+  view.end(first, true, 1000)
+  expect(view.decide(1000).kind).toBe('call')
+})
+
+test('calls that take a second each are not taken for silence while others are answered meanwhile', () => {
+  const view = new BreakerView(64)
+  view.end(view.begin(deadlineMs, slowMs, 0), true, 10)
+  const underWay: { readonly call: CallUnderWay; readonly endsAt: number }[] = []
+  for (let now = 100; now < 60_000; now += 100) {
+    while (underWay[0] !== undefined && underWay[0].endsAt <= now) {
+      view.end(underWay[0].call, true, now)
+      underWay.shift()
+    }
+    expect(view.decide(now).kind).toBe('call')
+    // The first ones are quicker, so that no second passes without an answer.
+    underWay.push({ call: view.begin(deadlineMs, slowMs, now), endsAt: now + Math.min(1000, now / 2) })
+  }
 })

@@ -7,6 +7,8 @@ import { RetryBudget } from '../../src/resilience/retry-budget.ts'
 export class Service {
   /** Which isolates are answered. */
   answers: (isolate: string) => boolean = () => true
+  /** Calls are swallowed: they end with their deadline. */
+  isSilent = false
   readonly calls: { readonly at: number; readonly isolate: string }[] = []
 
   since(at: number): number {
@@ -90,6 +92,7 @@ export class Isolate {
   call(): void {
     const world = this.#world
     const verdict = this.view.decide(world.now)
+    this.#report(this.view.takeReport(world.now))
     if (verdict.kind === 'call') return this.#go(undefined)
     if (verdict.kind !== 'ask') return void this.refused++
     const report = { isolate: this.#name, ...this.view.report(world.now), probeMs: deadlineMs }
@@ -104,15 +107,20 @@ export class Isolate {
     const world = this.#world
     world.service.calls.push({ at: world.now, isolate: this.#name })
     const call = this.view.begin(deadlineMs, slowMs, world.now, probe)
-    const isSuccess = world.service.answers(this.#name)
-    world.after(callMs, () => {
+    const { isSilent } = world.service
+    const isSuccess = !isSilent && world.service.answers(this.#name)
+    world.after(isSilent ? deadlineMs : callMs, () => {
       this.view.end(call, isSuccess, world.now)
-      const probed = typeof probe === 'number' ? { probe, isSuccess } : undefined
-      const report = probed === undefined ? this.view.takeReport(world.now) : this.view.report(world.now)
-      if (report === undefined) return
-      world.report({ isolate: this.#name, ...report, ...(probed === undefined ? {} : { probed }) }, (opinion) => {
-        if (opinion !== undefined) this.view.hear(opinion, world.now)
-      })
+      if (typeof probe === 'number') this.#report({ ...this.view.report(world.now), probed: { probe, isSuccess } })
+      else this.#report(this.view.takeReport(world.now))
+    })
+  }
+
+  #report(report: Omit<BreakerReport, 'isolate'> | undefined): void {
+    if (report === undefined) return
+    const world = this.#world
+    world.report({ isolate: this.#name, ...report }, (opinion) => {
+      if (opinion !== undefined) this.view.hear(opinion, world.now)
     })
   }
 }
