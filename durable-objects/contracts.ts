@@ -604,11 +604,19 @@ export interface SettleCall {
   readonly failed: readonly { readonly offset: number; readonly reason: string; readonly delayMs: number | undefined }[]
 }
 
+/** All events of a topic behind an offset, in order; `first` is the oldest that it has. */
+export interface EventsBehind {
+  readonly after: number
+  readonly events: readonly LogEvent[]
+  readonly first: number
+}
+
 export interface EventConsumerRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   configure(spec: ConsumerSpec, from: number): void
   state(): ConsumerState | undefined
   remove(): Promise<void>
-  eventsAppended(top: number): void
+  /** Logs of versions before gave no page. */
+  eventsAppended(top: number, page?: EventsBehind): void
   setPaused(isPaused: boolean): boolean
   seek(offset: number): boolean
   pull(max: number, leaseMs: number, waitMs: number): Promise<PulledEvents | Refusal>

@@ -14,7 +14,7 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
-import type { ConsumerState, EventConsumerRpc, EventProgress, PulledEvents, SettleCall } from '../contracts.ts'
+import type { ConsumerState, EventConsumerRpc, EventProgress, EventsBehind, PulledEvents, SettleCall } from '../contracts.ts'
 import { callEventCatalog, callEventLog } from '../open-event-actors.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
@@ -109,10 +109,10 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     this.#secrets = new SigningSecrets(this.ctx.storage.kv)
   }
 
-  /** The topic has events up to `top`. Returns at once; the events are pushed afterwards. */
-  eventsAppended(top: number): void {
+  /** The topic has events up to `top`, perhaps those of `page`. Returns at once; the events are pushed afterwards. */
+  eventsAppended(top: number, page?: EventsBehind): void {
     this.#top = Math.max(this.#top, top)
-    this.#opened?.pusher.noteTop(this.#top)
+    this.#opened?.pusher.noteTop(this.#top, page)
     this.#changed()
   }
 

@@ -9,7 +9,7 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { eventConsumerOf, eventWaiterOf, ownName, processViewOf } from '../address.ts'
-import type { EventLogRpc, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
+import type { EventLogRpc, EventsBehind, EventLogState, EventReadAnswer, WaitAnswer } from '../contracts.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
@@ -25,6 +25,9 @@ const remindMs = 5000
 const maxRemindMs = 60_000
 /** Bytes of one answer with events. */
 const pageBytes = 1_048_576
+/** With a notification a consumer gets the new events where they are so few, so that it need not ask for them. */
+const givenEvents = 20
+const givenBytes = 32_768
 /** Kept events that a new wait looks through for its event. */
 const maxLookedThrough = 10_000
 const waitersAtOnce = 50
@@ -57,6 +60,8 @@ export class EventLog extends TenantActor implements EventLogRpc {
   /** The newest offset that each consumer is known to have been notified of, in this instance. */
   readonly #notified = new Map<string, number>()
   readonly #notifying = new Set<string>()
+  /** The newest offset before the last append. */
+  #topBefore = 0
   #isNotifyingWaiters = false
   #armedFor = Infinity
   #remindMs = remindMs
@@ -193,6 +198,7 @@ export class EventLog extends TenantActor implements EventLogRpc {
     eventFigures.duplicates += given - (events.top - before)
     if (events.top === before) return answers
     this.#remindMs = remindMs
+    this.#topBefore = before
     if (hasFound || this.#consumers().length > 0) {
       this.#arm(now + remindMs)
       this.#notifyAll()
@@ -234,7 +240,7 @@ export class EventLog extends TenantActor implements EventLogRpc {
     try {
       await whenPlaceIsFree(this.env)
       const process = processIn(name)
-      if (process === undefined) await eventConsumerOf(this.env, tenant, name).eventsAppended(top)
+      if (process === undefined) await eventConsumerOf(this.env, tenant, name).eventsAppended(top, this.#newFor(name, top))
       else await processViewOf(this.env, tenant, process).eventsAppended(ownName(this.ctx.id.name).name, top)
       this.#notified.set(name, top)
       isNotified = true
@@ -243,6 +249,16 @@ export class EventLog extends TenantActor implements EventLogRpc {
     }
     this.#notifying.delete(name)
     if (isNotified) this.#notifyConsumer(name)
+  }
+
+  /** The events that a consumer was not notified of, where they are few. */
+  #newFor(name: string, top: number): EventsBehind | undefined {
+    const events = this.#tables?.events
+    const after = this.#notified.get(name) ?? this.#topBefore
+    if (events === undefined || top - after > givenEvents) return undefined
+    const first = firstKept(events, this.#retention(), this.#clock.now())
+    const found = after < first - 1 ? [] : events.read(after, top - after, givenBytes)
+    return found.at(-1)?.offset === top ? { after, first, events: found } : undefined
   }
 
   async #notifyWaiters(): Promise<void> {

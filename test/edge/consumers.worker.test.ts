@@ -196,6 +196,30 @@ describe('a consumer that is pushed', () => {
     expect(received()).toHaveLength(1)
   })
 
+  test('gets a new event together with the news of it, and does not ask the log for it', async () => {
+    const { tenant, publish, state, pushTo, posts: received } = await tenantWith({})
+    await pushTo()
+    await publish({ type: 'a', source: '/', id: '1' })
+    await expect.poll(state).toMatchObject({ settled: 1 })
+    // A property of the instance hides the method, which other actors then cannot call.
+    const hidden = { value: () => undefined, configurable: true }
+    await runInDurableObject(env.EVENT_LOG.getByName(`${tenant.id}/default`), (log) => {
+      Object.defineProperty(log, 'read', hidden)
+    })
+    await publish({ type: 'a', source: '/', id: '2' }, { type: 'a', source: '/', id: '3' })
+    await expect.poll(() => received().length).toBe(3)
+  })
+
+  test('sets no alarm once it has nothing to push', async () => {
+    const { tenant, publish, state, pushTo } = await tenantWith({})
+    await pushTo()
+    await publish({ type: 'a', source: '/', id: '1' })
+    await expect.poll(state).toMatchObject({ settled: 1 })
+    const consumer = env.EVENT_CONSUMER.getByName(`${tenant.id}/billing`)
+    await runDurableObjectAlarm(consumer)
+    await runInDurableObject(consumer, async (_, { storage }) => expect(await storage.getAlarm()).toBeNull())
+  })
+
   test('goes on after a loss of memory in the middle of its posts, with the same ids', async () => {
     const { tenant, publish, state, pushTo, posts: received } = await tenantWith({})
     const held = Promise.withResolvers<Response>()

@@ -226,8 +226,11 @@ async function story(seed: number) {
       },
     })
     for (let steps = 0; steps < 1000 && !isDead(); steps++) {
+      const before = Math.max(0, published - chance.below(2))
       published = Math.min(log.length, published + chance.below(4))
-      pusher.noteTop(published)
+      // The log gives some events together with the news of them, perhaps some that were given before.
+      const given = { after: before, first: 1, events: log.slice(before, published) }
+      pusher.noteTop(published, chance.happens(0.5) ? given : undefined)
       const run = pusher.run()
       // A run of a life that has ended fails at its next commit.
       run.catch(() => undefined)

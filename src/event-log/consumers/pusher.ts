@@ -7,14 +7,18 @@ export interface PostResult {
   readonly pauseMs?: number
 }
 
+/** Events of a topic in order, beginning behind an offset; `first` is the oldest that it has. */
+export interface EventPage {
+  readonly events: readonly LogEvent[]
+  readonly first: number
+  readonly top: number
+}
+
 /** What a pusher works with. */
 export interface PushPorts {
   now(): number
   /** Reads events of the topic behind an offset. */
-  read(
-    after: number,
-    limit: number,
-  ): Promise<{ readonly events: readonly LogEvent[]; readonly first: number; readonly top: number }>
+  read(after: number, limit: number): Promise<EventPage>
   /** Posts an event to the endpoint; never rejects. */
   post(delivery: Delivery): Promise<PostResult>
   /** Makes changes of the store all or nothing. */
@@ -36,6 +40,8 @@ export class Pusher {
   #underWay = 0
   /** The newest offset of the topic; undefined until it was asked. */
   #top: number | undefined
+  /** Events that came with the news of them, so that they need not be read. */
+  #given: (EventPage & { readonly after: number }) | undefined
   #pausedUntil = 0
   #isRunning = false
   #wake: () => void = () => undefined
@@ -45,9 +51,10 @@ export class Pusher {
     this.#ports = ports
   }
 
-  /** The topic has events up to `top`. */
-  noteTop(top: number): void {
+  /** The topic has events up to `top`, perhaps those of `page`, all that are behind `page.after`. */
+  noteTop(top: number, page?: Omit<EventPage, 'top'> & { readonly after: number }): void {
     this.#top = Math.max(this.#top ?? 0, top)
+    if (page !== undefined) this.#given = { ...page, top }
     this.#wake()
   }
 
@@ -99,12 +106,19 @@ export class Pusher {
     const limit = Math.min(pageSize, this.#consumer.freeSlots())
     if (limit === 0 || (this.#top !== undefined && this.#consumer.readTo >= this.#top)) return false
     const { generation } = this.#consumer.position
-    const { events, first, top } = await this.#ports.read(this.#consumer.readTo, limit)
+    const { events, first, top } = this.#givenNow(limit) ?? (await this.#ports.read(this.#consumer.readTo, limit))
     this.#top = Math.max(this.#top ?? 0, top)
     // A seek meanwhile reads from somewhere else.
     if (generation !== this.#consumer.position.generation) return true
     this.#ports.commit(() => this.#consumer.take(events, first, this.#ports.now()))
     return events.length > 0
+  }
+
+  /** What came with the news, when it is what would be read now. */
+  #givenNow(limit: number): EventPage | undefined {
+    const given = this.#given
+    this.#given = undefined
+    return given?.after === this.#consumer.readTo && given.events.length <= limit ? given : undefined
   }
 
   #postNext(): void {
