@@ -1,6 +1,7 @@
 /** `npm run bench:cost`: what Parley costs at Cloudflare's list prices, counted on the real Worker. */
 import { z } from 'zod'
 import { commandLine, flagsOf, someOf } from './command-line.ts'
+import { measureEvents, measureSagas } from './cost/event-scenarios.ts'
 import { withMeteredSystem, type MeteredSystem } from './cost/metered.ts'
 import { prices } from './cost/price.ts'
 import {
@@ -23,7 +24,7 @@ const numbers = (max: number) => z.array(z.int().min(2).max(max))
 const options = commandLine(
   flagsOf(
     z.object({
-      parts: someOf(['rooms', 'away', 'gateways', 'connecting', 'idle']),
+      parts: someOf(['rooms', 'away', 'gateways', 'connecting', 'idle', 'events', 'sagas']),
       rooms: z
         .string()
         .default('2,10,100,1000,10000')
@@ -98,6 +99,8 @@ async function measureAll(folder: string): Promise<Measured[]> {
   await withMeteredSystem(folder, 1, async (system) => {
     if (has('idle')) measured.push(...(await measureIdleTenants(system, how)), ...(await measureIdleUsers(system, how)))
     if (has('connecting')) for (const list of lists) measured.push(...(await measureConnecting(system, list, how)))
+    if (has('events')) measured.push(...(await measureEvents(system, how)))
+    if (has('sagas')) measured.push(...(await measureSagas(system, how)))
     if (has('rooms')) measured.push(...(await measureRooms(system)))
     if (has('away')) measured.push(...(await measureAway(system)))
   })
@@ -141,7 +144,7 @@ function reportOf(measured: readonly Measured[], othersCores: number): Compariso
     suite: 'cost',
     date: new Date().toISOString(),
     machine: thisMachine(),
-    conditions: `counted while members write for ${how.seconds} s, four times as long at the slowest pace`,
+    conditions: `counted while members write, events are published and sagas started for ${how.seconds} s, four times as long at the slowest pace`,
     othersCores,
     sides: { Parley: 'hibernating and without links between actors, as on Cloudflare' },
     lines: linesOf(shown, new Map([['Parley', [found]]])),

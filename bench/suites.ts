@@ -9,6 +9,7 @@ export const suiteNames = [
   'reads',
   'realtime',
   'sagas',
+  'events',
   'breaker',
   'projection',
   'move',
@@ -46,6 +47,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     what: 'sagas of three steps, beside a BullMQ flow and pg-boss',
     inRounds: true,
     quick: ['--runs', '200', '--samples', '3'],
+  },
+  events: {
+    what: 'events pushed to a consumer, beside BullMQ and pg-boss',
+    inRounds: true,
+    quick: ['--events', '500', '--samples', '3'],
   },
   reads: { what: 'reading, beside Postgres directly', inRounds: true, quick: shortly },
   realtime: {

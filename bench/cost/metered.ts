@@ -14,6 +14,8 @@ export interface MeteredSystem {
   /** Starts the tasks of an expression, as the clock does. */
   ring(cron: string): Promise<void>
   createTenant(id: string): Promise<void>
+  /** Calls the API with the key of a tenant's server. */
+  call(method: string, path: string, body?: object): Promise<unknown>
 }
 
 const limits = { LIMIT_MESSAGES_PER_SECOND: '1000000', LIMIT_REQUESTS_PER_SECOND: '1000000' }
@@ -43,6 +45,7 @@ export async function withMeteredSystem<T>(
       PROJECTION_DELAY_MS: '60000',
       GATEWAYS_PER_REGION: String(gateways),
       CONNECTIONS_PER_ADDRESS: '20000',
+      ALLOW_PRIVATE_ENDPOINTS: '1',
       ...limits,
     },
     logs: folder,
@@ -81,10 +84,14 @@ class System implements MeteredSystem {
     await this.#ask('PUT', `/admin/v1/tenants/${id}`, { name: id })
   }
 
-  async #ask(method: string, path: string, body?: object): Promise<Response> {
+  async call(method: string, path: string, body?: object): Promise<unknown> {
+    return await (await this.#ask(method, path, body, this.reach.apiKey)).json()
+  }
+
+  async #ask(method: string, path: string, body?: object, key = adminKey): Promise<Response> {
     const response = await fetch(this.#origin + path, {
       method,
-      headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)

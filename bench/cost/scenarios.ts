@@ -67,7 +67,8 @@ export async function measureRoom(system: MeteredSystem, plan: RoomPlan, how: Th
   return measured
 }
 
-function show(name: string, lines: readonly (readonly [string, number])[]): void {
+/** Prints where something went. */
+export function show(name: string, lines: readonly (readonly [string, number])[]): void {
   console.log(`\n${name}`)
   for (const [what, each] of lines) console.log(`  ${each.toFixed(3).padStart(10)}  ${what}`)
 }
@@ -240,7 +241,7 @@ export async function measureIdleUsers(system: MeteredSystem, how: Thoroughness)
 }
 
 /** `a` minus `times` times `b`, times `factor`. */
-function scaled(a: Cost, b: Cost, factor: number, times = 1): Cost {
+export function scaled(a: Cost, b: Cost, factor: number, times = 1): Cost {
   return combine((read) => (read(a) - times * read(b)) * factor, [a, b])
 }
 
