@@ -76,7 +76,7 @@ interface Sides {
 }
 
 function wayOf({ parley, postgres }: Sides, name: WayName): Way {
-  return { postgres: postgres.http, parley: parley.http, socket: parley.socket }[name]
+  return { postgres: postgres.http, worker: postgres.worker, parley: parley.http, socket: parley.socket }[name]
 }
 
 async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> {
@@ -96,10 +96,7 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
   const asked = new Map<string, Question[]>()
   for (const reading of options.reading)
     for (const way of readings[reading].ways)
-      asked.set(
-        `${reading} ${way}`,
-        await questionsOf(sides, reading, way, way === 'postgres' ? tokens.postgres : tokens.parley),
-      )
+      asked.set(`${reading} ${way}`, await questionsOf(sides, reading, way, tokensFor(way, tokens)))
 
   const reads = new Map<string, CacheReads>()
   for (let round = 1; round <= options.rounds; round++) {
@@ -110,7 +107,7 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
           const order = {
             url: wayOf(sides, way).url,
             over: wayOf(sides, way).over,
-            tokens: way === 'postgres' ? tokens.postgres : tokens.parley,
+            tokens: tokensFor(way, tokens),
             questions: asked.get(`${reading} ${way}`) ?? [],
             inFlight,
             warmUpSeconds: options.warmup,
@@ -177,6 +174,12 @@ async function questionsOf(
     for (const lane of lanes.values()) lane.close()
   }
   return questions
+}
+
+type Tokens = Readonly<Record<string, string>>
+
+function tokensFor(way: WayName, { postgres, parley }: { readonly postgres: Tokens; readonly parley: Tokens }): Tokens {
+  return way === 'postgres' || way === 'worker' ? postgres : parley
 }
 
 function open(way: Way, token: string): Promise<Lane> {

@@ -1,6 +1,6 @@
 import { inRounds, type Comparison, type Line, type Shown as Format } from '../report/comparison.ts'
 import { median } from '../statistics.ts'
-import { readingNames, readings, wayNames, type Figure, type WayName } from './reading.ts'
+import { readingNames, readings, wayNames, type Figure, type ReadingName, type WayName } from './reading.ts'
 import { failures, figure, type ReadsRecord } from './record.ts'
 
 const figures = {
@@ -18,6 +18,7 @@ const shownOf = (inFlight: number): readonly Shown[] =>
 
 const columns: Readonly<Record<WayName, string>> = {
   postgres: 'Postgres directly',
+  worker: 'Postgres from a bare Worker',
   parley: 'Parley, HTTP',
   socket: 'Parley, socket',
 }
@@ -55,6 +56,8 @@ export function readsComparison(record: ReadsRecord): Comparison {
     othersCores: Math.max(0, ...record.othersCores),
     sides: {
       [columns.postgres]: sides['postgres'] === undefined ? '' : about(sides['postgres']),
+      [columns.worker]:
+        "a Worker on plain workerd that verifies the token and reads with Neon's driver over HTTP, through the stand-in, the same database",
       [columns.parley]: sides['parley'] === undefined ? '' : about(sides['parley']),
       [columns.socket]: 'the same server, history and rpc over a socket that stays open',
     },
@@ -65,6 +68,7 @@ export function readsComparison(record: ReadsRecord): Comparison {
       'equal: rooms, messages, cursors, answers and their fields; a signed token verified and membership looked up each time',
       "not equal: Parley's requests pass rate limits, revocation and an actor; its socket was authenticated once; its sum " +
         'of unread is the list added up; old pages come from its cache or Postgres, while the peer has no cache but Postgres',
+      ...ratios(record),
       ...(record.hits ?? []),
       ...uncached(record),
     ],
@@ -72,10 +76,27 @@ export function readsComparison(record: ReadsRecord): Comparison {
   }
 }
 
+/** Processor time of a page of Parley by where it is, for one of the same page read directly. */
+function ratios(record: Pick<ReadsRecord, 'runs'>): string[] {
+  const depths = [...new Set(record.runs.map(({ inFlight }) => inFlight))]
+  return (['postgres', 'worker'] as const).flatMap((peer) =>
+    depths.flatMap((inFlight) => {
+      const of = (reading: ReadingName) => {
+        const [ours, theirs] = [
+          figure(record, { reading, way: 'parley', inFlight }, 'serverUs'),
+          figure(record, { reading, way: peer, inFlight }, 'serverUs'),
+        ]
+        return ours === undefined || theirs === undefined ? '–' : (ours.median / theirs.median).toFixed(2)
+      }
+      return `${inFlight} at once, µs of processor against ${columns[peer]}: actor ${of('newest')}, Redis ${of('old')}, first time ${of('cold')}`
+    }),
+  )
+}
+
 /** A page that its cache did not give in time was read from Postgres: what the row then measured is something else. */
 function uncached({ runs }: Pick<ReadsRecord, 'runs'>): string[] {
   return runs.flatMap(({ reading, way, inFlight, round, outcome }) => {
-    if (reading !== 'old' || way === 'postgres' || outcome.kind === 'failed') return []
+    if (reading !== 'old' || way === 'postgres' || way === 'worker' || outcome.kind === 'failed') return []
     const { cacheHits } = outcome.measurement
     if (cacheHits > 0.95) return []
     return [

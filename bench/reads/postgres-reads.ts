@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { z } from 'zod'
+import { pageOf, pageStatement, type MessageRow } from './postgres-page.ts'
 
 /** Times are milliseconds and numbers small enough for JavaScript, which spares the driver a conversion per value. */
 export const schema = `
@@ -15,12 +16,6 @@ export const schema = `
     primary key (conversation, seq)
   );
 `
-
-/** Membership and the page in one round trip, by the primary keys of both. */
-const page = `
-  select seq, user_id, client_id, text, at from messages
-  where conversation = $1 and seq < $2 and exists (select from members where conversation = $1 and user_id = $3)
-  order by seq desc limit $4`
 
 const membership = 'select from members where conversation = $1 and user_id = $2'
 
@@ -44,14 +39,6 @@ const unread = `
   from members m
   join lateral (select seq from messages where conversation = m.conversation order by seq desc limit 1) l on true
   where m.user_id = $1`
-
-interface MessageRow {
-  seq: number
-  user_id: string
-  client_id: string
-  text: string
-  at: number
-}
 
 interface ListRow {
   id: string
@@ -80,18 +67,9 @@ export class PostgresReads {
   /** Newest first; undefined when the user is no member. */
   async page(user: string, conversation: string, before: number, limit: number) {
     const values = [conversation, before, user, limit]
-    const { rows } = await this.#pool.query<MessageRow>({ name: 'page', text: page, values })
+    const { rows } = await this.#pool.query<MessageRow>({ name: 'page', text: pageStatement, values })
     if (rows.length === 0 && !(await this.#isMember(user, conversation))) return undefined
-    const messages = rows.map(({ seq, user_id, client_id, text, at }) => ({
-      seq,
-      type: 'message',
-      id: `${conversation}.${seq}`,
-      user: user_id,
-      at,
-      clientId: client_id,
-      text,
-    }))
-    return { messages, before: messages.length === limit ? (messages.at(-1)?.seq ?? null) : null }
+    return pageOf(conversation, rows, limit)
   }
 
   async list(user: string, limit: number) {

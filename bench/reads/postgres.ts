@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { startPostgres } from '../../local/postgres/start.ts'
 import { answers, freePort } from '../ports.ts'
 import type { Processes } from '../processes.ts'
+import { startNeonWorker } from './neon-side.ts'
 import { pageSize } from './reading.ts'
 import { schema } from './postgres-reads.ts'
 import { readBy, textAt, type WrittenRoom } from './rooms.ts'
@@ -14,6 +15,8 @@ const secret = 'a secret that only this bench and its server know'
 /** The peer with the rooms in it. */
 export interface PostgresSide extends Side {
   readonly http: Way
+  /** A bare Worker with Neon's driver before the same database; it reads pages only. */
+  readonly worker: Way
 }
 
 /** Starts Postgres as `npm start` sets it up, fills it, and puts the server before it. */
@@ -37,12 +40,15 @@ export async function startPostgresSide(
     const args = [join(import.meta.dirname, 'postgres-server.ts')]
     const server = processes.start({ name: 'reads', command: process.execPath, args, env, logs: directory })
     await server.ready(() => answers(`http://127.0.0.1:${port}/healthz`), 15_000)
+    const neon = await startNeonWorker(directory, processes, { upstream: postgres.url('reads'), secret, pool })
     return {
       what: `one Node process (node:http, pg with ${pool} connections, prepared statements) before Postgres`,
       versions: { postgres: version, node: process.version },
       http: { over: 'http', url: `http://127.0.0.1:${port}`, ask: pathOf },
+      worker: { over: 'http', url: neon.url, ask: pathOf },
       token: (user) => tokenOf(user),
       async stop() {
+        await neon.stop()
         await server.stop()
         await postgres.stop()
       },

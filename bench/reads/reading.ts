@@ -5,8 +5,11 @@ import type { WrittenRoom } from './rooms.ts'
 export const readingNames = ['newest', 'old', 'cold', 'list', 'longList', 'unread'] as const
 export type ReadingName = (typeof readingNames)[number]
 
-/** Which side is asked, and how: Postgres behind a server of its own, Parley over HTTP, Parley over sockets. */
-export const wayNames = ['postgres', 'parley', 'socket'] as const
+/**
+ * Which side is asked, and how: Postgres behind a server of its own, Postgres from a bare Worker through Neon's driver, Parley over
+ * HTTP, Parley over sockets.
+ */
+export const wayNames = ['postgres', 'worker', 'parley', 'socket'] as const
 export type WayName = (typeof wayNames)[number]
 
 /** A kind of reading: what it says in the report, and which ways there are to it. */
@@ -17,13 +20,15 @@ export interface Reading {
   readonly eachOnce?: true
 }
 
+const ofLists: readonly WayName[] = ['postgres', 'parley', 'socket']
+
 export const readings: Readonly<Record<ReadingName, Reading>> = {
   newest: { what: 'newest 50 messages', ways: wayNames },
   old: { what: '50 old messages, read before', ways: wayNames },
-  cold: { what: '50 old messages, the first time', ways: ['postgres', 'parley'], eachOnce: true },
-  list: { what: "a person's conversations with unread counts", ways: wayNames },
-  longList: { what: '50 of very many conversations with unread counts', ways: wayNames },
-  unread: { what: 'how much a person has not read, in all', ways: ['postgres', 'parley'] },
+  cold: { what: '50 old messages, the first time', ways: ['postgres', 'worker', 'parley'], eachOnce: true },
+  list: { what: "a user's conversations with unread counts", ways: ofLists },
+  longList: { what: '50 of very many conversations with unread counts', ways: ofLists },
+  unread: { what: 'all unread messages of a user', ways: ['postgres', 'parley'] },
 }
 
 /** Messages in a page. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { forkLoad } from '../load/fork.ts'
-import { cpuOfDescendants } from '../report/cpu.ts'
+import { cpuByProgram, cpuOfDescendants } from '../report/cpu.ts'
 import { outcome, type Order, type Outcome } from './reading.ts'
 
 const marginMs = 60_000
@@ -14,10 +14,16 @@ export async function runLoad(order: Order, cacheHits: () => Promise<number>): P
   })
   const load = pid === undefined ? [] : [pid]
   const before = await cpuOfDescendants(load)
+  const programs = await cpuByProgram(load)
   const told = await ended
   if (told.kind === 'failed') return told
   const serverSeconds = (await cpuOfDescendants(load)) - before
   const { answers } = told.measurement
+  const shares = [...(await cpuByProgram(load))]
+    .map(([name, us]) => [name, (us - (programs.get(name) ?? 0)) / answers] as const)
+    .filter(([, us]) => us >= 1)
+    .map(([name, us]) => `${name} ${Math.round(us)}`)
+  console.error(`  µs of processor an answer, by program: ${shares.join(', ')}`)
   const hits = (await cacheHits()) - hitsBefore
   const more = { serverUs: (serverSeconds * 1e6) / answers, cacheHits: hits / answers }
   return { kind: 'measured', measurement: { ...told.measurement, ...more } }

@@ -16,6 +16,18 @@ export async function cpuOfDescendants(except: readonly number[]): Promise<numbe
   return ticks.reduce((sum, each) => sum + each, 0) / ticksPerSecond
 }
 
+/** The same in microseconds by the names of programs. */
+export async function cpuByProgram(except: readonly number[]): Promise<Map<string, number>> {
+  const used = new Map<string, number>()
+  const ours = await descendants().catch(() => [])
+  for (const { pid } of ours) {
+    if (pid === process.pid || except.includes(pid)) continue
+    const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'ended')).trim()
+    used.set(name, (used.get(name) ?? 0) + ((await ticksOf(pid)) * 1e6) / ticksPerSecond)
+  }
+  return used
+}
+
 /** User and system time of a process and of its children that ended: the 14th to 17th field of its `stat`. */
 async function ticksOf(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
