@@ -14,7 +14,14 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
-import type { ConsumerState, EventConsumerRpc, EventProgress, EventsBehind, PulledEvents, SettleCall } from '../contracts.ts'
+import type {
+  ConsumerState,
+  EventConsumerRpc,
+  EventProgress,
+  EventsBehind,
+  PulledEvents,
+  SettleCall,
+} from '../contracts.ts'
 import { callEventCatalog, callEventLog } from '../open-event-actors.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'

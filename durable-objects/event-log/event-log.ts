@@ -240,7 +240,8 @@ export class EventLog extends TenantActor implements EventLogRpc {
     try {
       await whenPlaceIsFree(this.env)
       const process = processIn(name)
-      if (process === undefined) await eventConsumerOf(this.env, tenant, name).eventsAppended(top, this.#newFor(name, top))
+      if (process === undefined)
+        await eventConsumerOf(this.env, tenant, name).eventsAppended(top, this.#newFor(name, top))
       else await processViewOf(this.env, tenant, process).eventsAppended(ownName(this.ctx.id.name).name, top)
       this.#notified.set(name, top)
       isNotified = true

@@ -5,6 +5,7 @@ import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { ConnectionLimits } from '../../src/limits/connection-limits.ts'
+import type { Taken } from '../../src/limits/ports.ts'
 import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
 import { refuseTooFast, type Refusal } from '../../src/protocol/errors.ts'
 import { ConnectionRegistry } from '../../src/realtime/connection-registry.ts'
@@ -18,6 +19,9 @@ import { NameDirectory } from './channels/name-directory.ts'
 import { NamespaceCache } from './channels/namespace-cache.ts'
 import { Heartbeat } from './transport/heartbeat.ts'
 import { Sockets, type SocketHandlers } from './transport/sockets.ts'
+
+/** Commands per second of a connection until its tenant's record is known. */
+const commandsAtFirst = 50
 
 /** What the parts of one gateway share. Made once, when the actor starts. */
 export class GatewayContext {
@@ -49,6 +53,13 @@ export class GatewayContext {
     this.platformChanged = platformChanged
     this.namespaces = new NamespaceCache(this.tenants, this.config)
     this.names = new NameDirectory(env, this.tenants, this.clock)
+  }
+
+  /** Takes a command that is no message from what the connection may send. */
+  takeCommand(session: Session): Taken {
+    const now = this.clock.now()
+    const perSecond = this.tenants.lately(session.tenant, now)?.limits.commandsPerSecondConnection ?? commandsAtFirst
+    return this.connectionLimits.command(session, perSecond, now)
   }
 
   /** Makes sure that the heartbeat's alarm rings in time for a session with something new to watch. */

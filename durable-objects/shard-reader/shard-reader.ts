@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { requestDeadlineMs } from '../../src/adapters/dependency.ts'
+import { CallRefused, requestDeadlineMs } from '../../src/adapters/dependency.ts'
 import { processEpochs } from '../../src/adapters/process-epochs.ts'
 import { selectPage } from '../../src/adapters/neon/select-page.ts'
 import { NotYet, readShard } from '../../src/adapters/neon/read-shard.ts'
@@ -35,7 +35,8 @@ export class ShardReader extends DurableObject<Env> implements ShardReaderRpc {
 
   /**
    * A page of a hundred entries as text, see `src/history/page-text.ts`, or null when the shard has another epoch of the tenant's
-   * placement than the caller believes. Throws when the shard does not answer in time.
+   * placement than the caller believes; "" when it was to be read ahead and a breaker is open. Throws when the shard does not answer
+   * in time.
    */
   async page(log: LogOf, page: PageOf): Promise<string | null> {
     const { revision, placementEpoch = '', entries = 0 } = page
@@ -52,13 +53,17 @@ export class ShardReader extends DurableObject<Env> implements ShardReaderRpc {
       return isOwn || countEntries(text) >= entries ? text : await read()
     } catch (thrown) {
       if (thrown instanceof Misplaced) return null
+      if (page.isAhead === true && thrown instanceof CallRefused) return ''
       throw thrown
     }
   }
 
-  async #read(log: LogOf, { page, entries = 0, times, placementEpoch, position, region }: PageOf): Promise<string> {
+  async #read(
+    log: LogOf,
+    { page, entries = 0, times, placementEpoch, position, region, isAhead = false }: PageOf,
+  ): Promise<string> {
     const range = { first: page * coldPageSize + 1, last: (page + 1) * coldPageSize }
-    const needs = { position, region, deadlineMs: requestDeadlineMs }
+    const needs = { position, region, deadlineMs: requestDeadlineMs, isOptional: isAhead }
     return await readShard(loadConfig(this.env), platformOf(this.env), this.#shard, needs, async (reader) => {
       const found = await selectPage(reader, log, range, times)
       const isHere = placementEpoch === undefined || found.placed === placementEpoch

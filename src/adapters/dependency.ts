@@ -150,6 +150,8 @@ export interface CallTimes {
   readonly signal?: AbortSignal
   /** Whether an error says that the service is in trouble; by default each does. Others are answers, and not repeated. */
   readonly isTrouble?: (thrown: unknown) => boolean
+  /** It is not made unless the breaker is closed, and never is its probe. */
+  readonly isOptional?: boolean
 }
 
 /**
@@ -158,11 +160,12 @@ export interface CallTimes {
  */
 export async function callDependency<T>(
   dependency: Dependency,
-  { deadlineMs, slowMs = 0.6 * deadlineMs, signal, isTrouble = () => true }: CallTimes,
+  { deadlineMs, slowMs = 0.6 * deadlineMs, signal, isTrouble = () => true, isOptional = false }: CallTimes,
   attempt: (signal: AbortSignal) => Promise<Answered<T>>,
 ): Promise<T> {
   const { budget } = knownOf(dependency)
   const counted = figuresOf(dependency)
+  if (isOptional && breakerStateHere(dependency) !== 'closed') throw refused(dependency, 'its breaker is open', 1000)
   budget.called()
   const begunAt = systemClock.now()
   const deadline = signal === undefined ? new Deadline(deadlineMs) : undefined
@@ -195,7 +198,7 @@ function valueOf<T>(outcome: Outcome<T>): T {
 
 async function attemptOnce<T>(
   dependency: Dependency,
-  { deadlineMs, slowMs, isTrouble }: Required<Omit<CallTimes, 'signal'>>,
+  { deadlineMs, slowMs, isTrouble }: Required<Omit<CallTimes, 'signal' | 'isOptional'>>,
   attempt: () => Promise<Answered<T>>,
 ): Promise<Outcome<T>> {
   const { view } = knownOf(dependency)

@@ -19,6 +19,8 @@ export interface PageOf {
   readonly position?: string
   /** Where the reader is. */
   readonly region?: string
+  /** No reader waits for it: while a breaker is open it is not read, and "". */
+  readonly isAhead?: boolean
 }
 
 /** In milliseconds since the epoch. */

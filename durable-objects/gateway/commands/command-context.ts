@@ -18,9 +18,6 @@ import type { MessageSender } from './message-sender.ts'
 export type Data = GivenJson | GivenBytes | undefined
 type Settle = (result: StreamResult) => void
 
-/** Commands per second of a connection until its tenant's record is known. */
-const commandsAtFirst = 50
-
 /** What the commands of a session need: replies, the parser of payloads, rate limits, and the channels. */
 export class CommandContext {
   readonly env: Env
@@ -79,10 +76,7 @@ export class CommandContext {
 
   /** Whether the connection may send another command that is no message; if not, the command is refused. */
   admits(session: Session, id: number): boolean {
-    const { connectionLimits, tenants, clock } = this.#gateway
-    const now = clock.now()
-    const perSecond = tenants.lately(session.tenant, now)?.limits.commandsPerSecondConnection ?? commandsAtFirst
-    const taken = connectionLimits.command(session, perSecond, now)
+    const taken = this.#gateway.takeCommand(session)
     if (taken.kind === 'taken') return true
     const settle = (result: Refusal) => this.refuse(session, id, result)
     this.#gateway.refuseTooFast(session, session.frames, 'commands', taken.retryAfterMs, settle)

@@ -50,6 +50,7 @@ export class History {
         ),
       placement: () => tenantOf(env, tenant).placement(),
       readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, { ...page, region }),
+      ahead: { reader: client, pay: () => this.#gateway.takeCommand(session).kind === 'taken' },
     })
     if (answer.kind === 'refused') return answer
     const publications = withoutDeleted(answer.publications, answer.amendments)

@@ -16,25 +16,28 @@ export type Statement = NeonQueryPromise<false, false>
 interface Noted {
   readonly dependency: Dependency
   readonly deadlineMs: number
+  readonly isOptional: boolean
 }
 const notedKey = 'noted'
 
 /**
  * Opens the database of a connection string; a configured Neon proxy stands in for Neon's own endpoints. Each query or
- * transaction is aborted `deadlineMs` after it was sent. Queries throw CallRefused while the database's breaker is open.
+ * transaction is aborted `deadlineMs` after it was sent. Queries throw CallRefused while the database's breaker is open; optional ones
+ * unless it is closed.
  */
 export function connect(
   config: Config,
   url: string,
   deadlineMs = backgroundDeadlineMs,
   dependency = postgres(url),
+  isOptional = false,
 ): Database {
   const { neonProxy } = config
   if (neonProxy !== undefined) {
     neonConfig.fetchEndpoint = `http://${neonProxy}/sql`
   }
   neonConfig.fetchFunction = fetchInTime
-  const noted: Noted = { dependency, deadlineMs }
+  const noted: Noted = { dependency, deadlineMs, isOptional }
   return neon(url, { fetchOptions: { [notedKey]: noted } })
 }
 

@@ -15,7 +15,7 @@ import {
 import type { ShardRegistry } from '../../tenants/shard-cache.ts'
 import type { StoredReplica } from '../../tenants/shards.ts'
 import { replicaOf } from '../dependencies.ts'
-import { CallRefused } from '../dependency.ts'
+import { breakerStateHere, CallRefused } from '../dependency.ts'
 import { connect, type Database, type Statement } from './connect.ts'
 import { askReady, readyIn } from './replica-state.ts'
 import { openShard, shardsOf } from './shards.ts'
@@ -37,6 +37,8 @@ export interface ReadNeeds {
   /** Where the reader is. */
   readonly region?: string | undefined
   readonly deadlineMs: number
+  /** No reader waits: the shard is not asked unless its breaker is closed. */
+  readonly isOptional?: boolean
 }
 
 /** How long a replica may take: then the primary still has most of the time of a request. */
@@ -73,18 +75,22 @@ export async function readShard<T>(
   config: Config,
   registry: ShardRegistry,
   shard: string,
-  { position, region, deadlineMs }: ReadNeeds,
+  { position, region, deadlineMs, isOptional = false }: ReadNeeds,
   ask: (reader: Reader) => Promise<T>,
 ): Promise<T> {
   const endsAt = systemClock.now() + deadlineMs
   const { replicas } = await shardsOf(config, registry)
   const chosen = choose(shard, replicas[shard] ?? [], position, region)
-  if (typeof chosen !== 'string' && position !== undefined) {
+  const isLeft =
+    isOptional &&
+    typeof chosen !== 'string' &&
+    breakerStateHere(replicaOf(replicaLabel(shard, chosen.name))) !== 'closed'
+  if (typeof chosen !== 'string' && position !== undefined && !isLeft) {
     const answer = await askReplica(config, shard, chosen, { position, deadlineMs }, ask)
     if (answer !== undefined) return answer.value
   } else if (typeof chosen === 'string') count(shard, chosen)
   const leftMs = Math.max(1, endsAt - systemClock.now())
-  return await ask(primaryReader(await openShard(config, registry, shard, 'read', leftMs)))
+  return await ask(primaryReader(await openShard(config, registry, shard, 'read', leftMs, isOptional)))
 }
 
 function choose(

@@ -5,6 +5,7 @@ import { decrypt } from '../../kernel/encryption.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { ShardCache, type KnownShards, type ShardRegistry } from '../../tenants/shard-cache.ts'
 import { connectionContext, connectionKey, maxShards, ShardRefused, type StoredShard } from '../../tenants/shards.ts'
+import { postgres } from '../dependencies.ts'
 import { backgroundDeadlineMs } from '../dependency.ts'
 import { knownInvalidations } from '../process-epochs.ts'
 import { connect, type Database } from './connect.ts'
@@ -37,7 +38,7 @@ export type ShardUse = 'read' | 'write'
 
 /**
  * Opens the database of a shard. Throws `ShardRefused` when there is no such shard, when it is read-only and `use` is `write`,
- * and when its schema is older than this Worker needs.
+ * and when its schema is older than this Worker needs. With `isOptional` its queries throw CallRefused unless its breaker is closed.
  */
 export async function openShard(
   config: Config,
@@ -45,6 +46,7 @@ export async function openShard(
   name: string,
   use: ShardUse,
   deadlineMs = backgroundDeadlineMs,
+  isOptional = false,
 ): Promise<Database> {
   const { shard, known } = await cache.find(name, registry, config.shards, systemClock.now())
   if (shard === undefined)
@@ -54,7 +56,8 @@ export async function openShard(
       known.isWhole,
     )
   if (use === 'write' && shard.state === 'read-only') throw new ShardRefused(name, 'the shard is read-only')
-  const database = connect(config, await connectionOf(config, shard), deadlineMs)
+  const url = await connectionOf(config, shard)
+  const database = connect(config, url, deadlineMs, postgres(url), isOptional)
   if ((known.schemas[name] ?? 0) < newestMigration.shard && !isCurrent.has(connectionKey(shard))) {
     await requireSchema(registry, name, database)
     isCurrent.set(connectionKey(shard), true)

@@ -50,6 +50,11 @@ export async function limitCaller(c: AppContext, is: RequestClass): Promise<Reco
   return await take(c, await levelsOf(c, is))
 }
 
+/** Takes a request of `is` from the caller's buckets for work that no answer waits for; false when it is refused. */
+export async function mayAlso(c: AppContext, is: RequestClass): Promise<boolean> {
+  return (await decideAll(decider, await levelsOf(c, is))).kind === 'taken'
+}
+
 /** Counts `work` among the requests under way of each group; a group that is full is refused. */
 export async function whileCounted<T>(groups: readonly Group[], work: () => Promise<T>): Promise<T> {
   const full = requestsUnderWay.enter(groups)

@@ -11,6 +11,7 @@ import { loadConfig } from '../../../config.ts'
 import { regionOf } from '../../http/connection.ts'
 import type { AppContext } from '../../http/context.ts'
 import { operation } from '../../http/operations.ts'
+import { mayAlso } from '../../middleware/limit-requests.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { possibleConversation } from '../../identity/conversation-ids.ts'
 import { actorOf, type Caller } from './caller.ts'
@@ -72,17 +73,23 @@ async function readPage(c: AppContext, caller: Caller, id: string, query: Histor
 
 /** The page with the entries that the conversation no longer holds. */
 async function complete(
-  { env, req }: AppContext,
-  { tenant }: Caller,
+  c: AppContext,
+  caller: Caller,
   conversation: string,
   query: HistoryQuery,
   page: MessagePage,
 ): Promise<MessagePage> {
+  const { env, req } = c
+  const { tenant } = caller
   const region = regionOf(req.raw, loadConfig(env))
   const read = await readHistory(env, { tenant, conversation }, query, {
     history: async () => page,
     placement: () => tenantOf(env, tenant).placement(),
     readPage: (shard, log, page) => shardReaderOf(env, shard, log.conversation).page(log, { ...page, region }),
+    ahead: { reader: readerOf(caller), pay: () => mayAlso(c, 'requests') },
   })
   return accepted(read)
 }
+
+/** Names the reader among those of its tenant. */
+const readerOf = (caller: Caller): string => (caller.kind === 'user' ? `user ${caller.user}` : `key ${caller.keyId}`)

@@ -1,6 +1,7 @@
-import { historyCache } from '../../../adapters/cold-history.ts'
+import { aheadFigures, historyCache } from '../../../adapters/cold-history.ts'
 import { processEpochs } from '../../../adapters/process-epochs.ts'
 import type { Cache, CacheFigures } from '../../../cache/cache.ts'
+import { aheadResults } from '../../../history/read-ahead.ts'
 import type { MetricFamily, Sample } from '../../../kernel/exposition.ts'
 import { identityCaches } from '../../identity/tenants.ts'
 import { revocations } from '../../identity/revocations.ts'
@@ -40,6 +41,12 @@ export function cacheFamilies(): MetricFamily[] {
     counter('parley_cache_failures_total', 'Loads that failed.', (each) => each.failures),
     gauge('parley_cache_entries', 'Values in the memory of the process.', ({ held }) => held.entries),
     gauge('parley_cache_bytes', 'Their size, as it is bounded.', ({ held }) => held.bytes),
+    {
+      name: 'parley_history_pages_ahead_total',
+      type: 'counter',
+      help: 'Older pages of history that were to be read ahead of a reader, by what became of them.',
+      samples: aheadResults.map((result) => ({ labels: { result }, value: aheadFigures[result] })),
+    },
     {
       name: 'parley_cache_epoch_questions_total',
       type: 'counter',
