@@ -60,6 +60,7 @@ import type { ListedClass, NamesPage } from '../src/tenants/actor-names.ts'
 import type { TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
 import type { MoveDecision } from '../src/tenants/move.ts'
+import type { MoveFigures, MoveReport } from '../src/tenants/move-figures.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../src/tenants/shards.ts'
 import type { Aggregate, Found } from '../src/cache/aggregates.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
@@ -423,6 +424,8 @@ export interface PlatformRpc extends Rpc.DurableObjectBranded {
   queuesOfTenant(id: string): string[]
   noteParked(parked: ParkedTask): void
   clearParked(actor: string, task: string): void
+  noteMove(tenant: string, report: MoveReport): void
+  moveFigures(): MoveFigures
   isDueListComplete(): boolean
   completeDueList(): void
   noteQueues(queues: readonly { readonly tenant: string; readonly queue: string }[]): void

@@ -8,7 +8,7 @@ import type { Found } from '../report/comparison.ts'
 import { postTo } from '../targets/parley-wire.ts'
 import { serveParley } from '../targets/parley.ts'
 import { countMessages, fillStatement } from './rows.ts'
-import { Writer } from './writer.ts'
+import { postgresPause, Writer } from './writer.ts'
 
 const conversations = 20
 const tenant = 'demo'
@@ -92,7 +92,7 @@ export async function startParleySide(folder: string, processes: Processes): Pro
       const switched = await until('switched', ({ state }) => state === 'awaiting-confirmation')
       const switchedAt = performance.now()
       const fenceEndsAt = (switched.switchedAt ?? 0) - performance.timeOrigin
-      const fence = [fenceEndsAt - switched.pauseMs, fenceEndsAt] as const
+      const fence = { from: fenceEndsAt - switched.pauseMs, to: fenceEndsAt }
       await pause(5000)
       await writer.stop()
       const live = `conversation_id = ANY (ARRAY[${ids.map((id) => `'${id}'`).join()}]) AND client_id LIKE 'n%'`
@@ -112,15 +112,8 @@ export async function startParleySide(folder: string, processes: Processes): Pro
       if (writer.failures.length > 0) throw new Error(`a message was refused: ${writer.failures[0]}`)
       await to.query(`DELETE FROM messages WHERE tenant_id = $1 AND conversation_id LIKE 'old%'`, [tenant])
       return {
-        'writes to Postgres wait, ms': switched.pauseMs,
-        'longest time without an acknowledgement before the move, ms': writer.longestGap(beganAt - 4000, beganAt),
-        'longest time without an acknowledgement during the move, ms': writer.longestGap(beganAt, switchedAt),
-        'longest wait of a sender meanwhile, ms': writer.longestWait(...fence),
-        'longest wait of a sender in as long a time before the move, ms': writer.usualWait(
-          beganAt - 4000,
-          beganAt,
-          switched.pauseMs,
-        ),
+        ...writer.atSwitch(fence, { from: beganAt - 4000, to: beganAt }),
+        [postgresPause]: switched.pauseMs,
         'longest wait of a sender during the move, ms': writer.longestWait(beganAt, switchedAt),
         'rows copied a second': switched.rows.perSecond,
         'from its begin to the switch, s': (switchedAt - beganAt) / 1000,

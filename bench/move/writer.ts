@@ -1,3 +1,6 @@
+import type { Found } from '../report/comparison.ts'
+import { median } from '../statistics.ts'
+
 /** What one message became: when it was due, and when it was acknowledged, in milliseconds. */
 export interface Sent {
   readonly due: number
@@ -41,23 +44,41 @@ export class Writer {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 
-  /** The longest time without an acknowledgement within a time. */
-  longestGap(from: number, to: number): number {
-    const times = this.sent.map(({ ackAt }) => ackAt).filter((at) => at >= from && at <= to)
-    const ordered = [from, ...times.toSorted((a, b) => a - b), to]
-    return Math.max(...ordered.slice(1).map((at, index) => at - (ordered[index] ?? at)))
+  /** The longest wait for an acknowledgement of the messages that waited at any moment of this time. */
+  longestWait(from: number, to: number): number {
+    return Math.max(0, ...this.sent.filter(({ due, ackAt }) => due <= to && ackAt >= from).map(waitOf))
   }
 
-  /** The longest wait of every stretch of so many milliseconds within a time; the highest hundredth left out. */
-  usualWait(from: number, to: number, ms: number): number {
+  /** How the wait of senders at a switch compares with the usual one. `from` and `to` are the switch, `before` is some time before it. */
+  atSwitch(switchover: Span, before: Span): Found {
+    // What comes right after the switch, such as new connections, belongs to it.
+    const { from, to } = { ...switchover, to: switchover.to + afterMs }
+    const usual = this.#usualWait(before, to - from)
+    const longest = this.longestWait(from, to)
+    return {
+      [pauseOfSender]: Math.max(0, longest - usual),
+      'longest wait of a sender at the switch, ms': longest,
+      'usual longest wait of a sender in as long a time, ms': usual,
+    }
+  }
+
+  /** The median, over stretches of so many milliseconds, of the longest wait. */
+  #usualWait({ from, to }: Span, ms: number): number {
     const waits: number[] = []
     for (let at = from; at + ms <= to; at += ms) waits.push(this.longestWait(at, at + ms))
-    const ordered = waits.toSorted((a, b) => a - b)
-    return ordered[Math.floor(ordered.length * 0.99)] ?? 0
-  }
-
-  /** The longest wait for an acknowledgement of messages that were due within a time. */
-  longestWait(from: number, to: number): number {
-    return Math.max(0, ...this.sent.filter(({ due }) => due >= from && due <= to).map(({ due, ackAt }) => ackAt - due))
+    return median(waits)
   }
 }
+
+/** A time, in milliseconds of `performance.now()`. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** The figure that the issue asks for: how much longer than usual a message waits for its acknowledgement at the switch. */
+export const pauseOfSender = 'pause of a sender at the switch, beyond the usual wait, ms'
+/** From the moment from which Postgres takes no writes of the tenant until it takes them again. */
+export const postgresPause = 'Postgres takes no writes of the tenant, ms'
+const afterMs = 100
+const waitOf = ({ due, ackAt }: Sent): number => ackAt - due

@@ -18,10 +18,12 @@ import {
 } from '../../src/tenants/platform-settings.ts'
 import { Aggregates, type Aggregate, type Found } from '../../src/cache/aggregates.ts'
 import type { TenantKnowledge } from '../../src/tenants/known.ts'
+import type { MoveFigures, MoveReport } from '../../src/tenants/move-figures.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../../src/tenants/shards.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../../src/events/due.ts'
 import { DueList } from './due-list.ts'
 import { RegisteredShards } from './registered-shards.ts'
+import { NotedMoves } from './noted-moves.ts'
 import { ParkedTasks } from './parked-tasks.ts'
 import { TenantDirectory } from './tenant-directory.ts'
 import type { PlatformRpc } from '../contracts.ts'
@@ -41,6 +43,7 @@ const aggregatePorts = {
 export class Platform extends DurableObject<Env> implements PlatformRpc {
   readonly #kv = this.ctx.storage.kv
   readonly #parked = new ParkedTasks(this.ctx.storage.sql)
+  readonly #moves = new NotedMoves(this.#kv)
   readonly #shards = new RegisteredShards(this.#kv, () => loadConfig(this.env).shards)
   readonly #aggregates = new Aggregates(aggregatePorts)
   readonly #due = new DueList(this.ctx.storage.sql)
@@ -147,7 +150,7 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
 
   /** Deletes what is listed of a tenant, and returns how much that was. Its name stays among those that were deleted. */
   eraseTenant(id: string): number {
-    return this.#due.eraseTenant(id) + this.#parked.eraseTenant(id)
+    return this.#due.eraseTenant(id) + this.#parked.eraseTenant(id) + this.#moves.eraseTenant(id)
   }
 
   /** The queues of a tenant that are listed to be swept, or were. */
@@ -157,7 +160,7 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
 
   /** How much is listed of a tenant. */
   rowsOfTenant(id: string): number {
-    return this.#due.rowsOfTenant(id) + this.#parked.rowsOfTenant(id)
+    return this.#due.rowsOfTenant(id) + this.#parked.rowsOfTenant(id) + this.#moves.rowsOfTenant(id)
   }
 
   /** An actor parked a task whose process died twice. */
@@ -172,6 +175,16 @@ export class Platform extends DurableObject<Env> implements PlatformRpc {
 
   parkedTasks(): { readonly count: number; readonly tasks: readonly ParkedTask[] } {
     return this.#parked.list(systemClock.now())
+  }
+
+  /** How the last move of a tenant is now. */
+  noteMove(tenant: string, report: MoveReport): void {
+    if (!this.#directory.isDeleted(tenant)) this.#moves.note(tenant, report, systemClock.now())
+  }
+
+  /** The moves of all tenants, for /metrics. */
+  moveFigures(): MoveFigures {
+    return this.#moves.figures()
   }
 
   /** Whether every queue and tenant of earlier versions is noted. */

@@ -1,4 +1,5 @@
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
+import { named } from '../../src/adapters/neon/named.ts'
 import { openShard, shardsNow } from '../../src/adapters/neon/shards.ts'
 import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapters/neon/tenant-rows.ts'
 import { openCache, scanKeys } from '../../src/adapters/upstash/cache.ts'
@@ -288,7 +289,7 @@ async function shardAt({ env }: ErasedTenant, cursor: string): Promise<PlaceOfCu
   const following = names[place + 1]
   return {
     name,
-    database: await openShard(config, platformOf(env), name, 'write', deadlineMs),
+    database: named(name, await openShard(config, platformOf(env), name, 'write', deadlineMs)),
     rest: name === wanted ? rest : '',
     following: following === undefined ? null : cursorAt(following, ''),
   }
@@ -296,7 +297,8 @@ async function shardAt({ env }: ErasedTenant, cursor: string): Promise<PlaceOfCu
 
 function directoryAt({ env }: ErasedTenant): PlaceOfCursor {
   const config = loadConfig(env)
-  return { name: 'directory', database: connect(config, config.directoryUrl, deadlineMs), rest: '', following: null }
+  const database = named('directory', connect(config, config.directoryUrl, deadlineMs))
+  return { name: 'directory', database, rest: '', following: null }
 }
 
 function keyOf(text: string): string[] {

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { runMoveAction, type MoveOutcome, type Notes } from '../../src/adapters/neon/moves.ts'
 import { openShard } from '../../src/adapters/neon/shards.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -24,6 +25,7 @@ import {
   type MoveAction,
   type MoveDecision,
 } from '../../src/tenants/move.ts'
+import { moveReport, reportDueAt, reportOf } from '../../src/tenants/move-figures.ts'
 import { stateOf as tenantStateOf, type Placement, type StoredTenant } from '../../src/tenants/record.ts'
 import { ShardRefused } from '../../src/tenants/shards.ts'
 import { platformOf } from '../address.ts'
@@ -33,6 +35,8 @@ import type { MoveAnswered } from '../contracts.ts'
 const roundMs = 500
 const statementMs = 15_000
 const key = 'move'
+const reportedKey = 'moveReported'
+const storedReport = z.object({ report: moveReport, at: z.number() })
 
 /** What a move needs of the tenant's actor. */
 interface MovedTenant {
@@ -110,6 +114,32 @@ export class TenantMove {
     if (at !== undefined) this.#tenant.schedule(Math.max(0, at - this.#clock.now()))
   }
 
+  /** Whether the platform is to be told how the move is. */
+  isReportPending(): boolean {
+    return this.#reportDueAt() !== undefined
+  }
+
+  reportDueAt(): number {
+    return this.#reportDueAt() ?? Infinity
+  }
+
+  /** Tells the platform how the move is, for /metrics. */
+  async report(): Promise<void> {
+    const move = this.#stored()
+    const tenant = this.#tenant.record()?.id
+    if (move === undefined || tenant === undefined) return
+    const report = reportOf(move)
+    await platformOf(this.#env).noteMove(tenant, report)
+    this.#kv.put(reportedKey, { report, at: this.#clock.now() })
+  }
+
+  #reportDueAt(): number | undefined {
+    const move = this.#stored()
+    if (move === undefined || this.#tenant.record() === undefined) return undefined
+    const last = this.#kv.get(reportedKey)
+    return reportDueAt(reportOf(move), last === undefined ? undefined : storedReport.parse(last))
+  }
+
   #stored(): Move | undefined {
     const stored = this.#kv.get(key)
     return stored === undefined ? undefined : storedMove.parse(stored)
@@ -135,7 +165,7 @@ export class TenantMove {
   }
 
   async #step(before: Move, notes: Notes | undefined): Promise<Notes | undefined> {
-    const move = begun(before)
+    const move = begun(before, this.#clock.now())
     const action = nextAction(move)
     if (action === undefined) return undefined
     this.#store(move)

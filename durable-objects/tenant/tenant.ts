@@ -1,6 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
 import { z } from 'zod'
-import { fetchKeySet } from '../../src/adapters/key-set.ts'
 import { connect } from '../../src/adapters/neon/connect.ts'
 import { openShard } from '../../src/adapters/neon/shards.ts'
 import { placeOnShard, writeDirectory } from '../../src/adapters/neon/placements.ts'
@@ -8,7 +7,6 @@ import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
-import { randomToken } from '../../src/kernel/id.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { tenantTag } from '../../src/tenants/cache.ts'
 import type { TenantDeletion } from '../../src/tenants/deletion.ts'
@@ -25,36 +23,20 @@ import {
   maxKeys,
   stateOf,
   tenantRecord,
-  tokenKey,
   type Placement,
   type StoredKey,
   type StoredTenant,
   type TenantSecrets,
   type TokenKey,
 } from '../../src/tenants/record.ts'
-import {
-  afterFetch,
-  dueSets,
-  keySet,
-  keysOfSets,
-  mayHaveMore,
-  putKeySet,
-  setsThatMayHaveMore,
-  type KeySet,
-} from '../../src/tenants/key-sets.ts'
-import {
-  addSigningKey,
-  keysInForce,
-  revokeSigningKey,
-  rotateSigningKey,
-  type KeyChange,
-} from '../../src/tenants/signing-keys.ts'
 import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf } from '../address.ts'
+import type { KeySet } from '../../src/tenants/key-sets.ts'
 import { Deletion } from './deletion.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { CallsOfDay, MoveAnswered, Provision, TenantRpc } from '../contracts.ts'
 import { TenantMove } from './tenant-move.ts'
+import { TokenKeys } from './token-keys.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
 
 const storedPeaks = z.record(z.string(), z.number())
@@ -62,15 +44,13 @@ const daysOfPeaks = 8
 const storedCalls = z.record(z.string(), z.object({ requests: z.number(), commands: z.number() }))
 const noCalls: CallsOfDay = { requests: 0, commands: 0 }
 const callsEveryMs = 60_000
-const idSecret = z.string().optional()
 
 /** One tenant: the authority on its placement, keys and limits. Postgres learns of the placement afterwards. */
 export class Tenant extends DurableObject<Env> implements TenantRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'tenant')
   readonly #kv = this.ctx.storage.kv
-  /** Key sets that are being fetched. */
-  readonly #fetching = new Set<string>()
+  readonly #tokenKeys = new TokenKeys(this.env, this.#kv, () => this.record()?.id)
   /** Calls by day, once any were reported to this instance. */
   #callsByDay: Record<string, CallsOfDay> | undefined
   #callsWrittenAt = 0
@@ -95,6 +75,12 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       run: () => this.#move.run(),
       dueAt: () => this.#move.dueAt(),
     },
+    {
+      name: 'move report',
+      isPending: () => this.#move.isReportPending(),
+      run: () => this.#move.report(),
+      dueAt: () => this.#move.reportDueAt(),
+    },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
     { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
     {
@@ -115,7 +101,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     shard,
     region,
   }: Provision): { readonly record: StoredTenant; readonly made: boolean } | Refusal {
-    const deleted = this.#refuseDeleted('a new tenant needs an id of its own')
+    const deleted = this.#refuseDeleted('the id of a deleted tenant is never given to another one: choose another id')
     if (deleted !== undefined) return deleted
     const known = this.record()
     const near = region ?? known?.region
@@ -136,10 +122,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
-    // An older tenant without the secret has conversations whose ids carry no check.
-    if (known === undefined) this.#kv.put('conversationIdSecret', randomToken(43))
-    if (this.#secrets() === undefined)
-      this.#kv.put('tokenKeys', [{ id: randomToken(8), secret: randomToken(43), algorithm: 'HS256' }])
+    this.#tokenKeys.provision(known === undefined)
     return { record, made: known === undefined }
   }
 
@@ -159,14 +142,8 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** Record and secrets together, for the verifiers of tokens. */
   admission(): { readonly record: StoredTenant; readonly secrets: TenantSecrets } | undefined {
     const record = this.record()
-    const secrets = this.#secrets()
-    if (record === undefined || secrets === undefined) return undefined
-    const sets = this.keySets()
-    if (sets.length === 0) return { record, secrets }
-    const now = this.#clock.now()
-    for (const set of dueSets(sets, now)) void this.#fetchKeySet(set)
-    const tokenKeys = [...secrets.tokenKeys, ...keysOfSets(sets, now)]
-    return { record, secrets: { ...secrets, tokenKeys, hasKeySets: true } }
+    const secrets = record === undefined ? undefined : this.#tokenKeys.secrets()
+    return record === undefined || secrets === undefined ? undefined : { record, secrets }
   }
 
   /** Where its rows are; undefined also for a tenant that is being erased. */
@@ -380,84 +357,42 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   /** The keys that sign or verify tokens now. */
   signingKeys(): TokenKey[] {
-    return keysInForce(this.#secrets()?.tokenKeys ?? [], this.#clock.now())
+    return this.#tokenKeys.inForce()
   }
 
   /** The addresses where the tenant publishes further keys, and what was found there. */
   keySets(): KeySet[] {
-    return keySet.array().parse(this.#kv.get('keySets') ?? [])
+    return this.#tokenKeys.sets()
   }
 
   /** Adds or replaces a key set, with the keys that the caller found at its address. */
   putKeySet(set: KeySet): { readonly kind: 'set' } | Refusal {
-    if (this.record() === undefined) return refuse('notFound', 'there is no such tenant')
-    const put = putKeySet(this.keySets(), set)
-    if (put.kind === 'refused') return put
-    this.#kv.put('keySets', put.sets)
-    return { kind: 'set' }
+    return this.#tokenKeys.putSet(set)
   }
 
   /** Removes a key set; its keys verify no more. False when there is none of that name. */
   dropKeySet(name: string): boolean {
-    const sets = this.keySets()
-    const left = sets.filter((set) => set.name !== name)
-    if (left.length < sets.length) this.#kv.put('keySets', left)
-    return left.length < sets.length
+    return this.#tokenKeys.dropSet(name)
   }
 
-  /**
-   * A token names a key that is not known. Fetches the sets that may have it meanwhile, without making the caller wait, and says
-   * whether the token may be good a moment later.
-   */
+  /** Whether a token that names an unknown key may be good a moment later. */
   mayPublishKey(): boolean {
-    const now = this.#clock.now()
-    const sets = this.keySets()
-    for (const set of setsThatMayHaveMore(sets, now)) void this.#fetchKeySet(set)
-    return mayHaveMore(sets, this.#fetching, now)
-  }
-
-  /** Sets are fetched while the tenant is used: an idle tenant fetches nothing. */
-  async #fetchKeySet({ name, url }: KeySet): Promise<void> {
-    const record = this.record()
-    if (record === undefined || this.#fetching.has(name)) return
-    this.#fetching.add(name)
-    try {
-      const fetched = await fetchKeySet(this.env, record.id, url)
-      const sets = this.keySets()
-      // The set may have been replaced or deleted meanwhile.
-      if (!sets.some((set) => set.name === name && set.url === url)) return
-      const now = this.#clock.now()
-      this.#kv.put(
-        'keySets',
-        sets.map((set) => (set.name === name ? afterFetch(set, fetched, now) : set)),
-      )
-    } finally {
-      this.#fetching.delete(name)
-    }
+    return this.#tokenKeys.mayPublish()
   }
 
   /** Adds a further signing key. */
   addSigningKey(key: TokenKey): { readonly kind: 'changed' } | Refusal {
-    return this.#changeKeys((keys, now) => addSigningKey(keys, key, now))
+    return this.#tokenKeys.add(key)
   }
 
   /** Replaces a signing key, which still verifies for `overlapMs`. */
   rotateSigningKey(id: string, successor: TokenKey, overlapMs: number): { readonly kind: 'changed' } | Refusal {
-    return this.#changeKeys((keys, now) => rotateSigningKey(keys, id, successor, overlapMs, now))
+    return this.#tokenKeys.rotate(id, successor, overlapMs)
   }
 
   /** Removes a signing key. */
   revokeSigningKey(id: string): { readonly kind: 'changed' } | Refusal {
-    return this.#changeKeys((keys, now) => revokeSigningKey(keys, id, now))
-  }
-
-  #changeKeys(decide: (keys: readonly TokenKey[], now: number) => KeyChange): { readonly kind: 'changed' } | Refusal {
-    const secrets = this.#secrets()
-    if (secrets === undefined) return refuse('notFound', 'there is no such tenant')
-    const change = decide(secrets.tokenKeys, this.#clock.now())
-    if (change.kind === 'refused') return change
-    this.#kv.put('tokenKeys', change.keys)
-    return { kind: 'changed' }
+    return this.#tokenKeys.revoke(id)
   }
 
   /** Writes the placement to Postgres again, whatever was written before: the nightly sweep. */
@@ -485,13 +420,6 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   override async alarm(): Promise<void> {
     await this.#tasks.run(this.#clock.now(), 0)
-  }
-
-  #secrets(): TenantSecrets | undefined {
-    const stored = this.#kv.get('tokenKeys')
-    if (stored === undefined) return undefined
-    const conversationIdSecret = idSecret.parse(this.#kv.get('conversationIdSecret'))
-    return { tokenKeys: tokenKey.array().parse(stored), conversationIdSecret }
   }
 
   #write(record: StoredTenant): void {

@@ -78,6 +78,10 @@ export const storedMove = z.object({
   endedAt: z.number().nullable(),
   notBefore: z.number(),
   failures: z.int(),
+  /** Steps that failed, in all. */
+  failedSteps: z.int().default(0),
+  /** When both shards had the same rows last. */
+  caughtUpAt: z.number().nullable().default(null),
   /** Rounds of copying back changes that found none. */
   idle: z.int(),
   error: z.string().nullable(),
@@ -91,7 +95,15 @@ export type MoveAction =
   | ({ readonly kind: 'copy' } & Range)
   | { readonly kind: 'carry'; readonly home: string; readonly other: string; readonly together: number }
   | ({ readonly kind: 'compare' } & Range)
-  | { readonly kind: 'fence'; readonly home: string; readonly epoch: number }
+  /** Stops the writes, copies the last changes if they are at most `together`, and lets `other` take writes as `phase` says. */
+  | {
+      readonly kind: 'fence'
+      readonly home: string
+      readonly other: string
+      readonly epoch: number
+      readonly phase: Phase
+      readonly together: number
+    }
   | { readonly kind: 'place'; readonly shard: string; readonly placed?: Placed; readonly phase?: Phase }
   | {
       readonly kind: 'clear'
@@ -139,6 +151,8 @@ export type MoveAnswer =
       readonly differing: number
       readonly differingIn: readonly string[]
     }
+  /** `isSwitched`: nothing was left to copy but `rows`, which are equal, and the other shard takes writes. */
+  | { readonly kind: 'fenced'; readonly rows: number; readonly isSwitched: boolean }
   | { readonly kind: 'done' }
   | { readonly kind: 'cleared'; readonly rows: number; readonly cursor: string | null }
 
@@ -217,6 +231,8 @@ export function startMove({ order, placement, state, before, now }: MoveRequest)
     endedAt: null,
     notBefore: now,
     failures: 0,
+    failedSteps: 0,
+    caughtUpAt: null,
     idle: 0,
     error: null,
   }
@@ -256,11 +272,16 @@ export function nextAction(move: Move): MoveAction | undefined {
     case 'compare':
       return { kind: 'compare', ...range, together: 10 * together }
     case 'fence':
-      return { kind: 'fence', home, epoch: epoch + 1 }
-    case 'activate': {
-      const phase = move.isReturning ? 'closed' : 'noting'
-      return { kind: 'place', shard: home, placed: { epoch, state: 'active' }, phase }
-    }
+      return {
+        kind: 'fence',
+        home,
+        other,
+        epoch: epoch + 1,
+        phase: servingPhase(move),
+        together: Math.min(together, fewNotes),
+      }
+    case 'activate':
+      return { kind: 'place', shard: home, placed: { epoch, state: 'active' }, phase: servingPhase(move) }
     case 'release':
       return { kind: 'place', shard: other, placed: { epoch, state: 'gone' }, phase: 'arriving' }
     case 'reopen':
@@ -282,8 +303,15 @@ export function nextAction(move: Move): MoveAction | undefined {
   }
 }
 
+/** What the shard that the tenant is switched to does with changes. */
+const servingPhase = ({ isReturning }: Move): Phase => (isReturning ? 'closed' : 'noting')
+
 /** The move as it is stored before its next action is done. */
-export const begun = (move: Move): Move => ({ ...move, step: move.step + 1 })
+export const begun = (move: Move, now: number): Move => ({
+  ...move,
+  step: move.step + 1,
+  fencedAt: move.stage === 'fence' ? (move.fencedAt ?? now) : move.fencedAt,
+})
 
 /** The move after an action succeeded; `tookMs` is how long it took. */
 export function afterAnswer(before: Move, answer: MoveAnswer, now: number, tookMs: number): Move {
@@ -301,6 +329,8 @@ export function afterAnswer(before: Move, answer: MoveAnswer, now: number, tookM
       return rested(afterCompared(paced(move, tookMs), answer), now, tookMs)
     case 'cleared':
       return rested(afterCleared(paced(move, tookMs), answer), now, tookMs)
+    case 'fenced':
+      return afterFenced(move, answer, now)
     case 'done':
       return afterDone[move.stage]?.(move, now) ?? move
   }
@@ -346,13 +376,19 @@ function afterCarried(
 ): Move {
   const counted = { ...paced(before, tookMs), carried: before.carried + rows }
   if (unequal > 0) return afterUnequal(counted, unequal, now)
-  const move = { ...counted, unequal: 0 }
+  const move = { ...counted, unequal: 0, ...(isMore ? {} : { caughtUpAt: now - tookMs }) }
   if (move.stage === 'warm') return afterWarmed(move, read, isMore, now)
   if (isMore) return move.stage === 'drain' ? liftedWhenLate(move, now) : rested(move, now, tookMs / 2)
   if (move.stage === 'drain') return switched(move)
   if (!move.isCompared) return { ...move, stage: 'compare', table: 0, cursor: null }
   // Notes that came while the last ones were copied are few, unless there were many.
-  return read > fewNotes ? move : { ...move, stage: 'fence', fencedAt: now, fences: move.fences + 1 }
+  return read > fewNotes ? move : { ...move, stage: 'fence', fences: move.fences + 1 }
+}
+
+/** Usually nothing is left after the fence; many changes, or rows that are not equal, are copied like all others. */
+function afterFenced(before: Move, { rows, isSwitched }: Extract<MoveAnswer, { kind: 'fenced' }>, now: number): Move {
+  const move = { ...before, carried: before.carried + rows }
+  return isSwitched ? serving({ ...switched(move), caughtUpAt: now }, now) : { ...move, stage: 'drain' }
 }
 
 /** Rows that were just copied under the eyes of a lock are not equal: the notes are kept and it is tried again. */
@@ -373,6 +409,9 @@ function liftedWhenLate(move: Move, now: number): Move {
 function switched(move: Move): Move {
   return { ...move, stage: 'activate', home: move.other, other: move.home, epoch: move.epoch + 1 }
 }
+
+/** The shard of the placement takes writes. */
+const serving = (move: Move, now: number): Move => ({ ...unfenced(move, now), stage: 'release', switchedAt: now })
 
 /** Changes are copied back until the move is confirmed, so that it can be reversed as fast as it was made. */
 function afterWarmed(move: Move, read: number, isMore: boolean, now: number): Move {
@@ -413,8 +452,7 @@ function afterCleared(move: Move, { rows, cursor }: Extract<MoveAnswer, { kind: 
 
 /** What follows each stage whose action has no answer but that it is done. */
 const afterDone: Partial<Record<Stage, (move: Move, now: number) => Move>> = {
-  fence: (move) => ({ ...move, stage: 'drain' }),
-  activate: (move, now) => ({ ...unfenced(move, now), stage: 'release', switchedAt: now }),
+  activate: serving,
   release: (move, now) => (move.isReturning ? cleared(move, 'reversed', now) : { ...move, stage: 'warm' }),
   reopen: (move, now) => ({
     ...unfenced(move, now),
@@ -448,6 +486,7 @@ export function afterFailure(before: Move, reason: string, now: number, random: 
   const move = {
     ...before,
     failures,
+    failedSteps: before.failedSteps + 1,
     error: reason.slice(0, 500),
     notBefore: now + waitMs,
     together: Math.max(1, Math.floor(before.together / 2)),

@@ -256,7 +256,7 @@ describe('whatever step is cut off, and whatever is written meanwhile', () => {
           if (end === 'confirm') move.decide('confirm')
           else if (!move.move.isReverseAsked) move.decide('reverse')
         }
-        const fate: Fate = random() < 0.2 ? 'cut' : random() < 0.25 ? 'lost' : 'done'
+        const fate: Fate = random() < 0.2 ? 'cut' : random() < 0.25 ? 'lost' : random() < 0.2 ? 'half' : 'done'
         const writing = live.conversations.filter(() => random() < 0.5)
         for (const conversation of writing) live.say(conversation, Math.floor(random() * 4))
         await Promise.all([
@@ -301,7 +301,7 @@ describe('writers', () => {
   test('of the epoch before a fence are refused from then on, on both shards', async () => {
     const writers = await tenantWith('fenced', 1, 5)
     const move = new TestMove('fenced', shards, placedAt0, 'shard1')
-    await move.until('drain')
+    await move.fence()
     writers.say('c0', 1)
     await writers.project('c0')
     expect(writers.watermark('c0')).toBe(5)
@@ -350,7 +350,7 @@ describe('writers', () => {
     const projected = writers.project('c0', 3, false)
     await expect.poll(async () => await waiting('shard0')).toBe(1)
     await move.step()
-    expect(move.move.stage).toBe('drain')
+    expect(move.move.stage).toBe('release')
     await holder.query('COMMIT')
     await projected
     expect(writers.scrubbed.size).toBe(0)
@@ -366,7 +366,7 @@ describe('writers', () => {
     await move.until('copy')
     await expect(count('shard1')).rejects.toThrow('the tenant unchecked is moving')
     await count('shard0')
-    await move.until('drain')
+    await move.fence()
     await expect(count('shard0')).rejects.toThrow('the tenant unchecked is moving')
     await move.until('warm')
     await expect(count('shard0')).rejects.toThrow('the tenant unchecked is moving')
@@ -398,6 +398,85 @@ async function waiting(shard: string): Promise<number> {
   return rows.length
 }
 
+/** Notes of a tenant's messages that nothing has changed, so many for each. */
+const noteOften = (tenant: string, times: number) =>
+  owners.get('shard0')?.query(
+    `INSERT INTO move_notes (tenant_id, of_table, key)
+     SELECT tenant_id, 'messages', json_build_object('conversation_id', conversation_id, 'seq', seq, 'sent_at', sent_at)
+     FROM messages, generate_series(1, $2) WHERE tenant_id = $1`,
+    [tenant, times],
+  )
+
+describe('a fence', () => {
+  test('copies what changed last, compares it and lets the other shard take writes in one step', async () => {
+    const writers = await tenantWith('quick', 2, 5)
+    const move = new TestMove('quick', shards, placedAt0, 'shard1')
+    await move.until('fence')
+    writers.say('c0', 3)
+    await writers.project('c0', 2)
+    await move.step()
+    expect(move.move).toMatchObject({ stage: 'release', home: 'shard1', epoch: 2, fencedAt: null, error: null })
+    expect(await rowsOn('shard1', 'quick')).toEqual(await rowsOn('shard0', 'quick'))
+    await move.until('warm')
+    await expectNoNotes('quick')
+  })
+
+  test('is up until all is copied when very many rows changed since the last look', async () => {
+    await tenantWith('many', 2, 40)
+    const move = new TestMove('many', shards, placedAt0, 'shard1')
+    await move.until('fence')
+    await noteOften('many', 20)
+    await move.step()
+    expect(move.move.stage).toBe('drain')
+    await move.until('warm')
+    expect(await rowsOn('shard1', 'many')).toEqual(await rowsOn('shard0', 'many'))
+    await expectNoNotes('many')
+  })
+
+  test('switches nothing while the copied rows are not equal, and is taken down with the reason', async () => {
+    const writers = await tenantWith('unequal', 1, 5)
+    const move = new TestMove('unequal', shards, placedAt0, 'shard1')
+    await move.until('fence')
+    await noteOften('unequal', 1)
+    const owner = owners.get('shard1')
+    await owner?.query(
+      `CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := 'spoilt'; RETURN NEW; END $$`,
+    )
+    await owner?.query(
+      `CREATE TRIGGER spoil BEFORE INSERT ON messages FOR EACH ROW WHEN (NEW.tenant_id = 'unequal') EXECUTE FUNCTION spoil()`,
+    )
+    await move.until('reopen')
+    expect(move.move.error).toContain('5 rows differ on "shard1"')
+    await move.until('carry')
+    writers.say('c0', 1)
+    const live = new Writers('unequal', () => move.placement)
+    live.takeOver(writers)
+    await live.settle()
+    expect(move.placement.shard).toBe('shard0')
+    await owner?.query('DROP TRIGGER spoil ON messages; DROP FUNCTION spoil')
+    await move.until('warm')
+    expect(await rowsOn('shard1', 'unequal')).toEqual(await rowsOn('shard0', 'unequal'))
+  })
+
+  test('whose answer was lost is taken down, and the shard that was to take writes gets none', async () => {
+    const writers = await tenantWith('unsure', 1, 5)
+    const move = new TestMove('unsure', shards, placedAt0, 'shard1')
+    await move.until('fence')
+    await move.step('lost')
+    expect(move.move.stage).toBe('fence')
+    move.decide('reverse')
+    const live = new Writers('unsure', () => move.placement)
+    live.takeOver(writers)
+    live.say('c0', 2)
+    await move.until('clear')
+    await live.settle()
+    await move.until('done')
+    expect(move.placement).toEqual({ shard: 'shard0', epoch: 3 })
+    expect(count(await rowsOn('shard1', 'unsure'))).toBe(0)
+    await live.expectExactly(await rowsOn('shard0', 'unsure'))
+  })
+})
+
 describe('a step', () => {
   test('that arrives late changes nothing any more', async () => {
     await tenantWith('late', 1, 5)
@@ -419,14 +498,10 @@ describe('a step', () => {
   test('at a shard that is away is repeated after growing pauses; a fence is taken down meanwhile', async () => {
     const writers = await tenantWith('away', 1, 5)
     const move = new TestMove('away', shards, placedAt0, 'shard1')
-    await move.until('fence')
-    // There is something to copy under the fence.
-    await owners.get('shard0')?.query(`INSERT INTO move_notes (tenant_id, of_table, key)
-      SELECT 'away', 'messages', json_build_object('conversation_id', 'c0', 'seq', seq, 'sent_at', sent_at) FROM messages WHERE tenant_id = 'away'`)
-    await move.step()
+    await move.fence()
     move.away.add('shard1')
     const waits: number[] = []
-    for (let nth = 0; move.move.stage === 'drain' && nth < 50; nth++) {
+    for (let nth = 0; move.move.stage === 'fence' && nth < 50; nth++) {
       await move.step()
       waits.push(move.move.notBefore - move.now)
     }
@@ -450,6 +525,39 @@ describe('a step', () => {
     expect(move.placement).toEqual({ shard: 'shard1', epoch: 4 })
     expect((await rowsOn('shard1', 'away'))['messages']).toHaveLength(8)
   })
+})
+
+describe('a shard in trouble', () => {
+  test.each([
+    ['shard0', 'copies rows from', 'read-only', '25006'],
+    ['shard1', 'copies rows to', 'read-only', '25006'],
+    ['shard1', 'copies rows to', 'out of space', '53100'],
+  ])(
+    '%s, which a move %s, is named when it is %s, and the move goes on when it is well',
+    async (shard, _, trouble, code) => {
+      const tenant = `trouble-${shard}-${code}`
+      await tenantWith(tenant, 1, 30)
+      const owner = owners.get(shard)
+      const table = shard === 'shard0' ? 'move_notes' : 'messages'
+      const move = new TestMove(tenant, shards, placedAt0, 'shard1')
+      await move.until(shard === 'shard0' ? 'compare' : 'copy')
+      if (shard === 'shard0') await owners.get('shard1')?.query('DELETE FROM members WHERE tenant_id = $1', [tenant])
+      await owner?.query(
+        `CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE '${trouble}' USING ERRCODE = '${code}'; END $$`,
+      )
+      await owner?.query(
+        `CREATE TRIGGER trouble BEFORE INSERT ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION trouble()`,
+      )
+      for (let nth = 0; nth < 20 && move.move.failures < 3; nth++) await move.step()
+      expect(move.move.error).toContain(`${shard}: `)
+      expect(move.move.error).toContain(trouble)
+      await owner?.query(`DROP TRIGGER trouble ON ${table}`)
+      await owner?.query('DROP FUNCTION trouble')
+      await move.until('warm')
+      expect(move.move.error).toBeNull()
+      expect(await rowsOn('shard1', tenant)).toEqual(await rowsOn('shard0', tenant))
+    },
+  )
 })
 
 describe('the comparison', () => {
@@ -487,7 +595,7 @@ test('a shard that has rows of the tenant is not moved to, and a move that is re
 test('while changes are noted other tenants of the shard are written as usual', async () => {
   await tenantWith('moving', 1, 5)
   const move = new TestMove('moving', shards, placedAt0, 'shard1')
-  await move.until('drain')
+  await move.fence()
   const other = await tenantWith('staying', 1, 5)
   expect(other.watermark('c0')).toBe(5)
   await expectNoNotes('staying')

@@ -198,6 +198,7 @@ describe('a key set', () => {
       'https://moved.example.com/',
       () => new Response(null, { status: 302, headers: { location: 'http://10.0.0.1/' } }),
     )
+    outside.set('https://ten-megabytes.example.com/', () => new Response(new Uint8Array(10_000_000)))
     outside.set('https://empty.example.com/', () => Response.json({ keys: [] }))
     const refusals: [string, RegExp][] = [
       ['http://login.example.com/', /^url: must begin with https/],
@@ -206,6 +207,7 @@ describe('a key set', () => {
       ['https://gone.example.com/', /^url: did not answer/],
       ['https://moved.example.com/', /^url: answered 302/],
       ['https://large.example.com/', /^url: answered with more than 65536 bytes/],
+      ['https://ten-megabytes.example.com/', /^url: answered with more than 65536 bytes/],
       ['https://empty.example.com/', /^url: no key/],
     ]
     for (const [url, reason] of refusals)

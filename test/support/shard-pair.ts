@@ -1,5 +1,9 @@
 import type { MoveAction, MoveAnswer, Phase, Placed } from '../../src/tenants/move.ts'
 
+type Fence = Extract<MoveAction, { kind: 'fence' }>
+/** Rows as they were read under a fence; undefined where they were deleted. */
+type Read = ReadonlyMap<string, number | undefined>
+
 interface Shard {
   phase: Phase
   step: number
@@ -50,14 +54,16 @@ export class ShardPair {
         return this.#carry(action, step)
       case 'compare':
         return { kind: 'compared', rows: 1, cursor: null, differing: 0, differingIn: [] }
-      case 'fence':
-        this.#begin(action.home, step, 'fenced')
-        this.#place(action.home, { epoch: action.epoch, state: 'moving' })
-        return { kind: 'done' }
+      case 'fence': {
+        const read = this.fence(action, step)
+        if (read === undefined) return { kind: 'fenced', rows: 0, isSwitched: false }
+        this.switch(action, step, read)
+        return { kind: 'fenced', rows: read.size, isSwitched: true }
+      }
       case 'place':
         this.#begin(action.shard, step, action.phase)
         if (action.placed !== undefined) this.#place(action.shard, action.placed)
-        if (action.phase === 'closed') this.at(action.shard).notes.clear()
+        if (action.phase === 'closed' || action.phase === 'arriving') this.at(action.shard).notes.clear()
         return { kind: 'done' }
       case 'clear': {
         this.#begin(action.other, step)
@@ -69,9 +75,30 @@ export class ShardPair {
     }
   }
 
-  #begin(shard: string, step: number, phase?: Phase): void {
+  /** The part of a fence at the shard that is left; undefined with more notes than one. */
+  fence({ home, epoch }: Fence, step: number): Read | undefined {
+    this.#begin(home, step, 'fenced')
+    this.#place(home, { epoch, state: 'moving' })
+    const { notes, rows } = this.at(home)
+    return notes.size > 1 ? undefined : new Map([...notes].map((row) => [row, rows.get(row)]))
+  }
+
+  /** Its part at the other shard. */
+  switch({ other, epoch, phase }: Fence, step: number, read: Read): void {
+    this.#begin(other, step, 'arriving')
+    for (const [row, value] of read) this.#copyRow(other, row, value)
+    this.#begin(other, step, phase, true)
+    this.#place(other, { epoch, state: 'active' })
+  }
+
+  #copyRow(shard: string, row: string, value: number | undefined): void {
+    if (value === undefined) this.at(shard).rows.delete(row)
+    else this.at(shard).rows.set(row, value)
+  }
+
+  #begin(shard: string, step: number, phase?: Phase, isBegun = false): void {
     const found = this.at(shard)
-    if (step <= found.step) throw new Error('a later step has begun')
+    if (step < found.step || (step === found.step && !isBegun)) throw new Error('a later step has begun')
     Object.assign(found, { step, phase: phase ?? found.phase })
   }
 
@@ -97,9 +124,7 @@ export class ShardPair {
     const [row] = notes
     if (row === undefined) return { kind: 'carried', read: 0, rows: 0, unequal: 0, isMore: false }
     this.#begin(other, step)
-    const value = rows.get(row)
-    if (value === undefined) this.at(other).rows.delete(row)
-    else this.at(other).rows.set(row, value)
+    this.#copyRow(other, row, rows.get(row))
     this.#begin(home, step)
     notes.delete(row)
     return { kind: 'carried', read: 1, rows: 1, unequal: 0, isMore: notes.size > 0 }

@@ -226,7 +226,7 @@ async function moveTenant(db: Database): Promise<void> {
     { kind: 'settle', home, horizon: '1' },
     { kind: 'carry', home, other, together: 10 },
     { kind: 'compare', ...page },
-    { kind: 'fence', home, epoch: 2 },
+    { kind: 'fence', home, other, epoch: 2, phase: 'noting', together: 10 },
     { kind: 'place', shard: other, placed: { epoch: 2, state: 'active' }, phase: 'closed' },
   ] as const)
     await ignoring(runMoveAction(step, action))

@@ -15,8 +15,11 @@ import {
 } from '../../src/tenants/move.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 
-/** What becomes of a step: `cut`: it never reached a shard; `lost`: it was done, and its answer did not arrive. */
-export type Fate = 'done' | 'cut' | 'lost'
+/**
+ * What becomes of a step: `cut`: it never reached a shard; `half`: it reached only the shard that the tenant is on; `lost`: it was
+ * done, and its answer did not arrive.
+ */
+export type Fate = 'done' | 'cut' | 'half' | 'lost'
 
 /** A move as the tenant's actor makes it, over real databases: what is stored survives, all else is lost at each kill. */
 export class TestMove {
@@ -60,7 +63,7 @@ export class TestMove {
     const at = dueAt(this.move)
     if (at === undefined) return false
     this.now = Math.max(this.now, at)
-    const move = begun(this.move)
+    const move = begun(this.move, this.now)
     const action = nextAction(move)
     if (action === undefined) return false
     this.move = move
@@ -69,7 +72,8 @@ export class TestMove {
     try {
       if (fate === 'cut') throw new Error('the connection was cut')
       const began = performance.now()
-      const open = async (shard: string) => this.#database(shard)
+      const open = async (shard: string) =>
+        fate === 'half' && shard === move.other ? cutOff(this.#database(shard)) : this.#database(shard)
       const outcome = await runMoveAction({ tenant: this.tenant, step: move.step, notes, open }, action)
       if (fate === 'lost') throw new Error('the answer was lost')
       const tookMs = performance.now() - began
@@ -93,6 +97,12 @@ export class TestMove {
         throw new Error(`${this.move.stage} and not ${stage}: ${this.move.error ?? ''} ${String(this.lastError)}`)
   }
 
+  /** The present shard refuses writes, and the other one was not reached. */
+  async fence(): Promise<void> {
+    await this.until('fence')
+    await this.step('half')
+  }
+
   #database(shard: string): Database {
     if (this.away.has(shard)) throw new Error(`${shard} is away`)
     const database = this.#shards.get(shard)
@@ -100,3 +110,12 @@ export class TestMove {
     return database
   }
 }
+
+/** A database whose transactions do not arrive. */
+const cutOff = (database: Database): Database =>
+  new Proxy(database, {
+    get: (of, name, receiver): unknown =>
+      name === 'transaction'
+        ? () => Promise.reject(new Error('the connection was cut'))
+        : Reflect.get(of, name, receiver),
+  })

@@ -61,7 +61,10 @@ export function rowsOf({ name, key }: TableStore & { readonly name: string }) {
   ]
   const digest = `coalesce(sum(hash_record_extended(t, 0)), 0)::text`
   const isKey = key.map((column) => `t.${column.name} = k.${column.name}`).join(' AND ')
-  const ofKeys = `json_populate_recordset(NULL::${name}, $2::json) AS k JOIN ${name} AS t ON t.tenant_id = $1 AND ${isKey}`
+  const rowsOfKeys = (keys: string) =>
+    `json_populate_recordset(NULL::${name}, ${keys}::json) AS k JOIN ${name} AS t ON t.tenant_id = $1 AND ${isKey}`
+  const ofKeys = rowsOfKeys('$2')
+  const content = `'[' || coalesce(string_agg(to_json(t)::text, ','), '') || ']' AS body, count(*) AS rows, ${digest} AS digest`
   const month = key.some(({ type }) => type === 'timestamptz')
     ? `to_char(t.${key.find(({ type }) => type === 'timestamptz')?.name ?? ''} AT TIME ZONE 'UTC', 'YYYY-MM')`
     : `''`
@@ -101,10 +104,12 @@ FROM sized WHERE before < ${maxChars}`
 
     /** The rows of these keys, with their checksum. */
     readKeys: (db: Database, tenant: string, keys: string) =>
-      db.query(
-        `SELECT '[' || coalesce(string_agg(to_json(t)::text, ','), '') || ']' AS body, count(*) AS rows, ${digest} AS digest FROM ${ofKeys}`,
-        [tenant, keys],
-      ),
+      db.query(`SELECT ${content} FROM ${ofKeys}`, [tenant, keys]),
+    /** A part of a statement: the same for the keys of this table in `noted_keys (of_table, keys)`. */
+    notedRows: `SELECT n.of_table, n.keys, r.* FROM noted_keys AS n CROSS JOIN LATERAL (SELECT ${content} FROM ${rowsOfKeys('n.keys')}) AS r
+  WHERE n.of_table = '${name}'`,
+    /** A part of a statement: number and checksum of the rows whose keys are this parameter. */
+    checksum: (parameter: number) => `(SELECT count(*) || ' ' || ${digest} FROM ${rowsOfKeys(`$${parameter}`)})`,
     checkKeys: (db: Database, tenant: string, keys: string) =>
       db.query(`SELECT count(*) AS rows, ${digest} AS digest FROM ${ofKeys}`, [tenant, keys]),
     deleteKeys: (db: Database, tenant: string, keys: string) =>

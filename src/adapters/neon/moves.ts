@@ -3,6 +3,7 @@ import type { MoveAction, MoveAnswer, Phase, Placed } from '../../tenants/move.t
 import { movedTables } from '../../tenants/move.ts'
 import type { Database } from './connect.ts'
 import { newKeys, rowsOf, type Checksum, type MovedRows, type NotedKey } from './moved-rows.ts'
+import { named } from './named.ts'
 import { setTenants } from './set-tenants.ts'
 
 /** The tenant of a move, the number of its step, and the way to its shards. */
@@ -27,7 +28,8 @@ export interface MoveOutcome {
 }
 
 /** Does one bounded piece of work of a move at its shards. Doing it again is harmless, whether or not it was done. */
-export async function runMoveAction(step: MoveStep, action: MoveAction): Promise<MoveOutcome> {
+export async function runMoveAction(at: MoveStep, action: MoveAction): Promise<MoveOutcome> {
+  const step: MoveStep = { ...at, open: async (shard, use) => named(shard, await at.open(shard, use)) }
   switch (action.kind) {
     case 'open':
       return { answer: await openMove(step, action) }
@@ -135,9 +137,9 @@ async function openMove(step: MoveStep, { home: from, other: to, epoch }: Of<'op
 
 /** Transactions that began before changes were noted may still commit some: nothing is copied before they have ended. */
 async function isSettled(home: Database, horizon: string): Promise<boolean> {
-  const answer = await home.query(
-    'SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric >= $1::numeric AS settled',
-    [horizon],
+  const [answer] = await home.transaction(
+    [home.query('SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric >= $1::numeric AS settled', [horizon])],
+    { readOnly: true },
   )
   return z.tuple([z.object({ settled: z.boolean() })]).parse(answer)[0].settled
 }
@@ -266,24 +268,92 @@ const areEqual = (left: ReadonlyMap<string, Checksum>, right: ReadonlyMap<string
   left.size === right.size &&
   [...left].every(([group, { rows, digest }]) => right.get(group)?.digest === digest && right.get(group)?.rows === rows)
 
-/** Stops the writes of all epochs up to now. The step waits for transactions that are writing, and reads what they noted. */
-async function fence(step: MoveStep, { home: from, epoch }: Of<'fence'>): Promise<MoveOutcome> {
-  const home = await step.open(from, 'write')
+/**
+ * Stops the writes of all epochs up to now: waits for transactions that are writing, and reads the rows that they noted in the same
+ * transaction. With few of them a second transaction, on the other shard, copies and compares them, and lets it take writes when they
+ * are equal. A process that ends between the two repeats both. Until the tenant's record has the new placement, no writer uses it.
+ */
+async function fence(
+  step: MoveStep,
+  { home: from, other: to, epoch, phase, together }: Of<'fence'>,
+): Promise<MoveOutcome> {
+  const { tenant } = step
+  const [home, other] = await Promise.all([step.open(from, 'write'), step.open(to, 'write')])
   const [, , answer] = await home.transaction([
     begin(home, step, 'fenced'),
     setPlacement(home, step, { epoch, state: 'moving' }),
-    selectNotes(home, step.tenant, fencedNotes),
+    selectNotedRows(home, tenant, together),
   ])
-  return { answer: { kind: 'done' }, notes: notesIn(answer, fencedNotes) }
+  const noted = z.array(notedRows).parse(answer)
+  if (noted.some(({ notes }) => notes > together)) return { answer: { kind: 'fenced', rows: 0, isSwitched: false } }
+  const copied = noted.map((one) => ({ ...one, table: tableNamed(one.of_table) }))
+  const writes = copied.flatMap(({ table, keys, body }) => [
+    table.deleteKeys(other, tenant, keys),
+    table.insert(other, body),
+  ])
+  const switching = switchIfEqual(other, tenant, { epoch, phase, copied })
+  const answers = await other.transaction([begin(other, step, 'arriving'), ...writes, switching])
+  const [{ equal }] = z.tuple([z.object({ equal: z.boolean() })]).parse(answers.at(-1))
+  const rows = copied.reduce((sum, one) => sum + one.rows, 0)
+  return { answer: { kind: 'fenced', rows, isSwitched: equal } }
 }
 
-const fencedNotes = 2000
+/** The rows of noted changes of all tables, and how many notes there are. */
+const selectNotedRows = (db: Database, tenant: string, limit: number) =>
+  db.query(
+    `WITH noted AS MATERIALIZED (
+  SELECT of_table, key::text AS key FROM move_notes WHERE tenant_id = $1 ORDER BY id LIMIT ${limit + 1}
+), noted_keys AS (
+  SELECT of_table, '[' || string_agg(DISTINCT key, ',') || ']' AS keys FROM noted GROUP BY of_table
+)
+SELECT found.*, (SELECT count(*) FROM noted) AS notes FROM (
+${stores.map((rows) => rows.notedRows).join(' UNION ALL ')}
+) AS found`,
+    [tenant],
+  )
+
+const notedRows = contentOf.extend({ of_table: z.string(), keys: z.string(), notes: z.coerce.number() })
+
+function tableNamed(name: string): MovedRows {
+  const rows = stores.find((store) => store.name === name)
+  if (rows === undefined) throw new Error(`changes of the table ${name} were noted, which does not move`)
+  return rows
+}
+
+/** Lets the shard take writes of an epoch if these rows are as they were read. */
+function switchIfEqual(
+  db: Database,
+  tenant: string,
+  { epoch, phase, copied }: { readonly epoch: number; readonly phase: Phase; readonly copied: readonly Copied[] },
+) {
+  const checks = copied.map(({ table }, index) => `${table.checksum(4 + 2 * index)} = $${5 + 2 * index}`)
+  return db.query(
+    `WITH compared AS MATERIALIZED (
+  SELECT ${checks.length === 0 ? 'true' : checks.join(' AND ')} AS equal
+), placed AS (
+  INSERT INTO placements (tenant_id, epoch, state) SELECT $1, $2::bigint, 'active' FROM compared WHERE equal
+  ON CONFLICT (tenant_id) DO UPDATE SET epoch = excluded.epoch, state = excluded.state WHERE placements.epoch <= excluded.epoch
+), phased AS (
+  UPDATE moves SET phase = $3::text FROM compared WHERE tenant_id = $1 AND equal
+)
+SELECT equal FROM compared`,
+    [tenant, epoch, phase, ...copied.flatMap(({ keys, rows, digest }) => [keys, `${rows} ${digest}`])],
+  )
+}
+
+interface Copied {
+  readonly table: MovedRows
+  readonly keys: string
+  readonly rows: number
+  readonly digest: string
+}
 
 async function place(step: MoveStep, { shard, placed, phase }: Of<'place'>): Promise<MoveAnswer> {
   const db = await step.open(shard, 'write')
   const work = [begin(db, step, phase ?? null)]
   if (placed !== undefined) work.push(setPlacement(db, step, placed))
-  if (phase === 'closed') work.push(dropNotes(db, step))
+  // What was noted before the switch is on the other shard.
+  if (phase === 'closed' || phase === 'arriving') work.push(dropNotes(db, step))
   await db.transaction(work)
   return { kind: 'done' }
 }

@@ -69,7 +69,9 @@ export async function selectNames(
 
 /** From now on the shard takes no row of the tenant: writers are answered that it is placed elsewhere. */
 export async function refuseRows(db: Database, tenant: string): Promise<void> {
-  await db.query(`UPDATE placements SET state = 'gone' WHERE tenant_id = $1 AND state <> 'gone'`, [tenant])
+  await db.transaction([
+    db.query(`UPDATE placements SET state = 'gone' WHERE tenant_id = $1 AND state <> 'gone'`, [tenant]),
+  ])
 }
 
 async function inTransaction(db: Database, tenant: string, statement: string, params: readonly string[]) {

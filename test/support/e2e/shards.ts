@@ -16,6 +16,7 @@ interface Row {
 
 const databases = ['directory', 'shard0', 'shard1'] as const
 type Database = (typeof databases)[number]
+export type Shard = Exclude<Database, 'directory'>
 
 /** A system's own Postgres, asked as its owner, past the proxy and row-level security. */
 export class Shards {
@@ -27,13 +28,19 @@ export class Shards {
 
   /** Runs one statement on one database. */
   async query<R extends object>(database: Database, text: string, values: readonly unknown[] = []): Promise<R[]> {
-    const client = new Client({ connectionString: this.#url(database) })
-    await client.connect()
+    const client = await this.session(database)
     try {
       return (await client.query<R>(text, [...values])).rows
     } finally {
       await client.end()
     }
+  }
+
+  /** A session of its own, which ends with the server at the latest. */
+  async session(database: Database): Promise<Client> {
+    const client = new Client({ connectionString: this.#url(database) })
+    await client.connect()
+    return client
   }
 
   /** Everything the shards have of these conversations, in order. */

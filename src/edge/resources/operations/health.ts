@@ -11,6 +11,7 @@ import { openCache } from '../../../adapters/upstash/cache.ts'
 import { loadConfig, type Config } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { alertRules } from '../../../jobs/metrics/alerts.ts'
+import { moveAlerts } from '../../../tenants/move-alerts.ts'
 import { expositionType } from '../../../kernel/exposition.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/log.ts'
@@ -71,7 +72,14 @@ export const health = new Hono<App>()
     if (!serves) c.header('Retry-After', '1')
     return c.json({ status, dependencies, ...replicas }, serves ? 200 : 503)
   })
-  .get('/metrics/alerts', (c) => c.json({ groups: [{ name: 'parley-jobs', rules: alertRules }] }))
+  .get('/metrics/alerts', (c) =>
+    c.json({
+      groups: [
+        { name: 'parley-jobs', rules: alertRules },
+        { name: 'parley-moves', rules: moveAlerts },
+      ],
+    }),
+  )
   .get('/metrics', async (c) => c.text(await metricsText(c.env), 200, { 'Content-Type': expositionType }))
 
 /** At most so many gateways are asked; where there are more, the first of each region stand for the others. */

@@ -4,9 +4,11 @@ import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { jobFamilies } from '../../../jobs/metrics/queue-metrics.ts'
 import { expositionText, type MetricFamily, type Sample } from '../../../kernel/exposition.ts'
+import { systemClock } from '../../../kernel/clock.ts'
 import { log, reasonOf } from '../../../kernel/log.ts'
 import { idsOf, type RequestContext } from '../../../kernel/request-context.ts'
 import { within } from '../../../kernel/retry.ts'
+import { moveFamilies } from '../../../tenants/move-figures.ts'
 import { queueMetrics } from '../jobs/metrics.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
@@ -25,7 +27,7 @@ export async function metricsText(env: Env): Promise<string> {
   const { request } = env
   const known = await shardsOf(config, platformOf(env))
   const { shards } = known
-  const [gateways, writers, jobs, parked, breakers, replicas] = await Promise.all([
+  const [gateways, writers, jobs, parked, moves, breakers, replicas] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
         holder: name,
@@ -44,6 +46,7 @@ export async function metricsText(env: Env): Promise<string> {
     ),
     queueMetrics(env),
     figuresOf(request, 'platform', () => platformOf(env).parkedTasks()),
+    figuresOf(request, 'platform', () => platformOf(env).moveFigures()),
     readBreakers(env),
     lookAtReplicas(env, config, known, actorDeadlineMs),
   ])
@@ -66,6 +69,7 @@ export async function metricsText(env: Env): Promise<string> {
     ]),
     ...jobFamilies(jobs),
     ...parkedFamilies(parked?.count),
+    ...moveFamilies(moves, systemClock.now()),
     ...cacheFamilies(),
     ...eventFamilies(),
     ...breakerFamilies(breakers),
