@@ -64,8 +64,10 @@ await withFolder(options.medium, async (folder) => {
     for (let round = 1; round <= options.rounds; round++) {
       others.push(await busyCores())
       const order = Object.entries(measures)
-      for (const [side, measure] of round % 2 === 1 ? order : order.toReversed())
+      for (const [side, measure] of round % 2 === 1 ? order : order.toReversed()) {
         all.set(side, [...(all.get(side) ?? []), await measure()])
+        console.error(`${side}: measured`)
+      }
       console.error(`round ${round} of ${options.rounds} done`)
     }
     const comparison: Comparison = {
