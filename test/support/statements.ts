@@ -50,6 +50,9 @@ const rowFor = (text: string, digest: number): Record<string, string> => ({
   cursor: cursorOfMessages,
   group: `group ${digest}`,
   key: JSON.stringify(anyKey),
+  keys: JSON.stringify([anyKey]),
+  notes: '1',
+  equal: 't',
 })
 
 const cursorOfMessages = '["c7", 5, "2025-06-01T00:00:00Z"]'
@@ -67,7 +70,7 @@ const anyKey = {
 
 const oneRequest = z.object({ query: z.string(), params: z.array(z.unknown()).default([]) })
 const anyRequest = z.union([z.object({ queries: z.array(oneRequest) }), oneRequest])
-const booleans = new Set(['found', 'settled'])
+const booleans = new Set(['found', 'settled', 'equal'])
 
 /** The client of Neon before a server that notes what is sent and answers every statement with one row. */
 class Recorder {

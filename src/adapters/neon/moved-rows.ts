@@ -106,7 +106,7 @@ FROM sized WHERE before < ${maxChars}`
     readKeys: (db: Database, tenant: string, keys: string) =>
       db.query(`SELECT ${content} FROM ${ofKeys}`, [tenant, keys]),
     /** A part of a statement: the same for the keys of this table in `noted_keys (of_table, keys)`. */
-    notedRows: `SELECT n.of_table, n.keys, r.* FROM noted_keys AS n CROSS JOIN LATERAL (SELECT ${content} FROM ${rowsOfKeys('n.keys')}) AS r
+    notedRows: `n.of_table, n.keys, r.* FROM noted_keys AS n CROSS JOIN LATERAL (SELECT ${content} FROM ${rowsOfKeys('n.keys')}) AS r
   WHERE n.of_table = '${name}'`,
     /** A part of a statement: number and checksum of the rows whose keys are this parameter. */
     checksum: (parameter: number) => `(SELECT count(*) || ' ' || ${digest} FROM ${rowsOfKeys(`$${parameter}`)})`,

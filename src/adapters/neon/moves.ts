@@ -307,7 +307,7 @@ const selectNotedRows = (db: Database, tenant: string, limit: number) =>
   SELECT of_table, '[' || string_agg(DISTINCT key, ',') || ']' AS keys FROM noted GROUP BY of_table
 )
 SELECT found.*, (SELECT count(*) FROM noted) AS notes FROM (
-${stores.map((rows) => rows.notedRows).join(' UNION ALL ')}
+  SELECT ${stores.map((rows) => rows.notedRows).join('\n  UNION ALL SELECT ')}
 ) AS found`,
     [tenant],
   )
