@@ -34,6 +34,7 @@ function emptyShard({ query }: Statement): ReturnType<FakeDatabase['rows']> {
   if (query.includes('pg_snapshot_xmax')) return [{ horizon: '7' }]
   if (query.includes('pg_snapshot_xmin')) return [{ settled: true }]
   if (query.includes('AS counted')) return [{ rows: 0 }]
+  if (query.includes('SELECT equal FROM compared')) return [{ equal: true }]
   if (query.includes('WITH page AS')) return [{ body: '[]', rows: 0, cursor: null }]
   if (query.includes('WITH gone AS (DELETE FROM') && !query.includes('given AS')) return [{ rows: 0 }]
   return []
