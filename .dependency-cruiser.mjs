@@ -65,6 +65,12 @@ export default {
       { path: '^(?:sdk|web|cli)/' },
       { path: '^(?:src/(?!protocol/|kernel/)|durable-objects/)' },
     ),
+    // An example shows what a customer writes: with packages and the SDK, and nothing of Parley's own.
+    rule(
+      'examples-see-only-the-sdk',
+      { path: '^examples/' },
+      { path: '^(?:src|durable-objects|local|web|bench|cli)/' },
+    ),
     rule(
       'stand-ins-know-nothing-of-ours',
       { path: '^local/' },

@@ -1,3 +1,5 @@
+import type { ObjectStorage } from './object-storage.ts'
+
 /**
  * Makes the effect of each event once. An event may be delivered more than once, always with the same id (`webhook-id`, or the `id`
  * of a pulled event). The id is noted in the transaction of the effect, so that both are there or neither.
@@ -45,4 +47,19 @@ export function oncePerDeliverySync(database: SqliteDatabase, delivery: string, 
   if (Number(changes) === 0) return false
   effect()
   return true
+}
+
+/** The same in a Durable Object with SQLite. The table and the transaction are made here; `effect` must not wait for anything. */
+export function oncePerDeliveryInObject(storage: ObjectStorage, delivery: string, effect: () => void): boolean {
+  return storage.transactionSync(() => {
+    storage.sql.exec(inboxTable)
+    const noted = storage.sql
+      .exec(
+        'INSERT INTO parley_inbox (delivery) VALUES (?) ON CONFLICT (delivery) DO NOTHING RETURNING delivery',
+        delivery,
+      )
+      .toArray()
+    if (noted.length > 0) effect()
+    return noted.length > 0
+  })
 }

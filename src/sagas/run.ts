@@ -93,7 +93,14 @@ export interface Effect {
 export interface SagaDocument {
   readonly input: unknown
   readonly steps: Readonly<Record<string, { readonly state: StepPhase; readonly result: unknown }>>
-  readonly run: { readonly id: string; readonly saga: string; readonly version: number; readonly startedAt: number }
+  readonly run: {
+    readonly id: string
+    readonly saga: string
+    readonly version: number
+    readonly startedAt: number
+    /** Why the run turned back; absent while it goes forward. */
+    readonly reason?: string
+  }
 }
 
 export const historyLength = 500
@@ -166,7 +173,13 @@ export function documentOf(run: Run): SagaDocument {
   return {
     input: run.input,
     steps: Object.fromEntries(steps),
-    run: { id: run.id, saga: run.definition, version: run.version, startedAt: run.startedAt },
+    run: {
+      id: run.id,
+      saga: run.definition,
+      version: run.version,
+      startedAt: run.startedAt,
+      ...(run.reason === undefined ? {} : { reason: run.reason }),
+    },
   }
 }
 

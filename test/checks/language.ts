@@ -30,7 +30,7 @@ const retired = new RegExp(
   'gi',
 )
 /** Where those hold. */
-const product = /^(?:src|durable-objects|sdk|web)\//
+const product = /^(?:src|durable-objects|sdk|web|examples)\//
 const documents =
   /^(?:docs\/(?!decisions\/).*|README|ARCHITECTURE|SECURITY|STYLE|CONTRIBUTING)\.?\w*\.md$|^docs\/[^/]+\.md$/
 

@@ -175,6 +175,15 @@ describe('a run', () => {
     expect(documentOf(saga.run).steps['b']?.result).toEqual({ id: 'B1' })
   })
 
+  test('a compensation can say why: the document of a run that turned back has the reason', () => {
+    const saga = begin(define([step('a'), step('b')]))
+    saga.answer('a', done)
+    expect(documentOf(saga.run).run).not.toHaveProperty('reason')
+    saga.answer('b', refusal)
+    expect(documentOf(saga.run).run).toMatchObject({ id: saga.run.id, reason: saga.run.reason })
+    expect(saga.run.reason).toContain('"b" failed')
+  })
+
   test('runs steps side by side and starts the one after them when all have ended', () => {
     const saga = begin(define([step('a', { after: [] }), step('b', { after: [] }), step('c', { after: ['a', 'b'] })]))
     expect(saga.effects.map((effect) => effect.step)).toEqual(['a', 'b'])

@@ -1,0 +1,28 @@
+/** Parley for your servers and Workers: events, sagas, and the calls that Parley makes to you. Needs no other package. */
+export {
+  inboxTable,
+  oncePerDelivery,
+  oncePerDeliveryInObject,
+  oncePerDeliverySync,
+  type PostgresTransaction,
+  type SqliteDatabase,
+} from './event-inbox.ts'
+export { type FailureKind, ParleyError } from './failure.ts'
+export { ObjectOutbox } from './object-outbox.ts'
+export { type ObjectStorage, type SqlValue } from './object-storage.ts'
+export { responseOf, type SagaAnswer, type SagaCall, sagaCallOf, SagaCalls, type StepStatus } from './saga-calls.ts'
+export {
+  type EndpointCall,
+  expression,
+  type OperationCall,
+  type Reference,
+  type RunDocument,
+  saga,
+  SagaBuilder,
+  type SagaDefinition,
+  type StepOptions,
+  type Template,
+  type,
+} from './sagas.ts'
+export { type NewEvent, type NewRun, ParleyServer, type ServerOptions } from './server-client.ts'
+export { readSigned, type SignedBody } from './webhooks.ts'
