@@ -57,7 +57,7 @@ import type { Presence, PresenceForm, PresenceReport } from '../src/realtime/pre
 import type { OwnLimits, Plan, SystemLimits } from '../src/protocol/tenant-limits.ts'
 import type { MoveOrder, MoveView } from '../src/protocol/moves-api.ts'
 import type { ListedClass, NamesPage } from '../src/tenants/actor-names.ts'
-import type { TenantDeletion } from '../src/tenants/deletion.ts'
+import type { DeletionProgress, TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
 import type { MoveDecision } from '../src/tenants/move.ts'
 import type { MoveFigures, MoveReport } from '../src/tenants/move-figures.ts'
@@ -288,6 +288,9 @@ export interface CallsOfDay {
   readonly commands: number
 }
 
+/** Where a step of a run of the platform for a tenant stands; `none`: there is nothing to do any more. */
+export type TenantStep = DeletionProgress
+
 export interface TenantRpc extends Rpc.DurableObjectBranded {
   provision(wanted: Provision):
     | {
@@ -297,8 +300,10 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
     | Refusal
   record(): StoredTenant | undefined
   requestDeletion(graceDays: number): TenantDeletion | Refusal
-  restore(): StoredTenant | Refusal
+  restore(requestedAt?: number): StoredTenant | Refusal
   deletion(): TenantDeletion | undefined
+  continueDeletion(step: string, requestedAt: number): Promise<TenantStep>
+  continueCreation(): Promise<TenantStep>
   isErased(): boolean
   admission():
     | {

@@ -12,6 +12,7 @@ import { planOf, type Definition, type Plan, type Step } from '../../src/sagas/d
 import { eventResult } from '../../src/sagas/event-result.ts'
 import { cancel, eventArrived, retryStep, signal, skipStep, type Intervention } from '../../src/sagas/interventions.ts'
 import { SagaMetrics } from '../../src/sagas/metrics.ts'
+import { ownSaga, ownSagasTenant } from '../../src/sagas/own.ts'
 import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 import { summaryOf, viewOf } from '../../src/sagas/view.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
@@ -430,6 +431,7 @@ export class Saga extends TenantActor implements SagaRpc {
 
   /** The version that was asked for, or the newest as it was a second ago at most. */
   async #definition(name: string, version?: number): Promise<Definition | undefined> {
+    if (this.#tenant === ownSagasTenant) return this.#definitions.get(name, version ?? 0) ?? ownSaga(name, version)
     const now = this.#clock.now()
     const newest = this.#newest.get(name)
     const known = version ?? (newest !== undefined && now < newest.until ? newest.version : undefined)

@@ -10,26 +10,25 @@ import {
   fenced,
   isErasing,
   nextAction,
+  progressOf,
   requestDeletion,
   tenantDeletion,
   type DeletionAction,
+  type DeletionProgress,
   type TenantDeletion,
 } from '../../src/tenants/deletion.ts'
 import { eraserOf, fence, type ErasedTenant } from './erasers.ts'
 
 const key = 'deletion'
-/** A run begins no further part after this time or so many parts, and the next run begins so much later, in milliseconds. */
+/** A run begins no further part after this time, in milliseconds, or so many parts. */
 const runMs = 500
 const partsPerRun = 16
-const restMs = 500
 
 /** What the deletion needs of the tenant's actor. */
 interface DeletionContext {
   readonly kv: SyncKvStorage
   readonly clock: Clock
   readonly at: () => ErasedTenant
-  /** Sets the alarm for `dueAt`. */
-  readonly schedule: () => void
   /** Runs writes in one commit. */
   readonly commit: (writes: () => void) => void
 }
@@ -40,7 +39,7 @@ interface DeletionContext {
  */
 export class Deletion {
   readonly #context: DeletionContext
-  #restsUntil = 0
+  #isRunning = false
 
   constructor(context: DeletionContext) {
     this.#context = context
@@ -75,12 +74,27 @@ export class Deletion {
     return state !== undefined && state.phase !== 'deleted'
   }
 
-  dueAt(): number {
-    return Math.max(this.state?.nextAt ?? 0, this.#restsUntil)
+  /** Goes on with a step of the run that deletes the tenant. What fails is repeated after a growing pause, and shown meanwhile. */
+  async goOn(step: string, requestedAt: number): Promise<DeletionProgress> {
+    const known = this.state
+    if (known?.requestedAt !== requestedAt) return { kind: 'none' }
+    const { clock } = this.#context
+    const progress = progressOf(known, step, clock.now())
+    if (progress.kind !== 'unfinished' || step === 'grace') return progress
+    if (!this.#isRunning) await this.#run()
+    return progressOf(this.state ?? known, step, clock.now())
   }
 
-  /** One run. What fails is repeated after a growing pause, and shown meanwhile. */
-  async run(): Promise<void> {
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    try {
+      await this.#makeParts()
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  async #makeParts(): Promise<void> {
     const until = this.#context.clock.now() + runMs
     for (let parts = 0; parts < partsPerRun && this.#context.clock.now() <= until; parts++) {
       const { state } = this
@@ -88,8 +102,6 @@ export class Deletion {
       if (state === undefined || action === undefined || action.kind === 'wait') break
       if (!(await this.#tryAction(state, action))) break
     }
-    this.#restsUntil = this.#context.clock.now() + restMs
-    if (this.isPending()) this.#context.schedule()
   }
 
   async #tryAction(state: TenantDeletion, action: DeletionAction): Promise<boolean> {

@@ -7,7 +7,9 @@ import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { dayOf } from '../../src/kernel/day.ts'
+import { reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
+import { creationRun, deletionRun, ownKeepMs, ownSagasTenant } from '../../src/sagas/own.ts'
 import { tenantTag } from '../../src/tenants/cache.ts'
 import type { TenantDeletion } from '../../src/tenants/deletion.ts'
 import type { MoveDecision } from '../../src/tenants/move.ts'
@@ -29,12 +31,12 @@ import {
   type TenantSecrets,
   type TokenKey,
 } from '../../src/tenants/record.ts'
-import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf } from '../address.ts'
+import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf, sagaOf } from '../address.ts'
 import type { KeySet } from '../../src/tenants/key-sets.ts'
 import { Deletion } from './deletion.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
-import type { CallsOfDay, MoveAnswered, Provision, TenantRpc } from '../contracts.ts'
+import type { CallsOfDay, MoveAnswered, Provision, TenantRpc, TenantStep } from '../contracts.ts'
 import { TenantMove } from './tenant-move.ts'
 import { TokenKeys } from './token-keys.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
@@ -44,6 +46,8 @@ const daysOfPeaks = 8
 const storedCalls = z.record(z.string(), z.object({ requests: z.number(), commands: z.number() }))
 const noCalls: CallsOfDay = { requests: 0, commands: 0 }
 const callsEveryMs = 60_000
+/** When a placement that failed is tried again by the run that creates the tenant, in milliseconds. */
+const placeAgainMs = 5000
 
 /** One tenant: the authority on its placement, keys and limits. Postgres learns of the placement afterwards. */
 export class Tenant extends DurableObject<Env> implements TenantRpc {
@@ -58,7 +62,6 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     kv: this.#kv,
     clock: this.#clock,
     at: () => ({ env: this.env, tenant: this.ctx.id.name ?? '' }),
-    schedule: () => this.#tasks.scheduleGathering(this.#clock.now(), 0),
     commit: (writes) => this.ctx.storage.transactionSync(writes),
   })
   readonly #move = new TenantMove(this.env, this.#kv, {
@@ -84,10 +87,15 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
     { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
     {
+      name: 'creation',
+      isPending: () => this.#kv.get('creationPending') !== undefined,
+      run: () => this.#startCreation(),
+    },
+    {
       name: 'deletion',
-      isPending: () => this.#deletion.isPending(),
-      dueAt: () => this.#deletion.dueAt(),
-      run: () => this.#deletion.run(),
+      // Also of a deletion that the version before began: its run then goes on where it is.
+      isPending: () => this.#deletion.isPending() && this.#kv.get('deletionRun') === undefined,
+      run: () => this.#startDeletion(),
     },
   ])
 
@@ -122,6 +130,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       version: (known?.version ?? 0) + 1,
     }
     this.#write(record)
+    if (known === undefined) this.#kv.put('creationPending', 1)
     this.#tokenKeys.provision(known === undefined)
     return { record, made: known === undefined }
   }
@@ -160,17 +169,21 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       return refuse('conflict', 'id: the tenant is being moved to another shard; confirm or reverse the move first')
     const deletion = this.#deletion.request(before?.stateBefore ?? known.state, graceDays)
     if (deletion !== before && deletion.phase === 'grace') {
+      // The run is told of another grace as well.
+      this.#kv.delete('deletionRun')
       this.#changeState({ ...known, state: 'suspended', eraseAt: deletion.eraseAt })
-      this.#tasks.scheduleGathering(this.#clock.now(), 0)
     }
     return deletion
   }
 
-  /** Undoes the deletion: the tenant is as it was before. Refused when there is none, and once the erasure has begun. */
-  restore(): StoredTenant | Refusal {
+  /**
+   * Undoes the deletion, the one of `requestedAt` if it is given: the tenant is as it was before. Refused when there is none, and once
+   * the erasure has begun.
+   */
+  restore(requestedAt?: number): StoredTenant | Refusal {
     const { state } = this.#deletion
     const known = this.record()
-    if (state === undefined)
+    if (state === undefined || (requestedAt !== undefined && state.requestedAt !== requestedAt))
       return known === undefined
         ? refuse('notFound', 'there is no such tenant')
         : refuse('conflict', 'id: this tenant is not deleted')
@@ -178,12 +191,61 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       return refuse('conflict', 'id: the grace of this tenant is over, and its data is being erased or is gone')
     const { eraseAt: _, ...rest } = known
     this.#deletion.drop()
+    this.#kv.delete('deletionRun')
     return this.#changeState({ ...rest, state: state.stateBefore })
   }
 
   /** How far its deletion is; undefined when it was not deleted. */
   deletion(): TenantDeletion | undefined {
     return this.#deletion.state
+  }
+
+  /** Goes on with a step of the run that deletes the tenant; see `src/sagas/own.ts`. */
+  async continueDeletion(step: string, requestedAt: number): Promise<TenantStep> {
+    return await this.#deletion.goOn(step, requestedAt)
+  }
+
+  /** Goes on with the creation of the tenant: its placement in Postgres. */
+  async continueCreation(): Promise<TenantStep> {
+    if (this.record() === undefined) return { kind: 'none' }
+    if (!this.#isPlacementPending()) return { kind: 'done' }
+    try {
+      await this.#tellPostgres()
+      return { kind: 'done' }
+    } catch (thrown) {
+      return { kind: 'unfinished', detail: reasonOf(thrown), inMs: placeAgainMs }
+    }
+  }
+
+  /** The platform runs it from here on. */
+  async #startCreation(): Promise<void> {
+    const tenant = this.ctx.id.name ?? ''
+    await this.#startRun('tenant-creation', creationRun(tenant), { tenant })
+    this.#kv.delete('creationPending')
+  }
+
+  async #startDeletion(): Promise<void> {
+    const { state } = this.#deletion
+    if (state === undefined) return
+    const tenant = this.ctx.id.name ?? ''
+    const { requestedAt } = state
+    const id = deletionRun(tenant, requestedAt)
+    const isKnown = await this.#startRun('tenant-deletion', id, { tenant, requestedAt })
+    // It waits for the grace of before; where it does not wait there is nothing to tell it.
+    if (isKnown) await this.#callRun(id, async (run) => await run.retry(id, 'grace', 'operator'))
+    if (this.#deletion.state?.requestedAt === requestedAt) this.#kv.put('deletionRun', id)
+  }
+
+  /** Starts a run of the platform for this tenant; returns whether it was started before. */
+  async #startRun(saga: string, id: string, input: object): Promise<boolean> {
+    const wanted = { id, saga, input: JSON.stringify(input), watchers: [], keepMs: ownKeepMs }
+    const started = await this.#callRun(id, async (run) => await run.start(wanted))
+    if (started.kind === 'refused') throw new Error(started.detail ?? started.error)
+    return started.duplicate
+  }
+
+  async #callRun<T>(id: string, call: (run: ReturnType<typeof sagaOf>) => Promise<T>): Promise<T> {
+    return await within(10_000, 'the run', call(sagaOf(this.env, ownSagasTenant, id)))
   }
 
   /** Whether nothing of the tenant may be stored any more. */

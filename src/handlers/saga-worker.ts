@@ -11,6 +11,8 @@ import { outcomeOfAnswer } from '../sagas/answer.ts'
 import { eventResult } from '../sagas/event-result.ts'
 import type { AwaitedEvent, OperationCall } from '../sagas/definition.ts'
 import type { Effect, SagaDocument } from '../sagas/run.ts'
+import { ownSagasTenant } from '../sagas/own.ts'
+import { performOwn } from './own-operations.ts'
 import { BadExpression, callSagaEndpoint, readAnswer, valueOf, type PreparedCall } from './saga-endpoint.ts'
 
 /** For how long an isolate uses the secrets that it has, in milliseconds. */
@@ -26,6 +28,8 @@ export class SagaWorker extends WorkerEntrypoint<Env> {
     try {
       if ('url' in action)
         return await callSagaEndpoint(this.env, tenant, action, effect, await secretsOf(this.env, tenant))
+      if (tenant === ownSagasTenant && 'operation' in action)
+        return await performOwn(this.env, action.operation, document, wanted)
       if ('event' in action) return await awaitEvent(this.env, tenant, action, effect)
       return await callOperation(this.env, this.ctx, tenant, action, effect)
     } catch (thrown) {

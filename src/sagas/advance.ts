@@ -37,6 +37,8 @@ export type Outcome =
   | { readonly kind: 'unknown'; readonly reason: string; readonly retryInMs?: number }
   /** The event that the step waits for has not been published yet. */
   | { readonly kind: 'waiting' }
+  /** Of the platform's own operations: the call was made, and another one has to go on. It does not count as an attempt. */
+  | { readonly kind: 'unfinished'; readonly detail: string; readonly inMs: number }
 
 /** A run with what it is decided by. `now` in milliseconds; `random` in [0, 1). */
 export interface RunContext {
@@ -249,6 +251,10 @@ function settleAct(one: One, outcome: Outcome): void {
     wait(one, state.startedAt + step.timeoutSeconds * 1000)
     return
   }
+  if (outcome.kind === 'unfinished') {
+    goOnLater(one, outcome)
+    return
+  }
   if (outcome.kind === 'done') {
     finish(one, outcome.result)
     return
@@ -260,6 +266,19 @@ function settleAct(one: One, outcome: Outcome): void {
     else ask(one)
   } else if (outcome.isFinal === true) refused(one, outcome)
   else again(one, 'act', outcome.reason, outcome.retryInMs)
+}
+
+/** Another call goes on with the step. What it says of itself is noted when it changes. */
+function goOnLater({ run, state, now, name }: One, { detail, inMs }: Extract<Outcome, { kind: 'unfinished' }>): void {
+  if (state.progress !== detail) note(run, { at: now, event: 'progress', step: name, detail })
+  Object.assign(state, {
+    phase: 'pausing',
+    attempts: 0,
+    isUncertain: false,
+    progress: detail,
+    reason: detail,
+    dueAt: now + Math.ceil(inMs),
+  })
 }
 
 /** The endpoint refused. After an attempt whose outcome is not known that may mean that the effect is there already. */
@@ -283,7 +302,8 @@ function settleAsk(one: One, outcome: Outcome): void {
   const { attempts } = state
   state.purpose = 'act'
   if (outcome.kind !== 'done') {
-    if (outcome.kind !== 'waiting') again(one, 'act', outcome.reason, outcome.retryInMs)
+    if (outcome.kind !== 'waiting' && outcome.kind !== 'unfinished')
+      again(one, 'act', outcome.reason, outcome.retryInMs)
     return
   }
   const answer = statusIn(outcome.result)
@@ -311,6 +331,10 @@ function settleUndo(one: One, outcome: Outcome): void {
     return
   }
   if (outcome.kind === 'waiting') return
+  if (outcome.kind === 'unfinished') {
+    goOnLater(one, outcome)
+    return
+  }
   if (!(outcome.kind === 'not-started' && outcome.isUncounted === true)) state.attempts++
   if (outcome.kind === 'not-started' && outcome.isFinal === true)
     needPerson(one, `its compensation was refused: ${outcome.reason}`)

@@ -37,6 +37,8 @@ export interface StepState {
   /** Why it failed, pauses or needs a person. */
   reason?: string
   result?: unknown
+  /** What an operation of the platform said last about a step that takes several calls. */
+  progress?: string
   /** It was reported as stuck. */
   isStuck?: boolean
 }

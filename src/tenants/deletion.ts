@@ -12,6 +12,8 @@ export const settleMs = 15_000
 const againMs = 1000
 const maxAgainMs = 300_000
 const maxRetryMs = 60_000
+/** Between two calls that erase parts, so that others are served. */
+const pauseMs = 500
 
 const count = z.int().nonnegative()
 
@@ -187,6 +189,28 @@ export const ended = (deletion: TenantDeletion, now: number): TenantDeletion => 
 /** The step that is under way; the first one of the stage where the stored one is of another version's plan. */
 export const stepOf = ({ stage, step }: TenantDeletion): Step | undefined =>
   stepsOf(stage).find(({ id }) => id === step) ?? stepsOf(stage)[0]
+
+/** Where a step of the run that deletes a tenant stands; `none`: the tenant is not deleted. */
+export type DeletionProgress =
+  | { readonly kind: 'done' | 'none' }
+  | { readonly kind: 'unfinished'; readonly detail: string; readonly inMs: number }
+
+/** Where a step of the run stands: `grace`, `fence`, a stage of the plan, or `end`. */
+export function progressOf(deletion: TenantDeletion, step: string, now: number): DeletionProgress {
+  if (isOver(deletion, step, now)) return { kind: 'done' }
+  if (step === 'grace')
+    return { kind: 'unfinished', detail: 'it can be restored', inMs: Math.max(1, deletion.eraseAt - now) }
+  const detail = deletion.failure ?? `${deletion.phase} ${stepOf(deletion)?.id ?? ''}`.trim()
+  return { kind: 'unfinished', detail, inMs: Math.max(pauseMs, deletion.nextAt - now) }
+}
+
+function isOver({ phase, eraseAt, stage }: TenantDeletion, step: string, now: number): boolean {
+  if (phase === 'deleted') return true
+  if (step === 'grace') return phase !== 'grace' || now >= eraseAt
+  if (step === 'fence') return phase !== 'grace' && phase !== 'fencing'
+  const place = stages.findIndex((each) => each === step)
+  return place >= 0 && phase !== 'grace' && phase !== 'fencing' && stages.indexOf(stage) > place
+}
 
 function afterStep(deletion: TenantDeletion): TenantDeletion {
   const following = followingStep(deletion)

@@ -5,6 +5,7 @@ import type { Rules } from '../../src/limits/rules.ts'
 import { deletionView } from '../../src/protocol/deletion-api.ts'
 import { settleMs } from '../../src/tenants/deletion.ts'
 import { tenantTables } from '../../src/tenants/stores.ts'
+import { deletionOf, deletionTurn, eraseTenant } from '../support/worker/own-runs.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
 import type { Line } from '../support/worker/line.ts'
@@ -93,17 +94,6 @@ async function storedIn(actor: DurableObjectStub): Promise<string[]> {
 }
 
 const tenantActor = (id: string) => env.TENANT.getByName(id)
-/** Rings the alarm of a deleted tenant until nothing is left of it. */
-async function erase(id: string): Promise<void> {
-  for (let rings = 0; (await deletionOf(id)).phase !== 'deleted'; rings++) {
-    expect(rings).toBeLessThan(100)
-    pass(settleMs)
-    await runDurableObjectAlarm(tenantActor(id))
-  }
-}
-
-const deletionOf = async (id: string) =>
-  deletionView.parse((await call(`GET /admin/v1/tenants/${id}/deletion`, asOperator)).body)
 
 describe('a tenant is deleted', () => {
   let acme: Full
@@ -178,11 +168,11 @@ describe('a tenant is deleted', () => {
       expect(turns).toBeLessThan(200)
       pass(settleMs)
       // Every other turn is cut off in the middle, a little later each time.
-      const turn = runDurableObjectAlarm(tenantActor(id)).catch(() => false)
+      const one = deletionTurn(id).catch(() => undefined)
       if (turns % 2 === 0) await scheduler.wait(turns)
-      else await turn
+      else await one
       await abortAllDurableObjects()
-      await turn
+      await one
     }
     expect(turns).toBeGreaterThan(5)
   })
@@ -265,7 +255,7 @@ test('a queue that only the list of another names is erased, though its tenant i
   const body = { url: 'https://hooks.example.com/mail', payload: {}, delaySeconds: 3600, queue: 'mails' }
   succeeded(await call('POST /v1/jobs', { as: key, body }))
   await call(`DELETE /admin/v1/tenants/${id}?graceDays=0`, asOperator)
-  await erase(id)
+  await eraseTenant(id)
   const { stores } = await deletionOf(id)
   expect(stores.find(({ store }) => store === 'JobQueue/listed')).toMatchObject({ erased: 1, checked: 1, left: 0 })
   expect(await storedIn(env.JOB_QUEUE.getByName(`${id}/mails`))).toEqual([])

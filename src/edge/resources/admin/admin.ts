@@ -26,6 +26,7 @@ import { deletions } from '../tenants/deletion.ts'
 import { rebuildTenant } from '../tenants/rebuild.ts'
 import { moves } from '../tenants/moves.ts'
 import { tenants } from '../tenants/tenants.ts'
+import { ownRuns } from '../sagas/own-runs.ts'
 import { platform } from './platform.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
@@ -212,6 +213,7 @@ export const admin = [
   ...platform,
   ...tenants,
   ...deletions,
+  ...ownRuns,
   readTenantUsage,
   rebuildTenant,
   ...moves,

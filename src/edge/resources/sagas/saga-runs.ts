@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { callSaga, callSagas } from '../../../../durable-objects/open-actors.ts'
+import type { Env } from '../../../env.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import {
   newSagaRun,
@@ -24,10 +25,10 @@ const params = z.object({ id: sagaRunId })
 const stepParams = z.object({ id: sagaRunId, step: sagaName })
 
 /** The state of a run after a change. */
-const runStatus = z.object({ id: z.string(), saga: z.string(), version: z.int(), state: sagaRunState })
-const exampleStatus = { id: 'order-17', saga: 'order', version: 1, state: 'running' } as const
+export const runStatus = z.object({ id: z.string(), saga: z.string(), version: z.int(), state: sagaRunState })
+export const exampleStatus = { id: 'order-17', saga: 'order', version: 1, state: 'running' } as const
 
-const exampleSummary = {
+export const exampleSummary = {
   ...exampleStatus,
   isStuck: false,
   startedAt: 1_790_000_000_000,
@@ -113,22 +114,26 @@ const listSagaRuns = operation(
     responses: { 200: sagaRunPage },
     example: { response: { runs: [exampleSummary], next: null } },
   }),
-  async ({ c, caller, query: { saga, state, stuck, cursor, limit } }) => {
-    const before = positionIn(cursor)
-    const pages = await callSagas(c.env, caller.tenant, (one) => one.list({ saga, state, stuck, before, limit }))
-    const runs = pages.flatMap((page) => page.runs).toSorted(isNewer)
-    // An actor that has more was looked through down to its last run only: what is older is left to the next page.
-    const bounds = pages.flatMap(({ last }) => (last === undefined ? [] : [last])).toSorted(isNewer)
-    const bound = bounds[0]
-    const shown = runs.filter((run) => bound === undefined || isNewer(run, bound) <= 0).slice(0, limit)
-    const isCut = shown.length < runs.length || bound !== undefined
-    const last = shown.length === limit ? (shown.at(-1) ?? bound) : bound
-    return {
-      status: 200,
-      body: { runs: shown, next: isCut && last !== undefined ? `${last.startedAt}:${last.id}` : null },
-    }
-  },
+  async ({ c, caller, query }) => ({ status: 200, body: await pageOfRuns(c.env, caller.tenant, query) }),
 )
+
+/** A page of a tenant's runs, the newest first. */
+export async function pageOfRuns(
+  env: Env,
+  tenant: string,
+  { saga, state, stuck, cursor, limit }: z.output<typeof sagaRunsQuery>,
+) {
+  const before = positionIn(cursor)
+  const pages = await callSagas(env, tenant, (one) => one.list({ saga, state, stuck, before, limit }))
+  const runs = pages.flatMap((page) => page.runs).toSorted(isNewer)
+  // An actor that has more was looked through down to its last run only: what is older is left to the next page.
+  const bounds = pages.flatMap(({ last }) => (last === undefined ? [] : [last])).toSorted(isNewer)
+  const bound = bounds[0]
+  const shown = runs.filter((run) => bound === undefined || isNewer(run, bound) <= 0).slice(0, limit)
+  const isCut = shown.length < runs.length || bound !== undefined
+  const last = shown.length === limit ? (shown.at(-1) ?? bound) : bound
+  return { runs: shown, next: isCut && last !== undefined ? `${last.startedAt}:${last.id}` : null }
+}
 
 const signalSagaRun = operation(
   defineOperation({
@@ -241,4 +246,4 @@ function positionIn(cursor: string | undefined): Position {
 const isNewer = (a: Position, b: Position): number =>
   b.startedAt - a.startedAt || (a.id === b.id ? 0 : a.id < b.id ? 1 : -1)
 
-const statusIn = ({ id, saga, version, state }: z.input<typeof runStatus>) => ({ id, saga, version, state })
+export const statusIn = ({ id, saga, version, state }: z.input<typeof runStatus>) => ({ id, saga, version, state })

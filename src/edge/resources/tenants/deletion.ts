@@ -1,5 +1,10 @@
 import { z } from 'zod'
 import { tenantOf } from '../../../../durable-objects/address.ts'
+import { callSaga } from '../../../../durable-objects/open-actors.ts'
+import type { Env } from '../../../env.ts'
+import { log, reasonOf } from '../../../kernel/log.ts'
+import { idsOf } from '../../../kernel/request-context.ts'
+import { deletionRun, ownSagasTenant } from '../../../sagas/own.ts'
 import { platformTenant } from '../../../limits/limiter-names.ts'
 import { defaultGraceDays, deletionQuery, deletionView } from '../../../protocol/deletion-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
@@ -76,11 +81,22 @@ const restoreTenant = operation(
     example: { response: exampleTenant },
   }),
   async ({ c, params: { id } }) => {
+    const deletion = await tenantOf(c.env, id).deletion()
     const record = accepted(await tenantOf(c.env, id).restore())
     await forgetTenant(c.env, id)
+    if (deletion !== undefined) await endRun(c.env, deletionRun(id, deletion.requestedAt))
     return { status: 200, body: shown(record) }
   },
 )
+
+/** A run that cannot be told finds at the end of the grace that the tenant was restored. */
+async function endRun(env: Env, run: string): Promise<void> {
+  try {
+    await callSaga(env, ownSagasTenant, run, (saga) => saga.cancel(run, 'the tenant is restored', 'operator'))
+  } catch (thrown) {
+    log.warn('tenants.run-not-ended', { ...idsOf(env.request), run, reason: reasonOf(thrown) })
+  }
+}
 
 const readDeletion = operation(
   defineOperation({

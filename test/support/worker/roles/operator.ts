@@ -39,6 +39,11 @@ export const missing: Readonly<Record<string, readonly number[]>> = {
   'PUT /admin/v1/shards/:name/replicas/:replica': [404, 503],
   'PATCH /admin/v1/shards/:name/replicas/:replica': [404],
   'DELETE /admin/v1/shards/:name/replicas/:replica': [404],
+  // Of a run that does not exist; of others see test/sagas/own.worker.test.ts.
+  'GET /admin/v1/saga-runs/:id': [404],
+  'POST /admin/v1/saga-runs/:id/cancel': [404],
+  'POST /admin/v1/saga-runs/:id/steps/:step/retry': [404],
+  'POST /admin/v1/saga-runs/:id/steps/:step/skip': [404],
 }
 
 /** Routes without authentication, and what they ask for instead of a key or a user's token. */
@@ -92,6 +97,7 @@ export async function operatorLine(line: string, { tenant, things }: Furnished):
     .replace(':key', key?.id ?? '')
     .replace(':job', things.job)
     .replace(':user', 'alice')
+    .replace('/sagas/:name/', '/sagas/tenant-deletion/')
     .replace('/cron/:name', `/cron/${entry?.name ?? ''}`)
     .replace(':name', things.name)
     .replace(':replica', things.name)
