@@ -1,6 +1,8 @@
 import { Agent, createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+const answerHeaders = { 'content-type': 'application/json', 'content-length': '2' }
+
 /** What all sides post their steps to: answers `{}` at once and counts. */
 export class Endpoint {
   readonly origin: string
@@ -18,7 +20,7 @@ export class Endpoint {
     const endpoint = new Endpoint(`http://127.0.0.1:${port}`, () => server.close())
     server.on('request', (incoming, response) => {
       endpoint.#arrive()
-      incoming.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
+      incoming.resume().on('end', () => response.writeHead(200, answerHeaders).end('{}'))
     })
     return endpoint
   }

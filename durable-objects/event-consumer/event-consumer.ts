@@ -261,6 +261,7 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
         if (this.#opened?.store !== store) throw new Error('the consumer was deleted')
         return this.#commit(change)
       },
+      nextTask: () => scheduler.wait(0),
       isPaused: () => settings.number('paused') === 1 || this.#opened?.spec.push === null,
     })
     return { settings, store, consumer, pusher, spec }

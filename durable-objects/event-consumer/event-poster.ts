@@ -6,6 +6,7 @@ import { resultOfAnswer } from '../../src/event-log/consumers/post-answer.ts'
 import type { PostResult } from '../../src/event-log/consumers/pusher.ts'
 import { unreachableReason } from '../../src/jobs/webhooks/endpoint-answer.ts'
 import { signedHeaders } from '../../src/jobs/webhooks/endpoint-post.ts'
+import { dropBody } from '../../src/kernel/drop-body.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { reasonOf } from '../../src/kernel/log.ts'
 
@@ -19,7 +20,7 @@ export interface EventPost {
   readonly secrets: readonly string[]
 }
 
-/** Posts an event to a tenant's endpoint, signed by Standard Webhooks. The body of the answer is not read. */
+/** Posts an event to a tenant's endpoint, signed by Standard Webhooks. Nothing of the answer's body is used. */
 export async function postEvent(env: Env, { attempt, generation }: Delivery, post: EventPost): Promise<PostResult> {
   const { tenant, url, timeoutSeconds, id, body, secrets } = post
   const deadlineMs = timeoutSeconds * 1000
@@ -46,7 +47,8 @@ export async function postEvent(env: Env, { attempt, generation }: Delivery, pos
   }
 }
 
-async function ignoreBody({ status, headers, body }: Response) {
-  await body?.cancel()
+async function ignoreBody(response: Response) {
+  await dropBody(response)
+  const { status, headers } = response
   return { status, retryAfter: headers.get('retry-after') }
 }

@@ -5,6 +5,7 @@ import { outcomeOf, outcomeOfRefusal, unreachableReason } from '../jobs/webhooks
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Collected } from '../jobs/queue/poll.ts'
 import { readPost, signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
+import { dropBody } from '../kernel/drop-body.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { reasonOf } from '../kernel/log.ts'
@@ -15,7 +16,7 @@ const times = { deadlineMs: 900_000, slowMs: Infinity }
 
 /**
  * Posts to a tenant's endpoint, signed by Standard Webhooks with the job's id as `webhook-id`: an endpoint accepts the same
- * id once. The body of the answer is neither read nor shown, so that a URL that passes the checks by mistake does not
+ * id once. Nothing of the answer's body is used or shown, so that a URL that passes the checks by mistake does not
  * reveal what is behind it.
  */
 export async function http(env: Env, tenant: string, stored: string, attempt: Attempt): Promise<Outcome> {
@@ -42,8 +43,9 @@ export async function http(env: Env, tenant: string, stored: string, attempt: At
   }
 }
 
-async function ignoreBody({ status, headers, body }: Response) {
-  await body?.cancel()
+async function ignoreBody(response: Response) {
+  await dropBody(response)
+  const { status, headers } = response
   return { status, retryAfter: headers.get('retry-after'), result: headers.get('parley-result') }
 }
 

@@ -3,6 +3,7 @@ import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
 import type { Env } from '../env.ts'
 import { unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import { signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
+import { dropBody } from '../kernel/drop-body.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { evaluate } from '../kernel/expression.ts'
 import { reasonOf } from '../kernel/log.ts'
@@ -88,7 +89,7 @@ export async function readAnswer(response: Response): Promise<Answer> {
   const isJson = /^application\/(?:[\w.-]+\+)?json\b/i.test(headers.get('content-type') ?? '')
   const retryAfter = headers.get('retry-after')
   if (!isJson) {
-    await response.body?.cancel()
+    await dropBody(response)
     return { status, retryAfter, body: null }
   }
   const length = Number(headers.get('content-length') ?? Infinity)

@@ -3,6 +3,7 @@ import { fetchKeySet } from '../../src/adapters/key-set.ts'
 import type { Env } from '../../src/env.ts'
 import { http } from '../../src/handlers/http.ts'
 import { encodePost } from '../../src/jobs/webhooks/endpoint-post.ts'
+import { dropBody } from '../../src/kernel/drop-body.ts'
 
 const calls: string[] = []
 let answer: () => Promise<Response>
@@ -123,4 +124,33 @@ test('a key set that never answers is given up after five seconds', async () => 
   expect(await fetched).toEqual(unreachable)
   expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a short body that nothing is wanted of is read to its end, so that its connection is used again; others are cancelled', async () => {
+  const bodyOf = (text: string, length: string | undefined) => {
+    let end = 'open'
+    const stream = new ReadableStream(
+      {
+        pull(controller) {
+          controller.enqueue(new TextEncoder().encode(text))
+          controller.close()
+          end = 'read'
+        },
+        cancel: () => void (end = 'cancelled'),
+      },
+      { highWaterMark: 0 },
+    )
+    const headers = length === undefined ? {} : { 'content-length': length }
+    return { response: new Response(stream, { headers }), end: () => end }
+  }
+  for (const [length, expected] of [
+    ['2', 'read'],
+    ['16385', 'cancelled'],
+    [undefined, 'cancelled'],
+  ] as const) {
+    const { response, end } = bodyOf('{}', length)
+    await dropBody(response)
+    expect([length, end()]).toEqual([length, expected])
+  }
+  await dropBody(new Response(null, { status: 204 }))
 })

@@ -202,6 +202,7 @@ async function story(seed: number) {
     const { store, consumer } = open({ maxAttempts: 1000 }, sql)
     const pusher = new Pusher(consumer, {
       now: () => now,
+      nextTask: async () => await Promise.resolve(),
       isPaused: () => false,
       read: async (after, limit) => {
         await boundary()
@@ -263,6 +264,7 @@ describe('a pusher that is killed between any two steps', () => {
     const { consumer } = open({ parallel: 100 })
     const pusher = new Pusher(consumer, {
       now: () => 0,
+      nextTask: async () => await Promise.resolve(),
       isPaused: () => false,
       read: async (after, limit) => ({
         events: log.filter(({ offset }) => offset > after).slice(0, limit),
@@ -284,4 +286,30 @@ describe('a pusher that is killed between any two steps', () => {
     await pusher.run()
     expect(rebuilt).toEqual(first)
   })
+})
+
+test('posts of a pusher that are answered at about the same time are settled in one commit', async () => {
+  const { store, consumer } = open({ parallel: 50 })
+  const log = Array.from({ length: 50 }, (_, n) => event(n + 1, `key-${n}`))
+  let commits = 0
+  const nextTask = () => new Promise((next) => setImmediate(next))
+  const pusher = new Pusher(consumer, {
+    now: () => 0,
+    nextTask,
+    isPaused: () => false,
+    read: async (after) => ({ events: log.slice(after), first: 1, top: log.length }),
+    post: async () => {
+      await nextTask()
+      return { outcome: done }
+    },
+    commit: (change) => {
+      commits++
+      return change()
+    },
+  })
+  pusher.noteTop(log.length)
+  await pusher.run()
+  expect(store.position.settled).toBe(50)
+  // One takes the events in.
+  expect(commits).toBe(2)
 })

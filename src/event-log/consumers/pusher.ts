@@ -24,6 +24,8 @@ export interface PushPorts {
   /** Makes changes of the store all or nothing. */
   commit<T>(change: () => T): T
   isPaused(): boolean
+  /** The next task of the event loop: what has arrived by now is taken in before it. */
+  nextTask(): Promise<unknown>
 }
 
 /** Events read in one call. */
@@ -83,6 +85,8 @@ export class Pusher {
     try {
       for (;;) {
         const woken = new Promise<void>((resolve) => (this.#wake = resolve))
+        // Posts that were answered at about the same time share a commit.
+        if (this.#ended.length > 0) await this.#ports.nextTask()
         this.#settleEnded()
         const canPush = !this.#ports.isPaused() && this.#pausedUntil <= this.#ports.now()
         const hasRead = canPush && (await this.#readAhead())
