@@ -3,11 +3,7 @@ import { defineConfig } from 'vitest/config'
 import { Durations } from './test/support/durations.ts'
 import { noddingPostgres } from './test/support/nodding-postgres.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
-
-// Two environments, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node, and so does
-// x.parts.test.ts, which imports parts of actors that need nothing of workerd: a workerd costs two seconds of processor time.
-// x.services.test.ts and x.browser.test.ts need what apt installs, and x.long.test.ts minutes: they have commands of their own.
-const needsMore = ['**/*.services.test.ts', '**/*.browser.test.ts', '**/*.long.test.ts']
+import { filesOf } from './test/support/projects.ts'
 
 // What is asked for again and again comes at once, or seconds later where others want the cores, too.
 const expect = { poll: { timeout: 30_000 } }
@@ -47,8 +43,18 @@ const workerd = cloudflareTest({
   },
 })
 
-// Every answer of the HTTP API is held against the schema of its operation.
-const setupFiles = ['./test/support/worker/check-answers.setup.ts']
+const inNode = {
+  resolve: { alias: { 'cloudflare:workers': new URL('test/support/workers-in-node.ts', import.meta.url).pathname } },
+}
+const node = { ...common, environment: 'node', setupFiles: ['./test/support/workers-in-node.setup.ts'] }
+const worker = {
+  ...common,
+  setupFiles: [
+    './test/support/worker/between-files.setup.ts',
+    // Every answer of the HTTP API is held against the schema of its operation.
+    './test/support/worker/check-answers.setup.ts',
+  ],
+}
 
 export default defineConfig({
   test: {
@@ -56,31 +62,12 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     // The log of a passing test is not shown.
     silent: 'passed-only',
+    // A process, or a workerd, stays for many files, except for those that have one of their own.
     projects: [
-      {
-        resolve: {
-          alias: { 'cloudflare:workers': new URL('test/support/workers-in-node.ts', import.meta.url).pathname },
-        },
-        test: {
-          name: 'node',
-          environment: 'node',
-          setupFiles: ['./test/support/workers-in-node.setup.ts'],
-          include: ['test/**/*.test.ts'],
-          exclude: ['**/*.worker.test.ts', ...needsMore],
-          ...common,
-        },
-      },
-      {
-        plugins: [workerd],
-        test: {
-          name: 'workerd',
-          include: ['test/**/*.worker.test.ts'],
-          // A workerd of its own for each file: in a shared one the alarms and writes of another file's conversations arrive
-          // late, and what one file counts is sometimes another's.
-          ...common,
-          setupFiles,
-        },
-      },
+      { ...inNode, test: { ...node, name: 'node', ...filesOf('node'), isolate: false } },
+      { ...inNode, test: { ...node, name: 'node-alone', ...filesOf('node-alone') } },
+      { plugins: [workerd], test: { ...worker, name: 'workerd', ...filesOf('workerd'), isolate: false } },
+      { plugins: [workerd], test: { ...worker, name: 'workerd-alone', ...filesOf('workerd-alone') } },
     ],
   },
 })

@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { filesOf } from './test/support/projects.ts'
 
 // What needs apt: a real Postgres, a real Redis, a browser. Each file skips with its reason where that is missing.
 export default defineConfig({
   test: {
     name: 'services',
-    include: ['test/**/*.services.test.ts', 'test/**/*.browser.test.ts'],
+    ...filesOf('services'),
     fileParallelism: false,
     testTimeout: 300_000,
     hookTimeout: 180_000,

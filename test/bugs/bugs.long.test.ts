@@ -25,7 +25,7 @@ afterAll(() => rmSync(copy, { recursive: true, force: true }))
 /** Runs these of the short tests in the copy; what they said when they failed, undefined when they passed. */
 function failure(tests: readonly string[]): string | undefined {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', '--project', 'node', '--project', 'workerd', '--bail', '1', '--root', copy, ...tests]
+  const args = [vitest, 'run', '--project', 'node*', '--project', 'workerd*', '--bail', '1', '--root', copy, ...tests]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' })
   return status === 0 ? undefined : stdout + stderr
 }

@@ -2,9 +2,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { TenantRecord } from '../../src/tenants/record.ts'
 import { Deployment } from '../support/cache/deployment.ts'
 
-// Tenants are looked up at the edge, whose modules exist on workerd only.
-vi.mock('cloudflare:workers', () => ({ waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }))
-
 let deployment: Deployment
 
 beforeEach(() => {

@@ -3,9 +3,6 @@ import type { Publication } from '../../src/protocol/replies.ts'
 import type { Placement } from '../../src/tenants/record.ts'
 import { HeldRedis } from '../support/held-redis.ts'
 
-// Work behind an answer goes on by a module that exists on workerd only.
-vi.mock('cloudflare:workers', () => ({ waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }))
-
 /** The module under test; its types exist on workerd only. */
 interface Adapter {
   readonly coldHistory: (

@@ -1,9 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Deployment } from '../support/cache/deployment.ts'
 
-// Tenants are looked up at the edge, whose modules exist on workerd only.
-vi.mock('cloudflare:workers', () => ({ waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }))
-
 let deployment: Deployment
 const minuteMs = 60_000
 

@@ -1,11 +1,8 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core'
 import openapiTS, { astToString } from 'openapi-typescript'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { GivenJson, readGiven } from '../../src/protocol/given-json.ts'
 import { exampleStatus, type OperationDefinition } from '../../src/protocol/operation.ts'
-
-// The routes reach actors, whose base classes and types exist on workerd only.
-vi.mock('cloudflare:workers', () => ({ DurableObject: Object, WorkerEntrypoint: Object }))
 
 interface Documented {
   readonly definitions: readonly OperationDefinition[]

@@ -2,9 +2,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { TenantRecord } from '../../src/tenants/record.ts'
 import { Deployment } from '../support/cache/deployment.ts'
 
-// Tenants are looked up at the edge, whose modules exist on workerd only.
-vi.mock('cloudflare:workers', () => ({ waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }))
-
 /** Processes with memory of their own before one Redis and the same actors. */
 let deployment: Deployment
 

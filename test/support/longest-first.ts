@@ -31,7 +31,7 @@ const longest = [
 ].map((name) => `test/${name}.test.ts`)
 
 /** Projects in the order of their start: the files of the whole system wait most of the time, and come first. */
-const projects = ['node', 'workerd']
+const projects = ['node-alone', 'node', 'workerd-alone', 'workerd']
 
 /** Orders test files: by project, and the longest first. */
 export class LongestFirst extends BaseSequencer {

@@ -10,3 +10,5 @@ class Base {
 
 export { Base as DurableObject, Base as WorkerEntrypoint }
 export const env = {}
+/** Work goes on after the answer, and a failure of it fails nothing. */
+export const waitUntil = (work: Promise<unknown>): void => void work.catch(() => undefined)

@@ -12,6 +12,12 @@ export function stopClock(): void {
   vi.useFakeTimers({ toFake: ['Date'], now: furthest })
 }
 
+/** The clock goes on, as if it had never been stopped. */
+export function startClock(): void {
+  vi.useRealTimers()
+  furthest = 0
+}
+
 /** Puts the stopped clock forward. */
 export function pass(ms: number): void {
   furthest = Date.now() + ms

@@ -1,0 +1,53 @@
+/** The test files of one vitest project, as globs. */
+export interface TestFiles {
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+}
+
+const inWorkerd = '**/*.worker.test.ts'
+/** What needs programs that apt installs, and what takes minutes: they have commands of their own. */
+const services = ['**/*.services.test.ts', '**/*.browser.test.ts']
+const long = '**/*.long.test.ts'
+
+/**
+ * Files that cannot share a process with others, each with its reason. All other files run one after the other in a few
+ * processes that stay: starting one costs half a second of processor time in Node and two and a half seconds in workerd.
+ */
+export const alone = {
+  // These start systems, engines and programs, and some hold what their processes may use against limits.
+  node: [
+    'test/cron/by-hand.test.ts',
+    'test/e2e/**/*.test.ts',
+    'test/jobs/drain.test.ts',
+    'test/jobs/whole-system.test.ts',
+    'test/local/**/*.test.ts',
+    'test/torture/**/*.test.ts',
+  ],
+  workerd: [
+    // These change the list of shards or the plans, which the process keeps in its memory.
+    'test/actors/roles-tenant.worker.test.ts',
+    'test/edge/moves.worker.test.ts',
+    'test/edge/replicas.worker.test.ts',
+    'test/edge/shards.worker.test.ts',
+    'test/limits/levels.worker.test.ts',
+  ],
+} as const satisfies Readonly<Record<string, readonly string[]>>
+
+/**
+ * The projects of vitest, told apart by the file's name: x.worker.test.ts runs inside workerd, x.test.ts in plain Node, and so
+ * does x.parts.test.ts, which imports parts of actors that need nothing of workerd.
+ */
+export const projects = {
+  node: { include: ['test/**/*.test.ts'], exclude: [inWorkerd, ...services, long, ...alone.node] },
+  'node-alone': { include: alone.node, exclude: [...services, long] },
+  workerd: { include: [`test/${inWorkerd}`], exclude: alone.workerd },
+  'workerd-alone': { include: alone.workerd, exclude: [] },
+  services: { include: services.map((glob) => `test/${glob}`), exclude: [] },
+  long: { include: [`test/${long}`], exclude: [] },
+} as const satisfies Readonly<Record<string, TestFiles>>
+
+/** The files of a project as vitest takes them. */
+export function filesOf(name: keyof typeof projects): { include: string[]; exclude: string[] } {
+  const { include, exclude }: TestFiles = projects[name]
+  return { include: [...include], exclude: [...exclude] }
+}
