@@ -243,7 +243,7 @@ describe('the runs of one actor', () => {
   test('share sixteen calls at once, and each is made once', async () => {
     let most = 0
     let now = 0
-    await define({ steps: [{ name: 'slow', call: at('slow'), timeoutSeconds: 1, retry }] })
+    await define({ steps: [{ name: 'slow', call: at('slow'), timeoutSeconds: 60, retry }] })
     const ids = Array.from({ length: 4000 }, (_, n) => `many-${n}`)
       .filter((id) => hash32(id) % sagaActors === 3)
       .slice(0, 120)
