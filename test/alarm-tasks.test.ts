@@ -34,7 +34,7 @@ const down = async () => {
   throw new Error('down')
 }
 
-test('a burst of debts is one payment, and nothing rings once all is paid', async () => {
+test('a burst of tasks is one run, and nothing rings once all have run', async () => {
   const { time, owe, ring, paid } = house()
   owe()
   owe()
@@ -44,7 +44,7 @@ test('a burst of debts is one payment, and nothing rings once all is paid', asyn
   expect(time.rings).toBe(Infinity)
 })
 
-test('an alarm that the platform lost is set again with the next debt', async () => {
+test('an alarm that the platform lost is set again with the next task', async () => {
   const { time, owe, ring, paid } = house()
   owe()
   time.rings = Infinity
@@ -58,7 +58,7 @@ test('an alarm that the platform lost is set again with the next debt', async ()
   expect(paid()).toEqual([1, 1])
 })
 
-test('a debt that fails again and again makes no other wait', async () => {
+test('a task that fails again and again makes no other wait', async () => {
   const { debts, time, owe, ring, paid } = house()
   const [postgres] = debts
   Object.assign(postgres ?? {}, { obstacle: down })
@@ -75,7 +75,7 @@ test('a debt that fails again and again makes no other wait', async () => {
   expect(paid()).toEqual([1, 10])
 })
 
-test('a debt whose payment hangs makes no other wait, is not paid twice, and is looked after', async () => {
+test('a task that hangs makes no other wait, is not run twice, and is looked after', async () => {
   const { debts, time, owe, ring, paid } = house()
   const hanging = Promise.withResolvers<void>()
   Object.assign(debts[0] ?? {}, { obstacle: () => hanging.promise })
@@ -94,7 +94,7 @@ test('a debt whose payment hangs makes no other wait, is not paid twice, and is 
   expect(time.rings).toBe(Infinity)
 })
 
-test('a debt that keeps failing is tried less and less often, however much is owed meanwhile', async () => {
+test('a task that keeps failing is tried less and less often, however many are scheduled meanwhile', async () => {
   const { debts, time, owe, ring } = house()
   let tries = 0
   const refuse = async () => {

@@ -15,7 +15,7 @@ test('a limit of any second is found out across the border of two, and not over 
   expect(overAnySecond([at(0, 10), at(1000, 10), at(2000, 10)], 10)).toBe(0)
 })
 
-test('what a reading of the clock may excuse is no overshoot, what none can is', () => {
+test('an excess that a reading of the clock may explain is no overshoot, any other is', () => {
   expect(overBucket([at(0, 20), { from: 50, until: 100, units: 1 }], 10, 20)).toBe(0)
   expect(overBucket([at(0, 20), { from: 20, until: 80, units: 2 }], 10, 20)).toBe(1)
   expect(overAnySecond([at(0, 10), { from: 900, until: 1200, units: 5 }], 10)).toBe(0)

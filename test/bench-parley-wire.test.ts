@@ -59,7 +59,7 @@ const publication = (channel: string, text: string) => ({
   push: { channel, pub: { data: { type: 'message', text }, offset: 1 } },
 })
 
-test('an answer and several publications in one frame are told apart and counted', async () => {
+test('an answer and several publications in one frame are distinguished and counted', async () => {
   const { reach, pongs } = await scriptedServer((socket, id, text) => {
     const heard = publication('conversation:c1', text)
     const inInbox = publication('user:#ada', text)

@@ -21,7 +21,7 @@ const written = (listed = 0): WrittenRoom[] =>
     log: Array.from({ length: room.messages }, (_, place) => ({ seq: place + 1, at: n * 1000 + place, clientId: 'c' })),
   }))
 
-test('each user is a member of the same number of rooms, and of none twice', () => {
+test('each user is a member of the same number of conversations, and of none twice', () => {
   const rooms = roomsOf(shape)
   const counts = new Map<string, number>()
   for (const { members } of rooms) {
@@ -43,7 +43,7 @@ test('old pages lie within what is cached together, and before what an actor hol
   expect(pages.map(({ before }) => before)).toEqual([101, 201, 301, 101, 201, 301])
 })
 
-test('the rooms of the pair are in the long lists only, of which each shows the newest fifty', () => {
+test('the conversations of the pair are in the long lists only, of which each shows the newest fifty', () => {
   const rooms = written(60)
   const readers = (reading: 'list' | 'longList') => new Set(wishesOf(reading, rooms, 0).map(({ user }) => user))
   expect(readers('longList')).toEqual(new Set(['pair-author', 'pair-reader']))
@@ -52,7 +52,7 @@ test('the rooms of the pair are in the long lists only, of which each shows the 
   expect(list).toMatchObject({ conversations: { length: 50, 0: { name: 'room of the pair 59', unread: 3 } } })
 })
 
-test('an answer that was written is found right, and any other one is told', () => {
+test('an answer that was written is found right, and any other one is reported', () => {
   const rooms = written()
   const [wish] = wishesOf('newest', rooms, 0)
   if (wish === undefined) throw new Error('there is a room')
@@ -64,7 +64,7 @@ test('an answer that was written is found right, and any other one is told', () 
   expect(fault(asked, 'http', '{"sorry":1}')).toBeDefined()
 })
 
-test('a sum of unread is the same, told or added up', () => {
+test('a sum of unread counts is the same, given or added up', () => {
   const rooms = written()
   const wish = { user: rooms[0]?.members[0] ?? '' }
   const asked = { reading: 'unread' as const, wish, rooms }

@@ -63,7 +63,7 @@ test('the chart draws what is to be drawn, beside its yardstick', () => {
   expect(drawn).toContain('A &amp; B')
 })
 
-test('what a suite wrote is read again as it was', () => {
+test('results that a suite wrote are read again unchanged', () => {
   expect(comparison.parse(JSON.parse(JSON.stringify(found)))).toEqual(found)
 })
 
@@ -80,7 +80,7 @@ test('the whole bench is every suite; an option of the chat suite means that one
   expect(() => readPlan(['--suite', 'jobs', '--scenario', 'one'])).toThrow(/scenario/)
 })
 
-test('a suite is told how often, but for one that only counts', () => {
+test('a suite is given the number of rounds, but for one that only counts', () => {
   const plan = { suite: [], rounds: 5, quick: false }
   expect(argumentsOf('jobs', plan, 'jobs.json')).toEqual(['--rounds', '5', '--out', 'jobs.json'])
   expect(argumentsOf('cost', plan, 'cost.json')).toEqual(['--out', 'cost.json'])

@@ -130,7 +130,7 @@ test('percentiles are by nearest rank, and do not depend on the order', () => {
   expect(percentile([], 0.5)).toBeNaN()
 })
 
-test('a median lies in the middle, and a spread tells how far rounds lie apart', () => {
+test('a median lies in the middle, and a spread says how far rounds lie apart', () => {
   expect(median([3, 1, 2])).toBe(2)
   expect(median([4, 1, 3, 2])).toBe(2.5)
   expect(spread([30, 10, 20])).toEqual({ median: 20, min: 10, max: 30 })
@@ -169,19 +169,19 @@ async function roomAfterWriting(wire: Wire): Promise<Room> {
   return room
 }
 
-test('a room is complete when everyone heard every acknowledged message once', async () => {
+test('a conversation is complete when every subscriber received every acknowledged message once', async () => {
   const room = await roomAfterWriting(wireThatDelivers(() => 1))
   expect(room.complete).toBe(true)
   expect(room.deliveries).toBeGreaterThan(8 * 3)
 })
 
-test('a lost message is not made good by one heard twice', async () => {
+test('a lost message is not made good by one received twice', async () => {
   const room = await roomAfterWriting(wireThatDelivers((n) => (n === 3 ? 0 : n === 4 ? 2 : 1)))
   expect(room.complete).toBe(false)
   expect(room.describe()).toContain('3 of 3 listeners heard other messages')
 })
 
-test('a round ends when every writer was acknowledged once, and leaves the room complete', async () => {
+test('a round ends when every writer was acknowledged once, and leaves the conversation complete', async () => {
   const room = new Room(
     () => {},
     (why) => expect.fail(why),

@@ -41,7 +41,7 @@ describe('config', () => {
     expect(loadConfig({ QSTASH_TOKEN: 'token' }).qstash).toBeUndefined()
   })
 
-  test('what jobs lack is named, PUBLIC_URL included where it has no default', () => {
+  test('settings that jobs lack are named, PUBLIC_URL included where it has no default', () => {
     const keys = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'a', QSTASH_NEXT_SIGNING_KEY: 'b' }
     expect(loadConfig({}).missingForJobs).toEqual([])
     expect(loadConfig({ ...keys }).missingForJobs).toEqual(['PUBLIC_URL'])

@@ -52,7 +52,7 @@ describe('an outbox', () => {
     ])
   })
 
-  test('waits as long as it is told when it was too fast', async () => {
+  test('waits as long as the refusal says when it was too fast', async () => {
     const { outbox, story, settled } = world([{ code: 111, message: 'try again in 1500 ms' }, { seq: 1 }])
     outbox.post({ clientId: 'a', text: 'x' })
     await settled()
@@ -83,7 +83,7 @@ describe('a read cursor', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  test('tells the newest place and not every place, and never goes back', async () => {
+  test('reports the newest place and not every place, and never goes back', async () => {
     const told: number[] = []
     const cursor = new ReadCursor(async (seq) => void told.push(seq))
     for (const seq of [3, 4, 2, 9]) cursor.moveTo(seq, 0)
@@ -109,7 +109,7 @@ describe('a read cursor', () => {
 })
 
 describe('tokens', () => {
-  test('are fetched once for everyone who asks at the same time, and again after a failure', async () => {
+  test('are fetched once for all callers that ask at the same time, and again after a failure', async () => {
     let fetched = 0
     const tokens = new Tokens({
       getToken: async () => {

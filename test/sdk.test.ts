@@ -111,7 +111,7 @@ describe('a message on its way', () => {
   })
 })
 
-describe('what is known of a conversation', () => {
+describe('the state of a conversation', () => {
   const state = {
     type: 'group',
     name: 'Crew',
@@ -126,7 +126,7 @@ describe('what is known of a conversation', () => {
   const known = withState(unknown('ann'), state)
   const joined = readEntry({ type: 'member.joined', user: 'ann', at: 3, member: 'cy' })
 
-  test('comes from the state the server told, and changes with later entries only', () => {
+  test('comes from the state that the server gave, and changes with later entries only', () => {
     const later = viewOf(withEntries(known, [at(5, joined)]), false)
     expect(later.members.map(({ user }) => user)).toEqual(['ann', 'bob', 'cy'])
     expect(later.properties.memberCount).toBe(3)
@@ -173,7 +173,7 @@ describe('what is known of a conversation', () => {
     expect(guest.members.map(({ user }) => user)).toEqual(['aaron'])
   })
 
-  test('who types is believed for a while, until they have said it', () => {
+  test('a typing user counts as typing for a while, until they have sent it', () => {
     const typing = withSignal(known, { type: 'typing', user: 'bob' }, 1000)
     expect(viewOf(typing, false).typing).toEqual(['bob'])
     expect(viewOf(withEntries(typing, [at(5, said('bob', 'done'))]), false).typing).toEqual([])
@@ -181,7 +181,7 @@ describe('what is known of a conversation', () => {
     expect(people.settled(typing.people, 1000)).toBe(typing.people)
   })
 
-  test('a person who went is not here with any tab', () => {
+  test('a user that went is not here with any tab', () => {
     const two = people.came(people.came(people.noPeople, 'tab1', 'bob'), 'tab2', 'bob')
     expect(people.went(two, 'bob').here.size).toBe(0)
     expect(people.went(two, 'alice').here.size).toBe(2)
@@ -215,7 +215,7 @@ describe('the list of conversations', () => {
     expect(byActivity(inbox).map(({ id }) => id)).toEqual(['b', 'c', 'a'])
   })
 
-  test('reads news, and leaves alone what is about something else', () => {
+  test('reads updates, and leaves alone what is about something else', () => {
     const news = readInboxUpdate({
       type: 'unread',
       conversation: 'a',

@@ -39,7 +39,7 @@ test('an odd point does not bend the steady slope', () => {
   expect(steadySlope(hour((minute, n) => (n === 100 ? 1e9 : 2 * minute)))).toBeCloseTo(2)
 })
 
-test('what only goes to and fro does not rise; what creeps does', () => {
+test('a figure that only goes to and fro does not rise; one that creeps does', () => {
   expect(rises(hour((_, n) => n % 7))).toBe(false)
   expect(rises(hour((minute, n) => (n % 7) + minute))).toBe(true)
 })
@@ -177,7 +177,7 @@ test('a message lost, stored twice, or different for two listeners is noticed', 
   expect(different.hear(3, 73)).toContain('no client received 2')
 })
 
-test('what is due lies one check behind what is acknowledged', () => {
+test('due deliveries lie one check behind the acknowledged ones', () => {
   const ledger = new Ledger()
   ledger.acknowledge(70, 5)
   expect(ledger.due).toBe(0)
@@ -186,7 +186,7 @@ test('what is due lies one check behind what is acknowledged', () => {
   expect(ledger.due).toBe(5)
 })
 
-test('a ledger remembers the newest only', () => {
+test('a record of deliveries remembers the newest only', () => {
   const ledger = new Ledger()
   for (let offset = 1; offset <= 1000; offset++) ledger.hear(offset, offset)
   expect(ledger.hear(1, 99)).toBeUndefined()
@@ -207,7 +207,7 @@ test('the command line is read, and a mistake in it is named', () => {
   expect(() => readSoakOptions(['--minutes', 'long'])).toThrow(/minutes/)
 })
 
-test('an actor that stays awake when all have gone is told, one that works by the clock is not', () => {
+test('an actor that stays awake when all have gone is reported, one that works by the clock is not', () => {
   const asleep = (descriptors: number) => ({ descriptors, memoryKiB: 1, liveKiB: Number.NaN })
   expect(awake(asleep(70), asleep(85))).toBeUndefined()
   expect(awake(asleep(70), asleep(130))).toContain('had 70 descriptors open before any client connected and has 130')
@@ -221,7 +221,7 @@ test('memory still in use after all clients have left is reported, where it can 
   expect(kept(asleep(16_000), asleep(Number.NaN))).toBeUndefined()
 })
 
-test('what workerd took from the system is judged only where the part in use cannot be measured', () => {
+test('memory that workerd took from the system is judged only where the part in use cannot be measured', () => {
   const nights = (liveKiB: number) => [1, 2].map(() => ({ descriptors: 70, memoryKiB: 1, liveKiB }))
   const shown = (asleep: ReturnType<typeof nights>) =>
     judgeAll([], asleep).find(({ figure }) => figure === 'workerd memory, collected, KiB')?.isOnlyShown

@@ -127,7 +127,7 @@ test('once its last call has arrived, a conversation has a row if it exists and 
   )
 })
 
-test('what is kept of deleted conversations goes after a day, with a later deletion', () => {
+test('an entry about a deleted conversation is removed after a day, with a later deletion', () => {
   const disk = open()
   const table = new ActivityTable(disk, true)
   const kept = () => disk.exec<{ id: string }>('SELECT id FROM deleted ORDER BY id').toArray().length

@@ -233,7 +233,7 @@ function settle(scene: Scene): void {
   }
 }
 
-describe('what a gateway tells of unread messages', () => {
+describe('the unread counts that a gateway publishes', () => {
   test('was so at the entry that it names, for a member of then', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
@@ -286,7 +286,7 @@ describe('held states', () => {
     return conversation
   }
 
-  test('a repeat tells nothing, and a further message is told to all without asking', () => {
+  test('a repeat publishes nothing, and a further message is published to all without asking', () => {
     const conversation = held()
     expect(conversation.apply(new PreparedActivity(at(3)), crowd)).toEqual([])
     const told = conversation.apply(new PreparedActivity(at(4)), crowd)
@@ -330,7 +330,7 @@ describe('held states', () => {
     expect(conversation.size).toBe(40)
   })
 
-  test('are bounded: conversations whose news is oldest are forgotten, the newest never', () => {
+  test('are bounded: conversations with the oldest updates are forgotten, the newest never', () => {
     const all = new HeldConversations<Connected>(100)
     const fill = (name: string) => {
       const conversation = all.open(name)

@@ -215,7 +215,7 @@ describe('an activity of bounded size', () => {
     expect(readStateNow(thinned, 'reader', { ...reader, last: 101, unread: 99 })).toMatchObject({ unread: 35 })
   })
 
-  test('is complete for no entry that news left out', () => {
+  test('is complete for no entry that an update left out', () => {
     const later = mergeActivity(busy, { ...empty, last: 60, number: 60, statesAfter: 50, changesAfter: 50 })
     expect(readStateNow(later, 'reader', { last: 40, number: 40, read: 40, unread: 0, mentions: 0 })).toBeUndefined()
     expect(readStateNow(later, 'reader', { last: 50, number: 50, read: 50, unread: 0, mentions: 0 })).toMatchObject({

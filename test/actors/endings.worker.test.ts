@@ -57,7 +57,7 @@ describe('a revoked user', () => {
     expect(await closesOn(token, 'forgetful/0')).toBe(3500)
   })
 
-  test('is sent away by a gateway that did not hear of it when it happened', async () => {
+  test('is sent away by a gateway that was not notified when it happened', async () => {
     const tenant = await newTenant()
     const alice = await connectAs(tenant, 'alice', { gateway: 'deaf/0' })
     const gateway = env.GATEWAY.getByName('deaf/0')
@@ -140,7 +140,7 @@ describe('a suspended tenant', () => {
 })
 
 describe('too many connections', () => {
-  test('of one user are refused, wherever the others are; one that goes makes room', async () => {
+  test('of one user are refused, wherever the others are; one that ends frees a place', async () => {
     const tenant = await newTenant({ connectionsPerUser: 2 })
     const token = await tenant.token('alice')
     const first = await connectAs(tenant, 'alice', { token, gateway: 'many/0' })
@@ -176,7 +176,7 @@ describe('too many connections', () => {
     expect(await closesOn(token, 'slept/0')).toBe(3504)
   })
 
-  test('of one address are bounded: the oldest that has not said who it is makes room; an IPv6 customer’s many addresses are one', async () => {
+  test('of one address are bounded: the oldest connection that has not authenticated makes way; an IPv6 customer’s many addresses are one', async () => {
     const openFrom = async (address: string) => {
       const headers = { upgrade: 'websocket', 'cf-connecting-ip': address }
       const answer = await env.GATEWAY.getByName('address/0').fetch('http://parley/connection/websocket', { headers })

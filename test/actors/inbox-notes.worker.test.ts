@@ -59,7 +59,7 @@ const placesOf = async (tenant: TestTenant) =>
   )
 
 describe('an inbox', () => {
-  test('has all that was written before its user first connected, and hears directly from then on', async () => {
+  test('has all that was written before its user first connected, and is notified directly from then on', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     await tenant.postMany(lunch, 'alice', 3)

@@ -67,7 +67,7 @@ describe('the list', () => {
     expect((await listOf(tenant, 'carol'))[0]).toMatchObject({ unread: 0 })
   })
 
-  test('counts what is unread as a full recount does, and who writes has read', async () => {
+  test('counts what is unread as a full recount does, and a sender has read their own message', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob', 'carol')
     await tenant.postMany(lunch, 'alice', 3)
@@ -146,7 +146,7 @@ describe('the list', () => {
 })
 
 describe('reading', () => {
-  test('while the inboxes are being told reaches the list all the same', async () => {
+  test('while the inboxes are being notified reaches the list all the same', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const bob = await connectAs(tenant, 'bob')
@@ -159,7 +159,7 @@ describe('reading', () => {
     })
   })
 
-  test('in a room too large for read signals reaches the list too', async () => {
+  test('in a conversation too large for read events reaches the list too', async () => {
     const tenant = await newTenant()
     const others = Array.from({ length: 210 }, (_, n) => `user${n}`)
     const hall = await tenant.group('alice', ...others)
@@ -173,7 +173,7 @@ describe('reading', () => {
 })
 
 describe('the personal stream', () => {
-  test('brings a device that comes back the newest state of each conversation, and then only news', async () => {
+  test('brings a device that comes back the newest state of each conversation, and then updates only', async () => {
     const tenant = await newTenant()
     const [lunch, tea] = [await tenant.group('alice', 'bob'), await tenant.group('alice', 'bob')]
     const before = await connectAs(tenant, 'bob')
@@ -199,7 +199,7 @@ describe('the personal stream', () => {
     expect((await after.inboxSays('unread', isNew)).data).toMatchObject({ unread: 1 })
   })
 
-  test('of another epoch is told as not recovered', async () => {
+  test('of another epoch is answered as not recovered', async () => {
     const tenant = await newTenant()
     await tenant.group('bob')
     const subs = { 'user:#bob': { recover: true, offset: 1, epoch: 'other' } }
@@ -229,7 +229,7 @@ describe('the personal stream', () => {
     expect(answer.update.publications.map(({ data }) => JSON.parse(data).conversation)).toEqual([lunch, tea])
   })
 
-  test('hears each conversation in order on all devices while they come and go', async () => {
+  test('receives each conversation in order on all devices while they come and go', async () => {
     const tenant = await newTenant()
     const rooms = await Promise.all(Array.from({ length: 4 }, () => tenant.group('alice', 'bob')))
     const gateway = 'inbox-devices/0'
@@ -251,7 +251,7 @@ describe('the personal stream', () => {
 })
 
 describe('its rows', () => {
-  test('are one for each news of a conversation, since every member has an inbox', async () => {
+  test('are one for each update of a conversation, since every member has an inbox', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const inbox = tenant.inboxOf('bob')

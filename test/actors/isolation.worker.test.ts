@@ -25,7 +25,7 @@ const routes = (id: string): readonly [line: string, body?: object][] => [
   [`DELETE /v1/conversations/${id}/messages/1`],
 ]
 
-test('another tenant’s conversation is told apart from one that never was by no route, with key or token', async () => {
+test('another tenant’s conversation is distinguished from one that never existed by no route, with key or token', async () => {
   const [mine, theirs] = [await newTenant(), await newTenant()]
   const foreign = await talk(theirs, 'between us')
   const missing = crypto.randomUUID()

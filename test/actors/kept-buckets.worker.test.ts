@@ -65,7 +65,7 @@ test.each([
   ['all of its buckets', 2],
   ['no room for them beside 127 channels', 127],
 ])(
-  'a socket of a user with 10,000 conversations outlasts the sleep of its gateway with %s, and is told of them',
+  'a socket of a user with 10,000 conversations outlasts the sleep of its gateway with %s, and is notified of them',
   async (_, topics) => {
     const tenant = await newTenant()
     await namespace(tenant, 'orders', lively)

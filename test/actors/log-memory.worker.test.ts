@@ -25,7 +25,7 @@ async function amended(conversation: ReturnType<TestTenant['actorOf']>) {
   return page.kind === 'page' ? page.amendments.map(({ ref }) => ref) : page.error
 }
 
-describe('what a conversation that woke has read once, it reads the same again', () => {
+describe('entries that a conversation read once after waking are read the same again', () => {
   test('a shorter page, the same, and a longer one', async () => {
     const { seqs } = await woken(9)
     for (const limit of [3, 2, 3, 5, 4, 9, 300]) expect(await seqs(limit)).toHaveLength(Math.min(limit, 9))

@@ -10,7 +10,7 @@ import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 describe('a removed member', () => {
-  test('hears nothing more, even on a socket opened before, on any gateway', async () => {
+  test('receives nothing more, even on a socket opened before, on any gateway', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const [desk, phone] = [
@@ -70,7 +70,7 @@ describe('a removed member', () => {
     expect(await bob.alsoHeard(lunch)).toEqual([])
   })
 
-  test('a member that came back before the gateway heard of the removal goes on receiving', async () => {
+  test('a member that came back before the gateway was notified of the removal goes on receiving', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob', 'carol')
     const gateway = 'removed-4/0'
@@ -86,7 +86,7 @@ describe('a removed member', () => {
     expect(await bob.alsoHeard(lunch)).toEqual([])
   })
 
-  test('is told of by an entry that all who stay hear', async () => {
+  test('is published as an entry to all remaining members', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const alice = await connectAs(tenant, 'alice')
@@ -102,7 +102,7 @@ describe('a removed member', () => {
 })
 
 describe('a role', () => {
-  test('is told to all, opens what it opens at once, outlives the actor, and can be taken back', async () => {
+  test('is published to all, opens what it opens at once, outlives the actor, and can be taken back', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob', 'carol')
     const statements = postgresIsThere()
@@ -181,7 +181,7 @@ describe('a deleted conversation', () => {
     expect(await guest.isUnsubscribed(news)).toMatchObject({ code: 2500 })
   })
 
-  test('of two people begins anew without the words of the old one', async () => {
+  test('of two users begins anew without the words of the old one', async () => {
     const tenant = await newTenant()
     const wanted = { type: 'direct', members: ['alice', 'bob'] }
     const { body: old } = await call('POST /v1/conversations', { as: tenant.key, body: wanted })

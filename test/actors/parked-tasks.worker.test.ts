@@ -55,7 +55,7 @@ test('a task that ended its process twice is parked, is shown to the operator, a
   expect(await gauge()).toBe('0')
 })
 
-test('Postgres hears of the members of a large conversation a thousand at a time', async () => {
+test('Postgres receives the members of a large conversation a thousand at a time', async () => {
   const statements = postgresIsThere()
   const tenant = await newTenant()
   const lunch = await tenant.group(...names(2500))

@@ -18,7 +18,7 @@ function removals(): () => ChannelUpdate[] {
 
 const isRemoval = ({ kind }: EphemeralEvent) => kind === 'removed'
 
-test('who was removed and came back goes on hearing when the removal is told once more', async () => {
+test('a removed member that came back goes on receiving when the removal is announced once more', async () => {
   const tenant = await newTenant()
   const lunch = await tenant.group('alice', 'bob', 'carol')
   const gateway = 'removed-late/0'
@@ -39,7 +39,7 @@ test('who was removed and came back goes on hearing when the removal is told onc
   expect(JSON.stringify(await bob.alsoHeard(lunch))).not.toContain('2100')
 })
 
-test('who is in a direct conversation that began anew goes on hearing when the end of the old one is told late', async () => {
+test('a member of a direct conversation that began anew goes on receiving when the end of the old one is announced late', async () => {
   const tenant = await newTenant()
   const wanted = { type: 'direct', members: ['alice', 'bob'] }
   const create = async () => succeeded(await call('POST /v1/conversations', { as: tenant.key, body: wanted }))

@@ -56,7 +56,7 @@ const spends = (line: string) => line.startsWith('DELETE') || line.endsWith('/re
 const due = (role: Role, { path }: Pick<OperationDefinition, 'path'>) =>
   unknownOverHttp.includes(role) || path.startsWith('/api') ? 401 : 403
 
-describe('what is for a tenant’s server', () => {
+describe('operations of a tenant’s server', () => {
   const others = roles.filter((role) => role !== 'server' && role !== 'foreign server')
 
   test.each(others)('is refused to the role %s: always in the same words, and nothing changes', async (role) => {
@@ -89,7 +89,7 @@ describe('what is for a tenant’s server', () => {
   })
 })
 
-describe('what is for the operator', () => {
+describe('operations of the operator', () => {
   const others = roles.filter((role) => role !== 'operator')
 
   test('is said of every route that is not documented, or else what opens it', () => {

@@ -25,26 +25,29 @@ const asked = Object.keys(actions).filter(isAction)
 describe.each(asked)('%s', (action) => {
   const cases = words[action].flatMap((allowed) => names.map((name) => ({ allowed, name })))
 
-  test.each(cases)('where the namespace says $allowed and the name is $name, is for whom they say', async (one) => {
-    const { allowed, name } = one
-    const channel = topicNamed(allowed, name, crypto.randomUUID().slice(0, 8))
-    // A subscriber does not subscribe again, and one that has begun would count as a subscriber.
-    const coming = visitors.filter((visitor) => action !== 'subscribe' || visitor !== 'listening')
-    if (action !== 'subscribe') await cast.listen(channel)
-    const before = await cast.stateOf(channel)
-    const may = (visitor: Visitor) => mayAsk(allowed, name, action, visitor)
-    for (const visitor of coming.filter((each) => !may(each))) {
-      const code = await ask(visitor, action, channel)
-      expect({ visitor, code }).toEqual({ visitor, code: visitor === 'foreign' ? 102 : 103 })
-    }
-    expect(await cast.stateOf(channel)).toEqual(before)
-    for (const visitor of coming.filter(may)) {
-      const code = await ask(visitor, action, channel)
-      expect({ visitor, code }).toEqual({ visitor, code: 0 })
-    }
-    if (coming.some(may) && (action === 'publish' || action === 'subscribe'))
-      expect(await cast.stateOf(channel)).not.toEqual(before)
-  })
+  test.each(cases)(
+    'where the namespace allows $allowed and the name is $name, succeeds for the roles of the table',
+    async (one) => {
+      const { allowed, name } = one
+      const channel = topicNamed(allowed, name, crypto.randomUUID().slice(0, 8))
+      // A subscriber does not subscribe again, and one that has begun would count as a subscriber.
+      const coming = visitors.filter((visitor) => action !== 'subscribe' || visitor !== 'listening')
+      if (action !== 'subscribe') await cast.listen(channel)
+      const before = await cast.stateOf(channel)
+      const may = (visitor: Visitor) => mayAsk(allowed, name, action, visitor)
+      for (const visitor of coming.filter((each) => !may(each))) {
+        const code = await ask(visitor, action, channel)
+        expect({ visitor, code }).toEqual({ visitor, code: visitor === 'foreign' ? 102 : 103 })
+      }
+      expect(await cast.stateOf(channel)).toEqual(before)
+      for (const visitor of coming.filter(may)) {
+        const code = await ask(visitor, action, channel)
+        expect({ visitor, code }).toEqual({ visitor, code: 0 })
+      }
+      if (coming.some(may) && (action === 'publish' || action === 'subscribe'))
+        expect(await cast.stateOf(channel)).not.toEqual(before)
+    },
+  )
 })
 
 async function ask(visitor: Visitor, action: Action, channel: string): Promise<number> {

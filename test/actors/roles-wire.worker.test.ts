@@ -56,7 +56,7 @@ const codeOf = ({ error }: Heard) => error?.code ?? 0
 const wordsOf = ({ error }: Heard, names: readonly string[]) => blank(JSON.stringify(error ?? {}), names)
 
 describe('a connection', () => {
-  test.each(roles)('is for whom it is meant to be: %s', async (role) => {
+  test.each(roles)('is accepted or closed as the table of roles says: %s', async (role) => {
     const due = entries[role]
     const line = await Line.open(ownGateway())
     const [id = 0] = line.say({ connect: { token: cast.shows[role] ?? '' } })
@@ -73,22 +73,28 @@ describe('rpc', () => {
     methodNames.flatMap((method) => (calls[method] ?? []).map((use) => ({ type, method, use }))),
   )
 
-  test.each(cases)('$method in a conversation of type $type: who $use.says is who may', async (one) => {
-    const { type, use } = one
-    const scene = sceneOf(type)
-    const before = await stateOf(cast, scene)
-    const fit = insiders.filter((each) => use.unfit?.includes(each) !== true)
-    for (const role of fit.filter((each) => expected(use, each, type) !== 0)) {
-      const heard = await ring(one, role, scene)
-      const due = expected(use, role, type)
-      expect({ role, code: codeOf(heard) }).toEqual({ role, code: due })
-      const none = await ring(one, role, nowhere(scene))
-      if (due === 404 && use.insideTold?.[role] === undefined)
-        expect({ role, words: wordsOf(heard, [userOf[role]]) }).toEqual({ role, words: wordsOf(none, [userOf[role]]) })
-    }
-    expect(await stateOf(cast, scene)).toEqual(before)
-    for (const role of fit.filter((each) => expected(use, each, type) === 0)) await succeeds(one, role, scene)
-  })
+  test.each(cases)(
+    '$method in a conversation of type $type: a caller that $use.says succeeds where its role may',
+    async (one) => {
+      const { type, use } = one
+      const scene = sceneOf(type)
+      const before = await stateOf(cast, scene)
+      const fit = insiders.filter((each) => use.unfit?.includes(each) !== true)
+      for (const role of fit.filter((each) => expected(use, each, type) !== 0)) {
+        const heard = await ring(one, role, scene)
+        const due = expected(use, role, type)
+        expect({ role, code: codeOf(heard) }).toEqual({ role, code: due })
+        const none = await ring(one, role, nowhere(scene))
+        if (due === 404 && use.insideTold?.[role] === undefined)
+          expect({ role, words: wordsOf(heard, [userOf[role]]) }).toEqual({
+            role,
+            words: wordsOf(none, [userOf[role]]),
+          })
+      }
+      expect(await stateOf(cast, scene)).toEqual(before)
+      for (const role of fit.filter((each) => expected(use, each, type) === 0)) await succeeds(one, role, scene)
+    },
+  )
 })
 
 interface Rpc {
@@ -110,7 +116,7 @@ async function succeeds(one: Rpc, role: Role, shared: Scene): Promise<void> {
 
 describe.each(types)('the channel of a conversation of type %s', (type) => {
   test.each(Object.entries(asks.conversation))(
-    '%s is answered to who may, and to the others alike',
+    '%s is answered to allowed callers, and to all others alike',
     async (ask, line) => {
       const scene = sceneOf(type)
       await expectAnswers(ask, line, scene, `conversation:${scene.id}`, `conversation:${nowhere(scene).id}`)
@@ -119,18 +125,24 @@ describe.each(types)('the channel of a conversation of type %s', (type) => {
 })
 
 describe('the channel of a person', () => {
-  test.each(Object.entries(asks.inbox))('%s is answered to who may, and to the others alike', async (ask, line) => {
-    await expectAnswers(ask, line, sceneOf('group'), `user:#${userOf.member}`, 'user:#no-one-ever')
-  })
+  test.each(Object.entries(asks.inbox))(
+    '%s is answered to allowed callers, and to all others alike',
+    async (ask, line) => {
+      await expectAnswers(ask, line, sceneOf('group'), `user:#${userOf.member}`, 'user:#no-one-ever')
+    },
+  )
 })
 
 describe('the channel of a job', () => {
-  test.each(Object.entries(asks.job))('%s is answered to who may, and to the others alike', async (ask, line) => {
-    const id = `job-${crypto.randomUUID()}`
-    const job = { id, type: 'join', runAt: Date.now() + 3_600_000, watchers: [userOf.member] }
-    succeeded(await call('POST /v1/jobs', { as: cast.tenant.key, body: job }))
-    await expectAnswers(ask, line, sceneOf('group'), `jobs:${id}`, 'jobs:never')
-  })
+  test.each(Object.entries(asks.job))(
+    '%s is answered to allowed callers, and to all others alike',
+    async (ask, line) => {
+      const id = `job-${crypto.randomUUID()}`
+      const job = { id, type: 'join', runAt: Date.now() + 3_600_000, watchers: [userOf.member] }
+      succeeded(await call('POST /v1/jobs', { as: cast.tenant.key, body: job }))
+      await expectAnswers(ask, line, sceneOf('group'), `jobs:${id}`, 'jobs:never')
+    },
+  )
 })
 
 describe('the channel of a run of a saga', () => {

@@ -54,11 +54,11 @@ describe.each<ConversationType>(['direct', 'group', 'channel'])('in a conversati
   let shared: Scene
   beforeAll(async () => void (shared = await newScene(cast, type)))
 
-  test.each(cases)('$line: who may not is refused alike, and nothing changes: who $use.says', async (one) => {
+  test.each(cases)('$line: a caller that $use.says and may not is refused alike, and nothing changes', async (one) => {
     await expectRefused(one, shared)
   })
 
-  test.each(cases)('$line: who may does: who $use.says', async (one) => {
+  test.each(cases)('$line: a caller that $use.says and may succeeds', async (one) => {
     let before = await stateOf(cast, shared)
     for (const role of those(one.use, shared, true)) {
       const scene = one.use.spends === true ? await newScene(cast, type) : shared

@@ -38,7 +38,7 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     }
   })
 
-  test('what was said while it lost its memory is fetched before anything newer is told', async () => {
+  test('messages sent while it lost its memory are fetched before anything newer is published', async () => {
     const { tenant, lunch, alice, bob, conversation, gateway } = await together('sleep-2/0')
     await alice.send(lunch, 'one')
     // As if the calls about two and three had been lost on the way.
@@ -51,7 +51,7 @@ describe('while a gateway sleeps its sockets stay, and then', () => {
     for (const person of [alice, bob]) expect(await offsets(person, lunch, 4)).toEqual([1, 2, 3, 4])
   })
 
-  test('news that begins beyond a gap waits until what is missing was fetched', async () => {
+  test('an update that begins beyond a gap waits until the missing entries were fetched', async () => {
     const { tenant, lunch, bob, conversation, gateway } = await together('sleep-7/0')
     await runInDurableObject(conversation, (_, { storage }) => storage.sql.exec('DELETE FROM listeners'))
     await putToSleep(conversation)
@@ -157,7 +157,7 @@ describe('after a crash of everything', () => {
     expect(subscribe!.publications!.map(({ data }) => data['text'])).toEqual(['two'])
   })
 
-  test('what is owed to Postgres and inboxes is still owed', async () => {
+  test('pending tasks for Postgres and inboxes are still pending', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     await tenant.post(lunch, 'alice', 'one')

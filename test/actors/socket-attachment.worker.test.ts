@@ -10,7 +10,7 @@ async function story() {
   return tenant
 }
 
-describe('what does not fit into a socket attachment is refused, and disturbs no other connection', () => {
+describe('state that does not fit into a socket attachment is refused, and disturbs no other connection', () => {
   test('where a single letter makes the infos twice as long', async () => {
     const tenant = await story()
     const gateway = ownGateway()

@@ -47,14 +47,14 @@ const news = (offset: number) => ({
   events: [removal],
 })
 
-test('a gateway that is back at once hears the news itself', async () => {
+test('a gateway that is back at once receives the update itself', async () => {
   failures = 3
   subscribers().publish(news(1), null)
   await vi.waitFor(() => expect(told).toHaveLength(1))
   expect(told[0]).toMatchObject(news(1))
 })
 
-test('one that is back later hears where the stream stands, so that it asks, and who has to go', async () => {
+test('a gateway that is back later receives the position, so that it asks, and the removals', async () => {
   failures = 9
   subscribers().publish(news(7), null)
   await vi.waitFor(() => expect(told).toHaveLength(1))
@@ -72,7 +72,7 @@ test('one that never comes back is given up after some minutes', async () => {
   expect(told).toEqual([])
 })
 
-test('what passes does not gather without end for one that is slow: it hears the newest, and who has to go', async () => {
+test('ephemeral events for a slow gateway are bounded: it receives the newest, and the removals', async () => {
   const listeners = subscribers()
   const passing = (n: number) => ({ kind: 'pub' as const, data: JSON.stringify(`${n} ${'x'.repeat(10_000)}`) })
   const say = (...signals: EphemeralEvent[]) =>

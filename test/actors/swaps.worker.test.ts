@@ -38,7 +38,7 @@ describe('every documented operation', () => {
     expect(await readingOf(theirs)).toEqual(before)
   })
 
-  test('answers a stranger of the same tenant alike for a conversation of others and for none', async () => {
+  test('answers a user outside it alike for a conversation of others and for none', async () => {
     const { tenant, things } = await furnished()
     const other = await furnished()
     const there = await answers(await tenant.token('mallory'), things)
@@ -74,7 +74,7 @@ const served = (all: Readonly<Record<string, [number, string]>>) =>
   )
 
 describe('over a socket', () => {
-  test('every rpc answers alike for a conversation of another tenant, of other people, and for none', async () => {
+  test('every rpc answers alike for a conversation of another tenant, of other users, and for none', async () => {
     const [mine, theirs] = [await furnished(), await furnished()]
     const mallory = await connectAs(mine.tenant, 'mallory')
     for (const { name: method, input } of commands) {

@@ -57,7 +57,7 @@ describe('a topic that loses its memory', () => {
   test.each([
     ['with history', {}],
     ['without', { historySize: 0 }],
-  ])('still tells who listens, %s', async (_, more) => {
+  ])('still publishes to its subscribers, %s', async (_, more) => {
     const { tenant, alice } = await story(more)
     await putToSleep(topicOf(tenant, channel))
     await say(tenant, 'news', {}, more)
@@ -71,7 +71,7 @@ describe('a topic that loses its memory', () => {
     expect(await say(tenant, 2)).toEqual({ offset: 2, epoch })
   })
 
-  test('between writing and telling has its alarm say so, and listeners fetch what they miss', async () => {
+  test('between writing and publishing has its alarm announce the position, and subscribers fetch the missing publications', async () => {
     const { tenant, alice } = await story()
     await say(tenant, 'first')
     await published(alice, channel)
@@ -103,7 +103,7 @@ describe('a topic that loses its memory', () => {
   })
 })
 
-describe('what is kept', () => {
+describe('the state of a topic', () => {
   test('is shown no longer than it may be, dropped by the alarm, and its numbers are not used again', async () => {
     const { tenant, alice, epoch } = await story()
     await say(tenant, 1)
@@ -204,7 +204,7 @@ describe('a topic that is not needed any more', () => {
     expect(next).not.toBe(epoch)
   })
 
-  test('but heard stays, however long nothing is said', async () => {
+  test('but has subscribers stays, however long nothing is published', async () => {
     const { tenant, alice, epoch } = await story()
     await say(tenant, 1)
     later(60 * day)

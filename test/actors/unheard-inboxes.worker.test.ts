@@ -34,7 +34,7 @@ test('the author has read, also when the message left the log and the conversati
   expect(await viewOf(conversation, 'bob')).toMatchObject({ read: 30 })
 })
 
-test('an inbox that cannot be told keeps no other from hearing, and is told again', async () => {
+test('an inbox that cannot be notified keeps no other from being notified, and is notified again', async () => {
   const tenant = await newTenant()
   const users = Array.from({ length: 45 }, (_, n) => `user${String(n).padStart(2, '0')}`)
   const lunch = await tenant.group(...users)

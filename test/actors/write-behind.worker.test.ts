@@ -5,7 +5,7 @@ import type { Projected, ProjectionBatch } from '../../src/events/projection.ts'
 import { postgresIsThere, tableOf } from '../support/worker/shards.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
-test('Postgres hears of a busy conversation in batches: what is written during one waits for the next', async () => {
+test('Postgres receives a busy conversation in batches: entries written during one wait for the next', async () => {
   const statements = postgresIsThere()
   const began = performance.now()
   const tenant = await newTenant()

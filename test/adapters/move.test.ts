@@ -315,7 +315,7 @@ describe('writers', () => {
     expect((await rowsOn('shard1', 'fenced'))['messages']).toHaveLength(6)
   })
 
-  test('whose transaction is open when the fence is set delay it, and lose nothing', async () => {
+  test('with a transaction that is open when the fence is set delay it, and lose nothing', async () => {
     await tenantWith('open', 1, 5)
     const move = new TestMove('open', shards, placedAt0, 'shard1')
     await move.until('fence')
@@ -329,7 +329,7 @@ describe('writers', () => {
     expect((await rowsOn('shard1', 'open'))['messages']).toHaveLength(6)
   })
 
-  test('whose transaction began before changes were noted are waited for before anything is copied', async () => {
+  test('with a transaction that began before changes were noted are waited for before anything is copied', async () => {
     await tenantWith('early', 1, 5)
     const writer = await writing('early', 6)
     const move = new TestMove('early', shards, placedAt0, 'shard1')
@@ -340,7 +340,7 @@ describe('writers', () => {
     expect((await rowsOn('shard1', 'early'))['messages']).toHaveLength(6)
   })
 
-  test('that have begun to write more than messages are not told that all is written, when the fence is set between two statements', async () => {
+  test('that have begun to write more than messages are not reported as written whole, when the fence is set between two statements', async () => {
     const writers = await tenantWith('between', 1, 5)
     const move = new TestMove('between', shards, placedAt0, 'shard1')
     await move.until('fence')

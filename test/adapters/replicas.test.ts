@@ -159,7 +159,7 @@ describe('a read that must see a write', () => {
   })
 })
 
-describe('what is not a position of a write, and no check of a read', () => {
+describe('texts that are neither a position of a write nor a check of a read', () => {
   test('a position taken within the transaction is replayed before the transaction shows', async () => {
     const owner = await world.session('shard0', 'owner')
     await owner.query('ALTER ROLE CURRENT_USER BYPASSRLS')

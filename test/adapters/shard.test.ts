@@ -134,7 +134,7 @@ describe('writing batches', () => {
     expect(await writeBatches(shard, [batchOf('forward', [message(1)], { placementEpoch: 5 })])).toEqual([written])
   })
 
-  test('of facts and members the newer version stands, whatever the order of arrival', async () => {
+  test('of properties and members the newer version stands, whatever the order of arrival', async () => {
     await placeOnShard(shard, 'facts', { shard: 'shard0', epoch: 1 })
     for (const [version, users] of [
       [1, ['alice', 'bob']],

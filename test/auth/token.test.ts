@@ -168,7 +168,7 @@ describe('a token', () => {
     },
   )
 
-  test('whose last character says more than it means is not valid', async () => {
+  test('with a last character that has more bits than it needs is not valid', async () => {
     const token = await signToken(key, claims, now)
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
     const last = alphabet.indexOf(token.slice(-1))

@@ -73,7 +73,7 @@ describe.skipIf(absent)('the chat page', () => {
     await context.close()
   })
 
-  test('two people talk', async () => {
+  test('two users talk', async () => {
     const [alice, bob] = await both()
     await alice.start('Direct', [bob.name])
     await alice.say('Ahoy!')
@@ -90,7 +90,7 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.page.getByText('Seen', { exact: true }).waitFor()
   })
 
-  test('the direct conversation of two people is the same one from both sides', async () => {
+  test('the direct conversation of two users is the same one from both sides', async () => {
     const [alice, bob] = await talking()
     await alice.say('first')
     await bob.sees('first')
@@ -100,7 +100,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await bob.list.getByRole('link').count()).toBe(1)
   })
 
-  test('a group of three hears everything, in one order', async () => {
+  test('a group of three receives every message, in one order', async () => {
     const [a = '', b = '', c = ''] = names('alice', 'bob', 'carol')
     const [alice, bob, carol] = await Promise.all([arrive(a), arrive(b), arrive(c)])
     await alice.start('Group', [b, c], 'Crew')
@@ -112,7 +112,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(new Set(order).size).toBe(3)
   })
 
-  test('shows who is here and who types', async () => {
+  test('the page shows present and typing users', async () => {
     const [alice, bob] = await talking()
     await alice.header.getByText('here now').waitFor()
     const typing = alice.page.getByText(`${bob.name} is typing`)
@@ -130,7 +130,7 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.header.getByText('away').waitFor({ timeout: 40_000 })
   })
 
-  test('edits and deletes show for everyone, also after a reload', async () => {
+  test('edits and deletes show for all members, also after a reload', async () => {
     const [alice, bob] = await talking()
     await alice.say('teh tide')
     await alice.say('a secret')
@@ -162,7 +162,7 @@ describe.skipIf(absent)('the chat page', () => {
     await Promise.all([alice.sees('one', 'two', 'three'), bob.sees('one', 'two', 'three')])
   })
 
-  test('who was offline misses nothing, doubles nothing, and what they wrote meanwhile arrives', async () => {
+  test('a user that was offline misses nothing, doubles nothing, and their messages of meanwhile arrive', async () => {
     const [alice, bob] = await talking()
     await alice.say('before')
     await bob.sees('before')
@@ -180,7 +180,7 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.page.getByText('You are offline').waitFor({ state: 'hidden' })
   })
 
-  test('who closes the page on words that have not left is asked first, and only then', async () => {
+  test('a user that closes the page on words that have not left is asked first, and only then', async () => {
     const [alice, bob] = await talking()
     const asked: string[] = []
     alice.page.on('dialog', (dialog) => {
@@ -226,7 +226,7 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.sees('あさ')
   })
 
-  test('an owner makes a member an admin, whom all see as one and who may then name the group', async () => {
+  test('an owner makes a member an admin, which all members see, and the admin may then name the group', async () => {
     const [a = '', b = ''] = names('alice', 'bob')
     const [alice, bob] = await Promise.all([arrive(a), arrive(b)])
     await alice.start('Group', [b], 'Deck')
@@ -251,7 +251,7 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.page.getByText(`${b} named this “Bridge”`).waitFor()
   })
 
-  test('what came while one was away is counted and marked, and several tabs agree', async () => {
+  test('messages that came while the user was away are counted and marked, and several tabs agree', async () => {
     const [alice, bob] = await talking()
     await alice.say('read this')
     await bob.sees('read this')
@@ -271,7 +271,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(second.faults).toEqual([])
   })
 
-  test('who is too fast is told, all arrives in order, and scrolling back loads older pages', async () => {
+  test('a user that is too fast is notified, all arrives in order, and scrolling back loads older pages', async () => {
     const [alice, bob] = await talking()
     const lines = Array.from({ length: 140 }, (_, index) => `line ${index + 1}`)
     const path = `/v1/conversations/${new URL(alice.page.url()).hash.replace('#/c/', '')}/messages`
@@ -304,7 +304,7 @@ describe.skipIf(absent)('the chat page', () => {
     await expect.poll(() => bob.message('news').isVisible()).toBe(true)
   })
 
-  test('who scrolls up to the first line keeps their place when older ones come before it', async () => {
+  test('a user that scrolls up to the first line keeps their place when older ones come before it', async () => {
     const [alice, bob] = await talking()
     const path = `/v1/conversations/${new URL(alice.page.url()).hash.replace('#/c/', '')}/messages`
     for (let line = 1; line <= 200; line++) {
@@ -406,7 +406,7 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.page.getByText('With whom?').waitFor()
   })
 
-  test('what people write is text and never markup', async () => {
+  test('words of users are text and never markup', async () => {
     const [alice, bob] = await talking()
     const words = '<img src=x onerror="document.title=1"><b>bold</b> https://example.com/a?b=1&c=2.'
     await alice.say(words)
@@ -415,7 +415,7 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await bob.message(words).getByRole('link').getAttribute('href')).toBe('https://example.com/a?b=1&c=2')
   })
 
-  test('a removed member of a group is told, and a visitor of a channel reads before joining', async () => {
+  test('a removed member of a group is notified, and a visitor of a channel reads before joining', async () => {
     const [alice, bob] = await both()
     await alice.start('Channel', [], 'News')
     await alice.say('All hands')
@@ -534,7 +534,7 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.page.goto('about:blank')
   })
 
-  test('the last owner who leaves is told who follows, and a group never stands without an owner', async () => {
+  test('the last owner that leaves is shown their successor, and a group never stands without an owner', async () => {
     const [a = '', b = '', c = ''] = names('alice', 'bob', 'carol')
     const [alice, bob] = await Promise.all([arrive(a), arrive(b)])
     await alice.start('Group', [`${b} ${c}`], 'Crew')

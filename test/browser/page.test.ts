@@ -80,7 +80,7 @@ describe('addresses in a text', () => {
   })
 })
 
-describe('names in the people field', () => {
+describe('names in the field of members', () => {
   test.each([
     ['bob carol', ['bob', 'carol']],
     [' bob,carol ;  dave\neve\t', ['bob', 'carol', 'dave', 'eve']],

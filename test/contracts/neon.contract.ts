@@ -65,7 +65,7 @@ export function neonContract(name: string, open: () => Promise<NeonWorld>): void
         })
       })
 
-      test('full results tell command, count and columns', async () => {
+      test('full results have command, count and columns', async () => {
         const inserted = await sql.query('insert into note (body) values ($1), ($2)', ['a', 'b'], { fullResults: true })
         expect(inserted).toMatchObject({ command: 'INSERT', rowCount: 2, rows: [], fields: [] })
         const found = await sql.query('select body from note order by id', [], { fullResults: true, arrayMode: true })
@@ -289,7 +289,7 @@ export function neonContract(name: string, open: () => Promise<NeonWorld>): void
         })
       })
 
-      test('a listener hears what another session notifies', async () => {
+      test('a listener receives what another session notifies', async () => {
         await session(world.url('first'), async (client) => {
           const heard: (string | undefined)[] = []
           client.on('notification', ({ payload }) => heard.push(payload))

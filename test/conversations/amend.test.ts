@@ -14,7 +14,7 @@ function story() {
 }
 
 describe('an edit that comes again', () => {
-  test('is the one that stands already, and no subscriber is told twice', () => {
+  test('is the one that stands already, and no subscriber is notified twice', () => {
     const { room: conversation, edit } = story()
     expect(edit('second')).toEqual({ seq: 2, at: 1000 })
     conversation.now = 2000
@@ -63,7 +63,7 @@ describe('a deletion that comes again', () => {
     expect(conversation.log.top()).toBe(3)
   })
 
-  test('is for who deleted it: to others the message is gone', () => {
+  test('is for the user that deleted it: to others the message is gone', () => {
     const { edit, remove } = story()
     expect(remove('owner')).toMatchObject({ seq: 2 })
     expect(remove('owner')).toMatchObject({ seq: 2 })

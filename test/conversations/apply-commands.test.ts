@@ -6,7 +6,7 @@ import { commandBy, refused, TestConversation } from '../support/conversation.ts
 const people = { owner: 'owner', admin: 'admin', alice: 'member', bob: 'member' } as const
 
 describe('sending', () => {
-  test('gives each message the next place and tells everyone', () => {
+  test('gives each message the next seq and publishes it to all', () => {
     const conversation = new TestConversation(people)
     const applied = conversation.apply(
       { kind: 'send', user: 'alice', client: 'phone', content: { clientId: 'a', text: 'one' } },
@@ -30,7 +30,7 @@ describe('sending', () => {
     expect(conversation.log.top()).toBe(2)
   })
 
-  test('is for members, and in a channel strangers are told why', () => {
+  test('is for members, and in a channel other users are given the reason', () => {
     expect(new TestConversation(people).say('stranger', 'x')).toMatchObject(refused('notFound'))
     expect(new TestConversation(people, 'channel').say('stranger', 'x')).toMatchObject(refused('notAllowed'))
   })
@@ -109,7 +109,7 @@ describe('editing and deleting', () => {
     expect(remove(after('alice'), '', 1, true)).toMatchObject({ seq: 2 })
   })
 
-  test('what is gone, what is no message and what never was: the answer is the same', () => {
+  test('a deleted message, an entry of another type and a seq without an entry get the same answer', () => {
     const conversation = after('alice')
     remove(conversation, 'owner', 1)
     for (const seq of [1, 2, 9]) {
@@ -131,7 +131,7 @@ describe('reading', () => {
   const read = (conversation: TestConversation, user: string, seq: number) =>
     conversation.apply(commandBy('conversation.read', { user }, { seq }))
 
-  test('only moves forward, never past the end, and is told when it moved', () => {
+  test('only moves forward, never past the end, and is published when it moved', () => {
     const conversation = new TestConversation(people)
     for (let n = 0; n < 3; n++) conversation.say('alice', 'x')
     expect(read(conversation, 'bob', 2)).toMatchObject({
@@ -179,8 +179,8 @@ describe('a member who joins later', () => {
   })
 })
 
-describe('what passes', () => {
-  test('comings, goings and cursors are told in a small room and not in a large one; typing always', () => {
+describe('ephemeral events', () => {
+  test('joins, leaves and read cursors are published in a small conversation and not in a large one; typing always', () => {
     const users = (count: number) =>
       Object.fromEntries(Array.from({ length: count }, (_, n) => [`user${n}`, 'member'] as const))
     const signalsIn = (count: number) => {
@@ -209,7 +209,7 @@ describe('what passes', () => {
     expect(signals).toEqual([{ kind: 'pub', data: '{"type":"typing","user":"bob"}', except: 'laptop' }])
   })
 
-  test('typing is not told to the one who types', () => {
+  test('typing is not published to its author', () => {
     const { events: signals } = new TestConversation(people).apply(
       commandBy('conversation.typing', { user: 'alice', client: 'phone' }),
     )

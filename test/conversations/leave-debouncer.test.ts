@@ -4,7 +4,7 @@ import { LeaveDebouncer } from '../../src/conversations/leave-debouncer.ts'
 const graceMs = 5000
 const info = (user: string, client = 'c') => ({ user, client })
 
-describe('who goes', () => {
+describe('a leave', () => {
   test('is gone after the grace, once', () => {
     const attendance = new LeaveDebouncer(graceMs)
     attendance.left(info('bob'), 1000)

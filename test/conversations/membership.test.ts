@@ -61,14 +61,14 @@ describe('creating', () => {
     expect(decideCreate(conversation, wanted, 'f', 2)).toEqual({ kind: 'exists', conversation })
   })
 
-  test('what was deleted begins anew, newer than before and in another epoch', () => {
+  test('a deleted conversation begins anew, newer than before and in another epoch', () => {
     const conversation = made(decideCreate(undefined, wanted, 'e', 1))
     const again = decideCreate({ ...conversation, deletedAt: 2, version: 5 }, wanted, 'f', 3)
     expect(again).toMatchObject({ kind: 'created', conversation: { epoch: 'f', version: 6, createdAt: 3 } })
     expect(made(again).deletedAt).toBeUndefined()
   })
 
-  test('two people name one conversation, in whatever order and whatever their names hold', () => {
+  test('two users name one conversation, in whatever order and whatever their names hold', () => {
     expect(directKey('acme', ['bob', 'alice'])).toBe(directKey('acme', ['alice', 'bob']))
     expect(directKey('acme', ['a', 'b,c'])).not.toBe(directKey('acme', ['a,b', 'c']))
     expect(directKey('acme', ['alice', 'bob'])).not.toBe(directKey('globex', ['alice', 'bob']))
@@ -184,7 +184,7 @@ describe('removing and renaming', () => {
     expect(rename(conversation, server, 'Us')).toMatchObject(refused('notAllowed'))
   })
 
-  test('owners and the server give roles, and what one is already is no news', () => {
+  test('owners and the server give roles, and a role that a member has already is no update', () => {
     const conversation = new TestConversation(people)
     for (const actor of [as('owner'), server])
       expect(setRole(new TestConversation(people), actor, 'alice', 'admin')).toMatchObject({
@@ -200,7 +200,7 @@ describe('removing and renaming', () => {
     expect(setRole(pair, server, 'alice', 'owner')).toMatchObject(refused('notAllowed'))
   })
 
-  test('strangers do not hear from any refusal that a direct conversation is there', () => {
+  test('a user outside a direct conversation learns from no refusal that it exists', () => {
     const conversation = new TestConversation({ alice: 'member', bob: 'member' }, 'direct')
     const mallory = as('mallory')
     for (const decision of [
@@ -216,7 +216,7 @@ describe('removing and renaming', () => {
     expect(add(new TestConversation(people, 'channel'), as(''), [''])).toMatchObject(refused('notFound'))
   })
 
-  test('a new name is an entry that all hear', () => {
+  test('a new name is an entry that is published to all', () => {
     const decision = rename(new TestConversation(people), as('admin'), 'Dinner')
     expect(decision).toMatchObject({ rows: [{ seq: 1, data: expect.stringContaining('"conversation.renamed"') }] })
     expect(rename(new TestConversation(people), as('alice'), 'Mine')).toMatchObject(refused('notAllowed'))

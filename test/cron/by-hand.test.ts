@@ -34,7 +34,7 @@ test('every entry of the schedule is listed, and runs by hand on the whole syste
     expect(await cron([name])).toEqual({ code: 0, said: expect.stringMatching(new RegExp(`^${name} ran in \\d+ ms$`)) })
 })
 
-test('what a tenant did is on its bill within the hour', async () => {
+test('usage of a tenant is on its bill within the hour', async () => {
   const group = await makeGroup(system, ['alice', 'bob'])
   const alice = await new Person(system, 'alice').connect()
   for (const n of [1, 2, 3]) await alice.send(group, `c${n}`, 'hello')

@@ -25,7 +25,7 @@ test('at night every shard gets the partitions of this and the next months', asy
   vi.unstubAllGlobals()
 })
 
-test('at night placements are told again, of all tenants of the directory, page by page', async () => {
+test('at night placements are published again, of all tenants of the directory, page by page', async () => {
   const tenants = [await newTenant(), await newTenant()]
   const statements = postgresIsThere(({ query, params }) =>
     query.includes('FROM tenants') && params[0] === '' ? tenants.map(({ id }) => ({ tenant_id: id })) : [],

@@ -65,7 +65,7 @@ test('a queue that cannot be asked keeps no other from saying what lies dead', a
   expect(errors()).toEqual([expect.objectContaining({ event: 'cron.failures-failed', tenant, queue: 'bad' })])
 })
 
-test('a ledger that cannot be told of its lost visit keeps no other from hearing, and the letters are taken', async () => {
+test('a queue that cannot be notified of its lost run keeps no other from being notified, and the letters are taken', async () => {
   const letters = ['bad', 'good'].map((queue) => ({
     dlqId: queue,
     messageId: queue,

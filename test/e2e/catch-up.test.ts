@@ -71,7 +71,7 @@ describe('after the network was cut', () => {
     expect(listener.seqs).toEqual(numbers(4 + missed))
   })
 
-  test('5,000 missed are more than come along, which is told, and history has every one of them', async () => {
+  test('5,000 missed are more than come along, which the reply says, and history has every one of them', async () => {
     const { group, bob, listener } = await bobListens()
     await say(group, 3)
     await listener.reach(3)
@@ -172,7 +172,7 @@ describe('after the network was cut', () => {
 })
 
 describe('tabs', () => {
-  test('every tab of a user hears everything once, also what another of them sends', async () => {
+  test('every tab of a user receives every message once, also those that another tab sends', async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const tabs = await Promise.all([1, 2, 3].map(() => somebody('bob').connect()))
     const listeners = await Promise.all(tabs.map((tab) => tab.listen(group).ready()))

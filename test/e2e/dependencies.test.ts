@@ -139,7 +139,7 @@ describe('Postgres', () => {
   })
 })
 
-test('an operator pages through the tenants in Postgres, and is told when it is away', async () => {
+test('an operator pages through the tenants in Postgres, and is answered 503 when it is away', async () => {
   const { system } = world
   const list = (query = '') => call(system, system.adminKey, 'GET', `/admin/v1/tenants${query}`)
   const name = 'Second tenant'

@@ -69,7 +69,7 @@ describe.skipIf(reason !== undefined)('on a disk that takes its time', () => {
     )
   })
 
-  test('nor in a crowd, where calls are gathered', async () => {
+  test('nor with many senders, where calls are gathered', async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const listener = await bob.listen(group).ready()
     const burst = async (name: string, size: number) =>

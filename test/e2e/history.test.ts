@@ -54,7 +54,7 @@ test('a send without an answer may be in the log or not, and again under its cli
   expect(brokenIn({ history, log })).toEqual(['unread equals the recount'])
 })
 
-test('a listener that left need not hear the end', () => {
+test('a listener that left need not receive the end', () => {
   const { history, log, say } = story()
   say('alice', 'm6')
   expect(brokenIn({ history, log })).toContain('a stream is a run without a gap')

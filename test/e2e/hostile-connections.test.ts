@@ -73,7 +73,7 @@ test('a peer that does not read is sent away although it sends pongs, or asked f
   publisher.leave()
 })
 
-test('handshakes above what the process bears are refused with the reason in the log, and room is made by those that end', async () => {
+test('handshakes above what the process bears are refused with the reason in the log, and connections that end free their places', async () => {
   const all = await Promise.all(Array.from({ length: maxConnections + 5 }, open))
   const refused = all.filter(({ received }) => received.startsWith('HTTP/1.1 503'))
   expect(refused.length).toBeGreaterThanOrEqual(5)

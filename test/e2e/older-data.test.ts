@@ -84,7 +84,7 @@ test.each(['serve', 'start'] as const)(
   },
 )
 
-test('a start on data of before pays what the members of a group of three thousand are owed, and others chat meanwhile', async () => {
+test('a start on data of before runs the pending tasks of the members of a group of three thousand, and others chat meanwhile', async () => {
   const { group, members } = z
     .object({ group: z.string(), members: z.number() })
     .parse(knownOf('data-with-owed-fan-out'))

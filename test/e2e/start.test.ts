@@ -74,7 +74,7 @@ describe('a start that cannot be says why in one sentence', () => {
   })
 })
 
-test('a second start on the folder of a running system is refused, and the first goes on until it is told to end', async () => {
+test('a second start on the folder of a running system is refused, and the first goes on until it is ended', async () => {
   const system = await prepare()
   print(`npm run serve: first start ${Math.round(await system.startAgain())} ms, ${memoryUsed(system)}`)
   const { code, said } = await refusalOf({ PARLEY_DATA: system.dataDir }, ['--fresh'])

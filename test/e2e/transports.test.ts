@@ -96,7 +96,7 @@ describe.each(ways)('by $name', (way) => {
     expect(await sent).toMatchObject({ seq: 1, duplicate: false })
   })
 
-  test('one hears what others say and what one says oneself, and history brings it again', async () => {
+  test('a client receives its own messages and those of others, and history brings them again', async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     const client = await connected(way)
     const subscription = client.newSubscription(channelOf(group))
@@ -113,7 +113,7 @@ describe.each(ways)('by $name', (way) => {
     expect(Object.values(present).map(({ user }) => user)).toEqual(['alice'])
   })
 
-  test('what is refused is told by its code', async () => {
+  test('a refusal is given by its code', async () => {
     const client = await connected(way)
     await expect(client.rpc('message.sing', toData(way, {}))).rejects.toMatchObject({ code: 104 })
     await expect(send(client, way, 'nowhere', 'x')).rejects.toMatchObject({ code: 404 })
@@ -134,7 +134,7 @@ describe.each(ways)('by $name', (way) => {
 
   // Well before a missing pong would tell, which takes 33 seconds.
   const goneMs = way.transport === 'websocket' ? 10_000 : 20_000
-  test(`who disconnects is gone within ${goneMs / 1000} seconds`, async () => {
+  test(`a client that disconnects is gone within ${goneMs / 1000} seconds`, async () => {
     const group = await makeGroup(system, ['alice', 'bob'])
     // Without anything in between that would tell the server at once.
     const client = clientBy(way, system.url, { getToken: () => tokenOf('alice') })
@@ -253,7 +253,7 @@ test('a client that opens a stream and does not read it is closed, and nothing g
   socket.destroy()
 })
 
-test('when the server is killed and comes back, everyone hears exactly what was missed, whichever way', async () => {
+test('when the server is killed and comes back, every client receives exactly the missed messages, whichever way', async () => {
   const group = await makeGroup(system, ['alice', 'bob'])
   const listeners = await Promise.all(
     ways.map(async (way) => {

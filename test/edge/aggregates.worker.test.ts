@@ -31,7 +31,7 @@ function holding(tenants: number): void {
 const questions = () =>
   database('shard0').statements.filter(({ query }) => /pg_database_size|FROM usage/.test(query)).length
 
-test('what all shards hold is asked once an hour, however many ask at the same time, and says how old it is', async () => {
+test('a sum over all shards is asked once an hour, however many ask at the same time, and says how old it is', async () => {
   holding(2)
   const answers = await Promise.all(Array.from({ length: 8 }, () => read('shards/counts')))
   const asOf = Date.now()
@@ -52,7 +52,7 @@ test('what all shards hold is asked once an hour, however many ask at the same t
   expect(questions()).toBe(2)
 })
 
-test('an operator has the shards asked now with fresh=true, and everyone is given that answer afterwards', async () => {
+test('an operator has the shards asked now with fresh=true, and all callers are given that answer afterwards', async () => {
   const top = 'top-tenants?from=2026-11-01&to=2026-11-30'
   holding(2)
   await read(top)

@@ -67,7 +67,7 @@ describe('starting a conversation', () => {
     expect((await call('POST /v1/conversations', { as: tenant.key, body: direct })).status).toBe(400)
   })
 
-  test('of the same two people answers 201 once and 200 from then on', async () => {
+  test('of the same two users answers 201 once and 200 from then on', async () => {
     const { key: as } = await newTenant()
     const body = { type: 'direct', members: ['alice', 'bob'] }
     const statuses = []
@@ -90,7 +90,7 @@ describe('starting a conversation', () => {
     expect((await between(tenant.key, ['alice', 'carol'])).id).not.toBe(first.id)
   })
 
-  test('of the same two people at the same moment makes one', async () => {
+  test('of the same two users at the same moment makes one', async () => {
     const tenant = await newTenant()
     const body = { type: 'direct', members: ['alice', 'bob'] }
     const answers = await Promise.all(

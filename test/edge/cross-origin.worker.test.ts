@@ -44,7 +44,7 @@ describe('a preflight', () => {
 })
 
 describe('an answer under /v1', () => {
-  test('may be read by any page while the tenant lists no origins, with the headers that tell limits, request and version', async () => {
+  test('may be read by any page while the tenant lists no origins, with the headers for limits, request and version', async () => {
     const tenant = await newTenant()
     const { status, headers } = await from(shop, 'GET /v1/conversations?user=ana', tenant.key)
     expect([status, headers.get('access-control-allow-origin')]).toEqual([200, '*'])

@@ -17,7 +17,7 @@ import { call } from '../support/worker/http.ts'
 import { postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
 import { operatorKey } from '../support/worker/tenant.ts'
 
-describe('what is documented', () => {
+describe('the documentation', () => {
   test('are exactly the routes that exist', () => {
     const routes = app.routes
       .filter(({ path, method }) => /^\/(?:admin\/)?v1\//.test(path) && method !== 'ALL')
@@ -44,7 +44,7 @@ describe('what is documented', () => {
     stringify.mockRestore()
   })
 
-  test('are pages for people: errors, and why connections end', async () => {
+  test('are pages to read: errors, and why connections end', async () => {
     const page = await call('GET /docs/errors')
     for (const name of Object.keys(problems)) expect(page.text).toContain(`id="${name}"`)
     for (const { code } of [...Object.values(errors), ...Object.values(closes)]) expect(page.text).toContain(`${code}`)
@@ -212,7 +212,7 @@ describe('health', () => {
     ])
   })
 
-  test('a gateway that does not answer is told as down, and the others are counted all the same', async () => {
+  test('a gateway that does not answer is reported as down, and the others are counted all the same', async () => {
     const gone = 'apac/0'
     const away = { figures: () => Promise.reject(new Error('gone')) }
     const gateways = { getByName: (name: string) => (name === gone ? away : env.GATEWAY.getByName(name)) }

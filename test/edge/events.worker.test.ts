@@ -240,7 +240,7 @@ describe('event types', () => {
 })
 
 describe('an actor', () => {
-  test('that waits for an event is told of one that is there, and the same wait is one row', async () => {
+  test('that waits for an event is notified of one that is there, and the same wait is one row', async () => {
     const { tenant, publish } = await publisher()
     await publish({ type: 'paid', key: 'o-1', data: 1 })
     const log = env.EVENT_LOG.getByName(`${tenant.id}/default`)

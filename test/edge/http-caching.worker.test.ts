@@ -90,7 +90,7 @@ describe('a page of messages', () => {
   })
 })
 
-test('what is secret, and every problem, is kept by no cache', async () => {
+test('secrets and problems are kept by no cache', async () => {
   const tenant = await newTenant()
   const token = await call('POST /v1/tokens', { as: tenant.key, body: { user: 'ana' } })
   const absent = await get('/v1/conversations/absent', tenant.key)

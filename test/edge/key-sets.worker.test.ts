@@ -96,7 +96,7 @@ describe('a key set', () => {
     expect(await overHttp(await sign(tenant, rs))).toBe(401)
   })
 
-  test('whose provider has a new key lets its tokens in a moment later, and fetches once for all of them', async () => {
+  test('with a new key at the provider lets its tokens in a moment later, and is fetched once for all of them', async () => {
     const tenant = await newTenant()
     const [old, fresh] = [await providerKey('old'), await providerKey('new')]
     publish(old)
@@ -120,7 +120,7 @@ describe('a key set', () => {
     await vi.waitFor(async () => expect(await overHttp(await sign(tenant, old))).toBe(401))
   })
 
-  test('that is being fetched tells a socket to come again with a token, and a subscription, too', async () => {
+  test('that is being fetched makes a socket come again with a token, and a subscription, too', async () => {
     const tenant = await newTenant()
     await namespace(tenant, 'orders', {})
     const [old, fresh] = [await providerKey('old'), await providerKey('new')]
@@ -144,7 +144,7 @@ describe('a key set', () => {
     expect(await line.ask({ subscribe: { channel: '$orders:1', token: ticket } })).toHaveProperty('subscribe')
   })
 
-  test('whose address fails later keeps its keys, and says why it is not fetched', async () => {
+  test('with an address that fails later keeps its keys, and says why it is not fetched', async () => {
     const tenant = await newTenant()
     const key = await providerKey('rs')
     publish(key)
@@ -160,7 +160,7 @@ describe('a key set', () => {
     expect(await overHttp(await sign(tenant, key))).toBe(200)
   })
 
-  test('whose address hangs, before its answer or in the middle of it, is given up at the deadline and keeps its keys', async () => {
+  test('with an address that hangs, before its answer or in the middle of it, is given up at the deadline and keeps its keys', async () => {
     const tenant = await newTenant()
     const key = await providerKey('known', 'ES256')
     publish(key)

@@ -122,7 +122,7 @@ describe('sending', () => {
     expect((await page('limit=1')).messages[0]).toMatchObject({ ...content, mentions: { users: ['bob'] } })
   })
 
-  test('later is a job that is safe in the ledger, and the same one when sent again', async () => {
+  test('later is a job that is safe in the queue, and the same one when sent again', async () => {
     const { tenant, path } = await story()
     const body = { clientId: 'a', text: 'Later', deliverAt: Date.now() + 3_600_000 }
     const first = await call(`POST ${path}`, { as: await tenant.token('alice'), body })

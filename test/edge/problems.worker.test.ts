@@ -19,7 +19,7 @@ function expectProblem({ status, headers, body }: Answer, name: keyof typeof pro
   expect(headers.get('content-type')).toBe('application/problem+json')
 }
 
-describe('who asks', () => {
+describe('credentials', () => {
   test('must say so', async () => {
     expectProblem(await call('GET /v1/conversations'), 'unauthorized', 'Authorization')
     expectProblem(await call('POST /v1/tokens', { body: { user: 'alice' } }), 'unauthorized', 'Authorization')
@@ -62,7 +62,7 @@ describe('who asks', () => {
   })
 })
 
-describe('what is sent', () => {
+describe('input', () => {
   const send = async (
     call_: { raw?: string | Uint8Array<ArrayBuffer>; body?: unknown },
     line = 'POST /v1/conversations',
@@ -182,7 +182,7 @@ describe('how often', () => {
   })
 })
 
-test('no answer tells of our insides, and every one has an id and safe headers', async () => {
+test('no answer shows internals, and every one has an id and safe headers', async () => {
   const { headers } = await call('GET /healthz')
   expect(headers.get('x-request-id')).toMatch(/^[\w-]{10,}$/)
   expect(headers.get('x-content-type-options')).toBe('nosniff')

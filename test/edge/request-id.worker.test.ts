@@ -49,7 +49,7 @@ describe('the id of a request', () => {
     for (const line of lines) expect(line).toMatchObject({ requestId: 'mine-2', traceId })
   })
 
-  test('reaches the lines of a conversation whose gateways cannot be told', async () => {
+  test('reaches the lines of a conversation with gateways that cannot be notified', async () => {
     const tenant = await newTenant()
     const id = await tenant.group('alice', 'bob')
     const lines = logged()

@@ -83,7 +83,7 @@ describe('publish and broadcast', () => {
     expect(await done('publish', { channel: passing, data: 1, version: 0, version_epoch: '' })).toBeDefined()
   })
 
-  test('keep out of the history what is to skip it, and tell it to the listeners', async () => {
+  test('keep a publication out of the history that is to skip it, and publish it to the subscribers', async () => {
     const channel = fresh()
     const { line } = await connectAs(tenant, 'alice')
     await line.ask({ subscribe: { channel } })
@@ -176,7 +176,7 @@ describe('subscribe', () => {
       expect(await refused('subscribe', { user: 'encoded', channel, ...more })).toMatchObject({ code: 107 })
   })
 
-  test('may keep a subscription out of presence, and its joins and leaves untold', async () => {
+  test('may keep a subscription out of presence, and its joins and leaves unpublished', async () => {
     const channel = fresh()
     const watcher = await connectAs(tenant, 'watcher')
     await watcher.line.ask({ subscribe: { channel, join_leave: true } })
@@ -195,7 +195,7 @@ describe('subscribe', () => {
     expect(await told()).toMatchObject({ pub: { data: 'after' } })
   })
 
-  test('may tell joins and leaves where the namespace does not, and push them to those who do not ask', async () => {
+  test('may publish joins and leaves where the namespace does not, and push them to subscribers that do not ask', async () => {
     const channel = fresh('passing')
     const watcher = await connectAs(tenant, 'attentive')
     const hears = { force_push_join_leave: { value: true } }
@@ -249,7 +249,7 @@ describe('subscribe', () => {
 })
 
 describe('a namespace with forcePushJoinLeave', () => {
-  test('tells its subscribers of comings and goings, whether they ask or not', async () => {
+  test('publishes joins and leaves to its subscribers, whether they ask or not', async () => {
     const channel = fresh('forced')
     const alice = await connectAs(tenant, 'alice')
     await alice.line.ask({ subscribe: { channel } })
@@ -297,7 +297,7 @@ describe('disconnect', () => {
     expect((await kept.line.closed()).code).toBe(3503)
   })
 
-  test('takes a code alone, and refuses a wish to reconnect that the code contradicts', async () => {
+  test('takes a code alone, and refuses a reconnect flag that the code contradicts', async () => {
     const alice = await connectAs(tenant, 'coded')
     const end = (disconnect: object) => refused('disconnect', { user: 'coded', disconnect })
     expect(await end({ code: 3500, reason: 'x', reconnect: true })).toMatchObject({ code: 107 })
@@ -374,7 +374,7 @@ describe('an error', () => {
   })
 })
 
-describe('what this server does not know', () => {
+describe('a field that this server does not know', () => {
   test('is refused where it means something, and left out where it is empty', async () => {
     const channel = fresh()
     const publish = { channel, data: 1 }

@@ -23,7 +23,7 @@ const post = async (path: string, raw: string | Uint8Array<ArrayBuffer>, headers
 
 const lines = (text: string): unknown[] => text.split('\n').map((line): unknown => JSON.parse(line))
 
-describe('what a library sends', () => {
+describe('a request of a library', () => {
   const isNamed = ({ library, path, body }: LibraryRequest) => ({
     name: `${library} ${path} ${body.trim().slice(0, 60)}`,
   })
@@ -177,7 +177,7 @@ describe('history', () => {
     expect(await offsets({ channel, limit: -1, reverse: true })).toEqual(upTo(1200, 201).toReversed())
   })
 
-  test('whose publications are together longer than one answer of an actor is given whole', async () => {
+  test('with publications together longer than one answer of an actor is given whole', async () => {
     const channel = `long:${crypto.randomUUID()}`
     await publishMany(channel, 18, JSON.stringify('x'.repeat(250_000)))
     expect(await offsets({ channel, limit: -1 })).toEqual(upTo(18))

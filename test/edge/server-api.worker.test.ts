@@ -177,7 +177,7 @@ describe('looking', () => {
 })
 
 describe('a user’s connections', () => {
-  test('are subscribed on every gateway and told so, and unsubscribed for good', async () => {
+  test('are subscribed on every gateway and notified, and unsubscribed for good', async () => {
     const channel = fresh()
     const devices = [
       await connectAs(tenant, 'sue', { gateway: 'server-api/0' }),
@@ -199,7 +199,7 @@ describe('a user’s connections', () => {
     expect((await devices[0]!.line.rest()).filter(({ push }) => push?.channel === channel)).toEqual([])
   })
 
-  test('may not be subscribed to what they may not hear', async () => {
+  test('may not be subscribed to what they may not receive', async () => {
     await connectAs(tenant, 'eve')
     const lunch = await tenant.group('alice')
     expect((await api('subscribe', { user: 'eve', channel: `conversation:${lunch}` })).error!.code).toBe(103)

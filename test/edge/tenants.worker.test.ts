@@ -84,7 +84,7 @@ describe('its keys', () => {
   })
 })
 
-test('a tenant that changed once more before its gateways heard of its state rests when they have', async () => {
+test('a tenant that changed once more before its gateways were notified of its state rests when they have', async () => {
   postgresIsThere()
   const { id } = await newTenant()
   const tenant = env.TENANT.getByName(id)
@@ -96,7 +96,7 @@ test('a tenant that changed once more before its gateways heard of its state res
   expect(await runInDurableObject(tenant, (_, { storage }) => storage.kv.get('stateOwed'))).toBeUndefined()
 })
 
-test('gateways use no namespace and no limit of a tenant from before a change that they were told of', async () => {
+test('gateways use no namespace and no limit of a tenant from before a change that they were notified of', async () => {
   postgresIsThere()
   const tenant = await newTenant()
   await namespace(tenant, 'orders', lively)
@@ -112,7 +112,7 @@ test('gateways use no namespace and no limit of a tenant from before a change th
   expect((await subscribe('orders:3')).subscribe).toBeDefined()
 })
 
-test('gateways are told when a plan changes', async () => {
+test('gateways are notified when a plan changes', async () => {
   postgresIsThere()
   const plan = `plan-${crypto.randomUUID().slice(0, 8)}`
   const put = async (commandsPerSecondConnection: number) =>

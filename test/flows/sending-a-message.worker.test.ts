@@ -68,7 +68,7 @@ describe('sending a message', async () => {
     expect(statements.map(tableOf)).toEqual(expect.arrayContaining(['messages', 'conversations', 'members']))
   })
 
-  test('7. each member’s inbox is told the conversation’s position, and publishes it to the member’s devices', async () => {
+  test('7. each member’s inbox is notified of the conversation’s position, and publishes it to the member’s devices', async () => {
     const { data } = await bob.inboxSays('unread', (pub) => pub.data['last'] === 3)
     expect(data).toMatchObject({ conversation: lunch, last: 3, read: 0, unread: 3, preview: { text: 'Or pizza?' } })
     const mine = await alice.inboxSays('unread', (pub) => pub.data['last'] === 3)

@@ -47,7 +47,7 @@ describe('a page', () => {
   })
 })
 
-describe('what became of messages', () => {
+describe('the state of amended messages', () => {
   test('shows: edits are applied, deleted ones have no words', () => {
     const views = encodeViews(messages(1, 3), [
       { ref: 1, at: 10, text: 'better' },

@@ -19,7 +19,7 @@ const news = (more: Partial<InboxUpdate> = {}): InboxUpdate => ({
 
 const first = (more: Partial<InboxUpdate> = {}): InboxEntry => decideAdvance(undefined, news(more), 1)!
 
-describe('news of a conversation', () => {
+describe('an update of a conversation', () => {
   test('make an entry, and the same again says nothing', () => {
     expect(first()).toMatchObject({ conversation: 'lunch', offset: 1, removed: false })
     expect(decideAdvance(first(), news(), 2)).toBeUndefined()
@@ -52,7 +52,7 @@ describe('news of a conversation', () => {
     expect(decideRemoval(undefined, 3, 1)).toBeUndefined()
   })
 
-  test('of a join, with everything read, hold the user’s state; later news without it leave the counts as they are', () => {
+  test('of a join, with everything read, hold the user’s state; later updates without it leave the counts as they are', () => {
     const joined = first({ last: 5, read: 5, number: 4 })
     expect(joined.state).toEqual({ last: 5, number: 4, read: 5, unread: 0, mentions: 0 })
     const later = decideAdvance(joined, news({ last: 9, read: 5, number: 8, version: 2, name: 'Dinner' }), 2)!
@@ -110,7 +110,7 @@ describe('news of a conversation', () => {
   })
 })
 
-describe('what a user hears and sees', () => {
+describe('the events and the list of a user', () => {
   test('counts unread as what lies between cursor and end', () => {
     const entry = first({ last: 7, read: 5 })
     expect(JSON.parse(toEvent(entry))).toMatchObject({

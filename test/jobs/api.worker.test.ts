@@ -240,7 +240,7 @@ test('a batch with a wrong endpoint is refused whole, and the answer says which 
   })
 })
 
-describe('what QStash signed', () => {
+describe('a request that QStash signed', () => {
   const keys = { QSTASH_TOKEN: 'token', QSTASH_CURRENT_SIGNING_KEY: 'sig_current', QSTASH_NEXT_SIGNING_KEY: 'sig_next' }
 
   /** Posts a body as QStash would, with a signature over it. */

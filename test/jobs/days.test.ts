@@ -65,7 +65,7 @@ test('a day has as many jobs as came between its midnights, however soon they ar
   expect(Object.keys(queue.since('2026-11-25'))).toEqual(['2026-11-25', '2026-11-26'])
 })
 
-test('jobs that were forgotten before midnight stay on their day, though nothing is left that tells of it', () => {
+test('jobs that were forgotten before midnight stay on their day, though nothing is left that counts them', () => {
   const queue = new Counted()
   queue.sweep()
   for (const [hour, jobs] of [

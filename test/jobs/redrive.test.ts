@@ -48,7 +48,7 @@ describe('sending again what waited for others', () => {
     expect(world.take()).toEqual(['down'])
   })
 
-  test('what was cancelled, or failed and is forgotten, does not come back, and that is said', () => {
+  test('a job that was cancelled, or failed and is forgotten, does not come back, and the answer says so', () => {
     const world = new OneQueue()
     world.addAll([
       { id: 'off' },

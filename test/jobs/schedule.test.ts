@@ -77,7 +77,7 @@ describe('thousands of schedules due in one minute', () => {
   })
 })
 
-describe('what a tenant may have in schedules', () => {
+describe('the schedules of a tenant', () => {
   const none = { schedules: 0, bytes: 0 }
 
   test('is bounded in number and in bytes over all its queues, and what makes nothing larger is allowed', () => {

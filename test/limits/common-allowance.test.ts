@@ -56,7 +56,7 @@ describe('after a loss of memory', () => {
     expect(presumedAt(start + commonRowMs + allowanceMs)).toBeUndefined()
   })
 
-  test('what was lent is presumed to be spent as late as a lease allows', () => {
+  test('lent units are presumed to be spent as late as a lease allows', () => {
     const lent = rowOf(new CommonAllowance(undefined), start, true)
     expect(new CommonAllowance(lent).presumed(rules, start + 1000)).toEqual({ units: 5, lentUntil: start + 6500 })
     // A second loss of memory, soon after: the row of that life still says what the first life may have lent.

@@ -28,8 +28,8 @@ const limiterOf = (tenant: TestTenant) => limiterNamed(env, limiterName(tenant.i
 const heldOf = async (tenant: TestTenant) =>
   (await limiterOf(tenant).peek({ windows: [], mode: 'hard', version: 0 })).leased
 
-describe('a tenant with room for three connections', () => {
-  test('has them at whichever gateways, a fourth is told to wait, and comes in when a socket closes', async () => {
+describe('a tenant that may have three connections', () => {
+  test('has them at whichever gateways, a fourth has to wait, and comes in when a socket closes', async () => {
     const tenant = await tenantWith(3)
     const [here, there] = [newGateway('here'), newGateway('there')]
     const ana = await come(here, tenant, 'ana')

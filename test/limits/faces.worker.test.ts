@@ -22,7 +22,7 @@ beforeEach(stopClock)
 afterEach(() => void vi.useRealTimers())
 
 describe('over HTTP', () => {
-  test('every answer tells the quota in the fields of the draft and in the widespread older ones', async () => {
+  test('every answer gives the quota in the fields of the draft and in the widespread older ones', async () => {
     const tenant = await tenantWith({ requestsPerSecondKey: 10 })
     const { headers } = await call('GET /v1/conversations?user=ana', { as: tenant.key })
     expect(headers.get('ratelimit-policy')).toBe('"requests-key";q=20;w=2')
@@ -120,7 +120,7 @@ describe('over HTTP', () => {
     expect(await refused?.json()).toMatchObject({ type: '/docs/errors#too-many-requests' })
   })
 
-  test('the figures are in /metrics, and whom they name only operators see', async () => {
+  test('the figures are in /metrics, and only operators see names in them', async () => {
     const tenant = await tenantWith({ requestsPerSecondKey: 0.5 })
     for (let i = 0; i < 3; i++) await call('GET /v1/conversations?user=ana', { as: tenant.key })
     const { text } = await call('GET /metrics')
@@ -147,7 +147,7 @@ describe('over a socket', () => {
     expect(JSON.stringify(replies.at(-1))).toMatch(/retryAfterMs|wait \d+ ms/)
   })
 
-  test('who does not stop is sent away with 3013', async () => {
+  test('a client that does not stop is sent away with 3013', async () => {
     const tenant = await tenantWith({ messagesPerSecond: 0.01, messagesBurst: 1 })
     const lunch = await tenant.group('ana')
     const ana = await connectAs(tenant, 'ana')

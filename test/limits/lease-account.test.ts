@@ -49,7 +49,7 @@ describe('decisions of the limiter alone are those of an exact log', () => {
     )
   })
 
-  test('and who waits as long as told is let in', () => {
+  test('and a caller that waits as long as the refusal says is let in', () => {
     fc.assert(
       fc.property(
         window,
@@ -70,7 +70,7 @@ describe('decisions of the limiter alone are those of an exact log', () => {
   })
 })
 
-describe('a ledger', () => {
+describe('an account', () => {
   test('a decision must fit into every window', () => {
     const ledger = new LeaseAccount(rules(sliding(3, 1000), sliding(5, hour)))
     const allowed = [0, 0, 0, 0, 1000, 1000, 1000, 2000].map((ms) => one(ledger, 1_000_000 + ms).allowed)
@@ -145,7 +145,7 @@ test('a long log stays small, and brings units back late by a slot at most, neve
   }
 })
 
-describe('what is written of an account', () => {
+describe('the stored row of an account', () => {
   const plenty = bucketRules(1000, 1000, 1)
 
   test('a quiet key is written as it is, a busy one once for many', () => {

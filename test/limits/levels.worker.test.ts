@@ -46,7 +46,7 @@ describe('a plan', () => {
     expect((await list(tenant)).headers.get('x-ratelimit-limit')).toBe('1000')
   })
 
-  test('limits its tenants together, and who is refused there pays nothing for it elsewhere', async () => {
+  test('limits its tenants together, and a caller refused there pays nothing for it elsewhere', async () => {
     await asOperator('PUT /admin/v1/plans/crowded', { together: { requestsPerSecond: 0.5 } })
     const [one, other] = [await onPlan('crowded'), await onPlan('crowded')]
     expect((await list(one)).status).toBe(200)
@@ -129,7 +129,7 @@ describe('a connection', () => {
     expect(await ana.line.closed()).toMatchObject({ code: 3013 })
   })
 
-  test('that asks for too much in one frame is told of the surplus to come later, and stays open', async () => {
+  test('that asks for too much in one frame is refused the surplus with a time to come later, and stays open', async () => {
     const tenant = await onPlan('default', { commandsPerSecondConnection: 0.5 })
     const ana = await connectAs(tenant, 'ana')
     const ids = ana.line.say(
@@ -170,7 +170,7 @@ describe('classes of requests', () => {
     expect(byUser.status).toBe(404)
   })
 
-  test('what every visitor may see is limited by address', async () => {
+  test('public pages are limited by address', async () => {
     const headers = { 'cf-connecting-ip': '203.0.113.77' }
     for (const path of ['/docs', '/openapi.json', '/metrics', '/readyz'])
       expect((await call(`GET ${path}`, { headers })).headers.get('ratelimit-policy')).toBe(
@@ -184,7 +184,7 @@ describe('guessing keys and tokens', () => {
   const from = (address: string) => ({ 'cf-connecting-ip': address })
   const wrong = 'parley_demo_' + 'x'.repeat(43)
 
-  test('is told to wait after thirty tries, by key, token and admin key together', async () => {
+  test('has to wait after thirty tries, by key, token and admin key together', async () => {
     const headers = from('2001:db8:7:7::1')
     const statuses = []
     for (let i = 0; i < 12; i++)

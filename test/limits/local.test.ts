@@ -13,7 +13,7 @@ test('more keys than it means to keep are limited all the same', () => {
   for (let n = 0; n < 30; n++) expect(limits.takeAll(`k${n}`, windows, 0).kind).toBe('limited')
 })
 
-test('who has all units back is forgotten, who has not is remembered', () => {
+test('a caller with all units back is forgotten, any other is remembered', () => {
   const limits = new LocalLimits(10, 20)
   spendAll(limits, 'busy', 0)
   for (let n = 0; n < 19; n++) limits.takeAll(`idle${n}`, windows, 0)

@@ -94,7 +94,7 @@ describe('the open actors of one process', () => {
     expect(actors.admit(topic('acme', -1), openForMs + 1).kind).toBe('taken')
   })
 
-  test('that are refused are told when a place may be free', () => {
+  test('that are refused say when a place may be free', () => {
     const actors = bounded()
     fill(actors, (n) => topic('mallory', n), 0)
     const refused = actors.admit(topic('mallory', 9999), 2000)

@@ -103,7 +103,7 @@ const post = async (as: string, path: string, body: unknown): Promise<Response> 
     createExecutionContext(),
   )
 
-test('a refused opening of one check is told for that check, and the other checks of the batch are decided', async () => {
+test('a refused opening of one check is answered for that check, and the other checks of the batch are decided', async () => {
   const tenant = await newTenant()
   const policy = { algorithm: 'token-bucket', limit: 5, windowSeconds: 60 }
   expect(await call('PUT /v1/limits/policies/logins', { as: tenant.key, body: policy })).toMatchObject({ status: 200 })

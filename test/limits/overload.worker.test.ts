@@ -87,7 +87,7 @@ describe('an isolate with too many requests under way', () => {
     ])
   })
 
-  test('what was dropped is in /metrics, by holder and priority', async () => {
+  test('dropped events are counted in /metrics, by holder and priority', async () => {
     const { text } = await call('GET /metrics')
     expect(text).toMatch(/parley_shed_total\{holder="edge",priority="typing"\} [1-9]/)
     expect(text).toMatch(/parley_shed_total\{holder="writer\/shard0\/0",priority="read"\} \d/)
@@ -95,7 +95,7 @@ describe('an isolate with too many requests under way', () => {
   })
 })
 
-test('what waits for a gateway that does not keep up is bounded, and its listeners are told to start over', async () => {
+test('the queue for a gateway that does not keep up is bounded, and its subscribers are made to start over', async () => {
   const tenant = await newTenant()
   const lunch = await tenant.group('ana', 'bob')
   const [near, far] = [`near-${crypto.randomUUID()}`, `far-${crypto.randomUUID()}`]

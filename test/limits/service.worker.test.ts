@@ -86,7 +86,7 @@ describe('a tenant limits its own things', () => {
     expect((await check('one', 'reset')).body).toMatchObject({ allowed: true })
   })
 
-  test('what is reserved is kept until it is released, and a slot is free again then', async () => {
+  test('a reserved slot is kept until it is released, and is free again then', async () => {
     const reserve = () => call('POST', '/v1/limits/reserve', { policy: 'slots', key: 'gpu' })
     const first = z.object({ reserved: z.literal(true), reservation: z.number() }).parse((await reserve()).body)
     expect((await reserve()).body).toMatchObject({ reserved: true, remaining: 0 })

@@ -8,7 +8,7 @@ import type { EphemeralEvent, StreamVerb } from '../../src/protocol/stream.ts'
 const most: Load = { waiting: 1000, ageMs: 1000 }
 const load = fc.record({ waiting: fc.nat({ max: 5000 }), ageMs: fc.nat({ max: 5000 }) })
 
-describe('what is dropped, and in which order', () => {
+describe('the order in which events are dropped', () => {
   test('whenever something may stay, so may everything that matters more', () => {
     fc.assert(
       fc.property(load, (now) => {
@@ -18,7 +18,7 @@ describe('what is dropped, and in which order', () => {
     )
   })
 
-  test('what was dropped once stays dropped when the load grows, and every caller is told a wait that is neither zero nor infinite', () => {
+  test('a dropped kind of event stays dropped when the load grows, and every caller gets a wait that is neither zero nor infinite', () => {
     fc.assert(
       fc.property(load, load, fc.constantFrom(...priorities), (now, more, priority) => {
         const verdict = admit(priority, now, most)
@@ -53,7 +53,7 @@ describe('a gauge', () => {
     expect(gauge.load(101).ageMs).toBeGreaterThan(900)
   })
 
-  test('what was slow a while ago says nothing about now', () => {
+  test('a slow call of a while ago says nothing about now', () => {
     const gauge = new LoadGauge()
     for (let i = 0; i < 100; i++) gauge.end(0, 4000, i)
     expect(gauge.load(100).ageMs).toBeGreaterThan(3000)
@@ -153,7 +153,7 @@ describe('a gateway before a conversation that does not answer', () => {
   })
 })
 
-describe('news for a gateway that has too much to do', () => {
+describe('an update for a gateway that has too much to do', () => {
   const signals: EphemeralEvent[] = [
     { kind: 'pub', data: '{"type":"typing","user":"bob"}', except: 'c' },
     { kind: 'join', info: { user: 'bob', client: 'c' } },
@@ -167,7 +167,7 @@ describe('news for a gateway that has too much to do', () => {
     return overload.thin(signals).map((signal) => priorityOfEvent(signal) ?? 'kept')
   }
 
-  test('loses typing, then comings and goings, then read cursors; what ends something is always heard', () => {
+  test('loses typing, then joins and leaves, then read cursors; an event that ends something always arrives', () => {
     expect(heardWithCallsOf(5)).toEqual(['typing', 'presence', 'signal', 'kept', 'kept'])
     expect(heardWithCallsOf(600)).toEqual(['presence', 'signal', 'kept', 'kept'])
     expect(heardWithCallsOf(1200)).toEqual(['signal', 'kept', 'kept'])

@@ -46,7 +46,7 @@ describe('slots that holders keep under their names', () => {
     expect(ledger.hold('a', 3, ttlMs, ttlMs)).toBe(2)
   })
 
-  test('stay with who has them when the limit becomes smaller, but no more are given', () => {
+  test('stay with their holders when the limit becomes smaller, but no more are given', () => {
     const ledger = new LeaseAccount(slots(5))
     ledger.hold('a', 4, ttlMs, 0)
     ledger.adopt(slots(2, 2), 0)

@@ -79,7 +79,7 @@ describe('a check of a deployment', () => {
   })
 })
 
-test('what the code needs is read off it: every actor that wrangler.toml binds, and its crons', () => {
+test('the requirements are read off the code: every actor that wrangler.toml binds, and its crons', () => {
   const textOf = (file: string) => readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
   const needed = neededBy(textOf('src/env.ts'), textOf('src/cron/schedule.ts'))
   const bound = [...textOf('wrangler.toml').matchAll(/\{ name = "(\w+)", class_name = "(\w+)" \}/g)]

@@ -4,7 +4,7 @@ import { keepTrying } from '../../local/keep-trying.ts'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-test('work that fails is repeated with growing pauses until it succeeds, and then told once', async () => {
+test('work that fails is repeated with growing pauses until it succeeds, which is reported once', async () => {
   const at: number[] = []
   const since = Date.now()
   const tell = { failed: vi.fn<() => void>(), done: vi.fn<() => void>() }

@@ -100,7 +100,7 @@ describe('a primary and its replica', () => {
     expect(mapped).not.toContain('/dev/shm/')
   })
 
-  test('a second launcher on the same folder is told so', async () => {
+  test('a second launcher on the same folder is refused with the reason', async () => {
     await expect(startPostgres({ dataDir, databases })).rejects.toThrow(/is in use by another Postgres \(process \d+\)/)
     expect(await query(postgres.url('shard0'), 'select 1 as n')).toEqual([{ n: 1 }])
   })
@@ -160,7 +160,7 @@ describe('starting over what was left behind', () => {
   })
 })
 
-describe('what cannot be is one sentence', () => {
+describe('an impossible start is reported in one sentence', () => {
   const refusals: [string, () => Promise<Partial<PostgresOptions>>, RegExp][] = [
     ['a data folder that cannot be written', unwritable, /^Postgres cannot keep its data in .+: .+$/],
     [

@@ -28,7 +28,7 @@ async function start(options: Partial<UpstashOptions> = {}): Promise<{ upstash: 
 }
 
 describe('time', () => {
-  test('keys expire at the instant that the given clock tells', async () => {
+  test('keys expire at the instant that the given clock shows', async () => {
     const clock = { time: 1_000_000, now: () => clock.time }
     const { redis } = await start({ clock })
     await redis.set('k', 'v', { px: 500 })

@@ -49,7 +49,7 @@ const anyName = fc.oneof(
     .map(([begin, rest]) => begin + rest),
 )
 
-test('a channel has one name: the other spelling of a job is none, and its canonical name is told', () => {
+test('a channel has one name: the other spelling of a job is none, and the refusal gives its canonical name', () => {
   expect(parseChannel('jobs:default:1')).toBeUndefined()
   expect(canonicalChannel('jobs:default:1')).toBe('jobs:1')
   expect(channelProblem('jobs:default:1')).toMatchObject({

@@ -43,7 +43,7 @@ test('an answer arrives over a link as it left, also at a gateway that reads no 
   )
 })
 
-test('what a hundred subscribers missed alike is on a link once, and one list when it has arrived', () => {
+test('entries that a hundred subscribers missed alike are on a link once, and one list when it has arrived', () => {
   const missed = Array.from({ length: 20 }, (_, n) => ({ offset: n + 1, data: `{"text":"message ${n}"}` }))
   const back: StreamResult = {
     kind: 'subscribed',

@@ -101,7 +101,7 @@ const reply = fc.oneof(
 /** JSON as it stays: no negative zero, no undefined. */
 const settled = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
-describe('what the server says', () => {
+describe('replies of the server', () => {
   test('reads in the SDK as it was written, whatever it is', () => {
     fc.assert(
       fc.property(fc.array(reply, { minLength: 1, maxLength: 4 }), (replies) => {
@@ -180,7 +180,7 @@ const command = fc
   )
   .map(([id, [kind, body]]) => ({ id, [kind]: body }))
 
-describe('what a client says', () => {
+describe('commands of a client', () => {
   test('is the same command in both formats', () => {
     fc.assert(
       fc.property(fc.array(command, { minLength: 1, maxLength: 4 }), (commands) => {

@@ -25,7 +25,7 @@ describe('recovering', () => {
     expect(decideRecovery({ offset: 99, epoch: 'e' }, long, 500)).toEqual({ kind: 'lost' })
   })
 
-  test('a subscriber that is told "recovered" gets every entry after its position', () => {
+  test('a subscriber that is answered "recovered" gets every entry after its position', () => {
     const position = fc.record({ offset: fc.nat(30), epoch: fc.constantFrom('e', 'f', '') })
     const streams = fc.record({ epoch: fc.constant('e'), top: fc.nat(30), floor: fc.integer({ min: 1, max: 31 }) })
     fc.assert(

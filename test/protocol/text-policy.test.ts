@@ -65,7 +65,7 @@ test('names of conversations and of attachments are held to the same rules, on o
 })
 
 describe('a text that is cut', () => {
-  test('ends between two characters as people see them', () => {
+  test('ends between two characters as readers see them', () => {
     expect(cutText('short', 140)).toBe('short')
     expect(cutText(`${'x'.repeat(137)}👨‍👩‍👧 and more`, 140)).toBe('x'.repeat(137))
     expect(cutText(`${'x'.repeat(139)}😀`, 140)).toBe('x'.repeat(139))
@@ -73,13 +73,13 @@ describe('a text that is cut', () => {
     expect(cutText(`${'x'.repeat(132)}👨‍👩‍👧 and more`, 140)).toBe(`${'x'.repeat(132)}👨‍👩‍👧`)
   })
 
-  test('is well-formed and not empty also where one character is longer than the room', () => {
+  test('is well-formed and not empty also where one character is longer than the space', () => {
     const endless = `e${'\u0301'.repeat(500)}`
     expect(cutText(endless, 140)).toBe(endless.slice(0, 140))
     expect(cutText(`😀${'\u{1F3FB}'.repeat(200)}`, 139)).toMatch(/^\P{Surrogate}+$/u)
   })
 })
 
-test('what was typed loses only what would be refused', () => {
+test('typed text loses only what would be refused', () => {
   expect(repairedText(`a\r\nb${rlo}c\u0000 ${fsi}Dana${pdi} ${pdi}${lri}x`)).toBe(`a\nbc ${fsi}Dana${pdi} x`)
 })

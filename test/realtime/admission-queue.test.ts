@@ -47,7 +47,7 @@ describe('a turnstile', () => {
     expect(turnstile.waiting).toBe(0)
   })
 
-  test('spends nothing on who has gone meanwhile', async () => {
+  test('spends nothing on a caller that has gone meanwhile', async () => {
     const { entered, gone, come, passes } = crowdAt(new AdmissionQueue(1))
     for (const name of ['a', 'b', 'c']) come(name)
     gone.add('b')

@@ -72,7 +72,7 @@ describe('a command batcher', () => {
     expect(calls).toEqual([[1], [2, 3], [4]])
   })
 
-  test('makes one more call without commands when it is to pull, however often it was told meanwhile', async () => {
+  test('makes one more call without commands when it is to pull, however often it was notified meanwhile', async () => {
     const { calls, batcher, answer } = stream()
     batcher.pull()
     await turns()

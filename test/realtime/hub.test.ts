@@ -30,7 +30,7 @@ function hubWith(sessions: readonly Session[], last = 0) {
 }
 
 describe('order', () => {
-  test('each place is told once, whatever is repeated', () => {
+  test('each place is published once, whatever is repeated', () => {
     const alice = listener('alice')
     const { hub, state } = hubWith([alice])
     expect(hub.apply(state(), news(0, 2))).toBe('applied')
@@ -39,7 +39,7 @@ describe('order', () => {
     expect(placesTold(alice)).toEqual([1, 2, 3, 4])
   })
 
-  test('what lies beyond a gap is not told, and neither is its noise', () => {
+  test('an entry beyond a gap is not published, and neither are its ephemeral events', () => {
     const alice = listener('alice')
     const { hub, state } = hubWith([alice])
     const typing = { kind: 'pub' as const, data: '{"type":"typing"}' }
@@ -50,7 +50,7 @@ describe('order', () => {
     expect(placesTold(alice)).toEqual([1, 2])
   })
 
-  test('another log is not told', () => {
+  test('another log is not published', () => {
     const alice = listener('alice')
     const { hub, state } = hubWith([alice])
     expect(hub.apply(state(), news(0, 1, { epoch: 'f' }))).toBe('otherEpoch')
@@ -188,7 +188,7 @@ describe('passing things', () => {
     expect(passingTold(other)).toEqual([])
   })
 
-  test('who leaves hears nothing of it', () => {
+  test('a subscriber that leaves receives nothing of it', () => {
     const alice = listener('alice')
     const { hub } = hubWith([])
     hub.join(alice, channel, { epoch: 'e', last: 0, skip: 0, joinLeave: true, since: 1 })

@@ -40,7 +40,7 @@ describe('a connected session', () => {
     }
   })
 
-  test('whose token expired goes 25 seconds later', () => {
+  test('with an expired token goes 25 seconds later', () => {
     const alive = (now: number) => ({ aliveAt: now, pingedAt: now, now })
     const expiring = session({ expiresAt: 60 * second })
     expect(decideEnd(expiring, alive(84 * second))).toBeUndefined()
@@ -50,7 +50,7 @@ describe('a connected session', () => {
   })
 })
 
-test('who does not say who they are has ten seconds; who is on the way in has more', () => {
+test('that does not connect has ten seconds; one that is being authenticated has more', () => {
   const at = (now: number) => ({ aliveAt: 0, pingedAt: 0, now })
   expect(decideEnd(session({ phase: 'new' }), at(9 * second))).toBeUndefined()
   expect(decideEnd(session({ phase: 'new' }), at(10 * second))).toBe('stale')

@@ -58,7 +58,7 @@ describe('a reader who takes nothing', () => {
     }
   })
 
-  test('and is told little is left in peace: silence is the heartbeat’s business', () => {
+  test('and is sent little is left in peace: silence is the heartbeat’s business', () => {
     expect(reading(frames(10_000, 10), { everyMs: 1000 }).sentAway).toBe(false)
   })
 })
@@ -115,7 +115,7 @@ describe('a reader who keeps up', () => {
   })
 })
 
-describe('where it is told what waits', () => {
+describe('where the number of waiting bytes is known', () => {
   /** A reader who takes nothing: how much was given to it before it was sent away. */
   function givenTo(sizes: readonly number[]) {
     const reader = newReader()

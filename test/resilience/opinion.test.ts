@@ -158,7 +158,7 @@ test('a thousand isolates whose calls succeed make two hundred reports a second,
   expect(breaker.opinion(1000).reportEveryMs).toBe(5000)
 })
 
-test('what a breaker stores is enough to go on after its actor was gone', () => {
+test('the stored row of a breaker is enough to go on after its actor was gone', () => {
   const world = new World(8)
   world.service.answers = () => false
   world.traffic(2500, 20)

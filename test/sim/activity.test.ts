@@ -237,7 +237,7 @@ describe('an Activity actor', () => {
   })
 
   test.each(['fails', 'hangs'] as const)(
-    'answers a conversation also when a gateway %s, and tells that gateway later what it missed, also after losing its memory',
+    'answers a conversation also when a gateway %s, and sends that gateway later what it missed, also after losing its memory',
     async (behaviour) => {
       const scene = await Scene.open()
       await scene.listen('eu/0', ['lunch'])
@@ -258,7 +258,7 @@ describe('an Activity actor', () => {
     },
   )
 
-  test('sends what is new while a gateway is told that it is behind after that call: it may have looked before', async () => {
+  test('sends what is new while a gateway is notified that it is behind after that call: it may have looked before', async () => {
     const scene = await Scene.open()
     await scene.listen('eu/0', ['lunch'])
     scene.behaviour = 'fails'
@@ -276,7 +276,7 @@ describe('an Activity actor', () => {
     expect(newsOf(scene)).toEqual(['lunch@1', 'lunch@2'])
   })
 
-  test('notifies a gateway that is silent for hours once an hour, and tells it what it missed when it answers again', async () => {
+  test('notifies a gateway that is silent for hours once an hour, and sends it what it missed when it answers again', async () => {
     const scene = await Scene.open()
     await scene.listen('eu/0', ['lunch'])
     const began = scene.now
@@ -311,7 +311,7 @@ describe('an Activity actor', () => {
     expect(scene.callsOf('eu/0')).toHaveLength(calls)
   })
 
-  test('takes what many conversations tell at once as one call of a gateway for each 256, and the first at once', async () => {
+  test('takes the updates of many conversations at once as one call of a gateway for each 256, and the first at once', async () => {
     const scene = await Scene.open()
     const names = Array.from({ length: 1000 }, (_, n) => `conversation-${n}`)
     await scene.listen('eu/0', names)

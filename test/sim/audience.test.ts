@@ -82,7 +82,7 @@ class Scene {
   }
 }
 
-test('a gateway is told nothing across a hole of what it said itself: that is in an answer it may not have had yet', async () => {
+test('a gateway is sent nothing across a hole of its own publications: that is in an answer it may not have had yet', async () => {
   const scene = await Scene.open('eu/0', 'eu/1')
   for (const gateway of ['eu/0', 'eu/0', 'eu/1', 'eu/0']) await scene.say(gateway)
   const ofOther = scene.told.filter(({ news }) => news.join() === 'after 2,3')
@@ -92,7 +92,7 @@ test('a gateway is told nothing across a hole of what it said itself: that is in
   expect(scene.told.map(({ news }) => news.join())).toEqual(['after 0,1', 'after 2,3', 'after 3,4'])
 })
 
-test('a gateway that was dropped and listens again is not dropped by what its earlier lane hears', async () => {
+test('a gateway that was dropped and listens again is not dropped by what its earlier lane receives', async () => {
   const scene = await Scene.open('eu/0', 'eu/1')
   await scene.say('eu/0')
   await scene.say('eu/0')

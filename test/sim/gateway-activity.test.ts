@@ -163,7 +163,7 @@ let open: Scene | undefined
 const newScene = async (): Promise<Scene> => (open = await Scene.open())
 afterEach(() => open?.setting.close())
 
-describe('a gateway tells its users what is unread', () => {
+describe('a gateway publishes unread counts to its users', () => {
   test('of their own conversations, and asks for their states once, in one call', async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch', 'dinner'])
@@ -240,7 +240,7 @@ describe('a gateway tells its users what is unread', () => {
 })
 
 describe('after sleep', () => {
-  test("a session's buckets come back from its socket: it is told of its conversations, and others are unwanted", async () => {
+  test("a session's buckets come back from its socket: it is notified of its conversations, and others are unwanted", async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch', 'dinner'])
     await scene.setting.pass(1000)
@@ -256,7 +256,7 @@ describe('after sleep', () => {
     expect(scene.listened).toHaveLength(calls)
   })
 
-  test('a session of before gateways kept buckets is told of its conversations, and of what changed meanwhile', async () => {
+  test('a session of before gateways kept buckets is notified of its conversations, and of what changed meanwhile', async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch'])
     await scene.setting.pass(1000)
@@ -287,7 +287,7 @@ describe('after sleep', () => {
       expect((await scene.update(other, 1)).unwanted).toEqual(own.has(bucketOf(other)) ? [] : [bucketOf(other)])
   })
 
-  test('a session whose socket has no room for its buckets is told of its conversations all the same', async () => {
+  test('a session with a socket too full for its buckets is notified of its conversations all the same', async () => {
     const scene = await newScene()
     const many = Array.from({ length: 10_000 }, (_, n) => `conversation-${n}`)
     const alice = await scene.connect('alice', many)
@@ -307,7 +307,7 @@ describe('after sleep', () => {
 })
 
 describe('while others are slow or gone', () => {
-  test('a connect is answered after two seconds although no call to the Activity actor arrives, and the user is told later what it missed', async () => {
+  test('a connect is answered after two seconds although no call to the Activity actor arrives, and the user is sent later what it missed', async () => {
     const scene = await newScene()
     scene.listenMs = Infinity
     const begun = scene.setting.world.now
@@ -365,7 +365,7 @@ describe('while others are slow or gone', () => {
     expect(scene.countsOf('alice')).toEqual([['lunch', 1, 1]])
   })
 
-  test('lost news is made up for: each user is told what has changed, and states held before are asked for again', async () => {
+  test('a lost update is made up for: each user is sent what has changed, and states held before are asked for again', async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch'])
     await scene.update('lunch', 1)
@@ -385,7 +385,7 @@ describe('while others are slow or gone', () => {
 describe('a client that returns with a position', () => {
   const place = { offset: 5, epoch: 'e' }
 
-  test('is told what has changed since, after the reply to its connect', async () => {
+  test('is sent what has changed since, after the reply to its connect', async () => {
     const scene = await newScene()
     scene.missed = [JSON.stringify({ type: 'unread', conversation: 'lunch', last: 2, unread: 2 })]
     await scene.connect('alice', ['lunch'], place)
@@ -409,7 +409,7 @@ describe('a client that returns with a position', () => {
 describe('a user whose inbox', () => {
   const entry = (conversation: string) => JSON.stringify({ type: 'unread', conversation, last: 3, unread: 0 })
 
-  test('lists a further conversation hears of it as it stands then, also where the event that says so was lost', async () => {
+  test('lists a further conversation is sent its current state, also where the event that says so was lost', async () => {
     for (const events of [[{ kind: 'listed', conversation: 'dinner' }], []]) {
       const scene = await newScene()
       await scene.connect('alice', ['lunch'])
@@ -428,7 +428,7 @@ describe('a user whose inbox', () => {
     }
   })
 
-  test('removed a conversation hears of it no more', async () => {
+  test('removed a conversation is sent no more of it', async () => {
     const scene = await newScene()
     await scene.connect('alice', ['lunch'])
     await scene.update('lunch', 1)

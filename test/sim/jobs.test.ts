@@ -46,7 +46,7 @@ describe('a real queue, its visitors and its carrier on simulated time, disks an
   }, 120_000)
 })
 
-test('a seed tells the same story of jobs each time, event by event', async () => {
+test('a seed gives the same course of jobs each time, event by event', async () => {
   const traced: JobPlot = { ...jobStorm, traced: true }
   const [once, again] = [await tellOfJobs(7, traced), await tellOfJobs(7, traced)]
   expect(once.trace.length).toBeGreaterThan(100)

@@ -87,7 +87,7 @@ const most = [
 ]
 
 test.each(most)(
-  'a message in a room of $size costs at most $calls calls and $writes writes at one in $paceMs ms',
+  'a message in a conversation of $size costs at most $calls calls and $writes writes at one in $paceMs ms',
   async ({ calls: maxCalls, writes: maxWrites, ...room }) => {
     const { calls, writes } = await countMessages(room)
     expect(sum(calls), JSON.stringify(calls)).toBeLessThanOrEqual(maxCalls)

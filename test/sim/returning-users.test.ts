@@ -85,7 +85,7 @@ describe('a user that returns to their gateway a moment later', () => {
     expect(scene.replies.slice(1).every(({ recovered }) => recovered)).toBe(true)
   })
 
-  test('is told that they were added to a conversation meanwhile, and hears of it from then on', async () => {
+  test('is notified that they were added to a conversation meanwhile, and receives it from then on', async () => {
     scene = await Scene.open()
     const alice = scene.device('alice')
     await scene.come(alice)
@@ -144,7 +144,7 @@ describe('a user that returns to their gateway a moment later', () => {
   })
 })
 
-test('a user that was away for an hour is told the unread counts of that hour', async () => {
+test('a user that was away for an hour is sent the unread counts of that hour', async () => {
   scene = await Scene.open()
   await scene.create('lunch', ['bob', 'alice'])
   const laptop = scene.device('alice')

@@ -47,7 +47,7 @@ describe('real topics on simulated time, disks and network', () => {
     }
   }, 120_000)
 
-  test('keep them when a gateway never hears what became of its own call', async () => {
+  test('keep them when a gateway never receives what became of its own call', async () => {
     expect((await tellOfTopics(1426, topicGale)).broken).toEqual([])
   })
 })

@@ -15,7 +15,7 @@ function answerOf(own: readonly string[], cursor: string, scanned: number): Foun
 }
 const isFound = (tenant: string) => tenant.charCodeAt(0) % 2 === 0
 
-describe('what was found on several shards', () => {
+describe('rows found on several shards', () => {
   test('is paged so that every tenant comes once and in order, however far each shard looked', () => {
     fc.assert(
       fc.property(tenants, fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 7 }), (all, scanned, limit) => {

@@ -65,7 +65,7 @@ test('two connection strings are one database whatever user, port by default or 
   expect(isSameDatabase(at, 'postgres://a:b@ep-y.eu.neon.tech/parley')).toBe(false)
 })
 
-describe('what an isolate knows of the shards', () => {
+describe('the knowledge of an isolate about the shards', () => {
   /** A platform's actor that counts how often it is read. */
   class Platform implements ShardRegistry {
     list: ShardList = { version: 1, shards: [shard('a')], schemas: {}, replicas: {} }

@@ -29,7 +29,7 @@ describe('the registry of what holds something of a tenant', () => {
     expect(missing(classes, 'actor')).toEqual([])
   })
 
-  test('tells of a table and of a class that were added and not registered', () => {
+  test('reports a table and a class that were added and not registered', () => {
     expect(missing([...tables, 'reactions'], 'table')).toEqual(['reactions'])
     expect(missing([...classes, 'Ledger'], 'actor')).toEqual(['Ledger'])
   })

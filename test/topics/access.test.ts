@@ -49,7 +49,7 @@ const admitted = (allowed: Allowed) =>
     return answers[0] === undefined ? [name] : []
   })
 
-describe('who may do what in a namespace', () => {
+describe('the permissions of a namespace', () => {
   test.each<[Allowed, string[]]>([
     ['nobody', []],
     ['capability', ['able']],

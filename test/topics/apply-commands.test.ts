@@ -54,7 +54,7 @@ describe('a topic', () => {
     expect(applied.results[1]).toEqual({ kind: 'done', data: '{"offset":2,"epoch":"e"}' })
   })
 
-  test('tells nothing of the tenant’s own server but what it said', () => {
+  test('publishes nothing about the tenant’s own server but its publications', () => {
     const command = { user: '', client: '', server: true, ...says(1) }
     expect(applyCommands(topicWith(), [command]).publications).toEqual([{ offset: 1, data: '1' }])
   })
@@ -90,7 +90,7 @@ describe('a topic', () => {
     expect(from(4, 'other')).toMatchObject({ recovered: false })
   })
 
-  test('tells joins and leaves by connection, where that is wanted', () => {
+  test('publishes joins and leaves by connection, where that is wanted', () => {
     const coming: StreamVerb[] = [listens({ infos: { chanInfo: '1' } }), { kind: 'leave', last: true }]
     expect(run(topicWith(), ...coming).events).toEqual([
       { kind: 'join', info: { ...alice, chanInfo: '1' } },
@@ -106,7 +106,7 @@ describe('a topic', () => {
   })
 })
 
-describe('what a topic does when its alarm rings', () => {
+describe('the alarm of a topic', () => {
   const standing = {
     now: 1_000_000,
     expiresAt: undefined,
@@ -133,7 +133,7 @@ describe('what a topic does when its alarm rings', () => {
   })
 })
 
-test('what was said recently is remembered up to a bound', () => {
+test('recent publications are remembered up to a bound', () => {
   const recent = new RecentPublishes()
   for (let n = 0; n < 1100; n++) recent.note(`${n}`, { offset: n, epoch: 'e' })
   expect(recent.find('0')).toBeUndefined()

@@ -6,7 +6,7 @@ import { shrink } from './shrink.ts'
 
 const always = () => true
 
-test('what remains are the faults without which nothing breaks', async () => {
+test('the faults without which nothing breaks remain', async () => {
   const guilty = fc.uniqueArray(fc.nat(39), { minLength: 1, maxLength: 3 })
   await fc.assert(
     fc.asyncProperty(guilty, async (needed) => {
@@ -17,7 +17,7 @@ test('what remains are the faults without which nothing breaks', async () => {
   )
 })
 
-test('what does not break without all of them stays whole, and so does what there is no time for', async () => {
+test('a run that does not break without all of its faults stays whole, and so does one for which there is no time', async () => {
   const all = [1, 2, 3, 4]
   expect(await shrink(all, async (some) => some.length === 4, always)).toEqual(all)
   expect(

@@ -21,7 +21,7 @@ const tokenKeyOf = async (tenant: TestTenant) =>
   issuingKey((await env.TENANT.getByName(tenant.id).admission())!.secrets.tokenKeys)!
 
 describe('connecting', () => {
-  test('a user is told the user id, the limits, and the position of the personal stream', async () => {
+  test('a user is given the user id, the limits, and the position of the personal stream', async () => {
     const tenant = await newTenant()
     const { welcome } = await connectAs(tenant, 'alice')
     expect(welcome).toMatchObject({
@@ -70,7 +70,7 @@ describe('connecting', () => {
     expect(await line.closed()).toMatchObject({ code: 3501 })
   })
 
-  test('who does not connect within ten seconds is sent away', async () => {
+  test('a client that does not connect within ten seconds is sent away', async () => {
     const gateway = 'stale/0'
     const line = await Line.open(gateway)
     later(10_001)
@@ -78,7 +78,7 @@ describe('connecting', () => {
     expect(await line.closed()).toEqual({ code: 3502, reason: 'stale' })
   })
 
-  test('who answers no ping is sent away, who is there hears the ping', async () => {
+  test('a client that answers no ping is sent away, any other goes on receiving pings', async () => {
     const tenant = await newTenant()
     const gateway = 'pings/0'
     const { line } = await connectAs(tenant, 'alice', { gateway })
@@ -107,7 +107,7 @@ describe('connecting', () => {
     answer.webSocket!.close(1000)
   })
 
-  test('a plain request to the endpoint is told what it is', async () => {
+  test('a plain request to the endpoint is answered with what the endpoint is', async () => {
     const { status, headers } = await call('GET /connection/websocket')
     expect([status, headers.get('upgrade')]).toEqual([426, 'websocket'])
   })
@@ -124,7 +124,7 @@ describe('tokens', () => {
     expect(await closesWith('')).toBe(3501)
   })
 
-  test('what is no token, or of no tenant, ends the connection for good', async () => {
+  test('a text that is no token, or of no tenant, ends the connection for good', async () => {
     expect(await closesWith('nonsense')).toBe(3500)
     expect(await closesWith('a.b.c')).toBe(3500)
     const key = { id: 'k', secret: 'x'.repeat(43), algorithm: 'HS256' as const }
@@ -150,7 +150,7 @@ describe('tokens', () => {
     expect(await closesWith(token)).toBe(3500)
   })
 
-  test('an expired one is told so, so that the SDK fetches another, and nothing behind it is obeyed', async () => {
+  test('an expired token gets its own code, so that the SDK fetches another, and nothing behind it is obeyed', async () => {
     const tenant = await newTenant()
     const token = await tenant.token('alice', 1)
     later(2000)
@@ -225,7 +225,7 @@ describe('refreshing', () => {
     expect(await two.line.closed()).toMatchObject({ code: 3005 })
   })
 
-  test('who never refreshes is ended after the grace', async () => {
+  test('a client that never refreshes is ended after the grace', async () => {
     const tenant = await newTenant()
     const gateway = 'expiry/0'
     const { line } = await connectAs(tenant, 'alice', { gateway, token: await tenant.token('alice', 20) })

@@ -182,7 +182,7 @@ describe('data of a plain topic', () => {
   })
 })
 
-describe('what tokens tell of a connection', () => {
+describe('the data that tokens give a connection', () => {
   test('is shown in presence as the token has it', async () => {
     const tenant = await open()
     const raw = `{"user":"ann","info":${odd},"channels":["${channel}"]}`
@@ -205,7 +205,7 @@ describe('what tokens tell of a connection', () => {
     expect([200, seen.text]).toEqual([seen.status, expect.any(String)])
   })
 
-  test("and a server's subscribe says is told as it was given", async () => {
+  test("and of a server's subscribe is passed on as it was given", async () => {
     const tenant = await open()
     const ann = await lineOf(tenant, 'ann', 'json')
     const raw = `{"user":"ann","channel":"${channel}","info":${odd},"data":${odd}}`

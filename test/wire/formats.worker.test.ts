@@ -84,7 +84,7 @@ describe('a Protobuf connection', () => {
     expect(await line.ask({ rpc: { method: 'inbox.list', data: {} } })).toMatchObject({ rpc: { data: {} } })
   })
 
-  test('is pinged, and who answers is known to be there, also over sleep', async () => {
+  test('is pinged, and one that answers is known to be there, also over sleep', async () => {
     const gateway = 'binary-pings/0'
     const actor = env.GATEWAY.getByName(gateway)
     const { line, welcome } = await enter(await Line.open(gateway, '', 'protobuf'))
@@ -105,8 +105,8 @@ describe('a Protobuf connection', () => {
   })
 })
 
-describe('who pings with WebSocket frames', () => {
-  test.each(['json', 'protobuf'] as const)('hears no pings, and silence is no reason to go: %s', async (format) => {
+describe('a client that pings with WebSocket frames', () => {
+  test.each(['json', 'protobuf'] as const)('receives no pings, and silence is no reason to go: %s', async (format) => {
     const gateway = `own-pings-${format}/0`
     const actor = env.GATEWAY.getByName(gateway)
     const { line, welcome } = await enter(await Line.open(gateway, '?cf_ws_frame_ping_pong=true', format))
@@ -119,8 +119,8 @@ describe('who pings with WebSocket frames', () => {
   })
 })
 
-describe('a room in which both formats are spoken', () => {
-  test('everyone hears the same, each in its own words', async () => {
+describe('a conversation with clients of both formats', () => {
+  test('every client receives the same, each in its own format', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const people = await Promise.all(

@@ -57,7 +57,7 @@ describe('commands', () => {
     expect(await line.ask({ unsubscribe: { channel: 'nonsense' } })).toMatchObject({ unsubscribe: {} })
   })
 
-  test('what is not offered says so', async () => {
+  test('a method that is not offered says so', async () => {
     const tenant = await newTenant()
     const channel = `conversation:${await tenant.group('alice')}`
     const { line } = await connectAs(tenant, 'alice')

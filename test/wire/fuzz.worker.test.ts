@@ -53,7 +53,7 @@ async function ends(line: Line): Promise<void> {
 
 const often = { numRuns: 60 }
 
-describe.each(['json', 'protobuf'] as const)('whatever a %s socket is told', (format) => {
+describe.each(['json', 'protobuf'] as const)('whatever a %s socket is sent', (format) => {
   const frames = fc.array<string | Uint8Array<ArrayBuffer>>(format === 'json' ? textFrame : binaryFrame, {
     minLength: 1,
     maxLength: 6,
@@ -88,7 +88,7 @@ describe.each(['json', 'protobuf'] as const)('whatever a %s socket is told', (fo
   })
 })
 
-describe.each(ways)('whatever is posted for a session that hears by %s', (way) => {
+describe.each(ways)('whatever is posted for a session that receives by %s', (way) => {
   test('is taken or refused, and the session answers or ends with a reason', async () => {
     const frame = way === 'messages' ? binaryFrame : textFrame
     await fc.assert(

@@ -29,7 +29,7 @@ async function story(count: number) {
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, n) => first + n)
 
 describe('history', () => {
-  test('without a limit tells only where the stream stands', async () => {
+  test('without a limit gives only the position of the stream', async () => {
     const { ask } = await story(3)
     expect((await ask({})).history).toEqual({ publications: [], epoch: expect.any(String), offset: 3 })
   })
@@ -96,7 +96,7 @@ const pageOf = (rows: Awaited<ReturnType<typeof forgetUpTo>>) => [
   },
 ]
 
-describe('what only Postgres still has', () => {
+describe('history that only Postgres still has', () => {
   test('is read at the same offsets, however old, in both directions and across the border', async () => {
     const { tenant, lunch, seqs } = await story(12)
     const rows = await forgetUpTo(tenant, lunch, 8)
@@ -135,7 +135,7 @@ describe('what only Postgres still has', () => {
     expect(alice.user).toBe('alice')
   })
 
-  test('cannot be recovered by a subscription: the client is told and pages through history', async () => {
+  test('cannot be recovered by a subscription: the client is answered so and pages through history', async () => {
     const { tenant, lunch, alice } = await story(12)
     await forgetUpTo(tenant, lunch, 8)
     const { subscribe } = await alice.recover(lunch, { offset: 7 })
@@ -145,7 +145,7 @@ describe('what only Postgres still has', () => {
     expect((await alice.recover(lunch, { offset: 8 })).subscribe).toMatchObject({ recovered: true })
   })
 
-  test('is never left out of what a gateway is brought up to date with: it is told that it is behind', async () => {
+  test('is never left out of what a gateway is brought up to date with: it is notified that it is behind', async () => {
     const { tenant, lunch } = await story(12)
     await forgetUpTo(tenant, lunch, 8)
     const commands = [commandBy('conversation.typing', { user: 'bob' })]

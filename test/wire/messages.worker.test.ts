@@ -14,7 +14,7 @@ async function lunchOf(...users: string[]) {
 }
 
 describe('sending', () => {
-  test('is answered with the place of the message, and heard by everyone, the sender too', async () => {
+  test('is answered with the place of the message, and received by every subscriber, the sender too', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const [alice, phone, bob] = [
       await connectAs(tenant, 'alice'),
@@ -74,13 +74,13 @@ describe('sending', () => {
     expect((await send(message)).error).toMatchObject({ code: 409 })
   })
 
-  test('a clientId is its sender’s own: two people may use the same', async () => {
+  test('a clientId is its sender’s own: two users may use the same', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     expect((await tenant.post(lunch, 'alice', 'one', 'a')).body).toMatchObject({ seq: 1, duplicate: false })
     expect((await tenant.post(lunch, 'bob', 'two', 'a')).body).toMatchObject({ seq: 2, duplicate: false })
   })
 
-  test('many people at once make one dense order, the same for all', async () => {
+  test('many users at once make one dense order, the same for all', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob', 'carol')
     const people = [
       await connectAs(tenant, 'alice', { gateway: 'dense-a/0' }),
@@ -104,7 +104,7 @@ describe('sending', () => {
     expect(mine).toEqual(Array.from({ length: 20 }, (_, n) => `alice ${n}`))
   })
 
-  test('one who does not listen may send, and hears only the acknowledgement', async () => {
+  test('a member that is not subscribed may send, and receives only the acknowledgement', async () => {
     const { tenant, lunch } = await lunchOf('alice')
     const alice = await connectAs(tenant, 'alice')
     expect(await alice.send(lunch, 'Hungry?')).toMatchObject({ seq: 1 })
@@ -127,7 +127,7 @@ describe('sending', () => {
     expect(await alice.line.ask({ publish: { channel, data: { text: 'x' } } })).toMatchObject({ error: { code: 400 } })
   })
 
-  test('a stranger is told the same as for a conversation that is not', async () => {
+  test('a user outside it gets the same answer as for a conversation that is not', async () => {
     const { tenant, lunch } = await lunchOf('alice')
     const mallory = await connectAs(tenant, 'mallory')
     const send = (conversation: string) => mallory.rpc('message.send', { conversation, clientId: 'a', text: 'x' })
@@ -162,7 +162,7 @@ describe('typing', () => {
     ({ push }: Heard) =>
       push?.channel === `conversation:${conversation}` && push.pub?.data['type'] === 'typing'
 
-  test('is told again at once after the user’s message, over the socket or over HTTP, and at most every 3 s before', async () => {
+  test('is published again at once after the user’s message, over the socket or over HTTP, and at most every 3 s before', async () => {
     stopClock()
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]
@@ -216,7 +216,7 @@ describe('editing and deleting', () => {
     expect((await stranger.rpc('message.delete', { conversation: lunch, seq: 3 })).error?.code).toBe(404)
   })
 
-  test('what is gone, no message, or never was cannot be changed', async () => {
+  test('a deleted message, an entry of another type or a seq without an entry cannot be changed', async () => {
     const { tenant, lunch } = await lunchOf('alice')
     const alice = await connectAs(tenant, 'alice')
     await alice.send(lunch, 'Hungry?')

@@ -102,7 +102,7 @@ describe('presence', () => {
     expect(await curious.alsoHeard(lunch)).toEqual([])
   })
 
-  test('who flaps has neither gone nor come', async () => {
+  test('a user that flaps has neither gone nor come', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const curious = await connectAs(tenant, 'alice')
     await curious.subscribe(lunch, { join_leave: true })
@@ -134,7 +134,7 @@ describe('presence', () => {
 })
 
 describe('typing', () => {
-  test('is told to the others at once, has no place, and is told again after three seconds at the earliest', async () => {
+  test('is published to the others at once, has no place, and is published again after three seconds at the earliest', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const alice = await connectAs(tenant, 'alice')
     const bob = await connectAs(tenant, 'bob', { gateway: 'typing/0' })
@@ -154,7 +154,7 @@ describe('typing', () => {
     expect(await alice.alsoHeard(lunch)).toEqual([])
   })
 
-  test('is not kept: who comes back hears nothing of it', async () => {
+  test('is not kept: a member that comes back receives nothing of it', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     const alice = await connectAs(tenant, 'alice')
     await alice.rpc('conversation.typing', { conversation: lunch })
@@ -173,7 +173,7 @@ describe('typing', () => {
 })
 
 describe('reading', () => {
-  test('moves the cursor forward only, never past the end, and tells the others', async () => {
+  test('moves the cursor forward only, never past the end, and is published to the others', async () => {
     const { tenant, lunch } = await lunchOf('alice', 'bob')
     await tenant.postMany(lunch, 'alice', 5)
     const alice = await connectAs(tenant, 'alice')
@@ -193,7 +193,7 @@ describe('reading', () => {
 })
 
 describe('a sender who is too fast', () => {
-  test('is told to wait and how long, others are not, and may send again after that', async () => {
+  test('is refused with a time to wait, others are not, and may send again after that', async () => {
     const tenant = await newTenant({ messagesPerSecond: 1, messagesBurst: 3 })
     const lunch = await tenant.group('alice', 'bob')
     const [alice, bob] = [await connectAs(tenant, 'alice'), await connectAs(tenant, 'bob')]

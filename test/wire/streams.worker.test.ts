@@ -30,7 +30,7 @@ const isLeft = async (conversation: string, bob: Person) =>
   await eventually('no client is present', async () => ((await countIn(conversation, bob)) === 0 ? true : undefined))
 
 describe.each(ways)('without a WebSocket, by %s', (way) => {
-  test('one connects, listens, speaks and hears, as with one', async () => {
+  test('one connects, subscribes, sends and receives, as with one', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const channel = `conversation:${lunch}`
@@ -51,7 +51,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     expect(texts).toEqual(['Hungry?\n', 'Yes'])
   })
 
-  test('what is missing is recovered with the connect', async () => {
+  test('missing entries are recovered with the connect', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('bob', 'alice')
     const first = await enter(way, tenant, 'alice')
@@ -69,7 +69,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     await stream.leave()
   })
 
-  test('who goes away is gone for the others at once', async () => {
+  test('a client that goes away is gone for the others at once', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const { stream, to } = await enter(way, tenant, 'alice')
@@ -82,7 +82,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     expect(await say(to, { id: 3, ping: {} })).toBe(204)
   })
 
-  test('is written to every second while nothing is said, since only a write tells that its client has left', async () => {
+  test('is written to every second while nothing is published, since only a write shows that its client has left', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const gateway = env.GATEWAY.getByName(`probes-${way}/0`)
     const tenant = await newTenant()
@@ -100,7 +100,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     await stream.leave()
   })
 
-  test('is pinged, and who does not answer is sent away', async () => {
+  test('is pinged, and one that does not answer is sent away', async () => {
     const { stream, to } = await enter(way, await newTenant(), 'alice')
     const actor = env.GATEWAY.getByName(to.node.slice(0, to.node.lastIndexOf('/')))
     for (let beat = 1; beat <= 3; beat++) {
@@ -116,7 +116,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     expect(await stream.ended()).toMatchObject({ disconnect: { code: 3012, reason: 'no pong' } })
   })
 
-  test('an ending is told by its code, and the answer ends', async () => {
+  test('an ending is given by its code, and the answer ends', async () => {
     const stream = await Streamed.open(way, { id: 1, connect: { token: 'forged' } })
     expect(await stream.ended()).toMatchObject({ disconnect: { code: 3500, reason: 'invalid token' } })
   })
@@ -135,7 +135,7 @@ describe.each(ways)('without a WebSocket, by %s', (way) => {
     expect(await stream.ended()).toMatchObject({ disconnect: { code: 3501 } })
   })
 
-  test('who does not read is sent away before much gathers', async () => {
+  test('a client that does not read is sent away before much gathers', async () => {
     const tenant = await newTenant()
     const lunch = await tenant.group('alice', 'bob')
     const { stream, to } = await enter(way, tenant, 'alice')

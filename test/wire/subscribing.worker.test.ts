@@ -14,7 +14,7 @@ async function story(count: number) {
 }
 
 describe('subscribing', () => {
-  test('tells where the stream stands, and the state that is not in it', async () => {
+  test('gives the position of the stream, and the state that is not in it', async () => {
     const { lunch, alice, epoch } = await story(2)
     expect(await alice.subscribe(lunch)).toMatchObject({
       recoverable: true,
@@ -78,7 +78,7 @@ describe('subscribing', () => {
     expect(await alice.alsoHeard(lunch)).toEqual([])
   })
 
-  test('after an unsubscribe nothing more is heard', async () => {
+  test('after an unsubscribe nothing more is received', async () => {
     const { tenant, lunch, alice, channel } = await story(0)
     await alice.subscribe(lunch)
     await alice.line.ask({ unsubscribe: { channel } })
@@ -143,7 +143,7 @@ describe('recovering', () => {
     expect(subscribe!.publications!.map(({ offset }) => offset)).toEqual([3, 4, 5])
   })
 
-  test('from the top brings nothing, and what follows is heard once', async () => {
+  test('from the top brings nothing, and what follows is received once', async () => {
     const { tenant, lunch, alice, epoch } = await story(3)
     const { subscribe } = await alice.recover(lunch, { offset: 3, epoch })
     expect(subscribe).toMatchObject({ recovered: true, offset: 3 })
@@ -162,7 +162,7 @@ describe('recovering', () => {
     ['another epoch', { offset: 1, epoch: 'other' }],
     ['the epoch of a state that the SDK threw away', { offset: 0, epoch: '_' }],
     ['a place that was never reached', { offset: 9 }],
-  ])('from %s is told as not possible, with the top', async (_, since) => {
+  ])('from %s is answered as not possible, with the top', async (_, since) => {
     const { lunch, alice, epoch } = await story(3)
     const { subscribe } = await alice.recover(lunch, since)
     expect(subscribe).toMatchObject({ was_recovering: true, offset: 3, epoch })
@@ -179,7 +179,7 @@ describe('recovering', () => {
     expect(await alice.subscribe(lunch)).toMatchObject({ offset: 4 })
   })
 
-  test('of more than 500 is told as not possible; 500 are brought', async () => {
+  test('of more than 500 is answered as not possible; 500 are brought', async () => {
     const { lunch, alice, channel } = await story(501)
     expect((await alice.recover(lunch, { offset: 0 })).subscribe).not.toHaveProperty('recovered')
     await alice.line.ask({ unsubscribe: { channel } })

@@ -137,7 +137,7 @@ describe('namespaces', () => {
     expect(code(await alice.ask({ subscribe: { channel: 'orders:1' } }))).toBe(0)
   })
 
-  test('change without a deploy: ten seconds later at the latest every gateway applies it, also one that was not told', async () => {
+  test('change without a deploy: ten seconds later at the latest every gateway applies it, also one that was not notified', async () => {
     const tenant = await change({ subscribe: 'users', publish: 'nobody' })
     const alice = await connect(await tenant.token('alice'))
     const ask = async () => code(await alice.ask({ publish: { channel: 'orders:1', data: 1 } }))

@@ -45,7 +45,7 @@ async function story(more: object = {}) {
 }
 
 describe('a subscription token', () => {
-  test('opens its channel, and tells when it ends and what others see of it', async () => {
+  test('opens its channel, and gives its end and what others see of it', async () => {
     const { tenant, alice } = await story({ info: { name: 'Alice' } })
     expect(await alice.ask({ subscribe: { channel } })).toMatchObject({ error: { code: 103 } })
     const token = await ticketFor(tenant, 'alice', channel, { ttlSeconds: 60, info: { seat: 4 } })
@@ -177,7 +177,7 @@ test('a subscription token may keep its connection out of presence, and its join
   expect((await alice.rest()).filter(({ push }) => push?.join !== undefined)).toEqual([])
 })
 
-describe('what a connection token orders', () => {
+describe('the subscriptions of a connection token', () => {
   /** Connects with claims of the tenant's own making. */
   const arrive = async (tenant: TestTenant, claims: object, subs: object = {}) => {
     const line = await NewLine.open(ownGateway())
@@ -225,7 +225,7 @@ describe('what a connection token orders', () => {
     expect(line.frames.flat().find((heard) => !isPing(heard))?.id).toBe(id)
   })
 
-  test('that cannot be is told by name, and nothing of it stays', async () => {
+  test('that cannot be is refused by name, and nothing of it stays', async () => {
     const tenant = await newTenant()
     await namespace(tenant, 'orders', lively)
     const { answer } = await arrive(tenant, { channels: ['orders:1', 'nowhere:1'] })
@@ -255,7 +255,7 @@ describe('what a connection token orders', () => {
   })
 })
 
-test('a connection that would have to remember too much is told so, and those it has stay', async () => {
+test('a connection that would have to remember too much is refused with the reason, and those it has stay', async () => {
   const { tenant, alice } = await story()
   const info = 'x'.repeat(1000)
   const answers = []

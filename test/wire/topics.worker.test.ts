@@ -47,7 +47,7 @@ describe('a topic with history', () => {
     ])
   })
 
-  test('forgets what is beyond its size, and says so to who comes back too late', async () => {
+  test('forgets what is beyond its size, and says so to a subscriber that comes back too late', async () => {
     const { alice, bob, channel } = await story({ ...lively, historySize: 2 })
     const { epoch } = (await alice.ask({ subscribe: { channel } })).subscribe!
     await alice.ask({ unsubscribe: { channel } })
@@ -67,7 +67,7 @@ describe('a topic with history', () => {
 describe('a topic without history', () => {
   const passing = { ...lively, historySize: 0 }
 
-  test('passes on what is said without an offset, tells no position, and stores none of it', async () => {
+  test('passes on publications without an offset, gives no position, and stores none of them', async () => {
     const { tenant, alice, bob, channel } = await story(passing)
     const { subscribe } = await alice.ask({ subscribe: { channel, recover: true, offset: 3, epoch: 'e' } })
     expect(subscribe).toEqual({})
@@ -83,7 +83,7 @@ describe('a topic without history', () => {
     expect(await alice.ask({ history: { channel, limit: 1 } })).toMatchObject({ error: { code: 108 } })
   })
 
-  test('that only ever heard publications without listeners has no disk at all', async () => {
+  test('that only ever received publications without subscribers has no disk at all', async () => {
     const { tenant, bob, channel } = await story(passing)
     await bob.ask(say(channel, 1))
     const tables = await runInDurableObject(topicOf(tenant, channel), (_, { storage }) =>

@@ -55,7 +55,7 @@ export function openScenarios(ways: readonly Way[]): void {
       await client.ready(60_000)
     })
 
-    test('brings what is published to who publishes it, with who said it', async () => {
+    test('brings a publication to its publisher, with the publisher’s name', async () => {
       const client = await server.guest(way)
       const subscription = await listening(client, newChannel())
       const heard = next<{ offset: number; info: { user: string; client: string } }>(subscription, 'publication')
@@ -325,7 +325,7 @@ export function openScenarios(ways: readonly Way[]): void {
       expect(heard).toEqual([1, 2, 3])
     })
 
-    test('tells those who ask who comes and goes, each connection by itself', async () => {
+    test('publishes joins and leaves to subscribers that ask for them, each connection by itself', async () => {
       const [first, second] = [await server.guest(way), await server.guest(way)]
       const subscription = first.newSubscription(newChannel(), { joinLeave: true })
       const told: string[] = []
