@@ -7,6 +7,11 @@ import type {
   UserStates,
   NewestQuery,
 } from '../src/events/activity.ts'
+import type { StoredRoute } from '../src/facade/rollout.ts'
+import type { RouteReport } from '../src/facade/outcomes.ts'
+import type { PublishedRoute } from '../src/facade/route.ts'
+import type { RouteWindow } from '../src/facade/route-window.ts'
+import type { DifferenceReport, FacadeDefinition, facadeActions } from '../src/protocol/facade-api.ts'
 import type { KeySet } from '../src/tenants/key-sets.ts'
 import type { ArchivableTenant, DueQueue, SweptQueue, UsedGateway } from '../src/events/due.ts'
 import type { z } from 'zod'
@@ -735,6 +740,35 @@ export interface SagaCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   remove(name: string): boolean
   secrets(): string[]
   rotateSecret(): string[]
+}
+
+/** A route of a facade with what processes reported of it. */
+export interface FacadeFigures {
+  readonly kind: 'route'
+  readonly route: StoredRoute
+  readonly nextStepAt: number | null
+  readonly window: ReturnType<RouteWindow['figures']>
+}
+
+/** A version of a route and what made it. */
+export interface FacadeVersion extends Pick<StoredRoute, 'version' | 'state' | 'percent' | 'definition'> {
+  readonly at: number
+  readonly action: (typeof facadeActions)[number]
+  readonly by: string
+  readonly reason: string | null
+}
+
+export interface FacadeRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  published(): PublishedRoute[]
+  put(name: string, definition: FacadeDefinition, percent: number | undefined, by: string): FacadeFigures | Refusal
+  kill(name: string, reason: string, by: string): FacadeFigures | Refusal
+  resume(name: string, percent: number | undefined, reason: string, by: string): FacadeFigures | Refusal
+  remove(name: string): boolean
+  find(name: string): FacadeFigures | undefined
+  list(after: string, limit: number): StoredRoute[]
+  versions(name: string, before: number, limit: number): FacadeVersion[] | undefined
+  differences(name: string, before: number, limit: number): (DifferenceReport & { readonly id: number })[] | undefined
+  report(reports: readonly RouteReport[]): void
 }
 
 /** The wanted properties of a new run. `input` is JSON text. */

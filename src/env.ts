@@ -6,6 +6,7 @@ import type {
   EventCatalogRpc,
   EventConsumerRpc,
   EventLogRpc,
+  FacadeRpc,
   ConversationRpc,
   GatewayRpc,
   InboxNotesRpc,
@@ -46,6 +47,7 @@ export interface Env extends Vars {
   readonly PROCESS_VIEW: DurableObjectNamespace<ProcessViewRpc>
   readonly SAGA: DurableObjectNamespace<SagaRpc>
   readonly SAGA_CATALOG: DurableObjectNamespace<SagaCatalogRpc>
+  readonly FACADE: DurableObjectNamespace<FacadeRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**
    * The network for tenants' endpoints, which reaches public addresses only, whatever a name resolves to. Bound when

@@ -4,6 +4,8 @@ import { useBreakers } from './adapters/dependency.ts'
 import { useEpochs } from './adapters/process-epochs.ts'
 import { runCron } from './cron/run.ts'
 import { app } from './edge/http/app.ts'
+import { facade } from './edge/facade/facade.ts'
+import { facadePlace } from './edge/facade/place.ts'
 import { connect, connectionPath } from './edge/http/connection.ts'
 import type { Env } from './env.ts'
 
@@ -17,6 +19,7 @@ export { Conversation } from '../durable-objects/conversation/conversation.ts'
 export { EventCatalog } from '../durable-objects/event-catalog/event-catalog.ts'
 export { EventConsumer } from '../durable-objects/event-consumer/event-consumer.ts'
 export { EventLog } from '../durable-objects/event-log/event-log.ts'
+export { Facade } from '../durable-objects/facade/facade.ts'
 export { Gateway } from '../durable-objects/gateway/gateway.ts'
 export { Platform } from '../durable-objects/platform/platform.ts'
 export { Inbox } from '../durable-objects/inbox/inbox.ts'
@@ -40,6 +43,8 @@ useEpochs((known, read) => cacheEpochsOf(env).since(known, read))
 
 export default {
   fetch(request, env, ctx) {
+    const place = facadePlace(request, env)
+    if (place !== undefined) return facade(request, env, ctx, place)
     // A cheap look first: only few requests need their URL parsed here.
     const isConnection = request.url.includes(connectionPath) && new URL(request.url).pathname === connectionPath
     return isConnection ? connect(request, env, ctx) : app.fetch(request, env, ctx)

@@ -13,6 +13,9 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   readonly MAX_CONNECTIONS?: string
   readonly MAX_OPEN_ACTORS?: string
   readonly ALLOW_PRIVATE_ENDPOINTS?: string
+  readonly FACADE_HOSTS?: string
+  readonly FACADE_PATHS?: string
+  readonly FACADE_PRIVATE_HOSTS?: string
   readonly ADMIN_KEY?: string
   readonly ENCRYPTION_KEYS?: string
   readonly LOCAL_TENANT?: string

@@ -25,6 +25,7 @@ import {
   eventCatalogOf,
   eventConsumerOf,
   eventLogOf,
+  facadeOf,
   gatewayNamed,
   inboxNotesNumbered,
   inboxOf,
@@ -196,6 +197,7 @@ const classes = {
     fixed: numbers(namesActors),
   },
   Saga: { actor: ({ env, tenant }, name) => sagaNumbered(env, tenant, Number(name)), fixed: numbers(sagaActors) },
+  Facade: { actor: ({ env, tenant }) => facadeOf(env, tenant), fixed: ['facade'] },
   SagaCatalog: { actor: ({ env, tenant }) => sagaCatalogOf(env, tenant), fixed: ['sagas'] },
   Breaker: { actor: ({ env, tenant }) => breakerOf(env, tenant, ''), fixed: ['endpoints'] },
 } satisfies Partial<Record<ActorClass, ErasableClass>>
@@ -406,6 +408,7 @@ const erasers: Readonly<Record<Exclude<StoreName, 'Tenant'>, MakeEraser>> = {
   Activity: actorsOf('Activity'),
   JobQueue: actorsOf('JobQueue'),
   Topic: actorsOf('Topic'),
+  Facade: actorsOf('Facade'),
   RateLimiter: actorsOf('RateLimiter'),
   ActorNames: actorsOf('ActorNames'),
   Saga: actorsOf('Saga'),

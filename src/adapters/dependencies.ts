@@ -46,3 +46,12 @@ export const endpointOf = (tenant: string, host: string): Dependency => ({
   maxUnderWay: 128,
   attempts: 1,
 })
+
+/** A host that a tenant named as an upstream of its facade. Its breaker is apart from that of the tenant's jobs. */
+export const upstreamOf = (tenant: string, host: string): Dependency => ({
+  name: `${tenant}/upstream/${host}`,
+  label: host,
+  breaker: { tenant, key: `upstream/${host}` },
+  maxUnderWay: 1024,
+  attempts: 1,
+})

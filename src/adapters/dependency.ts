@@ -152,6 +152,8 @@ export interface CallTimes {
   readonly isTrouble?: (thrown: unknown) => boolean
   /** It is not made unless the breaker is closed, and never is its probe. */
   readonly isOptional?: boolean
+  /** The call is made although the breaker is open: no other service would answer in its place. It still counts. */
+  readonly isLastResort?: boolean
 }
 
 /**
@@ -160,7 +162,14 @@ export interface CallTimes {
  */
 export async function callDependency<T>(
   dependency: Dependency,
-  { deadlineMs, slowMs = 0.6 * deadlineMs, signal, isTrouble = () => true, isOptional = false }: CallTimes,
+  {
+    deadlineMs,
+    slowMs = 0.6 * deadlineMs,
+    signal,
+    isTrouble = () => true,
+    isOptional = false,
+    isLastResort = false,
+  }: CallTimes,
   attempt: (signal: AbortSignal) => Promise<Answered<T>>,
 ): Promise<T> {
   const { budget } = knownOf(dependency)
@@ -173,7 +182,8 @@ export async function callDependency<T>(
   try {
     for (let nth = 1; ; nth++) {
       const leftMs = begunAt + deadlineMs - systemClock.now()
-      const outcome = await attemptOnce(dependency, { deadlineMs: leftMs, slowMs, isTrouble }, () => attempt(ends))
+      const times = { deadlineMs: leftMs, slowMs, isTrouble, isLastResort }
+      const outcome = await attemptOnce(dependency, times, () => attempt(ends))
       if (outcome.isSuccess) return valueOf(outcome)
       const waitMs = backoffMs(nth, 100, 500, Math.random())
       const mayRepeat = nth < dependency.attempts && !ends.aborted && waitMs < leftMs / 2
@@ -198,12 +208,12 @@ function valueOf<T>(outcome: Outcome<T>): T {
 
 async function attemptOnce<T>(
   dependency: Dependency,
-  { deadlineMs, slowMs, isTrouble }: Required<Omit<CallTimes, 'signal' | 'isOptional'>>,
+  { deadlineMs, slowMs, isTrouble, isLastResort }: Required<Omit<CallTimes, 'signal' | 'isOptional'>>,
   attempt: () => Promise<Answered<T>>,
 ): Promise<Outcome<T>> {
   const { view } = knownOf(dependency)
   const counted = figuresOf(dependency)
-  const { probe } = await permission(dependency, deadlineMs)
+  const { probe } = await permission(dependency, deadlineMs, isLastResort)
   const call = view.begin(deadlineMs, slowMs, systemClock.now(), probe)
   counted.calls++
   let outcome: Outcome<T>
@@ -222,6 +232,7 @@ async function attemptOnce<T>(
 async function permission(
   dependency: Dependency,
   deadlineMs: number,
+  isLastResort: boolean,
 ): Promise<{ readonly probe: CallUnderWay['probe'] }> {
   const { view } = knownOf(dependency)
   const verdict = view.decide(systemClock.now())
@@ -232,10 +243,12 @@ async function permission(
     case 'full':
       throw refused(dependency, 'too many calls to it are under way', 1000, true)
     case 'open':
+      if (isLastResort && view.underWay < dependency.maxUnderWay) return { probe: undefined }
       throw refused(dependency, 'its breaker is open', verdict.retryInMs)
     case 'ask': {
       const permitted = await askForProbe(dependency, deadlineMs)
       if (permitted.kind === 'call') return permitted
+      if (isLastResort && view.underWay < dependency.maxUnderWay) return { probe: undefined }
       throw refused(dependency, 'its breaker is open', permitted.retryInMs)
     }
   }

@@ -32,7 +32,7 @@ export async function fetchEndpoint<T>(
 }
 
 /** Nothing behind it answers; an error of the endpoint's own says nothing about its host. */
-const isInTrouble = ({ status, headers }: Response): boolean =>
+export const isInTrouble = ({ status, headers }: Response): boolean =>
   status === 502 || status === 504 || (status === 503 && !headers.has('retry-after'))
 
 function check(env: Env, url: string): void {
@@ -41,4 +41,4 @@ function check(env: Env, url: string): void {
 }
 
 /** On Cloudflare the platform's own egress, which reaches public addresses only. */
-const networkOf = ({ ENDPOINTS }: Env): Pick<Fetcher, 'fetch'> => ENDPOINTS ?? globalThis
+export const networkOf = ({ ENDPOINTS }: Env): Pick<Fetcher, 'fetch'> => ENDPOINTS ?? globalThis

@@ -22,6 +22,8 @@ type OwnPolicy =
   | 'notifications-user'
   | 'notifications-key'
   | 'checks'
+  | 'facade-address'
+  | 'facade-tenant'
 
 /**
  * Shared by tenants: those of one plan, or all. Their limiters belong to the platform, each ordered by its own version.
@@ -130,6 +132,9 @@ const rates: Readonly<Record<BuiltInPolicy, (terms: LimitTerms) => Rate>> = {
   'notifications-user': ({ limits }) => tenfold(limits.notificationsPerSecondUser),
   'notifications-key': ({ limits }) => twice(limits.notificationsPerSecondKey),
   checks: ({ limits }) => twice(limits.checksPerSecond),
+  // A page asks for a hundred files at once, and a whole office may share one address.
+  'facade-address': () => ({ perSecond: 100, burst: 500 }),
+  'facade-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
   // A whole office may share one address and reconnect at the same moment.
   'connects-address': () => ({ perSecond: 20, burst: 500 }),
   'connects-system': ({ shared }) => twice(shared.system.connectsPerSecond),
@@ -147,6 +152,15 @@ export function messageLevels({ limits, shared }: LimitTerms = anonymousLimits):
     'messages-tenant': limits.messagesPerSecondTenant,
     'messages-plan': shared.plan.messagesPerSecond,
     'messages-system': shared.system.messagesPerSecond,
+  })
+}
+
+/** The levels of a request to a tenant's facade, after the caller's address. */
+export function facadeLevels({ shared }: LimitTerms): BuiltInPolicy[] {
+  return levels({
+    'facade-tenant': 1,
+    'requests-plan': shared.plan.requestsPerSecond,
+    'requests-system': shared.system.requestsPerSecond,
   })
 }
 

@@ -19,6 +19,7 @@ export interface ActorName {
     | 'event-catalog'
     | 'event-consumer'
     | 'event-log'
+    | 'facade'
     | 'inbox'
     | 'inbox-notes'
     | 'limiter'

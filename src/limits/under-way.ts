@@ -32,4 +32,4 @@ export class UnderWay {
 }
 
 /** How many requests of a group one process holds at one time. */
-export const maxUnderWay = { user: 256, key: 512, tenant: 512, address: 256 } as const
+export const maxUnderWay = { user: 256, key: 512, tenant: 512, address: 256, facade: 2048 } as const

@@ -15,7 +15,9 @@ export const problems = {
   'unsupported-encoding': { status: 415, title: 'Unsupported content encoding' },
   'too-many-requests': { status: 429, title: 'Rate limit exceeded' },
   'internal-error': { status: 500, title: 'Internal error' },
+  'upstream-failed': { status: 502, title: 'Upstream does not answer' },
   unavailable: { status: 503, title: 'Service unavailable' },
+  'upstream-timeout': { status: 504, title: 'Upstream too slow' },
 } as const
 
 /** The name of a catalogued problem. */

@@ -109,6 +109,7 @@ const actors = {
   Tenant: actor('settings, keys and placement', 'by-tenant', { delete: 'last' }),
   Saga: actor('runs of sagas', 'numbered'),
   SagaCatalog: actor('definitions of sagas and the secret that signs their calls', 'by-tenant'),
+  Facade: actor('routes of the facade, their versions and reported differences', 'by-tenant'),
   Breaker: actor(
     'breakers of the hosts that the tenant named; another one of each service is the platform’s',
     'by-tenant',

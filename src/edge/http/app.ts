@@ -39,6 +39,7 @@ const ofServers = [
   'sagas',
   'saga-runs',
   'saga-secrets',
+  'facade-routes',
 ].map((resource) => `/v1/${resource}/*`)
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */

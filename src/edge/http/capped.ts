@@ -30,6 +30,11 @@ export async function cappedBody(request: Request, bytes: number): Promise<Uint8
   return body.byteLength > bytes ? tooLarge(bytes) : body
 }
 
+/** The body as it came, of a request that says that it has at most `bytes`; a slow one fails with 408. */
+export async function rawBody(request: Request, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  return await readPieces(request.body, bytes)
+}
+
 async function readCompressed({ body }: Request, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await readPieces(body?.pipeThrough(new DecompressionStream('gzip')), bytes)

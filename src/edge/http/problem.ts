@@ -4,7 +4,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { DependencyError } from '../../adapters/dependency.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
-import { idsOf } from '../../kernel/request-context.ts'
+import { idsOf, type RequestContext } from '../../kernel/request-context.ts'
 import { spreadMs } from '../../kernel/retry.ts'
 import type { Refusal } from '../../protocol/errors.ts'
 import { TooManyActors } from '../../limits/open-actors.ts'
@@ -52,36 +52,49 @@ export function accepted<T extends object>(answer: T): Exclude<T, Refusal> {
 const isRefusal = (answer: object): answer is Refusal => 'kind' in answer && answer.kind === 'refused'
 
 /** A problem as RFC 9457 says it, with `Retry-After` where waiting helps. */
-export function problemResponse(
-  c: Context<App>,
-  { name, detail, retryAfterMs, violatedPolicies, dependency }: Problem,
-): Response {
+export function problemResponse(c: Context<App>, problem: Problem): Response {
+  const { status } = problems[problem.name]
+  for (const [name, value] of Object.entries(retryAfter(problem))) c.header(name, value)
+  return c.json(documentOf(problem, c.get('requestId')), statusOf(status), problemHeaders)
+}
+
+const problemHeaders = { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' } as const
+
+const retryAfter = ({ retryAfterMs }: Problem): Record<string, string> =>
+  retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) }
+
+/** The same where no route of Hono is reached. */
+export function plainProblem(problem: Problem, requestId: string): Response {
+  const { status } = problems[problem.name]
+  const headers = { ...problemHeaders, ...retryAfter(problem), 'X-Request-Id': requestId }
+  return new Response(JSON.stringify(documentOf(problem, requestId)), { status, headers })
+}
+
+function documentOf({ name, detail, retryAfterMs, violatedPolicies, dependency }: Problem, requestId: string): object {
   const { status, title } = problems[name]
-  if (retryAfterMs !== undefined) c.header('Retry-After', String(Math.ceil(retryAfterMs / 1000)))
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs }
   const violated = violatedPolicies === undefined ? {} : { 'violated-policies': violatedPolicies }
   const failed = dependency === undefined ? {} : { dependency }
-  const requestId = c.get('requestId')
-  const problem = { type: `/docs/errors#${name}`, title, status, detail, requestId, ...retry, ...violated, ...failed }
-  return c.json(problem, statusOf(status), {
-    'Content-Type': 'application/problem+json',
-    'Cache-Control': 'no-store',
-  })
+  return { type: `/docs/errors#${name}`, title, status, detail, requestId, ...retry, ...violated, ...failed }
 }
 
 const statusOf = (status: (typeof problems)[ProblemName]['status']): ContentfulStatusCode => status
 
 /** The one place where whatever was thrown becomes an answer. What it says never tells of our insides. */
-export function onError(thrown: Error, c: Context<App>): Response {
-  if (thrown instanceof ProblemError) return problemResponse(c, thrown.problem)
-  if (thrown instanceof HTTPException) return problemResponse(c, fromHttpException(thrown))
-  if (thrown instanceof DependencyError) return problemResponse(c, dependencyProblem(thrown))
-  if (isUnreachable(thrown)) return problemResponse(c, dependencyProblem({ dependency: 'postgres' }))
-  if (thrown instanceof TooManyActors) return problemResponse(c, tooManyActors(thrown))
-  if (isOverloaded(thrown)) return problemResponse(c, overloaded(1000).problem)
-  log.error('edge.unhandled', { ...idsOf(c.env.request), path: c.req.path, reason: reasonOf(thrown) })
-  if (isStorageFailure(thrown)) return problemResponse(c, storageProblem())
-  return problemResponse(c, { name: 'internal-error', detail: 'Try again; if it stays, report the requestId.' })
+export const onError = (thrown: Error, c: Context<App>): Response =>
+  problemResponse(c, problemFrom(thrown, c.env.request, c.req.path))
+
+/** The problem that a caller is told of whatever was thrown. */
+export function problemFrom(thrown: Error, request: RequestContext | undefined, path: string): Problem {
+  if (thrown instanceof ProblemError) return thrown.problem
+  if (thrown instanceof HTTPException) return fromHttpException(thrown)
+  if (thrown instanceof DependencyError) return dependencyProblem(thrown)
+  if (isUnreachable(thrown)) return dependencyProblem({ dependency: 'postgres' })
+  if (thrown instanceof TooManyActors) return tooManyActors(thrown)
+  if (isOverloaded(thrown)) return overloaded(1000).problem
+  log.error('edge.unhandled', { ...idsOf(request), path, reason: reasonOf(thrown) })
+  if (isStorageFailure(thrown)) return storageProblem()
+  return { name: 'internal-error', detail: 'Try again; if it stays, report the requestId.' }
 }
 
 const dependencyProblem = ({ dependency }: Pick<DependencyError, 'dependency'>): Problem => ({

@@ -9,7 +9,7 @@ import { RequestWork } from '../http/request-work.ts'
 /** The requests of this isolate. */
 export const requestLoad = new LoadGauge()
 /** Requests under way at once, and how long they may take on the average, before the last of them is turned away. */
-const maxRequests: Load = { waiting: 2048, ageMs: 16_000 }
+export const maxRequests: Load = { waiting: 2048, ageMs: 16_000 }
 
 /** Turns requests away while there are too many: documents first, then searches and figures, then reading, writing last. */
 export const shedRequests = (most: Load = maxRequests) =>

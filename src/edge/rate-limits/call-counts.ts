@@ -16,7 +16,12 @@ const receiverOf = (env: Env): CallReceiver => ({
 export function countRequest(c: AppContext): void {
   const principal = c.get('principal')
   if (principal.kind === 'anonymous') return
+  countRequestOf(c.env, c.executionCtx, principal.tenant)
+}
+
+/** The same for a request whose tenant is known otherwise. */
+export function countRequestOf(env: Env, executionCtx: Pick<ExecutionContext, 'waitUntil'>, tenant: string): void {
   const now = systemClock.now()
-  counts.add(principal.tenant, 1)
-  if (counts.isDue(now)) c.executionCtx.waitUntil(reportCalls(receiverOf(c.env), counts, now))
+  counts.add(tenant, 1)
+  if (counts.isDue(now)) executionCtx.waitUntil(reportCalls(receiverOf(env), counts, now))
 }

@@ -14,6 +14,7 @@ import { processInstances } from './processes/instances.ts'
 import { processes } from './processes/processes.ts'
 import { sagaRuns } from './sagas/saga-runs.ts'
 import { sagas } from './sagas/sagas.ts'
+import { facadeRoutes } from './facade/facade-routes.ts'
 import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
@@ -42,6 +43,7 @@ export const operations: readonly Operation[] = [
   ...processInstances,
   ...sagas,
   ...sagaRuns,
+  ...facadeRoutes,
   ...usage,
   ...admin,
 ]

@@ -3,12 +3,13 @@ import { processEpochs } from '../../../adapters/process-epochs.ts'
 import type { Cache, CacheFigures } from '../../../cache/cache.ts'
 import { aheadResults } from '../../../history/read-ahead.ts'
 import type { MetricFamily, Sample } from '../../../kernel/exposition.ts'
+import { facadeRoutes } from '../../facade/routes.ts'
 import { identityCaches } from '../../identity/tenants.ts'
 import { revocations } from '../../identity/revocations.ts'
 
 type Figured = Pick<Cache<never>, 'figures' | 'held'> & { readonly options: { readonly name: string } }
 
-const caches: readonly Figured[] = [...identityCaches, revocations, historyCache]
+const caches: readonly Figured[] = [...identityCaches, revocations, historyCache, facadeRoutes]
 
 /** The caches of the process that answers: each process counts by itself, from its start. */
 export function cacheFamilies(): MetricFamily[] {

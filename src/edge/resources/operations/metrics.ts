@@ -14,6 +14,7 @@ import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
 import { eventFamilies } from './event-metrics.ts'
+import { facadeFamilies } from './facade-metrics.ts'
 import { breakerFamilies, readBreakers } from './breakers.ts'
 import { lookAtReplicas, replicaFamilies } from './replica-metrics.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
@@ -72,6 +73,7 @@ export async function metricsText(env: Env): Promise<string> {
     ...moveFamilies(moves, systemClock.now()),
     ...cacheFamilies(),
     ...eventFamilies(),
+    ...facadeFamilies(),
     ...breakerFamilies(breakers),
     ...replicaFamilies(replicas),
   ])
