@@ -184,7 +184,9 @@ const listOf = (text: string | undefined): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '')
 
-function readFacadeHost(part: string): readonly [string, { readonly tenant: string; readonly route: string | undefined }] {
+function readFacadeHost(
+  part: string,
+): readonly [string, { readonly tenant: string; readonly route: string | undefined }] {
   const [, host = '', tenant = '', route] =
     /^([a-z0-9.-]+(?::\d+)?)=([a-z0-9][\w.-]*)(?:\/([a-z0-9-]{1,64}))?$/.exec(part) ?? []
   if (host === '') throw new Error(`FACADE_HOSTS: "${part}": write host=tenant, or host=tenant/route, in lower case`)

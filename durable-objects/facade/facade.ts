@@ -56,12 +56,7 @@ export class Facade extends TenantActor implements FacadeRpc {
   }
 
   /** Creates a route, or changes it; the same again changes nothing. */
-  put(
-    name: string,
-    definition: FacadeDefinition,
-    percent: number | undefined,
-    by: string,
-  ): FacadeFigures | Refusal {
+  put(name: string, definition: FacadeDefinition, percent: number | undefined, by: string): FacadeFigures | Refusal {
     const table = this.#create()
     const now = this.#clock.now()
     const known = table.find(name)
@@ -112,11 +107,7 @@ export class Facade extends TenantActor implements FacadeRpc {
   }
 
   /** Shadowed requests whose answers differ, the newest first; undefined when there is no such route. */
-  differences(
-    name: string,
-    before: number,
-    limit: number,
-  ): (DifferenceReport & { readonly id: number })[] | undefined {
+  differences(name: string, before: number, limit: number): (DifferenceReport & { readonly id: number })[] | undefined {
     return this.#table?.find(name) === undefined ? undefined : this.#table.differences(name, before, limit)
   }
 

@@ -67,10 +67,13 @@ const neverCompared: readonly string[] = [
 ]
 
 /** The rules of a route's `shadow`. */
-export const compareRules = (ignore: {
-  readonly headers: readonly string[]
-  readonly json: readonly string[]
-}, values: boolean): CompareRules => ({
+export const compareRules = (
+  ignore: {
+    readonly headers: readonly string[]
+    readonly json: readonly string[]
+  },
+  values: boolean,
+): CompareRules => ({
   ignoredHeaders: new Set([...neverCompared, ...ignore.headers.map((name) => name.toLowerCase())]),
   ignoredJson: ignore.json.map(segmentsOf),
   values,
@@ -148,7 +151,8 @@ function compareBodies(legacy: ComparedAnswer, next: ComparedAnswer, rules: Comp
     if (parsed === undefined) return found.add('body', 'changed', shownSizes(one, other))
     return compareJson(parsed[0], parsed[1], [], rules, found)
   }
-  const isSame = one.isWhole === other.isWhole && one.hash === other.hash && haveSameLength(legacy.headers, next.headers)
+  const isSame =
+    one.isWhole === other.isWhole && one.hash === other.hash && haveSameLength(legacy.headers, next.headers)
   if (!isSame) found.add('body', 'changed', shownSizes(one, other))
 }
 

@@ -121,7 +121,11 @@ export function responseHeaders(given: Headers, entrance: Entrance, upstream: Up
 }
 
 /** An address of the upstream as the facade has it; any other as it is. */
-export function rewrittenLocation(value: string, { scheme, host, prefix }: Entrance, upstream: UpstreamAddress): string {
+export function rewrittenLocation(
+  value: string,
+  { scheme, host, prefix }: Entrance,
+  upstream: UpstreamAddress,
+): string {
   const isAbsolute = /^(?:[a-z][a-z\d+.-]*:)?\/\//i.test(value)
   if (!isAbsolute && !value.startsWith('/')) return value
   if (!URL.canParse(value, upstream.origin)) return value

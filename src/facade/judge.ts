@@ -56,9 +56,7 @@ const errorRate = ({ calls, errors }: SideCounts): number => (calls === 0 ? 0 : 
 export const baselineOf = (legacy: SideCounts, minCalls: number, before: Baseline): Baseline =>
   legacy.calls >= minCalls ? { errorRate: errorRate(legacy), p95Ms: p95(legacy) } : before
 
-export type Judgement =
-  | { readonly kind: 'unknown' | 'healthy' }
-  | { readonly kind: 'worse'; readonly reason: string }
+export type Judgement = { readonly kind: 'unknown' | 'healthy' } | { readonly kind: 'worse'; readonly reason: string }
 
 /** Fewer errors say nothing. */
 const minErrors = 3

@@ -15,7 +15,10 @@ export const sharedLimiter = (policy: string, plan: string) =>
 const keptTogether = 4
 
 /** The policies whose limiters are kept together, each key being used rarely, and what the actors that keep them are called. */
-const keepers: Readonly<Record<string, string>> = { messages: 'messages-of-users', 'facade-address': 'facade-addresses' }
+const keepers: Readonly<Record<string, string>> = {
+  messages: 'messages-of-users',
+  'facade-address': 'facade-addresses',
+}
 
 /** The names, without the tenant, of the limiters' actors that every tenant has the same of. */
 export const fixedLimiters: readonly string[] = Object.values(keepers).flatMap((keeper) =>

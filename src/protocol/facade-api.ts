@@ -36,7 +36,10 @@ export const facadeMethods = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 
 export const fallbackReasons = ['5xx', 'timeout', 'breaker'] as const
 
 const fallback = z.strictObject({
-  on: z.array(z.enum(fallbackReasons)).max(3).default([...fallbackReasons]),
+  on: z
+    .array(z.enum(fallbackReasons))
+    .max(3)
+    .default([...fallbackReasons]),
   unsafe: z.boolean().default(false).describe('Also POST and PATCH, which may then have their effect on both sides'),
   both: z.boolean().default(false).describe('Requests of the legacy side go to the new one as well'),
   replayBytes: z.int().min(0).max(1_048_576).default(65_536).describe('Longer bodies are sent once'),
@@ -63,17 +66,18 @@ const shadow = z.strictObject({
 
 const rollback = z.strictObject({
   windowSeconds: z.int().min(10).max(600).default(60),
-  minCalls: z.int().min(10).max(100_000).default(50).describe('Calls of the new side in the window; with fewer nothing is judged'),
+  minCalls: z
+    .int()
+    .min(10)
+    .max(100_000)
+    .default(50)
+    .describe('Calls of the new side in the window; with fewer nothing is judged'),
   errorMargin: z.number().min(0).max(100).default(2).describe('Percentage points of the error rate'),
   p95Margin: z.number().min(0).max(10_000).default(50).describe('Percent of the 95th percentile'),
 })
 
 const schedule = z.strictObject({
-  steps: z
-    .array(z.number().gt(0).max(100))
-    .min(1)
-    .max(20)
-    .default([1, 5, 25, 50, 100]),
+  steps: z.array(z.number().gt(0).max(100)).min(1).max(20).default([1, 5, 25, 50, 100]),
   stepSeconds: z.int().min(10).max(2_592_000).default(3600),
 })
 
@@ -81,8 +85,17 @@ const fields = {
   legacy: upstream,
   new: upstream,
   key: key.describe('What decides the side of a request'),
-  allow: z.array(z.string().min(1).max(keyLength)).max(maxAllowed).default([]).describe('Keys that are always on the new side'),
-  methods: z.array(z.enum(facadeMethods)).min(1).max(7).exactOptional().describe('Others go to legacy; all when it is not given'),
+  allow: z
+    .array(z.string().min(1).max(keyLength))
+    .max(maxAllowed)
+    .default([])
+    .describe('Keys that are always on the new side'),
+  methods: z
+    .array(z.enum(facadeMethods))
+    .min(1)
+    .max(7)
+    .exactOptional()
+    .describe('Others go to legacy; all when it is not given'),
   fallback: fallback.prefault({}),
   shadow: shadow.prefault({}),
   rollback: rollback.nullable().prefault({}),
@@ -142,9 +155,7 @@ const reason = z.string().min(1).max(500)
 export const facadeKill = z.strictObject({ reason })
 export const facadeResume = z.strictObject({
   reason,
-  percent: percent
-    .exactOptional()
-    .describe('By default the share from before a kill, and 0 after a rollback'),
+  percent: percent.exactOptional().describe('By default the share from before a kill, and 0 after a rollback'),
 })
 
 export const facadePageQuery = z.strictObject({

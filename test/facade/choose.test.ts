@@ -4,13 +4,14 @@ import { bucketOf, chooseSide, keyOf, percentAt } from '../../src/facade/choose.
 import type { PublishedRoute } from '../../src/facade/route.ts'
 import { definitionOf } from './definition.ts'
 
+const plain = definitionOf({})
 const routeWith = (given: Partial<PublishedRoute>): PublishedRoute => ({
   name: 'shop',
   version: 1,
   state: 'active',
   percent: 0,
   before: null,
-  definition: definitionOf({}),
+  definition: plain,
   ...given,
 })
 const none = new Set<string>()
@@ -95,7 +96,14 @@ describe('a key', () => {
   test('is missing where there is none, and credentials that cannot be read throw nothing', () => {
     expect(keyFrom({ from: 'cookie', name: 'sid' }, { cookie: 'xsid=1; sid=' })).toBe(undefined)
     expect(keyFrom({ from: 'header', name: 'x-user' }, {})).toBe(undefined)
-    for (const authorization of ['Bearer x', 'Bearer a.b.c', 'Bearer a.%.c', 'Basic %', `Bearer ${jwt([])}`, 'Digest x'])
+    for (const authorization of [
+      'Bearer x',
+      'Bearer a.b.c',
+      'Bearer a.%.c',
+      'Basic %',
+      `Bearer ${jwt([])}`,
+      'Digest x',
+    ])
       expect(keyFrom({ from: 'user' }, { authorization })).toBe(undefined)
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme-ascii' }), (text) => {

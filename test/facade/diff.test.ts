@@ -3,11 +3,18 @@ import { describe, expect, test } from 'vitest'
 import { compareAnswers, compareRules, maxDifferences, type ComparedAnswer } from '../../src/facade/diff.ts'
 import type { Difference } from '../../src/protocol/facade-api.ts'
 
-function answerOf(value: unknown, { status = 200, headers = {}, isWhole = true }: {
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly isWhole?: boolean
-} = {}): ComparedAnswer {
+function answerOf(
+  value: unknown,
+  {
+    status = 200,
+    headers = {},
+    isWhole = true,
+  }: {
+    readonly status?: number
+    readonly headers?: Readonly<Record<string, string>>
+    readonly isWhole?: boolean
+  } = {},
+): ComparedAnswer {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return {
     status,
@@ -54,7 +61,10 @@ describe('a comparison', () => {
 
   test('names each difference by status, header or JSON pointer', () => {
     const legacy = answerOf({ items: [{ price: 1 }, { price: 2 }], 'a/b~': 1, gone: 1 }, { headers: { 'x-a': '1' } })
-    const next = answerOf({ items: [{ price: 1 }, { price: '2' }], 'a/b~': 2, came: {} }, { status: 201, headers: { 'x-b': '1' } })
+    const next = answerOf(
+      { items: [{ price: 1 }, { price: '2' }], 'a/b~': 2, came: {} },
+      { status: 201, headers: { 'x-b': '1' } },
+    )
     expect(compareAnswers(legacy, next, withValues).differences).toEqual([
       { at: 'status', change: 'changed', legacy: '200', new: '201' },
       { at: 'header x-a', change: 'only-legacy', legacy: '1' },
@@ -68,17 +78,24 @@ describe('a comparison', () => {
 
   test('leaves out what the rules ignore, and the values where they are not asked for', () => {
     const rules = compareRules({ headers: ['X-A'], json: ['/items/*/at', '/secret'] }, false)
-    const legacy = answerOf({ items: [{ at: 1, n: 1 }], secret: 1 }, { headers: { 'x-a': '1', date: 'a', server: 'a' } })
+    const legacy = answerOf(
+      { items: [{ at: 1, n: 1 }], secret: 1 },
+      { headers: { 'x-a': '1', date: 'a', server: 'a' } },
+    )
     const next = answerOf({ items: [{ at: 2, n: 2 }] }, { headers: { date: 'b', etag: '"x"' } })
     expect(compareAnswers(legacy, next, rules).differences).toEqual([{ at: '/items/0/n', change: 'changed' }])
   })
 
   test('compares the beginning of what is too large, its media type and length, and says so', () => {
-    const large = (hash: string, length: string) => answerOf(hash, { isWhole: false, headers: { 'content-length': length } })
+    const large = (hash: string, length: string) =>
+      answerOf(hash, { isWhole: false, headers: { 'content-length': length } })
     const same = compareAnswers(large('a', '50000000'), large('a', '50000000'), plain)
     expect([same.isPartial, same.differences]).toEqual([true, []])
     for (const other of [large('b', '50000000'), large('a', '50000001'), answerOf('a')])
-      expect(compareAnswers(large('a', '50000000'), other, plain).differences).toContainEqual({ at: 'body', change: 'changed' })
+      expect(compareAnswers(large('a', '50000000'), other, plain).differences).toContainEqual({
+        at: 'body',
+        change: 'changed',
+      })
   })
 
   test('ends with so many differences, and with a depth: the rest is counted', () => {

@@ -25,10 +25,10 @@ describe('headers for the upstream', () => {
       fc.property(fc.dictionary(names, fc.constant('v')), fc.array(names), (fields, named) => {
         const sent = requestHeaders(new Headers({ ...fields, connection: named.join(', ') }), site)
         for (const name of hopByHop) expect(sent.has(name)).toBe(false)
-        for (const name of named.filter((one) => one !== 'x-forwarded-for')) expect(sent.has(name)).toBe(false)
+        for (const name of named.filter((each) => each !== 'x-forwarded-for')) expect(sent.has(name)).toBe(false)
         expect(sent.get('x-forwarded-for')).toBe('203.0.113.7')
         const kept = Object.keys(fields).filter(
-          (name) => !hopByHop.includes(name) && !named.includes(name) && name !== 'x-forwarded-for',
+          (name) => !hopByHop.includes(name) && !named.some((one) => one === name) && name !== 'x-forwarded-for',
         )
         for (const name of kept) expect(sent.get(name)).toBe('v')
       }),
@@ -62,7 +62,8 @@ describe('headers for the upstream', () => {
   })
 
   test('ask for a WebSocket again, and for no other protocol', () => {
-    const ask = (upgrade: string) => requestHeaders(new Headers({ connection: 'Upgrade', upgrade }), site).get('upgrade')
+    const ask = (upgrade: string) =>
+      requestHeaders(new Headers({ connection: 'Upgrade', upgrade }), site).get('upgrade')
     expect([ask('WebSocket'), ask('h2c')]).toEqual(['websocket', null])
   })
 
@@ -91,7 +92,11 @@ describe('headers for the client', () => {
   })
 
   test('what holds for a whole host passes on a host of the tenant’s own only', () => {
-    const given = new Headers({ 'strict-transport-security': 'max-age=1', 'clear-site-data': '"*"', 'service-worker-allowed': '/' })
+    const given = new Headers({
+      'strict-transport-security': 'max-age=1',
+      'clear-site-data': '"*"',
+      'service-worker-allowed': '/',
+    })
     expect([...responseHeaders(given, shared, upstream)]).toEqual([])
     expect([...responseHeaders(given, site, upstream)].length).toBe(3)
   })
@@ -129,7 +134,7 @@ describe('headers for the client', () => {
 
 test('no path and no query of a request leads outside of the upstream’s address', () => {
   fc.assert(
-    fc.property(fc.webPath(), fc.string(), fc.boolean(), (path, query, isDeep) => {
+    fc.property(fc.string({ unit: 'binary-ascii' }), fc.string(), fc.boolean(), (path, query, isDeep) => {
       const asked = new URL(`https://parley.example/facade/acme/shop/${path}?${query}`)
       const rest = asked.pathname.slice('/facade/acme/shop'.length)
       const at = isDeep ? deeper : upstream

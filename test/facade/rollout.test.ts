@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addCounts, CountWindow, durationNumber, judge, noBaseline, noCounts, p95, type SideCounts } from '../../src/facade/judge.ts'
+import {
+  addCounts,
+  CountWindow,
+  durationNumber,
+  judge,
+  noBaseline,
+  noCounts,
+  p95,
+  type SideCounts,
+} from '../../src/facade/judge.ts'
 import { OutcomeCounts } from '../../src/facade/outcomes.ts'
 import { percentAt } from '../../src/facade/choose.ts'
 import {
@@ -97,7 +106,9 @@ describe('a route', () => {
     expect(percentAt(resumeRoute(killed, 5, 20), 20 + switchMs)).toBe(5)
     const back = rollBackRoute(route, 10)
     expect(percentAt(resumeRoute(back, undefined, 20), 20 + switchMs)).toBe(0)
-    expect(putRoute(back, 'shop', { definition: back.definition, percent: 50 }, 30)).toMatchObject({ state: 'rolled-back' })
+    expect(putRoute(back, 'shop', { definition: back.definition, percent: 50 }, 30)).toMatchObject({
+      state: 'rolled-back',
+    })
   })
 
   test('steps up when a step is due and it is healthy, one step after the other', () => {
@@ -179,11 +190,9 @@ describe('a request', () => {
 
   test('is sent twice only when it has no second effect, or the route says so, and its body can be kept', () => {
     expect([get, { ...post, method: 'PUT' }, post].map((one) => mayRepeat(plain, one))).toEqual([true, true, false])
-    expect([post, { ...post, bodyBytes: undefined }, { ...post, bodyBytes: 1e6 }].map((one) => mayRepeat(unsafe, one))).toEqual([
-      true,
-      false,
-      false,
-    ])
+    expect(
+      [post, { ...post, bodyBytes: undefined }, { ...post, bodyBytes: 1e6 }].map((one) => mayRepeat(unsafe, one)),
+    ).toEqual([true, false, false])
   })
 
   test('is shadowed only when it is safe, or the route says so', () => {

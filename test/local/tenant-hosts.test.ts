@@ -36,6 +36,18 @@ const ways: Readonly<Record<string, readonly { readonly name: string; readonly c
       call: `postEvent(env, { attempt: 1, generation: 1 }, { tenant: 'acme', url, timeoutSeconds: 2, id: 'c/t/1', body: '{}', secrets: [] })`,
     },
   ],
+  'src/edge/facade/facade.ts': [
+    {
+      name: 'a request through a facade',
+      call: `callUpstream(env, upstreamAt(env, 'acme', { url, timeoutMs: 2000 }), { method: 'GET', path: '/', search: '', headers: new Headers(), body: null })`,
+    },
+  ],
+  'src/edge/facade/shadow.ts': [
+    {
+      name: 'a shadow of a request through a facade',
+      call: `callUpstream(env, upstreamAt(env, 'other', { url, timeoutMs: 2000 }), { method: 'GET', path: '/', search: '', headers: new Headers(), body: null })`,
+    },
+  ],
   'src/adapters/key-set.ts': [{ name: 'a key set', call: `fetchKeySet(env, 'acme', url)` }],
   'src/adapters/endpoint-socket.ts': [
     {
@@ -56,6 +68,7 @@ const worker = `
   import { encodePost } from './src/jobs/webhooks/endpoint-post.ts'
   import { callSagaEndpoint } from './src/handlers/saga-endpoint.ts'
   import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
+  import { callUpstream, upstreamAt } from './src/adapters/upstream.ts'
   import { fetchKeySet } from './src/adapters/key-set.ts'
   import { connectEndpoint } from './src/adapters/endpoint-socket.ts'
   const attempt = () => ({ job: { id: 'job-1', attempt: 1, collected: [] }, secrets: [], signal: new AbortController().signal })
@@ -86,8 +99,8 @@ const filesWith = (pattern: RegExp): string[] =>
     .toSorted()
 
 test('each file that calls a host which a tenant named is listed here with its calls', () => {
-  const callers = filesWith(/\b(?:fetchEndpoint|connectEndpoint)[(<]/).filter(
-    (file) => file !== 'src/adapters/endpoint.ts',
+  const callers = filesWith(/\b(?:fetchEndpoint|connectEndpoint|callUpstream)[(<]/).filter(
+    (file) => file !== 'src/adapters/endpoint.ts' && file !== 'src/adapters/upstream.ts',
   )
   expect(callers).toEqual(Object.keys(ways).toSorted())
 })

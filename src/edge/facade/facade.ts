@@ -206,7 +206,7 @@ class Passing {
     const upstream = this.#used.upstreams[side === 'legacy' ? 'new' : 'legacy']
     if (typeof upstream === 'string') return undefined
     this.#isSampled = true
-    return startShadow(this.#env, this.#used, upstream, this.#outgoing())
+    return startShadow({ env: this.#env, executionCtx: this.#ctx }, this.#used, upstream, this.#outgoing())
   }
 
   #answer(outcome: Outcome, side: Side, shadow?: Shadow): Response {
@@ -237,8 +237,8 @@ const isComparable = ({ headers }: Response): boolean =>
   !/^text\/event-stream\b/i.test(headers.get('content-type') ?? '') &&
   /^(?:gzip|identity)?$/i.test(headers.get('content-encoding') ?? '')
 
-const unanswered = (
-  reason: FallbackReason,
-  name: 'upstream-failed' | 'upstream-timeout',
-  detail: string,
-): Outcome => ({ kind: 'unanswered', reason, problem: new ProblemError({ name, detail: `upstream: ${detail}` }) })
+const unanswered = (reason: FallbackReason, name: 'upstream-failed' | 'upstream-timeout', detail: string): Outcome => ({
+  kind: 'unanswered',
+  reason,
+  problem: new ProblemError({ name, detail: `upstream: ${detail}` }),
+})

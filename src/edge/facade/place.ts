@@ -43,10 +43,9 @@ export function facadePlace(request: Request, vars: Vars): FacadePlace | undefin
 function behindPrefix(pathname: string, tenantOfHost: string | undefined) {
   if (!pathname.startsWith(prefixed)) return undefined
   const [, before = '', tenant = '', route = '', path = ''] =
-    (tenantOfHost === undefined
-      ? /^(\/facade\/([^/]+)\/([^/]+))(\/.*)?$/
-      : /^(\/facade\/()([^/]+))(\/.*)?$/
-    ).exec(pathname) ?? []
+    (tenantOfHost === undefined ? /^(\/facade\/([^/]+)\/([^/]+))(\/.*)?$/ : /^(\/facade\/()([^/]+))(\/.*)?$/).exec(
+      pathname,
+    ) ?? []
   return route === '' ? undefined : { tenant: tenantOfHost ?? tenant, route, path, prefix: before }
 }
 

@@ -100,7 +100,10 @@ function usedRoute(env: Env, tenant: string, route: PublishedRoute): UsedRoute {
     counted: { tenant, route: name, version },
     allow: new Set(allow),
     rules: compareRules(shadow.ignore, shadow.values),
-    upstreams: { legacy: upstreamOrReason(env, tenant, definition.legacy), new: upstreamOrReason(env, tenant, definition.new) },
+    upstreams: {
+      legacy: upstreamOrReason(env, tenant, definition.legacy),
+      new: upstreamOrReason(env, tenant, definition.new),
+    },
   }
 }
 

@@ -1,12 +1,11 @@
-import type { Upstream } from '../../adapters/upstream.ts'
-import { callUpstream, type UpstreamRequest } from '../../adapters/upstream.ts'
+import { callUpstream, type Upstream, type UpstreamRequest } from '../../adapters/upstream.ts'
 import { Deadline } from '../../adapters/deadline.ts'
 import type { Env } from '../../env.ts'
 import { compareAnswers, type BodySample, type ComparedAnswer } from '../../facade/diff.ts'
 import type { ShadowOutcome } from '../../facade/outcomes.ts'
 import type { Side } from '../../facade/route.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { facadeFigures, outcomes } from './report.ts'
+import { facadeFigures, outcomes, reportSoon } from './report.ts'
 import type { UsedRoute } from './routes.ts'
 
 /** Shadows under way in this process, and of one route; each until a time, since a cancelled one does not end. */
@@ -34,7 +33,7 @@ export interface Shadow {
 
 /** Sends a copy of a request to the other side; undefined when too many are under way. */
 export function startShadow(
-  env: Env,
+  { env, executionCtx }: { readonly env: Env; readonly executionCtx: Pick<ExecutionContext, 'waitUntil'> },
   used: UsedRoute,
   upstream: Upstream,
   request: UpstreamRequest,
@@ -46,6 +45,7 @@ export function startShadow(
   const note = (outcome: ShadowOutcome, difference?: Parameters<typeof outcomes.noteShadow>[2]) => {
     facadeFigures.shadows[outcome]++
     outcomes.noteShadow(counted, outcome, difference)
+    reportSoon(env, executionCtx, counted.tenant)
   }
   if (!hasRoom(place, now)) {
     note('skipped')

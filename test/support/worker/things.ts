@@ -23,6 +23,13 @@ export interface Furnished {
   readonly things: Things
 }
 
+/** A route of a facade that no test sends requests through. */
+export const facadeRoute = {
+  legacy: { url: 'https://legacy.example.com' },
+  new: { url: 'https://new.example.com' },
+  key: { from: 'user' },
+} as const
+
 /** A tenant with one of everything. */
 export async function furnished(): Promise<Furnished> {
   const tenant = await newTenant()
@@ -36,6 +43,7 @@ export async function furnished(): Promise<Furnished> {
   await put(`/v1/event-topics/${name}`, {})
   await put(`/v1/event-types/${name}/versions/1`, { schema: true })
   await put(`/v1/consumers/${name}`, {})
+  await put(`/v1/facade-routes/${name}`, facadeRoute)
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))

@@ -153,9 +153,7 @@ const listFacadeRoutes = operation(
   }),
   async ({ c, caller: { tenant }, query: { after = '', limit } }) => {
     const found = await callFacade(c.env, tenant, (facade) => facade.list(after, limit + 1))
-    const routes = found
-      .slice(0, limit)
-      .map(({ name, version, state, percent }) => ({ name, version, state, percent }))
+    const routes = found.slice(0, limit).map(({ name, version, state, percent }) => ({ name, version, state, percent }))
     return { status: 200, body: { routes, next: found.length > limit ? (routes.at(-1)?.name ?? null) : null } }
   },
 )

@@ -12,12 +12,22 @@ export function facadeFamilies(): MetricFamily[] {
       'side',
       errors,
     ),
-    counter('parley_facade_fallbacks_total', 'Requests that the other side was asked for, by reason.', 'reason', fallbacks),
+    counter(
+      'parley_facade_fallbacks_total',
+      'Requests that the other side was asked for, by reason.',
+      'reason',
+      fallbacks,
+    ),
     counter('parley_facade_shadows_total', 'Shadowed requests by outcome.', 'outcome', shadows),
   ]
 }
 
-const counter = (name: string, help: string, label: string, figures: Readonly<Record<string, number>>): MetricFamily => ({
+const counter = (
+  name: string,
+  help: string,
+  label: string,
+  figures: Readonly<Record<string, number>>,
+): MetricFamily => ({
   name,
   type: 'counter',
   help,

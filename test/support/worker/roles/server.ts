@@ -3,7 +3,7 @@ import { env } from 'cloudflare:workers'
 import { sagaOf } from '../../../../durable-objects/address.ts'
 import { call } from '../http.ts'
 import { succeeded } from '../tenant.ts'
-import type { Furnished, Things } from '../things.ts'
+import { facadeRoute, type Furnished, type Things } from '../things.ts'
 
 /** What a server says, and of what, for an operation to succeed. */
 export interface Setting {
@@ -37,6 +37,7 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/namespaces/{name}': { historySize: 10, historyTtlSeconds: 60 },
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
+  'PUT /v1/facade-routes/{name}': facadeRoute,
   'POST /v1/events': { type: 'sample' },
   'PUT /v1/processes/{name}': {
     events: [
