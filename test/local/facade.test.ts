@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { bucketOf } from '../../src/facade/choose.ts'
 import { switchMs } from '../../src/facade/rollout.ts'
@@ -13,27 +13,25 @@ let nth = 0
 /** A route of one test. */
 let route = ''
 
+/** Each test has upstreams of its own, so that none meets a breaker that another opened. */
+const pairs: (readonly [TestUpstream, TestUpstream])[] = []
+const maxTests = 40
+
 beforeAll(async () => {
-  legacy = await TestUpstream.start('legacy')
-  next = await TestUpstream.start('new')
+  for (let n = 0; n < maxTests; n++) pairs.push([await TestUpstream.start('legacy'), await TestUpstream.start('new')])
   system = await FacadeSystem.start({
-    FACADE_PRIVATE_HOSTS: `acme=127.0.0.1:${legacy.port},acme=127.0.0.1:${next.port}`,
+    FACADE_PRIVATE_HOSTS: pairs.flatMap((pair) => pair.map(({ port }) => `acme=127.0.0.1:${port}`)).join(','),
     FACADE_HOSTS: 'www.acme.test=acme/site,apps.acme.test=acme',
   })
 })
 afterAll(async () => {
   await system.stop()
-  await Promise.all([legacy.stop(), next.stop()])
+  await Promise.all(pairs.flatMap((pair) => pair.map((upstream) => upstream.stop())))
 })
 beforeEach(() => {
+  const pair = pairs[nth] ?? expect.fail('more tests than upstreams')
+  ;[legacy, next] = pair
   route = `shop-${nth++}`
-})
-afterEach(() => {
-  for (const upstream of [legacy, next]) {
-    upstream.fault = undefined
-    upstream.extra = {}
-    upstream.arrived.length = 0
-  }
 })
 
 async function put(given: object = {}, name = route) {

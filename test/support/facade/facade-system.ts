@@ -35,6 +35,7 @@ export class FacadeSystem {
       CLIENTS: 'direct',
       ADMIN_KEY: adminKey,
       SHARDS: 'shard0',
+      NEON_PROXY: '127.0.0.1:9',
       DATABASE_URL_DIRECTORY: nowhere,
       DATABASE_URL_SHARD0: nowhere,
       ...vars,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -116,13 +117,10 @@ export class TestUpstream {
   async #large(response: ServerResponse): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': String(largeBytes) })
     const piece = Buffer.alloc(65_536, 'x')
+    const closed = once(response, 'close')
     for (let sent = 0; sent < largeBytes && !response.destroyed; sent += piece.length) {
       this.written += piece.length
-      if (!response.write(piece))
-        await new Promise<void>((go) => {
-          response.once('drain', go)
-          response.once('close', go)
-        })
+      if (!response.write(piece)) await Promise.race([once(response, 'drain'), closed])
     }
     response.end()
   }
