@@ -25,9 +25,9 @@ import { TenantActor } from '../shared/tenant-actor.ts'
 import { RouteTable } from './route-table.ts'
 import { facadeSchema } from './schema.ts'
 
-/** A change and a version of caches: those that were told, and those that are to be. */
+/** Changes of routes: how many there were, and of how many caches know. */
 const changesKey = 'changes'
-const toldKey = 'told'
+const invalidatedKey = 'invalidated'
 /** A step that waits for more calls, or for better ones, is looked at again after this time. */
 const lookAgainMs = 5000
 
@@ -61,7 +61,7 @@ export class Facade extends TenantActor implements FacadeRpc {
     const now = this.#clock.now()
     const known = table.find(name)
     const next = putRoute(known, name, { definition, percent }, now)
-    const refusal = next === undefined ? undefined : table.noRoomFor(next)
+    const refusal = next === undefined ? undefined : table.refuseFull(next)
     if (refusal !== undefined) return refusal
     if (next !== undefined) this.#write(next, 'put', by, null)
     return this.find(name) ?? noRoute(name)
@@ -192,14 +192,14 @@ export class Facade extends TenantActor implements FacadeRpc {
   }
 
   #isCachedOlder(): boolean {
-    return (this.#kv.get<number>(toldKey) ?? 0) < (this.#kv.get<number>(changesKey) ?? 0)
+    return (this.#kv.get<number>(invalidatedKey) ?? 0) < (this.#kv.get<number>(changesKey) ?? 0)
   }
 
   /** A request that changes a route does the same before it is answered; this is for steps, rollbacks, and requests that were cut off. */
   async #invalidateCaches(): Promise<void> {
     const changes = this.#kv.get<number>(changesKey) ?? 0
     await cacheEpochsOf(this.env).invalidate([facadeTag(ownName(this.ctx.id.name).tenant)], undefined)
-    this.#kv.put(toldKey, changes)
+    this.#kv.put(invalidatedKey, changes)
   }
 
   #create(): RouteTable {

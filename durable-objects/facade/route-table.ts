@@ -29,8 +29,8 @@ export class RouteTable {
     return this.#routes.get(name)
   }
 
-  /** Why there is no room for this route, or undefined. */
-  noRoomFor(route: StoredRoute): Refusal | undefined {
+  /** The refusal where this route would be too much, or undefined. */
+  refuseFull(route: StoredRoute): Refusal | undefined {
     const others = this.all.filter(({ name }) => name !== route.name)
     if (others.length >= maxRoutes) return refuse('limitExceeded', `routes: at most ${maxRoutes}; delete one first`)
     const bytes = [...others, route].reduce((sum, each) => sum + JSON.stringify(each).length, 0)

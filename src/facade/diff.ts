@@ -19,12 +19,12 @@ export interface ComparedAnswer {
   readonly body: BodySample
 }
 
-/** What is not compared, and how much is told. */
+/** What is not compared, and how much is shown. */
 export interface CompareRules {
   readonly ignoredHeaders: ReadonlySet<string>
   /** JSON pointers, `*` for any segment. */
   readonly ignoredJson: readonly (readonly string[])[]
-  /** Whether the values are told, shortened. */
+  /** Whether the values are shown, shortened. */
   readonly values: boolean
 }
 
@@ -100,13 +100,13 @@ class Differences {
 
   add(at: string, change: Change, given: Partial<Record<Side, string>> = {}): void {
     if (this.list.length >= maxDifferences) return void this.more++
-    const told: Partial<Record<Side, string>> = {}
+    const shownValues: Partial<Record<Side, string>> = {}
     if (this.#values)
       for (const side of ['legacy', 'new'] as const) {
         const value = given[side]
-        if (value !== undefined) told[side] = value.slice(0, valueLength)
+        if (value !== undefined) shownValues[side] = value.slice(0, valueLength)
       }
-    this.list.push({ at: at.slice(0, 300), change, ...told })
+    this.list.push({ at: at.slice(0, 300), change, ...shownValues })
   }
 }
 

@@ -52,6 +52,7 @@ type Row = readonly [what: string, user: string, key: string, tenant: string, ad
 
 const rows: readonly Row[] = [
   ['requests', rate('requests-user'), rate('requests-key'), rate('requests-tenant'), rate('requests-anonymous')],
+  ['requests to a facade', '', '', rate('facade-tenant'), rate('facade-address')],
   ['items of requests beyond the first', rate('items-user'), rate('items-key'), rate('items-tenant'), ''],
   [
     'requests under way in one process',

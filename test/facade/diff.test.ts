@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareAnswers, compareRules, maxDifferences, type ComparedAnswer } from '../../src/facade/diff.ts'
 import type { Difference } from '../../src/protocol/facade-api.ts'

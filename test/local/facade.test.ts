@@ -184,7 +184,7 @@ describe('what passes a facade', () => {
     const headers = { host: 'parley.test', connection: 'close, x-hop', 'x-hop': '1', te: 'trailers', 'x-kept': '1' }
     const own = { ...headers, 'x-forwarded-for': '10.0.0.1', cookie: 'a=1; b=2', authorization: 'Basic abc' }
     await system.raw(pathOf('/a%2Fb/?q=%20x&y'), own)
-    const [{ path = '', headers: sent = {} } = {}] = legacy.arrived
+    const [{ path, headers: sent } = expect.fail('nothing arrived')] = legacy.arrived
     expect(path).toBe('/a%2Fb/?q=%20x&y')
     expect(sent).toMatchObject({
       host: `127.0.0.1:${legacy.port}`,
@@ -343,7 +343,7 @@ describe('what a facade refuses', () => {
       return [status, String(JSON.parse(body.toString()).detail)]
     }
     expect(await detail('/facade/acme/none/')).toEqual([404, 'route: none is not a route of this facade'])
-    expect(await detail('/facade/nobody/shop/')).toEqual([404, 'tenant: there is no tenant nobody'])
+    expect(await detail('/facade/unknown/shop/')).toEqual([404, 'tenant: there is no tenant unknown'])
     expect(await detail(pathOf('/'), {}, 'TRACE')).toEqual([405, 'TRACE is not passed on'])
     const via = Array.from({ length: 5 }, () => '1.1 parley').join(', ')
     expect(await detail(pathOf('/'), { via })).toEqual([400, expect.stringMatching(/^Via: passed 5 facades/)])

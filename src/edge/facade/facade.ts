@@ -118,7 +118,7 @@ class Passing {
     if (isLoop(headers.get('via')))
       fail('invalid-request', `Via: passed ${maxHops} facades already; an upstream of this route leads back here`)
     if (method === 'TRACE' || method === 'CONNECT') fail('method-not-allowed', `${method} is not passed on`)
-    if (headers.get('upgrade')?.toLowerCase() === 'websocket') this.#requireRoom()
+    if (headers.get('upgrade')?.toLowerCase() === 'websocket') this.#requireCapacity()
     const { route, allow } = this.#used
     const { definition } = route
     const key = keyOf(definition.key, { header: (name) => headers.get(name), path: this.#place.path })
@@ -132,7 +132,7 @@ class Passing {
   }
 
   /** WebSockets are open connections of this process, whose number is bounded where clients connect to it themselves. */
-  #requireRoom(): void {
+  #requireCapacity(): void {
     if (openConnections.count >= loadConfig(this.#env).maxConnections)
       fail('unavailable', 'connections: this server has as many as it bears')
   }

@@ -51,7 +51,7 @@ function behindPrefix(pathname: string, tenantOfHost: string | undefined) {
 
 /** What clients use: TLS may end at a trusted proxy in front, which says so. */
 function schemeOf({ headers }: Request, url: URL, { trustedProxyHeader }: Config): 'http' | 'https' {
-  const told = trustedProxyHeader === undefined ? null : headers.get('x-forwarded-proto')
-  if (told === 'http' || told === 'https') return told
+  const claimed = trustedProxyHeader === undefined ? null : headers.get('x-forwarded-proto')
+  if (claimed === 'http' || claimed === 'https') return claimed
   return url.protocol === 'https:' ? 'https' : 'http'
 }

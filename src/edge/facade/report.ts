@@ -6,6 +6,7 @@ import type { Side } from '../../facade/route.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
+import { within } from '../../kernel/retry.ts'
 
 /** What this process did and did not report yet. */
 export const outcomes = new OutcomeCounts()
@@ -19,6 +20,7 @@ export const facadeFigures = {
 }
 
 const reportAfterMs = 1000
+const reportMs = 5000
 /** A report whose request was cancelled is under way no longer than this. */
 const leaseMs = 10_000
 
@@ -39,7 +41,11 @@ async function reportLater(env: Env, tenant: string): Promise<void> {
   const reports = outcomes.take(tenant)
   if (reports.length === 0) return
   try {
-    await callFacade(env, tenant, (facade) => facade.report(reports))
+    await within(
+      reportMs,
+      'the facade',
+      callFacade(env, tenant, (facade) => facade.report(reports)),
+    )
   } catch (thrown) {
     log.warn('facade.report-failed', { tenant, reason: reasonOf(thrown) })
   }

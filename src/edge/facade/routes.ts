@@ -13,6 +13,7 @@ import type { PublishedRoute, Side } from '../../facade/route.ts'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
+import { within } from '../../kernel/retry.ts'
 import { facadeTag, tenantTag } from '../../tenants/cache.ts'
 import type { TenantRecord } from '../../tenants/record.ts'
 import { cachedTenant, invalidate, tenantRecordOf } from '../identity/tenants.ts'
@@ -86,8 +87,15 @@ export async function forgetRoutes(env: Env, tenant: string): Promise<void> {
   await invalidate(env, [facadeTag(tenant)])
 }
 
+/** How long a request waits for the routes before the last known ones apply. */
+const loadMs = 2000
+
 async function loadRoutes(env: Env, tenant: string): Promise<TenantRoutes> {
-  const published = await callFacade(env, tenant, (facade) => facade.published())
+  const published = await within(
+    loadMs,
+    'the facade',
+    callFacade(env, tenant, (facade) => facade.published()),
+  )
   const routes = new Map(published.map((route) => [route.name, usedRoute(env, tenant, route)]))
   return { routes, bytes: 1000 + 4 * JSON.stringify(published).length }
 }

@@ -14,7 +14,7 @@ const maxOfRoute = 16
 const underWay = new Map<object, { readonly route: string; readonly until: number }>()
 
 /** Whether another shadow of the route may begin. */
-function hasRoom(route: string, now: number): boolean {
+function mayBegin(route: string, now: number): boolean {
   let ofRoute = 0
   for (const [key, each] of underWay) {
     if (each.until <= now) underWay.delete(key)
@@ -47,7 +47,7 @@ export function startShadow(
     outcomes.noteShadow(counted, outcome, difference)
     reportSoon(env, executionCtx, counted.tenant)
   }
-  if (!hasRoom(place, now)) {
+  if (!mayBegin(place, now)) {
     note('skipped')
     return undefined
   }
@@ -128,10 +128,10 @@ async function beginningOf(
         const { done, value } = await reader.read()
         deadline.signal.throwIfAborted()
         if (done) break
-        const room = maxBytes - size
-        bytes.set(value.subarray(0, room), size)
-        size += Math.min(room, value.byteLength)
-        if (value.byteLength <= room) continue
+        const free = maxBytes - size
+        bytes.set(value.subarray(0, free), size)
+        size += Math.min(free, value.byteLength)
+        if (value.byteLength <= free) continue
         isWhole = false
         break
       }
