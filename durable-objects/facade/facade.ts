@@ -52,7 +52,14 @@ export class Facade extends TenantActor implements FacadeRpc {
 
   /** All routes, as processes use them. */
   published(): PublishedRoute[] {
-    return (this.#table?.all ?? []).map(({ changedAt: _, since: __, ...route }) => route)
+    return (this.#table?.all ?? []).map(({ name, version, state, percent, before, definition }) => ({
+      name,
+      version,
+      state,
+      percent,
+      before,
+      definition,
+    }))
   }
 
   /** Creates a route, or changes it; the same again changes nothing. */

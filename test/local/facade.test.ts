@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import WebSocket from 'ws'
+import { WebSocket } from 'ws'
 import { bucketOf } from '../../src/facade/choose.ts'
 import { switchMs } from '../../src/facade/rollout.ts'
 import { FacadeSystem } from '../support/facade/facade-system.ts'
