@@ -56,7 +56,7 @@ export default {
       { path: '^src/(?:edge|handlers|cron)/' },
       {
         path: '^durable-objects/',
-        pathNot: '^durable-objects/(?:address|open-actors|open-event-actors)\\.ts$',
+        pathNot: '^durable-objects/(?:address|open-actors|open-event-actors|open-facade)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     ),

@@ -87,8 +87,6 @@ export const sagaNumbered = (env: Env, tenant: string, number: number) =>
 
 /** The definitions of a tenant's sagas. */
 export const sagaCatalogOf = (env: Env, tenant: string) => ofTenant(env.SAGA_CATALOG, tenant, named(tenant, 'sagas'))
-
-/** The routes of a tenant's facade. */
 export const facadeOf = (env: Env, tenant: string) => ofTenant(env.FACADE, tenant, named(tenant, 'facade'))
 
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */

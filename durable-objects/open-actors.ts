@@ -7,7 +7,6 @@ import { openActors, TooManyActors, type ActorName } from '../src/limits/open-ac
 import { keyedLimiterName } from '../src/limits/limiter-names.ts'
 import {
   conversationOf,
-  facadeOf,
   inboxOf,
   jobQueueOf,
   limiterNamed,
@@ -153,14 +152,6 @@ export const callSagas = <R>(
       ),
     ),
   )
-
-/** The actor with the routes of a tenant's facade. */
-export const callFacade = <R>(
-  env: Env,
-  tenant: string,
-  call: (facade: ReturnType<typeof facadeOf>) => R,
-): Promise<Awaited<R>> =>
-  admitted(env, { kind: 'facade', tenant, name: 'facade', isKnown: true }, () => call(facadeOf(env, tenant)))
 
 /** A limiter of a tenant's own policy. */
 export const callLimiter = <R>(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { readPrivateHost, type EndpointRules, type PrivateHost } from './kernel/outside-url.ts'
+import type { EndpointRules } from './kernel/outside-url.ts'
+import { FacadeConfig } from './read-facade-config.ts'
 import { maxActivityActors } from './activity/growing.ts'
 import { readEncryptionKeys, type EncryptionKey } from './kernel/encryption.ts'
 import type { Shard } from './tenants/shards.ts'
@@ -72,16 +73,6 @@ export interface Config {
   readonly hibernation: boolean
 }
 
-/** Where facades are reached, and what they may reach. */
-export interface FacadeConfig {
-  /** Hosts that belong to a tenant's facade; with a route, the whole host is that route. */
-  readonly hosts: ReadonlyMap<string, { readonly tenant: string; readonly route: string | undefined }>
-  /** Whether routes are reached at `/facade/<tenant>/<route>/` of any other host. */
-  readonly paths: boolean
-  /** Upstreams in private networks that a tenant, or each (`*`), may name. */
-  readonly privateHosts: readonly PrivateHost[]
-}
-
 /** The credentials of the open profile: the key of servers, the secret of tokens. Both are public. */
 export interface OpenProfile {
   readonly tenant: string
@@ -107,9 +98,6 @@ const variables = z.object({
     .optional(),
   ALLOW_PRIVATE_ENDPOINTS: z.enum(['0', '1']).default('0'),
   PUBLIC_URL: z.string().optional(),
-  FACADE_HOSTS: z.string().optional(),
-  FACADE_PATHS: z.enum(['on', 'off']).optional(),
-  FACADE_PRIVATE_HOSTS: z.string().optional(),
   ADMIN_KEY: z.string().min(16).optional(),
   ENCRYPTION_KEYS: z.string().min(1).optional(),
   LOCAL_TENANT: z.string().optional(),
@@ -152,11 +140,7 @@ export function readConfig(vars: Vars): Config {
       allowPrivate: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
       ownHosts: URL.canParse(publicUrl) ? [new URL(publicUrl).hostname] : [],
     },
-    facade: {
-      hosts: new Map(listOf(v.FACADE_HOSTS).map(readFacadeHost)),
-      paths: (v.FACADE_PATHS ?? (local ? 'on' : 'off')) === 'on',
-      privateHosts: listOf(v.FACADE_PRIVATE_HOSTS).map(readPrivate),
-    },
+    facade: new FacadeConfig(vars, local),
     adminKey: v.ADMIN_KEY,
     localTenant: local ? v.LOCAL_TENANT : undefined,
     localApiKey: local ? v.LOCAL_API_KEY : undefined,
@@ -176,28 +160,6 @@ export function readConfig(vars: Vars): Config {
     links: (v.LINKS ?? (local ? 'on' : 'off')) === 'on',
     hibernation: (v.HIBERNATION ?? (local ? 'off' : 'on')) === 'on',
   }
-}
-
-const listOf = (text: string | undefined): string[] =>
-  (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-
-function readFacadeHost(
-  part: string,
-): readonly [string, { readonly tenant: string; readonly route: string | undefined }] {
-  const [, host = '', tenant = '', route] =
-    /^([a-z0-9.-]+(?::\d+)?)=([a-z0-9][\w.-]*)(?:\/([a-z0-9-]{1,64}))?$/.exec(part) ?? []
-  if (host === '') throw new Error(`FACADE_HOSTS: "${part}": write host=tenant, or host=tenant/route, in lower case`)
-  return [host, { tenant, route }]
-}
-
-function readPrivate(part: string): PrivateHost {
-  const read = readPrivateHost(part)
-  if (read === undefined)
-    throw new Error(`FACADE_PRIVATE_HOSTS: "${part}": write tenant=host or tenant=host:port; * stands for every tenant`)
-  return read
 }
 
 function databaseUrl(vars: Vars, name: string): string {

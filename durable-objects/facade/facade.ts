@@ -8,13 +8,12 @@ import {
   stepRoute,
   type StoredRoute,
 } from '../../src/facade/rollout.ts'
-import type { PublishedRoute } from '../../src/facade/route.ts'
+import { facadeTag, type PublishedRoute } from '../../src/facade/route.ts'
 import { RouteWindow } from '../../src/facade/route-window.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log } from '../../src/kernel/log.ts'
 import type { DifferenceReport, FacadeDefinition } from '../../src/protocol/facade-api.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import { facadeTag } from '../../src/tenants/cache.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { cacheEpochsOf, ownName } from '../address.ts'
 import type { FacadeFigures, FacadeRpc, FacadeVersion } from '../contracts.ts'

@@ -18,3 +18,6 @@ export interface PublishedRoute {
   readonly before: { readonly percent: number; readonly until: number } | null
   readonly definition: FacadeDefinition
 }
+
+/** The tag of what is cached of a tenant's routes. */
+export const facadeTag = (tenant: string): string => `facade:${tenant}`

@@ -22,7 +22,6 @@ type OwnPolicy =
   | 'notifications-user'
   | 'notifications-key'
   | 'checks'
-  | 'facade-address'
   | 'facade-tenant'
 
 /**
@@ -31,7 +30,7 @@ type OwnPolicy =
 type SharedPolicy = 'messages-plan' | 'messages-system' | 'requests-plan' | 'requests-system' | 'connects-system'
 
 /** For callers of which only the address is known. */
-type OpenPolicy = 'requests-anonymous' | 'connects-address' | 'credentials-address'
+type OpenPolicy = 'requests-anonymous' | 'connects-address' | 'credentials-address' | 'facade-address'
 
 /** What a tenant may set, per second; a burst comes on top. */
 export interface BuiltInLimits {
@@ -132,7 +131,6 @@ const rates: Readonly<Record<BuiltInPolicy, (terms: LimitTerms) => Rate>> = {
   'notifications-user': ({ limits }) => tenfold(limits.notificationsPerSecondUser),
   'notifications-key': ({ limits }) => twice(limits.notificationsPerSecondKey),
   checks: ({ limits }) => twice(limits.checksPerSecond),
-  // A page asks for a hundred files at once, and a whole office may share one address.
   'facade-address': () => ({ perSecond: 100, burst: 500 }),
   'facade-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
   // A whole office may share one address and reconnect at the same moment.
@@ -152,15 +150,6 @@ export function messageLevels({ limits, shared }: LimitTerms = anonymousLimits):
     'messages-tenant': limits.messagesPerSecondTenant,
     'messages-plan': shared.plan.messagesPerSecond,
     'messages-system': shared.system.messagesPerSecond,
-  })
-}
-
-/** The levels of a request to a tenant's facade, after the caller's address. */
-export function facadeLevels({ shared }: LimitTerms): BuiltInPolicy[] {
-  return levels({
-    'facade-tenant': 1,
-    'requests-plan': shared.plan.requestsPerSecond,
-    'requests-system': shared.system.requestsPerSecond,
   })
 }
 

@@ -9,8 +9,6 @@ export interface Admission {
 /** The tag of what is cached of a tenant, and of what is cached of the platform's settings. */
 export const tenantTag = (tenant: string): string => `tenant:${tenant}`
 export const platformTag = 'platform'
-/** The tag of the routes of a tenant's facade. */
-export const facadeTag = (tenant: string): string => `facade:${tenant}`
 
 /** How long a tenant with its keys is used without asking, unless it changes before. */
 export const tenantFreshMs = 10_000

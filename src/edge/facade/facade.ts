@@ -10,7 +10,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { networkOf } from '../../kernel/ip-address.ts'
 import { log, reasonOf } from '../../kernel/log.ts'
 import { idsOf } from '../../kernel/request-context.ts'
-import { facadeLevels, type LimitTerms } from '../../limits/built-in-policies.ts'
+import { requestLevels, type LimitTerms } from '../../limits/built-in-policies.ts'
 import { decideAll } from '../../limits/decide.ts'
 import { admit } from '../../limits/shedding.ts'
 import { maxUnderWay, type Group } from '../../limits/under-way.ts'
@@ -75,7 +75,9 @@ async function tenantOf(env: Env, { tenant }: FacadePlace, address: string | und
 /** Takes the request from the buckets of its address, the tenant, the plan and the system. */
 async function take(env: Env, terms: LimitTerms & { readonly id: string }, address: string | undefined): Promise<void> {
   const { id: tenant } = terms
-  const levels = facadeLevels(terms).map((policy) => platformLevel(env, terms, { tenant, policy, key: '' }))
+  const levels = requestLevels(terms).map((policy) =>
+    platformLevel(env, terms, { tenant, policy: policy === 'requests-tenant' ? 'facade-tenant' : policy, key: '' }),
+  )
   if (address !== undefined)
     levels.unshift(platformLevel(env, terms, { tenant, policy: 'facade-address', key: networkOf(address) }))
   const decision = spreadOut(await decideAll(decider, levels))

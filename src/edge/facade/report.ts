@@ -1,4 +1,4 @@
-import { callFacade } from '../../../durable-objects/open-actors.ts'
+import { callFacade } from '../../../durable-objects/open-facade.ts'
 import type { Env } from '../../env.ts'
 import { OutcomeCounts, type ShadowOutcome } from '../../facade/outcomes.ts'
 import type { FallbackReason } from '../../facade/repeat.ts'

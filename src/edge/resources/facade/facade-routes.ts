@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callFacade } from '../../../../durable-objects/open-actors.ts'
+import { callFacade } from '../../../../durable-objects/open-facade.ts'
 import type { FacadeFigures } from '../../../../durable-objects/contracts.ts'
 import { badUpstream } from '../../../adapters/upstream.ts'
 import type { Env } from '../../../env.ts'
