@@ -51,7 +51,7 @@ async function pass(request: Request, env: Env, ctx: Waiting, place: FacadePlace
   if (address !== undefined) groups.push({ name: `address ${networkOf(address)}`, max: maxUnderWay.address })
   return await whileCounted(groups, async () => {
     await take(env, record, address)
-    countRequestOf(env, ctx, record.id)
+    countRequestOf(env, record.id, (report) => ctx.waitUntil(report))
     if (record.state !== 'active') return fail('not-allowed', 'this tenant is suspended')
     const used = routes.get(place.route)
     if (used === undefined) return fail('not-found', `route: ${place.route} is not a route of this facade`)

@@ -16,12 +16,12 @@ const receiverOf = (env: Env): CallReceiver => ({
 export function countRequest(c: AppContext): void {
   const principal = c.get('principal')
   if (principal.kind === 'anonymous') return
-  countRequestOf(c.env, c.executionCtx, principal.tenant)
+  countRequestOf(c.env, principal.tenant, (report) => c.executionCtx.waitUntil(report))
 }
 
-/** The same for a request whose tenant is known otherwise. */
-export function countRequestOf(env: Env, executionCtx: Pick<ExecutionContext, 'waitUntil'>, tenant: string): void {
+/** The same for a request whose tenant is known otherwise; `keep` lets the report end behind the answer. */
+export function countRequestOf(env: Env, tenant: string, keep: (report: Promise<void>) => void): void {
   const now = systemClock.now()
   counts.add(tenant, 1)
-  if (counts.isDue(now)) executionCtx.waitUntil(reportCalls(receiverOf(env), counts, now))
+  if (counts.isDue(now)) keep(reportCalls(receiverOf(env), counts, now))
 }
