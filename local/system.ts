@@ -205,10 +205,11 @@ export const workerVars = (
   adminKey: string,
   origin: string,
 ): Record<string, string> => ({
-  // On one machine links save calls, gateways need not sleep, and rows are not billed.
+  // On one machine links save calls, and gateways need not sleep. Rows are not billed there, but an alarm is an fsync: what is
+  // written to Postgres gathers for as long as its conversation is still in memory.
   LINKS: 'on',
   HIBERNATION: 'off',
-  PROJECTION_DELAY_MS: '500',
+  PROJECTION_DELAY_MS: '8000',
   ...tuned,
   ENVIRONMENT: environmentOf(profile),
   CLIENTS: 'direct',

@@ -62,6 +62,11 @@ export class ConversationTasks {
     this.alarm.schedule(systemClock.now(), lookAfterMs)
   }
 
+  /** The conversation begins: sets the alarm for when it is written to Postgres. Its first messages then need none of their own. */
+  begun(): void {
+    this.alarm.scheduleGathering(systemClock.now(), gatherMs)
+  }
+
   /** The conversation changed: everything pending runs in the next event. */
   runNext(): void {
     this.alarm.schedule(systemClock.now(), 0)

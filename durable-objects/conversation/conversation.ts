@@ -39,6 +39,8 @@ import { PresenceNotifier } from './presence-notifier.ts'
 const messageEntry = '{"type":"message"'
 /** After so many entries the alarm is looked at again, since a full batch does not wait. */
 const gatherEntries = 64
+/** The creation of a conversation with at most so many members waits until their lists show it. */
+const toldAtOnce = 50
 const upToDate = { behind: false, entries: [] } as const
 
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
@@ -93,8 +95,10 @@ export class Conversation extends TenantActor implements ConversationRpc {
       requireTenant(ownName(this.ctx.id.name).tenant)
       if (this.#store.conversation === undefined) this.#store = ConversationStore.create(this.ctx, this.env)
       this.#store.begin(decision.conversation, decision.members)
-      this.#tasks.runNext()
-      if (decision.members.length <= 50) await this.#tasks.updateInboxes().catch(() => undefined)
+      this.#tasks.begun()
+      if (decision.members.length > toldAtOnce) this.#tasks.runNext()
+      else await this.#tasks.updateInboxes().catch(() => this.#tasks.runNext())
+      this.#tasks.alarm.runPrompt(this.#clock.now())
     }
     const view = viewOf(this.#stateOf(decision.conversation), wanted.createdBy)
     return { kind: 'conversation', view, made: decision.kind === 'created' }

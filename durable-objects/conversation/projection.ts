@@ -18,6 +18,11 @@ import { heavyMembers } from './inbox-updater.ts'
 
 /** Entries handed to Postgres in one call. */
 const batchEntries = 500
+/**
+ * How long a conversation that was just created gathers its first messages at most, in milliseconds: they and its properties are one batch, by one
+ * alarm, which rings while the actor is still in memory.
+ */
+const newGathersMs = 8000
 /** Members handed to Postgres in one call: ten thousand in one statement would hold up all that wait behind it. */
 const batchMembers = 1000
 
@@ -83,14 +88,23 @@ export class Projection {
    */
   dueAt(conversation: Conversation): number {
     const { watermark } = this
+    const isNew = this.#isNew(conversation)
     const isUrgent =
       Math.max(this.#firstDeletion, this.#amendments.newestDeletion) > watermark ||
       this.#log.top() - watermark >= batchEntries ||
-      this.#settings.number('projectedVersion') < conversation.version
+      (!isNew && this.#settings.number('projectedVersion') < conversation.version)
     if (isUrgent) return 0
+    if (isNew) return Math.min(conversation.createdAt, systemClock.now()) + Math.min(this.#delayMs, newGathersMs)
     this.#since ??= this.#log.range(watermark, this.#log.top(), 1)[0]?.at ?? 0
     // An entry of the future was written before the clock was set back.
     return Math.min(this.#since, systemClock.now()) + this.#delayMs
+  }
+
+  /** Whether Postgres has nothing of it yet, and it is as it was created. */
+  #isNew({ version, deletedAt }: Conversation): boolean {
+    return (
+      version === 1 && deletedAt === undefined && !this.isRebuilding && this.#settings.number('projectedVersion') === 0
+    )
   }
 
   /**

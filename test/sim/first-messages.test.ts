@@ -58,3 +58,35 @@ test('first messages of many users at once call few limiters, which write a row 
   expect(ofConversations.filter(({ kind }) => kind === 'alarm')).toHaveLength(pairs)
   expect(ofConversations.filter(({ kind }) => kind !== 'alarm')).toHaveLength(pairs)
 })
+
+test('a conversation and its first messages set one alarm, and are one batch for Postgres', async () => {
+  const neighbours = (world: Setting['world']) => ({ ShardWriter: shardWriter(world, new Rows()) })
+  const setting = await Setting.of(1, { faults: 0, weather: {} }, neighbours, { LINKS: 'off' })
+  const { world } = setting
+  try {
+    const token = tokenMaker(tenant, await setting.admit(tenant))
+    const told = { joined: () => undefined, heard: () => undefined }
+    const device = new Device({ world, user: 'alice', gateway: 'eu/0', channels: [], token, told })
+    device.come()
+    await setting.pass(3000)
+    world.trace = []
+    const wanted = { tenant, id: 'pair', type: 'group', name: 'pair', members: ['alice', 'bob'], createdBy: 'alice' }
+    await setting.call('Conversation', `${tenant}/pair`, 'create', wanted)
+    let answered = 0
+    for (let n = 0; n < 3; n++) {
+      await setting.pass(1500)
+      const data = { conversation: 'pair', clientId: `message-${n}`, text: 'Hungry?' }
+      device.ask({ rpc: { method: 'message.send', data } }, () => answered++)
+    }
+    await setting.until('all are answered', () => answered === 3)
+    const written = [...world.hosts].flatMap(([name, { disk }]) =>
+      name.endsWith(`${tenant}/pair`) ? disk.written.map(({ kind }) => kind) : [],
+    )
+    expect(written.filter((kind) => kind === 'alarm')).toHaveLength(1)
+    await setting.pass(20_000)
+    const calls = world.trace.flatMap((line) => / (\S+) \S* < (\S+) /.exec(line)?.slice(1).join('.') ?? [])
+    expect(calls.filter((call) => call === 'ShardWriter.write')).toHaveLength(1)
+  } finally {
+    setting.close()
+  }
+})

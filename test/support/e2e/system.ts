@@ -100,7 +100,13 @@ export class System {
   spawn(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<number | null> {
     const { args: always = [], env: settings, program = `local/${this.launcher}.ts` } = this.#options
     this.#said = []
-    const own = { PORT: String(this.port), PARLEY_DATA: this.dataDir, PARLEY_PROFILE: 'dev' }
+    // Tests wait until Postgres has what was written.
+    const own = {
+      PORT: String(this.port),
+      PARLEY_DATA: this.dataDir,
+      PARLEY_PROFILE: 'dev',
+      PROJECTION_DELAY_MS: '500',
+    }
     const child = spawn(process.execPath, [join(root, program), ...always, ...args], {
       cwd: root,
       env: { ...process.env, ...own, ...settings, ...env },
