@@ -19,8 +19,8 @@ function stream({ cap, window = new CallWindow(() => Promise.resolve()) }: { cap
     command: { kind: 'publish', user: 'alice', client: '', data: String(n) },
     settle: () => undefined,
   })
-  const batcher = new CommandBatcher(
-    async (commands) => {
+  const batcher = new CommandBatcher({
+    send: async (commands) => {
       calls.push(commands.map(({ command: sent }) => (sent.kind === 'publish' ? Number(sent.data) : -1)))
       const { promise, resolve } = Promise.withResolvers<void>()
       open.push(resolve)
@@ -28,9 +28,10 @@ function stream({ cap, window = new CallWindow(() => Promise.resolve()) }: { cap
       await promise
       window.calls--
     },
-    () => window.gather(),
-    cap,
-  )
+    gather: () => window.gather(),
+    ended: () => undefined,
+    ...(cap === undefined ? {} : { cap }),
+  })
   return {
     batcher,
     calls,
@@ -103,6 +104,77 @@ describe('a command batcher', () => {
         expect(batcher.busy).toBe(false)
       }),
     )
+  })
+})
+
+describe('connections that return to one channel', () => {
+  /** A batcher whose calls are answered at once, and a clock that `pass` moves. */
+  function returning() {
+    const calls: string[][] = []
+    let now = 0
+    let pauses: { readonly at: number; readonly resolve: () => void }[] = []
+    const batcher = new CommandBatcher({
+      send: async (commands) => void calls.push(commands.map(({ command }) => command.kind)),
+      gather: () => undefined,
+      pause: (ms) => new Promise((resolve) => pauses.push({ at: now + ms, resolve })),
+      ended: () => undefined,
+    })
+    const pass = async (ms: number) => {
+      for (const end = now + ms; now < end;) {
+        now++
+        const due = pauses.filter(({ at }) => at <= now)
+        pauses = pauses.filter(({ at }) => at > now)
+        for (const { resolve } of due) resolve()
+        await turns()
+      }
+    }
+    const add = async (command: PendingCommand['command']) => {
+      batcher.add({ session: alice, command, settle: () => undefined })
+      await turns()
+    }
+    const by = { user: 'alice', client: '' } as const
+    return {
+      calls,
+      batcher,
+      pass,
+      subscribe: () => add({ kind: 'subscribe', joinLeave: false, ...by }),
+      publish: () => add({ kind: 'publish', data: '1', ...by }),
+    }
+  }
+
+  test('one in each millisecond are subscribed by a call in forty, and the first of them at once', async () => {
+    const { calls, batcher, pass, subscribe } = returning()
+    await subscribe()
+    expect(calls).toEqual([['subscribe']])
+    for (let n = 1; n < 1000; n++) {
+      await pass(1)
+      await subscribe()
+    }
+    await pass(40)
+    expect(calls.flat()).toHaveLength(1000)
+    expect(calls.length).toBeLessThanOrEqual(1000 / 40 + 4)
+    await pass(40)
+    expect(batcher.busy).toBe(false)
+  })
+
+  test('do not hold up a message, and leave with it', async () => {
+    const { calls, subscribe, publish } = returning()
+    await subscribe()
+    await subscribe()
+    expect(calls).toHaveLength(1)
+    await publish()
+    expect(calls).toEqual([['subscribe'], ['subscribe', 'publish']])
+    await publish()
+    expect(calls).toHaveLength(3)
+  })
+
+  test('one after the other, with a pause, are subscribed at once', async () => {
+    const { calls, pass, subscribe } = returning()
+    for (let n = 1; n <= 3; n++) {
+      await subscribe()
+      expect(calls).toHaveLength(n)
+      await pass(10)
+    }
   })
 })
 

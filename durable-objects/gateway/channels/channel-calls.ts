@@ -2,6 +2,7 @@ import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
 import { channelKey, conversationIn } from '../../../src/protocol/channel-names.ts'
+import { inboxUserIn } from '../../../src/protocol/channels.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Hub, HubChannel } from '../../../src/realtime/hub.ts'
@@ -21,6 +22,11 @@ const fewPerChannel = 16
 const gatherFrom = 4
 /** How many commands one call carries. */
 const maxPerCall = 256
+/**
+ * After a call that subscribed connections or ended subscriptions further ones of the channel gather for the first time, in milliseconds,
+ * and for twice as long as before, up to the second, while that brings any: when all clients return at once it saves most calls.
+ */
+const comingsGatherMs = { first: 5, longest: 40 } as const
 
 /** A command of a session on its way to a stream; `settle` takes its result and must not wait. */
 export interface PendingCommand {
@@ -89,10 +95,13 @@ export class ChannelCalls {
     const key = channelKey(tenant, channel)
     const known = this.#batchers.get(key)
     if (known !== undefined) return known
-    const batcher: CommandBatcher = new CommandBatcher(
-      (commands) => this.#call(batcher, key, tenant, channel, commands),
-      () => this.#window.gather(),
-    )
+    const batcher: CommandBatcher = new CommandBatcher({
+      send: (commands) => this.#call(batcher, key, tenant, channel, commands),
+      gather: () => this.#window.gather(),
+      // The inbox of a user has few connections, which do not return together.
+      ...(inboxUserIn(channel) === undefined ? { pause: (ms) => scheduler.wait(ms) } : {}),
+      ended: () => this.#batchers.delete(key),
+    })
     this.#batchers.set(key, batcher)
     return batcher
   }
@@ -117,7 +126,6 @@ export class ChannelCalls {
       this.#window.commands -= commands.length
       this.overload.called(now - begun, now)
       batcher.calledAt = 0
-      if (!batcher.hasWork) this.#batchers.delete(key)
     }
   }
 
@@ -211,34 +219,41 @@ export class CallWindow {
   }
 }
 
+/** What a batcher works with. */
+export interface BatcherParts {
+  /** Makes one call and settles its commands. Must not throw. */
+  readonly send: (commands: readonly PendingCommand[]) => Promise<void>
+  /** Resolves when a call may leave; undefined when it may leave now. */
+  readonly gather: () => Promise<void> | undefined
+  /** Resolves after so many milliseconds; absent where subscriptions do not gather. */
+  readonly pause?: (ms: number) => Promise<void>
+  /** Nothing waits, and nothing is under way. */
+  readonly ended: () => void
+  /** Bounds the commands of one call. */
+  readonly cap?: number
+}
+
 /**
  * Batches the commands of one gateway to one stream. The first command leaves at once. While a call is under way further
  * commands wait and leave together as the next call: under load they merge, and their order is kept because only one call
- * is under way. When the gateway makes many calls, the first command waits for others that have already arrived, too.
+ * is under way. When the gateway makes many calls, the first command waits for others that have already arrived, too. After
+ * a call with subscriptions further ones gather for a moment, which every other command ends.
  */
 export class CommandBatcher {
-  readonly #send: (commands: readonly PendingCommand[]) => Promise<void>
-  readonly #gather: () => Promise<void> | undefined
+  readonly #parts: BatcherParts
   readonly #cap: number
   #waiting: PendingCommand[] = []
   #called: readonly PendingCommand[] = []
   #pulls = false
+  /** Ends the gathering of subscriptions. */
+  #hurry: () => void = () => undefined
   busy = false
   /** When the call under way began, in milliseconds; 0 when there is none. Set by `send`. */
   calledAt = 0
 
-  /**
-   * `send` makes one call and settles its commands; it must not throw. `gather` resolves when a call may leave, and is
-   * undefined when it may leave now. `cap` bounds the commands of one call.
-   */
-  constructor(
-    send: (commands: readonly PendingCommand[]) => Promise<void>,
-    gather: () => Promise<void> | undefined,
-    cap = maxPerCall,
-  ) {
-    this.#send = send
-    this.#gather = gather
-    this.#cap = cap
+  constructor(parts: BatcherParts) {
+    this.#parts = parts
+    this.#cap = parts.cap ?? maxPerCall
   }
 
   /** Whether another call follows once the one under way is answered. */
@@ -259,27 +274,45 @@ export class CommandBatcher {
   add(command: PendingCommand): void {
     this.#waiting.push(command)
     if (!this.busy) void this.#run()
+    else if (!isComingOrGoing(command) || this.#waiting.length >= this.#cap) this.#hurry()
   }
 
   /** Makes one more call, also without commands, to be brought up to date. */
   pull(): void {
     this.#pulls = true
     if (!this.busy) void this.#run()
+    else this.#hurry()
   }
 
   async #run(): Promise<void> {
     this.busy = true
     try {
-      while (this.hasWork) {
+      for (let gatherMs: number = comingsGatherMs.first; this.hasWork;) {
         // Also when it does not wait: the commands that follow in the same frame join the call.
         await this.#waitForOthers()
         this.#pulls = false
-        await this.#send((this.#called = this.#waiting.splice(0, this.#cap)))
+        this.#called = this.#waiting.splice(0, this.#cap)
+        await this.#parts.send(this.#called)
+        const mayGather = this.#called.some(isComingOrGoing) && !this.#pulls && this.#waiting.every(isComingOrGoing)
+        this.#called = []
+        if (!mayGather || this.#waiting.length >= this.#cap) continue
+        await this.#gatherComings(gatherMs)
+        gatherMs = Math.min(2 * gatherMs, comingsGatherMs.longest)
       }
     } finally {
       this.#called = []
       this.busy = false
+      this.#parts.ended()
     }
+  }
+
+  async #gatherComings(ms: number): Promise<void> {
+    const { pause } = this.#parts
+    if (pause === undefined) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#hurry = resolve
+    await Promise.race([promise, pause(ms)])
+    this.#hurry = () => undefined
   }
 
   /** While calls gather: waits as long as rounds bring further commands, at most 16 rounds. */
@@ -288,12 +321,15 @@ export class CommandBatcher {
     for (let rounds = 0, known = -1; rounds < 16 && idle < 2; rounds++) {
       idle = this.#waiting.length > known ? 0 : idle + 1
       known = this.#waiting.length
-      const round = this.#gather()
+      const round = this.#parts.gather()
       if (round === undefined) return
       await round
     }
   }
 }
+
+const isComingOrGoing = ({ command }: PendingCommand): boolean =>
+  command.kind === 'subscribe' || command.kind === 'leave'
 
 /**
  * The commands of one call, completed by what is known only when it leaves. Whether a leave is the last of its channel may
