@@ -9,6 +9,7 @@ import {
 } from 'jose'
 import { z } from 'zod'
 import { canonicalChannel } from '../protocol/channels.ts'
+import { BoundedMap } from '../kernel/bounded-map.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { GivenJson, readGiven, withoutNulls } from '../protocol/given-json.ts'
 import {
@@ -80,7 +81,8 @@ export function claimedBy(token: string): { readonly tenant: string; readonly us
 }
 
 /** The tenant that a token names; only says whose keys to verify it with. */
-export const tenantOfToken = (token: string): string | undefined => claimedBy(token)?.tenant
+export const tenantOfToken = (token: string): string | undefined =>
+  remembered.tenantOf(token) ?? claimedBy(token)?.tenant
 
 /**
  * Verifies a connection token against the tenant's keys. In the open profile it need name neither a tenant nor an end.
@@ -256,7 +258,19 @@ export function namesUnknownKey(token: string, keys: readonly SigningKey[]): boo
   return kid !== undefined && !keys.some(({ id }) => id === kid)
 }
 
+/** The header of a token is the same text in all tokens of a key. */
+const keyIds = new BoundedMap<string, string | undefined>(256)
+const maxHeaderLength = 256
+
 function keyIdOf(token: string): string | undefined {
+  const header = token.slice(0, Math.max(0, token.indexOf('.')))
+  if (keyIds.has(header)) return keyIds.get(header)
+  const id = decodedKeyId(token)
+  if (header.length <= maxHeaderLength) keyIds.set(header, id)
+  return id
+}
+
+function decodedKeyId(token: string): string | undefined {
   try {
     return decodeProtectedHeader(token).kid
   } catch {

@@ -1,5 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { requests } from '../../src/protocol/commands.ts'
+import { withoutNulls } from '../../src/protocol/given-json.ts'
 import { parseFrame } from '../../src/protocol/parse-frame.ts'
 import { sizes } from '../../src/protocol/limits.ts'
 
@@ -7,6 +9,49 @@ const kindsIn = (frame: string) => {
   const parsed = parseFrame(frame)
   return parsed.kind === 'commands' ? parsed.commands.map(({ kind }) => kind) : parsed.reason
 }
+
+describe('a connect and a subscribe', () => {
+  const given = (fields: Record<string, fc.Arbitrary<unknown>>) =>
+    fc.record({ ...fields, mood: fc.constant(1) }, { requiredKeys: [] })
+  const odd = fc.constantFrom<unknown>(null, -1, 1.5, 2 ** 53, '', [], {}, true, 'x'.repeat(300))
+  const or = (usual: fc.Arbitrary<unknown>) => fc.oneof({ weight: 8, arbitrary: usual }, { weight: 1, arbitrary: odd })
+  const position = { recover: or(fc.boolean()), offset: or(fc.nat()), epoch: or(fc.string({ maxLength: 70 })) }
+  const connect = given({
+    token: or(fc.string()),
+    name: or(fc.string({ maxLength: 70 })),
+    version: or(fc.string()),
+    subs: or(
+      fc.dictionary(fc.constantFrom('user:#a', 'b', '__proto__', 'constructor', 'x'.repeat(256)), or(given(position))),
+    ),
+  })
+  const subscribe = given({
+    channel: or(fc.string()),
+    token: or(fc.string()),
+    ...position,
+    join_leave: or(fc.boolean()),
+    flag: or(fc.nat(4)),
+    type: or(fc.constantFrom(0, 1)),
+    tf: odd,
+  })
+
+  test.each([
+    ['connect', connect],
+    ['subscribe', subscribe],
+  ] as const)('read without its schema, a %s is what the schema makes of it', (kind, all) => {
+    fc.assert(
+      fc.property(all, (request) => {
+        const text = JSON.stringify({ id: 1, [kind]: request })
+        const sent: Record<string, unknown> = JSON.parse(text)
+        const schema = requests[kind]
+        const wanted = schema.safeParse(withoutNulls(schema, sent[kind]))
+        const parsed = parseFrame(text)
+        if (!wanted.success) expect(parsed.kind).toBe('malformed')
+        else expect(parsed).toMatchObject({ kind: 'commands', commands: [{ kind, id: 1, request: wanted.data }] })
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
 
 describe('a frame', () => {
   test('holds one command a line, pongs among them, and empty lines mean nothing', () => {
