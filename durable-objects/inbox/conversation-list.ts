@@ -28,6 +28,20 @@ const askedAtOnce = 8
 /** Changed conversations sent to a returning client; beyond it the client asks for the list. */
 export const maxChanges = 500
 
+/** Calls of an Activity actor for one list, within its time. */
+const attempts = 3
+
+/** Asks again after a call that was lost: without its answer the list shows counts of an earlier moment, which nothing corrects. */
+async function repeated<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask()
+    } catch (thrown) {
+      if (attempt === attempts) throw thrown
+    }
+  }
+}
+
 /** One page of the list; `last` is where the next one begins. */
 export interface ListPage {
   readonly items: readonly ListItem[]
@@ -61,7 +75,11 @@ export class ConversationList {
       const [conversations, times] = [[...listed.keys()], [...listed.values()]]
       const query = { user: this.#user, conversations, times, before, limit: limit + 1 }
       try {
-        return await within(rowsMs, 'rows', this.#newest(number, query))
+        return await within(
+          rowsMs,
+          'rows',
+          repeated(() => this.#newest(number, query)),
+        )
       } catch (thrown) {
         this.#warn('inbox.activity-unreachable', thrown)
         return pageOfListed(query)

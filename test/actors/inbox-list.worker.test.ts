@@ -148,6 +148,16 @@ describe('the list of a user', () => {
     expect(after.items).toMatchObject([{ last: 5, read: 1, unread: 3 }])
   })
 
+  test('is up to date also when two calls of the Activity actor were lost', async () => {
+    let calls = 0
+    const rows = async (query: ActivityQuery) => await (++calls < 3 ? broken() : knowing(activity('lunch'))(query))
+    const { items } = await withList([entry('lunch')], { rows, readStates: notAsked }, (list) =>
+      list.page(undefined, 10),
+    )
+    expect(items).toMatchObject([{ id: 'lunch', last: 5, unread: 3 }])
+    expect(calls).toBe(3)
+  })
+
   test.each([
     ['broken', broken],
     ['silent', silent],
