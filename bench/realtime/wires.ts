@@ -77,15 +77,18 @@ class ParleyGuest extends CountingGuest {
     this.#room = room
   }
 
+  /** As centrifuge-js does, and Parley's own SDK with it: once the socket is open, the connect and all subscribes leave in one frame. */
   async enter(ticket: string, since: Place | undefined): Promise<void> {
-    await this.#ask({ connect: { token: ticket, name: 'bench' } })
     const recover = since === undefined ? {} : { recover: true, ...since }
-    await this.#ask({ subscribe: { channel: `conversation:${this.#room}`, ...recover } })
+    await this.#ask(
+      { connect: { token: ticket, name: 'bench' } },
+      { subscribe: { channel: `conversation:${this.#room}`, ...recover } },
+    )
   }
 
-  say(text: string): Promise<void> {
+  async say(text: string): Promise<void> {
     const data = { conversation: this.#room, clientId: crypto.randomUUID(), text }
-    return this.#ask({ rpc: { method: 'message.send', data } })
+    await this.#ask({ rpc: { method: 'message.send', data } })
   }
 
   protected read(bytes: Buffer, start: number, end: number): void {
@@ -106,8 +109,14 @@ class ParleyGuest extends CountingGuest {
     this.acks.settle(Number.parseInt(line.slice(6), 10), error === null ? undefined : `${error[1]} ${error[2]}`)
   }
 
-  #ask(command: object): Promise<void> {
-    return answered((done) => this.send(JSON.stringify({ id: this.acks.expect(done), ...command })))
+  /** Sends commands as one frame; resolves when all are answered. */
+  async #ask(...commands: readonly object[]): Promise<void> {
+    const lines: string[] = []
+    const all = commands.map((command) =>
+      answered((done) => void lines.push(JSON.stringify({ id: this.acks.expect(done), ...command }))),
+    )
+    this.send(lines.join('\n'))
+    await Promise.all(all)
   }
 }
 
