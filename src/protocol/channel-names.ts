@@ -7,3 +7,6 @@ export const conversationChannel = (conversation: string): string => `conversati
 
 /** The key of a tenant's channel among all channels of a gateway: a tenant's id holds no slash. */
 export const channelKey = (tenant: string, channel: string): string => `${tenant}/${channel}`
+
+/** Whether a channel is the stream of one user's own. */
+export const isInbox = (channel: string): boolean => channel.startsWith('user:#')

@@ -1,8 +1,7 @@
 import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
-import { channelKey, conversationIn } from '../../../src/protocol/channel-names.ts'
-import { inboxUserIn } from '../../../src/protocol/channels.ts'
+import { channelKey, conversationIn, isInbox } from '../../../src/protocol/channel-names.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Hub, HubChannel } from '../../../src/realtime/hub.ts'
@@ -99,7 +98,7 @@ export class ChannelCalls {
       send: (commands) => this.#call(batcher, key, tenant, channel, commands),
       gather: () => this.#window.gather(),
       // The inbox of a user has few connections, which do not return together.
-      ...(inboxUserIn(channel) === undefined ? { pause: (ms) => scheduler.wait(ms) } : {}),
+      ...(isInbox(channel) ? {} : { pause: (ms) => scheduler.wait(ms) }),
       ended: () => this.#batchers.delete(key),
     })
     this.#batchers.set(key, batcher)
@@ -246,7 +245,7 @@ export class CommandBatcher {
   #called: readonly PendingCommand[] = []
   #pulls = false
   /** Ends the gathering of subscriptions. */
-  #hurry: () => void = () => undefined
+  #endGathering: () => void = () => undefined
   busy = false
   /** When the call under way began, in milliseconds; 0 when there is none. Set by `send`. */
   calledAt = 0
@@ -274,14 +273,14 @@ export class CommandBatcher {
   add(command: PendingCommand): void {
     this.#waiting.push(command)
     if (!this.busy) void this.#run()
-    else if (!isComingOrGoing(command) || this.#waiting.length >= this.#cap) this.#hurry()
+    else if (!isComingOrGoing(command) || this.#waiting.length >= this.#cap) this.#endGathering()
   }
 
   /** Makes one more call, also without commands, to be brought up to date. */
   pull(): void {
     this.#pulls = true
     if (!this.busy) void this.#run()
-    else this.#hurry()
+    else this.#endGathering()
   }
 
   async #run(): Promise<void> {
@@ -310,9 +309,9 @@ export class CommandBatcher {
     const { pause } = this.#parts
     if (pause === undefined) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#hurry = resolve
+    this.#endGathering = resolve
     await Promise.race([promise, pause(ms)])
-    this.#hurry = () => undefined
+    this.#endGathering = () => undefined
   }
 
   /** While calls gather: waits as long as rounds bring further commands, at most 16 rounds. */
