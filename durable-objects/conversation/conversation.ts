@@ -40,7 +40,7 @@ const messageEntry = '{"type":"message"'
 /** After so many entries the alarm is looked at again, since a full batch does not wait. */
 const gatherEntries = 64
 /** The creation of a conversation with at most so many members waits until their lists show it. */
-const toldAtOnce = 50
+const shownAtOnce = 50
 const upToDate = { behind: false, entries: [] } as const
 
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
@@ -96,7 +96,7 @@ export class Conversation extends TenantActor implements ConversationRpc {
       if (this.#store.conversation === undefined) this.#store = ConversationStore.create(this.ctx, this.env)
       this.#store.begin(decision.conversation, decision.members)
       this.#tasks.begun()
-      if (decision.members.length > toldAtOnce) this.#tasks.runNext()
+      if (decision.members.length > shownAtOnce) this.#tasks.runNext()
       else await this.#tasks.updateInboxes().catch(() => this.#tasks.runNext())
       this.#tasks.alarm.runPrompt(this.#clock.now())
     }
