@@ -13,11 +13,19 @@ import {
 const prefix = 'moves/'
 const totalsKey = 'moveTotals'
 
+/** What is used of an actor's storage. */
+export interface KeyValues {
+  get(key: string): unknown
+  put(key: string, value: unknown): void
+  delete(key: string): boolean
+  list(options: { readonly prefix: string }): Iterable<[string, unknown]>
+}
+
 /** The moves of all tenants, for /metrics. Each tenant's actor reports its own. */
 export class NotedMoves {
-  readonly #kv: SyncKvStorage
+  readonly #kv: KeyValues
 
-  constructor(kv: SyncKvStorage) {
+  constructor(kv: KeyValues) {
     this.#kv = kv
   }
 

@@ -102,6 +102,11 @@ describe('a move', () => {
     pass(15_000)
     await until(id, 'confirmed')
     expect((await moveOf(id)).endedAt).not.toBeNull()
+    await runDurableObjectAlarm(tenantOf(env, id))
+    const metrics = (await call('GET /metrics', { as: operatorKey })).text
+    expect(metrics).toContain('parley_moves_ended_total{outcome="confirmed"} 1')
+    expect(metrics).toContain('parley_move_fences_total 1')
+    expect(metrics).toContain('parley_moves{state="awaiting-confirmation"} 0')
     const again = await asOperator(`POST /admin/v1/tenants/${id}/move/reverse`)
     expect([again.status, again.body.detail]).toEqual([409, expect.stringContaining('the move is confirmed')])
   })
