@@ -109,7 +109,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     shard,
     region,
   }: Provision): { readonly record: StoredTenant; readonly made: boolean } | Refusal {
-    const deleted = this.#refuseDeleted('the id of a deleted tenant is never given to another one: choose another id')
+    const deleted = this.#refuseDeleted()
     if (deleted !== undefined) return deleted
     const known = this.record()
     const near = region ?? known?.region
@@ -272,7 +272,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
 
   /** Suspends or reactivates the tenant; every gateway and queue is told. */
   setState(state: StoredTenant['state']): StoredTenant | Refusal {
-    const deleted = this.#refuseDeleted('POST /admin/v1/tenants/{id}/restore restores it until the grace is over')
+    const deleted = this.#refuseDeleted()
     if (deleted !== undefined) return deleted
     const known = this.record()
     return known === undefined
@@ -287,11 +287,15 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     return record
   }
 
-  #refuseDeleted(fix: string): Refusal | undefined {
+  #refuseDeleted(): Refusal | undefined {
     const { state } = this.#deletion
     if (state === undefined) return undefined
-    const what = state.phase === 'deleted' ? 'was deleted' : 'is being deleted'
-    return refuse('conflict', `id: this tenant ${what}; ${fix}`)
+    return refuse(
+      'conflict',
+      state.phase === 'deleted'
+        ? 'id: this tenant was deleted, and its id is never given to another one; choose another id'
+        : 'id: this tenant is being deleted; POST /admin/v1/tenants/{id}/restore restores it until the grace is over',
+    )
   }
 
   /** Changes its plan and its own limits, and nothing else; undefined when there is no such tenant. */

@@ -137,7 +137,7 @@ describe('a tenant is deleted', () => {
   test('2. it cannot be changed meanwhile, and its queues start no job', async () => {
     const { id } = acme.tenant
     const put = await call(`PUT /admin/v1/tenants/${id}`, { ...asOperator, body: { name: 'Acme' } })
-    expect(put).toMatchObject({ status: 409 })
+    expect(put).toMatchObject({ status: 409, body: { detail: expect.stringContaining('/restore restores it until') } })
     const patch = await call(`PATCH /admin/v1/tenants/${id}`, { ...asOperator, body: { state: 'active' } })
     expect(patch).toMatchObject({ status: 409 })
     await runDurableObjectAlarm(tenantActor(id))
@@ -205,10 +205,13 @@ describe('a tenant is deleted', () => {
     }
   })
 
-  test('7. its name is gone for good', async () => {
+  test('7. its id is never given to another tenant, and the error says so', async () => {
     const { id, key } = acme.tenant
     expect((await call(`GET /admin/v1/tenants/${id}`, asOperator)).status).toBe(410)
-    expect((await call(`PUT /admin/v1/tenants/${id}`, { ...asOperator, body: { name: 'Acme' } })).status).toBe(409)
+    expect(await call(`PUT /admin/v1/tenants/${id}`, { ...asOperator, body: { name: 'Acme' } })).toMatchObject({
+      status: 409,
+      body: { detail: 'id: this tenant was deleted, and its id is never given to another one; choose another id' },
+    })
     expect((await call(`POST /admin/v1/tenants/${id}/restore`, asOperator)).status).toBe(409)
     pass(15_000)
     expect((await call('GET /v1/conversations', { as: key })).status).toBe(401)
