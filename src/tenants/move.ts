@@ -170,7 +170,8 @@ const refenceMs = 5000
 const warmEveryMs = 2000
 const warmCapMs = 60_000
 const usualRows = 2000
-const minRows = 250
+/** Fewer only after failures: where a step is slow since processors are busy, a smaller one takes as long. */
+const minRows = 1000
 /** A step that takes longer is made smaller. */
 const longMs = 1000
 /** The rest after a step, at most. */
