@@ -64,6 +64,7 @@ import type { MoveOrder, MoveView } from '../src/protocol/moves-api.ts'
 import type { ListedClass, NamesPage } from '../src/tenants/actor-names.ts'
 import type { DeletionProgress, TenantDeletion } from '../src/tenants/deletion.ts'
 import type { TenantKnowledge } from '../src/tenants/known.ts'
+import type { ActorSizes } from '../src/protocol/usage-api.ts'
 import type { MoveDecision } from '../src/tenants/move.ts'
 import type { MoveFigures, MoveReport } from '../src/tenants/move-figures.ts'
 import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../src/tenants/shards.ts'
@@ -95,6 +96,7 @@ import type { RunState } from '../src/sagas/run.ts'
 export interface ErasableRpc {
   erase(): Promise<void>
   remains(): Promise<number>
+  storedBytes(): number
 }
 
 export interface ActorNamesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
@@ -377,6 +379,7 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
   startMove(order: MoveOrder & { readonly to: string }): MoveAnswered | Refusal
   move(): MoveView | undefined
   decideMove(decision: MoveDecision): MoveAnswered | Refusal
+  measureActors(cursor: string): Promise<ActorSizes>
 }
 
 /** A move of the tenant to another shard, after the operator began or changed it. */

@@ -9,6 +9,7 @@ import {
   type CheckedReplicaView,
   type ShardView,
 } from '../src/protocol/shards-api.ts'
+import { actorSizes, type ActorSizes } from '../src/protocol/usage-api.ts'
 import { LocalError } from './local-error.ts'
 
 export type ListedShard = ShardView
@@ -74,6 +75,12 @@ export class Operator {
     return deletionView.parse(
       JSON.parse(await this.#call('GET', `/admin/v1/tenants/${encodeURIComponent(id)}/deletion`)),
     )
+  }
+
+  /** What the actors of a tenant store, a page of them. */
+  async storage(id: string, cursor: string): Promise<ActorSizes> {
+    const path = `/admin/v1/tenants/${encodeURIComponent(id)}/storage?cursor=${encodeURIComponent(cursor)}`
+    return actorSizes.parse(JSON.parse(await this.#call('GET', path)))
   }
 
   /** Runs one entry of the schedule. */

@@ -16,6 +16,7 @@ const usage = [
   '  delete <id>     deletes the tenant with all that it has, after --grace-days days (7) in which it can be restored',
   '  restore <id>    restores a deleted tenant whose grace is not over',
   '  deletion <id>   shows how far the deletion is, store by store, and in the end that nothing is left',
+  '  storage <id>    adds up what its actors store, class by class; each is opened for it',
   '  suspend <id>    refuses its callers until it is resumed',
   '  resume <id>     lets a suspended tenant go on',
   '',
@@ -84,6 +85,8 @@ async function run(operator: Operator, { command, id, values }: Command): Promis
       return [`${id} is restored`]
     case 'deletion':
       return shown(await operator.deletion(id))
+    case 'storage':
+      return await storage(operator, id)
     case 'suspend':
     case 'resume':
       await operator.setTenantState(id, command === 'suspend' ? 'suspended' : 'active')
@@ -113,6 +116,27 @@ function orderIn({ to, ...values }: Command['values']) {
     ...(to === undefined ? {} : { to }),
     ...(values['rows-per-second'] === undefined ? {} : { rowsPerSecond: numberOf(values, 'rows-per-second') }),
   }
+}
+
+/** A line for each class of actors, the largest first. */
+async function storage(operator: Operator, id: string): Promise<string[]> {
+  const sizes = new Map<string, { actors: number; bytes: number }>()
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const page: Awaited<ReturnType<Operator['storage']>> = await operator.storage(id, cursor)
+    for (const { class: name, actors, bytes } of page.actors) {
+      const known = sizes.get(name) ?? { actors: 0, bytes: 0 }
+      sizes.set(name, { actors: known.actors + actors, bytes: known.bytes + bytes })
+    }
+    cursor = page.next
+  }
+  const all = [...sizes].toSorted(([, one], [, other]) => other.bytes - one.bytes)
+  const line = (name: string, actors: number, bytes: number) =>
+    `${name}: ${actors.toLocaleString('en')} actors, ${bytes.toLocaleString('en')} bytes`
+  const sum = (of: 'actors' | 'bytes') => all.reduce((total, [, size]) => total + size[of], 0)
+  return [
+    ...all.map(([name, { actors, bytes }]) => line(name, actors, bytes)),
+    line('all', sum('actors'), sum('bytes')),
+  ]
 }
 
 async function drain(operator: Operator, shard: string, values: Command['values']): Promise<string[]> {

@@ -15,6 +15,11 @@ export abstract class TenantActor extends DurableObject<Env> implements Erasable
     await eraseActor(this.ctx)
   }
 
+  /** The size of the database of this actor. */
+  storedBytes(): number {
+    return this.ctx.storage.sql.databaseSize
+  }
+
   /** How much is stored: rows, values and the alarm. Tables without a row are no content, and are given up. */
   async remains(): Promise<number> {
     const { sql, kv } = this.ctx.storage

@@ -12,7 +12,8 @@ import { fixedLimiters } from '../../src/limits/limiter-names.ts'
 import { jurisdictionOf } from '../../src/protocol/places.ts'
 import { gatewayNames } from '../../src/realtime/gateway-names.ts'
 import type { Checked, Erased } from '../../src/tenants/deletion.ts'
-import type { Step } from '../../src/tenants/deletion-plan.ts'
+import { stepsOf, type Step } from '../../src/tenants/deletion-plan.ts'
+import type { ActorSizes } from '../../src/protocol/usage-api.ts'
 import { noteErased } from '../../src/tenants/erased.ts'
 import { tenantTag } from '../../src/tenants/cache.ts'
 import { tenantTables, type ActorClass, type StoreName, type TableName } from '../../src/tenants/stores.ts'
@@ -61,6 +62,14 @@ export interface Eraser {
   readonly count?: () => Promise<number | null>
   readonly eraseSome: (cursor: string) => Promise<Erased>
   readonly verifySome: (cursor: string) => Promise<Checked>
+  /** Of actors: how many there are in a part, and how much they store. */
+  readonly measureSome?: (cursor: string) => Promise<Measured>
+}
+
+interface Measured {
+  readonly actors: number
+  readonly bytes: number
+  readonly next: string | null
 }
 
 /** A tenant whose stores are erased. */
@@ -73,6 +82,7 @@ export interface ErasedTenant {
 interface Erasable {
   erase(): Promise<void>
   remains(): Promise<number>
+  storedBytes(): Promise<number>
 }
 
 /** Names of actors, page by page. A page begins where the one before ended. */
@@ -82,6 +92,8 @@ interface ErasableClass {
   readonly actor: (at: ErasedTenant, name: string) => Erasable
   /** Names that other stores list. */
   readonly listed?: readonly Lister[]
+  /** Those that list each name once, where several list the same. */
+  readonly measured?: readonly Lister[]
   /** Names that follow from the tenant's. */
   readonly fixed?: readonly string[] | ((at: ErasedTenant) => readonly string[])
 }
@@ -131,6 +143,7 @@ const classes = {
         return { names: ids, next }
       }),
     ],
+    measured: [ofRows('conversations')],
   },
   Inbox: {
     actor: ({ env, tenant }, name) => inboxOf(env, tenant, name),
@@ -141,6 +154,7 @@ const classes = {
       ),
       ofActorNames('Inbox'),
     ],
+    measured: [ofRows('users')],
     fixed: [],
   },
   JobQueue: {
@@ -203,10 +217,11 @@ const classes = {
 } satisfies Partial<Record<ActorClass, ErasableClass>>
 
 /** Erases actors: those that are listed, or those whose names are fixed. */
-function actorsEraser(at: ErasedTenant, { actor, listed = [], fixed = [] }: ErasableClass, part: Step['part']): Eraser {
+function actorsEraser(at: ErasedTenant, erasable: ErasableClass, part: Step['part']): Eraser {
+  const { actor, listed = [], measured = listed, fixed = [] } = erasable
   const names = typeof fixed === 'function' ? fixed(at) : fixed
-  const listers: readonly Lister[] = part === 'listed' ? listed : [async () => ({ names, next: null })]
-  const page = async (cursor: string) => {
+  const listersOf = (lists: readonly Lister[]) => (part === 'listed' ? lists : [async () => ({ names, next: null })])
+  const pageOf = (listers: readonly Lister[]) => async (cursor: string) => {
     const [, digits = '0', rest = ''] = /^(\d+)\|(.*)$/s.exec(cursor) ?? []
     const number = Number(digits)
     const found = await listers[number]?.(at, rest)
@@ -214,6 +229,7 @@ function actorsEraser(at: ErasedTenant, { actor, listed = [], fixed = [] }: Eras
     const next = found?.next ?? null
     return { names: found?.names ?? [], next: next === null ? following : `${number}|${next}` }
   }
+  const page = pageOf(listersOf(listed))
   const each = async (names: readonly string[], work: (erasable: Erasable) => Promise<void>) =>
     await inLanes(actorsTogether, names, async (name) => {
       await whenPlaceIsFree(at.env)
@@ -233,6 +249,12 @@ function actorsEraser(at: ErasedTenant, { actor, listed = [], fixed = [] }: Eras
         if ((await erasable.remains()) > 0) left++
       })
       return { checked: names.length, left, next }
+    },
+    measureSome: async (cursor) => {
+      const { names, next } = await pageOf(listersOf(measured))(cursor)
+      let bytes = 0
+      await each(names, async (measurable) => void (bytes += await measurable.storedBytes()))
+      return { actors: names.length, bytes, next }
     },
   }
 }
@@ -444,3 +466,35 @@ export async function fence({ env, tenant }: ErasedTenant): Promise<void> {
     cursor = shard?.following ?? null
   }
 }
+
+/** The steps of a deletion that are of actors, which are measured in the same order. */
+const measuredSteps: readonly Step[] = [...stepsOf('listed'), ...stepsOf('others')].filter(
+  ({ store }) => store in classes,
+)
+
+/**
+ * The sizes of the next actors of a tenant: parts are added until there are many actors, or `isOver` says so. `cursor` is "" at first.
+ * Each actor is opened for it.
+ */
+export async function measureActors(at: ErasedTenant, cursor: string, isOver: () => boolean): Promise<ActorSizes> {
+  const sizes = new Map<string, { actors: number; bytes: number }>()
+  let actors = 0
+  const [, digits = '0', inner = ''] = /^(\d+) (.*)$/s.exec(cursor) ?? []
+  let [number, rest] = [Number(digits), inner]
+  for (let step = measuredSteps[number]; step !== undefined; step = measuredSteps[number]) {
+    const part = await eraserOf(at, step).measureSome?.(rest)
+    const known = sizes.get(step.store) ?? { actors: 0, bytes: 0 }
+    sizes.set(step.store, { actors: known.actors + (part?.actors ?? 0), bytes: known.bytes + (part?.bytes ?? 0) })
+    actors += part?.actors ?? 0
+    const next = part?.next ?? null
+    if (next === null) number++
+    rest = next ?? ''
+    if (actors >= measuredAtOnce || isOver()) break
+  }
+  return {
+    actors: [...sizes].filter(([, size]) => size.actors > 0).map(([name, size]) => ({ class: name, ...size })),
+    next: number < measuredSteps.length ? `${number} ${rest}` : null,
+  }
+}
+
+const measuredAtOnce = 128

@@ -33,7 +33,9 @@ import {
 } from '../../src/tenants/record.ts'
 import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf, sagaOf } from '../address.ts'
 import type { KeySet } from '../../src/tenants/key-sets.ts'
+import type { ActorSizes } from '../../src/protocol/usage-api.ts'
 import { Deletion } from './deletion.ts'
+import { measureActors } from './erasers.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { AlarmTasks } from '../shared/alarm-tasks.ts'
 import type { CallsOfDay, MoveAnswered, Provision, TenantRpc, TenantStep } from '../contracts.ts'
@@ -48,6 +50,8 @@ const noCalls: CallsOfDay = { requests: 0, commands: 0 }
 const callsEveryMs = 60_000
 /** When a placement that failed is tried again by the run that creates the tenant, in milliseconds. */
 const placeAgainMs = 5000
+/** After this time no further actors are measured for one page. */
+const measureMs = 2000
 
 /** One tenant: the authority on its placement, keys and limits. Postgres learns of the placement afterwards. */
 export class Tenant extends DurableObject<Env> implements TenantRpc {
@@ -482,6 +486,16 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** Confirms, reverses, pauses or resumes the move that is under way. */
   decideMove(decision: MoveDecision): MoveAnswered | Refusal {
     return this.#move.decide(decision)
+  }
+
+  /** What the tenant's actors store, some of them: those after `cursor`, which is "" at first. */
+  async measureActors(cursor: string): Promise<ActorSizes> {
+    const endsAt = this.#clock.now() + measureMs
+    const at = { env: this.env, tenant: this.ctx.id.name ?? '' }
+    const sizes = await measureActors(at, cursor, () => this.#clock.now() >= endsAt)
+    if (cursor !== '') return sizes
+    const own = { class: 'Tenant', actors: 1, bytes: this.ctx.storage.sql.databaseSize }
+    return { ...sizes, actors: [own, ...sizes.actors] }
   }
 
   override async alarm(): Promise<void> {

@@ -37,3 +37,23 @@ export const usageReport = z.object({
     .describe('All messages up to the last day, an estimate: what was deleted or edited since is not subtracted'),
 })
 export type UsageReport = z.output<typeof usageReport>
+
+/** `GET /admin/v1/tenants/{id}/storage`. */
+export const storageQuery = z.strictObject({
+  cursor: z.string().max(1000).optional().describe('`next` of the page before'),
+})
+
+/** What the actors of a tenant store, a page of them. */
+export const actorSizes = z
+  .object({
+    actors: z.array(
+      z.object({
+        class: z.string().describe('A class of actors, as Conversation or Inbox'),
+        actors: z.int().describe('How many of them this page has'),
+        bytes: z.int().describe('What their databases take, with indexes and free pages'),
+      }),
+    ),
+    next: z.string().nullable().describe('`cursor` of the next page; null on the last. A class may go on there'),
+  })
+  .meta({ id: 'ActorSizes' })
+export type ActorSizes = z.output<typeof actorSizes>

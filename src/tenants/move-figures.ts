@@ -52,8 +52,8 @@ export function reportDueAt(
 ): number | undefined {
   if (last === undefined || last.report.startedAt !== report.startedAt) return 0
   if (last.report.step === report.step && last.report.state === report.state) return undefined
-  const isNews = last.report.state !== report.state || last.report.isFailing !== report.isFailing
-  return isNews ? 0 : last.at + reportEveryMs
+  const isUrgent = last.report.state !== report.state || last.report.isFailing !== report.isFailing
+  return isUrgent ? 0 : last.at + reportEveryMs
 }
 
 /** What all moves together have done. */

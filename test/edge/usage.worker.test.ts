@@ -2,6 +2,7 @@ import { runDurableObjectAlarm } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { dayOf } from '../../src/kernel/day.ts'
+import { actorSizes } from '../../src/protocol/usage-api.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
 import { Line } from '../support/worker/line.ts'
@@ -68,4 +69,39 @@ test('the operator and the tenant read the same days, page by page', async () =>
   expect((await call(path, { as: operatorKey })).body).toMatchObject({ days: [{ day: '2026-11-03' }], next: null })
   const unknown = await call('GET /admin/v1/tenants/unused-id/usage', { as: operatorKey })
   expect(unknown.status).toBe(404)
+})
+
+test('the operator reads what the actors of a tenant store, class by class and page by page', async () => {
+  const groups: string[] = []
+  // The shard that is asked first has the rows.
+  const named = new Map([
+    ['DISTINCT conversation_id', () => groups],
+    ['DISTINCT user_id', () => ['alice', 'bob']],
+  ])
+  postgresIsThere(({ query }: Statement) => {
+    const [asked, names] = [...named].find(([words]) => query.includes(words)) ?? []
+    if (asked !== undefined) named.delete(asked)
+    return names?.().map((name) => ({ name })) ?? []
+  })
+  const tenant = await newTenant()
+  groups.push(await tenant.group('alice', 'bob'))
+  await tenant.postMany(groups[0] ?? '', 'alice', 3)
+  const path = `GET /admin/v1/tenants/${tenant.id}/storage`
+  const sizes = new Map<string, { actors: number; bytes: number }>()
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const query = cursor === '' ? '' : `?cursor=${encodeURIComponent(cursor)}`
+    const page = actorSizes.parse(succeeded(await call(path + query, { as: operatorKey })))
+    for (const { class: name, ...size } of page.actors) {
+      const known = sizes.get(name) ?? { actors: 0, bytes: 0 }
+      sizes.set(name, { actors: known.actors + size.actors, bytes: known.bytes + size.bytes })
+    }
+    cursor = page.next
+  }
+  expect(sizes.get('Conversation')).toEqual({ actors: 1, bytes: expect.toSatisfy((bytes: number) => bytes >= 8192) })
+  expect(sizes.get('Inbox')).toMatchObject({ actors: 2 })
+  expect(sizes.get('Tenant')).toMatchObject({ actors: 1 })
+  expect(sizes.get('Tenant')?.bytes).toBeGreaterThan(0)
+  const wrong = await call(`${path}?cursor=x`, { as: operatorKey })
+  expect([wrong.status, wrong.body.detail]).toEqual([400, 'cursor: give `next` of the page before'])
+  expect((await call('GET /admin/v1/tenants/unused-id/storage', { as: operatorKey })).status).toBe(404)
 })

@@ -29,6 +29,8 @@ const view: MoveView = {
 
 /** Answers every look at a move; a decision ends it. */
 const server = createServer((request, response) => {
+  if (request.url?.includes('/storage'))
+    return void response.end(JSON.stringify(pages[request.url.split('cursor=')[1] ?? '']))
   const isEnded = request.method === 'POST' && !request.url?.endsWith('/moves')
   if (isEnded) ended.add(request.url?.split('/')[4] ?? '')
   const endedAt = ended.has(request.url?.split('/')[4] ?? '') ? 2 : null
@@ -36,6 +38,16 @@ const server = createServer((request, response) => {
   response.end(JSON.stringify({ ...view, state: endedAt === null ? view.state : 'confirmed', endedAt }))
 })
 const ended = new Set<string>()
+const pages: Readonly<Record<string, object>> = {
+  '': { actors: [{ class: 'Conversation', actors: 100, bytes: 1_000_000 }], next: '0 shard0' },
+  '0%20shard0': {
+    actors: [
+      { class: 'Conversation', actors: 30, bytes: 100_000 },
+      { class: 'Inbox', actors: 2, bytes: 20_000 },
+    ],
+    next: null,
+  },
+}
 
 beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve())))
 afterAll(() => server.close())
@@ -62,6 +74,13 @@ test('npm run tenants starts a move and shows its progress until it waits for th
 test('npm run tenants confirms a move and shows its progress until it has ended', async () => {
   expect(await run('confirm', 'other')).toEqual({
     out: 'other: eu1 → eu2, confirmed, writes waited 20 ms',
+    err: '',
+  })
+})
+
+test('npm run tenants adds up what the actors of a tenant store', async () => {
+  expect(await run('storage', 'acme')).toEqual({
+    out: 'Conversation: 130 actors, 1,100,000 bytes\nInbox: 2 actors, 20,000 bytes\nall: 132 actors, 1,120,000 bytes',
     err: '',
   })
 })

@@ -21,7 +21,7 @@ import { readBreakers, readEndpointBreakers } from '../operations/breakers.ts'
 import { questions } from '../shards/questions.ts'
 import { replicas } from '../shards/replicas.ts'
 import { shards } from '../shards/shards.ts'
-import { readTenantUsage } from '../tenants/usage.ts'
+import { readTenantStorage, readTenantUsage } from '../tenants/usage.ts'
 import { deletions } from '../tenants/deletion.ts'
 import { rebuildTenant } from '../tenants/rebuild.ts'
 import { moves } from '../tenants/moves.ts'
@@ -215,6 +215,7 @@ export const admin = [
   ...deletions,
   ...ownRuns,
   readTenantUsage,
+  readTenantStorage,
   rebuildTenant,
   ...moves,
   ...shards,
