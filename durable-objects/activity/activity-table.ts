@@ -8,6 +8,7 @@ import type {
   DeletedConversation,
   NewestQuery,
 } from '../../src/events/activity.ts'
+import { internalEvents } from '../../src/events/internal-events.ts'
 import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -280,5 +281,5 @@ export class ActivityTable {
 
 function parseActivity(text: string): ConversationActivity {
   const activity: ConversationActivity = JSON.parse(text)
-  return activity
+  return internalEvents.read('conversation.activity', activity)
 }

@@ -9,6 +9,7 @@ import type {
   DeletedConversation,
   NewestQuery,
 } from '../../src/events/activity.ts'
+import { internalEvents } from '../../src/events/internal-events.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { within } from '../../src/kernel/retry.ts'
@@ -77,7 +78,8 @@ export class Activity extends TenantActor implements ActivityRpc {
   }
 
   /** A conversation says where it stands. Returns once each listening gateway knows, or is noted as behind. Repeats do no harm. */
-  async advance(update: ConversationActivity): Promise<void> {
+  async advance(given: ConversationActivity): Promise<void> {
+    const update = internalEvents.read('conversation.activity', given)
     this.#place.used()
     await this.#begun()
     await new Promise<void>((resolve, reject) => {

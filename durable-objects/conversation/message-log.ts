@@ -1,5 +1,6 @@
 import type { Log, Place } from '../../src/conversations/ports.ts'
 import type { LogRow } from '../../src/conversations/types.ts'
+import { entryTexts } from '../../src/events/internal-events.ts'
 import type { Settings } from '../shared/settings.ts'
 import { messagesUpTo } from './message-numbers.ts'
 
@@ -19,8 +20,11 @@ export class MessageLog implements Log {
   #floor: number
   /** How many messages there are up to the top; undefined until it is read. */
   #number: number | undefined
+  /** Undefined while entries of version 1 are written: then they are stored as they are. */
+  readonly #texts: typeof entryTexts
 
-  constructor(sql: SqlStorage, settings: Settings, exists: boolean) {
+  constructor(sql: SqlStorage, settings: Settings, exists: boolean, texts = entryTexts) {
+    this.#texts = texts
     this.#sql = sql
     this.#settings = settings
     this.#floor = settings.number('floor') + 1
@@ -43,7 +47,7 @@ export class MessageLog implements Log {
         user,
         client,
         clientId,
-        data,
+        this.#texts?.write(data) ?? data,
         number,
       )
     } catch (thrown) {
@@ -131,7 +135,7 @@ export class MessageLog implements Log {
 
   /** Replaces a stored entry, in the table and in memory. */
   rewrite(row: LogRow): void {
-    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ?', row.data, row.seq)
+    this.#sql.exec('UPDATE messages SET data = ? WHERE seq = ?', this.#texts?.write(row.data) ?? row.data, row.seq)
     const index = this.#recent.findIndex(({ seq }) => seq === row.seq)
     if (index >= 0) this.#recent[index] = row
   }
@@ -141,8 +145,6 @@ export class MessageLog implements Log {
     return this.#sql
       .exec<Row>(`SELECT ${columns} FROM messages WHERE ${where}`, ...bindings)
       .toArray()
-      .map(toRow)
+      .map(({ client_id, data, ...row }) => ({ ...row, clientId: client_id, data: this.#texts?.read(data) ?? data }))
   }
 }
-
-const toRow = ({ client_id, ...row }: Row): LogRow => ({ ...row, clientId: client_id })

@@ -1,6 +1,7 @@
 import { loadConfig } from '../../src/config.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
+import { entryTexts } from '../../src/events/internal-events.ts'
 import type { Projected, ProjectedProperties, ProjectionBatch } from '../../src/events/projection.ts'
 import type { WrittenAt } from '../../src/events/log-of.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
@@ -270,7 +271,17 @@ const toBatch = (
   { tenant, id, epoch }: Conversation,
   rows: readonly LogRow[],
   placementEpoch: number,
-): ProjectionBatch => ({ tenant, placementEpoch, conversation: id, epoch, rows, scrubbed: rows.flatMap(toScrubbed) })
+): ProjectionBatch => ({
+  tenant,
+  placementEpoch,
+  conversation: id,
+  epoch,
+  rows: entryTexts === undefined ? rows : rows.map(stamped),
+  scrubbed: rows.flatMap(toScrubbed),
+})
+
+/** An entry as Postgres stores it. */
+const stamped = (row: LogRow): LogRow => ({ ...row, data: entryTexts?.write(row.data) ?? row.data })
 
 /** A deletion among the entries names the message whose text must be removed from Postgres, too. */
 function toScrubbed({ data }: LogRow): number[] {

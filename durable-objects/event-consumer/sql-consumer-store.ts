@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ConsumerStore, Lease, Retry } from '../../src/event-log/consumers/consumer.ts'
 import { startAfter, type Position } from '../../src/event-log/consumers/position.ts'
+import { internalEvents } from '../../src/events/internal-events.ts'
 import type { LogEvent } from '../../src/events/log-event.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -21,7 +22,7 @@ export interface DeadLetter {
 }
 
 // What an actor wrote itself is read as it was written.
-const readEvent = (text: string): LogEvent => JSON.parse(text)
+const readEvent = (text: string): LogEvent => JSON.parse(internalEvents.readText('topic.event', text))
 
 /** What a consumer keeps, in the actor's SQLite. */
 export class SqlConsumerStore implements ConsumerStore {
@@ -63,7 +64,7 @@ export class SqlConsumerStore implements ConsumerStore {
         'INSERT OR REPLACE INTO retries (offset, key, event, attempts, not_before, reason) VALUES (?, ?, ?, ?, ?, ?)',
         offset,
         key,
-        JSON.stringify(event),
+        internalEvents.writeText('topic.event', JSON.stringify(event)),
         attempts,
         notBefore,
         reason,
@@ -132,7 +133,7 @@ export class SqlConsumerStore implements ConsumerStore {
         this.#sql.exec(
           'INSERT OR REPLACE INTO dead (offset, event, attempts, reason, at) VALUES (?, ?, ?, ?, ?)',
           event.offset,
-          JSON.stringify(event),
+          internalEvents.writeText('topic.event', JSON.stringify(event)),
           attempts,
           reason,
           now,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { internalEvents } from '../../src/events/internal-events.ts'
 import type { NewEvent } from '../../src/events/log-event.ts'
 import type { ProcessDefinition, ProcessSpec } from '../../src/processes/definition.ts'
 import { noFigures, processFigures, type ProcessFigures } from '../../src/processes/figures.ts'
@@ -45,7 +46,7 @@ export const specText = (spec: ProcessSpec): string => JSON.stringify(storedSpec
 
 // What an actor wrote itself is read as it was written.
 const readEntry = (text: string): InstanceEntry => JSON.parse(text)
-const readEvent = (text: string): NewEvent => JSON.parse(text)
+const readEvent = (text: string): NewEvent => JSON.parse(internalEvents.readText('topic.event', text))
 
 /** One version with the time of its registration. */
 export interface StoredProcess {
@@ -258,7 +259,8 @@ export class SqlProcessStore implements ProcessStore {
   }
 
   addRaised(topic: string, event: NewEvent): void {
-    this.#sql.exec('INSERT INTO raised (topic, event) VALUES (?, ?)', topic, JSON.stringify(event))
+    const text = internalEvents.writeText('topic.event', JSON.stringify(event))
+    this.#sql.exec('INSERT INTO raised (topic, event) VALUES (?, ?)', topic, text)
   }
 
   /** Events that are still to be raised in one topic, the oldest first, and the number of the last; undefined when there are none. */

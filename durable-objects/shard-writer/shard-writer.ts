@@ -4,6 +4,7 @@ import { openShard } from '../../src/adapters/neon/shards.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
+import { internalEvents } from '../../src/events/internal-events.ts'
 import type { Projected, ProjectionBatch } from '../../src/events/projection.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
@@ -46,7 +47,8 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   #writes = 0
 
   /** Writes a batch together with all others that wait. With too much waiting it is refused at once. */
-  write(batch: ProjectionBatch): Promise<Projected> {
+  write(given: ProjectionBatch): Promise<Projected> {
+    const batch = internalEvents.read('conversation.projection', given)
     const { promise, resolve } = Promise.withResolvers<Projected>()
     const now = this.#clock.now()
     // Content that must be removed from Postgres goes before content that only has to arrive there.

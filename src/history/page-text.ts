@@ -1,4 +1,5 @@
 import type { Publication } from '../protocol/replies.ts'
+import { entryTexts } from '../events/internal-events.ts'
 import type { SeqRange } from '../events/log-of.ts'
 
 /** How many entries a page has. */
@@ -14,7 +15,7 @@ export function countEntries(page: string): number {
  * author and client as JSON, and the entry as it was stored. JSON text has neither tabs nor newlines of its own, so
  * such a page is only split, and no more of it is parsed than was asked for.
  */
-export function decodePage(page: string, { first, last }: SeqRange): Publication[] | undefined {
+export function decodePage(page: string, { first, last }: SeqRange, texts = entryTexts): Publication[] | undefined {
   if (page === '') return []
   const entries: Publication[] = []
   for (const line of page.split('\n')) {
@@ -23,7 +24,7 @@ export function decodePage(page: string, { first, last }: SeqRange): Publication
     if (offset < first || offset > last) continue
     const entry = decodeEntry(offset, line)
     if (entry === undefined) return undefined
-    entries.push(entry)
+    entries.push(texts === undefined ? entry : { ...entry, data: texts.read(entry.data) })
   }
   return entries
 }

@@ -8,6 +8,7 @@ import { LogSummary } from '../../durable-objects/conversation/log-summary.ts'
 import { MessageLog } from '../../durable-objects/conversation/message-log.ts'
 import { messagesUpTo } from '../../durable-objects/conversation/message-numbers.ts'
 import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
+import { InternalEvents } from '../../src/events/internal-events.ts'
 import { migrate } from '../../durable-objects/shared/migrate.ts'
 
 const entry = (seq: number, clientId: string | null, data: object) =>
@@ -114,5 +115,28 @@ test('entries know how many messages there are up to them, also those written by
     expect(later.restart()).toBe(10)
     later.append(entry(11, 'c11', { type: 'message', text: 'anew' }))
     expect([later.number(), messagesUpTo(sql, 10), logOf(sql).log.number()]).toEqual([1, 0, 1])
+  })
+})
+
+test('a log reads entries that an older version stored in the version that is written, and marks those that it writes', async () => {
+  const later = new InternalEvents({
+    'conversation.entry': { version: 2, holds: '', upcasters: { 2: (one) => ({ ...one, region: 'eu' }) } },
+  }).texts('conversation.entry')
+  await onDisk((sql) => {
+    migrate(sql, conversationSchema)
+    new MessageLog(sql, new Settings(sql, true), true).append(entry(1, 'c1', { type: 'message', text: 'one' }))
+    const log = new MessageLog(sql, new Settings(sql, true), true, later)
+    log.append(entry(2, 'c2', { type: 'message', text: 'two', region: 'us' }))
+    expect(
+      sql
+        .exec('SELECT data FROM messages ORDER BY seq')
+        .toArray()
+        .map(({ data }) => data),
+    ).toEqual(['{"type":"message","text":"one"}', '{"v":2,"type":"message","text":"two","region":"us"}'])
+    const read = new MessageLog(sql, new Settings(sql, true), true, later).range(0, 2, 10)
+    expect(read.map(({ data }) => JSON.parse(data))).toEqual([
+      { type: 'message', text: 'one', region: 'eu' },
+      { type: 'message', text: 'two', region: 'us' },
+    ])
   })
 })

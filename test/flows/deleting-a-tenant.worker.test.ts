@@ -7,6 +7,7 @@ import { settleMs } from '../../src/tenants/deletion.ts'
 import { tenantTables } from '../../src/tenants/stores.ts'
 import { deletionOf, deletionTurn, eraseTenant } from '../support/worker/own-runs.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
+import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
 import type { Line } from '../support/worker/line.ts'
 import { postgresIsThere, type Statement } from '../support/worker/shards.ts'
@@ -43,6 +44,14 @@ class Full {
     succeeded(await call('POST /v1/jobs', { as: key, body: job }))
     await env.RATE_LIMITER.getByName(`${tenant.id}/logins:alice`).hold(fiveAtOnce, 'holder', 1, 60_000)
     succeeded(await call('POST /v1/users/eve/revoke', { as: key }))
+    const events = [
+      { type: 'order.placed', starts: true },
+      { type: 'order.shipped', ends: true },
+    ]
+    succeeded(await call('PUT /v1/processes/order', { as: key, body: { events } }))
+    succeeded(await call('POST /v1/events', { as: key, body: { type: 'order.placed', key: 'o-1' } }))
+    const instance = 'GET /v1/processes/order/instances/o-1'
+    await eventually('an instance', async () => (await call(instance, { as: key })).status === 200 || undefined)
     return full
   }
 
@@ -57,6 +66,8 @@ class Full {
       'queue default': env.JOB_QUEUE.getByName(`${id}/default`),
       'queue mails': env.JOB_QUEUE.getByName(`${id}/mails`),
       limiter: env.RATE_LIMITER.getByName(`${id}/logins:alice`),
+      process: env.PROCESS_VIEW.getByName(`${id}/order`),
+      events: env.EVENT_LOG.getByName(`${id}/default`),
       activity: env.ACTIVITY.getByName(`${id}/0`),
       ...Object.fromEntries([0, 1, 2, 3].map((n) => [`notes ${n}`, env.INBOX_NOTES.getByName(`${id}/${n}`)])),
       ...Object.fromEntries([0, 1, 2, 3].map((n) => [`names ${n}`, env.ACTOR_NAMES.getByName(`${id}/${n}`)])),
@@ -186,9 +197,11 @@ describe('a tenant is deleted', () => {
     expect(erased).toMatchObject({
       'Conversation/listed': 1,
       'Topic/listed': 1,
-      'RateLimiter/listed': 1,
       'JobQueue/listed': 1,
+      'ProcessView/listed': 1,
     })
+    // Limiters of the tenant's requests are among them.
+    expect(erased['RateLimiter/listed']).toBeGreaterThanOrEqual(1)
     expect(erased['Inbox/listed']).toBeGreaterThanOrEqual(2)
   })
 
