@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { contexts as parts } from './src/contexts.ts'
 
 // One rule per law of ARCHITECTURE.md "Who may import whom". Each was seen to fail on a deliberate offence.
 const rimFolders = ['adapters', 'edge', 'handlers', 'cron']
@@ -10,6 +11,19 @@ const contexts = readdirSync(new URL('src/', import.meta.url), { withFileTypes: 
   .join('|')
 const heart = `^src/(?:${contexts})/`
 const rim = `(?:(?:${rimFolders.join('|')})/|[^/]+$)`
+// The parts of the system that can run as Workers of their own (src/contexts.ts), by their code.
+const escaped = (path) => path.replaceAll('.', '\\.')
+const codeOf = (names) => `^(?:${names.flatMap((name) => parts[name].sources.map(escaped)).join('|')})`
+const leaving = Object.keys(parts).filter((name) => name !== 'core')
+const rimOf = (names) =>
+  `^(?:${names
+    .flatMap((name) => parts[name].sources)
+    .filter((path) => /^(?:src\/(?:edge|handlers|cron)|durable-objects)\//.test(path))
+    .map(escaped)
+    .join('|')})`
+// Where the system is put together, and where the calls of a context are served.
+const assembly =
+  '^src/(?:index|edge/resources/all-operations|edge/resources/admin/admin|edge/http/app|cron/schedule|handlers/context-worker)\\.ts$'
 const rule = (name, from, to) => ({ name, severity: 'error', from, to })
 
 export default {
@@ -32,6 +46,18 @@ export default {
       { path: '^(?:src/(?!kernel/|protocol/|events/)|durable-objects/)' },
     ),
     rule('contexts-meet-only-in-events', { path: `^src/(${contexts})/` }, { path: heart, pathNot: '^src/$1/' }),
+    ...leaving.map((name) =>
+      rule(
+        `${name}-keeps-apart-from-other-contexts`,
+        { path: codeOf([name]) },
+        { path: codeOf(leaving.filter((other) => other !== name)) },
+      ),
+    ),
+    rule(
+      'core-calls-contexts-by-their-seam',
+      { path: '^(?:src|durable-objects)/', pathNot: `${codeOf(leaving)}|${assembly}` },
+      { path: rimOf(leaving) },
+    ),
     rule('the-heart-never-touches-the-rim', { path: heart }, { path: `^(?:durable-objects/|src/${rim})` }),
     rule(
       'the-heart-is-free-of-the-platform',
@@ -74,7 +100,7 @@ export default {
     rule(
       'stand-ins-know-nothing-of-ours',
       { path: '^local/' },
-      { path: '^(?:src/(?!protocol/)|durable-objects/|sdk/|web/(?!build\\.ts$)|bench/)' },
+      { path: '^(?:src/(?!protocol/|contexts\\.ts$)|durable-objects/|sdk/|web/(?!build\\.ts$)|bench/)' },
     ),
     rule('nothing-imports-tests', { pathNot: '^(?:test/|[^/]+\\.config\\.ts$)' }, { path: '^test/' }),
   ],

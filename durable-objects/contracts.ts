@@ -35,7 +35,9 @@ import type { Policy } from '../src/jobs/model/policy.ts'
 import type { JobView } from '../src/jobs/model/view.ts'
 import type { EnqueueResult, Receipt } from '../src/jobs/queue/enqueue.ts'
 import type { PollAnswer, PollRequest, ProgressReport } from '../src/jobs/queue/poll.ts'
+import type { WorkerRunReference } from '../src/jobs/queue/worker-runs.ts'
 import type { Schedule, ScheduleSpec, ScheduleUsage } from '../src/jobs/schedules/schedule.ts'
+import type { MetricFamily } from '../src/kernel/exposition.ts'
 import type { Ready } from '../src/kernel/ready.ts'
 import type { ParkedTask } from '../src/kernel/parked-task.ts'
 import type { RequestContext } from '../src/kernel/request-context.ts'
@@ -83,9 +85,10 @@ import type { ProcessFigures } from '../src/processes/figures.ts'
 import type { InstanceState, Judgement } from '../src/processes/judge.ts'
 import type { InstanceEntry, TopicPosition } from '../src/processes/tracker.ts'
 import type { sagaRun, sagaRunSummary } from '../src/protocol/sagas-api.ts'
+import type { Outcome as SagaOutcome } from '../src/sagas/advance.ts'
 import type { Definition } from '../src/sagas/definition.ts'
 import type { SagaFigures } from '../src/sagas/metrics.ts'
-import type { RunState } from '../src/sagas/run.ts'
+import type { Effect, RunState, SagaDocument } from '../src/sagas/run.ts'
 
 /**
  * The methods of the actors that other actors and the Worker call, and the types they exchange. The bindings in src/env.ts are
@@ -822,4 +825,23 @@ export interface SagaRunQuery {
   readonly stuck?: boolean | undefined
   readonly before: { readonly startedAt: number; readonly id: string }
   readonly limit: number
+}
+
+/**
+ * A context in a Worker of its own, as other Workers call it (docs/design/contexts.md). Fields are added, never renamed: the Workers are
+ * not of the same version at all times.
+ */
+export interface ContextService {
+  /** An operation, or another request of the context's routes, with its caller in `parley-caller`. */
+  fetch(request: Request): Promise<Response>
+  /** Resolves when the worker run is over. */
+  run(reference: WorkerRunReference): Promise<void>
+  /** Makes a call of a saga. */
+  perform(tenant: string, wanted: Effect, document: SagaDocument): Promise<SagaOutcome>
+  /** Runs a scheduled task now. */
+  runCron(name: string): Promise<void>
+  /** The contexts that the Worker has. */
+  ready(): Promise<readonly string[]>
+  /** Figures of its process, for /metrics. */
+  figures(): Promise<readonly MetricFamily[]>
 }

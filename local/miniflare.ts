@@ -3,26 +3,34 @@ import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { linkMiniflare } from './actor-store.ts'
 import { gone, leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
+import { contextEntrypoint, notSplit, workersOf } from './split.ts'
 import { endpointNetworks, type Running, type WorkerRun } from './workerd.ts'
 
 /** Runs the Worker on Miniflare with its actors on disk. */
-export async function startMiniflare({ worker, config, vars, dataDir, host, port }: WorkerRun): Promise<Running> {
+export async function startMiniflare(run: WorkerRun): Promise<Running> {
+  const { worker, config, vars, split = notSplit, dataDir, host, port } = run
   const contents = await readFile(worker, 'utf8')
+  const workers = workersOf(config, vars, split)
   const options = convertV4MiniflareOptions({
-    name: 'parley',
-    modules: [{ type: 'ESModule', path: 'worker.js', contents }],
-    compatibilityDate: config.compatibilityDate,
-    compatibilityFlags: [...config.compatibilityFlags],
-    bindings: { ...vars },
-    durableObjects: Object.fromEntries(
-      config.actors.map(({ binding, className, storageKey }) => [
-        binding,
-        { className, useSQLite: true, unsafeUniqueKey: storageKey },
-      ]),
-    ),
-    serviceBindings: {
-      ENDPOINTS: { network: { ...endpointNetworks(vars), tlsOptions: { trustBrowserCas: true } } },
-    },
+    workers: workers.map(({ name, vars: texts, actors, services }) => ({
+      name,
+      modules: [{ type: 'ESModule', path: 'worker.js', contents }],
+      compatibilityDate: config.compatibilityDate,
+      compatibilityFlags: [...config.compatibilityFlags],
+      bindings: { ...texts },
+      durableObjects: Object.fromEntries(
+        actors.map(({ binding, className, storageKey, worker: owner }) => [
+          binding,
+          { className, useSQLite: true, unsafeUniqueKey: storageKey, ...(owner === name ? {} : { scriptName: owner }) },
+        ]),
+      ),
+      serviceBindings: {
+        ENDPOINTS: { network: { ...endpointNetworks(vars), tlsOptions: { trustBrowserCas: true } } },
+        ...Object.fromEntries(
+          services.map(({ binding, worker: to }) => [binding, { name: to, entrypoint: contextEntrypoint }]),
+        ),
+      },
+    })),
     host,
     port,
     cf: false,
@@ -35,12 +43,13 @@ export async function startMiniflare({ worker, config, vars, dataDir, host, port
   await miniflare.ready
   const ended = endOf(await workerd.pid())
   ended.catch(() => {})
-  const main = await miniflare.getWorker('parley')
+  const running = await Promise.all(workers.map(({ name }) => miniflare.getWorker(name)))
   return {
     ended,
     scheduled: async (cron, at) => {
-      const { outcome } = await main.scheduled({ cron, scheduledTime: at })
-      if (outcome !== 'ok') throw new LocalError(`scheduled() for "${cron}" ended with ${outcome}.`)
+      const ended = await Promise.all(running.map((each) => each.scheduled({ cron, scheduledTime: at })))
+      const failed = ended.find(({ outcome }) => outcome !== 'ok')
+      if (failed !== undefined) throw new LocalError(`scheduled() for "${cron}" ended with ${failed.outcome}.`)
     },
     stop: () => miniflare.dispose(),
   }

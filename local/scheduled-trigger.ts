@@ -3,15 +3,15 @@ import { createServer } from 'node:net'
 import { LocalError } from './local-error.ts'
 
 /**
- * A small second worker beside the main one. It listens on loopback and calls `scheduled` of the main worker over a
- * service binding, for callers that know its token.
+ * A small worker beside those of the system. It listens on loopback and calls `scheduled` of each of them over service
+ * bindings, for callers that know its token.
  */
 export interface Trigger {
   readonly port: number
   readonly token: string
-  /** The source of the worker: one ES module with the bindings `MAIN` and `TOKEN`. */
+  /** The source of the worker: one ES module with the bindings `WORKER_…` and `TOKEN`. */
   readonly module: string
-  /** Runs `scheduled` once; throws {@link LocalError} when the worker refuses or fails. */
+  /** Runs `scheduled` of each worker once; throws {@link LocalError} when the worker refuses or fails. */
   run(cron: string, at: Date): Promise<void>
 }
 
@@ -25,7 +25,8 @@ export default {
       return new Response('Unauthorized', { status: 401 })
     const { cron, scheduledTime } = await request.json()
     try {
-      await env.MAIN.scheduled({ cron, scheduledTime })
+      const workers = Object.keys(env).filter((name) => name.startsWith('WORKER_'))
+      await Promise.all(workers.map((name) => env[name].scheduled({ cron, scheduledTime })))
       return new Response('ok')
     } catch (thrown) {
       return new Response(String(thrown), { status: 500 })

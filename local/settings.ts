@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LocalError } from './local-error.ts'
 import { requireWholeServices } from './real-services.ts'
+import { readSplit } from './split.ts'
+import type { Split } from './worker-config.ts'
 import { isDevelopment, isLoopback, readProfile, type Launcher, type Profile } from './profile.ts'
 
 /** What `npm start` and `npm run serve` can be told, by variables and flags; docs/config.md lists them. */
@@ -17,6 +19,8 @@ export interface Settings {
   readonly shards: number | undefined
   /** Whether the embedded Postgres has a read replica, which serves every shard. */
   readonly hasReplica: boolean
+  /** Contexts that run as Workers of their own. */
+  readonly split: Split
   readonly messagesPerSecond: number | undefined
   readonly requestsPerSecond: number | undefined
   /** Variables of the Worker that are set and have a sense on one machine; it checks them itself. */
@@ -43,7 +47,7 @@ const tunedNames =
 
 /** Reads the settings; a wrong one ends the start with a sentence that names it. */
 export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], launcher: Launcher = 'serve'): Settings {
-  const { fresh, shards, hasReplica } = readOptions(args)
+  const { fresh, shards, hasReplica, split } = readOptions(args)
   requireWholeServices(env)
   if (shards !== undefined && env['DATABASE_URL_DIRECTORY'])
     throw new LocalError('--shards is for the embedded Postgres; register shards of another one with npm run shards.')
@@ -58,6 +62,7 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
     fresh,
     shards,
     hasReplica,
+    split,
     messagesPerSecond: wholeNumber(env, 'LIMIT_MESSAGES_PER_SECOND', 1, 1e9),
     requestsPerSecond: wholeNumber(env, 'LIMIT_REQUESTS_PER_SECOND', 1, 1e9),
     tuned: readTuned(env),
@@ -77,18 +82,27 @@ export function readSettings(env: NodeJS.ProcessEnv, args: readonly string[], la
 /** Databases of one embedded Postgres: more of them would compete for the same disk. */
 const maxEmbeddedShards = 32
 
-function readOptions(args: readonly string[]): Pick<Settings, 'fresh' | 'shards' | 'hasReplica'> {
+function readOptions(args: readonly string[]): Pick<Settings, 'fresh' | 'shards' | 'hasReplica' | 'split'> {
   try {
-    const options = { fresh: { type: 'boolean' }, shards: { type: 'string' }, replicas: { type: 'string' } } as const
+    const options = {
+      fresh: { type: 'boolean' },
+      shards: { type: 'string' },
+      replicas: { type: 'string' },
+      split: { type: 'string' },
+      transfer: { type: 'string' },
+    } as const
     const { values } = parseArgs({ args: [...args], options })
     const shards = wholeNumber({ '--shards': values.shards }, '--shards', 1, maxEmbeddedShards)
     const replicas = wholeNumber({ '--replicas': values.replicas }, '--replicas', 0, 1)
-    return { fresh: values.fresh ?? false, shards, hasReplica: replicas === 1 }
+    const split = readSplit(values.split, values.transfer)
+    return { fresh: values.fresh ?? false, shards, hasReplica: replicas === 1, split }
   } catch (thrown) {
     if (thrown instanceof LocalError) throw thrown
-    const [unknown = args[0]] = args.filter((arg) => !/^(?:--fresh|--(?:shards|replicas)(?:=.*)?|\d+)$/.test(arg))
+    const [unknown = args[0]] = args.filter(
+      (arg) => !/^(?:--fresh|--(?:shards|replicas|split|transfer)(?:=.*)?|\d+)$/.test(arg),
+    )
     throw new LocalError(
-      `${unknown} is not an option here; there are --fresh, --shards <number>, --replicas <0 or 1> and --help.`,
+      `${unknown} is not an option here; there are --fresh, --shards <number>, --replicas <0 or 1>, --split <contexts>, --transfer <contexts> and --help.`,
     )
   }
 }

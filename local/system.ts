@@ -14,7 +14,7 @@ import { environmentOf, isDevelopment, notedProfile, noteProfile, type Launcher 
 import { originOf, readSettings, type Settings } from './settings.ts'
 import { asksForHelp, usageOf } from './usage.ts'
 import { startStandIns } from './stand-ins.ts'
-import { readWorkerConfig } from './worker-config.ts'
+import { readWorkerConfig, type Split } from './worker-config.ts'
 import type { Running, WorkerRun } from './workerd.ts'
 
 /** The tenant and key of every development system. */
@@ -79,7 +79,8 @@ async function start(
   const { MAX_OPEN_ACTORS } = { ...(await descriptorVars()), ...vars }
   const moved = await spreadAlarms(settings.dataDir, alarmsPerSecond(Number(MAX_OPEN_ACTORS)), Date.now())
   if (moved > 0) console.log(`${moved} alarms were overdue; they ring one after the other, the oldest first`)
-  const running = await startWorker({ worker, config, vars: { ...vars, MAX_OPEN_ACTORS }, ...settings })
+  const split = settings.split.apart.length > 0 ? settings.split : config.split
+  const running = await startWorker({ worker, config, vars: { ...vars, MAX_OPEN_ACTORS }, ...settings, split })
   cleanups.push(() => running.stop())
 
   const operator = new Operator(origin, adminKey)
@@ -91,9 +92,17 @@ async function start(
   cleanups.push(await registerReplicas(operator, standIns.replicas ?? {}))
   cleanups.push(() => drain(operator, settings, running))
   cleanups.push(startClock(config.crons, running))
-  console.log(banner(settings, [...notes, ...standIns.notes]))
+  console.log(banner(settings, [...notes, ...splitNotes(split), ...standIns.notes]))
   return running
 }
+
+/** What the banner says of contexts in Workers of their own. */
+const splitNotes = ({ apart, transferred }: Split): string[] =>
+  apart.length === 0
+    ? []
+    : [
+        `Workers     main, ${apart.map((name) => (transferred.includes(name) ? `${name} with its actors` : name)).join(', ')}`,
+      ]
 
 /** How long a start waits for what Postgres is needed for, in milliseconds. */
 const postgresWithinMs = 10_000

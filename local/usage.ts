@@ -16,13 +16,15 @@ export function usageOf(launcher: Launcher): string {
       ? ['npm start', 'Miniflare', 'dev (default) or open']
       : ['npm run serve', 'plain workerd', 'production (default), dev or open']
   return [
-    `${command} [-- [--fresh] [--shards <number>] [--replicas <0 or 1>] | --help]`,
+    `${command} [-- [--fresh] [--shards <number>] [--replicas <0 or 1>] [--split <contexts>] | --help]`,
     '',
     `Starts Parley with everything around it on this machine, the Worker on ${runtime}.`,
     '',
     '  --fresh          empty the data folder first',
     '  --shards <n>     have at least so many Postgres shards (2); they stay once made',
     '  --replicas <n>   1: have a read replica of each Postgres shard (0)',
+    '  --split <names>  run these contexts as Workers of their own: jobs, limits, notifications, events',
+    '  --transfer <…>   and these of them with the classes of their actors (docs/taking-apart.md)',
     '  --help           print this',
     '',
     'Variables (docs/config.md has them all):',

@@ -2,8 +2,15 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { bindingOf, contexts, leavingContexts, type LeavingContext } from '../src/contexts.ts'
 
 const run = promisify(execFile)
+
+/** Which contexts run as Workers of their own, and which of those have the classes of their actors. */
+export interface Split {
+  readonly apart: readonly LeavingContext[]
+  readonly transferred: readonly LeavingContext[]
+}
 
 /** What wrangler.toml says of the Worker, as the local runtimes need it. */
 export interface WorkerConfig {
@@ -16,10 +23,21 @@ export interface WorkerConfig {
   readonly vars: Readonly<Record<string, string>>
 }
 
+/** The whole configuration of a deployment. */
+export interface DeployedConfig extends WorkerConfig {
+  readonly name: string
+  /** Contexts that have Workers of their own, by the service bindings, and whose actors are there, by their `script_name`. */
+  readonly split: Split
+}
+
 const wranglerConfig = z.object({
+  name: z.string(),
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()),
-  durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
+  durable_objects: z.object({
+    bindings: z.array(z.object({ name: z.string(), class_name: z.string(), script_name: z.string().optional() })),
+  }),
+  services: z.array(z.object({ binding: z.string(), service: z.string() })).default([]),
   migrations: z.array(
     z.object({ renamed_classes: z.array(z.object({ from: z.string(), to: z.string() })).default([]) }),
   ),
@@ -31,20 +49,32 @@ const wranglerConfig = z.object({
  * Reads wrangler.toml as wrangler does, so that what runs here is what is deployed; in a process of its own, since
  * wrangler in memory weighs more than everything else of the launcher together.
  */
-export async function readWorkerConfig(): Promise<WorkerConfig> {
+export async function readWorkerConfig(): Promise<DeployedConfig> {
   const { stdout } = await run(process.execPath, [import.meta.filename])
   const config = wranglerConfig.parse(JSON.parse(stdout))
   const renames = config.migrations.flatMap((migration) => migration.renamed_classes)
   const firstName = (name: string) => renames.reduceRight((known, { from, to }) => (known === to ? from : known), name)
+  const { bindings } = config.durable_objects
+  const apart = leavingContexts.filter((name) => config.services.some(({ binding }) => binding === bindingOf(name)))
   return {
+    name: config.name,
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
-    actors: config.durable_objects.bindings.map(({ name, class_name }) => ({
+    actors: bindings.map(({ name, class_name }) => ({
       binding: name,
       className: class_name,
       storageKey: `parley-${firstName(class_name)}`,
     })),
     crons: config.triggers.crons,
+    split: {
+      apart,
+      transferred: apart.filter((name) =>
+        bindings.some(
+          ({ class_name, script_name }) =>
+            script_name !== undefined && contexts[name].actors.some((actor) => actor === class_name),
+        ),
+      ),
+    },
     vars: config.vars,
   }
 }

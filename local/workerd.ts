@@ -7,14 +7,15 @@ import { leashWorkerd } from './leash.ts'
 import { LocalError } from './local-error.ts'
 import { makeTrigger, type Trigger } from './scheduled-trigger.ts'
 import { bracketed } from './settings.ts'
+import { contextEntrypoint, notSplit, workersOf, type LocalWorker } from './split.ts'
 import { specialPurposeNetworks } from './special-purpose.ts'
-import type { WorkerConfig } from './worker-config.ts'
+import type { Split, WorkerConfig } from './worker-config.ts'
 
 /** A running Worker. */
 export interface Running {
   /** Rejects when the Worker ends by itself. */
   readonly ended: Promise<never>
-  /** Runs the Worker's `scheduled` handler for a cron expression; resolves at its end. Rejects when it cannot be reached. */
+  /** Runs the `scheduled` handlers of all Workers for a cron expression; resolves at their end. Rejects when one cannot be reached. */
   readonly scheduled: (cron: string, at: Date) => Promise<void>
   stop(): Promise<void>
 }
@@ -24,6 +25,8 @@ export interface WorkerRun {
   readonly worker: string
   readonly config: WorkerConfig
   readonly vars: Readonly<Record<string, string>>
+  /** Contexts that run as Workers of their own. */
+  readonly split?: Split
   readonly dataDir: string
   readonly host: string
   readonly port: number
@@ -67,27 +70,46 @@ export async function startWorkerd(run: WorkerRun): Promise<Running> {
 }
 
 function toCapnp(
-  { worker, config, vars, host, port }: WorkerRun,
+  { worker, config, vars, split = notSplit, host, port }: WorkerRun,
   { actors, from, trigger }: { readonly actors: string; readonly from: string; readonly trigger: Trigger },
 ): string {
   const text = (value: string) => JSON.stringify(value)
   const endpoints = endpointNetworks(vars)
-  const bindings = [
-    ...Object.entries(vars).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
-    ...config.actors.map(
-      ({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)})`,
+  const workers = workersOf(config, vars, split)
+  const bindingsOf = ({ name: own, vars: texts, actors: all, services }: LocalWorker) => [
+    ...Object.entries(texts).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
+    ...all.map(({ binding, className, worker: owner }) => {
+      const where = owner === own ? '' : `, serviceName = ${text(owner)}`
+      return `(name = ${text(binding)}, durableObjectNamespace = (className = ${text(className)}${where}))`
+    }),
+    ...services.map(
+      ({ binding, worker: to }) =>
+        `(name = ${text(binding)}, service = (name = ${text(to)}, entrypoint = ${text(contextEntrypoint)}))`,
     ),
     '(name = "ENDPOINTS", service = "endpoints")',
   ]
-  const namespaces = config.actors.map(
-    ({ className, storageKey }) =>
-      `(className = ${text(className)}, uniqueKey = ${text(storageKey)}, enableSql = true)`,
-  )
+  const namespacesOf = ({ name, actors: all }: LocalWorker) =>
+    all
+      .filter(({ worker: owner }) => owner === name)
+      .map(
+        ({ className, storageKey }) =>
+          `(className = ${text(className)}, uniqueKey = ${text(storageKey)}, enableSql = true)`,
+      )
+  const workerOf = (each: LocalWorker) => `const ${each.name} :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed ${text(relative(from, worker))})],
+  compatibilityDate = ${text(config.compatibilityDate)},
+  compatibilityFlags = [${config.compatibilityFlags.map(text).join(', ')}],
+  bindings = [${bindingsOf(each).join(',\n    ')}],
+  durableObjectNamespaces = [${namespacesOf(each).join(',\n    ')}],
+  durableObjectStorage = (localDisk = "actors"),
+  globalOutbound = "internet",
+);
+`
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
-    (name = "main", worker = .main),
-    # Calls the scheduled handler of main, since workerd has no cron triggers of its own.
+    ${workers.map(({ name }) => `(name = ${text(name)}, worker = .${name}),`).join('\n    ')}
+    # Calls the scheduled handlers, since workerd has no cron triggers of its own.
     (name = "trigger", worker = .trigger),
     # The stand-ins listen on loopback, which the default network does not reach.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
@@ -103,18 +125,12 @@ const config :Workerd.Config = (
 const trigger :Workerd.Worker = (
   modules = [(name = "trigger.js", esModule = ${text(trigger.module)})],
   compatibilityDate = ${text(config.compatibilityDate)},
-  bindings = [(name = "MAIN", service = "main"), (name = "TOKEN", text = ${text(trigger.token)})],
+  bindings = [
+    ${workers.map(({ name }) => `(name = ${text(`WORKER_${name}`)}, service = ${text(name)}),`).join('\n    ')}
+    (name = "TOKEN", text = ${text(trigger.token)}),
+  ],
 );
-const main :Workerd.Worker = (
-  modules = [(name = "worker.js", esModule = embed ${text(relative(from, worker))})],
-  compatibilityDate = ${text(config.compatibilityDate)},
-  compatibilityFlags = [${config.compatibilityFlags.map(text).join(', ')}],
-  bindings = [${bindings.join(',\n    ')}],
-  durableObjectNamespaces = [${namespaces.join(',\n    ')}],
-  durableObjectStorage = (localDisk = "actors"),
-  globalOutbound = "internet",
-);
-`
+${workers.map(workerOf).join('')}`
 }
 
 /** Networks that tenants' endpoints may and may not be in, by their resolved addresses; the narrower rule holds. */

@@ -2,6 +2,7 @@ import type {
   ActivityRpc,
   ActorNamesRpc,
   CacheEpochsRpc,
+  ContextService,
   BreakerRpc,
   EventCatalogRpc,
   EventConsumerRpc,
@@ -22,6 +23,7 @@ import type {
   TenantRpc,
   TopicRpc,
 } from '../durable-objects/contracts.ts'
+import type { ForwardedCaller } from './auth/principal.ts'
 import type { RequestContext } from './kernel/request-context.ts'
 import type { Vars } from './vars.ts'
 
@@ -54,6 +56,14 @@ export interface Env extends Vars {
    * the Worker is self-hosted; Cloudflare's own egress is like that already.
    */
   readonly ENDPOINTS?: Fetcher
+  /** Workers of contexts that do not run in this one (docs/design/contexts.md); `CORE` is bound in those Workers only. */
+  readonly CORE?: ContextService
+  readonly JOBS?: ContextService
+  readonly LIMITS?: ContextService
+  readonly NOTIFICATIONS?: ContextService
+  readonly EVENTS?: ContextService
+  /** The caller of a request that another Worker authenticated; never set by a request from outside. */
+  readonly forwarded?: ForwardedCaller
   /** The tenant whose server this Worker is for a request that it makes itself; never set by a request from outside. */
   readonly innerTenant?: string
   /** The request on whose behalf these bindings are used; undefined in actors, alarms and cron. */

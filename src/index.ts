@@ -2,6 +2,7 @@ import { env, waitUntil } from 'cloudflare:workers'
 import { breakerOf, cacheEpochsOf } from '../durable-objects/address.ts'
 import { useBreakers } from './adapters/dependency.ts'
 import { useEpochs } from './adapters/process-epochs.ts'
+import { loadConfig } from './config.ts'
 import { runCron } from './cron/run.ts'
 import { app } from './edge/http/app.ts'
 import { facade } from './edge/facade/facade.ts'
@@ -9,6 +10,7 @@ import { facadePlace } from './edge/facade/place.ts'
 import { connect, connectionPath } from './edge/http/connection.ts'
 import type { Env } from './env.ts'
 
+export { ContextWorker } from './handlers/context-worker.ts'
 export { JobWorker } from './handlers/job-worker.ts'
 export { SagaWorker } from './handlers/saga-worker.ts'
 export { Activity } from '../durable-objects/activity/activity.ts'
@@ -43,6 +45,8 @@ useEpochs((known, read) => cacheEpochsOf(env).since(known, read))
 
 export default {
   fetch(request, env, ctx) {
+    // A Worker of single contexts is reached by service bindings only.
+    if (loadConfig(env).contexts !== undefined) return new Response(null, { status: 404 })
     const place = facadePlace(request, env)
     if (place !== undefined) return facade(request, env, ctx, place)
     // A cheap look first: only few requests need their URL parsed here.

@@ -3,6 +3,7 @@ export type Vars = Readonly<Record<`DATABASE_URL_${string}`, string | undefined>
   /** In the environment of one request, the environment of the Worker that it extends. */
   readonly worker?: Vars
   readonly ENVIRONMENT?: string
+  readonly CONTEXTS?: string
   readonly SHARDS?: string
   readonly REGIONS?: string
   readonly GATEWAYS_PER_REGION?: string

@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks'
 import { expect, test } from 'vitest'
 import { readSigned } from '../sdk/webhooks.ts'
-import { signedHeaders } from '../src/jobs/webhooks/endpoint-post.ts'
+import { signedHeaders } from '../src/webhooks/endpoint-post.ts'
 
 const secret = `whsec_${btoa('a secret of thirty-two bytes, ok')}`
 const other = `whsec_${btoa('another secret, of the same size')}`

@@ -7,7 +7,7 @@ import { Pusher, type PostResult } from '../../src/event-log/consumers/pusher.ts
 import { deliveryId, storedSpec, type ConsumerSpec } from '../../src/event-log/consumers/spec.ts'
 import { CompiledType } from '../../src/event-log/types/known-types.ts'
 import type { LogEvent, SeenEvent } from '../../src/events/log-event.ts'
-import { SigningSecrets } from '../../src/jobs/webhooks/endpoint-post.ts'
+import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'

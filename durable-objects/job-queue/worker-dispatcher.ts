@@ -14,12 +14,13 @@ const directMs = 1_000
 const missedMs = 10_000
 
 /**
- * Starts worker runs: those due now by calling this Worker, and by QStash if that does not start them; those for later by
+ * Starts worker runs: those due now by calling the Worker of jobs, and by QStash if that does not start them; those for later by
  * QStash, which is the clock. The alarm stands behind both. While QStash accepts no messages it is asked for nothing until
  * a growing pause is over, and direct dispatch and alarm work without it.
  */
 export class WorkerDispatcher {
   readonly #place: OpenPlace
+  readonly #env: Env
   readonly #config: Config
   readonly #queue: QueueReference
   readonly #runs: RunStore
@@ -29,6 +30,7 @@ export class WorkerDispatcher {
 
   constructor(place: OpenPlace, env: Env, queue: QueueReference, runs: RunStore) {
     this.#place = place
+    this.#env = env
     this.#queue = queue
     this.#config = loadConfig(env)
     this.#runs = runs
@@ -79,7 +81,8 @@ export class WorkerDispatcher {
 
   async #start(run: string, request: RequestContext | undefined): Promise<void> {
     try {
-      await this.#place.ctx.exports.JobWorker.run({ ...this.#queue, run })
+      const started = { ...this.#queue, run }
+      await (this.#env.JOBS?.run(started) ?? this.#place.ctx.exports.JobWorker.run(started))
     } catch (thrown) {
       log.warn('jobs.dispatch-failed', { ...idsOf(request), reason: reasonOf(thrown) })
     }

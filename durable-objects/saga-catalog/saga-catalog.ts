@@ -1,4 +1,4 @@
-import { SigningSecrets } from '../../src/jobs/webhooks/endpoint-post.ts'
+import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { Definition } from '../../src/sagas/definition.ts'

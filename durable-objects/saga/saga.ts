@@ -18,6 +18,7 @@ import { summaryOf, viewOf } from '../../src/sagas/view.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName, sagaCatalogOf } from '../address.ts'
 import type {
+  ContextService,
   NewSagaRun,
   SagaRpc,
   SagaRunPage,
@@ -426,6 +427,8 @@ export class Saga extends TenantActor implements SagaRpc {
     const run = this.#runs.get(effect.run)
     if (run === undefined || !isStillWanted(run, effect))
       return { kind: 'not-started', reason: 'the run turned back before the call', isUncounted: true, retryInMs: 0 }
+    const elsewhere: ContextService | undefined = this.env.EVENTS
+    if (elsewhere !== undefined) return await elsewhere.perform(this.#tenant, effect, documentOf(run))
     return await this.ctx.exports.SagaWorker.perform(this.#tenant, effect, documentOf(run))
   }
 

@@ -1,7 +1,7 @@
 import { jobQueueOf, platformOf } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
-import { tenantPages } from './sweep.ts'
+import { dueQueues } from './sweep.ts'
 
 /** The same for the queues that held dead jobs at their last sweep. */
 export async function failuresDue(env: Env): Promise<void> {
@@ -11,18 +11,11 @@ export async function failuresDue(env: Env): Promise<void> {
 
 /** Logs once a day, queue by queue, how many jobs are dead and why the newest of them died. */
 export async function failures(env: Env): Promise<void> {
-  for await (const tenants of tenantPages(env)) await Promise.all(tenants.map((tenant) => report(env, tenant)))
+  for await (const queues of dueQueues(env, Number.MAX_SAFE_INTEGER))
+    await Promise.all(queues.map(({ tenant, queue }) => reportQueue(env, tenant, queue)))
 }
 
 /** A failure of one queue does not stop the others: it is logged, and the queue is asked again the next day. */
-async function report(env: Env, tenant: string): Promise<void> {
-  try {
-    for (const queue of await jobQueueOf(env, tenant, 'default').queueNames()) await reportQueue(env, tenant, queue)
-  } catch (thrown) {
-    log.error('cron.failures-failed', { tenant, reason: reasonOf(thrown) })
-  }
-}
-
 async function reportQueue(env: Env, tenant: string, queue: string): Promise<void> {
   try {
     const jobQueue = jobQueueOf(env, tenant, queue)

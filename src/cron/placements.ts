@@ -1,7 +1,7 @@
 import { platformOf, tenantOf } from '../../durable-objects/address.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
-import { tenantPages } from './sweep.ts'
+import { tenantPages } from './queues.ts'
 
 const dayMs = 86_400_000
 

@@ -1,14 +1,15 @@
 import { CallRefused } from '../adapters/dependency.ts'
 import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
 import type { Env } from '../env.ts'
-import { outcomeOf, outcomeOfRefusal, unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
 import type { Outcome } from '../jobs/model/job.ts'
 import type { Collected } from '../jobs/queue/poll.ts'
-import { readPost, signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
 import { dropBody } from '../kernel/drop-body.ts'
+import { outcomeOf, outcomeOfRefusal } from '../jobs/webhooks/endpoint-answer.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { encodeWith } from '../kernel/json.ts'
 import { reasonOf } from '../kernel/log.ts'
+import { readPost, signedHeaders } from '../webhooks/endpoint-post.ts'
+import { unreachableReason } from '../webhooks/unreachable.ts'
 import type { Attempt } from './attempt.ts'
 
 /** The longest attempt of a job. Its own signal ends it sooner, and how long a job works says nothing about its host. */

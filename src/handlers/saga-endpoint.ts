@@ -1,8 +1,6 @@
 import { CallRefused } from '../adapters/dependency.ts'
 import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
 import type { Env } from '../env.ts'
-import { unreachableReason } from '../jobs/webhooks/endpoint-answer.ts'
-import { signedHeaders } from '../jobs/webhooks/endpoint-post.ts'
 import { dropBody } from '../kernel/drop-body.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { evaluate } from '../kernel/expression.ts'
@@ -11,6 +9,8 @@ import type { Outcome } from '../sagas/advance.ts'
 import { outcomeOfAnswer, type Answer } from '../sagas/answer.ts'
 import type { EndpointCall } from '../sagas/definition.ts'
 import type { Effect, SagaDocument } from '../sagas/run.ts'
+import { signedHeaders } from '../webhooks/endpoint-post.ts'
+import { unreachableReason } from '../webhooks/unreachable.ts'
 
 /** A call with the document of its run, as it is when the call leaves. */
 export interface PreparedCall extends Effect {

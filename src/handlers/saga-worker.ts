@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import { eventLogOf, sagaActorName, sagaCatalogOf } from '../../durable-objects/address.ts'
+import { workerOf } from '../adapters/contexts.ts'
 import { asServerOf } from '../edge/http/inner-request.ts'
 import type { Env } from '../env.ts'
 import type { EventWait } from '../events/log-event.ts'
@@ -29,7 +30,9 @@ export class SagaWorker extends WorkerEntrypoint<Env> {
       if ('url' in action)
         return await callSagaEndpoint(this.env, tenant, action, effect, await secretsOf(this.env, tenant))
       if (tenant === ownSagasTenant && 'operation' in action)
-        return await performOwn(this.env, action.operation, document, wanted)
+        // The platform's own operations are those of the core.
+        return await (workerOf(this.env, 'core')?.perform(tenant, wanted, document) ??
+          performOwn(this.env, action.operation, document, wanted))
       if ('event' in action) return await awaitEvent(this.env, tenant, action, effect)
       return await callOperation(this.env, this.ctx, tenant, action, effect)
     } catch (thrown) {

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { fetchKeySet } from '../../src/adapters/key-set.ts'
 import type { Env } from '../../src/env.ts'
 import { http } from '../../src/handlers/http.ts'
-import { encodePost } from '../../src/jobs/webhooks/endpoint-post.ts'
 import { dropBody } from '../../src/kernel/drop-body.ts'
+import { encodePost } from '../../src/webhooks/endpoint-post.ts'
 
 const calls: string[] = []
 let answer: () => Promise<Response>

@@ -206,9 +206,10 @@ class Scan {
     if (answer.startsWith('Promise<')) note(found[1], callee.text)
   }
 
-  /** The class of a stub: `Conversation` of a stub of ConversationRpc. */
+  /** The class of a stub: `Conversation` of a stub of ConversationRpc; `ContextWorker` for the Worker of a context. */
   #stubbed(type: ts.Type): string | undefined {
     if (type.isUnion()) return type.types.map((each) => this.#stubbed(each)).find((each) => each !== undefined)
+    if (type.getSymbol()?.getName() === 'ContextService') return 'ContextWorker'
     const of = type.getProperty('stubOf')
     if (of === undefined) return undefined
     const rpc = this.#checker.getTypeOfSymbol(of)

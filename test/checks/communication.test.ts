@@ -36,6 +36,7 @@ export async function all(env: Env, ctx: Context): Promise<void> {
   await wipe(conversationOf(env, 'acme', 'c1'))
   await limiterOf(env, 'acme/x').refund(1, 0)
   await ctx.exports.JobWorker.run()
+  await env.JOBS?.ready()
   const [first] = ['a'].filter((each) => each !== '')
   void [first].find((each) => each === 'a')
   await selectTenants(database, '', 1)
@@ -75,6 +76,7 @@ test('a new call is found: on a stub in a variable, in a callback, through an in
         (method) => `durable-objects/made-up → RateLimiter.${method}`,
       ),
       'durable-objects/made-up → JobWorker.run',
+      'durable-objects/made-up → ContextWorker.ready',
       'durable-objects/made-up → Postgres.selectTenants',
     ]),
   )

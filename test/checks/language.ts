@@ -67,6 +67,7 @@ export const kept: Readonly<Record<string, readonly string[]>> = {
   'src/tenants/known.ts': ['standing'],
   'durable-objects/platform/platform.ts': ['standing'],
   'src/events/due.ts': ['turn'],
+  'src/cron/connections.ts': ['turn'],
   'src/cron/sweep.ts': ['turn'],
   'durable-objects/platform/due-list.ts': ['turn'],
   // Fields of socket attachments, of a limiter's row, of jobs' and members' rows and of messages at QStash.

@@ -1,9 +1,8 @@
 import { env } from 'cloudflare:workers'
 import { afterEach, expect, test, vi } from 'vitest'
 import { archive } from '../../src/cron/archive.ts'
-import { failures } from '../../src/cron/failures.ts'
 import { reconcile } from '../../src/cron/reconcile.ts'
-import { sweep } from '../../src/cron/sweep.ts'
+import { runByHand } from '../../src/cron/run.ts'
 import { usage } from '../../src/cron/usage.ts'
 import { postgresIsThere } from '../support/worker/shards.ts'
 
@@ -42,17 +41,18 @@ const said = (level: 'warn' | 'error') => {
   return () => lines.mock.calls.map(([line]): unknown => JSON.parse(String(line)))
 }
 
-test('a gateway that cannot be reached, and a queue, keep no other from being swept', async () => {
+test('a queue that cannot be reached keeps no other from being swept, nor a gateway the others from being counted', async () => {
   const tenant = await oneTenant()
   const errors = said('error')
   const { actors: JOB_QUEUE, reached } = without(env.JOB_QUEUE, [`${tenant}/bad`])
   const { actors: GATEWAY, reached: gateways } = without(env.GATEWAY, ['weur/0'])
-  await sweep({ ...env, JOB_QUEUE, GATEWAY })
-  expect(gateways.length).toBeGreaterThan(0)
+  await runByHand({ ...env, JOB_QUEUE }, 'sweep')
   expect(reached).toContain(`${tenant}/good`)
+  await runByHand({ ...env, GATEWAY }, 'connections')
+  expect(gateways.length).toBeGreaterThan(0)
   expect(errors()).toEqual([
-    expect.objectContaining({ event: 'cron.sweep-failed', gateway: 'weur/0', reason: 'away' }),
     expect.objectContaining({ event: 'cron.sweep-failed', tenant, queue: 'bad', reason: 'away' }),
+    expect.objectContaining({ event: 'cron.connections-failed', gateway: 'weur/0', reason: 'away' }),
   ])
 })
 
@@ -60,7 +60,7 @@ test('a queue that cannot be asked keeps no other from saying what lies dead', a
   const tenant = await oneTenant()
   const errors = said('error')
   const { actors: JOB_QUEUE, reached } = without(env.JOB_QUEUE, [`${tenant}/bad`])
-  await failures({ ...env, JOB_QUEUE })
+  await runByHand({ ...env, JOB_QUEUE }, 'failures')
   expect(reached).toContain(`${tenant}/good`)
   expect(errors()).toEqual([expect.objectContaining({ event: 'cron.failures-failed', tenant, queue: 'bad' })])
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { badEndpoint } from '../../src/kernel/outside-url.ts'
-import { outcomeOf, unreachableReason } from '../../src/jobs/webhooks/endpoint-answer.ts'
-import { encodePost, readPost, SigningSecrets, signedHeaders } from '../../src/jobs/webhooks/endpoint-post.ts'
+import { outcomeOf } from '../../src/jobs/webhooks/endpoint-answer.ts'
+import { encodePost, readPost, SigningSecrets, signedHeaders } from '../../src/webhooks/endpoint-post.ts'
+import { unreachableReason } from '../../src/webhooks/unreachable.ts'
 
 const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
 const local = { allowPrivate: true, ownHosts: ['localhost'] }

@@ -65,7 +65,7 @@ const named = Object.values(ways).flat()
 /** Passes the check of the name, as a public name would that resolves to loopback; what is left is the network. */
 const worker = `
   import { http } from './src/handlers/http.ts'
-  import { encodePost } from './src/jobs/webhooks/endpoint-post.ts'
+  import { encodePost } from './src/webhooks/endpoint-post.ts'
   import { callSagaEndpoint } from './src/handlers/saga-endpoint.ts'
   import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
   import { callUpstream, upstreamAt } from './src/adapters/upstream.ts'

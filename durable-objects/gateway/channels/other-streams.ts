@@ -1,4 +1,6 @@
+import { callActorsOf } from '../../../src/adapters/contexts.ts'
 import { refuseAll } from '../../../src/conversations/apply-commands.ts'
+import type { LeavingContext } from '../../../src/contexts.ts'
 import type { Env } from '../../../src/env.ts'
 import type { Ready } from '../../../src/kernel/ready.ts'
 import { TooManyActors, type ActorName } from '../../../src/limits/open-actors.ts'
@@ -20,8 +22,7 @@ export function callOtherStream(
   if (parsed?.kind === 'job') {
     const { queue, job } = parsed
     const actor = { kind: 'queue', tenant, name: queue, isKnown: true } as const
-    // One actor serves all jobs of its queue.
-    const execute = () => callOpen(env, actor, call, () => jobQueueOf(env, tenant, queue).follow(job, call))
+    const execute = () => callOpen(env, actor, call, () => jobQueueOf(env, tenant, queue).follow(job, call), 'jobs')
     return call.have !== null ? execute() : callIfKnown(call, names.hasQueue(tenant, parsed.queue), execute)
   }
   if (parsed?.kind === 'topic') {
@@ -31,13 +32,13 @@ export function callOtherStream(
   if (parsed?.kind === 'saga') {
     // Sixteen actors serve all runs of the tenant.
     const actor = sagaActor(tenant, parsed.run)
-    return callOpen(env, actor, call, () => sagaOf(env, tenant, parsed.run).follow(parsed.run, call))
+    return callOpen(env, actor, call, () => sagaOf(env, tenant, parsed.run).follow(parsed.run, call), 'events')
   }
   if (parsed?.kind === 'process') {
     const { process, correlation } = parsed
     // One actor serves all instances; a name that the tenant does not have is new, and bounded as such.
     const actor = { ...processActor(tenant, process), isKnown: call.have !== null }
-    return callOpen(env, actor, call, () => processViewOf(env, tenant, process).follow(correlation, call))
+    return callOpen(env, actor, call, () => processViewOf(env, tenant, process).follow(correlation, call), 'events')
   }
   if (parsed?.kind !== 'inbox') return undefined
   const { user } = parsed
@@ -54,6 +55,7 @@ export async function callOpen(
   actor: ActorName,
   call: StreamCall,
   execute: () => Promise<StreamAnswer> | undefined,
+  context?: LeavingContext,
 ): Promise<StreamAnswer> {
   try {
     const ready = whenAdmitted(env, actor, isPatient(call) ? patientWaitMs : undefined)
@@ -63,7 +65,7 @@ export async function callOpen(
     const refusal = refuseTooFast('actors', thrown.retryAfterMs)
     return { ...refuseAll(call), results: call.commands.map(() => refusal) }
   }
-  return (await execute()) ?? refuseAll(call)
+  return (await (context === undefined ? execute() : callActorsOf(env, context, execute))) ?? refuseAll(call)
 }
 
 /** Calls an actor if its name is known, or refuses as the actor would: an invented name wakes no actor. */

@@ -1,3 +1,5 @@
+import { callActorsOf } from '../../../src/adapters/contexts.ts'
+import { DependencyError } from '../../../src/adapters/dependency.ts'
 import { loadConfig } from '../../../src/config.ts'
 import type { Command } from '../../../src/conversations/command.ts'
 import { sendMessage } from '../../../src/conversations/commands/send-message.ts'
@@ -87,7 +89,7 @@ function schedule(
   const ports: LaterPorts = {
     admits: (actor) =>
       callConversation(env, tenant, message.conversation, (conversation) => conversation.admitsWriter(actor)),
-    enqueue: (job) => jobQueueOf(env, tenant, 'default').enqueue(job),
+    enqueue: (job) => callActorsOf(env, 'jobs', () => jobQueueOf(env, tenant, 'default').enqueue(job)),
   }
   replyLater(context, session, id, async () => {
     if (!(await names.hasConversation(tenant, message.conversation))) return refuse('notFound')
@@ -123,6 +125,7 @@ function replyLater(context: CommandContext, session: Session, id: number, ask: 
   }
   ask().then(reply, (thrown: unknown) => {
     log.warn('gateway.rpc-failed', { client: session.client, command: id, reason: reasonOf(thrown) })
-    context.refuse(session, id, refuse('internal', 'try again'))
+    const part = thrown instanceof DependencyError ? `${thrown.message}; ` : ''
+    context.refuse(session, id, refuse('internal', `${part}try again`))
   })
 }

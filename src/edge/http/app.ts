@@ -9,6 +9,7 @@ import { requestContext } from '../middleware/request-context.ts'
 import { shedRequests } from '../middleware/shed-requests.ts'
 import { noteCallable } from './callable-operations.ts'
 import { OperationRouter } from './operation-router.ts'
+import { forwardElsewhere } from './forward.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
 import { demo } from '../resources/demo/demo.ts'
@@ -18,7 +19,7 @@ import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
 import { serverApi } from '../server-api/route.ts'
 import { streams } from '../resources/realtime/streams.ts'
-import { workerRuns } from '../resources/jobs/worker-runs.ts'
+import { workerRunDeadlineMs, workerRuns } from '../resources/jobs/worker-runs.ts'
 
 /** What belongs to a tenant as a whole. Only conversations are for users, too. */
 const ofServers = [
@@ -66,6 +67,7 @@ const others: Hono<App> = new Hono<App>()
   .route('/', chatPage)
   .route('/', docs)
   .route('/', streams)
+  .use('/jobs/*', forwardElsewhere('jobs', workerRunDeadlineMs))
   .route('/jobs', workerRuns)
   .use('/admin/v1/*', onlyOperator())
   .route('/api', serverApi)

@@ -33,7 +33,9 @@ export async function asServerOf(
     headers: { 'idempotency-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  return await app.fetch(request, Object.create(env, { innerTenant: { value: tenant } }), context)
+  // The configuration belongs to the Worker's own bindings, and is read once for them.
+  const inner: Env = Object.create(env, { innerTenant: { value: tenant }, worker: { value: env.worker ?? env } })
+  return await app.fetch(request, inner, context)
 }
 
 const parts = ['params', 'query', 'body']

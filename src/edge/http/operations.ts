@@ -1,6 +1,8 @@
 import type { Hono } from 'hono'
 import type { z } from 'zod'
-import type { Principal } from '../../auth/principal.ts'
+import { workerOf } from '../../adapters/contexts.ts'
+import type { ForwardedCaller, Principal } from '../../auth/principal.ts'
+import { contextOfOperation, type ContextName } from '../../contexts.ts'
 import { forRequest } from '../../env.ts'
 import { etagOf, namesEtag } from '../../kernel/etag.ts'
 import { readTraceparent, type RequestContext } from '../../kernel/request-context.ts'
@@ -18,7 +20,8 @@ import { corsHeaders, requireAllowedOrigin } from '../middleware/cross-origin.ts
 import { countRequest } from '../rate-limits/call-counts.ts'
 import { addressGroup, callersOf, limitCaller, whileCounted } from '../middleware/limit-requests.ts'
 import { priorityOf, whileAdmitted } from '../middleware/shed-requests.ts'
-import { onError } from './problem.ts'
+import { forwardOperation } from './forward.ts'
+import { fail, onError } from './problem.ts'
 import { securityHeaders } from './security-headers.ts'
 
 type Known = Exclude<Principal, { kind: 'anonymous' }>
@@ -48,7 +51,15 @@ export function operation<const D extends OperationDefinition, const A extends O
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the input is read by this very definition
   const work = async (call: unknown): Promise<AnyAnswer> => await run(call as OperationCall<D>)
   const steps = definition.access === 'operator' ? operatorSteps : callerSteps
-  const parts = { definition, isChecked: isCheckedByEtag(definition), steps, input: inputReader(definition), work }
+  const context = contextOfOperation(definition) ?? 'core'
+  const parts = {
+    definition,
+    context,
+    isChecked: isCheckedByEtag(definition),
+    steps,
+    input: inputReader(definition),
+    work,
+  }
   return {
     definition,
     handle: (c) => {
@@ -62,9 +73,9 @@ export function operation<const D extends OperationDefinition, const A extends O
 type Steps = (
   c: AppContext,
   definition: OperationDefinition,
-  work: (headers: Headers) => Promise<Response>,
+  work: (headers: FurtherHeaders) => Promise<Response>,
 ) => Promise<Response>
-type Headers = Readonly<Record<string, string>>
+type FurtherHeaders = Readonly<Record<string, string>>
 
 /** The steps of the operator's requests: they are never shed, and counted by address only. */
 const operatorSteps: Steps = async (c, _, work) =>
@@ -86,22 +97,47 @@ const callerSteps: Steps = async (c, { access, method, path, rateLimit = 'reques
     })
   })
 
+/** The steps of a request that another Worker of the system passed on: it has made those of the caller. */
+const forwardedSteps =
+  ({ principal }: ForwardedCaller): Steps =>
+  async (c, { access }, work) => {
+    if (principal.kind !== 'operator') {
+      c.set('principal', principal)
+      callerOf(c, access)
+    } else if (access !== 'operator') fail('not-allowed', 'this is no operation of the operator')
+    else c.set('principal', { kind: 'anonymous' })
+    return await work({})
+  }
+
 /** What an operation does with a request, made once. */
 interface Parts {
   readonly definition: OperationDefinition
+  readonly context: ContextName
   readonly isChecked: boolean
   readonly steps: Steps
   readonly input: ReadInput
   readonly work: (call: unknown) => Promise<AnyAnswer>
 }
 
-async function answerSafely(c: AppContext, { definition, isChecked, steps, input, work }: Parts): Promise<Response> {
-  const isOfTenants = definition.access !== 'operator'
+async function answerSafely(c: AppContext, parts: Parts): Promise<Response> {
+  const { definition, context, isChecked, steps, input, work } = parts
+  const { forwarded } = c.env
+  const elsewhere = workerOf(c.env, context)
+  // A Worker in front of this one has the CORS headers.
+  const isOfTenants = definition.access !== 'operator' && forwarded === undefined
   const { contentType = jsonType, isSecret = false } = definition
   const fixed = { ...securityHeaders, 'X-Request-Id': c.get('requestId') }
   c.set('allowOrigin', '*')
   try {
-    return await steps(c, definition, async (limits) => {
+    const taken = forwarded === undefined ? steps : forwardedSteps(forwarded)
+    return await taken(c, definition, async (limits) => {
+      if (elsewhere !== undefined) {
+        const principal = definition.access === 'operator' ? ({ kind: 'operator' } as const) : c.get('principal')
+        const response = await forwardOperation(c, elsewhere, { context, operation: definition.id }, principal)
+        // Problems have no fields of limits, unless a limit refused.
+        const fields = response.status < 400 ? limits : {}
+        return withHeaders(response, { ...fields, ...(isOfTenants ? corsHeaders(c) : undefined) })
+      }
       const answer = await work({ c, caller: callerOf(c, definition.access), ...(await input(c)) })
       const cors = isOfTenants ? corsHeaders(c) : undefined
       const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
@@ -115,6 +151,15 @@ async function answerSafely(c: AppContext, { definition, isChecked, steps, input
     for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
     return response
   }
+}
+
+/** An answer of another Worker with further headers. */
+function withHeaders({ body, status, headers: given }: Response, further: FurtherHeaders): Response {
+  const headers = new Headers(given)
+  for (const [name, value] of Object.entries(further))
+    if (name === 'Vary') headers.append(name, value)
+    else headers.set(name, value)
+  return new Response(body, { status, headers })
 }
 
 /** The ids of a request for its log lines: the caller's own `X-Request-Id` if it can stand in them, else a new one. */

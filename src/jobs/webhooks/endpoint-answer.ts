@@ -37,16 +37,6 @@ export const outcomeOfRefusal = (retryInMs: number, random: number): Outcome => 
   reason: 'the endpoint’s host did not answer lately',
 })
 
-/**
- * Why an endpoint gave no answer, from the error of the runtime, which has one opaque text for every address it does not
- * connect to.
- */
-export function unreachableReason(reason: string): string {
-  if (/^internal error\b/.test(reason)) return 'its name has no address, or none that is public'
-  if (/^Network connection lost\b/.test(reason)) return 'the connection was refused or lost, or TLS failed'
-  return reason
-}
-
 const done = (result: string | null): Outcome =>
   result === null || byteLength(result) > resultBytes || !isJson(result) ? { kind: 'done' } : { kind: 'done', result }
 

@@ -60,10 +60,10 @@ export async function makeGroup(system: System, members: readonly string[], key 
 export class Person {
   readonly name: string
   readonly client: Centrifuge
-  readonly #system: System
+  readonly #system: Pick<System, 'url' | 'socketUrl'>
   readonly #key: string
 
-  constructor(system: System, name: string, options: PersonOptions = {}) {
+  constructor(system: Pick<System, 'url' | 'socketUrl'>, name: string, options: PersonOptions = {}) {
     const { key = apiKey, socketUrl = system.socketUrl, ttlSeconds = 3600, ...sdk } = options
     this.name = name
     this.#system = system

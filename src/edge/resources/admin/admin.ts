@@ -1,23 +1,21 @@
 import { z } from 'zod'
-import { jobQueueOf, platformOf } from '../../../../durable-objects/address.ts'
+import { platformOf } from '../../../../durable-objects/address.ts'
 import { loadConfig } from '../../../config.ts'
+import { runByHand } from '../../../cron/run.ts'
 import { schedule } from '../../../cron/schedule.ts'
-import { drain } from '../../../handlers/drain.ts'
 import { queueFamilies } from '../../../jobs/metrics/queue-metrics.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { expositionText, expositionType } from '../../../kernel/exposition.ts'
-import { drainRequest, jobDetails } from '../../../protocol/jobs-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { breakerList, breakersQuery, cronEntries, parkedTasks, refusedKeys } from '../../../protocol/operator-api.ts'
-import { tenantId } from '../../../tenants/record.ts'
 import type { Env } from '../../../env.ts'
 import { tenantRecordOf } from '../../identity/tenants.ts'
 import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
 import { refusedMost } from '../../rate-limits/limit-metrics.ts'
-import { exampleJob } from '../jobs/examples.ts'
-import { queueMetrics, queueMetricsList } from '../jobs/metrics.ts'
+import { jobsForOperators } from '../jobs/operator.ts'
 import { readBreakers, readEndpointBreakers } from '../operations/breakers.ts'
+import { queueMetrics, queueMetricsList } from '../operations/queue-metrics.ts'
 import { questions } from '../shards/questions.ts'
 import { replicas } from '../shards/replicas.ts'
 import { shards } from '../shards/shards.ts'
@@ -32,24 +30,6 @@ import { gatewayNames } from '../../../realtime/gateway-names.ts'
 
 const tag = 'Operator'
 const access = 'operator'
-
-const readTenantJob = operation(
-  defineOperation({
-    id: 'readTenantJob',
-    method: 'get',
-    path: '/admin/v1/tenants/{id}/jobs/{job}',
-    tag,
-    summary: 'Read a job of a tenant, in its default queue',
-    access,
-    params: z.object({ id: tenantId, job: z.string() }),
-    responses: { 200: jobDetails.omit({ queue: true }).meta({ id: 'TenantJob' }) },
-    example: { response: { ...exampleJob, lines: [] } },
-  }),
-  async ({ c, params: { id, job: name } }) => {
-    const job = await jobQueueOf(c.env, id, 'default').find(name)
-    return job === undefined ? fail('not-found', 'job: no such job') : { status: 200, body: job }
-  },
-)
 
 const listRefused = operation(
   defineOperation({
@@ -156,24 +136,6 @@ const listQueueMetrics = operation(
   async ({ c }) => ({ status: 200, body: { queues: await queueMetrics(c.env) } }),
 )
 
-const drainJobs = operation(
-  defineOperation({
-    id: 'drainJobs',
-    method: 'post',
-    path: '/admin/v1/drain',
-    tag,
-    summary: 'Start no more jobs here, and wait for those that run',
-    access,
-    body: drainRequest,
-    responses: { 200: z.object({ left: z.int().describe('Worker runs that still run') }) },
-    example: { body: { seconds: 5 }, response: { left: 0 } },
-  }),
-  async ({ body: { seconds } }) => ({
-    status: 200,
-    body: { left: await drain.end(seconds * 1000, (ms) => scheduler.wait(ms)) },
-  }),
-)
-
 const listCron = operation(
   defineOperation({
     id: 'listCron',
@@ -201,10 +163,8 @@ const runCron = operation(
     example: { response: { ran: 'sweep' } },
   }),
   async ({ c, params: { name } }) => {
-    const entry = schedule.find((each) => each.name === name)
-    if (entry === undefined) return fail('not-found', `cron: one of ${schedule.map((each) => each.name).join(', ')}`)
-    await entry.run(c.env, systemClock.now())
-    return { status: 200, body: { ran: entry.name } }
+    if (await runByHand(c.env, name)) return { status: 200, body: { ran: name } }
+    return fail('not-found', `cron: one of ${schedule.map((each) => each.name).join(', ')}`)
   },
 )
 
@@ -221,13 +181,12 @@ export const admin = [
   ...shards,
   ...replicas,
   ...questions,
-  readTenantJob,
   listRefused,
   listParked,
   listBreakers,
   readMetrics,
   listQueueMetrics,
-  drainJobs,
+  ...jobsForOperators,
   listCron,
   runCron,
 ]

@@ -1,4 +1,5 @@
 import { jobQueueOf } from '../../../../durable-objects/address.ts'
+import { callActorsOf } from '../../../adapters/contexts.ts'
 import type { Command } from '../../../conversations/command.ts'
 import { commands } from '../../../conversations/commands/table.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../jobs/schedules/scheduled-message.ts'
@@ -74,7 +75,8 @@ async function execute({ env }: AppContext, stub: ConversationStub, command: Str
 async function schedule({ env }: AppContext, stub: ConversationStub, message: LaterMessage): Promise<string> {
   const ports: LaterPorts = {
     admits: (actor) => stub.admitsWriter(actor),
-    enqueue: (job) => jobQueueOf(env, message.tenant, 'default').enqueue(job, env.request),
+    enqueue: (job) =>
+      callActorsOf(env, 'jobs', () => jobQueueOf(env, message.tenant, 'default').enqueue(job, env.request)),
   }
   return JSON.stringify(accepted(await scheduleMessage(ports, message)).says)
 }

@@ -11,6 +11,9 @@ import { requestBody, textOf } from '../../http/capped.ts'
 import type { App, AppContext } from '../../http/context.ts'
 import { fail } from '../../http/problem.ts'
 
+/** QStash waits this long for an answer at most, and a run ends before. */
+export const workerRunDeadlineMs = 900_000
+
 /** What QStash says of a delivery it gave up; `sourceBody` is our own message in base64. */
 const failure = z.object({ sourceBody: z.base64() })
 

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { gatewayNamed, platformOf } from '../../../../durable-objects/address.ts'
+import { workerOf } from '../../../adapters/contexts.ts'
 import { qstash as qstashService, replicaOf } from '../../../adapters/dependencies.ts'
 import { breakerStateHere, callDependency } from '../../../adapters/dependency.ts'
 import { connect } from '../../../adapters/neon/connect.ts'
@@ -9,6 +10,7 @@ import { selectMigration } from '../../../adapters/neon/select-migration.ts'
 import { newestMigration } from '../../../adapters/neon/newest-migration.ts'
 import { openCache } from '../../../adapters/upstash/cache.ts'
 import { loadConfig, type Config } from '../../../config.ts'
+import { leavingContexts } from '../../../contexts.ts'
 import type { Env } from '../../../env.ts'
 import { alertRules } from '../../../jobs/metrics/alerts.ts'
 import { moveAlerts } from '../../../tenants/move-alerts.ts'
@@ -52,17 +54,18 @@ export const health = new Hono<App>()
   .get('/healthz', (c) => c.json({ status: 'ok' }))
   .get('/readyz', async (c) => {
     const config = loadConfig(c.env)
-    const [gateways, tenant, others] = await Promise.all([
+    const [gateways, tenant, others, contexts] = await Promise.all([
       checkGateways(c.env, config),
       checkLocalTenant(c.env, config),
       checkOthers(c.env, config),
+      checkContexts(c.env),
     ])
     const [breakers, replicas] = await Promise.all([
       readBreakers(c.env, Object.keys(others)),
       checkAllReplicas(c.env, config),
     ])
     const dependencies = { actors: summaryOf(gateways), ...tenant, ...withBreakers(others, breakers) }
-    const states = Object.values(dependencies).map(({ state }) => state)
+    const states = Object.values({ ...dependencies, ...contexts.contexts }).map(({ state }) => state)
     const region = regionOf(c.req.raw, config)
     const own = gateways.filter(({ name }) => name.startsWith(`${region}/`))
     // A caller of this region needs one of its gateways; the broken ones of other regions are theirs to notice.
@@ -70,7 +73,7 @@ export const health = new Hono<App>()
     const isWhole = states.every((state) => state === 'ok' || state === 'off') && dependencies.qstash.state === 'ok'
     const status = !serves ? 'down' : isWhole ? 'ok' : 'degraded'
     if (!serves) c.header('Retry-After', '1')
-    return c.json({ status, dependencies, ...replicas }, serves ? 200 : 503)
+    return c.json({ status, dependencies, ...contexts, ...replicas }, serves ? 200 : 503)
   })
   .get('/metrics/alerts', (c) =>
     c.json({
@@ -113,6 +116,20 @@ async function checkLocalTenant(env: Env, { localTenant }: Config): Promise<{ re
   }
   const tenant = await check(read)
   return { tenant: isMade ? tenant : { state: 'down', detail: notMade } }
+}
+
+/** Contexts that run as Workers of their own, by their names; without any there is nothing to show. */
+async function checkContexts(env: Env): Promise<{ readonly contexts?: Readonly<Record<string, Dependency>> }> {
+  const checks = leavingContexts.flatMap((context) => {
+    const worker = workerOf(env, context)
+    if (worker === undefined) return []
+    const asked = check(async () => {
+      if (!(await worker.ready()).includes(context))
+        throw new Error(`the Worker has not this context: set CONTEXTS there`)
+    })
+    return asked.then((checked) => [context, checked] as const)
+  })
+  return checks.length === 0 ? {} : { contexts: Object.fromEntries(await Promise.all(checks)) }
 }
 
 function summaryOf(gateways: readonly CheckedGateway[]): Dependency {

@@ -9,13 +9,14 @@ import { log, reasonOf } from '../../../kernel/log.ts'
 import { idsOf, type RequestContext } from '../../../kernel/request-context.ts'
 import { within } from '../../../kernel/retry.ts'
 import { moveFamilies } from '../../../tenants/move-figures.ts'
-import { queueMetrics } from '../jobs/metrics.ts'
+import { queueMetrics } from './queue-metrics.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
 import { eventFamilies } from './event-metrics.ts'
 import { facadeFamilies } from './facade-metrics.ts'
 import { breakerFamilies, readBreakers } from './breakers.ts'
+import { contextFamilies } from './process-metrics.ts'
 import { lookAtReplicas, replicaFamilies } from './replica-metrics.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
 import { gatewayNames } from '../../../realtime/gateway-names.ts'
@@ -28,7 +29,7 @@ export async function metricsText(env: Env): Promise<string> {
   const { request } = env
   const known = await shardsOf(config, platformOf(env))
   const { shards } = known
-  const [gateways, writers, jobs, parked, moves, breakers, replicas] = await Promise.all([
+  const [gateways, writers, jobs, parked, moves, breakers, replicas, ofContexts] = await Promise.all([
     Promise.all(
       gatewayNames(config).map(async (name) => ({
         holder: name,
@@ -50,6 +51,7 @@ export async function metricsText(env: Env): Promise<string> {
     figuresOf(request, 'platform', () => platformOf(env).moveFigures()),
     readBreakers(env),
     lookAtReplicas(env, config, known, actorDeadlineMs),
+    contextFamilies(env),
   ])
   return expositionText([
     upFamily([...gateways, ...writers]),
@@ -76,6 +78,7 @@ export async function metricsText(env: Env): Promise<string> {
     ...facadeFamilies(),
     ...breakerFamilies(breakers),
     ...replicaFamilies(replicas),
+    ...ofContexts,
   ])
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { BoundedMap } from '../../kernel/bounded-map.ts'
-import type { KeyValue } from '../../kernel/key-value.ts'
+import { BoundedMap } from '../kernel/bounded-map.ts'
+import type { KeyValue } from '../kernel/key-value.ts'
 
 /** What an `http` job is stored with: where to post, and the JSON text to post. */
 export interface EndpointPost {
