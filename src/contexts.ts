@@ -247,11 +247,19 @@ export const contextOfOperation = ({
 /** The context of a scheduled task. */
 export const contextOfCron = (name: string): ContextName => ofCron.get(name) ?? 'core'
 
-/** Reads `CONTEXTS`: names with commas between them, for a Worker that has these contexts only. */
-export function readContexts(text: string | undefined): ReadonlySet<ContextName> | undefined {
+const read = new Map<string, ReadonlySet<ContextName>>()
+
+/** The contexts of a Worker that has these only, from its variable `CONTEXTS`; undefined for the main Worker. */
+export function contextsHere({ CONTEXTS: text }: { readonly CONTEXTS?: string }): ReadonlySet<ContextName> | undefined {
   if (text === undefined || text === '') return undefined
-  const names = text.split(',').map((name) => name.trim())
-  const unknown = names.find((name) => !isContext(name) || name === 'core')
+  const known = read.get(text) ?? readContexts(text)
+  read.set(text, known)
+  return known
+}
+
+function readContexts(text: string): ReadonlySet<ContextName> {
+  const given = text.split(',').map((name) => name.trim())
+  const unknown = given.find((name) => !isContext(name) || name === 'core')
   if (unknown !== undefined) throw new Error(`CONTEXTS: one or more of ${leavingContexts.join(', ')}, got "${unknown}"`)
-  return new Set(names.filter(isContext))
+  return new Set(given.filter(isContext))
 }

@@ -2,7 +2,7 @@ import { env, waitUntil } from 'cloudflare:workers'
 import { breakerOf, cacheEpochsOf } from '../durable-objects/address.ts'
 import { useBreakers } from './adapters/dependency.ts'
 import { useEpochs } from './adapters/process-epochs.ts'
-import { loadConfig } from './config.ts'
+import { contextsHere } from './contexts.ts'
 import { runCron } from './cron/run.ts'
 import { app } from './edge/http/app.ts'
 import { facade } from './edge/facade/facade.ts'
@@ -46,7 +46,7 @@ useEpochs((known, read) => cacheEpochsOf(env).since(known, read))
 export default {
   fetch(request, env, ctx) {
     // A Worker of single contexts is reached by service bindings only.
-    if (loadConfig(env).contexts !== undefined) return new Response(null, { status: 404 })
+    if (contextsHere(env) !== undefined) return new Response(null, { status: 404 })
     const place = facadePlace(request, env)
     if (place !== undefined) return facade(request, env, ctx, place)
     // A cheap look first: only few requests need their URL parsed here.

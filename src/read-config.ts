@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { readContexts, type ContextName } from './contexts.ts'
 import type { EndpointRules } from './kernel/outside-url.ts'
 import { FacadeConfig } from './read-facade-config.ts'
 import { maxActivityActors } from './activity/growing.ts'
@@ -12,8 +11,6 @@ import type { Vars } from './vars.ts'
 export interface Config {
   /** `local` allows the demo tenant, its key and `/demo`; anything else is a deployment. */
   readonly environment: 'local' | 'production'
-  /** The contexts that run in this Worker; undefined for the main Worker, which has all that no service binding leads to. */
-  readonly contexts: ReadonlySet<ContextName> | undefined
   /** The shards that need not be registered; `SHARDS=shard0:1,shard1:2` gives names and weights. */
   readonly shards: readonly Shard[]
   /** Connection string of the tenant directory; throws when it is not configured. */
@@ -85,7 +82,6 @@ export interface OpenProfile {
 
 const variables = z.object({
   ENVIRONMENT: z.enum(['local', 'production']).default('production'),
-  CONTEXTS: z.string().optional(),
   SHARDS: z.string().default('shard0,shard1'),
   REGIONS: z.string().default('EU:weur,AF:weur,NA:enam,SA:enam,AS:apac,OC:apac,*:enam'),
   GATEWAYS_PER_REGION: z.coerce.number().int().min(1).max(1024).default(1),
@@ -129,7 +125,6 @@ export function readConfig(vars: Vars): Config {
   const publicUrl = (v.PUBLIC_URL ?? 'http://localhost:8787').replace(/\/$/, '')
   return {
     environment: v.ENVIRONMENT,
-    contexts: readContexts(v.CONTEXTS),
     shards: readShards(v.SHARDS),
     get directoryUrl() {
       return databaseUrl(vars, 'DATABASE_URL_DIRECTORY')

@@ -1,5 +1,4 @@
-import { loadConfig } from '../config.ts'
-import { bindingOf, type ContextName, type LeavingContext } from '../contexts.ts'
+import { bindingOf, contextsHere, type ContextName, type LeavingContext } from '../contexts.ts'
 import type { Env } from '../env.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import { idsOf } from '../kernel/request-context.ts'
@@ -13,7 +12,7 @@ const actorDeadlineMs = 5000
 
 /** The Worker of a context as others call it; undefined where the context runs here. */
 export function workerOf(env: Env, context: ContextName): NonNullable<Env['CORE']> | undefined {
-  const { contexts: here } = loadConfig(env)
+  const here = contextsHere(env)
   if (here === undefined) return context === 'core' ? undefined : env[bindingOf(context)]
   return here.has(context) ? undefined : env.CORE
 }

@@ -1,7 +1,6 @@
 import type { ContextService } from '../../durable-objects/contracts.ts'
-import { loadConfig } from '../config.ts'
 import { runEntry } from '../cron/run.ts'
-import { leavingContexts } from '../contexts.ts'
+import { contextsHere, leavingContexts } from '../contexts.ts'
 import { app } from '../edge/http/app.ts'
 import { isOperation } from '../edge/http/callable-operations.ts'
 import { forForwarded, operationOf, unknownOperation } from '../edge/http/forward.ts'
@@ -29,7 +28,7 @@ export class ContextWorker extends JobWorker implements ContextService {
   }
 
   async ready(): Promise<readonly string[]> {
-    return [...(loadConfig(this.env).contexts ?? leavingContexts)]
+    return [...(contextsHere(this.env) ?? leavingContexts)]
   }
 
   async figures(): Promise<readonly MetricFamily[]> {
