@@ -1,4 +1,4 @@
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { matchesGlob } from 'node:path'
 import { expect, test } from 'vitest'
 import { alone, projects, type TestFiles } from '../support/projects.ts'
@@ -18,4 +18,9 @@ test('every test file is run by one project of vitest', () => {
 test('every glob of files that have a process of their own finds one', () => {
   const globs: readonly string[] = Object.values(alone).flat()
   expect(globs.filter((glob) => !files.some((file) => matchesGlob(file, glob)))).toEqual([])
+})
+
+test('no file that shares its process replaces a module, which may have been loaded already', () => {
+  const shared = files.filter((file) => [projects.node, projects.workerd].some(runs(file)))
+  expect(shared.filter((file) => /\bvi\.(?:do)?mock\(/i.test(readFileSync(root + file, 'utf8')))).toEqual([])
 })

@@ -14,13 +14,16 @@ const long = '**/*.long.test.ts'
  * processes that stay: starting one costs half a second of processor time in Node and two and a half seconds in workerd.
  */
 export const alone = {
-  // These start systems, engines and programs, and some hold what their processes may use against limits.
   node: [
+    // This replaces a module, which in a shared process may have been loaded already.
+    'test/cache/read-ahead.test.ts',
+    // These start systems, engines and programs, and some hold what their processes may use against limits.
     'test/cron/by-hand.test.ts',
     'test/e2e/**/*.test.ts',
     'test/jobs/drain.test.ts',
     'test/jobs/whole-system.test.ts',
     'test/local/**/*.test.ts',
+    'test/shop/**/*.test.ts',
     'test/torture/**/*.test.ts',
   ],
   workerd: [
