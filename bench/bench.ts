@@ -40,24 +40,24 @@ function rotated<T>(items: readonly T[], by: number): T[] {
   return [...items.slice(start), ...items.slice(0, start)]
 }
 
-interface Turn {
+interface Pass {
   medium: MediumName
   round: number
   folder: string
   othersCores: number
 }
 
-async function measureTarget(bench: Bench, target: Target, turn: Turn): Promise<void> {
+async function measureTarget(bench: Bench, target: Target, pass: Pass): Promise<void> {
   const left = new Set(bench.options.scenario)
   try {
-    for await (const [scenario, outcome] of measurements(bench, target, turn.folder)) {
+    for await (const [scenario, outcome] of measurements(bench, target, pass.folder)) {
       left.delete(scenario)
-      note(bench, target, turn, scenario, outcome)
+      note(bench, target, pass, scenario, outcome)
     }
   } catch (error) {
     bench.signal.throwIfAborted()
-    const why = error instanceof Error ? error.message.trim() : String(error)
-    for (const scenario of left) note(bench, target, turn, scenario, { kind: 'failed', why })
+    const reason = error instanceof Error ? error.message.trim() : String(error)
+    for (const scenario of left) note(bench, target, pass, scenario, { kind: 'failed', reason })
   } finally {
     await bench.processes.stopAll()
   }
@@ -89,7 +89,7 @@ async function* measurements(
 function note(
   bench: Bench,
   target: Target,
-  { medium, round, othersCores }: Turn,
+  { medium, round, othersCores }: Pass,
   scenario: ScenarioName,
   outcome: Outcome,
 ): void {
@@ -98,7 +98,7 @@ function note(
 }
 
 function brief(outcome: Outcome): string {
-  if (outcome.kind === 'failed') return `failed: ${outcome.why}`
+  if (outcome.kind === 'failed') return `failed: ${outcome.reason}`
   const { figures, loadCores } = outcome.measurement
   const named = Object.entries(figures).map(([name, value]) => `${name} ${value.toFixed(value < 100 ? 2 : 0)}`)
   return [...named, `load ${loadCores.toFixed(2)} cores`].join(', ')

@@ -113,8 +113,8 @@ await withFolder('tmpfs', async (folder) => {
   const others: number[] = []
   for (let round = 1; round <= options.rounds; round++) {
     others.push(await busyCores())
-    const turns = ['parley', 'cockatiel'] as const
-    for (const side of round % 2 === 1 ? turns : turns.toReversed())
+    const sides = ['parley', 'cockatiel'] as const
+    for (const side of round % 2 === 1 ? sides : sides.toReversed())
       all.set(names[side], [
         ...(all.get(names[side]) ?? []),
         {

@@ -28,9 +28,9 @@ export const flagsOf =
 export const rounds = z.coerce.number().int().min(1).max(50).default(3)
 /** How long something is measured. */
 export const seconds = z.coerce.number().min(0.5).max(600).default(5)
-/** How many of something; as many as `usual` unless told. */
+/** How many of something; as many as `usual` unless given. */
 export const count = (usual: number) => z.coerce.number().int().min(1).default(usual)
-/** Some of `names`, separated by commas; all unless told. */
+/** Some of `names`, separated by commas; all unless given. */
 export const someOf = <const T extends readonly [string, ...string[]]>(names: T) =>
   z
     .string()

@@ -9,7 +9,7 @@ import {
   measureConnecting,
   measureIdleTenants,
   measureIdleUsers,
-  measureRoom,
+  measureConversation,
   type Measured,
   type Thoroughness,
 } from './cost/scenarios.ts'
@@ -24,8 +24,8 @@ const numbers = (max: number) => z.array(z.int().min(2).max(max))
 const options = commandLine(
   flagsOf(
     z.object({
-      parts: someOf(['rooms', 'away', 'gateways', 'connecting', 'idle', 'events', 'sagas']),
-      rooms: z
+      parts: someOf(['conversations', 'away', 'gateways', 'connecting', 'idle', 'events', 'sagas']),
+      conversations: z
         .string()
         .default('2,10,100,1000,10000')
         .transform((sizes) => sizes.split(',').map(Number))
@@ -38,7 +38,7 @@ const options = commandLine(
       seconds: z.coerce.number().min(1).max(600).default(30),
       /** Longer than messages gather for Postgres, so that what they cost falls into their own measurement. */
       settle: z.coerce.number().min(1).max(120).default(65),
-      /** A look in a quarter of an hour: fewer rooms, less time. Good for what a lone message costs, not for the last digit. */
+      /** A look in a quarter of an hour: fewer conversations, less time. Good for what a lone message costs, not for the last digit. */
       quick: z.boolean().default(false),
       details: z.boolean().default(false),
       out: z.string().optional(),
@@ -51,45 +51,50 @@ const how: Thoroughness = {
   settleMs: options.settle * 1000,
   details: options.details,
 }
-const rooms = options.quick ? options.rooms.filter((size) => size <= 100) : options.rooms
+const conversations = options.quick ? options.conversations.filter((size) => size <= 100) : options.conversations
 const lists = options.quick ? options.lists.filter((size) => size <= 100) : options.lists
 
 /** More than these connections at once say nothing more: deliveries are free. */
 const maxConnected = 1000
 
-async function measureRooms(system: MeteredSystem): Promise<Measured[]> {
+async function measureConversations(system: MeteredSystem): Promise<Measured[]> {
   const measured: Measured[] = []
-  for (const members of rooms) {
+  for (const members of conversations) {
     const connected = Math.min(members, maxConnected)
-    const name = connected === members ? `a room of ${members}` : `a room of ${members}, ${connected} connected`
-    measured.push(...(await measureRoom(system, { name, members, connected }, how)))
+    const name =
+      connected === members ? `a conversation of ${members}` : `a conversation of ${members}, ${connected} connected`
+    measured.push(...(await measureConversation(system, { name, members, connected }, how)))
   }
   return measured
 }
 
-/** Rooms whose members are away, but for the two that write. */
+/** Conversations whose members are away, but for the two that write. */
 async function measureAway(system: MeteredSystem): Promise<Measured[]> {
   const measured: Measured[] = []
-  for (const members of rooms.filter((size) => size >= 100))
+  for (const members of conversations.filter((size) => size >= 100))
     measured.push(
-      ...(await measureRoom(system, { name: `a room of ${members}, 2 connected`, members, connected: 2 }, how)),
+      ...(await measureConversation(
+        system,
+        { name: `a conversation of ${members}, 2 connected`, members, connected: 2 },
+        how,
+      )),
     )
   return measured
 }
 
 const gateways = 8
 
-/** A room of a hundred whose members are at one of eight gateways, or at all of them. */
+/** A conversation of a hundred whose members are at one of eight gateways, or at all of them. */
 async function measureGateways(system: MeteredSystem): Promise<Measured[]> {
   const plan = { members: 100, connected: 100 }
   const atOne = (user: string) => gatewayOf(user, gateways) === 0
   return [
-    ...(await measureRoom(
+    ...(await measureConversation(
       system,
-      { ...plan, name: `a room of 100 at 1 of ${gateways} gateways`, mayConnect: atOne },
+      { ...plan, name: `a conversation of 100 at 1 of ${gateways} gateways`, mayConnect: atOne },
       how,
     )),
-    ...(await measureRoom(system, { ...plan, name: `a room of 100 at ${gateways} gateways` }, how)),
+    ...(await measureConversation(system, { ...plan, name: `a conversation of 100 at ${gateways} gateways` }, how)),
   ]
 }
 
@@ -101,7 +106,7 @@ async function measureAll(folder: string): Promise<Measured[]> {
     if (has('connecting')) for (const list of lists) measured.push(...(await measureConnecting(system, list, how)))
     if (has('events')) measured.push(...(await measureEvents(system, how)))
     if (has('sagas')) measured.push(...(await measureSagas(system, how)))
-    if (has('rooms')) measured.push(...(await measureRooms(system)))
+    if (has('conversations')) measured.push(...(await measureConversations(system)))
     if (has('away')) measured.push(...(await measureAway(system)))
   })
   if (has('gateways'))

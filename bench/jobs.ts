@@ -70,11 +70,11 @@ async function main(): Promise<void> {
       found.set(name, [...(found.get(name) ?? []), result])
       console.error(`round ${round} of ${options.rounds}, ${name}: done`)
     }
-  const comparison = told(found, { about, notes, othersCores: Math.max(0, ...others) })
+  const comparison = comparisonOf(found, { about, notes, othersCores: Math.max(0, ...others) })
   console.log(`\n${summary(comparison)}\n\nwritten to ${await save('jobs', options.out, { comparison, options })}`)
 }
 
-function told(
+function comparisonOf(
   found: ReadonlyMap<string, Found[]>,
   { about, notes, othersCores }: { about: Record<string, string>; notes: string[]; othersCores: number },
 ): Comparison {

@@ -57,7 +57,7 @@ async function main(): Promise<void> {
           found.set(side, [...(found.get(side) ?? []), figure])
         console.error(`round ${round} of ${options.rounds} done`)
       }
-      const comparison = told(peers, found, Math.max(...others))
+      const comparison = comparisonOf(peers, found, Math.max(...others))
       console.log(`\n${summary(comparison)}\n\nwritten to ${await save('limits', options.out, { comparison })}`)
     } finally {
       await ours.stop()
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   })
 }
 
-function told({ peers }: Peers, found: ReadonlyMap<string, Found[]>, othersCores: number): Comparison {
+function comparisonOf({ peers }: Peers, found: ReadonlyMap<string, Found[]>, othersCores: number): Comparison {
   return {
     suite: 'limits',
     date: new Date().toISOString(),
@@ -87,14 +87,14 @@ function told({ peers }: Peers, found: ReadonlyMap<string, Found[]>, othersCores
 
 /** One round of all sides; the order alternates. */
 async function measured(ours: Ours, peers: Peers, round: number): Promise<[string, Found][]> {
-  const turns = [() => measureOurs(ours, round === 1), () => measurePeers(peers)]
+  const sides = [() => measureOurs(ours, round === 1), () => measurePeers(peers)]
   const all: [string, Found][] = []
-  for (const turn of round % 2 === 1 ? turns : turns.toReversed()) all.push(...(await turn()))
+  for (const pass of round % 2 === 1 ? sides : sides.toReversed()) all.push(...(await pass()))
   return all
 }
 
 async function measureOurs(ours: Ours, isFirst: boolean): Promise<[string, Found][]> {
-  const order = { holders, ms, perTurn: 2000, keys: keys / holders, shared: false, perSecond: plenty, burst: plenty }
+  const order = { holders, ms, perBatch: 2000, keys: keys / holders, shared: false, perSecond: plenty, burst: plenty }
   const load = { lanes: 32, ms, keys, perSecond: plenty }
   const [coldHeld, coldServed] = isFirst
     ? [await ours.hold({ ...order, ms: warmUpMs }), await ours.serve({ ...load, ms: warmUpMs })]
@@ -105,7 +105,7 @@ async function measureOurs(ours: Ours, isFirst: boolean): Promise<[string, Found
   const heldAtLimit = await ours.hold({
     holders,
     ms,
-    perTurn: 200,
+    perBatch: 200,
     keys: 1,
     shared: true,
     perSecond: limit,

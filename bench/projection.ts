@@ -73,11 +73,11 @@ await withFolder(options.medium, async (folder) => {
   const all = new Map<string, Found[]>()
   const others: number[] = []
   try {
-    const turns: readonly Side[] = ['parley', 'proxy', 'direct']
-    for (const side of turns) await measure(world, side, `warm-${side}`)
+    const sides: readonly Side[] = ['parley', 'proxy', 'direct']
+    for (const side of sides) await measure(world, side, `warm-${side}`)
     for (let round = 1; round <= options.rounds; round++) {
       others.push(await busyCores())
-      for (const side of round % 2 === 1 ? turns : turns.toReversed())
+      for (const side of round % 2 === 1 ? sides : sides.toReversed())
         all.set(names[side], [...(all.get(names[side]) ?? []), await measure(world, side, `r${round}-${side}`)])
       console.error(`round ${round} of ${options.rounds} done`)
     }

@@ -12,14 +12,14 @@ import { startPostgresSide, type PostgresSide } from './reads/postgres.ts'
 import {
   readings,
   wayNames,
-  wishesOf,
+  requestsOf,
   type Outcome,
   type Question,
   type ReadingName,
   type WayName,
 } from './reads/reading.ts'
 import { failures, type ReadsRecord } from './reads/record.ts'
-import { roomsOf, type Room, type WrittenRoom } from './reads/rooms.ts'
+import { conversationsOf, type Conversation, type WrittenConversation } from './reads/conversations.ts'
 import { runLoad } from './reads/run-load.ts'
 import type { Side, Way } from './reads/side.ts'
 import { SocketLane } from './reads/socket-lane.ts'
@@ -48,10 +48,10 @@ async function main(options: Options): Promise<number> {
     const parley = await startParleySide(folder, processes, tailEntries)
     const stops: Side['stop'][] = [() => parley.stop()]
     try {
-      const rooms = await parley.write(roomsIn(options))
-      const postgres = await startPostgresSide(folder, processes, rooms, options.pool)
+      const conversations = await parley.write(conversationsIn(options))
+      const postgres = await startPostgresSide(folder, processes, conversations, options.pool)
       stops.push(() => postgres.stop())
-      const record = await measureAll(options, { rooms, parley, postgres })
+      const record = await measureAll(options, { conversations, parley, postgres })
       const comparison = readsComparison(record)
       console.log(
         `\n${summary(comparison)}\n\nwritten to ${await save('reads', options.out, { comparison, ...record })}`,
@@ -64,13 +64,21 @@ async function main(options: Options): Promise<number> {
   })
 }
 
-function roomsIn({ rooms, long, listed, reading }: Options): Room[] {
+function conversationsIn({ conversations, long, listed, reading }: Options): Conversation[] {
   const ofPair = reading.includes('longList') ? listed : 0
-  return roomsOf({ people: 50, members: 10, rooms, messages: 50, longRooms: long, longMessages, listed: ofPair })
+  return conversationsOf({
+    people: 50,
+    members: 10,
+    conversations,
+    messages: 50,
+    longConversations: long,
+    longMessages,
+    listed: ofPair,
+  })
 }
 
 interface Sides {
-  readonly rooms: readonly WrittenRoom[]
+  readonly conversations: readonly WrittenConversation[]
   readonly parley: ParleySide
   readonly postgres: PostgresSide
 }
@@ -126,11 +134,11 @@ async function measureAll(options: Options, sides: Sides): Promise<ReadsRecord> 
 
 /** Waits until every list tells what was written, and until old pages lie where they are to be read. */
 async function settled(sides: Sides): Promise<void> {
-  const { parley, rooms } = sides
+  const { parley, conversations } = sides
   const tokens = await tokensOf(parley, sides)
-  const old = wishesOf('cold', rooms, oldUpTo).length
+  const old = requestsOf('cold', conversations, oldUpTo).length
   const deadline = performance.now() + settleMs
-  let why = ''
+  let reason = ''
   while (performance.now() < deadline) {
     try {
       await questionsOf(sides, 'list', 'parley', tokens)
@@ -138,13 +146,13 @@ async function settled(sides: Sides): Promise<void> {
       await questionsOf(sides, 'cold', 'parley', tokens)
       const pages = await parley.cachedPages()
       if (pages === old) return
-      why = `${pages} of ${old} old pages are read from Postgres`
+      reason = `${pages} of ${old} old pages are read from Postgres`
     } catch (error) {
-      why = error instanceof Error ? error.message : String(error)
+      reason = error instanceof Error ? error.message : String(error)
     }
     await pause(500)
   }
-  throw new Error(`what was written cannot be read as it should: ${why}`)
+  throw new Error(`what was written cannot be read as it should: ${reason}`)
 }
 
 /** Asks everything once, and finds each answer to be what was written: the load then wants the very same again. */
@@ -158,15 +166,15 @@ async function questionsOf(
   const questions: Question[] = []
   const lanes = new Map<string, Lane>()
   try {
-    for (const wish of wishesOf(reading, sides.rooms, oldUpTo)) {
-      const { user } = wish
+    for (const request of requestsOf(reading, sides.conversations, oldUpTo)) {
+      const { user } = request
       const token = tokens[user] ?? ''
       const key = way.over === 'http' ? '' : user
       const lane = lanes.get(key) ?? (await open(way, token))
       lanes.set(key, lane)
-      const ask = way.ask(reading, wish)
+      const ask = way.ask(reading, request)
       const answer = await lane.ask(ask, token)
-      const wrong = fault({ reading, wish, rooms: sides.rooms }, way.over, answer)
+      const wrong = fault({ reading, request, conversations: sides.conversations }, way.over, answer)
       if (wrong !== undefined) throw new Error(`${reading}, ${name}: ${wrong}`)
       questions.push({ user, ask, answer })
     }
@@ -186,8 +194,8 @@ function open(way: Way, token: string): Promise<Lane> {
   return way.over === 'http' ? HttpLane.open(way.url) : SocketLane.open(way.url, token)
 }
 
-async function tokensOf(side: Side, { rooms }: Sides): Promise<Record<string, string>> {
-  const people = [...new Set(rooms.flatMap(({ members }) => members))]
+async function tokensOf(side: Side, { conversations }: Sides): Promise<Record<string, string>> {
+  const people = [...new Set(conversations.flatMap(({ members }) => members))]
   return Object.fromEntries(await Promise.all(people.map(async (user) => [user, await side.token(user)] as const)))
 }
 
@@ -197,7 +205,7 @@ function rotated<T>(items: readonly T[], by: number): T[] {
 }
 
 function brief(outcome: Outcome): string {
-  if (outcome.kind === 'failed') return `failed: ${outcome.why}`
+  if (outcome.kind === 'failed') return `failed: ${outcome.reason}`
   const { perSecond, medianMs, p99Ms, loadCores, serverUs, cacheHits } = outcome.measurement
   return (
     `${Math.round(perSecond)}/s, median ${medianMs.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, ` +

@@ -8,7 +8,7 @@ import { Processes } from './processes.ts'
 import { idle } from './realtime/idle.ts'
 import { overload, type Step } from './realtime/overload.ts'
 import { storm } from './realtime/storm.ts'
-import { roomWires, type RoomWire } from './realtime/wires.ts'
+import { conversationWires, type ConversationWire } from './realtime/wires.ts'
 import { inRounds, linesOf, type Comparison, type Found, type Shown } from './report/comparison.ts'
 import { busyCores, thisMachine } from './report/machine.ts'
 import { save } from './report/save.ts'
@@ -60,12 +60,12 @@ const figures: Readonly<Record<string, Shown>> = {
   ),
 }
 
-type Scenario = (wire: RoomWire, reach: Reach) => Promise<Found>
+type Scenario = (wire: ConversationWire, reach: Reach) => Promise<Found>
 
 const scenarios: Readonly<Record<(typeof scenarioNames)[number], Scenario>> = {
   async storm(wire, reach) {
     const { clients, missed } = options
-    const { medianMs, p99Ms, allMs } = await storm(wire, reach, { clients, rooms: 20, missed })
+    const { medianMs, p99Ms, allMs } = await storm(wire, reach, { clients, conversations: 20, missed })
     return {
       [`${storming}: half have caught up after, ms`]: medianMs,
       [`${storming}: 99 % have, ms`]: p99Ms,
@@ -105,17 +105,17 @@ async function main(): Promise<number> {
           found.set(target.name, [...(found.get(target.name) ?? []), one])
           console.error(`round ${round} of ${options.rounds}, ${target.name}, ${name}: done`)
         } catch (thrown) {
-          const why = thrown instanceof Error ? thrown.message : String(thrown)
-          failures.push(`${target.name}, ${name}, round ${round}: ${why}`)
+          const reason = thrown instanceof Error ? thrown.message : String(thrown)
+          failures.push(`${target.name}, ${name}, round ${round}: ${reason}`)
         }
       }
   }
-  const comparison = told(found, Math.max(...others), failures)
+  const comparison = comparisonOf(found, Math.max(...others), failures)
   console.log(`\n${summary(comparison)}\n\nwritten to ${await save('realtime', options.out, { comparison, options })}`)
   return failures.length === 0 ? 0 : 1
 }
 
-function told(found: ReadonlyMap<string, Found[]>, othersCores: number, failures: string[]): Comparison {
+function comparisonOf(found: ReadonlyMap<string, Found[]>, othersCores: number, failures: string[]): Comparison {
   return {
     suite: 'realtime',
     date: new Date().toISOString(),
@@ -135,7 +135,7 @@ function measure(processes: Processes, target: Target, run: Scenario): Promise<F
   return withFolder(options.medium, async (folder) => {
     const running = await target.start(folder, processes)
     try {
-      return await run(roomWires[target.name === 'parley' ? 'parley' : 'bare'], {
+      return await run(conversationWires[target.name === 'parley' ? 'parley' : 'bare'], {
         url: running.url,
         apiKey: 'demo-key',
         offerDeflate: false,

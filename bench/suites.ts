@@ -21,7 +21,7 @@ interface Suite {
   readonly what: string
   /** Whether it repeats everything in rounds; what is counted needs no repeating. */
   readonly inRounds: boolean
-  /** What it is told for a quick look, which is good for no figure. */
+  /** Its options for a quick look, which is good for no figure. */
   readonly quick: readonly string[]
 }
 
@@ -77,7 +77,7 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
   cost: {
     what: 'what Parley costs on Cloudflare',
     inRounds: false,
-    quick: ['--quick', '--rooms', '2,10', '--parts', 'rooms'],
+    quick: ['--quick', '--conversations', '2,10', '--parts', 'conversations'],
   },
 }
 
@@ -124,7 +124,7 @@ export function readPlan(args: readonly string[]): Plan | 'help' | undefined {
   throw new Error(z.prettifyError(read.error))
 }
 
-/** What a suite is told. */
+/** The options of a suite. */
 export function argumentsOf(name: SuiteName, { rounds, quick }: Plan, out: string): string[] {
   const { inRounds, quick: shortened } = suites[name]
   return [...(inRounds ? ['--rounds', String(quick ? 1 : rounds)] : []), ...(quick ? shortened : []), '--out', out]

@@ -61,32 +61,32 @@ const publication = (channel: string, text: string) => ({
 
 test('an answer and several publications in one frame are distinguished and counted', async () => {
   const { reach, pongs } = await scriptedServer((socket, id, text) => {
-    const heard = publication('conversation:c1', text)
+    const received = publication('conversation:c1', text)
     const inInbox = publication('user:#ada', text)
     const other = publication('conversation:c1', messageText(2))
-    say(socket, { id, rpc: { data: { seq: 1 } } }, heard, inInbox, {}, other)
+    say(socket, { id, rpc: { data: { seq: 1 } } }, received, inInbox, {}, other)
   })
-  const room = await parleyWire.createRoom(reach, ['ada'])
-  const member = await parleyWire.join(reach, room, 'ada', (why) => expect.fail(why))
+  const conversation = await parleyWire.createConversation(reach, ['ada'])
+  const member = await parleyWire.join(reach, conversation, 'ada', (reason) => expect.fail(reason))
   await answered((done) => member.send(messageText(1), done))
 
   const expected = new Tally()
   expected.add(1)
   expected.add(2)
-  expect(member.heard.agreesWith(expected)).toBe(true)
+  expect(member.received.agreesWith(expected)).toBe(true)
   await expect.poll(() => pongs).toEqual(['{}'])
   member.close()
 })
 
 test('a refused message is not an acknowledged one', async () => {
   const { reach } = await scriptedServer((socket, id) => say(socket, { id, error: { code: 111, message: 'too many' } }))
-  const room = await parleyWire.createRoom(reach, ['ada'])
-  const member = await parleyWire.join(reach, room, 'ada', (why) => expect.fail(why))
+  const conversation = await parleyWire.createConversation(reach, ['ada'])
+  const member = await parleyWire.join(reach, conversation, 'ada', (reason) => expect.fail(reason))
   await expect(answered((done) => member.send(messageText(1), done))).rejects.toThrow('111 too many')
   member.close()
 })
 
 test('a wrong key is named with what the server said', async () => {
   const { reach } = await scriptedServer(() => {})
-  await expect(parleyWire.createRoom({ ...reach, apiKey: 'other' }, ['ada'])).rejects.toThrow('answered 401')
+  await expect(parleyWire.createConversation({ ...reach, apiKey: 'other' }, ['ada'])).rejects.toThrow('answered 401')
 })

@@ -4,27 +4,31 @@ import { afterEach, expect, test } from 'vitest'
 import { expected, fault } from '../bench/reads/check.ts'
 import { measure } from '../bench/reads/measure.ts'
 import { readOptions } from '../bench/reads/options.ts'
-import { wishesOf, type Measurement, type Order } from '../bench/reads/reading.ts'
-import { readBy, roomsOf, type WrittenRoom } from '../bench/reads/rooms.ts'
+import { requestsOf, type Measurement, type Order } from '../bench/reads/reading.ts'
+import { readBy, conversationsOf, type WrittenConversation } from '../bench/reads/conversations.ts'
 import { timesBetter } from '../bench/report/comparison.ts'
 import { linesOf } from '../bench/reads/comparison.ts'
 
 const closers: (() => void)[] = []
 afterEach(() => closers.splice(0).forEach((close) => close()))
 
-const shape = { people: 20, members: 10, rooms: 38, messages: 30, longRooms: 2, longMessages: 500 }
+const shape = { people: 20, members: 10, conversations: 38, messages: 30, longConversations: 2, longMessages: 500 }
 
-const written = (listed = 0): WrittenRoom[] =>
-  roomsOf({ ...shape, listed }).map((room, n) => ({
-    ...room,
+const written = (listed = 0): WrittenConversation[] =>
+  conversationsOf({ ...shape, listed }).map((conversation, n) => ({
+    ...conversation,
     id: `id-${n}`,
-    log: Array.from({ length: room.messages }, (_, place) => ({ seq: place + 1, at: n * 1000 + place, clientId: 'c' })),
+    log: Array.from({ length: conversation.messages }, (_, place) => ({
+      seq: place + 1,
+      at: n * 1000 + place,
+      clientId: 'c',
+    })),
   }))
 
 test('each user is a member of the same number of conversations, and of none twice', () => {
-  const rooms = roomsOf(shape)
+  const conversations = conversationsOf(shape)
   const counts = new Map<string, number>()
-  for (const { members } of rooms) {
+  for (const { members } of conversations) {
     expect(new Set(members).size).toBe(10)
     for (const user of members) counts.set(user, (counts.get(user) ?? 0) + 1)
   }
@@ -32,44 +36,45 @@ test('each user is a member of the same number of conversations, and of none twi
 })
 
 test('an author has read everything, every other member less, and none the same', () => {
-  const [room] = roomsOf(shape)
-  const read = room?.members.map((user) => readBy(room, user)) ?? []
-  expect(Math.max(...read)).toBe(room?.messages)
+  const [conversation] = conversationsOf(shape)
+  const read = conversation?.members.map((user) => readBy(conversation, user)) ?? []
+  expect(Math.max(...read)).toBe(conversation?.messages)
   expect(new Set(read).size).toBe(10)
 })
 
 test('old pages lie within what is cached together, and before what an actor holds', () => {
-  const pages = wishesOf('old', written(), 300)
+  const pages = requestsOf('old', written(), 300)
   expect(pages.map(({ before }) => before)).toEqual([101, 201, 301, 101, 201, 301])
 })
 
 test('the conversations of the pair are in the long lists only, of which each shows the newest fifty', () => {
-  const rooms = written(60)
-  const readers = (reading: 'list' | 'longList') => new Set(wishesOf(reading, rooms, 0).map(({ user }) => user))
+  const conversations = written(60)
+  const readers = (reading: 'list' | 'longList') =>
+    new Set(requestsOf(reading, conversations, 0).map(({ user }) => user))
   expect(readers('longList')).toEqual(new Set(['pair-author', 'pair-reader']))
-  expect(readers('list')).toEqual(new Set(wishesOf('list', written(), 0).map(({ user }) => user)))
-  const list = expected('longList', { user: 'pair-reader' }, rooms)
-  expect(list).toMatchObject({ conversations: { length: 50, 0: { name: 'room of the pair 59', unread: 3 } } })
+  expect(readers('list')).toEqual(new Set(requestsOf('list', written(), 0).map(({ user }) => user)))
+  const list = expected('longList', { user: 'pair-reader' }, conversations)
+  expect(list).toMatchObject({ conversations: { length: 50, 0: { name: 'conversation of the pair 59', unread: 3 } } })
 })
 
 test('an answer that was written is found right, and any other one is reported', () => {
-  const rooms = written()
-  const [wish] = wishesOf('newest', rooms, 0)
-  if (wish === undefined) throw new Error('there is a room')
-  const asked = { reading: 'newest' as const, wish, rooms }
-  const right = JSON.stringify(expected('newest', wish, rooms))
+  const conversations = written()
+  const [request] = requestsOf('newest', conversations, 0)
+  if (request === undefined) throw new Error('there is a conversation')
+  const asked = { reading: 'newest' as const, request, conversations }
+  const right = JSON.stringify(expected('newest', request, conversations))
   expect(fault(asked, 'http', right)).toBeUndefined()
-  expect(fault(asked, 'http', right.replace('room 0, 500', 'room 0, 501'))).toContain('instead of')
+  expect(fault(asked, 'http', right.replace('conversation 0, 500', 'conversation 0, 501'))).toContain('instead of')
   expect(fault(asked, 'http', '{"messages":[]}')).toContain('instead of')
   expect(fault(asked, 'http', '{"sorry":1}')).toBeDefined()
 })
 
 test('a sum of unread counts is the same, given or added up', () => {
-  const rooms = written()
-  const wish = { user: rooms[0]?.members[0] ?? '' }
-  const asked = { reading: 'unread' as const, wish, rooms }
-  const sum = expected('unread', wish, rooms)
-  const parts = expected('list', wish, rooms)
+  const conversations = written()
+  const request = { user: conversations[0]?.members[0] ?? '' }
+  const asked = { reading: 'unread' as const, request, conversations }
+  const sum = expected('unread', request, conversations)
+  const parts = expected('list', request, conversations)
   expect(fault(asked, 'http', JSON.stringify(sum))).toBeUndefined()
   expect(fault(asked, 'http', JSON.stringify(parts))).toBeUndefined()
   expect(fault(asked, 'http', '{"unread":0}')).toContain('instead of')

@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { encodeText, FrameReader } from '../bench/load/frames.ts'
 import { RawSocket } from '../bench/load/raw-socket.ts'
-import { Room } from '../bench/load/room.ts'
+import { Conversation } from '../bench/load/conversation.ts'
 import { messageText, Tally } from '../bench/load/tally.ts'
 import { readOptions } from '../bench/options.ts'
 import { median, percentile, spread } from '../bench/statistics.ts'
@@ -89,19 +89,19 @@ test.each([false, true])(
     const port = address !== null && typeof address === 'object' ? address.port : 0
 
     const sent = [...sizes, ...sizes].map((size) => 'x'.repeat(size))
-    const heard: string[] = []
+    const received: string[] = []
     const all = Promise.withResolvers<void>()
     const dial = { url: new URL(`ws://127.0.0.1:${port}/`), offerDeflate: true }
     const socket = await RawSocket.open(dial, {
       onText(bytes, start, end) {
-        heard.push(bytes.toString('utf8', start, end))
-        if (heard.length === sent.length) all.resolve()
+        received.push(bytes.toString('utf8', start, end))
+        if (received.length === sent.length) all.resolve()
       },
-      onLost: (why) => all.reject(new Error(why)),
+      onLost: (reason) => all.reject(new Error(reason)),
     })
     for (const text of sent) socket.send(text)
     await all.promise
-    expect(heard).toEqual(sent)
+    expect(received).toEqual(sent)
     socket.close()
     server.close()
   },
@@ -136,65 +136,65 @@ test('a median lies in the middle, and a spread says how far rounds lie apart', 
   expect(spread([30, 10, 20])).toEqual({ median: 20, min: 10, max: 30 })
 })
 
-/** A room in memory that delivers each message to everyone as often as `copies` says. */
+/** A conversation in memory that delivers each message to everyone as often as `copies` says. */
 function wireThatDelivers(copies: (n: number) => number): Wire {
   const tallies: Tally[] = []
   let sent = 0
   const send: Member['send'] = (text, done) => {
     sent += 1
     const bytes = Buffer.from(`{"text":"${text}"}`)
-    for (const heard of tallies) for (let i = 0; i < copies(sent); i++) heard.hear(bytes, bytes.indexOf('~'))
+    for (const received of tallies) for (let i = 0; i < copies(sent); i++) received.receive(bytes, bytes.indexOf('~'))
     setImmediate(done)
   }
   return {
-    createRoom: async () => 'room',
+    createConversation: async () => 'conversation',
     async join() {
-      const heard = new Tally()
-      tallies.push(heard)
-      return { heard, send, close() {} }
+      const received = new Tally()
+      tallies.push(received)
+      return { received, send, close() {} }
     },
   }
 }
 
-async function roomAfterWriting(wire: Wire): Promise<Room> {
-  const room = new Room(
+async function roomAfterWriting(wire: Wire): Promise<Conversation> {
+  const conversation = new Conversation(
     () => {},
-    (why) => expect.fail(why),
+    (reason) => expect.fail(reason),
   )
-  await room.fill(wire, { url: '', apiKey: '', offerDeflate: false }, ['ada', 'grace', 'joan'])
-  room.write(2, 4)
-  await vi.waitFor(() => expect(room.deliveries).toBeGreaterThan(8 * 3), 10_000)
-  room.stopWriting()
+  await conversation.fill(wire, { url: '', apiKey: '', offerDeflate: false }, ['ada', 'grace', 'joan'])
+  conversation.write(2, 4)
+  await vi.waitFor(() => expect(conversation.deliveries).toBeGreaterThan(8 * 3), 10_000)
+  conversation.stopWriting()
   await new Promise((resolve) => setTimeout(resolve, 20))
-  return room
+  return conversation
 }
 
 test('a conversation is complete when every subscriber received every acknowledged message once', async () => {
-  const room = await roomAfterWriting(wireThatDelivers(() => 1))
-  expect(room.complete).toBe(true)
-  expect(room.deliveries).toBeGreaterThan(8 * 3)
+  const conversation = await roomAfterWriting(wireThatDelivers(() => 1))
+  expect(conversation.complete).toBe(true)
+  expect(conversation.deliveries).toBeGreaterThan(8 * 3)
 })
 
 test('a lost message is not made good by one received twice', async () => {
-  const room = await roomAfterWriting(wireThatDelivers((n) => (n === 3 ? 0 : n === 4 ? 2 : 1)))
-  expect(room.complete).toBe(false)
-  expect(room.describe()).toContain('3 of 3 listeners heard other messages')
+  const conversation = await roomAfterWriting(wireThatDelivers((n) => (n === 3 ? 0 : n === 4 ? 2 : 1)))
+  expect(conversation.complete).toBe(false)
+  expect(conversation.describe()).toContain('3 of 3 listeners received other messages')
 })
 
 test('a round ends when every writer was acknowledged once, and leaves the conversation complete', async () => {
-  const room = new Room(
+  const conversation = new Conversation(
     () => {},
-    (why) => expect.fail(why),
+    (reason) => expect.fail(reason),
   )
-  await room.fill(
+  await conversation.fill(
     wireThatDelivers(() => 1),
     { url: '', apiKey: '', offerDeflate: false },
     ['ada', 'grace', 'joan'],
   )
-  await room.writeOnce(2)
-  expect([room.deliveries, room.complete]).toEqual([2 * 3, true])
-  await room.writeOnce(2)
-  expect([room.deliveries, room.complete]).toEqual([4 * 3, true])
+  await conversation.writeOnce(2)
+  expect([conversation.deliveries, conversation.complete]).toEqual([2 * 3, true])
+  await conversation.writeOnce(2)
+  expect([conversation.deliveries, conversation.complete]).toEqual([4 * 3, true])
 })
 
 test('the texts of all messages are as long as each other', () => {

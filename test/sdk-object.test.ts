@@ -90,7 +90,7 @@ test('an answer that says to come later is not stored, and an effect that fails 
   expect(calls.once({ key: 'r/pay', number: 3 }, () => done)).toEqual(done)
 })
 
-test('a call that arrives after Parley was told that it has not started is refused, and the next one is not', () => {
+test('a call that arrives after Parley was notified that it has not started is refused, and the next one is not', () => {
   const calls = new SagaCalls(storageOf())
   expect(calls.status({ key: 'r/pay', number: 2 })).toEqual({ outcome: 'not-started' })
   expect(calls.once({ key: 'r/pay', number: 1 }, () => done).status).toBe(409)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Chance } from '../bench/soak/chance.ts'
-import { Ledger } from '../bench/soak/ledger.ts'
+import { Deliveries } from '../bench/soak/deliveries.ts'
 import { readSoakOptions } from '../bench/soak/options.ts'
 import { judgeAll } from '../bench/soak/report.ts'
 import { awake, kept } from '../bench/soak/sleepers.ts'
@@ -118,19 +118,19 @@ const back = { wasRecovering: true, recovered: true }
 test('a stream goes on where it was, over a return', () => {
   const stream = new Stream()
   expect(stream.join({ offset: 4, epoch: 'a', ...anew })).toEqual({ kind: 'fine' })
-  expect([stream.hear(5), stream.hear(0), stream.hear(6)]).toEqual([undefined, undefined, undefined])
+  expect([stream.receive(5), stream.receive(0), stream.receive(6)]).toEqual([undefined, undefined, undefined])
   stream.leave()
   expect(stream.join({ offset: 6, epoch: 'a', ...back })).toEqual({ kind: 'fine' })
-  expect([stream.hear(7), stream.place]).toEqual([undefined, { offset: 7, epoch: 'a' }])
+  expect([stream.receive(7), stream.place]).toEqual([undefined, { offset: 7, epoch: 'a' }])
 })
 
 test('a gap and a word said twice are noticed, each once', () => {
   const stream = new Stream({ offset: 10, epoch: 'a' })
-  expect([11, 13, 14, 14, 15].map((offset) => stream.hear(offset))).toEqual([
+  expect([11, 13, 14, 14, 15].map((offset) => stream.receive(offset))).toEqual([
     undefined,
-    'heard 13 where 12 belongs',
+    'received 13 where 12 belongs',
     undefined,
-    'heard 14 twice',
+    'received 14 twice',
     undefined,
   ])
 })
@@ -148,49 +148,52 @@ test('a client that was away too long must page from its last position', () => {
 })
 
 test('a conversation is settled when exactly the promised messages were received, by any user', () => {
-  const ledger = new Ledger()
-  expect(ledger.acknowledge(70, 1)).toBeUndefined()
-  ledger.promise(71)
-  expect(ledger.isSettled).toBe(false)
-  expect([ledger.hear(1, 70), ledger.hear(2, 0), ledger.hear(1, 70), ledger.hear(3, 71)]).toEqual(
-    Array(4).fill(undefined),
-  )
-  expect([ledger.isSettled, ledger.top]).toEqual([true, 3])
+  const deliveries = new Deliveries()
+  expect(deliveries.acknowledge(70, 1)).toBeUndefined()
+  deliveries.promise(71)
+  expect(deliveries.isSettled).toBe(false)
+  expect([
+    deliveries.receive(1, 70),
+    deliveries.receive(2, 0),
+    deliveries.receive(1, 70),
+    deliveries.receive(3, 71),
+  ]).toEqual(Array(4).fill(undefined))
+  expect([deliveries.isSettled, deliveries.top]).toEqual([true, 3])
 })
 
 test('a message lost, stored twice, or different for two listeners is noticed', () => {
-  const lost = new Ledger()
+  const lost = new Deliveries()
   lost.acknowledge(70, 1)
-  expect(lost.hear(1, 71)).toBeUndefined()
+  expect(lost.receive(1, 71)).toBeUndefined()
   expect(lost.isSettled).toBe(false)
 
-  const twice = new Ledger()
+  const twice = new Deliveries()
   twice.acknowledge(70, 1)
-  twice.hear(1, 70)
-  twice.hear(2, 70)
+  twice.receive(1, 70)
+  twice.receive(2, 70)
   expect(twice.isSettled).toBe(false)
 
-  const different = new Ledger()
-  different.hear(1, 70)
-  expect(different.hear(1, 71)).toContain('message 71')
+  const different = new Deliveries()
+  different.receive(1, 70)
+  expect(different.receive(1, 71)).toContain('message 71')
   expect(different.acknowledge(72, 1)).toContain('message 72')
-  expect(different.hear(3, 73)).toContain('no client received 2')
+  expect(different.receive(3, 73)).toContain('no client received 2')
 })
 
 test('due deliveries lie one check behind the acknowledged ones', () => {
-  const ledger = new Ledger()
-  ledger.acknowledge(70, 5)
-  expect(ledger.due).toBe(0)
-  ledger.advance()
-  ledger.acknowledge(71, 6)
-  expect(ledger.due).toBe(5)
+  const deliveries = new Deliveries()
+  deliveries.acknowledge(70, 5)
+  expect(deliveries.due).toBe(0)
+  deliveries.advance()
+  deliveries.acknowledge(71, 6)
+  expect(deliveries.due).toBe(5)
 })
 
 test('a record of deliveries remembers the newest only', () => {
-  const ledger = new Ledger()
-  for (let offset = 1; offset <= 1000; offset++) ledger.hear(offset, offset)
-  expect(ledger.hear(1, 99)).toBeUndefined()
-  expect(ledger.hear(1000, 99)).toBeDefined()
+  const deliveries = new Deliveries()
+  for (let offset = 1; offset <= 1000; offset++) deliveries.receive(offset, offset)
+  expect(deliveries.receive(1, 99)).toBeUndefined()
+  expect(deliveries.receive(1000, 99)).toBeDefined()
 })
 
 test('the clock decides when something is due, and the same seed the same moments', () => {

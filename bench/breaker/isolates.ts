@@ -9,7 +9,7 @@ import { readWorkerConfig } from '../../local/worker-config.ts'
 const ends = z.array(z.tuple([z.number(), z.enum(['ok', 'failed', 'refused'])]))
 export type Ends = z.output<typeof ends>
 
-/** What each isolate is told to do. */
+/** What each isolate has to do. */
 export interface Calls {
   readonly side: 'parley' | 'cockatiel'
   /** The service, and with it the breaker. */

@@ -1,6 +1,6 @@
 import { Cron } from 'croner'
 import { z } from 'zod'
-import { inGroups } from '../load/room.ts'
+import { inGroups } from '../load/conversation.ts'
 import { messageText } from '../load/tally.ts'
 import { pause } from '../processes.ts'
 import { postTo } from '../targets/parley-wire.ts'
@@ -14,14 +14,14 @@ import { costOf, shares, type Cost } from './price.ts'
 export interface Measured {
   readonly name: string
   readonly cost: Cost
-  /** How many of the units a month has, where the price is told for a month. */
+  /** How many of the units a month has, where the price is given for a month. */
   readonly perMonth?: number
 }
 
 /** How long and how closely is measured. */
 export interface Thoroughness {
   readonly seconds: number
-  /** Until the tasks that a message made pending have run: large rooms gather for ten seconds, and longer while they go on. */
+  /** Until the tasks that a message made pending have run: large conversations gather for ten seconds, and longer while they go on. */
   readonly settleMs: number
   readonly details: boolean
 }
@@ -33,8 +33,8 @@ const paces = [
   { name: 'twenty a second', perSecond: 20, times: 1 },
 ] as const
 
-/** A room: its members, of which some are connected, at gateways that `place` chooses. */
-export interface RoomPlan {
+/** A conversation: its members, of which some are connected, at gateways that `place` chooses. */
+export interface ConversationPlan {
   readonly name: string
   readonly members: number
   readonly connected: number
@@ -48,9 +48,13 @@ const tenant = 'demo'
 /** The number of the gateway at which a user connects, of so many. */
 export const gatewayOf = (user: string, gateways: number): number => hash32(`${tenant}/${user}`) % gateways
 
-/** Messages in one room, at every pace. */
-export async function measureRoom(system: MeteredSystem, plan: RoomPlan, how: Thoroughness): Promise<Measured[]> {
-  const { clients, conversation } = await fillRoom(system.reach, plan)
+/** Messages in one conversation, at every pace. */
+export async function measureConversation(
+  system: MeteredSystem,
+  plan: ConversationPlan,
+  how: Thoroughness,
+): Promise<Measured[]> {
+  const { clients, conversation } = await fillConversation(system.reach, plan)
   await pause(how.settleMs)
   const measured: Measured[] = []
   for (const { name, perSecond, times } of paces) {
@@ -73,9 +77,9 @@ export function show(name: string, lines: readonly (readonly [string, number])[]
   for (const [what, each] of lines) console.log(`  ${each.toFixed(3).padStart(10)}  ${what}`)
 }
 
-async function fillRoom(
+async function fillConversation(
   reach: Reach,
-  { members, connected, mayConnect = () => true }: RoomPlan,
+  { members, connected, mayConnect = () => true }: ConversationPlan,
 ): Promise<{ clients: Client[]; conversation: string }> {
   const run = crypto.randomUUID().slice(0, 8)
   const candidates = Array.from({ length: 50 * Math.min(members, 200) + members }, (_, n) => `member-${run}-${n}`)

@@ -9,8 +9,8 @@ export class Holder extends DurableObject {
   #messages
   #rate
 
-  /** Decides for `ms` milliseconds in turns of `perTurn`, over `keys` users; tells what was allowed, and between which readings of the clock. */
-  async run({ ms, perTurn, keys, prefix, perSecond, burst }) {
+  /** Decides for `ms` milliseconds in turns of `perBatch`, over `keys` users; tells what was allowed, and between which readings of the clock. */
+  async run({ ms, perBatch, keys, prefix, perSecond, burst }) {
     this.#rate = { messagesPerSecond: perSecond, messagesBurst: burst }
     this.#messages ??= new MessageSender({
       env: this.env,
@@ -36,7 +36,7 @@ export class Holder extends DurableObject {
       const pending = []
       const turned = Date.now()
       let units = 0
-      for (let i = 0; i < perTurn; i++) {
+      for (let i = 0; i < perBatch; i++) {
         const taken = this.#messages.take(senders[decisions++ % keys], 'none')
         if (taken instanceof Promise) pending.push(taken.then((late) => noteLate(allowed, late, turned)))
         else if (taken.kind === 'taken') units++

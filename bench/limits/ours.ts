@@ -29,7 +29,7 @@ export interface Ours {
 export interface Order {
   readonly holders: number
   readonly ms: number
-  readonly perTurn: number
+  readonly perBatch: number
   readonly keys: number
   readonly shared: boolean
   readonly perSecond: number

@@ -22,6 +22,6 @@ async function carryOut(message: unknown): Promise<Outcome> {
     const { target, scenario, reach, timing } = order.parse(message)
     return { kind: 'measured', measurement: await measure(wires[target], reach, scenarios[scenario], timing) }
   } catch (error) {
-    return { kind: 'failed', why: error instanceof Error ? error.message : String(error) }
+    return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
   }
 }

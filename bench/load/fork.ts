@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 /** What came of a load that did not end well. */
 export interface Failed {
   readonly kind: 'failed'
-  readonly why: string
+  readonly reason: string
 }
 
 /** A load in a process of its own: `pid` while it runs, and what it tells in the end. */
@@ -16,16 +16,16 @@ export interface Forked<T> {
 export function forkLoad<T>(
   script: string,
   order: object,
-  { limitMs, read, signal }: { limitMs: number; read: (told: unknown) => T; signal?: AbortSignal },
+  { limitMs, read, signal }: { limitMs: number; read: (message: unknown) => T; signal?: AbortSignal },
 ): Forked<T> {
   const child = fork(script, { ...(signal && { signal, killSignal: 'SIGKILL' as const }), stdio: 'inherit' })
   const { promise, resolve } = Promise.withResolvers<T | Failed>()
   const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
   child.once('message', (message) => resolve(read(message)))
-  child.once('error', (error) => resolve({ kind: 'failed', why: error.message }))
+  child.once('error', (error) => resolve({ kind: 'failed', reason: error.message }))
   child.once('exit', () => {
     clearTimeout(timer)
-    resolve({ kind: 'failed', why: 'the load ended without a result, or took too long' })
+    resolve({ kind: 'failed', reason: 'the load ended without a result, or took too long' })
   })
   child.send(order)
   return { pid: child.pid, ended: promise }

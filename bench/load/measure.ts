@@ -2,7 +2,7 @@ import type { Reach, Wire } from '../targets/target.ts'
 import { pause } from '../processes.ts'
 import { median, percentile } from '../statistics.ts'
 import type { Measurement } from './measurement.ts'
-import { inGroups, Room, type OnAck } from './room.ts'
+import { inGroups, Conversation, type OnAck } from './conversation.ts'
 import type { Scenario } from './scenarios.ts'
 
 /** How long to warm up and to measure. */
@@ -11,42 +11,42 @@ export interface Timing {
   seconds: number
 }
 
-/** A slow server has some hundred thousand deliveries before it when a large room stops writing. */
+/** A slow server has some hundred thousand deliveries before it when a large conversation stops writing. */
 const settleMs = 60_000
 
-/** Puts one shape of load on a server and measures what it does, then checks that every listener heard everything. */
+/** Puts one shape of load on a server and measures what it does, then checks that every listener received everything. */
 export async function measure(wire: Wire, reach: Reach, scenario: Scenario, timing: Timing): Promise<Measurement> {
   const { cold } = scenario
   if (typeof cold === 'object') return measureRounds(wire, reach, scenario, cold)
   const fromFirst = cold === 'load' ? { ...timing, warmUpSeconds: 0 } : timing
   const acks: number[] = []
-  return withRooms(
+  return withConversations(
     wire,
     reach,
     scenario,
     (ms) => void acks.push(ms),
-    (rooms) => load(rooms, acks, scenario, fromFirst),
+    (conversations) => load(conversations, acks, scenario, fromFirst),
   )
 }
 
-/** Fills rooms, does `work` in them, and waits until every listener heard everything. */
-async function withRooms<T>(
+/** Fills conversations, does `work` in them, and waits until every listener received everything. */
+async function withConversations<T>(
   wire: Wire,
   reach: Reach,
   scenario: Scenario,
   onAck: OnAck,
-  work: (rooms: readonly Room[]) => Promise<T>,
+  work: (conversations: readonly Conversation[]) => Promise<T>,
 ): Promise<T> {
   const { failed, fail } = firstFailure()
-  const rooms = Array.from({ length: scenario.rooms }, () => new Room(onAck, fail))
+  const conversations = Array.from({ length: scenario.conversations }, () => new Conversation(onAck, fail))
   const session = async () => {
-    await fill(rooms, wire, reach, scenario.members)
-    const done = await work(rooms)
-    await settled(rooms)
+    await fill(conversations, wire, reach, scenario.members)
+    const done = await work(conversations)
+    await settled(conversations)
     return done
   }
   const done = await Promise.race([session(), failed])
-  for (const room of rooms) room.close()
+  for (const conversation of conversations) conversation.close()
   return done
 }
 
@@ -64,10 +64,10 @@ async function measureRounds(
   const before = { at: performance.now(), cpu: cpu() }
   for (let batch = 0; batch < batches; batch++) {
     const none = () => undefined
-    await withRooms(wire, reach, scenario, none, async (rooms) => {
+    await withConversations(wire, reach, scenario, none, async (conversations) => {
       for (const round of times) {
         const begun = performance.now()
-        await Promise.all(rooms.map((room) => room.writeOnce(scenario.writers)))
+        await Promise.all(conversations.map((conversation) => conversation.writeOnce(scenario.writers)))
         round.push(performance.now() - begun)
       }
     })
@@ -76,35 +76,35 @@ async function measureRounds(
   return { figures, loadCores: (cpu() - before.cpu) / 1e3 / (performance.now() - before.at) }
 }
 
-function firstFailure(): { failed: Promise<never>; fail: (why: string) => void } {
+function firstFailure(): { failed: Promise<never>; fail: (reason: string) => void } {
   const { promise, reject } = Promise.withResolvers<never>()
   promise.catch(() => {}) // may fail once no other connection competes with it
-  return { failed: promise, fail: (why) => reject(new Error(why)) }
+  return { failed: promise, fail: (reason) => reject(new Error(reason)) }
 }
 
-async function fill(rooms: readonly Room[], wire: Wire, reach: Reach, members: number): Promise<void> {
+async function fill(conversations: readonly Conversation[], wire: Wire, reach: Reach, members: number): Promise<void> {
   const run = crypto.randomUUID().slice(0, 8)
-  await inGroups([...rooms.entries()], 10, ([r, room]) => {
+  await inGroups([...conversations.entries()], 10, ([r, conversation]) => {
     const users = Array.from({ length: members }, (_, m) => `bench-${run}-${r}-${m}`)
-    return room.fill(wire, reach, users)
+    return conversation.fill(wire, reach, users)
   })
 }
 
 async function load(
-  rooms: readonly Room[],
+  conversations: readonly Conversation[],
   acks: number[],
   { writers, inFlight }: Scenario,
   { warmUpSeconds, seconds }: Timing,
 ): Promise<Measurement> {
-  const first = reading(rooms)
-  for (const room of rooms) room.write(writers, inFlight)
+  const first = reading(conversations)
+  for (const conversation of conversations) conversation.write(writers, inFlight)
   if (warmUpSeconds > 0) await pause(warmUpSeconds * 1000)
-  const before = warmUpSeconds > 0 ? reading(rooms) : first
+  const before = warmUpSeconds > 0 ? reading(conversations) : first
   if (warmUpSeconds > 0) acks.length = 0
   await pause(seconds * 1000)
-  const after = reading(rooms)
+  const after = reading(conversations)
   const times = [...acks]
-  for (const room of rooms) room.stopWriting()
+  for (const conversation of conversations) conversation.stopWriting()
 
   if (times.length === 0) throw new Error('nothing was acknowledged while measuring')
   const elapsed = (after.at - before.at) / 1000
@@ -120,8 +120,8 @@ async function load(
 }
 
 /** The counters at one moment. */
-function reading(rooms: readonly Room[]): { at: number; deliveries: number; cpu: number } {
-  const deliveries = rooms.reduce((sum, room) => sum + room.deliveries, 0)
+function reading(conversations: readonly Conversation[]): { at: number; deliveries: number; cpu: number } {
+  const deliveries = conversations.reduce((sum, conversation) => sum + conversation.deliveries, 0)
   return { at: performance.now(), deliveries, cpu: cpu() }
 }
 
@@ -131,13 +131,15 @@ function cpu(): number {
   return user + system
 }
 
-/** Waits until every listener heard every acknowledged message exactly once; what then is missing is a broken promise. */
-async function settled(rooms: readonly Room[]): Promise<void> {
+/** Waits until every listener received every acknowledged message exactly once; what then is missing is a broken promise. */
+async function settled(conversations: readonly Conversation[]): Promise<void> {
   const deadline = performance.now() + settleMs
-  while (!rooms.every((room) => room.complete)) {
+  while (!conversations.every((conversation) => conversation.complete)) {
     if (performance.now() > deadline) {
-      const broken = rooms.filter((room) => !room.complete)
-      throw new Error(`deliveries do not match: ${broken.length} of ${rooms.length} rooms; ${broken[0]?.describe()}`)
+      const broken = conversations.filter((conversation) => !conversation.complete)
+      throw new Error(
+        `deliveries do not match: ${broken.length} of ${conversations.length} conversations; ${broken[0]?.describe()}`,
+      )
     }
     await pause(20)
   }

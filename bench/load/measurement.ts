@@ -10,7 +10,7 @@ export const measurement = z.object({
 })
 export type Measurement = z.infer<typeof measurement>
 
-/** What the process of the load is told. */
+/** The orders for the process of the load. */
 export const order = z.object({
   target: z.enum(targetNames),
   scenario: z.enum(scenarioNames),
@@ -22,6 +22,6 @@ export type Order = z.infer<typeof order>
 /** What it answers. */
 export const outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('measured'), measurement }),
-  z.object({ kind: z.literal('failed'), why: z.string() }),
+  z.object({ kind: z.literal('failed'), reason: z.string() }),
 ])
 export type Outcome = z.infer<typeof outcome>

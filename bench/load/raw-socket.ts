@@ -9,12 +9,12 @@ export interface Dial {
   offerDeflate: boolean
 }
 
-/** What the owner of a socket wants to hear. */
+/** What the owner of a socket wants to know. */
 export interface SocketEvents {
   /** One text message; the bytes are only valid during the call. */
   onText(bytes: Buffer, start: number, end: number): void
   /** The socket ended and this side did not close it. */
-  onLost(why: string): void
+  onLost(reason: string): void
 }
 
 const handshakeMs = 15_000
@@ -106,11 +106,11 @@ export class RawSocket {
     }
   }
 
-  #lose(why: string, failed: (error: Error) => void): void {
+  #lose(reason: string, failed: (error: Error) => void): void {
     if (this.#closing) return
     this.#closing = true
-    if (this.#reader === undefined) failed(new Error(why))
-    else this.#events.onLost(why)
+    if (this.#reader === undefined) failed(new Error(reason))
+    else this.#events.onLost(reason)
   }
 }
 

@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import { forkLoad } from './fork.ts'
 import { outcome, type Order, type Outcome } from './measurement.ts'
 
-/** Setting up a room of a thousand and waiting for the last delivery, beyond the time of the measurement itself. */
+/** Setting up a conversation of a thousand and waiting for the last delivery, beyond the time of the measurement itself. */
 const marginMs = 90_000
 
 /** Runs one measurement in a process of its own, bounded in time. */
 export function runLoad(order: Order, signal: AbortSignal): Promise<Outcome> {
   const limitMs = (order.timing.warmUpSeconds + order.timing.seconds) * 1000 + marginMs
-  const read = (told: unknown) => outcome.parse(told)
+  const read = (message: unknown) => outcome.parse(message)
   return forkLoad(join(import.meta.dirname, 'child.ts'), order, { limitMs, read, signal }).ended
 }

@@ -3,16 +3,16 @@ export interface Scenario {
   readonly name: ScenarioName
   /** What it says in the report. */
   readonly what: string
-  readonly rooms: number
+  readonly conversations: number
   readonly members: number
-  /** How many of a room's members write. */
+  /** How many of a conversation's members write. */
   readonly writers: number
   /** How many unacknowledged messages a writer has under way. */
   readonly inFlight: number
   /**
    * Absent: after the warm-up, while writers send as fast as they are answered. `load`: the same from the first message of
    * the conversation on. `rounds`: every writer sends one message, and the next round begins when all are acknowledged; the
-   * conversations are filled and measured one batch of `rooms` after another, `batches` times.
+   * conversations are filled and measured one batch of `conversations` after another, `batches` times.
    */
   readonly cold?: 'load' | { readonly rounds: number; readonly batches: number }
   /** Which figures the report shows. */
@@ -31,7 +31,7 @@ export const scenarioNames = [
   'coldPairs',
   'coldOne',
 ] as const
-/** What is measured unless more is asked for: the larger rooms take a minute each to fill. */
+/** What is measured unless more is asked for: the larger conversations take a minute each to fill. */
 export const usualScenarios: readonly ScenarioName[] = [
   'one',
   'pairs',
@@ -61,7 +61,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   one: {
     name: 'one',
     what: '2 people, one message at a time',
-    rooms: 1,
+    conversations: 1,
     members: 2,
     writers: 1,
     inFlight: 1,
@@ -70,7 +70,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   pairs: {
     name: 'pairs',
     what: '100 conversations of 2, one of each pair writing, 4 in flight',
-    rooms: 100,
+    conversations: 100,
     members: 2,
     writers: 1,
     inFlight: 4,
@@ -78,8 +78,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   },
   room100: {
     name: 'room100',
-    what: 'a room of 100, 16 writing, 4 in flight each',
-    rooms: 1,
+    what: 'a conversation of 100, 16 writing, 4 in flight each',
+    conversations: 1,
     members: 100,
     writers: 16,
     inFlight: 4,
@@ -87,8 +87,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   },
   room1000: {
     name: 'room1000',
-    what: 'a room of 1,000, 64 writing, 4 in flight each',
-    rooms: 1,
+    what: 'a conversation of 1,000, 64 writing, 4 in flight each',
+    conversations: 1,
     members: 1_000,
     writers: 64,
     inFlight: 4,
@@ -96,8 +96,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   },
   room5000: {
     name: 'room5000',
-    what: 'a room of 5,000, 64 writing, 4 in flight each',
-    rooms: 1,
+    what: 'a conversation of 5,000, 64 writing, 4 in flight each',
+    conversations: 1,
     members: 5_000,
     writers: 64,
     inFlight: 4,
@@ -105,8 +105,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   },
   room10000: {
     name: 'room10000',
-    what: 'a room of 10,000, 64 writing, 4 in flight each',
-    rooms: 1,
+    what: 'a conversation of 10,000, 64 writing, 4 in flight each',
+    conversations: 1,
     members: 10_000,
     writers: 64,
     inFlight: 4,
@@ -114,8 +114,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   },
   cold100: {
     name: 'cold100',
-    what: 'a fresh room of 100, 16 writing, 1 in flight each',
-    rooms: 1,
+    what: 'a fresh conversation of 100, 16 writing, 1 in flight each',
+    conversations: 1,
     members: 100,
     writers: 16,
     inFlight: 1,
@@ -124,8 +124,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   },
   cold1000: {
     name: 'cold1000',
-    what: 'a fresh room of 1,000, 64 writing, 1 in flight each',
-    rooms: 1,
+    what: 'a fresh conversation of 1,000, 64 writing, 1 in flight each',
+    conversations: 1,
     members: 1_000,
     writers: 64,
     inFlight: 1,
@@ -135,7 +135,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   coldPairs: {
     name: 'coldPairs',
     what: '100 fresh conversations of 2, one message in each at once',
-    rooms: 100,
+    conversations: 100,
     members: 2,
     writers: 1,
     inFlight: 1,
@@ -145,7 +145,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   coldOne: {
     name: 'coldOne',
     what: 'one fresh conversation of 2, one message at a time',
-    rooms: 1,
+    conversations: 1,
     members: 2,
     writers: 1,
     inFlight: 1,

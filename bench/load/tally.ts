@@ -1,5 +1,5 @@
 /**
- * Every message of a room carries its number between two markers, `~17~ …`, so that a delivery is counted and known by
+ * Every message of a conversation carries its number between two markers, `~17~ …`, so that a delivery is counted and known by
  * a search for one byte instead of parsing JSON. The byte appears nowhere else in what the targets send.
  */
 export const marker = 0x7e
@@ -29,7 +29,7 @@ export class Tally {
   }
 
   /** Adds the message whose first marker stands at `at`. */
-  hear(bytes: Buffer, at: number): void {
+  receive(bytes: Buffer, at: number): void {
     let n = 0
     for (let i = at + 1; ; i++) {
       const digit = (bytes[i] ?? 0) - 0x30

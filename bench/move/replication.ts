@@ -23,7 +23,7 @@ INSERT INTO messages VALUES ($1, $2, nextval('numbers'), now(), 'e', 'alice', 'p
  * The same rows moved by logical replication: a publication of the tenant, its copy, and a switch-over as a careful operator makes it.
  * The writers stop and what is under way ends; the former database refuses writes from then on; the subscriber has confirmed the whole
  * log; sequences, which are not replicated, are set; the writers connect to the new database and go on. A script does this without
- * a pause for thought; a person, or a pooler that is told to pause and to reload, takes longer.
+ * a pause for thought; a person, or a pooler that has to pause and to reload, takes longer.
  */
 export async function measureReplication(side: ParleySide, { messages, perSecond }: Load): Promise<Found> {
   const admin = await side.session('postgres')

@@ -1,10 +1,10 @@
 import { DurableObject } from 'cloudflare:workers'
 
 /**
- * The least a durable chat room can be: one object per room, every message stored before it is told. What is measured
+ * The least a durable conversation can be: one object per conversation, every message stored before it is published. What is measured
  * against it is the price, or the gain, of everything Parley adds. Plain JavaScript, since workerd reads it as it is.
  */
-export class Room extends DurableObject {
+export class Conversation extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env)
     this.sql = ctx.storage.sql
@@ -73,7 +73,7 @@ export class Room extends DurableObject {
 export default {
   fetch(request, env) {
     const { pathname } = new URL(request.url)
-    if (!pathname.startsWith('/rooms/')) return new Response('ready')
-    return env.ROOMS.get(env.ROOMS.idFromName(pathname)).fetch(request)
+    if (!pathname.startsWith('/conversations/')) return new Response('ready')
+    return env.CONVERSATIONS.get(env.CONVERSATIONS.idFromName(pathname)).fetch(request)
   },
 }

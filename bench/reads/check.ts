@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { pageSize, type ReadingName, type Wish } from './reading.ts'
-import { listOf, newest, readBy, textAt, type WrittenRoom } from './rooms.ts'
+import { pageSize, type ReadingName, type ReadRequest } from './reading.ts'
+import { listOf, newest, readBy, textAt, type WrittenConversation } from './conversations.ts'
 
 const message = z.object({
   seq: z.number(),
@@ -37,17 +37,21 @@ const overHttp = z.union([z.object({ messages: z.array(message) }), conversation
 
 /** What is wrong with an answer, compared with what was written; undefined when nothing is. */
 export function fault(
-  { reading, wish, rooms }: { reading: ReadingName; wish: Wish; rooms: readonly WrittenRoom[] },
+  {
+    reading,
+    request,
+    conversations,
+  }: { reading: ReadingName; request: ReadRequest; conversations: readonly WrittenConversation[] },
   over: 'http' | 'socket',
   answer: string,
 ): string | undefined {
   const text = over === 'http' ? answer : `{${answer}`
   const read = (over === 'http' ? overHttp : overSocket).safeParse(JSON.parse(text))
   if (!read.success) return `${z.prettifyError(read.error)}: ${text.slice(0, 300)}`
-  const heard = reading === 'unread' ? unreadIn(read.data) : read.data
-  const due = expected(reading, wish, rooms)
-  if (isDeepStrictEqual(heard, due)) return undefined
-  return `${wish.user} read ${JSON.stringify(heard).slice(0, 400)} instead of ${JSON.stringify(due).slice(0, 400)}`
+  const received = reading === 'unread' ? unreadIn(read.data) : read.data
+  const due = expected(reading, request, conversations)
+  if (isDeepStrictEqual(received, due)) return undefined
+  return `${request.user} read ${JSON.stringify(received).slice(0, 400)} instead of ${JSON.stringify(due).slice(0, 400)}`
 }
 
 /** A side without a sum returns its parts. */
@@ -55,29 +59,33 @@ const unreadIn = (answer: z.output<typeof overHttp>): unknown =>
   'conversations' in answer ? { unread: sum(answer.conversations.map(({ unread }) => unread)) } : answer
 
 /** What must be read. */
-export function expected(reading: ReadingName, { user, room, before }: Wish, rooms: readonly WrittenRoom[]): unknown {
-  if (room !== undefined) return { messages: pageOf(room, before ?? room.messages + 1) }
-  const list = listOf(rooms, user)
+export function expected(
+  reading: ReadingName,
+  { user, conversation, before }: ReadRequest,
+  conversations: readonly WrittenConversation[],
+): unknown {
+  if (conversation !== undefined) return { messages: pageOf(conversation, before ?? conversation.messages + 1) }
+  const list = listOf(conversations, user)
   if (reading === 'unread') return { unread: sum(list.map((each) => each.messages - readBy(each, user))) }
   return { conversations: list.slice(0, pageSize).map((each) => lineOf(each, user)) }
 }
 
-function pageOf(room: WrittenRoom, before: number) {
-  const page = room.log.slice(Math.max(0, before - 1 - pageSize), before - 1).toReversed()
+function pageOf(conversation: WrittenConversation, before: number) {
+  const page = conversation.log.slice(Math.max(0, before - 1 - pageSize), before - 1).toReversed()
   return page.map(({ seq, at, clientId }) => ({
     seq,
-    user: room.author,
-    text: textAt(room, seq),
+    user: conversation.author,
+    text: textAt(conversation, seq),
     at,
     clientId,
-    id: `${room.id}.${seq}`,
+    id: `${conversation.id}.${seq}`,
     type: 'message',
   }))
 }
 
-function lineOf(room: WrittenRoom, user: string) {
-  const { id, name, messages, members, author } = room
-  const read = readBy(room, user)
+function lineOf(conversation: WrittenConversation, user: string) {
+  const { id, name, messages, members, author } = conversation
+  const read = readBy(conversation, user)
   return {
     id,
     type: 'group',
@@ -85,8 +93,8 @@ function lineOf(room: WrittenRoom, user: string) {
     last: messages,
     read,
     unread: messages - read,
-    at: newest(room),
-    preview: { user: author, text: textAt(room, messages).slice(0, 140) },
+    at: newest(conversation),
+    preview: { user: author, text: textAt(conversation, messages).slice(0, 140) },
     members: members.slice(0, 10),
     memberCount: members.length,
   }

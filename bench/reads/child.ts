@@ -11,6 +11,6 @@ async function carryOut(message: unknown): Promise<LoadOutcome> {
   try {
     return { kind: 'measured', measurement: await measure(order.parse(message)) }
   } catch (error) {
-    return { kind: 'failed', why: error instanceof Error ? error.message : String(error) }
+    return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
   }
 }

@@ -65,7 +65,7 @@ export function readsComparison(record: ReadsRecord): Comparison {
     lines: linesOf(record),
     notes: [
       `the load took ${median(loads).toFixed(2)} of a core (at most ${Math.max(...loads).toFixed(2)})`,
-      'equal: rooms, messages, cursors, answers and their fields; a signed token verified and membership looked up each time',
+      'equal: conversations, messages, cursors, answers and their fields; a signed token verified and membership looked up each time',
       "not equal: Parley's requests pass rate limits, revocation and an actor; its socket was authenticated once; its sum " +
         'of unread is the list added up; old pages come from its cache or Postgres, while the peer has no cache but Postgres',
       ...ratios(record),

@@ -12,7 +12,7 @@ export interface Lane {
 /** What becomes of a request under way. */
 export interface Waiting {
   resolve(answer: string): void
-  reject(why: Error): void
+  reject(reason: Error): void
 }
 
 /**

@@ -128,10 +128,10 @@ class Gauge {
 
   async time(lane: Lane, { user, ask, answer }: Question, tokens: Order['tokens']): Promise<void> {
     const since = performance.now()
-    const heard = await lane.ask(ask, tokens[user] ?? '')
+    const received = await lane.ask(ask, tokens[user] ?? '')
     this.#answers += 1
     this.#times.push(performance.now() - since)
-    this.#bytes += heard.length
-    if (heard !== answer) throw new Error(`a wrong answer to ${ask}: ${heard.slice(0, 300)}`)
+    this.#bytes += received.length
+    if (received !== answer) throw new Error(`a wrong answer to ${ask}: ${received.slice(0, 300)}`)
   }
 }

@@ -12,7 +12,7 @@ export const help = `npm run bench:reads -- [options]
   --seconds   how long each measurement lasts (2)
   --warmup    seconds of load before it counts (2)
   --in-flight requests under way at once; several separated by commas (1,32)
-  --rooms     conversations of 50 messages (200)
+  --conversations     conversations of 50 messages (200)
   --long      conversations of 5,000 messages (6)
   --listed    conversations of the pair whose long lists are read (1000)
   --pool      connections the peer keeps to Postgres (10)
@@ -36,7 +36,7 @@ const schema = z.object({
     .default('1,32')
     .transform((value) => value.split(',').map(Number))
     .pipe(z.array(z.int().min(1).max(1000))),
-  rooms: count(200, 230),
+  conversations: count(200, 230),
   long: count(6, 20),
   listed: count(1000, 10_000),
   pool: count(10, 80),

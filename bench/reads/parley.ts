@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 import { z } from 'zod'
-import { inGroups } from '../load/room.ts'
+import { inGroups } from '../load/conversation.ts'
 import { freePort } from '../ports.ts'
 import type { Processes } from '../processes.ts'
 import { workerdVersion, redisVersion } from '../report/versions.ts'
@@ -8,18 +8,18 @@ import { postTo } from '../targets/parley-wire.ts'
 import { serveParley } from '../targets/parley.ts'
 import { cacheReadsIn, type CacheReads } from './cache-reads.ts'
 import { pageSize } from './reading.ts'
-import { readBy, textAt, type Room, type WrittenMessage, type WrittenRoom } from './rooms.ts'
+import { readBy, textAt, type Conversation, type WrittenMessage, type WrittenConversation } from './conversations.ts'
 import type { Side, Way } from './side.ts'
 import { SocketLane } from './socket-lane.ts'
 
-/** Parley, which the rooms are written to. */
+/** Parley, which the conversations are written to. */
 export interface ParleySide extends Side {
   readonly http: Way
   readonly socket: Way
   /** Its page cache. */
   readonly redisUrl: string
-  /** Says everything in all rooms, and has everyone read as far as they did. */
-  write(rooms: readonly Room[]): Promise<WrittenRoom[]>
+  /** Says everything in all conversations, and has everyone read as far as they did. */
+  write(conversations: readonly Conversation[]): Promise<WrittenConversation[]>
   /** Forgets all cached pages. */
   emptyCache(): Promise<void>
   /** Pages of history in the cache. */
@@ -30,7 +30,7 @@ export interface ParleySide extends Side {
   cacheReads(): Promise<Map<string, CacheReads>>
 }
 
-/** Messages under way in one room while writing. */
+/** Messages under way in one conversation while writing. */
 const ahead = 128
 
 /**
@@ -66,13 +66,13 @@ export async function startParleySide(
     http: { over: 'http', url: new URL(reach.url.replace(/^ws/, 'http')).origin, ask: pathOf },
     socket: { over: 'socket', url: reach.url, ask: commandOf },
     token,
-    async write(rooms) {
+    async write(conversations) {
       const people = new People(running.url, token)
-      const written: WrittenRoom[] = []
-      await inGroups(rooms, 8, async (room) => {
-        const body = { type: 'group', name: room.name, members: room.members }
+      const written: WrittenConversation[] = []
+      await inGroups(conversations, 8, async (conversation) => {
+        const body = { type: 'group', name: conversation.name, members: conversation.members }
         const { id } = await postTo(reach, '/v1/conversations', body, z.object({ id: z.string() }))
-        written.push(await writeRoom(people, room, id))
+        written.push(await writeConversation(people, conversation, id))
       })
       people.leave()
       return written
@@ -90,19 +90,21 @@ export async function startParleySide(
   }
 }
 
-const pathOf: Way['ask'] = (reading, { room, before }) => {
+const pathOf: Way['ask'] = (reading, { conversation, before }) => {
   // There is no operation for the sum over all conversations: clients add up the list.
-  if (room === undefined) return `/v1/conversations?limit=${reading === 'unread' ? 100 : pageSize}`
-  return `/v1/conversations/${room.id}/messages?limit=${pageSize}${before === undefined ? '' : `&before=${before}`}`
+  if (conversation === undefined) return `/v1/conversations?limit=${reading === 'unread' ? 100 : pageSize}`
+  return `/v1/conversations/${conversation.id}/messages?limit=${pageSize}${before === undefined ? '' : `&before=${before}`}`
 }
 
-const commandOf: Way['ask'] = (_, { room, before }) => {
-  if (room === undefined) return JSON.stringify({ rpc: { method: 'inbox.list', data: { limit: pageSize } } })
+const commandOf: Way['ask'] = (_, { conversation, before }) => {
+  if (conversation === undefined) return JSON.stringify({ rpc: { method: 'inbox.list', data: { limit: pageSize } } })
   const since = before === undefined ? {} : { since: { offset: before, epoch: '' } }
-  return JSON.stringify({ history: { channel: `conversation:${room.id}`, limit: pageSize, reverse: true, ...since } })
+  return JSON.stringify({
+    history: { channel: `conversation:${conversation.id}`, limit: pageSize, reverse: true, ...since },
+  })
 }
 
-/** The people of the rooms, each on one connection. */
+/** The people of the conversations, each on one connection. */
 class People {
   readonly #url: string
   readonly #token: (user: string) => Promise<string>
@@ -125,33 +127,33 @@ class People {
   }
 }
 
-async function writeRoom(people: People, room: Room, id: string): Promise<WrittenRoom> {
-  const log = await say(await people.of(room.author), room, id)
-  for (const user of room.members) {
-    const data = { conversation: id, seq: readBy(room, user) }
+async function writeConversation(people: People, conversation: Conversation, id: string): Promise<WrittenConversation> {
+  const log = await say(await people.of(conversation.author), conversation, id)
+  for (const user of conversation.members) {
+    const data = { conversation: id, seq: readBy(conversation, user) }
     const lane = await people.of(user)
     await lane.ask(JSON.stringify({ rpc: { method: 'conversation.read', data } }))
   }
-  return { ...room, id, log }
+  return { ...conversation, id, log }
 }
 
 const said = z.object({ rpc: z.object({ data: z.object({ seq: z.number(), at: z.number() }) }) })
 
 /** On one connection messages arrive in the order they were sent, however many are under way. */
-async function say(lane: SocketLane, room: Room, conversation: string): Promise<WrittenMessage[]> {
+async function say(lane: SocketLane, conversation: Conversation, id: string): Promise<WrittenMessage[]> {
   const log: WrittenMessage[] = []
-  for (let first = 1; first <= room.messages; first += ahead) {
-    const seqs = Array.from({ length: Math.min(ahead, room.messages - first + 1) }, (_, n) => first + n)
-    log.push(...(await Promise.all(seqs.map((seq) => sayOne(lane, room, conversation, seq)))))
+  for (let first = 1; first <= conversation.messages; first += ahead) {
+    const seqs = Array.from({ length: Math.min(ahead, conversation.messages - first + 1) }, (_, n) => first + n)
+    log.push(...(await Promise.all(seqs.map((seq) => sayOne(lane, conversation, id, seq)))))
   }
   return log
 }
 
-async function sayOne(lane: SocketLane, room: Room, conversation: string, seq: number): Promise<WrittenMessage> {
+async function sayOne(lane: SocketLane, conversation: Conversation, id: string, seq: number): Promise<WrittenMessage> {
   const clientId = crypto.randomUUID()
-  const data = { conversation, clientId, text: textAt(room, seq) }
+  const data = { conversation: id, clientId, text: textAt(conversation, seq) }
   const reply = await lane.ask(JSON.stringify({ rpc: { method: 'message.send', data } }))
   const place = said.parse(JSON.parse(`{${reply}`)).rpc.data
-  if (place.seq !== seq) throw new Error(`message ${seq} of ${room.name} came to be ${place.seq}`)
+  if (place.seq !== seq) throw new Error(`message ${seq} of ${conversation.name} came to be ${place.seq}`)
   return { seq, at: place.at, clientId }
 }

@@ -7,12 +7,12 @@ import type { Processes } from '../processes.ts'
 import { startNeonWorker } from './neon-side.ts'
 import { pageSize } from './reading.ts'
 import { schema } from './postgres-reads.ts'
-import { readBy, textAt, type WrittenRoom } from './rooms.ts'
+import { readBy, textAt, type WrittenConversation } from './conversations.ts'
 import type { Side, Way } from './side.ts'
 
 const secret = 'a secret that only this bench and its server know'
 
-/** The peer with the rooms in it. */
+/** The peer with the conversations in it. */
 export interface PostgresSide extends Side {
   readonly http: Way
   /** A bare Worker with Neon's driver before the same database; it reads pages only. */
@@ -23,12 +23,12 @@ export interface PostgresSide extends Side {
 export async function startPostgresSide(
   directory: string,
   processes: Processes,
-  rooms: readonly WrittenRoom[],
+  conversations: readonly WrittenConversation[],
   pool: number,
 ): Promise<PostgresSide> {
   const postgres = await startPostgres({ dataDir: join(directory, 'peer'), databases: ['reads'], replica: false })
   try {
-    const version = await fill(postgres.url('reads'), rooms)
+    const version = await fill(postgres.url('reads'), conversations)
     const port = await freePort()
     const env = {
       NODE_ENV: 'production',
@@ -59,10 +59,10 @@ export async function startPostgresSide(
   }
 }
 
-const pathOf: Way['ask'] = (reading, { room, before }) => {
+const pathOf: Way['ask'] = (reading, { conversation, before }) => {
   if (reading === 'unread') return '/unread'
-  if (room === undefined) return `/conversations?limit=${pageSize}`
-  return `/conversations/${room.id}/messages?limit=${pageSize}${before === undefined ? '' : `&before=${before}`}`
+  if (conversation === undefined) return `/conversations?limit=${pageSize}`
+  return `/conversations/${conversation.id}/messages?limit=${pageSize}${before === undefined ? '' : `&before=${before}`}`
 }
 
 const tokenOf = (user: string) =>
@@ -73,12 +73,12 @@ const tokenOf = (user: string) =>
     .sign(new TextEncoder().encode(secret))
 
 /** Everything in one transaction, then as tidy as autovacuum would leave it in time. Returns the server's version. */
-async function fill(url: string, rooms: readonly WrittenRoom[]): Promise<string> {
+async function fill(url: string, conversations: readonly WrittenConversation[]): Promise<string> {
   const client = new Client({ connectionString: url })
   await client.connect()
   await client.query(schema)
   await client.query('begin')
-  for (const room of rooms) await write(client, room)
+  for (const conversation of conversations) await write(client, conversation)
   await client.query('commit')
   await client.query('vacuum analyze')
   const { rows } = await client.query<string[]>({ text: 'show server_version', rowMode: 'array' })
@@ -86,12 +86,12 @@ async function fill(url: string, rooms: readonly WrittenRoom[]): Promise<string>
   return rows[0]?.[0] ?? 'unknown'
 }
 
-async function write(client: Client, room: WrittenRoom): Promise<void> {
-  const { id, name, members, author, log } = room
+async function write(client: Client, conversation: WrittenConversation): Promise<void> {
+  const { id, name, members, author, log } = conversation
   await client.query('insert into conversations (id, type, name) values ($1, $2, $3)', [id, 'group', name])
   await client.query(
     'insert into members (conversation, user_id, last_read) select $1, * from unnest($2::text[], $3::integer[])',
-    [id, members, members.map((user) => readBy(room, user))],
+    [id, members, members.map((user) => readBy(conversation, user))],
   )
   await client.query(
     `insert into messages (conversation, user_id, seq, client_id, text, at)
@@ -101,7 +101,7 @@ async function write(client: Client, room: WrittenRoom): Promise<void> {
       author,
       log.map(({ seq }) => seq),
       log.map(({ clientId }) => clientId),
-      log.map(({ seq }) => textAt(room, seq)),
+      log.map(({ seq }) => textAt(conversation, seq)),
       log.map(({ at }) => at),
     ],
   )

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { WrittenRoom } from './rooms.ts'
+import type { WrittenConversation } from './conversations.ts'
 
 /** What can be asked, in the order of the table. */
 export const readingNames = ['newest', 'old', 'cold', 'list', 'longList', 'unread'] as const
@@ -36,28 +36,34 @@ export const pageSize = 50
 /** Seqs that Parley caches together: an old page lies within one of these, or it would be two readings. */
 const cachedTogether = 100
 
-/** One read: a page of a room, or something of a user's own. */
-export interface Wish {
+/** One read: a page of a conversation, or something of a user's own. */
+export interface ReadRequest {
   readonly user: string
-  readonly room?: WrittenRoom
+  readonly conversation?: WrittenConversation
   /** Messages before this seq; the newest ones when it is absent. */
   readonly before?: number
 }
 
 /** All the different wishes of a reading. Old pages end before `oldUpTo`, where no actor holds them any more. */
-export function wishesOf(reading: ReadingName, all: readonly WrittenRoom[], oldUpTo: number): Wish[] {
-  const rooms = all.filter(({ isListed = false }) => isListed === (reading === 'longList'))
-  if (reading === 'newest') return rooms.flatMap((room) => twoOf(room).map((user) => ({ user, room })))
+export function requestsOf(reading: ReadingName, all: readonly WrittenConversation[], oldUpTo: number): ReadRequest[] {
+  const conversations = all.filter(({ isListed = false }) => isListed === (reading === 'longList'))
+  if (reading === 'newest')
+    return conversations.flatMap((conversation) => twoOf(conversation).map((user) => ({ user, conversation })))
   if (reading === 'old' || reading === 'cold')
-    return rooms.filter(({ isLong }) => isLong).flatMap((room) => oldPages(room, oldUpTo))
-  return [...new Set(rooms.flatMap(({ members }) => members))].map((user) => ({ user }))
+    return conversations.filter(({ isLong }) => isLong).flatMap((conversation) => oldPages(conversation, oldUpTo))
+  return [...new Set(conversations.flatMap(({ members }) => members))].map((user) => ({ user }))
 }
 
-const twoOf = ({ members }: WrittenRoom): string[] => members.filter((_, place) => place % (members.length / 2) === 0)
+const twoOf = ({ members }: WrittenConversation): string[] =>
+  members.filter((_, place) => place % (members.length / 2) === 0)
 
-function oldPages(room: WrittenRoom, upTo: number): Wish[] {
+function oldPages(conversation: WrittenConversation, upTo: number): ReadRequest[] {
   const ends = Array.from({ length: Math.floor(upTo / cachedTogether) }, (_, n) => (n + 1) * cachedTogether)
-  return ends.map((end, n) => ({ user: room.members[n % room.members.length] ?? '', room, before: end + 1 }))
+  return ends.map((end, n) => ({
+    user: conversation.members[n % conversation.members.length] ?? '',
+    conversation,
+    before: end + 1,
+  }))
 }
 
 /** One request as the load sends it: a path over HTTP, a command without its id over a socket. */
@@ -69,7 +75,7 @@ export const question = z.object({
 })
 export type Question = z.infer<typeof question>
 
-/** What the process of the load is told. */
+/** The orders for the process of the load. */
 export const order = z.object({
   url: z.string(),
   over: z.enum(['http', 'socket']),
@@ -99,7 +105,7 @@ export type Measured = z.infer<typeof measurement>
 
 export const outcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('measured'), measurement }),
-  z.object({ kind: z.literal('failed'), why: z.string() }),
+  z.object({ kind: z.literal('failed'), reason: z.string() }),
 ])
 export type LoadOutcome = z.infer<typeof outcome>
 

@@ -42,5 +42,5 @@ export function figure(
 /** One line for each measurement that failed. */
 export const failures = ({ runs }: Pick<ReadsRecord, 'runs'>): string[] =>
   runs.flatMap(({ reading, way, inFlight, round, outcome }) =>
-    outcome.kind === 'failed' ? [`${reading}, ${way}, ${inFlight} in flight, round ${round}: ${outcome.why}`] : [],
+    outcome.kind === 'failed' ? [`${reading}, ${way}, ${inFlight} in flight, round ${round}: ${outcome.reason}`] : [],
   )

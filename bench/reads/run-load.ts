@@ -10,15 +10,15 @@ export async function runLoad(order: Order, cacheHits: () => Promise<number>): P
   const hitsBefore = await cacheHits()
   const { pid, ended } = forkLoad(join(import.meta.dirname, 'child.ts'), order, {
     limitMs: (order.warmUpSeconds + order.seconds) * 1000 + marginMs,
-    read: (told) => outcome.parse(told),
+    read: (result) => outcome.parse(result),
   })
   const load = pid === undefined ? [] : [pid]
   const before = await cpuOfDescendants(load)
   const programs = await cpuByProgram(load)
-  const told = await ended
-  if (told.kind === 'failed') return told
+  const result = await ended
+  if (result.kind === 'failed') return result
   const serverSeconds = (await cpuOfDescendants(load)) - before
-  const { answers } = told.measurement
+  const { answers } = result.measurement
   const shares = [...(await cpuByProgram(load))]
     .map(([name, us]) => [name, (us - (programs.get(name) ?? 0)) / answers] as const)
     .filter(([, us]) => us >= 1)
@@ -26,5 +26,5 @@ export async function runLoad(order: Order, cacheHits: () => Promise<number>): P
   console.error(`  µs of processor an answer, by program: ${shares.join(', ')}`)
   const hits = (await cacheHits()) - hitsBefore
   const more = { serverUs: (serverSeconds * 1e6) / answers, cacheHits: hits / answers }
-  return { kind: 'measured', measurement: { ...told.measurement, ...more } }
+  return { kind: 'measured', measurement: { ...result.measurement, ...more } }
 }

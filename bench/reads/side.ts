@@ -1,11 +1,11 @@
-import type { Wish } from './reading.ts'
+import type { ReadRequest } from './reading.ts'
 import type { ReadingName } from './reading.ts'
 
 /** One way to ask a side: where, and what a wish reads as there. */
 export interface Way {
   readonly over: 'http' | 'socket'
   readonly url: string
-  ask(reading: ReadingName, wish: Wish): string
+  ask(reading: ReadingName, request: ReadRequest): string
 }
 
 /** Something that holds the messages and can be asked for them. */

@@ -13,7 +13,7 @@ export class SocketLane implements Lane {
       { url: new URL(url), offerDeflate: false },
       {
         onText: (bytes, start, end) => lane.#read(bytes.toString('utf8', start, end)),
-        onLost: (why) => lane.#lose(why),
+        onLost: (reason) => lane.#lose(reason),
       },
     )
     await lane.ask(JSON.stringify({ connect: { token, name: 'bench' } }))
@@ -49,8 +49,8 @@ export class SocketLane implements Lane {
     this.#waiting.delete(id)
   }
 
-  #lose(why: string): void {
-    for (const waiting of this.#waiting.values()) waiting.reject(new Error(`the connection was lost: ${why}`))
+  #lose(reason: string): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(new Error(`the connection was lost: ${reason}`))
     this.#waiting.clear()
   }
 }

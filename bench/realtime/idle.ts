@@ -1,8 +1,8 @@
-import { inGroups } from '../load/room.ts'
+import { inGroups } from '../load/conversation.ts'
 import { pause } from '../processes.ts'
 import { memoryOf } from '../report/memory.ts'
 import type { Reach } from '../targets/target.ts'
-import type { Guest, RoomWire } from './wires.ts'
+import type { Guest, ConversationWire } from './wires.ts'
 
 /** Bytes of the server that one idle connection costs. */
 export interface IdleResult {
@@ -15,10 +15,12 @@ export interface IdleResult {
  */
 const settleMs = 100_000
 
-/** Opens `connections`, each listening to one of 50 rooms, and lets them rest. */
-export async function idle(wire: RoomWire, reach: Reach, connections: number): Promise<IdleResult> {
+/** Opens `connections`, each listening to one of 50 conversations, and lets them rest. */
+export async function idle(wire: ConversationWire, reach: Reach, connections: number): Promise<IdleResult> {
   const run = crypto.randomUUID().slice(0, 8)
-  const rooms = await Promise.all(Array.from({ length: 50 }, (_, r) => wire.createRoom(reach, [`host-${run}-${r}`])))
+  const conversations = await Promise.all(
+    Array.from({ length: 50 }, (_, r) => wire.createConversation(reach, [`host-${run}-${r}`])),
+  )
   const guests: Guest[] = []
   const open = async (from: number, to: number) => {
     await inGroups(
@@ -26,12 +28,12 @@ export async function idle(wire: RoomWire, reach: Reach, connections: number): P
       50,
       async (n) => {
         const user = `idle-${run}-${n}`
-        guests.push(await wire.enter(reach, rooms[n % 50] ?? '', user, await wire.ticket(reach, user)))
+        guests.push(await wire.enter(reach, conversations[n % 50] ?? '', user, await wire.ticket(reach, user)))
       },
     )
     await pause(settleMs)
   }
-  // The first thousand pay for what is there once: code, caches, rooms.
+  // The first thousand pay for what is there once: code, caches, conversations.
   await open(0, 1000)
   const before = await memoryOf('workerd')
   await open(1000, 1000 + connections)

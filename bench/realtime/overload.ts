@@ -2,7 +2,7 @@ import { messageText } from '../load/tally.ts'
 import { pause } from '../processes.ts'
 import { percentile } from '../statistics.ts'
 import type { Reach } from '../targets/target.ts'
-import type { Guest, RoomWire } from './wires.ts'
+import type { Guest, ConversationWire } from './wires.ts'
 
 /** How much is offered at one step, as a share of what the server can do, and what came of it. */
 export interface Step {
@@ -18,17 +18,17 @@ export interface Step {
   readonly waiting: number
 }
 
-const rooms = 50
+const conversations = 50
 const loads = [0.5, 1, 2, 0.5] as const
 
 /** Offers messages by the clock, whether or not earlier ones are answered: half, all, twice of capacity, and half again. */
-export async function overload(wire: RoomWire, reach: Reach, seconds: number): Promise<Step[]> {
+export async function overload(wire: ConversationWire, reach: Reach, seconds: number): Promise<Step[]> {
   const run = crypto.randomUUID().slice(0, 8)
   const guests = await Promise.all(
-    Array.from({ length: rooms }, async (_, r) => {
+    Array.from({ length: conversations }, async (_, r) => {
       const user = `writer-${run}-${r}`
-      const room = await wire.createRoom(reach, [user])
-      return wire.enter(reach, room, user, await wire.ticket(reach, user))
+      const conversation = await wire.createConversation(reach, [user])
+      return wire.enter(reach, conversation, user, await wire.ticket(reach, user))
     }),
   )
   const capacity = await capacityOf(guests, seconds)

@@ -1,18 +1,18 @@
-import { inGroups } from '../load/room.ts'
+import { inGroups } from '../load/conversation.ts'
 import { messageText } from '../load/tally.ts'
 import { pause } from '../processes.ts'
 import { percentile } from '../statistics.ts'
 import type { Reach } from '../targets/target.ts'
-import type { Guest, Place, RoomWire } from './wires.ts'
+import type { Guest, Place, ConversationWire } from './wires.ts'
 
-/** How many come back at once, to how many rooms, and how much each has missed. */
+/** How many come back at once, to how many conversations, and how much each has missed. */
 export interface StormShape {
   readonly clients: number
-  readonly rooms: number
+  readonly conversations: number
   readonly missed: number
 }
 
-/** Milliseconds from the first knock until half, almost all and all have heard everything they missed. */
+/** Milliseconds from the first knock until half, almost all and all have received everything they missed. */
 export interface StormResult {
   readonly medianMs: number
   readonly p99Ms: number
@@ -20,7 +20,7 @@ export interface StormResult {
 }
 
 interface Absent {
-  readonly room: string
+  readonly conversation: string
   readonly user: string
   readonly ticket: string
   readonly since: Place
@@ -30,45 +30,58 @@ const timeoutMs = 60_000
 
 /** All clients lose their connections, miss some messages, and come back in the same moment. */
 export async function storm(
-  wire: RoomWire,
+  wire: ConversationWire,
   reach: Reach,
-  { clients, rooms, missed }: StormShape,
+  { clients, conversations, missed }: StormShape,
 ): Promise<StormResult> {
   const run = crypto.randomUUID().slice(0, 8)
-  const writers = Array.from({ length: rooms }, (_, r) => `writer-${run}-${r}`)
-  const names = await Promise.all(writers.map((writer) => wire.createRoom(reach, [writer])))
+  const writers = Array.from({ length: conversations }, (_, r) => `writer-${run}-${r}`)
+  const names = await Promise.all(writers.map((writer) => wire.createConversation(reach, [writer])))
   const absent: Absent[] = []
   await inGroups([...Array(clients).keys()], 50, async (n) => {
-    const room = names[n % rooms] ?? ''
+    const conversation = names[n % conversations] ?? ''
     const user = `guest-${run}-${n}`
     const ticket = await wire.ticket(reach, user)
-    const guest = await wire.enter(reach, room, user, ticket)
-    absent.push({ room, user, ticket, since: wire.place(guest, 0) })
+    const guest = await wire.enter(reach, conversation, user, ticket)
+    absent.push({ conversation, user, ticket, since: wire.place(guest, 0) })
     guest.leave()
   })
-  await inGroups([...names.entries()], 20, ([r, room]) => speak(wire, reach, room, writers[r] ?? '', missed))
+  await inGroups([...names.entries()], 20, ([r, conversation]) =>
+    speak(wire, reach, conversation, writers[r] ?? '', missed),
+  )
   await pause(1000)
   return comeBack(wire, reach, absent, missed)
 }
 
-async function speak(wire: RoomWire, reach: Reach, room: string, user: string, messages: number): Promise<void> {
-  const writer = await wire.enter(reach, room, user, await wire.ticket(reach, user))
+async function speak(
+  wire: ConversationWire,
+  reach: Reach,
+  conversation: string,
+  user: string,
+  messages: number,
+): Promise<void> {
+  const writer = await wire.enter(reach, conversation, user, await wire.ticket(reach, user))
   for (let n = 1; n <= messages; n++) await writer.say(messageText(n))
   writer.leave()
 }
 
-async function comeBack(wire: RoomWire, reach: Reach, absent: readonly Absent[], missed: number): Promise<StormResult> {
+async function comeBack(
+  wire: ConversationWire,
+  reach: Reach,
+  absent: readonly Absent[],
+  missed: number,
+): Promise<StormResult> {
   const begun = performance.now()
   const guests: Guest[] = []
   const times = await Promise.all(
-    absent.map(async ({ room, user, ticket, since }) => {
-      const guest = await wire.enter(reach, room, user, ticket, since)
+    absent.map(async ({ conversation, user, ticket, since }) => {
+      const guest = await wire.enter(reach, conversation, user, ticket, since)
       guests.push(guest)
-      while (guest.heard < missed) {
-        if (performance.now() - begun > timeoutMs) throw new Error(`${user} heard ${guest.heard} of ${missed}`)
+      while (guest.received < missed) {
+        if (performance.now() - begun > timeoutMs) throw new Error(`${user} received ${guest.received} of ${missed}`)
         await pause(5)
       }
-      if (guest.heard !== missed) throw new Error(`${user} missed ${missed} and heard ${guest.heard}`)
+      if (guest.received !== missed) throw new Error(`${user} missed ${missed} and received ${guest.received}`)
       return performance.now() - begun
     }),
   )

@@ -11,10 +11,10 @@ export interface Place {
   readonly epoch: string
 }
 
-/** A client that is subscribed to one room and may write there. */
+/** A client that is subscribed to one conversation and may write there. */
 export interface Guest {
-  /** Messages heard since it came in, those it had missed among them. */
-  readonly heard: number
+  /** Messages received since it came in, those it had missed among them. */
+  readonly received: number
   /** Ends the connection without a word to say goodbye to others. */
   leave(): void
   /** Resolves when the server has stored the message; refused with what the server said. */
@@ -22,14 +22,14 @@ export interface Guest {
 }
 
 /** The client half of a target for these scenarios. */
-export interface RoomWire {
-  /** Creates a room in which `writers` may write and every user may subscribe. */
-  createRoom(reach: Reach, writers: readonly string[]): Promise<string>
+export interface ConversationWire {
+  /** Creates a conversation in which `writers` may write and every user may subscribe. */
+  createConversation(reach: Reach, writers: readonly string[]): Promise<string>
   /** What a user shows at the door, good for coming back. */
   ticket(reach: Reach, user: string): Promise<string>
-  /** Connects and listens; with `since`, hears first what was said after it. */
-  enter(reach: Reach, room: string, user: string, ticket: string, since?: Place): Promise<Guest>
-  /** The position of a client that received `said` messages of the room. */
+  /** Connects and listens; with `since`, receives first what was published after it. */
+  enter(reach: Reach, conversation: string, user: string, ticket: string, since?: Place): Promise<Guest>
+  /** The position of a client that received `said` messages of the conversation. */
   place(guest: Guest, said: number): Place
 }
 
@@ -47,7 +47,7 @@ function markersIn(bytes: Buffer, start: number, end: number): number {
 
 abstract class CountingGuest implements Guest {
   readonly acks = new Acks()
-  heard = 0
+  received = 0
   #socket: RawSocket | undefined
 
   async open(url: URL): Promise<void> {
@@ -68,13 +68,13 @@ abstract class CountingGuest implements Guest {
 }
 
 class ParleyGuest extends CountingGuest {
-  readonly #room: string
+  readonly #conversation: string
   epoch = ''
   offset = 0
 
-  constructor(room: string) {
+  constructor(conversation: string) {
     super()
-    this.#room = room
+    this.#conversation = conversation
   }
 
   /** As centrifuge-js does, and Parley's own SDK with it: once the socket is open, the connect and all subscribes leave in one frame. */
@@ -82,18 +82,18 @@ class ParleyGuest extends CountingGuest {
     const recover = since === undefined ? {} : { recover: true, ...since }
     await this.#ask(
       { connect: { token: ticket, name: 'bench' } },
-      { subscribe: { channel: `conversation:${this.#room}`, ...recover } },
+      { subscribe: { channel: `conversation:${this.#conversation}`, ...recover } },
     )
   }
 
   async say(text: string): Promise<void> {
-    const data = { conversation: this.#room, clientId: crypto.randomUUID(), text }
+    const data = { conversation: this.#conversation, clientId: crypto.randomUUID(), text }
     await this.#ask({ rpc: { method: 'message.send', data } })
   }
 
   protected read(bytes: Buffer, start: number, end: number): void {
     // An answer to a send holds no marker, so whatever does is a message, pushed or recovered.
-    this.heard += markersIn(bytes, start, end)
+    this.received += markersIn(bytes, start, end)
     for (const line of bytes.toString('utf8', start, end).split('\n')) this.#readLine(line)
   }
 
@@ -120,16 +120,16 @@ class ParleyGuest extends CountingGuest {
   }
 }
 
-const parley: RoomWire = {
-  async createRoom(reach, writers) {
+const parley: ConversationWire = {
+  async createConversation(reach, writers) {
     const body = { type: 'channel', name: 'bench', members: writers }
     return (await postTo(reach, '/v1/conversations', body, z.object({ id: z.string() }))).id
   },
   async ticket(reach, user) {
     return (await postTo(reach, '/v1/tokens', { user }, z.object({ token: z.string() }))).token
   },
-  async enter(reach, room, _user, ticket, since) {
-    const guest = new ParleyGuest(room)
+  async enter(reach, conversation, _user, ticket, since) {
+    const guest = new ParleyGuest(conversation)
     await guest.open(new URL(reach.url))
     await guest.enter(ticket, since)
     return guest
@@ -148,22 +148,22 @@ class BareGuest extends CountingGuest {
   }
 
   protected read(bytes: Buffer, start: number, end: number): void {
-    this.heard += markersIn(bytes, start, end)
+    this.received += markersIn(bytes, start, end)
     if (bytes[start + 2] === 0x69) this.acks.settle(Number.parseInt(bytes.toString('utf8', start + 6, end), 10))
   }
 }
 
-const bare: RoomWire = {
-  createRoom: async () => crypto.randomUUID(),
+const bare: ConversationWire = {
+  createConversation: async () => crypto.randomUUID(),
   ticket: async () => '',
-  async enter(reach, room, user, _ticket, since) {
+  async enter(reach, conversation, user, _ticket, since) {
     const guest = new BareGuest()
     const from = since === undefined ? '' : `&since=${since.offset}`
-    await guest.open(new URL(`/rooms/${room}?user=${user}${from}`, reach.url))
+    await guest.open(new URL(`/conversations/${conversation}?user=${user}${from}`, reach.url))
     return guest
   },
   place: (_guest, said) => ({ offset: said, epoch: '' }),
 }
 
 /** The wires of what is measured here. */
-export const roomWires = { parley, bare } satisfies Partial<Record<TargetName, RoomWire>>
+export const conversationWires = { parley, bare } satisfies Partial<Record<TargetName, ConversationWire>>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { spread, type Spread } from '../statistics.ts'
 
-/** Which way a figure is better; `neither`: it is told, not compared. */
+/** Which way a figure is better; `neither`: it is shown, not compared. */
 const direction = z.enum(['higher', 'lower', 'neither'])
 
 const line = z.object({

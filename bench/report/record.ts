@@ -44,6 +44,6 @@ export function figure(
 /** One line for each measurement that failed. */
 export function failures(record: BenchRecord): string[] {
   return record.runs.flatMap(({ medium, round, target, scenario, outcome }) =>
-    outcome.kind === 'failed' ? [`${target}, ${scenario}, ${medium}, round ${round}: ${outcome.why}`] : [],
+    outcome.kind === 'failed' ? [`${target}, ${scenario}, ${medium}, round ${round}: ${outcome.reason}`] : [],
   )
 }

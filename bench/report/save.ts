@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** Writes what a suite found and all that it was made from as JSON; returns the file, `bench/results/<suite>-<date>.json` unless told. */
+/** Writes what a suite found and all that it was made from as JSON; returns the file, `bench/results/<suite>-<date>.json` unless given. */
 export async function save(
   suite: string,
   out: string | undefined,

@@ -6,15 +6,18 @@ const quiet = 0.25
 
 /** The result of a suite, as it is printed: the conditions, the table, the measured sides, the failures. */
 export function summary(comparison: Comparison): string {
-  return told(comparison, align(rowsOf(comparison))).join('\n')
+  return linesOfReport(comparison, align(rowsOf(comparison))).join('\n')
 }
 
 /** The same as a section of a page. */
 export function section(comparison: Comparison): string {
-  return [`## ${comparison.suite}`, '', ...told(comparison, markdown(rowsOf(comparison)))].join('\n')
+  return [`## ${comparison.suite}`, '', ...linesOfReport(comparison, markdown(rowsOf(comparison)))].join('\n')
 }
 
-function told({ machine, conditions, othersCores, sides, yardstick, notes, failures }: Comparison, table: string) {
+function linesOfReport(
+  { machine, conditions, othersCores, sides, yardstick, notes, failures }: Comparison,
+  table: string,
+) {
   return [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.kernel}, Node ${machine.node}`,
     `${conditions}${yardstick === undefined ? '' : `; ×n: how many times better than ${yardstick}`}`,

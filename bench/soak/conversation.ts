@@ -1,4 +1,4 @@
-import { Ledger } from './ledger.ts'
+import { Deliveries } from './deliveries.ts'
 
 /** A conversation as the soak knows it. */
 export interface Conversation {
@@ -6,9 +6,9 @@ export interface Conversation {
   readonly channel: string
   readonly epoch: string
   readonly members: readonly string[]
-  /** A room never goes quiet. */
-  readonly isRoom: boolean
-  readonly ledger: Ledger
+  /** A conversation never goes quiet. */
+  readonly isLarge: boolean
+  readonly deliveries: Deliveries
   /** Whether users write here now; no client is subscribed to a quiet one, so that its actor is evicted. */
   isAwake: boolean
   /** When that changes. */
@@ -20,16 +20,16 @@ export const newConversation = (
   { id, epoch }: { readonly id: string; readonly epoch: string },
   {
     members,
-    isRoom,
+    isLarge,
     changesAt,
-  }: { readonly members: readonly string[]; readonly isRoom: boolean; readonly changesAt: number },
+  }: { readonly members: readonly string[]; readonly isLarge: boolean; readonly changesAt: number },
 ): Conversation => ({
   id,
   channel: `conversation:${id}`,
   epoch,
   members,
-  isRoom,
-  ledger: new Ledger(),
+  isLarge,
+  deliveries: new Deliveries(),
   isAwake: true,
   changesAt,
 })

@@ -75,7 +75,7 @@ export const deeds: readonly Deed[] = [
     name: 'page by HTTP',
     perMessage: 0.05,
     act: ({ conversation, chance, api }) => {
-      const before = 1 + chance.below(conversation.ledger.top + 1)
+      const before = 1 + chance.below(conversation.deliveries.top + 1)
       void api.call('GET', `/v1/conversations/${conversation.id}/messages?limit=50&before=${before}`, anything)
     },
   },

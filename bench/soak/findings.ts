@@ -1,5 +1,5 @@
 /** How many sentences are kept and printed; the rest is counted. */
-const told = 30
+const maxSentences = 30
 
 /** What went wrong, bounded: a count for each kind, and the first few in words. */
 export class Findings {
@@ -10,7 +10,7 @@ export class Findings {
   note(kind: string, what: string | undefined): void {
     if (what === undefined) return
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
-    if (this.sentences.length >= told) return
+    if (this.sentences.length >= maxSentences) return
     const sentence = `${kind}: ${what}`
     this.sentences.push(sentence)
     console.error(`  ${new Date().toISOString()} ${sentence}`)

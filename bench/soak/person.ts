@@ -6,7 +6,7 @@ import type { Conversation } from './conversation.ts'
 import type { Figures } from './figures.ts'
 import type { Findings } from './findings.ts'
 import { Stream } from './stream.ts'
-import { Visit } from './visit.ts'
+import { Session } from './session.ts'
 
 /** What all people of the soak share. */
 export interface World {
@@ -39,7 +39,7 @@ export class Person {
   readonly #unanswered = new Map<number, Said>()
   /** Channels whose subscription is on its way. */
   readonly #asked = new Set<string>()
-  #visit: Visit | undefined
+  #session: Session | undefined
   #own: { readonly n: number; readonly seq: number; readonly conversation: Conversation } | undefined
   /** When the user connects or disconnects next. */
   movesAt = 0
@@ -53,7 +53,7 @@ export class Person {
   }
 
   get isHere(): boolean {
-    return this.#visit !== undefined
+    return this.#session !== undefined
   }
 
   get isAnswered(): boolean {
@@ -61,7 +61,7 @@ export class Person {
   }
 
   get longestWait(): number {
-    return this.#visit?.longestWait ?? 0
+    return this.#session?.longestWait ?? 0
   }
 
   belongsTo(conversation: Conversation): void {
@@ -80,7 +80,7 @@ export class Person {
   }
 
   /** The last entry received there; undefined while not subscribed. */
-  heardOf({ channel }: Conversation): number | undefined {
+  positionIn({ channel }: Conversation): number | undefined {
     const stream = this.#streams.get(channel)
     return stream?.isOpen === true ? stream.place?.offset : undefined
   }
@@ -90,17 +90,17 @@ export class Person {
     const { api, url, figures } = this.#world
     const answer = await api.call('POST', '/v1/tokens', tokenAnswer, { user: this.name })
     if (answer === undefined) return 'busy'
-    const visit = await Visit.open(url, answer.token, {
-      onPublication: (channel, publication) => this.#hear(channel, publication),
+    const session = await Session.open(url, answer.token, {
+      onPublication: (channel, publication) => this.#receive(channel, publication),
       onUnsubscribed: (channel, code) =>
         this.#wrong('unsubscribed', `${channel} was unsubscribed by the server: ${code}`),
-      onLost: (why) => this.#lose(why),
+      onLost: (reason) => this.#lose(reason),
     })
-    if (visit === 'busy') {
+    if (session === 'busy') {
       figures.error('111')
       return 'busy'
     }
-    this.#visit = visit
+    this.#session = session
     figures.count('connects')
     this.#listenTo(this.topic)
     for (const conversation of this.#conversations.values()) if (conversation.isAwake) this.listen(conversation)
@@ -112,21 +112,21 @@ export class Person {
   }
 
   leave(how: 'clean' | 'abrupt'): void {
-    const visit = this.#visit
+    const session = this.#session
     this.#gone()
     this.#world.figures.count(how === 'clean' ? 'goodbyes' : 'resets')
-    visit?.end(how)
+    session?.end(how)
   }
 
   /** One who was never there begins where the soak itself is, as an app that remembers a place would. */
-  listen({ channel, ledger, epoch }: Conversation): void {
-    if (!this.#streams.has(channel)) this.#streams.set(channel, new Stream({ offset: ledger.top, epoch }))
+  listen({ channel, deliveries, epoch }: Conversation): void {
+    if (!this.#streams.has(channel)) this.#streams.set(channel, new Stream({ offset: deliveries.top, epoch }))
     this.#listenTo(channel)
   }
 
   unlisten({ channel }: Conversation): void {
     if (this.#streams.get(channel)?.isOpen !== true) return
-    this.#visit?.command({ unsubscribe: { channel } }, (answer) => {
+    this.#session?.command({ unsubscribe: { channel } }, (answer) => {
       this.#streams.get(channel)?.leave()
       this.#expectAnswer('unsubscribe', answer)
     })
@@ -148,7 +148,7 @@ export class Person {
   }
 
   read(conversation: Conversation): void {
-    this.rpc('conversation.read', { conversation: conversation.id, seq: this.heardOf(conversation) ?? 0 })
+    this.rpc('conversation.read', { conversation: conversation.id, seq: this.positionIn(conversation) ?? 0 })
   }
 
   rpc(method: string, data: object): void {
@@ -157,9 +157,9 @@ export class Person {
 
   /** A command whose answer must be a success and is of no further interest. */
   ask(what: string, command: object): void {
-    if (this.#visit === undefined) return
+    if (this.#session === undefined) return
     this.#world.figures.count(what)
-    this.#visit.command(command, (answer) => this.#expectAnswer(what, answer))
+    this.#session.command(command, (answer) => this.#expectAnswer(what, answer))
   }
 
   #listenTo(channel: string): void {
@@ -169,7 +169,7 @@ export class Person {
     this.#asked.add(channel)
     const { place } = stream
     const recover = place === undefined ? {} : { recover: true, ...place }
-    this.#visit?.command({ subscribe: { channel, join_leave: true, ...recover } }, (answer) =>
+    this.#session?.command({ subscribe: { channel, join_leave: true, ...recover } }, (answer) =>
       this.#joined(channel, stream, answer),
     )
   }
@@ -183,7 +183,7 @@ export class Person {
     if (recovered) this.#world.figures.count('recoveries')
     if (joined.kind === 'wrong') this.#wrong('recovery', `${channel} ${joined.what}`)
     if (joined.kind === 'behind') void this.#pageThrough(channel, joined.from.offset, offset)
-    for (const publication of publications) this.#hear(channel, publication)
+    for (const publication of publications) this.#receive(channel, publication)
   }
 
   /** Reads what was too much to recover. Topics keep little, so there it is gone, as it may be. */
@@ -194,24 +194,24 @@ export class Person {
     const reading = new Stream({ offset: from, epoch: conversation.epoch })
     for (let at = from; at < to; at = reading.place?.offset ?? to) {
       const since = { offset: at, epoch: conversation.epoch }
-      const answer = await this.#visit?.ask({ history: { channel, limit: historyPage, since } })
+      const answer = await this.#session?.ask({ history: { channel, limit: historyPage, since } })
       if (answer?.kind !== 'answered') return // disconnected meanwhile; the next connect notes a refusal
       const page = answer.line.history?.publications ?? []
       if (page.length === 0) return this.#wrong('history', `${channel} ends at ${at}, before ${to}`)
       for (const { offset, data } of page) {
-        this.#wrong('history', reading.hear(offset))
-        this.#wrong('differs', conversation.ledger.hear(offset, numberIn(data)))
+        this.#wrong('history', reading.receive(offset))
+        this.#wrong('differs', conversation.deliveries.receive(offset, numberIn(data)))
       }
     }
   }
 
-  #hear(channel: string, { offset, data }: Publication): void {
+  #receive(channel: string, { offset, data }: Publication): void {
     const stream = this.#streams.get(channel)
     if (stream?.isOpen !== true) return // the user's inbox, or an entry behind the disconnect
-    this.#world.figures.count('heard')
-    this.#wrong('stream', stream.hear(offset), channel)
+    this.#world.figures.count('received')
+    this.#wrong('stream', stream.receive(offset), channel)
     if (offset > 0)
-      this.#wrong('differs', this.#conversations.get(channel)?.ledger.hear(offset, numberIn(data)), channel)
+      this.#wrong('differs', this.#conversations.get(channel)?.deliveries.receive(offset, numberIn(data)), channel)
   }
 
   #insist(said: Said, due: number): void {
@@ -223,7 +223,7 @@ export class Person {
     const { n, conversation, deliverAt } = said
     const later = deliverAt === undefined ? {} : { deliverAt }
     const data = { conversation: conversation.id, clientId: `soak-${n}`, text: messageText(n), ...later }
-    this.#visit?.command({ rpc: { method: 'message.send', data } }, (answer) => this.#sent(said, due, answer))
+    this.#session?.command({ rpc: { method: 'message.send', data } }, (answer) => this.#sent(said, due, answer))
   }
 
   #sent(said: Said, due: number, answer: Answer): void {
@@ -234,14 +234,14 @@ export class Person {
     const now = sent.safeParse(answer.line.rpc?.data)
     if (!now.success) {
       this.#world.figures.count('messages for later')
-      return conversation.ledger.promise(n)
+      return conversation.deliveries.promise(n)
     }
     const { seq, duplicate } = now.data
     this.#own = { n, seq, conversation }
     this.#world.figures.count('messages')
     if (duplicate) this.#world.figures.count('messages that were there already')
     else this.#world.figures.took(performance.now() - due)
-    this.#wrong('differs', conversation.ledger.acknowledge(n, seq), conversation.channel)
+    this.#wrong('differs', conversation.deliveries.acknowledge(n, seq), conversation.channel)
   }
 
   #expectAnswer(what: string, answer: Answer): answer is Extract<Answer, { kind: 'answered' }> {
@@ -253,22 +253,22 @@ export class Person {
     return answer.kind === 'answered'
   }
 
-  /** Waits as told by the server and asks again, unless the user disconnects meanwhile. */
+  /** Waits as long as the server says and asks again, unless the user disconnects meanwhile. */
   #again(inMs: number, ask: () => void): void {
-    const visit = this.#visit
+    const session = this.#session
     setTimeout(() => {
-      if (this.#visit === visit) ask()
+      if (this.#session === session) ask()
     }, inMs)
   }
 
-  #lose(why: string): void {
+  #lose(reason: string): void {
     this.#gone()
-    this.#wrong('lost', why)
+    this.#wrong('lost', reason)
     this.onLost()
   }
 
   #gone(): void {
-    this.#visit = undefined
+    this.#session = undefined
     this.#asked.clear()
     for (const stream of this.#streams.values()) stream.leave()
   }

@@ -53,7 +53,7 @@ const watched: readonly Watched[] = [
   { figure: workerdCollected, tolerance: memory, of: ({ collected }) => collected.workerdKiB },
   { figure: 'launcher memory, collected, KiB', tolerance: memory, of: ({ collected }) => collected.launcherKiB },
   { figure: 'sockets held beyond those open', tolerance: sockets, of: ({ held, open }) => held - open },
-  { figure: 'rows Postgres is owed', tolerance: { share: 0, least: 200 }, of: ({ rowsWaiting }) => rowsWaiting },
+  { figure: 'rows that wait for Postgres', tolerance: { share: 0, least: 200 }, of: ({ rowsWaiting }) => rowsWaiting },
   { figure: 'streams that gateways know', tolerance: descriptors, of: ({ channels }) => channels },
 ]
 

@@ -3,7 +3,7 @@ import type { Reach } from '../targets/target.ts'
 import { Api } from './api.ts'
 import { Chance } from './chance.ts'
 import type { Collector } from './collector.ts'
-import { Crowd, peopleFor } from './crowd.ts'
+import { Population, peopleFor } from './population.ts'
 import { Figures } from './figures.ts'
 import { Findings } from './findings.ts'
 import type { SoakOptions } from './options.ts'
@@ -35,7 +35,7 @@ export interface SoakPlan {
   readonly onMinute: (soFar: Soaked) => Promise<unknown>
 }
 
-/** Milliseconds until everything that is owed must have come, when all is at rest. */
+/** Milliseconds until all due messages must have come, when all is at rest. */
 const timeoutMs = 90_000
 const haste = 15_000
 /** With so much wrong the rest says nothing new. */
@@ -54,8 +54,8 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
   )
 
   const asleep = [await sleep(world.url, collectors)]
-  const crowd = new Crowd(town, world, chance, options.rate)
-  const scenery = { api: world.api, crowd, figures, dataDir, collectors, begun: performance.now() }
+  const population = new Population(town, world, chance, options.rate)
+  const scenery = { api: world.api, population, figures, dataDir, collectors, begun: performance.now() }
   const samples: Sample[] = []
   const soFar = (): Soaked => ({
     samples,
@@ -72,7 +72,7 @@ export async function soak({ options, reach, dataDir, collectors, signal, onMinu
     await onMinute(soFar())
     if (findings.count > enough) over.abort()
   })
-  await crowd.live(scenery.begun + options.minutes * 60_000, end)
+  await population.live(scenery.begun + options.minutes * 60_000, end)
   over.abort()
   await watching
   tell(samples, figures, findings)
@@ -133,19 +133,19 @@ const mib = (kib: number) => Math.round(kib / 1024)
 /**
  * The quiet end: all users come back and receive everything, and the gateways hold exactly the sockets that are open.
  */
-async function rest({ api, crowd }: Scenery, { findings }: World, patience: number): Promise<void> {
-  for (const what of await crowd.gather(patience)) findings.note('owed', what)
-  findings.note('sockets', await disagreement(api, crowd, patience))
-  crowd.disperse()
-  findings.note('sockets', await disagreement(api, crowd, patience))
+async function rest({ api, population }: Scenery, { findings }: World, timeoutMs: number): Promise<void> {
+  for (const what of await population.gather(timeoutMs)) findings.note('missing', what)
+  findings.note('sockets', await disagreement(api, population, timeoutMs))
+  population.disperse()
+  findings.note('sockets', await disagreement(api, population, timeoutMs))
 }
 
-async function disagreement(api: Api, crowd: Crowd, patience: number): Promise<string | undefined> {
-  const deadline = performance.now() + patience
+async function disagreement(api: Api, population: Population, timeoutMs: number): Promise<string | undefined> {
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     const held = (await api.metrics())?.('parley_gateway_sockets')
-    if (held === crowd.open) return undefined
-    if (performance.now() > deadline) return `gateways hold ${held} sockets, ${crowd.open} are open`
+    if (held === population.open) return undefined
+    if (performance.now() > deadline) return `gateways hold ${held} sockets, ${population.open} are open`
     await pause(500)
   }
 }

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Api } from './api.ts'
 import type { Collector } from './collector.ts'
-import type { Crowd } from './crowd.ts'
+import type { Population } from './population.ts'
 import type { Figures } from './figures.ts'
 import { vitals, type PartName, type Vitals } from './vitals.ts'
 
@@ -17,7 +17,7 @@ export interface Sample {
   readonly held: number
   /** Streams that gateways know. */
   readonly channels: number
-  /** Rows that Postgres is still owed. */
+  /** Rows that still wait for Postgres. */
   readonly rowsWaiting: number
   readonly messages: number
   readonly actorFiles: number
@@ -28,7 +28,7 @@ export interface Sample {
 /** What is looked at. */
 export interface Scenery {
   readonly api: Api
-  readonly crowd: Crowd
+  readonly population: Population
   readonly figures: Figures
   /** Where the system keeps everything. */
   readonly dataDir: string
@@ -37,7 +37,7 @@ export interface Scenery {
 }
 
 /** Takes a sample. */
-export async function takeSample({ api, crowd, figures, dataDir, begun, collectors }: Scenery): Promise<Sample> {
+export async function takeSample({ api, population, figures, dataDir, begun, collectors }: Scenery): Promise<Sample> {
   const minute = (performance.now() - begun) / 60_000
   const [parts, metric, actors, postgres] = await Promise.all([
     vitals(),
@@ -49,7 +49,7 @@ export async function takeSample({ api, crowd, figures, dataDir, begun, collecto
     minute,
     parts,
     collected: await collected(collectors),
-    open: crowd.open,
+    open: population.open,
     held: metric?.('parley_gateway_sockets') ?? Number.NaN,
     channels: metric?.('parley_gateway_channels') ?? Number.NaN,
     rowsWaiting: metric?.('parley_shard_writer_waiting') ?? Number.NaN,

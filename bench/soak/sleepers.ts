@@ -5,7 +5,7 @@ import { collected } from './sample.ts'
 import { vitals } from './vitals.ts'
 
 const lookMs = 2000
-/** The runtime puts an actor away some ten seconds after the last call; those with work to do pay what they owe first. */
+/** The runtime puts an actor away some ten seconds after the last call; those with pending tasks run them first. */
 const steadyMs = 20_000
 const timeoutMs = 180_000
 /** Actors that do their work by the clock: the tenant's, the queue's. */

@@ -40,7 +40,7 @@ export class Stream {
     return this.#open
   }
 
-  /** The client subscribes again. What it missed follows by `hear`, when it was recovered; otherwise it begins anew. */
+  /** The client subscribes again. What it missed follows by `receive`, when it was recovered; otherwise it begins anew. */
   join({ offset, epoch, wasRecovering, recovered }: Joined): Return {
     const before = this.#place
     this.#place = { offset, epoch }
@@ -55,12 +55,12 @@ export class Stream {
   }
 
   /** Something was said at this offset; 0 is for what passes and has no place. Returns what is wrong, if anything. */
-  hear(offset: number): string | undefined {
+  receive(offset: number): string | undefined {
     if (offset === 0) return undefined
     const expected = (this.#place?.offset ?? 0) + 1
-    if (offset < expected) return `heard ${offset} twice`
+    if (offset < expected) return `received ${offset} twice`
     this.#place = { offset, epoch: this.#place?.epoch ?? '' }
-    return offset === expected ? undefined : `heard ${offset} where ${expected} belongs`
+    return offset === expected ? undefined : `received ${offset} where ${expected} belongs`
   }
 
   /** The client is not subscribed, for now. */

@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { inGroups } from '../load/room.ts'
+import { inGroups } from '../load/conversation.ts'
 import type { Chance } from './chance.ts'
 import { newConversation, type Conversation } from './conversation.ts'
 import { Person, type World } from './person.ts'
 
 const created = z.object({ id: z.string(), epoch: z.string() })
 
-/** Rooms that never go quiet, and how many of all people are in each. */
-const rooms = { count: 4, share: 0.15 }
+/** Conversations that never go quiet, and how many of all people are in each. */
+const conversations = { count: 4, share: 0.15 }
 const topics = 10
 /** What topics keep is less than some miss: both ways of coming back to one are gone. */
 const namespace = {
@@ -38,13 +38,13 @@ export class Town {
     this.#byName = new Map(this.people.map((person) => [person.name, person]))
   }
 
-  /** Makes as many small conversations as there are people, and the rooms. */
+  /** Makes as many small conversations as there are people, and the conversations. */
   async settle(): Promise<void> {
     await this.#world.api.call('PUT', '/v1/namespaces/soak', z.object({}), namespace)
-    const all = Array.from({ length: rooms.count + this.people.length }, (_, n) => n < rooms.count)
+    const all = Array.from({ length: conversations.count + this.people.length }, (_, n) => n < conversations.count)
     const made: Conversation[] = []
-    await inGroups(all, 10, async (isRoom) => {
-      const conversation = await this.#make(isRoom, 0)
+    await inGroups(all, 10, async (isLarge) => {
+      const conversation = await this.#make(isLarge, 0)
       if (conversation !== undefined) made.push(conversation)
     })
     this.conversations = made
@@ -54,7 +54,7 @@ export class Town {
     return members.map((name) => this.#byName.get(name)).filter((person) => person !== undefined)
   }
 
-  /** Makes a new conversation in place of the one that is quiet the longest and of which nothing is owed any more. */
+  /** Makes a new conversation in place of the one that is quiet the longest and of which no message is missing. */
   async renew(now: number, awakeUntil: number): Promise<void> {
     const old = this.conversations.filter((each) => this.#isOver(each)).toSorted((a, b) => a.changesAt - b.changesAt)[0]
     const made = await this.#make(false, awakeUntil)
@@ -68,21 +68,21 @@ export class Town {
     this.#world.figures.count('conversations replaced')
   }
 
-  async #make(isRoom: boolean, changesAt: number): Promise<Conversation | undefined> {
-    const size = isRoom
-      ? Math.ceil(this.people.length * rooms.share)
+  async #make(isLarge: boolean, changesAt: number): Promise<Conversation | undefined> {
+    const size = isLarge
+      ? Math.ceil(this.people.length * conversations.share)
       : smallest + this.#chance.below(largest - smallest + 1)
     const members = this.#chance.someOf(this.people, size).map(({ name }) => name)
-    const body = { type: 'group', name: isRoom ? 'room' : 'soak', members }
+    const body = { type: 'group', name: isLarge ? 'conversation' : 'soak', members }
     const answer = await this.#world.api.call('POST', '/v1/conversations', created, body)
     if (answer === undefined) return undefined
-    const conversation = newConversation(answer, { members, isRoom, changesAt })
+    const conversation = newConversation(answer, { members, isLarge, changesAt })
     for (const member of this.membersOf(conversation)) member.belongsTo(conversation)
     return conversation
   }
 
   #isOver(conversation: Conversation): boolean {
-    const nobodyListens = this.membersOf(conversation).every((member) => member.heardOf(conversation) === undefined)
-    return !conversation.isRoom && !conversation.isAwake && nobodyListens && conversation.ledger.isSettled
+    const nobodyListens = this.membersOf(conversation).every((member) => member.positionIn(conversation) === undefined)
+    return !conversation.isLarge && !conversation.isAwake && nobodyListens && conversation.deliveries.isSettled
   }
 }

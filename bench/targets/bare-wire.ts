@@ -6,13 +6,13 @@ import type { Member, Reach, Wire } from './target.ts'
 
 /** What the bare object speaks: one JSON object per frame, answers with `id` first, messages without. */
 export const bareWire: Wire = {
-  async createRoom() {
+  async createConversation() {
     return crypto.randomUUID()
   },
 
-  async join(reach, room, user, onLost) {
+  async join(reach, conversation, user, onLost) {
     const member = new BareMember()
-    await member.open(reach, room, user, onLost)
+    await member.open(reach, conversation, user, onLost)
     return member
   },
 }
@@ -21,12 +21,12 @@ const idLetter = { at: 2, is: 0x69 }
 const answer = z.object({ id: z.number(), seq: z.number() })
 
 class BareMember implements Member {
-  readonly heard = new Tally()
+  readonly received = new Tally()
   readonly #acks = new Acks()
   #socket: RawSocket | undefined
 
-  async open(reach: Reach, room: string, user: string, onLost: (why: string) => void): Promise<void> {
-    const url = new URL(`/rooms/${room}?user=${user}`, reach.url)
+  async open(reach: Reach, conversation: string, user: string, onLost: (reason: string) => void): Promise<void> {
+    const url = new URL(`/conversations/${conversation}?user=${user}`, reach.url)
     const dial = { url, offerDeflate: reach.offerDeflate }
     this.#socket = await RawSocket.open(dial, { onText: (bytes, start, end) => this.#read(bytes, start, end), onLost })
   }
@@ -45,6 +45,6 @@ class BareMember implements Member {
       return
     }
     const found = bytes.indexOf(marker, start)
-    if (found !== -1 && found < end) this.heard.hear(bytes, found)
+    if (found !== -1 && found < end) this.received.receive(bytes, found)
   }
 }

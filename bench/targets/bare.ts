@@ -7,7 +7,7 @@ import type { Target } from './target.ts'
 /** A bare Durable Object on plain workerd, on the same binary and flags as Parley. */
 export const bare: Target = {
   name: 'bare',
-  what: 'one Durable Object per room on plain workerd: store, answer, tell every socket',
+  what: 'one Durable Object per conversation on plain workerd: store, answer, tell every socket',
 
   async missing() {
     return undefined
@@ -46,9 +46,9 @@ const bare :Workerd.Worker = (
   modules = [(name = "bare-object.js", esModule = embed "bare-object.js")],
   compatibilityDate = "2026-10-01",
   compatibilityFlags = ["no_web_socket_compression"],
-  durableObjectNamespaces = [(className = "Room", uniqueKey = "bare-room", enableSql = true)],
+  durableObjectNamespaces = [(className = "Conversation", uniqueKey = "bare-conversation", enableSql = true)],
   durableObjectStorage = (localDisk = "objects"),
-  bindings = [(name = "ROOMS", durableObjectNamespace = "Room")],
+  bindings = [(name = "CONVERSATIONS", durableObjectNamespace = "Conversation")],
 );
 `
 }

@@ -6,12 +6,12 @@ import type { Member, Reach, Wire } from './target.ts'
 
 /** Socket.IO 5 over Engine.IO 4, by its leading digits: `42[…]` an event, `43<id>[…]` an answer, `2` a ping. */
 export const gluedWire: Wire = {
-  async createRoom() {
+  async createConversation() {
     return crypto.randomUUID()
   },
 
-  async join(reach, room, user, onLost) {
-    const member = new GluedMember(room, user)
+  async join(reach, conversation, user, onLost) {
+    const member = new GluedMember(conversation, user)
     await member.open(reach, onLost)
     await member.enter()
     return member
@@ -23,19 +23,19 @@ const messages = { connect: 0x30, event: 0x32, ack: 0x33 } as const
 const outcome = z.tuple([z.object({ error: z.string().optional() })])
 
 class GluedMember implements Member {
-  readonly heard = new Tally()
-  readonly #room: string
+  readonly received = new Tally()
+  readonly #conversation: string
   readonly #user: string
   readonly #acks = new Acks()
   #socket: RawSocket | undefined
   #connected: Acknowledged = () => {}
 
-  constructor(room: string, user: string) {
-    this.#room = room
+  constructor(conversation: string, user: string) {
+    this.#conversation = conversation
     this.#user = user
   }
 
-  async open(reach: Reach, onLost: (why: string) => void): Promise<void> {
+  async open(reach: Reach, onLost: (reason: string) => void): Promise<void> {
     const dial = { url: new URL(reach.url), offerDeflate: reach.offerDeflate }
     const connected = answered((done) => (this.#connected = done))
     this.#socket = await RawSocket.open(dial, { onText: (bytes, start, end) => this.#read(bytes, start, end), onLost })
@@ -43,13 +43,13 @@ class GluedMember implements Member {
     await connected
   }
 
-  /** Joins the room. */
+  /** Joins the conversation. */
   enter(): Promise<void> {
-    return answered((done) => this.#emit(done, 'join', { conversation: this.#room }))
+    return answered((done) => this.#emit(done, 'join', { conversation: this.#conversation }))
   }
 
   send(text: string, done: Acknowledged): void {
-    this.#emit(done, 'send', { conversation: this.#room, clientId: crypto.randomUUID(), text })
+    this.#emit(done, 'send', { conversation: this.#conversation, clientId: crypto.randomUUID(), text })
   }
 
   close(): void {
@@ -76,7 +76,7 @@ class GluedMember implements Member {
   #readMessage(bytes: Buffer, start: number, end: number): void {
     switch (bytes[start + 1]) {
       case messages.event:
-        this.#hear(bytes, start, end)
+        this.#receive(bytes, start, end)
         break
       case messages.ack:
         this.#settle(bytes.toString('utf8', start + 2, end))
@@ -89,9 +89,9 @@ class GluedMember implements Member {
     }
   }
 
-  #hear(bytes: Buffer, start: number, end: number): void {
+  #receive(bytes: Buffer, start: number, end: number): void {
     const found = bytes.indexOf(marker, start)
-    if (found !== -1 && found < end) this.heard.hear(bytes, found)
+    if (found !== -1 && found < end) this.received.receive(bytes, found)
   }
 
   #settle(ack: string): void {

@@ -6,17 +6,17 @@ import type { Member, Reach, Wire } from './target.ts'
 
 /** Parley's realtime wire: Centrifuge JSON, one object per line, several lines per frame. */
 export const parleyWire: Wire = {
-  async createRoom(reach, users) {
+  async createConversation(reach, users) {
     const body = { type: 'group', name: 'bench', members: users }
     return (await postTo(reach, '/v1/conversations', body, z.object({ id: z.string() }))).id
   },
 
-  async join(reach, room, user, onLost) {
+  async join(reach, conversation, user, onLost) {
     const { token } = await postTo(reach, '/v1/tokens', { user }, z.object({ token: z.string() }))
-    const member = new ParleyMember(room)
+    const member = new ParleyMember(conversation)
     await member.open(reach, onLost)
     await member.ask({ connect: { token, name: 'bench' } })
-    await member.ask({ subscribe: { channel: `conversation:${room}` } })
+    await member.ask({ subscribe: { channel: `conversation:${conversation}` } })
     return member
   },
 }
@@ -42,16 +42,16 @@ const pushLetter = { at: 2, is: 0x70 }
 const channelLetter = { at: 20, is: 0x63 }
 
 class ParleyMember implements Member {
-  readonly heard = new Tally()
-  readonly #room: string
+  readonly received = new Tally()
+  readonly #conversation: string
   readonly #acks = new Acks()
   #socket: RawSocket | undefined
 
-  constructor(room: string) {
-    this.#room = room
+  constructor(conversation: string) {
+    this.#conversation = conversation
   }
 
-  async open(reach: Reach, onLost: (why: string) => void): Promise<void> {
+  async open(reach: Reach, onLost: (reason: string) => void): Promise<void> {
     const dial = { url: new URL(reach.url), offerDeflate: reach.offerDeflate }
     this.#socket = await RawSocket.open(dial, { onText: (bytes, start, end) => this.#read(bytes, start, end), onLost })
   }
@@ -62,7 +62,7 @@ class ParleyMember implements Member {
   }
 
   send(text: string, done: Acknowledged): void {
-    const data = { conversation: this.#room, clientId: crypto.randomUUID(), text }
+    const data = { conversation: this.#conversation, clientId: crypto.randomUUID(), text }
     this.#command({ rpc: { method: 'message.send', data } }, done)
   }
 
@@ -85,15 +85,15 @@ class ParleyMember implements Member {
   }
 
   #readLine(bytes: Buffer, at: number, end: number): void {
-    if (bytes[at + pushLetter.at] === pushLetter.is) this.#hear(bytes, at, end)
+    if (bytes[at + pushLetter.at] === pushLetter.is) this.#receive(bytes, at, end)
     else if (end - at === 2) this.#socket?.send('{}') // `{}` is the server's ping, and the answer to it
     else this.#settle(bytes.toString('utf8', at, end))
   }
 
-  #hear(bytes: Buffer, at: number, end: number): void {
+  #receive(bytes: Buffer, at: number, end: number): void {
     if (bytes[at + channelLetter.at] !== channelLetter.is) return
     const found = bytes.indexOf(marker, at)
-    if (found !== -1 && found < end) this.heard.hear(bytes, found)
+    if (found !== -1 && found < end) this.received.receive(bytes, found)
   }
 
   #settle(line: string): void {

@@ -30,10 +30,10 @@ export interface Running {
 
 /** The client half of a target; runs in the process of the load. */
 export interface Wire {
-  /** Makes a room all these users belong to; returns its name. */
-  createRoom(reach: Reach, users: readonly string[]): Promise<string>
-  /** Connects a user and lets them hear the room. */
-  join(reach: Reach, room: string, user: string, onLost: (why: string) => void): Promise<Member>
+  /** Makes a conversation all these users belong to; returns its name. */
+  createConversation(reach: Reach, users: readonly string[]): Promise<string>
+  /** Connects a user and subscribes them to the conversation. */
+  join(reach: Reach, conversation: string, user: string, onLost: (reason: string) => void): Promise<Member>
 }
 
 /** How the load reaches a target. */
@@ -43,10 +43,10 @@ export interface Reach {
   offerDeflate: boolean
 }
 
-/** A connected user in a room. */
+/** A connected user in a conversation. */
 export interface Member {
-  /** The messages this user has heard. */
-  readonly heard: Tally
+  /** The messages this user has received. */
+  readonly received: Tally
   send(text: string, done: Acknowledged): void
   close(): void
 }

@@ -43,7 +43,7 @@ export const historyCache: Pick<Cache<never>, 'figures' | 'held'> & { readonly o
   pages
 
 const scrolls = new Scrolls()
-const ahead: Record<AheadResult, number> = { loaded: 0, cached: 0, ungranted: 0, breaker: 0, failed: 0 }
+const ahead: Record<AheadResult, number> = { loaded: 0, cached: 0, refused: 0, breaker: 0, failed: 0 }
 
 /** What became of pages that were to be read ahead, since this process started. */
 export const aheadFigures: Readonly<Record<AheadResult, number>> = ahead
@@ -88,7 +88,7 @@ export function coldHistory(
       try {
         if (pages.peek(keyOf(log, page), ports.epochs, ports.now()) === undefined) {
           if (breakerStateHere(redis) !== 'closed') result = 'breaker'
-          else if (!(await pay())) result = 'ungranted'
+          else if (!(await pay())) result = 'refused'
           else
             await pages.read(
               keyOf(log, page),

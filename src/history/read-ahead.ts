@@ -28,5 +28,5 @@ export class Scrolls {
 }
 
 /** What became of pages that were to be read ahead. */
-export const aheadResults = ['loaded', 'cached', 'unpaid', 'breaker', 'failed'] as const
+export const aheadResults = ['loaded', 'cached', 'refused', 'breaker', 'failed'] as const
 export type AheadResult = (typeof aheadResults)[number]

@@ -146,28 +146,34 @@ describe('the channel of a job', () => {
 })
 
 describe('the channel of a run of a saga', () => {
-  test.each(Object.entries(asks.saga))('%s is answered to who may, and to the others alike', async (ask, line) => {
-    const id = `run-${crypto.randomUUID()}`
-    const steps = [{ name: 'wait', wait: { signal: 'go' }, timeoutSeconds: 600 }]
-    const as = cast.tenant.key
-    succeeded(await call('PUT /v1/sagas/waiting', { as, body: { steps } }))
-    succeeded(await call('POST /v1/sagas/waiting/runs', { as, body: { id, watchers: [userOf.member] } }))
-    await expectAnswers(ask, line, sceneOf('group'), `saga:${id}`, 'saga:never')
-  })
+  test.each(Object.entries(asks.saga))(
+    '%s is answered to allowed callers, and to all others alike',
+    async (ask, line) => {
+      const id = `run-${crypto.randomUUID()}`
+      const steps = [{ name: 'wait', wait: { signal: 'go' }, timeoutSeconds: 600 }]
+      const as = cast.tenant.key
+      succeeded(await call('PUT /v1/sagas/waiting', { as, body: { steps } }))
+      succeeded(await call('POST /v1/sagas/waiting/runs', { as, body: { id, watchers: [userOf.member] } }))
+      await expectAnswers(ask, line, sceneOf('group'), `saga:${id}`, 'saga:never')
+    },
+  )
 })
 
 describe('the channel of an instance of a process', () => {
-  test.each(Object.entries(asks.process))('%s is answered to who may, and to the others alike', async (ask, line) => {
-    const as = cast.tenant.key
-    const events = [
-      { type: 'a', starts: true },
-      { type: 'b', ends: true },
-    ]
-    succeeded(await call('PUT /v1/processes/watched', { as, body: { events, watchers: [userOf.member] } }))
-    succeeded(await call('POST /v1/events', { as, body: { type: 'a', key: 'i-1' } }))
-    await expect.poll(async () => (await call('GET /v1/processes/watched/instances/i-1', { as })).status).toBe(200)
-    await expectAnswers(ask, line, sceneOf('group'), 'process:watched:i-1', 'process:watched:never')
-  })
+  test.each(Object.entries(asks.process))(
+    '%s is answered to allowed callers, and to all others alike',
+    async (ask, line) => {
+      const as = cast.tenant.key
+      const events = [
+        { type: 'a', starts: true },
+        { type: 'b', ends: true },
+      ]
+      succeeded(await call('PUT /v1/processes/watched', { as, body: { events, watchers: [userOf.member] } }))
+      succeeded(await call('POST /v1/events', { as, body: { type: 'a', key: 'i-1' } }))
+      await expect.poll(async () => (await call('GET /v1/processes/watched/instances/i-1', { as })).status).toBe(200)
+      await expectAnswers(ask, line, sceneOf('group'), 'process:watched:i-1', 'process:watched:never')
+    },
+  )
 })
 
 /** Asks a channel for something by every role, and the same of one that is not there. */

@@ -458,7 +458,7 @@ describe('a fence', () => {
     expect(await rowsOn('shard1', 'unequal')).toEqual(await rowsOn('shard0', 'unequal'))
   })
 
-  test('whose answer was lost is taken down, and the shard that was to take writes gets none', async () => {
+  test('with a lost answer is taken down, and the shard that was to take writes gets none', async () => {
     const writers = await tenantWith('unsure', 1, 5)
     const move = new TestMove('unsure', shards, placedAt0, 'shard1')
     await move.until('fence')

@@ -148,7 +148,7 @@ describe('a reader that pages backwards through old history', () => {
     await reader.read(701, 100)
     await reader.read(601, 100)
     expect(reader.loads).toEqual([8, 7, 6, 5])
-    expect(module.aheadFigures).toMatchObject({ loaded: 1, unpaid: 2 })
+    expect(module.aheadFigures).toMatchObject({ loaded: 1, refused: 2 })
   })
 })
 

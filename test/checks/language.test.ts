@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { excludedWords, kept, retiredNames, retiredWords } from './language.ts'
 
-const folders = ['src/jobs', 'durable-objects/topic', 'sdk', 'web/views']
+const folders = ['src/jobs', 'durable-objects/topic', 'sdk', 'web/views', 'bench/load']
 const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1)
 
 describe('the language check', () => {
@@ -28,6 +28,30 @@ describe('the language check', () => {
   test('refuses persons and bounds named `most` everywhere', () => {
     expect(excludedWords('bench/made-up.ts', '// Whoever calls\nf(mostBytes)')).toHaveLength(2)
     expect(excludedWords('test/made-up.ts', '// nobody, somebody, she\nf()')).toHaveLength(3)
+  })
+
+  test.each([
+    'who was removed goes on',
+    'what is kept',
+    'is for whom it is',
+    'is told once more',
+    'a stranger hears nothing',
+  ])('refuses "%s" as the title of a test', (title) => {
+    const texts = [
+      `test('${title}', () => {})`,
+      `describe('${title}', () => {})`,
+      `test.skip('${title}', () => {})`,
+      `test.each(rows)('${title}', () => {})`,
+      `describe.skipIf(busy)('${title}', () => {})`,
+      `test(\`${title} \${ms} ms\`, () => {})`,
+    ]
+    for (const text of texts) expect(excludedWords('test/made-up.test.ts', text), text).not.toEqual([])
+    expect(excludedWords('test/made-up.test.ts', `f('${title}')`)).toEqual([])
+  })
+
+  test('accepts a title with a subject', () => {
+    const title = 'a removed member who came back receives messages, and the error says who may'
+    expect(excludedWords('test/made-up.test.ts', `test('${title}', () => {})`)).toEqual([])
   })
 
   test('accepts the same words in decisions, which are history, and where another meaning is meant', () => {

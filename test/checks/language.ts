@@ -30,9 +30,14 @@ const retired = new RegExp(
   'gi',
 )
 /** Where those hold. */
-const product = /^(?:src|durable-objects|sdk|web|examples)\//
+const product = /^(?:src|durable-objects|sdk|web|examples|bench)\//
 const documents =
   /^(?:docs\/(?!decisions\/).*|README|ARCHITECTURE|SECURITY|STYLE|CONTRIBUTING)\.?\w*\.md$|^docs\/[^/]+\.md$/
+
+/** Titles of tests are sentences with a subject: retired words, and clauses whose subject is a pronoun alone. */
+const untitled =
+  /^(?:who|whom|whose|what)\b|(?:\b(?:and|by|for|is|of|on|to|with)|[,:]) whom?\b|\b(?:told|untold|heard|unheard|hears?|hearing|owed?|owes|news|strangers?)\b/gi
+const tests = /^test\/.*\.ts$/
 
 /** Quoted words of others, by file: names of the world outside that contain such a word. */
 const allowed: Readonly<Record<string, readonly RegExp[]>> = {
@@ -77,6 +82,9 @@ export const kept: Readonly<Record<string, readonly string[]>> = {
   'durable-objects/conversation/member-rows.ts': ['untold'],
   'src/adapters/qstash/client.ts': ['visit'],
   // What one call does to a saga.
+  // Names of scenarios, by which results are kept, and a field of Socket.IO's sockets.
+  'bench/load/scenarios.ts': ['room'],
+  'bench/peers/glued-server.ts': ['rooms'],
   // The scenarios are named after chat rooms.
   'docs/benchmarks.md': ['rooms'],
 }
@@ -91,9 +99,10 @@ interface Place {
   readonly line: number
   readonly text: string
   readonly isName?: boolean
+  readonly isTitle?: boolean
 }
 
-function wordsIn(file: string, { line, text, isName = false }: Place, used: Set<string>): string[] {
+function wordsIn(file: string, { line, text, isName = false, isTitle = false }: Place, used: Set<string>): string[] {
   // Decisions are history: they are quoted, not rewritten.
   if (file.startsWith('docs/decisions/') || (allowed[file] ?? []).some((quote) => quote.test(text))) return []
   // A value of the API that customers write in their namespaces, and the stored name of the platform's actor.
@@ -102,6 +111,8 @@ function wordsIn(file: string, { line, text, isName = false }: Place, used: Set<
   if (isName && product.test(file)) words.push(...retiredPartsOf(text).filter((part) => !isKept(file, part, used)))
   if (!isName && (product.test(file) || documents.test(file)))
     words.push(...[...prose.matchAll(retired)].map(([word]) => word).filter((word) => !isKept(file, word, used)))
+  if (isTitle && tests.test(file))
+    words.push(...[...text.matchAll(untitled), ...text.matchAll(retired)].map(([word]) => word.trim()))
   return words.map((word) => `${file}:${line}: ${word}: ${text.trim().slice(0, 120)}`)
 }
 
@@ -124,10 +135,10 @@ function linesOf(text: string): Place[] {
 function placesInCode(file: string, text: string): Place[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
   const places: Place[] = []
-  const add = (start: number, end: number, isName = false) => {
+  const add = (start: number, end: number, as: Pick<Place, 'isName' | 'isTitle'> = {}) => {
     const first = source.getLineAndCharacterOfPosition(start).line + 1
     const lines = text.slice(start, end).split('\n')
-    lines.forEach((each, index) => places.push({ line: first + index, text: each, isName }))
+    lines.forEach((each, index) => places.push({ line: first + index, text: each, ...as }))
   }
   const seen = new Set<number>()
   const collect = (node: ts.Node): void => {
@@ -136,14 +147,31 @@ function placesInCode(file: string, text: string): Place[] {
       seen.add(pos)
       add(pos, end)
     }
-    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node))
+    if (ts.isStringLiteralLike(node) && isTitle(node)) add(node.getStart(source) + 1, node.end - 1, { isTitle: true })
+    else if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node))
       add(node.getStart(source), node.end)
-    else if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) add(node.getStart(source), node.end, true)
+    else if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node))
+      add(node.getStart(source), node.end, { isName: true })
+    else if (ts.isTemplateExpression(node) && isTitle(node))
+      add(node.getStart(source) + 1, node.end - 1, { isTitle: true })
     ts.forEachChild(node, collect)
   }
   collect(source)
   return places
 }
+
+/** The first argument of `test(…)`, `describe(…)` and their variants, such as `test.each(…)(…)`. */
+function isTitle({ parent, pos }: ts.Node): boolean {
+  if (!ts.isCallExpression(parent) || parent.arguments[0]?.pos !== pos) return false
+  let called: ts.Expression = parent.expression
+  while (ts.isCallExpression(called) || ts.isPropertyAccessExpression(called)) called = called.expression
+  const isTable = ts.isPropertyAccessExpression(parent.expression) && !isVariant(parent.expression.name.text)
+  return !isTable && ts.isIdentifier(called) && ['test', 'describe', 'it'].includes(called.text)
+}
+
+/** `test.each` and the like are given a table or a condition first, and the title in a second call. */
+const isVariant = (name: string): boolean =>
+  ['only', 'skip', 'todo', 'concurrent', 'sequential', 'fails'].includes(name)
 
 function main(): void {
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {

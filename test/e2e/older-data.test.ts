@@ -35,7 +35,7 @@ const list = z.object({
 })
 
 test.each(['serve', 'start'] as const)(
-  'data that npm run %s wrote before the class House became Platform is complete, and goes on',
+  'data that npm run %s wrote before the platform’s class had its present name is complete, and goes on',
   async (launcher) => {
     const name = `data-before-platform-${launcher}`
     const known = ordinary.parse(knownOf(name))

@@ -196,7 +196,7 @@ describe('a consumer that is pushed', () => {
     expect(received()).toHaveLength(1)
   })
 
-  test('gets a new event together with the news of it, and does not ask the log for it', async () => {
+  test('gets a new event together with its notification, and does not ask the log for it', async () => {
     const { tenant, publish, state, pushTo, posts: received } = await tenantWith({})
     await pushTo()
     await publish({ type: 'a', source: '/', id: '1' })

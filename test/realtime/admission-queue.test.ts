@@ -22,7 +22,7 @@ function crowdAt(turnstile: AdmissionQueue) {
   return { entered, inside, gone, come, passes }
 }
 
-describe('a turnstile', () => {
+describe('an admission queue', () => {
   test('lets in as many as fit at once, and the others in the order they came', async () => {
     const { entered, come, passes } = crowdAt(new AdmissionQueue(2))
     for (const name of ['a', 'b', 'c', 'd']) come(name)

@@ -110,7 +110,7 @@ describe('the sagas of the platform', () => {
     expect((await ask(`GET /admin/v1/tenants/${id}`)).body).toMatchObject({ state: 'deleting' })
   })
 
-  test('hear of another grace while they wait for one', async () => {
+  test('are notified of another grace while they wait for one', async () => {
     const { id, run } = await deleted(7)
     await expect.poll(async () => (await stepsOf(run))['grace']).toBe('pausing')
     succeeded(await ask(`DELETE /admin/v1/tenants/${id}?graceDays=0`))

@@ -49,7 +49,7 @@ describe('a client says by the way it comes what it speaks', () => {
     ['?format=json', undefined, null, 'close 3501'],
     ['', 'centrifuge-json', 'centrifuge-json', 'close 3501'],
     ['', 'chat', 'chat', 'close 3501'],
-  ])('%s %s is echoed as %s and hears bytes: %s', async (query, subprotocol, echo, spoken) => {
+  ])('%s %s is echoed as %s and receives bytes: %s', async (query, subprotocol, echo, spoken) => {
     const { socket, echoed } = await upgrade(query, subprotocol)
     expect(echoed).toBe(echo)
     expect(await formatOf(socket)).toBe(spoken)

@@ -4,12 +4,12 @@ import { Tally } from '../load/tally.ts'
 const remembered = 64
 
 /**
- * What was promised and what was heard in one conversation, by all together: a handful of numbers, however long it
+ * What was promised and what was received in one conversation, by all together: a handful of numbers, however long it
  * goes. Numbers of messages are unique in the conversation. Methods return what is wrong, or undefined.
  */
-export class Ledger {
+export class Deliveries {
   readonly #promised = new Tally()
-  readonly #heard = new Tally()
+  readonly #received = new Tally()
   /** The newest entries that any client received, by offset; 0 for what is no message. */
   readonly #newest = new Map<number, number>()
   #top = 0
@@ -21,14 +21,14 @@ export class Ledger {
     return this.#top
   }
 
-  /** The offset that everyone must have heard who listens all the time. */
+  /** The offset that everyone must have received who listens all the time. */
   get due(): number {
     return this.#due
   }
 
-  /** True when exactly the promised messages were heard, each once. */
+  /** True when exactly the promised messages were received, each once. */
   get isSettled(): boolean {
-    return this.#promised.agreesWith(this.#heard)
+    return this.#promised.agreesWith(this.#received)
   }
 
   /** Message `n` was acknowledged, at its place. */
@@ -44,13 +44,13 @@ export class Ledger {
   }
 
   /** A client received an entry: message `n`, or 0 for another kind. Only the first to receive it counts it. */
-  hear(offset: number, n: number): string | undefined {
+  receive(offset: number, n: number): string | undefined {
     if (offset <= this.#top) return this.#agree(n, offset)
     const expected = this.#top + 1
     this.#top = offset
     this.#newest.set(offset, n)
     this.#newest.delete(offset - remembered)
-    if (n !== 0) this.#heard.add(n)
+    if (n !== 0) this.#received.add(n)
     return offset === expected ? undefined : `no client received ${expected}, but one received ${offset}`
   }
 
@@ -60,7 +60,7 @@ export class Ledger {
   }
 
   describe(): string {
-    return `${this.#promised.count} messages were promised and ${this.#heard.count} heard, or not the same ones`
+    return `${this.#promised.count} messages were promised and ${this.#received.count} received, or not the same ones`
   }
 
   #agree(n: number, offset: number): string | undefined {

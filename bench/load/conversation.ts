@@ -4,31 +4,31 @@ import { messageText, Tally } from './tally.ts'
 /** Called at each ack with how long it took. */
 export type OnAck = (ms: number) => void
 
-/** One room under load: its members, and which messages were acknowledged to its writers. */
-export class Room {
+/** One conversation under load: its members, and which messages were acknowledged to its writers. */
+export class Conversation {
   readonly #members: Member[] = []
   readonly #acked = new Tally()
   readonly #onAck: OnAck
-  readonly #fail: (why: string) => void
+  readonly #fail: (reason: string) => void
   #numbered = 0
   #underWay = 0
   #writing = false
 
-  constructor(onAck: OnAck, fail: (why: string) => void) {
+  constructor(onAck: OnAck, fail: (reason: string) => void) {
     this.#onAck = onAck
     this.#fail = fail
   }
 
-  /** Makes the room and brings everyone in. */
+  /** Makes the conversation and brings everyone in. */
   async fill(wire: Wire, reach: Reach, users: readonly string[]): Promise<void> {
-    const name = await wire.createRoom(reach, users)
+    const name = await wire.createConversation(reach, users)
     await inGroups(users, 25, async (user) => {
-      const lost = (why: string) => this.#fail(`the connection of ${user} was lost: ${why}`)
+      const lost = (reason: string) => this.#fail(`the connection of ${user} was lost: ${reason}`)
       this.#members.push(await wire.join(reach, name, user, lost))
     })
   }
 
-  /** Lets the first `writers` members write, each with `inFlight` messages under way, until told to stop. */
+  /** Lets the first `writers` members write, each with `inFlight` messages under way, until stopped. */
   write(writers: number, inFlight: number): void {
     this.#writing = true
     for (const member of this.#members.slice(0, writers)) {
@@ -47,25 +47,25 @@ export class Room {
     this.#writing = false
   }
 
-  /** How many messages the members have heard so far, all together. */
+  /** How many messages the members have received so far, all together. */
   get deliveries(): number {
     let sum = 0
-    for (const member of this.#members) sum += member.heard.count
+    for (const member of this.#members) sum += member.received.count
     return sum
   }
 
-  /** True when nothing is under way and every member heard exactly the acknowledged messages. */
+  /** True when nothing is under way and every member received exactly the acknowledged messages. */
   get complete(): boolean {
-    return this.#underWay === 0 && this.#members.every((member) => member.heard.agreesWith(this.#acked))
+    return this.#underWay === 0 && this.#members.every((member) => member.received.agreesWith(this.#acked))
   }
 
   /** What is wrong, in numbers. */
   describe(): string {
-    const wrong = this.#members.filter((member) => !member.heard.agreesWith(this.#acked))
-    const counts = wrong.slice(0, 5).map((member) => member.heard.count)
+    const wrong = this.#members.filter((member) => !member.received.agreesWith(this.#acked))
+    const counts = wrong.slice(0, 5).map((member) => member.received.count)
     return (
       `${this.#acked.count} acknowledged, ${this.#underWay} without answer; ` +
-      `${wrong.length} of ${this.#members.length} listeners heard other messages (counts ${counts.join(', ')} …)`
+      `${wrong.length} of ${this.#members.length} listeners received other messages (counts ${counts.join(', ')} …)`
     )
   }
 

@@ -1,4 +1,4 @@
-import { inGroups } from '../load/room.ts'
+import { inGroups } from '../load/conversation.ts'
 import { pause } from '../processes.ts'
 import type { Chance } from './chance.ts'
 import type { Conversation } from './conversation.ts'
@@ -30,7 +30,7 @@ export const peopleFor = (connections: number): number =>
   Math.ceil((connections * (times.stay + times.absence)) / times.stay)
 
 /** The people of a town, going about their days. */
-export class Crowd {
+export class Population {
   readonly #town: Town
   readonly #world: World
   readonly #chance: Chance
@@ -60,12 +60,12 @@ export class Crowd {
     return this.#town.people.filter(({ isHere }) => isHere).length
   }
 
-  /** Lives until told to stop. */
+  /** Lives until it is stopped. */
   async live(until: number, signal: AbortSignal): Promise<void> {
     while (performance.now() < until && !signal.aborted) {
       const now = performance.now()
       this.#move(now)
-      this.#turn(now)
+      this.#step(now)
       for (const { deed, timetable } of this.#deeds) for (const due of timetable.due(now)) this.#do(deed, due)
       if (now >= this.#checksAt) this.#check(now)
       await pause(10)
@@ -84,10 +84,10 @@ export class Crowd {
     })
     for (const conversation of this.#town.conversations)
       for (const member of this.#town.membersOf(conversation))
-        if (member.isHere && member.heardOf(conversation) === undefined) member.listen(conversation)
+        if (member.isHere && member.positionIn(conversation) === undefined) member.listen(conversation)
     const deadline = performance.now() + timeoutMs
-    while (this.#owed().length > 0 && performance.now() < deadline) await pause(200)
-    return this.#owed()
+    while (this.#pending().length > 0 && performance.now() < deadline) await pause(200)
+    return this.#pending()
   }
 
   disperse(): void {
@@ -101,8 +101,8 @@ export class Crowd {
 
   #wake(conversation: Conversation, isAwake: boolean, now: number): void {
     const [least, most] = times[isAwake ? 'awake' : 'asleep']
-    conversation.isAwake = isAwake || conversation.isRoom
-    conversation.changesAt = conversation.isRoom ? Infinity : now + this.#chance.between(least, most)
+    conversation.isAwake = isAwake || conversation.isLarge
+    conversation.changesAt = conversation.isLarge ? Infinity : now + this.#chance.between(least, most)
   }
 
   /** People come and go. */
@@ -144,14 +144,14 @@ export class Crowd {
   }
 
   /** Conversations fall asleep and wake, and now and then there is a new one. */
-  #turn(now: number): void {
+  #step(now: number): void {
     for (const conversation of this.#town.conversations) {
       if (conversation.changesAt > now) continue
       this.#wake(conversation, !conversation.isAwake, now)
       for (const member of this.#town.membersOf(conversation)) {
         if (!member.isHere) continue
         if (!conversation.isAwake) member.unlisten(conversation)
-        else if (member.heardOf(conversation) === undefined) member.listen(conversation)
+        else if (member.positionIn(conversation) === undefined) member.listen(conversation)
       }
     }
     if (now < this.#renewsAt) return
@@ -191,32 +191,32 @@ export class Crowd {
     for (const person of this.#town.people)
       if (person.longestWait > times.answer) findings.note('late', `${person.name} waits for an answer`)
     for (const conversation of this.#town.conversations) {
-      for (const what of this.#unheard(conversation)) findings.note('unheard', what)
-      conversation.ledger.advance()
+      for (const what of this.#behind(conversation)) findings.note('missed', what)
+      conversation.deliveries.advance()
     }
   }
 
   /** A user that just came back is sent what it missed together with the answer, so it need not be excluded. */
-  #unheard(conversation: Conversation): string[] {
-    const { channel, ledger } = conversation
+  #behind(conversation: Conversation): string[] {
+    const { channel, deliveries } = conversation
     return this.#town.membersOf(conversation).flatMap((member) => {
-      const heard = member.heardOf(conversation)
-      if (heard === undefined || heard >= ledger.due) return []
-      return [`${member.name} is at ${heard} of ${channel}, where ${ledger.due} was acknowledged a while ago`]
+      const received = member.positionIn(conversation)
+      if (received === undefined || received >= deliveries.due) return []
+      return [`${member.name} is at ${received} of ${channel}, where ${deliveries.due} was acknowledged a while ago`]
     })
   }
 
-  #owed(): string[] {
+  #pending(): string[] {
     const { people, conversations } = this.#town
     const waiting = people.filter(({ isAnswered }) => !isAnswered).map(({ name }) => `${name} was not answered`)
     const unsettled = conversations
-      .filter(({ ledger }) => !ledger.isSettled)
-      .map(({ channel, ledger }) => `${channel}: ${ledger.describe()}`)
+      .filter(({ deliveries }) => !deliveries.isSettled)
+      .map(({ channel, deliveries }) => `${channel}: ${deliveries.describe()}`)
     const behind = conversations.flatMap((conversation) =>
       this.#town
         .membersOf(conversation)
-        .filter((member) => member.heardOf(conversation) !== conversation.ledger.top)
-        .map(({ name }) => `${name} did not hear all of ${conversation.channel}`),
+        .filter((member) => member.positionIn(conversation) !== conversation.deliveries.top)
+        .map(({ name }) => `${name} did not receive all of ${conversation.channel}`),
     )
     return [...waiting, ...unsettled, ...behind]
   }

@@ -2,12 +2,12 @@ import { RawSocket } from '../load/raw-socket.ts'
 import { answerOf, line, type Answer, type Line, type Publication } from './answers.ts'
 
 /** What a visit tells of. */
-export interface VisitEvents {
+export interface SessionEvents {
   onPublication(channel: string, publication: Publication): void
   /** The server ended a subscription that the client wanted. */
   onUnsubscribed(channel: string, code: number): void
   /** The connection ended although the client did not close it. */
-  onLost(why: string): void
+  onLost(reason: string): void
 }
 
 type Answered = (answer: Answer) => void
@@ -16,29 +16,29 @@ type Answered = (answer: Answer) => void
  * One connection, from connect to its end. Answers are handed over at once and not by a promise alone: what is said
  * right behind the answer to a subscription must already find the listener.
  */
-export class Visit {
+export class Session {
   readonly #waiting = new Map<number, { readonly since: number; readonly done: Answered }>()
-  readonly #events: VisitEvents
+  readonly #events: SessionEvents
   #socket: RawSocket | undefined
   #last = 0
 
-  static async open(url: URL, token: string, events: VisitEvents): Promise<Visit | 'busy'> {
-    const visit = new Visit(events)
-    visit.#socket = await RawSocket.open(
+  static async open(url: URL, token: string, events: SessionEvents): Promise<Session | 'busy'> {
+    const session = new Session(events)
+    session.#socket = await RawSocket.open(
       { url, offerDeflate: false },
       {
-        onText: (bytes, start, end) => visit.#read(bytes.toString('utf8', start, end)),
-        onLost: (why) => visit.#lose(why),
+        onText: (bytes, start, end) => session.#read(bytes.toString('utf8', start, end)),
+        onLost: (reason) => session.#lose(reason),
       },
     )
-    const answer = await visit.ask({ connect: { token, name: 'soak' } })
-    if (answer.kind === 'answered') return visit
-    visit.end('clean')
+    const answer = await session.ask({ connect: { token, name: 'soak' } })
+    if (answer.kind === 'answered') return session
+    session.end('clean')
     if (answer.kind === 'busy') return 'busy'
     throw new Error(answer.kind === 'cut' ? 'connect: cut off' : `connect: ${answer.code} ${answer.message}`)
   }
 
-  private constructor(events: VisitEvents) {
+  private constructor(events: SessionEvents) {
     this.#events = events
   }
 
@@ -68,10 +68,10 @@ export class Visit {
     return oldest === undefined ? 0 : performance.now() - oldest.since
   }
 
-  #lose(why: string): void {
+  #lose(reason: string): void {
     this.#socket = undefined
     this.#cut()
-    this.#events.onLost(why)
+    this.#events.onLost(reason)
   }
 
   #cut(): void {
@@ -82,7 +82,7 @@ export class Visit {
 
   #read(text: string): void {
     for (const each of text.split('\n')) {
-      if (this.#socket === undefined) return // what arrives after the goodbye was never heard
+      if (this.#socket === undefined) return // what arrives after the goodbye was never received
       if (each === '{}') this.#socket.send('{}')
       else this.#take(line.parse(JSON.parse(each)))
     }
