@@ -30,7 +30,6 @@ export function callOtherStream(
     return callOpen(env, actor, call, () => topicOf(env, tenant, channel).execute(call))
   }
   if (parsed?.kind === 'saga') {
-    // Sixteen actors serve all runs of the tenant.
     const actor = sagaActor(tenant, parsed.run)
     return callOpen(env, actor, call, () => sagaOf(env, tenant, parsed.run).follow(parsed.run, call), 'events')
   }
@@ -41,9 +40,8 @@ export function callOtherStream(
     return callOpen(env, actor, call, () => processViewOf(env, tenant, process).follow(correlation, call), 'events')
   }
   if (parsed?.kind !== 'inbox') return undefined
-  const { user } = parsed
-  const actor = { kind: 'inbox', tenant, name: user, isKnown: true } as const
-  return callOpen(env, actor, call, () => inboxOf(env, tenant, user).execute(call))
+  const actor = { kind: 'inbox', tenant, name: parsed.user, isKnown: true } as const
+  return callOpen(env, actor, call, () => inboxOf(env, tenant, parsed.user).execute(call))
 }
 
 /** Ends of subscriptions, and a question after a failure: no client waits for the answer. */
