@@ -13,6 +13,7 @@ const jobs = ['test/sim/jobs.test.ts']
 const activity = ['test/sim/activity.test.ts']
 const consumers = ['test/event-log/consumer.test.ts']
 const sagas = ['test/sagas/run.test.ts']
+const processes = ['test/processes/tracker.test.ts']
 const eventTypes = ['test/event-log/types.test.ts']
 
 /** One per promise of the heart; each of them is a mistake that could be made. */
@@ -422,5 +423,47 @@ export const bugs: readonly Bug[] = [
     from: 'if (known !== undefined) return this.#repeated(known, wanted)\n    if (this.#runs.openCount',
     to: 'if (this.#runs.openCount',
     tests: ['test/sagas/runs.worker.test.ts'],
+  },
+  {
+    name: 'an event is called late although a topic that may have it was not read',
+    file: 'src/processes/judge.ts',
+    from: "if (readUpTo < dueAt) return 'waiting'",
+    to: '',
+    tests: processes,
+  },
+  {
+    name: 'an event of a process counts again when its page is read again',
+    file: 'src/processes/tracker.ts',
+    from: 'if (!isBefore(seen, known.event)) return',
+    to: '',
+    tests: processes,
+  },
+  {
+    name: 'a late event that arrives is not told',
+    file: 'src/processes/tracker.ts',
+    from: "this.#raise(one, expectation, 'arrived')",
+    to: '',
+    tests: processes,
+  },
+  {
+    name: 'a process forgets the time at which something is late',
+    file: 'src/processes/judge.ts',
+    from: 'changesAt: Math.min(...waiting, ',
+    to: 'changesAt: Math.min(',
+    tests: processes,
+  },
+  {
+    name: 'an event between contexts is upcast twice',
+    file: 'src/events/internal-events.ts',
+    from: 'for (let next = from + 1; next <= version; next++)',
+    to: 'for (let next = from; next <= version; next++)',
+    tests: ['test/events/internal-events.test.ts'],
+  },
+  {
+    name: 'the run of an earlier deletion restores a tenant that was deleted again',
+    file: 'durable-objects/tenant/tenant.ts',
+    from: '(requestedAt !== undefined && state.requestedAt !== requestedAt)',
+    to: 'false',
+    tests: ['test/sagas/own.worker.test.ts'],
   },
 ]
