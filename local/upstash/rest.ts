@@ -215,8 +215,9 @@ function sendOne(response: ServerResponse, answer: Answer): void {
 /** A reply as Redis' own protocol has it. Pipelines are answered in JSON here, since no client of ours wants them otherwise. */
 function sendBytes(response: ServerResponse, reply: Reply): void {
   const isError = typeof reply === 'object' && reply !== null && !isList(reply) && reply.kind === 'error'
-  response.writeHead(isError ? 400 : 200, { 'content-type': 'application/octet-stream' })
-  response.end(inResp(reply), 'latin1')
+  const bytes = inResp(reply)
+  const headers = { 'content-type': 'application/octet-stream', 'content-length': bytes.length }
+  response.writeHead(isError ? 400 : 200, headers).end(bytes, 'latin1')
 }
 
 function inResp(reply: Reply): Bytes {
@@ -232,6 +233,11 @@ let answers = 0
 function send(response: ServerResponse, status: number, body: Answer | Answer[]): void {
   answers += 1
   // The SDK sends the last token back to read its own writes. With one node every read sees them.
-  response.writeHead(status, { 'content-type': 'application/json', 'upstash-sync-token': `local=${answers}` })
-  response.end(JSON.stringify(body))
+  const bytes = Buffer.from(JSON.stringify(body))
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': bytes.length,
+    'upstash-sync-token': `local=${answers}`,
+  })
+  response.end(bytes)
 }

@@ -41,15 +41,25 @@ export function connect(
   return neon(url, { fetchOptions: { [notedKey]: noted } })
 }
 
-/** The whole answer of a request, read within its deadline. */
+/** What the driver uses of a response. */
+interface Read {
+  readonly ok: boolean
+  readonly status: number
+  json(): Promise<unknown>
+  text(): Promise<string>
+}
+
+/** The whole answer of a request, read within its deadline. A response made of it anew would be read a second time. */
 async function fetchInTime(
   url: string,
   { [notedKey]: noted, ...init }: RequestInit & { readonly [notedKey]: Noted },
-): Promise<Response> {
+): Promise<Read> {
   return await callDependency(noted.dependency, noted, async (signal) => {
     const answer = await fetch(url, { ...init, signal })
-    const body = await answer.arrayBuffer()
-    return { value: new Response(body, answer), isFailure: !answer.ok && isInTrouble(answer.status, body) }
+    const { ok, status } = answer
+    const body = await answer.text()
+    const value = { ok, status, json: async () => jsonOf(body), text: async () => body }
+    return { value, isFailure: !ok && isInTrouble(status, body) }
   })
 }
 
@@ -57,9 +67,9 @@ async function fetchInTime(
  * Whether an error is about the database and not about the statement or its data: everything without an SQLSTATE, and the
  * classes 08 (connection), 53 (resources), 57 (operator), 58 (system), XX (internal) and 25006 (read-only).
  */
-function isInTrouble(status: number, body: ArrayBuffer): boolean {
+function isInTrouble(status: number, body: string): boolean {
   if (status !== 400) return true
-  const code = sqlState.safeParse(jsonOf(new TextDecoder().decode(body))).data?.code
+  const code = sqlState.safeParse(jsonOf(body)).data?.code
   return code === undefined || /^(?:08|53|57|58|XX)/.test(code) || code === '25006'
 }
 

@@ -16,7 +16,7 @@ export async function getValue(database: Database, key: string, signal: AbortSig
   // A proxy that does not know the format answers as it does otherwise.
   if (answer.headers.get('content-type')?.startsWith('application/json') === true)
     return inJson.safeParse(await answer.json()).data?.result ?? undefined
-  return textIn(new Uint8Array(await answer.arrayBuffer()))
+  return textIn(await answer.text())
 }
 
 /** Keeps a text, which is not empty, for `seconds`. */
@@ -45,18 +45,19 @@ async function ask(
   throw new Error(`Redis answered ${answer.status}: ${(await answer.text()).slice(0, 200)}`)
 }
 
-const decoder = new TextDecoder()
-const [carriageReturn, lineFeed] = [13, 10]
+const encoder = new TextEncoder()
 
 /** The text of a bulk string; undefined for the null of a key that does not exist. Throws where it is neither, or was cut. */
-function textIn(reply: Uint8Array): string | undefined {
-  const end = reply.indexOf(carriageReturn)
-  const head = decoder.decode(reply.subarray(0, Math.max(0, end)))
-  if (head === '$-1') return undefined
-  const length = /^\$\d+$/.test(head) ? Number(head.slice(1)) : NaN
-  const from = end + 2
-  const isWhole =
-    reply.length === from + length + 2 && reply[end + 1] === lineFeed && reply[from + length] === carriageReturn
-  if (!isWhole) throw new Error('Redis answered no string')
-  return decoder.decode(reply.subarray(from, from + length))
+function textIn(reply: string): string | undefined {
+  if (reply === '$-1\r\n') return undefined
+  const end = reply.indexOf('\r\n')
+  const head = reply.slice(0, Math.max(0, end))
+  const text = reply.slice(end + 2, -2)
+  const isString = /^\$\d+$/.test(head) && reply.length >= end + 4 && reply.endsWith('\r\n')
+  if (!isString || !hasBytes(text, Number(head.slice(1)))) throw new Error('Redis answered no string')
+  return text
 }
+
+/** Whether a text is so many bytes in UTF-8; nearly always each of its characters is one. */
+const hasBytes = (text: string, bytes: number): boolean =>
+  bytes === text.length || (bytes <= 3 * text.length && encoder.encode(text).length === bytes)
