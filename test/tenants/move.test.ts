@@ -122,6 +122,9 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('confirm', 'reverse', 'pause', 'resume') },
 )
 
+/** Where the story begins: few would come as far as the fence by chance. */
+const from = fc.constantFrom('open', 'fence', 'warm')
+
 function happen(story: Story, what: string): void {
   const [verb = '', object = ''] = what.split(' ')
   if (verb === 'write') story.write(object)
@@ -133,32 +136,38 @@ function happen(story: Story, what: string): void {
 describe('a move', () => {
   test('leaves one shard with every row that was confirmed, whatever is cut off, comes late or is decided', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 120 }), fc.constantFrom('confirm', 'reverse'), (events, end) => {
-        const story = new Story()
-        for (const row of ['r1', 'r2', 'r3']) story.write(row)
-        for (const what of events) {
-          happen(story, what)
-          story.expectOneWriter()
-        }
-        for (let nth = 0; nth < 300 && !isEnded(story.move); nth++) {
-          story.decide('resume')
-          if (stateOf(story.move) === 'awaiting-confirmation' || end === 'reverse') story.decide(end)
-          story.step('done')
-          story.expectOneWriter()
-        }
-        expect(isEnded(story.move)).toBe(true)
-        // The oldest of them come last.
-        for (const nth of [...story.late.keys()].toReversed()) story.repeat(nth)
-        const { shard, epoch } = placementOf(story.move)
-        const { rows, placed, notes } = story.shards.at(shard)
-        expect(rows).toEqual(story.truth)
-        expect(placed).toEqual({ epoch, state: 'active' })
-        expect(notes.size).toBe(0)
-        const other = story.shards.at(shard === 'a' ? 'b' : 'a')
-        expect([other.rows.size, other.notes.size, other.phase]).toEqual([0, 0, 'closed'])
-        expect(other.placed?.state).not.toBe('active')
-        expect(shard).toBe(stateOf(story.move) === 'confirmed' ? 'b' : 'a')
-      }),
+      fc.property(
+        fc.array(event, { maxLength: 120 }),
+        fc.constantFrom('confirm', 'reverse'),
+        from,
+        (events, end, stage) => {
+          const story = new Story()
+          for (const row of ['r1', 'r2', 'r3']) story.write(row)
+          while (story.move.stage !== stage) story.step('done')
+          for (const what of events) {
+            happen(story, what)
+            story.expectOneWriter()
+          }
+          for (let nth = 0; nth < 300 && !isEnded(story.move); nth++) {
+            story.decide('resume')
+            if (stateOf(story.move) === 'awaiting-confirmation' || end === 'reverse') story.decide(end)
+            story.step('done')
+            story.expectOneWriter()
+          }
+          expect(isEnded(story.move)).toBe(true)
+          // The oldest of them come last.
+          for (const nth of [...story.late.keys()].toReversed()) story.repeat(nth)
+          const { shard, epoch } = placementOf(story.move)
+          const { rows, placed, notes } = story.shards.at(shard)
+          expect(rows).toEqual(story.truth)
+          expect(placed).toEqual({ epoch, state: 'active' })
+          expect(notes.size).toBe(0)
+          const other = story.shards.at(shard === 'a' ? 'b' : 'a')
+          expect([other.rows.size, other.notes.size, other.phase]).toEqual([0, 0, 'closed'])
+          expect(other.placed?.state).not.toBe('active')
+          expect(shard).toBe(stateOf(story.move) === 'confirmed' ? 'b' : 'a')
+        },
+      ),
       { numRuns: 500 },
     )
   })
