@@ -57,6 +57,11 @@ export class ParleyServer {
     await this.request('POST', `/v1/sagas/${encodeURIComponent(saga)}/runs`, run)
   }
 
+  /** Turns a run back. Refused when it is behind its pivot. What has not begun is not compensated. */
+  async cancelRun(id: string, reason: string): Promise<void> {
+    await this.request('POST', `/v1/saga-runs/${encodeURIComponent(id)}/cancel`, { reason })
+  }
+
   /** Registers a definition; returns what is permitted in it and may not be meant. */
   async defineSaga(name: string, definition: SagaDefinition): Promise<readonly string[]> {
     const answer = await this.request('PUT', `/v1/sagas/${encodeURIComponent(name)}`, definition)

@@ -4,6 +4,9 @@ import { playChaos } from './chaos.ts'
 // `npm run shop:chaos -- --seed 7 --orders 50 --minutes 5`: rounds of chaos one after another until the time is over or a promise
 // was not kept. In each round the payment provider is down for a minute, or for the part of the round that --down gives in seconds.
 
+// Each start of a process listens for the end of this one.
+process.setMaxListeners(1000)
+
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },

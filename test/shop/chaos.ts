@@ -59,8 +59,11 @@ export async function playRound(world: ShopWorld, chaos: Chaos): Promise<ChaosEn
   const left = await finish(world, chaos.calmMs)
   const state = await stateOf(world)
   const ended = (end: string) => state.orders.orders.filter((each) => each.state === end).length
+  const broken = [...left, ...brokenIn(state, placed)]
+  const about = new Set(broken.flatMap((line) => /\bo-\d+-\d+\b/.exec(line)?.[0] ?? []))
+  for (const id of about) tell([`requests about ${id}:`, ...world.requestsAbout(`"${id}"`)].join('\n    '))
   return {
-    broken: [...left, ...brokenIn(state, placed)],
+    broken,
     confirmed: ended('confirmed'),
     cancelled: ended('cancelled'),
     faults: world.faultCounts,
@@ -98,10 +101,8 @@ async function order(
   placed.push(id)
   if (cancelsAfterMs === undefined) return
   await pause(cancelsAfterMs)
-  // Refused behind the payment, or while Parley is down: then the order goes on.
-  await world.operator
-    .request('POST', `/v1/saga-runs/${id}/cancel`, { reason: 'the customer changed their mind' })
-    .catch(() => undefined)
+  // Refused behind the payment, and lost with the network: then the order goes on.
+  await world.ask('orders', `/orders/${id}/cancel`, {}).catch(() => undefined)
 }
 
 /** Kills parts and Parley, and takes the provider down once, until the time is over. */
@@ -119,7 +120,8 @@ async function strike(
     const blow = blows[nth] ?? (chance.happens(0.6) ? 'part' : 'parley')
     if (performance.now() >= endsAt && nth >= blows.length) break
     const part = partNames[chance.below(partNames.length)] ?? 'payment'
-    tell?.(blow === 'part' ? `${part} is killed` : blow === 'parley' ? 'Parley is killed' : 'the provider is down')
+    const text = blow === 'part' ? `${part} is killed` : blow === 'parley' ? 'Parley is killed' : 'the provider is down'
+    tell?.(`${Math.round(performance.now())} ms: ${text}`)
     if (blow === 'part') await world.restartPart(part)
     else if (blow === 'parley') await world.restartParley()
     else down = takeDown(world, downMs)

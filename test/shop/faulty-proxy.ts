@@ -21,25 +21,39 @@ interface Answer {
   readonly body: Buffer
 }
 
+/** A request that passed, for finding out what happened to an order. */
+export interface Passed {
+  readonly atMs: number
+  readonly to: string
+  readonly path: string
+  readonly body: string
+  readonly fault: string
+  /** What each copy was answered, and after how long; 0 where there was no answer. */
+  readonly answers: string
+}
+
 /** Stands before a server on this machine: drops requests, drops answers, repeats, delays and reorders. */
 export class FaultyProxy {
   readonly #server: Server
   readonly #chance: Chance
   readonly #to: number
+  readonly #name: string
+  readonly passed: Passed[] = []
   #faults: Faults | undefined
   #underWay = 0
   /** Requests that each kind of fault happened to. */
   readonly counts: Record<string, number> = {}
 
-  private constructor(server: Server, to: number, chance: Chance) {
+  private constructor(server: Server, name: string, to: number, chance: Chance) {
+    this.#name = name
     this.#server = server
     this.#to = to
     this.#chance = chance
   }
 
-  static async before(to: number, chance: Chance): Promise<FaultyProxy> {
+  static async before(name: string, to: number, chance: Chance): Promise<FaultyProxy> {
     const server = createServer()
-    const proxy = new FaultyProxy(server, to, chance)
+    const proxy = new FaultyProxy(server, name, to, chance)
     server.on('request', (asked, answer) => {
       proxy.#underWay++
       void proxy.#pass(asked, answer).finally(() => proxy.#underWay--)
@@ -72,17 +86,42 @@ export class FaultyProxy {
     const body = await bodyOf(asked).catch(() => undefined)
     if (body === undefined) return
     const fault = this.#draw()
+    const atMs = performance.now()
+    const answers = await this.#make(fault, asked, body, answer)
+    this.passed.push({
+      atMs,
+      to: this.#name,
+      path: `${asked.method} ${asked.url}`,
+      body: body.toString(),
+      fault,
+      answers: `${answers.map((each) => each?.status ?? 0).join(' ')} after ${Math.round(performance.now() - atMs)} ms`,
+    })
+  }
+
+  async #make(
+    fault: string,
+    asked: IncomingMessage,
+    body: Buffer,
+    answer: ServerResponse,
+  ): Promise<readonly (Answer | undefined)[]> {
     const delayMs = this.#faults === undefined ? 0 : this.#chance.next() * this.#faults.maxDelayMs
-    if (fault === 'dropBefore') return void answer.destroy()
+    if (fault === 'dropBefore') {
+      answer.destroy()
+      return []
+    }
     if (fault === 'delay') await pause(delayMs)
     const copies = fault === 'duplicate' ? 2 : 1
     const answers = await Promise.all(Array.from({ length: copies }, () => this.#forward(asked, body)))
     const given = answers.at(-1)
     if (fault === 'slowAnswer') await pause(delayMs)
-    if (given === undefined || fault === 'dropAfter') return void answer.destroy()
+    if (given === undefined || fault === 'dropAfter') {
+      answer.destroy()
+      return answers
+    }
     const { 'transfer-encoding': _, connection: __, ...headers } = given.headers
     answer.writeHead(given.status, { ...headers, 'content-length': given.body.length })
     answer.end(given.body)
+    return answers
   }
 
   #draw(): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { orderShape } from '../../examples/shop/shared/order.ts'
+import { orderShape, topic } from '../../examples/shop/shared/order.ts'
 import { partNames } from '../../examples/shop/local/worker.ts'
 import type { Charge } from '../../examples/shop/local/provider.ts'
 import { firstStock, type ShopWorld } from './shop-world.ts'
@@ -37,6 +37,8 @@ export interface ShopState {
   readonly runs: z.output<typeof runsView>['runs']
   readonly consumers: Readonly<Record<string, z.output<typeof consumerView>>>
   readonly charges: readonly Charge[]
+  /** The events of each order, in their order, with their offsets. */
+  readonly events: ReadonlyMap<string, readonly string[]>
 }
 
 export async function stateOf(world: ShopWorld): Promise<ShopState> {
@@ -53,6 +55,7 @@ export async function stateOf(world: ShopWorld): Promise<ShopState> {
     .parse(await world.operator.request('GET', '/v1/consumers')).consumers)
     consumers[name] = consumerView.parse(await world.operator.request('GET', `/v1/consumers/${name}`))
   return {
+    events: await eventsOf(world),
     orders: ordersView.parse(await world.look('orders', '/orders')),
     stock: stockView.parse(await world.look('stock', '/stock')),
     payment: paymentView.parse(await world.look('payment', '/payments')),
@@ -60,6 +63,20 @@ export async function stateOf(world: ShopWorld): Promise<ShopState> {
     runs,
     consumers,
     charges: [...world.provider.charges.values()].map((charge) => ({ ...charge })),
+  }
+}
+
+const eventView = z.object({ offset: z.int(), type: z.string(), partitionkey: z.string() })
+
+async function eventsOf(world: ShopWorld): Promise<Map<string, string[]>> {
+  const events = new Map<string, string[]>()
+  for (let after = 0; ;) {
+    const page = z.array(eventView).parse(await world.operator.events(topic, after))
+    for (const { offset, type, partitionkey } of page) {
+      events.set(partitionkey, [...(events.get(partitionkey) ?? []), `${type} (${offset})`])
+      after = offset
+    }
+    if (page.length === 0) return events
   }
 }
 
@@ -100,7 +117,7 @@ export function brokenIn(state: ShopState, placed: readonly string[]): string[] 
       expect(reservation?.state === 'reserved', `order ${id} is confirmed, its stock is ${reservation?.state}`)
       expect(letters === 1, `order ${id} is confirmed, ${letters} letters were written`)
     } else {
-      expect(ended === 'cancelled', `order ${id} is ${ended}`)
+      expect(ended === 'cancelled', `order ${id} is ${ended}, its events: ${state.events.get(id)?.join(', ')}`)
       expect(money === 0, `order ${id} is cancelled, ${money} is taken`)
       expect(paymentState !== 'taken', `order ${id} is cancelled, its payment is ${paymentState}`)
       expect(reservation?.state !== 'reserved', `order ${id} is cancelled, its stock is reserved`)

@@ -59,10 +59,12 @@ export class ShopWorld {
     const parley = await BareParley.start(folder, await freePort())
     const provider = await ProviderStandIn.start()
     const operator = new ParleyServer({ url: parley.url, apiKey })
-    const toParley = await FaultyProxy.before(parley.port, chance)
-    const toProvider = await FaultyProxy.before(provider.port, chance)
+    const toParley = await FaultyProxy.before('parley', parley.port, chance)
+    const toProvider = await FaultyProxy.before('provider', provider.port, chance)
     const ports = [await freePort(), await freePort(), await freePort(), await freePort()]
-    const toParts = await Promise.all(ports.map((port) => FaultyProxy.before(port, chance)))
+    const toParts = await Promise.all(
+      ports.map((port, index) => FaultyProxy.before(partNames[index] ?? '', port, chance)),
+    )
     const [orders, stock, payment, notification] = toParts.map(({ url }) => url)
     const urls = { orders: orders ?? '', stock: stock ?? '', payment: payment ?? '', notification: notification ?? '' }
     const secrets = await setUp(operator, urls, pace)
@@ -106,6 +108,14 @@ export class ShopWorld {
     for (const { counts } of this.#proxies)
       for (const [fault, count] of Object.entries(counts)) all[fault] = (all[fault] ?? 0) + count
     return all
+  }
+
+  /** The requests whose body names `word`, in order, for finding out what happened to an order. */
+  requestsAbout(word: string): string[] {
+    return this.#proxies
+      .flatMap(({ passed }) => passed.filter(({ body }) => body.includes(word)))
+      .toSorted((one, other) => one.atMs - other.atMs)
+      .map(({ atMs, to, path, fault, answers }) => `${Math.round(atMs)} ms: ${to} ${path}, ${fault}: ${answers}`)
   }
 
   /** A request of a customer to a part, through the network. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { SagaAnswer, SagaCall } from '../../../sdk/server.ts'
+import { ParleyError, type SagaAnswer, type SagaCall } from '../../../sdk/server.ts'
 import { type Order, orderShape, sagaName, type ShopEvent, type StepInput } from '../shared/order.ts'
 import { done, Part, type PartEnv, problem, refused } from '../shared/part.ts'
 
@@ -26,7 +26,7 @@ const schema = `CREATE TABLE IF NOT EXISTS orders (
 
 type Ending = 'confirmed' | 'cancelled'
 
-/** Takes orders, and knows what became of each: `placed`, then `confirmed` or `cancelled`. */
+/** Takes orders, and knows what became of each: `placed`, with a saga `accepted`, then `confirmed` or `cancelled`. */
 export class Orders extends Part<Env> {
   protected readonly partName = 'orders'
 
@@ -73,9 +73,7 @@ export class Orders extends Part<Env> {
   protected onStep(step: string, call: SagaCall, { order, reason }: StepInput): SagaAnswer | undefined {
     switch (step) {
       case 'accept':
-        return this.calls.once(call, () =>
-          this.#stateOf(order) === 'placed' ? done() : refused('there is no such order'),
-        )
+        return this.calls.once(call, () => (this.#accept(order) ? done() : refused('the order was cancelled')))
       case 'cancel':
         return this.calls.undo(call, () => {
           this.#end(order, 'cancelled', reason ?? undefined)
@@ -96,17 +94,48 @@ export class Orders extends Part<Env> {
       const given = newOrder.safeParse(await request.json().catch(() => undefined))
       return given.success ? this.#place(given.data) : problem(400, z.prettifyError(given.error))
     }
+    const cancelled = /^\/orders\/([\w-]+)\/cancel$/.exec(path)?.[1]
+    if (method === 'POST' && cancelled !== undefined) return await this.#cancel(cancelled)
     if (method === 'GET' && path === '/orders')
       return Response.json({ orders: this.#all(), pending: this.outbox.pending, refused: this.outbox.refused() })
-    return problem(404, 'POST /orders, GET /orders')
+    return problem(404, 'POST /orders, POST /orders/{id}/cancel, GET /orders')
   }
 
-  #stateOf({ id }: Order): unknown {
-    return this.rows('SELECT state FROM orders WHERE id = ?', id)[0]?.['state']
+  /**
+   * A saga compensates steps that are done. So one that has not begun must not be cancelled at Parley: nothing would tell this part.
+   * Until the first step the order is cancelled here, and the step is refused; afterwards the run is, and its compensations end the order.
+   */
+  async #cancel(id: string): Promise<Response> {
+    const [order] = this.rows('SELECT state, way FROM orders WHERE id = ?', id)
+    if (order === undefined) return problem(404, 'there is no such order')
+    if (order['way'] !== 'saga') return problem(409, 'only an order by a saga can be cancelled')
+    const reason = 'the customer cancelled the order'
+    if (order['state'] === 'placed') {
+      this.#end({ id }, 'cancelled', reason)
+      return Response.json({ state: 'cancelled' })
+    }
+    try {
+      await this.parley.cancelRun(id, reason)
+      return Response.json({ state: 'being cancelled' }, { status: 202 })
+    } catch (thrown) {
+      if (thrown instanceof ParleyError) return problem(thrown.temporary ? 503 : 409, thrown.message)
+      throw thrown
+    }
   }
 
-  #end({ id }: Order, state: Ending, reason?: string): void {
-    this.rows("UPDATE orders SET state = ?, reason = ? WHERE id = ? AND state = 'placed'", state, reason ?? null, id)
+  #accept({ id }: Order): boolean {
+    return (
+      this.rows("UPDATE orders SET state = 'accepted' WHERE id = ? AND state = 'placed' RETURNING id", id).length > 0
+    )
+  }
+
+  #end({ id }: Pick<Order, 'id'>, state: Ending, reason?: string): void {
+    this.rows(
+      "UPDATE orders SET state = ?, reason = ? WHERE id = ? AND state IN ('placed', 'accepted')",
+      state,
+      reason ?? null,
+      id,
+    )
   }
 
   #all() {
