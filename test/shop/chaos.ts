@@ -29,6 +29,9 @@ export interface ChaosEnd {
 
 const faults = { dropBefore: 0.05, dropAfter: 0.07, duplicate: 0.07, delay: 0.08, slowAnswer: 0.05, maxDelayMs: 3000 }
 
+/** The provider often takes the money and answers late, or not at all. */
+const providerFaults = { ...faults, dropAfter: 0.15, slowAnswer: 0.3, maxDelayMs: 4000 }
+
 /** A fault of a whole process, or of the provider. */
 type Blow = 'part' | 'parley' | 'provider'
 
@@ -46,14 +49,14 @@ export async function playChaos(chaos: Chaos & { readonly bug?: ShopBug }): Prom
 export async function playRound(world: ShopWorld, chaos: Chaos): Promise<ChaosEnd> {
   const { seed, orders, faultsMs, tell = () => undefined } = chaos
   const chance = seeded(seed)
-  world.faults = faults
+  world.setFaults(faults, providerFaults)
   const endsAt = performance.now() + faultsMs
   const placed: string[] = []
   const customers = Array.from({ length: orders }, (_, index) =>
     order(world, { id: `o-${seed}-${index}`, chance, afterMs: chance.between(0, faultsMs), placed }),
   )
   await strike(world, chance, chaos, endsAt)
-  world.faults = undefined
+  world.setFaults()
   tell('the faults are over')
   await Promise.all(customers)
   const left = await finish(world, chaos.calmMs)
@@ -87,7 +90,7 @@ async function order(
     card: chance.happens(0.15) ? 'declined' : 'visa',
     way: chance.happens(0.5) ? 'saga' : 'events',
   }
-  const cancelsAfterMs = wanted.way === 'saga' && chance.happens(0.4) ? chance.between(0, 3000) : undefined
+  const cancelsAfterMs = wanted.way === 'saga' && chance.happens(0.5) ? chance.between(0, 2500) : undefined
   await pause(afterMs)
   for (;;) {
     const status = await world.ask('orders', '/orders', wanted).then(

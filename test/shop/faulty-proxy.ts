@@ -37,7 +37,7 @@ export class FaultyProxy {
   readonly #server: Server
   readonly #chance: Chance
   readonly #to: number
-  readonly #name: string
+  readonly name: string
   readonly passed: Passed[] = []
   #faults: Faults | undefined
   #underWay = 0
@@ -45,7 +45,7 @@ export class FaultyProxy {
   readonly counts: Record<string, number> = {}
 
   private constructor(server: Server, name: string, to: number, chance: Chance) {
-    this.#name = name
+    this.name = name
     this.#server = server
     this.#to = to
     this.#chance = chance
@@ -90,7 +90,7 @@ export class FaultyProxy {
     const answers = await this.#make(fault, asked, body, answer)
     this.passed.push({
       atMs,
-      to: this.#name,
+      to: this.name,
       path: `${asked.method} ${asked.url}`,
       body: body.toString(),
       fault,

@@ -94,8 +94,9 @@ export class ShopWorld {
     return world
   }
 
-  set faults(faults: Faults | undefined) {
-    for (const proxy of this.#proxies) proxy.faults = faults
+  /** Faults of the network between the parts and Parley, and of that to the provider; without them all is well. */
+  setFaults(faults?: Faults, ofProvider?: Faults): void {
+    for (const proxy of this.#proxies) proxy.faults = proxy.name === 'provider' ? ofProvider : faults
   }
 
   /** Requests held back by the network. */
