@@ -30,7 +30,7 @@ export interface ChaosEnd {
 const faults = { dropBefore: 0.05, dropAfter: 0.07, duplicate: 0.07, delay: 0.08, slowAnswer: 0.05, maxDelayMs: 3000 }
 
 /** The provider often takes the money and answers late, or not at all. */
-const providerFaults = { ...faults, dropAfter: 0.15, slowAnswer: 0.3, maxDelayMs: 4000 }
+const providerFaults = { ...faults, dropAfter: 0.15, slowAnswer: 0.35, maxDelayMs: 6000 }
 
 /** A fault of a whole process, or of the provider. */
 type Blow = 'part' | 'parley' | 'provider'
@@ -90,7 +90,7 @@ async function order(
     card: chance.happens(0.15) ? 'declined' : 'visa',
     way: chance.happens(0.5) ? 'saga' : 'events',
   }
-  const cancelsAfterMs = wanted.way === 'saga' && chance.happens(0.5) ? chance.between(0, 2500) : undefined
+  const cancelsAfterMs = wanted.way === 'saga' && chance.happens(0.5) ? chance.between(0, 2000) : undefined
   await pause(afterMs)
   for (;;) {
     const status = await world.ask('orders', '/orders', wanted).then(

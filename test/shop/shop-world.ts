@@ -17,7 +17,7 @@ const pace: Pace = {
   retry: { attempts: 100, seconds: 0.2, maxSeconds: 1 },
   maxAttempts: 100,
 }
-export const firstStock = { book: 30, lamp: 1_000_000 } as const
+export const firstStock = { book: 100, lamp: 1_000_000 } as const
 
 interface PartInWorld {
   readonly code: string
