@@ -30,7 +30,7 @@ export interface ParleySide {
 }
 
 export async function startParleySide(folder: string, processes: Processes): Promise<ParleySide> {
-  const running = await serveParley(folder, processes)
+  const running = await serveParley(folder, processes, { PROJECTION_DELAY_MS: '500' })
   const data = join(folder, 'parley')
   const { adminKey } = z
     .object({ adminKey: z.string() })

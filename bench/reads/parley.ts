@@ -51,6 +51,8 @@ export async function startParleySide(
     TAIL_ENTRIES: String(tailEntries),
     // Each reading says which tier it reads from.
     PAGE_MEMORY: 'off',
+    // Old messages leave their conversation once Postgres has them.
+    PROJECTION_DELAY_MS: '500',
     REDIS_URL: redisUrl,
   })
   const redis = await createClient({ url: redisUrl }).connect()
