@@ -165,3 +165,24 @@ test('a user that was away for an hour is sent the unread counts of that hour', 
   const unread = () => scene.heard.get('alice')?.some((event) => JSON.stringify(event).includes('"unread":1'))
   await scene.setting.until('the message is counted', () => unread() === true)
 })
+
+test('forty users that return within a fifth of a second are subscribed to their conversation by a call in four at most', async () => {
+  scene = await Scene.open()
+  const users = Array.from({ length: 40 }, (_, n) => `user-${n}`)
+  await scene.create('lunch', users)
+  const devices = users.map((user) => scene.device(user, 'eu/0', ['conversation:lunch']))
+  for (const device of devices) device.come()
+  await scene.setting.until('all are subscribed', () => devices.every(({ isListening }) => isListening))
+  for (const device of devices) device.leave()
+  await scene.setting.pass(3000)
+
+  const { world } = scene.setting
+  world.trace = []
+  for (const device of devices) {
+    device.come()
+    await scene.setting.pass(5)
+  }
+  await scene.setting.until('all are back', () => devices.every(({ isListening }) => isListening))
+  const calls = world.trace.filter((line) => / Conversation \S* < execute /.test(line))
+  expect(calls.length).toBeLessThanOrEqual(10)
+})
