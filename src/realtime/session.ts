@@ -184,6 +184,28 @@ export function attachmentSize(value: unknown): number {
   return text.length + wide
 }
 
+/** A character takes at most two bytes, and as JSON text at most six characters. */
+const longestOfText = 12
+const besideTexts = 500
+const besideSubscription = 300
+
+/**
+ * Whether the attachment of a session without infos and capabilities, as nearly all are, takes less than `bytes`, by the lengths of its
+ * texts alone: making its JSON text for each subscribe would cost more. False where that cannot be told.
+ */
+export function fitsSurely(session: Session, bytes: number): boolean {
+  if (session.info !== undefined || session.capabilities.length > 0) return false
+  const { client, tenant, user, address, origin, connection = '' } = session
+  const texts = client.length + tenant.length + user.length + address.length + origin.length + connection.length
+  let atMost = besideTexts + longestOfText * texts
+  for (const { channel, epoch, terms } of session.subscriptions.values()) {
+    if (terms?.chanInfo !== undefined) return false
+    atMost += besideSubscription + longestOfText * (channel.length + epoch.length)
+    if (atMost >= bytes) return false
+  }
+  return atMost < bytes
+}
+
 const isWide = (text: string): boolean => /[\u0100-\uffff]/.test(text)
 
 /** The session of before the gateway slept; one without a tenant had not connected yet. */

@@ -3,6 +3,7 @@ import { ignoredPush, pingFrame } from '../../../src/protocol/replies.ts'
 import {
   fromAttachment,
   attachmentSize,
+  fitsSurely,
   newSession,
   jsonFormat,
   toAttachment,
@@ -126,7 +127,9 @@ export class Sockets {
 
   /** Whether the session's attachment has room for another `bytes`. */
   canRemember(session: Session, bytes: number): boolean {
-    return attachmentSize(toAttachment(session)) + bytes < attachmentBytes
+    return (
+      fitsSurely(session, attachmentBytes - bytes) || attachmentSize(toAttachment(session)) + bytes < attachmentBytes
+    )
   }
 
   /** Keeps the time of a ping in the attachments of the first `count` sockets that have room for it. Returns how many have. */
@@ -258,9 +261,9 @@ export class Sockets {
     this.binary.forget()
   }
 
-  /** Writes the attachment of a session, except before the reply to its connect. A session whose attachment cannot be written is closed. */
+  /** Writes the attachment of a session where sockets hibernate, except before the reply to its connect. A session whose attachment cannot be written is closed. */
   #writeAttachment(session: Session): void {
-    if (session.phase === 'connecting') return
+    if (!this.#hibernates || session.phase === 'connecting') return
     const transport = this.#transports.get(session)
     const kept = toAttachment(session)
     try {
