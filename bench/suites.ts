@@ -11,6 +11,7 @@ export const suiteNames = [
   'sagas',
   'events',
   'breaker',
+  'facade',
   'projection',
   'move',
   'cost',
@@ -63,6 +64,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     what: 'a service that is down, as eight isolates see it, beside cockatiel',
     inRounds: true,
     quick: [],
+  },
+  facade: {
+    what: 'a request through a facade, beside a bare Worker in front of the same upstream',
+    inRounds: true,
+    quick: ['--pairs', '200'],
   },
   projection: {
     what: 'writing messages of many conversations to Postgres, beside a bare loop of the same inserts',

@@ -1,12 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { cacheEpochsOf, facadeOf } from '../../durable-objects/address.ts'
 import { durationNumber } from '../../src/facade/judge.ts'
 import type { RouteReport } from '../../src/facade/outcomes.ts'
 import { facadeTag } from '../../src/facade/route.ts'
 import { call } from '../support/worker/http.ts'
-import { newTenant } from '../support/worker/tenant.ts'
+import { newTenant, operatorKey } from '../support/worker/tenant.ts'
 import { facadeRoute } from '../support/worker/things.ts'
 
 async function routeWith(given: object) {
@@ -88,6 +88,71 @@ describe('a route of a facade', () => {
     const { status, body } = await act('PUT /larger', { ...facadeRoute, allow })
     expect([status, body.detail]).toEqual([409, expect.stringMatching(/^routes: all together at most 262144 bytes/)])
     expect((await act('GET /shop')).status).toBe(200)
+  })
+})
+
+describe('requests through a facade', () => {
+  afterEach(() => void vi.restoreAllMocks())
+
+  /** Which upstream a request reaches, by its host. */
+  async function sideOf(tenant: string, user: string): Promise<string> {
+    const bearer = `Bearer h.${btoa(JSON.stringify({ sub: user }))}.s`
+    const answer = await call(`GET /facade/${tenant}/shop/page`, { headers: { authorization: bearer } })
+    return answer.status === 200 ? answer.text : String(answer.status)
+  }
+  function answerByHost(): void {
+    const { fetch } = globalThis
+    vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
+      const url = typeof input === 'string' ? input : ''
+      const [, host] = /^https:\/\/(legacy|new)\.example\.com\/page$/.exec(url) ?? []
+      return host === undefined ? await fetch(input, init) : new Response(host)
+    })
+  }
+
+  test('go to legacy in a process that did not make the kill itself, once it has asked for invalidations', async () => {
+    answerByHost()
+    const { tenant, actor, read } = await routeWith({ percent: 100 })
+    expect(await sideOf(tenant.id, 'alice')).toBe('new')
+    await actor.kill('shop', 'orders are missing', 'another process')
+    await runDurableObjectAlarm(actor)
+    await expect.poll(() => sideOf(tenant.id, 'alice')).toBe('legacy')
+    expect(await read()).toMatchObject({ state: 'killed' })
+  })
+
+  test('go on as the routes were last known while their actor and the epochs do not answer', async () => {
+    answerByHost()
+    const { tenant } = await routeWith({ percent: 100 })
+    expect(await sideOf(tenant.id, 'alice')).toBe('new')
+    vi.spyOn(env.FACADE, 'getByName').mockImplementation(() => {
+      throw new Error('the actor is away')
+    })
+    await cacheEpochsOf(env).invalidate([facadeTag(tenant.id)], undefined)
+    for (let n = 0; n < 3; n++) {
+      expect(await sideOf(tenant.id, 'alice')).toBe('new')
+      await scheduler.wait(600)
+    }
+  })
+
+  test('of a tenant that is suspended or unknown, or for a route that is not there, reach no upstream', async () => {
+    answerByHost()
+    const { tenant } = await routeWith({ percent: 100 })
+    expect(await sideOf('nosuchtenant', 'alice')).toBe('404')
+    expect((await call(`GET /facade/${tenant.id}/other/page`)).status).toBe(404)
+    await call(`PATCH /admin/v1/tenants/${tenant.id}`, { as: operatorKey, body: { state: 'suspended' } })
+    expect(await sideOf(tenant.id, 'alice')).toBe('403')
+  })
+
+  test('are limited by address, each tenant by itself', async () => {
+    answerByHost()
+    const { tenant } = await routeWith({ percent: 0 })
+    const from = { headers: { 'cf-connecting-ip': '198.51.100.77' } }
+    const ask = async (id: string) => (await call(`GET /facade/${id}/shop/page`, from)).status
+    const statuses = new Set<number>()
+    for (let n = 0; n < 14; n++)
+      for (const status of await Promise.all(Array.from({ length: 50 }, () => ask(tenant.id)))) statuses.add(status)
+    expect([...statuses].toSorted()).toEqual([200, 429])
+    const { tenant: other } = await routeWith({ percent: 0 })
+    expect(await ask(other.id)).toBe(200)
   })
 })
 

@@ -125,6 +125,15 @@ describe('a facade in front of two systems', () => {
     expect(await sideOf('alice')).toBe('legacy 200')
   })
 
+  test('asks a side whose breaker is open when the other side fails, so that it is the last that can answer', async () => {
+    await put({ percent: 0, fallback: { both: true } })
+    legacy.fault = 'reset'
+    for (let n = 0; n < 12; n++) expect(await sideOf(`user-${n}`)).toBe('new 200')
+    legacy.fault = undefined
+    next.fault = 'reset'
+    for (let n = 0; n < 12; n++) expect(await sideOf(`user-${n}`)).toBe('legacy 200')
+  })
+
   test('moves users to the new side step by step, and none to and fro', async () => {
     await put({ percent: 0 })
     const all = users()

@@ -149,10 +149,18 @@ class Passing {
     facadeFigures.fallbacks[first.reason]++
     outcomes.noteFallback(this.#used.counted)
     const second = await this.#call(other, true)
-    // An answer that says little is more than none.
-    if (second.kind === 'unanswered') return this.#answer(first, side)
-    if (first.kind === 'answered') this.#ctx.waitUntil(first.response.body?.cancel() ?? Promise.resolve())
-    return this.#answer(second, other)
+    const isFirstUnsent = first.reason === 'breaker' && typeof this.#used.upstreams[side] !== 'string'
+    // The first side was not asked, as its breaker is open; after the second it is the last that may answer.
+    if (isFirstUnsent && second.reason !== undefined && (isRepeatable || second.reason === 'breaker'))
+      return this.#better([side, await this.#call(side, true)], [other, second])
+    return this.#better([other, second], [side, first])
+  }
+
+  /** The answer of the later call, unless only the earlier one has any: one that says little is more than none. */
+  #better([laterSide, later]: readonly [Side, Outcome], [earlierSide, earlier]: readonly [Side, Outcome]): Response {
+    if (later.kind === 'unanswered') return this.#answer(earlier, earlierSide)
+    if (earlier.kind === 'answered') this.#ctx.waitUntil(earlier.response.body?.cancel() ?? Promise.resolve())
+    return this.#answer(later, laterSide)
   }
 
   /** Calls one side. `isLast`: no other will be asked. */
