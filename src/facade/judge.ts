@@ -61,7 +61,7 @@ export type Judgement = { readonly kind: 'unknown' | 'healthy' } | { readonly ki
 /** Fewer errors say nothing. */
 const minErrors = 3
 /** A p95 that is longer by less than this is not worse, whatever the margin. */
-const minSlowerMs = 5
+const minSlowerMs = 20
 
 const percentText = (rate: number): string => `${(100 * rate).toFixed(1)} %`
 const msText = (ms: number): string => `${Math.round(ms)} ms`

@@ -150,7 +150,7 @@ describe('requests through a facade', () => {
     const statuses = new Set<number>()
     for (let n = 0; n < 14; n++)
       for (const status of await Promise.all(Array.from({ length: 50 }, () => ask(tenant.id)))) statuses.add(status)
-    expect([...statuses].toSorted()).toEqual([200, 429])
+    expect(statuses).toEqual(new Set([200, 429]))
     const { tenant: other } = await routeWith({ percent: 0 })
     expect(await ask(other.id)).toBe(200)
   })

@@ -46,12 +46,12 @@ describe('the judgement of the new side', () => {
       reason: 'error rate 4.0 %, of legacy 1.0 %',
     })
     expect(judge(margins, counts(100, 0, 28), legacy)).toEqual({ kind: 'healthy' })
-    expect(judge(margins, counts(100, 0, 40), legacy)).toMatchObject({ kind: 'worse', reason: /^p95 / })
+    expect(judge(margins, counts(100, 0, 60), legacy)).toMatchObject({ kind: 'worse', reason: /^p95 / })
   })
 
   test('is not worse for two errors, a slow p95 that is slower by little, or a p95 without one to compare with', () => {
     expect(judge(margins, counts(50, 2), noBaseline).kind).toBe('healthy')
-    expect(judge(margins, counts(100, 0, 4), { errorRate: 0, p95Ms: 1 }).kind).toBe('healthy')
+    expect(judge(margins, counts(100, 0, 18), { errorRate: 0, p95Ms: 1 }).kind).toBe('healthy')
     expect(judge(margins, counts(100, 0, 5000), noBaseline).kind).toBe('healthy')
   })
 
