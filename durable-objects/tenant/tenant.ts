@@ -48,8 +48,12 @@ const daysOfPeaks = 8
 const storedCalls = z.record(z.string(), z.object({ requests: z.number(), commands: z.number() }))
 const noCalls: CallsOfDay = { requests: 0, commands: 0 }
 const callsEveryMs = 60_000
-/** When a placement that failed is tried again by the run that creates the tenant, in milliseconds. */
-const placeAgainMs = 5000
+/**
+ * The alarm places a new tenant within this time; then the run that creates it does so, with pauses that double up to the longest, in
+ * milliseconds.
+ */
+const placeAgainMs = 2000
+const placeAtMostMs = 300_000
 /** After this time no further actors are measured for one page. */
 const measureMs = 2000
 
@@ -62,6 +66,8 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** Calls by day, once any were reported to this instance. */
   #callsByDay: Record<string, CallsOfDay> | undefined
   #callsWrittenAt = 0
+  /** Calls of the run that creates the tenant, while its placement is pending. */
+  #creationCalls = 0
   readonly #deletion = new Deletion({
     kv: this.#kv,
     clock: this.#clock,
@@ -213,11 +219,13 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   async continueCreation(): Promise<TenantStep> {
     if (this.record() === undefined) return { kind: 'none' }
     if (!this.#isPlacementPending()) return { kind: 'done' }
+    const inMs = Math.min(placeAtMostMs, placeAgainMs * 2 ** this.#creationCalls)
+    if (this.#creationCalls++ === 0) return { kind: 'unfinished', detail: 'it is being placed', inMs }
     try {
       await this.#tellPostgres()
       return { kind: 'done' }
     } catch (thrown) {
-      return { kind: 'unfinished', detail: reasonOf(thrown), inMs: placeAgainMs }
+      return { kind: 'unfinished', detail: reasonOf(thrown), inMs }
     }
   }
 
