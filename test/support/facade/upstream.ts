@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
 /** What an upstream is told to do with a request, by the header `x-<name of the upstream>`. */
-export type Fault = '500' | '503' | 'reset' | 'hang' | 'cut'
+export type Fault = '500' | '503' | 'reset' | 'hang'
 
 /** A request as it arrived. */
 export interface Arrived {
@@ -75,10 +75,6 @@ export class TestUpstream {
     if (fault === 'hang') return
     response.setHeader('x-side', this.name)
     if (fault === '500' || fault === '503') return void response.writeHead(Number(fault)).end(`${this.name} failed`)
-    if (fault === 'cut') {
-      response.writeHead(200, { 'content-length': '100' }).write('half')
-      return void setTimeout(() => request.socket.destroy(), 20)
-    }
     this.#page(path.split('?')[0] ?? '', body, request, response)
   }
 
