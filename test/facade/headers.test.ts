@@ -91,7 +91,7 @@ describe('headers for the client', () => {
     expect(Object.fromEntries(sent)).toEqual({ server: 's', 'x-kept': '1' })
   })
 
-  test('what holds for a whole host passes on a host of the tenant’s own only', () => {
+  test('a field that holds for a whole host passes on a host of the tenant’s own only', () => {
     const given = new Headers({
       'strict-transport-security': 'max-age=1',
       'clear-site-data': '"*"',

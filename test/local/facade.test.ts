@@ -188,7 +188,7 @@ describe('a facade in front of two systems', () => {
   })
 })
 
-describe('what passes a facade', () => {
+describe('a request through a facade', () => {
   test('is the request without hop-by-hop headers, with the host and address that it came by', async () => {
     await put({ percent: 0 })
     const headers = { host: 'parley.test', connection: 'close, x-hop', 'x-hop': '1', te: 'trailers', 'x-kept': '1' }
@@ -326,7 +326,7 @@ describe('a shadow', () => {
   })
 })
 
-describe('what a facade refuses', () => {
+describe('a request that a facade refuses', () => {
   const definition = () => ({ legacy: { url: legacy.url }, new: { url: next.url }, key: { from: 'user' } })
 
   test.each([
