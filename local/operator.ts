@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { deletionView, type DeletionView } from '../src/protocol/deletion-api.ts'
 import { rebuildAnswer, tenantPage, type rebuildRequest, type RebuildAnswer } from '../src/protocol/operator-api.ts'
 import { moveView, type MoveView } from '../src/protocol/moves-api.ts'
@@ -202,6 +202,24 @@ const replicasOf = (shard: string) => `/admin/v1/shards/${encodeURIComponent(sha
 
 async function textOf(response: Response, what: string): Promise<string> {
   const text = await response.text()
-  if (!response.ok) throw new LocalError(`${what} failed with ${response.status}: ${text}`)
+  if (!response.ok) throw new LocalError(`${what} failed with ${response.status}: ${wordsOf(text)}`)
   return text
+}
+
+const problem = z.object({ title: z.string(), detail: z.string(), requestId: z.string().optional() })
+
+/** A refusal in words: the title and the detail, which says what to change; what is no problem of ours as it is, in part. */
+function wordsOf(text: string): string {
+  const { data } = problem.safeParse(jsonOf(text))
+  if (data === undefined) return text.trim().slice(0, 500) || 'no reason given'
+  const { title, detail, requestId } = data
+  return `${title}. ${detail}${requestId === undefined ? '' : ` (request ${requestId})`}`
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

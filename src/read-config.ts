@@ -138,6 +138,7 @@ export function readConfig(vars: Vars): Config {
     publicUrl,
     endpoints: {
       allowPrivate: local && v.ALLOW_PRIVATE_ENDPOINTS === '1',
+      isDevelopment: local,
       ownHosts: URL.canParse(publicUrl) ? [new URL(publicUrl).hostname] : [],
     },
     facade: new FacadeConfig(vars, local),

@@ -1,7 +1,7 @@
 import { uuidv7 } from '../kernel/id.ts'
 import { encodeWith, isDeeper } from '../kernel/json.ts'
 import type { EventAttributes, LogEvent, NewEvent } from '../events/log-event.ts'
-import { explain } from '../protocol/commands.ts'
+import { explain } from '../protocol/explain.ts'
 import { cloudEvent, eventBytes, extensionsOf, maxEvents, plainEvent } from '../protocol/events-api.ts'
 import { GivenJson, readGiven } from '../protocol/given-json.ts'
 import { sizes } from '../protocol/limits.ts'

@@ -2,6 +2,8 @@
 export interface EndpointRules {
   /** Loopback over plain http as well; for the local environment only. */
   readonly allowPrivate: boolean
+  /** A development system, where `ALLOW_PRIVATE_ENDPOINTS=1` allows loopback: an error says so. */
+  readonly isDevelopment: boolean
   readonly ownHosts: readonly string[]
 }
 
@@ -32,12 +34,17 @@ const privateSuffixes = [
  * one number), so that one pattern tells an address from a name. What a name resolves to is checked by the network: the
  * platform's egress reaches public addresses only.
  */
-export function badEndpoint(text: string, { allowPrivate, ownHosts }: EndpointRules): string | undefined {
+export function badEndpoint(
+  text: string,
+  { allowPrivate, isDevelopment, ownHosts }: EndpointRules,
+): string | undefined {
   if (text.length > urlLength) return `url: at most ${urlLength} characters`
   if (!URL.canParse(text)) return 'url: not a URL'
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') return 'url: must not carry a user name or password'
   if (allowPrivate && isLoopback(url)) return undefined
+  if (isDevelopment && isLoopback(url))
+    return 'url: loopback is refused; start the system with ALLOW_PRIVATE_ENDPOINTS=1 to allow it'
   if (url.protocol !== 'https:') return 'url: must begin with https://'
   if (url.port !== '') return 'url: only port 443'
   return badHost(url.hostname.toLowerCase().replace(/\.+$/, ''), ownHosts)

@@ -95,11 +95,3 @@ export type Command =
 export type ParsedFrame =
   | { readonly kind: 'commands'; readonly commands: readonly Command[] }
   | { readonly kind: 'malformed'; readonly reason: string }
-
-/** The first broken rule as "field: sentence". */
-export function explain(error: z.ZodError): string {
-  const issue = error.issues[0]
-  if (issue === undefined) return 'invalid'
-  const where = issue.path.length === 0 ? '' : `${issue.path.join('.')}: `
-  return `${where}${issue.message}`
-}

@@ -1,5 +1,6 @@
 import { isLonger } from '../kernel/text.ts'
-import { explain, methodLength, requests, type Command, type CommandKind, type ParsedFrame } from './commands.ts'
+import { methodLength, requests, type Command, type CommandKind, type ParsedFrame } from './commands.ts'
+import { explain } from './explain.ts'
 import { GivenJson } from './given-json.ts'
 import { GivenBytes } from './publication-data.ts'
 import { withoutNulls } from './given-json.ts'

@@ -236,6 +236,14 @@ describe('event types', () => {
       { version: 3 },
     ])
     expect((await read('?as=paid')).status).toBe(400)
+    expect((await read('?as=paid@9')).body).toMatchObject({
+      status: 400,
+      detail: 'as: paid has the versions 1 to 3, got 9',
+    })
+    expect((await read('?as=paid@3,never@1')).body).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining('as: never has no versions'),
+    })
   })
 })
 

@@ -76,7 +76,7 @@ describe('an event between contexts', () => {
   })
 })
 
-describe('what is stored', () => {
+describe('the stored form', () => {
   const texts = later.texts('conversation.entry')
 
   test('a page of old history has entries of several versions, and is read in the newest', () => {

@@ -4,8 +4,8 @@ import { outcomeOf } from '../../src/jobs/webhooks/endpoint-answer.ts'
 import { encodePost, readPost, SigningSecrets, signedHeaders } from '../../src/webhooks/endpoint-post.ts'
 import { unreachableReason } from '../../src/webhooks/unreachable.ts'
 
-const deployed = { allowPrivate: false, ownHosts: ['chat.example'] }
-const local = { allowPrivate: true, ownHosts: ['localhost'] }
+const deployed = { allowPrivate: false, isDevelopment: false, ownHosts: ['chat.example'] }
+const local = { allowPrivate: true, isDevelopment: true, ownHosts: ['localhost'] }
 
 describe('an endpoint', () => {
   test.each(['https://hooks.example.com/a?b=c', 'https://example.co.uk', 'https://hooks.example.com:443/'])(
@@ -52,6 +52,15 @@ describe('an endpoint', () => {
     for (const url of ['http://10.0.0.1', 'https://192.168.1.1', 'http://example.com', 'http://localhost.evil.com'])
       expect(badEndpoint(url, local)).toMatch(/^url: /)
   })
+})
+
+test('a development system that refuses loopback names the setting that allows it', () => {
+  const development = { allowPrivate: false, isDevelopment: true, ownHosts: [] }
+  for (const url of ['http://127.0.0.1:9999/', 'https://localhost/'])
+    expect(badEndpoint(url, development)).toBe(
+      'url: loopback is refused; start the system with ALLOW_PRIVATE_ENDPOINTS=1 to allow it',
+    )
+  expect(badEndpoint('http://127.0.0.1:9999/', deployed)).toBe('url: must begin with https://')
 })
 
 describe("an endpoint's answer", () => {

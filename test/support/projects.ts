@@ -15,8 +15,9 @@ const long = '**/*.long.test.ts'
  */
 export const alone = {
   node: [
-    // This replaces a module, which in a shared process may have been loaded already.
+    // These replace a module, which in a shared process may have been loaded already.
     'test/cache/read-ahead.test.ts',
+    'test/checks/contexts.test.ts',
     // These start systems, engines and programs, and some hold what their processes may use against limits.
     'test/cron/by-hand.test.ts',
     'test/e2e/**/*.test.ts',

@@ -3,7 +3,7 @@ import { reportTyping } from '../../../src/conversations/commands/report-typing.
 import type { Env } from '../../../src/env.ts'
 import { log } from '../../../src/kernel/log.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
-import { explain } from '../../../src/protocol/commands.ts'
+import { explain } from '../../../src/protocol/explain.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
 import { readGiven, type GivenJson } from '../../../src/protocol/given-json.ts'
 import { GivenBytes } from '../../../src/protocol/publication-data.ts'

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { splitJson } from '../../kernel/json.ts'
-import { explain } from '../../protocol/commands.ts'
+import { explain } from '../../protocol/explain.ts'
 import { GivenJson, readGiven } from '../../protocol/given-json.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { requestBody, textOf } from './capped.ts'

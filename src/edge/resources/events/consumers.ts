@@ -293,6 +293,7 @@ const pullConsumer = operation(
     access,
     params,
     body: pullRequest,
+    optionalBody: true,
     responses: { 200: pulledEvents },
     errors: ['conflict'],
     example: {
@@ -387,6 +388,7 @@ const redriveDeadLetters = operation(
     access,
     params,
     body: deadLettersLimit,
+    optionalBody: true,
     responses: { 200: deadLettersMoved },
     example: { body: { limit: 100 }, response: { count: 3 } },
   }),

@@ -116,27 +116,33 @@ const readEventsPage = operation(
   }),
   async ({ c, caller, query: { topic, after, since, limit, as } }) => {
     const { tenant } = caller
+    const wanted = await versionsOf(c.env, tenant, as)
     // Upcasting costs the processor's time.
     if (as !== undefined) await takeItems(c.env, caller, limit)
     const from =
       since === undefined ? (after ?? 0) : await callEventLog(c.env, tenant, topic, (log) => log.offsetBefore(since))
     const { events, first, top } = accepted(await callEventLog(c.env, tenant, topic, (log) => log.read(from, limit)))
     const texts: string[] = []
-    const wanted = versionsOf(as)
     for (const event of events) texts.push(await encodedAs(c.env, tenant, event, wanted))
     const next = events.at(-1)?.offset ?? Math.max(from, first - 1)
     return { status: 200, json: encodeWith({ next, first, top }, { events: `[${texts.join(',')}]` }) }
   },
 )
 
-/** `order.placed@3,order.paid@2` as versions by type. */
-const versionsOf = (as: string | undefined): ReadonlyMap<string, number> =>
-  new Map(
-    as?.split(',').map((each): [string, number] => {
-      const [type = '', version = '1'] = each.split('@')
-      return [type, Number(version)]
-    }),
-  )
+/** `order.placed@3,order.paid@2` as versions by type, each of which exists. */
+async function versionsOf(env: Env, tenant: string, as: string | undefined): Promise<ReadonlyMap<string, number>> {
+  const wanted = new Map<string, number>()
+  for (const each of as?.split(',') ?? []) {
+    const [name = '', version = ''] = each.split('@')
+    const type = await typeOf(env, tenant, name, Number(version))
+    if (type === undefined)
+      return fail('invalid-request', `as: ${name} has no versions; leave it out to read its events as they are`)
+    if (Number(version) < 1 || Number(version) > type.newest)
+      return fail('invalid-request', `as: ${name} has the versions 1 to ${type.newest}, got ${Number(version)}`)
+    wanted.set(name, Number(version))
+  }
+  return wanted
+}
 
 async function encodedAs(
   env: Env,

@@ -38,6 +38,7 @@ const drainJobs = operation(
     summary: 'Start no more jobs here, and wait for those that run',
     access,
     body: drainRequest,
+    optionalBody: true,
     responses: { 200: z.object({ left: z.int().describe('Worker runs that still run') }) },
     example: { body: { seconds: 5 }, response: { left: 0 } },
   }),

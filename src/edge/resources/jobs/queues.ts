@@ -167,6 +167,7 @@ const redriveQueue = operation(
     access,
     params,
     body: redriveRequest,
+    optionalBody: true,
     responses: { 200: redriveResult },
     example: { body: { limit: 100 }, response: { redriven: 12, skipped: 1 } },
   }),

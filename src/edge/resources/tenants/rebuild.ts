@@ -37,6 +37,7 @@ export const rebuildTenant = operation(
     access: 'operator',
     params: z.object({ id: tenantId }),
     body: rebuildRequest,
+    optionalBody: true,
     responses: { 200: rebuildAnswer },
     example: {
       body: { mode: 'differing', cursor: '', limit: 20 },
