@@ -156,7 +156,7 @@ describe('requests through a facade', () => {
   })
 })
 
-describe('what processes report', () => {
+describe('reports of processes', () => {
   test('is merged, and rolls a route back that is worse than legacy: every process learns of it', async () => {
     const { read, report, actor, tenant } = await routeWith({ percent: 50 })
     const before = await cacheEpochsOf(env).since(undefined, [])

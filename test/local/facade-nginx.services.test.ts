@@ -35,7 +35,7 @@ function facadeOverNginx(): void {
     expect(answer).toMatchObject({ status: 200 })
   }
 
-  test('what nginx answers passes as it is: compressed, in part, not modified, with its cookies and redirects', async () => {
+  test('an answer of nginx passes as it is: compressed, in part, not modified, with its cookies and redirects', async () => {
     const path = pathOf('site')
     await put('site', { percent: 0 })
     const whole = await system.raw(`${path}/page.json`, { 'accept-encoding': 'gzip', host: 'parley.test' })
