@@ -3,7 +3,9 @@ import { namesUnknownKey } from '../../src/auth/token.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import { Deadlines } from '../../src/kernel/deadlines.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
+import { within } from '../../src/kernel/retry.ts'
 import { ConnectionLimits } from '../../src/limits/connection-limits.ts'
 import type { Taken } from '../../src/limits/ports.ts'
 import { closes, type CloseName } from '../../src/protocol/close-codes.ts'
@@ -22,6 +24,10 @@ import { Sockets, type SocketHandlers } from './transport/sockets.ts'
 
 /** Commands per second of a connection until its tenant's record is known. */
 const commandsAtFirst = 50
+/** How long a client waits for an actor until its command is refused, in milliseconds; the heartbeat looks, every 25 s at least. */
+export const commandDueMs = 10_000
+/** How long a connect or refresh waits for each of the actors that know its tenant. */
+export const admissionDueMs = 5000
 
 /** What the parts of one gateway share. Made once, when the actor starts. */
 export class GatewayContext {
@@ -30,6 +36,8 @@ export class GatewayContext {
   /** The gateway's name, `<region>/<number>`. */
   readonly name: string
   readonly clock = systemClock
+  /** The deadlines of the calls that clients wait for; the heartbeat ends what is overdue. */
+  readonly deadlines = new Deadlines(systemClock)
   readonly storage: DurableObjectStorage
   readonly sockets: Sockets
   readonly heartbeat: Heartbeat
@@ -47,7 +55,7 @@ export class GatewayContext {
     this.name = ctx.id.name ?? ''
     this.storage = ctx.storage
     this.sockets = new Sockets(ctx, handlers, this.config.hibernation)
-    this.heartbeat = new Heartbeat(ctx.storage, this.sockets)
+    this.heartbeat = new Heartbeat(ctx.storage, this.sockets, this.deadlines)
     const { tenants, platformChanged } = openTenants(env)
     this.tenants = tenants
     this.platformChanged = platformChanged
@@ -70,7 +78,7 @@ export class GatewayContext {
   /** Whether the key that a token names may have been published at one of the tenant's addresses since they were fetched. */
   async mayBePublished({ record, secrets }: Admission, token: string): Promise<boolean> {
     if (secrets.hasKeySets !== true || !namesUnknownKey(token, secrets.tokenKeys)) return false
-    const isOnItsWay = await tenantOf(this.env, record.id).mayPublishKey()
+    const isOnItsWay = await within(admissionDueMs, 'the tenant', tenantOf(this.env, record.id).mayPublishKey())
     if (isOnItsWay) this.tenants.forget(record.id)
     return isOnItsWay
   }
@@ -105,7 +113,7 @@ function openTenants(env: Env): Pick<GatewayContext, 'tenants' | 'platformChange
     if (now < freshUntil) return settings
     const before = changes
     try {
-      settings = await platformOf(env).settings()
+      settings = await within(admissionDueMs, 'the platform', platformOf(env).settings())
       if (changes === before) freshUntil = now + tenantFreshMs
     } catch (thrown) {
       log.warn('tenants.platform-unreachable', { reason: reasonOf(thrown) })

@@ -2,7 +2,6 @@ import type { Env } from '../../../src/env.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { backoffMs } from '../../../src/kernel/retry.ts'
 import { channelKey, conversationIn, isInbox } from '../../../src/protocol/channel-names.ts'
-import { refuse } from '../../../src/protocol/errors.ts'
 import type { StreamAnswer, StreamCall, StreamCommand, StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Hub, HubChannel } from '../../../src/realtime/hub.ts'
 import type { Session } from '../../../src/realtime/session.ts'
@@ -13,8 +12,6 @@ import { Links } from './links.ts'
 import { callIfKnown, callOpen, callOtherStream } from './other-streams.ts'
 
 const attempts = 3
-/** A subscribed channel whose calls failed that often is asked for its position after this time, in milliseconds. */
-const askAgainMs = 5000
 /** With fewer commands waiting for its channel a message is admitted without reading the clock and the load of calls. */
 const fewPerChannel = 16
 /** Calls under way from which on further calls wait a moment to gather more commands. Below it no command waits. */
@@ -35,7 +32,12 @@ export interface PendingCommand {
 }
 
 /** Takes the answer to a call: settles its commands and applies its update. */
-type Answered = (tenant: string, channel: string, commands: readonly PendingCommand[], answer: StreamAnswer) => void
+type Answered = (
+  tenant: string,
+  channel: string,
+  commands: readonly PendingCommand[],
+  answer: StreamAnswer | undefined,
+) => void
 
 /** Sends the commands of one gateway to the actors behind its channels, in batches. */
 export class ChannelCalls {
@@ -43,7 +45,7 @@ export class ChannelCalls {
   readonly #context: GatewayContext
   readonly #hub: Hub
   readonly #answered: Answered
-  readonly #batchers = new Map<string, CommandBatcher>()
+  readonly batchers = new Map<string, CommandBatcher>()
   readonly #links: Links | undefined
   /** Whether open actors are bounded in this process. */
   readonly #isBounded: boolean
@@ -87,21 +89,21 @@ export class ChannelCalls {
 
   /** The batcher of a channel with commands waiting or under way. */
   find(tenant: string, channel: string): CommandBatcher | undefined {
-    return this.#batchers.get(channelKey(tenant, channel))
+    return this.batchers.get(channelKey(tenant, channel))
   }
 
   #batcher(tenant: string, channel: string): CommandBatcher {
     const key = channelKey(tenant, channel)
-    const known = this.#batchers.get(key)
+    const known = this.batchers.get(key)
     if (known !== undefined) return known
     const batcher: CommandBatcher = new CommandBatcher({
       send: (commands) => this.#call(batcher, key, tenant, channel, commands),
       gather: () => this.#window.gather(),
       // The inbox of a user has few connections, which do not return together.
       ...(isInbox(channel) ? {} : { pause: (ms) => scheduler.wait(ms) }),
-      ended: () => this.#batchers.delete(key),
+      ended: () => this.batchers.get(key) === batcher && this.batchers.delete(key),
     })
-    this.#batchers.set(key, batcher)
+    this.batchers.set(key, batcher)
     return batcher
   }
 
@@ -112,23 +114,32 @@ export class ChannelCalls {
     channel: string,
     commands: readonly PendingCommand[],
   ): Promise<void> {
-    const { clock } = this.#context
-    const begun = clock.now()
-    batcher.calledAt = begun
+    batcher.calledAt = this.#context.clock.now()
     this.#window.calls++
     this.#window.commands += commands.length
     try {
-      await this.#exchange(key, tenant, channel, commands)
+      const answer = await this.#exchange(key, tenant, channel, commands)
+      // A call that was overdue has ended before.
+      if (batcher.calledAt > 0) this.#answered(tenant, channel, commands, answer)
     } finally {
-      const now = clock.now()
-      this.#window.calls--
-      this.#window.commands -= commands.length
-      this.overload.called(now - begun, now)
-      batcher.calledAt = 0
+      if (batcher.calledAt > 0) this.ended(batcher, this.#context.clock.now())
     }
   }
 
-  async #exchange(key: string, tenant: string, channel: string, commands: readonly PendingCommand[]): Promise<void> {
+  /** A call has ended, or is given up. */
+  ended(batcher: CommandBatcher, now: number): void {
+    this.#window.calls--
+    this.#window.commands -= batcher.called.length
+    this.overload.called(now - batcher.calledAt, now)
+    batcher.calledAt = 0
+  }
+
+  #exchange(
+    key: string,
+    tenant: string,
+    channel: string,
+    commands: readonly PendingCommand[],
+  ): Promise<StreamAnswer | undefined> {
     const state = this.#hub.byKey.get(key)
     const conversation = conversationIn(channel)
     const rules = conversation === undefined ? this.#context.namespaces.rules(tenant, channel) : undefined
@@ -139,10 +150,7 @@ export class ChannelCalls {
       ...(rules === undefined ? {} : { rules }),
       commands: completeCommands(commands, state, (session) => this.#connectionsOf(session)),
     }
-    const answer = await this.#attempt(key, tenant, channel, conversation, call)
-    if (answer !== undefined) return this.#answered(tenant, channel, commands, answer)
-    commands.forEach(({ settle }) => settle(refuse('internal', 'the stream could not be reached')))
-    if (state !== undefined) void this.#askAgain(state)
+    return this.#attempt(key, tenant, channel, conversation, call)
   }
 
   /** Every command may be repeated: a send has its clientId, an amendment its content, the others change nothing twice. */
@@ -179,12 +187,6 @@ export class ChannelCalls {
   /** Anonymous connections share the user id "", but each is a user of its own. */
   #connectionsOf({ tenant, user }: Session): readonly Session[] {
     return user === '' ? [] : this.#context.registry.connectionsOf(tenant, user)
-  }
-
-  /** What the failed call did, if it did anything, was published to the other gateways only: ours had it in the answer. */
-  async #askAgain({ tenant, channel }: HubChannel): Promise<void> {
-    await scheduler.wait(askAgainMs)
-    if (this.#hub.find(tenant, channel) !== undefined) this.pull(tenant, channel)
   }
 }
 
@@ -227,7 +229,7 @@ export interface BatcherParts {
   /** Resolves after so many milliseconds; absent where subscriptions do not gather. */
   readonly pause?: (ms: number) => Promise<void>
   /** Nothing waits, and nothing is under way. */
-  readonly ended: () => void
+  readonly ended: () => unknown
   /** Bounds the commands of one call. */
   readonly cap?: number
 }
@@ -242,7 +244,8 @@ export class CommandBatcher {
   readonly #parts: BatcherParts
   readonly #cap: number
   #waiting: PendingCommand[] = []
-  #called: readonly PendingCommand[] = []
+  /** The commands of the call under way. */
+  called: readonly PendingCommand[] = []
   #pulls = false
   /** Ends the gathering of subscriptions. */
   #endGathering: () => void = () => undefined
@@ -262,7 +265,7 @@ export class CommandBatcher {
 
   /** The connections whose subscribe is under way, or waits. */
   get subscribing(): string[] {
-    const all = [...this.#called, ...this.#waiting]
+    const all = [...this.called, ...this.#waiting]
     return all.flatMap(({ command, session }) => (command.kind === 'subscribe' ? [session.client] : []))
   }
 
@@ -274,6 +277,12 @@ export class CommandBatcher {
     this.#waiting.push(command)
     if (!this.busy) void this.#run()
     else if (!isComingOrGoing(command) || this.#waiting.length >= this.#cap) this.#endGathering()
+  }
+
+  /** Returns the commands that wait, which it will not send: the call under way is given up. */
+  abandon(): PendingCommand[] {
+    this.#pulls = false
+    return this.#waiting.splice(0)
   }
 
   /** Makes one more call, also without commands, to be brought up to date. */
@@ -290,16 +299,16 @@ export class CommandBatcher {
         // Also when it does not wait: the commands that follow in the same frame join the call.
         await this.#waitForOthers()
         this.#pulls = false
-        this.#called = this.#waiting.splice(0, this.#cap)
-        await this.#parts.send(this.#called)
-        const mayGather = this.#called.some(isComingOrGoing) && !this.#pulls && this.#waiting.every(isComingOrGoing)
-        this.#called = []
+        this.called = this.#waiting.splice(0, this.#cap)
+        await this.#parts.send(this.called)
+        const mayGather = this.called.some(isComingOrGoing) && !this.#pulls && this.#waiting.every(isComingOrGoing)
+        this.called = []
         if (!mayGather || this.#waiting.length >= this.#cap) continue
         await this.#gatherComings(gatherMs)
         gatherMs = Math.min(2 * gatherMs, comingsGatherMs.longest)
       }
     } finally {
-      this.#called = []
+      this.called = []
       this.busy = false
       this.#parts.ended()
     }

@@ -1,3 +1,4 @@
+import { channelKey } from '../../../src/protocol/channel-names.ts'
 import { answerUnchanged, RecentInboxes } from '../../../src/inbox/recent-inboxes.ts'
 import { inboxUserIn } from '../../../src/protocol/channels.ts'
 import { refuse } from '../../../src/protocol/errors.ts'
@@ -14,6 +15,7 @@ import type { PresenceReport } from '../../../src/realtime/presence-table.ts'
 import type { Session, SubscriptionTerms } from '../../../src/realtime/session.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { ChannelCalls, type PendingCommand } from './channel-calls.ts'
+import { FailedCalls } from './failed-calls.ts'
 import { ChannelUpdates } from './channel-updates.ts'
 import type { SubscriptionGrant } from './subscription-grants.ts'
 
@@ -26,6 +28,7 @@ export class ChannelClient {
   readonly #recentInboxes = new RecentInboxes()
   readonly hub: Hub
   readonly calls: ChannelCalls
+  readonly #failed: FailedCalls
 
   /** `inboxUpdated` gets the updates of users' inboxes once they are delivered. */
   constructor(context: GatewayContext, inboxUpdated: (tenant: string, user: string, update: StreamUpdate) => void) {
@@ -35,7 +38,12 @@ export class ChannelClient {
       changed: (session) => sockets.changed(session),
       written: (session) => sockets.written(session),
     })
-    this.calls = new ChannelCalls(context, this.hub, (...answered) => this.#answered(...answered))
+    this.calls = new ChannelCalls(context, this.hub, (tenant, channel, commands, answer) =>
+      answer === undefined
+        ? this.#failed.refuse(channelKey(tenant, channel), commands)
+        : this.#answered(tenant, channel, commands, answer),
+    )
+    this.#failed = new FailedCalls(this.hub, (tenant, channel) => this.calls.pull(tenant, channel))
     this.#updates = new ChannelUpdates(context, this.hub, this.calls.overload, {
       pull: (tenant, channel) => this.calls.pull(tenant, channel),
       leave: (session, channel) => this.leave(session, channel),
@@ -101,8 +109,9 @@ export class ChannelClient {
     return { clients: this.hub.presence(tenant, channel), pending }
   }
 
-  /** Asks the channels whose turn it is at `now` for their position; the answers bring the publications that are missing. */
+  /** Gives up calls that are overdue, and asks the channels whose turn it is at `now` for their position; the answers bring the publications that are missing. */
   checkPositions(now: number): void {
+    this.#failed.expire(this.calls.batchers, now, (call) => this.calls.ended(call, now))
     this.#recentInboxes.tidy(now)
     for (const { tenant, channel, epoch } of this.hub.channels())
       if (epoch !== '' && isCheckedAt(channel, now)) this.calls.pull(tenant, channel)

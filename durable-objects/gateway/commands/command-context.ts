@@ -11,7 +11,7 @@ import { encodeRefusal, encodeReply } from '../../../src/protocol/replies.ts'
 import type { StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { ChannelCalls } from '../channels/channel-calls.ts'
-import type { GatewayContext } from '../gateway-context.ts'
+import { commandDueMs, type GatewayContext } from '../gateway-context.ts'
 import type { MessageSender } from './message-sender.ts'
 
 /** The data of a command. */
@@ -39,6 +39,11 @@ export class CommandContext {
     if (refusal.error === 'internal')
       log.warn('gateway.command-failed', { client: session.client, command: id, reason: refusal.detail })
     this.#gateway.sockets.write(session, encodeRefusal(id, refusal))
+  }
+
+  /** Waits for an actor as long as a client may wait for a command. */
+  inTime<T>(what: string, work: Promise<T>): Promise<T> {
+    return this.#gateway.deadlines.within(commandDueMs, what, work)
   }
 
   /** `result` is JSON text of the result object. */

@@ -90,7 +90,7 @@ export class CommandRouter {
   }
 
   #later(session: Session, id: number, kind: string, work: Promise<string | Refusal>): void {
-    work.then(
+    this.#context.inTime(kind, work).then(
       (result) =>
         typeof result === 'string'
           ? this.#context.reply(session, id, kind, result)

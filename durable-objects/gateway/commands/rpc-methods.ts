@@ -123,7 +123,7 @@ function replyLater(context: CommandContext, session: Session, id: number, ask: 
     if ('kind' in body && body.kind === 'refused') context.refuse(session, id, body)
     else context.reply(session, id, 'rpc', JSON.stringify({ data: body }))
   }
-  ask().then(reply, (thrown: unknown) => {
+  context.inTime('rpc', ask()).then(reply, (thrown: unknown) => {
     log.warn('gateway.rpc-failed', { client: session.client, command: id, reason: reasonOf(thrown) })
     const part = thrown instanceof DependencyError ? `${thrown.message}; ` : ''
     context.refuse(session, id, refuse('internal', `${part}try again`))

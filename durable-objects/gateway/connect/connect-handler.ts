@@ -1,7 +1,7 @@
 import type { Claims } from '../../../src/auth/claims.ts'
 import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { whenReady, type Ready } from '../../../src/kernel/ready.ts'
-import { spreadMs } from '../../../src/kernel/retry.ts'
+import { spreadMs, within } from '../../../src/kernel/retry.ts'
 import { inboxChannel } from '../../../src/protocol/channels.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import type { Command } from '../../../src/protocol/commands.ts'
@@ -15,7 +15,7 @@ import type { TenantLimits } from '../../../src/tenants/record.ts'
 import { encodeConnected, encodeExpiry, encodeOwn, ownStream, type SubscribedResult } from './connect-reply.ts'
 import { ConnectionAuthenticator, type Authentication } from './connection-authenticator.ts'
 import type { ServerSubscriptions } from '../channels/server-subscriptions.ts'
-import type { GatewayContext } from '../gateway-context.ts'
+import { admissionDueMs, type GatewayContext } from '../gateway-context.ts'
 import { infoChanged } from '../channels/shown-infos.ts'
 import type { GatewayActivity } from '../activity/gateway-activity.ts'
 import type { ChannelClient } from '../channels/channel-client.ts'
@@ -100,7 +100,8 @@ export class ConnectHandler {
   /** While the inbox is unreachable the session stays: its user's stream publishes a revocation by itself. */
   async #isRevoked(session: Session, issuedAt: number): Promise<boolean> {
     try {
-      return issuedAt <= (await inboxOf(this.#context.env, session.tenant, session.user).revokedAt())
+      const inbox = inboxOf(this.#context.env, session.tenant, session.user)
+      return issuedAt <= (await within(admissionDueMs, 'the inbox', inbox.revokedAt()))
     } catch (thrown) {
       log.warn('gateway.revoked-unknown', { client: session.client, reason: reasonOf(thrown) })
       return false

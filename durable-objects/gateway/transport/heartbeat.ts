@@ -1,3 +1,4 @@
+import type { Deadlines } from '../../../src/kernel/deadlines.ts'
 import type { CloseName } from '../../../src/protocol/close-codes.ts'
 import { decideEnd, isPingDue, lookAgainAt, nextPingAt } from '../../../src/realtime/liveness.ts'
 import type { Session } from '../../../src/realtime/session.ts'
@@ -19,12 +20,14 @@ const pingedAtKey = 'pingedAt'
 export class Heartbeat {
   readonly #storage: DurableObjectStorage
   readonly #sockets: Sockets
+  readonly #deadlines: Deadlines
   /** When the alarm rings; undefined until it was read from storage. */
   #next: number | undefined
   /** When the last ping was sent, 0 for none; undefined until it was looked up. */
   #pingedAt: number | undefined
 
-  constructor(storage: DurableObjectStorage, sockets: Sockets) {
+  constructor(storage: DurableObjectStorage, sockets: Sockets, deadlines: Deadlines) {
+    this.#deadlines = deadlines
     this.#storage = storage
     this.#sockets = sockets
   }
@@ -40,6 +43,7 @@ export class Heartbeat {
 
   /** The alarm rang: ends the connections that must go, pings the rest when it is time, and sets the next alarm while there are connections. True when it pinged. */
   async beat(now: number, end: (session: Session, name: CloseName) => void): Promise<boolean> {
+    this.#deadlines.expire(now)
     const pingedAt = (this.#pingedAt ??= this.#keptPing())
     const pings = isPingDue(pingedAt, now)
     let due = nextPingAt(pings ? now : pingedAt)

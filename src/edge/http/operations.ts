@@ -13,6 +13,7 @@ import {
   type OperationDefinition,
   type OperationInput,
 } from '../../protocol/operation.ts'
+import { answerInTime } from './answer-in-time.ts'
 import type { App, AppContext } from './context.ts'
 import { body, bodyOrNothing, check, header, param, query } from './input.ts'
 import { known, principalOf, requireOperator, server } from '../middleware/authenticate.ts'
@@ -138,7 +139,8 @@ async function answerSafely(c: AppContext, parts: Parts): Promise<Response> {
         const fields = response.status < 400 ? limits : {}
         return withHeaders(response, { ...fields, ...(isOfTenants ? corsHeaders(c) : undefined) })
       }
-      const answer = await work({ c, caller: callerOf(c, definition.access), ...(await input(c)) })
+      const call = { c, caller: callerOf(c, definition.access), ...(await input(c)) }
+      const answer = isOfTenants ? await answerInTime(work(call)) : await work(call)
       const cors = isOfTenants ? corsHeaders(c) : undefined
       const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
       if (isSecret) headers['Cache-Control'] = 'no-store'

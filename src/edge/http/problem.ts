@@ -34,6 +34,15 @@ export const overloaded = (waitMs: number): ProblemError =>
     retryAfterMs: spreadMs(waitMs, Math.random()),
   })
 
+/** The part that was asked has not answered; what it was asked to do may be done all the same. */
+export const tookTooLong = (): ProblemError =>
+  new ProblemError({
+    name: 'unavailable',
+    detail:
+      'The answer took longer than 30 s and is no longer waited for. Repeat the request: with the same id it is done once.',
+    retryAfterMs: spreadMs(1000, Math.random()),
+  })
+
 /** A development system answers from the moment its Worker listens, and makes its tenant a moment later. */
 export const localTenantMissing = (): ProblemError =>
   new ProblemError({
