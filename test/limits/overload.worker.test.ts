@@ -30,7 +30,7 @@ describe('an isolate with too many requests under way', () => {
       .onError(onError)
     const ask = async (line: string) => {
       const [method = 'GET', path = '/'] = line.split(' ')
-      return await app.request(path, { method })
+      return await app.request(path, { method }, env)
     }
     return { ask, free: () => held.splice(0).forEach((done) => done()) }
   }
