@@ -203,6 +203,7 @@ describe('a request', () => {
   test('goes to legacy for the reasons of the route; one that was not sent goes whatever it is; to the new side only where both are named', () => {
     expect(fallbackOf(plain, 'new', '5xx', true)).toBe('legacy')
     expect(fallbackOf(plain, 'new', '5xx', false)).toBe(undefined)
+    expect(fallbackOf(plain, 'new', 'timeout', false)).toBe(undefined)
     expect(fallbackOf(plain, 'new', 'breaker', false)).toBe('legacy')
     expect(fallbackOf(plain, 'legacy', '5xx', true)).toBe(undefined)
     expect(fallbackOf(definitionOf({ fallback: { both: true } }), 'legacy', 'timeout', true)).toBe('new')
