@@ -68,7 +68,7 @@ class Side {
     await this.send('PUT /v1/limits/policies/bench', policy)
     await this.send('POST /v1/jobs', { id: 'waits', url: 'https://example.com/', delaySeconds: 80_000 })
     // Nothing runs it here, and no attempt to arrange for that is measured.
-    await this.send('POST /v1/jobs/waits/cancel')
+    await this.send('DELETE /v1/jobs/waits')
   }
 
   async send(line: string, body?: object, key = apiKey): Promise<void> {
