@@ -1,4 +1,3 @@
-import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { policyOf } from '../../../src/limits/built-in-policies.ts'
 import { LeaseHolder } from '../../../src/limits/holder.ts'
 import type { Taken } from '../../../src/limits/ports.ts'
@@ -11,6 +10,7 @@ import type { MessageLimitStats } from '../../contracts.ts'
 import type { ChannelCalls } from '../channels/channel-calls.ts'
 import type { GatewayContext } from '../gateway-context.ts'
 import { LimitLevels } from './limit-levels.ts'
+import { decideInOrder } from './undecided-messages.ts'
 
 type Settle = (result: StreamResult) => void
 type Sender = Pick<Session, 'tenant' | 'user' | 'client'>
@@ -24,6 +24,7 @@ export class MessageSender {
   readonly #calls: Pick<ChannelCalls, 'execute'>
   readonly #holder = new LeaseHolder(policyOf)
   readonly #levels: LimitLevels
+  readonly #undecided = new Map<Session, Promise<void>>()
   /** The name of each sender's limiter: composing it for every message would cost more than deciding. */
   readonly #limiters = new WeakMap<Sender, string>()
 
@@ -45,9 +46,11 @@ export class MessageSender {
   /** Does `work` if the sender's rate limit allows it. Messages of one session keep their order while a lease is fetched. */
   limited(session: Session, channel: string, settle: Settle, work: () => void): void {
     const taken = this.take(session, channel)
-    if (taken instanceof Promise) void this.#limitedLater(session, taken, settle, work)
-    else if (taken.kind === 'taken') work()
-    else this.#gateway.refuseTooFast(session, session.frames, '', taken.retryAfterMs, settle)
+    const { frames } = session
+    const decided = (decision: Taken | undefined) => this.#decided(session, frames, decision, settle, work)
+    if (taken instanceof Promise || this.#undecided.has(session))
+      decideInOrder(this.#undecided, session, taken, decided)
+    else decided(taken)
   }
 
   /** Takes one message of a sender to `channel`: the answer while a lease lasts, else a promise of it. */
@@ -67,14 +70,10 @@ export class MessageSender {
     return { policies: counters.all(), refused: counters.top.list() }
   }
 
-  async #limitedLater(session: Session, later: Promise<Taken>, settle: Settle, work: () => void): Promise<void> {
-    const { frames } = session
-    const taken = await later.catch((thrown: unknown) => {
-      log.error('gateway.limit-failed', { client: session.client, reason: reasonOf(thrown) })
-    })
+  #decided(session: Session, frame: number, taken: Taken | undefined, settle: Settle, work: () => void): void {
     if (taken === undefined) settle(refuse('internal', 'the rate limiter could not be reached'))
     else if (taken.kind === 'taken') work()
-    else this.#gateway.refuseTooFast(session, frames, '', taken.retryAfterMs, settle)
+    else this.#gateway.refuseTooFast(session, frame, '', taken.retryAfterMs, settle)
   }
 
   /** Each anonymous connection has a limiter of its own. */
