@@ -1,4 +1,4 @@
-/** `npm run bench:sagas`: sagas of three steps beside a BullMQ flow and a table of steps in Postgres, in one run. */
+/** `npm run bench:sagas`: sagas of three steps beside a BullMQ flow and pg-boss, in one run. */
 import { z } from 'zod'
 import { commandLine, count, flagsOf, rounds, someOf } from './command-line.ts'
 import { perSecond } from './jobs/side.ts'
