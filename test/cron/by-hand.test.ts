@@ -41,7 +41,7 @@ test('usage of a tenant is on its bill within the hour', async () => {
   for (const queue of ['default', 'mail'])
     expect((await call(system, apiKey, 'POST', '/v1/jobs', { queue, type: 'join' })).status).toBe(201)
   await new Shards(system).caughtUp(new Map([[group, 3]]))
-  for (const name of ['sweep', 'usage']) expect(await cron([name])).toMatchObject({ code: 0 })
+  for (const name of ['connections', 'usage']) expect(await cron([name])).toMatchObject({ code: 0 })
   const { body } = await call(system, apiKey, 'GET', '/v1/usage')
   expect(body).toMatchObject({ days: [{ messages: 3, jobs: 2, connectionsPeak: 1 }] })
   alice.leave()

@@ -203,7 +203,7 @@ describe('a key set', () => {
     const refusals: [string, RegExp][] = [
       ['http://login.example.com/', /^url: must begin with https/],
       ['https://10.0.0.1/keys', /^url: must have a name/],
-      ['https://localhost/keys', /^url: .*not a public name/],
+      ['https://localhost/keys', /^url: loopback is refused; start the system with ALLOW_PRIVATE_ENDPOINTS=1/],
       ['https://gone.example.com/', /^url: did not answer/],
       ['https://moved.example.com/', /^url: answered 302/],
       ['https://large.example.com/', /^url: answered with more than 65536 bytes/],

@@ -116,6 +116,7 @@ test('no other file reaches the outside: sockets, the network of tenants’ host
   const fetches = /(?<![.#\w])fetch\(|globalThis\.fetch|new (?:WebSocket|EventSource)\(/
   expect(filesWith(fetches).filter((file) => !/^\s*(?:override )?(?:async )?fetch\(/m.test(read(file)))).toEqual([
     'src/adapters/neon/connect.ts',
+    'src/adapters/upstash/values.ts',
     'src/edge/resources/operations/health.ts',
   ])
 })

@@ -28,6 +28,8 @@ export const alone = {
     'test/torture/**/*.test.ts',
   ],
   workerd: [
+    // This asks before the tenant of the tests is made, which a process remembers.
+    'test/edge/docs.worker.test.ts',
     // These change the list of shards or the plans, which the process keeps in its memory.
     'test/actors/roles-tenant.worker.test.ts',
     'test/edge/moves.worker.test.ts',

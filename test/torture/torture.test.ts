@@ -26,4 +26,4 @@ test('with everything failing for a while, what was acknowledged is there, once,
   } finally {
     await world.stop()
   }
-}, 300_000)
+}, 480_000)
