@@ -15,6 +15,14 @@ export interface Chaos {
   readonly downMs: number
   /** How long the shop may take to finish, once the faults are over. */
   readonly calmMs: number
+  /** The share of orders that are carried out by a saga; a half by default. */
+  readonly bySaga?: number
+  /** The share of orders by a saga that the customer cancels; a half by default. */
+  readonly cancelled?: number
+  /** The share of cancellations that come while the money is taken; none by default. */
+  readonly whileCharging?: number
+  /** The share of the provider's answers that come late; about a third by default. */
+  readonly lateAnswers?: number
   readonly tell?: (line: string) => void
 }
 
@@ -47,13 +55,13 @@ export async function playChaos(chaos: Chaos & { readonly bug?: ShopBug }): Prom
 
 /** Places orders while everything fails, then waits until the shop has finished, and says what is not consistent. */
 export async function playRound(world: ShopWorld, chaos: Chaos): Promise<ChaosEnd> {
-  const { seed, orders, faultsMs, tell = () => undefined } = chaos
+  const { seed, orders, faultsMs, lateAnswers = providerFaults.slowAnswer, tell = () => undefined } = chaos
   const chance = seeded(seed)
-  world.setFaults(faults, providerFaults)
+  world.setFaults(faults, { ...providerFaults, slowAnswer: lateAnswers })
   const endsAt = performance.now() + faultsMs
   const placed: string[] = []
   const customers = Array.from({ length: orders }, (_, index) =>
-    order(world, { id: `o-${seed}-${index}`, chance, afterMs: chance.between(0, faultsMs), placed }),
+    order(world, { id: `o-${seed}-${index}`, chance, afterMs: chance.between(0, faultsMs), placed, chaos }),
   )
   await strike(world, chance, chaos, endsAt)
   world.setFaults()
@@ -81,16 +89,24 @@ async function order(
     chance,
     afterMs,
     placed,
-  }: { readonly id: string; readonly chance: Chance; readonly afterMs: number; readonly placed: string[] },
+    chaos: { bySaga = 0.5, cancelled = 0.5, whileCharging = 0 },
+  }: {
+    readonly id: string
+    readonly chance: Chance
+    readonly afterMs: number
+    readonly placed: string[]
+    readonly chaos: Chaos
+  },
 ): Promise<void> {
   const wanted = {
     id,
     sku: chance.happens(0.6) ? 'book' : 'lamp',
     quantity: 1 + chance.below(3),
     card: chance.happens(0.15) ? 'declined' : 'visa',
-    way: chance.happens(0.5) ? 'saga' : 'events',
+    way: chance.happens(bySaga) ? 'saga' : 'events',
   }
-  const cancelsAfterMs = wanted.way === 'saga' && chance.happens(0.5) ? chance.between(0, 2000) : undefined
+  const cancelsAfterMs = wanted.way === 'saga' && chance.happens(cancelled) ? chance.between(0, 2000) : undefined
+  const charging = chance.happens(whileCharging) ? world.whenCharging(id) : undefined
   await pause(afterMs)
   for (;;) {
     const status = await world.ask('orders', '/orders', wanted).then(
@@ -103,6 +119,7 @@ async function order(
   }
   placed.push(id)
   if (cancelsAfterMs === undefined) return
+  if (charging !== undefined) await Promise.race([charging, pause(20_000)])
   await pause(cancelsAfterMs)
   // Refused behind the payment, and lost with the network: then the order goes on.
   await world.ask('orders', `/orders/${id}/cancel`, {}).catch(() => undefined)

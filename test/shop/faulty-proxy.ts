@@ -39,6 +39,8 @@ export class FaultyProxy {
   readonly #to: number
   readonly name: string
   readonly passed: Passed[] = []
+  /** Called with each request before anything happens to it. */
+  arrived: (request: IncomingMessage) => void = () => undefined
   #faults: Faults | undefined
   #underWay = 0
   /** Requests that each kind of fault happened to. */
@@ -85,6 +87,7 @@ export class FaultyProxy {
     answer.on('error', () => undefined)
     const body = await bodyOf(asked).catch(() => undefined)
     if (body === undefined) return
+    this.arrived(asked)
     const fault = this.#draw()
     const atMs = performance.now()
     const answers = await this.#make(fault, asked, body, answer)

@@ -36,6 +36,7 @@ export class ShopWorld {
   readonly #folder: string
   readonly #parts: Readonly<Record<PartName, PartInWorld>>
   readonly #proxies: readonly FaultyProxy[]
+  readonly #charging = new Map<string, () => void>()
 
   private constructor(
     folder: string,
@@ -51,6 +52,11 @@ export class ShopWorld {
     this.operator = operator
     this.#parts = parts
     this.#proxies = proxies
+    for (const proxy of proxies)
+      if (proxy.name === 'provider')
+        proxy.arrived = ({ url, headers }) => {
+          if (url === '/charges') this.#charging.get(String(headers['idempotency-key']))?.()
+        }
   }
 
   static async start(chance: Chance, bug?: ShopBug): Promise<ShopWorld> {
@@ -117,6 +123,11 @@ export class ShopWorld {
       .flatMap(({ passed }) => passed.filter(({ body }) => body.includes(word)))
       .toSorted((one, other) => one.atMs - other.atMs)
       .map(({ atMs, to, path, fault, answers }) => `${Math.round(atMs)} ms: ${to} ${path}, ${fault}: ${answers}`)
+  }
+
+  /** Settles when the provider is asked for the money of an order for the first time. */
+  whenCharging(id: string): Promise<void> {
+    return new Promise((resolve) => this.#charging.set(id, resolve))
   }
 
   /** A request of a customer to a part, through the network. */
