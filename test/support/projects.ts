@@ -18,6 +18,8 @@ export const alone = {
     // These replace a module, which in a shared process may have been loaded already.
     'test/cache/read-ahead.test.ts',
     'test/checks/contexts.test.ts',
+    // This sets up Neon's driver for itself, which has one configuration in a process.
+    'test/contracts/neon.test.ts',
     // These start systems, engines and programs, and some hold what their processes may use against limits.
     'test/cron/by-hand.test.ts',
     'test/e2e/**/*.test.ts',
