@@ -98,12 +98,22 @@ export class EpochView {
   }
 
   isFresh(now: number): boolean {
-    return now - this.#askedAt < epochsFreshMs
+    // The clocks of two requests may differ by what each has waited for.
+    return Math.abs(now - this.#askedAt) < epochsFreshMs
   }
 
   /** Whether it is time to ask again, so that what is known stays fresh. */
   isDue(now: number): boolean {
-    return now - this.#askedAt >= epochsDueMs
+    return now - this.#askedAt >= epochsDueMs || this.#isAhead(now)
+  }
+
+  /** After a clock was set back the time of the last question says nothing. */
+  forgetFuture(now: number): void {
+    if (this.#isAhead(now)) this.#askedAt = -Infinity
+  }
+
+  #isAhead(now: number): boolean {
+    return this.#askedAt - now >= epochsFreshMs
   }
 
   /** Whether a value may have been loaded before an invalidation of one of its tags that is known here. */
@@ -169,7 +179,8 @@ export class EpochReader {
    */
   ask(ask: AskEpochs, clock: () => number): Promise<void> {
     const now = clock()
-    if (this.#asking !== undefined && now - this.#asking.at < retryMs) return this.#asking.answer
+    this.view.forgetFuture(now)
+    if (this.#asking !== undefined && Math.abs(now - this.#asking.at) < retryMs) return this.#asking.answer
     if (now - this.#failedAt < retryMs && now >= this.#failedAt) return Promise.resolve()
     const asking = { at: now, answer: this.#ask(ask, clock, now) }
     this.#asking = asking

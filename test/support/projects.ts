@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from 'node:fs'
+
 /** The test files of one vitest project, as globs. */
 export interface TestFiles {
   readonly include: readonly string[]
@@ -8,6 +10,13 @@ const inWorkerd = '**/*.worker.test.ts'
 /** What needs programs that apt installs, and what takes minutes: they have commands of their own. */
 const services = ['**/*.services.test.ts', '**/*.browser.test.ts']
 const long = '**/*.long.test.ts'
+
+const root = new URL('../..', import.meta.url).pathname
+
+/** Files that move the clock: what a process remembers from then would lie in the future of the files that follow. */
+const clockMovers = globSync(`test/${inWorkerd}`, { cwd: root }).filter((file) =>
+  /support\/worker\/clock|useFakeTimers|setSystemTime|spyOn\(Date/.test(readFileSync(root + file, 'utf8')),
+)
 
 /**
  * Files that cannot share a process with others, each with its reason. All other files run one after the other in a few
@@ -30,14 +39,12 @@ export const alone = {
     'test/torture/**/*.test.ts',
   ],
   workerd: [
+    ...clockMovers,
     // This asks before the tenant of the tests is made, which a process remembers.
     'test/edge/docs.worker.test.ts',
-    // These change the list of shards or the plans, which the process keeps in its memory.
+    // These change the list of shards or the plans, which the process keeps in its memory; so do three that move the clock.
     'test/actors/roles-tenant.worker.test.ts',
-    'test/edge/moves.worker.test.ts',
     'test/edge/replicas.worker.test.ts',
-    'test/edge/shards.worker.test.ts',
-    'test/limits/levels.worker.test.ts',
   ],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
