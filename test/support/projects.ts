@@ -29,6 +29,8 @@ export const alone = {
     'test/checks/contexts.test.ts',
     // This sets up Neon's driver for itself, which has one configuration in a process.
     'test/contracts/neon.test.ts',
+    // What a simulated day does depends on what the process has imported and compiled before.
+    'test/sim/**/*.test.ts',
     // These start systems, engines and programs, and some hold what their processes may use against limits.
     'test/cron/by-hand.test.ts',
     'test/e2e/**/*.test.ts',
@@ -54,7 +56,7 @@ export const alone = {
  */
 export const projects = {
   node: { include: ['test/**/*.test.ts'], exclude: [inWorkerd, ...services, long, ...alone.node] },
-  'node-alone': { include: alone.node, exclude: [...services, long] },
+  'node-alone': { include: alone.node, exclude: [inWorkerd, ...services, long] },
   workerd: { include: [`test/${inWorkerd}`], exclude: alone.workerd },
   'workerd-alone': { include: alone.workerd, exclude: [] },
   services: { include: services.map((glob) => `test/${glob}`), exclude: [] },
