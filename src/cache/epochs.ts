@@ -98,22 +98,12 @@ export class EpochView {
   }
 
   isFresh(now: number): boolean {
-    // The clocks of two requests may differ by what each has waited for.
-    return Math.abs(now - this.#askedAt) < epochsFreshMs
+    return now - this.#askedAt < epochsFreshMs
   }
 
   /** Whether it is time to ask again, so that what is known stays fresh. */
   isDue(now: number): boolean {
-    return now - this.#askedAt >= epochsDueMs || this.#isAhead(now)
-  }
-
-  /** After a clock was set back the time of the last question says nothing. */
-  forgetFuture(now: number): void {
-    if (this.#isAhead(now)) this.#askedAt = -Infinity
-  }
-
-  #isAhead(now: number): boolean {
-    return this.#askedAt - now >= epochsFreshMs
+    return now - this.#askedAt >= epochsDueMs
   }
 
   /** Whether a value may have been loaded before an invalidation of one of its tags that is known here. */
@@ -179,8 +169,7 @@ export class EpochReader {
    */
   ask(ask: AskEpochs, clock: () => number): Promise<void> {
     const now = clock()
-    this.view.forgetFuture(now)
-    if (this.#asking !== undefined && Math.abs(now - this.#asking.at) < retryMs) return this.#asking.answer
+    if (this.#asking !== undefined && now - this.#asking.at < retryMs) return this.#asking.answer
     if (now - this.#failedAt < retryMs && now >= this.#failedAt) return Promise.resolve()
     const asking = { at: now, answer: this.#ask(ask, clock, now) }
     this.#asking = asking
