@@ -41,10 +41,10 @@ beforeAll(async () => {
   coming = join(folder, 'migrations')
   await cp(join(root, 'migrations'), coming, { recursive: true })
   const next = (n: number) => join(coming, 'shard', `000${newestMigration.shard + n}_next.sql`)
-  await writeFile(next(1), `ALTER TABLE placements ADD COLUMN region text; SELECT pg_sleep(0.05);`)
+  await writeFile(next(1), `ALTER TABLE placements ADD COLUMN region text; SELECT pg_sleep(0.3);`)
   await writeFile(
     next(2),
-    `UPDATE placements SET region = 'weur'; SELECT pg_sleep(0.05); ALTER TABLE placements ALTER COLUMN region SET NOT NULL;`,
+    `UPDATE placements SET region = 'weur'; SELECT pg_sleep(0.3); ALTER TABLE placements ALTER COLUMN region SET NOT NULL;`,
   )
   fleet = shards.map((name) => ({ name, url: postgres.url(name), lineage: 'shard' }))
   for (const name of shards)
