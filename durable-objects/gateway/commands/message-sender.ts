@@ -47,10 +47,9 @@ export class MessageSender {
   limited(session: Session, channel: string, settle: Settle, work: () => void): void {
     const taken = this.take(session, channel)
     const { frames } = session
-    const decided = (decision: Taken | undefined) => this.#decided(session, frames, decision, settle, work)
-    if (taken instanceof Promise || this.#undecided.has(session))
-      decideInOrder(this.#undecided, session, taken, decided)
-    else decided(taken)
+    if (!(taken instanceof Promise) && (this.#undecided.size === 0 || !this.#undecided.has(session)))
+      return this.#decided(session, frames, taken, settle, work)
+    decideInOrder(this.#undecided, session, taken, (later) => this.#decided(session, frames, later, settle, work))
   }
 
   /** Takes one message of a sender to `channel`: the answer while a lease lasts, else a promise of it. */
