@@ -5,7 +5,7 @@ import type { Rules } from '../../src/limits/rules.ts'
 import { deletionView } from '../../src/protocol/deletion-api.ts'
 import { settleMs } from '../../src/tenants/deletion.ts'
 import { tenantTables } from '../../src/tenants/stores.ts'
-import { deletionOf, deletionTurn, eraseTenant } from '../support/worker/own-runs.ts'
+import { deletionOf, deletionTurn, eraseTenant, keepAlarms } from '../support/worker/own-runs.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { eventually } from '../support/worker/bounded.ts'
 import { call } from '../support/worker/http.ts'
@@ -178,12 +178,14 @@ describe('a tenant is deleted', () => {
     for (; (await deletionOf(id)).phase !== 'deleted'; turns++) {
       expect(turns).toBeLessThan(200)
       pass(settleMs)
+      const setLostAlarms = await keepAlarms(id)
       // Every other turn is cut off in the middle, a little later each time.
       const one = deletionTurn(id).catch(() => undefined)
       if (turns % 2 === 0) await scheduler.wait(turns)
       else await one
       await abortAllDurableObjects()
       await one
+      await setLostAlarms()
     }
     expect(turns).toBeGreaterThan(5)
   })
