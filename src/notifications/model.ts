@@ -1,0 +1,233 @@
+/** The types of notifications; docs/design/notifications.md says how they belong together. Times are in milliseconds since the epoch. */
+
+export const channels = ['in-app', 'email', 'push', 'sms', 'chat', 'webhook'] as const
+export type Channel = (typeof channels)[number]
+
+export type Priority = 'low' | 'normal' | 'high'
+
+/** What a channel's message says: a stored template, or the content itself. All texts of the content are Liquid templates. */
+export type ContentSource =
+  | { readonly template: string; readonly version?: number | undefined }
+  | { readonly content: Content }
+
+/** `title` is the subject of an e-mail. A field that a channel has no use for is ignored. */
+export interface Content {
+  readonly title?: string | undefined
+  readonly body: string
+  /** HTML of an e-mail; without it the body is sent as text only. */
+  readonly html?: string | undefined
+  /** Where a click leads. */
+  readonly url?: string | undefined
+  readonly actions?:
+    | readonly { readonly id: string; readonly label: string; readonly url?: string | undefined }[]
+    | undefined
+}
+
+/** A step of a workflow. Names are unique in it. `when` is a JMESPath condition; a step whose condition is false is skipped. */
+export type WorkflowStep = StepKind & { readonly name: string; readonly when?: string | undefined }
+
+export type StepKind =
+  | ChannelStep
+  | { readonly kind: 'delay'; readonly seconds: number }
+  | DigestStep
+  | { readonly kind: 'throttle'; readonly limit: number; readonly seconds: number; readonly key?: string | undefined }
+  | WaitStep
+  | {
+      readonly kind: 'fetch'
+      readonly url: string
+      readonly body?: string | undefined
+      readonly timeoutSeconds: number
+    }
+  | { readonly kind: 'branch'; readonly cases: readonly BranchCase[]; readonly otherwise: readonly WorkflowStep[] }
+  /** `set` is a JMESPath expression that gives the custom properties to be changed. */
+  | { readonly kind: 'update-user'; readonly set: string }
+
+export interface ChannelStep {
+  readonly kind: 'channel'
+  readonly channel: Channel
+  readonly source: ContentSource
+  /** What happens when it is not known whether a provider sent it: ask the same one again until it is known, or go to the next. */
+  readonly onUnknown: 'wait' | 'failover'
+  /** Not sent when the recipient has seen or read the notification in the app by then. */
+  readonly unless?: 'seen' | 'read' | undefined
+  /** Whether quiet hours and windows delay it; in-app items are never delayed. */
+  readonly heedsQuietHours: boolean
+}
+
+export interface DigestStep {
+  readonly kind: 'digest'
+  /** A JMESPath expression; notifications with the same value are gathered. */
+  readonly key?: string | undefined
+  readonly window:
+    | { readonly kind: 'fixed'; readonly seconds: number }
+    | { readonly kind: 'sliding'; readonly seconds: number; readonly maxSeconds: number }
+    /** Until this time of day, `HH:MM`, in the recipient's zone. */
+    | { readonly kind: 'until'; readonly time: string; readonly weekdays?: readonly number[] | undefined }
+}
+
+export interface WaitStep {
+  readonly kind: 'wait'
+  readonly for: 'seen' | 'read' | 'interacted' | { readonly event: string; readonly correlation: string }
+  readonly timeoutSeconds: number
+}
+
+export interface BranchCase {
+  readonly when: string
+  readonly steps: readonly WorkflowStep[]
+}
+
+export interface Workflow {
+  readonly name: string
+  readonly version: number
+  readonly category?: string | undefined
+  readonly priority: Priority
+  /** JSON Schema of the data. */
+  readonly schema?: unknown
+  readonly steps: readonly WorkflowStep[]
+}
+
+/** A user as notifications see them. */
+export interface Profile {
+  readonly id: string
+  readonly name?: string | undefined
+  readonly avatar?: string | undefined
+  readonly email?: string | undefined
+  readonly phone?: string | undefined
+  /** BCP 47. */
+  readonly locale?: string | undefined
+  /** IANA. */
+  readonly zone?: string | undefined
+  readonly properties: Readonly<Record<string, unknown>>
+  /** Targets of push, chat and webhooks, e.g. Web Push subscriptions and tokens of devices. */
+  readonly targets: readonly Target[]
+}
+
+/** Where a channel other than e-mail and SMS reaches a user. `address` is JSON of the channel's own shape. */
+export interface Target {
+  readonly id: string
+  readonly channel: Channel
+  /** `web-push`, `fcm`, `apns`, `slack`, `discord`, `webhook`. */
+  readonly type: string
+  readonly address: unknown
+}
+
+/** Allowed or not for each channel; `all` holds for channels that are not named. */
+export type ChannelSwitches = Readonly<Partial<Record<Channel | 'all', boolean>>>
+
+/** One layer of preferences: the platform's, a tenant's, or a recipient's. */
+export interface Preferences {
+  readonly channels?: ChannelSwitches | undefined
+  readonly categories?: Readonly<Record<string, ChannelSwitches>> | undefined
+  readonly workflows?: Readonly<Record<string, ChannelSwitches>> | undefined
+  /** Nothing but mandatory categories until then. */
+  readonly muteUntil?: number | undefined
+  /** Conversations whose notifications the recipient does not want, with their end. */
+  readonly mutedConversations?: Readonly<Record<string, number>> | undefined
+  readonly quietHours?: QuietHours | undefined
+  /** Deliveries outside the app are made only within these. */
+  readonly windows?: readonly TimeRange[] | undefined
+}
+
+/** Times of day `HH:MM`; a range whose end is not after its start ends on the next day. ISO weekdays, 1 is Monday; of the day on which it starts. */
+export interface TimeRange {
+  readonly start: string
+  readonly end: string
+  readonly weekdays?: readonly number[] | undefined
+}
+
+export interface QuietHours {
+  readonly ranges: readonly TimeRange[]
+  /** Without it the zone of the profile, then that of the tenant. */
+  readonly zone?: string | undefined
+}
+
+export interface Category {
+  readonly name: string
+  readonly label?: string | undefined
+  /** Sent whatever the preferences say; quiet hours hold all the same unless the priority is high. */
+  readonly isMandatory: boolean
+  readonly defaults?: ChannelSwitches | undefined
+}
+
+/** A notification as it is handed to recipients: the same for all of them, stored once in each of their actors. */
+export interface NotificationSpec {
+  readonly id: string
+  readonly at: number
+  readonly workflow: Workflow
+  readonly category?: Category | undefined
+  readonly actor?: string | undefined
+  readonly conversation?: string | undefined
+  readonly priority: Priority
+  readonly data: unknown
+  readonly cancellationKey?: string | undefined
+}
+
+/** One message on one channel. */
+export interface Delivery {
+  /** Unique in the tenant, and the idempotency key at providers: `<notification>/<recipient number>/<step>[/<target>]`. */
+  readonly id: string
+  readonly step: string
+  readonly channel: Channel
+  readonly target?: string | undefined
+  state: 'waiting' | 'active' | 'delivered' | 'failed' | 'canceled' | 'skipped'
+  /** When it goes on; of an active one, when its call is taken as lost. */
+  dueAt: number
+  attempts: Attempt[]
+}
+
+export interface Attempt {
+  readonly provider: string
+  readonly at: number
+  outcome?: DeliveryOutcome['kind'] | undefined
+  answer?: string | undefined
+}
+
+/**
+ * What became of an attempt. `gone`: the address or subscription does not exist any more. `refused`: this message will never be taken by this
+ * provider. `later`: nothing was sent. `unknown`: it may have been sent.
+ */
+export type DeliveryOutcome =
+  | { readonly kind: 'delivered'; readonly providerId?: string | undefined; readonly answer?: string | undefined }
+  | { readonly kind: 'gone'; readonly answer: string }
+  | { readonly kind: 'refused'; readonly answer: string }
+  | { readonly kind: 'later'; readonly answer: string; readonly retryInMs?: number | undefined }
+  | { readonly kind: 'unknown'; readonly answer: string }
+
+/** A decision and its rule, for the explanation of a notice. */
+export interface Note {
+  readonly at: number
+  readonly step?: string | undefined
+  /** e.g. `preferences`, `quiet-hours`, `throttle`, `digest`, `condition`, `seen`, `canceled`. */
+  readonly rule: string
+  readonly text: string
+}
+
+/** What `NotificationWorker.deliver` is given: everything that a message needs, so that it reads no user data itself. */
+export interface DeliveryOrder {
+  readonly tenant: string
+  readonly delivery: { readonly id: string; readonly channel: Channel }
+  /** The provider of this attempt; the names of the catalog. */
+  readonly provider: string
+  readonly source: ContentSource
+  readonly target?: Target | undefined
+  /** What templates are rendered with. */
+  readonly document: RunDocument
+  readonly workflow: string
+  readonly category?: Category | undefined
+}
+
+/** What expressions and templates of a workflow see. */
+export interface RunDocument {
+  readonly recipient: Profile
+  readonly actor?: Partial<Profile> | undefined
+  readonly data: unknown
+  /** The notifications of a digest, the oldest first; one without a digest step. */
+  readonly events: readonly {
+    readonly id: string
+    readonly at: number
+    readonly actor?: string | undefined
+    readonly data: unknown
+  }[]
+  readonly steps: Readonly<Record<string, unknown>>
+  readonly state: { readonly isSeen: boolean; readonly isRead: boolean; readonly isInteracted: boolean }
+}
