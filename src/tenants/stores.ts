@@ -17,6 +17,24 @@ export interface TenantStore {
   readonly export: 'itself' | 'elsewhere' | 'never'
   /** That nothing is left: `counted` rows of the tenant, `empty` storage of each actor, or `absent` keys. */
   readonly verify: 'counted' | 'empty' | 'absent'
+  /** What it holds of one user. There is no default: a new store says it. */
+  readonly user: UserData
+}
+
+/** What a store holds of one user of its tenant, and what the erasure and the export of the user do with it. */
+export interface UserData {
+  /** In words; "nothing" where it holds nothing of a user. */
+  readonly holds: string
+  /** Under the id of the user, in the conversations that the user was in, by the names of actors, or by nothing. */
+  readonly found: 'by-user' | 'by-conversation' | 'by-names' | 'nowhere'
+  /**
+   * `deleted`, or `rewritten` with a pseudonym in the place of the id; an eraser in `src/handlers/user-erasers.ts` does both.
+   * `follows`: rewritten when another store is. `expires` by itself. `tenant`: content whose form only the tenant knows, which its
+   * server deletes. `none` where nothing is held.
+   */
+  readonly erase: 'deleted' | 'rewritten' | 'follows' | 'expires' | 'tenant' | 'none'
+  /** `itself` where the export reads it, `elsewhere` where another store has the same, `never` for counters, and for content of the tenant. */
+  readonly export: 'itself' | 'elsewhere' | 'never'
 }
 
 /** A column that orders the rows of a tenant, with its type, which a cursor's texts are cast to. */
@@ -38,10 +56,21 @@ export interface ActorStore extends TenantStore {
   readonly kind: 'actor'
 }
 
-type Rest<S> = Partial<Omit<S, 'kind' | 'holds' | 'key'>>
+type Rest<S> = Partial<Omit<S, 'kind' | 'holds' | 'key' | 'user'>>
 
-const table = (holds: string, key: readonly KeyColumn[], rest: Rest<TableStore> = {}): TableStore => ({
+const nothingOfUsers = { holds: 'nothing', found: 'nowhere', erase: 'none', export: 'never' } as const
+/** What the tenant's server wrote, in a form of its own. */
+const contentOf = <const H extends string>(holds: H) =>
+  ({ holds, found: 'nowhere', erase: 'tenant', export: 'never' }) as const
+
+const table = <const U extends UserData>(
+  holds: string,
+  key: readonly KeyColumn[],
+  user: U,
+  rest: Rest<TableStore> = {},
+): TableStore & { readonly user: U } => ({
   kind: 'table',
+  user,
   holds,
   database: 'shard',
   key,
@@ -55,8 +84,14 @@ const table = (holds: string, key: readonly KeyColumn[], rest: Rest<TableStore> 
 
 const conversation = { name: 'conversation_id', type: 'text' } as const
 
-const actor = (holds: string, found: Found, rest: Rest<ActorStore> = {}): ActorStore => ({
+const actor = <const U extends UserData>(
+  holds: string,
+  found: Found,
+  user: U,
+  rest: Rest<ActorStore> = {},
+): ActorStore & { readonly user: U } => ({
   kind: 'actor',
+  user,
   holds,
   found,
   move: 'stays',
@@ -68,81 +103,180 @@ const actor = (holds: string, found: Found, rest: Rest<ActorStore> = {}): ActorS
 
 /** Tables in the order in which a tenant's rows are copied: those that others belong to come first. */
 const tables = {
-  conversations: table('names and types of conversations', [conversation]),
-  members: table('members of conversations', [conversation, { name: 'user_id', type: 'text' }]),
-  messages: table('messages and other entries of conversations', [
-    conversation,
-    { name: 'seq', type: 'bigint' },
-    { name: 'sent_at', type: 'timestamptz' },
-  ]),
+  conversations: table('names and types of conversations', [conversation], {
+    holds: 'who created a conversation',
+    found: 'by-conversation',
+    erase: 'rewritten',
+    export: 'elsewhere',
+  }),
+  members: table('members of conversations', [conversation, { name: 'user_id', type: 'text' }], {
+    holds: 'memberships',
+    found: 'by-conversation',
+    erase: 'follows',
+    export: 'elsewhere',
+  }),
+  messages: table(
+    'messages and other entries of conversations',
+    [conversation, { name: 'seq', type: 'bigint' }, { name: 'sent_at', type: 'timestamptz' }],
+    {
+      holds: 'entries that the user wrote or that name them',
+      found: 'by-conversation',
+      erase: 'rewritten',
+      export: 'itself',
+    },
+  ),
   archive: table(
     'pages of old messages, which the conversations no longer hold',
     [conversation, { name: 'epoch', type: 'text' }, { name: 'page', type: 'bigint' }],
+    {
+      holds: 'entries that the user wrote or that name them',
+      found: 'by-conversation',
+      erase: 'rewritten',
+      export: 'itself',
+    },
     { export: 'itself' },
   ),
-  usage: table('use by day', [{ name: 'day', type: 'date' }], { export: 'itself' }),
-  moves: table('what a move does with the tenant on this shard', [], {
+  usage: table('use by day', [{ name: 'day', type: 'date' }], nothingOfUsers, { export: 'itself' }),
+  moves: table('what a move does with the tenant on this shard', [], nothingOfUsers, {
     move: 'stays',
     export: 'never',
   }),
-  move_notes: table('rows that changed during a move', [{ name: 'id', type: 'bigint' }], {
-    move: 'stays',
+  move_notes: table(
+    'rows that changed during a move',
+    [{ name: 'id', type: 'bigint' }],
+    { holds: 'keys of members that changed during a move', found: 'nowhere', erase: 'expires', export: 'never' },
+    { move: 'stays', export: 'never' },
+  ),
+  placements: table('the newest epoch on this shard', [], nothingOfUsers, {
+    move: 'switched',
+    delete: 'last',
     export: 'never',
   }),
-  placements: table('the newest epoch on this shard', [], { move: 'switched', delete: 'last', export: 'never' }),
-  tenants: table('the line of the directory', [], { database: 'directory', move: 'stays', delete: 'last' }),
+  tenants: table('the line of the directory', [], nothingOfUsers, {
+    database: 'directory',
+    move: 'stays',
+    delete: 'last',
+  }),
 } satisfies Readonly<Record<string, TableStore>>
 
 const actors = {
-  Conversation: actor('the log, members and settings of a conversation', 'listed'),
-  Inbox: actor('the list of conversations and revocations of a user', 'listed'),
-  InboxNotes: actor('what users without a connection have missed', 'numbered', { export: 'elsewhere' }),
-  Activity: actor('where conversations stand', 'numbered', { export: 'elsewhere' }),
-  JobQueue: actor('jobs, schedules and secrets of a queue', 'listed'),
-  Topic: actor('the publications that a topic keeps', 'listed'),
-  EventLog: actor('the events of a topic', 'listed'),
-  EventConsumer: actor('the position of a consumer, its retries and dead letters', 'listed'),
-  EventCatalog: actor('event types, and the names of topics, consumers and processes', 'by-tenant'),
-  ProcessView: actor('definitions and instances of a process', 'listed'),
-  RateLimiter: actor('what was spent of a limit', 'listed', { export: 'never' }),
-  ActorNames: actor('names of topics, limiters and inboxes that no other store lists', 'numbered', { export: 'never' }),
-  Tenant: actor('settings, keys and placement', 'by-tenant', { delete: 'last' }),
-  Saga: actor('runs of sagas', 'numbered'),
-  SagaCatalog: actor('definitions of sagas and the secret that signs their calls', 'by-tenant'),
-  Facade: actor('routes of the facade, their versions and reported differences', 'by-tenant'),
+  Conversation: actor('the log, members and settings of a conversation', 'listed', {
+    holds: 'entries, the membership, mentions and the read cursor',
+    found: 'by-conversation',
+    erase: 'rewritten',
+    export: 'itself',
+  }),
+  Inbox: actor('the list of conversations and revocations of a user', 'listed', {
+    holds: 'the list of conversations; in lists of others previews and names of members',
+    found: 'by-user',
+    erase: 'deleted',
+    export: 'itself',
+  }),
+  InboxNotes: actor(
+    'what users without a connection have missed',
+    'numbered',
+    {
+      holds: 'notes for the user, and previews and members of conversations',
+      found: 'by-user',
+      erase: 'deleted',
+      export: 'elsewhere',
+    },
+    { export: 'elsewhere' },
+  ),
+  Activity: actor(
+    'where conversations stand',
+    'numbered',
+    { holds: 'previews, members and read states', found: 'by-conversation', erase: 'rewritten', export: 'elsewhere' },
+    { export: 'elsewhere' },
+  ),
+  JobQueue: actor('jobs, schedules and secrets of a queue', 'listed', {
+    holds: 'messages that the user scheduled for later; payloads of other jobs are content of the tenant',
+    found: 'by-names',
+    erase: 'deleted',
+    export: 'never',
+  }),
+  Topic: actor('the publications that a topic keeps', 'listed', {
+    holds: 'publications of the user, for 30 days at most',
+    found: 'nowhere',
+    erase: 'expires',
+    export: 'never',
+  }),
+  EventLog: actor('the events of a topic', 'listed', contentOf('events about the user')),
+  EventConsumer: actor(
+    'the position of a consumer, its retries and dead letters',
+    'listed',
+    contentOf('events about the user'),
+  ),
+  EventCatalog: actor('event types, and the names of topics, consumers and processes', 'by-tenant', nothingOfUsers),
+  ProcessView: actor(
+    'definitions and instances of a process',
+    'listed',
+    contentOf('correlation ids, and users that may follow instances'),
+  ),
+  RateLimiter: actor(
+    'what was spent of a limit',
+    'listed',
+    { holds: 'what the user has spent of limits', found: 'by-names', erase: 'deleted', export: 'never' },
+    { export: 'never' },
+  ),
+  ActorNames: actor(
+    'names of topics, limiters and inboxes that no other store lists',
+    'numbered',
+    { holds: 'names of the inbox and the limiters of the user', found: 'by-names', erase: 'deleted', export: 'never' },
+    { export: 'never' },
+  ),
+  Tenant: actor('settings, keys and placement', 'by-tenant', nothingOfUsers, { delete: 'last' }),
+  Saga: actor('runs of sagas', 'numbered', contentOf('inputs of runs, and users that may follow them')),
+  SagaCatalog: actor('definitions of sagas and the secret that signs their calls', 'by-tenant', nothingOfUsers),
+  Facade: actor(
+    'routes of the facade, their versions and reported differences',
+    'by-tenant',
+    contentOf('samples of requests that were answered differently'),
+  ),
   Breaker: actor(
     'breakers of the hosts that the tenant named; another one of each service is the platform’s',
     'by-tenant',
+    nothingOfUsers,
     {
       export: 'never',
     },
   ),
-  Platform: actor('lists of tenants, queues and due tasks', 'by-tenant', {
+  Platform: actor('lists of tenants, queues and due tasks', 'by-tenant', nothingOfUsers, {
     delete: 'rows',
     export: 'never',
     verify: 'counted',
   }),
-  ShardWriter: actor('when the use of a tenant was last noted', 'by-tenant', {
+  ShardWriter: actor('when the use of a tenant was last noted', 'by-tenant', nothingOfUsers, {
     delete: 'rows',
     export: 'never',
     verify: 'absent',
   }),
-  ShardReader: actor('pages of old history, in memory only', 'by-tenant', {
-    move: 'dropped',
+  ShardReader: actor(
+    'pages of old history, in memory only',
+    'by-tenant',
+    { holds: 'old entries, for seconds', found: 'nowhere', erase: 'expires', export: 'elsewhere' },
+    {
+      move: 'dropped',
+      delete: 'expires',
+      export: 'never',
+      verify: 'absent',
+    },
+  ),
+  CacheEpochs: actor('numbers of invalidations by tag', 'by-tenant', nothingOfUsers, {
     delete: 'expires',
     export: 'never',
     verify: 'absent',
   }),
-  CacheEpochs: actor('numbers of invalidations by tag', 'by-tenant', {
-    delete: 'expires',
-    export: 'never',
-    verify: 'absent',
-  }),
-  Gateway: actor('open connections and their attachments', 'by-tenant', {
-    delete: 'expires',
-    export: 'never',
-    verify: 'absent',
-  }),
+  Gateway: actor(
+    'open connections and their attachments',
+    'by-tenant',
+    { holds: 'connections of the user, which are closed', found: 'nowhere', erase: 'expires', export: 'never' },
+    {
+      delete: 'expires',
+      export: 'never',
+      verify: 'absent',
+    },
+  ),
 } satisfies Readonly<Record<string, ActorStore>>
 
 const outside = {
@@ -154,6 +288,7 @@ const outside = {
     delete: 'expires',
     export: 'never',
     verify: 'absent',
+    user: { holds: 'pages of old entries', found: 'by-conversation', erase: 'follows', export: 'elsewhere' },
   },
   qstash: {
     kind: 'message',
@@ -163,12 +298,19 @@ const outside = {
     delete: 'expires',
     export: 'never',
     verify: 'absent',
+    user: nothingOfUsers,
   },
-} satisfies Readonly<Record<string, TenantStore>>
+} as const satisfies Readonly<Record<string, TenantStore>>
 
 export type TableName = keyof typeof tables
 export type ActorClass = keyof typeof actors
 export type StoreName = TableName | ActorClass | keyof typeof outside
+
+type Stores = typeof tables & typeof actors & typeof outside
+/** The stores of which parts are deleted or rewritten when a user is erased. */
+export type ErasedOfUser = {
+  [N in StoreName]: Stores[N]['user']['erase'] extends 'deleted' | 'rewritten' ? N : never
+}[StoreName]
 
 /** Everything that holds something of one tenant: tables and classes of actors by their names, and what is outside. */
 export const tenantStores: Readonly<Record<StoreName, TenantStore>> = { ...tables, ...actors, ...outside }

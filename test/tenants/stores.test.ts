@@ -72,6 +72,17 @@ describe('the registry of what holds something of a tenant', () => {
     expect(found.toSorted()).toEqual(expected.toSorted())
   })
 
+  test('says of each store what it holds of one user, and how that is found, erased and exported', () => {
+    const silent = Object.entries(tenantStores).flatMap(([name, { user }]) => {
+      const holdsNothing = user.holds === 'nothing'
+      const isWhole = holdsNothing ? user.erase === 'none' && user.export === 'never' : user.erase !== 'none'
+      // What is deleted or rewritten has to be found.
+      const isFound = !['deleted', 'rewritten'].includes(user.erase) || user.found !== 'nowhere'
+      return user.holds !== '' && isWhole && isFound ? [] : [name]
+    })
+    expect(silent).toEqual([])
+  })
+
   test('deletes the placement and the settings last, by which all else is found', () => {
     const deletedLast = Object.entries(tenantStores).flatMap(([name, store]) => (store.delete === 'last' ? [name] : []))
     expect(deletedLast.toSorted()).toEqual(['Tenant', 'placements', 'tenants'])
