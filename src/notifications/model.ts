@@ -46,6 +46,8 @@ export interface ChannelStep {
   readonly kind: 'channel'
   readonly channel: Channel
   readonly source: ContentSource
+  /** The feed of an in-app item; `default` without it. */
+  readonly feed?: string | undefined
   /** What happens when it is not known whether a provider sent it: ask the same one again until it is known, or go to the next. */
   readonly onUnknown: 'wait' | 'failover'
   /** Not sent when the recipient has seen or read the notification in the app by then. */

@@ -124,6 +124,14 @@ export function itemTexts(text: string): string[] {
   return items
 }
 
+/** The texts of an object's members by their names; of repeated names the last counts, as in JSON.parse. */
+export function memberTexts(text: string): Map<string, string> {
+  const json = new JsonText(text)
+  const members = new Map<string, string>()
+  json.members((name) => void members.set(name, json.raw()))
+  return members
+}
+
 const isSpace = (code: number) => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 const quote = 0x22
 const backslash = 0x5c
