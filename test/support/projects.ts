@@ -10,6 +10,8 @@ const inWorkerd = '**/*.worker.test.ts'
 /** What needs programs that apt installs, and what takes minutes: they have commands of their own. */
 const services = ['**/*.services.test.ts', '**/*.browser.test.ts']
 const long = '**/*.long.test.ts'
+/** What starts the whole system and waits for processes to end, to restart and to give up: a command of its own, too. */
+const system = '**/*.system.test.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 
@@ -34,8 +36,6 @@ export const alone = {
     // These start systems, engines and programs, and some hold what their processes may use against limits.
     'test/cron/by-hand.test.ts',
     'test/e2e/**/*.test.ts',
-    'test/jobs/drain.test.ts',
-    'test/jobs/whole-system.test.ts',
     'test/local/**/*.test.ts',
     'test/shop/**/*.test.ts',
     'test/torture/**/*.test.ts',
@@ -55,11 +55,12 @@ export const alone = {
  * does x.parts.test.ts, which imports parts of actors that need nothing of workerd.
  */
 export const projects = {
-  node: { include: ['test/**/*.test.ts'], exclude: [inWorkerd, ...services, long, ...alone.node] },
-  'node-alone': { include: alone.node, exclude: [inWorkerd, ...services, long] },
+  node: { include: ['test/**/*.test.ts'], exclude: [inWorkerd, ...services, long, system, ...alone.node] },
+  'node-alone': { include: alone.node, exclude: [inWorkerd, ...services, long, system] },
   workerd: { include: [`test/${inWorkerd}`], exclude: alone.workerd },
   'workerd-alone': { include: alone.workerd, exclude: [] },
   services: { include: services.map((glob) => `test/${glob}`), exclude: [] },
+  system: { include: [`test/${system}`], exclude: [] },
   long: { include: [`test/${long}`], exclude: [] },
 } as const satisfies Readonly<Record<string, TestFiles>>
 

@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config'
+import { Durations } from './test/support/durations.ts'
+import { LongestFirst } from './test/support/longest-first.ts'
+import { filesOf } from './test/support/projects.ts'
+
+// The whole system in processes of its own, with kills, restarts and outages: each file starts what it needs.
+export default defineConfig({
+  test: {
+    name: 'system',
+    ...filesOf('system'),
+    reporters: ['default', new Durations()],
+    sequence: { sequencer: LongestFirst },
+    silent: 'passed-only',
+    setupFiles: ['./test/support/workers-in-node.setup.ts'],
+    expect: { poll: { timeout: 30_000 } },
+    testTimeout: 300_000,
+    hookTimeout: 180_000,
+    // For two cores: these tests wait most of the time.
+    maxWorkers: 4,
+  },
+  resolve: { alias: { 'cloudflare:workers': new URL('test/support/workers-in-node.ts', import.meta.url).pathname } },
+})
