@@ -54,6 +54,8 @@ export interface ChannelStep {
   readonly unless?: 'seen' | 'read' | undefined
   /** Whether quiet hours and windows delay it; in-app items are never delayed. */
   readonly heedsQuietHours: boolean
+  /** Whether the next step starts only when its deliveries have ended, so that conditions know what became of them. */
+  readonly awaitsOutcome: boolean
 }
 
 export interface DigestStep {
@@ -164,24 +166,48 @@ export interface NotificationSpec {
   readonly cancellationKey?: string | undefined
 }
 
+export type DeliveryState = 'waiting' | 'active' | 'delivered' | 'failed' | 'canceled' | 'skipped'
+
 /** One message on one channel. */
 export interface Delivery {
-  /** Unique in the tenant, and the idempotency key at providers: `<notification>/<recipient number>/<step>[/<target>]`. */
+  /** Unique in the tenant, and the idempotency key at providers: `<run>/<step>[/<target>]`. */
   readonly id: string
   readonly step: string
   readonly channel: Channel
   readonly target?: string | undefined
-  state: 'waiting' | 'active' | 'delivered' | 'failed' | 'canceled' | 'skipped'
+  /** Whether it stands for more notifications than that of its run. */
+  readonly isDigest: boolean
+  state: DeliveryState
   /** When it goes on; of an active one, when its call is taken as lost. */
   dueAt: number
+  /** When no further attempt is made; 0 before the first. */
+  deadlineAt: number
   attempts: Attempt[]
+  /** Attempts after which the recipient may have the message twice. */
+  possibleDuplicates: number
+  /** Why it failed or was not sent. */
+  reason?: string | undefined
 }
 
 export interface Attempt {
   readonly provider: string
   readonly at: number
+  /** Absent while it is under way. */
   outcome?: DeliveryOutcome['kind'] | undefined
   answer?: string | undefined
+  /** Before this time the provider is not asked again. */
+  retryAt?: number | undefined
+}
+
+/** A provider of a channel as the next attempt sees it. The order of a list of them is the tenant's. */
+export interface ProviderState {
+  readonly name: string
+  /** Whether it makes one message of several requests with one idempotency key. */
+  readonly isIdempotent: boolean
+  /** The types of targets it reaches; all without it, e.g. for e-mail. */
+  readonly targetTypes?: readonly string[] | undefined
+  /** Its breaker is open until then; 0 while it is healthy. */
+  readonly openUntil: number
 }
 
 /**
@@ -218,18 +244,23 @@ export interface DeliveryOrder {
   readonly category?: Category | undefined
 }
 
+/** One notification of a digest. */
+export interface DigestEvent {
+  readonly id: string
+  readonly at: number
+  readonly actor?: string | undefined
+  readonly data: unknown
+}
+
 /** What expressions and templates of a workflow see. */
 export interface RunDocument {
   readonly recipient: Profile
   readonly actor?: Partial<Profile> | undefined
   readonly data: unknown
-  /** The notifications of a digest, the oldest first; one without a digest step. */
-  readonly events: readonly {
-    readonly id: string
-    readonly at: number
-    readonly actor?: string | undefined
-    readonly data: unknown
-  }[]
+  /** The newest notifications of a digest, in the order in which they were gathered; one without a digest step. */
+  readonly events: readonly DigestEvent[]
+  /** How many notifications there are, with those that `events` has no room for. */
+  readonly total: number
   readonly steps: Readonly<Record<string, unknown>>
   readonly state: { readonly isSeen: boolean; readonly isRead: boolean; readonly isInteracted: boolean }
 }

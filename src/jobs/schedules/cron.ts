@@ -1,6 +1,6 @@
 import { Cron } from 'croner'
 import { BoundedMap } from '../../kernel/bounded-map.ts'
-import { afterGap, changeNear, instantsOf, isZone, wallAt } from './zone.ts'
+import { afterGap, changeNear, instantsOf, isZone, wallAt } from '../../kernel/zone.ts'
 
 /**
  * When to run, by the clocks of a place. Where they are set forward over a time of the expression, `gap` says whether

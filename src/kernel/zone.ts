@@ -1,4 +1,4 @@
-import { BoundedMap } from '../../kernel/bounded-map.ts'
+import { BoundedMap } from './bounded-map.ts'
 
 /** Names of zones may be written in any case, so there are more of them than zones. */
 const maxZones = 1000
@@ -46,6 +46,25 @@ export function afterGap(zone: string, wall: number): number {
     else after = middle
   }
   return after
+}
+
+/** The instants after `from` and up to `to` from which clocks in `zone` are set differently, in order. */
+export function changesBetween(zone: string, from: number, to: number): number[] {
+  const dayMs = 86_400_000
+  const found: number[] = []
+  for (let before = from; before < to; before += dayMs) {
+    let [low, high] = [before, Math.min(before + dayMs, to)]
+    const offset = offsetAt(zone, low)
+    if (offsetAt(zone, high) === offset) continue
+    while (high - low > 1000) {
+      const middle = low + Math.floor((high - low) / 2000) * 1000
+      if (offsetAt(zone, middle) === offset) low = middle
+      else high = middle
+    }
+    // Clocks are set at whole minutes.
+    found.push(Math.floor(high / 60_000) * 60_000)
+  }
+  return found
 }
 
 /** By how much clocks in `zone` are set within a day and a half around an instant; 0 nearly always. */
