@@ -54,7 +54,7 @@ export interface RunContext {
   readonly stuckAfterMs: (step: Step) => number
 }
 
-/** Attempts of a compensation, and of a step behind the pivot, before a person is asked. */
+/** Attempts of a compensation, and of a step behind the pivot, before a person is asked; more where the step's own `retry` has more. */
 export const stubbornAttempts = 20
 /** How often a run is looked at whose calls wait for their turn, in milliseconds. */
 const lookAgainMs = 60_000
@@ -345,7 +345,7 @@ function settleUndo(one: One, outcome: Outcome): void {
 function again(one: One, purpose: 'act' | 'undo', reason: string, retryInMs?: number): void {
   const { run, state, step, now, name, random, plan } = one
   const isStubborn = purpose === 'undo' || isBehindPivot(run, plan)
-  const attempts = isStubborn ? stubbornAttempts : step.retry.attempts
+  const attempts = isStubborn ? Math.max(stubbornAttempts, step.retry.attempts) : step.retry.attempts
   state.purpose = purpose
   state.reason = reason
   const isGivenUp = purpose === 'act' && run.direction === 'back' && !state.isUncertain

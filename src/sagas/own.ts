@@ -10,7 +10,8 @@ const step = (name: string, operation: string, more: Partial<Step> = {}): Step =
   name,
   operation: { operation },
   timeoutSeconds: 120,
-  retry: { attempts: 100, seconds: 1, maxSeconds: 300 },
+  // A month of attempts: what is left of a tenant, or of a user, is no work for a person because something was down.
+  retry: { attempts: 10_000, seconds: 1, maxSeconds: 300 },
   onUnknown: 'attention',
   pivot: false,
   ...more,

@@ -163,6 +163,23 @@ describe('a run', () => {
     expect(saga.state()).toBe('completed')
   })
 
+  test('tries a step behind its pivot 20 times, and as often as its definition says where that is more', () => {
+    const attemptsOf = (attempts: number): number => {
+      const more = { attempts, seconds: 1, maxSeconds: 60 }
+      const run = begin(define([step('pay', { pivot: true }), step('ship', { retry: more })]))
+      run.answer('pay', { kind: 'done' })
+      let made = 0
+      for (; stepOf(run.run, 'ship').phase !== 'attention'; made++) {
+        expect(made).toBeLessThan(1000)
+        run.answer('ship', { kind: 'not-started', reason: 'down' })
+        run.pass(120_000)
+      }
+      return made
+    }
+    expect(attemptsOf(3)).toBe(20)
+    expect(attemptsOf(100)).toBe(100)
+  })
+
   test('keeps the result of a step whose compensation a person takes as made, for the compensations that follow', () => {
     const saga = begin(define([step('a'), step('b'), step('c')]))
     saga.answer('a', done)
