@@ -82,7 +82,7 @@ export default {
       { path: '^src/(?:edge|handlers|cron)/' },
       {
         path: '^durable-objects/',
-        pathNot: '^durable-objects/(?:address|open-actors|open-event-actors|open-facade)\\.ts$',
+        pathNot: '^durable-objects/(?:address|open-actors|open-event-actors|open-facade|open-recipients)\\.ts$',
         dependencyTypesNot: ['type-only'],
       },
     ),

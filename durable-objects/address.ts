@@ -2,7 +2,7 @@ import { loadConfig } from '../src/config.ts'
 import type { Env } from '../src/env.ts'
 import { activityNumberOf, bucketOf } from '../src/events/activity.ts'
 import type { EventWait } from '../src/events/log-event.ts'
-import { hash32 } from '../src/kernel/id.ts'
+import { hash32, mixed32 } from '../src/kernel/id.ts'
 import { keyedLimiter } from '../src/limits/keyed-limiters.ts'
 import { keyedLimiterName, platformTenant } from '../src/limits/limiter-names.ts'
 import type { Limiter } from '../src/limits/ports.ts'
@@ -87,6 +87,36 @@ export const sagaNumbered = (env: Env, tenant: string, number: number) =>
 
 /** The definitions of a tenant's sagas. */
 export const sagaCatalogOf = (env: Env, tenant: string) => ofTenant(env.SAGA_CATALOG, tenant, named(tenant, 'sagas'))
+
+/** The users of a tenant, with their notices, lie in this many actors. */
+export const recipientActors = 16
+/** A notification belongs to one of these actors of its tenant. */
+export const notificationActors = 4
+
+/** Which of a tenant's actors has a user's notices. */
+export const recipientsNumberOf = (user: string): number => mixed32(hash32(user)) % recipientActors
+
+/** The actor with a user's profile, preferences and notices. */
+export const recipientsOf = (env: Env, tenant: string, user: string) =>
+  recipientsNumbered(env, tenant, recipientsNumberOf(user))
+
+export const recipientsNumbered = (env: Env, tenant: string, number: number) =>
+  ofTenant(env.RECIPIENTS, tenant, named(tenant, String(number)))
+
+/** The actor that hands a notification out, by the id of the notification. */
+export const notificationsOf = (env: Env, tenant: string, notification: string) =>
+  notificationsNumbered(env, tenant, notificationsNumberOf(notification))
+
+/** Which of a tenant's actors hands a notification out. */
+export const notificationsNumberOf = (notification: string): number => hash32(notification) % notificationActors
+
+export const notificationsNumbered = (env: Env, tenant: string, number: number) =>
+  ofTenant(env.NOTIFICATION_STORE, tenant, named(tenant, String(number)))
+
+/** Workflows, categories, templates and providers of a tenant. */
+export const notificationCatalogOf = (env: Env, tenant: string) =>
+  ofTenant(env.NOTIFICATION_CATALOG, tenant, named(tenant, 'notifications'))
+
 export const facadeOf = (env: Env, tenant: string) => ofTenant(env.FACADE, tenant, named(tenant, 'facade'))
 
 /** Lanes of write-behind per shard: enough to keep Postgres busy, few enough to merge. */

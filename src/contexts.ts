@@ -58,15 +58,20 @@ export const contexts = {
     sources: ['src/edge/resources/limits/', 'durable-objects/rate-limiter/'],
     shared: ['src/limits/'],
   },
-  /** Not built yet. What it gets is listed here, and it runs either way from its first day. */
   notifications: {
     tags: ['Notifications'],
     operations: [],
     routes: [],
-    actors: [],
+    actors: ['NotificationCatalog', 'Notifications', 'Recipients'],
     crons: [],
     tables: [],
-    sources: ['src/notifications/', 'src/edge/resources/notifications/'],
+    sources: [
+      'src/notifications/',
+      'src/edge/resources/notifications/',
+      'durable-objects/notification-catalog/',
+      'durable-objects/notifications/',
+      'durable-objects/recipients/',
+    ],
     shared: [],
   },
   events: {

@@ -23,6 +23,11 @@ import type {
   TenantRpc,
   TopicRpc,
 } from '../durable-objects/contracts.ts'
+import type {
+  NotificationCatalogRpc,
+  NotificationsRpc,
+  RecipientsRpc,
+} from '../durable-objects/notification-contracts.ts'
 import type { ForwardedCaller } from './auth/principal.ts'
 import type { RequestContext } from './kernel/request-context.ts'
 import type { Vars } from './vars.ts'
@@ -49,6 +54,9 @@ export interface Env extends Vars {
   readonly PROCESS_VIEW: DurableObjectNamespace<ProcessViewRpc>
   readonly SAGA: DurableObjectNamespace<SagaRpc>
   readonly SAGA_CATALOG: DurableObjectNamespace<SagaCatalogRpc>
+  readonly NOTIFICATION_CATALOG: DurableObjectNamespace<NotificationCatalogRpc>
+  readonly NOTIFICATION_STORE: DurableObjectNamespace<NotificationsRpc>
+  readonly RECIPIENTS: DurableObjectNamespace<RecipientsRpc>
   readonly FACADE: DurableObjectNamespace<FacadeRpc>
   readonly BREAKER: DurableObjectNamespace<BreakerRpc>
   /**

@@ -228,6 +228,19 @@ const actors = {
   Tenant: actor('settings, keys and placement', 'by-tenant', nothingOfUsers, { delete: 'last' }),
   Saga: actor('runs of sagas', 'numbered', contentOf('inputs of runs, and users that may follow them')),
   SagaCatalog: actor('definitions of sagas and the secret that signs their calls', 'by-tenant', nothingOfUsers),
+  NotificationCatalog: actor('workflows and categories of notifications', 'by-tenant', nothingOfUsers),
+  Notifications: actor('accepted notifications and how far they have been handed over', 'numbered', {
+    holds: 'users that a notification names, until it has been handed over, and its data until it expires',
+    found: 'nowhere',
+    erase: 'expires',
+    export: 'never',
+  }),
+  Recipients: actor('profiles, preferences and notices of users', 'numbered', {
+    holds: 'the profile, preferences, targets, the feed, and what was decided for each notification',
+    found: 'by-user',
+    erase: 'deleted',
+    export: 'itself',
+  }),
   Facade: actor(
     'routes of the facade, their versions and reported differences',
     'by-tenant',

@@ -1,0 +1,110 @@
+import { systemClock } from '../../src/kernel/clock.ts'
+import type { Category, Workflow } from '../../src/notifications/model.ts'
+import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { requireTenant } from '../../src/tenants/erased.ts'
+import { ownName } from '../address.ts'
+import type {
+  NotificationCatalogRpc,
+  NotificationSettings,
+  ResolvedWorkflow,
+  StoredWorkflow,
+} from '../notification-contracts.ts'
+import { isUsed, migrate } from '../shared/migrate.ts'
+import { OpenPlace } from '../shared/open-place.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
+import { notificationCatalogSchema } from './schema.ts'
+import { WorkflowTable } from './workflow-table.ts'
+
+export const maxCategories = 200
+const dayMs = 86_400_000
+const defaultSettings: NotificationSettings = { preferences: {}, zone: 'UTC', keepMs: 30 * dayMs }
+
+/** What a tenant defines for its notifications: workflows, categories and settings. */
+export class NotificationCatalog extends TenantActor implements NotificationCatalogRpc {
+  readonly #clock = systemClock
+  readonly #place = new OpenPlace(this.ctx, this.env, 'notifications')
+  readonly #sql = this.ctx.storage.sql
+  readonly #workflows = new WorkflowTable(this.#sql)
+  #exists = isUsed(this.#sql)
+
+  constructor(...given: ConstructorParameters<typeof TenantActor>) {
+    super(...given)
+    if (this.#exists) migrate(this.#sql, notificationCatalogSchema)
+  }
+
+  putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): StoredWorkflow | Refusal {
+    this.#create()
+    if (definition.category !== undefined && this.category(definition.category) === undefined)
+      return refuse('invalidPayload', noCategory(definition.category))
+    return this.#workflows.put(name, definition, this.#clock.now())
+  }
+
+  workflow(name: string, version?: number): StoredWorkflow | undefined {
+    return this.#exists ? this.#workflows.find(name, version) : undefined
+  }
+
+  workflows(after: string, limit: number): { readonly name: string; readonly version: number }[] {
+    return this.#exists ? this.#workflows.list(after, limit) : []
+  }
+
+  removeWorkflow(name: string): boolean {
+    return this.#exists && this.#workflows.remove(name)
+  }
+
+  putCategory(category: Category): Category | Refusal {
+    this.#create()
+    if (this.category(category.name) === undefined && this.categories().length >= maxCategories)
+      return refuse('limitExceeded', `categories: at most ${maxCategories}; delete one first`)
+    this.#sql.exec('INSERT OR REPLACE INTO categories VALUES (?, ?)', category.name, JSON.stringify(category))
+    return category
+  }
+
+  category(name: string): Category | undefined {
+    if (!this.#exists) return undefined
+    const [row] = this.#sql.exec<{ text: string }>('SELECT text FROM categories WHERE name = ?', name)
+    return row === undefined ? undefined : categoryIn(row.text)
+  }
+
+  categories(): Category[] {
+    if (!this.#exists) return []
+    const rows = this.#sql.exec<{ text: string }>('SELECT text FROM categories ORDER BY name').toArray()
+    return rows.map(({ text }) => categoryIn(text))
+  }
+
+  removeCategory(name: string): boolean {
+    return this.#exists && this.#sql.exec('DELETE FROM categories WHERE name = ?', name).rowsWritten > 0
+  }
+
+  /** The workflow and category of a trigger; of a workflow its own category unless another is named. */
+  resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): ResolvedWorkflow {
+    const found = workflow === undefined ? undefined : this.workflow(workflow, version)?.workflow
+    const named = category ?? found?.category
+    return { workflow: found, category: named === undefined ? undefined : this.category(named) }
+  }
+
+  settings(): NotificationSettings {
+    return { ...defaultSettings, ...this.ctx.storage.kv.get<Partial<NotificationSettings>>('settings') }
+  }
+
+  putSettings(change: Partial<NotificationSettings>): NotificationSettings {
+    this.#create()
+    const settings = { ...this.settings(), ...change }
+    this.ctx.storage.kv.put('settings', settings)
+    return settings
+  }
+
+  /** Creates the tables, on the first write. */
+  #create(): void {
+    this.#place.used()
+    if (this.#exists) return
+    requireTenant(ownName(this.ctx.id.name).tenant)
+    migrate(this.#sql, notificationCatalogSchema)
+    this.#exists = true
+  }
+}
+
+const noCategory = (name: string): string =>
+  `category: there is no category ${name}; PUT /v1/notification-categories/${name} makes one`
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
+const categoryIn = (text: string): Category => JSON.parse(text) as Category

@@ -1,0 +1,159 @@
+import type {
+  Category,
+  DeliveryOrder,
+  DeliveryOutcome,
+  NotificationSpec,
+  Preferences,
+  Priority,
+  Profile,
+  Workflow,
+} from '../src/notifications/model.ts'
+import type { Refusal } from '../src/protocol/errors.ts'
+import type { ErasableRpc } from './contracts.ts'
+
+/** The methods of the actors of notifications, and the types they exchange; docs/design/notifications.md says what each holds. */
+
+/** A version of a workflow with the time of its registration. */
+export interface StoredWorkflow {
+  readonly kind: 'stored'
+  readonly workflow: Workflow
+  readonly createdAt: number
+}
+
+/** What is the same for all notifications of a tenant. */
+export interface NotificationSettings {
+  /** The tenant's layer of preferences; recipients' own come before it. */
+  readonly preferences: Preferences
+  /** The IANA zone of users without one. */
+  readonly zone: string
+  /** For how long notices are kept, in milliseconds. */
+  readonly keepMs: number
+}
+
+/** What a trigger needs of the catalog, read in one call. */
+export interface ResolvedWorkflow {
+  readonly workflow: Workflow | undefined
+  readonly category: Category | undefined
+}
+
+export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): StoredWorkflow | Refusal
+  workflow(name: string, version?: number): StoredWorkflow | undefined
+  workflows(after: string, limit: number): { readonly name: string; readonly version: number }[]
+  removeWorkflow(name: string): boolean
+  putCategory(category: Category): Category | Refusal
+  category(name: string): Category | undefined
+  categories(): Category[]
+  removeCategory(name: string): boolean
+  resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): ResolvedWorkflow
+  settings(): NotificationSettings
+  putSettings(change: Partial<NotificationSettings>): NotificationSettings
+}
+
+/** A recipient of a notification; a profile replaces what the user's has of the same fields. */
+export interface NamedRecipient {
+  readonly user: string
+  readonly profile?: Partial<Omit<Profile, 'id' | 'targets'>> | undefined
+}
+
+/** Who is notified. A topic and all users are expanded by the actors that have them. */
+export type RecipientSelection =
+  | { readonly kind: 'users'; readonly users: readonly NamedRecipient[] }
+  | { readonly kind: 'topic'; readonly topic: string }
+  | { readonly kind: 'everyone' }
+
+/** A recipient that the notification does not go to, with the reason; `index` counts in the request from 0. */
+export interface RefusedRecipient {
+  readonly index: number
+  readonly reason: string
+}
+
+export interface NewNotification {
+  readonly spec: NotificationSpec
+  readonly selection: RecipientSelection
+  readonly refused: readonly RefusedRecipient[]
+  /** When recipients are called; `spec.at` at the earliest. */
+  readonly deliverAt: number
+  readonly keepMs: number
+  /** Of the request: the same idempotency key with another request is a conflict. */
+  readonly fingerprint: string
+}
+
+export type NotificationState = 'scheduled' | 'sending' | 'sent' | 'canceled'
+
+export interface NotificationView {
+  readonly kind: 'notification'
+  readonly id: string
+  readonly at: number
+  readonly deliverAt: number
+  readonly state: NotificationState
+  readonly workflow: string
+  readonly version: number
+  readonly category: string | null
+  readonly actor: string | null
+  readonly priority: Priority
+  readonly cancellationKey: string | null
+  readonly selection: RecipientSelection['kind']
+  /** Users named in the request; null where a selection is expanded. */
+  readonly recipients: number | null
+  /** Users that have been handed over so far. */
+  readonly handedOut: number
+  readonly refused: number
+  /** The first of them. */
+  readonly refusedRecipients: readonly RefusedRecipient[]
+}
+
+export interface NotificationQuery {
+  readonly workflow?: string | undefined
+  readonly before: { readonly at: number; readonly id: string }
+  readonly limit: number
+}
+
+export interface NotificationPage {
+  readonly notifications: NotificationView[]
+  /** Where the next page begins; undefined at the end. */
+  readonly last: { readonly at: number; readonly id: string } | undefined
+}
+
+export interface NotificationsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  accept(wanted: NewNotification): Promise<(NotificationView & { readonly duplicate: boolean }) | Refusal>
+  find(id: string): NotificationView | undefined
+  list(query: NotificationQuery): NotificationPage
+  /** Cancels notifications with this key, for these users or for all; answers their ids. */
+  cancel(key: string, users: readonly string[] | undefined): string[]
+}
+
+/** A part of a notification's recipients, at most 500 of one actor. */
+export interface HandoverCall {
+  readonly spec: NotificationSpec
+  readonly keepMs: number
+  readonly part:
+    | { readonly kind: 'users'; readonly users: readonly NamedRecipient[] }
+    | { readonly kind: 'topic'; readonly topic: string; readonly after: string }
+    | { readonly kind: 'everyone'; readonly after: string }
+}
+
+/** `next` is where the following page of an expansion begins; null at its end. */
+export interface Taken {
+  readonly kind: 'taken'
+  readonly users: number
+  readonly next: string | null
+}
+
+export interface CancelCall {
+  readonly spec: NotificationSpec
+  readonly keepMs: number
+  readonly users: readonly string[] | undefined
+}
+
+export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
+  /** Decides for users of this actor in one commit; a repeat changes nothing. */
+  handOver(call: HandoverCall): Promise<Taken>
+  /** Nothing more of this notification is sent to these users or to all, also where they have not been handed over yet. */
+  cancel(call: CancelCall): void
+}
+
+/** How the actors of notifications have Workers send; the context in a Worker of its own has the same. */
+export interface NotificationSender {
+  deliver(order: DeliveryOrder): Promise<DeliveryOutcome>
+}
