@@ -32,7 +32,7 @@ export default {
     rule(
       'bindings-are-typed-by-contracts',
       { path: '^src/env\\.ts$' },
-      { path: '^durable-objects/(?!contracts\\.ts$)' },
+      { path: '^durable-objects/(?!(?:notification-)?contracts\\.ts$)' },
     ),
     rule(
       'actors-use-no-other-actors-folder',

@@ -102,7 +102,11 @@ class Scan {
       .getSourceFiles()
       .map((source) => ({ source, file: source.fileName.slice(root.length + 1) }))
       .filter(({ file }) => /^(src|durable-objects)\//.test(file))
-    this.#methods = new Set(['fetch', ...this.#declared('contracts.ts', ts.isMethodSignature)])
+    this.#methods = new Set([
+      'fetch',
+      ...this.#declared('contracts.ts', ts.isMethodSignature),
+      ...this.#declared('notification-contracts.ts', ts.isMethodSignature),
+    ])
     this.#addresses = new Set([
       ...this.#declared('address.ts', isNamedFunction),
       ...this.#declared('naming.ts', isNamedFunction),
