@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { within } from '../../src/kernel/retry.ts'
 import { seeded } from '../jobs/support/chance.ts'
 import { Crowd } from '../support/e2e/crowd.ts'
 import { Shards } from '../support/e2e/shards.ts'
@@ -18,6 +19,8 @@ export interface RoundEnd {
 const people = ['alice', 'bob', 'carol', 'dave', 'erin']
 /** What may take a while after hard times: backoffs of a minute, circuits that are open. */
 const timeoutMs = 150_000
+/** For how long a round has faults at most: starts of the Worker among them take their time. */
+const faultsEndMs = 300_000
 
 /** People talk in new conversations through all of these faults; then it is quiet, and everything is looked at. */
 export async function playRound(world: TortureWorld, seed: number, faults: readonly Fault[]): Promise<RoundEnd> {
@@ -28,10 +31,10 @@ export async function playRound(world: TortureWorld, seed: number, faults: reado
     await crowd.gather(names, 3)
     await extras.begin(crowd.conversations, names[0] ?? '')
     crowd.talk()
-    await letHappen(world, faults)
-    await world.calm()
+    await within(faultsEndMs, 'the faults', letHappen(world, faults))
+    await within(timeoutMs, 'the Worker comes up again', world.calm())
     await pause(1000)
-    await Promise.all([crowd.hush(), extras.end()])
+    await allEnded([crowd.hush(), extras.end(timeoutMs)])
     return await judge(world, crowd, extras)
   } catch (thrown) {
     return { ...figures(crowd, extras), broken: [`the round did not end: ${describe(thrown)}`] }
@@ -51,7 +54,15 @@ async function judge(world: TortureWorld, crowd: Crowd, extras: Extras): Promise
   }
   const { violations, log } = await crowd.verdictAndLog((clientId) => extras.isLater(clientId))
   const told = violations.map(({ check, what }) => `${check}: ${what}`)
-  return { ...figures(crowd, extras), broken: [...told, ...extras.broken(log)] }
+  const missing = extras.broken(log)
+  const where = missing.length === 0 ? [] : await extras.missing(log)
+  return { ...figures(crowd, extras), broken: [...told, ...missing, ...where] }
+}
+
+/** Waits for all of them, and fails with what each that failed has to say. */
+async function allEnded(work: readonly Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(work)).filter((each) => each.status === 'rejected')
+  if (failures.length > 0) throw new Error(failures.map(({ reason }) => describe(reason)).join('\n'))
 }
 
 async function letHappen(world: TortureWorld, faults: readonly Fault[]): Promise<void> {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { checkHistory } from '../history-checks.ts'
 import { History, type Entry } from '../history.ts'
 import type { Violation } from '../history-checks.ts'
+import { within } from '../../../src/kernel/retry.ts'
 import { apiKey, call, makeGroup, Person, toHeard } from './people.ts'
 import { Shards } from './shards.ts'
 import type { System } from './system.ts'
@@ -25,6 +26,22 @@ export interface CrowdOptions {
   readonly timeoutMs?: number
 }
 
+/** A message that its sender repeats until it is acknowledged. */
+interface OpenMessage {
+  readonly person: Person
+  readonly conversation: string
+  readonly clientId: string
+  attempts: number
+  /** What the last attempt ended with. */
+  failure: unknown
+}
+
+function describeOpen({ person, conversation, clientId, attempts, failure }: OpenMessage): string {
+  const state = person.client.getSubscription(`conversation:${conversation}`)?.state
+  const reason = failure instanceof Error ? failure.message : JSON.stringify(failure)
+  return `${clientId} in ${conversation} after ${attempts} attempts, the last ended with ${reason}, the client is ${person.client.state} and its subscription ${state}`
+}
+
 /**
  * People who talk in several conversations at once and do not give up: each sends its next message when the last one
  * was acknowledged, and the same again when no answer came. All they do and see is recorded.
@@ -36,7 +53,10 @@ export class Crowd {
   readonly #options: CrowdOptions
   readonly #people: Person[] = []
   readonly #work: Promise<void>[] = []
+  /** Messages that no answer came for yet, by user and clientId. */
+  readonly #open = new Map<string, OpenMessage>()
   #talking = true
+  #hasGivenUp = false
   acknowledged = 0
 
   constructor(system: System, options: CrowdOptions = {}) {
@@ -67,10 +87,17 @@ export class Crowd {
       for (const conversation of this.conversations) this.#work.push(this.#write(person, conversation))
   }
 
-  /** Lets messages under way finish. */
+  /** Lets messages under way finish. Fails, naming those that are not acknowledged in time. */
   async hush(): Promise<void> {
     this.#talking = false
-    await Promise.all(this.#work)
+    try {
+      await within(this.#patienceMs, 'messages under way', Promise.all(this.#work))
+    } catch (thrown) {
+      const open = [...this.#open.values()].map(describeOpen)
+      throw new Error(`not acknowledged: ${open.join('; ')}`, { cause: thrown })
+    } finally {
+      this.#hasGivenUp = true
+    }
   }
 
   /** Waits until another `count` messages were acknowledged. */
@@ -134,14 +161,19 @@ export class Crowd {
   /** Says one thing until it is acknowledged. */
   async #insist(person: Person, conversation: string, clientId: string): Promise<void> {
     const body = `${person.name} says ${clientId} in ${conversation}`
-    for (;;) {
+    const open: OpenMessage = { person, conversation, clientId, attempts: 0, failure: undefined }
+    this.#open.set(`${conversation} ${clientId}`, open)
+    while (!this.#hasGivenUp) {
+      open.attempts++
       const pending = this.history.invoke(person.name, { tenant, conversation, user: person.name, clientId }, body)
       try {
         const { seq } = await person.send(conversation, clientId, body)
         pending.ok(seq)
+        this.#open.delete(`${conversation} ${clientId}`)
         this.acknowledged++
         return
-      } catch {
+      } catch (thrown) {
+        open.failure = thrown
         pending.unknown()
         await pause(20 + Math.random() * 50)
       }
@@ -192,14 +224,27 @@ export class Crowd {
         [...tops].every(([conversation, top]) => (places.get(`${name} ${conversation}`) ?? 0) >= top),
       )
     }
-    await until('every client has received everything', isSo, this.#patienceMs)
+    try {
+      await until('every client has received everything', isSo, this.#patienceMs)
+    } catch (thrown) {
+      const places = heard()
+      const behind = this.#people.flatMap(({ name, client }) =>
+        [...tops].flatMap(([conversation, top]) => {
+          const seq = places.get(`${name} ${conversation}`) ?? 0
+          const state = client.getSubscription(`conversation:${conversation}`)?.state
+          return seq >= top ? [] : [`${name} has ${seq} of ${top} in ${conversation}, ${client.state}, ${state}`]
+        }),
+      )
+      throw new Error(`not received: ${behind.join('; ')}`, { cause: thrown })
+    }
   }
 
   /** What every inbox says in the end, once it knows of the last message. */
   async #countAll(tops: ReadonlyMap<string, number>): Promise<void> {
     for (const { name } of this.#people) {
       const caughtUp = async () => {
-        const { body } = await call(this.#system, apiKey, 'GET', `/v1/conversations?user=${name}&limit=100`)
+        const path = `/v1/conversations?user=${name}&limit=100`
+        const { body } = await within(20_000, path, call(this.#system, apiKey, 'GET', path))
         const { conversations } = listed.parse(body)
         const known = conversations.filter(({ id, last }) => tops.get(id) === last)
         return known.length === tops.size ? known : undefined

@@ -6,10 +6,13 @@ import {
   type SubscriptionState,
 } from 'centrifuge'
 import { z } from 'zod'
+import { within } from '../../../src/kernel/retry.ts'
 import type { System } from './system.ts'
 import { until } from './until.ts'
 
 export const apiKey = 'demo-key'
+
+const tokenWithinMs = 30_000
 
 /** What a send is answered with. */
 export const sent = z.object({
@@ -80,7 +83,13 @@ export class Person {
 
   /** A token as the app's own server would hand out. */
   async token(ttlSeconds = 3600): Promise<string> {
-    const { status, body } = await call(this.#system, this.#key, 'POST', '/v1/tokens', { user: this.name, ttlSeconds })
+    // Without an end of its own, a request whose answer never comes would keep the client from trying again for minutes.
+    const wanted = { user: this.name, ttlSeconds }
+    const { status, body } = await within(
+      tokenWithinMs,
+      'POST /v1/tokens',
+      call(this.#system, this.#key, 'POST', '/v1/tokens', wanted),
+    )
     if (status !== 200) throw new Error(`POST /v1/tokens answers ${status}`)
     return z.object({ token: z.string() }).parse(body).token
   }
