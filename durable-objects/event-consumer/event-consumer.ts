@@ -285,6 +285,8 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   async #push(): Promise<void> {
     const opened = this.#opened
     if (opened === undefined || opened.spec.push === null) return
+    // The alarm that stood behind the run under way has rung: it needs another one in case the actor ends meanwhile.
+    if (opened.pusher.isRunning) return this.#arm(this.#clock.now() + resumeMs)
     try {
       await opened.pusher.run()
     } catch (thrown) {

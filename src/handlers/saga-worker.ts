@@ -21,6 +21,9 @@ const secretsForMs = 10_000
 
 const secretsOfTenants = new BoundedMap<string, { readonly secrets: readonly string[]; readonly until: number }>(1000)
 
+/** Forgets the secrets, for simulations whose days share a process. */
+export const forgetSagaSecrets = (): void => secretsOfTenants.clear()
+
 /** Makes the calls of sagas, one in each invocation, so that a run never waits for the calls of another. */
 export class SagaWorker extends WorkerEntrypoint<Env> {
   async perform(tenant: string, wanted: Effect, document: SagaDocument): Promise<Outcome> {

@@ -14,6 +14,8 @@ const activity = ['test/sim/activity.test.ts']
 const consumers = ['test/event-log/consumer.test.ts']
 const sagas = ['test/sagas/run.test.ts']
 const processes = ['test/processes/tracker.test.ts']
+const sagaDays = ['test/sim/sagas.test.ts']
+const eventDays = ['test/sim/events.test.ts']
 const eventTypes = ['test/event-log/types.test.ts']
 
 /** One per promise of the heart; each of them is a mistake that could be made. */
@@ -364,7 +366,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'the events behind a failed one of their key hold up the other keys',
     file: 'src/event-log/consumers/consumer.ts',
-    from: 'if (other.key !== event.key || this.#out.has(other.offset)) continue',
+    from: 'if (other.key !== key || this.#out.has(other.offset)) continue',
     to: 'continue',
     tests: consumers,
   },
@@ -479,5 +481,82 @@ export const bugs: readonly Bug[] = [
     from: '(requestedAt !== undefined && state.requestedAt !== requestedAt)',
     to: 'false',
     tests: ['test/sagas/own.worker.test.ts'],
+  },
+  {
+    name: 'a saga forgets when its next timer is due',
+    file: 'durable-objects/saga/saga.ts',
+    from: '      this.#setAlarm(nextDueAt(context))\n',
+    to: '',
+    tests: sagaDays,
+  },
+  {
+    name: 'a call of a saga is made before it is written',
+    file: 'durable-objects/saga/saga.ts',
+    from: '      this.#runs.put(context.run, nextDueAt(context), isDue)\n',
+    to: '      this.#calls.add(context.effects.splice(0))\n      this.#runs.put(context.run, nextDueAt(context), isDue)\n',
+    tests: sagaDays,
+  },
+  {
+    name: 'another attempt of a step has another key',
+    file: 'src/sagas/advance.ts',
+    from: 'key: keyOf(run.id, name, purpose),',
+    to: 'key: `${keyOf(run.id, name, purpose)}${state.attempts === 0 ? "" : `/${state.attempts}`}`,',
+    tests: sagaDays,
+  },
+  {
+    name: 'what was under way when the actor of a saga died is taken for done',
+    file: 'src/sagas/advance.ts',
+    from: "const outcome: Outcome = { kind: 'unknown', reason: 'the call was interrupted' }",
+    to: "const outcome: Outcome = { kind: 'done' }",
+    tests: sagaDays,
+  },
+  {
+    name: 'a run compensates without asking about a step whose outcome is not known',
+    file: 'src/sagas/advance.ts',
+    from: '    else ask(one)\n',
+    to: '    else fail(one, outcome.reason)\n',
+    tests: sagaDays,
+  },
+  {
+    name: 'an event that waits behind another one of its key is in memory only',
+    file: 'src/event-log/consumers/consumer.ts',
+    from: 'this.#store.retries.put(retry, event, reason)',
+    to: 'if (reason !== "") this.#store.retries.put(retry, event, reason)',
+    tests: eventDays,
+  },
+  {
+    name: 'a dead letter that is handed out again mixes up its key',
+    file: 'src/event-log/consumers/consumer.ts',
+    from: '      this.#parkBehind(event)\n    }\n    this.#save()',
+    to: '    }\n    this.#save()',
+    tests: eventDays,
+  },
+  {
+    name: 'no alarm stands behind a run of a consumer whose alarm has rung',
+    file: 'durable-objects/event-consumer/event-consumer.ts',
+    from: 'if (opened.pusher.isRunning) return this.#arm(this.#clock.now() + resumeMs)',
+    to: 'if (opened.pusher.isRunning) return',
+    tests: eventDays,
+  },
+  {
+    name: 'a lease that is over counts as settled',
+    file: 'src/event-log/consumers/consumer.ts',
+    from: "{ kind: 'retry', reason: 'the lease is over', delayMs: 0 }",
+    to: "{ kind: 'done' }",
+    tests: eventDays,
+  },
+  {
+    name: 'the relay of an outbox marks rows before they are published',
+    file: 'local/outbox/relay.ts',
+    from: 'const answer = await ports.publish(topic,',
+    to: 'await ports.markPublished(rows.map(({ seq }) => seq))\n  const answer = await ports.publish(topic,',
+    tests: eventDays,
+  },
+  {
+    name: 'a consumer that could not be notified is not notified again',
+    file: 'durable-objects/event-log/event-log.ts',
+    from: '      this.#arm(now + remindMs)\n      this.#notifyAll()',
+    to: '      this.#notifyAll()',
+    tests: eventDays,
   },
 ]

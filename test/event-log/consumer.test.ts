@@ -100,6 +100,22 @@ describe('a consumer', () => {
     ])
   })
 
+  test('a dead letter that is handed out again goes before the events of its key that were read meanwhile, which keep their order', () => {
+    const { consumer, sql } = open({ maxAttempts: 1 })
+    consumer.take([event(1, 'a')], 1, 0)
+    consumer.settle(ended(consumer.handOut(0, 10), retry), 0)
+    consumer.take([event(2, 'a'), event(3, 'b')], 1, 0)
+    consumer.redrive(1, 0)
+    consumer.take([event(4, 'a')], 1, 0)
+    const order: number[][] = []
+    for (let next = consumer.handOut(0, 10); next.length > 0; next = consumer.handOut(0, 10)) {
+      order.push(offsets(next))
+      consumer.settle(ended(next, done), 0)
+    }
+    expect(order).toEqual([[1, 3], [2], [4]])
+    expect(open({}, sql).consumer.position).toMatchObject({ settled: 4 })
+  })
+
   test('a failed event holds up the events of its key, and no others', () => {
     const { consumer, sql } = open()
     consumer.take([event(1, 'a'), event(2, 'a'), event(3, 'b')], 1, 0)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { lives, platform } from './lives.ts'
 import { stub } from './namespace.ts'
 import { SocketPair, UpgradeResponse } from './sockets.ts'
-import { loadActors, type ActorClass, type Globals } from './worker-code.ts'
+import { loadActors, loadEventActors, type ActorClass, type Globals } from './worker-code.ts'
 import type { Life } from './world.ts'
 
 /** Everything that can go on has: ticks come after all promises, and before anything from outside. */
@@ -43,7 +43,7 @@ class VirtualDate extends Date {
   }
 }
 
-/** HMAC-SHA-256, the one signature an actor checks, and in the same turn: elsewhere it would end when it likes. */
+/** HMAC-SHA-256, the one signature an actor checks or makes, and in the same turn: elsewhere it would end when it likes. */
 const subtle = {
   importKey: async (
     _: string,
@@ -61,6 +61,8 @@ const subtle = {
   }),
   verify: async (_: unknown, key: { bytes: Uint8Array }, signature: Uint8Array, data: Uint8Array) =>
     createHmac('sha256', key.bytes).update(data).digest().equals(signature),
+  sign: async (_: unknown, key: { bytes: Uint8Array }, data: Uint8Array) =>
+    new Uint8Array(createHmac('sha256', key.bytes).update(data).digest()).buffer,
 }
 
 const fetched = z.object({ status: z.number(), body: z.string() })
@@ -122,3 +124,9 @@ let loading: Promise<Readonly<Record<string, ActorClass>>> | undefined
 
 /** The actors, bundled once. */
 export const actors = (): Promise<Readonly<Record<string, ActorClass>>> => (loading ??= loadActors(globals))
+
+let loadingEvents: Promise<Readonly<Record<string, ActorClass>>> | undefined
+
+/** The actors of events and sagas, bundled once. */
+export const eventActors = (): Promise<Readonly<Record<string, ActorClass>>> =>
+  (loadingEvents ??= loadEventActors(globals))

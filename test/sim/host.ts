@@ -30,6 +30,8 @@ export class Host {
   readonly #class: ActorClass
   #life: Life | undefined
   #instance: object = {}
+  /** While this is pending, calls and alarms wait: `blockConcurrencyWhile`. */
+  #blocked: Promise<unknown> | undefined
   #outputs: Output[] = []
   #flushing = false
   #ringing: number | null = null
@@ -73,7 +75,7 @@ export class Host {
         if (this.#open.delete(broken)) settle(outcome)
       })
     this.enter((instance) => {
-      void invoke(instance, method, given).then(
+      void this.#invoke(instance, method, given).then(
         (value) =>
           answer({ kind: 'answered', value: value instanceof UpgradeResponse ? value : structuredClone(value) }),
         (thrown: unknown) => answer({ kind: 'failed', why: String(thrown) }),
@@ -137,6 +139,7 @@ export class Host {
     if (this.#life !== undefined) this.#life.dead = true
     this.#life = undefined
     this.#instance = {}
+    this.#blocked = undefined
     this.#outputs = []
     this.#flushing = false
   }
@@ -183,10 +186,22 @@ export class Host {
     }
     this.enter((instance) => {
       life = this.#life
-      void invoke(instance, 'alarm', []).then(
+      void this.#invoke(instance, 'alarm', []).then(
         () => over(false),
         () => over(true),
       )
+    })
+  }
+
+  #invoke(instance: object, method: string, given: readonly unknown[]): Promise<unknown> {
+    if (this.#blocked === undefined) return invoke(instance, method, given)
+    return this.#blocked.then(() => invoke(instance, method, given))
+  }
+
+  #block(work: () => Promise<unknown>): void {
+    const life = this.#life
+    this.#blocked = work().finally(() => {
+      if (life === this.#life) this.#blocked = undefined
     })
   }
 
@@ -208,7 +223,11 @@ export class Host {
         transactionSync: <T>(work: () => T) => disk.transaction(work),
         deleteAll: async () => disk.deleteAll(),
       },
-      exports: { JobWorker: entrypoint(this.platform, 'JobWorker') },
+      blockConcurrencyWhile: (work: () => Promise<unknown>) => this.#block(work),
+      exports: {
+        JobWorker: entrypoint(this.platform, 'JobWorker'),
+        SagaWorker: entrypoint(this.platform, 'SagaWorker'),
+      },
       abort: (why: string) => this.#abort(why),
       acceptWebSocket: (socket: Socket) => socket.hibernateAt(this),
       getWebSockets: () => [...this.sockets].filter(({ hibernates }) => hibernates),

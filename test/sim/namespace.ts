@@ -50,7 +50,17 @@ interface Message {
 }
 
 /** These change nothing when they come twice: the platform itself repeats only what it knows not to have arrived. */
-const repeatable = new Set(['advance', 'update', 'publish', 'write', 'settle'])
+const repeatable = new Set([
+  'advance',
+  'update',
+  'publish',
+  'write',
+  'settle',
+  'append',
+  'eventsAppended',
+  'eventArrived',
+  'start',
+])
 
 /** What `fetch` of an actor is given: one request, also where its caller named the URL and what goes with it. */
 function asRequest(given: readonly unknown[]): readonly unknown[] {

@@ -46,16 +46,18 @@ export class Setting {
   readonly #began: number
   #boundaries = 0
 
-  /** `neighbours` are the actors that are simulated, `vars` what the environment has beside actors. */
+  /** `neighbours` are the actors that are simulated, `vars` what the environment has beside actors, `bundle` the deployed actors. */
   static async of(
     seed: number,
     day: Day,
     neighbours: (world: Platform) => Readonly<Record<string, ActorClass>>,
     vars: Readonly<Record<string, unknown>>,
+    bundle = actors,
   ): Promise<Setting> {
-    const classes = await actors()
-    const { forgetDependencies: forget } = classes
-    if (forget !== undefined) Reflect.apply(forget, undefined, [])
+    const classes = await bundle()
+    // What a process remembers would make one day depend on another.
+    for (const [name, forget] of Object.entries(classes))
+      if (name.startsWith('forget')) Reflect.apply(forget, undefined, [])
     const world = new Platform(seed)
     nowRuns(world)
     if (day.traced === true) world.trace = []
@@ -71,6 +73,11 @@ export class Setting {
       INBOX: at('Inbox'),
       INBOX_NOTES: at('InboxNotes'),
       CACHE_EPOCHS: at('CacheEpochs'),
+      EVENT_CATALOG: at('EventCatalog'),
+      EVENT_CONSUMER: at('EventConsumer'),
+      EVENT_LOG: at('EventLog'),
+      SAGA: at('Saga'),
+      SAGA_CATALOG: at('SagaCatalog'),
       JOB_QUEUE: at('JobQueue'),
       RATE_LIMITER: at('RateLimiter'),
       SHARD_WRITER: at('ShardWriter'),

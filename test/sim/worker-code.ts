@@ -27,14 +27,40 @@ const entry = `
   export { JobWorker } from './src/handlers/job-worker.ts'
   export { forgetDependencies } from './src/adapters/dependency.ts'
 `
+/** Events and sagas, which have days of their own. */
+const eventEntry = `
+  export { EventCatalog } from './durable-objects/event-catalog/event-catalog.ts'
+  export { EventConsumer } from './durable-objects/event-consumer/event-consumer.ts'
+  export { EventLog } from './durable-objects/event-log/event-log.ts'
+  export { Saga } from './durable-objects/saga/saga.ts'
+  export { SagaCatalog } from './durable-objects/saga-catalog/saga-catalog.ts'
+  export { SagaWorker, forgetSagaSecrets } from './src/handlers/saga-worker.ts'
+  export { forgetDependencies } from './src/adapters/dependency.ts'
+`
 const platform = `
   export class DurableObject { constructor(ctx, env) { this.ctx = ctx; this.env = env } }
   export class WorkerEntrypoint extends DurableObject {}
   export const waitUntil = (work) => void work.catch(() => undefined)
 `
+/** A module of the bundle that a simulation replaces: files whose paths match, and what they contain instead. */
+interface Replaced {
+  readonly files: RegExp
+  readonly contents: string
+}
+
 /** What jobs do is each story's own; the worker that runs them and reports is the deployed code. */
-const handlers =
-  'export const handlers = { get: () => (env, tenant, _payload, attempt) => env.HANDLE(tenant, attempt) }'
+const handlers: Replaced = {
+  files: /src.handlers.handlers\.ts$/,
+  contents: 'export const handlers = { get: () => (env, tenant, _payload, attempt) => env.HANDLE(tenant, attempt) }',
+}
+/** Sagas of the simulation call endpoints only, and neither the HTTP API nor the platform's own operations. */
+const operations: readonly Replaced[] = [
+  { files: /src.edge.http.inner-request\.ts$/, contents: "export const asServerOf = async () => 'not simulated'" },
+  {
+    files: /src.handlers.own-operations\.ts$/,
+    contents: "export const performOwn = async () => { throw new Error('not simulated') }",
+  },
+]
 
 /** Under this name the bundle is known to V8. */
 export const actorsFile = 'actors.js'
@@ -45,6 +71,11 @@ export const actorsFile = 'actors.js'
  */
 export async function loadActors(globals: Globals): Promise<Readonly<Record<string, ActorClass>>> {
   return load(await actorsSource(), globals)
+}
+
+/** The actors of events and sagas, loaded in the same way. */
+export async function loadEventActors(globals: Globals): Promise<Readonly<Record<string, ActorClass>>> {
+  return load(await bundleOf(eventEntry, operations), globals)
 }
 
 /** The classes that a bundle exports; V8 knows the bundle as `filename`. */
@@ -59,10 +90,10 @@ export function load(source: string, globals: Globals, filename = actorsFile): R
 let bundled: Promise<string> | undefined
 
 /** The bundle of all actors, made once. */
-export const actorsSource = (): Promise<string> => (bundled ??= bundleOf(entry, handlers))
+export const actorsSource = (): Promise<string> => (bundled ??= bundleOf(entry, [handlers]))
 
-/** A bundle of `contents` for the simulated platform; `replaced`, if given, takes the place of src/handlers/handlers.ts. */
-export async function bundleOf(contents: string, replaced?: string): Promise<string> {
+/** A bundle of `contents` for the simulated platform, in which some modules are replaced. */
+export async function bundleOf(contents: string, replaced: readonly Replaced[] = []): Promise<string> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: root, loader: 'ts' },
     bundle: true,
@@ -78,8 +109,8 @@ export async function bundleOf(contents: string, replaced?: string): Promise<str
         setup(bundling) {
           bundling.onResolve({ filter: /^cloudflare:workers$/ }, ({ path }) => ({ path, namespace: 'platform' }))
           bundling.onLoad({ filter: /^cloudflare:/, namespace: 'platform' }, () => ({ contents: platform }))
-          if (replaced === undefined) return
-          bundling.onLoad({ filter: /src.handlers.handlers\.ts$/ }, () => ({ contents: replaced }))
+          for (const { files, contents: instead } of replaced)
+            bundling.onLoad({ filter: files }, () => ({ contents: instead }))
         },
       },
     ],

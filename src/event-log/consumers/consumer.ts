@@ -282,8 +282,11 @@ export class Consumer {
   /** Hands dead letters out again, the oldest first; returns how many. */
   redrive(limit: number, now: number): number {
     const events = this.#store.dead.take(limit)
-    for (const event of events)
+    for (const event of events) {
       this.#putRetry({ offset: event.offset, key: event.key, attempts: 0, notBefore: now }, event, '')
+      this.#parkBehind(event)
+    }
+    this.#save()
     return events.length
   }
 
@@ -307,7 +310,6 @@ export class Consumer {
     }
   }
 
-  /** The events behind it of its key wait as rows too, so that the window goes on without them. */
   #retry(event: LogEvent, attempts: number, notBefore: number, reason: string): void {
     const retry = { offset: event.offset, key: event.key, attempts, notBefore }
     if (this.#retries.has(event.offset)) {
@@ -318,9 +320,14 @@ export class Consumer {
     this.#putRetry(retry, event, reason)
     this.#forgetHeld(event.offset)
     this.#settle(event.offset)
-    if (event.key === null) return
+    this.#parkBehind(event)
+  }
+
+  /** The events of the key of a retry wait as rows too: the window goes on without them, and they keep their order. */
+  #parkBehind({ key }: LogEvent): void {
+    if (key === null) return
     for (const other of this.#window.values()) {
-      if (other.key !== event.key || this.#out.has(other.offset)) continue
+      if (other.key !== key || this.#out.has(other.offset)) continue
       this.#forgetHeld(other.offset)
       this.#park(other)
     }

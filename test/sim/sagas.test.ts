@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest'
+import { tellOfSagas, type SagaPlot } from './saga-story.ts'
+import { badEndpoints, badSagas, badSagaWorkers, sagaQuietDay, sagaStorm, sagaWrongClocks } from './saga-weathers.ts'
+import { sum, tellAll } from './tell-all.ts'
+
+describe('real sagas and their calls on simulated time, disks and network', () => {
+  test('keep every promise on 30 days on which everything fails', async () => {
+    const endings = await tellAll(30, (seed) => tellOfSagas(seed, sagaStorm))
+    expect(sum(endings, ({ deaths }) => deaths)).toBeGreaterThan(100)
+    expect(sum(endings, ({ completed }) => completed)).toBeGreaterThan(50)
+    expect(sum(endings, ({ compensated }) => compensated)).toBeGreaterThan(50)
+    expect(sum(endings, ({ undone }) => undone)).toBeGreaterThan(50)
+    expect(sum(endings, ({ asked }) => asked)).toBeGreaterThan(50)
+  }, 120_000)
+
+  test.each([
+    ['the actors of runs die all the time', badSagas, 8],
+    ['what makes the calls dies in the middle of them', badSagaWorkers, 8],
+    ['endpoints fail nearly always', badEndpoints, 8],
+    ['every clock is wrong by minutes', sagaWrongClocks, 8],
+  ] as const)(
+    'keep them while %s',
+    async (_, plot, seeds) => {
+      await tellAll(seeds, (seed) => tellOfSagas(seed, plot))
+    },
+    120_000,
+  )
+
+  test('keep them wherever one dies: before each write reached the disk, and after', async () => {
+    const { boundaries } = await tellOfSagas(1, sagaQuietDay)
+    expect(boundaries).toBeGreaterThan(15)
+    for (let crashAt = 0; crashAt < 2 * boundaries; crashAt++) {
+      const { broken, deaths } = await tellOfSagas(1, { ...sagaQuietDay, crashAt })
+      expect({ crashAt, broken, deaths }).toEqual({ crashAt, broken: [], deaths: 1 })
+    }
+  }, 120_000)
+})
+
+test('a seed gives the same course of sagas each time, event by event', async () => {
+  const traced: SagaPlot = { ...sagaStorm, traced: true }
+  const [once, again] = [await tellOfSagas(7, traced), await tellOfSagas(7, traced)]
+  expect(once.trace.length).toBeGreaterThan(100)
+  expect(again.trace).toEqual(once.trace)
+})
