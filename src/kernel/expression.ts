@@ -211,6 +211,83 @@ class Growth {
   }
 }
 
+/**
+ * What an expression names of its document: the names from the root on, e.g. `['steps', 'mail', 'state']`. Empty for one that has
+ * the same value on each document; a path without names is the document as a whole. Throws BadExpression.
+ */
+export function pathsIn(text: string): readonly (readonly string[])[] {
+  parseExpression(text)
+  const found: string[][] = []
+  walk(parsed(text), [], found)
+  return found
+}
+
+/**
+ * Adds the paths that a part names, where `base` is the path of its input; undefined where the input is no part of the document.
+ * Returns the path of the result, undefined when it has none.
+ */
+function walk(node: Node, base: string[] | undefined, found: string[][]): string[] | undefined {
+  switch (node.type) {
+    case 'Identity':
+    case 'Current':
+      if (base !== undefined) found.push(base)
+      return base
+    case 'Field': {
+      const path = base === undefined ? undefined : [...base, node.name]
+      if (path !== undefined) found.push(path)
+      return path
+    }
+    case 'Subexpression':
+    case 'Pipe':
+      return walk(node.right, walk(node.left, base, found), found)
+    case 'IndexExpression':
+    case 'Projection':
+    case 'ValueProjection':
+      walk(node.left, base, found)
+      return undefined
+    case 'FilterProjection':
+      walk(node.left, base, found)
+      return undefined
+    case 'Flatten':
+      walk(node.child, base, found)
+      return undefined
+    case 'MultiSelectList':
+    case 'Function':
+      for (const child of node.children) walk(child, base, found)
+      return undefined
+    case 'MultiSelectHash':
+      for (const { value } of node.children) walk(value, base, found)
+      return undefined
+    case 'OrExpression':
+    case 'AndExpression':
+    case 'Comparator':
+    case 'Arithmetic':
+      walk(node.left, base, found)
+      walk(node.right, base, found)
+      return undefined
+    case 'NotExpression':
+      walk(node.child, base, found)
+      return undefined
+    case 'Unary':
+      walk(node.operand, base, found)
+      return undefined
+    case 'Ternary':
+      walk(node.condition, base, found)
+      walk(node.trueExpr, base, found)
+      walk(node.falseExpr, base, found)
+      return undefined
+    case 'Literal':
+    case 'Index':
+    case 'Slice':
+    case 'Root':
+    case 'Variable':
+    case 'LetExpression':
+    case 'Binding':
+    case 'ExpressionReference':
+      return undefined
+  }
+}
+
 /** Names that every JavaScript object has would be found where the data has none. */
 function checkName(name: string): void {
   if (name in Object.prototype) throw new BadExpression(`${name}: this name cannot be used`)
