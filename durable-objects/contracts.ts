@@ -249,6 +249,7 @@ export interface InboxRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer>
   revoke(): Ready<number>
   gateways(): string[]
+  notify(events: readonly string[]): void
   revokedAt(): number
   advance(update: InboxUpdate): Promise<boolean>
   remove(conversation: string, version: number): Promise<void>
@@ -262,6 +263,7 @@ export interface InboxNotesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   missed(user: string, since: number, after: string): MissedPage
   close(user: string, turn: number): void
   standingOf(user: string): 'open' | 'closed' | 'unknown'
+  openAmong(users: readonly string[]): string[]
   noteChosenId(id: string): void
   hasChosenId(id: string): boolean
   users(after: string): NamesPage

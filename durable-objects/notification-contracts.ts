@@ -6,8 +6,12 @@ import type {
   Preferences,
   Priority,
   Profile,
+  Target,
   Workflow,
 } from '../src/notifications/model.ts'
+import type { FeedCounts } from '../src/notifications/feed/marks.ts'
+import type { ProfileInput } from '../src/notifications/users/profile.ts'
+import type { FeedFilter, Mark } from '../src/protocol/feed-api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
 import type { ErasableRpc } from './contracts.ts'
 
@@ -146,11 +150,53 @@ export interface CancelCall {
   readonly users: readonly string[] | undefined
 }
 
+/** JSON text of a user. */
+export interface StoredProfile {
+  readonly kind: 'profile'
+  readonly json: string
+}
+
+/** Which page of a feed; `cursor` is a number of an item. */
+export interface FeedPageCall {
+  readonly filter: FeedFilter
+  readonly category?: string | undefined
+  readonly cursor?: number | undefined
+  readonly limit: number
+}
+
+/** Items of a feed by their numbers, or all of it up to the number `upTo`. */
+export interface MarkCall {
+  readonly feed: string
+  readonly mark: Mark
+  readonly numbers: readonly number[] | undefined
+  readonly upTo: number | undefined
+}
+
+/** Ids of items that changed, and the counts of their feed. */
+export interface MarkedItems {
+  readonly kind: 'marked'
+  readonly items: readonly string[]
+  readonly counts: FeedCounts
+}
+
 export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   /** Decides for users of this actor in one commit; a repeat changes nothing. */
   handOver(call: HandoverCall): Promise<Taken>
   /** Nothing more of this notification is sent to these users or to all, also where they have not been handed over yet. */
   cancel(call: CancelCall): void
+  putUser(user: string, given: ProfileInput): StoredProfile & { readonly isNew: boolean }
+  putUsers(users: readonly { readonly id: string; readonly given: ProfileInput }[]): void
+  patchUser(user: string, given: ProfileInput): StoredProfile | Refusal
+  user(user: string): string | undefined
+  users(after: string, limit: number): { readonly users: readonly string[]; readonly last: string }
+  usersById(ids: readonly string[], isPublic: boolean): string[]
+  putTarget(user: string, target: Target): { readonly kind: 'put' } | Refusal
+  removeTarget(user: string, target: string): boolean
+  preferences(user: string): { readonly preferences: Preferences; readonly zone: string | undefined }
+  putPreferences(user: string, preferences: Preferences): void
+  feed(user: string, feed: string, page: FeedPageCall): string
+  feedCounts(user: string): Record<string, FeedCounts>
+  markFeed(user: string, call: MarkCall): MarkedItems | Refusal
 }
 
 /** How the actors of notifications have Workers send; the context in a Worker of its own has the same. */

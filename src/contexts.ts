@@ -59,7 +59,7 @@ export const contexts = {
     shared: ['src/limits/'],
   },
   notifications: {
-    tags: ['Notifications'],
+    tags: ['Notifications', 'Users', 'Feed'],
     operations: [],
     routes: [],
     actors: ['NotificationCatalog', 'Notifications', 'Recipients'],

@@ -57,6 +57,11 @@ export class InboxNotes extends TenantActor implements InboxNotesRpc {
     return this.#table.knows(user) ? 'closed' : 'unknown'
   }
 
+  /** The users among these whose inboxes are open: those with a connection. */
+  openAmong(users: readonly string[]): string[] {
+    return users.filter((user) => this.#table.isOpen(user))
+  }
+
   /** Notes the id of a conversation that the tenant's server chose and is about to create. */
   noteChosenId(id: string): void {
     this.#found().putChosenId(id)

@@ -105,6 +105,14 @@ export class Inbox extends TenantActor implements InboxRpc {
     await new ListedName(this.ctx, this.env, 'Inbox').note()
   }
 
+  /** Sends ephemeral events to the user's connections; each is JSON text. */
+  notify(events: readonly string[]): void {
+    const { entries, subscribers } = this.#store
+    if (subscribers.size === 0) return
+    const pubs = events.map((data) => ({ kind: 'pub' as const, data }))
+    subscribers.publish({ epoch: this.#epoch(), after: entries.top(), publications: [], events: pubs }, null)
+  }
+
   /** The gateways that hold the user's connections. */
   gateways(): string[] {
     return this.#store.subscribers.gateways()

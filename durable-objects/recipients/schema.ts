@@ -1,3 +1,7 @@
+import { feedSchema } from './sql-feed.ts'
+import { topicsSchema } from './sql-topics.ts'
+import { usersSchema } from './sql-users.ts'
+
 /**
  * Notifications are numbered in each actor (`specs.n`); a notice is one by user and number. `spec` is JSON of the notification without its
  * workflow, whose version is stored once. `look_at` of a notice is when something is due, null when nothing is. `digest_key` is set while a
@@ -17,4 +21,7 @@ export const recipientsSchema = [
    CREATE INDEX notices_gathering ON notices (user, digest_key) WHERE digest_key IS NOT NULL;
    CREATE INDEX notices_gathered ON notices (user, leader, follower) WHERE leader IS NOT NULL;
    CREATE TABLE throttles (user TEXT NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, times TEXT NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID;`,
+  usersSchema,
+  feedSchema,
+  topicsSchema,
 ]

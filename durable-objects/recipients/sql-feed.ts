@@ -6,9 +6,9 @@ import {
   plus,
   type FeedCounts,
   type ItemState,
-  type Mark,
 } from '../../src/notifications/feed/marks.ts'
 import type { FeedItem, FeedItemContent } from '../../src/notifications/feed/item.ts'
+import { itemIdOf, type FeedFilter, type Mark } from '../../src/protocol/feed-api.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -33,9 +33,6 @@ export interface FeedRetention {
   readonly maxItems: number
 }
 
-export const feedFilters = ['all', 'unseen', 'unread', 'read', 'archived', 'pinned'] as const
-export type FeedFilter = (typeof feedFilters)[number]
-
 export interface FeedQuery {
   readonly filter: FeedFilter
   readonly category?: string | undefined
@@ -57,7 +54,6 @@ export interface Marked {
   readonly items: readonly { readonly id: string; readonly notification: string; readonly state: ItemState }[]
 }
 
-export const maxFeeds = 20
 export const maxPinned = 20
 /** A feed is cut to its number of items once it has so many more, so that the cut is not a row for every item. */
 const slack = 50
@@ -78,7 +74,7 @@ export class FeedTable {
       'INSERT INTO feed_items (user, feed, n, notification, at, category, content) VALUES (?, ?, ?, ?, ?, ?, ?)'
     this.#sql.exec(sql, user, feed, n, notification, at, category ?? null, JSON.stringify(rest))
     if (n % slack === 0) this.prune(user, feed, at, retention)
-    return { id: itemId(feed, n), feed, at, ...content, ...newItemState }
+    return { id: itemIdOf(feed, n), feed, at, ...content, ...newItemState }
   }
 
   /** The counts of a feed, without looking at its items. */
@@ -186,7 +182,7 @@ export class FeedTable {
       const times = [state.seenAt, state.readAt, state.interactedAt, state.archivedAt, state.pinnedAt]
       this.#sql.exec(update, ...times, user, feed, row.n)
       difference = plus(plus(difference, countsOf(state)), countsOf(before), -1)
-      items.push({ id: itemId(feed, row.n), notification: row.notification, state })
+      items.push({ id: itemIdOf(feed, row.n), notification: row.notification, state })
     }
     if (items.length > 0) this.#change(user, feed, difference, 0)
     return { kind: 'marked', counts: this.counts(user, feed), items }
@@ -212,9 +208,6 @@ export class FeedTable {
     this.#sql.exec(sql, user, feed, lastN, by.total, by.unseen, by.unread, by.archived, by.pinned)
   }
 }
-
-/** An item as a user knows it: `default:17`. */
-export const itemId = (feed: string, n: number): string => `${feed}:${n}`
 
 const update = `UPDATE feed_items SET seen_at = ?, read_at = ?, interacted_at = ?, archived_at = ?, pinned_at = ?
   WHERE user = ? AND feed = ? AND n = ?`
@@ -274,7 +267,7 @@ function readItem(row: ItemRow): FeedItem {
   const content = JSON.parse(row.content) as Omit<FeedItemContent, 'notification' | 'category'>
   const { feed, n, at, notification, category } = row
   return {
-    id: itemId(feed, n),
+    id: itemIdOf(feed, n),
     feed,
     at,
     notification,

@@ -56,8 +56,7 @@ export class UserTable {
   /** Changes fields of a profile that exists. */
   patch(user: string, given: ProfileInput, now: number): StoredUser | Refusal {
     const known = this.find(user)
-    if (known === undefined)
-      return refuse('notFound', `user: there is no user ${user}; PUT /v1/users/${user} creates one`)
+    if (known === undefined) return refuseUnknown(user)
     const stored = changed(known, given, now)
     const bytes = byteLength(stored.properties)
     if (bytes > propertiesBytes)
@@ -88,14 +87,14 @@ export class UserTable {
   }
 
   /** Registers a target, or changes the one of this id. */
-  putTarget(user: string, target: Target, now: number): { readonly kind: 'put'; readonly isNew: boolean } | Refusal {
+  putTarget(user: string, target: Target, now: number): { readonly kind: 'put' } | Refusal {
     const known = this.find(user) ?? newUser(user, now)
     const others = known.targets.filter(({ id }) => id !== target.id)
     const isNew = others.length === known.targets.length
     if (isNew && others.length >= maxTargets)
       return refuse('limitExceeded', `at most ${maxTargets} targets for each user; delete one first`)
     this.#write({ ...known, targets: [...others, target], updatedAt: now })
-    return { kind: 'put', isNew }
+    return { kind: 'put' }
   }
 
   /** Removes a target, also one that a provider says is gone; false when there was none. */
@@ -135,6 +134,9 @@ export class UserTable {
     return [...this.#sql.exec<UserRow>(query, ...bindings)].map(readUser)
   }
 }
+
+export const refuseUnknown = (user: string): Refusal =>
+  refuse('notFound', `user: there is no user ${user}; PUT /v1/users/${user} creates one`)
 
 const columns = 'user, created_at, updated_at, profile, properties, targets'
 

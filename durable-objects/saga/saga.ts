@@ -12,7 +12,6 @@ import { planOf, type Definition, type Plan, type Step } from '../../src/sagas/d
 import { eventResult } from '../../src/sagas/event-result.ts'
 import { cancel, eventArrived, retryStep, signal, skipStep, type Intervention } from '../../src/sagas/interventions.ts'
 import { SagaMetrics } from '../../src/sagas/metrics.ts'
-import { eventsOf, publishForMs, removePublished } from '../../src/sagas/run-events.ts'
 import { ownSaga, ownSagasTenant } from '../../src/sagas/own.ts'
 import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 import { summaryOf, viewOf } from '../../src/sagas/view.ts'
@@ -28,7 +27,6 @@ import type {
   SagaRunStatus,
   SagaStarted,
 } from '../contracts.ts'
-import { callEventLog } from '../open-event-actors.ts'
 import { HistoryStream } from '../shared/history-stream.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
@@ -36,9 +34,8 @@ import { TenantActor } from '../shared/tenant-actor.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { Calls } from './calls.ts'
 import { DefinitionCopies, RunTable } from './run-table.ts'
-import { RunPublisher, type RunEvents } from './run-publisher.ts'
 import { watchedRun } from './watched-run.ts'
-import { neverAt, sagaSchema } from './schema.ts'
+import { sagaSchema } from './schema.ts'
 
 /** Runs of one actor that have not ended, at most. */
 const maxOpenRuns = 100_000
@@ -46,8 +43,6 @@ const maxOpenRuns = 100_000
 const runsAtOnce = 100
 /** When a run is looked at again that could not be changed, in milliseconds. */
 const postponeMs = 3_600_000
-/** When recent runs are looked at after a change that was rolled back, in milliseconds. */
-const againMs = 1000
 /** Rows that one page of a list looks at. */
 const scannedRows = 1000
 /** For how long the newest version of a definition is known, in milliseconds. */
@@ -57,8 +52,6 @@ const saveEveryMs = 30_000
 /** A call is stuck after this many times what nearly all calls of its step take, but not within a minute. */
 const timesUsual = 3
 const leastStuckMs = 60_000
-/** Events of one run that are published in one call. */
-const eventsAtOnce = 10
 /** A percentile of fewer calls says little. */
 const usualFrom = 100
 
@@ -75,7 +68,7 @@ export class Saga extends TenantActor implements SagaRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'saga')
   readonly #tenant = ownName(this.ctx.id.name).tenant
-  readonly #runs = new RunTable(this.ctx.storage)
+  readonly #runs = new RunTable(this.ctx.storage.sql)
   readonly #definitions = new DefinitionCopies(this.ctx.storage.sql)
   readonly #plans = new WeakMap<Definition, Plan>()
   readonly #newest = new Map<string, { readonly version: number; readonly until: number }>()
@@ -106,30 +99,21 @@ export class Saga extends TenantActor implements SagaRpc {
       () => false,
     ),
   )
-  readonly #publisher = new RunPublisher({
-    tenant: this.#tenant,
-    eventsOf: (run) => this.#eventsOf(run),
-    append: (topic, events) => callEventLog(this.env, this.#tenant, topic, (target) => target.append(events)),
-    published: (all) => this.#published(all),
-  })
   /** Runs that are being changed; `isDue` when their time was looked at. */
   readonly #changed = new Map<
     string,
-    { readonly context: RunContext; isDue: boolean; lookAt: number; readonly entriesBefore: number }
+    { readonly context: RunContext; isDue: boolean; readonly entriesBefore: number }
   >()
   /** An actor that was only asked has no tables. */
   #isUsed = isUsed(this.ctx.storage.sql)
   #alarmAt = Infinity
   #savedAt = 0
-  /** Ends when it is decided what becomes of calls that a former instance had under way. */
-  #resuming: Promise<void> | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     if (this.#isUsed) migrate(ctx.storage.sql, sagaSchema)
     this.#metrics = new SagaMetrics(ctx.storage.kv.get('metrics'))
-    // Where it fails, the alarm begins again.
-    if (this.#isUsed) ctx.waitUntil(this.#resumed().catch((thrown: unknown) => this.#alarmFailed(thrown)))
+    if (this.#isUsed && this.#runs.calling('', 1).length > 0) ctx.waitUntil(this.#resume())
   }
 
   /** Starts a run; the same id again is the same run. Starts that arrive together share a commit. */
@@ -202,8 +186,6 @@ export class Saga extends TenantActor implements SagaRpc {
   override async alarm(): Promise<void> {
     this.#alarmAt = Infinity
     try {
-      // When recent runs are due is not stored: an alarm that ends before they are found again would be the last.
-      await this.#resumed()
       const now = this.#clock.now()
       const due = this.#runs.due(now, runsAtOnce)
       this.#each(
@@ -211,16 +193,11 @@ export class Saga extends TenantActor implements SagaRpc {
         (id) => this.#lookAt(id, now),
         (id) => this.#postpone(id),
       )
-      this.#runs.noteRecent(now)
-      this.#setAlarm(due.length >= runsAtOnce ? now + 10 : this.#runs.nextLookAt())
+      this.#setAlarm(due.length === runsAtOnce ? now + 10 : this.#runs.nextLookAt())
     } catch (thrown) {
-      this.#alarmFailed(thrown)
+      log.error('sagas.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+      this.#setAlarm(this.#clock.now() + 10_000)
     }
-  }
-
-  #alarmFailed(thrown: unknown): void {
-    log.error('sagas.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
-    this.#setAlarm(this.#clock.now() + 10_000)
   }
 
   #get(id: string): Run | undefined {
@@ -232,7 +209,6 @@ export class Saga extends TenantActor implements SagaRpc {
     requireTenant(this.#tenant)
     migrate(this.ctx.storage.sql, sagaSchema)
     this.#isUsed = true
-    this.#resuming = Promise.resolve()
   }
 
   #start(wanted: NewSagaRun, definition: Definition, now: number): SagaStarted | Refusal {
@@ -301,81 +277,30 @@ export class Saga extends TenantActor implements SagaRpc {
   #lookAt(id: string, now: number): void {
     const run = this.#runs.get(id)
     if (run === undefined) return
-    this.#dropOldEvents(run, now)
-    if (run.endedAt > 0 && run.unpublished === undefined && now >= run.endedAt + run.keepMs) {
-      this.#runs.delete(id)
-      this.#stream.forget(sagaChannel(id))
+    if (run.endedAt > 0) {
+      if (now >= run.endedAt + run.keepMs) {
+        this.#runs.delete(id)
+        this.#stream.forget(sagaChannel(id))
+      }
       return
     }
-    // Does nothing to a run that has ended; its events are published again.
     advance(this.#contextOf(run, now))
     const changed = this.#changed.get(id)
     if (changed !== undefined) changed.isDue = true
-  }
-
-  #dropOldEvents(run: Run, now: number): void {
-    const old = run.unpublished?.findLast(({ at }) => now >= at + publishForMs)
-    if (old === undefined) return
-    log.error('sagas.event-dropped', {
-      tenant: this.#tenant,
-      run: run.id,
-      reason: 'its topic did not take it in a week',
-    })
-    removePublished(run, old.n)
-  }
-
-  #eventsOf(id: string): RunEvents | undefined {
-    const run = this.#runs.get(id)
-    const topic = run && this.#definitions.get(run.definition, run.version)?.publish?.topic
-    const last = run?.unpublished?.slice(0, eventsAtOnce).at(-1)
-    if (run === undefined || topic === undefined || last === undefined) return undefined
-    const events = eventsOf(run).slice(0, eventsAtOnce)
-    this.#runs.forget(id)
-    return { run: id, topic, events, upTo: last.n }
-  }
-
-  #published(all: readonly RunEvents[]): void {
-    this.#each(
-      all,
-      ({ run: id, upTo }, now) => {
-        const run = this.#runs.get(id)
-        if (run !== undefined) removePublished(this.#contextOf(run, now).run, upTo)
-      },
-      () => undefined,
-    )
-  }
-
-  async #resumed(): Promise<void> {
-    this.#resuming ??= this.#resume()
-    try {
-      await this.#resuming
-    } catch (thrown) {
-      this.#resuming = undefined
-      throw thrown
-    }
   }
 
   /** Calls that were under way when the actor ended may have had their effect. */
   async #resume(): Promise<void> {
     for (let ids = this.#runs.calling('', runsAtOnce); ids.length > 0;) {
       const last = ids.at(-1) ?? ''
-      await this.#resumeAll(ids)
+      this.#each(
+        ids,
+        (id, now) => this.#resumeRun(id, now),
+        (id) => this.#postpone(id),
+      )
+      await scheduler.wait(0)
       ids = this.#runs.calling(last, runsAtOnce)
     }
-    for (let recent = this.#runs.recentFrom(undefined, runsAtOnce); recent.length > 0;) {
-      const last = recent.at(-1)
-      await this.#resumeAll(recent.map(({ id }) => id))
-      recent = this.#runs.recentFrom(last, runsAtOnce)
-    }
-  }
-
-  async #resumeAll(ids: readonly string[]): Promise<void> {
-    this.#each(
-      ids,
-      (id, now) => this.#resumeRun(id, now),
-      (id) => this.#postpone(id),
-    )
-    await scheduler.wait(0)
   }
 
   #resumeRun(id: string, now: number): void {
@@ -397,7 +322,7 @@ export class Saga extends TenantActor implements SagaRpc {
     const stuckAfterMs = (step: Step) => this.#stuckAfterMs(definition, step)
     const hasCalls = this.#calls.has(run.id)
     const context = { run, definition, plan, now, random: Math.random, effects: [], hasCalls, stuckAfterMs }
-    this.#changed.set(run.id, { context, isDue: false, lookAt: Infinity, entriesBefore })
+    this.#changed.set(run.id, { context, isDue: false, entriesBefore })
     return context
   }
 
@@ -424,7 +349,6 @@ export class Saga extends TenantActor implements SagaRpc {
       log.error('sagas.change-failed', { ...idsOf(request), tenant: this.#tenant, reason: reasonOf(thrown) })
       // What is in memory cannot be rolled back; it is read again.
       this.#runs.forgetAll()
-      this.#setAlarm(now + againMs)
       throw thrown
     } finally {
       this.#changed.clear()
@@ -455,32 +379,26 @@ export class Saga extends TenantActor implements SagaRpc {
 
   #write(now: number): void {
     let calls = 0
-    const wasIdle = this.#calls.count === 0
-    for (const changed of this.#changed.values()) {
-      const { context, isDue, entriesBefore } = changed
-      changed.lookAt = this.#runs.put(context.run, nextDueAt(context), isDue, now)
+    for (const { context, isDue, entriesBefore } of this.#changed.values()) {
+      this.#runs.put(context.run, nextDueAt(context), isDue)
       this.#figures(context.run, entriesBefore, now)
       calls += context.effects.length
     }
-    const isBusy = calls > 0 || !wasIdle
-    if (wasIdle && isBusy) this.#savedAt = now
     // An actor without calls may be gone in a moment, with what it counted.
-    if (isBusy && now < this.#savedAt + saveEveryMs) return
+    if (now < this.#savedAt + saveEveryMs && (calls > 0 || this.#calls.count > 0)) return
     this.#savedAt = now
     this.ctx.storage.kv.put('metrics', this.#metrics.all())
   }
 
   /** Makes the calls of what was written and tells its subscribers; the platform holds both back until it is durable. */
   #announce(): void {
-    for (const { context, lookAt, entriesBefore } of this.#changed.values()) {
+    for (const { context, entriesBefore } of this.#changed.values()) {
       const { run, effects } = context
-      this.#setAlarm(lookAt)
+      this.#setAlarm(nextDueAt(context))
       this.#calls.add(effects)
       if (run.watchers.length > 0) this.ctx.waitUntil(this.#stream.publish(watchedRun(run), entriesBefore))
-      if (run.unpublished !== undefined) this.#publisher.add(run.id)
       this.#runs.forget(run.id)
     }
-    this.ctx.waitUntil(this.#publisher.run())
   }
 
   #figures(run: Run, entriesBefore: number, now: number): void {
@@ -497,7 +415,7 @@ export class Saga extends TenantActor implements SagaRpc {
   }
 
   #setAlarm(at: number | undefined): void {
-    if (at === undefined || at >= neverAt || at >= this.#alarmAt) return
+    if (at === undefined || at === Infinity || at >= this.#alarmAt) return
     // A time that is over would be the alarm that rings now, and be lost with it.
     const soonest = Math.max(Math.ceil(at), this.#clock.now() + 1)
     this.#alarmAt = soonest

@@ -7,6 +7,7 @@ import { newCast, type Cast, type Role } from '../support/worker/roles/cast.ts'
 import { inside } from '../support/worker/roles/may.ts'
 import {
   conversationOperations,
+  recipientOperations,
   serverOperations,
   unknownOverHttp,
   userOperations,
@@ -19,7 +20,7 @@ import { expectLines, firstStatus, tellOf } from '../support/worker/things.ts'
 
 test('of every operation it is said who may use it', () => {
   const named = serverOperations.map((line) => [line, line])
-  const table = { ...conversationOperations, ...userOperations, ...Object.fromEntries(named) }
+  const table = { ...conversationOperations, ...userOperations, ...recipientOperations, ...Object.fromEntries(named) }
   expectLines(table, everyOperation.map(tellOf))
 })
 
@@ -76,11 +77,14 @@ describe('for themselves', () => {
   let scene: Scene
   beforeAll(async () => void (scene = await newScene(cast, 'group')))
 
-  test.each(casesOf(userOperations))('$line: the declared roles may, and no other: $use.says', async (one) => {
-    await expectRefused(one, scene)
-    for (const role of those(one.use, scene, true)) {
-      const { status, text } = await ask(cast, one, role, scene)
-      expect({ role, status, text }).toMatchObject({ role, status: firstStatus(one.operation) })
-    }
-  })
+  test.each(casesOf({ ...userOperations, ...recipientOperations }))(
+    '$line: the declared roles may, and no other: $use.says',
+    async (one) => {
+      await expectRefused(one, scene)
+      for (const role of those(one.use, scene, true)) {
+        const { status, text } = await ask(cast, one, role, scene)
+        expect({ role, status, text }).toMatchObject({ role, status: firstStatus(one.operation) })
+      }
+    },
+  )
 })

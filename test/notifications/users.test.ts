@@ -112,7 +112,7 @@ describe('targets', () => {
     const users = open()
     const target = (id: string) => ({ id, channel: 'push' as const, type: 'fcm', address: { token: id } })
     for (let n = 0; n < maxTargets; n++) users.putTarget('ada', target(`t${n}`), 1)
-    expect(users.putTarget('ada', target('t3'), 2)).toEqual({ kind: 'put', isNew: false })
+    expect(users.putTarget('ada', target('t3'), 2)).toEqual({ kind: 'put' })
     expect(users.putTarget('ada', target('one more'), 2)).toMatchObject({ error: 'limitExceeded' })
     expect(users.removeTarget('ada', 't3', 3)).toBe(true)
     expect(users.removeTarget('ada', 't3', 3)).toBe(false)

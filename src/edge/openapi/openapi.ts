@@ -25,6 +25,8 @@ const tags: Readonly<Record<string, string>> = {
   Consumers: 'Consumers of events: pushed or pulled, in order for each key, with dead letters.',
   Processes: 'What belongs together among your events, and what is late.',
   Sagas: 'Transactions over several systems: steps, their compensation, and runs.',
+  Users: 'Profiles of your users, and the devices that they are reached on.',
+  Feed: 'What users read in the app: items with exact counts.',
   Facade: 'Routes that move requests from a legacy system to a new one, step by step.',
   Usage: 'What you used, by day.',
   Operator: 'For the operator of the deployment, with ADMIN_KEY.',

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { commands } from '../../conversations/commands/table.ts'
 import { entryKinds } from '../../conversations/entry-views.ts'
 import { listConversations } from '../../inbox/list-conversations.ts'
+import { feedEvent, notificationEvent } from '../../protocol/feed-api.ts'
 import { conversationEvents, conversationPage, inboxEvents } from '../../protocol/conversation-views.ts'
 
 /** Every method that a client may call over its connection, `client.rpc(method, data)`. */
@@ -42,7 +43,7 @@ export const realtimeData: readonly {
   {
     id: 'inbox',
     title: 'Events of a user',
-    text: 'In the channel user:#<user>, to which a connection is subscribed by the server. Each event is the whole state of one conversation in the list of the user.',
-    schemas: inboxEvents,
+    text: 'In the channel user:#<user>, to which a connection is subscribed by the server. unread is the whole state of one conversation in the list of the user; notification is an item that arrived in a feed, and feed says how items were marked. Those two are not recovered: read the feed again after a reconnect.',
+    schemas: { ...inboxEvents, notification: notificationEvent, feed: feedEvent },
   },
 ]

@@ -9,6 +9,8 @@ import { eventTopics } from './events/event-topics.ts'
 import { eventTypes } from './events/event-types.ts'
 import { events } from './events/events.ts'
 import { limits } from './limits/limits.ts'
+import { feeds } from './notifications/feed.ts'
+import { profiles } from './notifications/users.ts'
 import { namespaces } from './namespaces/namespaces.ts'
 import { processInstances } from './processes/instances.ts'
 import { processes } from './processes/processes.ts'
@@ -43,6 +45,8 @@ export const operations: readonly Operation[] = [
   ...processInstances,
   ...sagas,
   ...sagaRuns,
+  ...profiles,
+  ...feeds,
   ...facadeRoutes,
   ...usage,
   ...admin,

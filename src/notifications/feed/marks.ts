@@ -1,16 +1,4 @@
-/** What a user can say of an item. Each `un…` takes the other back. */
-export const marks = [
-  'seen',
-  'unseen',
-  'read',
-  'unread',
-  'interacted',
-  'archived',
-  'unarchived',
-  'pinned',
-  'unpinned',
-] as const
-export type Mark = (typeof marks)[number]
+import type { Mark } from '../../protocol/feed-api.ts'
 
 /** When an item was marked, in milliseconds since the epoch; null where it is not. */
 export interface ItemState {

@@ -1,7 +1,7 @@
 import { definitions } from '../../../../src/edge/openapi/openapi.ts'
 import { unknown, type Role } from './cast.ts'
 import { commandRequests } from './commands.ts'
-import { inside, users, type Use } from './may.ts'
+import { inside, users, type Asked, type Use } from './may.ts'
 
 /** Over HTTP there are no anonymous users. */
 export const unknownOverHttp: readonly Role[] = [...unknown, 'anonymous']
@@ -60,6 +60,33 @@ export const userOperations: Readonly<Record<string, readonly Use[]>> = {
       unfit: elsewhere,
     },
   ],
+}
+
+const target = { type: 'fcm', address: { token: 'abc' } }
+
+/** An operation on what a user has: a user for themselves, and the tenant's server for any user. */
+const ofOneself = (says: string, ask: (user: string) => Asked): readonly Use[] => [
+  { says: `${says} of their own`, may: users, ask: ({ user }) => ask(user), unfit: ['server', ...elsewhere] },
+  { says: `${says} of another`, may: ['server'], ask: ({ friend }) => ask(friend), told: 403, unfit: elsewhere },
+]
+
+/** Operations on profiles, feeds and preferences. */
+export const recipientOperations: Readonly<Record<string, readonly Use[]>> = {
+  'GET /v1/users': [
+    {
+      says: 'reads names',
+      may: ['server', ...users],
+      ask: ({ friend }) => ({ query: `?ids=${friend}` }),
+      unfit: elsewhere,
+    },
+    { says: 'reads all users', may: ['server'], told: 400, unfit: elsewhere },
+  ],
+  'PUT /v1/users/{user}/targets/{id}': ofOneself('registers a device', (user) => ({ user, body: target })),
+  'GET /v1/users/{user}': ofOneself('reads the profile', (user) => ({ user })),
+  'DELETE /v1/users/{user}/targets/{id}': ofOneself('removes a device', (user) => ({ user })),
+  'GET /v1/feed': ofOneself('reads the feed', (user) => ({ query: `?user=${user}` })),
+  'GET /v1/feed/counts': ofOneself('reads the counts', (user) => ({ query: `?user=${user}` })),
+  'POST /v1/feed/marks': ofOneself('marks the feed', (user) => ({ body: { user, mark: 'seen', all: true } })),
 }
 
 /** Every operation that only the tenant's own server may use, by its key, on its own tenant. */

@@ -26,6 +26,8 @@ const cast: Readonly<Record<ConversationType, readonly string[]>> = {
 export async function newScene({ tenant, shows }: Cast, type: ConversationType): Promise<Scene> {
   const friend = `friend-${crypto.randomUUID().slice(0, 8)}`
   const members = [...cast[type], friend]
+  const profiles = [...new Set([...Object.values(userOf), friend])].filter((id) => id !== '').map((id) => ({ id }))
+  succeeded(await call('POST /v1/users', { as: tenant.key, body: { users: profiles } }))
   const name = type === 'direct' ? {} : { name: 'Lunch' }
   const as = type === 'direct' ? tenant.key : (shows.owner ?? '')
   const { id } = succeeded(await call('POST /v1/conversations', { as, body: { type, members, ...name } }))
