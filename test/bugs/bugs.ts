@@ -471,15 +471,15 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a saga forgets when its next timer is due',
     file: 'durable-objects/saga/saga.ts',
-    from: '      this.#setAlarm(nextDueAt(context))\n',
+    from: '      this.#setAlarm(lookAt)\n',
     to: '',
     tests: sagaDays,
   },
   {
     name: 'a call of a saga is made before it is written',
     file: 'durable-objects/saga/saga.ts',
-    from: '      this.#runs.put(context.run, nextDueAt(context), isDue)\n',
-    to: '      this.#calls.add(context.effects.splice(0))\n      this.#runs.put(context.run, nextDueAt(context), isDue)\n',
+    from: '      changed.lookAt = this.#runs.put(',
+    to: '      this.#calls.add(context.effects.splice(0))\n      changed.lookAt = this.#runs.put(',
     tests: sagaDays,
   },
   {

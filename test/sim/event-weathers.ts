@@ -35,7 +35,7 @@ export const eventWrongClocks: EventPlot = { ...eventStorm, skewMs: 300_000 }
 /** A quiet day for going through every write of it. */
 export const eventQuietDay: EventPlot = {
   ...eventStorm,
-  events: 8,
+  events: 5,
   faults: 0,
   relayDies: 0,
   endpoints: { busy: 0, breaks: 0.1, hangs: 0 },
