@@ -4,8 +4,8 @@ import { gaps, incompatibilities } from '../../src/event-log/types/compatibility
 import { registerVersion, type EventType, type TypeVersion } from '../../src/event-log/types/event-type.ts'
 import { parseExpression } from '../../src/kernel/expression.ts'
 import { CompiledType } from '../../src/event-log/types/known-types.ts'
-import { badSchema, type Schema } from '../../src/event-log/types/schema.ts'
-import { compileSchema } from '../../src/event-log/types/validator.ts'
+import { badSchema, type Schema } from '../../src/kernel/json-schema/schema.ts'
+import { compileSchema } from '../../src/kernel/json-schema/validator.ts'
 
 const closed = (properties: Record<string, Schema>, required: readonly string[] = []): Schema => ({
   type: 'object',

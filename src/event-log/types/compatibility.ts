@@ -1,5 +1,5 @@
 import { isSameJson } from './same-json.ts'
-import { isSchemaObject, resolve, type Schema, type SchemaObject } from './schema.ts'
+import { isSchemaObject, resolve, type Schema, type SchemaObject } from '../../kernel/json-schema/schema.ts'
 
 /** Which data the schemas of two neighbouring versions have to share. */
 export type Compatibility = 'backward' | 'forward' | 'full' | 'none'

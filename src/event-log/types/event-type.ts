@@ -2,7 +2,7 @@ import { isLonger } from '../../kernel/text.ts'
 import { incompatibilities, type Compatibility } from './compatibility.ts'
 import { badExpression } from '../../kernel/expression.ts'
 import { isSameJson } from './same-json.ts'
-import { badSchema, schemaBytes, type Schema } from './schema.ts'
+import { badSchema, schemaBytes, type Schema } from '../../kernel/json-schema/schema.ts'
 
 /** One version of an event type. It never changes once it is registered. */
 export interface TypeVersion {

@@ -4,7 +4,7 @@ import { eventBytes } from '../../protocol/events-api.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { parsed, type EventType } from './event-type.ts'
 import { parseExpression, type Expression } from '../../kernel/expression.ts'
-import { compileSchema, type Check } from './validator.ts'
+import { compileSchema, type Check } from '../../kernel/json-schema/validator.ts'
 
 /** Data of a version, or why there is none. */
 export type Upcast =

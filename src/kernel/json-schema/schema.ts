@@ -1,6 +1,6 @@
-import { isDeeper } from '../../kernel/json.ts'
+import { isDeeper } from '../json.ts'
 
-/** A JSON Schema (2020-12) as far as event types may use it; see `badSchema`. */
+/** A JSON Schema (2020-12) as far as tenants may use it; see `badSchema`. */
 export type Schema = boolean | SchemaObject
 export type SchemaObject = Readonly<Record<string, unknown>>
 
