@@ -17,7 +17,7 @@ const goneReasons = ['BadDeviceToken', 'Unregistered', 'ExpiredToken', 'DeviceTo
 export const apns = providerType({
   channel: 'push',
   target: 'apns',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     teamId: z.string().regex(/^[A-Z0-9]{10}$/),
     keyId: z.string().regex(/^[A-Z0-9]{10}$/),

@@ -15,7 +15,7 @@ const unknownWebhook = 10_015
 export const discord = providerType({
   channel: 'chat',
   target: 'discord',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({ url: hookUrl.exactOptional() }),
   urlOf: ({ url }) => url,
   prepare: ({ to, content }, { url }) => {

@@ -15,7 +15,7 @@ const target = z.looseObject({ token: z.string().min(1).max(4096) })
 export const fcm = providerType({
   channel: 'push',
   target: 'fcm',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     projectId: z.string().regex(/^[a-z][a-z0-9-]{4,29}$/, 'the id of a Google Cloud project'),
     clientEmail: z.email().max(320),

@@ -11,7 +11,7 @@ const noCredits = 405
 /** Postmark, "Send a single email" (postmarkapp.com/developer/api/email-api). It has no idempotency keys. */
 export const postmark = providerType({
   channel: 'email',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     serverToken: z.string().min(1).max(200),
     messageStream: z

@@ -55,7 +55,7 @@ export interface ProviderType {
   /** The type of a target that the provider reaches; undefined for the addresses of the profile. */
   readonly target?: string
   /** Whether the provider recognizes a repeat by its key, so that repeating what is not known sends nothing twice. */
-  readonly isRepeatable: boolean
+  readonly isIdempotent: boolean
   readonly credentials: z.ZodObject
   /** The host that is called, where the credentials say so: it is checked when the provider is registered. */
   readonly urlOf?: (credentials: unknown) => string | undefined
@@ -79,7 +79,7 @@ export class Unsendable extends Error {
 interface Typed<S extends z.ZodObject> {
   readonly channel: Channel
   readonly target?: string
-  readonly isRepeatable: boolean
+  readonly isIdempotent: boolean
   readonly credentials: S
   readonly urlOf?: (credentials: z.output<S>) => string | undefined
   readonly authorize?: (credentials: z.output<S>, tools: Tools) => Promise<Authorization>

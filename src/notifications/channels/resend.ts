@@ -9,7 +9,7 @@ import { providerType } from './provider.ts'
  */
 export const resend = providerType({
   channel: 'email',
-  isRepeatable: true,
+  isIdempotent: true,
   credentials: z.strictObject({ apiKey: z.string().min(1).max(200) }),
   prepare: (message, { apiKey }) => {
     const { to, sender, subject, text, html, headers } = mailOf(message)

@@ -9,7 +9,7 @@ import { providerType } from './provider.ts'
  */
 export const sendgrid = providerType({
   channel: 'email',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     apiKey: z.string().min(1).max(200),
     region: z.enum(['global', 'eu']).default('global'),

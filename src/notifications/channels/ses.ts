@@ -12,7 +12,7 @@ const passing = ['TooManyRequestsException', 'LimitExceededException', 'SendingP
  */
 export const ses = providerType({
   channel: 'email',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     accessKeyId: z.string().regex(/^\w{16,128}$/),
     secretAccessKey: z.string().min(1).max(200),

@@ -20,7 +20,7 @@ const maxLength = 40_000
 export const slack = providerType({
   channel: 'chat',
   target: 'slack',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({ url: hookUrl.exactOptional() }),
   urlOf: ({ url }) => url,
   prepare: ({ to, content }, { url }) => ({

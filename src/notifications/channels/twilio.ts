@@ -16,7 +16,7 @@ const maxLength = 1600
  */
 export const twilio = providerType({
   channel: 'sms',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     accountSid: z.string().regex(/^[\w-]{1,64}$/, 'letters, digits, _ and - only'),
     authToken: z.string().min(1).max(200),

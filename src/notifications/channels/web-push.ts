@@ -22,7 +22,7 @@ const urgencies = { low: 'low', normal: 'normal', high: 'high' } as const
 export const webPush = providerType({
   channel: 'push',
   target: 'web-push',
-  isRepeatable: false,
+  isIdempotent: false,
   credentials: z.strictObject({
     publicKey: z.string().regex(/^[\w-]{87}$/, '65 bytes in URL-safe base64'),
     privateKey: z.string().regex(/^[\w-]{43}$/, '32 bytes in URL-safe base64'),

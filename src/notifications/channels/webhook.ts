@@ -15,7 +15,7 @@ const secret = z
 export const webhook = providerType({
   channel: 'webhook',
   target: 'webhook',
-  isRepeatable: true,
+  isIdempotent: true,
   credentials: z.strictObject({ url: hookUrl.exactOptional(), secret }),
   urlOf: ({ url }) => url,
   prepare: async ({ id, to, content, workflow }, { url, secret: key }, { now, sign }) => {
