@@ -24,6 +24,7 @@ const document = (data: unknown, name = 'Ann'): RunDocument => ({
   recipient: { id: 'ann', name, properties: {}, targets: [], email: 'ann@example.com' },
   data,
   events: [{ id: 'n', at: 0, data }],
+  total: 1,
   steps: {},
   state: { isSeen: false, isRead: false, isInteracted: false },
 })

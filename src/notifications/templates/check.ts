@@ -18,7 +18,7 @@ const schemaBytes = 32_768
 export const maxPartials = 50
 
 /** What templates may name, beside variables of their own. */
-export const roots = ['recipient', 'actor', 'data', 'events', 'steps', 'state', 'notification'] as const
+export const roots = ['recipient', 'actor', 'data', 'events', 'total', 'steps', 'state', 'notification'] as const
 
 /** Members of `recipient` and `actor`. */
 export const profileFields = ['id', 'name', 'avatar', 'email', 'phone', 'locale', 'zone', 'properties'] as const
@@ -227,6 +227,7 @@ function sampleDocument(schema: unknown): object {
     actor: profile,
     data,
     events: [{ id: 'sample', at: 0, actor: 'sample', data }],
+    total: 1,
     steps: {},
     state: { isSeen: false, isRead: false, isInteracted: false },
     notification: {},

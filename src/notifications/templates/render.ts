@@ -101,6 +101,7 @@ const documentOf = ({ document, notification }: RenderOrder): object => ({
   actor: shownProfile(document.actor ?? {}),
   data: document.data ?? {},
   events: document.events.map((event) => ({ ...event, actor: event.actor ?? '', data: event.data ?? {} })),
+  total: document.total,
   steps: document.steps,
   state: document.state,
   notification: notification ?? {},
