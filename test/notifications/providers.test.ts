@@ -285,9 +285,15 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
+function caseOf(name: string): Case {
+  const found = cases[name]
+  if (found === undefined) throw new Error(`there is no case for ${name}`)
+  return found
+}
+
 function send(name: string, how: Behaviour, change: Partial<Message> = {}): Promise<DeliveryOutcome> {
   const type = providerTypeOf(name)!
-  const { credentials, to, from } = cases[name]!
+  const { credentials, to, from } = found
   const content = {
     title: 'Hi',
     body: 'Body',
@@ -320,7 +326,7 @@ test('every type of provider is held against the contract', () => {
 })
 
 describe.each(Object.keys(cases))('%s', (name) => {
-  const { success, providerId, gone, refused, garbage, request } = cases[name]!
+  const { success, providerId, gone, refused, garbage, request } = caseOf(name)
 
   test('delivers, with what the message needs in the request', async () => {
     const outcome = await send(name, success)

@@ -24,10 +24,8 @@ export const fcm = providerType({
   }),
   authorize: async ({ clientEmail, privateKey }, { now }) => {
     const seconds = Math.floor(now / 1000)
-    const assertion = await new SignJWT({ scope })
+    const assertion = await new SignJWT({ iss: clientEmail, aud: tokenUrl, scope })
       .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
-      .setIssuer(clientEmail)
-      .setAudience(tokenUrl)
       .setIssuedAt(seconds)
       .setExpirationTime(seconds + 3600)
       .sign(await keyIn(privateKey, 'RS256'))

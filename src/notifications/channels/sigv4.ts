@@ -45,7 +45,7 @@ export async function signedByAws(
   ].join('\n')
   const scope = `${date}/${region}/${service}/aws4_request`
   const text = ['AWS4-HMAC-SHA256', time, scope, await sha256(canonical)].join('\n')
-  let key = new TextEncoder().encode(`AWS4${secretAccessKey}`)
+  let key = new Uint8Array(new TextEncoder().encode(`AWS4${secretAccessKey}`))
   for (const part of [date, region, service, 'aws4_request']) key = new Uint8Array(await hmac(key, part))
   const signature = hex(await hmac(key, text))
   return {

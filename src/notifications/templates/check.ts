@@ -114,7 +114,7 @@ function missingPartial(
   }
   const path: string[] = definition.kind === 'partial' ? [name] : []
   const done = new Set<string>()
-  const visit = (partial: string): string | undefined => {
+  const walk = (partial: string): string | undefined => {
     if (path.includes(partial)) return `${[...path, partial].join(' → ')}: a partial that uses itself has no end`
     if (done.has(partial)) return undefined
     if (done.size >= maxPartials) return `at most ${maxPartials} partials`
@@ -123,7 +123,7 @@ function missingPartial(
       return `there is no partial "${partial}"; PUT /v1/templates/${partial} with "kind": "partial" registers one`
     path.push(partial)
     for (const next of names) {
-      const bad = visit(next)
+      const bad = walk(next)
       if (bad !== undefined) return bad
     }
     path.pop()
@@ -131,7 +131,7 @@ function missingPartial(
     return undefined
   }
   for (const partial of used) {
-    const bad = visit(partial)
+    const bad = walk(partial)
     if (bad !== undefined) return bad
   }
   return undefined
