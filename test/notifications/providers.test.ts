@@ -293,7 +293,7 @@ function caseOf(name: string): Case {
 
 function send(name: string, how: Behaviour, change: Partial<Message> = {}): Promise<DeliveryOutcome> {
   const type = providerTypeOf(name)!
-  const { credentials, to, from } = found
+  const { credentials, to, from } = caseOf(name)
   const content = {
     title: 'Hi',
     body: 'Body',
