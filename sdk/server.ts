@@ -7,6 +7,7 @@ export {
   type PostgresTransaction,
   type SqliteDatabase,
 } from './event-inbox.ts'
+export { pullEvents, type PulledEvent, type PullOptions, type RpcConnection } from './event-puller.ts'
 export { type FailureKind, ParleyError } from './failure.ts'
 export { ObjectOutbox } from './object-outbox.ts'
 export { type ObjectStorage, type SqlValue } from './object-storage.ts'

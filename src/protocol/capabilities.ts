@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
-/** What a capability can allow: subscribe, publish, read history, see who is present. */
-export const capabilityActions = ['sub', 'pub', 'hst', 'prs'] as const
+/** What a capability can allow: subscribe, publish, read history, see who is present; and to pull from `consumer:<name>`. */
+export const capabilityActions = ['sub', 'pub', 'hst', 'prs', 'pull'] as const
 export type CapabilityAction = (typeof capabilityActions)[number]
 
 /** Bytes of JSON that a token's capabilities may have: they are kept with every connection. */

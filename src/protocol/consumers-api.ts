@@ -105,6 +105,21 @@ export const acknowledgeRequest = z.strictObject({
     .default([]),
 })
 
+const consumer = { consumer: topicName }
+
+/**
+ * `events.pull` over a socket. It waits for a shorter time than over HTTP: a command has 10 s for all that it does, and a call of an
+ * actor of another Worker 5 s, of which 3 count as slow.
+ */
+export const pullCommand = z.strictObject({
+  ...consumer,
+  ...pullRequest.shape,
+  waitSeconds: z.number().min(0).max(2).default(0),
+})
+
+/** `events.acknowledge` over a socket. */
+export const acknowledgeCommand = z.strictObject({ ...consumer, ...acknowledgeRequest.shape })
+
 export const acknowledged = z.object({
   late: z.array(z.int()).describe('Offsets whose lease was over: they are handed out again'),
 })

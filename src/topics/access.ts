@@ -70,10 +70,14 @@ function isAllowed(allowed: Allowed, action: CapabilityAction, channel: string, 
   if (allowed === 'nobody') return false
   if (allowed === 'anyone' || (allowed === 'users' && visitor.user !== '')) return true
   if (allowed === 'subscribers' && visitor.isSubscribed) return true
-  return visitor.capabilities.some(
-    ({ allow, channels }) => allow.includes(action) && channels.some((pattern) => matches(pattern, channel)),
-  )
+  return hasCapability(visitor.capabilities, action, channel)
 }
+
+/** Whether one of the capabilities allows this under this name. */
+export const hasCapability = (capabilities: readonly Capability[], action: CapabilityAction, name: string): boolean =>
+  capabilities.some(
+    ({ allow, channels }) => allow.includes(action) && channels.some((pattern) => matches(pattern, name)),
+  )
 
 const isNamed = (users: readonly string[], user: string) => user !== '' && users.includes(user)
 

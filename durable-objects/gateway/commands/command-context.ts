@@ -2,6 +2,9 @@ import type { z } from 'zod'
 import { reportTyping } from '../../../src/conversations/commands/report-typing.ts'
 import type { Env } from '../../../src/env.ts'
 import { log } from '../../../src/kernel/log.ts'
+import { policyOf } from '../../../src/limits/built-in-policies.ts'
+import { LeaseHolder } from '../../../src/limits/holder.ts'
+import type { Taken } from '../../../src/limits/ports.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import { explain } from '../../../src/protocol/explain.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
@@ -12,6 +15,7 @@ import type { StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { ChannelCalls } from '../channels/channel-calls.ts'
 import { commandDueMs, type GatewayContext } from '../gateway-context.ts'
+import { LimitLevels } from './limit-levels.ts'
 import type { MessageSender } from './message-sender.ts'
 
 /** The data of a command. */
@@ -25,6 +29,7 @@ export class CommandContext {
   readonly messages: MessageSender
   readonly #gateway: GatewayContext
   readonly #calls: ChannelCalls
+  readonly #items: LimitLevels
 
   constructor(gateway: GatewayContext, calls: ChannelCalls, messages: MessageSender) {
     this.env = gateway.env
@@ -32,6 +37,12 @@ export class CommandContext {
     this.#gateway = gateway
     this.#calls = calls
     this.messages = messages
+    this.#items = new LimitLevels(gateway, new LeaseHolder(policyOf))
+  }
+
+  /** Takes what `items` of a command cost, before they are worked on. */
+  takeItems(session: Session, items: number): Promise<Taken> {
+    return this.#items.takeItems(session, items)
   }
 
   /** Refuses a command. One that failed on our side is logged by connection and command id, which name it to the client too. */

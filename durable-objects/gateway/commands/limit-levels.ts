@@ -15,6 +15,7 @@ import type { Limiter, Source, Taken } from '../../../src/limits/ports.ts'
 import { limiterTimeoutMs, reachLimiter, returnIdle } from '../../../src/limits/reach.ts'
 import type { Window } from '../../../src/limits/rules.ts'
 import { parseChannel } from '../../../src/protocol/channels.ts'
+import type { Session } from '../../../src/realtime/session.ts'
 import type { TenantRecord } from '../../../src/tenants/record.ts'
 import { keyedLimiterName, limiterName, sharedLimiter } from '../../../src/limits/limiter-names.ts'
 import { limiterNamed } from '../../address.ts'
@@ -36,7 +37,7 @@ interface TenantLevels {
   readonly ofAll: readonly string[]
 }
 
-/** Decides messages that one lease of their sender does not decide: with several levels, or after asking the limiters. */
+/** Decides messages that one lease of their sender does not decide: with several levels, or after asking the limiters. Also the items of commands. */
 export class LimitLevels {
   readonly #gateway: Pick<GatewayContext, 'env' | 'tenants' | 'names' | 'clock'>
   readonly #holder: LeaseHolder
@@ -91,6 +92,24 @@ export class LimitLevels {
     void returnIdle(this.#holder, this.#limiterNamed, clock.now())
     if (decision.kind === 'limited') this.#connections.giveBack(client, clock.now())
     // Chat goes on without limiters, by this gateway's own count: all levels fail open, so none is ever unreachable.
+    return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: limiterTimeoutMs } : decision
+  }
+
+  /** Takes what `items` of a command cost its user and tenant, as of a request: the command itself was counted for the first. */
+  async takeItems(
+    { tenant, user, client }: Pick<Session, 'tenant' | 'user' | 'client'>,
+    items: number,
+  ): Promise<Taken> {
+    if (items <= 1) return { kind: 'taken' }
+    const keys = [
+      limiterName(tenant, 'items-user', user === '' ? `~${client}` : user),
+      limiterName(tenant, 'items-tenant', ''),
+    ]
+    const decision = await decideAll(
+      this.#decider,
+      keys.map((key) => ({ ...this.#level(tenant, key), cost: items - 1 })),
+    )
+    void returnIdle(this.#holder, this.#limiterNamed, this.#gateway.clock.now())
     return decision.kind === 'unreachable' ? { kind: 'limited', retryAfterMs: limiterTimeoutMs } : decision
   }
 
@@ -161,5 +180,7 @@ const policies: readonly BuiltInPolicy[] = [
   'messages-tenant',
   'messages-plan',
   'messages-system',
+  'items-user',
+  'items-tenant',
 ]
 const policyIn = (key: string) => policies.find((policy) => policy === policyOf(key)) ?? 'messages'

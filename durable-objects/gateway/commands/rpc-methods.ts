@@ -1,15 +1,13 @@
 import { callActorsOf } from '../../../src/adapters/contexts.ts'
-import { DependencyError } from '../../../src/adapters/dependency.ts'
 import { loadConfig } from '../../../src/config.ts'
 import type { Command } from '../../../src/conversations/command.ts'
 import { sendMessage } from '../../../src/conversations/commands/send-message.ts'
 import { commands } from '../../../src/conversations/commands/table.ts'
 import { listConversations } from '../../../src/inbox/list-conversations.ts'
 import { scheduleMessage, type LaterMessage, type LaterPorts } from '../../../src/jobs/schedules/scheduled-message.ts'
-import { log, reasonOf } from '../../../src/kernel/log.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import type { RpcRequest } from '../../../src/protocol/commands.ts'
-import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
+import { refuse } from '../../../src/protocol/errors.ts'
 import { GivenJson } from '../../../src/protocol/given-json.ts'
 import { sendPayload, toContent } from '../../../src/protocol/payloads.ts'
 import type { StreamResult } from '../../../src/protocol/stream.ts'
@@ -17,6 +15,8 @@ import type { Session } from '../../../src/realtime/session.ts'
 import { jobQueueOf } from '../../address.ts'
 import { callConversation, callInbox } from '../../open-actors.ts'
 import type { Data, CommandContext } from './command-context.ts'
+import { acknowledgeEvents, pullEvents } from './event-commands.ts'
+import { replyLater } from './reply-later.ts'
 
 type Method = (context: CommandContext, session: Session, id: number, data: Data) => void
 
@@ -25,6 +25,8 @@ const methods: Readonly<Record<string, Method>> = {
   ...Object.fromEntries(commands.map((command) => [command.name, methodOf(command)])),
   [sendMessage.name]: send,
   [listConversations.name]: listInbox,
+  'events.pull': pullEvents,
+  'events.acknowledge': acknowledgeEvents,
 }
 
 /** The names of all of them. */
@@ -116,16 +118,3 @@ const isNothing = (data: Data) => data === undefined || (data instanceof GivenJs
 
 const answer = (context: CommandContext, session: Session, id: number) => (result: StreamResult) =>
   context.answer(session, id, result)
-
-/** Replies with what an actor answers. An actor that cannot be reached is a refusal, not a silence. */
-function replyLater(context: CommandContext, session: Session, id: number, ask: () => Promise<object | Refusal>): void {
-  const reply = (body: object | Refusal) => {
-    if ('kind' in body && body.kind === 'refused') context.refuse(session, id, body)
-    else context.reply(session, id, 'rpc', JSON.stringify({ data: body }))
-  }
-  context.inTime('rpc', ask()).then(reply, (thrown: unknown) => {
-    log.warn('gateway.rpc-failed', { client: session.client, command: id, reason: reasonOf(thrown) })
-    const part = thrown instanceof DependencyError ? `${thrown.message}; ` : ''
-    context.refuse(session, id, refuse('internal', `${part}try again`))
-  })
-}

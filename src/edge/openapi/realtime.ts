@@ -3,6 +3,7 @@ import { commands } from '../../conversations/commands/table.ts'
 import { entryKinds } from '../../conversations/entry-views.ts'
 import { listConversations } from '../../inbox/list-conversations.ts'
 import { feedEvent, notificationEvent } from '../../protocol/feed-api.ts'
+import { acknowledgeCommand, acknowledged, pullCommand, pulledEvents } from '../../protocol/consumers-api.ts'
 import { conversationEvents, conversationPage, inboxEvents } from '../../protocol/conversation-views.ts'
 
 /** Every method that a client may call over its connection, `client.rpc(method, data)`. */
@@ -18,6 +19,18 @@ export const realtimeMethods: readonly {
     summary: listConversations.http.summary,
     data: listConversations.input,
     result: conversationPage,
+  },
+  {
+    method: 'events.pull',
+    summary: 'Lease events of a consumer; for tokens with a capability to pull from it',
+    data: pullCommand,
+    result: pulledEvents,
+  },
+  {
+    method: 'events.acknowledge',
+    summary: 'Settle leased events by their offsets: done, or failed and to be tried again',
+    data: acknowledgeCommand,
+    result: acknowledged,
   },
 ]
 
