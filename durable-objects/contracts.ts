@@ -89,6 +89,9 @@ import type { Outcome as SagaOutcome } from '../src/sagas/advance.ts'
 import type { Definition } from '../src/sagas/definition.ts'
 import type { SagaFigures } from '../src/sagas/metrics.ts'
 import type { Effect, RunState, SagaDocument } from '../src/sagas/run.ts'
+import type { DeliveryOrder, DeliveryOutcome } from '../src/notifications/model.ts'
+import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
+import type { Effect as NotificationEffect } from '../src/notifications/runs/run.ts'
 
 /**
  * The methods of the actors that other actors and the Worker call, and the types they exchange. The bindings in src/env.ts are
@@ -750,6 +753,9 @@ export interface SagaCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   rotateSecret(): string[]
 }
 
+/** The call of a fetch step of a workflow of notifications. */
+export type FetchCall = Omit<Extract<NotificationEffect, { kind: 'fetch' }>, 'kind' | 'step' | 'call'>
+
 /** A route of a facade with what processes reported of it. */
 export interface FacadeFigures {
   readonly kind: 'route'
@@ -840,6 +846,10 @@ export interface ContextService {
   run(reference: WorkerRunReference): Promise<void>
   /** Makes a call of a saga. */
   perform(tenant: string, wanted: Effect, document: SagaDocument): Promise<SagaOutcome>
+  /** Sends one message of a notification, to its provider. */
+  deliver(order: DeliveryOrder): Promise<DeliveryOutcome>
+  /** Makes the call of a fetch step of a workflow. */
+  call(tenant: string, call: FetchCall): Promise<FetchOutcome>
   /** Runs a scheduled task now. */
   runCron(name: string): Promise<void>
   /** The contexts that the Worker has. */

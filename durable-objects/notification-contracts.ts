@@ -1,19 +1,25 @@
 import type {
   Category,
+  Channel,
   DeliveryOrder,
   DeliveryOutcome,
+  DeliveryState,
   NotificationSpec,
   Preferences,
   Priority,
   Profile,
+  ProviderState,
   Target,
   Workflow,
 } from '../src/notifications/model.ts'
 import type { FeedCounts } from '../src/notifications/feed/marks.ts'
+import type { WorkflowFigures } from '../src/notifications/metrics.ts'
+import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
+import type { Run, RunOutcome } from '../src/notifications/runs/run.ts'
 import type { ProfileInput } from '../src/notifications/users/profile.ts'
 import type { FeedFilter, Mark } from '../src/protocol/feed-api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
-import type { ErasableRpc } from './contracts.ts'
+import type { ErasableRpc, FetchCall } from './contracts.ts'
 
 /** The methods of the actors of notifications, and the types they exchange; docs/design/notifications.md says what each holds. */
 
@@ -40,6 +46,12 @@ export interface ResolvedWorkflow {
   readonly category: Category | undefined
 }
 
+/** What decisions about recipients need of the catalog, beside the notification itself. */
+export interface DecisionSettings extends NotificationSettings {
+  /** Providers of each channel in the tenant's order. */
+  readonly providers: Readonly<Partial<Record<Channel, readonly ProviderState[]>>>
+}
+
 export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): StoredWorkflow | Refusal
   workflow(name: string, version?: number): StoredWorkflow | undefined
@@ -51,6 +63,9 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   removeCategory(name: string): boolean
   resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): ResolvedWorkflow
   settings(): NotificationSettings
+  decisionSettings(): DecisionSettings
+  /** Secrets that sign the calls of fetch steps, the newest first. */
+  secrets(): string[]
   putSettings(change: Partial<NotificationSettings>): NotificationSettings
 }
 
@@ -63,7 +78,8 @@ export interface NamedRecipient {
 /** Who is notified. A topic and all users are expanded by the actors that have them. */
 export type RecipientSelection =
   | { readonly kind: 'users'; readonly users: readonly NamedRecipient[] }
-  | { readonly kind: 'topic'; readonly topic: string }
+  /** By the number that the catalog gave the topic. */
+  | { readonly kind: 'topic'; readonly topic: number }
   | { readonly kind: 'everyone' }
 
 /** A recipient that the notification does not go to, with the reason; `index` counts in the request from 0. */
@@ -133,15 +149,32 @@ export interface HandoverCall {
   readonly keepMs: number
   readonly part:
     | { readonly kind: 'users'; readonly users: readonly NamedRecipient[] }
-    | { readonly kind: 'topic'; readonly topic: string; readonly after: string }
+    | { readonly kind: 'topic'; readonly topic: number; readonly after: string }
     | { readonly kind: 'everyone'; readonly after: string }
 }
 
-/** `next` is where the following page of an expansion begins; null at its end. */
-export interface Taken {
-  readonly kind: 'taken'
-  readonly users: number
-  readonly next: string | null
+/**
+ * `next` is where the following page of a topic or of all users begins; null at its end. `busy`: nothing was taken, since too much waits to be
+ * sent there.
+ */
+export type HandoverAnswer =
+  | { readonly kind: 'taken'; readonly users: number; readonly next: string | null }
+  | { readonly kind: 'busy'; readonly retryInMs: number }
+
+export interface NoticeSummary {
+  readonly user: string
+  /** How the steps of the run ended; `running` before. */
+  readonly state: RunOutcome | 'running'
+  readonly deliveries: readonly { readonly channel: Channel; readonly state: DeliveryState }[]
+}
+
+export interface NoticeView {
+  readonly run: Run
+  readonly spec: Pick<NotificationSpec, 'id' | 'at' | 'actor' | 'priority'>
+  /** 0 unless the notification was canceled for all. */
+  readonly canceledAt: number
+  readonly state: { readonly isSeen: boolean; readonly isRead: boolean; readonly isInteracted: boolean }
+  readonly item: string | null
 }
 
 export interface CancelCall {
@@ -181,9 +214,19 @@ export interface MarkedItems {
 
 export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   /** Decides for users of this actor in one commit; a repeat changes nothing. */
-  handOver(call: HandoverCall): Promise<Taken>
+  handOver(call: HandoverCall): Promise<HandoverAnswer>
   /** Nothing more of this notification is sent to these users or to all, also where they have not been handed over yet. */
-  cancel(call: CancelCall): void
+  cancel(call: CancelCall): Promise<void>
+  /** Gives an event to the runs of this actor that wait for it; answers how many did. */
+  eventArrived(event: string, correlation: string, data: unknown): Promise<number>
+  /** The whole life of one recipient of a notification: JSON text of a NoticeView. */
+  explain(notification: string, user: string): string | undefined
+  /** A page of a notification's recipients in this actor; `next` is null at its end. */
+  recipients(notification: string, page: number): { readonly recipients: NoticeSummary[]; readonly next: number | null }
+  /** Figures of this actor's runs by workflow. */
+  figures(): Record<string, WorkflowFigures>
+  /** Deletes everything of a user. */
+  eraseUser(user: string): void
   putUser(user: string, given: ProfileInput): StoredProfile & { readonly isNew: boolean }
   putUsers(users: readonly { readonly id: string; readonly given: ProfileInput }[]): void
   patchUser(user: string, given: ProfileInput): StoredProfile | Refusal
@@ -202,4 +245,5 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
 /** How the actors of notifications have Workers send; the context in a Worker of its own has the same. */
 export interface NotificationSender {
   deliver(order: DeliveryOrder): Promise<DeliveryOutcome>
+  call(tenant: string, call: FetchCall): Promise<FetchOutcome>
 }

@@ -68,6 +68,8 @@ export const contexts = {
     sources: [
       'src/notifications/',
       'src/edge/resources/notifications/',
+      'src/handlers/notification-fetch.ts',
+      'src/handlers/notification-worker.ts',
       'durable-objects/notification-catalog/',
       'durable-objects/notifications/',
       'durable-objects/recipients/',

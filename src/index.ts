@@ -12,6 +12,7 @@ import type { Env } from './env.ts'
 
 export { ContextWorker } from './handlers/context-worker.ts'
 export { JobWorker } from './handlers/job-worker.ts'
+export { NotificationWorker } from './handlers/notification-worker.ts'
 export { SagaWorker } from './handlers/saga-worker.ts'
 export { Activity } from '../durable-objects/activity/activity.ts'
 export { ActorNames } from '../durable-objects/actor-names/actor-names.ts'

@@ -1,9 +1,11 @@
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { Category, Workflow } from '../../src/notifications/model.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
 import type {
+  DecisionSettings,
   NotificationCatalogRpc,
   NotificationSettings,
   ResolvedWorkflow,
@@ -24,6 +26,7 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'notifications')
   readonly #sql = this.ctx.storage.sql
+  readonly #secrets = new SigningSecrets(this.ctx.storage.kv)
   readonly #workflows = new WorkflowTable(this.#sql)
   #exists = isUsed(this.#sql)
 
@@ -86,11 +89,20 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
     return { ...defaultSettings, ...this.ctx.storage.kv.get<Partial<NotificationSettings>>('settings') }
   }
 
+  /** What decisions about recipients need, in one call. */
+  decisionSettings(): DecisionSettings {
+    return { ...this.settings(), providers: {} }
+  }
+
   putSettings(change: Partial<NotificationSettings>): NotificationSettings {
     this.#create()
     const settings = { ...this.settings(), ...change }
     this.ctx.storage.kv.put('settings', settings)
     return settings
+  }
+
+  secrets(): string[] {
+    return this.#secrets.current(this.#clock.now())
   }
 
   /** Creates the tables, on the first write. */

@@ -13,8 +13,8 @@ import type {
   NotificationQuery,
   NotificationsRpc,
   NotificationView,
+  HandoverAnswer,
   HandoverCall,
-  Taken,
 } from '../notification-contracts.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
@@ -45,7 +45,7 @@ type Accepted = (NotificationView & { readonly duplicate: boolean }) | Refusal
 interface HandedOver {
   readonly id: string
   readonly part: StoredPart
-  readonly taken: Taken
+  readonly taken: Extract<HandoverAnswer, { kind: 'taken' }>
 }
 
 /**
@@ -191,17 +191,26 @@ export class Notifications extends TenantActor implements NotificationsRpc {
       if (known !== undefined) {
         const call: HandoverCall = { ...known, part: part.recipients }
         const actor = recipientsNumbered(this.env, this.#tenant, part.actor)
-        const taken = await within(callMs, 'the actor of recipients', actor.handOver(call))
+        const asked: Promise<HandoverAnswer> = actor.handOver(call)
+        const taken = await within(callMs, 'the actor of recipients', asked)
+        if (taken.kind === 'busy') {
+          this.#pause(id, part.part, taken.retryInMs)
+          return
+        }
         await this.#handedOver.add({ id, part, taken })
       }
       this.#order.ended(id, part.part, undefined)
       if (this.#table.hasParts(id)) this.#order.add(id)
     } catch (thrown) {
-      const now = this.#clock.now()
       log.warn('notifications.not-handed-over', { tenant: this.#tenant, notification: id, reason: reasonOf(thrown) })
-      this.#setAlarm(this.#order.ended(id, part.part, { now, random: Math.random() }))
+      this.#pause(id, part.part, 0)
     }
     this.#next()
+  }
+
+  /** A part that could not be handed over is tried again by the alarm. */
+  #pause(id: string, part: number, leastMs: number): void {
+    this.#setAlarm(this.#order.ended(id, part, { now: this.#clock.now(), random: Math.random(), leastMs }))
   }
 
   #noteAll(all: readonly HandedOver[]): boolean[] {

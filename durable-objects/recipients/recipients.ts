@@ -1,59 +1,162 @@
 import { systemClock } from '../../src/kernel/clock.ts'
+import { log, reasonOf } from '../../src/kernel/log.ts'
+import { within } from '../../src/kernel/retry.ts'
 import { noItems, type FeedCounts } from '../../src/notifications/feed/marks.ts'
-import type { Preferences, Target } from '../../src/notifications/model.ts'
+import { NotificationMetrics, type WorkflowFigures } from '../../src/notifications/metrics.ts'
+import type { DeliveryOutcome, Preferences, Target } from '../../src/notifications/model.ts'
+import type { FetchOutcome } from '../../src/notifications/runs/advance.ts'
 import { publicText, userText, type ProfileInput } from '../../src/notifications/users/profile.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
 import { itemIdOf } from '../../src/protocol/feed-api.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
-import { ownName } from '../address.ts'
+import { notificationCatalogOf, ownName } from '../address.ts'
+import type { ContextService } from '../contracts.ts'
 import type {
   CancelCall,
+  DecisionSettings,
   FeedPageCall,
+  HandoverAnswer,
   HandoverCall,
   MarkCall,
   MarkedItems,
+  NoticeSummary,
   RecipientsRpc,
   StoredProfile,
-  Taken,
 } from '../notification-contracts.ts'
+import { Batcher } from '../shared/batcher.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { LiveEvents } from './live-events.ts'
+import { RunDecider, type Moment, type Send } from './run-decider.ts'
 import { recipientsSchema } from './schema.ts'
+import { Sends } from './sends.ts'
 import { FeedTable } from './sql-feed.ts'
+import { TopicTable } from './sql-topics.ts'
 import { refuseUnknown, UserTable } from './sql-users.ts'
 
 /** Ids of items that the answer to a mark of all of them names. */
 const maxNamed = 1000
+/** Notices that one alarm lets go on. */
+const noticesAtOnce = 100
+/** While so many calls wait to be made, no further users are taken. */
+const maxSends = 500
+const busyMs = 1000
+/** For how long settings of the catalog are used, in milliseconds. */
+const settingsForMs = 10_000
+/** When a notice is looked at again that could not be changed, in milliseconds. */
+const postponeMs = 3_600_000
+/** After the deadline of a call its invocation has this much time to answer, in milliseconds. */
+const graceMs = 2_000
+/** A call that was under way when memory was lost looks at itself this long after its beginning, at most. */
+const lostWithinMs = 900_000 + 10_000
+/** How often figures are written while runs change, in milliseconds. */
+const saveEveryMs = 30_000
+/** How often notices whose time is over are looked for, in milliseconds, and how many notifications are looked at. */
+const sweepEveryMs = 3_600_000
+const sweptSpecs = 500
+const dayMs = 86_400_000
+
+interface Settled {
+  readonly send: Send
+  readonly outcome: DeliveryOutcome | FetchOutcome
+}
 
 /**
  * Users of a tenant with their notices: one of sixteen actors, each with the users whose ids hash to its number. Decides for many users in
  * one commit, and then lets Workers send; it never waits for one.
  */
 export class Recipients extends TenantActor implements RecipientsRpc {
+  readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'recipients')
   readonly #tenant = ownName(this.ctx.id.name).tenant
   readonly #sql = this.ctx.storage.sql
-  readonly #clock = systemClock
   readonly #users = new UserTable(this.#sql)
   readonly #feeds = new FeedTable(this.#sql)
+  readonly #topics = new TopicTable(this.#sql)
   readonly #live = new LiveEvents(this.env, this.#tenant)
+  readonly #runs = new RunDecider({ sql: this.#sql, users: this.#users, feeds: this.#feeds, topics: this.#topics })
+  readonly #metrics: NotificationMetrics
+  readonly #sends = new Sends((send) => this.#send(send))
+  readonly #handovers = new Batcher<HandoverCall, Extract<HandoverAnswer, { kind: 'taken' }> | undefined>((all) =>
+    this.#each(
+      all,
+      (call, moment) => this.#runs.handOver(call, moment),
+      () => undefined,
+    ),
+  )
+  readonly #settled = new Batcher<Settled, boolean>((all) =>
+    this.#each(
+      all,
+      (one, moment) => this.#settle(one, moment),
+      ({ send }) => this.#postpone(send),
+    ),
+  )
+  #settings: { readonly value: DecisionSettings; readonly until: number } | undefined
   /** An actor that was only asked has no tables. */
   #isUsed = isUsed(this.#sql)
+  #alarmAt = Infinity
+  #savedAt = 0
+  #sweptAt = 0
 
   constructor(...given: ConstructorParameters<typeof TenantActor>) {
     super(...given)
     if (this.#isUsed) migrate(this.#sql, recipientsSchema)
+    this.#metrics = new NotificationMetrics(this.ctx.storage.kv.get('metrics'))
+    if (this.#isUsed && this.#runs.notices.nextLookAt() !== undefined) this.ctx.waitUntil(this.#resume())
   }
 
-  handOver(_call: HandoverCall): Promise<Taken> {
+  /** Decides for users of a part, in one commit with all that arrive together. A repeat changes nothing. */
+  async handOver(call: HandoverCall): Promise<HandoverAnswer> {
     this.#use()
-    throw new Error('recipients: runs are not decided yet')
+    if (this.#sends.count >= maxSends) return { kind: 'busy', retryInMs: busyMs }
+    await this.#loadSettings()
+    const answer = await this.#handovers.add(call)
+    if (answer === undefined) throw new Error('recipients: the part could not be decided; the log has the reason')
+    return answer
   }
 
-  cancel(_call: CancelCall): void {
+  async cancel(call: CancelCall): Promise<void> {
     this.#use()
+    await this.#loadSettings()
+    this.#changing((moment) => this.#runs.cancel(call, moment))
+    if (call.users !== undefined) return
+    for (let page = 0, isMore = true; isMore; page++) {
+      isMore = this.#changing((moment) => this.#runs.cancelPage(call.spec.id, page, moment))
+      await scheduler.wait(0)
+    }
+  }
+
+  async eventArrived(event: string, correlation: string, data: unknown): Promise<number> {
+    if (!this.#isUsed) return 0
+    await this.#loadSettings()
+    return this.#changing((moment) => this.#runs.eventArrived(event, correlation, data, moment))
+  }
+
+  explain(notification: string, user: string): string | undefined {
+    const view = this.#isUsed ? this.#runs.view({ user, notification }) : undefined
+    return view === undefined ? undefined : JSON.stringify(view)
+  }
+
+  recipients(
+    notification: string,
+    page: number,
+  ): { readonly recipients: NoticeSummary[]; readonly next: number | null } {
+    return this.#isUsed ? this.#runs.page(notification, page) : { recipients: [], next: null }
+  }
+
+  figures(): Record<string, WorkflowFigures> {
+    return this.#metrics.all()
+  }
+
+  eraseUser(user: string): void {
+    if (!this.#isUsed) return
+    this.ctx.storage.transactionSync(() => {
+      this.#runs.notices.deleteUser(user)
+      this.#users.delete(user)
+      this.#feeds.deleteUser(user)
+      this.#topics.deleteUser(user)
+    })
   }
 
   /** Stores a profile in place of the one before. */
@@ -141,6 +244,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
         ? this.#feeds.markAll(user, feed, upTo ?? Number.MAX_SAFE_INTEGER, mark, now)
         : this.#feeds.mark(user, feed, numbers, mark, now)
     if (marked.kind === 'refused') return marked
+    void this.#goOn(user, marked.items)
     const { counts } = marked
     const items = marked.items.slice(0, maxNamed).map(({ id }) => id)
     if (items.length > 0) {
@@ -152,6 +256,186 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     return { kind: 'marked', items, counts }
   }
 
+  /** Never throws: the platform gives up an alarm that fails six times. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = Infinity
+    try {
+      await this.#loadSettings()
+      const now = this.#clock.now()
+      const due = this.#runs.notices.due(now, noticesAtOnce)
+      this.#each(
+        due,
+        (notice, moment) => this.#runs.lookAt(notice, moment),
+        (notice) => void this.#postpone(notice),
+      )
+      this.#sweep(now)
+      this.#setAlarm(due.length === noticesAtOnce ? now + 10 : this.#runs.notices.nextLookAt())
+    } catch (thrown) {
+      log.error('recipients.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+      this.#setAlarm(this.#clock.now() + 10_000)
+    }
+  }
+
+  /** Lets runs go on that wait until their item is seen, read or clicked; one that is lost here looks again at the end of its wait. */
+  async #goOn(user: string, items: readonly { readonly notification: string }[]): Promise<void> {
+    if (items.length === 0) return
+    try {
+      await this.#loadSettings()
+      const keys = items.map(({ notification }) => ({ user, notification }))
+      this.#each(
+        keys,
+        (key, moment) => this.#runs.stateChanged(key, moment),
+        () => false,
+      )
+    } catch (thrown) {
+      log.warn('recipients.mark-unnoticed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+    }
+  }
+
+  /** Calls that were under way when the actor ended may have had their effect. */
+  async #resume(): Promise<void> {
+    try {
+      await this.#loadSettings()
+      const until = this.#clock.now() + lostWithinMs
+      for (let after = 0; ;) {
+        const page = this.#runs.notices.lookedAtUntil(until, after, noticesAtOnce)
+        this.#each(
+          page,
+          (notice, moment) => this.#runs.resume(notice, moment),
+          (notice) => void this.#postpone(notice),
+        )
+        const last = page.at(-1)?.stored?.lookAt
+        if (page.length < noticesAtOnce || last === undefined || last === null) break
+        after = last
+        await scheduler.wait(0)
+      }
+    } catch (thrown) {
+      log.error('recipients.resume-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+    }
+    this.#setAlarm(Math.max(this.#clock.now() + 1, this.#runs.notices.nextLookAt() ?? Infinity))
+  }
+
+  #settle({ send, outcome }: Settled, moment: Moment): boolean {
+    const { effect } = send
+    if (effect.kind === 'deliver' && isOfDelivery(outcome))
+      return this.#runs.settle(send, effect.delivery, effect.attempt, outcome, moment)
+    if (effect.kind === 'fetch' && !isOfDelivery(outcome))
+      return this.#runs.settleFetch(send, effect.step, effect.call, outcome, moment)
+    return false
+  }
+
+  async #send(send: Send): Promise<void> {
+    this.#place.used()
+    const { effect } = send
+    let outcome: DeliveryOutcome | FetchOutcome
+    try {
+      outcome = effect.kind === 'deliver' ? await this.#deliver(effect) : await this.#call(effect)
+    } catch (thrown) {
+      const answer = `the call broke off: ${reasonOf(thrown)}`
+      outcome = effect.kind === 'deliver' ? { kind: 'unknown', answer } : { kind: 'failed', reason: answer }
+    }
+    try {
+      await this.#settled.add({ send, outcome })
+    } catch (thrown) {
+      log.error('recipients.not-settled', { tenant: this.#tenant, reason: reasonOf(thrown) })
+    }
+  }
+
+  async #deliver({ order, timeoutMs }: Extract<Send['effect'], { kind: 'deliver' }>): Promise<DeliveryOutcome> {
+    const whole = { ...order, tenant: this.#tenant }
+    const elsewhere: ContextService | undefined = this.env.NOTIFICATIONS
+    const asked: Promise<DeliveryOutcome> =
+      elsewhere === undefined ? this.ctx.exports.NotificationWorker.deliver(whole) : elsewhere.deliver(whole)
+    return await within(timeoutMs + graceMs, 'the delivery', asked)
+  }
+
+  async #call(effect: Extract<Send['effect'], { kind: 'fetch' }>): Promise<FetchOutcome> {
+    const call = callOf(effect)
+    const elsewhere: ContextService | undefined = this.env.NOTIFICATIONS
+    const asked: Promise<FetchOutcome> =
+      elsewhere === undefined
+        ? this.ctx.exports.NotificationWorker.call(this.#tenant, call)
+        : elsewhere.call(this.#tenant, call)
+    return await within(call.timeoutMs + graceMs, 'the call', asked)
+  }
+
+  /** Changes runs in one commit; then makes their calls and sets the alarm. The platform holds both back until the commit is durable. */
+  #changing<T>(change: (moment: Moment) => T): T {
+    const now = this.#clock.now()
+    const settings = this.#settings?.value
+    if (settings === undefined) throw new Error('recipients: no settings have been read')
+    const moment: Moment = { now, settings, random: Math.random, isSending: (notice) => this.#sends.has(notice) }
+    let result: T
+    try {
+      result = this.ctx.storage.transactionSync(() => change(moment))
+    } catch (thrown) {
+      log.error('recipients.change-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+      this.#runs.forget()
+      throw thrown
+    }
+    const { sends, live, changed, lookAt } = this.#runs.takeConsequences()
+    for (const one of changed) this.#metrics.count(one, now)
+    if (changed.length > 0 && (now >= this.#savedAt + saveEveryMs || (sends.length === 0 && this.#sends.count === 0)))
+      this.#saveMetrics(now)
+    this.#sends.add(sends)
+    if (live.length > 0) this.#live.send(live)
+    this.#setAlarm(lookAt)
+    return result
+  }
+
+  #saveMetrics(now: number): void {
+    this.#savedAt = now
+    this.ctx.storage.kv.put('metrics', this.#metrics.all())
+  }
+
+  /** Does work for each of `all` in one commit; where that fails, for each by itself, so that one run never stops the others. */
+  #each<I, O>(all: readonly I[], work: (one: I, moment: Moment) => O, failed: (one: I) => O): O[] {
+    if (all.length === 0) return []
+    try {
+      return this.#changing((moment) => all.map((one) => work(one, moment)))
+    } catch {
+      return all.map((one) => {
+        try {
+          return this.#changing((moment) => work(one, moment))
+        } catch {
+          return failed(one)
+        }
+      })
+    }
+  }
+
+  /** A run that could not be changed is tried again an hour later; the log line of the failure names the reason. */
+  #postpone({ user, notification }: { readonly user: string; readonly notification: string }): boolean {
+    log.error('recipients.run-postponed', { tenant: this.#tenant, notification, user })
+    this.#runs.notices.postpone({ user, notification }, this.#clock.now() + postponeMs)
+    return false
+  }
+
+  /** Deletes notices whose time is over, of a bounded number of notifications at once. */
+  #sweep(now: number): void {
+    if (now < this.#sweptAt + sweepEveryMs) return
+    const after = this.ctx.storage.kv.get<string>('swept') ?? ''
+    const last = this.ctx.storage.transactionSync(() => this.#runs.sweep(after, now, sweptSpecs, dayMs))
+    this.ctx.storage.kv.put('swept', last ?? '')
+    if (last === undefined) this.#sweptAt = now
+    this.#setAlarm(now + (last === undefined ? sweepEveryMs : 1000))
+  }
+
+  async #loadSettings(): Promise<void> {
+    const now = this.#clock.now()
+    if (this.#settings !== undefined && now < this.#settings.until) return
+    const value = await notificationCatalogOf(this.env, this.#tenant).decisionSettings()
+    this.#settings = { value, until: now + settingsForMs }
+  }
+
+  #setAlarm(at: number | undefined): void {
+    if (at === undefined || at === Infinity || at >= this.#alarmAt) return
+    // A time that is over would be the alarm that rings now, and be lost with it.
+    const soonest = Math.max(Math.ceil(at), this.#clock.now() + 1)
+    this.#alarmAt = soonest
+    void this.#place.alarm.setAlarm(soonest)
+  }
+
   /** Creates the tables, on the first write. */
   #use(): void {
     this.#place.used()
@@ -161,3 +445,13 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     this.#isUsed = true
   }
 }
+
+const isOfDelivery = (outcome: DeliveryOutcome | FetchOutcome): outcome is DeliveryOutcome =>
+  !('reason' in outcome) && outcome.kind !== 'done'
+
+const callOf = ({ url, body, timeoutMs, idempotencyKey }: Extract<Send['effect'], { kind: 'fetch' }>) => ({
+  url,
+  body,
+  timeoutMs,
+  idempotencyKey,
+})

@@ -3,25 +3,24 @@ import { topicsSchema } from './sql-topics.ts'
 import { usersSchema } from './sql-users.ts'
 
 /**
- * Notifications are numbered in each actor (`specs.n`); a notice is one by user and number. `spec` is JSON of the notification without its
- * workflow, whose version is stored once. `look_at` of a notice is when something is due, null when nothing is. `digest_key` is set while a
- * run gathers others, `leader` and `follower` when another run goes on for it. `pages` are the users of each call that handed a
- * notification over. Steps are appended only; see `migrate`.
+ * A notice is one by user and notification; `run` is JSON. `look_at` is never later than the time at which something is due, null when nothing
+ * is. `digest_key` is set while a run gathers others; `leader` and `follower` when another run goes on for it. `item` is its item in the feed.
+ * `specs` has what is the same for all recipients, without the workflow, whose version is stored once, and the users of the first call that
+ * handed it over; `pages` has those of further calls. Steps are appended only; see `migrate`.
  */
-export const recipientsSchema = [
-  `CREATE TABLE workflows (name TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID;
-   CREATE TABLE specs (
-     n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, expires_at INTEGER NOT NULL, canceled_at INTEGER NOT NULL,
-     workflow TEXT NOT NULL, version INTEGER NOT NULL, spec TEXT NOT NULL);
-   CREATE TABLE pages (n INTEGER NOT NULL, page INTEGER NOT NULL, users TEXT NOT NULL, PRIMARY KEY (n, page)) WITHOUT ROWID;
-   CREATE TABLE notices (
-     user TEXT NOT NULL, n INTEGER NOT NULL, look_at INTEGER, digest_key TEXT, leader INTEGER, follower INTEGER, run TEXT NOT NULL,
-     PRIMARY KEY (user, n)) WITHOUT ROWID;
-   CREATE INDEX notices_due ON notices (look_at) WHERE look_at IS NOT NULL;
-   CREATE INDEX notices_gathering ON notices (user, digest_key) WHERE digest_key IS NOT NULL;
-   CREATE INDEX notices_gathered ON notices (user, leader, follower) WHERE leader IS NOT NULL;
-   CREATE TABLE throttles (user TEXT NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, times TEXT NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID;`,
-  usersSchema,
-  feedSchema,
-  topicsSchema,
-]
+const noticesSchema = `
+  CREATE TABLE workflows (name TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID;
+  CREATE TABLE specs (
+    id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, canceled_at INTEGER NOT NULL, pages INTEGER NOT NULL, workflow TEXT NOT NULL,
+    version INTEGER NOT NULL, spec TEXT NOT NULL, users TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE pages (id TEXT NOT NULL, page INTEGER NOT NULL, users TEXT NOT NULL, PRIMARY KEY (id, page)) WITHOUT ROWID;
+  CREATE TABLE notices (
+    user TEXT NOT NULL, notification TEXT NOT NULL, look_at INTEGER, digest_key TEXT, leader TEXT, follower INTEGER, event_key TEXT,
+    item TEXT, run TEXT NOT NULL, PRIMARY KEY (user, notification)) WITHOUT ROWID;
+  CREATE INDEX notices_due ON notices (look_at) WHERE look_at IS NOT NULL;
+  CREATE INDEX notices_gathering ON notices (user, digest_key) WHERE digest_key IS NOT NULL;
+  CREATE INDEX notices_gathered ON notices (user, leader, follower) WHERE leader IS NOT NULL;
+  CREATE INDEX notices_awaiting ON notices (event_key) WHERE event_key IS NOT NULL;
+  CREATE TABLE throttles (user TEXT NOT NULL, key TEXT NOT NULL, until INTEGER NOT NULL, times TEXT NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID;`
+
+export const recipientsSchema = [noticesSchema, usersSchema, feedSchema, topicsSchema]

@@ -160,6 +160,8 @@ export interface NotificationSpec {
   readonly workflow: Workflow
   readonly category?: Category | undefined
   readonly actor?: string | undefined
+  /** The actor's name, avatar and properties as they were when the notification was triggered. */
+  readonly actorProfile?: Partial<Profile> | undefined
   readonly conversation?: string | undefined
   readonly priority: Priority
   readonly data: unknown

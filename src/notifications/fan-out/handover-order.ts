@@ -60,7 +60,7 @@ export class HandoverOrder {
   ended(
     id: string,
     part: number,
-    failed: { readonly now: number; readonly random: number } | undefined,
+    failed: { readonly now: number; readonly random: number; readonly leastMs: number } | undefined,
   ): number | undefined {
     this.#calls--
     const underWay = this.#underWay.get(id)
@@ -73,7 +73,7 @@ export class HandoverOrder {
     const failures = (this.#failures.get(id) ?? 0) + 1
     this.#failures.set(id, failures)
     const pauseMs = Math.min(60_000, 250 * 2 ** Math.min(failures, 10)) * (0.5 + failed.random / 2)
-    const until = failed.now + pauseMs
+    const until = failed.now + Math.max(pauseMs, failed.leastMs)
     this.#pausedUntil.set(id, until)
     this.add(id)
     return until

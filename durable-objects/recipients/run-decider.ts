@@ -1,0 +1,412 @@
+import type { DeliveryOutcome, NotificationSpec } from '../../src/notifications/model.ts'
+import {
+  advance,
+  cancel,
+  eventArrived,
+  resume,
+  settle,
+  settleFetch,
+  type FetchOutcome,
+} from '../../src/notifications/runs/advance.ts'
+import { newRun, type Effect, type Run, type RunContext, type RunStorage } from '../../src/notifications/runs/run.ts'
+import { usersPerCall } from '../../src/notifications/fan-out/parts.ts'
+import { defaultFeed } from '../../src/notifications/feed/item.ts'
+import { planOf } from '../../src/notifications/workflows/plan.ts'
+import { feedContent } from './feed-content.ts'
+import type {
+  CancelCall,
+  DecisionSettings,
+  HandoverAnswer,
+  HandoverCall,
+  NamedRecipient,
+  NoticeSummary,
+  NoticeView,
+} from '../notification-contracts.ts'
+import type { Sql } from '../shared/sql.ts'
+import { NoticeTable, notificationOf, runIdOf, type Notice, type NoticeKey } from './notice-table.ts'
+import { SpecTable } from './spec-table.ts'
+import type { FeedTable } from './sql-feed.ts'
+import type { TopicTable } from './sql-topics.ts'
+import type { UserTable } from './sql-users.ts'
+
+/** Items of a feed that are kept. */
+const maxItems = 1000
+/** A call that waits for its turn is not lost until then, in milliseconds. */
+const waitsMs = 35_000
+/** Notices that one event is given to. */
+const maxAwaiting = 1000
+
+/** A call that has to be made for a run. */
+export interface Send extends NoticeKey {
+  readonly effect: Extract<Effect, { kind: 'deliver' | 'fetch' }>
+}
+
+/** What has to be done once a commit is durable. */
+export interface Consequences {
+  readonly sends: Send[]
+  /** Events for connections of users; `data` is JSON. */
+  readonly live: { readonly user: string; readonly data: string }[]
+  /** Runs that were changed, for figures. */
+  readonly changed: { readonly run: Run; readonly isNew: boolean }[]
+  /** When the earliest of them is due; Infinity when nothing is. */
+  lookAt: number
+}
+
+const noConsequences = (): Consequences => ({ sends: [], live: [], changed: [], lookAt: Infinity })
+
+export interface Tables {
+  readonly sql: Sql
+  readonly users: UserTable
+  readonly feeds: FeedTable
+  readonly topics: TopicTable
+}
+
+/** Moment and settings of one commit. */
+export interface Moment {
+  readonly now: number
+  readonly settings: DecisionSettings
+  readonly random: () => number
+  /** Whether a call is under way, or waits in memory to be made. */
+  readonly isSending: (notice: NoticeKey) => boolean
+}
+
+/** Decides about runs of the users of one actor. Every method is called in a transaction, and collects what follows from it. */
+export class RunDecider {
+  readonly #tables: Tables
+  readonly notices: NoticeTable
+  readonly specs: SpecTable
+  #consequences = noConsequences()
+
+  constructor(tables: Tables) {
+    this.#tables = tables
+    this.notices = new NoticeTable(tables.sql)
+    this.specs = new SpecTable(tables.sql)
+  }
+
+  /** What has to be done since it was last asked. */
+  takeConsequences(): Consequences {
+    const taken = this.#consequences
+    this.#consequences = noConsequences()
+    return taken
+  }
+
+  /** After a rollback nothing in memory holds. */
+  forget(): void {
+    this.takeConsequences()
+    this.specs.forget()
+  }
+
+  /** Begins the runs of a part's users. Users that have a notice already are left as they are. */
+  handOver({ spec, keepMs, part }: HandoverCall, moment: Moment): Extract<HandoverAnswer, { kind: 'taken' }> {
+    const { users, next } = this.#usersOf(part)
+    const known = this.specs.find(spec.id)
+    const fresh = users.filter(({ user }) => known === undefined || !this.notices.has({ user, notification: spec.id }))
+    const stored = this.specs.put(
+      spec,
+      spec.at + keepMs,
+      fresh.map(({ user }) => user),
+    )
+    for (const { user, profile } of fresh) {
+      if (profile !== undefined) this.#tables.users.merge(user, profileInput(profile), moment.now)
+      if (stored.canceledAt > 0) continue
+      const key = { user, notification: spec.id }
+      const run = newRun(stored.spec, { id: runIdOf(key), recipient: user }, moment.now)
+      this.#change({ ...key, run, item: undefined, stored: undefined }, stored.spec, moment, false, advance)
+    }
+    return { kind: 'taken', users: users.length, next }
+  }
+
+  /** Lets a run go on for which something may be due. */
+  lookAt(notice: Notice, moment: Moment): void {
+    const stored = this.specs.find(notice.notification)
+    if (stored === undefined) return this.notices.delete(notice)
+    const isCanceled = stored.canceledAt > 0
+    // A call in memory ends by itself; it is not lost as long as the memory is there.
+    if (moment.isSending(notice))
+      for (const delivery of notice.run.deliveries)
+        if (delivery.state === 'active') delivery.dueAt = Math.max(delivery.dueAt, moment.now + waitsMs)
+    this.#change(notice, stored.spec, moment, true, (context) => {
+      if (isCanceled && !notice.run.isOwnCanceled) cancel(context, 'the notification was canceled')
+      advance(context)
+    })
+  }
+
+  /** Goes on after the actor lost its memory. */
+  resume(notice: Notice, moment: Moment): void {
+    const stored = this.specs.find(notice.notification)
+    if (stored !== undefined && !moment.isSending(notice)) this.#change(notice, stored.spec, moment, false, resume)
+  }
+
+  settle(key: NoticeKey, delivery: string, attempt: number, outcome: DeliveryOutcome, moment: Moment): boolean {
+    return this.#changeKnown(key, moment, (context) => settle(context, delivery, attempt, outcome))
+  }
+
+  settleFetch(key: NoticeKey, step: string, call: number, outcome: FetchOutcome, moment: Moment): boolean {
+    return this.#changeKnown(key, moment, (context) => settleFetch(context, step, call, outcome))
+  }
+
+  /** The recipient marked the item of a notification. */
+  stateChanged(key: NoticeKey, moment: Moment): boolean {
+    return this.#changeKnown(key, moment, (context) => {
+      advance(context)
+      return true
+    })
+  }
+
+  /** Gives an event to the runs that wait for it; answers how many did. */
+  eventArrived(event: string, correlation: string, data: unknown, moment: Moment): number {
+    let given = 0
+    for (const notice of this.notices.awaiting(event, correlation, maxAwaiting)) {
+      const stored = this.specs.find(notice.notification)
+      if (stored === undefined) continue
+      this.#change(notice, stored.spec, moment, false, (context) => {
+        if (eventArrived(context, { event, correlation, data })) given++
+      })
+    }
+    return given
+  }
+
+  /** Cancels a notification for users, also for those that are not there yet, or for all: then each run ends when it would go on. */
+  cancel({ spec, keepMs, users }: CancelCall, moment: Moment): void {
+    const stored = this.specs.put(spec, spec.at + keepMs, [])
+    if (users === undefined) return this.specs.cancel(spec.id, moment.now)
+    for (const user of users) {
+      const key = { user, notification: spec.id }
+      const known = this.notices.find(key)
+      const run = newRun(stored.spec, { id: runIdOf(key), recipient: user }, moment.now)
+      const notice = known ?? { ...key, run, item: undefined, stored: undefined }
+      this.#change(notice, stored.spec, moment, false, (context) => void cancel(context, 'canceled for this user'))
+    }
+  }
+
+  /** Cancels a page of the runs of a notification; answers whether there may be more. */
+  cancelPage(id: string, page: number, moment: Moment): boolean {
+    const users = this.specs.users(id, page)
+    const stored = this.specs.find(id)
+    if (users === undefined || stored === undefined) return false
+    for (const user of users) {
+      const notice = this.notices.find({ user, notification: id })
+      if (notice === undefined || notice.run.isOwnCanceled) continue
+      this.#change(
+        notice,
+        stored.spec,
+        moment,
+        false,
+        (context) => void cancel(context, 'the notification was canceled'),
+      )
+    }
+    return true
+  }
+
+  /** The life of one recipient of a notification. */
+  view(key: NoticeKey): NoticeView | undefined {
+    const stored = this.specs.find(key.notification)
+    const notice = this.notices.find(key)
+    if (stored === undefined || notice === undefined) return undefined
+    const { id, at, actor, priority } = stored.spec
+    const { run, item } = notice
+    const state = this.#stateOf(notice)
+    return { run, spec: { id, at, actor, priority }, canceledAt: stored.canceledAt, state, item: item ?? null }
+  }
+
+  /** Recipients of one call that handed the notification over; `next` is null at the end. */
+  page(id: string, page: number): { readonly recipients: NoticeSummary[]; readonly next: number | null } {
+    const users = this.specs.users(id, page)
+    if (users === undefined) return { recipients: [], next: null }
+    const recipients = users.flatMap((user) => {
+      const run = this.notices.find({ user, notification: id })?.run
+      if (run === undefined) return []
+      const deliveries = run.deliveries.map(({ channel, state }) => ({ channel, state }))
+      return [{ user, state: run.outcome ?? ('running' as const), deliveries }]
+    })
+    return { recipients, next: this.specs.users(id, page + 1) === undefined ? null : page + 1 }
+  }
+
+  /** Deletes notices of notifications whose time is over, of the next `scanned` after `after`; answers where to go on, undefined at the end. */
+  sweep(after: string, now: number, scanned: number, againMs: number): string | undefined {
+    const { ids, last } = this.specs.expired(after, now, scanned)
+    for (const id of ids) {
+      const keys: NoticeKey[] = []
+      for (let page = 0; ; page++) {
+        const users = this.specs.users(id, page)
+        if (users === undefined) break
+        keys.push(...users.map((user) => ({ user, notification: id })))
+      }
+      const isOpen = keys.some((key) => this.notices.find(key)?.run.endedAt === 0)
+      if (isOpen) {
+        this.specs.postpone(id, now + againMs)
+        continue
+      }
+      for (const key of keys) this.notices.delete(key)
+      this.specs.delete(id)
+    }
+    return last
+  }
+
+  #usersOf(part: HandoverCall['part']): { readonly users: readonly NamedRecipient[]; readonly next: string | null } {
+    if (part.kind === 'users') return { users: part.users, next: null }
+    const ids =
+      part.kind === 'topic'
+        ? this.#tables.topics.subscribers(part.topic, part.after, usersPerCall)
+        : this.#tables.users.ids(part.after, usersPerCall)
+    const last = ids.length === usersPerCall ? ids.at(-1) : undefined
+    return { users: ids.map((user) => ({ user })), next: last ?? null }
+  }
+
+  #changeKnown(key: NoticeKey, moment: Moment, work: (context: RunContext) => boolean): boolean {
+    const notice = this.notices.find(key)
+    const stored = this.specs.find(key.notification)
+    if (notice === undefined || stored === undefined) return false
+    let isChanged = false
+    this.#change(notice, stored.spec, moment, false, (context) => {
+      isChanged = work(context)
+    })
+    return isChanged
+  }
+
+  /** Changes a run, puts its items into the feed, and writes it. */
+  #change(
+    notice: Notice,
+    spec: NotificationSpec,
+    moment: Moment,
+    isDue: boolean,
+    work: (context: RunContext) => void,
+  ): void {
+    const isNew = notice.stored === undefined
+    const context = this.#contextOf(notice, spec, moment)
+    const before = isNew ? undefined : JSON.stringify(notice.run)
+    work(context)
+    for (let effect = context.effects.shift(); effect !== undefined; effect = context.effects.shift())
+      this.#follow(notice, context, effect, moment)
+    if (before !== undefined && before === JSON.stringify(notice.run) && !isDue) return
+    this.notices.put(notice, isDue)
+    this.#consequences.changed.push({ run: notice.run, isNew })
+    this.#consequences.lookAt = Math.min(this.#consequences.lookAt, notice.stored?.lookAt ?? Infinity)
+  }
+
+  #follow(notice: Notice, context: RunContext, effect: Effect, { now, settings }: Moment): void {
+    const { user } = notice
+    const { users } = this.#tables
+    if (effect.kind === 'update-user') users.merge(user, { properties: JSON.stringify(effect.properties) }, now)
+    else if (effect.kind === 'remove-target') {
+      if (effect.target !== undefined) users.removeTarget(user, effect.target, now)
+      else if (effect.channel === 'email') users.merge(user, { email: null }, now)
+      else if (effect.channel === 'sms') users.merge(user, { phone: null }, now)
+    } else if (effect.kind === 'deliver' && effect.order.delivery.channel === 'in-app')
+      settle(context, effect.delivery, effect.attempt, this.#putItem(notice, context, effect, settings, now))
+    else this.#consequences.sends.push({ user, notification: notice.notification, effect })
+  }
+
+  /** Puts an item into the feed; a repeat leaves the one that is there. */
+  #putItem(
+    notice: Notice,
+    { spec, run }: RunContext,
+    { order }: Extract<Effect, { kind: 'deliver' }>,
+    { keepMs }: DecisionSettings,
+    now: number,
+  ): DeliveryOutcome {
+    if (notice.item !== undefined) return { kind: 'delivered' }
+    const name = run.deliveries.find(({ id }) => id === order.delivery.id)?.step ?? ''
+    const step = planOf(spec.workflow).steps.get(name)?.step
+    const content = feedContent(spec, order)
+    if (content.kind === 'bad') return { kind: 'refused', answer: content.reason }
+    const { feeds } = this.#tables
+    const feed = step?.kind === 'channel' ? (step.feed ?? defaultFeed) : defaultFeed
+    const item = feeds.add(notice.user, feed, content.content, now, { maxAgeMs: keepMs, maxItems })
+    notice.item = item.id
+    const data = JSON.stringify({ type: 'notification', feed, item, counts: feeds.counts(notice.user, feed) })
+    this.#consequences.live.push({ user: notice.user, data })
+    return { kind: 'delivered' }
+  }
+
+  #contextOf(notice: Notice, spec: NotificationSpec, { now, settings, random }: Moment): RunContext {
+    const { profile, preferences } = this.#tables.users.recipient(notice.user)
+    return {
+      run: notice.run,
+      spec,
+      profile,
+      actor: spec.actorProfile,
+      preferences: { recipient: preferences, tenant: settings.preferences },
+      tenantZone: settings.zone,
+      state: this.#stateOf(notice),
+      providers: (channel) => settings.providers[channel] ?? [],
+      storage: new UserRuns(notice.user, this.notices, this.specs),
+      now,
+      random,
+      effects: [],
+    }
+  }
+
+  #stateOf({ user, item }: Notice): RunContext['state'] {
+    const colon = item?.lastIndexOf(':') ?? -1
+    const found =
+      item === undefined
+        ? undefined
+        : this.#tables.feeds.find(user, item.slice(0, colon), Number(item.slice(colon + 1)))
+    return {
+      isSeen: (found?.seenAt ?? null) !== null,
+      isRead: (found?.readAt ?? null) !== null,
+      isInteracted: (found?.interactedAt ?? null) !== null,
+    }
+  }
+}
+
+/** The runs of one user, as the rules read and write them. */
+class UserRuns implements RunStorage {
+  readonly #user: string
+  readonly #notices: NoticeTable
+  readonly #specs: SpecTable
+  readonly #read = new Map<string, Notice>()
+
+  constructor(user: string, notices: NoticeTable, specs: SpecTable) {
+    this.#user = user
+    this.#notices = notices
+    this.#specs = specs
+  }
+
+  gathering(key: string): Run | undefined {
+    return this.#note(this.#notices.gathering(this.#user, key))?.run
+  }
+
+  run(id: string): Run | undefined {
+    const known = this.#read.get(id)
+    if (known !== undefined) return known.run
+    return this.#note(this.#notices.find({ user: this.#user, notification: notificationOf(id) }))?.run
+  }
+
+  saveRun(run: Run): void {
+    const notice = this.#read.get(run.id)
+    if (notice === undefined) throw new Error(`run ${run.id} was not read before it was saved`)
+    this.#notices.put(notice, false)
+  }
+
+  *followers(id: string): Generator<Run> {
+    for (const { run } of this.#notices.followers(this.#user, notificationOf(id))) yield run
+  }
+
+  event(notification: string) {
+    const spec = this.#specs.find(notification)?.spec
+    return { id: notification, at: spec?.at ?? 0, actor: spec?.actor, data: spec?.data ?? null }
+  }
+
+  throttle(key: string): readonly number[] {
+    return this.#notices.throttle(this.#user, key)
+  }
+
+  saveThrottle(key: string, times: readonly number[], until: number): void {
+    this.#notices.saveThrottle(this.#user, key, times, until)
+  }
+
+  #note(notice: Notice | undefined): Notice | undefined {
+    if (notice === undefined) return undefined
+    const known = this.#read.get(notice.run.id)
+    if (known !== undefined) return known
+    this.#read.set(notice.run.id, notice)
+    return notice
+  }
+}
+
+/** The profile of an inline recipient as it is stored. */
+function profileInput({ properties, ...fields }: NonNullable<NamedRecipient['profile']>) {
+  return { ...fields, ...(properties === undefined ? {} : { properties: JSON.stringify(properties) }) }
+}
