@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { readRunEvent } from '../sdk/run-events.ts'
 import { expression, saga, type } from '../sdk/sagas.ts'
 import { evaluate } from '../src/kernel/expression.ts'
 import { sagaDefinition } from '../src/protocol/sagas-api.ts'
@@ -99,4 +100,18 @@ test('a builder stays as it was when a step is added', () => {
   const one = saga<Input>().step('one', { call: { url } })
   one.step('two', { call: { url } })
   expect(one.definition().steps).toHaveLength(1)
+})
+
+test('a definition names where the events of its runs go, and the compiler knows their types', () => {
+  const publish = { topic: 'orders', types: ['saga.completed'] } as const
+  expect(sagaDefinition.parse(order.definition({ publish: { ...publish, types: [...publish.types] } })).publish).toEqual(publish)
+  // @ts-expect-error -- there is no event of this type
+  const wrong = () => order.definition({ publish: { types: ['saga.begun'] } })
+  expect(() => sagaDefinition.parse(wrong())).toThrow('types')
+})
+
+test('an event of a run is read as it was published, and other events are not', () => {
+  const data = { saga: 'order', version: 2, run: 'o-1', startedAt: 1, at: 2, reason: 'declined', input: { id: 'o-1' } }
+  expect(readRunEvent({ type: 'saga.compensated', data })).toEqual({ type: 'saga.compensated', ...data, step: undefined })
+  expect(readRunEvent({ type: 'order.placed', data })).toBeUndefined()
 })

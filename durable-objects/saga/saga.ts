@@ -12,6 +12,7 @@ import { planOf, type Definition, type Plan, type Step } from '../../src/sagas/d
 import { eventResult } from '../../src/sagas/event-result.ts'
 import { cancel, eventArrived, retryStep, signal, skipStep, type Intervention } from '../../src/sagas/interventions.ts'
 import { SagaMetrics } from '../../src/sagas/metrics.ts'
+import { eventsOf, publishForMs, removePublished } from '../../src/sagas/run-events.ts'
 import { ownSaga, ownSagasTenant } from '../../src/sagas/own.ts'
 import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 import { summaryOf, viewOf } from '../../src/sagas/view.ts'
@@ -27,6 +28,7 @@ import type {
   SagaRunStatus,
   SagaStarted,
 } from '../contracts.ts'
+import { callEventLog } from '../open-event-actors.ts'
 import { HistoryStream } from '../shared/history-stream.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
@@ -34,6 +36,7 @@ import { TenantActor } from '../shared/tenant-actor.ts'
 import { Batcher } from '../shared/batcher.ts'
 import { Calls } from './calls.ts'
 import { DefinitionCopies, RunTable } from './run-table.ts'
+import { RunPublisher, type RunEvents } from './run-publisher.ts'
 import { watchedRun } from './watched-run.ts'
 import { sagaSchema } from './schema.ts'
 
@@ -52,6 +55,8 @@ const saveEveryMs = 30_000
 /** A call is stuck after this many times what nearly all calls of its step take, but not within a minute. */
 const timesUsual = 3
 const leastStuckMs = 60_000
+/** Events of one run that are published in one call. */
+const eventsAtOnce = 10
 /** A percentile of fewer calls says little. */
 const usualFrom = 100
 
@@ -99,6 +104,12 @@ export class Saga extends TenantActor implements SagaRpc {
       () => false,
     ),
   )
+  readonly #publisher = new RunPublisher({
+    tenant: this.#tenant,
+    eventsOf: (run) => this.#eventsOf(run),
+    append: (topic, events) => callEventLog(this.env, this.#tenant, topic, (target) => target.append(events)),
+    published: (all) => this.#published(all),
+  })
   /** Runs that are being changed; `isDue` when their time was looked at. */
   readonly #changed = new Map<
     string,
@@ -277,16 +288,44 @@ export class Saga extends TenantActor implements SagaRpc {
   #lookAt(id: string, now: number): void {
     const run = this.#runs.get(id)
     if (run === undefined) return
-    if (run.endedAt > 0) {
-      if (now >= run.endedAt + run.keepMs) {
-        this.#runs.delete(id)
-        this.#stream.forget(sagaChannel(id))
-      }
+    this.#dropOldEvents(run, now)
+    if (run.endedAt > 0 && run.unpublished === undefined && now >= run.endedAt + run.keepMs) {
+      this.#runs.delete(id)
+      this.#stream.forget(sagaChannel(id))
       return
     }
+    // Does nothing to a run that has ended; its events are published again.
     advance(this.#contextOf(run, now))
     const changed = this.#changed.get(id)
     if (changed !== undefined) changed.isDue = true
+  }
+
+  #dropOldEvents(run: Run, now: number): void {
+    const old = run.unpublished?.findLast(({ at }) => now >= at + publishForMs)
+    if (old === undefined) return
+    log.error('sagas.event-dropped', { tenant: this.#tenant, run: run.id, reason: 'its topic did not take it in a week' })
+    removePublished(run, old.n)
+  }
+
+  #eventsOf(id: string): RunEvents | undefined {
+    const run = this.#runs.get(id)
+    const topic = run && this.#definitions.get(run.definition, run.version)?.publish?.topic
+    const last = run?.unpublished?.slice(0, eventsAtOnce).at(-1)
+    if (run === undefined || topic === undefined || last === undefined) return undefined
+    const events = eventsOf(run).slice(0, eventsAtOnce)
+    this.#runs.forget(id)
+    return { run: id, topic, events, upTo: last.n }
+  }
+
+  #published(all: readonly RunEvents[]): void {
+    this.#each(
+      all,
+      ({ run: id, upTo }, now) => {
+        const run = this.#runs.get(id)
+        if (run !== undefined) removePublished(this.#contextOf(run, now).run, upTo)
+      },
+      () => undefined,
+    )
   }
 
   /** Calls that were under way when the actor ended may have had their effect. */
@@ -397,8 +436,10 @@ export class Saga extends TenantActor implements SagaRpc {
       this.#setAlarm(nextDueAt(context))
       this.#calls.add(effects)
       if (run.watchers.length > 0) this.ctx.waitUntil(this.#stream.publish(watchedRun(run), entriesBefore))
+      if (run.unpublished !== undefined) this.#publisher.add(run.id)
       this.#runs.forget(run.id)
     }
+    this.ctx.waitUntil(this.#publisher.run())
   }
 
   #figures(run: Run, entriesBefore: number, now: number): void {

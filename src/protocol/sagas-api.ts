@@ -94,12 +94,28 @@ const step = z
   )
   .meta({ allOf: [oneOf(...works)] })
 
+const runEvent = z.enum(['saga.completed', 'saga.compensated', 'saga.attention'])
+
+const publish = z
+  .strictObject({
+    topic: topicName.default('default'),
+    types: z
+      .array(runEvent)
+      .min(1)
+      .max(3)
+      .default([...runEvent.options])
+      .describe('Which of them; all without it'),
+  })
+  .describe('Events of runs are appended to this topic: that a run has ended, and how, or that a step of it waits for a person')
+  .meta({ id: 'SagaPublishing' })
+
 /** `PUT /v1/sagas/{name}`. */
 export const sagaDefinition = z
   .strictObject({
     steps: z.array(step).min(1).max(100),
     deadlineSeconds: z.number().min(1).max(yearSeconds).exactOptional(),
     stuckAfterSeconds: z.number().min(1).max(yearSeconds).default(3600),
+    publish: publish.exactOptional(),
   })
   .meta({ id: 'SagaDefinition' })
 
@@ -110,6 +126,7 @@ const shownDefinition = z
     steps: z.array(z.looseObject({ name: z.string() })),
     deadlineSeconds: z.number().optional(),
     stuckAfterSeconds: z.number(),
+    publish: z.object({ topic: z.string(), types: z.array(runEvent) }).optional(),
   })
   .describe('The definition, with the defaults that apply')
 

@@ -2,6 +2,7 @@ import { evaluate, isTrue } from '../kernel/expression.ts'
 import { backoffMs } from '../kernel/retry.ts'
 import { byteLength } from '../kernel/text.ts'
 import type { Definition, Plan, Step } from './definition.ts'
+import { decideEvent, publishAgainAt } from './run-events.ts'
 import {
   actionOf,
   dataBytesOf,
@@ -105,9 +106,10 @@ export function resume(context: RunContext): void {
 
 /** The next time at which something is due, in milliseconds since the epoch; Infinity when only a person can go on. */
 export function nextDueAt({ run, plan, now, hasCalls, stuckAfterMs }: RunContext): number {
-  if (run.endedAt > 0) return run.endedAt + run.keepMs
+  const publishAt = publishAgainAt(run, now)
+  if (run.endedAt > 0) return publishAt === Infinity ? run.endedAt + run.keepMs : publishAt
   const hasDeadline = run.direction === 'forward' && !isBehindPivot(run, plan)
-  let next = hasDeadline ? run.deadlineAt : Infinity
+  let next = Math.min(publishAt, hasDeadline ? run.deadlineAt : Infinity)
   for (const [name, state] of Object.entries(run.steps)) {
     const { phase, dueAt } = state
     if (phase === 'active') next = Math.min(next, Math.max(dueAt + lostMs, hasCalls ? now + lookAgainMs : 0))
@@ -173,7 +175,7 @@ function settleLost(one: One): void {
 }
 
 function goForward(context: RunContext): void {
-  const { run, definition, plan, now } = context
+  const { run, definition, plan } = context
   // A skipped step may free the next one, so look until nothing changes.
   for (let changed = true; changed && run.direction === 'forward';) {
     changed = false
@@ -186,7 +188,7 @@ function goForward(context: RunContext): void {
     }
   }
   if (run.direction === 'forward' && definition.steps.every(({ name }) => isEnded(stepOf(run, name))))
-    end(run, now, 'completed')
+    end(context, 'completed')
 }
 
 function start(one: One): void {
@@ -381,9 +383,11 @@ function resolveUnknown(one: One, reason: string): void {
   if (run.direction === 'forward') startCompensation(one, `the outcome of "${one.name}" is not known: ${reason}`)
 }
 
-function needPerson({ run, state, now, name }: One, reason: string): void {
+function needPerson(one: One, reason: string): void {
+  const { run, state, now, name } = one
   Object.assign(state, { phase: 'attention', dueAt: 0, reason })
   note(run, { at: now, event: 'attention', step: name, detail: reason })
+  decideEvent(one, 'saga.attention', { step: name, reason })
 }
 
 function finish(one: One, result: unknown, entry: Pick<HistoryEntry, 'detail' | 'by'> = {}): void {
@@ -450,13 +454,15 @@ function goBack(context: RunContext): void {
         b.state.endedAt - a.state.endedAt || definition.steps.indexOf(b.step) - definition.steps.indexOf(a.step),
     )
     .at(0)
-  if (next === undefined) end(run, now, 'compensated')
+  if (next === undefined) end(context, 'compensated')
   else begin({ ...context, name: next.step.name, step: next.step, state: next.state }, 'undo')
 }
 
-function end(run: Run, now: number, event: 'completed' | 'compensated'): void {
+function end(context: RunContext, event: 'completed' | 'compensated'): void {
+  const { run, now } = context
   run.endedAt = now
   note(run, { at: now, event })
+  decideEvent(context, `saga.${event}`, run.reason === undefined ? {} : { reason: run.reason })
 }
 
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

@@ -48,6 +48,16 @@ export interface Step {
   readonly pivot: boolean
 }
 
+/** What a run may publish: that it has ended, and how, or that a step of it waits for a person. */
+export const runEventTypes = ['saga.completed', 'saga.compensated', 'saga.attention'] as const
+export type RunEventType = (typeof runEventTypes)[number]
+
+/** The topic that events of runs are appended to, and which of them are. */
+export interface RunPublishing {
+  readonly topic: string
+  readonly types: readonly RunEventType[]
+}
+
 /** A definition as it is stored; the schema is in protocol/sagas-api.ts. */
 export interface Definition {
   readonly name: string
@@ -55,6 +65,7 @@ export interface Definition {
   readonly steps: readonly Step[]
   readonly deadlineSeconds?: number | undefined
   readonly stuckAfterSeconds: number
+  readonly publish?: RunPublishing | undefined
 }
 
 /** What the order of the steps is, worked out once for each definition. */

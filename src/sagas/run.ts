@@ -1,5 +1,5 @@
 import { byteLength } from '../kernel/text.ts'
-import type { Action, Definition, Plan, Step } from './definition.ts'
+import type { Action, Definition, Plan, RunEventType, Step } from './definition.ts'
 
 /**
  * Where a step stands. `active`: a call is under way. `pausing`: between two attempts. `waiting`: for a signal or a timer.
@@ -75,6 +75,19 @@ export interface Run {
   history: HistoryEntry[]
   /** The number of the newest entry: the history keeps the newest ones only. */
   entries: number
+  /** Events that are not in their topic yet, the oldest first; absent without one. */
+  unpublished?: RunEvent[]
+}
+
+/** An event of a run as it was decided: nothing of it changes afterwards, so that a repeat is the same event. */
+export interface RunEvent {
+  readonly type: RunEventType
+  /** The number of the entry of the history that it is about. */
+  readonly n: number
+  readonly at: number
+  /** Of `saga.attention`: the step that waits for a person. */
+  readonly step?: string
+  readonly reason?: string
 }
 
 /** A call to make, once the run is written. */

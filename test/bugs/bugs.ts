@@ -427,6 +427,13 @@ export const bugs: readonly Bug[] = [
     tests: ['test/sagas/runs.worker.test.ts'],
   },
   {
+    name: 'the end of a run is another event each time it is published',
+    file: 'src/sagas/run-events.ts',
+    from: "id: `${run.startedAt.toString(36)}-${n}`",
+    to: "id: `${Math.random()}-${n}`",
+    tests: sagas,
+  },
+  {
     name: 'an event is called late although a topic that may have it was not read',
     file: 'src/processes/judge.ts',
     from: "if (readUpTo < dueAt) return 'waiting'",

@@ -14,6 +14,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import { advance, nextDueAt, resume, settle, type Outcome, type RunContext } from '../../src/sagas/advance.ts'
 import { badDefinition, planOf, warningsOf, type Definition, type Step } from '../../src/sagas/definition.ts'
+import { eventsOf, publishAgainAt, removePublished } from '../../src/sagas/run-events.ts'
 import { cancel, retryStep, signal, skipStep } from '../../src/sagas/interventions.ts'
 import { documentOf, newRun, stateOf, stepOf, type Effect, type Run } from '../../src/sagas/run.ts'
 
@@ -88,6 +89,89 @@ const done: Outcome = { kind: 'done', result: null }
 const refusal: Outcome = { kind: 'not-started', reason: 'the endpoint answered 402', isFinal: true }
 const unknown: Outcome = { kind: 'unknown', reason: 'the endpoint did not answer in time' }
 const urls = (effects: readonly Effect[]) => effects.map(({ action }) => ('url' in action ? action.url : 'operation'))
+
+describe('events of a run', () => {
+  const types = ['saga.completed', 'saga.compensated', 'saga.attention'] as const
+  const published = (only: readonly (typeof types)[number][] = types) =>
+    define([step('reserve'), step('pay'), step('ship', { pivot: true, compensate: undefined })], {
+      publish: { topic: 'orders', types: only },
+    })
+  const typesOf = (run: Run) => (run.unpublished ?? []).map(({ type }) => type)
+
+  test('are decided once when it is completed, with an identity that stays the same', () => {
+    const saga = begin(published(), { order: 17 })
+    for (const name of ['reserve', 'pay']) saga.answer(name, done)
+    expect(saga.run.unpublished).toBeUndefined()
+    saga.answer('ship', done)
+    const [event, ...more] = eventsOf(saga.run)
+    expect(more).toEqual([])
+    expect(event).toMatchObject({ source: '/sagas/order/r1', type: 'saga.completed', key: 'r1', version: 1 })
+    expect(JSON.parse(event?.data ?? '')).toEqual({
+      saga: 'order',
+      version: 1,
+      run: 'r1',
+      startedAt: 1_000_000,
+      at: 1_000_000,
+      input: { order: 17 },
+    })
+    saga.pass(60_000)
+    expect(eventsOf(saga.run)).toEqual([event])
+    expect(eventsOf(structuredClone(saga.run))).toEqual([event])
+  })
+
+  test('say that it was compensated and why, also when it was cancelled before its first step had an effect', () => {
+    const saga = begin(published())
+    cancel(saga.context(), 'changed their mind', 'key1')
+    saga.answer('reserve', refusal)
+    expect(typesOf(saga.run)).toEqual(['saga.compensated'])
+    expect(JSON.parse(eventsOf(saga.run)[0]?.data ?? '')).toMatchObject({ reason: 'changed their mind' })
+  })
+
+  test('say each time that a step needs a person, each with an identity of its own', () => {
+    const saga = begin(published())
+    saga.answer('reserve', done)
+    saga.answer('pay', done)
+    saga.answer('ship', done)
+    expect(typesOf(saga.run)).toEqual(['saga.completed'])
+    const other = begin(published())
+    const failing = (times: number) => {
+      for (let n = 0; n < times; n++) {
+        other.answer('reserve', unknown)
+        other.pass(60_000)
+      }
+    }
+    failing(3)
+    expect(JSON.parse(eventsOf(other.run)[0]?.data ?? '')).toMatchObject({ step: 'reserve', reason: expect.any(String) })
+    retryStep(other.context(), 'reserve', 'key1')
+    failing(3)
+    expect(typesOf(other.run)).toEqual(['saga.attention', 'saga.attention'])
+    expect(new Set(eventsOf(other.run).map(({ id }) => id)).size).toBe(2)
+    const [first] = other.run.unpublished ?? []
+    removePublished(other.run, first?.n ?? 0)
+    expect(typesOf(other.run)).toEqual(['saga.attention'])
+  })
+
+  test('are those that the definition names, and none without it', () => {
+    const silent = begin(published(['saga.attention']))
+    for (const name of ['reserve', 'pay', 'ship']) silent.answer(name, done)
+    expect(silent.run.unpublished).toBeUndefined()
+    const without = begin(order)
+    for (const name of ['reserve', 'pay', 'ship']) without.answer(name, done)
+    expect(without.run.unpublished).toBeUndefined()
+  })
+
+  test('are looked at again while their topic does not take them, with growing pauses, before the run is deleted', () => {
+    const saga = begin(published())
+    for (const name of ['reserve', 'pay', 'ship']) saga.answer(name, done)
+    const { run } = saga
+    const { endedAt } = run
+    expect(nextDueAt(saga.context())).toBe(endedAt + 30_000)
+    expect(publishAgainAt(run, endedAt + 120_000)).toBe(endedAt + 240_000)
+    expect(publishAgainAt(run, endedAt + 86_400_000)).toBe(endedAt + 86_400_000 + 3_600_000)
+    removePublished(run, run.entries)
+    expect(nextDueAt(saga.context())).toBe(endedAt + run.keepMs)
+  })
+})
 
 describe('a run', () => {
   test('calls its steps one after the other and is completed when all are done', () => {

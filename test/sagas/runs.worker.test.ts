@@ -217,6 +217,82 @@ describe('an order of a shop, as a saga', () => {
   })
 })
 
+describe('the end of a run', () => {
+  const eventsIn = async (topic: string) => (await ask(`GET /v1/events?topic=${topic}`)).body['events']
+  const published = { ...order, publish: { topic: 'orders' } }
+
+  beforeEach(async () => {
+    expect((await ask('PUT /v1/event-topics/orders', { body: {} })).status).toBe(200)
+  })
+
+  test('is an event of the topic that its definition names, once', async () => {
+    await define(published)
+    const id = await start()
+    await ends(id, 'completed')
+    will('/pay', () => json(402, { detail: 'the card is empty' }))
+    const other = await start({ input: { id: 18 } })
+    await ends(other, 'compensated')
+    await expect.poll(async () => await eventsIn('orders')).toHaveLength(2)
+    expect(await eventsIn('orders')).toMatchObject([
+      {
+        type: 'saga.completed',
+        source: `/sagas/order/${id}`,
+        partitionkey: id,
+        data: { run: id, saga: 'order', version: 1, input: { id: 17 } },
+      },
+      {
+        type: 'saga.compensated',
+        source: `/sagas/order/${other}`,
+        data: { reason: '"pay" failed: it answered 402: the card is empty', input: { id: 18 } },
+      },
+    ])
+  })
+
+  test('is published after a loss of memory that came before, and is one event when it is published twice', async () => {
+    await define(published)
+    const id = await start()
+    await ends(id, 'completed')
+    await expect.poll(async () => await eventsIn('orders')).toHaveLength(1)
+    const saga = sagaOf(env, shop.id, id)
+    await runInDurableObject(saga, (_, { storage }) => {
+      const { n, at, data } = storage.sql
+        .exec<{ n: number; at: number; data: string }>(
+          `SELECT data -> '$.entries' AS n, data -> '$.endedAt' AS at, data FROM runs WHERE id = ?`,
+          id,
+        )
+        .one()
+      const lost = { ...JSON.parse(data), unpublished: [{ type: 'saga.completed', n: Number(n), at: Number(at) }] }
+      storage.sql.exec('UPDATE runs SET data = ?, look_at = 1 WHERE id = ?', JSON.stringify(lost), id)
+    })
+    await evictDurableObject(saga)
+    await runInDurableObject(saga, (instance) => instance.alarm())
+    const left = () =>
+      runInDurableObject(saga, (_, { storage }) =>
+        storage.sql.exec(`SELECT data ->> '$.unpublished' AS left FROM runs WHERE id = ?`, id).one(),
+      )
+    await expect.poll(left).toEqual({ left: null })
+    expect(await eventsIn('orders')).toHaveLength(1)
+  })
+
+  test('ends the wait of another run for it', async () => {
+    await define(published)
+    await define(
+      { steps: [{ name: 'ordered', wait: { topic: 'orders', event: 'saga.completed', correlation: 'input.run' } }] },
+      'after',
+    )
+    const id = `order-${++runs}`
+    const follower = await start({ input: { run: id } }, 'after')
+    await start({ id })
+    await ends(follower, 'completed')
+  })
+
+  test('is refused for a topic that there is not', async () => {
+    const answer = await ask('PUT /v1/sagas/order', { body: { ...order, publish: { topic: 'nowhere' } } })
+    expect(answer.status).toBe(400)
+    expect(answer.body.detail).toContain('publish.topic: there is no topic nowhere')
+  })
+})
+
 describe('the runs of one actor', () => {
   const waits = { steps: [{ name: 'nap', sleep: { seconds: 1 } }] }
 

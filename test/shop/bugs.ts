@@ -39,8 +39,8 @@ export const shopBugs: readonly ShopBug[] = [
     name: 'an event is acknowledged before its effect',
     part: 'payment',
     file: 'examples/shop/shared/part.ts',
-    from: 'await this.onEvent(shopEventShape.parse(JSON.parse(signed.text)), signed.id)',
-    to: 'void (async () => this.onEvent(shopEventShape.parse(JSON.parse(signed.text)), signed.id))().catch(() => undefined)',
+    from: 'await this.onEvent(consumedShape.parse(JSON.parse(signed.text)), signed.id)',
+    to: 'void (async () => this.onEvent(consumedShape.parse(JSON.parse(signed.text)), signed.id))().catch(() => undefined)',
     sign: /is placed/,
   },
 ]

@@ -80,9 +80,13 @@ async function eventsOf(world: ShopWorld): Promise<Map<string, string[]>> {
   }
 }
 
-/** What is not finished yet: runs, deliveries, outboxes and requests under way. Without these no order changes any more. */
+/** What is not finished yet: orders whose run was compensated, runs, deliveries, outboxes and requests under way. Without these no order changes any more. */
 export function workIn(state: ShopState, underWay: number): string[] {
-  const { runs, consumers } = state
+  const { orders, runs, consumers } = state
+  const compensated = new Set(runs.filter((run) => run.state === 'compensated').map(({ id }) => id))
+  const behindRuns = orders.orders
+    .filter(({ id, state: stands }) => stands === 'placed' && compensated.has(id))
+    .map(({ id }) => `order ${id} is placed, its run is compensated`)
   const openRuns = runs
     .filter((run) => run.state !== 'completed' && run.state !== 'compensated')
     .map((run) => `run ${run.id} is ${run.state}`)
@@ -92,7 +96,7 @@ export function workIn(state: ShopState, underWay: number): string[] {
   const outboxes = partNames
     .filter((part) => state[part].pending > 0)
     .map((part) => `outbox of ${part}: ${state[part].pending} ${JSON.stringify(state[part].refused)}`)
-  return [...openRuns, ...behind, ...outboxes, ...(underWay > 0 ? [`${underWay} requests under way`] : [])]
+  return [...behindRuns, ...openRuns, ...behind, ...outboxes, ...(underWay > 0 ? [`${underWay} requests under way`] : [])]
 }
 
 /** What is not consistent, once all is finished; `placed` are the orders that customers were told of. */

@@ -1,5 +1,5 @@
 import type { SagaAnswer, SagaCall } from '../../../sdk/server.ts'
-import type { Order, ShopEvent, StepInput } from '../shared/order.ts'
+import type { ConsumedEvent, Order, StepInput } from '../shared/order.ts'
 import { done, Part, type PartEnv, problem } from '../shared/part.ts'
 
 interface Env extends PartEnv {
@@ -18,7 +18,7 @@ export class Notification extends Part<Env> {
     super(ctx, env, schema)
   }
 
-  protected onEvent({ type, data: { order } }: ShopEvent, delivery: string): void {
+  protected onEvent({ type, data: { order } }: ConsumedEvent, delivery: string): void {
     this.once(delivery, () => {
       if (type === 'order.confirmed') this.#write(order)
     })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { ParleyError, type SagaAnswer, type SagaCall } from '../../../sdk/server.ts'
-import { type Order, orderShape, sagaName, type ShopEvent, type StepInput } from '../shared/order.ts'
-import { done, Part, type PartEnv, problem, refused } from '../shared/part.ts'
+import { type ConsumedEvent, type Order, orderShape, sagaName, type StepInput } from '../shared/order.ts'
+import { done, Part, type PartEnv, problem } from '../shared/part.ts'
 
 interface Env extends PartEnv {
   readonly ORDERS: DurableObjectNamespace<Orders>
@@ -26,7 +26,7 @@ const schema = `CREATE TABLE IF NOT EXISTS orders (
 
 type Ending = 'confirmed' | 'cancelled'
 
-/** Takes orders, and knows what became of each: `placed`, with a saga `accepted`, then `confirmed` or `cancelled`. */
+/** Takes orders, and knows what became of each: `placed`, then `confirmed` or `cancelled`. */
 export class Orders extends Part<Env> {
   protected readonly partName = 'orders'
 
@@ -56,8 +56,8 @@ export class Orders extends Part<Env> {
     })
   }
 
-  /** The other way: the events of stock and payment decide. */
-  protected onEvent({ type, data: { order, reason } }: ShopEvent, delivery: string): void {
+  /** The other way: the events of stock and payment decide. Of a saga, the event that it was compensated ends its order. */
+  protected onEvent({ type, data: { order, reason } }: ConsumedEvent, delivery: string): void {
     this.once(delivery, () => {
       if (type === 'payment.taken') {
         this.#end(order, 'confirmed')
@@ -65,28 +65,17 @@ export class Orders extends Part<Env> {
       } else if (type === 'stock.rejected' || type === 'stock.released') {
         this.#end(order, 'cancelled', reason)
         this.publish('order.cancelled', order, reason)
-      }
+      } else if (type === 'saga.compensated') this.#end(order, 'cancelled', reason)
     })
   }
 
   /** One way: the saga decides. */
-  protected onStep(step: string, call: SagaCall, { order, reason }: StepInput): SagaAnswer | undefined {
-    switch (step) {
-      case 'accept':
-        return this.calls.once(call, () => (this.#accept(order) ? done() : refused('the order was cancelled')))
-      case 'cancel':
-        return this.calls.undo(call, () => {
-          this.#end(order, 'cancelled', reason ?? undefined)
-          return done()
-        })
-      case 'confirm':
-        return this.calls.once(call, () => {
-          this.#end(order, 'confirmed')
-          return done()
-        })
-      default:
-        return undefined
-    }
+  protected onStep(step: string, call: SagaCall, { order }: StepInput): SagaAnswer | undefined {
+    if (step !== 'confirm') return undefined
+    return this.calls.once(call, () => {
+      this.#end(order, 'confirmed')
+      return done()
+    })
   }
 
   protected async onRequest(method: string, path: string, request: Request): Promise<Response> {
@@ -101,37 +90,25 @@ export class Orders extends Part<Env> {
     return problem(404, 'POST /orders, POST /orders/{id}/cancel, GET /orders')
   }
 
-  /**
-   * A saga compensates steps that are done. So one that has not begun must not be cancelled at Parley: nothing would tell this part.
-   * Until the first step the order is cancelled here, and the step is refused; afterwards the run is, and its compensations end the order.
-   */
+  /** Parley compensates the run, and publishes that it has: then the order is cancelled. */
   async #cancel(id: string): Promise<Response> {
-    const [order] = this.rows('SELECT state, way FROM orders WHERE id = ?', id)
+    const [order] = this.rows('SELECT way FROM orders WHERE id = ?', id)
     if (order === undefined) return problem(404, 'there is no such order')
     if (order['way'] !== 'saga') return problem(409, 'only an order by a saga can be cancelled')
-    const reason = 'the customer cancelled the order'
-    if (order['state'] === 'placed') {
-      this.#end({ id }, 'cancelled', reason)
-      return Response.json({ state: 'cancelled' })
-    }
     try {
-      await this.parley.cancelRun(id, reason)
+      await this.parley.cancelRun(id, 'the customer cancelled the order')
       return Response.json({ state: 'being cancelled' }, { status: 202 })
     } catch (thrown) {
-      if (thrown instanceof ParleyError) return problem(thrown.temporary ? 503 : 409, thrown.message)
-      throw thrown
+      if (!(thrown instanceof ParleyError)) throw thrown
+      // The outbox has not started the run yet.
+      if (thrown.kind === 'notFound') return problem(503, 'the order is being placed; try again', 1)
+      return problem(thrown.temporary ? 503 : 409, thrown.message)
     }
-  }
-
-  #accept({ id }: Order): boolean {
-    return (
-      this.rows("UPDATE orders SET state = 'accepted' WHERE id = ? AND state = 'placed' RETURNING id", id).length > 0
-    )
   }
 
   #end({ id }: Pick<Order, 'id'>, state: Ending, reason?: string): void {
     this.rows(
-      "UPDATE orders SET state = ?, reason = ? WHERE id = ? AND state IN ('placed', 'accepted')",
+      "UPDATE orders SET state = ?, reason = ? WHERE id = ? AND state = 'placed'",
       state,
       reason ?? null,
       id,

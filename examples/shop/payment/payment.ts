@@ -1,5 +1,5 @@
 import type { SagaAnswer, SagaCall } from '../../../sdk/server.ts'
-import type { Order, ShopEvent, StepInput } from '../shared/order.ts'
+import type { ConsumedEvent, Order, StepInput } from '../shared/order.ts'
 import { done, NotKnown, NotNow, Part, type PartEnv, problem, refused, statusAnswer } from '../shared/part.ts'
 import { type Charged, Provider } from './provider.ts'
 
@@ -27,7 +27,7 @@ export class Payment extends Part<Env> {
     this.#provider = new Provider(env.PROVIDER_URL)
   }
 
-  protected async onEvent({ type, data: { order } }: ShopEvent, delivery: string): Promise<void> {
+  protected async onEvent({ type, data: { order } }: ConsumedEvent, delivery: string): Promise<void> {
     if (type !== 'stock.reserved') return
     const charged = await this.#charge(order)
     this.once(delivery, () => {

@@ -24,9 +24,20 @@ export const shopEventShape = z.object({
   ]),
   data: z.object({ order: orderShape, reason: z.string().optional() }),
 })
-export type ShopEvent = z.output<typeof shopEventShape>
-export type ShopEventType = ShopEvent['type']
+export type ShopEventType = z.output<typeof shopEventShape>['type']
 export const shopEventTypes: readonly ShopEventType[] = shopEventShape.shape.type.options
+
+/** What Parley publishes when it has compensated a run of the order saga: the input of the run has the order. */
+const compensatedShape = z
+  .object({
+    type: z.literal('saga.compensated'),
+    data: z.object({ input: z.object({ order: orderShape }), reason: z.string() }),
+  })
+  .transform(({ type, data: { input, reason } }) => ({ type, data: { order: input.order, reason } }))
+
+/** Events that parts consume. */
+export const consumedShape = z.union([shopEventShape, compensatedShape])
+export type ConsumedEvent = z.output<typeof consumedShape>
 
 /** The body of a step's call. */
 export const stepShape = z.object({ order: orderShape, reason: z.string().nullish() })

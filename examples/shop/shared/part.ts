@@ -12,9 +12,9 @@ import {
   type StepStatus,
 } from '../../../sdk/server.ts'
 import {
+  type ConsumedEvent,
+  consumedShape,
   type Order,
-  type ShopEvent,
-  shopEventShape,
   type ShopEventType,
   type StepInput,
   stepShape,
@@ -64,7 +64,7 @@ export abstract class Part<Env extends PartEnv = PartEnv> extends DurableObject<
   protected abstract readonly partName: string
 
   /** Handles an event: within `once`, so that a delivery that comes again has no effect. */
-  protected abstract onEvent(event: ShopEvent, delivery: string): void | Promise<void>
+  protected abstract onEvent(event: ConsumedEvent, delivery: string): void | Promise<void>
 
   /** Handles the call of a step, of a compensation, or a status call. Undefined for a step that the part does not have. */
   protected abstract onStep(
@@ -84,7 +84,7 @@ export abstract class Part<Env extends PartEnv = PartEnv> extends DurableObject<
       const signed = await readSigned(request, this.env.WEBHOOK_SECRETS.split(' '))
       if (signed === undefined) return problem(401, 'the signature is wrong')
       if (step === undefined) {
-        await this.onEvent(shopEventShape.parse(JSON.parse(signed.text)), signed.id)
+        await this.onEvent(consumedShape.parse(JSON.parse(signed.text)), signed.id)
         return new Response(null, { status: 204 })
       }
       const call = sagaCallOf(request.headers)

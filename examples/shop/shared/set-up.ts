@@ -31,7 +31,6 @@ export function orderSaga(urls: PartUrls, { timeoutSeconds, retry }: Pace): Saga
     body: ({ input, run }: RunDocument<StepInput, unknown>) => ({ order: input.order, reason: run.reason }),
   })
   return saga<StepInput>()
-    .step('accept', { ...pace, call: call('orders', 'accept'), compensate: call('orders', 'cancel') })
     .step('reserve', {
       ...pace,
       call: call('stock', 'reserve'),
@@ -48,12 +47,12 @@ export function orderSaga(urls: PartUrls, { timeoutSeconds, retry }: Pace): Saga
     })
     .step('confirm', { ...pace, call: call('orders', 'confirm') })
     .step('notify', { ...pace, call: call('notification', 'notify') })
-    .definition()
+    .definition({ publish: { topic, types: ['saga.compensated'] } })
 }
 
 /** Which events each part consumes. */
-const consumers: Readonly<Record<PartName, readonly ShopEventType[]>> = {
-  orders: ['stock.rejected', 'stock.released', 'payment.taken'],
+const consumers: Readonly<Record<PartName, readonly (ShopEventType | 'saga.compensated')[]>> = {
+  orders: ['stock.rejected', 'stock.released', 'payment.taken', 'saga.compensated'],
   stock: ['order.placed', 'payment.declined'],
   payment: ['stock.reserved'],
   notification: ['order.confirmed'],

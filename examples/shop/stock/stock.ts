@@ -1,5 +1,5 @@
 import type { SagaAnswer, SagaCall } from '../../../sdk/server.ts'
-import type { Order, ShopEvent, StepInput } from '../shared/order.ts'
+import type { ConsumedEvent, Order, StepInput } from '../shared/order.ts'
 import { done, Part, type PartEnv, problem, refused, statusAnswer } from '../shared/part.ts'
 
 interface Env extends PartEnv {
@@ -25,7 +25,7 @@ export class Stock extends Part<Env> {
       this.rows('INSERT INTO items (sku, free) VALUES (?, ?) ON CONFLICT (sku) DO NOTHING', sku, free)
   }
 
-  protected onEvent({ type, data: { order, reason } }: ShopEvent, delivery: string): void {
+  protected onEvent({ type, data: { order, reason } }: ConsumedEvent, delivery: string): void {
     this.once(delivery, () => {
       if (type === 'order.placed') {
         const refusal = this.#reserve(order)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { sagaCatalogOf } from '../../../../durable-objects/address.ts'
 import { callSagas, sagaCatalogActor, whenAdmitted } from '../../../../durable-objects/open-actors.ts'
+import { callEventLog } from '../../../../durable-objects/open-event-actors.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { badEndpoint } from '../../../kernel/outside-url.ts'
@@ -46,7 +47,12 @@ const exampleDefinition = {
 
 const shownDefinition = (definition: Definition) => {
   const { name: _, version: __, ...rest } = definition
-  return { ...rest, steps: definition.steps.map((step) => ({ ...step })) }
+  const { publish } = definition
+  return {
+    ...rest,
+    steps: definition.steps.map((step) => ({ ...step })),
+    ...(publish === undefined ? {} : { publish: { ...publish, types: [...publish.types] } }),
+  }
 }
 
 const defineSaga = operation(
@@ -68,6 +74,11 @@ const defineSaga = operation(
   }),
   async ({ c, caller, params: { name }, body }) => {
     checkDefinition(c.env, body)
+    if (body.publish !== undefined) {
+      const { topic } = body.publish
+      const read = await callEventLog(c.env, caller.tenant, topic, (log) => log.read(Number.MAX_SAFE_INTEGER, 1))
+      if (read.kind === 'refused') fail('invalid-request', `publish.${read.detail ?? read.error}`)
+    }
     const stored = accepted(await catalog(c.env, caller.tenant, (own) => own.define(name, body)))
     const { version } = stored.definition
     return { status: 200, body: { name, version, warnings: warningsOf(body) } }
