@@ -104,7 +104,9 @@ test('a builder stays as it was when a step is added', () => {
 
 test('a definition names where the events of its runs go, and the compiler knows their types', () => {
   const publish = { topic: 'orders', types: ['saga.completed'] } as const
-  expect(sagaDefinition.parse(order.definition({ publish: { ...publish, types: [...publish.types] } })).publish).toEqual(publish)
+  expect(
+    sagaDefinition.parse(order.definition({ publish: { ...publish, types: [...publish.types] } })).publish,
+  ).toEqual(publish)
   // @ts-expect-error -- there is no event of this type
   const wrong = () => order.definition({ publish: { types: ['saga.begun'] } })
   expect(() => sagaDefinition.parse(wrong())).toThrow('types')
@@ -112,6 +114,10 @@ test('a definition names where the events of its runs go, and the compiler knows
 
 test('an event of a run is read as it was published, and other events are not', () => {
   const data = { saga: 'order', version: 2, run: 'o-1', startedAt: 1, at: 2, reason: 'declined', input: { id: 'o-1' } }
-  expect(readRunEvent({ type: 'saga.compensated', data })).toEqual({ type: 'saga.compensated', ...data, step: undefined })
+  expect(readRunEvent({ type: 'saga.compensated', data })).toEqual({
+    type: 'saga.compensated',
+    ...data,
+    step: undefined,
+  })
   expect(readRunEvent({ type: 'order.placed', data })).toBeUndefined()
 })

@@ -38,7 +38,7 @@ import { Calls } from './calls.ts'
 import { DefinitionCopies, RunTable } from './run-table.ts'
 import { RunPublisher, type RunEvents } from './run-publisher.ts'
 import { watchedRun } from './watched-run.ts'
-import { sagaSchema } from './schema.ts'
+import { neverAt, sagaSchema } from './schema.ts'
 
 /** Runs of one actor that have not ended, at most. */
 const maxOpenRuns = 100_000
@@ -46,6 +46,8 @@ const maxOpenRuns = 100_000
 const runsAtOnce = 100
 /** When a run is looked at again that could not be changed, in milliseconds. */
 const postponeMs = 3_600_000
+/** When recent runs are looked at after a change that was rolled back, in milliseconds. */
+const againMs = 1000
 /** Rows that one page of a list looks at. */
 const scannedRows = 1000
 /** For how long the newest version of a definition is known, in milliseconds. */
@@ -73,7 +75,7 @@ export class Saga extends TenantActor implements SagaRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'saga')
   readonly #tenant = ownName(this.ctx.id.name).tenant
-  readonly #runs = new RunTable(this.ctx.storage.sql)
+  readonly #runs = new RunTable(this.ctx.storage)
   readonly #definitions = new DefinitionCopies(this.ctx.storage.sql)
   readonly #plans = new WeakMap<Definition, Plan>()
   readonly #newest = new Map<string, { readonly version: number; readonly until: number }>()
@@ -113,18 +115,21 @@ export class Saga extends TenantActor implements SagaRpc {
   /** Runs that are being changed; `isDue` when their time was looked at. */
   readonly #changed = new Map<
     string,
-    { readonly context: RunContext; isDue: boolean; readonly entriesBefore: number }
+    { readonly context: RunContext; isDue: boolean; lookAt: number; readonly entriesBefore: number }
   >()
   /** An actor that was only asked has no tables. */
   #isUsed = isUsed(this.ctx.storage.sql)
   #alarmAt = Infinity
   #savedAt = 0
+  /** Ends when it is decided what becomes of calls that a former instance had under way. */
+  #resuming: Promise<void> | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     if (this.#isUsed) migrate(ctx.storage.sql, sagaSchema)
     this.#metrics = new SagaMetrics(ctx.storage.kv.get('metrics'))
-    if (this.#isUsed && this.#runs.calling('', 1).length > 0) ctx.waitUntil(this.#resume())
+    // Where it fails, the alarm begins again.
+    if (this.#isUsed) ctx.waitUntil(this.#resumed().catch((thrown: unknown) => this.#alarmFailed(thrown)))
   }
 
   /** Starts a run; the same id again is the same run. Starts that arrive together share a commit. */
@@ -197,6 +202,8 @@ export class Saga extends TenantActor implements SagaRpc {
   override async alarm(): Promise<void> {
     this.#alarmAt = Infinity
     try {
+      // When recent runs are due is not stored: an alarm that ends before they are found again would be the last.
+      await this.#resumed()
       const now = this.#clock.now()
       const due = this.#runs.due(now, runsAtOnce)
       this.#each(
@@ -204,11 +211,16 @@ export class Saga extends TenantActor implements SagaRpc {
         (id) => this.#lookAt(id, now),
         (id) => this.#postpone(id),
       )
-      this.#setAlarm(due.length === runsAtOnce ? now + 10 : this.#runs.nextLookAt())
+      this.#runs.noteRecent(now)
+      this.#setAlarm(due.length >= runsAtOnce ? now + 10 : this.#runs.nextLookAt())
     } catch (thrown) {
-      log.error('sagas.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
-      this.#setAlarm(this.#clock.now() + 10_000)
+      this.#alarmFailed(thrown)
     }
+  }
+
+  #alarmFailed(thrown: unknown): void {
+    log.error('sagas.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+    this.#setAlarm(this.#clock.now() + 10_000)
   }
 
   #get(id: string): Run | undefined {
@@ -220,6 +232,7 @@ export class Saga extends TenantActor implements SagaRpc {
     requireTenant(this.#tenant)
     migrate(this.ctx.storage.sql, sagaSchema)
     this.#isUsed = true
+    this.#resuming = Promise.resolve()
   }
 
   #start(wanted: NewSagaRun, definition: Definition, now: number): SagaStarted | Refusal {
@@ -303,7 +316,11 @@ export class Saga extends TenantActor implements SagaRpc {
   #dropOldEvents(run: Run, now: number): void {
     const old = run.unpublished?.findLast(({ at }) => now >= at + publishForMs)
     if (old === undefined) return
-    log.error('sagas.event-dropped', { tenant: this.#tenant, run: run.id, reason: 'its topic did not take it in a week' })
+    log.error('sagas.event-dropped', {
+      tenant: this.#tenant,
+      run: run.id,
+      reason: 'its topic did not take it in a week',
+    })
     removePublished(run, old.n)
   }
 
@@ -328,18 +345,37 @@ export class Saga extends TenantActor implements SagaRpc {
     )
   }
 
+  async #resumed(): Promise<void> {
+    this.#resuming ??= this.#resume()
+    try {
+      await this.#resuming
+    } catch (thrown) {
+      this.#resuming = undefined
+      throw thrown
+    }
+  }
+
   /** Calls that were under way when the actor ended may have had their effect. */
   async #resume(): Promise<void> {
     for (let ids = this.#runs.calling('', runsAtOnce); ids.length > 0;) {
       const last = ids.at(-1) ?? ''
-      this.#each(
-        ids,
-        (id, now) => this.#resumeRun(id, now),
-        (id) => this.#postpone(id),
-      )
-      await scheduler.wait(0)
+      await this.#resumeAll(ids)
       ids = this.#runs.calling(last, runsAtOnce)
     }
+    for (let recent = this.#runs.recentFrom(undefined, runsAtOnce); recent.length > 0;) {
+      const last = recent.at(-1)
+      await this.#resumeAll(recent.map(({ id }) => id))
+      recent = this.#runs.recentFrom(last, runsAtOnce)
+    }
+  }
+
+  async #resumeAll(ids: readonly string[]): Promise<void> {
+    this.#each(
+      ids,
+      (id, now) => this.#resumeRun(id, now),
+      (id) => this.#postpone(id),
+    )
+    await scheduler.wait(0)
   }
 
   #resumeRun(id: string, now: number): void {
@@ -361,7 +397,7 @@ export class Saga extends TenantActor implements SagaRpc {
     const stuckAfterMs = (step: Step) => this.#stuckAfterMs(definition, step)
     const hasCalls = this.#calls.has(run.id)
     const context = { run, definition, plan, now, random: Math.random, effects: [], hasCalls, stuckAfterMs }
-    this.#changed.set(run.id, { context, isDue: false, entriesBefore })
+    this.#changed.set(run.id, { context, isDue: false, lookAt: Infinity, entriesBefore })
     return context
   }
 
@@ -388,6 +424,7 @@ export class Saga extends TenantActor implements SagaRpc {
       log.error('sagas.change-failed', { ...idsOf(request), tenant: this.#tenant, reason: reasonOf(thrown) })
       // What is in memory cannot be rolled back; it is read again.
       this.#runs.forgetAll()
+      this.#setAlarm(now + againMs)
       throw thrown
     } finally {
       this.#changed.clear()
@@ -418,22 +455,26 @@ export class Saga extends TenantActor implements SagaRpc {
 
   #write(now: number): void {
     let calls = 0
-    for (const { context, isDue, entriesBefore } of this.#changed.values()) {
-      this.#runs.put(context.run, nextDueAt(context), isDue)
+    const wasIdle = this.#calls.count === 0
+    for (const changed of this.#changed.values()) {
+      const { context, isDue, entriesBefore } = changed
+      changed.lookAt = this.#runs.put(context.run, nextDueAt(context), isDue, now)
       this.#figures(context.run, entriesBefore, now)
       calls += context.effects.length
     }
+    const isBusy = calls > 0 || !wasIdle
+    if (wasIdle && isBusy) this.#savedAt = now
     // An actor without calls may be gone in a moment, with what it counted.
-    if (now < this.#savedAt + saveEveryMs && (calls > 0 || this.#calls.count > 0)) return
+    if (isBusy && now < this.#savedAt + saveEveryMs) return
     this.#savedAt = now
     this.ctx.storage.kv.put('metrics', this.#metrics.all())
   }
 
   /** Makes the calls of what was written and tells its subscribers; the platform holds both back until it is durable. */
   #announce(): void {
-    for (const { context, entriesBefore } of this.#changed.values()) {
+    for (const { context, lookAt, entriesBefore } of this.#changed.values()) {
       const { run, effects } = context
-      this.#setAlarm(nextDueAt(context))
+      this.#setAlarm(lookAt)
       this.#calls.add(effects)
       if (run.watchers.length > 0) this.ctx.waitUntil(this.#stream.publish(watchedRun(run), entriesBefore))
       if (run.unpublished !== undefined) this.#publisher.add(run.id)
@@ -456,7 +497,7 @@ export class Saga extends TenantActor implements SagaRpc {
   }
 
   #setAlarm(at: number | undefined): void {
-    if (at === undefined || at === Infinity || at >= this.#alarmAt) return
+    if (at === undefined || at >= neverAt || at >= this.#alarmAt) return
     // A time that is over would be the alarm that rings now, and be lost with it.
     const soonest = Math.max(Math.ceil(at), this.#clock.now() + 1)
     this.#alarmAt = soonest

@@ -106,7 +106,9 @@ const publish = z
       .default([...runEvent.options])
       .describe('Which of them; all without it'),
   })
-  .describe('Events of runs are appended to this topic: that a run has ended, and how, or that a step of it waits for a person')
+  .describe(
+    'Events of runs are appended to this topic: that a run has ended, and how, or that a step of it waits for a person',
+  )
   .meta({ id: 'SagaPublishing' })
 
 /** `PUT /v1/sagas/{name}`. */

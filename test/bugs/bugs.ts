@@ -429,9 +429,16 @@ export const bugs: readonly Bug[] = [
   {
     name: 'the end of a run is another event each time it is published',
     file: 'src/sagas/run-events.ts',
-    from: "id: `${run.startedAt.toString(36)}-${n}`",
-    to: "id: `${Math.random()}-${n}`",
+    from: 'id: `${run.startedAt.toString(36)}-${n}`',
+    to: 'id: `${Math.random()}-${n}`',
     tests: sagas,
+  },
+  {
+    name: 'a run that began lately is forgotten with the memory of its actor',
+    file: 'durable-objects/saga/saga.ts',
+    from: 'recentFrom(undefined, runsAtOnce); recent.length > 0;',
+    to: 'recentFrom(undefined, runsAtOnce); recent.length > 1000;',
+    tests: ['test/sagas/runs.worker.test.ts'],
   },
   {
     name: 'an event is called late although a topic that may have it was not read',

@@ -141,7 +141,10 @@ describe('events of a run', () => {
       }
     }
     failing(3)
-    expect(JSON.parse(eventsOf(other.run)[0]?.data ?? '')).toMatchObject({ step: 'reserve', reason: expect.any(String) })
+    expect(JSON.parse(eventsOf(other.run)[0]?.data ?? '')).toMatchObject({
+      step: 'reserve',
+      reason: expect.any(String),
+    })
     retryStep(other.context(), 'reserve', 'key1')
     failing(3)
     expect(typesOf(other.run)).toEqual(['saga.attention', 'saga.attention'])

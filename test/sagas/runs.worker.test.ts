@@ -1,4 +1,4 @@
-import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sagaActors, sagaOf } from '../../durable-objects/address.ts'
@@ -257,15 +257,15 @@ describe('the end of a run', () => {
     await runInDurableObject(saga, (_, { storage }) => {
       const { n, at, data } = storage.sql
         .exec<{ n: number; at: number; data: string }>(
-          `SELECT data -> '$.entries' AS n, data -> '$.endedAt' AS at, data FROM runs WHERE id = ?`,
+          `SELECT data ->> '$.entries' AS n, data ->> '$.endedAt' AS at, data FROM runs WHERE id = ?`,
           id,
         )
         .one()
-      const lost = { ...JSON.parse(data), unpublished: [{ type: 'saga.completed', n: Number(n), at: Number(at) }] }
+      const lost = { ...JSON.parse(data), unpublished: [{ type: 'saga.completed', n, at }] }
       storage.sql.exec('UPDATE runs SET data = ?, look_at = 1 WHERE id = ?', JSON.stringify(lost), id)
     })
     await evictDurableObject(saga)
-    await runInDurableObject(saga, (instance) => instance.alarm())
+    await runDurableObjectAlarm(saga)
     const left = () =>
       runInDurableObject(saga, (_, { storage }) =>
         storage.sql.exec(`SELECT data ->> '$.unpublished' AS left FROM runs WHERE id = ?`, id).one(),
@@ -336,6 +336,152 @@ describe('the runs of one actor', () => {
     for (const id of ids) await ends(id, 'completed')
     expect(most).toBeLessThanOrEqual(16)
     expect(paths()).toHaveLength(ids.length)
+  })
+})
+
+describe('a run that began within the minute', () => {
+  const lookAtOf = (id: string) =>
+    runInDurableObject(sagaOf(env, shop.id, id), (_, { storage }) =>
+      storage.sql.exec<{ at: number | null }>('SELECT look_at AS at FROM runs WHERE id = ?', id).one(),
+    )
+  const stats = async () => (await ask('GET /v1/sagas/order/stats')).body['runs']
+
+  test('goes on after its actor lost its memory with a call under way, and is counted as open meanwhile', async () => {
+    await define(order)
+    const lost = Promise.withResolvers<Response>()
+    will('/pay', () => lost.promise)
+    const id = await start()
+    await expect.poll(paths).toContain('/pay')
+    expect(await lookAtOf(id)).toEqual({ at: null })
+    expect(await stats()).toMatchObject({ open: 1 })
+    await runInDurableObject(sagaOf(env, shop.id, id), (_, state) => state.abort('lost')).catch(() => undefined)
+    await ends(id, 'completed')
+    lost.resolve(json(200, {}))
+    expect(paths()).toEqual(['/reserve', '/pay', '/pay', '/ship'])
+    expect(await stats()).toMatchObject({ open: 0 })
+  })
+
+  test('rings by the alarm although no time of it is stored, after a loss of memory, too', async () => {
+    await define({
+      steps: [
+        { name: 'nap', sleep: { seconds: 2 } },
+        { name: 'ship', call: at('ship') },
+      ],
+    })
+    const id = await start()
+    expect(await lookAtOf(id)).toEqual({ at: null })
+    const saga = sagaOf(env, shop.id, id)
+    await evictDurableObject(saga)
+    await runDurableObjectAlarm(saga)
+    await expect.poll(paths, { timeout: 20_000 }).toEqual(['/ship'])
+    await ends(id, 'completed')
+    expect(await lookAtOf(id)).toEqual({ at: expect.any(Number) })
+  })
+
+  test('has its time stored at once when nothing of it is due soon', async () => {
+    await define({ steps: [{ name: 'approval', wait: { signal: 'ok' }, timeoutSeconds: 3600 }] })
+    const id = await start()
+    expect((await lookAtOf(id)).at).toBeGreaterThan(Date.now() + 3_000_000)
+    expect(await stats()).toMatchObject({ open: 1 })
+  })
+
+  test('is not lost with a change that was rolled back', async () => {
+    await define({ steps: [{ name: 'nap', sleep: { seconds: 1 } }] })
+    const id = await start()
+    const saga = sagaOf(env, shop.id, id)
+    await runInDurableObject(saga, (_, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql)
+      let left = 2
+      vi.spyOn(sql, 'exec').mockImplementation((query: string, ...bindings: unknown[]) => {
+        if (query.startsWith('INSERT INTO runs') && left-- > 0) throw new Error('the disk is full')
+        return exec(query, ...bindings)
+      })
+    })
+    const beside = Array.from({ length: 400 }, (_, n) => `rolled-${id}-${n}`).find(
+      (other) => hash32(other) % sagaActors === hash32(id) % sagaActors,
+    )
+    expect((await ask('POST /v1/sagas/order/runs', { body: { id: beside } })).status).toBeGreaterThanOrEqual(500)
+    await ends(id, 'completed')
+  })
+
+  test('is beside runs that the version before stored, which go on', async () => {
+    await define({
+      steps: [
+        { name: 'pay', call: at('pay'), pivot: true, retry: { ...retry, attempts: 1 } },
+        { name: 'ship', call: at('ship') },
+      ],
+    })
+    will('/ship', () => json(402, {}))
+    const id = await start()
+    await ends(id, 'attention')
+    const saga = sagaOf(env, shop.id, id)
+    await runInDurableObject(saga, (_, { storage: { sql } }) => {
+      sql.exec(`UPDATE runs SET look_at = NULL; DROP INDEX runs_calling; DROP INDEX runs_open;
+        CREATE INDEX runs_calling ON runs (id) WHERE is_calling = 1;
+        CREATE INDEX runs_open ON runs (saga, state) WHERE state NOT IN ('completed', 'compensated');
+        DELETE FROM schema_steps WHERE step = 2`)
+    })
+    await evictDurableObject(saga)
+    expect(await stats()).toMatchObject({ open: 1, attention: 1 })
+    expect((await ask(`POST /v1/saga-runs/${id}/steps/ship/retry`)).status).toBe(200)
+    await ends(id, 'completed')
+  })
+})
+
+/** Counts what an actor writes from now on: rows with the entries of their indexes, alarms, and values. */
+async function countWrites(stub: DurableObjectStub): Promise<() => number> {
+  let writes = 0
+  await runInDurableObject(stub, (_, { storage }) => {
+    const { sql, kv } = storage
+    const exec = sql.exec.bind(sql)
+    vi.spyOn(sql, 'exec').mockImplementation((query: string, ...bindings: unknown[]) => {
+      const cursor = exec(query, ...bindings)
+      if (/^\s*(?:INSERT|UPDATE|DELETE)/.test(query)) {
+        cursor.toArray()
+        writes += cursor.rowsWritten
+      }
+      return cursor
+    })
+    const put = kv.put.bind(kv)
+    vi.spyOn(kv, 'put').mockImplementation((name: string, value: unknown) => {
+      writes++
+      put(name, value)
+    })
+    const setAlarm = storage.setAlarm.bind(storage)
+    vi.spyOn(storage, 'setAlarm').mockImplementation(async (at) => {
+      writes++
+      await setAlarm(at)
+    })
+  })
+  return () => writes
+}
+
+describe('the price', () => {
+  /** Runs of three steps in one actor, and what one of their steps writes. */
+  async function writesOfStep(definition: unknown, runsAtOnce: number, times: number): Promise<number> {
+    await define(definition)
+    const ids = Array.from({ length: 4000 }, (_, n) => `price-${++runs}-${n}`)
+      .filter((id) => hash32(id) % sagaActors === 5)
+      .slice(0, runsAtOnce * times + 1)
+    const [first = ''] = ids
+    await start({ id: first })
+    await ends(first, 'completed')
+    const saga = sagaOf(env, shop.id, first)
+    const writes = await countWrites(saga)
+    for (let n = 0; n < times; n++) {
+      const some = ids.slice(1 + n * runsAtOnce, 1 + (n + 1) * runsAtOnce)
+      await Promise.all(some.map((id) => start({ id })))
+      for (const id of some) await ends(id, 'completed')
+    }
+    return writes() / (3 * runsAtOnce * times)
+  }
+
+  test('of a step is at most 2.1 rows while runs follow each other, with everything that its run writes', async () => {
+    expect(await writesOfStep(order, 20, 2)).toBeLessThanOrEqual(2.1)
+  })
+
+  test('of a step is at most 2.7 rows when its run is alone', async () => {
+    expect(await writesOfStep(order, 1, 5)).toBeLessThanOrEqual(2.7)
   })
 })
 

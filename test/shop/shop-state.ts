@@ -96,7 +96,13 @@ export function workIn(state: ShopState, underWay: number): string[] {
   const outboxes = partNames
     .filter((part) => state[part].pending > 0)
     .map((part) => `outbox of ${part}: ${state[part].pending} ${JSON.stringify(state[part].refused)}`)
-  return [...behindRuns, ...openRuns, ...behind, ...outboxes, ...(underWay > 0 ? [`${underWay} requests under way`] : [])]
+  return [
+    ...behindRuns,
+    ...openRuns,
+    ...behind,
+    ...outboxes,
+    ...(underWay > 0 ? [`${underWay} requests under way`] : []),
+  ]
 }
 
 /** What is not consistent, once all is finished; `placed` are the orders that customers were told of. */

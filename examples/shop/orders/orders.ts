@@ -107,12 +107,7 @@ export class Orders extends Part<Env> {
   }
 
   #end({ id }: Pick<Order, 'id'>, state: Ending, reason?: string): void {
-    this.rows(
-      "UPDATE orders SET state = ?, reason = ? WHERE id = ? AND state = 'placed'",
-      state,
-      reason ?? null,
-      id,
-    )
+    this.rows("UPDATE orders SET state = ?, reason = ? WHERE id = ? AND state = 'placed'", state, reason ?? null, id)
   }
 
   #all() {
