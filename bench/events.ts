@@ -3,14 +3,9 @@ import { z } from 'zod'
 import { commandLine, count, flagsOf, rounds, someOf } from './command-line.ts'
 import { startBoss, startBull, startParley, type Side } from './events/sides.ts'
 import { perSecond } from './jobs/side.ts'
-import { mediumNames, withFolder } from './media.ts'
-import { Processes } from './processes.ts'
-import { inRounds, linesOf, type Found, type Shown } from './report/comparison.ts'
-import { busyCores, thisMachine } from './report/machine.ts'
-import { save } from './report/save.ts'
-import { summary } from './report/summary.ts'
-import { onPath } from './report/versions.ts'
-import { Endpoint } from './sagas/endpoint.ts'
+import { mediumNames } from './media.ts'
+import { measureInRounds } from './peers-in-rounds.ts'
+import type { Found, Shown } from './report/comparison.ts'
 import { percentile } from './statistics.ts'
 
 const sides = { parley: startParley, bullmq: startBull, 'pg-boss': startBoss } as const
@@ -39,49 +34,6 @@ const figures: Readonly<Record<string, Shown>> = {
   'an event to a pushed consumer, idle: p99 ms': { better: 'lower', digits: 2 },
 }
 
-async function main(): Promise<void> {
-  const processes = new Processes()
-  processes.endWithUs()
-  const found = new Map<string, Found[]>()
-  const about: Record<string, string> = {}
-  const notes = [
-    "not equal: Parley's events are ordered by key, signed, kept for other consumers and idempotent by source and id; those of the others are jobs",
-  ]
-  const others: number[] = []
-  for (let round = 1; round <= options.rounds; round++)
-    for (const name of options.side) {
-      if (name === 'bullmq' && !onPath('redis-server')) {
-        if (round === 1)
-          notes.push(`${name}: not measured, redis-server is not on the PATH (apt-get install redis-server)`)
-        continue
-      }
-      others.push(await busyCores())
-      await withFolder(options.medium, async (folder) => {
-        const endpoint = await Endpoint.open()
-        const side = await sides[name](folder, processes, endpoint)
-        about[name] = side.what
-        found.set(name, [...(found.get(name) ?? []), await figuresOf(side)])
-        await side.stop()
-        endpoint.close()
-        await processes.stopAll()
-      })
-      console.error(`round ${round} of ${options.rounds}, ${name}: done`)
-    }
-  const comparison = {
-    suite: 'events',
-    date: new Date().toISOString(),
-    machine: thisMachine(),
-    conditions: `on ${options.medium}; ${options.events} events, ${options.lanes} calls at once, or batches of ${options.together} in 4 calls at once; idle for ${options.pause} ms before each sample; ${inRounds(options.rounds)}`,
-    othersCores: Math.max(0, ...others),
-    sides: about,
-    yardstick: 'bullmq',
-    lines: linesOf(figures, found),
-    notes,
-    failures: [],
-  }
-  console.log(`\n${summary(comparison)}\n\nwritten to ${await save('events', options.out, { comparison, options })}`)
-}
-
 async function figuresOf(side: Side): Promise<Found> {
   const { events, lanes, together, samples, pause } = options
   const warm = Math.ceil(events / 10 / together) * together
@@ -102,4 +54,18 @@ async function figuresOf(side: Side): Promise<Found> {
   }
 }
 
-await main()
+await measureInRounds(
+  {
+    name: 'events',
+    sides,
+    onRedis: ['bullmq'],
+    yardstick: 'bullmq',
+    figures,
+    measure: figuresOf,
+    conditions: `${options.events} events, ${options.lanes} calls at once, or batches of ${options.together} in 4 calls at once; idle for ${options.pause} ms before each sample`,
+    notes: [
+      "not equal: Parley's events are ordered by key, signed, kept for other consumers and idempotent by source and id; those of the others are jobs",
+    ],
+  },
+  options,
+)
