@@ -129,6 +129,12 @@ const writerLanes = 2
 export const shardWriterOf = (env: Env, shard: string, tenant: string, conversation: string) =>
   actorsOf(env.SHARD_WRITER, tenant).getByName(named(shard, String(hash32(conversation) % writerLanes)))
 
+/** Every lane of a shard's writer, for a tenant of the shard. */
+export const shardWritersOf = (env: Env, shard: string, tenant: string) =>
+  Array.from({ length: writerLanes }, (_, lane) =>
+    actorsOf(env.SHARD_WRITER, tenant).getByName(named(shard, String(lane))),
+  )
+
 /** Readers of old history per shard; a page is always read by the same one. */
 const readerLanes = 16
 

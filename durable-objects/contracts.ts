@@ -25,6 +25,8 @@ import type { ListItem } from '../src/inbox/list.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../src/inbox/notes.ts'
 import type { Appended } from '../src/event-log/append.ts'
 import type { ConsumerSpec } from '../src/event-log/consumers/spec.ts'
+import type { Replay } from '../src/event-log/webhooks/replay.ts'
+import type { DeliveryState, LoggedDelivery } from '../src/event-log/webhooks/webhook.ts'
 import type { Retention } from '../src/event-log/retention.ts'
 import type { EventType, Registered, TypeVersion } from '../src/event-log/types/event-type.ts'
 import type { ProgressState } from '../src/event-log/consumers/progress.ts'
@@ -280,6 +282,7 @@ export interface ShardWriterRpc extends Rpc.DurableObjectBranded {
     readonly waiting: number
     readonly shed: Readonly<Record<string, number>>
   }
+  setPublished(tenant: string, since: number | undefined): void
   forgetTenant(tenant: string): boolean
 }
 
@@ -327,6 +330,7 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
       }
     | undefined
   placement(): Placement | undefined
+  setPublished(isPublished: boolean): void
   addKey(key: StoredKey):
     | {
         readonly kind: 'added'
@@ -587,7 +591,8 @@ export interface EventLogState extends Retention {
 export type WaitAnswer = { readonly kind: 'found'; readonly event: LogEvent } | { readonly kind: 'waiting' } | Refusal
 
 export interface EventLogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
-  append(events: readonly NewEvent[]): Promise<Appended>
+  /** `isOwn`: Parley's own events, of which source and id alone say whether they are the same. */
+  append(events: readonly NewEvent[], isOwn?: boolean): Promise<Appended>
   read(after: number, limit: number): EventReadAnswer
   eventsAt(offsets: readonly number[]): readonly LogEvent[]
   offsetBefore(time: number): number
@@ -654,6 +659,24 @@ export interface EventConsumerRpc extends Rpc.DurableObjectBranded, ErasableRpc 
   secrets(): string[]
   rotateSecret(): string[]
   progressOf(events: readonly SeenEvent[]): Promise<readonly EventProgress[]>
+  webhook(): WebhookView | undefined
+  enable(): boolean
+  deliveries(below: number, limit: number, state: DeliveryState | undefined): readonly LoggedDelivery[]
+  redeliver(offset: number): Promise<{ readonly kind: 'redelivering' } | Refusal>
+  replay(replay: Replay): { readonly kind: 'replaying' } | Refusal
+}
+
+/** A webhook as its actor has it; `since` in milliseconds since the epoch. */
+export interface WebhookView {
+  readonly spec: ConsumerSpec
+  readonly state: 'active' | 'paused' | 'failing' | 'disabled'
+  readonly since: number
+  readonly reason: string | null
+  readonly settled: number
+  /** Events that failed, that wait behind one that did, or that are replayed. */
+  readonly waiting: number
+  /** Replays under way. */
+  readonly replaying: number
 }
 
 /** What a consumer did with an event of its topic. */

@@ -77,7 +77,7 @@ export const contexts = {
     shared: [],
   },
   events: {
-    tags: ['Events', 'Consumers', 'Processes', 'Sagas'],
+    tags: ['Events', 'Consumers', 'Webhooks', 'Processes', 'Sagas'],
     operations: [],
     routes: [],
     actors: ['EventLog', 'EventCatalog', 'EventConsumer', 'ProcessView', 'Saga', 'SagaCatalog'],

@@ -12,6 +12,7 @@ import { AmendmentTable } from './amendment-table.ts'
 import { CachedPages } from './cached-pages.ts'
 import { Settings } from '../shared/settings.ts'
 import { ColdRanges } from './cold-ranges.ts'
+import { EventPublisher } from './event-publisher.ts'
 import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
@@ -31,6 +32,7 @@ export class ConversationStore {
   readonly unread: UnreadCounter
   readonly activity: ActivityUpdater
   readonly subscribers: Subscribers
+  readonly publisher: EventPublisher
   readonly projection: Projection
   readonly cachedPages: CachedPages
   readonly coldRanges: ColdRanges
@@ -52,6 +54,7 @@ export class ConversationStore {
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
+    this.publisher = new EventPublisher(env, this.settings, this.log, this.members)
     this.projection = new Projection(
       env,
       this.settings,
@@ -59,6 +62,7 @@ export class ConversationStore {
       this.amendments,
       this.members,
       this.cachedPages,
+      this.publisher,
       () => eraseActor(ctx),
     )
     this.coldRanges = new ColdRanges(sql, this.log, this.projection, this.cachedPages)
@@ -104,6 +108,7 @@ export class ConversationStore {
    * gone. The store stays the same, so that a task of the deleted conversation that still runs sees that it is void.
    */
   begin(conversation: Conversation, members: readonly Member[]): void {
+    const before = this.conversation
     this.write(conversation)
     const top = this.log.restart()
     if (top > 0) this.amendments.clear()
@@ -114,13 +119,14 @@ export class ConversationStore {
     this.projection.skip(top)
     this.activity.begin(top)
     this.inboxUpdater.beginAnew()
+    this.publisher.begin(before, conversation, top)
   }
 
   /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them, and what they change, can then not be read off the log. */
   prune(tail: number): void {
     const top = this.log.top()
     if (top - this.log.floor() < 2 * tail) return
-    const upTo = Math.min(this.projection.watermark, this.activity.reportedUpTo, top - tail)
+    const upTo = Math.min(this.projection.watermark, this.activity.reportedUpTo, this.publisher.published, top - tail)
     this.activity.keep()
     this.summary.keepNewest(upTo)
     this.log.prune(upTo)

@@ -50,6 +50,12 @@ export class ConversationTasks {
         everyMs: burstMs,
       },
       {
+        name: 'events',
+        isPending: () => this.#isPending(({ publisher }, conversation) => publisher.isPending(conversation)),
+        run: () => this.#publish(),
+        dueAt: () => 0,
+      },
+      {
         name: 'cached pages',
         isPending: () => store().cachedPages.isPending(),
         run: () => store().cachedPages.run(),
@@ -97,6 +103,11 @@ export class ConversationTasks {
   async updateInboxes(): Promise<void> {
     const { inboxUpdater, conversation } = this.#store()
     if (conversation !== undefined) await inboxUpdater.run(() => this.#store().conversation ?? conversation)
+  }
+
+  async #publish(): Promise<void> {
+    const { publisher, conversation } = this.#store()
+    if (conversation !== undefined) await publisher.run(() => this.#store().conversation ?? conversation)
   }
 
   async #project(): Promise<void> {

@@ -9,6 +9,7 @@ import type { Placement } from '../../src/tenants/record.ts'
 import { shardWriterOf, tenantOf } from '../address.ts'
 import type { AmendmentTable } from './amendment-table.ts'
 import type { CachedPages } from './cached-pages.ts'
+import type { EventPublisher } from './event-publisher.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
@@ -38,6 +39,7 @@ export class Projection {
   readonly #log: MessageLog
   readonly #members: MemberTable
   readonly #cachedPages: CachedPages
+  readonly #publisher: EventPublisher
   readonly #position: WrittenPosition
   readonly attempts: TaskAttempts
   readonly #delayMs: number
@@ -58,6 +60,7 @@ export class Projection {
     amendments: AmendmentTable,
     members: MemberTable,
     cachedPages: CachedPages,
+    publisher: EventPublisher,
     erase: () => Promise<void>,
   ) {
     this.#erase = erase
@@ -67,6 +70,7 @@ export class Projection {
     this.#amendments = amendments
     this.#members = members
     this.#cachedPages = cachedPages
+    this.#publisher = publisher
     this.#position = new WrittenPosition(properties)
     this.attempts = new TaskAttempts(properties, 'projection', systemClock)
     this.#delayMs = loadConfig(env).projectionDelayMs
@@ -172,6 +176,7 @@ export class Projection {
       throw new Error(`tenant ${conversation.tenant} is not placed where this conversation believes; asking again`)
     }
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
+    this.#publisher.noteSince(conversation, answer.publishedSince)
     if (this.#rebuilds !== rebuilds) return { version: 0, written: 0 }
     // No rows: there is nothing left to hand over, up to the top.
     this.skip(rows.at(-1)?.seq ?? top)

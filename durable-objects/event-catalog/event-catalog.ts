@@ -6,6 +6,7 @@ import {
   type Registered,
   type TypeVersion,
 } from '../../src/event-log/types/event-type.ts'
+import { ownTopic } from '../../src/events/own-topic.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
@@ -118,7 +119,12 @@ export class EventCatalog extends TenantActor implements EventCatalogRpc {
     if (this.#count('SELECT count(*) AS n FROM consumers') >= maxConsumers)
       return refuse('limitExceeded', `consumers: at most ${maxConsumers}`)
     if (this.#count('SELECT count(*) AS n FROM consumers WHERE topic = ?', topic) >= maxConsumersOfTopic)
-      return refuse('limitExceeded', `consumers: at most ${maxConsumersOfTopic} of a topic`)
+      return refuse(
+        'limitExceeded',
+        topic === ownTopic
+          ? `webhooks: at most ${maxConsumersOfTopic}, with the consumers of ${ownTopic}; delete one first`
+          : `consumers: at most ${maxConsumersOfTopic} of a topic`,
+      )
     this.#sql.exec('INSERT INTO consumers (name, topic) VALUES (?, ?)', name, topic)
     return { kind: 'added' }
   }

@@ -4,7 +4,9 @@ import { Consumer, type Delivery, type DeliveryOutcome } from '../../src/event-l
 import { startAfter } from '../../src/event-log/consumers/position.ts'
 import { countDelivery } from '../../src/event-log/event-figures.ts'
 import { Pusher, type PostResult } from '../../src/event-log/consumers/pusher.ts'
-import { deliveryId, storedSpec, type ConsumerSpec } from '../../src/event-log/consumers/spec.ts'
+import { deliveryId, storedSpec, webhookDeliveryId, type ConsumerSpec } from '../../src/event-log/consumers/spec.ts'
+import type { Replay } from '../../src/event-log/webhooks/replay.ts'
+import type { DeliveryState, LoggedDelivery } from '../../src/event-log/webhooks/webhook.ts'
 import { CompiledType } from '../../src/event-log/types/known-types.ts'
 import type { LogEvent, SeenEvent } from '../../src/events/log-event.ts'
 import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
@@ -21,6 +23,7 @@ import type {
   EventsBehind,
   PulledEvents,
   SettleCall,
+  WebhookView,
 } from '../contracts.ts'
 import { callEventCatalog, callEventLog } from '../open-event-actors.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
@@ -28,6 +31,7 @@ import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { postEvent } from './event-poster.ts'
+import { maxReplays, OwnWebhook } from './own-webhook.ts'
 import { eventConsumerSchema } from './schema.ts'
 import { SqlConsumerStore, type DeadLetter } from './sql-consumer-store.ts'
 
@@ -45,6 +49,8 @@ interface Opened {
   readonly store: SqlConsumerStore
   readonly consumer: Consumer
   readonly pusher: Pusher
+  /** Set for the consumer of a webhook. */
+  readonly webhook: OwnWebhook | undefined
   spec: ConsumerSpec
 }
 
@@ -62,6 +68,7 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     if (!isUsed(ctx.storage.sql)) return
+    migrate(ctx.storage.sql, eventConsumerSchema)
     const text = new Settings(ctx.storage.sql, true).get('spec')
     if (text !== undefined) this.#opened = this.#open(storedSpec.parse(JSON.parse(text)))
     void ctx.blockConcurrencyWhile(async () => {
@@ -79,6 +86,7 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
       new SqlConsumerStore(this.ctx.storage.sql).position = startAfter(from)
       this.#opened = this.#open(spec)
       this.#opened.settings.set('startedAfter', from)
+      this.#opened.settings.set('createdAt', this.#clock.now())
     }
     const { settings, consumer } = this.#opened
     settings.set('spec', JSON.stringify(spec))
@@ -126,8 +134,69 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   setPaused(isPaused: boolean): boolean {
     if (this.#opened === undefined) return false
     this.#opened.settings.set('paused', isPaused ? 1 : 0)
+    this.#opened.settings.set('pausedAt', this.#clock.now())
     this.#changed()
     return true
+  }
+
+  /** The webhook that this is; undefined when there is none. */
+  webhook(): WebhookView | undefined {
+    const { webhook, spec, settings, consumer } = this.#opened ?? {}
+    if (webhook === undefined || spec === undefined || settings === undefined || consumer === undefined)
+      return undefined
+    const isPaused = settings.number('paused') === 1 && !webhook.rules.isDisabled
+    const { state, since, reason } = isPaused
+      ? { state: 'paused' as const, since: settings.number('pausedAt'), reason: null }
+      : webhook.rules.health
+    const { settled } = consumer.position
+    return {
+      spec,
+      state,
+      since,
+      reason,
+      settled,
+      waiting: consumer.figures.retrying,
+      replaying: webhook.replays().length,
+    }
+  }
+
+  /** Goes on with the endpoint of a webhook that is paused, failing or disabled. */
+  enable(): boolean {
+    const { webhook, settings } = this.#opened ?? {}
+    if (webhook === undefined || settings === undefined) return false
+    this.#commit(() => {
+      settings.set('paused', 0)
+      webhook.rules.enable(this.#clock.now())
+    })
+    this.#changed()
+    return true
+  }
+
+  /** The log of deliveries of a webhook below an offset, the newest events first. */
+  deliveries(below: number, limit: number, state: DeliveryState | undefined): LoggedDelivery[] {
+    return this.#opened?.webhook?.log.deliveries(below, limit, state, this.#clock.now()) ?? []
+  }
+
+  /** Posts one event of a webhook again. */
+  async redeliver(offset: number): Promise<{ readonly kind: 'redelivering' } | Refusal> {
+    const opened = this.#opened
+    if (opened === undefined) return refuse('notFound', 'webhook: it does not exist')
+    const { tenant } = ownName(this.ctx.id.name)
+    const found = await callEventLog(this.env, tenant, opened.spec.topic, (log) => log.eventsAt([offset]))
+    if (found.length === 0) return refuse('notFound', 'delivery: there is none, or its event is no longer kept')
+    this.#commit(() => opened.consumer.handOutAgain(found, this.#clock.now()))
+    this.#changed()
+    return { kind: 'redelivering' }
+  }
+
+  /** Hands events that were settled out again. */
+  replay(replay: Replay): { readonly kind: 'replaying' } | Refusal {
+    const { webhook } = this.#opened ?? {}
+    if (webhook === undefined) return refuse('notFound', 'webhook: it does not exist')
+    if (!webhook.addReplay(replay))
+      return refuse('limitExceeded', `replay: at most ${maxReplays} of a webhook at once; wait for one to end`)
+    this.#changed()
+    return { kind: 'replaying' }
   }
 
   /** Continues behind `offset`; see `Consumer.seek`. */
@@ -248,11 +317,17 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     const store = new SqlConsumerStore(sql)
     const consumer = new Consumer(store, spec, Math.random)
     const settings = new Settings(sql, true)
+    const webhook =
+      spec.webhook === null ? undefined : new OwnWebhook(ownName(this.ctx.id.name).tenant, sql, settings, consumer)
     const pusher = new Pusher(consumer, {
       now: () => this.#clock.now(),
       read: async (after, limit) => await this.#read(after, limit),
       post: async (delivery) => {
-        const result = await this.#post(delivery)
+        const posted = await this.#post(delivery)
+        const result =
+          webhook === undefined || this.#opened?.store !== store
+            ? posted
+            : this.#commit(() => webhook.rules.note(delivery, posted, this.#clock.now()))
         countDelivery(result.outcome)
         return result
       },
@@ -262,9 +337,10 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
         return this.#commit(change)
       },
       nextTask: () => scheduler.wait(0),
-      isPaused: () => settings.number('paused') === 1 || this.#opened?.spec.push === null,
+      isPaused: () =>
+        settings.number('paused') === 1 || this.#opened?.spec.push === null || webhook?.rules.isDisabled === true,
     })
-    return { settings, store, consumer, pusher, spec }
+    return { settings, store, consumer, pusher, webhook, spec }
   }
 
   #changed(): void {
@@ -272,6 +348,7 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
     const opened = this.#opened
     if (opened === undefined || opened.spec.push === null) return
     opened.pusher.noteChange()
+    if (opened.webhook?.hasReplays === true) this.ctx.waitUntil(this.#replay(opened, opened.webhook))
     if (!opened.pusher.isRunning) this.ctx.waitUntil(this.#run())
   }
 
@@ -293,8 +370,40 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
       log.warn('event-consumer.run-failed', { ...ownName(this.ctx.id.name), reason: reasonOf(thrown) })
       this.#arm(this.#clock.now() + againMs)
     }
+    if (opened.webhook !== undefined) await this.#endOfRun(opened, opened.webhook)
     const next = opened.pusher.nextRun()
     if (next !== undefined) this.#arm(Math.max(next, this.#clock.now() + 50))
+  }
+
+  /** Hands out what is to be replayed, as far as there is room. Never rejects; the alarm goes on with it. */
+  async #replay({ pusher }: Opened, webhook: OwnWebhook): Promise<void> {
+    try {
+      const added = await webhook.goOn(
+        (after, limit) => this.#read(after, limit),
+        (change) => this.#commit(change),
+        () => this.#clock.now(),
+      )
+      if (added > 0) pusher.noteChange()
+      if (added > 0 && !pusher.isRunning) this.ctx.waitUntil(this.#run())
+    } catch (thrown) {
+      log.warn('event-consumer.run-failed', { ...ownName(this.ctx.id.name), reason: reasonOf(thrown) })
+    }
+    if (webhook.hasReplays) this.#arm(this.#clock.now() + againMs)
+  }
+
+  /** What a webhook has to do once nothing can be posted. */
+  async #endOfRun(opened: Opened, webhook: OwnWebhook): Promise<void> {
+    if (webhook.hasReplays) this.ctx.waitUntil(this.#replay(opened, webhook))
+    const notice = webhook.notice()
+    if (notice === undefined) return
+    try {
+      const { tenant } = ownName(this.ctx.id.name)
+      await callEventLog(this.env, tenant, opened.spec.topic, (events) => events.append([notice], true))
+      webhook.noticed()
+    } catch (thrown) {
+      log.warn('event-consumer.run-failed', { ...ownName(this.ctx.id.name), reason: reasonOf(thrown) })
+      this.#arm(this.#clock.now() + againMs)
+    }
   }
 
   async #read(
@@ -348,7 +457,15 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
       const text = await this.#encoded(event)
       if (text.kind === 'failed') return { outcome: { kind: 'dead', reason: text.reason } }
       const { tenant } = ownName(this.ctx.id.name)
-      const post = { tenant, ...push, id: this.#deliveryId(event), body: text.body, secrets: this.secrets() }
+      const readsAnswer = this.#opened?.webhook !== undefined
+      const post = {
+        tenant,
+        ...push,
+        id: this.#deliveryId(event),
+        body: text.body,
+        secrets: this.secrets(),
+        readsAnswer,
+      }
       return await postEvent(this.env, delivery, post)
     } catch (thrown) {
       log.warn('event-consumer.post-failed', { ...ownName(this.ctx.id.name), reason: reasonOf(thrown) })
@@ -357,6 +474,8 @@ export class EventConsumer extends TenantActor implements EventConsumerRpc {
   }
 
   #deliveryId({ offset }: LogEvent): string {
+    const webhook = this.#opened?.spec.webhook
+    if (webhook !== undefined && webhook !== null) return webhookDeliveryId(webhook.name, offset)
     return deliveryId(ownName(this.ctx.id.name).name, this.#opened?.spec.topic ?? '', offset)
   }
 

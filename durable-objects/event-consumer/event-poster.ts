@@ -18,11 +18,17 @@ export interface EventPost {
   readonly id: string
   readonly body: string
   readonly secrets: readonly string[]
+  /** Whether the beginning of the answer is wanted, for the log of deliveries. */
+  readonly readsAnswer?: boolean
 }
 
-/** Posts an event to a tenant's endpoint, signed by Standard Webhooks. Nothing of the answer's body is used. */
+/** Characters of an answer that the log of deliveries shows. */
+const shownChars = 200
+
+/** Posts an event to a tenant's endpoint, signed by Standard Webhooks. Nothing of the answer's body decides anything. */
 export async function postEvent(env: Env, { attempt, generation }: Delivery, post: EventPost): Promise<PostResult> {
-  const { tenant, url, timeoutSeconds, id, body, secrets } = post
+  const { tenant, url, timeoutSeconds, id, body, secrets, readsAnswer = false } = post
+  const startedAt = systemClock.now()
   const deadlineMs = timeoutSeconds * 1000
   try {
     const headers = {
@@ -36,19 +42,50 @@ export async function postEvent(env: Env, { attempt, generation }: Delivery, pos
       env,
       { tenant, url, deadlineMs, slowMs: Infinity },
       { method: 'POST', body, headers },
-      ignoreBody,
+      readsAnswer ? readBeginning : ignoreBody,
     )
-    return resultOfAnswer(answer.status, answer.retryAfter, systemClock.now())
+    const now = systemClock.now()
+    const { status, retryAfter, beginning } = answer
+    const durationMs = Math.max(0, now - startedAt)
+    return { ...resultOfAnswer(status, retryAfter, now), answer: { status, beginning, durationMs } }
   } catch (thrown) {
-    if (thrown instanceof BadEndpoint) return { outcome: { kind: 'dead', reason: thrown.message } }
+    if (thrown instanceof BadEndpoint)
+      return {
+        outcome: { kind: 'dead', reason: thrown.message },
+        answer: { status: null, beginning: '', durationMs: 0 },
+      }
     if (thrown instanceof CallRefused)
       return { outcome: { kind: 'released' }, pauseMs: Math.max(1000, thrown.retryInMs) }
-    return { outcome: { kind: 'retry', reason: `unreachable: ${unreachableReason(reasonOf(thrown))}`.slice(0, 500) } }
+    const reason = `unreachable: ${unreachableReason(reasonOf(thrown))}`.slice(0, 500)
+    const durationMs = Math.max(0, systemClock.now() - startedAt)
+    return { outcome: { kind: 'retry', reason }, answer: { status: null, beginning: '', durationMs } }
   }
 }
 
 async function ignoreBody(response: Response) {
   await dropBody(response)
   const { status, headers } = response
-  return { status, retryAfter: headers.get('retry-after') }
+  return { status, retryAfter: headers.get('retry-after'), beginning: '' }
+}
+
+/** The first part of the body as text, as far as it came in one piece; the rest is dropped. */
+async function readBeginning(response: Response) {
+  const { status, headers, body } = response
+  const retryAfter = headers.get('retry-after')
+  if (body === null) return { status, retryAfter, beginning: '' }
+  const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader()
+  let beginning = ''
+  try {
+    const { value } = await reader.read()
+    const text = new TextDecoder().decode(value?.subarray(0, 4 * shownChars))
+    // Half a character at the cut, and what is no text, is not shown.
+    beginning = text
+      .replaceAll(/[^\P{C}\n\t]|\uFFFD/gu, '')
+      .slice(0, shownChars)
+      .toWellFormed()
+    await reader.cancel()
+  } catch {
+    // Its status counts, also when the rest does not come in time.
+  }
+  return { status, retryAfter, beginning }
 }

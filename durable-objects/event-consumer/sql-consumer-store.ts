@@ -70,12 +70,12 @@ export class SqlConsumerStore implements ConsumerStore {
         reason,
       )
     },
-    change: ({ offset, attempts, notBefore }: Retry, reason: string): void => {
+    change: ({ offset, attempts, notBefore }: Retry, reason?: string): void => {
       this.#sql.exec(
-        'UPDATE retries SET attempts = ?, not_before = ?, reason = ? WHERE offset = ?',
+        'UPDATE retries SET attempts = ?, not_before = ?, reason = coalesce(?, reason) WHERE offset = ?',
         attempts,
         notBefore,
-        reason,
+        reason ?? null,
         offset,
       )
     },
@@ -144,6 +144,11 @@ export class SqlConsumerStore implements ConsumerStore {
         count() === 0
           ? undefined
           : this.#sql.exec<{ reason: string }>('SELECT reason FROM dead WHERE offset = ?', offset).toArray()[0]?.reason,
+      remove: (offset) => {
+        if (count() === 0) return
+        this.#sql.exec('DELETE FROM dead WHERE offset = ?', offset)
+        this.#recount()
+      },
       take: (limit) => {
         const events = this.deadAfter(0, limit).map(({ event }) => event)
         for (const { offset } of events) this.#sql.exec('DELETE FROM dead WHERE offset = ?', offset)

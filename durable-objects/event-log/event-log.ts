@@ -42,6 +42,12 @@ const processPrefix = 'process/'
 const processIn = (reader: string): string | undefined =>
   reader.startsWith(processPrefix) ? reader.slice(processPrefix.length) : undefined
 
+/** Events of one call; of Parley's own ones source and id say whether they are the same. */
+interface AppendCall {
+  readonly events: readonly NewEvent[]
+  readonly isOwn: boolean
+}
+
 interface Tables {
   readonly settings: Settings
   readonly events: SqlEventStore
@@ -55,7 +61,7 @@ interface Tables {
 export class EventLog extends TenantActor implements EventLogRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'event-log')
-  readonly #appender = new Batcher<readonly NewEvent[], Appended>((calls) => this.#appendAll(calls))
+  readonly #appender = new Batcher<AppendCall, Appended>((calls) => this.#appendAll(calls))
   #tables: Tables | undefined = isUsed(this.ctx.storage.sql) ? this.#open() : undefined
   /** The newest offset that each consumer is known to have been notified of, in this instance. */
   readonly #notified = new Map<string, number>()
@@ -75,9 +81,9 @@ export class EventLog extends TenantActor implements EventLogRpc {
   }
 
   /** Appends these events in their order, or none; see `append`. Calls that arrive together share a commit. */
-  async append(events: readonly NewEvent[]): Promise<Appended> {
+  async append(events: readonly NewEvent[], isOwn = false): Promise<Appended> {
     if (this.#tables === undefined && this.#isUnknown()) return this.#unknown()
-    return await this.#appender.add(events)
+    return await this.#appender.add({ events, isOwn })
   }
 
   /** Events after an offset, in order: at most `limit` of them and 1 MiB. */
@@ -183,15 +189,21 @@ export class EventLog extends TenantActor implements EventLogRpc {
     this.#remind(now)
   }
 
-  #appendAll(calls: readonly (readonly NewEvent[])[]): Appended[] {
+  #appendAll(calls: readonly AppendCall[]): Appended[] {
     const now = this.#clock.now()
     const { events, waits } = this.#create()
     const before = events.top
     let hasFound = false
     const answers = calls.map((call) =>
-      append(events, call, now, (event) => {
-        hasFound = waits.noteEvent(event) || hasFound
-      }),
+      append(
+        events,
+        call.events,
+        now,
+        (event) => {
+          hasFound = waits.noteEvent(event) || hasFound
+        },
+        call.isOwn,
+      ),
     )
     const given = answers.reduce((sum, answer) => sum + (answer.kind === 'appended' ? answer.events.length : 0), 0)
     eventFigures.appended += events.top - before

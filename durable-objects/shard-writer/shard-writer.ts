@@ -27,6 +27,8 @@ const rowsPerWrite = 2000
 const writeMs = 15_000
 /** The shortest time between two writes: no user waits for one, and each costs a commit, here and on every replica. */
 const apartMs = 100
+const published = (tenant: string): string => `published/${tenant}`
+
 /** Rows that may wait here, and for how long the oldest of them; beyond it conversations keep theirs and retry. */
 const most = { waiting: 40_000, ageMs: 30_000 }
 
@@ -41,6 +43,13 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
   readonly #clock = systemClock
   readonly #shed = { read: 0, message: 0 }
   #waitingRows = 0
+  /** Tenants whose events are published, and since when. */
+  readonly #published = new Map(
+    [...this.ctx.storage.kv.list<number>({ prefix: published('') })].map(([key, since]) => [
+      key.slice(published('').length),
+      since,
+    ]),
+  )
   #busy = false
   #wroteAt = 0
   #rows = 0
@@ -109,7 +118,9 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     try {
       const batches = some.map(({ batch }) => batch)
       const projected = await writeBatches(await this.#database(), batches, this.#shard)
-      some.forEach(({ resolve }, index) => resolve(projected[index] ?? { kind: 'misplaced' }))
+      some.forEach(({ batch, resolve }, index) =>
+        resolve(this.#withPublishing(batch.tenant, projected[index] ?? { kind: 'misplaced' })),
+      )
       this.#count(batches)
       void this.#noteUse(batches)
     } catch (thrown) {
@@ -123,8 +134,24 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     return thrown instanceof ShardRefused ? thrown.message : `${this.#shard}: ${reasonOf(thrown)}`
   }
 
+  /** Since when the events of a tenant are published, undefined when they are not: conversations learn it from their answers. */
+  setPublished(tenant: string, since: number | undefined): void {
+    if (since === undefined) {
+      if (this.#published.delete(tenant)) this.ctx.storage.kv.delete(published(tenant))
+      return
+    }
+    this.ctx.storage.kv.put(published(tenant), since)
+    this.#published.set(tenant, since)
+  }
+
+  #withPublishing(tenant: string, answer: Projected): Projected {
+    const since = this.#published.get(tenant)
+    return since === undefined || answer.kind !== 'written' ? answer : { ...answer, publishedSince: since }
+  }
+
   /** Forgets when a tenant was last noted; whether it ever was. */
   forgetTenant(tenant: string): boolean {
+    this.setPublished(tenant, undefined)
     return this.ctx.storage.kv.delete(`noted/${tenant}`)
   }
 

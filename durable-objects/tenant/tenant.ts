@@ -31,7 +31,7 @@ import {
   type TenantSecrets,
   type TokenKey,
 } from '../../src/tenants/record.ts'
-import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf, sagaOf } from '../address.ts'
+import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf, sagaOf, shardWritersOf } from '../address.ts'
 import type { KeySet } from '../../src/tenants/key-sets.ts'
 import type { ActorSizes } from '../../src/protocol/usage-api.ts'
 import { Deletion } from './deletion.ts'
@@ -93,6 +93,11 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       isPending: () => this.#move.isReportPending(),
       run: () => this.#move.report(),
       dueAt: () => this.#move.reportDueAt(),
+    },
+    {
+      name: 'shard writers',
+      isPending: () => !this.#deletion.isErasing && this.#publishingNotified() !== this.#kv.get('publishingNotified'),
+      run: () => this.#notifyShardWriters(),
     },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
     { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
@@ -168,6 +173,32 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
   /** Where its rows are; undefined also for a tenant that is being erased. */
   placement(): Placement | undefined {
     return this.#deletion.isErasing ? undefined : this.record()?.placement
+  }
+
+  /** Publishes the tenant's own events from now on, or no more; see docs/design/webhooks.md. */
+  setPublished(isPublished: boolean): void {
+    const isNow = this.#kv.get('publishedSince') !== undefined
+    if (isPublished === isNow || this.record() === undefined) return
+    if (isPublished) this.#kv.put('publishedSince', this.#clock.now())
+    else this.#kv.delete('publishedSince')
+    this.#tasks.schedule(this.#clock.now(), 0)
+  }
+
+  /** What the shard writers have to know, and where; undefined while it never was other than nothing. */
+  #publishingNotified(): string | undefined {
+    const since = this.#kv.get<number>('publishedSince')
+    if (since === undefined && this.#kv.get('publishingNotified') === undefined) return undefined
+    return `${since ?? 0} ${this.record()?.placement.shard ?? ''}`
+  }
+
+  async #notifyShardWriters(): Promise<void> {
+    const { id, shard } = { id: this.ctx.id.name ?? '', shard: this.record()?.placement.shard }
+    const notified = this.#publishingNotified()
+    const since = this.#kv.get<number>('publishedSince')
+    const writers = shard === undefined ? [] : shardWritersOf(this.env, shard, id)
+    const calls = writers.map((writer) => writer.setPublished(id, since))
+    await within(10_000, 'the shard writers', Promise.all(calls))
+    this.#kv.put('publishingNotified', notified)
   }
 
   /** Deletes the tenant after so many days, in which it can be restored. A repeat changes the days while that is so. */
@@ -478,6 +509,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     // While a move holds up writes, its shards are told by the move.
     if (this.record() === undefined || this.#deletion.isErasing || this.#move.ownsPlacement) return
     this.#kv.put('told', 0)
+    if (this.#kv.get('publishedSince') !== undefined) this.#kv.delete('publishingNotified')
     this.#tasks.schedule(this.#clock.now(), 0)
   }
 

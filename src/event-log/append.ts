@@ -15,20 +15,22 @@ export type Appended = { readonly kind: 'appended'; readonly events: readonly Ap
 
 /**
  * Appends events in the order given. One that is there already by source and id is not added again; one that has the source
- * and id of another event refuses all. `added` is called for each new event.
+ * and id of another event refuses all, but is taken for the same where `isOwn`: a message may have been deleted since it was first
+ * published. `added` is called for each new event.
  */
 export function append(
   store: AppendStore,
   events: readonly NewEvent[],
   now: number,
   added: (event: LogEvent) => void = () => undefined,
+  isOwn = false,
 ): Appended {
   const known = events.map(({ source, id }) => store.find(source, id))
   const inCall = new Map<string, NewEvent>()
   for (const [index, event] of events.entries()) {
     const name = JSON.stringify([event.source, event.id])
     const other = known[index] ?? inCall.get(name)
-    if (other !== undefined && !isSame(other, event)) return conflict(event, index)
+    if (other !== undefined && !isOwn && !isSame(other, event)) return conflict(event, index)
     inCall.set(name, event)
   }
   const offsets = new Map<string, number>()

@@ -38,11 +38,17 @@ export interface ProjectedProperties {
 
 /**
  * The result of a batch. `written`: with the seqs of entries whose content is now removed from Postgres, if any, and a position of
- * the shard's log behind the commit, from which on a replica shows the batch; absent where the shard names none.
+ * the shard's log behind the commit, from which on a replica shows the batch; absent where the shard names none. `publishedSince`:
+ * since when the tenant's events are published, in milliseconds since the epoch; absent where they are not.
  * `misplaced`: the shard knows a newer placement, or none; ask the tenant's actor again. `failed`: the shard did not
  * confirm it, whether or not it has it; writing it again is harmless.
  */
 export type Projected =
-  | { readonly kind: 'written'; readonly scrubbed: readonly number[]; readonly position?: string }
+  | {
+      readonly kind: 'written'
+      readonly scrubbed: readonly number[]
+      readonly position?: string
+      readonly publishedSince?: number
+    }
   | { readonly kind: 'misplaced' }
   | { readonly kind: 'failed'; readonly why: string }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { eventKey, eventSource, eventType, storedEvent, topicName, typeVersion } from './events-api.ts'
+import { eventKey, eventSource, eventType, readTopicName, storedEvent, topicName, typeVersion } from './events-api.ts'
 import { time } from './jobs-api.ts'
 import { record } from './record.ts'
 import { urlLength } from '../kernel/outside-url.ts'
@@ -24,7 +24,7 @@ const push = z.strictObject({
 
 /** `PUT /v1/consumers/:name`. */
 export const newConsumer = z.strictObject({
-  topic: topicName.default('default'),
+  topic: readTopicName.default('default'),
   types: z.array(prefix).max(50).default([]).describe('Beginnings of types; all types without them'),
   keys: z.array(eventKey).max(100).default([]),
   sources: z.array(eventSource).max(50).default([]),

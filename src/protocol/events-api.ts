@@ -14,6 +14,14 @@ const maxExtensions = 20
 export const topicName = z
   .string()
   .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,64}$/, 'letters, digits and _ . - only, at most 64, not only dots')
+
+/** A topic that is read: also the one with Parley's own events. */
+export const readTopicName = z
+  .string()
+  .regex(
+    /^(?!\.\.?$)(?:[A-Za-z0-9_.-]{1,64}|\$parley)$/,
+    'letters, digits and _ . - only, at most 64, not only dots; or $parley',
+  )
 const text = (length: number) => z.string().min(1).max(length).refine(isPlainText, 'must be well-formed Unicode')
 
 export const eventType = z
@@ -116,7 +124,7 @@ export const publishedEvents = z
 /** `GET /v1/events`. */
 export const eventsQuery = z
   .strictObject({
-    topic: topicName.default('default'),
+    topic: readTopicName.default('default'),
     after: z.coerce.number().int().min(0).optional().describe('The events behind this offset'),
     since: z.coerce
       .number()

@@ -12,6 +12,7 @@ const topics = ['test/sim/topics.test.ts']
 const jobs = ['test/sim/jobs.test.ts']
 const activity = ['test/sim/activity.test.ts']
 const consumers = ['test/event-log/consumer.test.ts']
+const webhooks = ['test/event-log/webhook.test.ts']
 const sagas = ['test/sagas/run.test.ts']
 const processes = ['test/processes/tracker.test.ts']
 const sagaDays = ['test/sim/sagas.test.ts']
@@ -369,6 +370,27 @@ export const bugs: readonly Bug[] = [
     from: 'if (other.key !== key || this.#out.has(other.offset)) continue',
     to: 'continue',
     tests: consumers,
+  },
+  {
+    name: 'an outage of an endpoint gives its events up',
+    file: 'src/event-log/webhooks/webhook.ts',
+    from: "const isKept = outcome.kind === 'dead' || (state !== 'active' && !isRejected(answer?.status ?? null))",
+    to: 'const isKept = false',
+    tests: webhooks,
+  },
+  {
+    name: 'an endpoint that takes an event now and then is disabled all the same',
+    file: 'src/event-log/webhooks/health.ts',
+    from: "return health.state === 'active' ? health : { state: 'active', since: now, reason: null }",
+    to: 'return health',
+    tests: webhooks,
+  },
+  {
+    name: 'a replay mixes the order of a conversation',
+    file: 'src/event-log/consumers/consumer.ts',
+    from: 'lane.splice(place, 0, retry.offset)',
+    to: 'lane.push(retry.offset + 0 * place)',
+    tests: webhooks,
   },
   {
     name: 'an upcaster is applied twice',

@@ -98,7 +98,14 @@ class EventStory {
 
   async begin(): Promise<void> {
     const { maxAttempts } = this.#plot
-    const filter = { keys: [], sources: [], condition: null, versions: { [orderType]: newestVersion } }
+    const filter = {
+      keys: [],
+      sources: [],
+      condition: null,
+      versions: { [orderType]: newestVersion },
+      ordered: true,
+      webhook: null,
+    }
     const push = { url: 'https://hooks.example/mail', timeoutSeconds: 2 }
     for (let version = 1; version <= newestVersion; version++) {
       const upcast = version === 1 ? null : `{n: n, written: written, path: [path, 'v${version}'][]}`

@@ -2,6 +2,7 @@ import { errorsOf, exampleStatus, isCheckedByEtag, type OperationDefinition } fr
 import { problems, type ProblemName } from '../../protocol/problems.ts'
 import { operations } from '../resources/all-operations.ts'
 import { serverApiOperations } from '../server-api/operations.ts'
+import { webhookSection } from './webhooks.ts'
 import { Components, type JsonSchema } from './components.ts'
 
 /** The definition of every operation, in the order of the documentation. */
@@ -23,6 +24,7 @@ const tags: Readonly<Record<string, string>> = {
   Schedules: 'Recurring jobs.',
   Events: 'Events in topics, read at any offset, and the schemas of their types.',
   Consumers: 'Consumers of events: pushed or pulled, in order for each key, with dead letters.',
+  Webhooks: 'Endpoints of your server that get the events of your conversations.',
   Processes: 'What belongs together among your events, and what is late.',
   Sagas: 'Transactions over several systems: steps, their compensation, and runs.',
   Users: 'Profiles of your users, and the devices that they are reached on.',
@@ -39,7 +41,8 @@ export function openApi(serverUrl: string) {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const definition of definitions)
     (paths[definition.path] ??= {})[definition.method] = describe(definition, components)
-  const { text, schemas } = components.resolve(JSON.stringify(paths))
+  const { text, schemas } = components.resolve(JSON.stringify({ paths, webhooks: webhookSection(components) }))
+  const described: { readonly paths: unknown; readonly webhooks: unknown } = JSON.parse(text)
   return {
     openapi: '3.1.0',
     info: {
@@ -51,7 +54,7 @@ export function openApi(serverUrl: string) {
     },
     servers: [{ url: serverUrl }],
     tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
-    paths: JSON.parse(text),
+    ...described,
     components: { securitySchemes, schemas: { ...schemas, Problem: problemSchema } },
   }
 }

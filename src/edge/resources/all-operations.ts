@@ -8,6 +8,7 @@ import { consumers } from './events/consumers.ts'
 import { eventTopics } from './events/event-topics.ts'
 import { eventTypes } from './events/event-types.ts'
 import { events } from './events/events.ts'
+import { webhooks } from './events/webhooks.ts'
 import { limits } from './limits/limits.ts'
 import { feeds } from './notifications/feed.ts'
 import { profiles } from './notifications/users.ts'
@@ -41,6 +42,7 @@ export const operations: readonly Operation[] = [
   ...eventTopics,
   ...eventTypes,
   ...consumers,
+  ...webhooks,
   ...processes,
   ...processInstances,
   ...sagas,

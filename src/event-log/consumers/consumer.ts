@@ -9,6 +9,8 @@ export interface ConsumerRules extends EventFilter {
   /** Keys handed out at once. */
   readonly parallel: number
   readonly maxAttempts: number
+  /** Whether events of a key are handed out one after the other; true without it. */
+  readonly ordered?: boolean
 }
 
 /** An event that failed, or that waits behind one of its key that did. Its text is in the store. */
@@ -34,7 +36,8 @@ export interface ConsumerStore {
     all(): readonly Retry[]
     event(offset: number): LogEvent | undefined
     put(retry: Retry, event: LogEvent, reason: string): void
-    change(retry: Retry, reason: string): void
+    /** Without `reason` the one of before stays. */
+    change(retry: Retry, reason?: string): void
     remove(offset: number): void
     clear(): void
   }
@@ -43,6 +46,8 @@ export interface ConsumerStore {
     add(event: LogEvent, attempts: number, reason: string, now: number): void
     /** Why the event with this offset is a dead letter; undefined when it is none. */
     reasonOf(offset: number): string | undefined
+    /** Removes one dead letter, if it is there. */
+    remove(offset: number): void
     /** Removes dead letters, the oldest first, and returns their events. */
     take(limit: number): readonly LogEvent[]
   }
@@ -62,10 +67,18 @@ export interface Delivery {
   readonly generation: number
 }
 
-/** How an attempt ended. `released` does not count as an attempt: the event was not tried. */
+/**
+ * How an attempt ended. `released` does not count as an attempt: the event was not tried. One with `isKept` is tried again, however often it
+ * was tried.
+ */
 export type DeliveryOutcome =
   | { readonly kind: 'done' }
-  | { readonly kind: 'retry'; readonly reason: string; readonly delayMs?: number | undefined }
+  | {
+      readonly kind: 'retry'
+      readonly reason: string
+      readonly delayMs?: number | undefined
+      readonly isKept?: boolean
+    }
   | { readonly kind: 'dead'; readonly reason: string }
   | { readonly kind: 'released' }
 
@@ -132,8 +145,13 @@ export class Consumer {
   }
 
   set rules(rules: ConsumerRules) {
+    const isOtherOrder = (rules.ordered === false) !== (this.#rules.ordered === false)
     this.#rules = rules
     this.#matches = matcherOf(rules)
+    if (!isOtherOrder) return
+    const retries = [...this.#retries.values()]
+    for (const held of [this.#retries, this.#lanes]) held.clear()
+    for (const retry of retries) this.#noteRetry(retry)
   }
 
   /** What became of an event of the topic. Without `event` its filter is not asked: it is not known, or needs no data. */
@@ -177,19 +195,19 @@ export class Consumer {
     const free = () => Math.min(max, this.#rules.parallel - busy.size) > 0
     const deliveries: Delivery[] = []
     const add = (event: LogEvent, attempt: number) => {
-      busy.add(laneOf(event))
+      busy.add(this.#laneOf(event))
       this.#out.add(event.offset)
       deliveries.push({ event, attempt, generation })
     }
     for (const { offset, key, attempts, notBefore } of this.#firstRetries()) {
       if (deliveries.length >= max || !free()) break
-      if (notBefore > now || busy.has(laneOf({ offset, key }))) continue
+      if (notBefore > now || busy.has(this.#laneOf({ offset, key }))) continue
       const event = this.#store.retries.event(offset)
       if (event !== undefined) add(event, attempts + 1)
     }
     for (const event of this.#window.values()) {
       if (deliveries.length >= max || !free()) break
-      if (!busy.has(laneOf(event)) && !this.#isBlocked(event)) add(event, 1)
+      if (!busy.has(this.#laneOf(event)) && !this.#isBlocked(event)) add(event, 1)
     }
     return deliveries
   }
@@ -290,6 +308,34 @@ export class Consumer {
     return events.length
   }
 
+  /** Hands events out again that are settled, or that wait: with attempts from the first. Those of a key keep their order. */
+  handOutAgain(events: readonly LogEvent[], now: number): void {
+    for (const event of events) {
+      const { offset, key } = event
+      if (this.#out.has(offset) || this.#window.has(offset)) continue
+      if (this.#retries.has(offset)) this.#bringForward(offset, now)
+      else {
+        this.#store.dead.remove(offset)
+        this.#putRetry({ offset, key, attempts: 0, notBefore: now }, event, '')
+        this.#parkBehind(event)
+      }
+    }
+    this.#save()
+  }
+
+  /** Tries everything that waits for its next attempt now. */
+  retrySoon(now: number): void {
+    for (const { offset } of this.#firstRetries()) if (!this.#out.has(offset)) this.#bringForward(offset, now)
+  }
+
+  #bringForward(offset: number, now: number): void {
+    const retry = this.#retries.get(offset)
+    if (retry === undefined || retry.notBefore <= now) return
+    const sooner = { ...retry, notBefore: now }
+    this.#noteRetry(sooner)
+    this.#store.retries.change(sooner)
+  }
+
   #end(event: LogEvent, attempt: number, outcome: DeliveryOutcome, now: number): void {
     switch (outcome.kind) {
       case 'done':
@@ -300,7 +346,7 @@ export class Consumer {
         this.#drop(event.offset)
         return this.#die(event, attempt, outcome.reason, now)
       case 'retry': {
-        if (attempt >= this.#rules.maxAttempts) {
+        if (attempt >= this.#rules.maxAttempts && outcome.isKept !== true) {
           this.#drop(event.offset)
           return this.#die(event, attempt, outcome.reason, now)
         }
@@ -325,7 +371,7 @@ export class Consumer {
 
   /** The events of the key of a retry wait as rows too: the window goes on without them, and they keep their order. */
   #parkBehind({ key }: LogEvent): void {
-    if (key === null) return
+    if (key === null || this.#rules.ordered === false) return
     for (const other of this.#window.values()) {
       if (other.key !== key || this.#out.has(other.offset)) continue
       this.#forgetHeld(other.offset)
@@ -380,20 +426,20 @@ export class Consumer {
   }
 
   #keyAt(offset: number): string {
-    return laneOf({ offset, key: (this.#window.get(offset) ?? this.#retries.get(offset))?.key ?? null })
+    return this.#laneOf({ offset, key: (this.#window.get(offset) ?? this.#retries.get(offset))?.key ?? null })
   }
 
   #isBlocked(event: LogEvent): boolean {
-    return event.key !== null && this.#lanes.has(laneOf(event))
+    return event.key !== null && this.#rules.ordered !== false && this.#lanes.has(this.#laneOf(event))
   }
 
   #noteRetry(retry: Retry): void {
     if (!this.#retries.has(retry.offset)) {
-      const lane = this.#lanes.get(laneOf(retry)) ?? []
+      const lane = this.#lanes.get(this.#laneOf(retry)) ?? []
       // Nearly always behind all others; a dead letter that is handed out again may belong before them.
       const place = lane.findLastIndex((offset) => offset < retry.offset) + 1
       lane.splice(place, 0, retry.offset)
-      this.#lanes.set(laneOf(retry), lane)
+      this.#lanes.set(this.#laneOf(retry), lane)
     }
     this.#retries.set(retry.offset, retry)
     this.#first = undefined
@@ -402,10 +448,10 @@ export class Consumer {
   #forgetRetry(retry: Retry): void {
     this.#retries.delete(retry.offset)
     this.#store.retries.remove(retry.offset)
-    const lane = this.#lanes.get(laneOf(retry)) ?? []
+    const lane = this.#lanes.get(this.#laneOf(retry)) ?? []
     const place = lane.indexOf(retry.offset)
     if (place >= 0) lane.splice(place, 1)
-    if (lane.length === 0) this.#lanes.delete(laneOf(retry))
+    if (lane.length === 0) this.#lanes.delete(this.#laneOf(retry))
     this.#first = undefined
   }
 
@@ -432,8 +478,9 @@ export class Consumer {
     if (rest.offsets.length === 0) this.#store.leases.remove(lease.id)
     else this.#store.leases.put(rest)
   }
-}
 
-/** What keeps its order: the events of a key; each event without one by itself. */
-const laneOf = ({ key, offset }: { readonly key: string | null; readonly offset: number }): string =>
-  key === null ? `#${offset}` : `=${key}`
+  /** What keeps its order: the events of a key; each event by itself without a key, or where no order is asked for. */
+  #laneOf({ key, offset }: { readonly key: string | null; readonly offset: number }): string {
+    return key === null || this.#rules.ordered === false ? `#${offset}` : `=${key}`
+  }
+}

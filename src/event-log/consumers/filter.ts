@@ -1,4 +1,5 @@
 import type { LogEvent } from '../../events/log-event.ts'
+import { ownEventTypes } from '../../events/own-topic.ts'
 import { isTrue, parseExpression, type Expression } from '../../kernel/expression.ts'
 
 /** Which events a consumer gets; an empty list admits all. */
@@ -9,15 +10,19 @@ export interface EventFilter {
   readonly sources: readonly string[]
   /** A JMESPath expression about `{type, source, id, key, version, subject, data}`. */
   readonly condition: string | null
+  /** The webhook whose consumer this is: it gets the pings with its name. */
+  readonly webhook?: { readonly name: string } | null
 }
 
 /** Whether an event matches, or why its condition could not be evaluated. */
 export type Match = boolean | { readonly failure: string }
 
 /** The test of a filter, whose condition is parsed once. */
-export function matcherOf({ types, keys, sources, condition }: EventFilter): (event: LogEvent) => Match {
+export function matcherOf({ types, keys, sources, condition, webhook }: EventFilter): (event: LogEvent) => Match {
   const expression = condition === null ? undefined : parseExpression(condition)
   return (event) => {
+    if (webhook !== undefined && webhook !== null && event.type === ownEventTypes.ping)
+      return event.attributes.subject === webhook.name
     if (types.length > 0 && !types.some((prefix) => event.type.startsWith(prefix))) return false
     if (keys.length > 0 && (event.key === null || !keys.includes(event.key))) return false
     if (sources.length > 0 && !sources.includes(event.source)) return false

@@ -5,6 +5,17 @@ import type { Consumer, Delivery, DeliveryOutcome } from './consumer.ts'
 export interface PostResult {
   readonly outcome: DeliveryOutcome
   readonly pauseMs?: number
+  /** What the endpoint answered; absent where it was not called. */
+  readonly answer?: PostAnswer
+}
+
+/** An endpoint's answer to one attempt. */
+export interface PostAnswer {
+  /** Null where it did not answer. */
+  readonly status: number | null
+  /** How it began, where that is asked for. */
+  readonly beginning: string
+  readonly durationMs: number
 }
 
 /** Events of a topic in order, beginning behind an offset; `first` is the oldest that it has. */

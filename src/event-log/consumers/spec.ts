@@ -8,6 +8,17 @@ export interface ConsumerSpec extends ConsumerRules {
   readonly versions: Readonly<Record<string, number>>
   /** Where events are posted; null for a consumer that pulls. */
   readonly push: { readonly url: string; readonly timeoutSeconds: number } | null
+  readonly ordered: boolean
+  /** The webhook that this is; null for a consumer of the API. */
+  readonly webhook: WebhookSettings | null
+}
+
+/** What a webhook has beside its consumer. */
+export interface WebhookSettings {
+  readonly name: string
+  readonly description: string
+  /** Types and groups of types as they were given. */
+  readonly events: readonly string[]
 }
 
 /** A spec as it is stored. */
@@ -21,7 +32,15 @@ export const storedSpec: z.ZodType<ConsumerSpec> = z.object({
   parallel: z.number(),
   maxAttempts: z.number(),
   push: z.object({ url: z.string(), timeoutSeconds: z.number() }).nullable(),
+  ordered: z.boolean().default(true),
+  webhook: z
+    .object({ name: z.string(), description: z.string(), events: z.array(z.string()) })
+    .nullable()
+    .default(null),
 })
+
+/** The id of a webhook's delivery: its name has neither full stops nor slashes. */
+export const webhookDeliveryId = (webhook: string, offset: number): string => `${webhook}-${offset}`
 
 /** The id of a delivery, the same for each attempt: no full stops, as Standard Webhooks asks for. */
 export const deliveryId = (consumer: string, topic: string, offset: number): string =>

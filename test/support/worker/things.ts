@@ -43,6 +43,10 @@ export async function furnished(): Promise<Furnished> {
   await put(`/v1/event-topics/${name}`, {})
   await put(`/v1/event-types/${name}/versions/1`, { schema: true })
   await put(`/v1/consumers/${name}`, {})
+  await put(`/v1/webhooks/${name}`, { url: 'https://webhook.example/hook' })
+  // Nothing is posted; a ping is the first event there.
+  succeeded(await call(`POST /v1/webhooks/${name}/pause`, { as: tenant.key }))
+  succeeded(await call(`POST /v1/webhooks/${name}/test`, { as: tenant.key }))
   await put(`/v1/facade-routes/${name}`, facadeRoute)
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
@@ -89,6 +93,7 @@ export function pathOf(
     .replace('{seq}', '1')
     .replace('{version}', '1')
     .replace('{user}', 'bob')
+    .replace('{delivery}', `${name}-1`)
     .replaceAll(/\{\w+\}/g, name)
 }
 

@@ -6,6 +6,7 @@ import type { Env } from '../../../env.ts'
 import { encodeEvent } from '../../../event-log/cloud-events.ts'
 import { badExpression } from '../../../kernel/expression.ts'
 import { systemClock } from '../../../kernel/clock.ts'
+import { ownTopic } from '../../../events/own-topic.ts'
 import { encodeWith } from '../../../kernel/json.ts'
 import { badEndpoint } from '../../../kernel/outside-url.ts'
 import {
@@ -27,6 +28,7 @@ import {
 import { topicName } from '../../../protocol/events-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
+import { openOwnTopic, publishOwnEvents, webhookOf } from './own-topic.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { takeItems } from '../../rate-limits/items.ts'
 
@@ -72,7 +74,8 @@ const exampleEvent = {
 /** A consumer as the API shows it, with how far it is behind its topic. */
 async function viewOf(env: Env, tenant: string, name: string, state: ConsumerState | undefined) {
   if (state === undefined) return missing(name)
-  const { spec, isPaused, isFull, settled, ...figures } = state
+  const { spec: whole, isPaused, isFull, settled, ...figures } = state
+  const { ordered: _, webhook: __, ...spec } = whole
   const page = await callEventLog(env, tenant, spec.topic, (log) => log.read(settled, 1))
   const [oldest] = page.kind === 'page' ? page.events : []
   const top = page.kind === 'page' ? page.top : settled
@@ -142,7 +145,11 @@ const listConsumers = operation(
   }),
   async ({ c, caller }) => ({
     status: 200,
-    body: { consumers: await callEventCatalog(c.env, caller.tenant, (catalog) => catalog.consumers()) },
+    body: {
+      consumers: (await callEventCatalog(c.env, caller.tenant, (catalog) => catalog.consumers())).filter(
+        ({ name }) => webhookOf(name) === undefined,
+      ),
+    },
   }),
 )
 
@@ -189,6 +196,7 @@ const putConsumer = operation(
       (condition === null ? undefined : prefixed('condition', badExpression(condition))) ??
       (push === null ? undefined : prefixed('push', badEndpoint(push.url, loadConfig(c.env).endpoints), '.'))
     if (bad !== undefined) return fail('invalid-request', bad)
+    if (rules.topic === ownTopic) await openOwnTopic(c.env, tenant)
     if ((await callEventLog(c.env, tenant, rules.topic, (log) => log.state())) === undefined)
       return fail(
         'not-found',
@@ -197,9 +205,10 @@ const putConsumer = operation(
     await checkVersions(c.env, tenant, rules.versions)
     const offset = await offsetOf(c.env, tenant, rules.topic, from, 'from')
     accepted(await callEventCatalog(c.env, tenant, (catalog) => catalog.addConsumer(name, rules.topic)))
-    const spec = { ...rules, condition, push }
+    const spec = { ...rules, condition, push, ordered: true, webhook: null }
     await callEventConsumer(c.env, tenant, name, (consumer) => consumer.configure(spec, offset))
     await callEventLog(c.env, tenant, rules.topic, (log) => log.addConsumer(name))
+    if (rules.topic === ownTopic) await publishOwnEvents(c.env, tenant)
     const state = await callEventConsumer(c.env, tenant, name, (consumer) => consumer.state())
     return { status: 200, body: await viewOf(c.env, tenant, name, state) }
   },
@@ -225,6 +234,7 @@ const deleteConsumer = operation(
     await callEventLog(c.env, tenant, topic, (log) => log.removeConsumer(name))
     await callEventConsumer(c.env, tenant, name, (consumer) => consumer.remove())
     await callEventCatalog(c.env, tenant, (catalog) => catalog.removeConsumer(name))
+    if (topic === ownTopic) await publishOwnEvents(c.env, tenant)
     return { status: 204 }
   },
 )

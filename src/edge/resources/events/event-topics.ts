@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { callEventCatalog, callEventLog } from '../../../../durable-objects/open-event-actors.ts'
+import { ownTopic } from '../../../events/own-topic.ts'
 import { eventTopic, eventTopicList, topicName, topicSettings } from '../../../protocol/events-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
@@ -33,7 +34,11 @@ const listEventTopics = operation(
   }),
   async ({ c, caller }) => ({
     status: 200,
-    body: { topics: await callEventCatalog(c.env, caller.tenant, (catalog) => catalog.topics()) },
+    body: {
+      topics: (await callEventCatalog(c.env, caller.tenant, (catalog) => catalog.topics())).filter(
+        (topic) => topic !== ownTopic,
+      ),
+    },
   }),
 )
 

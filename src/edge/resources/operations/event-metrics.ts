@@ -4,7 +4,7 @@ import { processCounts } from '../../../processes/figures.ts'
 
 /** Events of the process that answers, since it began. */
 export function eventFamilies(): MetricFamily[] {
-  const { appended, duplicates, deliveries } = eventFigures
+  const { appended, duplicates, webhooksDisabled, deliveries } = eventFigures
   return [
     {
       name: 'parley_events_appended_total',
@@ -23,6 +23,12 @@ export function eventFamilies(): MetricFamily[] {
       type: 'counter',
       help: 'Deliveries to consumers by outcome; released ones were not tried.',
       samples: Object.entries(deliveries).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    },
+    {
+      name: 'parley_webhooks_disabled_total',
+      type: 'counter',
+      help: 'Endpoints of webhooks that were disabled after five days of failures, or because they answered 410.',
+      samples: [{ labels: {}, value: webhooksDisabled }],
     },
     {
       name: 'parley_process_events_total',

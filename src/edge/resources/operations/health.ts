@@ -13,6 +13,7 @@ import { loadConfig, type Config } from '../../../config.ts'
 import { leavingContexts } from '../../../contexts.ts'
 import type { Env } from '../../../env.ts'
 import { alertRules } from '../../../jobs/metrics/alerts.ts'
+import { webhookAlerts } from '../../../event-log/webhooks/alerts.ts'
 import { moveAlerts } from '../../../tenants/move-alerts.ts'
 import { expositionType } from '../../../kernel/exposition.ts'
 import { systemClock } from '../../../kernel/clock.ts'
@@ -80,6 +81,7 @@ export const health = new Hono<App>()
       groups: [
         { name: 'parley-jobs', rules: alertRules },
         { name: 'parley-moves', rules: moveAlerts },
+        { name: 'parley-webhooks', rules: webhookAlerts },
       ],
     }),
   )

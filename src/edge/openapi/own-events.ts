@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { publishedEvents } from '../../conversations/published-events.ts'
+import { ownEventTypes } from '../../events/own-topic.ts'
+
+const webhook = z.string().describe('Its name')
+
+/** Every event that Parley publishes itself, by type: when, and its data. */
+export const ownEvents: Readonly<Record<string, { readonly when: string; readonly data: z.ZodType }>> = {
+  ...publishedEvents,
+  [ownEventTypes.disabled]: {
+    when: 'An endpoint was disabled after five days of failures, or because it answered 410',
+    data: z.object({ webhook, url: z.string(), at: z.int(), reason: z.string() }),
+  },
+  [ownEventTypes.ping]: {
+    when: 'You asked for a test of a webhook; no other webhook gets it',
+    data: z.object({ webhook, at: z.int() }),
+  },
+}
+
+const groups = [...new Set(Object.keys(ownEvents).map((type) => `${type.slice(0, type.indexOf('.'))}.*`))]
+
+/** Why one of these is neither a type of an event nor a group of types: its index and the fix. */
+export function badEventTypes(types: readonly string[]): string | undefined {
+  const index = types.findIndex((type) => !Object.hasOwn(ownEvents, type) && !groups.includes(type))
+  if (index < 0) return undefined
+  return `${index}: no event has the type ${types[index]}; one of ${[...Object.keys(ownEvents), ...groups].join(', ')}`
+}
+
+/** The beginnings of types that a consumer compares with; no type is the beginning of another. */
+export const typePrefixes = (types: readonly string[]): string[] =>
+  types.map((type) => (type.endsWith('*') ? type.slice(0, -1) : type))
