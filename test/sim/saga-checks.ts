@@ -1,5 +1,5 @@
 import type { Run } from '../../src/sagas/run.ts'
-import { hasEffect, isUndone, napSeconds, planNamed } from './saga-definitions.ts'
+import { napSeconds } from './saga-definitions.ts'
 import type { SagaShop } from './saga-shop.ts'
 
 /** What docs/design/sagas.md promises, looked at while runs are under way and when all have ended. */
@@ -28,19 +28,11 @@ export class SagaChecks {
     this.look(runs, started)
     const stored = new Set(runs.map(({ id }) => id))
     const lost = [...started].filter((id) => !stored.has(id)).map((id) => `${id} was started and is lost`)
-    return [...this.#broken, ...lost, ...runs.flatMap((run) => [...this.#wrongEffects(run), ...wrongTimers(run)])]
-  }
-
-  /** A run that is completed has all its effects, and one that was compensated has none left. */
-  #wrongEffects({ id, definition, direction, steps }: Run): string[] {
-    return [...planNamed(definition).steps.values()].filter(hasEffect).flatMap((step) => {
-      const effect = this.#shop.stateOf(id, step.name)
-      const phase = steps[step.name]?.phase
-      if (direction === 'forward' && effect !== 'made') return [`${id} is completed and ${step.name} is ${effect}`]
-      if (direction === 'back' && isUndone(step) && effect === 'made')
-        return [`${id} is compensated and ${step.name} was made; for the run it is ${phase}`]
-      return []
-    })
+    return [
+      ...this.#broken,
+      ...lost,
+      ...runs.flatMap((run) => [...this.#shop.wrongEnd(run.id, run.direction === 'forward'), ...wrongTimers(run)]),
+    ]
   }
 }
 

@@ -1,6 +1,6 @@
+import type { Plan } from '../../src/sagas/definition.ts'
 import type { EndpointAnswer, EndpointCall } from './endpoints.ts'
-import { platform } from './lives.ts'
-import { isAfter, isUndone, planNamed } from './saga-definitions.ts'
+import { hasEffect, isAfter, isUndone } from './saga-definitions.ts'
 
 /** What became of a step: it was made, or made and taken back. */
 type Effect = 'made' | 'undone'
@@ -24,7 +24,8 @@ export class SagaShop {
   refuses = 0
   undone = 0
   asked = 0
-  readonly #sagas: ReadonlyMap<string, string>
+  readonly #planOf: (run: string) => Plan
+  readonly #happens: (probability: number) => boolean
   readonly #effects = new Map<string, Effect>()
   readonly #answers = new Map<string, EndpointAnswer>()
   readonly #refusedTo = new Map<string, number>()
@@ -33,9 +34,10 @@ export class SagaShop {
   /** Runs of which a compensation has arrived. */
   readonly #turned = new Set<string>()
 
-  /** `sagas` has the saga of each run. */
-  constructor(sagas: ReadonlyMap<string, string>) {
-    this.#sagas = sagas
+  /** `planOf` gives the plan of a run's saga, `happens` decides by chance. */
+  constructor(planOf: (run: string) => Plan, happens: (probability: number) => boolean) {
+    this.#planOf = planOf
+    this.#happens = happens
   }
 
   stateOf(run: string, step: string): Effect | undefined {
@@ -50,7 +52,7 @@ export class SagaShop {
     this.#sent.add(name)
     if (kind === 'act') this.#acted.add(`${run}/${step}`)
     // Where a step is compensated although its outcome is not known, its call may have been lost before it left.
-    const isKnown = planNamed(this.#sagas.get(run)).steps.get(step)?.onUnknown === 'attention'
+    const isKnown = this.#planOf(run).steps.get(step)?.onUnknown === 'attention'
     if (kind === 'undo' && isKnown && !this.#acted.has(`${run}/${step}`))
       this.broken.push(`${run}/${step} was compensated and never called`)
   }
@@ -67,13 +69,24 @@ export class SagaShop {
     }
   }
 
+  /** A run that is completed has all its effects, and one that was compensated has none left. */
+  wrongEnd(run: string, isCompleted: boolean): string[] {
+    return [...this.#planOf(run).steps.values()].filter(hasEffect).flatMap((step) => {
+      const effect = this.stateOf(run, step.name)
+      if (isCompleted && effect !== 'made') return [`${run} is completed and ${step.name} is ${effect}`]
+      if (!isCompleted && isUndone(step) && effect === 'made')
+        return [`${run} is compensated and ${step.name} was made and not taken back`]
+      return []
+    })
+  }
+
   #act({ run, step, key, number }: Known): EndpointAnswer {
     const before = this.#answers.get(key)
     if (before !== undefined) return before
     if (number <= (this.#refusedTo.get(key) ?? 0)) return { status: 409, body: { error: 'this call was given up' } }
-    const plan = planNamed(this.#sagas.get(run))
+    const plan = this.#planOf(run)
     const mayRefuse = step !== plan.pivot && !plan.behindPivot.has(step)
-    if (mayRefuse && platform().chance.happens(this.refuses)) return this.#remember(key, { status: 402, body: null })
+    if (mayRefuse && this.#happens(this.refuses)) return this.#remember(key, { status: 402, body: null })
     if (this.#turned.has(run)) this.broken.push(`${key} was made after the run had turned back`)
     if (this.stateOf(run, step) !== undefined) this.broken.push(`${run}/${step} was made again under the key ${key}`)
     this.#effects.set(`${run}/${step}`, 'made')
@@ -101,7 +114,7 @@ export class SagaShop {
 
   /** The latest step is taken back first. One that was made, and that the saga forgot or never asked about, is noticed here. */
   #notInOrder(run: string, step: string): void {
-    const plan = planNamed(this.#sagas.get(run))
+    const plan = this.#planOf(run)
     for (const later of plan.steps.values())
       if (isUndone(later) && isAfter(plan, later.name, step) && this.stateOf(run, later.name) === 'made')
         this.broken.push(`${run}/${step} was compensated before ${later.name}, which comes after it`)

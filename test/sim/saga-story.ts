@@ -2,10 +2,11 @@ import { hash32 } from '../../src/kernel/id.ts'
 import type { Run } from '../../src/sagas/run.ts'
 import { endpointNetwork, endpointServers, goodEndpoints, type EndpointWeather } from './endpoints.ts'
 import { eventActors } from './globals.ts'
+import { platform } from './lives.ts'
 import { stub } from './namespace.ts'
 import { tenant } from './neighbours.ts'
 import { SagaChecks } from './saga-checks.ts'
-import { definitions, paidEvent } from './saga-definitions.ts'
+import { definitions, paidEvent, planNamed } from './saga-definitions.ts'
 import { SagaShop } from './saga-shop.ts'
 import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
 
@@ -38,7 +39,10 @@ const actors = 16
 export async function tellOfSagas(seed: number, plot: SagaPlot): Promise<SagaEnding> {
   let weather = plot.endpoints
   const runs = new Map<string, string>()
-  const shop = new SagaShop(runs)
+  const shop = new SagaShop(
+    (run) => planNamed(runs.get(run)),
+    (probability) => platform().chance.happens(probability),
+  )
   const servers = () => ({ Endpoint: endpointServers(() => weather, shop.take) })
   const setting = await Setting.of(seed, plot, servers, { ENDPOINTS: endpointNetwork(shop.sent) }, eventActors)
   const story = new SagaStory(setting, plot, shop, runs)

@@ -57,11 +57,11 @@ async function torture(seed: number, endsAt: number, disk: boolean): Promise<Rep
 }
 
 function tell(what: string, end: RoundEnd, faults: readonly Fault[], tookMs: number, deaths: number): void {
-  const { acknowledged, promised, allowed, broken } = end
+  const { acknowledged, promised, allowed, runs, events, broken } = end
   const verdict = broken.length === 0 ? 'all promises kept' : `BROKEN\n  ${broken.slice(0, 20).join('\n  ')}`
   say(
     `${what}: ${faults.length} faults, ${deaths} deaths so far, ${acknowledged} messages, ${promised} for later, ` +
-      `${allowed} allowed, ${Math.round(tookMs / 1000)} s: ${verdict}`,
+      `${allowed} allowed, ${runs} runs of sagas, ${events} events, ${Math.round(tookMs / 1000)} s: ${verdict}`,
   )
 }
 

@@ -18,10 +18,12 @@ test('with everything failing for a while, what was acknowledged is there, once,
   expect([...kinds]).toContain('actor')
   const world = await TortureWorld.start()
   try {
-    const { broken, acknowledged } = await playRound(world, seed, faults)
+    const { broken, acknowledged, runs, events } = await playRound(world, seed, faults)
     const again = broken.length === 0 ? '' : `again with: ${writeReplay({ seed, faults })}`
     expect(broken, again).toEqual([])
     expect(acknowledged).toBeGreaterThan(20)
+    expect(runs).toBeGreaterThan(5)
+    expect(events).toBeGreaterThan(10)
     expect(world.struck).toBeGreaterThan(0)
   } finally {
     await world.stop()

@@ -2,7 +2,7 @@ import { readSettings } from '../../local/settings.ts'
 import { startStandIns, type StandIns } from '../../local/stand-ins.ts'
 import { kill } from '../support/e2e/processes.ts'
 import { DiskFault } from '../support/e2e/strace.ts'
-import { freePort, System } from '../support/e2e/system.ts'
+import { freePort, System, unlimited } from '../support/e2e/system.ts'
 import { TcpProxy, type Pace, type Weather } from '../support/e2e/tcp-proxy.ts'
 import type { Fault, Service } from './faults.ts'
 import { HttpFaults } from './http-faults.ts'
@@ -50,7 +50,10 @@ export class TortureWorld {
   }
 
   static async start(): Promise<TortureWorld> {
-    const system = System.prepare(await freePort(), { program: 'test/torture/serve.ts' })
+    const system = System.prepare(await freePort(), {
+      program: 'test/torture/serve.ts',
+      env: { ...unlimited, ALLOW_PRIVATE_ENDPOINTS: '1' },
+    })
     const settings = readSettings({ PARLEY_DATA: system.dataDir }, [])
     const standIns = await startStandIns(settings, makeSecrets(system.dataDir))
     const { vars } = standIns

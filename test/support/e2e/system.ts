@@ -20,6 +20,9 @@ export interface SystemOptions {
   readonly args?: readonly string[]
 }
 
+/** Limits of the tenant that no test reaches by chance. */
+export const unlimited = { LIMIT_MESSAGES_PER_SECOND: '10000', LIMIT_REQUESTS_PER_SECOND: '10000' } as const
+
 /** Every system started here, so that none outlives the tests, however they end. */
 const running = new Set<System>()
 process.once('exit', () => running.forEach((system) => system.abandon()))
@@ -50,7 +53,7 @@ export class System {
   /** A system that was not started yet. */
   static prepare(port: number, options: SystemOptions = {}): System {
     const system = new System(port, {
-      env: { LIMIT_MESSAGES_PER_SECOND: '10000', LIMIT_REQUESTS_PER_SECOND: '10000' },
+      env: unlimited,
       ...options,
     })
     running.add(system)
