@@ -1,7 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Chance } from '../jobs/support/chance.ts'
 import { freePort } from '../support/e2e/system.ts'
 import type { EndpointAnswer, EndpointCall } from '../sim/endpoints.ts'
+
+/** How long an endpoint takes before its effect at most, and after it. */
+const slowMs = 500
 
 /** A server of the tenant on this machine, which breaks off or answers 500 now and then, before or after what it does. */
 export class EndpointServer {
@@ -39,9 +43,12 @@ export class EndpointServer {
     } catch {
       return
     }
+    // So that calls are under way when a process dies.
+    await pause(this.#chance.between(0, slowMs))
     if (this.#chance.happens(this.fails / 2)) return this.#fail(answer)
     const headers = Object.fromEntries(Object.entries(asked.headers).map(([name, value]) => [name, String(value)]))
     const given = this.#take({ host: asked.headers.host ?? '', path: asked.url ?? '', headers, body })
+    await pause(this.#chance.between(0, slowMs))
     if (this.#chance.happens(this.fails / 2)) return this.#fail(answer)
     answer.writeHead(given.status, { 'content-type': 'application/json' })
     answer.end(JSON.stringify(given.body ?? null))
