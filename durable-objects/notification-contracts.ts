@@ -19,6 +19,7 @@ import type { Run, RunOutcome } from '../src/notifications/runs/run.ts'
 import type { ProfileInput } from '../src/notifications/users/profile.ts'
 import type { FeedFilter, Mark } from '../src/protocol/feed-api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
+import type { Appearance } from '../src/protocol/preferences-api.ts'
 import type { ErasableRpc, FetchCall } from './contracts.ts'
 
 /** The methods of the actors of notifications, and the types they exchange; docs/design/notifications.md says what each holds. */
@@ -38,6 +39,15 @@ export interface NotificationSettings {
   readonly zone: string
   /** For how long notices are kept, in milliseconds. */
   readonly keepMs: number
+  /** How the hosted page of preferences looks. */
+  readonly appearance?: Appearance | undefined
+}
+
+/** What a user's preferences are based on. */
+export interface PreferenceBasis {
+  readonly settings: NotificationSettings
+  readonly categories: readonly Category[]
+  readonly workflows: readonly string[]
 }
 
 /** What a trigger needs of the catalog, read in one call. */
@@ -67,6 +77,12 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   /** Secrets that sign the calls of fetch steps, the newest first. */
   secrets(): string[]
   putSettings(change: Partial<NotificationSettings>): NotificationSettings
+  preferenceBasis(workflows: readonly string[]): PreferenceBasis
+  linkSecret(): string
+  putTopic(name: string): { readonly kind: 'topic'; readonly topic: number; readonly isNew: boolean } | Refusal
+  topic(name: string): number | undefined
+  topics(after: string, limit: number): string[]
+  removeTopic(name: string): void
 }
 
 /** A recipient of a notification; a profile replaces what the user's has of the same fields. */
@@ -240,6 +256,11 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   feed(user: string, feed: string, page: FeedPageCall): string
   feedCounts(user: string): Record<string, FeedCounts>
   markFeed(user: string, call: MarkCall): MarkedItems | Refusal
+  subscribe(topic: number, users: readonly string[]): number
+  unsubscribe(topic: number, users: readonly string[]): number
+  subscribers(topic: number, after: string, limit: number): string[]
+  subscriberCount(topic: number): number
+  removeTopic(topic: number): void
 }
 
 /** How the actors of notifications have Workers send; the context in a Worker of its own has the same. */

@@ -59,7 +59,7 @@ export const contexts = {
     shared: ['src/limits/'],
   },
   notifications: {
-    tags: ['Notifications', 'Users', 'Feed'],
+    tags: ['Notifications', 'Users', 'Feed', 'Preferences', 'Notification topics'],
     operations: [],
     routes: [],
     actors: ['NotificationCatalog', 'Notifications', 'Recipients'],

@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/kernel/clock.ts'
+import { randomToken } from '../../src/kernel/id.ts'
 import type { Category, Workflow } from '../../src/notifications/model.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
@@ -8,6 +9,7 @@ import type {
   DecisionSettings,
   NotificationCatalogRpc,
   NotificationSettings,
+  PreferenceBasis,
   ResolvedWorkflow,
   StoredWorkflow,
 } from '../notification-contracts.ts'
@@ -18,6 +20,7 @@ import { notificationCatalogSchema } from './schema.ts'
 import { WorkflowTable } from './workflow-table.ts'
 
 export const maxCategories = 200
+export const maxTopics = 10_000
 const dayMs = 86_400_000
 const defaultSettings: NotificationSettings = { preferences: {}, zone: 'UTC', keepMs: 30 * dayMs }
 
@@ -103,6 +106,52 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
 
   secrets(): string[] {
     return this.#secrets.current(this.#clock.now())
+  }
+
+  /** What a user's preferences are based on; of `workflows` those that there are. */
+  preferenceBasis(workflows: readonly string[]): PreferenceBasis {
+    const known = workflows.filter((name) => this.workflow(name) !== undefined)
+    return { settings: this.settings(), categories: this.categories(), workflows: known }
+  }
+
+  /** The secret that signs links for users to settings of their own. It is never rotated: links in old mails have to go on working. */
+  linkSecret(): string {
+    const known = this.ctx.storage.kv.get<string>('linkSecret')
+    if (known !== undefined) return known
+    this.#create()
+    const secret = randomToken(43)
+    this.ctx.storage.kv.put('linkSecret', secret)
+    return secret
+  }
+
+  /** Gives a topic its number; a repeat finds it. */
+  putTopic(name: string): { readonly kind: 'topic'; readonly topic: number; readonly isNew: boolean } | Refusal {
+    this.#create()
+    const known = this.topic(name)
+    if (known !== undefined) return { kind: 'topic', topic: known, isNew: false }
+    const { n } = this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM topics').one()
+    if (n >= maxTopics) return refuse('limitExceeded', `topics: at most ${maxTopics}; delete one first`)
+    const topic = (this.ctx.storage.kv.get<number>('lastTopic') ?? 0) + 1
+    this.ctx.storage.kv.put('lastTopic', topic)
+    this.#sql.exec('INSERT INTO topics VALUES (?, ?)', name, topic)
+    return { kind: 'topic', topic, isNew: true }
+  }
+
+  topic(name: string): number | undefined {
+    if (!this.#exists) return undefined
+    return this.#sql.exec<{ topic: number }>('SELECT topic FROM topics WHERE name = ?', name).toArray()[0]?.topic
+  }
+
+  /** Names after `after` in their order. */
+  topics(after: string, limit: number): string[] {
+    if (!this.#exists) return []
+    const sql = 'SELECT name FROM topics WHERE name > ? ORDER BY name LIMIT ?'
+    return [...this.#sql.exec<{ name: string }>(sql, after, limit)].map(({ name }) => name)
+  }
+
+  /** The number is not given again, so that subscribers of the topic are never those of a later one. */
+  removeTopic(name: string): void {
+    if (this.#exists) this.#sql.exec('DELETE FROM topics WHERE name = ?', name)
   }
 
   /** Creates the tables, on the first write. */

@@ -5,4 +5,5 @@ export const notificationCatalogSchema = [
      PRIMARY KEY (name, version)) WITHOUT ROWID;
    CREATE TABLE workflows (name TEXT PRIMARY KEY, newest INTEGER NOT NULL, is_deleted INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE categories (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE topics (name TEXT PRIMARY KEY, topic INTEGER NOT NULL) WITHOUT ROWID`,
 ]

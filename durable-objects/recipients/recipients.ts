@@ -37,6 +37,9 @@ import { refuseUnknown, UserTable } from './sql-users.ts'
 
 /** Ids of items that the answer to a mark of all of them names. */
 const maxNamed = 1000
+/** Subscriptions of a deleted topic that are deleted in one go, and the pause behind it, in milliseconds. */
+const purgedAtOnce = 2000
+const purgePauseMs = 20
 /** Notices that one alarm lets go on. */
 const noticesAtOnce = 100
 /** While so many calls wait to be made, no further users are taken. */
@@ -103,7 +106,9 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     super(...given)
     if (this.#isUsed) migrate(this.#sql, recipientsSchema)
     this.#metrics = new NotificationMetrics(this.ctx.storage.kv.get('metrics'))
-    if (this.#isUsed && this.#runs.notices.nextLookAt() !== undefined) this.ctx.waitUntil(this.#resume())
+    if (!this.#isUsed) return
+    if (this.#runs.notices.nextLookAt() !== undefined) this.ctx.waitUntil(this.#resume())
+    if (this.#topics.hasRest) void this.#purgeTopics()
   }
 
   /** Decides for users of a part, in one commit with all that arrive together. A repeat changes nothing. */
@@ -254,6 +259,36 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       this.#live.send([{ user, data }])
     }
     return { kind: 'marked', items, counts }
+  }
+
+  /** Subscribes users to a topic of notifications; returns how many were not subscribed. */
+  subscribe(topic: number, users: readonly string[]): number {
+    this.#use()
+    return this.#topics.add(topic, users)
+  }
+
+  unsubscribe(topic: number, users: readonly string[]): number {
+    return this.#isUsed ? this.#topics.remove(topic, users) : 0
+  }
+
+  /** Subscribers of a topic in the order of their ids, those behind `after`. */
+  subscribers(topic: number, after: string, limit: number): string[] {
+    return this.#isUsed ? this.#topics.subscribers(topic, after, limit) : []
+  }
+
+  subscriberCount(topic: number): number {
+    return this.#isUsed ? this.#topics.count(topic) : 0
+  }
+
+  /** From now on the topic has no subscribers; their rows are deleted bit by bit behind the answer. */
+  removeTopic(topic: number): void {
+    if (!this.#isUsed) return
+    this.#topics.delete(topic)
+    void this.#purgeTopics()
+  }
+
+  async #purgeTopics(): Promise<void> {
+    while (this.#topics.purge(purgedAtOnce)) await scheduler.wait(purgePauseMs)
   }
 
   /** Never throws: the platform gives up an alarm that fails six times. */

@@ -2,7 +2,8 @@ import type { Sql } from '../shared/sql.ts'
 
 /**
  * Topics are known by the number that the catalog gave them: a topic that is deleted and made again has another one, so that the old
- * one's subscribers can be deleted bit by bit. `topics` has how many subscribers of this actor each has; `is_deleted` ones are emptied.
+ * one's subscribers can be deleted bit by bit. `topics` has how many subscribers of this actor each has; `is_deleted` is 1 while rows of a
+ * deleted topic are left, and 2 then.
  */
 export const topicsSchema = `
   CREATE TABLE topic_subscribers (topic INTEGER NOT NULL, user TEXT NOT NULL, PRIMARY KEY (topic, user)) WITHOUT ROWID;
@@ -54,16 +55,24 @@ export class TopicTable {
   /** From now on the topic has no subscribers; `purge` deletes their rows. */
   delete(topic: number): void {
     const sql = `INSERT INTO topics (topic, subscribers, is_deleted) VALUES (?, 0, 1)
-      ON CONFLICT (topic) DO UPDATE SET subscribers = 0, is_deleted = 1`
+      ON CONFLICT (topic) DO UPDATE SET subscribers = 0, is_deleted = max(is_deleted, 1)`
     this.#sql.exec(sql, topic)
+  }
+
+  /** Whether a topic was deleted whose rows are not. */
+  get hasRest(): boolean {
+    return this.#sql.exec('SELECT 1 FROM topics WHERE is_deleted = 1 LIMIT 1').toArray().length > 0
   }
 
   /** Deletes rows of deleted topics; whether some may be left. The mark of deletion stays: a late request may name the topic. */
   purge(limit: number): boolean {
-    const sql = `DELETE FROM topic_subscribers WHERE (topic, user) IN (
-        SELECT topic, user FROM topic_subscribers WHERE topic IN (SELECT topic FROM topics WHERE is_deleted = 1) LIMIT ?)
-      RETURNING topic`
-    return this.#sql.exec(sql, limit).toArray().length === limit
+    const [row] = this.#sql.exec<{ topic: number }>('SELECT topic FROM topics WHERE is_deleted = 1 LIMIT 1')
+    if (row === undefined) return false
+    const sql = `DELETE FROM topic_subscribers WHERE topic = ?1 AND user IN (
+      SELECT user FROM topic_subscribers WHERE topic = ?1 ORDER BY user LIMIT ?2) RETURNING topic`
+    if (this.#sql.exec(sql, row.topic, limit).toArray().length < limit)
+      this.#sql.exec('UPDATE topics SET is_deleted = 2 WHERE topic = ?', row.topic)
+    return this.hasRest
   }
 
   /** Ends all subscriptions of a user. */
@@ -72,7 +81,7 @@ export class TopicTable {
   }
 
   #isDeleted(topic: number): boolean {
-    return this.#sql.exec('SELECT 1 FROM topics WHERE topic = ? AND is_deleted = 1', topic).toArray().length > 0
+    return this.#sql.exec('SELECT 1 FROM topics WHERE topic = ? AND is_deleted > 0', topic).toArray().length > 0
   }
 
   #count(topic: number, by: number): void {

@@ -116,7 +116,7 @@ export interface Target {
 }
 
 /** Allowed or not for each channel; `all` holds for channels that are not named. */
-export type ChannelSwitches = Readonly<Partial<Record<Channel | 'all', boolean>>>
+export type ChannelSwitches = Readonly<Partial<Record<Channel | 'all', boolean | undefined>>>
 
 /** One layer of preferences: the platform's, a tenant's, or a recipient's. */
 export interface Preferences {

@@ -3,18 +3,17 @@ import { notificationName } from './feed-api.ts'
 import { conversationId, displayName } from './payloads.ts'
 import { zone } from './users-api.ts'
 
-/** Names of channels, as in `src/notifications/model.ts`. */
-export const channelNames = ['in-app', 'email', 'push', 'sms', 'chat', 'webhook'] as const
-export type ChannelName = (typeof channelNames)[number]
-
+const isOn = z.boolean().optional()
 const switches = z
-  .partialRecord(
-    z.enum(
-      [...channelNames, 'all'],
-      `a channel is one of ${channelNames.join(', ')}, or all for those that are not named`,
-    ),
-    z.boolean(),
-  )
+  .strictObject({
+    'in-app': isOn,
+    email: isOn,
+    push: isOn,
+    sms: isOn,
+    chat: isOn,
+    webhook: isOn,
+    all: isOn.describe('Channels that are not named'),
+  })
   .meta({ id: 'ChannelSwitches' })
 
 /** At most so many names in a record. */
@@ -30,7 +29,7 @@ const weekdays = z
   .describe('ISO weekdays on which the range starts, 1 is Monday; all without it')
 
 const range = z
-  .strictObject({ start: timeOfDay, end: timeOfDay, weekdays: weekdays.exactOptional() })
+  .strictObject({ start: timeOfDay, end: timeOfDay, weekdays: weekdays.optional() })
   .refine(({ start, end }) => start !== end, 'start and end: must differ')
   .describe('A range whose end is before its start ends on the next day')
   .meta({ id: 'TimeRange' })
@@ -40,7 +39,7 @@ const ranges = z.array(range).min(1).max(21)
 const quietHours = z
   .strictObject({
     ranges,
-    zone: zone.exactOptional().describe('The zone of the profile, then that of the tenant without it'),
+    zone: zone.optional().describe('The zone of the profile, then that of the tenant without it'),
   })
   .meta({ id: 'QuietHours' })
 
@@ -49,22 +48,22 @@ const named = z.record(notificationName, switches)
 
 /** Preferences that both a tenant and a user have. */
 const layer = {
-  channels: switches.exactOptional(),
-  categories: named.refine(...atMost(200)).exactOptional(),
-  workflows: named.refine(...atMost(200)).exactOptional(),
-  quietHours: quietHours.exactOptional(),
-  windows: ranges.exactOptional().describe('Deliveries outside the app are made only within these'),
+  channels: switches.optional(),
+  categories: named.refine(...atMost(200)).optional(),
+  workflows: named.refine(...atMost(200)).optional(),
+  quietHours: quietHours.optional(),
+  windows: ranges.optional().describe('Deliveries outside the app are made only within these'),
 }
 
 /** `PUT /v1/users/{user}/preferences`. */
 export const preferences = z
   .strictObject({
     ...layer,
-    muteUntil: time.exactOptional().describe('Until then mandatory categories only'),
+    muteUntil: time.optional().describe('Until then mandatory categories only'),
     mutedConversations: z
       .record(conversationId, time)
       .refine(...atMost(1000))
-      .exactOptional()
+      .optional()
       .describe('Until when notifications of a conversation are not wanted'),
   })
   .meta({ id: 'Preferences' })
@@ -93,16 +92,18 @@ const colour = z.string().regex(/^#[0-9a-f]{6}$/i, 'a colour as #rrggbb')
 /** How the hosted page of preferences looks. */
 const appearance = z
   .strictObject({
-    name: displayName.max(100).exactOptional().describe('The name of the product'),
-    accent: colour.exactOptional(),
-    background: colour.exactOptional(),
-    text: colour.exactOptional(),
+    name: displayName.max(100).optional().describe('The name of the product'),
+    accent: colour.optional(),
+    background: colour.optional(),
+    text: colour.optional(),
     logo: z
       .url({ protocol: /^https$/, error: 'an https address' })
       .max(2048)
-      .exactOptional(),
+      .optional(),
   })
   .meta({ id: 'Appearance' })
+
+export type Appearance = z.output<typeof appearance>
 
 /** `PUT /v1/notification-settings`: settings that are left out get their defaults. */
 export const notificationSettings = z
@@ -121,5 +122,3 @@ export const notificationSettings = z
       .describe('For how long notifications and items of feeds are kept'),
   })
   .meta({ id: 'NotificationSettings' })
-
-export type NotificationSettingsInput = z.output<typeof notificationSettings>

@@ -147,7 +147,8 @@ describe('topics', () => {
     table.add(2, ['u1'])
     table.delete(1)
     expect([table.count(1), table.subscribers(1, '', 10), table.add(1, ['late'])]).toEqual([0, [], 0])
-    expect([table.purge(10), table.purge(10), table.purge(10)]).toEqual([true, true, false])
+    expect(table.hasRest).toBe(true)
+    expect([table.purge(10), table.purge(10), table.purge(10), table.hasRest]).toEqual([true, true, false, false])
     expect([table.topicsOf('u0'), table.topicsOf('u1')]).toEqual([[], [2]])
   })
 

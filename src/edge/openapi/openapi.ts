@@ -29,6 +29,8 @@ const tags: Readonly<Record<string, string>> = {
   Sagas: 'Transactions over several systems: steps, their compensation, and runs.',
   Users: 'Profiles of your users, and the devices that they are reached on.',
   Feed: 'What users read in the app: items with exact counts.',
+  Preferences: 'What users want to be notified of, when, and by which channels.',
+  'Notification topics': 'Named sets of users that notifications can go to.',
   Facade: 'Routes that move requests from a legacy system to a new one, step by step.',
   Usage: 'What you used, by day.',
   Operator: 'For the operator of the deployment, with ADMIN_KEY.',

@@ -11,6 +11,8 @@ import { events } from './events/events.ts'
 import { webhooks } from './events/webhooks.ts'
 import { limits } from './limits/limits.ts'
 import { feeds } from './notifications/feed.ts'
+import { preferences } from './notifications/preferences.ts'
+import { notificationTopics } from './notifications/topics.ts'
 import { profiles } from './notifications/users.ts'
 import { namespaces } from './namespaces/namespaces.ts'
 import { processInstances } from './processes/instances.ts'
@@ -49,6 +51,8 @@ export const operations: readonly Operation[] = [
   ...sagaRuns,
   ...profiles,
   ...feeds,
+  ...preferences,
+  ...notificationTopics,
   ...facadeRoutes,
   ...usage,
   ...admin,

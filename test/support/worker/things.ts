@@ -48,6 +48,7 @@ export async function furnished(): Promise<Furnished> {
   succeeded(await call(`POST /v1/webhooks/${name}/pause`, { as: tenant.key }))
   succeeded(await call(`POST /v1/webhooks/${name}/test`, { as: tenant.key }))
   await put(`/v1/facade-routes/${name}`, facadeRoute)
+  succeeded(await call(`PUT /v1/topics/${name}`, { as: tenant.key }))
   succeeded(await call(`PATCH /v1/queues/${name}`, { as: tenant.key, body: { concurrency: 5 } }))
   const later = { id: `job-${name}`, type: 'join', runAt: Date.now() + 3_600_000 }
   succeeded(await call('POST /v1/jobs', { as: tenant.key, body: later }))

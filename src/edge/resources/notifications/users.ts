@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { recipientActors, recipientsNumberOf } from '../../../../durable-objects/address.ts'
+import { recipientsNumberOf } from '../../../../durable-objects/address.ts'
 import { callRecipients, callRecipientsNumbered } from '../../../../durable-objects/open-recipients.ts'
 import type { Env } from '../../../env.ts'
 import type { Channel } from '../../../notifications/model.ts'
@@ -27,6 +27,7 @@ import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { takeItems } from '../../rate-limits/items.ts'
 import { requireSelf } from './owner.ts'
+import { pageOfActors } from './pages.ts'
 
 const tag = 'Users'
 const path = '/v1/users/{user}'
@@ -158,8 +159,13 @@ const listUsers = operation(
         'invalid-request',
         'ids: a user token must give the ids of the users to read; only an API key lists them all',
       )
-    const { users, next } = await pageOfUsers(c.env, caller.tenant, cursor, limit)
-    return { status: 200, json: listText(users, next) }
+    const { items, next } = await pageOfActors(cursor, limit, async (actor, after, wanted) => {
+      const { users, last } = await callRecipientsNumbered(c.env, caller.tenant, actor, (own) =>
+        own.users(after, wanted),
+      )
+      return { items: users, last }
+    })
+    return { status: 200, json: listText(items, next) }
   },
 )
 
@@ -262,21 +268,6 @@ async function usersById(env: Env, tenant: string, ids: readonly string[], isPub
     ),
   )
   return found.flat()
-}
-
-/** A page of all users: actor by actor, in each by id. A cursor is `<actor>:<last id>`. */
-async function pageOfUsers(env: Env, tenant: string, cursor: string | undefined, limit: number) {
-  const [first = '0'] = (cursor ?? '0:').split(':', 1)
-  const users: string[] = []
-  let after = (cursor ?? '0:').slice(first.length + 1)
-  for (let number = Number(first); number < recipientActors; number++) {
-    const wanted = limit - users.length
-    const page = await callRecipientsNumbered(env, tenant, number, (own) => own.users(after, wanted))
-    users.push(...page.users)
-    if (users.length >= limit) return { users, next: `${number}:${page.last}` }
-    after = ''
-  }
-  return { users, next: null }
 }
 
 const listText = (users: readonly string[], next: string | null): string =>

@@ -86,6 +86,8 @@ export const recipientOperations: Readonly<Record<string, readonly Use[]>> = {
   'DELETE /v1/users/{user}/targets/{id}': ofOneself('removes a device', (user) => ({ user })),
   'GET /v1/feed': ofOneself('reads the feed', (user) => ({ query: `?user=${user}` })),
   'GET /v1/feed/counts': ofOneself('reads the counts', (user) => ({ query: `?user=${user}` })),
+  'GET /v1/users/{user}/preferences': ofOneself('reads the preferences', (user) => ({ user })),
+  'PUT /v1/users/{user}/preferences': ofOneself('stores the preferences', (user) => ({ user, body: {} })),
   'POST /v1/feed/marks': ofOneself('marks the feed', (user) => ({ body: { user, mark: 'seen', all: true } })),
 }
 

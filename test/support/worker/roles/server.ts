@@ -17,6 +17,7 @@ export async function serverSetting(line: string, own: Furnished): Promise<Setti
   if (line === 'POST /v1/jobs/{id}/redrive') return { things: { ...things, job: await deadJob(own) } }
   if (line.endsWith('/versions/{version}'))
     return { things: { ...things, name: `${things.name}-new` }, body: { schema: true } }
+  if (line === 'PUT /v1/topics/{topic}') return { things: { ...things, name: `${things.name}-new` } }
   if (line === 'DELETE /v1/key-sets/{name}') await putKeySet(own)
   if (line.startsWith('POST /v1/saga-runs/')) return { things: { ...things, run: await freshRun(own, line) } }
   const body = bodies(things.name, `${things.name}:x`)[line]
@@ -38,6 +39,7 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/key-sets/{name}': { url: keySetAddress },
   'PUT /v1/schedules/{name}': { everySeconds: 60, job: { type: 'join' } },
   'PUT /v1/facade-routes/{name}': facadeRoute,
+  'PUT /v1/notification-settings': {},
   'POST /v1/events': { type: 'sample' },
   'PUT /v1/processes/{name}': {
     events: [
