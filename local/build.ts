@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, stop } from 'esbuild'
 import { buildPage, buildReference } from '../web/build.ts'
@@ -26,6 +26,27 @@ export async function buildAll(outfile = join(root, 'dist/worker.js')): Promise<
   await stop()
 }
 
+/**
+ * Builds `npx parley` as one file without dependencies: Node does not read TypeScript in packages. Run by `npm pack` in cli/. The native driver of
+ * pg is left out, which it does not need.
+ */
+export async function buildCli(outfile = join(root, 'cli/dist/parley.js')): Promise<void> {
+  await build({
+    entryPoints: [join(root, 'local/parley-cli.ts')],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: ['pg-native', 'pg-cloudflare'],
+    // pg is CommonJS.
+    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)` },
+    logLevel: 'warning',
+  })
+  await chmod(outfile, 0o755)
+  await stop()
+}
+
 /** Writes the page and the API reference as modules that the Worker imports, the page with the hashes of its script and style. */
 export async function buildPageModule(): Promise<void> {
   const { html, hashes } = await buildPage()
@@ -48,4 +69,7 @@ async function writeModule(name: string, value: object): Promise<void> {
   await rename(draft, join(root, `web/dist/${name}.js`))
 }
 
-if (process.argv[1] === import.meta.filename) await (process.argv.includes('--web') ? buildPageModule() : buildAll())
+if (process.argv[1] === import.meta.filename) {
+  if (process.argv.includes('--cli')) await buildCli()
+  else await (process.argv.includes('--web') ? buildPageModule() : buildAll())
+}

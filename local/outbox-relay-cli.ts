@@ -8,8 +8,8 @@ import { relayStep } from './outbox/relay.ts'
 import { outboxSql } from './outbox/table.ts'
 import { asksForHelp, helpWith } from './usage.ts'
 
-// `npm run outbox-relay`: publishes the rows of an outbox in a Postgres as events; see docs/outbox.md.
-const usage = `npm run outbox-relay -- --database postgres://… --url https://… [--create] [--once] [--keep-seconds 86400]
+// `npx parley outbox-relay`, here also `npm run outbox-relay --`: publishes the rows of an outbox in a Postgres as events; see docs/outbox.md.
+const usage = `npx parley outbox-relay --database postgres://… --url https://… [--create] [--once] [--keep-seconds 86400]
   PARLEY_API_KEY holds the API key. --create makes the table; --once ends when nothing is left to publish.`
 
 const idleMs = 1000

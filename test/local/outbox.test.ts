@@ -1,6 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventLogSchema } from '../../durable-objects/event-log/schema.ts'
@@ -182,4 +186,57 @@ describe('the outbox relay', () => {
     const page = await readFile(join(import.meta.dirname, '../../docs/outbox.md'), 'utf8')
     expect(page).toContain(outboxSql)
   })
+})
+
+describe('the package `parley`', () => {
+  const run = promisify(execFile)
+
+  test('relays an outbox where it was installed from its archive, without a network and other packages', async () => {
+    const app = join(dataDir, 'app')
+    await mkdir(app)
+    const package_ = join(import.meta.dirname, '../../cli')
+    await run('npm', ['pack', '--silent', '--pack-destination', app], { cwd: package_ })
+    await run('npm', [
+      'install',
+      '--offline',
+      '--no-audit',
+      '--no-fund',
+      '--prefix',
+      app,
+      join(app, 'parley-0.1.0.tgz'),
+    ])
+    const received: unknown[] = []
+    const deployed = createServer((request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      request.on('end', () => {
+        received.push(request.method, request.url, request.headers.authorization, ...JSON.parse(body))
+        response.end('{}')
+      })
+    })
+    await new Promise<void>((resolve) => deployed.listen(0, '127.0.0.1', resolve))
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it listens on a port
+    const { port } = deployed.address() as AddressInfo
+    try {
+      // An earlier test made its session the relay of this database.
+      await owner.query('SELECT pg_advisory_unlock_all()')
+      await put('order.paid', 'o-1', '{"total": 20}', 'orders')
+      const { stdout } = await run(
+        join(app, 'node_modules/.bin/parley'),
+        ['outbox-relay', '--once', '--database', postgres.url('customer'), '--url', `http://127.0.0.1:${port}`],
+        { cwd: app, env: { ...process.env, PARLEY_API_KEY: 'key' } },
+      )
+      expect(stdout).toContain('pending')
+      expect(received).toEqual([
+        'POST',
+        '/v1/events?topic=orders',
+        'Bearer key',
+        expect.objectContaining({ type: 'order.paid', key: 'o-1', data: { total: 20 } }),
+      ])
+      const { rows } = await owner.query('SELECT count(published_at)::int AS published FROM parley_outbox')
+      expect(rows).toEqual([{ published: 1 }])
+    } finally {
+      deployed.close()
+    }
+  }, 120_000)
 })

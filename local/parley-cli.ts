@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { endWith, LocalError } from './local-error.ts'
+import { asksForHelp, helpWith } from './usage.ts'
+
+// `npx parley <command>`: what runs beside a customer's own systems. The package holds it as one file, see `buildCli`.
+const usage = `npx parley <command> [options]
+
+  outbox-relay   publish the rows of an outbox in a Postgres as events; --help says how`
+
+const [command] = process.argv.splice(2, 1)
+if (command === 'outbox-relay') await import('./outbox-relay-cli.ts')
+else if (command === undefined || asksForHelp([command])) helpWith(usage)
+else endWith(new LocalError(`there is no command ${command}:\n${usage}`))
