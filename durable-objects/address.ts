@@ -23,6 +23,12 @@ export const activityOfConversation = (env: Env, tenant: string, conversation: s
 
 export const inboxOf = (env: Env, tenant: string, user: string) => ofTenant(env.INBOX, tenant, named(tenant, user))
 
+/** The inbox of an erased user, by the id of the actor: its name would be the user's id. */
+export const inboxOfId = (env: Env, tenant: string, id: string) => {
+  const inboxes = actorsOf(env.INBOX, tenant)
+  return inboxes.get(inboxes.idFromString(id))
+}
+
 /** One of the few actors of a tenant that hold notes for users without a connection: always the same for a user. */
 export const inboxNotesOf = (env: Env, tenant: string, user: string) =>
   inboxNotesNumbered(env, tenant, notesNumberOf(user))

@@ -30,6 +30,7 @@ import type { DeliveryState, LoggedDelivery } from '../src/event-log/webhooks/we
 import type { Retention } from '../src/event-log/retention.ts'
 import type { EventType, Registered, TypeVersion } from '../src/event-log/types/event-type.ts'
 import type { ProgressState } from '../src/event-log/consumers/progress.ts'
+import type { ErasedUser, MessagesOfErased } from '../src/events/erased-user.ts'
 import type { EventWait, LogEvent, NewEvent, SeenEvent } from '../src/events/log-event.ts'
 import type { NewJob } from '../src/jobs/model/job.ts'
 import type { JobState } from '../src/jobs/model/phase.ts'
@@ -75,6 +76,7 @@ import type { ShardConnection, ShardList, StoredReplica, StoredShard } from '../
 import type { Aggregate, Found } from '../src/cache/aggregates.ts'
 import type { PlatformSettings } from '../src/tenants/platform-settings.ts'
 import type { Placement, StoredKey, StoredTenant, TenantSecrets, TenantState, TokenKey } from '../src/tenants/record.ts'
+import type { UserErasure } from '../src/tenants/user-erasure.ts'
 import type { LogOf, PageOf } from '../src/events/log-of.ts'
 import type { ConversationChecksums } from '../src/history/checksum.ts'
 import type { Invalidations, Stamp } from '../src/cache/epochs.ts'
@@ -110,6 +112,7 @@ export interface ErasableRpc {
 export interface ActorNamesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   note(kind: ListedClass, name: string): Promise<number>
   forget(kind: ListedClass, name: string, serial: number): void
+  remove(kind: ListedClass, name: string): boolean
   close(): void
   names(kind: ListedClass, after: string): NamesPage
 }
@@ -207,6 +210,21 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   readStates(users: readonly string[]): UserStates | undefined
   checksums(): Promise<ConversationChecksums | undefined>
   rebuild(): void
+  eraseUser(erased: ErasedUser, cursor: string): ErasedPart
+  writtenWithout(erased: ErasedUser, refs: readonly number[]): WrittenWithout
+  entriesRewritten(seqs: readonly number[]): void
+}
+
+/** A part of the erasure of a user: how much was changed, and where the following part begins; null at the end. */
+export interface ErasedPart {
+  readonly erased: number
+  readonly next: string | null
+}
+
+/** Whether Postgres has all that a conversation has, and the entries of those asked for that the user wrote. */
+export interface WrittenWithout {
+  readonly isWritten: boolean
+  readonly theirs: readonly number[]
 }
 
 export interface ActivityRpc extends Rpc.DurableObjectBranded, ErasableRpc {
@@ -218,6 +236,7 @@ export interface ActivityRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   firstActors(): number
   handOver(number: number, after: string): ActivityHandover | undefined
   conversations(after: string): ConversationNames
+  eraseUser(conversation: string, erased: ErasedUser): boolean
 }
 
 /** Ids of conversations in their order, and where the following part begins; null at the end. */
@@ -260,6 +279,12 @@ export interface InboxRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   remove(conversation: string, version: number): Promise<void>
   list(cursor: string | undefined, limit: number, request?: RequestContext): Promise<InboxPage | Refusal>
   changes(since: number): Promise<readonly string[] | undefined>
+  requestErasure(messages: MessagesOfErased): Promise<UserErasure>
+  erasure(): UserErasure | undefined
+  saveErasure(before: number, erasure: UserErasure): boolean
+  conversationsOf(after: string, limit: number): string[]
+  eraseShown(conversation: string, erased: ErasedUser): boolean
+  eraseEntries(): number
 }
 
 export interface InboxNotesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
@@ -272,6 +297,9 @@ export interface InboxNotesRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   noteChosenId(id: string): void
   hasChosenId(id: string): boolean
   users(after: string): NamesPage
+  conversationsOf(user: string, after: string, limit: number): string[]
+  eraseShown(conversation: string, erased: ErasedUser): boolean
+  eraseUser(user: string): number
 }
 
 export interface ShardWriterRpc extends Rpc.DurableObjectBranded {
@@ -498,6 +526,7 @@ export interface RateLimiterRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   release(rules: Rules, lease: number, spent: number): boolean
   peek(rules: Rules): AccountState
   reset(rules: Rules): void
+  eraseUser(key: string | null): Promise<boolean>
 }
 
 /** The answer to an enqueue of one job. */
@@ -540,6 +569,7 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
     | undefined
   list(state: JobState, cursor: string | undefined, limit: number): JobPage
   cancel(id: string, request?: RequestContext): JobView | undefined
+  eraseUser(user: string, limit: number): number
   redrive(id: string, request?: RequestContext): JobView | Refusal
   redriveAll(
     limit: number,

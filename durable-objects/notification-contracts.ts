@@ -241,8 +241,8 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   recipients(notification: string, page: number): { readonly recipients: NoticeSummary[]; readonly next: number | null }
   /** Figures of this actor's runs by workflow. */
   figures(): Record<string, WorkflowFigures>
-  /** Deletes everything of a user. */
-  eraseUser(user: string): void
+  /** Deletes everything of a user; returns how many rows that were. */
+  eraseUser(user: string): number
   putUser(user: string, given: ProfileInput): StoredProfile & { readonly isNew: boolean }
   putUsers(users: readonly { readonly id: string; readonly given: ProfileInput }[]): void
   patchUser(user: string, given: ProfileInput): StoredProfile | Refusal

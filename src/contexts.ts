@@ -103,7 +103,7 @@ export const contexts = {
   },
   core: {
     tags: ['Conversations', 'Facade', 'Members', 'Messages', 'Operator', 'Settings', 'Tokens', 'Topics', 'Usage'],
-    operations: [],
+    operations: ['eraseUser', 'readUserErasure'],
     routes: [
       '/',
       '/api',
@@ -183,7 +183,9 @@ export const contexts = {
       'src/edge/resources/tenants/',
       'src/edge/resources/users/',
       'src/handlers/context-worker.ts',
+      'src/handlers/erase-user.ts',
       'src/handlers/own-operations.ts',
+      'src/handlers/user-erasers.ts',
       'src/cron/archive.ts',
       'src/cron/connections.ts',
       'src/cron/months.ts',

@@ -1,5 +1,6 @@
 import { hasConversation } from '../../src/activity/growing.ts'
 import { pageOfListed, withStatesOf } from '../../src/activity/listed-page.ts'
+import { activityWithout } from '../../src/activity/activity-without.ts'
 import { mergeActivity } from '../../src/activity/merge-activity.ts'
 import type {
   ActivityQuery,
@@ -8,6 +9,7 @@ import type {
   DeletedConversation,
   NewestQuery,
 } from '../../src/events/activity.ts'
+import type { ErasedUser } from '../../src/events/erased-user.ts'
 import { internalEvents } from '../../src/events/internal-events.ts'
 import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { Sql } from '../shared/sql.ts'
@@ -115,6 +117,18 @@ export class ActivityTable {
       now,
     )
     this.#purge(now)
+  }
+
+  /** Takes a user out of the row of a conversation. Returns whether the user was in it. */
+  eraseUser(conversation: string, erased: ErasedUser): boolean {
+    const stored = this.#exists ? this.#stored(conversation) : undefined
+    if (stored === undefined) return false
+    const activity = activityWithout(stored.activity, erased)
+    if (activity === undefined) return false
+    const text = JSON.stringify(activity)
+    this.#sql.exec('UPDATE conversations SET activity = ? WHERE id = ?', text, conversation)
+    this.#parsed.set(conversation, { ...stored, text, activity })
+    return true
   }
 
   /** Up to `limit` rows after the conversation `after` that have not changed since then. */

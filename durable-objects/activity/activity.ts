@@ -9,6 +9,7 @@ import type {
   DeletedConversation,
   NewestQuery,
 } from '../../src/events/activity.ts'
+import type { ErasedUser } from '../../src/events/erased-user.ts'
 import { internalEvents } from '../../src/events/internal-events.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
@@ -109,6 +110,11 @@ export class Activity extends TenantActor implements ActivityRpc {
     await this.#begun()
     this.#store.activities.forget(deleted, this.#clock.now())
     if (this.#ownFrom > 0) await this.#parent().forget(deleted)
+  }
+
+  /** Takes an erased user out of the row of a conversation. Returns whether the user was in it. */
+  eraseUser(conversation: string, erased: ErasedUser): boolean {
+    return this.#store.activities.eraseUser(conversation, erased)
   }
 
   /** A gateway listens to further buckets, from the answer on. */

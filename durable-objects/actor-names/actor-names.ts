@@ -52,6 +52,15 @@ export class ActorNames extends TenantActor implements ActorNamesRpc {
     this.ctx.storage.sql.exec('DELETE FROM names WHERE class = ? AND name = ? AND serial = ?', kind, name, serial)
   }
 
+  /** Removes a name whatever its number: what it names was erased. Returns whether it was there. */
+  remove(kind: ListedClass, name: string): boolean {
+    if (!this.#isOpen) return false
+    const found = 'SELECT 1 FROM names WHERE class = ? AND name = ?'
+    const isThere = this.ctx.storage.sql.exec(found, kind, name).toArray().length > 0
+    this.ctx.storage.sql.exec('DELETE FROM names WHERE class = ? AND name = ?', kind, name)
+    return isThere
+  }
+
   /** From now on no name is noted: the tenant is being erased. */
   close(): void {
     if (this.#isOpen) this.ctx.storage.sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES ('closed', '1')")

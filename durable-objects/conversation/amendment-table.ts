@@ -62,6 +62,17 @@ export class AmendmentTable implements Amendments {
     this.#summary.amended(ref, text)
   }
 
+  /** Messages whose content is gone already are deleted, all at once. */
+  deleteAll(refs: readonly number[], at: number): void {
+    this.#isUsed = true
+    this.#sql.exec(
+      `INSERT INTO amendments (ref, at, text) SELECT value, ?, NULL FROM json_each(?) WHERE true
+       ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = NULL WHERE text IS NOT NULL`,
+      at,
+      JSON.stringify(refs),
+    )
+  }
+
   /** How many messages after `seq` are deleted. */
   deletedAfter(seq: number): number {
     if (!this.#hasAny()) return 0

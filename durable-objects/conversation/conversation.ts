@@ -15,7 +15,6 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import type { UserStates } from '../../src/events/activity.ts'
 import type { Ready } from '../../src/kernel/ready.ts'
-import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
@@ -27,11 +26,10 @@ import type { Presence, PresenceForm } from '../../src/realtime/presence-table.t
 import type { ConversationRpc, Created } from '../contracts.ts'
 import { ownName } from '../address.ts'
 import { OpenPlace } from '../shared/open-place.ts'
-import { TenantActor } from '../shared/tenant-actor.ts'
 import { ConversationStore } from './conversation-store.ts'
 import { ConversationTasks, gatherMs } from './conversation-tasks.ts'
-import { checksumsOf } from './checksums.ts'
 import { acceptLink } from './link-server.ts'
+import { MaintainedConversation } from './maintained-conversation.ts'
 import { pageResponse } from './page-response.ts'
 import { PresenceNotifier } from './presence-notifier.ts'
 
@@ -44,7 +42,7 @@ const shownAtOnce = 50
 const upToDate = { behind: false, entries: [] } as const
 
 /** One conversation: stores its messages in order, publishes them to its subscribers, and writes them to Postgres and the inboxes later. */
-export class Conversation extends TenantActor implements ConversationRpc {
+export class Conversation extends MaintainedConversation implements ConversationRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'conversation')
   #store = ConversationStore.open(this.ctx, this.env)
@@ -60,6 +58,7 @@ export class Conversation extends TenantActor implements ConversationRpc {
     graceMs: loadConfig(this.env).presenceGraceMs,
   })
   readonly #tasks = new ConversationTasks(this.#place.alarm, this.ctx.id.name ?? '', this.env, () => this.#store)
+  protected override readonly maintained = () => ({ store: this.#store, tasks: this.#tasks })
 
   /** Runs the commands of one gateway, or of one HTTP request, in order; the answer leaves once they are durable. */
   execute(call: StreamCall): StreamAnswer {
@@ -153,16 +152,6 @@ export class Conversation extends TenantActor implements ConversationRpc {
     const state = this.#state()
     if (state === undefined) return undefined
     return { activity: activity.activity(state.conversation), states: activity.statesOf(users) }
-  }
-
-  /** What Postgres must have of this conversation; undefined when there is none. */
-  checksums(): Promise<ConversationChecksums | undefined> {
-    return checksumsOf(this.#store, this.ctx.storage.sql)
-  }
-
-  /** Has what Postgres has of this conversation made again from its log. */
-  rebuild(): void {
-    this.#tasks.rebuild()
   }
 
   override async alarm(): Promise<void> {

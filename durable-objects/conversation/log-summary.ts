@@ -1,4 +1,5 @@
 import type { LogRow } from '../../src/conversations/types.ts'
+import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MessageLog } from './message-log.ts'
 
@@ -60,6 +61,19 @@ export class LogSummary {
     const newest = this.newest()
     this.#settings.set('newest', newest !== null && newest.seq <= upTo ? JSON.stringify(newest) : '')
     this.#known = undefined
+  }
+
+  /** Entries were changed in the table. */
+  reread(): void {
+    this.#known = undefined
+  }
+
+  /** The newest message is that of an erased user, and only Postgres has its row. Returns whether it was. */
+  eraseUser({ user, pseudonym, messages }: ErasedUser): boolean {
+    const pruned = this.#prunedNewest()
+    if (pruned?.user !== user) return false
+    this.#settings.set('newest', messages === 'delete' ? '' : JSON.stringify({ ...pruned, user: pseudonym }))
+    return true
   }
 
   clear(): void {

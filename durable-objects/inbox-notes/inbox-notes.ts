@@ -1,3 +1,4 @@
+import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../../src/inbox/notes.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Settings } from '../shared/settings.ts'
@@ -75,6 +76,21 @@ export class InboxNotes extends TenantActor implements InboxNotesRpc {
   /** Users of whom something is kept, after `after`, in their order. */
   users(after: string): NamesPage {
     return this.#table.users(after)
+  }
+
+  /** Conversations that a user is or was in, after `after`, in their order. */
+  conversationsOf(user: string, after: string, limit: number): string[] {
+    return this.#table.conversationsOf(user, after, limit)
+  }
+
+  /** Takes an erased user out of what members of a conversation share. Returns whether the user was in it. */
+  eraseShown(conversation: string, erased: ErasedUser): boolean {
+    return this.#table.eraseShown(conversation, erased)
+  }
+
+  /** Deletes what is kept of a user. Returns how many rows that were. */
+  eraseUser(user: string): number {
+    return this.#table.eraseUser(user)
   }
 
   /** Creates the tables, on the first write. */

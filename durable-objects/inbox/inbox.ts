@@ -23,13 +23,13 @@ import { requireTenant } from '../../src/tenants/erased.ts'
 import { inboxNotesOf, ownName } from '../address.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Subscribers } from '../shared/subscribers.ts'
-import { ListedName, listAfterMs } from '../shared/listed-name.ts'
-import { TenantActor } from '../shared/tenant-actor.ts'
+import { listAfterMs } from '../shared/listed-name.ts'
 import { ConversationList } from './conversation-list.ts'
 import { EntryTable } from './entry-table.ts'
 import { Settings } from '../shared/settings.ts'
 import { inboxSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import { UserData } from './user-data.ts'
 import type { InboxPage, InboxRpc } from '../contracts.ts'
 
 /** Changed conversations sent to a returning client; beyond it the client asks for the list. */
@@ -46,7 +46,7 @@ const closedAtFirst: NotesState = { isOpen: false, turn: 0, place: 0 }
  * One user's conversations and their unread counts. Its stream keeps only the newest event of each conversation, so
  * that a client that returns after any time receives the present state and not the whole past.
  */
-export class Inbox extends TenantActor implements InboxRpc {
+export class Inbox extends UserData implements InboxRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'inbox')
   #store = this.#open(isUsed(this.ctx.storage.sql))
@@ -57,6 +57,11 @@ export class Inbox extends TenantActor implements InboxRpc {
   /** The opening under way, which every other call waits for. */
   #opening: Promise<void> | undefined
   #known: NotesState | undefined
+  protected override readonly own = () => ({
+    ...this.#store,
+    alarm: this.#place.alarm,
+    create: () => this.#create(),
+  })
 
   /** Runs the commands of a gateway: subscribing and leaving. A closed inbox opens first. */
   execute(call: StreamCall): StreamAnswer | Promise<StreamAnswer> {
@@ -94,15 +99,12 @@ export class Inbox extends TenantActor implements InboxRpc {
     const now = this.#clock.now()
     // Of a user in no conversation nothing else would tell a deletion of the tenant.
     if (isNew) void this.#place.alarm.setAlarm(now + listAfterMs)
-    this.#store.settings.set('revokedAt', now)
+    // Tokens of an erased user are void for good.
+    this.#store.settings.set('revokedAt', Math.max(now, this.revokedAt()))
     const top = this.#store.entries.top()
     const { subscribers } = this.#store
     subscribers.publish({ epoch: this.#epoch(), after: top, publications: [], events: this.#events() }, null)
     return whenReady(subscribers.presence.know(null, true), () => now)
-  }
-
-  override async alarm(): Promise<void> {
-    await new ListedName(this.ctx, this.env, 'Inbox').note()
   }
 
   /** Sends ephemeral events to the user's connections; each is JSON text. */
@@ -335,7 +337,8 @@ export class Inbox extends TenantActor implements InboxRpc {
   #open(exists: boolean) {
     const { sql } = this.ctx.storage
     if (exists) migrate(sql, inboxSchema)
-    const { tenant, name } = ownName(this.ctx.id.name)
+    // The inbox of an erased user is reached by its id when its tenant is deleted.
+    const { tenant, name } = ownName(this.ctx.id.name ?? '/')
     return {
       settings: new Settings(sql, exists),
       entries: new EntryTable(sql, exists),

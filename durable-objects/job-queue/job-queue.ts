@@ -172,6 +172,15 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     return job === undefined ? undefined : toView(job)
   }
 
+  /**
+   * Cancels the messages that a user has scheduled, and empties those of the past. Returns how many had any content. One that is being
+   * delivered is found by a later call.
+   */
+  eraseUser(user: string, limit: number): number {
+    if (this.#isNew) return 0
+    return this.#changing((now) => this.#stores.jobs.eraseMessages(user, limit, (id) => cancel(this.#stores, id, now)))
+  }
+
   /** Sends a dead or failed job again. */
   redrive(id: string, request?: RequestContext): JobView | Refusal {
     const job = this.#changing((now) => redrive(this.#stores, id, now), request)

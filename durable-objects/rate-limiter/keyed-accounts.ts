@@ -60,6 +60,14 @@ export class KeyedAccounts {
     this.#kept.get(key)?.account.refund(units, at, now)
   }
 
+  /** Forgets a key. Returns whether anything was kept of it. */
+  forget(key: string): boolean {
+    const isKept = this.#kept.delete(key)
+    const isStored = this.#kv.get(prefix + key) !== undefined
+    this.#kv.delete(prefix + key)
+    return isStored || isKept
+  }
+
   #find(key: string, rules: Rules, now: number): Kept {
     const known = this.#kept.get(key)
     known?.account.adopt(rules, now)

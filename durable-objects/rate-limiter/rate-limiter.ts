@@ -8,7 +8,7 @@ import { SteadyClock } from '../../src/limits/steady-clock.ts'
 import { KeyedAccounts } from './keyed-accounts.ts'
 import { LimiterStore } from './limiter-store.ts'
 import { ListedName, listAfterMs } from '../shared/listed-name.ts'
-import { TenantActor } from '../shared/tenant-actor.ts'
+import { emptyActor, TenantActor } from '../shared/tenant-actor.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { fixedLimiters, platformTenant } from '../../src/limits/limiter-names.ts'
 import { ownName } from '../address.ts'
@@ -103,6 +103,14 @@ export class RateLimiter extends TenantActor implements RateLimiterRpc {
     const account = this.#account(rules, now)
     account.reset()
     this.#write(account, now)
+  }
+
+  /** Forgets one of the keys that this actor keeps, or with null all that it has. Returns whether there was anything. */
+  async eraseUser(key: string | null): Promise<boolean> {
+    if (key !== null) return this.#keyed.forget(key)
+    const isUsed = this.#store.isStored
+    await emptyActor(this.ctx, 'the user was erased')
+    return isUsed
   }
 
   /** Rings once in the life of a limiter, after its first row: has its name listed. */

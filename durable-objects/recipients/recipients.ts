@@ -26,6 +26,7 @@ import type {
 import { Batcher } from '../shared/batcher.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
+import { deleteRowsOfUser } from '../shared/rows-of-user.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { LiveEvents } from './live-events.ts'
 import { RunDecider, type Moment, type Send } from './run-decider.ts'
@@ -154,14 +155,16 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     return this.#metrics.all()
   }
 
-  eraseUser(user: string): void {
-    if (!this.#isUsed) return
-    this.ctx.storage.transactionSync(() => {
+  /** Deletes what is kept of a user. Returns how many rows that were. */
+  eraseUser(user: string): number {
+    if (!this.#isUsed) return 0
+    const deleteCounted = () => {
       this.#runs.notices.deleteUser(user)
       this.#users.delete(user)
       this.#feeds.deleteUser(user)
       this.#topics.deleteUser(user)
-    })
+    }
+    return this.ctx.storage.transactionSync(() => deleteRowsOfUser(this.#sql, user, deleteCounted))
   }
 
   /** Stores a profile in place of the one before. */

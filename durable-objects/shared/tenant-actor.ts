@@ -34,15 +34,20 @@ export abstract class TenantActor extends DurableObject<Env> implements Erasable
 
 /** See `TenantActor.erase`; also called by an actor that learns by itself that its tenant is being erased. */
 export async function eraseActor(ctx: DurableObjectState): Promise<void> {
+  if (ctx.id.name !== undefined) noteErased(tenantIn(ctx.id.name))
+  await emptyActor(ctx, 'the tenant was deleted')
+}
+
+/** Deletes what one actor stores, and ends the instance. Its tenant stays. */
+export async function emptyActor(ctx: DurableObjectState, reason: string): Promise<void> {
   const { storage } = ctx
-  noteErased(tenantIn(ctx.id.name))
   const isEmpty = tablesOf(storage.sql).length === 0 && [...storage.kv.list({ limit: 1 })].length === 0
   await storage.deleteAlarm()
   if (isEmpty) return
   await storage.deleteAll()
   await storage.sync()
   // What the instance has in memory belongs to tables that are gone.
-  setTimeout(() => ctx.abort('the tenant was deleted'), answeredMs)
+  setTimeout(() => ctx.abort(reason), answeredMs)
 }
 
 const tablesOf = (sql: SqlStorage): string[] =>
@@ -52,4 +57,4 @@ const tablesOf = (sql: SqlStorage): string[] =>
     .map(({ name }) => name)
 
 /** The tenant in the name of an actor: all before the slash. */
-const tenantIn = (name = ''): string => name.split('/', 1)[0] ?? ''
+const tenantIn = (name: string): string => name.split('/', 1)[0] ?? ''

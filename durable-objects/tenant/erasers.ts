@@ -30,6 +30,7 @@ import {
   gatewayNamed,
   inboxNotesNumbered,
   inboxOf,
+  inboxOfId,
   jobQueueOf,
   limiterNamed,
   notificationActors,
@@ -45,7 +46,7 @@ import {
   shardWriters,
   topicOf,
 } from '../address.ts'
-import { namesActors, type ListedClass, type NamesPage } from '../../src/tenants/actor-names.ts'
+import { erasedInboxId, namesActors, type ListedClass, type NamesPage } from '../../src/tenants/actor-names.ts'
 import { whenPlaceIsFree } from '../open-actors.ts'
 
 /** Actors that are erased or looked at in one part of a step, and at one time. */
@@ -151,7 +152,10 @@ const classes = {
     measured: [ofRows('conversations')],
   },
   Inbox: {
-    actor: ({ env, tenant }, name) => inboxOf(env, tenant, name),
+    actor: ({ env, tenant }, name) => {
+      const id = erasedInboxId(name)
+      return id === undefined ? inboxOf(env, tenant, name) : inboxOfId(env, tenant, id)
+    },
     listed: [
       ofRows('users'),
       ofNumbered(notesActors, async ({ env, tenant }, number, after) =>

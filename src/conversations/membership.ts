@@ -117,12 +117,12 @@ const keepsItsTwo = ({ type }: Conversation): Refusal | undefined =>
   type === 'direct' ? refuse('notAllowed', 'a direct conversation keeps its two members') : undefined
 
 /** Whether `user` is an owner and no other member is. */
-export const isLastOwner = ({ members }: ConversationState, user: string): boolean =>
+export const isLastOwner = ({ members }: Pick<ConversationState, 'members'>, user: string): boolean =>
   members.get(user)?.role === 'owner' &&
   !members.some(sizes.members).some((member) => member.role === 'owner' && member.user !== user)
 
 /** The member that ownership passes to: the longest-standing admin, else the longest-standing member. */
-function heirOf({ members }: ConversationState, leaving: string): Member | undefined {
+export function heirOf({ members }: Pick<ConversationState, 'members'>, leaving: string): Member | undefined {
   const others = members.some(sizes.members).filter(({ user }) => user !== leaving)
   const admins = others.filter(({ role }) => role === 'admin')
   const candidates = admins.length > 0 ? admins : others

@@ -4,8 +4,10 @@ import type { TenantStep } from '../../durable-objects/contracts.ts'
 import type { Env } from '../env.ts'
 import type { Outcome } from '../sagas/advance.ts'
 import type { Effect, SagaDocument } from '../sagas/run.ts'
+import { continueErasure } from './erase-user.ts'
 
 const ofTenant = z.object({ tenant: z.string() })
+const ofUser = ofTenant.extend({ user: z.string() })
 /** A tenant that was restored and deleted again has another `requestedAt`. */
 const ofDeletion = ofTenant.extend({ requestedAt: z.number() })
 
@@ -34,6 +36,9 @@ const operations: Readonly<Record<string, OwnOperation>> = {
       return { kind: 'not-started', isFinal: true, reason: 'the tenant was restored' }
     return outcomeOf(progress)
   },
+  // The inbox refused the tokens in the commit of the request.
+  'user.revoke': async () => ({ kind: 'done' }),
+  'user.erase': async (env, input, step) => await continueErasure(env, ofUser.parse(input), step),
 }
 
 const outcomeOf = (progress: TenantStep): Outcome =>

@@ -82,7 +82,7 @@ export function decideAdvance(
 /** Decides a removal at `version` of the conversation: a tombstone remains, so that a returning device learns of it. */
 export function decideRemoval(known: InboxEntry | undefined, version: number, offset: number): InboxEntry | undefined {
   if (known === undefined || known.removed || known.version > version) return undefined
-  return { ...known, version, offset, removed: true, preview: null }
+  return { ...known, version, offset, removed: true, preview: null, members: [] }
 }
 
 /** Whether only the conversation knows the counts of an update, or of an entry that was made from it. */

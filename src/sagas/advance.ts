@@ -459,8 +459,9 @@ function goBack(context: RunContext): void {
 }
 
 function end(context: RunContext, event: 'completed' | 'compensated'): void {
-  const { run, now } = context
+  const { run, now, definition } = context
   run.endedAt = now
+  if (definition.forgetsInput === true) run.input = null
   note(run, { at: now, event })
   decideEvent(context, `saga.${event}`, run.reason === undefined ? {} : { reason: run.reason })
 }

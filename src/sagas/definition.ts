@@ -66,6 +66,8 @@ export interface Definition {
   readonly deadlineSeconds?: number | undefined
   readonly stuckAfterSeconds: number
   readonly publish?: RunPublishing | undefined
+  /** Of the platform's own: an ended run no longer has its input. */
+  readonly forgetsInput?: true
 }
 
 /** What the order of the steps is, worked out once for each definition. */

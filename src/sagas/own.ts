@@ -39,6 +39,17 @@ export const ownSagas: Readonly<Record<string, Definition>> = {
     ],
     stuckAfterSeconds: 86_400,
   },
+  'user-erasure': {
+    name: 'user-erasure',
+    version: 1,
+    steps: [
+      // The tokens were refused before the run began: there is no way back.
+      step('revoke', 'user.revoke', { pivot: true }),
+      ...['settle', 'conversations', 'own'].map((name) => step(name, 'user.erase')),
+    ],
+    stuckAfterSeconds: 86_400,
+    forgetsInput: true,
+  },
 }
 
 /** A saga of the platform; undefined when there is none of that name and version. */

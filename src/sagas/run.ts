@@ -60,7 +60,7 @@ export interface Run {
   readonly id: string
   readonly definition: string
   readonly version: number
-  readonly input: unknown
+  input: unknown
   readonly watchers: readonly string[]
   readonly keepMs: number
   readonly startedAt: number

@@ -9,6 +9,12 @@ export const namesNumberOf = (name: string): number => mixed32(hash32(name)) % n
 /** Classes of actors that only a list of their names finds. */
 export type ListedClass = 'Inbox' | 'RateLimiter' | 'Topic'
 
+/** The name under which the inbox of an erased user is listed: the id of the actor, behind a space, which no user's id has. */
+export const erasedInboxName = (id: string): string => ` ${id}`
+
+/** The id of the actor in such a name; undefined for the name of another inbox, which is its user's id. */
+export const erasedInboxId = (name: string): string | undefined => (name.startsWith(' ') ? name.slice(1) : undefined)
+
 /** Names of actors, in order; `next` is where the following page begins, null at the end. */
 export interface NamesPage {
   readonly names: readonly string[]

@@ -50,7 +50,8 @@ beforeAll(async () => {
 })
 
 /** Whether success takes something away that others need. */
-const spends = (line: string) => line.startsWith('DELETE') || line.endsWith('/redrive') || line.endsWith('/rotate')
+const spends = (line: string) =>
+  line.startsWith('DELETE') || ['/redrive', '/rotate', '/erasure'].some((end) => line.endsWith(end))
 
 /** Under /api a token is no credential at all. */
 const due = (role: Role, { path }: Pick<OperationDefinition, 'path'>) =>

@@ -22,6 +22,15 @@ import { selectPlaced } from '../../src/adapters/neon/select-placed.ts'
 import { pageOfTenants, selectTenants } from '../../src/adapters/neon/select-tenants.ts'
 import { countRows, deleteRows, refuseRows, selectNames } from '../../src/adapters/neon/tenant-rows.ts'
 import { rollUpUsage, selectUsage } from '../../src/adapters/neon/usage.ts'
+import {
+  rewriteCreator,
+  rewriteEntries,
+  rewritePage,
+  selectMembers,
+  selectUserConversations,
+  selectUserEntries,
+  selectUserPages,
+} from '../../src/adapters/neon/user-rows.ts'
 import { writeBatches } from '../../src/adapters/neon/write-batches.ts'
 import type { ProjectionBatch } from '../../src/events/projection.ts'
 import { movedTables } from '../../src/tenants/move.ts'
@@ -190,11 +199,29 @@ export const ofShard: Readonly<Record<string, Use>> = {
       { tenant, day: '2025-12-20', jobs: 1, connectionsPeak: 1, requests: 1, commands: 1 },
     ]),
   selectUsage: (db) => selectUsage(db, tenant, { from: '2025-01-01', to: '2025-01-31', limit: 100 }),
+  userRows,
   writeBatches: (db) => writeBatches(db, [batch({ facts, scrubbed: [203] })]),
   moveRows,
   moveTenant,
   rebuildBatches: (db) =>
     writeBatches(db, [batch({ facts, replaced: { first: 2001, last: 2002, hasProperties: true } })]),
+}
+
+/** What the erasure of a user sends. */
+async function userRows(db: Database): Promise<void> {
+  const of = { tenant, conversation, user: 'user7', name: '"user7"', withEdits: true }
+  const at = { tenant, conversation, placementEpoch: 1 }
+  const entry = { seq: 5, user_id: 'other', client: '', client_id: '5', body: '{}' }
+  for (const work of [
+    selectUserConversations(db, tenant, 'user7', '', 1),
+    selectMembers(db, tenant, conversation, '', 32),
+    selectUserEntries(db, of, 0, 200),
+    selectUserPages(db, of, { epoch: '', page: -1 }, 2),
+    rewriteEntries(db, at, [{ ...entry, digest: 'd' }]),
+    rewritePage(db, at, { epoch, page: 3, digest: 'd', entries: [entry] }),
+    rewriteCreator(db, at, 'user7', 'other'),
+  ])
+    await ignoring(work)
 }
 
 const cursorOf = ({ key }: (typeof movedTables)[number]) =>

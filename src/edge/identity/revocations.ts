@@ -41,7 +41,12 @@ export async function isRevoked(
 /** Ends all of a user's sessions and voids the user's tokens. Returns the moment, in milliseconds since the epoch. */
 export async function revoke(env: Env, tenant: string, user: string): Promise<number> {
   const revokedAt = await callInbox(env, tenant, user, (inbox) => inbox.revoke())
+  await forgetRevocation(env, tenant, user)
+  return revokedAt
+}
+
+/** The tokens of a user were revoked: what is in memory is used no more, elsewhere within a second. */
+export async function forgetRevocation(env: Env, tenant: string, user: string): Promise<void> {
   revocations.drop(nameOf(tenant, user))
   await invalidate(env, tagsOf(nameOf(tenant, user)))
-  return revokedAt
 }

@@ -24,6 +24,7 @@ import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
 import { usage } from './tenants/usage.ts'
+import { erasures } from './users/erasure.ts'
 import { tokens } from './users/tokens.ts'
 import { users } from './users/users.ts'
 
@@ -32,6 +33,7 @@ export const operations: readonly Operation[] = [
   ...conversations,
   ...tokens,
   ...users,
+  ...erasures,
   ...signingKeys,
   ...keySets,
   ...namespaces,

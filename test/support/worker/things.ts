@@ -153,7 +153,7 @@ export async function readingOf({ tenant, things }: Furnished): Promise<unknown>
 
 /** The status that a first request is answered with, not a repeat. */
 export const firstStatus = ({ responses }: Pick<OperationDefinition, 'responses'>): number =>
-  [201, 200, 204].find((status) => status in responses) ?? 0
+  [201, 200, 204, 202].find((status) => status in responses) ?? 0
 
 /** Fails unless a table has exactly these lines. */
 export function expectLines(table: object, lines: readonly string[]): void {

@@ -19,6 +19,7 @@ export async function serverSetting(line: string, own: Furnished): Promise<Setti
     return { things: { ...things, name: `${things.name}-new` }, body: { schema: true } }
   if (line === 'PUT /v1/topics/{topic}') return { things: { ...things, name: `${things.name}-new` } }
   if (line === 'DELETE /v1/key-sets/{name}') await putKeySet(own)
+  if (line.endsWith('/erasure')) succeeded(await call('DELETE /v1/users/bob', { as: own.tenant.key }))
   if (line.startsWith('POST /v1/saga-runs/')) return { things: { ...things, run: await freshRun(own, line) } }
   const body = bodies(things.name, `${things.name}:x`)[line]
   return { things, ...(body === undefined ? {} : { body }) }

@@ -1,0 +1,62 @@
+import type { ErasedUser } from '../../src/events/erased-user.ts'
+import type { ConversationChecksums } from '../../src/history/checksum.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import type { ErasedPart, WrittenWithout } from '../contracts.ts'
+import { TenantActor } from '../shared/tenant-actor.ts'
+import { checksumsOf } from './checksums.ts'
+import type { ConversationStore } from './conversation-store.ts'
+import type { ConversationTasks } from './conversation-tasks.ts'
+import { UserEraser } from './user-eraser.ts'
+
+/** What is maintained of a conversation. */
+interface Maintained {
+  readonly store: ConversationStore
+  readonly tasks: ConversationTasks
+}
+
+/** What the platform does to a conversation for its tenant or its operator, none of which is part of a message. */
+export abstract class MaintainedConversation extends TenantActor {
+  /** A conversation that begins has another store. A member of the instance: others cannot call it. */
+  protected abstract readonly maintained: () => Maintained
+
+  /** What Postgres must have of this conversation; undefined when there is none. */
+  checksums(): Promise<ConversationChecksums | undefined> {
+    return checksumsOf(this.maintained().store, this.ctx.storage.sql)
+  }
+
+  /** Has what Postgres has of this conversation made again from its log. */
+  rebuild(): void {
+    this.maintained().tasks.rebuild()
+  }
+
+  /** Erases a user here, a part with each call; see `UserEraser`. */
+  eraseUser(erased: ErasedUser, cursor: string): ErasedPart {
+    const { store, tasks } = this.maintained()
+    const part = this.ctx.storage.transactionSync(() => this.#eraser().eraseSome(erased, cursor, systemClock.now()))
+    if (part.erased > 0) tasks.runNext()
+    if (part.erased > 0 && store.activity.isPending()) tasks.alarm.runPrompt(systemClock.now())
+    return part
+  }
+
+  /** Whether Postgres has all that is here now, and which of the entries `refs` the user wrote. */
+  writtenWithout(erased: ErasedUser, refs: readonly number[]): WrittenWithout {
+    const { store, tasks } = this.maintained()
+    const { conversation, projection, activity } = store
+    if (conversation === undefined) return { isWritten: true, theirs: [] }
+    const isWritten = !projection.isPending(conversation) && !projection.isRebuilding && !activity.isPending()
+    if (!isWritten) tasks.runNext()
+    return { isWritten, theirs: refs.length === 0 ? [] : this.#eraser().wrote(erased, refs) }
+  }
+
+  /** Entries were changed in Postgres: caches of their pages are used no more. */
+  entriesRewritten(seqs: readonly number[]): void {
+    const { store, tasks } = this.maintained()
+    if (store.conversation === undefined) return
+    store.cachedPages.note(store.conversation, seqs, store.log.floor())
+    tasks.runNext()
+  }
+
+  #eraser(): UserEraser {
+    return new UserEraser(this.ctx.storage.sql, this.maintained().store)
+  }
+}
