@@ -39,6 +39,14 @@ export interface Story<E> {
 
 const lastsMs = 20_000
 
+const eventBindings = {
+  EVENT_CATALOG: 'EventCatalog',
+  EVENT_CONSUMER: 'EventConsumer',
+  EVENT_LOG: 'EventLog',
+  SAGA: 'Saga',
+  SAGA_CATALOG: 'SagaCatalog',
+} as const
+
 /** What every story is set in: the deployed actors on a platform of their own, and a day of weather. */
 export class Setting {
   readonly world: Platform
@@ -64,7 +72,10 @@ export class Setting {
     world.skewMs = day.skewMs ?? 0
     Object.assign(world.classes, classes, neighbours(world))
     const at = (kind: string) => namespace(world, kind)
+    // Days of messages have no actors of events and sagas: a binding without its class would be a call that ends the day.
+    const known = Object.entries(eventBindings).filter(([, kind]) => kind in world.classes)
     world.env = {
+      ...Object.fromEntries(known.map(([name, kind]) => [name, at(kind)])),
       ACTIVITY: at('Activity'),
       ACTOR_NAMES: at('ActorNames'),
       CONVERSATION: at('Conversation'),
@@ -73,11 +84,6 @@ export class Setting {
       INBOX: at('Inbox'),
       INBOX_NOTES: at('InboxNotes'),
       CACHE_EPOCHS: at('CacheEpochs'),
-      EVENT_CATALOG: at('EventCatalog'),
-      EVENT_CONSUMER: at('EventConsumer'),
-      EVENT_LOG: at('EventLog'),
-      SAGA: at('Saga'),
-      SAGA_CATALOG: at('SagaCatalog'),
       JOB_QUEUE: at('JobQueue'),
       RATE_LIMITER: at('RateLimiter'),
       SHARD_WRITER: at('ShardWriter'),
