@@ -6,7 +6,7 @@ import type {
   WorkflowStep,
 } from '../../src/notifications/model.ts'
 import type { PreferenceLayers } from '../../src/notifications/preferences/decide.ts'
-import { advance } from '../../src/notifications/runs/advance.ts'
+import { advance, settle } from '../../src/notifications/runs/advance.ts'
 import {
   digestKeyOf,
   newRun,
@@ -48,6 +48,8 @@ export class TestUser implements RunStorage {
   preferences: PreferenceLayers = {}
   state: RunDocument['state'] = { isSeen: false, isRead: false, isInteracted: false }
   providers: readonly ProviderState[] = [{ name: 'postmark', isIdempotent: true, openUntil: 0 }]
+  /** Whether each message is delivered at once. */
+  isDelivering = false
   readonly effects: Effect[] = []
   readonly specs = new Map<string, NotificationSpec>()
   runs = new Map<string, string>()
@@ -76,8 +78,14 @@ export class TestUser implements RunStorage {
       random: () => 0.5,
       effects: this.effects,
     }
+    const before = this.effects.length
     work(context)
+    this.profile = context.profile
     this.saveRun(run)
+    if (this.isDelivering)
+      for (const effect of this.effects.slice(before))
+        if (effect.kind === 'deliver')
+          this.do(run.id, (later) => settle(later, effect.delivery, effect.attempt, { kind: 'delivered' }))
     return this.get(run.id)
   }
 
