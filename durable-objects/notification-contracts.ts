@@ -12,6 +12,12 @@ import type {
   Target,
   Workflow,
 } from '../src/notifications/model.ts'
+import type {
+  Partials,
+  RenderedContent,
+  StoredTemplate,
+  TemplateDefinition,
+} from '../src/notifications/templates/template.ts'
 import type { FeedCounts } from '../src/notifications/feed/marks.ts'
 import type { WorkflowFigures } from '../src/notifications/metrics.ts'
 import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
@@ -62,6 +68,63 @@ export interface DecisionSettings extends NotificationSettings {
   readonly providers: Readonly<Partial<Record<Channel, readonly ProviderState[]>>>
 }
 
+/** A template with the partials that it uses. */
+export interface FoundTemplate {
+  readonly template: StoredTemplate
+  readonly partials: Partials
+}
+
+export interface ListedTemplate {
+  readonly name: string
+  readonly version: number
+  readonly kind: TemplateDefinition['kind']
+}
+
+/** A provider of a channel. */
+export interface StoredProvider {
+  readonly name: string
+  readonly channel: Channel
+  /** `resend`, `twilio` …; src/notifications/channels/provider-types.ts has them. */
+  readonly type: string
+  /** The lowest of a channel is used first. */
+  readonly order: number
+  readonly from?: string | undefined
+  readonly onUnknown: 'wait' | 'failover'
+  /** Encrypted. */
+  readonly credentials?: string | undefined
+  /** Stands in the address to which the provider reports bounces. */
+  readonly eventsToken: string
+}
+
+/** An address to which nothing is sent any more, and why. */
+export interface UndeliverableAddress {
+  readonly address: string
+  readonly reason: 'bounce' | 'complaint' | 'unsubscribed'
+  readonly provider: string
+  readonly at: number
+  readonly detail: string
+}
+
+/** What one delivery needs of the catalog, read in one call. */
+export interface DeliveryPlan {
+  readonly provider: StoredProvider | undefined
+  readonly found: FoundTemplate | undefined
+}
+
+/** A message of a development system, kept instead of being sent. */
+export interface SentMessage {
+  readonly n: number
+  readonly at: number
+  readonly delivery: string
+  readonly channel: Channel
+  readonly provider: string
+  readonly workflow: string
+  readonly user: string
+  readonly to: string
+  readonly locale: string | null
+  readonly content: RenderedContent
+}
+
 export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): StoredWorkflow | Refusal
   workflow(name: string, version?: number): StoredWorkflow | undefined
@@ -83,6 +146,29 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   topic(name: string): number | undefined
   topics(after: string, limit: number): string[]
   removeTopic(name: string): void
+  /** `uses` are the partials of the definition. */
+  putTemplate(
+    name: string,
+    definition: TemplateDefinition,
+    uses: readonly string[],
+  ): { readonly kind: 'stored'; readonly version: number } | Refusal
+  template(name: string, version?: number): FoundTemplate | undefined
+  templates(after: string, limit: number): ListedTemplate[]
+  partials(names: readonly string[]): Partials
+  removeTemplate(name: string): boolean | Refusal
+  putProvider(given: StoredProvider): StoredProvider | Refusal
+  provider(name: string): StoredProvider | undefined
+  /** In the order in which they are used; a development system has some of its own for channels without any. */
+  providers(): StoredProvider[]
+  removeProvider(name: string): boolean
+  deliveryPlan(provider: string, template: string | undefined, version: number | undefined): DeliveryPlan
+  undeliverable(address: string): UndeliverableAddress | undefined
+  /** Notes what a provider reports; undefined when the token is not the provider's. */
+  markUndeliverable(provider: string, token: string, reports: readonly UndeliverableAddress[]): number | undefined
+  unmarkUndeliverable(address: string): boolean
+  keepSent(message: Omit<SentMessage, 'n'>): void
+  sent(): SentMessage[]
+  sentMessage(n: number): SentMessage | undefined
 }
 
 /** A recipient of a notification; a profile replaces what the user's has of the same fields. */

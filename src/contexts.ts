@@ -69,6 +69,7 @@ export const contexts = {
       'src/notifications/',
       'src/edge/resources/notifications/',
       'src/handlers/notification-fetch.ts',
+      'src/handlers/notification-call.ts',
       'src/handlers/notification-worker.ts',
       'durable-objects/notification-catalog/',
       'durable-objects/notifications/',

@@ -1,22 +1,34 @@
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
+import { loadConfig } from '../../src/config.ts'
+import { outsideChannels } from '../../src/notifications/channels/provider-types.ts'
 import type { Category, Workflow } from '../../src/notifications/model.ts'
+import type { Partials, TemplateDefinition } from '../../src/notifications/templates/template.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { ownName } from '../address.ts'
 import type {
   DecisionSettings,
+  DeliveryPlan,
+  FoundTemplate,
+  ListedTemplate,
   NotificationCatalogRpc,
   NotificationSettings,
   PreferenceBasis,
   ResolvedWorkflow,
+  SentMessage,
+  StoredProvider,
   StoredWorkflow,
+  UndeliverableAddress,
 } from '../notification-contracts.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { notificationCatalogSchema } from './schema.ts'
+import { outboxProviders, ProviderTable, statesOf } from './provider-table.ts'
+import { SentTable } from './sent-table.ts'
+import { TemplateTable } from './template-table.ts'
 import { WorkflowTable } from './workflow-table.ts'
 
 export const maxCategories = 200
@@ -24,13 +36,16 @@ export const maxTopics = 10_000
 const dayMs = 86_400_000
 const defaultSettings: NotificationSettings = { preferences: {}, zone: 'UTC', keepMs: 30 * dayMs }
 
-/** What a tenant defines for its notifications: workflows, categories and settings. */
+/** What a tenant defines for its notifications: workflows, categories, templates, providers and settings. */
 export class NotificationCatalog extends TenantActor implements NotificationCatalogRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'notifications')
   readonly #sql = this.ctx.storage.sql
   readonly #secrets = new SigningSecrets(this.ctx.storage.kv)
   readonly #workflows = new WorkflowTable(this.#sql)
+  readonly #templates = new TemplateTable(this.#sql)
+  readonly #providers = new ProviderTable(this.#sql)
+  readonly #sent = new SentTable(this.#sql)
   #exists = isUsed(this.#sql)
 
   constructor(...given: ConstructorParameters<typeof TenantActor>) {
@@ -94,7 +109,9 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
 
   /** What decisions about recipients need, in one call. */
   decisionSettings(): DecisionSettings {
-    return { ...this.settings(), providers: {} }
+    const known = this.providers()
+    const providers = Object.fromEntries(outsideChannels.map((channel) => [channel, statesOf(known, channel)]))
+    return { ...this.settings(), providers }
   }
 
   putSettings(change: Partial<NotificationSettings>): NotificationSettings {
@@ -152,6 +169,84 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   /** The number is not given again, so that subscribers of the topic are never those of a later one. */
   removeTopic(name: string): void {
     if (this.#exists) this.#sql.exec('DELETE FROM topics WHERE name = ?', name)
+  }
+
+  putTemplate(
+    name: string,
+    definition: TemplateDefinition,
+    uses: readonly string[],
+  ): { readonly kind: 'stored'; readonly version: number } | Refusal {
+    this.#create()
+    return this.#templates.put(name, definition, uses, this.#clock.now())
+  }
+
+  template(name: string, version?: number): FoundTemplate | undefined {
+    return this.#exists ? this.#templates.find(name, version) : undefined
+  }
+
+  templates(after: string, limit: number): ListedTemplate[] {
+    return this.#exists ? this.#templates.list(after, limit) : []
+  }
+
+  partials(names: readonly string[]): Partials {
+    return this.#exists ? this.#templates.partials(names) : {}
+  }
+
+  removeTemplate(name: string): boolean | Refusal {
+    return this.#exists && this.#templates.remove(name)
+  }
+
+  putProvider(given: StoredProvider): StoredProvider | Refusal {
+    this.#create()
+    return this.#providers.put(given)
+  }
+
+  provider(name: string): StoredProvider | undefined {
+    return this.providers().find((provider) => provider.name === name)
+  }
+
+  /** In the order in which they are used; a development system has some of its own for channels without any. */
+  providers(): StoredProvider[] {
+    const own = this.#exists ? this.#providers.list() : []
+    const isLocal = loadConfig(this.env).localTenant === ownName(this.ctx.id.name).tenant
+    return isLocal ? [...own, ...outboxProviders(own)] : own
+  }
+
+  removeProvider(name: string): boolean {
+    return this.#exists && this.#providers.remove(name)
+  }
+
+  deliveryPlan(provider: string, template: string | undefined, version: number | undefined): DeliveryPlan {
+    const found = template === undefined ? undefined : this.template(template, version)
+    return { provider: this.provider(provider), found }
+  }
+
+  undeliverable(address: string): UndeliverableAddress | undefined {
+    return this.#exists ? this.#providers.undeliverable(address) : undefined
+  }
+
+  /** Notes what a provider reports; undefined when the token is not the provider's. */
+  markUndeliverable(provider: string, token: string, reports: readonly UndeliverableAddress[]): number | undefined {
+    const known = this.#exists ? this.#providers.find(provider) : undefined
+    return known?.eventsToken === token ? this.#providers.mark(reports) : undefined
+  }
+
+  unmarkUndeliverable(address: string): boolean {
+    return this.#exists && this.#providers.unmark(address)
+  }
+
+  /** Keeps a message of a development system instead of sending it. */
+  keepSent(message: Omit<SentMessage, 'n'>): void {
+    this.#create()
+    this.#sent.keep(message)
+  }
+
+  sent(): SentMessage[] {
+    return this.#exists ? this.#sent.list() : []
+  }
+
+  sentMessage(n: number): SentMessage | undefined {
+    return this.#exists ? this.#sent.find(n) : undefined
   }
 
   /** Creates the tables, on the first write. */

@@ -21,7 +21,11 @@ export class BadEndpoint extends Error {}
 export async function fetchEndpoint<T>(
   env: Env,
   { tenant, url, ...times }: EndpointCall,
-  request: { readonly method?: string; readonly body?: string; readonly headers: Readonly<Record<string, string>> },
+  request: {
+    readonly method?: string
+    readonly body?: string | Uint8Array<ArrayBuffer>
+    readonly headers: Readonly<Record<string, string>>
+  },
   read: (response: Response) => Promise<T>,
 ): Promise<T> {
   check(env, url)

@@ -1,19 +1,186 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import type { FetchCall } from '../../durable-objects/contracts.ts'
-import type { NotificationSender } from '../../durable-objects/notification-contracts.ts'
+import { callNotificationCatalog } from '../../durable-objects/open-recipients.ts'
+import type { DeliveryPlan, NotificationSender, StoredProvider } from '../../durable-objects/notification-contracts.ts'
+import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
+import { BoundedMap } from '../kernel/bounded-map.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { decrypt } from '../kernel/encryption.ts'
+import { log, reasonOf } from '../kernel/log.ts'
+import { attemptDelivery, type Tokens } from '../notifications/channels/attempt.ts'
+import { credentialsContext } from '../notifications/channels/credentials.ts'
+import type { Message } from '../notifications/channels/provider.ts'
+import { outboxType, providerTypeOf } from '../notifications/channels/provider-types.ts'
 import type { DeliveryOrder, DeliveryOutcome } from '../notifications/model.ts'
+import { BadTemplate } from '../notifications/templates/engine.ts'
+import { definitionOf } from '../notifications/templates/template.ts'
+import { renderOwn, renderStored, type RenderOrder, type Rendering } from '../notifications/templates/render.ts'
+import { signedHeaders } from '../webhooks/endpoint-post.ts'
 import type { FetchOutcome } from '../notifications/runs/advance.ts'
 import { callStepEndpoint } from './notification-fetch.ts'
+import { callProvider } from './notification-call.ts'
+
+/** How long one attempt may take, in milliseconds: all its calls together. */
+export const deliveryDeadlineMs = 15_000
+
+/** For how long an isolate uses the providers and templates that it has, in milliseconds. */
+const planForMs = 5000
+
+const plans = new BoundedMap<string, { readonly plan: DeliveryPlan; readonly until: number }>(500)
+/** Decrypted credentials, by what was decrypted. */
+const opened = new BoundedMap<string, unknown>(500)
+/** Tokens of providers, by tenant and what they are for. */
+const tokens = new BoundedMap<string, { readonly token: string; readonly until: number }>(1000)
 
 /** Sends what runs of notifications decided, one message in each invocation, so that a run never waits for another. */
 export class NotificationWorker extends WorkerEntrypoint<Env> implements NotificationSender {
-  async deliver({ provider }: DeliveryOrder): Promise<DeliveryOutcome> {
-    return { kind: 'refused', answer: `provider "${provider}": there is none of this name` }
+  /** Renders a message and gives it to its provider. It reads nothing of the user beside the order. */
+  async deliver(order: DeliveryOrder): Promise<DeliveryOutcome> {
+    return await deliver(this.env, order)
   }
 
   /** Makes the call of a fetch step. */
   async call(tenant: string, call: FetchCall): Promise<FetchOutcome> {
     return await callStepEndpoint(this.env, tenant, call)
   }
+}
+
+async function deliver(env: Env, order: DeliveryOrder): Promise<DeliveryOutcome> {
+  const { tenant, delivery } = order
+  const plan = await planOf(env, order)
+  const { provider } = plan
+  if (provider === undefined) return refused(`there is no provider ${order.provider}`)
+  if (provider.channel !== delivery.channel) return refused(`${provider.name} is no provider of ${delivery.channel}`)
+  const to = addressOf(order)
+  if (to === undefined)
+    return refused(`the recipient has no ${delivery.channel === 'sms' ? 'phone' : 'e-mail address'}`)
+  if (typeof to === 'string') {
+    const known = await callNotificationCatalog(env, tenant, (catalog) => catalog.undeliverable(to))
+    if (known !== undefined)
+      return {
+        kind: 'gone',
+        answer: `${known.provider} reported a ${known.reason} at ${new Date(known.at).toISOString()}: ${known.detail}`,
+      }
+  }
+  try {
+    const { content, locale } = renderingOf(order, plan)
+    const message: Message = {
+      id: delivery.id,
+      content,
+      to,
+      from: provider.from,
+      priority: order.priority ?? 'normal',
+      headers: {},
+      workflow: order.workflow,
+    }
+    if (provider.type === outboxType) return await keep(env, order, message, locale)
+    return await send(env, tenant, provider, message)
+  } catch (thrown) {
+    if (thrown instanceof BadTemplate) return refused(thrown.message)
+    throw thrown
+  }
+}
+
+const refused = (answer: string): DeliveryOutcome => ({ kind: 'refused', answer })
+
+/** The address of the profile, or that of the target. A channel's common webhook needs none: null. */
+function addressOf({ delivery: { channel }, target, document: { recipient } }: DeliveryOrder): unknown {
+  if (channel === 'email') return recipient.email
+  if (channel === 'sms') return recipient.phone
+  return target?.address ?? null
+}
+
+async function planOf(env: Env, { tenant, provider, source }: DeliveryOrder): Promise<DeliveryPlan> {
+  const template = 'template' in source ? source.template : undefined
+  const version = 'template' in source ? source.version : undefined
+  const key = JSON.stringify([tenant, provider, template, version])
+  const now = systemClock.now()
+  const known = plans.get(key)
+  if (known !== undefined && now < known.until && known.until - now <= planForMs) return known.plan
+  const plan = await callNotificationCatalog(env, tenant, (catalog) =>
+    catalog.deliveryPlan(provider, template, version),
+  )
+  if (plan.provider !== undefined) plans.set(key, { plan, until: now + planForMs })
+  return plan
+}
+
+function renderingOf({ source, delivery, document, workflow }: DeliveryOrder, { found }: DeliveryPlan): Rendering {
+  const order: RenderOrder = {
+    channel: delivery.channel,
+    locale: document.recipient.locale,
+    document,
+    notification: { workflow, delivery: delivery.id },
+  }
+  if ('content' in source) return renderOwn(source, order)
+  if (found === undefined) throw new BadTemplate(`there is no template ${source.template}`)
+  const definition = definitionOf(found.template)
+  if (definition.kind !== 'message') throw new BadTemplate(`${source.template} is a partial and no message`)
+  return renderStored(definition, found.partials, order)
+}
+
+async function send(env: Env, tenant: string, provider: StoredProvider, message: Message): Promise<DeliveryOutcome> {
+  const type = providerTypeOf(provider.type)
+  if (type === undefined) return refused(`${provider.type} is no type of providers that this version knows`)
+  let credentials: unknown
+  try {
+    credentials = await credentialsOf(env, tenant, provider)
+  } catch (thrown) {
+    // The operator can repair this: nothing is lost meanwhile.
+    log.warn('notifications.credentials', { tenant, provider: provider.name, reason: reasonOf(thrown) })
+    return { kind: 'later', answer: 'credentials: cannot be decrypted' }
+  }
+  const until = systemClock.now() + deliveryDeadlineMs
+  return await attemptDelivery(
+    type,
+    message,
+    credentials,
+    (call) => callProvider(env, tenant, call, Math.max(1, until - systemClock.now())),
+    {
+      now: systemClock.now(),
+      sign: (secret, id, body) => signedHeaders([secret], id, body, systemClock.now()),
+    },
+    tokensOf(tenant),
+  )
+}
+
+async function credentialsOf(env: Env, tenant: string, { name, credentials }: StoredProvider): Promise<unknown> {
+  if (credentials === undefined) return {}
+  if (opened.has(credentials)) return opened.get(credentials)
+  const { encryptionKeys } = loadConfig(env)
+  const read: unknown = JSON.parse(await decrypt(encryptionKeys, credentials, credentialsContext(tenant, name)))
+  opened.set(credentials, read)
+  return read
+}
+
+const tokensOf = (tenant: string): Tokens => ({
+  get: (key) => {
+    const known = tokens.get(`${tenant}/${key}`)
+    return known !== undefined && systemClock.now() < known.until ? known.token : undefined
+  },
+  set: (key, token, seconds) =>
+    void tokens.set(`${tenant}/${key}`, { token, until: systemClock.now() + seconds * 1000 }),
+  delete: (key) => void tokens.delete(`${tenant}/${key}`),
+})
+
+/** Keeps a message of a development system where its page shows it. */
+async function keep(
+  env: Env,
+  { tenant, delivery, document, provider, target }: DeliveryOrder,
+  { content, to, workflow }: Message,
+  locale: string | undefined,
+): Promise<DeliveryOutcome> {
+  const sent = {
+    at: systemClock.now(),
+    delivery: delivery.id,
+    channel: delivery.channel,
+    provider,
+    workflow,
+    user: document.recipient.id,
+    to: typeof to === 'string' ? to : (target?.type ?? delivery.channel),
+    locale: locale ?? null,
+    content,
+  }
+  await callNotificationCatalog(env, tenant, (catalog) => catalog.keepSent(sent))
+  return { kind: 'delivered', answer: 'kept for /demo/outbox' }
 }

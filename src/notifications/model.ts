@@ -244,6 +244,8 @@ export interface DeliveryOrder {
   readonly document: RunDocument
   readonly workflow: string
   readonly category?: Category | undefined
+  /** `normal` without it. */
+  readonly priority?: Priority | undefined
 }
 
 /** One notification of a digest. */

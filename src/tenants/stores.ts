@@ -228,7 +228,11 @@ const actors = {
   Tenant: actor('settings, keys and placement', 'by-tenant', nothingOfUsers, { delete: 'last' }),
   Saga: actor('runs of sagas', 'numbered', contentOf('inputs of runs, and users that may follow them')),
   SagaCatalog: actor('definitions of sagas and the secret that signs their calls', 'by-tenant', nothingOfUsers),
-  NotificationCatalog: actor('workflows and categories of notifications', 'by-tenant', nothingOfUsers),
+  NotificationCatalog: actor(
+    'workflows, categories, templates and providers of notifications',
+    'by-tenant',
+    contentOf('addresses that a provider reported as undeliverable'),
+  ),
   Notifications: actor('accepted notifications and how far they have been handed over', 'numbered', {
     holds: 'users that a notification names, until it has been handed over, and its data until it expires',
     found: 'nowhere',

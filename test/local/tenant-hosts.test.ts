@@ -48,6 +48,13 @@ const ways: Readonly<Record<string, readonly { readonly name: string; readonly c
       call: `callUpstream(env, upstreamAt(env, 'other', { url, timeoutMs: 2000 }), { method: 'GET', path: '/', search: '', headers: new Headers(), body: null })`,
     },
   ],
+  'src/handlers/notification-call.ts': [
+    {
+      name: 'a provider of notifications',
+      call: `callProvider(env, 'third', { url, method: 'POST', headers: {}, body: new Uint8Array([1]) }, 2000)`,
+    },
+    { name: 'the confirmation of a provider’s reports', call: `confirmReports(env, 'third', url, 2000)` },
+  ],
   'src/adapters/key-set.ts': [{ name: 'a key set', call: `fetchKeySet(env, 'acme', url)` }],
   'src/adapters/endpoint-socket.ts': [
     {
@@ -69,6 +76,7 @@ const worker = `
   import { callSagaEndpoint } from './src/handlers/saga-endpoint.ts'
   import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
   import { callUpstream, upstreamAt } from './src/adapters/upstream.ts'
+  import { callProvider, confirmReports } from './src/handlers/notification-call.ts'
   import { fetchKeySet } from './src/adapters/key-set.ts'
   import { connectEndpoint } from './src/adapters/endpoint-socket.ts'
   const attempt = () => ({ job: { id: 'job-1', attempt: 1, collected: [] }, secrets: [], signal: new AbortController().signal })

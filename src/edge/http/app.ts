@@ -19,6 +19,7 @@ import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
 import { serverApi } from '../server-api/route.ts'
 import { streams } from '../resources/realtime/streams.ts'
+import { providerEvents } from '../resources/notifications/provider-events.ts'
 import { workerRunDeadlineMs, workerRuns } from '../resources/jobs/worker-runs.ts'
 
 /** What belongs to a tenant as a whole. Only conversations are for users, too. */
@@ -41,7 +42,14 @@ const ofServers = [
   'saga-runs',
   'saga-secrets',
   'facade-routes',
+  'templates',
+  'notification-providers',
+  'undeliverable-addresses',
 ].map((resource) => `/v1/${resource}/*`)
+
+/** Where providers of notifications report bounces: opened by the token in the address, so in front of authentication. */
+const eventsOfProviders = '/v1/notification-providers/:name/events/:token'
+const forwardedDeadlineMs = 10_000
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */
 const others: Hono<App> = new Hono<App>()
@@ -69,6 +77,8 @@ const others: Hono<App> = new Hono<App>()
   .route('/', streams)
   .use('/jobs/*', forwardElsewhere('jobs', workerRunDeadlineMs))
   .route('/jobs', workerRuns)
+  .on('POST', eventsOfProviders, countVisitors(), forwardElsewhere('notifications', forwardedDeadlineMs))
+  .route('/', providerEvents)
   .use('/admin/v1/*', onlyOperator())
   .route('/api', serverApi)
   .use('/demo/*', authenticate(), limitRequests())

@@ -13,6 +13,8 @@ import { limits } from './limits/limits.ts'
 import { feeds } from './notifications/feed.ts'
 import { preferences } from './notifications/preferences.ts'
 import { notificationTopics } from './notifications/topics.ts'
+import { notificationProviders } from './notifications/providers.ts'
+import { templates } from './notifications/templates.ts'
 import { profiles } from './notifications/users.ts'
 import { namespaces } from './namespaces/namespaces.ts'
 import { processInstances } from './processes/instances.ts'
@@ -55,6 +57,8 @@ export const operations: readonly Operation[] = [
   ...feeds,
   ...preferences,
   ...notificationTopics,
+  ...templates,
+  ...notificationProviders,
   ...facadeRoutes,
   ...usage,
   ...admin,

@@ -38,13 +38,18 @@ export type TemplateDefinition = MessageTemplate | PartialTemplate
 /** Partials by name, each in its locales. */
 export type Partials = Readonly<Record<string, PartialTemplate>>
 
-/** A template that is stored, with the partials that it uses, directly or by another partial. */
+/** A version of a template as the catalog hands it out; `definition` is JSON, since a schema can be anything. */
 export interface StoredTemplate {
   readonly name: string
   readonly version: number
-  readonly definition: TemplateDefinition
+  readonly definition: string
   readonly createdAt: number
 }
+
+/** The definition of a stored template. */
+export const definitionOf = ({ definition }: StoredTemplate): TemplateDefinition =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was checked before it was stored
+  JSON.parse(definition) as TemplateDefinition
 
 /** What is sent: content without anything left to fill in. */
 export interface RenderedContent {

@@ -60,6 +60,11 @@ export async function furnished(): Promise<Furnished> {
   succeeded(await call(`POST /v1/events?topic=${name}`, { as: tenant.key, body: { type: name, key: name } }))
   const instance = `GET /v1/processes/${name}/instances/${name}`
   await eventually('an instance', async () => (await call(instance, { as: tenant.key })).status === 200 || undefined)
+  await put(`/v1/templates/${name}`, { locales: { en: { all: { body: 'x' } } } })
+  const provider = { channel: 'email', type: 'postmark', from: 'a@example.com', credentials: { serverToken: 'x' } }
+  const { eventsUrl } = await put(`/v1/notification-providers/${name}`, provider)
+  const bounce = { RecordType: 'Bounce', Type: 'HardBounce', Email: `${name}@example.com` }
+  succeeded(await call(`POST ${new URL(String(eventsUrl)).pathname}`, { body: bounce }))
   const saga = { steps: [{ name, wait: { signal: name }, timeoutSeconds: 86_400 }] }
   await put(`/v1/sagas/${name}`, saga)
   const run = `run-${name}`
@@ -95,6 +100,7 @@ export function pathOf(
     .replace('{version}', '1')
     .replace('{user}', 'bob')
     .replace('{delivery}', `${name}-1`)
+    .replace('{address}', `${name}@example.com`)
     .replaceAll(/\{\w+\}/g, name)
 }
 
@@ -137,6 +143,7 @@ export function blank(text: string, names: readonly string[]): string {
   return alike
     .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…')
     .replaceAll(/\bt[0-9a-f]{32}\b/g, '…')
+    .replaceAll(/~[0-9a-f]{32}\b/g, '…')
     .replaceAll(/eyJ[\w.-]+|whsec_[\w+/=]+/g, '…')
     .replaceAll(/"(?:id|secret)":"[\w-]{8,43}"/g, '…')
     .replaceAll(/"epoch":"[^"]*"/g, '…')
