@@ -61,7 +61,7 @@ export const contexts = {
   notifications: {
     tags: ['Notifications', 'Users', 'Feed', 'Preferences', 'Notification topics'],
     operations: [],
-    routes: [],
+    routes: ['/provider-events'],
     actors: ['NotificationCatalog', 'Notifications', 'Recipients'],
     crons: [],
     tables: [],

@@ -183,7 +183,7 @@ describe('a delivery', () => {
   })
 })
 
-test('reports are taken with the token of this very provider only, and all others are told the same', async () => {
+test('reports are taken with the token of this very provider only, and all others are refused in the same words', async () => {
   const { tenant, put } = await withTemplate()
   const provider = { channel: 'email', type: 'resend', from: 'a@example.com', credentials: { apiKey: 'x' } }
   const one = new URL(String((await put('/v1/notification-providers/one', provider))['eventsUrl'])).pathname
@@ -195,7 +195,7 @@ test('reports are taken with the token of this very provider only, and all other
       one.replace('/one/', '/two/'),
       one.replace('/one/', '/none/'),
       one.replace(token, `${tenant.id}~${'0'.repeat(32)}`),
-      one.replace(token, `nobody~${'0'.repeat(32)}`),
+      one.replace(token, `unknown-tenant~${'0'.repeat(32)}`),
       one.replace(token, 'x'),
     ].map(async (path) => {
       const { status, body: problem } = await call(`POST ${path}`, { body })

@@ -47,9 +47,8 @@ const ofServers = [
   'undeliverable-addresses',
 ].map((resource) => `/v1/${resource}/*`)
 
-/** Where providers of notifications report bounces: opened by the token in the address, so in front of authentication. */
-const eventsOfProviders = '/v1/notification-providers/:name/events/:token'
-const forwardedDeadlineMs = 10_000
+/** How long another Worker may take for what a provider of notifications reports. */
+const reportDeadlineMs = 10_000
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */
 const others: Hono<App> = new Hono<App>()
@@ -66,7 +65,7 @@ const others: Hono<App> = new Hono<App>()
   .use('/v1/*', crossOrigin())
   .use('/demo/*', crossOrigin())
   .use(shedRequests())
-  .on('ALL', ['/connection/*', '/emulation', '/jobs/*', '/admin/*'], countVisitors())
+  .on('ALL', ['/connection/*', '/emulation', '/jobs/*', '/provider-events/*', '/admin/*'], countVisitors())
   .use('/readyz', limitVisitors())
   .use('/metrics/*', limitVisitors())
   .use('/docs/*', limitVisitors())
@@ -77,7 +76,7 @@ const others: Hono<App> = new Hono<App>()
   .route('/', streams)
   .use('/jobs/*', forwardElsewhere('jobs', workerRunDeadlineMs))
   .route('/jobs', workerRuns)
-  .on('POST', eventsOfProviders, countVisitors(), forwardElsewhere('notifications', forwardedDeadlineMs))
+  .use('/provider-events/*', forwardElsewhere('notifications', reportDeadlineMs))
   .route('/', providerEvents)
   .use('/admin/v1/*', onlyOperator())
   .route('/api', serverApi)

@@ -21,7 +21,7 @@ const tokenPattern = /^([\w-]{1,64})~[\da-f]{32}$/
  * Where providers report bounces and complaints. The token in the address is what they know; the body is in the provider's own
  * shape, and its media type is ignored (SNS sends JSON as text/plain). Events that say nothing of an address are accepted.
  */
-export const providerEvents = new Hono<App>().post('/v1/notification-providers/:name/events/:token', async (c) => {
+export const providerEvents = new Hono<App>().post('/provider-events/:name/:token', async (c) => {
   const { name, token } = c.req.param()
   const tenant = tokenPattern.exec(token)?.[1]
   if (tenant === undefined || !providerName.safeParse(name).success) return unknown()

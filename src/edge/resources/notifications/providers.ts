@@ -36,7 +36,7 @@ const example = {
   onUnknown: 'wait',
   isIdempotent: true,
   hasCredentials: true,
-  eventsUrl: 'https://api.example.com/v1/notification-providers/resend/events/acme~2f1c9a7be4d04b8c9e2a61d35f0877aa',
+  eventsUrl: 'https://api.example.com/provider-events/resend/acme~2f1c9a7be4d04b8c9e2a61d35f0877aa',
 } as const
 
 const putProvider = operation(
@@ -245,6 +245,6 @@ function view(env: Env, provider: StoredProvider): z.input<typeof providerView> 
     onUnknown,
     isIdempotent: providerTypeOf(type)?.isIdempotent ?? true,
     hasCredentials: credentials !== undefined,
-    eventsUrl: hasEvents(type) ? `${publicUrl}/v1/notification-providers/${name}/events/${eventsToken}` : null,
+    eventsUrl: hasEvents(type) ? `${publicUrl}/provider-events/${name}/${eventsToken}` : null,
   }
 }

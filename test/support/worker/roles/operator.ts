@@ -65,7 +65,7 @@ export const openDoors: Readonly<Record<string, string>> = {
   'POST /emulation': 'the secret that only the session’s own stream has heard',
   'POST /jobs': 'the signature of QStash',
   'POST /jobs/failed': 'the signature of QStash',
-  'POST /v1/notification-providers/:name/events/:token': 'the token of the provider, in the address',
+  'POST /provider-events/:name/:token': 'the token of the provider, in the address',
   'POST /demo/token': 'one’s own machine',
   'POST /api': 'an API key, for the methods that are operations',
   'POST /api/:method': 'an API key, for the methods that are operations',
