@@ -58,15 +58,15 @@ export class Rows {
   }
 }
 
-/** Writers before such a Postgres: it takes a while, sometimes fails, and sometimes says so although it has written. */
-export function shardWriter(platform: Platform, rows: Rows): ActorClass {
+/** Writers before such a Postgres, for a tenant with a webhook if `publishedSince` is given: it takes a while, sometimes fails, and sometimes says so although it has written. */
+export function shardWriter(platform: Platform, rows: Rows, publishedSince?: number): ActorClass {
   return class {
     write = async (batch: ProjectionBatch): Promise<Projected> => {
       const { chance, weather } = platform
       if (chance.happens(weather.requestLost)) return { kind: 'failed', why: 'postgres is down' }
       rows.write(batch)
       if (chance.happens(weather.answerLost)) return { kind: 'failed', why: 'postgres went silent' }
-      return { kind: 'written', scrubbed: [] }
+      return { kind: 'written', scrubbed: [], ...(publishedSince === undefined ? {} : { publishedSince }) }
     }
   }
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { Device } from './device.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Setting } from './setting.ts'
+import type { ActorClass } from './worker-code.ts'
 
 const conversation = 'lunch'
 const channel = `conversation:${conversation}`
@@ -13,6 +14,8 @@ interface Room {
   /** Milliseconds between two messages, and how many there are. */
   readonly paceMs: number
   readonly messages: number
+  /** Whether the tenant has a webhook, so that what happens is published. */
+  readonly isPublished?: boolean
 }
 
 interface Counts {
@@ -21,8 +24,11 @@ interface Counts {
 }
 
 /** Calls of actors and what they write for each message. A write is a row, an alarm or a value; index entries are not counted. */
-async function countMessages({ size, writers, paceMs, messages }: Room): Promise<Counts> {
-  const neighbours = (world: Setting['world']) => ({ ShardWriter: shardWriter(world, new Rows()) })
+async function countMessages({ size, writers, paceMs, messages, isPublished = false }: Room): Promise<Counts> {
+  const neighbours = (world: Setting['world']) => ({
+    ShardWriter: shardWriter(world, new Rows(), isPublished ? 1 : undefined),
+    EventLog: eventLog,
+  })
   const setting = await Setting.of(1, { faults: 0, weather: {} }, neighbours, { LINKS: 'off' })
   const { world } = setting
   try {
@@ -61,6 +67,14 @@ async function countMessages({ size, writers, paceMs, messages }: Room): Promise
   } finally {
     setting.close()
   }
+}
+
+/** A log of events that takes everything. */
+const eventLog: ActorClass = class {
+  append = (events: readonly object[]) => ({
+    kind: 'appended',
+    events: events.map(() => ({ offset: 1, duplicate: false })),
+  })
 }
 
 function writesOf({ hosts }: Setting['world']): Record<string, number> {
@@ -103,5 +117,25 @@ test.each(most)(
     expect(sum(writes), JSON.stringify(writes)).toBeLessThanOrEqual(maxWrites)
     // Five messages and more share one batch, one alarm and one watermark.
     expect(calls['ShardWriter.write']).toBeLessThanOrEqual(0.2)
+  },
+)
+
+/** What a message costs more for a tenant with webhooks; `appends` are calls of the log of events. */
+const published = [
+  { size: 100, writers: 2, paceMs: 10_000, messages: 18, appends: 1.1, writes: 3 },
+  { size: 100, writers: 10, paceMs: 1000, messages: 90, appends: 0.6, writes: 1.5 },
+  { size: 100, writers: 10, paceMs: 100, messages: 200, appends: 0.1, writes: 0.4 },
+]
+
+test.each(published)(
+  'for a tenant with webhooks a message at one in $paceMs ms costs at most $appends calls of the log of events and $writes writes more, and none for others',
+  async ({ appends, writes: maxWrites, ...room }) => {
+    const without = await countMessages(room)
+    const withWebhook = await countMessages({ ...room, isPublished: true })
+    const counts = JSON.stringify({ without, withWebhook })
+    expect(without.calls['EventLog.append'] ?? 0).toBe(0)
+    expect(withWebhook.calls['EventLog.append'], counts).toBeLessThanOrEqual(appends)
+    expect(withWebhook.calls['EventLog.append'], counts).toBeGreaterThan(0)
+    expect(sum(withWebhook.writes) - sum(without.writes), counts).toBeLessThanOrEqual(maxWrites)
   },
 )
