@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { eventType, topicName } from './events-api.ts'
+import { eventType, readTopicName, topicName } from './events-api.ts'
 import { jsonUpTo } from './given-json.ts'
 import { jobId } from './job-fields.ts'
 import { oneOf } from './json-schema-rules.ts'
@@ -94,11 +94,12 @@ const step = z
   )
   .meta({ allOf: [oneOf(...works)] })
 
-const runEvent = z.enum(['saga.completed', 'saga.compensated', 'saga.attention'])
+/** Events of runs, by type. */
+export const runEvent = z.enum(['saga.completed', 'saga.compensated', 'saga.attention'])
 
 const publish = z
   .strictObject({
-    topic: topicName.default('default'),
+    topic: readTopicName.default('default').describe('`$parley` for your webhooks'),
     types: z
       .array(runEvent)
       .min(1)

@@ -291,6 +291,21 @@ describe('a webhook', () => {
     ).toEqual([[received()[1]?.id, 'member.added']])
   })
 
+  test('gets that a run of a saga has ended, where its definition says so', async () => {
+    const { tenant, put, received } = await tenantWithWebhook({ events: ['saga.*'] })
+    const as = tenant.key
+    const saga = {
+      steps: [{ name: 'pay', wait: { signal: 'paid' }, timeoutSeconds: 600 }],
+      publish: { topic: '$parley' },
+    }
+    succeeded(await call('PUT /v1/sagas/order', { as, body: saga }))
+    await put()
+    succeeded(await call('POST /v1/sagas/order/runs', { as, body: { id: 'order-1', input: { total: 20 } } }))
+    succeeded(await call('POST /v1/saga-runs/order-1/cancel', { as, body: { reason: 'sold out' } }))
+    await expect.poll(() => received().map(({ event }) => event.type)).toEqual(['saga.compensated'])
+    expect(received()[0]?.event.data).toMatchObject({ saga: 'order', run: 'order-1', input: { total: 20 } })
+  })
+
   test('signs with the old secret as well for a day after a rotation', async () => {
     const { put, received, act } = await tenantWithWebhook()
     await put()

@@ -1,12 +1,31 @@
 import { z } from 'zod'
 import { publishedEvents } from '../../conversations/published-events.ts'
 import { ownEventTypes } from '../../events/own-topic.ts'
+import { runEvent } from '../../protocol/sagas-api.ts'
 
 const webhook = z.string().describe('Its name')
+
+/** What is published of a run of a saga whose definition names the topic `$parley`. */
+const ofRun = z.object({
+  saga: z.string(),
+  version: z.int(),
+  run: z.string().describe('Its id'),
+  startedAt: z.int(),
+  at: z.int(),
+  step: z.string().optional(),
+  reason: z.string().optional(),
+  input: z.unknown().optional(),
+})
+const whenOfRun: Readonly<Record<z.output<typeof runEvent>, string>> = {
+  'saga.completed': 'A run of a saga has ended, and all its steps are done or skipped',
+  'saga.compensated': 'A run of a saga has ended, and what was done is compensated',
+  'saga.attention': 'A step of a run waits for a person',
+}
 
 /** Every event that Parley publishes itself, by type: when, and its data. */
 export const ownEvents: Readonly<Record<string, { readonly when: string; readonly data: z.ZodType }>> = {
   ...publishedEvents,
+  ...Object.fromEntries(runEvent.options.map((type) => [type, { when: whenOfRun[type], data: ofRun }])),
   [ownEventTypes.disabled]: {
     when: 'An endpoint was disabled after five days of failures, or because it answered 410',
     data: z.object({ webhook, url: z.string(), at: z.int(), reason: z.string() }),

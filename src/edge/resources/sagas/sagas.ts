@@ -4,6 +4,7 @@ import { callSagas, sagaCatalogActor, whenAdmitted } from '../../../../durable-o
 import { callEventLog } from '../../../../durable-objects/open-event-actors.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
+import { ownTopic } from '../../../events/own-topic.ts'
 import { badEndpoint } from '../../../kernel/outside-url.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import {
@@ -21,6 +22,7 @@ import { percentilesOf } from '../../../kernel/histogram.ts'
 import { sum } from '../../../sagas/metrics.ts'
 import { callableOperation } from '../../http/callable-operations.ts'
 import { operation } from '../../http/operations.ts'
+import { openOwnTopic } from '../events/own-topic.ts'
 import { accepted, fail } from '../../http/problem.ts'
 
 const tag = 'Sagas'
@@ -76,6 +78,7 @@ const defineSaga = operation(
     checkDefinition(c.env, body)
     if (body.publish !== undefined) {
       const { topic } = body.publish
+      if (topic === ownTopic) await openOwnTopic(c.env, caller.tenant)
       const read = await callEventLog(c.env, caller.tenant, topic, (log) => log.read(Number.MAX_SAFE_INTEGER, 1))
       if (read.kind === 'refused') fail('invalid-request', `publish.${read.detail ?? read.error}`)
     }
