@@ -22,6 +22,7 @@ import type { FeedCounts } from '../src/notifications/feed/marks.ts'
 import type { WorkflowFigures } from '../src/notifications/metrics.ts'
 import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
 import type { Run, RunOutcome } from '../src/notifications/runs/run.ts'
+import type { SwitchChange } from '../src/notifications/preferences/effective.ts'
 import type { ProfileInput } from '../src/notifications/users/profile.ts'
 import type { FeedFilter, Mark } from '../src/protocol/feed-api.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
@@ -339,6 +340,7 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   removeTarget(user: string, target: string): boolean
   preferences(user: string): { readonly preferences: Preferences; readonly zone: string | undefined }
   putPreferences(user: string, preferences: Preferences): void
+  switchPreferences(user: string, changes: readonly SwitchChange[]): void
   feed(user: string, feed: string, page: FeedPageCall): string
   feedCounts(user: string): Record<string, FeedCounts>
   markFeed(user: string, call: MarkCall): MarkedItems | Refusal

@@ -61,7 +61,7 @@ export const contexts = {
   notifications: {
     tags: ['Notifications', 'Users', 'Feed', 'Preferences', 'Notification topics'],
     operations: [],
-    routes: ['/provider-events'],
+    routes: ['/preferences', '/provider-events', '/unsubscribe'],
     actors: ['NotificationCatalog', 'Notifications', 'Recipients'],
     crons: [],
     tables: [],

@@ -5,6 +5,7 @@ import { noItems, type FeedCounts } from '../../src/notifications/feed/marks.ts'
 import { NotificationMetrics, type WorkflowFigures } from '../../src/notifications/metrics.ts'
 import type { DeliveryOutcome, Preferences, Target } from '../../src/notifications/model.ts'
 import type { FetchOutcome } from '../../src/notifications/runs/advance.ts'
+import { withSwitches, type SwitchChange } from '../../src/notifications/preferences/effective.ts'
 import { publicText, userText, type ProfileInput } from '../../src/notifications/users/profile.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
 import { itemIdOf } from '../../src/protocol/feed-api.ts'
@@ -225,6 +226,13 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   putPreferences(user: string, preferences: Preferences): void {
     this.#use()
     this.#users.putPreferences(user, preferences, this.#clock.now())
+  }
+
+  /** Changes switches of a user's preferences; all others stay. */
+  switchPreferences(user: string, changes: readonly SwitchChange[]): void {
+    this.#use()
+    const before = this.#users.preferences(user) ?? {}
+    this.#users.putPreferences(user, withSwitches(before, changes), this.#clock.now())
   }
 
   /** JSON text of a page of a feed. */

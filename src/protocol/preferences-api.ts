@@ -122,3 +122,15 @@ export const notificationSettings = z
       .describe('For how long notifications and items of feeds are kept'),
   })
   .meta({ id: 'NotificationSettings' })
+
+/** `POST /v1/users/{user}/preference-links`. */
+export const newPreferenceLinks = z.strictObject({
+  category: notificationName
+    .optional()
+    .describe('What unsubscribing switches off; without it the workflow, else all e-mail'),
+  workflow: notificationName.optional(),
+})
+
+export const preferenceLinks = z
+  .object({ preferences: z.string(), unsubscribe: z.string(), headers: z.record(z.string(), z.string()) })
+  .meta({ id: 'PreferenceLinks' })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { effectiveSwitches, unknownNames, withCategory } from '../../src/notifications/preferences/effective.ts'
+import { effectiveSwitches, unknownNames, withSwitches } from '../../src/notifications/preferences/effective.ts'
 import { explain } from '../../src/protocol/explain.ts'
 import { notificationSettings, preferences } from '../../src/protocol/preferences-api.ts'
 
@@ -55,11 +55,15 @@ describe('the effect of preferences', () => {
     expect(effectiveSwitches(own, {}, { ...news, isMandatory: true }).email).toBe(true)
   })
 
-  test('changes with a category that is switched off, for a channel or for all', () => {
-    const off = withCategory({ categories: { news: { email: true } } }, 'news', 'all', false)
-    expect(effectiveSwitches(off, {}, news).email).toBe(false)
-    const one = withCategory({}, 'news', 'push', false)
-    expect(effectiveSwitches(one, {}, news)).toMatchObject({ push: false, email: true })
+  test('changes with a switch, and other switches stay', () => {
+    const before = { categories: { news: { email: true, push: false } }, muteUntil: 5 }
+    const off = withSwitches(before, [{ of: 'categories', name: 'news', channel: 'email', isOn: false }])
+    expect(off).toEqual({ categories: { news: { email: false, push: false } }, muteUntil: 5 })
+    expect(effectiveSwitches(off, {}, news)).toMatchObject({ email: false, 'in-app': true })
+    const all = withSwitches({}, [{ of: 'channels', name: '', channel: 'email', isOn: false }])
+    expect(effectiveSwitches(all, {}, news)).toMatchObject({ email: false, push: true })
+    const proto = withSwitches({}, [{ of: 'workflows', name: 'constructor', channel: 'sms', isOn: false }])
+    expect(proto).toEqual({ workflows: { constructor: { sms: false } } })
   })
 })
 

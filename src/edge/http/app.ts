@@ -14,6 +14,7 @@ import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
 import { demo } from '../resources/demo/demo.ts'
 import { docs } from '../openapi/docs.ts'
+import { preferencePages } from '../resources/notifications/links.ts'
 import { health } from '../resources/operations/health.ts'
 import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
@@ -49,6 +50,8 @@ const ofServers = [
 
 /** How long another Worker may take for what a provider of notifications reports. */
 const reportDeadlineMs = 10_000
+/** How long a page may take that a link in a message opens, in milliseconds. */
+const pageDeadlineMs = 10_000
 
 /** Everything that is no operation, read top to bottom, and the answer to unknown paths. */
 const others: Hono<App> = new Hono<App>()
@@ -74,6 +77,9 @@ const others: Hono<App> = new Hono<App>()
   .route('/', chatPage)
   .route('/', docs)
   .route('/', streams)
+  .use('/preferences/*', limitVisitors(), forwardElsewhere('notifications', pageDeadlineMs))
+  .use('/unsubscribe/*', limitVisitors(), forwardElsewhere('notifications', pageDeadlineMs))
+  .route('/', preferencePages)
   .use('/jobs/*', forwardElsewhere('jobs', workerRunDeadlineMs))
   .route('/jobs', workerRuns)
   .use('/provider-events/*', forwardElsewhere('notifications', reportDeadlineMs))

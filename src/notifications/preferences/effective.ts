@@ -14,11 +14,26 @@ export function effectiveSwitches(
   return Object.fromEntries(channels.map((channel) => [channel, isOn(channel)])) as Record<Channel, boolean>
 }
 
-/** The preferences with a category switched on or off for one channel or for all. */
-export function withCategory(preferences: Preferences, category: string, channel: Channel | 'all', isOn: boolean) {
-  const before = preferences.categories?.[category]
-  const switches = channel === 'all' ? { all: isOn } : { ...before, [channel]: isOn }
-  return { ...preferences, categories: { ...preferences.categories, [category]: switches } }
+/** A switch of a user: of a category, of a workflow, or of the channel itself. */
+export interface SwitchChange {
+  readonly of: 'categories' | 'workflows' | 'channels'
+  /** Of the category or workflow; "" for the channel itself. */
+  readonly name: string
+  readonly channel: Channel
+  readonly isOn: boolean
+}
+
+/** The preferences with switches changed; all others stay. */
+export function withSwitches(preferences: Preferences, changes: readonly SwitchChange[]): Preferences {
+  let changed = preferences
+  for (const { of, name, channel, isOn } of changes)
+    if (of === 'channels') changed = { ...changed, channels: { ...changed.channels, [channel]: isOn } }
+    else {
+      const before = changed[of]
+      const own = before !== undefined && Object.hasOwn(before, name) ? before[name] : undefined
+      changed = { ...changed, [of]: { ...before, [name]: { ...own, [channel]: isOn } } }
+    }
+  return changed
 }
 
 /** Names in preferences that the tenant does not have, as `categories.<name>`; those in `known` before are left alone. */

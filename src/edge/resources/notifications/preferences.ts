@@ -1,12 +1,16 @@
 import { z } from 'zod'
 import { callNotificationCatalog, callRecipients } from '../../../../durable-objects/open-recipients.ts'
+import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
+import { linkUrls, signLink, unsubscribeHeaders } from '../../../notifications/links/link.ts'
 import type { Preferences } from '../../../notifications/model.ts'
 import { effectiveSwitches, unknownNames } from '../../../notifications/preferences/effective.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { userId } from '../../../protocol/payloads.ts'
 import {
+  newPreferenceLinks,
   notificationSettings,
+  preferenceLinks,
   preferences as preferencesBody,
   preferencesView,
 } from '../../../protocol/preferences-api.ts'
@@ -128,8 +132,49 @@ const putSettings = operation(
   },
 )
 
+const makeLinks = operation(
+  defineOperation({
+    id: 'makePreferenceLinks',
+    method: 'post',
+    path: '/v1/users/{user}/preference-links',
+    tag,
+    summary: 'Make links for a message of your own: to the page of preferences, and for one-click unsubscription',
+    description:
+      'E-mails of notifications have them already. The links have no end and need no sign-in: give them to this user only. `headers` are ' +
+      'those of RFC 8058, none for a mandatory category.',
+    access: 'server',
+    params,
+    body: newPreferenceLinks,
+    optionalBody: true,
+    isSecret: true,
+    responses: { 200: preferenceLinks },
+    example: {
+      body: { category: 'marketing' },
+      response: {
+        preferences: 'https://chat.example.com/preferences/acme.eyJ1IjoiYWRhIn0.c2ln',
+        unsubscribe: 'https://chat.example.com/unsubscribe/acme.eyJ1IjoiYWRhIn0.c2ln',
+        headers: {
+          'List-Unsubscribe': '<https://chat.example.com/unsubscribe/acme.eyJ1IjoiYWRhIn0.c2ln>',
+          'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
+        },
+      },
+    },
+  }),
+  async ({ c, caller: { tenant }, params: { user }, body: { category: name, workflow } }) => {
+    const basis = await callNotificationCatalog(c.env, tenant, (own) => own.preferenceBasis([]))
+    const category = basis.categories.find((one) => one.name === name)
+    if (name !== undefined && category === undefined)
+      return fail('invalid-request', `category: there is no category ${name}`)
+    const secret = await callNotificationCatalog(c.env, tenant, (own) => own.linkSecret())
+    const token = await signLink(secret, { tenant, user, category: name, workflow })
+    const { publicUrl } = loadConfig(c.env)
+    const headers = unsubscribeHeaders(publicUrl, token, category)
+    return { status: 200, body: { ...linkUrls(publicUrl, token), headers } }
+  },
+)
+
 /** Preferences of users, and the settings that they are based on. */
-export const preferences = [readPreferences, putPreferences, readSettings, putSettings]
+export const preferences = [readPreferences, putPreferences, makeLinks, readSettings, putSettings]
 
 async function viewOf(env: Env, tenant: string, user: string) {
   const [{ settings, categories }, { preferences: own, zone }] = await Promise.all([
