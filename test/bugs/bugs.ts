@@ -18,6 +18,9 @@ const processes = ['test/processes/tracker.test.ts']
 const sagaDays = ['test/sim/sagas.test.ts']
 const eventDays = ['test/sim/events.test.ts']
 const eventTypes = ['test/event-log/types.test.ts']
+const digests = ['test/notifications/digests.test.ts']
+const deliveries = ['test/notifications/deliveries.test.ts']
+const times = ['test/notifications/times.test.ts']
 
 /** One per promise of the heart; each of them is a mistake that could be made. */
 export const bugs: readonly Bug[] = [
@@ -580,5 +583,47 @@ export const bugs: readonly Bug[] = [
     from: '      this.#arm(now + remindMs)\n      this.#notifyAll()',
     to: '      this.#notifyAll()',
     tests: eventDays,
+  },
+  {
+    name: 'a notification at the end of a digest joins a window that is closed',
+    file: 'src/notifications/runs/digest.ts',
+    from: 'if (now < wait.until) {',
+    to: 'if (now <= wait.until) {',
+    tests: digests,
+  },
+  {
+    name: 'a canceled notification is counted in its digest all the same',
+    file: 'src/notifications/runs/advance.ts',
+    from: 'leaveDigest(run, 1, storage, now)',
+    to: '',
+    tests: digests,
+  },
+  {
+    name: 'another provider is asked while one may have sent the message',
+    file: 'src/notifications/deliveries/next-attempt.ts',
+    from: "if (doubtful !== undefined && onUnknown === 'wait')",
+    to: "if (doubtful === '' && onUnknown === 'wait')",
+    tests: deliveries,
+  },
+  {
+    name: 'preferences are judged once, and not at the moment of sending',
+    file: 'src/notifications/runs/sending.ts',
+    from: 'if (!isAllowed) return skip',
+    to: 'if (!isAllowed && now === run.startedAt) return skip',
+    tests: deliveries,
+  },
+  {
+    name: 'a change of clocks in a quiet hour is not noticed',
+    file: 'src/notifications/times/send-at.ts',
+    from: 'for (const change of changesBetween(zone, now, now + days * dayMs)) found.add(change)',
+    to: '',
+    tests: times,
+  },
+  {
+    name: 'a digest until a time of day that clocks show twice is sent at the second',
+    file: 'src/notifications/times/send-at.ts',
+    from: 'instantsOf(zone, wall)[0] ?? afterGap',
+    to: 'instantsOf(zone, wall).at(-1) ?? afterGap',
+    tests: times,
   },
 ]
