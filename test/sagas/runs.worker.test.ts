@@ -248,11 +248,8 @@ describe('the end of a run', () => {
     ])
   })
 
-  test('is published after a loss of memory that came before, and is one event when it is published twice', async () => {
-    await define(published)
-    const id = await start()
-    await ends(id, 'completed')
-    await expect.poll(async () => await eventsIn('orders')).toHaveLength(1)
+  /** Gives a run that has ended an event to publish, as if its actor had died before it was in its topic; returns what is left of it. */
+  async function publishAgain(id: string, change: (event: { type: string; n: number; at: number }) => object) {
     const saga = sagaOf(env, shop.id, id)
     await runInDurableObject(saga, (_, { storage }) => {
       const { n, at, data } = storage.sql
@@ -261,17 +258,31 @@ describe('the end of a run', () => {
           id,
         )
         .one()
-      const lost = { ...JSON.parse(data), unpublished: [{ type: 'saga.completed', n, at }] }
+      const lost = { ...JSON.parse(data), unpublished: [change({ type: 'saga.completed', n, at })] }
       storage.sql.exec('UPDATE runs SET data = ?, look_at = 1 WHERE id = ?', JSON.stringify(lost), id)
     })
     await evictDurableObject(saga)
     await runDurableObjectAlarm(saga)
-    const left = () =>
+    return () =>
       runInDurableObject(saga, (_, { storage }) =>
         storage.sql.exec(`SELECT data ->> '$.unpublished' AS left FROM runs WHERE id = ?`, id).one(),
       )
-    await expect.poll(left).toEqual({ left: null })
-    expect(await eventsIn('orders')).toHaveLength(1)
+  }
+
+  test.each([
+    ['published twice, which is one event', (event: object) => event],
+    [
+      'refused by its topic, which has another one under its identity',
+      (event: object) => ({ ...event, type: 'saga.attention' }),
+    ],
+    ['a week old', (event: object) => ({ ...event, n: 99, at: Date.now() - 8 * 86_400_000 })],
+  ])('is not offered to its topic any more when it was %s', async (_, change) => {
+    await define(published)
+    const id = await start()
+    await ends(id, 'completed')
+    await expect.poll(async () => await eventsIn('orders')).toHaveLength(1)
+    await expect.poll(await publishAgain(id, change)).toEqual({ left: null })
+    expect(await eventsIn('orders')).toMatchObject([{ type: 'saga.completed' }])
   })
 
   test('ends the wait of another run for it', async () => {
