@@ -13,6 +13,7 @@ import { forwardElsewhere } from './forward.ts'
 import { mount } from './operations.ts'
 import { onError, problemResponse } from './problem.ts'
 import { demo } from '../resources/demo/demo.ts'
+import { outbox } from '../resources/demo/outbox.ts'
 import { docs } from '../openapi/docs.ts'
 import { preferencePages } from '../resources/notifications/links.ts'
 import { health } from '../resources/operations/health.ts'
@@ -89,6 +90,7 @@ const others: Hono<App> = new Hono<App>()
   .use('/demo/*', authenticate(), limitRequests())
   .use('/v1/*', authenticate(), limitRequests(), onlyAllowedOrigins(), onlyKnown())
   .on('ALL', ofServers, onlyServer())
+  .route('/demo/outbox', outbox)
   .route('/demo', demo)
   .notFound((c) =>
     problemResponse(c, { name: 'not-found', detail: `${c.req.method} ${c.req.path} does not exist; see /docs` }),

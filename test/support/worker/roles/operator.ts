@@ -70,6 +70,8 @@ export const openDoors: Readonly<Record<string, string>> = {
   'POST /preferences/:token': 'the signature of the token, in the address',
   'GET /unsubscribe/:token': 'the signature of the token, in the address',
   'POST /unsubscribe/:token': 'the signature of the token, in the address',
+  'GET /demo/outbox': 'one’s own machine',
+  'GET /demo/outbox/:n{[0-9]+}/html': 'one’s own machine',
   'POST /demo/token': 'one’s own machine',
   'POST /api': 'an API key, for the methods that are operations',
   'POST /api/:method': 'an API key, for the methods that are operations',
