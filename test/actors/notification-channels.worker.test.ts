@@ -287,3 +287,40 @@ describe('templates over HTTP', () => {
     expect([bad.status, bad.body.detail]).toEqual([400, expect.stringMatching(/^data\.order: /)])
   })
 })
+
+describe('in a development system', () => {
+  const local = env.LOCAL_TENANT ?? ''
+
+  test('a message of a channel without a provider is kept, and shown at /demo/outbox with its HTML in a frame that runs nothing', async () => {
+    const content = {
+      title: 'Hi <b>{{ recipient.name }}</b>',
+      body: 'Text',
+      html: '<script>1</script><p>{{ recipient.name }}</p>',
+    }
+    const given = order(local, { provider: 'outbox-email', source: { content } })
+    const asked = outside(() => new Response())
+    expect(await deliver(given)).toEqual({ kind: 'delivered', answer: 'kept for /demo/outbox' })
+    // A repeat is the same message.
+    await deliver(given)
+    expect(asked).toEqual([])
+    const sent = await notificationCatalogOf(env, local).sent()
+    const kept = sent.filter(({ delivery }) => delivery === given.delivery.id)
+    expect(kept).toMatchObject([{ to: 'ann@example.com', user: 'ann', content: { body: 'Text' } }])
+    const n = kept[0]?.n
+    const page = await call(`GET /demo/outbox?n=${n}`)
+    expect(page.text).toContain(`<iframe title="HTML of the e-mail" sandbox src="/demo/outbox/${n}/html">`)
+    expect(page.text).toContain('Hi &lt;b&gt;&lt;Ann&gt;&lt;/b&gt;')
+    expect(page.text).not.toContain('<script')
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+    const html = await call(`GET /demo/outbox/${n}/html`)
+    expect(html.text).toBe('<script>1</script><p>&lt;Ann&gt;</p>')
+    expect(html.headers.get('content-security-policy')).toMatch(/^default-src 'none'.*; sandbox$/)
+    expect((await call('GET /demo/outbox/999999/html')).status).toBe(404)
+  })
+
+  test('other tenants have no such provider', async () => {
+    const tenant = await newTenant()
+    const given = order(tenant.id, { provider: 'outbox-email', source: { content: { title: 'x', body: 'x' } } })
+    expect(await deliver(given)).toEqual({ kind: 'refused', answer: 'there is no provider outbox-email' })
+  })
+})
