@@ -12,7 +12,7 @@ import { AmendmentTable } from './amendment-table.ts'
 import { CachedPages } from './cached-pages.ts'
 import { Settings } from '../shared/settings.ts'
 import { ColdRanges } from './cold-ranges.ts'
-import { EventPublisher } from './event-publisher.ts'
+import { appendOwnEvents, EventPublisher } from './event-publisher.ts'
 import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
@@ -54,7 +54,7 @@ export class ConversationStore {
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
-    this.publisher = new EventPublisher(env, this.settings, this.log, this.members)
+    this.publisher = new EventPublisher(appendOwnEvents(env), this.settings, this.log, this.members)
     this.projection = new Projection(
       env,
       this.settings,

@@ -15,20 +15,38 @@ const entriesPerCall = 200
 /** Calls in one run; what is left goes with the next alarm. */
 const callsPerRun = 20
 
+/** Appends events to the own topic of a tenant. Throws when it does not take them now. */
+type AppendEvents = (tenant: string, events: readonly NewEvent[]) => Promise<void>
+type PublishedLog = Pick<MessageLog, 'top' | 'floor' | 'range'>
+type PublishedSettings = Pick<Settings, 'get' | 'number' | 'set'>
+
+export const appendOwnEvents =
+  (env: Env): AppendEvents =>
+  async (tenant, events) => {
+    await whenPlaceIsFree(env)
+    const answer = await eventLogOf(env, tenant, ownTopic).append(events, true)
+    if (answer.kind === 'refused') throw new Error(answer.detail ?? answer.error)
+  }
+
 /**
  * Appends what happens in the conversation to the tenant's own topic of events, while its tenant has a reader of it. The log of the
  * conversation is the outbox: `eventsUpTo` says up to which seq the topic has it. See docs/design/webhooks.md.
  */
 export class EventPublisher {
-  readonly #env: Env
-  readonly #settings: Settings
-  readonly #log: MessageLog
-  readonly #members: MemberTable
+  readonly #append: AppendEvents
+  readonly #settings: PublishedSettings
+  readonly #log: PublishedLog
+  readonly #members: Pick<MemberTable, 'some' | 'count'>
   /** A field, so that it costs a message nothing to look at it. */
   isOn: boolean
 
-  constructor(env: Env, settings: Settings, log: MessageLog, members: MemberTable) {
-    this.#env = env
+  constructor(
+    append: AppendEvents,
+    settings: PublishedSettings,
+    log: PublishedLog,
+    members: Pick<MemberTable, 'some' | 'count'>,
+  ) {
+    this.#append = append
     this.#settings = settings
     this.#log = log
     this.#members = members
@@ -82,23 +100,17 @@ export class EventPublisher {
       const upTo = rows.at(-1)?.seq ?? top
       const extra = this.#extraText()
       const endsNow = upTo >= top && this.#isEndPending(current)
-      await this.#append(current.tenant, [
+      const events = [
         ...this.#extra(),
         ...rows.flatMap((row) => eventOfEntry(current, row) ?? []),
         ...(endsNow ? [deletedEvent(current)] : []),
-      ])
+      ]
+      if (events.length > 0) await this.#append(current.tenant, events)
       if (this.#extraText() === extra) this.#settings.set('eventsExtra', '')
       if (endsNow) this.#settings.set('eventsEnded', current.epoch)
       this.#settings.set('eventsUpTo', Math.max(this.#settings.number('eventsUpTo'), upTo))
       if (upTo >= top) return
     }
-  }
-
-  async #append(tenant: string, events: readonly NewEvent[]): Promise<void> {
-    if (events.length === 0) return
-    await whenPlaceIsFree(this.#env)
-    const answer = await eventLogOf(this.#env, tenant, ownTopic).append(events, true)
-    if (answer.kind === 'refused') throw new Error(answer.detail ?? answer.error)
   }
 
   /** The seq of the last entry that was written before this time, of those that are kept. */

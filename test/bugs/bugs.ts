@@ -375,6 +375,13 @@ export const bugs: readonly Bug[] = [
     tests: consumers,
   },
   {
+    name: 'a conversation notes what it publishes before the topic has it',
+    file: 'durable-objects/conversation/event-publisher.ts',
+    from: 'if (events.length > 0) await this.#append(current.tenant, events)',
+    to: "this.#settings.set('eventsUpTo', upTo)\n      if (events.length > 0) await this.#append(current.tenant, events)",
+    tests: ['test/conversations/event-publisher.parts.test.ts'],
+  },
+  {
     name: 'an outage of an endpoint gives its events up',
     file: 'src/event-log/webhooks/webhook.ts',
     from: "const isKept = outcome.kind === 'dead' || (state !== 'active' && !isRejected(answer?.status ?? null))",
