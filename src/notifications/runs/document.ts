@@ -34,6 +34,8 @@ export function documentOf(context: RunContext): RunDocument {
 
 /** The newest events of a run, in the order in which they were gathered. */
 function shownOf(run: Run, storage: RunStorage): DigestEvent[] {
+  // Nearly all runs have gathered nothing: their one notification is not measured.
+  if (run.followers === 0) return [...newestFirst(run, storage)]
   const shown: DigestEvent[] = []
   let bytes = 0
   for (const event of newestFirst(run, storage)) {
