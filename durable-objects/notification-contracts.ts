@@ -7,7 +7,6 @@ import type {
   NotificationSpec,
   Preferences,
   Priority,
-  Profile,
   ProviderState,
   Target,
   Workflow,
@@ -38,6 +37,12 @@ export interface StoredWorkflow {
   readonly createdAt: number
 }
 
+/** The version of a workflow that was registered. */
+export interface WorkflowReceipt {
+  readonly kind: 'registered'
+  readonly version: number
+}
+
 /** What is the same for all notifications of a tenant. */
 export interface NotificationSettings {
   /** The tenant's layer of preferences; recipients' own come before it. */
@@ -61,6 +66,7 @@ export interface PreferenceBasis {
 export interface ResolvedWorkflow {
   readonly workflow: Workflow | undefined
   readonly category: Category | undefined
+  readonly keepMs: number
 }
 
 /** What decisions about recipients need of the catalog, beside the notification itself. */
@@ -127,15 +133,17 @@ export interface SentMessage {
 }
 
 export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
-  putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): StoredWorkflow | Refusal
-  workflow(name: string, version?: number): StoredWorkflow | undefined
+  putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): WorkflowReceipt | Refusal
+  /** JSON text of a StoredWorkflow. */
+  workflow(name: string, version?: number): string | undefined
   workflows(after: string, limit: number): { readonly name: string; readonly version: number }[]
   removeWorkflow(name: string): boolean
   putCategory(category: Category): Category | Refusal
   category(name: string): Category | undefined
   categories(): Category[]
   removeCategory(name: string): boolean
-  resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): ResolvedWorkflow
+  /** JSON text of a ResolvedWorkflow. */
+  resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): string
   settings(): NotificationSettings
   decisionSettings(): DecisionSettings
   /** Secrets that sign the calls of fetch steps, the newest first. */
@@ -175,7 +183,7 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
 /** A recipient of a notification; a profile replaces what the user's has of the same fields. */
 export interface NamedRecipient {
   readonly user: string
-  readonly profile?: Partial<Omit<Profile, 'id' | 'targets'>> | undefined
+  readonly profile?: ProfileInput | undefined
 }
 
 /** Who is notified. A topic and all users are expanded by the actors that have them. */
@@ -321,9 +329,11 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   /** Nothing more of this notification is sent to these users or to all, also where they have not been handed over yet. */
   cancel(call: CancelCall): Promise<void>
   /** Gives an event to the runs of this actor that wait for it; answers how many did. */
-  eventArrived(event: string, correlation: string, data: unknown): Promise<number>
+  eventArrived(event: string, correlation: string, data: string): Promise<number>
   /** The whole life of one recipient of a notification: JSON text of a NoticeView. */
   explain(notification: string, user: string): string | undefined
+  /** A user's profile and own preferences, also of one of whom nothing is stored: JSON text of `{profile, preferences}`. */
+  recipient(user: string): string
   /** A page of a notification's recipients in this actor; `next` is null at its end. */
   recipients(notification: string, page: number): { readonly recipients: NoticeSummary[]; readonly next: number | null }
   /** Figures of this actor's runs by workflow. */

@@ -19,8 +19,8 @@ import type {
   ResolvedWorkflow,
   SentMessage,
   StoredProvider,
-  StoredWorkflow,
   UndeliverableAddress,
+  WorkflowReceipt,
 } from '../notification-contracts.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
@@ -53,15 +53,17 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
     if (this.#exists) migrate(this.#sql, notificationCatalogSchema)
   }
 
-  putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): StoredWorkflow | Refusal {
+  putWorkflow(name: string, definition: Omit<Workflow, 'name' | 'version'>): WorkflowReceipt | Refusal {
     this.#create()
     if (definition.category !== undefined && this.category(definition.category) === undefined)
       return refuse('invalidPayload', noCategory(definition.category))
-    return this.#workflows.put(name, definition, this.#clock.now())
+    const stored = this.#workflows.put(name, definition, this.#clock.now())
+    return stored.kind === 'refused' ? stored : { kind: 'registered', version: stored.workflow.version }
   }
 
-  workflow(name: string, version?: number): StoredWorkflow | undefined {
-    return this.#exists ? this.#workflows.find(name, version) : undefined
+  workflow(name: string, version?: number): string | undefined {
+    const stored = this.#exists ? this.#workflows.find(name, version) : undefined
+    return stored === undefined ? undefined : JSON.stringify(stored)
   }
 
   workflows(after: string, limit: number): { readonly name: string; readonly version: number }[] {
@@ -97,10 +99,17 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   }
 
   /** The workflow and category of a trigger; of a workflow its own category unless another is named. */
-  resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): ResolvedWorkflow {
-    const found = workflow === undefined ? undefined : this.workflow(workflow, version)?.workflow
+  resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): string {
+    const isNamed = this.#exists && workflow !== undefined
+    const found = isNamed ? this.#workflows.find(workflow, version)?.workflow : undefined
     const named = category ?? found?.category
-    return { workflow: found, category: named === undefined ? undefined : this.category(named) }
+    const { keepMs } = this.settings()
+    const answer: ResolvedWorkflow = {
+      workflow: found,
+      category: named === undefined ? undefined : this.category(named),
+      keepMs,
+    }
+    return JSON.stringify(answer)
   }
 
   settings(): NotificationSettings {

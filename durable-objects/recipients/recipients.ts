@@ -134,10 +134,10 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     }
   }
 
-  async eventArrived(event: string, correlation: string, data: unknown): Promise<number> {
+  async eventArrived(event: string, correlation: string, data: string): Promise<number> {
     if (!this.#isUsed) return 0
     await this.#loadSettings()
-    return this.#changing((moment) => this.#runs.eventArrived(event, correlation, data, moment))
+    return this.#changing((moment) => this.#runs.eventArrived(event, correlation, JSON.parse(data), moment))
   }
 
   explain(notification: string, user: string): string | undefined {
@@ -150,6 +150,11 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     page: number,
   ): { readonly recipients: NoticeSummary[]; readonly next: number | null } {
     return this.#isUsed ? this.#runs.page(notification, page) : { recipients: [], next: null }
+  }
+
+  recipient(user: string): string {
+    if (!this.#isUsed) return JSON.stringify({ profile: { id: user, properties: {}, targets: [] } })
+    return JSON.stringify(this.#users.recipient(user))
   }
 
   figures(): Record<string, WorkflowFigures> {

@@ -107,7 +107,7 @@ export class RunDecider {
       fresh.map(({ user }) => user),
     )
     for (const { user, profile } of fresh) {
-      if (profile !== undefined) this.#tables.users.merge(user, profileInput(profile), moment.now)
+      if (profile !== undefined) this.#tables.users.merge(user, profile, moment.now)
       if (stored.canceledAt > 0) continue
       const key = { user, notification: spec.id }
       const run = newRun(stored.spec, { id: runIdOf(key), recipient: user }, moment.now)
@@ -404,9 +404,4 @@ class UserRuns implements RunStorage {
     this.#read.set(notice.run.id, notice)
     return notice
   }
-}
-
-/** The profile of an inline recipient as it is stored. */
-function profileInput({ properties, ...fields }: NonNullable<NamedRecipient['profile']>) {
-  return { ...fields, ...(properties === undefined ? {} : { properties: JSON.stringify(properties) }) }
 }

@@ -22,6 +22,7 @@ type OwnPolicy =
   | 'notifications-user'
   | 'notifications-key'
   | 'checks'
+  | 'recipients'
   | 'facade-tenant'
 
 /**
@@ -131,6 +132,8 @@ const rates: Readonly<Record<BuiltInPolicy, (terms: LimitTerms) => Rate>> = {
   'notifications-user': ({ limits }) => tenfold(limits.notificationsPerSecondUser),
   'notifications-key': ({ limits }) => twice(limits.notificationsPerSecondKey),
   checks: ({ limits }) => twice(limits.checksPerSecond),
+  // The largest request has a hundred thousand recipients and must fit into the burst.
+  recipients: ({ limits }) => ({ perSecond: 10 * limits.requestsPerSecondKey, burst: 100_000 }),
   'facade-address': () => ({ perSecond: 100, burst: 500 }),
   'facade-tenant': ({ limits }) => twice(limits.requestsPerSecondTenant ?? 4 * limits.requestsPerSecondKey),
   // A whole office may share one address and reconnect at the same moment.

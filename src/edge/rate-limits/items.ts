@@ -40,6 +40,18 @@ export async function takeChecks(
   if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
 }
 
+/** Recipients of a notification have a bucket of their own, which the largest request fits into. */
+export async function takeRecipients(
+  env: Env,
+  { tenant }: Extract<ChargedCaller, { kind: 'server' }>,
+  recipients: number,
+): Promise<void> {
+  if (recipients <= 1) return
+  const level = platformLevel(env, await termsOf(env, tenant), { tenant, policy: 'recipients', key: '' })
+  const decision = await decideAll(decider, [{ ...level, cost: recipients - 1 }])
+  if (decision.kind === 'limited') throw rateLimitExceeded(decision.key, decision.retryAfterMs)
+}
+
 /** The same for routes: a refusal is thrown as the problem that HTTP tells. */
 export async function takeItems(env: Env, caller: ChargedCaller, items: number): Promise<void> {
   const decision = await decideItems(env, caller, items)

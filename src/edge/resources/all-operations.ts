@@ -16,6 +16,8 @@ import { notificationTopics } from './notifications/topics.ts'
 import { notificationProviders } from './notifications/providers.ts'
 import { templates } from './notifications/templates.ts'
 import { profiles } from './notifications/users.ts'
+import { notifications } from './notifications/notifications.ts'
+import { workflows } from './notifications/workflows.ts'
 import { namespaces } from './namespaces/namespaces.ts'
 import { processInstances } from './processes/instances.ts'
 import { processes } from './processes/processes.ts'
@@ -60,6 +62,8 @@ export const operations: readonly Operation[] = [
   ...templates,
   ...notificationProviders,
   ...facadeRoutes,
+  ...workflows,
+  ...notifications,
   ...usage,
   ...admin,
 ]
