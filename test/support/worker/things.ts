@@ -14,6 +14,7 @@ export interface Things {
   readonly conversation: string
   readonly job: string
   readonly run: string
+  readonly notification: string
   readonly name: string
   readonly signingKey: string
 }
@@ -69,8 +70,15 @@ export async function furnished(): Promise<Furnished> {
   await put(`/v1/sagas/${name}`, saga)
   const run = `run-${name}`
   succeeded(await call(`POST /v1/sagas/${name}/runs`, { as: tenant.key, body: { id: run } }))
+  await put(`/v1/notification-categories/${name}`, {})
+  const content = { body: 'Hello' }
+  await put(`/v1/workflows/${name}`, { steps: [{ name: 'app', kind: 'channel', channel: 'in-app', source: { content } }] })
+  const trigger = { content, recipients: ['bob'], cancellationKey: name }
+  const { id: notification } = succeeded(await call('POST /v1/notifications', { as: tenant.key, body: trigger }))
+  const life = `GET /v1/notifications/${String(notification)}/recipients/bob`
+  await eventually('a notice', async () => (await call(life, { as: tenant.key })).status === 200 || undefined)
   const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))
-  return { tenant, things: { conversation, job: later.id, run, name, signingKey } }
+  return { tenant, things: { conversation, job: later.id, run, notification, name, signingKey } }
 }
 
 /** Names of things that do not exist. */
@@ -78,6 +86,7 @@ export const nothing = (): Things => ({
   conversation: crypto.randomUUID(),
   job: `job-${crypto.randomUUID().slice(0, 8)}`,
   run: `run-${crypto.randomUUID().slice(0, 8)}`,
+  notification: crypto.randomUUID(),
   name: `n${crypto.randomUUID().slice(0, 8)}`,
   signingKey: crypto.randomUUID().slice(0, 8),
 })
@@ -89,9 +98,9 @@ export const tellOf = ({ method, path }: Pick<OperationDefinition, 'method' | 'p
 /** A path's parameter names a thing of the kind that stands before it. */
 export function pathOf(
   { path }: Pick<OperationDefinition, 'path'>,
-  { conversation, job, run, name, signingKey }: Things,
+  { conversation, job, run, notification, name, signingKey }: Things,
 ): string {
-  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job, 'saga-runs': run }
+  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job, 'saga-runs': run, notifications: notification }
   return path
     .replace(/\/([\w-]+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
     .replace('{name}', name)

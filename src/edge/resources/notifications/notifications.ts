@@ -95,7 +95,6 @@ const readNotification = operation(
     tag,
     summary: 'Read a notification with how far it has come',
     access,
-    rateLimit,
     params,
     responses: { 200: notificationView },
     example: { response: example },
@@ -115,7 +114,6 @@ const listNotifications = operation(
     summary: 'List notifications, the newest first',
     description: 'A page may have fewer notifications than `limit`, also none, while `next` is not null.',
     access,
-    rateLimit,
     query: notificationsQuery,
     responses: { 200: notificationPage },
     example: { response: { notifications: [example], next: null } },
@@ -146,7 +144,6 @@ const cancel = operation(
     description:
       'What has not been sent is not sent any more: delays, digests and later steps end. Items that are in feeds stay. At most 1,000 notifications at once; repeat while the list is full.',
     access,
-    rateLimit,
     body: cancelNotifications,
     responses: { 200: canceledNotifications },
     example: { body: { cancellationKey: 'order-17' }, response: { canceled: [example.id] } },
@@ -167,7 +164,6 @@ const listRecipients = operation(
     description:
       'A page has the recipients of one call of the fan-out, at most 500, possibly none while `next` is not null.',
     access,
-    rateLimit,
     params,
     query: recipientsQuery,
     responses: { 200: recipientPage },
@@ -200,7 +196,6 @@ const readRecipient = operation(
     summary: 'Explain what became of a notification for one user',
     description: 'Each decision with its rule, each attempt with its provider and answer, and what is waited for.',
     access,
-    rateLimit,
     params: z.object({ id: notificationId, user: userId }),
     responses: { 200: recipientLife },
     example: {

@@ -53,6 +53,10 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/notification-providers/{name}': { channel: 'email', type: 'resend', credentials: { apiKey: 'x' } },
   'PUT /v1/sagas/{name}': { steps: [{ name, wait: { signal: name }, timeoutSeconds: 600 }] },
   'POST /v1/sagas/{name}/runs': { id: 'another-run' },
+  'PUT /v1/workflows/{name}': {
+    steps: [{ name: 'app', kind: 'channel', channel: 'in-app', source: { content: { body: 'Hello' } } }],
+  },
+  'POST /v1/notifications': { content: { body: 'Hello' }, recipients: ['bob'] },
   'POST /v1/jobs': { type: 'join' },
   'POST /v1/jobs/batch': { jobs: [{ type: 'join' }] },
   'POST /v1/jobs/{id}/progress': { progress: 50 },
