@@ -144,7 +144,6 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   removeCategory(name: string): boolean
   /** JSON text of a ResolvedWorkflow. */
   resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): string
-  topic(name: string): number | undefined
   settings(): NotificationSettings
   decisionSettings(): DecisionSettings
   /** Secrets that sign the calls of fetch steps, the newest first. */

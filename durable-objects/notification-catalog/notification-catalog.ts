@@ -112,10 +112,6 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
     return JSON.stringify(answer)
   }
 
-  topic(_name: string): number | undefined {
-    return undefined
-  }
-
   settings(): NotificationSettings {
     return { ...defaultSettings, ...this.ctx.storage.kv.get<Partial<NotificationSettings>>('settings') }
   }

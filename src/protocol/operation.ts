@@ -106,5 +106,6 @@ export function errorsOf(definition: OperationDefinition): readonly ProblemName[
 /** The status that the example of a definition shows: the one of a first request where repeats have another. */
 export function exampleStatus({ responses }: OperationDefinition): number | undefined {
   const statuses = Object.keys(responses).map(Number)
-  return statuses.includes(201) ? 201 : statuses.find((status) => responses[status] !== null)
+  const first = [201, 202].find((status) => statuses.includes(status) && responses[status] !== null)
+  return first ?? statuses.find((status) => responses[status] !== null)
 }

@@ -87,7 +87,7 @@ describe('a shop notifies its users', () => {
     expect((await ask('GET /v1/users/dan')).body).toMatchObject({ zone: 'Europe/Berlin' })
     const listed: unknown[] = []
     for (let cursor: unknown = '0:0'; typeof cursor === 'string';) {
-      const page = await ask(`GET /v1/notifications/${String(accepted['id'])}/recipients?cursor=${cursor}`)
+      const page = await ask(`GET /v1/notifications/${accepted['id']}/recipients?cursor=${cursor}`)
       expect(page.status, page.text).toBe(200)
       listed.push(...[page.body['recipients']].flat())
       cursor = page.body['next']
@@ -104,12 +104,12 @@ describe('a shop notifies its users', () => {
     expect(other.status).toBe(409)
   })
 
-  test('a notification for later is canceled by its key before it reached anybody’s feed', async () => {
+  test('a notification for later is canceled by its key before it reached a feed', async () => {
     const body = { content, recipients: ['bob'], deliverAt: Date.now() + 3_600_000, cancellationKey: 'trip-1' }
     const { id } = await notify(body)
     const canceled = await ask('POST /v1/notifications/cancel', { cancellationKey: 'trip-1' })
     expect(canceled.body).toEqual({ canceled: [id] })
-    expect((await ask(`GET /v1/notifications/${String(id)}`)).body).toMatchObject({ state: 'canceled', handedOut: 0 })
+    expect((await ask(`GET /v1/notifications/${id}`)).body).toMatchObject({ state: 'canceled', handedOut: 0 })
     expect((await ask('GET /v1/feed?user=bob')).body['items']).toEqual([])
   })
 
@@ -135,7 +135,7 @@ describe('a shop notifies its users', () => {
     expect((await ask('GET /v1/feed?user=bob')).body['items']).toEqual([])
   })
 
-  test('what cannot work is refused with the field, the rule and the fix', async () => {
+  test('a workflow or a trigger that cannot work is refused with the field, the rule and the fix', async () => {
     const refusals = [
       await ask('POST /v1/notifications', { workflow: 'missing', recipients: ['bob'] }),
       await ask('POST /v1/notifications', { content, category: 'missing', recipients: ['bob'] }),

@@ -27,6 +27,7 @@ const tags: Readonly<Record<string, string>> = {
   Webhooks: 'Endpoints of your server that get the events of your conversations.',
   Processes: 'What belongs together among your events, and what is late.',
   Sagas: 'Transactions over several systems: steps, their compensation, and runs.',
+  Notifications: 'What users are notified of: workflows, categories, notifications and what became of each.',
   Users: 'Profiles of your users, the devices that they are reached on, and their erasure.',
   Feed: 'What users read in the app: items with exact counts.',
   Preferences: 'What users want to be notified of, when, and by which channels.',

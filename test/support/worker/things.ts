@@ -72,10 +72,12 @@ export async function furnished(): Promise<Furnished> {
   succeeded(await call(`POST /v1/sagas/${name}/runs`, { as: tenant.key, body: { id: run } }))
   await put(`/v1/notification-categories/${name}`, {})
   const content = { body: 'Hello' }
-  await put(`/v1/workflows/${name}`, { steps: [{ name: 'app', kind: 'channel', channel: 'in-app', source: { content } }] })
+  await put(`/v1/workflows/${name}`, {
+    steps: [{ name: 'app', kind: 'channel', channel: 'in-app', source: { content } }],
+  })
   const trigger = { content, recipients: ['bob'], cancellationKey: name }
   const { id: notification } = succeeded(await call('POST /v1/notifications', { as: tenant.key, body: trigger }))
-  const life = `GET /v1/notifications/${String(notification)}/recipients/bob`
+  const life = `GET /v1/notifications/${notification}/recipients/bob`
   await eventually('a notice', async () => (await call(life, { as: tenant.key })).status === 200 || undefined)
   const { id: signingKey } = succeeded(await call('POST /v1/signing-keys', { as: tenant.key }))
   return { tenant, things: { conversation, job: later.id, run, notification, name, signingKey } }
@@ -100,7 +102,12 @@ export function pathOf(
   { path }: Pick<OperationDefinition, 'path'>,
   { conversation, job, run, notification, name, signingKey }: Things,
 ): string {
-  const ids: Readonly<Record<string, string>> = { conversations: conversation, jobs: job, 'saga-runs': run, notifications: notification }
+  const ids: Readonly<Record<string, string>> = {
+    conversations: conversation,
+    jobs: job,
+    'saga-runs': run,
+    notifications: notification,
+  }
   return path
     .replace(/\/([\w-]+)\/\{id\}/, (_, kind: string) => `/${kind}/${ids[kind] ?? name}`)
     .replace('{name}', name)
@@ -169,7 +176,7 @@ export async function readingOf({ tenant, things }: Furnished): Promise<unknown>
 
 /** The status that a first request is answered with, not a repeat. */
 export const firstStatus = ({ responses }: Pick<OperationDefinition, 'responses'>): number =>
-  [201, 200, 204, 202].find((status) => status in responses) ?? 0
+  [201, 202, 200, 204].find((status) => status in responses) ?? 0
 
 /** Fails unless a table has exactly these lines. */
 export function expectLines(table: object, lines: readonly string[]): void {

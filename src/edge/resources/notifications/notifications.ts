@@ -312,7 +312,9 @@ export const notifications = [
   giveEvent,
 ]
 
-const shown = ({ kind: _, ...view }: NotificationView) => view
+function shown({ kind: _kind, ...view }: NotificationView) {
+  return view
+}
 
 const noNotification = (id: string) => fail('not-found', `id: there is no notification ${id}`)
 

@@ -40,7 +40,7 @@ export async function readTrigger(c: AppContext, caller: Server): Promise<NewNot
   const given = parseJson(text)
   if (typeof given.value !== 'object' || given.value === null || Array.isArray(given.value))
     return fail('invalid-request', 'the body must be an object')
-  const { recipients, ...rest } = Object.assign({ recipients: undefined as unknown }, given.value)
+  const { recipients, ...rest } = withRecipients(given.value)
   if (Array.isArray(recipients)) await takeRecipients(c.env, caller, countOf(recipients))
   const head = check(notificationHead, new GivenJson(rest, () => JSON.stringify(rest)))
   const now = systemClock.now()
@@ -64,6 +64,9 @@ export async function readTrigger(c: AppContext, caller: Server): Promise<NewNot
     fingerprint: await sha256(text),
   }
 }
+
+/** The members of a body, one of which is `recipients`. */
+const withRecipients = (body: object): Record<string, unknown> & { readonly recipients?: unknown } => ({ ...body })
 
 function countOf(recipients: readonly unknown[]): number {
   if (recipients.length > maxRecipients)

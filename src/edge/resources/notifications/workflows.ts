@@ -192,7 +192,13 @@ const dryRunWorkflow = operation(
       providers: (channel) => settings.providers[channel] ?? [],
       now: at,
     })
-    const shown = messages.map(({ document: _, target = null, ...message }) => ({ ...message, target }))
+    const shown = messages.map((message) => ({
+      at: message.at,
+      step: message.step,
+      channel: message.channel,
+      provider: message.provider,
+      target: message.target ?? null,
+    }))
     return { status: 200, body: { outcome, endedAt, notes, messages: shown } }
   },
 )
@@ -214,7 +220,7 @@ const storeCategory = operation(
   async ({ c, caller: { tenant }, params: { name }, body }) => {
     const answer = await callNotificationCatalog(c.env, tenant, (catalog) => catalog.putCategory({ name, ...body }))
     if ('kind' in answer) return accepted(answer)
-    return { status: 200, body: answer }
+    return { status: 200, json: JSON.stringify(answer) }
   },
 )
 
@@ -231,7 +237,9 @@ const listCategories = operation(
   }),
   async ({ c, caller: { tenant } }) => ({
     status: 200,
-    body: { categories: await callNotificationCatalog(c.env, tenant, (catalog) => catalog.categories()) },
+    json: JSON.stringify({
+      categories: await callNotificationCatalog(c.env, tenant, (catalog) => catalog.categories()),
+    }),
   }),
 )
 
@@ -249,7 +257,7 @@ const readCategory = operation(
   }),
   async ({ c, caller: { tenant }, params: { name } }) => {
     const found = await callNotificationCatalog(c.env, tenant, (catalog) => catalog.category(name))
-    return found === undefined ? noCategory(name) : { status: 200, body: found }
+    return found === undefined ? noCategory(name) : { status: 200, json: JSON.stringify(found) }
   },
 )
 
