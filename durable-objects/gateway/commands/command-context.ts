@@ -2,9 +2,6 @@ import type { z } from 'zod'
 import { reportTyping } from '../../../src/conversations/commands/report-typing.ts'
 import type { Env } from '../../../src/env.ts'
 import { log } from '../../../src/kernel/log.ts'
-import { policyOf } from '../../../src/limits/built-in-policies.ts'
-import { LeaseHolder } from '../../../src/limits/holder.ts'
-import type { Taken } from '../../../src/limits/ports.ts'
 import { conversationChannel } from '../../../src/protocol/channels.ts'
 import { explain } from '../../../src/protocol/explain.ts'
 import { refuse, type Refusal } from '../../../src/protocol/errors.ts'
@@ -15,7 +12,6 @@ import type { StreamResult, StreamVerb } from '../../../src/protocol/stream.ts'
 import type { Session } from '../../../src/realtime/session.ts'
 import type { ChannelCalls } from '../channels/channel-calls.ts'
 import { commandDueMs, type GatewayContext } from '../gateway-context.ts'
-import { LimitLevels } from './limit-levels.ts'
 import type { MessageSender } from './message-sender.ts'
 
 /** The data of a command. */
@@ -27,39 +23,32 @@ export class CommandContext {
   readonly env: Env
   readonly names: GatewayContext['names']
   readonly messages: MessageSender
-  readonly #gateway: GatewayContext
+  readonly gateway: GatewayContext
   readonly #calls: ChannelCalls
-  readonly #items: LimitLevels
 
   constructor(gateway: GatewayContext, calls: ChannelCalls, messages: MessageSender) {
     this.env = gateway.env
     this.names = gateway.names
-    this.#gateway = gateway
+    this.gateway = gateway
     this.#calls = calls
     this.messages = messages
-    this.#items = new LimitLevels(gateway, new LeaseHolder(policyOf))
-  }
-
-  /** Takes what `items` of a command cost, before they are worked on. */
-  takeItems(session: Session, items: number): Promise<Taken> {
-    return this.#items.takeItems(session, items)
   }
 
   /** Refuses a command. One that failed on our side is logged by connection and command id, which name it to the client too. */
   refuse(session: Session, id: number, refusal: Refusal): void {
     if (refusal.error === 'internal')
       log.warn('gateway.command-failed', { client: session.client, command: id, reason: refusal.detail })
-    this.#gateway.sockets.write(session, encodeRefusal(id, refusal))
+    this.gateway.sockets.write(session, encodeRefusal(id, refusal))
   }
 
   /** Waits for an actor as long as a client may wait for a command. */
   inTime<T>(what: string, work: Promise<T>): Promise<T> {
-    return this.#gateway.deadlines.within(commandDueMs, what, work)
+    return this.gateway.deadlines.within(commandDueMs, what, work)
   }
 
   /** `result` is JSON text of the result object. */
   reply(session: Session, id: number, kind: string, result: string): void {
-    this.#gateway.sockets.write(session, encodeReply(id, kind, result))
+    this.gateway.sockets.write(session, encodeReply(id, kind, result))
   }
 
   /** Parses a payload, or refuses it by field and rule and returns undefined. */
@@ -92,21 +81,21 @@ export class CommandContext {
 
   /** Whether the connection may send another command that is no message; if not, the command is refused. */
   admits(session: Session, id: number): boolean {
-    const taken = this.#gateway.takeCommand(session)
+    const taken = this.gateway.takeCommand(session)
     if (taken.kind === 'taken') return true
     const settle = (result: Refusal) => this.refuse(session, id, result)
-    this.#gateway.refuseTooFast(session, session.frames, 'commands', taken.retryAfterMs, settle)
+    this.gateway.refuseTooFast(session, session.frames, 'commands', taken.retryAfterMs, settle)
     return false
   }
 
   /** Tells a conversation that the user types: at most once in three seconds, and once after each message. */
   typing(session: Session, conversation: string, settle: Settle): void {
-    const { connectionLimits, clock } = this.#gateway
+    const { connectionLimits, clock } = this.gateway
     const channel = conversationChannel(conversation)
     const typing = connectionLimits.typing(session, channel, clock.now())
     if (typing.kind === 'repeated') return settle({ kind: 'done', data: '{}' })
     if (typing.kind === 'limited')
-      return this.#gateway.refuseTooFast(session, session.frames, 'typing', typing.retryAfterMs, settle)
+      return this.gateway.refuseTooFast(session, session.frames, 'typing', typing.retryAfterMs, settle)
     this.execute(session, channel, reportTyping.verb({}), (result) => {
       if (result.kind === 'refused') connectionLimits.endTyping(session, channel)
       settle(result)

@@ -2,6 +2,8 @@ import { callActorsOf } from '../../../src/adapters/contexts.ts'
 import type { Env } from '../../../src/env.ts'
 import { BoundedMap } from '../../../src/kernel/bounded-map.ts'
 import { systemClock } from '../../../src/kernel/clock.ts'
+import { policyOf } from '../../../src/limits/built-in-policies.ts'
+import { LeaseHolder } from '../../../src/limits/holder.ts'
 import { encodeWith } from '../../../src/kernel/json.ts'
 import { acknowledgeCommand, pullCommand } from '../../../src/protocol/consumers-api.ts'
 import { refuse, refuseTooFast, type Refusal } from '../../../src/protocol/errors.ts'
@@ -9,7 +11,9 @@ import type { Session } from '../../../src/realtime/session.ts'
 import { hasCapability } from '../../../src/topics/access.ts'
 import type { eventConsumerOf } from '../../address.ts'
 import { callEventCatalog, callEventConsumer } from '../../open-event-actors.ts'
+import type { GatewayContext } from '../gateway-context.ts'
 import type { CommandContext, Data } from './command-context.ts'
+import { LimitLevels } from './limit-levels.ts'
 import { replyLater } from './reply-later.ts'
 
 /** For how long a consumer is known to exist, in milliseconds. One that was deleted meanwhile says so itself. */
@@ -17,6 +21,15 @@ const knownForMs = 60_000
 
 /** When each consumer was found last, by tenant and name. */
 const known = new BoundedMap<string, number>(1000)
+
+/** What decides about items, for each gateway. */
+const itemLevels = new WeakMap<GatewayContext, LimitLevels>()
+
+function levelsOf(gateway: GatewayContext): LimitLevels {
+  const levels = itemLevels.get(gateway) ?? new LimitLevels(gateway, new LeaseHolder(policyOf))
+  itemLevels.set(gateway, levels)
+  return levels
+}
 
 /** Leases events of a consumer to the connection; they come as they do over HTTP. */
 export function pullEvents(context: CommandContext, session: Session, id: number, data: Data): void {
@@ -73,7 +86,8 @@ async function charged<T>(
   items: number,
   work: () => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
-  const decision = await context.takeItems(session, items)
+  const levels = levelsOf(context.gateway)
+  const decision = await levels.takeItems(session, items)
   return decision.kind === 'limited' ? refuseTooFast('items', decision.retryAfterMs) : await work()
 }
 
