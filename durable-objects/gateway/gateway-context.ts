@@ -106,15 +106,15 @@ export class GatewayContext {
 /** Tenants as one gateway knows them, under the platform's limits. While the platform's actor is unreachable its last answer holds. */
 function openTenants(env: Env): Pick<GatewayContext, 'tenants' | 'platformChanged'> {
   let settings = newPlatformSettings
-  let freshUntil = 0
+  let readAt = -Infinity
   let changes = 0
   const askPlatform = async (): Promise<PlatformSettings> => {
     const now = systemClock.now()
-    if (now < freshUntil) return settings
+    if (Math.abs(now - readAt) < tenantFreshMs) return settings
     const before = changes
     try {
       settings = await within(admissionDueMs, 'the platform', platformOf(env).settings())
-      if (changes === before) freshUntil = now + tenantFreshMs
+      if (changes === before) readAt = now
     } catch (thrown) {
       log.warn('tenants.platform-unreachable', { reason: reasonOf(thrown) })
     }
@@ -134,7 +134,7 @@ function openTenants(env: Env): Pick<GatewayContext, 'tenants' | 'platformChange
   )
   const platformChanged = () => {
     changes++
-    freshUntil = 0
+    readAt = -Infinity
     tenants.forgetAll()
   }
   return { tenants, platformChanged }

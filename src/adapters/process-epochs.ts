@@ -6,6 +6,9 @@ import type { KnownInvalidations } from '../tenants/cache.ts'
 /** What this process knows of invalidations; shared by its requests and actors. */
 export const processEpochs = new EpochReader()
 
+/** Forgets what is known of invalidations, for tests that share a process. */
+export const forgetEpochs = (): void => processEpochs.clear()
+
 /** How long a request waits for the log of invalidations before it reads from the owner. */
 const askWithinMs = 500
 

@@ -33,6 +33,10 @@ export class TokenCache {
     return this.#tokens.get(token)?.claims.tenant
   }
 
+  clear(): void {
+    this.#tokens.clear()
+  }
+
   /** Keeps a token that is valid from `now` until `until`. */
   add(token: string, key: SigningKey, remembered: CachedToken): void {
     if (token.length <= maxLength) this.#tokens.set(token, { ...remembered, key })

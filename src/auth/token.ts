@@ -107,6 +107,9 @@ export async function verifyToken(
 /** Shared by an isolate. The open profile verifies under other rules and does not use it. */
 const remembered = new TokenCache()
 
+/** Forgets the tokens that were found valid, for tests that share a process. */
+export const forgetTokens = (): void => remembered.clear()
+
 /** A token's claims, and when it ends, in milliseconds since the epoch, if it does. */
 export interface ReadToken<C> {
   readonly kind: 'read'

@@ -145,7 +145,7 @@ export class Cache<V> {
       this.figures.invalidated++
       return false
     }
-    return (stamp !== undefined && epochs.isFresh(now())) || now() - loadedAt < epochsFreshMs
+    return (stamp !== undefined && epochs.isFresh(now())) || Math.abs(now() - loadedAt) < epochsFreshMs
   }
 
   /** The entry is used: loads it again in the background when it is old. */

@@ -92,18 +92,38 @@ export class EpochView {
   /** Changes whenever more invalidations are known. */
   version = 0
 
+  /** Nothing is known any more. */
+  clear(): void {
+    this.#log = ''
+    this.#seq = 0
+    this.#floor = 0
+    this.#askedAt = -Infinity
+    this.#newest = new Map()
+    this.version++
+  }
+
   /** What a value that is loaded from now on is stamped with; undefined while nothing is known. */
   stamp(): Stamp | undefined {
     return this.#log === '' ? undefined : { log: this.#log, seq: this.#seq }
   }
 
   isFresh(now: number): boolean {
-    return now - this.#askedAt < epochsFreshMs
+    // The clocks of two requests may differ by what each has waited for.
+    return Math.abs(now - this.#askedAt) < epochsFreshMs
   }
 
   /** Whether it is time to ask again, so that what is known stays fresh. */
   isDue(now: number): boolean {
-    return now - this.#askedAt >= epochsDueMs
+    return now - this.#askedAt >= epochsDueMs || this.#isAhead(now)
+  }
+
+  /** After a clock was set back the time of the last question says nothing. */
+  forgetFuture(now: number): void {
+    if (this.#isAhead(now)) this.#askedAt = -Infinity
+  }
+
+  #isAhead(now: number): boolean {
+    return this.#askedAt - now >= epochsFreshMs
   }
 
   /** Whether a value may have been loaded before an invalidation of one of its tags that is known here. */
@@ -158,6 +178,14 @@ export class EpochReader {
   #failedAt = -Infinity
   #keysRead = new Set<string>()
 
+  /** Forgets what is known, and the question under way. */
+  clear(): void {
+    this.view.clear()
+    this.#asking = undefined
+    this.#failedAt = -Infinity
+    this.#keysRead = new Set()
+  }
+
   /** A value that is worth warming was read; the next question says so. */
   noteRead(key: string): void {
     if (this.#keysRead.size < maxKeysRead) this.#keysRead.add(key)
@@ -169,7 +197,8 @@ export class EpochReader {
    */
   ask(ask: AskEpochs, clock: () => number): Promise<void> {
     const now = clock()
-    if (this.#asking !== undefined && now - this.#asking.at < retryMs) return this.#asking.answer
+    this.view.forgetFuture(now)
+    if (this.#asking !== undefined && Math.abs(now - this.#asking.at) < retryMs) return this.#asking.answer
     if (now - this.#failedAt < retryMs && now >= this.#failedAt) return Promise.resolve()
     const asking = { at: now, answer: this.#ask(ask, clock, now) }
     this.#asking = asking

@@ -39,6 +39,13 @@ interface Asked {
   isHere: boolean
 }
 
+const secondMs = 1000
+
+const askedAt = ({ until }: Asked): number => until - tenantFreshMs
+
+/** An answer to a question of the future is of before the clock was set back. Clocks of requests differ by what each waited for. */
+const isFresh = (asked: Asked, now: number): boolean => now < asked.until && askedAt(asked) <= now + secondMs
+
 /** Tenants as one actor knows them: asked for once, kept for ten seconds, one question at a time. */
 export class TenantCache {
   readonly #ask: (tenant: string) => Promise<Admission | undefined>
@@ -71,7 +78,7 @@ export class TenantCache {
   /** The tenant, or undefined when there is none of that name. */
   get(tenant: string, now: number): Promise<Admission | undefined> {
     const known = this.#known.get(tenant)
-    if (known !== undefined && known.until > now) return known.admission
+    if (known !== undefined && isFresh(known, now)) return known.admission
 
     const mark = this.#invalidations?.mark()
     const admission = this.#ask(tenant)
@@ -92,7 +99,9 @@ export class TenantCache {
     const known = this.#known.get(tenant)
     const isCurrent =
       known === undefined ||
-      (isKnown ? !invalidations.isInvalidated(known.mark, tenantTag(tenant)) : known.until - tenantFreshMs + 1000 > now)
+      (isKnown
+        ? !invalidations.isInvalidated(known.mark, tenantTag(tenant))
+        : Math.abs(now - askedAt(known)) < secondMs)
     if (!isCurrent && isKnown) this.forget(tenant)
     else if (!isCurrent) this.#known.delete(tenant)
     return await this.get(tenant, now)
@@ -135,7 +144,7 @@ export class TenantCache {
   /** What is known now, without asking; undefined also when it is too old. */
   fresh(tenant: string, now: number): Admission | undefined {
     const known = this.#known.get(tenant)
-    return known !== undefined && known.isHere && known.until > now ? this.last(tenant) : undefined
+    return known !== undefined && known.isHere && isFresh(known, now) ? this.last(tenant) : undefined
   }
 
   /**

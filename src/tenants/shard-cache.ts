@@ -15,6 +15,8 @@ export const shardsTag = 'shards'
 const unknownMs = 1000
 /** A name that is not in the list has it read again, at most once in this time. */
 const unknownEveryMs = 1000
+/** How far the clocks of two requests may be apart. What is further ahead is of before the clock was set back. */
+const aheadMs = 1000
 /** A request that finds the list too old while another reads it uses the old one, for so long. */
 const readingMs = 2000
 
@@ -47,6 +49,7 @@ export class ShardCache {
 
   /** All shards. Never throws: while the registry does not answer, the last list, or else the configured shards. */
   async all(registry: ShardRegistry, configured: readonly Shard[], now: number): Promise<KnownShards> {
+    if (this.#readAt > now + aheadMs) this.#forget()
     const isUsed = now < this.#freshUntil ? await this.#isCurrent(now) : now < this.#readAt + readingMs
     if (this.#known !== undefined && isUsed) return this.#known
     return await this.read(registry, configured, now)
@@ -76,6 +79,11 @@ export class ShardCache {
   /** The list was changed from here, which made it this version: an older one is not used from now on. */
   changed(version: number): void {
     this.#minVersion = Math.max(this.#minVersion, version)
+    this.#forget()
+  }
+
+  /** The list is read again before it is used. */
+  #forget(): void {
     this.#freshUntil = -Infinity
     this.#readAt = -Infinity
   }

@@ -72,6 +72,21 @@ describe('the view of a process', () => {
     ])
   })
 
+  test('asks again at once when the clock was set back, and takes what the log answers then', async () => {
+    const reader = new EpochReader()
+    let asked = 0
+    const ask = () => Promise.resolve({ ...answer, log: `l${++asked}` })
+    await reader.ask(ask, () => 100_000)
+    expect([reader.view.isFresh(99_500), reader.view.isFresh(99_000), reader.view.isDue(99_000)]).toEqual([
+      true,
+      false,
+      true,
+    ])
+    await reader.ask(ask, () => 30_000)
+    expect(reader.view.isFresh(30_000)).toBe(true)
+    expect(reader.view.stamp()).toEqual({ log: 'l2', seq: 5 })
+  })
+
   test('takes no answer that leaves out what it does not know', () => {
     const view = new EpochView()
     view.note(answer, 0)

@@ -26,6 +26,8 @@ const entry = `
   export { Topic } from './durable-objects/topic/topic.ts'
   export { JobWorker } from './src/handlers/job-worker.ts'
   export { forgetDependencies } from './src/adapters/dependency.ts'
+  export { forgetEpochs } from './src/adapters/process-epochs.ts'
+  export { forgetTokens } from './src/auth/token.ts'
 `
 /** Events and sagas, which have days of their own. */
 const eventEntry = `

@@ -147,3 +147,15 @@ describe('a tenant that changed', () => {
     expect(cache.lately('acme', 1)).toBe(before.record)
   })
 })
+
+test('a tenant is asked for again at once when the clock was set back by more than a second', async () => {
+  const { cache, asked, answer } = story()
+  void cache.get('acme', 100_000)
+  await answer(0, before)
+  expect(cache.fresh('acme', 99_500)).toBe(before)
+  expect(cache.fresh('acme', 30_000)).toBeUndefined()
+  void cache.get('acme', 30_000)
+  await answer(1, after)
+  expect(asked).toHaveLength(2)
+  expect(cache.fresh('acme', 30_000)).toBe(after)
+})

@@ -108,6 +108,19 @@ describe('the knowledge of an isolate about the shards', () => {
     expect(platform.reads).toBeLessThanOrEqual(5)
   })
 
+  test('is read again at once when the clock was set back, also where that fails at first', async () => {
+    const [platform, cache] = [new Platform(), new ShardCache()]
+    await cache.all(platform, configured, 100_000)
+    await cache.all(platform, configured, 99_500)
+    expect(platform.reads).toBe(1)
+    platform.isAway = true
+    await cache.all(platform, configured, 30_000)
+    platform.isAway = false
+    platform.register('b')
+    expect(names((await cache.all(platform, configured, 33_000)).shards)).toContain('b')
+    expect(platform.reads).toBe(3)
+  })
+
   test('is the last list while the platform is away, and the configured shards where there was none', async () => {
     const [platform, cache] = [new Platform(), new ShardCache()]
     await cache.all(platform, configured, 0)

@@ -1,6 +1,8 @@
 import { reset } from 'cloudflare:test'
 import { afterAll, vi } from 'vitest'
 import { forgetDependencies } from '../../../src/adapters/dependency.ts'
+import { forgetEpochs } from '../../../src/adapters/process-epochs.ts'
+import { forgetTokens } from '../../../src/auth/token.ts'
 import { startClock } from './clock.ts'
 import { spoken } from './line.ts'
 
@@ -12,5 +14,7 @@ afterAll(async () => {
   vi.restoreAllMocks()
   vi.unstubAllGlobals()
   forgetDependencies()
+  forgetEpochs()
+  forgetTokens()
   await reset()
 })
