@@ -1,7 +1,9 @@
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { MissedPage, NotesAnswer, NotesUpdate, Opened } from '../../src/inbox/notes.ts'
 import { OpenPlace } from '../shared/open-place.ts'
+import { deleteRowsOfUser } from '../shared/rows-of-user.ts'
 import { Settings } from '../shared/settings.ts'
+import { conversationsOf, eraseShown } from './erased-notes.ts'
 import { NoteTable } from './note-table.ts'
 import { inboxNotesSchema } from './schema.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
@@ -80,17 +82,18 @@ export class InboxNotes extends TenantActor implements InboxNotesRpc {
 
   /** Conversations that a user is or was in, after `after`, in their order. */
   conversationsOf(user: string, after: string, limit: number): string[] {
-    return this.#table.conversationsOf(user, after, limit)
+    return isUsed(this.ctx.storage.sql) ? conversationsOf(this.ctx.storage.sql, user, after, limit) : []
   }
 
   /** Takes an erased user out of what members of a conversation share. Returns whether the user was in it. */
   eraseShown(conversation: string, erased: ErasedUser): boolean {
-    return this.#table.eraseShown(conversation, erased)
+    return isUsed(this.ctx.storage.sql) && eraseShown(this.ctx.storage.sql, conversation, erased)
   }
 
   /** Deletes what is kept of a user. Returns how many rows that were. */
   eraseUser(user: string): number {
-    return this.#table.eraseUser(user)
+    if (!isUsed(this.ctx.storage.sql)) return 0
+    return deleteRowsOfUser(this.ctx.storage.sql, user, () => this.#table.forget(user))
   }
 
   /** Creates the tables, on the first write. */

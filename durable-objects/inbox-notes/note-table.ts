@@ -1,4 +1,3 @@
-import { shownWithout, type ErasedUser } from '../../src/events/erased-user.ts'
 import type { InboxUpdate } from '../../src/inbox/entry.ts'
 import { missedPerPage, type Missed, type MissedPage, type SharedUpdate } from '../../src/inbox/notes.ts'
 import type { NamesPage } from '../../src/tenants/actor-names.ts'
@@ -107,41 +106,9 @@ export class NoteTable {
     )
   }
 
-  /** Takes an erased user out of what members of a conversation share. Returns whether the user was in it. */
-  eraseShown(conversation: string, erased: ErasedUser): boolean {
-    if (!this.#exists) return false
-    const [row] = this.#sql
-      .exec<{ news: string }>('SELECT news FROM conversations WHERE id = ?', conversation)
-      .toArray()
-    if (row === undefined) return false
-    const known: SharedUpdate = JSON.parse(row.news)
-    const without = shownWithout(known, erased)
-    if (without === undefined) return false
-    this.#sql.exec('UPDATE conversations SET news = ? WHERE id = ?', JSON.stringify(without), conversation)
-    return true
-  }
-
-  /** Deletes what is kept of a user. Returns how many rows that were. */
-  eraseUser(user: string): number {
-    if (!this.#exists) return 0
+  /** The user is erased: no inbox of theirs is updated any more. */
+  forget(user: string): void {
     this.#open.delete(user)
-    const rows = ['notes', 'inboxes'].map((table) => this.#count(table, user))
-    for (const table of ['notes', 'inboxes']) this.#sql.exec(`DELETE FROM ${table} WHERE user = ?`, user)
-    return rows.reduce((sum, each) => sum + each, 0)
-  }
-
-  #count(table: string, user: string): number {
-    return this.#sql.exec<{ rows: number }>(`SELECT count(*) AS rows FROM ${table} WHERE user = ?`, user).one().rows
-  }
-
-  /** Conversations that a user is or was in, after `after`, in their order. */
-  conversationsOf(user: string, after: string, limit: number): string[] {
-    if (!this.#exists) return []
-    const listed = 'SELECT conversation FROM notes WHERE user = ? AND conversation > ? ORDER BY conversation LIMIT ?'
-    return this.#sql
-      .exec<{ conversation: string }>(listed, user, after, limit)
-      .toArray()
-      .map(({ conversation }) => conversation)
   }
 
   /** The users of a conversation, by whether their inboxes are updated directly. */

@@ -60,31 +60,9 @@ export class EntryTable {
     return new Map(entries.map((entry) => [entry.conversation, entry]))
   }
 
-  /** Conversations that the user is or was in, after `after`, in their order. */
-  conversationsAfter(after: string, limit: number): string[] {
-    if (!this.#exists) return []
-    return this.#sql
-      .exec<{ conversation: string }>(
-        'SELECT conversation FROM entries WHERE conversation > ? ORDER BY conversation LIMIT ?',
-        after,
-        limit,
-      )
-      .toArray()
-      .map(({ conversation }) => conversation)
-  }
-
-  /** Replaces what is shown of a conversation, without a place in the stream: clients learn of it from the conversation. */
-  rewrite(entry: InboxEntry): void {
-    this.#sql.exec('UPDATE entries SET entry = ? WHERE conversation = ?', JSON.stringify(entry), entry.conversation)
-  }
-
-  /** Deletes all entries. Returns how many there were. */
-  clear(): number {
-    if (!this.#exists) return 0
-    const { rows } = this.#sql.exec<{ rows: number }>('SELECT count(*) AS rows FROM entries').one()
-    this.#sql.exec('DELETE FROM entries')
+  /** Entries were changed or deleted in the table. */
+  reread(): void {
     this.#listed = undefined
-    return rows
   }
 
   /** The offset of the newest event. */

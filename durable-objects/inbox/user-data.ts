@@ -1,5 +1,4 @@
-import type { MessagesOfErased, ErasedUser } from '../../src/events/erased-user.ts'
-import { shownWithout } from '../../src/events/erased-user.ts'
+import type { ErasedUser, MessagesOfErased } from '../../src/events/erased-user.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
@@ -10,9 +9,11 @@ import { requested, userErasure, type UserErasure } from '../../src/tenants/user
 import { ownName, sagaOf } from '../address.ts'
 import { ListedName, listAfterMs } from '../shared/listed-name.ts'
 import type { Alarm } from '../shared/open-place.ts'
+import { isUsed } from '../shared/migrate.ts'
 import type { Settings } from '../shared/settings.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import type { EntryTable } from './entry-table.ts'
+import { clearEntries, conversationsAfter, eraseShown } from './erased-entries.ts'
 
 const erasureKey = 'erasure'
 /** Set once the run of the erasure was started. */
@@ -71,22 +72,21 @@ export abstract class UserData extends TenantActor {
 
   /** Conversations that the user is or was in, after `after`, in their order. */
   conversationsOf(after: string, limit: number): string[] {
-    return this.own().entries.conversationsAfter(after, limit)
+    const { sql } = this.ctx.storage
+    return isUsed(sql) ? conversationsAfter(sql, after, limit) : []
   }
 
   /** Takes another user, who is erased, out of what this list shows of a conversation. Returns whether the user was in it. */
   eraseShown(conversation: string, erased: ErasedUser): boolean {
-    const { entries } = this.own()
-    const entry = entries.get(conversation)
-    const without = entry === undefined ? undefined : shownWithout(entry, erased)
-    if (without === undefined) return false
-    entries.rewrite(without)
-    return true
+    const { sql } = this.ctx.storage
+    return isUsed(sql) && eraseShown(sql, conversation, erased)
   }
 
   /** Deletes the list of an erased user. Returns how many entries it had. */
   eraseEntries(): number {
-    return this.erasure() === undefined ? 0 : this.own().entries.clear()
+    if (this.erasure() === undefined) return 0
+    this.own().entries.reread()
+    return clearEntries(this.ctx.storage.sql)
   }
 
   /** Has the name listed, by which a deletion of the tenant finds this actor, and starts a run that was not started. */

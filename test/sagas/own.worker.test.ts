@@ -56,7 +56,7 @@ describe('the sagas of the platform', () => {
     await becomes(creationRun(id), 'completed')
     expect(await stepsOf(creationRun(id))).toEqual({ register: 'done', place: 'done' })
     expect((await ask('GET /admin/v1/sagas')).body).toMatchObject({
-      sagas: [{ name: 'tenant-creation' }, { name: 'tenant-deletion' }],
+      sagas: [{ name: 'tenant-creation' }, { name: 'tenant-deletion' }, { name: 'user-erasure' }],
     })
     expect((await ask('GET /admin/v1/saga-runs?saga=tenant-creation')).body).toMatchObject({
       runs: expect.arrayContaining([expect.objectContaining({ id: creationRun(id), state: 'completed' })]),
