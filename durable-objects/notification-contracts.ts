@@ -116,6 +116,8 @@ export interface UndeliverableAddress {
 export interface DeliveryPlan {
   readonly provider: StoredProvider | undefined
   readonly found: FoundTemplate | undefined
+  /** Signs links to the recipient's own preferences. */
+  readonly linkSecret: string
 }
 
 /** A message of a development system, kept instead of being sent. */

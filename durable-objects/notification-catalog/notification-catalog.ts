@@ -227,7 +227,8 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
 
   deliveryPlan(provider: string, template: string | undefined, version: number | undefined): DeliveryPlan {
     const found = template === undefined ? undefined : this.template(template, version)
-    return { provider: this.provider(provider), found }
+    const known = this.provider(provider)
+    return { provider: known, found, linkSecret: known === undefined ? '' : this.linkSecret() }
   }
 
   undeliverable(address: string): UndeliverableAddress | undefined {

@@ -12,6 +12,7 @@ import { attemptDelivery, type Tokens } from '../notifications/channels/attempt.
 import { credentialsContext } from '../notifications/channels/credentials.ts'
 import type { Message } from '../notifications/channels/provider.ts'
 import { outboxType, providerTypeOf } from '../notifications/channels/provider-types.ts'
+import { linkUrls, signLink, unsubscribeHeaders } from '../notifications/links/link.ts'
 import type { DeliveryOrder, DeliveryOutcome } from '../notifications/model.ts'
 import { BadTemplate } from '../notifications/templates/engine.ts'
 import { definitionOf } from '../notifications/templates/template.ts'
@@ -64,14 +65,15 @@ async function deliver(env: Env, order: DeliveryOrder): Promise<DeliveryOutcome>
       }
   }
   try {
-    const { content, locale } = renderingOf(order, plan)
+    const links = delivery.channel === 'email' ? await linksOf(env, order, plan) : undefined
+    const { content, locale } = renderingOf(order, plan, links)
     const message: Message = {
       id: delivery.id,
       content,
       to,
       from: provider.from,
       priority: order.priority ?? 'normal',
-      headers: {},
+      headers: links?.headers ?? {},
       workflow: order.workflow,
     }
     if (provider.type === outboxType) return await keep(env, order, message, locale)
@@ -105,12 +107,28 @@ async function planOf(env: Env, { tenant, provider, source }: DeliveryOrder): Pr
   return plan
 }
 
-function renderingOf({ source, delivery, document, workflow }: DeliveryOrder, { found }: DeliveryPlan): Rendering {
+/** The links by which the recipient of an e-mail changes preferences or unsubscribes, and the headers of RFC 8058. */
+async function linksOf(
+  env: Env,
+  { tenant, document, category, workflow }: DeliveryOrder,
+  { linkSecret }: DeliveryPlan,
+) {
+  const { publicUrl } = loadConfig(env)
+  const link = { tenant, user: document.recipient.id, category: category?.name, workflow }
+  const token = await signLink(linkSecret, link)
+  return { urls: linkUrls(publicUrl, token), headers: unsubscribeHeaders(publicUrl, token, category) }
+}
+
+function renderingOf(
+  { source, delivery, document, workflow }: DeliveryOrder,
+  { found }: DeliveryPlan,
+  links: { readonly urls: { readonly preferences: string; readonly unsubscribe: string } } | undefined,
+): Rendering {
   const order: RenderOrder = {
     channel: delivery.channel,
     locale: document.recipient.locale,
     document,
-    notification: { workflow, delivery: delivery.id },
+    notification: { workflow, delivery: delivery.id, ...links?.urls },
   }
   if ('content' in source) return renderOwn(source, order)
   if (found === undefined) throw new BadTemplate(`there is no template ${source.template}`)

@@ -90,7 +90,14 @@ describe('a delivery', () => {
       subject: 'Bestellung 17',
       html: '<main><p>Hallo &lt;Ann&gt;</p></main>',
       text: 'Hallo <Ann>',
+      headers: {
+        'List-Unsubscribe': expect.stringMatching(/^<https?:\/\/\S+\/unsubscribe\/\S+>$/),
+        'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
+      },
     })
+    const mandatory = { name: 'account', isMandatory: true }
+    await deliver(order(tenant.id, { category: mandatory }))
+    expect(JSON.parse(asked[1]?.body ?? '')).toMatchObject({ headers: {} })
   })
 
   test('without what it needs is refused with the reason, and no provider is called', async () => {

@@ -186,6 +186,7 @@ function attempt(context: RunContext, delivery: Delivery, step: SendingStep, tar
       document: documentOf(context),
       workflow: spec.workflow.name,
       category: spec.category,
+      priority: spec.priority,
     },
     timeoutMs: deliverTimeoutMs,
   })

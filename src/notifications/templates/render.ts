@@ -19,7 +19,7 @@ export interface RenderOrder {
   readonly locale: string | undefined
   readonly document: RunDocument
   /** The notification itself, for templates that name it. */
-  readonly notification?: { readonly workflow: string; readonly delivery: string } | undefined
+  readonly notification?: Readonly<Record<string, string>> | undefined
 }
 
 /** Content in the locale that was found. */
@@ -104,7 +104,8 @@ const documentOf = ({ document, notification }: RenderOrder): object => ({
   total: document.total,
   steps: document.steps,
   state: document.state,
-  notification: notification ?? {},
+  // Only e-mails have links.
+  notification: { workflow: '', delivery: '', preferences: '', unsubscribe: '', ...notification },
 })
 
 const shownProfile = (profile: Partial<Profile>): object =>
