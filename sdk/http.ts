@@ -8,7 +8,7 @@ export interface HttpOptions {
   readonly fetch: typeof fetch
 }
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** JSON over HTTP with the user's token; a refused token is renewed and the request repeated once. */
 export class Http {

@@ -14,5 +14,13 @@ export { type FailureKind, httpFailure, ParleyError } from './failure.ts'
 export { byActivity, type Inbox, type InboxUpdate, type ListItem, withItem, withoutItem } from './inbox.ts'
 export { Listeners } from './listeners.ts'
 export { type Line, type MessageLine, type NoticeLine } from './lines.ts'
+export {
+  type FeedCounts,
+  type FeedView,
+  type Notification,
+  NotificationFeed,
+  Notifications,
+  type Preferences,
+} from './notifications.ts'
 export { type Member } from './people.ts'
 export { type Properties, type ConversationStatus, type View } from './view.ts'

@@ -5,6 +5,7 @@ import { Conversations } from './conversations.ts'
 import { Http } from './http.ts'
 import { readInboxUpdate, type InboxUpdate } from './inbox.ts'
 import { Listeners } from './listeners.ts'
+import { Notifications } from './notifications.ts'
 import { Tokens, type TokenOptions } from './tokens.ts'
 
 /** Where Parley is and who asks: `{url: 'https://chat.example', getToken}`. */
@@ -21,6 +22,8 @@ export class Parley {
   readonly user: string
   readonly connection: Connection
   readonly conversations: Conversations
+  /** Feeds of the user, preferences, and display names. */
+  readonly notifications: Notifications
   /** Updates of the list: conversations that moved, appeared or went. */
   readonly inbox = new Listeners<InboxUpdate>()
   readonly #opened = new Map<string, Conversation>()
@@ -31,7 +34,9 @@ export class Parley {
     const tokens = new Tokens(options)
     this.user = user
     this.connection = new Connection({ url, tokens, websocket })
-    this.conversations = new Conversations(new Http({ url, tokens, fetch: ownFetch ?? ((...call) => fetch(...call)) }))
+    const http = new Http({ url, tokens, fetch: ownFetch ?? ((...call) => fetch(...call)) })
+    this.conversations = new Conversations(http)
+    this.notifications = new Notifications(http, user)
     this.#followInbox()
     this.connection.open()
   }
@@ -62,11 +67,15 @@ export class Parley {
     const { client } = this.connection
     const own = inboxChannel(this.user)
     client.on('publication', ({ channel, data }) => {
+      if (channel === own) this.notifications.hear(data)
       const update = channel === own ? readInboxUpdate(data) : undefined
       if (update !== undefined) this.inbox.tell(update)
     })
     client.on('subscribed', ({ channel, wasRecovering, recovered }) => {
-      if (channel === own && !(wasRecovering && recovered)) this.inbox.tell({ kind: 'lost' })
+      if (channel !== own) return
+      // Events of feeds are not kept, so they are never recovered.
+      this.notifications.lost()
+      if (!(wasRecovering && recovered)) this.inbox.tell({ kind: 'lost' })
     })
   }
 }

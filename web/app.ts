@@ -7,6 +7,7 @@ import { h } from './ui/dom.ts'
 import { hoist } from './ui/flags.ts'
 import { oncePerFrame } from './ui/frame.ts'
 import { Banner } from './views/banner.ts'
+import { Bell } from './views/bell.ts'
 import { askForConversation } from './views/new-conversation.ts'
 import { ConversationView } from './views/conversation.ts'
 import { Sidebar } from './views/sidebar.ts'
@@ -34,7 +35,10 @@ export class App {
     this.#drafts = new Drafts(name)
     this.#list = new ChatList(this.#parley)
     this.#banner = new Banner(() => this.#parley.connection.reconnectNow())
-    this.#sidebar = new Sidebar(name, this.#list, {
+    const feed = this.#parley.notifications.feed()
+    // A failure shows an empty bell; the feed is read again with the next connection.
+    feed.open().catch(() => undefined)
+    this.#sidebar = new Sidebar(name, this.#list, new Bell(feed).element, {
       newConversation: () => askForConversation(this.#parley, this.#list.people, (id) => this.#go(id)),
       signOut: forgetName,
     })

@@ -24,7 +24,8 @@ export class Sidebar {
   readonly #empty: HTMLElement
   readonly #more: HTMLButtonElement
 
-  constructor(me: string, list: ChatList, actions: SidebarActions) {
+  /** `bell` stands beside the button for a new conversation. */
+  constructor(me: string, list: ChatList, bell: HTMLElement, actions: SidebarActions) {
     this.#me = me
     this.#list = list
     this.#empty = emptyList(actions)
@@ -32,7 +33,7 @@ export class Sidebar {
     this.element = h(
       'nav',
       { class: 'sidebar', 'aria-label': 'Conversations' },
-      sidebarHead(me, actions),
+      sidebarHead(me, bell, actions),
       h('div', { class: 'list' }, this.#rows, this.#more, this.#empty),
     )
   }
@@ -91,7 +92,7 @@ export function portrait(type: string, members: readonly string[], name: string,
   return h('span', { class: 'portrait pair' }, flag(first), flag(second))
 }
 
-function sidebarHead(me: string, { newConversation, signOut }: SidebarActions): HTMLElement {
+function sidebarHead(me: string, bell: HTMLElement, { newConversation, signOut }: SidebarActions): HTMLElement {
   const who = h(
     'button',
     { type: 'button', class: 'me', 'aria-label': `You are ${me}. Account`, 'aria-haspopup': 'menu' },
@@ -99,7 +100,8 @@ function sidebarHead(me: string, { newConversation, signOut }: SidebarActions): 
     h('span', {}, me),
   )
   who.addEventListener('click', () => openMenu(who, [{ label: 'Sign out', act: signOut }]))
-  return h('header', {}, who, iconButton('plus', 'New conversation', newConversation))
+  const buttons = h('span', { class: 'buttons' }, bell, iconButton('plus', 'New conversation', newConversation))
+  return h('header', {}, who, buttons)
 }
 
 const emptyList = ({ newConversation }: SidebarActions): HTMLElement =>
