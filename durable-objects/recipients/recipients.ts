@@ -33,7 +33,7 @@ import { LiveEvents } from './live-events.ts'
 import { RunDecider, type Moment, type Send } from './run-decider.ts'
 import { recipientsSchema } from './schema.ts'
 import { Sends } from './sends.ts'
-import { FeedTable } from './sql-feed.ts'
+import { FeedTable, keptItems } from './sql-feed.ts'
 import { TopicTable } from './sql-topics.ts'
 import { refuseUnknown, UserTable } from './sql-users.ts'
 
@@ -60,6 +60,7 @@ const saveEveryMs = 30_000
 /** How often notices whose time is over are looked for, in milliseconds, and how many notifications are looked at. */
 const sweepEveryMs = 3_600_000
 const sweptSpecs = 500
+const sweptFeeds = 500
 const dayMs = 86_400_000
 
 interface Settled {
@@ -462,14 +463,27 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     return false
   }
 
-  /** Deletes notices whose time is over, of a bounded number of notifications at once. */
+  /** Deletes notices and items of feeds whose time is over, of a bounded number of notifications and feeds at once. */
   #sweep(now: number): void {
     if (now < this.#sweptAt + sweepEveryMs) return
     const after = this.ctx.storage.kv.get<string>('swept') ?? ''
     const last = this.ctx.storage.transactionSync(() => this.#runs.sweep(after, now, sweptSpecs, dayMs))
     this.ctx.storage.kv.put('swept', last ?? '')
-    if (last === undefined) this.#sweptAt = now
-    this.#setAlarm(now + (last === undefined ? sweepEveryMs : 1000))
+    const isOver = this.#sweepFeeds(now) && last === undefined
+    if (isOver) this.#sweptAt = now
+    this.#setAlarm(now + (isOver ? sweepEveryMs : 1000))
+  }
+
+  /** Whether all feeds have been looked at. Feeds that get items are kept short by these already. */
+  #sweepFeeds(now: number): boolean {
+    const maxAgeMs = this.#settings?.value.keepMs
+    if (maxAgeMs === undefined) return true
+    const after = this.ctx.storage.kv.get<readonly [string, string]>('sweptFeed') ?? ['', '']
+    const retention = { maxAgeMs, maxItems: keptItems }
+    const { next } = this.ctx.storage.transactionSync(() => this.#feeds.pruneOld(after, sweptFeeds, now, retention))
+    if (next !== undefined) this.ctx.storage.kv.put('sweptFeed', next)
+    else if (after[0] !== '') this.ctx.storage.kv.delete('sweptFeed')
+    return next === undefined
   }
 
   async #loadSettings(): Promise<void> {

@@ -25,12 +25,10 @@ import type {
 import type { Sql } from '../shared/sql.ts'
 import { NoticeTable, notificationOf, runIdOf, type Notice, type NoticeKey } from './notice-table.ts'
 import { SpecTable } from './spec-table.ts'
-import type { FeedTable } from './sql-feed.ts'
+import { keptItems, type FeedTable } from './sql-feed.ts'
 import type { TopicTable } from './sql-topics.ts'
 import type { UserTable } from './sql-users.ts'
 
-/** Items of a feed that are kept. */
-const maxItems = 1000
 /** A call that waits for its turn is not lost until then, in milliseconds. */
 const waitsMs = 35_000
 /** Notices that one event is given to. */
@@ -312,7 +310,7 @@ export class RunDecider {
     if (content.kind === 'bad') return { kind: 'refused', answer: content.reason }
     const { feeds } = this.#tables
     const feed = step?.kind === 'channel' ? (step.feed ?? defaultFeed) : defaultFeed
-    const item = feeds.add(notice.user, feed, content.content, now, { maxAgeMs: keepMs, maxItems })
+    const item = feeds.add(notice.user, feed, content.content, now, { maxAgeMs: keepMs, maxItems: keptItems })
     notice.item = item.id
     const data = JSON.stringify({ type: 'notification', feed, item, counts: feeds.counts(notice.user, feed) })
     this.#consequences.live.push({ user: notice.user, data })

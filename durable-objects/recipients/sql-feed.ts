@@ -55,6 +55,8 @@ export interface Marked {
 }
 
 export const maxPinned = 20
+/** Items of a feed that are kept. */
+export const keptItems = 1000
 /** A feed is cut to its number of items once it has so many more, so that the cut is not a row for every item. */
 const slack = 50
 

@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { runInDurableObject } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { recipientsOf } from '../../durable-objects/address.ts'
@@ -154,5 +154,20 @@ describe('a feed', () => {
     expect(await detail({ mark: 'read' })).toContain('give either items or all')
     expect(await detail({ mark: 'read', items: ['a:1', 'b:1'] })).toContain('items: of one feed')
     expect(await detail({ mark: 'read', items: ['7'] })).toContain('not the id of an item')
+  })
+
+  test('loses items that are older than notifications are kept, also when no new one comes', async () => {
+    const tenant = await newTenant()
+    await addItems(tenant, 'ada', 3)
+    const recipients = recipientsOf(env, tenant.id, 'ada')
+    await runInDurableObject(recipients, async (_, { storage }) => {
+      await storage.deleteAlarm()
+      await storage.setAlarm(Date.now() + 1e8)
+    })
+    expect(await runDurableObjectAlarm(recipients)).toBe(true)
+    expect((await call('GET /v1/feed?user=ada', { as: tenant.key })).body).toMatchObject({
+      items: [],
+      counts: { total: 0, unseen: 0, unread: 0 },
+    })
   })
 })
