@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bellWords, targetOf } from '../../web/views/bell.ts'
+import { bellWords, targetOf } from '../../web/notification-words.ts'
 
 test('the bell says how many notifications are new, and no number when none is', () => {
   expect(bellWords(0)).toEqual({ label: 'Notifications', badge: '' })

@@ -1,19 +1,8 @@
 import type { Notification, NotificationFeed } from '../../sdk/index.ts'
+import { bellWords, targetOf } from '../notification-words.ts'
 import { iconButton, openDialog } from '../ui/dialog.ts'
 import { arrange, h, Kept, setText } from '../ui/dom.ts'
 import { briefly } from '../ui/times.ts'
-
-/** What the bell says of a feed, in the words of its label and the number beside it. */
-export function bellWords(unseen: number): { readonly label: string; readonly badge: string } {
-  if (unseen === 0) return { label: 'Notifications', badge: '' }
-  return { label: `Notifications, ${unseen} new`, badge: unseen > 99 ? '99+' : String(unseen) }
-}
-
-/** Where a notification leads: its conversation in this page, or an address of the web; undefined for none, or for any other kind of address. */
-export function targetOf({ conversation, url }: Pick<Notification, 'conversation' | 'url'>): string | undefined {
-  if (conversation !== '') return `#/c/${encodeURIComponent(conversation)}`
-  return url !== undefined && /^https?:\/\//i.test(url) ? url : undefined
-}
 
 /** The button with the number of new notifications; it opens the list. */
 export class Bell {
