@@ -64,6 +64,7 @@ export const kept: Readonly<Record<string, readonly string[]>> = {
   'durable-objects/activity/listening-gateways.ts': ['news'],
   'durable-objects/gateway/gateway.ts': ['news'],
   'src/inbox/notes.ts': ['news', 'turn'],
+  'durable-objects/inbox-notes/erased-notes.ts': ['news'],
   'durable-objects/inbox-notes/inbox-notes.ts': ['news', 'standing', 'turn'],
   'durable-objects/inbox-notes/note-table.ts': ['news', 'turn'],
   'durable-objects/conversation/inbox-updater.ts': ['news'],

@@ -13,7 +13,7 @@ const entry = (user: string, data: object | string | null, clientId: string | nu
 const message = { type: 'message', id: 'c.7', user: 'alice', at: 1, clientId: 'alice-1', text: 'hello' }
 const dataOf = (changed: StoredEntry | undefined): unknown => JSON.parse(changed?.data ?? 'null')
 
-describe('an entry, once a user is erased', () => {
+describe('an entry of a conversation with an erased user', () => {
   test('that the user wrote has the pseudonym as its author, no connection, and its number as clientId', () => {
     const changed = entryWithout(entry('alice', message, 'alice-1'), erasing('keep-anonymous'))
     expect(changed).toMatchObject({ user: 'erased-x', client: '', clientId: '7' })
@@ -71,7 +71,7 @@ describe('an entry, once a user is erased', () => {
     expect(entryWithout(entry('', edit), erasing('keep-anonymous'), true)).toBeUndefined()
   })
 
-  test('whose content only another store has gets the pseudonym all the same', () => {
+  test('gets the pseudonym also where only another store has its content', () => {
     const changed = entryWithout(entry('alice', null, 'alice-1'), erasing('delete'))
     expect(changed).toMatchObject({ user: 'erased-x', clientId: '7', data: null })
   })
@@ -85,7 +85,7 @@ describe('an entry, once a user is erased', () => {
   })
 })
 
-describe('what lists show of a conversation', () => {
+describe('the line of a conversation in a list', () => {
   const shown = { preview: { user: 'alice', text: 'hello' }, members: ['alice', 'bob'] }
 
   test('loses the preview or its author, and the member', () => {
