@@ -10,6 +10,7 @@ export const suiteNames = [
   'realtime',
   'sagas',
   'events',
+  'notifications',
   'breaker',
   'facade',
   'projection',
@@ -54,6 +55,11 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     inRounds: true,
     quick: ['--events', '500', '--samples', '3'],
   },
+  notifications: {
+    what: 'recipients of notifications, beside the same decisions on BullMQ',
+    inRounds: true,
+    quick: ['--recipients', '500'],
+  },
   reads: { what: 'reading, beside Postgres directly', inRounds: true, quick: shortly },
   realtime: {
     what: 'storms, rest and overload, beside a bare object',
@@ -91,7 +97,7 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
 export const help = `npm run bench -- [options]   everything Parley is measured by, each beside its peers
 
   --suite     ${suiteNames.join(',')}   which; several separated by commas (all)
-${suiteNames.map((name) => `                ${name.padEnd(9)} ${suites[name].what}: npm run bench:${name}`).join('\n')}
+${suiteNames.map((name) => `                ${name.padEnd(13)} ${suites[name].what}: npm run bench:${name}`).join('\n')}
   --rounds    how often everything is repeated (3)
   --quick     one short round, to see that all of it runs; good for no figure
   --out       the folder for what was found: a table, a chart and the JSON of each suite (bench/results/<date>)
