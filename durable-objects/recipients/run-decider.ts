@@ -220,7 +220,10 @@ export class RunDecider {
     return { recipients, next: this.specs.users(id, page + 1) === undefined ? null : page + 1 }
   }
 
-  /** Deletes notices of notifications whose time is over, of the next `scanned` after `after`; answers where to go on, undefined at the end. */
+  /**
+   * Deletes notices of notifications whose time is over, of the next `scanned` after `after`; answers where to go on, undefined at the end.
+   * Those that have an open run, their own or that of the digest that gathered them, stay for `againMs` more.
+   */
   sweep(after: string, now: number, scanned: number, againMs: number): string | undefined {
     const { ids, last } = this.specs.expired(after, now, scanned)
     for (const id of ids) {
@@ -230,8 +233,7 @@ export class RunDecider {
         if (users === undefined) break
         keys.push(...users.map((user) => ({ user, notification: id })))
       }
-      const isOpen = keys.some((key) => this.notices.find(key)?.run.endedAt === 0)
-      if (isOpen) {
+      if (keys.some((key) => this.#isOpen(key))) {
         this.specs.postpone(id, now + againMs)
         continue
       }
@@ -239,6 +241,14 @@ export class RunDecider {
       this.specs.delete(id)
     }
     return last
+  }
+
+  /** Whether a run goes on for a notice: its own, or the one that gathered it, which may have been gathered itself. */
+  #isOpen(key: NoticeKey): boolean {
+    let run = this.notices.find(key)?.run
+    while (run !== undefined && run.endedAt > 0 && run.gatheredInto !== null)
+      run = this.notices.find({ user: key.user, notification: notificationOf(run.gatheredInto.run) })?.run
+    return run?.endedAt === 0
   }
 
   #usersOf(part: HandoverCall['part']): { readonly users: readonly NamedRecipient[]; readonly next: string | null } {
