@@ -1,25 +1,25 @@
 import type { FeedItemContent } from '../../src/notifications/feed/item.ts'
 import type { DeliveryOrder, NotificationSpec } from '../../src/notifications/model.ts'
 import { BadTemplate } from '../../src/notifications/templates/engine.ts'
-import { renderOwn } from '../../src/notifications/templates/render.ts'
+import { renderOwn, renderStored, type RenderOrder } from '../../src/notifications/templates/render.ts'
+import type { LoadedTemplate } from './feed-templates.ts'
 
 /** What an item of the feed says, or why there is none. */
 export type FoundContent =
   | { readonly kind: 'content'; readonly content: FeedItemContent }
   | { readonly kind: 'bad'; readonly reason: string }
 
-/** The content of a notification's item for one recipient. Rendering is bounded, so that it can be done in the commit. */
-export function feedContent(spec: NotificationSpec, order: Omit<DeliveryOrder, 'tenant'>): FoundContent {
-  const { source, document, delivery } = order
-  if (!('content' in source))
-    return { kind: 'bad', reason: `template "${source.template}": is not for items of a feed yet` }
+/**
+ * The content of a notification's item for one recipient; `template` is what was loaded when the content is a stored template. Rendering is
+ * bounded, so that it can be done in the commit.
+ */
+export function feedContent(
+  spec: NotificationSpec,
+  order: Omit<DeliveryOrder, 'tenant'>,
+  template: LoadedTemplate | undefined,
+): FoundContent {
   try {
-    const { channel } = delivery
-    const { title, body, url, actions } = renderOwn(source, {
-      channel,
-      locale: document.recipient.locale,
-      document,
-    }).content
+    const { title, body, url, actions } = renderedContent(order, template)
     const { id, workflow, category, actor, conversation } = spec
     const content = { notification: id, workflow: workflow.name, category: category?.name, actor, conversation }
     return { kind: 'content', content: { ...content, title, body, url, actions } }
@@ -27,4 +27,20 @@ export function feedContent(spec: NotificationSpec, order: Omit<DeliveryOrder, '
     if (thrown instanceof BadTemplate) return { kind: 'bad', reason: thrown.message }
     throw thrown
   }
+}
+
+function renderedContent(
+  { source, document, delivery, workflow }: Omit<DeliveryOrder, 'tenant'>,
+  template: LoadedTemplate | undefined,
+) {
+  const order: RenderOrder = {
+    channel: delivery.channel,
+    locale: document.recipient.locale,
+    document,
+    notification: { workflow, delivery: delivery.id },
+  }
+  if ('content' in source) return renderOwn(source, order).content
+  if (template?.kind !== 'template')
+    throw new BadTemplate(template?.reason ?? `there is no template ${source.template}`)
+  return renderStored(template.message, template.partials, order).content
 }

@@ -16,6 +16,7 @@ import type {
   CancelCall,
   DecisionSettings,
   FeedPageCall,
+  FoundTemplate,
   HandoverAnswer,
   HandoverCall,
   MarkCall,
@@ -29,6 +30,7 @@ import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { deleteRowsOfUser } from '../shared/rows-of-user.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
+import { FeedTemplates, type LoadedTemplate, type TemplateSource } from './feed-templates.ts'
 import { LiveEvents } from './live-events.ts'
 import { RunDecider, type Moment, type Send } from './run-decider.ts'
 import { recipientsSchema } from './schema.ts'
@@ -49,6 +51,8 @@ const maxSends = 500
 const busyMs = 1000
 /** For how long settings of the catalog are used, in milliseconds. */
 const settingsForMs = 10_000
+/** How long the catalog may take to answer with a template, in milliseconds. */
+const templateMs = 10_000
 /** When a notice is looked at again that could not be changed, in milliseconds. */
 const postponeMs = 3_600_000
 /** After the deadline of a call its invocation has this much time to answer, in milliseconds. */
@@ -65,7 +69,15 @@ const dayMs = 86_400_000
 
 interface Settled {
   readonly send: Send
-  readonly outcome: DeliveryOutcome | FetchOutcome
+  readonly outcome: SendOutcome
+}
+
+type SendOutcome = DeliveryOutcome | FetchOutcome | TemplateOutcome
+
+/** The template of an item of the feed is there. */
+interface TemplateOutcome {
+  readonly kind: 'item'
+  readonly template: LoadedTemplate
 }
 
 /**
@@ -83,6 +95,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #live = new LiveEvents(this.env, this.#tenant)
   readonly #runs = new RunDecider({ sql: this.#sql, users: this.#users, feeds: this.#feeds, topics: this.#topics })
   readonly #metrics: NotificationMetrics
+  readonly #templates = new FeedTemplates((source) => this.#findTemplate(source))
   readonly #sends = new Sends((send) => this.#send(send))
   readonly #handovers = new Batcher<HandoverCall, Extract<HandoverAnswer, { kind: 'taken' }> | undefined>((all) =>
     this.#each(
@@ -119,6 +132,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     this.#use()
     if (this.#sends.count >= maxSends) return { kind: 'busy', retryInMs: busyMs }
     await this.#loadSettings()
+    await this.#templates.loadFor(call.spec.workflow, this.#clock.now())
     const answer = await this.#handovers.add(call)
     if (answer === undefined) throw new Error('recipients: the part could not be decided; the log has the reason')
     return answer
@@ -369,6 +383,8 @@ export class Recipients extends TenantActor implements RecipientsRpc {
 
   #settle({ send, outcome }: Settled, moment: Moment): boolean {
     const { effect } = send
+    if (outcome.kind === 'item')
+      return effect.kind === 'deliver' && this.#runs.settleItem(send, effect, outcome.template, moment)
     if (effect.kind === 'deliver' && isOfDelivery(outcome))
       return this.#runs.settle(send, effect.delivery, effect.attempt, outcome, moment)
     if (effect.kind === 'fetch' && !isOfDelivery(outcome))
@@ -379,12 +395,11 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   async #send(send: Send): Promise<void> {
     this.#place.used()
     const { effect } = send
-    let outcome: DeliveryOutcome | FetchOutcome
+    let outcome: SendOutcome
     try {
       outcome = effect.kind === 'deliver' ? await this.#deliver(effect) : await this.#call(effect)
     } catch (thrown) {
-      const answer = `the call broke off: ${reasonOf(thrown)}`
-      outcome = effect.kind === 'deliver' ? { kind: 'unknown', answer } : { kind: 'failed', reason: answer }
+      outcome = brokenOff(effect, `the call broke off: ${reasonOf(thrown)}`)
     }
     try {
       await this.#settled.add({ send, outcome })
@@ -393,12 +408,20 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     }
   }
 
-  async #deliver({ order, timeoutMs }: Extract<Send['effect'], { kind: 'deliver' }>): Promise<DeliveryOutcome> {
+  async #deliver({ order, timeoutMs }: Extract<Send['effect'], { kind: 'deliver' }>): Promise<SendOutcome> {
+    if (order.delivery.channel === 'in-app' && 'template' in order.source)
+      return { kind: 'item', template: await this.#templates.load(order.source, this.#clock.now()) }
     const whole = { ...order, tenant: this.#tenant }
     const elsewhere: ContextService | undefined = this.env.NOTIFICATIONS
     const asked: Promise<DeliveryOutcome> =
       elsewhere === undefined ? this.ctx.exports.NotificationWorker.deliver(whole) : elsewhere.deliver(whole)
     return await within(timeoutMs + graceMs, 'the delivery', asked)
+  }
+
+  async #findTemplate({ template, version }: TemplateSource): Promise<FoundTemplate | undefined> {
+    const catalog = notificationCatalogOf(this.env, this.#tenant)
+    const asked: Promise<FoundTemplate | undefined> = catalog.template(template, version)
+    return await within(templateMs, 'the catalog of notifications', asked)
   }
 
   async #call(effect: Extract<Send['effect'], { kind: 'fetch' }>): Promise<FetchOutcome> {
@@ -416,7 +439,13 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     const now = this.#clock.now()
     const settings = this.#settings?.value
     if (settings === undefined) throw new Error('recipients: no settings have been read')
-    const moment: Moment = { now, settings, random: Math.random, isSending: (notice) => this.#sends.has(notice) }
+    const moment: Moment = {
+      now,
+      settings,
+      random: Math.random,
+      template: (source) => this.#templates.known(source, now),
+      isSending: (notice) => this.#sends.has(notice),
+    }
     let result: T
     try {
       result = this.ctx.storage.transactionSync(() => change(moment))
@@ -509,6 +538,13 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     migrate(this.#sql, recipientsSchema)
     this.#isUsed = true
   }
+}
+
+/** A call that broke off may have had its effect; loading a template has none. */
+function brokenOff(effect: Send['effect'], reason: string): SendOutcome {
+  if (effect.kind === 'fetch') return { kind: 'failed', reason }
+  const isItem = effect.order.delivery.channel === 'in-app'
+  return { kind: isItem ? 'later' : 'unknown', answer: reason }
 }
 
 const isOfDelivery = (outcome: DeliveryOutcome | FetchOutcome): outcome is DeliveryOutcome =>

@@ -13,6 +13,7 @@ import { usersPerCall } from '../../src/notifications/fan-out/parts.ts'
 import { defaultFeed } from '../../src/notifications/feed/item.ts'
 import { planOf } from '../../src/notifications/workflows/plan.ts'
 import { feedContent } from './feed-content.ts'
+import type { LoadedTemplate, TemplateSource } from './feed-templates.ts'
 import type {
   CancelCall,
   DecisionSettings,
@@ -34,7 +35,9 @@ const waitsMs = 35_000
 /** Notices that one event is given to. */
 const maxAwaiting = 1000
 
-/** A call that has to be made for a run. */
+type Deliver = Extract<Effect, { kind: 'deliver' }>
+
+/** A call that has to be made for a run; for an item of the feed, the template that has to be loaded. */
 export interface Send extends NoticeKey {
   readonly effect: Extract<Effect, { kind: 'deliver' | 'fetch' }>
 }
@@ -64,6 +67,8 @@ export interface Moment {
   readonly now: number
   readonly settings: DecisionSettings
   readonly random: () => number
+  /** A stored template of items that is in memory. */
+  readonly template: (source: TemplateSource) => LoadedTemplate | undefined
   /** Whether a call is under way, or waits in memory to be made. */
   readonly isSending: (notice: NoticeKey) => boolean
 }
@@ -137,6 +142,21 @@ export class RunDecider {
 
   settle(key: NoticeKey, delivery: string, attempt: number, outcome: DeliveryOutcome, moment: Moment): boolean {
     return this.#changeKnown(key, moment, (context) => settle(context, delivery, attempt, outcome))
+  }
+
+  /** Puts an item into the feed whose template had to be loaded. A run that has ended meanwhile, or has begun another attempt, gets none. */
+  settleItem(key: NoticeKey, effect: Deliver, template: LoadedTemplate, moment: Moment): boolean {
+    const { delivery: id, attempt } = effect
+    return this.#changeKnown(key, moment, (context, notice) => {
+      const { run } = context
+      const delivery = run.deliveries.find((one) => one.id === id)
+      if (delivery?.state !== 'active' || delivery.attempts.length !== attempt) return false
+      const outcome: DeliveryOutcome =
+        run.outcome === 'canceled'
+          ? { kind: 'refused', answer: 'canceled' }
+          : this.#putItem(notice, context, effect, template, moment)
+      return settle(context, id, attempt, outcome)
+    })
   }
 
   settleFetch(key: NoticeKey, step: string, call: number, outcome: FetchOutcome, moment: Moment): boolean {
@@ -261,13 +281,13 @@ export class RunDecider {
     return { users: ids.map((user) => ({ user })), next: last ?? null }
   }
 
-  #changeKnown(key: NoticeKey, moment: Moment, work: (context: RunContext) => boolean): boolean {
+  #changeKnown(key: NoticeKey, moment: Moment, work: (context: RunContext, notice: Notice) => boolean): boolean {
     const notice = this.notices.find(key)
     const stored = this.specs.find(key.notification)
     if (notice === undefined || stored === undefined) return false
     let isChanged = false
     this.#change(notice, stored.spec, moment, false, (context) => {
-      isChanged = work(context)
+      isChanged = work(context, notice)
     })
     return isChanged
   }
@@ -292,7 +312,8 @@ export class RunDecider {
     this.#consequences.lookAt = Math.min(this.#consequences.lookAt, notice.stored?.lookAt ?? Infinity)
   }
 
-  #follow(notice: Notice, context: RunContext, effect: Effect, { now, settings }: Moment): void {
+  #follow(notice: Notice, context: RunContext, effect: Effect, moment: Moment): void {
+    const { now } = moment
     const { user } = notice
     const { users } = this.#tables
     if (effect.kind === 'update-user') users.merge(user, { properties: JSON.stringify(effect.properties) }, now)
@@ -301,22 +322,32 @@ export class RunDecider {
       else if (effect.channel === 'email') users.merge(user, { email: null }, now)
       else if (effect.channel === 'sms') users.merge(user, { phone: null }, now)
     } else if (effect.kind === 'deliver' && effect.order.delivery.channel === 'in-app')
-      settle(context, effect.delivery, effect.attempt, this.#putItem(notice, context, effect, settings, now))
+      this.#addItem(notice, context, effect, moment)
     else this.#consequences.sends.push({ user, notification: notice.notification, effect })
+  }
+
+  /** Adds an item at once, unless its template has to be loaded first. */
+  #addItem(notice: Notice, context: RunContext, effect: Deliver, moment: Moment): void {
+    const { source } = effect.order
+    const template = 'template' in source ? moment.template(source) : undefined
+    if (template === undefined && 'template' in source) {
+      const { user, notification } = notice
+      this.#consequences.sends.push({ user, notification, effect })
+    } else settle(context, effect.delivery, effect.attempt, this.#putItem(notice, context, effect, template, moment))
   }
 
   /** Puts an item into the feed; a repeat leaves the one that is there. */
   #putItem(
     notice: Notice,
     { spec, run }: RunContext,
-    { order }: Extract<Effect, { kind: 'deliver' }>,
-    { keepMs }: DecisionSettings,
-    now: number,
+    { order }: Deliver,
+    template: LoadedTemplate | undefined,
+    { settings: { keepMs }, now }: Moment,
   ): DeliveryOutcome {
     if (notice.item !== undefined) return { kind: 'delivered' }
     const name = run.deliveries.find(({ id }) => id === order.delivery.id)?.step ?? ''
     const step = planOf(spec.workflow).steps.get(name)?.step
-    const content = feedContent(spec, order)
+    const content = feedContent(spec, order, template)
     if (content.kind === 'bad') return { kind: 'refused', answer: content.reason }
     const { feeds } = this.#tables
     const feed = step?.kind === 'channel' ? (step.feed ?? defaultFeed) : defaultFeed

@@ -1,7 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { notificationsOf, recipientsNumbered, recipientsOf } from '../../durable-objects/address.ts'
+import {
+  notificationCatalogOf,
+  notificationsOf,
+  recipientsNumbered,
+  recipientsOf,
+} from '../../durable-objects/address.ts'
 import type { NewNotification, NoticeView } from '../../durable-objects/notification-contracts.ts'
 import type { ChannelStep, Workflow, WorkflowStep } from '../../src/notifications/model.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
@@ -52,6 +57,33 @@ async function explain(id: string, user: string): Promise<NoticeView | undefined
   if (text === undefined) return undefined
   const view: NoticeView = JSON.parse(text)
   return view
+}
+
+async function itemsOf(user: string): Promise<unknown> {
+  const text = await recipientsOf(env, tenant, user).feed(user, 'default', { filter: 'all', limit: 10 })
+  const page: { readonly items: unknown } = JSON.parse(text)
+  return page.items
+}
+
+/** Runs the alarm of a user's actor until the run of a notification has ended. */
+const hasEnded = (id: string, user: string) =>
+  expect
+    .poll(
+      async () => {
+        await runDurableObjectAlarm(recipientsOf(env, tenant, user))
+        return (await explain(id, user))?.run.endedAt
+      },
+      { timeout: 20_000 },
+    )
+    .toBeGreaterThan(0)
+
+/** A template in two languages, with a partial in both. */
+async function putTemplates(): Promise<void> {
+  const catalog = notificationCatalogOf(env, tenant)
+  await catalog.putTemplate('bye', { kind: 'partial', locale: 'en', locales: { en: 'Bye', de: 'Bis bald' } }, [])
+  const body = '{{ data.text }}. {% render "bye" %}'
+  const locales = { en: { 'in-app': { title: 'New comment', body } }, de: { all: { title: 'Neuer Kommentar', body } } }
+  await catalog.putTemplate('comment', { kind: 'message', locale: 'en', locales }, ['bye'])
 }
 
 describe('the actors of notifications', () => {
@@ -143,5 +175,53 @@ describe('the actors of notifications', () => {
       ),
     )
     expect(counts).toEqual([101, 101, 0, 0, 0, 0, 2])
+  })
+
+  test('an item of a stored template is in the language of its recipient, with the partials of the template', async () => {
+    await putTemplates()
+    const wanted = notification(['ada', 'bob'], [channelStep('in-app', { source: { template: 'comment' } })], {
+      data: { text: 'Hi' },
+    })
+    const users = [{ user: 'ada', profile: { locale: 'de-AT' } }, { user: 'bob' }]
+    await accept({ ...wanted, selection: { kind: 'users', users } })
+    await isSent(wanted.spec.id)
+    expect(await itemsOf('ada')).toMatchObject([{ title: 'Neuer Kommentar', body: 'Hi. Bis bald' }])
+    expect(await itemsOf('bob')).toMatchObject([{ title: 'New comment', body: 'Hi. Bye' }])
+  })
+
+  test('a step names the version of its template; a template that is not there gives no item, and the reason is shown', async () => {
+    await putTemplates()
+    const definition = { kind: 'message', locale: 'en', locales: { en: { all: { body: 'The second' } } } } as const
+    await notificationCatalogOf(env, tenant).putTemplate('comment', definition, [])
+    const steps = [
+      channelStep('in-app', { source: { template: 'comment', version: 1 } }),
+      channelStep('in-app', { source: { template: 'comment' } }),
+      channelStep('in-app', { source: { template: 'nothing' } }),
+    ]
+    const all = steps.map((step, index) =>
+      notification(['ada'], [], { data: { text: 'Hi' }, workflow: { ...workflow(step), version: index + 1 } }),
+    )
+    for (const wanted of all) {
+      await accept(wanted)
+      await hasEnded(wanted.spec.id, 'ada')
+    }
+    expect(await itemsOf('ada')).toMatchObject([{ body: 'The second' }, { body: 'Hi. Bye' }])
+    expect((await explain(all[2]?.spec.id ?? '', 'ada'))?.run.deliveries).toMatchObject([
+      { state: 'failed', reason: expect.stringContaining('there is no template nothing') },
+    ])
+  })
+
+  test('an item of a stored template arrives once after a wait during which the actor lost its memory', async () => {
+    await putTemplates()
+    const steps: WorkflowStep[] = [
+      { kind: 'delay', name: 'a-while', seconds: 1 },
+      channelStep('in-app', { source: { template: 'comment' }, awaitsOutcome: true }),
+    ]
+    const wanted = notification(['ada'], steps, { data: { text: 'Hi' } })
+    await accept(wanted)
+    await isSent(wanted.spec.id)
+    await evictDurableObject(recipientsOf(env, tenant, 'ada'))
+    await hasEnded(wanted.spec.id, 'ada')
+    expect(await itemsOf('ada')).toMatchObject([{ title: 'New comment', body: 'Hi. Bye' }])
   })
 })
