@@ -1,4 +1,3 @@
-import { notificationCatalogOf } from '../../durable-objects/address.ts'
 import type { FetchCall } from '../../durable-objects/contracts.ts'
 import { CallRefused } from '../adapters/dependency.ts'
 import { BadEndpoint, fetchEndpoint } from '../adapters/endpoint.ts'
@@ -13,11 +12,15 @@ import { unreachableReason } from '../webhooks/unreachable.ts'
 /** Bytes of an answer that are read; the run keeps half of it. */
 const answerBytes = 32_768
 
-/** Posts to the endpoint of a fetch step. All attempts have the same idempotency key. */
-export async function callStepEndpoint(env: Env, tenant: string, call: FetchCall): Promise<FetchOutcome> {
+/** Posts to the endpoint of a fetch step, signed with the tenant's secrets. All attempts have the same idempotency key. */
+export async function callStepEndpoint(
+  env: Env,
+  tenant: string,
+  call: FetchCall,
+  secrets: readonly string[],
+): Promise<FetchOutcome> {
   const { url, body, idempotencyKey, timeoutMs } = call
   const text = JSON.stringify(body ?? null)
-  const secrets = await notificationCatalogOf(env, tenant).secrets()
   const headers = {
     'content-type': 'application/json',
     accept: 'application/json',

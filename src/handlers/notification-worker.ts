@@ -43,7 +43,8 @@ export class NotificationWorker extends WorkerEntrypoint<Env> implements Notific
 
   /** Makes the call of a fetch step. */
   async call(tenant: string, call: FetchCall): Promise<FetchOutcome> {
-    return await callStepEndpoint(this.env, tenant, call)
+    const secrets = await callNotificationCatalog(this.env, tenant, (catalog) => catalog.secrets())
+    return await callStepEndpoint(this.env, tenant, call, secrets)
   }
 }
 

@@ -55,6 +55,12 @@ const ways: Readonly<Record<string, readonly { readonly name: string; readonly c
     },
     { name: 'the confirmation of a provider’s reports', call: `confirmReports(env, 'third', url, 2000)` },
   ],
+  'src/handlers/notification-fetch.ts': [
+    {
+      name: 'a fetch step of a workflow',
+      call: `callStepEndpoint(env, 'fourth', { url, body: null, idempotencyKey: 'n/alice/fetch', timeoutMs: 2000 }, [])`,
+    },
+  ],
   'src/adapters/key-set.ts': [{ name: 'a key set', call: `fetchKeySet(env, 'acme', url)` }],
   'src/adapters/endpoint-socket.ts': [
     {
@@ -77,6 +83,7 @@ const worker = `
   import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
   import { callUpstream, upstreamAt } from './src/adapters/upstream.ts'
   import { callProvider, confirmReports } from './src/handlers/notification-call.ts'
+  import { callStepEndpoint } from './src/handlers/notification-fetch.ts'
   import { fetchKeySet } from './src/adapters/key-set.ts'
   import { connectEndpoint } from './src/adapters/endpoint-socket.ts'
   const attempt = () => ({ job: { id: 'job-1', attempt: 1, collected: [] }, secrets: [], signal: new AbortController().signal })
