@@ -160,7 +160,6 @@ describe('classes of requests', () => {
   test.each([
     ['/v1/search', 'searches'],
     ['/v1/uploads/abc', 'uploads'],
-    ['/v1/notifications', 'notifications'],
   ])('%s counts as %s, by tier, before there is such a route', async (path, policy) => {
     const tenant = await newTenant()
     const byKey = await call(`GET ${path}`, { as: tenant.key })
@@ -168,6 +167,15 @@ describe('classes of requests', () => {
     const byUser = await call(`GET ${path}`, { as: await tenant.token('ana') })
     expect(byUser.headers.get('ratelimit-policy')).toContain(`"${policy}-user"`)
     expect(byUser.status).toBe(404)
+  })
+
+  test('a trigger counts as a notification, and reading notifications as a plain request', async () => {
+    const { key } = await newTenant()
+    const notification = { content: { body: 'Hi' }, recipients: ['bob'] }
+    const sent = await call('POST /v1/notifications', { as: key, body: notification })
+    expect(sent.headers.get('ratelimit-policy')).toContain('"notifications-key"')
+    const read = await call('GET /v1/notifications', { as: key })
+    expect(read.headers.get('ratelimit-policy')).not.toContain('"notifications-key"')
   })
 
   test('public pages are limited by address', async () => {
