@@ -40,6 +40,8 @@ export interface OperationDefinition {
    * what documentation shows.
    */
   readonly rawBody?: readonly string[]
+  /** Bytes that its body may have, where it may have more than others. */
+  readonly bodyBytes?: number
   /** A request without a body is read as one with `{}`. */
   readonly optionalBody?: true
   /** The requests of which class this one counts among; `requests` when it is not given. */

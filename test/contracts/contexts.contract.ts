@@ -4,7 +4,7 @@ import { Person } from '../support/e2e/people.ts'
 import { until } from '../support/e2e/until.ts'
 import type { Answer, TestSystem, World } from '../support/apart/system.ts'
 
-/** What other parts of the system may count on from jobs, limits and events, wherever they run. */
+/** What other parts of the system may count on from jobs, limits, notifications and events, wherever they run. */
 export function contextsContract(systemOf: () => TestSystem, worldOf: () => World): void {
   const { call } = { call: (...given: Parameters<TestSystem['call']>) => systemOf().call(...given) }
   const url = (path: string) => `http://${worldOf().endpoint}${path}`
@@ -104,6 +104,17 @@ export function contextsContract(systemOf: () => TestSystem, worldOf: () => Worl
     })
     expect(worldOf().wasCalled(`/reserve-${saga}`)).toBe(true)
     await calledAt(`/job-${saga}`)
+  })
+
+  test('a notification that names ten thousand users in half a megabyte is decided for all of them', async () => {
+    const recipients = Array.from({ length: 10_000 }, (_, n) => `user-${n}-${'x'.repeat(40)}`)
+    const accepted = await call('POST /v1/notifications', { body: { content: { body: 'Hi' }, recipients } })
+    expect(accepted).toMatchObject({ status: 202, body: { recipients: 10_000, refused: 0 } })
+    const { id } = z.object({ id: z.string() }).parse(accepted.body)
+    await until('all are decided', async () => {
+      const { handedOut } = z.object({ handedOut: z.number() }).parse((await call(`GET /v1/notifications/${id}`)).body)
+      return handedOut === 10_000
+    })
   })
 
   test('the operator’s scheduled tasks run in the part that they belong to', async () => {

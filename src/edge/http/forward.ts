@@ -6,6 +6,7 @@ import type { ForwardedCaller } from '../../auth/principal.ts'
 import type { ContextName } from '../../contexts.ts'
 import type { Env } from '../../env.ts'
 import { sizes } from '../../protocol/limits.ts'
+import type { OperationDefinition } from '../../protocol/operation.ts'
 import { requestBody } from './capped.ts'
 import type { App, AppContext } from './context.ts'
 
@@ -46,11 +47,12 @@ export function forForwarded(env: Env, request: Request): Env {
 export async function forwardOperation(
   c: AppContext,
   worker: NonNullable<Env['CORE']>,
-  { context, operation }: { readonly context: ContextName; readonly operation: string },
+  { context, definition }: { readonly context: ContextName; readonly definition: OperationDefinition },
   principal: ForwardedCaller['principal'],
 ): Promise<Response> {
   const { method } = c.req
-  const body = method === 'GET' || method === 'HEAD' ? null : await requestBody(c, sizes.bodyBytes)
+  const { id: operation, bodyBytes = sizes.bodyBytes } = definition
+  const body = method === 'GET' || method === 'HEAD' ? null : await requestBody(c, bodyBytes)
   const headers = headersOf(c, principal)
   headers.set(operationHeader, operation)
   // It was decompressed, and the credential has done its work.

@@ -134,7 +134,7 @@ async function answerSafely(c: AppContext, parts: Parts): Promise<Response> {
     return await taken(c, definition, async (limits) => {
       if (elsewhere !== undefined) {
         const principal = definition.access === 'operator' ? ({ kind: 'operator' } as const) : c.get('principal')
-        const response = await forwardOperation(c, elsewhere, { context, operation: definition.id }, principal)
+        const response = await forwardOperation(c, elsewhere, { context, definition }, principal)
         // Problems have no fields of limits, unless a limit refused.
         const fields = response.status < 400 ? limits : {}
         return withHeaders(response, { ...fields, ...(isOfTenants ? corsHeaders(c) : undefined) })

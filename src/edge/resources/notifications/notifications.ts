@@ -17,6 +17,7 @@ import {
   eventGiven,
   notification as notificationView,
   notificationEvent,
+  notificationBodyBytes,
   notificationId,
   notificationPage,
   notificationsQuery,
@@ -70,6 +71,7 @@ const trigger = operation(
     rateLimit,
     body: documentedNotification,
     rawBody: [],
+    bodyBytes: notificationBodyBytes,
     responses: { 202: acceptedNotification, 200: acceptedNotification },
     errors: ['conflict', 'not-found'],
     example: {
