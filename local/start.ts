@@ -8,6 +8,7 @@ await runSystem('start', startMiniflare, ({ port, dataDir }, notes) =>
     `  Parley is ready at http://localhost:${port}`,
     '',
     `    Chat        http://localhost:${port}/            open it in two tabs and talk`,
+    `    Outbox      http://localhost:${port}/demo/outbox   e-mails, SMS and pushes that would have left`,
     `    API         http://localhost:${port}/docs        OpenAPI at /openapi.json`,
     `    Realtime    ws://localhost:${port}/connection/websocket`,
     `    Tenant      ${localTenant}, API key ${localApiKey}`,
