@@ -73,6 +73,21 @@ describe.skipIf(absent)('the chat page', () => {
     await context.close()
   })
 
+  test('a notification is counted at the bell at once, until the user has seen it', async () => {
+    const [name = ''] = names('mary')
+    const { page } = await arrive(name)
+    await page.getByRole('button', { name: 'Notifications', exact: true }).waitFor()
+    const notification = { content: { title: 'A <b>comment</b>', body: 'Two of them' }, recipients: [name] }
+    expect((await call(server, apiKey, 'POST', '/v1/notifications', notification)).status).toBe(202)
+    await page.getByRole('button', { name: 'Notifications, 1 new' }).click()
+    await page.getByRole('dialog').getByText('A <b>comment</b>').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Notifications', exact: true }).waitFor()
+    await page.reload()
+    await page.getByRole('button', { name: 'Notifications', exact: true }).click()
+    await page.getByRole('dialog').getByText('Two of them').waitFor()
+  })
+
   test('two users talk', async () => {
     const [alice, bob] = await both()
     await alice.start('Direct', [bob.name])
