@@ -56,10 +56,11 @@ test('a push with the keys and the salt of RFC 8291 is the message of RFC 8291',
 
 /** What a browser does with a push (RFC 8188 §2, RFC 8291 §3), by Node's own functions. */
 function decrypted(given: string | Uint8Array): string {
-  const body = typeof given === 'string' ? Buffer.from(given) : given
+  const body = Buffer.from(typeof given === 'string' ? new TextEncoder().encode(given) : given)
   const salt = body.subarray(0, 16)
-  const senderKey = body.subarray(21, 21 + body[20]!)
-  const record = body.subarray(21 + body[20]!)
+  const keyEnd = 21 + body.readUInt8(20)
+  const senderKey = body.subarray(21, keyEnd)
+  const record = body.subarray(keyEnd)
   const receiver = createECDH('prime256v1')
   receiver.setPrivateKey(example.receiver.privateKey, 'base64url')
   const info = Buffer.concat([Buffer.from('WebPush: info\0'), bytes(example.receiver.publicKey), senderKey])
