@@ -3,6 +3,7 @@ import { log, reasonOf } from '../kernel/log.ts'
 import { CallRefused } from './dependency.ts'
 import { BadEndpoint, fetchEndpoint } from './endpoint.ts'
 import { readKeySet, type FetchedKeys } from '../tenants/key-sets.ts'
+import { textUpTo } from '../kernel/text-up-to.ts'
 
 const deadlineMs = 5000
 const maxBytes = 65_536
@@ -35,17 +36,4 @@ async function readResponse(response: Response): Promise<FetchedKeys> {
   }
   const text = await textUpTo(response, maxBytes)
   return text === undefined ? failed(`url: answered with more than ${maxBytes} bytes`) : readKeySet(text)
-}
-
-/** The body of a response, or undefined when it is longer. */
-async function textUpTo({ body }: Response, most: number): Promise<string | undefined> {
-  const decoder = new TextDecoder()
-  let [text, size] = ['', 0]
-  // Leaving the loop cancels the body.
-  for await (const part of body ?? []) {
-    size += part.byteLength
-    if (size > most) return undefined
-    text += decoder.decode(part, { stream: true })
-  }
-  return text + decoder.decode()
 }

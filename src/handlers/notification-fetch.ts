@@ -5,6 +5,7 @@ import type { Env } from '../env.ts'
 import { dropBody } from '../kernel/drop-body.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { reasonOf } from '../kernel/log.ts'
+import { textUpTo } from '../kernel/text-up-to.ts'
 import type { FetchOutcome } from '../notifications/runs/advance.ts'
 import { signedHeaders } from '../webhooks/endpoint-post.ts'
 import { unreachableReason } from '../webhooks/unreachable.ts'
@@ -59,17 +60,3 @@ async function readOutcome(response: Response): Promise<FetchOutcome> {
 }
 
 const tooLong = { kind: 'refused', reason: `its answer is longer than ${answerBytes} bytes` } as const
-
-/** The text of a body; undefined when it is longer than `bytes`, whatever its length is said to be. */
-async function textUpTo({ body }: Response, bytes: number): Promise<string | undefined> {
-  if (body === null) return ''
-  const decoder = new TextDecoder()
-  let text = ''
-  let read = 0
-  for await (const chunk of body) {
-    read += chunk.byteLength
-    if (read > bytes) return undefined
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
-}

@@ -5,6 +5,7 @@ import { dropBody } from '../kernel/drop-body.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { evaluate } from '../kernel/expression.ts'
 import { reasonOf } from '../kernel/log.ts'
+import { textUpTo } from '../kernel/text-up-to.ts'
 import type { Outcome } from '../sagas/advance.ts'
 import { outcomeOfAnswer, type Answer } from '../sagas/answer.ts'
 import type { EndpointCall } from '../sagas/definition.ts'
@@ -98,20 +99,6 @@ export async function readAnswer(response: Response): Promise<Answer> {
 }
 
 const tooLong = { error: `the answer is longer than ${answerBytes} bytes` }
-
-/** The text of a body; undefined when it is longer than `bytes`, whatever its length is said to be. */
-async function textUpTo({ body }: Response, bytes: number): Promise<string | undefined> {
-  if (body === null) return ''
-  const decoder = new TextDecoder()
-  let text = ''
-  let read = 0
-  for await (const chunk of body) {
-    read += chunk.byteLength
-    if (read > bytes) return undefined
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
-}
 
 function parsed(text: string): unknown {
   try {
