@@ -97,6 +97,13 @@ test('a call that arrives after Parley was notified that it has not started is r
   expect(calls.once({ key: 'r/pay', number: 3 }, () => done)).toEqual(done)
 })
 
+test('a question that arrives a second time, after a newer one, lets no call in that the newer one gave up', () => {
+  const calls = new SagaCalls(storageOf())
+  calls.status({ key: 'r/pay', number: 4 })
+  calls.status({ key: 'r/pay', number: 2 })
+  expect(calls.once({ key: 'r/pay', number: 3 }, () => done).status).toBe(409)
+})
+
 test('a call that arrives after its compensation is refused', () => {
   const calls = new SagaCalls(storageOf())
   expect(calls.undo({ key: 'r/pay/undo', number: 4 }, () => done)).toEqual(done)
