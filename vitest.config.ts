@@ -4,12 +4,14 @@ import { Durations } from './test/support/durations.ts'
 import { noddingPostgres } from './test/support/nodding-postgres.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 import { filesOf } from './test/support/projects.ts'
+import { fixedSeed } from './test/support/seed.ts'
 
 // What is asked for again and again comes at once, or seconds later where others want the cores, too.
 const expect = { poll: { timeout: 30_000 } }
 
 const common = {
   expect,
+  provide: fixedSeed(),
   // A start of the whole system may take half a minute where others want the cores, too, and a test starts it thrice.
   testTimeout: 300_000,
   hookTimeout: 180_000,
@@ -43,14 +45,18 @@ const workerd = cloudflareTest({
   },
 })
 
+// Every property is tried with the same seed each time.
+const seeds = './test/support/seed.setup.ts'
+
 const inNode = {
   resolve: { alias: { 'cloudflare:workers': new URL('test/support/workers-in-node.ts', import.meta.url).pathname } },
 }
-const node = { ...common, environment: 'node', setupFiles: ['./test/support/workers-in-node.setup.ts'] }
+const node = { ...common, environment: 'node', setupFiles: ['./test/support/workers-in-node.setup.ts', seeds] }
 const worker = {
   ...common,
   setupFiles: [
     './test/support/worker/between-files.setup.ts',
+    seeds,
     // Every answer of the HTTP API is held against the schema of its operation.
     './test/support/worker/check-answers.setup.ts',
   ],

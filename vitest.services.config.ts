@@ -1,11 +1,14 @@
 import { defineConfig } from 'vitest/config'
 import { filesOf } from './test/support/projects.ts'
+import { fixedSeed } from './test/support/seed.ts'
 
 // What needs apt: a real Postgres, a real Redis, a browser. Each file skips with its reason where that is missing.
 export default defineConfig({
   test: {
     name: 'services',
     ...filesOf('services'),
+    provide: fixedSeed(),
+    setupFiles: ['./test/support/seed.setup.ts'],
     fileParallelism: false,
     testTimeout: 300_000,
     hookTimeout: 180_000,

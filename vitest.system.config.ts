@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { Durations } from './test/support/durations.ts'
 import { LongestFirst } from './test/support/longest-first.ts'
 import { filesOf } from './test/support/projects.ts'
+import { fixedSeed } from './test/support/seed.ts'
 
 // The whole system in processes of its own, with kills, restarts and outages: each file starts what it needs.
 export default defineConfig({
@@ -11,7 +12,8 @@ export default defineConfig({
     reporters: ['default', new Durations()],
     sequence: { sequencer: LongestFirst },
     silent: 'passed-only',
-    setupFiles: ['./test/support/workers-in-node.setup.ts'],
+    provide: fixedSeed(),
+    setupFiles: ['./test/support/workers-in-node.setup.ts', './test/support/seed.setup.ts'],
     expect: { poll: { timeout: 30_000 } },
     testTimeout: 300_000,
     hookTimeout: 180_000,

@@ -64,8 +64,16 @@ export const projects = {
   long: { include: [`test/${long}`], exclude: [] },
 } as const satisfies Readonly<Record<string, TestFiles>>
 
+/** Files with properties, which `npm run test:long` tries with a seed of its own. */
+export const properties: TestFiles = {
+  include: globSync('test/**/*.test.ts', { cwd: root }).filter((file) =>
+    /from 'fast-check'|support\/frames/.test(readFileSync(root + file, 'utf8')),
+  ),
+  exclude: [inWorkerd, ...services, long, system],
+}
+
 /** The files of a project as vitest takes them. */
-export function filesOf(name: keyof typeof projects): { include: string[]; exclude: string[] } {
-  const { include, exclude }: TestFiles = projects[name]
+export function filesOf(name: keyof typeof projects | 'properties'): { include: string[]; exclude: string[] } {
+  const { include, exclude }: TestFiles = name === 'properties' ? properties : projects[name]
   return { include: [...include], exclude: [...exclude] }
 }
