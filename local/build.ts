@@ -3,6 +3,7 @@ import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, stop } from 'esbuild'
 import { buildPage, buildReference } from '../web/build.ts'
+import { buildSdk } from './build-sdk.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -71,5 +72,6 @@ async function writeModule(name: string, value: object): Promise<void> {
 
 if (process.argv[1] === import.meta.filename) {
   if (process.argv.includes('--cli')) await buildCli()
+  else if (process.argv.includes('--sdk')) await buildSdk()
   else await (process.argv.includes('--web') ? buildPageModule() : buildAll())
 }

@@ -1,4 +1,4 @@
-import type { Mark } from '../src/protocol/feed-api.ts'
+import type { Mark } from '../src/protocol/feed-marks.ts'
 import type { Http } from './http.ts'
 import { Listeners } from './listeners.ts'
 import { count, fields, isFields, items, text, texts } from './parse.ts'

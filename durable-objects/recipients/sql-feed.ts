@@ -8,7 +8,8 @@ import {
   type ItemState,
 } from '../../src/notifications/feed/marks.ts'
 import type { FeedItem, FeedItemContent } from '../../src/notifications/feed/item.ts'
-import { itemIdOf, type FeedFilter, type Mark } from '../../src/protocol/feed-api.ts'
+import { itemIdOf, type FeedFilter } from '../../src/protocol/feed-api.ts'
+import type { Mark } from '../../src/protocol/feed-marks.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { Sql } from '../shared/sql.ts'
 

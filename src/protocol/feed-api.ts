@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { marks } from './feed-marks.ts'
 import { userId } from './payloads.ts'
 
 const time = z.int().describe('Milliseconds since the epoch')
@@ -15,20 +16,6 @@ export const maxFeedPage = 100
 
 export const feedFilters = ['all', 'unseen', 'unread', 'read', 'archived', 'pinned'] as const
 export type FeedFilter = (typeof feedFilters)[number]
-
-/** What a user can say of an item. Each `un…` takes the other back. */
-export const marks = [
-  'seen',
-  'unseen',
-  'read',
-  'unread',
-  'interacted',
-  'archived',
-  'unarchived',
-  'pinned',
-  'unpinned',
-] as const
-export type Mark = (typeof marks)[number]
 
 const itemPattern = /^[A-Za-z0-9_.-]{1,64}:[1-9]\d{0,14}$/
 const itemId = z.string().regex(itemPattern, 'not the id of an item, such as default:17')

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { feedSchema, FeedTable, maxPinned, type FeedRetention } from '../../durable-objects/recipients/sql-feed.ts'
 import type { FeedItemContent } from '../../src/notifications/feed/item.ts'
 import { countsOf, newItemState, noItems, plus, type ItemState } from '../../src/notifications/feed/marks.ts'
-import { marks } from '../../src/protocol/feed-api.ts'
+import { marks } from '../../src/protocol/feed-marks.ts'
 import { NodeSql } from '../jobs/support/node-sql.ts'
 
 const keepAll: FeedRetention = { maxAgeMs: 1e12, maxItems: 1000 }

@@ -1,4 +1,4 @@
-import type { Mark } from '../../protocol/feed-api.ts'
+import type { Mark } from '../../protocol/feed-marks.ts'
 
 /** When an item was marked, in milliseconds since the epoch; null where it is not. */
 export interface ItemState {
