@@ -788,6 +788,7 @@ export interface EventCatalogRpc extends Rpc.DurableObjectBranded, ErasableRpc {
 export interface BreakerRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   report(key: string, report: BreakerReport): Opinion
   states(): readonly { readonly key: string; readonly breaker: StoredBreaker }[]
+  openFor(keys: readonly string[]): number[]
 }
 
 /** A definition of a saga with the time of its registration. */

@@ -3,12 +3,15 @@ import type {
   Channel,
   DeliveryOrder,
   DeliveryOutcome,
+  DeliveryReport,
   DeliveryState,
   NotificationSpec,
   Preferences,
   Priority,
   ProviderState,
   Target,
+  TrackedAct,
+  Tracking,
   Workflow,
 } from '../src/notifications/model.ts'
 import type {
@@ -17,6 +20,7 @@ import type {
   StoredTemplate,
   TemplateDefinition,
 } from '../src/notifications/templates/template.ts'
+import type { StoredFilter } from '../src/notifications/channels/address-filter.ts'
 import type { FeedCounts } from '../src/notifications/feed/marks.ts'
 import type { WorkflowFigures } from '../src/notifications/metrics.ts'
 import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
@@ -54,6 +58,8 @@ export interface NotificationSettings {
   readonly keepMs: number
   /** How the hosted page of preferences looks. */
   readonly appearance?: Appearance | undefined
+  /** What is tracked of e-mails; nothing without it. */
+  readonly tracking?: Tracking | undefined
 }
 
 /** What a user's preferences are based on. */
@@ -100,6 +106,8 @@ export interface StoredProvider {
   readonly onUnknown: 'wait' | 'failover'
   /** Encrypted. */
   readonly credentials?: string | undefined
+  /** The host that is called for all messages, with the port of one that is not 443. */
+  readonly host?: string | undefined
   /** Stands in the address to which the provider reports bounces. */
   readonly eventsToken: string
 }
@@ -113,12 +121,18 @@ export interface UndeliverableAddress {
   readonly detail: string
 }
 
+/** What a provider reports of a delivery. */
+export interface ReportOfDelivery extends DeliveryReport {
+  readonly delivery: string
+}
+
 /** What one delivery needs of the catalog, read in one call. */
 export interface DeliveryPlan {
   readonly provider: StoredProvider | undefined
   readonly found: FoundTemplate | undefined
-  /** Signs links to the recipient's own preferences. */
+  /** Signs links to the recipient's own preferences, and tracked ones. */
   readonly linkSecret: string
+  readonly tracking?: Tracking | undefined
 }
 
 /** A message of a development system, kept instead of being sent. */
@@ -154,6 +168,7 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   putSettings(change: Partial<NotificationSettings>): NotificationSettings
   preferenceBasis(workflows: readonly string[]): PreferenceBasis
   linkSecret(): string
+  trackingKey(): { readonly linkSecret: string; readonly tracking?: Tracking | undefined }
   putTopic(name: string): { readonly kind: 'topic'; readonly topic: number; readonly isNew: boolean } | Refusal
   topic(name: string): number | undefined
   topics(after: string, limit: number): string[]
@@ -175,6 +190,7 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   removeProvider(name: string): boolean
   deliveryPlan(provider: string, template: string | undefined, version: number | undefined): DeliveryPlan
   undeliverable(address: string): UndeliverableAddress | undefined
+  undeliverableFilter(version: string | undefined): StoredFilter
   /** Notes what a provider reports; undefined when the token is not the provider's. */
   markUndeliverable(provider: string, token: string, reports: readonly UndeliverableAddress[]): number | undefined
   unmarkUndeliverable(address: string): boolean
@@ -339,6 +355,10 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   recipient(user: string): string
   /** A page of a notification's recipients in this actor; `next` is null at its end. */
   recipients(notification: string, page: number): { readonly recipients: NoticeSummary[]; readonly next: number | null }
+  /** Notes reports about deliveries of this actor's users; answers how many were new. */
+  reportsArrived(reports: readonly ReportOfDelivery[]): Promise<number>
+  /** Notes what the recipient of a delivery did with it; answers whether it was the first time. */
+  tracked(delivery: string, act: TrackedAct): Promise<boolean>
   /** Figures of this actor's runs by workflow. */
   figures(): Record<string, WorkflowFigures>
   /** Deletes everything of a user; returns how many rows that were. */

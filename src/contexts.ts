@@ -61,7 +61,7 @@ export const contexts = {
   notifications: {
     tags: ['Notifications', 'Users', 'Feed', 'Preferences', 'Notification topics'],
     operations: [],
-    routes: ['/preferences', '/provider-events', '/unsubscribe'],
+    routes: ['/n', '/preferences', '/provider-events', '/unsubscribe'],
     actors: ['NotificationCatalog', 'Notifications', 'Recipients'],
     crons: [],
     tables: [],
@@ -71,6 +71,7 @@ export const contexts = {
       'src/handlers/notification-fetch.ts',
       'src/handlers/notification-call.ts',
       'src/handlers/notification-worker.ts',
+      'src/handlers/tracked-html.ts',
       'durable-objects/notification-catalog/',
       'durable-objects/notifications/',
       'durable-objects/recipients/',

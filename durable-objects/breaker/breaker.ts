@@ -45,6 +45,15 @@ export class Breaker extends TenantActor implements BreakerRpc {
     }))
   }
 
+  /** For how many milliseconds the breakers of these keys stay open; 0 for one that lets calls through, or a probe. */
+  openFor(keys: readonly string[]): number[] {
+    const now = systemClock.now()
+    return keys.map((key) => {
+      const { state, waitMs } = (this.#breakers.get(key) ?? this.#read(key)).opinion(now)
+      return state === 'open' ? waitMs : 0
+    })
+  }
+
   #breaker(key: string): SharedBreaker {
     const known = this.#breakers.get(key)
     const breaker = known ?? this.#read(key)

@@ -1,8 +1,9 @@
 import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { loadConfig } from '../../src/config.ts'
+import type { AddressFilter, StoredFilter } from '../../src/notifications/channels/address-filter.ts'
 import { outsideChannels } from '../../src/notifications/channels/provider-types.ts'
-import type { Category, Workflow } from '../../src/notifications/model.ts'
+import type { Category, Tracking, Workflow } from '../../src/notifications/model.ts'
 import type { Partials, TemplateDefinition } from '../../src/notifications/templates/template.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { SigningSecrets } from '../../src/webhooks/endpoint-post.ts'
@@ -47,6 +48,8 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   readonly #providers = new ProviderTable(this.#sql)
   readonly #sent = new SentTable(this.#sql)
   #exists = isUsed(this.#sql)
+  /** Of the addresses that are undeliverable, in memory only; also of some that were unmarked since. */
+  #filter: { readonly filter: AddressFilter; count: number; version: string } | undefined
 
   constructor(...given: ConstructorParameters<typeof TenantActor>) {
     super(...given)
@@ -150,6 +153,11 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
     return secret
   }
 
+  /** What a tracked link is checked by, and whether it is counted. */
+  trackingKey(): { readonly linkSecret: string; readonly tracking?: Tracking | undefined } {
+    return { linkSecret: this.linkSecret(), tracking: this.settings().tracking }
+  }
+
   /** Gives a topic its number; a repeat finds it. */
   putTopic(name: string): { readonly kind: 'topic'; readonly topic: number; readonly isNew: boolean } | Refusal {
     this.#create()
@@ -228,17 +236,37 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   deliveryPlan(provider: string, template: string | undefined, version: number | undefined): DeliveryPlan {
     const found = template === undefined ? undefined : this.template(template, version)
     const known = this.provider(provider)
-    return { provider: known, found, linkSecret: known === undefined ? '' : this.linkSecret() }
+    const { tracking } = this.settings()
+    return { provider: known, found, linkSecret: known === undefined ? '' : this.linkSecret(), tracking }
   }
 
   undeliverable(address: string): UndeliverableAddress | undefined {
     return this.#exists ? this.#providers.undeliverable(address) : undefined
   }
 
+  /** The filter by which a delivery sees whether it has to ask for its address. */
+  undeliverableFilter(version: string | undefined): StoredFilter {
+    if (!this.#exists) return { version: 'none', bits: new Uint8Array() }
+    this.#filter ??= { ...this.#providers.filter(), version: randomToken(12) }
+    const { filter, version: own } = this.#filter
+    return version === own ? { version: own } : { version: own, bits: filter.bits }
+  }
+
   /** Notes what a provider reports; undefined when the token is not the provider's. */
   markUndeliverable(provider: string, token: string, reports: readonly UndeliverableAddress[]): number | undefined {
     const known = this.#exists ? this.#providers.find(provider) : undefined
-    return known?.eventsToken === token ? this.#providers.mark(reports) : undefined
+    if (known?.eventsToken !== token) return undefined
+    const marked = this.#providers.mark(reports)
+    this.#addToFilter(reports)
+    return marked
+  }
+
+  #addToFilter(reports: readonly UndeliverableAddress[]): void {
+    if (this.#filter === undefined) return
+    this.#filter.count += reports.length
+    this.#filter.version = randomToken(12)
+    for (const { address } of reports) this.#filter.filter.add(address)
+    if (this.#filter.count > this.#filter.filter.capacity) this.#filter = undefined
   }
 
   unmarkUndeliverable(address: string): boolean {

@@ -1,3 +1,4 @@
+import { addressKey, AddressFilter } from '../../src/notifications/channels/address-filter.ts'
 import type { Channel, ProviderState } from '../../src/notifications/model.ts'
 import { outboxType, outsideChannels, providerTypeOf } from '../../src/notifications/channels/provider-types.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
@@ -30,7 +31,8 @@ export class ProviderTable {
     if (known === undefined && count >= maxProviders)
       return refuse('limitExceeded', `providers: at most ${maxProviders}; delete one first`)
     const eventsToken = known?.eventsToken ?? given.eventsToken
-    const stored: StoredProvider = { ...given, credentials, eventsToken }
+    const host = given.credentials === undefined ? (isSame ? known.host : undefined) : given.host
+    const stored: StoredProvider = { ...given, credentials, host, eventsToken }
     this.#sql.exec('INSERT OR REPLACE INTO providers VALUES (?, ?)', given.name, JSON.stringify(stored))
     return stored
   }
@@ -58,6 +60,16 @@ export class ProviderTable {
     return row === undefined ? undefined : undeliverableIn(row.text)
   }
 
+  /** A filter of all addresses that are marked, with their number. */
+  filter(): { readonly filter: AddressFilter; readonly count: number } {
+    const { n } = this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM undeliverable').one()
+    // For twice as many, so that it is not built anew for each.
+    const filter = AddressFilter.withCapacity(n * 2)
+    for (const { address } of this.#sql.exec<{ address: string }>('SELECT address FROM undeliverable'))
+      filter.add(address)
+    return { filter, count: n }
+  }
+
   /** Marks addresses; of two reports of one the later stays. */
   mark(reports: readonly UndeliverableAddress[]): number {
     const sql = `INSERT INTO undeliverable VALUES (?, ?, ?)
@@ -74,20 +86,18 @@ export class ProviderTable {
   }
 }
 
-/** The domain of an e-mail address has no case, and no provider tells local parts apart by theirs. */
-const addressKey = (address: string): string => address.toLowerCase()
-
 /** What the choice of the next attempt sees of a channel's providers. */
 export const statesOf = (providers: readonly StoredProvider[], channel: Channel): ProviderState[] =>
   providers
     .filter((provider) => provider.channel === channel)
-    .map(({ name, type: typeName }) => {
+    .map(({ name, type: typeName, host }) => {
       const type = providerTypeOf(typeName)
       return {
         name,
         isIdempotent: type?.isIdempotent ?? true,
         ...(type?.target === undefined ? {} : { targetTypes: [type.target] }),
         openUntil: 0,
+        host,
       }
     })
 

@@ -3,14 +3,16 @@ import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
 import { noItems, type FeedCounts } from '../../src/notifications/feed/marks.ts'
 import { NotificationMetrics, type WorkflowFigures } from '../../src/notifications/metrics.ts'
-import type { DeliveryOutcome, Preferences, Target } from '../../src/notifications/model.ts'
+import { ProviderHealth } from '../../src/notifications/deliveries/provider-health.ts'
+import { userOfDelivery } from '../../src/notifications/channels/reference.ts'
+import type { DeliveryOutcome, Preferences, Target, TrackedAct } from '../../src/notifications/model.ts'
 import type { FetchOutcome } from '../../src/notifications/runs/advance.ts'
 import { withSwitches, type SwitchChange } from '../../src/notifications/preferences/effective.ts'
 import { publicText, userText, type ProfileInput } from '../../src/notifications/users/profile.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
 import { itemIdOf } from '../../src/protocol/feed-api.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
-import { notificationCatalogOf, ownName } from '../address.ts'
+import { breakerOf, notificationCatalogOf, ownName } from '../address.ts'
 import type { ContextService } from '../contracts.ts'
 import type {
   CancelCall,
@@ -23,6 +25,7 @@ import type {
   MarkedItems,
   NoticeSummary,
   RecipientsRpc,
+  ReportOfDelivery,
   StoredProfile,
 } from '../notification-contracts.ts'
 import { Batcher } from '../shared/batcher.ts'
@@ -51,6 +54,8 @@ const maxSends = 500
 const busyMs = 1000
 /** For how long settings of the catalog are used, in milliseconds. */
 const settingsForMs = 10_000
+/** How long the breakers of providers may take to answer, in milliseconds. */
+const breakerMs = 250
 /** How long the catalog may take to answer with a template, in milliseconds. */
 const templateMs = 10_000
 /** When a notice is looked at again that could not be changed, in milliseconds. */
@@ -96,6 +101,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #runs = new RunDecider({ sql: this.#sql, users: this.#users, feeds: this.#feeds, topics: this.#topics })
   readonly #metrics: NotificationMetrics
   readonly #templates = new FeedTemplates((source) => this.#findTemplate(source))
+  readonly #health = new ProviderHealth()
   readonly #sends = new Sends((send) => this.#send(send))
   readonly #handovers = new Batcher<HandoverCall, Extract<HandoverAnswer, { kind: 'taken' }> | undefined>((all) =>
     this.#each(
@@ -153,6 +159,27 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     if (!this.#isUsed) return 0
     await this.#loadSettings()
     return this.#changing((moment) => this.#runs.eventArrived(event, correlation, JSON.parse(data), moment))
+  }
+
+  async reportsArrived(reports: readonly ReportOfDelivery[]): Promise<number> {
+    if (!this.#isUsed) return 0
+    await this.#loadSettings()
+    const noted = this.#each(
+      reports,
+      (report, moment) => {
+        const key = userOfDelivery(report.delivery)
+        return key !== undefined && this.#runs.report(key, report, moment)
+      },
+      () => false,
+    )
+    return noted.filter(Boolean).length
+  }
+
+  async tracked(delivery: string, act: TrackedAct): Promise<boolean> {
+    const key = userOfDelivery(delivery)
+    if (!this.#isUsed || key === undefined) return false
+    await this.#loadSettings()
+    return this.#changing((moment) => this.#runs.track(key, delivery, act, moment))
   }
 
   explain(notification: string, user: string): string | undefined {
@@ -385,8 +412,10 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     const { effect } = send
     if (outcome.kind === 'item')
       return effect.kind === 'deliver' && this.#runs.settleItem(send, effect, outcome.template, moment)
-    if (effect.kind === 'deliver' && isOfDelivery(outcome))
+    if (effect.kind === 'deliver' && isOfDelivery(outcome)) {
+      this.#health.noteOutcome(effect.order.provider, outcome, moment.now)
       return this.#runs.settle(send, effect.delivery, effect.attempt, outcome, moment)
+    }
     if (effect.kind === 'fetch' && !isOfDelivery(outcome))
       return this.#runs.settleFetch(send, effect.step, effect.call, outcome, moment)
     return false
@@ -443,6 +472,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       now,
       settings,
       random: Math.random,
+      providers: (channel) => this.#health.statesOf(settings.providers[channel] ?? []),
       template: (source) => this.#templates.known(source, now),
       isSending: (notice) => this.#sends.has(notice),
     }
@@ -520,6 +550,20 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     if (this.#settings !== undefined && now < this.#settings.until) return
     const value = await notificationCatalogOf(this.env, this.#tenant).decisionSettings()
     this.#settings = { value, until: now + settingsForMs }
+    await this.#loadHealth(value, now)
+  }
+
+  /** Asks for the breakers of the hosts of providers. Without an answer attempts tell of an open one. */
+  async #loadHealth({ providers }: DecisionSettings, now: number): Promise<void> {
+    const named = Object.values(providers).flatMap((all) => all.filter(({ host }) => host !== undefined))
+    if (named.length === 0) return
+    try {
+      const asked: Promise<number[]> = breakerOf(this.env, this.#tenant, '').openFor(named.map(({ host = '' }) => host))
+      const openFor = await within(breakerMs, 'the breakers of providers', asked)
+      for (const [index, { name }] of named.entries()) this.#health.noteBreaker(name, openFor[index] ?? 0, now)
+    } catch (thrown) {
+      log.warn('recipients.health-unknown', { tenant: this.#tenant, reason: reasonOf(thrown) })
+    }
   }
 
   #setAlarm(at: number | undefined): void {

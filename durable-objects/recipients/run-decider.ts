@@ -1,4 +1,10 @@
-import type { DeliveryOutcome, NotificationSpec } from '../../src/notifications/model.ts'
+import type {
+  Channel,
+  DeliveryOutcome,
+  NotificationSpec,
+  ProviderState,
+  TrackedAct,
+} from '../../src/notifications/model.ts'
 import {
   advance,
   cancel,
@@ -9,6 +15,7 @@ import {
   type FetchOutcome,
 } from '../../src/notifications/runs/advance.ts'
 import { newRun, type Effect, type Run, type RunContext, type RunStorage } from '../../src/notifications/runs/run.ts'
+import { reportDelivery, trackDelivery } from '../../src/notifications/runs/sending.ts'
 import { usersPerCall } from '../../src/notifications/fan-out/parts.ts'
 import { defaultFeed } from '../../src/notifications/feed/item.ts'
 import { planOf } from '../../src/notifications/workflows/plan.ts'
@@ -22,6 +29,7 @@ import type {
   NamedRecipient,
   NoticeSummary,
   NoticeView,
+  ReportOfDelivery,
 } from '../notification-contracts.ts'
 import type { Sql } from '../shared/sql.ts'
 import { NoticeTable, notificationOf, runIdOf, type Notice, type NoticeKey } from './notice-table.ts'
@@ -67,6 +75,8 @@ export interface Moment {
   readonly now: number
   readonly settings: DecisionSettings
   readonly random: () => number
+  /** Providers of a channel with their health. */
+  readonly providers: (channel: Channel) => readonly ProviderState[]
   /** A stored template of items that is in memory. */
   readonly template: (source: TemplateSource) => LoadedTemplate | undefined
   /** Whether a call is under way, or waits in memory to be made. */
@@ -161,6 +171,20 @@ export class RunDecider {
 
   settleFetch(key: NoticeKey, step: string, call: number, outcome: FetchOutcome, moment: Moment): boolean {
     return this.#changeKnown(key, moment, (context) => settleFetch(context, step, call, outcome))
+  }
+
+  /** A provider reported what became of a message that it had taken. */
+  report(key: NoticeKey, { delivery, ...report }: ReportOfDelivery, moment: Moment): boolean {
+    return this.#changeKnown(key, moment, (context) => {
+      const isNew = reportDelivery(context, delivery, report)
+      if (isNew) advance(context)
+      return isNew
+    })
+  }
+
+  /** The recipient opened a message or followed one of its links. */
+  track(key: NoticeKey, delivery: string, act: TrackedAct, moment: Moment): boolean {
+    return this.#changeKnown(key, moment, (context) => trackDelivery(context, delivery, act))
   }
 
   /** The recipient marked the item of a notification. */
@@ -358,7 +382,7 @@ export class RunDecider {
     return { kind: 'delivered' }
   }
 
-  #contextOf(notice: Notice, spec: NotificationSpec, { now, settings, random }: Moment): RunContext {
+  #contextOf(notice: Notice, spec: NotificationSpec, { now, settings, random, providers }: Moment): RunContext {
     const { profile, preferences } = this.#tables.users.recipient(notice.user)
     return {
       run: notice.run,
@@ -368,7 +392,7 @@ export class RunDecider {
       preferences: { recipient: preferences, tenant: settings.preferences },
       tenantZone: settings.zone,
       state: this.#stateOf(notice),
-      providers: (channel) => settings.providers[channel] ?? [],
+      providers,
       storage: new UserRuns(notice.user, this.notices, this.specs),
       now,
       random,

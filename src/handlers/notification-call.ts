@@ -14,18 +14,20 @@ const refusedPauseMs = 1000
 
 /**
  * Calls a provider of a tenant through its breaker and the network for hosts that tenants name. What became of a call without an
- * answer is not known, unless it was not made.
+ * answer is not known, unless it was not made. `host` is the one that is called for all messages of the provider, if there is one: a
+ * call that its breaker refused says for how long.
  */
 export async function callProvider(
   env: Env,
   tenant: string,
   { url, ...request }: HttpCall,
   deadlineMs: number,
+  host?: string,
 ): Promise<Answer | { readonly outcome: DeliveryOutcome }> {
   try {
     return await fetchEndpoint(env, { tenant, url, deadlineMs }, request, readAnswer)
   } catch (thrown) {
-    return { outcome: outcomeOf(thrown) }
+    return { outcome: outcomeOf(thrown, new URL(url).host === host) }
   }
 }
 
@@ -46,11 +48,14 @@ export async function confirmReports(
   }
 }
 
-function outcomeOf(thrown: unknown): DeliveryOutcome {
+/** What became of a call that threw. */
+export function outcomeOf(thrown: unknown, isOwnHost: boolean): DeliveryOutcome {
   if (thrown instanceof BadEndpoint) return { kind: 'refused', answer: thrown.message }
   if (thrown instanceof CallRefused) {
-    const answer = 'the provider’s host did not answer lately'
-    return { kind: 'later', answer, retryInMs: thrown.retryInMs + Math.random() * refusedPauseMs }
+    const retryInMs = thrown.retryInMs + Math.random() * refusedPauseMs
+    if (thrown.isFull) return { kind: 'later', answer: 'too many calls to its host are under way', retryInMs }
+    const answer = 'not asked: the breaker of its host is open'
+    return { kind: 'later', answer, retryInMs, ...(isOwnHost ? { openForMs: thrown.retryInMs } : {}) }
   }
   const reason = reasonOf(thrown)
   // The runtime could not connect: no request has left.

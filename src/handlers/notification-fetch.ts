@@ -7,6 +7,7 @@ import { systemClock } from '../kernel/clock.ts'
 import { reasonOf } from '../kernel/log.ts'
 import { textUpTo } from '../kernel/text-up-to.ts'
 import type { FetchOutcome } from '../notifications/runs/advance.ts'
+import { keyUpTo } from '../notifications/short-key.ts'
 import { signedHeaders } from '../webhooks/endpoint-post.ts'
 import { unreachableReason } from '../webhooks/unreachable.ts'
 
@@ -22,12 +23,13 @@ export async function callStepEndpoint(
 ): Promise<FetchOutcome> {
   const { url, body, idempotencyKey, timeoutMs } = call
   const text = JSON.stringify(body ?? null)
+  const key = await keyUpTo(idempotencyKey)
   const headers = {
     'content-type': 'application/json',
     accept: 'application/json',
     'user-agent': 'Parley-Notifications/1',
-    'idempotency-key': idempotencyKey,
-    ...(await signedHeaders(secrets, idempotencyKey, text, systemClock.now())),
+    'idempotency-key': key,
+    ...(await signedHeaders(secrets, key, text, systemClock.now())),
   }
   try {
     const request = { method: 'POST', body: text, headers }

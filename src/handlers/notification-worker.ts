@@ -8,11 +8,13 @@ import { BoundedMap } from '../kernel/bounded-map.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { decrypt } from '../kernel/encryption.ts'
 import { log, reasonOf } from '../kernel/log.ts'
+import { KnownFilters } from '../notifications/channels/address-filter.ts'
 import { attemptDelivery, type Tokens } from '../notifications/channels/attempt.ts'
 import { credentialsContext } from '../notifications/channels/credentials.ts'
 import type { Message } from '../notifications/channels/provider.ts'
 import { outboxType, providerTypeOf } from '../notifications/channels/provider-types.ts'
 import { linkUrls, signLink, unsubscribeHeaders } from '../notifications/links/link.ts'
+import { countAttempt } from '../notifications/channels/figures.ts'
 import type { DeliveryOrder, DeliveryOutcome } from '../notifications/model.ts'
 import { BadTemplate } from '../notifications/templates/engine.ts'
 import { definitionOf } from '../notifications/templates/template.ts'
@@ -21,6 +23,7 @@ import { signedHeaders } from '../webhooks/endpoint-post.ts'
 import type { FetchOutcome } from '../notifications/runs/advance.ts'
 import { callStepEndpoint } from './notification-fetch.ts'
 import { callProvider } from './notification-call.ts'
+import { trackedHtml } from './tracked-html.ts'
 
 /** How long one attempt may take, in milliseconds: all its calls together. */
 export const deliveryDeadlineMs = 15_000
@@ -29,6 +32,7 @@ export const deliveryDeadlineMs = 15_000
 const planForMs = 5000
 
 const plans = new BoundedMap<string, { readonly plan: DeliveryPlan; readonly until: number }>(500)
+const filters = new KnownFilters()
 /** Decrypted credentials, by what was decrypted. */
 const opened = new BoundedMap<string, unknown>(500)
 /** Tokens of providers, by tenant and what they are for. */
@@ -38,7 +42,9 @@ const tokens = new BoundedMap<string, { readonly token: string; readonly until: 
 export class NotificationWorker extends WorkerEntrypoint<Env> implements NotificationSender {
   /** Renders a message and gives it to its provider. It reads nothing of the user beside the order. */
   async deliver(order: DeliveryOrder): Promise<DeliveryOutcome> {
-    return await deliver(this.env, order)
+    const { provider, outcome } = await deliver(this.env, order)
+    countAttempt(order.delivery.channel, provider, outcome.kind)
+    return outcome
   }
 
   /** Makes the call of a fetch step. */
@@ -48,16 +54,29 @@ export class NotificationWorker extends WorkerEntrypoint<Env> implements Notific
   }
 }
 
-async function deliver(env: Env, order: DeliveryOrder): Promise<DeliveryOutcome> {
-  const { tenant, delivery } = order
+/** What became of an attempt, with the type of its provider. */
+async function deliver(
+  env: Env,
+  order: DeliveryOrder,
+): Promise<{ readonly provider: string | undefined; readonly outcome: DeliveryOutcome }> {
   const plan = await planOf(env, order)
   const { provider } = plan
-  if (provider === undefined) return refused(`there is no provider ${order.provider}`)
+  if (provider === undefined) return { provider: undefined, outcome: refused(`there is no provider ${order.provider}`) }
+  return { provider: provider.type, outcome: await deliverBy(env, order, plan, provider) }
+}
+
+async function deliverBy(
+  env: Env,
+  order: DeliveryOrder,
+  plan: DeliveryPlan,
+  provider: StoredProvider,
+): Promise<DeliveryOutcome> {
+  const { tenant, delivery } = order
   if (provider.channel !== delivery.channel) return refused(`${provider.name} is no provider of ${delivery.channel}`)
   const to = addressOf(order)
   if (to === undefined)
     return refused(`the recipient has no ${delivery.channel === 'sms' ? 'phone' : 'e-mail address'}`)
-  if (typeof to === 'string') {
+  if (typeof to === 'string' && (await mayBeUndeliverable(env, tenant, to))) {
     const known = await callNotificationCatalog(env, tenant, (catalog) => catalog.undeliverable(to))
     if (known !== undefined)
       return {
@@ -67,7 +86,8 @@ async function deliver(env: Env, order: DeliveryOrder): Promise<DeliveryOutcome>
   }
   try {
     const links = delivery.channel === 'email' ? await linksOf(env, order, plan) : undefined
-    const { content, locale } = renderingOf(order, plan, links)
+    const { content: rendered, locale } = renderingOf(order, plan, links)
+    const content = await trackedContent(env, order, plan, rendered)
     const message: Message = {
       id: delivery.id,
       content,
@@ -83,6 +103,31 @@ async function deliver(env: Env, order: DeliveryOrder): Promise<DeliveryOutcome>
     if (thrown instanceof BadTemplate) return refused(thrown.message)
     throw thrown
   }
+}
+
+/** Asks the catalog at most once in five seconds; one of the version before is asked for each address. */
+async function mayBeUndeliverable(env: Env, tenant: string, address: string): Promise<boolean> {
+  try {
+    return await filters.mayHave(tenant, address, systemClock.now(), (version) =>
+      callNotificationCatalog(env, tenant, (catalog) => catalog.undeliverableFilter(version)),
+    )
+  } catch {
+    return true
+  }
+}
+
+/** The content of an e-mail as the tenant has it tracked. */
+async function trackedContent(
+  env: Env,
+  { tenant, delivery: { id, channel } }: DeliveryOrder,
+  { tracking, linkSecret }: DeliveryPlan,
+  content: Message['content'],
+): Promise<Message['content']> {
+  if (channel !== 'email' || content.html === undefined || tracking === undefined) return content
+  if (!tracking.opens && !tracking.clicks) return content
+  const { publicUrl } = loadConfig(env)
+  const message = { publicUrl, secret: linkSecret, tenant, delivery: id, tracking }
+  return { ...content, html: await trackedHtml(content.html, message) }
 }
 
 const refused = (answer: string): DeliveryOutcome => ({ kind: 'refused', answer })
@@ -154,7 +199,7 @@ async function send(env: Env, tenant: string, provider: StoredProvider, message:
     type,
     message,
     credentials,
-    (call) => callProvider(env, tenant, call, Math.max(1, until - systemClock.now())),
+    (call) => callProvider(env, tenant, call, Math.max(1, until - systemClock.now()), type.hostOf?.(credentials)),
     {
       now: systemClock.now(),
       sign: (secret, id, body) => signedHeaders([secret], id, body, systemClock.now()),

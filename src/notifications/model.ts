@@ -189,7 +189,29 @@ export interface Delivery {
   possibleDuplicates: number
   /** Why it failed or was not sent. */
   reason?: string | undefined
+  /** What its provider reported after it had taken the message. */
+  report?: DeliveryReport | undefined
+  /** When the recipient first opened it, and first followed one of its links, where the tenant tracks that. */
+  openedAt?: number | undefined
+  clickedAt?: number | undefined
 }
+
+/** A bounce, a complaint or an unsubscription. */
+export interface DeliveryReport {
+  readonly provider: string
+  readonly reason: 'bounce' | 'complaint' | 'unsubscribed'
+  readonly at: number
+  readonly detail: string
+}
+
+/** What is tracked of a tenant's e-mails. */
+export interface Tracking {
+  readonly opens: boolean
+  readonly clicks: boolean
+}
+
+/** What a recipient did with an e-mail. */
+export type TrackedAct = 'opened' | 'clicked'
 
 export interface Attempt {
   readonly provider: string
@@ -210,6 +232,8 @@ export interface ProviderState {
   readonly targetTypes?: readonly string[] | undefined
   /** Its breaker is open until then; 0 while it is healthy. */
   readonly openUntil: number
+  /** The host that is called for all messages, whose breaker it shares; absent where the recipient's target names the host. */
+  readonly host?: string | undefined
 }
 
 /**
@@ -220,7 +244,13 @@ export type DeliveryOutcome =
   | { readonly kind: 'delivered'; readonly providerId?: string | undefined; readonly answer?: string | undefined }
   | { readonly kind: 'gone'; readonly answer: string }
   | { readonly kind: 'refused'; readonly answer: string }
-  | { readonly kind: 'later'; readonly answer: string; readonly retryInMs?: number | undefined }
+  | {
+      readonly kind: 'later'
+      readonly answer: string
+      readonly retryInMs?: number | undefined
+      /** No call was made: the breaker of the provider's host stays open for this long. */
+      readonly openForMs?: number | undefined
+    }
   | { readonly kind: 'unknown'; readonly answer: string }
 
 /** A decision and its rule, for the explanation of a notice. */

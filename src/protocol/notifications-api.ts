@@ -253,7 +253,18 @@ export const recipientLife = z
         state: deliveryState,
         reason: z.string().nullable(),
         dueAt: time.nullable().describe('When it goes on'),
-        possibleDuplicates: z.int(),
+        possibleDuplicates: z.int().describe('Attempts after which the recipient may have it twice'),
+        report: z
+          .object({
+            provider: z.string(),
+            reason: z.enum(['bounce', 'complaint', 'unsubscribed']),
+            at: time,
+            detail: z.string(),
+          })
+          .nullable()
+          .describe('What its provider reported later'),
+        openedAt: time.nullable().describe('First time, of an e-mail that is tracked'),
+        clickedAt: time.nullable(),
         attempts: z.array(
           z.object({
             provider: z.string(),

@@ -114,6 +114,16 @@ export const notificationSettings = z
       .default({})
       .describe('Defaults for all users, whose own preferences come before them'),
     appearance: appearance.default({}),
+    tracking: z
+      .strictObject({
+        opens: z.boolean().default(false).describe('Whether an e-mail was opened, by a picture at its end'),
+        clicks: z
+          .boolean()
+          .default(false)
+          .describe('Whether a link of an e-mail was followed: links lead by way of this system'),
+      })
+      .prefault({})
+      .describe('What is tracked of e-mails with HTML; nothing by default'),
     keepSeconds: z
       .int()
       .min(3600)

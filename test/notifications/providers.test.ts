@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { Webhook } from 'standardwebhooks'
+import { z } from 'zod'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { attemptDelivery, type Caller } from '../../src/notifications/channels/attempt.ts'
 import type { Answer, HttpCall, Message } from '../../src/notifications/channels/provider.ts'
@@ -146,7 +147,7 @@ const cases: Readonly<Record<string, Case>> = {
         TextBody: 'Body',
         HtmlBody: '<p>Body</p>',
         MessageStream: 'outbound',
-        Metadata: { delivery: 'n/1/mail' },
+        Metadata: { delivery: btoa('n/1/mail').replace('=', '') },
       })
     },
   },
@@ -373,4 +374,33 @@ describe.each(Object.keys(cases))('%s', (name) => {
     expect(outcome.kind).toMatch(/gone|refused/)
     expect(received.length).toBe(before)
   })
+})
+
+test('keys that are longer than a provider takes are hashed, so that deliveries whose ids begin alike have different keys', async () => {
+  const long = `n/${'u'.repeat(300)}/`
+  const keyOf = async (name: string, id: string, read: (got: Received) => unknown) => {
+    await send(name, caseOf(name).success, { id })
+    return String(read(received.at(-1)!))
+  }
+  const header = (name: string) => (got: Received) => got.headers[name]
+  const collapse = (got: Received) =>
+    z.object({ message: z.object({ android: z.object({ collapse_key: z.string() }) }) }).parse(json(got)).message
+      .android.collapse_key
+  const cases = [
+    ['resend', 256, header('idempotency-key')],
+    ['webhook', 256, header('webhook-id')],
+    ['fcm', 64, collapse],
+    ['apns', 64, header('apns-collapse-id')],
+  ] as const
+  for (const [name, length, read] of cases) {
+    const [one, again, two] = [
+      await keyOf(name, `${long}1`, read),
+      await keyOf(name, `${long}1`, read),
+      await keyOf(name, `${long}2`, read),
+    ]
+    expect(one.length, name).toBeLessThanOrEqual(length)
+    expect(one, name).toBe(again)
+    expect(one, name).not.toBe(two)
+    expect(await keyOf(name, 'n/1/mail', read), name).toBe('n/1/mail')
+  }
 })

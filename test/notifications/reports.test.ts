@@ -1,6 +1,9 @@
 import PostalMime from 'postal-mime'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { confirmationIn, reportsIn } from '../../src/notifications/channels/events.ts'
+import { providerTypeOf } from '../../src/notifications/channels/provider-types.ts'
+import { userOfDelivery } from '../../src/notifications/channels/reference.ts'
 import { encodedWords, readMailbox, writeMailbox } from '../../src/notifications/channels/mail.ts'
 
 const now = Date.parse('2026-11-30T12:00:00Z')
@@ -164,5 +167,85 @@ describe('a sender', () => {
     'a@example..com',
   ])('that is %j is none', (given) => {
     expect(readMailbox(given)).toBeUndefined()
+  })
+})
+
+const texts = z.record(z.string(), z.string())
+const bodies = z.object({
+  tags: z.array(z.object({ name: z.string(), value: z.string() })).optional(),
+  Metadata: texts.optional(),
+  personalizations: z.array(z.object({ custom_args: texts })).optional(),
+  EmailTags: z.array(z.object({ Name: z.string(), Value: z.string() })).optional(),
+})
+type Sent = z.output<typeof bodies>
+
+describe('a report names its delivery by what the message was tagged with', () => {
+  const user = `a/${'b'.repeat(126)}`
+  const id = `0199c1f0-9d2e-7c3a-8f00-b3f1c6a52e11/${user}/mail`
+  const credentials: Readonly<Record<string, object>> = {
+    resend: { apiKey: 'x' },
+    postmark: { serverToken: 'x' },
+    sendgrid: { apiKey: 'x' },
+    ses: { accessKeyId: 'AKIDEXAMPLE012345', secretAccessKey: 'secret', region: 'eu-west-1' },
+  }
+  /** The body of the request with which a provider is given the message. */
+  const sent = async (type: string) => {
+    const call = await providerTypeOf(type)!.prepare(
+      {
+        id,
+        content: { title: 'Hi', body: 'Body' },
+        to: ann,
+        from: 'news@example.com',
+        priority: 'normal',
+        headers: {},
+        workflow: 'welcome',
+      },
+      credentials[type],
+      { now, sign: async () => ({}) },
+    )
+    return bodies.parse(JSON.parse(String(call.body)))
+  }
+
+  test.each([
+    ['resend', ({ tags }: Sent) => ({ type: 'email.complained', data: { to: [ann], tags } })],
+    [
+      'resend',
+      ({ tags = [] }: Sent) => ({
+        type: 'email.complained',
+        data: { to: [ann], tags: Object.fromEntries(tags.map(({ name, value }) => [name, value])) },
+      }),
+    ],
+    ['postmark', ({ Metadata }: Sent) => ({ RecordType: 'SpamComplaint', Email: ann, Metadata })],
+    [
+      'sendgrid',
+      ({ personalizations }: Sent) => [{ event: 'spamreport', email: ann, ...personalizations?.[0]?.custom_args }],
+    ],
+    [
+      'ses',
+      ({ EmailTags = [] }: Sent) =>
+        sns({
+          eventType: 'Complaint',
+          mail: { tags: Object.fromEntries(EmailTags.map(({ Name, Value }) => [Name, [Value]])) },
+          complaint: { complainedRecipients: [{ emailAddress: ann }] },
+        }),
+    ],
+  ] as const)('%s', async (type, eventOf) => {
+    const [report] = reportsIn(type, eventOf(await sent(type)), now)
+    expect(report).toMatchObject({ address: ann, delivery: id })
+    expect(userOfDelivery(report?.delivery ?? '')?.user).toBe(user)
+  })
+
+  test('and names none where the tags are missing, or say nonsense', () => {
+    for (const Metadata of [
+      undefined,
+      null,
+      'x',
+      { delivery: 17 },
+      { delivery: '%%%' },
+      { delivery: btoa('nonsense') },
+    ])
+      expect(reportsIn('postmark', { RecordType: 'SpamComplaint', Email: ann, Metadata }, now)[0]).not.toHaveProperty(
+        'delivery',
+      )
   })
 })

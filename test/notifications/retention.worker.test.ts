@@ -36,6 +36,7 @@ function shortKept(sql: Sql) {
     now,
     settings: { preferences: {}, zone: 'UTC', keepMs: hourMs, providers },
     random: () => 0.5,
+    providers: () => providers.email,
     template: () => undefined,
     isSending: () => false,
   })

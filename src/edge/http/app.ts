@@ -21,6 +21,7 @@ import { operations } from '../resources/all-operations.ts'
 import { chatPage } from '../resources/pages/page.ts'
 import { serverApi } from '../server-api/route.ts'
 import { streams } from '../resources/realtime/streams.ts'
+import { trackedLinks } from '../resources/notifications/tracking.ts'
 import { providerEvents } from '../resources/notifications/provider-events.ts'
 import { workerRunDeadlineMs, workerRuns } from '../resources/jobs/worker-runs.ts'
 
@@ -81,6 +82,8 @@ const others: Hono<App> = new Hono<App>()
   .use('/preferences/*', limitVisitors(), forwardElsewhere('notifications', pageDeadlineMs))
   .use('/unsubscribe/*', limitVisitors(), forwardElsewhere('notifications', pageDeadlineMs))
   .route('/', preferencePages)
+  .use('/n/*', limitVisitors(), forwardElsewhere('notifications', pageDeadlineMs))
+  .route('/', trackedLinks)
   .use('/jobs/*', forwardElsewhere('jobs', workerRunDeadlineMs))
   .route('/jobs', workerRuns)
   .use('/provider-events/*', forwardElsewhere('notifications', reportDeadlineMs))

@@ -1,9 +1,14 @@
 import { SignJWT } from 'jose'
 import { z } from 'zod'
+import { keyUpTo } from '../short-key.ts'
 import { answerOf, gone, isSuccess, membersOf, refused } from './answers.ts'
 import { keyIn } from './fcm.ts'
 import { providerType, Unsendable } from './provider.ts'
 
+/** Bytes of `apns-collapse-id`. */
+const maxCollapseId = 64
+const hostIn = ({ environment }: { readonly environment: 'production' | 'sandbox' }): string =>
+  `api.${environment === 'sandbox' ? 'sandbox.' : ''}push.apple.com`
 const target = z.looseObject({ token: z.string().regex(/^[\da-fA-F]{64,200}$/) })
 
 /** Reasons of "Handling notification responses from APNs" for a device that is not reached any more. */
@@ -26,6 +31,7 @@ export const apns = providerType({
     environment: z.enum(['production', 'sandbox']).default('production'),
     ttlSeconds: z.int().min(0).max(2_592_000).default(86_400),
   }),
+  hostOf: hostIn,
   prepare: async (
     { id, to, content, priority },
     { teamId, keyId, privateKey, topic, environment, ttlSeconds },
@@ -35,7 +41,7 @@ export const apns = providerType({
     if (!read.success) throw new Unsendable('address: {"token": …} of the device is missing or not hexadecimal', 'gone')
     const { title, body, url } = content
     return {
-      url: `https://api.${environment === 'sandbox' ? 'sandbox.' : ''}push.apple.com/3/device/${read.data.token}`,
+      url: `https://${hostIn({ environment })}/3/device/${read.data.token}`,
       method: 'POST',
       headers: {
         authorization: `bearer ${await tokenOf({ teamId, keyId, privateKey }, now)}`,
@@ -43,7 +49,7 @@ export const apns = providerType({
         'apns-push-type': 'alert',
         'apns-priority': priority === 'high' ? '10' : '5',
         'apns-expiration': String(ttlSeconds === 0 ? 0 : Math.floor(now / 1000) + ttlSeconds),
-        'apns-collapse-id': id.slice(0, 64),
+        'apns-collapse-id': await keyUpTo(id, maxCollapseId),
         'content-type': 'application/json',
       },
       body: JSON.stringify({

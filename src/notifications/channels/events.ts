@@ -1,5 +1,6 @@
 import { isRecord, membersOf } from './answers.ts'
 import { emailPattern } from './mail.ts'
+import { deliveryIn } from './reference.ts'
 
 /** What a provider says of an address. */
 export interface Report {
@@ -7,6 +8,8 @@ export interface Report {
   readonly reason: 'bounce' | 'complaint' | 'unsubscribed'
   readonly at: number
   readonly detail: string
+  /** The id of the delivery that it is about, where the provider gives back what the message was tagged with. */
+  readonly delivery?: string | undefined
 }
 
 type Members = Readonly<Record<string, unknown>>
@@ -17,9 +20,18 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 const record = (value: unknown): Members => (isRecord(value) ? value : {})
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
-function report(address: unknown, reason: Report['reason'], at: number, detail: unknown): Report[] {
+function report(address: unknown, reason: Report['reason'], at: number, detail: unknown, tags: unknown): Report[] {
   if (typeof address !== 'string' || !emailPattern.test(address)) return []
-  return [{ address, reason, at, detail: text(detail).slice(0, detailLength) }]
+  const delivery = deliveryIn(tags)
+  return [
+    {
+      address,
+      reason,
+      at,
+      detail: text(detail).slice(0, detailLength),
+      ...(delivery === undefined ? {} : { delivery }),
+    },
+  ]
 }
 
 /** A time that the provider wrote; `now` when it wrote none, or one that is later. */
@@ -34,13 +46,25 @@ function postmark(body: unknown, now: number): Report[] {
   switch (event['RecordType']) {
     case 'Bounce':
       return event['Inactive'] === true || event['Type'] === 'HardBounce'
-        ? report(event['Email'], 'bounce', timeOf(event['BouncedAt'], now), event['Description'])
+        ? report(event['Email'], 'bounce', timeOf(event['BouncedAt'], now), event['Description'], event['Metadata'])
         : []
     case 'SpamComplaint':
-      return report(event['Email'], 'complaint', timeOf(event['BouncedAt'], now), event['Description'])
+      return report(
+        event['Email'],
+        'complaint',
+        timeOf(event['BouncedAt'], now),
+        event['Description'],
+        event['Metadata'],
+      )
     case 'SubscriptionChange':
       return event['SuppressSending'] === true
-        ? report(event['Recipient'], 'unsubscribed', timeOf(event['ChangedAt'], now), event['SuppressionReason'])
+        ? report(
+            event['Recipient'],
+            'unsubscribed',
+            timeOf(event['ChangedAt'], now),
+            event['SuppressionReason'],
+            event['Metadata'],
+          )
         : []
     default:
       return []
@@ -56,7 +80,7 @@ function resend(body: unknown, now: number): Report[] {
   const isLasting = event['type'] === 'email.bounced' && bounce['type'] === 'Permanent'
   if (!isLasting && event['type'] !== 'email.complained') return []
   return list(data['to']).flatMap((address) =>
-    report(address, isLasting ? 'bounce' : 'complaint', at, bounce['message']),
+    report(address, isLasting ? 'bounce' : 'complaint', at, bounce['message'], data['tags']),
   )
 }
 
@@ -64,11 +88,13 @@ function resend(body: unknown, now: number): Report[] {
 function sendgrid(body: unknown, now: number): Report[] {
   return list(body)
     .map(record)
-    .flatMap(({ event, email, type, reason, timestamp }) => {
+    .flatMap((own) => {
+      // Custom arguments stand beside the members of the event.
+      const { event, email, type, reason, timestamp } = own
       const at = timeOf(timestamp, now)
-      if (event === 'bounce' && type !== 'blocked') return report(email, 'bounce', at, reason)
-      if (event === 'spamreport') return report(email, 'complaint', at, reason)
-      return event === 'unsubscribe' ? report(email, 'unsubscribed', at, reason) : []
+      if (event === 'bounce' && type !== 'blocked') return report(email, 'bounce', at, reason, own)
+      if (event === 'spamreport') return report(email, 'complaint', at, reason, own)
+      return event === 'unsubscribe' ? report(email, 'unsubscribed', at, reason, own) : []
     })
 }
 
@@ -77,20 +103,24 @@ function ses(body: unknown, now: number): Report[] {
   const outer = record(body)
   const event = typeof outer['Message'] === 'string' ? membersOf(outer['Message']) : outer
   const kind = event['notificationType'] ?? event['eventType']
+  // Those of event publishing; notifications of an identity have none.
+  const { tags } = record(event['mail'])
   if (kind === 'Bounce') {
     const { bounceType, bouncedRecipients, timestamp } = record(event['bounce'])
     if (bounceType !== 'Permanent') return []
     return list(bouncedRecipients)
       .map(record)
       .flatMap(({ emailAddress, diagnosticCode }) =>
-        report(emailAddress, 'bounce', timeOf(timestamp, now), diagnosticCode),
+        report(emailAddress, 'bounce', timeOf(timestamp, now), diagnosticCode, tags),
       )
   }
   if (kind !== 'Complaint') return []
   const { complainedRecipients, complaintFeedbackType, timestamp } = record(event['complaint'])
   return list(complainedRecipients)
     .map(record)
-    .flatMap(({ emailAddress }) => report(emailAddress, 'complaint', timeOf(timestamp, now), complaintFeedbackType))
+    .flatMap(({ emailAddress }) =>
+      report(emailAddress, 'complaint', timeOf(timestamp, now), complaintFeedbackType, tags),
+    )
 }
 
 const readers: Readonly<Record<string, (body: unknown, now: number) => Report[]>> = { postmark, resend, sendgrid, ses }

@@ -1,8 +1,12 @@
 import { importPKCS8, SignJWT } from 'jose'
 import { z } from 'zod'
+import { keyUpTo } from '../short-key.ts'
 import { deliveredWith, gone, isRecord, isSuccess, membersOf, refused } from './answers.ts'
 import { providerType, Unsendable } from './provider.ts'
 
+const host = 'fcm.googleapis.com'
+/** Characters of a key by which a device shows a repeat instead of the first. */
+const maxCollapseKey = 64
 const tokenUrl = 'https://oauth2.googleapis.com/token'
 const scope = 'https://www.googleapis.com/auth/firebase.messaging'
 const target = z.looseObject({ token: z.string().min(1).max(4096) })
@@ -47,15 +51,17 @@ export const fcm = providerType({
       },
     }
   },
-  prepare: ({ id, to, content, priority, workflow }, { projectId, ttlSeconds }, { token = '' }) => {
+  hostOf: () => host,
+  prepare: async ({ id, to, content, priority, workflow }, { projectId, ttlSeconds }, { token = '' }) => {
     const read = target.safeParse(to)
     if (!read.success) throw new Unsendable('address: {"token": …} of the device is missing', 'gone')
     const { title, body, url } = content
     // `data` holds texts only.
     const data = { delivery: id, workflow, ...(url === undefined ? {} : { url }) }
     const isHigh = priority === 'high'
+    const collapseKey = await keyUpTo(id, maxCollapseKey)
     return {
-      url: `https://fcm.googleapis.com/v1/projects/${projectId}/messages:send`,
+      url: `https://${host}/v1/projects/${projectId}/messages:send`,
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({
@@ -63,8 +69,8 @@ export const fcm = providerType({
           token: read.data.token,
           notification: { ...(title === undefined ? {} : { title }), body: body.slice(0, 2000) },
           data,
-          android: { priority: isHigh ? 'HIGH' : 'NORMAL', ttl: `${ttlSeconds}s`, collapse_key: id.slice(0, 64) },
-          apns: { headers: { 'apns-priority': isHigh ? '10' : '5', 'apns-collapse-id': id.slice(0, 64) } },
+          android: { priority: isHigh ? 'HIGH' : 'NORMAL', ttl: `${ttlSeconds}s`, collapse_key: collapseKey },
+          apns: { headers: { 'apns-priority': isHigh ? '10' : '5', 'apns-collapse-id': collapseKey } },
         },
       }),
     }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { deliveredWith, gone, later, membersOf, refused } from './answers.ts'
 import { mailOf, writeMailbox } from './mail.ts'
 import { providerType } from './provider.ts'
+import { referenceTags } from './reference.ts'
 
 /** Codes of Postmark's "API error codes" that speak about the recipient: 406 is an inactive one, after a bounce or a complaint. */
 const inactive = 406
@@ -19,6 +20,7 @@ export const postmark = providerType({
       .regex(/^[\w-]{1,64}$/)
       .default('outbound'),
   }),
+  hostOf: () => 'api.postmarkapp.com',
   prepare: (message, { serverToken, messageStream }) => {
     const { to, sender, subject, text, html, headers } = mailOf(message)
     return {
@@ -37,7 +39,8 @@ export const postmark = providerType({
         HtmlBody: html,
         MessageStream: messageStream,
         Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })),
-        Metadata: { delivery: message.id.slice(0, 80) },
+        // A value has 80 characters at most.
+        Metadata: referenceTags(message.id, 80),
         Tag: message.workflow,
         // Parley tracks itself where the tenant wants it.
         TrackOpens: false,

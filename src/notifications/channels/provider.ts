@@ -59,6 +59,8 @@ export interface ProviderType {
   readonly credentials: z.ZodObject
   /** The host that is called, where the credentials say so: it is checked when the provider is registered. */
   readonly urlOf?: (credentials: unknown) => string | undefined
+  /** The host that is called for all messages; undefined where the recipient's target names it. */
+  readonly hostOf?: (credentials: unknown) => string
   readonly authorize?: (credentials: unknown, tools: Tools) => Promise<Authorization>
   /** Throws Unsendable. */
   readonly prepare: (message: Message, credentials: unknown, tools: Tools) => HttpCall | Promise<HttpCall>
@@ -82,6 +84,7 @@ interface Typed<S extends z.ZodObject> {
   readonly isIdempotent: boolean
   readonly credentials: S
   readonly urlOf?: (credentials: z.output<S>) => string | undefined
+  readonly hostOf?: (credentials: z.output<S>) => string
   readonly authorize?: (credentials: z.output<S>, tools: Tools) => Promise<Authorization>
   readonly prepare: (message: Message, credentials: z.output<S>, tools: Tools) => HttpCall | Promise<HttpCall>
   readonly read: (answer: Answer, tools: Tools) => DeliveryOutcome | undefined
@@ -89,11 +92,12 @@ interface Typed<S extends z.ZodObject> {
 
 /** Makes a type whose functions read their credentials by its schema. */
 export function providerType<S extends z.ZodObject>(typed: Typed<S>): ProviderType {
-  const { credentials, urlOf, authorize, prepare, ...rest } = typed
+  const { credentials, urlOf, hostOf, authorize, prepare, ...rest } = typed
   return {
     ...rest,
     credentials,
     urlOf: (given) => urlOf?.(credentials.parse(given)),
+    ...(hostOf === undefined ? {} : { hostOf: (given) => hostOf(credentials.parse(given)) }),
     ...(authorize === undefined
       ? {}
       : { authorize: async (given, tools) => await authorize(credentials.parse(given), tools) }),

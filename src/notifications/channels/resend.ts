@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { keyUpTo } from '../short-key.ts'
 import { answerOf, deliveredWith, later, membersOf } from './answers.ts'
 import { mailOf, writeMailbox } from './mail.ts'
 import { providerType } from './provider.ts'
+import { referenceTags } from './reference.ts'
 
 /**
  * Resend, "Send Email" (resend.com/docs/api-reference): POST /emails with `Idempotency-Key` of at most 256 characters, which it
@@ -11,7 +13,8 @@ export const resend = providerType({
   channel: 'email',
   isIdempotent: true,
   credentials: z.strictObject({ apiKey: z.string().min(1).max(200) }),
-  prepare: (message, { apiKey }) => {
+  hostOf: () => 'api.resend.com',
+  prepare: async (message, { apiKey }) => {
     const { to, sender, subject, text, html, headers } = mailOf(message)
     return {
       url: 'https://api.resend.com/emails',
@@ -19,7 +22,7 @@ export const resend = providerType({
       headers: {
         authorization: `Bearer ${apiKey}`,
         'content-type': 'application/json',
-        'idempotency-key': message.id,
+        'idempotency-key': await keyUpTo(message.id),
       },
       body: JSON.stringify({
         from: writeMailbox(sender),
@@ -29,7 +32,10 @@ export const resend = providerType({
         html,
         headers,
         // Names and values are of letters, digits, _ and - only.
-        tags: [{ name: 'workflow', value: message.workflow.replaceAll(/[^\w-]/g, '_').slice(0, 256) }],
+        tags: [
+          { name: 'workflow', value: message.workflow.replaceAll(/[^\w-]/g, '_').slice(0, 256) },
+          ...Object.entries(referenceTags(message.id, 256)).map(([tag, value]) => ({ name: tag, value })),
+        ],
       }),
     }
   },

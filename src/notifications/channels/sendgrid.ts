@@ -2,6 +2,10 @@ import { z } from 'zod'
 import { isSuccess } from './answers.ts'
 import { mailOf } from './mail.ts'
 import { providerType } from './provider.ts'
+import { referenceTags } from './reference.ts'
+
+const hostIn = ({ region }: { readonly region: 'global' | 'eu' }): string =>
+  `api${region === 'eu' ? '.eu' : ''}.sendgrid.com`
 
 /**
  * SendGrid, "Mail Send" (v3): 202 with `X-Message-Id` and no body. It has no idempotency keys. Bounces are known by its event
@@ -14,14 +18,15 @@ export const sendgrid = providerType({
     apiKey: z.string().min(1).max(200),
     region: z.enum(['global', 'eu']).default('global'),
   }),
+  hostOf: hostIn,
   prepare: (message, { apiKey, region }) => {
     const { to, sender, subject, text, html, headers } = mailOf(message)
     return {
-      url: `https://api${region === 'eu' ? '.eu' : ''}.sendgrid.com/v3/mail/send`,
+      url: `https://${hostIn({ region })}/v3/mail/send`,
       method: 'POST',
       headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
       body: JSON.stringify({
-        personalizations: [{ to: [{ email: to }], custom_args: { delivery: message.id } }],
+        personalizations: [{ to: [{ email: to }], custom_args: referenceTags(message.id, 1000) }],
         from: sender.name === '' ? { email: sender.email } : sender,
         subject,
         // Text first, as RFC 2046 §5.1.4 orders alternatives.

@@ -2,10 +2,13 @@ import { z } from 'zod'
 import { deliveredWith, later, membersOf, refused } from './answers.ts'
 import { encodedWords, mailOf, writeMailbox } from './mail.ts'
 import { providerType } from './provider.ts'
+import { referenceTags } from './reference.ts'
 import { signedByAws } from './sigv4.ts'
 
 /** Errors of "SendEmail" (SES API v2) that pass: limits of the account, and sending that is paused. */
 const passing = ['TooManyRequestsException', 'LimitExceededException', 'SendingPausedException', 'ThrottlingException']
+
+const hostIn = ({ region }: { readonly region: string }): string => `email.${region}.amazonaws.com`
 
 /**
  * Amazon SES, API v2 "SendEmail", signed with Signature Version 4. It has no idempotency keys.
@@ -22,6 +25,7 @@ export const ses = providerType({
       .regex(/^[\w-]{1,64}$/)
       .exactOptional(),
   }),
+  hostOf: hostIn,
   prepare: async (message, { accessKeyId, secretAccessKey, region, configurationSet }, { now }) => {
     const { to, sender, subject, text, html, headers } = mailOf(message)
     const utf8 = (data: string) => ({ Data: data, Charset: 'UTF-8' })
@@ -37,10 +41,10 @@ export const ses = providerType({
             : { Headers: Object.entries(headers).map(([Name, Value]) => ({ Name, Value })) }),
         },
       },
-      EmailTags: [{ Name: 'delivery', Value: message.id.replaceAll(/[^\w.@-]/g, '_').slice(0, 256) }],
+      EmailTags: Object.entries(referenceTags(message.id, 256)).map(([Name, Value]) => ({ Name, Value })),
       ...(configurationSet === undefined ? {} : { ConfigurationSetName: configurationSet }),
     })
-    const url = `https://email.${region}.amazonaws.com/v2/email/outbound-emails`
+    const url = `https://${hostIn({ region })}/v2/email/outbound-emails`
     const given = { 'content-type': 'application/json' }
     const signing = { accessKeyId, secretAccessKey, region, service: 'ses' }
     return {

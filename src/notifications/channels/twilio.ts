@@ -9,6 +9,7 @@ export const phonePattern = /^\+[1-9]\d{6,14}$/
 const goneCodes = new Set([21211, 21214, 21217, 21610, 21614])
 /** Characters of a message that Twilio sends in parts, at most. */
 const maxLength = 1600
+const usualUrl = 'https://api.twilio.com'
 
 /**
  * Twilio, "Create a Message" (2010-04-01), and services with the same API by their own `url`. It has no idempotency keys for
@@ -26,6 +27,7 @@ export const twilio = providerType({
     url: z.string().max(2048).exactOptional(),
   }),
   urlOf: ({ url }) => url,
+  hostOf: ({ url = usualUrl }) => new URL(url).host,
   prepare: ({ to, from, content }, { accountSid, authToken, apiKeySid, messagingServiceSid, url }) => {
     if (typeof to !== 'string' || !phonePattern.test(to))
       throw new Unsendable('phone: not a number in E.164, +15551234567')
@@ -35,7 +37,7 @@ export const twilio = providerType({
     if (messagingServiceSid === undefined) form.set('From', from ?? '')
     else form.set('MessagingServiceSid', messagingServiceSid)
     return {
-      url: `${(url ?? 'https://api.twilio.com').replace(/\/$/, '')}/2010-04-01/Accounts/${accountSid}/Messages.json`,
+      url: `${(url ?? usualUrl).replace(/\/$/, '')}/2010-04-01/Accounts/${accountSid}/Messages.json`,
       method: 'POST',
       headers: {
         authorization: `Basic ${btoa(`${apiKeySid ?? accountSid}:${authToken}`)}`,

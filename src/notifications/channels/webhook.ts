@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keyUpTo } from '../short-key.ts'
 import { gone, isSuccess } from './answers.ts'
 import { hookUrl, hookUrlOf } from './chat.ts'
 import { providerType } from './provider.ts'
@@ -30,7 +31,7 @@ export const webhook = providerType({
       headers: {
         'content-type': 'application/json',
         'user-agent': 'Parley-Notifications/1',
-        ...(await sign(key, id, body)),
+        ...(await sign(key, await keyUpTo(id), body)),
       },
       body,
     }

@@ -56,7 +56,8 @@ export function nextAttempt(delivery: Delivery, { providers, onUnknown, now }: A
   const [first] = left.sort((a, b) => orderOf(a, now) - orderOf(b, now))
   if (first === undefined)
     return failed(doubtful, providers.length === 0 ? 'there is no provider' : 'each provider has refused it', attempts)
-  return at(first, delivery, now, doubtful !== undefined && (first.name !== doubtful || !first.isIdempotent))
+  const next = at(first, delivery, now, doubtful !== undefined && (first.name !== doubtful || !first.isIdempotent))
+  return next.kind === 'attempt' ? { ...next, text: `${next.text}${skippedText(candidates, first, now)}` } : next
 }
 
 /** Takes the outcome of an attempt. `random` in [0, 1) spreads the pause before the provider is asked again. */
@@ -115,6 +116,20 @@ const orderOf = ({ readyAt, inDoubt }: Candidate, now: number): number =>
 const isAskedFirst = ({ inDoubt, openUntil, isRefused }: Candidate, now: number): boolean =>
   !isRefused && inDoubt < attemptsInDoubt && openUntil <= now
 
+/** The providers before the chosen one that are not asked because of their breakers. */
+function skippedText(candidates: readonly Candidate[], chosen: Candidate, now: number): string {
+  const before = candidates.slice(
+    0,
+    candidates.findIndex(({ name }) => name === chosen.name),
+  )
+  return before
+    .filter(({ isRefused, openUntil }) => !isRefused && openUntil > now)
+    .map(
+      ({ name, openUntil }) => `; "${name}" is skipped, its breaker is open until ${new Date(openUntil).toISOString()}`,
+    )
+    .join('')
+}
+
 function askAgain(asked: Candidate | undefined, name: string, delivery: Delivery, now: number): NextAttempt {
   if (asked === undefined)
     return { kind: 'failed', reason: `"${name}" may have sent it, and is no provider of this channel any more` }
@@ -146,7 +161,7 @@ function at(
   return {
     kind: 'wait',
     until,
-    text: openUntil > now ? `"${name}" is not healthy` : `a pause before "${name}" is asked`,
+    text: openUntil > now ? `the breaker of "${name}" is open` : `a pause before "${name}" is asked`,
   }
 }
 

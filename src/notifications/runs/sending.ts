@@ -4,9 +4,11 @@ import type {
   ChannelStep,
   Delivery,
   DeliveryOutcome,
+  DeliveryReport,
   Profile,
   ProviderState,
   Target,
+  TrackedAct,
   WorkflowStep,
 } from '../model.ts'
 import { sendAt, type SendTime } from '../times/send-at.ts'
@@ -234,5 +236,31 @@ export function settleDelivery(context: RunContext, id: string, number: number, 
   }
   if (run.outcome === 'canceled') Object.assign(delivery, { state: 'canceled', reason: 'canceled' })
   else Object.assign(delivery, { state: 'waiting', dueAt: now })
+  return true
+}
+
+/**
+ * Takes what a provider reports of a message that it had taken. A delivery of which it was not known whether it was sent has failed then; a
+ * delivered one keeps its state. Returns whether anything changed: a repeat changes nothing.
+ */
+export function reportDelivery({ run, now }: RunContext, id: string, report: DeliveryReport): boolean {
+  const delivery = run.deliveries.find((one) => one.id === id)
+  if (delivery === undefined || !delivery.attempts.some(({ provider }) => provider === report.provider)) return false
+  const known = delivery.report
+  if (known !== undefined && known.provider === report.provider && known.reason === report.reason) return false
+  delivery.report = report
+  if (isOpen(delivery)) Object.assign(delivery, { state: 'failed', reason: `its provider reported: ${report.reason}` })
+  const detail = report.detail === '' ? '' : `: ${report.detail}`
+  note(run, now, report.reason, `"${report.provider}" reported it${detail}`, delivery.step)
+  return true
+}
+
+/** Notes that the recipient opened a message or followed one of its links. Returns whether it was the first time. */
+export function trackDelivery({ run, now }: RunContext, id: string, act: TrackedAct): boolean {
+  const delivery = run.deliveries.find((one) => one.id === id)
+  const field = act === 'opened' ? 'openedAt' : 'clickedAt'
+  if (delivery === undefined || delivery.attempts.length === 0 || delivery[field] !== undefined) return false
+  delivery[field] = now
+  note(run, now, act, act === 'opened' ? 'the recipient opened it' : 'the recipient followed a link', delivery.step)
   return true
 }

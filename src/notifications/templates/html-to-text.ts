@@ -77,7 +77,7 @@ export function htmlToText(html: string): string {
   while (at < html.length) {
     const open = html.indexOf('<', at)
     const end = open === -1 ? html.length : open
-    if (end > at) out.text(decoded(html.slice(at, end)))
+    if (end > at) out.text(decodedEntities(html.slice(at, end)))
     if (open === -1) break
     const next = html.charAt(open + 1)
     if (!/[a-z/!?]/i.test(next)) {
@@ -185,10 +185,11 @@ function tagEnd(html: string, open: number): number {
 function attribute(tag: string, name: string): string {
   const [, double, single, bare] =
     new RegExp(`\\s${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(tag) ?? []
-  return decoded(double ?? single ?? bare ?? '').trim()
+  return decodedEntities(double ?? single ?? bare ?? '').trim()
 }
 
-const decoded = (text: string): string =>
+/** A text whose character references are replaced: those by number, and the usual names. */
+export const decodedEntities = (text: string): string =>
   text.includes('&')
     ? text.replaceAll(
         /&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,8}));/gi,

@@ -93,6 +93,7 @@ const exampleSettings = {
   zone: 'Europe/Berlin',
   preferences: { channels: { sms: false } },
   appearance: { name: 'Example', accent: '#3366ff' },
+  tracking: { opens: false, clicks: true },
   keepSeconds: 2_592_000,
 }
 
@@ -206,9 +207,10 @@ async function settingsOf(env: Env, tenant: string) {
     zone,
     preferences: layer,
     appearance = {},
+    tracking = { opens: false, clicks: false },
     keepMs,
   } = await callNotificationCatalog(env, tenant, (own) => own.settings())
-  return { zone, preferences: layer, appearance, keepSeconds: keepMs / 1000 }
+  return { zone, preferences: layer, appearance, tracking, keepSeconds: keepMs / 1000 }
 }
 
 const kindOf = (unknown: string): string => (unknown.startsWith('categories.') ? 'category' : 'workflow')

@@ -1,11 +1,16 @@
 import { Hono } from 'hono'
-import { callNotificationCatalog } from '../../../../durable-objects/open-recipients.ts'
+import { recipientsNumberOf } from '../../../../durable-objects/address.ts'
+import type { ReportOfDelivery } from '../../../../durable-objects/notification-contracts.ts'
+import { callNotificationCatalog, callRecipientsNumbered } from '../../../../durable-objects/open-recipients.ts'
 import { requestDeadlineMs } from '../../../adapters/dependency.ts'
 import { confirmReports } from '../../../handlers/notification-call.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { log } from '../../../kernel/log.ts'
 import { idsOf } from '../../../kernel/request-context.ts'
-import { confirmationIn, reportsIn } from '../../../notifications/channels/events.ts'
+import type { Env } from '../../../env.ts'
+import { confirmationIn, reportsIn, type Report } from '../../../notifications/channels/events.ts'
+import { countReport } from '../../../notifications/channels/figures.ts'
+import { userOfDelivery } from '../../../notifications/channels/reference.ts'
 import { sizes } from '../../../protocol/limits.ts'
 import { providerName } from '../../../protocol/notification-providers-api.ts'
 import { parseJson } from '../../../protocol/parse-frame.ts'
@@ -39,12 +44,38 @@ export const providerEvents = new Hono<App>().post('/provider-events/:name/:toke
       answer: await confirmReports(c.env, tenant, confirmation, requestDeadlineMs),
     })
   const reports = reportsIn(provider.type, body, systemClock.now()).map((report) => ({ ...report, provider: name }))
-  const noted =
-    reports.length === 0
-      ? 0
-      : await callNotificationCatalog(c.env, tenant, (catalog) => catalog.markUndeliverable(name, token, reports))
-  return noted === undefined ? unknown() : c.json({ noted })
+  if (reports.length === 0) return c.json({ noted: 0 })
+  const addresses = reports.map(({ address, provider, reason, at, detail }) => ({
+    address,
+    provider,
+    reason,
+    at,
+    detail,
+  }))
+  const noted = await callNotificationCatalog(c.env, tenant, (catalog) =>
+    catalog.markUndeliverable(name, token, addresses),
+  )
+  if (noted === undefined) return unknown()
+  for (const { reason } of reports) countReport(reason)
+  await noteInNotices(c.env, tenant, name, reports)
+  return c.json({ noted })
 })
+
+/** Notes reports in the notices of their deliveries, with one call for each actor that has some. A repeat by the provider changes nothing. */
+async function noteInNotices(env: Env, tenant: string, provider: string, reports: readonly Report[]): Promise<void> {
+  const byActor = new Map<number, ReportOfDelivery[]>()
+  for (const { delivery, reason, at, detail } of reports) {
+    const user = delivery === undefined ? undefined : userOfDelivery(delivery)?.user
+    if (delivery === undefined || user === undefined) continue
+    const number = recipientsNumberOf(user)
+    byActor.set(number, [...(byActor.get(number) ?? []), { delivery, provider, reason, at, detail }])
+  }
+  await Promise.all(
+    [...byActor].map(([number, own]) =>
+      callRecipientsNumbered(env, tenant, number, (recipients) => recipients.reportsArrived(own)),
+    ),
+  )
+}
 
 /** The same for each part that is wrong. */
 const unknown = () =>

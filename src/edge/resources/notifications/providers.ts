@@ -70,7 +70,8 @@ const putProvider = operation(
     checkProvider(c.env, body)
     const encrypted =
       credentials === undefined ? undefined : await encryptedCredentials(c.env, tenant, name, credentials)
-    const given = { ...rest, name, credentials: encrypted, eventsToken: newToken(tenant) }
+    const host = credentials === undefined ? undefined : providerTypeOf(body.type)?.hostOf?.(credentials)
+    const given = { ...rest, name, credentials: encrypted, host, eventsToken: newToken(tenant) }
     const stored = await callNotificationCatalog(c.env, tenant, (catalog) => catalog.putProvider(given))
     return { status: 200, body: view(c.env, accepted(stored)) }
   },

@@ -10,6 +10,7 @@ import { idsOf, type RequestContext } from '../../../kernel/request-context.ts'
 import { within } from '../../../kernel/retry.ts'
 import { moveFamilies } from '../../../tenants/move-figures.ts'
 import { queueMetrics } from './queue-metrics.ts'
+import { notificationFamilies } from '../../../notifications/channels/figures.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
 import { cacheFamilies } from './cache-metrics.ts'
@@ -76,6 +77,7 @@ export async function metricsText(env: Env): Promise<string> {
     ...cacheFamilies(),
     ...eventFamilies(),
     ...facadeFamilies(),
+    ...notificationFamilies(),
     ...breakerFamilies(breakers),
     ...replicaFamilies(replicas),
     ...ofContexts,

@@ -2,6 +2,7 @@ import { callContext, workerOf } from '../../../adapters/contexts.ts'
 import { leavingContexts } from '../../../contexts.ts'
 import type { Env } from '../../../env.ts'
 import type { MetricFamily } from '../../../kernel/exposition.ts'
+import { notificationFamilies } from '../../../notifications/channels/figures.ts'
 import { requestLoad } from '../../middleware/shed-requests.ts'
 import { limitFamilies } from '../../rate-limits/limit-metrics.ts'
 import { decider } from '../../rate-limits/request-limits.ts'
@@ -23,6 +24,7 @@ export const processFamilies = (): MetricFamily[] => [
   ...limitFamilies([{ holder: 'edge', tallies: decider.holder.counters.all() }]),
   ...cacheFamilies(),
   ...eventFamilies(),
+  ...notificationFamilies(),
   ...breakerFamilies([]),
 ]
 

@@ -68,6 +68,7 @@ export const openDoors: Readonly<Record<string, string>> = {
   'POST /provider-events/:name/:token': 'the token of the provider, in the address',
   'GET /preferences/:token': 'the signature of the token, in the address',
   'POST /preferences/:token': 'the signature of the token, in the address',
+  'GET /n/:token': 'the signature of the token, in the address',
   'GET /unsubscribe/:token': 'the signature of the token, in the address',
   'POST /unsubscribe/:token': 'the signature of the token, in the address',
   'GET /demo/outbox': 'one’s own machine',
