@@ -95,6 +95,27 @@ export class Conversation {
     await this.#connection.rpc('message.delete', { conversation: this.id, seq })
   }
 
+  /** Reacts to a message; with `only` instead of the user's other reactions to it. Throws ParleyError. */
+  async react(seq: number, reaction: string, { only = false }: { only?: boolean } = {}): Promise<void> {
+    await this.#connection.rpc('message.react', { conversation: this.id, seq, reaction, ...(only ? { only } : {}) })
+  }
+
+  /** Takes back a reaction: the user's own, or as an owner or admin that of another user. Throws ParleyError. */
+  async unreact(seq: number, reaction: string, user?: string): Promise<void> {
+    const whose = user === undefined ? {} : { user }
+    await this.#connection.rpc('message.unreact', { conversation: this.id, seq, reaction, ...whose })
+  }
+
+  /** Pins a message, until a time in milliseconds since the epoch where one is given. Throws ParleyError. */
+  async pin(seq: number, until?: number): Promise<void> {
+    await this.#connection.rpc('message.pin', { conversation: this.id, seq, ...(until === undefined ? {} : { until }) })
+  }
+
+  /** Unpins a message. Throws ParleyError. */
+  async unpin(seq: number): Promise<void> {
+    await this.#connection.rpc('message.unpin', { conversation: this.id, seq })
+  }
+
   /** Says "I have read up to here". Repeats and steps back cost nothing. */
   markRead(seq: number): void {
     const { status, properties, people, timeline } = this.#known

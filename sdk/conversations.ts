@@ -36,6 +36,27 @@ export interface Page {
   readonly next: string | null
 }
 
+/** Which reactions to a message are asked for: those with one reaction, or all. */
+export interface ReactionsWanted {
+  readonly reaction?: string
+  readonly cursor?: string
+  readonly limit?: number
+}
+
+/** One page of reactions, by user. */
+export interface Reactions {
+  readonly reactions: readonly { readonly user: string; readonly reaction: string; readonly at: number }[]
+  readonly next: string | null
+}
+
+/** A pinned message. */
+export interface Pin {
+  readonly ref: number
+  readonly user: string
+  readonly at: number
+  readonly until?: number
+}
+
 /** Conversations over HTTP: listing, creating, and who belongs to them. Every method throws ParleyError. */
 export class Conversations {
   readonly #http: Http
@@ -82,6 +103,34 @@ export class Conversations {
   /** Removes a member, or lets oneself out. */
   async remove(id: string, user: string): Promise<void> {
     await this.#http.request('DELETE', `${path(id)}/members/${encodeURIComponent(user)}`)
+  }
+
+  /** A page of the users who reacted to a message; `next` asks for the following one. */
+  async reactions(id: string, seq: number, { reaction, cursor, limit = 50 }: ReactionsWanted = {}): Promise<Reactions> {
+    const query = new URLSearchParams({ limit: String(limit) })
+    if (reaction !== undefined) query.set('reaction', reaction)
+    if (cursor !== undefined) query.set('cursor', cursor)
+    const page = fields(await this.#http.request('GET', `${path(id)}/messages/${seq}/reactions?${query.toString()}`))
+    const readOne = (given: unknown) => ({
+      user: text(fields(given)['user']),
+      reaction: text(fields(given)['reaction']),
+      at: count(fields(given)['at']),
+    })
+    return { reactions: items(page['reactions']).map(readOne), next: text(page['next']) || null }
+  }
+
+  /** The pins that are not over, the newest first; `ref` is the seq of the message. */
+  async pins(id: string): Promise<readonly Pin[]> {
+    const found = fields(await this.#http.request('GET', `${path(id)}/pins`))
+    return items(found['pins']).map((given) => {
+      const { ref, user, at, until } = fields(given)
+      return {
+        ref: count(ref),
+        user: text(user),
+        at: count(at),
+        ...(until === undefined ? {} : { until: count(until) }),
+      }
+    })
   }
 }
 

@@ -1,7 +1,18 @@
 import { count, fields, text } from './parse.ts'
 
 /** One entry of a conversation's log, as the client understands it. */
-export type Entry = Message | Edit | Deletion | MemberChange | RoleChange | Rename | Unknown
+export type Entry =
+  | Message
+  | Edit
+  | Deletion
+  | ReactionAdded
+  | ReactionRemoved
+  | PinAdded
+  | PinRemoved
+  | MemberChange
+  | RoleChange
+  | Rename
+  | Unknown
 
 interface Common {
   readonly user: string
@@ -27,6 +38,35 @@ export interface Edit extends Common {
 /** The message at `ref` is gone. */
 export interface Deletion extends Common {
   readonly type: 'message.deleted'
+  readonly ref: number
+}
+
+/** `user` reacted to the message at `ref`; `only` replaces their other reactions to it. */
+export interface ReactionAdded extends Common {
+  readonly type: 'reaction.added'
+  readonly ref: number
+  readonly reaction: string
+  readonly only: boolean
+}
+
+/** A reaction of `member` to the message at `ref` was taken back. */
+export interface ReactionRemoved extends Common {
+  readonly type: 'reaction.removed'
+  readonly ref: number
+  readonly reaction: string
+  readonly member: string
+}
+
+/** The message at `ref` is pinned, until a time where `until` is not 0. */
+export interface PinAdded extends Common {
+  readonly type: 'pin.added'
+  readonly ref: number
+  readonly until: number
+}
+
+/** The message at `ref` is pinned no more. */
+export interface PinRemoved extends Common {
+  readonly type: 'pin.removed'
   readonly ref: number
 }
 
@@ -65,7 +105,14 @@ export function readEntry(data: unknown, publisher = ''): Entry {
     case 'message.edited':
       return { type, ...common, ref: count(given['ref']), text: text(given['text']) }
     case 'message.deleted':
+    case 'pin.removed':
       return { type, ...common, ref: count(given['ref']) }
+    case 'pin.added':
+      return { type, ...common, ref: count(given['ref']), until: count(given['until']) }
+    case 'reaction.added':
+      return { type, ...common, ...readReaction(given), only: given['only'] === true }
+    case 'reaction.removed':
+      return { type, ...common, ...readReaction(given), member: text(given['member']) }
     case 'member.joined':
     case 'member.left':
       return { type, ...common, member: text(given['member']) }
@@ -87,3 +134,8 @@ function readWords(given: ReturnType<typeof fields>) {
     deleted: typeof words !== 'string' || given['deletedAt'] !== undefined || given['deleted'] === true,
   }
 }
+
+const readReaction = (given: ReturnType<typeof fields>) => ({
+  ref: count(given['ref']),
+  reaction: text(given['reaction']),
+})

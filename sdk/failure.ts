@@ -64,6 +64,9 @@ const kinds: ReadonlyMap<number, FailureKind> = new Map([
   [422, 'invalid'],
   [423, 'notAllowed'],
   [429, 'tooFast'],
+  [440, 'conflict'],
+  [441, 'conflict'],
+  [442, 'conflict'],
 ])
 
 /** Reads what the realtime client threw: `{code, message}` of the wire, or its own codes below 100. */

@@ -1,5 +1,6 @@
 import type { Message } from './entries.ts'
 import type { ParleyError } from './failure.ts'
+import { statesOf, type MessageState, type Reaction } from './message-states.ts'
 import { asAmended, type Outgoing, type Placed, type Timeline } from './timeline.ts'
 
 /** One thing to show of a conversation. `key` stays the same from sending to sent to edited. */
@@ -19,6 +20,10 @@ export interface MessageLine {
   readonly deleted: boolean
   readonly delivery: Outgoing['delivery']
   readonly problem?: ParleyError
+  /** Who reacted; absent where no user did. */
+  readonly reactions?: readonly (Reaction & { readonly mine: boolean })[]
+  /** Who pinned it and until when; compare `until` with the time of now. */
+  readonly pinned?: NonNullable<MessageState['pinned']>
 }
 
 /** An event in the timeline: a member came or left, a role or the conversation's name changed. */
@@ -36,15 +41,18 @@ export interface NoticeLine {
 }
 
 /** What there is to show: the log in order, then what is still on its way. Edits and deletions show at their message. */
-export const linesOf = (timeline: Timeline): readonly Line[] => [
-  ...timeline.placed.flatMap((placed) => lineOf(timeline, placed) ?? []),
-  ...timeline.outgoing.map((one) => outgoingLine(timeline.me, one)),
-]
+export function linesOf(timeline: Timeline): readonly Line[] {
+  const states = statesOf(timeline.placed)
+  return [
+    ...timeline.placed.flatMap((placed) => lineOf(timeline, states.get(placed.seq), placed) ?? []),
+    ...timeline.outgoing.map((one) => outgoingLine(timeline.me, one)),
+  ]
+}
 
-function lineOf(timeline: Timeline, { seq, entry }: Placed): Line | undefined {
+function lineOf(timeline: Timeline, state: MessageState | undefined, { seq, entry }: Placed): Line | undefined {
   switch (entry.type) {
     case 'message':
-      return messageLine(timeline.me, seq, asAmended(timeline, seq, entry))
+      return messageLine(timeline.me, seq, asAmended(timeline, seq, entry), state)
     case 'member.joined':
       return { ...notice(seq, entry), what: 'joined', subject: entry.member }
     case 'member.left':
@@ -55,6 +63,10 @@ function lineOf(timeline: Timeline, { seq, entry }: Placed): Line | undefined {
       return { ...notice(seq, entry), what: 'renamed', subject: entry.name }
     case 'message.edited':
     case 'message.deleted':
+    case 'reaction.added':
+    case 'reaction.removed':
+    case 'pin.added':
+    case 'pin.removed':
     case 'unknown':
       return undefined
   }
@@ -63,7 +75,12 @@ function lineOf(timeline: Timeline, { seq, entry }: Placed): Line | undefined {
 const notice = (seq: number, { user, at }: { readonly user: string; readonly at: number }) =>
   ({ kind: 'notice', key: `notice ${seq}`, seq, user, at }) as const
 
-const messageLine = (me: string, seq: number, { user, at, text, clientId, edited, deleted }: Message): Line => ({
+const messageLine = (
+  me: string,
+  seq: number,
+  { user, at, text, clientId, edited, deleted }: Message,
+  state: MessageState | undefined,
+): Line => ({
   kind: 'message',
   key: messageKey(user, clientId, seq),
   seq,
@@ -75,6 +92,12 @@ const messageLine = (me: string, seq: number, { user, at, text, clientId, edited
   edited,
   deleted,
   delivery: 'sent',
+  ...(state === undefined || deleted ? {} : shownState(me, state)),
+})
+
+const shownState = (me: string, { reactions, pinned }: MessageState) => ({
+  ...(reactions.length === 0 ? {} : { reactions: reactions.map((one) => ({ ...one, mine: one.users.includes(me) })) }),
+  ...(pinned === undefined ? {} : { pinned }),
 })
 
 const outgoingLine = (user: string, { clientId, at, text, delivery, problem, seq = 0 }: Outgoing): Line => ({

@@ -15,6 +15,7 @@ import { within } from '../../src/kernel/retry.ts'
 import { cutText } from '../../src/kernel/text-transforms.ts'
 import { activityOfConversation } from '../address.ts'
 import type { Settings } from '../shared/settings.ts'
+import type { AmendmentTable } from './amendment-table.ts'
 import type { LogSummary } from './log-summary.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MentionTable } from './mention-table.ts'
@@ -50,6 +51,7 @@ export interface ActivityUpdaterParts {
   readonly log: MessageLog
   readonly members: MemberTable
   readonly mentions: MentionTable
+  readonly amendments: Pick<AmendmentTable, 'isQuiet'>
   readonly summary: LogSummary
   readonly unread: UnreadCounter
 }
@@ -97,6 +99,7 @@ export class ActivityUpdater implements ReadStates {
     const mention = mentions.get(change.kind === 'deleted' ? change.ref : seq)
     for (const user of mention?.users ?? []) members.noteChanged(user)
     const everyone = mention?.everyone ?? false
+    if (change.kind === 'deleted' && this.#parts.amendments.isQuiet(change.ref)) return
     if (change.kind === 'deleted') this.#noteChange({ kind: 'deleted', seq, ref: change.ref, everyone })
     else if (everyone) this.#noteChange({ kind: 'mention', seq })
   }

@@ -2,6 +2,7 @@ import type { Amendments } from '../../src/conversations/ports.ts'
 import type { LogRow, Target } from '../../src/conversations/types.ts'
 import { tombstone, tombstoneOfEdit } from '../../src/events/tombstone.ts'
 import type { LogSummary } from './log-summary.ts'
+import type { MessageStateTables } from './message-state-tables.ts'
 import type { MessageLog } from './message-log.ts'
 
 /** What a message reads now: its newest text, or null when it is deleted. */
@@ -11,20 +12,26 @@ export interface Amendment {
   readonly text: string | null
 }
 
+/** Whether a message leaves the number of messages as it is; those of earlier versions have no number, and count. */
+const isQuiet = `coalesce((SELECT number FROM messages WHERE seq = value) =
+  (SELECT coalesce(max(before.number), 0) FROM messages before WHERE before.seq = value - 1), 0)`
+
 /** The edited and deleted messages of one conversation, one row for each. */
 export class AmendmentTable implements Amendments {
   readonly #sql: SqlStorage
   readonly #log: MessageLog
   readonly #summary: LogSummary
+  readonly #states: MessageStateTables
   /** The seq of the newest deletion since the actor started, 0 for none. */
   newestDeletion = 0
   /** Whether any message was ever edited or deleted; undefined until it is read. */
   #isUsed: boolean | undefined
 
-  constructor(sql: SqlStorage, log: MessageLog, summary: LogSummary) {
+  constructor(sql: SqlStorage, log: MessageLog, summary: LogSummary, states: MessageStateTables) {
     this.#sql = sql
     this.#log = log
     this.#summary = summary
+    this.#states = states
   }
 
   target(seq: number): Target | undefined {
@@ -50,12 +57,14 @@ export class AmendmentTable implements Amendments {
   amend(ref: number, text: string | null, at: number): void {
     this.#isUsed = true
     this.#sql.exec(
-      'INSERT INTO amendments (ref, at, text) VALUES (?, ?, ?) ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = excluded.text',
-      ref,
+      `INSERT INTO amendments (ref, at, text, quiet) SELECT value, ?, ?, ${isQuiet} FROM json_each(?) WHERE true
+       ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = excluded.text`,
       at,
       text,
+      `[${ref}]`,
     )
     if (text === null) {
+      this.#states.deleted(ref)
       this.newestDeletion = this.#log.top()
       this.#scrub(ref)
     }
@@ -66,18 +75,24 @@ export class AmendmentTable implements Amendments {
   deleteAll(refs: readonly number[], at: number): void {
     this.#isUsed = true
     this.#sql.exec(
-      `INSERT INTO amendments (ref, at, text) SELECT value, ?, NULL FROM json_each(?) WHERE true
+      `INSERT INTO amendments (ref, at, text, quiet) SELECT value, ?, NULL, ${isQuiet} FROM json_each(?) WHERE true
        ON CONFLICT (ref) DO UPDATE SET at = excluded.at, text = NULL WHERE text IS NOT NULL`,
       at,
       JSON.stringify(refs),
     )
+    for (const ref of refs) this.#states.deleted(ref)
   }
 
-  /** How many messages after `seq` are deleted. */
+  /** How many messages after `seq` are deleted, without those that did not count. */
   deletedAfter(seq: number): number {
     if (!this.#hasAny()) return 0
-    const count = 'SELECT count(*) AS n FROM amendments WHERE ref > ? AND text IS NULL'
+    const count = 'SELECT count(*) AS n FROM amendments WHERE ref > ? AND text IS NULL AND quiet = 0'
     return this.#sql.exec<{ n: number }>(count, seq).one().n
+  }
+
+  /** Whether message `ref`, which is amended, did not count: the number of messages is the same before it. */
+  isQuiet(ref: number): boolean {
+    return this.#sql.exec('SELECT 1 FROM amendments WHERE ref = ? AND quiet = 1', ref).toArray().length > 0
   }
 
   /** The amendments of messages in `first`…`last`. */

@@ -17,6 +17,7 @@ import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
 import { MentionTable } from './mention-table.ts'
+import { MessageStateTables } from './message-state-tables.ts'
 import { MessageLog } from './message-log.ts'
 import { Projection } from './projection.ts'
 import { UnreadCounter } from './unread-counter.ts'
@@ -28,6 +29,7 @@ export class ConversationStore {
   readonly log: MessageLog
   readonly summary: LogSummary
   readonly amendments: AmendmentTable
+  readonly messages: MessageStateTables
   readonly mentions: MentionTable
   readonly unread: UnreadCounter
   readonly activity: ActivityUpdater
@@ -49,7 +51,8 @@ export class ConversationStore {
     this.members = new MemberTable(sql, this.settings, exists, this.conversation?.version ?? 0)
     this.log = new MessageLog(sql, this.settings, exists)
     this.summary = new LogSummary(sql, this.settings, this.log)
-    this.amendments = new AmendmentTable(sql, this.log, this.summary)
+    this.messages = new MessageStateTables(sql)
+    this.amendments = new AmendmentTable(sql, this.log, this.summary, this.messages)
     this.mentions = new MentionTable(sql, exists)
     this.unread = new UnreadCounter(sql, this.log, this.amendments, this.members, this.mentions)
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
@@ -112,6 +115,7 @@ export class ConversationStore {
     this.write(conversation)
     const top = this.log.restart()
     if (top > 0) this.amendments.clear()
+    if (top > 0) this.messages.clear()
     if (top > 0) this.summary.clear()
     if (top > 0) this.mentions.clear()
     this.members.clear()

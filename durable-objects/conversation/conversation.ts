@@ -136,6 +136,7 @@ export class Conversation extends MaintainedConversation implements Conversation
         ? { missing: this.#store.coldRanges.of({ first, last: Math.min(last, floor - 1) }) }
         : {}),
       amendments: this.#store.amendments.between(first, last),
+      states: this.#store.messages.between(first, last, actor.user, state.now),
     }
   }
 
@@ -166,12 +167,13 @@ export class Conversation extends MaintainedConversation implements Conversation
   }
 
   #stateOf(conversation: ConversationRecord): ConversationState {
-    const { members, log, amendments, activity } = this.#store
+    const { members, log, amendments, messages, activity } = this.#store
     return {
       conversation,
       members,
       log,
       amendments,
+      messages,
       readStates: activity,
       now: this.#clock.now(),
       write: this.#write,

@@ -36,9 +36,9 @@ export class MessageLog implements Log {
   }
 
   /** Returns the place of the first send if this is a repeat. The unique index finds it: a query first would cost every message a second statement. */
-  append(row: LogRow): Place | undefined {
+  append(row: LogRow, quiet = false): Place | undefined {
     const { seq, at, user, client, clientId, data } = row
-    const number = this.number() + (clientId === null ? 0 : 1)
+    const number = this.number() + (clientId === null || quiet ? 0 : 1)
     try {
       this.#sql.exec(
         `INSERT INTO messages (${columns}, number) VALUES (?, ?, ?, ?, ?, ?, ?)`,

@@ -23,4 +23,19 @@ export const conversationSchema: readonly string[] = [
    ALTER TABLE members ADD COLUMN inbox_untold INTEGER NOT NULL DEFAULT 0;
    UPDATE members SET inbox_untold = 1 WHERE read_untold = 1;
    CREATE TABLE mentions (seq INTEGER PRIMARY KEY, users TEXT NOT NULL, everyone INTEGER NOT NULL);`,
+  // What became of messages beside their newest text; see docs/design/chat-messages.md. `quiet`: the message did not count.
+  `CREATE TABLE reactions (
+     ref INTEGER NOT NULL, user TEXT NOT NULL, reaction TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+     PRIMARY KEY (ref, user, reaction)) WITHOUT ROWID;
+   CREATE TABLE reaction_counts (
+     ref INTEGER NOT NULL, reaction TEXT NOT NULL, count INTEGER NOT NULL, first INTEGER NOT NULL,
+     PRIMARY KEY (ref, reaction)) WITHOUT ROWID;
+   CREATE TABLE pins (
+     ref INTEGER PRIMARY KEY, user TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, until INTEGER);
+   CREATE TABLE edits (
+     ref INTEGER NOT NULL, seq INTEGER NOT NULL, user TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
+     PRIMARY KEY (ref, seq)) WITHOUT ROWID;
+   CREATE TABLE kept_deletions (ref INTEGER PRIMARY KEY, data TEXT NOT NULL, until INTEGER NOT NULL);
+   CREATE TABLE restored (ref INTEGER PRIMARY KEY, data TEXT NOT NULL);
+   ALTER TABLE amendments ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0;`,
 ]

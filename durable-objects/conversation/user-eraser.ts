@@ -51,12 +51,13 @@ export class UserEraser {
   }
 
   #eraseEntries(erased: ErasedUser, after: number, now: number): ErasedPart {
-    const { log, amendments, summary } = this.#store
+    const { log, amendments, messages, summary } = this.#store
     const upTo = Math.min(after + seqsPerCall, log.top())
     const rows = this.#entriesWith(erased, after, upTo)
     const edits = rows.filter(({ user, data }) => user !== erased.user && isEdit(data))
     const theirs = new Set(this.wrote(erased, edits.map(refOf)))
     const deleted: number[] = []
+    const states = messages.erase(erased, after, upTo)
     let changed = 0
     for (const row of rows) {
       const without = entryWithout(row, erased, isEdit(row.data) && theirs.has(refOf(row)))
@@ -71,7 +72,7 @@ export class UserEraser {
     // The counts of all members follow, with the entry that ends the membership or the next one.
     if (deleted.length > 0) for (const { user } of this.#store.members.all()) this.#store.members.noteChanged(user)
     const reached = rows.length < changesPerCall ? upTo : (rows.at(-1)?.seq ?? upTo)
-    return { erased: changed, next: reached < log.top() ? `log ${reached}` : 'mentions 0' }
+    return { erased: changed + states, next: reached < log.top() ? `log ${reached}` : 'mentions 0' }
   }
 
   /** Entries of the user, those that name them, and edits where messages are deleted: another one may have edited theirs. */

@@ -1,7 +1,8 @@
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { StreamResult } from '../protocol/stream.ts'
 import type { Amendments, Log } from './ports.ts'
-import { placed } from './state.ts'
+import type { MessageContent } from '../protocol/payloads.ts'
+import { type ConversationState, placed } from './state.ts'
 import type { Actor, LogRow, Target } from './types.ts'
 
 /** The newest edit or deletion of message `seq`, if it is the actor's. */
@@ -21,3 +22,17 @@ export const noMessage = (target: Target | undefined): Refusal | undefined =>
   target === undefined || target.kind !== 'message' || target.deleted
     ? refuse('notFound', 'no such message')
     : undefined
+
+/** Refuses a message that refers to one that does not exist. */
+export function unknownReference(
+  { amendments }: ConversationState,
+  { replyTo, thread }: MessageContent,
+  seq: number,
+): Refusal | undefined {
+  const beyond = [replyTo, thread].find((ref) => ref !== undefined && ref >= seq)
+  if (beyond !== undefined) return refuse('notFound', `message ${beyond} does not exist yet`)
+  // A message that was deleted may still be quoted, so that a repeat of the send has the answer of the first.
+  return replyTo === undefined || amendments.target(replyTo)?.kind === 'message'
+    ? undefined
+    : refuse('notFound', `replyTo: entry ${replyTo} is no message; give the seq of a message, or leave replyTo out`)
+}

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineOperation, type OperationDefinition, type Responses } from '../protocol/operation.ts'
 import { seqParam } from '../protocol/api.ts'
 import type { EntryKind } from '../protocol/entry-kind.ts'
-import { conversationId, userId, type MessageContent } from '../protocol/payloads.ts'
+import { conversationId, reaction, userId, type MessageContent } from '../protocol/payloads.ts'
 import type { ProblemName } from '../protocol/problems.ts'
 import type { StreamResult, StreamVerb } from '../protocol/stream.ts'
 import type { AppliedCommands, ConversationState } from './state.ts'
@@ -116,7 +116,12 @@ export function defineCommand<I extends z.ZodObject>(definition: Definition<I>):
 
 type Fields = Record<string, unknown>
 
-const pathParameters: Readonly<Record<string, z.ZodType>> = { id: conversationId, seq: seqParam, user: userId }
+const pathParameters: Readonly<Record<string, z.ZodType>> = {
+  id: conversationId,
+  seq: seqParam,
+  user: userId,
+  reaction,
+}
 
 function httpOf(
   { summary, input, output, onBehalf }: Definition<z.ZodObject>,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { EntryKind } from '../protocol/entry-kind.ts'
+import { messageStateView } from '../protocol/conversation-views.ts'
 import { commands } from './commands/table.ts'
 
 /** Every kind of entry that a command writes, by its type: what is published in the channel of a conversation, where the offset is the seq. */
@@ -24,6 +25,7 @@ export const entryView = z
     at,
     ...optional,
     editedAt: z.int().optional().describe('Milliseconds since the epoch'),
+    ...messageStateView,
   })
   .meta({ id: 'Entry' })
 

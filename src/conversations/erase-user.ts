@@ -40,10 +40,12 @@ function dataWithout(text: string, of: DataOf): string {
   const renamed = namesWithout(fields, of)
   const isMessage = fields['type'] === 'message'
   const isEdit = fields['type'] === 'message.edited'
+  const isReaction = fields['type'] === 'reaction.added'
   if (of.messages === 'delete' && (of.isAuthor || of.isTheirs)) {
     const { id, user, at, clientId } = renamed
     if (isMessage) return JSON.stringify({ type: 'message', id, user, at, clientId, deleted: true })
     if (isEdit) return JSON.stringify({ ...renamed, text: '', deleted: true })
+    if (isReaction && of.isAuthor) return JSON.stringify({ ...renamed, reaction: '', deleted: true })
   }
   return JSON.stringify(renamed) === JSON.stringify(fields)
     ? text

@@ -25,6 +25,7 @@ export const messageSent = defineEntry('message', {
     ])
     .optional(),
   attachments: z.array(attachmentView).optional(),
+  silent: z.boolean().optional().describe('Set on a message that counts as neither unread nor as a mention'),
   data: z.unknown().optional().describe('JSON of your own, exactly as it was sent'),
   deleted,
 })

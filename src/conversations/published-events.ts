@@ -27,6 +27,19 @@ export const publishedEvents = {
     data: z.object({ ...entry, ...message, text: z.string(), ...by }),
   },
   'message.deleted': { when: 'A message was deleted', data: z.object({ ...entry, ...message, ...by }) },
+  'reaction.added': {
+    when: 'A user reacted to a message',
+    data: z.object({ ...entry, ...message, reaction: z.string(), only: z.boolean().optional(), ...by }),
+  },
+  'reaction.removed': {
+    when: 'A reaction was taken back',
+    data: z.object({ ...entry, ...message, reaction: z.string(), member: z.string(), ...by }),
+  },
+  'message.pinned': {
+    when: 'A message was pinned',
+    data: z.object({ ...entry, ...message, until: z.int().optional(), ...by }),
+  },
+  'message.unpinned': { when: 'A message was unpinned', data: z.object({ ...entry, ...message, ...by }) },
   'conversation.created': {
     when: 'A conversation was created',
     data: z.object({
@@ -55,6 +68,10 @@ type PublishedType = keyof typeof publishedEvents
 const typeOfEntry: Readonly<Record<string, PublishedType>> = {
   'message.edited': 'message.updated',
   'message.deleted': 'message.deleted',
+  'reaction.added': 'reaction.added',
+  'reaction.removed': 'reaction.removed',
+  'pin.added': 'message.pinned',
+  'pin.removed': 'message.unpinned',
   'conversation.renamed': 'conversation.updated',
   'member.joined': 'member.added',
   'member.left': 'member.removed',

@@ -4,6 +4,7 @@ import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Recovering } from '../protocol/recover.ts'
 import type { Publication } from '../protocol/replies.ts'
 import type { EphemeralEvent, StreamResult } from '../protocol/stream.ts'
+import type { MessageStates } from './message-states.ts'
 import type { Amendments, Log, Members, Place, ReadStates } from './ports.ts'
 import type { Actor, Conversation, LogRow, Role } from './types.ts'
 
@@ -13,6 +14,7 @@ export interface ConversationState {
   readonly members: Members
   readonly log: Log
   readonly amendments: Amendments
+  readonly messages: MessageStates
   readonly readStates: ReadStates
   readonly now: number
   /** Stores the conversation as it is from now on. */

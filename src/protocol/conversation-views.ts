@@ -122,6 +122,39 @@ export const readState = z.object({
 /** An edit that was written. */
 export const writtenEdit = z.object({ seq: z.int().describe('Seq of the edit'), at: time })
 
+const reactionText = z.string()
+
+/** A message's reactions and those who reacted, a page of them. */
+export const reactionPage = z.object({
+  counts: z.array(z.object({ reaction: reactionText, count: z.int() })).describe('In the order in which they came'),
+  reactions: z.array(
+    z.object({ user: z.string(), reaction: reactionText, seq: z.int().describe('Seq of the reaction'), at: time }),
+  ),
+  next: nextCursor,
+})
+
+/** `GET /v1/conversations/:id/pins`. */
+export const pinList = z.object({
+  pins: z.array(
+    z.object({
+      ref: z.int().describe('Seq of the message'),
+      user: z.string().describe('Who pinned it; empty for your server'),
+      seq: z.int().describe('Seq of the pin'),
+      at: time,
+      until: time.optional(),
+    }),
+  ),
+})
+
+/** What a message has beside its text, in a page over HTTP. */
+export const messageStateView = {
+  reactions: z
+    .array(z.object({ reaction: reactionText, count: z.int(), own: z.boolean().describe('The caller is among them') }))
+    .optional(),
+  pinned: z.object({ user: z.string(), at: time, until: time.optional() }).optional(),
+  edits: z.int().optional().describe('How many times it was edited'),
+} as const
+
 /** A connection that is subscribed to a channel. */
 export const subscriber = z
   .object({

@@ -35,6 +35,13 @@ export const errors = {
    */
   conflict: { code: 409, message: 'conflict', temporary: false },
   tooLarge: { code: 413, message: 'too large', temporary: false },
+
+  /** The message has as many different reactions as it may have, or as many of this user. */
+  tooManyReactions: { code: 440, message: 'too many reactions', temporary: false },
+  /** The conversation has as many pins as it may have. */
+  tooManyPins: { code: 441, message: 'too many pins', temporary: false },
+  /** The message is not deleted, or its content is not kept. */
+  notRestorable: { code: 442, message: 'not restorable', temporary: false },
 } as const
 
 /** The name of a catalogued refusal. */

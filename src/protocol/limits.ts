@@ -18,6 +18,13 @@ export const sizes = {
   nameLength: 200,
   /** Members given in one request, and in one conversation. */
   members: 10_000,
+  /** A reaction, in UTF-16 units. */
+  reactionLength: 64,
+  /** Different reactions to one message, and those of one user. */
+  reactions: 100,
+  ownReactions: 20,
+  /** Pins of a conversation that are not over. */
+  pins: 100,
   /** Subscriptions on one connection. */
   channels: 128,
   /** Publications returned when a subscription recovers; beyond it the client pages through history. */

@@ -73,6 +73,7 @@ export const messageContent = z.strictObject({
   thread: z.int().positive().optional(),
   mentions: mentionsGiven.optional(),
   attachments: z.array(attachment).max(10).optional(),
+  silent: z.boolean().optional().describe('It counts as neither unread nor as a mention'),
   /** Comes out as the text it was; see `readGiven`. */
   data: jsonUpTo(sizes.dataBytes).transform(onOneLine).optional(),
 })
@@ -97,6 +98,38 @@ export const publishPayload = messageContent.extend({ type: z.literal('message')
 export const editPayload = z.strictObject({ conversation: conversationId, seq: z.int().positive(), text })
 /** `rpc message.delete`. */
 export const deletePayload = z.strictObject({ conversation: conversationId, seq: z.int().positive() })
+/** A reaction: an emoji, or a name such as `:party:`. No path leads to one that is only dots. */
+export const reaction = z
+  .string()
+  .min(1)
+  .max(sizes.reactionLength)
+  .regex(/^(?!\.\.?$)[^\s/]+$/, 'without spaces and slashes, and neither "." nor ".."')
+  .refine((value) => isPlainText(value) && !isBlank(value), 'must be well-formed Unicode that can be seen')
+const ofMessage = { conversation: conversationId, seq: z.int().positive() }
+/** `rpc message.react`. */
+export const reactPayload = z.strictObject({
+  ...ofMessage,
+  reaction,
+  only: z.boolean().optional().describe('Replaces the other reactions of the user to the message'),
+})
+/** `rpc message.unreact`. */
+export const unreactPayload = z.strictObject({
+  ...ofMessage,
+  reaction,
+  user: userId.optional().describe('Whose reaction it is; the caller where it is left out'),
+})
+/** `rpc message.reactions`. */
+export const reactionsPayload = z.strictObject({
+  ...ofMessage,
+  reaction: reaction.optional(),
+  cursor: z.string().max(300).default(''),
+  limit: z.int().min(1).max(100).default(50),
+})
+/** `rpc message.pin`. */
+export const pinPayload = z.strictObject({
+  ...ofMessage,
+  until: z.int().positive().optional().describe('When the pin ends, in milliseconds since the epoch'),
+})
 /** `rpc conversation.read`. */
 export const readPayload = z.strictObject({ conversation: conversationId, seq: z.int().nonnegative() })
 /** `rpc conversation.typing`. */
@@ -113,3 +146,10 @@ export const inboxListPayload = z.strictObject({
 export const editContent = z.strictObject({ text })
 /** A conversation's display name. */
 export const conversationName = displayName.max(sizes.nameLength)
+
+/** Query of `GET /v1/conversations/:id/messages/:seq/reactions`. */
+export const reactionsQuery = z.strictObject({
+  reaction: reaction.optional(),
+  cursor: z.string().max(300).default(''),
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+})

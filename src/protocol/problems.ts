@@ -14,6 +14,9 @@ export const problems = {
   'too-large': { status: 413, title: 'Body too large' },
   'unsupported-encoding': { status: 415, title: 'Unsupported content encoding' },
   'too-many-requests': { status: 429, title: 'Rate limit exceeded' },
+  'too-many-reactions': { status: 409, title: 'Too many reactions' },
+  'too-many-pins': { status: 409, title: 'Too many pins' },
+  'not-restorable': { status: 409, title: 'Not restorable' },
   'internal-error': { status: 500, title: 'Internal error' },
   'upstream-failed': { status: 502, title: 'Upstream does not answer' },
   unavailable: { status: 503, title: 'Service unavailable' },
@@ -44,6 +47,9 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
   tooLarge: 'too-large',
   tooManyRequests: 'too-many-requests',
   limitExceeded: 'conflict',
+  tooManyReactions: 'too-many-reactions',
+  tooManyPins: 'too-many-pins',
+  notRestorable: 'not-restorable',
   internal: 'unavailable',
 }
 

@@ -192,6 +192,8 @@ export type HistoryAnswer =
       readonly publications: readonly Publication[]
       readonly missing?: ColdRange
       readonly amendments: readonly Amendment[]
+      /** Those that messages of the page have beside their text; actors of versions before give none. */
+      readonly states?: readonly MessageState[]
     }
 
 /** The state of message `ref` after amendments: its newest text, or null when it is deleted. */
@@ -199,4 +201,14 @@ export interface Amendment {
   readonly ref: number
   readonly at: number
   readonly text: string | null
+}
+
+/** What message `ref` has beside its text, as one user sees it. */
+export interface MessageState {
+  readonly ref: number
+  /** In the order in which they came; `own` when one of them is the user's. */
+  readonly reactions?: readonly { readonly reaction: string; readonly count: number; readonly own: boolean }[]
+  readonly pinned?: { readonly user: string; readonly at: number; readonly until?: number }
+  /** How many times it was edited. */
+  readonly edits?: number
 }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { Settings } from '../../durable-objects/shared/settings.ts'
 import { MemberTable } from '../../durable-objects/conversation/member-table.ts'
 import { AmendmentTable } from '../../durable-objects/conversation/amendment-table.ts'
+import { MessageStateTables } from '../../durable-objects/conversation/message-state-tables.ts'
 import { LogSummary } from '../../durable-objects/conversation/log-summary.ts'
 import { MessageLog } from '../../durable-objects/conversation/message-log.ts'
 import { messagesUpTo } from '../../durable-objects/conversation/message-numbers.ts'
@@ -24,7 +25,8 @@ function logOf(sql: SqlStorage) {
   const settings = new Settings(sql, true)
   const log = new MessageLog(sql, settings, true)
   const summary = new LogSummary(sql, settings, log)
-  return { settings, log, summary, amendments: new AmendmentTable(sql, log, summary) }
+  const amendments = new AmendmentTable(sql, log, summary, new MessageStateTables(sql))
+  return { settings, log, summary, amendments }
 }
 
 test('a conversation stored before members had a place to join at knows where they joined', async () => {

@@ -61,13 +61,14 @@ class Scene {
   }
 
   get #state(): ConversationState {
-    const { conversation, members, log, amendments, activity } = this.#store
+    const { conversation, members, log, amendments, messages, activity } = this.#store
     if (conversation === undefined) throw new Error('begun above')
     return {
       conversation,
       members,
       log,
       amendments,
+      messages,
       readStates: activity,
       now: 1000,
       write: (changed) => this.#store.write(changed),

@@ -34,8 +34,22 @@ export const bugs: readonly Bug[] = [
   {
     name: 'a send is acknowledged before it is written',
     file: 'src/conversations/commands/send-message.ts',
-    from: 'const known = state.log.append(row)',
-    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => state.log.append(row))',
+    from: 'const known = state.log.append(row, content.silent)',
+    to: 'const known: { seq: number; at: number } | undefined = void queueMicrotask(() => state.log.append(row, content.silent))',
+    tests: simulation,
+  },
+  {
+    name: 'a reaction that is taken back stays counted',
+    file: 'durable-objects/conversation/message-state-tables.ts',
+    from: 'UPDATE reaction_counts SET count = count - 1 WHERE',
+    to: 'UPDATE reaction_counts SET count = count WHERE',
+    tests: simulation,
+  },
+  {
+    name: 'a reaction that replaces others leaves them',
+    file: 'src/conversations/commands/react.ts',
+    from: 'if (other !== known) messages',
+    to: 'if (other === known) messages',
     tests: simulation,
   },
   {
@@ -48,7 +62,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'an entry that is no message counts as one',
     file: 'durable-objects/conversation/message-log.ts',
-    from: 'this.number() + (clientId === null ? 0 : 1)',
+    from: 'this.number() + (clientId === null || quiet ? 0 : 1)',
     to: 'this.number() + 1',
     tests: simulation,
   },

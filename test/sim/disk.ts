@@ -42,7 +42,7 @@ export class Disk implements Sql {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as with SqlStorage, the query says what its rows are
     const rows = this.#run(query, bindings) as unknown as Row[]
     return Object.assign(rows, {
-      toArray: () => rows,
+      toArray: () => [...rows],
       one: () => {
         const row = rows[0]
         if (row === undefined || rows.length > 1) throw new Error(`expected one row, got ${rows.length}`)

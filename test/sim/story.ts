@@ -6,7 +6,7 @@ import { Person } from './person.ts'
 import { differentPresence } from './presence-check.ts'
 import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
 import { Truth } from './truth.ts'
-import { listPage } from './wire.ts'
+import { listPage, statesPage } from './wire.ts'
 
 /** What a story is about, beside its seed. */
 export interface Plot extends Day {
@@ -101,6 +101,7 @@ class Story {
       ...differentPresence,
       ...differentLists,
       ...this.#truth.differentRows(),
+      ...(await this.#differentPages()),
     ]
     const rejoins = this.#people.reduce((sum, { arrivals }) => sum + arrivals - 1, 0)
     return { ...this.#setting.ending(broken), entries: log.length, rejoins }
@@ -130,6 +131,26 @@ class Story {
     return different
   }
 
+  /** A page that is read anew shows what a client makes of the entries that it received. */
+  async #differentPages(): Promise<string[]> {
+    const different: string[] = []
+    for (const id of this.#conversations) {
+      const { user = '' } = this.#people[0] ?? {}
+      const reader = { user, client: '', server: false }
+      const read: unknown[] = []
+      for (let top = Infinity, offset = 0; offset < top;) {
+        const query = { limit: 300, reverse: false, since: { offset, epoch: '' } }
+        const page = statesPage.parse(
+          await this.#setting.call('Conversation', `${tenant}/${id}`, 'history', reader, query),
+        )
+        read.push(...page.states)
+        ;[top, offset] = [page.top, page.publications.at(-1)?.offset ?? page.top]
+      }
+      different.push(...this.#truth.differentStates(user, id, read))
+    }
+    return different
+  }
+
   get #everyone(): readonly Person[] {
     return [...this.#people, ...this.#guests]
   }
@@ -139,13 +160,27 @@ class Story {
     if (chance.happens(0.1)) return this.#receive()
     const person = this.#people[chance.below(this.#people.length)]
     const conversation = this.#conversations[chance.below(this.#conversations.length)] ?? ''
-    const kind = chance.below(10)
-    if (kind === 0) person?.mention('conversation.read', { conversation, seq: person.heardUpTo(conversation) })
+    const kind = chance.below(12)
+    if (kind > 9) this.#remark(person, conversation)
+    else if (kind === 0) person?.mention('conversation.read', { conversation, seq: person.heardUpTo(conversation) })
     else if (kind === 1) person?.mention('conversation.typing', { conversation })
     else if (kind === 2)
       person?.mention('message.edit', { conversation, seq: 1 + chance.below(5), text: 'in other words' })
     else if (kind === 3) person?.mention('message.delete', { conversation, seq: 1 + chance.below(20) })
     else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation, this.#mentions())
+  }
+
+  /** Reactions and pins, in time also to messages that are deleted. */
+  #remark(person: Person | undefined, conversation: string): void {
+    const { chance } = this.#setting.world
+    const of = { conversation, seq: 1 + chance.below(20) }
+    const reaction = ['👍', '🎉', '🙂'][chance.below(3)]
+    const kind = chance.below(6)
+    if (kind < 2) person?.mention('message.react', { ...of, reaction })
+    else if (kind === 2) person?.mention('message.react', { ...of, reaction, only: true })
+    else if (kind === 3) person?.mention('message.unreact', { ...of, reaction })
+    else if (kind === 4) this.#people[0]?.mention('message.pin', of)
+    else this.#people[0]?.mention('message.unpin', of)
   }
 
   /** A guest is added or removed by the owner, or reads. */

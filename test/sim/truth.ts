@@ -1,3 +1,5 @@
+import { readEntry } from '../../sdk/entries.ts'
+import { statesOf } from '../../sdk/message-states.ts'
 import type { Entry } from '../support/history.ts'
 import type { Host } from './host.ts'
 import { tenant, type Rows } from './neighbours.ts'
@@ -102,6 +104,37 @@ export class Truth {
     })
   }
 
+  /** What a page says of messages beside what a client makes of the whole log. */
+  differentStates(user: string, conversation: string, read: readonly unknown[]): string[] {
+    const { disk } = this.#hostOf(conversation)
+    const rows = disk.exec<{ seq: number; data: string }>('SELECT seq, data FROM messages ORDER BY seq').toArray()
+    const states = statesOf(rows.map(({ seq, data }) => ({ seq, entry: readEntry(JSON.parse(data)) })))
+    const made = [...states].flatMap(([ref, { reactions, pinned, edits }]) => {
+      const counts = reactions.map(({ reaction, users }) => ({
+        reaction,
+        count: users.length,
+        own: users.includes(user),
+      }))
+      const state = {
+        ref,
+        ...(counts.length === 0 ? {} : { reactions: counts }),
+        ...(pinned === undefined || this.#isDeleted(conversation, ref) ? {} : { pinned }),
+        ...(edits === 0 ? {} : { edits }),
+      }
+      return Object.keys(state).length > 1 ? [state] : []
+    })
+    const text = (all: readonly unknown[]) => all.map((state) => JSON.stringify(sorted(state))).toSorted()
+    const [client, page] = [text(made), text(read)]
+    return client.join() === page.join()
+      ? []
+      : [`a client of ${user} makes ${client.join()} of ${conversation}, and a page says ${page.join()}`]
+  }
+
+  #isDeleted(conversation: string, ref: number): boolean {
+    const { disk } = this.#hostOf(conversation)
+    return disk.exec('SELECT 1 AS x FROM amendments WHERE ref = ? AND text IS NULL', ref).toArray().length > 0
+  }
+
   /** Conversations of which a device was told something else than a recount gives. */
   #differentInboxes(): string[] {
     return this.#everyone.flatMap(({ user, list }) =>
@@ -123,6 +156,10 @@ export class Truth {
     )
   }
 }
+
+/** An object with its fields in the order of their names. */
+const sorted = (state: unknown): unknown =>
+  Object.fromEntries(Object.entries(Object(state)).toSorted(([one], [other]) => (one < other ? -1 : 1)))
 
 function differentStates(who: string, conversation: string, told: Told | undefined, is: Told | undefined): string[] {
   const text = (state: Told | undefined) =>

@@ -38,6 +38,13 @@ export const listed = z.looseObject({
 /** A page of a list. */
 export const listPage = z.object({ conversations: z.array(listed) })
 
+/** A page of a log, as its conversation answers it. */
+export const statesPage = z.object({
+  top: z.number(),
+  publications: z.array(z.object({ offset: z.number() })),
+  states: z.array(z.unknown()).default([]),
+})
+
 /** One line from a gateway. */
 export const heardLine = z.object({
   id: z.number().default(0),

@@ -1,3 +1,6 @@
+import { MessageStateTables } from '../../durable-objects/conversation/message-state-tables.ts'
+import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
+import { Disk } from '../sim/disk.ts'
 import type { Amendments, Log, Members, ReadStates } from '../../src/conversations/ports.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import { entryKinds } from '../../src/conversations/entry-views.ts'
@@ -16,18 +19,23 @@ export class MemoryLog implements Log, Amendments {
   top = () => this.rows.length
   floor = () => this.held
 
-  append(row: LogRow) {
+  readonly quiet = new Set<number>()
+
+  append(row: LogRow, quiet = false) {
     const known =
       row.clientId === null
         ? undefined
         : this.rows.find(({ user, clientId }) => user === row.user && clientId === row.clientId)
     if (known === undefined) this.rows.push(row)
+    if (known === undefined && quiet) this.quiet.add(row.seq)
     return known
   }
 
   number = () => this.numberAt(this.top())
-  numberAt = (upTo: number) => this.rows.filter(({ seq, clientId }) => seq <= upTo && clientId !== null).length
-  deletedAfter = (after: number) => [...this.amended].filter(([ref, text]) => ref > after && text === null).length
+  numberAt = (upTo: number) =>
+    this.rows.filter(({ seq, clientId }) => seq <= upTo && clientId !== null && !this.quiet.has(seq)).length
+  deletedAfter = (after: number) =>
+    [...this.amended].filter(([ref, text]) => ref > after && text === null && !this.quiet.has(ref)).length
 
   range = (after: number, upTo: number, limit: number) =>
     this.rows.filter(({ seq }) => seq > after && seq <= upTo && seq >= this.held).slice(0, limit)
@@ -47,7 +55,13 @@ export class MemoryLog implements Log, Amendments {
 
   confirm = () => void this.confirmed++
 
-  amend = (ref: number, text: string | null) => void this.amended.set(ref, text)
+  /** Called with each amendment. */
+  noteAmendment = (_ref: number, _text: string | null): void => undefined
+
+  amend(ref: number, text: string | null): void {
+    this.amended.set(ref, text)
+    this.noteAmendment(ref, text)
+  }
 }
 
 /** Members as the port promises them, in memory. */
@@ -98,6 +112,8 @@ class MemoryReadStates implements ReadStates {
 export class TestConversation implements ConversationState {
   readonly log = new MemoryLog()
   readonly amendments = this.log
+  readonly #disk = new Disk()
+  #messages: MessageStateTables | undefined
   readonly members = new MemoryMembers()
   readonly readStates = new MemoryReadStates(this.log, this.members)
   readonly removals: string[] = []
@@ -116,6 +132,26 @@ export class TestConversation implements ConversationState {
       version: 1,
     }
     for (const [user, role] of Object.entries(roles)) this.members.put({ user, role, joinedAt: 1, read: 0, joined: 0 })
+  }
+
+  /** Tables on a disk, which are made when they are first used. */
+  get messages(): MessageStateTables {
+    return (this.#messages ??= this.#openTables())
+  }
+
+  close(): void {
+    this.#disk.close()
+  }
+
+  #openTables(): MessageStateTables {
+    for (const statements of conversationSchema) this.#disk.exec(statements)
+    const tables = new MessageStateTables(this.#disk)
+    this.log.noteAmendment = (ref, text) => {
+      this.#disk.exec('INSERT OR REPLACE INTO amendments (ref, at, text) VALUES (?, 0, ?)', ref, text)
+      if (text === null) tables.deleted(ref)
+    }
+    for (const [ref, text] of this.log.amended) this.log.noteAmendment(ref, text)
+    return tables
   }
 
   write = () => undefined

@@ -27,7 +27,7 @@ export const editMessage = defineCommand({
     example: { body: { text: 'Lunch at one?' }, response: { seq: 2, at: 1764460800000 } },
   },
   apply(state, actor, { seq, text }, applied) {
-    const { conversation, members, log, amendments, now } = state
+    const { conversation, members, log, amendments, messages, now } = state
     const target = amendments.target(seq)
     const denied = mayWrite(conversation, members, actor) ?? noMessage(target)
     if (denied !== undefined) return denied
@@ -39,6 +39,7 @@ export const editMessage = defineCommand({
     const row = toRow(log.top() + 1, actor, entry)
     record(state, row, applied)
     amendments.amend(seq, text, now)
+    messages.addEdit(seq, { seq: row.seq, user: actor.user, at: now, text })
     return placed(row)
   },
 })

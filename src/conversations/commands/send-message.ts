@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import { byteLength, isBlank, isPlainText } from '../../kernel/text.ts'
-import { refuse, type Refusal } from '../../protocol/errors.ts'
 import { sizes } from '../../protocol/limits.ts'
 import { conversationPattern, sendPayload, toContent, type MessageContent } from '../../protocol/payloads.ts'
 import type { StreamResult } from '../../protocol/stream.ts'
 import { type AppliedCommands, type ConversationState, mayWrite, toPublication, toRow } from '../state.ts'
+import { unknownReference } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
 import { messageSent, type MessageSent } from '../message-entries.ts'
 import type { Place } from '../ports.ts'
@@ -98,24 +98,20 @@ export function send(
   const denied = mayWrite(state.conversation, state.members, actor)
   if (denied !== undefined) return denied
   const seq = state.log.top() + 1
-  const missing = unknownReference(content, seq)
+  const isReply = content.replyTo !== undefined || content.thread !== undefined
+  const missing = isReply ? unknownReference(state, content, seq) : undefined
   if (missing !== undefined) return missing
 
   const { dataText, ...fields } = content
   const id = messageId(state.conversation.id, seq)
   const message: MessageSent = { type: 'message', id, user: actor.user, at: state.now, ...fields }
   const row = toRow(seq, actor, message, content.clientId, dataText)
-  const known = state.log.append(row)
+  const known = state.log.append(row, content.silent)
   if (known !== undefined) return sent(state, known, true)
   applied.publications.push(toPublication(row))
-  if (content.mentions !== undefined) state.readStates.noteMentions(seq, content.mentions)
+  if (content.mentions !== undefined && content.silent !== true) state.readStates.noteMentions(seq, content.mentions)
   if (applied.events.length > 0) dropTyping(applied, actor.user)
   return sent(state, row, false)
-}
-
-function unknownReference({ replyTo, thread }: MessageContent, seq: number): Refusal | undefined {
-  const beyond = [replyTo, thread].find((ref) => ref !== undefined && ref >= seq)
-  return beyond === undefined ? undefined : refuse('notFound', `message ${beyond} does not exist yet`)
 }
 
 /** Publications reach subscribers before events: a typing notice of the same call would seem to follow its message. */

@@ -6,13 +6,19 @@ import { editMessage } from './edit-message.ts'
 import { getConversation } from './get-conversation.ts'
 import { joinConversation } from './join-conversation.ts'
 import { leaveConversation } from './leave-conversation.ts'
+import { listPins } from './list-pins.ts'
+import { listReactions } from './list-reactions.ts'
 import { listMembers } from './list-members.ts'
 import { markRead } from './mark-read.ts'
+import { pinMessage } from './pin-message.ts'
+import { react } from './react.ts'
 import { removeMemberCommand } from './remove-member.ts'
 import { renameConversation } from './rename-conversation.ts'
 import { reportTyping } from './report-typing.ts'
 import { sendMessage } from './send-message.ts'
 import { setRole } from './set-role.ts'
+import { unpinMessage } from './unpin-message.ts'
+import { unreact } from './unreact.ts'
 
 /** Every command of a conversation. The rpc methods, the routes and the API reference are made from this list. */
 export const commands: readonly Command[] = [
@@ -28,6 +34,12 @@ export const commands: readonly Command[] = [
   sendMessage,
   editMessage,
   deleteMessage,
+  react,
+  unreact,
+  listReactions,
+  pinMessage,
+  unpinMessage,
+  listPins,
   markRead,
   reportTyping,
 ]

@@ -60,10 +60,10 @@ const get = defineOperation({
 /** Reads one entry of a conversation's log. */
 export const getMessage = operation(get, async ({ c, caller, params: { id, seq } }) => {
   const query = { limit: 1, reverse: false, since: { offset: seq - 1, epoch: '' } }
-  const { publications, amendments } = await readPage(c, caller, id, query)
+  const { publications, amendments, states } = await readPage(c, caller, id, query)
   const found = publications.filter(({ offset }) => offset === seq)
   if (found.length === 0) return fail('not-found', `seq: there is no message ${seq}`)
-  return { status: 200, json: encodeViews(found, amendments).slice(1, -1) }
+  return { status: 200, json: encodeViews(found, amendments, states).slice(1, -1) }
 })
 
 async function readPage(c: AppContext, caller: Caller, id: string, query: HistoryQuery): Promise<MessagePage> {

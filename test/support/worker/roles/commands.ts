@@ -9,6 +9,8 @@ import {
   managers,
   moderators,
   owners,
+  pinners,
+  reactors,
   risers,
   rulers,
   sendersAway,
@@ -29,6 +31,8 @@ export interface CommandUse extends Line {
 }
 
 const servers: readonly Role[] = ['server', 'foreign server']
+/** Each pin of the tests ends at another time, so that none repeats the one before. */
+let pinnedUntil = 4_000_000_000_000
 const text = (fresh: string) => ({ clientId: fresh, text: fresh })
 
 /** Every command of a conversation: what it is used for, and which roles may. */
@@ -111,6 +115,45 @@ export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
     { says: 'deletes their message', may: speakers, input: ({ own }) => ({ seq: own }), spends: true },
     { says: 'deletes another message', may: moderators, input: ({ others }) => ({ seq: others }), spends: true },
   ],
+  'message.react': [
+    {
+      says: 'reacts to a message',
+      may: reactors,
+      input: ({ others, fresh }) => ({ seq: others, reaction: fresh.slice(0, 30) }),
+      unfit: servers,
+    },
+    {
+      says: 'reacts for another user',
+      may: ['server'],
+      input: ({ others, fresh, friend }) => ({ seq: others, reaction: fresh.slice(0, 30), user: friend }),
+      told: 403,
+      unfit: ['foreign server'],
+      overHttpOnly: true,
+    },
+  ],
+  'message.unreact': [
+    {
+      says: 'takes back their reaction',
+      may: reactors,
+      input: ({ others, user }) => ({ seq: others, reaction: 'wave', user }),
+      unfit: [...servers, 'anonymous'],
+      idle: true,
+    },
+    {
+      says: 'takes back the reaction of another user',
+      may: moderators,
+      input: ({ own, friend }) => ({ seq: own, reaction: 'wave', user: friend }),
+      idle: true,
+    },
+  ],
+  'message.reactions': [
+    { says: 'lists who reacted', may: inside, input: ({ others }) => ({ seq: others }), idle: true },
+  ],
+  'message.pin': [
+    { says: 'pins a message', may: pinners, input: ({ others }) => ({ seq: others, until: ++pinnedUntil }) },
+  ],
+  'message.unpin': [{ says: 'unpins a message', may: pinners, input: ({ others }) => ({ seq: others }), idle: true }],
+  'conversation.pins': [{ says: 'lists the pins', may: inside, idle: true }],
   'conversation.read': [
     {
       says: 'moves their read cursor',
@@ -165,10 +208,11 @@ export const commandCalls: Readonly<Record<string, readonly Call[]>> = Object.fr
 function requestOf({ path, body }: OperationDefinition, input: Readonly<Record<string, unknown>>): Asked {
   const fields = Object.entries(input)
   const isInPath = ([name]: [string, unknown]) => path.includes(`{${name}}`)
-  const { user, seq } = Object.fromEntries(fields.filter(isInPath))
+  const { user, seq, reaction } = Object.fromEntries(fields.filter(isInPath))
   return {
     ...(typeof user === 'string' ? { user } : {}),
     ...(typeof seq === 'number' ? { seq } : {}),
+    ...(typeof reaction === 'string' ? { reaction } : {}),
     ...(body === undefined ? {} : { body: Object.fromEntries(fields.filter((field) => !isInPath(field))) }),
   }
 }

@@ -60,6 +60,9 @@ export const managers = {
 
 /** In a direct conversation both members have the same role. */
 export const moderators = { ...managers, direct: ['server'] } as const
+export const pinners = { ...managers, direct: ['server', ...pair] } as const
+/** An API key reacts for a member only. */
+export const reactors = { group: members, channel: members, direct: pair } as const
 export const owners = { group: ['server', 'owner'], channel: ['server', 'owner'], direct: ['server'] } as const
 export const rulers = { ...owners, direct: [] } as const
 /** Callers that may say about themselves what they are. */
@@ -89,6 +92,7 @@ export interface Asked {
   readonly body?: object
   readonly user?: string
   readonly seq?: number
+  readonly reaction?: string
   readonly query?: string
 }
 

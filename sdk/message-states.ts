@@ -1,0 +1,68 @@
+import type { Placed } from './timeline.ts'
+
+/** Who reacted with the same, in the order in which they did. */
+export interface Reaction {
+  readonly reaction: string
+  readonly users: readonly string[]
+}
+
+/** What a message has beside its text. */
+export interface MessageState {
+  /** In the order in which they came. */
+  readonly reactions: readonly Reaction[]
+  /** Who pinned it, and until when in milliseconds since the epoch. */
+  readonly pinned?: { readonly user: string; readonly at: number; readonly until?: number }
+  /** How many times it was edited. */
+  readonly edits: number
+}
+
+const none: MessageState = { reactions: [], edits: 0 }
+
+/**
+ * The states of messages by their seq, from entries in ascending order. They are whole where the entries reach from the message
+ * to the end of the log.
+ */
+export function statesOf(placed: readonly Placed[]): ReadonlyMap<number, MessageState> {
+  const states = new Map<number, MessageState>()
+  const change = (ref: number, how: (state: MessageState) => MessageState) =>
+    states.set(ref, how(states.get(ref) ?? none))
+  for (const { entry } of placed) {
+    if (entry.type === 'reaction.added') change(entry.ref, (state) => added(state, entry))
+    if (entry.type === 'reaction.removed')
+      change(entry.ref, (state) => ({ ...state, reactions: without(state.reactions, entry.member, entry.reaction) }))
+    if (entry.type === 'pin.added') change(entry.ref, (state) => ({ ...state, pinned: pinOf(entry) }))
+    if (entry.type === 'pin.removed') change(entry.ref, ({ pinned: _, ...state }) => state)
+    if (entry.type === 'message.edited') change(entry.ref, (state) => ({ ...state, edits: state.edits + 1 }))
+    if (entry.type === 'message.deleted') change(entry.ref, (state) => ({ ...state, edits: 0 }))
+  }
+  return states
+}
+
+type Added = { readonly user: string; readonly reaction: string; readonly only: boolean }
+
+function added(state: MessageState, { user, reaction, only }: Added): MessageState {
+  if (reaction === '') return state
+  const kept = only
+    ? state.reactions.flatMap((one) => (one.reaction === reaction ? [one] : without([one], user, one.reaction)))
+    : state.reactions
+  const known = kept.find((one) => one.reaction === reaction)
+  if (known === undefined) return { ...state, reactions: [...kept, { reaction, users: [user] }] }
+  if (known.users.includes(user)) return { ...state, reactions: kept }
+  return {
+    ...state,
+    reactions: kept.map((one) => (one === known ? { reaction, users: [...one.users, user] } : one)),
+  }
+}
+
+const without = (reactions: readonly Reaction[], user: string, reaction: string): readonly Reaction[] =>
+  reactions.flatMap((one) => {
+    if (one.reaction !== reaction) return [one]
+    const users = one.users.filter((each) => each !== user)
+    return users.length === 0 ? [] : [{ reaction, users }]
+  })
+
+const pinOf = ({ user, at, until }: { readonly user: string; readonly at: number; readonly until: number }) => ({
+  user,
+  at,
+  ...(until === 0 ? {} : { until }),
+})

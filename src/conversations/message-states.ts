@@ -1,0 +1,85 @@
+import type { MessageState } from '../protocol/stream.ts'
+
+/** A reaction of a user, and the entry that added it. */
+export interface OwnReaction {
+  readonly reaction: string
+  readonly seq: number
+  readonly at: number
+}
+
+/** A reaction, and whose it is. */
+export interface UserReaction extends OwnReaction {
+  readonly user: string
+}
+
+/** How many users reacted with the same. */
+export interface ReactionCount {
+  readonly reaction: string
+  readonly count: number
+}
+
+/** Reactions to the messages of one conversation; `ref` is the seq of the message. */
+export interface Reactions {
+  of(ref: number, user: string): OwnReaction[]
+  /** In the order in which they came; one that was taken back by all and comes again is the last. */
+  counts(ref: number): ReactionCount[]
+  add(ref: number, reaction: UserReaction): void
+  remove(ref: number, user: string, reaction: string): void
+  /** Up to `limit` of them, after a user and reaction, by user; with `only` those with that reaction. */
+  after(ref: number, cursor: ReactionCursor, limit: number, only?: string): UserReaction[]
+}
+
+/** The last reaction of a page. */
+export interface ReactionCursor {
+  readonly user: string
+  readonly reaction: string
+}
+
+/** A message that is pinned, by whom, and until when in milliseconds since the epoch. */
+export interface Pin {
+  readonly ref: number
+  readonly user: string
+  readonly seq: number
+  readonly at: number
+  readonly until: number | null
+}
+
+/** Pins of one conversation. Those of deleted messages are left out. */
+export interface Pins {
+  /** The pin of a message, also one that is over or whose message is deleted. */
+  of(ref: number): Pin | undefined
+  /** Those that are not over, by the time of the pin, the newest first. */
+  live(now: number): Pin[]
+  put(pin: Pin): void
+  remove(ref: number): void
+}
+
+/** A later text of a message. */
+export interface Edit {
+  readonly seq: number
+  readonly user: string
+  readonly at: number
+  readonly text: string
+}
+
+/** What was deleted and can be restored. */
+export interface KeptDeletions {
+  /** Remembers the entry of message `ref`, as JSON text, before it is deleted. */
+  keep(ref: number, data: string, until: number): void
+  /** The entry of a deleted message, if it is kept still. */
+  of(ref: number, now: number): string | undefined
+  /** Message `ref` is restored: its content is `data`, an entry as JSON text. */
+  restore(ref: number, data: string): void
+}
+
+/** What became of the messages of one conversation beside their newest text. */
+export interface MessageStates {
+  readonly reactions: Reactions
+  readonly pins: Pins
+  readonly kept: KeptDeletions
+  /** The newest `limit` edits of a message, ascending. */
+  edits(ref: number, limit: number): Edit[]
+  addEdit(ref: number, edit: Edit): void
+  /** The states of messages in `first`…`last` that have any, as `user` sees them. */
+  between(first: number, last: number, user: string, now: number): MessageState[]
+}
