@@ -135,7 +135,7 @@ class Story {
   async #differentPages(): Promise<string[]> {
     const different: string[] = []
     for (const id of this.#conversations) {
-      const { user = '' } = this.#people[0] ?? {}
+      const user = this.#people[0]?.user ?? ''
       const reader = { user, client: '', server: false }
       const read: unknown[] = []
       for (let top = Infinity, offset = 0; offset < top;) {
