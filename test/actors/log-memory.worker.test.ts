@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { commandBy } from '../support/conversation.ts'
+import { commandBy } from '../support/conversation-command.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
 import { newTenant, type TestTenant } from '../support/worker/tenant.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { commandBy, refused, TestConversation } from '../support/conversation.ts'
+import { commandBy } from '../support/conversation-command.ts'
+import { refused, TestConversation } from '../support/conversation.ts'
 
 // A call whose answer was lost is made again, so the same amendment by the same hand is one entry.
 

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { largeConversation } from '../../src/conversations/state.ts'
-import { commandBy, refused, TestConversation } from '../support/conversation.ts'
+import { commandBy } from '../support/conversation-command.ts'
+import { refused, TestConversation } from '../support/conversation.ts'
 
 const people = { owner: 'owner', admin: 'admin', alice: 'member', bob: 'member' } as const
 

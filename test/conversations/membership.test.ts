@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { decideCreate, directKey, type CreateDecision } from '../../src/conversations/create.ts'
 import type { Actor, Conversation } from '../../src/conversations/types.ts'
 import { sizes } from '../../src/protocol/limits.ts'
-import { commandBy, refused, TestConversation } from '../support/conversation.ts'
+import { commandBy } from '../support/conversation-command.ts'
+import { refused, TestConversation } from '../support/conversation.ts'
 
 const people = { owner: 'owner', admin: 'admin', alice: 'member' } as const
 const as = (user: string) => ({ user, client: '', server: false })

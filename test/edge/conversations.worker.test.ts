@@ -1,7 +1,7 @@
 import { evictDurableObject } from 'cloudflare:test'
 import { env, exports } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { commandBy } from '../support/conversation.ts'
+import { commandBy } from '../support/conversation-command.ts'
 import { viewOf } from '../support/worker/conversation-view.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant } from '../support/worker/tenant.ts'

@@ -1,6 +1,7 @@
 import { MessageStateTables } from '../../durable-objects/conversation/message-state-tables.ts'
 import { conversationSchema } from '../../durable-objects/conversation/schema.ts'
 import { Disk } from '../sim/disk.ts'
+import { commandBy } from './conversation-command.ts'
 import type { Amendments, Log, Members, ReadStates } from '../../src/conversations/ports.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import { entryKinds } from '../../src/conversations/entry-views.ts'
@@ -183,20 +184,6 @@ export class TestConversation implements ConversationState {
     return this.result({ kind: 'send', user, client: 'phone', content: { clientId, text } })
   }
 }
-
-/** A command of a conversation as a gateway sends it. */
-export const commandBy = (
-  name: string,
-  { user = '', client = '', server = false }: Partial<Actor>,
-  input: object = {},
-) => ({
-  user,
-  client,
-  server,
-  kind: 'command' as const,
-  name,
-  input,
-})
 
 function readResult(result: StreamResult | undefined): unknown {
   return result?.kind === 'done' ? JSON.parse(result.data) : result

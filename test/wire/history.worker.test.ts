@@ -7,7 +7,7 @@ import { connectAs } from '../support/worker/person.ts'
 import { forgetDependencies } from '../../src/adapters/dependency.ts'
 import { postgresHangs, postgresIsAway, postgresIsThere } from '../support/worker/shards.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
-import { commandBy } from '../support/conversation.ts'
+import { commandBy } from '../support/conversation-command.ts'
 import { newTenant, operatorKey, type TestTenant } from '../support/worker/tenant.ts'
 
 afterEach(() => {
