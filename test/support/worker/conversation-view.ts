@@ -1,5 +1,5 @@
 import type { StreamAnswer, StreamCall } from '../../../src/protocol/stream.ts'
-import { commandBy } from '../conversation.ts'
+import { commandBy } from '../conversation-command.ts'
 
 /** A conversation as one of its members reads it. */
 export async function viewOf(
