@@ -18,7 +18,7 @@ import type { z } from 'zod'
 import type { conversationView } from '../src/protocol/conversation-views.ts'
 import type { ServerSubscription } from '../src/auth/claims.ts'
 import type { NewConversation } from '../src/conversations/create.ts'
-import type { Actor } from '../src/conversations/types.ts'
+import type { Actor, Conversation as ConversationRecord, LogRow, Member } from '../src/conversations/types.ts'
 import type { Projected, ProjectionBatch } from '../src/events/projection.ts'
 import type { InboxUpdate } from '../src/inbox/entry.ts'
 import type { ListItem } from '../src/inbox/list.ts'
@@ -213,6 +213,31 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   eraseUser(erased: ErasedUser, cursor: string): ErasedPart
   writtenWithout(erased: ErasedUser, refs: readonly number[]): WrittenWithout
   entriesRewritten(seqs: readonly number[]): void
+  exportEntries(query: ExportQuery): ExportedEntries | undefined
+  exportMembers(after: string, limit: number): Member[]
+}
+
+/** Entries after `after` that are exported, all of them or those of one user. */
+export interface ExportQuery {
+  readonly user: string | null
+  readonly after: number
+  readonly limit: number
+}
+
+/** A part of what a conversation has for an export. */
+export interface ExportedEntries {
+  readonly conversation: Pick<ConversationRecord, 'id' | 'type' | 'name' | 'createdBy' | 'createdAt' | 'deletedAt'>
+  /** The membership of the user that was asked for. */
+  readonly member: Member | null
+  /** Entries below it are in Postgres only. */
+  readonly floor: number
+  readonly top: number
+  readonly rows: readonly Pick<LogRow, 'seq' | 'at' | 'user' | 'clientId' | 'data'>[]
+  /** The entries up to it have been looked at. */
+  readonly reached: number
+  /** Where entries are in Postgres: those up to `upTo` are to be read there, and which of them are deleted. */
+  readonly upTo: number
+  readonly deleted: readonly number[]
 }
 
 /** A part of the erasure of a user: how much was changed, and where the following part begins; null at the end. */
@@ -552,6 +577,12 @@ export interface PutSchedule {
   readonly schedule: Schedule
 }
 
+/** Scheduled messages as lines of an export, and after which the following part begins; null at the end. */
+export interface ExportedMessages {
+  readonly lines: readonly string[]
+  readonly next: number | null
+}
+
 export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   enqueue(wanted: NewJob, request?: RequestContext): Promise<EnqueueAnswer>
   enqueueAll(wanted: readonly NewJob[], request?: RequestContext): Promise<EnqueueResult>
@@ -570,6 +601,7 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   list(state: JobState, cursor: string | undefined, limit: number): JobPage
   cancel(id: string, request?: RequestContext): JobView | undefined
   eraseUser(user: string, limit: number): number
+  exportMessages(user: string, after: number, limit: number): ExportedMessages
   redrive(id: string, request?: RequestContext): JobView | Refusal
   redriveAll(
     limit: number,

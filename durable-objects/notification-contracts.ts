@@ -31,6 +31,7 @@ import type { FeedFilter } from '../src/protocol/feed-api.ts'
 import type { Mark } from '../src/protocol/feed-marks.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
 import type { Appearance } from '../src/protocol/preferences-api.ts'
+import type { ExportedPart } from '../src/tenants/export-page.ts'
 import type { ErasableRpc, FetchCall } from './contracts.ts'
 
 /** The methods of the actors of notifications, and the types they exchange; docs/design/notifications.md says what each holds. */
@@ -173,6 +174,7 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   topic(name: string): number | undefined
   topics(after: string, limit: number): string[]
   removeTopic(name: string): void
+  topicNames(topics: readonly number[]): string[]
   /** `uses` are the partials of the definition. */
   putTemplate(
     name: string,
@@ -363,6 +365,9 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   figures(): Record<string, WorkflowFigures>
   /** Deletes everything of a user; returns how many rows that were. */
   eraseUser(user: string): number
+  exportUser(user: string, cursor: string, limit: number): ExportedPart
+  exportUsers(cursor: string, limit: number): ExportedPart
+  topicsOf(user: string): number[]
   putUser(user: string, given: ProfileInput): StoredProfile & { readonly isNew: boolean }
   putUsers(users: readonly { readonly id: string; readonly given: ProfileInput }[]): void
   patchUser(user: string, given: ProfileInput): StoredProfile | Refusal

@@ -104,7 +104,18 @@ export const contexts = {
     shared: [],
   },
   core: {
-    tags: ['Conversations', 'Facade', 'Members', 'Messages', 'Operator', 'Settings', 'Tokens', 'Topics', 'Usage'],
+    tags: [
+      'Conversations',
+      'Export',
+      'Facade',
+      'Members',
+      'Messages',
+      'Operator',
+      'Settings',
+      'Tokens',
+      'Topics',
+      'Usage',
+    ],
     operations: ['eraseUser', 'readUserErasure'],
     routes: [
       '/',
@@ -176,6 +187,7 @@ export const contexts = {
       'src/edge/resources/admin/',
       'src/edge/resources/conversations/',
       'src/edge/resources/demo/',
+      'src/edge/resources/exports/',
       'src/edge/resources/facade/',
       'src/edge/resources/namespaces/',
       'src/edge/resources/operations/',

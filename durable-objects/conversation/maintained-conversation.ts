@@ -1,11 +1,13 @@
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import type { ErasedPart, WrittenWithout } from '../contracts.ts'
+import type { Member } from '../../src/conversations/types.ts'
+import type { ErasedPart, ExportedEntries, ExportQuery, WrittenWithout } from '../contracts.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { checksumsOf } from './checksums.ts'
 import type { ConversationStore } from './conversation-store.ts'
 import type { ConversationTasks } from './conversation-tasks.ts'
+import { exportedEntries } from './exported-entries.ts'
 import { UserEraser } from './user-eraser.ts'
 
 /** What is maintained of a conversation. */
@@ -54,6 +56,17 @@ export abstract class MaintainedConversation extends TenantActor {
     if (store.conversation === undefined) return
     store.cachedPages.note(store.conversation, seqs, store.log.floor())
     tasks.runNext()
+  }
+
+  /** What is exported of this conversation; undefined when there is none. */
+  exportEntries(query: ExportQuery): ExportedEntries | undefined {
+    return exportedEntries(this.maintained().store, query)
+  }
+
+  /** Members after `after`, by user id. */
+  exportMembers(after: string, limit: number): Member[] {
+    const { conversation, members } = this.maintained().store
+    return conversation === undefined ? [] : members.after(after, limit)
   }
 
   #eraser(): UserEraser {

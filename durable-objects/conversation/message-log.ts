@@ -141,7 +141,7 @@ export class MessageLog implements Log {
   }
 
   /** The entries that a condition on the table `messages` selects. */
-  rows(where: string, ...bindings: number[]): LogRow[] {
+  rows(where: string, ...bindings: (number | string)[]): LogRow[] {
     return this.#sql
       .exec<Row>(`SELECT ${columns} FROM messages WHERE ${where}`, ...bindings)
       .toArray()

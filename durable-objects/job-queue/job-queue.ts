@@ -35,7 +35,8 @@ import { Batcher } from '../shared/batcher.ts'
 import { eraseActor, TenantActor } from '../shared/tenant-actor.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
-import type { EnqueueAnswer, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
+import type { EnqueueAnswer, ExportedMessages, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
+import { eraseMessages, exportedMessages } from './user-messages.ts'
 
 /**
  * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
@@ -178,7 +179,13 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
    */
   eraseUser(user: string, limit: number): number {
     if (this.#isNew) return 0
-    return this.#changing((now) => this.#stores.jobs.eraseMessages(user, limit, (id) => cancel(this.#stores, id, now)))
+    return this.#changing((now) =>
+      eraseMessages(this.ctx.storage.sql, user, limit, (id) => cancel(this.#stores, id, now)),
+    )
+  }
+
+  exportMessages(user: string, after: number, limit: number): ExportedMessages {
+    return exportedMessages(this.ctx.storage.sql, user, after, limit)
   }
 
   /** Sends a dead or failed job again. */

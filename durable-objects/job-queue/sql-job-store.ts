@@ -169,18 +169,6 @@ export class SqlJobStore implements JobStore {
     if (seq === this.#top) this.#sql.exec(`INSERT OR REPLACE INTO facts (name, value) VALUES ('top', ?)`, String(seq))
   }
 
-  /** Empties the scheduled messages of a user, after cancelling those that wait; returns how many there were. */
-  eraseMessages(user: string, limit: number, cancel: (id: string) => void): number {
-    const where = "WHERE type = 'deliver-message' AND payload ->> '$.user' = ? LIMIT ?"
-    const jobs = selectJobs(this.#sql, where, user, limit).filter(({ phase }) => phase !== phases.active)
-    for (const { id } of jobs) {
-      cancel(id)
-      this.#sql.exec("UPDATE jobs SET payload = '{}', note = '', result = NULL WHERE id = ?", id)
-      this.#sql.exec('DELETE FROM lines WHERE job = ?', id)
-    }
-    return jobs.length
-  }
-
   #count(phase: number, by: number): void {
     this.#counts[phase] = (this.#counts[phase] ?? 0) + by
   }

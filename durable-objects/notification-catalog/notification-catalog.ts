@@ -183,6 +183,13 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
     return [...this.#sql.exec<{ name: string }>(sql, after, limit)].map(({ name }) => name)
   }
 
+  /** The names of topics by their numbers, in order; those of deleted ones are left out. */
+  topicNames(topics: readonly number[]): string[] {
+    if (!this.#exists || topics.length === 0) return []
+    const sql = 'SELECT name FROM topics WHERE topic IN (SELECT value FROM json_each(?)) ORDER BY name'
+    return [...this.#sql.exec<{ name: string }>(sql, JSON.stringify(topics))].map(({ name }) => name)
+  }
+
   /** The number is not given again, so that subscribers of the topic are never those of a later one. */
   removeTopic(name: string): void {
     if (this.#exists) this.#sql.exec('DELETE FROM topics WHERE name = ?', name)

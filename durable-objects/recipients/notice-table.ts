@@ -133,6 +133,14 @@ export class NoticeTable {
     this.#sql.exec('DELETE FROM notices WHERE user = ? AND notification = ?', user, notification)
   }
 
+  /** Notifications that a user has a notice of, after `after`, in order. */
+  notificationsOf(user: string, after: string, limit: number): string[] {
+    const sql = 'SELECT notification FROM notices WHERE user = ? AND notification > ? ORDER BY notification LIMIT ?'
+    return [...this.#sql.exec<{ notification: string }>(sql, user, after, limit)].map(
+      ({ notification }) => notification,
+    )
+  }
+
   /** Deletes everything of a user. */
   deleteUser(user: string): void {
     this.#sql.exec('DELETE FROM notices WHERE user = ?', user)

@@ -12,6 +12,7 @@ import { publicText, userText, type ProfileInput } from '../../src/notifications
 import type { Refusal } from '../../src/protocol/errors.ts'
 import { itemIdOf } from '../../src/protocol/feed-api.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
+import type { ExportedPart } from '../../src/tenants/export-page.ts'
 import { breakerOf, notificationCatalogOf, ownName } from '../address.ts'
 import type { ContextService } from '../contracts.ts'
 import type {
@@ -41,6 +42,7 @@ import { Sends } from './sends.ts'
 import { FeedTable, keptItems } from './sql-feed.ts'
 import { TopicTable } from './sql-topics.ts'
 import { refuseUnknown, UserTable } from './sql-users.ts'
+import { UserExporter } from './user-exporter.ts'
 
 /** Ids of items that the answer to a mark of all of them names. */
 const maxNamed = 1000
@@ -99,6 +101,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #topics = new TopicTable(this.#sql)
   readonly #live = new LiveEvents(this.env, this.#tenant)
   readonly #runs = new RunDecider({ sql: this.#sql, users: this.#users, feeds: this.#feeds, topics: this.#topics })
+  readonly #exporter = new UserExporter(this.#sql, { users: this.#users, feeds: this.#feeds, runs: this.#runs })
   readonly #metrics: NotificationMetrics
   readonly #templates = new FeedTemplates((source) => this.#findTemplate(source))
   readonly #health = new ProviderHealth()
@@ -213,6 +216,21 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       this.#topics.deleteUser(user)
     }
     return this.ctx.storage.transactionSync(() => deleteRowsOfUser(this.#sql, user, deleteCounted))
+  }
+
+  /** A part of what is exported of a user: lines, and where the following part begins. */
+  exportUser(user: string, cursor: string, limit: number): ExportedPart {
+    return this.#isUsed ? this.#exporter.part(user, cursor, limit) : { lines: [], next: null }
+  }
+
+  /** The same of all users of this actor. */
+  exportUsers(cursor: string, limit: number): ExportedPart {
+    return this.#isUsed ? this.#exporter.page(cursor, limit) : { lines: [], next: null }
+  }
+
+  /** The numbers of the topics that a user is subscribed to. */
+  topicsOf(user: string): number[] {
+    return this.#isUsed ? this.#topics.topicsOf(user) : []
   }
 
   /** Stores a profile in place of the one before. */

@@ -114,6 +114,12 @@ export class FeedTable {
     return { items: shown.map(readItem), before: rows.length > limit ? shown.at(-1)?.n : undefined }
   }
 
+  /** Items of all feeds of a user behind one of them, by feed and number. */
+  after(user: string, feed: string, n: number, limit: number): { readonly item: FeedItem; readonly n: number }[] {
+    const sql = 'SELECT * FROM feed_items WHERE user = ? AND (feed, n) > (?, ?) ORDER BY feed, n LIMIT ?'
+    return [...this.#sql.exec<ItemRow>(sql, user, feed, n, limit)].map((row) => ({ item: readItem(row), n: row.n }))
+  }
+
   /** One item, by its number. */
   find(user: string, feed: string, n: number): FeedItem | undefined {
     const sql = 'SELECT * FROM feed_items WHERE user = ? AND feed = ? AND n = ?'

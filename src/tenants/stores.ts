@@ -193,7 +193,7 @@ const actors = {
     holds: 'messages that the user scheduled for later; payloads of other jobs are content of the tenant',
     found: 'by-names',
     erase: 'deleted',
-    export: 'never',
+    export: 'itself',
   }),
   Topic: actor('the publications that a topic keeps', 'listed', {
     holds: 'publications of the user, for 30 days at most',
@@ -327,6 +327,11 @@ type Stores = typeof tables & typeof actors & typeof outside
 /** The stores of which parts are deleted or rewritten when a user is erased. */
 export type ErasedOfUser = {
   [N in StoreName]: Stores[N]['user']['erase'] extends 'deleted' | 'rewritten' ? N : never
+}[StoreName]
+
+/** The stores that the export of a user reads. */
+export type ExportedOfUser = {
+  [N in StoreName]: Stores[N]['user']['export'] extends 'itself' ? N : never
 }[StoreName]
 
 /** Everything that holds something of one tenant: tables and classes of actors by their names, and what is outside. */

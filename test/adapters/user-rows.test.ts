@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/adapters/neon/connect.ts'
+import { selectConversationsOfUser, selectExported } from '../../src/adapters/neon/export-rows.ts'
 import {
   rewriteCreator,
   rewriteEntries,
@@ -152,5 +153,61 @@ describe('the rows of a user that is erased', () => {
     expect(await selectMembers(shard, 'acme', 'c1', user, 9)).toEqual(['bob'])
     expect(await rewriteCreator(shard, at, user, 'erased')).toBe(true)
     expect(await rewriteCreator(shard, at, user, 'erased')).toBe(false)
+  })
+})
+
+describe('the rows of an export', () => {
+  const range = { tenant: 'acme', placementEpoch: 1, conversation: 'c1', after: 0, upTo: 20_000 }
+
+  test('are entries of the archive and of the messages in one order, with their times, a page at a time', async () => {
+    const all = await selectExported(shard, range, 100)
+    expect(all.map(({ seq }) => seq)).toEqual([1, 2, 101, 102, 201, 202, 203, 204])
+    expect(all[0]).toEqual({
+      seq: 1,
+      at: Date.parse('2026-01-01T00:00:00Z'),
+      user_id: user,
+      client_id: 'k',
+      body: '{"type":"message","text":"a, \\"quoted\\" {text}"}',
+    })
+    const paged: number[] = []
+    for (let after = 0; ;) {
+      const page = await selectExported(shard, { ...range, after }, 3)
+      paged.push(...page.map(({ seq }) => seq))
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = last.seq
+    }
+    expect(paged).toEqual(all.map(({ seq }) => seq))
+    expect((await selectExported(shard, { ...range, after: 101, upTo: 202 }, 100)).map(({ seq }) => seq)).toEqual([
+      102, 201, 202,
+    ])
+  })
+
+  test('have an entry once that is in the archive and in the messages', async () => {
+    const entry = `INSERT INTO messages VALUES ('acme', 'c1', 1, '2026-01-01', 'e', $1, 'phone', 'k', '{"type":"message"}')`
+    await owner.query(entry, [user])
+    expect((await selectExported(shard, range, 100)).filter(({ seq }) => seq === 1)).toHaveLength(1)
+  })
+
+  test('of a user are those that the user wrote or that name them', async () => {
+    const found = await selectExported(shard, { ...range, user: { id: user, name: JSON.stringify(user) } }, 100)
+    expect(found.map(({ seq }) => seq)).toEqual([1, 201, 202])
+  })
+
+  test('are not given of a tenant that has been placed elsewhere', async () => {
+    await owner.query(`UPDATE placements SET epoch = 2 WHERE tenant_id = 'acme'`)
+    await expect(selectExported(shard, range, 100)).rejects.toThrow('placed elsewhere')
+  })
+
+  test('of the conversations of a user come in the order of their characters', async () => {
+    for (const id of ['B', 'a', '_', 'Z'])
+      await owner.query(`INSERT INTO conversations VALUES ('acme', $1, 'group', 'x', 'e', $2, now(), NULL, 1)`, [
+        id,
+        user,
+      ])
+    const at = { tenant: 'acme', user }
+    const all = await selectConversationsOfUser(shard, at, '', 50)
+    expect(all).toEqual(['B', 'Z', '_', 'a', 'c1', 'open'])
+    expect(await selectConversationsOfUser(shard, at, 'Z', 2)).toEqual(['_', 'a'])
   })
 })

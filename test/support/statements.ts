@@ -7,6 +7,7 @@ import { archiveMessages } from '../../src/adapters/neon/archive-messages.ts'
 import { countOldEntries, selectChecksums, selectPropertiesChecksums } from '../../src/adapters/neon/checksums.ts'
 import type { Database } from '../../src/adapters/neon/connect.ts'
 import { createPartitions } from '../../src/adapters/neon/create-partitions.ts'
+import { selectConversationsOfUser, selectExported } from '../../src/adapters/neon/export-rows.ts'
 import { dropEmptyPartitions } from '../../src/adapters/neon/drop-partitions.ts'
 import { selectPosition } from '../../src/adapters/neon/log-position.ts'
 import { selectCounts, selectMemberships, selectTop } from '../../src/adapters/neon/operator-questions.ts'
@@ -200,6 +201,7 @@ export const ofShard: Readonly<Record<string, Use>> = {
     ]),
   selectUsage: (db) => selectUsage(db, tenant, { from: '2025-01-01', to: '2025-01-31', limit: 100 }),
   userRows,
+  exportRows,
   writeBatches: (db) => writeBatches(db, [batch({ facts, scrubbed: [203] })]),
   moveRows,
   moveTenant,
@@ -220,6 +222,17 @@ async function userRows(db: Database): Promise<void> {
     rewriteEntries(db, at, [{ ...entry, digest: 'd' }]),
     rewritePage(db, at, { epoch, page: 3, digest: 'd', entries: [entry] }),
     rewriteCreator(db, at, 'user7', 'other'),
+  ])
+    await ignoring(work)
+}
+
+/** What exports send. */
+async function exportRows(db: Database): Promise<void> {
+  const range = { tenant, placementEpoch: 1, conversation, after: 100, upTo: 20_100 }
+  for (const work of [
+    selectExported(db, range, 200),
+    selectExported(db, { ...range, user: { id: 'user7', name: '"user7"' } }, 200),
+    selectConversationsOfUser(db, { tenant, user: 'user7' }, '', 50),
   ])
     await ignoring(work)
 }

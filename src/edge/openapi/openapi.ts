@@ -33,6 +33,7 @@ const tags: Readonly<Record<string, string>> = {
   Preferences: 'What users want to be notified of, when, and by which channels.',
   'Notification topics': 'Named sets of users that notifications can go to.',
   Facade: 'Routes that move requests from a legacy system to a new one, step by step.',
+  Export: 'What is stored of a user, of a conversation or of all, as lines of JSON, and back again.',
   Usage: 'What you used, by day.',
   Operator: 'For the operator of the deployment, with ADMIN_KEY.',
   'Server API': 'Operations in the shape of the HTTP API of Centrifugo.',

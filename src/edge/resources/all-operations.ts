@@ -28,6 +28,7 @@ import { keySets } from './tenants/key-sets.ts'
 import { settings } from './tenants/settings.ts'
 import { signingKeys } from './tenants/signing-keys.ts'
 import { usage } from './tenants/usage.ts'
+import { exports } from './exports/exports.ts'
 import { erasures } from './users/erasure.ts'
 import { tokens } from './users/tokens.ts'
 import { users } from './users/users.ts'
@@ -38,6 +39,7 @@ export const operations: readonly Operation[] = [
   ...tokens,
   ...users,
   ...erasures,
+  ...exports,
   ...signingKeys,
   ...keySets,
   ...namespaces,

@@ -5,6 +5,7 @@ interface Entry {
   conversation: string
   seq: number
   epoch: string
+  at: number
   user: string
   client: string
   id: string | null
@@ -33,10 +34,12 @@ const at = (text: string | undefined, place: number): string => listOf(text)[pla
 /** A digest that differs where texts differ. */
 const digestOf = (texts: readonly string[]): string => JSON.stringify(texts)
 
-/** What one shard keeps of messages, archived pages, members and creators, for statements of the projection and of erasures. */
+/** What one shard keeps of messages, archived pages, members and creators, for statements of the projection, of erasures and of exports. */
 export class KeptRows {
   entries: Entry[] = []
   pages: Page[] = []
+  /** Of the tenant that is here. */
+  placementEpoch = 1
   readonly members = new Map<string, string>()
   readonly creators = new Map<string, string>()
 
@@ -51,6 +54,10 @@ export class KeptRows {
     if (query.includes('UPDATE conversations c SET created_by')) return this.#rewriteCreator(params)
     if (query.includes("type = 'channel' OR created_by")) return this.#conversationsOf(params)
     if (query.includes('user_id AS name FROM members')) return this.#membersOf(params)
+    if (query.includes('unnest(a.seqs, a.sent_ats')) return this.#range(params)
+    if (query.includes('DISTINCT conversation_id AS name'))
+      return this.#page([...this.creators.keys()], params[1] ?? '', '50')
+    if (query.startsWith('SELECT epoch FROM placements')) return [{ epoch: this.placementEpoch }]
     return []
   }
 
@@ -77,7 +84,14 @@ export class KeptRows {
     const columns = params.slice(0, 10).map(listOf)
     for (const [place, tenant] of (columns[0] ?? []).entries()) {
       const of = (column: number) => columns[column]?.[place] ?? ''
-      const entry = { tenant: tenant ?? '', conversation: of(2), epoch: of(3), seq: Number(of(4)), user: of(6) }
+      const entry = {
+        tenant: tenant ?? '',
+        conversation: of(2),
+        epoch: of(3),
+        seq: Number(of(4)),
+        at: Number(of(5)),
+        user: of(6),
+      }
       const all = [...this.entries, ...this.pages.flatMap(({ entries }) => entries)]
       if (all.some(({ conversation, seq }) => conversation === entry.conversation && seq === entry.seq)) continue
       this.entries.push({ ...entry, client: of(7), id: columns[8]?.[place] ?? null, body: of(9) })
@@ -137,6 +151,17 @@ export class KeptRows {
         ids: JSON.stringify(entries.map(({ id }) => id)),
         bodies: JSON.stringify(entries.map(({ body }) => body)),
       }))
+  }
+
+  /** Entries of a range, from messages and archive. */
+  #range([tenant, conversation, after, upTo, user, name = '', limit]: readonly string[]): Answer {
+    return [...this.entries, ...this.pages.flatMap(({ entries }) => entries)]
+      .filter((entry) => entry.tenant === tenant && entry.conversation === conversation)
+      .filter(({ seq }) => seq > Number(after) && seq <= Number(upTo))
+      .filter((entry) => (user ?? null) === null || entry.user === user || entry.body.includes(name))
+      .sort((a, b) => a.seq - b.seq)
+      .slice(0, Number(limit))
+      .map(({ seq, at, user: by, id, body }) => ({ seq, at, user_id: by, client_id: id, body }))
   }
 
   #rewrite(params: readonly string[]): Answer {
