@@ -1,12 +1,15 @@
 import { conversationChannel } from '../src/protocol/channels.ts'
 import type { Connection } from './connection.ts'
+import { ParleyError } from './failure.ts'
 import { Feed } from './feed.ts'
 import { fields, count } from './parse.ts'
 import { Listeners } from './listeners.ts'
+import type { UnsentMessage } from './message-store.ts'
 import { Outbox } from './outbox.ts'
 import { pause } from './pause.ts'
 import { ReadCursor } from './read-cursor.ts'
 import * as log from './timeline.ts'
+import type { UnsentMessages } from './unsent-messages.ts'
 import { unknown, viewOf, type Known, type View } from './view.ts'
 
 /** "Is typing" is said this often at most; the server takes no more. */
@@ -21,11 +24,13 @@ export class Conversation {
   readonly #feed: Feed
   readonly #outbox: Outbox
   readonly #cursor: ReadCursor
+  readonly #unsent: UnsentMessages
   #known: Known
   #typedAt = 0
 
-  constructor(id: string, me: string, connection: Connection) {
+  constructor(id: string, me: string, connection: Connection, unsent: UnsentMessages) {
     this.id = id
+    this.#unsent = unsent
     this.#connection = connection
     this.#known = unknown(me)
     this.#feed = new Feed(connection, conversationChannel(id), {
@@ -61,14 +66,27 @@ export class Conversation {
   /** Says something: it shows at once, and is repeated until the server has it. */
   send(text: string): void {
     const clientId = randomId()
-    this.#changeLog((timeline) => log.say(timeline, clientId, text, Date.now()))
+    const at = Date.now()
+    this.#changeLog((timeline) => log.say(timeline, clientId, text, at))
+    this.#unsent.keep({ conversation: this.id, clientId, text, at })
     this.#outbox.post({ clientId, text })
     this.#typedAt = 0
   }
 
-  /** Whether something that was said is still on its way to the server. It lives here and nowhere else. */
+  /** What was said and is not in the log yet: on its way, waiting for a connection, or refused, with the reason. */
+  get unsent(): readonly log.Outgoing[] {
+    return this.#known.timeline.outgoing.filter(({ delivery }) => delivery !== 'sent')
+  }
+
+  /** Whether something that was said is still on its way to the server. */
   get hasUnsent(): boolean {
-    return this.#known.timeline.outgoing.some(({ delivery }) => delivery === 'sending' || delivery === 'waiting')
+    return this.unsent.some(({ delivery }) => delivery !== 'failed')
+  }
+
+  /** Goes on with messages of a page that ended. `Parley` calls this. */
+  restore(messages: readonly UnsentMessage[]): void {
+    this.#changeLog((timeline) => log.restore(timeline, messages.map(outgoingOf)))
+    this.#outbox.restore(messages.filter(({ refused }) => refused === undefined))
   }
 
   /** Tries a message again that was refused. */
@@ -76,12 +94,14 @@ export class Conversation {
     const failed = this.#known.timeline.outgoing.find((one) => one.clientId === clientId)
     if (failed?.delivery !== 'failed') return
     this.#changeLog((timeline) => log.resend(timeline, clientId))
+    this.#unsent.retry(clientId)
     this.#outbox.post({ clientId, text: failed.text })
   }
 
   /** Takes back a message that the server does not have. */
   discard(clientId: string): void {
     this.#outbox.cancel(clientId)
+    this.#unsent.drop(clientId)
     this.#changeLog((timeline) => log.drop(timeline, clientId))
   }
 
@@ -136,9 +156,16 @@ export class Conversation {
         const ack = await this.#connection.rpc('message.send', { conversation: this.id, clientId, text })
         return { seq: count(fields(ack)['seq']) }
       },
+      ready: () => this.#unsent.ready,
       online: () => this.#connection.online(),
-      delivered: (clientId, seq) => this.#changeLog((timeline) => log.acknowledge(timeline, clientId, seq)),
-      stalled: (clientId, problem) => this.#changeLog((timeline) => log.stall(timeline, clientId, problem)),
+      delivered: (clientId, seq) => {
+        this.#unsent.drop(clientId)
+        this.#changeLog((timeline) => log.acknowledge(timeline, clientId, seq))
+      },
+      stalled: (clientId, problem) => {
+        if (!problem.temporary) this.#unsent.refuse(clientId, problem)
+        this.#changeLog((timeline) => log.stall(timeline, clientId, problem))
+      },
       resent: (clientId) => this.#changeLog((timeline) => log.resend(timeline, clientId)),
       pause,
     })
@@ -159,3 +186,14 @@ export class Conversation {
 /** A clientId: unique among its sender's for ever, also where the page is not a secure context. */
 const randomId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+
+const outgoingOf = ({ clientId, text, at, refused }: UnsentMessage): log.Outgoing =>
+  refused === undefined
+    ? { clientId, text, at, delivery: 'sending' }
+    : {
+        clientId,
+        text,
+        at,
+        delivery: 'failed',
+        problem: new ParleyError(refused.kind, refused.message, { code: refused.code }),
+      }

@@ -1,5 +1,5 @@
 /** The client of Parley: conversations, live, over one connection. */
-export { createParley, Parley, type ParleyOptions } from './parley.ts'
+export { createParley, Parley, type ParleyOptions, type Unsent } from './parley.ts'
 export { type ConnectionState, type Session } from './connection.ts'
 export { type Conversation } from './conversation.ts'
 export { type ConversationType, type Created, type Details, type NewConversation, type Page } from './conversations.ts'
@@ -22,5 +22,6 @@ export {
   Notifications,
   type Preferences,
 } from './notifications.ts'
+export { type MessageStore, type UnsentMessage } from './message-store.ts'
 export { type Member } from './people.ts'
 export { type Properties, type ConversationStatus, type View } from './view.ts'

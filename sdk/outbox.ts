@@ -4,6 +4,8 @@ import { wireFailure, type ParleyError } from './failure.ts'
 export interface OutboxPort {
   /** Sends one message; the same clientId again is the same message. */
   deliver(clientId: string, text: string): Promise<{ readonly seq: number }>
+  /** Resolves once messages of earlier pages are restored, which go first. */
+  ready(): Promise<void>
   /** Resolves when there is a connection, at once when there is one. */
   online(): Promise<void>
   delivered(clientId: string, seq: number): void
@@ -42,6 +44,12 @@ export class Outbox {
     void this.#drain()
   }
 
+  /** Takes messages of an earlier page, which were written before all that wait. */
+  restore(messages: readonly QueuedMessage[]): void {
+    this.#waiting = [...messages, ...this.#waiting]
+    void this.#drain()
+  }
+
   /** Forgets a message; one that has already left may still arrive. */
   cancel(clientId: string): void {
     this.#waiting = this.#waiting.filter((message) => message.clientId !== clientId)
@@ -50,6 +58,7 @@ export class Outbox {
   async #drain(): Promise<void> {
     if (this.#draining) return
     this.#draining = true
+    await this.#port.ready()
     let tries = 0
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const problem = await this.#attempt(next)

@@ -6,7 +6,12 @@ import { Http } from './http.ts'
 import { readInboxUpdate, type InboxUpdate } from './inbox.ts'
 import { Listeners } from './listeners.ts'
 import { Notifications } from './notifications.ts'
+import type { ParleyError } from './failure.ts'
+import type { MessageStore } from './message-store.ts'
+import { pagesOf } from './pages.ts'
+import type { Outgoing } from './timeline.ts'
 import { Tokens, type TokenOptions } from './tokens.ts'
+import { UnsentMessages } from './unsent-messages.ts'
 
 /** Where Parley is and who asks: `{url: 'https://chat.example', getToken}`. */
 export type ParleyOptions = TokenOptions & {
@@ -15,6 +20,13 @@ export type ParleyOptions = TokenOptions & {
   /** For runtimes without their own. */
   readonly websocket?: unknown
   readonly fetch?: typeof fetch
+  /** Where messages are kept that the server does not have yet; without one they end with the page. See `indexedDbStore`. */
+  readonly store?: MessageStore
+}
+
+/** A message that the server does not have, and where it belongs. */
+export interface Unsent extends Outgoing {
+  readonly conversation: string
 }
 
 /** Everything a client does with Parley: one connection, the list of conversations, and each one opened. */
@@ -27,6 +39,7 @@ export class Parley {
   /** Updates of the list: conversations that moved, appeared or went. */
   readonly inbox = new Listeners<InboxUpdate>()
   readonly #opened = new Map<string, Conversation>()
+  readonly #unsent: UnsentMessages
 
   constructor(options: ParleyOptions) {
     const { user, websocket, fetch: ownFetch } = options
@@ -37,6 +50,12 @@ export class Parley {
     const http = new Http({ url, tokens, fetch: ownFetch ?? ((...call) => fetch(...call)) })
     this.conversations = new Conversations(http)
     this.notifications = new Notifications(http, user)
+    this.#unsent = new UnsentMessages({
+      user,
+      store: options.store,
+      pages: pagesOf(user),
+      restore: (conversation, messages) => this.#conversation(conversation).restore(messages),
+    })
     this.#followInbox()
     this.connection.open()
   }
@@ -46,21 +65,37 @@ export class Parley {
    * after `close` it comes back where it was and hears what it missed.
    */
   open(id: string): Conversation {
-    const known = this.#opened.get(id)
-    const conversation = known ?? new Conversation(id, this.user, this.connection)
-    this.#opened.set(id, conversation)
+    const conversation = this.#conversation(id)
     conversation.open()
     return conversation
   }
 
+  /** Every message of this page that the server does not have, those of earlier pages among them, with the reason where it was refused. */
+  get unsent(): readonly Unsent[] {
+    return [...this.#opened].flatMap(([conversation, { unsent }]) => unsent.map((one) => ({ ...one, conversation })))
+  }
+
+  /** What the store refused to keep: private mode, no space. */
+  get storageProblems(): Listeners<ParleyError> {
+    return this.#unsent.problems
+  }
+
   /** Whether something that was said would be lost now, were everything ended. */
   get hasUnsent(): boolean {
-    return [...this.#opened.values()].some((conversation) => conversation.hasUnsent)
+    return this.#unsent.isVolatile && [...this.#opened.values()].some((conversation) => conversation.hasUnsent)
   }
 
   /** Ends everything. */
   close(): void {
     this.connection.close()
+    this.#unsent.close()
+  }
+
+  #conversation(id: string): Conversation {
+    const known = this.#opened.get(id)
+    const conversation = known ?? new Conversation(id, this.user, this.connection, this.#unsent)
+    this.#opened.set(id, conversation)
+    return conversation
   }
 
   #followInbox(): void {

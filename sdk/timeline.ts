@@ -132,6 +132,12 @@ export const say = (timeline: Timeline, clientId: string, text: string, at: numb
   outgoing: [...timeline.outgoing, { clientId, text, at, delivery: 'sending' }],
 })
 
+/** Messages of an earlier page, written before those on their way. */
+export const restore = (timeline: Timeline, messages: readonly Outgoing[]): Timeline => ({
+  ...timeline,
+  outgoing: [...messages, ...timeline.outgoing],
+})
+
 /** The server has it at `seq`; it stays until the stream brings it or has passed its place. */
 export function acknowledge(timeline: Timeline, clientId: string, seq: number): Timeline {
   if (seq <= newest(timeline)) return drop(timeline, clientId)

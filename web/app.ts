@@ -1,3 +1,4 @@
+import { indexedDbStore } from '../sdk/indexed-db.ts'
 import { createParley, type Parley } from '../sdk/index.ts'
 import { ChatList } from './chat-list.ts'
 import { Drafts } from './drafts.ts'
@@ -31,7 +32,12 @@ export class App {
   #cameFromList = false
 
   constructor(name: string) {
-    this.#parley = createParley({ url: location.origin, user: name, getToken: () => demoToken(name) })
+    this.#parley = createParley({
+      url: location.origin,
+      user: name,
+      getToken: () => demoToken(name),
+      store: indexedDbStore(),
+    })
     this.#drafts = new Drafts(name)
     this.#list = new ChatList(this.#parley)
     this.#banner = new Banner(() => this.#parley.connection.reconnectNow())
@@ -60,7 +66,7 @@ export class App {
     addEventListener('hashchange', () => this.#route())
     addEventListener('online', this.#draw)
     addEventListener('offline', this.#draw)
-    // Asked by the browser, in its own words: what waits for a connection lives in this page alone.
+    // Asked by the browser, in its own words, where it keeps nothing: what waits for a connection would be lost.
     addEventListener('beforeunload', (event) => this.#parley.hasUnsent && event.preventDefault())
     setInterval(this.#draw, aMinute)
   }

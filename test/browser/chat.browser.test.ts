@@ -1,4 +1,4 @@
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { apiKey, call } from '../support/e2e/people.ts'
 import { until } from '../support/e2e/until.ts'
@@ -195,8 +195,32 @@ describe.skipIf(absent)('the chat page', () => {
     await bob.page.getByText('You are offline').waitFor({ state: 'hidden' })
   })
 
-  test('a user that closes the page on words that have not left is asked first, and only then', async () => {
+  test('words that have not left outlive their page: another one sends them, once and in order', async () => {
     const [alice, bob] = await talking()
+    const asked: string[] = []
+    alice.page.on('dialog', (dialog) => void asked.push(dialog.type()))
+    await alice.page.context().setOffline(true)
+    await alice.page.getByText('You are offline').waitFor()
+    await alice.say('not gone yet')
+    await alice.say('nor this')
+    await alice.page.getByText('Goes out when you are connected.').first().waitFor()
+    const context = alice.page.context()
+    await expect.poll(() => keptIn(alice.page)).toBe(2)
+    await alice.page.close({ runBeforeUnload: true })
+    await expect.poll(() => alice.page.isClosed()).toBe(true)
+    expect(asked).toEqual([])
+    await context.setOffline(false)
+    const again = await context.newPage()
+    await again.goto(`${server.url}/?as=${encodeURIComponent(alice.name)}`)
+    await bob.sees('not gone yet', 'nor this')
+  })
+
+  test('a user that closes the page on words that have not left is asked first where the browser keeps nothing', async () => {
+    const [alice, bob] = await talking()
+    await alice.page.context().addInitScript(() => Object.defineProperty(globalThis, 'indexedDB', { value: undefined }))
+    await alice.page.reload()
+    await alice.say('before')
+    await bob.sees('before')
     const asked: string[] = []
     alice.page.on('dialog', (dialog) => {
       asked.push(dialog.type())
@@ -209,7 +233,7 @@ describe.skipIf(absent)('the chat page', () => {
     await alice.page.close({ runBeforeUnload: true })
     await expect.poll(() => asked).toEqual(['beforeunload'])
     await alice.page.context().setOffline(false)
-    await bob.sees('not gone yet')
+    await bob.sees('before', 'not gone yet')
     await alice.allSent()
     await alice.page.close({ runBeforeUnload: true })
     await expect.poll(() => alice.page.isClosed()).toBe(true)
@@ -609,3 +633,17 @@ describe.skipIf(absent)('the chat page', () => {
     expect(await style('.list a[aria-current]', 'outline-style')).toBe('solid')
   })
 })
+
+/** How many unsent messages the browser of a page keeps. A text, since Node's types know no IndexedDB. */
+const keptIn = (page: Page): Promise<number> =>
+  page.evaluate<number>(`new Promise((resolve, reject) => {
+    const opening = indexedDB.open('parley')
+    opening.onerror = () => reject(opening.error)
+    opening.onsuccess = () => {
+      const counting = opening.result.transaction('unsent').objectStore('unsent').count()
+      counting.onsuccess = () => {
+        opening.result.close()
+        resolve(counting.result)
+      }
+    }
+  })`)

@@ -67,7 +67,7 @@ describe('the package of the SDK', () => {
       const text = await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8')
       expect([name, project.parse(JSON.parse(text)).version]).toEqual([name, version])
     }
-    expect(Object.keys(described.exports)).toEqual(['.', './server', './api', './package.json'])
+    expect(Object.keys(described.exports)).toEqual(['.', './server', './api', './indexed-db', './package.json'])
   })
 
   test('sends a message from a server and shows it to a user, in each version of Node at hand', async () => {
