@@ -196,7 +196,10 @@ export interface GatewayRpc extends Rpc.DurableObjectBranded {
 /** The answer to a creation. */
 export interface Created {
   readonly kind: 'conversation'
+  /** Without its custom properties. */
   readonly view: z.input<typeof conversationView>
+  /** JSON text. */
+  readonly properties?: string
   /** False when it existed already. */
   readonly made: boolean
 }

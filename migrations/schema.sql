@@ -54,6 +54,7 @@ COLUMN conversations.created_by text NOT NULL
 COLUMN conversations.created_at timestamp with time zone NOT NULL
 COLUMN conversations.deleted_at timestamp with time zone
 COLUMN conversations.version bigint NOT NULL
+COLUMN conversations.properties text
 COLUMN members.tenant_id text NOT NULL
 COLUMN members.conversation_id text NOT NULL
 COLUMN members.user_id text NOT NULL
@@ -103,7 +104,6 @@ CONSTRAINT archive.archive_pkey PRIMARY KEY (tenant_id, conversation_id, epoch, 
 CONSTRAINT conversations.conversations_pkey PRIMARY KEY (tenant_id, conversation_id)
 CONSTRAINT conversations.conversations_type_check CHECK ((type = ANY (ARRAY['direct'::text, 'group'::text, 'channel'::text])))
 CONSTRAINT members.members_pkey PRIMARY KEY (tenant_id, conversation_id, user_id)
-CONSTRAINT members.members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text])))
 CONSTRAINT messages.messages_pkey PRIMARY KEY (tenant_id, conversation_id, seq, sent_at)
 CONSTRAINT messages_default.messages_default_pkey PRIMARY KEY (tenant_id, conversation_id, seq, sent_at)
 CONSTRAINT move_notes.move_notes_pkey PRIMARY KEY (tenant_id, id)

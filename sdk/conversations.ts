@@ -2,6 +2,7 @@ import type { Http } from './http.ts'
 import { readListItem, type ListItem } from './inbox.ts'
 import { count, fields, items, text } from './parse.ts'
 import { readMembers, type Member } from './people.ts'
+import { nothingShown, readShown, type Shown } from './shown.ts'
 
 /** direct: two people; group: its members; channel: everyone of the tenant reads, members write. */
 export type ConversationType = 'direct' | 'group' | 'channel'
@@ -11,6 +12,27 @@ export interface NewConversation {
   readonly type: ConversationType
   readonly members: readonly string[]
   readonly name?: string
+  readonly topic?: string
+  /** An https address of a picture. */
+  readonly avatar?: string
+  /** Custom properties of your own. */
+  readonly properties?: object
+}
+
+/** What to change of a conversation; null removes. */
+export interface ConversationChange {
+  readonly name?: string
+  readonly topic?: string | null
+  readonly avatar?: string | null
+  readonly properties?: object | null
+  readonly frozen?: boolean
+  readonly slowModeSeconds?: number | null
+}
+
+/** A banned user; `until` is in milliseconds since the epoch, null for a ban without an end. */
+export interface Ban {
+  readonly user: string
+  readonly until: number | null
 }
 
 /** A conversation as it was just made or found. */
@@ -22,7 +44,7 @@ export interface Created {
 }
 
 /** Everything about one conversation but what is said in it. */
-export interface Details {
+export interface Details extends Shown {
   readonly id: string
   readonly type: string
   readonly name: string
@@ -82,7 +104,13 @@ export class Conversations {
   async get(id: string): Promise<Details> {
     const found = fields(await this.#http.request('GET', path(id)))
     const members = readMembers(found['members'])
-    return { ...propertiesOf(found), members, memberCount: count(found['memberCount'], members.length) }
+    return {
+      ...nothingShown,
+      ...readShown(found),
+      ...propertiesOf(found),
+      members,
+      memberCount: count(found['memberCount'], members.length),
+    }
   }
 
   /** Gives it another name. */
@@ -90,14 +118,42 @@ export class Conversations {
     await this.#http.request('PATCH', path(id), { name })
   }
 
+  /** Changes its properties, freezes it, or turns slow mode on. */
+  async update(id: string, change: ConversationChange): Promise<void> {
+    await this.#http.request('PATCH', path(id), change)
+  }
+
   /** Adds members. */
   async add(id: string, members: readonly string[]): Promise<void> {
     await this.#http.request('POST', `${path(id)}/members`, { members })
   }
 
-  /** Makes a member an owner, an admin or a plain member. */
-  async setRole(id: string, user: string, role: 'owner' | 'admin' | 'member'): Promise<void> {
+  /** Gives a member another role: owner, admin, moderator, member, reader, or one of the conversation's own. */
+  async setRole(id: string, user: string, role: string): Promise<void> {
     await this.#http.request('PATCH', `${path(id)}/members/${encodeURIComponent(user)}`, { role })
+  }
+
+  /** Removes a user and keeps them out, until a time in milliseconds since the epoch or for good. */
+  async ban(
+    id: string,
+    user: string,
+    options: { readonly until?: number; readonly reason?: string } = {},
+  ): Promise<void> {
+    await this.#http.request('PUT', `${path(id)}/bans/${encodeURIComponent(user)}`, options)
+  }
+
+  /** Ends a ban. */
+  async unban(id: string, user: string): Promise<void> {
+    await this.#http.request('DELETE', `${path(id)}/bans/${encodeURIComponent(user)}`)
+  }
+
+  /** The users that are banned now. */
+  async bans(id: string): Promise<readonly Ban[]> {
+    const { bans } = fields(await this.#http.request('GET', `${path(id)}/bans`))
+    return items(bans).map((given) => {
+      const { user, until } = fields(given)
+      return { user: text(user), until: typeof until === 'number' ? until : null }
+    })
   }
 
   /** Removes a member, or lets oneself out. */

@@ -1,4 +1,5 @@
 import { count, fields, text } from './parse.ts'
+import { readShown, type Shown } from './shown.ts'
 
 /** One entry of a conversation's log, as the client understands it. */
 export type Entry =
@@ -12,6 +13,7 @@ export type Entry =
   | MemberChange
   | RoleChange
   | Rename
+  | Update
   | Unknown
 
 interface Common {
@@ -89,6 +91,12 @@ export interface Rename extends Common {
   readonly name: string
 }
 
+/** Properties of the conversation have changed; null where one was removed. */
+export interface Update extends Common {
+  readonly type: 'conversation.updated'
+  readonly changed: Partial<Shown>
+}
+
 /** An entry of a later version of the server: it keeps its place and shows nothing. */
 export interface Unknown extends Common {
   readonly type: 'unknown'
@@ -120,6 +128,8 @@ export function readEntry(data: unknown, publisher = ''): Entry {
       return { type, ...common, member: text(given['member']), role: text(given['role'], 'member') }
     case 'conversation.renamed':
       return { type, ...common, name: text(given['name']) }
+    case 'conversation.updated':
+      return { type, ...common, changed: readShown(given) }
     default:
       return { type: 'unknown', ...common }
   }

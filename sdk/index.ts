@@ -2,7 +2,16 @@
 export { createParley, Parley, type ParleyOptions, type Unsent } from './parley.ts'
 export { type ConnectionState, type Session } from './connection.ts'
 export { type Conversation } from './conversation.ts'
-export { type ConversationType, type Created, type Details, type NewConversation, type Page } from './conversations.ts'
+export {
+  type Ban,
+  type ConversationChange,
+  type ConversationType,
+  type Created,
+  type Details,
+  type NewConversation,
+  type Page,
+} from './conversations.ts'
+export { type Shown } from './shown.ts'
 export {
   inboxTable,
   oncePerDelivery,

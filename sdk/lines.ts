@@ -61,6 +61,7 @@ function lineOf(timeline: Timeline, state: MessageState | undefined, { seq, entr
       return { ...notice(seq, entry), what: 'role', subject: entry.member, role: entry.role }
     case 'conversation.renamed':
       return { ...notice(seq, entry), what: 'renamed', subject: entry.name }
+    case 'conversation.updated':
     case 'message.edited':
     case 'message.deleted':
     case 'reaction.added':

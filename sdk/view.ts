@@ -3,10 +3,11 @@ import type { ParleyError } from './failure.ts'
 import { linesOf, type Line } from './lines.ts'
 import { count, fields, text } from './parse.ts'
 import * as people from './people.ts'
+import { nothingShown, readShown, type Shown } from './shown.ts'
 import * as log from './timeline.ts'
 
 /** What a conversation is, beside what is said in it. */
-export interface Properties {
+export interface Properties extends Shown {
   readonly type: string
   readonly name: string
   /** Null for someone who reads a channel without being a member. */
@@ -52,7 +53,7 @@ export interface View {
 export const unknown = (me: string): Known => ({
   status: 'closed',
   problem: undefined,
-  properties: { type: '', name: '', role: 'member', memberCount: 0 },
+  properties: { type: '', name: '', role: 'member', memberCount: 0, ...nothingShown },
   people: people.noPeople,
   timeline: log.emptyTimeline(me),
   asOf: 0,
@@ -71,6 +72,8 @@ export function withState(known: Known, given: unknown): Known {
       name: text(state['name']),
       role,
       memberCount: count(state['memberCount']),
+      ...nothingShown,
+      ...readShown(state),
     },
     people: people.withMembers(known.people, withMe(named, me)),
     asOf: count(state['last']),
@@ -101,6 +104,7 @@ function follow(known: Known, { seq, entry }: log.Placed): Known {
 function changeProperties(known: Known, seq: number, entry: Entry): Known {
   const { properties } = known
   if (entry.type === 'conversation.renamed') return { ...known, properties: { ...properties, name: entry.name } }
+  if (entry.type === 'conversation.updated') return { ...known, properties: { ...properties, ...entry.changed } }
   if (entry.type === 'member.joined') {
     const role = entry.member === known.timeline.me ? (properties.role ?? 'member') : properties.role
     const next = { ...properties, role, memberCount: properties.memberCount + 1 }

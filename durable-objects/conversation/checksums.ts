@@ -1,3 +1,4 @@
+import { projectedProperties } from '../../src/conversations/projected-properties.ts'
 import { LogChecksum, propertiesChecksum, type ConversationChecksums } from '../../src/history/checksum.ts'
 import type { ConversationStore } from './conversation-store.ts'
 
@@ -16,7 +17,9 @@ export async function checksumsOf(
   const first = log.floor()
   const old = oldEntries(sql, first)
   const properties = projection.hasProperties(conversation)
-    ? await propertiesChecksum({ ...conversation, deletedAt }, [...members.all()])
+    ? await propertiesChecksum({ ...conversation, deletedAt, properties: projectedProperties(conversation) }, [
+        ...members.all(),
+      ])
     : undefined
   const checksum = new LogChecksum()
   // What is being replaced is compared afterwards.

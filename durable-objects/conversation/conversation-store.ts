@@ -1,4 +1,5 @@
 import type { Conversation, Member } from '../../src/conversations/types.ts'
+import { SentTimes } from '../../src/conversations/slow-mode.ts'
 import type { Env } from '../../src/env.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { conversationChannel } from '../../src/protocol/channels.ts'
@@ -31,6 +32,7 @@ export class ConversationStore {
   readonly amendments: AmendmentTable
   readonly messages: MessageStateTables
   readonly mentions: MentionTable
+  readonly sentTimes: SentTimes
   readonly unread: UnreadCounter
   readonly activity: ActivityUpdater
   readonly subscribers: Subscribers
@@ -50,6 +52,7 @@ export class ConversationStore {
     this.conversation = parseConversation(this.settings.get('conversation'))
     this.members = new MemberTable(sql, this.settings, exists, this.conversation?.version ?? 0)
     this.log = new MessageLog(sql, this.settings, exists)
+    this.sentTimes = new SentTimes(this.log)
     this.summary = new LogSummary(sql, this.settings, this.log)
     this.messages = new MessageStateTables(sql)
     this.amendments = new AmendmentTable(sql, this.log, this.summary, this.messages)

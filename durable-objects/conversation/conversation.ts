@@ -8,7 +8,7 @@ import {
 import { decideCreate, type NewConversation } from '../../src/conversations/create.ts'
 import { historyWindow, pageBounds } from '../../src/protocol/history-window.ts'
 import { applyCommands, refuseAll } from '../../src/conversations/apply-commands.ts'
-import { viewOf } from '../../src/conversations/view.ts'
+import { propertiesOf, viewOf } from '../../src/conversations/view.ts'
 import type { Actor, Conversation as ConversationRecord } from '../../src/conversations/types.ts'
 import { loadConfig } from '../../src/config.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -100,20 +100,20 @@ export class Conversation extends MaintainedConversation implements Conversation
       this.#tasks.alarm.runPrompt(this.#clock.now())
     }
     const view = viewOf(this.#stateOf(decision.conversation), wanted.createdBy)
-    return { kind: 'conversation', view, made: decision.kind === 'created' }
+    return { kind: 'conversation', view, ...propertiesOf(decision.conversation), made: decision.kind === 'created' }
   }
 
   /** Whether `actor` may write here, without writing. */
   admitsWriter(actor: Actor): { readonly kind: 'admitted' } | Refusal {
     const state = this.#state()
-    const denied = state === undefined ? refuse('notFound') : mayWrite(state.conversation, state.members, actor)
+    const denied = state === undefined ? refuse('notFound') : mayWrite(state, actor)
     return denied ?? { kind: 'admitted' }
   }
 
   /** A page of the log: what is held here, and which seqs must be read from Postgres. */
   history(actor: Actor, query: HistoryQuery): HistoryAnswer {
     const state = this.#state()
-    const denied = state === undefined ? refuse('permissionDenied') : mayRead(state.conversation, state.members, actor)
+    const denied = state === undefined ? refuse('permissionDenied') : mayRead(state, actor)
     if (state === undefined || denied !== undefined) return refuse('permissionDenied')
     const { epoch } = state.conversation
     const top = state.log.top()
@@ -143,7 +143,7 @@ export class Conversation extends MaintainedConversation implements Conversation
   /** The connections that are subscribed now, or how many there are. */
   presence(actor: Actor, form: PresenceForm): Ready<Presence | Refusal> {
     const state = this.#state()
-    if (state === undefined || mayRead(state.conversation, state.members, actor)) return refuse('permissionDenied')
+    if (state === undefined || mayRead(state, actor)) return refuse('permissionDenied')
     return this.#store.subscribers.presence.read(form)
   }
 
@@ -167,7 +167,7 @@ export class Conversation extends MaintainedConversation implements Conversation
   }
 
   #stateOf(conversation: ConversationRecord): ConversationState {
-    const { members, log, amendments, messages, activity } = this.#store
+    const { members, log, amendments, messages, activity, sentTimes } = this.#store
     return {
       conversation,
       members,
@@ -175,6 +175,7 @@ export class Conversation extends MaintainedConversation implements Conversation
       amendments,
       messages,
       readStates: activity,
+      sentTimes,
       now: this.#clock.now(),
       write: this.#write,
       noteRemoval: this.#noteRemoval,

@@ -1,4 +1,4 @@
-import type { Member, Role } from '../../src/conversations/types.ts'
+import type { Member } from '../../src/conversations/types.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -127,9 +127,7 @@ export class MemberRows {
 }
 
 const toRow = ({ user, role, joined_at, read, joined, read_untold, inbox_untold }: StoredMember): MemberRow => ({
-  member: { user, role: asRole(role), joinedAt: joined_at, read, joined },
+  member: { user, role, joinedAt: joined_at, read, joined },
   change: read_untold,
   isNew: inbox_untold === 1,
 })
-
-const asRole = (value: unknown): Role => (value === 'owner' || value === 'admin' ? value : 'member')

@@ -1,4 +1,5 @@
 import { loadConfig } from '../../src/config.ts'
+import { projectedProperties } from '../../src/conversations/projected-properties.ts'
 import type { Conversation, LogRow } from '../../src/conversations/types.ts'
 import type { Env } from '../../src/env.ts'
 import { entryTexts } from '../../src/events/internal-events.ts'
@@ -254,15 +255,23 @@ export class Projection {
     if (this.#settings.get('placement') === known) await tenantOf(this.#env, tenant).retell()
   }
 
-  #properties(
-    { type, name, createdBy, createdAt, deletedAt, version }: Conversation,
-    from: number,
-  ): ProjectedProperties {
+  #properties(conversation: Conversation, from: number): ProjectedProperties {
+    const { type, name, createdBy, createdAt, deletedAt, version } = conversation
     const members = [...this.#members.all()]
       .slice(from, from + batchMembers)
       .map(({ user, role, joinedAt }) => ({ user, role, joinedAt }))
     const isComplete = from + members.length >= this.#members.count()
-    return { type, name, createdBy, createdAt, deletedAt: deletedAt ?? null, version, members, isComplete }
+    return {
+      type,
+      name,
+      createdBy,
+      createdAt,
+      deletedAt: deletedAt ?? null,
+      version,
+      properties: projectedProperties(conversation),
+      members,
+      isComplete,
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { bansWith } from '../../src/conversations/bans.ts'
 import { entryWithout, heirOfErased, type StoredEntry } from '../../src/conversations/erase-user.ts'
 import type { memberLeft, roleChanged } from '../../src/conversations/membership.ts'
 import { toPublication, toRow } from '../../src/conversations/state.ts'
@@ -133,7 +134,8 @@ export class UserEraser {
     const { members, log, subscribers, activity } = this.#store
     const member = members.get(user)
     const isCreator = conversation.createdBy === user
-    if (member === undefined && !isCreator) return 0
+    const isBanned = Object.hasOwn(conversation.bans ?? {}, user)
+    if (member === undefined && !isCreator && !isBanned) return 0
     const before = log.top()
     const publications: Publication[] = []
     const append = (shown: Entry, stored: Entry) => {
@@ -166,7 +168,8 @@ export class UserEraser {
       members.remove(user)
     }
     const { createdBy, version } = conversation
-    this.#store.write({ ...conversation, createdBy: isCreator ? pseudonym : createdBy, version: version + 1 })
+    const bans = isBanned ? { bans: bansWith(conversation, user, undefined, now) } : {}
+    this.#store.write({ ...conversation, ...bans, createdBy: isCreator ? pseudonym : createdBy, version: version + 1 })
     const { epoch } = conversation
     const events = [{ kind: 'removed', user, before: { epoch, offset: log.top() } } as const]
     if (conversation.deletedAt === undefined) subscribers.publish({ epoch, after: before, publications, events }, null)

@@ -9,7 +9,8 @@ import {
 } from '../../src/notifications/users/profile.ts'
 import { byteLength } from '../../src/kernel/text.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
-import { maxTargets, propertiesBytes } from '../../src/protocol/users-api.ts'
+import { propertiesBytes } from '../../src/protocol/payloads.ts'
+import { maxTargets } from '../../src/protocol/users-api.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /** `profile`, `properties`, `targets` and `preferences` are JSON. A user of whom only preferences or targets are stored has a row, too. */

@@ -116,6 +116,9 @@ export function defineCommand<I extends z.ZodObject>(definition: Definition<I>):
 
 type Fields = Record<string, unknown>
 
+/** Any command may be asked for by a user that is banned. */
+const refusals: readonly ProblemName[] = ['banned']
+
 const pathParameters: Readonly<Record<string, z.ZodType>> = {
   id: conversationId,
   seq: seqParam,
@@ -124,10 +127,10 @@ const pathParameters: Readonly<Record<string, z.ZodType>> = {
 }
 
 function httpOf(
-  { summary, input, output, onBehalf }: Definition<z.ZodObject>,
+  { summary, input, output, onBehalf, limit }: Definition<z.ZodObject>,
   http: HttpSide,
 ): NonNullable<Command['http']> {
-  const { responses = { 200: output }, status, query, ...rest } = http
+  const { responses = { 200: output }, status, query, errors = [], ...rest } = http
   const names = [...http.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
   const own = Object.keys(input.shape).filter((field) => field !== 'conversation' && !names.includes(field))
   const [only = 200] = Object.keys(responses).map(Number)
@@ -135,6 +138,7 @@ function httpOf(
   return {
     definition: defineOperation({
       ...rest,
+      errors: [...errors, ...refusals, ...(limit === 'message' ? (['frozen'] as const) : [])],
       summary,
       access: 'user-or-server',
       params: z.object(pick(pathParameters, names)),

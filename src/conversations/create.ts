@@ -10,6 +10,10 @@ export interface NewConversation {
   readonly members: readonly string[]
   /** "" when the tenant's own server made it. */
   readonly createdBy: string
+  readonly topic?: string
+  readonly avatar?: string
+  /** JSON text of an object. */
+  readonly properties?: string
   /** A digest of the request, where the caller chose the id or an idempotency key: the same one again is a repeat. */
   readonly request?: string
 }
@@ -30,7 +34,7 @@ export function decideCreate(
   epoch: string,
   now: number,
 ): CreateDecision {
-  const { tenant, id, type, name, createdBy, request } = wanted
+  const { tenant, id, type, name, createdBy, request, topic, avatar, properties } = wanted
   if (existing !== undefined && request !== undefined) {
     if (existing.createdBy !== createdBy || existing.request !== request)
       return refuse('conflict', 'id, Idempotency-Key: used before for another conversation')
@@ -53,6 +57,9 @@ export function decideCreate(
     createdBy,
     createdAt: now,
     ...(request === undefined ? {} : { request }),
+    ...(topic === undefined ? {} : { topic }),
+    ...(avatar === undefined ? {} : { avatar }),
+    ...(properties === undefined ? {} : { properties }),
     version: (existing?.version ?? 0) + 1,
   }
   const members = wanted.members.map((user): Member => ({

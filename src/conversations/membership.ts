@@ -2,8 +2,10 @@ import { z } from 'zod'
 import { defineEntry, type EntryOf } from '../protocol/entry-kind.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import { sizes } from '../protocol/limits.ts'
-import { type AppliedCommands, type ConversationState, mayManage, mayRead, record, save, toRow } from './state.ts'
-import type { Actor, Conversation, Member, Role } from './types.ts'
+import { refuseBanned } from './bans.ts'
+import { may, mayRule } from './permissions.ts'
+import { type AppliedCommands, type ConversationState, mayRead, record, save, toRow } from './state.ts'
+import type { Actor, Conversation, Member } from './types.ts'
 
 /** A member joined (not presence). */
 export const memberJoined = defineEntry('member.joined', { member: z.string() })
@@ -17,8 +19,8 @@ type MemberChanged = EntryOf<typeof memberJoined> | EntryOf<typeof memberLeft>
 export const roleChanged = defineEntry('member.role', { member: z.string(), role: z.string() })
 
 /**
- * Adds those of `users` that are not members yet; returns a refusal or nothing. Owners and admins add members, and every
- * user may join a channel.
+ * Adds those of `users` that are not members yet; returns a refusal or nothing. The right `addMembers` adds members, and every
+ * user may join a channel. None is added where one of them is banned.
  */
 export function addMembers(
   state: ConversationState,
@@ -29,12 +31,12 @@ export function addMembers(
   const { conversation, members, log, now } = state
   const isJoin = conversation.type === 'channel' && users.length === 1 && users[0] === actor.user
   const denied =
-    mayRead(conversation, members, actor) ??
-    keepsItsTwo(conversation) ??
-    (isJoin ? undefined : mayManage(conversation, members, actor, ['owner', 'admin']))
+    mayRead(state, actor) ?? keepsItsTwo(conversation) ?? (isJoin ? undefined : may(state, actor, 'addMembers'))
   if (denied !== undefined) return denied
 
   const newcomers = [...new Set(users)].filter((user) => members.get(user) === undefined)
+  const banned = newcomers.map((user) => refuseBanned(conversation, user, now)).find((refusal) => refusal !== undefined)
+  if (banned !== undefined) return banned
   if (members.count() + newcomers.length > sizes.members)
     return refuse('limitExceeded', `a conversation has at most ${sizes.members} members`)
   if (newcomers.length === 0) return undefined
@@ -48,8 +50,8 @@ export function addMembers(
 }
 
 /**
- * Removes a member; returns a refusal or nothing. Every member may leave; owners and admins remove others, and only
- * owners remove owners. When the last owner leaves, another member becomes owner.
+ * Removes a member; returns a refusal or nothing. Every member may leave; the right `removeMembers` removes others whose
+ * role has no right that the caller lacks. When the last owner leaves, another member becomes owner.
  */
 export function removeMember(
   state: ConversationState,
@@ -58,20 +60,25 @@ export function removeMember(
   applied: AppliedCommands,
 ): Refusal | undefined {
   const { conversation, members } = state
-  const roles: readonly Role[] = members.get(user)?.role === 'owner' ? ['owner'] : ['owner', 'admin']
+  const role = members.get(user)?.role ?? ''
   const denied =
-    mayRead(conversation, members, actor) ??
+    mayRead(state, actor) ??
     keepsItsTwo(conversation) ??
-    (user === actor.user ? undefined : mayManage(conversation, members, actor, roles))
+    (user === actor.user ? undefined : (may(state, actor, 'removeMembers') ?? mayRule(state, actor, role)))
   if (denied !== undefined) return denied
   if (members.get(user) === undefined) return refuse('notFound', `${user} is not a member`)
 
-  const heir = isLastOwner(state, user) ? heirOf(state, user) : undefined
   save(state, {})
+  dismissMember(state, actor, user, applied)
+  return undefined
+}
+
+/** Removes a member, with the entries. When the last owner goes, another member becomes owner. The caller has saved the conversation. */
+export function dismissMember(state: ConversationState, actor: Actor, user: string, applied: AppliedCommands): void {
+  const heir = isLastOwner(state, user) ? heirOf(state, user) : undefined
   if (heir !== undefined) changeRole(state, actor, heir, 'owner', applied)
   appendMemberChange(state, actor, 'member.left', user, applied)
   dismiss(state, user, applied)
-  return undefined
 }
 
 /** Removes a member's row and ends the subscriptions they have here, also those of sockets opened earlier. */
@@ -87,7 +94,7 @@ export function changeRole(
   state: ConversationState,
   actor: Actor,
   member: Member,
-  role: Role,
+  role: string,
   applied: AppliedCommands,
 ): void {
   const entry: EntryOf<typeof roleChanged> = {

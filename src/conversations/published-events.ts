@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { NewEvent } from '../events/log-event.ts'
 import { messageRef } from '../protocol/entry-kind.ts'
+import { conversationUpdated } from './change.ts'
 import { messageId } from './commands/send-message.ts'
 import { messageSent } from './message-entries.ts'
 import type { Conversation, LogRow } from './types.ts'
@@ -52,7 +53,10 @@ export const publishedEvents = {
       members: z.array(z.string()).describe(`At most ${maxListedMembers} of them`),
     }),
   },
-  'conversation.updated': { when: 'A conversation was renamed', data: z.object({ ...entry, name: z.string(), ...by }) },
+  'conversation.updated': {
+    when: 'The name or other properties of a conversation changed',
+    data: z.object({ ...entry, name: z.string().optional(), ...conversationUpdated.omit({ type: true }).shape }),
+  },
   'conversation.deleted': { when: 'A conversation was deleted', data: z.object({ ...place, at: by.at }) },
   'member.added': {
     when: 'A member joined or was added, after the creation',
@@ -73,6 +77,7 @@ const typeOfEntry: Readonly<Record<string, PublishedType>> = {
   'pin.added': 'message.pinned',
   'pin.removed': 'message.unpinned',
   'conversation.renamed': 'conversation.updated',
+  'conversation.updated': 'conversation.updated',
   'member.joined': 'member.added',
   'member.left': 'member.removed',
 }

@@ -3,10 +3,14 @@ import type { Entry } from '../protocol/entry-kind.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import type { Recovering } from '../protocol/recover.ts'
 import type { Publication } from '../protocol/replies.ts'
+import type { Right } from '../protocol/rights.ts'
 import type { EphemeralEvent, StreamResult } from '../protocol/stream.ts'
+import { refuseBanned, refuseWriter } from './bans.ts'
 import type { MessageStates } from './message-states.ts'
 import type { Amendments, Log, Members, Place, ReadStates } from './ports.ts'
-import type { Actor, Conversation, LogRow, Role } from './types.ts'
+import type { SentTimes } from './slow-mode.ts'
+import { defaultRights, lacks, rightBits } from './rights.ts'
+import type { Actor, Conversation, LogRow } from './types.ts'
 
 /** One conversation as its commands read and change it. `conversation` is replaced by `save`. */
 export interface ConversationState {
@@ -16,6 +20,7 @@ export interface ConversationState {
   readonly amendments: Amendments
   readonly messages: MessageStates
   readonly readStates: ReadStates
+  readonly sentTimes: SentTimes
   readonly now: number
   /** Stores the conversation as it is from now on. */
   readonly write: (conversation: Conversation) => void
@@ -83,39 +88,24 @@ export function toRow(
  * Whether `actor` may read here. Other users get the answer of a conversation that does not exist, and so do the
  * anonymous: a channel is for the tenant's users, whom its server knows by name.
  */
-export function mayRead(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
+export function mayRead({ conversation, members, now }: ConversationState, actor: Actor): Refusal | undefined {
   if (conversation.deletedAt !== undefined) return refuse('notFound')
-  const isGuest = conversation.type === 'channel' && actor.user !== ''
-  return actor.server || isGuest || members.get(actor.user) !== undefined ? undefined : refuse('notFound')
+  if (actor.server || members.get(actor.user) !== undefined) return undefined
+  return conversation.type === 'channel' && actor.user !== ''
+    ? refuseBanned(conversation, actor.user, now)
+    : refuse('notFound')
 }
 
 /**
- * Whether `actor` may write here: members, and the tenant's server as itself or as a member that it names. A server speaks
- * as no other user.
+ * Whether `actor` may write, react or pin here: members whose role has the right, and the tenant's server as itself or as a member that it names. A
+ * server speaks as no other user.
  */
-export function mayWrite(conversation: Conversation, members: Members, actor: Actor): Refusal | undefined {
-  const denied = mayRead(conversation, members, actor)
+export function mayWrite(state: ConversationState, actor: Actor, right: Right = 'send'): Refusal | undefined {
+  const denied = mayRead(state, actor)
   if (denied !== undefined || (actor.server && actor.user === '')) return denied
-  if (members.get(actor.user) !== undefined) return undefined
-  return refuse(
-    'notAllowed',
-    actor.server
-      ? `user: ${actor.user} is not a member; add them, or leave user out to speak as the tenant itself`
-      : 'only members may write in a channel',
-  )
-}
-
-/** Whether `actor` holds one of the `roles`, or is the tenant's server. */
-export function mayManage(
-  conversation: Conversation,
-  members: Members,
-  actor: Actor,
-  roles: readonly Role[],
-): Refusal | undefined {
-  const denied = mayRead(conversation, members, actor)
-  if (denied !== undefined || actor.server) return denied
+  const { conversation, members } = state
   const role = members.get(actor.user)?.role
-  return role !== undefined && roles.includes(role)
-    ? undefined
-    : refuse('notAllowed', `needs role ${roles.join(' or ')}`)
+  if (role === undefined) return refuseWriter(actor)
+  const may = ((conversation.rights ?? defaultRights)[role] ?? 0) & rightBits[right]
+  return actor.server || may !== 0 ? undefined : lacks(conversation, role, right)
 }

@@ -2,8 +2,9 @@ import { sizes } from '../protocol/limits.ts'
 import { refuse, type Refusal } from '../protocol/errors.ts'
 import { recover } from '../protocol/recover.ts'
 import type { StreamCommand, StreamResult } from '../protocol/stream.ts'
+import { encodeWith } from '../kernel/json.ts'
 import { type AppliedCommands, type ConversationState, isSmall, mayRead, nothing, toPublication } from './state.ts'
-import type { Actor } from './types.ts'
+import type { Actor, Conversation } from './types.ts'
 
 /** Subscribes a connection, with the entries after its position. */
 export function subscribe(
@@ -12,7 +13,7 @@ export function subscribe(
   command: Extract<StreamCommand, { kind: 'subscribe' }>,
   applied: AppliedCommands,
 ): StreamResult {
-  const denied = mayRead(state.conversation, state.members, actor)
+  const denied = mayRead(state, actor)
   if (denied !== undefined) return asChannelRefusal(denied)
 
   const { epoch } = state.conversation
@@ -31,7 +32,7 @@ const asChannelRefusal = (denied: Refusal): Refusal =>
 
 function subscriptionData({ conversation, members }: ConversationState, actor: Actor, last: number): string {
   const me = members.get(actor.user)
-  return JSON.stringify({
+  const answer = {
     type: conversation.type,
     name: conversation.name,
     last,
@@ -39,7 +40,21 @@ function subscriptionData({ conversation, members }: ConversationState, actor: A
     role: me?.role ?? null,
     memberCount: members.count(),
     members: members.some(100).map(({ user, role, read, joined }) => ({ user, role, read, joined })),
-  })
+    ...shownOf(conversation),
+  }
+  const { properties } = conversation
+  return properties === undefined ? JSON.stringify(answer) : encodeWith(answer, { properties })
+}
+
+/** What a conversation is beside its name and members, without its properties. */
+export function shownOf({ topic, avatar, frozen, slowModeSeconds, grid }: Conversation) {
+  return {
+    ...(topic === undefined ? {} : { topic }),
+    ...(avatar === undefined ? {} : { avatar }),
+    ...(frozen === undefined ? {} : { frozen }),
+    ...(slowModeSeconds === undefined ? {} : { slowModeSeconds }),
+    ...(grid === undefined ? {} : { rights: grid }),
+  }
 }
 
 /** Ends a subscription. */

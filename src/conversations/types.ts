@@ -1,8 +1,14 @@
 /** direct: two fixed people; group: members only; channel: every user of the tenant may read, members write. */
 export type ConversationType = 'direct' | 'group' | 'channel'
 
-/** What a member may do beyond reading and writing: owners and admins rename, add and remove; owners give roles and delete. */
-export type Role = 'owner' | 'admin' | 'member'
+/** The roles that every conversation has; a grid of its own may have others. What a role may do is in `rights.ts`. */
+export type Role = 'owner' | 'admin' | 'moderator' | 'member' | 'reader'
+
+/** The rights of roles, by name. */
+export type Grid = Readonly<Record<string, readonly string[]>>
+
+/** The rights of roles, each as a number with a bit for each right. */
+export type Rights = Readonly<Record<string, number>>
 
 /** What is fixed or changes rarely about one conversation. */
 export interface Conversation {
@@ -16,6 +22,20 @@ export interface Conversation {
   readonly createdAt: number
   /** A digest of what its creator asked for, where a repeat of the request can be told by the conversation's id. */
   readonly request?: string
+  readonly topic?: string | undefined
+  /** The address of a picture. */
+  readonly avatar?: string | undefined
+  /** Custom properties: the JSON text of an object, as it was given. */
+  readonly properties?: string | undefined
+  readonly frozen?: true | undefined
+  /** Seconds between two messages of a member. */
+  readonly slowModeSeconds?: number | undefined
+  /** The rights of roles that are not as by default. */
+  readonly grid?: Grid | undefined
+  /** The numbers of all roles, where the conversation has a grid or is frozen; else they are the default. */
+  readonly rights?: Rights | undefined
+  /** Users that are banned, each with the end of the ban in milliseconds since the epoch; null for none. */
+  readonly bans?: Readonly<Record<string, number | null>>
   /** Set when it was deleted: it can no longer be reached. */
   readonly deletedAt?: number
   /** Raised with every change of these properties or of the members; says in Postgres which is newer. */
@@ -28,7 +48,8 @@ export interface Conversation {
  */
 export interface Member {
   readonly user: string
-  readonly role: Role
+  /** One of `Role`, or of the conversation's grid. */
+  readonly role: string
   readonly joinedAt: number
   readonly read: number
   readonly joined: number

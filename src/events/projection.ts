@@ -30,6 +30,8 @@ export interface ProjectedProperties {
   readonly createdAt: number
   readonly deletedAt: number | null
   readonly version: number
+  /** JSON text of what the conversation is beside these; null where there is nothing. Absent in batches of the version before. */
+  readonly properties?: string | null
   /** Members of this version: all of them, or a part of those of a large conversation. */
   readonly members: readonly { readonly user: string; readonly role: string; readonly joinedAt: number }[]
   /** Whether all members of this version are written now, so that the others can go. */

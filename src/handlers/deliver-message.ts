@@ -20,6 +20,12 @@ export async function deliverMessage(env: Env, tenant: string, payload: string):
     request: env.request,
   })
   const result = results[0]
+  if (result?.kind === 'refused' && result.error === 'slowMode')
+    return {
+      kind: 'snooze',
+      seconds: Math.ceil((result.retryAfterMs ?? 0) / 1000),
+      reason: result.detail ?? result.error,
+    }
   if (result?.kind === 'refused') return { kind: 'discard', reason: `${result.error}: ${result.detail ?? ''}` }
   return { kind: 'done' }
 }

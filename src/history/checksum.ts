@@ -26,6 +26,8 @@ export interface CheckedProperties {
   readonly createdAt: number
   readonly deletedAt: number | null
   readonly version: number
+  /** JSON text; null where there is nothing beside the columns. */
+  readonly properties?: string | null
 }
 
 /** What Postgres must have of one conversation. */
@@ -69,10 +71,19 @@ export class LogChecksum {
 
 /** One checksum of a conversation's properties and members. */
 export async function propertiesChecksum(
-  { type, name, epoch, createdBy, createdAt, deletedAt, version }: CheckedProperties,
+  { type, name, epoch, createdBy, createdAt, deletedAt, version, properties }: CheckedProperties,
   members: readonly CheckedMember[],
 ): Promise<string> {
-  const own = [type, name, epoch, createdBy, createdAt, deletedAt ?? '', version].join('\n')
+  const own = [
+    type,
+    name,
+    epoch,
+    createdBy,
+    createdAt,
+    deletedAt ?? '',
+    version,
+    ...(properties === undefined || properties === null ? [] : [properties]),
+  ].join('\n')
   const texts = members.map(({ user, role, joinedAt }) => [user, role, joinedAt].join('\n'))
   const hashes = await Promise.all([own, ...texts].map(hash64))
   return hashes.reduce((all, hash) => all ^ hash, 0n).toString()

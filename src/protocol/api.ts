@@ -2,9 +2,14 @@ import { z } from 'zod'
 import { capabilities } from './capabilities.ts'
 import { parseChannel } from './channels.ts'
 import { jsonUpTo } from './given-json.ts'
+import { isPlainText } from '../kernel/text.ts'
+import { rightNames } from './rights.ts'
 import {
+  avatar,
   conversationId,
   conversationName,
+  conversationTopic,
+  customProperties,
   deliverAt,
   displayName,
   editContent,
@@ -67,6 +72,9 @@ export const newConversation = z
     type: z.enum(['direct', 'group', 'channel']),
     members: z.array(userId).max(sizes.members).default([]),
     name: conversationName.optional(),
+    topic: conversationTopic.optional(),
+    avatar: avatar.optional(),
+    properties: customProperties.optional(),
   })
   .refine(({ type, name }) => type !== 'direct' || name === undefined, 'name: a direct conversation has none')
   .refine(
@@ -95,14 +103,41 @@ export const newRead = z.strictObject({ seq: z.int().nonnegative(), user: userId
 /** The `Idempotency-Key` header. */
 export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'printable ASCII without spaces, at most 255')
 
-/** `PATCH /v1/conversations/:id`. */
-export const conversationChange = z.strictObject({ name: conversationName })
+/** `PATCH /v1/conversations/:id`: at least one field; null removes. */
+export const conversationChange = z.strictObject({
+  name: conversationName.optional(),
+  topic: conversationTopic.nullable().optional(),
+  avatar: avatar.nullable().optional(),
+  properties: customProperties.optional().describe('Custom properties: replaces all of them; null removes them'),
+  frozen: z.boolean().optional().describe('Whether only roles with the right `ignoreFreeze` may write'),
+  slowModeSeconds: z
+    .int()
+    .min(1)
+    .max(21_600)
+    .nullable()
+    .optional()
+    .describe('Seconds between two messages of a member; null ends slow mode'),
+})
+
+/** The name of a role: one that every conversation has, or one of a grid. */
+export const roleName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'lower-case letters, digits and "-", at most 32')
+
+/** Roles with their rights. */
+export const conversationRights = z
+  .record(roleName, z.array(z.enum(rightNames)).max(rightNames.length))
+  .refine((roles) => Object.keys(roles).length <= 25, 'at most 25 roles')
+
+/** `PUT /v1/conversations/:id/bans/:user`. */
+export const banChange = z.strictObject({
+  until: z.int().positive().optional().describe('Milliseconds since the epoch; left out for a ban without an end'),
+  reason: z.string().trim().min(1).max(500).refine(isPlainText, 'must be well-formed Unicode').optional(),
+})
 
 /** `POST /v1/conversations/:id/members`. */
 export const newMembers = z.strictObject({ members: z.array(userId).min(1).max(1000) })
 
 /** `PATCH /v1/conversations/:id/members/:user`. */
-export const memberChange = z.strictObject({ role: z.enum(['owner', 'admin', 'member']) })
+export const memberChange = z.strictObject({ role: roleName })
 
 /** `POST /v1/conversations/:id/messages`. `user` speaks for a member and is for API keys only. */
 export const newMessage = messageContent.extend({ user: userId.optional(), deliverAt: deliverAt.optional() })

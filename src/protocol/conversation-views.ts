@@ -13,7 +13,7 @@ const kind = z.enum(['direct', 'group', 'channel'])
 export const memberView = z
   .object({
     user: z.string(),
-    role: z.enum(['owner', 'admin', 'member']),
+    role: z.string().describe('owner, admin, moderator, member, reader, or a role of the conversation’s own'),
     joinedAt: time,
     read: z.int().describe('The member has read up to this seq'),
     joined: z.int().describe('The last seq before the member joined'),
@@ -33,8 +33,25 @@ export const conversationView = z
     read: z.int().describe('The caller has read up to this seq'),
     members: z.array(memberView).describe('The first hundred, by user id'),
     memberCount: z.int(),
+    topic: z.string().optional(),
+    avatar: z.string().optional().describe('The address of a picture'),
+    properties: z.looseObject({}).optional().describe('Custom properties of your own, as they were given'),
+    frozen: z.literal(true).optional().describe('Only roles with the right `ignoreFreeze` may write'),
+    slowModeSeconds: z.int().optional().describe('Seconds between two messages of a member'),
+    rights: z
+      .record(z.string(), z.array(z.string()).readonly())
+      .optional()
+      .describe('The rights of roles that are not as by default'),
   })
   .meta({ id: 'Conversation' })
+
+/** A banned user. */
+export const bannedUser = z
+  .object({
+    user: z.string(),
+    until: time.nullable().describe('Milliseconds since the epoch; null for a ban without an end'),
+  })
+  .meta({ id: 'BannedUser' })
 
 const at = 1_790_000_000_000
 

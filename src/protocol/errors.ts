@@ -35,6 +35,12 @@ export const errors = {
    */
   conflict: { code: 409, message: 'conflict', temporary: false },
   tooLarge: { code: 413, message: 'too large', temporary: false },
+  /** The conversation is frozen, and the caller's role does not ignore that. */
+  frozen: { code: 423, message: 'the conversation is frozen', temporary: false },
+  /** The author's last message is too recent; `retryAfterMs` is the time until the next one. */
+  slowMode: { code: 429, message: 'slow mode', temporary: true },
+  /** The user is banned from the conversation. */
+  banned: { code: 451, message: 'banned from the conversation', temporary: false },
 
   /** The message has as many different reactions as it may have, or as many of this user. */
   tooManyReactions: { code: 440, message: 'too many reactions', temporary: false },

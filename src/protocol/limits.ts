@@ -16,6 +16,8 @@ export const sizes = {
   userLength: 128,
   /** A conversation's name. */
   nameLength: 200,
+  /** A conversation's topic. */
+  topicLength: 500,
   /** Members given in one request, and in one conversation. */
   members: 10_000,
   /** A reaction, in UTF-16 units. */

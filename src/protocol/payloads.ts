@@ -27,6 +27,9 @@ const text = z
     'must be well-formed Unicode without control characters, overrides of direction, and isolates that are not closed',
   )
 
+/** Bytes of JSON of the custom properties of a user or a conversation. */
+export const propertiesBytes = 8192
+
 /** A name that is shown, on one line. */
 export const displayName = z
   .string()
@@ -144,6 +147,24 @@ export const inboxListPayload = z.strictObject({
 
 /** The new text of an edited message. */
 export const editContent = z.strictObject({ text })
+/** What a conversation is about, on one line. */
+export const conversationTopic = displayName.max(sizes.topicLength)
+/** The address of a picture. */
+export const avatar = z.url({ protocol: /^https$/, error: 'an https address' }).max(2048)
+
+/** Custom properties come out as the text they were, so that no number of an id is rounded; null removes them. */
+export const customProperties = jsonUpTo(propertiesBytes)
+  .pipe(
+    z
+      .string()
+      .refine(
+        (given) => given.startsWith('{') || given === 'null',
+        'an object of custom properties, such as {"plan": "pro"}',
+      ),
+  )
+  .transform((given) => (given === 'null' ? null : onOneLine(given)))
+  .describe(`Custom properties: a JSON object of at most ${propertiesBytes} bytes, given back as it was`)
+
 /** A conversation's display name. */
 export const conversationName = displayName.max(sizes.nameLength)
 

@@ -2,10 +2,8 @@ import { z } from 'zod'
 import { isZone } from '../kernel/zone.ts'
 import { jsonUpTo } from './given-json.ts'
 import { sizes } from './limits.ts'
-import { displayName, userId } from './payloads.ts'
+import { avatar, displayName, propertiesBytes, userId } from './payloads.ts'
 
-/** Bytes of JSON of a user's custom properties. */
-export const propertiesBytes = 8192
 /** Devices and other targets of one user. */
 export const maxTargets = 50
 /** Bytes of JSON of the address of a target. */
@@ -42,8 +40,6 @@ export const zone = z
   .max(64)
   .regex(/^[A-Za-z]/, 'not an IANA time zone, such as Europe/Berlin; an offset knows no daylight saving time')
   .refine(isZone, 'not an IANA time zone, such as Europe/Berlin')
-
-const avatar = z.url({ protocol: /^https$/, error: 'an https address' }).max(2048)
 
 /** Properties come out as the text they were, so that no number of an id is rounded. */
 const properties = jsonUpTo(propertiesBytes)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { StreamCommand } from '../../src/protocol/stream.ts'
+import { commandBy } from '../support/conversation-command.ts'
 import { newTenant } from '../support/worker/tenant.ts'
 
 const many = 10_000
@@ -37,4 +38,19 @@ test('ten thousand messages of a user are erased in many calls, none of which ch
   const { activity, states } = (await conversation.readStates(['bob'])) ?? {}
   expect(states).toMatchObject([{ user: 'bob', unread: 0 }])
   expect(activity?.members).toEqual(['bob'])
+})
+
+test('the ban of an erased user is forgotten, also where the user is no member any more', async () => {
+  const tenant = await newTenant()
+  const conversation = tenant.actorOf(await tenant.group('alice', 'bob'))
+  const ban = { ...commandBy('member.ban', { server: true }, { user: 'bob' }) }
+  await conversation.execute({ gateway: null, have: null, commands: [ban] })
+  const bans = commandBy('conversation.bans', { server: true }, {})
+  const listed = async () => (await conversation.execute({ gateway: null, have: null, commands: [bans] })).results
+  expect(await listed()).toEqual([{ kind: 'done', data: '{"bans":[{"user":"bob","until":null}]}' }])
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const erased = { user: 'bob', pseudonym: 'erased-x', messages: 'delete' } as const
+    cursor = (await conversation.eraseUser(erased, cursor)).next
+  }
+  expect(await listed()).toEqual([{ kind: 'done', data: '{"bans":[]}' }])
 })

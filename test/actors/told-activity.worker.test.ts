@@ -61,7 +61,7 @@ class Scene {
   }
 
   get #state(): ConversationState {
-    const { conversation, members, log, amendments, messages, activity } = this.#store
+    const { conversation, members, log, amendments, messages, activity, sentTimes } = this.#store
     if (conversation === undefined) throw new Error('begun above')
     return {
       conversation,
@@ -70,6 +70,7 @@ class Scene {
       amendments,
       messages,
       readStates: activity,
+      sentTimes,
       now: 1000,
       write: (changed) => this.#store.write(changed),
       noteRemoval: () => undefined,

@@ -129,10 +129,18 @@ test('a conversation and Postgres make the same checksum of its properties and m
   const read = async () => (await selectPropertiesChecksums(shard, tenant, ['props', 'none'])).get('props')
   const own = await propertiesChecksum({ ...properties, epoch }, properties.members)
   expect(await read()).toBe(own)
-  const deleted = { ...properties, deletedAt: first + 99, version: 4, members: properties.members.slice(0, 1) }
+  const shown = '{"topic":"Food","properties":{"n":1}}'
+  const deleted = {
+    ...properties,
+    properties: shown,
+    deletedAt: first + 99,
+    version: 4,
+    members: properties.members.slice(0, 1),
+  }
   await writeBatches(shard, [batch('props', { facts: deleted })])
   expect(await read()).not.toBe(own)
   expect(await read()).toBe(await propertiesChecksum({ ...deleted, epoch }, deleted.members))
+  expect(await read()).not.toBe(await propertiesChecksum({ ...deleted, properties: null, epoch }, deleted.members))
 })
 
 test('a rebuild replaces altered, missing and misdated rows, archived ones too, and leaves older ones alone', async () => {

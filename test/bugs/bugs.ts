@@ -293,7 +293,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'strangers hear whether two people talk',
     file: 'src/conversations/membership.ts',
-    from: '    mayRead(conversation, members, actor) ??\n    keepsItsTwo(conversation) ??\n    (isJoin',
+    from: '    mayRead(state, actor) ??\n    keepsItsTwo(conversation) ??\n    (isJoin',
     to: '    keepsItsTwo(conversation) ??\n    (isJoin',
     tests: ['test/actors/roles.worker.test.ts'],
   },

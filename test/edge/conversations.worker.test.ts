@@ -30,6 +30,43 @@ describe('starting a conversation', () => {
     })
   })
 
+  test('may say what it is about, and gives custom properties back as they were given', async () => {
+    const tenant = await newTenant()
+    const alice = await tenant.token('alice')
+    const properties = '{"order":12345678901234567890}'
+    const shown = { topic: 'Food', avatar: 'https://pictures.example/lunch.png' }
+    const given = JSON.stringify({ type: 'group', members: ['bob'], name: 'Lunch', ...shown })
+    const created = await call('POST /v1/conversations', {
+      as: alice,
+      raw: `${given.slice(0, -1)},"properties":${properties}}`,
+    })
+    expect(created).toMatchObject({ status: 201, body: shown })
+    const path = `/v1/conversations/${created.body.id}`
+    const read = await call(`GET ${path}`, { as: await tenant.token('bob') })
+    for (const { text } of [created, read]) expect(text).toContain(`"properties":${properties}`)
+    const removed = await call(`PATCH ${path}`, { as: alice, body: { topic: null, properties: null } })
+    expect(removed).toMatchObject({ status: 200, body: { avatar: shown.avatar } })
+    expect(removed.text).not.toMatch(/topic|"properties"/)
+    expect((await call(`PATCH ${path}`, { as: alice, body: { properties: [1] } })).body.detail).toMatch(/^properties: /)
+  })
+
+  test('a member that is refused by a freeze, by slow mode or by a ban gets a problem of its own', async () => {
+    const tenant = await newTenant()
+    const [alice, bob] = [await tenant.token('alice'), await tenant.token('bob')]
+    const body = { type: 'channel', members: ['bob'], name: 'Lunch' }
+    const { id } = (await call('POST /v1/conversations', { as: alice, body })).body
+    const path = `/v1/conversations/${id}`
+    const send = async () =>
+      await call(`POST ${path}/messages`, { as: bob, body: { clientId: crypto.randomUUID(), text: 'x' } })
+    await call(`PATCH ${path}`, { as: alice, body: { slowModeSeconds: 3600 } })
+    expect((await send()).status).toBe(201)
+    expect(await send()).toMatchObject({ status: 429, body: { type: expect.stringMatching(/slow-mode$/) } })
+    await call(`PATCH ${path}`, { as: alice, body: { slowModeSeconds: null, frozen: true } })
+    expect(await send()).toMatchObject({ status: 403, body: { type: expect.stringMatching(/frozen$/) } })
+    await call(`PUT ${path}/bans/bob`, { as: alice, body: { reason: 'Spam' } })
+    expect(await send()).toMatchObject({ status: 403, body: { type: expect.stringMatching(/banned$/) } })
+  })
+
   test('with an Idempotency-Key can be repeated by the same caller, and is another one for any other', async () => {
     const tenant = await newTenant()
     const body = { type: 'group', members: ['bob'], name: 'Lunch' }

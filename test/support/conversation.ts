@@ -5,8 +5,9 @@ import { commandBy } from './conversation-command.ts'
 import type { Amendments, Log, Members, ReadStates } from '../../src/conversations/ports.ts'
 import { applyCommands } from '../../src/conversations/apply-commands.ts'
 import { entryKinds } from '../../src/conversations/entry-views.ts'
+import { SentTimes } from '../../src/conversations/slow-mode.ts'
 import type { ConversationState } from '../../src/conversations/state.ts'
-import type { Actor, ConversationType, LogRow, Member, Role, Target } from '../../src/conversations/types.ts'
+import type { Actor, ConversationType, LogRow, Member, Target } from '../../src/conversations/types.ts'
 import type { Mentions, ReadState } from '../../src/events/activity.ts'
 import type { StreamCommand, StreamResult } from '../../src/protocol/stream.ts'
 
@@ -117,11 +118,12 @@ export class TestConversation implements ConversationState {
   #messages: MessageStateTables | undefined
   readonly members = new MemoryMembers()
   readonly readStates = new MemoryReadStates(this.log, this.members)
+  readonly sentTimes = new SentTimes(this.log)
   readonly removals: string[] = []
   conversation: ConversationState['conversation']
   now = 1000
 
-  constructor(roles: Readonly<Record<string, Role>>, type: ConversationType = 'group') {
+  constructor(roles: Readonly<Record<string, string>>, type: ConversationType = 'group') {
     this.conversation = {
       tenant: 'acme',
       id: 'lunch',

@@ -43,7 +43,7 @@ SELECT conversation_id, month, count(*) AS entries, bit_xor(hash)::text AS check
 GROUP BY 1, 2 ORDER BY 1, 2`
 
 const propertiesStatement = String.raw`
-SELECT c.conversation_id, (${hash64(String.raw`concat_ws(E'\n', c.type, c.name, c.epoch, c.created_by, ${ms('c.created_at')}, coalesce(${ms('c.deleted_at')}::text, ''), c.version)`)}
+SELECT c.conversation_id, (${hash64(String.raw`concat_ws(E'\n', c.type, c.name, c.epoch, c.created_by, ${ms('c.created_at')}, coalesce(${ms('c.deleted_at')}::text, ''), c.version, c.properties)`)}
   # coalesce((SELECT bit_xor(${hash64(String.raw`concat_ws(E'\n', m.user_id, m.role, ${ms('m.joined_at')})`)}) FROM members m
     WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.conversation_id), 0))::text AS checksum
 FROM conversations c WHERE c.tenant_id = $1 AND c.conversation_id = ANY ($2::text[])`

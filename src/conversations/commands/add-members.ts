@@ -2,9 +2,8 @@ import { newMembers } from '../../protocol/api.ts'
 import { conversationId } from '../../protocol/payloads.ts'
 import { defineCommand } from '../command.ts'
 import { addMembers, memberJoined } from '../membership.ts'
-import { done } from '../state.ts'
 import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
-import { viewOf } from '../view.ts'
+import { answerOf } from '../view.ts'
 
 /** Adds members. Users that are members already stay as they are. */
 export const addMembersCommand = defineCommand({
@@ -24,5 +23,5 @@ export const addMembersCommand = defineCommand({
   },
   items: ({ members }) => members.length,
   apply: (state, actor, { members }, applied) =>
-    addMembers(state, actor, members, applied) ?? done(viewOf(state, actor.user)),
+    addMembers(state, actor, members, applied) ?? answerOf(state, actor.user),
 })

@@ -1,6 +1,7 @@
 import { sizes } from '../../protocol/limits.ts'
 import { typingPayload } from '../../protocol/payloads.ts'
-import { mayManage, nothing, save } from '../state.ts'
+import { may } from '../permissions.ts'
+import { nothing, save } from '../state.ts'
 import { defineCommand } from '../command.ts'
 import { emptyView } from '../view.ts'
 
@@ -20,7 +21,7 @@ export const deleteConversation = defineCommand({
   },
   apply(state, actor, _, applied) {
     const { conversation, members, log, now } = state
-    const denied = mayManage(conversation, members, actor, ['owner'])
+    const denied = may(state, actor, 'delete')
     if (denied !== undefined) return denied
     save(state, { deletedAt: now })
     state.noteRemovalOfAll(state.conversation.version)

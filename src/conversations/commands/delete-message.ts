@@ -1,15 +1,16 @@
 import type { EntryOf } from '../../protocol/entry-kind.ts'
 import { deletePayload } from '../../protocol/payloads.ts'
-import { mayManage, mayWrite, placed, record, toRow } from '../state.ts'
+import { may } from '../permissions.ts'
+import { mayWrite, placed, record, toRow } from '../state.ts'
 import { amendmentBy, confirmed, noMessage } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
 import { messageDeleted } from '../message-entries.ts'
 import { writtenEdit } from '../../protocol/conversation-views.ts'
 
-/** Removes the text of a message. Its author deletes it, and so do owners and admins. */
+/** Removes the text of a message. Its author deletes it, and so do members with the right `deleteAny`. */
 export const deleteMessage = defineCommand({
   name: 'message.delete',
-  summary: 'Delete your message (owners and admins: any)',
+  summary: 'Delete your message (owners, admins and moderators: any)',
   input: deletePayload,
   output: writtenEdit,
   limit: 'message',
@@ -23,15 +24,14 @@ export const deleteMessage = defineCommand({
     responses: { 204: null },
   },
   apply(state, actor, { seq }, applied) {
-    const { conversation, members, log, amendments, now } = state
+    const { log, amendments, now } = state
     const target = amendments.target(seq)
-    const barred = mayWrite(conversation, members, actor)
+    const barred = mayWrite(state, actor)
     if (barred !== undefined) return barred
     const known = target?.deleted === true ? amendmentBy(actor, amendments, seq) : undefined
     if (known !== undefined) return confirmed(log, known)
     const isOwn = target?.user === actor.user
-    const denied =
-      noMessage(target) ?? (isOwn ? undefined : mayManage(conversation, members, actor, ['owner', 'admin']))
+    const denied = noMessage(target) ?? (isOwn ? undefined : may(state, actor, 'deleteAny'))
     if (denied !== undefined) return denied
 
     const entry: EntryOf<typeof messageDeleted> = { type: 'message.deleted', user: actor.user, at: now, ref: seq }

@@ -27,9 +27,9 @@ export const editMessage = defineCommand({
     example: { body: { text: 'Lunch at one?' }, response: { seq: 2, at: 1764460800000 } },
   },
   apply(state, actor, { seq, text }, applied) {
-    const { conversation, members, log, amendments, messages, now } = state
+    const { log, amendments, messages, now } = state
     const target = amendments.target(seq)
-    const denied = mayWrite(conversation, members, actor) ?? noMessage(target)
+    const denied = mayWrite(state, actor) ?? noMessage(target)
     if (denied !== undefined) return denied
     if (!actor.server && target?.user !== actor.user) return refuse('notAllowed', 'only its author may edit a message')
     const known = target?.text === text ? amendmentBy(actor, amendments, seq) : undefined

@@ -1,8 +1,8 @@
 import { typingPayload } from '../../protocol/payloads.ts'
-import { done, mayRead } from '../state.ts'
+import { mayRead } from '../state.ts'
 import { defineCommand } from '../command.ts'
 import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
-import { viewOf } from '../view.ts'
+import { answerOf } from '../view.ts'
 
 /** Reads a conversation. */
 export const getConversation = defineCommand({
@@ -18,5 +18,5 @@ export const getConversation = defineCommand({
     tag: 'Conversations',
     example: { response: exampleConversation },
   },
-  apply: (state, actor) => mayRead(state.conversation, state.members, actor) ?? done(viewOf(state, actor.user)),
+  apply: (state, actor) => mayRead(state, actor) ?? answerOf(state, actor.user),
 })

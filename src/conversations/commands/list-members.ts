@@ -23,10 +23,10 @@ export const listMembers = defineCommand({
     tag: 'Members',
     query: membersQuery,
   },
-  apply({ conversation, members }, actor, { cursor, limit }) {
-    const denied = mayRead(conversation, members, actor)
+  apply(state, actor, { cursor, limit }) {
+    const denied = mayRead(state, actor)
     if (denied !== undefined) return denied
-    const found = members.after(cursor, limit + 1)
+    const found = state.members.after(cursor, limit + 1)
     const page = found.slice(0, limit)
     return done({ members: page, next: found.length > limit ? (page.at(-1)?.user ?? null) : null })
   },

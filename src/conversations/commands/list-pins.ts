@@ -18,8 +18,9 @@ export const listPins = defineCommand({
     description: 'Read the messages themselves by their seq. Pins of deleted messages are left out.',
     example: { response: { pins: [{ ref: 2, user: 'alice', seq: 4, at: 1764460800000, until: 1764547200000 }] } },
   },
-  apply({ conversation, members, messages, now }, actor) {
-    const denied = mayRead(conversation, members, actor)
+  apply(state, actor) {
+    const { messages, now } = state
+    const denied = mayRead(state, actor)
     if (denied !== undefined) return denied
     const pins = messages.pins.live(now).map(({ until, ...pin }) => ({ ...pin, ...(until === null ? {} : { until }) }))
     return done({ pins })

@@ -27,8 +27,9 @@ export const listReactions = defineCommand({
       },
     },
   },
-  apply({ conversation, members, amendments, messages }, actor, { seq, reaction, cursor, limit }) {
-    const denied = mayRead(conversation, members, actor) ?? noMessage(amendments.target(seq))
+  apply(state, actor, { seq, reaction, cursor, limit }) {
+    const { amendments, messages } = state
+    const denied = mayRead(state, actor) ?? noMessage(amendments.target(seq))
     if (denied !== undefined) return denied
     const after = readCursor(cursor)
     if (after === undefined) return refuse('badRequest', 'cursor: give the next of the page before, or leave it out')

@@ -22,8 +22,8 @@ export const markRead = defineCommand({
     example: { body: { seq: 12 }, response: { read: 12, unread: 0, mentions: 0 } },
   },
   apply(state, actor, { seq }, applied) {
-    const { conversation, members, log, readStates } = state
-    const denied = mayRead(conversation, members, actor)
+    const { members, log, readStates } = state
+    const denied = mayRead(state, actor)
     if (denied !== undefined) return denied
     if (actor.server && actor.user === '') return refuse('badRequest', 'user: an API key must name the reader')
     const member = members.get(actor.user)

@@ -18,7 +18,7 @@ export const pinAdded = defineEntry('pin.added', {
 /** Pins a message, until a time or for good. A message that is pinned already gets the new time. */
 export const pinMessage = defineCommand({
   name: 'message.pin',
-  summary: 'Pin a message (owner or admin; both members of a direct conversation)',
+  summary: 'Pin a message (owner, admin or moderator; both members of a direct conversation)',
   input: pinPayload,
   output: writtenEdit,
   limit: 'message',

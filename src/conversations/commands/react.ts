@@ -39,9 +39,9 @@ export const react = defineCommand({
     example: { body: { reaction: '👍' }, response: { seq: 3, at: 1764460800000 } },
   },
   apply(state, actor, { seq, reaction, only }, applied) {
-    const { conversation, members, log, amendments, messages, now } = state
+    const { log, amendments, messages, now } = state
     const denied =
-      mayWrite(conversation, members, actor) ??
+      mayWrite(state, actor, 'react') ??
       (actor.user === '' ? refuse('badRequest', 'user: an API key must name the member that reacts') : undefined) ??
       noMessage(amendments.target(seq))
     if (denied !== undefined) return denied

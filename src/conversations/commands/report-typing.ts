@@ -10,8 +10,8 @@ export const reportTyping = defineCommand({
   input: typingPayload,
   output: emptyView,
   limit: 'typing',
-  apply({ conversation, members }, actor, _, applied) {
-    const denied = mayWrite(conversation, members, actor)
+  apply(state, actor, _, applied) {
+    const denied = mayWrite(state, actor)
     if (denied !== undefined) return denied
     applied.events.push({ kind: 'pub', data: typingData(actor.user), except: actor.client })
     return nothing

@@ -8,6 +8,7 @@ import { unknownReference } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
 import { messageSent, type MessageSent } from '../message-entries.ts'
 import type { Place } from '../ports.ts'
+import { refuseTooSoon } from '../slow-mode.ts'
 import type { Actor } from '../types.ts'
 import { scheduledMessage, sentMessage } from '../../protocol/conversation-views.ts'
 import { typingData } from './report-typing.ts'
@@ -30,7 +31,7 @@ export const sendMessage = defineCommand({
       'The same clientId again is the same message (200). With deliverAt it is sent then (202). An API key sends as the tenant itself, or as the member in user.',
     responses: { 201: sentMessage, 202: scheduledMessage, 200: sentMessage.or(scheduledMessage) },
     status: (output) => (isRepeat(output) ? 200 : output.startsWith('{"job"') ? 202 : 201),
-    errors: ['conflict'],
+    errors: ['conflict', 'slow-mode'],
     example: {
       body: { clientId: 'c1', text: 'Lunch?' },
       response: {
@@ -95,8 +96,10 @@ export function send(
   content: MessageContent,
   applied: AppliedCommands,
 ): StreamResult {
-  const denied = mayWrite(state.conversation, state.members, actor)
+  const denied = mayWrite(state, actor)
   if (denied !== undefined) return denied
+  const early = state.conversation.slowModeSeconds === undefined ? undefined : refuseTooSoon(state, actor)
+  if (early !== undefined) return early
   const seq = state.log.top() + 1
   const isReply = content.replyTo !== undefined || content.thread !== undefined
   const missing = isReply ? unknownReference(state, content, seq) : undefined

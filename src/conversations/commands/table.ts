@@ -15,6 +15,9 @@ import { react } from './react.ts'
 import { removeMemberCommand } from './remove-member.ts'
 import { renameConversation } from './rename-conversation.ts'
 import { reportTyping } from './report-typing.ts'
+import { banMember, listBans, unbanMember } from './ban-member.ts'
+import { setRights } from './set-rights.ts'
+import { updateConversation } from './update-conversation.ts'
 import { sendMessage } from './send-message.ts'
 import { setRole } from './set-role.ts'
 import { unpinMessage } from './unpin-message.ts'
@@ -24,6 +27,8 @@ import { unreact } from './unreact.ts'
 export const commands: readonly Command[] = [
   getConversation,
   renameConversation,
+  updateConversation,
+  setRights,
   deleteConversation,
   joinConversation,
   leaveConversation,
@@ -31,6 +36,9 @@ export const commands: readonly Command[] = [
   addMembersCommand,
   setRole,
   removeMemberCommand,
+  banMember,
+  unbanMember,
+  listBans,
   sendMessage,
   editMessage,
   deleteMessage,

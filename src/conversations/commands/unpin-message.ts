@@ -12,7 +12,7 @@ export const pinRemoved = defineEntry('pin.removed', { ref: messageRef })
 /** Takes a pin away. */
 export const unpinMessage = defineCommand({
   name: 'message.unpin',
-  summary: 'Unpin a message (owner or admin; both members of a direct conversation)',
+  summary: 'Unpin a message (owner, admin or moderator; both members of a direct conversation)',
   input: deletePayload,
   output: emptyView,
   limit: 'message',

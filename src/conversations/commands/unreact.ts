@@ -4,7 +4,8 @@ import { refuse } from '../../protocol/errors.ts'
 import { unreactPayload } from '../../protocol/payloads.ts'
 import { noMessage } from '../amendment.ts'
 import { defineCommand } from '../command.ts'
-import { mayManage, mayWrite, nothing, record, toRow } from '../state.ts'
+import { may } from '../permissions.ts'
+import { mayWrite, nothing, record, toRow } from '../state.ts'
 import { emptyView } from '../view.ts'
 
 /** A reaction to message `ref` was taken back. */
@@ -31,13 +32,13 @@ export const unreact = defineCommand({
     responses: { 204: null },
   },
   apply(state, actor, { seq, reaction, user }, applied) {
-    const { conversation, members, log, amendments, messages, now } = state
+    const { log, amendments, messages, now } = state
     const whose = user ?? actor.user
     const denied =
-      mayWrite(conversation, members, actor) ??
+      mayWrite(state, actor, 'react') ??
       (whose === '' ? refuse('badRequest', 'user: an API key must name the member that reacted') : undefined) ??
       noMessage(amendments.target(seq)) ??
-      (whose === actor.user ? undefined : mayManage(conversation, members, actor, ['owner', 'admin']))
+      (whose === actor.user ? undefined : may(state, actor, 'deleteAny'))
     if (denied !== undefined) return denied
     const isThere = messages.reactions.of(seq, whose).some((each) => each.reaction === reaction)
     if (!isThere) {

@@ -5,6 +5,7 @@ import { directKey } from '../../../conversations/create.ts'
 import { conversationView, exampleConversation } from '../../../protocol/conversation-views.ts'
 import type { Env } from '../../../env.ts'
 import { systemClock } from '../../../kernel/clock.ts'
+import { encodeWith } from '../../../kernel/json.ts'
 import { sha256, uuidFrom, uuidv7 } from '../../../kernel/id.ts'
 import { idempotencyKey, newConversation } from '../../../protocol/api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
@@ -37,8 +38,16 @@ export const createConversation = operation(definition, async ({ c, caller, head
   await takeItems(c.env, caller, members.length)
   const createdBy = caller.kind === 'user' ? caller.user : ''
   const { id, isRepeatable } = await idFor(c.env, caller, wanted, members, headers['Idempotency-Key'])
-  const { type, name = '' } = wanted
-  const request = isRepeatable ? { request: await sha256(JSON.stringify([type, name, members.toSorted()])) } : {}
+  const { type, name = '', topic, avatar, properties } = wanted
+  const shown = {
+    ...(topic === undefined ? {} : { topic }),
+    ...(avatar === undefined ? {} : { avatar }),
+    ...(properties === undefined || properties === null ? {} : { properties }),
+  }
+  // Requests without further fields have the digest of earlier versions.
+  const further = Object.keys(shown).length === 0 ? [] : [shown]
+  const digested = JSON.stringify([type, name, members.toSorted(), ...further])
+  const request = isRepeatable ? { request: await sha256(digested) } : {}
   admitActor(c.env, { kind: 'conversation', tenant, name: id })
   const created = await conversationOf(c.env, tenant, id).create({
     tenant,
@@ -47,10 +56,12 @@ export const createConversation = operation(definition, async ({ c, caller, head
     name,
     members,
     createdBy,
+    ...shown,
     ...request,
   })
-  const { view, made } = accepted(created)
-  return made ? { status: 201, body: view } : { status: 200, body: view }
+  const { view, properties: given, made } = accepted(created)
+  const json = encodeWith(view, { properties: given })
+  return made ? { status: 201, json } : { status: 200, json }
 })
 
 type Wanted = z.output<typeof newConversation>

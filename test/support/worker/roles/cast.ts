@@ -29,6 +29,8 @@ export type Role =
 export const userOf: Readonly<Record<Role, string>> = {
   owner: 'olga',
   admin: 'adam',
+  moderator: 'mona',
+  reader: 'rhea',
   member: 'mia',
   narrowed: 'mia',
   removed: 'rita',
@@ -81,6 +83,8 @@ async function credentials(tenant: TestTenant, foreign: TestTenant): Promise<Cas
   return {
     owner: await tenant.token(userOf.owner),
     admin: await tenant.token(userOf.admin),
+    moderator: await tenant.token(userOf.moderator),
+    reader: await tenant.token(userOf.reader),
     member: await tenant.token(userOf.member),
     narrowed: await tokenFor(tenant, userOf.narrowed, { capabilities: narrow }),
     removed: await tenant.token(userOf.removed),

@@ -3,6 +3,8 @@ import { commands } from '../../../../src/conversations/commands/table.ts'
 import type { OperationDefinition } from '../../../../src/protocol/operation.ts'
 import { userOf, type Role } from './cast.ts'
 import {
+  banners,
+  editors,
   inside,
   joiners,
   leavers,
@@ -39,6 +41,25 @@ const text = (fresh: string) => ({ clientId: fresh, text: fresh })
 export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
   'conversation.get': [{ says: 'reads it', may: inside, idle: true }],
   'conversation.rename': [{ says: 'renames it', may: managers, input: ({ fresh }) => ({ name: fresh }) }],
+  'conversation.update': [
+    { says: 'changes the name', may: managers, input: ({ fresh }) => ({ name: fresh }) },
+    { says: 'changes the topic', may: editors, input: ({ fresh }) => ({ topic: fresh }) },
+    { says: 'turns slow mode on', may: moderators, input: () => ({ slowModeSeconds: 1 }), spends: true },
+    { says: 'freezes it', may: moderators, input: () => ({ frozen: true }), spends: true },
+  ],
+  'conversation.rights': [
+    {
+      says: 'sets the rights of a role',
+      may: ['server'],
+      input: ({ fresh }) => ({ roles: { [fresh]: ['send'] } }),
+    },
+  ],
+  'conversation.bans': [{ says: 'lists the bans', may: moderators, idle: true }],
+  'member.ban': [
+    { says: 'bans a member', may: banners, input: ({ friend }) => ({ user: friend }), spends: true },
+    { says: 'bans a user that is none', may: banners, input: ({ fresh }) => ({ user: fresh }) },
+  ],
+  'member.unban': [{ says: 'ends a ban', may: banners, input: ({ friend }) => ({ user: friend }), idle: true }],
   'conversation.delete': [{ says: 'deletes it', may: owners, spends: true }],
   'conversation.members': [{ says: 'lists the members', may: inside, idle: true }],
   'member.add': [

@@ -31,7 +31,8 @@ export interface Line {
   readonly spends?: true
 }
 
-const members: readonly Role[] = ['owner', 'admin', 'member', 'narrowed']
+const writers: readonly Role[] = ['owner', 'admin', 'moderator', 'member', 'narrowed']
+const members: readonly Role[] = [...writers, 'reader']
 const pair: readonly Role[] = ['member', 'narrowed']
 
 /**
@@ -47,8 +48,8 @@ export const inside: Readonly<Record<ConversationType, readonly Role[]>> = {
 
 /** Capabilities are about topics: they neither open nor close a conversation. */
 export const speakers: Readonly<Record<ConversationType, readonly Role[]>> = {
-  group: ['server', ...members],
-  channel: ['server', ...members],
+  group: ['server', ...writers],
+  channel: ['server', ...writers],
   direct: ['server', ...pair],
 }
 
@@ -59,10 +60,14 @@ export const managers = {
 } as const
 
 /** In a direct conversation both members have the same role. */
-export const moderators = { ...managers, direct: ['server'] } as const
-export const pinners = { ...managers, direct: ['server', ...pair] } as const
+export const editors = { ...managers, direct: ['server'] } as const
+const guards = ['server', 'owner', 'admin', 'moderator'] as const
+export const moderators = { group: guards, channel: guards, direct: ['server'] } as const
+/** Callers that may keep users out, which a direct conversation does not. */
+export const banners = { ...moderators, direct: [] } as const
+export const pinners = { ...moderators, direct: ['server', ...pair] } as const
 /** An API key reacts for a member only. */
-export const reactors = { group: members, channel: members, direct: pair } as const
+export const reactors = { group: writers, channel: writers, direct: pair } as const
 export const owners = { group: ['server', 'owner'], channel: ['server', 'owner'], direct: ['server'] } as const
 export const rulers = { ...owners, direct: [] } as const
 /** Callers that may say about themselves what they are. */

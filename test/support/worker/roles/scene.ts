@@ -16,7 +16,15 @@ export interface Scene {
   readonly said: ReadonlyMap<string, number>
 }
 
-const crowd = [userOf.owner, userOf.admin, userOf.member, userOf.removed, userOf.revoked]
+const crowd = [
+  userOf.owner,
+  userOf.admin,
+  userOf.moderator,
+  userOf.reader,
+  userOf.member,
+  userOf.removed,
+  userOf.revoked,
+]
 const cast: Readonly<Record<ConversationType, readonly string[]>> = {
   group: crowd,
   channel: crowd,
@@ -33,8 +41,8 @@ export async function newScene({ tenant, shows }: Cast, type: ConversationType):
   const { id } = succeeded(await call('POST /v1/conversations', { as, body: { type, members, ...name } }))
   const said = await speak(tenant, id, ['', ...members])
   if (type !== 'direct') {
-    const appoint = `PATCH /v1/conversations/${id}/members/${userOf.admin}`
-    succeeded(await call(appoint, { as, body: { role: 'admin' } }))
+    for (const role of ['admin', 'moderator', 'reader'] as const)
+      succeeded(await call(`PATCH /v1/conversations/${id}/members/${userOf[role]}`, { as, body: { role } }))
     succeeded(await tenant.remove(id, userOf.removed))
   }
   return { id, type, friend, said }

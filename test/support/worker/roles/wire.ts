@@ -14,6 +14,8 @@ export type Entry = 'in' | { readonly error: number } | { readonly close: number
 export const entries: Readonly<Record<Role, Entry>> = {
   owner: 'in',
   admin: 'in',
+  moderator: 'in',
+  reader: 'in',
   member: 'in',
   narrowed: 'in',
   removed: 'in',
