@@ -32,6 +32,22 @@ describe('over HTTP', () => {
     expect(headers.get('x-ratelimit-reset')).toBe('1')
   })
 
+  test('an answer that is a problem gives the quota as well, whatever refused the request', async () => {
+    const tenant = await tenantWith({ requestsPerSecondKey: 10 })
+    const user = await tenant.token('ana')
+    const problems = [
+      await call('GET /v1/conversations', { as: tenant.key }),
+      await call('GET /v1/jobs/nothing', { as: tenant.key }),
+      await call('POST /v1/tokens', { as: tenant.key, body: { user: 7 } }),
+      await call('GET /v1/jobs/nothing', { as: user }),
+    ]
+    expect(problems.map(({ status }) => status)).toEqual([400, 404, 400, 403])
+    expect(problems.map(({ headers }) => headers.get('x-ratelimit-limit'))).toEqual(['20', '20', '20', expect.any(String)])
+    expect(problems.map(({ headers }) => /^"requests-\w+";r=\d+;t=\d+$/.test(headers.get('ratelimit') ?? ''))).toEqual(
+      problems.map(() => true),
+    )
+  })
+
   test('too many are a 429 that says which policy and how long to wait, and Retry-After is not before t', async () => {
     const tenant = await tenantWith({ requestsPerSecondKey: 0.5 })
     const answers = []

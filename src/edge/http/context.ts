@@ -15,6 +15,8 @@ export interface App {
     tenant: TenantRecord | undefined
     /** The origin whose pages may read the answer: `*` for any, "" for none. */
     allowOrigin: string
+    /** The RateLimit fields of the answer, whatever it is; not set until the caller's limits have been asked. */
+    rateLimit: Readonly<Record<string, string>> | undefined
     /** The request as load; not set for what is always answered. */
     work: RequestWork | undefined
   }

@@ -70,19 +70,15 @@ export function operation<const D extends OperationDefinition, const A extends O
   }
 }
 
-/** What happens to a request in front of its implementation; returns headers of the answer. */
-type Steps = (
-  c: AppContext,
-  definition: OperationDefinition,
-  work: (headers: FurtherHeaders) => Promise<Response>,
-) => Promise<Response>
+/** What happens to a request in front of its implementation. */
+type Steps = (c: AppContext, definition: OperationDefinition, work: () => Promise<Response>) => Promise<Response>
 type FurtherHeaders = Readonly<Record<string, string>>
 
 /** The steps of the operator's requests: they are never shed, and counted by address only. */
 const operatorSteps: Steps = async (c, _, work) =>
   await whileCounted(addressGroup(c), async () => {
     await requireOperator(c)
-    return await work({})
+    return await work()
   })
 
 /** The steps of all others: load, caller, limits, origin, access. */
@@ -90,11 +86,11 @@ const callerSteps: Steps = async (c, { access, method, path, rateLimit = 'reques
   await whileAdmitted(c, priorityOf(method.toUpperCase(), path), async () => {
     c.set('principal', await principalOf(c))
     return await whileCounted(callersOf(c), async () => {
-      const headers = await limitCaller(c, rateLimit)
+      c.set('rateLimit', await limitCaller(c, rateLimit))
       await requireAllowedOrigin(c)
       callerOf(c, access)
       countRequest(c)
-      return await work(headers)
+      return await work()
     })
   })
 
@@ -107,7 +103,7 @@ const forwardedSteps =
       callerOf(c, access)
     } else if (access !== 'operator') fail('not-allowed', 'this is no operation of the operator')
     else c.set('principal', { kind: 'anonymous' })
-    return await work({})
+    return await work()
   }
 
 /** What an operation does with a request, made once. */
@@ -127,30 +123,27 @@ async function answerSafely(c: AppContext, parts: Parts): Promise<Response> {
   // A Worker in front of this one has the CORS headers.
   const isOfTenants = definition.access !== 'operator' && forwarded === undefined
   const { contentType = jsonType, isSecret = false } = definition
-  const fixed = { ...securityHeaders, 'X-Request-Id': c.get('requestId') }
   c.set('allowOrigin', '*')
+  /** Those of every answer. */
+  const commonHeaders = () => ({ ...c.get('rateLimit'), ...(isOfTenants ? corsHeaders(c) : undefined) })
+  const fixed = { ...securityHeaders, 'X-Request-Id': c.get('requestId') }
   try {
     const taken = forwarded === undefined ? steps : forwardedSteps(forwarded)
-    return await taken(c, definition, async (limits) => {
+    return await taken(c, definition, async () => {
       if (elsewhere !== undefined) {
         const principal = definition.access === 'operator' ? ({ kind: 'operator' } as const) : c.get('principal')
-        const response = await forwardOperation(c, elsewhere, { context, definition }, principal)
-        // Problems have no fields of limits, unless a limit refused.
-        const fields = response.status < 400 ? limits : {}
-        return withHeaders(response, { ...fields, ...(isOfTenants ? corsHeaders(c) : undefined) })
+        return withHeaders(await forwardOperation(c, elsewhere, { context, definition }, principal), commonHeaders())
       }
       const call = { c, caller: callerOf(c, definition.access), ...(await input(c)) }
       const answer = isOfTenants ? await answerInTime(work(call)) : await work(call)
-      const cors = isOfTenants ? corsHeaders(c) : undefined
-      const headers: Record<string, string> = { ...fixed, ...limits, ...cors }
+      const headers: Record<string, string> = { ...fixed, ...commonHeaders() }
       if (isSecret) headers['Cache-Control'] = 'no-store'
       if (answer.age !== undefined) headers['Age'] = String(answer.age)
       return isChecked ? await respondOnce(c, answer, headers, contentType) : respond(answer, headers, contentType)
     })
   } catch (thrown) {
     const response = onError(thrown instanceof Error ? thrown : new Error(String(thrown)), c)
-    const headers = isOfTenants ? { ...fixed, ...corsHeaders(c) } : fixed
-    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
+    for (const [name, value] of Object.entries({ ...fixed, ...commonHeaders() })) response.headers.set(name, value)
     return response
   }
 }
