@@ -3,12 +3,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { z } from 'zod'
-import { checkDeployment, neededBy, type Finding } from './deploy-requirements.ts'
+import type { LeavingContext } from '../src/contexts.ts'
+import { configFileOf, contextConfigsOf } from './context-configs.ts'
+import { checkContext, checkDeployment, neededBy, type Finding, type Needed } from './deploy-requirements.ts'
 import { endWith, LocalError, oneLine } from './local-error.ts'
 import { asksForHelp, helpWith } from './usage.ts'
-import { readWorkerConfig } from './worker-config.ts'
+import { readWorkerConfig, type DeployedConfig } from './worker-config.ts'
 
-// `npm run check:deploy`: says which secrets, bindings and addresses a deployment lacks, and whether it is ready.
+// `npm run check:deploy`: says which secrets, bindings and addresses a deployment lacks, and whether it is ready. Contexts that wrangler.toml
+// sends to Workers of their own are part of it.
 
 const root = join(import.meta.dirname, '..')
 const usage = 'npm run check:deploy [-- --secrets <file>] [--url https://…]'
@@ -21,9 +24,16 @@ const readiness = z.object({
 try {
   if (asksForHelp(process.argv.slice(2))) helpWith(`${usage}: says what a deployment lacks, and whether it is ready.`)
   const { secrets: file, url } = readOptions()
-  const { vars, actors, crons } = await readWorkerConfig()
-  const secrets = file === undefined ? await secretsOfWrangler() : secretsIn(await readFile(file, 'utf8'))
-  const findings = checkDeployment({ vars, secrets, actors, crons }, await neededByCode())
+  const config = await readWorkerConfig()
+  const { vars, actors, crons } = config
+  const given = file === undefined ? undefined : secretsIn(await readFile(file, 'utf8'))
+  const secrets = given ?? (await secretsOfWrangler('wrangler.toml'))
+  const needed = await neededByCode()
+  const contexts = config.split.apart.map((context) => findingsOfContext(config, context, needed, given))
+  const findings = [
+    ...checkDeployment({ vars, secrets, actors, crons }, needed),
+    ...(await Promise.all(contexts)).flat(),
+  ]
   const ready = url === undefined ? [] : await findingsOf(url)
   const all = [...findings, ...ready]
   for (const { kind, text } of all) console.log(`${kind.padEnd(8)} ${text}`)
@@ -42,15 +52,31 @@ function readOptions(): { readonly secrets?: string | undefined; readonly url?: 
   }
 }
 
-/** Names of the secrets of the deployed Worker; wrangler must be logged in. */
-async function secretsOfWrangler(): Promise<string[]> {
+/** What the Worker of a context lacks. With `given` secrets of a file, all Workers have these. */
+async function findingsOfContext(
+  config: DeployedConfig,
+  context: LeavingContext,
+  { actors }: Needed,
+  given: readonly string[] | undefined,
+): Promise<Finding[]> {
+  const file = configFileOf(context)
+  const wanted = (await contextConfigsOf(config)).get(file)
+  const isCurrent = (await readFile(join(root, file), 'utf8').catch(() => '')) === wanted
+  const deployed = await readWorkerConfig(file)
+  const secrets = given ?? (await secretsOfWrangler(file))
+  return checkContext({ ...deployed, context, file, secrets, isCurrent }, { actors, crons: deployed.crons })
+}
+
+/** Names of the secrets of the deployed Worker of a configuration; wrangler must be logged in. */
+async function secretsOfWrangler(config: string): Promise<string[]> {
   const wrangler = join(root, 'node_modules/.bin/wrangler')
+  const list = ['secret', 'list', '--format', 'json']
   try {
-    const { stdout } = await promisify(execFile)(wrangler, ['secret', 'list', '--format', 'json'], { cwd: root })
+    const { stdout } = await promisify(execFile)(wrangler, [...list, '--config', config], { cwd: root })
     return secretsIn(stdout)
   } catch (thrown) {
     throw new LocalError(
-      `wrangler secret list failed (${oneLine(thrown)}); log in with npx wrangler login, or give --secrets <file>.`,
+      `wrangler secret list for ${config} failed (${oneLine(thrown)}); log in with npx wrangler login, or give --secrets <file>.`,
     )
   }
 }

@@ -24,6 +24,17 @@ export interface Finding {
 const missing = (text: string): Finding => ({ kind: 'missing', text })
 const advice = (text: string): Finding => ({ kind: 'advice', text })
 
+/** The configuration of a context that runs as a Worker of its own. */
+export interface ContextDeployment extends Deployment {
+  readonly context: string
+  /** Its file. */
+  readonly file: string
+  /** Names of its service bindings. */
+  readonly services: readonly string[]
+  /** Whether the file is what `npm run contexts` writes now. */
+  readonly isCurrent: boolean
+}
+
 /** Goes through what a deployment needs; an empty list means that nothing is missing. */
 export function checkDeployment(deployment: Deployment, needed: Needed): Finding[] {
   return [
@@ -34,6 +45,24 @@ export function checkDeployment(deployment: Deployment, needed: Needed): Finding
     ...operator(deployment),
     ...bindings(deployment, needed),
   ]
+}
+
+/** The same for a Worker of one context; each finding names its file. Only jobs talk to QStash, only notifications store credentials, and none opens a database. */
+export function checkContext(deployment: ContextDeployment, needed: Needed): Finding[] {
+  const { context, file, services, isCurrent } = deployment
+  const binding = 'CORE'
+  const findings = [
+    ...developmentSettings(deployment),
+    ...(context === 'jobs' ? jobs(deployment) : []),
+    ...(context === 'notifications' && !isSet(deployment, 'ENCRYPTION_KEYS')
+      ? [missing('secret ENCRYPTION_KEYS: without it no credentials of providers can be stored or read')]
+      : []),
+    ...cache(deployment),
+    ...bindings(deployment, needed),
+    ...(services.includes(binding) ? [] : [missing(`service binding ${binding}: the main Worker`)]),
+    ...(isCurrent ? [] : [missing('it is not what wrangler.toml asks for: run npm run contexts, and deploy it again')]),
+  ]
+  return findings.map(({ kind, text }) => ({ kind, text: `${file}: ${text}` }))
 }
 
 const isSet = ({ vars, secrets }: Deployment, name: string): boolean =>

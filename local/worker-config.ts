@@ -26,6 +26,8 @@ export interface WorkerConfig {
 /** The whole configuration of a deployment. */
 export interface DeployedConfig extends WorkerConfig {
   readonly name: string
+  /** Names of its service bindings. */
+  readonly services: readonly string[]
   /** Contexts that have Workers of their own, by the service bindings, and whose actors are there, by their `script_name`. */
   readonly split: Split
 }
@@ -38,19 +40,19 @@ const wranglerConfig = z.object({
     bindings: z.array(z.object({ name: z.string(), class_name: z.string(), script_name: z.string().optional() })),
   }),
   services: z.array(z.object({ binding: z.string(), service: z.string() })).default([]),
-  migrations: z.array(
-    z.object({ renamed_classes: z.array(z.object({ from: z.string(), to: z.string() })).default([]) }),
-  ),
+  migrations: z
+    .array(z.object({ renamed_classes: z.array(z.object({ from: z.string(), to: z.string() })).default([]) }))
+    .default([]),
   triggers: z.object({ crons: z.array(z.string()) }),
   vars: z.record(z.string(), z.coerce.string()).default({}),
 })
 
 /**
- * Reads wrangler.toml as wrangler does, so that what runs here is what is deployed; in a process of its own, since
+ * Reads wrangler.toml, or the configuration of a context, as wrangler does, so that what runs here is what is deployed; in a process of its own, since
  * wrangler in memory weighs more than everything else of the launcher together.
  */
-export async function readWorkerConfig(): Promise<DeployedConfig> {
-  const { stdout } = await run(process.execPath, [import.meta.filename])
+export async function readWorkerConfig(file = 'wrangler.toml'): Promise<DeployedConfig> {
+  const { stdout } = await run(process.execPath, [import.meta.filename, file])
   const config = wranglerConfig.parse(JSON.parse(stdout))
   const renames = config.migrations.flatMap((migration) => migration.renamed_classes)
   const firstName = (name: string) => renames.reduceRight((known, { from, to }) => (known === to ? from : known), name)
@@ -58,6 +60,7 @@ export async function readWorkerConfig(): Promise<DeployedConfig> {
   const apart = leavingContexts.filter((name) => config.services.some(({ binding }) => binding === bindingOf(name)))
   return {
     name: config.name,
+    services: config.services.map(({ binding }) => binding),
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
     actors: bindings.map(({ name, class_name }) => ({
@@ -81,7 +84,7 @@ export async function readWorkerConfig(): Promise<DeployedConfig> {
 
 async function printConfig(): Promise<void> {
   const { unstable_readConfig } = await import('wrangler')
-  const config = join(import.meta.dirname, '../wrangler.toml')
+  const config = join(import.meta.dirname, '..', process.argv[2] ?? 'wrangler.toml')
   process.stdout.write(JSON.stringify(unstable_readConfig({ config }, { hideWarnings: true })))
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkDeployment, neededBy, type Deployment } from '../../local/deploy-requirements.ts'
+import { checkContext, checkDeployment, neededBy, type ContextDeployment, type Deployment } from '../../local/deploy-requirements.ts'
 
 const actors = [{ binding: 'GATEWAY', className: 'Gateway' }]
 const crons = ['*/5 * * * *']
@@ -76,6 +76,29 @@ describe('a check of a deployment', () => {
   test('names bindings and cron triggers that the code needs and wrangler.toml lacks', () => {
     const texts = found({}, [], { actors: [], crons: [] }).map(({ text }) => text)
     expect(texts).toEqual([expect.stringContaining('GATEWAY'), expect.stringContaining('*/5 * * * *')])
+  })
+
+  test('finds what the Worker of a context lacks, and names its file', () => {
+    const apart: ContextDeployment = {
+      ...whole,
+      context: 'jobs',
+      file: 'wrangler.jobs.toml',
+      services: ['CORE'],
+      isCurrent: true,
+    }
+    const lacks = (changed: Partial<ContextDeployment>) => checkContext({ ...apart, ...changed }, { actors, crons })
+    const missing = (text: string) => [
+      { kind: 'missing', text: expect.stringMatching(new RegExp(`^wrangler\\.jobs\\.toml: .*${text}`)) },
+    ]
+    // It opens no database.
+    expect(lacks({ secrets: whole.secrets.filter((name) => !/DATABASE|ADMIN|ENCRYPTION/.test(name)) })).toEqual([])
+    expect(lacks({ secrets: whole.secrets.filter((name) => name !== 'QSTASH_TOKEN') })).toEqual(missing('QSTASH_TOKEN'))
+    const withoutKeys = whole.secrets.filter((name) => name !== 'ENCRYPTION_KEYS')
+    expect(lacks({ context: 'notifications', secrets: withoutKeys })).toEqual(missing('ENCRYPTION_KEYS'))
+    expect(lacks({ actors: [] })).toEqual(missing('binding GATEWAY'))
+    expect(lacks({ services: [] })).toEqual(missing('service binding CORE'))
+    expect(lacks({ isCurrent: false })).toEqual(missing('run npm run contexts'))
+    expect(lacks({ vars: { ...whole.vars, ENVIRONMENT: 'local' } })).toEqual(missing('ENVIRONMENT'))
   })
 })
 
