@@ -2,6 +2,7 @@ import type { Env } from '../../src/env.ts'
 import type { LogEvent } from '../../src/events/log-event.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { count, percentile } from '../../src/kernel/histogram.ts'
+import { KnownFor } from '../../src/kernel/known-for.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { idsOf, type RequestContext } from '../../src/kernel/request-context.ts'
 import { sagaChannel } from '../../src/protocol/channels.ts'
@@ -78,7 +79,7 @@ export class Saga extends TenantActor implements SagaRpc {
   readonly #runs = new RunTable(this.ctx.storage)
   readonly #definitions = new DefinitionCopies(this.ctx.storage.sql)
   readonly #plans = new WeakMap<Definition, Plan>()
-  readonly #newest = new Map<string, { readonly version: number; readonly until: number }>()
+  readonly #newest = new KnownFor<number>(newestForMs, 1000)
   readonly #metrics: SagaMetrics
   readonly #stream = new HistoryStream(this.env, this.ctx.storage.sql, this.#tenant)
   readonly #calls = new Calls(
@@ -518,13 +519,12 @@ export class Saga extends TenantActor implements SagaRpc {
   async #definition(name: string, version?: number): Promise<Definition | undefined> {
     if (this.#tenant === ownSagasTenant) return this.#definitions.get(name, version ?? 0) ?? ownSaga(name, version)
     const now = this.#clock.now()
-    const newest = this.#newest.get(name)
-    const known = version ?? (newest !== undefined && now < newest.until ? newest.version : undefined)
+    const known = version ?? this.#newest.get(name, now)
     const copy = known === undefined ? undefined : this.#definitions.get(name, known)
     if (copy !== undefined) return copy
     const found = await sagaCatalogOf(this.env, this.#tenant).find(name, version)
     if (found === undefined) return undefined
-    if (version === undefined) this.#newest.set(name, { version: found.definition.version, until: now + newestForMs })
+    if (version === undefined) this.#newest.set(name, found.definition.version, now)
     return found.definition
   }
 }

@@ -4,8 +4,8 @@ import { workerOf } from '../adapters/contexts.ts'
 import { asServerOf } from '../edge/http/inner-request.ts'
 import type { Env } from '../env.ts'
 import type { EventWait } from '../events/log-event.ts'
-import { BoundedMap } from '../kernel/bounded-map.ts'
 import { systemClock } from '../kernel/clock.ts'
+import { KnownFor } from '../kernel/known-for.ts'
 import { within } from '../kernel/retry.ts'
 import type { Outcome } from '../sagas/advance.ts'
 import { outcomeOfAnswer } from '../sagas/answer.ts'
@@ -19,7 +19,7 @@ import { BadExpression, callSagaEndpoint, readAnswer, valueOf, type PreparedCall
 /** For how long an isolate uses the secrets that it has, in milliseconds. */
 const secretsForMs = 10_000
 
-const secretsOfTenants = new BoundedMap<string, { readonly secrets: readonly string[]; readonly until: number }>(1000)
+const secretsOfTenants = new KnownFor<readonly string[]>(secretsForMs, 1000)
 
 /** Forgets the secrets, for simulations whose days share a process. */
 export const forgetSagaSecrets = (): void => secretsOfTenants.clear()
@@ -84,9 +84,9 @@ async function awaitEvent(
 }
 
 async function secretsOf(env: Env, tenant: string, now = systemClock.now()): Promise<readonly string[]> {
-  const known = secretsOfTenants.get(tenant)
-  if (known !== undefined && now < known.until) return known.secrets
+  const known = secretsOfTenants.get(tenant, now)
+  if (known !== undefined) return known
   const secrets = await sagaCatalogOf(env, tenant).secrets()
-  secretsOfTenants.set(tenant, { secrets, until: now + secretsForMs })
+  secretsOfTenants.set(tenant, secrets, now)
   return secrets
 }
