@@ -387,6 +387,7 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
     | undefined
   placement(): Placement | undefined
   setPublished(isPublished: boolean): void
+  isPublished(): boolean
   addKey(key: StoredKey):
     | {
         readonly kind: 'added'
@@ -623,12 +624,13 @@ export interface JobQueueRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   secrets(request?: RequestContext): Promise<string[]>
   rotateSecret(request?: RequestContext): Promise<string[]>
   follow(id: string, call: StreamCall): StreamAnswer
-  register(name: string): Promise<'registered' | 'erased'>
+  register(name: string): Promise<'registered' | 'published' | 'erased'>
   hasQueue(name: string): boolean
   queueNames(): string[]
   sweep(): QueueStats & { readonly nextAt: number | null }
   acceptedSince(day: string): Record<string, number>
   hold(isHeld: boolean): void
+  setPublished(isPublished: boolean): void
 }
 
 /** A page of a topic's events; `first` is the oldest offset that is kept, `top` the newest. */

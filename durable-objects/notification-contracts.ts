@@ -81,6 +81,8 @@ export interface ResolvedWorkflow {
 export interface DecisionSettings extends NotificationSettings {
   /** Providers of each channel in the tenant's order. */
   readonly providers: Readonly<Partial<Record<Channel, readonly ProviderState[]>>>
+  /** Whether the tenant has a reader of its own events. A catalog of the version before does not say it. */
+  readonly isPublished?: boolean
 }
 
 /** A template with the partials that it uses. */
@@ -164,6 +166,7 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): string
   settings(): NotificationSettings
   decisionSettings(): DecisionSettings
+  setPublished(isPublished: boolean): void
   /** Secrets that sign the calls of fetch steps, the newest first. */
   secrets(): string[]
   putSettings(change: Partial<NotificationSettings>): NotificationSettings

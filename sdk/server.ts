@@ -11,6 +11,14 @@ export { pullEvents, type PulledEvent, type PullOptions, type RpcConnection } fr
 export { type FailureKind, ParleyError } from './failure.ts'
 export { ObjectOutbox } from './object-outbox.ts'
 export { type ObjectStorage, type SqlValue } from './object-storage.ts'
+export {
+  readOwnEvent,
+  type JobFailedEvent,
+  type NotificationChange,
+  type NotificationsEvent,
+  type OwnEvent,
+  type UserErasedEvent,
+} from './own-events.ts'
 export { readRunEvent, type RunEvent } from './run-events.ts'
 export { responseOf, type SagaAnswer, type SagaCall, sagaCallOf, SagaCalls, type StepStatus } from './saga-calls.ts'
 export {

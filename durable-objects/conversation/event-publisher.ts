@@ -1,11 +1,8 @@
 import { createdEvent, deletedEvent, eventOfEntry, maxListedMembers } from '../../src/conversations/published-events.ts'
 import type { Conversation } from '../../src/conversations/types.ts'
-import type { Env } from '../../src/env.ts'
 import type { NewEvent } from '../../src/events/log-event.ts'
-import { ownTopic } from '../../src/events/own-topic.ts'
 import { fitting } from '../../src/protocol/answer-size.ts'
-import { eventLogOf } from '../address.ts'
-import { whenPlaceIsFree } from '../open-actors.ts'
+import type { AppendEvents } from '../shared/own-events.ts'
 import type { Settings } from '../shared/settings.ts'
 import type { MemberTable } from './member-table.ts'
 import type { MessageLog } from './message-log.ts'
@@ -15,18 +12,8 @@ const entriesPerCall = 200
 /** Calls in one run; what is left goes with the next alarm. */
 const callsPerRun = 20
 
-/** Appends events to the own topic of a tenant. Throws when it does not take them now. */
-type AppendEvents = (tenant: string, events: readonly NewEvent[]) => Promise<void>
 type PublishedLog = Pick<MessageLog, 'top' | 'floor' | 'range'>
 type PublishedSettings = Pick<Settings, 'get' | 'number' | 'set'>
-
-export const appendOwnEvents =
-  (env: Env): AppendEvents =>
-  async (tenant, events) => {
-    await whenPlaceIsFree(env)
-    const answer = await eventLogOf(env, tenant, ownTopic).append(events, true)
-    if (answer.kind === 'refused') throw new Error(answer.detail ?? answer.error)
-  }
 
 /**
  * Appends what happens in the conversation to the tenant's own topic of events, while its tenant has a reader of it. The log of the

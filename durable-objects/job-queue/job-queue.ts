@@ -21,9 +21,11 @@ import type { StreamAnswer, StreamCall } from '../../src/protocol/stream.ts'
 import { jobQueueOf, ownName, platformOf, tenantOf } from '../address.ts'
 import { DueListing } from './due-listing.ts'
 import { openStores, type SqlStores } from './sql-stores.ts'
+import { FailedJobs } from './failed-jobs.ts'
 import { JobDays } from './job-days.ts'
 import { JobStream } from './job-stream.ts'
 import { listJobs, queueStats } from './job-reports.ts'
+import { MaintainedQueue } from './maintained-queue.ts'
 import { PersistedMetrics } from './persisted-metrics.ts'
 import { QueueNames } from './queue-names.ts'
 import { QueueSchedules } from './queue-schedules.ts'
@@ -32,17 +34,16 @@ import { PollWaiters, WorkerDispatcher } from './worker-dispatcher.ts'
 import { jobQueueSchema } from './schema.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { Batcher } from '../shared/batcher.ts'
-import { eraseActor, TenantActor } from '../shared/tenant-actor.ts'
+import { eraseActor } from '../shared/tenant-actor.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
-import type { EnqueueAnswer, ExportedMessages, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
-import { eraseMessages, exportedMessages } from './user-messages.ts'
+import type { EnqueueAnswer, JobPage, JobQueueRpc, PutSchedule, QueueStats } from '../contracts.ts'
 
 /**
  * One queue of a tenant. A job is accepted when it is written here, whatever the state of QStash. Workers are runs of this
  * Worker that the queue dispatches, directly or by QStash; they poll the queue for jobs.
  */
-export class JobQueue extends TenantActor implements JobQueueRpc {
+export class JobQueue extends MaintainedQueue implements JobQueueRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'queue')
   readonly #metrics = new PersistedMetrics(this.ctx.storage.kv)
@@ -61,6 +62,7 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
   readonly #schedules: QueueSchedules
   readonly #retention: Retention
   readonly #due: DueListing
+  readonly #failures: FailedJobs
   /** Whether nothing was stored when this instance began. */
   #isNew: boolean
   /** Pending while a new queue registers with `default`; a subscription to its jobs is refused until then. Never rejects. */
@@ -85,13 +87,17 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     }
     this.#queue = new Queue(this.#stores, context, this.#clock.now())
     this.#dispatcher = new WorkerDispatcher(this.#place, env, this.#at, this.#stores.runs)
+    const wakeAt = (at: number) => this.#dispatcher.lookAt(at, this.#clock.now())
+    this.#failures = new FailedJobs(kv, env, this.#at, this.#stores.jobs, wakeAt, this.#clock.now())
     this.#stream = new JobStream(env, sql, this.#at)
     this.#names = new QueueNames(
       sql,
       queue === 'default'
         ? undefined
         : async () => {
-            if ((await defaultQueue().register(queue)) === 'erased') await eraseActor(ctx)
+            const registered = await defaultQueue().register(queue)
+            if (registered === 'erased') await eraseActor(ctx)
+            if (registered === 'published') this.setPublished(true)
           },
     )
     this.#schedules = new QueueSchedules({
@@ -173,21 +179,6 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     return job === undefined ? undefined : toView(job)
   }
 
-  /**
-   * Cancels the messages that a user has scheduled, and empties those of the past. Returns how many had any content. One that is being
-   * delivered is found by a later call.
-   */
-  eraseUser(user: string, limit: number): number {
-    if (this.#isNew) return 0
-    return this.#changing((now) =>
-      eraseMessages(this.ctx.storage.sql, user, limit, (id) => cancel(this.#stores, id, now)),
-    )
-  }
-
-  exportMessages(user: string, after: number, limit: number): ExportedMessages {
-    return exportedMessages(this.ctx.storage.sql, user, after, limit)
-  }
-
   /** Sends a dead or failed job again. */
   redrive(id: string, request?: RequestContext): JobView | Refusal {
     const job = this.#changing((now) => redrive(this.#stores, id, now), request)
@@ -245,12 +236,13 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     return this.#stream.execute(call, (job) => this.#stores.jobs.get(job), id)
   }
 
-  /** Called on the queue `default` by every other queue of the tenant. `erased` says that the tenant is being erased, and that queue with it. */
-  async register(name: string): Promise<'registered' | 'erased'> {
+  /** Called on the queue `default` by every other queue of the tenant. `erased` says that the tenant is being erased, and that queue with it;
+   * `published` that dead letters are published. */
+  async register(name: string): Promise<'registered' | 'published' | 'erased'> {
     if (this.#isNew && (await tenantOf(this.env, this.#at.tenant).isErased())) return 'erased'
     this.#names.add(name)
     this.#isNew = false
-    return 'registered'
+    return this.#failures.outbox.isOn ? 'published' : 'registered'
   }
 
   /** Whether a queue other than `default` has registered. */
@@ -279,17 +271,6 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
     return { ...this.stats(), nextAt }
   }
 
-  /** Jobs it accepted, by day (UTC), from `day` on. */
-  acceptedSince(day: string): Record<string, number> {
-    this.#sweeping((now) => this.#days.note(now))
-    return this.#days.since(day)
-  }
-
-  /** The tenant is suspended, or active again: no job starts and no schedule runs meanwhile. Jobs that run are not ended. */
-  hold(isHeld: boolean): void {
-    this.#changing(() => this.#stores.settings.setHeld(isHeld), undefined, isHeld)
-  }
-
   /** Never throws: the platform gives up an alarm that fails six times. */
   override async alarm(): Promise<void> {
     this.#dispatcher.alarmFired()
@@ -300,7 +281,16 @@ export class JobQueue extends TenantActor implements JobQueueRpc {
       const now = this.#clock.now()
       this.#dispatcher.lookAt(now + 10_000, now)
     }
+    if (this.#failures.outbox.dueAt < Infinity) this.ctx.waitUntil(this.#failures.goOn(() => this.#clock.now()))
   }
+
+  protected override readonly maintained = () => ({
+    stores: this.#stores,
+    days: this.#days,
+    failures: this.#failures,
+    isNew: this.#isNew,
+    changing: <T>(change: (now: number) => T, isSweep: boolean) => this.#changing(change, undefined, isSweep),
+  })
 
   /** A worker or message that comes late must not bring a queue back that was erased. */
   #requireTenant(): void {

@@ -20,6 +20,8 @@ export class SqlJobStore implements JobStore {
   readonly #active = new Map<string, Job>()
   /** Jobs with watchers that changed since `takeWatched`. */
   readonly #watched = new Map<string, Job>()
+  /** Called in the commit that makes a job a dead letter. */
+  onDead: ((job: Job) => void) | undefined
   #order = 0
   #top: number
 
@@ -103,6 +105,7 @@ export class SqlJobStore implements JobStore {
     if (phase === phases.active) this.#active.set(job.id, changed)
     else this.#active.delete(job.id)
     if (job.options.watchers.length > 0) this.#watched.set(job.id, changed)
+    if (phase === phases.dead) this.onDead?.(changed)
     return changed
   }
 

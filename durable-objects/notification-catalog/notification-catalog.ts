@@ -123,7 +123,15 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   decisionSettings(): DecisionSettings {
     const known = this.providers()
     const providers = Object.fromEntries(outsideChannels.map((channel) => [channel, statesOf(known, channel)]))
-    return { ...this.settings(), providers }
+    return { ...this.settings(), providers, isPublished: this.ctx.storage.kv.get('published') === true }
+  }
+
+  /** The tenant has a reader of its own events, or no more. Recipients hear of it with the settings. */
+  setPublished(isPublished: boolean): void {
+    if (isPublished) {
+      requireTenant(ownName(this.ctx.id.name).tenant)
+      this.ctx.storage.kv.put('published', true)
+    } else this.ctx.storage.kv.delete('published')
   }
 
   putSettings(change: Partial<NotificationSettings>): NotificationSettings {

@@ -36,6 +36,7 @@ import { deleteRowsOfUser } from '../shared/rows-of-user.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { FeedTemplates, type LoadedTemplate, type TemplateSource } from './feed-templates.ts'
 import { LiveEvents } from './live-events.ts'
+import { NotificationEvents } from './notification-events.ts'
 import { RunDecider, type Moment, type Send } from './run-decider.ts'
 import { recipientsSchema } from './schema.ts'
 import { Sends } from './sends.ts'
@@ -95,12 +96,26 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #clock = systemClock
   readonly #place = new OpenPlace(this.ctx, this.env, 'recipients')
   readonly #tenant = ownName(this.ctx.id.name).tenant
+  #alarmAt = Infinity
   readonly #sql = this.ctx.storage.sql
   readonly #users = new UserTable(this.#sql)
   readonly #feeds = new FeedTable(this.#sql)
   readonly #topics = new TopicTable(this.#sql)
   readonly #live = new LiveEvents(this.env, this.#tenant)
-  readonly #runs = new RunDecider({ sql: this.#sql, users: this.#users, feeds: this.#feeds, topics: this.#topics })
+  readonly #events = new NotificationEvents(
+    this.ctx.storage.kv,
+    this.env,
+    ownName(this.ctx.id.name),
+    (at) => this.#setAlarm(at),
+    this.#clock.now(),
+  )
+  readonly #runs = new RunDecider({
+    sql: this.#sql,
+    users: this.#users,
+    feeds: this.#feeds,
+    topics: this.#topics,
+    events: this.#events,
+  })
   readonly #exporter = new UserExporter(this.#sql, { users: this.#users, feeds: this.#feeds, runs: this.#runs })
   readonly #metrics: NotificationMetrics
   readonly #templates = new FeedTemplates((source) => this.#findTemplate(source))
@@ -123,7 +138,6 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   #settings: { readonly value: DecisionSettings; readonly until: number } | undefined
   /** An actor that was only asked has no tables. */
   #isUsed = isUsed(this.#sql)
-  #alarmAt = Infinity
   #savedAt = 0
   #sweptAt = 0
 
@@ -215,7 +229,9 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       this.#feeds.deleteUser(user)
       this.#topics.deleteUser(user)
     }
-    return this.ctx.storage.transactionSync(() => deleteRowsOfUser(this.#sql, user, deleteCounted))
+    return this.ctx.storage.transactionSync(
+      () => this.#events.eraseUser(user) + deleteRowsOfUser(this.#sql, user, deleteCounted),
+    )
   }
 
   /** A part of what is exported of a user: lines, and where the following part begins. */
@@ -320,10 +336,15 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   markFeed(user: string, { feed, mark, numbers, upTo }: MarkCall): MarkedItems | Refusal {
     if (!this.#isUsed) return { kind: 'marked', items: [], counts: noItems }
     const now = this.#clock.now()
-    const marked =
-      numbers === undefined
-        ? this.#feeds.markAll(user, feed, upTo ?? Number.MAX_SAFE_INTEGER, mark, now)
-        : this.#feeds.mark(user, feed, numbers, mark, now)
+    const marked = this.ctx.storage.transactionSync(() => {
+      const result =
+        numbers === undefined
+          ? this.#feeds.markAll(user, feed, upTo ?? Number.MAX_SAFE_INTEGER, mark, now)
+          : this.#feeds.mark(user, feed, numbers, mark, now)
+      if (result.kind === 'marked') this.#events.noteMark(user, mark, result.items.map(({ notification }) => notification), now)
+      this.#events.write(now)
+      return result
+    })
     if (marked.kind === 'refused') return marked
     void this.#goOn(user, marked.items)
     const { counts } = marked
@@ -370,6 +391,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   /** Never throws: the platform gives up an alarm that fails six times. */
   override async alarm(): Promise<void> {
     this.#alarmAt = Infinity
+    if (this.#events.outbox.dueAt < Infinity) this.ctx.waitUntil(this.#publish())
     try {
       await this.#loadSettings()
       const now = this.#clock.now()
@@ -385,6 +407,12 @@ export class Recipients extends TenantActor implements RecipientsRpc {
       log.error('recipients.alarm-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
       this.#setAlarm(this.#clock.now() + 10_000)
     }
+  }
+
+  async #publish(): Promise<void> {
+    const now = () => this.#clock.now()
+    if (this.#events.outbox.dueAt <= now()) await this.#events.outbox.run(now)
+    this.#events.outbox.wakeAgain()
   }
 
   /** Lets runs go on that wait until their item is seen, read or clicked; one that is lost here looks again at the end of its wait. */
@@ -496,9 +524,14 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     }
     let result: T
     try {
-      result = this.ctx.storage.transactionSync(() => change(moment))
+      result = this.ctx.storage.transactionSync(() => {
+        const done = change(moment)
+        this.#events.write(now)
+        return done
+      })
     } catch (thrown) {
       log.error('recipients.change-failed', { tenant: this.#tenant, reason: reasonOf(thrown) })
+      this.#events.forget()
       this.#runs.forget()
       throw thrown
     }
@@ -568,6 +601,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     if (this.#settings !== undefined && now < this.#settings.until) return
     const value = await notificationCatalogOf(this.env, this.#tenant).decisionSettings()
     this.#settings = { value, until: now + settingsForMs }
+    this.#events.outbox.setOn(value.isPublished === true)
     await this.#loadHealth(value, now)
   }
 

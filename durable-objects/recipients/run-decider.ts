@@ -32,6 +32,7 @@ import type {
   ReportOfDelivery,
 } from '../notification-contracts.ts'
 import type { Sql } from '../shared/sql.ts'
+import type { NotificationEvents } from './notification-events.ts'
 import { NoticeTable, notificationOf, runIdOf, type Notice, type NoticeKey } from './notice-table.ts'
 import { SpecTable } from './spec-table.ts'
 import { keptItems, type FeedTable } from './sql-feed.ts'
@@ -68,6 +69,7 @@ export interface Tables {
   readonly users: UserTable
   readonly feeds: FeedTable
   readonly topics: TopicTable
+  readonly events: NotificationEvents
 }
 
 /** Moment and settings of one commit. */
@@ -327,10 +329,12 @@ export class RunDecider {
     const isNew = notice.stored === undefined
     const context = this.#contextOf(notice, spec, moment)
     const before = isNew ? undefined : JSON.stringify(notice.run)
+    const states = this.#tables.events.statesOf(notice.run)
     work(context)
     for (let effect = context.effects.shift(); effect !== undefined; effect = context.effects.shift())
       this.#follow(notice, context, effect, moment)
     if (before !== undefined && before === JSON.stringify(notice.run) && !isDue) return
+    this.#tables.events.noteRun(notice.run, states, isNew, moment.now)
     this.notices.put(notice, isDue)
     this.#consequences.changed.push({ run: notice.run, isNew })
     this.#consequences.lookAt = Math.min(this.#consequences.lookAt, notice.stored?.lookAt ?? Infinity)

@@ -31,7 +31,7 @@ import {
   type TenantSecrets,
   type TokenKey,
 } from '../../src/tenants/record.ts'
-import { cacheEpochsOf, gatewayNamed, jobQueueOf, platformOf, sagaOf, shardWritersOf } from '../address.ts'
+import { cacheEpochsOf, gatewayNamed, jobQueueOf, notificationCatalogOf, platformOf, sagaOf, shardWritersOf } from '../address.ts'
 import type { KeySet } from '../../src/tenants/key-sets.ts'
 import type { ActorSizes } from '../../src/protocol/usage-api.ts'
 import { Deletion } from './deletion.ts'
@@ -95,9 +95,9 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       dueAt: () => this.#move.reportDueAt(),
     },
     {
-      name: 'shard writers',
+      name: 'publishers',
       isPending: () => !this.#deletion.isErasing && this.#publishingNotified() !== this.#kv.get('publishingNotified'),
-      run: () => this.#notifyShardWriters(),
+      run: () => this.#notifyPublishers(),
     },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
     { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
@@ -184,20 +184,34 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     this.#tasks.schedule(this.#clock.now(), 0)
   }
 
-  /** What the shard writers have to know, and where; undefined while it never was other than nothing. */
+  /** Whether the tenant has a reader of its own events. */
+  isPublished(): boolean {
+    return this.#kv.get('publishedSince') !== undefined
+  }
+
+  /** What the parts that publish have to know, and where; undefined while it never was other than nothing. */
   #publishingNotified(): string | undefined {
     const since = this.#kv.get<number>('publishedSince')
     if (since === undefined && this.#kv.get('publishingNotified') === undefined) return undefined
-    return `${since ?? 0} ${this.record()?.placement.shard ?? ''}`
+    // The version before told the shard writers alone.
+    return `${since ?? 0} ${this.record()?.placement.shard ?? ''} 2`
   }
 
-  async #notifyShardWriters(): Promise<void> {
+  /** Conversations are told by the shard writers, recipients of notifications by the catalog. */
+  async #notifyPublishers(): Promise<void> {
     const { id, shard } = { id: this.ctx.id.name ?? '', shard: this.record()?.placement.shard }
     const notified = this.#publishingNotified()
     const since = this.#kv.get<number>('publishedSince')
+    const isPublished = since !== undefined
     const writers = shard === undefined ? [] : shardWritersOf(this.env, shard, id)
     const calls = writers.map((writer) => writer.setPublished(id, since))
     await within(10_000, 'the shard writers', Promise.all(calls))
+    await within(10_000, 'notifications', notificationCatalogOf(this.env, id).setPublished(isPublished))
+    // A queue that registers later asks `default`.
+    const first = jobQueueOf(this.env, id, 'default')
+    await within(10_000, 'default', first.setPublished(isPublished))
+    for (const name of await within(10_000, 'default', first.queueNames()))
+      if (name !== 'default') await within(10_000, name, jobQueueOf(this.env, id, name).setPublished(isPublished))
     this.#kv.put('publishingNotified', notified)
   }
 

@@ -1,5 +1,7 @@
 import { inboxOf, tenantOf } from '../../durable-objects/address.ts'
+import { appendOwnEvents } from '../../durable-objects/shared/own-events.ts'
 import type { Env } from '../env.ts'
+import { erasedUserEvent } from '../events/own-events.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import type { Outcome } from '../sagas/advance.ts'
@@ -31,7 +33,15 @@ export async function continueErasure(env: Env, of: UserOf, step: string): Promi
     erasure = changed
     if (erasure.failure !== null) break
   }
-  return standOf(erasure, step, systemClock.now())
+  const stand = standOf(erasure, step, systemClock.now())
+  if (erasure.phase === 'erased') await publishErased(env, of.tenant, erasure)
+  return stand
+}
+
+/** A failure is one of the step, which is then repeated; the event is the same again. */
+async function publishErased(env: Env, tenant: string, { run, messages, endedAt }: UserErasure): Promise<void> {
+  if (!(await tenantOf(env, tenant).isPublished())) return
+  await appendOwnEvents(env)(tenant, [erasedUserEvent({ erasure: run, messages, at: endedAt ?? 0 })])
 }
 
 async function tryPart(env: Env, { tenant, user }: UserOf, erasure: UserErasure): Promise<UserErasure | undefined> {

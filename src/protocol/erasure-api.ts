@@ -28,6 +28,7 @@ const erasedStore = z
 export const erasureView = z
   .object({
     user: z.string(),
+    erasure: z.string().describe('Names this erasure in the event `user.erased`'),
     messages: z.enum(['delete', 'keep-anonymous']),
     phase: z.enum(['settling', 'erasing', 'erased']),
     requestedAt: time,

@@ -65,9 +65,18 @@ export class Disk implements Sql {
     return isKept
   }
 
-  list({ prefix, limit }: { readonly prefix: string; readonly limit: number }): [string, unknown][] {
+  list({
+    prefix,
+    limit,
+    reverse = false,
+  }: {
+    readonly prefix: string
+    readonly limit?: number
+    readonly reverse?: boolean
+  }): [string, unknown][] {
     const kept = [...this.#values].filter(([key, value]) => key.startsWith(prefix) && value !== undefined)
-    return structuredClone(kept.sort(([one], [other]) => (one < other ? -1 : 1)).slice(0, limit))
+    const sorted = kept.sort(([one], [other]) => (one < other !== reverse ? -1 : 1))
+    return structuredClone(sorted.slice(0, limit))
   }
 
   setAlarm(at: number | null): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { publishedEvents } from '../../conversations/published-events.ts'
+import { erasedUser, failedJob, notificationChanges, notificationEvents } from '../../events/own-events.ts'
 import { ownEventTypes } from '../../events/own-topic.ts'
 import { runEvent } from '../../protocol/sagas-api.ts'
 
@@ -43,6 +44,14 @@ export const ownEvents: Readonly<Record<string, { readonly when: string; readonl
     when: 'A recipient followed a link of an e-mail for the first time, if you track that',
     data: z.object({ ...ofMessage, url: z.string() }),
   },
+  ...Object.fromEntries(
+    Object.entries(notificationEvents).map(([event, when]) => [
+      `notification.${event}`,
+      { when, data: notificationChanges },
+    ]),
+  ),
+  'job.failed': { when: 'A job is out of attempts and became a dead letter', data: failedJob },
+  'user.erased': { when: 'The erasure of a user has ended', data: erasedUser },
   [ownEventTypes.disabled]: {
     when: 'An endpoint was disabled after five days of failures, or because it answered 410',
     data: z.object({ webhook, url: z.string(), at: z.int(), reason: z.string() }),

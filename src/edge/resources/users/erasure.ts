@@ -12,6 +12,7 @@ import { forgetRevocation } from '../../identity/revocations.ts'
 const params = z.object({ user: userId })
 const example = {
   user: 'alice',
+  erasure: 'erase-user-Jx4t',
   messages: 'delete',
   phase: 'erasing',
   requestedAt: 1_790_000_000_000,
@@ -69,9 +70,10 @@ const readErasure = operation(
   },
 )
 
-function viewOf(user: string, { messages, phase, requestedAt, endedAt, failure, stores }: UserErasure) {
+function viewOf(user: string, { run: erasure, messages, phase, requestedAt, endedAt, failure, stores }: UserErasure) {
   return {
     user,
+    erasure,
     messages,
     phase,
     requestedAt,
