@@ -105,7 +105,7 @@ export class SqlJobStore implements JobStore {
     if (phase === phases.active) this.#active.set(job.id, changed)
     else this.#active.delete(job.id)
     if (job.options.watchers.length > 0) this.#watched.set(job.id, changed)
-    if (phase === phases.dead) this.onDead?.(changed)
+    if (phase === phases.dead && job.phase !== phase) this.onDead?.(changed)
     return changed
   }
 

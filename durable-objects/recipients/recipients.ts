@@ -341,7 +341,13 @@ export class Recipients extends TenantActor implements RecipientsRpc {
         numbers === undefined
           ? this.#feeds.markAll(user, feed, upTo ?? Number.MAX_SAFE_INTEGER, mark, now)
           : this.#feeds.mark(user, feed, numbers, mark, now)
-      if (result.kind === 'marked') this.#events.noteMark(user, mark, result.items.map(({ notification }) => notification), now)
+      if (result.kind === 'marked')
+        this.#events.noteMark(
+          user,
+          mark,
+          result.items.map(({ notification }) => notification),
+          now,
+        )
       this.#events.write(now)
       return result
     })

@@ -16,7 +16,11 @@ export const failedJob = z.object({
 export type FailedJob = z.output<typeof failedJob>
 
 export const erasedUser = z.object({
-  erasure: z.string().describe('The `run` of the answer to the request. The id of the user is not in the event, which is kept for 14 days'),
+  erasure: z
+    .string()
+    .describe(
+      'The `run` of the answer to the request. The id of the user is not in the event, which is kept for 14 days',
+    ),
   messages: z.enum(['delete', 'keep-anonymous']),
   at,
 })

@@ -2,6 +2,7 @@ import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { recipientsOf } from '../../durable-objects/address.ts'
+import { NotificationEvents } from '../../durable-objects/recipients/notification-events.ts'
 import { RunDecider, type Moment, type Send } from '../../durable-objects/recipients/run-decider.ts'
 import { recipientsSchema } from '../../durable-objects/recipients/schema.ts'
 import { FeedTable } from '../../durable-objects/recipients/sql-feed.ts'
@@ -17,19 +18,21 @@ const hourMs = 3_600_000
 const user = 'ada'
 
 /** Does work with the storage of an actor that does nothing itself, so that the test alone says what time it is. */
-async function inStorage(work: (sql: Sql) => void): Promise<void> {
+async function inStorage(work: (sql: Sql, kv: SyncKvStorage) => void): Promise<void> {
   const { id } = await newTenant()
   await runInDurableObject(recipientsOf(env, id, user), (_, { storage }) => {
     migrate(storage.sql, recipientsSchema)
-    work(storage.sql)
+    work(storage.sql, storage.kv)
   })
 }
 
 /** Runs of one user whose notices are kept for one hour. */
-function shortKept(sql: Sql) {
+function shortKept(sql: Sql, kv: SyncKvStorage) {
   const users = new UserTable(sql)
   users.merge(user, { email: 'ada@example.com' }, at)
-  const tables = { sql, users, feeds: new FeedTable(sql), topics: new TopicTable(sql) }
+  const place = { tenant: 'acme', name: '0' }
+  const events = new NotificationEvents(kv, env, place, () => undefined, at)
+  const tables = { sql, users, feeds: new FeedTable(sql), topics: new TopicTable(sql), events }
   const runs = new RunDecider(tables)
   const providers = { email: [{ name: 'postmark', isIdempotent: true, openUntil: 0 }] }
   const momentAt = (now: number): Moment => ({
@@ -70,8 +73,8 @@ const eventsOf = (sends: readonly Send[]) =>
 
 describe('notices whose time is over', () => {
   test('a digest shows each notification that it gathered, also when they are kept for less time than its window', async () => {
-    await inStorage((sql) => {
-      const runs = shortKept(sql)
+    await inStorage((sql, kv) => {
+      const runs = shortKept(sql, kv)
       for (const n of [1, 2, 3]) runs.notify(`n${n}`, at + n, [digest('day', 24), email('mail')])
       runs.sweep(at + 2 * hourMs)
       const sends = runs.lookAt(at + 25 * hourMs)
@@ -80,8 +83,8 @@ describe('notices whose time is over', () => {
   })
 
   test('a notice stays while a run goes on that stands for it by another digest, and goes once that run has ended', async () => {
-    await inStorage((sql) => {
-      const runs = shortKept(sql)
+    await inStorage((sql, kv) => {
+      const runs = shortKept(sql, kv)
       const steps = [digest('short', 2), digest('long', 24), email('mail')]
       runs.notify('n1', at, steps)
       runs.notify('n2', at + 3 * hourMs, steps)
