@@ -31,7 +31,15 @@ import {
   type TenantSecrets,
   type TokenKey,
 } from '../../src/tenants/record.ts'
-import { cacheEpochsOf, gatewayNamed, jobQueueOf, notificationCatalogOf, platformOf, sagaOf, shardWritersOf } from '../address.ts'
+import {
+  cacheEpochsOf,
+  gatewayNamed,
+  jobQueueOf,
+  notificationCatalogOf,
+  platformOf,
+  sagaOf,
+  shardWritersOf,
+} from '../address.ts'
 import type { KeySet } from '../../src/tenants/key-sets.ts'
 import type { ActorSizes } from '../../src/protocol/usage-api.ts'
 import { Deletion } from './deletion.ts'
@@ -206,13 +214,17 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     const writers = shard === undefined ? [] : shardWritersOf(this.env, shard, id)
     const calls = writers.map((writer) => writer.setPublished(id, since))
     await within(10_000, 'the shard writers', Promise.all(calls))
-    await within(10_000, 'notifications', notificationCatalogOf(this.env, id).setPublished(isPublished))
-    // A queue that registers later asks `default`.
-    const first = jobQueueOf(this.env, id, 'default')
-    await within(10_000, 'default', first.setPublished(isPublished))
-    for (const name of await within(10_000, 'default', first.queueNames()))
-      if (name !== 'default') await within(10_000, name, jobQueueOf(this.env, id, name).setPublished(isPublished))
+    await within(10_000, 'queues and notifications', this.#setPublishedOf(id, isPublished))
     this.#kv.put('publishingNotified', notified)
+  }
+
+  async #setPublishedOf(id: string, isPublished: boolean): Promise<void> {
+    await notificationCatalogOf(this.env, id).setPublished(isPublished)
+    const first = jobQueueOf(this.env, id, 'default')
+    // A queue that registers later learns it from `default`.
+    await first.setPublished(isPublished)
+    for (const name of await first.queueNames())
+      if (name !== 'default') await jobQueueOf(this.env, id, name).setPublished(isPublished)
   }
 
   /** Deletes the tenant after so many days, in which it can be restored. A repeat changes the days while that is so. */

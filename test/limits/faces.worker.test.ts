@@ -42,7 +42,12 @@ describe('over HTTP', () => {
       await call('GET /v1/jobs/nothing', { as: user }),
     ]
     expect(problems.map(({ status }) => status)).toEqual([400, 404, 400, 403])
-    expect(problems.map(({ headers }) => headers.get('x-ratelimit-limit'))).toEqual(['20', '20', '20', expect.any(String)])
+    expect(problems.map(({ headers }) => headers.get('x-ratelimit-limit'))).toEqual([
+      '20',
+      '20',
+      '20',
+      expect.any(String),
+    ])
     expect(problems.map(({ headers }) => /^"requests-\w+";r=\d+;t=\d+$/.test(headers.get('ratelimit') ?? ''))).toEqual(
       problems.map(() => true),
     )

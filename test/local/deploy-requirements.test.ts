@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkContext, checkDeployment, neededBy, type ContextDeployment, type Deployment } from '../../local/deploy-requirements.ts'
+import {
+  checkContext,
+  checkDeployment,
+  neededBy,
+  type ContextDeployment,
+  type Deployment,
+} from '../../local/deploy-requirements.ts'
 
 const actors = [{ binding: 'GATEWAY', className: 'Gateway' }]
 const crons = ['*/5 * * * *']
