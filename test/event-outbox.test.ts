@@ -1,21 +1,22 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { EventOutbox } from '../durable-objects/shared/event-outbox.ts'
 import type { NewEvent } from '../src/events/log-event.ts'
 
 /** What an actor stores; `reads` and `writes` count its calls. */
-class Storage {
+class Storage implements SyncKvStorage {
   readonly values = new Map<string, unknown>()
   reads = 0
   writes = 0
 
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- as the platform declares it
   get<T>(key: string): T | undefined {
     this.reads++
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the outbox wrote itself
     return structuredClone(this.values.get(key)) as T | undefined
   }
 
-  put<T>(key: string, value: T): void {
+  put(key: string, value: unknown): void {
     this.writes++
     this.values.set(key, structuredClone(value))
   }
@@ -117,7 +118,7 @@ describe('an outbox of own events', () => {
         while (outbox.dueAt < Infinity) await outbox.run(now)
         expect(topic.changes).toEqual(Array.from({ length: noted }, (_, place) => place + 1))
       }),
-      { seed: 20_261_130, numRuns: 300 },
+      { numRuns: 300 },
     )
   })
 

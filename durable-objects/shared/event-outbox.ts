@@ -79,7 +79,7 @@ export class EventOutbox<C> {
   rewrite(change: (entry: C) => C | undefined): number {
     if (this.dueAt === Infinity && !this.#isRunning) return 0
     let changed = 0
-    for (const entry of [...this.#entries()]) {
+    for (const entry of this.#entries().toArray()) {
       const rewritten = change(entry.change)
       if (rewritten === entry.change) continue
       if (entry.n <= this.#batchUpTo) throw new Error('its events are being published')
@@ -94,7 +94,7 @@ export class EventOutbox<C> {
   setOn(isOn: boolean): void {
     if (isOn === this.isOn) return
     this.isOn = isOn
-    if (!isOn) for (const { n } of [...this.#entries()]) this.#port.kv.delete(keyOf(n))
+    if (!isOn) for (const { n } of this.#entries().toArray()) this.#port.kv.delete(keyOf(n))
     this.#put(isOn ? this.#batchUpTo : this.#last)
   }
 
