@@ -79,7 +79,7 @@ export class EventOutbox<C> {
   rewrite(change: (entry: C) => C | undefined): number {
     if (this.dueAt === Infinity && !this.#isRunning) return 0
     let changed = 0
-    for (const entry of this.#entries().toArray()) {
+    for (const entry of this.#entries()) {
       const rewritten = change(entry.change)
       if (rewritten === entry.change) continue
       if (entry.n <= this.#batchUpTo) throw new Error('its events are being published')
@@ -94,7 +94,7 @@ export class EventOutbox<C> {
   setOn(isOn: boolean): void {
     if (isOn === this.isOn) return
     this.isOn = isOn
-    if (!isOn) for (const { n } of this.#entries().toArray()) this.#port.kv.delete(keyOf(n))
+    if (!isOn) for (const { n } of this.#entries()) this.#port.kv.delete(keyOf(n))
     this.#put(isOn ? this.#batchUpTo : this.#last)
   }
 
@@ -123,7 +123,7 @@ export class EventOutbox<C> {
       while (batches < batchesPerRun && (await this.#appendBatch())) batches++
       this.dueAt = Infinity
       this.#failures = 0
-      if (!this.#entries({ limit: 1 }).next().done) this.#wakeAt(now())
+      if (this.#entries({ limit: 1 }).length > 0) this.#wakeAt(now())
     } catch (thrown) {
       this.#failures++
       this.dueAt = Infinity
@@ -137,7 +137,7 @@ export class EventOutbox<C> {
   /** Appends a batch, first the one that was interrupted. False when there was none. */
   async #appendBatch(): Promise<boolean> {
     const { tenant, kv, append, eventsOf } = this.#port
-    const entries = [...this.#entries({ limit: entriesPerBatch })]
+    const entries = this.#entries({ limit: entriesPerBatch })
     const last = entries.at(-1)?.n
     if (last === undefined) return false
     const interrupted = entries.filter(({ n }) => n <= this.#batchUpTo)
@@ -155,9 +155,9 @@ export class EventOutbox<C> {
   }
 
   /** The entries, the oldest first. */
-  *#entries(options: { readonly limit?: number; readonly reverse?: boolean } = {}): Generator<OutboxEntry<C>> {
-    for (const [key, change] of this.#port.kv.list<C>({ prefix, ...options }))
-      yield { n: Number(key.slice(prefix.length)), change }
+  #entries(options: { readonly limit?: number; readonly reverse?: boolean } = {}): OutboxEntry<C>[] {
+    const listed = this.#port.kv.list<C>({ prefix, ...options })
+    return Array.from(listed, ([key, change]) => ({ n: Number(key.slice(prefix.length)), change }))
   }
 
   #put(batchUpTo: number): void {
