@@ -217,6 +217,7 @@ test('the configuration of a context that has the classes of its actors takes th
     name: 'parley',
     compatibilityDate: '2026-10-01',
     compatibilityFlags: [],
+    services: [],
     vars: {},
     crons: [],
     actors,
