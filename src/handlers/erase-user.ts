@@ -1,7 +1,8 @@
 import { inboxOf, tenantOf } from '../../durable-objects/address.ts'
-import { appendOwnEvents } from '../../durable-objects/shared/own-events.ts'
+import { callEventLog } from '../../durable-objects/open-event-actors.ts'
 import type { Env } from '../env.ts'
 import { erasedUserEvent } from '../events/own-events.ts'
+import { ownTopic } from '../events/own-topic.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { log, reasonOf } from '../kernel/log.ts'
 import type { Outcome } from '../sagas/advance.ts'
@@ -41,7 +42,9 @@ export async function continueErasure(env: Env, of: UserOf, step: string): Promi
 /** A failure is one of the step, which is then repeated; the event is the same again. */
 async function publishErased(env: Env, tenant: string, { run, messages, endedAt }: UserErasure): Promise<void> {
   if (!(await tenantOf(env, tenant).isPublished())) return
-  await appendOwnEvents(env)(tenant, [erasedUserEvent({ erasure: run, messages, at: endedAt ?? 0 })])
+  const event = erasedUserEvent({ erasure: run, messages, at: endedAt ?? 0 })
+  const answer = await callEventLog(env, tenant, ownTopic, (events) => events.append([event], true))
+  if (answer.kind === 'refused') throw new Error(answer.detail ?? answer.error)
 }
 
 async function tryPart(env: Env, { tenant, user }: UserOf, erasure: UserErasure): Promise<UserErasure | undefined> {
