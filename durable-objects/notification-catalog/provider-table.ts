@@ -1,6 +1,6 @@
 import { addressKey, AddressFilter } from '../../src/notifications/channels/address-filter.ts'
 import type { Channel, ProviderState } from '../../src/notifications/model.ts'
-import { outboxType, outsideChannels, providerTypeOf } from '../../src/notifications/channels/provider-types.ts'
+import { outboxType, outsideChannels, providerKindOf } from '../../src/notifications/channels/provider-types.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StoredProvider, UndeliverableAddress } from '../notification-contracts.ts'
 
@@ -90,12 +90,13 @@ export class ProviderTable {
 export const statesOf = (providers: readonly StoredProvider[], channel: Channel): ProviderState[] =>
   providers
     .filter((provider) => provider.channel === channel)
-    .map(({ name, type: typeName, host }) => {
-      const type = providerTypeOf(typeName)
+    .map(({ name, type: typeName, onUnknown, host }) => {
+      const type = providerKindOf(typeName)
       return {
         name,
         isIdempotent: type?.isIdempotent ?? true,
         ...(type?.target === undefined ? {} : { targetTypes: [type.target] }),
+        onUnknown,
         openUntil: 0,
         host,
       }

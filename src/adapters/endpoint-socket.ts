@@ -2,8 +2,9 @@ import { connect } from 'cloudflare:sockets'
 import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
 import { badEndpoint } from '../kernel/outside-url.ts'
+import { endedBy } from './deadline.ts'
 import { endpointOf } from './dependencies.ts'
-import { callDependency, type CallTimes } from './dependency.ts'
+import { callDependency, type Answered, type CallTimes } from './dependency.ts'
 import { BadEndpoint } from './endpoint.ts'
 
 /** A server that a tenant named, for a protocol that is not HTTP. */
@@ -14,33 +15,37 @@ export interface EndpointSocket extends CallTimes {
 }
 
 /**
- * The only way to open a TCP connection with TLS to a host that a tenant named, through the same network as `fetchEndpoint`.
- * Resolves when the connection is open. Throws BadEndpoint, CallRefused, or the runtime's error when the host does not answer.
+ * The only way to open a TCP connection to a host that a tenant named, through the same network as `fetchEndpoint`: with TLS, or without
+ * it so that `use` begins it. The connection is closed when `use` has ended, and at the deadline. Throws BadEndpoint, CallRefused, or the
+ * runtime's error when the host does not answer.
  */
-export async function connectEndpoint(
+export async function connectEndpoint<T>(
   env: Env,
   { tenant, hostname, port, ...times }: EndpointSocket,
-  secureTransport: 'on' | 'starttls' = 'on',
-): Promise<Socket> {
-  const bad = badHost(env, hostname)
-  if (bad !== undefined) throw new BadEndpoint(bad.replace(/^url:/, 'host:'))
+  secureTransport: 'on' | 'starttls',
+  use: (socket: Socket, signal: AbortSignal) => Promise<Answered<T>>,
+): Promise<T> {
+  const bad = badEndpointHost(env, hostname)
+  if (bad !== undefined) throw new BadEndpoint(bad)
   return await callDependency(endpointOf(tenant, `${hostname}:${port}`), times, async (signal) => {
     const open = env.ENDPOINTS === undefined ? connect : env.ENDPOINTS.connect.bind(env.ENDPOINTS)
     const socket = open({ hostname, port }, { secureTransport, allowHalfOpen: false })
-    const close = () => void socket.close()
+    // It may be closed already, or have never been open.
+    const close = () => void socket.close().catch(() => {})
     signal.addEventListener('abort', close)
     try {
-      await socket.opened
+      await endedBy(signal, socket.opened)
+      return await use(socket, signal)
     } finally {
       signal.removeEventListener('abort', close)
+      close()
     }
-    return { value: socket }
   })
 }
 
-/** The rules of `badEndpoint` for the host alone, which is to be nothing but a host. */
-function badHost(env: Env, hostname: string): string | undefined {
+/** Why a tenant may not name this host, beginning with `host:`: the rules of `badEndpoint` for what is to be nothing but a host. */
+export function badEndpointHost(env: Env, hostname: string): string | undefined {
   const url = `https://${hostname}/`
-  if (!URL.canParse(url) || new URL(url).hostname !== hostname.toLowerCase()) return 'url: not the name of a host'
-  return badEndpoint(url, loadConfig(env).endpoints)
+  if (!URL.canParse(url) || new URL(url).hostname !== hostname.toLowerCase()) return 'host: not the name of a host'
+  return badEndpoint(url, loadConfig(env).endpoints)?.replace(/^url:/, 'host:')
 }

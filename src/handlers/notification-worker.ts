@@ -12,6 +12,7 @@ import { KnownFilters } from '../notifications/channels/address-filter.ts'
 import { attemptDelivery, type Tokens } from '../notifications/channels/attempt.ts'
 import { credentialsContext } from '../notifications/channels/credentials.ts'
 import type { Message } from '../notifications/channels/provider.ts'
+import { smtpType } from '../notifications/channels/smtp/smtp.ts'
 import { outboxType, providerTypeOf } from '../notifications/channels/provider-types.ts'
 import { linkUrls, signLink, unsubscribeHeaders } from '../notifications/links/link.ts'
 import { countAttempt } from '../notifications/channels/figures.ts'
@@ -23,6 +24,7 @@ import { signedHeaders } from '../webhooks/endpoint-post.ts'
 import type { FetchOutcome } from '../notifications/runs/advance.ts'
 import { callStepEndpoint } from './notification-fetch.ts'
 import { callProvider } from './notification-call.ts'
+import { sendBySmtp } from './notification-smtp.ts'
 import { trackedHtml } from './tracked-html.ts'
 
 /** How long one attempt may take, in milliseconds: all its calls together. */
@@ -185,7 +187,8 @@ function renderingOf(
 
 async function send(env: Env, tenant: string, provider: StoredProvider, message: Message): Promise<DeliveryOutcome> {
   const type = providerTypeOf(provider.type)
-  if (type === undefined) return refused(`${provider.type} is no type of providers that this version knows`)
+  if (type === undefined && provider.type !== smtpType)
+    return refused(`${provider.type} is no type of providers that this version knows`)
   let credentials: unknown
   try {
     credentials = await credentialsOf(env, tenant, provider)
@@ -194,6 +197,7 @@ async function send(env: Env, tenant: string, provider: StoredProvider, message:
     log.warn('notifications.credentials', { tenant, provider: provider.name, reason: reasonOf(thrown) })
     return { kind: 'later', answer: 'credentials: cannot be decrypted' }
   }
+  if (type === undefined) return await sendBySmtp(env, tenant, message, credentials, deliveryDeadlineMs)
   const until = systemClock.now() + deliveryDeadlineMs
   return await attemptDelivery(
     type,

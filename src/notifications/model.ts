@@ -230,6 +230,8 @@ export interface ProviderState {
   readonly isIdempotent: boolean
   /** The types of targets it reaches; all without it, e.g. for e-mail. */
   readonly targetTypes?: readonly string[] | undefined
+  /** What follows when it may have sent a message and did not say so, where the step waits. */
+  readonly onUnknown?: ChannelStep['onUnknown'] | undefined
   /** Its breaker is open until then; 0 while it is healthy. */
   readonly openUntil: number
   /** The host that is called for all messages, whose breaker it shares; absent where the recipient's target names the host. */

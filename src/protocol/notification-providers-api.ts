@@ -10,6 +10,7 @@ export const providerTypeName = z.enum([
   'postmark',
   'sendgrid',
   'ses',
+  'smtp',
   'twilio',
   'web-push',
   'fcm',

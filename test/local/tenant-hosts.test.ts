@@ -61,15 +61,21 @@ const ways: Readonly<Record<string, readonly { readonly name: string; readonly c
       call: `callStepEndpoint(env, 'fourth', { url, body: null, idempotencyKey: 'n/alice/fetch', timeoutMs: 2000 }, [])`,
     },
   ],
+  'src/handlers/notification-smtp.ts': [
+    {
+      name: 'a server of SMTP',
+      call: `sendBySmtp(env, 'fifth', { id: 'n/1', content: { title: 'Hi', body: 'x' }, to: 'a@example.com', from: 'b@example.com', priority: 'normal', headers: {}, workflow: 'w' }, { host: 'localhost', port }, 2000)`,
+    },
+  ],
   'src/adapters/key-set.ts': [{ name: 'a key set', call: `fetchKeySet(env, 'acme', url)` }],
   'src/adapters/endpoint-socket.ts': [
     {
       name: 'a TLS socket',
-      call: `connectEndpoint(env, { tenant: 'acme', hostname: 'localhost', port, deadlineMs: 2000 })`,
+      call: `connectEndpoint(env, { tenant: 'acme', hostname: 'localhost', port, deadlineMs: 2000 }, 'on', async () => ({ value: 'open' }))`,
     },
     {
       name: 'a socket for STARTTLS',
-      call: `connectEndpoint(env, { tenant: 'other', hostname: 'localhost', port, deadlineMs: 2000 }, 'starttls')`,
+      call: `connectEndpoint(env, { tenant: 'other', hostname: 'localhost', port, deadlineMs: 2000 }, 'starttls', async () => ({ value: 'open' }))`,
     },
   ],
 }
@@ -83,6 +89,7 @@ const worker = `
   import { postEvent } from './durable-objects/event-consumer/event-poster.ts'
   import { callUpstream, upstreamAt } from './src/adapters/upstream.ts'
   import { callProvider, confirmReports } from './src/handlers/notification-call.ts'
+  import { sendBySmtp } from './src/handlers/notification-smtp.ts'
   import { callStepEndpoint } from './src/handlers/notification-fetch.ts'
   import { fetchKeySet } from './src/adapters/key-set.ts'
   import { connectEndpoint } from './src/adapters/endpoint-socket.ts'

@@ -92,6 +92,17 @@ test('a provider without idempotency keys that may have sent the message is not 
   })
 })
 
+test('a provider that says what follows when it did not answer decides it for steps that wait', () => {
+  const smtp = { ...provider('smtp', false), onUnknown: 'failover' } as const
+  expect(sent([smtp, provider('two')], [unknown, unknown, { kind: 'delivered' }])).toMatchObject({
+    state: 'delivered',
+    asked: ['smtp', 'smtp', 'two'],
+    possibleDuplicates: 2,
+  })
+  // Another provider's choice says nothing of this one.
+  expect(sent([provider('one', false), smtp], [unknown])).toMatchObject({ state: 'failed', asked: ['one'] })
+})
+
 test('a provider that is not healthy is passed over, and waited for when there is no other', () => {
   const ill = { ...provider('one'), openUntil: at + 60_000 }
   expect(sent([ill, provider('two')], [{ kind: 'delivered' }])).toMatchObject({ asked: ['two'], took: 0 })

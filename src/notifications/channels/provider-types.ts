@@ -3,11 +3,12 @@ import { apns } from './apns.ts'
 import { discord } from './discord.ts'
 import { fcm } from './fcm.ts'
 import { postmark } from './postmark.ts'
-import type { ProviderType } from './provider.ts'
+import type { ProviderKind, ProviderType } from './provider.ts'
 import { resend } from './resend.ts'
 import { sendgrid } from './sendgrid.ts'
 import { ses } from './ses.ts'
 import { slack } from './slack.ts'
+import { smtp, smtpType } from './smtp/smtp.ts'
 import { twilio } from './twilio.ts'
 import { webPush } from './web-push.ts'
 import { webhook } from './webhook.ts'
@@ -35,3 +36,7 @@ export const outsideChannels = ['email', 'push', 'sms', 'chat', 'webhook'] as co
 
 export const providerTypeOf = (type: string): ProviderType | undefined =>
   Object.hasOwn(providerTypes, type) ? providerTypes[type] : undefined
+
+/** What is known of a type, however it is called. */
+export const providerKindOf = (type: string): ProviderKind | undefined =>
+  type === smtpType ? smtp : providerTypeOf(type)

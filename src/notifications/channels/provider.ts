@@ -49,8 +49,8 @@ export interface Authorization {
   readonly read: (answer: Answer) => { readonly token: string; readonly seconds: number } | undefined
 }
 
-/** Reads and writes what one kind of provider understands. Knows neither the network nor a clock. */
-export interface ProviderType {
+/** What all kinds of providers have. */
+export interface ProviderKind {
   readonly channel: Channel
   /** The type of a target that the provider reaches; undefined for the addresses of the profile. */
   readonly target?: string
@@ -61,6 +61,10 @@ export interface ProviderType {
   readonly urlOf?: (credentials: unknown) => string | undefined
   /** The host that is called for all messages; undefined where the recipient's target names it. */
   readonly hostOf?: (credentials: unknown) => string
+}
+
+/** Reads and writes what one kind of provider that is called over HTTP understands. Knows neither the network nor a clock. */
+export interface ProviderType extends ProviderKind {
   readonly authorize?: (credentials: unknown, tools: Tools) => Promise<Authorization>
   /** Throws Unsendable. */
   readonly prepare: (message: Message, credentials: unknown, tools: Tools) => HttpCall | Promise<HttpCall>

@@ -41,7 +41,7 @@ interface Candidate extends ProviderState {
  * Chooses the provider of the next attempt: the first that is healthy, has not refused the message and may be asked. While it is
  * not known whether one has sent the message, that one is asked first, under the same idempotency key. `onUnknown` says what
  * follows: `wait` asks no other, and does not ask again a provider that ignores idempotency keys; `failover` goes on to the next,
- * and such an attempt is a possible duplicate.
+ * and such an attempt is a possible duplicate. One of the step and the provider in doubt that says `failover` is enough.
  */
 export function nextAttempt(delivery: Delivery, { providers, onUnknown, now }: AttemptContext): NextAttempt {
   const { attempts, deadlineAt } = delivery
@@ -50,7 +50,8 @@ export function nextAttempt(delivery: Delivery, { providers, onUnknown, now }: A
   if (attempts.length >= maxAttempts) return failed(doubtful, `${maxAttempts} attempts were made`, attempts)
   const candidates = providers.map((provider) => candidateOf(provider, attempts))
   const asked = candidates.find(({ name }) => name === doubtful)
-  if (doubtful !== undefined && onUnknown === 'wait') return askAgain(asked, doubtful, delivery, now)
+  const isWaitedFor = onUnknown === 'wait' && asked?.onUnknown !== 'failover'
+  if (doubtful !== undefined && isWaitedFor) return askAgain(asked, doubtful, delivery, now)
   if (asked !== undefined && isAskedFirst(asked, now)) return at(asked, delivery, now, !asked.isIdempotent)
   const left = candidates.filter(({ isRefused }) => !isRefused)
   const [first] = left.sort((a, b) => orderOf(a, now) - orderOf(b, now))

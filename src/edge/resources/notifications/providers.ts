@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { callNotificationCatalog } from '../../../../durable-objects/open-recipients.ts'
 import type { StoredProvider } from '../../../../durable-objects/notification-contracts.ts'
+import { badEndpointHost } from '../../../adapters/endpoint-socket.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { encrypt } from '../../../kernel/encryption.ts'
@@ -9,7 +10,8 @@ import { credentialsContext } from '../../../notifications/channels/credentials.
 import { hasEvents } from '../../../notifications/channels/events.ts'
 import { phonePattern } from '../../../notifications/channels/twilio.ts'
 import { readMailbox } from '../../../notifications/channels/mail.ts'
-import { outboxType, providerTypeOf } from '../../../notifications/channels/provider-types.ts'
+import { outboxType, providerKindOf } from '../../../notifications/channels/provider-types.ts'
+import { badSmtp, smtpCredentials, smtpType } from '../../../notifications/channels/smtp/smtp.ts'
 import {
   addressParam,
   newProvider,
@@ -70,7 +72,7 @@ const putProvider = operation(
     checkProvider(c.env, body)
     const encrypted =
       credentials === undefined ? undefined : await encryptedCredentials(c.env, tenant, name, credentials)
-    const host = credentials === undefined ? undefined : providerTypeOf(body.type)?.hostOf?.(credentials)
+    const host = credentials === undefined ? undefined : providerKindOf(body.type)?.hostOf?.(credentials)
     const given = { ...rest, name, credentials: encrypted, host, eventsToken: newToken(tenant) }
     const stored = await callNotificationCatalog(c.env, tenant, (catalog) => catalog.putProvider(given))
     return { status: 200, body: view(c.env, accepted(stored)) }
@@ -199,7 +201,7 @@ function checkProvider(env: Env, { channel, type: typeName, from, credentials }:
     if (credentials !== undefined) fail('invalid-request', 'credentials: "outbox" has none')
     return
   }
-  const type = providerTypeOf(typeName)
+  const type = providerKindOf(typeName)
   if (type === undefined) return fail('invalid-request', `type: "${typeName}" is no type of this version`)
   if (type.channel !== channel) fail('invalid-request', `channel: ${typeName} is for ${type.channel}`)
   if (from !== undefined && channel === 'email' && readMailbox(from) === undefined)
@@ -218,6 +220,13 @@ function checkProvider(env: Env, { channel, type: typeName, from, credentials }:
   }
   const url = type.urlOf?.(credentials)
   const bad = url === undefined ? undefined : badEndpoint(url, loadConfig(env).endpoints)
+  if (bad !== undefined) fail('invalid-request', `credentials.${bad}`)
+  if (typeName === smtpType) checkSmtp(env, credentials)
+}
+
+function checkSmtp(env: Env, given: unknown): void {
+  const credentials = smtpCredentials.parse(given)
+  const bad = badEndpointHost(env, credentials.host) ?? badSmtp(credentials, loadConfig(env).endpoints.allowPrivate)
   if (bad !== undefined) fail('invalid-request', `credentials.${bad}`)
 }
 
@@ -244,7 +253,7 @@ function view(env: Env, provider: StoredProvider): z.input<typeof providerView> 
     order,
     from: from ?? null,
     onUnknown,
-    isIdempotent: providerTypeOf(type)?.isIdempotent ?? true,
+    isIdempotent: providerKindOf(type)?.isIdempotent ?? true,
     hasCredentials: credentials !== undefined,
     eventsUrl: hasEvents(type) ? `${publicUrl}/provider-events/${name}/${eventsToken}` : null,
   }
