@@ -1,11 +1,9 @@
 import { connect } from 'cloudflare:sockets'
-import { loadConfig } from '../config.ts'
 import type { Env } from '../env.ts'
-import { badEndpoint } from '../kernel/outside-url.ts'
 import { endedBy } from './deadline.ts'
 import { endpointOf } from './dependencies.ts'
 import { callDependency, type Answered, type CallTimes } from './dependency.ts'
-import { BadEndpoint } from './endpoint.ts'
+import { BadEndpoint, badEndpointHost } from './endpoint.ts'
 
 /** A server that a tenant named, for a protocol that is not HTTP. */
 export interface EndpointSocket extends CallTimes {
@@ -41,11 +39,4 @@ export async function connectEndpoint<T>(
       close()
     }
   })
-}
-
-/** Why a tenant may not name this host, beginning with `host:`: the rules of `badEndpoint` for what is to be nothing but a host. */
-export function badEndpointHost(env: Env, hostname: string): string | undefined {
-  const url = `https://${hostname}/`
-  if (!URL.canParse(url) || new URL(url).hostname !== hostname.toLowerCase()) return 'host: not the name of a host'
-  return badEndpoint(url, loadConfig(env).endpoints)?.replace(/^url:/, 'host:')
 }

@@ -44,5 +44,12 @@ function check(env: Env, url: string): void {
   if (bad !== undefined) throw new BadEndpoint(bad)
 }
 
+/** Why a tenant may not name this host, beginning with `host:`: the rules of `badEndpoint` for what is to be nothing but a host. */
+export function badEndpointHost(env: Env, hostname: string): string | undefined {
+  const url = `https://${hostname}/`
+  if (!URL.canParse(url) || new URL(url).hostname !== hostname.toLowerCase()) return 'host: not the name of a host'
+  return badEndpoint(url, loadConfig(env).endpoints)?.replace(/^url:/, 'host:')
+}
+
 /** On Cloudflare the platform's own egress, which reaches public addresses only. */
 export const networkOf = ({ ENDPOINTS }: Env): Pick<Fetcher, 'fetch'> => ENDPOINTS ?? globalThis

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { callNotificationCatalog } from '../../../../durable-objects/open-recipients.ts'
 import type { StoredProvider } from '../../../../durable-objects/notification-contracts.ts'
-import { badEndpointHost } from '../../../adapters/endpoint-socket.ts'
+import { badEndpointHost } from '../../../adapters/endpoint.ts'
 import { loadConfig } from '../../../config.ts'
 import type { Env } from '../../../env.ts'
 import { encrypt } from '../../../kernel/encryption.ts'
