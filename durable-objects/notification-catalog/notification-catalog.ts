@@ -25,6 +25,7 @@ import type {
 } from '../notification-contracts.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { notificationCatalogSchema } from './schema.ts'
 import { outboxProviders, ProviderTable, statesOf } from './provider-table.ts'
@@ -315,5 +316,4 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
 const noCategory = (name: string): string =>
   `category: there is no category ${name}; PUT /v1/notification-categories/${name} makes one`
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const categoryIn = (text: string): Category => JSON.parse(text) as Category
+const categoryIn = (text: string): Category => parseStored<Category>(text)

@@ -3,6 +3,7 @@ import type { Channel, ProviderState } from '../../src/notifications/model.ts'
 import { outboxType, outsideChannels, providerKindOf } from '../../src/notifications/channels/provider-types.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StoredProvider, UndeliverableAddress } from '../notification-contracts.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 
 export const maxProviders = 50
 
@@ -117,7 +118,5 @@ export const outboxProviders = (known: readonly StoredProvider[]): StoredProvide
       eventsToken: '',
     }))
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const providerIn = (text: string): StoredProvider => JSON.parse(text) as StoredProvider
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const undeliverableIn = (text: string): UndeliverableAddress => JSON.parse(text) as UndeliverableAddress
+const providerIn = (text: string): StoredProvider => parseStored<StoredProvider>(text)
+const undeliverableIn = (text: string): UndeliverableAddress => parseStored<UndeliverableAddress>(text)

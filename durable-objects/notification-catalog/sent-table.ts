@@ -1,4 +1,5 @@
 import type { SentMessage } from '../notification-contracts.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 
 /** Messages that are kept. */
 const maxKept = 200
@@ -31,5 +32,4 @@ export class SentTable {
   }
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const messageIn = (text: string): Omit<SentMessage, 'n'> => JSON.parse(text) as Omit<SentMessage, 'n'>
+const messageIn = (text: string): Omit<SentMessage, 'n'> => parseStored<Omit<SentMessage, 'n'>>(text)

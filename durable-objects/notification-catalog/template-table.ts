@@ -1,6 +1,7 @@
 import type { Partials, TemplateDefinition } from '../../src/notifications/templates/template.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { FoundTemplate, ListedTemplate } from '../notification-contracts.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 
 export const maxTemplates = 500
 /** Versions of one template that are kept. */
@@ -123,7 +124,5 @@ export class TemplateTable {
 
 const inUse = (name: string): string => `name: other templates use the partial ${name}; change them first`
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const definitionIn = (text: string): TemplateDefinition => JSON.parse(text) as TemplateDefinition
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const namesIn = (text: string): string[] => JSON.parse(text) as string[]
+const definitionIn = (text: string): TemplateDefinition => parseStored<TemplateDefinition>(text)
+const namesIn = (text: string): string[] => parseStored<string[]>(text)

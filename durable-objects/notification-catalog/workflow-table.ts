@@ -1,6 +1,7 @@
 import type { Workflow } from '../../src/notifications/model.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { StoredWorkflow } from '../notification-contracts.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 
 export const maxWorkflows = 500
 /** Versions of one workflow that are kept. Actors with runs have copies of what they need. */
@@ -63,8 +64,7 @@ export class WorkflowTable {
     const sql = 'SELECT created_at, text FROM workflow_versions WHERE name = ? AND version = ?'
     const [row] = this.#sql.exec<{ created_at: number; text: string }>(sql, name, version)
     if (row === undefined) return undefined
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    return { kind: 'stored', workflow: JSON.parse(row.text) as Workflow, createdAt: row.created_at }
+    return { kind: 'stored', workflow: parseStored<Workflow>(row.text), createdAt: row.created_at }
   }
 }
 

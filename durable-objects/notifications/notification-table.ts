@@ -1,5 +1,6 @@
 import type { Part } from '../../src/notifications/fan-out/parts.ts'
 import type { NotificationSpec } from '../../src/notifications/model.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import { viewOf, type NotificationRow } from './view.ts'
 import type {
   NamedRecipient,
@@ -73,8 +74,7 @@ export class NotificationTable {
     const sql = 'SELECT spec, keep_ms FROM notifications WHERE id = ?'
     const [row] = this.#sql.exec<{ spec: string; keep_ms: number }>(sql, id)
     if (row === undefined) return undefined
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    const found = { spec: JSON.parse(row.spec) as NotificationSpec, keepMs: row.keep_ms }
+    const found = { spec: parseStored<NotificationSpec>(row.spec), keepMs: row.keep_ms }
     this.#specs.set(id, found)
     return found
   }
@@ -85,8 +85,7 @@ export class NotificationTable {
     const rows = this.#sql.exec<{ part: number; actor: number; text: string }>(sql, id, without.size + 1)
     for (const { part, actor, text } of rows)
       if (!without.has(part)) {
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-        return { part, actor, recipients: JSON.parse(text) as HandoverCall['part'] }
+        return { part, actor, recipients: parseStored<HandoverCall['part']>(text) }
       }
     return undefined
   }
@@ -209,5 +208,4 @@ export const partOfUsers = ({ actor, users }: Part<NamedRecipient>): NewPart => 
   recipients: { kind: 'users', users },
 })
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-const usersIn = (text: string): string[] => JSON.parse(text) as string[]
+const usersIn = (text: string): string[] => parseStored<string[]>(text)

@@ -5,6 +5,7 @@ import type {
   NotificationView,
   RefusedRecipient,
 } from '../notification-contracts.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 
 export interface NotificationRow extends Record<string, SqlStorageValue> {
   id: string
@@ -12,7 +13,7 @@ export interface NotificationRow extends Record<string, SqlStorageValue> {
   deliver_at: number
   due_at: number | null
   is_canceled: number
-  selection: string
+  selection: RecipientSelection['kind']
   recipients: number | null
   handed: number
   refused: number
@@ -22,8 +23,7 @@ export interface NotificationRow extends Record<string, SqlStorageValue> {
 
 /** A notification as callers see it. */
 export function viewOf(row: NotificationRow): NotificationView {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-  const spec = JSON.parse(row.spec) as NotificationSpec
+  const spec = parseStored<NotificationSpec>(row.spec)
   return {
     kind: 'notification',
     id: row.id,
@@ -36,13 +36,11 @@ export function viewOf(row: NotificationRow): NotificationView {
     actor: spec.actor ?? null,
     priority: spec.priority,
     cancellationKey: spec.cancellationKey ?? null,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    selection: row.selection as RecipientSelection['kind'],
+    selection: row.selection,
     recipients: row.recipients,
     handedOut: row.handed,
     refused: row.refused,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    refusedRecipients: JSON.parse(row.refusals) as RefusedRecipient[],
+    refusedRecipients: parseStored<RefusedRecipient[]>(row.refusals),
   }
 }
 

@@ -1,4 +1,5 @@
 import { awaitedEventOf, digestKeyOf, nextDueAt, type Run } from '../../src/notifications/runs/run.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /** One recipient of one notification. */
@@ -150,8 +151,7 @@ export class NoticeTable {
   throttle(user: string, key: string): number[] {
     const sql = 'SELECT times FROM throttles WHERE user = ? AND key = ?'
     const [row] = this.#sql.exec<{ times: string }>(sql, user, key)
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    return row === undefined ? [] : (JSON.parse(row.times) as number[])
+    return row === undefined ? [] : parseStored<number[]>(row.times)
   }
 
   saveThrottle(user: string, key: string, times: readonly number[], until: number): void {
@@ -180,8 +180,7 @@ export class NoticeTable {
       .map((row) => ({
         user: row.user,
         notification: row.notification,
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-        run: JSON.parse(row.run) as Run,
+        run: parseStored<Run>(row.run),
         item: row.item ?? undefined,
         stored: {
           lookAt: row.look_at,

@@ -1,5 +1,6 @@
 import { BoundedMap } from '../../src/kernel/bounded-map.ts'
 import type { NotificationSpec, Workflow } from '../../src/notifications/model.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /** A notification as recipients of this actor have it. */
@@ -28,8 +29,7 @@ export class SpecTable {
     const sql = 'SELECT canceled_at, workflow, version, spec FROM specs WHERE id = ?'
     const [row] = this.#sql.exec<{ canceled_at: number; workflow: string; version: number; spec: string }>(sql, id)
     if (row === undefined) return undefined
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    const rest = JSON.parse(row.spec) as SpecText
+    const rest = parseStored<SpecText>(row.spec)
     const workflow = rest.workflow ?? this.#workflow(row.workflow, row.version)
     if (workflow === undefined) throw new Error(`notification ${id} has a workflow that is gone`)
     const found = { spec: { ...rest, workflow }, canceledAt: row.canceled_at }
@@ -69,8 +69,7 @@ export class SpecTable {
       page === 0
         ? this.#sql.exec<{ users: string }>('SELECT users FROM specs WHERE id = ?', id)
         : this.#sql.exec<{ users: string }>('SELECT users FROM pages WHERE id = ? AND page = ?', id, page)
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    return row === undefined ? undefined : (JSON.parse(row.users) as string[])
+    return row === undefined ? undefined : parseStored<string[]>(row.users)
   }
 
   /** Notifications whose time is over, after `after` in the order of their ids, of the next `scanned`. */
@@ -110,8 +109,7 @@ export class SpecTable {
     const sql = 'SELECT text FROM workflows WHERE name = ? AND version = ?'
     const [row] = this.#sql.exec<{ text: string }>(sql, name, version)
     if (row === undefined) return undefined
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    const workflow = JSON.parse(row.text) as Workflow
+    const workflow = parseStored<Workflow>(row.text)
     this.#workflows.set(key, workflow)
     return workflow
   }

@@ -11,6 +11,7 @@ import type { FeedItem, FeedItemContent } from '../../src/notifications/feed/ite
 import { itemIdOf, type FeedFilter } from '../../src/protocol/feed-api.ts'
 import type { Mark } from '../../src/protocol/feed-marks.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /**
@@ -272,8 +273,7 @@ const readState = (row: StateRow): ItemState => ({
 })
 
 function readItem(row: ItemRow): FeedItem {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-  const content = JSON.parse(row.content) as Omit<FeedItemContent, 'notification' | 'category'>
+  const content = parseStored<Omit<FeedItemContent, 'notification' | 'category'>>(row.content)
   const { feed, n, at, notification, category } = row
   return {
     id: itemIdOf(feed, n),

@@ -11,6 +11,7 @@ import { byteLength } from '../../src/kernel/text.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { propertiesBytes } from '../../src/protocol/payloads.ts'
 import { maxTargets } from '../../src/protocol/users-api.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /** `profile`, `properties`, `targets` and `preferences` are JSON. A user of whom only preferences or targets are stored has a row, too. */
@@ -154,13 +155,10 @@ const readUser = (row: UserRow): StoredUser => ({
   id: row.user,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-  fields: JSON.parse(row.profile) as StoredUser['fields'],
+  fields: parseStored<StoredUser['fields']>(row.profile),
   properties: row.properties,
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-  targets: JSON.parse(row.targets) as Target[],
+  targets: parseStored<Target[]>(row.targets),
 })
 
 const readPreferences = (text: string | null): Preferences | undefined =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-  text === null ? undefined : (JSON.parse(text) as Preferences)
+  text === null ? undefined : parseStored<Preferences>(text)

@@ -8,6 +8,7 @@ import type { SagaCatalogRpc, StoredDefinition } from '../contracts.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { isUsed, migrate } from '../shared/migrate.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 
 export const maxDefinitions = 200
 /** Versions of one definition that are kept. Actors with runs have copies of what they need. */
@@ -90,8 +91,7 @@ export class SagaCatalog extends TenantActor implements SagaCatalogRpc {
     const sql = 'SELECT created_at, text FROM versions WHERE name = ? AND version = ?'
     const [row] = this.#sql.exec<{ created_at: number; text: string }>(sql, name, version)
     if (row === undefined) return undefined
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    return { kind: 'stored', definition: JSON.parse(row.text) as Definition, createdAt: row.created_at }
+    return { kind: 'stored', definition: parseStored<Definition>(row.text), createdAt: row.created_at }
   }
 
   #create(): void {

@@ -2,6 +2,7 @@ import type { Definition } from '../../src/sagas/definition.ts'
 import { stateOf, type Run, type RunState } from '../../src/sagas/run.ts'
 import { summaryOf } from '../../src/sagas/view.ts'
 import type { SagaRunQuery } from '../contracts.ts'
+import { parseStored } from '../shared/parse-stored.ts'
 import { neverAt } from './schema.ts'
 
 /** Runs with calls that are kept parsed. */
@@ -46,8 +47,7 @@ export class RunTable {
     const [row] = this.#sql.exec<StoredColumns & { data: string }>(sql, id)
     if (row === undefined) return undefined
     const { data, ...columns } = row
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    const run = JSON.parse(data) as Run
+    const run = parseStored<Run>(data)
     this.#known.set(id, { run, columns, isEnded: run.endedAt > 0 })
     return run
   }
@@ -184,8 +184,7 @@ export class RunTable {
       seen++
       last = { startedAt: row.started_at, id: row.id }
       if (!matches(row, query)) continue
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-      runs.push(JSON.parse(row.data) as Run)
+      runs.push(parseStored<Run>(row.data))
     }
     return { runs, last: seen === scanned ? last : undefined }
   }
@@ -278,8 +277,7 @@ export class DefinitionCopies {
     const sql = 'SELECT text FROM definitions WHERE name = ? AND version = ?'
     const [row] = this.#sql.exec<{ text: string }>(sql, name, version)
     if (row === undefined) return undefined
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
-    const definition = JSON.parse(row.text) as Definition
+    const definition = parseStored<Definition>(row.text)
     this.#parsed.set(key, definition)
     return definition
   }
