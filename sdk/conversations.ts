@@ -71,6 +71,13 @@ export interface Reactions {
   readonly next: string | null
 }
 
+/** A text that a message had. */
+export interface EditedText {
+  readonly text: string
+  readonly user: string
+  readonly at: number
+}
+
 /** A pinned message. */
 export interface Pin {
   readonly ref: number
@@ -173,6 +180,15 @@ export class Conversations {
       at: count(fields(given)['at']),
     })
     return { reactions: items(page['reactions']).map(readOne), next: text(page['next']) || null }
+  }
+
+  /** All texts of a message, the oldest first. */
+  async edits(id: string, seq: number): Promise<readonly EditedText[]> {
+    const found = fields(await this.#http.request('GET', `${path(id)}/messages/${seq}/edits`))
+    return items(found['edits']).map((given) => {
+      const { text: words, user, at } = fields(given)
+      return { text: text(words), user: text(user), at: count(at) }
+    })
   }
 
   /** The pins that are not over, the newest first; `ref` is the seq of the message. */

@@ -66,7 +66,6 @@ const kinds: ReadonlyMap<number, FailureKind> = new Map([
   [429, 'tooFast'],
   [440, 'conflict'],
   [441, 'conflict'],
-  [442, 'conflict'],
 ])
 
 /** Reads what the realtime client threw: `{code, message}` of the wire, or its own codes below 100. */

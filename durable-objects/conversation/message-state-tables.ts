@@ -1,6 +1,5 @@
 import type {
   Edit,
-  KeptDeletions,
   MessageStates,
   OwnReaction,
   Pin,
@@ -21,7 +20,6 @@ const isLive =
 export class MessageStateTables implements MessageStates {
   readonly reactions: ReactionTable
   readonly pins: PinTable
-  readonly kept: KeptTable
   readonly #sql: Sql
   /** Whether a conversation has used any of the tables; undefined until it is read. */
   #isUsed: boolean | undefined
@@ -31,7 +29,6 @@ export class MessageStateTables implements MessageStates {
     this.#sql = sql
     this.reactions = new ReactionTable(sql, used)
     this.pins = new PinTable(sql, used)
-    this.kept = new KeptTable(sql)
   }
 
   edits(ref: number, limit: number): Edit[] {
@@ -60,7 +57,6 @@ export class MessageStateTables implements MessageStates {
   deleted(ref: number): void {
     if (!this.#hasAny()) return
     this.#sql.exec('DELETE FROM edits WHERE ref = ?', ref)
-    this.#sql.exec('DELETE FROM restored WHERE ref = ?', ref)
   }
 
   /** Erases a user from the states of messages after `after` and up to `upTo`. Returns how many rows that changed. */
@@ -75,13 +71,12 @@ export class MessageStateTables implements MessageStates {
   }
 
   clear(): void {
-    for (const table of ['reactions', 'reaction_counts', 'pins', 'edits', 'kept_deletions', 'restored'])
-      this.#sql.exec(`DELETE FROM ${table}`)
+    for (const table of ['reactions', 'reaction_counts', 'pins', 'edits']) this.#sql.exec(`DELETE FROM ${table}`)
     this.#isUsed = undefined
   }
 
   #hasAny(): boolean {
-    const tables = ['reaction_counts', 'pins', 'edits', 'restored']
+    const tables = ['reaction_counts', 'pins', 'edits']
     const some = tables.map((table) => `EXISTS (SELECT 1 FROM ${table})`).join(' OR ')
     return (this.#isUsed ??= this.#sql.exec<{ used: number }>(`SELECT ${some} AS used`).one().used === 1)
   }
@@ -212,28 +207,5 @@ class PinTable implements Pins {
   between(first: number, last: number, now: number): Pin[] {
     const live = `SELECT * FROM pins WHERE ref BETWEEN ? AND ? AND ${isLive}`
     return this.#sql.exec<PinRow>(live, first, last, now).toArray()
-  }
-}
-
-/** Contents of deleted messages that can be restored, and of those that were. */
-class KeptTable implements KeptDeletions {
-  readonly #sql: Sql
-
-  constructor(sql: Sql) {
-    this.#sql = sql
-  }
-
-  keep(ref: number, data: string, until: number): void {
-    this.#sql.exec('INSERT OR REPLACE INTO kept_deletions (ref, data, until) VALUES (?, ?, ?)', ref, data, until)
-  }
-
-  of(ref: number, now: number): string | undefined {
-    const kept = 'SELECT data FROM kept_deletions WHERE ref = ? AND until > ?'
-    return this.#sql.exec<{ data: string }>(kept, ref, now).toArray()[0]?.data
-  }
-
-  restore(ref: number, data: string): void {
-    this.#sql.exec('DELETE FROM kept_deletions WHERE ref = ?', ref)
-    this.#sql.exec('INSERT OR REPLACE INTO restored (ref, data) VALUES (?, ?)', ref, data)
   }
 }

@@ -35,7 +35,5 @@ export const conversationSchema: readonly string[] = [
    CREATE TABLE edits (
      ref INTEGER NOT NULL, seq INTEGER NOT NULL, user TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
      PRIMARY KEY (ref, seq)) WITHOUT ROWID;
-   CREATE TABLE kept_deletions (ref INTEGER PRIMARY KEY, data TEXT NOT NULL, until INTEGER NOT NULL);
-   CREATE TABLE restored (ref INTEGER PRIMARY KEY, data TEXT NOT NULL);
    ALTER TABLE amendments ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0;`,
 ]

@@ -62,21 +62,10 @@ export interface Edit {
   readonly text: string
 }
 
-/** What was deleted and can be restored. */
-export interface KeptDeletions {
-  /** Remembers the entry of message `ref`, as JSON text, before it is deleted. */
-  keep(ref: number, data: string, until: number): void
-  /** The entry of a deleted message, if it is kept still. */
-  of(ref: number, now: number): string | undefined
-  /** Message `ref` is restored: its content is `data`, an entry as JSON text. */
-  restore(ref: number, data: string): void
-}
-
 /** What became of the messages of one conversation beside their newest text. */
 export interface MessageStates {
   readonly reactions: Reactions
   readonly pins: Pins
-  readonly kept: KeptDeletions
   /** The newest `limit` edits of a message, ascending. */
   edits(ref: number, limit: number): Edit[]
   addEdit(ref: number, edit: Edit): void

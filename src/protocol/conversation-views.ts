@@ -150,6 +150,16 @@ export const reactionPage = z.object({
   next: nextCursor,
 })
 
+const edit = z.object({
+  text: z.string(),
+  user: z.string().describe('Who wrote it; empty for your server'),
+  at: time,
+  seq: z.int().optional().describe('Seq of the message or edit; absent on an edit of before 2026-12'),
+})
+
+/** The texts of a message, the oldest first. */
+export const editList = z.object({ edits: z.array(edit) })
+
 /** `GET /v1/conversations/:id/pins`. */
 export const pinList = z.object({
   pins: z.array(

@@ -46,8 +46,6 @@ export const errors = {
   tooManyReactions: { code: 440, message: 'too many reactions', temporary: false },
   /** The conversation has as many pins as it may have. */
   tooManyPins: { code: 441, message: 'too many pins', temporary: false },
-  /** The message is not deleted, or its content is not kept. */
-  notRestorable: { code: 442, message: 'not restorable', temporary: false },
 } as const
 
 /** The name of a catalogued refusal. */

@@ -109,6 +109,8 @@ export const reaction = z
   .regex(/^(?!\.\.?$)[^\s/]+$/, 'without spaces and slashes, and neither "." nor ".."')
   .refine((value) => isPlainText(value) && !isBlank(value), 'must be well-formed Unicode that can be seen')
 const ofMessage = { conversation: conversationId, seq: z.int().positive() }
+/** `rpc message.edits`. */
+export const messagePayload = z.strictObject(ofMessage)
 /** `rpc message.react`. */
 export const reactPayload = z.strictObject({
   ...ofMessage,

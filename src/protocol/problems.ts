@@ -18,7 +18,6 @@ export const problems = {
   'too-many-requests': { status: 429, title: 'Rate limit exceeded' },
   'too-many-reactions': { status: 409, title: 'Too many reactions' },
   'too-many-pins': { status: 409, title: 'Too many pins' },
-  'not-restorable': { status: 409, title: 'Not restorable' },
   'slow-mode': { status: 429, title: 'Slow mode' },
   'internal-error': { status: 500, title: 'Internal error' },
   'upstream-failed': { status: 502, title: 'Upstream does not answer' },
@@ -55,7 +54,6 @@ const byError: Partial<Record<ErrorName, ProblemName>> = {
   limitExceeded: 'conflict',
   tooManyReactions: 'too-many-reactions',
   tooManyPins: 'too-many-pins',
-  notRestorable: 'not-restorable',
   internal: 'unavailable',
 }
 

@@ -118,6 +118,25 @@ describe('reactions', () => {
   })
 })
 
+describe('edits', () => {
+  test('are listed with their authors and times, the newest hundred of them', () => {
+    const { conversation } = story()
+    for (let n = 1; n <= 102; n++) {
+      conversation.now = 1000 + n
+      conversation.run('message.edit', { user: 'alice' }, { seq: 1, text: `text ${n}` })
+    }
+    const { edits }: { edits: readonly object[] } = Object(
+      conversation.run('message.edits', { user: 'bob' }, { seq: 1 }),
+    )
+    expect(edits).toHaveLength(100)
+    expect([edits[0], edits.at(-1)]).toEqual([
+      { seq: 4, user: 'alice', at: 1003, text: 'text 3' },
+      { seq: 103, user: 'alice', at: 1102, text: 'text 102' },
+    ])
+    expect(conversation.run('message.edits', { user: 'stranger' }, { seq: 1 })).toMatchObject(refused('notFound'))
+  })
+})
+
 describe('pins', () => {
   test('are set by owners and admins, and by both members of a direct conversation', () => {
     const { pin } = story()

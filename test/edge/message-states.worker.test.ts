@@ -1,6 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import { encodeViews } from '../../src/history/amend.ts'
+import { editList } from '../../src/protocol/conversation-views.ts'
 import { call } from '../support/worker/http.ts'
 import { connectAs } from '../support/worker/person.ts'
 import { putToSleep } from '../support/worker/sleep.ts'
@@ -66,6 +67,22 @@ describe('a page of messages over HTTP', () => {
     const [view] = JSON.parse(encodeViews(hot.publications, cold.amendments, cold.states))
     expect(view).toEqual(before)
   })
+})
+
+test('all texts of a message are read, over a connection the later ones, and none of a deleted one', async () => {
+  const { tenant, lunch, path, alice, bob } = await story()
+  for (const text of ['second', 'third']) succeeded(await call(`PATCH ${path}/1`, { as: bob, body: { text } }))
+  const { edits } = editList.parse((await call(`GET ${path}/1/edits`, { as: alice })).body)
+  expect(edits.map(({ text, user }) => [text, user])).toEqual([
+    ['message 1', 'bob'],
+    ['second', 'bob'],
+    ['third', 'bob'],
+  ])
+  const bobs = await connectAs(tenant, 'bob')
+  const later = await bobs.rpc('message.edits', { conversation: lunch, seq: 1 })
+  expect(later.rpc?.data).toEqual({ edits: edits.slice(1) })
+  succeeded(await call(`DELETE ${path}/1`, { as: bob }))
+  for (const seq of [1, 3, 99]) expect((await call(`GET ${path}/${seq}/edits`, { as: alice })).status).toBe(404)
 })
 
 test('a connection that was away recovers each reaction and pin as an entry in its place', async () => {

@@ -16,6 +16,8 @@ interface Room {
   readonly messages: number
   /** Whether the tenant has a webhook, so that what happens is published. */
   readonly isPublished?: boolean
+  /** What is done instead of sending the nth message. */
+  readonly ask?: (n: number) => { readonly method: string; readonly data: object }
 }
 
 interface Counts {
@@ -24,7 +26,14 @@ interface Counts {
 }
 
 /** Calls of actors and what they write for each message. A write is a row, an alarm or a value; index entries are not counted. */
-async function countMessages({ size, writers, paceMs, messages, isPublished = false }: Room): Promise<Counts> {
+async function countMessages({
+  size,
+  writers,
+  paceMs,
+  messages,
+  isPublished = false,
+  ask = sending,
+}: Room): Promise<Counts> {
   const neighbours = (world: Setting['world']) => ({
     ShardWriter: shardWriter(world, new Rows(), isPublished ? 1 : undefined),
     EventLog: eventLog,
@@ -46,8 +55,8 @@ async function countMessages({ size, writers, paceMs, messages, isPublished = fa
     const before = writesOf(world)
     world.trace = []
     for (let n = 0; n < messages; n++) {
-      const data = { conversation, clientId: `message-${n}`, text: 'Hungry?' }
-      devices[n % writers]?.ask({ rpc: { method: 'message.send', data } }, () => undefined)
+      const { method, data } = ask(n)
+      devices[n % writers]?.ask({ rpc: { method, data: { conversation, ...data } } }, () => undefined)
       await setting.pass(paceMs)
     }
     for (let n = 0; n < 2; n++) await setting.pass(30_000)
@@ -68,6 +77,8 @@ async function countMessages({ size, writers, paceMs, messages, isPublished = fa
     setting.close()
   }
 }
+
+const sending = (n: number) => ({ method: 'message.send', data: { clientId: `message-${n}`, text: 'Hungry?' } })
 
 /** A log of events that takes everything. */
 const eventLog: ActorClass = class {
@@ -139,3 +150,31 @@ test.each(published)(
     expect(sum(withWebhook.writes) - sum(without.writes), counts).toBeLessThanOrEqual(maxWrites)
   },
 )
+
+/** What costs at most half as much again as a message. The first command of each sends the message that the others are about. */
+const changes = [
+  // Two users in turn, so that none of the reactions repeats one.
+  {
+    what: 'a reaction',
+    writers: 2,
+    ask: (n: number) => ({ method: 'message.react', data: { seq: 1, reaction: `r${n >> 1}` } }),
+  },
+  {
+    what: 'an edit',
+    writers: 1,
+    ask: (n: number) => ({ method: 'message.edit', data: { seq: 1, text: `text ${n}` } }),
+  },
+  { what: 'a pin', writers: 1, ask: (n: number) => ({ method: 'message.pin', data: { seq: 1, until: 4e12 + n } }) },
+]
+
+test.each(changes)('$what costs at most 1.5 times the calls and writes of a message', async ({ writers, ask }) => {
+  const room = { size: 10, writers, paceMs: 1000, messages: 36 }
+  const message = await countMessages(room)
+  const change = await countMessages({ ...room, ask: (n) => (n === 0 ? sending(n) : ask(n)) })
+  // An index entry is a row, too, and of a message there is one.
+  const rows = ({ writes }: Counts, entries: number) => sum(writes) + entries
+  const counts = JSON.stringify({ message, change })
+  expect(rows(change, 0), counts).toBeLessThanOrEqual(1.5 * rows(message, 1))
+  expect(sum(change.calls), counts).toBeLessThanOrEqual(1.5 * sum(message.calls))
+  expect(rows(change, 0), counts).toBeGreaterThan(1)
+})

@@ -6,6 +6,7 @@ import { editMessage } from './edit-message.ts'
 import { getConversation } from './get-conversation.ts'
 import { joinConversation } from './join-conversation.ts'
 import { leaveConversation } from './leave-conversation.ts'
+import { listEdits } from './list-edits.ts'
 import { listPins } from './list-pins.ts'
 import { listReactions } from './list-reactions.ts'
 import { listMembers } from './list-members.ts'
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   sendMessage,
   editMessage,
   deleteMessage,
+  listEdits,
   react,
   unreact,
   listReactions,

@@ -3,7 +3,7 @@ import { commandOperations } from './command-operations.ts'
 import { createConversation } from './create-conversation.ts'
 import { getPresence } from './get-presence.ts'
 import { listConversations } from './list-conversations.ts'
-import { getMessage, listMessages } from './read-messages.ts'
+import { getMessage, listMessageEdits, listMessages } from './read-messages.ts'
 
 /** Every operation about conversations, their members and messages. */
 export const conversations: readonly Operation[] = [
@@ -12,5 +12,6 @@ export const conversations: readonly Operation[] = [
   ...commandOperations,
   listMessages,
   getMessage,
+  listMessageEdits,
   getPresence,
 ]

@@ -1,7 +1,9 @@
+import type { z } from 'zod'
 import { shardReaderOf, tenantOf } from '../../../../durable-objects/address.ts'
 import { readHistory } from '../../../adapters/cold-history.ts'
+import { listEdits } from '../../../conversations/commands/list-edits.ts'
 import { entryPage, entryView } from '../../../conversations/entry-views.ts'
-import { exampleMessage, conversationParams, messageParams } from '../../../protocol/conversation-views.ts'
+import { editList, exampleMessage, conversationParams, messageParams } from '../../../protocol/conversation-views.ts'
 import { encodeViews } from '../../../history/amend.ts'
 import { encodeMessagePage, pageEtag, type MessagePage } from '../../../history/message-page.ts'
 import { messagesQuery } from '../../../protocol/api.ts'
@@ -65,6 +67,51 @@ export const getMessage = operation(get, async ({ c, caller, params: { id, seq }
   if (found.length === 0) return fail('not-found', `seq: there is no message ${seq}`)
   return { status: 200, json: encodeViews(found, amendments, states).slice(1, -1) }
 })
+
+const edits = defineOperation({
+  id: 'listMessageEdits',
+  method: 'get',
+  path: '/v1/conversations/{id}/messages/{seq}/edits',
+  tag: 'Messages',
+  summary: 'List the texts of a message, the oldest first: the one that was sent, and the newest 100 edits',
+  access: 'user-or-server',
+  params: messageParams,
+  responses: { 200: editList },
+  example: {
+    response: {
+      edits: [
+        { text: 'Lunch?', user: 'alice', at: 1764460800000, seq: 1 },
+        { text: 'Lunch at one?', user: 'alice', at: 1764460860000, seq: 2 },
+      ],
+    },
+  },
+})
+
+/** Reads all texts of a message. The first is that of its entry, which may be in Postgres only. */
+export const listMessageEdits = operation(edits, async ({ c, caller, params: { id, seq } }) => {
+  const [{ publications, amendments }, later] = await Promise.all([
+    readPage(c, caller, id, { limit: 1, reverse: false, since: { offset: seq - 1, epoch: '' } }),
+    laterTexts(c, caller, id, seq),
+  ])
+  const found = publications.find(({ offset }) => offset === seq)
+  if (found === undefined) return fail('not-found', `seq: there is no message ${seq}`)
+  const { text = '', at }: { readonly text?: string; readonly at: number } = JSON.parse(found.data)
+  const user = found.info?.user ?? ''
+  const amended = amendments.find(({ ref }) => ref === seq)
+  // Of an edit of before there was a table of edits only the text is known.
+  const known = later.length > 0 || amended === undefined ? later : [{ text: amended.text ?? '', user, at: amended.at }]
+  return { status: 200, body: { edits: [{ text, user, at, seq }, ...known] } }
+})
+
+async function laterTexts({ env }: AppContext, caller: Caller, id: string, seq: number): Promise<Edits> {
+  const command = { ...actorOf(caller), kind: 'command' as const, name: listEdits.name, input: { seq } }
+  const call = { gateway: null, have: null, commands: [command], request: env.request }
+  const [result] = (await possibleConversation(env, caller.tenant, id).execute(call)).results
+  const answer = result === undefined ? undefined : accepted(result)
+  return answer?.kind === 'done' ? editList.parse(JSON.parse(answer.data)).edits : fail('internal-error', 'no answer')
+}
+
+type Edits = z.output<typeof editList>['edits']
 
 async function readPage(c: AppContext, caller: Caller, id: string, query: HistoryQuery): Promise<MessagePage> {
   const page = await possibleConversation(c.env, caller.tenant, id).history(actorOf(caller), query)

@@ -136,6 +136,9 @@ export const commandUses: Readonly<Record<string, readonly CommandUse[]>> = {
     { says: 'deletes their message', may: speakers, input: ({ own }) => ({ seq: own }), spends: true },
     { says: 'deletes another message', may: moderators, input: ({ others }) => ({ seq: others }), spends: true },
   ],
+  'message.edits': [
+    { says: 'lists the edits of a message', may: inside, input: ({ others }) => ({ seq: others }), idle: true },
+  ],
   'message.react': [
     {
       says: 'reacts to a message',
