@@ -53,6 +53,13 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'the deletion of a silent message is counted',
+    file: 'durable-objects/conversation/amendment-table.ts',
+    from: 'AND text IS NULL AND quiet = 0',
+    to: 'AND text IS NULL',
+    tests: simulation,
+  },
+  {
     name: 'a gap is not noticed',
     file: 'src/realtime/hub.ts',
     from: "if (update.after > state.last) return 'gap'",

@@ -13,6 +13,12 @@ interface Around {
   readonly token: (user: string, expiresAt: number) => string
 }
 
+/** What a message has beside its text. */
+export interface Content {
+  readonly mentions?: Mentions | undefined
+  readonly silent?: boolean
+}
+
 /** Where a user stands in a conversation, as the user was told. */
 export interface Told {
   readonly last: number
@@ -73,10 +79,10 @@ export class Person {
   }
 
   /** Says one thing until it is acknowledged. */
-  say(conversation: string, mentions?: Mentions): void {
+  say(conversation: string, content: Content = {}): void {
     const clientId = `${this.user}-${++this.#said}`
     this.unsettled++
-    this.#insist(conversation, clientId, words(this.user, clientId, conversation), mentions)
+    this.#insist(conversation, clientId, words(this.user, clientId, conversation), content)
   }
 
   /** Asks for something whose answer does not matter, now or never. */
@@ -89,22 +95,25 @@ export class Person {
     return this.#device.places.get(`conversation:${conversation}`)?.offset ?? 0
   }
 
-  #insist(conversation: string, clientId: string, text: string, mentions: Mentions | undefined): void {
+  #insist(conversation: string, clientId: string, text: string, content: Content): void {
     const again = () =>
-      this.#world.after(this.#world.chance.between(50, 400), () => this.#insist(conversation, clientId, text, mentions))
+      this.#world.after(this.#world.chance.between(50, 400), () => this.#insist(conversation, clientId, text, content))
     if (!this.#device.isOpen) return again()
     const key = { tenant, conversation, user: this.user, clientId }
     const pending = this.#history.invoke(this.user, key, text)
-    this.#device.ask({ rpc: { method: 'message.send', data: { conversation, clientId, text, mentions } } }, (reply) => {
-      const seq = reply?.rpc?.data.seq
-      if (seq === undefined) {
-        if (reply?.error !== undefined && refusedFor.has(reply.error.code)) pending.fail()
-        else pending.unknown()
-        return again()
-      }
-      pending.ok(seq)
-      this.unsettled--
-    })
+    this.#device.ask(
+      { rpc: { method: 'message.send', data: { conversation, clientId, text, ...content } } },
+      (reply) => {
+        const seq = reply?.rpc?.data.seq
+        if (seq === undefined) {
+          if (reply?.error !== undefined && refusedFor.has(reply.error.code)) pending.fail()
+          else pending.unknown()
+          return again()
+        }
+        pending.ok(seq)
+        this.unsettled--
+      },
+    )
   }
 
   #joined(channel: string, { recovered, offset }: Subscribed): void {

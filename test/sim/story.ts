@@ -2,7 +2,7 @@ import type { Mentions } from '../../src/events/activity.ts'
 import { checkHistory } from '../support/history-checks.ts'
 import { History } from '../support/history.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
-import { Person } from './person.ts'
+import { Person, type Content } from './person.ts'
 import { differentPresence } from './presence-check.ts'
 import { Setting, type Day, type Ending as SettingEnding } from './setting.ts'
 import { Truth } from './truth.ts'
@@ -167,7 +167,7 @@ class Story {
     else if (kind === 2)
       person?.mention('message.edit', { conversation, seq: 1 + chance.below(5), text: 'in other words' })
     else if (kind === 3) person?.mention('message.delete', { conversation, seq: 1 + chance.below(20) })
-    else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation, this.#mentions())
+    else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation, this.#content())
   }
 
   /** Reactions and pins, in time also to messages that are deleted. */
@@ -194,6 +194,12 @@ class Story {
     if (kind === 0) owner?.mention('member.add', { conversation, members: [guest.user] })
     else if (kind === 1) owner?.mention('member.remove', { conversation, user: guest.user })
     else guest.mention('conversation.read', { conversation, seq: 1 + chance.below(40) })
+  }
+
+  /** One message in ten is silent. */
+  #content(): Content {
+    const mentions = this.#mentions()
+    return this.#setting.world.chance.happens(0.1) ? { mentions, silent: true } : { mentions }
   }
 
   /** One message in three mentions users, one in ten of those all members. */

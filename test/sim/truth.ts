@@ -85,7 +85,7 @@ export class Truth {
     const own = `SELECT max(seq) AS seq FROM messages WHERE user = ? AND data LIKE '{"type":"message%'`
     const written = disk.exec<{ seq: number | null }>(own, user).one().seq ?? 0
     const read = Math.max(member.read, written)
-    const isUnread = `client_id IS NOT NULL AND user <> ? AND seq > ? AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
+    const isUnread = `client_id IS NOT NULL AND data NOT LIKE '%"silent":true%' AND user <> ? AND seq > ? AND seq NOT IN (SELECT ref FROM amendments WHERE text IS NULL)`
     const unread = disk.exec<{ seq: number }>(`SELECT seq FROM messages WHERE ${isUnread}`, user, read)
     const named = disk.exec<{ seq: number; users: string; everyone: number }>('SELECT * FROM mentions')
     const mentions = named.filter(
