@@ -43,7 +43,7 @@ export const bugs: readonly Bug[] = [
     file: 'durable-objects/conversation/message-state-tables.ts',
     from: 'UPDATE reaction_counts SET count = count - 1 WHERE',
     to: 'UPDATE reaction_counts SET count = count WHERE',
-    tests: simulation,
+    tests: ['test/conversations/message-states.test.ts'],
   },
   {
     name: 'a reaction that replaces others leaves them',

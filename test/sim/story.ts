@@ -170,16 +170,16 @@ class Story {
     else for (let n = chance.happens(0.2) ? chance.below(8) : 1; n > 0; n--) person?.say(conversation, this.#content())
   }
 
-  /** Reactions and pins, in time also to messages that are deleted. */
+  /** Reactions and pins, all to the first messages, in time also to deleted ones. */
   #remark(person: Person | undefined, conversation: string): void {
     const { chance } = this.#setting.world
-    const of = { conversation, seq: 1 + chance.below(20) }
-    const reaction = ['👍', '🎉', '🙂'][chance.below(3)]
-    const kind = chance.below(6)
+    const of = { conversation, seq: 1 + chance.below(3) }
+    const reaction = ['👍', '🎉'][chance.below(2)]
+    const kind = chance.below(7)
     if (kind < 2) person?.mention('message.react', { ...of, reaction })
-    else if (kind === 2) person?.mention('message.react', { ...of, reaction, only: true })
-    else if (kind === 3) person?.mention('message.unreact', { ...of, reaction })
-    else if (kind === 4) this.#people[0]?.mention('message.pin', of)
+    else if (kind < 4) person?.mention('message.react', { ...of, reaction, only: true })
+    else if (kind === 4) person?.mention('message.unreact', { ...of, reaction })
+    else if (kind === 5) this.#people[0]?.mention('message.pin', of)
     else this.#people[0]?.mention('message.unpin', of)
   }
 
