@@ -218,6 +218,21 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   entriesRewritten(seqs: readonly number[]): void
   exportEntries(query: ExportQuery): ExportedEntries | undefined
   exportMembers(after: string, limit: number): Member[]
+  importBatch(batch: ImportBatch): ImportedBatch
+}
+
+/** Lines of an export that are put into one conversation: its properties, then members, then entries in order. */
+export interface ImportBatch {
+  readonly properties: Pick<ConversationRecord, 'type' | 'name' | 'createdBy' | 'createdAt'> | undefined
+  readonly members: readonly Member[]
+  readonly entries: readonly Omit<LogRow, 'client'>[]
+}
+
+/** How many lines were put in and how many were there already; `refusal` says why the next line was not taken. */
+export interface ImportedBatch {
+  readonly imported: number
+  readonly repeated: number
+  readonly refusal?: Refusal
 }
 
 /** Entries after `after` that are exported, all of them or those of one user. */
@@ -229,7 +244,10 @@ export interface ExportQuery {
 
 /** A part of what a conversation has for an export. */
 export interface ExportedEntries {
-  readonly conversation: Pick<ConversationRecord, 'id' | 'type' | 'name' | 'createdBy' | 'createdAt' | 'deletedAt'>
+  readonly conversation: Pick<ConversationRecord, 'id' | 'type' | 'name' | 'createdBy' | 'createdAt' | 'deletedAt'> & {
+    /** The two of a direct conversation. */
+    readonly members?: readonly string[]
+  }
   /** The membership of the user that was asked for. */
   readonly member: Member | null
   /** Entries below it are in Postgres only. */

@@ -26,7 +26,7 @@ import type { WorkflowFigures } from '../src/notifications/metrics.ts'
 import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
 import type { Run, RunOutcome } from '../src/notifications/runs/run.ts'
 import type { SwitchChange } from '../src/notifications/preferences/effective.ts'
-import type { ProfileInput } from '../src/notifications/users/profile.ts'
+import type { ProfileInput, StoredUser } from '../src/notifications/users/profile.ts'
 import type { FeedFilter } from '../src/protocol/feed-api.ts'
 import type { Mark } from '../src/protocol/feed-marks.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
@@ -371,6 +371,7 @@ export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   exportUser(user: string, cursor: string, limit: number): ExportedPart
   exportUsers(cursor: string, limit: number): ExportedPart
   topicsOf(user: string): number[]
+  restoreUsers(users: readonly StoredUser[]): number
   putUser(user: string, given: ProfileInput): StoredProfile & { readonly isNew: boolean }
   putUsers(users: readonly { readonly id: string; readonly given: ProfileInput }[]): void
   patchUser(user: string, given: ProfileInput): StoredProfile | Refusal

@@ -68,6 +68,11 @@ export class EventPublisher {
     this.#settings.set('eventsUpTo', top)
   }
 
+  /** Entries after `after` up to `upTo` were imported: they are no events, unless earlier ones have still to be published. */
+  skip(after: number, upTo: number): void {
+    if (this.isOn && this.#settings.number('eventsUpTo') >= after) this.#settings.set('eventsUpTo', upTo)
+  }
+
   isPending(conversation: Conversation): boolean {
     if (!this.isOn) return false
     return (

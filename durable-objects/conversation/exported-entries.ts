@@ -19,7 +19,12 @@ export function exportedEntries(
   const { id, type, name, createdBy, createdAt, deletedAt } = conversation
   const [floor, top] = [log.floor(), log.top()]
   const head = {
-    conversation: { id, type, name, createdBy, createdAt, ...(deletedAt === undefined ? {} : { deletedAt }) },
+    conversation: {
+      ...{ id, type, name, createdBy, createdAt },
+      // Its id follows from them.
+      ...(type === 'direct' ? { members: members.some(2).map(({ user: each }) => each) } : {}),
+      ...(deletedAt === undefined ? {} : { deletedAt }),
+    },
     member: user === null ? null : (members.get(user) ?? null),
     floor,
     top,

@@ -2,12 +2,20 @@ import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { Member } from '../../src/conversations/types.ts'
-import type { ErasedPart, ExportedEntries, ExportQuery, WrittenWithout } from '../contracts.ts'
+import type {
+  ErasedPart,
+  ExportedEntries,
+  ExportQuery,
+  ImportBatch,
+  ImportedBatch,
+  WrittenWithout,
+} from '../contracts.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
 import { checksumsOf } from './checksums.ts'
 import type { ConversationStore } from './conversation-store.ts'
 import type { ConversationTasks } from './conversation-tasks.ts'
 import { exportedEntries } from './exported-entries.ts'
+import { importBatch } from './importer.ts'
 import { UserEraser } from './user-eraser.ts'
 
 /** What is maintained of a conversation. */
@@ -67,6 +75,17 @@ export abstract class MaintainedConversation extends TenantActor {
   exportMembers(after: string, limit: number): Member[] {
     const { conversation, members } = this.maintained().store
     return conversation === undefined ? [] : members.after(after, limit)
+  }
+
+  /** Puts lines of an export into this conversation, which `create` has made. */
+  importBatch(batch: ImportBatch): ImportedBatch {
+    const { store, tasks } = this.maintained()
+    const answer = this.ctx.storage.transactionSync(() => importBatch(store, batch))
+    if (answer.imported > 0) {
+      store.announcePosition()
+      tasks.runNext()
+    }
+    return answer
   }
 
   #eraser(): UserEraser {

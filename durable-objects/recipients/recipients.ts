@@ -8,7 +8,7 @@ import { userOfDelivery } from '../../src/notifications/channels/reference.ts'
 import type { DeliveryOutcome, Preferences, Target, TrackedAct } from '../../src/notifications/model.ts'
 import type { FetchOutcome } from '../../src/notifications/runs/advance.ts'
 import { withSwitches, type SwitchChange } from '../../src/notifications/preferences/effective.ts'
-import { publicText, userText, type ProfileInput } from '../../src/notifications/users/profile.ts'
+import { publicText, userText, type ProfileInput, type StoredUser } from '../../src/notifications/users/profile.ts'
 import type { Refusal } from '../../src/protocol/errors.ts'
 import { itemIdOf } from '../../src/protocol/feed-api.ts'
 import { requireTenant } from '../../src/tenants/erased.ts'
@@ -242,6 +242,12 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   /** The same of all users of this actor. */
   exportUsers(cursor: string, limit: number): ExportedPart {
     return this.#isUsed ? this.#exporter.page(cursor, limit) : { lines: [], next: null }
+  }
+
+  /** Stores users of an export; how many were not here, or older. */
+  restoreUsers(users: readonly StoredUser[]): number {
+    this.#use()
+    return users.filter((user) => this.#users.restore(user)).length
   }
 
   /** The numbers of the topics that a user is subscribed to. */

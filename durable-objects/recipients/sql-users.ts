@@ -77,6 +77,14 @@ export class UserTable {
     if (known === undefined || !isSame) this.#write(stored)
   }
 
+  /** Stores a user of an export as it is there, unless the one here is as new; whether it was stored. */
+  restore(user: StoredUser): boolean {
+    const known = this.find(user.id)
+    if (known !== undefined && known.updatedAt >= user.updatedAt) return false
+    this.#write(user)
+    return true
+  }
+
   /** Users in the order of their ids, those behind `after`. */
   page(after: string, limit: number): StoredUser[] {
     return this.#rows(`SELECT ${columns} FROM users WHERE user > ? ORDER BY user LIMIT ?`, after, limit)

@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { recipientsOf } from '../../durable-objects/address.ts'
 import { tablesWithColumn } from '../../durable-objects/shared/rows-of-user.ts'
+import { importAnswer } from '../../src/protocol/import-api.ts'
 import { exportedTables } from '../../durable-objects/recipients/user-exporter.ts'
 import { pass, stopClock } from '../support/worker/clock.ts'
 import { eventually } from '../support/worker/bounded.ts'
@@ -223,5 +224,119 @@ describe('the export', () => {
   test('of a user that is erased has no line', async () => {
     succeeded(await call(`DELETE /v1/users/${user}`, { as: acme.tenant.key }))
     expect(await exported(acme.tenant, `/v1/users/${user}/export`)).toEqual([])
+  })
+})
+
+describe('the import', () => {
+  const rows = new KeptRows()
+  let acme: Furnished
+  let lines: Line[] = []
+
+  const put = async (tenant: TestTenant, given: readonly object[]) => {
+    const raw = given.map((line) => `${JSON.stringify(line)}\n`).join('')
+    const answer = await call('POST /v1/import', { as: tenant.key, raw })
+    expect(answer.text).toContain('"lines"')
+    return importAnswer.parse(answer.body)
+  }
+
+  beforeAll(async () => {
+    postgresIsThere(rows.answer)
+    acme = await furnish()
+    lines = await exported(acme.tenant, '/v1/export')
+  })
+  afterAll(() => vi.unstubAllGlobals())
+
+  /** Lines as they come out of another tenant: without what is not imported, and with the ids that direct conversations have there. */
+  const comparable = (all: readonly Line[], renamed: Readonly<Record<string, string>>): Set<string> => {
+    const kept = all.filter(({ type }) =>
+      ['user', 'preferences', 'subscription', 'conversation', 'member', 'entry'].includes(type),
+    )
+    const text = (line: Line) =>
+      Object.entries(renamed).reduce((known, [from, to]) => known.replaceAll(from, to), JSON.stringify(line))
+    return new Set(kept.map(text))
+  }
+
+  test('of an export into an empty tenant gives the same lines, although it is cut into parts, repeated and interrupted', async () => {
+    const beta = await newTenant()
+    const renamed: Record<string, string> = {}
+    for (let from = 0; from < lines.length; from += 7) {
+      const part = lines.slice(from, from + 7).map((line) => {
+        const id = line.conversation === undefined ? undefined : renamed[line.conversation]
+        return id === undefined ? line : { ...line, conversation: id }
+      })
+      const answer = await put(beta, part)
+      expect(answer.refused).toBeNull()
+      Object.assign(renamed, answer.renamed)
+      if (from % 3 === 0) await abortAllDurableObjects()
+      const again = await put(beta, part)
+      expect([again.refused, again.imported]).toEqual([null, 0])
+    }
+    expect(Object.keys(renamed)).toEqual([acme.conversations[2]])
+    for (const id of acme.conversations) await runDurableObjectAlarm(beta.actorOf(renamed[id] ?? id))
+    const there = await exported(beta, '/v1/export')
+    expect(comparable(there, {})).toEqual(comparable(lines, renamed))
+  })
+
+  test('keeps times, authors and order, counts what is unread, and lets users go on', async () => {
+    const beta = await newTenant()
+    const [id = ''] = acme.conversations
+    const own = lines.filter(({ conversation }) => conversation === id)
+    expect((await put(beta, own)).refused).toBeNull()
+    const as = await beta.token(user)
+    const before = succeeded(await call(`GET /v1/conversations/${id}/messages`, { as: await acme.tenant.token(user) }))
+    const after = succeeded(await call(`GET /v1/conversations/${id}/messages`, { as }))
+    expect(after.messages).toEqual(before.messages)
+    expect(succeeded(await beta.post(id, 'bob', 'and on')).seq).toBe(after.last + 1)
+    const last = await put(beta, own)
+    expect(last).toMatchObject({ imported: 0, refused: null })
+  })
+
+  test('takes the lines up to the first one that does not fit, and says which and why', async () => {
+    const beta = await newTenant()
+    const conversation = 'imported'
+    const at = 1_700_000_000_000
+    const properties = { type: 'group', name: 'Old', createdBy: '', createdAt: at }
+    const head = { type: 'conversation', version: 1, conversation, properties }
+    const message = (seq: number, more: object = {}) => ({
+      ...{ type: 'entry', version: 1, conversation, seq, at, user: 'ann', clientId: `c${seq}` },
+      entry: {
+        type: 'message',
+        id: `${conversation}.${seq}`,
+        user: 'ann',
+        at,
+        clientId: `c${seq}`,
+        text: 'x',
+        ...more,
+      },
+    })
+    expect(await put(beta, [message(1)])).toMatchObject({ lines: 0, refused: { line: 1 } })
+    expect(await put(beta, [head, message(1), message(3)])).toMatchObject({
+      ...{ lines: 2, imported: 2 },
+      refused: { line: 3, reason: 'seq: the next entry is 2, got 3' },
+    })
+    const wrong: readonly (readonly [object, string])[] = [
+      [message(2, { at: at + 1 }), 'entry.at'],
+      [message(2, { text: 'x'.repeat(20_000) }), 'entry.text'],
+      [
+        { ...message(2), at: 9_999_999_999_999, entry: { ...message(2).entry, at: 9_999_999_999_999 } },
+        'at: must be in the past',
+      ],
+      [{ ...message(2), clientId: 'c1' }, 'clientId'],
+      [{ ...message(1), at: at + 1, entry: { ...message(1).entry, at: at + 1 } }, 'seq: 1 is another entry here'],
+      [{ ...message(2), version: 2 }, 'version'],
+      [message(2, { type: 'something' }), 'entry.type'],
+    ]
+    for (const [line, reason] of wrong) {
+      const { refused, imported } = await put(beta, [line])
+      expect([refused?.line, imported]).toEqual([1, 0])
+      expect(refused?.reason).toContain(reason)
+    }
+    expect(await put(beta, [{ type: 'usage', version: 1 }, message(2)])).toMatchObject({
+      lines: 2,
+      imported: 1,
+      skipped: 1,
+    })
+    expect((await call('POST /v1/import', { as: beta.key, raw: '\n' })).status).toBe(400)
+    expect((await call('POST /v1/import', { as: await beta.token('ann'), raw: '{}' })).status).toBe(403)
   })
 })

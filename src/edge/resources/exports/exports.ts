@@ -2,13 +2,18 @@ import { z } from 'zod'
 import { callInbox } from '../../../../durable-objects/open-actors.ts'
 import { conversationParams } from '../../../protocol/conversation-views.ts'
 import { exportLine } from '../../../protocol/export-lines.ts'
+import { importAnswer, importBody, maxImportLines } from '../../../protocol/import-api.ts'
+import { sizes } from '../../../protocol/limits.ts'
 import { exportQuery, exportText } from '../../../protocol/export-api.ts'
 import { defineOperation } from '../../../protocol/operation.ts'
 import { userId } from '../../../protocol/payloads.ts'
+import { requestBody, textOf } from '../../http/capped.ts'
 import { operation } from '../../http/operations.ts'
 import { fail } from '../../http/problem.ts'
 import { mayBeConversation } from '../../identity/conversation-ids.ts'
+import { takeItems } from '../../rate-limits/items.ts'
 import { entriesOf } from './conversation-lines.ts'
+import { importLines } from './import.ts'
 import { pageOf } from './export-page.ts'
 import { ofConversation, tenantSources } from './tenant-sources.ts'
 import { userSources } from './user-sources.ts'
@@ -92,5 +97,33 @@ const exportTenant = operation(
   },
 )
 
-/** What is stored, as lines of JSON. */
-export const exports = [exportUser, exportConversation, exportTenant]
+const importTenant = operation(
+  defineOperation({
+    id: 'importLines',
+    method: 'post',
+    path: '/v1/import',
+    tag,
+    summary: 'Put lines of an export into this tenant: users, conversations and entries with their times and authors',
+    description:
+      'Lines are taken in order, and one that does not fit ends the request. The same lines again change nothing, so that a request may be repeated. Entries follow each other from 1 on; nothing is published or notified of them.',
+    access: 'server',
+    body: importBody,
+    rawBody: ['application/x-ndjson'],
+    responses: { 200: importAnswer },
+    example: {
+      response: { lines: 120, imported: 118, repeated: 0, skipped: 2, renamed: {}, refused: null },
+    },
+  }),
+  async ({ c, caller }) => {
+    const lines = textOf(await requestBody(c, sizes.bodyBytes))
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+    if (lines.length === 0 || lines.length > maxImportLines)
+      return fail('invalid-request', `body: 1 to ${maxImportLines} lines of JSON, got ${lines.length}`)
+    await takeItems(c.env, caller, lines.length)
+    return { status: 200, body: await importLines({ env: c.env, tenant: caller.tenant }, lines) }
+  },
+)
+
+/** What is stored, as lines of JSON, and back again. */
+export const exports = [exportUser, exportConversation, exportTenant, importTenant]

@@ -42,6 +42,7 @@ const bodies = (name: string, channel: string): Readonly<Record<string, object>>
   'PUT /v1/facade-routes/{name}': facadeRoute,
   'PUT /v1/notification-settings': {},
   'POST /v1/events': { type: 'sample' },
+  'POST /v1/import': { type: 'usage', version: 1 },
   'PUT /v1/processes/{name}': {
     events: [
       { type: 'a', starts: true },
