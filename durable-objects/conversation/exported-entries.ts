@@ -20,7 +20,11 @@ export function exportedEntries(
   const [floor, top] = [log.floor(), log.top()]
   const head = {
     conversation: {
-      ...{ id, type, name, createdBy, createdAt },
+      id,
+      type,
+      name,
+      createdBy,
+      createdAt,
       // Its id follows from them.
       ...(type === 'direct' ? { members: members.some(2).map(({ user: each }) => each) } : {}),
       ...(deletedAt === undefined ? {} : { deletedAt }),

@@ -298,7 +298,13 @@ describe('the import', () => {
     const properties = { type: 'group', name: 'Old', createdBy: '', createdAt: at }
     const head = { type: 'conversation', version: 1, conversation, properties }
     const message = (seq: number, more: object = {}) => ({
-      ...{ type: 'entry', version: 1, conversation, seq, at, user: 'ann', clientId: `c${seq}` },
+      type: 'entry',
+      version: 1,
+      conversation,
+      seq,
+      at,
+      user: 'ann',
+      clientId: `c${seq}`,
       entry: {
         type: 'message',
         id: `${conversation}.${seq}`,
@@ -311,7 +317,8 @@ describe('the import', () => {
     })
     expect(await put(beta, [message(1)])).toMatchObject({ lines: 0, refused: { line: 1 } })
     expect(await put(beta, [head, message(1), message(3)])).toMatchObject({
-      ...{ lines: 2, imported: 2 },
+      lines: 2,
+      imported: 2,
       refused: { line: 3, reason: 'seq: the next entry is 2, got 3' },
     })
     const wrong: readonly (readonly [object, string])[] = [
