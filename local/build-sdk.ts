@@ -8,7 +8,7 @@ import { apiTypes } from './sdk-types.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..')
-const entries = ['index', 'server', 'api', 'indexed-db']
+const entries = ['index', 'server', 'api', 'indexed-db', 'react']
 
 /**
  * Builds the package of the SDK into `outdir`: a module for each entry, what they share in chunks, and their types.

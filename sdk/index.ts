@@ -1,6 +1,7 @@
 /** The client of Parley: conversations, live, over one connection. */
 export { createParley, Parley, type ParleyOptions, type Unsent } from './parley.ts'
 export { type ConnectionState, type Session } from './connection.ts'
+export { type ConversationList, type ConversationListView } from './conversation-list.ts'
 export { type Conversation } from './conversation.ts'
 export {
   type Ban,

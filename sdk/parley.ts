@@ -1,6 +1,7 @@
 import { inboxChannel } from '../src/protocol/channels.ts'
 import { Connection } from './connection.ts'
 import { Conversation } from './conversation.ts'
+import { ConversationList } from './conversation-list.ts'
 import { Conversations } from './conversations.ts'
 import { Http } from './http.ts'
 import { readInboxUpdate, type InboxUpdate } from './inbox.ts'
@@ -40,6 +41,9 @@ export class Parley {
   readonly inbox = new Listeners<InboxUpdate>()
   readonly #opened = new Map<string, Conversation>()
   readonly #unsent: UnsentMessages
+  #list: ConversationList | undefined
+  /** Whether the user's own stream was listened to, so that the list has been told to read. */
+  #isListening = false
 
   constructor(options: ParleyOptions) {
     const { user, websocket, fetch: ownFetch } = options
@@ -54,7 +58,7 @@ export class Parley {
       user,
       store: options.store,
       pages: pagesOf(user),
-      restore: (conversation, messages) => this.#conversation(conversation).restore(messages),
+      restore: (conversation, messages) => this.conversation(conversation).restore(messages),
     })
     this.#followInbox()
     this.connection.open()
@@ -65,9 +69,28 @@ export class Parley {
    * after `close` it comes back where it was and hears what it missed.
    */
   open(id: string): Conversation {
-    const conversation = this.#conversation(id)
+    const conversation = this.conversation(id)
     conversation.open()
     return conversation
+  }
+
+  /** One conversation, which this does not listen to: a message may be sent into it, and `open` follows it. */
+  conversation(id: string): Conversation {
+    const known = this.#opened.get(id)
+    const conversation = known ?? new Conversation(id, this.user, this.connection, this.#unsent)
+    this.#opened.set(id, conversation)
+    return conversation
+  }
+
+  /** The user's conversations, kept up to date from the first time that this is asked for. */
+  get list(): ConversationList {
+    this.#list ??= new ConversationList({
+      user: this.user,
+      inbox: this.inbox,
+      page: (cursor) => this.conversations.list({ cursor }),
+      isListening: this.#isListening,
+    })
+    return this.#list
   }
 
   /** Every message of this page that the server does not have, those of earlier pages among them, with the reason where it was refused. */
@@ -91,13 +114,6 @@ export class Parley {
     this.#unsent.close()
   }
 
-  #conversation(id: string): Conversation {
-    const known = this.#opened.get(id)
-    const conversation = known ?? new Conversation(id, this.user, this.connection, this.#unsent)
-    this.#opened.set(id, conversation)
-    return conversation
-  }
-
   #followInbox(): void {
     const { client } = this.connection
     const own = inboxChannel(this.user)
@@ -108,6 +124,7 @@ export class Parley {
     })
     client.on('subscribed', ({ channel, wasRecovering, recovered }) => {
       if (channel !== own) return
+      this.#isListening = true
       // Events of feeds are not kept, so they are never recovered.
       this.notifications.lost()
       if (!(wasRecovering && recovered)) this.inbox.tell({ kind: 'lost' })

@@ -1,6 +1,5 @@
 import { indexedDbStore } from '../sdk/indexed-db.ts'
-import { createParley, type Parley } from '../sdk/index.ts'
-import { ChatList } from './chat-list.ts'
+import { createParley, type ConversationList, type Parley } from '../sdk/index.ts'
 import { Drafts } from './drafts.ts'
 import { demoToken, forgetName } from './session.ts'
 import { closeDialogs } from './ui/dialog.ts'
@@ -20,7 +19,7 @@ const aMinute = 60_000
 export class App {
   readonly element: HTMLElement
   readonly #parley: Parley
-  readonly #list: ChatList
+  readonly #list: ConversationList
   readonly #banner: Banner
   readonly #sidebar: Sidebar
   readonly #nothing = nothingOpen()
@@ -39,7 +38,7 @@ export class App {
       store: indexedDbStore(),
     })
     this.#drafts = new Drafts(name)
-    this.#list = new ChatList(this.#parley)
+    this.#list = this.#parley.list
     this.#banner = new Banner(() => this.#parley.connection.reconnectNow())
     const feed = this.#parley.notifications.feed()
     // A failure shows an empty bell; the feed is read again with the next connection.

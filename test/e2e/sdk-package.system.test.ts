@@ -34,7 +34,7 @@ beforeAll(async () => {
   await run('tar', ['-xzf', join(project, filename), '-C', installed, '--strip-components=1'])
   await rm(copy, { recursive: true })
   described = packageJson.parse(JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')))
-  for (const name of [...Object.keys(described.dependencies), 'openapi-typescript-helpers'])
+  for (const name of [...Object.keys(described.dependencies), 'openapi-typescript-helpers', 'react', 'react-dom'])
     await symlink(join(root, 'node_modules', name), join(project, 'node_modules', name))
   await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'customer', type: 'module', private: true }))
   system = await System.start()
@@ -67,7 +67,14 @@ describe('the package of the SDK', () => {
       const text = await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8')
       expect([name, project.parse(JSON.parse(text)).version]).toEqual([name, version])
     }
-    expect(Object.keys(described.exports)).toEqual(['.', './server', './api', './indexed-db', './package.json'])
+    expect(Object.keys(described.exports)).toEqual([
+      '.',
+      './server',
+      './api',
+      './indexed-db',
+      './react',
+      './package.json',
+    ])
   })
 
   test('sends a message from a server and shows it to a user, in each version of Node at hand', async () => {
@@ -100,6 +107,30 @@ describe('the package of the SDK', () => {
       const printed = await program(node, `chat-${index}.mjs`, source)
       expect(JSON.parse(printed)).toEqual(['hello', 'ParleyError', 'notFound'])
     }
+  })
+
+  test('renders a page of its hooks on a server, which shows that nothing is known yet and connects to nothing', async () => {
+    const source = `
+      import { createElement } from 'react'
+      import { renderToString } from 'react-dom/server'
+      import * as hooks from 'parley-sdk/react'
+      function Page() {
+        const shown = [
+          hooks.useConnection().kind,
+          hooks.useConversations().status,
+          hooks.useUnread().unread,
+          hooks.useUnread('c').mentions,
+          hooks.useConversation('c').view?.status ?? 'no view',
+          hooks.useTyping('c').length,
+          hooks.usePresence('c') ?? 'unknown',
+          hooks.useFeed().view.status,
+        ]
+        return createElement('p', null, shown.join(', '))
+      }
+      console.log(renderToString(createElement(hooks.ParleyProvider, { client: undefined }, createElement(Page))))
+    `
+    const printed = await program(process.execPath, 'page.mjs', source)
+    expect(printed.trim()).toBe('<p>idle, loading, 0, 0, no view, 0, unknown, closed</p>')
   })
 
   test('tells the compiler the fields of requests and answers, by both ways to resolve modules', async () => {

@@ -1,5 +1,4 @@
-import type { Conversation, InboxUpdate, MessageLine, Parley, View } from '../../sdk/index.ts'
-import type { ChatList } from '../chat-list.ts'
+import type { Conversation, ConversationList, InboxUpdate, MessageLine, Parley, View } from '../../sdk/index.ts'
 import { confirm, iconButton } from '../ui/dialog.ts'
 import { h, setText } from '../ui/dom.ts'
 import { openMenu } from '../ui/menu.ts'
@@ -13,7 +12,7 @@ import { Toast } from './toast.ts'
 /** What an open conversation needs from the page. */
 export interface ConversationPort {
   readonly parley: Parley
-  readonly list: ChatList
+  readonly list: ConversationList
   readonly textBytes: number
   readonly draft: string
   /** What is written and not sent has changed. */

@@ -1,5 +1,4 @@
-import type { ListItem } from '../../sdk/index.ts'
-import type { ChatList } from '../chat-list.ts'
+import type { ConversationList, ListItem } from '../../sdk/index.ts'
 import { iconButton } from '../ui/dialog.ts'
 import { arrange, h, Kept } from '../ui/dom.ts'
 import { channelSign, flag } from '../ui/flags.ts'
@@ -18,14 +17,14 @@ export interface SidebarActions {
 export class Sidebar {
   readonly element: HTMLElement
   readonly #me: string
-  readonly #list: ChatList
+  readonly #list: ConversationList
   readonly #rows = h('ul')
   readonly #kept = new Kept()
   readonly #empty: HTMLElement
   readonly #more: HTMLButtonElement
 
   /** `bell` stands beside the button for a new conversation. */
-  constructor(me: string, list: ChatList, bell: HTMLElement, actions: SidebarActions) {
+  constructor(me: string, list: ConversationList, bell: HTMLElement, actions: SidebarActions) {
     this.#me = me
     this.#list = list
     this.#empty = emptyList(actions)

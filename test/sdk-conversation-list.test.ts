@@ -1,6 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createParley } from '../../sdk/index.ts'
-import { ChatList } from '../../web/chat-list.ts'
+import { createParley } from '../sdk/index.ts'
 
 const item = (id: string) => ({ id, type: 'group', name: id, last: 1, read: 1, unread: 0, at: 1, members: [] })
 const first = { conversations: [item('a')], next: 'the rest' }
@@ -18,7 +17,7 @@ test('a conversation that goes while a page with it is on its way does not come 
     Response.json(await pages[String(address).includes('cursor') ? 1 : 0].promise)
   const parley = createParley({ url: 'http://parley.test', user: 'ann', token: 'any', websocket: Nowhere, fetch })
   onTestFinished(() => parley.close())
-  const list = new ChatList(parley)
+  const list = parley.list
   const ids = () => list.items.map(({ id }) => id).sort()
 
   parley.inbox.tell({ kind: 'lost' })
