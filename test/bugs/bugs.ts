@@ -278,9 +278,9 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'a member may do what is for owners and admins',
-    file: 'src/conversations/state.ts',
-    from: 'return role !== undefined && roles.includes(role)',
-    to: "return role !== undefined && (role === 'member' || roles.includes(role))",
+    file: 'src/conversations/rights.ts',
+    from: "member: ['send', 'react'],",
+    to: "member: ['send', 'react', 'update', 'removeMembers'],",
     tests: ['test/actors/roles.worker.test.ts'],
   },
   {
@@ -300,8 +300,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'strangers hear whether two people talk',
     file: 'src/conversations/membership.ts',
-    from: '    mayRead(state, actor) ??\n    keepsItsTwo(conversation) ??\n    (isJoin',
-    to: '    keepsItsTwo(conversation) ??\n    (isJoin',
+    from: 'mayRead(state, actor) ?? keepsItsTwo(conversation) ?? (isJoin',
+    to: 'keepsItsTwo(conversation) ?? (isJoin',
     tests: ['test/actors/roles.worker.test.ts'],
   },
   {
