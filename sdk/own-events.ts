@@ -5,6 +5,9 @@ const notificationTypes = [
   'notification.sent',
   'notification.delivered',
   'notification.failed',
+  'notification.reported',
+  'notification.opened',
+  'notification.clicked',
   'notification.seen',
   'notification.read',
   'notification.interacted',
@@ -43,7 +46,7 @@ export interface NotificationChange {
   readonly step: string | undefined
   readonly channel: string | undefined
   readonly provider: string | undefined
-  /** Why it failed. */
+  /** Why it failed, or what was reported: `bounce`, `complaint` or `unsubscribed`. */
   readonly reason: string | undefined
 }
 

@@ -13,7 +13,7 @@ import { EventOutbox } from '../shared/event-outbox.ts'
 import { appendOwnEvents } from '../shared/own-events.ts'
 
 /** What was published of a delivery before it changed. */
-type PublishedState = Pick<Delivery, 'state'> & { readonly attempts: number }
+type PublishedState = Pick<Delivery, 'state' | 'report' | 'openedAt' | 'clickedAt'> & { readonly attempts: number }
 
 /** Publishes `notification.*` of the users of one actor, while the tenant has a reader of its own events. */
 export class NotificationEvents {
@@ -35,7 +35,13 @@ export class NotificationEvents {
   /** Called before a run changes; undefined while nothing is published. */
   statesOf(run: Run): readonly PublishedState[] | undefined {
     if (!this.outbox.isOn) return undefined
-    return run.deliveries.map(({ state, attempts }) => ({ state, attempts: attempts.length }))
+    return run.deliveries.map(({ state, report, openedAt, clickedAt, attempts }) => ({
+      state,
+      report,
+      openedAt,
+      clickedAt,
+      attempts: attempts.length,
+    }))
   }
 
   /** Notes what has changed of a run since `before`, which is empty for a run that begins. */
@@ -45,11 +51,14 @@ export class NotificationEvents {
     const known = isNew ? [] : before
     if (isNew) this.#add('created', { notification, user, at })
     for (const [place, delivery] of run.deliveries.entries()) {
-      const { state, attempts, step, channel, reason } = delivery
+      const { state, attempts, step, channel, reason, report, openedAt, clickedAt } = delivery
       const last = known[place]
       const provider = attempts.at(-1)?.provider
       const change = { notification, user, at, step, channel, ...(provider === undefined ? {} : { provider }) }
       if (attempts.length > 0 && (last?.attempts ?? 0) === 0) this.#add('sent', change)
+      if (report !== undefined && report !== last?.report) this.#add('reported', { ...change, reason: report.reason })
+      if (openedAt !== last?.openedAt) this.#add('opened', change)
+      if (clickedAt !== last?.clickedAt) this.#add('clicked', change)
       if (state === last?.state) continue
       if (state === 'delivered') this.#add('delivered', change)
       if (state === 'failed') this.#add('failed', { ...change, ...(reason === undefined ? {} : { reason }) })

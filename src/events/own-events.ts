@@ -32,7 +32,7 @@ export const notificationChange = z.object({
   step: z.string().optional().describe('Of a message on a channel: the step of the workflow'),
   channel: z.string().optional().describe('Of a message on a channel'),
   provider: z.string().optional().describe('The provider that was asked last'),
-  reason: z.string().optional().describe('Why it failed'),
+  reason: z.string().optional().describe('Why it failed, or what was reported'),
 })
 export type NotificationChange = z.output<typeof notificationChange>
 
@@ -48,6 +48,10 @@ export const notificationEvents = {
   sent: 'A message was handed to a provider for the first time, or put into the feed',
   delivered: 'The provider took a message, or the item is in the feed',
   failed: 'A message failed for good',
+  reported:
+    'A provider reported a bounce, a complaint or an unsubscription (`reason`) about a message that it had taken',
+  opened: 'An e-mail was opened for the first time, if you track that',
+  clicked: 'A link of an e-mail was followed for the first time, if you track that',
   seen: 'Items were marked as seen',
   read: 'Items were marked as read, and so as seen',
   interacted: 'Items were interacted with, and so read',

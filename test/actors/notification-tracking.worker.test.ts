@@ -1,9 +1,11 @@
+import { runDurableObjectAlarm } from 'cloudflare:test'
 import { env, exports } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { eventLogOf, notificationCatalogOf } from '../../durable-objects/address.ts'
+import { notificationCatalogOf, recipientsOf } from '../../durable-objects/address.ts'
 import { NotificationCatalog } from '../../durable-objects/notification-catalog/notification-catalog.ts'
 import { Recipients } from '../../durable-objects/recipients/recipients.ts'
 import { signLink } from '../../src/notifications/links/link.ts'
+import { readOwnEvent } from '../../sdk/own-events.ts'
 import { call } from '../support/worker/http.ts'
 import { newTenant, succeeded, type TestTenant } from '../support/worker/tenant.ts'
 
@@ -80,7 +82,8 @@ describe('tracking', () => {
   test('counts the first opening and the first click in the recipient’s row and publishes both, and links lead where they led', async () => {
     await put('/v1/notification-providers/mail', resend)
     await put('/v1/notification-settings', { tracking: { opens: true, clicks: true } })
-    await eventLogOf(env, shop.id, '$parley').configure({ maxAgeSeconds: 3600, maxBytes: 1_048_576 })
+    await put('/v1/consumers/all', { topic: '$parley' })
+    await notificationCatalogOf(env, shop.id).setPublished(true)
     outside(() => Response.json({ id: 'r1' }))
     const id = await mail('bob', { html })
     const [link = '', unsubscribe = '', top, picture = ''] = linksIn(String(sent[0]?.['html']))
@@ -105,11 +108,22 @@ describe('tracking', () => {
     const { notes } = await lifeOf(id, 'bob')
     expect(notes.filter(({ rule }) => rule === 'opened' || rule === 'clicked')).toHaveLength(2)
     await expect
-      .poll(async () => {
-        const page = await eventLogOf(env, shop.id, '$parley').read(0, 10)
-        return page.kind === 'page' ? page.events.map(({ type, key }) => `${type} ${key}`).toSorted() : []
-      })
-      .toEqual(['notification.clicked bob', 'notification.opened bob'])
+      .poll(
+        async () => {
+          await runDurableObjectAlarm(recipientsOf(env, shop.id, 'bob'))
+          const { text } = await call('GET /v1/events?topic=$parley&limit=100', { as: shop.key })
+          const { events }: { readonly events: readonly unknown[] } = JSON.parse(text)
+          return events
+            .flatMap((event) => readOwnEvent(event) ?? [])
+            .flatMap((event) =>
+              'changes' in event ? event.changes.map(({ user, channel }) => `${event.type} ${user} ${channel}`) : [],
+            )
+            .filter((event) => /opened|clicked/.test(event))
+            .toSorted()
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual(['notification.clicked bob email', 'notification.opened bob email'])
     expect(tracked).toHaveBeenCalledTimes(4)
   })
 

@@ -73,6 +73,7 @@ describe('settings of a tenant', () => {
       zone: 'UTC',
       preferences: {},
       appearance: {},
+      tracking: { opens: false, clicks: false },
       keepSeconds: 2_592_000,
     })
     const wrong = (given: object) => problem(given, notificationSettings)

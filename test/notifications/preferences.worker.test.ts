@@ -49,7 +49,7 @@ test('settings of the tenant are the base of all users’ preferences', async ()
   const tenant = await newTenant()
   const body = { zone: 'Asia/Tokyo', preferences: { channels: { sms: false } }, appearance: { accent: '#112233' } }
   const put = await call('PUT /v1/notification-settings', { as: tenant.key, body })
-  expect(put.body).toEqual({ ...body, keepSeconds: 2_592_000 })
+  expect(put.body).toEqual({ ...body, tracking: { opens: false, clicks: false }, keepSeconds: 2_592_000 })
   expect((await call('GET /v1/notification-settings', { as: tenant.key })).body).toEqual(put.body)
   const { body: view } = await call('GET /v1/users/ada/preferences', { as: await tenant.token('ada') })
   expect(view).toMatchObject({ preferences: {}, zone: 'Asia/Tokyo', channels: { sms: false, email: true } })

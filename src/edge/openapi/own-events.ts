@@ -23,27 +23,10 @@ const whenOfRun: Readonly<Record<z.output<typeof runEvent>, string>> = {
   'saga.attention': 'A step of a run waits for a person',
 }
 
-/** What is published of an e-mail of a notification. */
-const ofMessage = {
-  notification: z.string().describe('Its id'),
-  user: z.string(),
-  step: z.string(),
-  delivery: z.string(),
-  at: z.int(),
-}
-
 /** Every event that Parley publishes itself, by type: when, and its data. */
 export const ownEvents: Readonly<Record<string, { readonly when: string; readonly data: z.ZodType }>> = {
   ...publishedEvents,
   ...Object.fromEntries(runEvent.options.map((type) => [type, { when: whenOfRun[type], data: ofRun }])),
-  'notification.opened': {
-    when: 'A recipient opened an e-mail for the first time, if you track that',
-    data: z.object(ofMessage),
-  },
-  'notification.clicked': {
-    when: 'A recipient followed a link of an e-mail for the first time, if you track that',
-    data: z.object({ ...ofMessage, url: z.string() }),
-  },
   ...Object.fromEntries(
     Object.entries(notificationEvents).map(([event, when]) => [
       `notification.${event}`,

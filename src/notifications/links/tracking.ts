@@ -1,6 +1,3 @@
-import type { NewEvent } from '../../events/log-event.ts'
-import { userOfDelivery } from '../channels/reference.ts'
-import type { TrackedAct } from '../model.ts'
 import { readToken, signToken } from './signed.ts'
 
 /** Links to be followed are tracked up to this length. */
@@ -38,19 +35,4 @@ export function trackableUrl(href: string, publicUrl: string): string | undefine
   if ((protocol !== 'https:' && protocol !== 'http:') || username !== '' || password !== '') return undefined
   const isOwn = ['/preferences/', '/unsubscribe/', '/n/'].some((path) => url.startsWith(publicUrl + path))
   return isOwn ? undefined : url
-}
-
-/** The event that is published when a recipient did something with a message for the first time. */
-export function trackedEvent({ delivery, url }: Omit<TrackedLink, 'tenant'>, act: TrackedAct, at: number): NewEvent {
-  const { notification = '', user = '' } = userOfDelivery(delivery) ?? {}
-  const step = delivery.slice(delivery.lastIndexOf('/') + 1)
-  return {
-    source: `/notifications/${notification}`,
-    id: `${act}/${delivery}`,
-    type: `notification.${act}`,
-    key: user,
-    version: 1,
-    data: JSON.stringify({ notification, user, step, delivery, at, ...(url === undefined ? {} : { url }) }),
-    attributes: { time: new Date(at).toISOString(), subject: user },
-  }
 }

@@ -1,15 +1,13 @@
 import { Hono } from 'hono'
-import { callEventLog } from '../../../../durable-objects/open-event-actors.ts'
 import { callNotificationCatalog, callRecipients } from '../../../../durable-objects/open-recipients.ts'
 import type { Env } from '../../../env.ts'
-import { ownTopic } from '../../../events/own-topic.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { log, reasonOf } from '../../../kernel/log.ts'
 import { idsOf } from '../../../kernel/request-context.ts'
 import { countAct } from '../../../notifications/channels/figures.ts'
 import { userOfDelivery } from '../../../notifications/channels/reference.ts'
 import { tenantOfLink } from '../../../notifications/links/signed.ts'
-import { readTracked, trackedEvent, type TrackedLink } from '../../../notifications/links/tracking.ts'
+import { readTracked, type TrackedLink } from '../../../notifications/links/tracking.ts'
 import type { TrackedAct } from '../../../notifications/model.ts'
 import type { App } from '../../http/context.ts'
 import { tenantRecordOf } from '../../identity/tenants.ts'
@@ -47,18 +45,13 @@ export const trackedLinks = new Hono<App>().get('/n/:token', async (c) => {
   return link.url === undefined ? c.body(picture, 200, { 'Content-Type': 'image/gif' }) : c.redirect(link.url, 302)
 })
 
-/** Counts it in the recipient's row, and publishes the first time. The reader does not wait for it. */
+/** Counts it in the recipient's row, which publishes the first time. The reader does not wait for it. */
 async function count(env: Env, { tenant, ...link }: TrackedLink, act: TrackedAct): Promise<void> {
   try {
     const user = userOfDelivery(link.delivery)?.user
     if (user === undefined) return
     const isFirst = await callRecipients(env, tenant, user, (recipients) => recipients.tracked(link.delivery, act))
-    if (!isFirst) return
-    countAct(act)
-    // The log refuses an event of a tenant without a reader of its own events.
-    await callEventLog(env, tenant, ownTopic, (events) =>
-      events.append([trackedEvent(link, act, systemClock.now())], true),
-    )
+    if (isFirst) countAct(act)
   } catch (thrown) {
     log.warn('notifications.not-tracked', { ...idsOf(env.request), tenant, act, reason: reasonOf(thrown) })
   }
