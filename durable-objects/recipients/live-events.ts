@@ -7,10 +7,10 @@ import { inboxNotesNumbered, inboxOf } from '../address.ts'
 /** How long an event may take to a gateway; then it is given up. The feed has what it was about. */
 const deliverMs = 10_000
 
-/** An event for the connections of a user; `data` is JSON text. */
+/** An event for the connections of a user; `data` makes its JSON text, for users that have a connection. */
 export interface LiveEvent {
   readonly user: string
-  readonly data: string
+  readonly data: () => string
 }
 
 /** Ephemeral events on the channels of users. Users without a connection cost one call for many of them, and no actor is opened for them. */
@@ -35,7 +35,7 @@ export class LiveEvents {
       const notes = inboxNotesNumbered(this.#env, this.#tenant, number)
       const open = await within(deliverMs, 'users with a connection', notes.openAmong(users))
       for (const user of open) {
-        const data = events.flatMap((event) => (event.user === user ? [event.data] : []))
+        const data = events.flatMap((event) => (event.user === user ? [event.data()] : []))
         await within(deliverMs, 'events of a user', inboxOf(this.#env, this.#tenant, user).notify(data))
       }
     } catch (thrown) {

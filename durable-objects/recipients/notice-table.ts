@@ -1,4 +1,15 @@
-import { awaitedEventOf, digestKeyOf, nextDueAt, type Run } from '../../src/notifications/runs/run.ts'
+import { closingTime, countFollowers, fixedEndOf, mayHaveUncounted } from '../../src/notifications/runs/digest.ts'
+import {
+  awaitedEventOf,
+  digestKeyOf,
+  nextDueAt,
+  type DigestWait,
+  type Follower,
+  type OpenWindow,
+  type Run,
+} from '../../src/notifications/runs/run.ts'
+import { readRun, runText } from '../../src/notifications/runs/stored-run.ts'
+import { RowInserts } from '../shared/row-inserts.ts'
 import { parseStored } from '../shared/parse-stored.ts'
 import type { Sql } from '../shared/sql.ts'
 
@@ -10,6 +21,7 @@ export interface NoticeKey {
 
 /** A notice with what is stored beside its run. */
 export interface Notice extends NoticeKey {
+  /** With all runs counted that were gathered into it. */
   readonly run: Run
   /** The item in the feed, as `<feed>:<number>`. */
   item: string | undefined
@@ -25,17 +37,45 @@ interface Columns {
   readonly follower: number | null
 }
 
-/** The notices of one actor. */
+const insertNotices =
+  'INSERT INTO notices (user, notification, look_at, digest_key, leader, follower, event_key, item, run)'
+
+/**
+ * The notices of one actor. New ones, and throttles, are inserted together: they are in the tables from `flush` on, or the next time a notice
+ * is read.
+ */
 export class NoticeTable {
   readonly #sql: Sql
+  readonly #inserts: RowInserts
+  readonly #throttles: RowInserts
 
   constructor(sql: Sql) {
     this.#sql = sql
+    this.#inserts = new RowInserts(sql, insertNotices, 9)
+    this.#throttles = new RowInserts(sql, 'INSERT OR REPLACE INTO throttles (user, key, until, times)', 4)
+  }
+
+  flush(): void {
+    this.#inserts.flush()
+    this.#throttles.flush()
+  }
+
+  /** After a rollback nothing in memory holds. */
+  forget(): void {
+    this.#inserts.clear()
+    this.#throttles.clear()
   }
 
   has({ user, notification }: NoticeKey): boolean {
-    const sql = 'SELECT 1 FROM notices WHERE user = ? AND notification = ?'
-    return this.#sql.exec(sql, user, notification).toArray().length > 0
+    return this.withNotice([user], notification).size > 0
+  }
+
+  /** Those of the users that have a notice of a notification. */
+  withNotice(users: readonly string[], notification: string): Set<string> {
+    this.flush()
+    const sql = 'SELECT user FROM notices WHERE user IN (SELECT value FROM json_each(?)) AND notification = ?'
+    const found = this.#sql.exec<{ user: string }>(sql, JSON.stringify(users), notification)
+    return new Set([...found].map(({ user }) => user))
   }
 
   find({ user, notification }: NoticeKey): Notice | undefined {
@@ -56,15 +96,14 @@ export class NoticeTable {
       lookAt,
       digestKey: digestKeyOf(run) ?? null,
       leader,
-      follower: run.gatheredInto?.n ?? null,
+      follower: run.gatheredInto?.n ?? fixedEndOf(run) ?? null,
       eventKey: awaited === undefined ? null : eventKeyOf(awaited.event, awaited.correlation),
     }
-    const text = JSON.stringify(run)
+    const text = runText(run)
     notice.stored = columns
     if (stored === undefined) {
-      const sql = `INSERT INTO notices (user, notification, look_at, digest_key, leader, follower, event_key, item, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
       const own = [user, notification, columns.lookAt, columns.digestKey, columns.leader, columns.follower]
-      this.#sql.exec(sql, ...own, columns.eventKey, item ?? null, text)
+      this.#inserts.add(...own, columns.eventKey, item ?? null, text)
       return
     }
     const set = ['run = ?', 'item = ?']
@@ -87,10 +126,33 @@ export class NoticeTable {
     )
   }
 
-  /** The notice of a user whose run gathers under a key. */
-  gathering(user: string, key: string): Notice | undefined {
-    const [row] = this.#rows('user = ? AND digest_key = ?', user, key)
-    return row
+  /** The windows that are open under a key, by their users. */
+  windows(users: readonly string[], key: string): Map<string, OpenWindow> {
+    this.flush()
+    const sql = `SELECT n.user, n.notification, n.follower AS closes_at,
+        coalesce((SELECT max(follower) FROM notices WHERE user = n.user AND leader = n.notification), 0) AS last
+      FROM json_each(?1) u CROSS JOIN notices n ON n.user = u.value AND n.digest_key = ?2`
+    const found = new Map<string, OpenWindow>()
+    for (const row of this.#sql.exec<WindowRow>(sql, JSON.stringify(users), key).toArray()) {
+      const { user, closes_at: closesAt, last } = row
+      found.set(user, { run: runIdOf(row), closesAt: closesAt ?? this.#closingTime(row, key), last })
+    }
+    return found
+  }
+
+  /** When a window ends that runs prolong, or that an earlier version opened. */
+  #closingTime({ user, notification }: NoticeKey, key: string): number {
+    const sql = `SELECT n.run -> '$.wait' AS wait, f.run ->> '$.gatheredInto.at' AS at FROM notices n
+      LEFT JOIN notices f ON f.user = n.user AND f.leader = n.notification
+        AND f.follower = (SELECT max(follower) FROM notices WHERE user = ?1 AND leader = ?2)
+      WHERE n.user = ?1 AND n.notification = ?2 AND n.digest_key = ?3`
+    const [row] = this.#sql.exec<{ wait: string; at: number | null }>(sql, user, notification, key)
+    return row === undefined ? 0 : closingTime(parseStored<DigestWait>(row.wait), row.at ?? undefined)
+  }
+
+  /** Counts the runs that were gathered into a run since it was read or written. */
+  countGathered({ user, notification, run }: Notice): void {
+    if (mayHaveUncounted(run)) countFollowers(run, this.#followersAfter({ user, notification }, run.followers))
   }
 
   /** Notices that were gathered into another one, the newest first; read a page at a time. */
@@ -116,6 +178,7 @@ export class NoticeTable {
   }
 
   nextLookAt(): number | undefined {
+    this.flush()
     const sql = 'SELECT min(look_at) AS at FROM notices WHERE look_at IS NOT NULL'
     return this.#sql.exec<{ at: number | null }>(sql).one().at ?? undefined
   }
@@ -127,10 +190,12 @@ export class NoticeTable {
 
   /** A notice that could not be changed is looked at again later. */
   postpone({ user, notification }: NoticeKey, until: number): void {
+    this.flush()
     this.#sql.exec('UPDATE notices SET look_at = ? WHERE user = ? AND notification = ?', until, user, notification)
   }
 
   delete({ user, notification }: NoticeKey): void {
+    this.flush()
     this.#sql.exec('DELETE FROM notices WHERE user = ? AND notification = ?', user, notification)
   }
 
@@ -144,18 +209,23 @@ export class NoticeTable {
 
   /** Deletes everything of a user. */
   deleteUser(user: string): void {
+    this.flush()
     this.#sql.exec('DELETE FROM notices WHERE user = ?', user)
     this.#sql.exec('DELETE FROM throttles WHERE user = ?', user)
   }
 
-  throttle(user: string, key: string): number[] {
-    const sql = 'SELECT times FROM throttles WHERE user = ? AND key = ?'
-    const [row] = this.#sql.exec<{ times: string }>(sql, user, key)
-    return row === undefined ? [] : parseStored<number[]>(row.times)
+  /** When runs passed a throttle, by their users; of a user of whom nothing is known there is no list. */
+  throttles(users: readonly string[], key: string): Map<string, number[]> {
+    this.flush()
+    const sql = 'SELECT user, times FROM throttles WHERE user IN (SELECT value FROM json_each(?)) AND key = ?'
+    const found = new Map<string, number[]>()
+    for (const { user, times } of this.#sql.exec<{ user: string; times: string }>(sql, JSON.stringify(users), key))
+      found.set(user, parseStored<number[]>(times))
+    return found
   }
 
   saveThrottle(user: string, key: string, times: readonly number[], until: number): void {
-    this.#sql.exec('INSERT OR REPLACE INTO throttles VALUES (?, ?, ?, ?)', user, key, until, JSON.stringify(times))
+    this.#throttles.add(user, key, until, JSON.stringify(times))
   }
 
   /** Deletes throttles that allow everything again, of the next `scanned` after `after`; answers where to go on. */
@@ -164,6 +234,7 @@ export class NoticeTable {
     now: number,
     scanned: number,
   ): readonly [string, string] | undefined {
+    this.flush()
     const sql = 'SELECT user, key, until FROM throttles WHERE (user, key) > (?, ?) ORDER BY user, key LIMIT ?'
     const rows = this.#sql.exec<{ user: string; key: string; until: number }>(sql, ...after, scanned).toArray()
     for (const { user, key, until } of rows)
@@ -172,26 +243,38 @@ export class NoticeTable {
     return rows.length === scanned && last !== undefined ? [last.user, last.key] : undefined
   }
 
+  #followersAfter({ user, notification }: NoticeKey, n: number): Follower[] {
+    this.flush()
+    const sql = `SELECT follower AS n, coalesce(run ->> '$.events', 1) AS events, coalesce(run ->> '$.gatheredInto.at', 0) AS at
+      FROM notices WHERE user = ? AND leader = ? AND follower > ? ORDER BY follower`
+    return this.#sql.exec<{ n: number; events: number; at: number }>(sql, user, notification, n).toArray()
+  }
+
   #rows(where: string, ...values: (string | number)[]): Notice[] {
+    this.flush()
     const sql = `SELECT user, notification, look_at, digest_key, leader, follower, event_key, item, run FROM notices WHERE ${where}`
-    return this.#sql
+    const notices = this.#sql
       .exec<NoticeRow>(sql, ...values)
       .toArray()
-      .map((row) => ({
-        user: row.user,
-        notification: row.notification,
-        run: parseStored<Run>(row.run),
-        item: row.item ?? undefined,
-        stored: {
-          lookAt: row.look_at,
-          digestKey: row.digest_key,
-          leader: row.leader,
-          follower: row.follower,
-          eventKey: row.event_key,
-        },
-      }))
+      .map(noticeOf)
+    for (const notice of notices) this.countGathered(notice)
+    return notices
   }
 }
+
+const noticeOf = (row: NoticeRow): Notice => ({
+  user: row.user,
+  notification: row.notification,
+  run: readRun(row.run, row),
+  item: row.item ?? undefined,
+  stored: {
+    lookAt: row.look_at,
+    digestKey: row.digest_key,
+    leader: row.leader,
+    follower: row.follower,
+    eventKey: row.event_key,
+  },
+})
 
 /** The id of a run, with which the ids of its deliveries begin. */
 export const runIdOf = ({ user, notification }: NoticeKey): string => `${notification}/${user}`
@@ -200,6 +283,13 @@ export const runIdOf = ({ user, notification }: NoticeKey): string => `${notific
 export const notificationOf = (run: string): string => run.slice(0, run.indexOf('/'))
 
 const eventKeyOf = (event: string, correlation: string): string => `${event} ${correlation}`
+
+interface WindowRow extends Record<string, string | number | null> {
+  readonly user: string
+  readonly notification: string
+  readonly closes_at: number | null
+  readonly last: number
+}
 
 interface NoticeRow extends Record<string, string | number | null> {
   readonly user: string

@@ -37,7 +37,7 @@ import { TenantActor } from '../shared/tenant-actor.ts'
 import { FeedTemplates, type LoadedTemplate, type TemplateSource } from './feed-templates.ts'
 import { LiveEvents } from './live-events.ts'
 import { NotificationEvents } from './notification-events.ts'
-import { RunDecider, type Moment, type Send } from './run-decider.ts'
+import { RunDecider, type Moment, type Send, type SweepPosition } from './run-decider.ts'
 import { recipientsSchema } from './schema.ts'
 import { Sends } from './sends.ts'
 import { FeedTable, keptItems } from './sql-feed.ts'
@@ -364,8 +364,8 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     if (items.length > 0) {
       const named = numbers === undefined ? null : items
       const last = upTo === undefined ? null : itemIdOf(feed, upTo)
-      const data = JSON.stringify({ type: 'feed', feed, counts, mark, at: now, items: named, upTo: last })
-      this.#live.send([{ user, data }])
+      const event = { type: 'feed', feed, counts, mark, at: now, items: named, upTo: last }
+      this.#live.send([{ user, data: () => JSON.stringify(event) }])
     }
     return { kind: 'marked', items, counts }
   }
@@ -538,6 +538,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     try {
       result = this.ctx.storage.transactionSync(() => {
         const done = change(moment)
+        this.#runs.flush()
         this.#events.write(now)
         return done
       })
@@ -588,10 +589,13 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   /** Deletes notices and items of feeds whose time is over, of a bounded number of notifications and feeds at once. */
   #sweep(now: number): void {
     if (now < this.#sweptAt + sweepEveryMs) return
-    const after = this.ctx.storage.kv.get<string>('swept') ?? ''
-    const last = this.ctx.storage.transactionSync(() => this.#runs.sweep(after, now, sweptSpecs, dayMs))
-    this.ctx.storage.kv.put('swept', last ?? '')
-    const isOver = this.#sweepFeeds(now) && last === undefined
+    const { kv } = this.ctx.storage
+    const from = { after: kv.get<string>('swept') ?? '', within: kv.get<SweepPosition['within']>('sweptPage') }
+    const next = this.ctx.storage.transactionSync(() => this.#runs.sweep(from, now, sweptSpecs, dayMs))
+    kv.put('swept', next?.after ?? '')
+    if (next?.within !== undefined) kv.put('sweptPage', next.within)
+    else if (from.within !== undefined) kv.delete('sweptPage')
+    const isOver = this.#sweepFeeds(now) && next === undefined
     if (isOver) this.#sweptAt = now
     this.#setAlarm(now + (isOver ? sweepEveryMs : 1000))
   }

@@ -14,13 +14,21 @@ import {
   settleFetch,
   type FetchOutcome,
 } from '../../src/notifications/runs/advance.ts'
-import { newRun, type Effect, type Run, type RunContext, type RunStorage } from '../../src/notifications/runs/run.ts'
+import {
+  newRun,
+  type Effect,
+  type OpenWindow,
+  type Run,
+  type RunContext,
+  type RunStorage,
+} from '../../src/notifications/runs/run.ts'
 import { reportDelivery, trackDelivery } from '../../src/notifications/runs/sending.ts'
 import { usersPerCall } from '../../src/notifications/fan-out/parts.ts'
 import { defaultFeed } from '../../src/notifications/feed/item.ts'
 import { planOf } from '../../src/notifications/workflows/plan.ts'
 import { feedContent } from './feed-content.ts'
 import type { LoadedTemplate, TemplateSource } from './feed-templates.ts'
+import type { LiveEvent } from './live-events.ts'
 import type {
   CancelCall,
   DecisionSettings,
@@ -33,6 +41,7 @@ import type {
 } from '../notification-contracts.ts'
 import type { Sql } from '../shared/sql.ts'
 import type { NotificationEvents } from './notification-events.ts'
+import { PartReads } from './part-reads.ts'
 import { NoticeTable, notificationOf, runIdOf, type Notice, type NoticeKey } from './notice-table.ts'
 import { SpecTable } from './spec-table.ts'
 import { keptItems, type FeedTable } from './sql-feed.ts'
@@ -41,6 +50,8 @@ import type { UserTable } from './sql-users.ts'
 
 /** A call that waits for its turn is not lost until then, in milliseconds. */
 const waitsMs = 35_000
+/** Notices that one commit of a sweep looks at, those of its last page beyond. */
+export const sweptAtOnce = 1000
 /** Notices that one event is given to. */
 const maxAwaiting = 1000
 
@@ -51,11 +62,18 @@ export interface Send extends NoticeKey {
   readonly effect: Extract<Effect, { kind: 'deliver' | 'fetch' }>
 }
 
+/** Where a sweep goes on: behind the notification `after`, and within one that is not done. */
+export interface SweepPosition {
+  readonly after: string
+  /** The page to be looked at next, and whether one before it stays. */
+  readonly within?: { readonly id: string; readonly page: number; readonly isKept: boolean } | undefined
+}
+
 /** What has to be done once a commit is durable. */
 export interface Consequences {
   readonly sends: Send[]
-  /** Events for connections of users; `data` is JSON. */
-  readonly live: { readonly user: string; readonly data: string }[]
+  /** Events for connections of users. */
+  readonly live: LiveEvent[]
   /** Runs that were changed, for figures. */
   readonly changed: { readonly run: Run; readonly isNew: boolean }[]
   /** When the earliest of them is due; Infinity when nothing is. */
@@ -83,6 +101,8 @@ export interface Moment {
   readonly template: (source: TemplateSource) => LoadedTemplate | undefined
   /** Whether a call is under way, or waits in memory to be made. */
   readonly isSending: (notice: NoticeKey) => boolean
+  /** What was read for the users of a part together. */
+  readonly reads?: PartReads | undefined
 }
 
 /** Decides about runs of the users of one actor. Every method is called in a transaction, and collects what follows from it. */
@@ -105,36 +125,62 @@ export class RunDecider {
     return taken
   }
 
+  /** Writes rows that are inserted together. */
+  flush(): void {
+    this.notices.flush()
+    this.#tables.feeds.flush()
+  }
+
   /** After a rollback nothing in memory holds. */
   forget(): void {
     this.takeConsequences()
     this.specs.forget()
+    this.notices.forget()
+    this.#tables.feeds.forget()
   }
 
   /** Begins the runs of a part's users. Users that have a notice already are left as they are. */
   handOver({ spec, keepMs, part }: HandoverCall, moment: Moment): Extract<HandoverAnswer, { kind: 'taken' }> {
     const { users, next } = this.#usersOf(part)
-    const known = this.specs.find(spec.id)
-    const fresh = users.filter(({ user }) => known === undefined || !this.notices.has({ user, notification: spec.id }))
-    const stored = this.specs.put(
-      spec,
-      spec.at + keepMs,
-      fresh.map(({ user }) => user),
-    )
-    for (const { user, profile } of fresh) {
+    const fresh = this.#withoutNotice(users, spec.id)
+    const ids = fresh.map(({ user }) => user)
+    const stored = this.specs.put(spec, spec.at + keepMs, ids)
+    for (const { user, profile } of fresh)
       if (profile !== undefined) this.#tables.users.merge(user, profile, moment.now)
-      if (stored.canceledAt > 0) continue
-      const key = { user, notification: spec.id }
-      const run = newRun(stored.spec, { id: runIdOf(key), recipient: user }, moment.now)
-      this.#change({ ...key, run, item: undefined, stored: undefined }, stored.spec, moment, false, advance)
+    if (stored.canceledAt === 0) {
+      const reads = new PartReads({ ...this.#tables, notices: this.notices }, ids)
+      // In the order of the tables, so that rows that lie together are written together.
+      for (const user of ids.toSorted()) {
+        const key = { user, notification: spec.id }
+        const run = newRun(stored.spec, { id: runIdOf(key), recipient: user }, moment.now)
+        this.#change(
+          { ...key, run, item: undefined, stored: undefined },
+          stored.spec,
+          { ...moment, reads },
+          false,
+          advance,
+        )
+      }
     }
+    this.flush()
     return { kind: 'taken', users: users.length, next }
+  }
+
+  #withoutNotice(users: readonly NamedRecipient[], notification: string): readonly NamedRecipient[] {
+    if (this.specs.find(notification) === undefined) return users
+    const there = this.notices.withNotice(
+      users.map(({ user }) => user),
+      notification,
+    )
+    return users.filter(({ user }) => !there.has(user))
   }
 
   /** Lets a run go on for which something may be due. */
   lookAt(notice: Notice, moment: Moment): void {
     const stored = this.specs.find(notice.notification)
     if (stored === undefined) return this.notices.delete(notice)
+    // Others may have been gathered into it since it was read.
+    this.notices.countGathered(notice)
     const isCanceled = stored.canceledAt > 0
     // A call in memory ends by itself; it is not lost as long as the memory is there.
     if (moment.isSending(notice))
@@ -267,26 +313,36 @@ export class RunDecider {
   }
 
   /**
-   * Deletes notices of notifications whose time is over, of the next `scanned` after `after`; answers where to go on, undefined at the end.
-   * Those that have an open run, their own or that of the digest that gathered them, stay for `againMs` more.
+   * Deletes notices of notifications whose time is over, page by page, of the next `scanned` notifications; answers where to go on, undefined at
+   * the end. A page stays for `againMs` more that has an open run, its own or that of the digest that gathered it.
    */
-  sweep(after: string, now: number, scanned: number, againMs: number): string | undefined {
-    const { ids, last } = this.specs.expired(after, now, scanned)
+  sweep(from: SweepPosition, now: number, scanned: number, againMs: number): SweepPosition | undefined {
+    const { ids, last } = this.specs.expired(from.after, now, scanned)
+    let { after } = from
+    let looked = 0
     for (const id of ids) {
-      const keys: NoticeKey[] = []
-      for (let page = 0; ; page++) {
+      let { page, isKept } = from.within?.id === id ? from.within : { page: 0, isKept: false }
+      for (; ; page++) {
         const users = this.specs.users(id, page)
         if (users === undefined) break
-        keys.push(...users.map((user) => ({ user, notification: id })))
+        if (looked >= sweptAtOnce) return { after, within: { id, page, isKept } }
+        looked += Math.max(1, users.length)
+        isKept = !this.#sweepPage(id, page, users) || isKept
       }
-      if (keys.some((key) => this.#isOpen(key))) {
-        this.specs.postpone(id, now + againMs)
-        continue
-      }
-      for (const key of keys) this.notices.delete(key)
-      this.specs.delete(id)
+      if (isKept) this.specs.postpone(id, now + againMs)
+      else this.specs.delete(id)
+      after = id
     }
-    return last
+    return last === undefined ? undefined : { after: last }
+  }
+
+  /** Whether the notices of a page could be deleted. */
+  #sweepPage(id: string, page: number, users: readonly string[]): boolean {
+    const keys = users.map((user) => ({ user, notification: id }))
+    if (keys.some((key) => this.#isOpen(key))) return false
+    for (const key of keys) this.notices.delete(key)
+    if (users.length > 0) this.specs.emptyPage(id, page)
+    return true
   }
 
   /** Whether a run goes on for a notice: its own, or the one that gathered it, which may have been gathered itself. */
@@ -370,7 +426,7 @@ export class RunDecider {
     { spec, run }: RunContext,
     { order }: Deliver,
     template: LoadedTemplate | undefined,
-    { settings: { keepMs }, now }: Moment,
+    { settings: { keepMs }, now, reads }: Moment,
   ): DeliveryOutcome {
     if (notice.item !== undefined) return { kind: 'delivered' }
     const name = run.deliveries.find(({ id }) => id === order.delivery.id)?.step ?? ''
@@ -379,15 +435,16 @@ export class RunDecider {
     if (content.kind === 'bad') return { kind: 'refused', answer: content.reason }
     const { feeds } = this.#tables
     const feed = step?.kind === 'channel' ? (step.feed ?? defaultFeed) : defaultFeed
-    const item = feeds.add(notice.user, feed, content.content, now, { maxAgeMs: keepMs, maxItems: keptItems })
+    const { user } = notice
+    const retention = { maxAgeMs: keepMs, maxItems: keptItems }
+    const { item, counts } = feeds.add(user, feed, content.content, now, retention, reads?.head(user, feed))
     notice.item = item.id
-    const data = JSON.stringify({ type: 'notification', feed, item, counts: feeds.counts(notice.user, feed) })
-    this.#consequences.live.push({ user: notice.user, data })
+    this.#consequences.live.push({ user, data: () => JSON.stringify({ type: 'notification', feed, item, counts }) })
     return { kind: 'delivered' }
   }
 
-  #contextOf(notice: Notice, spec: NotificationSpec, { now, settings, random, providers }: Moment): RunContext {
-    const { profile, preferences } = this.#tables.users.recipient(notice.user)
+  #contextOf(notice: Notice, spec: NotificationSpec, { now, settings, random, providers, reads }: Moment): RunContext {
+    const { profile, preferences } = (reads ?? this.#tables.users).recipient(notice.user)
     return {
       run: notice.run,
       spec,
@@ -397,7 +454,7 @@ export class RunDecider {
       tenantZone: settings.zone,
       state: this.#stateOf(notice),
       providers,
-      storage: new UserRuns(notice.user, this.notices, this.specs),
+      storage: new UserRuns(notice.user, this.notices, this.specs, reads),
       now,
       random,
       effects: [],
@@ -423,16 +480,20 @@ class UserRuns implements RunStorage {
   readonly #user: string
   readonly #notices: NoticeTable
   readonly #specs: SpecTable
+  readonly #reads: PartReads | undefined
   readonly #read = new Map<string, Notice>()
 
-  constructor(user: string, notices: NoticeTable, specs: SpecTable) {
+  constructor(user: string, notices: NoticeTable, specs: SpecTable, reads: PartReads | undefined) {
     this.#user = user
     this.#notices = notices
     this.#specs = specs
+    this.#reads = reads
   }
 
-  gathering(key: string): Run | undefined {
-    return this.#note(this.#notices.gathering(this.#user, key))?.run
+  window(key: string): OpenWindow | undefined {
+    const user = this.#user
+    if (this.#reads !== undefined) return this.#reads.window(user, key)
+    return this.#notices.windows([user], key).get(user)
   }
 
   run(id: string): Run | undefined {
@@ -457,7 +518,9 @@ class UserRuns implements RunStorage {
   }
 
   throttle(key: string): readonly number[] {
-    return this.#notices.throttle(this.#user, key)
+    const user = this.#user
+    if (this.#reads !== undefined) return this.#reads.throttle(user, key)
+    return this.#notices.throttles([user], key).get(user) ?? []
   }
 
   saveThrottle(key: string, times: readonly number[], until: number): void {

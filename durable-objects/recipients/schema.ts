@@ -4,7 +4,8 @@ import { usersSchema } from './sql-users.ts'
 
 /**
  * A notice is one by user and notification; `run` is JSON. `look_at` is never later than the time at which something is due, null when nothing
- * is. `digest_key` is set while a run gathers others; `leader` and `follower` when another run goes on for it. `item` is its item in the feed.
+ * is. `digest_key` is set while a run gathers others, and then `follower` is the end of its window, unless that slides; `leader` and `follower` when
+ * another run goes on for it: their numbers say in which order they were gathered. `item` is its item in the feed.
  * `specs` has what is the same for all recipients, without the workflow, whose version is stored once, and the users of the first call that
  * handed it over; `pages` has those of further calls. Steps are appended only; see `migrate`.
  */

@@ -80,6 +80,12 @@ export class SpecTable {
     return { ids, last: rows.length === scanned ? rows.at(-1)?.id : undefined }
   }
 
+  /** A page whose notices were deleted names no user any more. */
+  emptyPage(id: string, page: number): void {
+    if (page === 0) this.#sql.exec("UPDATE specs SET users = '[]' WHERE id = ?", id)
+    else this.#sql.exec("UPDATE pages SET users = '[]' WHERE id = ? AND page = ?", id, page)
+  }
+
   delete(id: string): void {
     this.#sql.exec('DELETE FROM pages WHERE id = ?', id)
     this.#sql.exec('DELETE FROM specs WHERE id = ?', id)

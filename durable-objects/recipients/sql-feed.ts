@@ -12,6 +12,7 @@ import { itemIdOf, type FeedFilter } from '../../src/protocol/feed-api.ts'
 import type { Mark } from '../../src/protocol/feed-marks.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import { parseStored } from '../shared/parse-stored.ts'
+import { RowInserts } from '../shared/row-inserts.ts'
 import type { Sql } from '../shared/sql.ts'
 
 /**
@@ -61,29 +62,84 @@ export const maxPinned = 20
 export const keptItems = 1000
 /** A feed is cut to its number of items once it has so many more, so that the cut is not a row for every item. */
 const slack = 50
+/** Items that one commit of a sweep deletes, those of its last feed beyond. */
+const prunedAtOnce = 2000
 
-/** The feeds of the users of one actor. */
+/** What the counts of a feed follow from: its newest number, and how far they differ from those of a feed without marks. */
+export interface FeedHead {
+  readonly newest: number
+  readonly base: FeedCounts
+}
+
+/** An item that was added, with the counts of its feed from then on. */
+export interface AddedItem {
+  readonly item: FeedItem
+  readonly counts: FeedCounts
+}
+
+const emptyHead: FeedHead = { newest: 0, base: noItems }
+
+/** The feeds of the users of one actor. Items are inserted together: they are in the table from `flush` on, or the next time it is read. */
 export class FeedTable {
   readonly #sql: Sql
+  readonly #inserts: RowInserts
 
   constructor(sql: Sql) {
     this.#sql = sql
+    const head = 'INSERT INTO feed_items (user, feed, n, notification, at, category, content)'
+    this.#inserts = new RowInserts(sql, head, 7)
   }
 
-  /** Adds an item, one row, and returns it. The caller has made sure that it is not there yet. */
-  add(user: string, feed: string, content: FeedItemContent, at: number, retention: FeedRetention): FeedItem {
-    const n = this.#newest(user, feed) + 1
+  /** Adds an item behind those of `head`, one row. The caller has made sure that it is not there yet. */
+  add(
+    user: string,
+    feed: string,
+    content: FeedItemContent,
+    at: number,
+    retention: FeedRetention,
+    head: FeedHead = this.head(user, feed),
+  ): AddedItem {
+    const n = head.newest + 1
     const { notification, category, ...rest } = content
-    const sql =
-      'INSERT INTO feed_items (user, feed, n, notification, at, category, content) VALUES (?, ?, ?, ?, ?, ?, ?)'
-    this.#sql.exec(sql, user, feed, n, notification, at, category ?? null, JSON.stringify(rest))
-    if (n % slack === 0) this.prune(user, feed, at, retention)
-    return { id: itemIdOf(feed, n), feed, at, ...content, ...newItemState }
+    this.#inserts.add(user, feed, n, notification, at, category ?? null, JSON.stringify(rest))
+    const item = { id: itemIdOf(feed, n), feed, at, ...content, ...newItemState }
+    const isPruned = n % slack === 0 && this.prune(user, feed, at, retention) > 0
+    return { item, counts: isPruned ? this.counts(user, feed) : plus(head.base, each, n) }
+  }
+
+  flush(): void {
+    this.#inserts.flush()
+  }
+
+  /** After a rollback nothing in memory holds. */
+  forget(): void {
+    this.#inserts.clear()
   }
 
   /** The counts of a feed, without looking at its items. */
   counts(user: string, feed: string): FeedCounts {
-    return plus(this.#base(user, feed), each, this.#newest(user, feed))
+    const { base, newest } = this.head(user, feed)
+    return plus(base, each, newest)
+  }
+
+  head(user: string, feed: string): FeedHead {
+    this.flush()
+    return { newest: this.#newest(user, feed), base: this.#base(user, feed) }
+  }
+
+  /** The heads of one feed of many users, by their ids. */
+  heads(users: readonly string[], feed: string): Map<string, FeedHead> {
+    this.flush()
+    const sql = `SELECT u.value AS user, f.total, f.unseen, f.unread, f.archived, f.pinned, max(coalesce(f.last_n, 0),
+        coalesce((SELECT max(n) FROM feed_items WHERE user = u.value AND feed = ?2), 0)) AS newest
+      FROM json_each(?1) u LEFT JOIN feeds f ON f.user = u.value AND f.feed = ?2`
+    const found = new Map<string, FeedHead>()
+    for (const { user, newest, total, ...rest } of this.#sql.exec<HeadRow>(sql, JSON.stringify(users), feed))
+      found.set(
+        user,
+        newest === 0 ? emptyHead : { newest, base: total === null ? noItems : baseOf({ total, ...rest }) },
+      )
+    return found
   }
 
   /** The counts of all feeds that a user has. */
@@ -93,6 +149,7 @@ export class FeedTable {
 
   /** The feeds of a user: one seek for each. */
   feedsOf(user: string): string[] {
+    this.flush()
     const sql = `SELECT min(feed) AS feed FROM (
       SELECT min(feed) AS feed FROM feed_items WHERE user = ?1 AND feed > ?2
       UNION ALL SELECT min(feed) FROM feeds WHERE user = ?1 AND feed > ?2)`
@@ -106,6 +163,7 @@ export class FeedTable {
 
   /** A page, the newest first. Pinned items are not in it unless they are asked for: a page shows them above. */
   page(user: string, feed: string, { filter, category, before, limit }: FeedQuery): FeedPage {
+    this.flush()
     const wanted = [conditions[filter], ...(category === undefined ? [] : ['category = ?'])].join(' AND ')
     const sql = `SELECT * FROM feed_items WHERE user = ? AND feed = ? AND n < ? AND ${wanted} ORDER BY n DESC LIMIT ?`
     const rows = this.#sql
@@ -123,6 +181,7 @@ export class FeedTable {
 
   /** One item, by its number. */
   find(user: string, feed: string, n: number): FeedItem | undefined {
+    this.flush()
     const sql = 'SELECT * FROM feed_items WHERE user = ? AND feed = ? AND n = ?'
     const [row] = this.#sql.exec<ItemRow>(sql, user, feed, n)
     return row === undefined ? undefined : readItem(row)
@@ -130,6 +189,7 @@ export class FeedTable {
 
   /** Marks items by their numbers. Unknown ones are left out: retention may have taken them. Refuses more pins than a feed may have. */
   mark(user: string, feed: string, numbers: readonly number[], mark: Mark, now: number): Marked | Refusal {
+    this.flush()
     const sql = 'SELECT * FROM feed_items WHERE user = ? AND feed = ? AND n = ?'
     const rows = [...new Set(numbers)].flatMap((n) => this.#sql.exec<ItemRow>(sql, user, feed, n).toArray())
     const pins = mark === 'pinned' ? rows.filter((row) => row.pinned_at === null).length : 0
@@ -140,12 +200,14 @@ export class FeedTable {
 
   /** Marks all items that are not archived, up to the number `upTo`. */
   markAll(user: string, feed: string, upTo: number, mark: Mark, now: number): Marked {
+    this.flush()
     const sql = `SELECT * FROM feed_items WHERE user = ? AND feed = ? AND n <= ? AND ${unmarkedBy[mark]} ORDER BY n`
     return this.#markRows(user, feed, this.#sql.exec<ItemRow>(sql, user, feed, upTo).toArray(), mark, now)
   }
 
   /** Deletes what is older or more than is kept. Returns how many items were deleted. */
   prune(user: string, feed: string, now: number, { maxAgeMs, maxItems }: FeedRetention): number {
+    this.flush()
     const newest = this.#newest(user, feed)
     const sql = `DELETE FROM feed_items WHERE user = ? AND feed = ? AND n IN (
         SELECT n FROM feed_items WHERE user = ? AND feed = ? AND (n <= ? OR at < ?) AND pinned_at IS NULL)
@@ -165,9 +227,10 @@ export class FeedTable {
     now: number,
     retention: FeedRetention,
   ): { readonly next: readonly [string, string] | undefined; readonly deleted: number } {
+    this.flush()
     const sql = `SELECT user, feed, at FROM feed_items WHERE (user, feed) > (?, ?) ORDER BY user, feed, n LIMIT 1`
     let [last, deleted] = [after, 0]
-    for (let looked = 0; looked < feeds; looked++) {
+    for (let looked = 0; looked < feeds && deleted < prunedAtOnce; looked++) {
       const [row] = this.#sql.exec<{ user: string; feed: string; at: number }>(sql, ...last)
       if (row === undefined) return { next: undefined, deleted }
       last = [row.user, row.feed]
@@ -178,6 +241,7 @@ export class FeedTable {
 
   /** Deletes everything of a user. */
   deleteUser(user: string): void {
+    this.flush()
     this.#sql.exec('DELETE FROM feed_items WHERE user = ?', user)
     this.#sql.exec('DELETE FROM feeds WHERE user = ?', user)
   }
@@ -246,6 +310,25 @@ const unmarkedBy: Readonly<Record<Mark, string>> = {
   pinned: 'archived_at IS NULL AND pinned_at IS NULL',
   unpinned: 'pinned_at IS NOT NULL',
 }
+
+interface HeadRow extends Record<string, string | number | null> {
+  readonly user: string
+  readonly newest: number
+  /** Null, like the others, where the feed has no row. */
+  readonly total: number | null
+  readonly unseen: number
+  readonly unread: number
+  readonly archived: number
+  readonly pinned: number
+}
+
+const baseOf = ({ total, unseen, unread, archived, pinned }: FeedCounts): FeedCounts => ({
+  total,
+  unseen,
+  unread,
+  archived,
+  pinned,
+})
 
 interface StateRow extends Record<string, string | number | null> {
   readonly n: number

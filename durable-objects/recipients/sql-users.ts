@@ -43,8 +43,17 @@ export class UserTable {
   recipient(user: string): Recipient {
     const sql = `SELECT ${columns}, preferences FROM users WHERE user = ?`
     const [row] = this.#sql.exec<UserRow & { preferences: string | null }>(sql, user)
-    if (row === undefined) return { profile: profileOf(newUser(user, 0)), preferences: undefined }
+    if (row === undefined) return unknownRecipient(user)
     return { profile: profileOf(readUser(row)), preferences: readPreferences(row.preferences) }
+  }
+
+  /** The same of many users, by their ids. Those of whom nothing is stored are not among them. */
+  recipients(users: readonly string[]): Map<string, Recipient> {
+    const sql = `SELECT ${columns}, preferences FROM users WHERE user IN (SELECT value FROM json_each(?))`
+    const found = new Map<string, Recipient>()
+    for (const row of this.#sql.exec<UserRow & { preferences: string | null }>(sql, JSON.stringify(users)))
+      found.set(row.user, { profile: profileOf(readUser(row)), preferences: readPreferences(row.preferences) })
+    return found
   }
 
   /** Stores a profile in place of the one before; targets and preferences stay. */
@@ -145,6 +154,12 @@ export class UserTable {
   }
 }
 
+/** A user of whom nothing is stored. */
+export const unknownRecipient = (user: string): Recipient => ({
+  profile: profileOf(newUser(user, 0)),
+  preferences: undefined,
+})
+
 export const refuseUnknown = (user: string): Refusal =>
   refuse('notFound', `user: there is no user ${user}; PUT /v1/users/${user} creates one`)
 
@@ -165,7 +180,7 @@ const readUser = (row: UserRow): StoredUser => ({
   updatedAt: row.updated_at,
   fields: parseStored<StoredUser['fields']>(row.profile),
   properties: row.properties,
-  targets: parseStored<Target[]>(row.targets),
+  targets: row.targets === '[]' ? [] : parseStored<Target[]>(row.targets),
 })
 
 const readPreferences = (text: string | null): Preferences | undefined =>

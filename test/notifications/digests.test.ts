@@ -27,9 +27,12 @@ test('a notification at the end of a window belongs to the next one, also while 
   const steps = [gather({ kind: 'fixed', seconds: 60 }), email('mail')]
   user.start(specOf(steps, { id: 'n1' }))
   user.now = at + 59_999
-  expect(user.start(specOf(steps, { id: 'n2' })).gatheredInto).toEqual({ run: 'n1', n: 1 })
+  expect(user.start(specOf(steps, { id: 'n2' })).gatheredInto).toMatchObject({ run: 'n1', n: 1 })
   user.now = at + 60_000
-  expect(user.start(specOf(steps, { id: 'n3' }))).toMatchObject({ gatheredInto: null, wait: { until: at + 120_000 } })
+  expect(user.start(specOf(steps, { id: 'n3' }))).toMatchObject({
+    gatheredInto: null,
+    wait: { closesAt: at + 120_000 },
+  })
   user.do('n1', advance)
   expect(user.taken()).toMatchObject([{ delivery: 'n1/mail', order: { document: { total: 2 } } }])
   user.pass(at + 120_000)

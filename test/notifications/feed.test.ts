@@ -181,7 +181,7 @@ describe('retention', () => {
   test('keeps numbering after all items are gone, so that an old id never names a new item', () => {
     const { feed } = feedOf(3)
     feed.prune('ada', 'default', 100, { maxAgeMs: 0, maxItems: 0 })
-    expect(feed.add('ada', 'default', content(4), 101, keepAll).id).toBe('default:4')
+    expect(feed.add('ada', 'default', content(4), 101, keepAll).item.id).toBe('default:4')
   })
 
   test('bounds a feed of a user that never reads it', () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { notificationsNumbered, notificationsOf, recipientsNumbered } from '../../durable-objects/address.ts'
 import { Recipients } from '../../durable-objects/recipients/recipients.ts'
 import type { Workflow } from '../../src/notifications/model.ts'
-import type { Run } from '../../src/notifications/runs/run.ts'
+import { readRun } from '../../src/notifications/runs/stored-run.ts'
 import { eventually, timeoutMs } from '../support/worker/bounded.ts'
 import { pass, startClock, stopClock } from '../support/worker/clock.ts'
 import { call } from '../support/worker/http.ts'
@@ -181,9 +181,9 @@ async function stored() {
     recipientsActors().map((actor) =>
       runInDurableObject(actor, (_, { storage: { sql } }) => ({
         runs: sql
-          .exec<{ run: string }>('SELECT run FROM notices')
+          .exec<{ user: string; notification: string; run: string }>('SELECT user, notification, run FROM notices')
           .toArray()
-          .map(({ run }): Run => JSON.parse(run)),
+          .map(({ run, ...key }) => readRun(run, key)),
         items: sql.exec<{ user: string; notification: string }>('SELECT user, notification FROM feed_items').toArray(),
       })),
     ),

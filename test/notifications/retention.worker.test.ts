@@ -1,62 +1,23 @@
-import { runInDurableObject } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
-import { recipientsOf } from '../../durable-objects/address.ts'
-import { NotificationEvents } from '../../durable-objects/recipients/notification-events.ts'
-import { RunDecider, type Moment, type Send } from '../../durable-objects/recipients/run-decider.ts'
-import { recipientsSchema } from '../../durable-objects/recipients/schema.ts'
-import { FeedTable } from '../../durable-objects/recipients/sql-feed.ts'
-import { TopicTable } from '../../durable-objects/recipients/sql-topics.ts'
-import { UserTable } from '../../durable-objects/recipients/sql-users.ts'
-import { migrate } from '../../durable-objects/shared/migrate.ts'
+import type { SweepPosition } from '../../durable-objects/recipients/run-decider.ts'
 import type { Sql } from '../../durable-objects/shared/sql.ts'
 import type { WorkflowStep } from '../../src/notifications/model.ts'
-import { newTenant } from '../support/worker/tenant.ts'
+import { CountedSql, deciderOn, documentsOf, inStorage } from '../support/worker/recipients.ts'
 import { at, email, specOf } from './test-user.ts'
 
 const hourMs = 3_600_000
 const user = 'ada'
 
-/** Does work with the storage of an actor that does nothing itself, so that the test alone says what time it is. */
-async function inStorage(work: (sql: Sql, kv: SyncKvStorage) => void): Promise<void> {
-  const { id } = await newTenant()
-  await runInDurableObject(recipientsOf(env, id, user), (_, { storage }) => {
-    migrate(storage.sql, recipientsSchema)
-    work(storage.sql, storage.kv)
-  })
-}
-
 /** Runs of one user whose notices are kept for one hour. */
 function shortKept(sql: Sql, kv: SyncKvStorage) {
-  const users = new UserTable(sql)
+  const decider = deciderOn(sql, kv, hourMs)
+  const { runs, users } = decider
   users.merge(user, { email: 'ada@example.com' }, at)
-  const place = { tenant: 'acme', name: '0' }
-  const events = new NotificationEvents(kv, env, place, () => undefined, at)
-  const tables = { sql, users, feeds: new FeedTable(sql), topics: new TopicTable(sql), events }
-  const runs = new RunDecider(tables)
-  const providers = { email: [{ name: 'postmark', isIdempotent: true, openUntil: 0 }] }
-  const momentAt = (now: number): Moment => ({
-    now,
-    settings: { preferences: {}, zone: 'UTC', keepMs: hourMs, providers },
-    random: () => 0.5,
-    providers: () => providers.email,
-    template: () => undefined,
-    isSending: () => false,
-  })
   return {
-    notify(id: string, time: number, steps: readonly WorkflowStep[]) {
-      const part = { kind: 'users', users: [{ user }] } as const
-      runs.handOver({ spec: specOf(steps, { id, at: time }), keepMs: hourMs, part }, momentAt(time))
-    },
-    lookAt(now: number): Send[] {
-      for (const notice of runs.notices.due(now, 100)) runs.lookAt(notice, momentAt(now))
-      return runs.takeConsequences().sends
-    },
-    settle({ notification, effect }: Send, now: number) {
-      if (effect.kind === 'deliver')
-        runs.settle({ user, notification }, effect.delivery, effect.attempt, { kind: 'delivered' }, momentAt(now))
-    },
-    sweep: (now: number) => runs.sweep('', now, 500, hourMs),
+    ...decider,
+    notify: (id: string, time: number, steps: readonly WorkflowStep[]) =>
+      decider.notify(specOf(steps, { id, at: time }), [user]),
+    sweep: (now: number) => runs.sweep({ after: '' }, now, 500, hourMs),
     has: (notification: string) =>
       runs.notices.has({ user, notification }) && runs.specs.find(notification) !== undefined,
   }
@@ -68,22 +29,19 @@ const digest = (name: string, hours: number): WorkflowStep => ({
   window: { kind: 'fixed', seconds: hours * 3600 },
 })
 
-const eventsOf = (sends: readonly Send[]) =>
-  sends.map(({ effect }) => (effect.kind === 'deliver' ? effect.order.document : undefined))
-
 describe('notices whose time is over', () => {
   test('a digest shows each notification that it gathered, also when they are kept for less time than its window', async () => {
-    await inStorage((sql, kv) => {
+    await inStorage(user, (sql, kv) => {
       const runs = shortKept(sql, kv)
       for (const n of [1, 2, 3]) runs.notify(`n${n}`, at + n, [digest('day', 24), email('mail')])
       runs.sweep(at + 2 * hourMs)
       const sends = runs.lookAt(at + 25 * hourMs)
-      expect(eventsOf(sends)).toMatchObject([{ total: 3, events: [{ id: 'n1' }, { id: 'n2' }, { id: 'n3' }] }])
+      expect(documentsOf(sends)).toMatchObject([{ total: 3, events: [{ id: 'n1' }, { id: 'n2' }, { id: 'n3' }] }])
     })
   })
 
   test('a notice stays while a run goes on that stands for it by another digest, and goes once that run has ended', async () => {
-    await inStorage((sql, kv) => {
+    await inStorage(user, (sql, kv) => {
       const runs = shortKept(sql, kv)
       const steps = [digest('short', 2), digest('long', 24), email('mail')]
       runs.notify('n1', at, steps)
@@ -94,12 +52,40 @@ describe('notices whose time is over', () => {
       for (const hours of [7, 9, 11]) runs.sweep(at + hours * hourMs)
       const [sent, ...others] = runs.lookAt(at + 27 * hourMs)
       expect(others).toEqual([])
-      expect(eventsOf(sent === undefined ? [] : [sent])).toMatchObject([
+      expect(documentsOf(sent === undefined ? [] : [sent])).toMatchObject([
         { total: 3, events: [{ id: 'n1' }, { id: 'n2' }, { id: 'n3' }] },
       ])
       if (sent !== undefined) runs.settle(sent, at + 27 * hourMs)
       for (const hours of [30, 32]) runs.sweep(at + hours * hourMs)
       expect(['n1', 'n2', 'n3'].map((id) => runs.has(id))).toEqual([false, false, false])
+    })
+  })
+
+  test('a sweep looks at a bounded number of notices in each commit, and keeps a page that has an open run until it has ended', async () => {
+    await inStorage(user, (storage, kv) => {
+      const sql = new CountedSql(storage)
+      const { runs, notify, lookAt, settle } = deciderOn(sql, kv, hourMs)
+      const pages = Array.from({ length: 6 }, (_, page) => Array.from({ length: 500 }, (__, n) => `u-${page}-${n}`))
+      const steps: readonly WorkflowStep[] = [
+        { kind: 'delay', name: 'day', seconds: 86_400, when: "recipient.id == 'u-2-7'" },
+        email('mail', { heedsQuietHours: false, when: "recipient.id == 'u-2-7'" }),
+      ]
+      for (const page of pages) notify(specOf(steps, { id: 'n1' }), page)
+      const count = () => Number(storage.exec('SELECT count(*) AS n FROM notices').one()['n'])
+      expect(count()).toBe(3000)
+      const left: number[] = []
+      let from: SweepPosition | undefined = { after: '' }
+      while (from !== undefined) {
+        from = runs.sweep(from, at + 2 * hourMs, 500, hourMs)
+        left.push(count())
+      }
+      // Two pages of 500 users in each commit; the third page has a run that waits.
+      expect(left).toEqual([2000, 1500, 500])
+      expect(runs.view({ user: 'u-2-7', notification: 'n1' })?.run.endedAt).toBe(0)
+      for (const send of lookAt(at + 25 * hourMs)) settle(send, at + 25 * hourMs)
+      expect(runs.sweep({ after: '' }, at + 27 * hourMs, 500, hourMs)).toBeUndefined()
+      expect(count()).toBe(0)
+      expect(storage.exec('SELECT count(*) AS n FROM pages').one()['n']).toBe(0)
     })
   })
 })

@@ -7,10 +7,12 @@ import type {
 } from '../../src/notifications/model.ts'
 import type { PreferenceLayers } from '../../src/notifications/preferences/decide.ts'
 import { advance, settle } from '../../src/notifications/runs/advance.ts'
+import { closingTime, countFollowers, mayHaveUncounted } from '../../src/notifications/runs/digest.ts'
 import {
   digestKeyOf,
   newRun,
   nextDueAt,
+  type OpenWindow,
   type Effect,
   type Run,
   type RunContext,
@@ -93,11 +95,20 @@ export class TestUser implements RunStorage {
     return this.change(this.get(id), work)
   }
 
+  /** A run as the actor reads it: with all that were gathered into it. */
   get(id: string): Run {
-    return JSON.parse(this.runs.get(id)!)
+    const run: Run = JSON.parse(this.runs.get(id)!)
+    if (mayHaveUncounted(run)) countUncounted(run, this.#stored())
+    return run
   }
 
   all(): Run[] {
+    const stored = this.#stored()
+    for (const run of stored) if (mayHaveUncounted(run)) countUncounted(run, stored)
+    return stored
+  }
+
+  #stored(): Run[] {
     return [...this.runs.values()].map((text): Run => JSON.parse(text))
   }
 
@@ -117,8 +128,11 @@ export class TestUser implements RunStorage {
     return this.effects.splice(0)
   }
 
-  gathering(key: string): Run | undefined {
-    return this.all().find((run) => digestKeyOf(run) === key)
+  window(key: string): OpenWindow | undefined {
+    const stored = this.#stored().find((run) => digestKeyOf(run) === key)
+    if (stored?.wait?.kind !== 'digest') return undefined
+    const last = this.followers(stored.id)[0]?.gatheredInto
+    return { run: stored.id, closesAt: closingTime(stored.wait, last?.at), last: last?.n ?? 0 }
   }
 
   run(id: string): Run | undefined {
@@ -130,9 +144,7 @@ export class TestUser implements RunStorage {
   }
 
   followers(id: string): Run[] {
-    return this.all()
-      .filter(({ gatheredInto }) => gatheredInto?.run === id)
-      .sort((a, b) => b.gatheredInto!.n - a.gatheredInto!.n)
+    return followersIn(this.#stored(), id).toReversed()
   }
 
   event(notification: string): { id: string; at: number; data: unknown } {
@@ -147,4 +159,16 @@ export class TestUser implements RunStorage {
   saveThrottle(key: string, times: readonly number[]): void {
     this.throttles.set(key, times)
   }
+}
+
+/** The runs that were gathered into a run, the oldest first. */
+const followersIn = (stored: readonly Run[], id: string): Run[] =>
+  stored.filter(({ gatheredInto }) => gatheredInto?.run === id).sort((a, b) => a.gatheredInto!.n - b.gatheredInto!.n)
+
+function countUncounted(run: Run, stored: readonly Run[]): void {
+  const uncounted = followersIn(stored, run.id).filter(({ gatheredInto }) => gatheredInto!.n > run.followers)
+  countFollowers(
+    run,
+    uncounted.map(({ gatheredInto, events }) => ({ n: gatheredInto!.n, at: gatheredInto!.at ?? 0, events })),
+  )
 }

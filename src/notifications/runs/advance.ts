@@ -4,7 +4,7 @@ import type { DeliveryOutcome, StepKind, WorkflowStep } from '../model.ts'
 import { planOf } from '../workflows/plan.ts'
 import { endCanceled, gather, keyFor, leaveDigest } from './digest.ts'
 import { deliveriesOf, documentOf, holds, isReached, valueOf } from './document.ts'
-import { isOpen, note, type RunContext, type StepResult } from './run.ts'
+import { endOf, isOpen, note, type RunContext, type StepResult } from './run.ts'
 import { addDelivery, lostMs, sendDue, settleDelivery } from './sending.ts'
 
 /** What became of the call of a fetch step. `failed` may be tried again, `refused` may not. */
@@ -267,7 +267,7 @@ function endWait(context: RunContext): boolean {
   const { run, spec, state, now } = context
   const { wait, step } = run
   if (wait === null || step === null) return false
-  const isOver = wait.kind !== 'deliveries' && now >= wait.until
+  const isOver = now >= endOf(wait)
   switch (wait.kind) {
     case 'delay':
       if (!isOver) return false

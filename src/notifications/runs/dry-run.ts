@@ -111,7 +111,7 @@ const contextOf = (
 
 /** A user of whom nothing is stored. */
 const alone = ({ id, actor, data }: NotificationSpec, at: number): RunStorage => ({
-  gathering: () => undefined,
+  window: () => undefined,
   run: () => undefined,
   saveRun: () => {},
   followers: () => [],

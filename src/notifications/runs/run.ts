@@ -15,20 +15,46 @@ import { planOf } from '../workflows/plan.ts'
 /** What a run waits for at its step, with the time at which the wait ends at the latest. */
 export type RunWait =
   | { readonly kind: 'delay'; readonly until: number }
-  /** It gathers runs that reach the step with the same key; null once the window is closed. */
-  | {
-      readonly kind: 'digest'
-      until: number
-      key: string | null
-      /** Of a sliding window: what each run prolongs it by, and when it ends all the same. */
-      readonly slideMs?: number
-      readonly maxUntil?: number
-    }
+  | DigestWait
   | { readonly kind: 'state'; readonly until: number; readonly for: 'seen' | 'read' | 'interacted' }
   | { readonly kind: 'event'; readonly until: number; readonly event: string; readonly correlation: string }
   /** A call is under way, or waits for its next attempt. */
   | { readonly kind: 'fetch'; until: number; call: number; isActive: boolean }
   | { readonly kind: 'deliveries' }
+
+/** A run gathers others that reach the step with the same key. */
+export interface DigestWait {
+  readonly kind: 'digest'
+  /** Null once the window is closed. */
+  key: string | null
+  /**
+   * When the window ends, as far as is known: runs that were gathered may have prolonged it (`countFollowers`). Absent in one that was opened by a
+   * version of the time before runs were gathered without writing their leader; then `until` is the end.
+   */
+  closesAt?: number
+  /** Later than the end, so that an earlier version, which does not count runs that were gathered, leaves the window open. */
+  until: number
+  /** Of a sliding window: what each run prolongs it by, and when it ends all the same. */
+  readonly slideMs?: number
+  readonly maxUntil?: number
+}
+
+/** A window as a run finds it that reaches a digest step. */
+export interface OpenWindow {
+  /** The run that opened it. */
+  readonly run: string
+  /** When it ends, after all runs that were gathered. */
+  readonly closesAt: number
+  /** The number of the run that was gathered last; 0 before the first. */
+  readonly last: number
+}
+
+/** A run that was gathered, as the count of its window sees it. */
+export interface Follower {
+  readonly n: number
+  readonly at: number
+  readonly events: number
+}
 
 /** What became of a step, as conditions see it. Steps that send have the state of their deliveries beside it. */
 export interface StepResult {
@@ -62,19 +88,19 @@ export interface Run {
   notes: Note[]
   /** Notifications that it stands for: its own, and those of runs gathered into it. */
   events: number
-  /** Runs that were gathered into it directly. */
+  /** The number of the newest run that was gathered into it and is counted in `events`. */
   followers: number
-  /** The run that goes on for it, and its number among the followers of that run, from 1. */
-  gatheredInto: { readonly run: string; readonly n: number } | null
+  /** The run that goes on for it, its number among the followers of that run, from 1, and when it was gathered. */
+  gatheredInto: { readonly run: string; readonly n: number; readonly at?: number } | null
   /** Its own notification was canceled; it goes on for those that it gathered. */
   isOwnCanceled: boolean
 }
 
 /** What is stored of one user, read and written in the commit that also writes the run. */
 export interface RunStorage {
-  /** The run of this user that gathers under `key` (`digestKeyOf`). */
-  gathering(key: string): Run | undefined
-  /** A run of this user. */
+  /** The window of this user that is open under `key` (`digestKeyOf`). */
+  window(key: string): OpenWindow | undefined
+  /** A run of this user, with all runs counted that were gathered into it (`countFollowers`). */
   run(id: string): Run | undefined
   /** Writes a run other than that of the context. */
   saveRun(run: Run): void
@@ -181,12 +207,18 @@ export const digestKeyOf = ({ wait }: Run): string | undefined =>
 export const awaitedEventOf = ({ wait }: Run): { readonly event: string; readonly correlation: string } | undefined =>
   wait?.kind === 'event' ? wait : undefined
 
+/** When a wait ends at the latest; Infinity where its deliveries say. */
+export function endOf(wait: RunWait): number {
+  if (wait.kind === 'deliveries') return Infinity
+  return wait.kind === 'digest' ? (wait.closesAt ?? wait.until) : wait.until
+}
+
 export const isOpen = ({ state }: Delivery): boolean => state === 'waiting' || state === 'active'
 
 /** The next time at which something is due; Infinity when nothing is. */
 export function nextDueAt({ wait, deliveries, endedAt }: Run): number {
   if (endedAt > 0) return Infinity
-  let next = wait === null || wait.kind === 'deliveries' ? Infinity : wait.until
+  let next = wait === null ? Infinity : endOf(wait)
   for (const delivery of deliveries) if (isOpen(delivery)) next = Math.min(next, delivery.dueAt)
   return next
 }

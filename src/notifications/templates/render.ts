@@ -3,7 +3,7 @@ import { compileSchema, type Check } from '../../kernel/json-schema/validator.ts
 import { isSchemaObject } from '../../kernel/json-schema/schema.ts'
 import type { Channel, ContentSource, Profile, RunDocument } from '../model.ts'
 import { isTooDeep, partialTexts, profileFields } from './check.ts'
-import { BadTemplate, renderTemplate, type PartialTexts } from './engine.ts'
+import { BadTemplate, renderTemplate, variablesOf, type PartialTexts } from './engine.ts'
 import { htmlToText } from './html-to-text.ts'
 import {
   inBestLocale,
@@ -50,6 +50,20 @@ export const renderOwn = (source: Extract<ContentSource, { content: unknown }>, 
   locale: order.locale,
   content: renderContent(source.content, order, new Map()),
 })
+
+/** Variables that have the same value for all recipients of a notification. */
+const commonVariables: readonly unknown[] = ['data', 'actor']
+
+/** Whether content becomes the same texts for all recipients of one notification. */
+export const isSameForAll = ({ title, body, url, actions = [] }: ChannelContent): boolean =>
+  [title, body, url, ...actions.flatMap((action) => [action.label, action.url])].every(
+    (text) => text === undefined || isCommon(text),
+  )
+
+/** `sample` picks at random, for each recipient anew. */
+const isCommon = (text: string): boolean =>
+  !text.includes('sample') &&
+  variablesOf(text, 'text', new Map()).every(([variable]) => commonVariables.includes(variable))
 
 function renderContent(content: ChannelContent, order: RenderOrder, partials: PartialTexts): RenderedContent {
   if (isTooDeep(order.document)) throw new BadTemplate('data: nested too deep')

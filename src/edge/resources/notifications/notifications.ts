@@ -8,6 +8,7 @@ import {
   callRecipientsNumbered,
 } from '../../../../durable-objects/open-recipients.ts'
 import type { Env } from '../../../env.ts'
+import { endOf, type RunWait } from '../../../notifications/runs/run.ts'
 import { sumFigures } from '../../../notifications/metrics.ts'
 import {
   acceptedNotification,
@@ -341,6 +342,12 @@ interface Position {
 /** Orders notifications by their time, the newest first; those of one moment by their ids, as SQLite compares them. */
 const isNewer = (a: Position, b: Position): number => b.at - a.at || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0)
 
+/** When a wait ends at the latest; null where its deliveries say. */
+function untilOf(wait: RunWait): number | null {
+  const until = endOf(wait)
+  return until === Infinity ? null : until
+}
+
 /** A notice as the explanation of it. */
 function lifeOf({ run, state, item }: NoticeView) {
   const { wait, step } = run
@@ -354,7 +361,7 @@ function lifeOf({ run, state, item }: NoticeView) {
     endedAt: run.endedAt === 0 ? null : run.endedAt,
     ...state,
     item,
-    waitsFor: wait === null ? null : { step: step ?? '', kind: wait.kind, until: 'until' in wait ? wait.until : null },
+    waitsFor: wait === null ? null : { step: step ?? '', kind: wait.kind, until: untilOf(wait) },
     gatheredInto: run.gatheredInto === null ? null : run.gatheredInto.run.slice(0, run.gatheredInto.run.indexOf('/')),
     events: run.events,
     notes: run.notes,

@@ -8,6 +8,7 @@ import type {
 import type { Principal } from '../../../auth/principal.ts'
 import type { Env } from '../../../env.ts'
 import { systemClock } from '../../../kernel/clock.ts'
+import { inSlices } from '../../../kernel/in-slices.ts'
 import { sha256, uuidFrom, uuidv7 } from '../../../kernel/id.ts'
 import type { Workflow } from '../../../notifications/model.ts'
 import { explain } from '../../../protocol/explain.ts'
@@ -96,15 +97,16 @@ async function readRecipients(env: Env, tenant: string, given: unknown, text: st
   const users: NamedRecipient[] = []
   const refused: RefusedRecipient[] = []
   const named = new Set<string>()
-  for (const [index, one] of given.entries()) {
-    const read = readRecipient(one, () => (texts ??= itemTexts(textAt(text, ['recipients']) ?? '[]'))[index] ?? 'null')
-    if (typeof read === 'string') refused.push({ index, reason: read })
-    else if (named.has(read.user)) refused.push({ index, reason: `${read.user}: is named before` })
+  const read = (one: unknown, index: number): void => {
+    const found = readRecipient(one, () => (texts ??= itemTexts(textAt(text, ['recipients']) ?? '[]'))[index] ?? 'null')
+    if (typeof found === 'string') refused.push({ index, reason: found })
+    else if (named.has(found.user)) refused.push({ index, reason: `${found.user}: is named before` })
     else {
-      named.add(read.user)
-      users.push(read)
+      named.add(found.user)
+      users.push(found)
     }
   }
+  await inSlices<unknown>(given, read, () => scheduler.wait(0))
   if (users.length === 0)
     return fail('invalid-request', `recipients: none can be notified; recipients.0: ${refused[0]?.reason ?? ''}`)
   return { found: { kind: 'users', users }, refused }
