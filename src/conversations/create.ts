@@ -1,5 +1,6 @@
 import { refuse, type Refusal } from '../protocol/errors.ts'
-import type { Conversation, ConversationType, Member } from './types.ts'
+import { rightsOf } from './rights.ts'
+import type { Conversation, ConversationType, Grid, Member } from './types.ts'
 
 /** What a new conversation is asked to be; `members` are distinct. */
 export interface NewConversation {
@@ -14,6 +15,8 @@ export interface NewConversation {
   readonly avatar?: string
   /** JSON text of an object. */
   readonly properties?: string
+  /** The rights of roles, where the tenant has its own for this type. */
+  readonly grid?: Grid
   /** A digest of the request, where the caller chose the id or an idempotency key: the same one again is a repeat. */
   readonly request?: string
 }
@@ -34,7 +37,7 @@ export function decideCreate(
   epoch: string,
   now: number,
 ): CreateDecision {
-  const { tenant, id, type, name, createdBy, request, topic, avatar, properties } = wanted
+  const { tenant, id, type, name, createdBy, request, topic, avatar, properties, grid } = wanted
   if (existing !== undefined && request !== undefined) {
     if (existing.createdBy !== createdBy || existing.request !== request)
       return refuse('conflict', 'id, Idempotency-Key: used before for another conversation')
@@ -60,6 +63,7 @@ export function decideCreate(
     ...(topic === undefined ? {} : { topic }),
     ...(avatar === undefined ? {} : { avatar }),
     ...(properties === undefined ? {} : { properties }),
+    ...(grid === undefined ? {} : { grid, rights: rightsOf({ grid }) }),
     version: (existing?.version ?? 0) + 1,
   }
   const members = wanted.members.map((user): Member => ({

@@ -50,8 +50,8 @@ export function refuseTooSoon(state: SlowConversation, { user, server }: Actor):
   if (server || hasRight(conversation, members, user, 'ignoreSlowMode')) return undefined
   const last = sentTimes.of(user)
   const seconds = conversation.slowModeSeconds ?? 0
-  // A clock that was set back is no reason to wait for longer.
-  const wait = last === undefined ? 0 : Math.min(last, now) + seconds * 1000 - now
+  // A message of the future was sent before the clock was set back, which is no reason to wait.
+  const wait = last === undefined || last > now ? 0 : last + seconds * 1000 - now
   return wait > 0
     ? refuse('slowMode', `slow mode: one message each ${seconds} seconds; wait ${wait} ms`, wait)
     : undefined

@@ -3,7 +3,7 @@ import { capabilities } from './capabilities.ts'
 import { parseChannel } from './channels.ts'
 import { jsonUpTo } from './given-json.ts'
 import { isPlainText } from '../kernel/text.ts'
-import { rightNames } from './rights.ts'
+import { rightsByType, roleName } from './rights.ts'
 import {
   avatar,
   conversationId,
@@ -61,6 +61,8 @@ export const newSettings = z.strictObject({
   anonymous: z.boolean().optional(),
   /** Origins whose pages may use the tenant, over HTTP and for connections; null for any. */
   origins: z.array(originPattern).max(maxOrigins).nullable().optional(),
+  /** Rights of roles in conversations that are created from now on; replaces what was given before, null restores the default. */
+  rights: rightsByType.nullable().optional(),
 })
 export type SettingsChange = z.output<typeof newSettings>
 
@@ -118,14 +120,6 @@ export const conversationChange = z.strictObject({
     .optional()
     .describe('Seconds between two messages of a member; null ends slow mode'),
 })
-
-/** The name of a role: one that every conversation has, or one of a grid. */
-export const roleName = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'lower-case letters, digits and "-", at most 32')
-
-/** Roles with their rights. */
-export const conversationRights = z
-  .record(roleName, z.array(z.enum(rightNames)).max(rightNames.length))
-  .refine((roles) => Object.keys(roles).length <= 25, 'at most 25 roles')
 
 /** `PUT /v1/conversations/:id/bans/:user`. */
 export const banChange = z.strictObject({
@@ -191,4 +185,6 @@ export const issuedToken = z
 export const revocation = z.object({ user: z.string(), revokedAt: z.int().describe('Milliseconds since the epoch') })
 
 /** A tenant's settings; `origins` is `["*"]` until it is set. */
-export const settings = z.object({ anonymous: z.boolean(), origins: z.array(z.string()) }).meta({ id: 'Settings' })
+export const settings = z
+  .object({ anonymous: z.boolean(), origins: z.array(z.string()), rights: rightsByType.optional() })
+  .meta({ id: 'Settings' })

@@ -4,6 +4,7 @@ import { publicKey, publicKeyAlgorithm } from '../protocol/public-keys.ts'
 import { newNamespace } from '../protocol/namespaces-api.ts'
 import { originPattern } from '../protocol/origins.ts'
 import { jurisdictions, regionHint } from '../protocol/places.ts'
+import { rightsByType } from '../protocol/rights.ts'
 import { ownLimits, planName, type SharedLimits, type SystemLimits } from '../protocol/tenant-limits.ts'
 
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
@@ -76,6 +77,8 @@ export const tenantRecord = z.object({
   anonymous: z.boolean().default(false),
   /** Origins whose pages may use the tenant; absent: any. */
   origins: z.array(originPattern).optional(),
+  /** The rights of roles in conversations that are created; absent: the default of each type. */
+  rights: rightsByType.optional(),
   /**
    * The tenant is deleted, and can be restored until then, in milliseconds since the epoch. Its state is `suspended` meanwhile, which
    * earlier versions understand.

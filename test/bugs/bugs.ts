@@ -32,6 +32,27 @@ export const bugs: readonly Bug[] = [
     tests: simulation,
   },
   {
+    name: 'a frozen conversation takes messages',
+    file: 'src/conversations/rights.ts',
+    from: '? bits & ~frozenBits : bits',
+    to: '? bits & ~rightBits.pin : bits',
+    tests: simulation,
+  },
+  {
+    name: 'a banned user is added again',
+    file: 'src/conversations/membership.ts',
+    from: 'if (banned !== undefined) return banned',
+    to: 'if (banned !== undefined && users.length > 1) return banned',
+    tests: simulation,
+  },
+  {
+    name: 'slow mode does not know who wrote before the actor woke',
+    file: 'src/conversations/slow-mode.ts',
+    from: 'this.#readUpTo, top - maxRead)',
+    to: 'this.#readUpTo, this.#readUpTo === 0 ? top : 0)',
+    tests: simulation,
+  },
+  {
     name: 'a send is acknowledged before it is written',
     file: 'src/conversations/commands/send-message.ts',
     from: 'const known = state.log.append(row, content.silent)',

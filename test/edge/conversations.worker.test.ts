@@ -50,6 +50,28 @@ describe('starting a conversation', () => {
     expect((await call(`PATCH ${path}`, { as: alice, body: { properties: [1] } })).body.detail).toMatch(/^properties: /)
   })
 
+  test('gives new conversations of a type the rights that the tenant has set for it', async () => {
+    const tenant = await newTenant()
+    const rights = { channel: { member: ['react'] } }
+    const set = async (given: unknown) => await call('PATCH /v1/settings', { as: tenant.key, body: { rights: given } })
+    expect((await set(rights)).body).toMatchObject({ rights })
+    const start = async (type: string) =>
+      (await call('POST /v1/conversations', { as: await tenant.token('alice'), body: { type, members: ['bob'] } })).body
+    const send = async (id: string) =>
+      (
+        await call(`POST /v1/conversations/${id}/messages`, {
+          as: await tenant.token('bob'),
+          body: { clientId: 'c', text: 'x' },
+        })
+      ).status
+    const [channel, group] = [await start('channel'), await start('group')]
+    expect(channel).toMatchObject({ rights: rights.channel })
+    expect([await send(channel.id), await send(group.id)]).toEqual([403, 201])
+    expect((await set(null)).text).not.toContain('rights')
+    expect(await send((await start('channel')).id)).toBe(201)
+    expect((await set({ channel: { member: ['fly'] } })).body.detail).toMatch(/^rights\.channel\.member/)
+  })
+
   test('a member that is refused by a freeze, by slow mode or by a ban gets a problem of its own', async () => {
     const tenant = await newTenant()
     const [alice, bob] = [await tenant.token('alice'), await tenant.token('bob')]

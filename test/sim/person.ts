@@ -5,7 +5,8 @@ import { tenant } from './neighbours.ts'
 import type { Platform } from './platform.ts'
 import { toEntry, words, type Pub, type Subscribed } from './wire.ts'
 
-const refusedFor = new Set([111])
+/** Too fast, frozen, in slow mode. */
+const refusedFor = new Set([111, 423, 429])
 
 interface Around {
   readonly world: Platform

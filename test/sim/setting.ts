@@ -199,6 +199,12 @@ export class Setting {
     return answer.value
   }
 
+  /** A call from outside whose answer nothing waits for, in any weather. */
+  send(kind: string, name: string, method: string, ...given: unknown[]): void {
+    const actor = stub(this.world, kind, name)
+    actor[method]?.(...given).catch(() => undefined)
+  }
+
   async until(what: string, isSo: () => boolean): Promise<void> {
     if (!(await this.world.run(isSo, 60_000)))
       throw new Error(`${what}: that did not happen\n${this.world.trace?.join('\n') ?? ''}`)

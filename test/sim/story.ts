@@ -36,6 +36,15 @@ export async function tell(seed: number, plot: Plot): Promise<Ending> {
   return await setting.play(new Story(setting, plot, rows))
 }
 
+const thaw = ['conversation.update', { frozen: false, slowModeSeconds: null }] as const
+
+/** A call with one command of the tenant's server. */
+const asServer = (name: string, input: object) => ({
+  gateway: null,
+  have: null,
+  commands: [{ user: '', client: '', server: true, kind: 'command', name, input }],
+})
+
 class Story {
   readonly #setting: Setting
   readonly #plot: Plot
@@ -85,6 +94,10 @@ class Story {
 
   /** Good weather again: everything must come right by itself. */
   async end(): Promise<Ending> {
+    // Good weather, in which every call arrives.
+    await this.#setting.calmDown(() => [], 0)
+    for (const conversation of this.#conversations)
+      await this.#setting.call('Conversation', `${tenant}/${conversation}`, 'execute', asServer(...thaw))
     const calm = async () => await this.#setting.calmDown(() => this.#truth.unsettled(), calmsWithinMs)
     await calm()
     // A command that nothing waits for may still be repeated by its gateway.
@@ -101,6 +114,7 @@ class Story {
       ...differentPresence,
       ...differentLists,
       ...this.#truth.differentRows(),
+      ...this.#truth.brokenSettings(),
       ...(await this.#differentPages()),
     ]
     const rejoins = this.#people.reduce((sum, { arrivals }) => sum + arrivals - 1, 0)
@@ -157,6 +171,7 @@ class Story {
 
   #talk(): void {
     const { chance } = this.#setting.world
+    if (chance.happens(0.05)) return this.#govern()
     if (chance.happens(0.1)) return this.#receive()
     const person = this.#people[chance.below(this.#people.length)]
     const conversation = this.#conversations[chance.below(this.#conversations.length)] ?? ''
@@ -181,6 +196,23 @@ class Story {
     else if (kind === 4) person?.mention('message.unreact', { ...of, reaction })
     else if (kind === 5) this.#people[0]?.mention('message.pin', of)
     else this.#people[0]?.mention('message.unpin', of)
+  }
+
+  /** The tenant's server freezes, slows down, bans, and takes that back. */
+  #govern(): void {
+    const { chance } = this.#setting.world
+    const conversation = this.#conversations[chance.below(this.#conversations.length)] ?? ''
+    const guest = this.#guests[chance.below(this.#guests.length)]?.user ?? ''
+    const commands = [
+      ['conversation.update', { frozen: true }],
+      ['conversation.update', { slowModeSeconds: 1 + chance.below(3) }],
+      ['member.ban', { user: guest }],
+      ['member.unban', { user: guest }],
+      thaw,
+      thaw,
+    ] as const
+    const [name, input] = commands[chance.below(commands.length)] ?? thaw
+    this.#setting.send('Conversation', `${tenant}/${conversation}`, 'execute', asServer(name, input))
   }
 
   /** A guest is added or removed by the owner, or reads. */

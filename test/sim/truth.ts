@@ -5,6 +5,7 @@ import type { Host } from './host.ts'
 import { tenant, type Rows } from './neighbours.ts'
 import type { Person, Told } from './person.ts'
 import type { Platform } from './platform.ts'
+import { brokenSettings } from './settings-check.ts'
 import { bodyOf, entryData } from './wire.ts'
 
 /** What really is, on the actors' disks and in Postgres, beside what people were told. */
@@ -101,6 +102,16 @@ export class Truth {
       const log = this.#logOf(id).map(({ seq, user, clientId }) => `${seq} ${user} ${clientId}`)
       const rows = this.#rows.of(id).map(({ seq, user, clientId }) => `${seq} ${user} ${clientId}`)
       return log.join() === rows.join() ? [] : [`postgres has other rows of ${id} than its log`]
+    })
+  }
+
+  /** Entries that the settings of their conversation exclude. */
+  brokenSettings(): string[] {
+    return this.#conversations.flatMap((id) => {
+      const { disk } = this.#hostOf(id)
+      const rows = disk.exec<{ data: string }>('SELECT data FROM messages ORDER BY seq').toArray()
+      const texts = rows.map(({ data }) => data)
+      return brokenSettings(texts, this.#people[0]?.user ?? '').map((what) => `${id}: ${what}`)
     })
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { conversationRights } from '../../protocol/api.ts'
+import { conversationRights } from '../../protocol/rights.ts'
 import { conversationId } from '../../protocol/payloads.ts'
 import { conversationView, exampleConversation } from '../../protocol/conversation-views.ts'
 import { refuse } from '../../protocol/errors.ts'

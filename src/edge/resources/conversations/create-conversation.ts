@@ -12,6 +12,7 @@ import { defineOperation } from '../../../protocol/operation.ts'
 import { operation } from '../../http/operations.ts'
 import { accepted, fail } from '../../http/problem.ts'
 import { noteChosenId, withTenantCheck } from '../../identity/conversation-ids.ts'
+import { tenantRecordOf } from '../../identity/tenants.ts'
 import { takeItems } from '../../rate-limits/items.ts'
 import type { Caller } from './caller.ts'
 
@@ -48,6 +49,7 @@ export const createConversation = operation(definition, async ({ c, caller, head
   const further = Object.keys(shown).length === 0 ? [] : [shown]
   const digested = JSON.stringify([type, name, members.toSorted(), ...further])
   const request = isRepeatable ? { request: await sha256(digested) } : {}
+  const grid = (await tenantRecordOf(c.env, tenant, systemClock.now()))?.rights?.[type]
   admitActor(c.env, { kind: 'conversation', tenant, name: id })
   const created = await conversationOf(c.env, tenant, id).create({
     tenant,
@@ -57,6 +59,7 @@ export const createConversation = operation(definition, async ({ c, caller, head
     members,
     createdBy,
     ...shown,
+    ...(grid === undefined ? {} : { grid }),
     ...request,
   })
   const { view, properties: given, made } = accepted(created)

@@ -27,7 +27,7 @@ const changeSettings = operation(
     tag: 'Settings',
     summary: 'Change settings',
     description:
-      'Changes the fields that are given: whether tokens without a user may connect, and the origins whose pages may call /v1 and connect (null: any).',
+      'Changes the fields that are given: whether tokens without a user may connect, the rights of roles in conversations that are created from then on, by their type (null: the default), and the origins whose pages may call /v1 and connect (null: any).',
     access: 'server',
     body: newSettings,
     responses: { 200: settingsView },
@@ -50,4 +50,5 @@ export const settings = [readSettings, changeSettings]
 const view = (record: StoredTenant | undefined) => ({
   anonymous: record?.anonymous ?? false,
   origins: record?.origins ?? ['*'],
+  ...(record?.rights === undefined ? {} : { rights: record.rights }),
 })
