@@ -42,7 +42,8 @@ export async function callStepEndpoint(
   }
 }
 
-async function readOutcome(response: Response): Promise<FetchOutcome> {
+/** What an answer means for its step. */
+export async function readOutcome(response: Response): Promise<FetchOutcome> {
   const { status, headers } = response
   const length = Number(headers.get('content-length') ?? 0)
   const isJson = /^application\/(?:[\w.-]+\+)?json\b/i.test(headers.get('content-type') ?? '')

@@ -93,7 +93,8 @@ export async function readAnswer(response: Response): Promise<Answer> {
     await dropBody(response)
     return { status, retryAfter, body: null }
   }
-  const length = Number(headers.get('content-length') ?? Infinity)
+  // The length of a compressed body is not that of its text.
+  const length = headers.has('content-encoding') ? Infinity : Number(headers.get('content-length') ?? Infinity)
   const text = length <= answerBytes ? await response.text() : await textUpTo(response, answerBytes)
   return { status, retryAfter, body: text === undefined ? tooLong : parsed(text) }
 }
