@@ -95,6 +95,7 @@ import type { SagaFigures } from '../src/sagas/metrics.ts'
 import type { Effect, RunState, SagaDocument } from '../src/sagas/run.ts'
 import type { DeliveryOrder, DeliveryOutcome } from '../src/notifications/model.ts'
 import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
+import type { ChatExplanation, ChatNoticeKind, ChatNotifications } from '../src/protocol/chat-notifications-api.ts'
 import type { Effect as NotificationEffect } from '../src/notifications/runs/run.ts'
 
 /**
@@ -216,6 +217,8 @@ export interface ConversationRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   eraseUser(erased: ErasedUser, cursor: string): ErasedPart
   writtenWithout(erased: ErasedUser, refs: readonly number[]): WrittenWithout
   entriesRewritten(seqs: readonly number[]): void
+  noticeNow(asked: AskedNotice): Promise<ChatNoticeNow>
+  explainNotices(user: string): Promise<ChatExplanation | undefined>
   exportEntries(query: ExportQuery): ExportedEntries | undefined
   exportMembers(after: string, limit: number): Member[]
   importBatch(batch: ImportBatch): ImportedBatch
@@ -260,6 +263,30 @@ export interface ExportedEntries {
   readonly upTo: number
   readonly deleted: readonly number[]
 }
+
+/** A notification of a conversation, asked for by its recipient at the moment of sending. */
+export interface AskedNotice {
+  readonly epoch: string
+  readonly user: string
+  readonly kind: ChatNoticeKind
+  readonly seq: number
+}
+
+/** What the notification would say now, or why it is not needed any more. */
+export type ChatNoticeNow =
+  | { readonly kind: 'over'; readonly reason: string }
+  | {
+      readonly kind: 'due'
+      readonly name: string
+      readonly count: number
+      /** The newest of them. */
+      readonly messages: readonly {
+        readonly seq: number
+        readonly at: number
+        readonly user: string
+        readonly text: string
+      }[]
+    }
 
 /** A part of the erasure of a user: how much was changed, and where the following part begins; null at the end. */
 export interface ErasedPart {
@@ -357,6 +384,7 @@ export interface ShardWriterRpc extends Rpc.DurableObjectBranded {
     readonly shed: Readonly<Record<string, number>>
   }
   setPublished(tenant: string, since: number | undefined): void
+  setChatRules(tenant: string, rules: string | undefined): void
   forgetTenant(tenant: string): boolean
 }
 
@@ -406,6 +434,7 @@ export interface TenantRpc extends Rpc.DurableObjectBranded {
   placement(): Placement | undefined
   setPublished(isPublished: boolean): void
   isPublished(): boolean
+  setChatNotifications(settings: ChatNotifications): void
   addKey(key: StoredKey):
     | {
         readonly kind: 'added'

@@ -27,6 +27,7 @@ import type { FetchOutcome } from '../src/notifications/runs/advance.ts'
 import type { Run, RunOutcome } from '../src/notifications/runs/run.ts'
 import type { SwitchChange } from '../src/notifications/preferences/effective.ts'
 import type { ProfileInput, StoredUser } from '../src/notifications/users/profile.ts'
+import type { ChatNoticeKind, ChatNotifications } from '../src/protocol/chat-notifications-api.ts'
 import type { FeedFilter } from '../src/protocol/feed-api.ts'
 import type { Mark } from '../src/protocol/feed-marks.ts'
 import type { Refusal } from '../src/protocol/errors.ts'
@@ -61,6 +62,8 @@ export interface NotificationSettings {
   readonly appearance?: Appearance | undefined
   /** What is tracked of e-mails; nothing without it. */
   readonly tracking?: Tracking | undefined
+  /** What conversations notify of; nothing without it. */
+  readonly chat?: ChatNotifications | undefined
 }
 
 /** What a user's preferences are based on. */
@@ -204,6 +207,26 @@ export interface NotificationCatalogRpc extends Rpc.DurableObjectBranded, Erasab
   sentMessage(n: number): SentMessage | undefined
 }
 
+/** What members of a conversation are notified of; the actor with these users makes the notification of it. */
+export interface ChatNotice {
+  /** The id of the notification, the same however often it is handed over. */
+  readonly id: string
+  readonly kind: ChatNoticeKind
+  /** The entry that causes it, and when it was written. */
+  readonly seq: number
+  readonly at: number
+  /** Empty for the tenant's server. */
+  readonly author: string
+  readonly text: string
+  readonly users: readonly string[]
+}
+
+/** What one run of a conversation tells one actor of recipients. */
+export interface ChatNoticesCall {
+  readonly conversation: { readonly id: string; readonly epoch: string; readonly type: string; readonly name: string }
+  readonly notices: readonly ChatNotice[]
+}
+
 /** A recipient of a notification; a profile replaces what the user's has of the same fields. */
 export interface NamedRecipient {
   readonly user: string
@@ -296,6 +319,8 @@ export type HandoverAnswer =
   | { readonly kind: 'taken'; readonly users: number; readonly next: string | null }
   | { readonly kind: 'busy'; readonly retryInMs: number }
 
+export type ChatNoticesAnswer = { readonly kind: 'taken' } | { readonly kind: 'busy'; readonly retryInMs: number }
+
 export interface NoticeSummary {
   readonly user: string
   /** How the steps of the run ended; `running` before. */
@@ -350,6 +375,8 @@ export interface MarkedItems {
 export interface RecipientsRpc extends Rpc.DurableObjectBranded, ErasableRpc {
   /** Decides for users of this actor in one commit; a repeat changes nothing. */
   handOver(call: HandoverCall): Promise<HandoverAnswer>
+  /** Decides for members of a conversation as `handOver` does; a repeat changes nothing. `busy`: nothing or a part was taken. */
+  chatNotices(call: ChatNoticesCall): Promise<ChatNoticesAnswer>
   /** Nothing more of this notification is sent to these users or to all, also where they have not been handed over yet. */
   cancel(call: CancelCall): Promise<void>
   /** Gives an event to the runs of this actor that wait for it; answers how many did. */

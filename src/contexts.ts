@@ -71,6 +71,7 @@ export const contexts = {
       'src/handlers/notification-fetch.ts',
       'src/handlers/notification-call.ts',
       'src/handlers/notification-smtp.ts',
+      'src/handlers/notification-chat.ts',
       'src/handlers/notification-worker.ts',
       'src/handlers/tracked-html.ts',
       'durable-objects/notification-catalog/',

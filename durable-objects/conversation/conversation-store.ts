@@ -18,6 +18,7 @@ import { EventPublisher } from './event-publisher.ts'
 import { InboxUpdater } from './inbox-updater.ts'
 import { LogSummary } from './log-summary.ts'
 import { MemberTable } from './member-table.ts'
+import { handOverToRecipients, MemberNotifier } from './member-notifier.ts'
 import { MentionTable } from './mention-table.ts'
 import { MessageStateTables } from './message-state-tables.ts'
 import { MessageLog } from './message-log.ts'
@@ -38,6 +39,7 @@ export class ConversationStore {
   readonly activity: ActivityUpdater
   readonly subscribers: Subscribers
   readonly publisher: EventPublisher
+  readonly notifier: MemberNotifier
   readonly projection: Projection
   readonly cachedPages: CachedPages
   readonly coldRanges: ColdRanges
@@ -62,6 +64,7 @@ export class ConversationStore {
     this.subscribers = new Subscribers(env, sql, exists, { tenant, channel: conversationChannel(name) })
     this.cachedPages = new CachedPages(env, this.settings, systemClock)
     this.publisher = new EventPublisher(appendOwnEvents(env), this.settings, this.log, this.members)
+    this.notifier = new MemberNotifier(handOverToRecipients(env), this.settings, () => this)
     this.projection = new Projection(
       env,
       this.settings,
@@ -70,6 +73,7 @@ export class ConversationStore {
       this.members,
       this.cachedPages,
       this.publisher,
+      this.notifier,
       () => eraseActor(ctx),
     )
     this.coldRanges = new ColdRanges(sql, this.log, this.projection, this.cachedPages)
@@ -128,6 +132,7 @@ export class ConversationStore {
     this.activity.begin(top)
     this.inboxUpdater.beginAnew()
     this.publisher.begin(before, conversation, top)
+    this.notifier.begin(top)
   }
 
   /** Lets go of the words Postgres has, but for the newest `tail` entries. Who wrote them, and what they change, can then not be read off the log. */

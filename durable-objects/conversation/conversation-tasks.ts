@@ -56,6 +56,15 @@ export class ConversationTasks {
         dueAt: () => 0,
       },
       {
+        name: 'notices',
+        isPending: () => this.#isPending(({ notifier }, conversation) => notifier.isPending(conversation)),
+        run: () => store().notifier.run(),
+        dueAt: () => {
+          const { conversation, notifier } = store()
+          return conversation === undefined ? 0 : notifier.dueAt(conversation)
+        },
+      },
+      {
         name: 'cached pages',
         isPending: () => store().cachedPages.isPending(),
         run: () => store().cachedPages.run(),

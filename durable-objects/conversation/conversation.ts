@@ -224,7 +224,7 @@ export class Conversation extends MaintainedConversation implements Conversation
   /** Notes what is to be reported of a call, and sets the alarm in the same commit, in case the actor ends before it is reported. */
   #noteChanges({ publications, movesCursor }: AppliedCommands): void {
     const { members, activity } = this.#store
-    let isUrgent = this.#store.publisher.isOn
+    let isUrgent = this.#store.publisher.isOn || this.#store.notifier.isOn
     for (const { offset, data, info } of publications) {
       const isMessage = data.startsWith(messageEntry)
       if (isMessage && info !== undefined) members.wrote(info.user, offset)

@@ -1,8 +1,11 @@
 import type { ErasedUser } from '../../src/events/erased-user.ts'
 import type { ConversationChecksums } from '../../src/history/checksum.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
+import type { ChatExplanation } from '../../src/protocol/chat-notifications-api.ts'
 import type { Member } from '../../src/conversations/types.ts'
 import type {
+  AskedNotice,
+  ChatNoticeNow,
   ErasedPart,
   ExportedEntries,
   ExportQuery,
@@ -24,7 +27,7 @@ interface Maintained {
   readonly tasks: ConversationTasks
 }
 
-/** What the platform does to a conversation for its tenant or its operator, none of which is part of a message. */
+/** What is asked of a conversation for its tenant or its operator, none of which is part of a message. */
 export abstract class MaintainedConversation extends TenantActor {
   /** A conversation that begins has another store. A member of the instance: others cannot call it. */
   protected abstract readonly maintained: () => Maintained
@@ -64,6 +67,16 @@ export abstract class MaintainedConversation extends TenantActor {
     if (store.conversation === undefined) return
     store.cachedPages.note(store.conversation, seqs, store.log.floor())
     tasks.runNext()
+  }
+
+  /** Whether a notification of this conversation is still needed by its recipient, and what it says now. */
+  async noticeNow(asked: AskedNotice): Promise<ChatNoticeNow> {
+    return await this.maintained().store.notifier.now(asked)
+  }
+
+  /** What the rules of notifications say of one user; undefined when there is no conversation. */
+  async explainNotices(user: string): Promise<ChatExplanation | undefined> {
+    return await this.maintained().store.notifier.explain(user)
   }
 
   /** What is exported of this conversation; undefined when there is none. */

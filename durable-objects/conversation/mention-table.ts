@@ -31,6 +31,11 @@ export class MentionTable {
     return { seq, users, everyone }
   }
 
+  /** The newest message with mentions, 0 for none. */
+  get newest(): number {
+    return this.#newest
+  }
+
   get(seq: number): Mention | undefined {
     return seq > this.#newest ? undefined : this.#rows('seq = ?', seq)[0]
   }

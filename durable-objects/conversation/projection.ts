@@ -41,6 +41,7 @@ export class Projection {
   readonly #members: MemberTable
   readonly #cachedPages: CachedPages
   readonly #publisher: EventPublisher
+  readonly #notifier: LearnsRules
   readonly #position: WrittenPosition
   readonly attempts: TaskAttempts
   readonly #delayMs: number
@@ -62,6 +63,7 @@ export class Projection {
     members: MemberTable,
     cachedPages: CachedPages,
     publisher: EventPublisher,
+    notifier: LearnsRules,
     erase: () => Promise<void>,
   ) {
     this.#erase = erase
@@ -72,6 +74,7 @@ export class Projection {
     this.#members = members
     this.#cachedPages = cachedPages
     this.#publisher = publisher
+    this.#notifier = notifier
     this.#position = new WrittenPosition(properties)
     this.attempts = new TaskAttempts(properties, 'projection', systemClock)
     this.#delayMs = loadConfig(env).projectionDelayMs
@@ -178,6 +181,7 @@ export class Projection {
     }
     this.#cachedPages.note(conversation, answer.scrubbed, this.#log.floor())
     this.#publisher.noteSince(conversation, answer.publishedSince)
+    this.#notifier.noteRules(answer.chatRules)
     if (this.#rebuilds !== rebuilds) return { version: 0, written: 0 }
     // No rows: there is nothing left to hand over, up to the top.
     this.skip(rows.at(-1)?.seq ?? top)
@@ -273,6 +277,11 @@ export class Projection {
       isComplete,
     }
   }
+}
+
+/** Learns what the tenant's conversations notify of. */
+interface LearnsRules {
+  noteRules(text: string | undefined): void
 }
 
 /** How many members of a version of the conversation are written, in the order of the member table. */

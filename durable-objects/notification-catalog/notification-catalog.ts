@@ -2,6 +2,7 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/id.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { AddressFilter, StoredFilter } from '../../src/notifications/channels/address-filter.ts'
+import { builtInCategory, builtInWorkflow } from '../../src/notifications/chat/built-in.ts'
 import { outsideChannels } from '../../src/notifications/channels/provider-types.ts'
 import type { Category, Tracking, Workflow } from '../../src/notifications/model.ts'
 import type { Partials, TemplateDefinition } from '../../src/notifications/templates/template.ts'
@@ -20,6 +21,7 @@ import type {
   ResolvedWorkflow,
   SentMessage,
   StoredProvider,
+  StoredWorkflow,
   UndeliverableAddress,
   WorkflowReceipt,
 } from '../notification-contracts.ts'
@@ -66,7 +68,10 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   }
 
   workflow(name: string, version?: number): string | undefined {
-    const stored = this.#exists ? this.#workflows.find(name, version) : undefined
+    const known = this.#exists ? this.#workflows.find(name, version) : undefined
+    const builtIn = version === undefined ? builtInWorkflow(name) : undefined
+    const stored: StoredWorkflow | undefined =
+      known ?? (builtIn === undefined ? undefined : { kind: 'stored', workflow: builtIn, createdAt: 0 })
     return stored === undefined ? undefined : JSON.stringify(stored)
   }
 
@@ -87,15 +92,21 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
   }
 
   category(name: string): Category | undefined {
-    if (!this.#exists) return undefined
-    const [row] = this.#sql.exec<{ text: string }>('SELECT text FROM categories WHERE name = ?', name)
-    return row === undefined ? undefined : categoryIn(row.text)
+    const [row] = this.#exists
+      ? this.#sql.exec<{ text: string }>('SELECT text FROM categories WHERE name = ?', name).toArray()
+      : []
+    if (row !== undefined) return categoryIn(row.text)
+    return name === builtInCategory.name ? builtInCategory : undefined
   }
 
+  /** That of chat is among them while conversations notify. */
   categories(): Category[] {
-    if (!this.#exists) return []
-    const rows = this.#sql.exec<{ text: string }>('SELECT text FROM categories ORDER BY name').toArray()
-    return rows.map(({ text }) => categoryIn(text))
+    const rows = this.#exists
+      ? this.#sql.exec<{ text: string }>('SELECT text FROM categories ORDER BY name').toArray()
+      : []
+    const own = rows.map(({ text }) => categoryIn(text))
+    const isShown = this.settings().chat?.enabled === true && !own.some(({ name }) => name === builtInCategory.name)
+    return isShown ? [builtInCategory, ...own] : own
   }
 
   removeCategory(name: string): boolean {
@@ -104,8 +115,8 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
 
   /** The workflow and category of a trigger; of a workflow its own category unless another is named. */
   resolve(workflow: string | undefined, version: number | undefined, category: string | undefined): string {
-    const isNamed = this.#exists && workflow !== undefined
-    const found = isNamed ? this.#workflows.find(workflow, version)?.workflow : undefined
+    const text = workflow === undefined ? undefined : this.workflow(workflow, version)
+    const found = text === undefined ? undefined : workflowIn(text)
     const named = category ?? found?.category
     const { keepMs } = this.settings()
     const answer: ResolvedWorkflow = {
@@ -312,6 +323,9 @@ export class NotificationCatalog extends TenantActor implements NotificationCata
     this.#exists = true
   }
 }
+
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this actor wrote it
+const workflowIn = (text: string): Workflow => (JSON.parse(text) as StoredWorkflow).workflow
 
 const noCategory = (name: string): string =>
   `category: there is no category ${name}; PUT /v1/notification-categories/${name} makes one`

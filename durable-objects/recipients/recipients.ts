@@ -1,6 +1,7 @@
 import { systemClock } from '../../src/kernel/clock.ts'
 import { log, reasonOf } from '../../src/kernel/log.ts'
 import { within } from '../../src/kernel/retry.ts'
+import { chatNotification, linkOf } from '../../src/notifications/chat/notification.ts'
 import { noItems, type FeedCounts } from '../../src/notifications/feed/marks.ts'
 import { NotificationMetrics, type WorkflowFigures } from '../../src/notifications/metrics.ts'
 import { ProviderHealth } from '../../src/notifications/deliveries/provider-health.ts'
@@ -17,6 +18,8 @@ import { breakerOf, notificationCatalogOf, ownName } from '../address.ts'
 import type { ContextService } from '../contracts.ts'
 import type {
   CancelCall,
+  ChatNoticesAnswer,
+  ChatNoticesCall,
   DecisionSettings,
   FeedPageCall,
   FoundTemplate,
@@ -34,6 +37,7 @@ import { isUsed, migrate } from '../shared/migrate.ts'
 import { OpenPlace } from '../shared/open-place.ts'
 import { deleteRowsOfUser } from '../shared/rows-of-user.ts'
 import { TenantActor } from '../shared/tenant-actor.ts'
+import { ChatSources } from './chat-sources.ts'
 import { FeedTemplates, type LoadedTemplate, type TemplateSource } from './feed-templates.ts'
 import { LiveEvents } from './live-events.ts'
 import { NotificationEvents } from './notification-events.ts'
@@ -120,6 +124,7 @@ export class Recipients extends TenantActor implements RecipientsRpc {
   readonly #metrics: NotificationMetrics
   readonly #templates = new FeedTemplates((source) => this.#findTemplate(source))
   readonly #health = new ProviderHealth()
+  readonly #chat = new ChatSources(this.env, this.#tenant)
   readonly #sends = new Sends((send) => this.#send(send))
   readonly #handovers = new Batcher<HandoverCall, Extract<HandoverAnswer, { kind: 'taken' }> | undefined>((all) =>
     this.#each(
@@ -159,6 +164,32 @@ export class Recipients extends TenantActor implements RecipientsRpc {
     const answer = await this.#handovers.add(call)
     if (answer === undefined) throw new Error('recipients: the part could not be decided; the log has the reason')
     return answer
+  }
+
+  /** Decides for members of a conversation, in one commit with all that arrive together. */
+  async chatNotices({ conversation, notices }: ChatNoticesCall): Promise<ChatNoticesAnswer> {
+    this.#use()
+    const now = this.#clock.now()
+    const users = notices.reduce((sum, notice) => sum + notice.users.length, 0)
+    if (this.#sends.count >= maxSends || !this.#chat.take(users, now)) return { kind: 'busy', retryInMs: busyMs }
+    await this.#loadSettings()
+    const settings = this.#settings?.value
+    const { chat } = settings ?? {}
+    // Conversations learn later than this actor that it was switched off.
+    if (settings === undefined || chat?.enabled !== true) return { kind: 'taken' }
+    const link = linkOf(chat, conversation.id)
+    const calls = notices.map(async ({ users: own, ...notice }) => {
+      if (!chat.triggers[notice.kind]) return
+      const { workflow, category } = await this.#chat.workflow(notice.kind, now)
+      const actorProfile = notice.author === '' ? undefined : await this.#chat.profile(notice.author, now)
+      const spec = chatNotification({ ...notice, conversation, workflow, category, actorProfile, link })
+      await this.#templates.loadFor(workflow, now)
+      const part = { kind: 'users', users: own.map((user) => ({ user })) } as const
+      const answer = await this.#handovers.add({ spec, keepMs: settings.keepMs, part })
+      if (answer === undefined) throw new Error('recipients: the notices could not be decided; the log has the reason')
+    })
+    await Promise.all(calls)
+    return { kind: 'taken' }
   }
 
   async cancel(call: CancelCall): Promise<void> {

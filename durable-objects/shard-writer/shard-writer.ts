@@ -28,6 +28,7 @@ const writeMs = 15_000
 /** The shortest time between two writes: no user waits for one, and each costs a commit, here and on every replica. */
 const apartMs = 100
 const published = (tenant: string): string => `published/${tenant}`
+const chat = (tenant: string): string => `chat/${tenant}`
 
 /** Rows that may wait here, and for how long the oldest of them; beyond it conversations keep theirs and retry. */
 const most = { waiting: 40_000, ageMs: 30_000 }
@@ -48,6 +49,13 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     [...this.ctx.storage.kv.list<number>({ prefix: published('') })].map(([key, since]) => [
       key.slice(published('').length),
       since,
+    ]),
+  )
+  /** What conversations of a tenant notify their members of, as JSON text. */
+  readonly #chat = new Map(
+    [...this.ctx.storage.kv.list<string>({ prefix: chat('') })].map(([key, rules]) => [
+      key.slice(chat('').length),
+      rules,
     ]),
   )
   #busy = false
@@ -119,7 +127,7 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
       const batches = some.map(({ batch }) => batch)
       const projected = await writeBatches(await this.#database(), batches, this.#shard)
       some.forEach(({ batch, resolve }, index) =>
-        resolve(this.#withPublishing(batch.tenant, projected[index] ?? { kind: 'misplaced' })),
+        resolve(this.#withTenantSettings(batch.tenant, projected[index] ?? { kind: 'misplaced' })),
       )
       this.#count(batches)
       void this.#noteUse(batches)
@@ -144,14 +152,32 @@ export class ShardWriter extends DurableObject<Env> implements ShardWriterRpc {
     this.#published.set(tenant, since)
   }
 
-  #withPublishing(tenant: string, answer: Projected): Projected {
-    const since = this.#published.get(tenant)
-    return since === undefined || answer.kind !== 'written' ? answer : { ...answer, publishedSince: since }
+  /** What conversations of a tenant notify their members of; undefined for nothing. */
+  setChatRules(tenant: string, rules: string | undefined): void {
+    if (rules === undefined) {
+      if (this.#chat.delete(tenant)) this.ctx.storage.kv.delete(chat(tenant))
+      return
+    }
+    this.ctx.storage.kv.put(chat(tenant), rules)
+    this.#chat.set(tenant, rules)
+  }
+
+  /** Conversations learn of these settings by the answers to what they write anyway. */
+  #withTenantSettings(tenant: string, answer: Projected): Projected {
+    const publishedSince = this.#published.get(tenant)
+    const chatRules = this.#chat.get(tenant)
+    if (answer.kind !== 'written' || (publishedSince === undefined && chatRules === undefined)) return answer
+    return {
+      ...answer,
+      ...(publishedSince === undefined ? {} : { publishedSince }),
+      ...(chatRules === undefined ? {} : { chatRules }),
+    }
   }
 
   /** Forgets when a tenant was last noted; whether it ever was. */
   forgetTenant(tenant: string): boolean {
     this.setPublished(tenant, undefined)
+    this.setChatRules(tenant, undefined)
     return this.ctx.storage.kv.delete(`noted/${tenant}`)
   }
 

@@ -74,6 +74,11 @@ export class SubscriberPresence {
     return whenReady(this.#askStale(), () => infos.filter(({ user, client }) => !this.#table.hasOther(user, client)))
   }
 
+  /** Whether the user has a connection, as far as it is known; no gateway is asked. */
+  has(user: string): boolean {
+    return this.#table.hasOther(user, '')
+  }
+
   /** Connections at other gateways than this one, as far as they are known; `know` makes them known. */
   connectionsBeyond(gateway: string | null): number {
     let connections = 0

@@ -16,6 +16,7 @@ import type { MoveDecision } from '../../src/tenants/move.ts'
 import { placeTenant } from '../../src/tenants/placement.ts'
 import { refuse, type Refusal } from '../../src/protocol/errors.ts'
 import type { SettingsChange } from '../../src/protocol/api.ts'
+import { chatRules, type ChatNotifications } from '../../src/protocol/chat-notifications-api.ts'
 import type { MoveOrder, MoveView } from '../../src/protocol/moves-api.ts'
 import { maxPolicies, type StoredPolicy } from '../../src/protocol/limits-api.ts'
 import { maxNamespaces, type Namespace } from '../../src/protocol/namespaces-api.ts'
@@ -106,6 +107,11 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
       name: 'publishers',
       isPending: () => !this.#deletion.isErasing && this.#publishingNotified() !== this.#kv.get('publishingNotified'),
       run: () => this.#notifyPublishers(),
+    },
+    {
+      name: 'chat rules',
+      isPending: () => !this.#deletion.isErasing && this.#chatRulesNotified() !== this.#kv.get('chatRulesNotified'),
+      run: () => this.#tellChatRules(),
     },
     { name: 'gateways', isPending: () => this.#kv.get('stateOwed') !== undefined, run: () => this.#tellGateways() },
     { name: 'queues', isPending: () => this.#kv.get('holdPending') !== undefined, run: () => this.#tellQueues() },
@@ -225,6 +231,39 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     await first.setPublished(isPublished)
     for (const name of await first.queueNames())
       if (name !== 'default') await jobQueueOf(this.env, id, name).setPublished(isPublished)
+  }
+
+  /** What conversations notify their members of from now on; see docs/design/chat-notifications.md. */
+  setChatNotifications(settings: ChatNotifications): void {
+    if (this.record() === undefined) return
+    const known = this.#kv.get<string>('chatRules')
+    const before = known === undefined ? undefined : chatRules.parse(JSON.parse(known))
+    const since = before?.enabled === true ? before.since : this.#clock.now()
+    this.#kv.put('chatRules', JSON.stringify({ ...settings, since }))
+    this.#tasks.schedule(this.#clock.now(), 0)
+  }
+
+  /** The rules that conversations are to learn of; undefined while they notify of nothing. */
+  #chatRules(): string | undefined {
+    const text = this.#kv.get<string>('chatRules')
+    return text !== undefined && chatRules.parse(JSON.parse(text)).enabled ? text : undefined
+  }
+
+  /** What the shard writers have to know of them, and where; undefined while there never were any. */
+  #chatRulesNotified(): string | undefined {
+    const rules = this.#chatRules()
+    if (rules === undefined && this.#kv.get('chatRulesNotified') === undefined) return undefined
+    return `${this.record()?.placement.shard ?? ''} ${rules ?? ''}`
+  }
+
+  async #tellChatRules(): Promise<void> {
+    const { id, shard } = { id: this.ctx.id.name ?? '', shard: this.record()?.placement.shard }
+    const notified = this.#chatRulesNotified()
+    const rules = this.#chatRules()
+    const writers = shard === undefined ? [] : shardWritersOf(this.env, shard, id)
+    const calls = writers.map((writer) => writer.setChatRules(id, rules))
+    await within(10_000, 'the shard writers', Promise.all(calls))
+    this.#kv.put('chatRulesNotified', notified)
   }
 
   /** Deletes the tenant after so many days, in which it can be restored. A repeat changes the days while that is so. */
@@ -538,6 +577,7 @@ export class Tenant extends DurableObject<Env> implements TenantRpc {
     if (this.record() === undefined || this.#deletion.isErasing || this.#move.ownsPlacement) return
     this.#kv.put('told', 0)
     if (this.#kv.get('publishedSince') !== undefined) this.#kv.delete('publishingNotified')
+    if (this.#kv.get('chatRules') !== undefined) this.#kv.delete('chatRulesNotified')
     this.#tasks.schedule(this.#clock.now(), 0)
   }
 

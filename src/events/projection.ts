@@ -51,6 +51,8 @@ export type Projected =
       readonly scrubbed: readonly number[]
       readonly position?: string
       readonly publishedSince?: number
+      /** What conversations notify their members of, as JSON text; absent where they notify of nothing. */
+      readonly chatRules?: string
     }
   | { readonly kind: 'misplaced' }
   | { readonly kind: 'failed'; readonly why: string }

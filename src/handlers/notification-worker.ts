@@ -22,6 +22,7 @@ import { definitionOf } from '../notifications/templates/template.ts'
 import { renderOwn, renderStored, type RenderOrder, type Rendering } from '../notifications/templates/render.ts'
 import { signedHeaders } from '../webhooks/endpoint-post.ts'
 import type { FetchOutcome } from '../notifications/runs/advance.ts'
+import { asOfNow } from './notification-chat.ts'
 import { callStepEndpoint } from './notification-fetch.ts'
 import { callProvider } from './notification-call.ts'
 import { sendBySmtp } from './notification-smtp.ts'
@@ -42,7 +43,7 @@ const tokens = new BoundedMap<string, { readonly token: string; readonly until: 
 
 /** Sends what runs of notifications decided, one message in each invocation, so that a run never waits for another. */
 export class NotificationWorker extends WorkerEntrypoint<Env> implements NotificationSender {
-  /** Renders a message and gives it to its provider. It reads nothing of the user beside the order. */
+  /** Renders a message and gives it to its provider. It reads nothing of the user beside the order, and of a conversation what it says now. */
   async deliver(order: DeliveryOrder): Promise<DeliveryOutcome> {
     const { provider, outcome } = await deliver(this.env, order)
     countAttempt(order.delivery.channel, provider, outcome.kind)
@@ -64,7 +65,9 @@ async function deliver(
   const plan = await planOf(env, order)
   const { provider } = plan
   if (provider === undefined) return { provider: undefined, outcome: refused(`there is no provider ${order.provider}`) }
-  return { provider: provider.type, outcome: await deliverBy(env, order, plan, provider) }
+  const asked = await asOfNow(env, order)
+  const outcome = 'order' in asked ? await deliverBy(env, asked.order, plan, provider) : asked
+  return { provider: provider.type, outcome }
 }
 
 async function deliverBy(

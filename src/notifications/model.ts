@@ -1,3 +1,5 @@
+import type { ChatNoticeKind } from '../protocol/chat-notifications-api.ts'
+
 /** The types of notifications; docs/design/notifications.md says how they belong together. Times are in milliseconds since the epoch. */
 
 export const channels = ['in-app', 'email', 'push', 'sms', 'chat', 'webhook'] as const
@@ -166,6 +168,16 @@ export interface NotificationSpec {
   readonly priority: Priority
   readonly data: unknown
   readonly cancellationKey?: string | undefined
+  /** Of a notification that a conversation caused: what it is asked for at the moment of sending. */
+  readonly chat?: ChatOrigin | undefined
+}
+
+/** The entry of a conversation that a notification is about. */
+export interface ChatOrigin {
+  readonly conversation: string
+  readonly epoch: string
+  readonly kind: ChatNoticeKind
+  readonly seq: number
 }
 
 export type DeliveryState = 'waiting' | 'active' | 'delivered' | 'failed' | 'canceled' | 'skipped'
@@ -240,12 +252,13 @@ export interface ProviderState {
 
 /**
  * What became of an attempt. `gone`: the address or subscription does not exist any more. `refused`: this message will never be taken by this
- * provider. `later`: nothing was sent. `unknown`: it may have been sent.
+ * provider. `later`: nothing was sent. `unknown`: it may have been sent. `not-needed`: what it would say is over, e.g. was read.
  */
 export type DeliveryOutcome =
   | { readonly kind: 'delivered'; readonly providerId?: string | undefined; readonly answer?: string | undefined }
   | { readonly kind: 'gone'; readonly answer: string }
   | { readonly kind: 'refused'; readonly answer: string }
+  | { readonly kind: 'not-needed'; readonly answer: string }
   | {
       readonly kind: 'later'
       readonly answer: string
@@ -278,6 +291,8 @@ export interface DeliveryOrder {
   readonly category?: Category | undefined
   /** `normal` without it. */
   readonly priority?: Priority | undefined
+  /** The conversation is asked whether the message is still needed, and what it says now. */
+  readonly chat?: ChatOrigin | undefined
 }
 
 /** One notification of a digest. */

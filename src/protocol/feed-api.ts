@@ -4,10 +4,18 @@ import { userId } from './payloads.ts'
 
 const time = z.int().describe('Milliseconds since the epoch')
 
-/** Names of feeds, categories and workflows. */
+/** Names of feeds and topics. */
 export const notificationName = z
   .string()
   .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,64}$/, 'letters, digits and _ . - only, at most 64, not only dots')
+
+/** Names of categories and workflows, those of chat included, which are there without being registered. */
+export const definedName = z
+  .string()
+  .regex(
+    /^(?!\.\.?$)(?:[A-Za-z0-9_.-]{1,64}|\$chat(?:\.[a-z]{1,32})?)$/,
+    'letters, digits and _ . - only, at most 64, not only dots',
+  )
 
 /** Items that one request marks by their ids. */
 export const maxMarked = 100
@@ -37,7 +45,7 @@ export const feedQuery = z.strictObject({
   user: owner,
   feed: feedName,
   filter: z.enum(feedFilters).default('all').describe('`all` has no archived items, and pinned ones in `pinned` only'),
-  category: notificationName.optional(),
+  category: definedName.optional(),
   cursor: z
     .string()
     .regex(/^[1-9]\d{0,14}$/, 'not a cursor of this list; give `next` of the page before')

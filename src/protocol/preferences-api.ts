@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { notificationName } from './feed-api.ts'
+import { definedName } from './feed-api.ts'
 import { conversationId, displayName } from './payloads.ts'
 import { zone } from './users-api.ts'
 
@@ -44,7 +44,7 @@ const quietHours = z
   .meta({ id: 'QuietHours' })
 
 const time = z.int().min(0).describe('Milliseconds since the epoch')
-const named = z.record(notificationName, switches)
+const named = z.record(definedName, switches)
 
 /** Preferences that both a tenant and a user have. */
 const layer = {
@@ -135,10 +135,10 @@ export const notificationSettings = z
 
 /** `POST /v1/users/{user}/preference-links`. */
 export const newPreferenceLinks = z.strictObject({
-  category: notificationName
+  category: definedName
     .optional()
     .describe('What unsubscribing switches off; without it the workflow, else all e-mail'),
-  workflow: notificationName.optional(),
+  workflow: definedName.optional(),
 })
 
 export const preferenceLinks = z

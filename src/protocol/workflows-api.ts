@@ -15,10 +15,13 @@ const maxDelaySeconds = 365 * daySeconds
 const maxWaitSeconds = 30 * daySeconds
 const maxWindowSeconds = 31 * daySeconds
 
-/** Names of workflows and categories. */
+/** Names of workflows and categories. Those of chat begin with `$`; no others can. */
 export const workflowName = z
   .string()
-  .regex(/^(?!\.\.?$)[A-Za-z0-9_.-]{1,64}$/, 'letters, digits and _ . - only, at most 64, not only dots')
+  .regex(
+    /^(?!\.\.?$)(?:[A-Za-z0-9_.-]{1,64}|\$chat(?:\.(?:direct|group|mention|reply|invitation|unread))?)$/,
+    'letters, digits and _ . - only, at most 64, not only dots',
+  )
 
 /** Names of steps stand in expressions, as in `steps.mail.state`. */
 export const stepName = z

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { z } from 'zod'
 import { lives, platform } from './lives.ts'
 import { stub } from './namespace.ts'
@@ -43,8 +43,9 @@ class VirtualDate extends Date {
   }
 }
 
-/** HMAC-SHA-256, the one signature an actor checks, and in the same turn: elsewhere it would end when it likes. */
+/** HMAC-SHA-256, the one signature an actor checks, and SHA-256, in the same turn: elsewhere it would end when it likes. */
 const subtle = {
+  digest: async (_: string, data: Uint8Array) => new Uint8Array(createHash('sha256').update(data).digest()).buffer,
   importKey: async (
     _: string,
     bytes: Uint8Array,

@@ -58,15 +58,21 @@ export class Rows {
   }
 }
 
-/** Writers before such a Postgres, for a tenant with a webhook if `publishedSince` is given: it takes a while, sometimes fails, and sometimes says so although it has written. */
-export function shardWriter(platform: Platform, rows: Rows, publishedSince?: number): ActorClass {
+/** What a tenant has switched on, which conversations learn of by the answers of a writer. */
+export interface SwitchedOn {
+  readonly publishedSince?: number
+  readonly chatRules?: string
+}
+
+/** Writers before such a Postgres, for a tenant with what it switched on: it takes a while, sometimes fails, and sometimes says so although it has written. */
+export function shardWriter(platform: Platform, rows: Rows, switchedOn: SwitchedOn = {}): ActorClass {
   return class {
     write = async (batch: ProjectionBatch): Promise<Projected> => {
       const { chance, weather } = platform
       if (chance.happens(weather.requestLost)) return { kind: 'failed', why: 'postgres is down' }
       rows.write(batch)
       if (chance.happens(weather.answerLost)) return { kind: 'failed', why: 'postgres went silent' }
-      return { kind: 'written', scrubbed: [], ...(publishedSince === undefined ? {} : { publishedSince }) }
+      return { kind: 'written', scrubbed: [], ...switchedOn }
     }
   }
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { chatNotifications } from '../../src/protocol/chat-notifications-api.ts'
 import { Device } from './device.ts'
 import { Rows, shardWriter, tenant, tokenMaker } from './neighbours.ts'
 import { Setting } from './setting.ts'
@@ -18,6 +19,11 @@ interface Room {
   readonly isPublished?: boolean
   /** What is done instead of sending the nth message. */
   readonly ask?: (n: number) => { readonly method: string; readonly data: object }
+
+  /** Whether its conversations notify; `mentions` is how many members the first of ten messages mentions. */
+  readonly chat?: { readonly mentions: number }
+  /** Members that are connected; all without it. The writers always are. */
+  readonly connected?: number
 }
 
 interface Counts {
@@ -26,17 +32,16 @@ interface Counts {
 }
 
 /** Calls of actors and what they write for each message. A write is a row, an alarm or a value; index entries are not counted. */
-async function countMessages({
-  size,
-  writers,
-  paceMs,
-  messages,
-  isPublished = false,
-  ask = sending,
-}: Room): Promise<Counts> {
+async function countMessages(room: Room): Promise<Counts> {
+  const { size, writers, paceMs, messages, isPublished = false, ask = sending, chat, connected = size } = room
+  const mentioned = chat?.mentions ?? 0
   const neighbours = (world: Setting['world']) => ({
-    ShardWriter: shardWriter(world, new Rows(), isPublished ? 1 : undefined),
+    ShardWriter: shardWriter(world, new Rows(), {
+      ...(isPublished ? { publishedSince: 1 } : {}),
+      ...(chat === undefined ? {} : { chatRules }),
+    }),
     EventLog: eventLog,
+    Recipients: recipients,
   })
   const setting = await Setting.of(1, { faults: 0, weather: {} }, neighbours, { LINKS: 'off' })
   const { world } = setting
@@ -46,17 +51,19 @@ async function countMessages({
     const wanted = { tenant, id: conversation, type: 'channel', name: conversation, members, createdBy: members[0] }
     await setting.call('Conversation', `${tenant}/${conversation}`, 'create', wanted)
     const told = { joined: () => undefined, heard: () => undefined }
-    const devices = members.map(
-      (user) => new Device({ world, user, gateway: 'eu/0', channels: [channel], token, told }),
-    )
+    const devices = members
+      .slice(0, Math.max(writers, connected))
+      .map((user) => new Device({ world, user, gateway: 'eu/0', channels: [channel], token, told }))
     for (const device of devices) device.come()
     await setting.until('all are subscribed', () => devices.every(({ isListening }) => isListening))
     for (let n = 0; n < 4; n++) await setting.pass(30_000)
     const before = writesOf(world)
     world.trace = []
     for (let n = 0; n < messages; n++) {
+      const users = n % 10 === 0 ? members.slice(members.length - mentioned) : []
+      const mentions = users.length === 0 ? {} : { mentions: { users } }
       const { method, data } = ask(n)
-      devices[n % writers]?.ask({ rpc: { method, data: { conversation, ...data } } }, () => undefined)
+      devices[n % writers]?.ask({ rpc: { method, data: { conversation, ...data, ...mentions } } }, () => undefined)
       await setting.pass(paceMs)
     }
     for (let n = 0; n < 2; n++) await setting.pass(30_000)
@@ -76,6 +83,14 @@ async function countMessages({
   } finally {
     setting.close()
   }
+}
+
+/** What conversations of a tenant notify of, from the beginning. */
+const chatRules = JSON.stringify({ ...chatNotifications.parse({ enabled: true, unreadAfterMinutes: 1 }), since: 1 })
+
+/** Actors of recipients that take everything. */
+const recipients: ActorClass = class {
+  chatNotices = () => ({ kind: 'taken' })
 }
 
 const sending = (n: number) => ({ method: 'message.send', data: { clientId: `message-${n}`, text: 'Hungry?' } })
@@ -178,3 +193,30 @@ test.each(changes)('$what costs at most 1.5 times the calls and writes of a mess
   expect(sum(change.calls), counts).toBeLessThanOrEqual(1.5 * sum(message.calls))
   expect(rows(change, 0), counts).toBeGreaterThan(1)
 })
+
+/**
+ * What a message costs more for a tenant whose conversations notify, beside the notifications themselves; `calls` are those of actors of
+ * recipients. All but the writers are away. In two of the rooms every tenth message mentions 2 members.
+ */
+const notified = [
+  { size: 2, writers: 2, connected: 2, paceMs: 10_000, messages: 18, mentions: 0, calls: 0, writes: 0.9 },
+  { size: 2, writers: 2, connected: 2, paceMs: 1000, messages: 90, mentions: 0, calls: 0, writes: 0.2 },
+  { size: 2, writers: 1, connected: 1, paceMs: 10_000, messages: 18, mentions: 0, calls: 0.2, writes: 0.3 },
+  { size: 2, writers: 1, connected: 1, paceMs: 1000, messages: 90, mentions: 0, calls: 0.1, writes: 0.2 },
+  { size: 100, writers: 2, connected: 2, paceMs: 1000, messages: 90, mentions: 0, calls: 0, writes: 0.1 },
+  { size: 100, writers: 2, connected: 2, paceMs: 1000, messages: 90, mentions: 2, calls: 0.1, writes: 0.4 },
+  { size: 1000, writers: 2, connected: 2, paceMs: 1000, messages: 90, mentions: 2, calls: 0.1, writes: 0.4 },
+]
+
+test.each(notified)(
+  'for a tenant whose conversations notify, a message in one of $size at one in $paceMs ms costs at most $calls calls of recipients and $writes writes more, and none for others',
+  async ({ calls, writes: maxWrites, mentions, ...room }) => {
+    const without = await countMessages(room)
+    const withNotices = await countMessages({ ...room, chat: { mentions } })
+    const counts = JSON.stringify({ without, withNotices })
+    expect(without.calls['Recipients.chatNotices'] ?? 0).toBe(0)
+    expect(withNotices.calls['Recipients.chatNotices'] ?? 0, counts).toBeLessThanOrEqual(calls)
+    expect(calls === 0 || (withNotices.calls['Recipients.chatNotices'] ?? 0) > 0, counts).toBe(true)
+    expect(sum(withNotices.writes) - sum(without.writes), counts).toBeLessThanOrEqual(maxWrites)
+  },
+)

@@ -43,6 +43,7 @@ const eventBindings = {
   EVENT_CATALOG: 'EventCatalog',
   EVENT_CONSUMER: 'EventConsumer',
   EVENT_LOG: 'EventLog',
+  RECIPIENTS: 'Recipients',
   SAGA: 'Saga',
   SAGA_CATALOG: 'SagaCatalog',
 } as const

@@ -72,6 +72,7 @@ export function possibleConversation(env: Env, tenant: string, id: string) {
     },
     presence: (actor: Actor, form: PresenceForm) =>
       ask((conversation) => conversation.presence(actor, form), 'permissionDenied'),
+    explainNotices: (user: string) => ask((conversation) => conversation.explainNotices(user)),
     execute: async (call: StreamCall): Promise<StreamAnswer> =>
       (await mayBeConversation(env, tenant, id))
         ? await callConversation(env, tenant, id, (conversation) => conversation.execute(call), isChecked(tenant, id))

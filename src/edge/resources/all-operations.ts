@@ -11,6 +11,7 @@ import { events } from './events/events.ts'
 import { webhooks } from './events/webhooks.ts'
 import { limits } from './limits/limits.ts'
 import { feeds } from './notifications/feed.ts'
+import { chat } from './notifications/chat.ts'
 import { preferences } from './notifications/preferences.ts'
 import { notificationTopics } from './notifications/topics.ts'
 import { notificationProviders } from './notifications/providers.ts'
@@ -60,6 +61,7 @@ export const operations: readonly Operation[] = [
   ...profiles,
   ...feeds,
   ...preferences,
+  ...chat,
   ...notificationTopics,
   ...templates,
   ...notificationProviders,

@@ -189,6 +189,7 @@ function attempt(context: RunContext, delivery: Delivery, step: SendingStep, tar
       workflow: spec.workflow.name,
       category: spec.category,
       priority: spec.priority,
+      ...(spec.chat === undefined ? {} : { chat: spec.chat }),
     },
     timeoutMs: deliverTimeoutMs,
   })
@@ -232,6 +233,10 @@ export function settleDelivery(context: RunContext, id: string, number: number, 
   if (outcome.kind === 'gone') {
     Object.assign(delivery, { state: 'failed', reason: 'the address does not exist any more' })
     effects.push({ kind: 'remove-target', channel: delivery.channel, target: delivery.target })
+    return true
+  }
+  if (outcome.kind === 'not-needed') {
+    skip(context, delivery, 'chat', `not sent: ${outcome.answer}`)
     return true
   }
   if (run.outcome === 'canceled') Object.assign(delivery, { state: 'canceled', reason: 'canceled' })

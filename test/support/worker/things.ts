@@ -115,6 +115,7 @@ export function pathOf(
     .replace('{seq}', '1')
     .replace('{version}', '1')
     .replace('{user}', 'bob')
+    .replace('{conversation}', conversation)
     .replace('{delivery}', `${name}-1`)
     .replace('{address}', `${name}@example.com`)
     .replaceAll(/\{\w+\}/g, name)
