@@ -99,7 +99,7 @@ export function noticeMessage(
   amended: string | null | undefined,
 ): NoticeMessage | undefined {
   if (!data.startsWith('{"type":"message",')) return undefined
-  const { text, replyTo, mentions, deleted }: MessageFields = JSON.parse(data)
+  const { text = '', replyTo, mentions, deleted }: MessageFields = JSON.parse(data)
   const { users, here, channel } = mentionsIn(mentions)
   return {
     seq,
@@ -124,7 +124,8 @@ interface MentionFields {
 }
 
 interface MessageFields {
-  readonly text: string
+  /** Absent once the message was deleted. */
+  readonly text?: string
   readonly replyTo?: number
   readonly mentions?: MentionFields | readonly string[]
   readonly deleted?: boolean

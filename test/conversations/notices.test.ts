@@ -15,6 +15,7 @@ import {
   type NoticeSource,
   type NoticeState,
 } from '../../src/conversations/notices.ts'
+import { tombstone } from '../../src/events/tombstone.ts'
 import type { LogRow, Member } from '../../src/conversations/types.ts'
 import { chatNotifications, type ChatRules } from '../../src/protocol/chat-notifications-api.ts'
 
@@ -68,6 +69,13 @@ class Story {
     const seq = this.#append(user, { ...fields, ...more })
     this.read(user, seq)
     return seq
+  }
+
+  delete(seq: number): void {
+    const row = this.entries[seq - 1]
+    if (row === undefined || !row.data.startsWith('{"type":"message"')) return
+    this.entries[seq - 1] = { ...row, data: tombstone(row.data) }
+    this.amended.set(seq, null)
   }
 
   join(user: string, by = 'alice'): void {
@@ -161,7 +169,7 @@ describe('a message', () => {
     story.now = hour - 1
     story.send('alice')
     story.now = hour
-    story.amended.set(story.send('alice'), null)
+    story.delete(story.send('alice'))
     expect(story.run()).toEqual([])
     expect(nextLookAt(story.state)).toBe(Infinity)
     const [first, second] = story.messages(0, 2).map((message) => judge(story.source, message, 'bob').rule)
@@ -243,7 +251,7 @@ describe('an unread message', () => {
     story.send('alice')
     story.run()
     story.read('bob')
-    story.amended.set(story.send('alice'), null)
+    story.delete(story.send('alice'))
     story.now += 10 * minute
     expect(story.run()).toEqual([])
     expect(nextLookAt(story.state)).toBe(Infinity)
@@ -320,7 +328,7 @@ describe('notifications of a conversation', () => {
           else if (one.kind === 'go') story.present.delete(one.user)
           else if (one.kind === 'leave') story.members.delete(one.user)
           else if (one.kind === 'join') story.join(one.user)
-          else if (one.kind === 'delete' && story.top > one.back) story.amended.set(story.top - one.back, null)
+          else if (one.kind === 'delete' && story.top > one.back) story.delete(story.top - one.back)
           else if (one.kind === 'pass') story.now += one.minutes * minute
           else if (one.kind === 'run') run(one.dies)
         }
