@@ -9,6 +9,7 @@ export interface NoticeMessage {
   /** Its newest text. */
   readonly text: string
   readonly isDeleted: boolean
+  readonly isSilent: boolean
   readonly replyTo: number | undefined
   readonly named: readonly string[]
   readonly everyone: boolean
@@ -99,7 +100,7 @@ export function noticeMessage(
   amended: string | null | undefined,
 ): NoticeMessage | undefined {
   if (!data.startsWith('{"type":"message",')) return undefined
-  const { text = '', replyTo, mentions, deleted }: MessageFields = JSON.parse(data)
+  const { text = '', replyTo, mentions, deleted, silent }: MessageFields = JSON.parse(data)
   const { users, here, channel } = mentionsIn(mentions)
   return {
     seq,
@@ -107,6 +108,7 @@ export function noticeMessage(
     user,
     text: (amended ?? text).slice(0, noticeTextLength),
     isDeleted: deleted === true || amended === null,
+    isSilent: silent === true,
     replyTo,
     named: users ?? [],
     everyone: here === true || channel === true,
@@ -129,6 +131,7 @@ interface MessageFields {
   readonly replyTo?: number
   readonly mentions?: MentionFields | readonly string[]
   readonly deleted?: boolean
+  readonly silent?: boolean
 }
 
 /** The invitation of an entry; undefined for other entries, and for a user that joined by themselves. */
@@ -147,6 +150,7 @@ export function judge(source: NoticeSource, message: NoticeMessage, user: string
   const { triggers, groupUpTo, everyoneUpTo } = rules
   if (message.user === user) return none('the user wrote it')
   if (message.isDeleted) return none('it was deleted')
+  if (message.isSilent) return none('it is silent')
   if (message.at < rules.since) return none('it was sent before notifications of chat were switched on')
   if (conversation.type === 'direct')
     return triggers.direct ? { kind: 'direct', rule: 'direct message' } : none('triggers.direct is off')

@@ -176,6 +176,14 @@ describe('a message', () => {
     expect([first, second]).toEqual(['it was sent before notifications of chat were switched on', 'it was deleted'])
   })
 
+  test('that is silent notifies no member, also where it mentions one', () => {
+    const story = new Story(['alice', 'bob'])
+    story.run()
+    story.send('alice', { silent: true, mentions: { users: ['bob'] } })
+    expect(story.run()).toEqual([])
+    expect(nextLookAt(story.state)).toBe(Infinity)
+  })
+
   test('is passed on with its newest text', () => {
     const story = new Story(['alice', 'bob'], {}, 'direct')
     story.amended.set(story.send('alice'), 'edited')
