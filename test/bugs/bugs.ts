@@ -650,8 +650,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'another provider is asked while one may have sent the message',
     file: 'src/notifications/deliveries/next-attempt.ts',
-    from: "if (doubtful !== undefined && onUnknown === 'wait')",
-    to: "if (doubtful === '' && onUnknown === 'wait')",
+    from: 'if (doubtful !== undefined && isWaitedFor)',
+    to: "if (doubtful === '' && isWaitedFor)",
     tests: deliveries,
   },
   {
