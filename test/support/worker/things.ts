@@ -162,7 +162,7 @@ export function blank(text: string, names: readonly string[]): string {
     .replaceAll(/\bt[0-9a-f]{32}\b/g, '…')
     .replaceAll(/~[0-9a-f]{32}\b/g, '…')
     .replaceAll(/eyJ[\w.-]+|whsec_[\w+/=]+/g, '…')
-    .replaceAll(/"(?:id|secret)":"[\w-]{8,43}"/g, '…')
+    .replaceAll(/"(?:id|secret|erasure)":"[\w-]{8,43}"/g, '…')
     .replaceAll(/"epoch":"[^"]*"/g, '…')
     .replaceAll(/\d{9,}|"(?:remaining|used|resetMs|retryAfterMs|uptime)":\d+/g, '…')
 }
