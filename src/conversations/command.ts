@@ -30,6 +30,8 @@ export interface HttpSide {
   /** The query of a read, whose values arrive as text. */
   readonly query?: z.ZodType<object>
   readonly errors?: readonly ProblemName[]
+  /** A request without a body is read as one with `{}`. */
+  readonly optionalBody?: true
   readonly example?: NonNullable<OperationDefinition['example']>
 }
 

@@ -31,6 +31,7 @@ export const pinMessage = defineCommand({
     description:
       'Answers with the place of the pin in the log; the same pin again is the same one. Another until replaces the one before.',
     errors: ['too-many-pins'],
+    optionalBody: true,
     example: { body: { until: 1764547200000 }, response: { seq: 4, at: 1764460800000 } },
   },
   apply(state, actor, { seq, until }, applied) {
